@@ -1,0 +1,257 @@
+package push
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of what a mailing may ask for.
+const (
+	MaxListed       = 10_000               // customers or tokens named in one request
+	MaxSegments     = 30                   // values of array-contains-any (Firestore)
+	MaxName         = 100                  // bytes of a segment's or category's name
+	MaxMessage      = 64 << 10             // bytes of the message object; FCM itself takes 4,096 of payload
+	MaxLink         = 2048                 // bytes
+	DefaultLifetime = 24 * time.Hour       //
+	MaxLifetime     = 28 * 24 * time.Hour  // FCM's own limit of a TTL
+	MaxAhead        = 366 * 24 * time.Hour // how far ahead sendAt may lie
+	MinRate         = 600                  // messages a minute
+	MaxRate         = 100_000_000          // messages a minute
+)
+
+// A Draft is a mailing as it is handed in.
+type Draft struct {
+	Message       json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
+	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
+	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
+	Devices       Devices         `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
+	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
+	SendAt        *time.Time      `json:"sendAt,omitempty" doc:"absent: now"`
+	Lifetime      *Duration       `json:"lifetime,omitempty" doc:"from the start; what is not sent by then is expired"`
+	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"at least 600; absent: as fast as the quota allows"`
+	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
+}
+
+// An Audience is who a mailing goes to: exactly one of its fields is set.
+type Audience struct {
+	Everyone  bool      `json:"everyone,omitempty"`
+	Customers []string  `json:"customers,omitempty" doc:"customer ids, at most 10,000"`
+	Segments  *Segments `json:"segments,omitempty"`
+	Tokens    []string  `json:"tokens,omitempty" doc:"registered push tokens, at most 10,000"`
+}
+
+// Segments selects customers by the segments they are in.
+type Segments struct {
+	Any  []string `json:"any,omitempty" doc:"in at least one of these"`
+	All  []string `json:"all,omitempty" doc:"in every one of these"`
+	None []string `json:"none,omitempty" doc:"in none of these"`
+}
+
+// Match reports whether a customer in these segments belongs to the audience.
+func (s *Segments) Match(in []string) bool {
+	has := func(x string) bool { return slices.Contains(in, x) }
+	return (len(s.Any) == 0 || slices.ContainsFunc(s.Any, has)) &&
+		!slices.ContainsFunc(s.All, func(x string) bool { return !has(x) }) &&
+		!slices.ContainsFunc(s.None, has)
+}
+
+// Duration is a time.Duration written as in "90s" or "48h".
+type Duration time.Duration
+
+// MarshalText writes d as Go does, without zero parts at the end.
+func (d Duration) MarshalText() ([]byte, error) {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return []byte(s), nil
+}
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no duration like 90s or 48h", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Check names every fault of a draft handed in at now.
+func (d *Draft) Check(now time.Time) Faults {
+	var f Faults
+	checkMessage(&f, d.Message)
+	checkLink(&f, d.Link)
+	d.Audience.check(&f)
+	if d.Devices != "" && d.Devices != All && d.Devices != Latest {
+		f.add("body.devices", `is neither "all" nor "latest"`)
+	}
+	if d.Category != "" {
+		checkName(&f, "body.category", d.Category)
+	}
+	if d.SendAt != nil && d.SendAt.Before(now.Add(-time.Minute)) {
+		f.add("body.sendAt", "lies in the past")
+	}
+	if d.SendAt != nil && d.SendAt.After(now.Add(MaxAhead)) {
+		f.add("body.sendAt", "lies more than 366 days ahead")
+	}
+	if l := d.Lifetime; l != nil && (time.Duration(*l) < time.Minute || time.Duration(*l) > MaxLifetime) {
+		f.add("body.lifetime", "is not between 1m and 672h")
+	}
+	if r := d.RatePerMinute; r != nil && (*r < MinRate || *r > MaxRate) {
+		f.add("body.ratePerMinute", "is not between %d and %d", MinRate, MaxRate)
+	}
+	return f
+}
+
+// reserved are data keys that FCM or Carillon sets.
+var reserved = []string{"mailing_id", "customer_id", "link"}
+
+func checkMessage(f *Faults, raw json.RawMessage) {
+	var m map[string]json.RawMessage
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		f.add("body.message", "is missing")
+		return
+	case len(raw) > MaxMessage:
+		f.add("body.message", "is %d bytes long; at most %d are taken", len(raw), MaxMessage)
+		return
+	case json.Unmarshal(raw, &m) != nil:
+		f.add("body.message", "is no JSON object")
+		return
+	}
+	if len(m) == 0 {
+		f.add("body.message", "is empty")
+	}
+	for _, target := range []string{"token", "fid", "topic", "condition", "name"} {
+		if _, ok := m[target]; ok {
+			f.add("body.message."+target, "is set by Carillon: a mailing's message has no target")
+		}
+	}
+	var data map[string]json.RawMessage
+	if json.Unmarshal(m["data"], &data) == nil {
+		for _, k := range reserved {
+			if _, ok := data[k]; ok {
+				f.add("body.message.data."+k, "is set by Carillon")
+			}
+		}
+	}
+}
+
+var scheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*:`)
+
+func checkLink(f *Faults, link string) {
+	if link == "" {
+		return
+	}
+	if len(link) > MaxLink {
+		f.add("body.link", "is %d bytes long; at most %d are taken", len(link), MaxLink)
+		return
+	}
+	if strings.Contains(link, "{{") || strings.Contains(link, "{%") {
+		return // judged once it is rendered
+	}
+	if _, err := url.Parse(link); err != nil || !scheme.MatchString(link) {
+		f.add("body.link", "is no absolute URL")
+	}
+}
+
+func (a *Audience) check(f *Faults) {
+	set := 0
+	for _, on := range []bool{a.Everyone, a.Customers != nil, a.Segments != nil, a.Tokens != nil} {
+		if on {
+			set++
+		}
+	}
+	if set != 1 {
+		f.add("body.audience", "needs exactly one of everyone, customers, segments and tokens; %d are set", set)
+	}
+	checkList(f, "body.audience.customers", a.Customers, CheckCustomerID)
+	checkList(f, "body.audience.tokens", a.Tokens, CheckToken)
+	if s := a.Segments; s != nil {
+		if len(s.Any)+len(s.All)+len(s.None) == 0 {
+			f.add("body.audience.segments", "names no segment")
+		}
+		if len(s.Any)+len(s.All) == 0 && len(s.None) > 0 {
+			f.add("body.audience.segments", "has only none: name any or all, too")
+		}
+		checkNames(f, "body.audience.segments.any", s.Any)
+		checkNames(f, "body.audience.segments.all", s.All)
+		checkNames(f, "body.audience.segments.none", s.None)
+	}
+}
+
+// maxNamed is how many faults of one list are spelled out.
+const maxNamed = 20
+
+func checkList(f *Faults, at string, list []string, check func(string) string) {
+	if list != nil && len(list) == 0 {
+		f.add(at, "is empty")
+	}
+	if len(list) > MaxListed {
+		f.add(at, "has %d entries; at most %d are taken in one request", len(list), MaxListed)
+		return
+	}
+	bad := 0
+	for i, x := range list {
+		if why := check(x); why != "" {
+			if bad++; bad <= maxNamed {
+				f.add(fmt.Sprintf("%s[%d]", at, i), "%s", why)
+			}
+		}
+	}
+	if bad > maxNamed {
+		f.add(at, "%d more entries are faulty", bad-maxNamed)
+	}
+}
+
+func checkNames(f *Faults, at string, names []string) {
+	if len(names) > MaxSegments {
+		f.add(at, "has %d segments; at most %d are taken", len(names), MaxSegments)
+		return
+	}
+	for i, n := range names {
+		checkName(f, fmt.Sprintf("%s[%d]", at, i), n)
+	}
+}
+
+func checkName(f *Faults, at, name string) {
+	if why := CheckName(name); why != "" {
+		f.add(at, "%s", why)
+	}
+}
+
+// CheckName says what is wrong with the name of a segment or category, "" if
+// nothing is.
+func CheckName(name string) string { return checkText(name, MaxName) }
+
+// CheckCustomerID says what is wrong with a customer's id, "" if nothing is.
+func CheckCustomerID(id string) string { return checkText(id, MaxCustomerID) }
+
+// CheckToken says what is wrong with a push token, "" if nothing is. Whether
+// FCM knows it only FCM can say.
+func CheckToken(token string) string { return checkText(token, MaxToken) }
+
+func checkText(s string, most int) string {
+	switch {
+	case s == "":
+		return "is empty"
+	case len(s) > most:
+		return fmt.Sprintf("is %d bytes long; at most %d are taken", len(s), most)
+	case !utf8.ValidString(s):
+		return "is not UTF-8"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "has control characters"
+	}
+	return ""
+}

@@ -1,0 +1,174 @@
+package push
+
+import "time"
+
+// A State is where a mailing stands.
+type State string
+
+// The states of a mailing. The last four are final.
+const (
+	Scheduled State = "scheduled" // recorded, waits for sendAt
+	Accepted  State = "accepted"  // recorded, about to start
+	Sending   State = "sending"
+	Paused    State = "paused"
+	Completed State = "completed" // every token has its verdict
+	Cancelled State = "cancelled" // by hand
+	Expired   State = "expired"   // its lifetime ended first
+	Refused   State = "refused"   // FCM takes no message like this
+)
+
+// transitions lists for each state those that may follow it.
+var transitions = map[State][]State{
+	Scheduled: {Accepted, Paused, Cancelled, Expired, Refused},
+	Accepted:  {Sending, Paused, Cancelled, Expired, Refused},
+	Sending:   {Paused, Completed, Cancelled, Expired, Refused},
+	Paused:    {Scheduled, Accepted, Sending, Completed, Cancelled, Expired, Refused},
+}
+
+// States lists every state in the order of a mailing's life.
+func States() []State {
+	return []State{Scheduled, Accepted, Sending, Paused, Completed, Cancelled, Expired, Refused}
+}
+
+// Final reports whether no state follows s.
+func (s State) Final() bool { return len(transitions[s]) == 0 }
+
+// CanBecome reports whether next may follow s.
+func (s State) CanBecome(next State) bool {
+	for _, t := range transitions[s] {
+		if t == next {
+			return true
+		}
+	}
+	return false
+}
+
+// Why a mailing is paused.
+const (
+	ByHand        = "paused by hand"
+	Misconfigured = "misconfigured credentials"
+	Breaker       = "breaker: more tokens refused than can be true"
+)
+
+// A Mailing is a draft that was recorded, and its life since.
+type Mailing struct {
+	ID string
+	Draft
+	Digest string // of the request's body: the same Idempotency-Key with another body is refused
+
+	State         State
+	PausedBecause string // with Paused
+	PausedFrom    State  // with Paused: the state resume goes back to
+	Refusal       string // with Refused: FCM's words
+	Proven        bool   // FCM has taken this payload
+
+	CreatedAt   time.Time
+	StartAt     time.Time // sendAt, or CreatedAt
+	StartedAt   time.Time // zero until started
+	CompletedAt time.Time // zero until no token is pending
+	ExpiresAt   time.Time // nothing is sent from then on
+
+	Selection  Devices // what Devices or the setting said when it started
+	Shards     int     // how many ranges dispatch works through side by side
+	Dispatched bool    // every shard has been cut into batches
+	Active     bool    // tick still has to look after it
+	Totals     *Totals // frozen when it ended
+}
+
+// Finishable reports whether a mailing ends once its batches are settled: it
+// was cut whole, or has ended otherwise.
+func (m *Mailing) Finishable() bool {
+	return m.State.Final() || m.Dispatched && (m.State == Sending || m.State == Paused)
+}
+
+// Rate is the most messages a minute the mailing may send, 0 for no limit.
+func (m *Mailing) Rate() int {
+	if m.RatePerMinute == nil {
+		return 0
+	}
+	return *m.RatePerMinute
+}
+
+// NewMailing makes a checked draft a mailing handed in at now.
+func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
+	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true}
+	if d.SendAt != nil && d.SendAt.After(now) {
+		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
+	}
+	life := DefaultLifetime
+	if d.Lifetime != nil {
+		life = time.Duration(*d.Lifetime)
+	}
+	m.ExpiresAt = m.StartAt.Add(life)
+	return m
+}
+
+// Totals says where every customer and every token of a mailing went.
+type Totals struct {
+	Customers CustomerTotals `json:"customers"`
+	Tokens    TokenTotals    `json:"tokens"`
+}
+
+// CustomerTotals: Matched = Targeted + everything in Excluded.
+type CustomerTotals struct {
+	Matched  int64    `json:"matched"`
+	Targeted int64    `json:"targeted"`
+	Excluded Excluded `json:"excluded"`
+}
+
+// Excluded counts the customers left out, by the reason.
+type Excluded struct {
+	NoValidToken int64 `json:"noValidToken"`
+	OptedOut     int64 `json:"optedOut"`
+	Category     int64 `json:"category"`
+	Unknown      int64 `json:"unknown"`
+}
+
+// Sum is how many were left out.
+func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown }
+
+// Add counts n customers left out for that reason.
+func (e *Excluded) Add(why Exclusion, n int64) {
+	switch why {
+	case NoValidToken:
+		e.NoValidToken += n
+	case OptedOut:
+		e.OptedOut += n
+	case Unsubscribed:
+		e.Category += n
+	case Unknown:
+		e.Unknown += n
+	}
+}
+
+// TokenTotals: Targeted = Accepted + everything in Invalid + Refused + Failed +
+// Expired + Cancelled + Pending.
+type TokenTotals struct {
+	Targeted  int64            `json:"targeted"`
+	Accepted  int64            `json:"accepted"`
+	Invalid   map[string]int64 `json:"invalid"` // by code
+	Refused   int64            `json:"refused"`
+	Failed    int64            `json:"failed"`
+	Expired   int64            `json:"expired"`
+	Cancelled int64            `json:"cancelled"`
+	Pending   int64            `json:"pending"`
+}
+
+// Audited counts what a shard of the audience has been cut into so far.
+type Audited struct {
+	Targeted int64 // customers
+	Excluded Excluded
+}
+
+// NewTotals adds up what the shards and the batches counted.
+func NewTotals(a Audited, targeted int64, t Tally) Totals {
+	return Totals{
+		Customers: CustomerTotals{Matched: a.Targeted + a.Excluded.Sum(), Targeted: a.Targeted, Excluded: a.Excluded},
+		Tokens: TokenTotals{
+			Targeted: targeted, Accepted: t[ReceiptAccepted],
+			Invalid: map[string]int64{CodeUnregistered: t[ReceiptUnregistered], CodeInvalidArgument: t[ReceiptInvalidArgument]},
+			Refused: t[ReceiptRefused], Failed: t[ReceiptFailed], Expired: t[ReceiptExpired], Cancelled: t[ReceiptCancelled],
+			Pending: targeted - t.Sum(),
+		},
+	}
+}

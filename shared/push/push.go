@@ -1,0 +1,89 @@
+// Package push is Carillon's vocabulary: mailings, customers, push tokens,
+// batches and what became of them, with the rules that need no server to be
+// decided. Every other package speaks in these nouns; this one knows only the
+// standard library.
+package push
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+	"time"
+)
+
+// MaxCustomerID is the longest customer id in bytes. FCM gives a message 4,096
+// bytes for all its keys and values, and every message carries the customer's
+// id in data.customer_id.
+const MaxCustomerID = 256
+
+// MaxToken is the longest push token in bytes. FCM documents no limit; tokens
+// seen are 140 to 200 bytes long.
+const MaxToken = 1024
+
+// A Kind tells how FCM is to address a token.
+type Kind string
+
+// Registration tokens are being replaced by Firebase Installation IDs; both
+// work side by side.
+const (
+	KindToken Kind = "token"
+	KindFID   Kind = "fid"
+)
+
+// A Platform is what a device runs.
+type Platform string
+
+// The platforms FCM reaches.
+const (
+	Android Platform = "android"
+	IOS     Platform = "ios"
+	Web     Platform = "web"
+)
+
+// Devices says which of a customer's valid tokens a mailing goes to.
+type Devices string
+
+// All is the default; Latest is only the token most recently added.
+const (
+	All    Devices = "all"
+	Latest Devices = "latest"
+)
+
+// keys are lower-case base32hex: 32 characters whose order is the order of the
+// hash, so that a shard of the audience is a range of keys.
+var keys = base32.HexEncoding.WithPadding(base32.NoPadding)
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToLower(keys.EncodeToString(sum[:20]))
+}
+
+// CustomerKey is the name of a customer's document: a hash of the id, so that
+// any id is a safe name and writes spread evenly over the key range.
+func CustomerKey(id string) string { return hash("customer\x00" + id) }
+
+// TokenID names a push token without giving it away: a hash of the token.
+func TokenID(token string) string { return hash("token\x00" + token) }
+
+// Invalid says why, when and by which mailing a token was marked invalid.
+type Invalid struct {
+	Code    string    `json:"code"`              // errorCode: UNREGISTERED, INVALID_ARGUMENT, or EXPIRED by age
+	Status  string    `json:"status,omitempty"`  // FCM's status, as it came
+	At      time.Time `json:"at"`                // when the answer was read
+	Mailing string    `json:"mailing,omitempty"` // the mailing that found out
+}
+
+// A Token is a push token a customer's device registered.
+type Token struct {
+	ID       string
+	Value    string // the token itself: never logged whole
+	Kind     Kind
+	Platform Platform
+	App      string
+	AddedAt  time.Time // registered here, or registered again after having been invalid
+	SeenAt   time.Time // last registration
+	Invalid  *Invalid  // nil while the token is valid
+}
+
+// Valid reports whether nothing says that the token is dead.
+func (t Token) Valid() bool { return t.Invalid == nil }

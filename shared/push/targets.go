@@ -1,0 +1,124 @@
+package push
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// targetsV1 begins an encoded list of targets.
+const targetsV1 = 1
+
+var kindCodes = []Kind{KindToken, KindFID}
+var platformCodes = []Platform{"", Android, IOS, Web}
+
+func code[T comparable](list []T, x T) byte {
+	for i, y := range list {
+		if x == y {
+			return byte(i)
+		}
+	}
+	return 0
+}
+
+// EncodeTargets writes targets compactly: a version byte, a count, and for each
+// a byte for kind and platform and the customer, the token and the attributes
+// (JSON, empty for none) with their lengths before them.
+func EncodeTargets(ts []Target) ([]byte, error) {
+	b := binary.AppendUvarint([]byte{targetsV1}, uint64(len(ts)))
+	for i, t := range ts {
+		var attrs []byte
+		if len(t.Attributes) > 0 {
+			var err error
+			if attrs, err = json.Marshal(t.Attributes); err != nil {
+				return nil, fmt.Errorf("encoding the attributes of target %d: %w", i, err)
+			}
+		}
+		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
+		for _, s := range []string{t.Customer, t.Token, string(attrs)} {
+			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+		}
+	}
+	return b, nil
+}
+
+var errTargets = errors.New("the list of targets is damaged")
+
+// DecodeTargets reads what EncodeTargets wrote.
+func DecodeTargets(b []byte) ([]Target, error) {
+	if len(b) == 0 || b[0] != targetsV1 {
+		return nil, fmt.Errorf("%w: unknown version", errTargets)
+	}
+	r := reader{b: b[1:]}
+	n := r.uvarint()
+	if n > uint64(len(b)) {
+		return nil, fmt.Errorf("%w: %d targets in %d bytes", errTargets, n, len(b))
+	}
+	out := make([]Target, 0, n)
+	for range n {
+		t, err := r.target()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	if r.bad || len(r.b) != 0 {
+		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
+	}
+	return out, nil
+}
+
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) target() (t Target, err error) {
+	head := r.take(1)
+	if r.bad || int(head[0]&15) >= len(kindCodes) || int(head[0]>>4) >= len(platformCodes) {
+		return t, fmt.Errorf("%w: no such kind or platform", errTargets)
+	}
+	t.Kind, t.Platform = kindCodes[head[0]&15], platformCodes[head[0]>>4]
+	t.Customer, t.Token = string(r.take(r.uvarint())), string(r.take(r.uvarint()))
+	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
+		if err := json.Unmarshal(attrs, &t.Attributes); err != nil {
+			return t, fmt.Errorf("%w: attributes: %w", errTargets, err)
+		}
+	}
+	if r.bad {
+		return t, fmt.Errorf("%w: it is cut short", errTargets)
+	}
+	return t, nil
+}
+
+// Size is about how many bytes t takes in a batch.
+func (t *Target) Size() int {
+	n := len(t.Customer) + len(t.Token) + 8
+	if len(t.Attributes) > 0 {
+		if b, err := json.Marshal(t.Attributes); err == nil {
+			n += len(b)
+		}
+	}
+	return n
+}
