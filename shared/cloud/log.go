@@ -1,0 +1,82 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// Log makes a logger that writes one JSON line an entry in the form Cloud
+// Logging reads: severity, message, and the trace of the request.
+func Log(w io.Writer, c Common) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, fmt.Errorf("LOG_LEVEL is %q, not debug, info, warn or error", c.LogLevel)
+	}
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: entry})
+	return slog.New(traced{h, c.Project}), nil
+}
+
+// entry renames what Cloud Logging gives a meaning.
+func entry(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return a
+	}
+	switch a.Key {
+	case slog.LevelKey:
+		severity := a.Value.String()
+		if severity == "WARN" {
+			severity = "WARNING"
+		}
+		return slog.String("severity", severity)
+	case slog.MessageKey:
+		a.Key = "message"
+	}
+	return a
+}
+
+type traceKey struct{}
+
+// Traced keeps the request's trace id for the lines logged with its context.
+// The header is traceparent (W3C), or X-Cloud-Trace-Context.
+func Traced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id := traceID(r.Header); id != "" {
+			r = r.WithContext(context.WithValue(r.Context(), traceKey{}, id))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func traceID(h http.Header) string {
+	if p := strings.Split(h.Get("Traceparent"), "-"); len(p) == 4 && len(p[1]) == 32 {
+		return p[1]
+	}
+	id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/")
+	if len(id) != 32 {
+		return ""
+	}
+	return id
+}
+
+// traced adds the trace of the context to every line.
+type traced struct {
+	slog.Handler
+	project string
+}
+
+func (t traced) Handle(ctx context.Context, r slog.Record) error {
+	if id, ok := ctx.Value(traceKey{}).(string); ok {
+		r.AddAttrs(slog.String("logging.googleapis.com/trace", "projects/"+t.project+"/traces/"+id))
+	}
+	return t.Handler.Handle(ctx, r)
+}
+
+func (t traced) WithAttrs(a []slog.Attr) slog.Handler {
+	return traced{t.Handler.WithAttrs(a), t.project}
+}
+
+func (t traced) WithGroup(n string) slog.Handler { return traced{t.Handler.WithGroup(n), t.project} }

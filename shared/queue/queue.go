@@ -1,0 +1,98 @@
+// Package queue carries orders between the functions and events to the world,
+// and is the only package that knows Pub/Sub.
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+
+	"carillon.example/shared/push"
+)
+
+// Topics names the topics a function publishes to; those it does not publish to
+// may be empty.
+type Topics struct {
+	Dispatch string // push.DispatchOrder
+	Deliver  string // push.Ref
+	Events   string // CloudEvents JSON
+}
+
+// A Queue publishes. Every method waits until Pub/Sub has taken what it was
+// given: a function's CPU may stop after its answer.
+type Queue struct {
+	dispatch, deliver, events *pubsub.Publisher
+}
+
+// New opens the topics; the client stays the caller's to close.
+func New(client *pubsub.Client, t Topics) *Queue {
+	open := func(name string) *pubsub.Publisher {
+		if name == "" {
+			return nil
+		}
+		p := client.Publisher(name)
+		p.PublishSettings.DelayThreshold = 2 * time.Millisecond
+		return p
+	}
+	return &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), events: open(t.Events)}
+}
+
+// Stop waits for what is under way and ends the publishers.
+func (q *Queue) Stop() {
+	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.events} {
+		if p != nil {
+			p.Stop()
+		}
+	}
+}
+
+// Dispatch asks for mailings to be started or gone on with.
+func (q *Queue) Dispatch(ctx context.Context, orders ...push.DispatchOrder) error {
+	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
+}
+
+// Deliver asks for batches to be sent.
+func (q *Queue) Deliver(ctx context.Context, refs ...push.Ref) error {
+	return publish(ctx, q.deliver, "batches", refs, plain)
+}
+
+// Events tells the world. An event may arrive twice, with the same id.
+func (q *Queue) Events(ctx context.Context, events ...push.Event) error {
+	return publish(ctx, q.events, "events", events, cloudEvent)
+}
+
+func plain[T any](x T) (*pubsub.Message, error) {
+	b, err := json.Marshal(x)
+	return &pubsub.Message{Data: b}, err
+}
+
+func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list []T, encode func(T) (*pubsub.Message, error)) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if p == nil {
+		return fmt.Errorf("publishing %s: this function has no topic for them", what)
+	}
+	results := make([]*pubsub.PublishResult, 0, len(list))
+	for _, x := range list {
+		m, err := encode(x)
+		if err != nil {
+			return fmt.Errorf("encoding %s: %w", what, err)
+		}
+		results = append(results, p.Publish(ctx, m))
+	}
+	var faults []error
+	for _, r := range results {
+		if _, err := r.Get(ctx); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) > 0 {
+		return &push.Unavailable{Err: fmt.Errorf("publishing %d of %d %s: %w", len(faults), len(list), what, errors.Join(faults[0]))}
+	}
+	return nil
+}

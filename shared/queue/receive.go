@@ -1,0 +1,95 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxEnvelope is the longest push request taken: a message of 10 MB in base64
+// and what stands around it.
+const maxEnvelope = 14 << 20
+
+// A Message is what a push subscription delivered.
+type Message struct {
+	ID           string
+	Data         []byte
+	Attributes   map[string]string
+	PublishTime  time.Time
+	Subscription string
+	Attempt      int // 0 where the subscription has no dead letter
+}
+
+// DeadLetterOf is the subscription that gave the message up, "" for a message
+// that comes for the first time.
+func (m Message) DeadLetterOf() string {
+	return m.Attributes["CloudPubSubDeadLetterSourceSubscription"]
+}
+
+// A Settlement is what Pub/Sub is told of a message.
+type Settlement int
+
+// Ack ends the message; Redeliver brings it back after the subscription's
+// back-off, and to the dead letter in the end.
+const (
+	Ack Settlement = iota
+	Redeliver
+)
+
+// pushed is the body of a push request; Eventarc's binary CloudEvent for
+// Pub/Sub has the same.
+type pushed struct {
+	Message *struct {
+		Data        []byte            `json:"data"`
+		Attributes  map[string]string `json:"attributes"`
+		MessageID   string            `json:"messageId"`
+		PublishTime time.Time         `json:"publishTime"`
+	} `json:"message"`
+	Subscription    string `json:"subscription"`
+	DeliveryAttempt int    `json:"deliveryAttempt"`
+}
+
+// Decode reads the body of a push request.
+func Decode(body []byte) (Message, error) {
+	var p pushed
+	if err := json.Unmarshal(body, &p); err != nil {
+		return Message{}, fmt.Errorf("this is no push request of Pub/Sub: %w", err)
+	}
+	if p.Message == nil {
+		return Message{}, fmt.Errorf("this is no push request of Pub/Sub: it has no message")
+	}
+	return Message{
+		ID: p.Message.MessageID, Data: p.Message.Data, Attributes: p.Message.Attributes,
+		PublishTime: p.Message.PublishTime, Subscription: p.Subscription, Attempt: p.DeliveryAttempt,
+	}, nil
+}
+
+// Receive is the HTTP handler of a push subscription. What is no push request
+// is answered 400.
+func Receive(handle func(context.Context, Message) Settlement) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "a push subscription of Pub/Sub posts", http.StatusMethodNotAllowed)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnvelope))
+		if err != nil {
+			http.Error(w, "the body cannot be read, or is longer than Pub/Sub's are", http.StatusBadRequest)
+			return
+		}
+		m, err := Decode(body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if handle(r.Context(), m) == Redeliver {
+			http.Error(w, "not done; deliver it again", http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
