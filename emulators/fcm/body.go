@@ -1,0 +1,36 @@
+package fcm
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// maxBody is the largest request read, in bytes.
+const maxBody = 1 << 20
+
+// bodies are buffers to read requests into.
+var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 8192); return &b }}
+
+// readBody returns the whole body of a request.
+func readBody(r *http.Request) (string, error) {
+	buf := bodies.Get().(*[]byte)
+	defer bodies.Put(buf)
+	b := (*buf)[:0]
+	for len(b) <= maxBody {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		*buf = b
+		if errors.Is(err, io.EOF) {
+			return string(b), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", &http.MaxBytesError{Limit: maxBody}
+}

@@ -1,0 +1,236 @@
+package fcm
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// routes are all paths the server answers: Google's and the emulator's own.
+func (s *Server) routes() http.Handler {
+	doors := s.Doors()
+	add, remove := s.manage(true), s.manage(false)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if project, ok := sendPath(r.URL.Path); ok && r.Method == http.MethodPost {
+			s.send(w, r, project)
+			return
+		}
+		sub, isSub := subscriptionPath(r.URL.Path)
+		switch {
+		case isSub:
+			s.subscriptions(w, r, sub)
+		case strings.HasPrefix(r.URL.Path, "/emulator/"):
+			doors.ServeHTTP(w, r)
+		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchAdd":
+			add(w, r)
+		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchRemove":
+			remove(w, r)
+		default:
+			(&answer{code: 404, html: true, body: htmlPage(404, "The requested URL was not found on this server.")}).write(w, 0)
+		}
+	})
+}
+
+// sendPath takes the project out of /v1/projects/{project}/messages:send.
+func sendPath(path string) (project string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/v1/projects/")
+	if !ok {
+		return "", false
+	}
+	project, ok = strings.CutSuffix(rest, "/messages:send")
+	return project, ok && project != "" && !strings.Contains(project, "/")
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header()["Content-Type"] = typeJSON
+	writeBody(w, code, v)
+}
+
+func writeBody(w http.ResponseWriter, code int, v any) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(code)
+	_, _ = w.Write(append(b, '\n')) // the client may be gone
+}
+
+// Doors is the handler of /emulator/…, for who wants to serve it on another
+// port as well.
+func (s *Server) Doors() http.Handler {
+	return doors{
+		"/emulator/outcomes": {"GET": s.getOutcomes, "PUT": s.putOutcomes, "DELETE": s.deleteOutcomes},
+		"/emulator/settings": {"GET": s.getSettings, "PUT": s.putSettings},
+		"/emulator/messages": {"GET": s.getMessages, "DELETE": s.deleteMessages},
+		"/emulator/stats":    {"GET": s.getStats},
+		"/emulator/topics":   {"GET": s.getTopics},
+		"/emulator/events":   {"GET": s.getEvents},
+	}
+}
+
+// door is a handler that returns what is wrong with a request, all of it.
+type door func(http.ResponseWriter, *http.Request) error
+
+// doors are the emulator's own paths, by method.
+type doors map[string]map[string]door
+
+func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	methods := d[r.URL.Path]
+	handle := methods[r.Method]
+	switch {
+	case methods == nil:
+		problem(w, http.StatusNotFound, faults{{"path", "is none of " + strings.Join(slices.Sorted(maps.Keys(d)), ", ")}})
+	case handle == nil:
+		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+		w.Header().Set("Allow", allow)
+		problem(w, http.StatusMethodNotAllowed, faults{{"method", "is none of " + allow}})
+	default:
+		if err := handle(w, r); err != nil {
+			report(w, err)
+		}
+	}
+}
+
+// report answers what a door found wrong.
+func report(w http.ResponseWriter, err error) {
+	var f faults
+	var syntax notJSONError
+	switch {
+	case errors.As(err, &f):
+		problem(w, http.StatusUnprocessableEntity, f)
+	case errors.As(err, &syntax):
+		problem(w, http.StatusBadRequest, faults{{"body", syntax.Error()}})
+	default:
+		problem(w, http.StatusBadRequest, faults{{"body", "cannot be read: " + err.Error()}})
+	}
+}
+
+// problem answers with every fault (RFC 9457).
+func problem(w http.ResponseWriter, code int, f faults) {
+	w.Header()["Content-Type"] = []string{"application/problem+json"}
+	writeBody(w, code, map[string]any{"title": http.StatusText(code), "status": code, "errors": []fault(f)})
+}
+
+func (s *Server) getOutcomes(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, outcomesJSON(s.CurrentOutcomes()))
+	return nil
+}
+
+func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
+	body, err := doorBody(r)
+	if err != nil {
+		return err
+	}
+	rules, err := parseOutcomes(body)
+	if err != nil {
+		return err
+	}
+	if err := s.SetOutcomes(rules...); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, outcomesJSON(s.CurrentOutcomes()))
+	return nil
+}
+
+func (s *Server) deleteOutcomes(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	s.ClearOutcomes()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, settingsJSON(s.Settings()))
+	return nil
+}
+
+// putSettings changes the settings the body names and leaves the others.
+func (s *Server) putSettings(w http.ResponseWriter, r *http.Request) error {
+	body, err := doorBody(r)
+	if err != nil {
+		return err
+	}
+	settings, err := parseSettings(s.Settings(), body)
+	if err != nil {
+		return err
+	}
+	if err := s.Configure(settings); err != nil {
+		return err
+	}
+	return s.getSettings(w, r)
+}
+
+// defaultPage is how many messages an answer has without a limit.
+const defaultPage = 100
+
+func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r, "token", "mailing", "customer", "text", "before", "limit"); err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	f := Filter{Token: q.Get("token"), Mailing: q.Get("mailing"), Customer: q.Get("customer"), Text: q.Get("text"), Limit: defaultPage}
+	var wrong faults
+	if v := q.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			wrong = append(wrong, fault{"query.limit", "must be a whole number of at least 1"})
+		}
+		f.Limit = n
+	}
+	if v := q.Get("before"); v != "" {
+		n, err := strconv.ParseUint(v, 10, 64)
+		if err != nil || n < 1 {
+			wrong = append(wrong, fault{"query.before", "must be a message's sequence"})
+		}
+		f.Before = n
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"messages": s.Messages(f)})
+	return nil
+}
+
+func (s *Server) deleteMessages(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	s.Clear()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.Stats())
+	return nil
+}
+
+// getTopics answers with the number of subscribers of each topic, or with the
+// tokens of the topic asked for.
+func (s *Server) getTopics(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r, "topic"); err != nil {
+		return err
+	}
+	if topic := r.URL.Query().Get("topic"); topic != "" {
+		writeJSON(w, http.StatusOK, map[string]any{"tokens": s.Subscribers(strings.TrimPrefix(topic, "/topics/"))})
+		return nil
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"topics": s.Topics()})
+	return nil
+}

@@ -1,0 +1,173 @@
+package fcm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func next(t *testing.T, events <-chan Event) Event {
+	t.Helper()
+	select {
+	case e, ok := <-events:
+		if !ok {
+			t.Fatal("the channel is closed")
+		}
+		return e
+	case <-within(t).Done():
+		t.Fatal("no event")
+	}
+	return Event{}
+}
+
+func TestSubscribe(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	events, cancel := s.Subscribe()
+	post(t, s, toToken(token))
+	post(t, s, `{"validate_only":true,"message":{"token":"`+token+`"}}`)
+	if e := next(t, events); e.Kind != EventAccepted || e.Message.Token != token || e.Message.ValidateOnly || e.Message.ID == "" {
+		t.Errorf("%+v", e)
+	}
+	if e := next(t, events); e.Kind != EventValidated || !e.Message.ValidateOnly {
+		t.Errorf("%+v", e)
+	}
+	cancel()
+	cancel()
+	if _, ok := <-events; ok {
+		t.Error("open after cancel")
+	}
+	post(t, s, toToken(token)) // nobody listens
+}
+
+func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	events, cancel := s.Subscribe()
+	defer cancel()
+	const all = 3*eventQueue + 17
+	for range all {
+		s.tell(EventChanged, "", nil)
+	}
+	got, lost := 0, 0
+	for got+lost < all {
+		if e := next(t, events); e.Kind == EventLost {
+			lost += e.Lost
+		} else {
+			got++
+		}
+	}
+	if got+lost != all || lost == 0 || got < eventQueue {
+		t.Errorf("%d events and %d lost of %d", got, lost, all)
+	}
+}
+
+func TestCloseEndsSubscriptions(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	events, cancel := s.Subscribe()
+	defer cancel()
+	s.Close()
+	for range events { // ends, or the test's time does
+		t.Error("an event of a closed server")
+	}
+}
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	done := make(chan error, 3)
+	for i := range 3 {
+		go func() { done <- s.Wait(within(t), func(st Stats) bool { return st.Accepted > i && st.Kept > i }) }()
+	}
+	for range 3 {
+		post(t, s, toToken(token))
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := s.Wait(ctx, func(Stats) bool { return false }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for nothing: %v", err)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Keep: 10})
+	for i := range 25 {
+		post(t, s, toToken(fmt.Sprintf("kept-token-%02d", i)))
+	}
+	check := func(first, n int) {
+		t.Helper()
+		got := s.Messages(Filter{})
+		if len(got) != n || n > 0 && (got[0].Token != fmt.Sprintf("kept-token-%02d", first) || got[n-1].Token != "kept-token-24") {
+			t.Errorf("kept %d, want %d from %d", len(got), n, first)
+		}
+	}
+	check(15, 10)
+	if st := s.Stats(); st.Accepted != 25 || st.Kept != 10 {
+		t.Errorf("stats %+v", st)
+	}
+	if err := s.Configure(Settings{Keep: 4}); err != nil {
+		t.Fatal(err)
+	}
+	check(21, 4)
+	if err := s.Configure(Settings{Keep: 6}); err != nil {
+		t.Fatal(err)
+	}
+	check(21, 4)
+	s.Clear()
+	check(0, 0)
+}
+
+func TestDuplicates(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	send := func(target, mailing string) {
+		post(t, s, fmt.Sprintf(`{"message":{%s,"data":{"mailing_id":"%s"}}}`, target, mailing))
+	}
+	for range 3 {
+		send(`"token":"twice-token-1"`, "m1")
+	}
+	send(`"token":"twice-token-1"`, "m2")
+	send(`"token":"twice-token-2"`, "m1")
+	send(`"topic":"spring"`, "m1")
+	send(`"topic":"spring"`, "m1")
+	post(t, s, toToken(token))
+	post(t, s, toToken(token)) // no mailing: nothing to compare
+	if st := s.Stats(); st.Duplicates != 2 || !st.DuplicatesExact || st.Accepted != 9 {
+		t.Errorf("stats %+v", st)
+	}
+	if err := s.Configure(Settings{IgnoreDuplicates: true}); err != nil {
+		t.Fatal(err)
+	}
+	send(`"token":"twice-token-1"`, "m1")
+	if st := s.Stats(); st.Duplicates != 2 || st.DuplicatesExact {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestDuplicatesAreExactForAMillion(t *testing.T) {
+	t.Parallel()
+	var c counts
+	c.reset()
+	const n = 1_000_000
+	for i := range n {
+		c.note("m", fmt.Sprintf("token-%d", i))
+	}
+	if st := c.snapshot(); st.Duplicates != 0 || !st.DuplicatesExact {
+		t.Fatalf("%d of a million different tokens", st.Duplicates)
+	}
+	for i := 0; i < n; i += 1000 {
+		c.note("m", fmt.Sprintf("token-%d", i))
+	}
+	if st := c.snapshot(); st.Duplicates != 1000 {
+		t.Errorf("%d of a thousand", st.Duplicates)
+	}
+}

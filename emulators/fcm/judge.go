@@ -1,0 +1,184 @@
+package fcm
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of FCM's documentation.
+const (
+	// PayloadLimit is the largest payload to a token or installation, in bytes
+	// of keys and values.
+	PayloadLimit = 4096
+	// TopicPayloadLimit is the documented one to topics; see Settings.TopicLimit.
+	TopicPayloadLimit = 2048
+	// maxRequest bounds what fields that are no payload may add to a request, so
+	// that messages in memory are bounded in bytes, too. The number is ours.
+	maxRequest     = 64 << 10
+	maxTTL         = 28 * 24 * time.Hour
+	minTokenLength = 8
+)
+
+var (
+	topicName      = regexp.MustCompile(`^[a-zA-Z0-9\-_.~%]{1,900}$`)
+	analyticsLabel = regexp.MustCompile(`^[a-zA-Z0-9\-_.~%]{1,50}$`)
+)
+
+// judge says what FCM has against a message, whoever it goes to; nil: nothing.
+func (m *decoded) judge(topicLimit int) *answer {
+	switch {
+	case len(m.faults) > 0:
+		return badFields(m.faults)
+	case m.target == "" || m.values[m.targetSlot()] == "":
+		return answers["NO_TARGET"]
+	case m.target == "topic" && !validTopic(m.topic()):
+		return answers["BAD_TOPIC"]
+	case m.target == "condition" && !validCondition(m.values[slotCondition]):
+		return answers["BAD_CONDITION"]
+	case m.reserved != "":
+		return invalid("RESERVED_KEY", m.reservedAt, "Invalid data payload key: "+m.reserved)
+	case m.headerTTL != "" && !wholeSeconds(m.headerTTL) || m.headerTTL == "" && m.values[slotWebpushHeaders] != "":
+		return answers["WEBPUSH_TTL"]
+	case m.values[slotTTL] != "" && !validTTL(m.values[slotTTL]):
+		return invalid("BAD_TTL", "message.android.ttl", "Invalid TTL. It must be between 0 and 2419200 seconds.")
+	}
+	for i := 0; i < len(m.labels); i += 2 {
+		if !analyticsLabel.MatchString(m.labels[i+1]) {
+			return invalid("BAD_LABEL", m.labels[i], "Invalid analytics label. It must match ^[a-zA-Z0-9-_.~%]{1,50}$")
+		}
+	}
+	return m.judgeSize(topicLimit)
+}
+
+func (m *decoded) judgeSize(topicLimit int) *answer {
+	limit := PayloadLimit
+	if m.target == "topic" || m.target == "condition" {
+		limit = topicLimit
+	}
+	switch {
+	case m.size() <= limit && m.length <= maxRequest:
+		return nil
+	case limit == PayloadLimit:
+		return answers["PAYLOAD_TOO_LARGE"]
+	}
+	a := *answers["PAYLOAD_TOO_LARGE"]
+	a.body = tooLarge(limit)
+	return &a
+}
+
+// size is the payload of the platform that gets most: what all share, and its
+// own part, which for Android's and the web's data stands in for the shared.
+func (m *decoded) size() int {
+	n := m.sizes[slotNotification] + m.sizes[slotTitle] + m.sizes[slotBody]
+	data := m.sizes[slotData]
+	instead := func(own int) int {
+		if own > 0 {
+			return own
+		}
+		return data
+	}
+	return n + max(
+		instead(m.sizes[slotAndroidData])+m.sizes[slotAndroid],
+		instead(m.sizes[slotWebpushData])+m.sizes[slotWebpush],
+		data+m.sizes[slotAPNS])
+}
+
+func (m *decoded) targetSlot() slot {
+	switch m.target {
+	case "token":
+		return slotToken
+	case "fid":
+		return slotFID
+	case "topic":
+		return slotTopic
+	}
+	return slotCondition
+}
+
+// address is what outcomes are matched with: a token or installation id as it
+// is, a topic as /topics/NAME, a condition as it was written.
+func (m *decoded) address() string {
+	if m.target == "topic" {
+		return "/topics/" + m.topic()
+	}
+	if m.target == "" {
+		return ""
+	}
+	return m.values[m.targetSlot()]
+}
+
+func (m *decoded) topic() string { return strings.TrimPrefix(m.values[slotTopic], "/topics/") }
+
+// toDevice reports whether the message goes to one device and not to a topic.
+func (m *decoded) toDevice() bool { return m.target == "token" || m.target == "fid" }
+
+// judgeToken refuses a token that cannot be one. FCM knows real tokens; a
+// stand-in takes every plausible one.
+func (m *decoded) judgeToken() *answer {
+	if !m.toDevice() || plausible(m.values[m.targetSlot()]) {
+		return nil
+	}
+	if m.target == "fid" {
+		return answers["UNREGISTERED"]
+	}
+	return answers["INVALID_TOKEN"]
+}
+
+// validTopic takes a topic's name without /topics/.
+func validTopic(name string) bool { return topicName.MatchString(name) }
+
+func plausible(token string) bool {
+	if len(token) < minTokenLength {
+		return false
+	}
+	for i := range len(token) {
+		c := token[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != ':' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func wholeSeconds(v string) bool {
+	_, err := strconv.ParseUint(v, 10, 31)
+	return err == nil
+}
+
+func validTTL(v string) bool {
+	d, err := time.ParseDuration(v)
+	return err == nil && d >= 0 && d <= maxTTL
+}
+
+func invalid(name, field, message string) *answer {
+	return &answer{name: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT", message,
+		badRequest{Violations: []violation{{Field: field, Description: message}}}, fcmError("INVALID_ARGUMENT"))}
+}
+
+// badFields is the answer to fields that are unknown or of another type: they
+// never reach FCM proper, so there is no FcmError in it.
+func badFields(faults []violation) *answer {
+	name := "PAYLOAD_FIELD"
+	var texts []string
+	for _, f := range faults {
+		if strings.Contains(f.Description, "Unknown name") {
+			name = "UNKNOWN_FIELD"
+		} else if strings.Contains(f.Description, "(oneof)") {
+			name = "TWO_TARGETS"
+		}
+		texts = append(texts, f.Description)
+	}
+	return &answer{name: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT",
+		strings.Join(texts, "\n"), badRequest{Violations: faults})}
+}
+
+func notJSON(body string, err error) *answer {
+	message := "Invalid JSON payload received. Unexpected token."
+	if e, ok := err.(*syntaxError); ok && e.at < len(body) {
+		message += fmt.Sprintf("\n%s\n^", strings.ToValidUTF8(body[e.at:min(len(body), e.at+60)], "�"))
+	}
+	return &answer{name: "NOT_JSON", code: 400, body: faultBody(400, "INVALID_ARGUMENT", message)}
+}

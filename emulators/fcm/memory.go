@@ -1,0 +1,167 @@
+package fcm
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Message is a message the server took.
+type Message struct {
+	Sequence     uint64          `json:"sequence"` // counts accepted messages from 1
+	ID           string          `json:"id"`       // projects/P/messages/M, as the sender got it
+	Project      string          `json:"project"`
+	Token        string          `json:"token,omitempty"`
+	FID          string          `json:"fid,omitempty"`
+	Topic        string          `json:"topic,omitempty"` // without /topics/
+	Condition    string          `json:"condition,omitempty"`
+	MailingID    string          `json:"mailingId,omitempty"`  // data.mailing_id
+	CustomerID   string          `json:"customerId,omitempty"` // data.customer_id
+	ReceivedAt   time.Time       `json:"receivedAt"`
+	ValidateOnly bool            `json:"validateOnly,omitempty"` // seen in events only: such messages are not kept
+	Raw          json.RawMessage `json:"message"`                // the message object as it was sent
+}
+
+// Filter picks messages; empty fields pick all.
+type Filter struct {
+	// Token is a token or installation id, exact or with *.
+	Token string
+	// Mailing and Customer are data.mailing_id and data.customer_id.
+	Mailing, Customer string
+	// Text is searched for in the message's values and names, in any case.
+	Text string
+	// Before picks messages with a smaller Sequence: the page before.
+	Before uint64
+	// Limit keeps the newest so many; 0: all.
+	Limit int
+}
+
+// kept is a message in memory; its strings are parts of one text.
+type kept struct {
+	sequence          uint64
+	at                time.Time
+	project, id       string
+	target, address   string
+	mailing, customer string
+	raw               string
+}
+
+func (k *kept) message() Message {
+	m := Message{
+		Sequence: k.sequence, ID: k.id, Project: k.project, MailingID: k.mailing, CustomerID: k.customer,
+		ReceivedAt: k.at,
+	}
+	if k.raw != "" {
+		m.Raw = json.RawMessage(k.raw)
+	}
+	switch k.target {
+	case "token":
+		m.Token = k.address
+	case "fid":
+		m.FID = k.address
+	case "topic":
+		m.Topic = strings.TrimPrefix(k.address, "/topics/")
+	case "condition":
+		m.Condition = k.address
+	}
+	return m
+}
+
+// memory keeps the newest messages: a ring that grows up to its size.
+type memory struct {
+	mu    sync.Mutex
+	ring  []*kept
+	next  int // where the next goes once the ring is full
+	size  int
+	total uint64
+}
+
+// add keeps a message and numbers it.
+func (m *memory) add(k *kept) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total++
+	k.sequence = m.total
+	if len(m.ring) < m.size {
+		m.ring = append(m.ring, k)
+		return
+	}
+	m.ring[m.next] = k
+	m.next = (m.next + 1) % m.size
+}
+
+// resize changes how many are kept; the newest stay.
+func (m *memory) resize(size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if size == m.size {
+		return
+	}
+	all := m.inOrder()
+	m.ring, m.next, m.size = append([]*kept(nil), all[max(0, len(all)-size):]...), 0, size
+}
+
+func (m *memory) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ring, m.next = nil, 0
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.ring)
+}
+
+// inOrder copies the ring, oldest first. The lock is held.
+func (m *memory) inOrder() []*kept {
+	out := make([]*kept, 0, len(m.ring))
+	return append(append(out, m.ring[m.next:]...), m.ring[:m.next]...)
+}
+
+// find returns what fits, oldest first.
+func (m *memory) find(f Filter) []*kept {
+	m.mu.Lock()
+	all := m.inOrder()
+	m.mu.Unlock()
+	f.Text = strings.ToLower(f.Text)
+	at := len(all) // what fits is moved to the end
+	for i := len(all) - 1; i >= 0; i-- {
+		if f.Limit > 0 && len(all)-at == f.Limit {
+			break
+		}
+		if f.fits(all[i]) {
+			at--
+			all[at] = all[i]
+		}
+	}
+	return all[at:]
+}
+
+func (f *Filter) fits(k *kept) bool {
+	return (f.Before == 0 || k.sequence < f.Before) &&
+		(f.Token == "" || (k.target == "token" || k.target == "fid") && matches(f.Token, k.address)) &&
+		(f.Mailing == "" || f.Mailing == k.mailing) &&
+		(f.Customer == "" || f.Customer == k.customer) &&
+		(f.Text == "" || strings.Contains(strings.ToLower(readable(k.raw)), f.Text))
+}
+
+// readable resolves the escapes of a JSON text, so that a search for what a
+// phone shows finds it however its sender wrote it.
+func readable(raw string) string {
+	if !strings.Contains(raw, `\`) {
+		return raw
+	}
+	var b strings.Builder
+	s := scanner{text: raw}
+	for s.pos < len(raw) && s.err == nil {
+		if raw[s.pos] == '\\' {
+			s.escape(&b)
+			continue
+		}
+		b.WriteByte(raw[s.pos])
+		s.pos++
+	}
+	return b.String()
+}

@@ -1,0 +1,190 @@
+package fcm
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+)
+
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"abc", "abc", true}, {"abc", "abcd", false}, {"*", "", true}, {"*", "x", true}, {"a*", "abc", true}, {"a*", "ba", false},
+		{"*c", "abc", true}, {"*c", "cb", false}, {"a*c", "abbc", true}, {"a*a", "a", false}, {"a*b*c", "axbyc", true},
+		{"a*b*c", "acb", false}, {"*b*", "abc", true}, {"*b*", "ac", false}, {"a**c", "ac", true}, {"*ab", "aab", true},
+	} {
+		if got := matches(c.pattern, c.text); got != c.want {
+			t.Errorf("%q ~ %q: %t", c.pattern, c.text, got)
+		}
+	}
+}
+
+func TestTheLatestRuleWins(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	code := func(target string) int { t.Helper(); return post(t, s, toToken(target)).code }
+	s.SetOutcome("rule-*", "UNREGISTERED")
+	s.SetOutcome("rule-012345", "INTERNAL")
+	if got := code("rule-012345"); got != 500 {
+		t.Errorf("exact after pattern: %d", got)
+	}
+	s.SetOutcome("*-012345", "PERMISSION_DENIED")
+	if got := code("rule-012345"); got != 403 {
+		t.Errorf("pattern after exact: %d", got)
+	}
+	if err := s.SetOutcomes(Outcome{Token: "rule-012345", Outcome: "UNAVAILABLE", Times: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if a, b, c := code("rule-012345"), code("rule-012345"), code("rule-012345"); a != 503 || b != 503 || c != 403 {
+		t.Errorf("two times, then as before: %d %d %d", a, b, c)
+	}
+	s.SetOutcome("rule-012345", OK)
+	if got := code("rule-012345"); got != 200 {
+		t.Errorf("healed: %d", got)
+	}
+	if got := len(s.CurrentOutcomes()); got != 3 {
+		t.Errorf("%d rules hold, want 3", got)
+	}
+}
+
+func TestRulesWinOverTheShapeOfATokenButNotOverThePayload(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.SetOutcome("bad", OK)
+	if got := post(t, s, toToken("bad")); got.code != 200 {
+		t.Errorf("a short token told OK: %d", got.code)
+	}
+	s.SetOutcome("gone-0123456", "UNREGISTERED")
+	if got := post(t, s, `{"message":{"token":"gone-0123456","data":{"from":"x"}}}`); got.code != 400 {
+		t.Errorf("a bad payload to a dead token: %d", got.code)
+	}
+	s.SetOutcome("busy-0123456", "UNAVAILABLE")
+	if got := post(t, s, `{"message":{"token":"busy-0123456","data":{"from":"x"}}}`); got.code != 503 {
+		t.Errorf("a bad payload in an outage: %d", got.code)
+	}
+}
+
+func TestTopicsObeyRules(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	toTopic := func() int { return post(t, s, `{"message":{"topic":"spring"}}`).code }
+	s.SetOutcome("*", "UNREGISTERED")
+	if got := toTopic(); got != 200 {
+		t.Errorf("a topic is no token that could die: %d", got)
+	}
+	s.SetOutcome("*", "UNAVAILABLE")
+	if got := toTopic(); got != 503 {
+		t.Errorf("an outage is for all: %d", got)
+	}
+	s.SetOutcome("/topics/spring", OK)
+	if got := toTopic(); got != 200 {
+		t.Errorf("the topic told OK: %d", got)
+	}
+}
+
+func TestWrongRulesAreRefusedTogether(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	err := s.SetOutcomes(Outcome{Token: "a", Outcome: OK}, Outcome{Outcome: "DEAD", Times: -1})
+	var all faults
+	if !errors.As(err, &all) || len(all) != 3 || len(s.CurrentOutcomes()) != 0 || !strings.Contains(err.Error(), "UNREGISTERED") {
+		t.Errorf("%v", err)
+	}
+	if err := s.Configure(Settings{Keep: -1, Chaos: map[string]float64{"X": 2}}); !errors.As(err, &all) || len(all) != 4 {
+		t.Errorf("%v", err)
+	}
+	if _, err := Start("127.0.0.1:0", Options{Latency: -1}); err == nil {
+		t.Error("a negative latency")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("SetOutcome took an unknown name")
+		}
+	}()
+	s.SetOutcome("a", "DEAD")
+}
+
+func TestChaosKeepsItsShares(t *testing.T) {
+	t.Parallel()
+	p := newPolicy(Settings{Seed: 3, Chaos: map[string]float64{"UNREGISTERED": 0.1, "UNAVAILABLE": 0.2, "INTERNAL": 0.05}})
+	other := newPolicy(Settings{Seed: 4, Chaos: p.Chaos})
+	count, differ := map[string]float64{}, 0
+	const n = 20_000
+	for i := range uint64(n) {
+		device := fmt.Sprintf("token-%d", i)
+		o := p.draw(device, i)
+		count[o] += 1.0 / n
+		if o != p.draw(device, i) {
+			t.Fatal("not repeatable")
+		}
+		if o != other.draw(device, i) {
+			differ++
+		}
+		if (o == "UNREGISTERED") != (p.draw(device, i+n) == "UNREGISTERED") {
+			t.Fatalf("%s came back to life", device)
+		}
+		if p.draw("", i) == "UNREGISTERED" {
+			t.Fatal("a topic died")
+		}
+	}
+	// What is drawn by request is drawn among the tokens that live.
+	for o, want := range map[string]float64{"UNREGISTERED": 0.1, "UNAVAILABLE": 0.18, "INTERNAL": 0.045, "": 0.675} {
+		if d := count[o] - want; d > 0.01 || d < -0.01 {
+			t.Errorf("%q: %.3f, want %.3f", o, count[o], want)
+		}
+	}
+	if differ < n/10 {
+		t.Errorf("another seed differs in %d", differ)
+	}
+}
+
+func TestChaosOfTheServerIsRepeatable(t *testing.T) {
+	t.Parallel()
+	run := func() map[string]int {
+		s := start(t, Options{Seed: 11})
+		if err := s.Configure(Settings{Seed: 11, Chaos: map[string]float64{"UNREGISTERED": 0.2, "INTERNAL": 0.2}}); err != nil {
+			t.Fatal(err)
+		}
+		s.SetOutcome("sure-*", OK)
+		for i := range 60 {
+			post(t, s, toToken(fmt.Sprintf("chaos-token-%d", i)))
+			if got := post(t, s, toToken(fmt.Sprintf("sure-token-%d", i))); got.code != 200 {
+				t.Errorf("a rule gave way to chaos: %d", got.code)
+			}
+		}
+		return s.Stats().Outcomes
+	}
+	one, two := run(), run()
+	if !maps.Equal(one, two) || one["UNREGISTERED"] == 0 || one["INTERNAL"] == 0 || one[OK] == 120 {
+		t.Errorf("%v, then %v", one, two)
+	}
+}
+
+func TestAHundredThousandRules(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for i := range 100_000 {
+		s.SetOutcome(fmt.Sprintf("rule-token-%d", i), "UNREGISTERED")
+	}
+	if got := post(t, s, toToken("rule-token-99999")); got.code != 404 {
+		t.Errorf("the last: %d", got.code)
+	}
+	if got := post(t, s, toToken("rule-token-x")); got.code != 200 {
+		t.Errorf("none of them: %d", got.code)
+	}
+}
+
+func TestAMalformedInstallationIDByRule(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.SetOutcome("fid-*", "INVALID_TOKEN")
+	got := post(t, s, `{"message":{"fid":"fid-0123456"}}`)
+	if got.code != 400 || !strings.Contains(got.body, `"message.fid"`) || strings.Contains(got.body, "message.token") {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}

@@ -1,0 +1,236 @@
+package fcm
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sendCall is one request to messages:send on its way.
+type sendCall struct {
+	server  *Server
+	policy  *policy
+	project string
+	number  uint64
+	message *decoded
+}
+
+// send answers POST /v1/projects/{project}/messages:send.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
+	c := &sendCall{server: s, policy: s.policy.Load(), project: project, number: s.counts.arrived()}
+	retire(w, r, c.policy.GoAwayAfter)
+	if c.policy.RequireAuth && !hasBearer(r) {
+		c.refuse(w, r, answers["UNAUTHENTICATED"], Outcome{})
+		return
+	}
+	body, err := readBody(r)
+	if err != nil {
+		c.unread(w, r, err)
+		return
+	}
+	if c.policy.QuotaPerMinute > 0 {
+		if wait, ok := s.quotas.take(project, c.policy.QuotaPerMinute, time.Now()); !ok {
+			c.refuse(w, r, &answer{name: "QUOTA_PROJECT", code: 429, body: quotaBody(project)}, Outcome{RetryAfter: wait})
+			return
+		}
+	}
+	c.message, err = decode(body)
+	if err != nil {
+		c.message = nil
+		c.refuse(w, r, notJSON(body, err), Outcome{})
+		return
+	}
+	c.decide(w, r)
+}
+
+func hasBearer(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != ""
+}
+
+// unread answers a body that is too large or did not come to its end.
+func (c *sendCall) unread(w http.ResponseWriter, r *http.Request, err error) {
+	var large *http.MaxBytesError
+	if !errors.As(err, &large) {
+		c.server.counts.decided("UNREADABLE", false, false)
+		panic(http.ErrAbortHandler)
+	}
+	text := "Request payload size exceeds the limit: " + strconv.Itoa(maxBody) + " bytes."
+	c.refuse(w, r, &answer{name: "REQUEST_TOO_LARGE", code: 400, body: faultBody(400, badArgument, text)}, Outcome{})
+}
+
+// decide finds the outcome: of a rule, of chaos, of judging, in this order,
+// where a rule about a token needs a message FCM has nothing else against.
+func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
+	m := c.message
+	bad := m.judge(c.policy.TopicLimit)
+	o, ruled := c.server.rules.take(m.address(), func(r *rule) bool {
+		switch {
+		case aboutToken[r.Outcome.Outcome]:
+			return bad == nil && (m.toDevice() || !r.pattern || strings.HasPrefix(r.Token, "/topics/"))
+		case r.Outcome.Outcome == OK, r.Outcome.Outcome == SLOW:
+			return bad == nil
+		}
+		return true
+	})
+	if !ruled {
+		o.Outcome = c.drawn(bad)
+	}
+	if bad == nil && !ruled && o.Outcome == "" {
+		bad = m.judgeToken()
+	}
+	switch {
+	case o.Outcome == HANG:
+		c.hang(r)
+	case o.Outcome == RESET:
+		c.count(RESET)
+		reset(w, r)
+	case o.Outcome == UnavailableDelivered && bad == nil:
+		if !m.validateOnly {
+			c.keep()
+		}
+		c.refuse(w, r, answers["UNAVAILABLE"].as(UnavailableDelivered), o)
+	case answers[o.Outcome] != nil:
+		c.refuse(w, r, answers[o.Outcome].to(m.target), o)
+	case bad != nil:
+		c.refuse(w, r, bad, Outcome{})
+	default:
+		c.accept(w, r, o)
+	}
+}
+
+// drawn is the outcome that chaos has for the message, "" for none.
+func (c *sendCall) drawn(bad *answer) string {
+	device := ""
+	if bad == nil && c.message.toDevice() {
+		device = c.message.address()
+	}
+	o := c.policy.draw(device, c.number)
+	if bad != nil && o == SLOW {
+		return ""
+	}
+	return o
+}
+
+// as is the answer counted under another name.
+func (a *answer) as(name string) *answer {
+	b := *a
+	b.name = name
+	return &b
+}
+
+func (c *sendCall) count(outcome string) {
+	c.server.counts.decided(outcome, false, false)
+	c.tellRefused(outcome)
+}
+
+func (c *sendCall) tellRefused(outcome string) {
+	if c.server.readers.some.Load() > 0 {
+		c.server.tell(EventRefused, outcome, c.remembered(""))
+	}
+}
+
+// refuse counts and sends an error answer after the latency.
+func (c *sendCall) refuse(w http.ResponseWriter, r *http.Request, a *answer, o Outcome) {
+	c.count(a.name)
+	if c.wait(r, o) {
+		a.write(w, o.RetryAfter)
+	}
+}
+
+// accept keeps the message, or not if it was only to be validated, and answers
+// after the latency: who hangs up in between has sent it all the same.
+func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
+	name := o.Outcome
+	if name == "" {
+		name = OK
+	}
+	id := "fake_message_id" // FCM's own answer to validate_only
+	if c.message.validateOnly {
+		c.server.counts.decided(name, false, true)
+		if c.server.readers.some.Load() > 0 {
+			c.server.tell(EventValidated, name, c.remembered("projects/"+c.project+"/messages/"+id))
+		}
+	} else {
+		id = c.keep()
+		c.server.counts.decided(name, true, false)
+	}
+	if c.wait(r, o) {
+		c.write(w, id)
+	}
+}
+
+// keep stores the message as delivered and returns its id.
+func (c *sendCall) keep() string {
+	s, m := c.server, c.message
+	k := c.remembered("")
+	id := s.messageID(c.number, m.toDevice())
+	k.id = "projects/" + c.project + "/messages/" + id
+	if m.mailing != "" && m.toDevice() && !c.policy.IgnoreDuplicates {
+		s.counts.note(m.mailing, k.address)
+	}
+	s.memory.add(k)
+	s.tell(EventAccepted, OK, k)
+	return id
+}
+
+// remembered is the message as memory and events hold it.
+func (c *sendCall) remembered(id string) *kept {
+	k := &kept{at: time.Now(), project: c.project, id: id}
+	if m := c.message; m != nil {
+		k.target, k.address, k.mailing, k.customer, k.raw = m.target, m.address(), m.mailing, m.customer, m.raw
+	}
+	return k
+}
+
+// messageID makes an id in FCM's shape: a number for topics, else 0:time%hex.
+func (s *Server) messageID(number uint64, device bool) string {
+	x := mix(s.ids + number)
+	if !device {
+		return strconv.FormatUint(x>>1|1<<60, 10)
+	}
+	b := append(make([]byte, 0, 40), "0:"...)
+	b = append(strconv.AppendInt(b, time.Now().UnixMicro(), 10), '%')
+	return string(strconv.AppendUint(b, x|1<<63, 16))
+}
+
+func (c *sendCall) write(w http.ResponseWriter, id string) {
+	b := append(make([]byte, 0, 128), "{\n  \"name\": "...)
+	b = strconv.AppendQuote(b, "projects/"+c.project+"/messages/"+id)
+	w.Header()["Content-Type"] = typeJSON
+	_, _ = w.Write(append(b, "\n}\n"...)) // the client may be gone
+}
+
+// wait lets the latency pass; false if the client left before its end.
+func (c *sendCall) wait(r *http.Request, o Outcome) bool {
+	d := c.policy.delay(c.number) + o.Latency
+	if o.Outcome == SLOW && o.Latency == 0 {
+		d += c.policy.Slow
+	}
+	if d == 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.Context().Done():
+		c.server.counts.change(func(s *Stats) { s.Abandoned++ })
+	case <-c.server.life.Done():
+	}
+	return false
+}
+
+// hang answers nothing until the client gives up or the server closes.
+func (c *sendCall) hang(r *http.Request) {
+	c.count(HANG)
+	select {
+	case <-r.Context().Done():
+		c.server.counts.change(func(s *Stats) { s.Abandoned++ })
+	case <-c.server.life.Done():
+	}
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,217 @@
+package fcm
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Server is a running emulator.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+	pool     *x509.CertPool // nil without TLS
+	client   *http.Client
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+
+	policy  atomic.Pointer[policy]
+	rules   rules
+	quotas  quotas
+	memory  memory
+	counts  counts
+	readers readers
+	topics  topics
+	ids     uint64 // makes message ids of different servers differ
+}
+
+// idleTimeout is after how long FCM sends an idle connection GOAWAY.
+const idleTimeout = 4 * time.Minute
+
+// Start listens on addr, host:port, where port 0 is any free one, and serves
+// until Close.
+func Start(addr string, o Options) (*Server, error) {
+	settings := o.settings()
+	if f := settings.check(); len(f) > 0 {
+		return nil, fmt.Errorf("starting the FCM emulator: %w", f)
+	}
+	if o.MaxStreams < 0 {
+		return nil, errors.New("starting the FCM emulator: MaxStreams must not be negative")
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
+	}
+	s := &Server{listener: l, ids: mix(uint64(time.Now().UnixNano()))}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.counts.reset()
+	s.apply(settings)
+	if err := s.serve(o); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
+	}
+	return s, nil
+}
+
+// serve makes the HTTP server and its client, and starts serving.
+func (s *Server) serve(o Options) error {
+	if o.MaxStreams == 0 {
+		o.MaxStreams = DefaultMaxStreams
+	}
+	s.http = &http.Server{
+		Handler: s.routes(), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: o.MaxStreams},
+		Protocols:   &http.Protocols{},
+		ConnContext: newConnection, ConnState: s.connection,
+		ErrorLog: silent,
+	}
+	p := s.http.Protocols
+	p.SetHTTP1(true)
+	l := s.listener
+	transport := &http.Transport{Protocols: &http.Protocols{}}
+	if o.TLS {
+		cert, pool, err := throwAwayCertificate(l.Addr())
+		if err != nil {
+			return err
+		}
+		p.SetHTTP2(true)
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		s.pool = pool
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+		transport.Protocols.SetHTTP2(true)
+		go func() { _ = s.http.ServeTLS(l, "", "") }() // ends with Close
+	} else {
+		p.SetUnencryptedHTTP2(true)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		go func() { _ = s.http.Serve(l) }()
+	}
+	s.client = &http.Client{Transport: transport}
+	return nil
+}
+
+// Addr is host:port the server listens on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// URL is http://host:port, with TLS https://host:port.
+func (s *Server) URL() string {
+	if s.pool != nil {
+		return "https://" + s.Addr()
+	}
+	return "http://" + s.Addr()
+}
+
+// Client is an HTTP/2 client that trusts the server's certificate, and without
+// TLS speaks HTTP/2 with prior knowledge.
+func (s *Server) Client() *http.Client { return s.client }
+
+// CertPool holds the server's certificate; nil without TLS.
+func (s *Server) CertPool() *x509.CertPool { return s.pool }
+
+// CertificatePEM is the server's certificate in PEM, for clients that read it
+// from a file; nil without TLS.
+func (s *Server) CertificatePEM() []byte {
+	if s.pool == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.TLSConfig.Certificates[0].Certificate[0]})
+}
+
+// Close stops serving at once: connections break, hanging requests and event
+// streams end. It may be called again.
+func (s *Server) Close() {
+	s.end()
+	_ = s.http.Close() // nothing to do about a listener that was closed before
+	s.client.CloseIdleConnections()
+}
+
+// SetOutcome makes a token, exact or a pattern with *, end in an outcome from
+// now on. It panics on an unknown outcome: for code, where that is a typing
+// error. SetOutcomes returns it as an error instead.
+func (s *Server) SetOutcome(token, outcome string) {
+	if err := s.SetOutcomes(Outcome{Token: token, Outcome: outcome}); err != nil {
+		panic("fcm: " + err.Error())
+	}
+}
+
+// SetOutcomes adds rules, all or none; of those that match a token the latest
+// wins. A rule that always holds replaces earlier ones for the same Token.
+func (s *Server) SetOutcomes(rules ...Outcome) error {
+	var wrong faults
+	for i, r := range rules {
+		for _, f := range r.check() {
+			wrong = append(wrong, fault{fmt.Sprintf("[%d].%s", i, f.Location), f.Message})
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("setting outcomes: %w", wrong)
+	}
+	s.rules.set(rules)
+	s.tell(EventChanged, "", nil)
+	return nil
+}
+
+// CurrentOutcomes are the rules that hold, in the order they were set, each
+// with the Times it has left.
+func (s *Server) CurrentOutcomes() []Outcome { return s.rules.list() }
+
+// ClearOutcomes takes all rules back.
+func (s *Server) ClearOutcomes() {
+	s.rules.clear()
+	s.tell(EventChanged, "", nil)
+}
+
+// Configure replaces all settings. A changed quota starts new minutes.
+func (s *Server) Configure(settings Settings) error {
+	if f := settings.check(); len(f) > 0 {
+		return fmt.Errorf("configuring the FCM emulator: %w", f)
+	}
+	s.apply(settings)
+	s.tell(EventChanged, "", nil)
+	return nil
+}
+
+func (s *Server) apply(settings Settings) {
+	settings = settings.withDefaults()
+	if old := s.policy.Load(); old != nil && old.QuotaPerMinute != settings.QuotaPerMinute {
+		s.quotas.reset()
+	}
+	s.memory.resize(settings.Keep)
+	s.policy.Store(newPolicy(settings))
+}
+
+// Settings returns what holds now, defaults filled in.
+func (s *Server) Settings() Settings { return s.policy.Load().Settings }
+
+// Messages returns the accepted messages that fit, oldest first; a limit keeps
+// the newest.
+func (s *Server) Messages(f Filter) []Message {
+	found := s.memory.find(f)
+	out := make([]Message, len(found))
+	for i, k := range found {
+		out[i] = k.message()
+	}
+	return out
+}
+
+// Stats returns the counts of this moment. What a client has been answered is
+// in them.
+func (s *Server) Stats() Stats {
+	stats := s.counts.snapshot()
+	stats.Kept = s.memory.count()
+	stats.DuplicatesExact = stats.DuplicatesExact && !s.Settings().IgnoreDuplicates
+	return stats
+}
+
+// Clear forgets messages and counts. Outcomes, settings and topics stay.
+func (s *Server) Clear() {
+	s.memory.clear()
+	s.counts.reset()
+	s.tell(EventCleared, "", nil)
+}

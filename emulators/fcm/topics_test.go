@@ -1,0 +1,64 @@
+package fcm
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestInstanceIDFaults(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	many := strings.TrimSuffix(strings.Repeat(`"t",`, maxTopicTokens+1), ",")
+	for body, want := range map[string]string{
+		``: "InvalidRequest", `{`: "InvalidRequest", `{"to":"/topics/a","registration_tokens":[]}`: "InvalidRequest",
+		`{"to":"/topics/a b","registration_tokens":["t"]}`: "InvalidTopicName", `{"to":"a","registration_tokens":["t"]}`: "InvalidTopicName",
+		`{"to":"/topics/a","registration_tokens":[` + many + `]}`: "TooManyTokens",
+	} {
+		got := call(t, s.Client(), "POST", s.URL()+"/iid/v1:batchAdd", body)
+		var answer struct{ Error string }
+		if err := json.Unmarshal([]byte(got.body), &answer); err != nil || got.code != 400 || answer.Error != want {
+			t.Errorf("%.60s: %d %s", body, got.code, got.body)
+		}
+	}
+}
+
+func TestTopicSubscriptionsOfV1(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.SetOutcome("gone-0123456", "UNREGISTERED")
+	base := s.URL() + "/v1/projects/p/registrations/%s/topicSubscriptions%s"
+	for i, c := range []struct {
+		method, token, rest string
+		code                int
+		contains            string
+	}{
+		{"POST", token, "?topic_name=spring", 200, `"name": "projects/p/registrations/` + token + `/topicSubscriptions/spring"`},
+		{"POST", token, "?topicName=spring", 409, "ALREADY_EXISTS"},
+		{"POST", token, "?topicName=autumn", 200, `"topicName": "autumn"`},
+		{"POST", token, "?topicName=a+b", 400, "Topic name contains invalid characters."},
+		{"POST", token, "", 400, "Topic name"},
+		{"POST", "gone-0123456", "?topicName=spring", 404, "UNREGISTERED"},
+		{"POST", "bad", "?topicName=spring", 400, badToken},
+		{"GET", token, "", 200, "autumn"},
+		{"GET", token, "/spring", 200, "createTime"},
+		{"DELETE", token, "/spring", 200, "{}"},
+		{"DELETE", token, "/spring", 404, noEntity},
+		{"DELETE", token, "/spring?allow_missing=true", 200, "{}"},
+		{"PATCH", token, "/winter", 404, noEntity},
+		{"PATCH", token, "/winter?allowMissing=true", 200, "winter"},
+		{"PATCH", token, "/winter", 200, "winter"},
+	} {
+		got := call(t, s.Client(), c.method, fmt.Sprintf(base, c.token, c.rest), "{}")
+		if got.code != c.code || !strings.Contains(got.body, c.contains) {
+			t.Errorf("%d: %s %s%s: %d %s", i, c.method, c.token, c.rest, got.code, got.body)
+		}
+	}
+	if all := s.Topics(); len(all) != 2 || all["autumn"] != 1 || all["winter"] != 1 {
+		t.Errorf("topics %v", all)
+	}
+	if got := openDoor(t, s, "GET", "topics?topic=winter", ""); !strings.Contains(got.body, token) {
+		t.Errorf("the door of topics: %s", got.body)
+	}
+}
