@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// A Page is a part of an audience in the order of the customers' keys.
+type Page struct {
+	Members  []Member
+	Excluded push.Excluded // customers of the page's range that need not be read to be left out
+	Last     string        // the key the page ends with; "" when the range ends with it
+}
+
+// A Member is a customer of the audience.
+type Member struct {
+	Key      string
+	Customer *push.Customer // nil: nobody registered this id or token
+	Only     []string       // token ids the audience names; nil: all of the customer's
+}
+
+// An Audience reads the customers of one mailing range by range.
+type Audience interface {
+	// Page reads at most size members with keys above after, up to upto
+	// ("": no end).
+	Page(ctx context.Context, after, upto string, size int) (Page, error)
+	// Count is about how many customers there are.
+	Count(ctx context.Context) (int, error)
+}
+
+// Audience opens the audience of a mailing read by Mailing.
+func (s *Store) Audience(ctx context.Context, m *push.Mailing) (Audience, error) {
+	a := m.Audience
+	switch {
+	case a.Everyone:
+		return everyone{s}, nil
+	case a.Segments != nil:
+		return segments{s, a.Segments}, nil
+	case a.Tokens != nil:
+		return s.byTokens(ctx, a.Tokens)
+	default:
+		return s.byCustomers(a.Customers), nil
+	}
+}
+
+// scanned are the fields of a customer that dispatch needs.
+var scanned = []string{"id", "devices", "optedOut", "categories", "segments", "attributes", "timeZone"}
+
+func (s *Store) customers() *firestore.CollectionRef { return s.db.Collection("customers") }
+
+// keyRange narrows q to keys above after and up to upto, in their order.
+func keyRange(q firestore.Query, after, upto string) firestore.Query {
+	q = q.OrderBy(firestore.DocumentID, firestore.Asc)
+	if after != "" {
+		q = q.StartAfter(after)
+	}
+	if upto != "" {
+		q = q.EndAt(upto)
+	}
+	return q
+}
+
+// everyone reads only who is reachable; the others are counted by an
+// aggregation over the same range at the same read time, so that a customer who
+// becomes unreachable by this very mailing is not counted twice.
+type everyone struct{ s *Store }
+
+func (e everyone) Count(ctx context.Context) (int, error) {
+	n, err := e.s.count(ctx, e.s.customers().Query)
+	return n, classify(err, "counting customers")
+}
+
+func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+	var p Page
+	err := e.s.db.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+		p = Page{}
+		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).Select(scanned...).Limit(size)
+		snaps, err := tx.Documents(q).GetAll()
+		if err != nil {
+			return err
+		}
+		if p.Members, err = members(snaps, nil); err != nil {
+			return err
+		}
+		end := upto
+		if len(snaps) == size {
+			p.Last = snaps[size-1].Ref.ID
+			end = p.Last
+		}
+		not := keyRange(e.s.customers().Where("reachable", "==", false), after, end)
+		n, err := countIn(ctx, not.NewAggregationQuery().Transaction(tx))
+		p.Excluded.NoValidToken = int64(n)
+		return err
+	}, firestore.ReadOnly)
+	return p, classify(err, "reading customers after %q", after)
+}
+
+func members(snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) ([]Member, error) {
+	out := make([]Member, 0, len(snaps))
+	for _, snap := range snaps {
+		c, err := decodeCustomer(snap)
+		if err != nil {
+			return nil, err
+		}
+		if keep == nil || keep(c) {
+			out = append(out, Member{Key: snap.Ref.ID, Customer: c})
+		}
+	}
+	return out, nil
+}
+
+// segments reads by one array-contains(-any) and filters the rest after
+// reading.
+type segments struct {
+	s   *Store
+	sel *push.Segments
+}
+
+func (g segments) query() firestore.Query {
+	if len(g.sel.Any) > 0 {
+		return g.s.customers().Where("segments", "array-contains-any", g.sel.Any)
+	}
+	return g.s.customers().Where("segments", "array-contains", g.sel.All[0])
+}
+
+func (g segments) Count(ctx context.Context) (int, error) {
+	n, err := g.s.count(ctx, g.query())
+	return n, classify(err, "counting the customers of segments")
+}
+
+func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+	q := keyRange(g.query(), after, upto).Select(scanned...).Limit(size)
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return Page{}, classify(err, "reading the customers of segments after %q", after)
+	}
+	var p Page
+	if len(snaps) == size {
+		p.Last = snaps[size-1].Ref.ID
+	}
+	p.Members, err = members(snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
+	return p, err
+}
+
+// listedAudience is an audience whose keys are known beforehand, in order.
+type listedAudience struct {
+	s    *Store
+	keys []string
+	only map[string][]string // by key: token ids named
+	void map[string]bool     // keys that stand for tokens nobody registered
+}
+
+func (s *Store) byCustomers(ids []string) *listedAudience {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = push.CustomerKey(id)
+	}
+	return s.byKeys(keys)
+}
+
+func (s *Store) byKeys(keys []string) *listedAudience {
+	a := &listedAudience{s: s, keys: slices.Clone(keys)}
+	a.sort()
+	return a
+}
+
+func (a *listedAudience) sort() {
+	slices.Sort(a.keys)
+	a.keys = slices.Compact(a.keys)
+}
+
+// byTokens looks up whose the tokens are. A token nobody registered stands in
+// the order by its own id, so that it is counted in just one page.
+func (s *Store) byTokens(ctx context.Context, tokens []string) (*listedAudience, error) {
+	ids := make([]string, len(tokens))
+	for i, t := range tokens {
+		ids[i] = push.TokenID(t)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
+	for part := range slices.Chunk(ids, 500) {
+		refs := make([]*firestore.DocumentRef, len(part))
+		for i, id := range part {
+			refs[i] = s.db.Doc("tokens/" + id)
+		}
+		snaps, err := s.db.GetAll(ctx, refs)
+		if err != nil {
+			return nil, classify(err, "looking up whose %d tokens are", len(tokens))
+		}
+		for _, snap := range snaps {
+			a.own(snap)
+		}
+	}
+	a.sort()
+	return a, nil
+}
+
+func (a *listedAudience) own(snap *firestore.DocumentSnapshot) {
+	key, _ := snap.Data()["key"].(string)
+	if !snap.Exists() || key == "" {
+		a.void[snap.Ref.ID] = true
+		key = snap.Ref.ID
+	} else {
+		a.only[key] = append(a.only[key], snap.Ref.ID)
+	}
+	a.keys = append(a.keys, key)
+}
+
+func (a *listedAudience) Count(context.Context) (int, error) { return len(a.keys), nil }
+
+func (a *listedAudience) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+	from, found := slices.BinarySearch(a.keys, after)
+	if found {
+		from++
+	}
+	to := len(a.keys)
+	if upto != "" {
+		if i, found := slices.BinarySearch(a.keys, upto); found {
+			to = i + 1
+		} else {
+			to = i
+		}
+	}
+	keys := a.keys[from:max(from, to)]
+	var p Page
+	if len(keys) > size {
+		keys = keys[:size]
+		p.Last = keys[size-1]
+	}
+	var refs []*firestore.DocumentRef
+	for _, k := range keys {
+		refs = append(refs, a.s.customers().Doc(k))
+	}
+	if len(refs) == 0 {
+		return p, nil
+	}
+	snaps, err := a.s.db.GetAll(ctx, refs)
+	if err != nil {
+		return Page{}, classify(err, "reading listed customers after %q", after)
+	}
+	for _, snap := range snaps {
+		m := Member{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
+		if snap.Exists() && !a.void[m.Key] {
+			if m.Customer, err = decodeCustomer(snap); err != nil {
+				return Page{}, err
+			}
+		}
+		p.Members = append(p.Members, m)
+	}
+	return p, nil
+}

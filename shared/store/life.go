@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// errKeep leaves a mailing as it is.
+var errKeep = errors.New("nothing to change")
+
+// become moves a mailing to another state in one transaction; to says which and
+// why not. A mailing that is there already stays as it is.
+func (s *Store) become(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
+	m, err := s.change(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
+	if errors.Is(err, errKeep) {
+		return m, nil
+	}
+	if err != nil {
+		return nil, classifyLife(err, id)
+	}
+	return m, nil
+}
+
+func classifyLife(err error, id string) error {
+	if push.IsNotFound(err) || push.IsConflict(err) {
+		return err
+	}
+	return classify(err, "changing the state of mailing %s", id)
+}
+
+func forbidden(m *push.Mailing, next string) error {
+	return &push.Conflict{Why: fmt.Sprintf("mailing %s is %s and cannot be %s", m.ID, m.State, next)}
+}
+
+// Cancel ends a mailing by hand: what is not sent yet never will be.
+func (s *Store) Cancel(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.End(ctx, id, push.Cancelled, "")
+}
+
+// End moves a mailing to a final state. Totals and CompletedAt follow when no
+// token of it is pending any more.
+func (s *Store) End(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State == state {
+			return errKeep
+		}
+		if !m.State.CanBecome(state) {
+			return forbidden(m, string(state))
+		}
+		m.State, m.Refusal, m.PausedBecause, m.PausedFrom = state, refusal, "", ""
+		return nil
+	})
+}
+
+// Pause holds a mailing until Resume.
+func (s *Store) Pause(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.Hold(ctx, id, push.ByHand)
+}
+
+// Hold pauses a mailing for a reason.
+func (s *Store) Hold(ctx context.Context, id, because string) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State == push.Paused {
+			return errKeep
+		}
+		if !m.State.CanBecome(push.Paused) {
+			return forbidden(m, "paused")
+		}
+		m.PausedFrom, m.State, m.PausedBecause = m.State, push.Paused, because
+		return nil
+	})
+}
+
+// Resume lets a paused mailing go on from where it was held.
+func (s *Store) Resume(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State != push.Paused {
+			return forbidden(m, "resumed")
+		}
+		m.State, m.PausedFrom, m.PausedBecause = m.PausedFrom, "", ""
+		if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
+			m.State = push.Accepted
+		}
+		return nil
+	})
+}
+
+// Prove records that FCM has taken the mailing's payload.
+func (s *Store) Prove(ctx context.Context, id string) error {
+	_, err := s.become(ctx, id, func(m *push.Mailing) error {
+		if m.Proven {
+			return errKeep
+		}
+		m.Proven = true
+		return nil
+	})
+	return err
+}
+
+// Accept makes a scheduled mailing whose time has come ready to start.
+func (s *Store) Accept(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State != push.Scheduled || m.StartAt.After(s.now()) {
+			return errKeep
+		}
+		m.State = push.Accepted
+		return nil
+	})
+}
+
+// Start records the shards of an accepted mailing and that it is sending, at
+// once. Where that happened before, it changes nothing.
+func (s *Store) Start(ctx context.Context, id string, selection push.Devices, shards []push.Shard) (*push.Mailing, error) {
+	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
+		if m.State != push.Accepted {
+			return errKeep
+		}
+		for _, sh := range shards {
+			sh.Forget = m.ExpiresAt.Add(Keep)
+			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
+				return err
+			}
+		}
+		m.State, m.StartedAt, m.Selection, m.Shards = push.Sending, s.now(), selection, len(shards)
+		return nil
+	})
+	if errors.Is(err, errKeep) {
+		return m, nil
+	}
+	if err != nil {
+		return nil, classifyLife(err, id)
+	}
+	return m, nil
+}
+
+// Active lists every mailing that has not ended, or whose end is not wholly
+// recorded and told: what tick looks after.
+func (s *Store) Active(ctx context.Context) ([]*push.Mailing, error) {
+	snaps, err := s.db.Collection("mailings").Where("active", "==", true).Documents(ctx).GetAll()
+	if err != nil {
+		return nil, classify(err, "listing active mailings")
+	}
+	out := make([]*push.Mailing, 0, len(snaps))
+	for _, snap := range snaps {
+		m, _, err := decodeMailing(snap)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}

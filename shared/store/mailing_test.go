@@ -1,0 +1,383 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+func (w *world) mailing(t *testing.T, id string, a push.Audience) *push.Mailing {
+	t.Helper()
+	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: a, Category: "promo"}
+	m, created, err := w.CreateMailing(t.Context(), push.NewMailing(id, "digest", d, w.clock.now()))
+	if err != nil || !created {
+		t.Fatalf("recording mailing %s: created %v, %v", id, created, err)
+	}
+	return m
+}
+
+func TestMailingIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var g errgroup.Group
+	results := make([]bool, 8)
+	for i := range results {
+		g.Go(func() (err error) {
+			d := push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}
+			_, results[i], err = w.CreateMailing(t.Context(), push.NewMailing("m1", "same", d, w.clock.now()))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	winners := 0
+	for _, created := range results {
+		if created {
+			winners++
+		}
+	}
+	if winners != 1 {
+		t.Errorf("%d calls recorded the mailing, want one", winners)
+	}
+	other := push.NewMailing("m1", "another", push.Draft{Audience: push.Audience{Everyone: true}, Message: json.RawMessage(`{}`)}, w.clock.now())
+	if _, _, err := w.CreateMailing(t.Context(), other); !push.IsConflict(err) {
+		t.Errorf("the same key with another body gave %v, want a conflict", err)
+	}
+}
+
+func TestMailingComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := make([]string, 9_000)
+	for i := range long {
+		long[i] = fmt.Sprintf("%0200d", i)
+	}
+	at, life, rate := w.clock.now().Add(time.Hour), push.Duration(48*time.Hour), 6000
+	d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"},"x":1.50}`), Link: "https://x.example/", Audience: push.Audience{Customers: long},
+		Devices: push.Latest, SendAt: &at, Lifetime: &life, RatePerMinute: &rate, DryRun: true}
+	want := push.NewMailing("big", "d", d, w.clock.now())
+	if _, _, err := w.CreateMailing(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Mailing(t.Context(), "big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stored and read (-want +got):\n%s", diff)
+	}
+	if got.State != push.Scheduled || !got.ExpiresAt.Equal(at.Add(48*time.Hour)) {
+		t.Errorf("state %s until %s", got.State, got.ExpiresAt)
+	}
+	for _, id := range []string{"none", "", "a/b", "..", strings.Repeat("x", 2000)} {
+		if _, err := w.Mailing(t.Context(), id); !push.IsNotFound(err) {
+			t.Errorf("mailing %.20q: %v, want not found", id, err)
+		}
+	}
+}
+
+func TestMailingsNewestFirstByPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 7 {
+		w.mailing(t, fmt.Sprintf("m%d", i), push.Audience{Everyone: true})
+		if i%2 == 0 {
+			w.clock.add(time.Second) // two share an instant
+		}
+	}
+	if _, err := w.Cancel(t.Context(), "m3"); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for token := ""; ; {
+		list, next, err := w.Mailings(t.Context(), "", 3, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list {
+			ids = append(ids, m.ID)
+		}
+		if token = next; token == "" {
+			break
+		}
+	}
+	if got := strings.Join(ids, " "); got != "m6 m5 m4 m3 m2 m1 m0" {
+		t.Errorf("listed %s", got)
+	}
+	list, _, err := w.Mailings(t.Context(), push.Cancelled, 3, "")
+	if err != nil || len(list) != 1 || list[0].ID != "m3" {
+		t.Errorf("cancelled ones: %v, %v", list, err)
+	}
+	if _, _, err := w.Mailings(t.Context(), "", 3, "no token"); err == nil {
+		t.Error("an invented page token was taken")
+	}
+}
+
+func TestLifeOfAMailing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	steps := []struct {
+		do       func(context.Context, string) (*push.Mailing, error)
+		state    push.State
+		conflict bool
+	}{
+		{w.Pause, push.Paused, false}, {w.Pause, push.Paused, false}, {w.Resume, push.Accepted, false}, {w.Resume, "", true},
+		{w.Cancel, push.Cancelled, false}, {w.Cancel, push.Cancelled, false}, {w.Pause, "", true}, {w.Resume, "", true},
+	}
+	for i, s := range steps {
+		m, err := s.do(t.Context(), "m")
+		if push.IsConflict(err) != s.conflict || err != nil && !s.conflict {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		if err == nil && m.State != s.state {
+			t.Errorf("step %d: %s, want %s", i, m.State, s.state)
+		}
+	}
+	if _, err := w.Cancel(t.Context(), "nobody"); !push.IsNotFound(err) {
+		t.Errorf("cancelling what is not there: %v", err)
+	}
+}
+
+// begin starts a mailing with one shard and returns that.
+func (w *world) begin(t *testing.T, id string) *push.Shard {
+	t.Helper()
+	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(t.Context(), id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sh
+}
+
+func batch(m string, n int, targets ...string) *push.Batch {
+	b := &push.Batch{Ref: push.Ref{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	for _, x := range targets {
+		b.Targets = append(b.Targets, push.Target{Customer: "c-" + x, Token: x, Kind: push.KindToken})
+	}
+	b.Receipts = make([]push.Receipt, len(targets))
+	return b
+}
+
+// TestOutboxIsAllOrNothing: of two dispatches that cut the same page one wins,
+// and the other leaves nothing behind.
+func TestOutboxIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.begin(t, "m")
+	first, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := *first
+	first.After, first.Batches, first.Targeted = "k", 1, 2
+	if err := w.Cut(t.Context(), first, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	late.After, late.Batches = "z", 1
+	if err := w.Cut(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsStale(err) {
+		t.Fatalf("a second cut from the same place: %v, want stale", err)
+	}
+	if _, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
+		t.Errorf("the losing cut left a batch: %v", err)
+	}
+	got, err := w.Shard(t.Context(), "m", 0)
+	if err != nil || got.After != "k" || got.Targeted != 2 {
+		t.Errorf("the cursor stands at %+v (%v)", got, err)
+	}
+	first.Done = true // its revision goes on
+	if err := w.Cut(t.Context(), first, nil); err != nil {
+		t.Errorf("the winner cannot go on: %v", err)
+	}
+}
+
+// TestLeaseFencesSaves: once another worker has leased a batch, the first
+// cannot store anything any more.
+func TestLeaseFencesSaves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	ref := push.Ref{Mailing: "m", Batch: "00-000000"}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	one, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := w.clock.now().Add(time.Minute)
+	if err := w.Lease(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsStale(err) {
+		t.Fatalf("a second lease: %v, want stale", err)
+	}
+	if two, err = w.Batch(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	one.Receipts[0] = push.ReceiptAccepted
+	if err := w.SaveBatch(t.Context(), one); !store.IsStale(err) {
+		t.Errorf("a save under a lost lease: %v, want stale", err)
+	}
+	two.Receipts[1], two.Owed = push.ReceiptUnregistered, []int{1}
+	two.Dead = []push.Dead{{Customer: "c-b", TokenID: push.TokenID("b"), Code: push.CodeUnregistered, At: w.clock.now()}}
+	if err := w.SaveBatch(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(two, got); diff != "" {
+		t.Errorf("saved and read (-want +got):\n%s", diff)
+	}
+}
+
+// TestTotalsReconcileWhileItRuns, and are frozen when it ends, told once.
+func TestTotalsReconcileAndFreeze(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	sh.Targeted, sh.Excluded, sh.Done = 2, push.Excluded{NoValidToken: 1, OptedOut: 2, Category: 3, Unknown: 4}, true
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := w.Mailing(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Totals(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Customers.Matched != 12 || got.Tokens.Targeted != 3 || got.Tokens.Pending != 3 {
+		t.Errorf("while it runs: %+v", got)
+	}
+	told := 0
+	tell := func(_ context.Context, e ...push.Event) error { told += len(e); return nil }
+	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
+		t.Fatalf("every shard is cut, but: %v %v", dispatched, err)
+	}
+	for i, ref := range []string{"00-000000", "00-000001"} {
+		if m, err := w.Finish(t.Context(), "m", tell); err != nil || m != nil {
+			t.Fatalf("finished with %d batches open (%v)", 2-i, err)
+		}
+		b, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Close(push.ReceiptAccepted)
+		b.Settled = true
+		if err := w.SaveBatch(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err = w.Finish(t.Context(), "m", tell); err != nil || m == nil || m.State != push.Completed {
+		t.Fatalf("not finished: %+v, %v", m, err)
+	}
+	if _, err := w.Finish(t.Context(), "m", tell); err != nil || told != 1 {
+		t.Errorf("the end was told %d times (%v)", told, err)
+	}
+	if m, err = w.Mailing(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if m.Active || m.Totals == nil || m.Totals.Tokens.Accepted != 3 || m.Totals.Tokens.Pending != 0 || m.CompletedAt.IsZero() {
+		t.Errorf("frozen: %+v", m)
+	}
+}
+
+// TestEndingStopsCutting: after EndShards a dispatch under way cannot cut.
+func TestEndingStopsCutting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	if _, err := w.Cancel(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.EndShards(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
+		t.Errorf("a cut after the end: %v, want stale", err)
+	}
+}
+
+// TestAudiences reads each kind whole, by pages of two, in the order of keys.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 7 {
+		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
+	}
+	res, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
+		At: w.clock.now(), CutAt: w.clock.now()})
+	if err != nil || !res.Set {
+		t.Fatalf("flagging: %+v, %v", res, err)
+	}
+	for name, c := range map[string]struct {
+		audience push.Audience
+		known    int // customers read
+		unknown  int
+		without  int64 // counted without being read
+	}{
+		"everyone":  {push.Audience{Everyone: true}, 6, 0, 1},
+		"customers": {push.Audience{Customers: []string{"c1", "c1", "c6", "nobody"}}, 2, 1, 0},
+		"tokens":    {push.Audience{Tokens: []string{"token-1", "token-2", "token-1", "no-token"}}, 2, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := w.mailing(t, "m-"+name, c.audience)
+			a, err := w.Audience(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			known, unknown, without, last := 0, 0, int64(0), ""
+			for after := ""; ; {
+				p, err := a.Page(t.Context(), after, "", 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				without += p.Excluded.NoValidToken
+				for _, x := range p.Members {
+					if x.Key <= last {
+						t.Errorf("key %s came after %s", x.Key, last)
+					}
+					last = x.Key
+					if x.Customer == nil {
+						unknown++
+					} else {
+						known++
+					}
+				}
+				if after = p.Last; after == "" {
+					break
+				}
+			}
+			if known != c.known || unknown != c.unknown || without != c.without {
+				t.Errorf("read %d, unknown %d, counted %d; want %d, %d, %d", known, unknown, without, c.known, c.unknown, c.without)
+			}
+		})
+	}
+}

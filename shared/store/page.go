@@ -1,0 +1,35 @@
+package store
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+type place struct {
+	created time.Time
+	id      string
+}
+
+// pageToken says where a list of mailings goes on: behind m.
+func pageToken(m *push.Mailing) string {
+	s := strconv.FormatInt(m.CreatedAt.UnixMicro(), 36) + " " + m.ID
+	return base64.RawURLEncoding.EncodeToString([]byte(s))
+}
+
+func pageTime(token string) (place, error) {
+	bad := push.Faults{{Location: "query.pageToken", Message: "is none that this list has given"}}
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		return place{}, bad
+	}
+	at, id, _ := strings.Cut(string(b), " ")
+	micros, err := strconv.ParseInt(at, 36, 64)
+	if err != nil || !validID(id) {
+		return place{}, bad
+	}
+	return place{time.UnixMicro(micros).UTC(), id}, nil
+}

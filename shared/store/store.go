@@ -1,0 +1,84 @@
+// Package store keeps what Carillon knows in Firestore, and is the only package
+// that knows Firestore. Its methods are the steps of a mailing's way; each
+// commits all of its step or nothing.
+//
+//	customers/{key of the customer's id}       a customer with all devices
+//	tokens/{token id}                          whose token that is
+//	mailings/{id}                              a mailing and its state
+//	mailings/{id}/audience/{n}                 listed customers or tokens
+//	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
+//	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
+//	settings/push                              device selection
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"carillon.example/shared/push"
+)
+
+// Keep is how long a mailing's list of invalid tokens and unflag answer after
+// it ended; then its batches and shards go by TTL.
+const Keep = 30 * 24 * time.Hour
+
+// keepMailings is how long the mailing itself stays after it ended.
+const keepMailings = 400 * 24 * time.Hour
+
+// Options are what a Store can be told; the zero value is the default.
+type Options struct {
+	Now       func() time.Time // nil: time.Now
+	MaxTokens int              // tokens a customer keeps; 0: push.MaxTokens
+	TokenLife time.Duration    // Android tokens unseen this long expire; 0: 270 days, as FCM does
+}
+
+// A Store is Firestore as Carillon uses it; safe for concurrent use.
+type Store struct {
+	db        *firestore.Client
+	now       func() time.Time
+	maxTokens int
+	tokenLife time.Duration
+}
+
+// New makes a store over a client, which stays the caller's to close.
+func New(db *firestore.Client, o Options) *Store {
+	s := &Store{
+		db: db, now: o.Now,
+		maxTokens: cmp.Or(o.MaxTokens, push.MaxTokens),
+		tokenLife: cmp.Or(o.TokenLife, 270*24*time.Hour),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
+
+// ErrStale is the answer to a save based on an older revision: somebody else
+// has written since, and has the right to.
+var ErrStale = errors.New("somebody else has written since")
+
+// classify gives a Firestore error the type that says its outcome, and says
+// what was being done.
+func classify(err error, doing string, a ...any) error {
+	if err == nil {
+		return nil
+	}
+	text := fmt.Sprintf(doing, a...)
+	switch status.Code(err) {
+	case codes.FailedPrecondition, codes.AlreadyExists:
+		return fmt.Errorf("%s: %w: %w", text, ErrStale, err)
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:
+		return &push.Unavailable{Err: fmt.Errorf("%s: %w", text, err)}
+	}
+	return fmt.Errorf("%s: %w", text, err)
+}
+
+func missing(err error) bool { return status.Code(err) == codes.NotFound }
