@@ -1,0 +1,59 @@
+// Package dispatch is the Cloud function that turns the audience of a mailing
+// into batches: pages of customers become batch documents in the same commit
+// that moves the cursor (the outbox), and only then the batches are published.
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("dispatch", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	DeliverTopic  string `env:"DELIVER_TOPIC" envDefault:"deliver"`
+	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	Quota         int    `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
+}
+
+// Check names what is wrong with the settings.
+func (s *settings) Check() []error {
+	return cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Log: log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
+}

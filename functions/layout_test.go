@@ -1,0 +1,137 @@
+// Package functions_test checks what holds for every function alike.
+package functions_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functions"`
+
+// TestBuildpackLayout lays every function out as Terraform uploads it and the
+// Go buildpack wants it: the function's files at the root, as the only package
+// there, beside go.mod, go.sum and shared/. Then it builds it as the buildpack
+// does.
+func TestBuildpackLayout(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("*/function.go")
+	if err != nil || len(folders) < 5 {
+		t.Fatalf("found %d functions, want at least five (%v)", len(folders), err)
+	}
+	for _, f := range folders {
+		name := filepath.Dir(f)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			layOut(t, name, dir)
+			checkRoot(t, name, dir)
+			for _, args := range [][]string{{"mod", "tidy"}, {"build", "."}} {
+				cmd := exec.Command("go", args...)
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+				}
+			}
+		})
+	}
+}
+
+func layOut(t *testing.T, name, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if e.Name() != "testdata" {
+				t.Errorf("functions/%s/%s: a function's folder is flat", name, e.Name())
+			}
+			continue
+		}
+		copyFile(t, filepath.Join(name, e.Name()), filepath.Join(dir, e.Name()))
+	}
+	copyFile(t, "../go.mod", filepath.Join(dir, "go.mod"))
+	copyFile(t, "../go.sum", filepath.Join(dir, "go.sum"))
+	err = filepath.WalkDir("../shared", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		copyFile(t, path, filepath.Join(dir, strings.TrimPrefix(path, "../")))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyFile leaves out tests and what they read.
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	if strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
+		return
+	}
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkRoot holds the root to one package that imports the framework,
+// registers the function under its folder's name, and embeds no files.
+func checkRoot(t *testing.T, name, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages, imports []string
+	registered := false
+	for _, f := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, parsed.Name.Name)
+		for _, i := range parsed.Imports {
+			imports = append(imports, i.Path.Value)
+		}
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		registered = registered || strings.Contains(string(src), `functions.HTTP("`+name+`"`)
+		if strings.Contains(string(src), "//go:embed") {
+			t.Errorf("%s embeds files, which the upload does not have", filepath.Base(f))
+		}
+	}
+	slices.Sort(packages)
+	if got := slices.Compact(packages); len(got) != 1 || got[0] != name {
+		t.Errorf("packages at the root: %v, want %s alone", got, name)
+	}
+	if !slices.Contains(imports, framework) {
+		t.Errorf("%s does not import the functions framework", name)
+	}
+	if !registered {
+		t.Errorf("%s does not register itself under its name", name)
+	}
+	for _, i := range imports {
+		if strings.HasPrefix(i, `"carillon.example/`) && !strings.HasPrefix(i, `"carillon.example/shared/`) {
+			t.Errorf("%s imports %s, which the upload does not have", name, i)
+		}
+	}
+}

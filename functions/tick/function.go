@@ -1,0 +1,61 @@
+// Package tick is the Cloud function that Cloud Scheduler calls each minute:
+// the clock and the safety net. It starts what is due, publishes again what got
+// lost or has waited long enough, ends what has expired, and finishes what the
+// last batch could not finish itself.
+package tick
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("tick", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	DispatchTopic string        `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	DeliverTopic  string        `env:"DELIVER_TOPIC" envDefault:"deliver"`
+	EventsTopic   string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	TokenLife     time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
+}
+
+// Check names what is wrong with the settings.
+func (s *settings) Check() []error {
+	return cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{TokenLife: set.TokenLife}), Queue: q, Log: log})), nil
+}
