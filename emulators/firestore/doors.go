@@ -1,0 +1,27 @@
+package firestore
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+)
+
+// doors is the admin HTTP interface. The paths are those of Google's emulator,
+// except /emulator/usage, which is our own.
+func (s *Server) doors() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
+	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(s.Usage()); err != nil {
+			slog.Debug("firestore emulator: answer usage", "error", err)
+		}
+	})
+	mux.HandleFunc("DELETE /emulator/v1/projects/{project}/databases/{database}/documents", func(w http.ResponseWriter, r *http.Request) {
+		s.engine.Clear("projects/" + r.PathValue("project") + "/databases/" + r.PathValue("database"))
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintln(w, "{}")
+	})
+	return mux
+}

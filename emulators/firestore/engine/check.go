@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"strings"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+const (
+	maxDocumentSize = 1 << 20
+	maxDepth        = 20 // of maps and arrays within each other
+	maxFieldName    = 1500
+)
+
+// checkFields checks the fields of a document, or of a map within it, and rounds
+// timestamps down to microseconds, as they are stored.
+func checkFields(m map[string]*pb.Value, depth int) error {
+	if depth > maxDepth {
+		return invalid("Input nesting is deeper than the maximum of %d.", maxDepth)
+	}
+	for k, v := range m {
+		switch {
+		case k == "":
+			return invalid("Document fields must not be empty.")
+		case len(k) > maxFieldName:
+			return invalid("Property name is longer than %d bytes.", maxFieldName)
+		case isReserved(k) && !(depth > 1 && k == "__type__"):
+			return invalid("Property name %q is reserved.", k)
+		}
+		if err := checkValue(v, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkValue(v *pb.Value, depth int) error {
+	switch x := v.GetValueType().(type) {
+	case *pb.Value_NullValue, *pb.Value_BooleanValue, *pb.Value_IntegerValue, *pb.Value_DoubleValue,
+		*pb.Value_StringValue, *pb.Value_BytesValue:
+		return nil
+	case *pb.Value_MapValue:
+		if isVector(x.MapValue) {
+			return checkVector(v)
+		}
+		return checkFields(x.MapValue.GetFields(), depth+1)
+	case *pb.Value_ArrayValue:
+		return checkArray(x.ArrayValue.GetValues(), depth+1)
+	case *pb.Value_TimestampValue:
+		if x.TimestampValue.CheckValid() != nil {
+			return invalid("Timestamp is outside of the years 1 to 9999.")
+		}
+		x.TimestampValue.Nanos -= x.TimestampValue.Nanos % 1000
+		return nil
+	case *pb.Value_ReferenceValue:
+		_, _, err := parseDocName(x.ReferenceValue)
+		return err
+	case *pb.Value_GeoPointValue:
+		lat, lng := x.GeoPointValue.GetLatitude(), x.GeoPointValue.GetLongitude()
+		if !(lat >= -90 && lat <= 90 && lng >= -180 && lng <= 180) {
+			return invalid("Geo point (%g, %g) is out of range.", lat, lng)
+		}
+		return nil
+	}
+	return invalid("A value has no type that can be stored.")
+}
+
+func checkArray(vs []*pb.Value, depth int) error {
+	if depth > maxDepth {
+		return invalid("Input nesting is deeper than the maximum of %d.", maxDepth)
+	}
+	for _, e := range vs {
+		if kindOf(e) == kindArray {
+			return invalid("Cannot convert an array value in an array value.")
+		}
+		if err := checkValue(e, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const maxDimensions = 2048
+
+func checkVector(v *pb.Value) error {
+	vs := vectorOf(v)
+	if len(v.GetMapValue().GetFields()) != 2 || len(vs) == 0 || len(vs) > maxDimensions {
+		return invalid("A vector has 1 to %d dimensions and nothing else.", maxDimensions)
+	}
+	for _, e := range vs {
+		if kindOf(e) != kindNumber {
+			return invalid("A vector holds numbers only.")
+		}
+	}
+	return nil
+}
+
+// The sizes are those documented under "Storage size calculations".
+
+func documentSize(path string, fields map[string]*pb.Value) int {
+	return nameSize(path) + fieldsSize(fields) + 32
+}
+
+func nameSize(path string) int { return 16 + len(path) + 1 }
+
+func fieldsSize(m map[string]*pb.Value) int {
+	n := 0
+	for k, v := range m {
+		n += len(k) + 1 + valueSize(v)
+	}
+	return n
+}
+
+func valueSize(v *pb.Value) int {
+	switch x := v.GetValueType().(type) {
+	case *pb.Value_IntegerValue, *pb.Value_DoubleValue, *pb.Value_TimestampValue:
+		return 8
+	case *pb.Value_StringValue:
+		return len(x.StringValue) + 1
+	case *pb.Value_BytesValue:
+		return len(x.BytesValue)
+	case *pb.Value_ReferenceValue:
+		_, path, _ := strings.Cut(x.ReferenceValue, "/documents/")
+		return nameSize(path)
+	case *pb.Value_GeoPointValue:
+		return 16
+	case *pb.Value_ArrayValue:
+		n := 0
+		for _, e := range x.ArrayValue.GetValues() {
+			n += valueSize(e)
+		}
+		return n
+	case *pb.Value_MapValue:
+		return fieldsSize(x.MapValue.GetFields()) + 32
+	}
+	return 1
+}

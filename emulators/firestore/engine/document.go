@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"math"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// gone as the creation time marks a version in which the document is deleted.
+const gone instant = math.MinInt64
+
+// A version is one state of a document. Only prev ever changes, under the
+// database's lock.
+type version struct {
+	at, created instant
+	body        body
+	prev        *version
+}
+
+func (v *version) exists() bool { return v != nil && v.created != gone }
+
+// A document is the versions of what is stored at a path.
+type document struct {
+	path string // below documents/
+	last *version
+	in   *collection
+}
+
+func (d *document) id() string { return d.path[len(d.in.path)+1:] }
+
+// version returns the state at a time, nil where the document is not there.
+func (d *document) version(at instant) *version {
+	if d == nil {
+		return nil
+	}
+	v := d.last
+	for v != nil && v.at > at {
+		v = v.prev
+	}
+	if !v.exists() {
+		return nil
+	}
+	return v
+}
+
+// A Document is a document as it was at the time of a read.
+type Document struct {
+	Path   string // below documents/
+	prefix string // projects/P/databases/D/documents/
+	v      *version
+	mask   []fieldPath // fields to show, when masked
+	masked bool
+	extra  map[string]*pb.Value // fields that a vector search adds
+}
+
+// Name is the full name of the document.
+func (d *Document) Name() string { return d.prefix + d.Path }
+
+func (d *Document) with(mask []fieldPath, masked bool) *Document {
+	d.mask, d.masked = mask, masked
+	return d
+}
+
+// Proto returns the document as a message.
+func (d *Document) Proto() *pb.Document {
+	m := &pb.Document{Name: d.Name()}
+	if d.v == nil {
+		return m
+	}
+	m.CreateTime, m.UpdateTime = timestamp(d.v.created), timestamp(d.v.at)
+	m.Fields = d.v.body.fields()
+	if d.masked {
+		m.Fields = project(m.Fields, d.mask)
+	}
+	for k, v := range d.extra {
+		m.Fields = assign(m.Fields, fieldPath{k}, v)
+	}
+	return m
+}
+
+// Append appends the document as it is on the wire. Without a mask the stored
+// bytes are copied as they are.
+func (d *Document) Append(b []byte) []byte {
+	b = protowire.AppendTag(b, documentName, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(len(d.prefix)+len(d.Path)))
+	b = append(append(b, d.prefix...), d.Path...)
+	if d.v == nil {
+		return b
+	}
+	fields := d.v.body
+	if d.masked || len(d.extra) > 0 {
+		fields = nil
+		if len(d.mask) > 0 || len(d.extra) > 0 {
+			fields, _ = newBody(d.Proto().Fields) // was encoded before, so it encodes
+		}
+	}
+	b = append(b, fields...)
+	b = appendTimestamp(b, documentCreated, d.v.created)
+	return appendTimestamp(b, documentUpdated, d.v.at)
+}

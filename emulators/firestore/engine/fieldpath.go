@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"regexp"
+	"strings"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+// nameField is the pseudo field that stands for a document's name.
+const nameField = "__name__"
+
+var simpleName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z_0-9]*$`)
+
+// A fieldPath is the way to a field through maps; nil stands for __name__.
+type fieldPath []string
+
+// parseFieldPath reads simple names joined by dots; names of other characters
+// are quoted with backticks, with \ before a backtick or a backslash.
+func parseFieldPath(s string) (fieldPath, error) {
+	if len(s) > 20*maxIDSize {
+		return nil, invalid("Property path is too long")
+	}
+	var out fieldPath
+	for rest := s; ; {
+		name, after, err := cutFieldName(rest)
+		if err != nil {
+			return nil, invalid("Invalid property path %.200q: %v", s, err)
+		}
+		out = append(out, name)
+		if after == "" {
+			return out, nil
+		}
+		if after[0] != '.' {
+			return nil, invalid("Invalid property path %.200q.", s)
+		}
+		rest = after[1:]
+	}
+}
+
+func cutFieldName(s string) (name, rest string, err error) {
+	if !strings.HasPrefix(s, "`") {
+		end := strings.IndexByte(s, '.')
+		if end < 0 {
+			end = len(s)
+		}
+		if !simpleName.MatchString(s[:end]) {
+			return "", "", invalid("%.200q must be quoted with backticks", s[:end])
+		}
+		return s[:end], s[end:], nil
+	}
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		case s[i] != '`':
+			b.WriteByte(s[i])
+		case b.Len() == 0:
+			return "", "", invalid("a component is empty")
+		default:
+			return b.String(), s[i+1:], nil
+		}
+	}
+	return "", "", invalid("a quote does not end")
+}
+
+// queryPath is parseFieldPath, and nil for __name__.
+func queryPath(s string) (fieldPath, error) {
+	if s == nameField {
+		return nil, nil
+	}
+	return parseFieldPath(s)
+}
+
+// String writes a path as requests and index definitions do.
+func (p fieldPath) String() string {
+	if p == nil {
+		return nameField
+	}
+	out := make([]string, len(p))
+	for i, name := range p {
+		if !simpleName.MatchString(name) {
+			name = "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+		}
+		out[i] = name
+	}
+	return strings.Join(out, ".")
+}
+
+func parseMask(m *pb.DocumentMask) ([]fieldPath, error) {
+	out := make([]fieldPath, 0, len(m.GetFieldPaths()))
+	for _, s := range m.GetFieldPaths() {
+		p, err := parseFieldPath(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func lookup(m map[string]*pb.Value, path fieldPath) (*pb.Value, bool) {
+	for i, name := range path {
+		v, ok := m[name]
+		if !ok || i == len(path)-1 {
+			return v, ok
+		}
+		m = v.GetMapValue().GetFields()
+	}
+	return nil, false
+}
+
+// assign returns m with the value at path set, or removed when v is nil. Maps on
+// the way are copied, m is left as it was.
+func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.Value {
+	out := make(map[string]*pb.Value, len(m)+1)
+	for k, x := range m {
+		out[k] = x
+	}
+	name := path[0]
+	child, isMap := out[name].GetValueType().(*pb.Value_MapValue)
+	switch {
+	case len(path) == 1 && v == nil:
+		delete(out, name)
+	case len(path) == 1:
+		out[name] = v
+	case isMap:
+		out[name] = mapValue(assign(child.MapValue.GetFields(), path[1:], v))
+	case v != nil:
+		out[name] = mapValue(assign(nil, path[1:], v))
+	}
+	return out
+}
+
+// project keeps only the fields that paths name.
+func project(m map[string]*pb.Value, paths []fieldPath) map[string]*pb.Value {
+	var out map[string]*pb.Value
+	for _, p := range paths {
+		if v, ok := lookup(m, p); ok {
+			out = assign(out, p, v)
+		}
+	}
+	return out
+}

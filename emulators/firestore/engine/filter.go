@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+const (
+	maxBranches = 30  // disjunctions of the normal form
+	maxFilters  = 100 // filters and orders of a query
+	maxNotIn    = 10
+	maxUnequal  = 10 // fields with inequalities
+)
+
+// A filterReader turns a filter of a request into branches.
+type filterReader struct {
+	prefix  string // of names in the database
+	seen    int    // filters read so far
+	ops     map[pb.StructuredQuery_FieldFilter_Operator]int
+	unequal map[string]fieldPath // fields with inequalities, by their names
+	hasOr   bool
+}
+
+var always = []branch{{}}
+
+func (r *filterReader) read(f *pb.StructuredQuery_Filter) ([]branch, error) {
+	if r.seen++; r.seen > 2*maxFilters {
+		return nil, tooComplex()
+	}
+	switch x := f.GetFilterType().(type) {
+	case *pb.StructuredQuery_Filter_CompositeFilter:
+		return r.composite(x.CompositeFilter)
+	case *pb.StructuredQuery_Filter_UnaryFilter:
+		return r.unary(x.UnaryFilter)
+	case *pb.StructuredQuery_Filter_FieldFilter:
+		return r.field(x.FieldFilter)
+	}
+	return nil, invalid("Filter has no type.")
+}
+
+func tooComplex() error {
+	return invalid("The query is too complex: at most %d filters and orders are allowed.", maxFilters)
+}
+
+func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branch, error) {
+	if len(f.GetFilters()) == 0 {
+		return nil, invalid("Composite filter has no filters.")
+	}
+	or := f.GetOp() == pb.StructuredQuery_CompositeFilter_OR
+	if !or && f.GetOp() != pb.StructuredQuery_CompositeFilter_AND {
+		return nil, invalid("Composite filter has no operator.")
+	}
+	r.hasOr = r.hasOr || or && len(f.GetFilters()) > 1
+	var out []branch
+	if !or {
+		out = always
+	}
+	for _, sub := range f.GetFilters() {
+		bs, err := r.read(sub)
+		if err != nil {
+			return nil, err
+		}
+		if or {
+			out = append(out, bs...)
+		} else if out, err = multiply(out, bs); err != nil {
+			return nil, err
+		}
+		if len(out) > maxBranches {
+			return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
+		}
+	}
+	return out, nil
+}
+
+// multiply joins every branch of a with every one of b.
+func multiply(a, b []branch) ([]branch, error) {
+	if len(a)*len(b) > maxBranches {
+		return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
+	}
+	var out []branch
+	for _, x := range a {
+		for _, y := range b {
+			out = append(out, append(slices.Clip(x), y...))
+		}
+	}
+	return out, nil
+}
+
+func (r *filterReader) unary(f *pb.StructuredQuery_UnaryFilter) ([]branch, error) {
+	ff := &pb.StructuredQuery_FieldFilter{Field: f.GetField(), Value: nullValue, Op: pb.StructuredQuery_FieldFilter_EQUAL}
+	switch f.GetOp() {
+	case pb.StructuredQuery_UnaryFilter_IS_NULL:
+	case pb.StructuredQuery_UnaryFilter_IS_NAN:
+		ff.Value = doubleValue(nan)
+	case pb.StructuredQuery_UnaryFilter_IS_NOT_NULL:
+		ff.Op = pb.StructuredQuery_FieldFilter_NOT_EQUAL
+	case pb.StructuredQuery_UnaryFilter_IS_NOT_NAN:
+		ff.Op, ff.Value = pb.StructuredQuery_FieldFilter_NOT_EQUAL, doubleValue(nan)
+	default:
+		return nil, invalid("Unary filter has no operator.")
+	}
+	return r.field(ff)
+}
+
+var operators = map[pb.StructuredQuery_FieldFilter_Operator]operator{
+	pb.StructuredQuery_FieldFilter_EQUAL:                 equal,
+	pb.StructuredQuery_FieldFilter_NOT_EQUAL:             notEqual,
+	pb.StructuredQuery_FieldFilter_LESS_THAN:             less,
+	pb.StructuredQuery_FieldFilter_LESS_THAN_OR_EQUAL:    lessOrEqual,
+	pb.StructuredQuery_FieldFilter_GREATER_THAN:          greater,
+	pb.StructuredQuery_FieldFilter_GREATER_THAN_OR_EQUAL: greaterOrEqual,
+	pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS:        arrayContains,
+	pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:    arrayContains,
+	pb.StructuredQuery_FieldFilter_IN:                    equal,
+	pb.StructuredQuery_FieldFilter_NOT_IN:                notIn,
+}
+
+func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error) {
+	path, err := queryPath(f.GetField().GetFieldPath())
+	if err != nil {
+		return nil, err
+	}
+	op, ok := operators[f.GetOp()]
+	if !ok {
+		return nil, invalid("Field filter has no operator.")
+	}
+	r.ops[f.GetOp()]++
+	c := condition{path: path, op: op, value: f.GetValue()}
+	if c.ranged() {
+		r.unequal[path.String()] = path
+	}
+	switch f.GetOp() {
+	case pb.StructuredQuery_FieldFilter_IN, pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
+		return r.anyOf(c, f.GetOp())
+	case pb.StructuredQuery_FieldFilter_NOT_IN:
+		return r.noneOf(c)
+	}
+	if c, err = r.bind(c, c.value); err != nil {
+		return nil, err
+	}
+	return []branch{{c}}, nil
+}
+
+// bind sets what a condition compares with.
+func (r *filterReader) bind(c condition, v *pb.Value) (condition, error) {
+	if v.GetValueType() == nil {
+		return c, invalid("Filter value is missing.")
+	}
+	c.value, c.key = v, string(encode(nil, v))
+	if c.path != nil {
+		return c, nil
+	}
+	if c.op == arrayContains {
+		return c, invalid("%s cannot be filtered by array-contains.", nameField)
+	}
+	var err error
+	c.name, err = r.documentPath(v)
+	return c, err
+}
+
+// documentPath is the path of the document a reference names.
+func (r *filterReader) documentPath(v *pb.Value) (string, error) {
+	path, ok := strings.CutPrefix(v.GetReferenceValue(), r.prefix)
+	if !ok {
+		return "", invalid("__key__ filter value must be a Key of this database")
+	}
+	_, _, err := parseDocName(v.GetReferenceValue())
+	return path, err
+}
+
+// anyOf is in and array-contains-any: one branch for each value.
+func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Operator) ([]branch, error) {
+	vs := c.value.GetArrayValue().GetValues()
+	if len(vs) == 0 {
+		return nil, invalid("'%v' requires a non-empty ArrayValue.", op)
+	}
+	if len(vs) > maxBranches {
+		return nil, invalid("'%v' supports up to %d comparison values.", op, maxBranches)
+	}
+	c.inList = true
+	out := []branch{}
+	for _, v := range vs {
+		one, err := r.bind(c, v)
+		if err != nil {
+			return nil, err
+		}
+		if kindOf(v) != kindNull || c.op == arrayContains { // in never finds null
+			out = append(out, branch{one})
+		}
+	}
+	return out, nil
+}
+
+func (r *filterReader) noneOf(c condition) ([]branch, error) {
+	vs := c.value.GetArrayValue().GetValues()
+	if len(vs) == 0 {
+		return nil, invalid("'NOT_IN' requires a non-empty ArrayValue.")
+	}
+	if len(vs) > maxNotIn {
+		return nil, invalid("'NOT_IN' supports up to %d comparison values.", maxNotIn)
+	}
+	for _, v := range vs {
+		one, err := r.bind(c, v)
+		if err != nil {
+			return nil, err
+		}
+		c.none = append(c.none, one.key)
+		if kindOf(v) == kindNull {
+			return []branch{}, nil // nothing is surely unequal to null
+		}
+	}
+	return []branch{{c}}, nil
+}
+
+// check holds a filter to the rules on what may be combined.
+func (r *filterReader) check(bs []branch) error {
+	ne, ni := r.ops[pb.StructuredQuery_FieldFilter_NOT_EQUAL], r.ops[pb.StructuredQuery_FieldFilter_NOT_IN]
+	switch {
+	case ni > 1, ni > 0 && ne > 0:
+		return invalid("Only one NOT_IN filter is allowed, and none together with NOT_EQUAL.")
+	case ni > 0 && (r.hasOr || r.ops[pb.StructuredQuery_FieldFilter_IN] > 0 || r.ops[pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY] > 0):
+		return invalid("NOT_IN cannot be used in the same query with OR, IN or ARRAY_CONTAINS_ANY.")
+	case len(r.unequal) > maxUnequal:
+		return invalid("At most %d fields may have inequality filters.", maxUnequal)
+	}
+	for _, b := range bs {
+		n := 0
+		for _, c := range b {
+			if c.op == arrayContains {
+				n++
+			}
+		}
+		if n > 1 {
+			return invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
+		}
+	}
+	return nil
+}

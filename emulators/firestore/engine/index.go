@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+// A part of an index is a field whose value is in the key.
+type part struct {
+	path     fieldPath
+	contains bool // each element of an array rather than its value
+	desc     bool
+}
+
+// An index lists the documents of a collection that have all its fields, by
+// their values, then by name. Without parts it lists all documents by name.
+//
+// live holds the entries of the current versions. past holds those of older
+// versions, where they differ, for reads at a time; a reader of past compares
+// each entry with the version of its time.
+type index struct {
+	parts      []part
+	live, past sorted
+	used       atomic.Int64 // when it was last used, on the clock of uses
+}
+
+// indexID names an index by its parts.
+func indexID(parts []part) string {
+	var b strings.Builder
+	for _, p := range parts {
+		switch {
+		case p.contains:
+			b.WriteByte('@')
+		case p.desc:
+			b.WriteByte('-')
+		default:
+			b.WriteByte('+')
+		}
+		b.WriteString(p.path.String())
+	}
+	return b.String()
+}
+
+// keys are the keys under which a version stands in the index: none when it
+// lacks a field, one, or one for each element of an array.
+func (ix *index) keys(v *version) []string {
+	if !v.exists() {
+		return nil
+	}
+	if k, ok := ix.onlyKey(nil, v); ok {
+		return []string{string(k)}
+	}
+	keys := [][]byte{nil}
+	for _, p := range ix.parts {
+		value, ok := v.body.lookup(p.path)
+		if !ok {
+			return nil
+		}
+		if keys = p.extend(keys, value); len(keys) == 0 {
+			return nil
+		}
+	}
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = string(k)
+	}
+	return out
+}
+
+// onlyKey appends the one key of a version in an index without array elements.
+// It is not ok where there are such, or the version lacks a field.
+func (ix *index) onlyKey(b []byte, v *version) ([]byte, bool) {
+	for _, p := range ix.parts {
+		if p.contains {
+			return nil, false
+		}
+		raw, ok := v.body.find(p.path)
+		if !ok {
+			return nil, false
+		}
+		from := len(b)
+		b = encodeRaw(b, raw)
+		if p.desc {
+			invert(b, from)
+		}
+	}
+	return b, true
+}
+
+// extend appends a value to every key, or each distinct element of an array.
+func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
+	if !p.contains {
+		for i, k := range keys {
+			keys[i] = p.append(k, v)
+		}
+		return keys
+	}
+	var out [][]byte
+	seen := map[string]bool{}
+	for _, e := range v.GetArrayValue().GetValues() {
+		enc := p.append(nil, e)
+		if seen[string(enc)] {
+			continue
+		}
+		seen[string(enc)] = true
+		for _, k := range keys {
+			out = append(out, append(slices.Clip(k), enc...))
+		}
+	}
+	return out
+}
+
+func (p part) append(key []byte, v *pb.Value) []byte {
+	from := len(key)
+	key = encode(key, v)
+	if p.desc {
+		invert(key, from)
+	}
+	return key
+}
+
+// update follows a document from one version to the next.
+func (ix *index) update(d *document, before, after *version) {
+	if len(ix.parts) == 0 && before.exists() && after.exists() {
+		return
+	}
+	was, is := ix.keys(before), ix.keys(after)
+	for _, k := range was {
+		if !slices.Contains(is, k) {
+			ix.live.remove(entry{k, d})
+			ix.past.add(entry{k, d})
+		}
+	}
+	for _, k := range is {
+		if !slices.Contains(was, k) {
+			ix.live.add(entry{k, d})
+		}
+	}
+}
+
+// drop takes back the entries that update moved to the past when after came.
+func (ix *index) drop(d *document, after *version) {
+	if !after.prev.exists() || len(ix.parts) == 0 && after.exists() {
+		return
+	}
+	is := ix.keys(after)
+	for _, k := range ix.keys(after.prev) {
+		if !slices.Contains(is, k) {
+			ix.past.remove(entry{k, d})
+		}
+	}
+}
+
+// build makes an index of what a collection holds.
+func (c *collection) build(parts []part) *index {
+	ix := &index{parts: parts}
+	var live []numbered
+	var past []entry
+	one := interner{}
+	var scratch []byte
+	for i, d := range c.all() {
+		if k, ok := ix.onlyKey(scratch[:0], d.last); ok && d.last.exists() {
+			live = append(live, numbered{entry{one.intern(k), d}, i})
+			scratch = k
+		} else {
+			for _, k := range ix.keys(d.last) {
+				live = append(live, numbered{entry{k, d}, i})
+			}
+		}
+		for v := d.last; v != nil && v.prev != nil; v = v.prev {
+			is := ix.keys(v)
+			for _, k := range ix.keys(v.prev) {
+				if !slices.Contains(is, k) {
+					past = append(past, entry{k, d})
+				}
+			}
+		}
+	}
+	slices.SortFunc(past, entry.compare)
+	ix.live.load(inOrder(live))
+	ix.past.load(past)
+	return ix
+}
+
+// A numbered entry knows how many live documents come before its own, which
+// sorts faster than their names.
+type numbered struct {
+	entry
+	n int
+}
+
+func inOrder(ns []numbered) []entry {
+	slices.SortFunc(ns, func(a, b numbered) int {
+		if a.key != b.key {
+			return strings.Compare(a.key, b.key)
+		}
+		return a.n - b.n
+	})
+	out := make([]entry, len(ns))
+	for i, n := range ns {
+		out[i] = n.entry
+	}
+	return out
+}
+
+// An interner keeps equal keys once, as long as there are few.
+type interner map[string]string
+
+func (in interner) intern(k []byte) string {
+	if s, ok := in[string(k)]; ok {
+		return s
+	}
+	s := string(k)
+	if len(in) < 1024 {
+		in[s] = s
+	}
+	return s
+}
+
+// all returns every document with a version, live ones first.
+func (c *collection) all() []*document {
+	out := make([]*document, 0, c.size)
+	for _, b := range c.names.live.blocks {
+		for _, e := range b {
+			out = append(out, e.doc)
+		}
+	}
+	var before *document // one deleted twice stands there twice, side by side
+	for _, b := range c.names.past.blocks {
+		for _, e := range b {
+			if !e.doc.last.exists() && e.doc != before {
+				out = append(out, e.doc)
+			}
+			before = e.doc
+		}
+	}
+	return out
+}

@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	ascending  = "ASCENDING"
+	descending = "DESCENDING"
+	elements   = "CONTAINS"
+
+	inCollection = "COLLECTION"
+	inGroup      = "COLLECTION_GROUP"
+)
+
+// Indexes is what a firestore.indexes.json declares: composite indexes, and the
+// fields whose automatic single-field indexes are others than the default.
+type Indexes struct {
+	Composite []compositeIndex `json:"indexes"`
+	Overrides []fieldOverride  `json:"fieldOverrides"`
+}
+
+type compositeIndex struct {
+	Group  string         `json:"collectionGroup"`
+	Scope  string         `json:"queryScope"`
+	Fields []indexedField `json:"fields"`
+}
+
+type indexedField struct {
+	Path  string          `json:"fieldPath"`
+	Order string          `json:"order,omitempty"`
+	Array string          `json:"arrayConfig,omitempty"`
+	Other json.RawMessage `json:"vectorConfig,omitempty"`
+}
+
+type fieldOverride struct {
+	Group   string        `json:"collectionGroup"`
+	Path    string        `json:"fieldPath"`
+	Indexes []singleIndex `json:"indexes"`
+}
+
+type singleIndex struct {
+	Order string `json:"order"`
+	Array string `json:"arrayConfig"`
+	Scope string `json:"queryScope"`
+}
+
+// ParseIndexes reads a firestore.indexes.json.
+func ParseIndexes(b []byte) (*Indexes, error) {
+	ix := &Indexes{}
+	if err := json.Unmarshal(b, ix); err != nil {
+		return nil, fmt.Errorf("read firestore.indexes.json: %w", err)
+	}
+	for i, c := range ix.Composite {
+		if c.Group == "" || len(c.Fields) == 0 {
+			return nil, fmt.Errorf("read firestore.indexes.json: index %d lacks collectionGroup or fields", i)
+		}
+		for _, f := range c.Fields {
+			if _, err := queryPath(f.Path); err != nil {
+				return nil, fmt.Errorf("read firestore.indexes.json: index %d: %w", i, err)
+			}
+		}
+	}
+	return ix, nil
+}
+
+// A need is what one branch of a query asks of the indexes: fields that have one
+// value, the orders that follow, and fields whose values an aggregation adds up.
+type need struct {
+	group, scope string
+	filters      []indexedField
+	orders       []indexedField
+	sums         []string
+	nameOrder    string
+}
+
+// check refuses a query for which neither automatic nor declared indexes
+// suffice. Indexes may be merged when they agree on everything but the fields
+// that have one value. A nil *Indexes refuses nothing.
+func (ix *Indexes) check(q *Query, sums []fieldPath) error {
+	if ix == nil || q.nearest != nil {
+		return nil
+	}
+	for _, b := range q.branches {
+		if n := q.need(b, sums); !ix.serve(n) {
+			return n.refusal()
+		}
+	}
+	return nil
+}
+
+func (q *Query) need(b branch, sums []fieldPath) need {
+	n := need{group: q.id, scope: inCollection, nameOrder: ascending}
+	if q.deep {
+		n.scope = inGroup
+	}
+	for _, c := range b {
+		f := indexedField{Path: c.path.String(), Order: ascending}
+		if c.op == arrayContains {
+			f.Order, f.Array = "", elements
+		}
+		if c.path != nil && !c.ranged() && !slices.ContainsFunc(n.filters, f.same) {
+			n.filters = append(n.filters, f)
+		}
+	}
+	for _, o := range q.orders {
+		f := indexedField{Path: o.path.String(), Order: direction(o.desc)}
+		if o.path == nil {
+			n.nameOrder = f.Order
+			break
+		}
+		if !slices.ContainsFunc(n.filters, func(x indexedField) bool { return x.Path == f.Path && x.Array == "" }) {
+			n.orders = append(n.orders, f)
+		}
+	}
+	n.addSums(sums)
+	return n
+}
+
+func (n *need) addSums(sums []fieldPath) {
+	all := slices.Concat(n.filters, n.orders)
+	for _, p := range sums {
+		known := func(f indexedField) bool { return f.Path == p.String() && f.Array == "" }
+		if !slices.ContainsFunc(all, known) && !slices.Contains(n.sums, p.String()) {
+			n.sums = append(n.sums, p.String())
+		}
+	}
+}
+
+func direction(desc bool) string {
+	if desc {
+		return descending
+	}
+	return ascending
+}
+
+// same compares what matters for a field with one value: not the direction.
+func (f indexedField) same(o indexedField) bool { return f.Path == o.Path && f.Array == o.Array }
+
+// serve reports whether indexes for all of the need are there.
+func (ix *Indexes) serve(n need) bool {
+	open := slices.Clone(n.filters)
+	found := len(n.orders) == 0 && len(n.sums) == 0
+	for _, fields := range ix.candidates(n) {
+		if covered, ok := n.fits(fields); ok {
+			found = true
+			open = slices.DeleteFunc(open, func(f indexedField) bool { return slices.ContainsFunc(covered, f.same) })
+		}
+	}
+	return found && len(open) == 0
+}
+
+// candidates are the automatic indexes of the need's fields and the declared
+// ones of its collection group, with the direction of __name__ at the end.
+func (ix *Indexes) candidates(n need) [][]indexedField {
+	var out [][]indexedField
+	single := slices.Concat(n.filters, n.orders)
+	for _, p := range n.sums {
+		single = append(single, indexedField{Path: p, Order: ascending})
+	}
+	for _, f := range single {
+		if ix.automatic(n.group, n.scope, f) {
+			out = append(out, []indexedField{f, {Path: nameField, Order: f.Order}})
+		}
+	}
+	for _, c := range ix.Composite {
+		if c.Group != n.group || scopeOf(c.Scope) != n.scope {
+			continue
+		}
+		last := c.Fields[len(c.Fields)-1]
+		if last.Path != nameField {
+			c.Fields = append(slices.Clip(c.Fields), indexedField{Path: nameField, Order: last.Order})
+		}
+		out = append(out, c.Fields)
+	}
+	return out
+}
+
+func scopeOf(s string) string {
+	if s == "" {
+		return inCollection
+	}
+	return s
+}
+
+// fits reports whether an index is fields of one value, then exactly the orders,
+// then exactly the summed fields; and which fields of one value it has.
+func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
+	name := fields[len(fields)-1]
+	fields = fields[:len(fields)-1]
+	k := len(fields) - len(n.orders) - len(n.sums)
+	if k < 0 || len(n.orders) > 0 && len(n.sums) == 0 && name.Order != n.nameOrder {
+		return nil, false
+	}
+	for _, f := range fields[:k] {
+		if !slices.ContainsFunc(n.filters, f.same) {
+			return nil, false
+		}
+	}
+	for i, o := range n.orders {
+		if f := fields[k+i]; f.Path != o.Path || f.Order != o.Order || f.Array != "" {
+			return nil, false
+		}
+	}
+	for _, f := range fields[k+len(n.orders):] {
+		if f.Array != "" || !slices.Contains(n.sums, f.Path) {
+			return nil, false
+		}
+	}
+	return fields[:k], true
+}
+
+// automatic reports whether a field has the single-field index asked for: by its
+// own override, that of a map it lies in, the group's "*", or the default, which
+// is every index within a collection and none across a group.
+func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
+	p, err := queryPath(f.Path)
+	if err != nil {
+		return false
+	}
+	for n := len(p); n >= 0; n-- {
+		name := "*"
+		if n > 0 {
+			name = p[:n].String()
+		}
+		for _, o := range ix.Overrides {
+			if o.Group == group && o.Path == name {
+				return o.has(f, scope)
+			}
+		}
+	}
+	return scope == inCollection
+}
+
+func (o fieldOverride) has(f indexedField, scope string) bool {
+	return slices.ContainsFunc(o.Indexes, func(s singleIndex) bool {
+		return scopeOf(s.Scope) == scope && s.Array == f.Array && (f.Array != "" || s.Order == f.Order)
+	})
+}
+
+// refusal names the index that would serve the query, in the words of
+// firestore.indexes.json.
+func (n need) refusal() error {
+	fields := slices.Concat(n.filters, n.orders)
+	for _, p := range n.sums {
+		fields = append(fields, indexedField{Path: p, Order: ascending})
+	}
+	if len(fields) == 1 {
+		f := fields[0]
+		return status.Errorf(codes.FailedPrecondition, "The query requires a %s index for collection %s and field %s.", n.scope+"_"+f.Order+f.Array, n.group, f.Path)
+	}
+	b, err := json.Marshal(compositeIndex{n.group, n.scope, fields})
+	if err != nil {
+		return err
+	}
+	return status.Errorf(codes.FailedPrecondition, "The query requires an index. Declare it in firestore.indexes.json: %s", b)
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// An encoded value is a string of bytes whose order is Firestore's order of
+// values, across types: 1 and 1.0 are one key, NaN comes before all numbers, -0
+// is 0. No encoding is a prefix of another, so encodings can be joined to the
+// key of an index over several fields, and bytewise complemented for descending
+// order.
+
+// encode appends the encoding of v to b.
+func encode(b []byte, v *pb.Value) []byte {
+	kind := kindOf(v)
+	b = append(b, kind)
+	switch kind {
+	case kindBool:
+		if v.GetBooleanValue() {
+			return append(b, 1)
+		}
+		return append(b, 0)
+	case kindNumber:
+		return encodeNumber(b, v)
+	case kindTimestamp:
+		return binary.BigEndian.AppendUint64(b, uint64(micros(v.GetTimestampValue()))^1<<63)
+	case kindString:
+		return encodeString(b, v.GetStringValue())
+	case kindBytes:
+		return encodeString(b, v.GetBytesValue())
+	case kindReference:
+		return encodePath(b, v.GetReferenceValue())
+	case kindGeoPoint:
+		b = encodeDouble(b, v.GetGeoPointValue().GetLatitude())
+		return encodeDouble(b, v.GetGeoPointValue().GetLongitude())
+	case kindArray:
+		for _, e := range v.GetArrayValue().GetValues() {
+			b = encode(b, e)
+		}
+		return append(b, 0)
+	case kindVector:
+		vs := vectorOf(v)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(vs)))
+		for _, e := range vs {
+			b = encode(b, e)
+		}
+	case kindMap:
+		return encodeMap(b, v.GetMapValue().GetFields())
+	}
+	return b
+}
+
+// encodeRaw is encode for a value that is still as it is on the wire. The common
+// types are read in place, the others decoded.
+func encodeRaw(b, raw []byte) []byte {
+	num, typ, n := protowire.ConsumeTag(raw)
+	switch {
+	case n < 0:
+	case num == valueBool && typ == protowire.VarintType:
+		x, _ := protowire.ConsumeVarint(raw[n:])
+		return append(b, kindBool, byte(min(x, 1)))
+	case num == valueInteger && typ == protowire.VarintType:
+		x, _ := protowire.ConsumeVarint(raw[n:])
+		return encodeInteger(append(b, kindNumber), int64(x))
+	case num == valueString && typ == protowire.BytesType:
+		x, _ := protowire.ConsumeBytes(raw[n:])
+		return encodeString(append(b, kindString), x)
+	}
+	return encode(b, decodeValue(raw))
+}
+
+// encodeMap compares maps key by key in the order of their keys, then by size.
+func encodeMap(b []byte, m map[string]*pb.Value) []byte {
+	for _, k := range sortedKeys(m) {
+		b = encodeString(append(b, 1), k)
+		b = encode(b, m[k])
+	}
+	return append(b, 0)
+}
+
+// encodeDouble maps doubles to eight bytes in their order, NaN first.
+func encodeDouble(b []byte, d float64) []byte {
+	if math.IsNaN(d) {
+		return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	if d == 0 {
+		d = 0 // not -0
+	}
+	bits := math.Float64bits(d)
+	if bits>>63 == 1 {
+		bits = ^bits
+	} else {
+		bits |= 1 << 63
+	}
+	return binary.BigEndian.AppendUint64(b, bits)
+}
+
+// exact is the size from which on not every integer is a double. From there a
+// number is the greatest double not above it, and two bytes for the rest.
+const exact = 1 << 53
+
+func encodeNumber(b []byte, v *pb.Value) []byte {
+	i, isInt := v.GetValueType().(*pb.Value_IntegerValue)
+	if !isInt {
+		d := v.GetDoubleValue()
+		b = encodeDouble(b, d)
+		if math.Abs(d) >= exact {
+			b = append(b, 0, 0)
+		}
+		return b
+	}
+	return encodeInteger(b, i.IntegerValue)
+}
+
+func encodeInteger(b []byte, n int64) []byte {
+	if n > -exact && n < exact {
+		return encodeDouble(b, float64(n))
+	}
+	d := float64(n)
+	if d >= 1<<63 || int64(d) > n {
+		d = math.Nextafter(d, math.Inf(-1))
+	}
+	return binary.BigEndian.AppendUint16(encodeDouble(b, d), uint16(n-int64(d)))
+}
+
+// encodeString escapes the byte 0 and ends with a pair that sorts before every
+// other continuation.
+func encodeString[S string | []byte](b []byte, s S) []byte {
+	from := 0
+	for i := range len(s) {
+		if s[i] == 0 {
+			b = append(append(b, s[from:i]...), 0, 0xff)
+			from = i + 1
+		}
+	}
+	return append(append(b, s[from:]...), 0, 1)
+}
+
+// encodePath compares names segment by segment, numeric ids before the others.
+func encodePath(b []byte, name string) []byte {
+	for s := range strings.SplitSeq(name, "/") {
+		if n, ok := numericID(s); ok {
+			b = binary.BigEndian.AppendUint64(append(b, 1), uint64(n)^1<<63)
+		} else {
+			b = encodeString(append(b, 2), s)
+		}
+	}
+	return append(b, 0)
+}
+
+// invert complements b from position i on, for descending order.
+func invert(b []byte, i int) []byte {
+	for ; i < len(b); i++ {
+		b[i] = ^b[i]
+	}
+	return b
+}
+
+func sortedKeys(m map[string]*pb.Value) []string {
+	ks := make([]string, 0, len(m))
+	for k := range m {
+		ks = append(ks, k)
+	}
+	slices.Sort(ks)
+	return ks
+}

@@ -1,0 +1,260 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+// A Listener follows queries and documents of a database: it answers what a
+// client needs to keep its own copy of their results. It is used by one
+// goroutine.
+type Listener struct {
+	db      *Database
+	targets map[int32]*target
+	nextID  int32
+	at      instant // all targets are as of this time
+	changed <-chan struct{}
+}
+
+// A target is a query or documents, and what the client has of them.
+type target struct {
+	id    int32
+	query *Query
+	paths []string
+	sent  map[string]*version // by path
+}
+
+// Listen begins to follow a database.
+func (db *Database) Listen() *Listener {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return &Listener{db: db, targets: map[int32]*target{}, nextID: 1, at: db.committed, changed: db.changed}
+}
+
+// Changed is closed when there may be something to update.
+func (l *Listener) Changed() <-chan struct{} { return l.changed }
+
+// Remove stops following a target.
+func (l *Listener) Remove(id int32) []*pb.ListenResponse {
+	delete(l.targets, id)
+	return []*pb.ListenResponse{targetChange(pb.TargetChange_REMOVE, 0, id)}
+}
+
+// Add follows another target. A resume token that the history still reaches is
+// answered by what has changed since, one that it does not by a reset.
+func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse, error) {
+	t, err := l.newTarget(p)
+	if err != nil {
+		return nil, err
+	}
+	if t.query != nil {
+		if err := l.db.engine.opt.Indexes.check(t.query, nil); err != nil {
+			return nil, err
+		}
+	}
+	out, err := l.Update(ctx) // so that all targets are of one time
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, targetChange(pb.TargetChange_ADD, 0, t.id))
+	since, resumed, reset := l.resumeFrom(p)
+	if resumed {
+		if t.sent, err = l.results(ctx, t, since); err != nil {
+			return nil, err
+		}
+	}
+	if reset {
+		out = append(out, targetChange(pb.TargetChange_RESET, 0, t.id))
+	}
+	now, err := l.results(ctx, t, l.at)
+	if err != nil {
+		return nil, err
+	}
+	if len(now) == 0 && !resumed {
+		l.db.engine.reads.Add(1)
+	}
+	l.targets[t.id] = t
+	out = append(out, l.diff(t, now)...)
+	out = append(out, targetChange(pb.TargetChange_CURRENT, l.at, t.id), targetChange(pb.TargetChange_NO_CHANGE, l.at))
+	if p.GetOnce() {
+		out = append(out, l.Remove(t.id)...)
+	}
+	return out, nil
+}
+
+func (l *Listener) newTarget(p *pb.Target) (*target, error) {
+	t := &target{id: p.GetTargetId(), sent: map[string]*version{}}
+	if t.id == 0 {
+		for l.targets[l.nextID] != nil {
+			l.nextID++
+		}
+		t.id = l.nextID
+		l.nextID++
+	}
+	if t.id < 0 || l.targets[t.id] != nil {
+		return nil, invalid("Target id %d is in use or negative.", t.id)
+	}
+	var err error
+	switch x := p.GetTargetType().(type) {
+	case *pb.Target_Query:
+		if t.query, err = NewQuery(x.Query.GetParent(), x.Query.GetStructuredQuery()); err != nil {
+			return nil, err
+		}
+		if t.query.prefix != l.db.prefix() {
+			return nil, invalid("The query is on another database than the stream.")
+		}
+		if t.query.nearest != nil {
+			return nil, invalid("A vector search cannot be listened to.")
+		}
+	case *pb.Target_Documents:
+		t.paths, err = l.db.paths(x.Documents.GetDocuments())
+	default:
+		err = invalid("Target has no type.")
+	}
+	return t, err
+}
+
+// resumeFrom is the time up to which the client knows the target already.
+func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool) {
+	switch x := p.GetResumeType().(type) {
+	case *pb.Target_ResumeToken:
+		if len(x.ResumeToken) == 0 {
+			return 0, false, false
+		}
+		if len(x.ResumeToken) != 8 {
+			return 0, false, true
+		}
+		since = instant(binary.BigEndian.Uint64(x.ResumeToken))
+	case *pb.Target_ReadTime:
+		since = micros(x.ReadTime)
+	default:
+		return 0, false, false
+	}
+	l.db.mu.RLock()
+	defer l.db.mu.RUnlock()
+	known := since >= l.db.history.lost && since <= l.at && since >= l.at-l.db.engine.opt.History.Microseconds()
+	return since, known, !known
+}
+
+// results is what a target consists of at a time, by path.
+func (l *Listener) results(ctx context.Context, t *target, at instant) (map[string]*version, error) {
+	out := map[string]*version{}
+	if t.query != nil {
+		err := l.db.results(ctx, t.query, at, func(w row, skipped bool) bool {
+			if !skipped {
+				out[w.doc.path] = w.v
+			}
+			return true
+		})
+		return out, err
+	}
+	l.db.mu.RLock()
+	defer l.db.mu.RUnlock()
+	for _, p := range t.paths {
+		if v := l.db.documents.get(p).version(at); v != nil {
+			out[p] = v
+		}
+	}
+	return out, nil
+}
+
+// Update answers what has changed in all targets up to one moment, or nothing.
+func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
+	l.db.mu.Lock()
+	at := l.db.now()
+	l.changed = l.db.changed
+	changes, known := l.db.history.since(l.at)
+	changes = slices.Clone(changes)
+	l.db.mu.Unlock()
+	var out []*pb.ListenResponse
+	l.at = at
+	for _, id := range slices.Sorted(maps.Keys(l.targets)) {
+		t := l.targets[id]
+		if known && !t.concerns(changes) {
+			continue
+		}
+		now, err := l.results(ctx, t, at)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l.diff(t, now)...)
+	}
+	if len(out) > 0 {
+		out = append(out, targetChange(pb.TargetChange_NO_CHANGE, at))
+	}
+	return out, nil
+}
+
+// concerns reports whether changes may alter a target's results.
+func (t *target) concerns(changes []change) bool {
+	return slices.ContainsFunc(changes, func(c change) bool {
+		if t.query == nil {
+			return slices.Contains(t.paths, c.doc.path)
+		}
+		if !t.query.covers(c.doc.path) {
+			return false
+		}
+		_, had := t.sent[c.doc.path]
+		return had || t.query.matches(c.doc.path, c.after)
+	})
+}
+
+// diff answers what brings the client from what it has to now. A document sent
+// is billed as a read, and so is one that has changed so that it left.
+func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse {
+	var out []*pb.ListenResponse
+	for _, path := range slices.Sorted(maps.Keys(now)) {
+		if v := now[path]; t.sent[path] != v {
+			out = append(out, l.changedDocument(t, path, v))
+		}
+	}
+	sent := len(out)
+	for _, path := range slices.Sorted(maps.Keys(t.sent)) {
+		if now[path] == nil {
+			m, deleted := l.leftDocument(t, path)
+			if out = append(out, m); !deleted {
+				sent++
+			}
+		}
+	}
+	l.db.engine.reads.Add(int64(sent))
+	t.sent = now
+	return out
+}
+
+func (l *Listener) changedDocument(t *target, path string, v *version) *pb.ListenResponse {
+	d := &Document{Path: path, prefix: l.db.prefix(), v: v}
+	if t.query != nil {
+		d = d.with(t.query.mask, t.query.masked)
+	}
+	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentChange{
+		DocumentChange: &pb.DocumentChange{Document: d.Proto(), TargetIds: []int32{t.id}},
+	}}
+}
+
+func (l *Listener) leftDocument(t *target, path string) (m *pb.ListenResponse, deleted bool) {
+	name := l.db.prefix() + path
+	l.db.mu.RLock()
+	there := l.db.documents.get(path).version(l.at) != nil
+	l.db.mu.RUnlock()
+	if there {
+		return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentRemove{
+			DocumentRemove: &pb.DocumentRemove{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: timestamp(l.at)},
+		}}, false
+	}
+	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentDelete{
+		DocumentDelete: &pb.DocumentDelete{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: timestamp(l.at)},
+	}}, true
+}
+
+func targetChange(kind pb.TargetChange_TargetChangeType, at instant, ids ...int32) *pb.ListenResponse {
+	tc := &pb.TargetChange{TargetChangeType: kind, TargetIds: ids}
+	if at != 0 {
+		tc.ReadTime, tc.ResumeToken = timestamp(at), binary.BigEndian.AppendUint64(nil, uint64(at))
+	}
+	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_TargetChange{TargetChange: tc}}
+}

@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+)
+
+// A bound is one end of a range of an index: a beginning of the key, and
+// perhaps a document's path. Entries that begin with the key are equal to it.
+type bound struct {
+	key       string
+	name      string // "" for none
+	inclusive bool
+}
+
+func (b bound) compare(e entry) int {
+	k := e.key
+	if len(k) > len(b.key) {
+		k = k[:len(b.key)]
+	}
+	if c := strings.Compare(k, b.key); c != 0 || b.name == "" {
+		return c
+	}
+	return comparePaths(e.doc.path, b.name)
+}
+
+// A plan is how one branch of a query is read: a range of an index, forwards or
+// backwards, and the conditions that the range does not answer.
+type plan struct {
+	parts    []part
+	pinned   int // parts whose value all entries share; the orders follow
+	prefix   int // bytes of the key that all entries share; what follows is the order
+	backward bool
+	lower    []bound // entries must be above all of these
+	upper    []bound // and below all of these
+	pins     branch  // the conditions that give the shared values
+	rest     branch  // those that the range does not answer
+	required []fieldPath
+}
+
+func (p *plan) above(e entry) bool {
+	for _, b := range p.lower {
+		if c := b.compare(e); c < 0 || c == 0 && !b.inclusive {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *plan) below(e entry) bool {
+	for _, b := range p.upper {
+		if c := b.compare(e); c > 0 || c == 0 && !b.inclusive {
+			return false
+		}
+	}
+	return true
+}
+
+// plan lays an index out for a branch: first the fields compared for equality,
+// whose values all entries of the range share, then the orders. The direction of
+// __name__ is the direction of reading.
+func (q *Query) plan(b branch) *plan {
+	p := &plan{backward: q.orders[slices.IndexFunc(q.orders, func(o order) bool { return o.path == nil })].desc, required: q.required}
+	var key []byte
+	for _, c := range sortedBranch(b) {
+		if !p.canPin(c) {
+			p.rest = append(p.rest, c)
+			continue
+		}
+		p.pins = append(p.pins, c)
+		pt := part{path: c.path, contains: c.op == arrayContains}
+		p.parts = append(p.parts, pt)
+		key = pt.append(key, c.value)
+	}
+	p.pinned, p.prefix = len(p.parts), len(key)
+	prefix := string(key)
+	p.lower = []bound{{key: prefix, inclusive: true}}
+	p.upper = []bound{{key: prefix, inclusive: true}}
+	named := p.addOrders(q.orders)
+	p.narrow(prefix, named)
+	if q.start != nil {
+		p.addCursor(q.start, prefix, !p.backward, q.start.before)
+	}
+	if q.end != nil {
+		p.addCursor(q.end, prefix, p.backward, !q.end.before)
+	}
+	return p
+}
+
+// byName is the same plan read from the list of all documents, where the
+// conditions that the index would answer are checked one document at a time. It
+// is for plans without orders besides __name__.
+func (p *plan) byName() *plan {
+	out := &plan{backward: p.backward, rest: append(slices.Clip(p.rest), p.pins...), required: p.required}
+	for _, b := range p.lower {
+		out.lower = append(out.lower, bound{name: b.name, inclusive: b.inclusive})
+	}
+	for _, b := range p.upper {
+		out.upper = append(out.upper, bound{name: b.name, inclusive: b.inclusive})
+	}
+	return out
+}
+
+// sortedBranch puts conditions in the order of their fields, so that the same
+// set of fields makes the same index.
+func sortedBranch(b branch) branch {
+	b = slices.Clone(b)
+	slices.SortStableFunc(b, func(x, y condition) int { return strings.Compare(x.path.String(), y.path.String()) })
+	return b
+}
+
+// canPin reports whether a condition gives the beginning of the key its value.
+func (p *plan) canPin(c condition) bool {
+	if c.path == nil || c.ranged() {
+		return false
+	}
+	return !slices.ContainsFunc(p.parts, func(x part) bool {
+		return slices.Equal(x.path, c.path) && x.contains == (c.op == arrayContains)
+	})
+}
+
+// addOrders appends the orders up to __name__, behind which nothing differs, and
+// reports whether __name__ is the only one.
+func (p *plan) addOrders(orders []order) bool {
+	for i, o := range orders {
+		if o.path == nil {
+			for _, behind := range orders[i+1:] {
+				p.required = append(slices.Clip(p.required), behind.path)
+			}
+			return i == 0
+		}
+		p.parts = append(p.parts, part{path: o.path, desc: o.desc != p.backward})
+	}
+	return false
+}
+
+// narrow turns conditions on the first order into bounds.
+func (p *plan) narrow(prefix string, named bool) {
+	var rest branch
+	for _, c := range p.rest {
+		switch {
+		case c.path == nil && named && c.op != notEqual && c.op != notIn:
+			p.boundName(prefix, c)
+		case c.path != nil && !named && c.isRange() && p.ordersBy(c.path) && c.key[0] != kindNull && !isNaN(c.value):
+			p.boundValue(prefix, c)
+		default:
+			rest = append(rest, c)
+		}
+	}
+	p.rest = rest
+}
+
+// ordersBy reports whether path is the first order of the plan.
+func (p *plan) ordersBy(path fieldPath) bool {
+	return p.pinned < len(p.parts) && slices.Equal(p.parts[p.pinned].path, path)
+}
+
+func (p *plan) boundName(prefix string, c condition) {
+	b := bound{key: prefix, name: c.name, inclusive: c.op != less && c.op != greater}
+	if c.op != less && c.op != lessOrEqual {
+		p.lower = append(p.lower, b)
+	}
+	if c.op != greater && c.op != greaterOrEqual {
+		p.upper = append(p.upper, b)
+	}
+}
+
+// boundValue keeps the range within the values of the condition's type, numbers
+// without NaN.
+func (p *plan) boundValue(prefix string, c condition) {
+	pt := p.parts[p.pinned]
+	whole := c.key[:1]
+	at := func(key string, inclusive bool) bound {
+		b := []byte(prefix + key)
+		if pt.desc {
+			invert(b, len(prefix))
+		}
+		return bound{key: string(b), inclusive: inclusive}
+	}
+	low, high := at(whole, true), at(whole, true)
+	if whole[0] == kindNumber {
+		low = at(string(encode(nil, doubleValue(nan))), false)
+	}
+	value := at(c.key, c.op == lessOrEqual || c.op == greaterOrEqual)
+	if c.op == less || c.op == lessOrEqual {
+		high = value
+	} else {
+		low = value
+	}
+	if pt.desc {
+		low, high = high, low
+	}
+	p.lower, p.upper = append(p.lower, low), append(p.upper, high)
+}
+
+// addCursor bounds the range by a cursor; low says at which end of the index.
+func (p *plan) addCursor(c *cursor, prefix string, low, inclusive bool) {
+	b := bound{inclusive: inclusive, name: c.name}
+	key := []byte(prefix)
+	for i, v := range c.values {
+		if p.pinned+i == len(p.parts) {
+			break // __name__, or behind it
+		}
+		key = p.parts[p.pinned+i].append(key, v)
+	}
+	b.key = string(key)
+	if low {
+		p.lower = append(p.lower, b)
+	} else {
+		p.upper = append(p.upper, b)
+	}
+}

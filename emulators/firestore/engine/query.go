@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+var nan = math.NaN()
+
+type order struct {
+	path fieldPath // nil is __name__
+	desc bool
+}
+
+type cursor struct {
+	values []*pb.Value
+	name   string // path of the document among the values, when it is
+	before bool
+}
+
+// A Query is a checked StructuredQuery. It is never changed once made.
+type Query struct {
+	prefix     string // of names in the database
+	parent     string // "" or a document's path
+	id         string // of the collections, "" for all
+	deep       bool   // at any depth below parent
+	branches   []branch
+	orders     []order     // complete, __name__ included
+	required   []fieldPath // fields that must be there besides
+	start, end *cursor
+	offset     int
+	limit      int // -1 for none
+	mask       []fieldPath
+	masked     bool
+	nearest    *nearest
+}
+
+// NewQuery checks a query on what is below parent, a document or documents/
+// itself.
+func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
+	db, path, err := parseParent(parent)
+	if err != nil {
+		return nil, err
+	}
+	if len(sq.GetFrom()) != 1 {
+		return nil, invalid("Query must have exactly one collection selector.")
+	}
+	from := sq.GetFrom()[0]
+	q := &Query{
+		prefix: db + "/documents/", parent: path, limit: -1, offset: int(sq.GetOffset()),
+		id: from.GetCollectionId(), deep: from.GetAllDescendants(), branches: always,
+	}
+	for _, step := range []func(*pb.StructuredQuery) error{q.readFrom, q.readLimits, q.readFilter, q.readCursors, q.readSelect, q.readNearest} {
+		if err := step(sq); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+func (q *Query) readFrom(*pb.StructuredQuery) error {
+	if q.id == "" && q.deep {
+		return nil
+	}
+	if strings.Contains(q.id, "/") {
+		return invalid("Collection id %.200q is invalid because it contains \"/\".", q.id)
+	}
+	return checkID(q.id)
+}
+
+func (q *Query) readLimits(sq *pb.StructuredQuery) error {
+	if q.offset < 0 {
+		return invalid("offset must not be negative.")
+	}
+	if l := sq.GetLimit(); l != nil {
+		if q.limit = int(l.GetValue()); q.limit < 0 {
+			return invalid("limit must not be negative.")
+		}
+	}
+	return nil
+}
+
+func (q *Query) readFilter(sq *pb.StructuredQuery) error {
+	r := &filterReader{prefix: q.prefix, ops: map[pb.StructuredQuery_FieldFilter_Operator]int{}, unequal: map[string]fieldPath{}}
+	if f := sq.GetWhere(); f != nil {
+		bs, err := r.read(f)
+		if err != nil {
+			return err
+		}
+		if err := r.check(bs); err != nil {
+			return err
+		}
+		q.branches = bs
+	}
+	if r.seen+len(sq.GetOrderBy()) > maxFilters {
+		return tooComplex()
+	}
+	return q.readOrders(sq.GetOrderBy(), r.unequal)
+}
+
+// readOrders completes the explicit orders: fields with inequalities follow by
+// name, then __name__, in the last direction given.
+func (q *Query) readOrders(os []*pb.StructuredQuery_Order, unequal map[string]fieldPath) error {
+	seen, desc := map[string]bool{}, false
+	for _, o := range os {
+		p, err := queryPath(o.GetField().GetFieldPath())
+		if err != nil {
+			return err
+		}
+		desc = o.GetDirection() == pb.StructuredQuery_DESCENDING
+		if seen[p.String()] {
+			return invalid("order by clause cannot contain duplicate fields %s", p)
+		}
+		seen[p.String()] = true
+		q.orders = append(q.orders, order{p, desc})
+	}
+	var implied []string
+	for name := range unequal {
+		if !seen[name] && name != nameField {
+			implied = append(implied, name)
+		}
+	}
+	slices.Sort(implied)
+	for _, name := range implied {
+		q.orders = append(q.orders, order{unequal[name], desc})
+	}
+	if !seen[nameField] {
+		q.orders = append(q.orders, order{nil, desc})
+	}
+	return nil
+}
+
+func (q *Query) readCursors(sq *pb.StructuredQuery) (err error) {
+	if q.start, err = q.readCursor(sq.GetStartAt()); err != nil {
+		return err
+	}
+	q.end, err = q.readCursor(sq.GetEndAt())
+	return err
+}
+
+func (q *Query) readCursor(c *pb.Cursor) (*cursor, error) {
+	if c == nil || len(c.GetValues()) == 0 {
+		return nil, nil
+	}
+	if len(c.GetValues()) > len(q.orders) {
+		return nil, invalid("Cursor has too many values.")
+	}
+	out := &cursor{values: c.GetValues(), before: c.GetBefore()}
+	for i, v := range c.GetValues() {
+		if v.GetValueType() == nil {
+			return nil, invalid("Cursor value %d is missing.", i)
+		}
+		if q.orders[i].path != nil {
+			continue
+		}
+		var err error
+		if out.name, err = (&filterReader{prefix: q.prefix}).documentPath(v); err != nil {
+			return nil, invalid("Cursor value for %s must be a reference in this database.", nameField)
+		}
+	}
+	return out, nil
+}
+
+func (q *Query) readSelect(sq *pb.StructuredQuery) error {
+	sel := sq.GetSelect()
+	if sel == nil || len(sel.GetFields()) == 0 {
+		return nil
+	}
+	q.masked = true
+	for _, f := range sel.GetFields() {
+		p, err := queryPath(f.GetFieldPath())
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			q.mask = append(q.mask, p)
+		}
+	}
+	return nil
+}
+
+// covers reports whether a document is in one of the query's collections.
+func (q *Query) covers(path string) bool {
+	c := parentPath(path)
+	if !q.deep {
+		return c == joinPath(q.parent, q.id)
+	}
+	return (q.id == "" || lastSegment(c) == q.id) && (q.parent == "" || strings.HasPrefix(c, q.parent+"/"))
+}
+
+// matches reports whether a version of a document the query covers passes its
+// filter and has the fields it orders by. Cursors, offset and limit are not
+// looked at.
+func (q *Query) matches(path string, v *version) bool {
+	if !v.exists() {
+		return false
+	}
+	get := q.getter(path, v)
+	for _, o := range q.orders {
+		if _, ok := get(o.path); !ok {
+			return false
+		}
+	}
+	return q.hasRequired(v) && slices.ContainsFunc(q.branches, func(b branch) bool { return b.matches(get) })
+}
+
+func (q *Query) hasRequired(v *version) bool {
+	for _, p := range q.required {
+		if _, ok := v.body.lookup(p); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (q *Query) getter(path string, v *version) func(fieldPath) (*pb.Value, bool) {
+	return func(p fieldPath) (*pb.Value, bool) {
+		if p == nil {
+			return referenceValue(q.prefix + path), true
+		}
+		return v.body.lookup(p)
+	}
+}

@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// A Read says what a request reads: the present, or at most one of a
+// transaction, a new transaction, or a time.
+type Read struct {
+	Transaction []byte
+	Begin       *pb.TransactionOptions
+	Time        *timestamppb.Timestamp
+}
+
+// A Snapshot is the moment a request has read.
+type Snapshot struct {
+	at          instant
+	Transaction []byte // of the transaction that the request began
+}
+
+// Time is the read time to answer.
+func (s Snapshot) Time() *timestamppb.Timestamp { return timestamp(s.at) }
+
+// open finds the moment of a read and takes the locks of its transaction, if it
+// is in one that locks.
+func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	var t *tx
+	switch {
+	case r.Begin != nil:
+		if t, err = db.begin(r.Begin); err == nil {
+			s.Transaction = []byte(t.id)
+		}
+	case len(r.Transaction) > 0:
+		t, err = db.find(r.Transaction)
+	case r.Time != nil:
+		s.at, err = db.readTime(r.Time)
+		return s, err
+	}
+	if err != nil {
+		return s, err
+	}
+	s.at = db.now()
+	if t == nil {
+		return s, nil
+	}
+	if t.optimistic && t.at == 0 {
+		t.at = s.at
+	}
+	if t.at != 0 {
+		s.at = t.at
+	}
+	if s.at < db.history.lost {
+		return s, errTooOld
+	}
+	if !t.readOnly && hold != nil {
+		hold(&db.locks, t)
+	}
+	return s, nil
+}
+
+// readTime checks a time to read at.
+func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
+	if t.CheckValid() != nil {
+		return 0, invalid("read_time is not a valid timestamp.")
+	}
+	at, now := micros(t), db.engine.opt.Now()
+	switch {
+	case at > max(db.clock, now.UnixMicro()):
+		return 0, invalid("read_time cannot be in the future.")
+	case at < now.Add(-db.engine.opt.History).UnixMicro() || at < db.history.lost:
+		return 0, errTooOld
+	}
+	db.clock = max(db.clock, at)
+	return at, nil
+}
+
+// GetAll reads documents by their full names, each once, in the order of the
+// request; those that are missing have no fields. Each is billed as a read.
+func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Document, Snapshot, error) {
+	mask, err := parseMask(m)
+	if err != nil {
+		return nil, Snapshot{}, err
+	}
+	paths, err := db.paths(names)
+	if err != nil {
+		return nil, Snapshot{}, err
+	}
+	snap, err := db.open(r, func(l *locks, t *tx) {
+		for _, p := range paths {
+			l.holdDocument(t, p)
+		}
+	})
+	if err != nil {
+		return nil, snap, err
+	}
+	out := make([]*Document, len(paths))
+	db.mu.RLock()
+	for i, p := range paths {
+		out[i] = &Document{Path: p, prefix: db.prefix(), v: db.documents.get(p).version(snap.at), mask: mask, masked: m != nil}
+	}
+	db.mu.RUnlock()
+	db.engine.reads.Add(int64(len(out)))
+	return out, snap, nil
+}
+
+// Exists reports whether there is such a document.
+func (d *Document) Exists() bool { return d.v != nil }
+
+// paths checks names of documents and drops those that come again.
+func (db *Database) paths(names []string) ([]string, error) {
+	seen := make(map[string]bool, len(names))
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		name, path, err := parseDocName(n)
+		if err != nil {
+			return nil, err
+		}
+		if name != db.name {
+			return nil, invalid("Document %.200q is not in database %q.", n, db.name)
+		}
+		if !seen[path] {
+			seen[path] = true
+			out = append(out, path)
+		}
+	}
+	return out, nil
+}
+
+// A Result is what a query finds, read as it is asked for.
+type Result struct {
+	Snapshot
+	db *Database
+	q  *Query
+}
+
+// Query begins to run a query. It fails when the index the query needs is
+// required and not there.
+func (db *Database) Query(q *Query, r Read) (*Result, error) {
+	if err := db.engine.opt.Indexes.check(q, nil); err != nil {
+		return nil, err
+	}
+	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
+	return &Result{snap, db, q}, err
+}
+
+// Each calls f with every document in order. The documents found and those that
+// the offset skipped are billed as reads, at least one. skipped is the number
+// passed over.
+func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int, err error) {
+	found := 0
+	defer func() { r.db.engine.reads.Add(int64(max(1, found+skipped))) }()
+	var near []row
+	e := r.db.results(ctx, r.q, r.at, func(w row, skip bool) bool {
+		switch {
+		case skip:
+			skipped++
+			return true
+		case r.q.nearest != nil:
+			near = append(near, w)
+			return true
+		}
+		found++
+		err = f(r.q.document(w))
+		return err == nil
+	})
+	if err != nil || e != nil {
+		return skipped, firstOf(err, e)
+	}
+	if r.q.nearest == nil {
+		return skipped, nil
+	}
+	for _, d := range r.q.nearest.pick(r.q, near) {
+		found++
+		if err := f(d); err != nil {
+			return skipped, err
+		}
+	}
+	return skipped, nil
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (q *Query) document(w row) *Document {
+	return &Document{Path: w.doc.path, prefix: q.prefix, v: w.v, mask: q.mask, masked: q.masked}
+}
+
+// results calls f for the rows that offset and limit leave, and with skipped for
+// those the offset passes over, until f returns false.
+func (db *Database) results(ctx context.Context, q *Query, at instant, f func(w row, skipped bool) bool) error {
+	if q.limit == 0 {
+		return nil
+	}
+	seen := 0
+	return q.each(ctx, db, at, func(w row) bool {
+		seen++
+		if seen <= q.offset {
+			return f(w, true)
+		}
+		return f(w, false) && (q.limit < 0 || seen < q.offset+q.limit)
+	})
+}

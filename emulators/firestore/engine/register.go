@@ -1,0 +1,83 @@
+package engine
+
+import "hash/maphash"
+
+// A register finds documents by their paths. It is a hash table that keeps
+// nothing but the pointer, since the path stands in the document: a third of
+// what a map takes. It is cut in shards so that growing never takes long.
+type register struct {
+	seed   maphash.Seed
+	shards [64]shard
+}
+
+// A shard is a table of open addresses, at most three quarters full.
+type shard struct {
+	slots []*document
+	used  int
+}
+
+func newRegister() *register { return &register{seed: maphash.MakeSeed()} }
+
+// locate returns the shard of a path, and the hash to look it up by there.
+func (r *register) locate(path string) (*shard, uint64) {
+	h := maphash.String(r.seed, path)
+	return &r.shards[h>>58], h
+}
+
+// get returns the document at a path, or nil.
+func (r *register) get(path string) *document {
+	s, h := r.locate(path)
+	if s.used == 0 {
+		return nil
+	}
+	return s.slots[s.find(path, h)]
+}
+
+// find returns the slot of a path, or the empty slot where it belongs.
+func (s *shard) find(path string, h uint64) uint64 {
+	mask := uint64(len(s.slots) - 1)
+	i := h & mask
+	for s.slots[i] != nil && s.slots[i].path != path {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+// put adds a document whose path is not there yet.
+func (r *register) put(d *document) {
+	s, h := r.locate(d.path)
+	if s.used*4 >= len(s.slots)*3 {
+		old := s.slots
+		s.slots = make([]*document, max(8, 2*len(old)))
+		for _, x := range old {
+			if x != nil {
+				_, h := r.locate(x.path)
+				s.slots[s.find(x.path, h)] = x
+			}
+		}
+	}
+	s.slots[s.find(d.path, h)] = d
+	s.used++
+}
+
+// remove takes a document away and closes the gap, so that those behind it that
+// had to give way to it are still found.
+func (r *register) remove(d *document) {
+	s, h := r.locate(d.path)
+	if s.used == 0 {
+		return
+	}
+	gap := s.find(d.path, h)
+	if s.slots[gap] == nil {
+		return
+	}
+	s.used--
+	s.slots[gap] = nil
+	mask := uint64(len(s.slots) - 1)
+	for i := (gap + 1) & mask; s.slots[i] != nil; i = (i + 1) & mask {
+		x := s.slots[i]
+		s.slots[i] = nil
+		_, h := r.locate(x.path)
+		s.slots[s.find(x.path, h)] = x
+	}
+}

@@ -1,0 +1,184 @@
+package engine
+
+import "slices"
+
+// Rows are fetched in batches, each under the lock, so that a long query lets
+// writers in. Later batches read the past where a commit came in between.
+const (
+	firstBatch = 64
+	laterBatch = 1024
+)
+
+// A row is a document a query has come upon.
+type row struct {
+	entry
+	v *version
+}
+
+// A stream is the rows of one plan in one collection.
+//
+// A plan ordered by name alone whose index is not there begins by looking at
+// some documents in the order of their names: where many match, a page is full
+// before an index would pay.
+type stream struct {
+	db    *Database
+	in    *collection
+	plan  *plan
+	ix    *index // nil: to be found or made
+	then  *plan  // what to go on with when left is used up
+	left  int    // documents to look at by name before an index is made
+	at    instant
+	rows  []row
+	next  int
+	last  entry
+	begun bool
+	done  bool
+	err   error
+}
+
+// stream begins to read a plan in a collection. The database is locked.
+func (db *Database) stream(c *collection, p *plan, id string, at instant) *stream {
+	s := &stream{db: db, in: c, plan: p, at: at}
+	switch {
+	case len(p.parts) == 0:
+		s.ix = c.names
+	case c.indexes[id] != nil:
+		s.ix = c.indexes[id]
+		s.ix.used.Store(uses.Add(1))
+	case p.pinned == len(p.parts):
+		s.plan, s.then, s.ix, s.left = p.byName(), p, c.names, db.engine.opt.LookFirst
+	}
+	return s
+}
+
+// head returns the next row, fetching as needed.
+func (s *stream) head() (row, bool) {
+	for s.next == len(s.rows) {
+		if s.done {
+			return row{}, false
+		}
+		s.fetch()
+	}
+	return s.rows[s.next], true
+}
+
+func (s *stream) fetch() {
+	if s.then != nil && s.left <= 0 {
+		s.plan, s.then, s.ix = s.then, nil, nil
+		s.last.key = s.plan.lower[0].key // all entries of the range share it
+	}
+	if s.ix == nil {
+		s.ix = s.db.index(s.in, s.plan.parts)
+	}
+	want := laterBatch
+	if !s.begun {
+		want = firstBatch
+	}
+	s.rows, s.next = s.rows[:0], 0
+	s.db.mu.RLock()
+	defer s.db.mu.RUnlock()
+	if s.db.history.lost > s.at {
+		s.done, s.err = true, errTooOld // a read so slow that its past is gone
+		return
+	}
+	s.fill(want)
+}
+
+// fill fetches rows until there are enough, or none, or an index shall be made.
+func (s *stream) fill(want int) {
+	live := s.walk(&s.ix.live)
+	var past *walker
+	if s.db.committed > s.at {
+		past = s.walk(&s.ix.past)
+	}
+	for len(s.rows) < want && (s.then == nil || s.left > 0) {
+		e, ok := s.step(live, past)
+		if !ok {
+			s.done = true
+			return
+		}
+		s.begun, s.last = true, e
+		s.left--
+		v := e.doc.version(s.at)
+		if v == nil || past != nil && !slices.Contains(s.ix.keys(v), e.key) {
+			continue
+		}
+		s.rows = append(s.rows, row{e, v})
+	}
+}
+
+// step returns the next entry of live and past together, each once.
+func (s *stream) step(live, past *walker) (entry, bool) {
+	a, okA := live.head()
+	if past == nil {
+		live.advance()
+		return a, okA
+	}
+	b, okB := past.head()
+	if !okB || okA && s.plan.order(a, b) < 0 {
+		live.advance()
+		return a, okA
+	}
+	for x := b; okB && x.compare(b) == 0; x, okB = past.head() {
+		past.advance() // the same entry may stand there more than once
+	}
+	if okA && a.compare(b) == 0 {
+		live.advance()
+	}
+	return b, true
+}
+
+// order compares entries in the direction of reading.
+func (p *plan) order(a, b entry) int {
+	if p.backward {
+		return b.compare(a)
+	}
+	return a.compare(b)
+}
+
+// A walker goes through the entries of one list that lie within the plan's
+// bounds, in the direction of reading.
+type walker struct {
+	list *sorted
+	plan *plan
+	p    place
+	over bool
+}
+
+// walk starts behind the entry that was read last.
+func (s *stream) walk(list *sorted) *walker {
+	w := &walker{list: list, plan: s.plan}
+	if !s.plan.backward {
+		w.p = list.search(func(e entry) bool {
+			return s.plan.above(e) && (!s.begun || e.compare(s.last) > 0)
+		})
+		return w
+	}
+	beyond := list.search(func(e entry) bool {
+		return !s.plan.below(e) || s.begun && e.compare(s.last) >= 0
+	})
+	w.p = list.previous(beyond)
+	return w
+}
+
+func (w *walker) head() (entry, bool) {
+	e, ok := w.list.at(w.p)
+	if w.over || !ok {
+		return entry{}, false
+	}
+	if w.plan.backward && !w.plan.above(e) || !w.plan.backward && !w.plan.below(e) {
+		w.over = true
+		return entry{}, false
+	}
+	return e, true
+}
+
+func (w *walker) advance() {
+	switch _, ok := w.list.at(w.p); {
+	case !ok:
+	case w.plan.backward:
+		w.p = w.list.previous(w.p)
+	default:
+		w.p = w.list.next(w.p)
+	}
+}

@@ -1,0 +1,150 @@
+package engine
+
+import "slices"
+
+// blockSize is how many entries a block of a sorted list holds before it is cut
+// in two: small enough that shifting it is cheap, large enough that few blocks
+// are needed.
+const blockSize = 256
+
+// An entry of an index: the encoded values of a document.
+type entry struct {
+	key string
+	doc *document
+}
+
+func (a entry) compare(b entry) int {
+	if a.key != b.key {
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	}
+	if a.doc == b.doc {
+		return 0
+	}
+	return compareIDs(a.doc.id(), b.doc.id())
+}
+
+// A sorted list keeps entries in order in blocks: a search halves the blocks,
+// then the block. Next to a tree it is compact (no pointer per entry) and walks
+// fast; equal entries are kept as often as they were added.
+type sorted struct {
+	blocks [][]entry
+	len    int
+}
+
+// A place in a sorted list.
+type place struct{ block, i int }
+
+// search finds the first place whose entry satisfies f, which once true stays
+// true; past the last entry when there is none.
+func (s *sorted) search(f func(entry) bool) place {
+	lo, hi := 0, len(s.blocks)
+	for lo < hi {
+		m := int(uint(lo+hi) >> 1)
+		if b := s.blocks[m]; f(b[len(b)-1]) {
+			hi = m
+		} else {
+			lo = m + 1
+		}
+	}
+	if lo == len(s.blocks) {
+		return place{lo, 0}
+	}
+	b := s.blocks[lo]
+	i, j := 0, len(b)-1
+	for i < j {
+		m := int(uint(i+j) >> 1)
+		if f(b[m]) {
+			j = m
+		} else {
+			i = m + 1
+		}
+	}
+	return place{lo, i}
+}
+
+// at is the entry at p; not ok past either end.
+func (s *sorted) at(p place) (entry, bool) {
+	if p.block < 0 || p.block >= len(s.blocks) {
+		return entry{}, false
+	}
+	return s.blocks[p.block][p.i], true
+}
+
+func (s *sorted) next(p place) place {
+	if p.i+1 < len(s.blocks[p.block]) {
+		return place{p.block, p.i + 1}
+	}
+	return place{p.block + 1, 0}
+}
+
+// previous is the place before p, which may be past the end.
+func (s *sorted) previous(p place) place {
+	if p.i > 0 {
+		return place{p.block, p.i - 1}
+	}
+	if p.block == 0 {
+		return place{-1, 0}
+	}
+	return place{p.block - 1, len(s.blocks[p.block-1]) - 1}
+}
+
+func (s *sorted) add(e entry) {
+	s.len++
+	if len(s.blocks) == 0 {
+		s.blocks = [][]entry{{e}}
+		return
+	}
+	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
+	if p.block == len(s.blocks) {
+		s.append(e)
+		return
+	}
+	s.blocks[p.block] = slices.Insert(s.blocks[p.block], p.i, e)
+	if b := s.blocks[p.block]; len(b) > blockSize {
+		right := slices.Clone(b[len(b)/2:])
+		clear(b[len(b)/2:])
+		s.blocks[p.block] = slices.Clone(b[:len(b)/2])
+		s.blocks = slices.Insert(s.blocks, p.block+1, right)
+	}
+}
+
+// append adds e at the end; a full last block is left full, as entries that come
+// in order never return to it.
+func (s *sorted) append(e entry) {
+	last := len(s.blocks) - 1
+	if len(s.blocks[last]) < blockSize {
+		s.blocks[last] = append(s.blocks[last], e)
+		return
+	}
+	s.blocks[last] = slices.Clip(s.blocks[last])
+	s.blocks = append(s.blocks, []entry{e})
+}
+
+// remove takes one entry equal to e away.
+func (s *sorted) remove(e entry) {
+	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
+	if x, ok := s.at(p); !ok || x.compare(e) != 0 {
+		return
+	}
+	s.len--
+	b := slices.Delete(s.blocks[p.block], p.i, p.i+1)
+	s.blocks[p.block] = b
+	switch {
+	case len(b) == 0:
+		s.blocks = slices.Delete(s.blocks, p.block, p.block+1)
+	case len(b) < blockSize/4 && p.block+1 < len(s.blocks) && len(s.blocks[p.block+1]) < blockSize/4:
+		s.blocks[p.block] = append(b, s.blocks[p.block+1]...)
+		s.blocks = slices.Delete(s.blocks, p.block+1, p.block+2)
+	}
+}
+
+// load fills an empty list with entries in order.
+func (s *sorted) load(es []entry) {
+	s.len = len(es)
+	for b := range slices.Chunk(es, blockSize*3/4) {
+		s.blocks = append(s.blocks, slices.Clone(b))
+	}
+}

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"math"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+)
+
+const maxTransforms = 500 // of a document in one write
+
+// A transform is a checked FieldTransform.
+type transform struct {
+	path fieldPath
+	// apply returns the field's new value and what to answer; old is nil where
+	// the document has no such field.
+	apply func(old *pb.Value, at instant) (v, result *pb.Value)
+}
+
+func newTransforms(ts []*pb.DocumentTransform_FieldTransform) ([]transform, error) {
+	if len(ts) > maxTransforms {
+		return nil, invalid("At most %d field transforms per document are allowed, there are %d.", maxTransforms, len(ts))
+	}
+	out := make([]transform, len(ts))
+	for i, t := range ts {
+		p, err := parseFieldPath(t.GetFieldPath())
+		if err != nil {
+			return nil, err
+		}
+		f, err := transformation(t)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = transform{p, f}
+	}
+	return out, nil
+}
+
+func transformation(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+	switch x := t.GetTransformType().(type) {
+	case *pb.DocumentTransform_FieldTransform_SetToServerValue:
+		if x.SetToServerValue != pb.DocumentTransform_FieldTransform_REQUEST_TIME {
+			return nil, invalid("Unknown server value.")
+		}
+		return func(_ *pb.Value, at instant) (*pb.Value, *pb.Value) {
+			v := requestTime(at)
+			return v, v
+		}, nil
+	case *pb.DocumentTransform_FieldTransform_Increment:
+		return numeric(x.Increment, add)
+	case *pb.DocumentTransform_FieldTransform_Maximum:
+		return numeric(x.Maximum, greaterOf)
+	case *pb.DocumentTransform_FieldTransform_Minimum:
+		return numeric(x.Minimum, lesserOf)
+	case *pb.DocumentTransform_FieldTransform_AppendMissingElements:
+		return array(x.AppendMissingElements.GetValues(), union)
+	case *pb.DocumentTransform_FieldTransform_RemoveAllFromArray:
+		return array(x.RemoveAllFromArray.GetValues(), without)
+	}
+	return nil, invalid("Field transform has no type.")
+}
+
+// requestTime is the time of a commit in milliseconds, as the service rounds it.
+func requestTime(at instant) *pb.Value {
+	return &pb.Value{ValueType: &pb.Value_TimestampValue{TimestampValue: timestamp(at - at%1000)}}
+}
+
+// numeric replaces what is no number by the operand, and answers the new value.
+func numeric(by *pb.Value, f func(old, by *pb.Value) *pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+	if kindOf(by) != kindNumber {
+		return nil, invalid("The operand of a numeric transform must be an integer or a double.")
+	}
+	return func(old *pb.Value, _ instant) (*pb.Value, *pb.Value) {
+		v := by
+		if old != nil && kindOf(old) == kindNumber {
+			v = f(old, by)
+		}
+		return v, v
+	}, nil
+}
+
+// add saturates integers; a double makes the sum one.
+func add(a, b *pb.Value) *pb.Value {
+	_, aInt := a.GetValueType().(*pb.Value_IntegerValue)
+	_, bInt := b.GetValueType().(*pb.Value_IntegerValue)
+	if !aInt || !bInt {
+		return doubleValue(asDouble(a) + asDouble(b))
+	}
+	x, y := a.GetIntegerValue(), b.GetIntegerValue()
+	switch sum := x + y; {
+	case x > 0 && y > 0 && sum < 0:
+		return intValue(math.MaxInt64)
+	case x < 0 && y < 0 && sum >= 0:
+		return intValue(math.MinInt64)
+	default:
+		return intValue(sum)
+	}
+}
+
+// greaterOf and lesserOf keep the stored value when the two are equal, and make
+// NaN win.
+func greaterOf(old, by *pb.Value) *pb.Value {
+	if isNaN(old) || !isNaN(by) && compareNumbers(old, by) >= 0 {
+		return old
+	}
+	return by
+}
+
+func lesserOf(old, by *pb.Value) *pb.Value {
+	if compareNumbers(old, by) <= 0 {
+		return old
+	}
+	return by
+}
+
+// array takes what is no array as an empty one, and answers null.
+func array(by []*pb.Value, f func(old, by []*pb.Value) []*pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+	if err := checkArray(by, 2); err != nil {
+		return nil, err
+	}
+	return func(old *pb.Value, _ instant) (*pb.Value, *pb.Value) {
+		return arrayValue(f(old.GetArrayValue().GetValues(), by)), nullValue
+	}, nil
+}
+
+func union(old, by []*pb.Value) []*pb.Value {
+	out := append([]*pb.Value{}, old...)
+	for _, v := range by {
+		if !contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func without(old, by []*pb.Value) []*pb.Value {
+	var out []*pb.Value
+	for _, v := range old {
+		if !contains(by, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+var (
+	errContention = status.Error(codes.Aborted, "Too much contention on these documents. Please try again.")
+	// SDKs know a lost transaction by this text.
+	errExpired = status.Error(codes.InvalidArgument, "The referenced transaction has expired or is no longer valid.")
+)
+
+func contextError(ctx context.Context) error { return status.FromContextError(ctx.Err()).Err() }
+
+// A tx is a transaction. A pessimistic one holds shared locks on what it read,
+// documents and queries, until it ends; an optimistic one reads at the time of
+// its first read and is checked when it commits.
+type tx struct {
+	id         string
+	age        int64 // a retry keeps the age of its first attempt
+	readOnly   bool
+	optimistic bool
+	at         instant // what it reads, when it does not read the present
+	docs       map[string]bool
+	queries    []*Query
+	begun      time.Time
+	used       time.Time
+	over       bool
+}
+
+// locks are the transactions under way and what they hold.
+type locks struct {
+	free    *sync.Cond // signalled when a transaction ends
+	born    int64
+	active  map[string]*tx
+	holders map[string]map[*tx]bool // of documents
+	watched map[*tx]bool            // transactions that hold queries
+	lost    map[string]loss         // transactions aborted of late
+}
+
+// A loss is what is remembered of a transaction that was aborted.
+type loss struct {
+	age int64
+	at  time.Time
+}
+
+func newLocks(mu sync.Locker) locks {
+	l := locks{free: sync.NewCond(mu)}
+	l.reset()
+	return l
+}
+
+func (l *locks) reset() {
+	for _, t := range l.active {
+		t.over = true
+	}
+	l.active, l.holders = map[string]*tx{}, map[string]map[*tx]bool{}
+	l.watched, l.lost = map[*tx]bool{}, map[string]loss{}
+	l.free.Broadcast()
+}
+
+func (l *locks) holdDocument(t *tx, path string) {
+	t.docs[path] = true
+	if t.optimistic {
+		return
+	}
+	if l.holders[path] == nil {
+		l.holders[path] = map[*tx]bool{}
+	}
+	l.holders[path][t] = true
+}
+
+func (l *locks) holdQuery(t *tx, q *Query) {
+	t.queries = append(t.queries, q)
+	if !t.optimistic {
+		l.watched[t] = true
+	}
+}
+
+// end takes a transaction's locks from it.
+func (l *locks) end(t *tx) {
+	if t.over {
+		return
+	}
+	t.over = true
+	delete(l.active, t.id)
+	delete(l.watched, t)
+	for path := range t.docs {
+		if delete(l.holders[path], t); len(l.holders[path]) == 0 {
+			delete(l.holders, path)
+		}
+	}
+	l.free.Broadcast()
+}
+
+func (l *locks) wound(t *tx, now time.Time) {
+	l.lost[t.id] = loss{t.age, now}
+	l.end(t)
+}
+
+// sweep ends the transactions whose lease is over.
+func (db *Database) sweep() {
+	now, o := db.engine.opt.Now(), db.engine.opt
+	for _, t := range db.locks.active {
+		if now.Sub(t.used) > o.IdleLease || now.Sub(t.begun) > o.TotalLease {
+			db.locks.end(t)
+		}
+	}
+	maps.DeleteFunc(db.locks.lost, func(_ string, x loss) bool { return now.Sub(x.at) > o.TotalLease })
+}
+
+// Begin starts a transaction and returns its id. Without options it reads and
+// writes, pessimistically.
+func (db *Database) Begin(o *pb.TransactionOptions) ([]byte, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	t, err := db.begin(o)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(t.id), nil
+}
+
+func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
+	db.sweep()
+	now := db.engine.opt.Now()
+	db.locks.born++
+	t := &tx{id: rand.Text(), age: db.locks.born, docs: map[string]bool{}, begun: now, used: now}
+	switch m := o.GetMode().(type) {
+	case *pb.TransactionOptions_ReadOnly_:
+		t.readOnly = true
+		t.at = db.now()
+		if rt := m.ReadOnly.GetReadTime(); rt != nil {
+			var err error
+			if t.at, err = db.readTime(rt); err != nil {
+				return nil, err
+			}
+		}
+	case *pb.TransactionOptions_ReadWrite_:
+		t.optimistic = m.ReadWrite.GetConcurrencyMode() == pb.TransactionOptions_OPTIMISTIC
+		db.retry(t, string(m.ReadWrite.GetRetryTransaction()))
+	}
+	db.locks.active[t.id] = t
+	return t, nil
+}
+
+// retry gives a transaction the age of the one it repeats.
+func (db *Database) retry(t *tx, id string) {
+	if old := db.locks.active[id]; old != nil {
+		t.age = old.age
+		db.locks.end(old)
+	} else if x, ok := db.locks.lost[id]; ok {
+		t.age = x.age
+	}
+}
+
+// Rollback ends a transaction without writing. One that is over already is fine.
+func (db *Database) Rollback(id []byte) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if t := db.locks.active[string(id)]; t != nil {
+		db.locks.end(t)
+	}
+}
+
+// find returns the transaction of a request and renews its idle lease.
+func (db *Database) find(id []byte) (*tx, error) {
+	db.sweep()
+	t := db.locks.active[string(id)]
+	if t == nil {
+		if _, wounded := db.locks.lost[string(id)]; wounded {
+			return nil, errContention
+		}
+		return nil, errExpired
+	}
+	t.used = db.engine.opt.Now()
+	return t, nil
+}
+
+// blocked reports whether a pessimistic transaction other than self (nil outside
+// a transaction) has read what would change. A commit takes the locks from
+// transactions younger than itself and waits for older ones, so that no two wait
+// for each other and nobody waits for ever.
+func (db *Database) blocked(self *tx, age int64, ps []*pending) bool {
+	wait := false
+	for t := range db.inTheWay(self, ps) {
+		if age < t.age {
+			db.locks.wound(t, db.engine.opt.Now())
+		} else {
+			wait = true
+		}
+	}
+	return wait
+}
+
+func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
+	out := map[*tx]bool{}
+	for _, p := range ps {
+		for t := range db.locks.holders[p.path] {
+			out[t] = true
+		}
+		for t := range db.locks.watched {
+			if !out[t] && t.watches(p.path, p.before, p.after) {
+				out[t] = true
+			}
+		}
+	}
+	delete(out, self)
+	return out
+}
+
+// watches reports whether a change alters the result of a query t has run.
+func (t *tx) watches(path string, before, after *version) bool {
+	return slices.ContainsFunc(t.queries, func(q *Query) bool {
+		return q.covers(path) && (q.matches(path, before) || q.matches(path, after))
+	})
+}
+
+// outdated reports whether what an optimistic transaction read has changed since.
+func (db *Database) outdated(t *tx) bool {
+	if !t.optimistic || t.at == 0 {
+		return false
+	}
+	changes, ok := db.history.since(t.at)
+	return !ok || slices.ContainsFunc(changes, func(c change) bool {
+		return t.docs[c.doc.path] || t.watches(c.doc.path, c.after.prev, c.after)
+	})
+}

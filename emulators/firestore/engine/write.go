@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A write is a checked pb.Write.
+type write struct {
+	path       string
+	deletes    bool
+	fields     map[string]*pb.Value
+	body       body // the encoded fields, when they are all the document shall have
+	merges     bool // only the fields of the mask are set or removed
+	mask       []fieldPath
+	transforms []transform
+	condition  *pb.Precondition
+}
+
+// prepare checks writes and does all that needs no look at what is stored.
+func (db *Database) prepare(ws []*pb.Write) ([]write, error) {
+	out := make([]write, len(ws))
+	for i, w := range ws {
+		var err error
+		if out[i], err = db.prepareOne(w); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
+	name := writtenName(w)
+	database, path, err := parseDocName(name)
+	if err != nil {
+		return out, err
+	}
+	if database != db.name {
+		return out, invalid("Document %.200q is not in database %q.", name, db.name)
+	}
+	out = write{path: path, condition: w.GetCurrentDocument()}
+	transforms := w.GetUpdateTransforms()
+	switch op := w.GetOperation().(type) {
+	case *pb.Write_Delete:
+		out.deletes = true
+		return out, nil
+	case *pb.Write_Transform:
+		out.merges = true
+		transforms = op.Transform.GetFieldTransforms()
+	case *pb.Write_Update:
+		if err := out.update(op.Update.GetFields(), w.GetUpdateMask()); err != nil {
+			return out, err
+		}
+	default:
+		return out, invalid("Write has no operation.")
+	}
+	if out.transforms, err = newTransforms(transforms); err != nil {
+		return out, err
+	}
+	if !out.merges && len(out.transforms) == 0 {
+		if out.body, err = newBody(out.fields); err == nil {
+			err = db.checkSize(path, out.fields)
+		}
+	}
+	return out, err
+}
+
+func (w *write) update(fields map[string]*pb.Value, mask *pb.DocumentMask) (err error) {
+	w.fields, w.merges = fields, mask != nil
+	if err := checkFields(fields, 1); err != nil {
+		return err
+	}
+	w.mask, err = parseMask(mask)
+	return err
+}
+
+// writtenName is the name of the document a write is for.
+func writtenName(w *pb.Write) string {
+	return cmp.Or(w.GetUpdate().GetName(), w.GetDelete(), w.GetTransform().GetDocument())
+}
+
+func (db *Database) checkSize(path string, fields map[string]*pb.Value) error {
+	if n := documentSize(path, fields); n > maxDocumentSize {
+		return invalid("Document '%s' cannot be written because its size (%d bytes) exceeds the maximum allowed size of %d bytes.", db.prefix()+path, n, maxDocumentSize)
+	}
+	return nil
+}
+
+// checkCondition holds a stored version to a write's precondition.
+func (db *Database) checkCondition(w write, cur *version) error {
+	switch c := w.condition.GetConditionType().(type) {
+	case *pb.Precondition_Exists:
+		if c.Exists && !cur.exists() {
+			return status.Errorf(codes.NotFound, "No document to update: %s", db.prefix()+w.path)
+		}
+		if !c.Exists && cur.exists() {
+			return status.Errorf(codes.AlreadyExists, "Document already exists: %s", db.prefix()+w.path)
+		}
+	case *pb.Precondition_UpdateTime:
+		if !cur.exists() {
+			return status.Errorf(codes.NotFound, "No document to update: %s", db.prefix()+w.path)
+		}
+		if want := micros(c.UpdateTime); cur.at != want {
+			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", cur.at, want)
+		}
+	}
+	return nil
+}
+
+// apply works out the version that a write makes of the current one, and what
+// to answer. A write that changes nothing returns cur.
+func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.WriteResult, error) {
+	res := &pb.WriteResult{}
+	if err := db.checkCondition(w, cur); err != nil {
+		return nil, nil, err
+	}
+	if w.deletes {
+		if !cur.exists() {
+			return cur, res, nil
+		}
+		return &version{at: at, created: gone}, res, nil
+	}
+	b := w.body
+	if w.merges || len(w.transforms) > 0 {
+		fields, results, err := w.merge(cur, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := db.checkSize(w.path, fields); err != nil {
+			return nil, nil, err
+		}
+		if b, err = newBody(fields); err != nil {
+			return nil, nil, err
+		}
+		res.TransformResults = results
+	}
+	if cur.exists() && bytes.Equal(cur.body, b) {
+		res.UpdateTime = timestamp(cur.at)
+		return cur, res, nil
+	}
+	v := &version{at: at, created: at, body: b}
+	if cur.exists() {
+		v.created = cur.created
+	}
+	res.UpdateTime = timestamp(at)
+	return v, res, nil
+}
+
+// merge is the fields after the mask and the transforms.
+func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Value, error) {
+	fields := w.fields
+	if w.merges {
+		fields = nil
+		if cur.exists() {
+			fields = cur.body.fields()
+		}
+		for _, p := range w.mask {
+			v, _ := lookup(w.fields, p)
+			fields = assign(fields, p, v)
+		}
+	}
+	var results []*pb.Value
+	for _, t := range w.transforms {
+		old, _ := lookup(fields, t.path)
+		v, result := t.apply(old, at)
+		fields = assign(fields, t.path, v)
+		results = append(results, result)
+	}
+	if len(w.transforms) > 0 || len(w.mask) > 0 {
+		if err := checkFields(fields, 1); err != nil { // a path may have gone too deep
+			return nil, nil, err
+		}
+	}
+	return fields, results, nil
+}

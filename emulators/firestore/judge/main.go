@@ -1,0 +1,167 @@
+// Command judge runs Google's own integration tests of the Firestore Go client
+// against the emulator: TestIntegration_DefaultDB, each subtest in a process of
+// its own with a time cap, because a failing one can retry for minutes. It
+// builds the tests from the module cache, so it judges the client version that
+// go.mod names.
+//
+//	go run ./emulators/firestore/judge -min 46
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"carillon.example/emulators/firestore"
+)
+
+const client = "cloud.google.com/go/firestore"
+
+// indexes are those that the tests count on: they run against a project of
+// Google's that has them.
+//
+//go:embed firestore.indexes.json
+var indexes []byte
+
+type verdict struct {
+	name, outcome, output string
+	took                  time.Duration
+}
+
+func main() {
+	atLeast := flag.Int("min", 46, "exit non-zero when fewer subtests pass")
+	limit := flag.Duration("cap", 40*time.Second, "time a subtest may take")
+	side := flag.Int("parallel", 6, "subtests run side by side")
+	only := flag.String("run", "", "run only subtests whose name matches this regular expression")
+	verbose := flag.Bool("v", false, "print the output of subtests that do not pass")
+	flag.Parse()
+	passed, err := judge(*limit, *side, *only, *verbose)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "judge:", err)
+		os.Exit(1)
+	}
+	if *only == "" && passed < *atLeast {
+		os.Exit(1)
+	}
+}
+
+func judge(limit time.Duration, side int, only string, verbose bool) (int, error) {
+	dir, err := os.MkdirTemp("", "judge")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	names, err := subtests()
+	if err != nil {
+		return 0, err
+	}
+	binary := filepath.Join(dir, "integration.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, client).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build the tests of %s: %w\n%s", client, err, out)
+	}
+	key := filepath.Join(dir, "key.json")
+	if err := writeKey(key); err != nil {
+		return 0, err
+	}
+	s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	env := append(os.Environ(), "GCLOUD_TESTS_GOLANG_FIRESTORE_PROJECT_ID=demo",
+		"GCLOUD_TESTS_GOLANG_FIRESTORE_KEY="+key, "FIRESTORE_EMULATOR_HOST="+s.Addr())
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return 0, err
+	}
+	return report(runAll(names, wanted, binary, env, limit, side), verbose), nil
+}
+
+var subtest = regexp.MustCompile(`t\.Run\("(\w+)", testIntegration\w+\)`)
+
+// subtests reads the names of the subtests of TestIntegration_DefaultDB from
+// the client's source.
+func subtests() ([]string, error) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", client).Output()
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", client, err)
+	}
+	src, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "integration_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	_, body, ok := strings.Cut(string(src), "func TestIntegration_DefaultDB(")
+	if !ok {
+		return nil, fmt.Errorf("%s has no TestIntegration_DefaultDB", client)
+	}
+	body, _, _ = strings.Cut(body, "\n}\n")
+	var names []string
+	for _, m := range subtest.FindAllStringSubmatch(body, -1) {
+		names = append(names, m[1])
+	}
+	return names, nil
+}
+
+func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, limit time.Duration, side int) []verdict {
+	out := make([]verdict, len(names))
+	slots := make(chan struct{}, side)
+	var wg sync.WaitGroup
+	for i, n := range names {
+		if !wanted.MatchString(n) {
+			continue
+		}
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			out[i] = run(n, binary, env, limit)
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func run(name, binary string, env []string, limit time.Duration) verdict {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run", "TestIntegration_DefaultDB/^"+name+"$")
+	cmd.Env, cmd.WaitDelay = env, time.Second
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	v := verdict{name, "failed", string(out), time.Since(began)}
+	switch {
+	case ctx.Err() != nil:
+		v.outcome = "failed (cap)"
+	case err != nil:
+	case strings.Contains(v.output, "--- SKIP: TestIntegration_DefaultDB/"+name+" "):
+		v.outcome = "skipped"
+	case strings.Contains(v.output, "--- PASS: TestIntegration_DefaultDB/"+name+" "):
+		v.outcome = "passed"
+	}
+	return v
+}
+
+// report prints each verdict and the sums, and returns how many passed.
+func report(vs []verdict, verbose bool) int {
+	sums := map[string]int{}
+	for _, v := range vs {
+		if v.name == "" {
+			continue
+		}
+		kind, _, _ := strings.Cut(v.outcome, " ")
+		sums[kind]++
+		fmt.Printf("%-12s %6.1fs  %s\n", v.outcome, v.took.Seconds(), v.name)
+		if verbose && kind != "passed" {
+			fmt.Println(v.output)
+		}
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", sums["passed"], sums["failed"], sums["skipped"])
+	return sums["passed"]
+}

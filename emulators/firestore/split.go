@@ -1,0 +1,117 @@
+package firestore
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"time"
+)
+
+// peekTimeout is how long a new connection may stay silent before it is dropped.
+const peekTimeout = 30 * time.Second
+
+// A splitter gives each connection of one listener to gRPC when it opens with
+// the HTTP/2 preface, and to net/http otherwise.
+type splitter struct {
+	net.Listener
+	grpc, http *lane
+}
+
+func newSplitter(l net.Listener) *splitter {
+	lane := func() *lane {
+		return &lane{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
+	}
+	return &splitter{Listener: l, grpc: lane(), http: lane()}
+}
+
+// serve accepts until the listener is closed.
+func (s *splitter) serve() {
+	for {
+		c, err := s.Accept()
+		if err != nil {
+			s.grpc.end()
+			s.http.end()
+			return
+		}
+		go s.route(c)
+	}
+}
+
+func (s *splitter) route(c net.Conn) {
+	r := bufio.NewReader(c)
+	head, err := peek(c, r)
+	if err != nil {
+		c.Close()
+		return
+	}
+	to := s.http
+	if string(head) == "PRI " { // "PRI * HTTP/2.0" opens every HTTP/2 connection
+		to = s.grpc
+	}
+	to.give(&peeked{Conn: c, r: r})
+}
+
+// peek returns the first four bytes of a connection without taking them.
+func peek(c net.Conn, r *bufio.Reader) ([]byte, error) {
+	if err := c.SetReadDeadline(time.Now().Add(peekTimeout)); err != nil {
+		return nil, err
+	}
+	head, err := r.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	return head, c.SetReadDeadline(time.Time{})
+}
+
+// A peeked connection reads the bytes looked at before the rest.
+type peeked struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.r != nil {
+		if p.r.Buffered() > 0 {
+			return p.r.Read(b)
+		}
+		p.r = nil
+	}
+	return p.Conn.Read(b)
+}
+
+// A lane is the listener that one of the two servers accepts from.
+type lane struct {
+	addr  net.Addr
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (l *lane) give(c net.Conn) {
+	select {
+	case l.conns <- c:
+	case <-l.done:
+		c.Close()
+	}
+}
+
+// Accept waits for the next connection of this lane.
+func (l *lane) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr is the address of the listener that is split.
+func (l *lane) Addr() net.Addr { return l.addr }
+
+// Close ends Accept.
+func (l *lane) Close() error {
+	l.end()
+	return nil
+}
+
+func (l *lane) end() { l.once.Do(func() { close(l.done) }) }

@@ -1,0 +1,265 @@
+package firestore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/grpc/codes"
+
+	"carillon.example/emulators/firestore"
+)
+
+// The wire tests speak the protocol itself, for what the Go client never sends.
+
+const (
+	database = "projects/p/databases/(default)"
+	root     = database + "/documents"
+)
+
+func wire(t testing.TB, o firestore.Options) (pb.FirestoreClient, *firestore.Server) {
+	s := start(t, o)
+	return pb.NewFirestoreClient(dial(t, s.Addr())), s
+}
+
+func integer(n int64) *pb.Value {
+	return &pb.Value{ValueType: &pb.Value_IntegerValue{IntegerValue: n}}
+}
+
+func set(path string, n int64) *pb.Write {
+	return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: root + "/" + path, Fields: map[string]*pb.Value{"n": integer(n)}}}}
+}
+
+func commit(t testing.TB, c pb.FirestoreClient, tx []byte, ws ...*pb.Write) (*pb.CommitResponse, error) {
+	t.Helper()
+	return c.Commit(context.Background(), &pb.CommitRequest{Database: database, Transaction: tx, Writes: ws})
+}
+
+func mustCommit(t testing.TB, c pb.FirestoreClient, ws ...*pb.Write) *pb.CommitResponse {
+	t.Helper()
+	r, err := commit(t, c, nil, ws...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func begin(t testing.TB, c pb.FirestoreClient, o *pb.TransactionOptions) []byte {
+	t.Helper()
+	r, err := c.BeginTransaction(context.Background(), &pb.BeginTransactionRequest{Database: database, Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Transaction
+}
+
+func get(c pb.FirestoreClient, path string, tx []byte) (*pb.Document, error) {
+	r := &pb.GetDocumentRequest{Name: root + "/" + path}
+	if tx != nil {
+		r.ConsistencySelector = &pb.GetDocumentRequest_Transaction{Transaction: tx}
+	}
+	return c.GetDocument(context.Background(), r)
+}
+
+func query(c pb.FirestoreClient, q *pb.StructuredQuery) ([]*pb.RunQueryResponse, error) {
+	return queryRequest(c, &pb.RunQueryRequest{Parent: root, QueryType: &pb.RunQueryRequest_StructuredQuery{StructuredQuery: q}})
+}
+
+func queryRequest(c pb.FirestoreClient, r *pb.RunQueryRequest) ([]*pb.RunQueryResponse, error) {
+	st, err := c.RunQuery(context.Background(), r)
+	if err != nil {
+		return nil, err
+	}
+	var out []*pb.RunQueryResponse
+	for {
+		r, err := st.Recv()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+}
+
+func from(id string) []*pb.StructuredQuery_CollectionSelector {
+	return []*pb.StructuredQuery_CollectionSelector{{CollectionId: id}}
+}
+
+func field(path string) *pb.StructuredQuery_FieldReference {
+	return &pb.StructuredQuery_FieldReference{FieldPath: path}
+}
+
+func where(path string, op pb.StructuredQuery_FieldFilter_Operator, v *pb.Value) *pb.StructuredQuery_Filter {
+	return &pb.StructuredQuery_Filter{FilterType: &pb.StructuredQuery_Filter_FieldFilter{FieldFilter: &pb.StructuredQuery_FieldFilter{Field: field(path), Op: op, Value: v}}}
+}
+
+func TestSingleDocumentMethods(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	ctx := t.Context()
+	create := &pb.CreateDocumentRequest{Parent: root, CollectionId: "a", DocumentId: "x", Document: &pb.Document{Fields: map[string]*pb.Value{"n": integer(1)}}}
+	if d, err := c.CreateDocument(ctx, create); err != nil || d.Name != root+"/a/x" {
+		t.Fatalf("create: %v %v", d, err)
+	}
+	_, err := c.CreateDocument(ctx, create)
+	wantCode(t, "second create", err, codes.AlreadyExists)
+	create.DocumentId = ""
+	if d, err := c.CreateDocument(ctx, create); err != nil || len(d.GetName()) != len(root+"/a/")+20 {
+		t.Errorf("create with an id of the service: %v %v", d.GetName(), err)
+	}
+	up := &pb.UpdateDocumentRequest{
+		Document:   &pb.Document{Name: root + "/a/x", Fields: map[string]*pb.Value{"m": integer(2)}},
+		UpdateMask: &pb.DocumentMask{FieldPaths: []string{"m"}}, Mask: &pb.DocumentMask{FieldPaths: []string{"n"}},
+	}
+	if d, err := c.UpdateDocument(ctx, up); err != nil || len(d.Fields) != 1 || d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("update: %v %v; want only what the mask shows", d, err)
+	}
+	if d, err := get(c, "a/x", nil); err != nil || len(d.Fields) != 2 {
+		t.Errorf("get: %v %v", d, err)
+	}
+	if _, err := c.DeleteDocument(ctx, &pb.DeleteDocumentRequest{Name: root + "/a/x"}); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	_, err = get(c, "a/x", nil)
+	wantCode(t, "get after delete", err, codes.NotFound)
+}
+
+func TestAnEmptyMaskDiffersFromNone(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	mustCommit(t, c, set("a/x", 1))
+	w := set("a/x", 5)
+	w.UpdateMask = &pb.DocumentMask{}
+	mustCommit(t, c, w)
+	if d, err := get(c, "a/x", nil); err != nil || d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("%v %v; an empty mask writes no field", d, err)
+	}
+	mustCommit(t, c, &pb.Write{Operation: w.Operation, UpdateMask: &pb.DocumentMask{FieldPaths: []string{"`a b`"}}})
+	_, err := commit(t, c, nil, &pb.Write{Operation: w.Operation, UpdateMask: &pb.DocumentMask{FieldPaths: []string{"a b"}}})
+	wantCode(t, "a path that must be quoted", err, codes.InvalidArgument)
+}
+
+func TestWritesOfOneCommitBuildOnEachOther(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	inc := &pb.Write{Operation: &pb.Write_Transform{Transform: &pb.DocumentTransform{Document: root + "/a/x", FieldTransforms: []*pb.DocumentTransform_FieldTransform{
+		{FieldPath: "n", TransformType: &pb.DocumentTransform_FieldTransform_Increment{Increment: integer(2)}},
+	}}}}
+	r := mustCommit(t, c, set("a/x", 1), inc, inc)
+	if got := r.WriteResults[2].TransformResults[0].GetIntegerValue(); got != 5 {
+		t.Errorf("third write answers %d, want 5", got)
+	}
+	if len(r.WriteResults) != 3 || r.CommitTime.AsTime() != r.WriteResults[2].UpdateTime.AsTime() {
+		t.Errorf("results %v, commit time %v", r.WriteResults, r.CommitTime)
+	}
+}
+
+func TestBatchWriteAnswersAStatusEach(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	missing := set("a/none", 1)
+	missing.CurrentDocument = &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: true}}
+	r, err := c.BatchWrite(t.Context(), &pb.BatchWriteRequest{Database: database, Writes: []*pb.Write{set("a/x", 1), missing, set("a/y", 1)}})
+	if err != nil || r.Status[0].Code != 0 || codes.Code(r.Status[1].Code) != codes.NotFound || r.Status[2].Code != 0 {
+		t.Fatalf("%v %v", r, err)
+	}
+	_, err = c.BatchWrite(t.Context(), &pb.BatchWriteRequest{Database: database, Writes: []*pb.Write{set("a/x", 1), set("a/x", 2)}})
+	wantCode(t, "one document twice", err, codes.InvalidArgument)
+	var many []*pb.Write
+	for i := range 501 {
+		many = append(many, set(fmt.Sprint("a/", i), 1))
+	}
+	_, err = c.BatchWrite(t.Context(), &pb.BatchWriteRequest{Database: database, Writes: many})
+	wantCode(t, "501 writes", err, codes.InvalidArgument)
+	mustCommit(t, c, many...) // a commit has no such limit
+}
+
+func TestCursorsComparePrefixesOfTheOrder(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	for i := range 6 {
+		w := set(fmt.Sprint("a/", i), int64(i/2))
+		w.GetUpdate().Fields["m"] = integer(int64(i % 2))
+		mustCommit(t, c, w)
+	}
+	q := &pb.StructuredQuery{
+		From:    from("a"),
+		OrderBy: []*pb.StructuredQuery_Order{{Field: field("n"), Direction: pb.StructuredQuery_DESCENDING}, {Field: field("m"), Direction: pb.StructuredQuery_ASCENDING}},
+		StartAt: &pb.Cursor{Values: []*pb.Value{integer(1)}, Before: true}, EndAt: &pb.Cursor{Values: []*pb.Value{integer(0), integer(0)}},
+	}
+	rs, err := query(c, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rs {
+		got = append(got, r.Document.Name[len(root)+3:])
+	}
+	if strings.Join(got, "") != "230" {
+		t.Errorf("found %v, want 2 3 0", got)
+	}
+}
+
+func TestListDocumentsPagesInTheOrderAskedFor(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	for i := range 5 {
+		mustCommit(t, c, set(fmt.Sprint("a/", i), int64(9-i)))
+	}
+	req := &pb.ListDocumentsRequest{Parent: root, CollectionId: "a", PageSize: 2, OrderBy: "n", Mask: &pb.DocumentMask{}}
+	var got string
+	for {
+		r, err := c.ListDocuments(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range r.Documents {
+			got += d.Name[len(root)+3:]
+			if len(d.Fields) > 0 {
+				t.Errorf("fields in spite of an empty mask: %v", d)
+			}
+		}
+		if req.PageToken = r.NextPageToken; req.PageToken == "" {
+			break
+		}
+	}
+	if got != "43210" {
+		t.Errorf("listed %q, want 43210", got)
+	}
+	req.PageToken = "nonsense"
+	_, err := c.ListDocuments(t.Context(), req)
+	wantCode(t, "a page token that is none", err, codes.InvalidArgument)
+}
+
+func TestPipelinesAreRefused(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	st, err := c.ExecutePipeline(t.Context(), &pb.ExecutePipelineRequest{Database: database})
+	if err == nil {
+		_, err = st.Recv()
+	}
+	wantCode(t, "pipeline", err, codes.Unimplemented)
+	if !strings.Contains(err.Error(), "RunQuery") {
+		t.Errorf("%v does not say what to use", err)
+	}
+}
+
+func TestRequestsOverTenMebibytesAreRefused(t *testing.T) {
+	t.Parallel()
+	c, _ := wire(t, firestore.Options{})
+	var ws []*pb.Write
+	for i := range 11 {
+		w := set(fmt.Sprint("a/", i), 1)
+		w.GetUpdate().Fields["s"] = &pb.Value{ValueType: &pb.Value_StringValue{StringValue: strings.Repeat("x", 1<<20-1000)}}
+		ws = append(ws, w)
+	}
+	_, err := commit(t, c, nil, ws...)
+	wantCode(t, "11 MiB", err, codes.InvalidArgument)
+	mustCommit(t, c, ws[:9]...)
+}

@@ -1,0 +1,158 @@
+package deliver
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Deps is what deliver works with; Store, Queue and Sender are needed.
+type Deps struct {
+	Store        ledger
+	Queue        publisher
+	Sender       sender
+	Log          *slog.Logger
+	CallTimeout  time.Duration   // the function's time-out
+	InvalidShare float64         // the breaker: a greater share of INVALID_ARGUMENT cannot be true
+	Stopping     context.Context // ends when the instance is told to
+	Now          func() time.Time
+}
+
+// ledger is what deliver needs of the store.
+type ledger interface {
+	Batch(ctx context.Context, ref push.Ref) (*push.Batch, error)
+	Lease(ctx context.Context, b *push.Batch, l push.Lease) error
+	SaveBatch(ctx context.Context, b *push.Batch) error
+	Peek(ctx context.Context, id string) (*push.Mailing, error)
+	Hold(ctx context.Context, id, because string) (*push.Mailing, error)
+	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
+	Prove(ctx context.Context, id string) error
+	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, error)
+	Flag(ctx context.Context, f store.Flag) (store.FlagResult, error)
+	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+}
+
+type publisher interface {
+	Events(ctx context.Context, events ...push.Event) error
+}
+
+type sender interface {
+	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
+	Prove(ctx context.Context, m *fcm.Message) (fcm.Answer, error)
+}
+
+const (
+	leaseMargin = 15 * time.Second // how long a lease outlives the call
+	nearby      = 5 * time.Second  // a batch due that soon is waited for
+	stale       = 5 * time.Minute  // a batch older than that is checked against its customers
+)
+
+type deliverer struct {
+	Deps
+	owner    string // of leases: this instance
+	messages *messages
+	states   *states
+}
+
+// New makes the handler of deliver's push subscription, and of its dead
+// letter's.
+func New(d Deps) http.Handler {
+	x := newDeliverer(d)
+	return queue.Receive(x.receive)
+}
+
+func newDeliverer(d Deps) *deliverer {
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Stopping == nil {
+		d.Stopping = context.Background()
+	}
+	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
+	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
+	return &deliverer{Deps: d, owner: newOwner(), messages: newMessages(), states: newStates(d.Store, d.Now)}
+}
+
+func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
+	var ref push.Ref
+	if err := json.Unmarshal(m.Data, &ref); err != nil || ref.Mailing == "" || ref.Batch == "" {
+		d.Log.ErrorContext(ctx, "this is no batch", "message", m.ID, "error", err)
+		return settle(m, errNoBatch)
+	}
+	err := d.deliver(ctx, ref, m.DeadLetterOf())
+	how := settle(m, err)
+	if err != nil {
+		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
+			"attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+	}
+	return how
+}
+
+// deliver works on one batch as far as it can. What must wait is stored and no
+// error; an error is our own fault, or that of what we depend on.
+func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) error {
+	b, err := d.Store.Batch(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if b.Settled {
+		return d.finish(ctx, ref.Mailing) // its settler may have died before it could
+	}
+	now := d.Now()
+	if b.Lease.Until.After(now) {
+		return nil // somebody is at it; tick looks after the lease
+	}
+	m, err := d.Store.Peek(ctx, ref.Mailing)
+	if err != nil {
+		return err
+	}
+	if gaveUp != "" {
+		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", gaveUp)
+	} else if held(m, b, now) {
+		return nil // resume or tick brings it back
+	}
+	until := now.Add(d.CallTimeout)
+	if err := d.Store.Lease(ctx, b, push.Lease{Owner: d.owner, Until: until.Add(leaseMargin)}); err != nil {
+		return err
+	}
+	r := newRound(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))
+	if gaveUp != "" {
+		b.Reason = "given up after too many attempts"
+		r.close(push.ReceiptFailed)
+	}
+	return r.run(ctx)
+}
+
+// held reports whether a batch is not to be touched now.
+func held(m *push.Mailing, b *push.Batch, now time.Time) bool {
+	if m.State.Final() || !m.ExpiresAt.After(now) {
+		return false // it is to be closed
+	}
+	return m.State == push.Paused || b.NotBefore.Sub(now) > nearby
+}
+
+// finish ends the mailing if nothing of it is left to do. The mailing is read
+// after the batch was settled: either we see that it was cut whole, or dispatch
+// sees that no batch is open.
+func (d *deliverer) finish(ctx context.Context, mailing string) error {
+	m, err := d.Store.Peek(ctx, mailing)
+	if err != nil || !m.Finishable() || m.Totals != nil {
+		return err
+	}
+	done, err := d.Store.Finish(ctx, mailing, d.Queue.Events)
+	if done != nil {
+		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "from", m.State, "to", done.State)
+	}
+	return err
+}

@@ -1,0 +1,75 @@
+// Package deliver is the Cloud function that rings: it leases a batch, sends to
+// the targets still owed, saves receipts as it goes, flags invalid tokens and
+// settles the batch.
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("deliver", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	DeliverTopic string  `env:"DELIVER_TOPIC" envDefault:"deliver"`
+	EventsTopic  string  `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	FCMEndpoint  string  `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
+	ProofTopic   string  `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+	Quota        int     `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
+	MaxInstances int     `env:"MAX_INSTANCES" envDefault:"10"`
+	InvalidShare float64 `env:"INVALID_SHARE" envDefault:"0.3"`
+}
+
+// Check names what is wrong with the settings.
+func (s *settings) Check() []error {
+	faults := cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
+	faults = append(faults, cloud.Between("MAX_INSTANCES", s.MaxInstances, 1, 1000)...)
+	return append(faults, cloud.Between("INVALID_SHARE", s.InvalidShare, 0.01, 1)...)
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic,
+		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances})
+	if err != nil {
+		return nil, err
+	}
+	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
+	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	q := queue.New(ps, queue.Topics{Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Sender: sender, Log: log,
+		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
+}

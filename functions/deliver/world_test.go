@@ -1,0 +1,228 @@
+package deliver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cloudfs "cloud.google.com/go/firestore"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/firestore"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+var server = sync.OnceValues(func() (string, error) {
+	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
+		return host, nil
+	}
+	s, err := firestore.Start("127.0.0.1:0", firestore.Options{})
+	if err != nil {
+		return "", err
+	}
+	return s.Addr(), nil
+})
+
+// A board collects events; it may fail on demand.
+type board struct {
+	mu     sync.Mutex
+	events []push.Event
+	err    error
+}
+
+func (b *board) Events(_ context.Context, e ...push.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil && len(e) > 0 {
+		return b.err
+	}
+	b.events = append(b.events, e...)
+	return nil
+}
+
+func (b *board) types() (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.events {
+		out = append(out, e.Type)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// A world is deliver over a real store, a real sender and an FCM of its own.
+type world struct {
+	*store.Store
+	*board
+	t      *testing.T
+	db     *cloudfs.Client
+	phones *phones.Server
+	d      *deliverer
+	deps   Deps
+	skew   time.Duration // of now
+	mu     sync.Mutex
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.skew).UTC()
+}
+
+func (w *world) later(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skew += d
+}
+
+func newWorld(t *testing.T, o phones.Options) *world {
+	t.Helper()
+	host, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := cloudfs.NewClient(context.Background(), "test-"+strings.ToLower(rand.Text()), option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	p, err := phones.Start("127.0.0.1:0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	w := &world{board: &board{}, t: t, db: db, phones: p}
+	w.Store = store.New(db, store.Options{Now: w.now})
+	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: p.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sender.Close() })
+	w.deps = Deps{Store: w.Store, Queue: w.board, Sender: sender, Log: slog.New(slog.DiscardHandler), CallTimeout: 30 * time.Second, Now: w.now}
+	w.d = newDeliverer(w.deps)
+	return w
+}
+
+// mailing records a mailing, starts it, and cuts one batch with those tokens,
+// one customer each, who is registered first.
+func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
+	w.t.Helper()
+	for _, token := range tokens {
+		w.register("c-"+token, token)
+	}
+	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
+	m := push.NewMailing(id, id, d, w.now())
+	m.Proven = proven
+	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.Start(w.t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+		w.t.Fatal(err)
+	}
+	sh, err := w.Shard(w.t.Context(), id, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.now(), Receipts: make([]push.Receipt, len(tokens))}
+	for _, token := range tokens {
+		b.Targets = append(b.Targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: push.Android})
+	}
+	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(tokens))
+	if err := w.Cut(w.t.Context(), sh, []*push.Batch{b}); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+		w.t.Fatal(err)
+	}
+	return b.Ref
+}
+
+func (w *world) register(customer, token string) {
+	w.t.Helper()
+	_, err := w.Register(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) deliver(ref push.Ref) {
+	w.t.Helper()
+	if err := w.d.deliver(w.t.Context(), ref, ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
+	w.t.Helper()
+	m, err := w.Mailing(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	totals, err := w.Totals(w.t.Context(), m)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	t := totals.Tokens
+	sum := t.Accepted + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending
+	for _, n := range t.Invalid {
+		sum += n
+	}
+	if sum != t.Targeted {
+		w.t.Errorf("mailing %s: %+v does not add up", id, t)
+	}
+	return m, t
+}
+
+// invalid is why a token is marked so, "" while it is valid.
+func (w *world) invalid(token string) string {
+	w.t.Helper()
+	c, err := w.Customer(w.t.Context(), "c-"+token)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	t, ok := c.Token(push.TokenID(token))
+	if !ok {
+		w.t.Fatalf("customer c-%s lost the token", token)
+	}
+	if t.Valid() {
+		return ""
+	}
+	if t.Invalid.Mailing == "" || t.Invalid.At.IsZero() {
+		w.t.Errorf("token %s is marked without mailing or time: %+v", token, t.Invalid)
+	}
+	return t.Invalid.Code
+}
+
+func names(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-token-%04d", prefix, i)
+	}
+	return out
+}
+
+// rung counts how often each token got a mailing's message.
+func (w *world) rung(mailing string) map[string]int {
+	seen := map[string]int{}
+	for _, m := range w.phones.Messages(phones.Filter{Mailing: mailing}) {
+		seen[m.Token]++
+	}
+	return seen
+}
