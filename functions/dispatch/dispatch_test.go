@@ -26,7 +26,11 @@ var server = sync.OnceValues(func() (string, error) {
 	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
 		return host, nil
 	}
-	s, err := firestore.Start("127.0.0.1:0", firestore.Options{})
+	indexes, err := os.ReadFile("../../firestore.indexes.json")
+	if err != nil {
+		return "", err
+	}
+	s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
 	if err != nil {
 		return "", err
 	}

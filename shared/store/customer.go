@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
 )
@@ -336,3 +337,41 @@ func (s *Store) OwedEvents(context.Context, int) ([]Owing, error) { return nil, 
 
 // ExpireTokens sweeps.
 func (s *Store) ExpireTokens(context.Context, int) (int, error) { return 0, nil }
+
+// An ImportLine is a customer of an import.
+type ImportLine struct {
+	Customer push.Customer // without tokens
+	Tokens   []push.Registration
+}
+
+// Import stores customers; the errors stand at the places of the lines.
+func (s *Store) Import(ctx context.Context, lines []ImportLine) []error {
+	errs := make([]error, len(lines))
+	var g errgroup.Group
+	g.SetLimit(32)
+	for i, l := range lines {
+		g.Go(func() error {
+			errs[i] = s.importOne(ctx, l)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errs
+}
+
+func (s *Store) importOne(ctx context.Context, l ImportLine) error {
+	for _, r := range l.Tokens {
+		if _, err := s.Register(ctx, l.Customer.ID, r); err != nil {
+			return err
+		}
+	}
+	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		c, err := s.load(tx, l.Customer.ID)
+		if err != nil {
+			return err
+		}
+		c.Segments, c.Attributes, c.OptedOut, c.Categories, c.TimeZone = l.Customer.Segments, l.Customer.Attributes, l.Customer.OptedOut, l.Customer.Categories, l.Customer.TimeZone
+		return tx.Set(s.customer(c.ID), encodeCustomer(c, false))
+	})
+	return classify(err, "importing a customer")
+}

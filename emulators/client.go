@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// client speaks the HTTP API, as any user's program would.
+type client struct {
+	base string
+	http *http.Client
+}
+
+func newClient(base string) *client {
+	return &client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: 2 * time.Minute}}
+}
+
+// mailing is what GET /v1/mailings/{id} answers, as far as the commands need it.
+type mailing struct {
+	ID      string `json:"id"`
+	State   string `json:"state"`
+	Paused  string `json:"pausedBecause"`
+	Refusal string `json:"refusal"`
+	push.Totals
+}
+
+func (m *mailing) final() bool { return push.State(m.State).Final() }
+
+// reconcile names what does not add up.
+func (m *mailing) reconcile() error {
+	c, t := m.Customers, m.Tokens
+	invalid := int64(0)
+	for _, n := range t.Invalid {
+		invalid += n
+	}
+	if c.Matched != c.Targeted+c.Excluded.Sum() {
+		return fmt.Errorf("mailing %s: %d customers matched, but %d targeted and %d excluded", m.ID, c.Matched, c.Targeted, c.Excluded.Sum())
+	}
+	if sum := t.Accepted + invalid + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending; t.Targeted != sum {
+		return fmt.Errorf("mailing %s: %d tokens targeted, but the verdicts add up to %d", m.ID, t.Targeted, sum)
+	}
+	return nil
+}
+
+// problem is an answer other than the one hoped for.
+type problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Errors []struct{ Location, Message string }
+}
+
+func (p *problem) Error() string {
+	lines := []string{fmt.Sprintf("%d %s", p.Status, p.Title)}
+	if p.Detail != "" {
+		lines = append(lines, p.Detail)
+	}
+	for _, e := range p.Errors {
+		lines = append(lines, strings.TrimSpace(e.Location+" "+e.Message))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// call sends body as JSON (NDJSON where it is a reader) and decodes the answer.
+func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
+	var r io.Reader
+	kind := "application/json"
+	switch b := body.(type) {
+	case nil:
+	case io.Reader:
+		r, kind = b, "application/x-ndjson"
+	default:
+		j, err := json.Marshal(b)
+		if err != nil {
+			return err
+		}
+		r = bytes.NewReader(j)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if resp.StatusCode >= 300 {
+		p := &problem{Status: resp.StatusCode, Title: resp.Status}
+		_ = json.Unmarshal(b, p) // a body that is none leaves the status line
+		return fmt.Errorf("%s %s: %w", method, path, p)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(b, answer)
+}
+
+// send hands in a mailing.
+func (c *client) send(ctx context.Context, draft any) (string, error) {
+	var m mailing
+	err := c.call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
+	return m.ID, err
+}
+
+// follow polls a mailing until it has ended and nothing is pending.
+func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*mailing, error) {
+	for {
+		m := &mailing{}
+		if err := c.call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m); err != nil {
+			return nil, err
+		}
+		if err := m.reconcile(); err != nil {
+			return m, err
+		}
+		seen(m)
+		switch {
+		case m.final() && m.Tokens.Pending == 0:
+			return m, nil
+		case m.State == string(push.Paused):
+			return m, fmt.Errorf("mailing %s is paused: %s", id, m.Paused)
+		}
+		select {
+		case <-ctx.Done():
+			return m, fmt.Errorf("mailing %s: %w", id, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

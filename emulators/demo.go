@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// demoCustomers is a thousand customers. What FCM says of a token stands at its
+// end, so that the file explains itself.
+//
+//go:embed demo/customers.ndjson
+var demoCustomers string
+
+// demoOutcomes are what FCM says of the file's tokens that are not good.
+var demoOutcomes = []fcm.Outcome{
+	{Token: "*-gone", Outcome: "UNREGISTERED"},
+	{Token: "*-malformed", Outcome: "INVALID_TOKEN"},
+	{Token: "*-bare", Outcome: "INVALID_TOKEN_BARE"},
+	{Token: "*-stranger", Outcome: "SENDER_ID_MISMATCH"},
+}
+
+var demoMessage = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
+
+// demo runs the main job before your eyes and fails when a sum does not add up.
+func demo(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	o := defaults().anywhere()
+	o.logLevel, o.clock, o.backOff = "error", 500*time.Millisecond, 0.1
+	f.DurationVar(&o.fcmLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	l, err := start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
+	return d.run(ctx)
+}
+
+// A show is one run of the demo.
+type show struct {
+	*laptop
+	*client
+	out io.Writer
+}
+
+func (d *show) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
+
+func (d *show) run(ctx context.Context) error {
+	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.fsAddr, d.psAddr, d.phones.URL())
+	if err := d.seed(ctx); err != nil {
+		return err
+	}
+	first, err := d.ring(ctx, "first mailing ")
+	if err != nil {
+		return err
+	}
+	dead, err := d.flagged(ctx, first)
+	if err != nil {
+		return err
+	}
+	if err := d.move(ctx); err != nil {
+		return err
+	}
+	second, err := d.ring(ctx, "second mailing")
+	if err != nil {
+		return err
+	}
+	if err := d.compare(first, second, dead); err != nil {
+		return err
+	}
+	return d.refused(ctx)
+}
+
+// seed imports the customers and tells FCM which tokens are dead, and which are
+// over their device's quota at first.
+func (d *show) seed(ctx context.Context) error {
+	var answer struct {
+		Imported, Failed int
+		Errors           []struct {
+			Line    int
+			Message string
+		}
+	}
+	if err := d.call(ctx, http.MethodPost, "/v1/imports", strings.NewReader(demoCustomers), &answer); err != nil {
+		return err
+	}
+	if answer.Failed > 0 {
+		return fmt.Errorf("%d customers of the file were not imported: %v", answer.Failed, answer.Errors)
+	}
+	d.say("%d customers imported over HTTP, from emulators/demo/customers.ndjson.\n", answer.Imported)
+	rules := slices.Clone(demoOutcomes)
+	for _, t := range demoTokens("-busy")[:2] {
+		rules = append(rules, fcm.Outcome{Token: t, Outcome: "QUOTA_DEVICE", Times: 1, RetryAfter: time.Second})
+	}
+	return d.phones.SetOutcomes(rules...)
+}
+
+// demoTokens lists the tokens of the file that end so.
+func demoTokens(end string) []string {
+	var out []string
+	for part := range strings.SplitSeq(demoCustomers, `"`) {
+		if strings.HasSuffix(part, end) && strings.Contains(part, ":") {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
+	id, err := d.send(ctx, map[string]any{"message": demoMessage, "link": "https://shop.example/sale",
+		"audience": map[string]any{"everyone": true}, "category": "promo"})
+	if err != nil {
+		return nil, err
+	}
+	b := newBar(d.out, what)
+	m, err := d.follow(ctx, id, func(m *mailing) {
+		b.show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
+	})
+	b.end()
+	if err != nil {
+		return nil, err
+	}
+	if m.State != string(push.Completed) {
+		return nil, fmt.Errorf("mailing %s is %s, not completed", m.ID, m.State)
+	}
+	d.sums(m)
+	return m, nil
+}
+
+func (d *show) sums(m *mailing) {
+	c, t := m.Customers, m.Tokens
+	d.say("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
+		c.Matched, c.Targeted, c.Excluded.NoValidToken, c.Excluded.OptedOut, c.Excluded.Category)
+	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d refused + %d failed\n",
+		t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Refused, t.Failed)
+}
+
+// dead is a token of GET /v1/mailings/{id}/invalid-tokens.
+type dead struct {
+	Customer, TokenID, Code string
+	At                      time.Time
+}
+
+func (d *show) deadOf(ctx context.Context, id string) ([]dead, error) {
+	var all []dead
+	for token := ""; ; {
+		var page struct {
+			Tokens        []dead `json:"tokens"`
+			NextPageToken string `json:"nextPageToken"`
+		}
+		if err := d.call(ctx, http.MethodGet, "/v1/mailings/"+id+"/invalid-tokens?pageSize=200&pageToken="+token, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Tokens...)
+		if token = page.NextPageToken; token == "" {
+			return all, nil
+		}
+	}
+}
+
+// flagged shows the tokens the first mailing marked invalid, and who became
+// unreachable by it.
+func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
+	all, err := d.deadOf(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	var lost []string
+	seen := map[string]bool{}
+	for _, x := range all {
+		if seen[x.Customer] {
+			continue
+		}
+		seen[x.Customer] = true
+		var c struct{ PushAvailable bool }
+		if err := d.call(ctx, http.MethodGet, "/v1/customers/"+x.Customer, nil, &c); err != nil {
+			return nil, err
+		}
+		if !c.PushAvailable {
+			lost = append(lost, x.Customer)
+		}
+	}
+	d.say("%d tokens are marked invalid in Firestore by mailing %s, the first of them:", len(all), m.ID)
+	for _, x := range all[:min(5, len(all))] {
+		d.say("  customer %s  token %s…  %-16s %s", x.Customer, x.TokenID[:8], x.Code, x.At.UTC().Format(time.RFC3339))
+	}
+	slices.Sort(lost)
+	d.say("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
+	if want := m.Tokens.Invalid[push.CodeUnregistered] + m.Tokens.Invalid[push.CodeInvalidArgument]; int64(len(all)) != want {
+		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d got such a verdict", len(all), want)
+	}
+	return all, nil
+}
+
+// move registers a token of one customer for another one, as when a phone is
+// handed on.
+func (d *show) move(ctx context.Context) error {
+	token := demoTokens("-ok")[0]
+	from, _, _ := strings.Cut(token, "-")
+	const to = "newcomer"
+	err := d.call(ctx, http.MethodPost, "/v1/customers/"+to+"/tokens", map[string]any{"token": token, "platform": "android"}, nil)
+	if err != nil {
+		return err
+	}
+	var was struct{ Tokens []struct{ ID string } }
+	if err := d.call(ctx, http.MethodGet, "/v1/customers/"+from, nil, &was); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(was.Tokens, func(t struct{ ID string }) bool { return t.ID == push.TokenID(token) }) {
+		return fmt.Errorf("the token that moved to %s is still with %s", to, from)
+	}
+	d.say("A phone of customer %s is handed on: its token now belongs to customer %s alone.\n", from, to)
+	return nil
+}
+
+func (d *show) compare(first, second *mailing, flagged []dead) error {
+	d.say("The second mailing passed %d dead tokens by, and left out %d customers more without a valid token.\n",
+		len(flagged), second.Customers.Excluded.NoValidToken-first.Customers.Excluded.NoValidToken)
+	if n := second.Tokens.Invalid[push.CodeUnregistered] + second.Tokens.Invalid[push.CodeInvalidArgument]; n != 0 {
+		return fmt.Errorf("the second mailing met %d dead tokens that the first had marked", n)
+	}
+	if first.Tokens.Targeted-int64(len(flagged)) != second.Tokens.Targeted {
+		return fmt.Errorf("%d tokens minus %d dead ones are not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
+	}
+	seen := d.phones.Stats()
+	if seen.Duplicates != 0 {
+		return fmt.Errorf("FCM saw %d messages twice", seen.Duplicates)
+	}
+	return nil
+}
+
+// refused hands in a mailing that FCM takes no message of.
+func (d *show) refused(ctx context.Context) error {
+	_, err := d.send(ctx, map[string]any{
+		"message": map[string]any{"notification": map[string]any{"title": "Sale"},
+			"webpush": map[string]any{"headers": map[string]any{"TTL": "-1"}}},
+		"audience": map[string]any{"everyone": true},
+	})
+	p, ok := errors.AsType[*problem](err)
+	if !ok || p.Status != http.StatusUnprocessableEntity {
+		return fmt.Errorf("a mailing that FCM refuses was accepted: %v", err)
+	}
+	d.say("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
+	d.say("Every sum adds up.")
+	return nil
+}

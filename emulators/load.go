@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/firestore"
+	"carillon.example/shared/push"
+)
+
+// A plan is what load is asked for.
+type plan struct {
+	customers int
+	tokens    float64 // a customer
+	invalid   float64 // share of the tokens
+	seed      uint64
+}
+
+// measured is load's last line.
+type measured struct {
+	Customers       int             `json:"customers"`
+	Tokens          int64           `json:"tokens"`
+	ImportSeconds   float64         `json:"import_seconds"`
+	Seconds         float64         `json:"seconds"`
+	TokensPerSecond float64         `json:"tokens_per_second"`
+	CPUSeconds      float64         `json:"cpu_seconds"`
+	PeakRSSMB       int64           `json:"peak_rss_mb"`
+	Firestore       firestore.Usage `json:"firestore"`
+	PubSub          struct {
+		Messages int64 `json:"messages"`
+		Bytes    int64 `json:"bytes"`
+	} `json:"pubsub"`
+	FCM struct {
+		Requests    int64 `json:"requests"`
+		Connections int64 `json:"connections"`
+		Duplicates  int64 `json:"duplicates"`
+	} `json:"fcm"`
+	USDPerMillion float64 `json:"usd_per_million_tokens"`
+}
+
+// load imports customers, sends one mailing to everyone, checks every sum
+// against what was imported and what FCM saw, and prints what it took.
+func load(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	o := defaults().anywhere()
+	o.logLevel = "error"
+	p := plan{}
+	f.IntVar(&p.customers, "customers", 100_000, "how many")
+	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
+	f.Float64Var(&p.invalid, "invalid", 0.03, "share of dead tokens")
+	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
+	f.IntVar(&o.quota, "quota", o.quota, "FCM's quota a minute")
+	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 {
+		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and a share of 0 to 1")
+	}
+	l, err := start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if l.fs == nil || l.ps == nil {
+		return errors.New("load counts what the embedded servers bill: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
+	}
+	if err := l.phones.SetOutcomes(fcm.Outcome{Token: "*-gone", Outcome: "UNREGISTERED"}); err != nil {
+		return err
+	}
+	m, err := p.run(ctx, l, out)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(m)
+}
+
+func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, error) {
+	m := &measured{Customers: p.customers}
+	c := newClient(l.apiURL)
+	c.http.Timeout = 10 * time.Minute
+	r, w := io.Pipe()
+	var tokens, gone int64
+	go func() {
+		var err error
+		tokens, gone, err = p.write(w)
+		w.CloseWithError(err)
+	}()
+	began := time.Now()
+	im := &importer{client: c, out: out, bar: newBar(out, "import")}
+	if err := im.stream(ctx, r); err != nil {
+		return nil, err
+	}
+	im.bar.end()
+	m.Tokens, m.ImportSeconds = tokens, time.Since(began).Seconds()
+	if im.failed > 0 {
+		return nil, fmt.Errorf("%d customers were refused", im.failed)
+	}
+	before, cpu := l.fs.Usage(), cpuSeconds()
+	psBefore := l.ps.Usage()
+	began = time.Now()
+	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
+	if err != nil {
+		return nil, err
+	}
+	b := newBar(out, "mailing")
+	end, err := c.follow(ctx, id, func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) })
+	b.end()
+	if err != nil {
+		return nil, err
+	}
+	m.Seconds = time.Since(began).Seconds()
+	m.TokensPerSecond = float64(m.Tokens) / m.Seconds
+	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
+	after, psAfter := l.fs.Usage(), l.ps.Usage()
+	m.Firestore = firestore.Usage{Reads: after.Reads - before.Reads, Writes: after.Writes - before.Writes, Deletes: after.Deletes - before.Deletes}
+	m.PubSub.Messages, m.PubSub.Bytes = psAfter.Messages-psBefore.Messages, psAfter.Bytes-psBefore.Bytes
+	s := l.phones.Stats()
+	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
+	m.USDPerMillion = m.dollars() / float64(m.Tokens) * 1e6
+	return m, check(end, m, gone)
+}
+
+// check holds the mailing's sums to what was imported and what FCM saw.
+func check(end *mailing, m *measured, gone int64) error {
+	t := end.Tokens
+	switch {
+	case end.Customers.Matched != int64(m.Customers):
+		return fmt.Errorf("%d customers were imported, %d matched", m.Customers, end.Customers.Matched)
+	case t.Targeted != m.Tokens:
+		return fmt.Errorf("%d tokens were imported, %d targeted", m.Tokens, t.Targeted)
+	case t.Invalid[push.CodeUnregistered] != gone:
+		return fmt.Errorf("%d tokens are dead, %d were found so", gone, t.Invalid[push.CodeUnregistered])
+	case t.Accepted != m.Tokens-gone:
+		return fmt.Errorf("%d tokens are good, %d were accepted", m.Tokens-gone, t.Accepted)
+	case m.FCM.Duplicates != 0:
+		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
+	}
+	return nil
+}
+
+// write makes up customers: everybody has one token, and some more.
+func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
+	r := rand.New(rand.NewPCG(p.seed, 0))
+	enc := json.NewEncoder(w)
+	type token struct {
+		Token    string `json:"token"`
+		Platform string `json:"platform"`
+	}
+	for i := range p.customers {
+		n := 1
+		for n < push.MaxTokens && r.Float64() < 1-1/p.tokens {
+			n++
+		}
+		c := struct {
+			ID     string  `json:"id"`
+			Tokens []token `json:"tokens"`
+		}{ID: fmt.Sprintf("customer-%08d", i)}
+		for j := range n {
+			end := "ok"
+			if r.Float64() < p.invalid {
+				end = "gone"
+				gone++
+			}
+			c.Tokens = append(c.Tokens, token{fmt.Sprintf("t%08d-%d:%032x%032x%032x%032x-%s", i, j, r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64(), end), "android"})
+		}
+		tokens += int64(n)
+		if err := enc.Encode(c); err != nil {
+			return tokens, gone, err
+		}
+	}
+	return tokens, gone, nil
+}
+
+// List prices in dollars: Firestore of the multi-region in the United States,
+// a unit each; Pub/Sub a TiB.
+const (
+	usdRead, usdWrite, usdDelete = 0.06 / 1e5, 0.18 / 1e5, 0.02 / 1e5
+	usdPubSubByte                = 40.0 / (1 << 40)
+)
+
+// dollars is what the mailing would cost in Firestore and Pub/Sub operations;
+// publishing and delivering are billed alike. FCM is free; Cloud Run's seconds
+// are not in it.
+func (m *measured) dollars() float64 {
+	return float64(m.Firestore.Reads)*usdRead + float64(m.Firestore.Writes)*usdWrite + float64(m.Firestore.Deletes)*usdDelete +
+		2*float64(m.PubSub.Bytes)*usdPubSubByte
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// peakRSS is the greatest resident memory of this process, in MiB.
+func peakRSS() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return int64(u.Maxrss) / 1024
+}

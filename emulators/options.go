@@ -1,0 +1,84 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// options are what to start, and where.
+type options struct {
+	project                            string
+	api, firestore, pubsub, fcm, ui    string        // addresses; port 0 is any
+	onlyFirestore, onlyPubSub, onlyFCM bool          // with -only
+	functions                          bool          // false with -only
+	clock                              time.Duration // how often tick comes
+	backOff                            float64       // Pub/Sub's back-off times this
+	logLevel                           string
+	fcmLatency, fcmJitter              time.Duration
+	quota                              int    // FCM's a minute, of emulator and functions
+	indexes                            string // firestore.indexes.json: what needs an index and has none is refused
+}
+
+func defaults() options {
+	return options{
+		project: cmp.Or(os.Getenv("GOOGLE_CLOUD_PROJECT"), "demo-carillon"),
+		api:     "127.0.0.1:5001", firestore: "127.0.0.1:8080", pubsub: "127.0.0.1:8085",
+		fcm: "127.0.0.1:9599", ui: "127.0.0.1:4000",
+		onlyFirestore: true, onlyPubSub: true, onlyFCM: true, functions: true,
+		clock: time.Second, backOff: 1, logLevel: "info", quota: 600_000, indexes: declared(),
+	}
+}
+
+// declared is the repository's list of indexes, "" when run elsewhere.
+func declared() string {
+	const file = "firestore.indexes.json"
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+// anywhere puts every server on a free port: for commands that end by
+// themselves and must not meet another instance.
+func (o options) anywhere() options {
+	const free = "127.0.0.1:0"
+	o.api, o.firestore, o.pubsub, o.fcm, o.ui = free, free, free, free, free
+	return o
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.api, "api", o.api, "address of the HTTP functions; port 0 is any")
+	f.StringVar(&o.firestore, "firestore", o.firestore, "address of Firestore")
+	f.StringVar(&o.pubsub, "pubsub", o.pubsub, "address of Pub/Sub")
+	f.StringVar(&o.fcm, "fcm", o.fcm, "address of FCM")
+	f.StringVar(&o.ui, "ui", o.ui, "address of the inbox")
+	f.DurationVar(&o.clock, "clock", o.clock, "how often tick comes; in the cloud it is a minute")
+	f.DurationVar(&o.fcmLatency, "fcm-latency", o.fcmLatency, "how long FCM takes to answer")
+	f.StringVar(&o.indexes, "require-indexes", o.indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused")
+	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
+}
+
+// choose keeps only the emulators named.
+func (o *options) choose(only string) error {
+	if only == "" {
+		return nil
+	}
+	o.functions, o.onlyFirestore, o.onlyPubSub, o.onlyFCM = false, false, false, false
+	for name := range strings.SplitSeq(only, ",") {
+		switch strings.TrimSpace(name) {
+		case "firestore":
+			o.onlyFirestore = true
+		case "pubsub":
+			o.onlyPubSub = true
+		case "fcm":
+			o.onlyFCM = true
+		default:
+			return fmt.Errorf("-only: there is no emulator %q: firestore, pubsub and fcm are", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"carillon.example/functions/customers"
+	"carillon.example/functions/deliver"
+	"carillon.example/functions/dispatch"
+	"carillon.example/functions/mailings"
+	"carillon.example/functions/tick"
+)
+
+// mount serves the HTTP functions under one address by path, as behind a load
+// balancer, and the workers under another, as their run.app addresses.
+func (l *laptop) mount() (err error) {
+	api := http.NewServeMux()
+	for _, p := range []string{"/v1/mailings", "/v1/mailings/"} {
+		api.Handle(p, mailings.Handler)
+	}
+	api.Handle("/mailings/openapi.json", http.StripPrefix("/mailings", mailings.Handler))
+	api.Handle("/customers/openapi.json", http.StripPrefix("/customers", customers.Handler))
+	api.Handle("/", customers.Handler)
+	if l.apiURL, err = l.listen(l.api, api); err != nil {
+		return fmt.Errorf("serving the API on %s: %w", l.api, err)
+	}
+	workers := http.NewServeMux()
+	workers.Handle("/dispatch", dispatch.Handler)
+	workers.Handle("/deliver", deliver.Handler)
+	workers.Handle("/tick", tick.Handler)
+	l.pushURL, err = l.listen("127.0.0.1:0", workers)
+	return err
+}
+
+// subscriptions are what terraform/pubsub.tf sets up in the cloud.
+func (l *laptop) subscribe(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, l.project)
+	if err != nil {
+		return fmt.Errorf("reaching Pub/Sub: %w", err)
+	}
+	l.onClose(func() { client.Close() })
+	topics := []string{"push-events"}
+	for _, w := range []string{"dispatch", "deliver", "tick"} {
+		topics = append(topics, w, w+"-dead")
+	}
+	for _, t := range topics {
+		_, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: l.topic(t)})
+		if err != nil && status.Code(err) != codes.AlreadyExists {
+			return fmt.Errorf("creating topic %s: %w", t, err)
+		}
+	}
+	for _, w := range []string{"dispatch", "deliver", "tick"} {
+		if err := l.push(ctx, client, w, w, w+"-dead"); err != nil {
+			return err
+		}
+	}
+	return l.push(ctx, client, "deliver-dead", "deliver", "")
+}
+
+func (l *laptop) topic(name string) string { return "projects/" + l.project + "/topics/" + name }
+
+// push subscribes a worker to a topic; dead is the dead letter topic, if any.
+func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
+	s := &pubsubpb.Subscription{
+		Name: "projects/" + l.project + "/subscriptions/" + topic, Topic: l.topic(topic),
+		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.pushURL + "/" + worker},
+		AckDeadlineSeconds: 120,
+		RetryPolicy:        &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(10 * time.Second), MaximumBackoff: durationpb.New(10 * time.Minute)},
+	}
+	if dead != "" {
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.topic(dead), MaxDeliveryAttempts: 20}
+	}
+	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
+	if status.Code(err) == codes.AlreadyExists {
+		err = client.SubscriptionAdminClient.ModifyPushConfig(ctx, &pubsubpb.ModifyPushConfigRequest{Subscription: s.Name, PushConfig: s.PushConfig})
+	}
+	if err != nil {
+		return fmt.Errorf("subscribing %s to topic %s: %w", worker, topic, err)
+	}
+	return nil
+}
+
+// clockwork is Cloud Scheduler.
+func (l *laptop) clockwork(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, l.project)
+	if err != nil {
+		return fmt.Errorf("reaching Pub/Sub: %w", err)
+	}
+	p := client.Publisher("tick")
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(l.clock)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case at := <-t.C:
+				p.Publish(ctx, &pubsub.Message{Data: fmt.Appendf(nil, `{"at":%q}`, at.UTC().Format(time.RFC3339))})
+			}
+		}
+	}()
+	l.onClose(func() { cancel(); <-done; p.Stop(); client.Close() })
+	return nil
+}

@@ -1,0 +1,53 @@
+// Package customers is the Cloud function that registers push tokens and
+// answers whether a customer can be reached.
+package customers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("customers", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	EventsTopic string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	MaxTokens   int           `env:"MAX_TOKENS" envDefault:"20"`
+	TokenLife   time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	q := queue.New(ps, queue.Topics{Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, Log: log})), nil
+}

@@ -1,0 +1,59 @@
+// Package mailings is the Cloud function that takes mailings in over HTTP. It
+// never touches the audience: a mailing to one customer and one to ten million
+// take the same time.
+package mailings
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("mailings", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	FCMEndpoint   string `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
+	ProofTopic    string `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
+	if err != nil {
+		return nil, err
+	}
+	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Proof: sender, Log: log})), nil
+}

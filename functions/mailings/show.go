@@ -1,0 +1,162 @@
+package mailings
+
+import (
+	"context"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+type idInput struct {
+	ID string `path:"id" maxLength:"100"`
+}
+
+// mailingBody is a mailing as the API shows it.
+type mailingBody struct {
+	ID            string     `json:"id"`
+	State         push.State `json:"state"`
+	PausedBecause string     `json:"pausedBecause,omitempty"`
+	Refusal       string     `json:"refusal,omitempty"`
+	CreatedAt     time.Time  `json:"createdAt"`
+	StartedAt     *time.Time `json:"startedAt"`
+	CompletedAt   *time.Time `json:"completedAt"`
+	ExpiresAt     time.Time  `json:"expiresAt"`
+	push.Draft
+	push.Totals
+}
+
+type mailingOutput struct{ Body mailingBody }
+
+func stamp(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func body(m *push.Mailing, t push.Totals) mailingBody {
+	return mailingBody{ID: m.ID, State: m.State, PausedBecause: m.PausedBecause, Refusal: m.Refusal, CreatedAt: m.CreatedAt,
+		StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t}
+}
+
+func (s *service) show(ctx context.Context, in *idInput) (*mailingOutput, error) {
+	m, err := s.Store.Mailing(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Store.Totals(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return &mailingOutput{body(m, t)}, nil
+}
+
+type listInput struct {
+	State     push.State `query:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	PageSize  int        `query:"pageSize" minimum:"1" maximum:"500" default:"50"`
+	PageToken string     `query:"pageToken" maxLength:"500"`
+}
+
+type listed struct {
+	ID          string     `json:"id"`
+	State       push.State `json:"state"`
+	CreatedAt   time.Time  `json:"createdAt"`
+	StartedAt   *time.Time `json:"startedAt"`
+	CompletedAt *time.Time `json:"completedAt"`
+}
+
+type listOutput struct {
+	Body struct {
+		Mailings      []listed `json:"mailings"`
+		NextPageToken string   `json:"nextPageToken,omitempty"`
+	}
+}
+
+func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	list, next, err := s.Store.Mailings(ctx, in.State, in.PageSize, in.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput{}
+	out.Body.Mailings, out.Body.NextPageToken = []listed{}, next
+	for _, m := range list {
+		out.Body.Mailings = append(out.Body.Mailings, listed{m.ID, m.State, m.CreatedAt, stamp(m.StartedAt), stamp(m.CompletedAt)})
+	}
+	return out, nil
+}
+
+// action changes the state of a mailing.
+type action func(ctx context.Context, id string) (*push.Mailing, error)
+
+type stateOutput struct {
+	Body struct {
+		ID    string     `json:"id"`
+		State push.State `json:"state"`
+	}
+}
+
+func (s *service) act(name string, do action) func(context.Context, *idInput) (*stateOutput, error) {
+	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
+		m, err := do(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", name+" by hand")
+		if name == "resume" {
+			if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+				s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+			}
+		}
+		out := &stateOutput{}
+		out.Body.ID, out.Body.State = m.ID, m.State
+		return out, nil
+	}
+}
+
+type invalidInput struct {
+	ID        string `path:"id" maxLength:"100"`
+	PageSize  int    `query:"pageSize" minimum:"1" maximum:"500" default:"50"`
+	PageToken string `query:"pageToken" maxLength:"500"`
+}
+
+type invalidOutput struct {
+	Body struct {
+		Tokens        []push.Dead `json:"tokens"`
+		NextPageToken string      `json:"nextPageToken,omitempty"`
+	}
+}
+
+func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
+	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	list, next, err := s.Store.InvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	out := &invalidOutput{}
+	out.Body.Tokens, out.Body.NextPageToken = list, next
+	if list == nil {
+		out.Body.Tokens = []push.Dead{}
+	}
+	return out, nil
+}
+
+type unflagOutput struct {
+	Body struct {
+		Unflagged int `json:"unflagged"`
+	}
+}
+
+func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
+	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	n, events, err := s.Store.Unflag(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &unflagOutput{}
+	out.Body.Unflagged = n
+	return out, s.Queue.Events(ctx, events...)
+}
