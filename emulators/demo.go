@@ -254,7 +254,7 @@ func (d *show) refused(ctx context.Context) error {
 	})
 	p, ok := errors.AsType[*problem](err)
 	if !ok || p.Status != http.StatusUnprocessableEntity {
-		return fmt.Errorf("a mailing that FCM refuses was accepted: %v", err)
+		return fmt.Errorf("a mailing that FCM refuses was accepted: %w", err)
 	}
 	d.say("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
 	d.say("Every sum adds up.")

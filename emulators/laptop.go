@@ -128,7 +128,7 @@ func (l *laptop) listen(addr string, h http.Handler) (string, error) {
 		return "", err
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(ln)
+	go func() { _ = srv.Serve(ln) }() // ends with Close
 	l.onClose(func() { srv.Close() })
 	return "http://" + ln.Addr().String(), nil
 }

@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -177,7 +178,7 @@ func badFields(faults []violation) *answer {
 
 func notJSON(body string, err error) *answer {
 	message := "Invalid JSON payload received. Unexpected token."
-	if e, ok := err.(*syntaxError); ok && e.at < len(body) {
+	if e, ok := errors.AsType[*syntaxError](err); ok && e.at < len(body) {
 		message += fmt.Sprintf("\n%s\n^", strings.ToValidUTF8(body[e.at:min(len(body), e.at+60)], "�"))
 	}
 	return &answer{name: "NOT_JSON", code: 400, body: faultBody(400, "INVALID_ARGUMENT", message)}

@@ -47,14 +47,16 @@ func (p *Problem) GetHeaders() http.Header {
 func newProblem(status int, msg string, errs ...error) huma.StatusError {
 	p := &Problem{Title: http.StatusText(status), Status: status, Detail: msg}
 	for _, err := range errs {
-		switch e := err.(type) {
-		case nil:
-		case huma.ErrorDetailer:
-			d := e.ErrorDetail()
-			p.Errors = append(p.Errors, push.Fault{Location: d.Location, Message: d.Message})
-		default:
-			p.Errors = append(p.Errors, push.Fault{Message: err.Error()})
+		if err == nil {
+			continue
 		}
+		f := push.Fault{Message: err.Error()}
+		var e huma.ErrorDetailer
+		if errors.As(err, &e) {
+			d := e.ErrorDetail()
+			f = push.Fault{Location: d.Location, Message: d.Message}
+		}
+		p.Errors = append(p.Errors, f)
 	}
 	return p
 }

@@ -1,0 +1,95 @@
+package cloud_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"carillon.example/shared/cloud"
+)
+
+type settings struct {
+	cloud.Common
+	Quota int `env:"QUOTA" envDefault:"600"`
+}
+
+func (s *settings) Check() []error { return cloud.Between("QUOTA", s.Quota, 1, 1000) }
+
+func TestLoadReportsEveryFaultTogether(t *testing.T) {
+	t.Parallel()
+	_, err := cloud.Load[settings](map[string]string{"CALL_TIMEOUT": "soon", "QUOTA": "2000"})
+	if err == nil {
+		t.Fatal("faulty settings were taken")
+	}
+	for _, want := range []string{"GOOGLE_CLOUD_PROJECT", "CallTimeout", "QUOTA is 2000, not between 1 and 1000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not named: %v", want, err)
+		}
+	}
+	s, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "p", "CALL_TIMEOUT": "90s"})
+	if err != nil || s.Project != "p" || s.CallTimeout != 90*time.Second || s.Database != "(default)" || s.Quota != 600 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestLazyKeepsSuccessAndForgetsFailure: a start that fails is tried again by
+// the next request, and one that works is not repeated.
+func TestLazyKeepsSuccessAndForgetsFailure(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	h := cloud.Lazy(func(context.Context) (http.Handler, error) {
+		if tries++; tries == 1 {
+			return nil, errors.New("no credentials")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), nil
+	})
+	for i, want := range []int{http.StatusServiceUnavailable, http.StatusTeapot, http.StatusTeapot} {
+		w := httptest.NewRecorder()
+		h(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != want {
+			t.Errorf("request %d was answered %d, want %d", i, w.Code, want)
+		}
+		if i == 0 && (w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "credentials")) {
+			t.Errorf("the failure was answered %v %s", w.Header(), w.Body)
+		}
+	}
+	if tries != 2 {
+		t.Errorf("it was made %d times, want 2", tries)
+	}
+}
+
+// TestLogIsWhatCloudLoggingReads: severity, message, and the request's trace.
+func TestLogIsWhatCloudLoggingReads(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for header, value := range map[string]string{"Traceparent": "00-" + id + "-00f067aa0ba902b7-01", "X-Cloud-Trace-Context": id + "/1;o=1"} {
+		var out bytes.Buffer
+		log, err := cloud.Log(&out, cloud.Common{Project: "p", LogLevel: "info"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(header, value)
+		cloud.Traced(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			log.With("mailing", "m").WarnContext(r.Context(), "batch finished", "accepted", 3)
+			log.DebugContext(r.Context(), "not this")
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatalf("%v: %s", err, out.String())
+		}
+		if line["severity"] != "WARNING" || line["message"] != "batch finished" || line["mailing"] != "m" || line["accepted"] != 3.0 ||
+			line["logging.googleapis.com/trace"] != "projects/p/traces/"+id {
+			t.Errorf("%s: logged %s", header, out.String())
+		}
+	}
+	if _, err := cloud.Log(nil, cloud.Common{LogLevel: "loud"}); err == nil {
+		t.Error(`the level "loud" was taken`)
+	}
+}

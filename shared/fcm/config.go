@@ -1,0 +1,130 @@
+package fcm
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"carillon.example/shared/push"
+)
+
+// Config says where and how fast a Sender sends. Only Project is required.
+type Config struct {
+	Project    string
+	Endpoint   string // scheme and host; "": Google's. http: HTTP/2 without TLS (an emulator)
+	ProofTopic string // the topic payloads are proven against; "": carillon-proof
+
+	// TokenSource gives the credentials; nil: the process's default ones. They
+	// are attached to requests to Google's host only, whatever Endpoint says.
+	TokenSource oauth2.TokenSource
+
+	QuotaPerMinute int // sends the project may make in a minute; 0: 600,000
+	MaxInstances   int // senders that may share the quota; 0: 10
+
+	Connections    int           // kept at least, and dialled at the start; 0: 2
+	MaxConnections int           // 0: 40
+	Timeout        time.Duration // of a request; 0: 15 s. Google asks for no less than 10 s
+	Grace          time.Duration // requests under way get when their context ends; 0: 3 s
+
+	Now func() time.Time // the clock of Item.Until and Answer.NotBefore; nil: time.Now
+	TLS *tls.Config      // nil: the system's authorities
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests; nil: net.Dialer
+}
+
+// googleHost is the only host that ever sees our credentials.
+const googleHost = "fcm.googleapis.com"
+
+func (c Config) withDefaults() Config {
+	c.Endpoint = strings.TrimSuffix(cmp.Or(c.Endpoint, "https://"+googleHost), "/")
+	c.ProofTopic = cmp.Or(c.ProofTopic, "carillon-proof")
+	c.QuotaPerMinute = cmp.Or(c.QuotaPerMinute, 600_000)
+	c.MaxInstances = cmp.Or(c.MaxInstances, 10)
+	c.Connections = cmp.Or(c.Connections, 2)
+	c.MaxConnections = max(cmp.Or(c.MaxConnections, 40), c.Connections)
+	c.Timeout = cmp.Or(c.Timeout, 15*time.Second)
+	c.Grace = cmp.Or(c.Grace, 3*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.dial == nil {
+		c.dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
+	return c
+}
+
+// dialTimeout is how long TCP and TLS may take each to connect.
+const dialTimeout = 10 * time.Second
+
+// target is where messages are sent.
+type target struct {
+	url     *url.URL
+	address string // host and port
+	google  bool   // it may see our credentials
+}
+
+func (c Config) target() (target, error) {
+	if c.Project == "" {
+		return target{}, fmt.Errorf("fcm: no project")
+	}
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return target{}, fmt.Errorf("fcm: endpoint: %w", err)
+	}
+	ports := map[string]string{"http": "80", "https": "443"}
+	if ports[u.Scheme] == "" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		return target{}, fmt.Errorf("fcm: endpoint %q is no address like https://%s", c.Endpoint, googleHost)
+	}
+	port := cmp.Or(u.Port(), ports[u.Scheme])
+	t := target{address: net.JoinHostPort(u.Hostname(), port),
+		google: u.Scheme == "https" && strings.EqualFold(u.Hostname(), googleHost) && port == "443"}
+	t.url = u.JoinPath("v1", "projects", c.Project, "messages:send")
+	return t, nil
+}
+
+// transport makes the connections; it is asked for each one by itself.
+func (c Config) transport(t target) *http.Transport {
+	tr := &http.Transport{
+		DialContext:         c.dial,
+		TLSClientConfig:     c.TLS.Clone(),
+		TLSHandshakeTimeout: dialTimeout,
+		DisableCompression:  true,
+		Protocols:           new(http.Protocols),
+		// A connection that has died without a word is found by a ping.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+	}
+	if t.url.Scheme == "https" {
+		tr.Protocols.SetHTTP2(true)
+		tr.Proxy = http.ProxyFromEnvironment
+	} else {
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return tr
+}
+
+// An Item is one message to one target.
+type Item struct {
+	Message  *Message
+	Customer string
+	Target   string // the push token
+	Kind     push.Kind
+	Platform push.Platform
+	DryRun   bool      // FCM only validates
+	Until    time.Time // no attempt begins after it; zero: no end
+}
+
+// field names the kind of the target in the message.
+func (it *Item) field() string {
+	if it.Kind == push.KindFID {
+		return "fid"
+	}
+	return "token"
+}

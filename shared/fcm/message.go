@@ -1,0 +1,248 @@
+package fcm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"carillon.example/shared/push"
+)
+
+// MaxSize is how many bytes of payload FCM takes in a message to a token.
+const MaxSize = 4096
+
+// A Message is a mailing's message, ready but for the customer's id and the
+// target. It does not change and may be used by many goroutines at once.
+type Message struct {
+	// parts are the bytes of the message object between the places where the
+	// customer's id goes; the last one ends before the object's closing brace.
+	parts [][]byte
+	size  int // as Size, without the customer's id
+}
+
+// Extra is what Carillon adds to the data of every message beside the
+// customer's id.
+type Extra struct {
+	MailingID string // data.mailing_id
+	Link      string // data.link, left out when empty
+}
+
+// Compile prepares an FCM v1 message object without a target. Its fields stay
+// as they came, unknown ones too: FCM is their judge. mailing_id, customer_id
+// and link are added to data, and to the data of android and webpush where
+// there is one, because FCM lets those stand instead of the common data.
+// Errors are push.Faults.
+func Compile(object json.RawMessage, o Extra) (*Message, error) {
+	if !utf8.Valid(object) {
+		return nil, fault("body.message", "is not UTF-8")
+	}
+	fields, err := members(object)
+	if err != nil {
+		return nil, fault("body.message", "is no JSON object: "+err.Error())
+	}
+	if faults := checkFields(fields, o); len(faults) > 0 {
+		return nil, faults
+	}
+	b := builder{extra: o}
+	b.object(fields)
+	return &Message{parts: append(b.parts, b.buf), size: measure(fields, o)}, nil
+}
+
+// Size is how many bytes of the message FCM counts against MaxSize when it
+// goes to that customer; never less than FCM counts. See measure.
+func (m *Message) Size(customer string) int { return m.size + len(customer) }
+
+func fault(location, message string) push.Faults {
+	return push.Faults{{Location: location, Message: message}}
+}
+
+func checkFields(fields []member, o Extra) (faults push.Faults) {
+	seen := map[string]bool{}
+	for _, f := range fields {
+		at := "body.message." + f.key
+		switch f.key {
+		case "token", "fid", "topic", "condition":
+			faults = append(faults, push.Fault{Location: at, Message: "is set by Carillon: a mailing's message has no target"})
+		case "data":
+			faults = append(faults, checkData(at, f.raw, o)...)
+		}
+		if seen[f.key] {
+			faults = append(faults, push.Fault{Location: at, Message: "is there twice"})
+		}
+		seen[f.key] = true
+	}
+	return faults
+}
+
+func checkData(at string, raw json.RawMessage, o Extra) (faults push.Faults) {
+	if isNull(raw) {
+		return nil
+	}
+	data, err := members(raw)
+	if err != nil {
+		return fault(at, "is no JSON object")
+	}
+	for _, d := range data {
+		if o.sets(d.key) {
+			faults = append(faults, push.Fault{Location: at + "." + d.key, Message: "is set by Carillon"})
+		}
+	}
+	return faults
+}
+
+// sets reports whether Carillon sets that key of data.
+func (o Extra) sets(key string) bool {
+	return key == "mailing_id" || key == "customer_id" || key == "link" && o.Link != ""
+}
+
+// A member is one member of a JSON object, its value as it came.
+type member struct {
+	key string
+	raw json.RawMessage
+}
+
+var errNoObject = errors.New("it does not begin with a brace")
+
+// members reads the members of a JSON object in their order.
+func members(object json.RawMessage) ([]member, error) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if t, err := d.Token(); err != nil {
+		return nil, err
+	} else if t != json.Delim('{') {
+		return nil, errNoObject
+	}
+	var all []member
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{key: t.(string)}
+		if err := d.Decode(&m.raw); err != nil {
+			return nil, fmt.Errorf("%q: %w", m.key, err)
+		}
+		all = append(all, m)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows it")
+	}
+	return all, nil
+}
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+
+// A builder writes a message object in parts.
+type builder struct {
+	extra Extra
+	parts [][]byte
+	buf   []byte
+}
+
+// object writes everything but the closing brace.
+func (b *builder) object(fields []member) {
+	b.buf = append(b.buf, '{')
+	hasData := false
+	for i, f := range fields {
+		if i > 0 {
+			b.buf = append(b.buf, ',')
+		}
+		b.key(f.key)
+		switch f.key {
+		case "data":
+			hasData = true
+			b.data(f.raw)
+		case "android", "webpush":
+			b.platform(f.raw)
+		default:
+			b.buf = append(b.buf, f.raw...)
+		}
+	}
+	if !hasData {
+		if len(fields) > 0 {
+			b.buf = append(b.buf, ',')
+		}
+		b.key("data")
+		b.data(json.RawMessage("{}"))
+	}
+}
+
+func (b *builder) key(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }
+
+// platform writes a platform's block; a data object in it, which stands instead
+// of the message's, gets the same additions.
+func (b *builder) platform(raw json.RawMessage) {
+	fields, err := members(raw)
+	if err != nil || !slices.ContainsFunc(fields, instead) {
+		b.buf = append(b.buf, raw...)
+		return
+	}
+	b.buf = append(b.buf, '{')
+	for i, f := range fields {
+		if i > 0 {
+			b.buf = append(b.buf, ',')
+		}
+		b.key(f.key)
+		if instead(f) {
+			b.data(f.raw)
+		} else {
+			b.buf = append(b.buf, f.raw...)
+		}
+	}
+	b.buf = append(b.buf, '}')
+}
+
+// instead reports whether f is a platform's data that FCM delivers instead of
+// the message's.
+func instead(f member) bool {
+	if f.key != "data" {
+		return false
+	}
+	_, err := members(f.raw)
+	return err == nil
+}
+
+// data writes a data object with what Carillon adds.
+func (b *builder) data(raw json.RawMessage) {
+	b.buf = append(b.buf, '{')
+	data, _ := members(raw) // nothing for null
+	for _, d := range data {
+		if b.extra.sets(d.key) {
+			continue // in a platform's data; the message's was checked
+		}
+		b.key(d.key)
+		b.buf = append(append(b.buf, d.raw...), ',')
+	}
+	b.key("mailing_id")
+	b.buf = append(appendQuoted(b.buf, b.extra.MailingID), ',')
+	if b.extra.Link != "" {
+		b.key("link")
+		b.buf = append(appendQuoted(b.buf, b.extra.Link), ',')
+	}
+	b.key("customer_id")
+	b.parts = append(b.parts, append(b.buf, '"'))
+	b.buf = []byte{'"', '}'}
+}
+
+// appendBody appends the request's body: field names the target's kind.
+func (m *Message) appendBody(dst []byte, validateOnly bool, customer, field, target string) []byte {
+	if validateOnly {
+		dst = append(dst, `{"validate_only":true,"message":`...)
+	} else {
+		dst = append(dst, `{"message":`...)
+	}
+	for i, p := range m.parts {
+		if i > 0 {
+			dst = appendEscaped(dst, customer)
+		}
+		dst = append(dst, p...)
+	}
+	dst = append(append(append(dst, `,"`...), field...), `":"`...)
+	return append(appendEscaped(dst, target), `"}}`...)
+}

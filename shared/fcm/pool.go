@@ -1,0 +1,221 @@
+package fcm
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"time"
+)
+
+// streams is how many requests one connection carries at most: FCM's own limit.
+const streams = 100
+
+// A conn is one connection. Guarded by Sender.mu.
+type conn struct {
+	cc       *http.ClientConn
+	limit    int // requests it carries at a time
+	flying   int
+	answered int       // requests so far
+	closing  bool      // takes no more: GOAWAY or an error
+	balked   time.Time // since when it takes none though it should; zero: it does
+}
+
+// A pool is the connections to FCM. They are dialled one by one: a connection
+// for every request that meets a full pool would be a storm of handshakes.
+type pool struct {
+	dialer   *http.Transport
+	scheme   string
+	address  string
+	conns    []*conn
+	want     int // how many there should be
+	least    int
+	most     int
+	dialling bool
+	dialled  int
+	failures int       // dials in a row that brought no answers
+	notUntil time.Time // no dial before it
+	full     bool      // since the last look every connection was full at some time
+	latency  latencies
+}
+
+// pick reserves a place on the connection with the fewest requests, nil if all
+// are full. When the reason is a moment's confusion about a place that is just
+// being given back, soon is true.
+func (p *pool) pick(now time.Time) (best *conn, soon bool) {
+	for range len(p.conns) {
+		best = nil
+		for _, c := range p.conns {
+			if !c.closing && c.flying < c.limit && !c.balked.Equal(now) && (best == nil || c.flying < best.flying) {
+				best = c
+			}
+		}
+		if best == nil {
+			break
+		}
+		if best.reserve(now) {
+			return best, soon
+		}
+		soon = true
+	}
+	p.full = true
+	return nil, soon
+}
+
+// reserve takes a place on c. HTTP/2 gives a place back a moment after the
+// answer was read, so that a full connection may refuse one that is free for
+// us; one that goes on refusing has been told to go away.
+func (c *conn) reserve(now time.Time) bool {
+	if c.cc.Reserve() == nil {
+		c.flying++
+		c.balked = time.Time{}
+		if c.flying == 1 || c.answered < streams { // its settings may have come
+			c.limit = min(streams, c.cc.Available()+c.cc.InFlight())
+		}
+		return true
+	}
+	if c.flying == 0 || c.cc.Err() != nil || !c.balked.IsZero() && now.Sub(c.balked) > balkTime {
+		c.closing = true
+		return false
+	}
+	if c.balked.IsZero() {
+		c.balked = now
+	}
+	return false
+}
+
+// balkTime is how long a connection may refuse places that ought to be free.
+const balkTime = 50 * time.Millisecond
+
+// usable counts the connections that take requests.
+func (p *pool) usable() (n int) {
+	for _, c := range p.conns {
+		if !c.closing {
+			n++
+		}
+	}
+	return n
+}
+
+// sweep drops connections that are closing and empty.
+func (p *pool) sweep() {
+	kept := p.conns[:0]
+	for _, c := range p.conns {
+		if c.cc.Err() != nil {
+			c.closing = true
+		}
+		if c.closing && c.flying == 0 {
+			c.cc.Close()
+			continue
+		}
+		kept = append(kept, c)
+	}
+	clear(p.conns[len(kept):])
+	p.conns = kept
+}
+
+// fit sets how many connections there should be: as many as the rate and the
+// latency ask for, and one more when all stay full; but latency that has run
+// away is not chased with more requests.
+func (p *pool) fit(rate float64) {
+	p.latency.age()
+	p95, best := p.latency.p95, p.latency.best
+	if !p.full {
+		if p.latency.total == 0 {
+			p.want = p.least
+		}
+		return
+	}
+	p.full = false
+	if p95 > 3*best {
+		return
+	}
+	need := int(math.Ceil(min(rate*p95.Seconds()/streams, 1e6)))
+	p.want = min(max(p.want, need, p.usable()+1), p.most)
+}
+
+// dial starts a dial if one is due. It is called with Sender.mu held.
+func (s *Sender) dial(now time.Time) {
+	p := &s.pool
+	if s.closed || p.dialling || p.usable() >= p.want || now.Before(p.notUntil) {
+		return
+	}
+	p.dialling = true
+	go s.connect()
+}
+
+func (s *Sender) connect() {
+	p := &s.pool
+	ctx, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)
+	cc, err := p.dialer.NewClientConn(ctx, p.scheme, p.address)
+	cancel()
+	s.mu.Lock()
+	now := time.Now()
+	p.dialling = false
+	var out answers
+	switch {
+	case err != nil:
+		out = s.unreachable(now, err.Error())
+	case s.closed:
+		cc.Close()
+	default:
+		p.dialled++
+		p.conns = append(p.conns, &conn{cc: cc, limit: min(streams, cc.Available())})
+		s.dial(now)
+	}
+	s.mu.Unlock()
+	out.call()
+	s.kick()
+}
+
+// unreachable takes note of a dial that failed, or of a connection that ended
+// before it brought an answer. Without any connection everybody waits.
+func (s *Sender) unreachable(now time.Time, why string) (out answers) {
+	p := &s.pool
+	p.failures++
+	wait := min(time.Second<<min(p.failures-1, 6), time.Minute)
+	p.notUntil = now.Add(wait)
+	if p.usable() == 0 {
+		out = s.hold(now, p.notUntil, "FCM is out of reach: "+why)
+	}
+	return out
+}
+
+// latencies keeps the recent distribution of latencies: buckets that grow by an
+// eighth of a doubling, halved at every look.
+type latencies struct {
+	buckets [160]float64
+	total   float64
+	p95     time.Duration
+	best    time.Duration // the lowest p95 of late; rises slowly
+}
+
+func (l *latencies) observe(d time.Duration) {
+	i := int(8 * math.Log2(max(d.Seconds()*1e4, 1))) // from 0.1 ms
+	l.buckets[min(i, len(l.buckets)-1)]++
+	l.total++
+}
+
+// minLatencies is how many observations a percentile is taken of.
+const minLatencies = 20
+
+func (l *latencies) age() {
+	if l.total >= minLatencies {
+		sum := 0.0
+		for i, n := range l.buckets {
+			if sum += n; sum >= 0.95*l.total {
+				l.p95 = time.Duration(math.Exp2(float64(i+1)/8) * 1e5)
+				break
+			}
+		}
+		if l.best += l.best / 100; l.best == 0 || l.p95 < l.best {
+			l.best = l.p95
+		}
+	}
+	l.total = 0
+	for i := range l.buckets {
+		if l.buckets[i] /= 2; l.buckets[i] < 0.5 {
+			l.buckets[i] = 0
+		}
+		l.total += l.buckets[i]
+	}
+}

@@ -1,0 +1,211 @@
+package fcm
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Sender sends messages to one project's FCM. One is enough for a process:
+// everything there is to send shares its connections and its pace, and there is
+// no barrier between batches.
+type Sender struct {
+	cfg     Config
+	request *http.Request // what all requests have in common
+	ended   chan struct{}
+
+	mu      sync.Mutex
+	pool    pool
+	pace    pace
+	key     key
+	line    line
+	waiters waiters
+	crowds  map[<-chan struct{}]*crowd
+	workers []*worker
+	parked  []*worker
+	flying  int
+	why     string // why everything is held, if it is
+	heldFor int    // HTTP status of the answer that made it so
+	timer   *time.Timer
+	wakeAt  time.Time // zero: the timer is not set
+	closed  bool
+	idle    sync.Cond // flying may have become 0
+}
+
+// New makes a sender and begins to connect. FCM out of reach is no error:
+// whatever is sent meanwhile is answered Waiting. Errors are a faulty Config and
+// missing credentials.
+func New(ctx context.Context, c Config) (*Sender, error) {
+	c = c.withDefaults()
+	t, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKey(ctx, c, t)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, t.url.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*crowd{},
+		pace: newPace(c.QuotaPerMinute, c.MaxInstances, now),
+		pool: pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
+	s.idle.L = &s.mu
+	s.timer = time.AfterFunc(time.Hour, s.wake)
+	s.timer.Stop()
+	s.mu.Lock()
+	s.usable(now)
+	s.dial(now)
+	s.mu.Unlock()
+	go s.keep()
+	return s, nil
+}
+
+// Send sends it as soon as connections and pace allow. It never blocks. answered
+// is called exactly once, from a goroutine of the sender, and must be quick.
+// When ctx ends, what is not under way is answered Waiting at once, and what is
+// after Config.Grace at the latest.
+func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
+	s.send(&job{Item: it, ctx: ctx, answered: answered, index: -1}, false)
+}
+
+func (s *Sender) send(j *job, first bool) {
+	if n := j.Message.Size(j.Customer); n > MaxSize {
+		go j.answered(tooLarge(n))
+		return
+	}
+	now := time.Now()
+	j.limit = s.limit(j, now)
+	var out answers
+	s.mu.Lock()
+	s.join(j)
+	switch until := s.pace.held; {
+	case s.closed:
+		out.add(s.giveUp(j, now, now, "the sender is closed"))
+	case j.ctx.Err() != nil:
+		out.add(s.giveUp(j, now, now, "its time ended"))
+	case j.over(now), until.After(now) && (j.once || j.over(until)):
+		if until.After(now) {
+			j.last.HTTP = s.heldFor
+		}
+		out.add(s.giveUp(j, now, until, s.reason(now)))
+	case first:
+		s.line.pushFront(j)
+	default:
+		s.line.push(j)
+	}
+	more := s.line.n == 1 // whoever stands in a longer line has been seen to
+	s.mu.Unlock()
+	if out != nil {
+		go out.call()
+	}
+	if more {
+		s.kick()
+	}
+}
+
+// limit is the time after which no attempt may begin.
+func (s *Sender) limit(j *job, now time.Time) (at time.Time) {
+	if !j.Until.IsZero() {
+		at = now.Add(j.Until.Sub(s.cfg.Now()))
+	}
+	if d, ok := j.ctx.Deadline(); ok && (at.IsZero() || d.Before(at)) {
+		at = d
+	}
+	return at
+}
+
+// Stats is how a sender is doing.
+type Stats struct {
+	Connections int           // that take requests
+	Dialled     int           // since the start
+	InFlight    int           // requests
+	Ready       int           // items that wait for their turn
+	Waiting     int           // items that wait for their time
+	Rate        float64       // messages a second that the pace allows
+	P95         time.Duration // of the latency of late; 0: not known yet
+}
+
+// Stats says how the sender is doing.
+func (s *Sender) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Ready: s.line.n,
+		Waiting: len(s.waiters), Rate: s.pace.rate, P95: s.pool.latency.p95}
+}
+
+// Close answers everything that is not under way Waiting, gives the rest
+// Config.Grace, and closes the connections.
+func (s *Sender) Close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	now := time.Now()
+	var out answers
+	for _, c := range s.crowds {
+		for j, w := range c.jobs {
+			if w != nil {
+				w.hurry(now.Add(s.cfg.Grace))
+				continue
+			}
+			out.add(s.giveUp(j, now, now, "the sender is closed"))
+		}
+	}
+	for s.flying > 0 {
+		s.mu.Unlock()
+		out.call()
+		out = nil
+		s.mu.Lock()
+		if s.flying > 0 {
+			s.idle.Wait()
+		}
+	}
+	for _, c := range s.pool.conns {
+		c.cc.Close()
+	}
+	for _, w := range s.parked {
+		close(w.work)
+	}
+	s.timer.Stop()
+	close(s.ended)
+	s.mu.Unlock()
+	out.call()
+}
+
+// keep looks after what nobody asks for: overdue requests, dead connections,
+// items whose time is over while they are in the line.
+func (s *Sender) keep() {
+	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	fitted := time.Now()
+	for {
+		select {
+		case <-s.ended:
+			return
+		case <-t.C:
+		}
+		s.mu.Lock()
+		now := time.Now()
+		for _, w := range s.workers {
+			w.watch(now)
+		}
+		if now.Sub(fitted) >= 250*time.Millisecond {
+			fitted = now
+			s.pool.fit(s.pace.rate)
+		}
+		s.pool.sweep()
+		s.dial(now)
+		out := s.overdue(now)
+		s.mu.Unlock()
+		out.call()
+		s.kick()
+	}
+}

@@ -1,0 +1,371 @@
+package fcm
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	emulated "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+func TestEveryOutcomeArrives(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: time.Millisecond})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	want := map[string]Outcome{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
+		"INVALID_TOKEN_OLD": Invalid, "INVALID_TOKEN_BARE": Doubtful, "PAYLOAD_TOO_LARGE": Refused, "PAYLOAD_TOO_LARGE_OLD": Refused,
+		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Refused,
+		"WEBPUSH_TTL": Refused, "SENDER_ID_MISMATCH": Mismatch, "PERMISSION_DENIED": Misconfigured, "QUOTA_DEVICE": Waiting,
+		"UNAVAILABLE": Waiting, "INTERNAL": Waiting, "BAD_GATEWAY": Waiting, "THIRD_PARTY_AUTH": ThirdParty, "UNAUTHENTICATED": Misconfigured}
+	b := newBallot(t, s)
+	for name := range want {
+		srv.SetOutcome(name+"-token", name)
+		b.send(t.Context(), name+"-token", time.Now().Add(2*time.Second))
+	}
+	b.outcomes()
+	for name, outcome := range want {
+		a := b.answer(name + "-token")
+		if a.Outcome != outcome {
+			t.Errorf("%s: %+v, want %s", name, a, outcome)
+		}
+		if a.Attempts != 1 || a.HTTP == 0 || outcome != Accepted && a.Text == "" || outcome == Accepted && a.Name == "" {
+			t.Errorf("%s: %+v", name, a)
+		}
+		if outcome == Waiting && time.Until(a.NotBefore) < 5*time.Second {
+			t.Errorf("%s: may be tried again in %s", name, time.Until(a.NotBefore))
+		}
+	}
+}
+
+func TestWhatIsSent(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{})
+	s := fast(t, Config{Endpoint: srv.URL() + "/"})
+	m := compiled(t)
+	got := make(chan Answer, 3)
+	collect := func(a Answer) { got <- a }
+	s.Send(t.Context(), Item{Message: m, Customer: `c "ä"`, Target: token(1), Kind: push.KindToken}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: "c2", Target: "fid-0123456789abcdefgh", Kind: push.KindFID}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: token(3), DryRun: true}, collect)
+	for range 3 {
+		if a := <-got; a.Outcome != Accepted {
+			t.Errorf("%+v", a)
+		}
+	}
+	if st := srv.Stats(); st.Accepted != 2 || st.Validated != 1 {
+		t.Errorf("%d accepted, %d validated", st.Accepted, st.Validated)
+	}
+	for _, msg := range srv.Messages(emulated.Filter{}) {
+		switch {
+		case msg.Token == token(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
+		case msg.FID == "fid-0123456789abcdefgh" && msg.CustomerID == "c2":
+		default:
+			t.Errorf("FCM got %+v: %s", msg, msg.Raw)
+		}
+	}
+}
+
+func TestTooLargeIsNotSent(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	m, err := Compile(fmt.Appendf(nil, `{"data":{"a":"%s"}}`, strings.Repeat("x", MaxSize-50)), Extra{MailingID: "m1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := MaxSize - m.Size("")
+	got := make(chan Answer, 1)
+	for n, want := range map[int]Outcome{room: Accepted, room + 1: Refused} {
+		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: token(1)}, func(a Answer) { got <- a })
+		if a := <-got; a.Outcome != want {
+			t.Errorf("%d bytes: %+v, want %s", m.Size("")+n, a, want)
+		}
+	}
+	if n := srv.Stats().Requests; n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestGoAway: connections that are told to go away lose nothing, send nothing
+// twice and are replaced one by one.
+func TestGoAway(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
+	s := fast(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 4000, time.Now().Add(8*time.Second))
+	if got := b.outcomes(); got[Accepted] != 4000 {
+		t.Errorf("outcomes %v", got)
+	}
+	st := srv.Stats()
+	if st.Accepted != 4000 || st.Duplicates != 0 {
+		t.Errorf("FCM took %d messages, %d of them twice", st.Accepted, st.Duplicates)
+	}
+	if st.ConnectionsAccepted > 4000/100+4 {
+		t.Errorf("%d connections for 4,000 messages at 100 each", st.ConnectionsAccepted)
+	}
+}
+
+// TestDials: a crowd that meets a cold pool makes no storm of handshakes.
+func TestDials(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
+	s := fast(t, Config{Endpoint: srv.URL(), TLS: clientTLS(srv.CertPool()), Connections: 3, MaxConnections: 3})
+	for range 2 { // cold and warm
+		b := newBallot(t, s)
+		b.sendMany(t.Context(), 3000, time.Time{})
+		if got := b.outcomes(); got[Accepted] != 3000 {
+			t.Errorf("outcomes %v", got)
+		}
+	}
+	if st := srv.Stats(); st.ConnectionsAccepted > 3 || s.Stats().Dialled > 3 {
+		t.Errorf("%d connections, %d dialled, want 3", st.ConnectionsAccepted, s.Stats().Dialled)
+	}
+}
+
+// TestStreamLimit: a server that takes fewer requests a connection than FCM is
+// not sent more.
+func TestStreamLimit(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: time.Millisecond, MaxStreams: 3})
+	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 300, time.Time{})
+	if got := b.outcomes(); got[Accepted] != 300 || srv.Stats().Duplicates != 0 {
+		t.Errorf("outcomes %v, %d duplicates", got, srv.Stats().Duplicates)
+	}
+}
+
+func TestHangingAndBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{})
+	s := fast(t, Config{Endpoint: srv.URL(), Timeout: 150 * time.Millisecond})
+	b := newBallot(t, s)
+	srv.SetOutcome(token(7), "HANG")
+	srv.SetOutcome(token(8), "RESET")
+	b.sendMany(t.Context(), 200, time.Now().Add(5*time.Second))
+	got := b.outcomes()
+	for _, i := range []int{7, 8} {
+		a := b.answer(token(i))
+		if a.Outcome != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 8*time.Second {
+			t.Errorf("target %d: %+v", i, a)
+		}
+	}
+	// RESET may take others of its connection along; they wait, too.
+	if got[Accepted]+got[Waiting] != 200 || got[Accepted] < 50 {
+		t.Errorf("outcomes %v", got)
+	}
+	for target, a := range b.got {
+		if a.Outcome == Waiting && !a.Sent {
+			t.Errorf("%s waits though FCM has not begun with it: %+v", target, a)
+		}
+	}
+}
+
+// TestOutageOfAFew: those that FCM is not available for wait; nobody else does.
+func TestOutageOfAFew(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	if err := srv.SetOutcomes(emulated.Outcome{Token: token(1), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second},
+		emulated.Outcome{Token: token(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
+	if got := b.outcomes(); got[Accepted] != 1998 || got[Waiting] != 2 {
+		t.Errorf("outcomes %v", got)
+	}
+	for _, i := range []int{1, 501} {
+		if a := b.answer(token(i)); a.HTTP != 503 || time.Until(a.NotBefore) < 25*time.Second {
+			t.Errorf("target %d: %+v", i, a)
+		}
+	}
+}
+
+func TestQuotaHoldsEverybody(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{QuotaPerMinute: 100})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 3000, time.Now().Add(5*time.Second))
+	got := b.outcomes()
+	if got[Accepted] != 100 || got[Waiting] != 2900 {
+		t.Errorf("outcomes %v", got)
+	}
+	if n := srv.Stats().Requests; n > 100+3*streams {
+		t.Errorf("%d requests: more than were under way at the first 429", n)
+	}
+	for target, a := range b.got {
+		if a.Outcome == Waiting && (a.HTTP != 429 && a.HTTP != 0 || a.Sent || time.Until(a.NotBefore) < 20*time.Second) {
+			t.Fatalf("%s: %+v", target, a)
+		}
+	}
+	p, err := s.Prove(t.Context(), b.m)
+	if err != nil || p.Outcome != Waiting || p.HTTP != 429 {
+		t.Errorf("proof without quota: %+v, %v", p, err)
+	}
+}
+
+func TestContextEnds(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: time.Minute})
+	s := fast(t, Config{Endpoint: srv.URL(), Grace: 50 * time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	b := newBallot(t, s)
+	b.sendMany(ctx, 1000, time.Time{})
+	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= streams }); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for i := range 100 {
+		b.send(ctx, token(1000+i), time.Time{})
+	}
+	if got := b.outcomes(); got[Waiting] != 1100 {
+		t.Errorf("outcomes %v", got)
+	}
+	sent := 0
+	for _, a := range b.got {
+		if a.Sent {
+			sent++
+		}
+	}
+	if sent < streams || sent >= 1000 {
+		t.Errorf("%d were under way", sent)
+	}
+}
+
+// TestContextEndsWithGrace: what is under way when its context ends is not
+// broken off at once.
+func TestContextEndsWithGrace(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: 100 * time.Millisecond})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	ctx, cancel := context.WithCancel(t.Context())
+	b := newBallot(t, s)
+	b.sendMany(ctx, 10, time.Time{})
+	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests == 10 }); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if got := b.outcomes(); got[Accepted] != 10 {
+		t.Errorf("outcomes %v", got)
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{Latency: 20 * time.Millisecond})
+	s := fast(t, Config{Endpoint: srv.URL()})
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 1000, time.Time{})
+	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= 100 }); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	b.send(t.Context(), "late", time.Time{})
+	got := b.outcomes()
+	if got[Accepted] < 100 || got[Accepted]+got[Waiting] != 1001 {
+		t.Errorf("outcomes %v", got)
+	}
+	if st := srv.Stats(); st.Accepted != got[Accepted] {
+		t.Errorf("FCM took %d, %d are answered so", st.Accepted, got[Accepted])
+	}
+	s.Close()
+}
+
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fast(t, Config{Endpoint: "http://" + l.Addr().String()})
+	l.Close()
+	b := newBallot(t, s)
+	b.sendMany(t.Context(), 50, time.Now().Add(300*time.Millisecond))
+	if got := b.outcomes(); got[Waiting] != 50 {
+		t.Errorf("outcomes %v", got)
+	}
+	if a, err := s.Prove(t.Context(), b.m); err != nil || a.Outcome != Waiting {
+		t.Errorf("proof: %+v, %v", a, err)
+	}
+}
+
+func TestProve(t *testing.T) {
+	t.Parallel()
+	srv := start(t, emulated.Options{})
+	s := fast(t, Config{Endpoint: srv.URL(), ProofTopic: "proofs"})
+	events, cancel := srv.Subscribe()
+	defer cancel()
+	sized := func(n int) *Message {
+		m, err := Compile(fmt.Appendf(nil, `{"data":{"a":"%s"}}`, strings.Repeat("x", n)), Extra{MailingID: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	bad, err := Compile([]byte(`{"data":{"a":12}}`), Extra{MailingID: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		m           *Message
+		want        Outcome
+		provisional bool
+		http        int
+	}{
+		"good":                 {compiled(t), Accepted, false, 200},
+		"bad":                  {bad, Refused, false, 400},
+		"too large for topics": {sized(3000), Refused, true, 400},
+		"too large":            {sized(5000), Refused, false, 0},
+	} {
+		a, err := s.Prove(t.Context(), c.m)
+		if err != nil || a.Outcome != c.want || a.Provisional != c.provisional || a.HTTP != c.http {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+		if c.want == Refused && a.Text == "" {
+			t.Errorf("%s: no words", name)
+		}
+	}
+	e := <-events
+	for e.Message == nil {
+		e = <-events
+	}
+	if e.Message.Topic != "proofs" || !e.Message.ValidateOnly || len(e.Message.CustomerID) != push.MaxCustomerID {
+		t.Errorf("proof sent: %+v", e.Message)
+	}
+	for outcome, want := range map[string]Outcome{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
+		srv.SetOutcome("/topics/proofs", outcome)
+		if a, err := s.Prove(t.Context(), compiled(t)); err != nil || a.Outcome != want {
+			t.Errorf("proof answered %s: %+v, %v", outcome, a, err)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for _, c := range []Config{{}, {Project: "p", Endpoint: "fcm.googleapis.com"}, {Project: "p", Endpoint: "ftp://x"},
+		{Project: "p", Endpoint: "https://user:secret@x"}, {Project: "p", Endpoint: "http://x?y"}, {Project: "p", Endpoint: "://"}} {
+		if s, err := New(t.Context(), c); err == nil {
+			s.Close()
+			t.Errorf("%+v is taken", c)
+		}
+	}
+	for endpoint, google := range map[string]bool{"https://fcm.googleapis.com": true, "https://FCM.googleapis.com:443/": true,
+		"http://fcm.googleapis.com": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
+		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
+		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().target()
+		if err != nil || tg.google != google {
+			t.Errorf("%s: Google's is %v, want %v (%v)", endpoint, tg.google, google, err)
+		}
+		if !strings.HasSuffix(tg.url.Path, "/v1/projects/p/messages:send") {
+			t.Errorf("%s: sends to %s", endpoint, tg.url)
+		}
+	}
+}
+

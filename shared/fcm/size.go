@@ -1,0 +1,95 @@
+package fcm
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// measure counts the payload of a message without the customer's id: the names
+// and values, in bytes of UTF-8, of data and notification and of what the
+// platform that gets most has of its own. A platform's data stands instead of
+// the common one. FCM documents "keys and values" and a limit of 4,096 bytes, not
+// which of the nested ones; everything below these fields is counted, at all
+// depths, and of apns the payload as the JSON it is delivered as, so that the
+// result is never less than what FCM finds. Other fields (fcm_options, headers,
+// priorities) do not reach the device and are not counted.
+func measure(fields []member, o Extra) int {
+	added := len("mailing_id") + len(o.MailingID) + len("customer_id")
+	if o.Link != "" {
+		added += len("link") + len(o.Link)
+	}
+	var data, notification, most int
+	for _, f := range fields {
+		switch f.key {
+		case "data":
+			data = count(f.raw)
+		case "notification":
+			notification = count(f.raw)
+		}
+	}
+	most = data
+	for _, f := range fields {
+		switch f.key {
+		case "android", "webpush":
+			most = max(most, platformSize(f.raw, data))
+		case "apns":
+			most = max(most, data+apnsSize(f.raw))
+		}
+	}
+	return most + notification + added
+}
+
+// platformSize counts what a device of android or webpush gets beside the
+// common notification.
+func platformSize(raw json.RawMessage, data int) int {
+	fields, err := members(raw)
+	if err != nil {
+		return data + count(raw)
+	}
+	own := 0
+	for _, f := range fields {
+		switch {
+		case instead(f):
+			data = count(f.raw)
+		case f.key == "notification" || f.key == "data":
+			own += count(f.raw)
+		}
+	}
+	return data + own
+}
+
+func apnsSize(raw json.RawMessage) int {
+	fields, err := members(raw)
+	if err != nil {
+		return count(raw)
+	}
+	for _, f := range fields {
+		if f.key == "payload" {
+			var b bytes.Buffer
+			if json.Compact(&b, f.raw) == nil {
+				return max(b.Len(), count(f.raw))
+			}
+		}
+	}
+	return 0
+}
+
+// count adds up the lengths of all names and values in a JSON value.
+func count(raw json.RawMessage) (n int) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return n
+		}
+		switch t := t.(type) {
+		case string:
+			n += len(t)
+		case json.Number:
+			n += len(t)
+		case bool, nil:
+			n += len("false")
+		}
+	}
+}

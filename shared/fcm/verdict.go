@@ -1,0 +1,222 @@
+package fcm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"carillon.example/shared/push"
+)
+
+// next is what the sender does after an answer that is not final.
+type next int
+
+const (
+	final       next = iota
+	backOff          // try this item again later, the others go on
+	holdAll          // nobody sends until then
+	reauthorize      // refresh the credentials once and try again
+	elsewhere        // it was not processed: send it over another connection
+)
+
+// A verdict is what a rule makes of an answer.
+type verdict struct {
+	outcome Outcome
+	next    next
+	code    string
+}
+
+// A rule judges the answers it applies to.
+type rule struct {
+	name string
+	when func(*fcmFault) bool
+	then verdict
+}
+
+// rules is the table of verdicts over everything FCM, or what stands before it,
+// may answer instead of 200. The first rule that applies judges. Sources are
+// Google's reference of FCM's error codes and captured answers; neither the
+// order of details nor their presence is a contract, so rules look for what is
+// said, not where.
+//
+// The last group is the token rule: UNREGISTERED is the token's fault;
+// INVALID_ARGUMENT is if a field violation names the token, is the payload's if
+// one names anything else, and is doubtful if none does. No rule outside that
+// group has the outcomes Invalid or Doubtful.
+var rules = []rule{
+	{"credentials of Apple or a web push service", thirdParty, verdict{ThirdParty, final, "THIRD_PARTY_AUTH_ERROR"}},
+	{"token of another sender", mismatch, verdict{Mismatch, final, "SENDER_ID_MISMATCH"}},
+	{"quota of one device", deviceQuota, verdict{Waiting, backOff, "QUOTA_EXCEEDED"}},
+	{"quota", quota, verdict{Waiting, holdAll, ""}},
+	{"outage", outage, verdict{Waiting, backOff, ""}},
+	{"our credentials", credentials, verdict{Misconfigured, reauthorize, ""}},
+	{"no answer of FCM", foreign, verdict{Misconfigured, final, ""}},
+	{"forbidden for another reason", func(f *fcmFault) bool { return f.http == 403 }, verdict{Refused, final, ""}},
+	{"token gone", says(push.CodeUnregistered), verdict{Invalid, final, push.CodeUnregistered}},
+	{"payload at fault", all(says(push.CodeInvalidArgument), payload), verdict{Refused, final, push.CodeInvalidArgument}},
+	{"token malformed", all(says(push.CodeInvalidArgument), namesToken), verdict{Invalid, final, push.CodeInvalidArgument}},
+	{"argument not named", says(push.CodeInvalidArgument), verdict{Doubtful, final, push.CodeInvalidArgument}},
+	{"anything else", func(*fcmFault) bool { return true }, verdict{Refused, final, ""}},
+}
+
+// judge applies the table to an answer other than 2xx.
+func judge(f *fcmFault) verdict {
+	for _, r := range rules {
+		if r.when(f) {
+			v := r.then
+			if v.code == "" {
+				v.code = f.code()
+			}
+			return v
+		}
+	}
+	panic("fcm: the last rule applies to everything")
+}
+
+// judge says what a result means, and what is to be done when it is not final.
+func (r *result) judge(now time.Time) (a Answer, then next, retry time.Duration) {
+	switch {
+	case r.code == 0 && r.unread:
+		return Answer{Text: r.err.Error()}, elsewhere, 0
+	case r.code == 0:
+		return Answer{Text: r.err.Error(), Sent: true}, backOff, 0
+	case r.code >= 200 && r.code < 300:
+		return r.accepted(), final, 0
+	case r.err != nil:
+		return Answer{Text: r.err.Error(), HTTP: r.code, Sent: true}, backOff, 0
+	}
+	f := parse(r.code, r.body)
+	v := judge(f)
+	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.words(r.body), HTTP: r.code, Sent: outage(f)}
+	retry = retryAfter(r.retryAfter, r.body, now)
+	if retry == 0 && quota(f) {
+		retry = quotaWait
+	}
+	return a, v.next, retry
+}
+
+// accepted: FCM names the message it took. If the answer broke off it took it
+// all the same; but what is no JSON comes from somebody else, and to believe it
+// would be to call a mailing sent that nobody got.
+func (r *result) accepted() Answer {
+	id, ok := name(r.body)
+	if !ok && r.err == nil {
+		return Answer{Outcome: Misconfigured, HTTP: r.code,
+			Text: fmt.Sprintf("what answers is no FCM: HTTP %d: %s", r.code, excerpt(r.body))}
+	}
+	return Answer{Outcome: Accepted, HTTP: r.code, Name: id}
+}
+
+// timedOut: there was no answer in time.
+func (r *result) timedOut() bool { return errors.Is(r.err, context.DeadlineExceeded) }
+
+// refusedStream: this request only, the connection is good.
+func (r *result) refusedStream() bool {
+	_, ok := errors.AsType[http2.StreamError](r.err)
+	return ok
+}
+
+// code is the errorCode, else the status.
+func (f *fcmFault) code() string {
+	if len(f.codes) > 0 {
+		return f.codes[0]
+	}
+	return f.status
+}
+
+func says(code string) func(*fcmFault) bool { return func(f *fcmFault) bool { return f.says(code) } }
+
+func (f *fcmFault) says(code string) bool {
+	return f.status == code || slices.Contains(f.codes, code)
+}
+
+func all(conditions ...func(*fcmFault) bool) func(*fcmFault) bool {
+	return func(f *fcmFault) bool {
+		return !slices.ContainsFunc(conditions, func(c func(*fcmFault) bool) bool { return !c(f) })
+	}
+}
+
+func thirdParty(f *fcmFault) bool {
+	return f.says("THIRD_PARTY_AUTH_ERROR") || f.http == 401 && strings.Contains(f.message, "Web Push Service")
+}
+
+func mismatch(f *fcmFault) bool {
+	return f.says("SENDER_ID_MISMATCH") || f.http == 403 && f.message == "SenderId mismatch"
+}
+
+func quota(f *fcmFault) bool { return f.http == 429 || f.status == "RESOURCE_EXHAUSTED" }
+
+// deviceQuota: QUOTA_EXCEEDED with a QuotaFailure that speaks of a device; it
+// must not stop all others. Without those words it may be the project's.
+func deviceQuota(f *fcmFault) bool {
+	return quota(f) && f.says("QUOTA_EXCEEDED") && strings.Contains(strings.ToLower(f.failures), "device")
+}
+
+func outage(f *fcmFault) bool { return f.http >= 500 || f.http == 408 }
+
+// credentials: 401 and 403 that do not speak of the message. A 403 with another
+// FcmError does, whatever its code will be.
+func credentials(f *fcmFault) bool {
+	return f.http == 401 || f.http == 403 && len(f.codes) == 0
+}
+
+// foreign: FCM answers in JSON, except that a request it cannot read at all may
+// be refused by the server before it.
+func foreign(f *fcmFault) bool { return f.http < 400 || !f.json && f.http != 400 }
+
+func isToken(field string) bool { return field == "message.token" || field == "message.fid" }
+
+func namesToken(f *fcmFault) bool { return len(f.fields) > 0 }
+
+// payload: a field other than the token is named by a violation or, where those
+// are missing, the words are ones FCM is known to use of the rest of a message.
+// The general words without any detail are what it says of a bad condition.
+func payload(f *fcmFault) bool {
+	if len(f.fields) > 0 {
+		return slices.ContainsFunc(f.fields, func(at string) bool { return !isToken(at) })
+	}
+	if strings.Contains(f.message, "registration token") {
+		return false
+	}
+	return saysTooLarge(f.message) || ofPayload.MatchString(f.message) ||
+		f.message == "Request contains an invalid argument." && len(f.codes) == 0
+}
+
+var ofPayload = regexp.MustCompile(`at 'message|^Recipient of the message|^Topic name|^TTL must|^Invalid JSON payload`)
+
+func saysTooLarge(message string) bool {
+	m := strings.ToLower(message)
+	return strings.Contains(m, "too large") || strings.Contains(m, "too big")
+}
+
+// again finds how long an HTML answer asks to wait.
+var again = regexp.MustCompile(`try again in (\d{1,4}) seconds`)
+
+// retryAfter is how long an answer asks to wait, 0 if it does not.
+func retryAfter(header string, body []byte, now time.Time) time.Duration {
+	if s, err := strconv.Atoi(header); err == nil && s >= 0 {
+		return capped(time.Duration(min(s, int(maxRetryAfter/time.Second))) * time.Second)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return capped(at.Sub(now))
+	}
+	if m := again.FindSubmatch(body); m != nil {
+		s, _ := strconv.Atoi(string(m[1])) // digits
+		return capped(time.Duration(s) * time.Second)
+	}
+	return 0
+}
+
+// maxRetryAfter is the longest wait believed: whoever asks for more is asked
+// again after it.
+const maxRetryAfter = time.Hour
+
+func capped(d time.Duration) time.Duration { return min(max(d, 0), maxRetryAfter) }

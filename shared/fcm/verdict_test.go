@@ -1,0 +1,242 @@
+package fcm
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	fcmErr  = `{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`
+	badReq  = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"x"}]}`
+	emptyBR = `{"@type":"type.googleapis.com/google.rpc.BadRequest"}`
+	quotaEI = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"googleapis.com"}`
+	help    = `{"@type":"type.googleapis.com/google.rpc.Help","links":[]}`
+	device  = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"device:x","description":"Device message rate exceeded"}]}`
+	noToken = "The registration token is not a valid FCM registration token"
+	generic = "Request contains an invalid argument."
+	noAuth  = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
+	gateway = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
+)
+
+// A row is an answer of FCM, as captured or documented, and its verdict.
+type row struct {
+	name    string
+	http    int
+	status  string // "": the body is message as it is
+	message string
+	details []string
+	want    Outcome
+	next    next
+	bare    Outcome // without details, if that changes the verdict
+}
+
+func says1(code string) string     { return fmt.Sprintf(fcmErr, code) }
+func violates(field string) string { return fmt.Sprintf(badReq, field) }
+
+const bad = "INVALID_ARGUMENT"
+
+var rows = []row{
+	{"UNREGISTERED", 404, "NOT_FOUND", "Requested entity was not found.", []string{says1("UNREGISTERED")}, Invalid, final, Refused},
+	{"UNREGISTERED_SEED", 404, "UNREGISTERED", "Requested entity was not found.", []string{says1("UNREGISTERED")}, Invalid, final, 0},
+	{"INVALID_TOKEN", 400, bad, noToken, []string{says1(bad), violates("message.token")}, Invalid, final, Doubtful},
+	{"INVALID_FID", 400, bad, noToken, []string{says1(bad), violates("message.fid")}, Invalid, final, Doubtful},
+	{"INVALID_TOKEN_BARE", 400, bad, noToken, []string{says1(bad)}, Doubtful, final, 0},
+	{"INVALID_TOKEN_OLD", 400, bad, generic, []string{says1(bad), violates("message.token")}, Invalid, final, Refused},
+	{"INVALID_TOKEN_OLD, FcmError only", 400, bad, generic, []string{says1(bad)}, Doubtful, final, Refused},
+	{"PAYLOAD_TOO_LARGE", 400, bad, "Message is too large. The maximum is 4K (4096 bytes).", []string{emptyBR, says1(bad)}, Refused, final, 0},
+	{"PAYLOAD_TOO_LARGE_OLD", 400, bad, "Android message is too big", []string{says1(bad)}, Refused, final, 0},
+	{"PAYLOAD_FIELD", 400, bad, "Invalid value at 'message.data[0].value' (TYPE_STRING), 12", []string{violates("message.data[0].value")}, Refused, final, 0},
+	{"UNKNOWN_FIELD", 400, bad, `Invalid JSON payload received. Unknown name "key" at 'message': Cannot find field.`, []string{violates("message")}, Refused, final, 0},
+	{"NO_TARGET", 400, bad, "Recipient of the message is not set.", []string{violates("message"), says1(bad)}, Refused, final, 0},
+	{"BAD_TOPIC", 400, bad, "Topic name contains invalid characters.", []string{violates("message"), says1(bad)}, Refused, final, 0},
+	{"BAD_CONDITION", 400, bad, generic, nil, Refused, final, 0},
+	{"WEBPUSH_TTL", 400, bad, "TTL must be a non-negative integer.", []string{violates("message.webpush.headers.TTL"), says1(bad)}, Refused, final, 0},
+	{"token and another field", 400, bad, generic, []string{violates("message.token"), violates("message.data"), says1(bad)}, Refused, final, 0},
+	{"SENDER_ID_MISMATCH", 403, "PERMISSION_DENIED", "SenderId mismatch", []string{says1("SENDER_ID_MISMATCH")}, Mismatch, final, 0},
+	{"PERMISSION_DENIED", 403, "PERMISSION_DENIED", "The caller does not have permission", nil, Misconfigured, reauthorize, 0},
+	{"QUOTA_PROJECT", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'", []string{quotaEI, help}, Waiting, holdAll, 0},
+	{"QUOTA_EXCEEDED", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED")}, Waiting, holdAll, 0},
+	{"QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), device}, Waiting, backOff, 0},
+	{"UNAVAILABLE", 503, "UNAVAILABLE", "The service is currently unavailable.", []string{says1("UNAVAILABLE")}, Waiting, backOff, 0},
+	{"INTERNAL", 500, "INTERNAL", "Internal error encountered.", []string{says1("INTERNAL")}, Waiting, backOff, 0},
+	{"BAD_GATEWAY", 502, "", gateway, nil, Waiting, backOff, 0},
+	{"GATEWAY_TIMEOUT", 504, "", "", nil, Waiting, backOff, 0},
+	{"THIRD_PARTY_AUTH", 401, "UNAUTHENTICATED", "Auth error from APNS or Web Push Service", []string{says1("THIRD_PARTY_AUTH_ERROR")}, ThirdParty, final, 0},
+	{"THIRD_PARTY_AUTH, other words", 401, "UNAUTHENTICATED", noAuth, []string{says1("THIRD_PARTY_AUTH_ERROR")}, ThirdParty, final, Misconfigured},
+	{"UNAUTHENTICATED", 401, "UNAUTHENTICATED", noAuth, nil, Misconfigured, reauthorize, 0},
+	{"UNAUTHENTICATED in HTML", 401, "", "<html>401", nil, Misconfigured, reauthorize, 0},
+	{"unknown code", 400, "FAILED_PRECONDITION", "New in 2027.", []string{says1("NEW_CODE")}, Refused, final, 0},
+	{"403 of an unknown code", 403, "PERMISSION_DENIED", "New in 2027.", []string{says1("NEW_CODE")}, Refused, final, Misconfigured},
+	{"404 of something else", 404, "NOT_FOUND", "Requested entity was not found.", nil, Refused, final, 0},
+	{"404 of another server", 404, "", "404 page not found", nil, Misconfigured, final, 0},
+	{"redirect", 302, "", "", nil, Misconfigured, final, 0},
+	{"400 without a body", 400, "", "", nil, Refused, final, 0},
+}
+
+func (r row) body(details []string) string {
+	if r.status == "" {
+		return r.message
+	}
+	d := ""
+	if details != nil {
+		d = `,"details":[` + strings.Join(details, ",") + `]`
+	}
+	return fmt.Sprintf(`{"error":{"code":%d,"message":%q,"status":%q%s}}`, r.http, r.message, r.status, d)
+}
+
+func (r row) judge(t *testing.T, name, body string, want Outcome) {
+	t.Helper()
+	a, then, _ := (&result{code: r.http, body: []byte(body)}).judge(time.Time{})
+	if a.Outcome != want {
+		t.Errorf("%s, %s: %s, want %s: %s", r.name, name, a.Outcome, want, body)
+	}
+	if a.Text == "" || a.HTTP != r.http {
+		t.Errorf("%s, %s: answer %+v", r.name, name, a)
+	}
+	if want == r.want && then != r.next {
+		t.Errorf("%s, %s: next %d, want %d", r.name, name, then, r.next)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	for _, r := range rows {
+		r.judge(t, "as it comes", r.body(r.details), r.want)
+		back := slices.Clone(r.details)
+		slices.Reverse(back)
+		r.judge(t, "details reversed", r.body(back), r.want)
+		r.judge(t, "more details", r.body(append([]string{help, `7`, `null`, `{"@type":7}`}, r.details...)), r.want)
+		bare := r.want
+		if r.bare != 0 {
+			bare = r.bare
+		}
+		if r.name != "QUOTA_DEVICE" { // without them it may be the project's
+			r.judge(t, "details missing", r.body(nil), bare)
+		}
+	}
+}
+
+// TestOtherBodies: whatever form an answer has, no row but those of the token
+// rule ever blames a token.
+func TestOtherBodies(t *testing.T) {
+	t.Parallel()
+	for _, r := range rows {
+		for _, body := range []string{"", "<html><body>Error</body></html>", "null", "[]", `{"error":"x"}`, `{"error":null}`, `{`,
+			`{"error":{"details":{}}}`, `{"error":{"status":7,"message":[],"details":[[]]}}`, r.body(r.details)[:len(r.body(r.details))/2]} {
+			a, _, _ := (&result{code: r.http, body: []byte(body)}).judge(time.Time{})
+			if blames(a.Outcome) {
+				t.Errorf("%s with body %q blames the token: %+v", r.name, body, a)
+			}
+		}
+	}
+}
+
+func blames(o Outcome) bool { return o == Invalid || o == Doubtful }
+
+// TestOnlyTheTokenRuleBlames mixes codes, states, words and details at random:
+// a token is only ever blamed by the conditions of the token rule.
+func TestOnlyTheTokenRuleBlames(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	pick := func(from []string) string { return from[r.IntN(len(from))] }
+	var messages, states []string
+	details := []string{help, emptyBR, device, quotaEI, violates("message.token"), violates("message.fid"), violates("message.android"), violates("")}
+	for _, c := range []string{bad, "UNREGISTERED", "SENDER_ID_MISMATCH", "UNAVAILABLE", "INTERNAL", "QUOTA_EXCEEDED", "THIRD_PARTY_AUTH_ERROR", "NEW"} {
+		states = append(states, c)
+		details = append(details, says1(c))
+	}
+	for _, row := range rows {
+		messages = append(messages, row.message)
+		states = append(states, row.status)
+	}
+	codes := []int{302, 400, 401, 403, 404, 408, 410, 422, 429, 500, 502, 503, 504}
+	for range 20_000 {
+		one := row{http: codes[r.IntN(len(codes))], status: pick(states), message: pick(messages)}
+		for range r.IntN(4) {
+			one.details = append(one.details, pick(details))
+		}
+		body := one.body(one.details)
+		a, then, _ := (&result{code: one.http, body: []byte(body)}).judge(time.Time{})
+		gone := one.status == "UNREGISTERED" || slices.Contains(one.details, says1("UNREGISTERED"))
+		argument := one.status == bad || slices.Contains(one.details, says1(bad))
+		other := slices.Contains(one.details, violates("message.android"))
+		named := slices.Contains(one.details, violates("message.token")) || slices.Contains(one.details, violates("message.fid"))
+		fine := one.http == 400 || one.http == 404 || one.http == 410 || one.http == 422
+		switch {
+		case a.Outcome == Invalid && fine && (gone || argument && named && !other):
+		case a.Outcome == Doubtful && fine && argument && !named && !other && !saysTooLarge(one.message):
+		case blames(a.Outcome):
+			t.Fatalf("seed %d: %d %s blames the token: %+v", seed, one.http, body, a)
+		case a.Outcome == Waiting && then == final || a.Outcome < Accepted || a.Outcome > Waiting:
+			t.Fatalf("seed %d: %d %s: %+v, next %d", seed, one.http, body, a, then)
+		}
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]Answer{
+		`{"name":"projects/p/messages/1"}`:                  {Outcome: Accepted, Name: "projects/p/messages/1"},
+		"{\n  \"name\": \"projects/p/messages/1\"\n}\n":     {Outcome: Accepted, Name: "projects/p/messages/1"},
+		`{"x":{},"na\u006de":"projects/p/messages/\u0031"}`: {Outcome: Accepted, Name: "projects/p/messages/1"},
+		`{"name":7}`:       {Outcome: Accepted},
+		`{}`:               {Outcome: Accepted},
+		`<html>sign in`:    {Outcome: Misconfigured},
+		``:                 {Outcome: Misconfigured},
+		`["name","x"]`:     {Outcome: Misconfigured},
+		`{"name":"unended`: {Outcome: Misconfigured},
+		`null`:             {Outcome: Misconfigured},
+	} {
+		a, then, _ := (&result{code: 200, body: []byte(body)}).judge(time.Time{})
+		if a.Outcome != want.Outcome || a.Name != want.Name || then != final {
+			t.Errorf("%s: %+v", body, a)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		header, body string
+		want         time.Duration
+	}{
+		{"", "", 0}, {"10", "", 10 * time.Second}, {"0", "", 0}, {"-5", "", 0}, {"99999999999", "", time.Hour}, {"soon", "", 0},
+		{now.Add(90 * time.Second).Format(http.TimeFormat), "", 90 * time.Second},
+		{now.Add(-time.Hour).Format(http.TimeFormat), "", 0},
+		{"", gateway, 30 * time.Second}, {"5", gateway, 5 * time.Second},
+	} {
+		if got := retryAfter(c.header, []byte(c.body), now); got != c.want {
+			t.Errorf("%q, %q: %s, want %s", c.header, c.body, got, c.want)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, r := range rows {
+		f.Add(r.http, []byte(r.body(r.details)), "10")
+	}
+	f.Add(200, []byte(`{"name":"x"}`), "")
+	f.Fuzz(func(t *testing.T, code int, body []byte, header string) {
+		a, then, retry := (&result{code: max(code, 100), body: body, retryAfter: header}).judge(time.Now())
+		if a.Outcome < Accepted || a.Outcome > Waiting {
+			t.Errorf("outcome %d", a.Outcome)
+		}
+		if retry < 0 || retry > maxRetryAfter {
+			t.Errorf("retry after %s", retry)
+		}
+		if then != final && a.Outcome != Waiting && a.Outcome != Misconfigured {
+			t.Errorf("%s is not final", a.Outcome)
+		}
+		if blames(a.Outcome) && !(json.Valid(body) && strings.Contains(string(body), "error")) {
+			t.Errorf("%q blames a token", body)
+		}
+	})
+}
