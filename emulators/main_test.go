@@ -262,7 +262,7 @@ func (r *running) testFaults(t *testing.T) {
 func (r *running) testImport(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "customers.ndjson")
 	var b strings.Builder
-	for i := range 5000 {
+	for i := range 2500 {
 		if i == 2 {
 			b.WriteString("{\"id\":\"\"}\n")
 			continue
@@ -274,11 +274,11 @@ func (r *running) testImport(t *testing.T) {
 	}
 	for range 2 {
 		out, err := command(t.Context(), "import", "-to", r.addr["API"], file).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "4999 customers imported, 1 lines refused") || !strings.Contains(string(out), "line 3: ") {
+		if err == nil || !strings.Contains(string(out), "2499 customers imported, 1 lines refused") || !strings.Contains(string(out), "line 3: ") {
 			t.Errorf("%v: %s", err, out)
 		}
 	}
-	code, _, body := r.do(t, "GET", "/v1/customers/import-4999", "", "")
+	code, _, body := r.do(t, "GET", "/v1/customers/import-2499", "", "")
 	if code != http.StatusOK || !strings.Contains(body, `"pushAvailable":true`) {
 		t.Errorf("the last customer: %d %s", code, body)
 	}

@@ -1,186 +1,139 @@
-// Package pubsub is Google Cloud Pub/Sub on a laptop: the in-memory server of
-// its Go client (pstest), and what that lacks: a pump that pushes every
-// subscription with a push endpoint to it, with the ack deadline, back-off and
-// dead letter of the subscription.
-//
-// Differences from the service: an OIDC token asked for in the push
-// configuration is an unsigned marker; subscriptions never expire; schemas are
-// pstest's.
 package pubsub
 
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"cloud.google.com/go/pubsub/v2/pstest"
+	"google.golang.org/grpc"
 )
 
-// Options are what a Server can be told; the zero value is the default.
+// Options are what a Server is told at its start; the zero value is the default.
 type Options struct {
-	InFlight  int              // pushes side by side per subscription; 0: 64
-	Client    *http.Client     // of the pushes; nil: one that keeps InFlight connections
-	Now       func() time.Time // nil: time.Now
-	TimeScale float64          // back-offs are multiplied by it; 0: 1
+	// InFlight is how many pushes of a subscription are under way side by
+	// side; 0: 64.
+	InFlight int
+	// Client makes the pushes; nil: one that keeps its connections. Redirects
+	// are never followed.
+	Client *http.Client
+	// Now is the clock of publish times; nil: time.Now. Waits are real time.
+	Now func() time.Time
+	// TimeScale is what back-offs are multiplied by; 0: 1. With 0.01 they are
+	// a hundred times shorter.
+	TimeScale float64
+	// DeadlineScale is what ack deadlines are multiplied by; 0: 1. The service
+	// allows none under 10 s, and this is how a test sees one pass.
+	DeadlineScale float64
+	// Keep is how many messages of each topic Messages remembers; 0: 10,000,
+	// negative: none.
+	Keep int
 }
 
-// A Server is Pub/Sub, listening.
-type Server struct {
-	*watchers
-	ps    *pstest.Server
-	opt   Options
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
-	usage *meter
-
-	mu    sync.Mutex
-	pumps map[string]*pump
-}
-
-// Start listens on addr ("127.0.0.1:0" is any port) and pumps until Close.
-func Start(addr string, o Options) (s *Server, err error) {
-	// pstest panics where it cannot listen.
-	defer func() {
-		if r := recover(); r != nil {
-			s, err = nil, fmt.Errorf("listening on %s: %v", addr, r)
-		}
-	}()
+func (o Options) withDefaults() Options {
 	if o.InFlight <= 0 {
 		o.InFlight = 64
 	}
 	if o.TimeScale <= 0 {
 		o.TimeScale = 1
 	}
+	if o.DeadlineScale <= 0 {
+		o.DeadlineScale = 1
+	}
+	if o.Keep == 0 {
+		o.Keep = 10_000
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Client == nil {
-		o.Client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.InFlight, IdleConnTimeout: time.Minute}}
+	return o
+}
+
+// A Server is Pub/Sub, listening.
+type Server struct {
+	opt      Options
+	listener net.Listener
+	grpc     *grpc.Server
+	client   *http.Client
+	ctx      context.Context // of the pushes; ends with Close
+	stop     context.CancelFunc
+	pushes   sync.WaitGroup
+	watchers watchers
+	owed     owed
+	usage    meter
+	chaos    atomic.Pointer[Chaos]
+	ids      atomic.Uint64
+
+	mu     sync.RWMutex
+	topics map[string]*topic
+	subs   map[string]*subscription
+}
+
+// requestLimit is above the service's limit of 10 MB a publish request, so that
+// the server refuses a larger one in its own words.
+const requestLimit = 16 << 20
+
+// Start listens on addr, host:port, where port 0 is any free one, and serves
+// and pushes until Close.
+func Start(addr string, o Options) (*Server, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("starting the Pub/Sub emulator on %s: %w", addr, err)
 	}
-	m := &meter{}
-	ps := pstest.NewServerWithAddress(addr, pstest.ServerReactorOption{FuncName: "Publish", Reactor: m})
-	ctx, stop := context.WithCancel(context.Background())
-	s = &Server{watchers: &watchers{}, ps: ps, opt: o, stop: stop, usage: m, pumps: map[string]*pump{}}
-	s.wg.Go(func() { s.watch(ctx) })
+	s := &Server{opt: o.withDefaults(), listener: l, topics: map[string]*topic{}, subs: map[string]*subscription{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.client = pushClient(s.opt)
+	s.chaos.Store(&Chaos{})
+	s.ids.Store(uint64(time.Now().UnixMicro())) // sixteen digits, as the service's
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(requestLimit), grpc.WaitForHandlers(true))
+	pb.RegisterPublisherServer(s.grpc, publisher{s: s})
+	pb.RegisterSubscriberServer(s.grpc, subscriber{s: s})
+	go func() { _ = s.grpc.Serve(l) }() // ends with Close
 	return s, nil
 }
 
-// Addr is the address listened on: what PUBSUB_EMULATOR_HOST wants.
-func (s *Server) Addr() string { return s.ps.Addr }
+// pushClient never follows a redirect: to Pub/Sub it is an answer like any
+// other that does not acknowledge.
+func pushClient(o Options) *http.Client {
+	c := &http.Client{}
+	if o.Client != nil {
+		*c = *o.Client
+	} else {
+		// Several subscriptions often push to one host.
+		c.Transport = &http.Transport{MaxIdleConnsPerHost: 4 * o.InFlight, IdleConnTimeout: time.Minute, DisableCompression: true}
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
 
-// Close ends the pushes and the server.
+// Addr is host:port the server listens on: what PUBSUB_EMULATOR_HOST wants.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close ends the server at once: calls and pushes under way are broken off,
+// and nothing is pushed once it has returned. It may be called again.
 func (s *Server) Close() {
 	s.stop()
-	s.wg.Wait()
-	s.ps.Close()
-}
-
-// watchEvery is how soon a new or changed subscription is noticed.
-const watchEvery = 20 * time.Millisecond
-
-// watch starts and ends pumps as subscriptions come, change and go.
-func (s *Server) watch(ctx context.Context) {
-	t := time.NewTicker(watchEvery)
-	defer t.Stop()
-	for {
-		s.look(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	s.grpc.Stop()
+	s.mu.RLock()
+	for _, b := range s.subs {
+		b.close()
+	}
+	s.mu.RUnlock()
+	s.pushes.Wait()
+	s.watchers.close()
+	if s.opt.Client == nil {
+		s.client.CloseIdleConnections()
 	}
 }
 
-func (s *Server) look(ctx context.Context) {
-	seen := map[string]bool{}
-	for token := ""; ; {
-		res, err := s.ps.GServer.ListSubscriptions(ctx, &pb.ListSubscriptionsRequest{PageToken: token, PageSize: 500})
-		if err != nil {
-			return
-		}
-		for _, sub := range res.GetSubscriptions() {
-			if sub.GetPushConfig().GetPushEndpoint() != "" {
-				seen[sub.GetName()] = true
-				s.run(ctx, sub.GetName())
-			}
-		}
-		if token = res.GetNextPageToken(); token == "" {
-			break
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, p := range s.pumps {
-		if !seen[name] {
-			p.stop()
-			delete(s.pumps, name)
-		}
-	}
-}
+// Idle reports whether push subscriptions owe nothing: no message is
+// undelivered, on its way, or waiting for its next attempt.
+func (s *Server) Idle() bool { return s.owed.none() }
 
-func (s *Server) run(ctx context.Context, name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pumps[name] != nil {
-		return
-	}
-	pctx, stop := context.WithCancel(ctx)
-	p := &pump{s: s, name: name, stop: stop, slots: make(chan struct{}, s.opt.InFlight)}
-	s.pumps[name] = p
-	s.wg.Go(func() { p.loop(pctx) })
-}
-
-// Idle reports whether no push subscription has anything to deliver.
-func (s *Server) Idle() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.pumps {
-		if p.busy.Load() > 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// A meter counts what was published, as billed: at least 1 kB a request.
-type meter struct {
-	mu sync.Mutex
-	u  Usage
-}
-
-// Usage is what would be billed.
-type Usage struct {
-	Messages int64 `json:"messages"` // published
-	Bytes    int64 `json:"bytes"`    // of publish requests, each at least 1,000
-}
-
-// React counts a publish request and leaves it to the server.
-func (m *meter) React(req any) (bool, any, error) {
-	r, ok := req.(*pb.PublishRequest)
-	if !ok {
-		return false, nil, nil
-	}
-	var n int64
-	for _, x := range r.GetMessages() {
-		n += int64(len(x.GetData()))
-		for k, v := range x.GetAttributes() {
-			n += int64(len(k) + len(v))
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.u.Messages += int64(len(r.GetMessages()))
-	m.u.Bytes += max(n, 1000)
-	return false, nil, nil
-}
-
-// Usage is what has been published so far.
-func (s *Server) Usage() Usage {
-	s.usage.mu.Lock()
-	defer s.usage.mu.Unlock()
-	return s.usage.u
-}
+// WaitIdle returns when Idle would report true, or with an error that says how
+// much is still owed when ctx ends first.
+func (s *Server) WaitIdle(ctx context.Context) error { return s.owed.wait(ctx) }

@@ -1,7 +1,6 @@
 package pubsub
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
@@ -9,47 +8,115 @@ import (
 // A Delivery is one push and what came of it.
 type Delivery struct {
 	Subscription, MessageID string
-	Attempt                 int
+	Attempt                 int   // from 1
 	Status                  int   // of the answer; 0 without one
 	Err                     error // why there was none
 	Took                    time.Duration
-	DeadLettered            bool
+	DeadLettered            bool // this was the last attempt, and the message is in the dead letter topic
 }
 
-// acked reports whether the answer acknowledges: what Pub/Sub takes for that.
-func (d Delivery) acked() bool {
-	return slices.Contains([]int{102, 200, 201, 202, 204}, d.Status)
+func (d Delivery) acknowledged() bool {
+	switch d.Status {
+	case 102, 200, 201, 202, 204:
+		return true
+	}
+	return false
 }
 
+// watchers are the readers of Subscribe.
 type watchers struct {
 	mu   sync.Mutex
-	subs map[chan Delivery]bool
+	all  map[*watcher]bool
+	none bool // closed
 }
 
-// Subscribe tells every push from now on; a reader that does not keep up loses
-// some.
-func (w *watchers) Subscribe() (<-chan Delivery, func()) {
-	c := make(chan Delivery, 1024)
+// A watcher holds what its reader has not read yet.
+type watcher struct {
+	mu      sync.Mutex
+	pending []Delivery
+	more    chan struct{} // holds one while something is pending
+	stop    chan struct{}
+}
+
+// Subscribe tells every push that ends from now on, in the order they ended,
+// and leaves none out: what is not read is kept until the function returned is
+// called, which closes the channel. A push is told before its message is
+// settled, so that after WaitIdle all are there to be read.
+func (s *Server) Subscribe() (<-chan Delivery, func()) {
+	w := &watcher{more: make(chan struct{}, 1), stop: make(chan struct{})}
+	c := make(chan Delivery, 64)
+	if !s.watchers.add(w) {
+		close(c)
+		return c, func() {}
+	}
+	go w.run(c)
+	return c, func() { s.watchers.remove(w) }
+}
+
+func (w *watchers) add(x *watcher) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.subs == nil {
-		w.subs = map[chan Delivery]bool{}
+	if w.none {
+		return false
 	}
-	w.subs[c] = true
-	return c, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		delete(w.subs, c)
+	if w.all == nil {
+		w.all = map[*watcher]bool{}
+	}
+	w.all[x] = true
+	return true
+}
+
+func (w *watchers) remove(x *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all[x] {
+		delete(w.all, x)
+		close(x.stop)
+	}
+}
+
+func (w *watchers) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.none = true
+	for x := range w.all {
+		delete(w.all, x)
+		close(x.stop)
 	}
 }
 
 func (w *watchers) tell(d Delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for c := range w.subs {
+	for x := range w.all {
+		x.mu.Lock()
+		x.pending = append(x.pending, d)
+		x.mu.Unlock()
 		select {
-		case c <- d:
+		case x.more <- struct{}{}:
 		default:
+		}
+	}
+}
+
+func (w *watcher) run(c chan<- Delivery) {
+	defer close(c)
+	for {
+		select {
+		case <-w.more:
+		case <-w.stop:
+			return
+		}
+		w.mu.Lock()
+		batch := w.pending
+		w.pending = nil
+		w.mu.Unlock()
+		for _, d := range batch {
+			select {
+			case c <- d:
+			case <-w.stop:
+				return
+			}
 		}
 	}
 }

@@ -1,0 +1,68 @@
+package pubsub
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+)
+
+// defaultPage is how many names a list answers when not asked for a number.
+const defaultPage = 100
+
+// page picks a page of the names that begin with prefix, in order. The token is
+// the last name of the page before.
+func page[T any](all map[string]T, prefix string, size int32, token string) (names []string, next string, err error) {
+	if size < 0 {
+		return nil, "", invalid("page_size must not be negative.")
+	}
+	if size == 0 {
+		size = defaultPage
+	}
+	for n := range all {
+		if strings.HasPrefix(n, prefix) && n > token {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	if len(names) > int(size) {
+		names = names[:size]
+		next = names[size-1]
+	}
+	return names, next, nil
+}
+
+// merge copies the fields that mask names from src to dst; fixed ones cannot be
+// changed.
+func merge(dst, src proto.Message, mask *fieldmaskpb.FieldMask, fixed ...string) error {
+	if len(mask.GetPaths()) == 0 {
+		return invalid("The update_mask in the request must be set and contain a non-empty list of paths.")
+	}
+	for _, path := range mask.GetPaths() {
+		if slices.Contains(fixed, path) {
+			return invalid("Invalid update_mask provided in the request (update_mask.path=%s): the field cannot be changed.", path)
+		}
+		if !assign(dst.ProtoReflect(), src.ProtoReflect(), strings.Split(path, ".")) {
+			return invalid("Invalid update_mask provided in the request (update_mask.path=%s): there is no such field.", path)
+		}
+	}
+	return nil
+}
+
+// assign copies one field, or clears it where src has none.
+func assign(dst, src protoreflect.Message, path []string) bool {
+	f := dst.Descriptor().Fields().ByName(protoreflect.Name(path[0]))
+	switch {
+	case f == nil:
+		return false
+	case len(path) > 1:
+		return f.Message() != nil && !f.IsList() && !f.IsMap() && assign(dst.Mutable(f).Message(), src.Get(f).Message(), path[1:])
+	case src.Has(f):
+		dst.Set(f, src.Get(f))
+	default:
+		dst.Clear(f)
+	}
+	return true
+}

@@ -1,0 +1,185 @@
+package pubsub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	client "cloud.google.com/go/pubsub/v2"
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"carillon.example/emulators/pubsub"
+)
+
+func TestSubscriptionsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	first, atFirst := endpoint(t, always(200))
+	second, atSecond := endpoint(t, always(200))
+	name := w.subscribe("moving", &pb.Subscription{})
+	w.publish("one") // before there is an endpoint
+	if !w.Idle() {
+		t.Error("a pull subscription's message keeps the server from being idle")
+	}
+	modify := func(url string) {
+		t.Helper()
+		if err := w.SubscriptionAdminClient.ModifyPushConfig(t.Context(), &pb.ModifyPushConfigRequest{Subscription: name, PushConfig: to(url)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modify(first)
+	if d := next(t, atFirst).data(); d != "one" {
+		t.Errorf("pushed %q", d)
+	}
+	_, err := w.SubscriptionAdminClient.UpdateSubscription(t.Context(), &pb.UpdateSubscriptionRequest{
+		Subscription: &pb.Subscription{Name: name, PushConfig: to(second)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"push_config"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish("two")
+	if d := next(t, atSecond).data(); d != "two" {
+		t.Errorf("pushed %q", d)
+	}
+	w.idle()
+	modify("")
+	w.publish("three")
+	if got := w.pull(name, 10); len(got) != 1 || string(got[0].GetMessage().GetData()) != "three" {
+		t.Errorf("pulled %v", got)
+	}
+	if err := w.SubscriptionAdminClient.DeleteSubscription(t.Context(), &pb.DeleteSubscriptionRequest{Subscription: name}); err != nil {
+		t.Fatal(err)
+	}
+	w.publish("four")
+	w.idle()
+	none(t, atFirst)
+	none(t, atSecond)
+}
+
+// TestDeletedWhileItWaits: what a deleted subscription owed is owed no more.
+func TestDeletedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	url, _ := endpoint(t, always(500))
+	seen, stop := w.Server.Subscribe()
+	defer stop()
+	name := w.subscribe("doomed", &pb.Subscription{PushConfig: to(url), RetryPolicy: policy(600*time.Second, 600*time.Second)})
+	w.publish("a", "b", "c")
+	for range 3 {
+		next(t, seen)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := w.WaitIdle(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("WaitIdle answers %v with messages in back-off", err)
+	}
+	if err := w.SubscriptionAdminClient.DeleteSubscription(t.Context(), &pb.DeleteSubscriptionRequest{Subscription: name}); err != nil {
+		t.Fatal(err)
+	}
+	w.idle()
+}
+
+func TestPullSubscriptionsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	url, got := endpoint(t, always(200))
+	w.subscribe("pushed", &pb.Subscription{PushConfig: to(url)})
+	name := w.subscribe("pulled", &pb.Subscription{})
+	w.publish("a", "b", "c")
+	w.idle()
+	if len(got) != 3 {
+		t.Errorf("%d pushes, want 3", len(got))
+	}
+	pulled := w.pull(name, 10)
+	if len(pulled) != 3 || pulled[0].GetDeliveryAttempt() != 0 {
+		t.Fatalf("pulled %v, want all three as new", pulled)
+	}
+	for i, m := range pulled {
+		if want := string(rune('a' + i)); string(m.GetMessage().GetData()) != want {
+			t.Errorf("message %d is %q, want %q", i, m.GetMessage().GetData(), want)
+		}
+	}
+	_, err := w.SubscriptionAdminClient.Pull(t.Context(), &pb.PullRequest{Subscription: "projects/p/subscriptions/pushed", MaxMessages: 1})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("pulling a push subscription answers %v", err)
+	}
+}
+
+func TestLeasesRunOutAndAreExtended(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{DeadlineScale: 0.005}) // 10 s are 50 ms, 600 s are 3 s
+	name := w.subscribe("leased", &pb.Subscription{AckDeadlineSeconds: 10})
+	w.publish("kept", "lost")
+	got := w.pull(name, 10)
+	if len(got) != 2 {
+		t.Fatalf("pulled %v", got)
+	}
+	kept := got[0].GetAckId()
+	if err := w.SubscriptionAdminClient.ModifyAckDeadline(t.Context(), &pb.ModifyAckDeadlineRequest{Subscription: name, AckIds: []string{kept}, AckDeadlineSeconds: 600}); err != nil {
+		t.Fatal(err)
+	}
+	again := w.pull(name, 10) // waits until the other lease has run out
+	if len(again) != 1 || string(again[0].GetMessage().GetData()) != string(got[1].GetMessage().GetData()) || again[0].GetAckId() == got[1].GetAckId() {
+		t.Fatalf("pulled %v, want what was not extended, under a new id", again)
+	}
+	late := &pb.AcknowledgeRequest{Subscription: name, AckIds: []string{kept, got[1].GetAckId(), again[0].GetAckId()}}
+	if err := w.SubscriptionAdminClient.Acknowledge(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	late.AckIds = []string{"!"}
+	if err := w.SubscriptionAdminClient.Acknowledge(t.Context(), late); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("an ack id that is none answers %v", err)
+	}
+}
+
+// TestReceive is the Go client's own way, a streaming pull: nacked messages
+// come again, and all are acknowledged once.
+func TestReceive(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	name := w.subscribe("streamed", &pb.Subscription{})
+	const n = 2000
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i := range n / 1000 {
+		data := make([]string, 1000)
+		for j := range data {
+			data[j] = fmt.Sprint(i, "-", j)
+		}
+		w.publish(data...)
+	}
+	acked := make(chan string, 2*n)
+	nacked := make(chan string, 1)
+	done := make(chan error, 1)
+	sub := w.Subscriber(name)
+	sub.ReceiveSettings.MaxOutstandingMessages = 500
+	go func() {
+		done <- sub.Receive(ctx, func(_ context.Context, m *client.Message) {
+			select {
+			case nacked <- m.ID:
+				m.Nack()
+			default:
+				acked <- m.ID
+				m.Ack()
+			}
+		})
+	}()
+	seen := map[string]bool{}
+	for range n {
+		seen[next(t, acked)] = true
+	}
+	if len(seen) != n || !seen[next(t, nacked)] {
+		t.Errorf("%d different messages came, want %d, the nacked one among them", len(seen), n)
+	}
+	cancel()
+	if err := next(t, done); err != nil {
+		t.Errorf("Receive ended with %v", err)
+	}
+	if left := w.pull(name, 10); len(left) != 0 {
+		t.Errorf("left over: %v", left)
+	}
+}

@@ -1,0 +1,64 @@
+package pubsub
+
+import (
+	"sync"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+)
+
+// A Message is one that was published.
+type Message struct {
+	ID          string
+	Data        []byte
+	Attributes  map[string]string
+	OrderingKey string
+	PublishTime time.Time
+}
+
+// memory is the last messages of a topic.
+type memory struct {
+	mu   sync.Mutex
+	keep int
+	ring []*pb.PubsubMessage
+	next int // where the next one goes once the ring is full
+}
+
+func (m *memory) add(msgs []*pb.PubsubMessage) {
+	if m.keep <= 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range msgs {
+		if len(m.ring) < m.keep {
+			m.ring = append(m.ring, x)
+			continue
+		}
+		m.ring[m.next] = x
+		m.next = (m.next + 1) % m.keep
+	}
+}
+
+func (m *memory) list() []Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]Message, 0, len(m.ring))
+	for i := range m.ring {
+		x := m.ring[(m.next+i)%len(m.ring)]
+		out = append(out, Message{ID: x.GetMessageId(), Data: x.GetData(), Attributes: x.GetAttributes(),
+			OrderingKey: x.GetOrderingKey(), PublishTime: x.GetPublishTime().AsTime()})
+	}
+	return out
+}
+
+// Messages is what has been published to a topic, projects/{project}/topics/{topic},
+// oldest first: the last Options.Keep of it, whether delivered or not. Data and
+// attributes must not be changed.
+func (s *Server) Messages(topic string) []Message {
+	t, err := s.topic(topic)
+	if err != nil {
+		return nil
+	}
+	return t.memory.list()
+}

@@ -1,0 +1,200 @@
+package pubsub
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// publisher is the gRPC service Publisher. What it does not have answers
+// UNIMPLEMENTED.
+type publisher struct {
+	pb.UnimplementedPublisherServer
+	s *Server
+}
+
+// A topic hands messages to its subscriptions and forgets them.
+type topic struct {
+	conf   *pb.Topic       // replaced, never changed; guarded by Server.mu
+	subs   []*subscription // likewise
+	memory memory
+}
+
+// deletedTopic is the topic of a subscription whose topic is gone.
+const deletedTopic = "_deleted-topic_"
+
+func (s *Server) topic(name string) (*topic, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if t := s.topics[name]; t != nil {
+		return t, nil
+	}
+	return nil, notFound(name)
+}
+
+func notFound(name string) error {
+	return status.Errorf(codes.NotFound, "Resource not found (resource=%s).", name)
+}
+
+func exists(name string) error {
+	return status.Errorf(codes.AlreadyExists, "Resource already exists in the project (resource=%s).", name)
+}
+
+func (p publisher) CreateTopic(_ context.Context, t *pb.Topic) (*pb.Topic, error) {
+	if err := checkTopic(t); err != nil {
+		return nil, err
+	}
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if p.s.topics[t.GetName()] != nil {
+		return nil, exists(t.GetName())
+	}
+	t.State = pb.Topic_ACTIVE
+	p.s.topics[t.GetName()] = &topic{conf: t, memory: memory{keep: p.s.opt.Keep}}
+	return t, nil
+}
+
+func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb.Topic, error) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	t := p.s.topics[r.GetTopic().GetName()]
+	if t == nil {
+		return nil, notFound(r.GetTopic().GetName())
+	}
+	conf := proto.CloneOf(t.conf)
+	if err := merge(conf, r.GetTopic(), r.GetUpdateMask(), "name", "state"); err != nil {
+		return nil, err
+	}
+	if err := checkTopic(conf); err != nil {
+		return nil, err
+	}
+	t.conf = conf
+	return conf, nil
+}
+
+func (p publisher) GetTopic(_ context.Context, r *pb.GetTopicRequest) (*pb.Topic, error) {
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	if t := p.s.topics[r.GetTopic()]; t != nil {
+		return t.conf, nil
+	}
+	return nil, notFound(r.GetTopic())
+}
+
+func (p publisher) ListTopics(_ context.Context, r *pb.ListTopicsRequest) (*pb.ListTopicsResponse, error) {
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	names, next, err := page(p.s.topics, r.GetProject()+"/topics/", r.GetPageSize(), r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.ListTopicsResponse{NextPageToken: next}
+	for _, n := range names {
+		out.Topics = append(out.Topics, p.s.topics[n].conf)
+	}
+	return out, nil
+}
+
+func (p publisher) ListTopicSubscriptions(_ context.Context, r *pb.ListTopicSubscriptionsRequest) (*pb.ListTopicSubscriptionsResponse, error) {
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	t := p.s.topics[r.GetTopic()]
+	if t == nil {
+		return nil, notFound(r.GetTopic())
+	}
+	of := map[string]*subscription{}
+	for _, b := range t.subs {
+		of[b.name] = b
+	}
+	names, next, err := page(of, "", r.GetPageSize(), r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ListTopicSubscriptionsResponse{Subscriptions: names, NextPageToken: next}, nil
+}
+
+// DeleteTopic leaves the topic's subscriptions with what they hold.
+func (p publisher) DeleteTopic(_ context.Context, r *pb.DeleteTopicRequest) (*emptypb.Empty, error) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	t := p.s.topics[r.GetTopic()]
+	if t == nil {
+		return nil, notFound(r.GetTopic())
+	}
+	delete(p.s.topics, r.GetTopic())
+	for _, b := range t.subs {
+		b.change(func(c *pb.Subscription) { c.Topic = deletedTopic })
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// DetachSubscription takes a subscription off its topic and drops what it holds.
+func (p publisher) DetachSubscription(_ context.Context, r *pb.DetachSubscriptionRequest) (*pb.DetachSubscriptionResponse, error) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	b := p.s.subs[r.GetSubscription()]
+	if b == nil {
+		return nil, notFound(r.GetSubscription())
+	}
+	p.s.leave(b)
+	b.change(func(c *pb.Subscription) { c.Detached = true })
+	b.drop(func(*entry) bool { return true })
+	return &pb.DetachSubscriptionResponse{}, nil
+}
+
+// leave takes a subscription off its topic; Server.mu is held.
+func (s *Server) leave(b *subscription) {
+	if t := s.topics[b.config().GetTopic()]; t != nil {
+		t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(x *subscription) bool { return x == b })
+	}
+}
+
+func (p publisher) Publish(_ context.Context, r *pb.PublishRequest) (*pb.PublishResponse, error) {
+	if err := checkPublish(r); err != nil {
+		return nil, err
+	}
+	if err := p.s.publish(r.GetTopic(), r.GetMessages()); err != nil {
+		return nil, err
+	}
+	out := &pb.PublishResponse{MessageIds: make([]string, len(r.GetMessages()))}
+	for i, m := range r.GetMessages() {
+		out.MessageIds[i] = m.GetMessageId()
+	}
+	return out, nil
+}
+
+// publish gives the messages ids and the time, and hands them on. They are
+// shared by all subscriptions from then on and must not be changed.
+func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
+	s.mu.RLock()
+	t := s.topics[topic]
+	if t == nil {
+		s.mu.RUnlock()
+		return notFound(topic)
+	}
+	subs := t.subs
+	s.mu.RUnlock()
+	at := timestamppb.New(s.opt.Now().Truncate(time.Millisecond)) // as fine as the service's
+	bytes := 0
+	for _, m := range msgs {
+		m.MessageId = strconv.FormatUint(s.ids.Add(1), 10)
+		m.PublishTime = at
+		bytes += billed(m)
+	}
+	s.usage.published(len(msgs), bytes)
+	t.memory.add(msgs)
+	s.owed.add(1) // not idle between one subscription and the next
+	defer s.owed.add(-1)
+	for _, b := range subs {
+		b.enqueue(msgs)
+	}
+	return nil
+}

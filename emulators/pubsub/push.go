@@ -1,0 +1,161 @@
+package pubsub
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// hire sets workers to what is ready, as many as may push side by side. They
+// stay while there is something to push, so that an idle subscription costs
+// nothing.
+func (b *subscription) hire() {
+	for b.workers < b.s.opt.InFlight && !b.closed && b.s.ctx.Err() == nil {
+		e := b.next()
+		if e == nil {
+			return
+		}
+		b.workers++
+		b.hands[e] = true
+		p, c := b.endpoint, b.conf
+		b.s.pushes.Go(func() { b.work(p, c, e) })
+	}
+}
+
+func (b *subscription) work(p *endpoint, c *pb.Subscription, e *entry) {
+	for e != nil {
+		d := b.push(p, c, e)
+		if b.s.ctx.Err() != nil {
+			return
+		}
+		if !d.acknowledged() && !e.twin && attemptsOver(c, e.attempt) {
+			d.DeadLettered = b.bury(c, e) == nil
+		}
+		b.s.watchers.tell(d)
+		p, c, e = b.settle(e, d)
+	}
+}
+
+// settle books what became of a push and takes the next one.
+func (b *subscription) settle(e *entry, d Delivery) (*endpoint, *pb.Subscription, *entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.hands, e)
+	if d.acknowledged() || d.DeadLettered {
+		b.done(e)
+	} else {
+		b.again(e)
+	}
+	if b.endpoint != nil && !b.closed {
+		if e := b.next(); e != nil {
+			b.hands[e] = true
+			return b.endpoint, b.conf, e
+		}
+	}
+	b.workers--
+	b.wake() // turned to pull meanwhile
+	return nil, nil, nil
+}
+
+// push posts a message once, and waits for the answer as long as the ack
+// deadline allows.
+func (b *subscription) push(p *endpoint, c *pb.Subscription, e *entry) Delivery {
+	d := Delivery{Subscription: b.name, MessageID: e.msg.GetMessageId(), Attempt: e.attempt}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(b.s.ctx, b.scaled(time.Duration(c.GetAckDeadlineSeconds())*time.Second))
+	defer cancel()
+	b.s.usage.handedOut(1, billed(e.msg))
+	d.Status, d.Err = p.post(ctx, b.s.client, envelope(c, e.msg, e.attempt))
+	if d.Err != nil {
+		d.Err = fmt.Errorf("pushing message %s of %s: %w", d.MessageID, b.name, d.Err)
+	}
+	d.Took = time.Since(began)
+	return d
+}
+
+// An endpoint is where a push subscription posts to.
+type endpoint struct {
+	url   string
+	token string // Authorization; "" none
+}
+
+func newEndpoint(c *pb.Subscription) (*endpoint, error) {
+	p := c.GetPushConfig()
+	if p.GetPushEndpoint() == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(p.GetPushEndpoint())
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, status.Errorf(codes.InvalidArgument, "Invalid push endpoint given (endpoint=%s).", p.GetPushEndpoint())
+	}
+	e := &endpoint{url: p.GetPushEndpoint()}
+	if t := p.GetOidcToken(); t.GetServiceAccountEmail() != "" {
+		e.token = "Bearer " + unsignedToken(t.GetServiceAccountEmail(), t.GetAudience(), e.url)
+	}
+	return e, nil
+}
+
+// unsignedToken has the claims of the token the service would send. Its
+// audience is the endpoint where none is asked for.
+func unsignedToken(email, audience, endpoint string) string {
+	if audience == "" {
+		audience = endpoint
+	}
+	claims, err := json.Marshal(map[string]any{"iss": "https://accounts.google.com", "aud": audience, "email": email, "email_verified": true})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	enc := base64.RawURLEncoding
+	return enc.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + enc.EncodeToString(claims) + "."
+}
+
+// post sends body and returns the status. 102 acknowledges as soon as it comes,
+// whatever follows it.
+func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (int, error) {
+	var processing atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+		if code == http.StatusProcessing {
+			processing.Store(true)
+		}
+		return nil
+	}})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if p.token != "" {
+		req.Header.Set("Authorization", p.token)
+	}
+	resp, err := client.Do(req)
+	if processing.Load() {
+		if err == nil {
+			drain(resp)
+		}
+		return http.StatusProcessing, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	drain(resp)
+	return resp.StatusCode, nil
+}
+
+// drain reads an answer to its end, or gives up its connection when it is long.
+func drain(resp *http.Response) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // the status has said it all
+	resp.Body.Close()
+}

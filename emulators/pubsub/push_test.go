@@ -1,0 +1,249 @@
+package pubsub_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+
+	"carillon.example/emulators/pubsub"
+)
+
+func TestEnvelopeIsThatOfPubSub(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{Now: func() time.Time { return time.Date(2026, 5, 4, 3, 2, 1, 700_999_000, time.UTC) }})
+	url, got := endpoint(t, always(204))
+	w.subscribe("full", &pb.Subscription{PushConfig: to(url), DeadLetterPolicy: &pb.DeadLetterPolicy{DeadLetterTopic: dead}})
+	id := w.publishAll(&pb.PubsubMessage{Data: []byte("hello <&>\xff"), Attributes: map[string]string{"k": "v"}, OrderingKey: "o"})[0]
+	q := next(t, got)
+	want := fmt.Sprintf(`{"message":{"data":"aGVsbG8gPCY+/w==","attributes":{"k":"v"},"messageId":%q,"message_id":%q,`+
+		`"publishTime":"2026-05-04T03:02:01.700Z","publish_time":"2026-05-04T03:02:01.700Z","orderingKey":"o"},`+
+		`"subscription":"projects/p/subscriptions/full","deliveryAttempt":1}`, id, id)
+	if q.body != want {
+		t.Errorf("pushed\n%s\nwant\n%s", q.body, want)
+	}
+	if c := q.header.Get("Content-Type"); c != "application/json" {
+		t.Errorf("Content-Type is %q", c)
+	}
+	if a := q.header.Get("Authorization"); a != "" {
+		t.Errorf("a token nobody asked for: %q", a)
+	}
+}
+
+func TestAttemptIsToldOnlyWithADeadLetterPolicy(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	url, got := endpoint(t, always(200))
+	w.subscribe("plain", &pb.Subscription{PushConfig: to(url)})
+	w.publish("x")
+	if q := next(t, got); strings.Contains(q.body, "deliveryAttempt") {
+		t.Errorf("pushed %s", q.body)
+	}
+}
+
+func TestTokenAskedForIsUnsigned(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	url, got := endpoint(t, always(200))
+	w.subscribe("oidc", &pb.Subscription{PushConfig: &pb.PushConfig{PushEndpoint: url, AuthenticationMethod: &pb.PushConfig_OidcToken_{
+		OidcToken: &pb.PushConfig_OidcToken{ServiceAccountEmail: "pusher@p.example", Audience: "a"}}}})
+	w.publish("x")
+	token := next(t, got).header.Get("Authorization")
+	const header, claims = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", "eyJhdWQiOiJhIiwiZW1haWwiOiJwdXNoZXJAcC5leGFtcGxlIiwiZW1haWxfdmVyaWZpZWQiOnRydWUsImlzcyI6Imh0dHBzOi8vYWNjb3VudHMuZ29vZ2xlLmNvbSJ9"
+	if want := "Bearer " + header + "." + claims + "."; token != want {
+		t.Errorf("Authorization is %q, want %q", token, want)
+	}
+}
+
+func TestStatusesThatAcknowledge(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.001})
+	for code, acked := range map[int]bool{102: true, 200: true, 201: true, 202: true, 204: true,
+		203: false, 205: false, 206: false, 301: false, 302: false, 307: false, 400: false, 404: false, 429: false, 500: false, 503: false} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			var n atomic.Int32
+			url := serve(t, func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Location", "/elsewhere") // a redirect must not be followed
+				if n.Add(1) == 1 {
+					rw.WriteHeader(code)
+					if code == http.StatusProcessing {
+						rw.WriteHeader(http.StatusInternalServerError) // too late
+					}
+				}
+			})
+			seen, stop := w.Server.Subscribe()
+			defer stop()
+			name := w.subscribe(fmt.Sprintf("s%d", code), &pb.Subscription{PushConfig: to(url)})
+			w.publish("x")
+			if d := nextOf(t, seen, name); d.Status != code || d.Err != nil || d.Attempt != 1 {
+				t.Errorf("the first delivery was %+v", d)
+			}
+			w.idle()
+			if want := map[bool]int32{true: 1, false: 2}[acked]; n.Load() != want {
+				t.Errorf("%d pushes, want %d", n.Load(), want)
+			}
+			if err := w.SubscriptionAdminClient.DeleteSubscription(t.Context(), &pb.DeleteSubscriptionRequest{Subscription: name}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func nextOf(t *testing.T, seen <-chan pubsub.Delivery, subscription string) pubsub.Delivery {
+	t.Helper()
+	for {
+		if d := next(t, seen); d.Subscription == subscription {
+			return d
+		}
+	}
+}
+
+func TestBackOffDoublesBetweenItsBounds(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.002}) // 10 s are 20 ms
+	url, got := endpoint(t, func(n int32) int {
+		if n < 5 {
+			return 500
+		}
+		return 200
+	})
+	w.subscribe("slow", &pb.Subscription{PushConfig: to(url), RetryPolicy: policy(10*time.Second, 30*time.Second)})
+	w.publish("x")
+	last := next(t, got).at
+	for i, least := range []time.Duration{20, 40, 60, 60} {
+		at := next(t, got).at
+		// The endpoint's clock reads before the answer, so a wait is at least
+		// as long; how much longer is the machine's affair.
+		if gap := at.Sub(last); gap < least*time.Millisecond {
+			t.Errorf("attempt %d came after %v, want %d ms at least", i+2, gap, least)
+		}
+		last = at
+	}
+	w.idle()
+	none(t, got)
+}
+
+func TestWithoutARetryPolicyItComesBackSoon(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{}) // unscaled: with a policy this would take 10 s
+	url, got := endpoint(t, func(n int32) int {
+		if n == 1 {
+			return 500
+		}
+		return 200
+	})
+	w.subscribe("soon", &pb.Subscription{PushConfig: to(url)})
+	w.publish("x")
+	first, second := next(t, got), next(t, got)
+	if gap := second.at.Sub(first.at); gap < 100*time.Millisecond || gap > 9*time.Second {
+		t.Errorf("the second attempt came after %v, want about 100 ms", gap)
+	}
+}
+
+func TestNoAnswerWithinTheAckDeadlineIsANack(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.001, DeadlineScale: 0.01}) // 10 s are 100 ms
+	var n atomic.Int32
+	gone := make(chan struct{}, 1)
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server notices a client's leaving only then
+		if n.Add(1) == 1 {
+			<-r.Context().Done()
+			gone <- struct{}{}
+		}
+	})
+	seen, stop := w.Server.Subscribe()
+	defer stop()
+	w.subscribe("late", &pb.Subscription{PushConfig: to(url), AckDeadlineSeconds: 10})
+	w.publish("x")
+	if d := next(t, seen); d.Err == nil || d.Status != 0 || d.Took < 100*time.Millisecond {
+		t.Errorf("the first delivery was %+v, want none answered within 100 ms", d)
+	}
+	next(t, gone)
+	for d := next(t, seen); ; d = next(t, seen) {
+		if d.Status == 200 { // a slow machine may miss the deadline again
+			break
+		}
+	}
+	w.idle()
+}
+
+func TestNobodyListeningIsANack(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.001})
+	seen, stop := w.Server.Subscribe()
+	defer stop()
+	name := w.subscribe("nobody", &pb.Subscription{PushConfig: to("http://127.0.0.1:1/")})
+	id := w.publish("x")[0]
+	for want := 1; want <= 3; want++ {
+		if d := next(t, seen); d.Attempt != want || d.Err == nil || d.Status != 0 || d.MessageID != id || d.Subscription != name {
+			t.Errorf("delivery %d was %+v", want, d)
+		}
+	}
+	if w.Idle() {
+		t.Error("idle with a message waiting for its next attempt")
+	}
+}
+
+func TestSideBySideUpToTheLimit(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{InFlight: 3})
+	var now, most atomic.Int32
+	full, release := make(chan struct{}, 20), make(chan struct{})
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		full <- struct{}{}
+		<-release
+	})
+	w.subscribe("narrow", &pb.Subscription{PushConfig: to(url)})
+	w.publish("a", "b", "c", "d", "e", "f", "g")
+	for range 3 {
+		next(t, full)
+	}
+	if w.Idle() {
+		t.Error("idle with pushes under way")
+	}
+	close(release)
+	w.idle()
+	if most.Load() != 3 || len(full) != 4 {
+		t.Errorf("%d pushes were under way at once, want 3; %d more followed, want 4", most.Load(), len(full))
+	}
+}
+
+func TestOrderingKeys(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.001})
+	w.SetChaos(pubsub.Chaos{Reorder: true, Delay: time.Millisecond, Seed: 7})
+	url, got := endpoint(t, func(n int32) int {
+		if n%5 == 0 {
+			return 500
+		}
+		return 200
+	})
+	w.subscribe("ordered", &pb.Subscription{PushConfig: to(url), EnableMessageOrdering: true})
+	for i := range 100 {
+		w.publishAll(&pb.PubsubMessage{Data: fmt.Appendf(nil, "%03d", i), OrderingKey: fmt.Sprint("key", i%3)})
+	}
+	w.idle()
+	last := map[string]string{}
+	seen := map[string]bool{}
+	for range len(got) {
+		q := next(t, got)
+		if q.data() < last[q.Message.OrderingKey] {
+			t.Errorf("%s of %s came after %s", q.data(), q.Message.OrderingKey, last[q.Message.OrderingKey])
+		}
+		last[q.Message.OrderingKey] = q.data()
+		seen[q.data()] = true
+	}
+	if len(seen) != 100 {
+		t.Errorf("%d messages came, want 100", len(seen))
+	}
+}

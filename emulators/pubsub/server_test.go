@@ -1,0 +1,263 @@
+package pubsub_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/iterator"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"carillon.example/emulators/pubsub"
+)
+
+func TestUsageIsAsBilled(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	url, _ := endpoint(t, always(200))
+	w.subscribe("billed", &pb.Subscription{PushConfig: to(url)})
+	w.publish("a", "b", "c") // one request of few bytes
+	id := w.publish(strings.Repeat("x", 5000))[0]
+	w.idle()
+	large := int64(5000 + 20 + len(id))
+	want := pubsub.Usage{Messages: 4, Bytes: 1000 + large, Delivered: 4, DeliveredBytes: 3*1000 + large}
+	if u := w.Usage(); u != want {
+		t.Errorf("billed %+v, want %+v", u, want)
+	}
+}
+
+func TestDuplicates(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.001})
+	w.SetChaos(pubsub.Chaos{Duplicate: 1, Delay: 2 * time.Millisecond, Reorder: true, Seed: 1})
+	url, got := endpoint(t, always(200))
+	w.subscribe("twice", &pb.Subscription{PushConfig: to(url)})
+	for i := range 50 {
+		w.publish(fmt.Sprint(i))
+	}
+	w.idle()
+	times := map[string]int{}
+	for range len(got) {
+		times[next(t, got).Message.MessageID]++
+	}
+	for id, n := range times {
+		if n != 2 {
+			t.Errorf("message %s came %d times, want 2", id, n)
+		}
+	}
+	w.SetChaos(pubsub.Chaos{})
+	w.publish("once")
+	w.idle()
+	if len(times) != 50 || len(got) != 1 {
+		t.Errorf("%d messages came, want 50; %d pushes without chaos, want 1", len(times), len(got))
+	}
+}
+
+// TestDuplicatesDieOnce: a duplicate that fails is no second dead letter.
+func TestDuplicatesDieOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{TimeScale: 0.0001})
+	w.SetChaos(pubsub.Chaos{Duplicate: 1})
+	url, got := endpoint(t, always(500))
+	w.subscribe("dying", &pb.Subscription{PushConfig: to(url), DeadLetterPolicy: &pb.DeadLetterPolicy{DeadLetterTopic: dead}})
+	w.publish("x")
+	w.idle()
+	if n := len(w.Messages(dead)); n != 1 || len(got) != 6 {
+		t.Errorf("%d dead letters after %d pushes, want 1 after 6", n, len(got))
+	}
+}
+
+func TestReorder(t *testing.T) {
+	t.Parallel()
+	order := func(c pubsub.Chaos) string {
+		w := start(t, pubsub.Options{InFlight: 1})
+		w.SetChaos(c)
+		url, got := endpoint(t, always(200))
+		name := w.subscribe("shuffled", &pb.Subscription{})
+		w.publish(strings.Split("abcdefghijklmnop", "")...)
+		if err := w.SubscriptionAdminClient.ModifyPushConfig(t.Context(), &pb.ModifyPushConfigRequest{Subscription: name, PushConfig: to(url)}); err != nil {
+			t.Fatal(err)
+		}
+		w.idle()
+		out := ""
+		for range len(got) {
+			out += next(t, got).data()
+		}
+		return out
+	}
+	if got := order(pubsub.Chaos{}); got != "abcdefghijklmnop" {
+		t.Errorf("one at a time and without chaos came %s", got)
+	}
+	first, second := order(pubsub.Chaos{Reorder: true, Seed: 3}), order(pubsub.Chaos{Reorder: true, Seed: 3})
+	if first == "abcdefghijklmnop" || first != second || len(first) != 16 {
+		t.Errorf("the same seed reordered to %s and %s", first, second)
+	}
+}
+
+func TestMessagesAreRememberedUpToKeep(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{Keep: 3})
+	ids := w.publish("a", "b", "c", "d", "e")
+	got := w.Messages(alpha)
+	if len(got) != 3 {
+		t.Fatalf("remembers %+v", got)
+	}
+	for i, m := range got {
+		if m.ID != ids[i+2] || string(m.Data) != string(rune('c'+i)) || m.PublishTime.IsZero() {
+			t.Errorf("message %d is %+v", i, m)
+		}
+	}
+	if m := w.Messages("projects/p/topics/none"); m != nil {
+		t.Errorf("a topic that is none has %+v", m)
+	}
+}
+
+func TestSeekDropsWhatIsOlder(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	name := w.subscribe("purged", &pb.Subscription{EnableMessageOrdering: true})
+	for range 3 {
+		w.publishAll(&pb.PubsubMessage{Data: []byte("old"), OrderingKey: "k"})
+	}
+	w.pull(name, 1) // one of them is leased
+	_, err := w.SubscriptionAdminClient.Seek(t.Context(), &pb.SeekRequest{Subscription: name,
+		Target: &pb.SeekRequest_Time{Time: timestamppb.New(time.Now().Add(time.Hour))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publishAll(&pb.PubsubMessage{Data: []byte("new"), OrderingKey: "k"})
+	if got := w.pull(name, 10); len(got) != 1 || string(got[0].GetMessage().GetData()) != "new" {
+		t.Errorf("pulled %v", got)
+	}
+}
+
+// TestAdministration is what a deployment does before anything is published.
+func TestAdministration(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	name := w.subscribe("kept", &pb.Subscription{PushConfig: to("http://x.example/y"), RetryPolicy: policy(time.Second, time.Minute)})
+	w.subscribe("other", &pb.Subscription{})
+	c, err := w.SubscriptionAdminClient.UpdateSubscription(t.Context(), &pb.UpdateSubscriptionRequest{
+		Subscription: &pb.Subscription{Name: name, AckDeadlineSeconds: 120, Labels: map[string]string{"a": "b"}, PushConfig: to("http://z.example/")},
+		UpdateMask:   &fieldmaskpb.FieldMask{Paths: []string{"ack_deadline_seconds", "labels", "retry_policy", "push_config.push_endpoint"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.GetAckDeadlineSeconds() != 120 || c.GetLabels()["a"] != "b" || c.GetRetryPolicy() != nil || c.GetPushConfig().GetPushEndpoint() != "http://z.example/" {
+		t.Errorf("updated to %v", c)
+	}
+	var names []string
+	for it := w.SubscriptionAdminClient.ListSubscriptions(t.Context(), &pb.ListSubscriptionsRequest{Project: "projects/p", PageSize: 1}); ; {
+		s, err := it.Next()
+		if err == iterator.Done {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, s.GetName())
+	}
+	if fmt.Sprint(names) != "[projects/p/subscriptions/kept projects/p/subscriptions/other]" {
+		t.Errorf("listed %v", names)
+	}
+	if err := w.TopicAdminClient.DeleteTopic(t.Context(), &pb.DeleteTopicRequest{Topic: alpha}); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := w.SubscriptionAdminClient.GetSubscription(t.Context(), &pb.GetSubscriptionRequest{Subscription: name}); err != nil || s.GetTopic() != "_deleted-topic_" {
+		t.Errorf("after its topic was deleted: %v, %v", s, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	w.subscribe("taken", &pb.Subscription{})
+	create := func(change func(*pb.Subscription)) func(context.Context) error {
+		s := &pb.Subscription{Name: "projects/p/subscriptions/new", Topic: alpha}
+		change(s)
+		return func(ctx context.Context) error {
+			_, err := w.SubscriptionAdminClient.CreateSubscription(ctx, s)
+			return err
+		}
+	}
+	publish := func(topic string, m ...*pb.PubsubMessage) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := w.TopicAdminClient.Publish(ctx, &pb.PublishRequest{Topic: topic, Messages: m})
+			return err
+		}
+	}
+	for what, c := range map[string]struct {
+		do   func(context.Context) error
+		want codes.Code
+	}{
+		"bad name":      {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/1s" }), codes.InvalidArgument},
+		"reserved name": {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/google" }), codes.InvalidArgument},
+		"taken":         {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/taken" }), codes.AlreadyExists},
+		"no topic":      {create(func(s *pb.Subscription) { s.Topic = "projects/p/topics/none" }), codes.NotFound},
+		"no dead topic": {create(func(s *pb.Subscription) {
+			s.DeadLetterPolicy = &pb.DeadLetterPolicy{DeadLetterTopic: "projects/p/topics/none"}
+		}), codes.NotFound},
+		"few attempts": {create(func(s *pb.Subscription) {
+			s.DeadLetterPolicy = &pb.DeadLetterPolicy{DeadLetterTopic: dead, MaxDeliveryAttempts: 4}
+		}), codes.InvalidArgument},
+		"short deadline":    {create(func(s *pb.Subscription) { s.AckDeadlineSeconds = 9 }), codes.InvalidArgument},
+		"long back-off":     {create(func(s *pb.Subscription) { s.RetryPolicy = policy(time.Second, 601*time.Second) }), codes.InvalidArgument},
+		"upside down":       {create(func(s *pb.Subscription) { s.RetryPolicy = policy(time.Minute, time.Second) }), codes.InvalidArgument},
+		"negative":          {create(func(s *pb.Subscription) { s.RetryPolicy = &pb.RetryPolicy{MinimumBackoff: durationpb.New(-1)} }), codes.InvalidArgument},
+		"no URL":            {create(func(s *pb.Subscription) { s.PushConfig = to("ftp://x") }), codes.InvalidArgument},
+		"filter":            {create(func(s *pb.Subscription) { s.Filter = `attributes.a = "b"` }), codes.Unimplemented},
+		"exactly once":      {create(func(s *pb.Subscription) { s.EnableExactlyOnceDelivery = true }), codes.Unimplemented},
+		"unknown topic":     {publish("projects/p/topics/none", &pb.PubsubMessage{Data: []byte("x")}), codes.NotFound},
+		"nothing":           {publish(alpha), codes.InvalidArgument},
+		"empty message":     {publish(alpha, &pb.PubsubMessage{}), codes.InvalidArgument},
+		"long key":          {publish(alpha, &pb.PubsubMessage{Attributes: map[string]string{strings.Repeat("k", 257): ""}}), codes.InvalidArgument},
+		"long value":        {publish(alpha, &pb.PubsubMessage{Attributes: map[string]string{"k": strings.Repeat("v", 1025)}}), codes.InvalidArgument},
+		"more than 10 MB":   {publish(alpha, &pb.PubsubMessage{Data: make([]byte, 10_000_001)}), codes.InvalidArgument},
+		"long ordering key": {publish(alpha, &pb.PubsubMessage{Data: []byte("x"), OrderingKey: strings.Repeat("k", 1025)}), codes.InvalidArgument},
+	} {
+		if err := c.do(t.Context()); status.Code(err) != c.want {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+	if err := publish(alpha, &pb.PubsubMessage{Data: make([]byte, 9_900_000)})(t.Context()); err != nil {
+		t.Errorf("a message of 9.9 MB: %v", err)
+	}
+}
+
+func TestStartSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	if _, err := pubsub.Start(w.Addr(), pubsub.Options{}); err == nil || !strings.Contains(err.Error(), w.Addr()) {
+		t.Errorf("a second server on the same address: %v", err)
+	}
+}
+
+// TestCloseBreaksOff: Close waits for nobody, and is final.
+func TestCloseBreaksOff(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	there, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		there <- struct{}{}
+		<-release
+	})
+	seen, stop := w.Server.Subscribe()
+	w.subscribe("hanging", &pb.Subscription{PushConfig: to(url), AckDeadlineSeconds: 600})
+	w.publish("x")
+	next(t, there)
+	w.Server.Close()
+	w.Server.Close()
+	stop()
+	if d, open := <-seen; open {
+		t.Errorf("told of %+v", d)
+	}
+}

@@ -1,0 +1,144 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A stream is one StreamingPull call. What it holds is guarded by its
+// subscription's lock.
+type stream struct {
+	b            *subscription
+	call         pb.Subscriber_StreamingPullServer
+	deadline     time.Duration // of what it is given
+	most         int64         // messages at once; 0: any number
+	mostBytes    int64
+	holding      int64
+	holdingBytes int64
+	pings        chan struct{}
+	answersPings bool // clients of protocol version 1 expect it
+}
+
+// room reports whether the client takes more; a unary puller always does.
+func (st *stream) room() bool {
+	return st == nil || (st.most <= 0 || st.holding < st.most) && (st.mostBytes <= 0 || st.holdingBytes < st.mostBytes)
+}
+
+func (st *stream) holds(e *entry, n int64) {
+	st.holding += n
+	st.holdingBytes += n * int64(len(e.msg.GetData()))
+	if n < 0 {
+		st.b.ring()
+	}
+}
+
+func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error {
+	q, err := call.Recv()
+	if err != nil {
+		return err
+	}
+	b, err := r.s.subscription(q.GetSubscription())
+	if err != nil {
+		return err
+	}
+	if d := q.GetStreamAckDeadlineSeconds(); d < 10 || d > 600 {
+		return status.Errorf(codes.InvalidArgument, "stream_ack_deadline_seconds %d is not between 10 and 600.", d)
+	}
+	st := &stream{b: b, call: call, deadline: time.Duration(q.GetStreamAckDeadlineSeconds()) * time.Second,
+		most: q.GetMaxOutstandingMessages(), mostBytes: q.GetMaxOutstandingBytes(), pings: make(chan struct{}, 1),
+		answersPings: q.GetProtocolVersion() >= 1}
+	received := make(chan error, 1)
+	go func() { received <- st.receive(q) }() // ends with the call
+	return st.send(call.Context(), received)
+}
+
+func (st *stream) send(ctx context.Context, received <-chan error) error {
+	for {
+		msgs, bell, err := st.b.pull(1000, st)
+		if err != nil {
+			return err
+		}
+		if len(msgs) > 0 {
+			if err := st.answer(msgs); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-bell:
+		case <-st.pings:
+			if err := st.answer(nil); err != nil {
+				return err
+			}
+		case err := <-received:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+}
+
+func (st *stream) answer(msgs []*pb.ReceivedMessage) error {
+	return st.call.Send(&pb.StreamingPullResponse{ReceivedMessages: msgs,
+		SubscriptionProperties: &pb.StreamingPullResponse_SubscriptionProperties{
+			MessageOrderingEnabled: st.b.config().GetEnableMessageOrdering()}})
+}
+
+// receive takes the client's acknowledgements, the first request's included.
+func (st *stream) receive(q *pb.StreamingPullRequest) error {
+	for {
+		if err := st.handle(q); err != nil {
+			return err
+		}
+		var err error
+		if q, err = st.call.Recv(); err != nil {
+			return err
+		}
+		if len(q.GetAckIds())+len(q.GetModifyDeadlineAckIds()) == 0 {
+			st.ping()
+		}
+	}
+}
+
+func (st *stream) handle(q *pb.StreamingPullRequest) error {
+	if len(q.GetModifyDeadlineAckIds()) != len(q.GetModifyDeadlineSeconds()) {
+		return status.Error(codes.InvalidArgument, "modify_deadline_ack_ids and modify_deadline_seconds must be of the same length.")
+	}
+	acks, err := parseLeases(q.GetAckIds())
+	if err != nil {
+		return err
+	}
+	extended, err := parseLeases(q.GetModifyDeadlineAckIds())
+	if err != nil {
+		return err
+	}
+	st.b.acknowledge(acks)
+	for i, id := range extended {
+		seconds := q.GetModifyDeadlineSeconds()[i]
+		if err := checkExtension(seconds); err != nil {
+			return err
+		}
+		st.b.extend(id, time.Duration(seconds)*time.Second)
+	}
+	return nil
+}
+
+// ping answers a request without content, by which clients keep a stream alive.
+func (st *stream) ping() {
+	if !st.answersPings {
+		return
+	}
+	select {
+	case st.pings <- struct{}{}:
+	default:
+	}
+}
