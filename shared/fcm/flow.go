@@ -3,6 +3,7 @@ package fcm
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -240,8 +241,17 @@ func (s *Sender) book(f *flight, r *result, now time.Time, out *answers) {
 }
 
 // maxMoved is how often an item is sent elsewhere at once because the server
-// said that it has not begun with it.
-const maxMoved = 8
+// said that it has not begun with it; after that with growing pauses.
+const maxMoved = 3
+
+// movedWait is the pause before an item is moved for the n-th time.
+func movedWait(n int) time.Duration {
+	if n <= maxMoved {
+		return 0
+	}
+	d := min(time.Millisecond<<min(n-maxMoved, 20), firstWait)
+	return d + rand.N(d)
+}
 
 // again decides when a job without a final answer is tried again.
 func (s *Sender) again(f *flight, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
@@ -249,12 +259,13 @@ func (s *Sender) again(f *flight, a Answer, then next, retry time.Duration, now 
 	j.last = a
 	switch then {
 	case elsewhere:
-		if j.moved++; j.moved <= maxMoved {
-			j.attempts--
+		j.moved++
+		j.attempts--
+		if d := movedWait(j.moved); d > 0 {
+			s.later(j, now, d, out)
+		} else {
 			s.ready(j, now, out)
-			return
 		}
-		s.later(j, now, retry, out)
 	case reauthorize:
 		if j.reauthorized || !s.refused(f.key, now) {
 			out.add(s.answer(j, a))
@@ -269,7 +280,7 @@ func (s *Sender) again(f *flight, a Answer, then next, retry time.Duration, now 
 		s.ready(j, now, out)
 	case backOff:
 		j.sent = j.sent || a.Sent
-		s.later(j, now, retry, out)
+		s.later(j, now, max(backOffWait(j.attempts), retry), out)
 	}
 }
 
@@ -284,8 +295,8 @@ func (s *Sender) ready(j *job, now time.Time, out *answers) {
 }
 
 // later puts j among those that wait, or gives it back if the wait is too long.
-func (s *Sender) later(j *job, now time.Time, least time.Duration, out *answers) {
-	j.due = later(now.Add(max(backOffWait(j.attempts), least)), s.pace.held)
+func (s *Sender) later(j *job, now time.Time, wait time.Duration, out *answers) {
+	j.due = later(now.Add(wait), s.pace.held)
 	if j.once || j.ctx.Err() != nil || s.closed || j.over(j.due) {
 		out.add(s.giveUp(j, now, j.due, ""))
 		return

@@ -13,11 +13,29 @@ const streams = 100
 // A conn is one connection. Guarded by Sender.mu.
 type conn struct {
 	cc       *http.ClientConn
-	limit    int // requests it carries at a time
+	limit    int // requests it carries at a time; see firstLimit
+	learned  bool
+	born     time.Time
 	flying   int
 	answered int       // requests so far
 	closing  bool      // takes no more: GOAWAY or an error
 	balked   time.Time // since when it takes none though it should; zero: it does
+}
+
+// firstLimit is how many requests a connection carries until the server's
+// settings have come: net/http stalls when more places are reserved than they
+// turn out to allow. They have come with the first answer, or after settleTime.
+const (
+	firstLimit = 1
+	settleTime = 250 * time.Millisecond
+)
+
+// learn takes the limit from the server's settings once they have come.
+func (c *conn) learn(now time.Time) {
+	if !c.learned && (c.answered > 0 || now.Sub(c.born) > settleTime) {
+		c.learned = true
+		c.limit = max(firstLimit, min(streams, c.cc.Available()+c.cc.InFlight()))
+	}
 }
 
 // A pool is the connections to FCM. They are dialled one by one: a connection
@@ -42,6 +60,9 @@ type pool struct {
 // are full. When the reason is a moment's confusion about a place that is just
 // being given back, soon is true.
 func (p *pool) pick(now time.Time) (best *conn, soon bool) {
+	for _, c := range p.conns {
+		c.learn(now)
+	}
 	for range len(p.conns) {
 		best = nil
 		for _, c := range p.conns {
@@ -68,9 +89,6 @@ func (c *conn) reserve(now time.Time) bool {
 	if c.cc.Reserve() == nil {
 		c.flying++
 		c.balked = time.Time{}
-		if c.flying == 1 || c.answered < streams { // its settings may have come
-			c.limit = min(streams, c.cc.Available()+c.cc.InFlight())
-		}
 		return true
 	}
 	if c.flying == 0 || c.cc.Err() != nil || !c.balked.IsZero() && now.Sub(c.balked) > balkTime {
@@ -159,7 +177,7 @@ func (s *Sender) connect() {
 		cc.Close()
 	default:
 		p.dialled++
-		p.conns = append(p.conns, &conn{cc: cc, limit: min(streams, cc.Available())})
+		p.conns = append(p.conns, &conn{cc: cc, limit: firstLimit, born: now})
 		s.dial(now)
 	}
 	s.mu.Unlock()

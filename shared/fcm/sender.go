@@ -203,6 +203,7 @@ func (s *Sender) keep() {
 		}
 		s.pool.sweep()
 		s.dial(now)
+		s.usable(now) // so that the credentials are replaced in time
 		out := s.overdue(now)
 		s.mu.Unlock()
 		out.call()

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -110,6 +111,9 @@ func (b *ballot) answer(target string) Answer {
 
 func clientTLS(roots *x509.CertPool) *tls.Config { return &tls.Config{RootCAs: roots} }
 
+// quiet is for servers whose clients leave in the middle of a handshake.
+var quiet = log.New(io.Discard, "", 0)
+
 // A pipe is a listener in memory, for tests whose clock is not the real one.
 type pipe struct {
 	conns chan net.Conn
@@ -149,7 +153,7 @@ func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 func bubble(t *testing.T, c Config, handle http.HandlerFunc) (s *Sender, end func()) {
 	t.Helper()
 	p := newPipe()
-	srv := &http.Server{Handler: handle, Protocols: new(http.Protocols)}
+	srv := &http.Server{ErrorLog: quiet, Handler: handle, Protocols: new(http.Protocols)}
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go srv.Serve(p)
 	c.Project, c.Endpoint, c.dial = "p", "http://fcm.invalid", p.dial

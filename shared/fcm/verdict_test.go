@@ -157,7 +157,7 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 		states = append(states, row.status)
 	}
 	codes := []int{302, 400, 401, 403, 404, 408, 410, 422, 429, 500, 502, 503, 504}
-	for range 20_000 {
+	for range 10_000 {
 		one := row{http: codes[r.IntN(len(codes))], status: pick(states), message: pick(messages)}
 		for range r.IntN(4) {
 			one.details = append(one.details, pick(details))

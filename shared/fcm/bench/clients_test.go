@@ -138,7 +138,7 @@ func sendEach(t task, m *meter) func(time.Time) {
 		Data: map[string]string{"screen": "sale", "filler": strings.Repeat("x", 120), "link": link, "mailing_id": mailing,
 			"customer_id": customer},
 		Android: &messaging.AndroidConfig{Priority: "high"},
-		Token:   target,
+		Fid:     target, // beside Token, which the SDK calls deprecated; as long
 	}
 	batch := make([]*messaging.Message, 500) // as many as SendEach takes
 	for i := range batch {

@@ -44,9 +44,8 @@ type due struct {
 // A peer is one client's connection.
 type peer struct {
 	net.Conn
-	mu   sync.Mutex
-	out  []byte
-	sent int64
+	mu  sync.Mutex
+	out []byte
 }
 
 func serve(l net.Listener) *responder {

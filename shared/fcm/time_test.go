@@ -1,0 +1,216 @@
+package fcm
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// These tests run on a clock of their own: waits of minutes pass at once.
+
+func TestQuotaWaitsAMinute(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			var n, early atomic.Int32
+			began := time.Now()
+			s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+				if n.Add(1) == 1 {
+					w.Header().Set("Retry-After", header)
+					reply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`)
+					return
+				}
+				if time.Since(began) < want {
+					early.Add(1)
+				}
+				reply(w, r, 200, taken)
+			})
+			defer end()
+			b := newBallot(t, s)
+			b.send(t.Context(), "first", time.Time{})
+			time.Sleep(time.Second)
+			b.sendMany(t.Context(), 100, time.Time{})
+			b.send(t.Context(), "impatient", time.Now().Add(5*time.Second))
+			if got := b.outcomes(); got[Accepted] != 101 || got[Waiting] != 1 {
+				t.Errorf("Retry-After %q: outcomes %v", header, got)
+			}
+			if early.Load() != 0 {
+				t.Errorf("Retry-After %q: %d sent too early", header, early.Load())
+			}
+			if a := b.answer("first"); a.Attempts != 2 || time.Since(began) > want+2*time.Second {
+				t.Errorf("Retry-After %q: %+v after %s", header, a, time.Since(began))
+			}
+			if a := b.answer("impatient"); a.NotBefore.Sub(began) < want {
+				t.Errorf("Retry-After %q: %+v", header, a)
+			}
+		})
+	}
+}
+
+func TestOutageBacksOffAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration // of the attempts for the unlucky one; only one is under way at a time
+		s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength > 0 && strings.Contains(readBody(r), `"unlucky"`) {
+				if at = append(at, time.Since(began)); len(at) < 4 {
+					reply(w, r, 503, "")
+					return
+				}
+			}
+			reply(w, r, 200, taken)
+		})
+		defer end()
+		b := newBallot(t, s)
+		b.send(t.Context(), "unlucky", time.Time{})
+		b.sendMany(t.Context(), 500, time.Time{})
+		time.Sleep(2 * time.Second)
+		b.mu.Lock()
+		if len(b.got) != 500 {
+			t.Errorf("%d of the 500 others are answered meanwhile", len(b.got))
+		}
+		b.mu.Unlock()
+		if got := b.outcomes(); got[Accepted] != 501 {
+			t.Errorf("outcomes %v", got)
+		}
+		for i, least := range []time.Duration{0, 10 * time.Second, 20 * time.Second, 40 * time.Second} {
+			if i == 0 {
+				continue
+			}
+			if d := at[i] - at[i-1]; d < least || d > least*3/2+time.Second {
+				t.Errorf("attempt %d came %s after the one before, want %s and up to half more", i+1, d, least)
+			}
+		}
+		if a := b.answer("unlucky"); a.Attempts != 4 || a.Sent {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
+func readBody(r *http.Request) string {
+	b := make([]byte, r.ContentLength)
+	n := 0
+	for n < len(b) {
+		m, err := r.Body.Read(b[n:])
+		if n += m; err != nil {
+			break
+		}
+	}
+	return string(b[:n])
+}
+
+// TestTimeEnds: whatever an item waits for, it is answered when its time or its
+// context's ends, and at once if that is sure to come first.
+func TestTimeEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, end := bubble(t, Config{QuotaPerMinute: 61, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) { // one a second
+			reply(w, r, 200, taken)
+		})
+		defer end()
+		began := time.Now()
+		b := newBallot(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for i := range 10 {
+			b.send(ctx, "until "+strconv.Itoa(i), began.Add(5500*time.Millisecond))
+		}
+		b.sendMany(ctx, 30, time.Time{})
+		got := b.outcomes()
+		if d := time.Since(began); d < 19*time.Second || d > 21*time.Second {
+			t.Errorf("all is answered after %s, want 20 s", d)
+		}
+		if got[Accepted] < 19 || got[Accepted] > 22 || got[Accepted]+got[Waiting] != 40 {
+			t.Errorf("outcomes %v", got)
+		}
+	})
+}
+
+func TestTimeoutIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+			if n.Add(1) == 1 {
+				<-r.Context().Done()
+				return
+			}
+			reply(w, r, 200, taken)
+		})
+		defer end()
+		began := time.Now()
+		b := newBallot(t, s)
+		b.send(t.Context(), "a", time.Time{})
+		b.outcomes()
+		a, d := b.answer("a"), time.Since(began)
+		if a.Outcome != Accepted || a.Attempts != 2 || d < 25*time.Second || d > 31*time.Second {
+			t.Errorf("%+v after %s", a, d)
+		}
+	})
+}
+
+// TestEndpointComesBack: a dead endpoint is tried again soon, and what can wait
+// for it does.
+func TestEndpointComesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		var up atomic.Bool
+		dial := p.dial
+		c := Config{Project: "p", Endpoint: "http://fcm.invalid"}
+		c.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if !up.Load() {
+				return nil, context.DeadlineExceeded
+			}
+			return dial(ctx, network, address)
+		}
+		srv := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reply(w, r, 200, taken) }), Protocols: new(http.Protocols)}
+		srv.Protocols.SetUnencryptedHTTP2(true)
+		go srv.Serve(p)
+		defer srv.Close()
+		s, err := New(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		b := newBallot(t, s)
+		b.send(t.Context(), "patient", time.Time{})
+		b.send(t.Context(), "impatient", time.Now().Add(10*time.Millisecond))
+		time.Sleep(30 * time.Second)
+		if a := b.answer("impatient"); a.Outcome != Waiting || a.Sent || a.Attempts != 0 || !strings.Contains(a.Text, "out of reach") {
+			t.Errorf("%+v", a)
+		}
+		up.Store(true)
+		if got := b.outcomes(); got[Accepted] != 1 {
+			t.Errorf("outcomes %v: %+v", got, b.answer("patient"))
+		}
+	})
+}
+
+// TestConnectionsFollow: connections are added while all are full, up to what
+// rate and latency need, and not when latency runs away.
+func TestConnectionsFollow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, end := bubble(t, Config{QuotaPerMinute: 610_000, MaxInstances: 10, MaxConnections: 8}, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(400 * time.Millisecond) // 1,000 a second are 400 at a time
+			reply(w, r, 200, taken)
+		})
+		defer end()
+		b := newBallot(t, s)
+		b.sendMany(t.Context(), 3000, time.Time{})
+		if got := b.outcomes(); got[Accepted] != 3000 {
+			t.Errorf("outcomes %v", got)
+		}
+		if st := s.Stats(); st.Dialled < 4 || st.Dialled > 6 || st.Dialled != st.Connections {
+			t.Errorf("%+v, want about 5 connections", st)
+		}
+	})
+}
