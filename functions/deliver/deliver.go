@@ -24,6 +24,7 @@ type Deps struct {
 	InvalidShare float64         // the breaker: a greater share of INVALID_ARGUMENT cannot be true
 	Stopping     context.Context // ends when the instance is told to
 	Now          func() time.Time
+	Sleep        func(context.Context, time.Duration) error
 }
 
 // ledger is what deliver needs of the store.
@@ -76,12 +77,26 @@ func newDeliverer(d Deps) *deliverer {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Sleep == nil {
+		d.Sleep = sleep
+	}
 	if d.Stopping == nil {
 		d.Stopping = context.Background()
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{Deps: d, owner: newOwner(), messages: newMessages(), states: newStates(d.Store, d.Now)}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {

@@ -28,7 +28,6 @@ func init() { functions.HTTP("deliver", Handler) }
 // settings is the function's environment.
 type settings struct {
 	cloud.Common
-	DeliverTopic string  `env:"DELIVER_TOPIC" envDefault:"deliver"`
 	EventsTopic  string  `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	FCMEndpoint  string  `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
 	ProofTopic   string  `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
@@ -69,7 +68,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	q := queue.New(ps, queue.Topics{Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	q := queue.New(ps, queue.Topics{Events: set.EventsTopic})
 	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Sender: sender, Log: log,
 		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
 }

@@ -202,14 +202,7 @@ func (r *round) untilDue(ctx context.Context) error {
 	if wait <= 0 {
 		return nil
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return r.Sleep(ctx, wait)
 }
 
 func (r *round) sendOne(ctx context.Context, i int) {

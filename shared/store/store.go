@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -74,6 +75,9 @@ func classify(err error, doing string, a ...any) error {
 	text := fmt.Sprintf(doing, a...)
 	switch status.Code(err) {
 	case codes.FailedPrecondition, codes.AlreadyExists:
+		if strings.Contains(err.Error(), "index") {
+			break // the service wants an index that firestore.indexes.json lacks
+		}
 		return fmt.Errorf("%s: %w: %w", text, ErrStale, err)
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:
 		return &push.Unavailable{Err: fmt.Errorf("%s: %w", text, err)}

@@ -1,0 +1,280 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// A script is an FCM whose every answer is written down beforehand. The real
+// sender waits real seconds before it tries again; here a wait is an answer.
+type script struct {
+	mu    sync.Mutex
+	lines map[string][]fcm.Outcome // by token: the answers to come, the last one stays
+	code  map[string]string        // by token: what an invalid one is invalid by
+	proof fcm.Outcome
+	rung  map[string]int
+	now   func() time.Time
+	after func(token string) // something that happens meanwhile
+}
+
+func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	s.mu.Lock()
+	line := s.lines[it.Target]
+	o := line[0]
+	if len(line) > 1 {
+		s.lines[it.Target] = line[1:]
+	}
+	a := fcm.Answer{Outcome: o, Code: s.code[it.Target], Text: o.String()}
+	switch o {
+	case fcm.Accepted:
+		s.rung[it.Target]++
+	case fcm.Waiting:
+		a.NotBefore = s.now().Add(30 * time.Second)
+	case fcm.Doubtful:
+		a.Code = push.CodeInvalidArgument
+	}
+	s.mu.Unlock()
+	if s.after != nil {
+		s.after(it.Target)
+	}
+	go answered(a)
+}
+
+func (s *script) Prove(context.Context, *fcm.Message) (fcm.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}, nil
+}
+
+// dying is a ledger and a publisher whose next calls fail as drawn: a crash at
+// that point of the call.
+type dying struct {
+	ledger
+	*board
+	mu    sync.Mutex
+	after int // calls that still succeed; negative: all do
+	lost  bool
+}
+
+// fate is nil, or the crash; lost says that the effect happens all the same.
+func (d *dying) fate() (err error, lost bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.after < 0 {
+		return nil, false
+	}
+	if d.after--; d.after < 0 {
+		d.after = 0
+		return errKilled, d.lost
+	}
+	return nil, false
+}
+
+func (d *dying) SaveBatch(ctx context.Context, b *push.Batch) error {
+	err, lost := d.fate()
+	if err != nil && !lost {
+		return err
+	}
+	return errors.Join(d.ledger.SaveBatch(ctx, b), err)
+}
+
+func (d *dying) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
+	err, lost := d.fate()
+	if err != nil && !lost {
+		return err
+	}
+	return errors.Join(d.ledger.Lease(ctx, b, l), err)
+}
+
+func (d *dying) Events(ctx context.Context, e ...push.Event) error {
+	if len(e) == 0 {
+		return nil
+	}
+	err, lost := d.fate()
+	if err != nil && !lost {
+		return err
+	}
+	return errors.Join(d.board.Events(ctx, e...), err)
+}
+
+// A drawn token and what is to become of it.
+type drawn struct {
+	token   string
+	line    []fcm.Outcome
+	code    string
+	again   bool // registered again after the cut
+	moves   bool // registered for somebody else after the cut
+	crashes int
+}
+
+func drawToken(t *rapid.T, name string) drawn {
+	d := drawn{token: name, code: push.CodeUnregistered}
+	for range rapid.IntRange(0, 2).Draw(t, "waits") {
+		d.line = append(d.line, fcm.Waiting)
+	}
+	last := rapid.SampledFrom([]fcm.Outcome{fcm.Accepted, fcm.Accepted, fcm.Accepted, fcm.Invalid, fcm.Doubtful, fcm.Refused, fcm.Mismatch, fcm.ThirdParty}).Draw(t, "end")
+	d.line = append(d.line, last)
+	if last == fcm.Invalid && rapid.Bool().Draw(t, "violation") {
+		d.code = push.CodeInvalidArgument
+	}
+	d.again = rapid.IntRange(0, 9).Draw(t, "again") == 0
+	d.moves = !d.again && rapid.IntRange(0, 9).Draw(t, "moves") == 0
+	return d
+}
+
+// TestPromises drives random batches through random answers, crashes, doubled
+// messages, clock jumps and late registrations, and holds what is promised:
+// every token ends in one verdict, sums reconcile all the while, a crash is the
+// only reason to ring twice, and exactly the dead tokens are flagged, and told.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	cases := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		cases++
+		p := &promise{world: w, rt: rt, id: fmt.Sprintf("p%d", cases)}
+		p.run(t)
+	})
+}
+
+// A promise is one case of TestPromises.
+type promise struct {
+	*world
+	rt      *rapid.T
+	id      string
+	ref     push.Ref
+	tokens  []drawn
+	fcm     *script
+	proven  bool
+	crashes int
+	board   *board
+}
+
+func (p *promise) run(t *testing.T) {
+	n := rapid.IntRange(1, 8).Draw(p.rt, "tokens")
+	for i := range n {
+		p.tokens = append(p.tokens, drawToken(p.rt, fmt.Sprintf("%s-token-%d", p.id, i)))
+	}
+	p.proven = rapid.IntRange(0, 3).Draw(p.rt, "proven") > 0
+	p.fcm = &script{lines: map[string][]fcm.Outcome{}, code: map[string]string{}, rung: map[string]int{}, now: p.now,
+		proof: rapid.SampledFrom([]fcm.Outcome{fcm.Accepted, fcm.Accepted, fcm.Refused}).Draw(p.rt, "proof")}
+	var names []string
+	for _, d := range p.tokens {
+		names = append(names, d.token)
+		p.fcm.lines[d.token], p.fcm.code[d.token] = slices.Clone(d.line), d.code
+	}
+	p.ref = p.mailing(p.id, p.proven, names...)
+	p.board = &board{}
+	p.later(time.Millisecond)
+	p.lateRegistrations()
+	for round := 0; ; round++ {
+		if round > 40 {
+			p.rt.Fatalf("it does not come to an end")
+		}
+		if p.round(round) {
+			break
+		}
+	}
+	p.check(t)
+}
+
+func (p *promise) lateRegistrations() {
+	for _, d := range p.tokens {
+		if d.again {
+			p.register("c-"+d.token, d.token)
+		}
+		if d.moves {
+			p.register("new-"+d.token, d.token)
+		}
+	}
+}
+
+// round is one delivery, or several at once, perhaps of an instance that dies;
+// it reports whether the batch is settled.
+func (p *promise) round(round int) bool {
+	copies := rapid.IntRange(1, 2).Draw(p.rt, "copies")
+	var wg sync.WaitGroup
+	for i := range copies {
+		deps := p.deps
+		x := &dying{ledger: p.Store, board: p.board, after: -1}
+		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
+			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
+			p.crashes++
+		}
+		deps.Store, deps.Queue, deps.Sender = x, x, p.fcm
+		deps.Sleep = func(_ context.Context, d time.Duration) error { p.later(d); return nil }
+		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
+	}
+	wg.Wait()
+	p.totals(p.id) // they add up at every moment
+	b, err := p.Batch(p.t.Context(), p.ref)
+	if err != nil {
+		p.rt.Fatal(err)
+	}
+	p.later(time.Duration(rapid.IntRange(0, 120).Draw(p.rt, "seconds")) * time.Second)
+	return b.Settled
+}
+
+func (p *promise) check(t *testing.T) {
+	m, totals := p.totals(p.id)
+	if totals.Pending != 0 {
+		p.rt.Fatalf("settled with %d pending", totals.Pending)
+	}
+	told := map[string]bool{}
+	for _, e := range p.board.events {
+		if d, ok := e.Data.(push.InvalidatedData); ok {
+			told[d.TokenID] = true
+		}
+	}
+	for _, d := range p.tokens {
+		rung := p.fcm.rung[d.token]
+		end := d.line[len(d.line)-1]
+		if rung > 1+p.crashes {
+			p.rt.Errorf("%s was rung %d times by %d crashes", d.token, rung, p.crashes)
+		}
+		if end == fcm.Accepted && m.State == push.Completed && rung == 0 && totals.Cancelled == 0 {
+			p.rt.Errorf("%s was not rung", d.token)
+		}
+		p.checkFlag(d, end, m, told)
+	}
+}
+
+// checkFlag holds the mark of one token to what FCM said of it.
+func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[string]bool) {
+	owner := "c-" + d.token
+	if d.moves {
+		owner = "new-" + d.token
+	}
+	c, err := p.Customer(p.t.Context(), owner)
+	if err != nil {
+		p.rt.Fatal(err)
+	}
+	token, ok := c.Token(push.TokenID(d.token))
+	if !ok {
+		p.rt.Fatalf("%s has no owner", d.token)
+	}
+	may := end == fcm.Invalid || end == fcm.Doubtful && (p.proven || p.fcm.proof == fcm.Accepted)
+	if !token.Valid() && (!may || d.again || d.moves) {
+		p.rt.Errorf("%s is marked %+v though FCM said %s (registered again %v, moved %v)", d.token, token.Invalid, end, d.again, d.moves)
+	}
+	if !token.Valid() && !told[token.ID] {
+		p.rt.Errorf("the mark of %s was not told", d.token)
+	}
+	if end == fcm.Invalid && d.code == push.CodeUnregistered && token.Valid() && !d.again && !d.moves && m.State == push.Completed {
+		p.rt.Errorf("%s is dead and not marked", d.token)
+	}
+	if c.Reachable() != slices.ContainsFunc(c.Tokens, push.Token.Valid) {
+		p.rt.Errorf("availability of %s is wrong", owner)
+	}
+}

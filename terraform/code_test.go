@@ -1,0 +1,114 @@
+package terraform_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	envTag    = `env:"([A-Z0-9_]+)`
+	envLookup = `os\.(?:Getenv|LookupEnv)\("([A-Z0-9_]+)"\)`
+	envSet    = `(?m)^\s+([A-Z][A-Z0-9_]+)\s+= `
+)
+
+// TestEnvironment: a variable that Terraform sets and nobody reads is a setting
+// without effect; one that is read and not set cannot be set at all.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	common := found(envTag, glob(t, "../shared/cloud/*.go"))
+	if len(common) == 0 {
+		t.Fatal("shared/cloud reads no environment variable")
+	}
+	everywhere := found(envSet, read(t, "project.tf"))
+	for _, name := range inCode(t) {
+		code := glob(t, "../functions/"+name+"/*.go")
+		reads := slices.Concat(found(envTag, code), found(envLookup, code))
+		if strings.Contains(code, "cloud.Common") {
+			reads = append(reads, common...)
+		}
+		sets := slices.Concat(everywhere, found(envSet, read(t, name+".tf")))
+		if unset := without(reads, sets); len(unset) > 0 {
+			t.Errorf("%s reads %v, which %s.tf does not set", name, unset, name)
+		}
+		if unread := without(sets, reads); len(unread) > 0 {
+			t.Errorf("%s.tf sets %v, which %s does not read", name, unread, name)
+		}
+	}
+}
+
+// TestDefaults: a variable's default here is the code's own.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	tag := regexp.MustCompile(`env:"([A-Z0-9_]+)" envDefault:"([^"]*)"`)
+	variables := variablesOf(t)
+	for _, name := range inCode(t) {
+		set := read(t, name+".tf")
+		for _, m := range tag.FindAllStringSubmatch(glob(t, "../functions/"+name+"/*.go"), -1) {
+			from := found(`(?m)^\s+`+m[1]+`\s+= var\.([a-z_]+)$`, set)
+			if len(from) != 1 {
+				continue // a topic, or of the function's size
+			}
+			got := strings.Trim(variables[from[0]].Default, `"`)
+			if got != m[2] {
+				t.Errorf("%s: %s is %s by default in the code, var.%s is %s", name, m[1], m[2], from[0], got)
+			}
+		}
+	}
+}
+
+func TestEntryPoints(t *testing.T) {
+	t.Parallel()
+	for _, name := range inCode(t) {
+		registered := found(`functions\.HTTP\("([^"]+)"`, glob(t, "../functions/"+name+"/*.go"))
+		deployed := found(`entry_point\s+= "([^"]+)"`, read(t, name+".tf"))
+		if !slices.Equal(registered, deployed) || len(deployed) != 1 {
+			t.Errorf("%s: the code registers %v, Terraform's entry point is %v", name, registered, deployed)
+		}
+	}
+}
+
+// TestPublishers: a function may publish to the topics its code publishes to,
+// and to no other.
+func TestPublishers(t *testing.T) {
+	t.Parallel()
+	topic := map[string]string{"Dispatch": "dispatch", "Deliver": "deliver", "Events": "push-events"}
+	iam := read(t, "iam.tf")
+	for _, name := range inCode(t) {
+		var uses []string
+		for _, method := range found(`\.[Qq]ueue\.(Dispatch|Deliver|Events)\b`, glob(t, "../functions/"+name+"/*.go")) {
+			uses = append(uses, topic[method])
+		}
+		slices.Sort(uses)
+		granted := found(`"([a-z-]+)"`, strings.Join(found(`(?m)\b`+name+`\s+= \[("[^\]]*)\]`, iam), ","))
+		if !slices.Equal(uses, granted) {
+			t.Errorf("%s publishes to %v, and may publish to %v", name, uses, granted)
+		}
+	}
+}
+
+// TestLines: metrics read lines and fields that the functions do log.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	metrics := read(t, "metrics.tf")
+	code := ""
+	for _, name := range inCode(t) {
+		code += glob(t, "../functions/"+name+"/*.go")
+	}
+	lines := slices.Concat(found(`message = "([^"]+)" }`, metrics), found(`jsonPayload\.message=\\"([^$"\\]+)\\"`, metrics))
+	if len(lines) != 5 {
+		t.Errorf("metrics listen for %q, want five lines", lines)
+	}
+	for _, l := range lines {
+		if !strings.Contains(code, `"`+l+`"`) {
+			t.Errorf("no function logs the line %q", l)
+		}
+	}
+	fields := slices.Concat(found(`jsonPayload\.([a-z]+)`, metrics), found(`"([a-z]+)"`, strings.Join(found(`verdicts = toset\(\[([^\]]+)\]`, metrics), "")))
+	for _, f := range without(fields, []string{"message"}) {
+		if !regexp.MustCompile(`Context\([^)]*"` + f + `"|"` + f + `", `).MatchString(code) {
+			t.Errorf("no function logs the attribute %q", f)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+# One page that shows whether mailings get out, and what they cost.
+
+locals {
+  # Names of Cloud Monitoring's metrics in PromQL.
+  own = "logging_googleapis_com:user_${local.metric_prefix}"
+  on  = "{monitored_resource=\"cloud_run_revision\"}"
+  run = "{monitored_resource=\"cloud_run_revision\",service_name=~\"${var.prefix}-(${join("|", sort(tolist(local.functions)))})\"}"
+  sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
+  dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
+
+  verdict_rates = { for v in sort(tolist(local.verdicts)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
+
+  tiles = [
+    {
+      title = "Mailings by the state they went to"
+      queries = {
+        "$${labels.to}" = "sum by (to) (increase(${local.own}_mailing_states${local.on}[5m]))"
+      }
+    },
+    {
+      title   = "Verdicts, tokens a minute"
+      queries = local.verdict_rates
+    },
+    {
+      title = "Rate against FCM's quota, a minute"
+      queries = {
+        "sent, by our lines"   = join(" + ", [for v in ["accepted", "invalid", "refused", "failed"] : "(${local.verdict_rates[v]} or vector(0))"])
+        "counted by FCM"       = "sum(rate(serviceruntime_googleapis_com:quota_rate_net_usage{monitored_resource=\"consumer_quota\",service=\"fcm.googleapis.com\"}[5m])) * 60"
+        "quota, as we know of" = "vector(${var.fcm_quota_per_minute})"
+      }
+    },
+    {
+      title = "Age of the oldest order, seconds"
+      queries = {
+        "$${labels.subscription_id}" = "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age${local.sub})"
+      }
+    },
+    {
+      title = "Time of an attempt at a batch, ms"
+      queries = {
+        "median" = "histogram_quantile(0.5, sum by (le) (rate(${local.own}_batch_milliseconds_bucket${local.on}[5m])))"
+        "95 %"   = "histogram_quantile(0.95, sum by (le) (rate(${local.own}_batch_milliseconds_bucket${local.on}[5m])))"
+      }
+    },
+    {
+      title = "Retries and what was given up"
+      queries = {
+        "batches that wait"                   = "sum(increase(${local.own}_batches_waiting${local.on}[5m]))"
+        "breaker open"                        = "sum(increase(${local.own}_breaker_open${local.on}[5m]))"
+        "dead letters"                        = "sum(increase(${local.own}_dead_letters${local.on}[5m]))"
+        "$${labels.subscription_id}, waiting" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages${local.dlq})"
+      }
+    },
+    {
+      title = "Requests that ended in 5xx, a minute"
+      queries = {
+        "$${labels.service_name}" = "sum by (service_name) (rate(run_googleapis_com:request_count${replace(local.run, "}", ",response_code_class=\"5xx\"}")}[5m])) * 60"
+      }
+    },
+    {
+      title = "Instances"
+      queries = {
+        "$${labels.service_name}" = "sum by (service_name) (run_googleapis_com:container_instance_count${local.run})"
+      }
+    },
+    {
+      title = "Cost: billed instance seconds a second"
+      queries = {
+        "$${labels.service_name}" = "sum by (service_name) (rate(run_googleapis_com:container_billable_instance_time${local.run}[5m]))"
+      }
+    },
+    {
+      title = "Cost: Firestore documents a minute"
+      queries = {
+        "read"    = "sum(rate(firestore_googleapis_com:document_read_count[5m])) * 60"
+        "written" = "sum(rate(firestore_googleapis_com:document_write_count[5m])) * 60"
+        "deleted" = "sum(rate(firestore_googleapis_com:document_delete_count[5m])) * 60"
+      }
+    },
+    {
+      title = "Cost: Pub/Sub bytes a minute"
+      queries = {
+        "$${labels.topic_id}" = "sum by (topic_id) (rate(pubsub_googleapis_com:topic_byte_cost{monitored_resource=\"pubsub_topic\"}[5m])) * 60"
+      }
+    },
+    {
+      title = "Cost: log bytes a minute"
+      queries = {
+        "all logs" = "sum(rate(logging_googleapis_com:byte_count[5m])) * 60"
+      }
+    },
+  ]
+}
+
+resource "google_monitoring_dashboard" "this" {
+  project = var.project_id
+
+  dashboard_json = jsonencode({
+    displayName = "Carillon"
+    labels      = { for k, v in local.labels : k => v }
+    mosaicLayout = {
+      columns = 12
+      tiles = [for i, t in local.tiles : {
+        xPos   = i % 3 * 4
+        yPos   = floor(i / 3) * 4
+        width  = 4
+        height = 4
+        widget = {
+          title = t.title
+          xyChart = {
+            dataSets = [for legend, query in t.queries : {
+              plotType        = "LINE"
+              legendTemplate  = legend
+              timeSeriesQuery = { prometheusQuery = query }
+            }]
+          }
+        }
+      }]
+    }
+  })
+
+  depends_on = [
+    google_project_service.this,
+    google_logging_metric.verdict,
+    google_logging_metric.counter,
+    google_logging_metric.batch_time,
+  ]
+}

@@ -1,0 +1,87 @@
+# The worker that sends. Only Pub/Sub reaches it.
+
+resource "google_service_account" "deliver" {
+  project      = var.project_id
+  account_id   = "${var.prefix}-deliver"
+  display_name = "Carillon: sends batches to Firebase Cloud Messaging"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_cloudfunctions2_function" "deliver" {
+  project     = var.project_id
+  location    = var.region
+  name        = "${var.prefix}-deliver"
+  description = "sends batches to Firebase Cloud Messaging"
+  labels      = local.labels
+
+  build_config {
+    runtime           = "go126"
+    entry_point       = "deliver"
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.images.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source["deliver"].name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.deliver.email
+    ingress_settings                 = "ALLOW_INTERNAL_ONLY"
+    all_traffic_on_latest_revision   = true
+    available_cpu                    = var.functions.deliver.cpu
+    available_memory                 = var.functions.deliver.memory
+    max_instance_request_concurrency = var.functions.deliver.concurrency
+    min_instance_count               = var.functions.deliver.min_instances
+    max_instance_count               = var.functions.deliver.max_instances
+    timeout_seconds                  = var.functions.deliver.timeout_seconds
+
+    environment_variables = merge(local.environment, {
+      CALL_TIMEOUT         = "${var.functions.deliver.timeout_seconds}s"
+      EVENTS_TOPIC         = google_pubsub_topic.events.name
+      FCM_ENDPOINT         = var.fcm_endpoint
+      PROOF_TOPIC          = var.proof_topic
+      FCM_QUOTA_PER_MINUTE = var.fcm_quota_per_minute
+      MAX_INSTANCES        = var.functions.deliver.max_instances
+      INVALID_SHARE        = var.invalid_share
+    })
+  }
+
+  depends_on = [
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_sources,
+    google_artifact_registry_repository_iam_member.build,
+    google_storage_bucket_iam_member.build,
+  ]
+
+  lifecycle {
+    precondition {
+      condition     = local.send_rate.per_instance >= local.least_rate
+      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${var.functions.deliver.max_instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower functions.deliver.max_instances, or have the quota raised and fcm_quota_per_minute with it."
+    }
+  }
+}
+
+# Each instance's limiter starts at its share of the project's quota.
+locals {
+  send_rate = {
+    quota        = var.fcm_quota_per_minute
+    instances    = var.functions.deliver.max_instances
+    per_instance = floor(var.fcm_quota_per_minute / var.functions.deliver.max_instances)
+  }
+
+  least_rate = 600                                                         # a minute: also the least ratePerMinute of a mailing
+  most_rate  = 900000 * max(1, floor(tonumber(var.functions.deliver.cpu))) # a minute and vCPU: 15,000 a second, as measured
+}
+
+# A warning, not a refusal: the quota is merely not used up.
+check "quota_can_be_used" {
+  assert {
+    condition     = local.send_rate.per_instance <= local.most_rate
+    error_message = "An instance of deliver would have to send ${local.send_rate.per_instance} a minute to use FCM's quota up, and manages about ${local.most_rate}. Raise functions.deliver.max_instances or cpu."
+  }
+}

@@ -1,0 +1,78 @@
+# The public HTTP function: apps register their own token with it, and it asks for a
+# Firebase Auth ID token itself. Off by default: everybody on the internet can
+# call it, and every call costs.
+
+resource "google_service_account" "devices" {
+  count = var.devices.enabled ? 1 : 0
+
+  project      = var.project_id
+  account_id   = "${var.prefix}-devices"
+  display_name = "Carillon: registers the caller's own push token"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_cloudfunctions2_function" "devices" {
+  count = var.devices.enabled ? 1 : 0
+
+  project     = var.project_id
+  location    = var.region
+  name        = "${var.prefix}-devices"
+  description = "registers the caller's own push token"
+  labels      = local.labels
+
+  build_config {
+    runtime           = "go126"
+    entry_point       = "devices"
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.images.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source["devices"].name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.devices[0].email
+    ingress_settings                 = "ALLOW_ALL"
+    all_traffic_on_latest_revision   = true
+    available_cpu                    = var.functions.devices.cpu
+    available_memory                 = var.functions.devices.memory
+    max_instance_request_concurrency = var.functions.devices.concurrency
+    min_instance_count               = var.functions.devices.min_instances
+    max_instance_count               = var.functions.devices.max_instances
+    timeout_seconds                  = var.functions.devices.timeout_seconds
+
+    environment_variables = merge(local.environment, {
+      CALL_TIMEOUT   = "${var.functions.devices.timeout_seconds}s"
+      EVENTS_TOPIC   = google_pubsub_topic.events.name
+      MAX_TOKENS     = var.max_tokens
+      CUSTOMER_CLAIM = var.devices.customer_claim
+    })
+  }
+
+  depends_on = [
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_sources,
+    google_artifact_registry_repository_iam_member.build,
+    google_storage_bucket_iam_member.build,
+  ]
+
+  lifecycle {
+    precondition {
+      condition     = length(local.function_files["devices"]) > 0
+      error_message = "The function's source folder must exist: functions/devices holds no Go file, so devices.enabled cannot be true."
+    }
+  }
+}
+
+# A warning in every plan, not a refusal.
+check "devices_is_public" {
+  assert {
+    condition     = !var.devices.enabled
+    error_message = "devices.enabled makes ${var.prefix}-devices callable by everybody on the internet. It asks for a Firebase Auth ID token; its instances and your bill are bounded by functions.devices.max_instances."
+  }
+}

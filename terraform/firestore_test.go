@@ -1,0 +1,141 @@
+package terraform_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	sdk "cloud.google.com/go/firestore"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"carillon.example/emulators/firestore"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+const indexesFile = "../firestore.indexes.json"
+
+// holdToIndexes is a store on an embedded server that refuses, as the service
+// does, what firestore.indexes.json declares no index for.
+func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
+	t.Helper()
+	srv, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	conn, err := grpc.NewClient("passthrough:///"+srv.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	db, err := sdk.NewClient(context.Background(), "demo-terraform", option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return store.New(db, store.Options{})
+}
+
+// queries need a composite index each.
+var queries = map[string]func(context.Context, *store.Store) error{
+	"the sums of a mailing": func(ctx context.Context, s *store.Store) error {
+		_, err := s.Totals(ctx, &push.Mailing{ID: "m1"})
+		return err
+	},
+	"the mailings in a state": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.Mailings(ctx, push.Sending, 10, "")
+		return err
+	},
+}
+
+func TestIndexesServeTheCode(t *testing.T) {
+	t.Parallel()
+	s := holdToIndexes(t, []byte(read(t, indexesFile)))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for what, query := range queries {
+		if err := query(ctx, s); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, _, err := s.Mailings(ctx, "", 10, ""); err != nil {
+		t.Errorf("all mailings: %v", err)
+	}
+	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
+		t.Errorf("the invalid tokens of a mailing: %v", err)
+	}
+}
+
+// TestNoIndexIsForNothing: the queries are refused without the declared indexes,
+// so the test above can fail.
+func TestNoIndexIsForNothing(t *testing.T) {
+	t.Parallel()
+	s := holdToIndexes(t, []byte(`{"indexes": [], "fieldOverrides": []}`))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for what, query := range queries {
+		if query(ctx, s) == nil {
+			t.Errorf("%s need no index", what)
+		}
+	}
+}
+
+type override struct {
+	CollectionGroup, FieldPath string
+	TTL                        bool
+	Indexes                    []any
+}
+
+func overrides(t *testing.T) []override {
+	t.Helper()
+	var file struct {
+		FieldOverrides []override
+	}
+	if err := json.Unmarshal([]byte(read(t, indexesFile)), &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.FieldOverrides
+}
+
+// TestTTL: what the code gives an expireAt is deleted by it.
+func TestTTL(t *testing.T) {
+	t.Parallel()
+	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go"}
+	var ttl []string
+	for _, o := range overrides(t) {
+		if !o.TTL {
+			continue
+		}
+		ttl = append(ttl, o.CollectionGroup)
+		if o.FieldPath != "expireAt" || len(o.Indexes) != 0 || o.Indexes == nil {
+			t.Errorf("%s.%s: a TTL field is called expireAt and has no index", o.CollectionGroup, o.FieldPath)
+		}
+		if len(found(perDocument, read(t, "../shared/store", written[o.CollectionGroup]))) != 1 {
+			t.Errorf("shared/store writes no expireAt to %s", o.CollectionGroup)
+		}
+	}
+	slices.Sort(ttl)
+	if want := []string{"audience", "batches", "mailings", "shards"}; !slices.Equal(ttl, want) {
+		t.Errorf("TTL policies on %v, want %v", ttl, want)
+	}
+	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {
+		t.Error("shared/store writes no expireAt")
+	}
+}
+
+// TestExemptFields: what is exempt is a field the code knows.
+func TestExemptFields(t *testing.T) {
+	t.Parallel()
+	code := glob(t, "../shared/store/*.go")
+	for _, o := range overrides(t) {
+		if len(found(`"(`+o.FieldPath+`)[",.]`, code)) == 0 {
+			t.Errorf("shared/store knows no field %s (%s)", o.FieldPath, o.CollectionGroup)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+# Who may do what. Roles stand on the resource wherever that is possible, and
+# every grant is one member's: nothing here takes a role away from anybody else.
+
+# The identity Pub/Sub pushes with.
+resource "google_service_account" "delivery" {
+  project      = var.project_id
+  account_id   = "${var.prefix}-delivery"
+  display_name = "Carillon: Pub/Sub pushes to the workers"
+
+  depends_on = [google_project_service.this]
+}
+
+# The identity Cloud Scheduler calls the API with, for the audit.
+resource "google_service_account" "scheduler" {
+  project      = var.project_id
+  account_id   = "${var.prefix}-scheduler"
+  display_name = "Carillon: Cloud Scheduler calls the API"
+
+  depends_on = [google_project_service.this]
+}
+
+locals {
+  members = merge({
+    mailings  = google_service_account.mailings.member
+    customers = google_service_account.customers.member
+    dispatch  = google_service_account.dispatch.member
+    deliver   = google_service_account.deliver.member
+    tick      = google_service_account.tick.member
+    },
+    var.devices.enabled ? { devices = google_service_account.devices[0].member } : {},
+  )
+
+  # The topics each function publishes to.
+  publishes = merge({
+    mailings  = ["dispatch", "push-events"]
+    customers = ["push-events"]
+    dispatch  = ["dispatch", "deliver", "push-events"]
+    deliver   = ["push-events"]
+    tick      = ["dispatch", "deliver", "push-events"]
+    },
+    var.devices.enabled ? { devices = ["push-events"] } : {},
+  )
+  topics = {
+    dispatch    = google_pubsub_topic.work["dispatch"].name
+    deliver     = google_pubsub_topic.work["deliver"].name
+    push-events = google_pubsub_topic.events.name
+  }
+  publications = merge([
+    for name, topics in local.publishes : { for t in topics : "${name}/${t}" => { function = name, topic = t } }
+  ]...)
+
+  invocations = merge([
+    for name, members in var.invokers : { for m in members : "${name}/${m}" => { function = name, member = m } }
+  ]...)
+}
+
+# Firestore has no IAM of its own on a database: the condition confines the role
+# to the one.
+resource "google_project_iam_member" "datastore" {
+  for_each = local.members
+
+  project = var.project_id
+  role    = "roles/datastore.user"
+  member  = each.value
+
+  condition {
+    title       = "${var.prefix}-database"
+    description = "Only Carillon's database"
+    expression  = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.this.name}\""
+  }
+}
+
+# Sending, and nothing else of FCM's.
+resource "google_project_iam_custom_role" "sender" {
+  project     = var.project_id
+  role_id     = "${replace(var.prefix, "-", "_")}_sender"
+  title       = "Carillon: send push messages"
+  permissions = ["cloudmessaging.messages.create"]
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_member" "sender" {
+  for_each = {
+    mailings = google_service_account.mailings.member # proves payloads
+    deliver  = google_service_account.deliver.member  # sends
+  }
+
+  project = var.project_id
+  role    = google_project_iam_custom_role.sender.name
+  member  = each.value
+}
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = local.publications
+
+  project = var.project_id
+  topic   = local.topics[each.value.topic]
+  role    = "roles/pubsub.publisher"
+  member  = local.members[each.value.function]
+}
+
+# Pub/Sub signs the push's token as the delivery account.
+resource "google_service_account_iam_member" "push_token" {
+  service_account_id = google_service_account.delivery.name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.pubsub_agent
+}
+
+resource "google_cloud_run_v2_service_iam_member" "delivery" {
+  for_each = {
+    dispatch = google_cloudfunctions2_function.dispatch.name
+    deliver  = google_cloudfunctions2_function.deliver.name
+    tick     = google_cloudfunctions2_function.tick.name
+  }
+
+  project  = var.project_id
+  location = var.region
+  name     = each.value
+  role     = "roles/run.invoker"
+  member   = google_service_account.delivery.member
+}
+
+# Without both of these grants dead-lettering silently does nothing.
+resource "google_pubsub_topic_iam_member" "dead_letter" {
+  for_each = local.workers
+
+  project = var.project_id
+  topic   = google_pubsub_topic.dead[each.key].name
+  role    = "roles/pubsub.publisher"
+  member  = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letter" {
+  for_each = local.workers
+
+  project      = var.project_id
+  subscription = google_pubsub_subscription.work[each.key].name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.invocations
+
+  project  = var.project_id
+  location = var.region
+  name = {
+    mailings  = google_cloudfunctions2_function.mailings.name
+    customers = google_cloudfunctions2_function.customers.name
+  }[each.value.function]
+  role   = "roles/run.invoker"
+  member = each.value.member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "audit" {
+  count = var.audit.enabled ? 1 : 0
+
+  project  = var.project_id
+  location = var.region
+  name     = google_cloudfunctions2_function.mailings.name
+  role     = "roles/run.invoker"
+  member   = google_service_account.scheduler.member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "public" {
+  count = var.devices.enabled ? 1 : 0
+
+  project  = var.project_id
+  location = var.region
+  name     = google_cloudfunctions2_function.devices[0].name
+  role     = "roles/run.invoker"
+  member   = "allUsers"
+}
+
+# What a build needs: its log, the upload, and a place for the image.
+resource "google_project_iam_member" "build_logs" {
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.build.member
+}
+
+resource "google_storage_bucket_iam_member" "build" {
+  bucket = google_storage_bucket.source.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.build.member
+}
+
+# The service copies an upload to a bucket of its own before the build, and makes
+# that bucket at the first deployment: there is nothing yet to grant the role on.
+resource "google_project_iam_member" "build_sources" {
+  project = var.project_id
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+
+  condition {
+    title       = "${var.prefix}-sources"
+    description = "Only the bucket Cloud Run functions keeps uploads in"
+    expression  = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-\")"
+  }
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  project    = var.project_id
+  location   = var.region
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.build.member
+}

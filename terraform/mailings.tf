@@ -1,0 +1,58 @@
+# The HTTP function that takes mailings in. IAM lets only invokers reach it.
+
+resource "google_service_account" "mailings" {
+  project      = var.project_id
+  account_id   = "${var.prefix}-mailings"
+  display_name = "Carillon: takes mailings in over HTTP"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_cloudfunctions2_function" "mailings" {
+  project     = var.project_id
+  location    = var.region
+  name        = "${var.prefix}-mailings"
+  description = "takes mailings in over HTTP"
+  labels      = local.labels
+
+  build_config {
+    runtime           = "go126"
+    entry_point       = "mailings"
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.images.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source["mailings"].name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.mailings.email
+    ingress_settings                 = "ALLOW_ALL"
+    all_traffic_on_latest_revision   = true
+    available_cpu                    = var.functions.mailings.cpu
+    available_memory                 = var.functions.mailings.memory
+    max_instance_request_concurrency = var.functions.mailings.concurrency
+    min_instance_count               = var.functions.mailings.min_instances
+    max_instance_count               = var.functions.mailings.max_instances
+    timeout_seconds                  = var.functions.mailings.timeout_seconds
+
+    environment_variables = merge(local.environment, {
+      CALL_TIMEOUT   = "${var.functions.mailings.timeout_seconds}s"
+      DISPATCH_TOPIC = google_pubsub_topic.work["dispatch"].name
+      EVENTS_TOPIC   = google_pubsub_topic.events.name
+      FCM_ENDPOINT   = var.fcm_endpoint
+      PROOF_TOPIC    = var.proof_topic
+    })
+  }
+
+  depends_on = [
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_sources,
+    google_artifact_registry_repository_iam_member.build,
+    google_storage_bucket_iam_member.build,
+  ]
+}

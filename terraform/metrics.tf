@@ -1,0 +1,138 @@
+# What the functions say in their structured lines, as metrics.
+
+locals {
+  metric_prefix = replace(var.prefix, "-", "_")
+
+  # The filter of a structured line: which function says it, and its message.
+  lines = {
+    batch_finished = { function = "deliver", message = "batch finished" }
+    breaker_open   = { function = "deliver", message = "breaker open" }
+    dead_letter    = { function = "deliver", message = "dead letter" }
+    tick_done      = { function = "tick", message = "tick done" }
+  }
+  line = {
+    for k, l in local.lines : k => join(" AND ", [
+      "resource.type=\"cloud_run_revision\"",
+      "resource.labels.service_name=\"${var.prefix}-${l.function}\"",
+      "jsonPayload.message=\"${l.message}\"",
+    ])
+  }
+  state_line = join(" AND ", [
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.service_name=~\"^${var.prefix}-(mailings|dispatch|deliver|tick)$\"",
+    "jsonPayload.message=\"mailing state\"",
+  ])
+
+  # A batch is counted once, when it is settled: its line carries the sums of all
+  # its attempts.
+  verdicts = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
+
+  counters = {
+    batches_waiting = {
+      filter      = "${local.line["batch_finished"]} AND jsonPayload.settled=false"
+      description = "Attempts at a batch that left something to wait for"
+      labels      = {}
+    }
+    breaker_open = {
+      filter      = local.line["breaker_open"]
+      description = "Batches with so much INVALID_ARGUMENT that it cannot be true"
+      labels      = {}
+    }
+    dead_letters = {
+      filter      = local.line["dead_letter"]
+      description = "Batches given up after too many deliveries"
+      labels      = {}
+    }
+    ticks = {
+      filter      = local.line["tick_done"]
+      description = "Rounds of tick"
+      labels      = {}
+    }
+    mailing_states = {
+      filter      = local.state_line
+      description = "Changes of a mailing's state"
+      labels      = { to = "EXTRACT(jsonPayload.to)" }
+    }
+    mailings_held = {
+      filter      = "${local.state_line} AND severity=ERROR"
+      description = "Mailings that had to be paused because of our own credentials"
+      labels      = {}
+    }
+  }
+}
+
+resource "google_logging_metric" "verdict" {
+  for_each = local.verdicts
+
+  project         = var.project_id
+  name            = "${local.metric_prefix}_${each.key}"
+  description     = "Tokens of settled batches that ended as ${each.key}"
+  filter          = "${local.line["batch_finished"]} AND jsonPayload.settled=true"
+  value_extractor = "EXTRACT(jsonPayload.${each.key})"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "1"
+  }
+
+  bucket_options {
+    linear_buckets { # a batch has at most 500 targets
+      offset             = 0
+      width              = 50
+      num_finite_buckets = 10
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_logging_metric" "batch_time" {
+  project         = var.project_id
+  name            = "${local.metric_prefix}_batch_milliseconds"
+  description     = "How long an attempt at a batch took"
+  filter          = local.line["batch_finished"]
+  value_extractor = "EXTRACT(jsonPayload.milliseconds)"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "ms"
+  }
+
+  bucket_options {
+    exponential_buckets {
+      scale              = 10
+      growth_factor      = 2
+      num_finite_buckets = 16
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_logging_metric" "counter" {
+  for_each = local.counters
+
+  project          = var.project_id
+  name             = "${local.metric_prefix}_${each.key}"
+  description      = each.value.description
+  filter           = each.value.filter
+  label_extractors = each.value.labels
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+
+    dynamic "labels" {
+      for_each = each.value.labels
+      content {
+        key        = labels.key
+        value_type = "STRING"
+      }
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}

@@ -1,0 +1,100 @@
+package terraform_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestModule holds what a plan does not show: which kinds of resources there are,
+// in which order they are made, and which versions are asked for.
+func TestModule(t *testing.T) {
+	t.Parallel()
+	module := glob(t, "*.tf")
+	for _, kind := range found(`(?m)^resource "([a-z0-9_]+)"`, module) {
+		if strings.Contains(kind, "_iam_") && !strings.HasSuffix(kind, "_iam_member") && !strings.HasSuffix(kind, "_iam_custom_role") {
+			t.Errorf("%s takes roles away from others: only _iam_member", kind)
+		}
+		if kind == "google_eventarc_trigger" || kind == "google_service_account_key" {
+			t.Errorf("the module makes a %s", kind)
+		}
+	}
+	for _, word := range []string{"event_trigger", "provider \"google\"", "_iam_binding", "_iam_policy"} {
+		if strings.Contains(module, word) {
+			t.Errorf("the module contains %s", word)
+		}
+	}
+	versions := glob(t, "versions.tf") + glob(t, "examples/*/main.tf")
+	if n := strings.Count(versions, `version = ">= 7.40, < 8.0"`); n != 3 {
+		t.Errorf("google is pinned %d times, want thrice and alike", n)
+	}
+	if n := strings.Count(versions, `version = "~> 2.7"`); n != 3 {
+		t.Errorf("archive is pinned %d times, want thrice and alike", n)
+	}
+	if n := strings.Count(versions, `required_version = ">= 1.9.0, < 2.0.0"`); n != 3 {
+		t.Errorf("Terraform is pinned %d times, want thrice and alike", n)
+	}
+	rules := blockOf(t, "firestore.tf", "google_firebaserules_ruleset", "this")
+	if !strings.Contains(rules, "create_before_destroy = true") {
+		t.Error("a released ruleset cannot be deleted before the next is there")
+	}
+}
+
+// TestOrder: a function is built after the build account has its roles, and what
+// needs an API is made after it is on.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	grants := []string{"google_artifact_registry_repository_iam_member.build", "google_project_iam_member.build_logs",
+		"google_project_iam_member.build_sources", "google_storage_bucket_iam_member.build"}
+	for _, name := range functionNames {
+		waits := found(`(?m)^    (google_[a-z_]+\.[a-z_]+),$`, blockOf(t, name+".tf", "google_cloudfunctions2_function", name))
+		if !slices.Equal(waits, grants) {
+			t.Errorf("%s waits for %v, want %v", name, waits, grants)
+		}
+	}
+	for file, resources := range map[string][][2]string{
+		"source.tf":     {{"google_storage_bucket", "source"}, {"google_artifact_registry_repository", "images"}, {"google_service_account", "build"}},
+		"pubsub.tf":     {{"google_pubsub_topic", "work"}, {"google_pubsub_topic", "dead"}, {"google_pubsub_topic", "events"}},
+		"firestore.tf":  {{"google_firestore_database", "this"}, {"google_firebaserules_ruleset", "this"}},
+		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
+		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}},
+		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
+		"metrics.tf":    {{"google_logging_metric", "verdict"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
+		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
+	} {
+		for _, r := range resources {
+			if !strings.Contains(blockOf(t, file, r[0], r[1]), "google_project_service.this") {
+				t.Errorf("%s.%s does not wait for its API", r[0], r[1])
+			}
+		}
+	}
+}
+
+// blockOf is the body of a resource.
+func blockOf(t *testing.T, file, kind, name string) string {
+	t.Helper()
+	_, after, ok := strings.Cut(read(t, file), `resource "`+kind+`" "`+name+`" {`)
+	body, _, ok2 := strings.Cut(after, "\n}\n")
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %s.%s", file, kind, name)
+	}
+	return body
+}
+
+// TestProject: everything lies in the project that was named, whatever the
+// provider's own default is.
+func TestProject(t *testing.T) {
+	t.Parallel()
+	elsewhere := []string{"google_storage_bucket_object", "google_storage_bucket_iam_member", "google_service_account_iam_member", "google_billing_budget"}
+	resource := regexp.MustCompile(`(?ms)^resource "([a-z0-9_]+)" "([a-z_]+)" \{\n(.*?)^\}$`)
+	all := resource.FindAllStringSubmatch(glob(t, "*.tf"), -1)
+	if len(all) < 50 {
+		t.Errorf("found only %d resources", len(all))
+	}
+	for _, r := range all {
+		if attribute(r[3], "project") != "var.project_id" && !slices.Contains(elsewhere, r[1]) {
+			t.Errorf("%s.%s is in no project, or in another", r[1], r[2])
+		}
+	}
+}

@@ -1,0 +1,233 @@
+# Alerts, each with its runbook from docs/runbooks, and the budget.
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = var.alert_emails
+
+  project      = var.project_id
+  display_name = "Carillon: ${each.key}"
+  type         = "email"
+  labels       = { email_address = each.key }
+  user_labels  = local.labels
+
+  depends_on = [google_project_service.this]
+}
+
+locals {
+  channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
+
+  counted = {
+    for k in ["breaker_open", "mailings_held", "ticks"] : k =>
+    "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
+  }
+  service_filters = {
+    for n in local.functions : n => "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-${n}\""
+  }
+  all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.functions)))})\")"
+
+  # Alerts on a value above a threshold; runbook is the file's name.
+  alerts = {
+    dead-letters = {
+      title    = "dead letters"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        for n in local.workers : "a message waits in ${n}-dead" => {
+          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+          above     = 0
+          aligner   = "ALIGN_MAX"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    oldest-message = {
+      title    = "orders wait"
+      severity = "WARNING"
+      duration = "0s"
+      conditions = {
+        for n in local.workers : "the oldest message of ${n} waits too long" => {
+          filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.work[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+          above     = var.alerts.oldest_message_seconds
+          aligner   = "ALIGN_MAX"
+          reducer   = "REDUCE_MAX"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    error-share = {
+      title    = "requests fail"
+      severity = "ERROR"
+      duration = "300s"
+      conditions = {
+        "too many requests end in 5xx" = {
+          filter    = "${local.all_services} AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\""
+          above     = var.alerts.error_share
+          aligner   = "ALIGN_RATE"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = "${local.all_services} AND metric.type=\"run.googleapis.com/request_count\""
+          alignment = "300s"
+        }
+      }
+    }
+    breaker-open = {
+      title    = "the breaker is open"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "a batch met more INVALID_ARGUMENT than can be true" = {
+          filter    = local.counted["breaker_open"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    mailing-held = {
+      title    = "a mailing is held"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "our own credentials were refused" = {
+          filter    = local.counted["mailings_held"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    instances-at-maximum = {
+      title    = "instances at their maximum"
+      severity = "WARNING"
+      duration = "600s"
+      conditions = {
+        for n in local.functions : "${n} runs as many instances as it may" => {
+          filter    = "${local.service_filters[n]} AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\""
+          above     = var.functions[n].max_instances - 1
+          aligner   = "ALIGN_MAX"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+  }
+}
+
+resource "google_monitoring_alert_policy" "threshold" {
+  for_each = local.alerts
+
+  project               = var.project_id
+  display_name          = "Carillon: ${each.value.title}"
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = local.channels
+  user_labels           = local.labels
+
+  dynamic "conditions" {
+    for_each = each.value.conditions
+    content {
+      display_name = conditions.key
+
+      condition_threshold {
+        filter             = conditions.value.filter
+        denominator_filter = conditions.value.ratio_of
+        comparison         = "COMPARISON_GT"
+        threshold_value    = conditions.value.above
+        duration           = each.value.duration
+
+        aggregations {
+          alignment_period     = conditions.value.alignment
+          per_series_aligner   = conditions.value.aligner
+          cross_series_reducer = conditions.value.reducer
+          group_by_fields      = conditions.value.ratio_of == null ? [] : ["resource.label.service_name"]
+        }
+
+        dynamic "denominator_aggregations" {
+          for_each = conditions.value.ratio_of == null ? [] : [true]
+          content {
+            alignment_period     = conditions.value.alignment
+            per_series_aligner   = conditions.value.aligner
+            cross_series_reducer = conditions.value.reducer
+            group_by_fields      = ["resource.label.service_name"]
+          }
+        }
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = file("${path.module}/../docs/runbooks/${each.key}.md")
+  }
+}
+
+# Silence is the signal here: tick says a line each minute.
+resource "google_monitoring_alert_policy" "tick_missing" {
+  project               = var.project_id
+  display_name          = "Carillon: tick is missing"
+  combiner              = "OR"
+  severity              = "CRITICAL"
+  notification_channels = local.channels
+  user_labels           = local.labels
+
+  conditions {
+    display_name = "no round of tick for five minutes"
+
+    condition_absent {
+      filter   = local.counted["ticks"]
+      duration = "300s"
+
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    content   = file("${path.module}/../docs/runbooks/tick-missing.md")
+  }
+}
+
+resource "google_billing_budget" "this" {
+  count = var.budget != null ? 1 : 0
+
+  billing_account = var.budget.billing_account
+  display_name    = "Carillon in ${var.project_id}"
+
+  budget_filter {
+    projects = ["projects/${data.google_project.this.number}"]
+  }
+
+  amount {
+    specified_amount {
+      units         = var.budget.amount
+      currency_code = var.budget.currency
+    }
+  }
+
+  dynamic "threshold_rules" {
+    for_each = [0.5, 0.9, 1]
+    content {
+      threshold_percent = threshold_rules.value
+    }
+  }
+
+  dynamic "all_updates_rule" {
+    for_each = length(local.channels) > 0 ? [true] : []
+    content {
+      # A budget takes five channels at most.
+      monitoring_notification_channels = slice(local.channels, 0, min(5, length(local.channels)))
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}

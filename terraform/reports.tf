@@ -1,0 +1,77 @@
+# Optional: every event of push-events as a row in BigQuery, for reports.
+
+resource "google_bigquery_dataset" "reports" {
+  count = var.reports.enabled ? 1 : 0
+
+  project                    = var.project_id
+  dataset_id                 = var.reports.dataset
+  location                   = coalesce(var.reports.location, var.region)
+  description                = "What Carillon tells: events of the topic push-events"
+  delete_contents_on_destroy = false
+  labels                     = local.labels
+
+  depends_on = [google_project_service.this]
+}
+
+# The columns Pub/Sub writes when it is given no schema: data is the CloudEvent.
+resource "google_bigquery_table" "events" {
+  count = var.reports.enabled ? 1 : 0
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.reports[0].dataset_id
+  table_id            = "events"
+  description         = "One row an event; an event may come twice, with the same data.id"
+  deletion_protection = var.protect_data
+  labels              = local.labels
+
+  time_partitioning {
+    type          = "DAY"
+    field         = "publish_time"
+    expiration_ms = var.reports.keep_days * 86400000
+  }
+
+  schema = jsonencode([
+    { name = "subscription_name", type = "STRING", mode = "NULLABLE" },
+    { name = "message_id", type = "STRING", mode = "NULLABLE" },
+    { name = "publish_time", type = "TIMESTAMP", mode = "NULLABLE" },
+    { name = "attributes", type = "JSON", mode = "NULLABLE" },
+    { name = "data", type = "JSON", mode = "NULLABLE" },
+  ])
+}
+
+resource "google_bigquery_table_iam_member" "reports" {
+  count = var.reports.enabled ? 1 : 0
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.reports[0].dataset_id
+  table_id   = google_bigquery_table.events[0].table_id
+  role       = "roles/bigquery.dataEditor"
+  member     = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription" "reports" {
+  count = var.reports.enabled ? 1 : 0
+
+  project                    = var.project_id
+  name                       = "push-events-to-bigquery"
+  topic                      = google_pubsub_topic.events.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = var.message_retention
+  labels                     = local.labels
+
+  bigquery_config {
+    table          = "${var.project_id}.${google_bigquery_dataset.reports[0].dataset_id}.${google_bigquery_table.events[0].table_id}"
+    write_metadata = true
+  }
+
+  retry_policy {
+    minimum_backoff = var.backoff.minimum
+    maximum_backoff = var.backoff.maximum
+  }
+
+  expiration_policy {
+    ttl = "" # never
+  }
+
+  depends_on = [google_bigquery_table_iam_member.reports]
+}

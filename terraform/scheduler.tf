@@ -1,0 +1,49 @@
+# The clock, and the weekly audit.
+
+resource "google_cloud_scheduler_job" "tick" {
+  project     = var.project_id
+  region      = coalesce(var.scheduler_region, var.region)
+  name        = "${var.prefix}-tick"
+  description = "wakes Carillon's tick each minute"
+  schedule    = "* * * * *"
+  time_zone   = "Etc/UTC"
+
+  pubsub_target {
+    topic_name = google_pubsub_topic.work["tick"].id
+    data       = base64encode(jsonencode({ clock = "each minute" }))
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+# A dry run to everyone: FCM validates a message for every token and no phone
+# shows anything, so tokens that died since the last mailing are found and marked.
+resource "google_cloud_scheduler_job" "audit" {
+  count = var.audit.enabled ? 1 : 0
+
+  project          = var.project_id
+  region           = coalesce(var.scheduler_region, var.region)
+  name             = "${var.prefix}-audit"
+  description      = "starts a dry run to everyone, to find dead tokens"
+  schedule         = var.audit.schedule
+  time_zone        = var.audit.time_zone
+  attempt_deadline = "${max(15, min(1800, var.functions.mailings.timeout_seconds))}s" # what Cloud Scheduler takes
+
+  http_target {
+    http_method = "POST"
+    uri         = "${google_cloudfunctions2_function.mailings.service_config[0].uri}/v1/mailings"
+    headers     = { "Content-Type" = "application/json" }
+    body        = filebase64("${path.module}/audit.json")
+
+    oidc_token {
+      service_account_email = google_service_account.scheduler.email
+      audience              = google_cloudfunctions2_function.mailings.service_config[0].uri
+    }
+  }
+
+  retry_config {
+    retry_count = 0 # a second dry run would be a mailing of its own
+  }
+
+  depends_on = [google_project_service.this]
+}

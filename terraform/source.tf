@@ -1,0 +1,102 @@
+# The upload of each function. The Go buildpack wants the function's package as
+# the only one at the root: functions/<x>/*.go lie there, flat, beside go.mod,
+# go.sum and shared/. Tests and their data stay at home.
+
+locals {
+  shared_files = {
+    for f in fileset(local.repository, "shared/**") : f => "${local.repository}/${f}"
+    if !endswith(f, "_test.go") && !strcontains(f, "/testdata/")
+  }
+
+  function_files = {
+    for name in local.functions : name => {
+      for f in fileset("${local.repository}/functions/${name}", "*.go") : f => "${local.repository}/functions/${name}/${f}"
+      if !endswith(f, "_test.go")
+    }
+  }
+
+  module_files = {
+    for f in ["go.mod", "go.sum"] : f => "${local.repository}/${f}"
+  }
+}
+
+data "archive_file" "source" {
+  for_each = local.functions
+
+  type             = "zip"
+  output_path      = "${path.root}/.terraform/${var.prefix}-${each.key}.zip"
+  output_file_mode = "0644" # the same bytes from every machine
+
+  dynamic "source" {
+    for_each = merge(local.shared_files, local.module_files, local.function_files[each.key])
+    content {
+      filename = source.key
+      content  = file(source.value)
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists("${local.repository}/go.mod") && fileexists("${local.repository}/go.sum") && length(local.shared_files) > 0
+      error_message = "There is no go.mod, go.sum or shared/ in ${local.repository}: the module has to lie in a checkout of Carillon, or source_root has to name one."
+    }
+  }
+}
+
+resource "google_storage_bucket" "source" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.prefix}-source"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true # it holds nothing that is not in the repository
+  labels                      = local.labels
+
+  depends_on = [google_project_service.this]
+}
+
+# The name carries the hash: a function is deployed again when its own upload
+# changed, and only then.
+resource "google_storage_bucket_object" "source" {
+  for_each = local.functions
+
+  bucket = google_storage_bucket.source.name
+  name   = "${each.key}-${data.archive_file.source[each.key].output_sha256}.zip"
+  source = data.archive_file.source[each.key].output_path
+}
+
+resource "google_artifact_registry_repository" "images" {
+  project                = var.project_id
+  location               = var.region
+  repository_id          = "${var.prefix}-functions"
+  format                 = "DOCKER"
+  description            = "Images of Carillon's functions, built by Cloud Build"
+  labels                 = local.labels
+  cleanup_policy_dry_run = false
+
+  cleanup_policies {
+    id     = "keep-the-newest"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = 5
+    }
+  }
+
+  cleanup_policies {
+    id     = "delete-after-a-month"
+    action = "DELETE"
+    condition {
+      older_than = "2592000s"
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_service_account" "build" {
+  project      = var.project_id
+  account_id   = "${var.prefix}-build"
+  display_name = "Carillon: builds the functions"
+
+  depends_on = [google_project_service.this]
+}

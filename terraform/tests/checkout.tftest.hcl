@@ -1,0 +1,28 @@
+# The real upload: every function of this checkout, laid out for the buildpack.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "archive" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id = "shop-push"
+  region     = "europe-west1"
+}
+
+run "layout" {
+  assert {
+    condition     = alltrue([for a in data.archive_file.source : alltrue([for f in ["function.go", "go.mod", "go.sum", "shared/push/push.go", "shared/cloud/settings.go"] : contains([for s in a.source : s.filename], f)])])
+    error_message = "A function's upload lacks function.go, go.mod, go.sum or a part of shared/."
+  }
+  assert {
+    condition     = alltrue([for a in data.archive_file.source : alltrue([for s in a.source : can(regex("^([a-z0-9_]+[.]go|go[.](mod|sum)|shared/[a-z0-9_/]+[.]go)$", s.filename)) && !endswith(s.filename, "_test.go")])])
+    error_message = "A function's upload holds more than Go files, go.mod and go.sum, or holds tests."
+  }
+  assert {
+    condition     = alltrue([for n, a in data.archive_file.source : can(regex("functions[.]HTTP\\(\"${n}\"", join("", [for s in a.source : s.content if s.filename == "function.go"])))])
+    error_message = "A function's function.go does not register the entry point that Terraform names."
+  }
+}

@@ -1,0 +1,40 @@
+# The examples use the module as a child, from the checkout it lies in: what they
+# upload is the real code.
+
+mock_provider "google" {
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = {
+      service_config = { uri = "https://function.run.app" }
+    }
+  }
+}
+mock_provider "archive" {}
+
+run "minimal" {
+  module {
+    source = "./examples/minimal"
+  }
+  variables {
+    project_id = "shop-push"
+    region     = "europe-west1"
+    sender     = "user:anna@shop.example"
+  }
+  assert {
+    condition     = startswith(output.send, "curl -s -X POST https://function.run.app/v1/mailings ") && startswith(output.register, "curl -s -X POST https://function.run.app/v1/customers/")
+    error_message = "The minimal example does not say how to go on."
+  }
+}
+
+run "production" {
+  module {
+    source = "./examples/production"
+  }
+  variables {
+    project_id      = "shop-push"
+    billing_account = "012345-6789AB-CDEF01"
+  }
+  assert {
+    condition     = output.send_rate == { quota = 1200000, instances = 20, per_instance = 60000 } && output.reports_table == "shop-push.carillon.events"
+    error_message = "The production example is not set up as it says."
+  }
+}

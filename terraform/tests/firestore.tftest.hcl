@@ -1,0 +1,94 @@
+# The database, and that what Terraform makes of firestore.indexes.json is what the
+# code needs.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "archive" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id  = "shop-push"
+  region      = "europe-west1"
+  source_root = "./tests/testdata/checkout"
+}
+
+run "database" {
+  assert {
+    condition     = google_firestore_database.this.name == "(default)" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
+    error_message = "The database is the default one, native, in the region."
+  }
+  assert {
+    condition     = google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_ENABLED" && google_firestore_database.this.deletion_policy == "DELETE" && google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED"
+    error_message = "The database is protected and can be read as it was."
+  }
+  assert {
+    condition     = google_firestore_backup_schedule.daily.database == "(default)" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
+    error_message = "There is a backup each day."
+  }
+}
+
+run "another_database" {
+  variables {
+    database           = "push"
+    firestore_location = "eur3"
+    protect_data       = false
+    backup_retention   = "1209600s"
+    reports            = { enabled = true }
+  }
+  assert {
+    condition     = google_firestore_database.this.name == "push" && google_firestore_database.this.location_id == "eur3" && google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_backup_schedule.daily.retention == "1209600s" && google_bigquery_table.events[0].deletion_protection == false
+    error_message = "The database's settings do not arrive."
+  }
+  assert {
+    condition     = toset(concat([for i in google_firestore_index.this : i.database], [for f in google_firestore_field.this : f.database], [google_firestore_backup_schedule.daily.database])) == toset(["push"])
+    error_message = "Indexes, exemptions and backups are those of the database that is used."
+  }
+  assert {
+    condition     = google_firebaserules_release.this.name == "cloud.firestore/push"
+    error_message = "The rules are released for the database that is used."
+  }
+}
+
+run "indexes" {
+  assert {
+    condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order}"])}"]) == toset([
+      "shop-push mailings COLLECTION state ASCENDING, createdAt DESCENDING",
+      "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
+      "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
+      "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING",
+    ])
+    error_message = "The list of mailings and the sums of a mailing need these indexes and no other."
+  }
+  assert {
+    condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
+      "customers.devices", "customers.attributes", "customers.categories", "mailings.message",
+      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+    ])
+    error_message = "Large fields that nobody queries are not indexed."
+  }
+  assert {
+    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt"])
+    error_message = "What has an expireAt is deleted by it."
+  }
+  assert {
+    condition     = alltrue([for f in google_firestore_field.this : length(f.index_config) == 1 && length(f.index_config[0].indexes) == 0 && f.project == "shop-push"])
+    error_message = "Exempt means no index at all; a field that grows with the clock wants none either."
+  }
+}
+
+run "rules" {
+  assert {
+    condition     = google_firebaserules_ruleset.this.source[0].files[0].content == file("../firestore.rules") && length(google_firebaserules_ruleset.this.source[0].files) == 1 && google_firebaserules_ruleset.this.project == "shop-push"
+    error_message = "The rules are those of firestore.rules."
+  }
+  assert {
+    condition     = length(regexall("allow ", google_firebaserules_ruleset.this.source[0].files[0].content)) == 1 && length(regexall("allow read, write: if false;", google_firebaserules_ruleset.this.source[0].files[0].content)) == 1
+    error_message = "The rules let nobody in."
+  }
+  assert {
+    condition     = google_firebaserules_release.this.name == "cloud.firestore" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
+    error_message = "The rules are released for the default database."
+  }
+}

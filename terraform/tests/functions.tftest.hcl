@@ -1,0 +1,289 @@
+# What is deployed, how it is laid out, and what each function is told.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "archive" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id  = "shop-push"
+  region      = "europe-west1"
+  source_root = "./tests/testdata/checkout"
+}
+
+run "upload" {
+  assert {
+    condition     = toset([for s in data.archive_file.source["mailings"].source : s.filename]) == toset(["function.go", "handler.go", "go.mod", "go.sum", "shared/push/push.go", "shared/cloud/cloud.go"])
+    error_message = "A function's files lie flat at the root beside go.mod, go.sum and shared/, without tests, their data and folders."
+  }
+  assert {
+    condition     = toset([for s in data.archive_file.source["tick"].source : s.filename]) == toset(["function.go", "go.mod", "go.sum", "shared/push/push.go", "shared/cloud/cloud.go"])
+    error_message = "An upload holds its own function alone."
+  }
+  assert {
+    condition     = one([for s in data.archive_file.source["tick"].source : s.content if s.filename == "function.go"]) == "package tick\n"
+    error_message = "An upload holds its own function's files."
+  }
+  assert {
+    condition     = alltrue([for s in data.archive_file.source["tick"].source : s.content == file("./tests/testdata/checkout/${s.filename}") if s.filename != "function.go"])
+    error_message = "What is not the function's own comes from the checkout, unchanged."
+  }
+  assert {
+    condition     = alltrue([for a in data.archive_file.source : a.output_file_mode == "0644" && a.type == "zip"])
+    error_message = "The archive has to be the same from every machine."
+  }
+  assert {
+    condition     = length(toset([for a in data.archive_file.source : a.output_path])) == 5
+    error_message = "Each archive is a file of its own."
+  }
+  assert {
+    condition     = { for k, o in google_storage_bucket_object.source : k => o.name } == { for k in ["mailings", "customers", "dispatch", "deliver", "tick"] : k => "${k}-c0ffee.zip" }
+    error_message = "An object is named by its function and its hash."
+  }
+  assert {
+    condition     = alltrue([for k, o in google_storage_bucket_object.source : o.bucket == google_storage_bucket.source.name && o.source == data.archive_file.source[k].output_path])
+    error_message = "An object is its function's archive."
+  }
+  assert {
+    condition     = google_storage_bucket.source.name == "shop-push-carillon-source" && google_storage_bucket.source.location == "europe-west1" && google_storage_bucket.source.uniform_bucket_level_access && google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.force_destroy
+    error_message = "The bucket is private and stays in the region."
+  }
+}
+
+run "build" {
+  assert {
+    condition = {
+      for f in [
+        google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
+        google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick,
+      ] : f.name => "${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.project}"
+      } == {
+      for n in ["mailings", "customers", "dispatch", "deliver", "tick"] :
+      "carillon-${n}" => "${n} go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions ${n}-c0ffee.zip europe-west1 shop-push"
+    }
+    error_message = "A function is built from its own upload, with its own entry point, by the build account, into our registry."
+  }
+  assert {
+    condition = alltrue([for f in [
+      google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
+      google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick,
+    ] : f.build_config[0].source[0].storage_source[0].bucket == google_storage_bucket.source.name && length(f.event_trigger) == 0])
+    error_message = "Uploads come from our bucket, and no function has an Eventarc trigger."
+  }
+  assert {
+    condition     = google_artifact_registry_repository.images.format == "DOCKER" && google_artifact_registry_repository.images.location == "europe-west1" && google_artifact_registry_repository.images.cleanup_policy_dry_run == false && google_artifact_registry_repository.images.repository_id == "carillon-functions"
+    error_message = "Images lie in a registry of our own that cleans up."
+  }
+  assert {
+    condition     = { for p in google_artifact_registry_repository.images.cleanup_policies : p.action => "${join("", [for c in p.condition : c.older_than])}${join("", [for c in p.most_recent_versions : c.keep_count])}" } == { KEEP = "5", DELETE = "2592000s" }
+    error_message = "The registry keeps the five newest and deletes after a month."
+  }
+}
+
+run "service" {
+  assert {
+    condition = {
+      for f in [
+        google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
+        google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick,
+        ] : f.name => join(" ", [
+          f.service_config[0].ingress_settings, f.service_config[0].service_account_email, f.service_config[0].available_cpu, f.service_config[0].available_memory,
+          f.service_config[0].max_instance_request_concurrency, f.service_config[0].min_instance_count, f.service_config[0].max_instance_count,
+          f.service_config[0].timeout_seconds, f.service_config[0].all_traffic_on_latest_revision,
+      ])
+      } == {
+      carillon-mailings  = "ALLOW_ALL mailings@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 10 60 true"
+      carillon-customers = "ALLOW_ALL customers@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 20 60 true"
+      carillon-dispatch  = "ALLOW_INTERNAL_ONLY dispatch@shop-push.iam.gserviceaccount.com 1 512Mi 10 0 10 300 true"
+      carillon-deliver   = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 1Gi 20 0 10 120 true"
+      carillon-tick      = "ALLOW_INTERNAL_ONLY tick@shop-push.iam.gserviceaccount.com 1 512Mi 1 0 2 60 true"
+    }
+    error_message = "Size, limits, account and ingress of a function are not what they should be."
+  }
+}
+
+run "environment" {
+  assert {
+    condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
+      DISPATCH_TOPIC       = "dispatch", EVENTS_TOPIC = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
+    })
+    error_message = "mailings is told something else."
+  }
+  assert {
+    condition = google_cloudfunctions2_function.customers.service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h"
+    })
+    error_message = "customers is told something else."
+  }
+  assert {
+    condition = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "300s"
+      DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", EVENTS_TOPIC = "push-events", FCM_QUOTA_PER_MINUTE = "600000"
+    })
+    error_message = "dispatch is told something else."
+  }
+  assert {
+    condition = google_cloudfunctions2_function.deliver.service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
+      EVENTS_TOPIC         = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
+      FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "10", INVALID_SHARE = "0.3"
+    })
+    error_message = "deliver is told something else."
+  }
+  assert {
+    condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
+      DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", EVENTS_TOPIC = "push-events", TOKEN_LIFE = "6480h"
+    })
+    error_message = "tick is told something else."
+  }
+}
+
+# What is set arrives where it should: every value differs from its default.
+run "settings_arrive" {
+  variables {
+    database             = "push"
+    log_level            = "debug"
+    fcm_quota_per_minute = 1200000
+    fcm_endpoint         = "https://fcm.example"
+    proof_topic          = "proof"
+    invalid_share        = 0.5
+    max_tokens           = 7
+    token_life           = "720h"
+    functions = {
+      mailings  = { cpu = "2", memory = "1Gi", concurrency = 11, min_instances = 1, max_instances = 12, timeout_seconds = 31 }
+      customers = { cpu = "2", memory = "2Gi", concurrency = 12, min_instances = 2, max_instances = 13, timeout_seconds = 32 }
+      dispatch  = { cpu = "2", memory = "4Gi", concurrency = 13, min_instances = 3, max_instances = 14, timeout_seconds = 33, ack_deadline_seconds = 34, max_delivery_attempts = 6 }
+      deliver   = { cpu = "4", memory = "8Gi", concurrency = 14, min_instances = 4, max_instances = 15, timeout_seconds = 35, ack_deadline_seconds = 36, max_delivery_attempts = 7 }
+      tick      = { cpu = "4", memory = "2Gi", concurrency = 15, min_instances = 5, max_instances = 16, timeout_seconds = 37, ack_deadline_seconds = 38, max_delivery_attempts = 8 }
+    }
+  }
+  assert {
+    condition = {
+      for f in [
+        google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
+        google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick,
+        ] : f.name => join(" ", [
+          f.service_config[0].available_cpu, f.service_config[0].available_memory, f.service_config[0].max_instance_request_concurrency,
+          f.service_config[0].min_instance_count, f.service_config[0].max_instance_count, f.service_config[0].timeout_seconds,
+          f.service_config[0].environment_variables["CALL_TIMEOUT"], f.service_config[0].environment_variables["LOG_LEVEL"],
+          f.service_config[0].environment_variables["FIRESTORE_DATABASE"],
+      ])
+      } == {
+      carillon-mailings  = "2 1Gi 11 1 12 31 31s debug push"
+      carillon-customers = "2 2Gi 12 2 13 32 32s debug push"
+      carillon-dispatch  = "2 4Gi 13 3 14 33 33s debug push"
+      carillon-deliver   = "4 8Gi 14 4 15 35 35s debug push"
+      carillon-tick      = "4 2Gi 15 5 16 37 37s debug push"
+    }
+    error_message = "A function's own settings do not arrive."
+  }
+  assert {
+    condition     = { for n, s in google_pubsub_subscription.work : n => "${s.ack_deadline_seconds} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "34 6", deliver = "36 7", tick = "38 8" } && google_pubsub_subscription.given_up.ack_deadline_seconds == 36
+    error_message = "Ack deadlines and attempts do not arrive."
+  }
+  assert {
+    condition = (
+      google_cloudfunctions2_function.mailings.service_config[0].environment_variables["FCM_ENDPOINT"] == "https://fcm.example" &&
+      google_cloudfunctions2_function.mailings.service_config[0].environment_variables["PROOF_TOPIC"] == "proof" &&
+      google_cloudfunctions2_function.customers.service_config[0].environment_variables["MAX_TOKENS"] == "7" &&
+      google_cloudfunctions2_function.customers.service_config[0].environment_variables["TOKEN_LIFE"] == "720h" &&
+      google_cloudfunctions2_function.dispatch.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
+      google_cloudfunctions2_function.deliver.service_config[0].environment_variables["FCM_ENDPOINT"] == "https://fcm.example" &&
+      google_cloudfunctions2_function.deliver.service_config[0].environment_variables["PROOF_TOPIC"] == "proof" &&
+      google_cloudfunctions2_function.deliver.service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
+      google_cloudfunctions2_function.deliver.service_config[0].environment_variables["MAX_INSTANCES"] == "15" &&
+      google_cloudfunctions2_function.deliver.service_config[0].environment_variables["INVALID_SHARE"] == "0.5" &&
+      google_cloudfunctions2_function.tick.service_config[0].environment_variables["TOKEN_LIFE"] == "720h"
+    )
+    error_message = "A setting does not arrive in the environment."
+  }
+  assert {
+    condition     = output.send_rate == { quota = 1200000, instances = 15, per_instance = 80000 } && output.send_rate.instances * output.send_rate.per_instance <= 1200000
+    error_message = "The instances' rates together are above the quota."
+  }
+}
+
+run "devices_off" {
+  assert {
+    condition     = length(google_cloudfunctions2_function.devices) == 0 && length(google_service_account.devices) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && !contains(keys(google_project_iam_member.datastore), "devices") && output.devices_url == null
+    error_message = "The public function is off unless asked for."
+  }
+}
+
+run "devices_on" {
+  variables {
+    source_root = "./tests/testdata/with-devices"
+    devices     = { enabled = true, customer_claim = "sub" }
+    functions   = { devices = { max_instances = 3, timeout_seconds = 20 } }
+  }
+  expect_failures = [check.devices_is_public]
+  assert {
+    condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", CUSTOMER_CLAIM = "sub"
+    })
+    error_message = "devices is told something else."
+  }
+  assert {
+    condition = join(" ", [
+      for f in google_cloudfunctions2_function.devices : "${f.name} ${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].bucket} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.service_config[0].all_traffic_on_latest_revision} ${f.service_config[0].ingress_settings} ${f.service_config[0].service_account_email} ${f.service_config[0].available_cpu} ${f.service_config[0].available_memory} ${f.service_config[0].max_instance_request_concurrency} ${f.service_config[0].min_instance_count} ${f.service_config[0].max_instance_count} ${f.service_config[0].timeout_seconds}"
+    ]) == "carillon-devices devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions shop-push-carillon-source devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
+    error_message = "devices is not deployed as it should be."
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.public) == 1 && length(google_service_account.devices) == 1 && google_cloud_run_v2_service_iam_member.public[0].member == "allUsers" && google_cloud_run_v2_service_iam_member.public[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.public[0].name == "carillon-devices" && google_cloud_run_v2_service_iam_member.public[0].location == "europe-west1" && google_cloud_run_v2_service_iam_member.public[0].project == "shop-push"
+    error_message = "devices is the one function that everybody may call."
+  }
+  assert {
+    condition     = google_project_iam_member.datastore["devices"].role == "roles/datastore.user" && google_service_account.devices[0].account_id == "carillon-devices" && google_project_iam_member.datastore["devices"].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com" && google_pubsub_topic_iam_member.publisher["devices/push-events"].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com"
+    error_message = "devices needs the database and the topic of events."
+  }
+  assert {
+    condition     = output.devices_url == "https://devices.run.app" && output.service_accounts["devices"] == "devices@shop-push.iam.gserviceaccount.com"
+    error_message = "The outputs do not name devices."
+  }
+}
+
+run "devices_without_source" {
+  command = plan
+  variables {
+    devices = { enabled = true }
+  }
+  expect_failures = [google_cloudfunctions2_function.devices, check.devices_is_public]
+}
+
+run "quota_too_small_for_the_instances" {
+  command = plan
+  variables {
+    fcm_quota_per_minute = 5990
+  }
+  expect_failures = [google_cloudfunctions2_function.deliver]
+}
+
+run "quota_just_enough_for_the_instances" {
+  command = plan
+  variables {
+    fcm_quota_per_minute = 6000
+  }
+}
+
+run "quota_that_cannot_be_used" {
+  command = plan
+  variables {
+    fcm_quota_per_minute = 9000010
+  }
+  expect_failures = [check.quota_can_be_used]
+}
+
+run "no_checkout" {
+  command = plan
+  variables {
+    source_root = "./tests/mocks"
+  }
+  expect_failures = [data.archive_file.source]
+}

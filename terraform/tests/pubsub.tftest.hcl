@@ -1,0 +1,125 @@
+# Delivery: who is pushed to, how long it may take, and what becomes of what fails.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+mock_provider "archive" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project_id  = "shop-push"
+  region      = "europe-west1"
+  source_root = "./tests/testdata/checkout"
+}
+
+run "topics" {
+  assert {
+    condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { dispatch = "dispatch", deliver = "deliver", tick = "tick" } && { for k, t in google_pubsub_topic.dead : k => t.name } == { dispatch = "dispatch-dead", deliver = "deliver-dead", tick = "tick-dead" } && google_pubsub_topic.events.name == "push-events"
+    error_message = "Topics are named as the functions know them."
+  }
+}
+
+run "workers" {
+  assert {
+    condition = { for k, s in google_pubsub_subscription.work : k => join(" ", [
+      s.project, s.name, s.topic, s.push_config[0].push_endpoint, s.push_config[0].oidc_token[0].audience, s.push_config[0].oidc_token[0].service_account_email,
+      ]) } == {
+      for n in ["dispatch", "deliver", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
+    }
+    error_message = "A worker is pushed its own topic, at its own address, by the delivery account."
+  }
+  assert {
+    condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, tick = 90 }
+    error_message = "Ack deadlines are not what they should be."
+  }
+  assert {
+    condition     = alltrue([for k, s in google_pubsub_subscription.work : s.ack_deadline_seconds > var.functions[k].timeout_seconds && s.ack_deadline_seconds <= 600])
+    error_message = "An ack deadline lies above the function's time-out and is at most 600 s."
+  }
+  assert {
+    condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
+    error_message = "What fails too often goes to the worker's dead letter."
+  }
+}
+
+run "dead_letters" {
+  assert {
+    condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
+    error_message = "Every dead-letter topic has a subscription to pull from."
+  }
+  assert {
+    condition = join(" ", [
+      google_pubsub_subscription.given_up.project, google_pubsub_subscription.given_up.name, google_pubsub_subscription.given_up.topic, google_pubsub_subscription.given_up.push_config[0].push_endpoint,
+      google_pubsub_subscription.given_up.push_config[0].oidc_token[0].audience, google_pubsub_subscription.given_up.push_config[0].oidc_token[0].service_account_email, google_pubsub_subscription.given_up.ack_deadline_seconds,
+    ]) == "shop-push deliver-dead-to-deliver projects/shop-push/topics/deliver-dead https://deliver.run.app https://deliver.run.app delivery@shop-push.iam.gserviceaccount.com 150"
+    error_message = "deliver hears of its own dead letters."
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.given_up.dead_letter_policy) == 0
+    error_message = "There is no dead letter behind the dead letter."
+  }
+}
+
+run "all" {
+  variables {
+    reports = { enabled = true }
+  }
+  assert {
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.expiration_policy[0].ttl == ""])
+    error_message = "No subscription expires."
+  }
+  assert {
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.message_retention_duration == "604800s"])
+    error_message = "Messages are kept for seven days."
+  }
+  assert {
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
+    error_message = "Back-off grows from 10 to 600 s."
+  }
+}
+
+run "settings_arrive" {
+  variables {
+    reports           = { enabled = true }
+    message_retention = "86400s"
+    backoff           = { minimum = "20s", maximum = "300s" }
+  }
+  assert {
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.message_retention_duration == "86400s"])
+    error_message = "message_retention does not arrive."
+  }
+  assert {
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
+    error_message = "backoff does not arrive."
+  }
+}
+
+run "reports_off" {
+  assert {
+    condition     = length(google_pubsub_subscription.reports) + length(google_bigquery_dataset.reports) + length(google_bigquery_table.events) == 0 && output.reports_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
+    error_message = "Reports are off unless asked for."
+  }
+}
+
+run "reports" {
+  variables {
+    reports = { enabled = true, dataset = "push", location = "EU", keep_days = 10 }
+  }
+  assert {
+    condition     = length(google_pubsub_subscription.reports) == 1 && google_pubsub_subscription.reports[0].bigquery_config[0].table == "shop-push.push.events" && google_pubsub_subscription.reports[0].bigquery_config[0].write_metadata && google_pubsub_subscription.reports[0].topic == "projects/shop-push/topics/push-events" && google_pubsub_subscription.reports[0].name == "push-events-to-bigquery" && output.reports_table == "shop-push.push.events"
+    error_message = "Events go to the table, with their metadata."
+  }
+  assert {
+    condition     = length(google_bigquery_dataset.reports) == 1 && length(google_bigquery_table.events) == 1 && google_bigquery_dataset.reports[0].location == "EU" && google_bigquery_dataset.reports[0].dataset_id == "push" && google_bigquery_dataset.reports[0].delete_contents_on_destroy == false && contains(keys(google_project_service.this), "bigquery.googleapis.com")
+    error_message = "The dataset lies where it was asked to, and is not emptied."
+  }
+  assert {
+    condition     = google_bigquery_table.events[0].deletion_protection && google_bigquery_table.events[0].time_partitioning[0].type == "DAY" && google_bigquery_table.events[0].time_partitioning[0].field == "publish_time" && google_bigquery_table.events[0].time_partitioning[0].expiration_ms == 864000000
+    error_message = "A partition a day, kept as long as asked."
+  }
+  assert {
+    condition     = { for c in jsondecode(google_bigquery_table.events[0].schema) : c.name => "${c.type} ${c.mode}" } == { subscription_name = "STRING NULLABLE", message_id = "STRING NULLABLE", publish_time = "TIMESTAMP NULLABLE", attributes = "JSON NULLABLE", data = "JSON NULLABLE" }
+    error_message = "The columns are those Pub/Sub writes."
+  }
+}
