@@ -78,7 +78,7 @@ func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 		}
 		soon = true
 	}
-	p.full = true
+	p.full = p.full || !soon
 	return nil, soon
 }
 

@@ -65,7 +65,9 @@ func compare(b *testing.B, f *far, latency time.Duration, connections int) {
 		s.Unlucky = 1000
 		t.Client = "carillon"
 		ill := f.run(b, t, s)
-		lines = append(lines, line{"carillon, 0.1 % of 503", ill})
+		t.Connections *= 2
+		lines = append(lines, line{"carillon, 0.1 % of 503", ill},
+			line{fmt.Sprintf("carillon, %d connections", t.Connections), f.run(b, t, setting{Latency: latency})})
 		b.ReportMetric(ill.rate()/own.rate(), "×with-503")
 	}
 	fmt.Print(table(lines)) // b.Log would cut it

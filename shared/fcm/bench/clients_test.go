@@ -103,7 +103,9 @@ func carillon(t task, m *meter) func(time.Time) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		answer = func(a fcm.Answer) {
-			m.count(a.Outcome == fcm.Accepted)
+			if ctx.Err() == nil {
+				m.count(a.Outcome == fcm.Accepted)
+			}
 			if time.Now().Before(stop) {
 				s.Send(ctx, it, answer)
 			} else if left.Add(-1) == 0 {
@@ -145,17 +147,43 @@ func sendEach(t task, m *meter) func(time.Time) {
 		batch[i] = one
 	}
 	return func(stop time.Time) {
+		var mu sync.Mutex
+		var calls []call
 		sideBySide(t.Calls, stop, func() {
+			began := time.Now()
 			r, err := c.SendEach(ctx, batch)
 			if err != nil {
 				panic(err)
 			}
-			for _, one := range r.Responses {
-				m.count(one.Success)
-			}
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, call{began, time.Now(), r.SuccessCount, r.FailureCount})
 		})
 		m.done.Wait()
+		for _, c := range calls {
+			share := c.within(m.since, m.since.Add(time.Duration(m.figure.Seconds*float64(time.Second))))
+			m.figure.Messages += int(share * float64(c.good))
+			m.figure.Failed += int(share * float64(c.failed))
+		}
 	}
+}
+
+// A call is one of SendEach. It tells nothing before its last answer has come:
+// its messages are taken to be spread evenly over it.
+type call struct {
+	began, ended time.Time
+	good, failed int
+}
+
+// within is the share of the call that lies between from and to.
+func (c call) within(from, to time.Time) float64 {
+	if c.began.After(from) {
+		from = c.began
+	}
+	if c.ended.Before(to) {
+		to = c.ended
+	}
+	return max(0, to.Sub(from).Seconds()/c.ended.Sub(c.began).Seconds())
 }
 
 // sideBySide calls f again and again in n goroutines.

@@ -1,0 +1,20 @@
+package bench
+
+import (
+	"testing"
+	"time"
+)
+
+// TestResponder: what the benchmark measures against answers like FCM, to every
+// kind of client, and counts right.
+func TestResponder(t *testing.T) {
+	t.Parallel()
+	f := startResponder(t)
+	for _, name := range []string{"carillon", "nethttp", "sendeach"} {
+		got := f.run(t, task{Client: name, Calls: 1, Connections: 1, Warm: 50 * time.Millisecond, Run: 200 * time.Millisecond},
+			setting{Latency: 5 * time.Millisecond})
+		if got.Messages == 0 || got.Failed != 0 || got.Connections == 0 || name == "carillon" && got.Connections != 1 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

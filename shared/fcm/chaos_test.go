@@ -1,0 +1,52 @@
+package fcm
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	emulated "carillon.example/emulators/fcm"
+)
+
+// TestChaos: whatever goes wrong, every item is answered exactly once, and what
+// is answered Accepted, or may have been sent, covers all that FCM took.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	srv := start(t, emulated.Options{Latency: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, GoAwayAfter: 60, MaxStreams: 20, Seed: seed})
+	set := srv.Settings()
+	set.Chaos = map[string]float64{"UNAVAILABLE": 0.02, "RESET": 0.005, "HANG": 0.005, "UNREGISTERED": 0.05, "INTERNAL": 0.01, "BAD_GATEWAY": 0.01}
+	if err := srv.Configure(set); err != nil {
+		t.Fatal(err)
+	}
+	s := fast(t, Config{Endpoint: srv.URL(), Timeout: 500 * time.Millisecond, Grace: 20 * time.Millisecond, MaxConnections: 5})
+	b := newBallot(t, s)
+	for i := range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(800))*time.Millisecond)
+		defer cancel()
+		for j := range 75 {
+			b.send(ctx, token(i*1000+j), time.Now().Add(time.Duration(r.IntN(1500))*time.Millisecond))
+		}
+	}
+	got := b.outcomes()
+	sent := 0
+	for target, a := range b.got {
+		if a.Sent {
+			sent++
+		}
+		if a.Outcome == Accepted && (a.Sent || a.Name == "") || a.Outcome == Waiting && a.NotBefore.IsZero() {
+			t.Errorf("seed %d: %s: %+v", seed, target, a)
+		}
+	}
+	st := srv.Stats()
+	t.Logf("seed %d: %v, %d may have been sent, %d connections", seed, got, sent, st.ConnectionsAccepted)
+	if st.Accepted > got[Accepted]+sent || st.Duplicates != 0 {
+		t.Errorf("seed %d: FCM took %d, %d twice; %d are answered so and %d may have been sent: %v",
+			seed, st.Accepted, st.Duplicates, got[Accepted], sent, got)
+	}
+	if in := s.Stats(); in.InFlight != 0 || in.Ready != 0 || in.Waiting != 0 {
+		t.Errorf("seed %d: left over: %+v", seed, in)
+	}
+}
