@@ -110,12 +110,11 @@ func (d *dying) Events(ctx context.Context, e ...push.Event) error {
 
 // A drawn token and what is to become of it.
 type drawn struct {
-	token   string
-	line    []fcm.Outcome
-	code    string
-	again   bool // registered again after the cut
-	moves   bool // registered for somebody else after the cut
-	crashes int
+	token string
+	line  []fcm.Outcome
+	code  string
+	again bool // registered again after the cut
+	moves bool // registered for somebody else after the cut
 }
 
 func drawToken(t *rapid.T, name string) drawn {
