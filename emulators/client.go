@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -141,4 +142,10 @@ func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*m
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// asProblem is the problem an error came from, nil if it is another.
+func asProblem(err error) *problem {
+	p, _ := errors.AsType[*problem](err)
+	return p
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -252,8 +251,8 @@ func (d *show) refused(ctx context.Context) error {
 			"webpush": map[string]any{"headers": map[string]any{"TTL": "-1"}}},
 		"audience": map[string]any{"everyone": true},
 	})
-	p, ok := errors.AsType[*problem](err)
-	if !ok || p.Status != http.StatusUnprocessableEntity {
+	p := asProblem(err)
+	if p == nil || p.Status != http.StatusUnprocessableEntity {
 		return fmt.Errorf("a mailing that FCM refuses was accepted: %w", err)
 	}
 	d.say("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
