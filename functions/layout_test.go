@@ -73,10 +73,12 @@ func layOut(t *testing.T, name, dir string) {
 	}
 }
 
-// copyFile leaves out tests and what they read.
+// copyFile leaves out tests, what they read, and what is no Go, as Terraform
+// does.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
-	if strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
+	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from))
+	if !uploaded || strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
 		return
 	}
 	b, err := os.ReadFile(from)

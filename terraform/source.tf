@@ -1,10 +1,10 @@
 # The upload of each function. The Go buildpack wants the function's package as
 # the only one at the root: functions/<x>/*.go lie there, flat, beside go.mod,
-# go.sum and shared/. Tests and their data stay at home.
+# go.sum and shared/. Tests, their data and what else is no Go stay at home.
 
 locals {
   shared_files = {
-    for f in fileset(local.repository, "shared/**") : f => "${local.repository}/${f}"
+    for f in fileset(local.repository, "shared/**/*.go") : f => "${local.repository}/${f}"
     if !endswith(f, "_test.go") && !strcontains(f, "/testdata/")
   }
 
