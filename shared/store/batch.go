@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -133,7 +135,7 @@ func (s *Store) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
 func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 	err := s.update(ctx, b, []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: b.Attempts + 1},
-	})
+	}, func(d *batchDoc) bool { return d.LeaseOwner == l.Owner && d.Attempts == b.Attempts+1 })
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
@@ -166,21 +168,35 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
 	}
-	if err := s.update(ctx, b, up); err != nil {
+	stored := func(d *batchDoc) bool {
+		return d.Attempts == b.Attempts && d.LeaseOwner == b.Lease.Owner && d.Open == !b.Settled && d.Dead == dead &&
+			slices.Equal(d.Owed, owed) && bytes.Equal(d.Receipts, encodeReceipts(b.Receipts))
+	}
+	if err := s.update(ctx, b, up, stored); err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
 	return nil
 }
 
-// update writes to a batch if nobody has since it was read. A write whose
-// answer was lost is tried again by the client and then fails for its own first
-// effect: the lease in the document tells that case apart.
-func (s *Store) update(ctx context.Context, b *push.Batch, up []firestore.Update) error {
+// update writes to a batch if nobody has since it was read. When the answer to
+// a write is lost the client tries again, and fails on its own first effect;
+// stored tells that case apart: each claim counts the attempts, so nobody else
+// leaves the document as this caller does.
+func (s *Store) update(ctx context.Context, b *push.Batch, up []firestore.Update, stored func(*batchDoc) bool) error {
 	res, err := s.batch(b.Ref).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if err != nil {
+	if err == nil {
+		b.Revision = res.UpdateTime
+		return nil
+	}
+	if !stale(err) {
 		return err
 	}
-	b.Revision = res.UpdateTime
+	var d batchDoc
+	snap, rerr := s.batch(b.Ref).Get(ctx)
+	if rerr != nil || snap.DataTo(&d) != nil || !stored(&d) {
+		return err
+	}
+	b.Revision = snap.UpdateTime
 	return nil
 }
 

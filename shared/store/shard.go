@@ -84,10 +84,26 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 		}
 		return tx.Update(s.shard(sh.Mailing, sh.Number), shardUpdates(sh), firestore.LastUpdateTime(sh.Revision))
 	}, firestore.WithCommitResponseTo(&done))
-	if err != nil {
-		return classify(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
+	if err == nil {
+		sh.Revision = done.CommitTime()
+		return nil
 	}
-	sh.Revision = done.CommitTime()
+	return classify(s.unlessStored(ctx, sh, err), "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
+}
+
+// unlessStored is err, or nil when the shard stands as it was to be written:
+// then the write was stored, its answer lost, and the client's second try
+// failed on the first one's effect. Busy tells this call from every other.
+func (s *Store) unlessStored(ctx context.Context, sh *push.Shard, err error) error {
+	if !stale(err) {
+		return err
+	}
+	now, rerr := s.Shard(ctx, sh.Mailing, sh.Number)
+	if rerr != nil || sh.Busy.IsZero() || !now.Busy.Equal(sh.Busy.Truncate(time.Microsecond)) ||
+		now.After != sh.After || now.Batches != sh.Batches || now.Done != sh.Done {
+		return err
+	}
+	sh.Revision = now.Revision
 	return nil
 }
 
@@ -106,10 +122,16 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 func (s *Store) Take(ctx context.Context, sh *push.Shard, until time.Time) error {
 	res, err := s.shard(sh.Mailing, sh.Number).Update(ctx, []firestore.Update{{Path: "busy", Value: stamp(until)}},
 		firestore.LastUpdateTime(sh.Revision))
-	if err != nil {
+	if err == nil {
+		sh.Busy, sh.Revision = until, res.UpdateTime
+		return nil
+	}
+	taken := *sh
+	taken.Busy = until
+	if err := s.unlessStored(ctx, &taken, err); err != nil {
 		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
-	sh.Busy, sh.Revision = until, res.UpdateTime
+	*sh = taken
 	return nil
 }
 

@@ -73,16 +73,21 @@ func classify(err error, doing string, a ...any) error {
 		return nil
 	}
 	text := fmt.Sprintf(doing, a...)
-	switch status.Code(err) {
-	case codes.FailedPrecondition, codes.AlreadyExists:
-		if strings.Contains(err.Error(), "index") {
-			break // the service wants an index that firestore.indexes.json lacks
-		}
+	if stale(err) {
 		return fmt.Errorf("%s: %w: %w", text, ErrStale, err)
+	}
+	switch status.Code(err) {
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:
 		return &push.Unavailable{Err: fmt.Errorf("%s: %w", text, err)}
 	}
 	return fmt.Errorf("%s: %w", text, err)
+}
+
+// stale reports whether a precondition did not hold. The service answers with
+// the same code when it wants an index that firestore.indexes.json lacks.
+func stale(err error) bool {
+	code := status.Code(err)
+	return (code == codes.FailedPrecondition || code == codes.AlreadyExists) && !strings.Contains(err.Error(), "index")
 }
 
 func missing(err error) bool { return status.Code(err) == codes.NotFound }
