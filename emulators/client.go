@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,9 @@ import (
 
 // client speaks the HTTP API, as any user's program would.
 type client struct {
-	base string
-	http *http.Client
+	base  string
+	http  *http.Client
+	every time.Duration // between two looks at a mailing; 100 ms when 0
 }
 
 func newClient(base string) *client {
@@ -30,6 +32,8 @@ type mailing struct {
 	State   string `json:"state"`
 	Paused  string `json:"pausedBecause"`
 	Refusal string `json:"refusal"`
+
+	CompletedAt *time.Time `json:"completedAt"`
 	push.Totals
 }
 
@@ -139,7 +143,7 @@ func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*m
 		select {
 		case <-ctx.Done():
 			return m, fmt.Errorf("mailing %s: %w", id, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(cmp.Or(c.every, 100*time.Millisecond)):
 		}
 	}
 }

@@ -52,6 +52,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	o := defaults().anywhere()
 	o.logLevel = "error"
+	o.clock = time.Minute // as in the cloud: a tick reads what is open
 	p := plan{}
 	f.IntVar(&p.customers, "customers", 100_000, "how many")
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
@@ -59,8 +60,21 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
 	f.IntVar(&o.quota, "quota", o.quota, "FCM's quota a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
+	var c storm
+	f.Uint64Var(&c.seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
+	f.Float64Var(&c.minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
+	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
+	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	given := map[string]bool{}
+	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
+	if given["chaos"] {
+		if c.customers = p.customers; !given["customers"] {
+			c.customers = 2000
+		}
+		return c.run(ctx, o, out)
 	}
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and a share of 0 to 1")
@@ -112,6 +126,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 		return nil, err
 	}
 	b := newBar(out, "mailing")
+	c.every = 500 * time.Millisecond // each look costs reads, too
 	end, err := c.follow(ctx, id, func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) })
 	b.end()
 	if err != nil {

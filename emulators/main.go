@@ -3,8 +3,9 @@
 //
 //	go run ./emulators            until Ctrl-C
 //	go run ./emulators demo       a thousand customers, two mailings, and what became of them
-//	go run ./emulators load       one mailing to many, measured
+//	go run ./emulators load       one mailing to many, measured; with -chaos many, under faults
 //	go run ./emulators import     streams an NDJSON file of customers to /v1/imports
+//	go run ./emulators function   one function in a process of its own, as load -chaos starts them
 package main
 
 import (
@@ -33,9 +34,10 @@ func main() {
 
 // commands are what stands after `go run ./emulators`.
 var commands = map[string]func(context.Context, []string, io.Writer) error{
-	"demo":   demo,
-	"load":   load,
-	"import": importFile,
+	"demo":     demo,
+	"load":     load,
+	"import":   importFile,
+	"function": function,
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {

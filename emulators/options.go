@@ -17,6 +17,7 @@ type options struct {
 	functions                          bool          // false with -only
 	clock                              time.Duration // how often tick comes
 	backOff                            float64       // Pub/Sub's back-off times this
+	attempts                           int           // after which a message goes to the dead letters; 0: 20
 	logLevel                           string
 	fcmLatency, fcmJitter              time.Duration
 	quota                              int    // FCM's a minute, of emulator and functions

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -11,33 +12,36 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
-
-	"carillon.example/functions/customers"
-	"carillon.example/functions/deliver"
-	"carillon.example/functions/dispatch"
-	"carillon.example/functions/mailings"
-	"carillon.example/functions/tick"
 )
 
 // mount serves the HTTP functions under one address by path, as behind a load
 // balancer, and the workers under another, as their run.app addresses.
 func (l *laptop) mount() (err error) {
-	api := http.NewServeMux()
-	for _, p := range []string{"/v1/mailings", "/v1/mailings/"} {
-		api.Handle(p, mailings.Handler)
-	}
-	api.Handle("/mailings/openapi.json", http.StripPrefix("/mailings", mailings.Handler))
-	api.Handle("/customers/openapi.json", http.StripPrefix("/customers", customers.Handler))
-	api.Handle("/", customers.Handler)
-	if l.apiURL, err = l.listen(l.api, api); err != nil {
+	here := func(fn string) http.Handler { return handlers[fn] }
+	if l.apiURL, err = l.listen(l.api, apiMux(here)); err != nil {
 		return fmt.Errorf("serving the API on %s: %w", l.api, err)
 	}
-	workers := http.NewServeMux()
-	workers.Handle("/dispatch", dispatch.Handler)
-	workers.Handle("/deliver", deliver.Handler)
-	workers.Handle("/tick", tick.Handler)
-	l.pushURL, err = l.listen("127.0.0.1:0", workers)
+	l.pushURL, err = l.listen("127.0.0.1:0", workerMux(here))
 	return err
+}
+
+func apiMux(of func(fn string) http.Handler) *http.ServeMux {
+	api := http.NewServeMux()
+	for _, p := range []string{"/v1/mailings", "/v1/mailings/"} {
+		api.Handle(p, of("mailings"))
+	}
+	api.Handle("/mailings/openapi.json", http.StripPrefix("/mailings", of("mailings")))
+	api.Handle("/customers/openapi.json", http.StripPrefix("/customers", of("customers")))
+	api.Handle("/", of("customers"))
+	return api
+}
+
+func workerMux(of func(fn string) http.Handler) *http.ServeMux {
+	workers := http.NewServeMux()
+	for _, fn := range []string{"dispatch", "deliver", "tick"} {
+		workers.Handle("/"+fn, of(fn))
+	}
+	return workers
 }
 
 // subscriptions are what terraform/pubsub.tf sets up in the cloud.
@@ -76,7 +80,7 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 		RetryPolicy:        &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(10 * time.Second), MaximumBackoff: durationpb.New(10 * time.Minute)},
 	}
 	if dead != "" {
-		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.topic(dead), MaxDeliveryAttempts: 20}
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.topic(dead), MaxDeliveryAttempts: int32(cmp.Or(l.attempts, 20))}
 	}
 	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
 	if status.Code(err) == codes.AlreadyExists {

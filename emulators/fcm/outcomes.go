@@ -38,7 +38,15 @@ const (
 	// UnavailableDelivered answers 503 and delivers all the same, as FCM
 	// sometimes does.
 	UnavailableDelivered = "UNAVAILABLE_DELIVERED"
+	// HangDelivered delivers and answers nothing until the client gives up.
+	HangDelivered = "HANG_DELIVERED"
+	// ResetDelivered delivers and breaks what carries the request before its
+	// answer: like HangDelivered an answer lost on the wire.
+	ResetDelivered = "RESET_DELIVERED"
 )
+
+// silently are the outcomes that deliver and do not say so.
+var silently = map[string]bool{UnavailableDelivered: true, HangDelivered: true, ResetDelivered: true}
 
 // aboutToken are the outcomes that speak of a token. They need a valid payload,
 // as with FCM; a pattern does not give them to a topic; and chaos draws them by
@@ -50,7 +58,7 @@ var aboutToken = map[string]bool{
 
 // Outcomes lists the names a rule may give, sorted.
 func Outcomes() []string {
-	names := []string{OK, SLOW, HANG, RESET, UnavailableDelivered}
+	names := []string{OK, SLOW, HANG, RESET, UnavailableDelivered, HangDelivered, ResetDelivered}
 	for name := range answers {
 		names = append(names, name)
 	}
@@ -60,7 +68,7 @@ func Outcomes() []string {
 
 func known(outcome string) bool {
 	switch outcome {
-	case OK, SLOW, HANG, RESET, UnavailableDelivered:
+	case OK, SLOW, HANG, RESET, UnavailableDelivered, HangDelivered, ResetDelivered:
 		return true
 	}
 	return answers[outcome] != nil

@@ -15,11 +15,15 @@ type sendCall struct {
 	project string
 	number  uint64
 	message *decoded
+
+	seen Sighting // what a witness is told at the end
+	told bool     // the sender was told that the message was taken
 }
 
 // send answers POST /v1/projects/{project}/messages:send.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
 	c := &sendCall{server: s, policy: s.policy.Load(), project: project, number: s.counts.arrived()}
+	defer c.testify(r)
 	retire(w, r, c.policy.GoAwayAfter)
 	if c.policy.RequireAuth && !hasBearer(r) {
 		c.refuse(w, r, answers["UNAUTHENTICATED"], Outcome{})
@@ -83,21 +87,34 @@ func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case o.Outcome == HANG:
-		c.hang(r)
+		c.hang(r, HANG)
 	case o.Outcome == RESET:
 		c.count(RESET)
 		reset(w, r)
-	case o.Outcome == UnavailableDelivered && bad == nil:
-		if !m.validateOnly {
-			c.keep()
-		}
-		c.refuse(w, r, answers["UNAVAILABLE"].as(UnavailableDelivered), o)
+	case silently[o.Outcome] && bad == nil:
+		c.deliverSilently(w, r, o)
 	case answers[o.Outcome] != nil:
 		c.refuse(w, r, answers[o.Outcome].to(m.target), o)
 	case bad != nil:
 		c.refuse(w, r, bad, Outcome{})
 	default:
 		c.accept(w, r, o)
+	}
+}
+
+// deliverSilently takes the message and does not say so.
+func (c *sendCall) deliverSilently(w http.ResponseWriter, r *http.Request, o Outcome) {
+	if !c.message.validateOnly {
+		c.keep()
+	}
+	switch o.Outcome {
+	case HangDelivered:
+		c.hang(r, HangDelivered)
+	case ResetDelivered:
+		c.count(ResetDelivered)
+		reset(w, r)
+	default:
+		c.refuse(w, r, answers["UNAVAILABLE"].as(UnavailableDelivered), o)
 	}
 }
 
@@ -122,6 +139,7 @@ func (a *answer) as(name string) *answer {
 }
 
 func (c *sendCall) count(outcome string) {
+	c.seen.Outcome = outcome
 	c.server.counts.decided(outcome, false, false)
 	c.tellRefused(outcome)
 }
@@ -147,6 +165,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	if name == "" {
 		name = OK
 	}
+	c.seen.Outcome, c.seen.Validated = name, c.message.validateOnly
 	id := "fake_message_id" // FCM's own answer to validate_only
 	if c.message.validateOnly {
 		c.server.counts.decided(name, false, true)
@@ -159,6 +178,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	}
 	if c.wait(r, o) {
 		c.write(w, id)
+		c.told = true
 	}
 }
 
@@ -166,6 +186,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 func (c *sendCall) keep() string {
 	s, m := c.server, c.message
 	k := c.remembered("")
+	c.seen.At, c.seen.Delivered = k.at, true
 	id := s.messageID(c.number, m.toDevice())
 	k.id = "projects/" + c.project + "/messages/" + id
 	if m.mailing != "" && m.toDevice() && !c.policy.IgnoreDuplicates {
@@ -225,8 +246,8 @@ func (c *sendCall) wait(r *http.Request, o Outcome) bool {
 }
 
 // hang answers nothing until the client gives up or the server closes.
-func (c *sendCall) hang(r *http.Request) {
-	c.count(HANG)
+func (c *sendCall) hang(r *http.Request, outcome string) {
+	c.count(outcome)
 	select {
 	case <-r.Context().Done():
 		c.server.counts.change(func(s *Stats) { s.Abandoned++ })

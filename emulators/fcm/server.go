@@ -28,6 +28,7 @@ type Server struct {
 	memory  memory
 	counts  counts
 	readers readers
+	witness atomic.Pointer[func(Sighting)]
 	topics  topics
 	ids     uint64 // makes message ids of different servers differ
 }

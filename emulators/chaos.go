@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+)
+
+// A storm is what load -chaos is asked for.
+type storm struct {
+	seed      uint64
+	minutes   float64
+	customers int
+	logs      string // a file for what the functions log; "": none
+}
+
+const (
+	// callTimeout is what the functions are given for a call: short, so that a
+	// killed one's lease is soon over.
+	callTimeout = 20 * time.Second
+	// patience is how long everything may take to come to its end once the
+	// faults are over: a batch that was committed and not published waits
+	// three minutes for tick.
+	patience = 6 * time.Minute
+	// quiet is how long nothing may happen in a mailing that has ended.
+	quiet = 5 * time.Second
+	// atOnce is how many mailings are under way at most.
+	atOnce = 8
+)
+
+// A chaos is one run.
+type chaos struct {
+	storm
+	out     io.Writer
+	laptop  *laptop
+	fleet   *fleet
+	weather *weather
+	ledger  *ledger
+	people  *people
+	exam    *exam
+	events  *events
+	archive archive
+	client  *client
+	began   time.Time
+}
+
+// run drives mailings through faults of everything for some minutes, waits
+// until all is at rest, and holds what the servers saw to every promise.
+func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" || os.Getenv("PUBSUB_EMULATOR_HOST") != "" {
+		return errors.New("load -chaos makes the faults of the embedded servers: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
+	}
+	if s.minutes <= 0 || s.customers < 100 {
+		return errors.New("load -chaos: some minutes, and at least 100 customers")
+	}
+	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers\n", s.seed, s.minutes, s.customers)
+	o.functions, o.backOff, o.attempts = false, 0.02, 5
+	c := &chaos{storm: s, out: out, ledger: newLedger(), events: newEvents()}
+	if c.laptop, err = start(ctx, o); err != nil {
+		return err
+	}
+	defer c.laptop.Close()
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	err = c.through(ctx)
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted; seed %d", s.seed)
+	}
+	return errors.Join(c.report(), err)
+}
+
+// open starts the functions behind their addresses and subscribes them.
+func (c *chaos) open(ctx context.Context) error {
+	l, calls := c.laptop, newCalls()
+	if err := l.environment(); err != nil {
+		return err
+	}
+	if err := os.Setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
+		return err
+	}
+	l.onClose(func() { os.Unsetenv("CALL_TIMEOUT") })
+	logs, err := c.openLogs()
+	if err != nil {
+		return err
+	}
+	if c.fleet, err = newFleet(callTimeout, calls, logs); err != nil {
+		return err
+	}
+	l.onClose(c.fleet.Close)
+	if err := c.fleet.startAll(ctx); err != nil {
+		return err
+	}
+	if err := l.serve(c.fleet.handler, c.events); err != nil {
+		return err
+	}
+	if err := l.subscribe(ctx); err != nil {
+		return err
+	}
+	if err := c.listen(ctx); err != nil {
+		return err
+	}
+	db, err := firestore.NewClient(ctx, l.project)
+	if err != nil {
+		return fmt.Errorf("reaching Firestore: %w", err)
+	}
+	l.onClose(func() { db.Close() })
+	c.archive, c.client = archive{db}, newClient(l.apiURL)
+	c.client.http.Timeout = time.Minute
+	c.people = newPeople(c.client, l.phones, c.customers, c.seed)
+	c.exam = newExam(c.people, calls)
+	c.weather = newWeather(l, c.fleet, c.ledger, c.seed)
+	l.fs.SetFaultAfter(c.weather.after)
+	l.phones.SetWitness(c.ledger.sighted)
+	return l.phones.SetOutcomes(deadTokens...)
+}
+
+func (c *chaos) openLogs() (io.Writer, error) {
+	if c.logs == "" {
+		return io.Discard, nil
+	}
+	f, err := os.Create(c.logs)
+	if err != nil {
+		return nil, fmt.Errorf("-logs: %w", err)
+	}
+	c.laptop.onClose(func() { f.Close() })
+	return f, nil
+}
+
+// listen subscribes to the events.
+func (c *chaos) listen(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, c.laptop.project)
+	if err != nil {
+		return fmt.Errorf("reaching Pub/Sub: %w", err)
+	}
+	defer client.Close()
+	_, err = client.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
+		Name: "projects/" + c.laptop.project + "/subscriptions/chaos-events", Topic: c.laptop.topic("push-events"),
+		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.laptop.pushURL + "/events"}, AckDeadlineSeconds: 10,
+	})
+	return err
+}
+
+// through is the run itself.
+func (c *chaos) through(ctx context.Context) error {
+	c.weather.calm.Store(true)
+	if err := c.people.imports(ctx); err != nil {
+		return err
+	}
+	if err := c.remember(ctx); err != nil {
+		return err
+	}
+	if err := c.people.canDelete(ctx); err != nil {
+		return err
+	}
+	c.weather.calm.Store(false)
+	c.began = time.Now()
+	long := time.Duration(c.minutes * float64(time.Minute))
+	ctx, cancel := context.WithTimeout(ctx, long+patience)
+	defer cancel()
+	storming, calm := context.WithTimeout(ctx, long)
+	defer calm()
+	var faults, lives, churn sync.WaitGroup
+	ticking, stop := context.WithCancel(ctx)
+	var clock sync.WaitGroup
+	defer clock.Wait()
+	defer stop()
+	clock.Go(func() { c.clock(ticking, storming) })
+	c.weather.begin(storming, &faults, c.seed)
+	c.people.churn(ctx, storming, &churn, c.seed)
+	c.post(ctx, storming, &lives)
+	faults.Wait()
+	fmt.Fprintf(c.out, "%s: the faults are over, the rest comes to its end\n", time.Since(c.began).Round(time.Second))
+	if err := c.weather.end(ctx); err != nil {
+		return err
+	}
+	churn.Wait()
+	if err := c.weather.clear(c.people.dead()); err != nil {
+		return err
+	}
+	lives.Wait()
+	if err := c.laptop.ps.WaitIdle(ctx); err != nil {
+		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
+	}
+	return c.last(ctx)
+}
+
+// remember writes down which version of everybody the import left.
+func (c *chaos) remember(ctx context.Context) error {
+	stored, err := c.archive.customers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range c.people.all {
+		p.before = stored[p.id].availability
+	}
+	return nil
+}
+
+// post hands mailings in while it storms, and lets each live its life.
+func (c *chaos) post(ctx, storming context.Context, lives *sync.WaitGroup) {
+	r := rand.New(rand.NewPCG(c.seed, 3))
+	run := strconv.FormatInt(c.began.UnixNano(), 36)
+	slots := make(chan struct{}, atOnce)
+	for n := 0; storming.Err() == nil; n++ {
+		select {
+		case slots <- struct{}{}:
+		case <-storming.Done():
+			return
+		}
+		p, twice := newPost(n, c.people, r), r.Float64() < 0.3
+		own := rand.New(rand.NewPCG(c.seed, uint64(1000+n)))
+		lives.Go(func() {
+			if err := c.live(ctx, p, run, twice, own, func() { <-slots }); err != nil {
+				c.exam.say(brokenLost, "%v", err)
+			}
+		})
+		wait(storming, time.Duration(1000+r.IntN(5000))*time.Millisecond)
+	}
+}
+
+// live takes a mailing through its life and examines it once it is at rest.
+func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *rand.Rand, done func()) error {
+	free := sync.OnceFunc(done)
+	defer free()
+	if err := p.submit(ctx, c.client.base, run, twice); err != nil {
+		return err
+	}
+	if err := p.live(ctx, c.client, r, c.exam.say); err != nil {
+		return err
+	}
+	free()
+	for {
+		told, err := c.archive.told(ctx, p.id)
+		if err == nil && told {
+			break
+		}
+		if !wait(ctx, time.Second) {
+			return fmt.Errorf("mailing %s has ended, and tick still looks after it: %w", p.id, errors.Join(err, ctx.Err()))
+		}
+	}
+	wait(ctx, quiet)
+	stored, err := c.archive.batches(ctx, p.id)
+	for ; err != nil && wait(ctx, time.Second); stored, err = c.archive.batches(ctx, p.id) {
+	}
+	if err != nil {
+		return err
+	}
+	c.exam.mailing(p, c.ledger.take(p.id), stored)
+	c.exam.calls.forget(p.id)
+	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d dead\n", time.Since(c.began).Seconds(), p.kind, p.id, p.end.State,
+		p.end.Tokens.Targeted, p.end.Tokens.Accepted, p.end.Tokens.Invalid["UNREGISTERED"])
+	return nil
+}
+
+// clock is Cloud Scheduler, late and early while it storms.
+func (c *chaos) clock(ctx, storming context.Context) {
+	client, err := pubsub.NewClient(ctx, c.laptop.project)
+	if err != nil {
+		c.exam.say(brokenOther, "the clock does not reach Pub/Sub: %v", err)
+		return
+	}
+	defer client.Close()
+	p := client.Publisher("tick")
+	defer p.Stop()
+	r := rand.New(rand.NewPCG(c.seed, 4))
+	for {
+		next := time.Second
+		if storming.Err() == nil {
+			next = time.Duration(r.IntN(3000)) * time.Millisecond
+			if r.Float64() < 0.05 {
+				next = 15 * time.Second
+			}
+		}
+		if !wait(ctx, next) {
+			return
+		}
+		p.Publish(ctx, &pubsub.Message{Data: fmt.Appendf(nil, `{"at":%q}`, time.Now().UTC().Format(time.RFC3339))})
+	}
+}
+
+// last examines everybody, and what is left over.
+func (c *chaos) last(ctx context.Context) error {
+	stored, err := c.archive.customers(ctx)
+	if err != nil {
+		return err
+	}
+	c.events.mu.Lock()
+	defer c.events.mu.Unlock()
+	if err := c.exam.everybody(ctx, c.client, c.events, stored); err != nil {
+		return err
+	}
+	for _, s := range c.ledger.strays() {
+		c.exam.say(brokenTwice, "%s", s)
+	}
+	for _, text := range c.people.wrong {
+		c.exam.say(brokenOther, "%s", text)
+	}
+	return nil
+}
+
+// serve puts handlers behind the addresses of the API and of the workers.
+func (l *laptop) serve(of func(string) http.Handler, events http.Handler) (err error) {
+	if l.apiURL, err = l.listen(l.api, apiMux(of)); err != nil {
+		return fmt.Errorf("serving the API on %s: %w", l.api, err)
+	}
+	workers := workerMux(of)
+	workers.Handle("/events", events)
+	l.pushURL, err = l.listen("127.0.0.1:0", workers)
+	return err
+}
+
+// report prints the figures, and fails when a promise was broken.
+func (c *chaos) report() error {
+	x, out := c.exam, c.out
+	fmt.Fprintln(out)
+	table := func(title string, m map[string]int) {
+		fmt.Fprintln(out, title)
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			fmt.Fprintf(out, "  %8d  %s\n", m[k], k)
+		}
+	}
+	table("faults made", c.weather.counts())
+	table("FCM's outcomes while it stormed", c.weather.fcm)
+	table("instances ended", c.fleet.counts())
+	table("changes of tokens", c.people.made)
+	for _, t := range x.texts {
+		fmt.Fprintln(out, "BROKEN ", t)
+	}
+	broken := 0
+	promises := map[string]int{}
+	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenOther} {
+		promises[k] = 0
+	}
+	maps.Copy(promises, x.counts)
+	for _, n := range promises {
+		broken += n
+	}
+	table("promises broken", promises)
+	line := struct {
+		Seed    uint64  `json:"seed"`
+		Minutes float64 `json:"minutes"`
+		Seconds float64 `json:"seconds"`
+		tallied
+		DeadLetters int            `json:"dead_letters"`
+		Events      int            `json:"events"`
+		EventsTwice int            `json:"events_twice"`
+		Broken      map[string]int `json:"broken"`
+	}{c.seed, c.minutes, float64(int(time.Since(c.began).Seconds())), x.sum, len(c.laptop.ps.Messages(c.laptop.topic("deliver-dead"))),
+		len(c.events.ids), c.events.twice, promises}
+	if err := json.NewEncoder(out).Encode(line); err != nil {
+		return err
+	}
+	if broken > 0 {
+		return fmt.Errorf("%d promises were broken; seed %d", broken, c.seed)
+	}
+	return nil
+}

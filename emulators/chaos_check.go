@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// The promises, as the report counts them when they are broken.
+const (
+	brokenLost      = "lost"               // somebody was not rung, or a verdict has nothing behind it
+	brokenTwice     = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
+	brokenMany      = "too many at a kill" // more than a killed call may send again
+	brokenSums      = "sums off"
+	brokenFlagged   = "wrongly flagged"
+	brokenUnflagged = "missed flags"
+	brokenReach     = "availability wrong"
+	brokenEvents    = "events missing"
+	brokenOther     = "other"
+)
+
+// mostAgain is how many of a batch a killed call may send a second time.
+const mostAgain = 250
+
+// findings are the broken promises.
+type findings struct {
+	mu     sync.Mutex
+	counts map[string]int
+	texts  []string
+}
+
+// maxTexts is how many are told in words.
+const maxTexts = 60
+
+func (f *findings) say(kind, format string, a ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.counts == nil {
+		f.counts = map[string]int{}
+	}
+	f.counts[kind]++
+	if len(f.texts) < maxTexts {
+		f.texts = append(f.texts, kind+": "+fmt.Sprintf(format, a...))
+	}
+}
+
+// tallied are the figures of the run.
+type tallied struct {
+	Mailings  int            `json:"mailings"`
+	States    map[string]int `json:"states"`
+	Batches   int            `json:"batches"`
+	Tokens    int            `json:"tokens"`
+	Accepted  int            `json:"accepted"`
+	Invalid   int            `json:"invalid"`
+	Failed    int            `json:"failed"` // of batches that Pub/Sub gave up
+	Expired   int            `json:"expired"`
+	Cancelled int            `json:"cancelled"`
+	Delivered int            `json:"delivered"` // messages FCM took, those taken twice twice
+
+	Killed     int `json:"duplicates_of_killed"`
+	MostKilled int `json:"most_of_one_killed_call"`
+	Answers    int `json:"duplicates_of_lost_answers"`
+	Saves      int `json:"duplicates_of_failed_saves"`
+	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the receipt cannot know
+	BothOwners int `json:"moved_and_rung_for_both"`
+}
+
+// An exam holds every mailing, and everybody at the end, to the promises.
+type exam struct {
+	findings
+	people *people
+	byID   map[string]*person
+	calls  *calls
+
+	tallyMu sync.Mutex
+	sum     tallied
+	dead    map[who]time.Time // tokens found dead: when the last batch that did was cut
+}
+
+func newExam(m *people, c *calls) *exam {
+	x := &exam{people: m, calls: c, byID: map[string]*person{}, dead: map[who]time.Time{}}
+	x.sum.States = map[string]int{}
+	for _, p := range m.all {
+		x.byID[p.id] = p
+	}
+	return x
+}
+
+// A place is where a token of a customer stands in a mailing.
+type place struct {
+	ref     push.Ref
+	at      time.Time
+	receipt push.Receipt
+}
+
+// one is the examination of one mailing.
+type one struct {
+	*exam
+	p      *post
+	b      *book
+	stored map[string]storedBatch
+	places map[who]place
+	tally  push.Tally
+	count  tallied
+}
+
+// mailing examines a mailing that has ended, by what the servers saw and what
+// is stored of it.
+func (x *exam) mailing(p *post, b *book, stored map[string]storedBatch) {
+	x.tallyMu.Lock()
+	defer x.tallyMu.Unlock()
+	o := &one{exam: x, p: p, b: b, stored: stored, places: map[who]place{}}
+	if state := push.State(p.end.State); !p.may(state) {
+		o.say(brokenLost, "mailing %s (%s) ended as %s %s", p.id, p.kind, state, p.end.Refusal)
+	}
+	o.batches()
+	o.sums()
+	o.verdicts()
+	o.coverage()
+	newDuplicates(o).judge()
+	o.add()
+}
+
+func (o *one) batches() {
+	for id, c := range o.b.batches {
+		s, ok := o.stored[id]
+		switch {
+		case !ok:
+			o.say(brokenLost, "batch %s of mailing %s was committed and is not there", id, o.p.id)
+			continue
+		case s.open || len(s.owed) > 0:
+			o.say(brokenLost, "batch %s of ended mailing %s is open (%t) or owes flags (%v)", id, o.p.id, s.open, s.owed)
+		case len(s.receipts) != len(c.targets):
+			o.say(brokenLost, "batch %s of mailing %s has %d targets and %d receipts", id, o.p.id, len(c.targets), len(s.receipts))
+			continue
+		}
+		for i, t := range c.targets {
+			k, at := who{t.Customer, t.Token}, place{push.Ref{Mailing: o.p.id, Batch: id}, c.at, push.Receipt(s.receipts[i])}
+			if was, twice := o.places[k]; twice {
+				o.say(brokenTwice, "customer %s was cut twice in mailing %s, into %s and %s", t.Customer, o.p.id, was.ref.Batch, id)
+			}
+			o.places[k] = at
+			if at.receipt == push.Pending {
+				o.say(brokenLost, "customer %s in batch %s of ended mailing %s has no verdict", t.Customer, id, o.p.id)
+			} else {
+				o.tally[at.receipt]++
+			}
+		}
+	}
+	if len(o.stored) > len(o.b.batches) {
+		o.say(brokenOther, "mailing %s has %d batches, %d were seen committed", o.p.id, len(o.stored), len(o.b.batches))
+	}
+}
+
+// sums holds the API's totals to the receipts and to who was imported.
+func (o *one) sums() {
+	t, c, ty := o.p.end.Tokens, o.p.end.Customers, o.tally
+	got := []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
+	want := []int64{int64(len(o.places)), ty[push.ReceiptAccepted], ty[push.ReceiptUnregistered], ty[push.ReceiptInvalidArgument],
+		ty[push.ReceiptRefused], ty[push.ReceiptFailed], ty[push.ReceiptExpired], ty[push.ReceiptCancelled], 0}
+	if !slices.Equal(got, want) {
+		o.say(brokenSums, "mailing %s tells tokens %v, its receipts are %v", o.p.id, got, want)
+	}
+	var matched, opted, category int64
+	for _, q := range o.people.all {
+		if !o.p.in(q) {
+			continue
+		}
+		matched++
+		if q.optedOut {
+			opted++
+		} else if q.noPromo && o.p.promo {
+			category++
+		}
+	}
+	wantC := []int64{matched + o.p.unknown, opted, category, o.p.unknown}
+	gotC := []int64{c.Matched, c.Excluded.OptedOut, c.Excluded.Category, c.Excluded.Unknown}
+	whole := o.p.end.State == string(push.Completed)
+	for i := range gotC {
+		if gotC[i] > wantC[i] || whole && gotC[i] != wantC[i] {
+			o.say(brokenSums, "mailing %s (%s, %s) tells matched, optedOut, category, unknown %v; they are %v", o.p.id, o.p.kind, o.p.end.State, gotC, wantC)
+			break
+		}
+	}
+}
+
+// verdicts holds each receipt to what FCM saw of that token.
+func (o *one) verdicts() {
+	for k, at := range o.places {
+		s := o.b.seen[k]
+		if s == nil {
+			s = &sights{}
+		}
+		if o.p.dryRun && len(s.delivered) > 0 {
+			o.say(brokenOther, "dry run %s rang customer %s", o.p.id, k.customer)
+		}
+		switch at.receipt {
+		case push.ReceiptAccepted:
+			if len(s.delivered) == 0 && (!o.p.dryRun || s.validated == 0) {
+				o.say(brokenLost, "customer %s in batch %s of mailing %s is booked accepted, and FCM never took it", k.customer, at.ref.Batch, o.p.id)
+			}
+		case push.ReceiptUnregistered:
+			if s.dead == 0 {
+				o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked dead, and FCM never said so", k.customer, at.ref.Batch, o.p.id)
+			}
+			if at.at.After(o.dead[k]) {
+				o.dead[k] = at.at
+			}
+		case push.ReceiptInvalidArgument, push.ReceiptRefused:
+			o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked %d, which FCM never said", k.customer, at.ref.Batch, o.p.id, at.receipt)
+		case push.ReceiptFailed:
+			if o.stored[at.ref.Batch].reason != "given up after too many attempts" {
+				o.say(brokenLost, "customer %s in batch %s of mailing %s failed: %s", k.customer, at.ref.Batch, o.p.id, o.stored[at.ref.Batch].reason)
+			}
+		}
+	}
+	for k := range o.b.seen {
+		if _, ok := o.places[k]; !ok {
+			o.say(brokenOther, "mailing %s was sent to customer %s, who was not in it", o.p.id, k.customer)
+		}
+	}
+}
+
+// coverage holds who was rung to who should be, where that is known exactly.
+func (o *one) coverage() {
+	owners := map[string]int{}
+	for k := range o.places {
+		if q := o.byID[k.customer]; q == nil || !o.p.in(q) || q.optedOut || o.p.promo && q.noPromo {
+			o.say(brokenOther, "customer %s was cut into mailing %s (%s), to whom it does not go", k.customer, o.p.id, o.p.kind)
+		}
+		if owners[k.token]++; owners[k.token] == 2 {
+			o.count.BothOwners++
+		}
+	}
+	if o.p.end.State != string(push.Completed) {
+		return
+	}
+	for _, q := range o.people.all {
+		if q.stable && o.p.in(q) && !q.optedOut && !(o.p.promo && q.noPromo) {
+			o.covered(q)
+		}
+	}
+}
+
+// covered: every good token of somebody who stayed as they were has its
+// verdict, or the latest has.
+func (o *one) covered(q *person) {
+	n, missing := 0, 0
+	for _, x := range slices.Backward(q.phones) {
+		at, ok := o.places[who{q.id, x.token}]
+		if ok {
+			n++
+		}
+		if !ok && !x.gone && !(o.p.latest && n > 0) {
+			missing++
+		}
+		if ok && at.receipt != push.ReceiptAccepted && at.receipt != push.ReceiptUnregistered && at.receipt != push.ReceiptFailed {
+			o.say(brokenLost, "customer %s in batch %s of completed mailing %s is booked %d", q.id, at.ref.Batch, o.p.id, at.receipt)
+		}
+		if ok && at.receipt == push.ReceiptUnregistered && !x.gone {
+			o.say(brokenFlagged, "a good token of customer %s is booked dead in batch %s of mailing %s", q.id, at.ref.Batch, o.p.id)
+		}
+	}
+	if missing > 0 {
+		o.say(brokenLost, "%d good tokens of customer %s are missing from mailing %s (%s)", missing, q.id, o.p.id, o.p.kind)
+	}
+	if o.p.latest && n > 1 {
+		o.say(brokenTwice, "mailing %s to the latest device went to %d of customer %s", o.p.id, n, q.id)
+	}
+}
+
+// add puts the mailing's figures to those of the run.
+func (o *one) add() {
+	s, t := &o.sum, o.tally
+	s.Mailings++
+	s.States[o.p.end.State]++
+	s.Batches += len(o.b.batches)
+	s.Tokens += len(o.places)
+	s.Accepted += int(t[push.ReceiptAccepted])
+	s.Invalid += int(t[push.ReceiptUnregistered] + t[push.ReceiptInvalidArgument])
+	s.Failed += int(t[push.ReceiptFailed])
+	s.Expired += int(t[push.ReceiptExpired])
+	s.Cancelled += int(t[push.ReceiptCancelled])
+	for _, x := range o.b.seen {
+		s.Delivered += len(x.delivered)
+	}
+	s.Killed += o.count.Killed
+	s.MostKilled = max(s.MostKilled, o.count.MostKilled)
+	s.Answers += o.count.Answers
+	s.Saves += o.count.Saves
+	s.Unbooked += o.count.Unbooked
+	s.BothOwners += o.count.BothOwners
+}
+
+// everybody examines every customer at the end.
+func (x *exam) everybody(ctx context.Context, c *client, e *events, stored map[string]storedCustomer) error {
+	for _, q := range x.people.all {
+		if err := x.customer(ctx, c, q, e, stored); err != nil {
+			return err
+		}
+	}
+	return nil
+}

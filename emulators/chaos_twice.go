@@ -1,0 +1,139 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// duplicates judges what FCM took more than once in a mailing. FCM has no
+// idempotency key, so that three things leave no better choice than to send
+// again: the process was killed before it saved the receipt, FCM's answer was
+// lost, or the save failed. Each second sending must have one of them between
+// it and the first, and a call cut short excuses 250 tokens at most.
+type duplicates struct {
+	*one
+	byKill, bySave map[cause]int
+}
+
+// A cause is a call of deliver that was cut short.
+type cause struct {
+	ref   push.Ref
+	began time.Time
+}
+
+func newDuplicates(o *one) *duplicates {
+	return &duplicates{one: o, byKill: map[cause]int{}, bySave: map[cause]int{}}
+}
+
+func (d *duplicates) judge() {
+	for k, s := range d.b.seen {
+		slices.SortFunc(s.delivered, func(a, b sight) int { return a.at.Compare(b.at) })
+		at := d.places[k]
+		for i, first := range s.delivered {
+			if i+1 < len(s.delivered) {
+				d.again(k, at, first, s.delivered[i+1])
+			} else if at.receipt != push.ReceiptAccepted {
+				d.unbooked(k, at, first)
+			}
+		}
+	}
+	for list, what := range map[*map[cause]int]string{&d.byKill: "was killed", &d.bySave: "could not save"} {
+		for c, n := range *list {
+			if n > mostAgain {
+				d.say(brokenMany, "batch %s of mailing %s, whose call %s, was sent again to %d tokens", c.ref.Batch, c.ref.Mailing, what, n)
+			}
+		}
+	}
+	for _, n := range d.byKill {
+		d.count.MostKilled = max(d.count.MostKilled, n)
+	}
+}
+
+func (d *duplicates) again(k who, at place, first, second sight) {
+	calls := d.calls.of(at.ref)
+	if c, ok := killedBetween(calls, first.at, second.at); ok {
+		d.byKill[cause{at.ref, c.began}]++
+		d.count.Killed++
+		return
+	}
+	if first.lost {
+		d.count.Answers++
+		return
+	}
+	if c, ok := d.savedBadly(calls, at.ref, first.at, second.at); ok {
+		d.bySave[cause{at.ref, c.began}]++
+		d.count.Saves++
+		return
+	}
+	d.say(brokenTwice, "customer %s in batch %s of mailing %s was rung at %s and %s; calls %s, faults %s", k.customer, at.ref.Batch, d.p.id,
+		clock(first.at), clock(second.at), told(calls), clocks(d.b.batches[at.ref.Batch]))
+}
+
+// unbooked judges what FCM took and the receipt does not say.
+func (d *duplicates) unbooked(k who, at place, last sight) {
+	calls, never := d.calls.of(at.ref), time.Now()
+	_, killed := killedBetween(calls, last.at, never)
+	_, unsaved := d.savedBadly(calls, at.ref, last.at, never)
+	if killed || unsaved || last.lost {
+		d.count.Unbooked++
+		return
+	}
+	d.say(brokenLost, "customer %s in batch %s of mailing %s was rung at %s and is booked %d; calls %s, faults %s", k.customer, at.ref.Batch, d.p.id,
+		clock(last.at), at.receipt, told(calls), clocks(d.b.batches[at.ref.Batch]))
+}
+
+// killedBetween finds a call that had begun before first and was killed between
+// the two.
+func killedBetween(calls []call, first, second time.Time) (call, bool) {
+	for _, c := range calls {
+		if !c.killed.IsZero() && !c.began.After(first) && c.killed.After(first) && c.killed.Before(second) {
+			return c, true
+		}
+	}
+	return call{}, false
+}
+
+// savedBadly finds a write of the batch that failed on purpose between the two,
+// and the call that had begun before it.
+func (d *duplicates) savedBadly(calls []call, ref push.Ref, first, second time.Time) (call, bool) {
+	cut := d.b.batches[ref.Batch]
+	if cut == nil {
+		return call{}, false
+	}
+	for _, f := range cut.faults {
+		if !f.After(first) || !f.Before(second) {
+			continue
+		}
+		for _, c := range calls {
+			if !c.began.After(first) && (c.ended.IsZero() || c.ended.After(f)) {
+				return c, true
+			}
+		}
+	}
+	return call{}, false
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
+func told(calls []call) (out []string) {
+	for _, c := range calls {
+		s := clock(c.began) + "–" + clock(c.ended)
+		if !c.killed.IsZero() {
+			s = clock(c.began) + "–killed " + clock(c.killed)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func clocks(c *cut) (out []string) {
+	if c == nil {
+		return nil
+	}
+	for _, t := range c.faults {
+		out = append(out, clock(t))
+	}
+	return out
+}

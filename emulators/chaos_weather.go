@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/pubsub"
+)
+
+// weather makes the faults: who is hit and when is drawn from the seed, what is
+// under way then is not.
+type weather struct {
+	l      *laptop
+	fleet  *fleet
+	ledger *ledger
+
+	storm atomic.Int64 // until then (unix nanoseconds) Firestore is out of reach
+	calm  atomic.Bool  // no more faults
+	mu    sync.Mutex
+	dice  *rand.Rand
+	made  map[string]int
+	fcm   map[string]int // FCM's own count, when the faults ended
+}
+
+func newWeather(l *laptop, f *fleet, g *ledger, seed uint64) *weather {
+	return &weather{l: l, fleet: f, ledger: g, dice: rand.New(rand.NewPCG(seed, 1)), made: map[string]int{}}
+}
+
+// chance draws a number in [0, 1), between draws a duration.
+func (w *weather) chance() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dice.Float64()
+}
+
+func (w *weather) between(low, high time.Duration) time.Duration {
+	return low + time.Duration(w.chance()*float64(high-low))
+}
+
+func (w *weather) note(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.made[what]++
+}
+
+func (w *weather) counts() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.made)
+}
+
+// begin lets the faults begin; they go on until ctx ends.
+func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
+	w.l.ps.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
+	w.l.fs.SetFault(w.before)
+	for _, f := range []func(context.Context){w.kill, w.blackout, w.phones, w.gusts} {
+		all.Go(func() { f(ctx) })
+	}
+}
+
+// end makes everything work again but FCM, and starts what is down.
+func (w *weather) end(ctx context.Context) error {
+	w.calm.Store(true)
+	w.l.ps.SetChaos(pubsub.Chaos{})
+	w.l.fs.SetFault(nil)
+	w.fcm = w.l.phones.Stats().Outcomes
+	if err := w.l.phones.Configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota}); err != nil {
+		return err
+	}
+	return w.fleet.startAll(ctx)
+}
+
+// clear takes FCM's rules back but those of the dead.
+func (w *weather) clear(dead []fcm.Outcome) error {
+	w.l.phones.ClearOutcomes()
+	return w.l.phones.SetOutcomes(dead...)
+}
+
+// wait sleeps, and reports whether the faults are to go on.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// kill ends instances, most of them without a word, and starts them again.
+func (w *weather) kill(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for wait(ctx, w.between(500*time.Millisecond, 6*time.Second)) {
+		x := w.fleet.all[int(w.chance()*float64(len(w.fleet.all)))]
+		if w.chance() < 0.4 {
+			x = w.fleet.byFn["deliver"][int(w.chance()*float64(len(w.fleet.byFn["deliver"])))]
+		}
+		sig := syscall.SIGKILL
+		if w.chance() < 0.3 {
+			sig = syscall.SIGTERM
+		}
+		down := w.between(0, 2*time.Second)
+		all.Go(func() { w.bounce(ctx, x, sig, down) })
+	}
+}
+
+func (w *weather) bounce(ctx context.Context, x *instance, sig syscall.Signal, down time.Duration) {
+	w.fleet.end(x, sig)
+	if wait(ctx, down) {
+		if err := w.fleet.start(ctx, x); err != nil && ctx.Err() == nil {
+			w.note("instances that did not start: " + err.Error())
+		}
+	}
+}
+
+// blackout keeps all of deliver down for so long that Pub/Sub gives up.
+func (w *weather) blackout(ctx context.Context) {
+	for wait(ctx, w.between(20*time.Second, 90*time.Second)) {
+		w.note("deliver wholly down")
+		down := w.between(6*time.Second, 10*time.Second)
+		var all sync.WaitGroup
+		for _, x := range w.fleet.byFn["deliver"] {
+			all.Go(func() { w.bounce(ctx, x, syscall.SIGKILL, down) })
+		}
+		all.Wait()
+	}
+}
+
+// ordinary is FCM's chaos all the while, as shares of the requests.
+var ordinary = map[string]float64{
+	"UNAVAILABLE": 0.006, "INTERNAL": 0.006, "UNAVAILABLE_BARE": 0.002, "BAD_GATEWAY": 0.002, "QUOTA_DEVICE": 0.002,
+	fcm.HANG: 0.0005, fcm.RESET: 0.003, fcm.SLOW: 0.01,
+	fcm.HangDelivered: 0.0005, fcm.ResetDelivered: 0.003, fcm.UnavailableDelivered: 0.003,
+}
+
+// phones makes FCM's faults: the ordinary ones, GOAWAY, and bursts on top.
+func (w *weather) phones(ctx context.Context) {
+	for {
+		s := fcm.Settings{Latency: w.between(10*time.Millisecond, 150*time.Millisecond), Jitter: 10 * time.Millisecond, Slow: time.Second,
+			QuotaPerMinute: w.l.quota, GoAwayAfter: 100 + int(w.chance()*900), Seed: uint64(w.chance() * (1 << 53)), Chaos: ordinary}
+		if err := w.l.phones.Configure(s); err != nil {
+			w.note("FCM took no settings: " + err.Error())
+		}
+		if !wait(ctx, w.between(2*time.Second, 8*time.Second)) {
+			return
+		}
+		burst := fcm.Outcome{Token: "*", Outcome: "UNAVAILABLE", Times: 20 + int(w.chance()*300)}
+		switch p := w.chance(); {
+		case p < 0.25:
+			burst = fcm.Outcome{Token: "*", Outcome: "QUOTA_PROJECT", Times: 1 + int(w.chance()*20), RetryAfter: w.between(time.Second, 4*time.Second)}
+		case p < 0.5:
+			burst.Outcome, burst.RetryAfter = "INTERNAL", time.Second
+		case p < 0.6:
+			burst.Outcome = fcm.ResetDelivered
+		}
+		w.note("bursts of FCM's " + burst.Outcome)
+		if err := w.l.phones.SetOutcomes(burst); err != nil {
+			w.note("FCM took no rule: " + err.Error())
+		}
+	}
+}
+
+// gusts put Firestore wholly out of reach for moments.
+func (w *weather) gusts(ctx context.Context) {
+	for wait(ctx, w.between(10*time.Second, 30*time.Second)) {
+		w.note("Firestore out of reach for a moment")
+		w.storm.Store(time.Now().Add(w.between(500*time.Millisecond, 4*time.Second)).UnixNano())
+	}
+}
+
+// before fails or delays what Firestore is asked, with nothing done.
+func (w *weather) before(method string, req proto.Message) error {
+	p := w.chance()
+	switch {
+	case w.calm.Load():
+		return nil
+	case time.Now().UnixNano() < w.storm.Load(), p < 0.006:
+		w.note("Firestore UNAVAILABLE")
+		w.ledger.disturbed(req)
+		return status.Error(codes.Unavailable, "The service is currently unavailable.")
+	case p < 0.012 && method == "Commit":
+		w.note("Firestore ABORTED")
+		w.ledger.disturbed(req)
+		return status.Error(codes.Aborted, "Too much contention on these documents. Please try again.")
+	case p < 0.03:
+		w.note("Firestore slow")
+		time.Sleep(w.between(50*time.Millisecond, time.Second))
+	}
+	return nil
+}
+
+// after reads along what was stored, and loses some answers.
+func (w *weather) after(method string, req proto.Message) error {
+	if method != "Commit" {
+		return nil
+	}
+	w.ledger.committed(req)
+	if w.calm.Load() || w.chance() >= 0.008 {
+		return nil
+	}
+	w.note("Firestore's answer lost after a commit")
+	w.ledger.disturbed(req)
+	return status.Error(codes.Unavailable, "The connection was lost after the commit.")
+}

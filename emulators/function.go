@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"carillon.example/functions/customers"
+	"carillon.example/functions/deliver"
+	"carillon.example/functions/dispatch"
+	"carillon.example/functions/mailings"
+	"carillon.example/functions/tick"
+)
+
+// handlers are the functions as they are deployed, by name.
+var handlers = map[string]http.Handler{
+	"mailings": mailings.Handler, "customers": customers.Handler,
+	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
+}
+
+// lastWords is how long Cloud Run lets an instance live after SIGTERM.
+const lastWords = 10 * time.Second
+
+// function serves one function in a process of its own, as an instance on Cloud
+// Run: the environment names what it reaches, SIGTERM gives it ten seconds to
+// finish what it has begun. Its address is its first line. It ends with its
+// standard input, too, so that none outlives whoever started it.
+func function(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 || handlers[args[0]] == nil {
+		names := make([]string, 0, len(handlers))
+		for n := range handlers {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		return fmt.Errorf("function: name one of %s", strings.Join(names, ", "))
+	}
+	ctx, orphaned := context.WithCancel(ctx)
+	defer orphaned()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		orphaned()
+	}()
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("function %s: %w", args[0], err)
+	}
+	srv := &http.Server{Handler: handlers[args[0]], ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ln) }()
+	fmt.Fprintln(out, ln.Addr())
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if err := srv.Shutdown(patience); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("function %s was not done in time: %w", args[0], err)
+	}
+	return nil
+}
