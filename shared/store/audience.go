@@ -32,14 +32,15 @@ type Audience interface {
 	Count(ctx context.Context) (int, error)
 }
 
-// Audience opens the audience of a mailing read by Mailing.
-func (s *Store) Audience(ctx context.Context, m *push.Mailing) (Audience, error) {
+// Audience opens the audience of a mailing read by Mailing. Of the customers'
+// attributes it reads those that are named.
+func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
 	a := m.Audience
 	switch {
 	case a.Everyone:
-		return everyone{s}, nil
+		return everyone{s, scanned(attributes)}, nil
 	case a.Segments != nil:
-		return segments{s, a.Segments}, nil
+		return segments{s, a.Segments, scanned(attributes)}, nil
 	case a.Tokens != nil:
 		return s.byTokens(ctx, a.Tokens)
 	default:
@@ -48,7 +49,13 @@ func (s *Store) Audience(ctx context.Context, m *push.Mailing) (Audience, error)
 }
 
 // scanned are the fields of a customer that dispatch needs.
-var scanned = []string{"id", "devices", "optedOut", "categories", "segments", "attributes", "timeZone"}
+func scanned(attributes []string) []firestore.FieldPath {
+	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}}
+	for _, name := range attributes {
+		fields = append(fields, firestore.FieldPath{"attributes", name})
+	}
+	return fields
+}
 
 func (s *Store) customers() *firestore.CollectionRef { return s.db.Collection("customers") }
 
@@ -67,7 +74,10 @@ func keyRange(q firestore.Query, after, upto string) firestore.Query {
 // everyone reads only who is reachable; the others are counted by an
 // aggregation over the same range at the same read time, so that a customer who
 // becomes unreachable by this very mailing is not counted twice.
-type everyone struct{ s *Store }
+type everyone struct {
+	s      *Store
+	fields []firestore.FieldPath
+}
 
 func (e everyone) Count(ctx context.Context) (int, error) {
 	n, err := e.s.count(ctx, e.s.customers().Query)
@@ -78,7 +88,7 @@ func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page,
 	var p Page
 	err := e.s.db.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		p = Page{}
-		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).Select(scanned...).Limit(size)
+		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
 		snaps, err := tx.Documents(q).GetAll()
 		if err != nil {
 			return err
@@ -116,8 +126,9 @@ func members(snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool
 // segments reads by one array-contains(-any) and filters the rest after
 // reading.
 type segments struct {
-	s   *Store
-	sel *push.Segments
+	s      *Store
+	sel    *push.Segments
+	fields []firestore.FieldPath
 }
 
 func (g segments) query() firestore.Query {
@@ -133,7 +144,7 @@ func (g segments) Count(ctx context.Context) (int, error) {
 }
 
 func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
-	q := keyRange(g.query(), after, upto).Select(scanned...).Limit(size)
+	q := keyRange(g.query(), after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return Page{}, classify(err, "reading the customers of segments after %q", after)

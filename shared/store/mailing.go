@@ -113,7 +113,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if err != nil {
 		return nil, false, classify(err, "encoding mailing %s", m.ID)
 	}
-	err = s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, l := range lists {
 			if err := tx.Create(s.listed(m.ID, i), l); err != nil {
 				return err
@@ -219,7 +219,7 @@ func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *fi
 		return nil, &push.NotFound{What: "mailing", ID: id}
 	}
 	var m *push.Mailing
-	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.mailing(id))
 		if missing(err) {
 			return &push.NotFound{What: "mailing", ID: id}

@@ -76,7 +76,7 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 		}
 	}
 	var done firestore.CommitResponse
-	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, b := range batches {
 			if err := tx.Create(s.batch(b.Ref), docs[i]); err != nil {
 				return err

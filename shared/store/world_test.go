@@ -61,14 +61,14 @@ type world struct {
 	clock *clock
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, more ...grpc.DialOption) *world {
 	t.Helper()
 	host, err := server()
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithPerRPCCredentials(owner{}))
+	conn, err := grpc.NewClient(host, append(more, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithPerRPCCredentials(owner{}))...)
 	if err != nil {
 		t.Fatal(err)
 	}

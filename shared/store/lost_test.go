@@ -1,0 +1,126 @@
+package store_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// lossy commits what it is asked to and then, once armed, loses the answer.
+type lossy struct{ armed, lost atomic.Int32 }
+
+func (l *lossy) intercept(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if err == nil && strings.HasSuffix(method, "/Commit") && l.armed.CompareAndSwap(1, 0) {
+		l.lost.Add(1)
+		return status.Error(codes.Unavailable, "the connection broke after the commit")
+	}
+	return err
+}
+
+func newLossyWorld(t *testing.T) (*world, *lossy) {
+	l := &lossy{}
+	return newWorld(t, grpc.WithUnaryInterceptor(l.intercept)), l
+}
+
+// whenLost runs one step with the answer to its commit lost.
+func (l *lossy) whenLost(t *testing.T, what string, step func() error) {
+	t.Helper()
+	before := l.lost.Load()
+	l.armed.Store(1)
+	err := step()
+	l.armed.Store(0)
+	if err != nil {
+		t.Fatalf("%s, its answer lost: %v", what, err)
+	}
+	if l.lost.Load() != before+1 {
+		t.Fatalf("%s: no answer was lost", what)
+	}
+}
+
+func TestLostAnswersAreNotLostLeases(t *testing.T) {
+	t.Parallel()
+	w, l := newLossyWorld(t)
+	ctx := t.Context()
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	if _, err := w.Start(ctx, "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(ctx, "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.whenLost(t, "taking a shard", func() error { return w.Take(ctx, sh, w.clock.now().Add(time.Minute)) })
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.now(), Receipts: make([]push.Receipt, 2),
+		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}, {Customer: "b", Token: "y", Kind: push.KindToken}}}
+	sh.After, sh.Batches, sh.Targeted = "0001", 1, 2
+	l.whenLost(t, "cutting", func() error { return w.Cut(ctx, sh, []*push.Batch{b}) })
+	sh.Done = true
+	l.whenLost(t, "cutting the last page", func() error { return w.Cut(ctx, sh, nil) })
+	if b, err = w.Batch(ctx, b.Ref); err != nil {
+		t.Fatal(err)
+	}
+	l.whenLost(t, "leasing", func() error {
+		return w.Lease(ctx, b, push.Lease{Owner: "me", Until: w.clock.now().Add(time.Minute)})
+	})
+	b.Receipts[0] = push.ReceiptAccepted
+	l.whenLost(t, "saving receipts", func() error { return w.SaveBatch(ctx, b) })
+	b.Receipts[1], b.Settled = push.ReceiptAccepted, true
+	l.whenLost(t, "settling", func() error { return w.SaveBatch(ctx, b) })
+	after, err := w.Batch(ctx, b.Ref)
+	if err != nil || !after.Settled || after.Attempts != 1 {
+		t.Errorf("after all: %+v, %v; want it settled after one attempt", after, err)
+	}
+}
+
+// A claim that somebody else made meanwhile is not taken for one's own.
+func TestSomebodyElsesWriteIsStale(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	if _, err := w.Start(ctx, "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(ctx, "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := *sh
+	if err := w.Take(ctx, sh, w.clock.now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Take(ctx, &second, w.clock.now().Add(2*time.Minute)); !store.IsStale(err) {
+		t.Errorf("a second call took the shard, too: %v", err)
+	}
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.now(), Receipts: make([]push.Receipt, 1),
+		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}}}
+	if err := w.Cut(ctx, sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := w.Batch(ctx, b.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *mine
+	until := w.clock.now().Add(time.Minute)
+	if err := w.Lease(ctx, mine, push.Lease{Owner: "me", Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(ctx, &other, push.Lease{Owner: "other", Until: until}); !store.IsStale(err) {
+		t.Errorf("a second owner leased the batch, too: %v", err)
+	}
+	other.Receipts = []push.Receipt{push.ReceiptAccepted}
+	if err := w.SaveBatch(ctx, &other); !store.IsStale(err) {
+		t.Errorf("receipts of a lease that is not held were stored: %v", err)
+	}
+}
