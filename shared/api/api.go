@@ -54,7 +54,17 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, p)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	a.mux.ServeHTTP(undated{w}, r)
+}
+
+// undated keeps huma from setting a deadline for reading the body, which was
+// read before: net/http would let it end every request, and all later ones of
+// the connection, whose answer takes longer than that (five seconds).
+type undated struct{ http.ResponseWriter }
+
+// Flush sends what was written so far.
+func (u undated) Flush() {
+	_ = http.NewResponseController(u.ResponseWriter).Flush() // a writer that cannot keeps it until the end
 }
 
 // unrouted answers what no operation takes: the mux says whether the path or

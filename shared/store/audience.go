@@ -86,7 +86,7 @@ func (e everyone) Count(ctx context.Context) (int, error) {
 
 func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page, error) {
 	var p Page
-	err := e.s.db.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+	err := e.s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		p = Page{}
 		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
 		snaps, err := tx.Documents(q).GetAll()

@@ -119,7 +119,7 @@ type Registered struct {
 // from another customer, in one transaction.
 func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	var out Registered
-	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) (err error) {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) (err error) {
 		out, err = s.register(tx, id, r)
 		return err
 	})
@@ -252,7 +252,7 @@ type FlagResult struct {
 // registered again since the batch was cut.
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	var out FlagResult
-	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		out = FlagResult{}
 		c, err := s.load(tx, f.Customer)
 		if err != nil {
@@ -287,7 +287,7 @@ func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 }
 
 func (s *Store) unflag(ctx context.Context, mailing string, d push.Dead) (took bool, events []push.Event, err error) {
-	err = s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		took, events = false, nil
 		c, err := s.load(tx, d.Customer)
 		if err != nil {
@@ -365,7 +365,7 @@ func (s *Store) importOne(ctx context.Context, l ImportLine) error {
 			return err
 		}
 	}
-	err := s.db.RunTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		c, err := s.load(tx, l.Customer.ID)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error
 		return *m.Totals, nil
 	}
 	var t push.Totals
-	err := s.db.RunTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
+	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
 		t, err = s.sums(ctx, tx, m.ID)
 		return err
 	}, firestore.ReadOnly)
