@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math/rand/v2"
 	"net/http"
 	"os"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -211,108 +206,6 @@ func (c *chaos) remember(ctx context.Context) error {
 	return nil
 }
 
-// post hands mailings in while it storms, and lets each live its life.
-func (c *chaos) post(ctx, storming context.Context, lives *sync.WaitGroup) {
-	r := rand.New(rand.NewPCG(c.seed, 3))
-	run := strconv.FormatInt(c.began.UnixNano(), 36)
-	slots := make(chan struct{}, atOnce)
-	for n := 0; storming.Err() == nil; n++ {
-		select {
-		case slots <- struct{}{}:
-		case <-storming.Done():
-			return
-		}
-		p, twice := newPost(n, c.people, r), r.Float64() < 0.3
-		own := rand.New(rand.NewPCG(c.seed, uint64(1000+n)))
-		lives.Go(func() {
-			if err := c.live(ctx, p, run, twice, own, func() { <-slots }); err != nil {
-				c.exam.say(brokenLost, "%v", err)
-			}
-		})
-		wait(storming, time.Duration(1000+r.IntN(5000))*time.Millisecond)
-	}
-}
-
-// live takes a mailing through its life and examines it once it is at rest.
-func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *rand.Rand, done func()) error {
-	free := sync.OnceFunc(done)
-	defer free()
-	if err := p.submit(ctx, c.client.base, run, twice); err != nil {
-		return err
-	}
-	if err := p.live(ctx, c.client, r, c.exam.say); err != nil {
-		return err
-	}
-	free()
-	for {
-		told, err := c.archive.told(ctx, p.id)
-		if err == nil && told {
-			break
-		}
-		if !wait(ctx, time.Second) {
-			return fmt.Errorf("mailing %s has ended, and tick still looks after it: %w", p.id, errors.Join(err, ctx.Err()))
-		}
-	}
-	wait(ctx, quiet)
-	stored, err := c.archive.batches(ctx, p.id)
-	for ; err != nil && wait(ctx, time.Second); stored, err = c.archive.batches(ctx, p.id) {
-	}
-	if err != nil {
-		return err
-	}
-	c.exam.mailing(p, c.ledger.take(p.id), stored)
-	c.exam.calls.forget(p.id)
-	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d dead\n", time.Since(c.began).Seconds(), p.kind, p.id, p.end.State,
-		p.end.Tokens.Targeted, p.end.Tokens.Accepted, p.end.Tokens.Invalid["UNREGISTERED"])
-	return nil
-}
-
-// clock is Cloud Scheduler, late and early while it storms.
-func (c *chaos) clock(ctx, storming context.Context) {
-	client, err := pubsub.NewClient(ctx, c.laptop.project)
-	if err != nil {
-		c.exam.say(brokenOther, "the clock does not reach Pub/Sub: %v", err)
-		return
-	}
-	defer client.Close()
-	p := client.Publisher("tick")
-	defer p.Stop()
-	r := rand.New(rand.NewPCG(c.seed, 4))
-	for {
-		next := time.Second
-		if storming.Err() == nil {
-			next = time.Duration(r.IntN(3000)) * time.Millisecond
-			if r.Float64() < 0.05 {
-				next = 15 * time.Second
-			}
-		}
-		if !wait(ctx, next) {
-			return
-		}
-		p.Publish(ctx, &pubsub.Message{Data: fmt.Appendf(nil, `{"at":%q}`, time.Now().UTC().Format(time.RFC3339))})
-	}
-}
-
-// last examines everybody, and what is left over.
-func (c *chaos) last(ctx context.Context) error {
-	stored, err := c.archive.customers(ctx)
-	if err != nil {
-		return err
-	}
-	c.events.mu.Lock()
-	defer c.events.mu.Unlock()
-	if err := c.exam.everybody(ctx, c.client, c.events, stored); err != nil {
-		return err
-	}
-	for _, s := range c.ledger.strays() {
-		c.exam.say(brokenTwice, "%s", s)
-	}
-	for _, text := range c.people.wrong {
-		c.exam.say(brokenOther, "%s", text)
-	}
-	return nil
-}
-
 // serve puts handlers behind the addresses of the API and of the workers.
 func (l *laptop) serve(of func(string) http.Handler, events http.Handler) (err error) {
 	if l.apiURL, err = l.listen(l.api, apiMux(of)); err != nil {
@@ -322,51 +215,4 @@ func (l *laptop) serve(of func(string) http.Handler, events http.Handler) (err e
 	workers.Handle("/events", events)
 	l.pushURL, err = l.listen("127.0.0.1:0", workers)
 	return err
-}
-
-// report prints the figures, and fails when a promise was broken.
-func (c *chaos) report() error {
-	x, out := c.exam, c.out
-	fmt.Fprintln(out)
-	table := func(title string, m map[string]int) {
-		fmt.Fprintln(out, title)
-		for _, k := range slices.Sorted(maps.Keys(m)) {
-			fmt.Fprintf(out, "  %8d  %s\n", m[k], k)
-		}
-	}
-	table("faults made", c.weather.counts())
-	table("FCM's outcomes while it stormed", c.weather.fcm)
-	table("instances ended", c.fleet.counts())
-	table("changes of tokens", c.people.made)
-	for _, t := range x.texts {
-		fmt.Fprintln(out, "BROKEN ", t)
-	}
-	broken := 0
-	promises := map[string]int{}
-	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenOther} {
-		promises[k] = 0
-	}
-	maps.Copy(promises, x.counts)
-	for _, n := range promises {
-		broken += n
-	}
-	table("promises broken", promises)
-	line := struct {
-		Seed    uint64  `json:"seed"`
-		Minutes float64 `json:"minutes"`
-		Seconds float64 `json:"seconds"`
-		tallied
-		DeadLetters int            `json:"dead_letters"`
-		Events      int            `json:"events"`
-		EventsTwice int            `json:"events_twice"`
-		Broken      map[string]int `json:"broken"`
-	}{c.seed, c.minutes, float64(int(time.Since(c.began).Seconds())), x.sum, len(c.laptop.ps.Messages(c.laptop.topic("deliver-dead"))),
-		len(c.events.ids), c.events.twice, promises}
-	if err := json.NewEncoder(out).Encode(line); err != nil {
-		return err
-	}
-	if broken > 0 {
-		return fmt.Errorf("%d promises were broken; seed %d", broken, c.seed)
-	}
-	return nil
 }
