@@ -6,38 +6,37 @@ import (
 	"sync"
 	"time"
 
-	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
 
 func newOwner() string { return rand.Text() }
 
-// messages keeps the compiled messages of the mailings under way.
-type messages struct {
+// letters keeps the compiled messages of the mailings under way.
+type letters struct {
 	mu sync.Mutex
-	m  map[string]*fcm.Message
+	m  map[string]*letter
 }
 
-// maxMessages is how many are kept; a mailing's is a few kilobytes.
-const maxMessages = 200
+// maxLetters is how many are kept; a mailing's is a few kilobytes.
+const maxLetters = 200
 
-func newMessages() *messages { return &messages{m: map[string]*fcm.Message{}} }
+func newLetters() *letters { return &letters{m: map[string]*letter{}} }
 
-func (c *messages) get(m *push.Mailing) (*fcm.Message, error) {
+func (c *letters) get(m *push.Mailing) (*letter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if msg := c.m[m.ID]; msg != nil {
-		return msg, nil
+	if l := c.m[m.ID]; l != nil {
+		return l, nil
 	}
-	msg, err := fcm.Compile(m.Message, fcm.Extra{MailingID: m.ID, Link: m.Link})
+	l, err := newLetter(m)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.m) >= maxMessages {
+	if len(c.m) >= maxLetters {
 		clear(c.m)
 	}
-	c.m[m.ID] = msg
-	return msg, nil
+	c.m[m.ID] = l
+	return l, nil
 }
 
 // states answers whether a mailing is still to be sent, from a reading at most
@@ -78,7 +77,7 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.m) >= maxMessages {
+	if len(c.m) >= maxLetters {
 		clear(c.m)
 	}
 	c.m[id] = state{m, c.now()}

@@ -58,9 +58,9 @@ const (
 
 type deliverer struct {
 	Deps
-	owner    string // of leases: this instance
-	messages *messages
-	states   *states
+	owner   string // of leases: this instance
+	letters *letters
+	states  *states
 }
 
 // New makes the handler of deliver's push subscription, and of its dead
@@ -85,7 +85,7 @@ func newDeliverer(d Deps) *deliverer {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
-	return &deliverer{Deps: d, owner: newOwner(), messages: newMessages(), states: newStates(d.Store, d.Now)}
+	return &deliverer{Deps: d, owner: newOwner(), letters: newLetters(), states: newStates(d.Store, d.Now)}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

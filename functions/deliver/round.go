@@ -21,11 +21,12 @@ const (
 // A round is one call's work on one leased batch.
 type round struct {
 	*deliverer
-	m     *push.Mailing
-	b     *push.Batch
-	msg   *fcm.Message
-	began time.Time
-	until time.Time // no attempt begins after it
+	m      *push.Mailing
+	b      *push.Batch
+	letter *letter
+	last   rendering // of the last customer
+	began  time.Time
+	until  time.Time // no attempt begins after it
 
 	queue    []int // targets not handed to the sender yet
 	answers  chan answer
@@ -142,7 +143,7 @@ func (r *round) ready(ctx context.Context) error {
 		}
 	}
 	var err error
-	if r.msg, err = r.messages.get(r.m); err != nil {
+	if r.letter, err = r.letters.get(r.m); err != nil {
 		return r.refuse(ctx, err.Error())
 	}
 	if !r.m.Proven {
@@ -185,6 +186,12 @@ func (r *round) send(ctx context.Context) error {
 			r.sendOne(out, r.queue[0])
 			r.queue = r.queue[1:]
 		}
+		if r.unsaved >= maxUnsaved && r.inflight == 0 { // none of them was FCM's to judge
+			if err := r.save(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		if r.inflight == 0 && (len(r.queue) == 0 || r.stop != going || out.Err() != nil) {
 			return nil
 		}
@@ -207,8 +214,14 @@ func (r *round) untilDue(ctx context.Context) error {
 
 func (r *round) sendOne(ctx context.Context, i int) {
 	t := r.b.Targets[i]
+	msg, err := r.message(t)
+	if err != nil { // this customer's values make no message
+		r.because(err.Error())
+		r.receipt(i, push.ReceiptRefused)
+		return
+	}
 	r.inflight++
-	r.Sender.Send(ctx, fcm.Item{Message: r.msg, Customer: t.Customer, Target: t.Token, Kind: t.Kind, Platform: t.Platform,
+	r.Sender.Send(ctx, fcm.Item{Message: msg, Customer: t.Customer, Target: t.Token, Kind: t.Kind, Platform: t.Platform,
 		DryRun: r.m.DryRun, Until: r.until}, func(a fcm.Answer) { r.answers <- answer{i, a} })
 }
 

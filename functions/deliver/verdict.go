@@ -95,11 +95,15 @@ func (r *round) judge(ctx context.Context) error {
 		r.Log.WarnContext(ctx, "breaker open", "mailing", r.m.ID, "batch", r.b.Batch,
 			"share", float64(len(r.suspects))/float64(r.answered))
 	}
-	if !open && (r.m.Proven || !r.doubtful()) {
+	personal := r.letter.template != nil
+	if !open && (r.m.Proven && !personal || !r.doubtful()) {
 		r.convict()
 		return nil
 	}
-	proof, err := r.Sender.Prove(ctx, r.msg)
+	if personal {
+		return r.judgeEach(ctx)
+	}
+	proof, err := r.Sender.Prove(ctx, r.letter.common)
 	if err != nil {
 		return err
 	}
@@ -144,7 +148,7 @@ func (r *round) acquit(why string) {
 // proveFirst proves the payload before the first batch of a mailing that was
 // recorded while FCM was out of reach.
 func (r *round) proveFirst(ctx context.Context) error {
-	proof, err := r.Sender.Prove(ctx, r.msg)
+	proof, err := r.Sender.Prove(ctx, r.letter.common)
 	if err != nil {
 		return err
 	}

@@ -132,6 +132,16 @@ func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
 		w.register("c-"+token, token)
 	}
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
+	var targets []push.Target
+	for _, token := range tokens {
+		targets = append(targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: push.Android})
+	}
+	return w.record(id, proven, d, targets)
+}
+
+// record records a mailing, starts it, and cuts one batch with those targets.
+func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.Ref {
+	w.t.Helper()
 	m := push.NewMailing(id, id, d, w.now())
 	m.Proven = proven
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
@@ -144,11 +154,8 @@ func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.now(), Receipts: make([]push.Receipt, len(tokens))}
-	for _, token := range tokens {
-		b.Targets = append(b.Targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: push.Android})
-	}
-	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(tokens))
+	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.now(), Targets: targets, Receipts: make([]push.Receipt, len(targets))}
+	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(targets))
 	if err := w.Cut(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}

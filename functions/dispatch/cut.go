@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -24,12 +25,13 @@ const (
 // A cutting is one call's work on one shard.
 type cutting struct {
 	*dispatcher
-	m        *push.Mailing
-	seen     time.Time // when m was read
-	sh       *push.Shard
-	audience store.Audience
-	until    time.Time // when to hand over
-	sinceCut int       // targets cut since open batches were last counted
+	m          *push.Mailing
+	seen       time.Time // when m was read
+	sh         *push.Shard
+	audience   store.Audience
+	attributes []string  // those the message's templates name
+	until      time.Time // when to hand over
+	sinceCut   int       // targets cut since open batches were last counted
 }
 
 func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
@@ -52,7 +54,11 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if sh.Busy.After(now) {
 		return nil // another call has it; if that dies, tick asks again
 	}
-	if c.audience, err = d.Store.Audience(ctx, m); err != nil {
+	// A message that does not compile any more is deliver's to refuse.
+	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {
+		c.attributes = t.Names()
+	}
+	if c.audience, err = d.Store.Audience(ctx, m, c.attributes...); err != nil {
 		return err
 	}
 	if err := d.Store.Take(ctx, sh, now.Add(d.CallTimeout+handOver)); err != nil {
@@ -205,13 +211,28 @@ func (c *cutting) targets(p store.Page) (out []push.Target, n push.Audited, byte
 			continue
 		}
 		n.Targeted++
+		attributes := c.named(m.Customer)
 		for _, t := range ts {
-			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform}
+			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, Attributes: attributes}
 			bytes += target.Size()
 			out = append(out, target)
 		}
 	}
 	return out, n, bytes
+}
+
+// named are the attributes of one customer that the message's templates name.
+func (c *cutting) named(of *push.Customer) map[string]any {
+	var out map[string]any
+	for _, name := range c.attributes {
+		if v, ok := of.Attributes[name]; ok {
+			if out == nil {
+				out = map[string]any{}
+			}
+			out[name] = v
+		}
+	}
+	return out
 }
 
 // member picks the tokens of one customer. Where the audience names tokens,

@@ -14,6 +14,7 @@ import (
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
 )
 
@@ -104,7 +105,9 @@ type createOutput struct {
 
 func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
 	now := s.Now().UTC()
-	if faults := in.Body.Check(now); len(faults) > 0 {
+	faults := in.Body.Check(now)
+	template, more := personal.Compile(in.Body.Message, in.Body.Link)
+	if faults = append(faults, more...); len(faults) > 0 {
 		return nil, faults
 	}
 	digest := sha256.Sum256(in.RawBody)
@@ -114,7 +117,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 			return answer(was, true), nil
 		}
 	}
-	if err := s.prove(ctx, m); err != nil {
+	if err := s.prove(ctx, m, template); err != nil {
 		return nil, err
 	}
 	stored, created, err := s.Store.CreateMailing(ctx, m)
@@ -149,10 +152,15 @@ func newID(key string) string {
 	return "m" + push.TokenID("idempotency\x00"+key)
 }
 
-// prove has FCM judge the payload with no token involved. Out of reach, the
-// mailing is accepted, and proven before the first batch.
-func (s *service) prove(ctx context.Context, m *push.Mailing) error {
-	msg, err := fcm.Compile(m.Message, fcm.Extra{MailingID: m.ID, Link: m.Link})
+// prove has FCM judge the payload with no token involved; of a personal message
+// that of a customer of whom nothing is known. Out of reach, the mailing is
+// accepted, and proven before the first batch.
+func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Template) error {
+	message, link, err := t.Render("customer", nil)
+	if err != nil {
+		return push.Faults{{Location: "body.message", Message: err.Error()}}
+	}
+	msg, err := fcm.Compile(message, fcm.Extra{MailingID: m.ID, Link: link})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,116 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// personal records a mailing whose title and link are templates, to customers
+// with two devices each.
+func (w *world) personal(id string, proven bool, attributes map[string]map[string]any) push.Ref {
+	w.t.Helper()
+	return w.titled(id, proven, "Hello {{ customer.name | default: 'friend' }}", attributes)
+}
+
+func (w *world) titled(id string, proven bool, title string, attributes map[string]map[string]any) push.Ref {
+	w.t.Helper()
+	var targets []push.Target
+	for customer, a := range attributes {
+		for _, end := range []string{"1", "2"} {
+			token := customer + "-token-" + end
+			w.register("c-"+token, token)
+			targets = append(targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: push.Android, Attributes: a})
+		}
+	}
+	d := push.Draft{Audience: push.Audience{Everyone: true}, Link: "https://x.example/?for={{ customer.name }}",
+		Message: fmt.Appendf(nil, `{"notification":{"title":%q}}`, title)}
+	return w.record(id, proven, d, targets)
+}
+
+func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.deliver(w.personal("m", false, map[string]map[string]any{"a": {"name": "Anna & Co"}, "b": {"name": "Bob"}, "n": nil}))
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 6 {
+		t.Fatalf("%s: %+v", m.State, totals)
+	}
+	want := map[string]string{"a": "Hello Anna & Co https://x.example/?for=Anna%20%26%20Co", "b": "Hello Bob https://x.example/?for=Bob", "n": "Hello friend https://x.example/?for="}
+	for _, m := range w.phones.Messages(phones.Filter{Mailing: "m"}) {
+		var got struct {
+			Notification struct{ Title string }
+			Data         map[string]string
+		}
+		if err := json.Unmarshal(m.Raw, &got); err != nil {
+			t.Fatal(err)
+		}
+		if s := got.Notification.Title + " " + got.Data["link"]; s != want[m.Token[:1]] || got.Data["customer_id"] != "c-"+m.Token {
+			t.Errorf("%s got %q for %s", m.Token, s, got.Data["customer_id"])
+		}
+	}
+}
+
+// A customer whose values make the message too large is refused, and nobody
+// else; neither rendering, on its own, says anything about a token.
+func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 3900)}, "b": {"name": "Bob"}, "h": {"name": strings.Repeat("y", 9000)}}))
+	m, totals := w.totals("m")
+	if m.State != push.Completed || totals.Accepted != 2 || totals.Refused != 4 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+	for _, token := range []string{"a-token-1", "h-token-2"} {
+		if why := w.invalid(token); why != "" {
+			t.Errorf("%s is marked %s", token, why)
+		}
+	}
+}
+
+// A batch of nothing but refusals comes to its end without FCM.
+func TestABatchOfRefusalsEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	all := map[string]map[string]any{}
+	for i := range 200 {
+		all[fmt.Sprintf("c%03d", i)] = map[string]any{"name": strings.Repeat("y", 500)}
+	}
+	w.deliver(w.titled("m", true, strings.Repeat("{{ customer.name }}", 20), all))
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Refused != 400 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+}
+
+// choosy is a sender whose FCM takes no payload that says so.
+type choosy struct{ sender }
+
+func (c choosy) Prove(ctx context.Context, m *fcm.Message) (fcm.Answer, error) {
+	a, err := c.sender.Prove(ctx, m)
+	if m.Size("") > 100+len("https://x.example/") {
+		a.Outcome, a.Text = fcm.Refused, "the payload is at fault"
+	}
+	return a, err
+}
+
+// An INVALID_ARGUMENT that names no field: the customer's own rendering is
+// proven, and only where FCM takes that is the token to blame.
+func TestEachRenderingIsProvenByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.d.Sender = choosy{w.d.Sender}
+	w.phones.SetOutcome("*-token-1", "INVALID_TOKEN_BARE")
+	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 300)}, "b": {"name": "Bob"}}))
+	m, totals := w.totals("m")
+	if m.State != push.Completed || totals.Accepted != 2 || totals.Refused != 1 || totals.Invalid[push.CodeInvalidArgument] != 1 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+	if a, b := w.invalid("a-token-1"), w.invalid("b-token-1"); a != "" || b != push.CodeInvalidArgument {
+		t.Errorf("marked %q and %q, want only the second", a, b)
+	}
+}

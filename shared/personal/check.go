@@ -1,0 +1,97 @@
+package personal
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/osteele/liquid/parser"
+)
+
+// check is the fence: it goes through a template's tokens before the library
+// makes anything of them, and names everything that is not let through.
+type check struct {
+	*compiler
+	at   string
+	open []string // ifs and unlesses
+}
+
+func (c *check) say(format string, a ...any) { c.fault(c.at, fmt.Sprintf(format, a...)) }
+
+func (c *check) tokens(tokens []parser.Token) {
+	for _, t := range tokens {
+		switch t.Type {
+		case parser.TextTokenType:
+			c.text(t.Source)
+		case parser.ObjTokenType:
+			c.output(t.Args)
+		case parser.TagTokenType:
+			c.tag(t.Name, t.Args)
+		}
+	}
+	if len(c.open) > 0 {
+		c.say("{%% %s %%} has no {%% end%s %%}", c.open[len(c.open)-1], c.open[len(c.open)-1])
+	}
+}
+
+// text is what stands between: an opening brace in it was never closed, or
+// holds what is neither output nor tag.
+func (c *check) text(s string) {
+	for _, brace := range []string{"{{", "{%"} {
+		if i := strings.Index(s, brace); i >= 0 {
+			c.say("%s is not closed, or empty: %q", brace, short(s[i:]))
+		}
+	}
+}
+
+func (c *check) output(args string) {
+	x := expression{check: c, source: args}
+	if err := x.output(); err != nil {
+		c.say("{{ %s }}: %v", short(args), err)
+	}
+}
+
+func (c *check) tag(name, args string) {
+	last := ""
+	if len(c.open) > 0 {
+		last = c.open[len(c.open)-1]
+	}
+	switch name {
+	case "if", "unless":
+		c.condition(name, args)
+		if c.open = append(c.open, name); len(c.open) == MaxNesting+1 {
+			c.say("if and unless are nested deeper than %d", MaxNesting)
+		}
+	case "elsif", "else":
+		if last == "" || name == "elsif" && last == "unless" {
+			c.say("{%% %s %%} stands outside of if", name)
+		}
+		if name == "elsif" {
+			c.condition(name, args)
+		} else if args != "" {
+			c.say("{%% else %%} takes no condition")
+		}
+	case "endif", "endunless":
+		if last != strings.TrimPrefix(name, "end") {
+			c.say("{%% %s %%} ends nothing", name)
+		} else {
+			c.open = c.open[:len(c.open)-1]
+		}
+	default:
+		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", short(name))
+	}
+}
+
+func (c *check) condition(tag, args string) {
+	x := expression{check: c, source: args}
+	if err := x.condition(); err != nil {
+		c.say("{%% %s %s %%}: %v", tag, short(args), err)
+	}
+}
+
+// short keeps a fault to a line.
+func short(s string) string {
+	if len(s) > 60 {
+		return strings.ToValidUTF8(s[:60], "") + "…"
+	}
+	return s
+}

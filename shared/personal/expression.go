@@ -1,0 +1,174 @@
+package personal
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An expression checks what stands between braces against a grammar narrower
+// than the library's:
+//
+//	output    = operand { "|" filter [ ":" operand { "," operand } ] }
+//	condition = comparison { ("and" | "or") comparison }
+//	comparison = operand [ ("==" | "!=" | "<" | ">" | "<=" | ">=" | "contains") operand ]
+//	operand   = string | number | "true" | "false" | "nil"
+//	          | "customer" ( "." name | "[" string "]" )
+type expression struct {
+	*check
+	source string
+	rest   []string
+}
+
+// lexeme is a string, a number, a name, an operator or a mark.
+var lexeme = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|-?[0-9]+(?:\.[0-9]+)?|[A-Za-z_][A-Za-z0-9_-]*|==|!=|<=|>=|[<>|:,.\[\]])`)
+
+var (
+	number = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,15})?$`)
+	name   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+)
+
+func (x *expression) lex() error {
+	s := strings.TrimSpace(x.source)
+	for s != "" {
+		l := lexeme.FindString(s)
+		if l == "" {
+			return fmt.Errorf("%q cannot be read", short(s))
+		}
+		x.rest = append(x.rest, l)
+		s = strings.TrimLeft(s[len(l):], " \t\r\n")
+	}
+	return nil
+}
+
+func (x *expression) peek() string {
+	if len(x.rest) == 0 {
+		return ""
+	}
+	return x.rest[0]
+}
+
+func (x *expression) next() string {
+	l := x.peek()
+	if l != "" {
+		x.rest = x.rest[1:]
+	}
+	return l
+}
+
+func (x *expression) output() error {
+	if err := x.lex(); err != nil {
+		return err
+	}
+	if err := x.operand(); err != nil {
+		return err
+	}
+	for x.peek() == "|" {
+		x.next()
+		if err := x.filter(); err != nil {
+			return err
+		}
+	}
+	return x.end()
+}
+
+func (x *expression) end() error {
+	if l := x.peek(); l != "" {
+		return fmt.Errorf("%q does not belong there", l)
+	}
+	return nil
+}
+
+func (x *expression) filter() error {
+	called := x.next()
+	f, ok := filters[called]
+	if !ok {
+		return fmt.Errorf("there is no filter %q; there are %s", called, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+	}
+	n := 0
+	if x.peek() == ":" {
+		for x.next(); ; x.next() {
+			if err := x.operand(); err != nil {
+				return err
+			}
+			if n++; x.peek() != "," {
+				break
+			}
+		}
+	}
+	if n < f.least || n > f.most {
+		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.takes())
+	}
+	return nil
+}
+
+func (x *expression) condition() error {
+	if err := x.lex(); err != nil {
+		return err
+	}
+	for {
+		if err := x.comparison(); err != nil {
+			return err
+		}
+		if l := x.peek(); l != "and" && l != "or" {
+			return x.end()
+		}
+		x.next()
+	}
+}
+
+func (x *expression) comparison() error {
+	if err := x.operand(); err != nil {
+		return err
+	}
+	switch x.peek() {
+	case "==", "!=", "<", ">", "<=", ">=", "contains":
+		x.next()
+		return x.operand()
+	}
+	return nil
+}
+
+func (x *expression) operand() error {
+	switch l := x.next(); {
+	case l == "":
+		return errors.New("a value is missing")
+	case l[0] == '"' || l[0] == '\'', l == "true", l == "false", l == "nil", number.MatchString(l):
+		return nil
+	case l == "customer":
+		return x.attribute()
+	case name.MatchString(l):
+		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", l)
+	default:
+		return fmt.Errorf("%q does not belong there", l)
+	}
+}
+
+// attribute notes which one is used.
+func (x *expression) attribute() error {
+	key := ""
+	switch x.next() {
+	case ".":
+		if key = x.next(); !name.MatchString(key) {
+			return fmt.Errorf("%q is no name of an attribute; write customer[\"…\"] for names with other characters", key)
+		}
+	case "[":
+		quoted := x.next()
+		if len(quoted) < 3 || quoted[0] != '"' && quoted[0] != '\'' || x.next() != "]" {
+			return errors.New(`an attribute is written customer.name or customer["name"]`)
+		}
+		key = quoted[1 : len(quoted)-1]
+	default:
+		return errors.New("customer is a whole customer: name one attribute of it, as in customer.id")
+	}
+	if l := x.peek(); l == "." || l == "[" {
+		return fmt.Errorf("customer.%s is one value and has nothing below it", key)
+	}
+	if key != "id" {
+		x.names[key] = true
+	}
+	return nil
+}

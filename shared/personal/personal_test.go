@@ -1,0 +1,308 @@
+package personal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carillon.example/shared/personal"
+)
+
+func title(s string) json.RawMessage {
+	b, err := json.Marshal(map[string]any{"notification": map[string]string{"title": s}})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func rendered(t *testing.T, template, customer string, attributes map[string]any) string {
+	t.Helper()
+	x, faults := personal.Compile(title(template), "")
+	if len(faults) > 0 {
+		t.Fatalf("%s: %v", template, faults)
+	}
+	message, _, err := x.Render(customer, attributes)
+	if err != nil {
+		t.Fatalf("%s: %v", template, err)
+	}
+	var m struct{ Notification struct{ Title string } }
+	if err := json.Unmarshal(message, &m); err != nil {
+		t.Fatalf("%s became %s: %v", template, message, err)
+	}
+	return m.Notification.Title
+}
+
+func TestRendering(t *testing.T) {
+	t.Parallel()
+	someone := map[string]any{"name": "Anna Liepa", "points": float64(1250), "share": 12.5, "gold": true, "empty": "",
+		"sly": "{{ customer.id }}", "first name": "Ann", "big": 1e300, "whole": json.Number("7"), "list": []any{"x"}}
+	for template, want := range map[string]string{
+		"Hello":                                      "Hello",
+		"Hello {{ customer.name }}!":                 "Hello Anna Liepa!",
+		"{{customer.id}}":                            "c-1",
+		"{{ customer.missing }}|":                    "|",
+		`{{ customer["first name"] }}`:               "Ann",
+		`{{ customer.missing | default: "friend" }}`: "friend",
+		`{{ customer.empty | default: 'friend' }}`:   "friend",
+		"{{ customer.name | first_word | upcase }}":  "ANNA",
+		"{{ customer.points }}":                      "1250",
+		"{{ customer.whole | plus: 1 }}":             "8",
+		"{{ customer.share }}":                       "12.5",
+		"{{ customer.gold }}":                        "true",
+		"{{ customer.list }}":                        "",
+		"{{ customer.points | divided_by: 0 }}.":     ".",
+		"{{ customer.points | times: 1.1 | round }}": "1375",
+		"{{ customer.share | round: 2 }}":            "12.50",
+		"{{ customer.points | thousands: ' ' }} {{ customer.points | pluralize: 'point', 'points' }}": "1 250 points",
+		"{{ customer.name | truncate: 5 }}":                                        "Anna…",
+		"{{ customer.name | truncate: 6, '..' }}":                                  "Anna..",
+		"{{ customer.name | replace: 'Anna', 'A.' | append: '!' | prepend: '¡' }}": "¡A. Liepa!",
+		"{{ customer.name | remove: ' Liepa' | downcase | capitalize }}":           "Anna",
+		"{{ customer.sly }}": "{{ customer.id }}",
+		`{{ "{{" }}`:         "{{",
+		"{% if customer.gold %}gold{% else %}plain{% endif %}":                                                                          "gold",
+		"{% unless customer.gold %}plain{% endunless %}x":                                                                               "x",
+		"{% if customer.points >= 2000 %}a{% elsif customer.points > 1000 and customer.name contains 'Liepa' %}b{% else %}c{% endif %}": "b",
+		"{% if customer.missing == nil %}none{% endif %}":                                                                               "none",
+		"{% if customer.missing > 3 %}more{% endif %}.":                                                                                 ".",
+		"{% if customer.name == \"Anna Liepa\" %}\n {{- customer.id -}} \n{% endif %}":                                                  "c-1",
+	} {
+		if got := rendered(t, template, "c-1", someone); got != want {
+			t.Errorf("%s became %q, want %q", template, got, want)
+		}
+	}
+}
+
+func TestHostileValuesStayValues(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{`"},"token":"x`, "a\"b\\c\n\r\t\x00\x1f", "\u2028\u2029", "</script><script>", "\u202ertl", strings.Repeat("😀", 1000), "{% include '/etc/passwd' %}", "%}{{"} {
+		if got := rendered(t, "{{ customer.v }}", "c", map[string]any{"v": v}); got != v {
+			t.Errorf("%q became %q", v, got)
+		}
+	}
+	if got := rendered(t, "{{ customer.v }}", "c", map[string]any{"v": "a\xffb"}); got != "a\ufffdb" {
+		t.Errorf("text that is not UTF-8 became %q", got)
+	}
+}
+
+func TestFaultsAreNamedWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("{% if customer.a %}", 100) + strings.Repeat("{% endif %}", 100)
+	for template, want := range map[string]string{
+		"{{ customer.name":   "is not closed",
+		"a {% if customer.a": "is not closed",
+		"{{ }}":              "a value is missing",
+		"{{}}":               "is not closed, or empty",
+		"{% %}":              "is not closed, or empty",
+		"{% for i in (1..1000000) %}x{% endfor %}":        "{% for %} is no tag",
+		"{% include '/etc/passwd' %}":                     "{% include %} is no tag",
+		"{% render 'x' %}":                                "{% render %} is no tag",
+		"{% assign a = 1 %}":                              "{% assign %} is no tag",
+		"{% capture a %}{% endcapture %}":                 "{% capture %} is no tag",
+		"{% raw %}{{ x }}{% endraw %}":                    "{% raw %} is no tag",
+		"{% comment %}{% endcomment %}":                   "{% comment %} is no tag",
+		"{% case customer.a %}{% when 1 %}{% endcase %}":  "{% case %} is no tag",
+		"{% tablerow i in customer.a %}{% endtablerow %}": "{% tablerow %} is no tag",
+		"{{ customer.a | nofilter }}":                     `no filter "nofilter"`,
+		"{{ customer.a | carillon_percent_encode }}":      "no filter",
+		"{{ customer.a | default }}":                      "it takes 1",
+		"{{ customer.a | truncate: 1, 2, 3 }}":            "it takes 1 to 2",
+		"{{ customer.a | }}":                              `no filter ""`,
+		"{{ user.name }}":                                 `"user" is not known`,
+		"{{ customer }}":                                  "whole customer",
+		"{{ customer.a.b }}":                              "nothing below it",
+		"{{ customer[0] }}":                               "is written",
+		"{{ customer.a customer.b }}":                     "does not belong",
+		"{{ (1..9) }}":                                    "cannot be read",
+		"{{ 99999999999999999999999 }}":                   "does not belong",
+		"{% if %}x{% endif %}":                            "a value is missing",
+		"{% if customer.a = 1 %}x{% endif %}":             "cannot be read",
+		"{% if customer.a %}x":                            "has no {% endif %}",
+		"x{% endif %}":                                    "ends nothing",
+		"{% else %}":                                      "outside of if",
+		"{% if customer.a %}{% endunless %}":              "ends nothing",
+		deep:                                              "nested deeper than 8",
+		"{{ customer.a }}" + strings.Repeat("x", 5000):    "templates have at most 4096",
+	} {
+		_, faults := personal.Compile(title(template), "")
+		if !strings.Contains(faults.Error(), want) {
+			t.Errorf("%.60s: %v; want %q", template, faults, want)
+		}
+		for _, f := range faults {
+			if f.Location != "body.message.notification.title" {
+				t.Errorf("%.60s is at %s", template, f.Location)
+			}
+		}
+	}
+}
+
+func TestWhereTemplatesAreRendered(t *testing.T) {
+	t.Parallel()
+	message := `{"notification":{"title":"{{ customer.a }}","body":"b"},"data":{"k":"{{customer.b}}"}, "x" : 1.50,
+		"android":{"notification":{"title":"{{ customer.c }}"}},"webpush":{"fcm_options":{"link":"https://x.example/?q={{ customer.d }}"}},
+		"apns":{"payload":{"aps":{"alert":{"body":"{{ customer.e }}"}}}}}`
+	x, faults := personal.Compile(json.RawMessage(message), "https://x.example/{{ customer.f }}")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if got := fmt.Sprint(x.Names()); got != "[a b c d e f]" {
+		t.Errorf("names %s", got)
+	}
+	got, link, err := x.Render("c", map[string]any{"a": "A", "b": "B", "c": "C", "d": "D&x=1", "e": "E", "f": "../f?g#h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer("{{ customer.a }}", "A", "{{customer.b}}", "B", "{{ customer.c }}", "C", "{{ customer.d }}", "D%26x%3D1", "{{ customer.e }}", "E").Replace(message)
+	if string(got) != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if link != "https://x.example/..%2Ff%3Fg%23h" {
+		t.Errorf("link %s", link)
+	}
+	for at, message := range map[string]string{
+		"body.message.android.collapse_key":     `{"android":{"collapse_key":"{{ customer.id }}"}}`,
+		"body.message.data":                     `{"data":{"{{ customer.id }}":"x"}}`,
+		"body.message.notification.title.0":     `{"notification":{"title":["{{ customer.id }}"]}}`,
+		"body.message.notification.image":       `{"notification":{"image":"{{ customer.a }}"}}`,
+		"body.message.webpush.fcm_options.link": `{"webpush":{"fcm_options":{"link":"https://{{ customer.a }}.example/"}}}`,
+	} {
+		if _, faults := personal.Compile(json.RawMessage(message), ""); len(faults) != 1 || faults[0].Location != at {
+			t.Errorf("%s: %v; want a fault at %s", message, faults, at)
+		}
+	}
+	for _, link := range []string{"{{ customer.a }}", "{{ customer.a }}://x", "https://{{ customer.a }}/", "https://a.{{ customer.a }}/", "https:/{{ customer.a }}", "//x/{{ customer.a }}"} {
+		if _, faults := personal.Compile(json.RawMessage(`{}`), link); len(faults) != 1 || faults[0].Location != "body.link" {
+			t.Errorf("link %s: %v; want a fault", link, faults)
+		}
+	}
+}
+
+func TestWithoutTemplatesNothingIsTouched(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{`{"a": 1.50,"data":{"json":"{\"a\":{\"b\":1}}"}}`, `no json`, `{"a"`, ``, `[1]`} {
+		x, faults := personal.Compile(json.RawMessage(message), "https://x.example/")
+		if len(faults) > 0 || x.Personal() || len(x.Names()) > 0 {
+			t.Errorf("%s: %v", message, faults)
+			continue
+		}
+		if got, link, err := x.Render("c", nil); string(got) != message || link != "https://x.example/" || err != nil {
+			t.Errorf("%s became %s, %s, %v", message, got, link, err)
+		}
+	}
+}
+
+// What grows is stopped: by the bound on a filter's result, or on the text's.
+func TestAmplificationIsBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	for _, template := range []string{
+		"{{ customer.a" + strings.Repeat(" | append: customer.a", 22) + " }}",
+		"{{ customer.a | replace: 'x', customer.a }}",
+		strings.Repeat("{{ customer.a }}", 20),
+		"{{ customer.a | replace: 'x', customer.a | truncate: 3 }}",
+	} {
+		x, faults := personal.Compile(title(template), "")
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		if _, _, err := x.Render("c", map[string]any{"a": long}); !errors.Is(err, personal.ErrTooLarge) {
+			t.Errorf("%.40s…: %v, want ErrTooLarge", template, err)
+		}
+		if _, _, err := x.Render("c", map[string]any{"a": "s"}); err != nil {
+			t.Errorf("%.40s… of a small one: %v", template, err)
+		}
+	}
+}
+
+func TestOneTemplateIsRenderedSideBySide(t *testing.T) {
+	t.Parallel()
+	x, faults := personal.Compile(title("{% if customer.n > 10 %}{{ customer.id }}{% else %}{{ customer.n }}{% endif %}"), "")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			for range 20 {
+				got, _, err := x.Render(fmt.Sprint("c", i), map[string]any{"n": i})
+				want := fmt.Sprint(i)
+				if i > 10 {
+					want = "c" + want
+				}
+				if err != nil || string(got) != `{"notification":{"title":"`+want+`"}}` {
+					t.Errorf("%d became %s, %v", i, got, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func ExampleCompile() {
+	message := json.RawMessage(`{"notification":{"title":"Hello {{ customer.name | default: \"friend\" }}"}}`)
+	t, faults := personal.Compile(message, "https://shop.example/?for={{ customer.id }}")
+	if len(faults) > 0 {
+		fmt.Println(faults)
+		return
+	}
+	got, link, err := t.Render("c&1", map[string]any{"name": "Anna"})
+	fmt.Println(string(got), link, err)
+	_, faults = personal.Compile(json.RawMessage(`{"notification":{"body":"{{ customer.name | shout }}"}}`), "")
+	fmt.Println(faults[0].Location)
+	// Output:
+	// {"notification":{"title":"Hello Anna"}} https://shop.example/?for=c%261 <nil>
+	// body.message.notification.body
+}
+
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{"{{ customer.a }}", "{% if customer.a %}x{% endif %}", "{{", "{% for i in x %}", "{{ customer.a | truncate: 5 }}", "{{ customer.a | times: 1e9 }}"} {
+		f.Add(s, "value", 1.5)
+	}
+	f.Fuzz(func(t *testing.T, template, v string, n float64) {
+		message := title(template)
+		x, faults := personal.Compile(message, "https://x.example/"+template)
+		if len(faults) > 0 {
+			return
+		}
+		got, link, err := x.Render(v, map[string]any{"a": v, "b": n})
+		if err != nil {
+			return
+		}
+		var m struct{ Notification struct{ Title string } }
+		if err := json.Unmarshal(got, &m); err != nil {
+			t.Fatalf("%q became %q: %v", template, got, err)
+		}
+		if x.Personal() && (len(m.Notification.Title) > 3*personal.MaxRendered || len(link) > personal.MaxRendered) {
+			t.Errorf("%d bytes of title, %d of link", len(m.Notification.Title), len(link))
+		}
+	})
+}
+
+// BenchmarkRender renders a title and a body, beside joining the same strings.
+func BenchmarkRender(b *testing.B) {
+	x, faults := personal.Compile(json.RawMessage(`{"notification":{"title":"Hello {{ customer.name }}","body":"You have {{ customer.points }} points{% if customer.gold %} and gold{% endif %}."}}`), "")
+	if len(faults) > 0 {
+		b.Fatal(faults)
+	}
+	attributes := map[string]any{"name": "Anna", "points": 1250.0, "gold": true}
+	for b.Loop() {
+		if _, _, err := x.Render("c", attributes); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "renders/s")
+	began := time.Now()
+	for range b.N {
+		if _, err := json.Marshal(map[string]any{"notification": map[string]string{"title": "Hello " + fmt.Sprint(attributes["name"]),
+			"body": "You have " + fmt.Sprint(attributes["points"]) + " points and gold."}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(time.Since(began)), "×plain-strings")
+}

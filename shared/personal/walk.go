@@ -1,0 +1,146 @@
+package personal
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"carillon.example/shared/push"
+)
+
+func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
+
+// A use is what a text is for.
+type use int
+
+const (
+	nowhere use = iota // templates are not rendered there
+	asText
+	asLink
+)
+
+// uses says where in a message templates are rendered; "*" is any one key.
+var uses = []struct {
+	path string
+	use  use
+}{
+	{"notification.title", asText},
+	{"notification.body", asText},
+	{"notification.image", asLink},
+	{"data.*", asText},
+	{"android.notification.title", asText},
+	{"android.notification.body", asText},
+	{"android.notification.image", asLink},
+	{"android.data.*", asText},
+	{"webpush.notification.title", asText},
+	{"webpush.notification.body", asText},
+	{"webpush.notification.image", asLink},
+	{"webpush.fcm_options.link", asLink},
+	{"webpush.data.*", asText},
+	{"apns.payload.aps.alert", asText},
+	{"apns.payload.aps.alert.title", asText},
+	{"apns.payload.aps.alert.subtitle", asText},
+	{"apns.payload.aps.alert.body", asText},
+	{"apns.fcm_options.image", asLink},
+}
+
+func useOf(path []string) use {
+	for _, u := range uses {
+		want := strings.Split(u.path, ".")
+		if slices.EqualFunc(want, path, func(a, b string) bool { return a == "*" || a == b }) {
+			return u.use
+		}
+	}
+	return nowhere
+}
+
+// A compiler collects the templates of a message, and what is wrong with them.
+type compiler struct {
+	engine engine
+	faults push.Faults
+	names  map[string]bool // attributes used
+}
+
+func (c *compiler) fault(at, message string) {
+	c.faults = append(c.faults, push.Fault{Location: at, Message: message})
+}
+
+// message finds every template in the message's strings. Everything else stays
+// byte for byte.
+func (c *compiler) message(t *Template) {
+	w := walker{compiler: c, raw: t.message, dec: json.NewDecoder(bytes.NewReader(t.message)), t: t}
+	if w.value(nil) {
+		t.parts = append(t.parts, t.message[w.kept:])
+	} else { // no JSON: not ours to refuse
+		t.slots, t.parts = nil, nil
+	}
+}
+
+// A walker goes through a JSON text, string by string.
+type walker struct {
+	*compiler
+	raw  []byte
+	dec  *json.Decoder
+	t    *Template
+	kept int // up to here raw is in the template's parts
+}
+
+// value walks over one value; false: the text is no JSON.
+func (w *walker) value(path []string) bool {
+	before := w.dec.InputOffset()
+	tok, err := w.dec.Token()
+	if err != nil {
+		return false
+	}
+	switch tok := tok.(type) {
+	case string:
+		w.text(path, tok, int(before))
+	case json.Delim:
+		return w.members(path, tok)
+	}
+	return true
+}
+
+func (w *walker) members(path []string, open json.Delim) bool {
+	for i := 0; w.dec.More(); i++ {
+		name := strconv.Itoa(i)
+		if open == '{' {
+			k, err := w.dec.Token()
+			if err != nil {
+				return false
+			}
+			if name = k.(string); hasTemplate(name) { // the decoder takes no other
+				w.fault(place(path), "has a template in a key; they are not rendered there")
+			}
+		}
+		if !w.value(append(slices.Clip(path), name)) {
+			return false
+		}
+	}
+	_, err := w.dec.Token()
+	return err == nil
+}
+
+// text looks at the string that ends where the decoder is and begins after
+// before.
+func (w *walker) text(path []string, s string, before int) {
+	if !hasTemplate(s) {
+		return
+	}
+	u := useOf(path)
+	if u == nowhere {
+		w.fault(place(path), "has a template; they are rendered in titles, bodies, images, links and data only")
+		return
+	}
+	x := w.compiler.text(place(path), s, u)
+	from := before + bytes.IndexByte(w.raw[before:], '"')
+	w.t.parts = append(w.t.parts, w.raw[w.kept:from])
+	w.t.slots = append(w.t.slots, x)
+	w.kept = int(w.dec.InputOffset())
+}
+
+func place(path []string) string {
+	return strings.Join(append([]string{"body", "message"}, path...), ".")
+}
