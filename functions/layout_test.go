@@ -44,7 +44,7 @@ func TestBuildpackLayout(t *testing.T) {
 	}
 }
 
-func layOut(t *testing.T, name, dir string) {
+func layOut(t testing.TB, name, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(name)
 	if err != nil {
@@ -75,7 +75,7 @@ func layOut(t *testing.T, name, dir string) {
 
 // copyFile leaves out tests, what they read, and what is no Go, as Terraform
 // does.
-func copyFile(t *testing.T, from, to string) {
+func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from))
 	if !uploaded || strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
