@@ -9,6 +9,8 @@ import (
 	"carillon.example/shared/push"
 )
 
+// newOwner names one call's claim: an instance works on copies of the same
+// message side by side, and each has to know its own lease.
 func newOwner() string { return rand.Text() }
 
 // letters keeps the compiled messages of the mailings under way.

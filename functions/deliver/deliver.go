@@ -58,7 +58,6 @@ const (
 
 type deliverer struct {
 	Deps
-	owner   string // of leases: this instance
 	letters *letters
 	states  *states
 }
@@ -85,7 +84,7 @@ func newDeliverer(d Deps) *deliverer {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
-	return &deliverer{Deps: d, owner: newOwner(), letters: newLetters(), states: newStates(d.Store, d.Now)}
+	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now)}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -138,7 +137,7 @@ func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) er
 		return nil // resume or tick brings it back
 	}
 	until := now.Add(d.CallTimeout)
-	if err := d.Store.Lease(ctx, b, push.Lease{Owner: d.owner, Until: until.Add(leaseMargin)}); err != nil {
+	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: until.Add(leaseMargin)}); err != nil {
 		return err
 	}
 	r := newRound(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))

@@ -12,7 +12,13 @@ import (
 type check struct {
 	*compiler
 	at   string
-	open []string // ifs and unlesses
+	open []block
+}
+
+// A block is an if or unless that is open.
+type block struct {
+	name string
+	last bool // it has had its else
 }
 
 func (c *check) say(format string, a ...any) { c.fault(c.at, fmt.Sprintf(format, a...)) }
@@ -28,8 +34,8 @@ func (c *check) tokens(tokens []parser.Token) {
 			c.tag(t.Name, t.Args)
 		}
 	}
-	if len(c.open) > 0 {
-		c.say("{%% %s %%} has no {%% end%s %%}", c.open[len(c.open)-1], c.open[len(c.open)-1])
+	if n := len(c.open); n > 0 {
+		c.say("{%% %s %%} has no {%% end%s %%}", c.open[n-1].name, c.open[n-1].name)
 	}
 }
 
@@ -38,7 +44,7 @@ func (c *check) tokens(tokens []parser.Token) {
 func (c *check) text(s string) {
 	for _, brace := range []string{"{{", "{%"} {
 		if i := strings.Index(s, brace); i >= 0 {
-			c.say("%s is not closed, or empty: %q", brace, short(s[i:]))
+			c.say("%s is not closed in its line, or empty: %q", brace, short(s[i:]))
 		}
 	}
 }
@@ -51,33 +57,41 @@ func (c *check) output(args string) {
 }
 
 func (c *check) tag(name, args string) {
-	last := ""
-	if len(c.open) > 0 {
-		last = c.open[len(c.open)-1]
-	}
 	switch name {
 	case "if", "unless":
 		c.condition(name, args)
-		if c.open = append(c.open, name); len(c.open) == MaxNesting+1 {
+		if c.open = append(c.open, block{name: name}); len(c.open) == MaxNesting+1 {
 			c.say("if and unless are nested deeper than %d", MaxNesting)
 		}
 	case "elsif", "else":
-		if last == "" || name == "elsif" && last == "unless" {
-			c.say("{%% %s %%} stands outside of if", name)
-		}
-		if name == "elsif" {
-			c.condition(name, args)
-		} else if args != "" {
-			c.say("{%% else %%} takes no condition")
-		}
+		c.clause(name, args)
 	case "endif", "endunless":
-		if last != strings.TrimPrefix(name, "end") {
+		if n := len(c.open); n == 0 || "end"+c.open[n-1].name != name {
 			c.say("{%% %s %%} ends nothing", name)
 		} else {
-			c.open = c.open[:len(c.open)-1]
+			c.open = c.open[:n-1]
+		}
+		if args != "" {
+			c.say("{%% %s %%} takes nothing", name)
 		}
 	default:
 		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", short(name))
+	}
+}
+
+func (c *check) clause(name, args string) {
+	switch n := len(c.open); {
+	case n == 0:
+		c.say("{%% %s %%} stands outside of if and unless", name)
+	case c.open[n-1].last:
+		c.say("{%% %s %%} comes after {%% else %%}", name)
+	default:
+		c.open[n-1].last = name == "else"
+	}
+	if name == "elsif" {
+		c.condition(name, args)
+	} else if args != "" {
+		c.say("{%% else %%} takes no condition")
 	}
 }
 

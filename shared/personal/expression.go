@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"carillon.example/shared/push"
 )
 
 // An expression checks what stands between braces against a grammar narrower
@@ -35,6 +37,9 @@ func (x *expression) lex() error {
 	s := strings.TrimSpace(x.source)
 	for s != "" {
 		l := lexeme.FindString(s)
+		if n := len(x.rest); l == "" && n > 0 && x.rest[n-1] == "." {
+			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"]", short(s))
+		}
 		if l == "" {
 			return fmt.Errorf("%q cannot be read", short(s))
 		}
@@ -77,7 +82,7 @@ func (x *expression) output() error {
 
 func (x *expression) end() error {
 	if l := x.peek(); l != "" {
-		return fmt.Errorf("%q does not belong there", l)
+		return fmt.Errorf("%q does not belong there", short(l))
 	}
 	return nil
 }
@@ -86,7 +91,10 @@ func (x *expression) filter() error {
 	called := x.next()
 	f, ok := filters[called]
 	if !ok {
-		return fmt.Errorf("there is no filter %q; there are %s", called, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+		return fmt.Errorf("there is no filter %q; there are %s", short(called), strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+	}
+	if x.filters++; x.filters == MaxFilters+1 {
+		return fmt.Errorf("the templates use more than %d filters", MaxFilters)
 	}
 	n := 0
 	if x.peek() == ":" {
@@ -141,19 +149,19 @@ func (x *expression) operand() error {
 	case l == "customer":
 		return x.attribute()
 	case name.MatchString(l):
-		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", l)
+		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", short(l))
 	default:
-		return fmt.Errorf("%q does not belong there", l)
+		return fmt.Errorf("%q does not belong there", short(l))
 	}
 }
 
-// attribute notes which one is used.
+// attribute reads which one it is.
 func (x *expression) attribute() error {
 	key := ""
 	switch x.next() {
 	case ".":
 		if key = x.next(); !name.MatchString(key) {
-			return fmt.Errorf("%q is no name of an attribute; write customer[\"…\"] for names with other characters", key)
+			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"] for names with other characters", short(key))
 		}
 	case "[":
 		quoted := x.next()
@@ -165,10 +173,23 @@ func (x *expression) attribute() error {
 		return errors.New("customer is a whole customer: name one attribute of it, as in customer.id")
 	}
 	if l := x.peek(); l == "." || l == "[" {
-		return fmt.Errorf("customer.%s is one value and has nothing below it", key)
+		return fmt.Errorf("customer.%s is one value and has nothing below it", short(key))
 	}
-	if key != "id" {
-		x.names[key] = true
+	return x.use(key)
+}
+
+// use notes that an attribute is used. Names between double underscores are
+// Firestore's own.
+func (x *expression) use(key string) error {
+	if key == "id" || x.names[key] {
+		return nil
 	}
+	if len(key) > push.MaxName || strings.HasPrefix(key, "__") && strings.HasSuffix(key, "__") {
+		return fmt.Errorf("%q is no name that an attribute can have", short(key))
+	}
+	if len(x.names) == MaxNames {
+		return fmt.Errorf("the templates use more than %d attributes", MaxNames)
+	}
+	x.names[key] = true
 	return nil
 }

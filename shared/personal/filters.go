@@ -10,11 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// A filter is a function of a value and its arguments, and how many arguments
-// it takes.
+// A filter makes something of a value and its arguments. It takes every value
+// there is and fails by ErrTooLarge alone, so that no customer is refused for
+// the type of an attribute.
 type filter struct {
-	least, most int
-	make        any
+	least, most int  // how many arguments it takes
+	long        bool // it also takes values longer than MaxRendered
+	make        func(v any, args []any) (any, error)
 }
 
 func (f filter) takes() string {
@@ -24,165 +26,133 @@ func (f filter) takes() string {
 	return fmt.Sprintf("%d to %d", f.least, f.most)
 }
 
-// filters are all there are; each is quick, and bounded in what it makes.
+// call is the filter as the library calls it. Chained filters cannot amplify:
+// each refuses what the one before made too large.
+func (f filter) call(v any, args ...any) (any, error) {
+	if s, ok := v.(string); ok && !f.long && len(s) > MaxRendered {
+		return nil, ErrTooLarge
+	}
+	for _, a := range args {
+		if s, ok := a.(string); ok && len(s) > MaxRendered {
+			return nil, ErrTooLarge
+		}
+	}
+	return f.make(v, args)
+}
+
+// filters are all there are.
 var filters = map[string]filter{
-	"default":    {1, 1, fallback},
-	"upcase":     {0, 0, strings.ToUpper},
-	"downcase":   {0, 0, strings.ToLower},
-	"capitalize": {0, 0, capitalize},
-	"strip":      {0, 0, strings.TrimSpace},
-	"append":     {1, 1, func(s, t string) (string, error) { return within(s + t) }},
-	"prepend":    {1, 1, func(s, t string) (string, error) { return within(t + s) }},
-	"replace":    {2, 2, replace},
-	"remove":     {1, 1, func(s, old string) (string, error) { return replace(s, old, "") }},
-	"truncate":   {1, 2, truncate},
-	"first_word": {0, 0, firstWord},
-	"url_encode": {0, 0, url.QueryEscape},
-	"plus":       {1, 1, func(a, b any) any { return arithmetic(a, b, func(a, b float64) float64 { return a + b }) }},
-	"minus":      {1, 1, func(a, b any) any { return arithmetic(a, b, func(a, b float64) float64 { return a - b }) }},
-	"times":      {1, 1, func(a, b any) any { return arithmetic(a, b, func(a, b float64) float64 { return a * b }) }},
-	"divided_by": {1, 1, func(a, b any) any { return arithmetic(a, b, func(a, b float64) float64 { return a / b }) }},
-	"round":      {0, 1, round},
-	"floor":      {0, 0, func(a any) any { return arithmetic(a, 0, func(a, _ float64) float64 { return math.Floor(a) }) }},
-	"ceil":       {0, 0, func(a any) any { return arithmetic(a, 0, func(a, _ float64) float64 { return math.Ceil(a) }) }},
-	"thousands":  {0, 1, thousands},
-	"pluralize":  {2, 2, pluralize},
+	"append":     {1, 1, false, func(v any, a []any) (any, error) { return str(v) + str(a[0]), nil }},
+	"capitalize": ofText(capitalize),
+	"ceil":       ofNumber(math.Ceil),
+	"default":    {1, 1, true, fallback},
+	"divided_by": ofNumbers(func(a, b float64) float64 { return a / b }),
+	"downcase":   ofText(strings.ToLower),
+	"first_word": {0, 0, true, func(v any, _ []any) (any, error) { return firstWord(str(v)), nil }},
+	"floor":      ofNumber(math.Floor),
+	"minus":      ofNumbers(func(a, b float64) float64 { return a - b }),
+	"pluralize":  {2, 2, false, func(v any, a []any) (any, error) { return pluralize(v, str(a[0]), str(a[1])), nil }},
+	"plus":       ofNumbers(func(a, b float64) float64 { return a + b }),
+	"prepend":    {1, 1, false, func(v any, a []any) (any, error) { return str(a[0]) + str(v), nil }},
+	"remove":     {1, 1, false, func(v any, a []any) (any, error) { return replace(str(v), str(a[0]), "") }},
+	"replace":    {2, 2, false, func(v any, a []any) (any, error) { return replace(str(v), str(a[0]), str(a[1])) }},
+	"round":      {0, 1, false, func(v any, a []any) (any, error) { return round(v, optional(a, 0, 0)), nil }},
+	"strip":      ofText(strings.TrimSpace),
+	"thousands":  {0, 1, false, func(v any, a []any) (any, error) { return thousands(v, str(optional(a, 0, "\u202f"))), nil }},
+	"times":      ofNumbers(func(a, b float64) float64 { return a * b }),
+	"truncate":   {1, 2, true, func(v any, a []any) (any, error) { return truncate(str(v), a[0], str(optional(a, 1, "…"))), nil }},
+	"upcase":     ofText(strings.ToUpper),
+	"url_encode": ofText(url.QueryEscape),
 }
 
-// percent is put behind every output in a link; templates cannot name it.
-const percent = "carillon_percent_encode"
+func ofText(f func(string) string) filter {
+	return filter{0, 0, false, func(v any, _ []any) (any, error) { return f(str(v)), nil }}
+}
 
-// encode leaves nothing of a value that could end a part of a URL.
-func encode(v any) string {
-	if v == nil {
+func ofNumber(f func(float64) float64) filter {
+	return filter{0, 0, false, func(v any, _ []any) (any, error) {
+		return calculate(v, 0, func(a, _ float64) float64 { return f(a) }), nil
+	}}
+}
+
+func ofNumbers(f func(a, b float64) float64) filter {
+	return filter{1, 1, false, func(v any, args []any) (any, error) { return calculate(v, args[0], f), nil }}
+}
+
+func optional(args []any, i int, without any) any {
+	if i < len(args) {
+		return args[i]
+	}
+	return without
+}
+
+// str is a value as it is written.
+func str(v any) string {
+	switch v := v.(type) {
+	case nil:
 		return ""
+	case string:
+		return v
+	case float64: // a number in the template itself
+		return decimal(v).String()
 	}
-	return strings.ReplaceAll(url.QueryEscape(fmt.Sprint(v)), "+", "%20")
+	return fmt.Sprint(v)
 }
 
-func within(s string) (string, error) {
-	if len(s) > MaxRendered {
-		return "", ErrTooLarge
-	}
-	return s, nil
-}
-
-// fallback is d where v is missing, false or empty.
-func fallback(v, d any) any {
+// fallback is the argument where v is missing, false or empty.
+func fallback(v any, args []any) (any, error) {
 	if v == nil || v == false || v == "" {
-		return d
+		return args[0], nil
 	}
-	return v
+	return v, nil
 }
 
 func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
+	if r == utf8.RuneError {
 		return s
 	}
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-func replace(s, old, by string) (string, error) {
+// replace measures what it would make before it makes it.
+func replace(s, old, by string) (any, error) {
 	if old == "" {
 		return s, nil
 	}
 	if grown := len(s) + strings.Count(s, old)*(len(by)-len(old)); grown > MaxRendered {
-		return "", ErrTooLarge
+		return nil, ErrTooLarge
 	}
 	return strings.ReplaceAll(s, old, by), nil
 }
 
-// truncate keeps n characters, the last of them the ending.
-func truncate(s string, n int, ending func(string) string) string {
-	end := ending("…")
-	r, e := []rune(s), []rune(end)
-	if n < 0 || len(r) <= n {
+// truncate keeps n characters, the last of them the ending; all of them where
+// n is no number.
+func truncate(s string, count any, ending string) string {
+	n, ok := toNumber(count)
+	if !ok || n < 0 || n > MaxRendered {
 		return s
 	}
-	if n <= len(e) {
-		return string(e[:n])
+	end := ending[:first(ending, int(n))]
+	if first(s, int(n)) == len(s) {
+		return s
 	}
-	return string(r[:n-len(e)]) + end
+	return s[:first(s, int(n)-utf8.RuneCountInString(end))] + end
+}
+
+// first is how many bytes the first n characters of s take.
+func first(s string, n int) int {
+	for i := range s {
+		if n--; n < 0 {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func firstWord(s string) string {
-	words := strings.Fields(s)
-	if len(words) == 0 {
-		return ""
+	for word := range strings.FieldsSeq(s) {
+		return word
 	}
-	return words[0]
-}
-
-// arithmetic is nil where a value is no number or the result is none: it
-// renders as nothing, and default applies to it.
-func arithmetic(a, b any, f func(a, b float64) float64) any {
-	x, ok := toNumber(a)
-	y, ok2 := toNumber(b)
-	if !ok || !ok2 {
-		return nil
-	}
-	r := f(x, y)
-	if math.IsNaN(r) || math.IsInf(r, 0) {
-		return nil
-	}
-	return plain(math.Round(r*1e9) / 1e9)
-}
-
-func toNumber(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
-	case string:
-		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
-	}
-	return 0, false
-}
-
-func round(a any, digits func(int) int) any {
-	n := digits(0)
-	if n < 0 || n > 9 {
-		return nil
-	}
-	if n == 0 {
-		return arithmetic(a, 0, func(a, _ float64) float64 { return math.Round(a) })
-	}
-	x, ok := toNumber(a)
-	if !ok {
-		return nil
-	}
-	return strconv.FormatFloat(x, 'f', n, 64)
-}
-
-// thousands parts a number's thousands: 12 500.
-func thousands(a any, mark func(string) string) any {
-	x, ok := toNumber(a)
-	if !ok || math.Abs(x) >= 1e15 {
-		return nil
-	}
-	whole := strconv.FormatFloat(math.Abs(math.Trunc(x)), 'f', 0, 64)
-	by := mark("\u202f")
-	if len(by) > 8 {
-		return nil
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + by + whole[i:]
-	}
-	if x <= -1 {
-		whole = "-" + whole
-	}
-	return whole
-}
-
-// pluralize is one for 1 and many for everything else.
-func pluralize(a any, one, many string) string {
-	if x, ok := toNumber(a); ok && x == 1 {
-		return one
-	}
-	return many
+	return ""
 }

@@ -6,9 +6,10 @@
 // mailing need not be trusted with the process that sends it. What is in a
 // template is checked before it reaches the library: output, if and unless with
 // elsif and else, a listed set of filters, and nothing but customer.id and
-// customer.<attribute>. There are no loops, no assignments and no includes;
-// everything rendered is bounded; values in links are percent-encoded; a value
-// is never rendered a second time.
+// customer.<attribute>. There are no loops, no assignments and no includes, and
+// the engine does not have them either, should the fence ever have a hole.
+// Everything rendered is bounded in memory and time; values in links are
+// percent-encoded; a value is never rendered a second time.
 package personal
 
 import (
@@ -16,19 +17,30 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"carillon.example/shared/push"
 )
 
-// Limits.
+// Limits. FCM takes 4,096 bytes of a whole message, so they are in the way of
+// nobody; they bound what one rendering costs.
 const (
-	MaxTemplate = 4 << 10 // bytes of one template
-	MaxRendered = 8 << 10 // bytes of one rendered text, and of what a filter makes; FCM takes 4,096 of a whole message
-	MaxNesting  = 8       // of if and unless
+	MaxTemplate = 4 << 10  // bytes of one template
+	MaxRendered = 8 << 10  // bytes of one rendered text, and of a value that goes into most filters
+	MaxAdded    = 64 << 10 // bytes that rendering adds to a message
+	MaxNesting  = 8        // of if and unless
+	MaxFilters  = 100      // in all templates of a mailing
+	MaxNames    = 50       // attributes that the templates of a mailing use
+	maxFaults   = 20       // that are spelled out
 )
 
-// ErrTooLarge is the error of a text or value that grows beyond MaxRendered.
-var ErrTooLarge = errors.New("it is larger than 8192 bytes when rendered")
+// ErrTooLarge is the error of a customer whose values make a text larger than
+// MaxRendered or a message larger by MaxAdded.
+var ErrTooLarge = errors.New("it is too large when rendered")
+
+// ErrElsewhere is the error of a customer whose values would lead a link out of
+// the path its template gives it.
+var ErrElsewhere = errors.New("a value that is . or .. would change the link's path")
 
 // A Template is the message and link of a mailing, ready to be rendered. It
 // does not change and may be used by many goroutines at once.
@@ -44,12 +56,12 @@ type Template struct {
 
 // Compile checks and compiles the templates of a mailing's message, FCM's v1
 // object without a target, and of its link. Each fault has its place, as in
-// "body.message.notification.title". A message that is no JSON object is said
-// to have no templates: that is another's to refuse.
+// "body.message.notification.title". What is no JSON is said to have no
+// templates: that is another's to refuse.
 func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
 	t := &Template{message: message, link: link}
 	c := compiler{engine: newEngine(), names: map[string]bool{}}
-	if hasTemplate(string(message)) {
+	if mayHaveTemplate(string(message)) && json.Valid(message) {
 		c.message(t)
 	}
 	if hasTemplate(link) {
@@ -73,13 +85,15 @@ func (t *Template) Personal() bool { return len(t.slots) > 0 || t.to != nil }
 func (t *Template) Names() []string { return t.names }
 
 // Render makes the message and the link of one customer. Attributes are
-// strings, numbers and booleans; what is missing renders as nothing. Errors
-// concern this customer only; ErrTooLarge is one.
+// strings, numbers and booleans; what is missing, and what is of another type,
+// renders as nothing: with no attributes at all it is the sample that shows
+// whether FCM takes the message. Errors concern this customer only and repeat
+// none of the values; ErrTooLarge and ErrElsewhere are among them.
 func (t *Template) Render(customer string, attributes map[string]any) (message json.RawMessage, link string, err error) {
 	if !t.Personal() {
 		return t.message, t.link, nil
 	}
-	vars := bindings(customer, attributes)
+	vars := bindings(customer, attributes, t.names)
 	message, link = t.message, t.link
 	if len(t.slots) > 0 {
 		if message, err = t.fill(vars); err != nil {
@@ -102,45 +116,48 @@ func (t *Template) fill(vars map[string]any) (json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		quoted, err := json.Marshal(s)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", slot.at, err)
+		if out = appendQuoted(out, s); len(out) > len(t.message)+MaxAdded {
+			return nil, fmt.Errorf("rendering %s: %w", slot.at, ErrTooLarge)
 		}
-		out = append(out, quoted...)
 	}
 	return append(out, t.parts[len(t.slots)]...), nil
 }
 
-// bindings are what templates see.
-func bindings(customer string, attributes map[string]any) map[string]any {
-	c := make(map[string]any, len(attributes)+1)
-	for k, v := range attributes {
-		c[k] = plain(v)
+// bindings are what templates see: the attributes they name, nil for those
+// that are missing. A name that is not there at all may mean something to the
+// library, as size does.
+func bindings(customer string, attributes map[string]any, names []string) map[string]any {
+	c := make(map[string]any, len(names)+1)
+	for _, n := range names {
+		c[n] = plain(attributes[n])
 	}
 	c["id"] = customer
 	return map[string]any{"customer": c}
 }
 
-// plain writes numbers as people do: 12, not 12.0 or 1.2e+01. What is no
-// string, number or boolean is left out.
-func plain(v any) any {
-	switch v := v.(type) {
-	case string, bool, int, int64:
-		return v
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
+const hexDigits = "0123456789abcdef"
+
+// appendQuoted writes s as a JSON string. Where s is not UTF-8 it has U+FFFD;
+// the line separators that JavaScript does not take are escaped.
+func appendQuoted(out []byte, s string) []byte {
+	out = append(out, '"')
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case r == '"' || r == '\\':
+			out = append(out, '\\', byte(r))
+		case r == '\n':
+			out = append(out, `\n`...)
+		case r < 0x20 || r == 0x7f:
+			out = append(out, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
+		case r == '\u2028':
+			out = append(out, `\u2028`...)
+		case r == '\u2029':
+			out = append(out, `\u2029`...)
+		case r < 0x80:
+			out = append(out, byte(r))
+		default:
+			out = append(out, string(r)...)
 		}
-		f, err := v.Float64()
-		if err != nil {
-			return nil
-		}
-		return f
-	case float64:
-		if n := int64(v); float64(n) == v && n < 1<<53 && n > -1<<53 {
-			return n
-		}
-		return v
 	}
-	return nil
+	return append(out, '"')
 }

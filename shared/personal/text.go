@@ -2,24 +2,26 @@ package personal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"regexp"
-	"strings"
+	"maps"
+	"slices"
 
+	"github.com/osteele/liquid/expressions"
 	"github.com/osteele/liquid/parser"
 	"github.com/osteele/liquid/render"
-	"github.com/osteele/liquid/tags"
 )
 
-// An engine is the library's configuration. Its tags are the standard ones, of
-// which check lets only if and unless through.
+// An engine is the library's configuration, which knows no tags and no filters
+// but these.
 type engine struct{ render.Config }
 
 func newEngine() engine {
 	c := render.NewConfig()
-	tags.AddStandardTags(c)
+	c.AddBlock("if").Clause("elsif").Clause("else").Compiler(conditional(true))
+	c.AddBlock("unless").Clause("elsif").Clause("else").Compiler(conditional(false))
 	for name, f := range filters {
-		c.AddFilter(name, f.make)
+		c.AddFilter(name, f.call)
 	}
 	c.AddFilter(percent, encode)
 	return engine{c}
@@ -28,6 +30,7 @@ func newEngine() engine {
 // A text is one compiled template.
 type text struct {
 	at     string
+	use    use
 	root   render.Node
 	engine engine
 }
@@ -39,23 +42,23 @@ func (c *compiler) text(at, source string, u use) *text {
 		return nil
 	}
 	tokens := parser.Scan(source, parser.SourceLoc{}, nil)
-	before := len(c.faults)
+	before := c.found
 	k := check{compiler: c, at: at}
 	k.tokens(tokens)
 	if u == asLink {
-		k.prefix(tokens)
+		k.link(tokens)
 		source = encoded(tokens)
 	}
-	if len(c.faults) > before {
+	if c.found > before {
 		return nil
 	}
-	x := &text{at: at, engine: c.engine}
+	x := &text{at: at, use: u, engine: c.engine}
 	if err := x.compile(source); err != nil {
 		c.fault(at, err.Error())
 		return nil
 	}
-	if _, err := x.render(bindings("", nil)); err != nil {
-		c.fault(at, "cannot be rendered: "+err.Error())
+	if _, err := x.render(bindings("", nil, slices.Collect(maps.Keys(c.names)))); err != nil {
+		c.fault(at, "cannot be rendered for a customer without attributes: "+err.Error())
 		return nil
 	}
 	return x
@@ -64,36 +67,49 @@ func (c *compiler) text(at, source string, u use) *text {
 func (x *text) compile(source string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("is no template: %v", p)
+			err = errors.New("is no template that can be read")
 		}
 	}()
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})
 	if failed != nil {
-		return failed
+		return fmt.Errorf("cannot be read: %s", short(failed.Error()))
 	}
 	x.root = root
 	return nil
 }
 
 // render fills in one customer's values. The library panics when its writer
-// fails.
+// fails, and on its own mistakes.
 func (x *text) render(vars map[string]any) (s string, err error) {
 	var out bounded
 	defer func() {
-		if p := recover(); p != nil {
-			s, err = "", fmt.Errorf("rendering %s: %v", x.at, p)
-		}
-		if out.full {
+		p := recover()
+		switch {
+		case out.full:
 			s, err = "", fmt.Errorf("rendering %s: %w", x.at, ErrTooLarge)
+		case p != nil:
+			s, err = "", fmt.Errorf("rendering %s: %w", x.at, errValues)
 		}
 	}()
 	if failed := render.Render(x.root, &out, vars, x.engine.Config); failed != nil {
-		if strings.Contains(failed.Error(), ErrTooLarge.Error()) { // the library does not unwrap
-			return "", fmt.Errorf("rendering %s: %w", x.at, ErrTooLarge)
-		}
-		return "", fmt.Errorf("rendering %s: %w", x.at, failed)
+		return "", fmt.Errorf("rendering %s: %w", x.at, because(failed))
+	}
+	if x.use == asLink && wanders(out.String()) {
+		return "", fmt.Errorf("rendering %s: %w", x.at, ErrElsewhere)
 	}
 	return out.String(), nil
+}
+
+// errValues stands for the library's errors, whose text repeats values: a
+// customer's are not to get into logs.
+var errValues = errors.New("the template does not work with this customer's values")
+
+// because finds our own error in the library's, which do not unwrap.
+func because(failed render.Error) error {
+	if f, ok := errors.AsType[expressions.FilterError](failed.Cause()); ok && errors.Is(f.Err, ErrTooLarge) {
+		return ErrTooLarge
+	}
+	return errValues
 }
 
 // bounded takes MaxRendered bytes.
@@ -112,34 +128,3 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 // WriteString is Write: io.WriteString must not go around the bound.
 func (b *bounded) WriteString(s string) (int, error) { return b.Write([]byte(s)) }
-
-// encoded is the template with every output percent-encoded.
-func encoded(tokens []parser.Token) string {
-	var b strings.Builder
-	for _, t := range tokens {
-		if t.Type != parser.ObjTokenType {
-			b.WriteString(t.Source)
-			continue
-		}
-		left, right := "{{ ", " }}"
-		if t.Source[2] == '-' {
-			left = "{{- "
-		}
-		if t.Source[len(t.Source)-3] == '-' {
-			right = " -}}"
-		}
-		b.WriteString(left + t.Args + " | " + percent + right)
-	}
-	return b.String()
-}
-
-// fixed is how a link begins that leads to one place whatever the values are:
-// a scheme, and where a host follows, what ends the host.
-var fixed = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*:(//[^/?#]+[/?#]|[^/])`)
-
-// prefix refuses links whose scheme or host is templated.
-func (c *check) prefix(tokens []parser.Token) {
-	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !fixed.MatchString(tokens[0].Source) {
-		c.fault(c.at, "has to begin with its scheme and host, as in https://shop.example/: they cannot be templated")
-	}
-}

@@ -12,6 +12,9 @@ import (
 
 func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
+// mayHaveTemplate also finds braces that JSON has escaped, and more than them.
+func mayHaveTemplate(json string) bool { return hasTemplate(json) || strings.Contains(json, `\u00`) }
+
 // A use is what a text is for.
 type use int
 
@@ -58,13 +61,20 @@ func useOf(path []string) use {
 
 // A compiler collects the templates of a message, and what is wrong with them.
 type compiler struct {
-	engine engine
-	faults push.Faults
-	names  map[string]bool // attributes used
+	engine  engine
+	faults  push.Faults
+	found   int             // faults, including those not spelled out
+	names   map[string]bool // attributes used
+	filters int             // used in all templates
 }
 
 func (c *compiler) fault(at, message string) {
-	c.faults = append(c.faults, push.Fault{Location: at, Message: message})
+	switch c.found++; {
+	case c.found <= maxFaults:
+		c.faults = append(c.faults, push.Fault{Location: at, Message: message})
+	case c.found == maxFaults+1:
+		c.faults = append(c.faults, push.Fault{Location: "body.message", Message: "has more faults in templates than are named here"})
+	}
 }
 
 // message finds every template in the message's strings. Everything else stays
@@ -85,6 +95,7 @@ type walker struct {
 	dec  *json.Decoder
 	t    *Template
 	kept int // up to here raw is in the template's parts
+	list int // lists around where the decoder is
 }
 
 // value walks over one value; false: the text is no JSON.
@@ -104,8 +115,12 @@ func (w *walker) value(path []string) bool {
 }
 
 func (w *walker) members(path []string, open json.Delim) bool {
+	if open == '[' {
+		w.list++
+		defer func() { w.list-- }()
+	}
 	for i := 0; w.dec.More(); i++ {
-		name := strconv.Itoa(i)
+		name := "[" + strconv.Itoa(i) + "]"
 		if open == '{' {
 			k, err := w.dec.Token()
 			if err != nil {
@@ -115,7 +130,7 @@ func (w *walker) members(path []string, open json.Delim) bool {
 				w.fault(place(path), "has a template in a key; they are not rendered there")
 			}
 		}
-		if !w.value(append(slices.Clip(path), name)) {
+		if !w.value(append(path, name)) { // the next member's name may overwrite this one
 			return false
 		}
 	}
@@ -130,7 +145,7 @@ func (w *walker) text(path []string, s string, before int) {
 		return
 	}
 	u := useOf(path)
-	if u == nowhere {
+	if u == nowhere || w.list > 0 {
 		w.fault(place(path), "has a template; they are rendered in titles, bodies, images, links and data only")
 		return
 	}
@@ -141,6 +156,17 @@ func (w *walker) text(path []string, s string, before int) {
 	w.kept = int(w.dec.InputOffset())
 }
 
+// place is where a path leads, in the way of push.Fault; of a long one its end.
 func place(path []string) string {
-	return strings.Join(append([]string{"body", "message"}, path...), ".")
+	at := "body.message"
+	if len(path) > 8 {
+		at, path = at+".…", path[len(path)-8:]
+	}
+	for _, p := range path {
+		if !strings.HasPrefix(p, "[") {
+			at += "."
+		}
+		at += short(p)
+	}
+	return at
 }

@@ -1,0 +1,77 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+)
+
+// While another call holds the batch a redelivery does nothing; once the lease
+// has lapsed it goes on.
+func TestALeasedBatchIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, names("t", 3)...)
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), b, push.Lease{Owner: "another", Until: w.now().Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(ref)
+	if rung := w.rung("m"); len(rung) > 0 {
+		t.Errorf("%v were rung by a call that does not hold the batch", rung)
+	}
+	w.later(2 * time.Minute)
+	w.deliver(ref)
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+}
+
+// together lets no call go on from reading the batch before all have read it.
+type together struct {
+	ledger
+	all *sync.WaitGroup
+}
+
+func (x together) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
+	b, err := x.ledger.Batch(ctx, ref)
+	x.all.Done()
+	x.all.Wait()
+	return b, err
+}
+
+// Copies of a message that one instance works on at the same time: one has the
+// lease, the others know that it is not theirs.
+func TestCopiesInOneInstanceRingOnce(t *testing.T) {
+	t.Parallel()
+	const copies = 4
+	w := newWorld(t, phones.Options{Latency: 20 * time.Millisecond})
+	ref := w.mailing("m", true, names("t", 50)...)
+	var read, done sync.WaitGroup
+	read.Add(copies)
+	w.d.Store = together{w.d.Store, &read}
+	for range copies {
+		done.Go(func() {
+			if err := w.d.deliver(t.Context(), ref, ""); err != nil && settle(queue.Message{}, err) != queue.Ack {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	for token, n := range w.rung("m") {
+		if n != 1 {
+			t.Errorf("%s was rung %d times", token, n)
+		}
+	}
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 50 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+}

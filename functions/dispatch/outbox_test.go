@@ -1,0 +1,55 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// strict is a queue that looks each batch up before it takes it.
+type strict struct {
+	*board
+	w *world
+	t *testing.T
+}
+
+func (s strict) Deliver(ctx context.Context, refs ...push.Ref) error {
+	for _, r := range refs {
+		if _, err := s.w.Batch(ctx, r); err != nil {
+			s.t.Errorf("batch %s was published before it was stored: %v", r.Batch, err)
+		}
+	}
+	return s.board.Deliver(ctx, refs...)
+}
+
+// The outbox: what is published is stored, and what is not stored is not
+// published.
+func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
+	t.Parallel()
+	down := true
+	w := newWorld(t, func(step string) error {
+		if step == "before cut" && down {
+			return errors.New("Firestore is out of reach")
+		}
+		return nil
+	})
+	w.d.Queue = strict{w.board, w, t}
+	tokens := w.seed(t, 30)
+	w.mailing(t, "m", nil)
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: 0}); err == nil {
+		t.Error("the commit failed and nobody was told")
+	}
+	if len(w.refs) > 0 {
+		t.Errorf("%d batches were published, and none is stored", len(w.refs))
+	}
+	down = false
+	_ = w.clock.sleep(t.Context(), 2*time.Minute) // the dead call's hold on its shard
+	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.checkOnce(t, "m", tokens)
+}

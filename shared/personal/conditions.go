@@ -1,0 +1,58 @@
+package personal
+
+import (
+	"io"
+
+	"github.com/osteele/liquid/expressions"
+	"github.com/osteele/liquid/render"
+)
+
+// A branch of an if or unless is rendered if its condition holds as it should.
+type branch struct {
+	when expressions.Expression // nil: else
+	want bool
+	body *render.BlockNode
+}
+
+func (b branch) taken(ctx render.Context) (bool, error) {
+	if b.when == nil {
+		return true, nil
+	}
+	v, err := ctx.Evaluate(b.when)
+	return (v != nil && v != false) == b.want, err
+}
+
+// conditional makes the tag whose first branch wants its condition to be that.
+// The library's own is not to be had without its loops and includes.
+func conditional(want bool) render.BlockCompiler {
+	return func(n render.BlockNode) (func(io.Writer, render.Context) error, error) {
+		when, err := expressions.Parse(n.Args)
+		if err != nil {
+			return nil, err
+		}
+		branches := []branch{{when, want, &n}}
+		for _, clause := range n.Clauses {
+			b := branch{want: true, body: clause}
+			if clause.Name == "elsif" {
+				if b.when, err = expressions.Parse(clause.Args); err != nil {
+					return nil, err
+				}
+			}
+			branches = append(branches, b)
+		}
+		return func(w io.Writer, ctx render.Context) error { return renderFirst(w, ctx, branches) }, nil
+	}
+}
+
+func renderFirst(w io.Writer, ctx render.Context, branches []branch) error {
+	for _, b := range branches {
+		taken, err := b.taken(ctx)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return ctx.RenderBlock(w, b.body)
+		}
+	}
+	return nil
+}
