@@ -23,6 +23,7 @@ type laptop struct {
 	phones          *fcm.Server
 	fsAddr, psAddr  string
 	apiURL, pushURL string
+	uiURL           string
 	closers         []func()
 }
 
@@ -39,12 +40,15 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 		return l, err
 	}
 	if !o.functions {
-		return l, nil
+		return l, l.inbox(nil)
 	}
 	if err := l.environment(); err != nil {
 		return l, err
 	}
 	if err := l.mount(); err != nil {
+		return l, err
+	}
+	if err := l.inbox(apiMux(here)); err != nil {
 		return l, err
 	}
 	if err := l.subscribe(ctx); err != nil {
@@ -145,5 +149,6 @@ func (l *laptop) print(out io.Writer) {
 	if l.phones != nil {
 		line("FCM", l.phones.URL())
 	}
+	line("Inbox", l.uiURL)
 	line("project", l.project)
 }

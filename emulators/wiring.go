@@ -12,17 +12,33 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"carillon.example/emulators/inbox"
 )
 
 // mount serves the HTTP functions under one address by path, as behind a load
 // balancer, and the workers under another, as their run.app addresses.
 func (l *laptop) mount() (err error) {
-	here := func(fn string) http.Handler { return handlers[fn] }
 	if l.apiURL, err = l.listen(l.api, apiMux(here)); err != nil {
 		return fmt.Errorf("serving the API on %s: %w", l.api, err)
 	}
 	l.pushURL, err = l.listen("127.0.0.1:0", workerMux(here))
 	return err
+}
+
+// here finds a function in this process.
+func here(fn string) http.Handler { return handlers[fn] }
+
+// inbox serves the page that shows what the phones got; api is nil where no
+// functions run.
+func (l *laptop) inbox(api http.Handler) (err error) {
+	if l.phones == nil {
+		return nil
+	}
+	if l.uiURL, err = l.listen(l.ui, inbox.Handler(inbox.Options{FCM: l.phones.Doors(), API: api, Project: l.project})); err != nil {
+		return fmt.Errorf("serving the inbox on %s: %w", l.ui, err)
+	}
+	return nil
 }
 
 func apiMux(of func(fn string) http.Handler) *http.ServeMux {

@@ -108,6 +108,11 @@ func (s *Server) URL() string {
 	return "http://" + s.Addr()
 }
 
+// Handler answers all paths of the server, for who wants to serve it on a
+// listener of their own or to call it without a network. Outcomes that break
+// connections then break what it is served by.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
 // Client is an HTTP/2 client that trusts the server's certificate, and without
 // TLS speaks HTTP/2 with prior knowledge.
 func (s *Server) Client() *http.Client { return s.client }

@@ -1,0 +1,186 @@
+// Package browser drives Chromium for tests of the inbox: a page of its own for
+// a test, what its console complained of, and the longest time it was held up.
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// names are what Chromium is called in Debian and elsewhere.
+var names = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+
+// Page is a page of a browser that ends with its test.
+type Page struct {
+	t   testing.TB
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string
+}
+
+// Open starts a browser with an empty page of the given size in CSS pixels; the
+// test is skipped where there is none.
+func Open(t testing.TB, width, height int) *Page {
+	t.Helper()
+	path := ""
+	for _, n := range names {
+		if p, err := exec.LookPath(n); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skipf("no browser: none of %v is in PATH (Debian: apt-get install chromium)", names)
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.WindowSize(width, height),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium does not run as root with it
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	p := &Page{t: t}
+	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(p.listen))
+	t.Cleanup(func() {
+		cancel()
+		stop()
+	})
+	p.ctx = ctx
+	// The first call makes the browser, which lives as long as its context.
+	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
+		t.Fatalf("starting %s: %v", path, err)
+	}
+	return p
+}
+
+// listen collects what the console complains of.
+func (p *Page) listen(event any) {
+	say := func(format string, a ...any) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.faults = append(p.faults, fmt.Sprintf(format, a...))
+	}
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if o := e.ExceptionDetails.Exception; o != nil {
+			text += " " + o.Description
+		}
+		say("exception: %s", text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+			for _, a := range e.Args {
+				say("console.%s: %s %s", e.Type, a.Value, a.Description)
+			}
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			say("%s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
+		}
+	}
+}
+
+// Faults are the errors and warnings of the console so far.
+func (p *Page) Faults() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.faults)
+}
+
+// patience is how long something may take before a test gives it up: much, so
+// that no test fails because a machine is slow.
+const patience = time.Minute
+
+// Run runs an action and answers its value; the test ends when it fails.
+func Run[T any](p *Page, what string, a chromedp.Action[T]) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		p.t.Fatalf("%s: %v; the console says %q; the page shows %.3000q", what, err, p.Faults(), p.text())
+	}
+	return v
+}
+
+// Eval evaluates a JavaScript expression, or what a promise it is comes to.
+func Eval[T any](p *Page, expression string) T {
+	p.t.Helper()
+	return Run(p, expression, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+func (p *Page) text() string {
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body?.innerText || ""`))
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// Go loads an address and waits until the page is ready.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	Run(p, "going to "+url, chromedp.Navigate(url))
+	p.Until(`document.body.dataset.ready === "yes"`)
+}
+
+// Until waits until a JavaScript expression is true, looking with each frame.
+// An expression that throws is not true yet.
+func (p *Page) Until(expression string) {
+	p.t.Helper()
+	Eval[bool](p, `new Promise((done) => {
+		const holds = () => { try { return `+expression+`; } catch { return false; } };
+		const look = () => holds() ? done(true) : requestAnimationFrame(look);
+		look();
+	})`)
+}
+
+// Click clicks what a selector finds, as a mouse does.
+func (p *Page) Click(selector string) {
+	p.t.Helper()
+	Run(p, "clicking "+selector, chromedp.Click(selector, chromedp.NodeVisible))
+}
+
+// Type types into what a selector finds, as a keyboard does.
+func (p *Page) Type(selector, text string) {
+	p.t.Helper()
+	Run(p, "typing into "+selector, chromedp.SendKeys(selector, text, chromedp.NodeVisible))
+}
+
+// Key presses a key wherever the focus is.
+func (p *Page) Key(keys string) {
+	p.t.Helper()
+	Run(p, "pressing "+keys, chromedp.KeyEvent(keys))
+}
+
+// Resize gives the page another size, in CSS pixels, and another colour scheme:
+// light or dark.
+func (p *Page) Resize(width, height int64, scheme string) {
+	p.t.Helper()
+	Run(p, "resizing", chromedp.EmulateViewport(width, height))
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, media); err != nil {
+		p.t.Fatalf("changing to %s: %v", scheme, err)
+	}
+	Eval[bool](p, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+}
+
+// Picture is what the page looks like, a PNG.
+func (p *Page) Picture() []byte {
+	p.t.Helper()
+	return Run(p, "taking a picture", chromedp.CaptureScreenshot())
+}

@@ -1,0 +1,164 @@
+package inbox_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"carillon.example/emulators/inbox/browser"
+)
+
+// js writes a value as JavaScript.
+func js(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// quiet fails the test for what the console complained of.
+func quiet(t *testing.T, p *browser.Page) {
+	t.Helper()
+	if faults := p.Faults(); len(faults) > 0 {
+		t.Errorf("the console says %q", faults)
+	}
+}
+
+// TestHostileTextIsText: what a sender writes is shown as it is and runs
+// nothing, on every platform's face, in the list and in the JSON.
+func TestHostileTextIsText(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	w := newWorld(t)
+	const script = `<script>document.title = "run"</script><img src=x onerror="document.title='run'"><svg onload=document.title='run'>`
+	hostile := map[string]string{
+		"markup":      script,
+		"attribute":   `" onmouseover="document.title='run'" x="`,
+		"override":    "\u202eevil\u202d\u2067 \u05d0\u05d1\u05d2 100% \u0000-free \u2066left open",
+		"emoji":       strings.Repeat("👩‍👩‍👧‍👦", 3700/len("👩‍👩‍👧‍👦")), // with the rest 4 KB, all that FCM takes
+		"long word":   strings.Repeat("W", 3500),
+		"combining":   "Z" + strings.Repeat("\u0321\u0316\u0317", 500),
+		"entity":      `&lt;b&gt; &amp; </textarea></title><!-- `,
+		"template":    "${document.title = 'run'} {{ 7 * 7 }}",
+		"end of line": "one\u2028two\u2029three\r\nfour",
+	}
+	p.Go(w.url)
+	p.Until(`document.querySelector("#live").dataset.state === "live"`)
+	for name, text := range hostile {
+		w.send(t, object{
+			"token": "hostile-phone:" + strings.ReplaceAll(name, " ", "-"), "notification": object{"title": text},
+			"data": object{"link": "javascript:document.title='run'", "customer_id": "customer " + script},
+		})
+	}
+	for name, text := range hostile {
+		row := `.row[data-address="hostile-phone:` + strings.ReplaceAll(name, " ", "-") + `"]`
+		p.Until(`document.querySelector(` + js(row) + `)`)
+		p.Click(row)
+		for _, platform := range []string{"android", "ios", "web"} {
+			p.Click(`[data-platform=` + platform + `]`)
+			p.Until(`document.querySelector(".face.` + platform + ` .title").textContent === ` + js(text))
+		}
+		p.Click(".notification .json summary")
+		p.Until(`JSON.parse(document.querySelector(".notification .json pre").textContent).notification.title === ` + js(text))
+		if n := browser.Eval[int](p, `document.querySelectorAll(".tap a, a[href^='javascript']").length`); n != 0 {
+			t.Errorf("%s: a link that is none can be followed", name)
+		}
+		if got := browser.Eval[string](p, `document.querySelector(".tap").textContent`); got != "Tap opens javascript:document.title='run'" {
+			t.Errorf("%s: the link reads %q", name, got)
+		}
+		if wide := browser.Eval[bool](p, `document.documentElement.scrollWidth > innerWidth`); wide {
+			t.Errorf("%s: the page got wider than its window", name)
+		}
+	}
+	if got := browser.Eval[string](p, `document.title`); got != "Phones – Carillon inbox" {
+		t.Errorf("something ran: the title is %q", got)
+	}
+	if n := browser.Eval[int](p, `document.querySelectorAll("body script, body svg, body img:not([src='icon.svg'])").length`); n != 0 {
+		t.Errorf("%d elements were made of text", n)
+	}
+	quiet(t, p)
+}
+
+// TestFaces: each platform shows its own part of a message, and a collapse key
+// that comes again takes the older one's place.
+func TestFaces(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	w := newWorld(t)
+	message := func(n int) object {
+		return object{
+			"token":        "all-faces-phone:1",
+			"notification": object{"title": fmt.Sprintf("Shared %d", n), "body": "for all"},
+			"data":         object{"link": "https://shop.example/sale"},
+			"android":      object{"collapse_key": "news", "notification": object{"title": fmt.Sprintf("Android %d", n), "channel_id": "offers"}},
+			"apns":         object{"headers": object{"apns-collapse-id": fmt.Sprintf("c%d", n)}, "payload": object{"aps": object{"alert": object{"subtitle": "only here"}, "badge": 3}}, "fcm_options": object{"image": "https://shop.example/ios.png"}},
+			"webpush":      object{"notification": object{"title": fmt.Sprintf("Web %d", n), "actions": []object{{"action": "a", "title": "Buy"}}}, "fcm_options": object{"link": "https://shop.example/web"}},
+		}
+	}
+	w.send(t, message(1))
+	w.send(t, object{"token": "silent-phone:1", "data": object{"sync": "now"}})
+	w.send(t, object{"topic": "news", "notification": object{"title": "To a topic"}})
+	p.Go(w.url)
+	p.Click(`.row[data-address="all-faces-phone:1"]`)
+	p.Until(`document.querySelector(".face.android .title").textContent === "Android 1"`)
+	w.send(t, message(2)) // while the phone is looked at
+	p.Until(`document.querySelector(".screen > .notification .title").textContent === "Android 2"`)
+	p.Until(`document.querySelectorAll(".screen > .notification").length === 1 && document.querySelectorAll(".replaced .notification").length === 1`)
+	p.Until(`document.querySelector(".channel").textContent === "offers" && document.querySelector(".face.android .body").textContent === "for all"`)
+	p.Click(`[data-platform=ios]`)
+	p.Until(`document.querySelectorAll(".screen > .notification").length === 2 && document.querySelector(".face.ios .title").textContent === "Shared 2"`)
+	p.Until(`document.querySelector(".subtitle").textContent === "only here" && document.querySelector(".badge").textContent === "3"`)
+	p.Until(`document.querySelector(".picture-link").href === "https://shop.example/ios.png"`)
+	p.Click(`[data-platform=web]`)
+	p.Until(`document.querySelector(".face.web .title").textContent === "Web 2" && document.querySelector(".face-actions").textContent === "Buy"`)
+	p.Until(`document.querySelector(".tap a").href === "https://shop.example/web"`)
+	p.Click(`.row[data-address="silent-phone:1"]`)
+	p.Until(`document.querySelector(".face.silent").textContent.startsWith("Data only")`)
+	p.Click(`.row[data-address="news"]`)
+	p.Until(`document.querySelector(".screen .title").textContent === "To a topic"`)
+	quiet(t, p)
+}
+
+// TestKnobs: what is turned on the page is what the server does, and what is
+// changed elsewhere shows on the page.
+func TestKnobs(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	w := newWorld(t)
+	p.Go(w.url)
+	turn := func(id string, to int) {
+		browser.Eval[bool](p, fmt.Sprintf(`((e) => { e.value = %d; return e.dispatchEvent(new Event("input")); })(document.getElementById(%q))`, to, id))
+	}
+	p.Until(`document.querySelector("#quota-value").textContent === "none"`)
+	turn("latency", 5)
+	turn("errors", 6)
+	turn("quota", 3)
+	p.Until(`document.querySelector("#latency-value").textContent === "100 ms" && document.querySelector("#errors-value").textContent === "10 %"`)
+	browser.Eval[bool](p, `new Promise((done) => { const look = async () => {
+		const s = await (await fetch("emulator/settings")).json();
+		if (s.latency === "100ms" && s.quotaPerMinute === 600 && s.chaos.UNAVAILABLE === 0.1) done(true); else setTimeout(look, 20);
+	}; look(); })`)
+	s := w.fcm.Settings()
+	s.Latency = 0
+	if err := w.fcm.Configure(s); err != nil {
+		t.Fatal(err)
+	}
+	p.Until(`document.querySelector("#latency-value").textContent === "0 ms"`)
+	w.fcm.SetOutcome("gone-*", "UNREGISTERED")
+	s.Chaos = nil
+	if err := w.fcm.Configure(s); err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, object{"token": "well-phone:1", "notification": object{"title": "x"}})
+	p.Click(`.row[data-address="well-phone:1"]`)
+	p.Click(`[data-outcome=SLOW]`)
+	p.Until(`document.querySelector("[data-outcome=SLOW]").ariaPressed === "true"`)
+	if got := w.fcm.CurrentOutcomes(); len(got) != 2 || got[1].Token != "well-phone:1" || got[1].Outcome != "SLOW" {
+		t.Errorf("rules %+v", got)
+	}
+	p.Click("#clear")
+	p.Until(`!document.querySelector("#empty").hidden && document.querySelector("#list-note").textContent === "0 phones, 0 messages"`)
+	quiet(t, p)
+}

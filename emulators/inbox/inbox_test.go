@@ -1,0 +1,212 @@
+package inbox_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/inbox"
+)
+
+// a world is an FCM emulator and an inbox before it.
+type world struct {
+	fcm *fcm.Server
+	url string
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	s, err := fcm.Start("127.0.0.1:0", fcm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.Doors(), Project: "demo"}))
+	t.Cleanup(page.CloseClientConnections) // the stream of events
+	return world{s, page.URL}
+}
+
+// send sends a message as FCM's clients do, without a network.
+func (w world) send(t *testing.T, message any) {
+	t.Helper()
+	b, err := json.Marshal(map[string]any{"message": message})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	w.fcm.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/v1/projects/demo/messages:send", strings.NewReader(string(b))))
+	if rec.Code != http.StatusOK {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+type object = map[string]any
+
+func request(t *testing.T, method, url string, head map[string]string, body string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range head {
+		if k == "Host" {
+			r.Host = v
+		}
+		r.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+func TestOnlyItsOwnPageGetsIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	port := w.url[strings.LastIndex(w.url, ":"):]
+	for name, c := range map[string]struct {
+		method, path string
+		head         map[string]string
+		want         int
+	}{
+		"the page":                           {"GET", "/", nil, 200},
+		"by localhost":                       {"GET", "/", map[string]string{"Host": "localhost" + port}, 200},
+		"by a name below localhost":          {"GET", "/", map[string]string{"Host": "inbox.localhost" + port}, 200},
+		"by an IPv6 address":                 {"GET", "/", map[string]string{"Host": "[::1]" + port}, 200},
+		"by a name that leads here":          {"GET", "/", map[string]string{"Host": "rebound.example" + port}, 421},
+		"by a name without a port":           {"GET", "/emulator/messages", map[string]string{"Host": "rebound.example"}, 421},
+		"by a name that looks like ours":     {"GET", "/", map[string]string{"Host": "localhost.example"}, 421},
+		"by an empty name":                   {"GET", "/", map[string]string{"Host": ":80"}, 421},
+		"a change by the page":               {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
+		"a change by curl":                   {"PUT", "/emulator/settings", nil, 200},
+		"a change by another site":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a change by another port":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		"a change by another origin":         {"PUT", "/emulator/settings", map[string]string{"Origin": "http://shop.example"}, 403},
+		"clearing by another site":           {"DELETE", "/emulator/messages", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a mailing by a form of another":     {"POST", "/v1/mailings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"functions where there are none":     {"GET", "/v1/mailings", nil, 404},
+		"a file that is none":                {"GET", "/nothing.js", nil, 404},
+		"FCM itself is not behind the page":  {"POST", "/v1/projects/p/messages:send", nil, 404},
+		"an emulator's door that is unknown": {"GET", "/emulator/nothing", nil, 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := "{}"
+			resp := request(t, c.method, w.url+c.path, c.head, body)
+			if resp.StatusCode != c.want {
+				t.Errorf("%s %s: %d, want %d", c.method, c.path, resp.StatusCode, c.want)
+			}
+			if p := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(p, "default-src 'none'; script-src 'self';") || strings.Contains(p, "unsafe") {
+				t.Errorf("policy %q", p)
+			}
+			if resp.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Error("lets other origins read")
+			}
+		})
+	}
+}
+
+func TestNamesGivenAreLetIn(t *testing.T) {
+	t.Parallel()
+	h := inbox.Handler(inbox.Options{FCM: http.NotFoundHandler(), Hosts: []string{"laptop.example"}})
+	for host, want := range map[string]int{"laptop.example:4000": 200, "Laptop.Example": 200, "other.example": 421} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", host, w.Code, want)
+		}
+	}
+}
+
+// TestPageNamesNothingElsewhere: no file of the page loads from another origin,
+// and none writes HTML.
+func TestPageNamesNothingElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	get := func(path string) string {
+		resp := request(t, "GET", w.url+path, nil, "")
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %v", path, resp.StatusCode, err)
+		}
+		return string(b)
+	}
+	files := []string{"/", "/main.js", "/base.css", "/panes.css", "/faces.css"}
+	for i := 0; i < len(files); i++ {
+		f := files[i]
+		text := get(f)
+		for line := range strings.Lines(text) {
+			_, from, ok := strings.Cut(line, `from "./`)
+			if name := "/" + strings.TrimRight(from, "\";\n"); ok && !slices.Contains(files, name) {
+				files = append(files, name)
+			}
+		}
+		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "new Function", "@import", "url(", "src=\"http", "href=\"http", "style=\""} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s has %s", f, bad)
+			}
+		}
+	}
+	if len(files) < 20 {
+		t.Errorf("only %d files were found: %v", len(files), files)
+	}
+}
+
+// TestToAnotherProcess: with addresses instead of handlers, streams go through
+// as they come.
+func TestToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	target, err := url.Parse(w.fcm.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s cookie=%q origin=%q", r.Method, r.URL.Path, r.Header.Get("Cookie"), r.Header.Get("Origin"))
+	})
+	behind := httptest.NewServer(api)
+	t.Cleanup(behind.Close)
+	apiURL, err := url.Parse(behind.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: inbox.To(target), API: inbox.To(apiURL)}))
+	t.Cleanup(page.CloseClientConnections)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", page.URL+"/emulator/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() && lines.Text() != ": listening" {
+	}
+	w.send(t, object{"token": "streamed-phone:1", "notification": object{"title": "x"}})
+	for lines.Scan() && !strings.Contains(lines.Text(), "streamed-phone:1") {
+	}
+	if lines.Err() != nil {
+		t.Error(lines.Err())
+	}
+	got := request(t, "POST", page.URL+"/v1/mailings", map[string]string{"Cookie": "session=secret", "Origin": page.URL}, "{}")
+	b, err := io.ReadAll(got.Body)
+	if want := `POST /v1/mailings cookie="" origin=""`; err != nil || string(b) != want {
+		t.Errorf("%s %v, want %s", b, err, want)
+	}
+}

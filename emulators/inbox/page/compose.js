@@ -1,0 +1,88 @@
+// The form for a new mailing.
+import { $, h, others, toast } from "./dom.js";
+import { post } from "./ask.js";
+
+const field = (id, label, input, hint) => h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("small", {}, hint));
+const input = (name, props = {}) => h("input", { id: `new-${name}`, name, autocomplete: "off", ...props });
+const listed = (text) => text.split(/[\n,]/).map((s) => s.trim()).filter(Boolean);
+
+const hints = { customers: "customer ids", segments: "segments; in any of them", tokens: "registered push tokens" };
+
+export class Compose {
+  constructor(sent) {
+    this.sent = sent;
+    this.dialog = $("composer");
+    this.who = h("textarea", { id: "new-who", name: "who", rows: 2, spellcheck: "false" });
+    this.whoField = field("new-who", "Who", this.who);
+    this.faults = h("div", { class: "faults", role: "alert" });
+    this.submit = h("button", { type: "submit", class: "primary" }, "Send");
+    this.form = h("form", { novalidate: true, onsubmit: (e) => this.#send(e), onchange: () => this.#show() },
+      h("h2", { id: "composer-title" }, "New mailing"),
+      field("new-title", "Title", input("title")),
+      field("new-body", "Text", h("textarea", { id: "new-body", name: "body", rows: 3 })),
+      h("div", { class: "two" }, field("new-link", "Link", input("link", { inputmode: "url", placeholder: "https://" })), field("new-image", "Image", input("image", { inputmode: "url", placeholder: "https://" }))),
+      h("fieldset", {}, h("legend", {}, "To"), h("div", { class: "choices" },
+        ...["everyone", "customers", "segments", "tokens"].map((v) => h("label", {}, h("input", { type: "radio", name: "to", value: v, checked: v === "everyone" }), v)))),
+      this.whoField,
+      h("div", { class: "two" },
+        field("new-devices", "Devices", h("select", { id: "new-devices", name: "devices" }, h("option", { value: "" }, "as set"), h("option", { value: "all" }, "all of a customer"), h("option", { value: "latest" }, "the latest only"))),
+        h("label", { class: "check" }, h("input", { type: "checkbox", name: "dryRun" }), "Dry run: FCM judges it, no phone shows it")),
+      this.faults,
+      h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => this.dialog.close() }, "Cancel"), this.submit));
+    this.dialog.replaceChildren(this.form);
+    this.dialog.addEventListener("click", (e) => { if (e.target === this.dialog) this.dialog.close(); });
+    this.#show();
+  }
+
+  // open shows the form, for these customers where any are given.
+  open(customers) {
+    if (customers?.length) {
+      this.form.elements.to.value = "customers";
+      this.who.value = customers.join("\n");
+    }
+    this.key = crypto.randomUUID?.() || `${Date.now()}-${Math.random()}`;
+    this.faults.replaceChildren();
+    this.#show();
+    this.dialog.showModal();
+    this.form.elements.title.focus();
+  }
+
+  #show() {
+    const to = this.form.elements.to.value;
+    this.whoField.hidden = to === "everyone";
+    this.who.placeholder = to === "everyone" ? "" : `${hints[to]}, with commas or on lines`;
+  }
+
+  #draft() {
+    const v = (name) => this.form.elements[name].value.trim();
+    const notification = {};
+    for (const name of ["title", "body", "image"]) if (v(name)) notification[name] = v(name);
+    const to = v("to"), who = listed(this.who.value);
+    const draft = { message: { notification }, audience: to === "everyone" ? { everyone: true } : { [to]: to === "segments" ? { any: who } : who } };
+    if (v("link")) draft.link = v("link");
+    if (v("devices")) draft.devices = v("devices");
+    if (this.form.elements.dryRun.checked) draft.dryRun = true;
+    return draft;
+  }
+
+  async #send(e) {
+    e.preventDefault();
+    this.submit.disabled = true;
+    this.faults.replaceChildren();
+    const body = JSON.stringify(this.#draft());
+    if (this.last !== body) this.key = crypto.randomUUID?.() || `${Date.now()}-${Math.random()}`; // another mailing, another key
+    this.last = body;
+    try {
+      const { id } = await post("v1/mailings", body, { "Idempotency-Key": this.key });
+      this.last = "";
+      this.dialog.close();
+      toast("The mailing is on its way.", " ", h("a", { href: `#mailings/${encodeURIComponent(id)}` }, "See its sums"));
+      this.sent(id);
+    } catch (err) {
+      const list = err.faults?.length ? err.faults.map((f) => `${(f.location || "").replace(/^body\./, "")}: ${f.message}`) : [err.message];
+      this.faults.replaceChildren(h("ul", {}, ...list.map((t) => h("li", {}, others("span", t)))));
+    } finally {
+      this.submit.disabled = false;
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// Elements and the writing of values. Text reaches the page as text only: the
+// content security policy of the page refuses everything else.
+
+// h makes an element; props are attributes, but on… is a listener, and true
+// and false set and leave out.
+export function h(tag, props = {}, ...children) {
+  const el = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
+    else if (value === true) el.setAttribute(name, "");
+    else if (value !== false && value != null) el.setAttribute(name, value);
+  }
+  el.append(...children.filter((c) => c != null && c !== false));
+  return el;
+}
+
+export const $ = (id) => document.getElementById(id);
+
+// put changes text only where it differs, so that selections and screen
+// readers are left alone.
+export function put(el, text) {
+  if (el.textContent !== text) el.textContent = text;
+}
+
+// others is text written by a sender: isolated, so that its direction marks
+// end where it ends.
+export const others = (tag, text, props = {}) => h(tag, { dir: "auto", ...props }, text);
+
+// web answers a link's address when it is one that a browser may follow.
+export function web(link) {
+  try {
+    const url = new URL(link);
+    return url.protocol === "https:" || url.protocol === "http:" ? url.href : "";
+  } catch {
+    return "";
+  }
+}
+
+// anchor is a link for http and https, and mere text for anything else.
+export function anchor(link, props = {}, label = link) {
+  const href = web(link);
+  if (!href) return others("span", label, props);
+  return others("a", label, { ...props, href, target: "_blank", rel: "noopener noreferrer" });
+}
+
+const whole = new Intl.NumberFormat("en");
+export const number = (n) => whole.format(n);
+export const plural = (n, one, many = one + "s") => `${number(n)} ${n === 1 ? one : many}`;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+// when is the time today, and the day otherwise.
+export function when(ms) {
+  return new Date(ms).toDateString() === new Date().toDateString() ? clock.format(ms) : day.format(ms);
+}
+// hour and date are what a lock screen shows.
+export const hour = (ms) => short.format(ms);
+export const date = (ms) => weekday.format(ms);
+export const moment = (ms) => full.format(ms);
+
+// timeOf is a <time> for a moment.
+export const timeOf = (ms, props = {}) => h("time", { datetime: new Date(ms).toISOString(), title: moment(ms), ...props }, when(ms));
+
+// brief shortens a token to its two ends.
+export const brief = (token) => (token.length > 28 ? `${token.slice(0, 16)}…${token.slice(-8)}` : token);
+
+// clip bounds what is laid out of a long text, whole characters only.
+export function clip(text, most) {
+  if (text.length <= most) return text;
+  let end = most;
+  if (/[\uD800-\uDBFF]/.test(text[end - 1])) end--;
+  return text.slice(0, end) + "…";
+}
+
+// copier is a button that copies a text.
+export function copier(text, label) {
+  const b = h("button", { type: "button", class: "copy", "aria-label": label, title: label, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      put(b, "Copied");
+      setTimeout(() => put(b, "Copy"), 1500);
+    } catch {
+      put(b, "Not allowed");
+    }
+  } }, "Copy");
+  return b;
+}
+
+// toast says something in passing.
+export function toast(text, ...more) {
+  const el = h("div", { class: "toast" }, others("span", text), ...more);
+  $("toasts").append(el);
+  setTimeout(() => el.remove(), 8000);
+}

@@ -1,0 +1,214 @@
+// The mailings Carillon has, the newest first, each with where its tokens
+// went. A mailing under way is asked about again when phones ring for it, at
+// most once a second; one that has ended is not.
+import { $, anchor, brief, clip, h, number, others, put, plural, timeOf, toast } from "./dom.js";
+import { gate, get, post, query } from "./ask.js";
+import { text } from "./message.js";
+
+const final = new Set(["completed", "cancelled", "expired", "refused"]);
+export const ended = (m) => final.has(m.state) && !(m.tokens?.pending > 0);
+
+export class Mailings extends EventTarget {
+  #known = new Map();
+  #asking = new Map();
+  #order = [];
+  #next = "";
+  #few = gate(3);
+  #timer = 0;
+  #wait = 1000;
+
+  get list() { return this.#order.map((id) => this.#known.get(id)); }
+  get more() { return this.#next !== ""; }
+  peek(id) { return this.#known.get(id); }
+
+  async load(older = false) {
+    const answer = await get(query("v1/mailings", { pageSize: 50, ...(older && this.#next ? { pageToken: this.#next } : {}) }));
+    const ids = answer.mailings.map((m) => m.id);
+    for (const m of answer.mailings) {
+      const was = this.#known.get(m.id);
+      this.#known.set(m.id, { ...was, ...m, stale: Boolean(was?.stale || was?.state !== m.state) }); // the list has no sums
+    }
+    this.#order = older ? [...this.#order, ...ids.filter((id) => !this.#order.includes(id))] : [...ids, ...this.#order.filter((id) => !ids.includes(id))];
+    if (older || !this.#next) this.#next = answer.nextPageToken || "";
+    this.#changed();
+    this.stir();
+  }
+
+  // look asks about one, unless its end is known or it is being asked about.
+  look(id) {
+    const was = this.#known.get(id);
+    if (was?.tokens && !was.stale && ended(was)) return Promise.resolve(was);
+    if (!this.#asking.has(id)) this.#asking.set(id, this.refresh(id).finally(() => this.#asking.delete(id)));
+    return this.#asking.get(id);
+  }
+
+  async refresh(id) {
+    const before = this.#known.get(id);
+    const m = await this.#few(() => get(`v1/mailings/${encodeURIComponent(id)}`));
+    this.#known.set(id, m);
+    if (!this.#order.includes(id)) this.#order.unshift(id);
+    const same = before?.tokens && JSON.stringify(before) === JSON.stringify(m);
+    this.#wait = same ? Math.min(this.#wait * 1.5, 10_000) : 1000;
+    if (!same) this.#changed(m);
+    if (before && !ended(before) && ended(m)) this.reached();
+    return m;
+  }
+
+  // stir has those under way asked about, now that something has happened.
+  stir(happened = false) {
+    if (happened) this.#wait = 1000;
+    if (this.#timer && !happened) return;
+    if (this.#timer && this.soon) return;
+    clearTimeout(this.#timer);
+    this.soon = happened;
+    this.#timer = setTimeout(() => this.#round(), document.hidden ? 10_000 : this.#wait);
+  }
+
+  async #round() {
+    const open = this.list.filter((m) => (!ended(m) || (m.stale && m.tokens)) && m.state !== "scheduled");
+    await Promise.allSettled(open.slice(0, 20).map((m) => this.refresh(m.id)));
+    this.#timer = 0;
+    this.soon = false;
+    if (open.length > 0) this.stir();
+  }
+
+  // heard of a mailing by a message: a new one is looked up, others stirred.
+  heard(id) {
+    const m = this.#known.get(id);
+    if (m) {
+      if (!ended(m)) this.stir(true);
+      return;
+    }
+    this.#known.set(id, { id, state: "", createdAt: new Date().toISOString() });
+    this.refresh(id).catch(() => { /* a mailing of another sender */ });
+  }
+
+  // reached tells that customers may be reachable now, or no more.
+  reached() { this.dispatchEvent(new CustomEvent("reach")); }
+
+  #changed(m) { this.dispatchEvent(new CustomEvent("mailing", { detail: m })); }
+}
+
+const parts = [["accepted", "good"], ["invalid", "bad"], ["refused", "bad"], ["failed", "bad"], ["expired", "off"], ["cancelled", "off"]];
+const sum = (o) => Object.values(o || {}).reduce((a, b) => a + b, 0);
+const count = (t, name) => (name === "invalid" ? sum(t.invalid) : t[name] || 0);
+
+// bar is where a mailing's tokens went, as a bar.
+export function bar(m, el = h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0 }, ...parts.map(([name, cls]) => h("i", { class: cls, title: name })), h("i", { class: "open" }))) {
+  const t = m.tokens || { targeted: 0 };
+  const done = t.targeted - (t.pending || 0);
+  el.setAttribute("aria-valuemax", Math.max(1, t.targeted));
+  el.setAttribute("aria-valuenow", done);
+  el.setAttribute("aria-label", `${number(done)} of ${plural(t.targeted, "token")} done`);
+  parts.forEach(([name], i) => { el.children[i].style.flexGrow = count(t, name); });
+  el.lastChild.style.flexGrow = t.targeted ? t.pending : 1;
+  return el;
+}
+
+const stateClass = (state) => ({ completed: "good", sending: "busy", accepted: "busy", paused: "warn", scheduled: "off", refused: "bad" }[state] || "off");
+const stateChip = (state, el = h("span")) => {
+  el.className = `chip ${stateClass(state)}`;
+  el.hidden = !state;
+  put(el, state);
+  return el;
+};
+
+export const titleOf = (m) => {
+  const t = m.message ? text(m.message) : null;
+  return t ? t.title || t.body || "Data only" : brief(m.id);
+};
+
+export function row() {
+  const el = h("div", { class: "mailing" });
+  el.append(h("div", { class: "first" }, el.title_ = h("b", { dir: "auto" }), el.state = h("span")), el.bar = bar({}),
+    h("div", { class: "third" }, el.sums = h("span"), el.time = h("time")));
+  return el;
+}
+
+export function fill(el, m) {
+  el.dataset.id = m.id;
+  put(el.title_, clip(titleOf(m), 120));
+  stateChip(m.state, el.state);
+  bar(m, el.bar);
+  const t = m.tokens;
+  put(el.sums, !t ? "" : [`${number(t.targeted - t.pending)} of ${plural(t.targeted, "token")}`, sum(t.invalid) ? `${number(sum(t.invalid))} invalid` : "", m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
+  put(el.time, "");
+  el.time.replaceChildren(timeOf(Date.parse(m.createdAt)));
+}
+
+const audience = (a) => {
+  if (!a) return "";
+  if (a.everyone) return "everyone";
+  if (a.customers) return `customers ${clip(a.customers.join(", "), 200)}`;
+  if (a.tokens) return plural(a.tokens.length, "token");
+  return Object.entries(a.segments || {}).filter(([, v]) => v?.length).map(([k, v]) => `${k} of ${v.join(", ")}`).join("; ");
+};
+
+const line = (name, n, cls = "") => h("tr", { class: `${cls} ${n ? "" : "zero"}`, "data-sum": name }, h("th", { scope: "row" }, name), h("td", {}, number(n)));
+
+function sums(m) {
+  const c = m.customers, t = m.tokens;
+  if (!c || !t) return null;
+  const x = c.excluded;
+  return h("div", { class: "sums" },
+    h("table", {}, h("caption", {}, "Customers"), h("tbody", {}, line("matched", c.matched, "total"), line("targeted", c.targeted),
+      line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown))),
+    h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
+      ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
+      line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending))));
+}
+
+// Sheet is the details of a mailing.
+export class Sheet {
+  constructor(id, mailings, back) {
+    Object.assign(this, { id, mailings, back });
+    this.el = h("div", { class: "detail" });
+    this.draw();
+    mailings.look(id).then(() => this.draw(), (e) => toast(`Mailing ${brief(id)}: ${e.message}`));
+  }
+
+  #act(name, label, cls = "quiet") {
+    return h("button", { type: "button", class: cls, onclick: async () => {
+      try {
+        const answer = await post(`v1/mailings/${encodeURIComponent(this.id)}/${name}`);
+        if (name === "unflag") {
+          toast(`${plural(answer.unflagged, "token")} taken to be valid again.`);
+          this.mailings.reached();
+        }
+        await this.mailings.refresh(this.id);
+        this.mailings.stir(true);
+      } catch (e) {
+        toast(`${label}: ${e.message}`);
+      }
+    } }, label);
+  }
+
+  draw() {
+    const m = this.mailings.peek(this.id) || { id: this.id, state: "" };
+    const s = m.message ? text(m.message) : {};
+    const over = final.has(m.state);
+    this.el.replaceChildren(
+      h("header", { class: "detail-head" },
+        h("button", { type: "button", class: "back", onclick: this.back }, "Back"),
+        h("div", { class: "who" }, h("h2", {}, others("span", clip(titleOf(m), 200))), stateChip(m.state)),
+        s.body && s.title ? others("p", clip(s.body, 400), { class: "said" }) : "",
+        h("p", { class: "address" }, h("code", {}, m.id)),
+        h("div", { class: "buttons" },
+          ["accepted", "sending", "scheduled"].includes(m.state) && this.#act("pause", "Pause"),
+          m.state === "paused" && this.#act("resume", "Resume", "primary"),
+          m.state && !over && this.#act("cancel", "Cancel"),
+          sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Take its invalid marks back"))),
+      m.pausedBecause ? others("p", m.pausedBecause, { class: "warning" }) : "",
+      m.refusal ? others("p", m.refusal, { class: "warning" }) : "",
+      bar(m), sums(m) || "",
+      h("dl", {}, ...[["To", others("span", audience(m.audience))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
+        m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
+        m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]
+        .filter(Boolean).flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
+      h("p", {}, h("a", { href: "#phones", onclick: () => {
+        $("search").value = `mailing:${m.id}`;
+        $("search").dispatchEvent(new Event("input"));
+      } }, "Phones it rang")),
+      m.message ? h("details", { class: "json" }, h("summary", {}, "JSON"), h("pre", { tabindex: 0 }, JSON.stringify(m.message, null, 2))) : "");
+  }
+}

@@ -1,0 +1,271 @@
+// The page: which view is shown, and what becomes of what happens.
+import { $, h, number, plural, put, toast } from "./dom.js";
+import { del, get } from "./ask.js";
+import { Store } from "./store.js";
+import { Live } from "./live.js";
+import { List } from "./list.js";
+import { Phones } from "./phones.js";
+import { Phone } from "./phone.js";
+import { Rules } from "./rules.js";
+import { Knobs } from "./knobs.js";
+import { Customers, Details, fill as fillCustomer, row as customerRow } from "./customers.js";
+import { Mailings, Sheet, fill, row } from "./mailings.js";
+import { Compose } from "./compose.js";
+import { emptiness } from "./empty.js";
+
+const about = await get("inbox.json");
+document.body.classList.toggle("alone", !about.api);
+put($("project"), about.project || "");
+
+const store = new Store(), rules = new Rules(), knobs = new Knobs(), live = new Live(store);
+const customers = new Customers(about.api), mailings = new Mailings();
+let view = "", shownId = "", detail = null, list = null;
+
+const go = (to, id = "", far = true) => {
+  const hash = `#${to}${id ? "/" + encodeURIComponent(id) : ""}`;
+  if (far && hash !== location.hash) location.hash = hash;
+  else history.replaceState(null, "", hash);
+  route(far);
+};
+const back = () => go(view);
+
+const phones = new Phones({ store, rules, customers, open: (p, far) => go("phones", p.key, far) });
+phones.empty = (found, searching) => {
+  if (view === "phones") empty(found === 0, searching);
+};
+
+const views = {
+  phones: {
+    title: "Phones",
+    mount: () => phones.mount($("list")),
+    unmount: () => phones.unmount(),
+    list: () => phones.list,
+    detail: (key) => store.phones.get(key) && new Phone(store.phones.get(key), { rules, customers, back, store }),
+  },
+  mailings: {
+    title: "Mailings",
+    mount: () => {
+      list = new List($("list"), { height: 84, key: (m) => m.id, make: row, fill, open: (m, far) => go("mailings", m.id, far),
+        seen: (some) => some.forEach((m) => { if (!m.tokens || m.stale) mailings.look(m.id).catch(() => {}); }) });
+      $("list").setAttribute("aria-label", "Mailings");
+      mailings.load().catch((e) => toast(`The mailings cannot be read: ${e.message}`));
+      showMailings();
+    },
+    unmount: () => list.close(),
+    list: () => list,
+    detail: (id) => new Sheet(id, mailings, back),
+  },
+  customers: {
+    title: "Customers",
+    mount: () => {
+      list = new List($("list"), { height: 60, key: (g) => g.customer, make: customerRow, fill: (el, g) => fillCustomer(el, g, customers), open: (g, far) => go("customers", g.customer, far),
+        seen: (some) => {
+          clearTimeout(customers.rest);
+          customers.rest = setTimeout(() => some.forEach((g) => customers.look(g.customer)), 150);
+        } });
+      $("list").setAttribute("aria-label", "Customers");
+      showCustomers();
+    },
+    unmount: () => list.close(),
+    list: () => list,
+    detail: (id) => new Details(id, { customers, store, back, send: (ids) => compose.open(ids) }),
+  },
+  weather: { title: "FCM", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
+};
+
+function showCustomers() {
+  const text = $("search").value.trim().toLowerCase().replace(/^customer:/, "");
+  const rows = store.order.filter((g) => g.customer && (!text || g.hay.includes(text)));
+  if (text && !rows.some((g) => g.hay === text)) rows.push({ key: "", customer: $("search").value.trim().replace(/^customer:/, ""), hay: text, phones: [] });
+  list.set(rows);
+  put($("list-note"), plural(rows.length, "customer"));
+  empty(rows.length === 0, text !== "");
+}
+
+function showMailings() {
+  const text = $("search").value.trim().toLowerCase().replace(/^mailing:/, "");
+  const rows = mailings.list.filter((m) => !text || JSON.stringify([m.id, m.state, m.message]).toLowerCase().includes(text));
+  list.set(rows);
+  put($("list-note"), plural(rows.length, "mailing"));
+  const older = $("fresh");
+  older.hidden = !mailings.more;
+  put(older, "Load older mailings");
+  empty(rows.length === 0, text !== "");
+}
+
+const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, about.api ? compose : null);
+
+function route(far = true) {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  const to = views[name] && (about.api || name === "phones" || name === "weather") ? name : "phones";
+  let id = "";
+  try {
+    id = decodeURIComponent(rest.join("/"));
+  } catch { /* no address of ours */ }
+  if (to !== view) {
+    if (view) views[view].unmount();
+    view = to;
+    document.body.dataset.view = view;
+    put($("list-title"), views[view].title);
+    document.title = `${views[view].title} – Carillon inbox`;
+    $("fresh").hidden = true;
+    $("list").hidden = false;
+    $("empty").hidden = true;
+    delete $("empty").dataset.kind;
+    for (const a of document.querySelectorAll("[data-tab]")) {
+      if (a.dataset.tab === view) a.setAttribute("aria-current", "page");
+      else a.removeAttribute("aria-current");
+    }
+    views[view].mount();
+    shownId = null;
+  }
+  if (id !== shownId) {
+    shownId = id;
+    detail = id ? views[view].detail(id) : null;
+    $("detail").replaceChildren(detail ? detail.el : h("p", { class: "nothing" }, view === "phones" ? "Choose a phone to see its screen." : ""));
+    $("detail").scrollTop = 0;
+  }
+  document.body.classList.toggle("opened", Boolean(id) && far);
+  const l = views[view].list();
+  if (l) {
+    l.activeKey = id;
+    l.draw();
+  }
+}
+
+// reopen makes the details anew, of what now has their address.
+function reopen() {
+  shownId = null;
+  route(document.body.classList.contains("opened"));
+}
+
+const compose = new Compose((id) => {
+  mailings.heard(id);
+  mailings.load().catch(() => {});
+});
+
+// What happens.
+let statsDue = 0;
+function stats() {
+  if (statsDue) return;
+  statsDue = setTimeout(async () => {
+    try {
+      const s = await get("emulator/stats");
+      const refused = Object.entries(s.outcomes).filter(([k]) => k !== "OK" && k !== "SLOW").reduce((n, [, v]) => n + v, 0);
+      $("stats").replaceChildren(...[["Requests", s.requests], ["Accepted", s.accepted], ["Refused", refused], ["Duplicates", s.duplicates]]
+        .flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, number(v))]));
+    } catch { /* told by the light */ }
+    statsDue = 0;
+  }, 500);
+}
+
+live.addEventListener("state", ({ detail: s }) => {
+  $("live").dataset.state = s;
+  put($("live").lastElementChild, s);
+  put($("spoken"), s === "live" ? "" : "The connection is lost; it is tried again.");
+});
+live.addEventListener("message", ({ detail: m }) => {
+  if (about.api && m.mailingId) mailings.heard(m.mailingId);
+  if (detail instanceof Phone && detail.phone.address === (m.token || m.fid || m.topic || m.condition)) {
+    if (detail.phone.kind === "topic" || detail.phone.kind === "condition") detail.load();
+    else detail.got(m);
+  }
+});
+live.addEventListener("refused", ({ detail: { phone, event } }) => {
+  if (about.api && event.message?.mailingId) mailings.heard(event.message.mailingId);
+  if (phone?.group.customer) setTimeout(() => customers.doubt(phone.group.customer), 1500);
+});
+live.addEventListener("cleared", () => {
+  if (detail instanceof Phone) reopen();
+  phones.order();
+  stats();
+});
+let changing = 0;
+live.addEventListener("changed", () => {
+  clearTimeout(changing);
+  changing = setTimeout(async () => {
+    try {
+      await Promise.all([rules.load(), knobs.load()]);
+      store.keep = (await get("emulator/settings")).keep || store.keep;
+    } catch { return; }
+    phones.list?.draw();
+    if (detail instanceof Phone) detail.judge();
+  }, 100);
+});
+live.addEventListener("drawn", () => {
+  phones.changed();
+  put($("count-phones"), store.phones.size ? number(store.phones.size) : "");
+  if (view === "customers") showCustomers();
+  if (detail instanceof Phone) detail.draw();
+  else if (view === "phones" && shownId && store.phones.has(shownId)) reopen();
+  stats();
+});
+live.addEventListener("loading", ({ detail: n }) => {
+  if (n) put($("live").lastElementChild, `loading ${number(n)}`);
+  else put($("live").lastElementChild, $("live").dataset.state);
+});
+mailings.addEventListener("mailing", () => {
+  put($("count-mailings"), mailings.list.length ? `${number(mailings.list.length)}${mailings.more ? "+" : ""}` : "");
+  if (view === "mailings") showMailings();
+  if (detail instanceof Sheet) detail.draw();
+});
+mailings.addEventListener("reach", () => customers.doubt());
+customers.addEventListener("customer", ({ detail: id }) => {
+  if (view === "customers") list.draw();
+  if (detail instanceof Phone ? detail.phone.group.customer === id : detail instanceof Details && detail.id === id) detail.about();
+});
+customers.addEventListener("doubt", ({ detail: id }) => {
+  const open = detail instanceof Phone ? detail.phone.group.customer : detail instanceof Details ? detail.id : "";
+  if (open && (id === undefined || id === open)) customers.look(open);
+  views[view].list()?.draw();
+});
+
+// What is done by hand.
+let typing = 0;
+$("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    if (view === "customers") showCustomers();
+    else if (view === "mailings") showMailings();
+    else phones.search($("search").value);
+  }, 120);
+});
+$("fresh").addEventListener("click", () => {
+  if (view === "mailings") mailings.load(true).catch((e) => toast(e.message));
+  else phones.toTop();
+});
+$("compose").addEventListener("click", () => compose.open());
+$("clear").addEventListener("click", () => del("emulator/messages").catch((e) => toast(`Nothing was cleared: ${e.message}`)));
+addEventListener("hashchange", () => route());
+addEventListener("keydown", (e) => {
+  if (e.altKey || e.ctrlKey || e.metaKey || $("composer").open) return;
+  const typed = e.target.matches("input:not([type=range]), textarea, select");
+  if (e.key === "Escape") {
+    if (e.target === $("search")) {
+      $("search").value = "";
+      $("search").dispatchEvent(new Event("input"));
+      $("list").focus();
+    } else if (shownId) go(view);
+  } else if (e.target === $("search") && (e.key === "ArrowDown" || e.key === "Enter")) {
+    $("list").focus();
+    views[view].list()?.choose(0);
+    e.preventDefault();
+  } else if (!typed && e.key === "/") {
+    $("search").focus();
+    $("search").select();
+    e.preventDefault();
+  } else if (!typed && e.key === "n" && about.api) {
+    compose.open();
+    e.preventDefault();
+  } else if (!typed && "123".includes(e.key) && (about.api || e.key === "1")) {
+    go(["phones", "mailings", "customers"][e.key - 1]);
+    $("list").focus();
+  }
+});
+
+$("list").tabIndex = 0;
+$("list").setAttribute("role", "listbox");
+route();
+live.start();
+if (about.api) mailings.load().catch(() => {});
+document.body.dataset.ready = "yes";

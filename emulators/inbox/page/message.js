@@ -1,0 +1,80 @@
+// How a platform reads an FCM message: what is shared, and its own part over
+// it. Names may be in snake_case and in camelCase, as FCM takes both.
+
+const camel = (name) => name.replace(/_([a-z])/g, (_, c) => c.toUpperCase());
+
+// field reads a member by its snake_case name.
+const field = (o, name) => (o && typeof o === "object" ? (o[name] ?? o[camel(name)]) : undefined);
+
+// header reads a header, whose names know no case.
+function header(o, name) {
+  for (const [k, v] of Object.entries(o || {})) if (k.toLowerCase() === name) return v;
+  return undefined;
+}
+
+const words = (v) => (v == null ? "" : typeof v === "string" ? v : JSON.stringify(v));
+
+// first is the first value that is there, as text.
+const first = (...values) => words(values.find((v) => v != null && v !== ""));
+
+// localized stands for a text that the app looks up under a key.
+const localized = (key) => (key ? `[${key}]` : undefined);
+
+const readers = {
+  android(m) {
+    const n = m.notification || {}, a = field(m.android, "notification") || {};
+    return {
+      title: first(a.title, localized(field(a, "title_loc_key")), n.title),
+      body: first(a.body, localized(field(a, "body_loc_key")), n.body),
+      image: first(a.image, n.image),
+      collapse: first(a.tag, field(m.android, "collapse_key")),
+      channel: first(field(a, "channel_id")),
+      actions: [],
+    };
+  },
+  ios(m) {
+    const n = m.notification || {}, aps = m.apns?.payload?.aps || {};
+    const alert = typeof aps.alert === "string" ? { body: aps.alert } : aps.alert || {};
+    return {
+      title: first(alert.title, localized(alert["title-loc-key"]), n.title),
+      subtitle: first(alert.subtitle),
+      body: first(alert.body, localized(alert["loc-key"]), n.body),
+      image: first(field(field(m.apns, "fcm_options"), "image"), n.image),
+      collapse: first(header(m.apns?.headers, "apns-collapse-id")),
+      badge: first(aps.badge),
+      actions: [],
+    };
+  },
+  web(m) {
+    const n = m.notification || {}, w = m.webpush?.notification || {};
+    return {
+      title: first(w.title, n.title),
+      body: first(w.body, n.body),
+      image: first(w.image, n.image),
+      collapse: first(w.tag, header(m.webpush?.headers, "topic")),
+      link: first(field(m.webpush, "fcm_options")?.link),
+      actions: Array.isArray(w.actions) ? w.actions.slice(0, 2).map((a) => first(a?.title)) : [],
+    };
+  },
+};
+
+export const platforms = ["android", "ios", "web"];
+
+// shown is what a platform would show of a message; silent when it shows
+// nothing and leaves the data to the app.
+export function shown(message, platform) {
+  const m = message || {};
+  const s = readers[platform](m);
+  s.link ||= first(m.data?.link, field(field(m.android, "notification"), "click_action"));
+  s.silent = !s.title && !s.body;
+  return s;
+}
+
+// text is title and body for a list that speaks of no platform.
+export function text(message) {
+  for (const p of platforms) {
+    const s = readers[p](message || {});
+    if (s.title || s.body) return s;
+  }
+  return { title: "", body: "" };
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"carillon.example/emulators/inbox/browser"
+)
+
+// screenshots is where TestInbox leaves pictures of the page.
+var screenshots = flag.String("screenshots", "", "a folder for pictures of the inbox")
+
+// TestInbox goes with a browser the way of somebody who tries a mailing out:
+// sends it, sees the phone show it, makes a token die, and sends again.
+func TestInbox(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{"FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"} {
+		if os.Getenv(v) != "" {
+			t.Skipf("%s is set: this test counts everybody, and clouds of other tests share that server's project", v)
+		}
+	}
+	p := browser.Open(t, 1360, 860)
+	r := serveCommand(t)
+	p.Go(r.addr["Inbox"])
+	p.Until(`document.querySelector("#live").dataset.state === "live"`)
+
+	p.Click("#empty button.quiet") // sample customers
+	p.Until(`document.querySelector(".toast")?.textContent.startsWith("6 customers added")`)
+	send(p, "Spring sale", "20 % off everything until Sunday. Come and see.")
+	p.Until(`document.querySelectorAll(".row:not([hidden])").length >= 8 && document.querySelectorAll(".said").length >= 8`)
+	completed(p)
+	r.testShownWithinASecond(t, p)
+
+	p.Click(`.row[data-address^="bruno-ios:"]`)
+	p.Until(`document.querySelector(".detail h2").textContent === "bruno"`)
+	p.Until(`document.querySelector(".face.ios .title").textContent === "Spring sale"`)
+	p.Click(`button[data-outcome=UNREGISTERED]`)
+	p.Until(`document.querySelector(".row[aria-selected=true] .chip").textContent === "unregistered"`)
+	p.Until(`document.querySelector("button[data-outcome=UNREGISTERED]").ariaPressed === "true"`)
+	send(p, "Second ring", "Does everybody still hear it?")
+	p.Until(`document.querySelector(".detail .flag").textContent.includes("Marked invalid by Carillon: UNREGISTERED")`)
+	p.Until(`document.querySelector(".detail-head .who .chip").textContent === "not reachable"`)
+	p.Until(`document.querySelectorAll(".screen .notification").length === 1`)
+	id := completed(p)
+	if *screenshots != "" {
+		pictures(t, p, id)
+	}
+
+	p.Click(`a[data-tab=mailings]`)
+	p.Until(`document.querySelector(".row:not([hidden])[data-id=` + id + `]")`)
+	p.Until(`["10 of 10 tokens · 1 invalid", "10 of 10 tokens"].every((sums, i) => document.querySelectorAll(".mailing .third span")[i].textContent === sums)`)
+	p.Click(`.row[data-id=` + id + `]`)
+	p.Until(`document.querySelector(".detail h2").textContent === "Second ring"`)
+	for _, want := range [][2]string{{"matched", "6"}, {"accepted", "9"}, {"UNREGISTERED", "1"}, {"pending", "0"}} {
+		p.Until(fmt.Sprintf(`document.querySelector('[data-sum=%q] td').textContent === %q`, want[0], want[1]))
+	}
+	p.Click(`a[data-tab=customers]`)
+	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "not reachable"`)
+	p.Click(`a[data-tab=mailings]`)
+	p.Click(`.row[data-id=` + id + `]`)
+	p.Click(`.detail-head .buttons button`) // takes the mailing's invalid marks back
+	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("1 token taken")`)
+	p.Click(`a[data-tab=customers]`)
+	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "reachable"`)
+	p.Until(`document.querySelector("[data-customer=anna] .chip").textContent === "reachable"`)
+	testKeyboard(p)
+	if faults := p.Faults(); len(faults) > 0 {
+		t.Errorf("the console says %q", faults)
+	}
+}
+
+// send fills the form in and sends it to everyone.
+func send(p *browser.Page, title, body string) {
+	p.Click("#compose")
+	for field, text := range map[string]string{"title": title, "body": body, "link": "https://shop.example/sale", "image": "https://shop.example/spring.png"} {
+		browser.Eval[bool](p, `(document.querySelector("#new-`+field+`").select(), true)`)
+		p.Type("#new-"+field, text)
+	}
+	p.Click("#composer button.primary")
+	p.Until(`!document.querySelector("#composer").open`)
+}
+
+// completed waits until the last mailing sent has ended, and answers its id.
+func completed(p *browser.Page) string {
+	const last = `document.querySelector(".toast:last-child a").hash.split("/")[1]`
+	return browser.Eval[string](p, `(async () => {
+		const id = `+last+`;
+		for (;;) {
+			const m = await (await fetch("v1/mailings/" + id)).json();
+			if (m.state === "completed") return id;
+			await new Promise((done) => setTimeout(done, 50));
+		}
+	})()`)
+}
+
+// testShownWithinASecond: what FCM takes stands on the page within a second,
+// or, where the machine is slow, within ten times what an empty round between
+// page and server takes.
+func (r *running) testShownWithinASecond(t *testing.T, p *browser.Page) {
+	const url = "/v1/projects/demo/messages:send"
+	body := `{"message":{"token":"prompt-phone:APA91bExample","notification":{"title":"Right now"}}}`
+	round := browser.Eval[float64](p, `(async () => {
+		const began = performance.now();
+		await (await fetch("inbox.json")).json();
+		await new Promise((done) => requestAnimationFrame(done));
+		return performance.now() - began;
+	})()`)
+	browser.Eval[bool](p, `(() => {
+		window.seen = new Promise((done) => {
+			const look = () => [...document.querySelectorAll(".said")].some((e) => e.textContent === "Right now") ? done(Date.now()) : requestAnimationFrame(look);
+			look();
+		});
+		return true;
+	})()`)
+	began := time.Now()
+	resp, err := http.Post(r.addr["FCM"]+url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	took := time.UnixMilli(browser.Eval[int64](p, `window.seen`)).Sub(began)
+	t.Logf("shown after %s; an empty round takes %.1f ms", took.Round(time.Millisecond), round)
+	if limit := max(time.Second, time.Duration(10*round*float64(time.Millisecond))); took > limit {
+		t.Errorf("FCM took a message, and the page showed it after %s", took)
+	}
+}
+
+// testKeyboard goes through the page without a mouse.
+func testKeyboard(p *browser.Page) {
+	p.Key("1")
+	p.Until(`document.body.dataset.view === "phones"`)
+	p.Key("/")
+	p.Until(`document.activeElement.id === "search"`)
+	browser.Eval[bool](p, `(document.activeElement.select(), true)`) // the protocol types the slash all the same
+	p.Key("customer:chiara second")
+	p.Until(`document.querySelector("#list-note").textContent.startsWith("3 of 11 phones")`)
+	p.Key("\r")
+	p.Until(`document.activeElement.id === "list" && document.querySelector(".detail h2").textContent === "chiara"`)
+	first := browser.Eval[string](p, `location.hash`)
+	p.Key(kb.ArrowDown)
+	p.Until(fmt.Sprintf(`location.hash !== %q`, first))
+	p.Key("/")
+	p.Key(kb.Escape)
+	p.Until(`document.querySelector("#search").value === "" && document.querySelectorAll(".row:not([hidden])").length > 8`)
+}
+
+// pictures takes the pictures of the README: a phone and a mailing, on a wide screen
+// and a narrow one, light and dark.
+func pictures(t *testing.T, p *browser.Page, id string) {
+	take := func(name string, width, height int64, scheme string) {
+		browser.Eval[bool](p, `(document.querySelectorAll(".toast").forEach((e) => e.remove()), true)`)
+		p.Resize(width, height, scheme)
+		if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), p.Picture(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take("inbox-light", 1360, 860, "light")
+	take("inbox-phone", 390, 844, "light")
+	p.Resize(1360, 860, "dark")
+	p.Click(`a[data-tab=mailings]`)
+	p.Until(`document.querySelector(".row:not([hidden])[data-id=` + id + `]")`)
+	take("inbox-phone-list", 390, 844, "dark")
+	p.Resize(1360, 860, "dark")
+	p.Click(`.row[data-id=` + id + `]`)
+	p.Until(`document.querySelector(".detail .sums")`)
+	take("inbox-dark", 1360, 860, "dark")
+	p.Resize(1360, 860, "light")
+	p.Click(`a[data-tab=phones]`)
+}
+
+// TestInboxWithoutFunctions: with FCM alone the inbox shows phones alone.
+func TestInboxWithoutFunctions(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t, "-only", "fcm")
+	for path, want := range map[string]int{"/": 200, "/inbox.json": 200, "/emulator/stats": 200, "/v1/mailings": 404} {
+		resp, err := http.Get(r.addr["Inbox"] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+		if path == "/inbox.json" && !strings.Contains(string(b), `"api":false`) {
+			t.Errorf("the page is told %s", b)
+		}
+	}
+}
