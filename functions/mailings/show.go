@@ -8,13 +8,13 @@ import (
 )
 
 type idInput struct {
-	ID string `path:"id" maxLength:"100"`
+	ID string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 }
 
 // mailingBody is a mailing as the API shows it.
 type mailingBody struct {
 	ID            string     `json:"id"`
-	State         push.State `json:"state"`
+	State         push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
 	PausedBecause string     `json:"pausedBecause,omitempty"`
 	Refusal       string     `json:"refusal,omitempty"`
 	CreatedAt     time.Time  `json:"createdAt"`
@@ -59,7 +59,7 @@ type listInput struct {
 
 type listed struct {
 	ID          string     `json:"id"`
-	State       push.State `json:"state"`
+	State       push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
 	CreatedAt   time.Time  `json:"createdAt"`
 	StartedAt   *time.Time `json:"startedAt"`
 	CompletedAt *time.Time `json:"completedAt"`
@@ -83,34 +83,6 @@ func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 		out.Body.Mailings = append(out.Body.Mailings, listed{m.ID, m.State, m.CreatedAt, stamp(m.StartedAt), stamp(m.CompletedAt)})
 	}
 	return out, nil
-}
-
-// action changes the state of a mailing.
-type action func(ctx context.Context, id string) (*push.Mailing, error)
-
-type stateOutput struct {
-	Body struct {
-		ID    string     `json:"id"`
-		State push.State `json:"state"`
-	}
-}
-
-func (s *service) act(name string, do action) func(context.Context, *idInput) (*stateOutput, error) {
-	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
-		m, err := do(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", name+" by hand")
-		if name == "resume" {
-			if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
-				s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
-			}
-		}
-		out := &stateOutput{}
-		out.Body.ID, out.Body.State = m.ID, m.State
-		return out, nil
-	}
 }
 
 type invalidInput struct {
@@ -140,23 +112,4 @@ func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput
 		out.Body.Tokens = []push.Dead{}
 	}
 	return out, nil
-}
-
-type unflagOutput struct {
-	Body struct {
-		Unflagged int `json:"unflagged"`
-	}
-}
-
-func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
-	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	n, events, err := s.Store.Unflag(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &unflagOutput{}
-	out.Body.Unflagged = n
-	return out, s.Queue.Events(ctx, events...)
 }

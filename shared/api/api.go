@@ -1,11 +1,17 @@
 // Package api is what the HTTP functions share: an OpenAPI 3.1 document made
-// from the code, strict decoding that names every fault, and problem+json.
+// from the code, strict decoding that names every fault, and problem+json for
+// everything that is not the answer asked for.
 package api
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
+	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -21,8 +27,9 @@ func init() {
 // An API is the handler of one HTTP function.
 type API struct {
 	huma.API
-	mux *http.ServeMux
-	log *slog.Logger
+	config huma.Config
+	mux    *http.ServeMux
+	log    *slog.Logger
 }
 
 // New makes an API without operations. Its document is at /openapi.json.
@@ -32,49 +39,108 @@ func New(title string, log *slog.Logger) *API {
 	c.DocsPath, c.SchemasPath = "", ""
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), mux: mux, log: log}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log}
 }
+
+// Config is where huma looks for settings; without it those of New that are
+// about requests would not hold.
+func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not, and answers everything as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	defer func() {
-		if p := recover(); p != nil {
-			a.log.ErrorContext(r.Context(), "a handler panicked", "panic", p, "stack", string(debug.Stack()))
-			write(w, &Problem{Status: http.StatusInternalServerError})
-		}
-	}()
+	out := &answer{ResponseWriter: w}
+	out.Header().Set("X-Content-Type-Options", "nosniff")
+	out.Header().Set("Cache-Control", "no-store")
+	defer a.recover(out, r)
 	h, pattern := a.mux.Handler(r)
+	if unclean(r) {
+		h, pattern = http.NotFoundHandler(), ""
+	}
 	if pattern == "" {
-		a.unrouted(w, r, h)
+		unrouted(out, r, h)
 		return
 	}
-	if p := a.body(w, r); p != nil {
-		write(w, p)
+	if p := check(w, r, a.operation(pattern)); p != nil {
+		write(out, p)
 		return
 	}
-	a.mux.ServeHTTP(undated{w}, r)
+	a.mux.ServeHTTP(out, r)
 }
 
-// undated keeps huma from setting a deadline for reading the body, which was
-// read before: net/http would let it end every request, and all later ones of
-// the connection, whose answer takes longer than that (five seconds).
-type undated struct{ http.ResponseWriter }
+// unclean reports whether the mux would answer with a redirect to the path's
+// clean form: of a POST that is no answer.
+func unclean(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	return p != path.Clean(p)
+}
+
+// operation is what the mux's pattern stands for, nil for the document itself.
+func (a *API) operation(pattern string) *huma.Operation {
+	method, at, _ := strings.Cut(pattern, " ")
+	item := a.OpenAPI().Paths[at]
+	if item == nil {
+		return nil
+	}
+	return map[string]*huma.Operation{
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
+		http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+	}[method]
+}
+
+// recover answers for a handler that panicked. What it panicked with may hold
+// what was sent in, and is logged only when it is the runtime's own.
+func (a *API) recover(w *answer, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+		panic(p)
+	}
+	what := fmt.Sprintf("%T", p)
+	if e, ok := p.(runtime.Error); ok {
+		what = e.Error()
+	}
+	a.log.ErrorContext(r.Context(), "a handler panicked", "panic", what, "stack", string(debug.Stack()))
+	if !w.begun {
+		write(w, &Problem{Status: http.StatusInternalServerError})
+	}
+}
+
+// answer knows whether it has begun. It also keeps huma from setting a deadline
+// for reading the body, which was read before: net/http would let it end every
+// request, and all later ones of the connection, whose answer takes longer than
+// that (five seconds).
+type answer struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader begins the answer.
+func (a *answer) WriteHeader(status int) {
+	a.begun = true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer, or goes on with it.
+func (a *answer) Write(b []byte) (int, error) {
+	a.begun = true
+	return a.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
+}
 
 // Flush sends what was written so far.
-func (u undated) Flush() {
-	_ = http.NewResponseController(u.ResponseWriter).Flush() // a writer that cannot keeps it until the end
+func (a *answer) Flush() {
+	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot keeps it until the end
 }
 
 // unrouted answers what no operation takes: the mux says whether the path or
 // the method is wrong.
-func (a *API) unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
+func unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	rec := &recorder{header: http.Header{}}
 	h.ServeHTTP(rec, r)
 	if rec.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", rec.header.Get("Allow"))
-		write(w, &Problem{Status: rec.status, Detail: "this path does not take " + r.Method})
+		write(w, &Problem{Status: rec.status, Detail: "this path does not take this method"})
 		return
 	}
 	write(w, &Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"})

@@ -2,118 +2,97 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/push"
 )
 
-// Limits of bodies in bytes. Cloud Run itself takes 32 MB.
+// Limits of bodies: what is taken is shorter, in bytes. Cloud Run itself takes
+// 32 MB.
 const (
 	MaxBody   = 4 << 20
 	MaxImport = 16 << 20
 )
 
-// body reads and checks a request's body before huma does, and puts it back.
-func (a *API) body(w http.ResponseWriter, r *http.Request) *Problem {
-	if r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Method == http.MethodHead {
+const mergePatch = "application/merge-patch+json"
+
+// check reads and checks a request's body before huma does, and puts it back.
+func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
+	if op == nil || r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Method == http.MethodHead {
 		return nil
 	}
-	limit := int64(MaxBody)
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	lines := kind == "application/x-ndjson"
-	if lines {
-		limit = MaxImport
-	}
-	b, err2 := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err2); ok {
-		return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("at most %d bytes are taken", limit)}
-	}
-	if err2 != nil {
-		return &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
+	b, p := read(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
+	if p != nil {
+		return p
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
-	if len(b) == 0 && r.Header.Get("Content-Type") == "" && r.ContentLength == 0 {
-		return nil // an action without a body
+	if len(b) == 0 && op.RequestBody == nil {
+		return nil // an action
 	}
-	if err != nil || !lines && kind != "application/json" && kind != "application/merge-patch+json" {
-		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be application/json"}
+	kind, ok := kindOf(r, op)
+	if !ok {
+		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be " + taken(op)}
 	}
-	if lines {
-		return nil // each line is checked on its own
+	if kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		return nil // lines, each checked on its own
 	}
-	if kind == "application/merge-patch+json" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	r.Header.Set("Content-Type", kind)
 	if err := CheckJSON(b); err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	}
-	return nil
-}
-
-// maxDepth is how deep JSON may be nested.
-const maxDepth = 64
-
-// CheckJSON says what is wrong with a text as JSON: not UTF-8, not JSON, a key
-// twice in one object, something behind it.
-func CheckJSON(b []byte) error {
-	if !utf8.Valid(b) {
-		return errors.New("the body is not UTF-8")
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := value(dec, "body", 0); err != nil {
-		if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return fmt.Errorf("the body is not JSON, at byte %d", dec.InputOffset())
-		}
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("something stands behind the JSON, at byte %d", dec.InputOffset())
+	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
+		return refusal(push.Faults{{Location: "body", Message: "this operation takes none"}})
 	}
 	return nil
 }
 
-func value(dec *json.Decoder, at string, depth int) error {
-	t, err := dec.Token()
-	if err != nil {
-		return err
+// read reads a body of fewer bytes than limit.
+func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
+	if err == nil {
+		return b, nil
 	}
-	d, ok := t.(json.Delim)
-	if !ok {
-		return nil
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes", limit)}
 	}
-	if depth >= maxDepth {
-		return fmt.Errorf("the body is nested deeper than %d", maxDepth)
-	}
-	seen := map[string]bool{}
-	for i := 0; dec.More(); i++ {
-		next := fmt.Sprintf("%s[%d]", at, i)
-		if d == '{' {
-			k, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			key := k.(string) // the decoder takes no other
-			if next = at + "." + short(key); seen[key] {
-				return fmt.Errorf("%s stands twice", next)
-			}
-			seen[key] = true
-		}
-		if err := value(dec, next, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = dec.Token()
-	return err
+	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
 }
 
-func short(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
+// kindOf is the media type of a request, and whether op takes it.
+func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !strings.EqualFold(cmp.Or(params["charset"], "utf-8"), "utf-8") {
+		return "", false
 	}
-	return s
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return "", false
+	}
+	return kind, slices.Contains(kinds(op), kind)
 }
+
+// kinds are the media types op takes. A patch is taken under both names.
+func kinds(op *huma.Operation) []string {
+	if op.RequestBody == nil {
+		return []string{"application/json"}
+	}
+	var out []string
+	for kind := range op.RequestBody.Content {
+		out = append(out, kind)
+	}
+	if op.Method == http.MethodPatch {
+		out = append(out, "application/json", mergePatch)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func taken(op *huma.Operation) string { return strings.Join(kinds(op), " or ") + " in UTF-8" }

@@ -18,10 +18,10 @@ import (
 // A Problem is an answer other than the one asked for (RFC 9457). It never
 // repeats what was sent in: that may be a push token.
 type Problem struct {
-	Title  string       `json:"title"`
-	Status int          `json:"status"`
-	Detail string       `json:"detail,omitempty"`
-	Errors []push.Fault `json:"errors,omitempty"`
+	Title  string       `json:"title" doc:"the status in words"`
+	Status int          `json:"status" doc:"the HTTP status"`
+	Detail string       `json:"detail,omitempty" doc:"what is wrong"`
+	Errors []push.Fault `json:"errors,omitempty" doc:"every fault with its place"`
 
 	retryAfter time.Duration
 }
@@ -43,20 +43,23 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// newProblem takes the place of huma.NewError: the same without the values.
+func problem(status int, detail string) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+// refusal is the answer to what is understood, but not right.
+func refusal(f push.Faults) *Problem {
+	p := problem(http.StatusUnprocessableEntity, "understood, but not right")
+	p.Errors = spelled(f)
+	return p
+}
+
+// newProblem takes the place of huma.NewError: the same without the values, and
+// without the texts of our own errors.
 func newProblem(status int, msg string, errs ...error) huma.StatusError {
-	p := &Problem{Title: http.StatusText(status), Status: status, Detail: msg}
-	for _, err := range errs {
-		if err == nil {
-			continue
-		}
-		f := push.Fault{Message: err.Error()}
-		var e huma.ErrorDetailer
-		if errors.As(err, &e) {
-			d := e.ErrorDetail()
-			f = push.Fault{Location: d.Location, Message: d.Message}
-		}
-		p.Errors = append(p.Errors, f)
+	p := problem(status, msg)
+	if status < http.StatusInternalServerError {
+		p.Errors = spelled(detailed(errs))
 	}
 	return p
 }
@@ -70,7 +73,7 @@ func write(w http.ResponseWriter, p *Problem) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	_ = json.NewEncoder(w).Encode(p) // whoever asked has gone
 }
 
 // outOfReach is how long to wait where nobody knows better.
@@ -84,30 +87,50 @@ const outOfReach = 30 * time.Second
 //	*push.Conflict     409
 //	*push.Unavailable  503 with Retry-After
 //	a deadline         503 with Retry-After
+//	the caller gone    503, for nobody to read
 //	anything else      500
+//
+// What never reaches a use case is answered by ServeHTTP and by huma:
+//
+//	no such path                                                          404
+//	a path that does not take the method                                  405 with Allow
+//	no JSON, no UTF-8, a key twice, nested deeper than 64, a body cut off  400
+//	a body too large                                                      413
+//	a Content-Type or Content-Encoding that is not read                   415
+//	a field, parameter or header unknown or not as the schema wants it    422
+//	a panic                                                               500
 func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
 	}
 	if f, ok := errors.AsType[push.Faults](err); ok {
-		return &Problem{Title: "Unprocessable Entity", Status: http.StatusUnprocessableEntity, Detail: "understood, but not right", Errors: f}
+		return refusal(f)
 	}
 	if e, ok := errors.AsType[*push.NotFound](err); ok {
-		return &Problem{Title: "Not Found", Status: http.StatusNotFound, Detail: "there is no such " + e.What}
+		return problem(http.StatusNotFound, "there is no such "+e.What)
 	}
 	if e, ok := errors.AsType[*push.Conflict](err); ok {
-		return &Problem{Title: "Conflict", Status: http.StatusConflict, Detail: e.Why}
+		return problem(http.StatusConflict, e.Why)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		log.InfoContext(ctx, "the caller has gone", "error", err)
+		return later("the request was given up", 0)
 	}
 	log.ErrorContext(ctx, "a request failed", "error", err)
 	if e, ok := errors.AsType[*push.Unavailable](err); ok {
-		wait := e.RetryAfter
-		if wait <= 0 {
-			wait = outOfReach
-		}
-		return &Problem{Title: "Service Unavailable", Status: http.StatusServiceUnavailable, Detail: "something needed is out of reach", retryAfter: wait}
+		return later("something needed is out of reach", e.RetryAfter)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &Problem{Title: "Service Unavailable", Status: http.StatusServiceUnavailable, Detail: "it took too long", retryAfter: outOfReach}
+		return later("it took too long", 0)
 	}
-	return &Problem{Title: "Internal Server Error", Status: http.StatusInternalServerError}
+	return problem(http.StatusInternalServerError, "")
+}
+
+// later asks to try again after a while, 0: nobody knows when.
+func later(detail string, wait time.Duration) *Problem {
+	p := problem(http.StatusServiceUnavailable, detail)
+	if p.retryAfter = wait; wait <= 0 {
+		p.retryAfter = outOfReach
+	}
+	return p
 }

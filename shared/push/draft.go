@@ -2,6 +2,7 @@ package push
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -34,7 +35,7 @@ type Draft struct {
 	Devices       Devices         `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
 	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
 	SendAt        *time.Time      `json:"sendAt,omitempty" doc:"absent: now"`
-	Lifetime      *Duration       `json:"lifetime,omitempty" doc:"from the start; what is not sent by then is expired"`
+	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"from the start; what is not sent by then is expired"`
 	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"at least 600; absent: as fast as the quota allows"`
 	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
 }
@@ -77,11 +78,14 @@ func (d Duration) MarshalText() ([]byte, error) {
 	return []byte(s), nil
 }
 
+// errDuration does not repeat what was sent in.
+var errDuration = errors.New("it is no duration like 90s or 48h")
+
 // UnmarshalText reads what time.ParseDuration reads.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is no duration like 90s or 48h", b)
+		return errDuration
 	}
 	*d = Duration(v)
 	return nil

@@ -1,0 +1,143 @@
+package mailings
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/personal"
+	"carillon.example/shared/push"
+)
+
+// createInput is POST /v1/mailings.
+type createInput struct {
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
+	Body json.RawMessage
+}
+
+// createOutput is its answer.
+type createOutput struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true when this key and body were handed in before"`
+	Body     struct {
+		ID    string     `json:"id"`
+		State push.State `json:"state" enum:"accepted,scheduled"`
+	}
+}
+
+func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
+	id, digest := newID(in.Key), digest(in.Body)
+	if in.Key != "" {
+		// Before anything is judged: what was right when it came stays so.
+		if was, err := s.Store.Peek(ctx, id); err == nil && was.Digest == digest {
+			return accepted(was, true), s.start(ctx, was, true)
+		} else if err != nil && !push.IsNotFound(err) {
+			return nil, err
+		}
+	}
+	now := s.Now().UTC()
+	draft, template, faults := s.judge(in.Body, now)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	m := push.NewMailing(id, digest, *draft, now)
+	if err := s.prove(ctx, m, template); err != nil {
+		return nil, err
+	}
+	stored, created, err := s.Store.CreateMailing(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	// Not created: the same request came at the same time.
+	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
+}
+
+// judge reads a draft and names everything wrong with it, whoever finds it: the
+// schema, the draft's own rules, the templates, what Carillon adds to data.
+func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
+	draft, faults := s.drafts.Read(body)
+	faults = api.Join(faults, draft.Check(now)...)
+	template, wrong := personal.Compile(draft.Message, draft.Link)
+	faults = api.Join(faults, wrong...)
+	_, err := fcm.Compile(draft.Message, fcm.Extra{Link: draft.Link})
+	if wrong, ok := errors.AsType[push.Faults](err); ok {
+		faults = api.Join(faults, wrong...)
+	}
+	return draft, template, faults
+}
+
+// start publishes the order to start a mailing that is due; of one that was
+// handed in before, too, because that may be what its first answer could not
+// do. Where it fails, whoever can safely ask again is told to; without a key
+// that would make a second mailing, and tick starts this one.
+func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error {
+	if m.State != push.Accepted {
+		return nil
+	}
+	err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+	if err == nil || keyed {
+		return err
+	}
+	s.Log.WarnContext(ctx, "the mailing is recorded, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+	return nil
+}
+
+// accepted is the answer to a mailing when it was taken in, whatever has become
+// of it since.
+func accepted(m *push.Mailing, replayed bool) *createOutput {
+	out := &createOutput{Location: "/v1/mailings/" + m.ID}
+	if replayed {
+		out.Replayed = "true"
+	}
+	out.Body.ID, out.Body.State = m.ID, push.Accepted
+	if m.StartAt.After(m.CreatedAt) {
+		out.Body.State = push.Scheduled
+	}
+	return out
+}
+
+// newID names a mailing by its key, so that one key is one document.
+func newID(key string) string {
+	if key == "" {
+		return "m" + strings.ToLower(rand.Text())
+	}
+	return "m" + push.TokenID("idempotency\x00"+key)
+}
+
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// prove has FCM judge the payload with no token involved; of a personal message
+// that of a customer of whom nothing is known. Out of reach, the mailing is
+// accepted, and proven before the first batch.
+func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Template) error {
+	message, link, err := t.Render("customer", nil)
+	if err != nil {
+		return push.Faults{{Location: "body.message", Message: err.Error()}}
+	}
+	msg, err := fcm.Compile(message, fcm.Extra{MailingID: m.ID, Link: link})
+	if err != nil {
+		return err
+	}
+	a, err := s.Proof.Prove(ctx, msg)
+	switch {
+	case err != nil:
+		s.Log.WarnContext(ctx, "FCM could not be asked about a payload", "mailing", m.ID, "error", err)
+	case a.Outcome == fcm.Accepted:
+		m.Proven = true
+	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:
+		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", m.ID, "outcome", a.Outcome.String(), "text", a.Text)
+	default:
+		return push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package mailings
+
+import (
+	"context"
+	"errors"
+
+	"carillon.example/shared/push"
+)
+
+type stateOutput struct {
+	Body struct {
+		ID    string     `json:"id"`
+		State push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	}
+}
+
+func (s *service) cancel(ctx context.Context, in *idInput) (*stateOutput, error) {
+	m, err := s.Store.Cancel(ctx, in.ID)
+	return s.changed(ctx, m, err, "cancel")
+}
+
+func (s *service) pause(ctx context.Context, in *idInput) (*stateOutput, error) {
+	m, err := s.Store.Pause(ctx, in.ID)
+	return s.changed(ctx, m, err, "pause")
+}
+
+func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error) {
+	m, err := s.Store.Resume(ctx, in.ID)
+	out, err := s.changed(ctx, m, err, "resume")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+	}
+	return out, nil
+}
+
+// changed logs and answers a change of state by hand.
+func (s *service) changed(ctx context.Context, m *push.Mailing, err error, what string) (*stateOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", what+" by hand")
+	out := &stateOutput{}
+	out.Body.ID, out.Body.State = m.ID, m.State
+	return out, nil
+}
+
+type unflagOutput struct {
+	Body struct {
+		Unflagged int `json:"unflagged"`
+	}
+}
+
+func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
+	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	n, events, err := s.Store.Unflag(ctx, in.ID)
+	// What was taken back before a failure is not found again by the next try.
+	if err := errors.Join(err, s.Queue.Events(ctx, events...)); err != nil {
+		return nil, err
+	}
+	out := &unflagOutput{}
+	out.Body.Unflagged = n
+	return out, nil
+}

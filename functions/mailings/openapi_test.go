@@ -1,0 +1,126 @@
+package mailings_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestDocument holds the OpenAPI document to the one that was looked at last.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	got := newWorld(t).ask("GET", "/openapi.json", "")
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, []byte(got.text), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/openapi.json"
+	if *update {
+		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(string(want)), strings.TrimSpace(pretty.String())); diff != "" {
+		t.Errorf("the document changed; if that is meant, run the test with -update (-want +got):\n%s", diff)
+	}
+}
+
+type schema struct {
+	Ref        string            `json:"$ref"`
+	Properties map[string]schema `json:"properties"`
+}
+
+type operation struct {
+	Parameters []struct {
+		Name string `json:"name"`
+		In   string `json:"in"`
+	} `json:"parameters"`
+	RequestBody *struct {
+		Content map[string]struct {
+			Schema schema `json:"schema"`
+		} `json:"content"`
+	} `json:"requestBody"`
+	Responses map[string]struct {
+		Content map[string]struct {
+			Schema schema `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
+}
+
+type document struct {
+	OpenAPI    string                          `json:"openapi"`
+	Paths      map[string]map[string]operation `json:"paths"`
+	Components struct {
+		Schemas map[string]schema `json:"schemas"`
+	} `json:"components"`
+}
+
+func (d *document) fields(s schema) []string {
+	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok {
+		s = d.Components.Schemas[name]
+	}
+	return slices.Sorted(maps.Keys(s.Properties))
+}
+
+// TestDocumentIsTheContract holds it to the names that clients rely on.
+func TestDocumentIsTheContract(t *testing.T) {
+	t.Parallel()
+	d := decode[document](t, newWorld(t).ask("GET", "/openapi.json", ""), 200)
+	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
+		t.Errorf("it is OpenAPI %s", d.OpenAPI)
+	}
+	const draft = "audience category devices dryRun lifetime link message ratePerMinute sendAt"
+	for _, c := range []struct{ path, method, body, status, answer, params string }{
+		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
+		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state"},
+		{"/v1/mailings/{id}", "get", "", "200", "audience category completedAt createdAt customers devices dryRun expiresAt id lifetime link message pausedBecause ratePerMinute refusal sendAt startedAt state tokens", "id"},
+		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
+		{"/v1/mailings/{id}/unflag", "post", "", "200", "unflagged", "id"},
+	} {
+		op, ok := d.Paths[c.path][c.method]
+		if !ok {
+			t.Errorf("%s %s is not there", c.method, c.path)
+			continue
+		}
+		delete(d.Paths[c.path], c.method)
+		var params []string
+		for _, p := range op.Parameters {
+			params = append(params, p.Name)
+		}
+		slices.Sort(params)
+		body := ""
+		if op.RequestBody != nil {
+			body = strings.Join(d.fields(op.RequestBody.Content["application/json"].Schema), " ")
+		}
+		answer := strings.Join(d.fields(op.Responses[c.status].Content["application/json"].Schema), " ")
+		if body != c.body || answer != c.answer || strings.Join(params, " ") != c.params {
+			t.Errorf("%s %s takes %q and %q, answers %q", c.method, c.path, params, body, answer)
+		}
+		for status, r := range op.Responses {
+			if _, ok := r.Content["application/problem+json"]; status >= "4" && !ok {
+				t.Errorf("%s %s: %s is not answered as a problem", c.method, c.path, status)
+			}
+		}
+	}
+	for path, more := range d.Paths {
+		for method := range more {
+			t.Errorf("%s %s is more than the contract", method, path)
+		}
+	}
+}

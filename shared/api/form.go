@@ -1,0 +1,85 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/push"
+)
+
+// A Form is a kind of JSON body that is read so that all its faults come out at
+// once. huma by itself stops after its schema: what a field of the wrong type
+// stands beside would be found only by the next try.
+type Form[T any] struct {
+	registry huma.Registry
+	schema   *huma.Schema
+}
+
+// NewForm makes the form of bodies that decode into T.
+func NewForm[T any](a *API) *Form[T] {
+	r := a.OpenAPI().Components.Schemas
+	return &Form[T]{registry: r, schema: r.Schema(reflect.TypeFor[T](), true, "")}
+}
+
+// Takes documents that op takes such a body, and leaves reading it to Read: the
+// operation's input has a Body of json.RawMessage.
+func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
+	op.SkipValidateBody = true
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/json": {Schema: f.schema},
+	}}
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity)
+	return op
+}
+
+// Read decodes a body as far as it can be, and names everything in it that is
+// not as the schema wants it.
+func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
+	v, unread := decode[T](raw)
+	var parsed any
+	if err := json.Unmarshal(raw, &parsed); err != nil {
+		return v, push.Faults{{Location: "body", Message: "is no JSON that can be read"}}
+	}
+	res := &huma.ValidateResult{}
+	at := huma.NewPathBuffer(nil, 0)
+	at.Push("body")
+	huma.Validate(f.registry, f.schema, at, huma.ModeWriteToServer, parsed, res)
+	faults := detailed(res.Errors)
+	for _, u := range unread {
+		if !slices.ContainsFunc(faults, func(x push.Fault) bool { return within(x, u) || within(u, x) }) {
+			faults = append(faults, u)
+		}
+	}
+	return v, faults
+}
+
+// decode reads raw into a T. When that fails it does so field by field, because
+// encoding/json stops at a text that a type refuses, and what comes behind it
+// would seem to be missing.
+func decode[T any](raw []byte) (*T, push.Faults) {
+	v := new(T)
+	if json.Unmarshal(raw, v) == nil {
+		return v, nil
+	}
+	v = new(T)
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return v, push.Faults{{Location: "body", Message: "is no JSON object"}}
+	}
+	var faults push.Faults
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		one, err := json.Marshal(map[string]json.RawMessage{k: fields[k]})
+		if err == nil {
+			err = json.Unmarshal(one, v)
+		}
+		if err != nil {
+			faults = append(faults, push.Fault{Location: "body." + k, Message: "cannot be taken as it is written"})
+		}
+	}
+	return v, faults
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep JSON may be nested.
+const maxDepth = 64
+
+// CheckJSON says what is wrong with a text as JSON: not UTF-8, not JSON, a key
+// twice in one object, nested deeper than 64, something behind it.
+func CheckJSON(b []byte) error {
+	if !utf8.Valid(b) {
+		return errors.New("the body is not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if err := value(dec, "body", 0); err != nil {
+		return said(err, dec.InputOffset())
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("something stands behind the JSON, at byte %d", dec.InputOffset())
+	}
+	return nil
+}
+
+// said puts what the decoder found without repeating what was sent in.
+func said(err error, at int64) error {
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("the body has a number beyond the range of numbers, before byte %d", at)
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the body is not JSON, at byte %d", at)
+	}
+	return err
+}
+
+func value(dec *json.Decoder, at string, depth int) error {
+	t, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	d, ok := t.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth >= maxDepth {
+		return fmt.Errorf("the body is nested deeper than %d", maxDepth)
+	}
+	if d == '{' {
+		err = members(dec, at, depth)
+	} else {
+		err = elements(dec, at, depth)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = dec.Token()
+	return err
+}
+
+func members(dec *json.Decoder, at string, depth int) error {
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		key := t.(string) // the decoder takes no other
+		next := at + "." + short(key, 60)
+		if seen[key] {
+			return fmt.Errorf("%s stands twice", next)
+		}
+		seen[key] = true
+		if err := value(dec, next, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func elements(dec *json.Decoder, at string, depth int) error {
+	for i := 0; dec.More(); i++ {
+		if err := value(dec, fmt.Sprintf("%s[%d]", at, i), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func short(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
