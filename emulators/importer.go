@@ -4,19 +4,30 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
+	"time"
 )
 
 // What one request to /v1/imports carries: the API takes 5,000 lines or 16 MiB.
 const (
 	chunkLines = 2000
 	chunkBytes = 8 << 20
-	lineBytes  = 1 << 20
+	lineBytes  = 1 << 20 // a longer line is refused here
+)
+
+// tries is how often a chunk is handed in that is answered 429 or 503, and
+// pause how long to wait before the second time where Retry-After does not say;
+// it doubles each time.
+const (
+	tries = 8
+	pause = time.Second
 )
 
 // importFile streams an NDJSON file of customers to a deployment, or to this
@@ -25,6 +36,7 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("import", flag.ContinueOnError)
 	to := f.String("to", "http://127.0.0.1:5001", "the API's URL")
 	token := f.String("token", os.Getenv("CARILLON_TOKEN"), "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
+	from := f.Int("from", 1, "the line to begin with: where an import broke off")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -40,7 +52,7 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	if *token != "" {
 		c.http.Transport = bearer{*token, http.DefaultTransport}
 	}
-	im := &importer{client: c, out: out, bar: newBar(out, "import"), size: size}
+	im := &importer{client: c, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
 	if err := im.stream(ctx, in); err != nil {
 		return err
 	}
@@ -86,55 +98,152 @@ type importer struct {
 	out              io.Writer
 	bar              *bar
 	size, read       int64
-	lines            int
+	from             int // lines before it are skipped
+	pause            time.Duration
+	lines            int // read so far
 	imported, failed int
 }
 
+// stream reads the file line by line: its size is no matter of memory.
 func (im *importer) stream(ctx context.Context, in io.Reader) error {
-	sc := bufio.NewScanner(in)
-	sc.Buffer(make([]byte, 64<<10), lineBytes)
+	r := bufio.NewReaderSize(in, lineBytes)
 	var chunk bytes.Buffer
 	first, n := 1, 0
-	for sc.Scan() {
-		im.lines++
-		im.read += int64(len(sc.Bytes()) + 1)
-		chunk.Write(sc.Bytes())
-		chunk.WriteByte('\n')
-		if n++; n == chunkLines || chunk.Len() > chunkBytes {
-			if err := im.send(ctx, &chunk, first); err != nil {
+	for {
+		line, err := im.next(r)
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			return fmt.Errorf("behind line %d: %w", im.lines, err)
+		}
+		if n > 0 && (end || n == chunkLines || chunk.Len()+len(line) > chunkBytes) {
+			if err := im.send(ctx, &chunk, first, n); err != nil {
 				return err
 			}
-			first, n = im.lines+1, 0
+			n = 0
 			chunk.Reset()
 		}
+		if end {
+			return nil
+		}
+		if im.lines < im.from {
+			continue
+		}
+		if n == 0 {
+			first = im.lines
+		}
+		chunk.Write(line)
+		chunk.WriteByte('\n')
+		n++
 	}
-	if err := sc.Err(); err != nil {
-		return fmt.Errorf("line %d: %w", im.lines+1, err)
-	}
-	if n == 0 {
-		return nil
-	}
-	return im.send(ctx, &chunk, first)
 }
 
-// send hands in the lines from number first on. Sent again after a fault they
-// change nothing, so a run that broke off is simply run again.
-func (im *importer) send(ctx context.Context, chunk *bytes.Buffer, first int) error {
-	var a struct {
-		Imported, Failed int
-		Errors           []struct {
-			Line    int
-			Message string
-		}
+// next reads a line; one that is too long counts as refused and comes out
+// empty, so that the others keep their numbers.
+func (im *importer) next(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	im.read += int64(len(line))
+	if len(line) == 0 && err != nil {
+		return nil, err
 	}
-	if err := im.call(ctx, http.MethodPost, "/v1/imports", bytes.NewReader(chunk.Bytes()), &a); err != nil {
-		return fmt.Errorf("lines %d to %d: %w", first, im.lines, err)
+	im.lines++
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		if errors.Is(err, io.EOF) {
+			err = nil // the end comes with the next call
+		}
+		return bytes.TrimRight(line, "\r\n"), err
+	}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line, err = r.ReadSlice('\n')
+		im.read += int64(len(line))
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if im.lines >= im.from {
+		im.refuse(im.lines, fmt.Sprintf("is longer than %d bytes", lineBytes))
+		im.failed++
+	}
+	return nil, nil
+}
+
+func (im *importer) refuse(line int, why string) {
+	fmt.Fprintf(im.out, "line %d: %s\n", line, why)
+}
+
+// imported is the answer to a chunk.
+type imported struct {
+	Imported, Failed int
+	Errors           []struct {
+		Line    int
+		Message string
+	}
+}
+
+// send hands in n lines from number first on. Sent again after a fault they
+// change nothing, so a run that broke off is simply run again.
+func (im *importer) send(ctx context.Context, chunk *bytes.Buffer, first, n int) error {
+	a, err := im.hand(ctx, chunk.Bytes())
+	if err != nil {
+		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", first, first+n-1, err, first)
 	}
 	im.imported += a.Imported
 	im.failed += a.Failed
 	for _, e := range a.Errors {
-		fmt.Fprintf(im.out, "line %d: %s\n", first+e.Line-1, e.Message)
+		im.refuse(first+e.Line-1, e.Message)
+	}
+	if more := a.Failed - len(a.Errors); more > 0 {
+		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", first, first+n-1, more)
 	}
 	im.bar.show(im.read, max(im.read, im.size), fmt.Sprintf("%d customers", im.imported))
 	return nil
+}
+
+// hand hands in a chunk, again when it is asked to come later.
+func (im *importer) hand(ctx context.Context, chunk []byte) (*imported, error) {
+	wait := im.pause
+	for try := 1; ; try++ {
+		a, later, err := im.post(ctx, chunk)
+		if later == 0 || try == tries {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w, while waiting after: %w", ctx.Err(), err)
+		case <-time.After(max(wait, later)):
+		}
+		wait *= 2
+	}
+}
+
+// post makes one request. Where its answer is 429 or 503, later is how long to
+// wait for the next, 1 ns if the answer does not say.
+func (im *importer) post(ctx context.Context, chunk []byte) (a *imported, later time.Duration, err error) {
+	const path = "/v1/imports"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.base+path, bytes.NewReader(chunk))
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	resp, err := im.http.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, 0, fmt.Errorf("POST %s: %w", path, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		a = &imported{}
+		return a, 0, json.Unmarshal(b, a)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		later = 1
+		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+			later = time.Duration(s) * time.Second
+		}
+	}
+	p := &problem{Status: resp.StatusCode, Title: resp.Status}
+	_ = json.Unmarshal(b, p) // a body that is none leaves the status line
+	return nil, later, fmt.Errorf("POST %s: %w", path, p)
 }

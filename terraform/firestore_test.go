@@ -66,6 +66,12 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, _, err := s.Mailings(ctx, "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
+	if _, _, err := s.ExpireTokens(ctx, 10); err != nil {
+		t.Errorf("the tokens to expire: %v", err)
+	}
+	if _, err := s.OwedEvents(ctx, 10); err != nil {
+		t.Errorf("the outbox: %v", err)
+	}
 	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
 		t.Errorf("the invalid tokens of a mailing: %v", err)
 	}
@@ -106,7 +112,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {
@@ -121,7 +127,7 @@ func TestTTL(t *testing.T) {
 		}
 	}
 	slices.Sort(ttl)
-	if want := []string{"audience", "batches", "mailings", "shards"}; !slices.Equal(ttl, want) {
+	if want := []string{"audience", "batches", "mailings", "outbox", "shards"}; !slices.Equal(ttl, want) {
 		t.Errorf("TTL policies on %v, want %v", ttl, want)
 	}
 	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {

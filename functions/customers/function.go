@@ -30,6 +30,11 @@ type settings struct {
 	TokenLife   time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
 }
 
+// Check names what is wrong with the settings.
+func (s *settings) Check() []error {
+	return append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
+}
+
 func build(ctx context.Context) (http.Handler, error) {
 	set, err := cloud.Load[settings](cloud.Environ())
 	if err != nil {
@@ -49,5 +54,5 @@ func build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	q := queue.New(ps, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, Log: log})), nil
+	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: log})), nil
 }

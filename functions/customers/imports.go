@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
@@ -12,93 +15,149 @@ import (
 )
 
 const (
-	maxLines  = 5000
-	maxErrors = 100
+	// maxLines is how many lines one request carries; the empty ones count, so
+	// that a line's number is its place.
+	maxLines = 5000
+	// maxLine is the longest line in bytes; what a customer may have is shorter.
+	maxLine = 256 << 10
+	// maxErrors is how many bad lines an answer spells out; it counts them all.
+	maxErrors = 1000
 )
 
 type importInput struct {
-	RawBody []byte `contentType:"application/x-ndjson"`
+	RawBody []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
 }
 
 type lineError struct {
-	Line    int    `json:"line"`
+	Line    int    `json:"line" doc:"counted from 1"`
 	Message string `json:"message"`
 }
 
 type importOutput struct {
 	Body struct {
-		Imported int         `json:"imported"`
-		Failed   int         `json:"failed"`
-		Errors   []lineError `json:"errors"`
+		Imported int         `json:"imported" doc:"lines that are stored now, whether they changed anything or not"`
+		Failed   int         `json:"failed" doc:"lines of which nothing was stored"`
+		Errors   []lineError `json:"errors" doc:"what is wrong with those, the first thousand"`
 	}
 }
 
-// line is a customer of an import.
-type line struct {
-	ID         string          `json:"id"`
-	Tokens     []registration  `json:"tokens"`
-	Segments   []string        `json:"segments"`
-	Attributes map[string]any  `json:"attributes"`
-	OptedOut   bool            `json:"optedOut"`
-	Categories map[string]bool `json:"categories"`
-	TimeZone   string          `json:"timeZone"`
+// importedToken is a token in a line of an import.
+type importedToken struct {
+	registration
+	AddedAt *time.Time `json:"addedAt"`
+	SeenAt  *time.Time `json:"seenAt"`
 }
 
 func (s *service) importLines(ctx context.Context, in *importInput) (*importOutput, error) {
-	out := &importOutput{}
-	out.Body.Errors = []lineError{}
-	fail := func(n int, err error) {
-		out.Body.Failed++
-		if len(out.Body.Errors) < maxErrors {
-			out.Body.Errors = append(out.Body.Errors, lineError{n, err.Error()})
-		}
-	}
+	body := bytes.TrimPrefix(in.RawBody, []byte("\ufeff")) // some editors begin a file with it
+	faulty := map[int]error{}
 	var lines []store.ImportLine
 	var numbers []int
-	n := 0
-	for raw := range bytes.Lines(in.RawBody) {
+	n, read := 0, 0
+	for raw := range bytes.Lines(body) {
 		if n++; n > maxLines {
 			return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
 		}
 		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
 			continue
 		}
-		l, err := parse(raw)
+		read++
+		l, err := s.line(raw)
 		if err != nil {
-			fail(n, err)
+			faulty[n] = err
 			continue
 		}
 		lines, numbers = append(lines, l), append(numbers, n)
 	}
-	for i, err := range s.Store.Import(ctx, lines) {
-		if err != nil {
-			fail(numbers[i], err)
-			continue
-		}
-		out.Body.Imported++
+	refused, events, err := s.Store.Import(ctx, lines)
+	s.tell(ctx, events)
+	if err != nil {
+		return nil, err
 	}
+	for i, why := range refused {
+		if why != nil {
+			faulty[numbers[i]] = why
+		}
+	}
+	out := report(faulty)
+	out.Body.Imported = read - len(faulty)
 	return out, nil
 }
 
-func parse(raw []byte) (out store.ImportLine, err error) {
+// report lists the bad lines in their order.
+func report(faulty map[int]error) *importOutput {
+	out := &importOutput{}
+	b := &out.Body
+	b.Failed, b.Errors = len(faulty), []lineError{}
+	for _, n := range slices.Sorted(maps.Keys(faulty)) {
+		if len(b.Errors) < maxErrors {
+			b.Errors = append(b.Errors, lineError{n, faulty[n].Error()})
+		}
+	}
+	return out
+}
+
+// line reads one line, and names every fault of it.
+func (s *service) line(raw []byte) (out store.ImportLine, err error) {
+	if len(raw) > maxLine {
+		return out, fmt.Errorf("the line is %d bytes long; at most %d are taken", len(raw), maxLine)
+	}
 	if err := api.CheckJSON(raw); err != nil {
 		return out, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	var l line
-	if err := dec.Decode(&l); err != nil {
-		return out, fmt.Errorf("is no customer: %w", err)
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || members == nil {
+		return out, push.Faults{{Location: "line", Message: "is no JSON object"}}
 	}
+	id, tokens := members["id"], members["tokens"]
+	delete(members, "id")
+	delete(members, "tokens")
+	patch, faults := push.ParsePatch(members, "line")
+	out.Patch = patch
+	if json.Unmarshal(id, &out.Customer) != nil {
+		faults = append(faults, push.Fault{Location: "line.id", Message: "is missing, or no text"})
+	} else if out.Customer == "/" {
+		faults = append(faults, push.Fault{Location: "line.id", Message: "is a slash alone, which no path can name"})
+	} else if why := push.CheckCustomerID(out.Customer); why != "" {
+		faults = append(faults, push.Fault{Location: "line.id", Message: why})
+	}
+	var more push.Faults
+	out.Tokens, more = s.tokens(tokens)
+	return out, append(faults, more...).Err()
+}
+
+func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults) {
+	if raw == nil {
+		return nil, nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil {
+		return nil, push.Faults{{Location: "line.tokens", Message: "is no list"}}
+	}
+	if len(list) > s.MaxTokens {
+		return nil, push.Faults{{Location: "line.tokens", Message: fmt.Sprintf("has %d tokens; a customer has at most %d", len(list), s.MaxTokens)}}
+	}
+	var out []push.Registration
 	var faults push.Faults
-	if why := push.CheckCustomerID(l.ID); why != "" {
-		faults = append(faults, push.Fault{Location: "id", Message: why})
+	for i, one := range list {
+		at := fmt.Sprintf("line.tokens[%d]", i)
+		var t importedToken
+		dec := json.NewDecoder(bytes.NewReader(one))
+		dec.DisallowUnknownFields()
+		if dec.Decode(&t) != nil {
+			faults = append(faults, push.Fault{Location: at, Message: "is no token: it has token or fid, and may have platform, app, addedAt and seenAt"})
+			continue
+		}
+		r, f := t.check(at)
+		r.AddedAt, r.SeenAt = moment(t.AddedAt), moment(t.SeenAt)
+		out, faults = append(out, r), append(faults, f...)
 	}
-	for i, r := range l.Tokens {
-		reg, f := r.check(fmt.Sprintf("tokens[%d]", i))
-		faults = append(faults, f...)
-		out.Tokens = append(out.Tokens, reg)
+	return out, faults
+}
+
+func moment(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
 	}
-	out.Customer = push.Customer{ID: l.ID, Segments: l.Segments, Attributes: l.Attributes, OptedOut: l.OptedOut, Categories: l.Categories, TimeZone: l.TimeZone}
-	return out, faults.Err()
+	return *t
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -18,14 +19,13 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 	w := newWorld(t, nil)
 	var lines []store.ImportLine
 	for i := range 3 {
-		lines = append(lines, store.ImportLine{Customer: push.Customer{ID: fmt.Sprint("c", i), Segments: []string{"s"},
+		lines = append(lines, store.ImportLine{Customer: fmt.Sprint("c", i), Patch: push.CustomerPatch{Segments: &[]string{"s"},
 			Attributes: map[string]any{"name": fmt.Sprint("N", i), "first name": "F", "points": int64(i), "secret": "x"}},
 			Tokens: []push.Registration{{Kind: push.KindToken, Value: fmt.Sprint("token-", i), Platform: push.Android}}})
 	}
-	for _, err := range w.Import(t.Context(), lines) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	refused, _, err := w.Import(t.Context(), lines)
+	if err = errors.Join(append(refused, err)...); err != nil {
+		t.Fatal(err)
 	}
 	for name, a := range map[string]push.Audience{
 		"everyone": {Everyone: true}, "segments": {Segments: &push.Segments{Any: []string{"s"}}},

@@ -31,8 +31,9 @@ type ledger interface {
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 	Retell(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
-	ExpireTokens(ctx context.Context, limit int) (int, error)
-	OwedEvents(ctx context.Context, limit int) ([]store.Owing, error)
+	ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error)
+	OwedEvents(ctx context.Context, limit int) ([]push.Event, error)
+	Told(ctx context.Context, events ...push.Event) error
 }
 
 type publisher interface {
@@ -50,8 +51,10 @@ const (
 	orphaned = 3 * time.Minute
 	// soon is how early a waiting batch is published; deliver waits for the rest.
 	soon = 5 * time.Second
-	// swept is how many customers one tick looks after at most.
-	swept = 500
+	// swept is how many customers or events one look takes, and sweeping how long
+	// a tick goes on looking: what is left over the next one finds.
+	swept    = 500
+	sweeping = 15 * time.Second
 )
 
 type ticker struct{ Deps }
@@ -93,10 +96,7 @@ func (t *ticker) round(ctx context.Context) (n counts, err error) {
 			faults = append(faults, fmt.Errorf("mailing %s: %w", m.ID, err))
 		}
 	}
-	if _, err := t.Store.ExpireTokens(ctx, swept); err != nil {
-		faults = append(faults, err)
-	}
-	return n, errors.Join(append(faults, t.tell(ctx))...)
+	return n, errors.Join(append(faults, t.expire(ctx), t.owed(ctx))...)
 }
 
 func (t *ticker) mailing(ctx context.Context, m *push.Mailing, n *counts) error {
@@ -191,19 +191,38 @@ func due(b store.OpenBatch, ended bool, now time.Time) bool {
 	return now.Sub(b.CutAt) > orphaned
 }
 
-// tell publishes events of customers whose writer died before it could.
-func (t *ticker) tell(ctx context.Context) error {
-	owing, err := t.Store.OwedEvents(ctx, swept)
-	if err != nil {
+// expire marks the tokens whose day has come.
+func (t *ticker) expire(ctx context.Context) error {
+	for until := t.Now().Add(sweeping); ; {
+		n, events, err := t.Store.ExpireTokens(ctx, swept)
+		if err := errors.Join(err, t.tell(ctx, events)); err != nil {
+			return err
+		}
+		if n < swept || t.Now().After(until) {
+			return nil
+		}
+	}
+}
+
+// owed publishes events of customers whose writer died before it could.
+func (t *ticker) owed(ctx context.Context) error {
+	for until := t.Now().Add(sweeping); ; {
+		events, err := t.Store.OwedEvents(ctx, swept)
+		if err := errors.Join(err, t.tell(ctx, events)); err != nil {
+			return err
+		}
+		if len(events) < swept || t.Now().After(until) {
+			return nil
+		}
+	}
+}
+
+func (t *ticker) tell(ctx context.Context, events []push.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := t.Queue.Events(ctx, events...); err != nil {
 		return err
 	}
-	for _, o := range owing {
-		if err := t.Queue.Events(ctx, o.Events...); err != nil {
-			return err
-		}
-		if err := o.Release(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.Store.Told(ctx, events...)
 }

@@ -82,6 +82,7 @@ type Token struct {
 	App      string
 	AddedAt  time.Time // registered here, or registered again after having been invalid
 	SeenAt   time.Time // last registration
+	Expires  string    // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
 	Invalid  *Invalid  // nil while the token is valid
 }
 

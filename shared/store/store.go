@@ -8,6 +8,7 @@
 //	mailings/{id}/audience/{n}                 listed customers or tokens
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
+//	outbox/{event id}                          an event not published yet
 //	settings/push                              device selection
 package store
 
@@ -53,7 +54,7 @@ func New(db *firestore.Client, o Options) *Store {
 	s := &Store{
 		db: db, now: o.Now,
 		maxTokens: cmp.Or(o.MaxTokens, push.MaxTokens),
-		tokenLife: cmp.Or(o.TokenLife, 270*24*time.Hour),
+		tokenLife: cmp.Or(o.TokenLife, push.TokenLife),
 	}
 	if s.now == nil {
 		s.now = time.Now

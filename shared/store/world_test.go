@@ -61,7 +61,7 @@ type world struct {
 	clock *clock
 }
 
-func newWorld(t *testing.T, more ...grpc.DialOption) *world {
+func newWorld(t testing.TB, more ...grpc.DialOption) *world {
 	t.Helper()
 	host, err := server()
 	if err != nil {

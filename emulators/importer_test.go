@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// desk takes imports: it asks some to come later, and refuses lines that say
+// "bad".
+type desk struct {
+	mu     sync.Mutex
+	busy   []int // statuses to answer before anything is taken
+	lines  []string
+	called int
+}
+
+func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.called++
+	body, err := io.ReadAll(r.Body)
+	if err != nil || len(body) > 16<<20 || r.Header.Get("Content-Type") != "application/x-ndjson" {
+		http.Error(w, "no import", http.StatusBadRequest)
+		return
+	}
+	if len(d.busy) > 0 {
+		status := d.busy[0]
+		d.busy = d.busy[1:]
+		http.Error(w, "later", status)
+		return
+	}
+	var errors []string
+	n := 0
+	for i, line := range strings.Split(strings.TrimSuffix(string(body), "\n"), "\n") {
+		d.lines = append(d.lines, line)
+		switch {
+		case line == "bad":
+			errors = append(errors, fmt.Sprintf(`{"line":%d,"message":"is bad"}`, i+1))
+		case line != "":
+			n++
+		}
+	}
+	fmt.Fprintf(w, `{"imported":%d,"failed":%d,"errors":[%s]}`, n, len(errors), strings.Join(errors, ","))
+}
+
+func importTo(t *testing.T, d *desk, from int, file string) (*importer, string, error) {
+	t.Helper()
+	srv := httptest.NewServer(d)
+	t.Cleanup(srv.Close)
+	var out bytes.Buffer
+	im := &importer{client: newClient(srv.URL), out: &out, bar: newBar(&out, "import"), size: int64(len(file)), from: from, pause: time.Millisecond}
+	err := im.stream(t.Context(), strings.NewReader(file))
+	return im, out.String(), err
+}
+
+// TestImporterNumbersLinesByTheFile: over chunks, and over a line that is too
+// long to be sent.
+func TestImporterNumbersLinesByTheFile(t *testing.T) {
+	t.Parallel()
+	d := &desk{busy: []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}}
+	file := strings.Repeat("good\n", 2499) + "bad\r\n" + strings.Repeat("x", lineBytes+5) + "\n" + "good\nbad"
+	im, out, err := importTo(t, d, 1, file)
+	if err != nil || im.imported != 2500 || im.failed != 3 || im.read != int64(len(file)) {
+		t.Errorf("%d imported, %d refused, %d of %d bytes read, %v", im.imported, im.failed, im.read, len(file), err)
+	}
+	for _, want := range []string{"line 2500: is bad\n", "line 2501: is longer", "line 2503: is bad\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing from %q", want, out)
+		}
+	}
+	if d.called != 4 {
+		t.Errorf("%d requests, want two that were asked to come later, and two chunks", d.called)
+	}
+}
+
+func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	file := strings.Repeat("good\n", 2000) + "a\nbad\nc\n"
+	im, out, err := importTo(t, d, 2001, file)
+	if err != nil || im.imported != 2 || strings.Join(d.lines, " ") != "a bad c" || !strings.Contains(out, "line 2002: is bad") {
+		t.Errorf("%d imported of %v, %q, %v", im.imported, d.lines, out, err)
+	}
+	refusing := &desk{busy: []int{http.StatusForbidden}}
+	if _, _, err := importTo(t, refusing, 1, "a\nb\n"); err == nil || !strings.Contains(err.Error(), "lines 1 to 2") || !strings.Contains(err.Error(), "-from 1") || refusing.called != 1 {
+		t.Errorf("a refusal was answered by %v after %d requests", err, refusing.called)
+	}
+	always := &desk{busy: statuses(http.StatusServiceUnavailable, tries)}
+	if _, _, err := importTo(t, always, 1, "a\n"); err == nil || always.called != tries {
+		t.Errorf("%v after %d requests, want %d", err, always.called, tries)
+	}
+}
+
+func statuses(status, n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = status
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+package customers
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/push"
+)
+
+var examples = regexp.MustCompile("(?s)```json\n(.*?)```")
+
+// TestDocumentedEvents holds the examples of docs/events.md to what comes out
+// of the topic.
+func TestDocumentedEvents(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, m := range examples.FindAllSubmatch(page, -1) {
+		var e event
+		var b bytes.Buffer
+		if err := json.Unmarshal(m[1], &e); err != nil {
+			t.Fatalf("an example is no JSON: %v", err)
+		}
+		if err := json.Compact(&b, m[1]); err != nil {
+			t.Fatal(err)
+		}
+		want[e.Type] = b.String()
+	}
+	w := newWorld(t)
+	at := time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
+	invalid := push.Token{ID: push.TokenID("token"), Invalid: &push.Invalid{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
+	c := &push.Customer{ID: "anna", Version: 1795512600000002, Availability: 1795512600000002, Tokens: []push.Token{invalid}}
+	totals := push.NewTotals(push.Audited{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
+		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1})
+	m := &push.Mailing{ID: "m-7f3a", State: push.Completed, CompletedAt: at, Totals: &totals}
+	if err := w.down.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid), push.CompletedEvent(m)); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, e := range w.pull(t, 3) {
+		got[e.Type] = e.raw
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/events.md differs from what is published (-page +topic):\n%s", diff)
+	}
+	for kind := range got {
+		if !strings.Contains(string(page), "## `"+kind+"`") {
+			t.Errorf("docs/events.md has no section on %s", kind)
+		}
+	}
+}

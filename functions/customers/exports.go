@@ -1,0 +1,122 @@
+package customers
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// exportPage is how many customers are in memory at once.
+const exportPage = 1000
+
+type exportInput struct {
+	Format string `query:"format" enum:"ndjson,csv" default:"ndjson"`
+	After  string `query:"after" doc:"the last customer of an export that broke off: it goes on behind them"`
+}
+
+// availability is a line of an export.
+type availability struct {
+	ID            string `json:"id"`
+	PushAvailable bool   `json:"pushAvailable"`
+	ValidTokens   int    `json:"validTokens"`
+}
+
+func exportOperation(a *api.API) huma.Operation {
+	op := operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)
+	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
+		"In CSV a text that a spreadsheet would take for a formula has an apostrophe in front."
+	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[availability](), true, "")
+	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
+		"application/x-ndjson": {Schema: line}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}},
+	}}}
+	return op
+}
+
+// export answers page by page. The first is read before the answer begins, so
+// that a fault can still be told; after a later one the connection is broken
+// off, and nobody takes a part for the whole.
+func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
+		return nil, push.Faults{{Location: "query.after", Message: why}}
+	}
+	page, err := s.Store.Reaches(ctx, in.After, exportPage)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(h huma.Context) {
+		kind := "application/x-ndjson"
+		if in.Format == "csv" {
+			kind = "text/csv; charset=utf-8; header=present"
+		}
+		h.SetHeader("Content-Type", kind)
+		w := h.BodyWriter()
+		write := lineWriter(in.Format, w, in.After == "")
+		for len(page) > 0 {
+			if err = write(page); err == nil {
+				page, err = s.following(ctx, page)
+			}
+			if err != nil {
+				s.Log.WarnContext(ctx, "an export broke off", "error", err)
+				panic(http.ErrAbortHandler)
+			}
+			if f, ok := w.(http.Flusher); ok {
+				f.Flush()
+			}
+		}
+	}}, nil
+}
+
+// following is the page behind one, empty behind the last.
+func (s *service) following(ctx context.Context, page []store.Reach) ([]store.Reach, error) {
+	if len(page) < exportPage {
+		return nil, nil
+	}
+	return s.Store.Reaches(ctx, page[len(page)-1].Customer, exportPage)
+}
+
+// lineWriter writes pages in a format; CSV has its heading where it starts.
+func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) error {
+	if format != "csv" {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		return func(page []store.Reach) error {
+			for _, r := range page {
+				if err := enc.Encode(availability{r.Customer, r.ValidTokens > 0, r.ValidTokens}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	out := csv.NewWriter(w)
+	if start {
+		_ = out.Write([]string{"id", "pushAvailable", "validTokens"})
+		out.Flush() // a fault shows with the first page
+	}
+	return func(page []store.Reach) error {
+		for _, r := range page {
+			_ = out.Write([]string{cell(r.Customer), strconv.FormatBool(r.ValidTokens > 0), strconv.Itoa(r.ValidTokens)})
+		}
+		out.Flush()
+		return out.Error()
+	}
+}
+
+// cell keeps a spreadsheet from taking a text for a formula.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

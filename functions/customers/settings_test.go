@@ -1,0 +1,22 @@
+package customers
+
+import (
+	"strings"
+	"testing"
+
+	"carillon.example/shared/cloud"
+)
+
+func TestSettingsOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"GOOGLE_CLOUD_PROJECT": "p"}
+	set, err := cloud.Load[settings](env)
+	if err != nil || set.MaxTokens != 20 || set.TokenLife.Hours() != 270*24 || set.EventsTopic != "push-events" {
+		t.Errorf("%+v, %v", set, err)
+	}
+	env["MAX_TOKENS"], env["TOKEN_LIFE"] = "0", "1h"
+	_, err = cloud.Load[settings](env)
+	if err == nil || !strings.Contains(err.Error(), "MAX_TOKENS") || !strings.Contains(err.Error(), "TOKEN_LIFE") {
+		t.Errorf("no customer may have a token, and tokens live an hour: %v", err)
+	}
+}

@@ -1,0 +1,113 @@
+package customers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// registration is a token as it is reported.
+type registration struct {
+	Token    string        `json:"token,omitempty" doc:"a registration token"`
+	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	Platform push.Platform `json:"platform,omitempty" enum:"android,ios,web"`
+	App      string        `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
+}
+
+// check names every fault of a registration at that place.
+func (r *registration) check(at string) (push.Registration, push.Faults) {
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	var faults push.Faults
+	fault := func(place, format string, a ...any) {
+		faults = append(faults, push.Fault{Location: at + place, Message: fmt.Sprintf(format, a...)})
+	}
+	if (r.Token == "") == (r.FID == "") {
+		fault("", "needs exactly one of token and fid")
+	}
+	if r.FID != "" {
+		out.Kind, out.Value = push.KindFID, r.FID
+	}
+	if why := push.CheckToken(out.Value); why != "" && out.Value != "" {
+		fault("."+string(out.Kind), "%s", why)
+	}
+	switch r.Platform {
+	case "", push.Android, push.IOS, push.Web:
+	default:
+		fault(".platform", "is none of android, ios and web")
+	}
+	if why := push.CheckApp(r.App); why != "" {
+		fault(".app", "%s", why)
+	}
+	return out, faults
+}
+
+type registerInput struct {
+	CustomerPath
+	Body json.RawMessage
+}
+
+type registerOutput struct {
+	Status int
+	Body   tokenBody
+}
+
+func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+	body, faults := s.registrations.Read(in.Body)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	r, faults := body.check("body")
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	done, err := s.Store.Register(ctx, in.Customer, r)
+	if err != nil {
+		return nil, err
+	}
+	s.tell(ctx, done.Events)
+	latest, _ := done.Customer.Latest()
+	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
+	if done.Created {
+		out.Status = http.StatusCreated
+	}
+	return out, nil
+}
+
+type unregisterInput struct {
+	CustomerPath
+	Token string `path:"token" doc:"the token's id, as registering and showing answer it" pattern:"^[0-9a-v]{32}$"`
+}
+
+func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+	events, err := s.Store.Unregister(ctx, in.Customer, in.Token)
+	s.tell(ctx, events)
+	return nil, err
+}
+
+// staleAfter is how long a token may go unseen before it is shown as stale
+// (Google's advice: a month).
+const staleAfter = 30 * 24 * time.Hour
+
+// tokenBody is a token as it is shown: without the token itself.
+type tokenBody struct {
+	ID       string        `json:"id"`
+	Kind     push.Kind     `json:"kind"`
+	Platform push.Platform `json:"platform"`
+	App      string        `json:"app"`
+	AddedAt  time.Time     `json:"addedAt" doc:"registered here, or again after having been invalid"`
+	SeenAt   time.Time     `json:"seenAt" doc:"last registration"`
+	Expires  string        `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
+	Valid    bool          `json:"valid"`
+	Latest   bool          `json:"latest" doc:"the one that a mailing to the latest device goes to"`
+	Stale    bool          `json:"stale" doc:"not seen for 30 days"`
+	Invalid  *push.Invalid `json:"invalid,omitempty"`
+}
+
+func (s *service) token(t push.Token, latest string) tokenBody {
+	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.SeenAt) > staleAfter, Invalid: t.Invalid}
+}

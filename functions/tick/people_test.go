@@ -1,0 +1,74 @@
+package tick
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+func (w *world) register(t *testing.T, customer string, p push.Platform) {
+	t.Helper()
+	if _, err := w.Register(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: p}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTellsWhatItsWriterCouldNot: whoever registered a token died between the
+// commit and the publishing.
+func TestTellsWhatItsWriterCouldNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", push.IOS)
+	if w.tick(t); len(w.events) != 0 {
+		t.Fatalf("told before its writer had the time to: %v", w.events)
+	}
+	w.time = w.time.Add(time.Minute)
+	w.err = errors.New("no Pub/Sub")
+	w.tick(t)
+	w.err = nil
+	w.tick(t)
+	if len(w.events) != 1 || w.events[0].Type != push.AvailabilityChanged || w.events[0].Subject != "customers/anna" {
+		t.Fatalf("told %v", w.events)
+	}
+	if w.tick(t); len(w.events) != 1 {
+		t.Errorf("told again: %v", w.events[1:])
+	}
+}
+
+// TestExpiresTokens: an Android token that was not seen for 270 days stops
+// being valid, and that is told; others do not.
+func TestExpiresTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for id, p := range map[string]push.Platform{"old": push.Android, "apple": push.IOS, "seen": push.Android} {
+		w.register(t, id, p)
+	}
+	w.time = w.time.Add(push.TokenLife)
+	w.register(t, "seen", push.Android)
+	w.tick(t)
+	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.Reachable() {
+		t.Fatalf("expired on the last day: %+v, %v", c, err)
+	}
+	w.events = nil
+	w.time = w.time.Add(24 * time.Hour)
+	w.tick(t)
+	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
+		c, err := w.Customer(t.Context(), id)
+		if err != nil || c.Reachable() != want {
+			t.Errorf("%s can be reached: %v, want %v; %v", id, c.Reachable(), want, err)
+		}
+	}
+	told := map[string]int{}
+	for _, e := range w.events {
+		told[e.Type+" "+e.Subject]++
+	}
+	if len(told) != 2 || told[push.TokenInvalidated+" customers/old"] != 1 || told[push.AvailabilityChanged+" customers/old"] != 1 {
+		t.Errorf("told %v", told)
+	}
+	w.time = w.time.Add(time.Hour)
+	if w.tick(t); len(w.events) != 2 {
+		t.Errorf("told again: %v", w.events[2:])
+	}
+}

@@ -1,0 +1,289 @@
+package push
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of what is known of a customer beside the tokens. With all of them
+// reached and 20 tokens, a customer's document stays below 200 KiB.
+const (
+	MaxCustomerSegments = 100      // segments a customer is in
+	MaxCategories       = 100      // categories a customer has decided on
+	MaxAttributes       = 200      // attributes of a customer
+	MaxAttributeBytes   = 32 << 10 // all attributes as JSON
+	maxAttributeDepth   = 4        // objects and lists within an attribute
+)
+
+// A CustomerPatch changes what is known of a customer beside the tokens: a JSON
+// merge patch (RFC 7396). What it does not name stays as it is.
+type CustomerPatch struct {
+	Segments   *[]string
+	Attributes map[string]any   // nil values take attributes away
+	OptedOut   *bool            //
+	Categories map[string]*bool // nil values take decisions back
+	TimeZone   *string          // of the IANA database; "" for none
+
+	noAttributes, noCategories bool // null: first take all away
+}
+
+// ParsePatch reads the members of a JSON object whose place is at, as in
+// "body", and names every fault.
+func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, Faults) {
+	var p CustomerPatch
+	var f Faults
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		raw, where := members[name], at+"."+name
+		null := string(raw) == "null"
+		switch name {
+		case "segments":
+			p.Segments = parseSegments(&f, raw, null, where)
+		case "attributes":
+			p.parseAttributes(&f, raw, null, where)
+		case "optedOut":
+			p.OptedOut = new(bool)
+			read(&f, raw, p.OptedOut, where, "is neither true nor false")
+		case "categories":
+			p.parseCategories(&f, raw, null, where)
+		case "timeZone":
+			p.TimeZone = new(string)
+			if read(&f, raw, p.TimeZone, where, "is no text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
+				f.add(where, "is no time zone of the IANA database, as Europe/Riga is")
+			}
+		default:
+			f.add(at, "has a field that is not known: %s", short(name))
+		}
+	}
+	return p, f
+}
+
+func short(s string) string {
+	if len(s) > 60 {
+		s = s[:60] + "…"
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
+	if json.Unmarshal(raw, into) != nil {
+		f.add(at, "%s", why)
+		return false
+	}
+	return true
+}
+
+func parseSegments(f *Faults, raw json.RawMessage, null bool, at string) *[]string {
+	list := []string{}
+	if null || !read(f, raw, &list, at, "is no list of texts") {
+		return &list
+	}
+	if len(list) > MaxCustomerSegments {
+		f.add(at, "has %d segments; at most %d are taken", len(list), MaxCustomerSegments)
+		return &list
+	}
+	for i, s := range list {
+		checkName(f, fmt.Sprintf("%s[%d]", at, i), s)
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	return &list
+}
+
+func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null bool, at string) {
+	if p.noCategories = null; null {
+		return
+	}
+	if !read(f, raw, &p.Categories, at, "is no object of true, false and null") {
+		return
+	}
+	if len(p.Categories) > MaxCategories {
+		f.add(at, "has %d categories; at most %d are taken", len(p.Categories), MaxCategories)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
+		checkKey(f, at, name)
+	}
+}
+
+func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null bool, at string) {
+	if p.noAttributes = null; null {
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&p.Attributes) != nil {
+		f.add(at, "is no object")
+		return
+	}
+	if len(p.Attributes) > MaxAttributes {
+		f.add(at, "has %d attributes; at most %d are taken", len(p.Attributes), MaxAttributes)
+		return
+	}
+	if len(raw) > 2*MaxAttributeBytes {
+		f.add(at, "is %d bytes long; at most %d are taken", len(raw), MaxAttributeBytes)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
+		checkKey(f, at, name)
+		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+short(name), 1, false)
+	}
+}
+
+// checkKey faults a key that Firestore does not take or nobody can write.
+func checkKey(f *Faults, at, name string) {
+	if why := CheckName(name); why != "" {
+		f.add(at, "has the key %q, which %s", short(name), why)
+	} else if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
+		f.add(at, "has the key %q; names like this are Firestore's own", short(name))
+	}
+}
+
+// plain is a value of JSON as Firestore keeps it: whole numbers apart from
+// others, no list directly in a list.
+func plain(f *Faults, v any, at string, depth int, listed bool) any {
+	switch x := v.(type) {
+	case json.Number:
+		if n, err := x.Int64(); err == nil {
+			return n
+		}
+		n, err := x.Float64()
+		if err != nil {
+			f.add(at, "is a number too large")
+		}
+		return n
+	case []any:
+		if listed || depth > maxAttributeDepth {
+			f.add(at, "is a list in a list, or nested deeper than %d", maxAttributeDepth)
+			return nil
+		}
+		for i := range x {
+			x[i] = plain(f, x[i], fmt.Sprintf("%s[%d]", at, i), depth+1, true)
+		}
+	case map[string]any:
+		if depth > maxAttributeDepth {
+			f.add(at, "is nested deeper than %d", maxAttributeDepth)
+			return nil
+		}
+		for k := range x {
+			checkKey(f, at, k)
+			x[k] = plain(f, x[k], at+"."+short(k), depth+1, false)
+		}
+	}
+	return v
+}
+
+// zones are the names of time zones found so far; there are some 600.
+var zones sync.Map
+
+func isTimeZone(name string) bool {
+	if _, ok := zones.Load(name); ok {
+		return true
+	}
+	if name == "Local" {
+		return false
+	}
+	if _, err := time.LoadLocation(name); err != nil {
+		return false
+	}
+	zones.Store(name, true)
+	return true
+}
+
+// Apply changes c, and reports whether that made a difference. Its error is
+// Faults: c would exceed a limit; then c is not to be stored.
+func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
+	before := *c
+	if p.Segments != nil {
+		c.Segments = *p.Segments
+	}
+	if p.OptedOut != nil {
+		c.OptedOut = *p.OptedOut
+	}
+	if p.TimeZone != nil {
+		c.TimeZone = *p.TimeZone
+	}
+	c.Attributes = p.attributes(c.Attributes)
+	c.Categories = p.categories(c.Categories)
+	var f Faults
+	if len(c.Categories) > MaxCategories {
+		f.add("categories", "are %d; a customer has at most %d", len(c.Categories), MaxCategories)
+	}
+	if len(c.Attributes) > MaxAttributes {
+		f.add("attributes", "are %d; a customer has at most %d", len(c.Attributes), MaxAttributes)
+	}
+	if p.Attributes != nil {
+		if b, err := json.Marshal(c.Attributes); err != nil || len(b) > MaxAttributeBytes {
+			f.add("attributes", "are %d bytes long together; a customer has at most %d", len(b), MaxAttributeBytes)
+		}
+	}
+	return !same(&before, c), f.Err()
+}
+
+func (p *CustomerPatch) attributes(have map[string]any) map[string]any {
+	if p.noAttributes {
+		return nil
+	}
+	if p.Attributes == nil {
+		return have
+	}
+	return merge(have, p.Attributes)
+}
+
+// merge is RFC 7396 on a copy; an object that meets none of its own begins
+// empty.
+func merge(have, patch map[string]any) map[string]any {
+	out := maps.Clone(have)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for k, v := range patch {
+		if v == nil {
+			delete(out, k)
+			continue
+		}
+		if inner, ok := v.(map[string]any); ok {
+			old, _ := out[k].(map[string]any)
+			v = merge(old, inner)
+		}
+		out[k] = v
+	}
+	return out
+}
+
+func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
+	if p.noCategories {
+		return nil
+	}
+	if p.Categories == nil {
+		return have
+	}
+	out := maps.Clone(have)
+	if out == nil {
+		out = map[string]bool{}
+	}
+	for k, v := range p.Categories {
+		if v == nil {
+			delete(out, k)
+		} else {
+			out[k] = *v
+		}
+	}
+	return out
+}
+
+// same reports whether a and b agree in all that a CustomerPatch changes.
+func same(a, b *Customer) bool {
+	return a.OptedOut == b.OptedOut && a.TimeZone == b.TimeZone && slices.Equal(a.Segments, b.Segments) &&
+		maps.Equal(a.Categories, b.Categories) && sameValue(a.Attributes, b.Attributes)
+}
+
+func sameValue(a, b map[string]any) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// A Flag marks a token invalid because of a mailing.
+type Flag struct {
+	Mailing, Customer, TokenID string
+	Code, Status               string
+	At, CutAt                  time.Time
+}
+
+// FlagResult says whether the mark stands, and what it tells.
+type FlagResult struct {
+	Set    bool
+	Events []push.Event
+}
+
+// Flag marks a token invalid, only if the customer still has it and it was not
+// registered again since the batch was cut. The batch owes the events until
+// they are published and calls again if need be; so they are not in the outbox,
+// and a repeated call answers them again. Whatever has become of the token, it
+// repeats that the customer cannot be reached, in case the first call died
+// before it could tell.
+func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
+	f.At = f.At.UTC().Truncate(time.Microsecond)
+	var out FlagResult
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.open(tx, []string{f.Customer}, nil)
+		if err != nil {
+			return err
+		}
+		b.now, b.newest = f.At, true
+		e := b.byID[f.Customer]
+		t, ok := e.Token(f.TokenID)
+		out = FlagResult{Set: ok && f.stands(t)}
+		if out.Set && t.Invalid == nil {
+			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
+			e.touched, e.dead = true, []string{t.ID}
+			err := b.close()
+			out.Events = b.events
+			return err
+		}
+		if out.Set {
+			out.Events = append(out.Events, push.InvalidatedEvent(e.Customer, *t))
+		}
+		if e.stored && !e.reachable && e.Availability != 0 {
+			out.Events = append(out.Events, push.AvailabilityEvent(e.Customer, f.At))
+		}
+		return nil
+	})
+	return out, classify(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
+}
+
+// stands reports whether a token is, or may be, marked by f.
+func (f *Flag) stands(t *push.Token) bool {
+	if t.SeenAt.After(f.CutAt) || t.AddedAt.After(f.CutAt) {
+		return false
+	}
+	return t.Invalid == nil || t.Invalid.Mailing == f.Mailing
+}
+
+// unflag takes back a flag that a mailing set; never one of another mailing or
+// of a token's age. The events are in the outbox until Told.
+func (s *Store) unflag(ctx context.Context, mailing string, d push.Dead) (took bool, events []push.Event, err error) {
+	events, err = s.inBook(ctx, []string{d.Customer}, nil, func(b *book) error {
+		took = false
+		e := b.byID[d.Customer]
+		t, ok := e.Token(d.TokenID)
+		if !ok || t.Invalid == nil || t.Invalid.Mailing != mailing || t.Invalid.Code == push.CodeExpired {
+			return nil
+		}
+		t.Invalid, took, e.touched = nil, true, true
+		return nil
+	})
+	return took, events, classify(err, "taking back the flag of token %s", d.TokenID)
+}

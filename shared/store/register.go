@@ -1,0 +1,123 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// Registered is what a registration came to.
+type Registered struct {
+	Token    push.Token
+	Customer *push.Customer
+	Created  bool         // the customer did not have the token
+	Events   []push.Event // in the outbox until Told
+}
+
+// Register gives a token to a customer: new, seen again, valid again, or taken
+// from another customer, in one transaction. It may be called at each start of
+// an app: a token that is known costs two reads and one write. The write is not
+// left out when nothing but the time changes, for that time is what protects
+// the token from the late answer to a push that was sent before.
+func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
+	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
+	var out Registered
+	token := push.TokenID(r.Value)
+	events, err := s.inBook(ctx, []string{id}, []string{token}, func(b *book) error {
+		e := b.byID[id]
+		_, known := e.Token(token)
+		b.give(e, r)
+		t, _ := e.Token(token)
+		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
+		return nil
+	})
+	out.Events = events
+	return out, classify(err, "registering token %s", token)
+}
+
+// give makes a customer the owner of a token that was seen now. What the
+// registration does not say of the device stays as it was.
+func (b *book) give(e *entry, r push.Registration) {
+	id := push.TokenID(r.Value)
+	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.or(r.AddedAt)}
+	if from := b.byID[b.owner(id)]; from != nil && from != e {
+		if t, ok := from.Token(id); ok {
+			fresh.Platform, fresh.App = t.Platform, t.App
+		}
+		b.drop(from, id)
+	}
+	t, known := e.Token(id)
+	if !known {
+		e.Tokens = append(e.Tokens, fresh)
+		t = &e.Tokens[len(e.Tokens)-1]
+	} else if !t.Valid() {
+		t.Invalid, t.AddedAt = nil, b.now
+	}
+	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
+	t.Expires = push.ExpiryDay(t.Platform, t.SeenAt, b.s.tokenLife)
+	b.moved[id] = e.ID
+	e.touched = true
+	b.overflow(e, id)
+}
+
+// or is at, or now if at is none; nothing was seen in the future.
+func (b *book) or(at time.Time) time.Time {
+	if at.IsZero() || at.After(b.now) {
+		return b.now
+	}
+	return at.UTC().Truncate(time.Microsecond)
+}
+
+// Unregister takes a token from a customer. It answers *push.NotFound when the
+// customer does not have it, and the events that tell what changed, which are
+// in the outbox until Told.
+func (s *Store) Unregister(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
+	taken := false // also by a run whose answer was lost
+	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+		if b.drop(b.byID[customer], tokenID) {
+			taken = true
+		} else if !taken {
+			return &push.NotFound{What: "token", ID: tokenID}
+		}
+		return nil
+	})
+	if push.IsNotFound(err) {
+		return nil, err
+	}
+	return events, classify(err, "unregistering token %s", tokenID)
+}
+
+// Erase deletes a customer with all tokens, also from the index, and answers
+// the events that tell it, which are in the outbox until Told. Erasing somebody
+// who is not known changes nothing.
+func (s *Store) Erase(ctx context.Context, customer string) ([]push.Event, error) {
+	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+		e := b.byID[customer]
+		for len(e.Tokens) > 0 {
+			b.drop(e, e.Tokens[0].ID)
+		}
+		e.erased = true
+		return nil
+	})
+	return events, classify(err, "erasing customer %s", push.CustomerKey(customer))
+}
+
+// Patch changes what is known of a customer beside the tokens, and answers the
+// customer as it is then. Somebody not known becomes known: that they want no
+// pushes may be heard before their first device is.
+func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
+	var c *push.Customer
+	_, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+		e := b.byID[customer]
+		changed, err := p.Apply(e.Customer)
+		if err != nil {
+			return err
+		}
+		e.changed = changed || !e.stored
+		c = e.Customer
+		return nil
+	})
+	return c, classify(err, "changing customer %s", push.CustomerKey(customer))
+}
