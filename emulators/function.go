@@ -14,6 +14,7 @@ import (
 
 	"carillon.example/functions/customers"
 	"carillon.example/functions/deliver"
+	"carillon.example/functions/devices"
 	"carillon.example/functions/dispatch"
 	"carillon.example/functions/mailings"
 	"carillon.example/functions/tick"
@@ -23,6 +24,7 @@ import (
 var handlers = map[string]http.Handler{
 	"mailings": mailings.Handler, "customers": customers.Handler,
 	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
+	"devices": devices.Handler,
 }
 
 // lastWords is how long Cloud Run lets an instance live after SIGTERM.

@@ -24,6 +24,8 @@ type laptop struct {
 	fsAddr, psAddr  string
 	apiURL, pushURL string
 	uiURL           string
+	devicesURL      string // "" where apps do not register directly
+	authAddr        string // Firebase Auth's; "": Google's own
 	closers         []func()
 }
 
@@ -46,6 +48,9 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 		return l, err
 	}
 	if err := l.mount(); err != nil {
+		return l, err
+	}
+	if err := l.public(); err != nil {
 		return l, err
 	}
 	if err := l.inbox(apiMux(here)); err != nil {
@@ -112,17 +117,22 @@ func (l *laptop) environment() error {
 		"MAX_INSTANCES":           "1",
 		"LOG_LEVEL":               l.logLevel,
 	} {
-		was, had := os.LookupEnv(k)
-		faults = append(faults, os.Setenv(k, v))
-		l.onClose(func() {
-			if had {
-				os.Setenv(k, was)
-			} else {
-				os.Unsetenv(k)
-			}
-		})
+		faults = append(faults, l.setenv(k, v))
 	}
 	return errors.Join(faults...)
+}
+
+// setenv sets a variable until Close.
+func (l *laptop) setenv(k, v string) error {
+	was, had := os.LookupEnv(k)
+	l.onClose(func() {
+		if had {
+			os.Setenv(k, was)
+		} else {
+			os.Unsetenv(k)
+		}
+	})
+	return os.Setenv(k, v)
 }
 
 // listen serves h on an address and answers the URL.
@@ -144,6 +154,8 @@ func (l *laptop) print(out io.Writer) {
 		}
 	}
 	line("API", l.apiURL)
+	line("Devices", l.devicesURL)
+	line("Auth", l.authAddr)
 	line("Firestore", l.fsAddr)
 	line("Pub/Sub", l.psAddr)
 	if l.phones != nil {

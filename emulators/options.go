@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 type options struct {
 	project                            string
 	api, firestore, pubsub, fcm, ui    string        // addresses; port 0 is any
+	devices, auth                      string        // of the public function, "": off, and of its Firebase Auth
 	onlyFirestore, onlyPubSub, onlyFCM bool          // with -only
 	functions                          bool          // false with -only
 	clock                              time.Duration // how often tick comes
@@ -28,7 +30,7 @@ func defaults() options {
 	return options{
 		project: cmp.Or(os.Getenv("GOOGLE_CLOUD_PROJECT"), "demo-carillon"),
 		api:     "127.0.0.1:5001", firestore: "127.0.0.1:8080", pubsub: "127.0.0.1:8085",
-		fcm: "127.0.0.1:9599", ui: "127.0.0.1:4000",
+		fcm: "127.0.0.1:9599", ui: "127.0.0.1:4000", auth: "127.0.0.1:9099",
 		onlyFirestore: true, onlyPubSub: true, onlyFCM: true, functions: true,
 		clock: time.Second, backOff: 1, logLevel: "info", quota: 600_000, indexes: declared(),
 	}
@@ -47,7 +49,7 @@ func declared() string {
 // themselves and must not meet another instance.
 func (o options) anywhere() options {
 	const free = "127.0.0.1:0"
-	o.api, o.firestore, o.pubsub, o.fcm, o.ui = free, free, free, free, free
+	o.api, o.firestore, o.pubsub, o.fcm, o.ui, o.auth = free, free, free, free, free, free
 	return o
 }
 
@@ -57,6 +59,8 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.pubsub, "pubsub", o.pubsub, "address of Pub/Sub")
 	f.StringVar(&o.fcm, "fcm", o.fcm, "address of FCM")
 	f.StringVar(&o.ui, "ui", o.ui, "address of the inbox")
+	f.StringVar(&o.devices, "devices", o.devices, "address of the public function for apps; it is off by default, as in the cloud")
+	f.StringVar(&o.auth, "auth", o.auth, "with -devices, address of Firebase Auth")
 	f.DurationVar(&o.clock, "clock", o.clock, "how often tick comes; in the cloud it is a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", o.fcmLatency, "how long FCM takes to answer")
 	f.StringVar(&o.indexes, "require-indexes", o.indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused")
@@ -67,6 +71,9 @@ func (o *options) flags(f *flag.FlagSet) {
 func (o *options) choose(only string) error {
 	if only == "" {
 		return nil
+	}
+	if o.devices != "" {
+		return errors.New("-devices is a function, and -only starts none")
 	}
 	o.functions, o.onlyFirestore, o.onlyPubSub, o.onlyFCM = false, false, false, false
 	for name := range strings.SplitSeq(only, ",") {

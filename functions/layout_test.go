@@ -22,8 +22,8 @@ const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functi
 func TestBuildpackLayout(t *testing.T) {
 	t.Parallel()
 	folders, err := filepath.Glob("*/function.go")
-	if err != nil || len(folders) < 5 {
-		t.Fatalf("found %d functions, want at least five (%v)", len(folders), err)
+	if err != nil || len(folders) != 6 {
+		t.Fatalf("found %d functions, want six (%v)", len(folders), err)
 	}
 	for _, f := range folders {
 		name := filepath.Dir(f)

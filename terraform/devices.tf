@@ -47,10 +47,14 @@ resource "google_cloudfunctions2_function" "devices" {
     timeout_seconds                  = var.functions.devices.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALL_TIMEOUT   = "${var.functions.devices.timeout_seconds}s"
-      EVENTS_TOPIC   = google_pubsub_topic.events.name
-      MAX_TOKENS     = var.max_tokens
-      CUSTOMER_CLAIM = var.devices.customer_claim
+      CALL_TIMEOUT    = "${var.functions.devices.timeout_seconds}s"
+      EVENTS_TOPIC    = google_pubsub_topic.events.name
+      MAX_TOKENS      = var.max_tokens
+      TOKEN_LIFE      = var.token_life
+      CUSTOMER_CLAIM  = var.devices.customer_claim
+      AUTH_TENANT     = var.devices.tenant
+      CHECK_REVOKED   = var.devices.check_revoked
+      ALLOWED_ORIGINS = join(",", var.devices.allowed_origins)
     })
   }
 

@@ -91,6 +91,27 @@ resource "google_project_iam_member" "sender" {
   member  = each.value
 }
 
+# Looking an account up, and nothing else of Firebase Auth's. Verifying a token
+# needs no role: the certificates are public.
+resource "google_project_iam_custom_role" "accounts" {
+  count = local.asks_accounts ? 1 : 0
+
+  project     = var.project_id
+  role_id     = "${replace(var.prefix, "-", "_")}_accounts"
+  title       = "Carillon: look accounts up"
+  permissions = ["firebaseauth.users.get"]
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_project_iam_member" "accounts" {
+  count = local.asks_accounts ? 1 : 0
+
+  project = var.project_id
+  role    = google_project_iam_custom_role.accounts[0].name
+  member  = google_service_account.devices[0].member
+}
+
 resource "google_pubsub_topic_iam_member" "publisher" {
   for_each = local.publications
 

@@ -58,7 +58,7 @@ func TestOrder(t *testing.T) {
 		"pubsub.tf":     {{"google_pubsub_topic", "work"}, {"google_pubsub_topic", "dead"}, {"google_pubsub_topic", "events"}},
 		"firestore.tf":  {{"google_firestore_database", "this"}, {"google_firebaserules_ruleset", "this"}},
 		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
-		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}},
+		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
 		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
 		"metrics.tf":    {{"google_logging_metric", "verdict"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},

@@ -11,6 +11,9 @@ locals {
   ))
   workers = toset(["dispatch", "deliver", "tick"])
 
+  # Whether devices asks Firebase Auth about its callers' accounts.
+  asks_accounts = var.devices.enabled && var.devices.check_revoked
+
   services = toset(concat([
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
@@ -29,6 +32,7 @@ locals {
     ],
     var.reports.enabled ? ["bigquery.googleapis.com"] : [],
     var.budget != null ? ["billingbudgets.googleapis.com"] : [],
+    local.asks_accounts ? ["identitytoolkit.googleapis.com"] : [],
   ))
 
   # Every function is told these; what it is told besides stands in its file.

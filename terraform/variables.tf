@@ -399,16 +399,29 @@ variable "log_level" {
 
 variable "devices" {
   type = object({
-    enabled        = optional(bool, false)
-    customer_claim = optional(string, "uid")
+    enabled         = optional(bool, false)
+    customer_claim  = optional(string, "uid")
+    tenant          = optional(string, "")
+    check_revoked   = optional(bool, false)
+    allowed_origins = optional(list(string), [])
   })
   default     = {}
   nullable    = false
-  description = "The public function: whether it is deployed, and the claim of the caller's Firebase Auth ID token that is the customer's id."
+  description = "The public function: whether it is deployed, the claim of the caller's Firebase Auth ID token that is the customer's id, the Identity Platform tenant whose tokens are taken (empty: those of none), whether Google is asked at each call if the account still stands, and the origins of web pages that may call."
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_.:/-]*$", var.devices.customer_claim))
     error_message = "customer_claim is the name of a claim."
+  }
+
+  validation {
+    condition     = !contains(["name", "picture", "email"], var.devices.customer_claim)
+    error_message = "customer_claim is one that people cannot set themselves."
+  }
+
+  validation {
+    condition     = alltrue([for o in var.devices.allowed_origins : can(regex("^(https://[a-z0-9.-]+|http://localhost)(:[0-9]+)?$", o))])
+    error_message = "allowed_origins are origins such as https://shop.example, without a path or a wildcard."
   }
 }
 

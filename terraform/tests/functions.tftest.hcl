@@ -210,7 +210,7 @@ run "settings_arrive" {
 
 run "devices_off" {
   assert {
-    condition     = length(google_cloudfunctions2_function.devices) == 0 && length(google_service_account.devices) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && !contains(keys(google_project_iam_member.datastore), "devices") && output.devices_url == null
+    condition     = length(google_cloudfunctions2_function.devices) == 0 && length(google_service_account.devices) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && !contains(keys(google_project_iam_member.datastore), "devices") && output.devices_url == null && length(google_project_iam_custom_role.accounts) == 0
     error_message = "The public function is off unless asked for."
   }
 }
@@ -218,16 +218,21 @@ run "devices_off" {
 run "devices_on" {
   variables {
     source_root = "./tests/testdata/with-devices"
-    devices     = { enabled = true, customer_claim = "sub" }
+    devices     = { enabled = true, customer_claim = "sub", tenant = "riga-1", check_revoked = true, allowed_origins = ["https://shop.example", "http://localhost:3000"] }
     functions   = { devices = { max_instances = 3, timeout_seconds = 20 } }
   }
   expect_failures = [check.devices_is_public]
   assert {
     condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
-      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", CUSTOMER_CLAIM = "sub"
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
+      AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000"
     })
     error_message = "devices is told something else."
+  }
+  assert {
+    condition     = google_project_iam_custom_role.accounts[0].permissions == toset(["firebaseauth.users.get"]) && google_project_iam_member.accounts[0].role == google_project_iam_custom_role.accounts[0].name && google_project_iam_member.accounts[0].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com" && contains(keys(google_project_service.this), "identitytoolkit.googleapis.com")
+    error_message = "devices may look accounts up, and nothing more."
   }
   assert {
     condition = join(" ", [
@@ -246,6 +251,26 @@ run "devices_on" {
   assert {
     condition     = output.devices_url == "https://devices.run.app" && output.service_accounts["devices"] == "devices@shop-push.iam.gserviceaccount.com"
     error_message = "The outputs do not name devices."
+  }
+}
+
+run "devices_without_questions" {
+  variables {
+    source_root = "./tests/testdata/with-devices"
+    devices     = { enabled = true }
+  }
+  expect_failures = [check.devices_is_public]
+  assert {
+    condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
+      GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "30s"
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "uid"
+      AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = ""
+    })
+    error_message = "devices is told something else by default."
+  }
+  assert {
+    condition     = length(google_project_iam_custom_role.accounts) == 0 && length(google_project_iam_member.accounts) == 0 && !contains(keys(google_project_service.this), "identitytoolkit.googleapis.com")
+    error_message = "devices that asks nobody has no role to ask."
   }
 }
 

@@ -416,7 +416,7 @@ run "taken_1" {
     max_tokens           = 1
     token_life           = "24h"
     log_level            = "warn"
-    devices              = { customer_claim = "https://shop.example/customer" }
+    devices              = { customer_claim = "https://shop.example/customer", allowed_origins = ["https://m.shop.example:8443"] }
     audit                = { schedule = "*/5 0-6,22 1,15 jan-MAR mon-fri" }
     reports              = { location = "EU", keep_days = 1 }
     alerts               = { oldest_message_seconds = 60, error_share = 0.001 }
@@ -481,4 +481,36 @@ run "taken_3" {
     budget               = null
     functions            = { deliver = { max_instances = 2, cpu = "4", memory = "16Gi" }, dispatch = { cpu = "2", memory = "256Mi" }, tick = { cpu = "6", memory = "16Gi" } }
   }
+}
+
+run "devices_refused_1" {
+  command = plan
+  variables {
+    devices = { customer_claim = "email" }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_2" {
+  command = plan
+  variables {
+    devices = { allowed_origins = ["*"] }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_3" {
+  command = plan
+  variables {
+    devices = { allowed_origins = ["https://shop.example/"] }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_4" {
+  command = plan
+  variables {
+    devices = { allowed_origins = ["https://shop.example", "http://shop.example"] }
+  }
+  expect_failures = [var.devices]
 }

@@ -1,0 +1,116 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// certificates is where the Admin SDKs look for Google's.
+const certificates = "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
+
+func (s *Server) doors() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET "+certificates, s.serveCertificates)
+	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.lookup)
+	// The Admin SDKs put the host's name into the path where
+	// FIREBASE_AUTH_EMULATOR_HOST is set.
+	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/accounts:lookup", s.lookup)
+	m.HandleFunc("POST /emulator/tokens", s.issue)
+	m.HandleFunc("PUT /emulator/accounts/{uid}", s.change)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		broken := s.broken
+		s.mu.Unlock()
+		if broken {
+			answer(w, http.StatusForbidden, map[string]any{"error": map[string]any{"code": 403, "message": "PERMISSION_DENIED"}})
+			return
+		}
+		m.ServeHTTP(w, r)
+	})
+}
+
+// Transport reaches this server under the names of Google's, for what the Admin
+// SDK does not let anybody name: it stands in for http.DefaultTransport, of
+// which the SDK takes a copy. What goes elsewhere goes nowhere.
+func (s *Server) Transport() *http.Transport {
+	return &http.Transport{
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			switch addr {
+			case "www.googleapis.com:443", "identitytoolkit.googleapis.com:443":
+				return (&net.Dialer{}).DialContext(ctx, network, s.Addr())
+			}
+			return nil, &net.AddrError{Err: "is no server of Firebase Auth", Addr: addr}
+		},
+		DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+			return nil, &net.AddrError{Err: "is no server of Firebase Auth", Addr: addr}
+		},
+	}
+}
+
+func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	s.asked++
+	s.mu.Unlock()
+	w.Header().Set("Cache-Control", "public, max-age=3600, must-revalidate, no-transform")
+	answer(w, http.StatusOK, map[string]string{s.keyID: s.cert})
+}
+
+// lookup answers as accounts:lookup does: users it does not find are left out.
+func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		LocalID []string `json:"localId"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in); err != nil || r.PathValue("project") != s.project {
+		answer(w, http.StatusBadRequest, map[string]any{"error": map[string]any{"code": 400, "message": "INVALID_REQUEST"}})
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	users := []map[string]any{}
+	for _, uid := range in.LocalID {
+		a := s.accounts[uid]
+		if a.Deleted {
+			continue
+		}
+		u := map[string]any{"localId": uid, "disabled": a.Disabled}
+		if !a.ValidSince.IsZero() {
+			u["validSince"] = strconv.FormatInt(a.ValidSince.Unix(), 10)
+		}
+		users = append(users, u)
+	}
+	answer(w, http.StatusOK, map[string]any{"kind": "identitytoolkit#GetAccountInfoResponse", "users": users})
+}
+
+// issue makes a token out of the claims sent in: `{"sub": "ada"}`.
+func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
+	claims := map[string]any{}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&claims); err != nil {
+		http.Error(w, "the body is no JSON object of claims", http.StatusBadRequest)
+		return
+	}
+	if sub, _ := claims["sub"].(string); sub == "" {
+		http.Error(w, "claims have a sub: the user id", http.StatusBadRequest)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"idToken": s.Token(claims), "expiresIn": strconv.Itoa(int(tokenLife / time.Second))})
+}
+
+func (s *Server) change(w http.ResponseWriter, r *http.Request) {
+	var a Account
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&a); err != nil {
+		http.Error(w, "the body is no account: disabled, deleted, validSince", http.StatusBadRequest)
+		return
+	}
+	s.Set(r.PathValue("uid"), a)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
+}

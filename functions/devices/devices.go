@@ -1,0 +1,183 @@
+package devices
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/auth"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// MaxBody is what a body has to be shorter than, in bytes: a push token has at
+// most push.MaxToken.
+const MaxBody = 4 << 10
+
+// Deps is what the function works with; Store, Queue and Auth are needed.
+type Deps struct {
+	Store   ledger
+	Queue   publisher
+	Auth    verifier
+	Claim   string       // of the ID token: who the customer is; "", uid or sub: the user id
+	Tenant  string       // whose tokens are taken, of Identity Platform's; "": those of none
+	Origins []string     // of web pages that may call; none: only apps
+	Log     *slog.Logger // nil: the default
+}
+
+type ledger interface {
+	Register(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	Unregister(ctx context.Context, customer, tokenID string) ([]push.Event, error)
+	Told(ctx context.Context, events ...push.Event) error
+}
+
+type publisher interface {
+	Events(ctx context.Context, events ...push.Event) error
+}
+
+type verifier interface {
+	Verify(ctx context.Context, token string) (auth.Person, error)
+}
+
+type service struct {
+	Deps
+	bodies *api.Form[registration]
+}
+
+// New makes the function's handler. Everything behind it, its OpenAPI document
+// too, asks for an ID token.
+func New(d Deps) http.Handler {
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	d.Claim = cmp.Or(d.Claim, "uid")
+	a := api.New("Carillon: devices", d.Log)
+	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
+	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},
+	}
+	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
+	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	post.DefaultStatus = http.StatusCreated
+	huma.Register(a, s.bodies.Takes(post), wrap(s, s.register))
+	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
+	del.Errors = append(del.Errors, http.StatusNotFound)
+	del.DefaultStatus = http.StatusNoContent
+	huma.Register(a, del, wrap(s, s.unregister))
+	return &gate{d, a}
+}
+
+func operation(method, path, id, summary string) huma.Operation {
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, MaxBodyBytes: MaxBody,
+		Security: []map[string][]string{{"idToken": {}}},
+		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}}
+}
+
+// wrap puts the table of errors behind a use case.
+func wrap[I, O any](s *service, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, api.Answer(ctx, s.Log, err)
+		}
+		return out, nil
+	}
+}
+
+// registration is a push token as an app reports it.
+type registration struct {
+	Token    string        `json:"token,omitempty" doc:"a registration token"`
+	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	Platform push.Platform `json:"platform" enum:"android,ios,web"`
+	App      string        `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+}
+
+// check reads what the schema found no fault with, and adds what it cannot know.
+func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	var wrong push.Faults
+	unread := slices.ContainsFunc(faults, func(f push.Fault) bool { return f.Location == "body.token" || f.Location == "body.fid" })
+	if (r.Token == "") == (r.FID == "") && !unread {
+		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
+	}
+	if r.FID != "" {
+		out.Kind, out.Value = push.KindFID, r.FID
+	}
+	if why := push.CheckToken(out.Value); why != "" && out.Value != "" {
+		wrong = append(wrong, push.Fault{Location: "body." + string(out.Kind), Message: why})
+	}
+	if why := push.CheckApp(r.App); why != "" {
+		wrong = append(wrong, push.Fault{Location: "body.app", Message: why})
+	}
+	return out, api.Join(faults, wrong...)
+}
+
+type registerInput struct {
+	Body json.RawMessage
+}
+
+type registerOutput struct {
+	Status int
+	Body   struct {
+		ID       string        `json:"id" doc:"what to unregister the token by"`
+		Kind     push.Kind     `json:"kind" enum:"token,fid"`
+		Platform push.Platform `json:"platform"`
+		App      string        `json:"app"`
+		Valid    bool          `json:"valid"`
+	}
+}
+
+func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+	body, faults := s.bodies.Read(in.Body)
+	r, faults := body.check(faults)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	done, err := s.Store.Register(ctx, customerOf(ctx), r)
+	if err != nil {
+		return nil, err
+	}
+	s.tell(ctx, done.Events)
+	t := done.Token
+	out := &registerOutput{Status: http.StatusOK}
+	if done.Created {
+		out.Status = http.StatusCreated
+	}
+	b := &out.Body
+	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, t.App, t.Valid()
+	return out, nil
+}
+
+type unregisterInput struct {
+	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"as it was answered"`
+}
+
+func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+	events, err := s.Store.Unregister(ctx, customerOf(ctx), in.TokenID)
+	if err != nil {
+		return nil, err
+	}
+	s.tell(ctx, events)
+	return nil, nil
+}
+
+// tell publishes what was stored. Events that cannot be published now stay in
+// the outbox, from where tick publishes them.
+func (s *service) tell(ctx context.Context, events []push.Event) {
+	if len(events) == 0 {
+		return
+	}
+	err := s.Queue.Events(ctx, events...)
+	if err == nil {
+		err = s.Store.Told(ctx, events...)
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "events stay in the outbox for tick", "events", len(events), "error", err)
+	}
+}

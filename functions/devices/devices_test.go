@@ -1,0 +1,266 @@
+package devices
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/auth"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// TestRegisterAndUnregister goes one device's whole way.
+func TestRegisterAndUnregister(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ada, id := person("ada"), push.TokenID("token-of-ada-1")
+	want := map[string]any{"id": id, "kind": "token", "platform": "android", "app": "shop", "valid": true}
+	for i, code := range []int{201, 200, 200} {
+		a := w.register(ada, "token-of-ada-1")
+		var got map[string]any
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.code != code {
+			t.Fatalf("call %d: %v, %v", i, a, err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("call %d: %s", i, d)
+		}
+	}
+	if a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`); a.code != 201 || !strings.Contains(a.body, `"kind":"fid"`) {
+		t.Errorf("an installation: %v", a)
+	}
+	c, err := w.store.Customer(t.Context(), "ada")
+	if err != nil || len(c.Tokens) != 2 || !c.Reachable() {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for _, x := range []struct {
+		token string
+		code  int
+	}{{id, 204}, {id, 404}, {push.TokenID("an-installation-of-ada"), 204}, {strings.Repeat("0", 32), 404}, {"nothing", 422}, {"a%2Fb", 422}} {
+		if a := w.ask("DELETE", "/v1/devices/"+x.token, ada, ""); a.code != x.code || x.code == 204 && a.body != "" {
+			t.Errorf("DELETE %s: %v, want %d", x.token, a, x.code)
+		}
+	}
+	if got := w.tokens("ada"); len(got) != 0 {
+		t.Errorf("ada still has %v", got)
+	}
+	if got, want := w.told(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if n := w.owed(); n != 0 {
+		t.Errorf("%d events that were told are still owed", n)
+	}
+}
+
+// TestOnlyTheOwnCustomer: what one customer's token reaches of another's is
+// nothing, but that a device which changes hands takes its push token along.
+func TestOnlyTheOwnCustomer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ada, eve, id := person("ada"), person("eve"), push.TokenID("token-of-ada-2")
+	w.register(ada, "token-of-ada-2")
+	before, err := w.store.Customer(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := w.ask("DELETE", "/v1/devices/"+push.TokenID("nobody's"), eve, "")
+	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.code != 404 || a.body != unknown.body {
+		t.Errorf("another's token: %v; one that does not exist: %v", a, unknown)
+	}
+	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/", "/v1/devices/" + id + "/"} {
+		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
+			if a := w.ask(method, path, eve, ""); a.code != 404 && a.code != 405 {
+				t.Errorf("%s %s: %v", method, path, a)
+			}
+		}
+	}
+	// The customer in a body, a query or a header is nobody's concern.
+	for _, path := range []string{"/v1/devices?customer=ada"} {
+		if a := w.ask("POST", path, eve, `{"token":"x","platform":"web"}`); a.code != 422 {
+			t.Errorf("%s: %v", path, a)
+		}
+	}
+	if a := w.ask("POST", "/v1/devices", eve, `{"token":"x","platform":"web","customer":"ada"}`); a.code != 422 {
+		t.Errorf("a customer in the body: %v", a)
+	}
+	if a := w.ask("POST", "/v1/devices", eve, `{"token":"token-of-eve","platform":"web"}`, "X-Customer", "ada", "X-Goog-Authenticated-User-Id", "ada", "X-Apigateway-Api-Userinfo", "ada"); a.code != 201 {
+		t.Errorf("%v", a)
+	}
+	after, err := w.store.Customer(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, after); d != "" {
+		t.Errorf("ada was touched:\n%s", d)
+	}
+	if a := w.register(eve, "token-of-ada-2"); a.code != 201 {
+		t.Errorf("a device that changes hands: %v", a)
+	}
+	if got := w.tokens("ada"); len(got) != 0 {
+		t.Errorf("ada still has %v", got)
+	}
+	if got := w.tokens("eve"); !slices.Contains(got, id) {
+		t.Errorf("eve has %v, not %s", got, id)
+	}
+	if a := w.ask("DELETE", "/v1/devices/"+id, ada, ""); a.code != 404 {
+		t.Errorf("ada takes back what is eve's now: %v", a)
+	}
+}
+
+// TestEventsAreOwed: what could not be published stays in the outbox, and the
+// device is none the wiser.
+func TestEventsAreOwed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.fail(true)
+	if a := w.register(person("ada"), "token-of-ada-3"); a.code != 201 {
+		t.Fatalf("%v", a)
+	}
+	if a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-of-ada-3"), person("ada"), ""); a.code != 204 {
+		t.Fatalf("%v", a)
+	}
+	if n := w.owed(); n != 2 || len(w.told()) != 0 {
+		t.Errorf("%d events are owed and %q told, want two and none", n, w.told())
+	}
+	if !strings.Contains(w.log.String(), "events stay in the outbox for tick") {
+		t.Errorf("nobody was told: %s", w.log)
+	}
+}
+
+// TestBodies: what is no registration, and every fault of it named.
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ada := person("ada")
+	w.sent = append(w.sent, "secret-token")
+	for name, c := range map[string]struct {
+		body   string
+		code   int
+		faults string
+	}{
+		"empty":           {``, 415, ``},
+		"no JSON":         {`{"token":"secret-token"`, 400, ``},
+		"no object":       {`["secret-token"]`, 422, `body`},
+		"twice":           {`{"token":"a","token":"secret-token","platform":"web"}`, 400, ``},
+		"nothing":         {`{}`, 422, `body body.platform`},
+		"both":            {`{"token":"secret-token","fid":"secret-token","platform":"web"}`, 422, `body`},
+		"no token":        {`{"platform":"ios"}`, 422, `body`},
+		"empty token":     {`{"token":"","platform":"ios"}`, 422, `body`},
+		"platform":        {`{"token":"secret-token","platform":"tv"}`, 422, `body.platform`},
+		"token too long":  {`{"token":"` + strings.Repeat("x", push.MaxToken+1) + `","platform":"web"}`, 422, `body.token`},
+		"control":         {`{"fid":"secret-token\n","platform":"web"}`, 422, `body.fid`},
+		"app too long":    {`{"token":"secret-token","platform":"web","app":"` + strings.Repeat("x", push.MaxApp+1) + `"}`, 422, `body.app`},
+		"app of controls": {`{"token":"secret-token","platform":"web","app":"\u0000"}`, 422, `body.app`},
+		"all of it":       {`{"token":"secret-token\t","platform":"tv","app":"\u0007","attributes":{}}`, 422, `body.app body.attributes body.platform body.token`},
+		"wrong types":     {`{"token":1,"platform":"web"}`, 422, `body.token`},
+		"addedAt":         {`{"token":"secret-token","platform":"web","addedAt":"2020-01-01T00:00:00Z"}`, 422, `body.addedAt`},
+		"too large":       {`{"token":"secret-token","platform":"web"` + strings.Repeat(" ", MaxBody) + `}`, 413, ``},
+	} {
+		a := w.ask("POST", "/v1/devices", ada, c.body)
+		p := a.problem(t)
+		var at []string
+		for _, f := range p.Errors {
+			at = append(at, f.Location)
+		}
+		slices.Sort(at)
+		if a.code != c.code || strings.Join(at, " ") != c.faults {
+			t.Errorf("%s: %v; want %d and faults at %s", name, a, c.code, c.faults)
+		}
+	}
+	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "text/plain"); a.code != 201 && a.code != 415 {
+		t.Errorf("two types: %v", a)
+	}
+}
+
+// TestCap: whoever registers without end has no more tokens for it.
+func TestCap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ada := person("ada")
+	for i := range push.MaxTokens + 3 {
+		if a := w.register(ada, fmt.Sprint("one-of-many-", i)); a.code != 201 {
+			t.Fatalf("%v", a)
+		}
+	}
+	if n := len(w.tokens("ada")); n != push.MaxTokens {
+		t.Errorf("ada has %d tokens, want %d", n, push.MaxTokens)
+	}
+}
+
+// TestDocument: the OpenAPI document names the two operations and what they
+// ask for, and is for callers with a token alone, as everything is.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	if a := w.ask("GET", "/openapi.json", "", ""); a.code != 401 {
+		t.Errorf("without a token: %v", a)
+	}
+	a := w.ask("GET", "/openapi.json", person("ada"), "")
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Security  []map[string][]string
+			Responses map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.code != 200 {
+		t.Fatalf("%v, %v", a, err)
+	}
+	var ops []string
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			ops = append(ops, method+" "+path)
+			if len(op.Security) != 1 || op.Security[0]["idToken"] == nil || op.Responses["401"] == nil || op.Responses["403"] == nil {
+				t.Errorf("%s %s says %+v", method, path, op)
+			}
+		}
+	}
+	slices.Sort(ops)
+	if want := []string{"delete /v1/devices/{tokenId}", "post /v1/devices"}; !slices.Equal(ops, want) {
+		t.Errorf("the document has %q, want %q", ops, want)
+	}
+}
+
+// anyone lets everybody in; nowhere keeps nothing.
+type (
+	anyone  struct{}
+	nowhere struct{}
+)
+
+func (anyone) Verify(context.Context, string) (auth.Person, error) {
+	return auth.Person{UID: "ada"}, nil
+}
+
+func (nowhere) Register(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
+		panic(fmt.Sprintf("%q registers %+v", customer, r))
+	}
+	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
+}
+func (nowhere) Unregister(context.Context, string, string) ([]push.Event, error) { return nil, nil }
+func (nowhere) Told(context.Context, ...push.Event) error                        { return nil }
+
+// FuzzBody: whatever is sent, the function answers, never with a fault of its
+// own, and hands the store only what is right.
+func FuzzBody(f *testing.F) {
+	for _, s := range []string{`{"token":"a","platform":"web"}`, `{"fid":"a","platform":"ios","app":"x"}`, `{"token":1}`, `[]`, `{"a":{"b":[`, "\xff", `{"platform":"web","token":"\ud800"}`} {
+		f.Add(s)
+	}
+	h := New(Deps{Store: nowhere{}, Queue: &board{}, Auth: anyone{}})
+	f.Fuzz(func(t *testing.T, body string) {
+		r := newRequest(t, "POST", "/v1/devices", body)
+		r.Header.Set("Authorization", "Bearer x")
+		r.Header.Set("Content-Type", "application/json")
+		a := record(h, r)
+		switch a.code {
+		case http.StatusCreated, http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		default:
+			t.Errorf("%q: %v", body, a)
+		}
+	})
+}

@@ -1,0 +1,105 @@
+// Package devices is the Cloud function that apps call themselves, without a
+// backend of the shop's in between: they register their own push token, and
+// take it back. It is the only function that everybody on the internet can
+// call, and is deployed only when asked for.
+//
+// Every call carries a Firebase Auth ID token, and the customer comes from it
+// alone: a device speaks for its own customer and for nobody else, and whoever
+// steals its token can read nothing, for nothing is answered but the push token
+// that was sent in, by its id. How much all callers together can ask for is
+// bounded by the number of instances that Terraform allows; one customer keeps
+// at most MAX_TOKENS tokens, whatever is sent.
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"carillon.example/shared/auth"
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// Handler serves the function; its clients are made at the first request, from
+// the environment.
+var Handler = cloud.Lazy(build)
+
+func init() { functions.HTTP("devices", Handler) }
+
+// settings is the function's environment.
+type settings struct {
+	cloud.Common
+	EventsTopic    string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	MaxTokens      int           `env:"MAX_TOKENS" envDefault:"20"`
+	TokenLife      time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
+	CustomerClaim  string        `env:"CUSTOMER_CLAIM" envDefault:"uid"`
+	AuthTenant     string        `env:"AUTH_TENANT"`
+	CheckRevoked   bool          `env:"CHECK_REVOKED" envDefault:"false"`
+	AllowedOrigins []string      `env:"ALLOWED_ORIGINS"`
+}
+
+// own are claims that people set themselves: an e-mail address is in the token
+// before anybody has confirmed it.
+var own = []string{"name", "picture", "email"}
+
+// Check finds what would let somebody speak for another customer, or is no
+// origin.
+func (s *settings) Check() (faults []error) {
+	if s.CustomerClaim == "" || slices.Contains(own, s.CustomerClaim) {
+		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
+	}
+	for _, o := range s.AllowedOrigins {
+		if !origin(o) {
+			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is no origin as in https://shop.example", o))
+		}
+	}
+	return faults
+}
+
+// origin reports whether a browser would name a page's origin like that; pages
+// without TLS may call from their developer's own machine alone.
+func origin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host && !strings.Contains(s, "*") &&
+		(u.Scheme == "https" || u.Scheme == "http" && u.Hostname() == "localhost")
+}
+
+func build(ctx context.Context) (http.Handler, error) {
+	set, err := cloud.Load[settings](cloud.Environ())
+	if err != nil {
+		return nil, err
+	}
+	log, err := cloud.Log(os.Stdout, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(log)
+	db, err := cloud.Firestore(ctx, set.Common)
+	if err != nil {
+		return nil, err
+	}
+	ps, err := cloud.PubSub(ctx, set.Common)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	v, err := auth.New(ctx, set.Project, auth.Options{CheckRevoked: set.CheckRevoked, Getenv: os.Getenv})
+	if err != nil {
+		return nil, errors.Join(err, db.Close(), ps.Close())
+	}
+	return cloud.Traced(New(Deps{
+		Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
+		Queue: queue.New(ps, queue.Topics{Events: set.EventsTopic}),
+		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: log,
+	})), nil
+}

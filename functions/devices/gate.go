@@ -1,0 +1,171 @@
+package devices
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/auth"
+	"carillon.example/shared/push"
+)
+
+// A gate lets in whoever shows an ID token, before a path, a method or a body
+// is looked at.
+type gate struct {
+	Deps
+	next http.Handler
+}
+
+type customerKey struct{}
+
+// customerOf is the customer the caller speaks for.
+func customerOf(ctx context.Context) string {
+	id, _ := ctx.Value(customerKey{}).(string)
+	return id
+}
+
+// ServeHTTP answers browsers that ask whether they may ask, refuses whoever it
+// does not know, and passes the others on.
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	allowed := g.origin(w, r)
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		preflight(w, allowed)
+		return
+	}
+	ctx := r.Context()
+	customer, err := g.admit(ctx, r.Header)
+	if err != nil {
+		g.refuse(ctx, w, err)
+		return
+	}
+	g.next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, customerKey{}, customer)))
+}
+
+// origin tells a browser that a page of an allowed origin may read the answer,
+// and reports whether it may.
+func (g *gate) origin(w http.ResponseWriter, r *http.Request) bool {
+	if len(g.Origins) == 0 {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	from := r.Header.Get("Origin")
+	if !slices.Contains(g.Origins, from) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", from)
+	h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	return true
+}
+
+// preflight answers a browser that asks before it sends. It carries no token.
+func preflight(w http.ResponseWriter, allowed bool) {
+	if !allowed {
+		write(w, http.StatusForbidden, "pages of this origin may not call this function")
+		return
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "POST, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "3600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// stranger is the error of a caller without an ID token, forbidden of one whose
+// token does not say for which customer.
+type (
+	stranger  struct{ why string }
+	forbidden struct{ why string }
+)
+
+func (e *stranger) Error() string  { return e.why }
+func (e *forbidden) Error() string { return e.why }
+
+// admit answers for which customer a request speaks.
+func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
+	token, err := bearer(h)
+	if err != nil {
+		return "", err
+	}
+	p, err := g.Auth.Verify(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	if p.Tenant != g.Tenant {
+		// User ids are unique in their tenant alone.
+		return "", &forbidden{"the ID token is of another tenant"}
+	}
+	id := p.UID
+	if g.Claim != "uid" && g.Claim != "sub" {
+		c, ok := p.Claims[g.Claim].(string)
+		if !ok || c == "" {
+			return "", &forbidden{"the ID token has no claim " + g.Claim + " that is a text: sign in again once your account has it"}
+		}
+		id = c
+	}
+	if why := push.CheckCustomerID(id); why != "" {
+		return "", &forbidden{"the claim " + g.Claim + " of the ID token is no customer's id: it " + why}
+	}
+	return id, nil
+}
+
+// bearer is the token of the one Authorization header.
+func bearer(h http.Header) (string, error) {
+	all := h.Values("Authorization")
+	if len(all) == 0 {
+		return "", &stranger{"a Firebase Auth ID token is needed, as in Authorization: Bearer …"}
+	}
+	scheme, token, _ := strings.Cut(all[0], " ")
+	if token = strings.TrimSpace(token); len(all) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", &stranger{"the Authorization header has to be Bearer and one ID token"}
+	}
+	return token, nil
+}
+
+// refuse is the table from a caller that is not let in to the answer.
+//
+//	no ID token            401, WWW-Authenticate: Bearer
+//	one that is not good   401, WWW-Authenticate: Bearer error="invalid_token"
+//	no customer in it      403
+//	all else               as api.Answer has it: 503 where Google is out of reach
+func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
+	if e, ok := errors.AsType[*stranger](err); ok {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		write(w, http.StatusUnauthorized, e.why)
+		return
+	}
+	if e, ok := errors.AsType[*auth.Refused](err); ok {
+		g.Log.InfoContext(ctx, "an ID token was refused", "why", e.Why)
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+e.Why+`"`)
+		write(w, http.StatusUnauthorized, e.Error())
+		return
+	}
+	if e, ok := errors.AsType[*forbidden](err); ok {
+		g.Log.InfoContext(ctx, "a caller speaks for no customer", "why", e.why)
+		write(w, http.StatusForbidden, e.why)
+		return
+	}
+	answer := api.Answer(ctx, g.Log, err)
+	p, ok := errors.AsType[*api.Problem](answer)
+	if !ok {
+		write(w, http.StatusInternalServerError, "")
+		return
+	}
+	for k, v := range p.GetHeaders() {
+		w.Header()[k] = v
+	}
+	write(w, p.Status, p.Detail)
+}
+
+func write(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	p := api.Problem{Title: http.StatusText(status), Status: status, Detail: detail}
+	_ = json.NewEncoder(w).Encode(p) // whoever asked has gone
+}

@@ -1,0 +1,255 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+	"google.golang.org/api/option"
+
+	google "carillon.example/emulators/auth"
+	"carillon.example/shared/auth"
+	"carillon.example/shared/push"
+)
+
+const project = "shop-push"
+
+// issuer stands in for Google's servers: the SDK fetches certificates from an
+// address that nobody can name, through a copy of http.DefaultTransport.
+var issuer *google.Server
+
+func TestMain(m *testing.M) {
+	var err error
+	if issuer, err = google.Start("127.0.0.1:0", google.Options{Project: project}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	http.DefaultTransport = issuer.Transport()
+	code := m.Run()
+	issuer.Close()
+	os.Exit(code)
+}
+
+func none(string) string { return "" }
+
+func verifier(t *testing.T, o auth.Options) *auth.Verifier {
+	t.Helper()
+	if o.Getenv == nil {
+		o.Getenv = none
+	}
+	v, err := auth.New(t.Context(), project, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func key(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// with is m with one field of another value; nil takes it out.
+func with(m map[string]any, k string, v any) map[string]any {
+	m = maps.Clone(m)
+	if m[k] = v; v == nil {
+		delete(m, k)
+	}
+	return m
+}
+
+// TestVerify: what is let in, and in which words everything else is not.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	const invalid, expired = "it is no valid ID token of this project", "it has expired"
+	v, forger, now := verifier(t, auth.Options{}), key(t), time.Now()
+	claim := func(k string, val any) string { return issuer.Token(with(map[string]any{"sub": "ada"}, k, val)) }
+	header := func(k string, val any, signer *rsa.PrivateKey) string {
+		return google.Sign(with(issuer.Header(), k, val), issuer.Claims("ada"), signer)
+	}
+	good := issuer.Token(map[string]any{"sub": "ada", "customer": "c-1"})
+	parts := strings.Split(good, ".")
+	for name, c := range map[string]struct{ token, why string }{
+		"good":                            {good, ""},
+		"an hour and four minutes old":    {claim("exp", now.Add(-4*time.Minute).Unix()), ""}, // the SDK allows for five minutes between clocks
+		"expired":                         {claim("exp", now.Add(-6*time.Minute).Unix()), expired},
+		"never expires":                   {issuer.Token(map[string]any{"sub": "ada", "exp": nil}), expired},
+		"issued in the future":            {claim("iat", now.Add(6*time.Minute).Unix()), invalid},
+		"wrong audience":                  {claim("aud", "other-shop"), invalid},
+		"several audiences":               {claim("aud", []string{project, "other-shop"}), invalid},
+		"wrong issuer":                    {claim("iss", "https://securetoken.google.com/other-shop"), invalid},
+		"issuer of session cookies":       {claim("iss", "https://session.firebase.google.com/"+project), invalid},
+		"empty uid":                       {claim("sub", ""), invalid},
+		"no uid":                          {issuer.Token(map[string]any{"sub": nil}), invalid},
+		"uid too long":                    {claim("sub", strings.Repeat("x", 129)), invalid},
+		"wrong key":                       {header("alg", "RS256", forger), invalid},
+		"unknown key id":                  {header("kid", "another", forger), invalid},
+		"no key id":                       {header("kid", nil, forger), invalid},
+		"alg none":                        {header("alg", "none", nil), invalid},
+		"alg none, signed":                {header("alg", "none", forger), invalid},
+		"alg HS256":                       {header("alg", "HS256", forger), invalid},
+		"an emulator's":                   {google.Sign(map[string]any{"alg": "none", "typ": "JWT"}, issuer.Claims("ada"), nil), invalid},
+		"without signature":               {parts[0] + "." + parts[1] + ".", invalid},
+		"claims of another, signed so":    {parts[0] + "." + strings.Split(claim("sub", "eve"), ".")[1] + "." + parts[2], invalid},
+		"empty":                           {"", invalid},
+		"no token":                        {"good", invalid},
+		"four parts":                      {good + ".x", invalid},
+		"no base64":                       {"a.b.c", invalid},
+		"longer than anybody's":           {strings.Repeat("x", auth.MaxToken+1), "it is longer than 8192 bytes"},
+		"a custom token, not exchanged":   {google.Sign(map[string]any{"alg": "RS256"}, issuer.Claims("ada"), forger), invalid},
+		"a uid claim beside another sub":  {issuer.Token(map[string]any{"sub": "ada", "uid": "eve", "customer": "c-1"}), ""},
+		"of an account that was disabled": {disabled(), ""}, // known only to who asks
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := v.Verify(t.Context(), c.token)
+			if c.why == "" {
+				if err != nil || p.UID != "ada" && p.UID != "gone" || p.Claims["uid"] != nil {
+					t.Errorf("%+v, %v", p, err)
+				}
+				return
+			}
+			r, ok := errors.AsType[*auth.Refused](err)
+			if !ok || r.Why != c.why || p.UID != "" {
+				t.Errorf("%+v, %v; want refused because %s", p, err, c.why)
+			}
+		})
+	}
+}
+
+func disabled() string {
+	issuer.Set("gone", google.Account{Disabled: true})
+	return issuer.Token(map[string]any{"sub": "gone"})
+}
+
+func TestPerson(t *testing.T) {
+	t.Parallel()
+	p, err := verifier(t, auth.Options{}).Verify(t.Context(), issuer.Token(map[string]any{
+		"sub": "ada", "customer": "c-1", "firebase": map[string]any{"tenant": "riga", "sign_in_provider": "password"},
+	}))
+	if err != nil || p.UID != "ada" || p.Tenant != "riga" || p.Claims["customer"] != "c-1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestCertificatesAreKept: Google is asked once, not by every call, and not by
+// tokens that name keys nobody knows. It is not parallel, for it counts what the
+// one issuer is asked.
+func TestCertificatesAreKept(t *testing.T) {
+	v, forger, before := verifier(t, auth.Options{}), key(t), issuer.Asked()
+	for range 20 {
+		if _, err := v.Verify(t.Context(), issuer.Token(map[string]any{"sub": "ada"})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(t.Context(), google.Sign(with(issuer.Header(), "kid", rand.Text()), issuer.Claims("ada"), forger)); err == nil {
+			t.Fatal("a forged token was let in")
+		}
+	}
+	if n := issuer.Asked() - before; n != 1 {
+		t.Errorf("the certificates were asked for %d times, want once", n)
+	}
+}
+
+// TestOutage: without certificates nobody is let in, and nobody is told that
+// the token is bad. It is not parallel, for it breaks the one issuer.
+func TestOutage(t *testing.T) {
+	v := verifier(t, auth.Options{})
+	good := issuer.Token(map[string]any{"sub": "ada"})
+	issuer.Break(true)
+	defer issuer.Break(false)
+	_, err := v.Verify(t.Context(), good)
+	if _, ok := errors.AsType[*push.Unavailable](err); !ok {
+		t.Errorf("%v, want that it is out of reach", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Verify(ctx, good); err == nil {
+		t.Error("a token was let in without certificates")
+	}
+	issuer.Break(false)
+	if _, err := v.Verify(t.Context(), good); err != nil {
+		t.Errorf("after the outage: %v", err)
+	}
+}
+
+// TestRevoked: with CheckRevoked a sign-out everywhere counts at once.
+func TestRevoked(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, auth.Options{CheckRevoked: true, Client: []option.ClientOption{
+		option.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "x"})),
+	}})
+	later := time.Now().Add(time.Minute)
+	for uid, c := range map[string]struct {
+		google.Account
+		why string
+	}{
+		"r-good":     {google.Account{ValidSince: time.Now().Add(-time.Hour)}, ""},
+		"r-disabled": {google.Account{Disabled: true}, "its account is disabled"},
+		"r-deleted":  {google.Account{Deleted: true}, "its account is gone"},
+		"r-revoked":  {google.Account{ValidSince: later}, "it has been revoked"},
+	} {
+		issuer.Set(uid, c.Account)
+		p, err := v.Verify(t.Context(), issuer.Token(map[string]any{"sub": uid}))
+		if c.why == "" {
+			if err != nil || p.UID != uid {
+				t.Errorf("%s: %+v, %v", uid, p, err)
+			}
+			continue
+		}
+		if r, ok := errors.AsType[*auth.Refused](err); !ok || r.Why != c.why {
+			t.Errorf("%s: %v, want that %s", uid, err, c.why)
+		}
+	}
+}
+
+// TestEmulator: unsigned tokens are taken where the process is told to use an
+// emulator, and such a process does not start where customers are. It sets the
+// process's environment, which the SDK reads, and is not parallel.
+func TestEmulator(t *testing.T) {
+	laptop, err := google.Start("127.0.0.1:0", google.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(laptop.Close)
+	was := http.DefaultTransport
+	http.DefaultTransport = &http.Transport{} // goes where the variable says
+	defer func() { http.DefaultTransport = was }()
+	t.Setenv("FIREBASE_AUTH_EMULATOR_HOST", laptop.Addr())
+	if _, err := auth.New(t.Context(), project, auth.Options{Getenv: os.Getenv}); err == nil {
+		t.Error("a project that is no demo started with an emulator's tokens")
+	}
+	cloudRun := func(k string) string {
+		if k == "K_SERVICE" {
+			return "devices"
+		}
+		return os.Getenv(k)
+	}
+	if _, err := auth.New(t.Context(), "demo-carillon", auth.Options{Getenv: cloudRun}); err == nil {
+		t.Error("it started on Cloud Run with an emulator's tokens")
+	}
+	v, err := auth.New(t.Context(), "demo-carillon", auth.Options{Getenv: os.Getenv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned := google.Sign(map[string]any{"alg": "none", "typ": "JWT"}, laptop.Claims("ada"), nil)
+	if p, err := v.Verify(t.Context(), unsigned); err != nil || p.UID != "ada" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	laptop.Set("ada", google.Account{Disabled: true})
+	if _, err := v.Verify(t.Context(), unsigned); err == nil {
+		t.Error("a disabled account of the emulator was let in")
+	}
+}
