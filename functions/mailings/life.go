@@ -2,7 +2,6 @@ package mailings
 
 import (
 	"context"
-	"errors"
 
 	"carillon.example/shared/push"
 )
@@ -58,8 +57,15 @@ func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error
 		return nil, err
 	}
 	n, events, err := s.Store.Unflag(ctx, in.ID)
-	// What was taken back before a failure is not found again by the next try.
-	if err := errors.Join(err, s.Queue.Events(ctx, events...)); err != nil {
+	// The events are in the outbox: what cannot be told now, tick tells.
+	told := s.Queue.Events(ctx, events...)
+	if told == nil {
+		told = s.Store.Told(ctx, events...)
+	}
+	if told != nil {
+		s.Log.WarnContext(ctx, "events are left to the next tick", "mailing", in.ID, "events", len(events), "error", told)
+	}
+	if err != nil {
 		return nil, err
 	}
 	out := &unflagOutput{}

@@ -33,6 +33,7 @@ type ledger interface {
 	Resume(ctx context.Context, id string) (*push.Mailing, error)
 	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.Dead, string, error)
 	Unflag(ctx context.Context, mailing string) (int, []push.Event, error)
+	Told(ctx context.Context, events ...push.Event) error
 }
 
 type publisher interface {
