@@ -36,6 +36,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("demo", flag.ContinueOnError)
 	o := defaults().anywhere()
 	o.logLevel, o.clock, o.backOff = "error", 500*time.Millisecond, 0.1
+	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
 	if err := f.Parse(args); err != nil {
 		return err
