@@ -16,9 +16,11 @@ func (s *Server) doors() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET "+certificates, s.serveCertificates)
 	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.lookup)
+	m.HandleFunc("POST /v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
 	// The Admin SDKs put the host's name into the path where
 	// FIREBASE_AUTH_EMULATOR_HOST is set.
 	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/accounts:lookup", s.lookup)
+	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
 	m.HandleFunc("POST /emulator/tokens", s.issue)
 	m.HandleFunc("PUT /emulator/accounts/{uid}", s.change)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +61,8 @@ func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{s.keyID: s.cert})
 }
 
-// lookup answers as accounts:lookup does: users it does not find are left out.
+// lookup answers as accounts:lookup does: users it does not find are left out,
+// and those of a tenant are found in that tenant alone.
 func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		LocalID []string `json:"localId"`
@@ -72,8 +75,8 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	users := []map[string]any{}
 	for _, uid := range in.LocalID {
-		a := s.accounts[uid]
-		if a.Deleted {
+		a, known := s.accounts[uid]
+		if a.Deleted || known && a.Tenant != r.PathValue("tenant") {
 			continue
 		}
 		u := map[string]any{"localId": uid, "disabled": a.Disabled}

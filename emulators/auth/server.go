@@ -27,6 +27,7 @@ type Options struct {
 
 // An Account is what is known of a user id.
 type Account struct {
+	Tenant     string    `json:"tenant"` // where alone it is found; "": in the project itself
 	Disabled   bool      `json:"disabled"`
 	Deleted    bool      `json:"deleted"`
 	ValidSince time.Time `json:"validSince"` // tokens issued before are revoked

@@ -91,15 +91,27 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	verify := v.client.VerifyIDToken
-	if v.revoked {
-		verify = v.client.VerifyIDTokenAndCheckRevoked
+	t, err := v.client.VerifyIDToken(ctx, token)
+	if err == nil && v.revoked {
+		t, err = v.standing(ctx, token, t.Firebase.Tenant)
 	}
-	t, err := verify(ctx, token)
 	if err != nil {
 		return Person{}, judge(err)
 	}
 	return Person{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
+}
+
+// standing asks Google about the account behind a good token. An account of a
+// tenant is found in that tenant alone, never in the project.
+func (v *Verifier) standing(ctx context.Context, token, tenant string) (*sdk.Token, error) {
+	if tenant == "" {
+		return v.client.VerifyIDTokenAndCheckRevoked(ctx, token)
+	}
+	of, err := v.client.TenantManager.AuthForTenant(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
 // judge tells a bad token from a verdict that could not be reached. The SDK's

@@ -215,6 +215,36 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+// TestRevokedOfTenant: an account of a tenant is looked for in its tenant, for
+// it is nowhere else.
+func TestRevokedOfTenant(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, auth.Options{CheckRevoked: true, Client: []option.ClientOption{
+		option.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "x"})),
+	}})
+	for uid, c := range map[string]struct {
+		google.Account
+		why string
+	}{
+		"t-good":     {google.Account{Tenant: "riga"}, ""},
+		"t-disabled": {google.Account{Tenant: "riga", Disabled: true}, "its account is disabled"},
+		"t-other":    {google.Account{Tenant: "vilnius"}, "its account is gone"},
+		"t-none":     {google.Account{}, "its account is gone"},
+	} {
+		issuer.Set(uid, c.Account)
+		p, err := v.Verify(t.Context(), issuer.Token(map[string]any{"sub": uid, "firebase": map[string]any{"tenant": "riga"}}))
+		if c.why == "" {
+			if err != nil || p.UID != uid || p.Tenant != "riga" {
+				t.Errorf("%s: %+v, %v", uid, p, err)
+			}
+			continue
+		}
+		if r, ok := errors.AsType[*auth.Refused](err); !ok || r.Why != c.why {
+			t.Errorf("%s: %v, want that %s", uid, err, c.why)
+		}
+	}
+}
+
 // TestEmulator: unsigned tokens are taken where the process is told to use an
 // emulator, and such a process does not start where customers are. It sets the
 // process's environment, which the SDK reads, and is not parallel.
