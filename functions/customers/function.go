@@ -4,9 +4,7 @@ package customers
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
@@ -36,23 +34,10 @@ func (s *settings) Check() []error {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
 	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	q := queue.New(ps, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: log})), nil
+	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: c.Log})), nil
 }

@@ -5,9 +5,7 @@ package deliver
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"os"
 	"os/signal"
 	"syscall"
 
@@ -44,31 +42,18 @@ func (s *settings) Check() []error {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
-	if err != nil {
-		return nil, err
-	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
 	}
 	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic,
 		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances})
 	if err != nil {
-		return nil, err
+		return nil, c.Fail(err)
 	}
 	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	q := queue.New(ps, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Sender: sender, Log: log,
+	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Sender: sender, Log: c.Log,
 		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
 }

@@ -13,9 +13,7 @@ package devices
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -76,30 +74,17 @@ func origin(s string) bool {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
-	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	v, err := auth.New(ctx, set.Project, auth.Options{CheckRevoked: set.CheckRevoked, Getenv: os.Getenv})
 	if err != nil {
-		return nil, errors.Join(err, db.Close(), ps.Close())
+		return nil, c.Fail(err)
 	}
 	return cloud.Traced(New(Deps{
-		Store: store.New(db, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
-		Queue: queue.New(ps, queue.Topics{Events: set.EventsTopic}),
-		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: log,
+		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
+		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
+		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log,
 	})), nil
 }

@@ -5,9 +5,7 @@ package dispatch
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"os"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
@@ -37,23 +35,10 @@ func (s *settings) Check() []error {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
 	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Log: log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Log: c.Log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
 }

@@ -5,9 +5,7 @@ package mailings
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"os"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
@@ -33,27 +31,14 @@ type settings struct {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
-	if err != nil {
-		return nil, err
-	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
 	}
 	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
 	if err != nil {
-		return nil, err
+		return nil, c.Fail(err)
 	}
-	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{}), Queue: q, Proof: sender, Log: log})), nil
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log})), nil
 }

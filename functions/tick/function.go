@@ -6,9 +6,7 @@ package tick
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
@@ -39,23 +37,10 @@ func (s *settings) Check() []error {
 }
 
 func build(ctx context.Context) (http.Handler, error) {
-	set, err := cloud.Load[settings](cloud.Environ())
+	set, c, err := cloud.Open[settings](ctx)
 	if err != nil {
 		return nil, err
 	}
-	log, err := cloud.Log(os.Stdout, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	slog.SetDefault(log)
-	db, err := cloud.Firestore(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	ps, err := cloud.PubSub(ctx, set.Common)
-	if err != nil {
-		return nil, err
-	}
-	q := queue.New(ps, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(db, store.Options{TokenLife: set.TokenLife}), Queue: q, Log: log})), nil
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{TokenLife: set.TokenLife}), Queue: q, Log: c.Log})), nil
 }

@@ -21,6 +21,11 @@ type Common struct {
 	CallTimeout time.Duration `env:"CALL_TIMEOUT" envDefault:"60s"` // the function's time-out
 }
 
+func (c Common) common() Common { return c }
+
+// settings are what embeds Common.
+type settings interface{ common() Common }
+
 // A checker finds what is wrong with settings whose types are right.
 type checker interface{ Check() []error }
 
@@ -44,8 +49,8 @@ func Load[T any](environ map[string]string) (T, error) {
 	return t, nil
 }
 
-// Environ is the environment of this process.
-func Environ() map[string]string {
+// environ is the environment of this process.
+func environ() map[string]string {
 	m := map[string]string{}
 	for _, kv := range os.Environ() {
 		if k, v, ok := strings.Cut(kv, "="); ok {
