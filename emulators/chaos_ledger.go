@@ -48,7 +48,7 @@ type sights struct {
 
 type sight struct {
 	at   time.Time
-	lost bool
+	lost time.Time // when deliver's chance to hear of it was gone; zero: it was told
 }
 
 func newLedger() *ledger {
@@ -80,12 +80,20 @@ func (l *ledger) sighted(x fcm.Sighting) {
 	}
 	switch {
 	case x.Delivered:
-		s.delivered = append(s.delivered, sight{x.At, x.Lost})
+		s.delivered = append(s.delivered, sight{at: x.At, lost: lostAt(x)})
 	case x.Validated:
 		s.validated++
 	case x.Outcome == push.CodeUnregistered:
 		s.dead++
 	}
+}
+
+// lostAt is called when the request has ended, one way or the other.
+func lostAt(x fcm.Sighting) time.Time {
+	if !x.Lost {
+		return time.Time{}
+	}
+	return time.Now()
 }
 
 // committed reads what a commit stored of batches.

@@ -11,7 +11,9 @@ import (
 // idempotency key, so that three things leave no better choice than to send
 // again: the process was killed before it saved the receipt, FCM's answer was
 // lost, or the save failed. Each second sending must have one of them between
-// it and the first, and a call cut short excuses 250 tokens at most.
+// it and the first, and a call cut short excuses 250 tokens at most. An answer
+// that was lost before the kill is not the kill's: it would have been sent again
+// without one, and while it waits for that it counts towards no 250.
 type duplicates struct {
 	*one
 	byKill, bySave map[cause]int
@@ -53,12 +55,12 @@ func (d *duplicates) judge() {
 
 func (d *duplicates) again(k who, at place, first, second sight) {
 	calls := d.calls.of(at.ref)
-	if c, ok := killedBetween(calls, first.at, second.at); ok {
+	if c, ok := killedBetween(calls, first.at, second.at); ok && !first.lostBefore(c.killed) {
 		d.byKill[cause{at.ref, c.began}]++
 		d.count.Killed++
 		return
 	}
-	if first.lost {
+	if !first.lost.IsZero() {
 		d.count.Answers++
 		return
 	}
@@ -71,12 +73,14 @@ func (d *duplicates) again(k who, at place, first, second sight) {
 		clock(first.at), clock(second.at), told(calls), clocks(d.b.batches[at.ref.Batch]))
 }
 
+func (s sight) lostBefore(t time.Time) bool { return !s.lost.IsZero() && s.lost.Before(t) }
+
 // unbooked judges what FCM took and the receipt does not say.
 func (d *duplicates) unbooked(k who, at place, last sight) {
 	calls, never := d.calls.of(at.ref), time.Now()
 	_, killed := killedBetween(calls, last.at, never)
 	_, unsaved := d.savedBadly(calls, at.ref, last.at, never)
-	if killed || unsaved || last.lost {
+	if killed || unsaved || !last.lost.IsZero() {
 		d.count.Unbooked++
 		return
 	}
