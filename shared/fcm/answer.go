@@ -60,7 +60,7 @@ type Answer struct {
 	// became of it, so that the device may get the message twice.
 	Sent     bool
 	Attempts int    // how many attempts began
-	Name     string // with Accepted: projects/P/messages/ID
+	Name     string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
 	// Provisional, with Refused from Prove: a refusal for size of a message that
 	// we know to be within the limit of tokens; the limit of topics may be lower.

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -61,9 +60,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// dialTimeout is how long TCP and TLS may take each to connect.
-const dialTimeout = 10 * time.Second
-
 // target is where messages are sent.
 type target struct {
 	url     *url.URL
@@ -88,26 +84,6 @@ func (c Config) target() (target, error) {
 		google: u.Scheme == "https" && strings.EqualFold(u.Hostname(), googleHost) && port == "443"}
 	t.url = u.JoinPath("v1", "projects", c.Project, "messages:send")
 	return t, nil
-}
-
-// transport makes the connections; it is asked for each one by itself.
-func (c Config) transport(t target) *http.Transport {
-	tr := &http.Transport{
-		DialContext:         c.dial,
-		TLSClientConfig:     c.TLS.Clone(),
-		TLSHandshakeTimeout: dialTimeout,
-		DisableCompression:  true,
-		Protocols:           new(http.Protocols),
-		// A connection that has died without a word is found by a ping.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
-	}
-	if t.url.Scheme == "https" {
-		tr.Protocols.SetHTTP2(true)
-		tr.Proxy = http.ProxyFromEnvironment
-	} else {
-		tr.Protocols.SetUnencryptedHTTP2(true)
-	}
-	return tr
 }
 
 // An Item is one message to one target.

@@ -1,0 +1,74 @@
+package fcm
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// dialTimeout is how long TCP and TLS may take each to connect.
+const dialTimeout = 10 * time.Second
+
+// transport makes the connections; it is asked for each one by itself.
+func (c Config) transport(t target) *http.Transport {
+	tr := &http.Transport{
+		DialContext:         c.dialPlain,
+		TLSClientConfig:     c.TLS.Clone(), // through a proxy
+		TLSHandshakeTimeout: dialTimeout,
+		DisableCompression:  true,
+		Protocols:           new(http.Protocols),
+		// A connection that has died without a word is found by a ping.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+	}
+	// What dialTLS returns is no *tls.Conn: net/http takes it for a connection
+	// whose server is known to speak HTTP/2, and so it is.
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	if t.url.Scheme == "https" {
+		tr.Protocols.SetHTTP2(true)
+		tr.Proxy = http.ProxyFromEnvironment
+		tr.DialTLSContext = c.dialTLS
+	}
+	return tr
+}
+
+func (c Config) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return joinWrites(conn), nil
+}
+
+// dialTLS joins writes above TLS, so that they share its records too.
+func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	conf := &tls.Config{}
+	if c.TLS != nil {
+		conf = c.TLS.Clone()
+	}
+	conf.ServerName = cmp.Or(conf.ServerName, host)
+	conf.NextProtos = []string{"h2"}
+	secure := tls.Client(conn, conf)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if p := secure.ConnectionState().NegotiatedProtocol; p != "h2" {
+		conn.Close()
+		return nil, fmt.Errorf("%s speaks no HTTP/2", address)
+	}
+	return joinWrites(secure), nil
+}

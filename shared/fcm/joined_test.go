@@ -1,0 +1,151 @@
+package fcm
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// A gate is a connection whose writes wait to be let through, one by one.
+type gate struct {
+	net.Conn
+	open   chan error // what the next write ends with
+	mu     sync.Mutex
+	got    [][]byte
+	closed bool
+}
+
+func newGate() *gate { return &gate{open: make(chan error)} }
+
+func (g *gate) Write(b []byte) (int, error) {
+	if err := <-g.open; err != nil {
+		return 0, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.got = append(g.got, bytes.Clone(b))
+	return len(b), nil
+}
+
+func (g *gate) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.closed = true
+		close(g.open)
+	}
+	return nil
+}
+
+func write(t *testing.T, c net.Conn, s string) {
+	t.Helper()
+	if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
+		t.Errorf("writing %.10q: %d, %v", s, n, err)
+	}
+}
+
+func TestWritesAreJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		j := joinWrites(g)
+		write(t, j, "first ")
+		synctest.Wait() // it is on its way
+		for _, s := range []string{"what ", "comes ", "meanwhile"} {
+			write(t, j, s)
+		}
+		g.open <- nil
+		g.open <- nil
+		synctest.Wait()
+		j.Close()
+		if got := string(bytes.Join(g.got, []byte("|"))); got != "first |what comes meanwhile" {
+			t.Errorf("written: %q", got)
+		}
+	})
+}
+
+func TestJoinedWritesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		j := joinWrites(g)
+		write(t, j, "under way")
+		synctest.Wait()
+		write(t, j, strings.Repeat("x", joinMost))
+		done := make(chan error)
+		for range 2 {
+			go func() {
+				_, err := j.Write([]byte("y"))
+				done <- err
+			}()
+		}
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("a write went beyond the bound")
+		default:
+		}
+		g.open <- nil
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		go func() {
+			_, err := j.Write(make([]byte, joinMost))
+			done <- err
+		}()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		go func() { _, err := j.Write([]byte("z")); done <- err }()
+		synctest.Wait()
+		j.Close() // whoever waits for room is told
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a write that waited when the connection was closed: %v", err)
+		}
+		if _, err := j.Write([]byte("z")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a write to a closed connection: %v", err)
+		}
+	})
+}
+
+func TestAFailedWriteClosesTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		j := joinWrites(g)
+		write(t, j, "lost")
+		broken := errors.New("broken")
+		g.open <- broken
+		synctest.Wait()
+		if _, err := j.Write([]byte("more")); !errors.Is(err, broken) {
+			t.Errorf("a later write: %v", err)
+		}
+		if !g.closed {
+			t.Error("the connection is still open: whoever reads would wait for ever")
+		}
+	})
+}
+
+func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
+	t.Parallel()
+	known := httptest.NewTLSServer(nil) // for its certificate
+	t.Cleanup(known.Close)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: known.TLS.Certificates}) // negotiates nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{ErrorLog: quiet}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	s := fast(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
+	a, err := s.Prove(t.Context(), compiled(t))
+	if err != nil || a.Outcome != Waiting || !strings.Contains(a.Text, "HTTP/2") {
+		t.Errorf("%v %q, %v", a.Outcome, a.Text, err)
+	}
+}
