@@ -2,8 +2,6 @@ package customers
 
 import (
 	"bytes"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,24 +9,19 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 )
 
-const ndjson = "application/x-ndjson"
-
 // importing answers the numbers of the lines that were refused.
-func (w *world) importing(t *testing.T, imported int, body string) map[int]string {
-	t.Helper()
-	status, text := w.call(t, "POST", "/v1/imports", ndjson, body)
-	var a struct {
+func (w *world) importing(imported int, body string) map[int]string {
+	w.t.Helper()
+	a := lab.Decode[struct {
 		Imported, Failed int
 		Errors           []lineError
-	}
-	if err := json.Unmarshal([]byte(text), &a); status != http.StatusOK || err != nil {
-		t.Fatalf("answered %d %s", status, text)
-	}
+	}](w.Ask("POST", "/v1/imports", body, "Content-Type", ndjson), http.StatusOK)
 	if a.Imported != imported || a.Failed != len(a.Errors) {
-		t.Errorf("%d lines imported, want %d; %d failed: %v", a.Imported, imported, a.Failed, a.Errors)
+		w.t.Errorf("%d lines imported, want %d; %d failed: %v", a.Imported, imported, a.Failed, a.Errors)
 	}
 	bad := map[int]string{}
 	for _, e := range a.Errors {
@@ -51,7 +44,7 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		`{"id":"x","tokens":[` + strings.TrimSuffix(strings.Repeat(`{"token":"many"},`, 21), ",") + `]}`,
 		`{"id":"three","tokens":[{"fid":"f-three","platform":"ios","app":"shop"}]}`,
 	}
-	bad := w.importing(t, 3, strings.Join(lines, "\n"))
+	bad := w.importing(3, strings.Join(lines, "\n"))
 	for n := 5; n <= 17; n++ {
 		if bad[n] == "" || len(bad[n]) > 500 {
 			t.Errorf("line %d is not named as bad, or at length: %.100q", n, bad[n])
@@ -61,22 +54,22 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 	if len(bad) > 0 {
 		t.Errorf("good lines are named as bad: %v", bad)
 	}
-	if got := w.want(t, http.StatusOK, "GET", "/v1/customers/one", "", ""); got["pushAvailable"] != true || fmt.Sprint(got["segments"]) != "[riga]" {
+	if got := w.want(http.StatusOK, "GET", "/v1/customers/one", ""); got["pushAvailable"] != true || fmt.Sprint(got["segments"]) != "[riga]" {
 		t.Errorf("%v", got)
 	}
-	if got := w.want(t, http.StatusOK, "GET", "/v1/customers/three", "", ""); got["pushAvailable"] != true {
+	if got := w.want(http.StatusOK, "GET", "/v1/customers/three", ""); got["pushAvailable"] != true {
 		t.Errorf("%v", got)
 	}
-	w.want(t, http.StatusNotFound, "GET", "/v1/customers/x", "", "")
+	w.want(http.StatusNotFound, "GET", "/v1/customers/x", "")
 }
 
 func TestImportLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.want(t, http.StatusUnprocessableEntity, "POST", "/v1/imports", ndjson, strings.Repeat("{}\n", maxLines+1))
-	w.want(t, http.StatusRequestEntityTooLarge, "POST", "/v1/imports", ndjson, strings.Repeat(" ", 16<<20))
-	w.want(t, http.StatusUnsupportedMediaType, "POST", "/v1/imports", "text/csv", "a,b")
-	if bad := w.importing(t, 0, strings.Repeat("x\n", 3)); len(bad) != 3 {
+	w.want(http.StatusUnprocessableEntity, "POST", "/v1/imports", strings.Repeat("{}\n", maxLines+1), "Content-Type", ndjson)
+	w.want(http.StatusRequestEntityTooLarge, "POST", "/v1/imports", strings.Repeat(" ", 16<<20), "Content-Type", ndjson)
+	w.want(http.StatusUnsupportedMediaType, "POST", "/v1/imports", "a,b", "Content-Type", "text/csv")
+	if bad := w.importing(0, strings.Repeat("x\n", 3)); len(bad) != 3 {
 		t.Errorf("%v", bad)
 	}
 }
@@ -89,93 +82,37 @@ func TestImportAgainChangesNothing(t *testing.T) {
 	for i := range 50 {
 		fmt.Fprintf(&b, `{"id":"c%d","tokens":[{"token":"t%d","platform":"android","addedAt":"2026-10-01T00:00:00Z"}],"attributes":{"n":%d,"x":1.5,"deep":{"a":[1,"b"]}},"categories":{"promo":false}}`+"\n", i, i, i)
 	}
-	w.importing(t, 50, b.String())
-	before := w.state(t)
-	w.later(time.Hour)
-	w.importing(t, 50, b.String())
-	for name, at := range w.state(t) {
+	w.importing(50, b.String())
+	before := w.state()
+	w.clock.Add(time.Hour)
+	w.importing(50, b.String())
+	for name, at := range w.state() {
 		if !at.Equal(before[name]) {
 			t.Errorf("%s was written again", name)
 		}
 	}
-	if n := w.owed(t); n != 0 {
+	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events are owed", n)
 	}
 }
 
 // state is when each document was last written.
-func (w *world) state(t *testing.T) map[string]time.Time {
-	t.Helper()
+func (w *world) state() map[string]time.Time {
+	w.t.Helper()
 	at := map[string]time.Time{}
 	for _, c := range []string{"customers", "tokens"} {
-		snaps, err := w.db.Collection(c).Documents(t.Context()).GetAll()
+		snaps, err := w.DB().Collection(c).Documents(w.t.Context()).GetAll()
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 		for _, s := range snaps {
 			at[c+"/"+s.Ref.ID] = s.UpdateTime
 		}
 	}
 	if len(at) != 100 {
-		t.Errorf("%d documents, want 50 customers and 50 tokens", len(at))
+		w.t.Errorf("%d documents, want 50 customers and 50 tokens", len(at))
 	}
 	return at
-}
-
-// TestExport streams everybody over several pages, as both formats, and goes on
-// behind any line.
-func TestExport(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	const n = 2*exportPage + 7
-	var b strings.Builder
-	for i := range n - 2 {
-		token := ""
-		if i%3 > 0 {
-			token = fmt.Sprintf(`{"token":"t%d"}`, i)
-		}
-		fmt.Fprintf(&b, `{"id":"c%d","tokens":[%s]}`+"\n", i, token)
-	}
-	b.WriteString(`{"id":"=HYPERLINK(\"http://x\")"}` + "\n" + `{"id":"a,\"b"}` + "\n")
-	w.importing(t, n, b.String())
-	_, text := w.call(t, "GET", "/v1/exports/availability", "", "")
-	all := strings.Split(strings.TrimSpace(text), "\n")
-	seen := map[string]bool{}
-	for _, line := range all {
-		var l struct {
-			ID            string
-			PushAvailable bool
-			ValidTokens   int
-		}
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Fatal(err)
-		}
-		var i int
-		_, err := fmt.Sscanf(l.ID, "c%d", &i)
-		if want := err == nil && i%3 > 0; l.PushAvailable != want || (l.ValidTokens == 1) != want || seen[l.ID] {
-			t.Errorf("%s", line)
-		}
-		seen[l.ID] = true
-	}
-	if len(seen) != n {
-		t.Errorf("%d customers, want %d", len(seen), n)
-	}
-	var half struct{ ID string }
-	if err := json.Unmarshal([]byte(all[n/2]), &half); err != nil {
-		t.Fatal(err)
-	}
-	if _, rest := w.call(t, "GET", "/v1/exports/availability?after="+escape(half.ID), "", ""); rest != strings.Join(all[n/2+1:], "\n")+"\n" {
-		t.Error("behind a line of the export comes something else than did before")
-	}
-	_, table := w.call(t, "GET", "/v1/exports/availability?format=csv", "", "")
-	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
-	if err != nil || len(rows) != n+1 || strings.Join(rows[0], " ") != "id pushAvailable validTokens" {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	if strings.Contains(table, "\n=") || strings.Contains(table, "\n\"=") || !strings.Contains(table, `"'=HYPERLINK(""http://x"")"`) {
-		t.Error("a spreadsheet takes an id for a formula")
-	}
-	w.want(t, http.StatusUnprocessableEntity, "GET", "/v1/exports/availability?format=xml", "", "")
 }
 
 // FuzzLine: whatever a line holds, it is taken with an id that is one, or

@@ -1,6 +1,8 @@
 package customers
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -19,4 +21,21 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "MAX_TOKENS") || !strings.Contains(err.Error(), "TOKEN_LIFE") {
 		t.Errorf("no customer may have a token, and tokens live an hour: %v", err)
 	}
+}
+
+// TestSettingsOfTheAPI: both directions.
+func TestSettingsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["devices"] != "all" {
+		t.Errorf("at first: %v", got)
+	}
+	for _, d := range []string{"latest", "all"} {
+		w.want(http.StatusOK, "PUT", "/v1/settings", fmt.Sprintf(`{"devices":%q}`, d))
+		if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["devices"] != d {
+			t.Errorf("got %v, want %s", got, d)
+		}
+	}
+	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"some"}`)
+	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{}`)
 }

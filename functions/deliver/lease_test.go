@@ -21,14 +21,14 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), b, push.Lease{Owner: "another", Until: w.now().Add(time.Minute)}); err != nil {
+	if err := w.Lease(t.Context(), b, push.Lease{Owner: "another", Until: w.clock.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
 	if rung := w.rung("m"); len(rung) > 0 {
 		t.Errorf("%v were rung by a call that does not hold the batch", rung)
 	}
-	w.later(2 * time.Minute)
+	w.clock.Add(2 * time.Minute)
 	w.deliver(ref)
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
 		t.Errorf("%s: %+v", m.State, totals)
@@ -73,5 +73,30 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	}
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 50 {
 		t.Errorf("%s: %+v", m.State, totals)
+	}
+}
+
+// TestLeaseKeepsASecondCopyOut: of copies delivered at once one sends.
+func TestLeaseKeepsASecondCopyOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{Latency: 20 * time.Millisecond})
+	ref := w.mailing("m", true, names("t", 300)...)
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			err := newDeliverer(w.deps).deliver(t.Context(), ref, "")
+			if settle(queue.Message{}, err) != queue.Ack {
+				t.Errorf("a copy failed: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	for token, n := range w.rung("m") {
+		if n != 1 {
+			t.Errorf("%s was rung %d times", token, n)
+		}
+	}
+	if _, totals := w.totals("m"); totals.Accepted != 300 {
+		t.Errorf("%+v", totals)
 	}
 }

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -55,57 +55,6 @@ func (s *script) Prove(context.Context, *fcm.Message) (fcm.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}, nil
-}
-
-// dying is a ledger and a publisher whose next calls fail as drawn: a crash at
-// that point of the call.
-type dying struct {
-	ledger
-	*board
-	mu    sync.Mutex
-	after int // calls that still succeed; negative: all do
-	lost  bool
-}
-
-// fate is nil, or the crash; lost says that the effect happens all the same.
-func (d *dying) fate() (err error, lost bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after < 0 {
-		return nil, false
-	}
-	if d.after--; d.after < 0 {
-		d.after = 0
-		return errKilled, d.lost
-	}
-	return nil, false
-}
-
-func (d *dying) SaveBatch(ctx context.Context, b *push.Batch) error {
-	err, lost := d.fate()
-	if err != nil && !lost {
-		return err
-	}
-	return errors.Join(d.ledger.SaveBatch(ctx, b), err)
-}
-
-func (d *dying) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
-	err, lost := d.fate()
-	if err != nil && !lost {
-		return err
-	}
-	return errors.Join(d.ledger.Lease(ctx, b, l), err)
-}
-
-func (d *dying) Events(ctx context.Context, e ...push.Event) error {
-	if len(e) == 0 {
-		return nil
-	}
-	err, lost := d.fate()
-	if err != nil && !lost {
-		return err
-	}
-	return errors.Join(d.board.Events(ctx, e...), err)
 }
 
 // A drawn token and what is to become of it.
@@ -157,7 +106,7 @@ type promise struct {
 	fcm     *script
 	proven  bool
 	crashes int
-	board   *board
+	heard   *lab.Board[push.Event]
 }
 
 func (p *promise) run(t *testing.T) {
@@ -166,7 +115,7 @@ func (p *promise) run(t *testing.T) {
 		p.tokens = append(p.tokens, drawToken(p.rt, fmt.Sprintf("%s-token-%d", p.id, i)))
 	}
 	p.proven = rapid.IntRange(0, 3).Draw(p.rt, "proven") > 0
-	p.fcm = &script{lines: map[string][]fcm.Outcome{}, code: map[string]string{}, rung: map[string]int{}, now: p.now,
+	p.fcm = &script{lines: map[string][]fcm.Outcome{}, code: map[string]string{}, rung: map[string]int{}, now: p.clock.Now,
 		proof: rapid.SampledFrom([]fcm.Outcome{fcm.Accepted, fcm.Accepted, fcm.Refused}).Draw(p.rt, "proof")}
 	var names []string
 	for _, d := range p.tokens {
@@ -174,8 +123,8 @@ func (p *promise) run(t *testing.T) {
 		p.fcm.lines[d.token], p.fcm.code[d.token] = slices.Clone(d.line), d.code
 	}
 	p.ref = p.mailing(p.id, p.proven, names...)
-	p.board = &board{}
-	p.later(time.Millisecond)
+	p.heard = &lab.Board[push.Event]{}
+	p.clock.Add(time.Millisecond)
 	p.lateRegistrations()
 	for round := 0; ; round++ {
 		if round > 40 {
@@ -206,13 +155,13 @@ func (p *promise) round(round int) bool {
 	var wg sync.WaitGroup
 	for i := range copies {
 		deps := p.deps
-		x := &dying{ledger: p.Store, board: p.board, after: -1}
+		x := &dying{ledger: p.Store, Board: p.heard, after: -1}
 		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
 			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++
 		}
 		deps.Store, deps.Queue, deps.Sender = x, x, p.fcm
-		deps.Sleep = func(_ context.Context, d time.Duration) error { p.later(d); return nil }
+		deps.Sleep = p.clock.Sleep
 		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
 	}
 	wg.Wait()
@@ -221,7 +170,7 @@ func (p *promise) round(round int) bool {
 	if err != nil {
 		p.rt.Fatal(err)
 	}
-	p.later(time.Duration(rapid.IntRange(0, 120).Draw(p.rt, "seconds")) * time.Second)
+	p.clock.Add(time.Duration(rapid.IntRange(0, 120).Draw(p.rt, "seconds")) * time.Second)
 	return b.Settled
 }
 
@@ -231,7 +180,7 @@ func (p *promise) check(t *testing.T) {
 		p.rt.Fatalf("settled with %d pending", totals.Pending)
 	}
 	told := map[string]bool{}
-	for _, e := range p.board.events {
+	for _, e := range p.heard.Published() {
 		if d, ok := e.Data.(push.InvalidatedData); ok {
 			told[d.TokenID] = true
 		}

@@ -1,127 +1,53 @@
 package deliver
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	cloudfs "cloud.google.com/go/firestore"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
 
-var server = sync.OnceValues(func() (string, error) {
-	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
-		return host, nil
-	}
-	indexes, err := os.ReadFile("../../firestore.indexes.json")
-	if err != nil {
-		return "", err
-	}
-	s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
-	if err != nil {
-		return "", err
-	}
-	return s.Addr(), nil
-})
-
-// A board collects events; it may fail on demand.
-type board struct {
-	mu     sync.Mutex
-	events []push.Event
-	err    error
-}
-
-func (b *board) Events(_ context.Context, e ...push.Event) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err != nil && len(e) > 0 {
-		return b.err
-	}
-	b.events = append(b.events, e...)
-	return nil
-}
-
-func (b *board) types() (out []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range b.events {
-		out = append(out, e.Type)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// A world is deliver over a real store, a real sender and an FCM of its own.
+// A world is deliver over a real store, a real sender and an FCM of its own. Its
+// clock runs, because the sender's does.
 type world struct {
 	*store.Store
-	*board
+	*lab.Board[push.Event]
 	t      *testing.T
-	db     *cloudfs.Client
 	phones *phones.Server
 	d      *deliverer
 	deps   Deps
-	skew   time.Duration // of now
-	mu     sync.Mutex
-}
-
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.skew).UTC()
-}
-
-func (w *world) later(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.skew += d
+	clock  *lab.Clock
 }
 
 func newWorld(t *testing.T, o phones.Options) *world {
 	t.Helper()
-	host, err := server()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := cloudfs.NewClient(context.Background(), "test-"+strings.ToLower(rand.Text()), option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	p, err := phones.Start("127.0.0.1:0", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	w := &world{board: &board{}, t: t, db: db, phones: p}
-	w.Store = store.New(db, store.Options{Now: w.now})
-	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: p.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
+	w := &world{Board: &lab.Board[push.Event]{}, t: t, phones: lab.Phones(t, o), clock: &lab.Clock{}}
+	w.Store = store.New(lab.New(t).DB(), store.Options{Now: w.clock.Now})
+	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sender.Close() })
-	w.deps = Deps{Store: w.Store, Queue: w.board, Sender: sender, Log: slog.New(slog.DiscardHandler), CallTimeout: 30 * time.Second, Now: w.now}
+	w.deps = Deps{Store: w.Store, Queue: w.Board, Sender: sender, Log: slog.New(slog.DiscardHandler), CallTimeout: 30 * time.Second, Now: w.clock.Now}
 	w.d = newDeliverer(w.deps)
 	return w
+}
+
+// types are those of the events that were published.
+func (w *world) types() (out []string) {
+	for _, e := range w.Published() {
+		out = append(out, e.Type)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // mailing records a mailing, starts it, and cuts one batch with those tokens,
@@ -142,7 +68,7 @@ func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
 // record records a mailing, starts it, and cuts one batch with those targets.
 func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.Ref {
 	w.t.Helper()
-	m := push.NewMailing(id, id, d, w.now())
+	m := push.NewMailing(id, id, d, w.clock.Now())
 	m.Proven = proven
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
@@ -154,7 +80,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.now(), Targets: targets, Receipts: make([]push.Receipt, len(targets))}
+	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Targets: targets, Receipts: make([]push.Receipt, len(targets))}
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(targets))
 	if err := w.Cut(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -25,14 +27,14 @@ func TestRegisterAndUnregister(t *testing.T) {
 	for i, code := range []int{201, 200, 200} {
 		a := w.register(ada, "token-of-ada-1")
 		var got map[string]any
-		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.code != code {
+		if err := json.Unmarshal([]byte(a.Body), &got); err != nil || a.Code != code {
 			t.Fatalf("call %d: %v, %v", i, a, err)
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("call %d: %s", i, d)
 		}
 	}
-	if a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`); a.code != 201 || !strings.Contains(a.body, `"kind":"fid"`) {
+	if a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`); a.Code != 201 || !strings.Contains(a.Body, `"kind":"fid"`) {
 		t.Errorf("an installation: %v", a)
 	}
 	c, err := w.store.Customer(t.Context(), "ada")
@@ -43,7 +45,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 		token string
 		code  int
 	}{{id, 204}, {id, 404}, {push.TokenID("an-installation-of-ada"), 204}, {strings.Repeat("0", 32), 404}, {"nothing", 422}, {"a%2Fb", 422}} {
-		if a := w.ask("DELETE", "/v1/devices/"+x.token, ada, ""); a.code != x.code || x.code == 204 && a.body != "" {
+		if a := w.ask("DELETE", "/v1/devices/"+x.token, ada, ""); a.Code != x.code || x.code == 204 && a.Body != "" {
 			t.Errorf("DELETE %s: %v, want %d", x.token, a, x.code)
 		}
 	}
@@ -53,7 +55,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if got, want := w.told(), []string{"ada false true", "ada true true"}; !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	if n := w.owed(); n != 0 {
+	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events that were told are still owed", n)
 	}
 }
@@ -70,26 +72,26 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	unknown := w.ask("DELETE", "/v1/devices/"+push.TokenID("nobody's"), eve, "")
-	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.code != 404 || a.body != unknown.body {
+	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.Code != 404 || a.Body != unknown.Body {
 		t.Errorf("another's token: %v; one that does not exist: %v", a, unknown)
 	}
 	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/", "/v1/devices/" + id + "/"} {
 		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
-			if a := w.ask(method, path, eve, ""); a.code != 404 && a.code != 405 {
+			if a := w.ask(method, path, eve, ""); a.Code != 404 && a.Code != 405 {
 				t.Errorf("%s %s: %v", method, path, a)
 			}
 		}
 	}
 	// The customer in a body, a query or a header is nobody's concern.
 	for _, path := range []string{"/v1/devices?customer=ada"} {
-		if a := w.ask("POST", path, eve, `{"token":"x","platform":"web"}`); a.code != 422 {
+		if a := w.ask("POST", path, eve, `{"token":"x","platform":"web"}`); a.Code != 422 {
 			t.Errorf("%s: %v", path, a)
 		}
 	}
-	if a := w.ask("POST", "/v1/devices", eve, `{"token":"x","platform":"web","customer":"ada"}`); a.code != 422 {
+	if a := w.ask("POST", "/v1/devices", eve, `{"token":"x","platform":"web","customer":"ada"}`); a.Code != 422 {
 		t.Errorf("a customer in the body: %v", a)
 	}
-	if a := w.ask("POST", "/v1/devices", eve, `{"token":"token-of-eve","platform":"web"}`, "X-Customer", "ada", "X-Goog-Authenticated-User-Id", "ada", "X-Apigateway-Api-Userinfo", "ada"); a.code != 201 {
+	if a := w.ask("POST", "/v1/devices", eve, `{"token":"token-of-eve","platform":"web"}`, "X-Customer", "ada", "X-Goog-Authenticated-User-Id", "ada", "X-Apigateway-Api-Userinfo", "ada"); a.Code != 201 {
 		t.Errorf("%v", a)
 	}
 	after, err := w.store.Customer(t.Context(), "ada")
@@ -99,7 +101,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if d := cmp.Diff(before, after); d != "" {
 		t.Errorf("ada was touched:\n%s", d)
 	}
-	if a := w.register(eve, "token-of-ada-2"); a.code != 201 {
+	if a := w.register(eve, "token-of-ada-2"); a.Code != 201 {
 		t.Errorf("a device that changes hands: %v", a)
 	}
 	if got := w.tokens("ada"); len(got) != 0 {
@@ -108,7 +110,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if got := w.tokens("eve"); !slices.Contains(got, id) {
 		t.Errorf("eve has %v, not %s", got, id)
 	}
-	if a := w.ask("DELETE", "/v1/devices/"+id, ada, ""); a.code != 404 {
+	if a := w.ask("DELETE", "/v1/devices/"+id, ada, ""); a.Code != 404 {
 		t.Errorf("ada takes back what is eve's now: %v", a)
 	}
 }
@@ -118,14 +120,14 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 func TestEventsAreOwed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.fail(true)
-	if a := w.register(person("ada"), "token-of-ada-3"); a.code != 201 {
+	w.down()
+	if a := w.register(person("ada"), "token-of-ada-3"); a.Code != 201 {
 		t.Fatalf("%v", a)
 	}
-	if a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-of-ada-3"), person("ada"), ""); a.code != 204 {
+	if a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-of-ada-3"), person("ada"), ""); a.Code != 204 {
 		t.Fatalf("%v", a)
 	}
-	if n := w.owed(); n != 2 || len(w.told()) != 0 {
+	if n := w.Count("outbox"); n != 2 || len(w.told()) != 0 {
 		t.Errorf("%d events are owed and %q told, want two and none", n, w.told())
 	}
 	if !strings.Contains(w.log.String(), "events stay in the outbox for tick") {
@@ -163,17 +165,13 @@ func TestBodies(t *testing.T) {
 		"too large":       {`{"token":"secret-token","platform":"web"` + strings.Repeat(" ", MaxBody) + `}`, 413, ``},
 	} {
 		a := w.ask("POST", "/v1/devices", ada, c.body)
-		p := a.problem(t)
-		var at []string
-		for _, f := range p.Errors {
-			at = append(at, f.Location)
-		}
+		at := a.Places()
 		slices.Sort(at)
-		if a.code != c.code || strings.Join(at, " ") != c.faults {
+		if a.Code != c.code || strings.Join(at, " ") != c.faults {
 			t.Errorf("%s: %v; want %d and faults at %s", name, a, c.code, c.faults)
 		}
 	}
-	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "text/plain"); a.code != 201 && a.code != 415 {
+	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "application/json", "Content-Type", "text/plain"); a.Code != 201 && a.Code != 415 {
 		t.Errorf("two types: %v", a)
 	}
 }
@@ -184,7 +182,7 @@ func TestCap(t *testing.T) {
 	w := newWorld(t, nil)
 	ada := person("ada")
 	for i := range push.MaxTokens + 3 {
-		if a := w.register(ada, fmt.Sprint("one-of-many-", i)); a.code != 201 {
+		if a := w.register(ada, fmt.Sprint("one-of-many-", i)); a.Code != 201 {
 			t.Fatalf("%v", a)
 		}
 	}
@@ -198,7 +196,7 @@ func TestCap(t *testing.T) {
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	if a := w.ask("GET", "/openapi.json", "", ""); a.code != 401 {
+	if a := w.ask("GET", "/openapi.json", "", ""); a.Code != 401 {
 		t.Errorf("without a token: %v", a)
 	}
 	a := w.ask("GET", "/openapi.json", person("ada"), "")
@@ -208,7 +206,7 @@ func TestDocument(t *testing.T) {
 			Responses map[string]any
 		}
 	}
-	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.code != 200 {
+	if err := json.Unmarshal([]byte(a.Body), &doc); err != nil || a.Code != 200 {
 		t.Fatalf("%v, %v", a, err)
 	}
 	var ops []string
@@ -251,16 +249,17 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{`{"token":"a","platform":"web"}`, `{"fid":"a","platform":"ios","app":"x"}`, `{"token":1}`, `[]`, `{"a":{"b":[`, "\xff", `{"platform":"web","token":"\ud800"}`} {
 		f.Add(s)
 	}
-	h := New(Deps{Store: nowhere{}, Queue: &board{}, Auth: anyone{}})
+	h := New(Deps{Store: nowhere{}, Queue: &lab.Board[push.Event]{}, Auth: anyone{}})
 	f.Fuzz(func(t *testing.T, body string) {
-		r := newRequest(t, "POST", "/v1/devices", body)
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/devices", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer x")
 		r.Header.Set("Content-Type", "application/json")
-		a := record(h, r)
-		switch a.code {
+		a := httptest.NewRecorder()
+		h.ServeHTTP(a, r)
+		switch a.Code {
 		case http.StatusCreated, http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		default:
-			t.Errorf("%q: %v", body, a)
+			t.Errorf("%q: %d %s", body, a.Code, a.Body)
 		}
 	})
 }

@@ -3,28 +3,16 @@ package devices
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	google "carillon.example/emulators/auth"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 )
-
-func newRequest(t *testing.T, method, path, body string) *http.Request {
-	t.Helper()
-	return httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
-}
-
-func record(h http.Handler, r *http.Request) answer {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return answer{w.Code, w.Result().Header, w.Body.String()}
-}
 
 // TestIDTokens: who is not let in, through the Admin SDK's own verifier, and in
 // which words.
@@ -50,8 +38,7 @@ func TestIDTokens(t *testing.T) {
 	} {
 		for _, call := range [][2]string{{"POST", "/v1/devices"}, {"DELETE", "/v1/devices/" + push.TokenID("x")}, {"GET", "/openapi.json"}, {"PUT", "/nowhere"}} {
 			a := w.ask(call[0], call[1], token, "")
-			a.problem(t)
-			if a.code != 401 || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
+			if a.Code != 401 || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
 				t.Errorf("%s: %s: %v", name, call, a)
 			}
 		}
@@ -79,15 +66,14 @@ func TestNoIDToken(t *testing.T) {
 		"elsewhere":    {"X-Authorization", "Bearer " + good},
 	} {
 		a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, header...)
-		a.problem(t)
-		if a.code != 401 || a.header.Get("WWW-Authenticate") != "Bearer" {
+		if a.Code != 401 || a.Header.Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("%s: %v", name, a)
 		}
 	}
-	if a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, "Authorization", "bearer "+good); a.code != 201 {
+	if a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, "Authorization", "bearer "+good); a.Code != 201 {
 		t.Errorf("a scheme in lower case: %v", a)
 	}
-	if a := w.ask("POST", "/v1/devices?access_token="+good, "", ""); a.code != 401 {
+	if a := w.ask("POST", "/v1/devices?access_token="+good, "", ""); a.Code != 401 {
 		t.Errorf("in the query: %v", a)
 	}
 }
@@ -100,7 +86,7 @@ func TestClaim(t *testing.T) {
 	as := func(v any) string {
 		return issuer.Token(map[string]any{"sub": "ada", "https://shop.example/customer": v})
 	}
-	if a := w.register(as("c-42"), "token-by-claim"); a.code != 201 {
+	if a := w.register(as("c-42"), "token-by-claim"); a.Code != 201 {
 		t.Fatalf("%v", a)
 	}
 	if len(w.tokens("c-42")) != 1 || w.tokens("ada") != nil {
@@ -115,7 +101,7 @@ func TestClaim(t *testing.T) {
 		if id, ok := v.(string); ok && id != "" {
 			why = "the claim https://shop.example/customer of the ID token is no customer's id"
 		}
-		if p := a.problem(t); a.code != 403 || !strings.Contains(p.Detail, why) {
+		if a.Code != 403 || !strings.Contains(a.Detail, why) {
 			t.Errorf("%s: %v", name, a)
 		}
 	}
@@ -144,7 +130,7 @@ func TestTenant(t *testing.T) {
 			if c.of == own {
 				want = 201
 			}
-			if a := w.register(of(c.tenant), "token-of-tenant-"+name); a.code != want {
+			if a := w.register(of(c.tenant), "token-of-tenant-"+name); a.Code != want {
 				t.Errorf("a token of tenant %s where %q is taken: %v, want %d", name, own, a, want)
 			}
 		}
@@ -157,33 +143,33 @@ func TestOrigins(t *testing.T) {
 	t.Parallel()
 	const shop, evil = "https://shop.example", "https://shop.example.evil.example"
 	closed, open := newWorld(t, nil), newWorld(t, func(d *Deps) { d.Origins = []string{"https://m.shop.example", shop} })
-	asking := func(w *world, from string) answer {
+	asking := func(w *world, from string) lab.Answer {
 		return w.ask("OPTIONS", "/v1/devices", "", "", "Origin", from, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
 	}
 	for _, w := range []*world{closed, open} {
 		for _, from := range []string{evil, "null", "https://SHOP.example", "http://shop.example"} {
-			if a := asking(w, from); a.code != 403 || a.header.Get("Access-Control-Allow-Origin") != "" {
+			if a := asking(w, from); a.Code != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
 				t.Errorf("%s asks: %v", from, a)
 			}
 		}
 	}
-	if a := asking(closed, shop); a.code != 403 || a.header.Get("Access-Control-Allow-Origin") != "" {
+	if a := asking(closed, shop); a.Code != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("none is allowed: %v", a)
 	}
 	a := asking(open, shop)
-	if a.code != 204 || a.header.Get("Access-Control-Allow-Origin") != shop || a.header.Get("Access-Control-Allow-Methods") != "POST, DELETE" ||
-		a.header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type" || a.header.Get("Vary") != "Origin" || a.header.Get("Access-Control-Allow-Credentials") != "" {
+	if a.Code != 204 || a.Header.Get("Access-Control-Allow-Origin") != shop || a.Header.Get("Access-Control-Allow-Methods") != "POST, DELETE" ||
+		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("the shop asks: %v", a)
 	}
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {
 		for _, token := range []string{"", person("ada")} {
 			a := open.ask("POST", "/v1/devices", token, `{"token":"x","platform":"web"}`, "Origin", from)
-			if a.header.Get("Access-Control-Allow-Origin") != want || a.header.Get("Vary") != "Origin" || (a.code == 401) != (token == "") {
+			if a.Header.Get("Access-Control-Allow-Origin") != want || a.Header.Get("Vary") != "Origin" || (a.Code == 401) != (token == "") {
 				t.Errorf("a call from %q: %v", from, a)
 			}
 		}
 	}
-	if a := open.ask("OPTIONS", "/v1/devices", "", "", "Origin", shop); a.code != 401 {
+	if a := open.ask("OPTIONS", "/v1/devices", "", "", "Origin", shop); a.Code != 401 {
 		t.Errorf("OPTIONS that is no preflight: %v", a)
 	}
 }
@@ -195,10 +181,10 @@ func TestOutage(t *testing.T) {
 	issuer.Break(true)
 	a := w.register(person("ada"), "token-in-an-outage")
 	issuer.Break(false)
-	if a.problem(t); a.code != 503 || a.header.Get("Retry-After") == "" || strings.Contains(a.body, "certificate") {
+	if a.Code != 503 || a.Header.Get("Retry-After") == "" || strings.Contains(a.Body, "certificate") {
 		t.Errorf("%v", a)
 	}
-	if a := w.register(person("ada"), "token-in-an-outage"); a.code != 201 {
+	if a := w.register(person("ada"), "token-in-an-outage"); a.Code != 201 {
 		t.Errorf("after the outage: %v", a)
 	}
 }

@@ -3,30 +3,14 @@ package mailings_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
-
-// shown is what GET /v1/mailings/{id} answers.
-type shown struct {
-	brief
-	PausedBecause string     `json:"pausedBecause"`
-	StartedAt     *time.Time `json:"startedAt"`
-	CompletedAt   *time.Time `json:"completedAt"`
-	push.Draft
-	push.Totals
-}
-
-func (w *world) show(id string) shown {
-	w.t.Helper()
-	return decode[shown](w.t, w.ask("GET", "/v1/mailings/"+id, ""), http.StatusOK)
-}
 
 // sent takes a mailing through dispatch and a batch with those receipts, one
 // customer each, and flags what is invalid.
@@ -39,7 +23,7 @@ func (w *world) sent(id string, receipts ...push.Receipt) {
 			w.t.Fatal(err)
 		}
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock(), Receipts: make([]push.Receipt, len(receipts))}
+	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, len(receipts))}
 	for i := range receipts {
 		_, err := w.store.Register(ctx, "c-"+name(i), push.Registration{Kind: push.KindToken, Value: "t-" + name(i), Platform: push.Android})
 		must(err)
@@ -56,86 +40,10 @@ func (w *world) sent(id string, receipts ...push.Receipt) {
 	w.settle(b.Ref, receipts)
 }
 
-func TestShow(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.topic("dispatch")
-	m := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"customers":["b","a"]},"devices":"latest","category":"promo","sendAt":"2026-11-01T13:00:00Z","lifetime":"36h","ratePerMinute":600,"link":"https://shop.example/"}`)
-	got := w.show(m.ID)
-	if got.State != push.Scheduled || got.StartedAt != nil || got.CompletedAt != nil {
-		t.Errorf("%+v", got)
-	}
-	if string(got.Message) != `{"data":{"a":"b"}}` || !slices.Equal(got.Audience.Customers, []string{"b", "a"}) || got.Devices != push.Latest ||
-		got.Category != "promo" || time.Duration(*got.Lifetime) != 36*time.Hour || *got.RatePerMinute != 600 || got.Link != "https://shop.example/" {
-		t.Errorf("the rest of the mailing came as %+v", got.Draft)
-	}
-	if text := w.ask("GET", "/v1/mailings/"+m.ID, "").text; strings.Contains(text, "$schema") || !strings.Contains(text, `"completedAt":null`) || !strings.Contains(text, `"lifetime":"36h"`) {
-		t.Errorf("it reads %s", text)
-	}
-	for _, id := range []string{"mnone", "m%2Fn", "..%2Fx", "a%00b", "%C3%BC", strings.Repeat("x", 100)} {
-		if got := w.ask("GET", "/v1/mailings/"+id, ""); got.status != 404 {
-			t.Errorf("%s: %d %s", id, got.status, got.text)
-		}
-	}
-	if got := w.ask("GET", "/v1/mailings/"+strings.Repeat("x", 101), ""); got.status != 422 {
-		t.Errorf("a long id: %d %s", got.status, got.text)
-	}
-}
-
-func TestListNewestFirst(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.topic("dispatch")
-	var want []string
-	for i := range 7 {
-		if i%3 != 2 { // some at the same instant
-			w.pass(time.Second)
-		}
-		want = append(want, w.hand(plain).ID)
-	}
-	for _, id := range want[:2] {
-		w.ask("POST", "/v1/mailings/"+id+"/cancel", "")
-	}
-	var got []string
-	var times []time.Time
-	path, pages := "/v1/mailings?pageSize=3", 0
-	for next := "-"; next != ""; pages++ {
-		p := decode[page](t, w.ask("GET", path, ""), 200)
-		for _, m := range p.Mailings {
-			got, times = append(got, m.ID), append(times, m.CreatedAt)
-		}
-		next = p.NextPageToken
-		path = "/v1/mailings?pageSize=3&pageToken=" + next
-	}
-	if pages != 3 || !slices.IsSortedFunc(times, func(a, b time.Time) int { return b.Compare(a) }) || !times[0].After(times[6]) {
-		t.Errorf("%d pages, made at %v", pages, times)
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("listed %v, want %v", got, want)
-	}
-	for state, n := range map[string]int{"cancelled": 2, "accepted": 5, "sending": 0} {
-		if p := decode[page](t, w.ask("GET", "/v1/mailings?state="+state, ""), 200); len(p.Mailings) != n {
-			t.Errorf("%d mailings are %s, want %d", len(p.Mailings), state, n)
-		}
-	}
-	if text := w.ask("GET", "/v1/mailings?state=expired", "").text; strings.TrimSpace(text) != `{"mailings":[]}` {
-		t.Errorf("an empty list reads %s", text)
-	}
-	for _, q := range []string{"pageSize=0", "pageSize=501", "pageSize=x", "pageToken=x", "pageToken=%21%21", "pageToken=MTIz", "pageToken=" + strings.Repeat("x", 501), "state=odd", "page=2"} {
-		name, _, _ := strings.Cut(q, "=")
-		got := w.ask("GET", "/v1/mailings?"+q, "")
-		if places, said := got.places(t); got.status != 422 || !slices.Equal(places, []string{"query." + name}) {
-			t.Errorf("%s: %d %s", q, got.status, said)
-		}
-	}
-}
-
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.topic("dispatch")
+	w.Topic("dispatch")
 	for _, c := range []struct {
 		do     string
 		status int
@@ -152,12 +60,12 @@ func TestTransitions(t *testing.T) {
 		{"resume", 409, push.Cancelled},
 	} {
 		m := w.hand(plain, "Idempotency-Key", "one")
-		got := w.ask("POST", "/v1/mailings/"+m.ID+"/"+c.do, "")
-		if got.status != c.status {
-			t.Errorf("%s: %d %s", c.do, got.status, got.text)
+		got := w.Ask("POST", "/v1/mailings/"+m.ID+"/"+c.do, "")
+		if got.Code != c.status {
+			t.Errorf("%s: %d %s", c.do, got.Code, got.Body)
 		}
 		if c.status == 200 {
-			if b := decode[brief](t, got, 200); b.ID != m.ID || b.State != c.state {
+			if b := lab.Decode[brief](got, 200); b.ID != m.ID || b.State != c.state {
 				t.Errorf("%s answers %+v", c.do, b)
 			}
 		}
@@ -171,17 +79,17 @@ func TestTransitions(t *testing.T) {
 		t.Fatalf("it is %+v", now)
 	}
 	for _, do := range []string{"cancel", "pause", "resume"} {
-		if got := w.ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.status != 409 {
-			t.Errorf("%s of a completed mailing: %d %s", do, got.status, got.text)
+		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 409 {
+			t.Errorf("%s of a completed mailing: %d %s", do, got.Code, got.Body)
 		}
-		if got := w.ask("POST", "/v1/mailings/mnone/"+do, ""); got.status != 404 {
-			t.Errorf("%s of none: %d %s", do, got.status, got.text)
+		if got := w.Ask("POST", "/v1/mailings/mnone/"+do, ""); got.Code != 404 {
+			t.Errorf("%s of none: %d %s", do, got.Code, got.Body)
 		}
-		if got := w.ask("POST", "/v1/mailings/"+done.ID+"/"+do, `{"why":1}`); got.status != 422 {
-			t.Errorf("%s with a body: %d %s", do, got.status, got.text)
+		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, `{"why":1}`); got.Code != 422 {
+			t.Errorf("%s with a body: %d %s", do, got.Code, got.Body)
 		}
-		if got := w.ask("GET", "/v1/mailings/"+done.ID+"/"+do, ""); got.status != 405 || got.header.Get("Allow") != "POST" {
-			t.Errorf("GET %s: %d %s", do, got.status, got.text)
+		if got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 405 || got.Header.Get("Allow") != "POST" {
+			t.Errorf("GET %s: %d %s", do, got.Code, got.Body)
 		}
 	}
 }
@@ -189,12 +97,12 @@ func TestTransitions(t *testing.T) {
 func TestResumeOrdersTheStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.topic("dispatch")
+	w.Topic("dispatch")
 	m := w.hand(plain)
-	w.ask("POST", "/v1/mailings/"+m.ID+"/pause", "")
-	w.published("dispatch", 1)
-	w.ask("POST", "/v1/mailings/"+m.ID+"/resume", "")
-	if order := w.published("dispatch", 1)[0]; !strings.Contains(order, m.ID) {
+	w.Ask("POST", "/v1/mailings/"+m.ID+"/pause", "")
+	w.Published("dispatch", 1)
+	w.Ask("POST", "/v1/mailings/"+m.ID+"/resume", "")
+	if order := w.Published("dispatch", 1)[0].Data; !strings.Contains(order, m.ID) {
 		t.Errorf("ordered %s", order)
 	}
 }
@@ -202,7 +110,7 @@ func TestResumeOrdersTheStart(t *testing.T) {
 func TestInvalidTokensAndUnflag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.topic("dispatch")
+	w.Topic("dispatch")
 	m := w.hand(plain)
 	bad := []push.Receipt{push.ReceiptAccepted, push.ReceiptUnregistered, push.ReceiptInvalidArgument, push.ReceiptUnregistered, push.ReceiptRefused}
 	w.sent(m.ID, bad...)
@@ -211,8 +119,8 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		NextPageToken string      `json:"nextPageToken"`
 	}
 	base := "/v1/mailings/" + m.ID + "/invalid-tokens?pageSize=2"
-	first := decode[deads](t, w.ask("GET", base, ""), 200)
-	second := decode[deads](t, w.ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
+	first := lab.Decode[deads](w.Ask("GET", base, ""), 200)
+	second := lab.Decode[deads](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
 	all := slices.Concat(first.Tokens, second.Tokens)
 	if len(first.Tokens) != 2 || len(all) != 3 || second.NextPageToken != "" {
 		t.Fatalf("two pages: %+v %+v", first, second)
@@ -224,18 +132,18 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		}
 	}
 	for _, q := range []string{"pageSize=0", "pageSize=501", "pageToken=x", "pageToken=a.-1.b", "pageToken=.x.y"} {
-		if got := w.ask("GET", "/v1/mailings/"+m.ID+"/invalid-tokens?"+q, ""); got.status != 422 {
-			t.Errorf("%s: %d %s", q, got.status, got.text)
+		if got := w.Ask("GET", "/v1/mailings/"+m.ID+"/invalid-tokens?"+q, ""); got.Code != 422 {
+			t.Errorf("%s: %d %s", q, got.Code, got.Body)
 		}
 	}
 	none := w.hand(plain)
-	if text := w.ask("GET", "/v1/mailings/"+none.ID+"/invalid-tokens", "").text; strings.TrimSpace(text) != `{"tokens":[]}` {
+	if text := w.Ask("GET", "/v1/mailings/"+none.ID+"/invalid-tokens", "").Body; strings.TrimSpace(text) != `{"tokens":[]}` {
 		t.Errorf("an empty list reads %s", text)
 	}
 	for _, path := range []string{"GET /v1/mailings/mnone/invalid-tokens", "POST /v1/mailings/mnone/unflag"} {
 		method, at, _ := strings.Cut(path, " ")
-		if got := w.ask(method, at, ""); got.status != 404 {
-			t.Errorf("%s: %d %s", path, got.status, got.text)
+		if got := w.Ask(method, at, ""); got.Code != 404 {
+			t.Errorf("%s: %d %s", path, got.Code, got.Body)
 		}
 	}
 	// One of them registers again: that flag does not stand any more.
@@ -243,14 +151,14 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{2, 0} {
-		got := decode[struct{ Unflagged int }](t, w.ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), 200)
+		got := lab.Decode[struct{ Unflagged int }](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), 200)
 		if got.Unflagged != want {
 			t.Errorf("%d were unflagged, want %d", got.Unflagged, want)
 		}
 	}
-	for _, e := range w.published("push-events", 2) {
-		if !strings.Contains(e, push.AvailabilityChanged) || !strings.Contains(e, `"pushAvailable":true`) {
-			t.Errorf("told %s", e)
+	for _, e := range w.Published("push-events", 2) {
+		if !strings.Contains(e.Data, push.AvailabilityChanged) || !strings.Contains(e.Data, `"pushAvailable":true`) {
+			t.Errorf("told %s", e.Data)
 		}
 	}
 	for _, d := range all {
@@ -274,7 +182,7 @@ func (w *world) settle(ref push.Ref, receipts []push.Receipt) {
 		if codes[r] == "" {
 			continue
 		}
-		d := push.Dead{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock()}
+		d := push.Dead{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
 		b.Dead = append(b.Dead, d)
 		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt}
 		if res, err := w.store.Flag(ctx, flag); err != nil || !res.Set {

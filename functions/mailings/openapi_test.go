@@ -1,41 +1,18 @@
 package mailings_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"flag"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"carillon.example/emulators/lab"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestDocument holds the OpenAPI document to the one that was looked at last.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	got := newWorld(t).ask("GET", "/openapi.json", "")
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, []byte(got.text), "", "  "); err != nil {
-		t.Fatal(err)
-	}
-	const file = "testdata/openapi.json"
-	if *update {
-		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.TrimSpace(string(want)), strings.TrimSpace(pretty.String())); diff != "" {
-		t.Errorf("the document changed; if that is meant, run the test with -update (-want +got):\n%s", diff)
-	}
+	lab.Golden(t, "testdata/openapi.json", newWorld(t).Ask("GET", "/openapi.json", "").Body)
 }
 
 type schema struct {
@@ -78,7 +55,7 @@ func (d *document) fields(s schema) []string {
 // TestDocumentIsTheContract holds it to the names that clients rely on.
 func TestDocumentIsTheContract(t *testing.T) {
 	t.Parallel()
-	d := decode[document](t, newWorld(t).ask("GET", "/openapi.json", ""), 200)
+	d := lab.Decode[document](newWorld(t).Ask("GET", "/openapi.json", ""), 200)
 	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Errorf("it is OpenAPI %s", d.OpenAPI)
 	}

@@ -8,32 +8,25 @@ import (
 	"carillon.example/shared/push"
 )
 
-func (w *world) register(t *testing.T, customer string, p push.Platform) {
-	t.Helper()
-	if _, err := w.Register(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: p}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestTellsWhatItsWriterCouldNot: whoever registered a token died between the
 // commit and the publishing.
 func TestTellsWhatItsWriterCouldNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", push.IOS)
-	if w.tick(t); len(w.events) != 0 {
-		t.Fatalf("told before its writer had the time to: %v", w.events)
+	if w.tick(t); len(w.Published()) != 0 {
+		t.Fatalf("told before its writer had the time to: %v", w.Published())
 	}
-	w.time = w.time.Add(time.Minute)
-	w.err = errors.New("no Pub/Sub")
+	w.clock.Add(time.Minute)
+	w.fail(errors.New("no Pub/Sub"))
 	w.tick(t)
-	w.err = nil
+	w.fail(nil)
 	w.tick(t)
-	if len(w.events) != 1 || w.events[0].Type != push.AvailabilityChanged || w.events[0].Subject != "customers/anna" {
-		t.Fatalf("told %v", w.events)
+	if len(w.Published()) != 1 || w.Published()[0].Type != push.AvailabilityChanged || w.Published()[0].Subject != "customers/anna" {
+		t.Fatalf("told %v", w.Published())
 	}
-	if w.tick(t); len(w.events) != 1 {
-		t.Errorf("told again: %v", w.events[1:])
+	if w.tick(t); len(w.Published()) != 1 {
+		t.Errorf("told again: %v", w.Published()[1:])
 	}
 }
 
@@ -45,14 +38,14 @@ func TestExpiresTokens(t *testing.T) {
 	for id, p := range map[string]push.Platform{"old": push.Android, "apple": push.IOS, "seen": push.Android} {
 		w.register(t, id, p)
 	}
-	w.time = w.time.Add(push.TokenLife)
+	w.clock.Add(push.TokenLife)
 	w.register(t, "seen", push.Android)
 	w.tick(t)
 	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.Reachable() {
 		t.Fatalf("expired on the last day: %+v, %v", c, err)
 	}
-	w.events = nil
-	w.time = w.time.Add(24 * time.Hour)
+	before := len(w.Published())
+	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
 		c, err := w.Customer(t.Context(), id)
@@ -61,14 +54,14 @@ func TestExpiresTokens(t *testing.T) {
 		}
 	}
 	told := map[string]int{}
-	for _, e := range w.events {
+	for _, e := range w.Published()[before:] {
 		told[e.Type+" "+e.Subject]++
 	}
 	if len(told) != 2 || told[push.TokenInvalidated+" customers/old"] != 1 || told[push.AvailabilityChanged+" customers/old"] != 1 {
 		t.Errorf("told %v", told)
 	}
-	w.time = w.time.Add(time.Hour)
-	if w.tick(t); len(w.events) != 2 {
-		t.Errorf("told again: %v", w.events[2:])
+	w.clock.Add(time.Hour)
+	if w.tick(t); len(w.Published()) != before+2 {
+		t.Errorf("told again: %v", w.Published()[before+2:])
 	}
 }

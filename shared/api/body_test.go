@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/api"
 )
 
@@ -69,8 +70,8 @@ func TestEveryOperationIsStrict(t *testing.T) {
 			t.Parallel()
 			for _, op := range bodies {
 				got := w.do(op.method, op.path, c.kind, c.body(op.good))
-				if got.status != c.status {
-					t.Errorf("%s %s: %d %s, want %d", op.method, op.path, got.status, got.text, c.status)
+				if got.Code != c.status {
+					t.Errorf("%s %s: %d %s, want %d", op.method, op.path, got.Code, got.Body, c.status)
 				}
 			}
 		})
@@ -82,8 +83,8 @@ func TestTheLimitItself(t *testing.T) {
 	w := small(t)
 	for _, op := range bodies {
 		for size, want := range map[int]int{1<<10 - 1: 200, 1 << 10: 413} {
-			if got := w.do(op.method, op.path, asJSON, op.good+strings.Repeat(" ", size-len(op.good))); got.status != want {
-				t.Errorf("%s %s of %d bytes: %d %s, want %d", op.method, op.path, size, got.status, got.text, want)
+			if got := w.do(op.method, op.path, asJSON, op.good+strings.Repeat(" ", size-len(op.good))); got.Code != want {
+				t.Errorf("%s %s of %d bytes: %d %s, want %d", op.method, op.path, size, got.Code, got.Body, want)
 			}
 		}
 	}
@@ -98,8 +99,8 @@ func TestKeysInTheWrongCaseAreUnknown(t *testing.T) {
 		{"/things", `{"name":"a","parts":[{"size":1,"Size":2}]}`, "body.parts[0].Size"},
 		{"/letters", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
 	} {
-		if got := w.do(http.MethodPost, c.path, asJSON, c.body); got.status != 422 || !slices.Contains(got.places(), c.place) {
-			t.Errorf("%s: %d %s, want a fault at %s", c.body, got.status, got.text, c.place)
+		if got := w.do(http.MethodPost, c.path, asJSON, c.body); got.Code != 422 || !slices.Contains(got.Places(), c.place) {
+			t.Errorf("%s: %d %s, want a fault at %s", c.body, got.Code, got.Body, c.place)
 		}
 	}
 }
@@ -127,11 +128,11 @@ func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 		{"/letters", `[]`, []string{"body"}},
 	} {
 		got := w.do(http.MethodPost, c.path, asJSON, c.body)
-		if got.status != 422 {
-			t.Errorf("%s: %d %s", c.body, got.status, got.text)
+		if got.Code != 422 {
+			t.Errorf("%s: %d %s", c.body, got.Code, got.Body)
 		}
-		if diff := cmp.Diff(c.want, got.places()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s%s", c.body, diff, got.text)
+		if diff := cmp.Diff(c.want, got.Places()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s%s", c.body, diff, got.Body)
 		}
 	}
 }
@@ -152,8 +153,8 @@ func TestNothingSentInComesBack(t *testing.T) {
 		{"GET", "/" + secret, "", ""},
 	} {
 		got := w.do(c.method, c.path, c.kind, c.body)
-		if got.status < 400 || strings.Contains(got.text, secret[:10]) || strings.Contains(got.text, `"value"`) {
-			t.Errorf("%s %s: %d %s", c.path, c.body, got.status, got.text)
+		if got.Code < 400 || strings.Contains(got.Body, secret[:10]) || strings.Contains(got.Body, `"value"`) {
+			t.Errorf("%s %s: %d %s", c.path, c.body, got.Code, got.Body)
 		}
 	}
 	if log := w.log.String(); strings.Contains(log, secret[:10]) {
@@ -164,13 +165,13 @@ func TestNothingSentInComesBack(t *testing.T) {
 func TestAnAnswerStaysReadable(t *testing.T) {
 	t.Parallel()
 	a := strings.Repeat("k", 600)
-	if got := small(t).do("POST", "/things", asJSON, `{"name":"a","`+a+`":1}`); len(got.text) > 500 || len(got.Errors) != 1 {
-		t.Errorf("the name of an unknown field is repeated whole: %s", got.text)
+	if got := small(t).do("POST", "/things", asJSON, `{"name":"a","`+a+`":1}`); len(got.Body) > 500 || len(got.Errors) != 1 {
+		t.Errorf("the name of an unknown field is repeated whole: %s", got.Body)
 	}
 	w := small(t)
 	got := w.do("POST", "/things", asJSON, `{"parts":[`+strings.Repeat("1,", 400)+`1]}`)
 	if n := len(got.Errors); n != 201 || got.Errors[200].Message != "has 202 more faults" {
-		t.Errorf("402 faults are told in %d lines: %s", n, got.text[max(0, len(got.text)-200):])
+		t.Errorf("402 faults are told in %d lines: %s", n, got.Body[max(0, len(got.Body)-200):])
 	}
 }
 
@@ -178,12 +179,12 @@ func TestLinesAreNotRead(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for kind, want := range map[string]int{"application/x-ndjson": 200, asJSON: 415, "": 415} {
-		if got := w.do("POST", "/lines", kind, "{}\nbroken\n"); got.status != want {
-			t.Errorf("lines as %q: %d %s", kind, got.status, got.text)
+		if got := w.do("POST", "/lines", kind, "{}\nbroken\n"); got.Code != want {
+			t.Errorf("lines as %q: %d %s", kind, got.Code, got.Body)
 		}
 	}
-	if got := w.do("POST", "/lines", "application/x-ndjson", strings.Repeat("x", 1<<10)); got.status != 413 {
-		t.Errorf("too many lines: %d %s", got.status, got.text)
+	if got := w.do("POST", "/lines", "application/x-ndjson", strings.Repeat("x", 1<<10)); got.Code != 413 {
+		t.Errorf("too many lines: %d %s", got.Code, got.Body)
 	}
 }
 
@@ -191,8 +192,8 @@ func TestPatchesGoByBothNames(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for method, want := range map[string]int{"PATCH": 200, "PUT": 415} {
-		if got := w.do(method, "/things", "application/merge-patch+json", `{"name":"a"}`); got.status != want {
-			t.Errorf("%s: %d %s", method, got.status, got.text)
+		if got := w.do(method, "/things", "application/merge-patch+json", `{"name":"a"}`); got.Code != want {
+			t.Errorf("%s: %d %s", method, got.Code, got.Body)
 		}
 	}
 }
@@ -205,15 +206,15 @@ func TestActionsTakeNoBody(t *testing.T) {
 		if body == "" {
 			kind = ""
 		}
-		if got := w.do("POST", "/act", kind, body); got.status != want {
-			t.Errorf("%q: %d %s", body, got.status, got.text)
+		if got := w.do("POST", "/act", kind, body); got.Code != want {
+			t.Errorf("%q: %d %s", body, got.Code, got.Body)
 		}
 	}
-	if got := w.do("POST", "/things", "", ""); got.status != 415 {
-		t.Errorf("no body where one is wanted: %d %s", got.status, got.text)
+	if got := w.do("POST", "/things", "", ""); got.Code != 415 {
+		t.Errorf("no body where one is wanted: %d %s", got.Code, got.Body)
 	}
-	if got := w.do("POST", "/things", asJSON, ""); got.status != 400 {
-		t.Errorf("an empty body where one is wanted: %d %s", got.status, got.text)
+	if got := w.do("POST", "/things", asJSON, ""); got.Code != 400 {
+		t.Errorf("an empty body where one is wanted: %d %s", got.Code, got.Body)
 	}
 }
 
@@ -230,8 +231,8 @@ func TestCompressedBodiesAreRefused(t *testing.T) {
 	}
 	r.Header.Set("Content-Type", asJSON)
 	r.Header.Set("Content-Encoding", "gzip")
-	if got := w.send(r); got.status != 415 {
-		t.Errorf("%d %s", got.status, got.text)
+	if got := w.Send(r); got.Code != 415 {
+		t.Errorf("%d %s", got.Code, got.Body)
 	}
 }
 
@@ -262,10 +263,9 @@ func FuzzForm(f *testing.F) {
 	}
 	base := small(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		w := &world{Server: base.Server, t: t, log: base.log}
-		got := w.do("POST", "/letters", asJSON, body)
-		if got.status >= 500 || got.status == 422 && len(got.Errors) == 0 {
-			t.Errorf("%d %s", got.status, got.text)
+		got := lab.At(t, base.URL).Ask("POST", "/letters", body, "Content-Type", asJSON)
+		if got.Code >= 500 || got.Code == 422 && len(got.Errors) == 0 {
+			t.Errorf("%d %s", got.Code, got.Body)
 		}
 	})
 }

@@ -1,25 +1,19 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/api"
-	"carillon.example/shared/push"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestTheTableOfErrors(t *testing.T) {
 	t.Parallel()
@@ -41,22 +35,23 @@ func TestTheTableOfErrors(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			w := small(t)
 			got := w.do("GET", "/things/"+id, "", "")
-			if got.status != c.status || got.header.Get("Retry-After") != c.after {
-				t.Errorf("%d, Retry-After %q; want %d, %q", got.status, got.header.Get("Retry-After"), c.status, c.after)
+			if got.Code != c.status || got.Header.Get("Retry-After") != c.after {
+				t.Errorf("%d, Retry-After %q; want %d, %q", got.Code, got.Header.Get("Retry-After"), c.status, c.after)
 			}
-			if strings.Contains(got.text, "secret") {
-				t.Errorf("our own text comes out: %s", got.text)
+			if strings.Contains(got.Body, "secret") {
+				t.Errorf("our own text comes out: %s", got.Body)
 			}
-			if logged := strings.Contains(w.log.String(), "a request failed"); logged != c.logged {
-				t.Errorf("logged: %v, want %v", logged, c.logged)
+			log := w.log.String()
+			if logged := strings.Contains(log, "a request failed"); logged != c.logged || logged && !strings.Contains(log, "level=ERROR") {
+				t.Errorf("logged: %v, want %v, and as an error: %s", logged, c.logged, log)
 			}
 		})
 	}
-	if got := w.do("GET", "/things/faults", "", ""); cmp.Diff(got.Errors, []push.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}) != "" {
-		t.Errorf("the faults came out as %s", got.text)
+	if got := w.do("GET", "/things/faults", "", ""); cmp.Diff(got.Errors, []lab.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}) != "" {
+		t.Errorf("the faults came out as %s", got.Body)
 	}
-	if got := w.do("GET", "/unwrapped/own", "", ""); got.status != 500 || strings.Contains(got.text, "secret") {
-		t.Errorf("an error past the table: %d %s", got.status, got.text)
+	if got := w.do("GET", "/unwrapped/own", "", ""); got.Code != 500 || strings.Contains(got.Body, "secret") {
+		t.Errorf("an error past the table: %d %s", got.Code, got.Body)
 	}
 }
 
@@ -68,16 +63,16 @@ func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 		"/things/index": "index out of range",
 	} {
 		got := w.do("GET", path, "", "")
-		if got.status != 500 || strings.Contains(got.text, "secret") || strings.Contains(got.text, "goroutine") {
-			t.Errorf("%s: %d %s", path, got.status, got.text)
+		if got.Code != 500 || strings.Contains(got.Body, "secret") || strings.Contains(got.Body, "goroutine") {
+			t.Errorf("%s: %d %s", path, got.Code, got.Body)
 		}
 		log := w.log.String()
-		if !strings.Contains(log, logged) || !strings.Contains(log, "setup_test.go") || strings.Contains(log, "secret") {
+		if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, logged) || !strings.Contains(log, "setup_test.go") || strings.Contains(log, "secret") {
 			t.Errorf("%s was logged as %s", path, log)
 		}
 	}
-	if got := w.do("GET", "/things/fine", "", ""); got.status != 200 {
-		t.Errorf("after panics: %d", got.status)
+	if got := w.do("GET", "/things/fine", "", ""); got.Code != 200 {
+		t.Errorf("after panics: %d", got.Code)
 	}
 }
 
@@ -105,8 +100,8 @@ func TestPathsAndMethodsThatAreNot(t *testing.T) {
 		{"POST", "/openapi.json", 405, "GET, HEAD"},
 	} {
 		got := w.do(c.method, c.path, "", "")
-		if got.status != c.status || got.header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, got.status, got.header.Get("Allow"), c.status, c.allow)
+		if got.Code != c.status || got.Header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, got.Code, got.Header.Get("Allow"), c.status, c.allow)
 		}
 	}
 }
@@ -115,8 +110,8 @@ func TestEncodedPathsReachTheOperation(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for _, path := range []string{"/things/%2E%2E", "/things/a%2Fb", "/things/a%2F%2Fb", "/things/%20", "/things/%C3%BC"} {
-		if got := w.do("GET", path, "", ""); got.status != 200 {
-			t.Errorf("%s: %d %s", path, got.status, got.text)
+		if got := w.do("GET", path, "", ""); got.Code != 200 {
+			t.Errorf("%s: %d %s", path, got.Code, got.Body)
 		}
 	}
 }
@@ -125,8 +120,8 @@ func TestACallerThatHasGoneIsNoError(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	j := &journal{}
-	err := api.Answer(ctx, slog.New(slog.NewTextHandler(j, nil)), context.Canceled)
+	j := &lab.Journal{}
+	err := api.Answer(ctx, j.Logger(), context.Canceled)
 	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 || strings.Contains(j.String(), "level=ERROR") {
 		t.Errorf("%v was logged as %s", err, j)
 	}
@@ -140,10 +135,10 @@ func TestParametersAreStrict(t *testing.T) {
 		"?Size=1": {"query.Size"}, "?size=1&page=2": {"query.page"},
 	} {
 		got := w.do("GET", "/things/x"+query, "", "")
-		if got.status != 422 {
-			t.Errorf("%s: %d %s", query, got.status, got.text)
+		if got.Code != 422 {
+			t.Errorf("%s: %d %s", query, got.Code, got.Body)
 		}
-		if diff := cmp.Diff(want, got.places()); diff != "" {
+		if diff := cmp.Diff(want, got.Places()); diff != "" {
 			t.Errorf("%s: %s", query, diff)
 		}
 	}
@@ -154,11 +149,11 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	w := small(t)
 	for _, path := range []string{"/things/fine", "/things/own", "/things/bare", "/nothing", "/openapi.json"} {
 		got := w.do("GET", path, "", "")
-		if got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", path, got.header)
+		if got.Header.Get("X-Content-Type-Options") != "nosniff" || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", path, got.Header)
 		}
-		if got.header.Get("Link") != "" || strings.Contains(got.text, "$schema") {
-			t.Errorf("%s points at a schema: %v %s", path, got.header, got.text)
+		if got.Header.Get("Link") != "" || strings.Contains(got.Body, "$schema") {
+			t.Errorf("%s points at a schema: %v %s", path, got.Header, got.Body)
 		}
 	}
 }
@@ -166,29 +161,11 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	got := small(t).do("GET", "/openapi.json", "", "")
-	var doc struct {
-		OpenAPI string `json:"openapi"`
+	doc := lab.Decode[struct{ OpenAPI string }](got, http.StatusOK)
+	if !strings.HasPrefix(doc.OpenAPI, "3.1.") {
+		t.Fatalf("openapi %q", doc.OpenAPI)
 	}
-	var pretty bytes.Buffer
-	if err := json.Unmarshal([]byte(got.text), &doc); err != nil || doc.OpenAPI[:4] != "3.1." {
-		t.Fatalf("openapi %q, %v", doc.OpenAPI, err)
-	}
-	if err := json.Indent(&pretty, []byte(got.text), "", "  "); err != nil {
-		t.Fatal(err)
-	}
-	const file = "testdata/openapi.json"
-	if *update {
-		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.TrimSpace(string(want)), strings.TrimSpace(pretty.String())); diff != "" {
-		t.Errorf("the document changed; if that is meant, run the test with -update (-want +got):\n%s", diff)
-	}
+	lab.Golden(t, "testdata/openapi.json", got.Body)
 }
 
 // TestAnswersThatHaveBegunAreLeft: what panics in the middle of an answer adds
@@ -203,8 +180,8 @@ func TestAnswersThatHaveBegunAreLeft(t *testing.T) {
 			panic("in the middle")
 		}}, nil
 	})
-	w := served(t, a)
-	if got := w.do("GET", "/x", "", ""); got.status != 200 || got.text != "half" {
-		t.Errorf("%d %q", got.status, got.text)
+	w := &world{Site: lab.Serve(t, a)}
+	if got := w.do("GET", "/x", "", ""); got.Code != 200 || got.Body != "half" {
+		t.Errorf("%d %q", got.Code, got.Body)
 	}
 }

@@ -1,21 +1,17 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
@@ -97,32 +93,14 @@ func faulty(_ context.Context, in *idInput) (*output, error) {
 
 // A world is a small API behind a real server.
 type world struct {
-	*httptest.Server
-	t   testing.TB
-	log *journal
-}
-
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
+	*lab.Site
+	log *lab.Journal
 }
 
 func small(t testing.TB) *world {
 	t.Helper()
-	j := &journal{}
-	log := slog.New(slog.NewTextHandler(j, nil))
+	j := &lab.Journal{}
+	log := j.Logger()
 	a := api.New("small", log)
 	op := func(method, path, id string) huma.Operation {
 		return huma.Operation{Method: method, Path: path, OperationID: id, DefaultStatus: http.StatusOK, MaxBodyBytes: 1 << 10, Errors: []int{400, 422}}
@@ -147,75 +125,10 @@ func small(t testing.TB) *world {
 		return out, api.Answer(ctx, log, err)
 	})
 	huma.Register(a, op(http.MethodGet, "/unwrapped/{id}", "unwrapped"), faulty)
-	s := httptest.NewServer(a)
-	t.Cleanup(s.Close)
-	return &world{Server: s, t: t, log: j}
+	return &world{lab.Serve(t, a), j}
 }
 
-type reply struct {
-	status int
-	header http.Header
-	text   string
-	api.Problem
-}
-
-// do asks; kind is the Content-Type, "" for none. Every answer that is none of
-// success has to be a problem.
-func (w *world) do(method, path, kind, body string) reply {
-	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if kind != "" {
-		r.Header.Set("Content-Type", kind)
-	}
-	return w.send(r)
-}
-
-func (w *world) send(r *http.Request) reply {
-	w.t.Helper()
-	// RoundTrip follows no redirect.
-	res, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	out := reply{status: res.StatusCode, header: res.Header, text: string(b)}
-	if out.status < 300 {
-		return out
-	}
-	if got := res.Header.Get("Content-Type"); got != "application/problem+json" {
-		w.t.Errorf("%s %s: %d came as %q", r.Method, r.URL.Path, out.status, got)
-	}
-	if r.Method == http.MethodHead {
-		return out
-	}
-	if err := json.Unmarshal(b, &out.Problem); err != nil {
-		w.t.Errorf("%s %s: %d is no problem: %v: %s", r.Method, r.URL.Path, out.status, err, b)
-	}
-	if out.Status != out.status || out.Title != http.StatusText(out.status) {
-		w.t.Errorf("%s %s: %d calls itself %d %q", r.Method, r.URL.Path, out.status, out.Status, out.Title)
-	}
-	return out
-}
-
-// places are where a reply says that faults are.
-func (r reply) places() (out []string) {
-	for _, f := range r.Errors {
-		out = append(out, f.Location)
-	}
-	return out
-}
-
-// served puts h behind a real server.
-func served(t testing.TB, h http.Handler) *world {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return &world{Server: s, t: t, log: &journal{}}
+// do asks; kind is the Content-Type, "" for none.
+func (w *world) do(method, path, kind, body string) lab.Answer {
+	return w.Ask(method, path, body, "Content-Type", kind)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -17,27 +16,14 @@ import (
 	"google.golang.org/api/option"
 
 	google "carillon.example/emulators/auth"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 )
 
 const project = "shop-push"
 
-// issuer stands in for Google's servers: the SDK fetches certificates from an
-// address that nobody can name, through a copy of http.DefaultTransport.
-var issuer *google.Server
-
-func TestMain(m *testing.M) {
-	var err error
-	if issuer, err = google.Start("127.0.0.1:0", google.Options{Project: project}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	http.DefaultTransport = issuer.Transport()
-	code := m.Run()
-	issuer.Close()
-	os.Exit(code)
-}
+var issuer = lab.Issuer(project)
 
 func none(string) string { return "" }
 

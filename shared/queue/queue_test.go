@@ -6,73 +6,28 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2"
-	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
-	emulator "carillon.example/emulators/pubsub"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
 
-// open gives a queue over a Pub/Sub of its own, and a subscription to all its
-// topics.
-func open(t *testing.T) (*queue.Queue, func(n int) []*pb.PubsubMessage) {
+// open gives a queue over a Pub/Sub of its own, with one topic for everything.
+func open(t *testing.T) (*queue.Queue, *lab.Lab) {
 	t.Helper()
-	host := os.Getenv("PUBSUB_EMULATOR_HOST")
-	if host == "" {
-		s, err := emulator.Start("127.0.0.1:0", emulator.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Close)
-		host = s.Addr()
-	}
-	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	project := "p" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
-	c, err := pubsub.NewClient(t.Context(), project, option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	topic, sub := "projects/"+project+"/topics/t", "projects/"+project+"/subscriptions/s"
-	if _, err := c.TopicAdminClient.CreateTopic(t.Context(), &pb.Topic{Name: topic}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.SubscriptionAdminClient.CreateSubscription(t.Context(), &pb.Subscription{Name: sub, Topic: topic}); err != nil {
-		t.Fatal(err)
-	}
-	q := queue.New(c, queue.Topics{Dispatch: "t", Deliver: "t", Events: "t"})
+	l := lab.New(t)
+	l.Topic("t")
+	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "t", Deliver: "t", Events: "t"})
 	t.Cleanup(q.Stop)
-	return q, func(n int) (all []*pb.PubsubMessage) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		for len(all) < n {
-			res, err := c.SubscriptionAdminClient.Pull(ctx, &pb.PullRequest{Subscription: sub, MaxMessages: int32(n)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range res.GetReceivedMessages() {
-				all = append(all, m.GetMessage())
-			}
-		}
-		return all
-	}
+	return q, l
 }
 
 func TestOrdersAndBatchesArrive(t *testing.T) {
 	t.Parallel()
-	q, pull := open(t)
+	q, l := open(t)
 	if err := q.Dispatch(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +35,8 @@ func TestOrdersAndBatchesArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
-	for _, m := range pull(3) {
-		got[string(m.GetData())] = true
+	for _, m := range l.Published("t", 3) {
+		got[m.Data] = true
 	}
 	for _, want := range []string{`{"mailing":"m","shard":-1}`, `{"mailing":"m","batch":"b1"}`, `{"mailing":"m","batch":"b2"}`} {
 		if !got[want] {
@@ -93,21 +48,21 @@ func TestOrdersAndBatchesArrive(t *testing.T) {
 // TestEventIsACloudEvent holds the wire form of an event.
 func TestEventIsACloudEvent(t *testing.T) {
 	t.Parallel()
-	q, pull := open(t)
+	q, l := open(t)
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	c := &push.Customer{ID: "anna", Version: 7, Availability: 7}
 	if err := q.Events(t.Context(), push.AvailabilityEvent(c, at)); err != nil {
 		t.Fatal(err)
 	}
-	m := pull(1)[0]
+	m := l.Published("t", 1)[0]
 	want := `{"specversion":"1.0","id":"` + c.Key() + `-a7","source":"//carillon","type":"customer.availability.changed",` +
 		`"subject":"customers/anna","time":"2026-11-01T12:00:00Z","datacontenttype":"application/json",` +
 		`"data":{"customer":"anna","pushAvailable":false,"version":7}}`
-	if string(m.GetData()) != want {
-		t.Errorf("published\n%s\nwant\n%s", m.GetData(), want)
+	if m.Data != want {
+		t.Errorf("published\n%s\nwant\n%s", m.Data, want)
 	}
-	if m.GetAttributes()["type"] != push.AvailabilityChanged || m.GetAttributes()["content-type"] != "application/cloudevents+json" {
-		t.Errorf("attributes %v", m.GetAttributes())
+	if m.Attributes["type"] != push.AvailabilityChanged || m.Attributes["content-type"] != "application/cloudevents+json" {
+		t.Errorf("attributes %v", m.Attributes)
 	}
 }
 

@@ -71,7 +71,7 @@ func (w *world) dump(t testing.TB) map[string]map[string]any {
 	t.Helper()
 	out := map[string]map[string]any{}
 	for _, name := range []string{"customers", "tokens"} {
-		snaps, err := w.db.Collection(name).Documents(t.Context()).GetAll()
+		snaps, err := w.DB().Collection(name).Documents(t.Context()).GetAll()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,10 +84,10 @@ func (w *world) dump(t testing.TB) map[string]map[string]any {
 
 func (w *world) bulk(t testing.TB, docs map[string]map[string]any) {
 	t.Helper()
-	bw := w.db.BulkWriter(t.Context())
+	bw := w.DB().BulkWriter(t.Context())
 	var jobs []*cloudfs.BulkWriterJob
 	for path, data := range docs {
-		job, err := bw.Set(w.db.Doc(path), data)
+		job, err := bw.Set(w.DB().Doc(path), data)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,14 +62,14 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	w := newWorld(t, grpc.WithUnaryInterceptor(c.intercept))
 	lines := importLines(t, "c", 500)
 	refused, events := w.imports(t, lines...)
-	if err := errors.Join(refused...); err != nil || len(events) != 0 || w.owed(t) != 0 {
+	if err := errors.Join(refused...); err != nil || len(events) != 0 || w.Count("outbox") != 0 {
 		t.Fatalf("%v; events %s", err, kinds(events))
 	}
 	before, written := w.dump(t), c.n.Load()
 	if len(before) != 500+700 || written != 1200 {
 		t.Fatalf("%d documents, %d writes", len(before), written)
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	w.imports(t, lines...)
 	if c.n.Load() != written || !reflect.DeepEqual(w.dump(t), before) {
 		t.Errorf("importing again wrote %d documents", c.n.Load()-written)
@@ -83,16 +83,16 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 func TestAFileIsNoDevice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	old := w.clock.now().Add(-time.Hour)
+	old := w.clock.Now().Add(-time.Hour)
 	line := importLine(t, "anna", `{}`, a("dies"), a("moves"), push.Registration{Kind: push.KindToken, Value: "stays", AddedAt: old})
 	w.imports(t, line)
-	if x := w.tokenOf(t, "anna", "stays"); !x.AddedAt.Equal(old) || !x.SeenAt.Equal(w.clock.now()) {
+	if x := w.tokenOf(t, "anna", "stays"); !x.AddedAt.Equal(old) || !x.SeenAt.Equal(w.clock.Now()) {
 		t.Errorf("%+v", x)
 	}
-	w.clock.add(time.Hour)
-	w.flag(t, "m", "anna", "dies", w.clock.now())
+	w.clock.Add(time.Hour)
+	w.flag(t, "m", "anna", "dies", w.clock.Now())
 	w.register(t, "bert", "moves")
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	refused, events := w.imports(t, line)
 	if refused[0] == nil || !strings.Contains(refused[0].Error(), "tokens[1] belongs to another customer") || len(events) != 0 {
 		t.Errorf("%v %s", refused[0], kinds(events))
@@ -103,7 +103,7 @@ func TestAFileIsNoDevice(t *testing.T) {
 	}
 	w.tokenOf(t, "bert", "moves")
 	// But what the file knows to be newer it may say.
-	newer := push.Registration{Kind: push.KindToken, Value: "moves", SeenAt: w.clock.now()}
+	newer := push.Registration{Kind: push.KindToken, Value: "moves", SeenAt: w.clock.Now()}
 	refused, events = w.imports(t, importLine(t, "anna", `{}`, newer))
 	if refused[0] != nil || kinds(events) != "bert=false" {
 		t.Errorf("%v %s", refused[0], kinds(events))
@@ -144,8 +144,8 @@ func TestAnImportTellsOfCustomersKnownBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, events := w.imports(t, importLine(t, "anna", `{}`, a("t")), importLine(t, "bert", `{}`, a("u")))
-	if kinds(events) != "anna=true" || w.owed(t) != 1 {
-		t.Errorf("told %s, %d in the outbox", kinds(events), w.owed(t))
+	if kinds(events) != "anna=true" || w.Count("outbox") != 1 {
+		t.Errorf("told %s, %d in the outbox", kinds(events), w.Count("outbox"))
 	}
 }
 
@@ -172,13 +172,13 @@ func TestAnImportPushesOutNoValidToken(t *testing.T) {
 	}
 	line := importLine(t, "anna", `{}`, file...)
 	w.imports(t, line)
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	w.register(t, "anna", "new")
 	before := w.dump(t)
 	if refused, _ := w.imports(t, line); refused[0] == nil || !reflect.DeepEqual(w.dump(t), before) {
 		t.Errorf("%v; %d documents, before %d", refused[0], len(w.dump(t)), len(before))
 	}
-	w.flag(t, "m", "anna", "t5", w.clock.now())
+	w.flag(t, "m", "anna", "t5", w.clock.Now())
 	if refused, _ := w.imports(t, importLine(t, "anna", `{}`, a("more"))); refused[0] != nil {
 		t.Errorf("a dead token takes the place of another: %v", refused[0])
 	}

@@ -59,8 +59,8 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.whenLost(t, "taking a shard", func() error { return w.Take(ctx, sh, w.clock.now().Add(time.Minute)) })
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.now(), Receipts: make([]push.Receipt, 2),
+	l.whenLost(t, "taking a shard", func() error { return w.Take(ctx, sh, w.clock.Now().Add(time.Minute)) })
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 2),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}, {Customer: "b", Token: "y", Kind: push.KindToken}}}
 	sh.After, sh.Batches, sh.Targeted = "0001", 1, 2
 	l.whenLost(t, "cutting", func() error { return w.Cut(ctx, sh, []*push.Batch{b}) })
@@ -70,7 +70,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "leasing", func() error {
-		return w.Lease(ctx, b, push.Lease{Owner: "me", Until: w.clock.now().Add(time.Minute)})
+		return w.Lease(ctx, b, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)})
 	})
 	b.Receipts[0] = push.ReceiptAccepted
 	l.whenLost(t, "saving receipts", func() error { return w.SaveBatch(ctx, b) })
@@ -96,13 +96,13 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := *sh
-	if err := w.Take(ctx, sh, w.clock.now().Add(time.Minute)); err != nil {
+	if err := w.Take(ctx, sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Take(ctx, &second, w.clock.now().Add(2*time.Minute)); !store.IsStale(err) {
+	if err := w.Take(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsStale(err) {
 		t.Errorf("a second call took the shard, too: %v", err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.now(), Receipts: make([]push.Receipt, 1),
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 1),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}}}
 	if err := w.Cut(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := *mine
-	until := w.clock.now().Add(time.Minute)
+	until := w.clock.Now().Add(time.Minute)
 	if err := w.Lease(ctx, mine, push.Lease{Owner: "me", Until: until}); err != nil {
 		t.Fatal(err)
 	}

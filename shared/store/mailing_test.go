@@ -12,13 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
-	"carillon.example/shared/store"
 )
 
 func (w *world) mailing(t *testing.T, id string, a push.Audience) *push.Mailing {
 	t.Helper()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: a, Category: "promo"}
-	m, created, err := w.CreateMailing(t.Context(), push.NewMailing(id, "digest", d, w.clock.now()))
+	m, created, err := w.CreateMailing(t.Context(), push.NewMailing(id, "digest", d, w.clock.Now()))
 	if err != nil || !created {
 		t.Fatalf("recording mailing %s: created %v, %v", id, created, err)
 	}
@@ -33,7 +32,7 @@ func TestMailingIsRecordedOnce(t *testing.T) {
 	for i := range results {
 		g.Go(func() (err error) {
 			d := push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}
-			_, results[i], err = w.CreateMailing(t.Context(), push.NewMailing("m1", "same", d, w.clock.now()))
+			_, results[i], err = w.CreateMailing(t.Context(), push.NewMailing("m1", "same", d, w.clock.Now()))
 			return err
 		})
 	}
@@ -49,7 +48,7 @@ func TestMailingIsRecordedOnce(t *testing.T) {
 	if winners != 1 {
 		t.Errorf("%d calls recorded the mailing, want one", winners)
 	}
-	other := push.NewMailing("m1", "another", push.Draft{Audience: push.Audience{Everyone: true}, Message: json.RawMessage(`{}`)}, w.clock.now())
+	other := push.NewMailing("m1", "another", push.Draft{Audience: push.Audience{Everyone: true}, Message: json.RawMessage(`{}`)}, w.clock.Now())
 	if _, _, err := w.CreateMailing(t.Context(), other); !push.IsConflict(err) {
 		t.Errorf("the same key with another body gave %v, want a conflict", err)
 	}
@@ -62,10 +61,10 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	for i := range long {
 		long[i] = fmt.Sprintf("%0200d", i)
 	}
-	at, life, rate := w.clock.now().Add(time.Hour), push.Duration(48*time.Hour), 6000
+	at, life, rate := w.clock.Now().Add(time.Hour), push.Duration(48*time.Hour), 6000
 	d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"},"x":1.50}`), Link: "https://x.example/", Audience: push.Audience{Customers: long},
 		Devices: push.Latest, SendAt: &at, Lifetime: &life, RatePerMinute: &rate, DryRun: true}
-	want := push.NewMailing("big", "d", d, w.clock.now())
+	want := push.NewMailing("big", "d", d, w.clock.Now())
 	if _, _, err := w.CreateMailing(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +91,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	for i := range 7 {
 		w.mailing(t, fmt.Sprintf("m%d", i), push.Audience{Everyone: true})
 		if i%2 == 0 {
-			w.clock.add(time.Second) // two share an instant
+			w.clock.Add(time.Second) // two share an instant
 		}
 	}
 	if _, err := w.Cancel(t.Context(), "m3"); err != nil {
@@ -149,111 +148,6 @@ func TestLifeOfAMailing(t *testing.T) {
 	}
 }
 
-// begin starts a mailing with one shard and returns that.
-func (w *world) begin(t *testing.T, id string) *push.Shard {
-	t.Helper()
-	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
-		t.Fatal(err)
-	}
-	sh, err := w.Shard(t.Context(), id, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sh
-}
-
-func batch(m string, n int, targets ...string) *push.Batch {
-	b := &push.Batch{Ref: push.Ref{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
-	for _, x := range targets {
-		b.Targets = append(b.Targets, push.Target{Customer: "c-" + x, Token: x, Kind: push.KindToken})
-	}
-	b.Receipts = make([]push.Receipt, len(targets))
-	return b
-}
-
-// TestOutboxIsAllOrNothing: of two dispatches that cut the same page one wins,
-// and the other leaves nothing behind.
-func TestOutboxIsAllOrNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mailing(t, "m", push.Audience{Everyone: true})
-	w.begin(t, "m")
-	first, err := w.Shard(t.Context(), "m", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	late := *first
-	first.After, first.Batches, first.Targeted = "k", 1, 2
-	if err := w.Cut(t.Context(), first, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
-		t.Fatal(err)
-	}
-	late.After, late.Batches = "z", 1
-	if err := w.Cut(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsStale(err) {
-		t.Fatalf("a second cut from the same place: %v, want stale", err)
-	}
-	if _, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
-		t.Errorf("the losing cut left a batch: %v", err)
-	}
-	got, err := w.Shard(t.Context(), "m", 0)
-	if err != nil || got.After != "k" || got.Targeted != 2 {
-		t.Errorf("the cursor stands at %+v (%v)", got, err)
-	}
-	first.Done = true // its revision goes on
-	if err := w.Cut(t.Context(), first, nil); err != nil {
-		t.Errorf("the winner cannot go on: %v", err)
-	}
-}
-
-// TestLeaseFencesSaves: once another worker has leased a batch, the first
-// cannot store anything any more.
-func TestLeaseFencesSaves(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mailing(t, "m", push.Audience{Everyone: true})
-	sh := w.begin(t, "m")
-	ref := push.Ref{Mailing: "m", Batch: "00-000000"}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
-		t.Fatal(err)
-	}
-	one, err := w.Batch(t.Context(), ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := w.Batch(t.Context(), ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	until := w.clock.now().Add(time.Minute)
-	if err := w.Lease(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsStale(err) {
-		t.Fatalf("a second lease: %v, want stale", err)
-	}
-	if two, err = w.Batch(t.Context(), ref); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
-		t.Fatal(err)
-	}
-	one.Receipts[0] = push.ReceiptAccepted
-	if err := w.SaveBatch(t.Context(), one); !store.IsStale(err) {
-		t.Errorf("a save under a lost lease: %v, want stale", err)
-	}
-	two.Receipts[1], two.Owed = push.ReceiptUnregistered, []int{1}
-	two.Dead = []push.Dead{{Customer: "c-b", TokenID: push.TokenID("b"), Code: push.CodeUnregistered, At: w.clock.now()}}
-	if err := w.SaveBatch(t.Context(), two); err != nil {
-		t.Fatal(err)
-	}
-	got, err := w.Batch(t.Context(), ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(two, got); diff != "" {
-		t.Errorf("saved and read (-want +got):\n%s", diff)
-	}
-}
-
 // TestTotalsReconcileWhileItRuns, and are frozen when it ends, told once.
 func TestTotalsReconcileAndFreeze(t *testing.T) {
 	t.Parallel()
@@ -305,79 +199,5 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	}
 	if m.Active || m.Totals == nil || m.Totals.Tokens.Accepted != 3 || m.Totals.Tokens.Pending != 0 || m.CompletedAt.IsZero() {
 		t.Errorf("frozen: %+v", m)
-	}
-}
-
-// TestEndingStopsCutting: after EndShards a dispatch under way cannot cut.
-func TestEndingStopsCutting(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mailing(t, "m", push.Audience{Everyone: true})
-	sh := w.begin(t, "m")
-	if _, err := w.Cancel(t.Context(), "m"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.EndShards(t.Context(), "m"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
-		t.Errorf("a cut after the end: %v, want stale", err)
-	}
-}
-
-// TestAudiences reads each kind whole, by pages of two, in the order of keys.
-func TestAudiences(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for i := range 7 {
-		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
-	}
-	res, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
-		At: w.clock.now(), CutAt: w.clock.now()})
-	if err != nil || !res.Set {
-		t.Fatalf("flagging: %+v, %v", res, err)
-	}
-	for name, c := range map[string]struct {
-		audience push.Audience
-		known    int // customers read
-		unknown  int
-		without  int64 // counted without being read
-	}{
-		"everyone":  {push.Audience{Everyone: true}, 6, 0, 1},
-		"customers": {push.Audience{Customers: []string{"c1", "c1", "c6", "nobody"}}, 2, 1, 0},
-		"tokens":    {push.Audience{Tokens: []string{"token-1", "token-2", "token-1", "no-token"}}, 2, 1, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := w.mailing(t, "m-"+name, c.audience)
-			a, err := w.Audience(t.Context(), m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			known, unknown, without, last := 0, 0, int64(0), ""
-			for after := ""; ; {
-				p, err := a.Page(t.Context(), after, "", 2)
-				if err != nil {
-					t.Fatal(err)
-				}
-				without += p.Excluded.NoValidToken
-				for _, x := range p.Members {
-					if x.Key <= last {
-						t.Errorf("key %s came after %s", x.Key, last)
-					}
-					last = x.Key
-					if x.Customer == nil {
-						unknown++
-					} else {
-						known++
-					}
-				}
-				if after = p.Last; after == "" {
-					break
-				}
-			}
-			if known != c.known || unknown != c.unknown || without != c.without {
-				t.Errorf("read %d, unknown %d, counted %d; want %d, %d, %d", known, unknown, without, c.known, c.unknown, c.without)
-			}
-		})
 	}
 }

@@ -42,17 +42,12 @@ type crowd struct {
 
 func newCrowd(t testing.TB) *crowd {
 	c := &crowd{world: newWorld(t)}
-	c.Store = store.New(c.db, store.Options{Now: c.clock.tick, MaxTokens: 2})
+	c.Store = store.New(c.DB(), store.Options{Now: c.tick, MaxTokens: 2})
 	return c
 }
 
-// tick is now, a second later each time: every deed has a time of its own.
-func (c *clock) tick() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(time.Second)
-	return c.t
-}
+// tick is a second later each time: every deed has a time of its own.
+func (c *crowd) tick() time.Time { return c.clock.Add(time.Second) }
 
 func (c *crowd) do(t testing.TB, d deed) error {
 	ctx, id := t.Context(), push.TokenID(d.Token)
@@ -64,7 +59,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: push.KindToken, Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
-		at := c.clock.tick()
+		at := c.tick()
 		cut := at.Add(-d.Cut)
 		if d.What == "late flag" {
 			cut = at.Add(-24 * time.Hour * 365)
@@ -87,10 +82,10 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	case "patch":
 		_, err = c.Patch(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
 	case "expire":
-		c.clock.add(push.TokenLife / 3)
+		c.clock.Add(push.TokenLife / 3)
 		_, events, err = c.ExpireTokens(ctx, 100)
 	case "import":
-		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: push.KindToken, Value: d.Token, Platform: push.Android, AddedAt: c.clock.now().Add(-d.Cut)}}}
+		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: push.KindToken, Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
 		_, events, err = c.Import(ctx, []store.ImportLine{line})
 	}
 	c.mu.Lock()

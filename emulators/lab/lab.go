@@ -1,0 +1,156 @@
+// Package lab is what the tests of shared/ and functions/ need of the cloud: a
+// database and topics of their own on servers that one process shares, phones,
+// a clock that they move, and what was published, logged and answered. It knows
+// neither shared/ nor functions/, which are what is tested.
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	sdk "cloud.google.com/go/firestore"
+	cloudps "cloud.google.com/go/pubsub/v2"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/pubsub"
+)
+
+// A Lab is one test's project in the cloud. Its clients are made when they are
+// first asked for and closed with the test.
+type Lab struct {
+	t       testing.TB
+	project string
+	db      func() *sdk.Client
+	topics  func() *cloudps.Client
+}
+
+// New makes a project that no other test has. The dial options are for the
+// connection to its database.
+func New(t testing.TB, database ...grpc.DialOption) *Lab {
+	l := &Lab{t: t, project: "test-" + strings.ToLower(rand.Text())}
+	l.db = sync.OnceValue(func() *sdk.Client {
+		c, err := sdk.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, firestoreHost, append(database, asOwner)...)))
+		return opened(t, c, err)
+	})
+	l.topics = sync.OnceValue(func() *cloudps.Client {
+		c, err := cloudps.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, pubsubHost)))
+		return opened(t, c, err)
+	})
+	return l
+}
+
+// DB is the project's database.
+func (l *Lab) DB() *sdk.Client { return l.db() }
+
+// PubSub is the project's client for topics.
+func (l *Lab) PubSub() *cloudps.Client { return l.topics() }
+
+// Count is how many documents a collection has.
+func (l *Lab) Count(collection string) int {
+	l.t.Helper()
+	snaps, err := l.DB().Collection(collection).Documents(l.t.Context()).GetAll()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return len(snaps)
+}
+
+// Phones starts an FCM of the test's own.
+func Phones(t testing.TB, o fcm.Options) *fcm.Server {
+	t.Helper()
+	s, err := fcm.Start("127.0.0.1:0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// firestoreHost is the embedded Firestore that all tests of a process share, or
+// the one FIRESTORE_EMULATOR_HOST names.
+var firestoreHost = sync.OnceValues(func() (string, error) {
+	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
+		return host, nil
+	}
+	indexes, err := requiredIndexes()
+	if err != nil {
+		return "", err
+	}
+	s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
+	if err != nil {
+		return "", err
+	}
+	return s.Addr(), nil
+})
+
+// pubsubHost is the same of Pub/Sub and PUBSUB_EMULATOR_HOST.
+var pubsubHost = sync.OnceValues(func() (string, error) {
+	if host := os.Getenv("PUBSUB_EMULATOR_HOST"); host != "" {
+		return host, nil
+	}
+	s, err := pubsub.Start("127.0.0.1:0", pubsub.Options{})
+	if err != nil {
+		return "", err
+	}
+	return s.Addr(), nil
+})
+
+// requiredIndexes are those that are deployed: firestore.indexes.json at the
+// module's root, which is somewhere above the package under test.
+func requiredIndexes() ([]byte, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return os.ReadFile(filepath.Join(dir, "firestore.indexes.json"))
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, errors.New("lab: no go.mod above the working directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func dial(t testing.TB, server func() (string, error), more ...grpc.DialOption) *grpc.ClientConn {
+	host, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(host, append(more, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// opened is a client that is closed with the test, and its connection with it.
+func opened[C interface{ Close() error }](t testing.TB, c C, err error) C {
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // nothing is asked of it any more
+	return c
+}
+
+// asOwner passes the rules of Google's Firestore emulator.
+var asOwner = grpc.WithPerRPCCredentials(owner{})
+
+type owner struct{}
+
+func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer owner"}, nil
+}
+
+func (owner) RequireTransportSecurity() bool { return false }

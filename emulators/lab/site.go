@@ -1,0 +1,125 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Site is an HTTP server and the test that asks it.
+type Site struct {
+	URL string
+	t   testing.TB
+}
+
+// Serve puts a handler behind a real server until the test ends.
+func Serve(t testing.TB, h http.Handler) *Site {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return At(t, s.URL)
+}
+
+// At is a server that is there already.
+func At(t testing.TB, url string) *Site { return &Site{url, t} }
+
+// An Answer is what came back of a request.
+type Answer struct {
+	Code   int
+	Header http.Header
+	Body   string
+	Problem
+	t testing.TB
+}
+
+// A Problem is what an answer says that is none of success.
+type Problem struct {
+	Title, Detail string
+	Status        int
+	Errors        []Fault
+}
+
+// A Fault is one thing that is wrong, and where.
+type Fault struct{ Location, Message string }
+
+// transport is the lab's own, for a test may lead http.DefaultTransport
+// elsewhere. A request goes straight to it: no redirect is followed.
+var transport = &http.Transport{ResponseHeaderTimeout: time.Minute}
+
+// Ask sends a request with headers as pairs. A body goes as JSON, unless they
+// name another Content-Type, or "" for none.
+func (s *Site) Ask(method, path, body string, header ...string) Answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	switch kind, named := r.Header["Content-Type"]; {
+	case named && kind[0] == "":
+		r.Header.Del("Content-Type")
+	case !named && body != "":
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return s.Send(r)
+}
+
+// Send sends a request. An answer that is none of success has to be
+// problem+json that says the same as its code.
+func (s *Site) Send(r *http.Request) Answer {
+	s.t.Helper()
+	res, err := transport.RoundTrip(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := Answer{Code: res.StatusCode, Header: res.Header, Body: string(b), t: s.t}
+	if a.Code < 300 {
+		return a
+	}
+	if kind := a.Header.Get("Content-Type"); kind != "application/problem+json" {
+		s.t.Errorf("%s %s: %d came as %q", r.Method, r.URL.Path, a.Code, kind)
+	}
+	if r.Method == http.MethodHead {
+		return a
+	}
+	if err := json.Unmarshal(b, &a.Problem); err != nil {
+		s.t.Errorf("%s %s: %d is no problem: %v: %s", r.Method, r.URL.Path, a.Code, err, b)
+	}
+	if a.Status != a.Code || a.Title != http.StatusText(a.Code) {
+		s.t.Errorf("%s %s: %d calls itself %d %q", r.Method, r.URL.Path, a.Code, a.Status, a.Title)
+	}
+	return a
+}
+
+// Places are where the answer says that faults are.
+func (a Answer) Places() (out []string) {
+	for _, f := range a.Errors {
+		out = append(out, f.Location)
+	}
+	return out
+}
+
+func (a Answer) String() string { return fmt.Sprintf("%d %v %s", a.Code, a.Header, a.Body) }
+
+// Decode reads an answer that has to have that code.
+func Decode[T any](a Answer, code int) (out T) {
+	a.t.Helper()
+	if a.Code != code {
+		a.t.Fatalf("%d %s, want %d", a.Code, a.Body, code)
+	}
+	if err := json.Unmarshal([]byte(a.Body), &out); err != nil {
+		a.t.Fatalf("%v: %s", err, a.Body)
+	}
+	return out
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"carillon.example/emulators/lab"
+)
+
+// A running command and the addresses it printed.
+type running struct {
+	addr map[string]string
+	cmd  *exec.Cmd
+}
+
+func serveCommand(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	free := []string{"-api", "127.0.0.1:0", "-firestore", "127.0.0.1:0", "-pubsub", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "127.0.0.1:0", "-log", "error"}
+	cmd := command(ctx, append(free, args...)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_, _ = io.Copy(io.Discard, pipe)
+		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+			t.Errorf("the command ended with %v: %s", err, errs.String())
+		}
+	})
+	r := &running{addr: map[string]string{}, cmd: cmd}
+	sc := bufio.NewScanner(pipe)
+	for sc.Scan() {
+		if sc.Text() == "ready" {
+			return r
+		}
+		if f := strings.Fields(sc.Text()); len(f) == 2 {
+			r.addr[f[0]] = f[1]
+		}
+	}
+	t.Fatalf("it never got ready: %s", errs.String())
+	return nil
+}
+
+// ask sends a request to the API, as a Site's Ask does.
+func (r *running) ask(t *testing.T, method, path, body string, header ...string) lab.Answer {
+	t.Helper()
+	return lab.At(t, r.addr["API"]).Ask(method, path, body, header...)
+}
+
+func TestServed(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t)
+	t.Run("mailing", func(t *testing.T) { r.testMailing(t) })
+	t.Run("faults", func(t *testing.T) { r.testFaults(t) })
+	t.Run("import", func(t *testing.T) { r.testImport(t) })
+	t.Run("openapi", func(t *testing.T) { r.testOpenAPI(t) })
+}
+
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t, "-only", "fcm")
+	if r.addr["FCM"] == "" || r.addr["API"] != "" || r.addr["Firestore"] != os.Getenv("FIRESTORE_EMULATOR_HOST") {
+		t.Errorf("it printed %v", r.addr)
+	}
+	resp, err := http.Get(r.addr["FCM"] + "/emulator/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("FCM answers %s", resp.Status)
+	}
+}
+
+// testMailing is README's first mailing.
+func (r *running) testMailing(t *testing.T) {
+	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91bExample","platform":"android","app":"shop"}`); a.Code != http.StatusCreated {
+		t.Fatalf("registering: %v", a)
+	}
+	handed := r.ask(t, "POST", "/v1/mailings", `{"message":{"notification":{"title":"Spring sale"}},"audience":{"customers":["anna","nobody"]}}`)
+	if handed.Code != http.StatusAccepted || handed.Header.Get("Location") == "" {
+		t.Fatalf("handing in: %v", handed)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := newClient(r.addr["API"])
+	m, err := c.follow(ctx, filepath.Base(handed.Header.Get("Location")), func(*mailing) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.State != "completed" || m.Tokens.Accepted != 1 || m.Customers.Excluded.Unknown != 1 {
+		t.Errorf("%+v", m)
+	}
+	resp, err := http.Get(r.addr["FCM"] + "/emulator/messages?mailing=" + m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	for _, want := range []string{"anna-phone:APA91bExample", "Spring sale", `"customer_id"`} {
+		if !bytes.Contains(b, []byte(want)) {
+			t.Errorf("the phone did not get %s: %s", want, b)
+		}
+	}
+}
+
+// testFaults: bad input gets an answer that names every fault.
+func (r *running) testFaults(t *testing.T) {
+	const js = "application/json"
+	for name, c := range map[string]struct {
+		method, path, contentType, body string
+		status                          int
+		want                            []string
+	}{
+		"no audience":        {"POST", "/v1/mailings", js, `{"message":{"data":{"a":"b"}}}`, 422, []string{"audience"}},
+		"unknown field":      {"POST", "/v1/mailings", js, `{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"colour":"red"}`, 422, []string{"colour"}},
+		"oversized message":  {"POST", "/v1/mailings", js, `{"message":{"data":{"a":"` + strings.Repeat("x", 5000) + `"}},"audience":{"everyone":true}}`, 422, []string{"body.message"}},
+		"no JSON":            {"POST", "/v1/mailings", js, `hello`, 400, nil},
+		"long customer id":   {"POST", "/v1/mailings", js, `{"message":{"data":{"a":"b"}},"audience":{"customers":["` + strings.Repeat("x", 10_000) + `"]}}`, 422, []string{"body.audience.customers[0]", "10000 bytes"}},
+		"two faults":         {"POST", "/v1/mailings", js, `{"message":{"token":"t"},"audience":{"everyone":true,"tokens":["t"]},"lifetime":"1s"}`, 422, []string{"body.message.token", "body.audience", "body.lifetime"}},
+		"no such mailing":    {"GET", "/v1/mailings/nothing", "", ``, 404, nil},
+		"no such customer":   {"GET", "/v1/customers/nothing", "", ``, 404, nil},
+		"no content type":    {"POST", "/v1/mailings", "", `{}`, 415, nil},
+		"no such path":       {"GET", "/v2/anything", "", ``, 404, nil},
+		"wrong method":       {"DELETE", "/v1/mailings", "", ``, 405, nil},
+		"token without name": {"POST", "/v1/customers/anna/tokens", js, `{"platform":"pager"}`, 422, []string{"platform"}},
+		"long id in path":    {"GET", "/v1/customers/" + strings.Repeat("x", 10_000), "", ``, 422, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := r.ask(t, c.method, c.path, c.body, "Content-Type", c.contentType)
+			if a.Code != c.status {
+				t.Errorf("%d, want %d: %s", a.Code, c.status, a.Body)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(a.Body, want) {
+					t.Errorf("%q is not named: %s", want, a.Body)
+				}
+			}
+			if len(a.Body) > 20_000 {
+				t.Errorf("the answer is %d bytes long", len(a.Body))
+			}
+		})
+	}
+}
+
+// testImport streams a file whose third line is bad, twice.
+func (r *running) testImport(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "customers.ndjson")
+	var b strings.Builder
+	for i := range 2500 {
+		if i == 2 {
+			b.WriteString("{\"id\":\"\"}\n")
+			continue
+		}
+		fmt.Fprintf(&b, "{\"id\":\"import-%d\",\"tokens\":[{\"token\":\"import-%d:token\",\"platform\":\"android\"}]}\n", i, i)
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		out, err := command(t.Context(), "import", "-to", r.addr["API"], file).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "2499 customers imported, 1 lines refused") || !strings.Contains(string(out), "line 3: ") {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	if a := r.ask(t, "GET", "/v1/customers/import-2499", ""); a.Code != http.StatusOK || !strings.Contains(a.Body, `"pushAvailable":true`) {
+		t.Errorf("the last customer: %v", a)
+	}
+}
+
+func (r *running) testOpenAPI(t *testing.T) {
+	for path, want := range map[string]string{"/mailings/openapi.json": "/v1/mailings/{id}", "/customers/openapi.json": "/v1/customers/{customer}"} {
+		a := r.ask(t, "GET", path, "")
+		if a.Code != http.StatusOK || !strings.Contains(a.Body, want) || !strings.Contains(a.Body, `"openapi":"3.1`) {
+			t.Errorf("%s: %d %.300s", path, a.Code, a.Body)
+		}
+	}
+}

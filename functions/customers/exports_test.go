@@ -1,0 +1,85 @@
+package customers
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestExport streams everybody over several pages, as both formats, and goes on
+// behind any line.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const n = 2*exportPage + 7
+	var b strings.Builder
+	for i := range n - 2 {
+		token := ""
+		if i%3 > 0 {
+			token = fmt.Sprintf(`{"token":"t%d"}`, i)
+		}
+		fmt.Fprintf(&b, `{"id":"c%d","tokens":[%s]}`+"\n", i, token)
+	}
+	b.WriteString(`{"id":"=HYPERLINK(\"http://x\")"}` + "\n" + `{"id":"a,\"b"}` + "\n")
+	w.importing(n, b.String())
+	text := w.Ask("GET", "/v1/exports/availability", "").Body
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	seen := map[string]bool{}
+	for _, line := range all {
+		var l struct {
+			ID            string
+			PushAvailable bool
+			ValidTokens   int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		var i int
+		_, err := fmt.Sscanf(l.ID, "c%d", &i)
+		if want := err == nil && i%3 > 0; l.PushAvailable != want || (l.ValidTokens == 1) != want || seen[l.ID] {
+			t.Errorf("%s", line)
+		}
+		seen[l.ID] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d customers, want %d", len(seen), n)
+	}
+	var half struct{ ID string }
+	if err := json.Unmarshal([]byte(all[n/2]), &half); err != nil {
+		t.Fatal(err)
+	}
+	if rest := w.Ask("GET", "/v1/exports/availability?after="+escape(half.ID), "").Body; rest != strings.Join(all[n/2+1:], "\n")+"\n" {
+		t.Error("behind a line of the export comes something else than did before")
+	}
+	a := w.Ask("GET", "/v1/exports/availability?format=csv", "")
+	table := a.Body
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
+	if err != nil || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") || len(rows) != n+1 || strings.Join(rows[0], " ") != "id pushAvailable validTokens" {
+		t.Fatalf("%d rows, %v, %v", len(rows), err, a.Header)
+	}
+	if strings.Contains(table, "\n=") || strings.Contains(table, "\n\"=") || !strings.Contains(table, `"'=HYPERLINK(""http://x"")"`) {
+		t.Error("a spreadsheet takes an id for a formula")
+	}
+	w.want(http.StatusUnprocessableEntity, "GET", "/v1/exports/availability?format=xml", "")
+}
+
+// TestAnExportThatBreaksOffIsSeenToBeBroken: nobody takes a part for the whole.
+func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.serve(Deps{Store: failing{}, Queue: w.queue})
+	for _, format := range []string{"ndjson", "csv"} {
+		resp, err := http.Get(w.URL + "/v1/exports/availability?format=" + format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err == nil || !strings.Contains(string(b), "c0") {
+			t.Errorf("%s: %d bytes came, and then %v", format, len(b), err)
+		}
+	}
+}

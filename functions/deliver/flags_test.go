@@ -1,0 +1,114 @@
+package deliver
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// TestOnlyTheTokenRuleFlags sends a whole mailing into every row of FCM's
+// error table: no row but those of the token rule marks anybody.
+func TestOnlyTheTokenRuleFlags(t *testing.T) {
+	t.Parallel()
+	flags := map[string]bool{"UNREGISTERED": true, "UNREGISTERED_SEED": true, "INVALID_TOKEN": true, "INVALID_TOKEN_BARE": true, "INVALID_TOKEN_OLD": true}
+	for _, row := range []string{"UNREGISTERED", "UNREGISTERED_SEED", "INVALID_TOKEN", "INVALID_TOKEN_BARE", "INVALID_TOKEN_OLD",
+		"PAYLOAD_FIELD", "UNKNOWN_FIELD", "NO_TARGET", "WEBPUSH_TTL", "SENDER_ID_MISMATCH", "PERMISSION_DENIED", "QUOTA_PROJECT",
+		"QUOTA_DEVICE", "UNAVAILABLE", "INTERNAL", "BAD_GATEWAY", "THIRD_PARTY_AUTH", "UNAUTHENTICATED", "RESET"} {
+		t.Run(row, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			w.deps.CallTimeout = 3 * time.Second
+			w.d = newDeliverer(w.deps)
+			tokens := names("t", 5)
+			if err := w.phones.SetOutcomes(phones.Outcome{Token: "t-token-*", Outcome: row}); err != nil {
+				t.Fatal(err)
+			}
+			w.deliver(w.mailing("m", true, tokens...))
+			_, totals := w.totals("m")
+			for _, token := range tokens {
+				if got := w.invalid(token); (got != "") != flags[row] {
+					t.Errorf("%s: marked %q; totals %+v", token, got, totals)
+				}
+			}
+		})
+	}
+}
+
+// TestBreakerHoldsFlagsBack: a payload that FCM stops taking looks like dead
+// tokens everywhere; the proof made anew tells.
+func TestBreakerHoldsFlagsBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		topic   string // what FCM says to the proof
+		invalid bool
+	}{
+		"payload is good":    {"OK", true},
+		"payload is refused": {"WEBPUSH_TTL", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			tokens := names("t", 60)
+			w.phones.SetOutcome("t-token-*", "INVALID_TOKEN_BARE")
+			w.phones.SetOutcome("/topics/carillon-proof", c.topic)
+			w.deliver(w.mailing("m", true, tokens...))
+			_, totals := w.totals("m")
+			if got := w.invalid(tokens[0]) != ""; got != c.invalid {
+				t.Errorf("marked: %v, want %v; %+v", got, c.invalid, totals)
+			}
+			if (totals.Refused == 60) == c.invalid {
+				t.Errorf("totals: %+v", totals)
+			}
+		})
+	}
+}
+
+// TestFlagsAndEventsStayOwed: the receipts are saved, but the event could not
+// be published; the next call owes it still, and rings nobody.
+func TestFlagsAndEventsStayOwed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("gone-token", "UNREGISTERED")
+	ref := w.mailing("m", true, "gone-token", "good-token")
+	w.Fail(errors.New("no Pub/Sub"))
+	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+		t.Fatal("an event that was not published was no error")
+	}
+	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.Owed) != 1 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	w.Fail(nil)
+	w.clock.Add(time.Hour)
+	w.deliver(ref)
+	m, _ := w.totals("m")
+	if got := strings.Join(w.types(), " "); m.State != push.Completed ||
+		got != push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated {
+		t.Errorf("%s, told %s", m.State, got)
+	}
+	if w.rung("m")["good-token"] != 1 {
+		t.Error("the good token was rung again")
+	}
+}
+
+// TestRegisteredAgainIsNotFlagged: a token that came back after the batch was
+// cut is not marked by the late answer.
+func TestRegisteredAgainIsNotFlagged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("back-token", "UNREGISTERED")
+	ref := w.mailing("m", true, "back-token")
+	w.clock.Add(time.Second)
+	w.register("c-back-token", "back-token")
+	w.deliver(ref)
+	if got := w.invalid("back-token"); got != "" {
+		t.Errorf("it is marked %q", got)
+	}
+	list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+	if err != nil || len(list) != 0 {
+		t.Errorf("it is listed: %v (%v)", list, err)
+	}
+}

@@ -1,0 +1,95 @@
+package deliver
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// TestOldBatchIsCheckedAgainstItsCustomers: tokens moved, erased or flagged
+// since are cancelled, never rung.
+func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token")
+	w.register("somebody-else", "moves-token")
+	_, err := w.Flag(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
+		Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(6 * time.Minute)
+	w.deliver(ref)
+	_, totals := w.totals("m")
+	rung := w.rung("m")
+	if totals.Cancelled != 2 || len(rung) != 1 || rung["stays-token"] != 1 {
+		t.Errorf("rung %v; %+v", rung, totals)
+	}
+}
+
+func TestEndedMailingsAreClosedUnsent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	cancelled := w.mailing("cancelled", true, "first-token")
+	if _, err := w.Cancel(t.Context(), "cancelled"); err != nil {
+		t.Fatal(err)
+	}
+	expired := w.mailing("expired", true, "second-token")
+	paused := w.mailing("paused", true, "third-token")
+	if _, err := w.Pause(t.Context(), "paused"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(cancelled)
+	w.deliver(paused)
+	w.clock.Add(25 * time.Hour)
+	w.deliver(expired)
+	if _, x := w.totals("cancelled"); x.Cancelled != 1 {
+		t.Errorf("cancelled: %+v", x)
+	}
+	if _, x := w.totals("expired"); x.Expired != 1 {
+		t.Errorf("expired: %+v", x)
+	}
+	if _, x := w.totals("paused"); x.Pending != 1 {
+		t.Errorf("paused: %+v", x)
+	}
+	if n := w.phones.Stats().Requests; n != 0 {
+		t.Errorf("%d requests were made", n)
+	}
+}
+
+// TestCancelledWhileSending stops within the batch.
+func TestCancelledWhileSending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{Latency: 300 * time.Millisecond})
+	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
+	events, cancel := w.phones.Subscribe()
+	defer cancel()
+	go func() {
+		<-events
+		if _, err := w.Cancel(context.WithoutCancel(t.Context()), "m"); err != nil {
+			t.Error(err)
+		}
+	}()
+	w.deps.Sender = slow{w.deps.Sender, time.Second}
+	w.d = newDeliverer(w.deps)
+	w.deliver(ref)
+	_, totals := w.totals("m")
+	if totals.Cancelled == 0 || totals.Accepted != int64(len(w.rung("m"))) || totals.Pending != 0 {
+		t.Errorf("%d were rung; %+v", len(w.rung("m")), totals)
+	}
+}
+
+// slow holds every answer back, so that a batch takes seconds.
+type slow struct {
+	sender
+	by time.Duration
+}
+
+func (s slow) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	s.sender.Send(ctx, it, func(a fcm.Answer) { time.AfterFunc(s.by, func() { answered(a) }) })
+}

@@ -1,0 +1,73 @@
+package dispatch
+
+import (
+	"testing"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+func TestAudiencesAndExclusions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.seed(t, 8)
+	_, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change   func(*push.Draft)
+		tokens   int
+		targeted int64
+		excluded push.Excluded
+	}{
+		"customers": {func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"c1", "c2", "c3", "nobody"}} }, 5, 2, push.Excluded{NoValidToken: 1, Unknown: 1}},
+		"latest": {func(d *push.Draft) {
+			d.Audience, d.Devices = push.Audience{Customers: []string{"c2", "c3"}}, push.Latest
+		}, 2, 2, push.Excluded{}},
+		"tokens": {func(d *push.Draft) {
+			d.Audience = push.Audience{Tokens: []string{"c3-token-0", "c3-token-2", "c1-token-0", "never seen"}}
+		}, 2, 1, push.Excluded{NoValidToken: 1, Unknown: 1}},
+		"everyone": {func(*push.Draft) {}, 13, 7, push.Excluded{NoValidToken: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := w.mailing(t, "m-"+name, c.change)
+			w.carryOut(t, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+			w.checkOnce(t, m.ID, c.tokens)
+			totals, err := w.Totals(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if totals.Customers.Targeted != c.targeted || totals.Customers.Excluded != c.excluded {
+				t.Errorf("customers: %+v", totals.Customers)
+			}
+		})
+	}
+}
+
+// TestNobodyToRing: a mailing nobody gets is completed at once, and told.
+func TestNobodyToRing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
+	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	m, err := w.Mailing(t.Context(), "m")
+	if err != nil || m.State != push.Completed || len(w.Published()) != 1 {
+		t.Errorf("%s, %d events (%v)", m.State, len(w.Published()), err)
+	}
+}
+
+func TestShardsCoverTheKeysWithoutOverlap(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 25_000, 25_001, 300_000, 10_000_000} {
+		list := shards(&push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}}}, n)
+		if list[0].From != "" || list[len(list)-1].Upto != "" {
+			t.Errorf("%d customers: the shards do not reach the ends", n)
+		}
+		for k := 1; k < len(list); k++ {
+			if list[k].From != list[k-1].Upto || list[k].From <= list[k-1].From {
+				t.Errorf("%d customers: shard %d begins at %q, the one before ends at %q", n, k, list[k].From, list[k-1].Upto)
+			}
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// A board collects what dispatch publishes; it may fail on demand.
+type board struct {
+	lab.Board[push.Event]
+	mu     sync.Mutex
+	orders []push.DispatchOrder
+	refs   []push.Ref
+	at     []time.Time // of refs, by now
+	now    func() time.Time
+	fail   func(step string) error
+}
+
+func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.fail("publish orders"); err != nil {
+		return err
+	}
+	b.orders = append(b.orders, o...)
+	return nil
+}
+
+func (b *board) Deliver(_ context.Context, r ...push.Ref) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.fail("publish batches"); err != nil {
+		return err
+	}
+	for range r {
+		b.at = append(b.at, b.now())
+	}
+	b.refs = append(b.refs, r...)
+	return nil
+}
+
+// fragile fails a commit before or after it has happened.
+type fragile struct {
+	*store.Store
+	fail func(step string) error
+}
+
+func (f *fragile) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+	if err := f.fail("before cut"); err != nil {
+		return err
+	}
+	if err := f.Store.Cut(ctx, sh, batches); err != nil {
+		return err
+	}
+	return f.fail("after cut")
+}
+
+func (f *fragile) Start(ctx context.Context, id string, d push.Devices, shards []push.Shard) (*push.Mailing, error) {
+	if err := f.fail("before start"); err != nil {
+		return nil, err
+	}
+	m, err := f.Store.Start(ctx, id, d, shards)
+	if err != nil {
+		return nil, err
+	}
+	return m, f.fail("after start")
+}
+
+func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
+	if err := f.fail("before marking"); err != nil {
+		return false, err
+	}
+	ok, err := f.Store.MarkDispatched(ctx, id)
+	return ok, errors.Join(err, f.fail("after marking"))
+}
+
+// A world is dispatch over a real store, by a clock that moves only by sleeping
+// on it.
+type world struct {
+	*store.Store
+	*board
+	d     *dispatcher
+	clock *lab.Clock
+}
+
+func newWorld(t *testing.T, fail func(string) error) *world {
+	t.Helper()
+	if fail == nil {
+		fail = func(string) error { return nil }
+	}
+	c := lab.Noon()
+	s := store.New(lab.New(t).DB(), store.Options{Now: c.Now})
+	b := &board{now: c.Now, fail: fail}
+	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now, Sleep: c.Sleep})
+	return &world{Store: s, board: b, d: d, clock: c}
+}
+
+// seed registers n customers with up to three tokens; every fifth has none.
+func (w *world) seed(t *testing.T, n int) (tokens int) {
+	t.Helper()
+	for i := range n {
+		id := fmt.Sprintf("c%d", i)
+		for j := range max(1, i%4) {
+			_, err := w.Register(t.Context(), id, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("%s-token-%d", id, j), Platform: push.Android})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens++
+		}
+	}
+	return tokens
+}
+
+func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push.Mailing {
+	t.Helper()
+	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
+	if change != nil {
+		change(&d)
+	}
+	m, _, err := w.CreateMailing(t.Context(), push.NewMailing(id, id, d, w.clock.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// carryOut does an order and all that follow from it, as often as it takes:
+// what fails is delivered again.
+func (w *world) carryOut(t *testing.T, o push.DispatchOrder) {
+	t.Helper()
+	todo := []push.DispatchOrder{o}
+	for tries := 0; len(todo) > 0; tries++ {
+		if tries > 200 {
+			t.Fatal("dispatch does not come to an end")
+		}
+		w.mu.Lock()
+		w.orders = nil
+		w.mu.Unlock()
+		if err := w.d.carryOut(t.Context(), todo[0]); err == nil {
+			todo = todo[1:]
+		} else if settle(err) == 0 { // acknowledged
+			todo = todo[1:]
+		} else {
+			w.clock.Add(2 * time.Minute) // back-off, and a dead call's hold on its shard
+		}
+		todo = append(todo, w.orders...)
+	}
+}
+
+// targets counts how often each token stands in the batches of a mailing.
+func (w *world) targets(t *testing.T, id string) map[string]int {
+	t.Helper()
+	open, err := w.OpenBatches(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, o := range open {
+		b, err := w.Batch(t.Context(), o.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range b.Targets {
+			seen[x.Token]++
+		}
+	}
+	return seen
+}
+
+func (w *world) checkOnce(t *testing.T, id string, tokens int) {
+	t.Helper()
+	seen := w.targets(t, id)
+	if len(seen) != tokens {
+		t.Errorf("%d tokens stand in batches, want %d", len(seen), tokens)
+	}
+	for token, n := range seen {
+		if n != 1 {
+			t.Errorf("token %s stands in batches %d times", token, n)
+		}
+	}
+	m, err := w.Mailing(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals, err := w.Totals(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Tokens.Targeted != int64(tokens) || !m.Dispatched {
+		t.Errorf("totals say %+v, dispatched %v", totals.Tokens, m.Dispatched)
+	}
+}

@@ -1,0 +1,66 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// TestAudiences reads each kind whole, by pages of two, in the order of keys.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 7 {
+		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
+	}
+	res, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
+		At: w.clock.Now(), CutAt: w.clock.Now()})
+	if err != nil || !res.Set {
+		t.Fatalf("flagging: %+v, %v", res, err)
+	}
+	for name, c := range map[string]struct {
+		audience push.Audience
+		known    int // customers read
+		unknown  int
+		without  int64 // counted without being read
+	}{
+		"everyone":  {push.Audience{Everyone: true}, 6, 0, 1},
+		"customers": {push.Audience{Customers: []string{"c1", "c1", "c6", "nobody"}}, 2, 1, 0},
+		"tokens":    {push.Audience{Tokens: []string{"token-1", "token-2", "token-1", "no-token"}}, 2, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := w.mailing(t, "m-"+name, c.audience)
+			a, err := w.Audience(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			known, unknown, without, last := 0, 0, int64(0), ""
+			for after := ""; ; {
+				p, err := a.Page(t.Context(), after, "", 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				without += p.Excluded.NoValidToken
+				for _, x := range p.Members {
+					if x.Key <= last {
+						t.Errorf("key %s came after %s", x.Key, last)
+					}
+					last = x.Key
+					if x.Customer == nil {
+						unknown++
+					} else {
+						known++
+					}
+				}
+				if after = p.Last; after == "" {
+					break
+				}
+			}
+			if known != c.known || unknown != c.unknown || without != c.without {
+				t.Errorf("read %d, unknown %d, counted %d; want %d, %d, %d", known, unknown, without, c.known, c.unknown, c.without)
+			}
+		})
+	}
+}

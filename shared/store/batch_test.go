@@ -1,0 +1,134 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// begin starts a mailing with one shard and returns that.
+func (w *world) begin(t *testing.T, id string) *push.Shard {
+	t.Helper()
+	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(t.Context(), id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sh
+}
+
+func batch(m string, n int, targets ...string) *push.Batch {
+	b := &push.Batch{Ref: push.Ref{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	for _, x := range targets {
+		b.Targets = append(b.Targets, push.Target{Customer: "c-" + x, Token: x, Kind: push.KindToken})
+	}
+	b.Receipts = make([]push.Receipt, len(targets))
+	return b
+}
+
+// TestOutboxIsAllOrNothing: of two dispatches that cut the same page one wins,
+// and the other leaves nothing behind.
+func TestOutboxIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.begin(t, "m")
+	first, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := *first
+	first.After, first.Batches, first.Targeted = "k", 1, 2
+	if err := w.Cut(t.Context(), first, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	late.After, late.Batches = "z", 1
+	if err := w.Cut(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsStale(err) {
+		t.Fatalf("a second cut from the same place: %v, want stale", err)
+	}
+	if _, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
+		t.Errorf("the losing cut left a batch: %v", err)
+	}
+	got, err := w.Shard(t.Context(), "m", 0)
+	if err != nil || got.After != "k" || got.Targeted != 2 {
+		t.Errorf("the cursor stands at %+v (%v)", got, err)
+	}
+	first.Done = true // its revision goes on
+	if err := w.Cut(t.Context(), first, nil); err != nil {
+		t.Errorf("the winner cannot go on: %v", err)
+	}
+}
+
+// TestLeaseFencesSaves: once another worker has leased a batch, the first
+// cannot store anything any more.
+func TestLeaseFencesSaves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	ref := push.Ref{Mailing: "m", Batch: "00-000000"}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	one, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := w.clock.Now().Add(time.Minute)
+	if err := w.Lease(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsStale(err) {
+		t.Fatalf("a second lease: %v, want stale", err)
+	}
+	if two, err = w.Batch(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	one.Receipts[0] = push.ReceiptAccepted
+	if err := w.SaveBatch(t.Context(), one); !store.IsStale(err) {
+		t.Errorf("a save under a lost lease: %v, want stale", err)
+	}
+	two.Receipts[1], two.Owed = push.ReceiptUnregistered, []int{1}
+	two.Dead = []push.Dead{{Customer: "c-b", TokenID: push.TokenID("b"), Code: push.CodeUnregistered, At: w.clock.Now()}}
+	if err := w.SaveBatch(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(two, got); diff != "" {
+		t.Errorf("saved and read (-want +got):\n%s", diff)
+	}
+}
+
+// TestEndingStopsCutting: after EndShards a dispatch under way cannot cut.
+func TestEndingStopsCutting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	if _, err := w.Cancel(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.EndShards(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
+		t.Errorf("a cut after the end: %v, want stale", err)
+	}
+}

@@ -1,0 +1,69 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+func (w *world) expire(t testing.TB) []push.Event {
+	t.Helper()
+	_, events, err := w.ExpireTokens(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	w.register(t, "anna", "old")
+	if _, err := w.Register(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "phone", Platform: push.IOS}); err != nil {
+		t.Fatal(err)
+	}
+	w.register(t, "bert", "alone")
+	w.clock.Add(push.TokenLife)
+	if events := w.expire(t); len(events) != 0 {
+		t.Errorf("expired before the day: %s", kinds(events))
+	}
+	w.register(t, "carl", "seen")
+	w.clock.Add(24 * time.Hour)
+	n, events, err := w.ExpireTokens(ctx, 100)
+	if err != nil || n != 2 || len(events) != 3 || w.Count("outbox") != 6 {
+		t.Errorf("%d customers, events %s, %d in the outbox, %v", n, kinds(events), w.Count("outbox"), err)
+	}
+	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
+	if !anna.Reachable() || bert.Reachable() || !w.customer(t, "carl").Reachable() {
+		t.Error("the wrong ones can be reached")
+	}
+	if x := w.tokenOf(t, "anna", "old"); x.Valid() || x.Invalid.Code != push.CodeExpired || x.Invalid.Mailing != "" {
+		t.Errorf("%+v", x.Invalid)
+	}
+	if n, _, err := w.ExpireTokens(ctx, 100); n != 0 || err != nil {
+		t.Errorf("swept %d again, %v", n, err)
+	}
+	if back := w.register(t, "bert", "alone"); kinds(back.Events) != "bert=true" || !back.Token.AddedAt.Equal(w.clock.Now()) {
+		t.Errorf("seen again: %+v", back)
+	}
+}
+
+// TestALongerLifeIsReckonedAnew: a setting that was made longer holds for tokens
+// stored before.
+func TestALongerLifeIsReckonedAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "t")
+	w.clock.Add(push.TokenLife + 48*time.Hour)
+	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now, TokenLife: 2 * push.TokenLife})
+	if n, events, err := w.ExpireTokens(t.Context(), 100); n != 1 || len(events) != 0 || err != nil {
+		t.Errorf("%d %s %v", n, kinds(events), err)
+	}
+	if n, _, err := w.ExpireTokens(t.Context(), 100); n != 0 || err != nil || !w.customer(t, "anna").Reachable() {
+		t.Errorf("looked at again: %d %v", n, err)
+	}
+}
