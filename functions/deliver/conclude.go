@@ -47,10 +47,7 @@ func (r *round) conclude(ctx context.Context) error {
 		return err
 	}
 	r.report(ctx, pending)
-	if !r.b.Settled {
-		return nil
-	}
-	return r.finish(ctx, r.m.ID)
+	return nil
 }
 
 // hold pauses the mailing because of our own credentials.
@@ -76,23 +73,35 @@ func (r *round) flag(ctx context.Context) error {
 	for _, i := range r.b.Owed {
 		owed[push.TokenID(r.b.Targets[i].Token)] = true
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(flagsAtOnce)
+	of := map[string][]int{} // a customer's, one after the other: they write the same document
 	for i, x := range r.b.Dead {
-		if !owed[x.TokenID] {
+		if owed[x.TokenID] {
+			of[x.Customer] = append(of[x.Customer], i)
+		} else {
 			results[i].Set = true
-			continue
 		}
-		g.Go(func() (err error) {
-			results[i], err = r.Store.Flag(gctx, store.Flag{Mailing: r.m.ID, Customer: x.Customer, TokenID: x.TokenID,
-				Code: x.Code, Status: x.Status, At: x.At, CutAt: r.b.CutAt})
-			return err
-		})
+	}
+	g, ctx2 := errgroup.WithContext(ctx)
+	g.SetLimit(flagsAtOnce)
+	for _, dead := range of {
+		g.Go(func() error { return r.flagThese(ctx2, dead, results) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	return r.tell(ctx, results)
+}
+
+func (r *round) flagThese(ctx context.Context, dead []int, results []store.FlagResult) (err error) {
+	for _, i := range dead {
+		x := r.b.Dead[i]
+		results[i], err = r.Store.Flag(ctx, store.Flag{Mailing: r.m.ID, Customer: x.Customer, TokenID: x.TokenID,
+			Code: x.Code, Status: x.Status, At: x.At, CutAt: r.b.CutAt})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tell publishes what the flags changed, and forgets the tokens that turned out

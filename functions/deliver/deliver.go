@@ -60,6 +60,7 @@ type deliverer struct {
 	Deps
 	letters *letters
 	states  *states
+	calls   *calls
 }
 
 // New makes the handler of deliver's push subscription, and of its dead
@@ -84,7 +85,7 @@ func newDeliverer(d Deps) *deliverer {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
-	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now)}
+	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now), calls: newCalls()}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -115,37 +116,57 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 
 // deliver works on one batch as far as it can. What must wait is stored and no
 // error; an error is our own fault, or that of what we depend on.
-func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) error {
+func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) (err error) {
+	settled := false
+	d.calls.enter(ref.Mailing)
+	defer func() {
+		if !d.calls.leave(ref.Mailing, settled) {
+			return
+		}
+		// The call's own end must not keep the mailing from its own.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
+		defer cancel()
+		if failed := d.finish(ctx, ref.Mailing); failed != nil {
+			err = failed // that of a batch that is somebody else's would acknowledge it
+		}
+	}()
+	settled, err = d.work(ctx, ref, gaveUp)
+	return err
+}
+
+// work reports whether the batch is settled.
+func (d *deliverer) work(ctx context.Context, ref push.Ref, gaveUp string) (settled bool, err error) {
 	b, err := d.Store.Batch(ctx, ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if b.Settled {
-		return d.finish(ctx, ref.Mailing) // its settler may have died before it could
+		return true, nil // its settler may have died before it could end the mailing
 	}
 	now := d.Now()
 	if b.Lease.Until.After(now) {
-		return nil // somebody is at it; tick looks after the lease
+		return false, nil // somebody is at it; tick looks after the lease
 	}
 	m, err := d.Store.Peek(ctx, ref.Mailing)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if gaveUp != "" {
 		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", gaveUp)
 	} else if held(m, b, now) {
-		return nil // resume or tick brings it back
+		return false, nil // resume or tick brings it back
 	}
 	until := now.Add(d.CallTimeout)
 	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: until.Add(leaseMargin)}); err != nil {
-		return err
+		return false, err
 	}
 	r := newRound(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))
 	if gaveUp != "" {
 		b.Reason = "given up after too many attempts"
 		r.close(push.ReceiptFailed)
 	}
-	return r.run(ctx)
+	err = r.run(ctx)
+	return err == nil && b.Settled, err
 }
 
 // held reports whether a batch is not to be touched now.

@@ -14,7 +14,7 @@ import (
 const (
 	pageSize   = 1000            // customers a page
 	pageBytes  = 6 << 20         // of targets a commit; Firestore takes 10 MiB a request
-	batchBytes = 700 << 10       // of targets a batch; Firestore takes 1 MiB a document
+	batchBytes = 900 << 10       // of targets a batch; Firestore takes 1 MiB a document
 	ahead      = 2 * time.Minute // of sending that may be cut and not sent
 	handOver   = 10 * time.Second
 	recheck    = time.Second     // how old the state of the mailing may be

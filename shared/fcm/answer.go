@@ -96,6 +96,13 @@ func text(raw json.RawMessage) (s string) {
 	return s
 }
 
+// Of FCM's words and of its status so much is kept, in bytes; the longest known
+// are shorter. A batch stores a status for each of its dead tokens.
+const (
+	maxWords  = 500
+	maxStatus = 40
+)
+
 // parse reads an error body. What is missing or of another type is left empty.
 func parse(code int, body []byte) *fcmFault {
 	f := &fcmFault{http: code}
@@ -108,7 +115,7 @@ func parse(code int, body []byte) *fcmFault {
 	if json.Unmarshal(top["error"], &e) != nil {
 		return f
 	}
-	f.status, f.message = text(e["status"]), text(e["message"])
+	f.status, f.message = short(text(e["status"]), maxStatus), short(text(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
@@ -174,9 +181,13 @@ func (f *fcmFault) words(body []byte) string {
 const maxExcerpt = 200
 
 func excerpt(body []byte) string {
-	s := strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), "")
-	if len(s) > maxExcerpt {
-		s = strings.ToValidUTF8(s[:maxExcerpt], "") + "…"
+	return short(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
+}
+
+// short cuts s to about most bytes.
+func short(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	return s
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

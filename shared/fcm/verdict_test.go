@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -239,4 +240,15 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q blames a token", body)
 		}
 	})
+}
+
+// TestLongWordsAreCut: a batch stores them, and has no room for a page.
+func TestLongWordsAreCut(t *testing.T) {
+	t.Parallel()
+	page := strings.Repeat("é", 20_000)
+	body := fmt.Sprintf(`{"error":{"code":404,"message":%q,"status":%q,"details":[%s]}}`, page, page, says1("UNREGISTERED"))
+	a, _, _ := (&result{code: 404, body: []byte(body)}).judge(time.Time{})
+	if a.Outcome != Invalid || a.Code != "UNREGISTERED" || len(a.Text) > maxWords+3 || len(a.Status) > maxStatus+3 || !utf8.ValidString(a.Text) {
+		t.Errorf("%v %q, status of %d bytes, text of %d", a.Outcome, a.Code, len(a.Status), len(a.Text))
+	}
 }

@@ -112,9 +112,15 @@ func (r *reader) target() (t Target, err error) {
 	return t, nil
 }
 
-// Size is about how many bytes t takes in a batch.
+// deadSize is how many bytes a dead token takes in its batch besides the
+// customer's id: the token's id, code, status, time, and their names.
+const deadSize = 200
+
+// Size is how many bytes t takes in a batch at most: once as a target, and once
+// more when its token turns out to be dead, in JSON, which writes no character
+// of an id longer than twice its size.
 func (t *Target) Size() int {
-	n := len(t.Customer) + len(t.Token) + 8
+	n := len(t.Customer) + len(t.Token) + 8 + 2*len(t.Customer) + deadSize
 	if len(t.Attributes) > 0 {
 		if b, err := json.Marshal(t.Attributes); err == nil {
 			n += len(b)

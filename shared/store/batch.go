@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -143,17 +144,25 @@ func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 	return nil
 }
 
+// encodeDead writes ids as they are: push.Target.Size counts on it.
+func encodeDead(dead []push.Dead) (string, error) {
+	if len(dead) == 0 {
+		return "", nil
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(dead)
+	return b.String(), err
+}
+
 // SaveBatch stores the receipts, what is owed and the times of a leased batch;
 // with Settled it closes it. ErrStale: the lease is somebody else's now, and
 // nothing was stored.
 func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
-	dead := ""
-	if len(b.Dead) > 0 {
-		j, err := json.Marshal(b.Dead)
-		if err != nil {
-			return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
-		}
-		dead = string(j)
+	dead, err := encodeDead(b.Dead)
+	if err != nil {
+		return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
 	}
 	owed := b.Owed
 	if owed == nil {

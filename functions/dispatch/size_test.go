@@ -1,0 +1,75 @@
+package dispatch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// The largest batches that are cut stay within what Firestore takes of a
+// document, whatever becomes of them: here every token is found dead, and every
+// customer's id is as long as can be, and grows in JSON.
+func TestTheLargestBatchesFitADocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	m := w.mailing(t, "m", nil)
+	at := w.clock.Now()
+	if _, err := w.Start(t.Context(), m.ID, push.All, []push.Shard{{Mailing: m.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(t.Context(), m.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]push.Target{
+		"short ids":       {Customer: "c"},
+		"quotes":          {Customer: strings.Repeat(`"`, push.MaxCustomerID)},
+		"line separators": {Customer: strings.Repeat("\u2028", push.MaxCustomerID/3)},
+		"emoji":           {Customer: strings.Repeat("🔔", push.MaxCustomerID/4)},
+		"long tokens":     {Customer: "c", Token: strings.Repeat("t", push.MaxToken-10)},
+		"attributes":      {Customer: "c", Attributes: map[string]any{"name": strings.Repeat("é", 4000)}},
+	} {
+		x.Kind, x.Platform = push.KindToken, push.Android
+		targets := make([]push.Target, 3000)
+		for i := range targets {
+			targets[i] = x
+			targets[i].Token += fmt.Sprintf("token-%04d", i)
+		}
+		c := &cutting{dispatcher: w.d, m: m, sh: sh}
+		batches := c.batches(targets)
+		for chunk := range slices.Chunk(batches, pageBytes/batchBytes) { // as pages do
+			sh.After += "x"
+			if err := w.Cut(t.Context(), sh, chunk); err != nil {
+				t.Fatalf("%s: batches of %d: %v", name, len(chunk[0].Targets), err)
+			}
+		}
+		n := 0
+		for _, b := range batches {
+			n += len(b.Targets)
+			stored, err := w.Batch(t.Context(), b.Ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Lease(t.Context(), stored, push.Lease{Owner: "me", Until: at.Add(time.Minute)}); err != nil {
+				t.Fatal(err)
+			}
+			stored.Reason = strings.Repeat("x", 500)
+			for i, target := range stored.Targets {
+				stored.Receipts[i] = push.ReceiptInvalidArgument
+				stored.Owed = append(stored.Owed, i)
+				stored.Dead = append(stored.Dead, push.Dead{Customer: target.Customer, TokenID: push.TokenID(target.Token),
+					Code: push.CodeInvalidArgument, Status: push.CodeInvalidArgument, At: at.Add(123456789)})
+			}
+			if err := w.SaveBatch(t.Context(), stored); err != nil {
+				t.Errorf("%s: %d dead tokens: %v", name, len(stored.Dead), err)
+			}
+		}
+		if n != len(targets) {
+			t.Errorf("%s: %d of %d targets were cut", name, n, len(targets))
+		}
+	}
+}
