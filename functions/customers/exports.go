@@ -1,13 +1,13 @@
 package customers
 
 import (
+	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -99,24 +99,24 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) erro
 			return nil
 		}
 	}
-	out := csv.NewWriter(w)
+	var lines bytes.Buffer
 	if start {
-		_ = out.Write([]string{"id", "pushAvailable", "validTokens"})
-		out.Flush() // a fault shows with the first page
+		lines.WriteString("id,pushAvailable,validTokens\n") // a fault shows with the first page
 	}
 	return func(page []store.Reach) error {
 		for _, r := range page {
-			_ = out.Write([]string{cell(r.Customer), strconv.FormatBool(r.ValidTokens > 0), strconv.Itoa(r.ValidTokens)})
+			fmt.Fprintf(&lines, "%s,%t,%d\n", cell(r.Customer), r.ValidTokens > 0, r.ValidTokens)
 		}
-		out.Flush()
-		return out.Error()
+		_, err := lines.WriteTo(w)
+		return err
 	}
 }
 
-// cell keeps a spreadsheet from taking a text for a formula.
+// cell is a text in quotes, for what parts cells depends on the reader's
+// language, and a spreadsheet takes none for a formula.
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
-		return "'" + s
+		s = "'" + s
 	}
-	return s
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }

@@ -149,15 +149,24 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 			continue
 		}
 		r, f := t.check(at)
-		r.AddedAt, r.SeenAt = moment(t.AddedAt), moment(t.SeenAt)
-		out, faults = append(out, r), append(faults, f...)
+		faults = append(faults, f...)
+		r.AddedAt = moment(&faults, at+".addedAt", t.AddedAt)
+		r.SeenAt = moment(&faults, at+".seenAt", t.SeenAt)
+		out = append(out, r)
 	}
 	return out, faults
 }
 
-func moment(t *time.Time) time.Time {
+// beforeTokens is before there was any push token: an earlier time is some
+// program's way to say none, and the earliest ones Firestore does not take.
+var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+func moment(faults *push.Faults, at string, t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
+	}
+	if t.Before(beforeTokens) {
+		*faults = append(*faults, push.Fault{Location: at, Message: "is before 2000, when there were no tokens; leave out what is not known"})
 	}
 	return *t
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -14,7 +16,8 @@ import (
 const maxDepth = 64
 
 // CheckJSON says what is wrong with a text as JSON: not UTF-8, not JSON, a key
-// twice in one object, nested deeper than 64, something behind it.
+// twice in one object, nested deeper than 64, something behind it, half a
+// surrogate pair.
 func CheckJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the body is not UTF-8")
@@ -26,7 +29,38 @@ func CheckJSON(b []byte) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something stands behind the JSON, at byte %d", dec.InputOffset())
 	}
+	return pairs(b)
+}
+
+// pairs finds escapes of half a surrogate pair in what is JSON otherwise. They
+// are no characters, and the decoder makes the same one of them all: two
+// customers, or two tokens, would become one.
+func pairs(b []byte) error {
+	for at := 0; at < len(b); at++ {
+		if b[at] != '\\' {
+			continue
+		}
+		if r := escaped(b[at:]); !utf16.IsSurrogate(r) {
+			at++ // what is behind it may be a backslash, too
+		} else if utf16.DecodeRune(r, escaped(b[at+6:])) == utf8.RuneError {
+			return fmt.Errorf("the body has half a surrogate pair, at byte %d", at)
+		} else {
+			at += 11
+		}
+	}
 	return nil
+}
+
+// escaped is the number of the \u with which b begins, 0 where it does not.
+func escaped(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 // said puts what the decoder found without repeating what was sent in.

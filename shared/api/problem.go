@@ -94,7 +94,8 @@ const outOfReach = 30 * time.Second
 //
 //	no such path                                                          404
 //	a path that does not take the method                                  405 with Allow
-//	no JSON, no UTF-8, a key twice, nested deeper than 64, a body cut off  400
+//	no JSON, no UTF-8, a key twice, half a surrogate pair, nested deeper
+//	than 64, a body cut off                                               400
 //	a body too large                                                      413
 //	a Content-Type or Content-Encoding that is not read                   415
 //	a field, parameter or header unknown or not as the schema wants it    422

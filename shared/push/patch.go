@@ -219,11 +219,21 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 		f.add("attributes", "are %d; a customer has at most %d", len(c.Attributes), MaxAttributes)
 	}
 	if p.Attributes != nil {
-		if b, err := json.Marshal(c.Attributes); err != nil || len(b) > MaxAttributeBytes {
-			f.add("attributes", "are %d bytes long together; a customer has at most %d", len(b), MaxAttributeBytes)
+		if n := jsonSize(c.Attributes); n > MaxAttributeBytes {
+			f.add("attributes", "are %d bytes long together; a customer has at most %d", n, MaxAttributeBytes)
 		}
 	}
 	return !same(&before, c), f.Err()
+}
+
+// jsonSize is the length of attributes, which came as JSON, in bytes; <, > and
+// & are one each.
+func jsonSize(attributes map[string]any) int {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(attributes)
+	return b.Len() - 1 // without the line's end
 }
 
 func (p *CustomerPatch) attributes(have map[string]any) map[string]any {

@@ -169,6 +169,9 @@ func (b *book) owner(token string) string {
 // drop takes a token from a customer.
 func (b *book) drop(e *entry, token string) bool {
 	n := len(e.Tokens)
+	if t, ok := e.Token(token); ok {
+		b.retell(e, *t)
+	}
 	e.Tokens = slices.DeleteFunc(e.Tokens, func(t push.Token) bool { return t.ID == token })
 	if len(e.Tokens) == n {
 		return false
@@ -179,11 +182,11 @@ func (b *book) drop(e *entry, token string) bool {
 }
 
 // overflow drops what a customer has too many of: invalid tokens first, then
-// the longest unseen, never keep.
-func (b *book) overflow(e *entry, keep string) {
+// the longest unseen, never those to keep.
+func (b *book) overflow(e *entry, keep ...string) {
 	rank := func(t push.Token) int {
 		switch {
-		case t.ID == keep:
+		case slices.Contains(keep, t.ID):
 			return 2
 		case t.Valid():
 			return 1
@@ -195,6 +198,14 @@ func (b *book) overflow(e *entry, keep string) {
 			return cmp.Or(cmp.Compare(rank(x), rank(y)), x.SeenAt.Compare(y.SeenAt), cmp.Compare(x.ID, y.ID))
 		})
 		b.drop(e, worst.ID)
+	}
+}
+
+// retell tells a mailing's mark once more before it goes: deliver may have died
+// between setting it and telling it, and with the mark gone nobody else could.
+func (b *book) retell(e *entry, t push.Token) {
+	if t.Invalid != nil && t.Invalid.Mailing != "" && b.now.Sub(t.Invalid.At) <= keepEvents {
+		b.events = append(b.events, push.InvalidatedEvent(e.Customer, t))
 	}
 }
 

@@ -57,29 +57,29 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.now(), Receipts: make([]push.Receipt, 1),
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 1),
 		Targets: []push.Target{{Customer: id, Token: token, Kind: push.KindToken}}}
 	sh.Batches, sh.Targeted = 1, 1
 	if err := w.Cut(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.add(time.Second)
-	w.flag(t, "m", id, token, w.clock.now())
-	w.clock.add(time.Second)
+	w.clock.Add(time.Second)
+	w.flag(t, "m", id, token, w.clock.Now())
+	w.clock.Add(time.Second)
 	events, err := w.Erase(ctx, id)
-	if err != nil || kinds(events) != id+"=false" {
+	if err != nil || kinds(events) != "token.invalidated "+id+"=false" {
 		t.Fatalf("%s %v", kinds(events), err)
 	}
 	traces := 0
 	marks := []string{id, push.CustomerKey(id), token, push.TokenID(token), push.TokenID(token + "-2")}
 	docs := map[string]map[string]any{}
-	w.everything(t, w.db.Collections(ctx), docs)
+	w.everything(t, w.DB().Collections(ctx), docs)
 	for path, doc := range docs {
 		if !marked(path, doc, marks) {
 			continue
 		}
 		traces++
-		if at, ok := doc["expireAt"].(time.Time); !ok || at.After(w.clock.now().Add(60*24*time.Hour)) {
+		if at, ok := doc["expireAt"].(time.Time); !ok || at.After(w.clock.Now().Add(60*24*time.Hour)) {
 			t.Errorf("%s keeps a trace for ever: %v", path, doc)
 		}
 	}
@@ -118,9 +118,9 @@ func TestACustomerWithEverythingIsSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.clock.add(time.Second)
+	w.clock.Add(time.Second)
 	for i := range push.MaxTokens {
-		w.flag(t, long("mailing", 64), id, long(fmt.Sprintf("token-%d-", i), push.MaxToken), w.clock.now())
+		w.flag(t, long("mailing", 64), id, long(fmt.Sprintf("token-%d-", i), push.MaxToken), w.clock.Now())
 	}
 	var segments []string
 	categories, attributes := map[string]bool{}, map[string]string{}
@@ -142,7 +142,7 @@ func TestACustomerWithEverythingIsSmall(t *testing.T) {
 	if _, err := w.Patch(t.Context(), id, p); err != nil {
 		t.Fatal(err)
 	}
-	snap, err := w.db.Doc("customers/" + push.CustomerKey(id)).Get(t.Context())
+	snap, err := w.DB().Doc("customers/" + push.CustomerKey(id)).Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

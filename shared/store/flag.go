@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -25,9 +26,10 @@ type FlagResult struct {
 // Flag marks a token invalid, only if the customer still has it and it was not
 // registered again since the batch was cut. The batch owes the events until
 // they are published and calls again if need be; so they are not in the outbox,
-// and a repeated call answers them again. Whatever has become of the token, it
-// repeats that the customer cannot be reached, in case the first call died
-// before it could tell.
+// and a repeated call answers them again, in case the first one died before it
+// could tell. It repeats that the customer cannot be reached whatever has become
+// of the token and of the customer; that the token is invalid, as long as its
+// mark stands (whoever takes the mark away tells it too).
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	var out FlagResult
@@ -50,7 +52,11 @@ func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 		if out.Set {
 			out.Events = append(out.Events, push.InvalidatedEvent(e.Customer, *t))
 		}
-		if e.stored && !e.reachable && e.Availability != 0 {
+		if !e.reachable && (e.Availability != 0 || e.CreatedAt.After(f.CutAt)) {
+			// Erased since, the customer's version is forgotten. Versions begin with
+			// the clock: the time of the cut is above those from before the erasure,
+			// and below those of a customer who comes back.
+			e.Availability = cmp.Or(e.Availability, f.CutAt.UnixMicro())
 			out.Events = append(out.Events, push.AvailabilityEvent(e.Customer, f.At))
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -140,13 +141,23 @@ func (s *Store) openLines(tx *firestore.Transaction, lines []ImportLine, group [
 // line imports one customer, or nothing of it.
 func (b *book) line(l ImportLine) error {
 	e := b.byID[l.Customer]
+	var named []string            // ids of the line's tokens
+	var fresh []push.Registration // those that the customer does not have
 	for i, r := range l.Tokens {
 		if b.othersToken(e, r) {
 			return fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
 		}
+		id := push.TokenID(r.Value)
+		if slices.Contains(named, id) {
+			continue
+		}
+		named = append(named, id)
+		if _, known := e.Token(id); !known {
+			fresh = append(fresh, r)
+		}
 	}
-	if n := b.excess(e, l.Tokens); n > 0 {
-		return fmt.Errorf("tokens has %d too many: a customer has at most %d valid ones", n, b.s.maxTokens)
+	if n := b.excess(e, named); n > 0 && len(fresh) > 0 {
+		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
 	}
 	kept := *e.Customer
 	changed, err := l.Patch.Apply(e.Customer)
@@ -155,30 +166,30 @@ func (b *book) line(l ImportLine) error {
 		return err
 	}
 	e.changed = e.changed || changed || !e.stored
-	for _, r := range l.Tokens {
-		if _, known := e.Token(push.TokenID(r.Value)); !known {
-			b.give(e, r)
-		}
+	for _, r := range fresh {
+		b.give(e, r)
+	}
+	if len(fresh) > 0 {
+		b.overflow(e, named...)
 	}
 	return nil
 }
 
-// excess is how many tokens would push out valid ones.
-func (b *book) excess(e *entry, tokens []push.Registration) int {
-	fresh := map[string]bool{}
-	for _, r := range tokens {
-		if _, known := e.Token(push.TokenID(r.Value)); !known {
-			fresh[r.Value] = true
+// excess is by how many the named tokens and the valid ones beside them are
+// more than a customer keeps. Dead ones that are named count: dropped, they
+// would come back as new ones with the next import.
+func (b *book) excess(e *entry, named []string) int {
+	n := len(named)
+	for _, t := range e.Select(push.All) {
+		if !slices.Contains(named, t.ID) {
+			n++
 		}
 	}
-	if len(fresh) == 0 {
-		return 0
-	}
-	return len(fresh) + len(e.Select(push.All)) - b.s.maxTokens
+	return n - b.s.maxTokens
 }
 
 // othersToken reports whether a token is another customer's, and nothing says
-// that it has come to e since.
+// that it has come to e since; a time that is still to come says nothing.
 func (b *book) othersToken(e *entry, r push.Registration) bool {
 	id := push.TokenID(r.Value)
 	from := b.byID[b.owner(id)]
@@ -186,7 +197,8 @@ func (b *book) othersToken(e *entry, r push.Registration) bool {
 		return false
 	}
 	t, ok := from.Token(id)
-	return ok && !laterOf(r.AddedAt, r.SeenAt).After(t.SeenAt)
+	shown := laterOf(r.AddedAt, r.SeenAt)
+	return ok && (shown.After(b.now) || !shown.After(t.SeenAt))
 }
 
 func laterOf(a, b time.Time) time.Time {

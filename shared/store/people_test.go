@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"carillon.example/shared/push"
-	"carillon.example/shared/store"
 )
 
 func (w *world) customer(t testing.TB, id string) *push.Customer {
@@ -28,16 +26,6 @@ func (w *world) tokenOf(t testing.TB, customer, token string) *push.Token {
 		t.Fatalf("%s does not have token %s", customer, token)
 	}
 	return x
-}
-
-func (w *world) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
-	t.Helper()
-	res, err := w.Flag(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
-		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.now(), CutAt: cut})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res
 }
 
 // kinds are the types of events and what they say of availability.
@@ -60,21 +48,21 @@ func TestRegisteringAgain(t *testing.T) {
 	if !first.Created || kinds(first.Events) != "anna=true" {
 		t.Errorf("first: created %v, events %s", first.Created, kinds(first.Events))
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	again := w.register(t, "anna", "t")
-	if again.Created || len(again.Events) != 0 || !again.Token.AddedAt.Equal(first.Token.AddedAt) || !again.Token.SeenAt.Equal(w.clock.now()) {
+	if again.Created || len(again.Events) != 0 || !again.Token.AddedAt.Equal(first.Token.AddedAt) || !again.Token.SeenAt.Equal(w.clock.Now()) {
 		t.Errorf("again: %+v", again)
 	}
-	w.clock.add(time.Hour)
-	if res := w.flag(t, "m", "anna", "t", w.clock.now()); !res.Set || kinds(res.Events) != "token.invalidated anna=false" {
+	w.clock.Add(time.Hour)
+	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); !res.Set || kinds(res.Events) != "token.invalidated anna=false" {
 		t.Errorf("flagging: %v %s", res.Set, kinds(res.Events))
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	back := w.register(t, "anna", "t")
-	if back.Created || kinds(back.Events) != "anna=true" || !back.Token.AddedAt.Equal(w.clock.now()) || !back.Token.Valid() {
+	if back.Created || kinds(back.Events) != "token.invalidated anna=true" || !back.Token.AddedAt.Equal(w.clock.Now()) || !back.Token.Valid() {
 		t.Errorf("valid again: %+v", back)
 	}
-	if got := w.tokenOf(t, "anna", "t"); !got.AddedAt.Equal(back.Token.AddedAt) || got.Expires != push.ExpiryDay(push.Android, w.clock.now(), push.TokenLife) {
+	if got := w.tokenOf(t, "anna", "t"); !got.AddedAt.Equal(back.Token.AddedAt) || got.Expires != push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife) {
 		t.Errorf("stored %+v", got)
 	}
 }
@@ -83,7 +71,7 @@ func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	moved, err := w.Register(t.Context(), "bert", push.Registration{Kind: push.KindToken, Value: "t", App: "shop"})
 	if err != nil || moved.Token.Platform != push.Android || moved.Token.Expires == "" {
 		t.Errorf("what device it is was lost on the way: %+v %v", moved.Token, err)
@@ -94,67 +82,8 @@ func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
 	if c := w.customer(t, "anna"); len(c.Tokens) != 0 || c.Reachable() {
 		t.Errorf("anna still has %v", c.Tokens)
 	}
-	if res := w.flag(t, "m", "anna", "t", w.clock.now()); res.Set {
+	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); res.Set {
 		t.Error("a token was flagged at a customer who lost it")
-	}
-}
-
-func TestLateFlagsLose(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.register(t, "anna", "t")
-	cut := w.clock.now().Add(time.Minute)
-	w.clock.add(2 * time.Minute)
-	w.register(t, "anna", "t") // seen again, nothing else
-	w.clock.add(time.Minute)
-	if res := w.flag(t, "m", "anna", "t", cut); res.Set || len(res.Events) != 0 {
-		t.Errorf("a batch cut before the last registration flagged: %+v", res)
-	}
-	if !w.tokenOf(t, "anna", "t").Valid() {
-		t.Error("the token is invalid")
-	}
-}
-
-// TestRepeatedFlagsTellAgain: whoever flagged died before publishing, and the
-// token is gone by the time of the next try.
-func TestRepeatedFlagsTellAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.register(t, "anna", "t")
-	w.clock.add(time.Minute)
-	cut := w.clock.now()
-	first := w.flag(t, "m", "anna", "t", cut)
-	again := w.flag(t, "m", "anna", "t", cut)
-	if !again.Set || kinds(again.Events) != kinds(first.Events) || again.Events[0].ID != first.Events[0].ID || again.Events[1].ID != first.Events[1].ID {
-		t.Errorf("first %v, again %v", first, again)
-	}
-	if _, err := w.Unregister(t.Context(), "anna", push.TokenID("t")); err != nil {
-		t.Fatal(err)
-	}
-	late := w.flag(t, "m", "anna", "t", cut)
-	if late.Set || len(late.Events) != 1 || late.Events[0].ID != first.Events[1].ID {
-		t.Errorf("after the token is gone: %+v", late)
-	}
-}
-
-func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.register(t, "anna", "t")
-	w.clock.add(time.Minute)
-	w.flag(t, "m", "anna", "t", w.clock.now())
-	d := push.Dead{Customer: "anna", TokenID: push.TokenID("t")}
-	if took, _, err := w.UnflagToken(t.Context(), "other", d); took || err != nil {
-		t.Errorf("another mailing took the flag back: %v", err)
-	}
-	took, events, err := w.UnflagToken(t.Context(), "m", d)
-	if !took || err != nil || kinds(events) != "anna=true" || w.owed(t) != 2 {
-		t.Errorf("%v %v %s; %d events in the outbox", took, err, kinds(events), w.owed(t))
-	}
-	w.clock.add(push.TokenLife + 48*time.Hour)
-	w.expire(t)
-	if took, _, err := w.UnflagToken(t.Context(), "", d); took || err != nil || w.tokenOf(t, "anna", "t").Valid() {
-		t.Errorf("a token's age was taken back: %v", err)
 	}
 }
 
@@ -165,12 +94,12 @@ func TestTheCap(t *testing.T) {
 	w := newWorld(t)
 	for i := range push.MaxTokens {
 		w.register(t, "anna", fmt.Sprintf("t%02d", i))
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 	}
-	w.flag(t, "m", "anna", "t07", w.clock.now())
+	w.flag(t, "m", "anna", "t07", w.clock.Now())
 	w.register(t, "anna", "t00")
 	for i, gone := range []string{"t07", "t01"} {
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		w.register(t, "anna", fmt.Sprintf("new%d", i))
 		c := w.customer(t, "anna")
 		if _, still := c.Token(push.TokenID(gone)); still || len(c.Tokens) != push.MaxTokens {
@@ -200,27 +129,9 @@ func TestUnregister(t *testing.T) {
 		_, err := w.Unregister(t.Context(), "anna", push.TokenID("u"))
 		return err
 	})
-	if c := w.customer(t, "anna"); c.Reachable() || len(w.dump(t)) != 1 || w.owed(t) != 2 {
-		t.Errorf("left: %+v, %d events in the outbox", c, w.owed(t))
+	if c := w.customer(t, "anna"); c.Reachable() || len(w.dump(t)) != 1 || w.Count("outbox") != 2 {
+		t.Errorf("left: %+v, %d events in the outbox", c, w.Count("outbox"))
 	}
-}
-
-func (w *world) owed(t testing.TB) int {
-	t.Helper()
-	snaps, err := w.db.Collection("outbox").Documents(t.Context()).GetAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(snaps)
-}
-
-func (w *world) expire(t testing.TB) []push.Event {
-	t.Helper()
-	_, events, err := w.ExpireTokens(t.Context(), 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return events
 }
 
 // TestVersionsGrowBeyondErasing: who drops what is older than what was seen
@@ -231,13 +142,13 @@ func TestVersionsGrowBeyondErasing(t *testing.T) {
 	var events []push.Event
 	for range 2 {
 		events = append(events, w.register(t, "anna", "t").Events...)
-		w.clock.add(time.Second)
+		w.clock.Add(time.Second)
 		more, err := w.Erase(t.Context(), "anna")
 		if err != nil {
 			t.Fatal(err)
 		}
 		events = append(events, more...)
-		w.clock.add(time.Second)
+		w.clock.Add(time.Second)
 	}
 	if kinds(events) != "anna=true anna=false anna=true anna=false" {
 		t.Fatalf("told: %s", kinds(events))
@@ -262,7 +173,7 @@ func TestAKilledInstanceOwesItsEvents(t *testing.T) {
 	if owed, err := w.OwedEvents(ctx, 10); err != nil || len(owed) != 0 {
 		t.Errorf("owed at once: %v %v; whoever registered has not had the time to publish", owed, err)
 	}
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	owed, err := w.OwedEvents(ctx, 10)
 	if err != nil || len(owed) != 1 {
 		t.Fatalf("owed: %v %v", owed, err)
@@ -272,7 +183,7 @@ func TestAKilledInstanceOwesItsEvents(t *testing.T) {
 	if got.ID != done.Events[0].ID || got.Type != push.AvailabilityChanged || got.Subject != "customers/anna" || !got.Time.Equal(done.Events[0].Time) || string(got.Data.(json.RawMessage)) != string(want) {
 		t.Errorf("owed %+v, want %+v", got, done.Events[0])
 	}
-	if err := w.Told(ctx, owed...); err != nil || w.owed(t) != 0 {
+	if err := w.Told(ctx, owed...); err != nil || w.Count("outbox") != 0 {
 		t.Errorf("told, and still owed: %v", err)
 	}
 }
@@ -288,57 +199,7 @@ func TestRegisteringWithItsAnswerLost(t *testing.T) {
 		_, err := w.Erase(t.Context(), "anna")
 		return err
 	})
-	if w.owed(t) != 2 || len(w.dump(t)) != 0 {
-		t.Errorf("%d events in the outbox, and stored %v", w.owed(t), w.dump(t))
-	}
-}
-
-func TestExpiry(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := context.Background()
-	w.register(t, "anna", "old")
-	if _, err := w.Register(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "phone", Platform: push.IOS}); err != nil {
-		t.Fatal(err)
-	}
-	w.register(t, "bert", "alone")
-	w.clock.add(push.TokenLife)
-	if events := w.expire(t); len(events) != 0 {
-		t.Errorf("expired before the day: %s", kinds(events))
-	}
-	w.register(t, "carl", "seen")
-	w.clock.add(24 * time.Hour)
-	n, events, err := w.ExpireTokens(ctx, 100)
-	if err != nil || n != 2 || len(events) != 3 || w.owed(t) != 6 {
-		t.Errorf("%d customers, events %s, %d in the outbox, %v", n, kinds(events), w.owed(t), err)
-	}
-	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
-	if !anna.Reachable() || bert.Reachable() || !w.customer(t, "carl").Reachable() {
-		t.Error("the wrong ones can be reached")
-	}
-	if x := w.tokenOf(t, "anna", "old"); x.Valid() || x.Invalid.Code != push.CodeExpired || x.Invalid.Mailing != "" {
-		t.Errorf("%+v", x.Invalid)
-	}
-	if n, _, err := w.ExpireTokens(ctx, 100); n != 0 || err != nil {
-		t.Errorf("swept %d again, %v", n, err)
-	}
-	if back := w.register(t, "bert", "alone"); kinds(back.Events) != "bert=true" || !back.Token.AddedAt.Equal(w.clock.now()) {
-		t.Errorf("seen again: %+v", back)
-	}
-}
-
-// TestALongerLifeIsReckonedAnew: a setting that was made longer holds for tokens
-// stored before.
-func TestALongerLifeIsReckonedAnew(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.register(t, "anna", "t")
-	w.clock.add(push.TokenLife + 48*time.Hour)
-	w.Store = store.New(w.db, store.Options{Now: w.clock.now, TokenLife: 2 * push.TokenLife})
-	if n, events, err := w.ExpireTokens(t.Context(), 100); n != 1 || len(events) != 0 || err != nil {
-		t.Errorf("%d %s %v", n, kinds(events), err)
-	}
-	if n, _, err := w.ExpireTokens(t.Context(), 100); n != 0 || err != nil || !w.customer(t, "anna").Reachable() {
-		t.Errorf("looked at again: %d %v", n, err)
+	if w.Count("outbox") != 2 || len(w.dump(t)) != 0 {
+		t.Errorf("%d events in the outbox, and stored %v", w.Count("outbox"), w.dump(t))
 	}
 }

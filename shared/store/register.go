@@ -29,6 +29,7 @@ func (s *Store) Register(ctx context.Context, id string, r push.Registration) (R
 		e := b.byID[id]
 		_, known := e.Token(token)
 		b.give(e, r)
+		b.overflow(e, token)
 		t, _ := e.Token(token)
 		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
@@ -53,13 +54,13 @@ func (b *book) give(e *entry, r push.Registration) {
 		e.Tokens = append(e.Tokens, fresh)
 		t = &e.Tokens[len(e.Tokens)-1]
 	} else if !t.Valid() {
+		b.retell(e, *t)
 		t.Invalid, t.AddedAt = nil, b.now
 	}
 	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
 	t.Expires = push.ExpiryDay(t.Platform, t.SeenAt, b.s.tokenLife)
 	b.moved[id] = e.ID
 	e.touched = true
-	b.overflow(e, id)
 }
 
 // or is at, or now if at is none; nothing was seen in the future.
