@@ -96,11 +96,24 @@ func (l *laptop) emulators() (err error) {
 	if !l.onlyFCM {
 		return nil
 	}
-	l.phones, err = fcm.Start(l.fcm, fcm.Options{Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota})
+	return l.ring()
+}
+
+// ring starts FCM.
+func (l *laptop) ring() (err error) {
+	l.phones, err = fcm.Start(l.fcm, fcm.Options{
+		Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota, RequireAuth: l.fcmAuth, TLS: l.fcmTLS != "",
+	})
 	if err != nil {
 		return fmt.Errorf("starting FCM on %s: %w", l.fcm, err)
 	}
 	l.onClose(l.phones.Close)
+	if l.fcmTLS == "" {
+		return nil
+	}
+	if err := os.WriteFile(l.fcmTLS, l.phones.CertificatePEM(), 0o644); err != nil {
+		return fmt.Errorf("writing FCM's certificate: %w", err)
+	}
 	return nil
 }
 

@@ -22,6 +22,8 @@ type options struct {
 	attempts                           int           // after which a message goes to the dead letters; 0: 20
 	logLevel                           string
 	fcmLatency, fcmJitter              time.Duration
+	fcmAuth                            bool   // FCM wants a bearer token
+	fcmTLS                             string // the file for FCM's certificate; "": clear text
 	quota                              int    // FCM's a minute, of emulator and functions
 	indexes                            string // firestore.indexes.json: what needs an index and has none is refused
 }
@@ -63,12 +65,17 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.auth, "auth", o.auth, "with -devices, address of Firebase Auth")
 	f.DurationVar(&o.clock, "clock", o.clock, "how often tick comes; in the cloud it is a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", o.fcmLatency, "how long FCM takes to answer")
+	f.BoolVar(&o.fcmAuth, "fcm-auth", o.fcmAuth, "with -only, FCM refuses who brings no bearer token")
+	f.StringVar(&o.fcmTLS, "fcm-tls", o.fcmTLS, "with -only, FCM speaks TLS with a certificate of its own, which is written to this file")
 	f.StringVar(&o.indexes, "require-indexes", o.indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
 }
 
 // choose keeps only the emulators named.
 func (o *options) choose(only string) error {
+	if only == "" && (o.fcmAuth || o.fcmTLS != "") {
+		return errors.New("-fcm-auth and -fcm-tls are for clients of your own: they go with -only fcm")
+	}
 	if only == "" {
 		return nil
 	}

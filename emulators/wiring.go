@@ -35,7 +35,8 @@ func (l *laptop) inbox(api http.Handler) (err error) {
 	if l.phones == nil {
 		return nil
 	}
-	if l.uiURL, err = l.listen(l.ui, inbox.Handler(inbox.Options{FCM: l.phones.Doors(), API: api, Project: l.project})); err != nil {
+	o := inbox.Options{FCM: l.phones.Doors(), API: api, Address: l.phones.URL(), Project: l.project}
+	if l.uiURL, err = l.listen(l.ui, inbox.Handler(o)); err != nil {
 		return fmt.Errorf("serving the inbox on %s: %w", l.ui, err)
 	}
 	return nil

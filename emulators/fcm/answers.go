@@ -159,6 +159,7 @@ func table() map[string]*answer {
 		row("INVALID_TOKEN_OLD", 400, badArgument, badRequestM, fcmError(badArgument), at("message.token", "Invalid registration token")),
 		{name: "PAYLOAD_TOO_LARGE", code: 400, body: tooLarge(PayloadLimit)},
 		row("PAYLOAD_TOO_LARGE_OLD", 400, badArgument, "Android message is too big", fcmError(badArgument)),
+		row("PAYLOAD_TOO_LARGE_BARE", 400, badArgument, "Android message is too big"),
 		row("PAYLOAD_FIELD", 400, badArgument, wrong, at("message.data[0].value", wrong)),
 		row("UNKNOWN_FIELD", 400, badArgument, unknown, at("message", unknown)),
 		refused("NO_TARGET", "message", "Recipient of the message is not set."),
@@ -176,6 +177,7 @@ func table() map[string]*answer {
 		page("BAD_GATEWAY", 502, "The server encountered a temporary error and could not complete your request."+
 			"<p>Please try again in 30 seconds."),
 		row("THIRD_PARTY_AUTH", 401, "UNAUTHENTICATED", "Auth error from APNS or Web Push Service", fcmError("THIRD_PARTY_AUTH_ERROR")),
+		row("THIRD_PARTY_AUTH_OTHER", 401, "UNAUTHENTICATED", noLogin, fcmError("THIRD_PARTY_AUTH_ERROR")),
 		row("UNAUTHENTICATED", 401, "UNAUTHENTICATED", noLogin, errorInfo{Reason: "CREDENTIALS_MISSING", Metadata: map[string]string{
 			"service": "fcm.googleapis.com", "method": "google.firebase.fcm.v1.FcmService.SendMessage"}}),
 		page("UNAUTHENTICATED_HTML", 401, "Your client does not have permission to the requested URL."),

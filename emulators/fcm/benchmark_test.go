@@ -49,7 +49,7 @@ func bareServer(b *testing.B) string {
 	return "http://" + l.Addr().String()
 }
 
-// load sends n messages of about 600 bytes over HTTP/2, so many at a time, and
+// load sends n messages of about 460 bytes over HTTP/2, so many at a time, and
 // returns the rate a second.
 func load(b *testing.B, url string, n, streams int) float64 {
 	b.Helper()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 )
@@ -107,6 +108,19 @@ func TestWrongRulesAreRefusedTogether(t *testing.T) {
 		}
 	}()
 	s.SetOutcome("a", "DEAD")
+}
+
+func TestREADMENamesEveryOutcome(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Outcomes() {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not there", name)
+		}
+	}
 }
 
 func TestChaosKeepsItsShares(t *testing.T) {

@@ -121,6 +121,37 @@ func TestFaces(t *testing.T) {
 	quiet(t, p)
 }
 
+// TestAlone: without functions, and for senders who know no customers, the page
+// says how to begin, names phones by their tokens, and puts first what happened
+// last, refusals as well.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	p := browser.Open(t, 1200, 800)
+	w := newWorld(t)
+	p.Go(w.url)
+	p.Until(`document.querySelector("#empty pre").textContent.endsWith("` + w.fcm.URL() + `/v1/projects/demo/messages:send")`)
+	for _, token := range []string{"first-phone:1", "second-phone:1"} {
+		w.send(t, object{"token": token, "notification": object{"title": "x"}})
+	}
+	w.send(t, object{"topic": "news", "notification": object{"title": "x"}})
+	names := func(want string) {
+		t.Helper()
+		p.Until(`[...document.querySelectorAll(".row:not([hidden])")].toSorted((a, b) => a.dataset.index - b.dataset.index)
+			.map((r) => r.querySelector("b").textContent + " " + r.querySelector("code").textContent).join() === ` + js(want))
+	}
+	names("news topic,second-phone:1 token,first-phone:1 token")
+	w.fcm.SetOutcome("first-phone:1", "UNREGISTERED")
+	w.refused(t, object{"token": "first-phone:1"})
+	names("first-phone:1 token,news topic,second-phone:1 token")
+	p.Click(`.row[data-address="first-phone:1"]`)
+	p.Until(`document.querySelector(".detail h2").textContent === "first-phone:1"`)
+	p.Resize(360, 740, "light")
+	if cut := browser.Eval[bool](p, `(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector(".detail-head .segments"))`); cut {
+		t.Error("on a phone the states of a token are cut off")
+	}
+	quiet(t, p)
+}
+
 // TestKnobs: what is turned on the page is what the server does, and what is
 // changed elsewhere shows on the page.
 func TestKnobs(t *testing.T) {

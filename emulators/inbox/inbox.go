@@ -27,6 +27,9 @@ type Options struct {
 	// API answers /v1/…, mailings and customers. Without it the page is for
 	// phones alone.
 	API http.Handler
+	// Address is where FCM's clients send to, as they are to be told; it may be
+	// empty.
+	Address string
 	// Project is the name shown beside the title; it may be empty.
 	Project string
 	// Hosts are names this machine is reached by besides localhost and
@@ -63,7 +66,7 @@ func Handler(o Options) http.Handler {
 // describe tells the page what there is.
 func (o Options) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil})
+	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil, "fcm": o.Address})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -30,13 +30,29 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.Doors(), Project: "demo"}))
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.Doors(), Address: s.URL(), Project: "demo"}))
 	t.Cleanup(page.CloseClientConnections) // the stream of events
 	return world{s, page.URL}
 }
 
-// send sends a message as FCM's clients do, without a network.
+// send sends a message that FCM takes.
 func (w world) send(t *testing.T, message any) {
+	t.Helper()
+	if a := w.post(t, message); a.Code != http.StatusOK {
+		t.Fatalf("%d %s", a.Code, a.Body)
+	}
+}
+
+// refused sends a message that FCM refuses.
+func (w world) refused(t *testing.T, message any) {
+	t.Helper()
+	if a := w.post(t, message); a.Code == http.StatusOK {
+		t.Fatalf("taken: %s", a.Body)
+	}
+}
+
+// post sends a message as FCM's clients do, without a network.
+func (w world) post(t *testing.T, message any) *httptest.ResponseRecorder {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{"message": message})
 	if err != nil {
@@ -44,9 +60,7 @@ func (w world) send(t *testing.T, message any) {
 	}
 	rec := httptest.NewRecorder()
 	w.fcm.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/v1/projects/demo/messages:send", strings.NewReader(string(b))))
-	if rec.Code != http.StatusOK {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
-	}
+	return rec
 }
 
 type object = map[string]any

@@ -31,6 +31,9 @@ export class Customers extends EventTarget {
   // peek answers what is known; undefined: nothing yet, null: no such customer.
   peek(id) { return this.#known.get(id)?.data; }
 
+  // ids are the customers that Carillon was asked about and knows.
+  get ids() { return [...this.#known].filter(([, k]) => k.data).map(([id]) => id); }
+
   // look asks about a customer unless the answer stands.
   look(id) {
     if (!this.on || !id) return;

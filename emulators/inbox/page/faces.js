@@ -72,7 +72,7 @@ export function face(m, platform) {
     card,
     h("footer", {},
       s.link && h("span", { class: "tap" }, "Tap opens ", anchor(s.link, {}, clip(s.link, 200))),
-      s.collapse && h("span", { class: "collapse", title: "A newer notification with this key takes its place" }, "replaces ", others("code", clip(s.collapse, 64))),
+      s.collapse && h("span", { class: "collapse", title: "A newer notification with this key takes its place" }, "collapse key ", others("code", clip(s.collapse, 64))),
       m.mailingId && h("a", { class: "from", href: `#mailings/${encodeURIComponent(m.mailingId)}` }, "mailing ", brief(m.mailingId)),
       json(m)));
 }

@@ -36,14 +36,14 @@ phones.empty = (found, searching) => {
 
 const views = {
   phones: {
-    title: "Phones",
+    title: "Phones", nothing: "Choose a phone to see its screen.",
     mount: () => phones.mount($("list")),
     unmount: () => phones.unmount(),
     list: () => phones.list,
     detail: (key) => store.phones.get(key) && new Phone(store.phones.get(key), { rules, customers, back, store }),
   },
   mailings: {
-    title: "Mailings",
+    title: "Mailings", nothing: "Choose a mailing to see its sums.",
     mount: () => {
       list = new List($("list"), { height: 84, key: (m) => m.id, make: row, fill, open: (m, far) => go("mailings", m.id, far),
         seen: (some) => some.forEach((m) => { if (!m.tokens || m.stale) mailings.look(m.id).catch(() => {}); }) });
@@ -56,7 +56,7 @@ const views = {
     detail: (id) => new Sheet(id, mailings, back),
   },
   customers: {
-    title: "Customers",
+    title: "Customers", nothing: "Choose a customer to see their tokens.",
     mount: () => {
       list = new List($("list"), { height: 60, key: (g) => g.customer, make: customerRow, fill: (el, g) => fillCustomer(el, g, customers), open: (g, far) => go("customers", g.customer, far),
         seen: (some) => {
@@ -70,13 +70,15 @@ const views = {
     list: () => list,
     detail: (id) => new Details(id, { customers, store, back, send: (ids) => compose.open(ids) }),
   },
-  weather: { title: "FCM", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
+  weather: { title: "FCM", nothing: "", mount: () => {}, unmount: () => {}, list: () => null, detail: () => null },
 };
 
 function showCustomers() {
   const text = $("search").value.trim().toLowerCase().replace(/^customer:/, "");
-  const rows = store.order.filter((g) => g.customer && (!text || g.hay.includes(text)));
-  if (text && !rows.some((g) => g.hay === text)) rows.push({ key: "", customer: $("search").value.trim().replace(/^customer:/, ""), hay: text, phones: [] });
+  const silent = (customer) => ({ key: "", customer, hay: customer.toLowerCase(), phones: [] });
+  const rows = [...store.order.filter((g) => g.customer), ...customers.ids.filter((id) => !store.groups.has(`customer:${id}`)).map(silent)]
+    .filter((g) => !text || g.hay.includes(text));
+  if (text && !rows.some((g) => g.hay === text)) rows.push(silent($("search").value.trim().replace(/^customer:/, "")));
   list.set(rows);
   put($("list-note"), plural(rows.length, "customer"));
   empty(rows.length === 0, text !== "");
@@ -93,7 +95,7 @@ function showMailings() {
   empty(rows.length === 0, text !== "");
 }
 
-const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, about.api ? compose : null);
+const empty = (nothing, searching) => emptiness(nothing, searching ? "found" : view, { compose: about.api && compose, fcm: about.fcm, added: (ids) => ids.forEach((id) => customers.look(id)) });
 
 function route(far = true) {
   const [name, ...rest] = location.hash.slice(1).split("/");
@@ -122,7 +124,7 @@ function route(far = true) {
   if (id !== shownId) {
     shownId = id;
     detail = id ? views[view].detail(id) : null;
-    $("detail").replaceChildren(detail ? detail.el : h("p", { class: "nothing" }, view === "phones" ? "Choose a phone to see its screen." : ""));
+    $("detail").replaceChildren(detail ? detail.el : h("p", { class: "nothing" }, views[view].nothing));
     $("detail").scrollTop = 0;
   }
   document.body.classList.toggle("opened", Boolean(id) && far);
@@ -211,7 +213,8 @@ mailings.addEventListener("mailing", () => {
 });
 mailings.addEventListener("reach", () => customers.doubt());
 customers.addEventListener("customer", ({ detail: id }) => {
-  if (view === "customers") list.draw();
+  if (view === "customers" && !store.groups.has(`customer:${id}`)) showCustomers();
+  else if (view === "customers") list.draw();
   if (detail instanceof Phone ? detail.phone.group.customer === id : detail instanceof Details && detail.id === id) detail.about();
 });
 customers.addEventListener("doubt", ({ detail: id }) => {

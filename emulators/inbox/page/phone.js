@@ -3,6 +3,7 @@ import { brief, copier, date, h, hour, number, others, put, toast, timeOf, when 
 import { get, query } from "./ask.js";
 import { face, platformNames, stack } from "./faces.js";
 import { platforms } from "./message.js";
+import { kinds, nameOfPhone } from "./phones.js";
 import { nameOf, states } from "./rules.js";
 import { chip, sheet, tokenId } from "./customers.js";
 
@@ -37,9 +38,9 @@ export class Phone {
     return h("header", { class: "detail-head" },
       h("button", { type: "button", class: "back", onclick: back }, "Back"),
       h("div", { class: "who" },
-        h("h2", {}, p.group.customer ? h("a", { href: `#customers/${encodeURIComponent(p.group.customer)}` }, others("span", p.group.customer)) : p.kind),
+        h("h2", {}, p.group.customer ? h("a", { href: `#customers/${encodeURIComponent(p.group.customer)}` }, others("span", p.group.customer)) : others("span", nameOfPhone(p))),
         this.chip = chip(undefined)),
-      h("p", { class: "address" }, h("code", { title: p.address }, brief(p.address)), copier(p.address, `Copy the ${p.kind}`)),
+      h("p", { class: "address" }, h("code", { title: p.address }, p.group.customer ? brief(p.address) : kinds[p.kind]), copier(p.address, `Copy the ${kinds[p.kind]}`)),
       device && h("div", { class: "segments", role: "group", "aria-label": "What FCM says of this token" }, ...this.buttons),
       this.other = h("p", { class: "note" }));
   }
@@ -99,7 +100,7 @@ export class Phone {
     this.known.replaceChildren(...(c ? [h("h3", {}, "In Carillon"), sheet(c)] : []));
     const mine = c?.tokens.find((t) => t.id === this.#id);
     this.platformKnown = platforms.includes(mine?.platform) ? mine.platform : "";
-    this.flag.replaceChildren(...(mine && !mine.valid ? [h("p", {}, h("b", {}, "Marked invalid"), ` by Carillon: ${mine.invalid?.code || ""} `,
+    this.flag.replaceChildren(...(mine && !mine.valid ? [h("p", {}, h("b", {}, "Marked invalid"), ` by Carillon: ${mine.invalid?.code || ""}, `,
       mine.invalid?.at ? timeOf(Date.parse(mine.invalid.at)) : "")] : []));
     this.draw();
   }

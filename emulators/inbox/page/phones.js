@@ -12,7 +12,11 @@ const initials = (name) => {
   return ((parts[0]?.[0] || "?") + (parts[1]?.[0] || "")).toUpperCase();
 };
 
-const targetNames = { token: "", fid: "installation", topic: "topic", condition: "condition" };
+// kinds are what a message can be addressed to, in words.
+export const kinds = { token: "token", fid: "installation", topic: "topic", condition: "condition" };
+
+// nameOfPhone stands for a phone whose customer nobody named.
+export const nameOfPhone = (p) => (p.kind === "token" || p.kind === "fid" ? brief(p.address) : clip(p.address, 80));
 
 export class Phones {
   #terms = [];
@@ -141,16 +145,17 @@ export class Phones {
 
   #fill(row, p, above, below) {
     const same = above?.group === p.group;
-    const name = p.group.customer || targetNames[p.kind] || "no customer";
+    const customer = p.group.customer;
     row.classList.toggle("same", same);
     row.classList.toggle("more", below?.group === p.group);
     row.dataset.address = p.address;
-    put(row.mark, same ? "" : initials(p.group.customer || p.address));
-    put(row.who, clip(name, 80));
+    put(row.mark, same ? "" : initials(customer || p.address));
+    put(row.who, customer ? clip(customer, 80) : nameOfPhone(p));
     const last = p.messages.at(-1);
-    put(row.time, last ? when(last.at) : "");
+    const at = Math.max(last?.at || 0, p.refused?.at || 0);
+    put(row.time, at ? when(at) : "");
     this.#say(row.said, last);
-    put(row.token, brief(p.address));
+    put(row.token, customer ? brief(p.address) : kinds[p.kind]);
     put(row.many, p.messages.length > 1 ? `× ${number(p.messages.length)}` : "");
     this.#state(row, p);
   }

@@ -4,6 +4,8 @@ const people = [
   ["daan", "Utrecht", ["android"]], ["edda", "Reykjavík", ["web"]], ["farid", "Lyon", ["ios", "web"]],
 ];
 
+export const names = people.map(([id]) => id);
+
 export function samples() {
   return people.map(([id, city, platforms]) => JSON.stringify({
     id, segments: ["sample", city.toLowerCase()], attributes: { city },

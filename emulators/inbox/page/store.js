@@ -74,12 +74,13 @@ export class Store {
     return true;
   }
 
-  // refuse books what a phone was not sent.
+  // refuse books what a phone was not sent; it counts as the last that happened.
   refuse(event) {
     const m = event.message;
     if (!m || !(m.token || m.fid)) return null;
     const p = this.phone(m);
     p.refused = { outcome: event.outcome, at: Date.parse(event.at), mailing: m.mailingId || "" };
+    p.group.last = Math.max(p.group.last, this.newest);
     this.touched.add(p.group);
     this.rung.add(p);
     return p;
