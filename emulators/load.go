@@ -159,8 +159,27 @@ func check(end *mailing, m *measured, gone int64) error {
 	case m.FCM.Duplicates != 0:
 		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
 	}
+	return checkCost(m, gone)
+}
+
+// checkCost holds a large mailing to what it may cost: a read for each customer
+// and one in a hundred besides, a write for fifty tokens, and one of each for
+// every dead token.
+func checkCost(m *measured, gone int64) error {
+	reads, writes := m.Firestore.Reads-gone, m.Firestore.Writes-gone
+	switch {
+	case m.Tokens < large:
+		return nil
+	case reads > int64(m.Customers)*101/100:
+		return fmt.Errorf("%d customers took %d reads, flags apart", m.Customers, reads)
+	case writes > m.Tokens/50:
+		return fmt.Errorf("%d tokens took %d writes, flags apart", m.Tokens, writes)
+	}
 	return nil
 }
+
+// large is how many tokens a mailing has to have for its cost to be held to.
+const large = 100_000
 
 // write makes up customers: everybody has one token, and some more.
 func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
