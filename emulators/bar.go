@@ -27,15 +27,29 @@ func newBar(out io.Writer, what string) *bar {
 }
 
 func (b *bar) show(done, all int64, note string) {
-	const width = 30
-	full := 0
+	part := 0.0
 	if all > 0 {
-		full = int(done * width / all)
+		part = float64(done) / float64(all)
 	}
-	b.last = fmt.Sprintf("%s [%s%s] %d/%d %s", b.what, strings.Repeat("=", full), strings.Repeat(" ", width-full), done, all, note)
+	b.draw(part, fmt.Sprintf("%d/%d %s", done, all, note))
+}
+
+// draw fills a part of the bar, 0 to 1.
+func (b *bar) draw(part float64, text string) {
+	const width = 30
+	full := int(part * width)
+	b.last = fmt.Sprintf("%s [%s%s] %s", b.what, strings.Repeat("=", full), strings.Repeat(" ", width-full), text)
 	if b.live {
 		fmt.Fprintf(b.out, "\r\033[K%s", b.last)
 	}
+}
+
+// say writes a line of its own; the bar comes again with its next step.
+func (b *bar) say(text string) {
+	if b.live {
+		fmt.Fprint(b.out, "\r\033[K")
+	}
+	fmt.Fprintf(b.out, "%s: %s\n", b.what, text)
 }
 
 func (b *bar) end() {

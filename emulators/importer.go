@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -22,20 +21,12 @@ const (
 	lineBytes  = 1 << 20 // a longer line is refused here
 )
 
-// tries is how often a chunk is handed in that is answered 429 or 503, and
-// pause how long to wait before the second time where Retry-After does not say;
-// it doubles each time.
-const (
-	tries = 8
-	pause = time.Second
-)
-
 // importFile streams an NDJSON file of customers to a deployment, or to this
 // machine's emulators.
 func importFile(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("import", flag.ContinueOnError)
-	to := f.String("to", "http://127.0.0.1:5001", "the API's URL")
-	token := f.String("token", os.Getenv("CARILLON_TOKEN"), "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
+	var to remote
+	to.flags(f, "to")
 	from := f.Int("from", 1, "the line to begin with: where an import broke off")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -43,15 +34,15 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	if f.NArg() != 1 {
 		return errors.New("import: name one file, or - for standard input")
 	}
+	c, err := to.client()
+	if err != nil {
+		return fmt.Errorf("import: -to: %w", err)
+	}
 	in, size, err := openInput(f.Arg(0))
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	c := newClient(*to)
-	if *token != "" {
-		c.http.Transport = bearer{*token, http.DefaultTransport}
-	}
 	im := &importer{client: c, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
 	if err := im.stream(ctx, in); err != nil {
 		return err
@@ -62,18 +53,6 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("%d lines were refused", im.failed)
 	}
 	return nil
-}
-
-// bearer adds an ID token: in the cloud only IAM invokers get in.
-type bearer struct {
-	token string
-	next  http.RoundTripper
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
 }
 
 func openInput(name string) (io.ReadCloser, int64, error) {
@@ -199,51 +178,32 @@ func (im *importer) send(ctx context.Context, chunk *bytes.Buffer, first, n int)
 }
 
 // hand hands in a chunk, again when it is asked to come later.
-func (im *importer) hand(ctx context.Context, chunk []byte) (*imported, error) {
-	wait := im.pause
-	for try := 1; ; try++ {
-		a, later, err := im.post(ctx, chunk)
-		if later == 0 || try == tries {
-			return a, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w, while waiting after: %w", ctx.Err(), err)
-		case <-time.After(max(wait, later)):
-		}
-		wait *= 2
-	}
+func (im *importer) hand(ctx context.Context, chunk []byte) (a *imported, err error) {
+	err = again(ctx, im.pause, im.bar.say, func() (bool, error) {
+		a, err = im.post(ctx, chunk)
+		return false, err
+	})
+	return a, err
 }
 
-// post makes one request. Where its answer is 429 or 503, later is how long to
-// wait for the next, 1 ns if the answer does not say.
-func (im *importer) post(ctx context.Context, chunk []byte) (a *imported, later time.Duration, err error) {
+func (im *importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 	const path = "/v1/imports"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.base+path, bytes.NewReader(chunk))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	resp, err := im.http.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, 0, fmt.Errorf("POST %s: %w", path, err)
+	if resp.StatusCode != http.StatusOK {
+		return nil, refusal(resp, "POST "+path)
 	}
-	switch resp.StatusCode {
-	case http.StatusOK:
-		a = &imported{}
-		return a, 0, json.Unmarshal(b, a)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		later = 1
-		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
-			later = time.Duration(s) * time.Second
-		}
+	a := &imported{}
+	if err := json.NewDecoder(resp.Body).Decode(a); err != nil {
+		return nil, fmt.Errorf("POST %s: %w", path, err)
 	}
-	p := &problem{Status: resp.StatusCode, Title: resp.Status}
-	_ = json.Unmarshal(b, p) // a body that is none leaves the status line
-	return nil, later, fmt.Errorf("POST %s: %w", path, p)
+	return a, nil
 }

@@ -5,6 +5,7 @@
 //	go run ./emulators demo       a thousand customers, two mailings, and what became of them
 //	go run ./emulators load       one mailing to many, measured; with -chaos many, under faults
 //	go run ./emulators import     streams an NDJSON file of customers to /v1/imports
+//	go run ./emulators export     streams who can be reached into a file, NDJSON or CSV
 //	go run ./emulators function   one function in a process of its own, as load -chaos starts them
 package main
 
@@ -37,6 +38,7 @@ var commands = map[string]func(context.Context, []string, io.Writer) error{
 	"demo":     demo,
 	"load":     load,
 	"import":   importFile,
+	"export":   exportFile,
 	"function": function,
 }
 
@@ -54,7 +56,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("emulators", flag.ContinueOnError)
 	f.SetOutput(os.Stderr)
 	f.Usage = func() {
-		fmt.Fprintln(os.Stderr, "go run ./emulators [flags]        everything, until Ctrl-C\ngo run ./emulators demo|load|import [flags]")
+		fmt.Fprintln(os.Stderr, "go run ./emulators [flags]        everything, until Ctrl-C\ngo run ./emulators demo|load|import|export [flags]")
 		f.PrintDefaults()
 	}
 	o := defaults()
@@ -64,7 +66,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if f.NArg() > 0 {
-		return fmt.Errorf("there is no command %q: demo, load and import are, or flags alone", f.Arg(0))
+		return fmt.Errorf("there is no command %q: demo, load, import and export are, or flags alone", f.Arg(0))
 	}
 	if err := o.choose(*only); err != nil {
 		return err

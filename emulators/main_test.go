@@ -82,6 +82,17 @@ func TestCommandsNameWhatIsWrong(t *testing.T) {
 		{"load -customers 0", "at least one customer"},
 		{"import", "name one file"},
 		{"import /does/not/exist", "no such file"},
+		{"import -to 127.0.0.1:5001 -", "-to: \"127.0.0.1:5001\" is no URL"},
+		{"export", "name one file"},
+		{"export a b", "name one file"},
+		{"export -format xml -", `there is no format "xml": ndjson and csv are`},
+		{"export -from ftp://host -", `-from: "ftp://host" is no URL`},
+		{"export -from http://127.0.0.1:1 -", "behind 0 customers: dial tcp"},
+		{"export -continue -", "-continue is for files"},
+		{"export -continue /does/not/exist", "there is no /does/not/exist.part"},
+		{"export /does/not/exist", "no such file"},
+		{"export /dev/null", "- is standard output"},
+		{"export -colour red -", "not defined: -colour"},
 	} {
 		var out bytes.Buffer
 		if err := run(t.Context(), strings.Fields(c.args), &out); err == nil || !strings.Contains(err.Error(), c.want) {

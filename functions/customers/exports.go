@@ -99,10 +99,10 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) erro
 			return nil
 		}
 	}
-	var lines bytes.Buffer
 	if start {
-		lines.WriteString("id,pushAvailable,validTokens\n") // a fault shows with the first page
+		_, _ = io.WriteString(w, "id,pushAvailable,validTokens\n") // a fault shows with the first page
 	}
+	var lines bytes.Buffer
 	return func(page []store.Reach) error {
 		for _, r := range page {
 			fmt.Fprintf(&lines, "%s,%t,%d\n", cell(r.Customer), r.ValidTokens > 0, r.ValidTokens)

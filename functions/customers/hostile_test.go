@@ -51,3 +51,12 @@ func TestCellsStayWhole(t *testing.T) {
 		t.Errorf("%v %v", rows, err)
 	}
 }
+
+// TestATableOfNobodyHasItsHeading: also where no page follows.
+func TestATableOfNobodyHasItsHeading(t *testing.T) {
+	t.Parallel()
+	a := newWorld(t).Ask("GET", "/v1/exports/availability?format=csv", "")
+	if a.Code != http.StatusOK || a.Body != "id,pushAvailable,validTokens\n" {
+		t.Errorf("%d %q", a.Code, a.Body)
+	}
+}

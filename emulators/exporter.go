@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// stall is how long nothing may come of an answer. There is no limit to the
+// whole of it, as other requests have one: it is as long as there are customers.
+const stall = 2 * time.Minute
+
+var errStalled = errors.New("the answer stood still")
+
+// exportFile streams who can be reached from a deployment, or from this
+// machine's emulators, into a file.
+func exportFile(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("export", flag.ContinueOnError)
+	var from remote
+	from.flags(f, "from")
+	kind := f.String("format", "ndjson", "ndjson or csv")
+	goOn := f.Bool("continue", false, "go on behind the last whole line of FILE.part, which an export that broke off has left")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return errors.New("export: name one file, behind the flags, or - for standard output")
+	}
+	form, ok := formats[*kind]
+	if !ok {
+		return fmt.Errorf("export: -format: there is no format %q: ndjson and csv are", *kind)
+	}
+	c, err := from.client()
+	if err != nil {
+		return fmt.Errorf("export: -from: %w", err)
+	}
+	c.http.Timeout = 0 // stall stands for it
+	x := &exporter{client: c, format: form, pause: pause, stall: stall}
+	if name := f.Arg(0); name != "-" {
+		x.bar = newBar(out, "export")
+		return x.intoFile(ctx, name, *goOn, out)
+	}
+	if *goOn {
+		return errors.New("export: -continue is for files: of standard output nothing is known")
+	}
+	x.bar, x.out = newBar(os.Stderr, "export"), bufio.NewWriter(out)
+	if err := x.run(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%d customers exported\n", x.customers)
+	return nil
+}
+
+// An exporter asks for the rest until there is none.
+type exporter struct {
+	*client
+	format       format
+	out          *bufio.Writer
+	bar          *bar
+	pause, stall time.Duration
+	answered     bool // once: the URL is right
+	heading      bool // of a CSV, is there
+	first, last  string
+	customers    int
+	lines        int // that this run has kept
+}
+
+// run ends well only when nothing comes behind the last customer: an answer
+// that seems to be whole may have been cut by something in between.
+func (x *exporter) run(ctx context.Context) error {
+	for {
+		had := x.lines
+		err := again(ctx, x.pause, x.bar.say, func() (bool, error) {
+			before := x.lines
+			err := x.ask(ctx)
+			return x.lines > before, err
+		})
+		if err != nil {
+			return fmt.Errorf("behind %d customers: %w", x.customers, err)
+		}
+		if x.lines == had {
+			x.bar.draw(1, fmt.Sprintf("100 %% %d customers", x.customers))
+			x.bar.end()
+			return nil
+		}
+	}
+}
+
+// ask makes one request, behind the last customer, and keeps the whole lines of
+// its answer.
+func (x *exporter) ask(ctx context.Context) (err error) {
+	ctx, hangUp := context.WithCancelCause(ctx)
+	defer hangUp(nil)
+	watch := time.AfterFunc(x.stall, func() { hangUp(errStalled) })
+	defer watch.Stop()
+	resp, err := x.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.answered = true
+	err = x.take(bufio.NewReaderSize(&ticking{resp.Body, watch, x.stall}, exportLine))
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = &later{error: fmt.Errorf("%w for %v", errStalled, x.stall)}
+	}
+	if full := x.out.Flush(); full != nil {
+		return full
+	}
+	return err
+}
+
+func (x *exporter) get(ctx context.Context) (*http.Response, error) {
+	const path = "/v1/exports/availability"
+	q := url.Values{"format": {x.format.name}}
+	if x.last != "" {
+		q.Set("after", x.last)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.base+path+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := x.http.Do(req)
+	if err != nil {
+		return nil, x.unanswered(ctx, err)
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		err = refusal(resp, "GET "+path)
+	case kind != x.format.media:
+		err = fmt.Errorf("GET %s: the answer is %q, not %s: is this the API?", path, kind, x.format.media)
+	default:
+		return resp, nil
+	}
+	resp.Body.Close()
+	return nil, err
+}
+
+// unanswered is what a request without an answer means: before any answer, a
+// server that cannot be called or proves to be another is a wrong URL.
+func (x *exporter) unanswered(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return &later{error: fmt.Errorf("%w for %v", errStalled, x.stall)}
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // its text has the customer's id
+	}
+	call, _ := errors.AsType[*net.OpError](err)
+	_, other := errors.AsType[*tls.CertificateVerificationError](err)
+	if !x.answered && (other || call != nil && call.Op == "dial") {
+		return err
+	}
+	return &later{error: err}
+}
+
+// ticking lets the time run only while something is waited for: a slow disk is
+// not the server's fault.
+type ticking struct {
+	io.Reader
+	watch *time.Timer
+	stall time.Duration
+}
+
+func (w *ticking) Read(p []byte) (int, error) {
+	w.watch.Reset(w.stall)
+	defer w.watch.Stop()
+	return w.Reader.Read(p)
+}

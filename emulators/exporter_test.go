@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// shelf gives exports out of n customers, whose ids are hard to read back, and
+// breaks off as it is told.
+type shelf struct {
+	ids    []string
+	mu     sync.Mutex
+	faults []fault // one a request, then none
+	asked  []string
+	at     []time.Time
+}
+
+// fault makes an answer of its own, or cuts the good one; nil does nothing.
+type fault func(w http.ResponseWriter, r *http.Request, whole string)
+
+func newShelf(n int, faults ...fault) *shelf {
+	s := &shelf{faults: faults}
+	for i := range n {
+		s.ids = append(s.ids, []string{"c%d", `a,"%d"`, "=%d", "'%d", "é<&>%d"}[i%5])
+		s.ids[i] = fmt.Sprintf(s.ids[i], i)
+	}
+	return s
+}
+
+// text is what comes behind a customer.
+func (s *shelf) text(format, after string) string {
+	var b strings.Builder
+	if format == "csv" && after == "" {
+		b.WriteString("id,pushAvailable,validTokens\n")
+	}
+	for _, id := range s.ids[slices.Index(s.ids, after)+1:] {
+		if format == "csv" {
+			if strings.ContainsRune("='", rune(id[0])) {
+				id = "'" + id
+			}
+			fmt.Fprintf(&b, "\"%s\",true,1\n", strings.ReplaceAll(id, `"`, `""`))
+		} else {
+			fmt.Fprintf(&b, `{"id":%q,"pushAvailable":true,"validTokens":1}`+"\n", id)
+		}
+	}
+	return b.String()
+}
+
+func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked, s.at = append(s.asked, r.FormValue("after")), append(s.at, time.Now())
+	var f fault
+	if len(s.faults) > 0 {
+		f, s.faults = s.faults[0], s.faults[1:]
+	}
+	s.mu.Unlock()
+	format := r.FormValue("format")
+	whole := s.text(format, r.FormValue("after"))
+	w.Header().Set("Content-Type", map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}[format])
+	if f != nil {
+		f(w, r, whole)
+		return
+	}
+	_, _ = io.WriteString(w, whole)
+}
+
+// tear gives n bytes and breaks the connection.
+func tear(n int) fault {
+	return func(w http.ResponseWriter, _ *http.Request, whole string) {
+		_, _ = io.WriteString(w, whole[:min(n, len(whole))])
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// short gives n bytes and ends as if they were all.
+func short(n int) fault {
+	return func(w http.ResponseWriter, _ *http.Request, whole string) {
+		_, _ = io.WriteString(w, whole[:min(n, len(whole))])
+	}
+}
+
+func answer(status int, header, value string) fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ string) {
+		w.Header().Set(header, value)
+		w.WriteHeader(status)
+	}
+}
+
+// exporting is an exporter that does not wait.
+func exporting(t *testing.T, h http.Handler, format string) (*exporter, *bytes.Buffer) {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	var said bytes.Buffer
+	return &exporter{client: newClient(srv.URL), format: formats[format], bar: newBar(&said, "export"), pause: time.Millisecond, stall: stall}, &said
+}
+
+func exported(t *testing.T, h http.Handler, format string) (text string, said string, err error) {
+	t.Helper()
+	x, talk := exporting(t, h, format)
+	var out bytes.Buffer
+	x.out = bufio.NewWriter(&out)
+	err = x.run(t.Context())
+	return out.String(), talk.String(), err
+}
+
+// TestExportGoesOnBehindWhatBreaksOff: no line is lost or doubled, wherever an
+// answer is cut, and whether that shows or not.
+func TestExportGoesOnBehindWhatBreaksOff(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"ndjson", "csv"} {
+		s := newShelf(3000, tear(0), tear(12), short(29), tear(29), answer(http.StatusTooManyRequests, "X", "y"), tear(60_000), short(20_001), tear(0), short(70))
+		got, said, err := exported(t, s, format)
+		if want := s.text(format, ""); err != nil || got != want {
+			t.Errorf("%s: %d bytes, want %d, %v", format, len(got), len(want), err)
+		}
+		if !strings.Contains(said, "again in 1ms") || !strings.Contains(said, "100 % 3000 customers") {
+			t.Errorf("it said %q", said)
+		}
+		if last := s.asked[len(s.asked)-1]; last != s.ids[2999] {
+			t.Errorf("it was not asked what is behind the last customer, but behind %q", last)
+		}
+	}
+}
+
+func TestExportComesWhenAskedTo(t *testing.T) {
+	t.Parallel()
+	s := newShelf(7, answer(http.StatusServiceUnavailable, "Retry-After", "1"))
+	got, said, err := exported(t, s, "ndjson")
+	if err != nil || got != s.text("ndjson", "") || !strings.Contains(said, "503 Service Unavailable; again in 1s") {
+		t.Errorf("%q, %q, %v", got, said, err)
+	}
+	if came := s.at[1].Sub(s.at[0]); came < time.Second {
+		t.Errorf("it came again after %v", came)
+	}
+}
+
+// TestExportGivesUp where nothing gets on, and keeps asking where it does.
+func TestExportGivesUp(t *testing.T) {
+	t.Parallel()
+	always := newShelf(3, slices.Repeat([]fault{tear(10)}, tries)...)
+	if got, _, err := exported(t, always, "ndjson"); err == nil || got != "" || len(always.asked) != tries {
+		t.Errorf("%q after %d requests: %v", got, len(always.asked), err)
+	}
+	slow := newShelf(20, slices.Repeat([]fault{tear(60)}, 20)...)
+	if got, _, err := exported(t, slow, "ndjson"); err != nil || got != slow.text("ndjson", "") || len(slow.asked) <= tries {
+		t.Errorf("%q after %d requests: %v", got, len(slow.asked), err)
+	}
+	hanging := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	x, _ := exporting(t, hanging, "ndjson")
+	x.out, x.stall = bufio.NewWriter(io.Discard), 10*time.Millisecond
+	if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
+		t.Errorf("an answer in which nothing comes: %v", err)
+	}
+}
+
+// TestExportTakesNothingElse: what is no export is named, and not asked for again.
+func TestExportTakesNothingElse(t *testing.T) {
+	t.Parallel()
+	page := func(kind, text string) fault {
+		return func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", kind)
+			_, _ = io.WriteString(w, text)
+		}
+	}
+	all := newShelf(3).text("ndjson", "")
+	for want, faults := range map[string][]fault{
+		"403 Forbidden":     {answer(http.StatusForbidden, "X", "y")},
+		"leads to /sign-in": {answer(http.StatusFound, "Location", "/sign-in")},
+		`"text/html"`:       {page("text/html", "<p>Welcome")},
+		"no NDJSON":         {page("application/x-ndjson", "<p>Welcome\n")},
+		"longer than":       {page("application/x-ndjson", strings.Repeat("x", exportLine+1))},
+		"begins anew":       {nil, page("application/x-ndjson", all)},
+	} {
+		s := newShelf(3, faults...)
+		x, _ := exporting(t, s, "ndjson")
+		c, err := (&remote{url: x.base}).client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.client, x.out = c, bufio.NewWriter(io.Discard)
+		if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
+			t.Errorf("%v after %d requests, want %q", err, len(s.asked), want)
+		}
+	}
+}
+
+func TestExportSendsItsTokenToTheAPIAlone(t *testing.T) {
+	t.Parallel()
+	s := newShelf(2)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"export", "-from", srv.URL + "/", "-token", "secret", "-format", "csv", "-"}, &out); err != nil || out.String() != s.text("csv", "") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	stranger := newShelf(1)
+	other := httptest.NewServer(stranger)
+	t.Cleanup(other.Close)
+	moved := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	t.Cleanup(moved.Close)
+	if err := run(t.Context(), []string{"export", "-from", moved.URL, "-token", "secret", "-"}, io.Discard); err == nil || len(stranger.asked) != 0 {
+		t.Errorf("%v; another server was asked %d times", err, len(stranger.asked))
+	}
+}
+
+// TestExportIntoAFile: under the file's name there is only ever a whole one.
+func TestExportIntoAFile(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"ndjson", "csv"} {
+		s := newShelf(50)
+		srv := httptest.NewServer(s)
+		t.Cleanup(srv.Close)
+		name := filepath.Join(t.TempDir(), "who")
+		export := func(flags ...string) error {
+			var out bytes.Buffer
+			return run(t.Context(), append(append([]string{"export", "-from", srv.URL, "-format", format}, flags...), name), &out)
+		}
+		is := func(file, want string) {
+			t.Helper()
+			b, err := os.ReadFile(file)
+			if missing := os.IsNotExist(err); missing != (want == "") || string(b) != want {
+				t.Errorf("%s is %q, want %q", filepath.Base(file), b, want)
+			}
+		}
+		fails := func(err error, want string) {
+			t.Helper()
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", format, err, want)
+			}
+		}
+		fails(export("-continue"), "there is no "+name+".part")
+		s.faults = []fault{answer(http.StatusForbidden, "X", "y")}
+		fails(export(), "403")
+		is(name+".part", "") // so that the next need not go on with nothing
+
+		all := s.text(format, "")
+		if err := os.WriteFile(name, []byte("yesterday's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.faults = []fault{tear(700), answer(http.StatusForbidden, "X", "y")}
+		fails(export(), "go on with -continue")
+		is(name, "yesterday's")
+		whole := all[:strings.LastIndex(all[:700], "\n")+1]
+		is(name+".part", whole)
+		fails(export(), "or remove it")
+
+		// a kill in the middle of a line
+		for _, n := range []int{700, 29, 5, 0} {
+			if err := os.WriteFile(name+".part", []byte(all[:n]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := export("-continue"); err != nil {
+				t.Error(err)
+			}
+			is(name, all)
+			is(name+".part", "")
+		}
+
+		wrong := map[string]string{"ndjson": "csv", "csv": "ndjson"}[format]
+		if err := os.WriteFile(name+".part", []byte(s.text(wrong, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fails(export("-continue"), "a line is no")
+		is(name+".part", s.text(wrong, ""))
+	}
+}
