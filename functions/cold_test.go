@@ -74,7 +74,7 @@ func compiled(b *testing.B, name string) string {
 		b.Fatal(err)
 	}
 	binary := filepath.Join(dir, "function")
-	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-o", binary, "./serverless_function_app"}} {
+	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-ldflags", "-s -w", "-o", binary, "./serverless_function_app"}} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "CGO_ENABLED=0")

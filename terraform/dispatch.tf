@@ -21,6 +21,8 @@ resource "google_cloudfunctions2_function" "dispatch" {
     service_account   = google_service_account.build.id
     docker_repository = google_artifact_registry_repository.images.id
 
+    environment_variables = local.build_environment
+
     source {
       storage_source {
         bucket = google_storage_bucket.source.name

@@ -73,6 +73,13 @@ run "build" {
     error_message = "Uploads come from our bucket, and no function has an Eventarc trigger."
   }
   assert {
+    condition = alltrue([for f in [
+      google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
+      google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick,
+    ] : f.build_config[0].environment_variables == tomap({ GOOGLE_GOLDFLAGS = "-s -w" })])
+    error_message = "Binaries are built without symbols and debug data."
+  }
+  assert {
     condition     = google_artifact_registry_repository.images.format == "DOCKER" && google_artifact_registry_repository.images.location == "europe-west1" && google_artifact_registry_repository.images.cleanup_policy_dry_run == false && google_artifact_registry_repository.images.repository_id == "carillon-functions"
     error_message = "Images lie in a registry of our own that cleans up."
   }
@@ -236,8 +243,8 @@ run "devices_on" {
   }
   assert {
     condition = join(" ", [
-      for f in google_cloudfunctions2_function.devices : "${f.name} ${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].bucket} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.service_config[0].all_traffic_on_latest_revision} ${f.service_config[0].ingress_settings} ${f.service_config[0].service_account_email} ${f.service_config[0].available_cpu} ${f.service_config[0].available_memory} ${f.service_config[0].max_instance_request_concurrency} ${f.service_config[0].min_instance_count} ${f.service_config[0].max_instance_count} ${f.service_config[0].timeout_seconds}"
-    ]) == "carillon-devices devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions shop-push-carillon-source devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
+      for f in google_cloudfunctions2_function.devices : "${f.name} ${f.build_config[0].environment_variables.GOOGLE_GOLDFLAGS} ${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].bucket} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.service_config[0].all_traffic_on_latest_revision} ${f.service_config[0].ingress_settings} ${f.service_config[0].service_account_email} ${f.service_config[0].available_cpu} ${f.service_config[0].available_memory} ${f.service_config[0].max_instance_request_concurrency} ${f.service_config[0].min_instance_count} ${f.service_config[0].max_instance_count} ${f.service_config[0].timeout_seconds}"
+    ]) == "carillon-devices -s -w devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions shop-push-carillon-source devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
     error_message = "devices is not deployed as it should be."
   }
   assert {
