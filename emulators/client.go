@@ -125,6 +125,14 @@ func (c *client) send(ctx context.Context, draft any) (string, error) {
 
 // follow polls a mailing until it has ended and nothing is pending.
 func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*mailing, error) {
+	return c.until(ctx, id, func(m *mailing) bool {
+		seen(m)
+		return m.final() && m.Tokens.Pending == 0
+	})
+}
+
+// until polls a mailing, whose sums have to add up at each look.
+func (c *client) until(ctx context.Context, id string, enough func(*mailing) bool) (*mailing, error) {
 	for {
 		m := &mailing{}
 		if err := c.call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m); err != nil {
@@ -133,9 +141,8 @@ func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*m
 		if err := m.reconcile(); err != nil {
 			return m, err
 		}
-		seen(m)
 		switch {
-		case m.final() && m.Tokens.Pending == 0:
+		case enough(m):
 			return m, nil
 		case m.State == string(push.Paused):
 			return m, fmt.Errorf("mailing %s is paused: %s", id, m.Paused)

@@ -21,6 +21,7 @@ type plan struct {
 	customers int
 	tokens    float64 // a customer
 	invalid   float64 // share of the tokens
+	cancel    float64 // share after which the mailing is cancelled; 0: it is not
 	seed      uint64
 }
 
@@ -31,6 +32,7 @@ type measured struct {
 	ImportSeconds   float64         `json:"import_seconds"`
 	Seconds         float64         `json:"seconds"`
 	TokensPerSecond float64         `json:"tokens_per_second"`
+	StoppedSeconds  float64         `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
 	CPUSeconds      float64         `json:"cpu_seconds"`
 	PeakRSSMB       int64           `json:"peak_rss_mb"`
 	Firestore       firestore.Usage `json:"firestore"`
@@ -57,6 +59,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.customers, "customers", 100_000, "how many")
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
 	f.Float64Var(&p.invalid, "invalid", 0.03, "share of dead tokens")
+	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of it is through, and see it stop")
 	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
 	f.IntVar(&o.quota, "quota", o.quota, "FCM's quota a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
@@ -76,8 +79,8 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return c.run(ctx, o, out)
 	}
-	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 {
-		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and a share of 0 to 1")
+	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
+		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
 	}
 	l, err := start(ctx, o)
 	if err != nil {
@@ -101,39 +104,32 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	m := &measured{Customers: p.customers}
 	c := newClient(l.apiURL)
 	c.http.Timeout = 10 * time.Minute
-	r, w := io.Pipe()
-	var tokens, gone int64
-	go func() {
-		var err error
-		tokens, gone, err = p.write(w)
-		w.CloseWithError(err)
-	}()
-	began := time.Now()
-	im := &importer{client: c, out: out, bar: newBar(out, "import")}
-	if err := im.stream(ctx, r); err != nil {
+	gone, err := p.fill(ctx, c, m, out)
+	if err != nil {
 		return nil, err
-	}
-	im.bar.end()
-	m.Tokens, m.ImportSeconds = tokens, time.Since(began).Seconds()
-	if im.failed > 0 {
-		return nil, fmt.Errorf("%d customers were refused", im.failed)
 	}
 	before, cpu := l.fs.Usage(), cpuSeconds()
 	psBefore := l.ps.Usage()
-	began = time.Now()
+	began := time.Now()
 	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
 	if err != nil {
 		return nil, err
 	}
 	b := newBar(out, "mailing")
 	c.every = 500 * time.Millisecond // each look costs reads, too
-	end, err := c.follow(ctx, id, func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) })
+	show := func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
+	if p.cancel > 0 {
+		if err := p.cutShort(ctx, l, c, id, m, show); err != nil {
+			return nil, err
+		}
+	}
+	end, err := c.follow(ctx, id, show)
 	b.end()
 	if err != nil {
 		return nil, err
 	}
 	m.Seconds = time.Since(began).Seconds()
-	m.TokensPerSecond = float64(m.Tokens) / m.Seconds
+	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
 	after, psAfter := l.fs.Usage(), l.ps.Usage()
 	m.Firestore = firestore.Usage{Reads: after.Reads - before.Reads, Writes: after.Writes - before.Writes, Deletes: after.Deletes - before.Deletes}
@@ -141,7 +137,31 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	s := l.phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 	m.USDPerMillion = m.dollars() / float64(m.Tokens) * 1e6
+	if p.cancel > 0 {
+		return m, checkCut(end, s)
+	}
 	return m, check(end, m, gone)
+}
+
+// fill imports the customers, and answers how many tokens are dead.
+func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (gone int64, err error) {
+	r, w := io.Pipe()
+	go func() {
+		var err error
+		m.Tokens, gone, err = p.write(w)
+		w.CloseWithError(err)
+	}()
+	began := time.Now()
+	im := &importer{client: c, out: out, bar: newBar(out, "import")}
+	if err := im.stream(ctx, r); err != nil {
+		return 0, err
+	}
+	im.bar.end()
+	m.ImportSeconds = time.Since(began).Seconds()
+	if im.failed > 0 {
+		return 0, fmt.Errorf("%d customers were refused", im.failed)
+	}
+	return gone, nil
 }
 
 // check holds the mailing's sums to what was imported and what FCM saw.
