@@ -212,7 +212,9 @@ func (l *laptop) serve(of func(string) http.Handler, events http.Handler) (err e
 		return fmt.Errorf("serving the API on %s: %w", l.api, err)
 	}
 	workers := workerMux(of)
-	workers.Handle("/events", events)
+	if events != nil {
+		workers.Handle("/events", events)
+	}
 	l.pushURL, err = l.listen("127.0.0.1:0", workers)
 	return err
 }

@@ -22,20 +22,22 @@ type plan struct {
 	tokens    float64 // a customer
 	invalid   float64 // share of the tokens
 	cancel    float64 // share after which the mailing is cancelled; 0: it is not
+	apart     bool    // the functions run in processes of their own
 	seed      uint64
 }
 
 // measured is load's last line.
 type measured struct {
-	Customers       int             `json:"customers"`
-	Tokens          int64           `json:"tokens"`
-	ImportSeconds   float64         `json:"import_seconds"`
-	Seconds         float64         `json:"seconds"`
-	TokensPerSecond float64         `json:"tokens_per_second"`
-	StoppedSeconds  float64         `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
-	CPUSeconds      float64         `json:"cpu_seconds"`
-	PeakRSSMB       int64           `json:"peak_rss_mb"`
-	Firestore       firestore.Usage `json:"firestore"`
+	Customers       int              `json:"customers"`
+	Tokens          int64            `json:"tokens"`
+	ImportSeconds   float64          `json:"import_seconds"`
+	Seconds         float64          `json:"seconds"`
+	TokensPerSecond float64          `json:"tokens_per_second"`
+	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
+	CPUSeconds      float64          `json:"cpu_seconds"`
+	PeakRSSMB       int64            `json:"peak_rss_mb"`
+	FunctionsPeakMB map[string]int64 `json:"functions_peak_mb,omitempty"` // with -apart
+	Firestore       firestore.Usage  `json:"firestore"`
 	PubSub          struct {
 		Messages int64 `json:"messages"`
 		Bytes    int64 `json:"bytes"`
@@ -60,6 +62,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
 	f.Float64Var(&p.invalid, "invalid", 0.03, "share of dead tokens")
 	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of it is through, and see it stop")
+	f.BoolVar(&p.apart, "apart", false, "run every function in processes of its own, and tell their memory")
 	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
 	f.IntVar(&o.quota, "quota", o.quota, "FCM's quota a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
@@ -82,22 +85,40 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
 	}
-	l, err := start(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	if l.fs == nil || l.ps == nil {
-		return errors.New("load counts what the embedded servers bill: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
-	}
-	if err := l.phones.SetOutcomes(fcm.Outcome{Token: "*-gone", Outcome: "UNREGISTERED"}); err != nil {
-		return err
-	}
-	m, err := p.run(ctx, l, out)
+	m, err := p.measure(ctx, o, out)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(m)
+}
+
+// measure starts everything, runs the plan, and ends everything.
+func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured, error) {
+	l, functions, err := p.start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	if l.fs == nil || l.ps == nil {
+		return nil, errors.New("load counts what the embedded servers bill: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
+	}
+	if err := l.phones.SetOutcomes(fcm.Outcome{Token: "*-gone", Outcome: "UNREGISTERED"}); err != nil {
+		return nil, err
+	}
+	m, err := p.run(ctx, l, out)
+	if err == nil && functions != nil {
+		m.FunctionsPeakMB = functions.peaks()
+	}
+	return m, err
+}
+
+// start answers a fleet where the functions run apart.
+func (p plan) start(ctx context.Context, o options) (l *laptop, f *fleet, err error) {
+	if p.apart {
+		return startApart(ctx, o)
+	}
+	l, err = start(ctx, o)
+	return l, nil, err
 }
 
 func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, error) {
