@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"syscall"
 	"time"
 
 	"carillon.example/emulators/fcm"
@@ -185,43 +184,6 @@ func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (
 	return gone, nil
 }
 
-// check holds the mailing's sums to what was imported and what FCM saw.
-func check(end *mailing, m *measured, gone int64) error {
-	t := end.Tokens
-	switch {
-	case end.Customers.Matched != int64(m.Customers):
-		return fmt.Errorf("%d customers were imported, %d matched", m.Customers, end.Customers.Matched)
-	case t.Targeted != m.Tokens:
-		return fmt.Errorf("%d tokens were imported, %d targeted", m.Tokens, t.Targeted)
-	case t.Invalid[push.CodeUnregistered] != gone:
-		return fmt.Errorf("%d tokens are dead, %d were found so", gone, t.Invalid[push.CodeUnregistered])
-	case t.Accepted != m.Tokens-gone:
-		return fmt.Errorf("%d tokens are good, %d were accepted", m.Tokens-gone, t.Accepted)
-	case m.FCM.Duplicates != 0:
-		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
-	}
-	return checkCost(m, gone)
-}
-
-// checkCost holds a large mailing to what it may cost: a read for each customer
-// and one in a hundred besides, a write for fifty tokens, and one of each for
-// every dead token.
-func checkCost(m *measured, gone int64) error {
-	reads, writes := m.Firestore.Reads-gone, m.Firestore.Writes-gone
-	switch {
-	case m.Tokens < large:
-		return nil
-	case reads > int64(m.Customers)*101/100:
-		return fmt.Errorf("%d customers took %d reads, flags apart", m.Customers, reads)
-	case writes > m.Tokens/50:
-		return fmt.Errorf("%d tokens took %d writes, flags apart", m.Tokens, writes)
-	}
-	return nil
-}
-
-// large is how many tokens a mailing has to have for its cost to be held to.
-const large = 100_000
-
 // write makes up customers: everybody has one token, and some more.
 func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 	r := rand.New(rand.NewPCG(p.seed, 0))
@@ -253,36 +215,4 @@ func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 		}
 	}
 	return tokens, gone, nil
-}
-
-// List prices in dollars: Firestore of the multi-region in the United States,
-// a unit each; Pub/Sub a TiB.
-const (
-	usdRead, usdWrite, usdDelete = 0.06 / 1e5, 0.18 / 1e5, 0.02 / 1e5
-	usdPubSubByte                = 40.0 / (1 << 40)
-)
-
-// dollars is what the mailing would cost in Firestore and Pub/Sub operations;
-// publishing and delivering are billed alike. FCM is free; Cloud Run's seconds
-// are not in it.
-func (m *measured) dollars() float64 {
-	return float64(m.Firestore.Reads)*usdRead + float64(m.Firestore.Writes)*usdWrite + float64(m.Firestore.Deletes)*usdDelete +
-		2*float64(m.PubSub.Bytes)*usdPubSubByte
-}
-
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-}
-
-// peakRSS is the greatest resident memory of this process, in MiB.
-func peakRSS() int64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return int64(u.Maxrss) / 1024
 }
