@@ -30,11 +30,11 @@ var (
 const (
 	million    = 1e6
 	perClient  = 1.4                 // tokens a customer
-	batches    = million / 500       // of 500 targets
+	batches    = million / 1000      // of 1000 targets
 	customers  = million / perClient // read once each by dispatch
 	dead       = million / 1000      // tokens found dead: one in a thousand
 	batchReads = 3                   // claim, mailing, customers of a late batch
-	batchSaves = 6                   // cut, cursor, lease, receipts twice, settled
+	batchSaves = 12                  // cut, cursor, lease, receipts eight times, settled
 	deliverSec = 1000                // ten instances that send 10,000 a second together
 	cutSec     = 300                 // dispatch
 	kB         = 1000

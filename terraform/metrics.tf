@@ -77,9 +77,9 @@ resource "google_logging_metric" "verdict" {
   }
 
   bucket_options {
-    linear_buckets { # a batch has at most 500 targets
+    linear_buckets { # a batch has at most 1,000 targets
       offset             = 0
-      width              = 50
+      width              = 100
       num_finite_buckets = 10
     }
   }

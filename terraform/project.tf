@@ -35,12 +35,6 @@ locals {
     local.asks_accounts ? ["identitytoolkit.googleapis.com"] : [],
   ))
 
-  # Without symbols and debug data a binary is a third smaller, and so is what a
-  # cold start has to load. Stack traces keep their lines.
-  build_environment = {
-    GOOGLE_GOLDFLAGS = "-s -w"
-  }
-
   # Every function is told these; what it is told besides stands in its file.
   environment = {
     GOOGLE_CLOUD_PROJECT = var.project_id

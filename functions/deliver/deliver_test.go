@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,28 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	w.deliver(ref)
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
 		t.Errorf("%s: %+v", m.State, totals)
+	}
+}
+
+// TestTokensOfAnotherSender: a few are refused and the others go on; more than
+// can be true are our own mistake, and the mailing is held. Nobody is marked.
+func TestTokensOfAnotherSender(t *testing.T) {
+	t.Parallel()
+	for every, want := range map[int]push.State{10: push.Completed, 1: push.Paused} {
+		w := newWorld(t, phones.Options{})
+		tokens := names("own", 400)
+		for i := 0; i < len(tokens); i += every {
+			tokens[i] = fmt.Sprintf("stranger-token-%04d", i)
+		}
+		w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
+		w.deliver(w.mailing("m", true, tokens...))
+		m, totals := w.totals("m")
+		if m.State != want || want == push.Paused && !strings.HasPrefix(m.PausedBecause, push.Misconfigured) {
+			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause, totals)
+		}
+		if got := w.invalid("stranger-token-0000"); got != "" {
+			t.Errorf("one of %d: one is marked %q", every, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // TestOnlyTheTokenRuleFlags sends a whole mailing into every row of FCM's
@@ -91,6 +93,34 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	}
 	if w.rung("m")["good-token"] != 1 {
 		t.Error("the good token was rung again")
+	}
+}
+
+// unflagged is a ledger whose flags cannot be stored.
+type unflagged struct{ ledger }
+
+func (unflagged) Flag(context.Context, store.Flag) (store.FlagResult, error) {
+	return store.FlagResult{}, errors.New("Firestore is out of reach")
+}
+
+// TestFlagsThatAreNotStoredStayOwed: nothing is told, and the next call flags.
+func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("gone-token", "UNREGISTERED")
+	ref := w.mailing("m", true, "gone-token")
+	deps := w.deps
+	deps.Store = unflagged{w.Store}
+	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
+		t.Error("a flag that was not stored was no error")
+	}
+	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.Owed) != 1 || len(w.types()) > 0 {
+		t.Fatalf("%+v, %v, told %v", b, err, w.types())
+	}
+	w.clock.Add(time.Hour)
+	w.deliver(ref)
+	if got := w.invalid("gone-token"); got != push.CodeUnregistered {
+		t.Errorf("it is marked %q", got)
 	}
 }
 

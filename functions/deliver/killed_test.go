@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/lab"
+	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -165,5 +167,67 @@ func TestSigtermSavesReceiptsFirst(t *testing.T) {
 	}
 	if _, totals := w.totals("m"); totals.Accepted != push.MaxBatch {
 		t.Errorf("%+v", totals)
+	}
+}
+
+// TestACallThatEndsSavesItsReceipts: the call's own end comes with an answer.
+func TestACallThatEndsSavesItsReceipts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, "first-token")
+	ctx, end := context.WithCancel(t.Context())
+	w.deps.Sender = ending{w.deps.Sender, end}
+	if err := newDeliverer(w.deps).deliver(ctx, ref, ""); err != nil {
+		t.Error(err)
+	}
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 1 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+}
+
+// ending ends something with each answer.
+type ending struct {
+	sender
+	end func()
+}
+
+func (s ending) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	s.sender.Send(ctx, it, func(a fcm.Answer) { s.end(); answered(a) })
+}
+
+// blind is a store that does not answer, from the second time on, what has
+// become of a mailing.
+type blind struct {
+	ledger
+	asked atomic.Int64
+}
+
+func (b *blind) Peek(ctx context.Context, id string) (*push.Mailing, error) {
+	if b.asked.Add(1) == 1 {
+		return b.ledger.Peek(ctx, id)
+	}
+	return nil, errKilled
+}
+
+// TestWhatIsUnderWayIsNotForgotten: a call that fails while answers are still
+// to come waits for them and saves them; nobody is rung twice.
+func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, names("t", 3)...)
+	deps := w.deps
+	deps.Store = &blind{ledger: w.Store}
+	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
+	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); !errors.Is(err, errKilled) {
+		t.Errorf("it ended with %v", err)
+	}
+	w.deliver(ref)
+	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
+		t.Errorf("%s: %+v", m.State, totals)
+	}
+	for token, n := range w.rung("m") {
+		if n != 1 {
+			t.Errorf("%s was rung %d times", token, n)
+		}
 	}
 }

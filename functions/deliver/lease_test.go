@@ -7,6 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -99,4 +100,48 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	if _, totals := w.totals("m"); totals.Accepted != 300 {
 		t.Errorf("%+v", totals)
 	}
+}
+
+// TestNothingIsSentAfterTheLease: whatever is handed to the sender ends before
+// the lease does, and with the mailing if that ends first.
+func TestNothingIsSentAfterTheLease(t *testing.T) {
+	t.Parallel()
+	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
+		w := newWorld(t, phones.Options{})
+		ref := w.mailing("m", true, names("t", 3)...)
+		m, err := w.Peek(t.Context(), "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) - left)
+		w.deps.Sender = watched{w.deps.Sender, func(ctx context.Context, it fcm.Item) {
+			b, err := w.Batch(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end, ok := ctx.Deadline()
+			end = end.Add(time.Until(w.clock.Now())) // the context's clock is the machine's
+			for _, last := range []time.Time{it.Until, end} {
+				if !ok || it.Until.IsZero() || !last.Before(b.Lease.Until) || last.After(m.ExpiresAt.Add(time.Second)) {
+					t.Errorf("it may be sent until %s: the lease ends at %s and the mailing at %s", last, b.Lease.Until, m.ExpiresAt)
+				}
+			}
+		}}
+		w.d = newDeliverer(w.deps)
+		w.deliver(ref)
+		if _, totals := w.totals("m"); totals.Accepted != 3 {
+			t.Errorf("%+v", totals)
+		}
+	}
+}
+
+// watched looks at what a sender is given.
+type watched struct {
+	sender
+	look func(context.Context, fcm.Item)
+}
+
+func (s watched) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	s.look(ctx, it)
+	s.sender.Send(ctx, it, answered)
 }

@@ -11,23 +11,31 @@ import (
 	"carillon.example/shared/store"
 )
 
-// TestOldBatchIsCheckedAgainstItsCustomers: tokens moved, erased or flagged
-// since are cancelled, never rung.
+// TestOldBatchIsCheckedAgainstItsCustomers: tokens moved, erased, opted out or
+// flagged since are cancelled, never rung.
 func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
-	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token")
+	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token", "leaves-token", "declines-token")
 	w.register("somebody-else", "moves-token")
+	w.register("c-dies-token", "a-second-token") // can still be reached
 	_, err := w.Flag(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
 		Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Erase(t.Context(), "c-leaves-token"); err != nil {
+		t.Fatal(err)
+	}
+	no := true
+	if _, err := w.Patch(t.Context(), "c-declines-token", push.CustomerPatch{OptedOut: &no}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(6 * time.Minute)
 	w.deliver(ref)
 	_, totals := w.totals("m")
 	rung := w.rung("m")
-	if totals.Cancelled != 2 || len(rung) != 1 || rung["stays-token"] != 1 {
+	if totals.Cancelled != 4 || len(rung) != 1 || rung["stays-token"] != 1 {
 		t.Errorf("rung %v; %+v", rung, totals)
 	}
 }
@@ -92,4 +100,42 @@ type slow struct {
 
 func (s slow) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
 	s.sender.Send(ctx, it, func(a fcm.Answer) { time.AfterFunc(s.by, func() { answered(a) }) })
+}
+
+// TestNothingIsSentBeforeItsTime: a batch that is due in a moment is waited
+// for, and one that is due later is left as it is.
+func TestNothingIsSentBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		ahead  time.Duration
+		waits  int
+		claims int
+	}{{3 * time.Second, 1, 1}, {time.Minute, 0, 0}} {
+		w := newWorld(t, phones.Options{})
+		ref := w.mailing("m", true, names("t", 3)...)
+		b, err := w.Batch(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.NotBefore = w.clock.Now().Add(c.ahead)
+		if err := w.SaveBatch(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		waits := 0
+		w.deps.Sleep = func(ctx context.Context, d time.Duration) error {
+			waits++
+			if n := w.phones.Stats().Requests; n > 0 {
+				t.Errorf("%d requests were made %s early", n, d)
+			}
+			return w.clock.Sleep(ctx, d)
+		}
+		w.d = newDeliverer(w.deps)
+		w.deliver(ref)
+		if b, err = w.Batch(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		if _, totals := w.totals("m"); waits != c.waits || b.Attempts != c.claims || totals.Accepted != int64(3*c.claims) {
+			t.Errorf("due in %s: waited %d times, claimed %d times: %+v", c.ahead, waits, b.Attempts, totals)
+		}
+	}
 }

@@ -133,13 +133,19 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	}
 }
 
+// TestAcknowledgesWhateverHappens, and a fault with one mailing keeps no other
+// waiting.
 func TestAcknowledgesWhateverHappens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
+	w.mailing(t, "n", nil)
 	w.clock.Add(time.Hour)
 	w.fail(errors.New("no Pub/Sub"))
 	if got := w.t.receive(t.Context(), queue.Message{}); got != queue.Ack {
 		t.Error("a tick that failed in part comes again, on top of the next one")
+	}
+	if len(w.orders) != 2 {
+		t.Errorf("it ordered %v, want both", w.orders)
 	}
 }

@@ -38,6 +38,20 @@ func TestLoadReportsEveryFaultTogether(t *testing.T) {
 	}
 }
 
+// FuzzLoad: whatever the environment says, settings that are taken keep to
+// their ranges, and a fault never costs the process.
+func FuzzLoad(f *testing.F) {
+	for _, s := range [][4]string{{"p", "90s", "600", "info"}, {"", "", "", ""}, {"p", "soon", "2000", "${HOME}"}, {"p", "-1h", "0x10", "a\x00b"}, {"p", "9e99h", "1e3", "é"}} {
+		f.Add(s[0], s[1], s[2], s[3])
+	}
+	f.Fuzz(func(t *testing.T, project, timeout, quota, level string) {
+		s, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": project, "CALL_TIMEOUT": timeout, "QUOTA": quota, "LOG_LEVEL": level})
+		if err == nil && (s.Project == "" || s.Project != project || s.Quota < 1 || s.Quota > 1000) {
+			t.Errorf("%q, %q, %q, %q were taken: %+v", project, timeout, quota, level, s)
+		}
+	})
+}
+
 // TestLazyKeepsSuccessAndForgetsFailure: a start that fails is tried again by
 // the next request, and one that works is not repeated.
 func TestLazyKeepsSuccessAndForgetsFailure(t *testing.T) {

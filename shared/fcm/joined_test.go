@@ -86,8 +86,8 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		select {
-		case <-done:
-			t.Error("a write went beyond the bound")
+		case err := <-done:
+			t.Errorf("a write went beyond the bound: %v", err)
 		default:
 		}
 		g.open <- nil

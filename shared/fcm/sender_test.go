@@ -357,7 +357,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	for endpoint, google := range map[string]bool{"https://fcm.googleapis.com": true, "https://FCM.googleapis.com:443/": true,
-		"http://fcm.googleapis.com": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
+		"http://fcm.googleapis.com": false, "http://fcm.googleapis.com:443": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
 		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
 		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().target()
 		if err != nil || tg.google != google {

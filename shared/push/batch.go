@@ -83,13 +83,6 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// Add adds o to t.
-func (t *Tally) Add(o Tally) {
-	for i, n := range o {
-		t[i] += n
-	}
-}
-
 // A Lease says who may send a batch, and until when.
 type Lease struct {
 	Owner string

@@ -47,7 +47,6 @@ func (s State) CanBecome(next State) bool {
 const (
 	ByHand        = "paused by hand"
 	Misconfigured = "misconfigured credentials"
-	Breaker       = "breaker: more tokens refused than can be true"
 )
 
 // A Mailing is a draft that was recorded, and its life since.

@@ -5,7 +5,6 @@ package queue
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -92,7 +91,7 @@ func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list 
 		}
 	}
 	if len(faults) > 0 {
-		return &push.Unavailable{Err: fmt.Errorf("publishing %d of %d %s: %w", len(faults), len(list), what, errors.Join(faults[0]))}
+		return &push.Unavailable{Err: fmt.Errorf("publishing %d of %d %s: %w", len(faults), len(list), what, faults[0])}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -241,40 +240,4 @@ func (s *Store) openBatches(mailing string) firestore.Query {
 func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
 	n, err := s.count(ctx, s.openBatches(mailing))
 	return n, classify(err, "counting open batches of mailing %s", mailing)
-}
-
-// IsStale reports whether a save failed because somebody else has written.
-func IsStale(err error) bool { return errors.Is(err, ErrStale) }
-
-// StillOwed tells for each target whether it may still be rung: its customer
-// still has the token, valid, and has not opted out since.
-func (s *Store) StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, error) {
-	var keys []string
-	for _, t := range targets {
-		keys = append(keys, push.CustomerKey(t.Customer))
-	}
-	have := s.byKeys(keys)
-	customers := map[string]*push.Customer{}
-	for after := ""; ; {
-		p, err := have.Page(ctx, after, "", 500)
-		if err != nil {
-			return nil, err
-		}
-		for _, member := range p.Members {
-			customers[member.Key] = member.Customer
-		}
-		if after = p.Last; after == "" {
-			break
-		}
-	}
-	out := make([]bool, len(targets))
-	for i, t := range targets {
-		c := customers[keys[i]]
-		if c == nil || c.Exclude(m.Category) != push.NotExcluded {
-			continue
-		}
-		token, ok := c.Token(push.TokenID(t.Token))
-		out[i] = ok && token.Valid()
-	}
-	return out, nil
 }

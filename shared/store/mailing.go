@@ -212,8 +212,8 @@ func (s *Store) Mailings(ctx context.Context, state push.State, size int, token 
 }
 
 // change reads a mailing, lets f change it, and stores it, all in one
-// transaction. When f answers errNoChange nothing is written and no error is
-// answered.
+// transaction. When f answers an error nothing is written; with errKeep the
+// mailing is answered beside it.
 func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *firestore.Transaction) error) (*push.Mailing, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "mailing", ID: id}

@@ -201,3 +201,26 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 		t.Errorf("frozen: %+v", m)
 	}
 }
+
+// TestNoEndBeforeTheLastBatch: a mailing that is still being cut does not end,
+// nor does one that got a batch since its open batches were counted.
+func TestNoEndBeforeTheLastBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	tell := func(_ context.Context, e ...push.Event) error { t.Errorf("told %v", e); return nil }
+	if m, err := w.Finish(t.Context(), "m", tell); err != nil || m != nil {
+		t.Errorf("ended before it was cut: %+v, %v", m, err)
+	}
+	sh.Targeted, sh.Done = 1, true
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
+		t.Fatal(err)
+	}
+	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
+		t.Fatal(dispatched, err)
+	}
+	if m, err := w.Freeze(t.Context(), "m"); err != nil || m != nil {
+		t.Errorf("frozen with a token pending: %+v, %v", m, err)
+	}
+}

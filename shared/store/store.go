@@ -68,6 +68,9 @@ func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mai
 // has written since, and has the right to.
 var ErrStale = errors.New("somebody else has written since")
 
+// IsStale reports whether a save failed because somebody else has written.
+func IsStale(err error) bool { return errors.Is(err, ErrStale) }
+
 // classify gives a Firestore error the type that says its outcome, and says
 // what was being done.
 func classify(err error, doing string, a ...any) error {
