@@ -12,11 +12,11 @@ import (
 // demo runs for every token in it.
 func TestNoLogLineHasAWholeToken(t *testing.T) {
 	t.Parallel()
-	out, err := command(t.Context(), "demo", "-log", "debug").CombinedOutput()
-	if err != nil {
-		t.Fatalf("the demo failed: %v\n%s", err, out)
+	d := theDemo()
+	logged := d.logged
+	if d.err != nil {
+		t.Fatalf("the demo failed: %v\n%s", d.err, logged)
 	}
-	logged := string(out)
 	if n := strings.Count(logged, `"severity":`); n < 20 {
 		t.Fatalf("the functions logged %d lines, want at least 20", n)
 	}
