@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +21,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CARILLON_RUN_COMMAND") != "" {
 		main()
 		return
+	}
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel").Value; parallel.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
+		_ = parallel.Set("8") // they wait for other processes most of the time
 	}
 	os.Exit(m.Run())
 }
