@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -156,6 +157,9 @@ func (w *weather) phones(ctx context.Context) {
 		if !wait(ctx, w.between(2*time.Second, 8*time.Second)) {
 			return
 		}
+		if w.bursting() || w.chance() < 0.5 {
+			continue
+		}
 		burst := fcm.Outcome{Token: "*", Outcome: "UNAVAILABLE", Times: 20 + int(w.chance()*300)}
 		switch p := w.chance(); {
 		case p < 0.25:
@@ -170,6 +174,12 @@ func (w *weather) phones(ctx context.Context) {
 			w.note("FCM took no rule: " + err.Error())
 		}
 	}
+}
+
+// bursting reports whether a burst still goes on. A burst is so many requests:
+// the sender holds back as it goes on, and one upon another would never end.
+func (w *weather) bursting() bool {
+	return slices.ContainsFunc(w.l.phones.CurrentOutcomes(), func(o fcm.Outcome) bool { return o.Token == "*" })
 }
 
 // gusts put Firestore wholly out of reach for moments.
