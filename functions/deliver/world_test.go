@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -54,8 +55,13 @@ func (w *world) types() (out []string) {
 // one customer each, who is registered first.
 func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
 	w.t.Helper()
-	for _, token := range tokens {
-		w.register("c-"+token, token)
+	lines := make([]store.ImportLine, len(tokens))
+	for i, token := range tokens {
+		lines[i] = store.ImportLine{Customer: "c-" + token, Tokens: []push.Registration{{Kind: push.KindToken, Value: token, Platform: push.Android}}}
+	}
+	refused, _, err := w.Import(w.t.Context(), lines)
+	if err := errors.Join(append(refused, err)...); err != nil {
+		w.t.Fatal(err)
 	}
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
 	var targets []push.Target

@@ -34,7 +34,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 		"attributes":      {Customer: "c", Attributes: map[string]any{"name": strings.Repeat("é", 4000)}},
 	} {
 		x.Kind, x.Platform = push.KindToken, push.Android
-		targets := make([]push.Target, 3000)
+		targets := make([]push.Target, 1200)
 		for i := range targets {
 			targets[i] = x
 			targets[i].Token += fmt.Sprintf("token-%04d", i)

@@ -104,18 +104,21 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 	return &world{Store: s, board: b, d: d, clock: c}
 }
 
-// seed registers n customers with up to three tokens; every fifth has none.
+// seed imports n customers with up to three tokens.
 func (w *world) seed(t *testing.T, n int) (tokens int) {
 	t.Helper()
-	for i := range n {
+	lines := make([]store.ImportLine, n)
+	for i := range lines {
 		id := fmt.Sprintf("c%d", i)
+		lines[i].Customer = id
 		for j := range max(1, i%4) {
-			_, err := w.Register(t.Context(), id, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("%s-token-%d", id, j), Platform: push.Android})
-			if err != nil {
-				t.Fatal(err)
-			}
+			lines[i].Tokens = append(lines[i].Tokens, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("%s-token-%d", id, j), Platform: push.Android})
 			tokens++
 		}
+	}
+	refused, _, err := w.Import(t.Context(), lines)
+	if err := errors.Join(append(refused, err)...); err != nil {
+		t.Fatal(err)
 	}
 	return tokens
 }

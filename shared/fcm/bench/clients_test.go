@@ -32,7 +32,6 @@ type meter struct {
 }
 
 func (m *meter) begin() {
-	m.done.Add(1)
 	m.since, m.cpu, m.mallocs = time.Now(), cpu(), mallocs()
 	m.on.Store(true)
 }
@@ -41,7 +40,6 @@ func (m *meter) finish() {
 	m.on.Store(false)
 	m.figure = figure{Messages: int(m.good.Load()), Failed: int(m.failed.Load()), Seconds: time.Since(m.since).Seconds(),
 		CPU: cpu() - m.cpu, Mallocs: mallocs() - m.mallocs}
-	m.done.Done()
 }
 
 func (m *meter) count(ok bool) {

@@ -202,9 +202,13 @@ func client() {
 	}
 	m := &meter{}
 	send := clients[t.Client](t, m)
-	time.AfterFunc(t.Warm, m.begin)
 	stop := time.Now().Add(t.Warm + t.Run)
-	time.AfterFunc(t.Warm+t.Run, m.finish)
+	m.done.Go(func() {
+		time.Sleep(t.Warm)
+		m.begin()
+		time.Sleep(t.Run)
+		m.finish()
+	})
 	send(stop)
 	m.figure.PeakMiB = peak()
 	b, _ := json.Marshal(m.figure) // plain numbers
