@@ -258,7 +258,9 @@ func (o *one) covered(q *person) {
 		if !ok && !x.gone && !(o.p.latest && n > 0) {
 			missing++
 		}
-		if ok && at.receipt != push.ReceiptAccepted && at.receipt != push.ReceiptUnregistered && at.receipt != push.ReceiptFailed {
+		// A batch that waited long leaves out what another mailing has marked since.
+		marked := x.gone && at.receipt == push.ReceiptCancelled
+		if ok && !marked && at.receipt != push.ReceiptAccepted && at.receipt != push.ReceiptUnregistered && at.receipt != push.ReceiptFailed {
 			o.say(brokenLost, "customer %s in batch %s of completed mailing %s is booked %d", q.id, at.ref.Batch, o.p.id, at.receipt)
 		}
 		if ok && at.receipt == push.ReceiptUnregistered && !x.gone {

@@ -197,6 +197,9 @@ func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error
 		return m.register(ctx, p, &phone{token: m.token(r, false)}, nil)
 	case what < 5:
 		to := mine[r.IntN(len(mine))]
+		if len(to.phones) >= push.MaxTokens-1 {
+			return nil // one more too many would push another out
+		}
 		m.note("moved")
 		return m.register(ctx, to, x, p)
 	case what < 7: // the app is installed again: FCM knows the token, then we are told
