@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
 )
@@ -75,8 +77,11 @@ func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []
 	return snaps[0].Ref.ID, dead, nil
 }
 
+// unflagAtOnce is how many customers' flags are taken back side by side.
+const unflagAtOnce = 16
+
 // Unflag takes back every flag a mailing set that still stands, and answers how
-// many and the events that tell it.
+// many and the events that tell it, also of those it took back before an error.
 func (s *Store) Unflag(ctx context.Context, mailing string) (int, []push.Event, error) {
 	var events []push.Event
 	n, after := 0, ""
@@ -85,16 +90,32 @@ func (s *Store) Unflag(ctx context.Context, mailing string) (int, []push.Event, 
 		if err != nil || id == "" {
 			return n, events, err
 		}
-		for _, d := range dead {
-			took, evs, err := s.unflag(ctx, mailing, d)
-			if err != nil {
-				return n, events, err
-			}
-			if took {
-				n++
-			}
-			events = append(events, evs...)
+		took, told, err := s.unflagAll(ctx, mailing, dead)
+		n, events, after = n+took, append(events, told...), id
+		if err != nil {
+			return n, events, err
 		}
-		after = id
 	}
+}
+
+// unflagAll takes back the flags of a batch, a transaction a customer.
+func (s *Store) unflagAll(ctx context.Context, mailing string, dead []push.Dead) (n int, events []push.Event, err error) {
+	of := map[string][]string{}
+	for _, d := range dead {
+		of[d.Customer] = append(of[d.Customer], d.TokenID)
+	}
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(unflagAtOnce)
+	for customer, tokens := range of {
+		g.Go(func() error {
+			took, told, err := s.unflag(gctx, mailing, customer, tokens)
+			mu.Lock()
+			defer mu.Unlock()
+			n, events = n+took, append(events, told...)
+			return err
+		})
+	}
+	err = g.Wait()
+	return n, events, err
 }

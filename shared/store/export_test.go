@@ -8,7 +8,8 @@ import (
 
 // UnflagToken takes back one flag of a mailing.
 func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.Dead) (bool, []push.Event, error) {
-	return s.unflag(ctx, mailing, d)
+	n, events, err := s.unflag(ctx, mailing, d.Customer, []string{d.TokenID})
+	return n > 0, events, err
 }
 
 // Freeze freezes the totals of a mailing if nothing of it is left.

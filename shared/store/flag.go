@@ -72,18 +72,25 @@ func (f *Flag) stands(t *push.Token) bool {
 	return t.Invalid == nil || t.Invalid.Mailing == f.Mailing
 }
 
-// unflag takes back a flag that a mailing set; never one of another mailing or
-// of a token's age. The events are in the outbox until Told.
-func (s *Store) unflag(ctx context.Context, mailing string, d push.Dead) (took bool, events []push.Event, err error) {
-	events, err = s.inBook(ctx, []string{d.Customer}, nil, func(b *book) error {
-		took = false
-		e := b.byID[d.Customer]
-		t, ok := e.Token(d.TokenID)
-		if !ok || t.Invalid == nil || t.Invalid.Mailing != mailing || t.Invalid.Code == push.CodeExpired {
-			return nil
+// unflag takes back the flags that a mailing set on a customer's tokens; never
+// one of another mailing or of a token's age. It answers how many, and the
+// events, which are in the outbox until Told.
+func (s *Store) unflag(ctx context.Context, mailing, customer string, tokens []string) (took int, events []push.Event, err error) {
+	events, err = s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+		took = 0
+		e := b.byID[customer]
+		for _, id := range tokens {
+			t, ok := e.Token(id)
+			if !ok || t.Invalid == nil || t.Invalid.Mailing != mailing || t.Invalid.Code == push.CodeExpired {
+				continue
+			}
+			t.Invalid, e.touched = nil, true
+			took++
 		}
-		t.Invalid, took, e.touched = nil, true, true
 		return nil
 	})
-	return took, events, classify(err, "taking back the flag of token %s", d.TokenID)
+	if err != nil {
+		return 0, nil, classify(err, "taking back the flags of customer %s", push.CustomerKey(customer))
+	}
+	return took, events, nil
 }
