@@ -15,7 +15,7 @@ type idInput struct {
 type mailingBody struct {
 	ID            string     `json:"id"`
 	State         push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedBecause string     `json:"pausedBecause,omitempty"`
+	PausedBecause string     `json:"pausedBecause,omitempty" doc:"why it is held; of a completed one, why it was when the last token was answered, unless it was by hand"`
 	Refusal       string     `json:"refusal,omitempty"`
 	CreatedAt     time.Time  `json:"createdAt"`
 	StartedAt     *time.Time `json:"startedAt"`

@@ -56,7 +56,7 @@ type Mailing struct {
 	Digest string // of the request's body: the same Idempotency-Key with another body is refused
 
 	State         State
-	PausedBecause string // with Paused
+	PausedBecause string // with Paused; with Completed, if our own fault held it when its last token was answered
 	PausedFrom    State  // with Paused: the state resume goes back to
 	Refusal       string // with Refused: FCM's words
 	Proven        bool   // FCM has taken this payload

@@ -202,6 +202,44 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	}
 }
 
+// TestAReasonOutlivesTheEnd: FCM's last answers may be the ones that say why a
+// mailing is held. It is over then, and the reason can still be read; that
+// somebody paused it is none.
+func TestAReasonOutlivesTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tell := func(context.Context, ...push.Event) error { return nil }
+	ours := push.Misconfigured + ": tokens of another sender"
+	for because, want := range map[string]string{ours: ours, push.ByHand: ""} {
+		id := "m" + because[:3]
+		w.mailing(t, id, push.Audience{Everyone: true})
+		sh := w.begin(t, id)
+		sh.Targeted, sh.Done = 1, true
+		if err := w.Cut(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := w.Batch(t.Context(), push.Ref{Mailing: id, Batch: "00-000000"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Close(push.ReceiptRefused)
+		b.Settled = true
+		if err := w.SaveBatch(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.MarkDispatched(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Hold(t.Context(), id, because); err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.Finish(t.Context(), id, tell)
+		if err != nil || m == nil || m.State != push.Completed || m.PausedBecause != want {
+			t.Errorf("held because %q: %+v, %v", because, m, err)
+		}
+	}
+}
+
 // TestNoEndBeforeTheLastBatch: a mailing that is still being cut does not end,
 // nor does one that got a batch since its open batches were counted.
 func TestNoEndBeforeTheLastBatch(t *testing.T) {

@@ -129,7 +129,9 @@ func (s *Store) Finish(ctx context.Context, id string, tell func(context.Context
 	return m, s.told(ctx, id)
 }
 
-// freeze answers the mailing when this call froze its totals, else nil.
+// freeze answers the mailing when this call froze its totals, else nil. Why our
+// own fault held it stays to be read: the last answers of FCM may be the very
+// ones that told of it.
 func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
@@ -143,7 +145,10 @@ func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 			return errKeep
 		}
 		if !m.State.Final() {
-			m.State, m.PausedBecause, m.PausedFrom = push.Completed, "", ""
+			m.State, m.PausedFrom = push.Completed, ""
+			if m.PausedBecause == push.ByHand {
+				m.PausedBecause = ""
+			}
 		}
 		m.Totals, m.CompletedAt = &totals, s.now()
 		return nil
