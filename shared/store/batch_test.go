@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -113,6 +114,26 @@ func TestLeaseFencesSaves(t *testing.T) {
 	}
 	if diff := cmp.Diff(two, got); diff != "" {
 		t.Errorf("saved and read (-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingIsCutAfterTheSums: a dispatch that has not heard yet that its
+// mailing was cancelled cuts nothing that the frozen sums do not have.
+func TestNothingIsCutAfterTheSums(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	if _, err := w.Cancel(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	tell := func(context.Context, ...push.Event) error { return nil }
+	if m, err := w.Finish(t.Context(), "m", tell); err != nil || m == nil || m.Totals == nil {
+		t.Fatalf("it did not end: %+v, %v", m, err)
+	}
+	sh.Targeted = 1
+	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
+		t.Errorf("cutting after the end: %v", err)
 	}
 }
 

@@ -110,16 +110,26 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 }
 
 // Finish freezes the totals of a mailing when nothing of it is left to do: it
-// was cut whole, or it ended otherwise and cutting has stopped, and every batch
-// is settled. Then it tells the end and records that it was told. Whoever
-// settles something last calls it; only one call tells, and one that dies
-// before it could leaves the telling to the next.
+// was cut whole, or it ended otherwise, and every batch is settled. Cutting is
+// stopped first: what is cut after the sums were frozen would be in none. Then
+// it tells the end and records that it was told. Whoever settles something last
+// calls it; only one call tells, and one that dies before it could leaves the
+// telling to the next.
 func (s *Store) Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error) {
+	m, err := s.Peek(ctx, id)
+	if err != nil || !m.Finishable() || m.Totals != nil {
+		return nil, err
+	}
+	if !m.Dispatched {
+		if err := s.EndShards(ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	open, err := s.CountOpen(ctx, id)
 	if err != nil || open > 0 {
 		return nil, err
 	}
-	m, err := s.freeze(ctx, id)
+	m, err = s.freeze(ctx, id)
 	if err != nil || m == nil {
 		return nil, err
 	}
