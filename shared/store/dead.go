@@ -98,11 +98,27 @@ func (s *Store) Unflag(ctx context.Context, mailing string) (int, []push.Event, 
 	}
 }
 
-// unflagAll takes back the flags of a batch, a transaction a customer.
+// unflagAll takes back the flags of a batch that still stand, a transaction a
+// customer. All customers are read first, and those with nothing to take back
+// are passed over: a call that was cut short is called again.
 func (s *Store) unflagAll(ctx context.Context, mailing string, dead []push.Dead) (n int, events []push.Event, err error) {
+	ids := make([]string, len(dead))
+	for i, d := range dead {
+		ids[i] = d.Customer
+	}
+	customers, err := s.readCustomers(ctx, ids)
+	if err != nil {
+		return 0, nil, err
+	}
 	of := map[string][]string{}
 	for _, d := range dead {
-		of[d.Customer] = append(of[d.Customer], d.TokenID)
+		c := customers[d.Customer]
+		if c == nil {
+			continue
+		}
+		if t, ok := c.Token(d.TokenID); ok && flaggedBy(t, mailing) {
+			of[d.Customer] = append(of[d.Customer], d.TokenID)
+		}
 	}
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)

@@ -72,6 +72,12 @@ func (f *Flag) stands(t *push.Token) bool {
 	return t.Invalid == nil || t.Invalid.Mailing == f.Mailing
 }
 
+// flaggedBy reports whether the mark a token has is that of a mailing, and not
+// of its age.
+func flaggedBy(t *push.Token, mailing string) bool {
+	return t.Invalid != nil && t.Invalid.Mailing == mailing && t.Invalid.Code != push.CodeExpired
+}
+
 // unflag takes back the flags that a mailing set on a customer's tokens; never
 // one of another mailing or of a token's age. It answers how many, and the
 // events, which are in the outbox until Told.
@@ -80,12 +86,10 @@ func (s *Store) unflag(ctx context.Context, mailing, customer string, tokens []s
 		took = 0
 		e := b.byID[customer]
 		for _, id := range tokens {
-			t, ok := e.Token(id)
-			if !ok || t.Invalid == nil || t.Invalid.Mailing != mailing || t.Invalid.Code == push.CodeExpired {
-				continue
+			if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
+				t.Invalid, e.touched = nil, true
+				took++
 			}
-			t.Invalid, e.touched = nil, true
-			took++
 		}
 		return nil
 	})
