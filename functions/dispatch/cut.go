@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"carillon.example/shared/personal"
@@ -15,6 +16,7 @@ const (
 	handOver  = 10 * time.Second
 	recheck   = time.Second     // how old the state of the mailing may be
 	slotAhead = 2 * time.Second // how early a slot is cut
+	unknown   = math.MaxInt32   // targets, before open batches were first counted
 )
 
 // A cutting is one call's work on one shard.
@@ -26,7 +28,10 @@ type cutting struct {
 	audience   store.Audience
 	attributes []string  // those the message's templates name
 	until      time.Time // when to hand over
+	last       time.Time // no slot after it is waited for
 	sinceCut   int       // targets cut since open batches were last counted
+	customers  int       // read in this call
+	tokens     int       // of theirs that were cut
 }
 
 func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
@@ -41,8 +46,9 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if err != nil {
 		return err
 	}
-	now := d.Now()
-	c := &cutting{dispatcher: d, m: m, seen: now, sh: sh, until: now.Add(d.CallTimeout - min(handOver, d.CallTimeout/3))}
+	now, margin := d.Now(), min(handOver, d.CallTimeout/3)
+	c := &cutting{dispatcher: d, m: m, seen: now, sh: sh, sinceCut: unknown,
+		until: now.Add(d.CallTimeout - margin), last: now.Add(d.CallTimeout - margin/2)}
 	if sh.Done {
 		return c.done(ctx)
 	}
@@ -130,13 +136,17 @@ func (c *cutting) going(ctx context.Context) (bool, error) {
 }
 
 // wait is how long to hold back: until the next slot of a mailing with a rate,
-// or while about two minutes of sending lie ready.
+// and while about two minutes of sending lie ready, so that an outage leaves no
+// more than that to be sent at once.
 func (c *cutting) wait(ctx context.Context) (time.Duration, error) {
-	if c.m.Rate() > 0 {
-		early := c.sh.NextSlot.Add(-slotAhead).Sub(c.Now())
-		return max(0, min(time.Second, early)), nil
+	perMinute := c.QuotaPerMinute
+	if r := c.m.Rate(); r > 0 {
+		if early := c.sh.NextSlot.Add(-slotAhead).Sub(c.Now()); early > 0 {
+			return min(time.Second, early), nil
+		}
+		perMinute = min(perMinute, r)
 	}
-	most := c.QuotaPerMinute * int(ahead/time.Minute)
+	most := perMinute * int(ahead/time.Minute)
 	if c.sinceCut < most/(4*max(1, c.m.Shards)) {
 		return 0, nil
 	}
@@ -144,7 +154,7 @@ func (c *cutting) wait(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if open*push.MaxBatch >= most {
+	if open*c.batchSize() >= most {
 		return time.Second, nil
 	}
 	c.sinceCut = 0
@@ -164,8 +174,9 @@ func (c *cutting) page(ctx context.Context) error {
 	return c.publish(ctx, batches)
 }
 
-// publish hands batches to deliver, each when its slot has come. What it does
-// not come to, tick publishes.
+// publish hands batches to deliver, each when its slot has come. Those whose
+// slots are beyond the call's time, and what it does not come to, tick
+// publishes.
 func (c *cutting) publish(ctx context.Context, batches []*push.Batch) error {
 	refs := make([]push.Ref, 0, len(batches))
 	for _, b := range batches {
@@ -178,6 +189,9 @@ func (c *cutting) publish(ctx context.Context, batches []*push.Batch) error {
 			return err
 		}
 		refs = refs[:0]
+		if b.NotBefore.After(c.last) {
+			return nil
+		}
 		if err := c.Sleep(ctx, wait); err != nil {
 			return err
 		}

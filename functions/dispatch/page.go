@@ -20,11 +20,7 @@ const (
 // readPage reads the next page and moves the shard over it, in memory. A page
 // whose targets outgrow a commit is read again with half the customers.
 func (c *cutting) readPage(ctx context.Context) ([]*push.Batch, error) {
-	size := pageSize
-	if r := c.m.Rate(); r > 0 {
-		size = min(pageSize, max(1, r*int(pageSlots/time.Second)/60))
-	}
-	for ; ; size /= 2 {
+	for size := c.pageSize(); ; size /= 2 {
 		p, err := c.audience.Page(ctx, c.sh.After, c.sh.Upto, size)
 		if err != nil {
 			return nil, err
@@ -38,8 +34,23 @@ func (c *cutting) readPage(ctx context.Context) ([]*push.Batch, error) {
 		c.sh.Excluded = sum(c.sh.Excluded, counted.Excluded)
 		c.sh.After, c.sh.Done = p.Last, p.Last == ""
 		c.sinceCut += len(targets)
+		c.customers, c.tokens = c.customers+len(p.Members), c.tokens+len(targets)
 		return batches, nil
 	}
+}
+
+// pageSize is how many customers to read. Those of a mailing with a rate have
+// about as many tokens, going by the pages before, as there are slots to cut.
+func (c *cutting) pageSize() int {
+	r := c.m.Rate()
+	if r == 0 {
+		return pageSize
+	}
+	slots := r * int(pageSlots/time.Second) / 60
+	if c.tokens > c.customers {
+		slots = slots * c.customers / c.tokens
+	}
+	return min(pageSize, max(1, slots))
 }
 
 func sum(a, b push.Excluded) push.Excluded {

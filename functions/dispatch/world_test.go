@@ -104,14 +104,24 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 	return &world{Store: s, board: b, d: d, clock: c}
 }
 
-// seed imports n customers with up to three tokens.
+// seed imports n customers with one to three tokens.
 func (w *world) seed(t *testing.T, n int) (tokens int) {
+	t.Helper()
+	return w.people(t, n, func(i int) int { return max(1, i%4) })
+}
+
+func (w *world) seedEach(t *testing.T, n, tokens int) int {
+	t.Helper()
+	return w.people(t, n, func(int) int { return tokens })
+}
+
+func (w *world) people(t *testing.T, n int, tokensOf func(i int) int) (tokens int) {
 	t.Helper()
 	lines := make([]store.ImportLine, n)
 	for i := range lines {
 		id := fmt.Sprintf("c%d", i)
 		lines[i].Customer = id
-		for j := range max(1, i%4) {
+		for j := range tokensOf(i) {
 			lines[i].Tokens = append(lines[i].Tokens, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("%s-token-%d", id, j), Platform: push.Android})
 			tokens++
 		}
