@@ -24,13 +24,13 @@ func (r *round) conclude(ctx context.Context) error {
 	} else if !r.m.ExpiresAt.After(r.Now()) {
 		r.close(push.ReceiptExpired)
 	}
-	if r.stop == stopTrouble {
-		if err := r.hold(ctx); err != nil {
+	if r.unsaved > 0 && (len(r.b.Owed) > 0 || r.stop == stopTrouble) {
+		if err := r.save(ctx); err != nil {
 			return err
 		}
 	}
-	if len(r.b.Owed) > 0 && r.unsaved > 0 {
-		if err := r.save(ctx); err != nil {
+	if r.stop == stopTrouble {
+		if err := r.hold(ctx); err != nil {
 			return err
 		}
 	}
@@ -39,10 +39,7 @@ func (r *round) conclude(ctx context.Context) error {
 	}
 	pending := len(r.b.Pending())
 	r.b.Settled = pending == 0
-	if r.b.NotBefore = r.waiting; r.waiting.IsZero() || r.stop == stopHeld || r.stop == stopTrouble {
-		r.b.NotBefore = r.Now()
-	}
-	r.b.Lease = push.Lease{}
+	r.release()
 	if err := r.save(ctx); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ type publisher interface {
 
 type sender interface {
 	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
-	Prove(ctx context.Context, m *fcm.Message) (fcm.Answer, error)
+	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
 }
 
 const (

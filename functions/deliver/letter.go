@@ -68,28 +68,26 @@ const proofsAtOnce = 16
 
 // judgeEach proves the rendering of each suspect by itself: a personal message
 // is a payload of its own.
-func (r *round) judgeEach(ctx context.Context) error {
+func (r *round) judgeEach(ctx context.Context) {
 	proofs := make([]fcm.Answer, len(r.suspects))
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(proofsAtOnce)
 	for i, a := range r.suspects {
 		m, err := r.message(r.b.Targets[a.target])
-		if err != nil {
-			return err
+		if err != nil { // it was rendered before it was sent
+			proofs[i] = fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
+			continue
 		}
-		g.Go(func() (err error) {
-			proofs[i], err = r.Sender.Prove(gctx, m)
-			return err
+		g.Go(func() error {
+			proofs[i] = r.Sender.Prove(ctx, m)
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+	_ = g.Wait() // none of them fails
 	for i, a := range r.suspects {
 		r.verdict(a, proofs[i])
 	}
 	r.suspects = nil
-	return nil
 }
 
 // verdict is what a proof of its payload makes of a suspect.

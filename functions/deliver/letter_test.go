@@ -90,12 +90,12 @@ func TestABatchOfRefusalsEnds(t *testing.T) {
 // choosy is a sender whose FCM takes no payload that says so.
 type choosy struct{ sender }
 
-func (c choosy) Prove(ctx context.Context, m *fcm.Message) (fcm.Answer, error) {
-	a, err := c.sender.Prove(ctx, m)
+func (c choosy) Prove(ctx context.Context, m *fcm.Message) fcm.Answer {
+	a := c.sender.Prove(ctx, m)
 	if m.Size("") > 100+len("https://x.example/") {
 		a.Outcome, a.Text = fcm.Refused, "the payload is at fault"
 	}
-	return a, err
+	return a
 }
 
 // An INVALID_ARGUMENT that names no field: the customer's own rendering is

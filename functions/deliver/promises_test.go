@@ -51,10 +51,10 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	go answered(a)
 }
 
-func (s *script) Prove(context.Context, *fcm.Message) (fcm.Answer, error) {
+func (s *script) Prove(context.Context, *fcm.Message) fcm.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}, nil
+	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}
 }
 
 // A drawn token and what is to become of it.

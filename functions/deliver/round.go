@@ -75,6 +75,9 @@ func (r *round) run(ctx context.Context) error {
 	}
 	if r.stop == going {
 		err := r.send(ctx)
+		if err == nil && !r.m.Proven && r.taken() {
+			err = r.proven(ctx)
+		}
 		if err == nil {
 			err = r.judge(ctx)
 		}
@@ -82,7 +85,18 @@ func (r *round) run(ctx context.Context) error {
 			return errors.Join(err, r.keep(ctx))
 		}
 	}
-	return r.conclude(ctx)
+	if err := r.conclude(ctx); err != nil {
+		return errors.Join(err, r.keep(ctx))
+	}
+	return nil
+}
+
+// within is ctx until nothing may be asked of FCM any more: the lease nears its
+// end, or the instance is told to stop.
+func (r *round) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithDeadline(ctx, time.Now().Add(r.until.Sub(r.Now())))
+	stop := context.AfterFunc(r.Stopping, cancel)
+	return out, func() { stop(); cancel() }
 }
 
 // keep saves the receipts of a call that failed, and gives the batch back. A
@@ -90,11 +104,19 @@ func (r *round) run(ctx context.Context) error {
 func (r *round) keep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 	defer cancel()
-	r.b.Lease, r.b.NotBefore = push.Lease{}, r.Now()
+	r.release()
 	if err := r.save(ctx); !store.IsStale(err) {
 		return err
 	}
 	return nil
+}
+
+// release gives the batch back: what waits, until its time.
+func (r *round) release() {
+	if r.b.NotBefore = r.waiting; r.waiting.IsZero() || r.stop == stopHeld || r.stop == stopTrouble {
+		r.b.NotBefore = r.Now()
+	}
+	r.b.Lease = push.Lease{}
 }
 
 // observe stops the round when the mailing is no longer to be sent.
@@ -171,9 +193,8 @@ func (r *round) recheck(ctx context.Context) error {
 // send feeds the pending targets to the sender, never more at once than may be
 // unsaved, and books the answers.
 func (r *round) send(ctx context.Context) error {
-	out, cancel := context.WithDeadline(ctx, time.Now().Add(r.until.Sub(r.Now())))
+	out, cancel := r.within(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.Stopping, cancel)()
 	r.cancel = cancel
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"carillon.example/shared/fcm"
@@ -85,7 +86,8 @@ func (r *round) tooMany(n int) bool {
 
 // judge decides what the INVALID_ARGUMENT answers of the round mean. The token
 // is to blame only if the payload is known to be good: proven before, and not
-// doubted by a share of such answers that cannot be true.
+// doubted by a share of such answers that cannot be true. A proof takes its
+// time, so receipts are saved before it is asked for.
 func (r *round) judge(ctx context.Context) error {
 	if len(r.suspects) == 0 {
 		return nil
@@ -100,15 +102,19 @@ func (r *round) judge(ctx context.Context) error {
 		r.convict()
 		return nil
 	}
+	if r.unsaved > 0 {
+		if err := r.save(ctx); err != nil {
+			return err
+		}
+	}
+	out, cancel := r.within(ctx)
+	defer cancel()
 	if personal {
-		return r.judgeEach(ctx)
+		r.judgeEach(out)
+		return nil
 	}
-	proof, err := r.Sender.Prove(ctx, r.letter.common)
-	if err != nil {
-		return err
-	}
-	switch {
-	case proof.Outcome == fcm.Accepted:
+	switch proof := r.Sender.Prove(out, r.letter.common); {
+	case proof.Outcome == fcm.Accepted, proof.Provisional && r.taken():
 		r.convict()
 	case proof.Outcome == fcm.Waiting:
 		r.wait(proof.NotBefore)
@@ -148,14 +154,12 @@ func (r *round) acquit(why string) {
 // proveFirst proves the payload before the first batch of a mailing that was
 // recorded while FCM was out of reach.
 func (r *round) proveFirst(ctx context.Context) error {
-	proof, err := r.Sender.Prove(ctx, r.letter.common)
-	if err != nil {
-		return err
-	}
+	out, cancel := r.within(ctx)
+	defer cancel()
+	proof := r.Sender.Prove(out, r.letter.common)
 	switch proof.Outcome {
 	case fcm.Accepted:
-		r.m.Proven = true
-		return r.Store.Prove(ctx, r.m.ID)
+		return r.proven(ctx)
 	case fcm.Waiting:
 		r.wait(proof.NotBefore)
 		r.halt(stopUnproven)
@@ -167,6 +171,17 @@ func (r *round) proveFirst(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (r *round) proven(ctx context.Context) error {
+	r.m.Proven = true
+	return r.Store.Prove(ctx, r.m.ID)
+}
+
+// taken reports whether a token of the batch has accepted the payload, the same
+// for all of them: a proof where topics take less than tokens do.
+func (r *round) taken() bool {
+	return r.letter.template == nil && slices.Contains(r.b.Receipts, push.ReceiptAccepted)
 }
 
 // refuse ends a mailing that FCM takes no message of.

@@ -128,10 +128,7 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Templa
 	if err != nil {
 		return err
 	}
-	a, err := s.Proof.Prove(ctx, msg)
-	switch {
-	case err != nil:
-		s.Log.WarnContext(ctx, "FCM could not be asked about a payload", "mailing", m.ID, "error", err)
+	switch a := s.Proof.Prove(ctx, msg); {
 	case a.Outcome == fcm.Accepted:
 		m.Proven = true
 	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:

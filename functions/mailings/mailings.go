@@ -42,7 +42,7 @@ type publisher interface {
 }
 
 type prover interface {
-	Prove(ctx context.Context, m *fcm.Message) (fcm.Answer, error)
+	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
 }
 
 type service struct {

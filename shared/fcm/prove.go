@@ -11,12 +11,12 @@ import (
 // to a topic, only to be validated, with the longest customer id that keeps it
 // within the limit. Accepted: whatever FCM refuses of this message from then on
 // is not the payload's fault. Refused: Text is FCM's reason, unless Provisional
-// is set. Waiting: FCM is out of reach or has no quota left; there is one
-// attempt only. Everything that can happen is an Answer; the error is nil.
-func (s *Sender) Prove(ctx context.Context, m *Message) (Answer, error) {
+// is set. Waiting: FCM is out of reach or has no quota left, or ctx has ended;
+// there is one attempt only.
+func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 	room := MaxSize - m.Size("")
 	if room < 1 {
-		return tooLarge(m.Size("x")), nil
+		return tooLarge(m.Size("x"))
 	}
 	answered := make(chan Answer, 1)
 	s.send(&job{
@@ -30,5 +30,5 @@ func (s *Sender) Prove(ctx context.Context, m *Message) (Answer, error) {
 		a.Outcome = Refused // there is no token to blame
 	}
 	a.Provisional = a.Outcome == Refused && saysTooLarge(a.Text)
-	return a, nil
+	return a
 }

@@ -1,0 +1,137 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// odd is an FCM that answers one token itself, and asks somebody else for
+// proofs.
+type odd struct {
+	sender
+	token  string
+	answer fcm.Answer
+	late   time.Duration // how long after all others
+	proof  func(context.Context) fcm.Answer
+}
+
+func (o odd) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	if it.Target == o.token {
+		time.AfterFunc(o.late, func() { answered(o.answer) })
+		return
+	}
+	o.sender.Send(ctx, it, answered)
+}
+
+func (o odd) Prove(ctx context.Context, m *fcm.Message) fcm.Answer {
+	if o.proof == nil {
+		return o.sender.Prove(ctx, m)
+	}
+	return o.proof(ctx)
+}
+
+// busyMailing cannot be held the first time: every batch of a mailing that is
+// in trouble writes the same document.
+type busyMailing struct {
+	ledger
+	asked func()
+	held  atomic.Int64
+}
+
+func (b *busyMailing) Hold(ctx context.Context, id, because string) (*push.Mailing, error) {
+	b.asked()
+	if b.held.Add(1) == 1 {
+		return nil, &push.Unavailable{Err: errors.New("too much contention")}
+	}
+	return b.ledger.Hold(ctx, id, because)
+}
+
+// TestAMailingThatCannotBeHeldKeepsItsReceipts: nobody is rung twice, and the
+// batch is free at once.
+func TestAMailingThatCannotBeHeldKeepsItsReceipts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, names("t", 100)...)
+	w.deps.Store = &busyMailing{ledger: w.Store, asked: func() {
+		if _, x := w.totals("m"); x.Accepted != 99 {
+			t.Errorf("when the mailing is to be held %+v is stored", x)
+		}
+	}}
+	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
+		answer: fcm.Answer{Outcome: fcm.Misconfigured, Text: "no"}}
+	w.d = newDeliverer(w.deps)
+	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+		t.Error("the mailing could not be held, and nobody is told")
+	}
+	if _, x := w.totals("m"); x.Accepted != 99 || len(w.rung("m")) != 99 {
+		t.Errorf("%d were rung: %+v", len(w.rung("m")), x)
+	}
+	w.deliver(ref)
+	if m, x := w.totals("m"); m.State != push.Paused || x.Pending != 1 {
+		t.Errorf("%s: %+v", m.State, x)
+	}
+	for token, n := range w.rung("m") {
+		if n > 1 {
+			t.Errorf("%s was rung %d times", token, n)
+		}
+	}
+}
+
+// TestReceiptsAreSavedBeforeAProof: a proof may take as long as FCM takes, and
+// an instance that is told to stop does not wait for it.
+func TestReceiptsAreSavedBeforeAProof(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, names("t", 100)...)
+	stopping, stop := context.WithCancel(t.Context())
+	w.deps.Stopping, w.deps.InvalidShare = stopping, 0.001
+	asked := 0
+	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0000", answer: fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument},
+		proof: func(ctx context.Context) fcm.Answer {
+			asked++
+			if _, x := w.totals("m"); x.Accepted != 99 {
+				t.Errorf("while the proof is asked for %+v is stored", x)
+			}
+			stop()
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+				t.Error("an instance that was told to stop waits for a proof")
+			}
+			return fcm.Answer{Outcome: fcm.Waiting}
+		}}
+	w.d = newDeliverer(w.deps)
+	w.deliver(ref)
+	if m, x := w.totals("m"); m.State != push.Sending || x.Accepted != 99 || x.Pending != 1 || asked != 1 {
+		t.Errorf("%s after %d proofs: %+v", m.State, asked, x)
+	}
+}
+
+// TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
+// does, the first token that accepts is the proof (facts of FCM, "Limits").
+func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
+	t.Parallel()
+	for taken, want := range map[int]string{0: "", 60: push.CodeInvalidArgument} {
+		w := newWorld(t, phones.Options{})
+		w.phones.SetOutcome("bad-token-*", "INVALID_TOKEN_BARE")
+		ref := w.mailing("m", false, append(names("good", taken), names("bad", 50)...)...)
+		asked := 0
+		w.deps.Sender = odd{sender: w.deps.Sender, proof: func(context.Context) fcm.Answer {
+			asked++
+			return fcm.Answer{Outcome: fcm.Refused, Text: "Message is too large", Provisional: true}
+		}}
+		w.d = newDeliverer(w.deps)
+		w.deliver(ref)
+		m, x := w.totals("m")
+		if got := w.invalid("bad-token-0007"); got != want || x.Accepted != int64(taken) || m.Proven != (taken > 0) || asked != 2 {
+			t.Errorf("with %d that accept it is marked %q, want %q; proven %t after %d proofs; %+v", taken, got, want, m.Proven, asked, x)
+		}
+	}
+}
