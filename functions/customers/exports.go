@@ -60,6 +60,9 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 			kind = "text/csv; charset=utf-8; header=present"
 		}
 		h.SetHeader("Content-Type", kind)
+		if h.Method() == http.MethodHead {
+			return // nobody would get the rest
+		}
 		w := h.BodyWriter()
 		write := lineWriter(in.Format, w, in.After == "")
 		for len(page) > 0 {

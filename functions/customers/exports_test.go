@@ -65,6 +65,9 @@ func TestExport(t *testing.T) {
 		t.Error("a spreadsheet takes an id for a formula")
 	}
 	w.want(http.StatusUnprocessableEntity, "GET", "/v1/exports/availability?format=xml", "")
+	if a := w.Ask("HEAD", "/v1/exports/availability?format=csv", ""); a.Code != http.StatusOK || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") {
+		t.Errorf("HEAD: %d %v", a.Code, a.Header)
+	}
 }
 
 // TestAnExportThatBreaksOffIsSeenToBeBroken: nobody takes a part for the whole.

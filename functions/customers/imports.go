@@ -102,7 +102,7 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	if len(raw) > maxLine {
 		return out, fmt.Errorf("the line is %d bytes long; at most %d are taken", len(raw), maxLine)
 	}
-	if err := api.CheckJSON(raw); err != nil {
+	if err := api.CheckJSON("line", raw); err != nil {
 		return out, err
 	}
 	var members map[string]json.RawMessage
@@ -116,8 +116,6 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	out.Patch = patch
 	if json.Unmarshal(id, &out.Customer) != nil {
 		faults = append(faults, push.Fault{Location: "line.id", Message: "is missing, or no text"})
-	} else if out.Customer == "/" {
-		faults = append(faults, push.Fault{Location: "line.id", Message: "is a slash alone, which no path can name"})
 	} else if why := push.CheckCustomerID(out.Customer); why != "" {
 		faults = append(faults, push.Fault{Location: "line.id", Message: why})
 	}
@@ -142,19 +140,31 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	for i, one := range list {
 		at := fmt.Sprintf("line.tokens[%d]", i)
 		var t importedToken
-		dec := json.NewDecoder(bytes.NewReader(one))
-		dec.DisallowUnknownFields()
-		if dec.Decode(&t) != nil {
-			faults = append(faults, push.Fault{Location: at, Message: "is no token: it has token or fid, and may have platform, app, addedAt and seenAt"})
-			continue
-		}
+		unread := t.read(one, at)
 		r, f := t.check(at)
-		faults = append(faults, f...)
+		faults = append(faults, api.Join(unread, f...)...)
 		r.AddedAt = moment(&faults, at+".addedAt", t.AddedAt)
 		r.SeenAt = moment(&faults, at+".seenAt", t.SeenAt)
 		out = append(out, r)
 	}
 	return out, faults
+}
+
+// read decodes a token field by field, each by its exact name.
+func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || members == nil {
+		return push.Faults{{Location: at, Message: "is no JSON object"}}
+	}
+	fields := map[string]any{"token": &t.Token, "fid": &t.FID, "platform": &t.Platform, "app": &t.App, "addedAt": &t.AddedAt, "seenAt": &t.SeenAt}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if into := fields[name]; into == nil {
+			faults = append(faults, push.Fault{Location: at + "." + push.Short(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, addedAt and seenAt"})
+		} else if json.Unmarshal(members[name], into) != nil {
+			faults = append(faults, push.Fault{Location: at + "." + name, Message: "cannot be taken as it is written"})
+		}
+	}
+	return faults
 }
 
 // beforeTokens is before there was any push token: an earlier time is some

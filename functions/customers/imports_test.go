@@ -39,12 +39,17 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		"\ufeff" + `{"id":"one","tokens":[{"token":"t-one","platform":"android","addedAt":"2026-10-01T00:00:00Z"}],"segments":["riga"]}` + "\r",
 		``, `{"id":"two","optedOut":true}`, "\r",
 		`{"id":`, `{"id":"bad` + "\xff" + `"}`, `{"id":"x","colour":"red"}`, `{"tokens":[]}`, `{"id":"/"}`, `{"id":3}`, `[]`, `null`,
-		`{"id":"x","id":"y"}`, `{"id":"x","tokens":[{"token":"a","extra":1}]}`, `{"id":"x","tokens":[{}]}`,
+		`{"id":"x","id":"y"}`, `{"id":"x","tokens":[{"token":"a","extra":1,"Platform":"web","app":7}]}`, `{"id":"x","tokens":[{}]}`,
 		`{"id":"x","attributes":{"a":"` + strings.Repeat("a", maxLine) + `"}}`,
 		`{"id":"x","tokens":[` + strings.TrimSuffix(strings.Repeat(`{"token":"many"},`, 21), ",") + `]}`,
 		`{"id":"three","tokens":[{"fid":"f-three","platform":"ios","app":"shop"}]}`,
 	}
 	bad := w.importing(3, strings.Join(lines, "\n"))
+	for _, at := range []string{"line.tokens[0].extra:", "line.tokens[0].Platform:", "line.tokens[0].app:"} {
+		if !strings.Contains(bad[14], at) {
+			t.Errorf("line 14 does not name %s: %s", at, bad[14])
+		}
+	}
 	for n := 5; n <= 17; n++ {
 		if bad[n] == "" || len(bad[n]) > 500 {
 			t.Errorf("line %d is not named as bad, or at length: %.100q", n, bad[n])

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
 
@@ -57,11 +58,8 @@ type registerOutput struct {
 
 func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.registrations.Read(in.Body)
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	r, faults := body.check("body")
-	if len(faults) > 0 {
+	r, more := body.check("body")
+	if faults = api.Join(faults, more...); len(faults) > 0 {
 		return nil, faults
 	}
 	done, err := s.Store.Register(ctx, in.Customer, r)

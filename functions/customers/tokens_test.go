@@ -134,6 +134,7 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{}`:                                   {"body"},
 		`{"token":"t","fid":"f"}`:              {"body"},
+		`{"platform":"IOS","app":"\u0001"}`:    {"body", "body.platform", "body.app"},
 		`{"token":"` + long + `"}`:             {"body.token"},
 		`{"token":"a\u0007"}`:                  {"body.token"},
 		`{"token":"t","platform":"symbian"}`:   {"body.platform"},

@@ -7,14 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carillon.example/shared/push"
 )
 
 // huma takes keys in any case and echoes what it refuses unless told otherwise;
@@ -60,11 +65,34 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unrouted(out, r, h)
 		return
 	}
+	if p := query(r.URL.RawQuery); p != nil {
+		write(out, p)
+		return
+	}
 	if p := check(w, r, a.operation(pattern)); p != nil {
 		write(out, p)
 		return
 	}
 	a.mux.ServeHTTP(out, r)
+}
+
+// query refuses parameters that cannot be read, which would be passed over, and
+// those that stand twice.
+func query(raw string) *Problem {
+	all, err := url.ParseQuery(raw)
+	if err != nil {
+		return &Problem{Status: http.StatusBadRequest, Detail: "the query is not encoded as in ?name=value&name=value"}
+	}
+	var faults push.Faults
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if len(all[name]) > 1 {
+			faults = append(faults, push.Fault{Location: "query." + push.Short(name, maxLocation), Message: "stands twice"})
+		}
+	}
+	if len(faults) > 0 {
+		return refusal(faults)
+	}
+	return nil
 }
 
 // unclean reports whether the mux would answer with a redirect to the path's
@@ -95,7 +123,8 @@ func (a *API) recover(w *answer, r *http.Request) {
 		return
 	}
 	if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
-		panic(p)
+		w.breakOff()
+		return
 	}
 	what := fmt.Sprintf("%T", p)
 	if e, ok := p.(runtime.Error); ok {
@@ -131,6 +160,17 @@ func (a *answer) Write(b []byte) (int, error) {
 // Flush sends what was written so far.
 func (a *answer) Flush() {
 	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot keeps it until the end
+}
+
+// breakOff ends the connection in the middle of the answer, so that nobody takes
+// a part for the whole. The functions framework would make a whole answer of one
+// whose handler panics, and write in it that it did.
+func (a *answer) breakOff() {
+	conn, _, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // HTTP/2 has streams to break off
+	}
+	_ = conn.Close() // nothing more can be done about it
 }
 
 // unrouted answers what no operation takes: the mux says whether the path or

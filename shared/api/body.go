@@ -38,6 +38,9 @@ func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem 
 	if len(b) == 0 && op.RequestBody == nil {
 		return nil // an action
 	}
+	if why := coded(r.Header); why != "" {
+		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: why}
+	}
 	kind, ok := kindOf(r, op)
 	if !ok {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be " + taken(op)}
@@ -46,7 +49,7 @@ func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem 
 		return nil // lines, each checked on its own
 	}
 	r.Header.Set("Content-Type", kind)
-	if err := CheckJSON(b); err != nil {
+	if err := CheckJSON("body", b); err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	}
 	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
@@ -62,18 +65,25 @@ func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem
 		return b, nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes", limit)}
+		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
 	}
 	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
+}
+
+// coded says that a body is compressed, "" if it is not.
+func coded(h http.Header) string {
+	for _, coding := range h.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return "the body is compressed (Content-Encoding), which is not taken"
+		}
+	}
+	return ""
 }
 
 // kindOf is the media type of a request, and whether op takes it.
 func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !strings.EqualFold(cmp.Or(params["charset"], "utf-8"), "utf-8") {
-		return "", false
-	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "", false
 	}
 	return kind, slices.Contains(kinds(op), kind)

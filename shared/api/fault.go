@@ -71,7 +71,7 @@ func missing(f push.Fault) push.Fault {
 func spelled(faults push.Faults) push.Faults {
 	out := slices.Clone(faults[:min(len(faults), maxFaults)])
 	for i := range out {
-		out[i].Location = short(out[i].Location, maxLocation)
+		out[i].Location = push.Short(out[i].Location, maxLocation)
 	}
 	if more := len(faults) - len(out); more > 0 {
 		out = append(out, push.Fault{Location: "body", Message: fmt.Sprintf("has %d more faults", more)})

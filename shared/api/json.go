@@ -7,35 +7,37 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"carillon.example/shared/push"
 )
 
 // maxDepth is how deep JSON may be nested.
 const maxDepth = 64
 
-// CheckJSON says what is wrong with a text as JSON: not UTF-8, not JSON, a key
+// CheckJSON says what is wrong with a text as JSON, by the name it is to have
+// (body, line): not UTF-8, not JSON, a key
 // twice in one object, nested deeper than 64, something behind it, half a
 // surrogate pair.
-func CheckJSON(b []byte) error {
+func CheckJSON(name string, b []byte) error {
 	if !utf8.Valid(b) {
-		return errors.New("the body is not UTF-8")
+		return errors.New("the " + name + " is not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := value(dec, "body", 0); err != nil {
-		return said(err, dec.InputOffset())
+	if err := value(dec, name, 0); err != nil {
+		return said(name, err, dec.InputOffset())
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something stands behind the JSON, at byte %d", dec.InputOffset())
 	}
-	return pairs(b)
+	return pairs(name, b)
 }
 
 // pairs finds escapes of half a surrogate pair in what is JSON otherwise. They
 // are no characters, and the decoder makes the same one of them all: two
 // customers, or two tokens, would become one.
-func pairs(b []byte) error {
+func pairs(name string, b []byte) error {
 	for at := 0; at < len(b); at++ {
 		if b[at] != '\\' {
 			continue
@@ -43,7 +45,7 @@ func pairs(b []byte) error {
 		if r := escaped(b[at:]); !utf16.IsSurrogate(r) {
 			at++ // what is behind it may be a backslash, too
 		} else if utf16.DecodeRune(r, escaped(b[at+6:])) == utf8.RuneError {
-			return fmt.Errorf("the body has half a surrogate pair, at byte %d", at)
+			return fmt.Errorf("the %s has half a surrogate pair, at byte %d", name, at)
 		} else {
 			at += 11
 		}
@@ -64,12 +66,12 @@ func escaped(b []byte) rune {
 }
 
 // said puts what the decoder found without repeating what was sent in.
-func said(err error, at int64) error {
+func said(name string, err error, at int64) error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("the body has a number beyond the range of numbers, before byte %d", at)
+		return fmt.Errorf("the %s has a number beyond the range of numbers, before byte %d", name, at)
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("the body is not JSON, at byte %d", at)
+		return fmt.Errorf("the %s is not JSON, at byte %d", name, at)
 	}
 	return err
 }
@@ -84,7 +86,7 @@ func value(dec *json.Decoder, at string, depth int) error {
 		return nil
 	}
 	if depth >= maxDepth {
-		return fmt.Errorf("the body is nested deeper than %d", maxDepth)
+		return fmt.Errorf("it is nested deeper than %d", maxDepth)
 	}
 	if d == '{' {
 		err = members(dec, at, depth)
@@ -106,7 +108,7 @@ func members(dec *json.Decoder, at string, depth int) error {
 			return err
 		}
 		key := t.(string) // the decoder takes no other
-		next := at + "." + short(key, 60)
+		next := at + "." + push.Short(key, 60)
 		if seen[key] {
 			return fmt.Errorf("%s stands twice", next)
 		}
@@ -125,11 +127,4 @@ func elements(dec *json.Decoder, at string, depth int) error {
 		}
 	}
 	return nil
-}
-
-func short(s string, most int) string {
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

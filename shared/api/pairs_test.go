@@ -20,7 +20,7 @@ func TestHalfASurrogatePairIsNoText(t *testing.T) {
 		if !json.Valid([]byte(text)) {
 			t.Fatalf("%s is no JSON", text)
 		}
-		err := api.CheckJSON([]byte(text))
+		err := api.CheckJSON("body", []byte(text))
 		if good != (err == nil) || err != nil && !strings.Contains(err.Error(), "half a surrogate pair") {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -133,6 +133,7 @@ func TestParametersAreStrict(t *testing.T) {
 	for query, want := range map[string][]string{
 		"?size=0": {"query.size"}, "?size=6": {"query.size"}, "?size=x": {"query.size"},
 		"?Size=1": {"query.Size"}, "?size=1&page=2": {"query.page"},
+		"?size=1&size=2": {"query.size"},
 	} {
 		got := w.do("GET", "/things/x"+query, "", "")
 		if got.Code != 422 {
@@ -140,6 +141,16 @@ func TestParametersAreStrict(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got.Places()); diff != "" {
 			t.Errorf("%s: %s", query, diff)
+		}
+	}
+}
+
+func TestAQueryThatCannotBeReadIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	w := small(t)
+	for _, query := range []string{"?%zz", "?size=1;size=2", "?size=%"} {
+		if got := w.do("GET", "/things/x"+query, "", ""); got.Code != 400 {
+			t.Errorf("%s: %d %s", query, got.Code, got.Body)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"carillon.example/shared/push"
 )
 
 // An Outcome is what became of an item, or of the attempt to prove a message.
@@ -115,7 +117,7 @@ func parse(code int, body []byte) *fcmFault {
 	if json.Unmarshal(top["error"], &e) != nil {
 		return f
 	}
-	f.status, f.message = short(text(e["status"]), maxStatus), short(text(e["message"]), maxWords)
+	f.status, f.message = push.Short(text(e["status"]), maxStatus), push.Short(text(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
@@ -181,13 +183,5 @@ func (f *fcmFault) words(body []byte) string {
 const maxExcerpt = 200
 
 func excerpt(body []byte) string {
-	return short(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
-}
-
-// short cuts s to about most bytes.
-func short(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return push.Short(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
 }

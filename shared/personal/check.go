@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/osteele/liquid/parser"
+
+	"carillon.example/shared/push"
 )
 
 // check is the fence: it goes through a template's tokens before the library
@@ -44,7 +46,7 @@ func (c *check) tokens(tokens []parser.Token) {
 func (c *check) text(s string) {
 	for _, brace := range []string{"{{", "{%"} {
 		if i := strings.Index(s, brace); i >= 0 {
-			c.say("%s is not closed in its line, or empty: %q", brace, short(s[i:]))
+			c.say("%s is not closed in its line, or empty: %q", brace, push.Short(s[i:], 60))
 		}
 	}
 }
@@ -52,7 +54,7 @@ func (c *check) text(s string) {
 func (c *check) output(args string) {
 	x := expression{check: c, source: args}
 	if err := x.output(); err != nil {
-		c.say("{{ %s }}: %v", short(args), err)
+		c.say("{{ %s }}: %v", push.Short(args, 60), err)
 	}
 }
 
@@ -75,7 +77,7 @@ func (c *check) tag(name, args string) {
 			c.say("{%% %s %%} takes nothing", name)
 		}
 	default:
-		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", short(name))
+		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", push.Short(name, 60))
 	}
 }
 
@@ -98,14 +100,6 @@ func (c *check) clause(name, args string) {
 func (c *check) condition(tag, args string) {
 	x := expression{check: c, source: args}
 	if err := x.condition(); err != nil {
-		c.say("{%% %s %s %%}: %v", tag, short(args), err)
+		c.say("{%% %s %s %%}: %v", tag, push.Short(args, 60), err)
 	}
-}
-
-// short keeps a fault to a line.
-func short(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
 }

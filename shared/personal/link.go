@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"github.com/osteele/liquid/parser"
+
+	"carillon.example/shared/push"
 )
 
 // percent is put behind every output in a link; templates cannot name it.
@@ -54,13 +56,6 @@ var (
 	opaque = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):[^/\\\s\pC]`)
 )
 
-// needHost are the schemes that have a host in any case, runs those whose rest
-// is executed or shown, percent-encoded or not.
-var (
-	needHost = map[string]bool{"http": true, "https": true, "ftp": true, "ws": true, "wss": true, "file": true}
-	runs     = map[string]bool{"javascript": true, "vbscript": true, "data": true, "blob": true}
-)
-
 // link refuses links whose scheme or host is templated, or that browsers read
 // differently from how they look.
 func (c *check) link(tokens []parser.Token) {
@@ -77,10 +72,10 @@ func (c *check) link(tokens []parser.Token) {
 
 func fixed(start string) bool {
 	if hosted.MatchString(start) {
-		return !runs[strings.ToLower(start[:strings.IndexByte(start, ':')])]
+		return !push.Runs(start[:strings.IndexByte(start, ':')])
 	}
 	m := opaque.FindStringSubmatch(start)
-	return m != nil && !needHost[strings.ToLower(m[1])] && !runs[strings.ToLower(m[1])]
+	return m != nil && !push.NeedsHost(m[1]) && !push.Runs(m[1])
 }
 
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")

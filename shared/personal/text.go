@@ -10,6 +10,8 @@ import (
 	"github.com/osteele/liquid/expressions"
 	"github.com/osteele/liquid/parser"
 	"github.com/osteele/liquid/render"
+
+	"carillon.example/shared/push"
 )
 
 // An engine is the library's configuration, which knows no tags and no filters
@@ -72,7 +74,7 @@ func (x *text) compile(source string) (err error) {
 	}()
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})
 	if failed != nil {
-		return fmt.Errorf("cannot be read: %s", short(failed.Error()))
+		return fmt.Errorf("cannot be read: %s", push.Short(failed.Error(), 60))
 	}
 	x.root = root
 	return nil

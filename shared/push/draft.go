@@ -109,6 +109,9 @@ func (d *Draft) Check(now time.Time) Faults {
 	if d.SendAt != nil && d.SendAt.After(now.Add(MaxAhead)) {
 		f.add("body.sendAt", "lies more than 366 days ahead")
 	}
+	if d.SendAt != nil && !hasOffset(*d.SendAt) {
+		f.add("body.sendAt", "has an offset of a day or more")
+	}
 	if l := d.Lifetime; l != nil && (time.Duration(*l) < time.Minute || time.Duration(*l) > MaxLifetime) {
 		f.add("body.lifetime", "is not between 1m and 672h")
 	}
@@ -116,6 +119,13 @@ func (d *Draft) Check(now time.Time) Faults {
 		f.add("body.ratePerMinute", "is not between %d and %d", MinRate, MaxRate)
 	}
 	return f
+}
+
+// hasOffset reports whether RFC 3339 can write a time: Go reads offsets that it
+// does not write.
+func hasOffset(t time.Time) bool {
+	_, offset := t.Zone()
+	return max(offset, -offset) < 24*60*60
 }
 
 // reserved are data keys that FCM or Carillon sets.
@@ -165,9 +175,25 @@ func checkLink(f *Faults, link string) {
 	if strings.Contains(link, "{{") || strings.Contains(link, "{%") {
 		return // judged once it is rendered
 	}
-	if _, err := url.Parse(link); err != nil || !scheme.MatchString(link) {
-		f.add("body.link", "is no absolute URL")
+	u, err := url.Parse(link)
+	switch {
+	case err != nil || !scheme.MatchString(link) || u.Host == "" && (NeedsHost(u.Scheme) || u.Opaque+u.Path == ""):
+		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
+	case Runs(u.Scheme):
+		f.add("body.link", "is executed or shown instead of leading to a place: javascript, vbscript, data and blob are not taken")
 	}
+}
+
+// NeedsHost reports whether links of a scheme name a host in any case (WHATWG
+// URL, special schemes).
+func NeedsHost(scheme string) bool {
+	return slices.Contains([]string{"http", "https", "ftp", "ws", "wss", "file"}, strings.ToLower(scheme))
+}
+
+// Runs reports whether what stands behind a scheme is executed or shown,
+// percent-encoded or not.
+func Runs(scheme string) bool {
+	return slices.Contains([]string{"javascript", "vbscript", "data", "blob"}, strings.ToLower(scheme))
 }
 
 func (a *Audience) check(f *Faults) {
@@ -239,12 +265,27 @@ func checkName(f *Faults, at, name string) {
 // nothing is.
 func CheckName(name string) string { return checkText(name, MaxName) }
 
-// CheckCustomerID says what is wrong with a customer's id, "" if nothing is.
-func CheckCustomerID(id string) string { return checkText(id, MaxCustomerID) }
+// CheckCustomerID says what is wrong with a customer's id, "" if nothing is. A
+// slash or dots alone have no path of their own, however they are encoded (WHATWG
+// URL, single-dot and double-dot path segments).
+func CheckCustomerID(id string) string {
+	if id == "/" || id == "." || id == ".." {
+		return "is a slash or dots alone, which no path can name"
+	}
+	return checkText(id, MaxCustomerID)
+}
 
 // CheckToken says what is wrong with a push token, "" if nothing is. Whether
 // FCM knows it only FCM can say.
 func CheckToken(token string) string { return checkText(token, MaxToken) }
+
+// Short cuts a text to at most that many bytes, and says so with "…".
+func Short(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
 
 func checkText(s string, most int) string {
 	switch {

@@ -58,17 +58,10 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 				f.add(where, "is no time zone of the IANA database, as Europe/Riga is")
 			}
 		default:
-			f.add(at, "has a field that is not known: %s", short(name))
+			f.add(at, "has a field that is not known: %s", Short(name, 60))
 		}
 	}
 	return p, f
-}
-
-func short(s string) string {
-	if len(s) > 60 {
-		s = s[:60] + "…"
-	}
-	return strings.ToValidUTF8(s, "")
 }
 
 func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
@@ -132,16 +125,16 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
 		checkKey(f, at, name)
-		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+short(name), 1, false)
+		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Short(name, 60), 1, false)
 	}
 }
 
 // checkKey faults a key that Firestore does not take or nobody can write.
 func checkKey(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
-		f.add(at, "has the key %q, which %s", short(name), why)
+		f.add(at, "has the key %q, which %s", Short(name, 60), why)
 	} else if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		f.add(at, "has the key %q; names like this are Firestore's own", short(name))
+		f.add(at, "has the key %q; names like this are Firestore's own", Short(name, 60))
 	}
 }
 
@@ -173,7 +166,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 		}
 		for k := range x {
 			checkKey(f, at, k)
-			x[k] = plain(f, x[k], at+"."+short(k), depth+1, false)
+			x[k] = plain(f, x[k], at+"."+Short(k, 60), depth+1, false)
 		}
 	}
 	return v
