@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"carillon.example/shared/api"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
@@ -20,6 +22,27 @@ import (
 type createInput struct {
 	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
 	Body json.RawMessage
+}
+
+// Resolve refuses keys that look like one and are none: an empty one would let
+// every try make a mailing, and of two the second would be passed over.
+func (in *createInput) Resolve(ctx huma.Context) []error {
+	var keys []string
+	ctx.EachHeader(func(name, value string) {
+		if strings.EqualFold(name, "Idempotency-Key") {
+			keys = append(keys, value)
+		}
+	})
+	why := ""
+	switch {
+	case len(keys) > 1:
+		why = "stands twice"
+	case len(keys) == 1 && strings.TrimSpace(keys[0]) == "":
+		why = "is empty; leave it out where a second try may make a second mailing"
+	default:
+		return nil
+	}
+	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
 }
 
 // createOutput is its answer.

@@ -3,6 +3,7 @@ package mailings_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,18 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	if got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", strings.Repeat("k", 300)); got.Code != 422 || !strings.Contains(got.Body, "header.Idempotency-Key") {
 		t.Errorf("a long key: %d %s", got.Code, got.Body)
+	}
+	for _, keys := range [][]string{{""}, {" "}, {"k", "l"}, {"", "l"}} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", w.URL+"/v1/mailings", strings.NewReader(plain))
+		r.RequestURI = ""
+		r.Header.Set("Content-Type", "application/json")
+		r.Header["Idempotency-Key"] = keys
+		if got := w.Send(r); got.Code != 422 || !strings.Contains(got.Body, "header.Idempotency-Key") {
+			t.Errorf("keys %q: %d %s", keys, got.Code, got.Body)
+		}
+	}
+	if n := w.stored(); n != 2 {
+		t.Errorf("%d mailings are recorded, want 2", n)
 	}
 }
 

@@ -66,6 +66,7 @@ func TestBadInput(t *testing.T) {
 		"no segment":                      {draft(`"audience":{"segments":{}}`), 422, []string{"body.audience.segments"}},
 		"sendAt in the past":              {draft(everyone + `,"sendAt":"2026-10-31T12:00:00Z"`), 422, []string{"body.sendAt"}},
 		"sendAt in ten years":             {draft(everyone + `,"sendAt":"2036-11-01T12:00:00Z"`), 422, []string{"body.sendAt"}},
+		"sendAt a day off":                {draft(everyone + `,"sendAt":"2026-11-02T12:00:00+24:00"`), 422, []string{"body.sendAt"}},
 		"sendAt is no time":               {draft(everyone + `,"sendAt":"tomorrow"`), 422, []string{"body.sendAt"}},
 		"sendAt without a zone":           {draft(everyone + `,"sendAt":"2026-11-02T12:00:00"`), 422, []string{"body.sendAt"}},
 		"a rate of zero":                  {draft(everyone + `,"ratePerMinute":0`), 422, []string{"body.ratePerMinute"}},
@@ -81,6 +82,10 @@ func TestBadInput(t *testing.T) {
 		"a lifetime as a number":          {draft(everyone + `,"lifetime":3600`), 422, []string{"body.lifetime"}},
 		"devices":                         {draft(everyone + `,"devices":"some"`), 422, []string{"body.devices"}},
 		"a category":                      {draft(everyone + `,"category":"` + long + `"`), 422, []string{"body.category"}},
+		"a link that runs":                {draft(everyone + `,"link":"JavaScript:alert(1)"`), 422, []string{"body.link"}},
+		"a link to no host":               {draft(everyone + `,"link":"https:///sale"`), 422, []string{"body.link"}},
+		"a link of a scheme alone":        {draft(everyone + `,"link":"x:"`), 422, []string{"body.link"}},
+		"an id that no path can name":     {draft(`"audience":{"customers":["..","a","/"]}`), 422, []string{"body.audience.customers[0]", "body.audience.customers[2]"}},
 		"a relative link":                 {draft(everyone + `,"link":"/sale"`), 422, []string{"body.link"}},
 		"dryRun in words":                 {draft(everyone + `,"dryRun":"yes"`), 422, []string{"body.dryRun"}},
 		"no message":                      {`{` + everyone + `}`, 422, []string{"body.message"}},
@@ -138,6 +143,7 @@ func FuzzCreate(f *testing.F) {
 	for _, s := range []string{
 		plain, `{}`, `[]`, `null`, `"x"`, `{"message":{"data":[]},"audience":{"customers":[1]}}`, draft(`"audience":{"tokens":["` + "\u00e9" + `"]}`),
 		draft(`"audience":{"segments":{"any":["a"],"all":[null]}},"lifetime":"1h1h","sendAt":"0000-01-01T00:00:00Z"`),
+		draft(`"audience":{"everyone":true},"sendAt":"2026-11-02T12:00:00-23:59","link":"tel:+371"`),
 		`{"message":{"data":{"a":"{{ customer.a | default: 'x' }}"},"android":null,"webpush":{"data":5}},"audience":{"everyone":true},"link":"x:{{customer.id}}"}`,
 	} {
 		f.Add(s)
