@@ -51,9 +51,10 @@ type settings struct {
 // before anybody has confirmed it.
 var own = []string{"name", "picture", "email"}
 
-// Check finds what would let somebody speak for another customer, or is no
-// origin.
-func (s *settings) Check() (faults []error) {
+// Check finds what would let somebody speak for another customer, is no origin,
+// or out of bounds.
+func (s *settings) Check() []error {
+	faults := append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
 	if s.CustomerClaim == "" || slices.Contains(own, s.CustomerClaim) {
 		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
 	}

@@ -215,7 +215,7 @@ func TestSettings(t *testing.T) {
 		{"ALLOWED_ORIGINS", "*", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://shop.example/", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "http://shop.example", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "https://*.shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://a.example, https://b.example", "ALLOWED_ORIGINS"},
-		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"},
+		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"}, {"MAX_TOKENS", "-1", "MAX_TOKENS"}, {"TOKEN_LIFE", "-5h", "TOKEN_LIFE"},
 	} {
 		if s, err := load(bad.name, bad.value); err == nil || !strings.Contains(err.Error(), bad.said) {
 			t.Errorf("%s=%s was taken: %+v, %v", bad.name, bad.value, s, err)
