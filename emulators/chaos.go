@@ -159,9 +159,6 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.remember(ctx); err != nil {
 		return err
 	}
-	if err := c.people.canDelete(ctx); err != nil {
-		return err
-	}
 	c.weather.calm.Store(false)
 	c.began = time.Now()
 	long := time.Duration(c.minutes * float64(time.Minute))

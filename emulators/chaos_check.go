@@ -78,6 +78,7 @@ type exam struct {
 
 	tallyMu sync.Mutex
 	sum     tallied
+	ended   []*post
 	dead    map[who]time.Time // tokens found dead: when the last batch that did was cut
 }
 
@@ -113,6 +114,7 @@ type one struct {
 func (x *exam) mailing(p *post, b *book, stored map[string]storedBatch) {
 	x.tallyMu.Lock()
 	defer x.tallyMu.Unlock()
+	x.ended = append(x.ended, p)
 	o := &one{exam: x, p: p, b: b, stored: stored, places: map[who]place{}}
 	if state := push.State(p.end.State); !p.may(state) {
 		o.say(brokenLost, "mailing %s (%s) ended as %s %s", p.id, p.kind, state, p.end.Refusal)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"sync"
 
 	"carillon.example/shared/push"
@@ -43,6 +44,19 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// completion holds the events of mailings that have ended to what the API told
+// of them. e is locked.
+func (x *exam) completion(e *events) {
+	for _, p := range x.ended {
+		told, ok := e.completed[p.id]
+		if !ok {
+			x.say(brokenEvents, "mailing.completed of mailing %s (%s)", p.id, p.kind)
+		} else if string(told.State) != p.end.State || !reflect.DeepEqual(told.Totals, p.end.Totals) {
+			x.say(brokenEvents, "mailing.completed tells mailing %s as %+v, and the API as %s %+v", p.id, told, p.end.State, p.end.Totals)
+		}
+	}
 }
 
 func (e *events) take(id, kind string, data []byte) bool {

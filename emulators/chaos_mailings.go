@@ -15,18 +15,16 @@ import (
 
 // A post is a mailing that was handed in, and what is known of it.
 type post struct {
-	n        int
-	id       string
-	kind     string
-	latest   bool
-	dryRun   bool
-	promo    bool
-	everyone bool
-	in       func(*person) bool
-	unknown  int64 // listed ids nobody has
-	draft    map[string]any
-	end      *mailing
-	ended    time.Time
+	n       int
+	id      string
+	kind    string
+	latest  bool
+	dryRun  bool
+	promo   bool
+	in      func(*person) bool
+	unknown int64 // listed ids nobody has
+	draft   map[string]any
+	end     *mailing
 }
 
 // kinds are the mailings of a run, in turn.
@@ -34,7 +32,7 @@ var kinds = []string{"everyone", "segments", "paused", "latest", "rate", "cancel
 
 // newPost makes up the n-th mailing.
 func newPost(n int, m *people, r *rand.Rand) *post {
-	p := &post{n: n, kind: kinds[n%len(kinds)], in: func(*person) bool { return true }, everyone: true}
+	p := &post{n: n, kind: kinds[n%len(kinds)], in: func(*person) bool { return true }}
 	p.draft = map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}, "devices": "all"}
 	switch p.kind {
 	case "segments":
@@ -63,12 +61,12 @@ func newPost(n int, m *people, r *rand.Rand) *post {
 }
 
 func (p *post) segments(s map[string]any, in func(*person) bool) {
-	p.everyone, p.in = false, in
+	p.in = in
 	p.draft["audience"] = map[string]any{"segments": s}
 }
 
 func (p *post) listed(m *people, r *rand.Rand) {
-	p.everyone, p.unknown = false, 5
+	p.unknown = 5
 	chosen := map[*person]bool{}
 	var ids []string
 	for range min(200, len(m.all)/4) {
@@ -85,7 +83,7 @@ func (p *post) listed(m *people, r *rand.Rand) {
 
 // tokens names good tokens of people who stay as they are.
 func (p *post) tokens(m *people, r *rand.Rand) {
-	p.everyone, p.unknown = false, 3
+	p.unknown = 3
 	chosen := map[*person]bool{}
 	var list []string
 	for len(chosen) < min(100, len(m.all)/8) {
@@ -188,7 +186,6 @@ func (p *post) follow(ctx context.Context, c *client, act func(string) error, sa
 		p.end = m
 		switch {
 		case m.final() && m.CompletedAt != nil:
-			p.ended = time.Now()
 			return nil
 		case m.State == string(push.Paused) && m.Paused != push.ByHand:
 			say("paused by itself", "mailing %s: %s", p.id, m.Paused)

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,10 +22,9 @@ var deadTokens = []fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}
 // requests that were answered. A third of them move tokens about all the while,
 // the others stay as they are, so that what they must get is known exactly.
 type people struct {
-	client  *client
-	phones  *fcm.Server
-	all     []*person
-	deletes bool // the API deletes tokens
+	client *client
+	phones *fcm.Server
+	all    []*person
 
 	mu    sync.Mutex
 	made  map[string]int
@@ -212,7 +210,7 @@ func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error
 	case what < 8: // an app server repeats what it knows, dead or not
 		m.note("repeated")
 		return m.register(ctx, p, x, p)
-	case what < 9 && m.deletes:
+	case what < 9:
 		m.note("deleted")
 		return m.remove(ctx, p, x)
 	}
@@ -279,18 +277,4 @@ func insist(ctx context.Context, c *client, method, path string, body, answer an
 			return err
 		}
 	}
-}
-
-// canDelete finds out whether the API deletes tokens.
-func (m *people) canDelete(ctx context.Context) error {
-	var doc struct{ Paths map[string]map[string]any }
-	if err := m.insist(ctx, http.MethodGet, "/customers/openapi.json", nil, &doc); err != nil {
-		return fmt.Errorf("reading what the API can do: %w", err)
-	}
-	for path, methods := range doc.Paths {
-		if strings.HasPrefix(path, "/v1/customers/{customer}/tokens/") && methods["delete"] != nil {
-			m.deletes = true
-		}
-	}
-	return nil
 }

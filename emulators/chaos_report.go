@@ -20,6 +20,7 @@ func (c *chaos) last(ctx context.Context) error {
 	if err := c.exam.everybody(ctx, c.client, c.events, stored); err != nil {
 		return err
 	}
+	c.exam.completion(c.events)
 	for _, s := range c.ledger.strays() {
 		c.exam.say(brokenTwice, "%s", s)
 	}

@@ -88,15 +88,36 @@ func (d *duplicates) unbooked(k who, at place, last sight) {
 		clock(last.at), at.receipt, told(calls), clocks(d.b.batches[at.ref.Batch]))
 }
 
-// killedBetween finds a call that had begun before first and was killed between
-// the two.
+// killedBetween finds a call that was killed before second, and that may have
+// sent what FCM took at first.
 func killedBetween(calls []call, first, second time.Time) (call, bool) {
 	for _, c := range calls {
-		if !c.killed.IsZero() && !c.began.After(first) && c.killed.After(first) && c.killed.Before(second) {
+		if !c.killed.IsZero() && c.killed.Before(second) && c.maySend(first, calls) {
 			return c, true
 		}
 	}
 	return call{}, false
+}
+
+// maySend reports whether what FCM took at t may be a killed call's: it was
+// under way then, or had been killed, and no other call was under way since.
+// What a process has written to a connection outlives it, and takes as long as
+// FCM takes.
+func (c call) maySend(t time.Time, calls []call) bool {
+	if c.began.After(t) || c.killed.After(t) {
+		return !c.began.After(t)
+	}
+	return !slices.ContainsFunc(calls, func(o call) bool { return o != c && !o.began.After(t) && o.goesOnAfter(c.killed) })
+}
+
+func (c call) goesOnAfter(t time.Time) bool {
+	switch {
+	case !c.killed.IsZero():
+		return c.killed.After(t)
+	case !c.ended.IsZero():
+		return c.ended.After(t)
+	}
+	return true
 }
 
 // savedBadly finds a write of the batch that failed on purpose between the two,
