@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -85,10 +84,9 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := l.environment(); err != nil {
 		return err
 	}
-	if err := os.Setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
+	if err := l.setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
 		return err
 	}
-	l.onClose(func() { os.Unsetenv("CALL_TIMEOUT") })
 	logs, err := c.openLogs()
 	if err != nil {
 		return err
@@ -201,17 +199,4 @@ func (c *chaos) remember(ctx context.Context) error {
 		p.before = stored[p.id].availability
 	}
 	return nil
-}
-
-// serve puts handlers behind the addresses of the API and of the workers.
-func (l *laptop) serve(of func(string) http.Handler, events http.Handler) (err error) {
-	if l.apiURL, err = l.listen(l.api, apiMux(of)); err != nil {
-		return fmt.Errorf("serving the API on %s: %w", l.api, err)
-	}
-	workers := workerMux(of)
-	if events != nil {
-		workers.Handle("/events", events)
-	}
-	l.pushURL, err = l.listen("127.0.0.1:0", workers)
-	return err
 }

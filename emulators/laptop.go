@@ -47,7 +47,7 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 	if err := l.environment(); err != nil {
 		return l, err
 	}
-	if err := l.mount(); err != nil {
+	if err := l.serve(here, nil); err != nil {
 		return l, err
 	}
 	if err := l.public(); err != nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// apartTimeout is what a function's call may take, as Terraform sets it for the
-// workers.
-const apartTimeout = 9 * time.Minute
+// apartTimeout is what a function's call may take: deliver's in Terraform, and
+// within the ack deadline of subscribe.
+const apartTimeout = 2 * time.Minute
 
 // startApart starts the emulators in this process, and every function in
 // processes of its own, so that their memory can be told apart.

@@ -17,13 +17,18 @@ import (
 	"carillon.example/emulators/inbox"
 )
 
-// mount serves the HTTP functions under one address by path, as behind a load
-// balancer, and the workers under another, as their run.app addresses.
-func (l *laptop) mount() (err error) {
-	if l.apiURL, err = l.listen(l.api, apiMux(here)); err != nil {
+// serve puts the HTTP functions behind one address by path, as a load balancer
+// does, and the workers, and who listens to events, behind another, as their
+// run.app addresses.
+func (l *laptop) serve(of func(fn string) http.Handler, events http.Handler) (err error) {
+	if l.apiURL, err = l.listen(l.api, apiMux(of)); err != nil {
 		return fmt.Errorf("serving the API on %s: %w", l.api, err)
 	}
-	l.pushURL, err = l.listen("127.0.0.1:0", workerMux(here))
+	workers := workerMux(of)
+	if events != nil {
+		workers.Handle("/events", events)
+	}
+	l.pushURL, err = l.listen("127.0.0.1:0", workers)
 	return err
 }
 
@@ -70,7 +75,8 @@ func workerMux(of func(fn string) http.Handler) *http.ServeMux {
 	return workers
 }
 
-// subscriptions are what terraform/pubsub.tf sets up in the cloud.
+// subscribe sets up the topics and subscriptions of terraform/pubsub.tf, with
+// one ack deadline and one number of attempts for all.
 func (l *laptop) subscribe(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, l.project)
 	if err != nil {

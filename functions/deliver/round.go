@@ -242,7 +242,7 @@ func (r *round) sendOne(ctx context.Context, i int) {
 		return
 	}
 	r.inflight++
-	r.Sender.Send(ctx, fcm.Item{Message: msg, Customer: t.Customer, Target: t.Token, Kind: t.Kind, Platform: t.Platform,
+	r.Sender.Send(ctx, fcm.Item{Message: msg, Customer: t.Customer, Target: t.Token, Kind: t.Kind,
 		DryRun: r.m.DryRun, Until: r.until}, func(a fcm.Answer) { r.answers <- answer{i, a} })
 }
 

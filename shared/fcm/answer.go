@@ -69,7 +69,7 @@ type Answer struct {
 	Provisional bool
 }
 
-// fault is what an error answer says, whatever order and form it says it in.
+// fcmFault is what an error answer says, whatever order and form it says it in.
 type fcmFault struct {
 	http     int
 	json     bool // the body is a JSON object

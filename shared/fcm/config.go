@@ -92,7 +92,6 @@ type Item struct {
 	Customer string
 	Target   string // the push token
 	Kind     push.Kind
-	Platform push.Platform
 	DryRun   bool      // FCM only validates
 	Until    time.Time // no attempt begins after it; zero: no end
 }

@@ -28,7 +28,7 @@ type job struct {
 	index      int       // in that heap, -1: it is not there
 }
 
-// due reports whether an attempt may not begin any more at that time.
+// over reports whether an attempt may not begin any more at that time.
 func (j *job) over(at time.Time) bool { return !j.limit.IsZero() && at.After(j.limit) }
 
 // A line is the jobs that are ready to be sent, first come first served.

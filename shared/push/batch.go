@@ -48,9 +48,6 @@ const (
 // Known reports whether r is a verdict this version knows.
 func (r Receipt) Known() bool { return r < receipts }
 
-// Invalid reports whether the verdict marks the token invalid.
-func (r Receipt) Invalid() bool { return r == ReceiptUnregistered || r == ReceiptInvalidArgument }
-
 // Code is the errorCode behind an invalid verdict, "" for any other.
 func (r Receipt) Code() string {
 	switch r {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 )
 
 // maxEnvelope is the longest push request taken: a message of 10 MB in base64
@@ -18,7 +17,6 @@ type Message struct {
 	ID           string
 	Data         []byte
 	Attributes   map[string]string
-	PublishTime  time.Time
 	Subscription string
 	Attempt      int // 0 where the subscription has no dead letter
 }
@@ -43,10 +41,9 @@ const (
 // Pub/Sub has the same.
 type pushed struct {
 	Message *struct {
-		Data        []byte            `json:"data"`
-		Attributes  map[string]string `json:"attributes"`
-		MessageID   string            `json:"messageId"`
-		PublishTime time.Time         `json:"publishTime"`
+		Data       []byte            `json:"data"`
+		Attributes map[string]string `json:"attributes"`
+		MessageID  string            `json:"messageId"`
 	} `json:"message"`
 	Subscription    string `json:"subscription"`
 	DeliveryAttempt int    `json:"deliveryAttempt"`
@@ -63,7 +60,7 @@ func Decode(body []byte) (Message, error) {
 	}
 	return Message{
 		ID: p.Message.MessageID, Data: p.Message.Data, Attributes: p.Message.Attributes,
-		PublishTime: p.Message.PublishTime, Subscription: p.Subscription, Attempt: p.DeliveryAttempt,
+		Subscription: p.Subscription, Attempt: p.DeliveryAttempt,
 	}, nil
 }
 
