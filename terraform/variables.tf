@@ -311,6 +311,11 @@ variable "invokers" {
     condition     = alltrue([for m in setunion(var.invokers.mailings, var.invokers.customers) : can(regex("^(user|group|serviceAccount):[^@ ]+@[^@ ]+$|^principal(Set)?://[^ ]+$", m))])
     error_message = "An invoker is user:, group: or serviceAccount: with an address, principal:// or principalSet://. Neither allUsers nor a whole domain: these functions are not public."
   }
+
+  validation {
+    condition     = alltrue([for m in setunion(var.invokers.mailings, var.invokers.customers) : !endswith(m, "/*")])
+    error_message = "An invoker is not a whole pool of identities (…/*): name the subject, the group or the attribute."
+  }
 }
 
 variable "fcm_quota_per_minute" {

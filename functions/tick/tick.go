@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"carillon.example/shared/push"
@@ -57,7 +58,10 @@ const (
 	sweeping = 15 * time.Second
 )
 
-type ticker struct{ Deps }
+type ticker struct {
+	Deps
+	said atomic.Int64 // when a round that did nothing was last told of, Unix seconds
+}
 
 // New makes the handler of tick's push subscription.
 func New(d Deps) http.Handler {
@@ -67,7 +71,7 @@ func New(d Deps) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	t := &ticker{d}
+	t := &ticker{Deps: d}
 	return queue.Receive(t.receive)
 }
 
@@ -78,13 +82,27 @@ func (t *ticker) receive(ctx context.Context, _ queue.Message) queue.Settlement 
 		// The next minute brings the next tick; a redelivery would only pile up.
 		t.Log.ErrorContext(ctx, "tick failed in part", "error", err)
 	}
-	t.Log.InfoContext(ctx, "tick done", "started", n.started, "republished", n.republished, "expired", n.expired,
+	t.Log.Log(ctx, t.level(n, began), "tick done", "started", n.started, "republished", n.republished, "expired", n.expired,
 		"completed", n.completed, "milliseconds", t.Now().Sub(began)/time.Millisecond)
 	return queue.Ack
 }
 
 // counts is what one tick did.
 type counts struct{ started, republished, expired, completed int }
+
+// quiet is how long rounds that do nothing are told of once. In the cloud, where
+// an alert waits for the line, there is one a minute; a laptop's is each second.
+const quiet = 30 * time.Second
+
+// level is that of a round's line.
+func (t *ticker) level(n counts, at time.Time) slog.Level {
+	last := t.said.Load()
+	if n == (counts{}) && at.Sub(time.Unix(last, 0)) < quiet {
+		return slog.LevelDebug
+	}
+	t.said.Store(at.Unix())
+	return slog.LevelInfo
+}
 
 // round looks after every active mailing, then after the customers. A fault
 // with one does not keep the others waiting.

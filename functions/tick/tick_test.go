@@ -1,7 +1,10 @@
 package tick
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +150,34 @@ func TestAcknowledgesWhateverHappens(t *testing.T) {
 	}
 	if len(w.orders) != 2 {
 		t.Errorf("it ordered %v, want both", w.orders)
+	}
+}
+
+// TestEveryMinuteSaysThatItWas: an alert waits for the line. Where rounds come
+// faster, those that do nothing are not told of one by one.
+func TestEveryMinuteSaysThatItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var lines bytes.Buffer
+	w.t.Log = slog.New(slog.NewTextHandler(&lines, nil))
+	said := func(after time.Duration) bool {
+		w.clock.Add(after)
+		lines.Reset()
+		w.t.receive(t.Context(), queue.Message{})
+		return strings.Contains(lines.String(), "tick done")
+	}
+	for i, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Minute, true}, {59 * time.Second, true}, {time.Second, false}, {time.Second, false}, {time.Minute, true}} {
+		if got := said(c.after); got != c.want {
+			t.Errorf("round %d, %s after the one before: said %t, want %t", i, c.after, got, c.want)
+		}
+	}
+	if _, _, err := w.CreateMailing(t.Context(), push.NewMailing("m", "m", push.Draft{Audience: push.Audience{Everyone: true}}, w.clock.Now().Add(-time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	if !said(time.Second) {
+		t.Error("a round that started a mailing is not told of")
 	}
 }

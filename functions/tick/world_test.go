@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{board: &board{}, clock: lab.Noon()}
 	w.Store = store.New(lab.New(t).DB(), store.Options{Now: w.clock.Now})
-	w.t = &ticker{Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: w.clock.Now}}
+	w.t = &ticker{Deps: Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: w.clock.Now}}
 	return w
 }
 

@@ -143,10 +143,11 @@ run "refused_5" {
 run "refused_6" {
   command = plan
   variables {
+    invokers  = { customers = ["principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/shop/*"] }
     audit     = { schedule = "0 4 * * 8" }
     functions = { dispatch = { memory = "512MB" } }
   }
-  expect_failures = [var.audit, var.functions]
+  expect_failures = [var.invokers, var.audit, var.functions]
 }
 
 run "refused_7" {
