@@ -60,17 +60,17 @@ func New(d Deps) http.Handler {
 	a := api.New("Carillon: customers", d.Log)
 	s := &service{Deps: d, registrations: api.NewForm[registration](a), choices: api.NewForm[settingsBody](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
-	huma.Register(a, s.registrations.Takes(operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated)), wrap(s, s.register))
-	huma.Register(a, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent), wrap(s, s.unregister))
-	huma.Register(a, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK), wrap(s, s.show))
-	huma.Register(a, patchable(a, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK)), wrap(s, s.change))
-	huma.Register(a, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent), wrap(s, s.erase))
-	huma.Register(a, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK), wrap(s, s.settings))
-	huma.Register(a, s.choices.Takes(operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK)), wrap(s, s.setSettings))
+	huma.Register(a, s.registrations.Takes(operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated)), api.Answering(s.Log, s.register))
+	huma.Register(a, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent), api.Answering(s.Log, s.unregister))
+	huma.Register(a, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK), api.Answering(s.Log, s.show))
+	huma.Register(a, patchable(a, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK)), api.Answering(s.Log, s.change))
+	huma.Register(a, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent), api.Answering(s.Log, s.erase))
+	huma.Register(a, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK), api.Answering(s.Log, s.settings))
+	huma.Register(a, s.choices.Takes(operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK)), api.Answering(s.Log, s.setSettings))
 	imports := operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK)
 	imports.MaxBodyBytes = api.MaxImport
-	huma.Register(a, imports, wrap(s, s.importLines))
-	huma.Register(a, exportOperation(a), wrap(s, s.export))
+	huma.Register(a, imports, api.Answering(s.Log, s.importLines))
+	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
 	return a
 }
 
@@ -95,32 +95,6 @@ func patchable(a *api.API, op huma.Operation) huma.Operation {
 		"application/merge-patch+json": {Schema: schema}, "application/json": {Schema: schema},
 	}}
 	return op
-}
-
-// wrap puts the table of errors behind a use case.
-func wrap[I, O any](s *service, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
-	return func(ctx context.Context, in *I) (*O, error) {
-		out, err := f(ctx, in)
-		if err != nil {
-			return nil, api.Answer(ctx, s.Log, err)
-		}
-		return out, nil
-	}
-}
-
-// tell publishes what a change that is stored owes, and forgets it. What it
-// cannot do tick does: the events are in the outbox until they are told.
-func (s *service) tell(ctx context.Context, events []push.Event) {
-	if len(events) == 0 {
-		return
-	}
-	err := s.Queue.Events(ctx, events...)
-	if err == nil {
-		err = s.Store.Told(ctx, events...)
-	}
-	if err != nil {
-		s.Log.WarnContext(ctx, "events were not published, or not taken note of: left to the next tick", "events", len(events), "error", err)
-	}
 }
 
 // CustomerPath names a customer. It is exported because huma fills in no fields of

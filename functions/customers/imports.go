@@ -11,6 +11,7 @@ import (
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -70,7 +71,7 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 		lines, numbers = append(lines, l), append(numbers, n)
 	}
 	refused, events, err := s.Store.Import(ctx, lines)
-	s.tell(ctx, events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 )
 
 // customerBody is a customer as shown.
@@ -90,6 +91,6 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 
 func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.Erase(ctx, in.Customer)
-	s.tell(ctx, events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, err
 }

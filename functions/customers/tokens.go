@@ -9,6 +9,7 @@ import (
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 )
 
 // registration is a token as it is reported.
@@ -66,7 +67,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if err != nil {
 		return nil, err
 	}
-	s.tell(ctx, done.Events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, done.Events)
 	latest, _ := done.Customer.Latest()
 	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
 	if done.Created {
@@ -82,7 +83,7 @@ type unregisterInput struct {
 
 func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.Unregister(ctx, in.Customer, in.Token)
-	s.tell(ctx, events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, err
 }
 

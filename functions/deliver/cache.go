@@ -2,16 +2,11 @@ package deliver
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"time"
 
 	"carillon.example/shared/push"
 )
-
-// newOwner names one call's claim: an instance works on copies of the same
-// message side by side, and each has to know its own lease.
-func newOwner() string { return rand.Text() }
 
 // letters keeps the compiled messages of the mailings under way.
 type letters struct {

@@ -3,11 +3,13 @@ package deliver
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -78,7 +80,7 @@ func newDeliverer(d Deps) *deliverer {
 		d.Now = time.Now
 	}
 	if d.Sleep == nil {
-		d.Sleep = sleep
+		d.Sleep = cloud.Sleep
 	}
 	if d.Stopping == nil {
 		d.Stopping = context.Background()
@@ -86,17 +88,6 @@ func newDeliverer(d Deps) *deliverer {
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now), calls: newCalls()}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
@@ -168,6 +159,10 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, gaveUp string) (sett
 	err = r.run(ctx)
 	return err == nil && b.Settled, err
 }
+
+// newOwner names one call's claim: an instance works on copies of the same
+// message side by side, and each has to know its own lease.
+func newOwner() string { return rand.Text() }
 
 // held reports whether a batch is not to be touched now.
 func held(m *push.Mailing, b *push.Batch, now time.Time) bool {

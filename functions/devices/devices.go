@@ -13,6 +13,7 @@ import (
 	"carillon.example/shared/api"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -65,11 +66,11 @@ func New(d Deps) http.Handler {
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	post.DefaultStatus = http.StatusCreated
-	huma.Register(a, s.bodies.Takes(post), wrap(s, s.register))
+	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.register))
 	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
-	huma.Register(a, del, wrap(s, s.unregister))
+	huma.Register(a, del, api.Answering(s.Log, s.unregister))
 	return &gate{d, a}
 }
 
@@ -77,17 +78,6 @@ func operation(method, path, id, summary string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, MaxBodyBytes: MaxBody,
 		Security: []map[string][]string{{"idToken": {}}},
 		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}}
-}
-
-// wrap puts the table of errors behind a use case.
-func wrap[I, O any](s *service, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
-	return func(ctx context.Context, in *I) (*O, error) {
-		out, err := f(ctx, in)
-		if err != nil {
-			return nil, api.Answer(ctx, s.Log, err)
-		}
-		return out, nil
-	}
 }
 
 // registration is a push token as an app reports it.
@@ -143,7 +133,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if err != nil {
 		return nil, err
 	}
-	s.tell(ctx, done.Events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, done.Events)
 	t := done.Token
 	out := &registerOutput{Status: http.StatusOK}
 	if done.Created {
@@ -163,21 +153,6 @@ func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{
 	if err != nil {
 		return nil, err
 	}
-	s.tell(ctx, events)
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, nil
-}
-
-// tell publishes what was stored. Events that cannot be published now stay in
-// the outbox, from where tick publishes them.
-func (s *service) tell(ctx context.Context, events []push.Event) {
-	if len(events) == 0 {
-		return
-	}
-	err := s.Queue.Events(ctx, events...)
-	if err == nil {
-		err = s.Store.Told(ctx, events...)
-	}
-	if err != nil {
-		s.Log.WarnContext(ctx, "events stay in the outbox for tick", "events", len(events), "error", err)
-	}
 }

@@ -130,7 +130,7 @@ func TestEventsAreOwed(t *testing.T) {
 	if n := w.Count("outbox"); n != 2 || len(w.told()) != 0 {
 		t.Errorf("%d events are owed and %q told, want two and none", n, w.told())
 	}
-	if !strings.Contains(w.log.String(), "events stay in the outbox for tick") {
+	if !strings.Contains(w.log.String(), "events are left to the next tick") {
 		t.Errorf("nobody was told: %s", w.log)
 	}
 }

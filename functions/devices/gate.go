@@ -2,7 +2,6 @@ package devices
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -151,21 +150,13 @@ func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 		write(w, http.StatusForbidden, e.why)
 		return
 	}
-	answer := api.Answer(ctx, g.Log, err)
-	p, ok := errors.AsType[*api.Problem](answer)
+	p, ok := errors.AsType[*api.Problem](api.Answer(ctx, g.Log, err))
 	if !ok {
-		write(w, http.StatusInternalServerError, "")
-		return
+		p = &api.Problem{Status: http.StatusInternalServerError}
 	}
-	for k, v := range p.GetHeaders() {
-		w.Header()[k] = v
-	}
-	write(w, p.Status, p.Detail)
+	p.Write(w)
 }
 
 func write(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	p := api.Problem{Title: http.StatusText(status), Status: status, Detail: detail}
-	_ = json.NewEncoder(w).Encode(p) // whoever asked has gone
+	(&api.Problem{Status: status, Detail: detail}).Write(w)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -66,22 +67,11 @@ func newDispatcher(d Deps) *dispatcher {
 		d.Now = time.Now
 	}
 	if d.Sleep == nil {
-		d.Sleep = sleep
+		d.Sleep = cloud.Sleep
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.QuotaPerMinute = cmp.Or(d.QuotaPerMinute, 600_000)
 	return &dispatcher{d}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {

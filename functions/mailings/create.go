@@ -131,7 +131,7 @@ func newID(key string) string {
 	if key == "" {
 		return "m" + strings.ToLower(rand.Text())
 	}
-	return "m" + push.TokenID("idempotency\x00"+key)
+	return push.MailingID(key)
 }
 
 func digest(body []byte) string {

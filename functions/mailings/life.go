@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 )
 
 type stateOutput struct {
@@ -57,14 +58,7 @@ func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error
 		return nil, err
 	}
 	n, events, err := s.Store.Unflag(ctx, in.ID)
-	// The events are in the outbox: what cannot be told now, tick tells.
-	told := s.Queue.Events(ctx, events...)
-	if told == nil {
-		told = s.Store.Told(ctx, events...)
-	}
-	if told != nil {
-		s.Log.WarnContext(ctx, "events are left to the next tick", "mailing", in.ID, "events", len(events), "error", told)
-	}
+	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}

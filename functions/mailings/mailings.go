@@ -62,17 +62,17 @@ func New(d Deps) http.Handler {
 	s := &service{Deps: d, drafts: api.NewForm[push.Draft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
 	create.DefaultStatus = http.StatusAccepted
-	huma.Register(a, s.drafts.Takes(create), wrap(s, s.create))
-	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), wrap(s, s.list))
-	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), wrap(s, s.show))
+	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
+	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.list))
+	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.show))
 	life := func(path, name, summary string, f func(context.Context, *idInput) (*stateOutput, error)) {
-		huma.Register(a, operation(http.MethodPost, path, name+"-mailing", summary, http.StatusNotFound, http.StatusConflict), wrap(s, f))
+		huma.Register(a, operation(http.MethodPost, path, name+"-mailing", summary, http.StatusNotFound, http.StatusConflict), api.Answering(s.Log, f))
 	}
 	life("/v1/mailings/{id}/cancel", "cancel", "End a mailing: what is not sent yet never will be", s.cancel)
 	life("/v1/mailings/{id}/pause", "pause", "Hold a mailing", s.pause)
 	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resume)
-	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), wrap(s, s.invalid))
-	huma.Register(a, operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound), wrap(s, s.unflag))
+	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), api.Answering(s.Log, s.invalid))
+	huma.Register(a, operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound), api.Answering(s.Log, s.unflag))
 	return a
 }
 
@@ -85,15 +85,4 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	}
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
 		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxBody, Errors: errors}
-}
-
-// wrap puts the table of errors behind a use case.
-func wrap[I, O any](s *service, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
-	return func(ctx context.Context, in *I) (*O, error) {
-		out, err := f(ctx, in)
-		if err != nil {
-			return nil, api.Answer(ctx, s.Log, err)
-		}
-		return out, nil
-	}
 }

@@ -213,7 +213,7 @@ func due(b store.OpenBatch, ended bool, now time.Time) bool {
 func (t *ticker) expire(ctx context.Context) error {
 	for until := t.Now().Add(sweeping); ; {
 		n, events, err := t.Store.ExpireTokens(ctx, swept)
-		if err := errors.Join(err, t.tell(ctx, events)); err != nil {
+		if err := errors.Join(err, queue.TellNow(ctx, t.Queue, t.Store, events)); err != nil {
 			return err
 		}
 		if n < swept || t.Now().After(until) {
@@ -226,21 +226,11 @@ func (t *ticker) expire(ctx context.Context) error {
 func (t *ticker) owed(ctx context.Context) error {
 	for until := t.Now().Add(sweeping); ; {
 		events, err := t.Store.OwedEvents(ctx, swept)
-		if err := errors.Join(err, t.tell(ctx, events)); err != nil {
+		if err := errors.Join(err, queue.TellNow(ctx, t.Queue, t.Store, events)); err != nil {
 			return err
 		}
 		if len(events) < swept || t.Now().After(until) {
 			return nil
 		}
 	}
-}
-
-func (t *ticker) tell(ctx context.Context, events []push.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	if err := t.Queue.Events(ctx, events...); err != nil {
-		return err
-	}
-	return t.Store.Told(ctx, events...)
 }

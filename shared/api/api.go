@@ -66,11 +66,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p := query(r.URL.RawQuery); p != nil {
-		write(out, p)
+		p.Write(out)
 		return
 	}
 	if p := check(w, r, a.operation(pattern)); p != nil {
-		write(out, p)
+		p.Write(out)
 		return
 	}
 	a.mux.ServeHTTP(out, r)
@@ -132,7 +132,7 @@ func (a *API) recover(w *answer, r *http.Request) {
 	}
 	a.log.ErrorContext(r.Context(), "a handler panicked", "panic", what, "stack", string(debug.Stack()))
 	if !w.begun {
-		write(w, &Problem{Status: http.StatusInternalServerError})
+		(&Problem{Status: http.StatusInternalServerError}).Write(w)
 	}
 }
 
@@ -180,10 +180,10 @@ func unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	h.ServeHTTP(rec, r)
 	if rec.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", rec.header.Get("Allow"))
-		write(w, &Problem{Status: rec.status, Detail: "this path does not take this method"})
+		(&Problem{Status: rec.status, Detail: "this path does not take this method"}).Write(w)
 		return
 	}
-	write(w, &Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"})
+	(&Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"}).Write(w)
 }
 
 // recorder keeps what the mux would have answered.

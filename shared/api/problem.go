@@ -64,7 +64,8 @@ func newProblem(status int, msg string, errs ...error) huma.StatusError {
 	return p
 }
 
-func write(w http.ResponseWriter, p *Problem) {
+// Write answers with p.
+func (p *Problem) Write(w http.ResponseWriter) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
@@ -78,6 +79,17 @@ func write(w http.ResponseWriter, p *Problem) {
 
 // outOfReach is how long to wait where nobody knows better.
 const outOfReach = 30 * time.Second
+
+// Answering puts the table of errors behind a use case.
+func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, Answer(ctx, log, err)
+		}
+		return out, nil
+	}
+}
 
 // Answer is the table from error to status. What it does not know is our own
 // fault: logged, and answered without its text.

@@ -64,10 +64,10 @@ func checkFields(fields []member, o Extra) (faults push.Faults) {
 	seen := map[string]bool{}
 	for _, f := range fields {
 		at := "body.message." + f.key
-		switch f.key {
-		case "token", "fid", "topic", "condition":
+		if slices.Contains(push.TargetFields, f.key) {
 			faults = append(faults, push.Fault{Location: at, Message: "is set by Carillon: a mailing's message has no target"})
-		case "data":
+		}
+		if f.key == "data" {
 			faults = append(faults, checkData(at, f.raw, o)...)
 		}
 		if seen[f.key] {
@@ -96,7 +96,7 @@ func checkData(at string, raw json.RawMessage, o Extra) (faults push.Faults) {
 
 // sets reports whether Carillon sets that key of data.
 func (o Extra) sets(key string) bool {
-	return key == "mailing_id" || key == "customer_id" || key == "link" && o.Link != ""
+	return slices.Contains(push.ReservedData, key) && (key != "link" || o.Link != "")
 }
 
 // A member is one member of a JSON object, its value as it came.

@@ -12,6 +12,16 @@ type Ref struct {
 	Batch   string `json:"batch"`
 }
 
+// A DispatchOrder asks dispatch to start a mailing (Shard -1) or to go on with
+// one of its shards.
+type DispatchOrder struct {
+	Mailing string `json:"mailing"`
+	Shard   int    `json:"shard"`
+}
+
+// Start is the shard of an order that starts a mailing.
+const Start = -1
+
 // A Target is one push token of a batch and what is needed to ring it.
 type Target struct {
 	Customer   string // the customer's id

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Limits of what a mailing may ask for.
@@ -128,8 +126,12 @@ func hasOffset(t time.Time) bool {
 	return max(offset, -offset) < 24*60*60
 }
 
-// reserved are data keys that FCM or Carillon sets.
-var reserved = []string{"mailing_id", "customer_id", "link"}
+// What Carillon sets in a message: its target, and these keys of data (link where
+// the mailing has one).
+var (
+	TargetFields = []string{"token", "fid", "topic", "condition", "name"}
+	ReservedData = []string{"mailing_id", "customer_id", "link"}
+)
 
 func checkMessage(f *Faults, raw json.RawMessage) {
 	var m map[string]json.RawMessage
@@ -147,14 +149,14 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	if len(m) == 0 {
 		f.add("body.message", "is empty")
 	}
-	for _, target := range []string{"token", "fid", "topic", "condition", "name"} {
+	for _, target := range TargetFields {
 		if _, ok := m[target]; ok {
 			f.add("body.message."+target, "is set by Carillon: a mailing's message has no target")
 		}
 	}
 	var data map[string]json.RawMessage
 	if json.Unmarshal(m["data"], &data) == nil {
-		for _, k := range reserved {
+		for _, k := range ReservedData {
 			if _, ok := data[k]; ok {
 				f.add("body.message.data."+k, "is set by Carillon")
 			}
@@ -259,44 +261,4 @@ func checkName(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
 		f.add(at, "%s", why)
 	}
-}
-
-// CheckName says what is wrong with the name of a segment or category, "" if
-// nothing is.
-func CheckName(name string) string { return checkText(name, MaxName) }
-
-// CheckCustomerID says what is wrong with a customer's id, "" if nothing is. A
-// slash or dots alone have no path of their own, however they are encoded (WHATWG
-// URL, single-dot and double-dot path segments).
-func CheckCustomerID(id string) string {
-	if id == "/" || id == "." || id == ".." {
-		return "is a slash or dots alone, which no path can name"
-	}
-	return checkText(id, MaxCustomerID)
-}
-
-// CheckToken says what is wrong with a push token, "" if nothing is. Whether
-// FCM knows it only FCM can say.
-func CheckToken(token string) string { return checkText(token, MaxToken) }
-
-// Short cuts a text to at most that many bytes, and says so with "…".
-func Short(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-func checkText(s string, most int) string {
-	switch {
-	case s == "":
-		return "is empty"
-	case len(s) > most:
-		return fmt.Sprintf("is %d bytes long; at most %d are taken", len(s), most)
-	case !utf8.ValidString(s):
-		return "is not UTF-8"
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "has control characters"
-	}
-	return ""
 }

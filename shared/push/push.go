@@ -62,6 +62,10 @@ func hash(s string) string {
 // any id is a safe name and writes spread evenly over the key range.
 func CustomerKey(id string) string { return hash("customer\x00" + id) }
 
+// MailingID names the mailing of an Idempotency-Key, so that one key is one
+// document.
+func MailingID(key string) string { return "m" + hash("idempotency\x00"+key) }
+
 // TokenID names a push token without giving it away: a hash of the token.
 func TokenID(token string) string { return hash("token\x00" + token) }
 

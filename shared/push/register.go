@@ -44,13 +44,3 @@ func ExpiryDay(p Platform, seen time.Time, life time.Duration) string {
 
 // Day is the date of a moment in UTC, as in 2026-11-24.
 func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
-// A DispatchOrder asks dispatch to start a mailing (Shard -1) or to go on with
-// one of its shards.
-type DispatchOrder struct {
-	Mailing string `json:"mailing"`
-	Shard   int    `json:"shard"`
-}
-
-// Start is the shard of an order that starts a mailing.
-const Start = -1

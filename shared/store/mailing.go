@@ -178,7 +178,7 @@ func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
 
 // Mailings lists mailings, the newest first, size a page; state "" lists all.
 func (s *Store) Mailings(ctx context.Context, state push.State, size int, token string) ([]*push.Mailing, string, error) {
-	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).Limit(size + 1)
+	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).Limit(size + 1)
 	if state != "" {
 		q = q.Where("state", "==", string(state))
 	}
@@ -188,9 +188,6 @@ func (s *Store) Mailings(ctx context.Context, state push.State, size int, token 
 			return nil, "", err
 		}
 		q = q.StartAfter(at.created, at.id)
-		q = q.OrderBy(firestore.DocumentID, firestore.Desc)
-	} else {
-		q = q.OrderBy(firestore.DocumentID, firestore.Desc)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {

@@ -1,0 +1,35 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+
+	"carillon.example/shared/push"
+)
+
+type publisher interface {
+	Events(ctx context.Context, events ...push.Event) error
+}
+
+type outbox interface {
+	Told(ctx context.Context, events ...push.Event) error
+}
+
+// Tell publishes events that stand in the outbox, and has that noted there. What
+// it cannot do tick does, and log has a line that says so.
+func Tell(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
+	if err := TellNow(ctx, q, o, events); err != nil {
+		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
+	}
+}
+
+// TellNow is Tell for whoever does something else about an error.
+func TellNow(ctx context.Context, q publisher, o outbox, events []push.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := q.Events(ctx, events...); err != nil {
+		return err
+	}
+	return o.Told(ctx, events...)
+}
