@@ -156,6 +156,8 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Templa
 		m.Proven = true
 	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:
 		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", m.ID, "outcome", a.Outcome.String(), "text", a.Text)
+	case a.HTTP == 0: // it was not even asked
+		return push.Faults{{Location: "body.message", Message: a.Text}}
 	default:
 		return push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}
 	}

@@ -186,5 +186,5 @@ func (s *Sender) next(now time.Time, out *answers) (flight, bool) {
 
 func tooLarge(n int) Answer {
 	return Answer{Outcome: Refused, Code: "INVALID_ARGUMENT",
-		Text: fmt.Sprintf("the message is %d bytes large with this customer's id; FCM takes %d", n, MaxSize)}
+		Text: fmt.Sprintf("the message is %d bytes large with a customer's id; FCM takes %d", n, MaxSize)}
 }
