@@ -73,14 +73,15 @@ func TestEntryPoints(t *testing.T) {
 // and to no other.
 func TestPublishers(t *testing.T) {
 	t.Parallel()
-	topic := map[string]string{"Dispatch": "dispatch", "Deliver": "deliver", "Events": "push-events"}
+	topic := map[string]string{"Dispatch": "dispatch", "Deliver": "deliver", "Events": "push-events", "Tell": "push-events", "TellNow": "push-events"}
 	iam := read(t, "iam.tf")
 	for _, name := range inCode(t) {
 		var uses []string
-		for _, method := range found(`\.[Qq]ueue\.(Dispatch|Deliver|Events)\b`, glob(t, "../functions/"+name+"/*.go")) {
+		for _, method := range found(`\b[Qq]ueue\.(Dispatch|Deliver|Events|Tell|TellNow)\b`, glob(t, "../functions/"+name+"/*.go")) {
 			uses = append(uses, topic[method])
 		}
 		slices.Sort(uses)
+		uses = slices.Compact(uses)
 		granted := found(`"([a-z-]+)"`, strings.Join(found(`(?m)\b`+name+`\s+= \[("[^\]]*)\]`, iam), ","))
 		if !slices.Equal(uses, granted) {
 			t.Errorf("%s publishes to %v, and may publish to %v", name, uses, granted)

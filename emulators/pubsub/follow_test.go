@@ -111,7 +111,7 @@ func TestPullSubscriptionsAreLeftAlone(t *testing.T) {
 
 func TestLeasesRunOutAndAreExtended(t *testing.T) {
 	t.Parallel()
-	w := start(t, pubsub.Options{DeadlineScale: 0.005}) // 10 s are 50 ms, 600 s are 3 s
+	w := start(t, pubsub.Options{DeadlineScale: 0.05}) // 10 s are half a second, 600 s are 30 s
 	name := w.subscribe("leased", &pb.Subscription{AckDeadlineSeconds: 10})
 	w.publish("kept", "lost")
 	got := w.pull(name, 10)
