@@ -70,7 +70,7 @@ func (r *round) run(ctx context.Context) error {
 	r.observe(r.m)
 	if r.stop == going && len(r.b.Pending()) > 0 {
 		if err := r.ready(ctx); err != nil {
-			return err
+			return errors.Join(err, r.keep(ctx))
 		}
 	}
 	if r.stop == going {

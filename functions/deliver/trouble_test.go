@@ -114,6 +114,48 @@ func TestReceiptsAreSavedBeforeAProof(t *testing.T) {
 	}
 }
 
+// refusedTopic is an FCM whose topics take less than its tokens do.
+func refusedTopic(context.Context) fcm.Answer {
+	return fcm.Answer{Outcome: fcm.Refused, Text: "Message is too large", Provisional: true}
+}
+
+// TestAnUnprovenMailingWithNothingPending: a batch that was given up, and one
+// that owes only its flags, need no payload.
+func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.deps.Sender = odd{sender: w.deps.Sender, proof: refusedTopic}
+	w.d = newDeliverer(w.deps)
+	if err := w.d.deliver(t.Context(), w.mailing("lost", false, names("lost", 3)...), "deliver"); err != nil {
+		t.Error(err)
+	}
+	if m, x := w.totals("lost"); m.State != push.Completed || x.Failed != 3 {
+		t.Errorf("given up: %s %+v", m.State, x)
+	}
+	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
+	owed := w.mailing("owed", false, names("owed", 3)...)
+	w.Fail(errors.New("no Pub/Sub"))
+	if err := w.d.deliver(t.Context(), owed, ""); err == nil {
+		t.Error("events could not be published, and nobody is told")
+	}
+	w.Fail(nil)
+	w.deliver(owed)
+	if m, x := w.totals("owed"); m.State != push.Completed || x.Invalid[push.CodeUnregistered] != 3 || w.invalid("owed-token-0002") == "" {
+		t.Errorf("owed: %s %+v", m.State, x)
+	}
+}
+
+// proofBook looks when a proof is noted.
+type proofBook struct {
+	ledger
+	noted func()
+}
+
+func (p proofBook) Prove(ctx context.Context, id string) error {
+	p.noted()
+	return p.ledger.Prove(ctx, id)
+}
+
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
 // does, the first token that accepts is the proof (facts of FCM, "Limits").
 func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
@@ -123,9 +165,14 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 		w.phones.SetOutcome("bad-token-*", "INVALID_TOKEN_BARE")
 		ref := w.mailing("m", false, append(names("good", taken), names("bad", 50)...)...)
 		asked := 0
-		w.deps.Sender = odd{sender: w.deps.Sender, proof: func(context.Context) fcm.Answer {
+		w.deps.Sender = odd{sender: w.deps.Sender, proof: func(ctx context.Context) fcm.Answer {
 			asked++
-			return fcm.Answer{Outcome: fcm.Refused, Text: "Message is too large", Provisional: true}
+			return refusedTopic(ctx)
+		}}
+		w.deps.Store = proofBook{w.Store, func() {
+			if _, x := w.totals("m"); x.Accepted != int64(taken) {
+				t.Errorf("when the proof is noted %+v is stored", x)
+			}
 		}}
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
@@ -133,5 +180,34 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 		if got := w.invalid("bad-token-0007"); got != want || x.Accepted != int64(taken) || m.Proven != (taken > 0) || asked != 2 {
 			t.Errorf("with %d that accept it is marked %q, want %q; proven %t after %d proofs; %+v", taken, got, want, m.Proven, asked, x)
 		}
+	}
+}
+
+// unnoted cannot note a proof the first time.
+type unnoted struct {
+	ledger
+	asked atomic.Int64
+}
+
+func (u *unnoted) Prove(ctx context.Context, id string) error {
+	if u.asked.Add(1) == 1 {
+		return &push.Unavailable{Err: errors.New("too much contention")}
+	}
+	return u.ledger.Prove(ctx, id)
+}
+
+// TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.
+func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", false, names("t", 3)...)
+	w.deps.Store = &unnoted{ledger: w.Store}
+	w.d = newDeliverer(w.deps)
+	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+		t.Error("the proof could not be noted, and nobody is told")
+	}
+	w.deliver(ref)
+	if m, x := w.totals("m"); m.State != push.Completed || x.Accepted != 3 {
+		t.Errorf("%s: %+v", m.State, x)
 	}
 }

@@ -173,7 +173,14 @@ func (r *round) proveFirst(ctx context.Context) error {
 	return nil
 }
 
+// proven records that FCM takes the payload. Every batch of the mailing may do
+// so at the same moment: receipts are saved before.
 func (r *round) proven(ctx context.Context) error {
+	if r.unsaved > 0 {
+		if err := r.save(ctx); err != nil {
+			return err
+		}
+	}
 	r.m.Proven = true
 	return r.Store.Prove(ctx, r.m.ID)
 }
@@ -181,7 +188,7 @@ func (r *round) proven(ctx context.Context) error {
 // taken reports whether a token of the batch has accepted the payload, the same
 // for all of them: a proof where topics take less than tokens do.
 func (r *round) taken() bool {
-	return r.letter.template == nil && slices.Contains(r.b.Receipts, push.ReceiptAccepted)
+	return r.letter != nil && r.letter.template == nil && slices.Contains(r.b.Receipts, push.ReceiptAccepted)
 }
 
 // refuse ends a mailing that FCM takes no message of.

@@ -79,24 +79,26 @@ func (c *cutting) run(ctx context.Context) error {
 			return c.handOver(ctx)
 		}
 		wait, err := c.wait(ctx)
+		switch {
+		case err != nil:
+		case wait > 0:
+			err = c.Sleep(ctx, wait)
+		default:
+			err = c.page(ctx)
+		}
 		if err != nil {
-			return err
-		}
-		if wait > 0 {
-			if err := c.Sleep(ctx, wait); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := c.page(ctx); err != nil {
-			return err
+			return errors.Join(err, c.giveBack(ctx))
 		}
 	}
 	return c.done(ctx)
 }
 
-// giveBack frees the shard of a mailing that is held or has ended.
+// giveBack frees the shard of a mailing that is held or has ended, and of a call
+// that failed, whose end must not keep it from that. A shard that is somebody
+// else's by now stays so.
 func (c *cutting) giveBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
 	if err := c.Store.Take(ctx, c.sh, time.Time{}); err != nil && !errors.Is(err, store.ErrStale) {
 		return err
 	}

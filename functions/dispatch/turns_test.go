@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -117,4 +118,28 @@ func TestStaysTwoMinutesAhead(t *testing.T) {
 	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) != pageSize {
 		t.Errorf("of a mailing that was cancelled %d were cut, then %v was ordered", len(w.targets(t, "m")), orders)
 	}
+}
+
+// uncounted cannot count open batches.
+type uncounted struct{ ledger }
+
+func (uncounted) CountOpen(context.Context, string) (int, error) {
+	return 0, &push.Unavailable{Err: errors.New("no Firestore")}
+}
+
+// TestACallThatFailsGivesItsShardBack: the redelivery goes on at once.
+func TestACallThatFailsGivesItsShardBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	tokens := w.seed(t, 30)
+	w.mailing(t, "m", nil)
+	w.start(t, "m")
+	good := w.d.Store
+	w.d.Store = uncounted{good}
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m"}); err == nil {
+		t.Fatal("open batches could not be counted, and nobody is told")
+	}
+	w.d.Store = good
+	w.cut(t, "m")
+	w.checkOnce(t, "m", tokens)
 }
