@@ -141,11 +141,10 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	for i, one := range list {
 		at := fmt.Sprintf("line.tokens[%d]", i)
 		var t importedToken
-		unread := t.read(one, at)
-		r, f := t.check(at)
-		faults = append(faults, api.Join(unread, f...)...)
-		r.AddedAt = moment(&faults, at+".addedAt", t.AddedAt)
-		r.SeenAt = moment(&faults, at+".seenAt", t.SeenAt)
+		r, wrong := t.check(at, t.read(one, at))
+		r.AddedAt = moment(&wrong, at+".addedAt", t.AddedAt)
+		r.SeenAt = moment(&wrong, at+".seenAt", t.SeenAt)
+		faults = append(faults, wrong...)
 		out = append(out, r)
 	}
 	return out, faults
@@ -173,7 +172,7 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 func moment(faults *push.Faults, at string, t *time.Time) time.Time {
-	if t == nil {
+	if t == nil || api.Named(*faults, at) {
 		return time.Time{}
 	}
 	if t.Before(beforeTokens) {

@@ -42,6 +42,7 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		`{"id":"x","id":"y"}`, `{"id":"x","tokens":[{"token":"a","extra":1,"Platform":"web","app":7}]}`, `{"id":"x","tokens":[{}]}`,
 		`{"id":"x","attributes":{"a":"` + strings.Repeat("a", maxLine) + `"}}`,
 		`{"id":"x","tokens":[` + strings.TrimSuffix(strings.Repeat(`{"token":"many"},`, 21), ",") + `]}`,
+		`{"id":"x","tokens":[{"token":"a","addedAt":"tomorrow"}]}`, `{"id":"x","tokens":[{"token":7}]}`,
 		`{"id":"three","tokens":[{"fid":"f-three","platform":"ios","app":"shop"}]}`,
 	}
 	bad := w.importing(3, strings.Join(lines, "\n"))
@@ -50,7 +51,12 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 			t.Errorf("line 14 does not name %s: %s", at, bad[14])
 		}
 	}
-	for n := 5; n <= 17; n++ {
+	for n, one := range map[int]string{18: "line.tokens[0].addedAt: cannot be taken as it is written", 19: "line.tokens[0].token: cannot be taken as it is written"} {
+		if bad[n] != one {
+			t.Errorf("line %d is named %q, want %q alone", n, bad[n], one)
+		}
+	}
+	for n := 5; n <= 19; n++ {
 		if bad[n] == "" || len(bad[n]) > 500 {
 			t.Errorf("line %d is not named as bad, or at length: %.100q", n, bad[n])
 		}

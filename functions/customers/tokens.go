@@ -20,14 +20,15 @@ type registration struct {
 	App      string        `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
 }
 
-// check names every fault of a registration at that place.
-func (r *registration) check(at string) (push.Registration, push.Faults) {
+// check names every fault of a registration at that place, those found in reading
+// it first.
+func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
 	var faults push.Faults
 	fault := func(place, format string, a ...any) {
 		faults = append(faults, push.Fault{Location: at + place, Message: fmt.Sprintf(format, a...)})
 	}
-	if (r.Token == "") == (r.FID == "") {
+	if (r.Token == "") == (r.FID == "") && !api.Named(unread, at+".token", at+".fid") {
 		fault("", "needs exactly one of token and fid")
 	}
 	if r.FID != "" {
@@ -44,7 +45,7 @@ func (r *registration) check(at string) (push.Registration, push.Faults) {
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)
 	}
-	return out, faults
+	return out, api.Join(unread, faults...)
 }
 
 type registerInput struct {
@@ -59,8 +60,8 @@ type registerOutput struct {
 
 func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.registrations.Read(in.Body)
-	r, more := body.check("body")
-	if faults = api.Join(faults, more...); len(faults) > 0 {
+	r, faults := body.check("body", faults)
+	if len(faults) > 0 {
 		return nil, faults
 	}
 	done, err := s.Store.Register(ctx, in.Customer, r)

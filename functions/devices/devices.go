@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -92,8 +91,7 @@ type registration struct {
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
 	var wrong push.Faults
-	unread := slices.ContainsFunc(faults, func(f push.Fault) bool { return f.Location == "body.token" || f.Location == "body.fid" })
-	if (r.Token == "") == (r.FID == "") && !unread {
+	if (r.Token == "") == (r.FID == "") && !api.Named(faults, "body.token", "body.fid") {
 		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
 	}
 	if r.FID != "" {

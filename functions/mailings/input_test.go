@@ -84,6 +84,7 @@ func TestBadInput(t *testing.T) {
 		"a category":                      {draft(everyone + `,"category":"` + long + `"`), 422, []string{"body.category"}},
 		"a link that runs":                {draft(everyone + `,"link":"JavaScript:alert(1)"`), 422, []string{"body.link"}},
 		"a link to no host":               {draft(everyone + `,"link":"https:///sale"`), 422, []string{"body.link"}},
+		"a link to a port":                {draft(everyone + `,"link":"https://:80/"`), 422, []string{"body.link"}},
 		"a link of a scheme alone":        {draft(everyone + `,"link":"x:"`), 422, []string{"body.link"}},
 		"an id that no path can name":     {draft(`"audience":{"customers":["..","a","/"]}`), 422, []string{"body.audience.customers[0]", "body.audience.customers[2]"}},
 		"a relative link":                 {draft(everyone + `,"link":"/sale"`), 422, []string{"body.link"}},

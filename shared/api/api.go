@@ -131,7 +131,9 @@ func (a *API) recover(w *answer, r *http.Request) {
 		what = e.Error()
 	}
 	a.log.ErrorContext(r.Context(), "a handler panicked", "panic", what, "stack", string(debug.Stack()))
-	if !w.begun {
+	if w.begun {
+		w.breakOff()
+	} else {
 		(&Problem{Status: http.StatusInternalServerError}).Write(w)
 	}
 }

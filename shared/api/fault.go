@@ -33,6 +33,11 @@ func Join(first push.Faults, later ...push.Fault) push.Faults {
 	return out
 }
 
+// Named reports whether faults name one of those places.
+func Named(faults push.Faults, places ...string) bool {
+	return slices.ContainsFunc(faults, func(f push.Fault) bool { return slices.Contains(places, f.Location) })
+}
+
 // within reports whether f lies at the place of outer or below it.
 func within(f, outer push.Fault) bool {
 	rest, ok := strings.CutPrefix(f.Location, outer.Location)

@@ -179,7 +179,7 @@ func checkLink(f *Faults, link string) {
 	}
 	u, err := url.Parse(link)
 	switch {
-	case err != nil || !scheme.MatchString(link) || u.Host == "" && (NeedsHost(u.Scheme) || u.Opaque+u.Path == ""):
+	case err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "":
 		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
 	case Runs(u.Scheme):
 		f.add("body.link", "is executed or shown instead of leading to a place: javascript, vbscript, data and blob are not taken")

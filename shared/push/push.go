@@ -63,8 +63,9 @@ func hash(s string) string {
 func CustomerKey(id string) string { return hash("customer\x00" + id) }
 
 // MailingID names the mailing of an Idempotency-Key, so that one key is one
-// document.
-func MailingID(key string) string { return "m" + hash("idempotency\x00"+key) }
+// document. The bytes are what they have been: a second try after a new version
+// was deployed has to meet the first.
+func MailingID(key string) string { return "m" + TokenID("idempotency\x00"+key) }
 
 // TokenID names a push token without giving it away: a hash of the token.
 func TokenID(token string) string { return hash("token\x00" + token) }
