@@ -49,6 +49,7 @@ type chaos struct {
 	events  *events
 	archive archive
 	client  *client
+	panics  *panics
 	began   time.Time
 }
 
@@ -91,7 +92,8 @@ func (c *chaos) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.fleet, err = newFleet(callTimeout, calls, logs); err != nil {
+	c.panics = &panics{to: logs}
+	if c.fleet, err = newFleet(callTimeout, calls, c.panics); err != nil {
 		return err
 	}
 	l.onClose(c.fleet.Close)

@@ -21,6 +21,7 @@ func (c *chaos) last(ctx context.Context) error {
 		return err
 	}
 	c.exam.completion(c.events)
+	c.panics.examine(c.exam)
 	for _, s := range c.ledger.strays() {
 		c.exam.say(brokenTwice, "%s", s)
 	}
