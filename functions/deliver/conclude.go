@@ -24,8 +24,8 @@ func (r *round) conclude(ctx context.Context) error {
 	} else if !r.m.ExpiresAt.After(r.Now()) {
 		r.close(push.ReceiptExpired)
 	}
-	if r.unsaved > 0 && (len(r.b.Owed) > 0 || r.stop == stopTrouble) {
-		if err := r.save(ctx); err != nil {
+	if len(r.b.Owed) > 0 || r.stop == stopTrouble {
+		if err := r.catchUp(ctx); err != nil {
 			return err
 		}
 	}

@@ -65,30 +65,36 @@ func newRound(d *deliverer, m *push.Mailing, b *push.Batch, until time.Time) *ro
 	return &round{deliverer: d, m: m, b: b, began: d.Now(), until: until, answers: make(chan answer, len(b.Targets))}
 }
 
-// run takes the batch as far as it can go in this call.
+// run takes the batch as far as it can go in this call. Wherever that fails, the
+// receipts are kept and the batch is given back.
 func (r *round) run(ctx context.Context) error {
-	r.observe(r.m)
-	if r.stop == going && len(r.b.Pending()) > 0 {
-		if err := r.ready(ctx); err != nil {
-			return errors.Join(err, r.keep(ctx))
-		}
-	}
-	if r.stop == going {
-		err := r.send(ctx)
-		if err == nil && !r.m.Proven && r.taken() {
-			err = r.proven(ctx)
-		}
-		if err == nil {
-			err = r.judge(ctx)
-		}
-		if err != nil {
-			return errors.Join(err, r.keep(ctx))
-		}
-	}
-	if err := r.conclude(ctx); err != nil {
+	if err := r.through(ctx); err != nil {
 		return errors.Join(err, r.keep(ctx))
 	}
 	return nil
+}
+
+func (r *round) through(ctx context.Context) error {
+	r.observe(r.m)
+	if r.stop == going && len(r.b.Pending()) > 0 {
+		if err := r.ready(ctx); err != nil {
+			return err
+		}
+	}
+	if r.stop == going {
+		if err := r.send(ctx); err != nil {
+			return err
+		}
+		if !r.m.Proven && r.taken() {
+			if err := r.proven(ctx); err != nil {
+				return err
+			}
+		}
+		if err := r.judge(ctx); err != nil {
+			return err
+		}
+	}
+	return r.conclude(ctx)
 }
 
 // within is ctx until nothing may be asked of FCM any more: the lease nears its
@@ -261,9 +267,7 @@ func (r *round) step(ctx context.Context) error {
 			return err
 		}
 		r.observe(m)
-		if r.unsaved > 0 {
-			return r.save(ctx)
-		}
+		return r.catchUp(ctx)
 	}
 	return nil
 }
@@ -275,6 +279,14 @@ func (r *round) drain() {
 		r.inflight--
 		r.book(a)
 	}
+}
+
+// catchUp saves what is unsaved, if anything is: before whatever takes its time.
+func (r *round) catchUp(ctx context.Context) error {
+	if r.unsaved == 0 {
+		return nil
+	}
+	return r.save(ctx)
 }
 
 func (r *round) save(ctx context.Context) error {

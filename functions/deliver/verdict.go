@@ -102,10 +102,8 @@ func (r *round) judge(ctx context.Context) error {
 		r.convict()
 		return nil
 	}
-	if r.unsaved > 0 {
-		if err := r.save(ctx); err != nil {
-			return err
-		}
+	if err := r.catchUp(ctx); err != nil {
+		return err
 	}
 	out, cancel := r.within(ctx)
 	defer cancel()
@@ -176,10 +174,8 @@ func (r *round) proveFirst(ctx context.Context) error {
 // proven records that FCM takes the payload. Every batch of the mailing may do
 // so at the same moment: receipts are saved before.
 func (r *round) proven(ctx context.Context) error {
-	if r.unsaved > 0 {
-		if err := r.save(ctx); err != nil {
-			return err
-		}
+	if err := r.catchUp(ctx); err != nil {
+		return err
 	}
 	r.m.Proven = true
 	return r.Store.Prove(ctx, r.m.ID)

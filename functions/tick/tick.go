@@ -26,7 +26,6 @@ type Deps struct {
 type ledger interface {
 	Active(ctx context.Context) ([]*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	EndShards(ctx context.Context, mailing string) error
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
@@ -133,9 +132,6 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, n *counts) error 
 	}
 	switch {
 	case m.State.Final():
-		if err := t.Store.EndShards(ctx, m.ID); err != nil {
-			return err
-		}
 		return t.batches(ctx, m, n)
 	case m.State == push.Sending:
 		if err := t.shards(ctx, m, n); err != nil {

@@ -17,9 +17,8 @@ import (
 const maxDepth = 64
 
 // CheckJSON says what is wrong with a text as JSON, by the name it is to have
-// (body, line): not UTF-8, not JSON, a key
-// twice in one object, nested deeper than 64, something behind it, half a
-// surrogate pair.
+// (body, line): not UTF-8, not JSON, a key twice in one object, nested deeper
+// than 64, something behind it, half a surrogate pair.
 func CheckJSON(name string, b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the " + name + " is not UTF-8")

@@ -136,20 +136,3 @@ func TestNothingIsCutAfterTheSums(t *testing.T) {
 		t.Errorf("cutting after the end: %v", err)
 	}
 }
-
-// TestEndingStopsCutting: after EndShards a dispatch under way cannot cut.
-func TestEndingStopsCutting(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mailing(t, "m", push.Audience{Everyone: true})
-	sh := w.begin(t, "m")
-	if _, err := w.Cancel(t.Context(), "m"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.EndShards(t.Context(), "m"); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
-		t.Errorf("a cut after the end: %v, want stale", err)
-	}
-}

@@ -163,9 +163,9 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 	return out, nil
 }
 
-// EndShards stops the cutting of a mailing that has ended: a dispatch under way
+// endShards stops the cutting of a mailing that has ended: a dispatch under way
 // finds its shard changed and stops.
-func (s *Store) EndShards(ctx context.Context, mailing string) error {
+func (s *Store) endShards(ctx context.Context, mailing string) error {
 	open, err := s.OpenShards(ctx, mailing)
 	if err != nil {
 		return err

@@ -121,7 +121,7 @@ func (s *Store) Finish(ctx context.Context, id string, tell func(context.Context
 		return nil, err
 	}
 	if !m.Dispatched {
-		if err := s.EndShards(ctx, id); err != nil {
+		if err := s.endShards(ctx, id); err != nil {
 			return nil, err
 		}
 	}
