@@ -172,17 +172,11 @@ func held(m *push.Mailing, b *push.Batch, now time.Time) bool {
 	return m.State == push.Paused || b.NotBefore.Sub(now) > nearby
 }
 
-// finish ends the mailing if nothing of it is left to do. The mailing is read
-// after the batch was settled: either we see that it was cut whole, or dispatch
-// sees that no batch is open.
+// finish ends the mailing if nothing of it is left to do.
 func (d *deliverer) finish(ctx context.Context, mailing string) error {
-	m, err := d.Store.Peek(ctx, mailing)
-	if err != nil || !m.Finishable() || m.Totals != nil {
-		return err
-	}
 	done, err := d.Store.Finish(ctx, mailing, d.Queue.Events)
 	if done != nil {
-		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "from", m.State, "to", done.State)
+		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "to", done.State)
 	}
 	return err
 }

@@ -110,7 +110,9 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 }
 
 // Finish freezes the totals of a mailing when nothing of it is left to do: it
-// was cut whole, or it ended otherwise, and every batch is settled. Cutting is
+// was cut whole, or it ended otherwise, and every batch is settled. The mailing is
+// read after the caller has settled a batch: either we see that it was cut whole,
+// or dispatch sees that no batch is open. Cutting is
 // stopped first: what is cut after the sums were frozen would be in none. Then
 // it tells the end and records that it was told. Whoever settles something last
 // calls it; only one call tells, and one that dies before it could leaves the
