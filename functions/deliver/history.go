@@ -1,0 +1,62 @@
+package deliver
+
+import "time"
+
+// historyAge is how long an answer says something of those that follow it.
+const historyAge = 10 * time.Second
+
+// A groupHistory is what one instance remembers of FCM's answers for one group:
+// its last answers, and the tokens that it accepted last. It has no lock: its
+// owner holds one.
+type groupHistory struct {
+	answers  []pastAnswer // at most neighbours, oldest first
+	controls []control    // at most controlsKept, the latest first, of different customers
+	lonely   int          // invalid answers as long as controls is empty
+}
+
+type pastAnswer struct {
+	invalid bool
+	at      time.Time
+}
+
+// A control is a push token that FCM accepted lately.
+type control struct {
+	customer string // the customer's id
+	token    string // the push token: never logged
+	at       time.Time
+}
+
+// recent returns the answers that are young enough to count, oldest first; true:
+// invalid.
+func (h *groupHistory) recent(now time.Time) []bool {
+	var out []bool
+	for _, a := range h.answers {
+		if now.Sub(a.at) <= historyAge {
+			out = append(out, a.invalid)
+		}
+	}
+	return out
+}
+
+// add remembers an answer.
+func (h *groupHistory) add(invalid bool, at time.Time) {
+	if invalid && len(h.controls) == 0 {
+		h.lonely++
+	}
+	h.answers = append(h.answers, pastAnswer{invalid, at})
+	if extra := len(h.answers) - neighbours; extra > 0 {
+		h.answers = append(h.answers[:0], h.answers[extra:]...)
+	}
+}
+
+// accept remembers an accepted token as a control. A customer's tokens count
+// once: one person does not speak for a group.
+func (h *groupHistory) accept(c control) {
+	kept := []control{c}
+	for _, old := range h.controls {
+		if old.customer != c.customer && len(kept) < controlsKept {
+			kept = append(kept, old)
+		}
+	}
+	h.controls, h.lonely = kept, 0
+}

@@ -1,0 +1,221 @@
+package deliver
+
+import "carillon.example/shared/push"
+
+// A tokenGroup is a set of push tokens that FCM can judge wrongly together: an
+// outage, a wrong project or a faulty SDK release touches one kind, platform,
+// app, or all registrations of the last days. Answers are weighed within a
+// group and never across groups.
+type tokenGroup struct {
+	kind     push.Kind
+	platform push.Platform
+	app      string
+	young    bool // registered by an app at most a week ago
+}
+
+// What the weighing of invalid answers uses.
+const (
+	neighbours   = 8   // answers on each side of an invalid answer that are looked at
+	aloneAmong   = 1   // further invalid answers among the neighbours that do not raise doubt
+	fewInvalid   = 20  // so many invalid answers without any control are believed, if the kind allows it
+	youngSuspect = 0.2 // a greater share of invalid young tokens is a fault of the app or of FCM
+	controlsKept = 3   // accepted tokens that are remembered for each group
+)
+
+// An askResult is what FCM answers when it is asked about a token once more,
+// with validate_only.
+type askResult int
+
+const (
+	askUnanswered askResult = iota // out of reach, no quota, or the call's time is up
+	askAccepted                    // the token is valid after all
+	askInvalid                     // FCM says the same again
+)
+
+// A controlResult is what FCM answers for the control tokens of a group: tokens
+// that it accepted lately.
+type controlResult int
+
+const (
+	controlUnanswered controlResult = iota
+	controlMissing                  // FCM has accepted no token of this group yet
+	controlRefused                  // it refuses tokens that it accepted lately: its answers cannot be trusted now
+	controlAccepted
+)
+
+// groupAnswers are the answers of one batch for one group.
+type groupAnswers struct {
+	group tokenGroup
+
+	// before holds the last answers of the group in this instance before those
+	// of the batch, oldest first; true: invalid.
+	before []bool
+
+	// invalid holds the answers of the batch in their order; true: invalid.
+	// Answers that say nothing of the token (failed, waiting) are not in it.
+	invalid []bool
+
+	// lonely counts the invalid answers of the group in this instance, those of
+	// the batch included, as long as no token of the group was ever accepted.
+	lonely int
+
+	// again marks that the invalid answers were held by an earlier call: they
+	// all have to be confirmed.
+	again bool
+}
+
+// A tokenDecision says what becomes of the invalid answers of one group, by
+// their index in groupAnswers.invalid. Each invalid answer is in one of the
+// lists.
+type tokenDecision struct {
+	flag []int // FCM says of this token that it is invalid
+	drop []int // FCM accepts the token after all: it is not flagged
+	hold []int // nobody can say yet: to be decided by a later call
+
+	refused bool // held because FCM refuses the control tokens too, or because there are none
+}
+
+// A witness asks FCM for evidence. Both methods use validate_only: no phone
+// shows anything.
+type witness interface {
+	// askAgain asks about the tokens of these answers, by their index in
+	// groupAnswers.invalid.
+	askAgain(answers []int) []askResult
+
+	// askControls asks about the control tokens of the group.
+	askControls(tokenGroup) controlResult
+}
+
+// decideInvalid decides which invalid answers of a group flag their token.
+//
+// FCM never accepts a token again once it is invalid (facts/fcm.md), and tokens
+// become invalid one by one. So an invalid answer is believed at once only if
+// it stands alone among accepted ones. Others have to be confirmed: FCM is asked
+// again. If it accepts a single one of them now, its answers are not reliable at
+// the moment, and the rest is held. In each case a control token has to be
+// accepted afterwards: while FCM refuses those too, nobody is flagged.
+func decideInvalid(a groupAnswers, w witness) tokenDecision {
+	believed, doubtful := a.split()
+	if len(believed)+len(doubtful) == 0 {
+		return tokenDecision{}
+	}
+
+	var d tokenDecision
+	confirmed, recovered, unanswered := a.confirm(doubtful, w)
+	d.drop = recovered
+	d.hold = unanswered
+
+	// Young tokens that die in numbers are held even if FCM insists on it.
+	suspect := a.group.young && a.share() > youngSuspect && a.count() >= fewInvalid/2
+	if len(recovered) > 0 || suspect {
+		d.hold = append(d.hold, confirmed...)
+		confirmed = nil
+	}
+	if suspect {
+		d.hold = append(d.hold, believed...)
+		believed = nil
+	}
+
+	flag := append(believed, confirmed...)
+	if len(flag) == 0 {
+		d.refused = suspect
+		return d
+	}
+	switch w.askControls(a.group) {
+	case controlAccepted:
+		d.flag = flag
+	case controlMissing:
+		if a.credibleAlone() {
+			d.flag = flag
+			break
+		}
+		d.hold, d.refused = append(d.hold, flag...), true
+	case controlRefused:
+		d.hold, d.refused = append(d.hold, flag...), true
+	case controlUnanswered:
+		d.hold = append(d.hold, flag...)
+	}
+	return d
+}
+
+// split separates the invalid answers that stand alone from those that have to
+// be confirmed. An answer stands alone if the group had an accepted answer
+// before it, and at most one of its neighbours is invalid too.
+func (a *groupAnswers) split() (believed, doubtful []int) {
+	all := append(append([]bool{}, a.before...), a.invalid...)
+	offset := len(a.before)
+	accepted := false // the group had an accepted answer so far
+	for i, invalid := range all {
+		if !invalid {
+			accepted = true
+			continue
+		}
+		if i < offset {
+			continue
+		}
+		others := -1 // without itself
+		for _, x := range all[max(0, i-neighbours):min(len(all), i+neighbours+1)] {
+			if x {
+				others++
+			}
+		}
+		if accepted && others <= aloneAmong && !a.again {
+			believed = append(believed, i-offset)
+		} else {
+			doubtful = append(doubtful, i-offset)
+		}
+	}
+	return believed, doubtful
+}
+
+// confirm asks FCM again about doubtful answers.
+func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered, unanswered []int) {
+	if len(doubtful) == 0 {
+		return nil, nil, nil
+	}
+	for k, result := range w.askAgain(doubtful) {
+		switch result {
+		case askInvalid:
+			confirmed = append(confirmed, doubtful[k])
+		case askAccepted:
+			recovered = append(recovered, doubtful[k])
+		default:
+			unanswered = append(unanswered, doubtful[k])
+		}
+	}
+	return confirmed, recovered, unanswered
+}
+
+// count is how many answers of the batch are invalid.
+func (a *groupAnswers) count() int {
+	n := 0
+	for _, invalid := range a.invalid {
+		if invalid {
+			n++
+		}
+	}
+	return n
+}
+
+// share is the share of invalid answers in the batch and just before it.
+func (a *groupAnswers) share() float64 {
+	n := a.count()
+	for _, invalid := range a.before {
+		if invalid {
+			n++
+		}
+	}
+	total := len(a.invalid) + len(a.before)
+	if total == 0 {
+		return 0
+	}
+	return float64(n) / float64(total)
+}
+
+// credibleAlone reports whether invalid answers are believed although FCM has
+// accepted no token of the group yet: few answers, about registration tokens.
+// FCM tells a registration token of another project apart (SENDER_ID_MISMATCH);
+// of an installation id of another project it says UNREGISTERED.
+func (a *groupAnswers) credibleAlone() bool {
+	return a.group.kind == push.KindToken && max(a.count(), a.lonely) < fewInvalid
+}

@@ -1,0 +1,337 @@
+package deliver
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"carillon.example/shared/push"
+)
+
+var androidTokens = tokenGroup{kind: push.KindToken, platform: push.Android, app: "shop"}
+var iosFIDs = tokenGroup{kind: push.KindFID, platform: push.IOS, app: "shop"}
+
+// scripted answers evidence as a test says.
+type scripted struct {
+	again    map[int]askResult // by answer; askInvalid where nothing is said
+	controls controlResult
+	asked    []int
+}
+
+func (s *scripted) askAgain(answers []int) []askResult {
+	s.asked = append(s.asked, answers...)
+	var out []askResult
+	for _, i := range answers {
+		result, said := s.again[i]
+		if !said {
+			result = askInvalid
+		}
+		out = append(out, result)
+	}
+	return out
+}
+
+func (s *scripted) askControls(tokenGroup) controlResult { return s.controls }
+
+// answers reads "a" as accepted and "i" as invalid.
+func answers(text string) []bool {
+	var out []bool
+	for _, c := range text {
+		out = append(out, c == 'i')
+	}
+	return out
+}
+
+func TestDecideInvalid(t *testing.T) {
+	t.Parallel()
+	young := iosFIDs
+	young.young = true
+	for name, c := range map[string]struct {
+		group    tokenGroup
+		before   string
+		answers  string
+		again    map[int]askResult
+		held     bool
+		controls controlResult
+		asked    []int
+		want     tokenDecision
+	}{
+		"one among accepted ones":                 {androidTokens, "aaaa", "aaiaaa", nil, false, controlAccepted, nil, tokenDecision{flag: []int{2}}},
+		"one among accepted ones, controls fail":  {androidTokens, "aaaa", "aaiaaa", nil, false, controlRefused, nil, tokenDecision{hold: []int{2}, refused: true}},
+		"controls out of reach":                   {androidTokens, "aaaa", "aaiaaa", nil, false, controlUnanswered, nil, tokenDecision{hold: []int{2}}},
+		"nothing accepted before":                 {androidTokens, "", "iaaa", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"three in a row, confirmed":               {androidTokens, "aaaa", "aiiia", nil, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 2, 3}}},
+		"three in a row, one recovers":            {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askAccepted}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{drop: []int{2}, hold: []int{1, 3}}},
+		"three in a row, one unanswered":          {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askUnanswered}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 3}, hold: []int{2}}},
+		"the answers before count":                {androidTokens, "aaiiii", "ia", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"held by an earlier call":                 {androidTokens, "aaaa", "aaiaaa", nil, true, controlAccepted, []int{2}, tokenDecision{flag: []int{2}}},
+		"one token alone, no control":             {androidTokens, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{flag: []int{0}}},
+		"one installation id alone, no control":   {iosFIDs, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{hold: []int{0}, refused: true}},
+		"one installation id alone, with control": {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"half of the young ones": {young, "", "aiaiaiaiaiaiaiaiaiaiai", nil, false, controlAccepted,
+			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, refused: true}},
+		"nothing invalid": {androidTokens, "", "aaa", nil, false, controlAccepted, nil, tokenDecision{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &scripted{again: c.again, controls: c.controls}
+			got := decideInvalid(groupAnswers{group: c.group, before: answers(c.before), invalid: answers(c.answers), again: c.held}, w)
+			for _, list := range [][]int{got.flag, got.drop, got.hold} {
+				slices.Sort(list)
+			}
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(tokenDecision{})); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.asked, w.asked); diff != "" {
+				t.Errorf("asked again (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTwentyTokensWithoutControlAreHeld(t *testing.T) {
+	t.Parallel()
+	invalid := make([]bool, fewInvalid)
+	for i := range invalid {
+		invalid[i] = true
+	}
+	got := decideInvalid(groupAnswers{group: androidTokens, invalid: invalid}, &scripted{controls: controlMissing})
+	if len(got.flag) != 0 {
+		t.Errorf("%d tokens flagged without any evidence, want none", len(got.flag))
+	}
+	if len(got.hold) != fewInvalid {
+		t.Errorf("%d tokens held, want %d", len(got.hold), fewInvalid)
+	}
+}
+
+// A phoneModel is a phone and what FCM knows of it.
+type phoneModel struct {
+	group  tokenGroup
+	name   int
+	alive  bool // the app is installed and its token usable once the weather is over
+	broken bool // its installation id is unknown to FCM as long as faultySDK lasts
+	flag   bool // what Carillon decided
+	since  int  // mailings since it died, without weather
+}
+
+// A skyModel says when FCM answers wrongly. Times count requests.
+type skyModel struct {
+	now          int
+	outage       [][2]int // every token of the group is answered 404 in these times
+	outageOf     tokenGroup
+	faultySDK    int  // until then, broken phones answer 404
+	wrongProject bool // every installation id answers 404
+}
+
+// ask answers a request for a phone and takes one unit of time.
+func (s *skyModel) ask(p *phoneModel) (invalid bool) {
+	s.now++
+	for _, o := range s.outage {
+		if p.group == s.outageOf && s.now >= o[0] && s.now < o[1] {
+			return true
+		}
+	}
+	if p.broken && s.now < s.faultySDK {
+		return true
+	}
+	if s.wrongProject && p.group.kind == push.KindFID {
+		return true
+	}
+	return !p.alive
+}
+
+// modelWitness asks the model as deliver asks FCM.
+type modelWitness struct {
+	sky    *skyModel
+	phones []*phoneModel // of the answers
+	known  []*phoneModel // controls of the group, the latest first
+}
+
+func (w *modelWitness) askAgain(list []int) []askResult {
+	out := make([]askResult, len(list))
+	for k, i := range list {
+		out[k] = askAccepted
+		if w.sky.ask(w.phones[i]) {
+			out[k] = askInvalid
+		}
+	}
+	return out
+}
+
+func (w *modelWitness) askControls(tokenGroup) controlResult {
+	if len(w.known) == 0 {
+		return controlMissing
+	}
+	for _, p := range w.known {
+		if !w.sky.ask(p) {
+			return controlAccepted
+		}
+	}
+	return controlRefused
+}
+
+// A campaignModel sends mailings to a base of phones under a sky, as deliver
+// does: batches in order, held answers again after a wait.
+type campaignModel struct {
+	phones   []*phoneModel
+	sky      *skyModel
+	history  map[tokenGroup]*groupHistory
+	controls map[tokenGroup][]*phoneModel
+	held     []*phoneModel
+}
+
+// clock maps requests to time: 100 requests a second.
+func (c *campaignModel) clock() time.Time {
+	return time.Unix(1_800_000_000, 0).Add(time.Duration(c.sky.now) * 10 * time.Millisecond)
+}
+
+func (c *campaignModel) batch(phones []*phoneModel, again bool) {
+	byGroup := map[tokenGroup][]*phoneModel{}
+	invalid := map[tokenGroup][]bool{}
+	before := map[tokenGroup][]bool{}
+	for _, p := range phones {
+		h := c.history[p.group]
+		if h == nil {
+			h = &groupHistory{}
+			c.history[p.group] = h
+		}
+		if _, met := before[p.group]; !met {
+			before[p.group] = h.recent(c.clock())
+		}
+		bad := again || c.sky.ask(p)
+		if !again {
+			h.add(bad, c.clock())
+			if !bad {
+				h.accept(control{customer: strconv.Itoa(p.name)})
+				c.controls[p.group] = append([]*phoneModel{p}, c.controls[p.group]...)[:min(controlsKept, len(c.controls[p.group])+1)]
+			}
+		}
+		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)
+	}
+	for group, list := range byGroup {
+		w := &modelWitness{sky: c.sky, phones: list, known: c.controls[group]}
+		d := decideInvalid(groupAnswers{group: group, before: before[group], invalid: invalid[group],
+			lonely: c.history[group].lonely, again: again}, w)
+		for _, i := range d.flag {
+			list[i].flag = true
+		}
+		for _, i := range d.hold {
+			c.held = append(c.held, list[i])
+		}
+	}
+}
+
+// retry decides what is held once more, a minute later.
+func (c *campaignModel) retry() {
+	c.sky.now += 6000
+	held := c.held
+	c.held = nil
+	if len(held) > 0 {
+		c.batch(held, true)
+	}
+}
+
+// TestNoLivePhoneIsFlagged drives random bases, histories and weathers against a
+// model of phones: no live phone is ever flagged, and no dead one is kept for
+// more than three mailings without weather.
+func TestNoLivePhoneIsFlagged(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		groups := []tokenGroup{androidTokens, {kind: push.KindFID, platform: push.Android, app: "shop"}, iosFIDs,
+			{kind: push.KindFID, platform: push.IOS, app: "shop", young: true}}
+		c := &campaignModel{sky: &skyModel{}, history: map[tokenGroup]*groupHistory{}, controls: map[tokenGroup][]*phoneModel{}}
+		n := rapid.IntRange(1, 400).Draw(rt, "phones")
+		dead := rapid.Float64Range(0, 0.7).Draw(rt, "share of dead phones")
+		r := rapid.Uint64().Draw(rt, "seed")
+		random := func() float64 { // a draw a phone would make rapid slow
+			r = r*6364136223846793005 + 1442695040888963407
+			return float64(r>>11) / (1 << 53)
+		}
+		for i := range n {
+			group := groups[int(random()*float64(len(groups)))]
+			alive := random() >= dead
+			if group.young {
+				alive = random() >= dead/10
+			}
+			c.phones = append(c.phones, &phoneModel{group: group, name: i, alive: alive})
+		}
+
+		weather := rapid.SampledFrom([]string{"fair", "outage", "faulty SDK", "wrong project"}).Draw(rt, "weather")
+		mailings := rapid.IntRange(1, 4).Draw(rt, "mailings under weather")
+		at := rapid.IntRange(1, 3*n).Draw(rt, "weather begins at request")
+		switch weather {
+		case "outage":
+			// A base that FCM never accepted anything of, in an outage from the
+			// first request on, looks like a base of dead tokens.
+			for part := range slices.Chunk(c.phones, 100) {
+				c.batch(part, false)
+			}
+			for range 3 {
+				c.retry()
+			}
+			at += c.sky.now
+			c.sky.outage = [][2]int{{at, at + rapid.IntRange(3000, 200_000).Draw(rt, "requests in the outage")}}
+			c.sky.outageOf = rapid.SampledFrom(groups).Draw(rt, "group")
+		case "faulty SDK":
+			c.sky.faultySDK = 1_000_000_000
+			for _, p := range c.phones {
+				p.broken = p.group.young
+			}
+		case "wrong project":
+			c.sky.wrongProject = true
+		}
+		send := func() {
+			var due []*phoneModel
+			for _, p := range c.phones {
+				if !p.flag && !slices.Contains(c.held, p) {
+					due = append(due, p)
+				}
+			}
+			size := rapid.IntRange(1, 200).Draw(rt, "batch size")
+			for part := range slices.Chunk(due, size) {
+				c.batch(part, false)
+			}
+			for range 3 {
+				c.retry()
+			}
+		}
+		check := func() {
+			for _, p := range c.phones {
+				if p.flag && p.alive {
+					rt.Fatalf("live phone %d of group %+v flagged at request %d in weather %q", p.name, p.group, c.sky.now, weather)
+				}
+			}
+		}
+		for range mailings {
+			send()
+			check()
+			for _, p := range c.phones { // some die between mailings
+				if random() < 0.02 {
+					p.alive = false
+				}
+			}
+			c.sky.now += 360_000 // an hour
+		}
+
+		c.sky.outage, c.sky.faultySDK, c.sky.wrongProject = nil, 0, false
+		for range 3 {
+			send()
+			check()
+		}
+		living := map[tokenGroup]int{}
+		for _, p := range c.phones {
+			if p.alive {
+				living[p.group]++
+			}
+		}
+		for _, p := range c.phones {
+			if !p.alive && !p.flag && living[p.group] > 0 && !p.group.young {
+				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
+			}
+		}
+	})
+}
