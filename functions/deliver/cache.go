@@ -8,32 +8,32 @@ import (
 	"carillon.example/shared/push"
 )
 
-// letters keeps the compiled messages of the mailings under way.
-type letters struct {
+// payloads keeps the compiled messages of the mailings under way.
+type payloads struct {
 	mu sync.Mutex
-	m  map[string]*letter
+	m  map[string]*payload
 }
 
-// maxLetters is how many are kept; a mailing's is a few kilobytes.
-const maxLetters = 200
+// maxCached is how many are kept; a mailing's is a few kilobytes.
+const maxCached = 200
 
-func newLetters() *letters { return &letters{m: map[string]*letter{}} }
+func newPayloads() *payloads { return &payloads{m: map[string]*payload{}} }
 
-func (c *letters) get(m *push.Mailing) (*letter, error) {
+func (c *payloads) get(m *push.Mailing) (*payload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.m[m.ID]; l != nil {
-		return l, nil
+	if p := c.m[m.ID]; p != nil {
+		return p, nil
 	}
-	l, err := newLetter(m)
+	p, err := newPayload(m)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.m) >= maxLetters {
+	if len(c.m) >= maxCached {
 		clear(c.m)
 	}
-	c.m[m.ID] = l
-	return l, nil
+	c.m[m.ID] = p
+	return p, nil
 }
 
 // states answers whether a mailing is still to be sent, from a reading at most
@@ -74,7 +74,7 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.m) >= maxLetters {
+	if len(c.m) >= maxCached {
 		clear(c.m)
 	}
 	c.m[id] = state{m, c.now()}

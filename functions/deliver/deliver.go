@@ -55,14 +55,15 @@ type sender interface {
 const (
 	leaseMargin = 15 * time.Second // how long a lease outlives the call
 	nearby      = 5 * time.Second  // a batch due that soon is waited for
-	stale       = 5 * time.Minute  // a batch older than that is checked against its customers
+
+	outdatedAfter = 5 * time.Minute // an older batch is checked against its customers
 )
 
 type deliverer struct {
 	Deps
-	letters *letters
-	states  *states
-	calls   *calls
+	payloads *payloads
+	states   *states
+	calls    *calls
 }
 
 // New makes the handler of deliver's push subscription, and of its dead
@@ -87,7 +88,7 @@ func newDeliverer(d Deps) *deliverer {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
-	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now), calls: newCalls()}
+	return &deliverer{Deps: d, payloads: newPayloads(), states: newStates(d.Store, d.Now), calls: newCalls()}
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
@@ -151,12 +152,12 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, gaveUp string) (sett
 	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: until.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	r := newRound(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))
+	x := newDelivery(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))
 	if gaveUp != "" {
 		b.Reason = "given up after too many attempts"
-		r.close(push.ReceiptFailed)
+		x.closePending(push.ReceiptFailed)
 	}
-	err = r.run(ctx)
+	err = x.run(ctx)
 	return err == nil && b.Settled, err
 }
 
