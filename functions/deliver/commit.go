@@ -7,21 +7,22 @@ import (
 	"carillon.example/shared/push"
 )
 
-// commit stores what the call came to. Results and the flags they owe are saved
-// first; a batch is settled only when every flag and event is stored.
+// commit stores what the call came to: it closes what is left of a mailing that
+// has ended, pauses one that our credentials stopped, flags invalid tokens, and
+// settles the batch or gives it back. Results, and the flags they owe, are saved
+// before anything else is done about them.
 func (d *delivery) commit(ctx context.Context) error {
 	// The end of the call must not keep its results from being saved.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 
 	d.closeEnded()
 	if len(d.batch.Owed) > 0 || d.stop.reason == stopCredentials {
-		if err := d.saveUnsaved(ctx); err != nil {
+		if err := d.within(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
 		}
 	}
 	if d.stop.reason == stopCredentials {
-		if err := d.pause(ctx); err != nil {
+		if err := d.within(ctx, leaseMargin, d.pause); err != nil {
 			return err
 		}
 	}
@@ -30,14 +31,20 @@ func (d *delivery) commit(ctx context.Context) error {
 		return err
 	}
 
-	pending := len(d.batch.Pending())
-	d.batch.Settled = pending == 0
-	d.release()
-	if err := d.save(ctx); err != nil {
+	d.batch.Settled = d.settled()
+	d.release(true)
+	if err := d.within(ctx, leaseMargin, d.save); err != nil {
 		return err
 	}
-	d.report(ctx, pending)
+	d.report(ctx)
 	return nil
+}
+
+// within runs a step with a time of its own.
+func (d *delivery) within(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return step(ctx)
 }
 
 // closeEnded closes the targets that are left of a mailing that has ended.
@@ -65,11 +72,11 @@ func (d *delivery) pause(ctx context.Context) error {
 }
 
 // report writes the one line that log-based metrics read of a batch.
-func (d *delivery) report(ctx context.Context, pending int) {
+func (d *delivery) report(ctx context.Context) {
 	t := push.TallyOf(d.batch.Receipts)
 	d.Log.InfoContext(ctx, "batch finished", "mailing", d.mailing.ID, "batch", d.batch.Batch, "attempt", d.batch.Attempts,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
 		"accepted", t[push.ReceiptAccepted], "invalid", t[push.ReceiptUnregistered]+t[push.ReceiptInvalidArgument],
 		"refused", t[push.ReceiptRefused], "failed", t[push.ReceiptFailed], "expired", t[push.ReceiptExpired],
-		"cancelled", t[push.ReceiptCancelled], "pending", pending)
+		"cancelled", t[push.ReceiptCancelled], "pending", len(d.batch.Pending()))
 }

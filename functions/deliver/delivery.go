@@ -23,26 +23,33 @@ type delivery struct {
 	results
 	mailing  *push.Mailing
 	payload  *payload // set by prepare; nil if nothing is to be sent
+	note     note     // what this instance remembers of the batch
 	started  time.Time
 	deadline time.Time // no attempt to send begins after it
+	callEnds time.Time // Pub/Sub waits no longer for an answer; the lease ends leaseMargin later
 }
 
-func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, deadline time.Time) *delivery {
+func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
+	deadline := callEnds.Add(-min(leaseMargin, d.CallTimeout/3))
 	if m.ExpiresAt.Before(deadline) {
 		deadline = m.ExpiresAt
 	}
+	note := d.notes.get(b.Ref)
 	return &delivery{
 		deliverer: d,
-		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare},
+		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, due: note.due},
 		mailing:   m,
+		note:      note,
 		started:   d.Now(),
 		deadline:  deadline,
+		callEnds:  callEnds,
 	}
 }
 
 // run takes the batch as far as it can go in this call. When a phase fails, the
 // results so far are saved and the batch is given back.
 func (d *delivery) run(ctx context.Context) error {
+	defer func() { d.notes.put(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
 		return errors.Join(err, d.abandon(ctx))
 	}
@@ -116,11 +123,8 @@ func (d *delivery) saveUnsaved(ctx context.Context) error {
 // abandon saves the results of a call that failed, and gives the batch back. A
 // lease that is another call's by now stays so.
 func (d *delivery) abandon(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
-	defer cancel()
-
-	d.release()
-	if err := d.save(ctx); !store.IsStale(err) {
+	d.release(false)
+	if err := d.within(context.WithoutCancel(ctx), leaseMargin, d.save); !store.IsStale(err) {
 		return err
 	}
 	return nil

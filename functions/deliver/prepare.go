@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
@@ -29,14 +30,32 @@ func (d *delivery) prepare(ctx context.Context) error {
 }
 
 // cancelOutdated cancels targets whose token moved, was erased or flagged, or
-// whose customer opted out since the batch was cut.
+// whose customer opted out since the batch was cut. It reads the customers of
+// the targets that this call sends, and none that was read a moment ago.
 func (d *delivery) cancelOutdated(ctx context.Context) error {
-	owed, err := d.Store.StillOwed(ctx, d.mailing, d.batch.Targets)
+	now := d.Now()
+	unchecked := slices.DeleteFunc(d.ready(now.Add(nearby)), func(i int) bool {
+		at, ok := d.note.checked[i]
+		return ok && now.Sub(at) < checkAgainAfter
+	})
+	if len(unchecked) == 0 {
+		return nil
+	}
+	targets := make([]push.Target, len(unchecked))
+	for k, i := range unchecked {
+		targets[k] = d.batch.Targets[i]
+	}
+
+	owed, broken, err := d.Store.StillOwed(ctx, d.mailing, targets)
 	if err != nil {
 		return err
 	}
-	for _, i := range d.batch.Pending() {
-		if !owed[i] {
+	for _, key := range broken {
+		d.Log.ErrorContext(ctx, "customer cannot be decoded", "customer", key, "mailing", d.mailing.ID, "batch", d.batch.Batch)
+	}
+	for k, i := range unchecked {
+		d.note.checked[i] = now
+		if !owed[k] {
 			d.set(i, push.ReceiptCancelled)
 		}
 	}
@@ -49,13 +68,12 @@ func (d *delivery) proveFirst(ctx context.Context) error {
 	out, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	proof := d.Sender.Prove(out, d.payload.common)
+	proof := d.prove(out, d.payload.sample)
 	switch proof.Outcome {
 	case fcm.Accepted:
 		return d.markProven(ctx)
 	case fcm.Waiting:
-		d.wait(proof.NotBefore)
-		d.stopWith(stop{reason: stopUnproven})
+		d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
 	case fcm.Misconfigured:
 		d.stopWith(stop{reason: stopCredentials, answer: proof})
 	default:

@@ -19,11 +19,11 @@ type results struct {
 	now          func() time.Time
 	invalidShare float64 // the breaker's: a greater share of INVALID_ARGUMENT cannot be true
 
-	unsaved    int       // results that are not stored yet
-	answered   int       // answers of this call that are final
-	mismatches int       // tokens of another sender
-	suspects   []answer  // INVALID_ARGUMENT: open until the payload is known to be good
-	retryAt    time.Time // when targets that wait may be sent again
+	unsaved    int               // results that are not stored yet
+	answered   int               // answers of this call that are final
+	mismatches int               // tokens of another sender
+	suspects   []answer          // INVALID_ARGUMENT: open until the payload is known to be good
+	due        map[int]time.Time // by target: when one that waits may be sent again
 	stop       stop
 }
 
@@ -38,6 +38,7 @@ type stop struct {
 	reason stopReason
 	result push.Receipt // with stopEnded: the result of every target that is left
 	answer fcm.Answer   // with stopCredentials: what was answered
+	until  time.Time    // with stopUnproven: when the proof may be asked for again
 }
 
 type stopReason int
@@ -88,7 +89,7 @@ func (r *results) record(a answer) {
 	case fcm.Misconfigured:
 		r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
 	case fcm.Waiting:
-		r.wait(a.NotBefore)
+		r.due[a.target] = a.NotBefore
 	}
 }
 
@@ -118,18 +119,12 @@ func (r *results) setInvalid(a answer, result push.Receipt) {
 	r.set(a.target, result)
 	r.batch.Owed = append(r.batch.Owed, a.target)
 	r.batch.Dead = append(r.batch.Dead, push.Dead{
-		Customer: t.Customer, TokenID: push.TokenID(t.Token), Code: result.Code(), Status: a.Status, At: r.now(),
+		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
 	})
 }
 
 // closePending gives every target without a result that one.
 func (r *results) closePending(result push.Receipt) { r.unsaved += r.batch.Close(result) }
-
-func (r *results) wait(until time.Time) {
-	if until.After(r.retryAt) {
-		r.retryAt = until
-	}
-}
 
 // implausible reports whether n of the answers so far are more than can be
 // true.
@@ -143,26 +138,61 @@ func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
 // accepted reports whether a token of the batch accepted its message.
 func (r *results) accepted() bool { return slices.Contains(r.batch.Receipts, push.ReceiptAccepted) }
 
-// resolveSuspect books one INVALID_ARGUMENT by what a proof of its payload
-// says.
-func (r *results) resolveSuspect(a answer, proof fcm.Answer) {
-	switch proof.Outcome {
-	case fcm.Accepted:
-		r.setInvalid(a, push.ReceiptInvalidArgument)
-	case fcm.Waiting:
-		r.wait(proof.NotBefore)
-	case fcm.Misconfigured:
-		r.stopWith(stop{reason: stopCredentials, answer: proof})
+// acceptedBy reports whether a token of that customer accepted its message. All
+// tokens of a customer get the same one.
+func (r *results) acceptedBy(customer string) bool {
+	for i, t := range r.batch.Targets {
+		if t.Customer == customer && r.batch.Receipts[i] == push.ReceiptAccepted {
+			return true
+		}
+	}
+	return false
+}
+
+// ready lists the pending targets that may be sent at a time.
+func (r *results) ready(at time.Time) []int {
+	return slices.DeleteFunc(r.batch.Pending(), func(i int) bool { return r.due[i].After(at) })
+}
+
+// settled reports whether nothing of the batch is left to do: every target has
+// its result, and every flag is set.
+func (r *results) settled() bool { return len(r.batch.Pending()) == 0 && len(r.batch.Owed) == 0 }
+
+// release gives the batch back. It waits until the first of its targets may be
+// sent again; the others are skipped until their own time.
+func (r *results) release(well bool) {
+	r.batch.Release(well)
+	r.batch.NotBefore = r.now()
+	switch r.stop.reason {
+	case stopPaused, stopCredentials: // resume continues at once
+	case stopUnproven:
+		r.batch.NotBefore = r.stop.until
 	default:
-		r.setFailed(a.target, push.ReceiptRefused, proof.Text)
+		if first := r.firstDue(); !first.IsZero() {
+			r.batch.NotBefore = first
+		}
 	}
 }
 
-// release gives the batch back: what waits, until its time.
-func (r *results) release() {
-	r.batch.Lease = push.Lease{}
-	r.batch.NotBefore = r.retryAt
-	if r.retryAt.IsZero() || r.stop.reason == stopPaused || r.stop.reason == stopCredentials {
-		r.batch.NotBefore = r.now()
+// firstDue is when the first pending target may be sent; zero if one may at any
+// time, or none is pending.
+func (r *results) firstDue() (first time.Time) {
+	for k, i := range r.batch.Pending() {
+		if at := r.due[i]; k == 0 || at.Before(first) {
+			first = at
+		}
 	}
+	return first
+}
+
+func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targets[target].Token) }
+
+// dropOwed forgets the flags that are owed: they are not set.
+func (r *results) dropOwed() {
+	drop := map[string]bool{}
+	for _, i := range r.batch.Owed {
+		drop[r.tokenID(i)] = true
+	}
+	r.batch.Owed = nil
+	r.batch.Dead = slices.DeleteFunc(slices.Clone(r.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
 }

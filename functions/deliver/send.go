@@ -2,18 +2,22 @@ package deliver
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"time"
 
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
 
-// What a killed instance can send again is what it sent after its last save: at
-// most maxUnsaved targets of a batch, and two seconds' worth.
 const (
+	// maxUnsaved is how many targets of a batch may be sent and not saved: what a
+	// killed instance can send again. See windowAfter.
 	maxUnsaved = 250
-	saveAt     = 125         // results that are worth a save while answers are still to come
-	saveEvery  = time.Second // while any result is unsaved
+	// saveEvery is how long a result stays unsaved while others are awaited.
+	saveEvery = time.Second
+	// strayWait is how long a target waits after an answer that was not FCM's.
+	strayWait = time.Second
 )
 
 // A sendLoop hands the pending targets of a delivery to the sender, never more
@@ -21,9 +25,11 @@ const (
 type sendLoop struct {
 	*delivery
 	renderer renderer
+	window   int   // how many targets may be sent and not saved yet
 	queue    []int // targets that were not handed to the sender yet
 	inFlight int
-	answers  chan answer // has room for an answer of every target: the sender never waits
+	strays   map[int]bool // targets that something else than FCM answered; true: to be sent again
+	answers  chan answer  // has room for an answer of every target: the sender never waits
 }
 
 // send sends the pending targets until they have their answers, the delivery
@@ -31,10 +37,13 @@ type sendLoop struct {
 func (d *delivery) send(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
-	l := &sendLoop{delivery: d, renderer: renderer{payload: d.payload}, answers: make(chan answer, len(d.batch.Targets))}
+	l := &sendLoop{
+		delivery: d, renderer: renderer{payload: d.payload}, window: windowAfter(d.batch.Crashes),
+		strays: map[int]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+	}
 
 	if err := d.waitUntilDue(sending); err == nil {
-		l.queue = d.batch.Pending()
+		l.queue = d.ready(d.Now())
 	}
 
 	err := l.run(ctx, sending, cancel)
@@ -62,7 +71,7 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
 
 		switch {
-		case open && l.inFlight+l.unsaved < maxUnsaved:
+		case open && l.inFlight+l.unsaved < l.window:
 			l.sendNext(sending)
 		case l.inFlight > 0:
 			if err := l.await(ctx, ticker.C); err != nil {
@@ -72,10 +81,24 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 			if err := l.save(ctx); err != nil {
 				return err
 			}
+		case !l.stopped() && l.sendStraysAgain(sending):
 		default:
 			return nil
 		}
 	}
+}
+
+// sendStraysAgain queues the targets that something else than FCM answered,
+// after a wait, and reports whether there are any.
+func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
+	for i, again := range l.strays {
+		if again {
+			l.queue = append(l.queue, i)
+			l.strays[i] = false
+		}
+	}
+	slices.Sort(l.queue)
+	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
 }
 
 func (l *sendLoop) sendNext(ctx context.Context) {
@@ -100,7 +123,7 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 	select {
 	case a := <-l.answers:
 		l.take(a)
-		if l.unsaved >= saveAt && len(l.queue) > 0 {
+		if l.unsaved >= max(1, l.window/2) && len(l.queue) > 0 {
 			return l.save(ctx)
 		}
 		return nil
@@ -123,5 +146,17 @@ func (l *sendLoop) drain() {
 
 func (l *sendLoop) take(a answer) {
 	l.inFlight--
+	delete(l.due, a.target)
+
+	if _, again := l.strays[a.target]; stray(a.Answer) && !again {
+		l.strays[a.target] = true
+		return
+	}
 	l.record(a)
+}
+
+// stray reports whether something between us and FCM answered: a proxy's page,
+// say. One such answer says nothing; the second pauses the mailing.
+func stray(a fcm.Answer) bool {
+	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }
