@@ -5,78 +5,108 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"carillon.example/shared/push"
 )
 
-// letters keeps the compiled messages of the mailings under way.
-type letters struct {
-	mu sync.Mutex
-	m  map[string]*letter
+// maxCached is how many mailings' payloads, and states, are kept; a payload has
+// a few kilobytes.
+const maxCached = 200
+
+// payloads keeps the compiled payloads of the mailings under way. Each is
+// compiled once, and a large one keeps no other waiting.
+type payloads struct {
+	mu sync.Mutex // guards m
+	m  map[string]func() (*payload, error)
 }
 
-// maxLetters is how many are kept; a mailing's is a few kilobytes.
-const maxLetters = 200
+func newPayloads() *payloads { return &payloads{m: map[string]func() (*payload, error){}} }
 
-func newLetters() *letters { return &letters{m: map[string]*letter{}} }
-
-func (c *letters) get(m *push.Mailing) (*letter, error) {
+func (c *payloads) get(m *push.Mailing) (*payload, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l := c.m[m.ID]; l != nil {
-		return l, nil
+	compiled := c.m[m.ID]
+	if compiled == nil {
+		compiled = sync.OnceValues(func() (*payload, error) { return newPayload(m) })
+		if len(c.m) >= maxCached {
+			clear(c.m)
+		}
+		c.m[m.ID] = compiled
 	}
-	l, err := newLetter(m)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.m) >= maxLetters {
-		clear(c.m)
-	}
-	c.m[m.ID] = l
-	return l, nil
+	c.mu.Unlock()
+	return compiled()
 }
 
-// states answers whether a mailing is still to be sent, from a reading at most
-// a second old, shared by all its batches in this instance.
+// states answers in which state a mailing is, from a reading at most stateAge
+// old that all its batches in this instance share.
 type states struct {
 	store ledger
 	now   func() time.Time
-	mu    sync.Mutex
+	reads singleflight.Group
+	mu    sync.Mutex // guards m
 	m     map[string]state
 }
 
 type state struct {
 	m  *push.Mailing
-	at time.Time
+	at time.Time // when the reading began
 }
 
-const stateAge = time.Second
+const (
+	stateAge = time.Second
+	// stateTimeout is how long a reading takes at most: it serves many calls, and
+	// ends with none of them.
+	stateTimeout = 15 * time.Second
+)
 
 func newStates(s ledger, now func() time.Time) *states {
 	return &states{store: s, now: now, m: map[string]state{}}
 }
 
+// get reads the mailing, or waits for the call that is reading it.
 func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
+	if m := c.fresh(id); m != nil {
+		return m, nil
+	}
+	read := c.reads.DoChan(id, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
+		defer cancel()
+		return c.read(ctx, id)
+	})
+
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case res := <-read:
+		if res.Err != nil {
+			return nil, res.Err
+		}
+		return res.Val.(*push.Mailing), nil
+	}
+}
+
+// fresh is the mailing as it was read less than stateAge ago, nil if it was not.
+func (c *states) fresh(id string) *push.Mailing {
 	c.mu.Lock()
-	have, ok := c.m[id]
-	if ok && c.now().Sub(have.at) < stateAge {
-		c.mu.Unlock()
-		return have.m, nil
+	defer c.mu.Unlock()
+	if have, ok := c.m[id]; ok && c.now().Sub(have.at) < stateAge {
+		return have.m
 	}
-	// Whoever else asks meanwhile is content with the last answer.
-	if ok {
-		c.m[id] = state{have.m, c.now()}
-	}
-	c.mu.Unlock()
+	return nil
+}
+
+func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
+	began := c.now()
 	m, err := c.store.Peek(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.m) >= maxLetters {
+	if len(c.m) >= maxCached {
 		clear(c.m)
 	}
-	c.m[id] = state{m, c.now()}
+	c.m[id] = state{m, began}
 	return m, nil
 }

@@ -38,8 +38,8 @@ type ledger interface {
 	Hold(ctx context.Context, id, because string) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	Prove(ctx context.Context, id string) error
-	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, error)
-	Flag(ctx context.Context, f store.Flag) (store.FlagResult, error)
+	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
+	FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 }
 
@@ -55,14 +55,18 @@ type sender interface {
 const (
 	leaseMargin = 15 * time.Second // how long a lease outlives the call
 	nearby      = 5 * time.Second  // a batch due that soon is waited for
-	stale       = 5 * time.Minute  // a batch older than that is checked against its customers
+
+	outdatedAfter   = 5 * time.Minute // an older batch is checked against its customers
+	checkAgainAfter = time.Minute     // and its targets again, if they still wait
 )
 
 type deliverer struct {
 	Deps
-	letters *letters
-	states  *states
-	calls   *calls
+	payloads   *payloads
+	states     *states
+	calls      *calls
+	notes      *notes
+	quarantine chan struct{} // has room for one call with a batch that crashed others
 }
 
 // New makes the handler of deliver's push subscription, and of its dead
@@ -87,7 +91,10 @@ func newDeliverer(d Deps) *deliverer {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
-	return &deliverer{Deps: d, letters: newLetters(), states: newStates(d.Store, d.Now), calls: newCalls()}
+	return &deliverer{
+		Deps: d, payloads: newPayloads(), states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
+		quarantine: make(chan struct{}, 1),
+	}
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
@@ -126,51 +133,56 @@ func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) (e
 }
 
 // work reports whether the batch is settled.
-func (d *deliverer) work(ctx context.Context, ref push.Ref, gaveUp string) (settled bool, err error) {
+func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.Batch(ctx, ref)
 	if err != nil {
 		return false, err
 	}
 	if b.Settled {
-		return true, nil // its settler may have died before it could end the mailing
-	}
-	now := d.Now()
-	if b.Lease.Until.After(now) {
-		return false, nil // somebody is at it; tick looks after the lease
+		return true, nil // the call that settled it may have crashed before it could finish the mailing
 	}
 	m, err := d.Store.Peek(ctx, ref.Mailing)
 	if err != nil {
 		return false, err
 	}
-	if gaveUp != "" {
-		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", gaveUp)
-	} else if held(m, b, now) {
-		return false, nil // resume or tick brings it back
+
+	if deadLetterOf != "" {
+		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", deadLetterOf,
+			"attempts", b.Attempts, "tries", b.Tries)
 	}
-	until := now.Add(d.CallTimeout)
-	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: until.Add(leaseMargin)}); err != nil {
+	switch admit(m, b, d.Now(), deadLetterOf != "") {
+	case leaveAlone:
+		return false, nil
+	case postpone:
+		return false, d.postpone(ctx, b)
+	case giveUp:
+		return d.giveUp(ctx, m, b)
+	}
+	return d.claim(ctx, m, b)
+}
+
+// claim leases the batch and delivers it.
+func (d *deliverer) claim(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+	if b.Crashed() >= suspectAfter {
+		select {
+		case d.quarantine <- struct{}{}:
+			defer func() { <-d.quarantine }()
+		default:
+			return false, nil // another suspect is at work; tick brings this one back
+		}
+	}
+
+	callEnds := d.Now().Add(d.CallTimeout)
+	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	r := newRound(d, m, b, until.Add(-min(leaseMargin, d.CallTimeout/3)))
-	if gaveUp != "" {
-		b.Reason = "given up after too many attempts"
-		r.close(push.ReceiptFailed)
-	}
-	err = r.run(ctx)
+	err = newDelivery(d, m, b, callEnds).run(ctx)
 	return err == nil && b.Settled, err
 }
 
 // newOwner names one call's claim: an instance works on copies of the same
 // message side by side, and each has to know its own lease.
 func newOwner() string { return rand.Text() }
-
-// held reports whether a batch is not to be touched now.
-func held(m *push.Mailing, b *push.Batch, now time.Time) bool {
-	if m.State.Final() || !m.ExpiresAt.After(now) {
-		return false // it is to be closed
-	}
-	return m.State == push.Paused || b.NotBefore.Sub(now) > nearby
-}
 
 // finish ends the mailing if nothing of it is left to do.
 func (d *deliverer) finish(ctx context.Context, mailing string) error {

@@ -99,8 +99,12 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 // unflagged is a ledger whose flags cannot be stored.
 type unflagged struct{ ledger }
 
-func (unflagged) Flag(context.Context, store.Flag) (store.FlagResult, error) {
-	return store.FlagResult{}, errors.New("Firestore is out of reach")
+func (unflagged) FlagAll(_ context.Context, flags []store.Flag) []store.FlagResult {
+	out := make([]store.FlagResult, len(flags))
+	for i := range out {
+		out[i].Err = errors.New("Firestore is out of reach")
+	}
+	return out
 }
 
 // TestFlagsThatAreNotStoredStayOwed: nothing is told, and the next call flags.

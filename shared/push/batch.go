@@ -112,6 +112,9 @@ type Batch struct {
 	CutAt     time.Time
 	NotBefore time.Time // nothing is sent earlier: a rate, a quota, an outage
 	Attempts  int       // how often it was claimed
+	Tries     int       // claims since a call last ended well
+	Crashes   int       // of these, how many calls ended without giving the batch back
+	Saved     bool      // whether the last call that claimed it stored anything
 	Lease     Lease
 	Settled   bool
 	Reason    string    // why targets failed, if any did
@@ -121,6 +124,35 @@ type Batch struct {
 	Receipts []Receipt // one a target
 	Owed     []int     // targets whose flag or event is not stored yet
 	Dead     []Dead    // the tokens this batch found invalid
+}
+
+// Crashed is how many calls in a row ended without giving the batch back, as of
+// a moment at which nobody holds it: a lease that is still there is one of a
+// call that crashed.
+func (b *Batch) Crashed() int {
+	if b.Lease.Owner != "" {
+		return b.Crashes + 1
+	}
+	return b.Crashes
+}
+
+// Claim gives the batch to the owner of a lease.
+func (b *Batch) Claim(l Lease) {
+	b.Crashes = b.Crashed()
+	b.Attempts++
+	b.Tries++
+	b.Saved = false
+	b.Lease = l
+}
+
+// Release takes the batch from its owner, whose call ended well, or failed but
+// has stored what it came to.
+func (b *Batch) Release(well bool) {
+	b.Lease = Lease{}
+	b.Crashes = 0
+	if well {
+		b.Tries = 0
+	}
 }
 
 // Pending lists the targets still without a verdict.

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -102,8 +103,15 @@ func (r *reader) target() (t Target, err error) {
 	t.Kind, t.Platform = kindCodes[head[0]&15], platformCodes[head[0]>>4]
 	t.Customer, t.Token = string(r.take(r.uvarint())), string(r.take(r.uvarint()))
 	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
-		if err := json.Unmarshal(attrs, &t.Attributes); err != nil {
+		// Numbers stay as they are written: a float would change whole numbers
+		// above 2⁵³, which the numbers of loyalty cards are.
+		d := json.NewDecoder(bytes.NewReader(attrs))
+		d.UseNumber()
+		if err := d.Decode(&t.Attributes); err != nil {
 			return t, fmt.Errorf("%w: attributes: %w", errTargets, err)
+		}
+		if d.InputOffset() != int64(len(attrs)) {
+			return t, fmt.Errorf("%w: something follows the attributes", errTargets)
 		}
 	}
 	if r.bad {

@@ -22,6 +22,9 @@ type batchDoc struct {
 	NotBefore  *time.Time `firestore:"notBefore"`
 	Open       bool       `firestore:"open"`
 	Attempts   int        `firestore:"attempts"`
+	Tries      int        `firestore:"tries"`
+	Crashes    int        `firestore:"crashes"`
+	Saved      bool       `firestore:"saved"`
 	LeaseOwner string     `firestore:"leaseOwner"`
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	Reason     string     `firestore:"reason,omitempty"`
@@ -90,7 +93,8 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	}
 	b := &push.Batch{
 		Ref:   push.Ref{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
-		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore), Attempts: d.Attempts,
+		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
+		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
 		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Revision: snap.UpdateTime,
 	}
@@ -131,15 +135,19 @@ func (s *Store) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
 }
 
 // Lease gives the batch as it was read to an owner until then, and counts the
-// attempt. ErrStale: somebody else was first.
+// attempt. ErrStale: another call was first.
 func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
-	err := s.update(ctx, b, []firestore.Update{
-		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: b.Attempts + 1},
-	}, func(d *batchDoc) bool { return d.LeaseOwner == l.Owner && d.Attempts == b.Attempts+1 })
+	claimed := *b
+	claimed.Claim(l)
+
+	err := s.update(ctx, &claimed, []firestore.Update{
+		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
+		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false},
+	}, func(d *batchDoc) bool { return d.LeaseOwner == l.Owner && d.Attempts == claimed.Attempts })
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	b.Lease, b.Attempts = l, b.Attempts+1
+	*b = claimed
 	return nil
 }
 
@@ -155,9 +163,9 @@ func encodeDead(dead []push.Dead) (string, error) {
 	return b.String(), err
 }
 
-// SaveBatch stores the receipts, what is owed and the times of a leased batch;
-// with Settled it closes it. ErrStale: the lease is somebody else's now, and
-// nothing was stored.
+// SaveBatch stores the receipts, what is owed, the times and the lease of a
+// batch; with Settled it closes it. ErrStale: somebody else has written since it
+// was read or saved, and nothing was stored.
 func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	dead, err := encodeDead(b.Dead)
 	if err != nil {
@@ -172,6 +180,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "owed", Value: owed}, {Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
 		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
+		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: true},
 	}
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
@@ -183,6 +192,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if err := s.update(ctx, b, up, stored); err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
+	b.Saved = true
 	return nil
 }
 

@@ -21,6 +21,7 @@ type Flag struct {
 type FlagResult struct {
 	Set    bool
 	Events []push.Event
+	Err    error // of FlagAll: this flag was not set, and the others may have been
 }
 
 // Flag marks a token invalid, only if the customer still has it and it was not
@@ -32,36 +33,79 @@ type FlagResult struct {
 // mark stands (whoever takes the mark away tells it too).
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
-	var out FlagResult
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, []string{f.Customer}, nil)
+	out, err := s.flagTogether(ctx, []Flag{f})
+	if err != nil {
+		return FlagResult{}, classify(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
+	}
+	return out[0], nil
+}
+
+// flagTogether sets the flags of one mailing in one transaction: all or none.
+func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResult, err error) {
+	customers := make([]string, len(flags))
+	for i, f := range flags {
+		customers[i] = f.Customer
+	}
+
+	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.open(tx, customers, nil)
 		if err != nil {
 			return err
 		}
-		b.now, b.newest = f.At, true
-		e := b.byID[f.Customer]
-		t, ok := e.Token(f.TokenID)
-		out = FlagResult{Set: ok && f.stands(t)}
-		if out.Set && t.Invalid == nil {
-			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
-			e.touched, e.dead = true, []string{t.ID}
-			err := b.close()
-			out.Events = b.events
-			return err
-		}
-		if out.Set {
-			out.Events = append(out.Events, push.InvalidatedEvent(e.Customer, *t))
-		}
-		if !e.reachable && (e.Availability != 0 || e.CreatedAt.After(f.CutAt)) {
-			// Erased since, the customer's version is forgotten. Versions begin with
-			// the clock: the time of the cut is above those from before the erasure,
-			// and below those of a customer who comes back.
-			e.Availability = cmp.Or(e.Availability, f.CutAt.UnixMicro())
-			out.Events = append(out.Events, push.AvailabilityEvent(e.Customer, f.At))
-		}
-		return nil
+		b.newest = true
+		out, err = b.flag(flags)
+		return err
 	})
-	return out, classify(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
+	return out, err
+}
+
+// flag marks the tokens that are to be marked, and answers for each flag. What
+// a customer's change tells is in the answer to the last flag that changed it.
+func (b *book) flag(flags []Flag) ([]FlagResult, error) {
+	out := make([]FlagResult, len(flags))
+	changedBy := map[*entry]int{}
+	for i, f := range flags {
+		e := b.byID[f.Customer]
+		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil {
+			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
+			e.touched, e.dead = true, append(e.dead, t.ID)
+			out[i].Set, changedBy[e] = true, i
+		}
+	}
+
+	for e, i := range changedBy {
+		b.now, b.events = flags[i].At, nil
+		b.tell(e)
+		out[i].Events = b.events
+		if err := b.write(e); err != nil {
+			return nil, err
+		}
+	}
+
+	for i, f := range flags {
+		if e := b.byID[f.Customer]; !out[i].Set {
+			out[i] = f.repeat(e.Customer, e.reachable)
+		}
+	}
+	return out, nil
+}
+
+// repeat answers for a flag that changes nothing: its mark stands already, or
+// must not be set. The customer is as it was read, and so is whether it could be
+// reached then.
+func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
+	if t, ok := c.Token(f.TokenID); ok && f.stands(t) {
+		out.Set = true
+		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
+	}
+	if !reachable && (c.Availability != 0 || c.CreatedAt.After(f.CutAt)) {
+		// Erased since, the customer's version is forgotten. Versions begin with
+		// the clock: the time of the cut is above those from before the erasure,
+		// and below those of a customer who comes back.
+		c.Availability = cmp.Or(c.Availability, f.CutAt.UnixMicro())
+		out.Events = append(out.Events, push.AvailabilityEvent(c, f.At))
+	}
+	return out
 }
 
 // stands reports whether a token is, or may be, marked by f.

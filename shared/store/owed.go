@@ -6,27 +6,36 @@ import (
 	"carillon.example/shared/push"
 )
 
-// StillOwed tells for each target whether it may still be rung: its customer
-// still has the token, valid, and has not opted out since.
-func (s *Store) StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, error) {
+// StillOwed tells for each target whether it may still be sent to: its customer
+// still has the token, valid, and has not opted out since. A customer whose
+// document cannot be decoded may not: nobody knows whether there is an
+// objection. broken lists the keys of those.
+func (s *Store) StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error) {
 	ids := make([]string, len(targets))
 	for i, t := range targets {
 		ids[i] = t.Customer
 	}
-	customers, err := s.readCustomers(ctx, ids)
+	ids = unique(ids)
+	customers, err := s.readKnown(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
 	if err != nil {
-		return nil, err
+		return nil, nil, classify(err, "reading the customers of %d targets of mailing %s", len(targets), m.ID)
 	}
-	out := make([]bool, len(targets))
+
+	owed = make([]bool, len(targets))
 	for i, t := range targets {
 		c := customers[t.Customer]
 		if c == nil || c.Exclude(m.Category) != push.NotExcluded {
 			continue
 		}
 		token, ok := c.Token(push.TokenID(t.Token))
-		out[i] = ok && token.Valid()
+		owed[i] = ok && token.Valid()
 	}
-	return out, nil
+	for _, id := range ids {
+		if customers[id] == nil {
+			broken = append(broken, push.CustomerKey(id))
+		}
+	}
+	return owed, broken, nil
 }
 
 // readCustomers reads customers by their ids, outside of any transaction. Those

@@ -1,0 +1,105 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+const (
+	// maxCrashes is how many calls may end without giving the batch back before
+	// it is given up: no phone rings more often because of them.
+	maxCrashes = 5
+	// suspectAfter is how many such calls make a batch a suspect. An instance
+	// works on one suspect at a time: a batch that kills its instance would
+	// otherwise count as a crash of every batch beside it, again and again.
+	suspectAfter = 2
+	// minTries is how many calls in a row must have failed before a dead letter
+	// closes a batch. Deliveries that never came to a claim are none.
+	minTries = 5
+	// deadLetterWait is how long a batch waits after a dead letter that does not
+	// close it.
+	deadLetterWait = time.Minute
+)
+
+// windowAfter is how many targets may be sent and not saved yet, by how many
+// calls in a row crashed: each crash may ring the phones of a whole window
+// again.
+func windowAfter(crashes int) int {
+	switch crashes {
+	case 0:
+		return maxUnsaved
+	case 1:
+		return 40
+	case 2:
+		return 6
+	}
+	return 1
+}
+
+// An admission is what a call is to do with a batch that nobody has settled.
+type admission int
+
+const (
+	deliverBatch admission = iota
+	leaveAlone             // another call has it, or it is not to be touched now: resume or tick brings it back
+	postpone               // a dead letter of a batch that was not really tried
+	giveUp                 // it was tried often enough
+)
+
+// admit decides what a call is to do with a batch.
+func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
+	ended := stopOf(m, now).reason == stopEnded
+	switch {
+	case b.Lease.Until.After(now):
+		return leaveAlone
+	case !ended && (m.State == push.Paused || b.NotBefore.Sub(now) > nearby):
+		return leaveAlone
+	case b.Crashed() >= maxCrashes && !b.Saved:
+		return giveUp
+	case deadLetter && b.Tries >= minTries:
+		return giveUp
+	case deadLetter && !ended:
+		return postpone
+	}
+	return deliverBatch
+}
+
+// postpone stores when tick is to publish the batch again.
+func (d *deliverer) postpone(ctx context.Context, b *push.Batch) error {
+	b.NotBefore = d.Now().Add(deadLetterWait)
+	return d.Store.SaveBatch(ctx, b)
+}
+
+// giveUp closes what is left of a batch that was tried often enough, without
+// sending any of it. If nothing was left to send, it was the flags that could
+// not be set, and they are given up.
+func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
+	if n := b.Crashed(); n >= maxCrashes {
+		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", n)
+	}
+	x := newDelivery(d, m, b, d.Now())
+	x.stopWith(stopOf(m, d.Now()))
+	x.stopWith(stop{reason: stopEnded, result: push.ReceiptFailed})
+
+	pending, owed := len(b.Pending()), len(b.Owed)
+	b.Reason = reason
+	x.closePending(x.stop.result)
+	if pending == 0 {
+		x.dropOwed()
+	}
+	b.Settled = len(b.Owed) == 0
+	x.release(true)
+	if err := x.save(ctx); err != nil {
+		return false, err
+	}
+
+	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
+		"closed", pending, "flags", owed-len(b.Owed), "reason", reason)
+	x.report(ctx)
+	d.notes.put(b, note{})
+	return b.Settled, nil
+}

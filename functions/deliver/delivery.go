@@ -1,0 +1,131 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// A delivery is one call's work on one leased batch. It has four phases, in
+// this order; docs/deliver.md draws them.
+//
+//	prepare  cancel targets of an outdated batch, compile the payload, prove it
+//	send     hand pending targets to the sender, save results as answers come
+//	resolve  decide what INVALID_ARGUMENT answers mean
+//	commit   close what is left, flag invalid tokens, settle or release the batch
+//
+// A phase that sets a stop skips those after it, except commit.
+type delivery struct {
+	*deliverer
+	results
+	mailing  *push.Mailing
+	payload  *payload // set by prepare; nil if nothing is to be sent
+	note     note     // what this instance remembers of the batch
+	started  time.Time
+	deadline time.Time // no attempt to send begins after it
+	callEnds time.Time // Pub/Sub waits no longer for an answer; the lease ends leaseMargin later
+}
+
+func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
+	deadline := callEnds.Add(-min(leaseMargin, d.CallTimeout/3))
+	if m.ExpiresAt.Before(deadline) {
+		deadline = m.ExpiresAt
+	}
+	note := d.notes.get(b.Ref)
+	return &delivery{
+		deliverer: d,
+		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, due: note.due},
+		mailing:   m,
+		note:      note,
+		started:   d.Now(),
+		deadline:  deadline,
+		callEnds:  callEnds,
+	}
+}
+
+// run takes the batch as far as it can go in this call. When a phase fails, the
+// results so far are saved and the batch is given back.
+func (d *delivery) run(ctx context.Context) error {
+	defer func() { d.notes.put(d.batch, d.note) }()
+	if err := d.runPhases(ctx); err != nil {
+		return errors.Join(err, d.abandon(ctx))
+	}
+	return nil
+}
+
+func (d *delivery) runPhases(ctx context.Context) error {
+	d.stopWith(stopOf(d.mailing, d.Now()))
+
+	if !d.stopped() && len(d.batch.Pending()) > 0 {
+		if err := d.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if !d.stopped() && d.payload != nil {
+		if err := d.send(ctx); err != nil {
+			return err
+		}
+		if err := d.resolve(ctx); err != nil {
+			return err
+		}
+	}
+
+	return d.commit(ctx)
+}
+
+// stopOf is why nothing of a mailing is to be sent, if that is so.
+func stopOf(m *push.Mailing, now time.Time) stop {
+	switch {
+	case m.State == push.Cancelled:
+		return stop{reason: stopEnded, result: push.ReceiptCancelled}
+	case m.State == push.Refused:
+		return stop{reason: stopEnded, result: push.ReceiptRefused}
+	case m.State == push.Expired || !m.ExpiresAt.After(now):
+		return stop{reason: stopEnded, result: push.ReceiptExpired}
+	case m.State.Final(): // completed: a target that is pending all the same is not sent
+		return stop{reason: stopEnded, result: push.ReceiptCancelled}
+	case m.State == push.Paused:
+		return stop{reason: stopPaused}
+	}
+	return stop{}
+}
+
+// untilDeadline is ctx until nothing may be asked of FCM any more: the lease
+// nears its end, or the instance is told to stop.
+func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	// The deadline is by our clock, a context's by the machine's.
+	out, cancel := context.WithDeadline(ctx, time.Now().Add(d.deadline.Sub(d.Now())))
+	unregister := context.AfterFunc(d.Stopping, cancel)
+	return out, func() { unregister(); cancel() }
+}
+
+// save stores the results so far.
+func (d *delivery) save(ctx context.Context) error {
+	if err := d.Store.SaveBatch(ctx, d.batch); err != nil {
+		return err
+	}
+	d.unsaved = 0
+	return nil
+}
+
+// saveUnsaved stores the results so far, if any is not stored yet. It comes
+// before whatever takes its time.
+func (d *delivery) saveUnsaved(ctx context.Context) error {
+	if d.unsaved == 0 {
+		return nil
+	}
+	return d.save(ctx)
+}
+
+// abandon saves the results of a call that failed, and gives the batch back. A
+// lease that is another call's by now stays so.
+func (d *delivery) abandon(ctx context.Context) error {
+	d.release(false)
+	if err := d.within(context.WithoutCancel(ctx), leaseMargin, d.save); !store.IsStale(err) {
+		return err
+	}
+	return nil
+}

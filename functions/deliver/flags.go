@@ -1,0 +1,110 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+const (
+	// flagSlice is how many tokens are flagged, published and saved before the
+	// next ones.
+	flagSlice = 100
+	// flagsEnd is how long before the end of the call no further slice begins,
+	// at most.
+	flagsEnd = 5 * time.Second
+	// flagsGivenUp is how long after the end of the mailing's lifetime flags that
+	// cannot be set are given up.
+	flagsGivenUp = 24 * time.Hour
+)
+
+// flagOwed flags the invalid tokens that the batch owes, in slices: each is
+// stored and its events are published before the next begins. What does not fit
+// into the call, or cannot be set now, stays owed.
+func (d *delivery) flagOwed(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, time.Now().Add(d.callEnds.Sub(d.Now())))
+	defer cancel()
+
+	var faults []error
+	for slice := range slices.Chunk(slices.Clone(d.batch.Owed), flagSlice) {
+		if d.mustEnd() {
+			break
+		}
+		before := len(d.batch.Owed)
+		faults = append(faults, d.flagSlice(ctx, slice)...)
+		if len(d.batch.Owed) == before {
+			break // nothing goes through: the next slice would not either
+		}
+		if len(d.batch.Owed) > 0 {
+			if err := d.save(ctx); err != nil {
+				return errors.Join(append(faults, err)...)
+			}
+		}
+	}
+
+	if len(faults) > 0 && d.Now().Sub(d.mailing.ExpiresAt) > flagsGivenUp {
+		d.Log.ErrorContext(ctx, "flags given up", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.Owed),
+			"error", errors.Join(faults...))
+		d.dropOwed()
+		return nil
+	}
+	return errors.Join(faults...)
+}
+
+// mustEnd reports whether the call has no time for another slice.
+func (d *delivery) mustEnd() bool {
+	reserve := min(flagsEnd, d.CallTimeout/6)
+	return d.Stopping.Err() != nil || d.Now().After(d.callEnds.Add(-reserve))
+}
+
+// flagSlice flags some of the tokens that the batch owes, publishes what that
+// changed, and takes them from what is owed. A token whose customer cannot be
+// decoded is skipped; the errors are those of the tokens that stay owed.
+func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error) {
+	flags := d.flagsOf(targets)
+	results := d.Store.FlagAll(ctx, flags)
+
+	var events []push.Event
+	done, drop := map[string]bool{}, map[string]bool{} // by token id
+	for i, res := range results {
+		id := flags[i].TokenID
+		switch {
+		case errors.Is(res.Err, store.ErrUndecodable):
+			d.Log.ErrorContext(ctx, "token not flagged", "mailing", d.mailing.ID, "batch", d.batch.Batch, "token", id, "error", res.Err)
+			done[id], drop[id] = true, true
+		case res.Err != nil:
+			faults = append(faults, res.Err)
+		default:
+			done[id], drop[id] = true, !res.Set // not set: registered again, or gone
+			events = append(events, res.Events...)
+		}
+	}
+
+	if err := d.Queue.Events(ctx, events...); err != nil {
+		return append(faults, err) // the flags stand; the next call sets none anew and publishes
+	}
+	d.batch.Owed = slices.DeleteFunc(slices.Clone(d.batch.Owed), func(i int) bool { return done[d.tokenID(i)] })
+	d.batch.Dead = slices.DeleteFunc(slices.Clone(d.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
+	return faults
+}
+
+// flagsOf are the flags of targets that were found invalid.
+func (d *delivery) flagsOf(targets []int) []store.Flag {
+	found := make(map[string]push.Dead, len(d.batch.Dead))
+	for _, x := range d.batch.Dead {
+		found[x.TokenID] = x
+	}
+	flags := make([]store.Flag, 0, len(targets))
+	for _, i := range targets {
+		x := found[d.tokenID(i)]
+		flags = append(flags, store.Flag{
+			Mailing: d.mailing.ID, Customer: x.Customer, TokenID: x.TokenID,
+			Code: x.Code, Status: x.Status, At: x.At, CutAt: d.batch.CutAt,
+		})
+	}
+	return flags
+}

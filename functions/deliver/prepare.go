@@ -1,0 +1,105 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// prepare cancels the targets of an outdated batch that must not be sent any
+// more, compiles the payload, and proves it when nobody has yet.
+func (d *delivery) prepare(ctx context.Context) error {
+	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
+		if err := d.cancelOutdated(ctx); err != nil {
+			return err
+		}
+	}
+
+	payload, err := d.payloads.get(d.mailing)
+	if err != nil {
+		return d.refuse(ctx, err.Error())
+	}
+	d.payload = payload
+
+	if d.mailing.Proven {
+		return nil
+	}
+	return d.proveFirst(ctx)
+}
+
+// cancelOutdated cancels targets whose token moved, was erased or flagged, or
+// whose customer opted out since the batch was cut. It reads the customers of
+// the targets that this call sends, and none that was read a moment ago.
+func (d *delivery) cancelOutdated(ctx context.Context) error {
+	now := d.Now()
+	unchecked := slices.DeleteFunc(d.ready(now.Add(nearby)), func(i int) bool {
+		at, ok := d.note.checked[i]
+		return ok && now.Sub(at) < checkAgainAfter
+	})
+	if len(unchecked) == 0 {
+		return nil
+	}
+	targets := make([]push.Target, len(unchecked))
+	for k, i := range unchecked {
+		targets[k] = d.batch.Targets[i]
+	}
+
+	owed, broken, err := d.Store.StillOwed(ctx, d.mailing, targets)
+	if err != nil {
+		return err
+	}
+	for _, key := range broken {
+		d.Log.ErrorContext(ctx, "customer cannot be decoded", "customer", key, "mailing", d.mailing.ID, "batch", d.batch.Batch)
+	}
+	for k, i := range unchecked {
+		d.note.checked[i] = now
+		if !owed[k] {
+			d.set(i, push.ReceiptCancelled)
+		}
+	}
+	return nil
+}
+
+// proveFirst proves the payload before the first batch of a mailing that was
+// recorded while FCM was out of reach.
+func (d *delivery) proveFirst(ctx context.Context) error {
+	out, cancel := d.untilDeadline(ctx)
+	defer cancel()
+
+	proof := d.prove(out, d.payload.sample)
+	switch proof.Outcome {
+	case fcm.Accepted:
+		return d.markProven(ctx)
+	case fcm.Waiting:
+		d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
+	case fcm.Misconfigured:
+		d.stopWith(stop{reason: stopCredentials, answer: proof})
+	default:
+		if !proof.Provisional {
+			return d.refuse(ctx, proof.Text)
+		}
+	}
+	return nil
+}
+
+// markProven records that FCM accepts the payload. Every batch of the mailing
+// may do so at the same moment: results are saved first.
+func (d *delivery) markProven(ctx context.Context) error {
+	if err := d.saveUnsaved(ctx); err != nil {
+		return err
+	}
+	d.mailing.Proven = true
+	return d.Store.Prove(ctx, d.mailing.ID)
+}
+
+// refuse ends a mailing whose payload FCM does not accept.
+func (d *delivery) refuse(ctx context.Context, reason string) error {
+	if _, err := d.Store.End(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
+		return err
+	}
+	d.setReason(reason)
+	d.stopWith(stop{reason: stopEnded, result: push.ReceiptRefused})
+	return nil
+}

@@ -1,0 +1,148 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/fcm"
+)
+
+// proofsAtOnce is how many payloads are proven side by side.
+const proofsAtOnce = 16
+
+// resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads
+// that nobody knows to be good are proven; that takes its time, so results are
+// saved first.
+func (d *delivery) resolve(ctx context.Context) error {
+	if !d.mailing.Proven && !d.payload.personal() && d.accepted() {
+		if err := d.markProven(ctx); err != nil {
+			return err
+		}
+	}
+	if len(d.suspects) == 0 {
+		return nil
+	}
+
+	open := d.breakerOpen()
+	if open {
+		d.Log.WarnContext(ctx, "breaker open", "mailing", d.mailing.ID, "batch", d.batch.Batch,
+			"share", float64(len(d.suspects))/float64(d.answered))
+	}
+	d.judgeSuspects(func(a answer) evidence { return d.evidenceOf(a, open) })
+	if len(d.suspects) == 0 {
+		return nil
+	}
+
+	if err := d.saveUnsaved(ctx); err != nil {
+		return err
+	}
+	proofs := d.proveSuspects(ctx)
+	d.judgeSuspects(func(a answer) evidence {
+		e := d.evidenceOf(a, open)
+		proof := proofs[d.payloadOf(a)]
+		e.proof = &proof
+		return e
+	})
+	return nil
+}
+
+// judgeSuspects books the suspects that can be decided, and keeps the others.
+func (d *delivery) judgeSuspects(of func(answer) evidence) {
+	var open []answer
+	for _, a := range d.suspects {
+		if d.judge(a, of(a)) {
+			open = append(open, a)
+		}
+	}
+	d.suspects = open
+}
+
+// evidenceOf is what is known about a suspect's payload without asking FCM.
+func (d *delivery) evidenceOf(a answer, breakerOpen bool) evidence {
+	if d.payload.personal() {
+		return evidence{breakerOpen: breakerOpen, accepted: d.acceptedBy(d.batch.Targets[a.target].Customer)}
+	}
+	return evidence{breakerOpen: breakerOpen, proven: d.mailing.Proven, accepted: d.accepted()}
+}
+
+// payloadOf names a suspect's payload: a personal one is the customer's.
+func (d *delivery) payloadOf(a answer) string {
+	if d.payload.personal() {
+		return d.batch.Targets[a.target].Customer
+	}
+	return ""
+}
+
+// proveSuspects proves each payload that a suspect was sent, once.
+func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
+	ctx, cancel := d.untilDeadline(ctx)
+	defer cancel()
+
+	proofs := map[string]fcm.Answer{}
+	var mu sync.Mutex // guards proofs
+	var g errgroup.Group
+	g.SetLimit(proofsAtOnce)
+	for _, a := range d.suspects {
+		name := d.payloadOf(a)
+		mu.Lock()
+		_, asked := proofs[name]
+		proofs[name] = proofs[name]
+		mu.Unlock()
+		if asked {
+			continue
+		}
+
+		target := d.batch.Targets[a.target]
+		g.Go(func() error {
+			proof := d.proveFor(ctx, target.Customer, target.Attributes)
+			mu.Lock()
+			defer mu.Unlock()
+			proofs[name] = proof
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails
+	return proofs
+}
+
+// proveFor proves what a customer was sent.
+func (d *delivery) proveFor(ctx context.Context, customer string, attributes map[string]any) fcm.Answer {
+	if !d.payload.personal() {
+		return d.prove(ctx, d.payload.sample)
+	}
+	r, err := d.payload.render(customer, attributes)
+	if err != nil { // it was rendered before it was sent
+		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
+	}
+	return d.prove(ctx, r)
+}
+
+// prove asks FCM whether it accepts a payload, with no token involved. A topic
+// may accept less than a token does: of a payload that is too large for a topic
+// FCM judges a copy with shorter texts. Its size needs no proof, because it was
+// computed, and is within what tokens accept.
+func (d *delivery) prove(ctx context.Context, r rendering) fcm.Answer {
+	proof := d.proveOnce(ctx, r.message)
+	if !proof.Provisional {
+		return proof
+	}
+	short := r.shortened()
+	if short == nil {
+		return proof
+	}
+	if p := d.proveOnce(ctx, short); !p.Provisional {
+		return p
+	}
+	return proof
+}
+
+// proveOnce asks for a proof, and once more where what answered was not FCM.
+func (d *delivery) proveOnce(ctx context.Context, m *fcm.Message) fcm.Answer {
+	proof := d.Sender.Prove(ctx, m)
+	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {
+		return proof
+	}
+	return d.Sender.Prove(ctx, m)
+}

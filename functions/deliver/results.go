@@ -1,0 +1,198 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// minAnswers is how many answers a share is computed from at least.
+const minAnswers = 50
+
+// results is the bookkeeping of one batch: what FCM's answers mean for its
+// targets. It does no I/O and takes no lock, so that every rule is tested as a
+// table of answers.
+type results struct {
+	batch        *push.Batch
+	now          func() time.Time
+	invalidShare float64 // the breaker's: a greater share of INVALID_ARGUMENT cannot be true
+
+	unsaved    int               // results that are not stored yet
+	answered   int               // answers of this call that are final
+	mismatches int               // tokens of another sender
+	suspects   []answer          // INVALID_ARGUMENT: open until the payload is known to be good
+	due        map[int]time.Time // by target: when one that waits may be sent again
+	stop       stop
+}
+
+// An answer is FCM's answer for one target of the batch.
+type answer struct {
+	target int // its index
+	fcm.Answer
+}
+
+// A stop says why no more is sent, and has what its reason needs.
+type stop struct {
+	reason stopReason
+	result push.Receipt // with stopEnded: the result of every target that is left
+	answer fcm.Answer   // with stopCredentials: what was answered
+	until  time.Time    // with stopUnproven: when the proof may be asked for again
+}
+
+type stopReason int
+
+const (
+	running         stopReason = iota
+	stopPaused                 // what is left stays
+	stopUnproven               // FCM is out of reach: nobody knows whether it accepts the payload
+	stopEnded                  // cancelled, expired, refused: what is left is closed
+	stopCredentials            // our credentials are refused: the mailing is to be paused
+)
+
+func (r *results) stopped() bool { return r.stop.reason != running }
+
+// stopWith stops the sending. The first reason stays.
+func (r *results) stopWith(s stop) {
+	if !r.stopped() {
+		r.stop = s
+	}
+}
+
+// record books FCM's answer for one target.
+func (r *results) record(a answer) {
+	if a.Outcome != fcm.Waiting {
+		r.answered++
+	}
+
+	switch a.Outcome {
+	case fcm.Accepted:
+		r.set(a.target, push.ReceiptAccepted)
+	case fcm.Invalid:
+		if a.Code == push.CodeInvalidArgument {
+			r.suspects = append(r.suspects, a)
+			return
+		}
+		r.setInvalid(a, push.ReceiptUnregistered)
+	case fcm.Doubtful:
+		r.suspects = append(r.suspects, a)
+	case fcm.Refused:
+		r.setFailed(a.target, push.ReceiptRefused, a.Text)
+	case fcm.Mismatch:
+		r.setFailed(a.target, push.ReceiptRefused, a.Text)
+		if r.mismatches++; r.implausible(r.mismatches) {
+			r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
+		}
+	case fcm.ThirdParty: // Apple's or a browser's credentials: other targets go on
+		r.setFailed(a.target, push.ReceiptFailed, a.Text)
+	case fcm.Misconfigured:
+		r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
+	case fcm.Waiting:
+		r.due[a.target] = a.NotBefore
+	}
+}
+
+// set gives a target its result.
+func (r *results) set(target int, result push.Receipt) {
+	r.batch.Receipts[target] = result
+	r.unsaved++
+}
+
+// setFailed gives a target a result that has a reason. The batch keeps the
+// first reason.
+func (r *results) setFailed(target int, result push.Receipt, reason string) {
+	r.setReason(reason)
+	r.set(target, result)
+}
+
+func (r *results) setReason(reason string) {
+	if r.batch.Reason == "" {
+		r.batch.Reason = reason
+	}
+}
+
+// setInvalid gives a target an invalid result. The batch owes the token's flag
+// and its event from the save on that stores the result.
+func (r *results) setInvalid(a answer, result push.Receipt) {
+	t := r.batch.Targets[a.target]
+	r.set(a.target, result)
+	r.batch.Owed = append(r.batch.Owed, a.target)
+	r.batch.Dead = append(r.batch.Dead, push.Dead{
+		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
+	})
+}
+
+// closePending gives every target without a result that one.
+func (r *results) closePending(result push.Receipt) { r.unsaved += r.batch.Close(result) }
+
+// implausible reports whether n of the answers so far are more than can be
+// true.
+func (r *results) implausible(n int) bool {
+	return r.answered >= minAnswers && float64(n) > r.invalidShare*float64(r.answered)
+}
+
+// breakerOpen reports whether the share of INVALID_ARGUMENT cannot be true.
+func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
+
+// accepted reports whether a token of the batch accepted its message.
+func (r *results) accepted() bool { return slices.Contains(r.batch.Receipts, push.ReceiptAccepted) }
+
+// acceptedBy reports whether a token of that customer accepted its message. All
+// tokens of a customer get the same one.
+func (r *results) acceptedBy(customer string) bool {
+	for i, t := range r.batch.Targets {
+		if t.Customer == customer && r.batch.Receipts[i] == push.ReceiptAccepted {
+			return true
+		}
+	}
+	return false
+}
+
+// ready lists the pending targets that may be sent at a time.
+func (r *results) ready(at time.Time) []int {
+	return slices.DeleteFunc(r.batch.Pending(), func(i int) bool { return r.due[i].After(at) })
+}
+
+// settled reports whether nothing of the batch is left to do: every target has
+// its result, and every flag is set.
+func (r *results) settled() bool { return len(r.batch.Pending()) == 0 && len(r.batch.Owed) == 0 }
+
+// release gives the batch back. It waits until the first of its targets may be
+// sent again; the others are skipped until their own time.
+func (r *results) release(well bool) {
+	r.batch.Release(well)
+	r.batch.NotBefore = r.now()
+	switch r.stop.reason {
+	case stopPaused, stopCredentials: // resume continues at once
+	case stopUnproven:
+		r.batch.NotBefore = r.stop.until
+	default:
+		if first := r.firstDue(); !first.IsZero() {
+			r.batch.NotBefore = first
+		}
+	}
+}
+
+// firstDue is when the first pending target may be sent; zero if one may at any
+// time, or none is pending.
+func (r *results) firstDue() (first time.Time) {
+	for k, i := range r.batch.Pending() {
+		if at := r.due[i]; k == 0 || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targets[target].Token) }
+
+// dropOwed forgets the flags that are owed: they are not set.
+func (r *results) dropOwed() {
+	drop := map[string]bool{}
+	for _, i := range r.batch.Owed {
+		drop[r.tokenID(i)] = true
+	}
+	r.batch.Owed = nil
+	r.batch.Dead = slices.DeleteFunc(slices.Clone(r.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
+}

@@ -1,0 +1,162 @@
+package deliver
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+const (
+	// maxUnsaved is how many targets of a batch may be sent and not saved: what a
+	// killed instance can send again. See windowAfter.
+	maxUnsaved = 250
+	// saveEvery is how long a result stays unsaved while others are awaited.
+	saveEvery = time.Second
+	// strayWait is how long a target waits after an answer that was not FCM's.
+	strayWait = time.Second
+)
+
+// A sendLoop hands the pending targets of a delivery to the sender, never more
+// at once than may be unsaved, and records the answers.
+type sendLoop struct {
+	*delivery
+	renderer renderer
+	window   int   // how many targets may be sent and not saved yet
+	queue    []int // targets that were not handed to the sender yet
+	inFlight int
+	strays   map[int]bool // targets that something else than FCM answered; true: to be sent again
+	answers  chan answer  // has room for an answer of every target: the sender never waits
+}
+
+// send sends the pending targets until they have their answers, the delivery
+// stops, or its deadline comes.
+func (d *delivery) send(ctx context.Context) error {
+	sending, cancel := d.untilDeadline(ctx)
+	defer cancel()
+	l := &sendLoop{
+		delivery: d, renderer: renderer{payload: d.payload}, window: windowAfter(d.batch.Crashes),
+		strays: map[int]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+	}
+
+	if err := d.waitUntilDue(sending); err == nil {
+		l.queue = d.ready(d.Now())
+	}
+
+	err := l.run(ctx, sending, cancel)
+	cancel()
+	l.drain()
+	return err
+}
+
+// waitUntilDue waits for a batch that is due within seconds.
+func (d *delivery) waitUntilDue(ctx context.Context) error {
+	wait := d.batch.NotBefore.Sub(d.Now())
+	if wait <= 0 {
+		return nil
+	}
+	return d.Sleep(ctx, wait)
+}
+
+func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) error {
+	ticker := time.NewTicker(saveEvery)
+	defer ticker.Stop()
+	for {
+		if l.stopped() {
+			cancel() // the sender answers what it has not sent
+		}
+		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
+
+		switch {
+		case open && l.inFlight+l.unsaved < l.window:
+			l.sendNext(sending)
+		case l.inFlight > 0:
+			if err := l.await(ctx, ticker.C); err != nil {
+				return err
+			}
+		case open: // none of the unsaved results needed FCM
+			if err := l.save(ctx); err != nil {
+				return err
+			}
+		case !l.stopped() && l.sendStraysAgain(sending):
+		default:
+			return nil
+		}
+	}
+}
+
+// sendStraysAgain queues the targets that something else than FCM answered,
+// after a wait, and reports whether there are any.
+func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
+	for i, again := range l.strays {
+		if again {
+			l.queue = append(l.queue, i)
+			l.strays[i] = false
+		}
+	}
+	slices.Sort(l.queue)
+	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+}
+
+func (l *sendLoop) sendNext(ctx context.Context) {
+	i := l.queue[0]
+	l.queue = l.queue[1:]
+	t := l.batch.Targets[i]
+
+	message, err := l.renderer.message(t)
+	if err != nil { // this customer's values make no message
+		l.setFailed(i, push.ReceiptRefused, err.Error())
+		return
+	}
+
+	l.inFlight++
+	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: l.mailing.DryRun, Until: l.deadline}
+	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
+}
+
+// await takes one answer, or looks each saveEvery after results and the
+// mailing's state.
+func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
+	select {
+	case a := <-l.answers:
+		l.take(a)
+		if l.unsaved >= max(1, l.window/2) && len(l.queue) > 0 {
+			return l.save(ctx)
+		}
+		return nil
+	case <-tick:
+		m, err := l.states.get(ctx, l.mailing.ID)
+		if err != nil {
+			return err
+		}
+		l.stopWith(stopOf(m, l.Now()))
+		return l.saveUnsaved(ctx)
+	}
+}
+
+// drain takes the answers that are still to come: nothing sent is forgotten.
+func (l *sendLoop) drain() {
+	for l.inFlight > 0 {
+		l.take(<-l.answers)
+	}
+}
+
+func (l *sendLoop) take(a answer) {
+	l.inFlight--
+	delete(l.due, a.target)
+
+	if _, again := l.strays[a.target]; stray(a.Answer) && !again {
+		l.strays[a.target] = true
+		return
+	}
+	l.record(a)
+}
+
+// stray reports whether something between us and FCM answered: a proxy's page,
+// say. One such answer says nothing; the second pauses the mailing.
+func stray(a fcm.Answer) bool {
+	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+)
+
+const (
+	// customersPerFlagging is how many customers one transaction flags. Three
+	// round trips flag all of them; more would hold more locks for longer.
+	customersPerFlagging = 20
+	// flaggingsAtOnce is how many such transactions run side by side.
+	flaggingsAtOnce = 8
+)
+
+// ErrUndecodable is the answer for a document that this version cannot read.
+// It stays so until somebody mends the document.
+var ErrUndecodable = errors.New("the document cannot be decoded")
+
+// FlagAll sets the flags of one mailing as Flag does, and answers for each in
+// their order; an answer's Err concerns that flag alone. All customers are read
+// at once first, and a transaction is spent only on those whose document
+// changes: a call that was cut short is repeated at the cost of its reads.
+func (s *Store) FlagAll(ctx context.Context, flags []Flag) []FlagResult {
+	out := make([]FlagResult, len(flags))
+	customers, err := s.readEach(ctx, flags)
+	if err != nil {
+		err = classify(err, "reading the customers of %d invalid tokens", len(flags))
+	}
+
+	of := map[string][]int{} // the flags to set, by customer: they write the same document
+	var order []string
+	for i := range flags {
+		f := &flags[i]
+		f.At = f.At.UTC().Truncate(time.Microsecond)
+		c := customers[f.Customer]
+		switch {
+		case err != nil:
+			out[i].Err = err
+		case c == nil:
+			out[i].Err = fmt.Errorf("flagging token %s of customer %s: %w", f.TokenID, push.CustomerKey(f.Customer), ErrUndecodable)
+		case f.sets(c):
+			if of[f.Customer] == nil {
+				order = append(order, f.Customer)
+			}
+			of[f.Customer] = append(of[f.Customer], i)
+		default:
+			out[i] = f.repeat(c, c.Reachable())
+		}
+	}
+
+	var g errgroup.Group
+	g.SetLimit(flaggingsAtOnce)
+	for group := range slices.Chunk(order, customersPerFlagging) {
+		g.Go(func() error {
+			s.flagGroup(ctx, group, of, flags, out)
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails: each answer has its own error
+	return out
+}
+
+// flagGroup flags customers in one transaction, or each in its own if that
+// fails: what is wrong with one of them keeps no other from its flag.
+func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string][]int, flags []Flag, out []FlagResult) {
+	var indexes []int
+	var group []Flag
+	for _, id := range customers {
+		indexes = append(indexes, of[id]...)
+	}
+	for _, i := range indexes {
+		group = append(group, flags[i])
+	}
+
+	results, err := s.flagTogether(ctx, group)
+	switch {
+	case err == nil:
+		for k, i := range indexes {
+			out[i] = results[k]
+		}
+	case len(customers) > 1 && ctx.Err() == nil:
+		for _, id := range customers {
+			s.flagGroup(ctx, []string{id}, of, flags, out)
+		}
+	default:
+		for _, i := range indexes {
+			out[i].Err = classify(err, "flagging token %s of mailing %s", flags[i].TokenID, flags[i].Mailing)
+		}
+	}
+}
+
+// readEach reads the customers of flags outside of any transaction. One that
+// nobody knows is there without tokens, as in a book; one that cannot be decoded
+// is nil.
+func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
+	ids := make([]string, len(flags))
+	for i, f := range flags {
+		ids[i] = f.Customer
+	}
+	ids = unique(ids)
+	return s.readKnown(ctx, ids, func(id string) *push.Customer {
+		now := s.moment()
+		return &push.Customer{ID: id, CreatedAt: now, Version: now.UnixMicro()}
+	})
+}
+
+// readKnown reads customers by their ids. A customer that cannot be decoded is
+// nil in the answer, and one without a document is what unknown makes of the id.
+func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
+	refs := make([]*firestore.DocumentRef, len(ids))
+	for i, id := range ids {
+		refs[i] = s.customer(id)
+	}
+	snaps, err := s.db.GetAll(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+
+	out := make(map[string]*push.Customer, len(ids))
+	for i, snap := range snaps {
+		if !snap.Exists() {
+			out[ids[i]] = unknown(ids[i])
+			continue
+		}
+		c, err := decodeCustomer(snap)
+		if err != nil {
+			c = nil
+		}
+		out[ids[i]] = c
+	}
+	return out, nil
+}
+
+// sets reports whether f changes the customer: the token is there, valid, and
+// not registered again since.
+func (f *Flag) sets(c *push.Customer) bool {
+	t, ok := c.Token(f.TokenID)
+	return ok && t.Invalid == nil && f.stands(t)
+}
