@@ -38,7 +38,8 @@ type controlResult int
 
 const (
 	controlUnanswered controlResult = iota
-	controlMissing                  // FCM has accepted no token of this group yet
+	controlMissing                  // FCM has accepted no other token of this group yet
+	controlElsewhere                // the same, but it accepts a token of another group of this kind
 	controlRefused                  // it refuses tokens that it accepted lately: its answers cannot be trusted now
 	controlAccepted
 )
@@ -72,7 +73,7 @@ type tokenDecision struct {
 	drop []int // FCM accepts the token after all: it is not flagged
 	hold []int // nobody can say yet: to be decided by a later call
 
-	refused bool // held because FCM refuses the control tokens too, or because there are none
+	refused bool // held because FCM refuses the control tokens too, or because there is none
 }
 
 // A witness asks FCM for evidence. Both methods use validate_only: no phone
@@ -82,7 +83,8 @@ type witness interface {
 	// groupAnswers.invalid.
 	askAgain(answers []int) []askResult
 
-	// askControls asks about the control tokens of the group.
+	// askControls asks about the control tokens of the group, other than those
+	// of its invalid answers.
 	askControls(tokenGroup) controlResult
 }
 
@@ -118,14 +120,13 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 
 	flag := append(believed, confirmed...)
 	if len(flag) == 0 {
-		d.refused = suspect
 		return d
 	}
-	switch w.askControls(a.group) {
+	switch control := w.askControls(a.group); control {
 	case controlAccepted:
 		d.flag = flag
-	case controlMissing:
-		if a.credibleAlone() {
+	case controlMissing, controlElsewhere:
+		if a.credibleAlone(control == controlElsewhere) {
 			d.flag = flag
 			break
 		}
@@ -213,9 +214,10 @@ func (a *groupAnswers) share() float64 {
 }
 
 // credibleAlone reports whether invalid answers are believed although FCM has
-// accepted no token of the group yet: few answers, about registration tokens.
-// FCM tells a registration token of another project apart (SENDER_ID_MISMATCH);
-// of an installation id of another project it says UNREGISTERED.
-func (a *groupAnswers) credibleAlone() bool {
-	return a.group.kind == push.KindToken && max(a.count(), a.lonely) < fewInvalid
+// accepted no other token of the group: only few of them. FCM tells a
+// registration token of another project apart (SENDER_ID_MISMATCH); of an
+// installation id of another project it says UNREGISTERED, so one of any group
+// has to be accepted.
+func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
+	return (a.group.kind == push.KindToken || kindAccepted) && max(a.count(), a.lonely) < fewInvalid
 }

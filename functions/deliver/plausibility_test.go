@@ -72,8 +72,9 @@ func TestDecideInvalid(t *testing.T) {
 		"one token alone, no control":             {androidTokens, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{flag: []int{0}}},
 		"one installation id alone, no control":   {iosFIDs, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{hold: []int{0}, refused: true}},
 		"one installation id alone, with control": {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"one installation id alone, others accepted": {iosFIDs, "", "i", nil, false, controlElsewhere, []int{0}, tokenDecision{flag: []int{0}}},
 		"half of the young ones": {young, "", "aiaiaiaiaiaiaiaiaiaiai", nil, false, controlAccepted,
-			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, refused: true}},
+			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}}},
 		"nothing invalid": {androidTokens, "", "aaa", nil, false, controlAccepted, nil, tokenDecision{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +149,11 @@ func (s *skyModel) ask(p *phoneModel) (invalid bool) {
 type modelWitness struct {
 	sky    *skyModel
 	phones []*phoneModel // of the answers
+
+	invalid []bool       // of each of them
 	known  []*phoneModel // controls of the group, the latest first
+
+	elsewhere *phoneModel // the last accepted one of the kind, nil: none
 }
 
 func (w *modelWitness) askAgain(list []int) []askResult {
@@ -163,15 +168,20 @@ func (w *modelWitness) askAgain(list []int) []askResult {
 }
 
 func (w *modelWitness) askControls(tokenGroup) controlResult {
-	if len(w.known) == 0 {
-		return controlMissing
-	}
+	result := controlMissing
 	for _, p := range w.known {
+		if i := slices.Index(w.phones, p); i >= 0 && w.invalid[i] {
+			continue
+		}
 		if !w.sky.ask(p) {
 			return controlAccepted
 		}
+		result = controlRefused
 	}
-	return controlRefused
+	if result == controlMissing && w.elsewhere != nil && !w.sky.ask(w.elsewhere) {
+		return controlElsewhere
+	}
+	return result
 }
 
 // A campaignModel sends mailings to a base of phones under a sky, as deliver
@@ -182,6 +192,7 @@ type campaignModel struct {
 	history  map[tokenGroup]*groupHistory
 	controls map[tokenGroup][]*phoneModel
 	held     []*phoneModel
+	accepted map[push.Kind]*phoneModel // the last one
 }
 
 // clock maps requests to time: 100 requests a second.
@@ -206,6 +217,7 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 		if !again {
 			h.add(bad, c.clock())
 			if !bad {
+				c.accepted[p.group.kind] = p
 				h.accept(control{customer: strconv.Itoa(p.name)})
 				c.controls[p.group] = append([]*phoneModel{p}, c.controls[p.group]...)[:min(controlsKept, len(c.controls[p.group])+1)]
 			}
@@ -213,7 +225,7 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)
 	}
 	for group, list := range byGroup {
-		w := &modelWitness{sky: c.sky, phones: list, known: c.controls[group]}
+		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind]}
 		d := decideInvalid(groupAnswers{group: group, before: before[group], invalid: invalid[group],
 			lonely: c.history[group].lonely, again: again}, w)
 		for _, i := range d.flag {
@@ -243,7 +255,8 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		groups := []tokenGroup{androidTokens, {kind: push.KindFID, platform: push.Android, app: "shop"}, iosFIDs,
 			{kind: push.KindFID, platform: push.IOS, app: "shop", young: true}}
-		c := &campaignModel{sky: &skyModel{}, history: map[tokenGroup]*groupHistory{}, controls: map[tokenGroup][]*phoneModel{}}
+		c := &campaignModel{sky: &skyModel{}, history: map[tokenGroup]*groupHistory{}, controls: map[tokenGroup][]*phoneModel{},
+			accepted: map[push.Kind]*phoneModel{}}
 		n := rapid.IntRange(1, 400).Draw(rt, "phones")
 		dead := rapid.Float64Range(0, 0.7).Draw(rt, "share of dead phones")
 		r := rapid.Uint64().Draw(rt, "seed")

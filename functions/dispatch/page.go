@@ -62,6 +62,7 @@ func sum(a, b push.Excluded) push.Excluded {
 
 // targets lists whom a page rings, and counts whom it leaves out and why.
 func (c *cutting) targets(p store.Page) (out []push.Target, n push.Audited, bytes int) {
+	now := c.Now()
 	n.Excluded = p.Excluded
 	for _, m := range p.Members {
 		ts, why := c.member(m)
@@ -72,7 +73,8 @@ func (c *cutting) targets(p store.Page) (out []push.Target, n push.Audited, byte
 		n.Targeted++
 		attributes := c.named(m.Customer)
 		for _, t := range ts {
-			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, Attributes: attributes}
+			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App,
+				Young: t.Young(now), Attributes: attributes}
 			bytes += target.Size()
 			out = append(out, target)
 		}

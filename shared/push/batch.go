@@ -28,6 +28,8 @@ type Target struct {
 	Token      string // the push token itself
 	Kind       Kind
 	Platform   Platform
+	App        string         // the app that registered the token, "" if nobody said
+	Young      bool           // an app registered it less than YoungToken before the batch was created
 	Attributes map[string]any // those the mailing's templates name, nil without templates
 }
 
@@ -40,10 +42,11 @@ const (
 	ReceiptAccepted
 	ReceiptUnregistered
 	ReceiptInvalidArgument
-	ReceiptRefused   // FCM takes no message like this for it
-	ReceiptFailed    // given up
-	ReceiptExpired   // the mailing's lifetime ended first
-	ReceiptCancelled // by hand, or the token moved, was erased, opted out or flagged meanwhile
+	ReceiptRefused     // FCM takes no message like this for it
+	ReceiptFailed      // given up
+	ReceiptExpired     // the mailing's lifetime ended first
+	ReceiptCancelled   // by hand, or the token moved, was erased, opted out or flagged meanwhile
+	ReceiptWrongSender // the token belongs to another Firebase project
 	receipts
 )
 
@@ -52,6 +55,7 @@ const (
 const (
 	CodeUnregistered    = "UNREGISTERED"
 	CodeInvalidArgument = "INVALID_ARGUMENT"
+	CodeWrongSender     = "SENDER_ID_MISMATCH"
 	CodeExpired         = "EXPIRED"
 )
 
@@ -65,6 +69,8 @@ func (r Receipt) Code() string {
 		return CodeUnregistered
 	case ReceiptInvalidArgument:
 		return CodeInvalidArgument
+	case ReceiptWrongSender:
+		return CodeWrongSender
 	}
 	return ""
 }
@@ -123,6 +129,7 @@ type Batch struct {
 	Targets  []Target
 	Receipts []Receipt // one a target
 	Owed     []int     // targets whose flag or event is not stored yet
+	Held     []int     // those of Owed whose flag waits for evidence: it is not decided yet
 	Dead     []Dead    // the tokens this batch found invalid
 }
 
@@ -164,6 +171,16 @@ func (b *Batch) Pending() []int {
 		}
 	}
 	return out
+}
+
+// HeldByCode counts the flags that wait for evidence, by the code of the token's
+// result.
+func (b *Batch) HeldByCode() map[string]int64 {
+	n := map[string]int64{}
+	for _, i := range b.Held {
+		n[b.Receipts[i].Code()]++
+	}
+	return n
 }
 
 // Close gives every target still pending that verdict.

@@ -104,8 +104,9 @@ func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 
 // Totals says where every customer and every token of a mailing went.
 type Totals struct {
-	Customers CustomerTotals `json:"customers"`
-	Tokens    TokenTotals    `json:"tokens"`
+	Customers CustomerTotals   `json:"customers"`
+	Tokens    TokenTotals      `json:"tokens"`
+	Held      map[string]int64 `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 }
 
 // CustomerTotals: Matched = Targeted + everything in Excluded.
@@ -160,14 +161,16 @@ type Audited struct {
 }
 
 // NewTotals adds up what the shards and the batches counted.
-func NewTotals(a Audited, targeted int64, t Tally) Totals {
+func NewTotals(a Audited, targeted int64, t Tally, held map[string]int64) Totals {
 	return Totals{
 		Customers: CustomerTotals{Matched: a.Targeted + a.Excluded.Sum(), Targeted: a.Targeted, Excluded: a.Excluded},
 		Tokens: TokenTotals{
 			Targeted: targeted, Accepted: t[ReceiptAccepted],
-			Invalid: map[string]int64{CodeUnregistered: t[ReceiptUnregistered], CodeInvalidArgument: t[ReceiptInvalidArgument]},
+			Invalid: map[string]int64{CodeUnregistered: t[ReceiptUnregistered], CodeInvalidArgument: t[ReceiptInvalidArgument],
+				CodeWrongSender: t[ReceiptWrongSender]},
 			Refused: t[ReceiptRefused], Failed: t[ReceiptFailed], Expired: t[ReceiptExpired], Cancelled: t[ReceiptCancelled],
 			Pending: targeted - t.Sum(),
 		},
+		Held: held,
 	}
 }

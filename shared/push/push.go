@@ -87,9 +87,19 @@ type Token struct {
 	App      string
 	AddedAt  time.Time // registered here, or registered again after having been invalid
 	SeenAt   time.Time // last registration
+	Imported bool      // an import brought it, and no app has shown it since
 	Expires  string    // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
 	Invalid  *Invalid  // nil while the token is valid
 }
+
+// YoungToken is how long after its registration a token is young. When an app's
+// release, or its SDK, hands out tokens that FCM does not know, it is the young
+// ones that FCM refuses.
+const YoungToken = 7 * 24 * time.Hour
+
+// Young reports whether an app registered the token lately. What an import
+// brings says nothing of an app.
+func (t Token) Young(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
 
 // Valid reports whether nothing says that the token is dead.
 func (t Token) Valid() bool { return t.Invalid == nil }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 )
 
-// targetsV1 begins an encoded list of targets.
-const targetsV1 = 1
+// targetsV2 begins an encoded list of targets. Version 1 had no apps.
+const targetsV2 = 2
+
+// youngBit marks a young token in the byte of kind and platform.
+const youngBit = 8
 
 var kindCodes = []Kind{KindToken, KindFID}
 var platformCodes = []Platform{"", Android, IOS, Web}
@@ -24,10 +27,10 @@ func code[T comparable](list []T, x T) byte {
 }
 
 // EncodeTargets writes targets compactly: a version byte, a count, and for each
-// a byte for kind and platform and the customer, the token and the attributes
-// (JSON, empty for none) with their lengths before them.
+// a byte for kind, youth and platform, and the customer, the token, the app and
+// the attributes (JSON, empty for none) with their lengths before them.
 func EncodeTargets(ts []Target) ([]byte, error) {
-	b := binary.AppendUvarint([]byte{targetsV1}, uint64(len(ts)))
+	b := binary.AppendUvarint([]byte{targetsV2}, uint64(len(ts)))
 	for i, t := range ts {
 		var attrs []byte
 		if len(t.Attributes) > 0 {
@@ -36,8 +39,12 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 				return nil, fmt.Errorf("encoding the attributes of target %d: %w", i, err)
 			}
 		}
-		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
-		for _, s := range []string{t.Customer, t.Token, string(attrs)} {
+		head := code(kindCodes, t.Kind) | code(platformCodes, t.Platform)<<4
+		if t.Young {
+			head |= youngBit
+		}
+		b = append(b, head)
+		for _, s := range []string{t.Customer, t.Token, t.App, string(attrs)} {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 		}
 	}
@@ -48,7 +55,7 @@ var errTargets = errors.New("the list of targets is damaged")
 
 // DecodeTargets reads what EncodeTargets wrote.
 func DecodeTargets(b []byte) ([]Target, error) {
-	if len(b) == 0 || b[0] != targetsV1 {
+	if len(b) == 0 || b[0] != targetsV2 {
 		return nil, fmt.Errorf("%w: unknown version", errTargets)
 	}
 	r := reader{b: b[1:]}
@@ -97,11 +104,15 @@ func (r *reader) take(n uint64) []byte {
 
 func (r *reader) target() (t Target, err error) {
 	head := r.take(1)
-	if r.bad || int(head[0]&15) >= len(kindCodes) || int(head[0]>>4) >= len(platformCodes) {
+	if r.bad {
+		return t, fmt.Errorf("%w: it is cut short", errTargets)
+	}
+	kind, platform := int(head[0]&(youngBit-1)), int(head[0]>>4)
+	if kind >= len(kindCodes) || platform >= len(platformCodes) {
 		return t, fmt.Errorf("%w: no such kind or platform", errTargets)
 	}
-	t.Kind, t.Platform = kindCodes[head[0]&15], platformCodes[head[0]>>4]
-	t.Customer, t.Token = string(r.take(r.uvarint())), string(r.take(r.uvarint()))
+	t.Kind, t.Platform, t.Young = kindCodes[kind], platformCodes[platform], head[0]&youngBit != 0
+	t.Customer, t.Token, t.App = string(r.take(r.uvarint())), string(r.take(r.uvarint())), string(r.take(r.uvarint()))
 	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
 		// Numbers stay as they are written: a float would change whole numbers
 		// above 2⁵³, which the numbers of loyalty cards are.
@@ -128,7 +139,7 @@ const deadSize = 200
 // more when its token turns out to be dead, in JSON, which writes no character
 // of an id longer than twice its size.
 func (t *Target) Size() int {
-	n := len(t.Customer) + len(t.Token) + 8 + 2*len(t.Customer) + deadSize
+	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + deadSize
 	if len(t.Attributes) > 0 {
 		if b, err := json.Marshal(t.Attributes); err == nil {
 			n += len(b)

@@ -29,13 +29,15 @@ type batchDoc struct {
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	Reason     string     `firestore:"reason,omitempty"`
 
-	Targets  []byte         `firestore:"targets"`  // push.EncodeTargets; gone once settled
-	Size     int            `firestore:"size"`     // how many targets
-	Receipts []byte         `firestore:"receipts"` // one byte a target
-	Owed     []int          `firestore:"owed"`
-	Dead     string         `firestore:"dead"` // JSON
-	HasDead  bool           `firestore:"hasDead"`
-	Tally    map[string]int `firestore:"tally"` // always written in full
+	Targets   []byte         `firestore:"targets"`  // push.EncodeTargets; gone once settled
+	Size      int            `firestore:"size"`     // how many targets
+	Receipts  []byte         `firestore:"receipts"` // one byte a target
+	Owed      []int          `firestore:"owed"`
+	Undecided []int          `firestore:"undecided"` // those of owed whose flag waits for evidence
+	Held      map[string]int `firestore:"held"`      // how many of those, by result; always written in full
+	Dead      string         `firestore:"dead"`      // JSON
+	HasDead   bool           `firestore:"hasDead"`
+	Tally     map[string]int `firestore:"tally"` // always written in full
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -52,6 +54,14 @@ var tallyFields = []struct {
 	{"failed", push.ReceiptFailed},
 	{"expired", push.ReceiptExpired},
 	{"cancelled", push.ReceiptCancelled},
+	{"wrongSender", push.ReceiptWrongSender},
+}
+
+// heldFields are the fields of stored numbers of held flags and their codes.
+var heldFields = []struct{ name, code string }{
+	{"unregistered", push.CodeUnregistered},
+	{"invalidArgument", push.CodeInvalidArgument},
+	{"wrongSender", push.CodeWrongSender},
 }
 
 func (s *Store) batch(ref push.Ref) *firestore.DocumentRef {
@@ -62,6 +72,14 @@ func encodeTally(t push.Tally) map[string]int {
 	m := make(map[string]int, len(tallyFields))
 	for _, f := range tallyFields {
 		m[f.name] = int(t[f.receipt])
+	}
+	return m
+}
+
+func encodeHeld(byCode map[string]int64) map[string]int {
+	m := make(map[string]int, len(heldFields))
+	for _, f := range heldFields {
+		m[f.name] = int(byCode[f.code])
 	}
 	return m
 }
@@ -81,8 +99,8 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	}
 	return &batchDoc{
 		Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
-		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{},
-		Tally: encodeTally(push.Tally{}), ExpireAt: forget,
+		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{}, Undecided: []int{},
+		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 	}, nil
 }
 
@@ -96,7 +114,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
-		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Revision: snap.UpdateTime,
+		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Held: d.Undecided, Revision: snap.UpdateTime,
 	}
 	if d.Dead != "" {
 		if err := json.Unmarshal([]byte(d.Dead), &b.Dead); err != nil {
@@ -171,12 +189,16 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if err != nil {
 		return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
 	}
-	owed := b.Owed
+	owed, undecided := b.Owed, b.Held
 	if owed == nil {
 		owed = []int{}
 	}
+	if undecided == nil {
+		undecided = []int{}
+	}
 	up := []firestore.Update{
 		{Path: "receipts", Value: encodeReceipts(b.Receipts)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Receipts))},
+		{Path: "undecided", Value: undecided}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "owed", Value: owed}, {Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
 		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},

@@ -35,6 +35,7 @@ type deviceDoc struct {
 	App      string      `firestore:"app"`
 	AddedAt  time.Time   `firestore:"addedAt"`
 	SeenAt   time.Time   `firestore:"seenAt"`
+	Imported bool        `firestore:"imported,omitempty"`
 	Expires  string      `firestore:"expires,omitempty"`
 	Invalid  *invalidDoc `firestore:"invalid,omitempty"`
 }
@@ -65,7 +66,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		CreatedAt: c.CreatedAt,
 	}
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
+		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Imported: t.Imported, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
@@ -86,7 +87,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		Version: d.Version, Availability: d.Availability, CreatedAt: d.CreatedAt,
 	}
 	for id, x := range d.Devices {
-		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}
+		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.Invalid{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}

@@ -168,6 +168,8 @@ func (b *book) line(l ImportLine) error {
 	e.changed = e.changed || changed || !e.stored
 	for _, r := range fresh {
 		b.give(e, r)
+		t, _ := e.Token(push.TokenID(r.Value))
+		t.Imported = true
 	}
 	if len(fresh) > 0 {
 		b.overflow(e, named...)

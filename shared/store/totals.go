@@ -48,12 +48,34 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	if err != nil {
 		return push.Totals{}, err
 	}
+	held, err := s.held(ctx, tx, mailing)
+	if err != nil {
+		return push.Totals{}, err
+	}
 	var tally push.Tally
 	for i, n := range append(b[1:], c...) {
 		tally[tallyFields[i].receipt] = n
 	}
 	audited := push.Audited{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4]}}
-	return push.NewTotals(audited, b[0], tally), nil
+	return push.NewTotals(audited, b[0], tally, held), nil
+}
+
+// held counts the flags of a mailing that wait for evidence, by code.
+func (s *Store) held(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
+	var names []string
+	for _, f := range heldFields {
+		names = append(names, "held."+f.name)
+	}
+	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, names...)
+	if err != nil {
+		return nil, err
+	}
+
+	out := map[string]int64{}
+	for i, f := range heldFields {
+		out[f.code] = sums[i]
+	}
+	return out, nil
 }
 
 func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {

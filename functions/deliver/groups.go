@@ -1,0 +1,147 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+const (
+	// controlsSavedEvery is how often an instance records a group's controls.
+	controlsSavedEvery = 10 * time.Minute
+	// controlsReadEvery is how often an instance looks for the controls of a group
+	// of which FCM has accepted nothing here.
+	controlsReadEvery = 30 * time.Second
+)
+
+// groups are what an instance remembers of FCM's answers, by group; safe for
+// concurrent use.
+type groups struct {
+	mu sync.Mutex // guards of and what it points to
+	of map[tokenGroup]*group
+}
+
+// A group is the memory of one token group.
+type group struct {
+	groupHistory
+	saved time.Time // when its controls were last recorded
+	read  time.Time // when its controls were last looked for in the store
+}
+
+func newGroups() *groups { return &groups{of: map[tokenGroup]*group{}} }
+
+// groupOf is the group of a target.
+func groupOf(t push.Target) tokenGroup {
+	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
+}
+
+// anyOf is the group of every token of a kind. Its controls show that FCM knows
+// tokens of this kind in our project at all.
+func anyOf(kind push.Kind) tokenGroup { return tokenGroup{kind: kind, app: "\x00any"} }
+
+// name names a group in the store.
+func (g tokenGroup) name() string {
+	name := string(g.kind) + "\x00" + string(g.platform) + "\x00" + g.app
+	if g.young {
+		name += "\x00young"
+	}
+	return name
+}
+
+func (g *groups) getLocked(key tokenGroup) *group {
+	if g.of[key] == nil {
+		g.of[key] = &group{}
+	}
+	return g.of[key]
+}
+
+// before returns the answers of the group that came shortly before now.
+func (g *groups) before(key tokenGroup, now time.Time) []bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.getLocked(key).recent(now)
+}
+
+// observe remembers FCM's answer for a target.
+func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	x := g.getLocked(groupOf(t))
+	x.add(invalid, now)
+	if !invalid {
+		c := control{customer: t.Customer, token: t.Token, at: now}
+		x.accept(c)
+		g.getLocked(anyOf(t.Kind)).accept(c)
+	}
+}
+
+// lonely is how many invalid answers the group had while FCM accepted none.
+func (g *groups) lonely(key tokenGroup) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.getLocked(key).lonely
+}
+
+// controls returns the group's controls, from the store if this instance has
+// none.
+func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now time.Time) ([]control, error) {
+	g.mu.Lock()
+	x := g.getLocked(key)
+	have := append([]control{}, x.groupHistory.controls...)
+	look := len(have) == 0 && now.Sub(x.read) >= controlsReadEvery
+	g.mu.Unlock()
+	if !look {
+		return have, nil
+	}
+
+	stored, err := s.Controls(ctx, key.name())
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x.read = now
+	for _, c := range stored {
+		x.accept(control{customer: c.Customer, token: c.Token, at: now})
+	}
+	return append([]control{}, x.groupHistory.controls...), nil
+}
+
+// toSave lists the groups whose controls are to be recorded now, and marks them
+// as recorded.
+func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.Control {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	out := map[tokenGroup][]store.Control{}
+	for key := range keys {
+		x := g.getLocked(key)
+		if len(x.groupHistory.controls) == 0 || now.Sub(x.saved) < controlsSavedEvery {
+			continue
+		}
+		x.saved = now
+		for _, c := range x.groupHistory.controls {
+			out[key] = append(out[key], store.Control{Customer: c.customer, Token: c.token, Kind: key.kind, Platform: key.platform})
+		}
+	}
+	return out
+}
+
+// forget drops a token from the controls of its group: FCM refuses it now.
+func (g *groups) forget(key tokenGroup, token string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	x := g.getLocked(key)
+	var kept []control
+	for _, c := range x.groupHistory.controls {
+		if c.token != token {
+			kept = append(kept, c)
+		}
+	}
+	x.groupHistory.controls = kept
+}

@@ -1,0 +1,311 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// heldWait is how long a batch waits whose flags nobody can decide yet.
+const heldWait = 20 * time.Second
+
+// An observation is FCM's answer for a target, as far as it says something of
+// the token.
+type observation struct {
+	target  int
+	invalid bool
+}
+
+// weigh decides which of the held flags are set, which are dropped, and which
+// wait further. plausibility.go has the rule; here FCM is asked for evidence.
+func (d *delivery) weigh(ctx context.Context) error {
+	d.saveControls(ctx)
+	if len(d.batch.Held) == 0 {
+		return nil
+	}
+	if d.mailing.HeldDecision != "" { // a person has decided
+		d.decide(d.batch.Held, d.mailing.HeldDecision == push.FlagHeld)
+		return nil
+	}
+
+	asking, cancel := d.untilDeadline(ctx)
+	defer cancel()
+	refused, accepted := false, false
+	for _, part := range d.heldParts() {
+		w := &fcmWitness{delivery: d, ctx: asking, part: part}
+		found := decideInvalid(part.answers, w)
+		d.decide(part.pick(found.flag), true)
+		d.decide(part.pick(found.drop), false)
+		d.logHeld(ctx, part, found)
+		refused = refused || found.refused
+		accepted = accepted || w.control == controlAccepted
+	}
+
+	switch {
+	case refused && !d.ended():
+		return d.pauseImplausible(ctx)
+	case accepted && !refused:
+		return d.resumePlausible(ctx)
+	}
+	return nil
+}
+
+// A heldPart is the invalid answers of a group that are decided together.
+type heldPart struct {
+	answers groupAnswers
+	targets []int // of each answer
+}
+
+// pick returns the targets of some answers.
+func (p *heldPart) pick(answers []int) []int {
+	var out []int
+	for _, i := range answers {
+		out = append(out, p.targets[i])
+	}
+	return out
+}
+
+// heldParts sorts what is held by group. Flags that an earlier call held are
+// apart from the answers of this call.
+func (d *delivery) heldParts() []*heldPart {
+	type key struct {
+		group tokenGroup
+		again bool
+	}
+	parts := map[key]*heldPart{}
+	var order []*heldPart
+	add := func(target int, invalid, again bool) {
+		k := key{groupOf(d.batch.Targets[target]), again}
+		p := parts[k]
+		if p == nil {
+			p = &heldPart{answers: groupAnswers{group: k.group, again: again, lonely: d.groups.lonely(k.group)}}
+			if !again {
+				p.answers.before = d.before[k.group]
+			}
+			parts[k], order = p, append(order, p)
+		}
+		p.answers.invalid, p.targets = append(p.answers.invalid, invalid), append(p.targets, target)
+	}
+
+	fresh := map[int]bool{}
+	for _, o := range d.observed {
+		held := slices.Contains(d.batch.Held, o.target)
+		if o.invalid && !held {
+			continue // it turned out to be the payload's fault
+		}
+		fresh[o.target] = true
+		add(o.target, o.invalid, false)
+	}
+	for _, target := range d.batch.Held {
+		if !fresh[target] {
+			add(target, true, true)
+		}
+	}
+	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
+}
+
+// decide ends the wait of held flags: they are set, or dropped.
+func (r *results) decide(targets []int, flag bool) {
+	targets = slices.Clone(targets)
+	decided := func(i int) bool { return slices.Contains(targets, i) }
+	r.batch.Held = slices.DeleteFunc(slices.Clone(r.batch.Held), decided)
+	if !flag {
+		r.drop(targets)
+	}
+	if len(targets) > 0 {
+		r.unsaved++
+	}
+}
+
+// dropHeld drops every flag that nobody could decide: the mailing has ended, and
+// the next one finds the token again.
+func (d *delivery) dropHeld(ctx context.Context) {
+	if len(d.batch.Held) == 0 {
+		return
+	}
+	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.Held))
+	d.decide(d.batch.Held, false)
+}
+
+// ended reports whether the mailing has ended, so that nothing of it waits any
+// longer.
+func (d *delivery) ended() bool { return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now()) }
+
+func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
+	if len(found.hold)+len(found.drop) == 0 {
+		return
+	}
+	g := p.answers.group
+	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
+		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
+		"controls_refused", found.refused)
+}
+
+// pauseImplausible pauses the mailing if the share of held flags, over all of
+// its answers so far, cannot be true.
+func (d *delivery) pauseImplausible(ctx context.Context) error {
+	if err := d.saveUnsaved(ctx); err != nil {
+		return err
+	}
+	m := *d.mailing
+	m.Totals = nil
+	totals, err := d.Store.Totals(ctx, &m)
+	if err != nil {
+		return err
+	}
+	var held, wrongSender int64
+	for code, n := range totals.Held {
+		held += n
+		if code == push.CodeWrongSender {
+			wrongSender = n
+		}
+	}
+	answered := totals.Tokens.Targeted - totals.Tokens.Pending
+	if answered < minAnswers || float64(held) <= d.InvalidShare*float64(answered) {
+		return nil
+	}
+
+	reason := push.PausedImplausible
+	if wrongSender > held/2 {
+		reason = push.PausedWrongSender
+	}
+	return d.pauseFor(ctx, reason, implausibleText(held, answered))
+}
+
+// resumePlausible resumes a mailing that was paused because of its invalid
+// answers: FCM accepts the controls again.
+func (d *delivery) resumePlausible(ctx context.Context) error {
+	if d.mailing.State != push.Paused || d.mailing.PausedReason != push.PausedImplausible && d.mailing.PausedReason != push.PausedWrongSender {
+		return nil
+	}
+	m, err := d.Store.Resume(ctx, d.mailing.ID)
+	if push.IsConflict(err) {
+		return nil // another batch has resumed it, or it has ended
+	}
+	if err != nil {
+		return err
+	}
+	d.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", push.Paused, "to", m.State, "reason", "FCM accepts control tokens again")
+	return nil
+}
+
+// saveControls records the tokens of this call that FCM accepted, now and then.
+func (d *delivery) saveControls(ctx context.Context) {
+	keys := map[tokenGroup]bool{}
+	for _, o := range d.observed {
+		if !o.invalid {
+			t := d.batch.Targets[o.target]
+			keys[groupOf(t)], keys[anyOf(t.Kind)] = true, true
+		}
+	}
+	for key, list := range d.groups.toSave(keys, d.Now()) {
+		if err := d.Store.SaveControls(ctx, key.name(), list); err != nil {
+			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
+		}
+	}
+}
+
+// An fcmWitness asks FCM for evidence, with validate_only.
+type fcmWitness struct {
+	*delivery
+	ctx     context.Context
+	part    *heldPart
+	control controlResult // as it was answered last
+}
+
+func (w *fcmWitness) askAgain(answers []int) []askResult {
+	payload, err := w.payloads.get(w.mailing)
+	out := make([]askResult, len(answers))
+	if err != nil {
+		return out
+	}
+
+	renderer := renderer{payload: payload}
+	var wg sync.WaitGroup
+	for k, i := range answers {
+		t := w.batch.Targets[w.part.targets[i]]
+		message, err := renderer.message(t)
+		if err != nil { // it was rendered before it was sent
+			continue
+		}
+		wg.Add(1)
+		w.ask(t, message, func(a fcm.Answer) {
+			defer wg.Done()
+			out[k] = askResultOf(a)
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func askResultOf(a fcm.Answer) askResult {
+	switch a.Outcome {
+	case fcm.Accepted:
+		return askAccepted
+	case fcm.Invalid, fcm.Doubtful, fcm.Mismatch:
+		return askInvalid
+	}
+	return askUnanswered
+}
+
+// ask validates a message to a target; nothing is shown.
+func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
+	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
+}
+
+func (w *fcmWitness) askControls(key tokenGroup) controlResult {
+	w.control = w.askControlsOf(key)
+	if w.control == controlMissing && w.askControlsOf(anyOf(key.kind)) == controlAccepted {
+		w.control = controlElsewhere
+	}
+	return w.control
+}
+
+func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
+	payload, err := w.payloads.get(w.mailing)
+	if err != nil {
+		return controlUnanswered
+	}
+	controls, err := w.groups.controls(w.ctx, w.Store, key, w.Now())
+	if err != nil {
+		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
+		return controlUnanswered
+	}
+
+	result := controlMissing
+	for _, c := range controls {
+		if w.isHeld(c.token) {
+			continue
+		}
+		answer := make(chan fcm.Answer, 1)
+		t := push.Target{Customer: c.customer, Token: c.token, Kind: key.kind, Platform: key.platform}
+		w.ask(t, payload.sample.message, func(a fcm.Answer) { answer <- a })
+		switch a := <-answer; askResultOf(a) {
+		case askAccepted:
+			return controlAccepted
+		case askInvalid:
+			result = controlRefused
+		default:
+			return controlUnanswered
+		}
+	}
+	return result
+}
+
+// isHeld reports whether a token's flag is what is to be decided.
+func (w *fcmWitness) isHeld(token string) bool {
+	return slices.ContainsFunc(w.batch.Held, func(i int) bool { return w.batch.Targets[i].Token == token })
+}
+
+// evidenceStore is what the weighing needs of the store.
+type evidenceStore interface {
+	Controls(ctx context.Context, group string) ([]store.Control, error)
+	SaveControls(ctx context.Context, group string, list []store.Control) error
+	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	Resume(ctx context.Context, id string) (*push.Mailing, error)
+}
