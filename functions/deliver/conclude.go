@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -49,13 +50,16 @@ func (r *round) conclude(ctx context.Context) error {
 
 // hold pauses the mailing because of our own credentials.
 func (r *round) hold(ctx context.Context) error {
-	because := push.Misconfigured + ": " + r.trouble.Text
-	m, err := r.Store.Hold(ctx, r.m.ID, because)
+	reason := push.PausedCredentials
+	if r.trouble.Outcome == fcm.Mismatch {
+		reason = push.PausedWrongSender
+	}
+	m, err := r.Store.Hold(ctx, r.m.ID, reason, r.trouble.Text)
 	if err != nil && !push.IsConflict(err) {
 		return err
 	}
 	if err == nil {
-		r.Log.ErrorContext(ctx, "mailing state", "mailing", r.m.ID, "from", m.PausedFrom, "to", m.State, "reason", because)
+		r.Log.ErrorContext(ctx, "mailing state", "mailing", r.m.ID, "from", m.PausedFrom, "to", m.State, "reason", m.PausedBecause())
 	}
 	return nil
 }

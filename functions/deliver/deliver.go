@@ -35,7 +35,7 @@ type ledger interface {
 	Lease(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
 	Peek(ctx context.Context, id string) (*push.Mailing, error)
-	Hold(ctx context.Context, id, because string) (*push.Mailing, error)
+	Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	Prove(ctx context.Context, id string) error
 	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, error)

@@ -29,19 +29,21 @@ type FlagResult struct {
 // and a repeated call answers them again, in case the first one died before it
 // could tell. It repeats that the customer cannot be reached whatever has become
 // of the token and of the customer; that the token is invalid, as long as its
-// mark stands (whoever takes the mark away tells it too).
+// mark stands (whoever takes the mark away tells it too). Once the mailing's
+// flags are being taken back it sets none, but a mark that it has set already
+// still counts as set until it is taken back.
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	var out FlagResult
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, []string{f.Customer}, nil)
+		b, err := s.open(tx, []string{f.Customer}, nil, s.unflagging(f.Mailing))
 		if err != nil {
 			return err
 		}
 		b.now, b.newest = f.At, true
 		e := b.byID[f.Customer]
 		t, ok := e.Token(f.TokenID)
-		out = FlagResult{Set: ok && f.stands(t)}
+		out = FlagResult{Set: ok && f.stands(t) && (t.Invalid != nil || !b.also[0].Exists())}
 		if out.Set && t.Invalid == nil {
 			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
 			e.touched, e.dead = true, []string{t.ID}
@@ -78,23 +80,33 @@ func flaggedBy(t *push.Token, mailing string) bool {
 	return t.Invalid != nil && t.Invalid.Mailing == mailing && t.Invalid.Code != push.CodeExpired
 }
 
-// unflag takes back the flags that a mailing set on a customer's tokens; never
-// one of another mailing or of a token's age. It answers how many, and the
-// events, which are in the outbox until Told.
-func (s *Store) unflag(ctx context.Context, mailing, customer string, tokens []string) (took int, events []push.Event, err error) {
-	events, err = s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+// unflag takes back the flags that a mailing set on tokens of customers, in one
+// transaction; never one of another mailing or of a token's age. It answers how
+// many, and the events, which are in the outbox until Told. Its count is stored
+// with it, so that it counts once whatever becomes of the caller.
+func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTokens) (took int, events []push.Event, err error) {
+	customers := make([]string, len(tokens))
+	for i, t := range tokens {
+		customers[i] = t.Customer
+	}
+	events, err = s.inBook(ctx, customers, nil, func(b *book) error {
 		took = 0
-		e := b.byID[customer]
-		for _, id := range tokens {
-			if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
-				t.Invalid, e.touched = nil, true
-				took++
+		for _, of := range tokens {
+			e := b.byID[of.Customer]
+			for _, id := range of.Tokens {
+				if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
+					t.Invalid, e.touched = nil, true
+					took++
+				}
 			}
 		}
-		return nil
+		if took == 0 {
+			return nil
+		}
+		return b.tx.Create(s.unflags(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
 	})
 	if err != nil {
-		return 0, nil, classify(err, "taking back the flags of customer %s", push.CustomerKey(customer))
+		return 0, nil, classify(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
 	}
 	return took, events, nil
 }
