@@ -12,7 +12,7 @@ type idInput struct {
 }
 
 type showInput struct {
-	idInput
+	ID       string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: with the customers or tokens that the audience lists, also where they are more than 100"`
 }
 

@@ -6,17 +6,29 @@ import (
 	"strings"
 )
 
-// shown are the fields of a notification that put something on a screen, at the
-// top of a message (cross-platform) and in android.notification.
-var shown = []string{"title", "body", "image", "title_loc_key", "body_loc_key"}
+// quiet are the fields of a notification that by themselves put nothing on a
+// screen and make no sound, as protobuf's JSON spells them.
+var quiet = []string{
+	"color", "icon", "tag", "channel_id", "channelId", "click_action", "clickAction", "sticky", "event_time", "eventTime",
+	"local_only", "localOnly", "notification_priority", "notificationPriority", "visibility",
+}
+
+// fields are those of a message, without its target.
+var fields = []string{"notification", "data", "android", "apns", "webpush", "fcm_options", "fcmOptions"}
 
 // Says reports whether a message shows or carries something: a phone that gets
 // one that does not shows an empty notification, or wakes for nothing. Parts of
-// the wrong type count as something: FCM names what is wrong with them.
+// the wrong type and fields that FCM does not have count as something: it names
+// what is wrong with them.
 func Says(message json.RawMessage) bool {
 	var m, android, apns, webpush map[string]json.RawMessage
 	if !object(message, &m) || !object(m["android"], &android) || !object(m["apns"], &apns) || !object(m["webpush"], &webpush) {
 		return true
+	}
+	for field := range m {
+		if !slices.Contains(fields, field) {
+			return true
+		}
 	}
 
 	return shows(m["notification"]) || shows(android["notification"]) ||
@@ -29,13 +41,18 @@ func object(raw json.RawMessage, into *map[string]json.RawMessage) bool {
 	return len(raw) == 0 || json.Unmarshal(raw, into) == nil
 }
 
-// shows reports whether a notification has text or a picture.
+// shows reports whether a notification has more than quiet fields.
 func shows(raw json.RawMessage) bool {
 	var n map[string]json.RawMessage
 	if !object(raw, &n) {
 		return true
 	}
-	return slices.ContainsFunc(shown, func(field string) bool { return filled(n[field]) })
+	for field, value := range n {
+		if !slices.Contains(quiet, field) && filled(value) {
+			return true
+		}
+	}
+	return false
 }
 
 // carries reports whether data has a key.

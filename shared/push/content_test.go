@@ -31,6 +31,7 @@ func TestSays(t *testing.T) {
 		`{"webpush":{"notification":{"actions":[{"title":"Open"}]}}}`: true,
 		`{"webpush":{"data":{"a":"b"}}}`:                              true,
 		`{"notification":"of the wrong type"}`:                        true,
+		`{"notificaton":{}}`:                                          true,
 		`{"apns":[]}`:                                                 true,
 	} {
 		if got := push.Says([]byte(message)); got != want {
