@@ -48,7 +48,7 @@ var queries = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"the mailings in a state": func(ctx context.Context, s *store.Store) error {
-		_, _, err := s.Mailings(ctx, push.Sending, 10, "")
+		_, _, err := s.Mailings(ctx, push.Sending, "", 10, "")
 		return err
 	},
 }
@@ -63,7 +63,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, _, err := s.Mailings(ctx, "", 10, ""); err != nil {
+	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
 	if _, _, err := s.ExpireTokens(ctx, 10); err != nil {

@@ -36,8 +36,12 @@ type Lab struct {
 
 // New makes a project that no other test has. The dial options are for the
 // connection to its database.
-func New(t testing.TB, database ...grpc.DialOption) *Lab {
-	l := &Lab{t: t, project: "test-" + strings.ToLower(rand.Text())}
+func New(t testing.TB, database ...grpc.DialOption) *Lab { return Named(t, "test", database...) }
+
+// Named is New for a test to which the project's name matters: it begins with
+// the prefix.
+func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Lab {
+	l := &Lab{t: t, project: prefix + "-" + strings.ToLower(rand.Text())}
 	l.db = sync.OnceValue(func() *sdk.Client {
 		c, err := sdk.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, firestoreHost, append(database, asOwner)...)))
 		return opened(t, c, err)

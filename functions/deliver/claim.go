@@ -55,7 +55,7 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	switch {
 	case b.Lease.Until.After(now):
 		return leaveAlone
-	case !ended && (m.State == push.Paused || b.NotBefore.Sub(now) > nearby):
+	case !ended && (m.State == push.Paused && len(b.Held) == 0 || b.NotBefore.Sub(now) > nearby):
 		return leaveAlone
 	case b.Crashed() >= maxCrashes && !b.Saved:
 		return giveUp

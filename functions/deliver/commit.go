@@ -27,6 +27,12 @@ func (d *delivery) commit(ctx context.Context) error {
 		}
 	}
 
+	if err := d.within(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
+		return err
+	}
+	if d.ended() {
+		d.dropHeld(ctx)
+	}
 	if err := d.flagOwed(ctx); err != nil {
 		return err
 	}
@@ -59,15 +65,19 @@ func (d *delivery) closeEnded() {
 
 // pause pauses the mailing because of our own credentials.
 func (d *delivery) pause(ctx context.Context) error {
-	reason := push.Misconfigured + ": " + d.stop.answer.Text
-	m, err := d.Store.Hold(ctx, d.mailing.ID, reason)
+	return d.pauseFor(ctx, push.PausedCredentials, d.stop.answer.Text)
+}
+
+// pauseFor pauses the mailing for a reason that an operator has to look at.
+func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail string) error {
+	m, err := d.Store.Hold(ctx, d.mailing.ID, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}
 	if err != nil {
 		return err
 	}
-	d.Log.ErrorContext(ctx, "mailing state", "mailing", d.mailing.ID, "from", m.PausedFrom, "to", m.State, "reason", reason)
+	d.Log.ErrorContext(ctx, "mailing state", "mailing", d.mailing.ID, "from", m.PausedFrom, "to", m.State, "reason", reason, "detail", detail)
 	return nil
 }
 

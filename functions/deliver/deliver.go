@@ -35,12 +35,13 @@ type ledger interface {
 	Lease(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
 	Peek(ctx context.Context, id string) (*push.Mailing, error)
-	Hold(ctx context.Context, id, because string) (*push.Mailing, error)
+	Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	Prove(ctx context.Context, id string) error
 	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
 	FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	evidenceStore
 }
 
 type publisher interface {
@@ -66,6 +67,7 @@ type deliverer struct {
 	states     *states
 	calls      *calls
 	notes      *notes
+	groups     *groups
 	quarantine chan struct{} // has room for one call with a batch that crashed others
 }
 
@@ -93,6 +95,7 @@ func newDeliverer(d Deps) *deliverer {
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
 		Deps: d, payloads: newPayloads(), states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
+		groups:     newGroups(),
 		quarantine: make(chan struct{}, 1),
 	}
 }

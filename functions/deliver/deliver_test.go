@@ -78,8 +78,8 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	ref := w.mailing("m", true, names("t", 3)...)
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	if m.State != push.Paused || !strings.HasPrefix(m.PausedBecause, push.Misconfigured) || totals.Pending != 3 {
-		t.Fatalf("%s because %q: %+v", m.State, m.PausedBecause, totals)
+	if m.State != push.Paused || m.PausedReason != push.PausedCredentials || m.PausedDetail == "" || totals.Pending != 3 {
+		t.Fatalf("%s because %q: %+v", m.State, m.PausedBecause(), totals)
 	}
 	w.phones.ClearOutcomes()
 	if _, err := w.Resume(t.Context(), "m"); err != nil {
@@ -104,8 +104,8 @@ func TestTokensOfAnotherSender(t *testing.T) {
 		w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
 		w.deliver(w.mailing("m", true, tokens...))
 		m, totals := w.totals("m")
-		if m.State != want || want == push.Paused && !strings.HasPrefix(m.PausedBecause, push.Misconfigured) {
-			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause, totals)
+		if m.State != want || want == push.Paused && m.PausedReason != push.PausedWrongSender {
+			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
 		}
 		if got := w.invalid("stranger-token-0000"); got != "" {
 			t.Errorf("one of %d: one is marked %q", every, got)

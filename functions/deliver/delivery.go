@@ -22,8 +22,9 @@ type delivery struct {
 	*deliverer
 	results
 	mailing  *push.Mailing
-	payload  *payload // set by prepare; nil if nothing is to be sent
-	note     note     // what this instance remembers of the batch
+	payload  *payload              // set by prepare; nil if nothing is to be sent
+	before   map[tokenGroup][]bool // answers of this instance shortly before those of the call, by group
+	note     note                  // what this instance remembers of the batch
 	started  time.Time
 	deadline time.Time // no attempt to send begins after it
 	callEnds time.Time // Pub/Sub waits no longer for an answer; the lease ends leaseMargin later
@@ -40,6 +41,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, due: note.due},
 		mailing:   m,
 		note:      note,
+		before:    map[tokenGroup][]bool{},
 		started:   d.Now(),
 		deadline:  deadline,
 		callEnds:  callEnds,

@@ -30,7 +30,7 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	defer cancel()
 
 	var faults []error
-	for slice := range slices.Chunk(slices.Clone(d.batch.Owed), flagSlice) {
+	for slice := range slices.Chunk(d.decided(), flagSlice) {
 		if d.mustEnd() {
 			break
 		}
@@ -53,6 +53,11 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 		return nil
 	}
 	return errors.Join(faults...)
+}
+
+// decided are the targets whose flag is owed and not held.
+func (r *results) decided() []int {
+	return slices.DeleteFunc(slices.Clone(r.batch.Owed), func(i int) bool { return slices.Contains(r.batch.Held, i) })
 }
 
 // mustEnd reports whether the call has no time for another slice.

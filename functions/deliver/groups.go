@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,6 +112,13 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 	return append([]control{}, x.groupHistory.controls...), nil
 }
 
+// isControl reports whether a token is one of its group's controls.
+func (g *groups) isControl(key tokenGroup, token string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.getLocked(key).groupHistory.controls, func(c control) bool { return c.token == token })
+}
+
 // toSave lists the groups whose controls are to be recorded now, and marks them
 // as recorded.
 func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.Control {
@@ -129,19 +137,4 @@ func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup]
 		}
 	}
 	return out
-}
-
-// forget drops a token from the controls of its group: FCM refuses it now.
-func (g *groups) forget(key tokenGroup, token string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-
-	x := g.getLocked(key)
-	var kept []control
-	for _, c := range x.groupHistory.controls {
-		if c.token != token {
-			kept = append(kept, c)
-		}
-	}
-	x.groupHistory.controls = kept
 }

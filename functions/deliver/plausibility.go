@@ -60,6 +60,9 @@ type groupAnswers struct {
 	// the batch included, as long as no token of the group was ever accepted.
 	lonely int
 
+	// wereAccepted says that FCM accepted each of the invalid tokens before.
+	wereAccepted bool
+
 	// again marks that the invalid answers were held by an earlier call: they
 	// all have to be confirmed.
 	again bool
@@ -217,7 +220,14 @@ func (a *groupAnswers) share() float64 {
 // accepted no other token of the group: only few of them. FCM tells a
 // registration token of another project apart (SENDER_ID_MISMATCH); of an
 // installation id of another project it says UNREGISTERED, so one of any group
-// has to be accepted.
+// has to be accepted. Young installation ids may be those of a faulty release:
+// only such as FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
-	return (a.group.kind == push.KindToken || kindAccepted) && max(a.count(), a.lonely) < fewInvalid
+	if max(a.count(), a.lonely) >= fewInvalid {
+		return false
+	}
+	if a.group.kind == push.KindToken {
+		return true
+	}
+	return kindAccepted && (!a.group.young || a.wereAccepted)
 }

@@ -60,18 +60,18 @@ func TestDecideInvalid(t *testing.T) {
 		asked    []int
 		want     tokenDecision
 	}{
-		"one among accepted ones":                 {androidTokens, "aaaa", "aaiaaa", nil, false, controlAccepted, nil, tokenDecision{flag: []int{2}}},
-		"one among accepted ones, controls fail":  {androidTokens, "aaaa", "aaiaaa", nil, false, controlRefused, nil, tokenDecision{hold: []int{2}, refused: true}},
-		"controls out of reach":                   {androidTokens, "aaaa", "aaiaaa", nil, false, controlUnanswered, nil, tokenDecision{hold: []int{2}}},
-		"nothing accepted before":                 {androidTokens, "", "iaaa", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
-		"three in a row, confirmed":               {androidTokens, "aaaa", "aiiia", nil, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 2, 3}}},
-		"three in a row, one recovers":            {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askAccepted}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{drop: []int{2}, hold: []int{1, 3}}},
-		"three in a row, one unanswered":          {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askUnanswered}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 3}, hold: []int{2}}},
-		"the answers before count":                {androidTokens, "aaiiii", "ia", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
-		"held by an earlier call":                 {androidTokens, "aaaa", "aaiaaa", nil, true, controlAccepted, []int{2}, tokenDecision{flag: []int{2}}},
-		"one token alone, no control":             {androidTokens, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{flag: []int{0}}},
-		"one installation id alone, no control":   {iosFIDs, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{hold: []int{0}, refused: true}},
-		"one installation id alone, with control": {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"one among accepted ones":                    {androidTokens, "aaaa", "aaiaaa", nil, false, controlAccepted, nil, tokenDecision{flag: []int{2}}},
+		"one among accepted ones, controls fail":     {androidTokens, "aaaa", "aaiaaa", nil, false, controlRefused, nil, tokenDecision{hold: []int{2}, refused: true}},
+		"controls out of reach":                      {androidTokens, "aaaa", "aaiaaa", nil, false, controlUnanswered, nil, tokenDecision{hold: []int{2}}},
+		"nothing accepted before":                    {androidTokens, "", "iaaa", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"three in a row, confirmed":                  {androidTokens, "aaaa", "aiiia", nil, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 2, 3}}},
+		"three in a row, one recovers":               {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askAccepted}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{drop: []int{2}, hold: []int{1, 3}}},
+		"three in a row, one unanswered":             {androidTokens, "aaaa", "aiiia", map[int]askResult{2: askUnanswered}, false, controlAccepted, []int{1, 2, 3}, tokenDecision{flag: []int{1, 3}, hold: []int{2}}},
+		"the answers before count":                   {androidTokens, "aaiiii", "ia", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
+		"held by an earlier call":                    {androidTokens, "aaaa", "aaiaaa", nil, true, controlAccepted, []int{2}, tokenDecision{flag: []int{2}}},
+		"one token alone, no control":                {androidTokens, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{flag: []int{0}}},
+		"one installation id alone, no control":      {iosFIDs, "", "i", nil, false, controlMissing, []int{0}, tokenDecision{hold: []int{0}, refused: true}},
+		"one installation id alone, with control":    {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
 		"one installation id alone, others accepted": {iosFIDs, "", "i", nil, false, controlElsewhere, []int{0}, tokenDecision{flag: []int{0}}},
 		"half of the young ones": {young, "", "aiaiaiaiaiaiaiaiaiaiai", nil, false, controlAccepted,
 			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}}},
@@ -150,8 +150,8 @@ type modelWitness struct {
 	sky    *skyModel
 	phones []*phoneModel // of the answers
 
-	invalid []bool       // of each of them
-	known  []*phoneModel // controls of the group, the latest first
+	invalid []bool        // of each of them
+	known   []*phoneModel // controls of the group, the latest first
 
 	elsewhere *phoneModel // the last accepted one of the kind, nil: none
 }

@@ -19,12 +19,12 @@ type results struct {
 	now          func() time.Time
 	invalidShare float64 // the breaker's: a greater share of INVALID_ARGUMENT cannot be true
 
-	unsaved    int               // results that are not stored yet
-	answered   int               // answers of this call that are final
-	mismatches int               // tokens of another sender
-	suspects   []answer          // INVALID_ARGUMENT: open until the payload is known to be good
-	due        map[int]time.Time // by target: when one that waits may be sent again
-	stop       stop
+	unsaved  int               // results that are not stored yet
+	answered int               // answers of this call that are final
+	observed []observation     // answers of this call that say something of their token, in their order
+	suspects []answer          // INVALID_ARGUMENT: open until the payload is known to be good
+	due      map[int]time.Time // by target: when one that waits may be sent again
+	stop     stop
 }
 
 // An answer is FCM's answer for one target of the batch.
@@ -68,22 +68,23 @@ func (r *results) record(a answer) {
 
 	switch a.Outcome {
 	case fcm.Accepted:
+		r.observed = append(r.observed, observation{a.target, false})
 		r.set(a.target, push.ReceiptAccepted)
 	case fcm.Invalid:
+		r.observed = append(r.observed, observation{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
 			r.suspects = append(r.suspects, a)
 			return
 		}
 		r.setInvalid(a, push.ReceiptUnregistered)
 	case fcm.Doubtful:
+		r.observed = append(r.observed, observation{a.target, true})
 		r.suspects = append(r.suspects, a)
 	case fcm.Refused:
 		r.setFailed(a.target, push.ReceiptRefused, a.Text)
 	case fcm.Mismatch:
-		r.setFailed(a.target, push.ReceiptRefused, a.Text)
-		if r.mismatches++; r.implausible(r.mismatches) {
-			r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
-		}
+		r.observed = append(r.observed, observation{a.target, true})
+		r.setInvalid(a, push.ReceiptWrongSender)
 	case fcm.ThirdParty: // Apple's or a browser's credentials: other targets go on
 		r.setFailed(a.target, push.ReceiptFailed, a.Text)
 	case fcm.Misconfigured:
@@ -113,11 +114,13 @@ func (r *results) setReason(reason string) {
 }
 
 // setInvalid gives a target an invalid result. The batch owes the token's flag
-// and its event from the save on that stores the result.
+// and its event from the save on that stores the result; the flag is held until
+// it is known that the answer can be believed (weigh).
 func (r *results) setInvalid(a answer, result push.Receipt) {
 	t := r.batch.Targets[a.target]
 	r.set(a.target, result)
 	r.batch.Owed = append(r.batch.Owed, a.target)
+	r.batch.Held = append(r.batch.Held, a.target)
 	r.batch.Dead = append(r.batch.Dead, push.Dead{
 		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
 	})
@@ -172,6 +175,9 @@ func (r *results) release(well bool) {
 			r.batch.NotBefore = first
 		}
 	}
+	if len(r.batch.Held) > 0 && len(r.ready(r.now())) == 0 {
+		r.batch.NotBefore = r.now().Add(heldWait)
+	}
 }
 
 // firstDue is when the first pending target may be sent; zero if one may at any
@@ -189,10 +195,16 @@ func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targe
 
 // dropOwed forgets the flags that are owed: they are not set.
 func (r *results) dropOwed() {
+	r.batch.Held = nil
+	r.drop(slices.Clone(r.batch.Owed))
+}
+
+// drop forgets owed flags: they are not set.
+func (r *results) drop(targets []int) {
 	drop := map[string]bool{}
-	for _, i := range r.batch.Owed {
+	for _, i := range targets {
 		drop[r.tokenID(i)] = true
 	}
-	r.batch.Owed = nil
+	r.batch.Owed = slices.DeleteFunc(slices.Clone(r.batch.Owed), func(i int) bool { return slices.Contains(targets, i) })
 	r.batch.Dead = slices.DeleteFunc(slices.Clone(r.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
 }

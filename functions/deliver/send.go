@@ -153,6 +153,20 @@ func (l *sendLoop) take(a answer) {
 		return
 	}
 	l.record(a)
+	l.remember(a)
+}
+
+// remember keeps the answer for those that follow it in this instance.
+func (l *sendLoop) remember(a answer) {
+	invalid := a.Outcome == fcm.Invalid || a.Outcome == fcm.Doubtful || a.Outcome == fcm.Mismatch
+	if !invalid && a.Outcome != fcm.Accepted {
+		return
+	}
+	t := l.batch.Targets[a.target]
+	if g := groupOf(t); l.before[g] == nil {
+		l.before[g] = append([]bool{}, l.groups.before(g, l.Now())...)
+	}
+	l.groups.observe(t, invalid, l.Now())
 }
 
 // stray reports whether something between us and FCM answered: a proxy's page,

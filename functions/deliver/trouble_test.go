@@ -45,12 +45,12 @@ type busyMailing struct {
 	held  atomic.Int64
 }
 
-func (b *busyMailing) Hold(ctx context.Context, id, because string) (*push.Mailing, error) {
+func (b *busyMailing) Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	b.asked()
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.Hold(ctx, id, because)
+	return b.ledger.Hold(ctx, id, reason, detail)
 }
 
 // TestAMailingThatCannotBeHeldKeepsItsReceipts: nobody is rung twice, and the

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ func (d *delivery) weigh(ctx context.Context) error {
 	refused, accepted := false, false
 	for _, part := range d.heldParts() {
 		w := &fcmWitness{delivery: d, ctx: asking, part: part}
+		part.answers.wereAccepted = w.wereAccepted()
 		found := decideInvalid(part.answers, w)
 		d.decide(part.pick(found.flag), true)
 		d.decide(part.pick(found.drop), false)
@@ -134,7 +136,9 @@ func (d *delivery) dropHeld(ctx context.Context) {
 
 // ended reports whether the mailing has ended, so that nothing of it waits any
 // longer.
-func (d *delivery) ended() bool { return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now()) }
+func (d *delivery) ended() bool {
+	return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now())
+}
 
 func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
 	if len(found.hold)+len(found.drop) == 0 {
@@ -180,13 +184,10 @@ func (d *delivery) pauseImplausible(ctx context.Context) error {
 // resumePlausible resumes a mailing that was paused because of its invalid
 // answers: FCM accepts the controls again.
 func (d *delivery) resumePlausible(ctx context.Context) error {
-	if d.mailing.State != push.Paused || d.mailing.PausedReason != push.PausedImplausible && d.mailing.PausedReason != push.PausedWrongSender {
+	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() {
 		return nil
 	}
-	m, err := d.Store.Resume(ctx, d.mailing.ID)
-	if push.IsConflict(err) {
-		return nil // another batch has resumed it, or it has ended
-	}
+	m, err := d.Store.ResumeImplausible(ctx, d.mailing.ID)
 	if err != nil {
 		return err
 	}
@@ -297,6 +298,17 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 	return result
 }
 
+// wereAccepted reports whether this instance saw FCM accept each of the tokens
+// that it now calls invalid.
+func (w *fcmWitness) wereAccepted() bool {
+	for i, target := range w.part.targets {
+		if w.part.answers.invalid[i] && !w.groups.isControl(w.part.answers.group, w.batch.Targets[target].Token) {
+			return false
+		}
+	}
+	return true
+}
+
 // isHeld reports whether a token's flag is what is to be decided.
 func (w *fcmWitness) isHeld(token string) bool {
 	return slices.ContainsFunc(w.batch.Held, func(i int) bool { return w.batch.Targets[i].Token == token })
@@ -307,5 +319,11 @@ type evidenceStore interface {
 	Controls(ctx context.Context, group string) ([]store.Control, error)
 	SaveControls(ctx context.Context, group string, list []store.Control) error
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
-	Resume(ctx context.Context, id string) (*push.Mailing, error)
+	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
+}
+
+// implausibleText says why a mailing is paused.
+func implausibleText(held, answered int64) string {
+	return fmt.Sprintf("FCM calls %d of %d tokens invalid, and refuses tokens that it accepted lately, or has accepted none yet. "+
+		"Nobody is flagged. The mailing continues when FCM accepts them again; POST …/held decides it by hand", held, answered)
 }

@@ -28,6 +28,7 @@ type Deps struct {
 
 // ledger is what dispatch needs of the store.
 type ledger interface {
+	unflagger
 	Mailing(ctx context.Context, id string) (*push.Mailing, error)
 	Peek(ctx context.Context, id string) (*push.Mailing, error)
 	Accept(ctx context.Context, id string) (*push.Mailing, error)
@@ -100,8 +101,11 @@ func settle(err error) queue.Settlement {
 }
 
 func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchOrder) error {
-	if o.Shard == push.Start {
+	switch o.Shard {
+	case push.Start:
 		return d.start(ctx, o.Mailing)
+	case push.TakeFlagsBack:
+		return d.unflag(ctx, o.Mailing)
 	}
 	return d.cutShard(ctx, o)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"carillon.example/shared/push"
-	"carillon.example/shared/queue"
 )
 
 type stateOutput struct {
@@ -36,6 +35,22 @@ func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error)
 	return out, nil
 }
 
+// decide decides about the flags that wait for evidence. deliver acts on it when
+// it next looks at the batches that hold them, within a minute.
+func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
+	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
+		m, err := s.Store.DecideHeld(ctx, in.ID, d)
+		out, err := s.changed(ctx, m, err, string(d)+"-held")
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+			s.Log.WarnContext(ctx, "the decision is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
+		}
+		return out, nil
+	}
+}
+
 // changed logs and answers a change of state by hand.
 func (s *service) changed(ctx context.Context, m *push.Mailing, err error, what string) (*stateOutput, error) {
 	if err != nil {
@@ -49,20 +64,28 @@ func (s *service) changed(ctx context.Context, m *push.Mailing, err error, what 
 
 type unflagOutput struct {
 	Body struct {
-		Unflagged int `json:"unflagged"`
+		ID     string       `json:"id"`
+		Unflag *push.Unflag `json:"unflag"`
 	}
 }
 
+// unflag has every flag of a mailing taken back, by dispatch. Where its order
+// is not published tick publishes it.
 func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
-	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	n, events, err := s.Store.Unflag(ctx, in.ID)
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
+	m, err := s.Store.StartUnflag(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
+	s.Log.InfoContext(ctx, "mailing unflag", "mailing", m.ID, "state", m.Unflag.State, "reason", "by hand")
+
+	if m.Unflag.State == push.UnflagRunning {
+		if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.TakeFlagsBack}); err != nil {
+			s.Log.WarnContext(ctx, "the unflag is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
+		}
+	}
+
 	out := &unflagOutput{}
-	out.Body.Unflagged = n
-	return out, nil
+	out.Body.ID = m.ID
+	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
+	return out, err
 }

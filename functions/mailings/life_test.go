@@ -3,9 +3,13 @@ package mailings_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
@@ -69,8 +73,8 @@ func TestTransitions(t *testing.T) {
 				t.Errorf("%s answers %+v", c.do, b)
 			}
 		}
-		if now := w.show(m.ID); now.State != c.state || (c.state == push.Paused) != (now.PausedBecause == push.ByHand) {
-			t.Errorf("after %s it is %s %q", c.do, now.State, now.PausedBecause)
+		if now := w.show(m.ID); now.State != c.state || (c.state == push.Paused) != (now.PausedReason == push.PausedByHand && now.PausedBecause == push.ByHand) {
+			t.Errorf("after %s it is %s %q %q", c.do, now.State, now.PausedReason, now.PausedBecause)
 		}
 	}
 	done := w.hand(plain)
@@ -150,21 +154,76 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	if _, err := w.store.Register(t.Context(), all[0].Customer, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("t-%s-1", m.ID)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []int{2, 0} {
-		got := lab.Decode[struct{ Unflagged int }](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), 200)
-		if got.Unflagged != want {
-			t.Errorf("%d were unflagged, want %d", got.Unflagged, want)
+	w.Published("dispatch", 2)
+	began := w.clock.Now()
+	for range 2 { // asking again changes nothing
+		got := lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+		want := push.Unflag{State: push.UnflagRunning, StartedAt: began}
+		if diff := cmp.Diff(unflagged{m.ID, want}, got); diff != "" {
+			t.Errorf("the answer (-want +got):\n%s", diff)
 		}
+		w.clock.Add(time.Second)
 	}
-	for _, e := range w.Published("push-events", 2) {
-		if !strings.Contains(e.Data, push.AvailabilityChanged) || !strings.Contains(e.Data, `"pushAvailable":true`) {
-			t.Errorf("told %s", e.Data)
+	for _, o := range w.Published("dispatch", 2) {
+		if want := fmt.Sprintf(`{"mailing":%q,"shard":%d}`, m.ID, push.TakeFlagsBack); o.Data != want {
+			t.Errorf("ordered %s, want %s", o.Data, want)
 		}
 	}
 	for _, d := range all {
-		if c, err := w.store.Customer(t.Context(), d.Customer); err != nil || !c.Reachable() {
-			t.Errorf("%s: %+v, %v", d.Customer, c, err)
+		if _, _, err := w.store.Unflag(t.Context(), m.ID, []store.CustomerTokens{{Customer: d.Customer, Tokens: []string{d.TokenID}}}); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if u := w.show(m.ID).Unflag; u == nil || u.State != push.UnflagRunning || u.Unflagged != 2 || u.CompletedAt != nil {
+		t.Errorf("while it runs it shows %+v, want 2", u)
+	}
+	if _, err := w.store.EndUnflag(t.Context(), m.ID); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.show(m.ID).Unflag; u == nil || u.State != push.UnflagCompleted || u.Unflagged != 2 || u.CompletedAt == nil {
+		t.Errorf("in the end it shows %+v, want 2", u)
+	}
+
+	got := lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+	if got.Unflag.State != push.UnflagCompleted || got.Unflag.Unflagged != 2 {
+		t.Errorf("asked again it answers %+v, want it completed with 2", got.Unflag)
+	}
+	w.Published("dispatch", 0)
+}
+
+// unflagged is what POST /v1/mailings/{id}/unflag answers.
+type unflagged struct {
+	ID     string
+	Unflag push.Unflag
+}
+
+// TestUnflagWithoutItsOrder: what is recorded tick asks for.
+func TestUnflagWithoutItsOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t) // without a topic dispatch
+	m := w.hand(plain)
+	w.sent(m.ID, push.ReceiptUnregistered)
+	lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+	w.clock.Add(5 * time.Minute)
+	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
+		t.Errorf("tick would see %v, %v", due, err)
+	}
+}
+
+// TestUnflagThatIsForbidden: nobody knows what such a mailing flagged.
+func TestUnflagThatIsForbidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	waits := w.hand(plain)
+	old := w.hand(plain)
+	w.sent(old.ID, push.ReceiptUnregistered)
+	if got := w.Ask("POST", "/v1/mailings/"+waits.ID+"/unflag", ""); got.Code != http.StatusConflict {
+		t.Errorf("before its start: %d %s", got.Code, got.Body)
+	}
+	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	if got := w.Ask("POST", "/v1/mailings/"+old.ID+"/unflag", ""); got.Code != http.StatusConflict {
+		t.Errorf("after 30 days: %d %s", got.Code, got.Body)
 	}
 }
 

@@ -24,21 +24,21 @@ type Deps struct {
 
 type ledger interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
-	Mailing(ctx context.Context, id string) (*push.Mailing, error)
+	Show(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	Peek(ctx context.Context, id string) (*push.Mailing, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
-	Mailings(ctx context.Context, state push.State, size int, token string) ([]*push.Mailing, string, error)
+	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
 	Cancel(ctx context.Context, id string) (*push.Mailing, error)
 	Pause(ctx context.Context, id string) (*push.Mailing, error)
 	Resume(ctx context.Context, id string) (*push.Mailing, error)
 	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.Dead, string, error)
-	Unflag(ctx context.Context, mailing string) (int, []push.Event, error)
-	Told(ctx context.Context, events ...push.Event) error
+	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
+	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
+	UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
 }
 
 type publisher interface {
 	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
-	Events(ctx context.Context, events ...push.Event) error
 }
 
 type prover interface {
@@ -71,8 +71,13 @@ func New(d Deps) http.Handler {
 	life("/v1/mailings/{id}/cancel", "cancel", "End a mailing: what is not sent yet never will be", s.cancel)
 	life("/v1/mailings/{id}/pause", "pause", "Hold a mailing", s.pause)
 	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resume)
+	life("/v1/mailings/{id}/flag-held", "flag-held", "Decide that the tokens whose flags are held are invalid", s.decide(push.FlagHeld))
+	life("/v1/mailings/{id}/drop-held", "drop-held", "Decide that the tokens whose flags are held are valid: none is flagged", s.decide(push.DropHeld))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), api.Answering(s.Log, s.invalid))
-	huma.Register(a, operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound), api.Answering(s.Log, s.unflag))
+	unflag := operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every flag the mailing set that still stands", http.StatusNotFound, http.StatusConflict)
+	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows how far it has come. From the answer on the mailing flags no token any more. Asking again changes nothing."
+	unflag.DefaultStatus = http.StatusAccepted
+	huma.Register(a, unflag, api.Answering(s.Log, s.unflag))
 	return a
 }
 

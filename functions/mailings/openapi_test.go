@@ -59,16 +59,16 @@ func TestDocumentIsTheContract(t *testing.T) {
 	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Errorf("it is OpenAPI %s", d.OpenAPI)
 	}
-	const draft = "audience category devices dryRun lifetime link message ratePerMinute sendAt"
+	const draft = "audience category devices dryRun lifetime link message name ratePerMinute sendAt tags"
 	for _, c := range []struct{ path, method, body, status, answer, params string }{
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
-		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state"},
-		{"/v1/mailings/{id}", "get", "", "200", "audience category completedAt createdAt customers devices dryRun expiresAt id lifetime link message pausedBecause ratePerMinute refusal sendAt startedAt state tokens", "id"},
+		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state tag"},
+		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt createdAt customers devices dryRun expiresAt id lifetime link message name pausedBecause pausedDetail pausedReason ratePerMinute refusal sendAt startedAt state tags tokens unflag", "audience id"},
 		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
-		{"/v1/mailings/{id}/unflag", "post", "", "200", "unflagged", "id"},
+		{"/v1/mailings/{id}/unflag", "post", "", "202", "id unflag", "id"},
 	} {
 		op, ok := d.Paths[c.path][c.method]
 		if !ok {

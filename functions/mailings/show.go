@@ -11,16 +11,25 @@ type idInput struct {
 	ID string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 }
 
+type showInput struct {
+	ID       string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
+	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: with the customers or tokens that the audience lists, also where they are more than 100"`
+}
+
 // mailingBody is a mailing as the API shows it.
 type mailingBody struct {
-	ID            string     `json:"id"`
-	State         push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedBecause string     `json:"pausedBecause,omitempty" doc:"why it is held; of a completed one, why it was when the last token was answered, unless it was by hand"`
-	Refusal       string     `json:"refusal,omitempty"`
-	CreatedAt     time.Time  `json:"createdAt"`
-	StartedAt     *time.Time `json:"startedAt"`
-	CompletedAt   *time.Time `json:"completedAt"`
-	ExpiresAt     time.Time  `json:"expiresAt"`
+	ID            string             `json:"id"`
+	State         push.State         `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	PausedReason  push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why it is paused; of a completed one, why it was when the last token was answered, unless it was by hand"`
+	PausedDetail  string             `json:"pausedDetail,omitempty" doc:"what was found, in words"`
+	PausedBecause string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; goes with the next release"`
+	Refusal       string             `json:"refusal,omitempty" doc:"with refused: what FCM says"`
+	CreatedAt     time.Time          `json:"createdAt"`
+	StartedAt     *time.Time         `json:"startedAt"`
+	CompletedAt   *time.Time         `json:"completedAt"`
+	ExpiresAt     time.Time          `json:"expiresAt"`
+	AudienceList  *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
+	Unflag        *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
 	push.Totals
 }
@@ -35,12 +44,15 @@ func stamp(t time.Time) *time.Time {
 }
 
 func body(m *push.Mailing, t push.Totals) mailingBody {
-	return mailingBody{ID: m.ID, State: m.State, PausedBecause: m.PausedBecause, Refusal: m.Refusal, CreatedAt: m.CreatedAt,
-		StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t}
+	return mailingBody{
+		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
+		Refusal: m.Refusal, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t,
+	}
 }
 
-func (s *service) show(ctx context.Context, in *idInput) (*mailingOutput, error) {
-	m, err := s.Store.Mailing(ctx, in.ID)
+func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, error) {
+	m, list, err := s.Store.Show(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
 		return nil, err
 	}
@@ -48,21 +60,35 @@ func (s *service) show(ctx context.Context, in *idInput) (*mailingOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	return &mailingOutput{body(m, t)}, nil
+	out := &mailingOutput{body(m, t)}
+	out.Body.AudienceList = list
+	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
+	return out, err
 }
 
 type listInput struct {
 	State     push.State `query:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	Tag       string     `query:"tag" maxLength:"50" doc:"only mailings that have this tag"`
 	PageSize  int        `query:"pageSize" minimum:"1" maximum:"500" default:"50"`
 	PageToken string     `query:"pageToken" maxLength:"500"`
 }
 
+// listed is a mailing as a list shows it.
 type listed struct {
-	ID          string     `json:"id"`
-	State       push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	CreatedAt   time.Time  `json:"createdAt"`
-	StartedAt   *time.Time `json:"startedAt"`
-	CompletedAt *time.Time `json:"completedAt"`
+	ID           string               `json:"id"`
+	Name         string               `json:"name,omitempty"`
+	Tags         []string             `json:"tags,omitempty"`
+	Title        string               `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
+	State        push.State           `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	PausedReason push.PauseReason     `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
+	DryRun       bool                 `json:"dryRun,omitempty"`
+	SendAt       *time.Time           `json:"sendAt,omitempty"`
+	CreatedAt    time.Time            `json:"createdAt"`
+	StartedAt    *time.Time           `json:"startedAt"`
+	CompletedAt  *time.Time           `json:"completedAt"`
+	ExpiresAt    time.Time            `json:"expiresAt"`
+	Customers    *push.CustomerTotals `json:"customers,omitempty" doc:"once completedAt is set: the last sums"`
+	Tokens       *push.TokenTotals    `json:"tokens,omitempty" doc:"once completedAt is set: the last sums"`
 }
 
 type listOutput struct {
@@ -73,16 +99,27 @@ type listOutput struct {
 }
 
 func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	list, next, err := s.Store.Mailings(ctx, in.State, in.PageSize, in.PageToken)
+	list, next, err := s.Store.Mailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}
 	out := &listOutput{}
 	out.Body.Mailings, out.Body.NextPageToken = []listed{}, next
 	for _, m := range list {
-		out.Body.Mailings = append(out.Body.Mailings, listed{m.ID, m.State, m.CreatedAt, stamp(m.StartedAt), stamp(m.CompletedAt)})
+		out.Body.Mailings = append(out.Body.Mailings, inList(m))
 	}
 	return out, nil
+}
+
+func inList(m *push.Mailing) listed {
+	l := listed{
+		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
+		SendAt: m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
+	}
+	if m.Totals != nil {
+		l.Customers, l.Tokens = &m.Totals.Customers, &m.Totals.Tokens
+	}
+	return l
 }
 
 type invalidInput struct {

@@ -1,11 +1,15 @@
 package mailings_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
@@ -14,9 +18,13 @@ import (
 // shown is what GET /v1/mailings/{id} answers.
 type shown struct {
 	brief
-	PausedBecause string     `json:"pausedBecause"`
-	StartedAt     *time.Time `json:"startedAt"`
-	CompletedAt   *time.Time `json:"completedAt"`
+	PausedReason  push.PauseReason   `json:"pausedReason"`
+	PausedDetail  string             `json:"pausedDetail"`
+	PausedBecause string             `json:"pausedBecause"`
+	StartedAt     *time.Time         `json:"startedAt"`
+	CompletedAt   *time.Time         `json:"completedAt"`
+	AudienceList  *push.AudienceList `json:"audienceList"`
+	Unflag        *push.Unflag       `json:"unflag"`
 	push.Draft
 	push.Totals
 }
@@ -98,6 +106,97 @@ func TestListNewestFirst(t *testing.T) {
 		got := w.Ask("GET", "/v1/mailings?"+q, "")
 		if got.Code != 422 || !slices.Equal(got.Places(), []string{"query." + name}) {
 			t.Errorf("%s: %d %s", q, got.Code, got.Body)
+		}
+	}
+}
+
+// TestALongListIsLeftOut: a mailing is asked for again and again while it runs,
+// and 10,000 tokens are megabytes. Whoever wants them asks.
+func TestALongListIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	ids := make([]string, 101)
+	for i := range ids {
+		ids[i] = fmt.Sprint("c", i)
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := w.hand(draft(`"audience":{"tokens":["t1","t2"]}`))
+	long := w.hand(draft(`"audience":{"customers":` + string(list) + `}`))
+
+	got := w.show(small.ID)
+	if !slices.Equal(got.Audience.Tokens, []string{"t1", "t2"}) {
+		t.Errorf("a short list came as %v", got.Audience.Tokens)
+	}
+	if want := (&push.AudienceList{Of: "tokens", Entries: 2, State: push.ListShown}); *got.AudienceList != *want {
+		t.Errorf("a short list is described as %+v, want %+v", got.AudienceList, want)
+	}
+
+	got = w.show(long.ID)
+	if got.Audience.Customers != nil {
+		t.Errorf("a long list came with %d customers", len(got.Audience.Customers))
+	}
+	if want := (&push.AudienceList{Of: "customers", Entries: 101, State: push.ListLeftOut}); *got.AudienceList != *want {
+		t.Errorf("a long list is described as %+v, want %+v", got.AudienceList, want)
+	}
+
+	got = lab.Decode[shown](w.Ask("GET", "/v1/mailings/"+long.ID+"?audience=whole", ""), http.StatusOK)
+	if !slices.Equal(got.Audience.Customers, ids) {
+		t.Errorf("asked for, the list came with %d customers, want %d", len(got.Audience.Customers), len(ids))
+	}
+	if want := (&push.AudienceList{Of: "customers", Entries: 101, State: push.ListShown}); *got.AudienceList != *want {
+		t.Errorf("asked for, it is described as %+v, want %+v", got.AudienceList, want)
+	}
+
+	if all := w.show(w.hand(plain).ID); all.AudienceList != nil {
+		t.Errorf("everyone is described as %+v", all.AudienceList)
+	}
+}
+
+// TestListShowsWhatAMailingIs, and what became of it, without asking for each.
+func TestListShowsWhatAMailingIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	body := `{"name":"Spring sale, Riga","tags":["spring","riga"],"message":{"notification":{"title":"Spring sale"}},"audience":{"everyone":true},` +
+		`"sendAt":"2026-11-01T13:00:00Z","dryRun":true}`
+	later := w.hand(body)
+	if got := w.show(later.ID); got.Name != "Spring sale, Riga" || !slices.Equal(got.Tags, []string{"spring", "riga"}) {
+		t.Errorf("it is shown as %q %v", got.Name, got.Tags)
+	}
+	w.clock.Add(time.Second)
+	done := w.hand(plain)
+	w.sent(done.ID, push.ReceiptAccepted, push.ReceiptUnregistered)
+
+	type item struct {
+		ID, Name, Title string
+		Tags            []string
+		State           push.State
+		DryRun          bool
+		SendAt          *time.Time
+		Customers       *push.CustomerTotals
+		Tokens          *push.TokenTotals
+	}
+	type items struct{ Mailings []item }
+	ask := func(query string) []item {
+		t.Helper()
+		return lab.Decode[items](w.Ask("GET", "/v1/mailings"+query, ""), http.StatusOK).Mailings
+	}
+	at := time.Date(2026, 11, 1, 13, 0, 0, 0, time.UTC)
+	want := []item{
+		{ID: done.ID, Title: "a", State: push.Completed, Customers: &push.CustomerTotals{Matched: 2, Targeted: 2},
+			Tokens: &push.TokenTotals{Targeted: 2, Accepted: 1, Invalid: map[string]int64{"UNREGISTERED": 1, "INVALID_ARGUMENT": 0}}},
+		{ID: later.ID, Name: "Spring sale, Riga", Tags: []string{"spring", "riga"}, Title: "Spring sale", State: push.Scheduled, DryRun: true, SendAt: &at},
+	}
+	if diff := cmp.Diff(want, ask("")); diff != "" {
+		t.Errorf("the list (-want +got):\n%s", diff)
+	}
+	for query, n := range map[string]int{"?tag=spring": 1, "?tag=riga&state=scheduled": 1, "?tag=riga&state=completed": 0, "?tag=none": 0} {
+		if got := ask(query); len(got) != n {
+			t.Errorf("%s lists %d mailings, want %d", query, len(got), n)
 		}
 	}
 }

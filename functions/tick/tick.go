@@ -34,6 +34,7 @@ type ledger interface {
 	ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error)
 	OwedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	Told(ctx context.Context, events ...push.Event) error
+	StalledUnflags(ctx context.Context) ([]string, error)
 }
 
 type publisher interface {
@@ -113,7 +114,7 @@ func (t *ticker) round(ctx context.Context) (n counts, err error) {
 			faults = append(faults, fmt.Errorf("mailing %s: %w", m.ID, err))
 		}
 	}
-	return n, errors.Join(append(faults, t.expire(ctx), t.owed(ctx))...)
+	return n, errors.Join(append(faults, t.unflags(ctx), t.expire(ctx), t.owed(ctx))...)
 }
 
 func (t *ticker) mailing(ctx context.Context, m *push.Mailing, n *counts) error {

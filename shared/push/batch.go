@@ -12,15 +12,18 @@ type Ref struct {
 	Batch   string `json:"batch"`
 }
 
-// A DispatchOrder asks dispatch to start a mailing (Shard -1) or to go on with
-// one of its shards.
+// A DispatchOrder asks dispatch to start a mailing (Shard Start), to take its
+// flags back (Shard TakeFlagsBack), or to go on with one of its shards.
 type DispatchOrder struct {
 	Mailing string `json:"mailing"`
 	Shard   int    `json:"shard"`
 }
 
-// Start is the shard of an order that starts a mailing.
-const Start = -1
+// What an order asks for that names no shard.
+const (
+	Start         = -1 // start the mailing
+	TakeFlagsBack = -2 // begin, or go on, to take its flags back: see Unflag
+)
 
 // A Target is one push token of a batch and what is needed to ring it.
 type Target struct {

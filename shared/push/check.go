@@ -7,9 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName says what is wrong with the name of a segment or category, "" if
-// nothing is.
+// CheckName says what is wrong with the name of a segment, category or mailing,
+// "" if nothing is.
 func CheckName(name string) string { return checkText(name, MaxName) }
+
+// CheckTag says what is wrong with a mailing's tag, "" if nothing is.
+func CheckTag(tag string) string { return checkText(tag, MaxTag) }
 
 // CheckCustomerID says what is wrong with a customer's id, "" if nothing is. A
 // slash or dots alone have no path of their own, however they are encoded (WHATWG

@@ -15,9 +15,11 @@ import (
 const (
 	MaxListed       = 10_000               // customers or tokens named in one request
 	MaxSegments     = 30                   // values of array-contains-any (Firestore)
-	MaxName         = 100                  // bytes of a segment's or category's name
+	MaxName         = 100                  // bytes of a segment's, category's or mailing's name
 	MaxMessage      = 64 << 10             // bytes of the message object; FCM itself takes 4,096 of payload
 	MaxLink         = 2048                 // bytes
+	MaxTags         = 10                   // of one mailing
+	MaxTag          = 50                   // bytes of a mailing's tag
 	DefaultLifetime = 24 * time.Hour       //
 	MaxLifetime     = 28 * 24 * time.Hour  // FCM's own limit of a TTL
 	MaxAhead        = 366 * 24 * time.Hour // how far ahead sendAt may lie
@@ -27,6 +29,8 @@ const (
 
 // A Draft is a mailing as it is handed in.
 type Draft struct {
+	Name          string          `json:"name,omitempty" doc:"what people call the mailing, at most 100 bytes; shown in lists and events, never on a phone"`
+	Tags          []string        `json:"tags,omitempty" doc:"at most 10 of 50 bytes; GET /v1/mailings?tag= lists by them"`
 	Message       json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
 	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
 	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
@@ -92,6 +96,10 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // Check names every fault of a draft handed in at now.
 func (d *Draft) Check(now time.Time) Faults {
 	var f Faults
+	if d.Name != "" {
+		checkName(&f, "body.name", d.Name)
+	}
+	checkTags(&f, d.Tags)
 	checkMessage(&f, d.Message)
 	checkLink(&f, d.Link)
 	d.Audience.check(&f)
@@ -133,6 +141,21 @@ var (
 	ReservedData = []string{"mailing_id", "customer_id", "link"}
 )
 
+func checkTags(f *Faults, tags []string) {
+	if len(tags) > MaxTags {
+		f.add("body.tags", "has %d tags; at most %d are taken", len(tags), MaxTags)
+		return
+	}
+	for i, tag := range tags {
+		at := fmt.Sprintf("body.tags[%d]", i)
+		if why := CheckTag(tag); why != "" {
+			f.add(at, "%s", why)
+		} else if slices.Index(tags, tag) < i {
+			f.add(at, "stands twice")
+		}
+	}
+}
+
 func checkMessage(f *Faults, raw json.RawMessage) {
 	var m map[string]json.RawMessage
 	switch {
@@ -149,6 +172,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	if len(m) == 0 {
 		f.add("body.message", "is empty")
 	}
+	before := len(*f)
 	for _, target := range TargetFields {
 		if _, ok := m[target]; ok {
 			f.add("body.message."+target, "is set by Carillon: a mailing's message has no target")
@@ -161,6 +185,9 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 				f.add("body.message.data."+k, "is set by Carillon")
 			}
 		}
+	}
+	if len(*f) == before && len(m) > 0 && !Says(raw) {
+		f.add("body.message", "shows and carries nothing: it needs a title, a body or an image, or data")
 	}
 }
 

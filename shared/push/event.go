@@ -39,8 +39,10 @@ type InvalidatedData struct {
 
 // CompletedData is what mailing.completed says.
 type CompletedData struct {
-	Mailing string `json:"mailing"`
-	State   State  `json:"state"`
+	Mailing string   `json:"mailing"`
+	Name    string   `json:"name,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
+	State   State    `json:"state"`
 	Totals
 }
 
@@ -66,7 +68,7 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 // CompletedEvent tells that a mailing has ended and no token of it is pending.
 func CompletedEvent(m *Mailing) Event {
 	e := Event{ID: m.ID + "-completed", Type: MailingCompleted, Subject: "mailings/" + m.ID, Time: m.CompletedAt}
-	d := CompletedData{Mailing: m.ID, State: m.State}
+	d := CompletedData{Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State}
 	if m.Totals != nil {
 		d.Totals = *m.Totals
 	}

@@ -43,23 +43,18 @@ func (s State) CanBecome(next State) bool {
 	return false
 }
 
-// Why a mailing is paused.
-const (
-	ByHand        = "paused by hand"
-	Misconfigured = "misconfigured credentials"
-)
-
 // A Mailing is a draft that was recorded, and its life since.
 type Mailing struct {
 	ID string
 	Draft
 	Digest string // of the request's body: the same Idempotency-Key with another body is refused
 
-	State         State
-	PausedBecause string // with Paused; with Completed, if our own fault held it when its last token was answered
-	PausedFrom    State  // with Paused: the state resume goes back to
-	Refusal       string // with Refused: FCM's words
-	Proven        bool   // FCM has taken this payload
+	State        State
+	PausedReason PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
+	PausedDetail string      // with PausedReason: what was found, in words; "" by hand
+	PausedFrom   State       // with Paused: the state resume goes back to
+	Refusal      string      // with Refused: FCM's words
+	Proven       bool        // FCM has taken this payload
 
 	CreatedAt   time.Time
 	StartAt     time.Time // sendAt, or CreatedAt
@@ -72,6 +67,10 @@ type Mailing struct {
 	Dispatched bool    // every shard has been cut into batches
 	Active     bool    // tick still has to look after it
 	Totals     *Totals // frozen when it ended
+
+	Title        string       // TitleOf the message: lists are read without the message
+	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
+	Unflag       *Unflag      // nil: its flags were never taken back
 }
 
 // Finishable reports whether a mailing ends once its batches are settled: it
@@ -90,7 +89,7 @@ func (m *Mailing) Rate() int {
 
 // NewMailing makes a checked draft a mailing handed in at now.
 func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
-	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true}
+	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.Message)}
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}

@@ -23,8 +23,9 @@ type book struct {
 	byID    map[string]*entry
 	owners  map[string]string // by token id: the id of the customer who had it when the book was opened
 	moved   map[string]string // by token id: who has it now, "": nobody
-	newest  bool              // tell also that customers not known before are available
-	logged  bool              // write the events to the outbox
+	also    []*firestore.DocumentSnapshot
+	newest  bool // tell also that customers not known before are available
+	logged  bool // write the events to the outbox
 	events  []push.Event
 }
 
@@ -63,8 +64,9 @@ func (s *Store) inBook(ctx context.Context, customers, tokens []string, f func(*
 	return events, nil
 }
 
-// open reads customers, the index entries of tokens, and who has these tokens.
-func (s *Store) open(tx *firestore.Transaction, customers, tokens []string) (*book, error) {
+// open reads customers, the index entries of tokens, and who has these tokens;
+// and whatever also names, with the same request.
+func (s *Store) open(tx *firestore.Transaction, customers, tokens []string, also ...*firestore.DocumentRef) (*book, error) {
 	b := &book{s: s, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}}
 	tokens = unique(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
@@ -75,6 +77,7 @@ func (s *Store) open(tx *firestore.Transaction, customers, tokens []string) (*bo
 	for _, id := range ids {
 		refs = append(refs, s.customer(id))
 	}
+	refs = append(refs, also...)
 	snaps, err := tx.GetAll(refs)
 	if err != nil {
 		return nil, err
@@ -85,6 +88,7 @@ func (s *Store) open(tx *firestore.Transaction, customers, tokens []string) (*bo
 	if err := b.add(ids, snaps[len(tokens):]); err != nil {
 		return nil, err
 	}
+	b.also = snaps[len(tokens)+len(ids):]
 	return b, b.others(tokens)
 }
 

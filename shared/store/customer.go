@@ -80,7 +80,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	var d customerDoc
 	if err := snap.DataTo(&d); err != nil {
-		return nil, fmt.Errorf("decoding customer %s: %w", snap.Ref.ID, err)
+		return nil, fmt.Errorf("decoding customer %s: %w: %w", snap.Ref.ID, ErrUndecodable, err)
 	}
 	c := &push.Customer{
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	"cloud.google.com/go/firestore"
-	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
 )
@@ -57,81 +55,49 @@ func deadPlace(token string) (after string, skip int, err error) {
 // nextDead reads the dead tokens of the first batch after that one; an empty
 // id says that there is none.
 func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []push.Dead, error) {
+	batches, err := s.deadAfter(ctx, mailing, after, 1)
+	if err != nil || len(batches) == 0 {
+		return "", nil, err
+	}
+	return batches[0].batch, batches[0].dead, batches[0].fault
+}
+
+// deadBatch is a batch and the tokens it found invalid, or why they cannot be
+// read.
+type deadBatch struct {
+	batch string
+	dead  []push.Dead
+	fault error
+}
+
+// deadAfter reads the dead tokens of at most that many batches after one, in
+// their order. Fewer batches than asked for: there are no more.
+func (s *Store) deadAfter(ctx context.Context, mailing, after string, most int) ([]deadBatch, error) {
 	q := s.mailing(mailing).Collection("batches").Where("hasDead", "==", true).
-		OrderBy(firestore.DocumentID, firestore.Asc).Select("dead").Limit(1)
+		OrderBy(firestore.DocumentID, firestore.Asc).Select("dead").Limit(most)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
-	if err != nil || len(snaps) == 0 {
-		return "", nil, classify(err, "listing the invalid tokens of mailing %s", mailing)
-	}
-	var d batchDoc
-	if err := snaps[0].DataTo(&d); err != nil {
-		return "", nil, fmt.Errorf("decoding batch %s: %w", snaps[0].Ref.Path, err)
-	}
-	var dead []push.Dead
-	if err := json.Unmarshal([]byte(d.Dead), &dead); err != nil {
-		return "", nil, fmt.Errorf("decoding the dead tokens of batch %s: %w", snaps[0].Ref.Path, err)
-	}
-	return snaps[0].Ref.ID, dead, nil
-}
-
-// unflagAtOnce is how many customers' flags are taken back side by side.
-const unflagAtOnce = 16
-
-// Unflag takes back every flag a mailing set that still stands, and answers how
-// many and the events that tell it, also of those it took back before an error.
-func (s *Store) Unflag(ctx context.Context, mailing string) (int, []push.Event, error) {
-	var events []push.Event
-	n, after := 0, ""
-	for {
-		id, dead, err := s.nextDead(ctx, mailing, after)
-		if err != nil || id == "" {
-			return n, events, err
-		}
-		took, told, err := s.unflagAll(ctx, mailing, dead)
-		n, events, after = n+took, append(events, told...), id
-		if err != nil {
-			return n, events, err
-		}
-	}
-}
-
-// unflagAll takes back the flags of a batch that still stand, a transaction a
-// customer. All customers are read first, and those with nothing to take back
-// are passed over: a call that was cut short is called again.
-func (s *Store) unflagAll(ctx context.Context, mailing string, dead []push.Dead) (n int, events []push.Event, err error) {
-	ids := make([]string, len(dead))
-	for i, d := range dead {
-		ids[i] = d.Customer
-	}
-	customers, err := s.readCustomers(ctx, ids)
 	if err != nil {
-		return 0, nil, err
+		return nil, classify(err, "listing the invalid tokens of mailing %s", mailing)
 	}
-	of := map[string][]string{}
-	for _, d := range dead {
-		c := customers[d.Customer]
-		if c == nil {
-			continue
-		}
-		if t, ok := c.Token(d.TokenID); ok && flaggedBy(t, mailing) {
-			of[d.Customer] = append(of[d.Customer], d.TokenID)
-		}
+
+	out := make([]deadBatch, len(snaps))
+	for i, snap := range snaps {
+		out[i].batch = snap.Ref.ID
+		out[i].dead, out[i].fault = decodeDead(snap)
 	}
-	var mu sync.Mutex
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(unflagAtOnce)
-	for customer, tokens := range of {
-		g.Go(func() error {
-			took, told, err := s.unflag(gctx, mailing, customer, tokens)
-			mu.Lock()
-			defer mu.Unlock()
-			n, events = n+took, append(events, told...)
-			return err
-		})
+	return out, nil
+}
+
+func decodeDead(snap *firestore.DocumentSnapshot) (dead []push.Dead, err error) {
+	var d batchDoc
+	if err := snap.DataTo(&d); err != nil {
+		return nil, fmt.Errorf("decoding batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	err = g.Wait()
-	return n, events, err
+	if err := json.Unmarshal([]byte(d.Dead), &dead); err != nil {
+		return nil, fmt.Errorf("decoding the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
+	}
+	return dead, nil
 }

@@ -8,7 +8,7 @@ import (
 
 // UnflagToken takes back one flag of a mailing.
 func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.Dead) (bool, []push.Event, error) {
-	n, events, err := s.unflag(ctx, mailing, d.Customer, []string{d.TokenID})
+	n, events, err := s.unflag(ctx, mailing, []CustomerTokens{{d.Customer, []string{d.TokenID}}})
 	return n > 0, events, err
 }
 
@@ -16,3 +16,6 @@ func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.Dead) (b
 func (s *Store) Freeze(ctx context.Context, mailing string) (*push.Mailing, error) {
 	return s.freeze(ctx, mailing)
 }
+
+// Classify gives an error of Firestore the type that says its outcome.
+func Classify(err error) error { return classify(err, "testing") }

@@ -30,7 +30,9 @@ type FlagResult struct {
 // and a repeated call answers them again, in case the first one died before it
 // could tell. It repeats that the customer cannot be reached whatever has become
 // of the token and of the customer; that the token is invalid, as long as its
-// mark stands (whoever takes the mark away tells it too).
+// mark stands (whoever takes the mark away tells it too). Once the mailing's
+// flags are being taken back it sets none, but a mark that it has set already
+// still counts as set until it is taken back.
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	out, err := s.flagTogether(ctx, []Flag{f})
@@ -48,25 +50,26 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 	}
 
 	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, customers, nil)
+		b, err := s.open(tx, customers, nil, s.unflagging(flags[0].Mailing))
 		if err != nil {
 			return err
 		}
 		b.newest = true
-		out, err = b.flag(flags)
+		out, err = b.flag(flags, b.also[0].Exists())
 		return err
 	})
 	return out, err
 }
 
-// flag marks the tokens that are to be marked, and answers for each flag. What
-// a customer's change tells is in the answer to the last flag that changed it.
-func (b *book) flag(flags []Flag) ([]FlagResult, error) {
+// flag marks the tokens that are to be marked, and answers for each flag; none is
+// marked once the mailing's flags are being taken back. What a customer's change
+// tells is in the answer to the last flag that changed it.
+func (b *book) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	out := make([]FlagResult, len(flags))
 	changedBy := map[*entry]int{}
 	for i, f := range flags {
 		e := b.byID[f.Customer]
-		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil {
+		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
 			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
 			e.touched, e.dead = true, append(e.dead, t.ID)
 			out[i].Set, changedBy[e] = true, i
@@ -94,7 +97,7 @@ func (b *book) flag(flags []Flag) ([]FlagResult, error) {
 // must not be set. The customer is as it was read, and so is whether it could be
 // reached then.
 func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
-	if t, ok := c.Token(f.TokenID); ok && f.stands(t) {
+	if t, ok := c.Token(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
@@ -122,23 +125,33 @@ func flaggedBy(t *push.Token, mailing string) bool {
 	return t.Invalid != nil && t.Invalid.Mailing == mailing && t.Invalid.Code != push.CodeExpired
 }
 
-// unflag takes back the flags that a mailing set on a customer's tokens; never
-// one of another mailing or of a token's age. It answers how many, and the
-// events, which are in the outbox until Told.
-func (s *Store) unflag(ctx context.Context, mailing, customer string, tokens []string) (took int, events []push.Event, err error) {
-	events, err = s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+// unflag takes back the flags that a mailing set on tokens of customers, in one
+// transaction; never one of another mailing or of a token's age. It answers how
+// many, and the events, which are in the outbox until Told. Its count is stored
+// with it, so that it counts once whatever becomes of the caller.
+func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTokens) (took int, events []push.Event, err error) {
+	customers := make([]string, len(tokens))
+	for i, t := range tokens {
+		customers[i] = t.Customer
+	}
+	events, err = s.inBook(ctx, customers, nil, func(b *book) error {
 		took = 0
-		e := b.byID[customer]
-		for _, id := range tokens {
-			if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
-				t.Invalid, e.touched = nil, true
-				took++
+		for _, of := range tokens {
+			e := b.byID[of.Customer]
+			for _, id := range of.Tokens {
+				if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
+					t.Invalid, e.touched = nil, true
+					took++
+				}
 			}
 		}
-		return nil
+		if took == 0 {
+			return nil
+		}
+		return b.tx.Create(s.unflags(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
 	})
 	if err != nil {
-		return 0, nil, classify(err, "taking back the flags of customer %s", push.CustomerKey(customer))
+		return 0, nil, classify(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
 	}
 	return took, events, nil
 }

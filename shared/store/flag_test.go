@@ -1,13 +1,8 @@
 package store_test
 
 import (
-	"context"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -79,54 +74,5 @@ func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
 	w.expire(t)
 	if took, _, err := w.UnflagToken(t.Context(), "", d); took || err != nil || w.tokenOf(t, "anna", "t").Valid() {
 		t.Errorf("a token's age was taken back: %v", err)
-	}
-}
-
-// TestUnflagGoesOn: what has been taken back costs no write again, so that a
-// call that was cut short goes on where it was; two tokens of one customer are
-// one write.
-func TestUnflagGoesOn(t *testing.T) {
-	t.Parallel()
-	var begun atomic.Int64
-	w := newWorld(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		if strings.HasSuffix(method, "/BeginTransaction") {
-			begun.Add(1)
-		}
-		return next(ctx, method, req, reply, cc, o...)
-	}))
-	w.mailing(t, "m", push.Audience{Everyone: true})
-	sh := w.begin(t, "m")
-	sh.Done = true
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b", "c", "d")}); err != nil {
-		t.Fatal(err)
-	}
-	b, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: "00-000000"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, token := range []string{"a", "b", "c", "d"} {
-		customer := map[string]string{"a": "anna", "b": "anna", "c": "carl", "d": "gone"}[token]
-		w.register(t, customer, token)
-		w.clock.Add(time.Second)
-		w.flag(t, "m", customer, token, w.clock.Now())
-		b.Dead = append(b.Dead, push.Dead{Customer: customer, TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now()})
-	}
-	b.Close(push.ReceiptUnregistered)
-	b.Settled = true
-	if err := w.SaveBatch(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Erase(t.Context(), "gone"); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []struct{ took, writes int }{{3, 2}, {0, 0}} {
-		before := begun.Load()
-		took, _, err := w.Unflag(t.Context(), "m")
-		if writes := int(begun.Load() - before); err != nil || took != want.took || writes != want.writes {
-			t.Errorf("%d taken back in %d transactions (%v), want %+v", took, writes, err, want)
-		}
-	}
-	if !w.tokenOf(t, "anna", "b").Valid() || !w.tokenOf(t, "carl", "c").Valid() {
-		t.Error("a flag still stands")
 	}
 }

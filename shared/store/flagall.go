@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,10 +19,6 @@ const (
 	// flaggingsAtOnce is how many such transactions run side by side.
 	flaggingsAtOnce = 8
 )
-
-// ErrUndecodable is the answer for a document that this version cannot read.
-// It stays so until somebody mends the document.
-var ErrUndecodable = errors.New("the document cannot be decoded")
 
 // FlagAll sets the flags of one mailing as Flag does, and answers for each in
 // their order; an answer's Err concerns that flag alone. All customers are read

@@ -52,18 +52,19 @@ func (s *Store) End(ctx context.Context, id string, state push.State, refusal st
 		if !m.State.CanBecome(state) {
 			return forbidden(m, string(state))
 		}
-		m.State, m.Refusal, m.PausedBecause, m.PausedFrom = state, refusal, "", ""
+		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedFrom = state, refusal, "", "", ""
 		return nil
 	})
 }
 
 // Pause holds a mailing until Resume.
 func (s *Store) Pause(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.Hold(ctx, id, push.ByHand)
+	return s.Hold(ctx, id, push.PausedByHand, "")
 }
 
-// Hold pauses a mailing for a reason.
-func (s *Store) Hold(ctx context.Context, id, because string) (*push.Mailing, error) {
+// Hold pauses a mailing for a reason; detail says in words what was found. Of a
+// mailing that is paused already the first reason stays.
+func (s *Store) Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errKeep
@@ -71,7 +72,7 @@ func (s *Store) Hold(ctx context.Context, id, because string) (*push.Mailing, er
 		if !m.State.CanBecome(push.Paused) {
 			return forbidden(m, "paused")
 		}
-		m.PausedFrom, m.State, m.PausedBecause = m.State, push.Paused, because
+		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail = m.State, push.Paused, reason, detail
 		return nil
 	})
 }
@@ -79,12 +80,43 @@ func (s *Store) Hold(ctx context.Context, id, because string) (*push.Mailing, er
 // Resume lets a paused mailing go on from where it was held.
 func (s *Store) Resume(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
-		if m.State != push.Paused {
-			return forbidden(m, "resumed")
+		return s.resume(m)
+	})
+}
+
+func (s *Store) resume(m *push.Mailing) error {
+	if m.State != push.Paused {
+		return forbidden(m, "resumed")
+	}
+	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail = m.PausedFrom, "", "", ""
+	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
+		m.State = push.Accepted
+	}
+	return nil
+}
+
+// ResumeImplausible resumes a mailing that is paused because of its invalid
+// answers, and no other: a pause by hand stays.
+func (s *Store) ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State != push.Paused || !m.PausedReason.Implausible() {
+			return errKeep
 		}
-		m.State, m.PausedFrom, m.PausedBecause = m.PausedFrom, "", ""
-		if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
-			m.State = push.Accepted
+		return s.resume(m)
+	})
+}
+
+// DecideHeld records what a person decided about the flags of a mailing that
+// wait for evidence, and those that it finds from now on; a mailing that is
+// paused because of them goes on.
+func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
+	return s.become(ctx, id, func(m *push.Mailing) error {
+		if m.State.Final() {
+			return forbidden(m, "decided about")
+		}
+		m.HeldDecision = decision
+		if m.State == push.Paused && m.PausedReason.Implausible() {
+			return s.resume(m)
 		}
 		return nil
 	})

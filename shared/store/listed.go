@@ -27,8 +27,15 @@ func (s *Store) listed(mailing string, n int) *firestore.DocumentRef {
 	return s.mailing(mailing).Collection("audience").Doc(strconv.Itoa(n))
 }
 
+// A list says what the documents of an audience hold, without reading them.
+type list struct {
+	parts   int    // documents
+	of      string // "customers" or "tokens"; "" without documents
+	entries int
+}
+
 // chunk cuts the listed customers or tokens of a mailing to documents.
-func chunk(m *push.Mailing) []*listDoc {
+func chunk(m *push.Mailing) ([]*listDoc, list) {
 	var out []*listDoc
 	forget := m.ExpiresAt.Add(Keep)
 	for _, part := range pieces(m.Audience.Customers) {
@@ -37,7 +44,13 @@ func chunk(m *push.Mailing) []*listDoc {
 	for _, part := range pieces(m.Audience.Tokens) {
 		out = append(out, &listDoc{Tokens: part, ExpireAt: forget})
 	}
-	return out
+	switch a := m.Audience; {
+	case len(a.Customers) > 0:
+		return out, list{len(out), "customers", len(a.Customers)}
+	case len(a.Tokens) > 0:
+		return out, list{len(out), "tokens", len(a.Tokens)}
+	}
+	return out, list{}
 }
 
 func pieces(list []string) [][]string {
@@ -55,26 +68,56 @@ func pieces(list []string) [][]string {
 	return out
 }
 
-// readLists fills in the customers or tokens a mailing lists.
-func (s *Store) readLists(ctx context.Context, m *push.Mailing, n int) error {
-	refs := make([]*firestore.DocumentRef, n)
+// readLists fills in the customers or tokens a mailing lists, and answers
+// whether they are still there: if a part is gone, nothing is filled in.
+func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, error) {
+	refs := make([]*firestore.DocumentRef, l.parts)
 	for i := range refs {
 		refs[i] = s.listed(m.ID, i)
 	}
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return classify(err, "reading the audience of mailing %s", m.ID)
+		return false, classify(err, "reading the audience of mailing %s", m.ID)
 	}
+
+	var customers, tokens []string
 	for i, snap := range snaps {
-		var d listDoc
 		if !snap.Exists() {
-			return fmt.Errorf("part %d of the audience of mailing %s is gone", i, m.ID)
+			return false, nil
 		}
+		var d listDoc
 		if err := snap.DataTo(&d); err != nil {
-			return fmt.Errorf("decoding part %d of the audience of mailing %s: %w", i, m.ID, err)
+			return false, fmt.Errorf("decoding part %d of the audience of mailing %s: %w", i, m.ID, err)
 		}
-		m.Audience.Customers = append(m.Audience.Customers, d.Customers...)
-		m.Audience.Tokens = append(m.Audience.Tokens, d.Tokens...)
+		customers, tokens = append(customers, d.Customers...), append(tokens, d.Tokens...)
 	}
-	return nil
+	m.Audience.Customers, m.Audience.Tokens = customers, tokens
+	return true, nil
+}
+
+// smallList is how many listed customers or tokens are read with the mailing.
+const smallList = 100
+
+// Show reads a mailing as the API shows it, and what has become of the list of
+// its audience, nil where it has none. A long list is read only if whole asks
+// for it: 10,000 tokens are megabytes, and a mailing is asked for again and
+// again while it runs. A list that has been deleted is no error.
+func (s *Store) Show(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
+	m, l, err := s.peek(ctx, id)
+	if err != nil || l.parts == 0 {
+		return m, nil, err
+	}
+
+	out := &push.AudienceList{Of: l.of, Entries: l.entries, State: push.ListLeftOut}
+	if !whole && l.entries > smallList {
+		return m, out, nil
+	}
+	there, err := s.readLists(ctx, m, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	if out.State = push.ListShown; !there {
+		out.State = push.ListDeleted
+	}
+	return m, out, nil
 }

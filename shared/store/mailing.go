@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -15,14 +16,25 @@ import (
 // mailingDoc is mailings/{id}.
 type mailingDoc struct {
 	Draft  string `firestore:"message"` // the draft as JSON, without listed customers and tokens
-	Listed int    `firestore:"listed"`  // documents of the audience below it
 	Digest string `firestore:"digest"`
 
-	State         string `firestore:"state"`
-	PausedBecause string `firestore:"pausedBecause,omitempty"`
-	PausedFrom    string `firestore:"pausedFrom,omitempty"`
-	Refusal       string `firestore:"refusal,omitempty"`
-	Proven        bool   `firestore:"proven"`
+	// Of the draft, what lists show or filter by: they are read without it.
+	Name   string     `firestore:"name,omitempty"`
+	Tags   []string   `firestore:"tags,omitempty"`
+	Title  string     `firestore:"title,omitempty"`
+	SendAt *time.Time `firestore:"sendAt,omitempty"`
+	DryRun bool       `firestore:"dryRun,omitempty"`
+
+	Listed  int    `firestore:"listed"`            // documents of the audience below it
+	ListOf  string `firestore:"listOf,omitempty"`  // what they list: customers or tokens
+	Entries int    `firestore:"entries,omitempty"` // and how many
+
+	State        string `firestore:"state"`
+	PausedReason string `firestore:"pausedReason,omitempty"`
+	PausedDetail string `firestore:"pausedDetail,omitempty"`
+	PausedFrom   string `firestore:"pausedFrom,omitempty"`
+	Refusal      string `firestore:"refusal,omitempty"`
+	Proven       bool   `firestore:"proven"`
 
 	CreatedAt   time.Time  `firestore:"createdAt"`
 	StartAt     time.Time  `firestore:"startAt"`
@@ -30,12 +42,20 @@ type mailingDoc struct {
 	CompletedAt *time.Time `firestore:"completedAt"`
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
 
-	Selection  string     `firestore:"selection,omitempty"`
-	Shards     int        `firestore:"shards"`
-	Dispatched bool       `firestore:"dispatched"`
-	Active     bool       `firestore:"active"`
-	Totals     string     `firestore:"totals,omitempty"` // JSON
-	ExpireAt   *time.Time `firestore:"expireAt,omitempty"`
+	Selection    string     `firestore:"selection,omitempty"`
+	Shards       int        `firestore:"shards"`
+	Dispatched   bool       `firestore:"dispatched"`
+	Active       bool       `firestore:"active"`
+	Totals       string     `firestore:"totals,omitempty"` // JSON
+	Unflag       *unflagDoc `firestore:"unflag,omitempty"`
+	HeldDecision string     `firestore:"heldDecision,omitempty"`
+	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
+}
+
+// listFields are what a list of mailings is read by: messages are up to 64 KiB.
+var listFields = []string{
+	"name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
+	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals",
 }
 
 func stamp(t time.Time) *time.Time {
@@ -52,7 +72,7 @@ func unstamp(t *time.Time) time.Time {
 	return *t
 }
 
-func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
+func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 	d := m.Draft
 	d.Audience.Customers, d.Audience.Tokens = nil, nil
 	draft, err := json.Marshal(d)
@@ -60,12 +80,14 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 		return nil, err
 	}
 	doc := &mailingDoc{
-		Draft: string(draft), Listed: listed, Digest: m.Digest,
-		State: string(m.State), PausedBecause: m.PausedBecause, PausedFrom: string(m.PausedFrom),
+		Draft: string(draft), Digest: m.Digest, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
+		Listed: l.parts, ListOf: l.of, Entries: l.entries,
+		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
 		CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
+		Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -80,36 +102,40 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 	return doc, nil
 }
 
-func decodeMailing(snap *firestore.DocumentSnapshot) (m *push.Mailing, listed int, err error) {
+// decodeMailing reads a mailing's document, whole or by listFields.
+func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error) {
 	var doc mailingDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, 0, classify(err, "decoding mailing %s", snap.Ref.ID)
+		return nil, list{}, classify(err, "decoding mailing %s", snap.Ref.ID)
 	}
-	m = &push.Mailing{
-		ID: snap.Ref.ID, Digest: doc.Digest,
-		State: push.State(doc.State), PausedBecause: doc.PausedBecause, PausedFrom: push.State(doc.PausedFrom),
-		Refusal: doc.Refusal, Proven: doc.Proven,
+	m := &push.Mailing{
+		ID: snap.Ref.ID, Digest: doc.Digest, Title: doc.Title,
+		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
+		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
 		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.Devices(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
+		Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
 	}
-	if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
-		return nil, 0, classify(err, "decoding the draft of mailing %s", m.ID)
+	if doc.Draft == "" {
+		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
+	} else if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
+		return nil, list{}, classify(err, "decoding the draft of mailing %s", m.ID)
 	}
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {
-			return nil, 0, classify(err, "decoding the totals of mailing %s", m.ID)
+			return nil, list{}, classify(err, "decoding the totals of mailing %s", m.ID)
 		}
 	}
-	return m, doc.Listed, nil
+	return m, list{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
 }
 
 // CreateMailing records m once. Where a mailing of that id is recorded already,
-// it answers that one and false; a *push.Conflict when it came from another
-// request.
+// it answers that one, without the list of its audience, and false; a
+// *push.Conflict when it came from another request.
 func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error) {
-	lists := chunk(m)
-	doc, err := encodeMailing(m, len(lists))
+	lists, l := chunk(m)
+	doc, err := encodeMailing(m, l)
 	if err != nil {
 		return nil, false, classify(err, "encoding mailing %s", m.ID)
 	}
@@ -124,7 +150,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if status.Code(err) != codes.AlreadyExists {
 		return m, err == nil, classify(err, "recording mailing %s", m.ID)
 	}
-	was, err := s.Mailing(ctx, m.ID)
+	was, err := s.Peek(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -140,16 +166,16 @@ func (s *Store) Peek(ctx context.Context, id string) (*push.Mailing, error) {
 	return m, err
 }
 
-func (s *Store) peek(ctx context.Context, id string) (*push.Mailing, int, error) {
+func (s *Store) peek(ctx context.Context, id string) (*push.Mailing, list, error) {
 	if !validID(id) {
-		return nil, 0, &push.NotFound{What: "mailing", ID: id}
+		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	snap, err := s.mailing(id).Get(ctx)
 	if missing(err) {
-		return nil, 0, &push.NotFound{What: "mailing", ID: id}
+		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	if err != nil {
-		return nil, 0, classify(err, "reading mailing %s", id)
+		return nil, list{}, classify(err, "reading mailing %s", id)
 	}
 	return decodeMailing(snap)
 }
@@ -167,20 +193,31 @@ func validID(id string) bool {
 	return true
 }
 
-// Mailing reads a mailing whole, with the customers or tokens it lists.
+// Mailing reads a mailing whole, with the customers or tokens it lists. They are
+// deleted Keep after the mailing's last moment; reading it is an error then.
 func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, listed, err := s.peek(ctx, id)
-	if err != nil || listed == 0 {
+	m, l, err := s.peek(ctx, id)
+	if err != nil || l.parts == 0 {
 		return m, err
 	}
-	return m, s.readLists(ctx, m, listed)
+	whole, err := s.readLists(ctx, m, l)
+	if err == nil && !whole {
+		err = fmt.Errorf("the audience of mailing %s has been deleted", id)
+	}
+	return m, err
 }
 
-// Mailings lists mailings, the newest first, size a page; state "" lists all.
-func (s *Store) Mailings(ctx context.Context, state push.State, size int, token string) ([]*push.Mailing, string, error) {
-	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).Limit(size + 1)
+// Mailings lists mailings, the newest first, size a page: those in a state and
+// with a tag, "" for any. They come without message, audience and what else
+// lists do not show.
+func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
+	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).
+		Select(listFields...).Limit(size + 1)
 	if state != "" {
 		q = q.Where("state", "==", string(state))
+	}
+	if tag != "" {
+		q = q.Where("tags", "array-contains", tag)
 	}
 	if token != "" {
 		at, err := pageTime(token)
@@ -224,14 +261,14 @@ func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *fi
 		if err != nil {
 			return err
 		}
-		var listed int
-		if m, listed, err = decodeMailing(snap); err != nil {
+		var l list
+		if m, l, err = decodeMailing(snap); err != nil {
 			return err
 		}
 		if err := f(m, tx); err != nil {
 			return err
 		}
-		doc, err := encodeMailing(m, listed)
+		doc, err := encodeMailing(m, l)
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	}
 	var ids []string
 	for token := ""; ; {
-		list, next, err := w.Mailings(t.Context(), "", 3, token)
+		list, next, err := w.Mailings(t.Context(), "", "", 3, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,11 +113,11 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "m6 m5 m4 m3 m2 m1 m0" {
 		t.Errorf("listed %s", got)
 	}
-	list, _, err := w.Mailings(t.Context(), push.Cancelled, 3, "")
+	list, _, err := w.Mailings(t.Context(), push.Cancelled, "", 3, "")
 	if err != nil || len(list) != 1 || list[0].ID != "m3" {
 		t.Errorf("cancelled ones: %v, %v", list, err)
 	}
-	if _, _, err := w.Mailings(t.Context(), "", 3, "no token"); err == nil {
+	if _, _, err := w.Mailings(t.Context(), "", "", 3, "no token"); err == nil {
 		t.Error("an invented page token was taken")
 	}
 }
@@ -209,9 +209,8 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	tell := func(context.Context, ...push.Event) error { return nil }
-	ours := push.Misconfigured + ": tokens of another sender"
-	for because, want := range map[string]string{ours: ours, push.ByHand: ""} {
-		id := "m" + because[:3]
+	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
+		id := "m" + string(reason[:2])
 		w.mailing(t, id, push.Audience{Everyone: true})
 		sh := w.begin(t, id)
 		sh.Targeted, sh.Done = 1, true
@@ -230,12 +229,12 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		if _, err := w.MarkDispatched(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Hold(t.Context(), id, because); err != nil {
+		if _, err := w.Hold(t.Context(), id, reason, "what was found"); err != nil {
 			t.Fatal(err)
 		}
 		m, err := w.Finish(t.Context(), id, tell)
-		if err != nil || m == nil || m.State != push.Completed || m.PausedBecause != want {
-			t.Errorf("held because %q: %+v, %v", because, m, err)
+		if err != nil || m == nil || m.State != push.Completed || m.PausedReason != want {
+			t.Errorf("held because %q: %+v, %v", reason, m, err)
 		}
 	}
 }

@@ -89,10 +89,17 @@ func classify(err error, doing string, a ...any) error {
 }
 
 // stale reports whether a precondition did not hold. The service answers with
-// the same code when it wants an index that firestore.indexes.json lacks.
+// the same code when it wants an index that firestore.indexes.json lacks; that
+// text begins like this, and names of projects and documents follow only later.
 func stale(err error) bool {
-	code := status.Code(err)
-	return (code == codes.FailedPrecondition || code == codes.AlreadyExists) && !strings.Contains(err.Error(), "index")
+	switch status.Code(err) {
+	case codes.AlreadyExists:
+		return true
+	case codes.FailedPrecondition:
+		var answer interface{ GRPCStatus() *status.Status }
+		return errors.As(err, &answer) && !strings.HasPrefix(answer.GRPCStatus().Message(), "The query requires ")
+	}
+	return false
 }
 
 // transact runs f as a transaction. When the answer to a commit is lost, the

@@ -180,8 +180,8 @@ func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 		}
 		if !m.State.Final() {
 			m.State, m.PausedFrom = push.Completed, ""
-			if m.PausedBecause == push.ByHand {
-				m.PausedBecause = ""
+			if m.PausedReason == push.PausedByHand {
+				m.PausedReason = ""
 			}
 		}
 		m.Totals, m.CompletedAt = &totals, s.now()

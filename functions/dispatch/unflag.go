@@ -1,0 +1,136 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// unflagger is what dispatch needs of the store to take a mailing's flags back.
+type unflagger interface {
+	LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*store.UnflagLease, error)
+	UnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
+	Unflag(ctx context.Context, mailing string, tokens []store.CustomerTokens) (int, []push.Event, error)
+	SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error
+	EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error)
+	Told(ctx context.Context, events ...push.Event) error
+}
+
+const (
+	// unflagAtOnce is how many transactions of an unflag run side by side, and
+	// unflagCustomers how many customers each has: a customer's document is up to
+	// about 50 KB, and a commit takes 10 MiB.
+	unflagAtOnce    = 16
+	unflagCustomers = 100
+	// unflagHeld is how long an unflag stays a call's after its last sign of life.
+	unflagHeld = 2 * time.Minute
+)
+
+// unflag takes back the flags that a mailing set, page after page, until there
+// are none or the call's time is nearly up; then a fresh order goes on. What it
+// has not saved is done again by whoever comes next, and changes nothing.
+func (d *dispatcher) unflag(ctx context.Context, mailing string) error {
+	margin := min(handOver, d.CallTimeout/3)
+	until := d.Now().Add(d.CallTimeout - margin)
+	ctx, cancel := context.WithTimeout(ctx, d.CallTimeout-margin/2)
+	defer cancel()
+
+	l, err := d.Store.LeaseUnflag(ctx, mailing, d.Now().Add(unflagHeld))
+	if err != nil || l == nil {
+		return err
+	}
+	for began := d.Now(); ; {
+		last, err := d.unflagPage(ctx, l, until)
+		switch {
+		case err != nil:
+			return errors.Join(err, d.freeUnflag(ctx, l))
+		case last:
+			return d.unflagEnded(ctx, l, began)
+		case !d.Now().Before(until):
+			return d.handOverUnflag(ctx, l)
+		}
+		if err := d.Store.SaveUnflag(ctx, l, d.Now().Add(unflagHeld)); err != nil {
+			return err
+		}
+	}
+}
+
+// unflagPage takes back the flags of one page, and reports whether it was the
+// last. A page that the call's time does not suffice for stays the next one.
+func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until time.Time) (last bool, err error) {
+	p, err := d.Store.UnflagPage(ctx, l)
+	if err != nil {
+		return false, err
+	}
+	for _, fault := range p.Faults {
+		d.Log.ErrorContext(ctx, "the flags of a batch cannot be taken back", "mailing", l.Mailing, "error", fault)
+	}
+
+	var late atomic.Bool
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(unflagAtOnce)
+	for tokens := range slices.Chunk(p.Tokens, unflagCustomers) {
+		g.Go(func() error {
+			if !d.Now().Before(until) {
+				late.Store(true)
+				return nil
+			}
+			return d.unflagThese(gctx, l.Mailing, tokens)
+		})
+	}
+	if err := g.Wait(); err != nil || late.Load() {
+		return false, err
+	}
+	l.Done(p)
+	return p.Last, nil
+}
+
+// unflagThese takes back the flags of a few customers and publishes what that
+// changes. A customer whose document cannot be decoded is logged and passed over.
+func (d *dispatcher) unflagThese(ctx context.Context, mailing string, tokens []store.CustomerTokens) error {
+	_, events, err := d.Store.Unflag(ctx, mailing, tokens)
+	queue.Tell(ctx, d.Queue, d.Store, d.Log, events)
+	if store.IsUndecodable(err) {
+		d.Log.ErrorContext(ctx, "the flags of a customer cannot be taken back", "mailing", mailing, "error", err)
+		return nil
+	}
+	return err
+}
+
+// unflagEnded records that no flag of the mailing is left.
+func (d *dispatcher) unflagEnded(ctx context.Context, l *store.UnflagLease, began time.Time) error {
+	u, err := d.Store.EndUnflag(ctx, l.Mailing)
+	if err != nil {
+		return errors.Join(err, d.freeUnflag(ctx, l))
+	}
+	d.Log.InfoContext(ctx, "unflag finished", "mailing", l.Mailing, "unflagged", u.Unflagged,
+		"seconds", int(d.Now().Sub(u.StartedAt)/time.Second), "milliseconds", d.Now().Sub(began)/time.Millisecond)
+	return nil
+}
+
+// handOverUnflag gives the unflag back and asks for another call to go on.
+func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) error {
+	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil {
+		return err
+	}
+	return d.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: l.Mailing, Shard: push.TakeFlagsBack})
+}
+
+// freeUnflag gives back what a failed call has: its redelivery shall go on at
+// once. An unflag that is another call's by now stays so.
+func (d *dispatcher) freeUnflag(ctx context.Context, l *store.UnflagLease) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
+	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil && !store.IsStale(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+package push
+
+// A ListState says whether an answer has the customers or tokens that a
+// mailing's audience lists.
+type ListState string
+
+// The states of a list.
+const (
+	ListShown   ListState = "shown"
+	ListLeftOut ListState = "left_out" // it is long, and nobody asked for it
+	ListDeleted ListState = "deleted"  // it is kept until 30 days after the mailing's last moment
+)
+
+// An AudienceList says what the list of a mailing's audience holds, also where
+// the list itself is not there to be read.
+type AudienceList struct {
+	Of      string    `json:"of" enum:"customers,tokens"`
+	Entries int       `json:"entries" doc:"as handed in, duplicates included"`
+	State   ListState `json:"state" enum:"shown,left_out,deleted" doc:"left_out: more than 100, ask with audience=whole; deleted: 30 days after the mailing's last moment"`
+}

@@ -1,0 +1,47 @@
+package push
+
+// A PauseReason says why a mailing is paused.
+type PauseReason string
+
+// The reasons of a pause.
+const (
+	PausedByHand      PauseReason = "by_hand"
+	PausedCredentials PauseReason = "credentials"          // FCM refuses our own account, or what answers is no FCM
+	PausedWrongSender PauseReason = "wrong_sender"         // more tokens of another Firebase project than can be true
+	PausedImplausible PauseReason = "implausible_invalid"  // more invalid tokens than can be true
+	PausedAudience    PauseReason = "audience_too_large"   // more customers than maxCustomers allows
+	PausedPlatform    PauseReason = "platform_credentials" // Apple or a browser's push service refuses the app's credentials
+)
+
+// Implausible reports whether a mailing is paused because FCM's answers about
+// tokens cannot be believed.
+func (r PauseReason) Implausible() bool { return r == PausedImplausible || r == PausedWrongSender }
+
+// PauseReasons lists every reason.
+func PauseReasons() []PauseReason {
+	return []PauseReason{PausedByHand, PausedCredentials, PausedWrongSender, PausedImplausible, PausedAudience, PausedPlatform}
+}
+
+// Why a mailing is paused, as pausedBecause says it.
+const (
+	ByHand        = "paused by hand"
+	Misconfigured = "misconfigured credentials"
+)
+
+// PausedBecause is the reason and the detail as one text. The API answers it
+// beside pausedReason and pausedDetail until the next release.
+func (m *Mailing) PausedBecause() string {
+	text := string(m.PausedReason)
+	switch m.PausedReason {
+	case "":
+		return ""
+	case PausedByHand:
+		return ByHand
+	case PausedCredentials, PausedWrongSender:
+		text = Misconfigured
+	}
+	if m.PausedDetail != "" {
+		text += ": " + m.PausedDetail
+	}
+	return text
+}

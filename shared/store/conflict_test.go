@@ -1,0 +1,54 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// TestAConflictIsKnownInAnyProject: an answer of Firestore names the project
+// and the document; no name makes a lost write an error of another kind.
+func TestAConflictIsKnownInAnyProject(t *testing.T) {
+	t.Parallel()
+	w := &world{Lab: lab.Named(t, "an-index-of-shops"), clock: lab.Noon()}
+	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
+	w.mailing(t, "index", push.Audience{Everyone: true})
+	sh := w.begin(t, "index")
+	b := batch("index", 0, "a")
+	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+
+	sh, err := w.Shard(t.Context(), "index", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); !store.IsStale(err) {
+		t.Errorf("a batch that exists was cut again: %v, want a conflict", err)
+	}
+
+	second := *sh
+	if err := w.Take(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Take(t.Context(), &second, w.clock.Now().Add(2*time.Minute)); !store.IsStale(err) {
+		t.Errorf("a shard that changed was taken: %v, want a conflict", err)
+	}
+}
+
+// TestAMissingIndexIsNoConflict: whoever takes it for one would acknowledge a
+// message that nobody has worked on.
+func TestAMissingIndexIsNoConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.DB().Collection("mailings").Where("state", "==", "sending").Where("digest", ">", "x").Documents(t.Context()).GetAll()
+	if err == nil {
+		t.Fatal("the query needs no index; this test does")
+	}
+	if store.IsStale(store.Classify(err)) {
+		t.Errorf("%v is taken for a conflict", err)
+	}
+}

@@ -1,0 +1,390 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// flagAll takes a mailing through dispatch and deliver: batches with one
+// customer a token, all of which it flags.
+func (w *world) flagAll(t testing.TB, id string, batches, size int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}})
+	must(err)
+	cut := w.clock.Now()
+	for n := range batches {
+		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Receipts: make([]push.Receipt, size)}
+		lines := make([]store.ImportLine, size)
+		for i := range size {
+			name := fmt.Sprintf("%s-%d-%d", id, n, i)
+			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
+			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
+			b.Dead = append(b.Dead, push.Dead{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+		}
+		_, events, err := w.Import(t.Context(), lines)
+		must(err)
+		must(w.Told(t.Context(), events...))
+		sh, err := w.Shard(t.Context(), id, 0)
+		must(err)
+		sh.Batches, sh.Done = n+1, n+1 == batches
+		dead := b.Dead
+		must(w.Cut(t.Context(), sh, []*push.Batch{b}))
+		b, err = w.Batch(t.Context(), b.Ref)
+		must(err)
+		b.Dead, b.Settled = dead, true
+		b.Close(push.ReceiptUnregistered)
+		must(w.SaveBatch(t.Context(), b))
+		var g errgroup.Group
+		g.SetLimit(8)
+		for _, d := range dead {
+			g.Go(func() error {
+				_, err := w.Flag(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				return err
+			})
+		}
+		must(g.Wait())
+	}
+}
+
+// unflagAll does what dispatch does, one group after the other.
+func (w *world) unflagAll(t testing.TB, id string) (took int) {
+	t.Helper()
+	l, err := w.LeaseUnflag(t.Context(), id, w.clock.Now().Add(time.Minute))
+	if err != nil || l == nil {
+		t.Fatalf("leasing the unflag of %s: %+v, %v", id, l, err)
+	}
+	for last := false; !last; {
+		p, err := w.UnflagPage(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, events, err := w.Unflag(t.Context(), id, p.Tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Told(t.Context(), events...); err != nil {
+			t.Fatal(err)
+		}
+		took += n
+		l.Done(p)
+		if last = p.Last; last {
+			break
+		}
+		if err := w.SaveUnflag(t.Context(), l, w.clock.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.EndUnflag(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
+	t.Helper()
+	m, err := w.StartUnflag(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (w *world) progress(t testing.TB, id string) *push.Unflag {
+	t.Helper()
+	m, err := w.Peek(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := w.UnflagProgress(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestAfterUnflagNothingIsFlagged: a late message of a batch must not undo what
+// was taken back; a flag that is not taken back yet still counts as set, or its
+// batch would forget it before the unflag comes to it.
+func TestAfterUnflagNothingIsFlagged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.begin(t, "m")
+	w.register(t, "anna", "early")
+	w.register(t, "carl", "late")
+	w.clock.Add(time.Minute)
+	cut := w.clock.Now()
+	first := w.flag(t, "m", "anna", "early", cut)
+	w.startUnflag(t, "m")
+
+	again := w.flag(t, "m", "anna", "early", cut)
+	if !again.Set {
+		t.Error("a flag that still stands does not count as set")
+	}
+	if kinds(again.Events) != kinds(first.Events) {
+		t.Errorf("a flag that still stands tells %s, want %s", kinds(again.Events), kinds(first.Events))
+	}
+
+	refused := w.flag(t, "m", "carl", "late", cut)
+	if refused.Set {
+		t.Error("a flag was set after the unflag began")
+	}
+	if len(refused.Events) > 0 {
+		t.Errorf("a flag that was refused tells %s", kinds(refused.Events))
+	}
+	if !w.tokenOf(t, "carl", "late").Valid() {
+		t.Error("a token is invalid though its flag was refused")
+	}
+
+	if other := w.flag(t, "other", "carl", "late", cut); !other.Set {
+		t.Error("another mailing's flag was refused, too")
+	}
+}
+
+// TestAFlagUnderWayLosesToAnUnflag: the mark and the flag are in one order,
+// whichever comes first: nothing is flagged behind the unflag's back.
+func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	sh := w.begin(t, "m")
+	sh.Done = true
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 40)}
+	for i := range b.Receipts {
+		name := fmt.Sprint("c", i)
+		w.register(t, name, name)
+		b.Targets = append(b.Targets, push.Target{Customer: name, Token: name})
+	}
+	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.Batch(t.Context(), b.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range b.Targets {
+		b.Dead = append(b.Dead, push.Dead{Customer: x.Customer, TokenID: push.TokenID(x.Token), Code: push.CodeUnregistered, At: w.clock.Now()})
+	}
+	if err := w.SaveBatch(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Minute)
+
+	var g errgroup.Group
+	for i, x := range b.Targets {
+		g.Go(func() error {
+			w.flag(t, "m", x.Customer, x.Token, w.clock.Now())
+			return nil
+		})
+		if i == len(b.Targets)/2 {
+			g.Go(func() error {
+				_, err := w.StartUnflag(t.Context(), "m")
+				return err
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	took := w.unflagAll(t, "m")
+
+	for _, x := range b.Targets {
+		w.flag(t, "m", x.Customer, x.Token, w.clock.Now())
+		if !w.tokenOf(t, x.Customer, x.Token).Valid() {
+			t.Errorf("%s is flagged", x.Customer)
+		}
+	}
+	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != int64(took) {
+		t.Errorf("the unflag came to %+v, %d were taken back", u, took)
+	}
+}
+
+// TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write, who
+// was erased or registered again is passed over, and doing it once more takes
+// nothing and counts nothing.
+func TestUnflagTakesEachCustomerOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.begin(t, "m")
+	var tokens []store.CustomerTokens
+	for _, x := range []struct{ customer, token string }{{"anna", "a"}, {"anna", "b"}, {"carl", "c"}, {"gone", "d"}, {"back", "e"}} {
+		w.register(t, x.customer, x.token)
+		w.clock.Add(time.Second)
+		w.flag(t, "m", x.customer, x.token, w.clock.Now())
+		tokens = append(tokens, store.CustomerTokens{Customer: x.customer, Tokens: []string{push.TokenID(x.token)}})
+	}
+	if _, err := w.Erase(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	w.register(t, "back", "e")
+	w.startUnflag(t, "m")
+
+	for _, want := range []int{3, 0} {
+		took, events, err := w.Unflag(t.Context(), "m", tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took != want {
+			t.Errorf("%d taken back, want %d", took, want)
+		}
+		if want > 0 && kinds(events) != "anna=true carl=true" {
+			t.Errorf("it tells %s", kinds(events))
+		}
+	}
+	if u := w.progress(t, "m"); u.State != push.UnflagRunning || u.Unflagged != 3 {
+		t.Errorf("while it runs: %+v", u)
+	}
+	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 3 || u.CompletedAt == nil {
+		t.Errorf("in the end: %+v", u)
+	}
+}
+
+// TestALostAnswerCountsOnce: what was taken back is counted by the transaction
+// that took it.
+func TestALostAnswerCountsOnce(t *testing.T) {
+	t.Parallel()
+	w, l := newLossyWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.flagAll(t, "m", 1, 5)
+	l.whenLost(t, "beginning an unflag", func() error { _, err := w.StartUnflag(t.Context(), "m"); return err })
+	var lease *store.UnflagLease
+	l.whenLost(t, "leasing an unflag", func() (err error) {
+		lease, err = w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+		return err
+	})
+	if lease == nil {
+		t.Fatal("a lease whose answer was lost is somebody else's")
+	}
+	p, err := w.UnflagPage(t.Context(), lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.whenLost(t, "taking flags back", func() error { _, _, err := w.Unflag(t.Context(), "m", p.Tokens); return err })
+	lease.Done(p)
+	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflag(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
+	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
+	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 5 {
+		t.Errorf("it came to %+v, want 5", u)
+	}
+}
+
+// TestOneCallHasAnUnflag, until its time is up; and who looks after unflags sees
+// the one that nobody has.
+func TestOneCallHasAnUnflag(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.flagAll(t, "m", 1, 2)
+	w.startUnflag(t, "m")
+	stalled := func(want int) {
+		t.Helper()
+		if got, err := w.StalledUnflags(t.Context()); err != nil || len(got) != want {
+			t.Errorf("%v are stalled, want %d (%v)", got, want, err)
+		}
+	}
+	first, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(5*time.Minute))
+	if err != nil || first == nil {
+		t.Fatal(first, err)
+	}
+	w.clock.Add(4 * time.Minute)
+	stalled(0) // a call has it
+	if second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || second != nil {
+		t.Errorf("a second call has it, too: %+v, %v", second, err)
+	}
+
+	w.clock.Add(2 * time.Minute)
+	stalled(1) // that call died
+	second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil || second == nil {
+		t.Fatal(second, err)
+	}
+	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsStale(err) {
+		t.Errorf("a call that lost it saved: %v", err)
+	}
+	p, err := w.UnflagPage(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Done(p)
+	if err := w.SaveUnflag(t.Context(), second, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	stalled(0) // it has just come further
+	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Hour)
+	stalled(0)
+	if again, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || again != nil {
+		t.Errorf("a completed unflag was leased: %+v, %v", again, err)
+	}
+}
+
+func TestWhenAnUnflagIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "waits", push.Audience{Everyone: true})
+	if _, err := w.StartUnflag(t.Context(), "waits"); !push.IsConflict(err) {
+		t.Errorf("of a mailing that never started: %v, want a conflict", err)
+	}
+	if _, err := w.StartUnflag(t.Context(), "none"); !push.IsNotFound(err) {
+		t.Errorf("of no mailing: %v, want not found", err)
+	}
+
+	w.mailing(t, "old", push.Audience{Everyone: true})
+	w.begin(t, "old")
+	w.mailing(t, "known", push.Audience{Everyone: true})
+	w.begin(t, "known")
+	began := w.startUnflag(t, "known").Unflag.StartedAt
+	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	if _, err := w.StartUnflag(t.Context(), "old"); !push.IsConflict(err) {
+		t.Errorf("after its batches are deleted: %v, want a conflict", err)
+	}
+	if m := w.startUnflag(t, "known"); !m.Unflag.StartedAt.Equal(began) {
+		t.Errorf("asked again, it began at %s, want %s", m.Unflag.StartedAt, began)
+	}
+}
+
+// TestOneBadCustomerKeepsNoOtherFromIt: a document that this version cannot
+// read is an error that says so, and the rest is done.
+func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	w.flagAll(t, "m", 1, 9)
+	if _, err := w.DB().Doc("customers/"+push.CustomerKey("m-0-4")).Set(t.Context(), map[string]any{"id": "m-0-4", "devices": 7}); err != nil {
+		t.Fatal(err)
+	}
+	w.startUnflag(t, "m")
+	l, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.UnflagPage(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took, _, err := w.Unflag(t.Context(), "m", p.Tokens)
+	if took != 8 {
+		t.Errorf("%d were taken back, want 8", took)
+	}
+	if !store.IsUndecodable(err) {
+		t.Errorf("the error is %v, want one of a document", err)
+	}
+}
