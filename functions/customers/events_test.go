@@ -41,7 +41,7 @@ func TestDocumentedEvents(t *testing.T) {
 	invalid := push.Token{ID: push.TokenID("token"), Invalid: &push.Invalid{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
 	c := &push.Customer{ID: "anna", Version: 1795512600000002, Availability: 1795512600000002, Tokens: []push.Token{invalid}}
 	totals := push.NewTotals(push.Audited{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
-		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1})
+		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1}, nil)
 	m := &push.Mailing{ID: "m-7f3a", State: push.Completed, CompletedAt: at, Totals: &totals}
 	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)
