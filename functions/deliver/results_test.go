@@ -175,6 +175,7 @@ func TestAdmit(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	live := push.Lease{Owner: "another", Until: now.Add(time.Second)}
+	pending := []push.Receipt{push.Pending}
 	lapsed := push.Lease{Owner: "another", Until: now.Add(-time.Second)}
 	for name, c := range map[string]struct {
 		state      push.State
@@ -196,7 +197,8 @@ func TestAdmit(t *testing.T) {
 		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: giveUp},
 		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: deliverBatch},
 		"dead letter, never tried":          {deadLetter: true, want: postpone},
-		"dead letter, tried":                {batch: push.Batch{Tries: minTries}, deadLetter: true, want: giveUp},
+		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Receipts: pending}, deadLetter: true, want: giveUp},
+		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, Owed: []int{0}}, deadLetter: true, want: postpone},
 		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: deliverBatch},
 	} {
 		t.Run(name, func(t *testing.T) {
