@@ -49,6 +49,11 @@ const (
 	giveUp                 // it was tried often enough
 )
 
+// crashLoop reports whether calls crashed often enough, the last one without
+// having stored anything. Once the window is one target, no other can have been
+// rung more often than it.
+func crashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
+
 // admit decides what a call is to do with a batch.
 func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
 	ended := stopOf(m, now).reason == stopEnded
@@ -57,10 +62,10 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 		return leaveAlone
 	case !ended && (m.State == push.Paused && len(b.Held) == 0 || b.NotBefore.Sub(now) > nearby):
 		return leaveAlone
-	case b.Crashed() >= maxCrashes && !b.Saved:
+	case crashLoop(b):
 		return giveUp
-	case deadLetter && b.Tries >= minTries:
-		return giveUp
+	case deadLetter && b.Tries >= minTries && len(b.Pending()) > 0:
+		return giveUp // flags that are owed are not: nothing rings, and tick tries on
 	case deadLetter && !ended:
 		return postpone
 	}
@@ -78,8 +83,9 @@ func (d *deliverer) postpone(ctx context.Context, b *push.Batch) error {
 // not be set, and they are given up.
 func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
 	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
-	if n := b.Crashed(); n >= maxCrashes {
-		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", n)
+	crashed := crashLoop(b)
+	if crashed {
+		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.Crashed())
 	}
 	x := newDelivery(d, m, b, d.Now())
 	x.stopWith(stopOf(m, d.Now()))
@@ -88,7 +94,7 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	pending, owed := len(b.Pending()), len(b.Owed)
 	b.Reason = reason
 	x.closePending(x.stop.result)
-	if pending == 0 {
+	if crashed && pending == 0 {
 		x.dropOwed()
 	}
 	b.Settled = len(b.Owed) == 0

@@ -30,9 +30,7 @@ func (d *delivery) commit(ctx context.Context) error {
 	if err := d.within(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
 		return err
 	}
-	if d.ended() {
-		d.dropHeld(ctx)
-	}
+	d.dropHeld(ctx)
 	if err := d.flagOwed(ctx); err != nil {
 		return err
 	}

@@ -137,18 +137,6 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	}
 }
 
-func TestDeadLetterBooksTheRestAsFailed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, phones.Options{})
-	ref := w.mailing("m", true, "first-token")
-	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
-		t.Fatal(err)
-	}
-	if m, totals := w.totals("m"); totals.Failed != 1 || m.State != push.Completed || len(w.rung("m")) != 0 {
-		t.Errorf("%s %+v", m.State, totals)
-	}
-}
-
 func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})

@@ -39,9 +39,18 @@ func groupOf(t push.Target) tokenGroup {
 	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
 }
 
-// anyOf is the group of every token of a kind. Its controls show that FCM knows
-// tokens of this kind in our project at all.
+// anyOf is the group whose controls show that FCM answers truly, and that we are
+// the project of tokens of a kind: any token shows the first, and an accepted
+// installation id is needed for the second (credibleAlone).
 func anyOf(kind push.Kind) tokenGroup { return tokenGroup{kind: kind, app: "\x00any"} }
+
+// anysOf are the groups of anyOf that an accepted token of a kind counts for.
+func anysOf(kind push.Kind) []tokenGroup {
+	if kind == push.KindFID {
+		return []tokenGroup{anyOf(push.KindFID), anyOf(push.KindToken)}
+	}
+	return []tokenGroup{anyOf(push.KindToken)}
+}
 
 // name names a group in the store.
 func (g tokenGroup) name() string {
@@ -74,9 +83,11 @@ func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
 	x := g.getLocked(groupOf(t))
 	x.add(invalid, now)
 	if !invalid {
-		c := control{customer: t.Customer, token: t.Token, at: now}
+		c := control{customer: t.Customer, token: t.Token, kind: t.Kind, at: now}
 		x.accept(c)
-		g.getLocked(anyOf(t.Kind)).accept(c)
+		for _, any := range anysOf(t.Kind) {
+			g.getLocked(any).accept(c)
+		}
 	}
 }
 
@@ -107,7 +118,7 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 	defer g.mu.Unlock()
 	x.read = now
 	for _, c := range stored {
-		x.accept(control{customer: c.Customer, token: c.Token, at: now})
+		x.accept(control{customer: c.Customer, token: c.Token, kind: c.Kind, at: now})
 	}
 	return append([]control{}, x.groupHistory.controls...), nil
 }
@@ -133,7 +144,7 @@ func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup]
 		}
 		x.saved = now
 		for _, c := range x.groupHistory.controls {
-			out[key] = append(out[key], store.Control{Customer: c.customer, Token: c.token, Kind: key.kind, Platform: key.platform})
+			out[key] = append(out[key], store.Control{Customer: c.customer, Token: c.token, Kind: c.kind})
 		}
 	}
 	return out

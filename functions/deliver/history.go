@@ -1,6 +1,10 @@
 package deliver
 
-import "time"
+import (
+	"time"
+
+	"carillon.example/shared/push"
+)
 
 // historyAge is how long an answer says something of those that follow it.
 const historyAge = 10 * time.Second
@@ -23,6 +27,7 @@ type pastAnswer struct {
 type control struct {
 	customer string // the customer's id
 	token    string // the push token: never logged
+	kind     push.Kind
 	at       time.Time
 }
 

@@ -3,7 +3,7 @@ package deliver
 import (
 	"bytes"
 	"encoding/json"
-	"unicode/utf8"
+	"strings"
 
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
@@ -64,13 +64,14 @@ func compile(object json.RawMessage, extra fcm.Extra) (rendering, error) {
 const (
 	// topicSize is how many bytes of payload FCM documents for topics.
 	topicSize = 2048
-	// shortText is how many bytes of a text are kept of a shortened payload. It
-	// is above what any field with a syntax of its own needs.
-	shortText = 64
+	// shortText is how many bytes of a text a shortened payload keeps: more than
+	// any field with a syntax of its own needs. Values of data have none.
+	shortText  = 64
+	shortValue = 8
 )
 
-// shortened is the same message with every text cut to shortText bytes, for a
-// proof by topic; nil if that makes it no smaller.
+// shortened is the same message with its texts cut, for a proof by topic; nil if
+// it is still too large for one.
 func (r *rendering) shortened() *fcm.Message {
 	d := json.NewDecoder(bytes.NewReader(r.object))
 	d.UseNumber()
@@ -78,42 +79,40 @@ func (r *rendering) shortened() *fcm.Message {
 	if d.Decode(&object) != nil {
 		return nil
 	}
-	raw, err := json.Marshal(cutTexts(object))
+	raw, err := json.Marshal(cutTexts(object, shortText))
 	if err != nil {
 		return nil
 	}
+
 	m, err := fcm.Compile(raw, r.extra)
-	if err != nil || m.Size("") >= r.message.Size("") || m.Size("") > topicSize {
+	if err != nil || m.Size("") >= r.message.Size("") || m.Size("")+push.MaxCustomerID > topicSize {
 		return nil
 	}
 	return m
 }
 
-func cutTexts(v any) any {
+// cutTexts cuts every text of a JSON value to so many bytes, and those of data
+// to fewer.
+func cutTexts(v any, limit int) any {
 	switch v := v.(type) {
 	case string:
-		return cutText(v)
+		if len(v) > limit {
+			return strings.ToValidUTF8(v[:limit], "")
+		}
 	case []any:
 		for i := range v {
-			v[i] = cutTexts(v[i])
+			v[i] = cutTexts(v[i], limit)
 		}
 	case map[string]any:
 		for k := range v {
-			v[k] = cutTexts(v[k])
+			if k == "data" {
+				v[k] = cutTexts(v[k], shortValue)
+			} else {
+				v[k] = cutTexts(v[k], limit)
+			}
 		}
 	}
 	return v
-}
-
-func cutText(s string) string {
-	if len(s) <= shortText {
-		return s
-	}
-	n := shortText
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }
 
 // A renderer renders messages and keeps the last one: the targets of a customer

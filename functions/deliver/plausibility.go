@@ -60,6 +60,9 @@ type groupAnswers struct {
 	// the batch included, as long as no token of the group was ever accepted.
 	lonely int
 
+	// foreign says that the invalid answers call the tokens another project's.
+	foreign bool
+
 	// wereAccepted says that FCM accepted each of the invalid tokens before.
 	wereAccepted bool
 
@@ -217,17 +220,17 @@ func (a *groupAnswers) share() float64 {
 }
 
 // credibleAlone reports whether invalid answers are believed although FCM has
-// accepted no other token of the group: only few of them. FCM tells a
-// registration token of another project apart (SENDER_ID_MISMATCH); of an
-// installation id of another project it says UNREGISTERED, so one of any group
-// has to be accepted. Young installation ids may be those of a faulty release:
-// only such as FCM accepted before are believed.
+// accepted no other token of the group: only few of them. If they could mean
+// that we are the wrong project, FCM has to accept a token of another group: it
+// calls registration tokens of another project SENDER_ID_MISMATCH, and
+// installation ids UNREGISTERED. Young installation ids may be those of a faulty
+// release: only such as FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
 	if max(a.count(), a.lonely) >= fewInvalid {
 		return false
 	}
 	if a.group.kind == push.KindToken {
-		return true
+		return kindAccepted || !a.foreign
 	}
 	return kindAccepted && (!a.group.young || a.wereAccepted)
 }

@@ -31,6 +31,9 @@ type script struct {
 func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer)) {
 	s.mu.Lock()
 	line := s.lines[it.Target]
+	if line == nil { // a control of another case
+		line = []fcm.Outcome{fcm.Accepted}
+	}
 	o := line[0]
 	if len(line) > 1 {
 		s.lines[it.Target] = line[1:]
@@ -38,7 +41,11 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	a := fcm.Answer{Outcome: o, Code: s.code[it.Target], Text: o.String()}
 	switch o {
 	case fcm.Accepted:
-		s.rung[it.Target]++
+		if !it.DryRun {
+			s.rung[it.Target]++
+		}
+	case fcm.Mismatch:
+		a.Code = push.CodeWrongSender
 	case fcm.Waiting:
 		a.NotBefore = s.now().Add(30 * time.Second)
 	case fcm.Doubtful:
@@ -212,7 +219,7 @@ func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[
 	if !ok {
 		p.rt.Fatalf("%s has no owner", d.token)
 	}
-	may := end == fcm.Invalid || end == fcm.Doubtful && (p.proven || p.fcm.proof == fcm.Accepted)
+	may := end == fcm.Invalid || end == fcm.Mismatch || end == fcm.Doubtful && (p.proven || p.fcm.proof == fcm.Accepted)
 	if !token.Valid() && (!may || d.again || d.moves) {
 		p.rt.Errorf("%s is marked %+v though FCM said %s (registered again %v, moved %v)", d.token, token.Invalid, end, d.again, d.moves)
 	}

@@ -165,19 +165,20 @@ func (r *results) settled() bool { return len(r.batch.Pending()) == 0 && len(r.b
 // sent again; the others are skipped until their own time.
 func (r *results) release(well bool) {
 	r.batch.Release(well)
-	r.batch.NotBefore = r.now()
+	at := r.firstDue()
 	switch r.stop.reason {
-	case stopPaused, stopCredentials: // resume continues at once
+	case stopPaused, stopCredentials:
+		at = time.Time{} // resume continues at once
 	case stopUnproven:
-		r.batch.NotBefore = r.stop.until
-	default:
-		if first := r.firstDue(); !first.IsZero() {
-			r.batch.NotBefore = first
-		}
+		at = r.stop.until
 	}
-	if len(r.batch.Held) > 0 && len(r.ready(r.now())) == 0 {
-		r.batch.NotBefore = r.now().Add(heldWait)
+	if at.IsZero() {
+		at = r.now()
 	}
+	if again := r.now().Add(heldWait); len(r.batch.Held) > 0 && (len(r.batch.Pending()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
+		at = again
+	}
+	r.batch.NotBefore = at
 }
 
 // firstDue is when the first pending target may be sent; zero if one may at any

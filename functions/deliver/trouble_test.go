@@ -126,7 +126,9 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w := newWorld(t, phones.Options{})
 	w.deps.Sender = odd{sender: w.deps.Sender, proof: refusedTopic}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), w.mailing("lost", false, names("lost", 3)...), "deliver"); err != nil {
+	lost := w.mailing("lost", false, names("lost", 3)...)
+	w.failed(lost, minTries)
+	if err := w.d.deliver(t.Context(), lost, "deliver"); err != nil {
 		t.Error(err)
 	}
 	if m, x := w.totals("lost"); m.State != push.Completed || x.Failed != 3 {

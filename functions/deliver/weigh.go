@@ -12,8 +12,14 @@ import (
 	"carillon.example/shared/store"
 )
 
-// heldWait is how long a batch waits whose flags nobody can decide yet.
-const heldWait = 20 * time.Second
+const (
+	// heldWait is how long a batch waits whose flags nobody can decide yet.
+	heldWait = 20 * time.Second
+	// heldAtMost is how long after FCM's answer a flag is held that nothing can
+	// decide; then it is dropped, and the next mailing finds the token again. A
+	// mailing that is paused because of its flags keeps them.
+	heldAtMost = 30 * time.Minute
+)
 
 // An observation is FCM's answer for a target, as far as it says something of
 // the token.
@@ -76,16 +82,16 @@ func (p *heldPart) pick(answers []int) []int {
 // apart from the answers of this call.
 func (d *delivery) heldParts() []*heldPart {
 	type key struct {
-		group tokenGroup
-		again bool
+		group          tokenGroup
+		again, foreign bool
 	}
 	parts := map[key]*heldPart{}
 	var order []*heldPart
-	add := func(target int, invalid, again bool) {
-		k := key{groupOf(d.batch.Targets[target]), again}
+	add := func(target int, invalid, again, foreign bool) {
+		k := key{groupOf(d.batch.Targets[target]), again, foreign}
 		p := parts[k]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: k.group, again: again, lonely: d.groups.lonely(k.group)}}
+			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.lonely(k.group)}}
 			if !again {
 				p.answers.before = d.before[k.group]
 			}
@@ -101,14 +107,24 @@ func (d *delivery) heldParts() []*heldPart {
 			continue // it turned out to be the payload's fault
 		}
 		fresh[o.target] = true
-		add(o.target, o.invalid, false)
+		if !o.invalid { // it says something of both kinds of invalid answers
+			add(o.target, false, false, true)
+			add(o.target, false, false, false)
+			continue
+		}
+		add(o.target, true, false, d.foreign(o.target))
 	}
 	for _, target := range d.batch.Held {
 		if !fresh[target] {
-			add(target, true, true)
+			add(target, true, true, d.foreign(target))
 		}
 	}
 	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
+}
+
+// foreign reports whether FCM called a target's token another project's.
+func (r *results) foreign(target int) bool {
+	return r.batch.Receipts[target] == push.ReceiptWrongSender
 }
 
 // decide ends the wait of held flags: they are set, or dropped.
@@ -124,14 +140,31 @@ func (r *results) decide(targets []int, flag bool) {
 	}
 }
 
-// dropHeld drops every flag that nobody could decide: the mailing has ended, and
-// the next one finds the token again.
+// dropHeld drops the flags that nobody could decide in time, and all of them if
+// the mailing has ended. The next mailing finds these tokens again.
 func (d *delivery) dropHeld(ctx context.Context) {
-	if len(d.batch.Held) == 0 {
+	paused := d.mailing.State == push.Paused
+	var late []int
+	for _, i := range d.batch.Held {
+		if d.ended() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
+			late = append(late, i)
+		}
+	}
+	if len(late) == 0 {
 		return
 	}
-	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.Held))
-	d.decide(d.batch.Held, false)
+	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(late))
+	d.decide(late, false)
+}
+
+// answeredAt is when FCM called a target's token invalid.
+func (r *results) answeredAt(target int) time.Time {
+	id := r.tokenID(target)
+	i := slices.IndexFunc(r.batch.Dead, func(x push.Dead) bool { return x.TokenID == id })
+	if i < 0 {
+		return time.Time{}
+	}
+	return r.batch.Dead[i].At
 }
 
 // ended reports whether the mailing has ended, so that nothing of it waits any
@@ -201,7 +234,10 @@ func (d *delivery) saveControls(ctx context.Context) {
 	for _, o := range d.observed {
 		if !o.invalid {
 			t := d.batch.Targets[o.target]
-			keys[groupOf(t)], keys[anyOf(t.Kind)] = true, true
+			keys[groupOf(t)] = true
+			for _, any := range anysOf(t.Kind) {
+				keys[any] = true
+			}
 		}
 	}
 	for key, list := range d.groups.toSave(keys, d.Now()) {
@@ -261,8 +297,14 @@ func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.
 
 func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 	w.control = w.askControlsOf(key)
-	if w.control == controlMissing && w.askControlsOf(anyOf(key.kind)) == controlAccepted {
+	if w.control != controlMissing {
+		return w.control
+	}
+	switch elsewhere := w.askControlsOf(anyOf(key.kind)); elsewhere {
+	case controlAccepted:
 		w.control = controlElsewhere
+	default:
+		w.control = elsewhere
 	}
 	return w.control
 }
@@ -278,13 +320,14 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		return controlUnanswered
 	}
 
-	result := controlMissing
+	result, held := controlMissing, 0
 	for _, c := range controls {
 		if w.isHeld(c.token) {
+			held++
 			continue
 		}
 		answer := make(chan fcm.Answer, 1)
-		t := push.Target{Customer: c.customer, Token: c.token, Kind: key.kind, Platform: key.platform}
+		t := push.Target{Customer: c.customer, Token: c.token, Kind: c.kind, Platform: key.platform}
 		w.ask(t, payload.sample.message, func(a fcm.Answer) { answer <- a })
 		switch a := <-answer; askResultOf(a) {
 		case askAccepted:
@@ -294,6 +337,9 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		default:
 			return controlUnanswered
 		}
+	}
+	if held > 1 { // one person may have left; two of those accepted last at once is no chance
+		return controlRefused
 	}
 	return result
 }

@@ -30,8 +30,14 @@ type world struct {
 
 func newWorld(t *testing.T, o phones.Options) *world {
 	t.Helper()
+	return newWorldOver(t, o, lab.New(t))
+}
+
+// newWorldOver is a world over a database of its own kind.
+func newWorldOver(t *testing.T, o phones.Options, l *lab.Lab) *world {
+	t.Helper()
 	w := &world{Board: &lab.Board[push.Event]{}, t: t, phones: lab.Phones(t, o), clock: &lab.Clock{}}
-	w.Store = store.New(lab.New(t).DB(), store.Options{Now: w.clock.Now})
+	w.Store = store.New(l.DB(), store.Options{Now: w.clock.Now})
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func TestEveryOutcomeArrives(t *testing.T) {
 	s := fast(t, Config{Endpoint: srv.URL()})
 	want := map[string]Outcome{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
 		"INVALID_TOKEN_OLD": Invalid, "INVALID_TOKEN_BARE": Doubtful, "PAYLOAD_TOO_LARGE": Refused, "PAYLOAD_TOO_LARGE_OLD": Refused,
-		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Refused,
+		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Doubtful,
 		"WEBPUSH_TTL": Refused, "SENDER_ID_MISMATCH": Mismatch, "PERMISSION_DENIED": Misconfigured, "QUOTA_DEVICE": Waiting,
 		"UNAVAILABLE": Waiting, "INTERNAL": Waiting, "BAD_GATEWAY": Waiting, "THIRD_PARTY_AUTH": ThirdParty, "UNAUTHENTICATED": Misconfigured}
 	b := newBallot(t, s)

@@ -178,7 +178,7 @@ func namesToken(f *fcmFault) bool { return len(f.fields) > 0 }
 
 // payload: a field other than the token is named by a violation or, where those
 // are missing, the words are ones FCM is known to use of the rest of a message.
-// The general words without any detail are what it says of a bad condition.
+// The general words say nothing, with details or without: a proof decides.
 func payload(f *fcmFault) bool {
 	if len(f.fields) > 0 {
 		return slices.ContainsFunc(f.fields, func(at string) bool { return !isToken(at) })
@@ -186,8 +186,7 @@ func payload(f *fcmFault) bool {
 	if strings.Contains(f.message, "registration token") {
 		return false
 	}
-	return saysTooLarge(f.message) || ofPayload.MatchString(f.message) ||
-		f.message == "Request contains an invalid argument." && len(f.codes) == 0
+	return saysTooLarge(f.message) || ofPayload.MatchString(f.message)
 }
 
 var ofPayload = regexp.MustCompile(`at 'message|^Recipient of the message|^Topic name|^TTL must|^Invalid JSON payload`)

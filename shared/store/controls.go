@@ -10,9 +10,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// controlsKept is how long controls of a group are kept after FCM last accepted
-// one of them.
-const controlsKept = 30 * 24 * time.Hour
+// controlsKept is how long the controls of a group count after FCM accepted one
+// of them. Those of a small group may all be gone later.
+const controlsKept = 8 * 24 * time.Hour
 
 // A Control is a push token that FCM accepted lately: while it accepts it still,
 // what it says of other tokens of the same kind, platform and app is credible.
@@ -20,7 +20,6 @@ type Control struct {
 	Customer string // the customer's id
 	Token    string // the push token: never logged
 	Kind     push.Kind
-	Platform push.Platform
 }
 
 // controlsDoc is controls/{group}. It has no token and no customer's id: a
@@ -64,6 +63,9 @@ func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
 	if err := snap.DataTo(&doc); err != nil {
 		return nil, classify(err, "decoding the controls %s", snap.Ref.ID)
 	}
+	if !doc.ExpireAt.After(s.now()) {
+		return nil, nil
+	}
 
 	var refs []*firestore.DocumentRef
 	for _, c := range doc.Tokens {
@@ -84,7 +86,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
 		}
 		i := slices.IndexFunc(doc.Tokens, func(c controlDoc) bool { return c.Key == snap.Ref.ID })
 		if t, ok := customer.Token(doc.Tokens[i].Token); ok && t.Valid() {
-			out = append(out, Control{Customer: customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform})
+			out = append(out, Control{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}
 	return out, nil

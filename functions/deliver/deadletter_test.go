@@ -1,0 +1,81 @@
+package deliver
+
+import (
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// failed claims a batch so many times; each call fails and gives it back.
+func (w *world) failed(ref push.Ref, times int) {
+	w.t.Helper()
+	b, err := w.Batch(w.t.Context(), ref)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for range times {
+		if err := w.Lease(w.t.Context(), b, push.Lease{Owner: newOwner(), Until: w.clock.Now().Add(time.Minute)}); err != nil {
+			w.t.Fatal(err)
+		}
+		b.Release(false)
+		if err := w.SaveBatch(w.t.Context(), b); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func TestDeadLetterClosesWhatWasTried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, "first-token")
+	w.failed(ref, minTries)
+	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+		t.Fatal(err)
+	}
+
+	m, totals := w.totals("m")
+	if m.State != push.Completed {
+		t.Errorf("mailing is %s, want %s", m.State, push.Completed)
+	}
+	if totals.Failed != 1 {
+		t.Errorf("failed %d, want 1", totals.Failed)
+	}
+	if n := len(w.rung("m")); n != 0 {
+		t.Errorf("%d phones rang, want none", n)
+	}
+}
+
+// TestDeadLetterOfWhatWasNotTriedWaits: deliveries that never came to a claim,
+// because no instance was there, are not the batch's fault.
+func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
+	t.Parallel()
+	for name, tries := range map[string]int{"never claimed": 0, "claimed too seldom": minTries - 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			ref := w.mailing("m", true, names("t", 21)...)
+			w.failed(ref, tries)
+			if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+				t.Fatal(err)
+			}
+
+			b, err := w.Batch(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.Settled {
+				t.Fatal("the batch is settled, want it to wait")
+			}
+			if !b.NotBefore.After(w.clock.Now()) {
+				t.Errorf("it waits until %s, want a time to come", b.NotBefore)
+			}
+			w.clock.Add(2 * deadLetterWait)
+			w.deliver(ref)
+			if _, totals := w.totals("m"); totals.Accepted != 21 {
+				t.Errorf("accepted %d, want 21: %+v", totals.Accepted, totals)
+			}
+		})
+	}
+}

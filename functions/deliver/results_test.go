@@ -1,0 +1,218 @@
+package deliver
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// newResults is the bookkeeping of a batch with so many targets, two a customer.
+func newResults(n int) *results {
+	b := &push.Batch{Receipts: make([]push.Receipt, n)}
+	for i, token := range names("t", n) {
+		b.Targets = append(b.Targets, push.Target{Customer: string(rune('a' + i/2)), Token: token})
+	}
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	return &results{batch: b, now: func() time.Time { return now }, invalidShare: 0.3, due: map[int]time.Time{}}
+}
+
+// TestRecord: what one answer does to the bookkeeping.
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer  fcm.Answer
+		want    push.Receipt
+		owed    bool
+		suspect bool
+		stop    stopReason
+	}{
+		"accepted":              {answer: fcm.Answer{Outcome: fcm.Accepted}, want: push.ReceiptAccepted},
+		"unregistered":          {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ReceiptUnregistered, owed: true},
+		"token named":           {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeInvalidArgument}, suspect: true},
+		"nothing named":         {answer: fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}, suspect: true},
+		"refused":               {answer: fcm.Answer{Outcome: fcm.Refused, Text: "no"}, want: push.ReceiptRefused},
+		"another sender's":      {answer: fcm.Answer{Outcome: fcm.Mismatch, Text: "no"}, want: push.ReceiptRefused},
+		"Apple's credentials":   {answer: fcm.Answer{Outcome: fcm.ThirdParty, Text: "no"}, want: push.ReceiptFailed},
+		"our credentials":       {answer: fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 403}, stop: stopCredentials},
+		"to be sent once again": {answer: fcm.Answer{Outcome: fcm.Waiting}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newResults(2)
+			r.record(answer{1, c.answer})
+			if got := r.batch.Receipts[1]; got != c.want {
+				t.Errorf("result is %d, want %d", got, c.want)
+			}
+			if got := len(r.batch.Owed) == 1; got != c.owed {
+				t.Errorf("owes a flag: %v, want %v", got, c.owed)
+			}
+			if got := len(r.suspects) == 1; got != c.suspect {
+				t.Errorf("suspect: %v, want %v", got, c.suspect)
+			}
+			if r.stop.reason != c.stop {
+				t.Errorf("stop is %d, want %d", r.stop.reason, c.stop)
+			}
+			if got := r.unsaved == 1; got != (c.want != push.Pending) {
+				t.Errorf("to be saved: %v, want %v", got, c.want != push.Pending)
+			}
+		})
+	}
+}
+
+// TestJudgeInvalid: the one place that decides whether an answer flags.
+func TestJudgeInvalid(t *testing.T) {
+	t.Parallel()
+	gone := fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}
+	named := fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeInvalidArgument}
+	bare := fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}
+	proof := func(o fcm.Outcome) *fcm.Answer { return &fcm.Answer{Outcome: o} }
+	tooLarge := &fcm.Answer{Outcome: fcm.Refused, Provisional: true}
+
+	for name, c := range map[string]struct {
+		answer fcm.Answer
+		known  evidence
+		want   decision
+	}{
+		"gone":                               {gone, evidence{}, flagToken},
+		"gone, breaker open":                 {gone, evidence{breakerOpen: true}, flagToken},
+		"named":                              {named, evidence{}, flagToken},
+		"named, breaker open":                {named, evidence{breakerOpen: true}, askProof},
+		"named, breaker open, proven before": {named, evidence{breakerOpen: true, proven: true}, askProof},
+		"named, breaker open, proof":         {named, evidence{breakerOpen: true, proof: proof(fcm.Accepted)}, flagToken},
+		"named, breaker open, refused":       {named, evidence{breakerOpen: true, proof: proof(fcm.Refused)}, refuseTarget},
+		"named, breaker open, for its size":  {named, evidence{breakerOpen: true, proof: tooLarge}, flagToken},
+		"bare":                               {bare, evidence{}, askProof},
+		"bare, proven before":                {bare, evidence{proven: true}, flagToken},
+		"bare, a token accepted":             {bare, evidence{accepted: true}, flagToken},
+		"bare, breaker open":                 {bare, evidence{breakerOpen: true, proven: true, accepted: true}, askProof},
+		"bare, proof":                        {bare, evidence{proof: proof(fcm.Accepted)}, flagToken},
+		"bare, refused":                      {bare, evidence{proof: proof(fcm.Refused)}, refuseTarget},
+		"bare, for its size":                 {bare, evidence{proof: tooLarge}, refuseTarget},
+		"bare, for its size, a token took it with the breaker open": {bare, evidence{breakerOpen: true, accepted: true, proof: tooLarge}, flagToken},
+		"bare, FCM out of reach":                                    {bare, evidence{proof: proof(fcm.Waiting)}, waitForProof},
+		"bare, our credentials":                                     {bare, evidence{proof: proof(fcm.Misconfigured)}, stopSending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := judgeInvalid(c.answer, c.known); got != c.want {
+				t.Errorf("decided %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// TestTheFirstStopStays: what stopped the sending decides what becomes of the
+// rest.
+func TestTheFirstStopStays(t *testing.T) {
+	t.Parallel()
+	r := newResults(2)
+	r.stopWith(stop{})
+	if r.stopped() {
+		t.Fatal("stopped without a reason")
+	}
+	r.stopWith(stop{reason: stopEnded, result: push.ReceiptCancelled})
+	r.stopWith(stop{reason: stopCredentials})
+	if r.stop.reason != stopEnded {
+		t.Errorf("reason is %d, want the first, %d", r.stop.reason, stopEnded)
+	}
+}
+
+// TestBreaker: a share of few answers says nothing.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		suspects, accepted int
+		want               bool
+	}{{49, 0, false}, {50, 0, true}, {30, 70, false}, {31, 69, true}} {
+		r := newResults(100)
+		for i := range c.suspects {
+			r.record(answer{i, fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}})
+		}
+		for i := range c.accepted {
+			r.record(answer{c.suspects + i, fcm.Answer{Outcome: fcm.Accepted}})
+		}
+		if got := r.breakerOpen(); got != c.want {
+			t.Errorf("%d suspects beside %d accepted: open %v, want %v", c.suspects, c.accepted, got, c.want)
+		}
+	}
+}
+
+// TestReleaseWaitsForTheFirst: one long wait holds no other target, and what
+// need not wait keeps the batch from waiting.
+func TestReleaseWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	r := newResults(3)
+	now := r.now()
+	r.due[0], r.due[1] = now.Add(time.Hour), now.Add(40*time.Second)
+	r.set(2, push.ReceiptAccepted)
+
+	r.release(true)
+	if got := r.batch.NotBefore.Sub(now); got != 40*time.Second {
+		t.Errorf("the batch waits %v, want %v", got, 40*time.Second)
+	}
+	if got, want := r.ready(now.Add(time.Minute)), []int{1}; !slices.Equal(got, want) {
+		t.Errorf("ready after a minute: %v, want %v", got, want)
+	}
+
+	delete(r.due, 1)
+	r.release(true)
+	if got := r.batch.NotBefore.Sub(now); got != 0 {
+		t.Errorf("with a target that need not wait the batch waits %v, want 0", got)
+	}
+
+	r.stop = stop{reason: stopUnproven, until: now.Add(time.Minute)}
+	r.release(true)
+	if got := r.batch.NotBefore.Sub(now); got != time.Minute {
+		t.Errorf("without a proof the batch waits %v, want %v", got, time.Minute)
+	}
+}
+
+// TestAdmit: what a call does with a batch.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	live := push.Lease{Owner: "another", Until: now.Add(time.Second)}
+	pending := []push.Receipt{push.Pending}
+	lapsed := push.Lease{Owner: "another", Until: now.Add(-time.Second)}
+	for name, c := range map[string]struct {
+		state      push.State
+		expired    bool
+		batch      push.Batch
+		deadLetter bool
+		want       admission
+	}{
+		"new":                               {want: deliverBatch},
+		"leased":                            {batch: push.Batch{Lease: live}, want: leaveAlone},
+		"leased, from the dead letter":      {batch: push.Batch{Lease: live, Tries: minTries}, deadLetter: true, want: leaveAlone},
+		"lapsed":                            {batch: push.Batch{Lease: lapsed}, want: deliverBatch},
+		"paused":                            {state: push.Paused, want: leaveAlone},
+		"paused, from the dead letter":      {state: push.Paused, batch: push.Batch{Tries: minTries}, deadLetter: true, want: leaveAlone},
+		"due later":                         {batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: leaveAlone},
+		"due later, but cancelled":          {state: push.Cancelled, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: deliverBatch},
+		"due later, but expired":            {expired: true, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: deliverBatch},
+		"four crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 2}, want: deliverBatch},
+		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: giveUp},
+		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: deliverBatch},
+		"dead letter, never tried":          {deadLetter: true, want: postpone},
+		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Receipts: pending}, deadLetter: true, want: giveUp},
+		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, Owed: []int{0}}, deadLetter: true, want: postpone},
+		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: deliverBatch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &push.Mailing{State: push.Sending, ExpiresAt: now.Add(time.Hour)}
+			if c.state != "" {
+				m.State = c.state
+			}
+			if c.expired {
+				m.ExpiresAt = now
+			}
+			if got := admit(m, &c.batch, now, c.deadLetter); got != c.want {
+				t.Errorf("admitted as %d, want %d", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,232 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// rpcs counts the calls of a database and can slow them down.
+type rpcs struct {
+	latency atomic.Int64 // of each call, nanoseconds
+	begun   atomic.Int64 // transactions
+}
+
+func (r *rpcs) options() []grpc.DialOption {
+	wait := func(method string) {
+		if strings.HasSuffix(method, "/BeginTransaction") {
+			r.begun.Add(1)
+		}
+		time.Sleep(time.Duration(r.latency.Load()))
+	}
+	return []grpc.DialOption{
+		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+			wait(method)
+			return next(ctx, method, req, reply, cc, o...)
+		}),
+		grpc.WithStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+			wait(method)
+			return next(ctx, d, cc, method, o...)
+		}),
+	}
+}
+
+// TestAThousandFlagsFitIntoTwoCalls: an audit of an old base, with a Firestore
+// that takes 100 ms for each call.
+func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
+	t.Parallel()
+	r := &rpcs{}
+	w := newWorldOver(t, phones.Options{}, lab.New(t, r.options()...))
+	w.deps.CallTimeout = 2 * time.Minute
+	w.d = newDeliverer(w.deps)
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	tokens := names("t", push.MaxBatch)
+	ref := w.mailing("m", true, tokens...)
+
+	r.latency.Store(int64(100 * time.Millisecond))
+	calls := 0
+	for settled := false; !settled; calls++ {
+		if calls == 2 {
+			t.Fatalf("after %d calls the batch is not settled", calls)
+		}
+		w.deliver(ref)
+		b, err := w.Batch(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled = b.Settled
+	}
+	r.latency.Store(0)
+
+	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != push.MaxBatch {
+		t.Errorf("%d tokens were told to be invalid, want %d", n, push.MaxBatch)
+	}
+	for _, token := range []string{tokens[0], tokens[push.MaxBatch-1]} {
+		if got := w.invalid(token); got != push.CodeUnregistered {
+			t.Errorf("token %s is flagged %q, want %q", token, got, push.CodeUnregistered)
+		}
+	}
+}
+
+// ended is a ledger whose instance is told to stop once so many slices of flags
+// are set.
+type ended struct {
+	ledger
+	slices int
+	stop   func()
+	owed   func() int
+	seen   []int // how many flags were owed, as stored, when a slice began
+}
+
+func (e *ended) FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult {
+	e.seen = append(e.seen, e.owed())
+	if len(e.seen) == e.slices {
+		e.stop()
+	}
+	return e.ledger.FlagAll(ctx, flags)
+}
+
+// TestFlagsMakeProgressInSlices: each slice is stored and published before the
+// next, and what a call has no time for the next one goes on with.
+func TestFlagsMakeProgressInSlices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
+	stopping, stop := context.WithCancel(t.Context())
+	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
+		b, err := w.Batch(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b.Owed)
+	}}
+	deps := w.deps
+	deps.Store, deps.Stopping = e, stopping
+	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+		t.Fatal(err)
+	}
+
+	if want := []int{3 * flagSlice, 2 * flagSlice}; !slices.Equal(e.seen, want) {
+		t.Errorf("owed when a slice began: %v, want %v", e.seen, want)
+	}
+	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
+		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
+	}
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Settled {
+		t.Error("the batch is settled, and owes flags")
+	}
+
+	w.deliver(ref)
+	if m, _ := w.totals("m"); m.State != push.Completed {
+		t.Errorf("mailing is %s, want %s", m.State, push.Completed)
+	}
+}
+
+// TestACustomerThatDoesNotDecodeKeepsNoBatchOpen: the token is not flagged, that
+// is logged, and the batch ends.
+func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]time.Duration{"new": 0, "outdated": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := lab.New(t)
+			w := newWorldOver(t, phones.Options{}, l)
+			journal := &lab.Journal{}
+			w.deps.Log = journal.Logger()
+			w.d = newDeliverer(w.deps)
+			w.phones.SetOutcome("*-token", "UNREGISTERED")
+			ref := w.mailing("m", true, "broken-token", "gone-token")
+			broken := map[string]any{"id": "c-broken-token", "devices": "x"}
+			if _, err := l.DB().Doc("customers/"+push.CustomerKey("c-broken-token")).Set(t.Context(), broken); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Add(age)
+			w.deliver(ref)
+
+			m, _ := w.totals("m")
+			if m.State != push.Completed {
+				t.Errorf("mailing is %s, want %s", m.State, push.Completed)
+			}
+			if got := w.invalid("gone-token"); got != push.CodeUnregistered {
+				t.Errorf("the other token is flagged %q, want %q", got, push.CodeUnregistered)
+			}
+			if !strings.Contains(journal.String(), "cannot be decoded") {
+				t.Errorf("no line tells of it: %s", journal)
+			}
+			list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(list) != 1 {
+				t.Errorf("%d invalid tokens are listed, want the one that is flagged: %v", len(list), list)
+			}
+		})
+	}
+}
+
+// partly is a ledger that cannot flag one token.
+type partly struct {
+	ledger
+	token string
+}
+
+func (p partly) FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult {
+	out := p.ledger.FlagAll(ctx, flags)
+	for i, f := range flags {
+		if f.TokenID == push.TokenID(p.token) {
+			out[i] = store.FlagResult{Err: &push.Unavailable{Err: errors.New("too much contention")}}
+		}
+	}
+	return out
+}
+
+// TestOneFlagThatFailsKeepsNoOtherWaiting, nor the mailing for ever: a day after
+// its lifetime the flag is given up.
+func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	tokens := names("t", flagSlice+5)
+	ref := w.mailing("m", true, tokens...)
+	deps := w.deps
+	deps.Store = partly{w.Store, tokens[3]}
+	d := newDeliverer(deps)
+	if err := d.deliver(t.Context(), ref, ""); err == nil {
+		t.Error("a flag that was not set was no error")
+	}
+
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Owed) != 1 {
+		t.Errorf("%d flags are owed, want the one that failed", len(b.Owed))
+	}
+	w.clock.Add(25 * time.Hour) // after its lifetime
+	if err := d.deliver(t.Context(), ref, ""); err == nil {
+		t.Error("the flag was given up at the end of the lifetime, want a day later")
+	}
+	w.clock.Add(flagsGivenUp)
+	if err := d.deliver(t.Context(), ref, ""); err != nil {
+		t.Errorf("a day after its lifetime: %v", err)
+	}
+	if b, err = w.Batch(t.Context(), ref); err != nil || !b.Settled {
+		t.Errorf("settled %v (%v), want it settled", b.Settled, err)
+	}
+}

@@ -1,0 +1,75 @@
+package push_test
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// TestClaimsAreCounted: a lease that is still there when the batch is claimed
+// again is one of a call that crashed; a call that failed and gave the batch
+// back is none.
+func TestClaimsAreCounted(t *testing.T) {
+	t.Parallel()
+	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
+	var b push.Batch
+	for i, step := range []struct {
+		name           string
+		do             func()
+		tries, crashed int
+	}{
+		{"claimed", func() { b.Claim(lease) }, 1, 1},
+		{"claimed after a crash", func() { b.Claim(lease) }, 2, 2},
+		{"failed, and given back", func() { b.Release(false) }, 2, 0},
+		{"claimed", func() { b.Claim(lease) }, 3, 1},
+		{"ended well", func() { b.Release(true) }, 0, 0},
+	} {
+		step.do()
+		if b.Tries != step.tries {
+			t.Errorf("step %d, %s: tries are %d, want %d", i, step.name, b.Tries, step.tries)
+		}
+		if got := b.Crashed(); got != step.crashed {
+			t.Errorf("step %d, %s: crashes are %d, want %d", i, step.name, got, step.crashed)
+		}
+	}
+	if b.Attempts != 3 {
+		t.Errorf("claimed %d times, want 3", b.Attempts)
+	}
+	b.Saved = true
+	b.Claim(lease)
+	if b.Saved {
+		t.Error("a new claim has stored something already")
+	}
+}
+
+// TestNumbersOfTargetsStayWhole: a float would change whole numbers above 2⁵³.
+func TestNumbersOfTargetsStayWhole(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int64{0, 1<<53 + 1, 1234567890123456789, math.MaxInt64, -math.MaxInt64} {
+		raw, err := push.EncodeTargets([]push.Target{{Customer: "c", Token: "t", Kind: push.KindToken, Attributes: map[string]any{"card": n, "share": 12.5}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets, err := push.DecodeTargets(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := targets[0].Attributes["card"], json.Number(strconv.FormatInt(n, 10)); got != want {
+			t.Errorf("decoded %v, want %v", got, want)
+		}
+		if got, want := targets[0].Attributes["share"], json.Number("12.5"); got != want {
+			t.Errorf("decoded %v, want %v", got, want)
+		}
+		again, err := push.EncodeTargets(targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(again) != string(raw) {
+			t.Errorf("encoded again %q, want %q", again, raw)
+		}
+	}
+}
