@@ -22,22 +22,22 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
 	m, got := w.totals("m")
-	if m.State != push.Completed || got.Accepted != 20 || got.Refused != 1 || got.Pending != 0 ||
+	if m.State != push.Completed || got.Accepted != 20 || got.Invalid[push.CodeWrongSender] != 1 || got.Pending != 0 ||
 		got.Invalid[push.CodeUnregistered] != 1 || got.Invalid[push.CodeInvalidArgument] != 2 {
 		t.Errorf("%s: %+v", m.State, got)
 	}
 	for token, want := range map[string]string{"gone-token": push.CodeUnregistered, "malformed-token": push.CodeInvalidArgument,
-		"bare-token": push.CodeInvalidArgument, "stranger-token": "", "good-token-0000": ""} {
+		"bare-token": push.CodeInvalidArgument, "stranger-token": push.CodeWrongSender, "good-token-0000": ""} {
 		if got := w.invalid(token); got != want {
 			t.Errorf("token %s is marked %q, want %q", token, got, want)
 		}
 	}
 	types := w.types()
-	if n := strings.Count(strings.Join(types, " "), push.TokenInvalidated); n != 3 {
-		t.Errorf("told %v, want three tokens", types)
+	if n := strings.Count(strings.Join(types, " "), push.TokenInvalidated); n != 4 {
+		t.Errorf("told %v, want four tokens", types)
 	}
-	if n := strings.Count(strings.Join(types, " "), push.AvailabilityChanged); n != 3 {
-		t.Errorf("told %v, want three customers", types)
+	if n := strings.Count(strings.Join(types, " "), push.AvailabilityChanged); n != 4 {
+		t.Errorf("told %v, want four customers", types)
 	}
 	if n := strings.Count(strings.Join(types, " "), push.MailingCompleted); n != 1 {
 		t.Errorf("told %v, want one end", types)
@@ -91,11 +91,12 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	}
 }
 
-// TestTokensOfAnotherSender: a few are refused and the others go on; more than
-// can be true are our own mistake, and the mailing is held. Nobody is marked.
+// TestTokensOfAnotherSender: while FCM accepts others of their kind, they are
+// flagged with a code of their own. When it accepts none, we are the wrong
+// project: the mailing is paused, and nobody is flagged.
 func TestTokensOfAnotherSender(t *testing.T) {
 	t.Parallel()
-	for every, want := range map[int]push.State{10: push.Completed, 1: push.Paused} {
+	for every, want := range map[int]push.State{10: push.Completed, 2: push.Completed, 1: push.Paused} {
 		w := newWorld(t, phones.Options{})
 		tokens := names("own", 400)
 		for i := 0; i < len(tokens); i += every {
@@ -107,8 +108,12 @@ func TestTokensOfAnotherSender(t *testing.T) {
 		if m.State != want || want == push.Paused && m.PausedReason != push.PausedWrongSender {
 			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
 		}
-		if got := w.invalid("stranger-token-0000"); got != "" {
-			t.Errorf("one of %d: one is marked %q", every, got)
+		code := push.CodeWrongSender
+		if want == push.Paused {
+			code = ""
+		}
+		if got := w.invalid("stranger-token-0000"); got != code {
+			t.Errorf("one of %d: a token of another sender has code %q, want %q", every, got, code)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // error table: no row but those of the token rule marks anybody.
 func TestOnlyTheTokenRuleFlags(t *testing.T) {
 	t.Parallel()
-	flags := map[string]bool{"UNREGISTERED": true, "UNREGISTERED_SEED": true, "INVALID_TOKEN": true, "INVALID_TOKEN_BARE": true, "INVALID_TOKEN_OLD": true}
+	flags := map[string]bool{"SENDER_ID_MISMATCH": true, "UNREGISTERED": true, "UNREGISTERED_SEED": true, "INVALID_TOKEN": true, "INVALID_TOKEN_BARE": true, "INVALID_TOKEN_OLD": true}
 	for _, row := range []string{"UNREGISTERED", "UNREGISTERED_SEED", "INVALID_TOKEN", "INVALID_TOKEN_BARE", "INVALID_TOKEN_OLD",
 		"PAYLOAD_FIELD", "UNKNOWN_FIELD", "NO_TARGET", "WEBPUSH_TTL", "SENDER_ID_MISMATCH", "PERMISSION_DENIED", "QUOTA_PROJECT",
 		"QUOTA_DEVICE", "UNAVAILABLE", "INTERNAL", "BAD_GATEWAY", "THIRD_PARTY_AUTH", "UNAUTHENTICATED", "RESET"} {
@@ -25,6 +25,7 @@ func TestOnlyTheTokenRuleFlags(t *testing.T) {
 			w := newWorld(t, phones.Options{})
 			w.deps.CallTimeout = 3 * time.Second
 			w.d = newDeliverer(w.deps)
+			w.control()
 			tokens := names("t", 5)
 			if err := w.phones.SetOutcomes(phones.Outcome{Token: "t-token-*", Outcome: row}); err != nil {
 				t.Fatal(err)
@@ -55,6 +56,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, phones.Options{})
 			tokens := names("t", 60)
+			w.control()
 			w.phones.SetOutcome("t-token-*", "INVALID_TOKEN_BARE")
 			w.phones.SetOutcome("/topics/carillon-proof", c.topic)
 			w.deliver(w.mailing("m", true, tokens...))

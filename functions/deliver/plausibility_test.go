@@ -229,7 +229,8 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 					c.accepted[push.KindFID] = p
 				}
 				h.accept(control{customer: strconv.Itoa(p.name)})
-				c.controls[p.group] = append([]*phoneModel{p}, c.controls[p.group]...)[:min(controlsKept, len(c.controls[p.group])+1)]
+				kept := slices.DeleteFunc(slices.Clone(c.controls[p.group]), func(x *phoneModel) bool { return x == p })
+				c.controls[p.group] = append([]*phoneModel{p}, kept...)[:min(controlsKept, len(kept)+1)]
 			}
 		}
 		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)

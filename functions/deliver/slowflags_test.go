@@ -51,6 +51,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	w.deps.CallTimeout = 2 * time.Minute
 	w.d = newDeliverer(w.deps)
 	w.phones.SetOutcome("*", "UNREGISTERED")
+	w.control()
 	tokens := names("t", push.MaxBatch)
 	ref := w.mailing("m", true, tokens...)
 
@@ -103,6 +104,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
+	w.control()
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
 	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
@@ -202,6 +204,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
+	w.control()
 	tokens := names("t", flagSlice+5)
 	ref := w.mailing("m", true, tokens...)
 	deps := w.deps

@@ -103,6 +103,19 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	return b.Ref
 }
 
+// control registers a customer whose token FCM accepted lately, and accepts.
+func (w *world) control() {
+	w.t.Helper()
+	w.register("c-control", "control-token")
+	w.phones.SetOutcome("control-token", "OK")
+	c := []store.Control{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
+	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, anyOf(push.KindToken)} {
+		if err := w.SaveControls(w.t.Context(), g.name(), c); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 func (w *world) register(customer, token string) {
 	w.t.Helper()
 	_, err := w.Register(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
