@@ -68,6 +68,7 @@ type deliverer struct {
 	calls      *calls
 	notes      *notes
 	groups     *groups
+	platforms  *platforms
 	quarantine chan struct{} // has room for one call with a batch that crashed others
 }
 
@@ -95,7 +96,7 @@ func newDeliverer(d Deps) *deliverer {
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
 		Deps: d, payloads: newPayloads(), states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
-		groups:     newGroups(),
+		groups: newGroups(), platforms: newPlatforms(),
 		quarantine: make(chan struct{}, 1),
 	}
 }

@@ -21,6 +21,9 @@ func (d *delivery) resolve(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.resolvePlatforms(ctx); err != nil {
+		return err
+	}
 	if len(d.suspects) == 0 {
 		return nil
 	}

@@ -19,12 +19,13 @@ type results struct {
 	now          func() time.Time
 	invalidShare float64 // the breaker's: a greater share of INVALID_ARGUMENT cannot be true
 
-	unsaved  int               // results that are not stored yet
-	answered int               // answers of this call that are final
-	observed []observation     // answers of this call that say something of their token, in their order
-	suspects []answer          // INVALID_ARGUMENT: open until the payload is known to be good
-	due      map[int]time.Time // by target: when one that waits may be sent again
-	stop     stop
+	unsaved           int               // results that are not stored yet
+	answered          int               // answers of this call that are final
+	observed          []observation     // answers of this call that say something of their token, in their order
+	suspects          []answer          // INVALID_ARGUMENT: open until the payload is known to be good
+	refusedByPlatform []answer          // Apple, or a browser\'s push service, refused the app\'s credentials
+	due               map[int]time.Time // by target: when one that waits may be sent again
+	stop              stop
 }
 
 // An answer is FCM's answer for one target of the batch.
@@ -86,7 +87,7 @@ func (r *results) record(a answer) {
 		r.observed = append(r.observed, observation{a.target, true})
 		r.setInvalid(a, push.ReceiptWrongSender)
 	case fcm.ThirdParty: // Apple's or a browser's credentials: other targets go on
-		r.setFailed(a.target, push.ReceiptFailed, a.Text)
+		r.refusedByPlatform = append(r.refusedByPlatform, a)
 	case fcm.Misconfigured:
 		r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
 	case fcm.Waiting:

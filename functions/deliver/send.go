@@ -28,8 +28,9 @@ type sendLoop struct {
 	window   int   // how many targets may be sent and not saved yet
 	queue    []int // targets that were not handed to the sender yet
 	inFlight int
-	strays   map[int]bool // targets that something else than FCM answered; true: to be sent again
-	answers  chan answer  // has room for an answer of every target: the sender never waits
+	strays   map[int]bool         // targets that something else than FCM answered; true: to be sent again
+	tried    map[platformKey]bool // platforms that are down, and of which one target was sent
+	answers  chan answer          // has room for an answer of every target: the sender never waits
 }
 
 // send sends the pending targets until they have their answers, the delivery
@@ -39,7 +40,7 @@ func (d *delivery) send(ctx context.Context) error {
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payload: d.payload}, window: windowAfter(d.batch.Crashes),
-		strays: map[int]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
@@ -105,6 +106,9 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 	i := l.queue[0]
 	l.queue = l.queue[1:]
 	t := l.batch.Targets[i]
+	if l.postponed(i) {
+		return
+	}
 
 	message, err := l.renderer.message(t)
 	if err != nil { // this customer's values make no message
@@ -158,6 +162,9 @@ func (l *sendLoop) take(a answer) {
 
 // remember keeps the answer for those that follow it in this instance.
 func (l *sendLoop) remember(a answer) {
+	if a.Outcome == fcm.ThirdParty || a.Outcome == fcm.Accepted {
+		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Outcome == fcm.ThirdParty)
+	}
 	invalid := a.Outcome == fcm.Invalid || a.Outcome == fcm.Doubtful || a.Outcome == fcm.Mismatch
 	if !invalid && a.Outcome != fcm.Accepted {
 		return

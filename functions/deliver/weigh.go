@@ -365,6 +365,7 @@ type evidenceStore interface {
 	Controls(ctx context.Context, group string) ([]store.Control, error)
 	SaveControls(ctx context.Context, group string, list []store.Control) error
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
 	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
 }
 

@@ -18,18 +18,19 @@ type showInput struct {
 
 // mailingBody is a mailing as the API shows it.
 type mailingBody struct {
-	ID            string             `json:"id"`
-	State         push.State         `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedReason  push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why it is paused; of a completed one, why it was when the last token was answered, unless it was by hand"`
-	PausedDetail  string             `json:"pausedDetail,omitempty" doc:"what was found, in words"`
-	PausedBecause string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; goes with the next release"`
-	Refusal       string             `json:"refusal,omitempty" doc:"with refused: what FCM says"`
-	CreatedAt     time.Time          `json:"createdAt"`
-	StartedAt     *time.Time         `json:"startedAt"`
-	CompletedAt   *time.Time         `json:"completedAt"`
-	ExpiresAt     time.Time          `json:"expiresAt"`
-	AudienceList  *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
-	Unflag        *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
+	ID              string             `json:"id"`
+	State           push.State         `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	PausedReason    push.PauseReason   `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials" doc:"why it is paused; of a completed one, why it was when the last token was answered, unless it was by hand"`
+	PausedDetail    string             `json:"pausedDetail,omitempty" doc:"what was found, in words"`
+	PausedBecause   string             `json:"pausedBecause,omitempty" deprecated:"true" doc:"pausedReason and pausedDetail as one text; goes with the next release"`
+	PausedPlatforms []push.Platform    `json:"pausedPlatforms,omitempty" doc:"platforms that refuse the app's credentials: their tokens wait, others go on"`
+	Refusal         string             `json:"refusal,omitempty" doc:"with refused: what FCM says"`
+	CreatedAt       time.Time          `json:"createdAt"`
+	StartedAt       *time.Time         `json:"startedAt"`
+	CompletedAt     *time.Time         `json:"completedAt"`
+	ExpiresAt       time.Time          `json:"expiresAt"`
+	AudienceList    *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
+	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
 	push.Totals
 }
@@ -46,7 +47,7 @@ func stamp(t time.Time) *time.Time {
 func body(m *push.Mailing, t push.Totals) mailingBody {
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
-		Refusal: m.Refusal, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t,
 	}
 }

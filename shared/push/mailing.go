@@ -49,12 +49,13 @@ type Mailing struct {
 	Draft
 	Digest string // of the request's body: the same Idempotency-Key with another body is refused
 
-	State        State
-	PausedReason PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
-	PausedDetail string      // with PausedReason: what was found, in words; "" by hand
-	PausedFrom   State       // with Paused: the state resume goes back to
-	Refusal      string      // with Refused: FCM's words
-	Proven       bool        // FCM has taken this payload
+	State           State
+	PausedReason    PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
+	PausedDetail    string      // with PausedReason: what was found, in words; "" by hand
+	PausedPlatforms []Platform  // platforms that refuse the app's credentials: their targets wait, others go on
+	PausedFrom      State       // with Paused: the state resume goes back to
+	Refusal         string      // with Refused: FCM's words
+	Proven          bool        // FCM has taken this payload
 
 	CreatedAt   time.Time
 	StartAt     time.Time // sendAt, or CreatedAt

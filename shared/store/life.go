@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cloud.google.com/go/firestore"
 
@@ -104,6 +105,24 @@ func (s *Store) ResumeImplausible(ctx context.Context, id string) (*push.Mailing
 		}
 		return s.resume(m)
 	})
+}
+
+// PausePlatform records that nothing of a mailing is sent to a platform, because
+// it refuses the app's credentials, or that it is sent again.
+func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error {
+	_, err := s.become(ctx, id, func(m *push.Mailing) error {
+		i := slices.Index(m.PausedPlatforms, p)
+		switch {
+		case paused == (i >= 0):
+			return errKeep
+		case paused:
+			m.PausedPlatforms = append(m.PausedPlatforms, p)
+		default:
+			m.PausedPlatforms = slices.Delete(m.PausedPlatforms, i, i+1)
+		}
+		return nil
+	})
+	return err
 }
 
 // DecideHeld records what a person decided about the flags of a mailing that

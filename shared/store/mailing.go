@@ -29,12 +29,13 @@ type mailingDoc struct {
 	ListOf  string `firestore:"listOf,omitempty"`  // what they list: customers or tokens
 	Entries int    `firestore:"entries,omitempty"` // and how many
 
-	State        string `firestore:"state"`
-	PausedReason string `firestore:"pausedReason,omitempty"`
-	PausedDetail string `firestore:"pausedDetail,omitempty"`
-	PausedFrom   string `firestore:"pausedFrom,omitempty"`
-	Refusal      string `firestore:"refusal,omitempty"`
-	Proven       bool   `firestore:"proven"`
+	State           string          `firestore:"state"`
+	PausedReason    string          `firestore:"pausedReason,omitempty"`
+	PausedDetail    string          `firestore:"pausedDetail,omitempty"`
+	PausedFrom      string          `firestore:"pausedFrom,omitempty"`
+	PausedPlatforms []push.Platform `firestore:"pausedPlatforms,omitempty"`
+	Refusal         string          `firestore:"refusal,omitempty"`
+	Proven          bool            `firestore:"proven"`
 
 	CreatedAt   time.Time  `firestore:"createdAt"`
 	StartAt     time.Time  `firestore:"startAt"`
@@ -87,7 +88,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
 		CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
-		Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
+		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -115,7 +116,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
 		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.Devices(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
-		Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
+		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}

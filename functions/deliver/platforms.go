@@ -1,0 +1,110 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+const (
+	// platformDownAfter is how many answers in a row say that Apple, or a browser's
+	// push service, refuses the credentials of an app before the app's tokens of
+	// that platform wait instead of failing.
+	platformDownAfter = 10
+	// platformWait is how long they wait before one of them is tried again.
+	platformWait = time.Minute
+)
+
+// A platformKey is what has credentials of its own in the Firebase project.
+type platformKey struct {
+	platform push.Platform
+	app      string
+}
+
+func platformOf(t push.Target) platformKey { return platformKey{t.Platform, t.App} }
+
+// platforms count, by platform and app, the answers in a row that call the
+// credentials of a platform wrong; safe for concurrent use.
+type platforms struct {
+	mu      sync.Mutex // guards refused
+	refused map[platformKey]int
+}
+
+func newPlatforms() *platforms { return &platforms{refused: map[platformKey]int{}} }
+
+// observe counts an answer of the platform's service: it takes the credentials,
+// or refuses them.
+func (p *platforms) observe(key platformKey, refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if refused {
+		p.refused[key]++
+		return
+	}
+	delete(p.refused, key)
+}
+
+// down reports whether the platform refuses the app's credentials.
+func (p *platforms) down(key platformKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused[key] >= platformDownAfter
+}
+
+// postponed reports whether a target waits because its platform is down, and
+// when it may be sent. One target of each platform is tried in each call.
+func (l *sendLoop) postponed(target int) bool {
+	key := platformOf(l.batch.Targets[target])
+	if !l.platforms.down(key) {
+		return false
+	}
+	if !l.tried[key] {
+		l.tried[key] = true
+		return false
+	}
+	l.due[target] = l.Now().Add(platformWait)
+	return true
+}
+
+// resolvePlatforms decides about the targets whose platform refused the app's
+// credentials: they wait if it refuses everybody, else they have failed. The
+// mailing says which platforms are paused; the others go on.
+func (d *delivery) resolvePlatforms(ctx context.Context) error {
+	down, up := map[push.Platform]bool{}, map[push.Platform]bool{}
+	for _, a := range d.refusedByPlatform {
+		t := d.batch.Targets[a.target]
+		if !d.platforms.down(platformOf(t)) {
+			d.setFailed(a.target, push.ReceiptFailed, a.Text)
+			continue
+		}
+		down[t.Platform] = true
+		d.due[a.target] = d.Now().Add(platformWait)
+	}
+	for _, o := range d.observed {
+		up[d.batch.Targets[o.target].Platform] = true
+	}
+
+	for platform := range down {
+		if slices.Contains(d.mailing.PausedPlatforms, platform) {
+			continue
+		}
+		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, true); err != nil {
+			return err
+		}
+		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "reason", push.PausedPlatform,
+			"detail", d.refusedByPlatform[0].Text)
+	}
+	for _, platform := range d.mailing.PausedPlatforms {
+		if !up[platform] || down[platform] {
+			continue
+		}
+		if err := d.Store.PausePlatform(ctx, d.mailing.ID, platform, false); err != nil {
+			return err
+		}
+		d.Log.InfoContext(ctx, "platform resumed", "mailing", d.mailing.ID, "platform", platform)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package deliver
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// twoPlatforms records a mailing to n Android and n iOS tokens of one app.
+func (w *world) twoPlatforms(id string, n int) push.Ref {
+	w.t.Helper()
+	var targets []push.Target
+	for i, platform := range []push.Platform{push.Android, push.IOS} {
+		for _, token := range names([]string{"android", "ios"}[i], n) {
+			r := push.Registration{Kind: push.KindToken, Value: token, Platform: platform, App: "shop"}
+			if _, err := w.Register(w.t.Context(), "c-"+token, r); err != nil {
+				w.t.Fatal(err)
+			}
+			targets = append(targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: platform, App: "shop"})
+		}
+	}
+	w.clock.Add(time.Millisecond)
+	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
+	return w.record(id, true, d, targets)
+}
+
+// TestAPlatformPausesAlone: Apple refuses the app's key. iOS waits, Android goes
+// on, and iOS continues when the key is right again.
+func TestAPlatformPausesAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("ios-*", "THIRD_PARTY_AUTH")
+	ref := w.twoPlatforms("m", 30)
+	w.deliver(ref)
+
+	m, totals := w.totals("m")
+	if m.State != push.Sending {
+		t.Errorf("the mailing is %s, want sending", m.State)
+	}
+	if !slices.Equal(m.PausedPlatforms, []push.Platform{push.IOS}) {
+		t.Errorf("paused platforms are %v, want ios", m.PausedPlatforms)
+	}
+	if totals.Accepted != 30 || totals.Pending != 30 {
+		t.Errorf("%d accepted and %d pending, want 30 and 30", totals.Accepted, totals.Pending)
+	}
+
+	before := len(w.phones.Messages(phones.Filter{Mailing: "m"}))
+	w.clock.Add(platformWait)
+	w.deliver(ref)
+	if got := len(w.phones.Messages(phones.Filter{Mailing: "m"})) - before; got > 1 {
+		t.Errorf("%d messages went to a platform that is down, want one at most", got)
+	}
+
+	w.phones.SetOutcome("ios-*", "OK")
+	for range 2 { // the first call tries one target
+		w.clock.Add(platformWait)
+		w.deliver(ref)
+	}
+	m, totals = w.totals("m")
+	if m.State != push.Completed {
+		t.Errorf("the mailing is %s, want completed", m.State)
+	}
+	if len(m.PausedPlatforms) != 0 {
+		t.Errorf("paused platforms are %v, want none", m.PausedPlatforms)
+	}
+	if totals.Accepted != 60 {
+		t.Errorf("%d accepted, want 60", totals.Accepted)
+	}
+}
+
+// TestFewRefusalsOfAPlatformFail: other tokens of the platform are accepted.
+func TestFewRefusalsOfAPlatformFail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	for _, token := range names("ios", 5) {
+		w.phones.SetOutcome(token, "THIRD_PARTY_AUTH")
+	}
+	w.deliver(w.twoPlatforms("m", 30))
+	m, totals := w.totals("m")
+	if m.State != push.Completed {
+		t.Errorf("the mailing is %s, want completed", m.State)
+	}
+	if totals.Failed != 5 {
+		t.Errorf("%d failed, want 5", totals.Failed)
+	}
+}
