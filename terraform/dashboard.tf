@@ -46,6 +46,7 @@ locals {
       title = "Retries and what was given up"
       queries = {
         "batches that wait"                   = "sum(increase(${local.own}_batches_waiting${local.on}[5m]))"
+        "batches given up"                    = "sum(increase(${local.own}_batches_given_up${local.on}[5m]))"
         "breaker open"                        = "sum(increase(${local.own}_breaker_open${local.on}[5m]))"
         "dead letters"                        = "sum(increase(${local.own}_dead_letters${local.on}[5m]))"
         "$${labels.subscription_id}, waiting" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages${local.dlq})"

@@ -6,6 +6,7 @@ locals {
   # The filter of a structured line: which function says it, and its message.
   lines = {
     batch_finished = { function = "deliver", message = "batch finished" }
+    batch_given_up = { function = "deliver", message = "batch given up" }
     breaker_open   = { function = "deliver", message = "breaker open" }
     dead_letter    = { function = "deliver", message = "dead letter" }
     tick_done      = { function = "tick", message = "tick done" }
@@ -31,6 +32,11 @@ locals {
     batches_waiting = {
       filter      = "${local.line["batch_finished"]} AND jsonPayload.settled=false"
       description = "Attempts at a batch that left something to wait for"
+      labels      = {}
+    }
+    batches_given_up = {
+      filter      = local.line["batch_given_up"]
+      description = "Batches closed because their calls failed or crashed again and again"
       labels      = {}
     }
     breaker_open = {

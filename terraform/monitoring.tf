@@ -16,7 +16,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["breaker_open", "mailings_held", "ticks"] : k =>
+    for k in ["batches_given_up", "breaker_open", "mailings_held", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -68,6 +68,21 @@ locals {
           reducer   = "REDUCE_SUM"
           ratio_of  = "${local.all_services} AND metric.type=\"run.googleapis.com/request_count\""
           alignment = "300s"
+        }
+      }
+    }
+    batch-given-up = {
+      title    = "a batch is given up"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "its calls crashed or failed again and again" = {
+          filter    = local.counted["batches_given_up"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
         }
       }
     }

@@ -105,12 +105,13 @@ run "metrics" {
   }
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
-      carillon_batches_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
-      carillon_breaker_open    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"breaker open\""
-      carillon_dead_letters    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"dead letter\""
-      carillon_ticks           = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-tick\" AND jsonPayload.message=\"tick done\""
-      carillon_mailing_states  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\""
-      carillon_mailings_held   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
+      carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
+      carillon_batches_given_up = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch given up\""
+      carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"breaker open\""
+      carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"dead letter\""
+      carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-tick\" AND jsonPayload.message=\"tick done\""
+      carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\""
+      carillon_mailings_held    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
     }
     error_message = "A metric for each line that counts."
   }
@@ -138,8 +139,9 @@ run "alerts" {
       error-share = toset([
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
-      breaker-open = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      mailing-held = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      batch-given-up = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      breaker-open   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      mailing-held   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
@@ -166,7 +168,7 @@ run "alerts" {
     error_message = "Five minutes without tick are an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "breaker-open", "mailing-held", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-held", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
     error_message = "Every alert carries its runbook."
   }
   assert {
@@ -174,7 +176,7 @@ run "alerts" {
     error_message = "Every alert is told to everybody who is named."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", breaker-open = "ERROR", mailing-held = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-held = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
     error_message = "Severities are not what they should be."
   }
   assert {
