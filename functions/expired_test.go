@@ -35,7 +35,7 @@ func newArchive(t *testing.T) *archive {
 	a := &archive{Lab: lab.New(t), t: t, clock: lab.Noon()}
 	a.Topic("dispatch", "push-events")
 	a.store = store.New(a.DB(), store.Options{Now: a.clock.Now})
-	q := queue.New(a.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+	q := queue.New(a.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"}) // of either function
 	t.Cleanup(q.Stop)
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: lab.Phones(t, phones.Options{}).URL(), MaxInstances: 1})
 	if err != nil {

@@ -51,6 +51,10 @@ var queries = map[string]func(context.Context, *store.Store) error{
 		_, _, err := s.Mailings(ctx, push.Sending, "", 10, "")
 		return err
 	},
+	"the mailings with a tag": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.Mailings(ctx, "", "spring", 10, "")
+		return err
+	},
 }
 
 func TestIndexesServeTheCode(t *testing.T) {
@@ -65,6 +69,15 @@ func TestIndexesServeTheCode(t *testing.T) {
 	}
 	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
+	}
+	if _, _, err := s.Mailings(ctx, push.Sending, "spring", 10, ""); err != nil {
+		t.Errorf("the mailings in a state with a tag: %v", err)
+	}
+	if _, err := s.UnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
+		t.Errorf("the progress of an unflag: %v", err)
+	}
+	if _, err := s.StalledUnflags(ctx); err != nil {
+		t.Errorf("the unflags that stand still: %v", err)
 	}
 	if _, _, err := s.ExpireTokens(ctx, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
@@ -112,7 +125,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {
@@ -127,7 +140,7 @@ func TestTTL(t *testing.T) {
 		}
 	}
 	slices.Sort(ttl)
-	if want := []string{"audience", "batches", "mailings", "outbox", "shards"}; !slices.Equal(ttl, want) {
+	if want := []string{"audience", "batches", "mailings", "outbox", "shards", "unflags"}; !slices.Equal(ttl, want) {
 		t.Errorf("TTL policies on %v, want %v", ttl, want)
 	}
 	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {

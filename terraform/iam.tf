@@ -32,7 +32,7 @@ locals {
 
   # The topics each function publishes to.
   publishes = merge({
-    mailings  = ["dispatch", "push-events"]
+    mailings  = ["dispatch"]
     customers = ["push-events"]
     dispatch  = ["dispatch", "deliver", "push-events"]
     deliver   = ["push-events"]

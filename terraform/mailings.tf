@@ -45,7 +45,6 @@ resource "google_cloudfunctions2_function" "mailings" {
     environment_variables = merge(local.environment, {
       CALL_TIMEOUT   = "${var.functions.mailings.timeout_seconds}s"
       DISPATCH_TOPIC = google_pubsub_topic.work["dispatch"].name
-      EVENTS_TOPIC   = google_pubsub_topic.events.name
       FCM_ENDPOINT   = var.fcm_endpoint
       PROOF_TOPIC    = var.proof_topic
     })

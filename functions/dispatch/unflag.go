@@ -112,7 +112,7 @@ func (d *dispatcher) unflagEnded(ctx context.Context, l *store.UnflagLease, bega
 		return errors.Join(err, d.freeUnflag(ctx, l))
 	}
 	d.Log.InfoContext(ctx, "unflag finished", "mailing", l.Mailing, "unflagged", u.Unflagged,
-		"seconds", int(d.Now().Sub(u.StartedAt)/time.Second), "milliseconds", d.Now().Sub(began)/time.Millisecond)
+		"seconds", int(d.Now().Sub(u.StartedAt)/time.Second), "milliseconds", d.Now().Sub(began).Milliseconds())
 	return nil
 }
 

@@ -25,7 +25,6 @@ func init() { functions.HTTP("mailings", Handler) }
 type settings struct {
 	cloud.Common
 	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
-	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	FCMEndpoint   string `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
 	ProofTopic    string `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
 }
@@ -39,6 +38,6 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, c.Fail(err)
 	}
-	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log})), nil
 }

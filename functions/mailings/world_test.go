@@ -29,9 +29,8 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{Lab: lab.New(t), t: t, phones: lab.Phones(t, phones.Options{}), clock: lab.Noon()}
-	w.Topic("push-events")
 	w.store = store.New(w.DB(), store.Options{Now: w.clock.Now})
-	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), MaxInstances: 1})
 	if err != nil {

@@ -55,7 +55,7 @@ type mailingDoc struct {
 
 // listFields are what a list of mailings is read by: messages are up to 64 KiB.
 var listFields = []string{
-	"name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
+	"createdBy", "name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
 	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals",
 }
 

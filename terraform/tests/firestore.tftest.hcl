@@ -53,8 +53,9 @@ run "another_database" {
 
 run "indexes" {
   assert {
-    condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order}"])}"]) == toset([
+    condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order != null ? f.order : f.array_config}"])}"]) == toset([
       "shop-push mailings COLLECTION state ASCENDING, createdAt DESCENDING",
+      "shop-push mailings COLLECTION tags CONTAINS, createdAt DESCENDING",
       "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
       "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
       "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING",
@@ -67,11 +68,12 @@ run "indexes" {
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
       "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+      "unflags.after", "unflags.owner", "unflags.busy", "unflags.moved",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
   assert {
-    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "outbox.expireAt"])
+    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt"])
     error_message = "What has an expireAt is deleted by it."
   }
   assert {

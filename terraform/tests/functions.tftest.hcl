@@ -115,7 +115,7 @@ run "environment" {
   assert {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
-      DISPATCH_TOPIC       = "dispatch", EVENTS_TOPIC = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
+      DISPATCH_TOPIC       = "dispatch", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
     })
     error_message = "mailings is told something else."
   }

@@ -33,7 +33,6 @@ run "functions" {
   assert {
     condition = { for k, m in google_pubsub_topic_iam_member.publisher : k => "${m.project} ${m.topic} ${m.role} ${m.member}" } == {
       "mailings/dispatch"     = "shop-push dispatch roles/pubsub.publisher serviceAccount:mailings@shop-push.iam.gserviceaccount.com"
-      "mailings/push-events"  = "shop-push push-events roles/pubsub.publisher serviceAccount:mailings@shop-push.iam.gserviceaccount.com"
       "customers/push-events" = "shop-push push-events roles/pubsub.publisher serviceAccount:customers@shop-push.iam.gserviceaccount.com"
       "dispatch/dispatch"     = "shop-push dispatch roles/pubsub.publisher serviceAccount:dispatch@shop-push.iam.gserviceaccount.com"
       "dispatch/deliver"      = "shop-push deliver roles/pubsub.publisher serviceAccount:dispatch@shop-push.iam.gserviceaccount.com"

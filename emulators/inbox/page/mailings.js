@@ -26,7 +26,7 @@ export class Mailings extends EventTarget {
     const ids = answer.mailings.map((m) => m.id);
     for (const m of answer.mailings) {
       const was = this.#known.get(m.id);
-      this.#known.set(m.id, { ...was, ...m, stale: Boolean(was?.stale || was?.state !== m.state) }); // the list has no sums
+      this.#known.set(m.id, { ...was, ...m, stale: !m.tokens && Boolean(was?.stale || was?.state !== m.state) }); // the list has the sums of those that have ended
     }
     this.#order = older ? [...this.#order, ...ids.filter((id) => !this.#order.includes(id))] : [...ids, ...this.#order.filter((id) => !ids.includes(id))];
     if (older || !this.#next) this.#next = answer.nextPageToken || "";
@@ -37,7 +37,7 @@ export class Mailings extends EventTarget {
   // look asks about one, unless its end is known or it is being asked about.
   look(id) {
     const was = this.#known.get(id);
-    if (was?.tokens && !was.stale && ended(was)) return Promise.resolve(was);
+    if (was?.message && was.tokens && !was.stale && ended(was)) return Promise.resolve(was);
     if (!this.#asking.has(id)) this.#asking.set(id, this.refresh(id).finally(() => this.#asking.delete(id)));
     return this.#asking.get(id);
   }
@@ -114,6 +114,7 @@ const stateChip = (state, el = h("span")) => {
 };
 
 export const titleOf = (m) => {
+  if (m.name || m.title) return m.name || m.title;
   const t = m.message ? text(m.message) : null;
   return t ? t.title || t.body || "Data only" : brief(m.id);
 };
@@ -136,8 +137,9 @@ export function fill(el, m) {
   el.time.replaceChildren(timeOf(Date.parse(m.createdAt)));
 }
 
-const audience = (a) => {
+const audience = (a, list) => {
   if (!a) return "";
+  if (list && list.state !== "shown") return plural(list.entries, list.of.slice(0, -1));
   if (a.everyone) return "everyone";
   if (a.customers) return `customers ${clip(a.customers.join(", "), 200)}`;
   if (a.tokens) return plural(a.tokens.length, "token");
@@ -172,7 +174,7 @@ export class Sheet {
       try {
         const answer = await post(`v1/mailings/${encodeURIComponent(this.id)}/${name}`);
         if (name === "unflag") {
-          toast(`${plural(answer.unflagged, "token")} taken to be valid again.`);
+          toast(answer.unflag.state === "completed" ? `${plural(answer.unflag.unflagged, "token")} taken to be valid again.` : "Its marks are being taken back.");
           this.mailings.reached();
         }
         await this.mailings.refresh(this.id);
@@ -200,8 +202,9 @@ export class Sheet {
           sum(m.tokens?.invalid) > 0 && this.#act("unflag", "Take its invalid marks back"))),
       m.pausedBecause ? others("p", m.pausedBecause, { class: "warning" }) : "",
       m.refusal ? others("p", m.refusal, { class: "warning" }) : "",
+      m.unflag ? h("p", { class: "warning" }, m.unflag.state === "running" ? `Its marks are being taken back: ${number(m.unflag.unflagged)} so far.` : `${plural(m.unflag.unflagged, "mark")} taken back.`) : "",
       bar(m), sums(m) || "",
-      h("dl", {}, ...[["To", others("span", audience(m.audience))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
+      h("dl", {}, ...[["To", others("span", audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
         m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
         m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]
         .filter(Boolean).flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),

@@ -1,0 +1,119 @@
+package deliver
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// TestUnflagIsNotUndoneByALateDelivery: the flag was set, its event was not
+// published, the operator ends the mailing and takes its flags back; then the
+// batch is delivered again. Whether the unflag has come to the token by then or
+// not, it is valid in the end, and so says the last event.
+func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
+	t.Parallel()
+	for name, early := range map[string]bool{"the unflag comes first": false, "the delivery comes first": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			w.phones.SetOutcome("gone-token", "UNREGISTERED")
+			ref := w.mailing("m", true, "gone-token")
+			w.Fail(errors.New("no Pub/Sub"))
+			if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+				t.Fatal("an event that was not published was no error")
+			}
+			if got := w.invalid("gone-token"); got != push.CodeUnregistered {
+				t.Fatalf("the token is marked %q before the unflag", got)
+			}
+			w.Fail(nil)
+			if _, err := w.Cancel(t.Context(), "m"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Add(time.Hour)
+
+			if early {
+				w.deliver(ref)
+			}
+			w.takeBack("m")
+			if !early {
+				w.deliver(ref)
+			}
+
+			if got := w.invalid("gone-token"); got != "" {
+				t.Errorf("the token is marked %q", got)
+			}
+			if m, _ := w.totals("m"); m.State != push.Cancelled || m.Totals == nil {
+				t.Errorf("the mailing is %s and its batch not settled", m.State)
+			}
+			last := slices.MaxFunc(w.availability(), func(a, b push.AvailabilityData) int { return int(a.Version - b.Version) })
+			if !last.PushAvailable {
+				t.Errorf("the last event says that the customer cannot be reached: %+v", w.availability())
+			}
+		})
+	}
+}
+
+// TestNoFlagIsSetOnceAMailingIsUnflagged: what FCM says of tokens of a mailing
+// that goes on is counted, and marks nobody.
+func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("gone-token", "UNREGISTERED")
+	ref := w.mailing("m", true, "gone-token", "good-token")
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(ref)
+
+	m, totals := w.totals("m")
+	if m.State != push.Completed || totals.Invalid[push.CodeUnregistered] != 1 || totals.Accepted != 1 {
+		t.Errorf("it is %s with %+v", m.State, totals)
+	}
+	if got := w.invalid("gone-token"); got != "" {
+		t.Errorf("the token is marked %q", got)
+	}
+	if got := w.types(); !slices.Equal(got, []string{push.MailingCompleted}) {
+		t.Errorf("it told %v", got)
+	}
+}
+
+// takeBack does what dispatch does for an unflag.
+func (w *world) takeBack(id string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	l, err := w.LeaseUnflag(ctx, id, w.clock.Now().Add(time.Minute))
+	if err != nil || l == nil {
+		w.t.Fatal(l, err)
+	}
+	p, err := w.UnflagPage(ctx, l)
+	if err != nil || len(p.Tokens) != 1 {
+		w.t.Fatalf("the unflag finds %+v, %v; want one customer", p, err)
+	}
+	_, events, err := w.Store.Unflag(ctx, id, p.Tokens)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.Events(ctx, events...); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.EndUnflag(ctx, id); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// availability are the events published about who can be reached.
+func (w *world) availability() (out []push.AvailabilityData) {
+	for _, e := range w.Published() {
+		if d, ok := e.Data.(push.AvailabilityData); ok {
+			out = append(out, d)
+		}
+	}
+	return out
+}

@@ -1,0 +1,423 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// flagged makes a mailing whose every token is flagged: batches with one
+// customer a token, names c0 and so on.
+func (w *world) flagged(t testing.TB, id string, batches, size int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := w.CreateMailing(t.Context(), push.NewMailing(id, id, push.Draft{Message: []byte(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now()))
+	must(err)
+	_, err = w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}})
+	must(err)
+	cut := w.clock.Now()
+	for n := range batches {
+		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Receipts: make([]push.Receipt, size)}
+		lines := make([]store.ImportLine, size)
+		for i := range size {
+			name := fmt.Sprintf("c%d", n*size+i)
+			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
+			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
+			b.Dead = append(b.Dead, push.Dead{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+		}
+		_, _, err := w.Import(t.Context(), lines)
+		must(err)
+		sh, err := w.Shard(t.Context(), id, 0)
+		must(err)
+		sh.Batches, sh.Done = n+1, n+1 == batches
+		dead := b.Dead
+		must(w.Cut(t.Context(), sh, []*push.Batch{b}))
+		b, err = w.Batch(t.Context(), b.Ref)
+		must(err)
+		b.Dead, b.Settled = dead, true
+		b.Close(push.ReceiptUnregistered)
+		must(w.SaveBatch(t.Context(), b))
+		var g errgroup.Group
+		g.SetLimit(unflagAtOnce)
+		for _, d := range dead {
+			g.Go(func() error {
+				_, err := w.Flag(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				return err
+			})
+		}
+		must(g.Wait())
+	}
+}
+
+// takenBack checks that every flag of n customers is taken back, counted once,
+// and told: published, or in the outbox for tick.
+func (w *world) takenBack(t testing.TB, id string, n int) {
+	t.Helper()
+	m, err := w.Peek(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Unflag == nil || m.Unflag.State != push.UnflagCompleted || m.Unflag.Unflagged != int64(n) {
+		t.Errorf("the unflag came to %+v, want it completed with %d", m.Unflag, n)
+	}
+
+	w.clock.Add(time.Hour)
+	owed, err := w.OwedEvents(t.Context(), 10*n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, e := range append(owed, w.Published()...) {
+		told[strings.TrimPrefix(e.Subject, "customers/")] = true
+	}
+	for i := range n {
+		name := fmt.Sprintf("c%d", i)
+		c, err := w.Customer(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.Reachable() {
+			t.Errorf("%s is still flagged", name)
+		}
+		if !told[name] {
+			t.Errorf("nobody was told that %s is reachable again", name)
+		}
+	}
+}
+
+// shaky is the store of a call that is killed at the nth step of an unflag,
+// before or after it has happened: from then on the call reaches nothing.
+type shaky struct {
+	*store.Store
+	nth    int
+	step   atomic.Int64
+	killed atomic.Bool
+}
+
+var errKilled = &push.Unavailable{Err: errors.New("the call was killed")}
+
+// alive counts a step.
+func (s *shaky) alive() error {
+	if s.step.Add(1) == int64(s.nth) {
+		s.killed.Store(true)
+	}
+	if s.killed.Load() {
+		return errKilled
+	}
+	return nil
+}
+
+// around runs a step of an unflag.
+func (s *shaky) around(do func() error) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return s.alive()
+}
+
+func (s *shaky) LeaseUnflag(ctx context.Context, id string, until time.Time) (l *store.UnflagLease, err error) {
+	err = s.around(func() (err error) { l, err = s.Store.LeaseUnflag(ctx, id, until); return err })
+	return l, err
+}
+
+func (s *shaky) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
+	err = s.around(func() (err error) { p, err = s.Store.UnflagPage(ctx, l); return err })
+	return p, err
+}
+
+func (s *shaky) Unflag(ctx context.Context, id string, tokens []store.CustomerTokens) (n int, events []push.Event, err error) {
+	err = s.around(func() (err error) { n, events, err = s.Store.Unflag(ctx, id, tokens); return err })
+	if err != nil {
+		return 0, nil, err // whoever was killed publishes nothing
+	}
+	return n, events, err
+}
+
+func (s *shaky) SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error {
+	return s.around(func() error { return s.Store.SaveUnflag(ctx, l, until) })
+}
+
+func (s *shaky) EndUnflag(ctx context.Context, id string) (u *push.Unflag, err error) {
+	err = s.around(func() (err error) { u, err = s.Store.EndUnflag(ctx, id); return err })
+	return u, err
+}
+
+// TestUnflagSurvivesACrashAtEveryStep: one call is killed, Pub/Sub delivers its order
+// again and again; in the end each flag is taken back and counted once.
+func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
+	t.Parallel()
+	const batches, size = 20, 2 // two pages
+	for nth := 1; ; nth++ {
+		w := newWorld(t, nil)
+		s := &shaky{Store: w.Store, nth: nth}
+		w.d.Store = s
+		w.flagged(t, "m", batches, size)
+		if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+			t.Fatal(err)
+		}
+		order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+		tries := 0
+		for completed := false; !completed; tries++ {
+			if tries > 5 {
+				t.Fatalf("killed at step %d once, and after %d deliveries it is not completed", nth, tries)
+			}
+			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
+				t.Fatalf("step %d: %v", nth, err)
+			}
+			m, err := w.Peek(t.Context(), "m")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if completed = m.Unflag.State == push.UnflagCompleted; !completed {
+				s.killed.Store(false)
+				w.clock.Add(3 * time.Minute) // a lease that was not given back
+			}
+		}
+		w.takenBack(t, "m", batches*size)
+		if t.Failed() {
+			t.Fatalf("that was with a kill at step %d", nth)
+		}
+		if s.step.Load() < int64(nth) {
+			if tries != 1 {
+				t.Errorf("without a kill it took %d deliveries", tries)
+			}
+			return // every step has had its kill
+		}
+	}
+}
+
+// ageing lets each transaction of an unflag take a while of the call's time.
+type ageing struct {
+	*store.Store
+	clock *lab.Clock
+	each  time.Duration
+}
+
+func (a ageing) Unflag(ctx context.Context, id string, tokens []store.CustomerTokens) (int, []push.Event, error) {
+	a.clock.Add(a.each)
+	return a.Store.Unflag(ctx, id, tokens)
+}
+
+// TestUnflagHandsOver: a call works for its time, and a fresh order goes on
+// where it stopped; meanwhile a second order has nothing to do.
+func TestUnflagHandsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.d.Store = ageing{w.Store, w.clock, 20 * time.Second}
+	w.d.CallTimeout = time.Minute
+	w.flagged(t, "m", 50, 2) // pages of 16, 32 and the rest: 20 s each
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+	if err := w.d.carryOut(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.orders) != 0 {
+		t.Errorf("with its time it ordered %v", w.orders)
+	}
+	w.takenBack(t, "m", 100)
+
+	w = newWorld(t, nil)
+	w.d.Store = ageing{w.Store, w.clock, 55 * time.Second}
+	w.d.CallTimeout = time.Minute
+	w.flagged(t, "m", 50, 2)
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for todo := []push.DispatchOrder{order}; len(todo) > 0; calls++ {
+		if calls > 10 {
+			t.Fatal("it does not come to an end")
+		}
+		w.orders = nil
+		if err := w.d.carryOut(t.Context(), todo[0]); err != nil {
+			t.Fatal(err)
+		}
+		todo = append(todo[1:], w.orders...)
+	}
+	if calls < 3 {
+		t.Errorf("%d calls did three pages, each of which takes a call's time", calls)
+	}
+	w.takenBack(t, "m", 100)
+}
+
+// TestASecondOrderChangesNothing while the first is worked on, nor afterwards.
+func TestASecondOrderChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.flagged(t, "m", 1, 3)
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	first, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+	if err := w.d.carryOut(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.Reachable() {
+		t.Errorf("a second call took flags back: reachable %v, %v", c.Reachable(), err)
+	}
+	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.d.carryOut(t.Context(), order); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.takenBack(t, "m", 3)
+}
+
+// TestOneBadCustomerDoesNotStopAnUnflag: it is logged, and the others are done.
+func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	c, log := lab.Noon(), &lab.Journal{}
+	s := store.New(l.DB(), store.Options{Now: c.Now})
+	b := &board{now: c.Now, fail: func(string) error { return nil }}
+	w := &world{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}
+	w.flagged(t, "m", 2, 5)
+	key := push.CustomerKey("c3")
+	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "devices": 7}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.DB().Doc("mailings/m/batches/00-000001").Set(t.Context(), map[string]any{"hasDead": true, "dead": "no JSON"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := w.Peek(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Unflag.State != push.UnflagCompleted || m.Unflag.Unflagged != 4 {
+		t.Errorf("it came to %+v, want it completed with 4", m.Unflag)
+	}
+	for _, want := range []string{key, "00-000001"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not name %s", want)
+		}
+	}
+}
+
+// far is a Firestore that is 20 ms away.
+type far struct {
+	on              atomic.Bool
+	rpcs, now, most atomic.Int64
+}
+
+const away = 20 * time.Millisecond
+
+func (f *far) wait() func() {
+	if !f.on.Load() {
+		return func() {}
+	}
+	f.rpcs.Add(1)
+	n := f.now.Add(1)
+	for most := f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
+	}
+	time.Sleep(away)
+	return func() { f.now.Add(-1) }
+}
+
+func (f *far) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	defer f.wait()()
+	return next(ctx, method, req, reply, cc, o...)
+}
+
+func (f *far) stream(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+	defer f.wait()()
+	return next(ctx, d, cc, method, o...)
+}
+
+// unflagFar takes back flags over a Firestore that is 20 ms away, in one call.
+func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
+	t.Helper()
+	f = &far{}
+	c := lab.Noon()
+	s := store.New(lab.New(t, grpc.WithUnaryInterceptor(f.unary), grpc.WithStreamInterceptor(f.stream)).DB(), store.Options{Now: c.Now})
+	b := &board{now: c.Now, fail: func(string) error { return nil }}
+	d := newDispatcher(Deps{Store: s, Queue: b, Log: slog.New(slog.DiscardHandler), CallTimeout: 10 * time.Minute, Now: c.Now})
+	w := &world{Store: s, board: b, clock: c, d: d}
+	w.flagged(t, "m", batches, size)
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+
+	f.on.Store(true)
+	began := time.Now()
+	if err := d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}); err != nil {
+		t.Fatal(err)
+	}
+	took = time.Since(began)
+	f.on.Store(false)
+	m, err := w.Peek(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Unflag.Unflagged != int64(batches*size) {
+		t.Fatalf("%d flags were taken back, want %d", m.Unflag.Unflagged, batches*size)
+	}
+	return f, took
+}
+
+// TestAMillionFlagsInTenMinutes reckons it by what does not depend on the
+// machine: how many requests a flag costs, and how many are under way at once.
+func TestAMillionFlagsInTenMinutes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ batches, size int }{
+		"an old base: every token of a batch": {3, 1000},
+		"a bad hour: 3 % of each batch":       {64, 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, _ := unflagFar(t, c.batches, c.size)
+			each := float64(f.rpcs.Load()) / float64(c.batches*c.size)
+			reckoned := time.Duration(1e6 * each * float64(away) / float64(f.most.Load()))
+			t.Logf("%.3f requests a flag, %d at once: %s for 1,000,000", each, f.most.Load(), reckoned.Round(time.Second))
+			if reckoned > 10*time.Minute {
+				t.Errorf("1,000,000 flags take %s at %s a request, want less than 10 minutes", reckoned, away)
+			}
+		})
+	}
+}
+
+// BenchmarkUnflag measures it, on a Firestore that is 20 ms away.
+func BenchmarkUnflag(b *testing.B) {
+	const flags = 16_000
+	for b.Loop() {
+		f, took := unflagFar(b, flags/1000, 1000)
+		b.ReportMetric(flags/took.Seconds(), "flags/s")
+		b.ReportMetric(float64(f.rpcs.Load())/flags*1000, "requests/1,000")
+		b.ReportMetric(took.Seconds()*1e6/flags, "s/1,000,000")
+	}
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,0 +1,49 @@
+package tick
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// TestAnUnflagThatStandsStillIsAskedForAgain: its order was lost, or its call
+// died; one that comes further, or is in a call's hands, is left alone.
+func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	w.settle(t, w.cut(t, "m", true), push.ReceiptUnregistered)
+	w.tick(t) // it completes
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	again := []push.DispatchOrder{{Mailing: "m", Shard: push.TakeFlagsBack}}
+	ticked := func(when string, want []push.DispatchOrder) {
+		t.Helper()
+		w.orders = nil
+		w.tick(t)
+		if !slices.Equal(w.orders, want) {
+			t.Errorf("%s: tick ordered %v, want %v", when, w.orders, want)
+		}
+	}
+
+	ticked("just begun", nil)
+	w.clock.Add(3 * time.Minute)
+	ticked("nobody has taken it", again)
+
+	l, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(2*time.Minute))
+	if err != nil || l == nil {
+		t.Fatal(l, err)
+	}
+	w.clock.Add(time.Minute)
+	ticked("a call has it", nil)
+	w.clock.Add(2 * time.Minute)
+	ticked("the call has died", again)
+
+	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	ticked("it is completed", nil)
+}
