@@ -33,8 +33,9 @@ type FlagResult struct {
 func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	var out FlagResult
+	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, []string{f.Customer}, nil)
+		b, err := s.open(tx, w, []string{f.Customer}, nil)
 		if err != nil {
 			return err
 		}
