@@ -33,18 +33,25 @@ func (w writeID) update() firestore.Update { return firestore.Update{Path: "writ
 // write: an earlier run was stored, and its results stand.
 var errStored = errors.New("an earlier run of this transaction was stored")
 
+// lostAnswers is how many answers in a row may be lost: the commit of the run
+// that finds nothing left to do has one, too.
+const lostAnswers = 2
+
 // transact runs f as a transaction, as often as the client asks for it. When
 // the answer to a commit is lost, the client commits the same transaction again
 // and the server answers InvalidArgument, because the transaction has ended:
 // "The referenced transaction has expired or is no longer valid." from the
 // service, "Transaction is invalid or closed." from Google's emulator. The code
-// does not say whether the first commit was stored, so f runs once more: it
-// reads the id of its own write and answers errStored, or it does its work. An
-// argument that really is invalid is refused a second time.
+// does not say whether the first commit was stored, so f runs again: it reads
+// the id of its own write and answers errStored, or it does its work. An
+// argument that really is invalid is refused each time.
 func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error, o ...firestore.TransactionOption) error {
-	err := s.db.RunTransaction(ctx, f, o...)
-	if status.Code(err) == codes.InvalidArgument {
+	var err error
+	for range lostAnswers + 1 {
 		err = s.db.RunTransaction(ctx, f, o...)
+		if status.Code(err) != codes.InvalidArgument {
+			break
+		}
 	}
 	if errors.Is(err, errStored) {
 		return nil
