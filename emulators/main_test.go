@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -33,7 +34,9 @@ func TestMain(m *testing.M) {
 func command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Dir = ".." // the repository's root
-	cmd.Env = append(os.Environ(), "CARILLON_RUN_COMMAND=1")
+	// A project of its own, for external servers outlive the command.
+	project := "demo-test-" + strings.ToLower(rand.Text()[:8])
+	cmd.Env = append(os.Environ(), "CARILLON_RUN_COMMAND=1", "GOOGLE_CLOUD_PROJECT="+project)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	return cmd
