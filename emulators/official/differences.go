@@ -87,6 +87,34 @@ var Differences = []Difference{
 		Service: "sets the time at which it processed the request; ours takes the commit time",
 		Known:   "the reference of REQUEST_TIME says no more; Carillon compares no such times",
 	},
+	{
+		Server: PubSub, Test: "TestContractBackOff",
+		Needs:   "a subscription's retry policy",
+		Does:    "stores the policy and pushes again after about a second",
+		Service: "waits from the minimum back-off on, as ours does",
+		Known:   "the reference of RetryPolicy",
+	},
+	{
+		Server: PubSub, Test: "TestContractDeadLetter/attempts",
+		Needs:   "deliveryAttempt in pushes of a subscription with a dead letter policy",
+		Does:    "leaves it out; the dead letter comes after as many attempts, with its attributes",
+		Service: "tells it, as ours does",
+		Known:   "the page on handling message failures in Google's documentation",
+	},
+	{
+		Server: PubSub, Test: "TestContractOrdering/pushed",
+		Needs:   "pushes of one ordering key in order, with the key",
+		Does:    "pushes side by side without the key; pulls are in order",
+		Service: "pushes in order, with the key, as ours does",
+		Known:   "the page on ordering messages in Google's documentation",
+	},
+	{
+		Server: PubSub, Test: "TestContractRefusals/a_deadline_of_nine_seconds",
+		Needs:   "an acknowledgement deadline below ten seconds is refused",
+		Does:    "takes it",
+		Service: "refuses it, as ours does",
+		Known:   "the reference of ack_deadline_seconds: 10 to 600",
+	},
 }
 
 // External reports whether the tests run on an external server of that kind.
