@@ -78,14 +78,22 @@ function launcher(folder, jar) {
   return out;
 }
 
-// freePorts answers n ports that nobody listens on.
+// freePorts answers n ports that nobody listens on, below those that the system
+// gives to outgoing connections: one of these might take it before the emulator.
 export async function freePorts(n) {
-  const servers = await Promise.all(Array.from({ length: n }, () => new Promise((resolve, reject) => {
+  const ports = new Set();
+  for (let tries = 0; ports.size < n; tries++) {
+    if (tries > 1000) throw new Missing("There are no free ports between 20000 and 32000 on 127.0.0.1.");
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (await free(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function free(port) {
+  return new Promise((resolve) => {
     const s = createServer();
-    s.once("error", reject);
-    s.listen(0, "127.0.0.1", () => resolve(s));
-  })));
-  const ports = servers.map((s) => s.address().port);
-  await Promise.all(servers.map((s) => new Promise((resolve) => s.close(resolve))));
-  return ports;
+    s.once("error", () => resolve(false));
+    s.listen(port, "127.0.0.1", () => s.close(() => resolve(true)));
+  });
 }

@@ -27,7 +27,7 @@ func (o ours) addr() string { return o.Addr() }
 func (o ours) signUp(t *testing.T, name string) (uid, idToken string) {
 	t.Helper()
 	var answer struct{ IDToken string }
-	ask(t, "http://"+o.Addr()+"/emulator/tokens", `{"sub":"`+name+`"}`, &answer)
+	ask(t, "http://"+o.Addr()+"/emulator/tokens", "", `{"sub":"`+name+`"}`, &answer)
 	return name, answer.IDToken
 }
 
@@ -41,28 +41,29 @@ func (g googles) addr() string { return string(g) }
 func (g googles) signUp(t *testing.T, name string) (uid, idToken string) {
 	t.Helper()
 	var answer struct{ LocalID, IDToken string }
-	ask(t, g.url("accounts:signUp?key=any"), `{"email":"`+name+`@example.com","password":"secret-1","returnSecureToken":true}`, &answer)
+	ask(t, g.url("accounts:signUp?key=any"), "", `{"email":"`+name+`@example.com","password":"secret-1","returnSecureToken":true}`, &answer)
 	return answer.LocalID, answer.IDToken
 }
 
 func (g googles) disable(t *testing.T, uid string) {
 	t.Helper()
-	ask(t, g.url("projects/demo-carillon/accounts:update"), `{"localId":"`+uid+`","disableUser":true}`, new(struct{}))
+	ask(t, g.url("projects/demo-carillon/accounts:update"), "Bearer owner", `{"localId":"`+uid+`","disableUser":true}`, new(struct{}))
 }
 
 func (g googles) url(path string) string {
 	return "http://" + string(g) + "/identitytoolkit.googleapis.com/v1/" + path
 }
 
-// ask posts JSON as the owner, and decodes the answer.
-func ask(t *testing.T, url, body string, answer any) {
+// ask posts JSON, as an app or with the owner's authorization, and decodes the
+// answer.
+func ask(t *testing.T, url, authorization, body string, answer any) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer owner")
+	r.Header.Set("Authorization", authorization)
 	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
 	if err != nil {
 		t.Fatal(err)
