@@ -56,7 +56,6 @@ const commands = {
   },
   demo: () => run("go", ["run", "./emulators", "demo"]),
   chaos: (args) => run("go", ["run", "./emulators", "load", "-chaos", "1", "-minutes", "2", ...args]),
-  compare: (args) => run("go", ["run", "./emulators/official/compare", ...args]),
   laptop: (args) => run("go", ["run", "./emulators", ...args], { with: process.env }),
 };
 

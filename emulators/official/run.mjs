@@ -12,7 +12,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { checkJava, emulators, freePorts, Missing } from "./servers.mjs";
+import { binaries, checkJava, emulators, freePorts, Missing } from "./servers.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
@@ -41,12 +41,26 @@ function exec(folder, env, args) {
   });
 }
 
+// compare starts every server itself, one after the other.
+function compare(env, args) {
+  const child = spawn("go", ["run", "./emulators/official/compare", ...args], { cwd: root, stdio: "inherit", env: { ...process.env, ...env } });
+  return new Promise((done, failed) => {
+    child.once("error", failed);
+    child.once("exit", (code, signal) => done(signal ? 1 : code));
+  });
+}
+
 const folder = mkdtempSync(join(tmpdir(), "carillon-official-"));
 process.on("SIGINT", () => {}); // the emulators end by it, too, and then this process
 try {
   checkJava();
-  await configuration(folder);
-  process.exitCode = await exec(folder, await emulators(folder), process.argv.slice(2));
+  const [name, ...args] = process.argv.slice(2);
+  if (name === "compare") {
+    process.exitCode = await compare(await binaries(folder), args);
+  } else {
+    await configuration(folder);
+    process.exitCode = await exec(folder, await emulators(folder), [name ?? "", ...args]);
+  }
 } catch (err) {
   if (!(err instanceof Missing)) throw err;
   console.error(err.message);

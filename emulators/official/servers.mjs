@@ -48,6 +48,20 @@ export async function emulators(folder) {
   return {};
 }
 
+// binaries are the same two variables, whoever brought the emulators.
+export async function binaries(folder) {
+  const found = { ...process.env, ...await emulators(folder) };
+  const { FIRESTORE_EMULATOR_BINARY_PATH = downloaded(/^cloud-firestore-emulator-.*\.jar$/),
+    PUBSUB_EMULATOR_BINARY_PATH = downloaded(/^pubsub-emulator-[\d.]+$/, "pubsub-emulator/bin/cloud-pubsub-emulator") } = found;
+  return { FIRESTORE_EMULATOR_BINARY_PATH, PUBSUB_EMULATOR_BINARY_PATH };
+}
+
+function downloaded(name, below = "") {
+  const file = existsSync(CACHE) && readdirSync(CACHE).find((f) => name.test(f));
+  if (!file) throw new Missing(`firebase-tools has not downloaded Google's emulators to ${CACHE} yet: run npm test once.`);
+  return join(CACHE, file, below);
+}
+
 function ofCloudCLI(folder) {
   const root = cloudRoot();
   if (!root) return undefined;
