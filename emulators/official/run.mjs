@@ -18,6 +18,9 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
 const project = "demo-carillon";
 
+// MISSING is the exit code where something has to be installed first.
+const MISSING = 3;
+
 // configuration writes a firebase.json like the repository's into a folder, on
 // free ports, with the same rules and indexes.
 async function configuration(folder) {
@@ -64,7 +67,7 @@ try {
 } catch (err) {
   if (!(err instanceof Missing)) throw err;
   console.error(err.message);
-  process.exitCode = 1;
+  process.exitCode = MISSING;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
