@@ -41,6 +41,9 @@ type chaos struct {
 	storm
 	out     io.Writer
 	laptop  *laptop
+	faults  faulty
+	pubsub  shaky
+	pushes  *pushes // nil where the embedded Pub/Sub makes the faults
 	fleet   *fleet
 	weather *weather
 	ledger  *ledger
@@ -56,9 +59,6 @@ type chaos struct {
 // run drives mailings through faults of everything for some minutes, waits
 // until all is at rest, and holds what the servers saw to every promise.
 func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" || os.Getenv("PUBSUB_EMULATOR_HOST") != "" {
-		return errors.New("load -chaos makes the faults of the embedded servers: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
-	}
 	if s.minutes <= 0 || s.customers < 100 {
 		return errors.New("load -chaos: some minutes, and at least 100 customers")
 	}
@@ -69,6 +69,9 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer c.laptop.Close()
+	if err := c.rough(ctx); err != nil {
+		return err
+	}
 	if err := c.open(ctx); err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := c.fleet.startAll(ctx); err != nil {
 		return err
 	}
-	if err := l.serve(c.fleet.handler, c.events); err != nil {
+	if err := l.serve(c.workers(c.fleet.handler), c.listener()); err != nil {
 		return err
 	}
 	if err := l.subscribe(ctx); err != nil {
@@ -119,7 +122,8 @@ func (c *chaos) open(ctx context.Context) error {
 	c.people = newPeople(c.client, l.phones, c.customers, c.seed)
 	c.exam = newExam(c.people, calls)
 	c.weather = newWeather(l, c.fleet, c.ledger, c.seed)
-	l.fs.SetFaultAfter(c.weather.after)
+	c.weather.faults, c.weather.pubsub = c.faults, c.pubsub
+	c.faults.SetFaultAfter(c.weather.after)
 	l.phones.SetWitness(c.ledger.sighted)
 	return l.phones.SetOutcomes(deadTokens...)
 }
@@ -185,7 +189,7 @@ func (c *chaos) through(ctx context.Context) error {
 		return err
 	}
 	lives.Wait()
-	if err := c.laptop.ps.WaitIdle(ctx); err != nil {
+	if err := c.pubsub.WaitIdle(ctx); err != nil {
 		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
 	}
 	return c.last(ctx)

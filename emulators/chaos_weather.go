@@ -22,6 +22,8 @@ import (
 // under way then is not.
 type weather struct {
 	l      *laptop
+	faults faulty
+	pubsub shaky
 	fleet  *fleet
 	ledger *ledger
 
@@ -62,8 +64,8 @@ func (w *weather) counts() map[string]int {
 
 // begin lets the faults begin; they go on until ctx ends.
 func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
-	w.l.ps.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
-	w.l.fs.SetFault(w.before)
+	w.pubsub.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
+	w.faults.SetFault(w.before)
 	for _, f := range []func(context.Context){w.kill, w.blackout, w.phones, w.gusts} {
 		all.Go(func() { f(ctx) })
 	}
@@ -72,8 +74,8 @@ func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
 // end makes everything work again but FCM, and starts what is down.
 func (w *weather) end(ctx context.Context) error {
 	w.calm.Store(true)
-	w.l.ps.SetChaos(pubsub.Chaos{})
-	w.l.fs.SetFault(nil)
+	w.pubsub.SetChaos(pubsub.Chaos{})
+	w.faults.SetFault(nil)
 	w.fcm = w.l.phones.Stats().Outcomes
 	if err := w.l.phones.Configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota}); err != nil {
 		return err

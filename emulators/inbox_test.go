@@ -23,7 +23,6 @@ var screenshots = flag.String("screenshots", "", "a folder for pictures of the i
 // sends it, sees the phone show it, makes a token die, and sends again.
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	embedded(t, "this test counts everybody, and clouds of other tests share that server's project")
 	p := browser.Open(t, 1360, 860)
 	r := serveCommand(t)
 	p.Go(r.addr["Inbox"])

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"carillon.example/emulators/fcm"
-	"carillon.example/emulators/firestore"
 	"carillon.example/shared/push"
 )
 
@@ -36,17 +35,12 @@ type measured struct {
 	CPUSeconds      float64          `json:"cpu_seconds"`
 	PeakRSSMB       int64            `json:"peak_rss_mb"`
 	FunctionsPeakMB map[string]int64 `json:"functions_peak_mb,omitempty"` // with -apart
-	Firestore       firestore.Usage  `json:"firestore"`
-	PubSub          struct {
-		Messages int64 `json:"messages"`
-		Bytes    int64 `json:"bytes"`
-	} `json:"pubsub"`
+	billed
 	FCM struct {
 		Requests    int64 `json:"requests"`
 		Connections int64 `json:"connections"`
 		Duplicates  int64 `json:"duplicates"`
 	} `json:"fcm"`
-	USDPerMillion float64 `json:"usd_per_million_tokens"`
 }
 
 // load imports customers, sends one mailing to everyone, checks every sum
@@ -98,9 +92,6 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 		return nil, err
 	}
 	defer l.Close()
-	if l.fs == nil || l.ps == nil {
-		return nil, errors.New("load counts what the embedded servers bill: unset FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST")
-	}
 	if err := l.phones.SetOutcomes(fcm.Outcome{Token: "*-gone", Outcome: "UNREGISTERED"}); err != nil {
 		return nil, err
 	}
@@ -128,8 +119,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	if err != nil {
 		return nil, err
 	}
-	before, cpu := l.fs.Usage(), cpuSeconds()
-	psBefore := l.ps.Usage()
+	billed, cpu := l.usage(), cpuSeconds()
 	began := time.Now()
 	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
 	if err != nil {
@@ -151,12 +141,9 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	m.Seconds = time.Since(began).Seconds()
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
-	after, psAfter := l.fs.Usage(), l.ps.Usage()
-	m.Firestore = firestore.Usage{Reads: after.Reads - before.Reads, Writes: after.Writes - before.Writes, Deletes: after.Deletes - before.Deletes}
-	m.PubSub.Messages, m.PubSub.Bytes = psAfter.Messages-psBefore.Messages, psAfter.Bytes-psBefore.Bytes
+	m.bill(billed, l.usage())
 	s := l.phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
-	m.USDPerMillion = m.dollars() / float64(m.Tokens) * 1e6
 	if p.cancel > 0 {
 		return m, checkCut(end, s)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -47,9 +48,13 @@ func declared() string {
 	return file
 }
 
-// anywhere puts every server on a free port: for commands that end by
-// themselves and must not meet another instance.
+// anywhere puts every server on a free port, and the data into a project of its
+// own unless GOOGLE_CLOUD_PROJECT names one: for commands that end by themselves
+// and must not meet another instance, nor what it left on an external server.
 func (o options) anywhere() options {
+	if os.Getenv("GOOGLE_CLOUD_PROJECT") == "" {
+		o.project += "-" + strings.ToLower(rand.Text()[:8])
+	}
 	const free = "127.0.0.1:0"
 	o.api, o.firestore, o.pubsub, o.fcm, o.ui, o.auth = free, free, free, free, free, free
 	return o

@@ -109,7 +109,7 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 		Name: "projects/" + l.project + "/subscriptions/" + topic, Topic: l.topic(topic),
 		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.pushURL + "/" + worker},
 		AckDeadlineSeconds: 120,
-		RetryPolicy:        &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(10 * time.Second), MaximumBackoff: durationpb.New(10 * time.Minute)},
+		RetryPolicy:        l.retryPolicy(),
 	}
 	if dead != "" {
 		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.topic(dead), MaxDeliveryAttempts: int32(cmp.Or(l.attempts, 20))}
@@ -122,6 +122,17 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 		return fmt.Errorf("subscribing %s to topic %s: %w", worker, topic, err)
 	}
 	return nil
+}
+
+// retryPolicy is that of Terraform. The embedded server scales back-offs itself;
+// for an external one the policy is scaled.
+func (l *laptop) retryPolicy() *pubsubpb.RetryPolicy {
+	scale := 1.0
+	if l.ps == nil {
+		scale = l.backOff
+	}
+	scaled := func(d time.Duration) *durationpb.Duration { return durationpb.New(time.Duration(scale * float64(d))) }
+	return &pubsubpb.RetryPolicy{MinimumBackoff: scaled(10 * time.Second), MaximumBackoff: scaled(10 * time.Minute)}
 }
 
 // clockwork is Cloud Scheduler.

@@ -11,6 +11,8 @@ import (
 	sdk "cloud.google.com/go/firestore"
 	"google.golang.org/genproto/googleapis/type/latlng"
 	"google.golang.org/grpc/codes"
+
+	"carillon.example/emulators/official"
 )
 
 // ids runs a query and joins the ids of what it finds.
@@ -128,9 +130,12 @@ func TestNamesFilterOrderAndCursors(t *testing.T) {
 	wantIDs(t, "name in", col.Where(sdk.DocumentID, "in", []*sdk.DocumentRef{col.Doc("eve"), col.Doc("ann"), col.Doc("zoe")}), "ann eve")
 	wantIDs(t, "name range", col.Where(sdk.DocumentID, ">", col.Doc("bob")).Where(sdk.DocumentID, "<=", col.Doc("dan")), "cid dan")
 	wantIDs(t, "equality and a range of names", col.Where("city", "==", "riga").Where(sdk.DocumentID, ">=", col.Doc("b")).OrderBy(sdk.DocumentID, sdk.Asc).Limit(1), "bob")
-	wantIDs(t, "names descending", col.OrderBy(sdk.DocumentID, sdk.Desc).Limit(2), "eve dan")
 	wantIDs(t, "start after a name", col.OrderBy(sdk.DocumentID, sdk.Asc).StartAfter("cid"), "dan eve")
 	wantIDs(t, "start after a document", col.OrderBy("age", sdk.Asc).StartAfter(mustGet(t, col.Doc("ann"))), "cid dan")
+	t.Run("names descending", func(t *testing.T) {
+		official.Skip(t)
+		wantIDs(t, "names descending", col.OrderBy(sdk.DocumentID, sdk.Desc).Limit(2), "eve dan")
+	})
 }
 
 func TestCursorsOffsetAndLimits(t *testing.T) {
@@ -169,11 +174,15 @@ func TestCollectionGroups(t *testing.T) {
 	wantIDs(t, "all", c.CollectionGroup("b").Query, "2 3 4 1")
 	wantIDs(t, "name range", c.CollectionGroup("b").Where(sdk.DocumentID, ">", c.Doc("a/1/b/2/b/3")), "4 1")
 	wantIDs(t, "collection below a document", c.Collection("a/1/b").Query, "2")
-	wantIDs(t, "descending by name", c.CollectionGroup("b").OrderBy(sdk.DocumentID, sdk.Desc).Limit(2), "1 4")
+	t.Run("descending by name", func(t *testing.T) {
+		official.Skip(t)
+		wantIDs(t, "descending by name", c.CollectionGroup("b").OrderBy(sdk.DocumentID, sdk.Desc).Limit(2), "1 4")
+	})
 }
 
 func TestPartitionsCoverTheGroupOnce(t *testing.T) {
 	t.Parallel()
+	official.Skip(t)
 	c := client(t)
 	commitAll(t, c, "parts", 0, 500)
 	parts, err := c.CollectionGroup("parts").GetPartitionedQueries(t.Context(), 4)
@@ -205,8 +214,11 @@ func TestQueriesReadThePast(t *testing.T) {
 	if snap, err := col.Doc("a").WithReadOptions(sdk.ReadTime(then)).Get(ctx); err != nil || snap.Data()["v"] != int64(1) {
 		t.Errorf("get in the past: %v %v", snap, err)
 	}
-	_, err := col.Doc("a").WithReadOptions(sdk.ReadTime(time.Now().Add(-3 * time.Hour))).Get(ctx)
-	wantCode(t, "read time of three hours ago", err, codes.FailedPrecondition)
+	t.Run("three hours ago", func(t *testing.T) {
+		official.Skip(t)
+		_, err := col.Doc("a").WithReadOptions(sdk.ReadTime(time.Now().Add(-3 * time.Hour))).Get(ctx)
+		wantCode(t, "read time of three hours ago", err, codes.FailedPrecondition)
+	})
 }
 
 func TestQueryLimitsAreRefused(t *testing.T) {
@@ -220,7 +232,6 @@ func TestQueryLimitsAreRefused(t *testing.T) {
 	for name, q := range map[string]sdk.Query{
 		"in of 31":                        col.Where("v", "in", many(31)),
 		"not-in of 11":                    col.Where("v", "not-in", many(11)),
-		"36 disjunctions":                 col.Where("v", "in", many(6)).Where("w", "in", many(6)),
 		"!= and not-in":                   col.Where("v", "!=", 1).Where("w", "not-in", many(2)),
 		"two array-contains":              col.Where("v", "array-contains", 1).Where("w", "array-contains", 1),
 		"101 filters":                     wide,
@@ -234,6 +245,12 @@ func TestQueryLimitsAreRefused(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+	t.Run("36 disjunctions", func(t *testing.T) {
+		official.Skip(t)
+		if _, err := col.Where("v", "in", many(6)).Where("w", "in", many(6)).Documents(t.Context()).GetAll(); err == nil {
+			t.Error("36 disjunctions: no error")
+		}
+	})
 }
 
 func TestAggregations(t *testing.T) {
@@ -271,6 +288,7 @@ func TestAggregations(t *testing.T) {
 
 func TestSumsDoNotDependOnTheOrder(t *testing.T) {
 	t.Parallel()
+	official.Skip(t)
 	ctx, c := t.Context(), client(t)
 	col := c.Collection("sum")
 	for i, n := range []any{1e100, 1.0, -1e100} {

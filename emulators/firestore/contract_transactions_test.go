@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	sdk "cloud.google.com/go/firestore"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -135,6 +137,35 @@ func TestReadOnlyTransactionsReadOneMoment(t *testing.T) {
 	}, sdk.ReadOnly)
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A client whose answer to a commit was lost commits again. What it is told is
+// no answer to whether the first commit was stored.
+func TestAClosedTransactionIsAnInvalidArgument(t *testing.T) {
+	t.Parallel()
+	addr := address(t)
+	c := connect(t, addr)
+	mustSet(t, c.Doc("a/x"), doc{"n": 1})
+	raw := pb.NewFirestoreClient(dial(t, addr))
+	db := strings.TrimSuffix(c.Doc("a/x").Path, "/documents/a/x")
+	for _, end := range []string{"committed", "rolled back"} {
+		began, err := raw.BeginTransaction(t.Context(), &pb.BeginTransactionRequest{Database: db})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := &pb.CommitRequest{Database: db, Transaction: began.Transaction, Writes: []*pb.Write{{
+			Operation: &pb.Write_Delete{Delete: c.Doc("a/" + end).Path}}}}
+		if end == "committed" {
+			_, err = raw.Commit(t.Context(), request)
+		} else {
+			_, err = raw.Rollback(t.Context(), &pb.RollbackRequest{Database: db, Transaction: began.Transaction})
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", end, err)
+		}
+		_, err = raw.Commit(t.Context(), request)
+		wantCode(t, "commit of a transaction that was "+end, err, codes.InvalidArgument)
 	}
 }
 

@@ -59,6 +59,23 @@ func (l *Lab) DB() *sdk.Client { return l.db() }
 // PubSub is the project's client for topics.
 func (l *Lab) PubSub() *cloudps.Client { return l.topics() }
 
+// Project is the project's id.
+func (l *Lab) Project() string { return l.project }
+
+// FirestoreAddr is host:port of the Firestore that the tests of this process
+// share, for clients that the lab does not make.
+func FirestoreAddr(t testing.TB) string {
+	t.Helper()
+	host, err := firestoreHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
+// AsOwner passes the rules of Google's Firestore emulator.
+func AsOwner() grpc.DialOption { return asOwner }
+
 // Count is how many documents a collection has.
 func (l *Lab) Count(collection string) int {
 	l.t.Helper()

@@ -25,10 +25,10 @@ const (
 	maxAttempts       = 100
 )
 
-// The service wants three letters of an id at least; a test may call a topic t.
+// An id has 3 to 255 characters, as the service wants it.
 var (
-	topicName        = regexp.MustCompile(`^projects/[^/]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{0,254}$`)
-	subscriptionName = regexp.MustCompile(`^projects/[^/]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{0,254}$`)
+	topicName        = regexp.MustCompile(`^projects/[^/]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
+	subscriptionName = regexp.MustCompile(`^projects/[^/]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
 	reservedName     = regexp.MustCompile(`/goog[^/]*$`)
 )
 
@@ -42,7 +42,7 @@ func unimplemented(what string) error {
 
 func checkName(name string, rule *regexp.Regexp, what string) error {
 	if !rule.MatchString(name) || reservedName.MatchString(name) {
-		return invalid("Invalid resource name given (name=%s): projects/{project}/%s/{id} is wanted, where the id has 1 to 255 letters, digits and -_.~+%%, begins with a letter, and not with goog.", name, what)
+		return invalid("Invalid resource name given (name=%s): projects/{project}/%s/{id} is wanted, where the id has 3 to 255 letters, digits and -_.~+%%, begins with a letter, and not with goog.", name, what)
 	}
 	return nil
 }

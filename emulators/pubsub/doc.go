@@ -23,7 +23,6 @@
 //   - Messages never expire, nor do subscriptions; what is acknowledged is gone
 //     (no topic retention). Seek only drops what was published before a time.
 //   - With ordering one message a key is on its way at a time, to pullers too.
-//   - Names may have one or two letters, where the service wants three.
 //   - Labels, IAM and regions are kept as they come and do nothing.
 //   - Refused as UNIMPLEMENTED, instead of being ignored: filters, exactly-once
 //     delivery, unwrapped pushes, BigQuery and Cloud Storage subscriptions,

@@ -199,10 +199,12 @@ func TestRefusals(t *testing.T) {
 		do   func(context.Context) error
 		want codes.Code
 	}{
-		"bad name":      {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/1s" }), codes.InvalidArgument},
-		"reserved name": {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/google" }), codes.InvalidArgument},
-		"taken":         {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/taken" }), codes.AlreadyExists},
-		"no topic":      {create(func(s *pb.Subscription) { s.Topic = "projects/p/topics/none" }), codes.NotFound},
+		"bad name":             {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/1s" }), codes.InvalidArgument},
+		"name of two letters":  {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/ab" }), codes.InvalidArgument},
+		"topic of two letters": {publish("projects/p/topics/ab", &pb.PubsubMessage{Data: []byte("x")}), codes.NotFound},
+		"reserved name":        {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/google" }), codes.InvalidArgument},
+		"taken":                {create(func(s *pb.Subscription) { s.Name = "projects/p/subscriptions/taken" }), codes.AlreadyExists},
+		"no topic":             {create(func(s *pb.Subscription) { s.Topic = "projects/p/topics/none" }), codes.NotFound},
 		"no dead topic": {create(func(s *pb.Subscription) {
 			s.DeadLetterPolicy = &pb.DeadLetterPolicy{DeadLetterTopic: "projects/p/topics/none"}
 		}), codes.NotFound},

@@ -19,8 +19,8 @@ import (
 func open(t *testing.T) (*queue.Queue, *lab.Lab) {
 	t.Helper()
 	l := lab.New(t)
-	l.Topic("t")
-	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "t", Deliver: "t", Events: "t"})
+	l.Topic("topic")
+	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "topic", Deliver: "topic", Events: "topic"})
 	t.Cleanup(q.Stop)
 	return q, l
 }
@@ -35,7 +35,7 @@ func TestOrdersAndBatchesArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
-	for _, m := range l.Published("t", 3) {
+	for _, m := range l.Published("topic", 3) {
 		got[m.Data] = true
 	}
 	for _, want := range []string{`{"mailing":"m","shard":-1}`, `{"mailing":"m","batch":"b1"}`, `{"mailing":"m","batch":"b2"}`} {
@@ -54,7 +54,7 @@ func TestEventIsACloudEvent(t *testing.T) {
 	if err := q.Events(t.Context(), push.AvailabilityEvent(c, at)); err != nil {
 		t.Fatal(err)
 	}
-	m := l.Published("t", 1)[0]
+	m := l.Published("topic", 1)[0]
 	want := `{"specversion":"1.0","id":"` + c.Key() + `-a7","source":"//carillon","type":"customer.availability.changed",` +
 		`"subject":"customers/anna","time":"2026-11-01T12:00:00Z","datacontenttype":"application/json",` +
 		`"data":{"customer":"anna","pushAvailable":false,"version":7}}`

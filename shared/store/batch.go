@@ -1,11 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +38,7 @@ type batchDoc struct {
 	Tally     map[string]int `firestore:"tally"` // always written in full
 
 	ExpireAt time.Time `firestore:"expireAt"`
+	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
 
 // tallyFields are the fields of a stored tally and what they count.
@@ -158,13 +157,14 @@ func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 	claimed := *b
 	claimed.Claim(l)
 
-	err := s.update(ctx, &claimed, []firestore.Update{
+	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
 		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false},
-	}, func(d *batchDoc) bool { return d.LeaseOwner == l.Owner && d.Attempts == claimed.Attempts })
+	}...)
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
+	claimed.Revision = revision
 	*b = claimed
 	return nil
 }
@@ -207,36 +207,11 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
 	}
-	stored := func(d *batchDoc) bool {
-		return d.Attempts == b.Attempts && d.LeaseOwner == b.Lease.Owner && d.Open == !b.Settled && d.Dead == dead &&
-			slices.Equal(d.Owed, owed) && bytes.Equal(d.Receipts, encodeReceipts(b.Receipts))
-	}
-	if err := s.update(ctx, b, up, stored); err != nil {
+	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, up...)
+	if err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	b.Saved = true
-	return nil
-}
-
-// update writes to a batch if nobody has since it was read. When the answer to
-// a write is lost the client tries again, and fails on its own first effect;
-// stored tells that case apart: each claim counts the attempts, so nobody else
-// leaves the document as this caller does.
-func (s *Store) update(ctx context.Context, b *push.Batch, up []firestore.Update, stored func(*batchDoc) bool) error {
-	res, err := s.batch(b.Ref).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if err == nil {
-		b.Revision = res.UpdateTime
-		return nil
-	}
-	if !stale(err) {
-		return err
-	}
-	var d batchDoc
-	snap, rerr := s.batch(b.Ref).Get(ctx)
-	if rerr != nil || snap.DataTo(&d) != nil || !stored(&d) {
-		return err
-	}
-	b.Revision = snap.UpdateTime
+	b.Saved, b.Revision = true, revision
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 // customer's and the token's; a book writes both or neither.
 type book struct {
 	s       *Store
+	id      writeID
 	tx      *firestore.Transaction
 	now     time.Time
 	entries []*entry // in the order in which they were asked for
@@ -44,12 +45,13 @@ type entry struct {
 // the events of the run that counts. The events are in the outbox by then.
 func (s *Store) inBook(ctx context.Context, customers, tokens []string, f func(*book) error) ([]push.Event, error) {
 	var events []push.Event
+	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		events = nil
-		b, err := s.open(tx, customers, tokens)
+		b, err := s.open(tx, w, customers, tokens)
 		if err != nil {
 			return err
 		}
+		events = nil
 		b.newest, b.logged = true, true
 		if err := f(b); err != nil {
 			return err
@@ -65,9 +67,10 @@ func (s *Store) inBook(ctx context.Context, customers, tokens []string, f func(*
 }
 
 // open reads customers, the index entries of tokens, and who has these tokens;
-// and whatever also names, with the same request.
-func (s *Store) open(tx *firestore.Transaction, customers, tokens []string, also ...*firestore.DocumentRef) (*book, error) {
-	b := &book{s: s, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}}
+// and whatever also names, with the same request. It answers errStored when a
+// customer was last changed by this very write.
+func (s *Store) open(tx *firestore.Transaction, w writeID, customers, tokens []string, also ...*firestore.DocumentRef) (*book, error) {
+	b := &book{s: s, id: w, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}}
 	tokens = unique(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
 	for _, id := range tokens {
@@ -123,6 +126,9 @@ func (b *book) index(tokens []string, snaps []*firestore.DocumentSnapshot) error
 
 func (b *book) add(ids []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range ids {
+		if b.id.in(snaps[i]) {
+			return errStored
+		}
 		e := &entry{stored: snaps[i].Exists()}
 		if e.stored {
 			c, err := decodeCustomer(snaps[i])
@@ -261,7 +267,9 @@ func (b *book) write(e *entry) error {
 	case e.erased && e.stored:
 		return b.tx.Delete(b.s.customer(e.ID))
 	case e.changed && !e.erased:
-		return b.tx.Set(b.s.customer(e.ID), encodeCustomer(e.Customer))
+		doc := encodeCustomer(e.Customer)
+		doc.Write = string(b.id)
+		return b.tx.Set(b.s.customer(e.ID), doc)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type customerDoc struct {
 	Version      int64                `firestore:"version"`
 	Availability int64                `firestore:"availability"`
 	CreatedAt    time.Time            `firestore:"createdAt"`
+	Write        string               `firestore:"write"` // the writeID of the last change
 }
 
 type deviceDoc struct {

@@ -49,8 +49,9 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 		customers[i] = f.Customer
 	}
 
+	w := newWriteID()
 	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, customers, nil, s.unflagging(flags[0].Mailing))
+		b, err := s.open(tx, w, customers, nil, s.unflagging(flags[0].Mailing))
 		if err != nil {
 			return err
 		}

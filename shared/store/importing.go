@@ -104,12 +104,13 @@ func parts(lines []ImportLine) (groups [][]int, late []int) {
 // others stand in the way.
 func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
 	var events []push.Event
+	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		events = nil
-		b, err := s.openLines(tx, lines, group)
+		b, err := s.openLines(tx, w, lines, group)
 		if err != nil {
 			return err
 		}
+		events = nil
 		b.logged = true
 		for _, i := range group {
 			refused[i] = b.line(lines[i])
@@ -127,7 +128,7 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 	return append(first, second...), errors.Join(err1, err2)
 }
 
-func (s *Store) openLines(tx *firestore.Transaction, lines []ImportLine, group []int) (*book, error) {
+func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*book, error) {
 	var customers, tokens []string
 	for _, i := range group {
 		customers = append(customers, lines[i].Customer)
@@ -135,7 +136,7 @@ func (s *Store) openLines(tx *firestore.Transaction, lines []ImportLine, group [
 			tokens = append(tokens, push.TokenID(r.Value))
 		}
 	}
-	return s.open(tx, customers, tokens)
+	return s.open(tx, w, customers, tokens)
 }
 
 // line imports one customer, or nothing of it.

@@ -16,6 +16,7 @@ import (
 // mailingDoc is mailings/{id}.
 type mailingDoc struct {
 	Draft  string `firestore:"message"` // the draft as JSON, without listed customers and tokens
+	Write  string `firestore:"write"`   // the writeID of the last change
 	Digest string `firestore:"digest"`
 
 	// Of the draft, what lists show or filter by: they are read without it.
@@ -140,6 +141,8 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if err != nil {
 		return nil, false, classify(err, "encoding mailing %s", m.ID)
 	}
+	w := newWriteID()
+	doc.Write = string(w)
 	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, l := range lists {
 			if err := tx.Create(s.listed(m.ID, i), l); err != nil {
@@ -150,6 +153,9 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	})
 	if status.Code(err) != codes.AlreadyExists {
 		return m, err == nil, classify(err, "recording mailing %s", m.ID)
+	}
+	if w.stored(ctx, s.mailing(m.ID), err) != nil {
+		return m, true, nil
 	}
 	was, err := s.Peek(ctx, m.ID)
 	if err != nil {
@@ -254,6 +260,7 @@ func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *fi
 		return nil, &push.NotFound{What: "mailing", ID: id}
 	}
 	var m *push.Mailing
+	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.mailing(id))
 		if missing(err) {
@@ -261,6 +268,9 @@ func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *fi
 		}
 		if err != nil {
 			return err
+		}
+		if w.in(snap) {
+			return errStored
 		}
 		var l list
 		if m, l, err = decodeMailing(snap); err != nil {
@@ -273,6 +283,7 @@ func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *fi
 		if err != nil {
 			return err
 		}
+		doc.Write = string(w)
 		return tx.Set(s.mailing(id), doc)
 	})
 	return m, err

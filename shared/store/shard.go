@@ -28,6 +28,7 @@ type shardDoc struct {
 	Unknown      int64 `firestore:"unknown"`
 
 	ExpireAt time.Time `firestore:"expireAt"`
+	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
 
 func (s *Store) shard(mailing string, k int) *firestore.DocumentRef {
@@ -75,6 +76,7 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 			return err
 		}
 	}
+	w := newWriteID()
 	var done firestore.CommitResponse
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, b := range batches {
@@ -82,29 +84,17 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 				return err
 			}
 		}
-		return tx.Update(s.shard(sh.Mailing, sh.Number), shardUpdates(sh), firestore.LastUpdateTime(sh.Revision))
+		return tx.Update(s.shard(sh.Mailing, sh.Number), append(shardUpdates(sh), w.update()), firestore.LastUpdateTime(sh.Revision))
 	}, firestore.WithCommitResponseTo(&done))
 	if err == nil {
 		sh.Revision = done.CommitTime()
 		return nil
 	}
-	return classify(s.unlessStored(ctx, sh, err), "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
-}
-
-// unlessStored is err, or nil when the shard stands as it was to be written:
-// then the write was stored, its answer lost, and the client's second try
-// failed on the first one's effect. Busy tells this call from every other.
-func (s *Store) unlessStored(ctx context.Context, sh *push.Shard, err error) error {
-	if !stale(err) {
-		return err
+	if snap := w.stored(ctx, s.shard(sh.Mailing, sh.Number), err); snap != nil {
+		sh.Revision = snap.UpdateTime
+		return nil
 	}
-	now, rerr := s.Shard(ctx, sh.Mailing, sh.Number)
-	if rerr != nil || sh.Busy.IsZero() || !now.Busy.Equal(sh.Busy.Truncate(time.Microsecond)) ||
-		now.After != sh.After || now.Batches != sh.Batches || now.Done != sh.Done {
-		return err
-	}
-	sh.Revision = now.Revision
-	return nil
+	return classify(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
 }
 
 func shardUpdates(sh *push.Shard) []firestore.Update {
@@ -120,18 +110,11 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 // Take gives a shard to one dispatch call until then; zero gives it back.
 // ErrStale: another call has taken it since it was read.
 func (s *Store) Take(ctx context.Context, sh *push.Shard, until time.Time) error {
-	res, err := s.shard(sh.Mailing, sh.Number).Update(ctx, []firestore.Update{{Path: "busy", Value: stamp(until)}},
-		firestore.LastUpdateTime(sh.Revision))
-	if err == nil {
-		sh.Busy, sh.Revision = until, res.UpdateTime
-		return nil
-	}
-	taken := *sh
-	taken.Busy = until
-	if err := s.unlessStored(ctx, &taken, err); err != nil {
+	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, firestore.Update{Path: "busy", Value: stamp(until)})
+	if err != nil {
 		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
-	*sh = taken
+	sh.Busy, sh.Revision = until, revision
 	return nil
 }
 

@@ -14,7 +14,6 @@ package store
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -100,23 +99,6 @@ func stale(err error) bool {
 		return errors.As(err, &answer) && !strings.HasPrefix(answer.GRPCStatus().Message(), "The query requires ")
 	}
 	return false
-}
-
-// transact runs f as a transaction. When the answer to a commit is lost, the
-// client commits once more and is told that the transaction is over; whether it
-// was stored is not known then, and f runs anew: it has to know its own effect
-// when it meets it.
-func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore.Transaction) error, o ...firestore.TransactionOption) error {
-	err := s.db.RunTransaction(ctx, f, o...)
-	if over(err) {
-		err = s.db.RunTransaction(ctx, f, o...)
-	}
-	return err
-}
-
-// over is Firestore's answer to a commit of a transaction that has ended.
-func over(err error) bool {
-	return status.Code(err) == codes.InvalidArgument && strings.Contains(err.Error(), "transaction has expired")
 }
 
 func missing(err error) bool { return status.Code(err) == codes.NotFound }

@@ -41,9 +41,10 @@ func main() {
 	limit := flag.Duration("cap", 40*time.Second, "time a subtest may take")
 	side := flag.Int("parallel", 6, "subtests run side by side")
 	only := flag.String("run", "", "run only subtests whose name matches this regular expression")
+	addr := flag.String("addr", "", "judge the server at host:port instead of an embedded one")
 	verbose := flag.Bool("v", false, "print the output of subtests that do not pass")
 	flag.Parse()
-	passed, err := judge(*limit, *side, *only, *verbose)
+	passed, err := judge(*addr, *limit, *side, *only, *verbose)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)
 		os.Exit(1)
@@ -53,7 +54,7 @@ func main() {
 	}
 }
 
-func judge(limit time.Duration, side int, only string, verbose bool) (int, error) {
+func judge(addr string, limit time.Duration, side int, only string, verbose bool) (int, error) {
 	dir, err := os.MkdirTemp("", "judge")
 	if err != nil {
 		return 0, err
@@ -71,13 +72,16 @@ func judge(limit time.Duration, side int, only string, verbose bool) (int, error
 	if err := writeKey(key); err != nil {
 		return 0, err
 	}
-	s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
-	if err != nil {
-		return 0, err
+	if addr == "" {
+		s, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
+		if err != nil {
+			return 0, err
+		}
+		defer s.Close()
+		addr = s.Addr()
 	}
-	defer s.Close()
 	env := append(os.Environ(), "GCLOUD_TESTS_GOLANG_FIRESTORE_PROJECT_ID=demo",
-		"GCLOUD_TESTS_GOLANG_FIRESTORE_KEY="+key, "FIRESTORE_EMULATOR_HOST="+s.Addr())
+		"GCLOUD_TESTS_GOLANG_FIRESTORE_KEY="+key, "FIRESTORE_EMULATOR_HOST="+addr)
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,143 @@
+// Package official is the table of what Google's own emulators do otherwise
+// than a test of this repository needs. A test that cannot pass there skips
+// itself by Skip; one for which the table has no row fails.
+//
+// The folder is a Node package too: `npm test` runs all tests on Google's
+// emulators and prints what was skipped, with these reasons.
+package official
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The variables that name an external server. Where one is set, the server is
+// taken for Google's.
+const (
+	Firestore = "FIRESTORE_EMULATOR_HOST"
+	PubSub    = "PUBSUB_EMULATOR_HOST"
+)
+
+// A Difference is why a test is skipped on one of Google's emulators.
+type Difference struct {
+	Server  string // Firestore or PubSub
+	Test    string // as the testing package names it, with its subtest
+	Needs   string // what the test needs
+	Does    string // what Google's emulator does instead
+	Service string // which of the two the service does
+	Known   string // how that is known
+}
+
+// Differences is the whole table.
+var Differences = []Difference{
+	{
+		Server: Firestore, Test: "TestNamesFilterOrderAndCursors/names_descending",
+		Needs:   "documents in the descending order of their names, with no other order",
+		Does:    "FAILED_PRECONDITION: Firestore does not support descending key scans",
+		Service: "not confirmed; Carillon has no such query",
+		Known:   "the reference of StructuredQuery.order_by allows __name__ in both directions and names no exception",
+	},
+	{
+		Server: Firestore, Test: "TestCollectionGroups/descending_by_name",
+		Needs:   "the same of a collection group",
+		Does:    "FAILED_PRECONDITION: Firestore does not support descending key scans",
+		Service: "not confirmed; Carillon has no such query",
+		Known:   "as above",
+	},
+	{
+		Server: Firestore, Test: "TestPartitionsCoverTheGroupOnce",
+		Needs:   "PartitionQuery",
+		Does:    "UNIMPLEMENTED",
+		Service: "has PartitionQuery, as ours has",
+		Known:   "the reference of the API, and the Go client's GetPartitionedQueries",
+	},
+	{
+		Server: Firestore, Test: "TestQueryLimitsAreRefused/36_disjunctions",
+		Needs:   "a query of more than 30 disjunctions is refused",
+		Does:    "answers the query",
+		Service: "refuses it, as ours does",
+		Known:   "the limits of OR queries in Google's documentation: 30 disjunctions in disjunctive normal form",
+	},
+	{
+		Server: Firestore, Test: "TestLimitsAreRefusedWithInvalidArgument/over_500_transforms",
+		Needs:   "more than 500 transforms of one document are refused",
+		Does:    "stores them",
+		Service: "refuses them, as ours does",
+		Known:   "the page of quotas and limits in Google's documentation: 500 transforms of a document in one commit",
+	},
+	{
+		Server: Firestore, Test: "TestQueriesReadThePast/three_hours_ago",
+		Needs:   "a read at a time of three hours ago is refused with FAILED_PRECONDITION",
+		Does:    "reads: NOT_FOUND, the document was not there",
+		Service: "refuses it without point-in-time recovery, as ours does",
+		Known:   "the reference of read_time: within the past hour",
+	},
+	{
+		Server: Firestore, Test: "TestSumsDoNotDependOnTheOrder",
+		Needs:   "a sum of doubles that cancel out is exact, whatever the order",
+		Does:    "adds in one order, and loses the small number",
+		Service: "promises no order and no exactness for doubles; ours adds exactly",
+		Known:   "the documentation of aggregation queries: floating-point results may vary",
+	},
+	{
+		Server: Firestore, Test: "TestServerTimeIsOneInstantOfTheCommitInMilliseconds/close_to_the_commit_time",
+		Needs:   "a server timestamp is the commit time in milliseconds",
+		Does:    "takes the time of the request: some milliseconds before the commit time",
+		Service: "sets the time at which it processed the request; ours takes the commit time",
+		Known:   "the reference of REQUEST_TIME says no more; Carillon compares no such times",
+	},
+	{
+		Server: PubSub, Test: "TestContractBackOff",
+		Needs:   "a subscription's retry policy",
+		Does:    "stores the policy and pushes again after about a second",
+		Service: "waits from the minimum back-off on, as ours does",
+		Known:   "the reference of RetryPolicy",
+	},
+	{
+		Server: PubSub, Test: "TestContractDeadLetter/attempts",
+		Needs:   "deliveryAttempt in pushes of a subscription with a dead letter policy",
+		Does:    "leaves it out; the dead letter comes after as many attempts, with its attributes",
+		Service: "tells it, as ours does",
+		Known:   "the page on handling message failures in Google's documentation",
+	},
+	{
+		Server: PubSub, Test: "TestContractOrdering/pushed",
+		Needs:   "pushes of one ordering key in order, with the key",
+		Does:    "pushes side by side without the key; pulls are in order",
+		Service: "pushes in order, with the key, as ours does",
+		Known:   "the page on ordering messages in Google's documentation",
+	},
+	{
+		Server: PubSub, Test: "TestContractRefusals/a_deadline_of_nine_seconds",
+		Needs:   "an acknowledgement deadline below ten seconds is refused",
+		Does:    "takes it",
+		Service: "refuses it, as ours does",
+		Known:   "the reference of ack_deadline_seconds: 10 to 600",
+	},
+}
+
+// External reports whether the tests run on an external server of that kind.
+func External(server string) bool { return os.Getenv(server) != "" }
+
+// Skip skips a test where it would run on one of Google's emulators and the
+// table says why it cannot pass there. A test that the table does not have
+// fails everywhere, so that no test is skipped without a reason.
+func Skip(t testing.TB) {
+	t.Helper()
+	for _, d := range Differences {
+		if d.Test != t.Name() {
+			continue
+		}
+		if External(d.Server) {
+			t.Skip(d.String())
+		}
+		return
+	}
+	t.Fatalf("%s: emulators/official/differences.go has no row for this test", t.Name())
+}
+
+// String is the reason in one line.
+func (d Difference) String() string {
+	return strings.Join([]string{"Google's emulator differs: needs " + d.Needs, "it " + d.Does, "the service " + d.Service, "known by " + d.Known}, " | ")
+}

@@ -1,0 +1,62 @@
+package official_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"carillon.example/emulators/official"
+)
+
+// TestRowsAreOfTests: each row names a test that is there, and has every column.
+func TestRowsAreOfTests(t *testing.T) {
+	t.Parallel()
+	code := testCode(t)
+	seen := map[string]bool{}
+	for _, d := range official.Differences {
+		if seen[d.Test] {
+			t.Errorf("%s has two rows", d.Test)
+		}
+		seen[d.Test] = true
+		function, subtest, _ := strings.Cut(d.Test, "/")
+		if !strings.Contains(code, "func "+function+"(") {
+			t.Errorf("there is no test %s", function)
+		}
+		if name := strings.ReplaceAll(subtest, "_", " "); name != "" && !strings.Contains(code, `t.Run("`+name+`"`) {
+			t.Errorf("there is no subtest %q of %s", name, function)
+		}
+		for column, text := range map[string]string{"Server": d.Server, "Needs": d.Needs, "Does": d.Does, "Service": d.Service, "Known": d.Known} {
+			if text == "" {
+				t.Errorf("the row of %s has no %s", d.Test, column)
+			}
+		}
+	}
+	if len(official.Differences) >= 15 {
+		t.Errorf("%d rows; fewer than 15 tests may be skipped on Google's emulators", len(official.Differences))
+	}
+}
+
+// testCode is the source of every test of the repository.
+func testCode(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "node_modules":
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		all.Write(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}

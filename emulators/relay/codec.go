@@ -1,0 +1,55 @@
+package relay
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// raw is a codec of messages that stay bytes.
+type raw struct{}
+
+// Marshal answers the bytes that v points to.
+func (raw) Marshal(v any) ([]byte, error) {
+	b, ok := v.(*[]byte)
+	if !ok {
+		return nil, fmt.Errorf("relay: %T are no bytes", v)
+	}
+	return *b, nil
+}
+
+// Unmarshal copies data: it is the transport's.
+func (raw) Unmarshal(data []byte, v any) error {
+	b, ok := v.(*[]byte)
+	if !ok {
+		return fmt.Errorf("relay: %T are no bytes", v)
+	}
+	*b = append([]byte(nil), data...)
+	return nil
+}
+
+// Name is that of the ordinary codec: what goes over the wire is the same.
+func (raw) Name() string { return "proto" }
+
+// decode reads a request of a method, "/package.Service/Method", by the type
+// that this process has registered for it.
+func decode(method string, data []byte) (proto.Message, error) {
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		return nil, fmt.Errorf("finding service %s: %w", service, err)
+	}
+	s, ok := d.(protoreflect.ServiceDescriptor)
+	if !ok || s.Methods().ByName(protoreflect.Name(name)) == nil {
+		return nil, fmt.Errorf("%s has no method %s", service, name)
+	}
+	t, err := protoregistry.GlobalTypes.FindMessageByName(s.Methods().ByName(protoreflect.Name(name)).Input().FullName())
+	if err != nil {
+		return nil, fmt.Errorf("finding the request of %s: %w", method, err)
+	}
+	m := t.New().Interface()
+	return m, proto.Unmarshal(data, m)
+}

@@ -1,0 +1,129 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "cloud.google.com/go/firestore"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/emulators/relay"
+)
+
+// world is a relay before the database of a test, and a client of it.
+type world struct {
+	*relay.Relay
+	db *sdk.Client
+}
+
+func open(t *testing.T) *world {
+	t.Helper()
+	r, err := relay.Start("127.0.0.1:0", lab.FirestoreAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	conn, err := grpc.NewClient("passthrough:///"+r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), lab.AsOwner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sdk.NewClient(context.Background(), lab.New(t).Project(), option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return &world{r, db}
+}
+
+func (w *world) set(t *testing.T, id string) {
+	t.Helper()
+	if _, err := w.db.Doc("a/"+id).Set(t.Context(), map[string]any{"n": 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCallsOfEveryKindPass(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	for i := range 300 {
+		w.set(t, fmt.Sprint(i))
+	}
+	snaps, err := w.db.Collection("a").Documents(t.Context()).GetAll() // a stream of answers
+	if err != nil || len(snaps) != 300 {
+		t.Errorf("a query answers %d documents, %v; want 300", len(snaps), err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	it := w.db.Doc("a/0").Snapshots(ctx) // streams in both directions
+	defer it.Stop()
+	if snap, err := it.Next(); err != nil || !snap.Exists() {
+		t.Errorf("a listener: %v, %v", snap, err)
+	}
+	w.set(t, "0")
+	_, err = w.db.Doc("a/none").Get(t.Context())
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("a missing document: %v, want NotFound", err)
+	}
+}
+
+func TestARequestThatFailsIsNotDone(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	var asked atomic.Pointer[pb.CommitRequest]
+	w.SetFault(func(method string, req proto.Message) error {
+		if method != "Commit" {
+			return nil
+		}
+		asked.Store(req.(*pb.CommitRequest))
+		return status.Error(codes.PermissionDenied, "not today")
+	})
+	_, err := w.db.Doc("a/x").Set(t.Context(), map[string]any{"n": 1})
+	if status.Code(err) != codes.PermissionDenied {
+		t.Errorf("%v, want the fault", err)
+	}
+	if c := asked.Load(); c == nil || len(c.Writes) != 1 || !strings.HasSuffix(c.Writes[0].GetUpdate().GetName(), "/a/x") {
+		t.Errorf("the fault was asked about %v", c)
+	}
+	w.SetFault(nil)
+	if _, err := w.db.Doc("a/x").Get(t.Context()); status.Code(err) != codes.NotFound {
+		t.Errorf("%v; the write was passed on", err)
+	}
+}
+
+func TestALostAnswerIsOfSomethingDone(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.SetFaultAfter(func(method string, _ proto.Message) error {
+		if method == "Commit" {
+			return status.Error(codes.PermissionDenied, "the answer is lost")
+		}
+		return nil
+	})
+	_, err := w.db.Doc("a/x").Set(t.Context(), map[string]any{"n": 1})
+	if status.Code(err) != codes.PermissionDenied {
+		t.Errorf("%v, want the fault", err)
+	}
+	w.SetFaultAfter(nil)
+	if _, err := w.db.Doc("a/x").Get(t.Context()); err != nil {
+		t.Errorf("%v; the write was not passed on", err)
+	}
+}
+
+func TestStartSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	if _, err := relay.Start(w.Addr(), "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), w.Addr()) {
+		t.Errorf("a second relay on the same address: %v", err)
+	}
+}

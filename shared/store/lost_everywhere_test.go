@@ -1,0 +1,176 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// losesAll loses the first answer to each commit that was stored. The client
+// then commits again.
+type losesAll struct{ seen sync.Map }
+
+func (l *losesAll) intercept(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if err != nil || !strings.HasSuffix(method, "/Commit") {
+		return err
+	}
+	commit := proto.Clone(req.(proto.Message)).(*firestorepb.CommitRequest)
+	commit.Transaction = nil // a transaction that runs again has another
+	key, err := proto.MarshalOptions{Deterministic: true}.Marshal(commit)
+	if err != nil {
+		return err
+	}
+	if _, again := l.seen.LoadOrStore(string(key), true); again {
+		return nil
+	}
+	return status.Error(codes.Unavailable, "the connection broke after the commit")
+}
+
+// TestLostAnswersChangeNoResult runs every write of the store twice: with each
+// answer, and with each first answer to a commit lost. What the calls answer and
+// what they leave behind has to be the same.
+func TestLostAnswersChangeNoResult(t *testing.T) {
+	t.Parallel()
+	told := newWorld(t)
+	untold := newWorld(t, grpc.WithUnaryInterceptor((&losesAll{}).intercept))
+	want, got := told.everyWrite(t), untold.everyWrite(t)
+	for i, step := range want {
+		if diff := cmp.Diff(step, got[i]); diff != "" {
+			t.Errorf("%s, its answers lost (-told +lost):\n%s", step.What, diff)
+		}
+	}
+	if diff := cmp.Diff(told.dump(t), untold.dump(t), ofContent); diff != "" {
+		t.Errorf("the customers, answers lost (-told +lost):\n%s", diff)
+	}
+	if a, b := told.Count("outbox"), untold.Count("outbox"); a != b {
+		t.Errorf("%d events in the outbox, with answers lost %d", a, b)
+	}
+}
+
+// ofContent leaves out the ids of writes, which no two calls share.
+var ofContent = cmpopts.IgnoreMapEntries(func(field string, _ any) bool { return field == "write" })
+
+// An answered step is what a call answered, as JSON.
+type answered struct {
+	What, Answer string
+	Failed       bool
+}
+
+// everyWrite calls every method of the store that writes, each at least once
+// with something to do.
+func (w *world) everyWrite(t *testing.T) (out []answered) {
+	t.Helper()
+	ctx := t.Context()
+	note := func(what string, err error, answer ...any) {
+		b, merr := json.Marshal(answer)
+		if err := errors.Join(err, merr); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		out = append(out, answered{what, string(b), err != nil})
+	}
+	register := func(customer, token string) {
+		r, err := w.Register(ctx, customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+		note("registering "+token+" for "+customer, err, r.Token, r.Created, r.Events)
+	}
+
+	register("anna", "a1")
+	register("anna", "a2")
+	register("ben", "a2") // it moves
+	register("ben", "b1")
+	opted := push.CustomerPatch{}
+	if err := json.Unmarshal([]byte(`{"segments":["vip"]}`), &opted); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.Patch(ctx, "ben", opted)
+	note("patching", err, c)
+	refused, events, err := w.Import(ctx, []store.ImportLine{
+		{Customer: "cleo", Tokens: []push.Registration{{Kind: push.KindToken, Value: "c1"}}},
+		{Customer: "ben", Tokens: []push.Registration{{Kind: push.KindToken, Value: "b2"}}},
+	})
+	note("importing", err, refused, events)
+	note("setting the devices", w.SetSettings(ctx, push.Latest))
+
+	w.clock.Add(time.Minute)
+	m := push.NewMailing("m", "digest", push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
+	recorded, created, err := w.CreateMailing(ctx, m)
+	note("recording a mailing", err, recorded.ID, created)
+	note("proving", w.Prove(ctx, "m"))
+	change := func(what string, f func(context.Context, string) (*push.Mailing, error)) {
+		m, err := f(ctx, "m")
+		if err != nil {
+			note(what, err)
+			return
+		}
+		note(what, nil, m.State, m.PausedBecause, m.PausedFrom)
+	}
+	change("pausing", w.Pause)
+	change("resuming", w.Resume)
+	change("starting", func(ctx context.Context, id string) (*push.Mailing, error) {
+		return w.Start(ctx, id, push.All, []push.Shard{{Mailing: "m"}})
+	})
+
+	sh, err := w.Shard(ctx, "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := w.clock.Now().Add(time.Minute)
+	note("taking a shard", w.Take(ctx, sh, until))
+	note("giving it back", w.Take(ctx, sh, time.Time{}))
+	note("taking it again", w.Take(ctx, sh, until))
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 2),
+		Targets: []push.Target{{Customer: "anna", Token: "a1", Kind: push.KindToken}, {Customer: "ben", Token: "b1", Kind: push.KindToken}}}
+	sh.Batches, sh.Targeted, sh.Done = 1, 2, true
+	note("cutting", w.Cut(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
+	dispatched, err := w.MarkDispatched(ctx, "m")
+	note("marking it dispatched", err, dispatched)
+	if b, err = w.Batch(ctx, b.Ref); err != nil {
+		t.Fatal(err)
+	}
+	note("leasing", w.Lease(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)
+	for _, customer := range []string{"anna", "ben"} {
+		token := customer[:1] + "1"
+		f, err := w.Flag(ctx, store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token),
+			Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+		note("flagging "+token, err, f)
+	}
+	b.Receipts = []push.Receipt{push.ReceiptUnregistered, push.ReceiptUnregistered}
+	b.Dead = []push.Dead{{Customer: "anna", TokenID: push.TokenID("a1")}, {Customer: "ben", TokenID: push.TokenID("b1")}}
+	note("saving results", w.SaveBatch(ctx, b))
+	b.Settled = true
+	note("settling", w.SaveBatch(ctx, b))
+	var ended []push.Event
+	m, err = w.Finish(ctx, "m", func(_ context.Context, e ...push.Event) error { ended = append(ended, e...); return nil })
+	note("finishing", err, m != nil, ended)
+	n, events, err := w.Unflag(ctx, "m", []store.CustomerTokens{
+		{Customer: "anna", Tokens: []string{push.TokenID("a1")}}, {Customer: "ben", Tokens: []string{push.TokenID("b1")}},
+	})
+	note("taking the flags back", err, n, len(events))
+
+	events, err = w.Unregister(ctx, "ben", push.TokenID("b1"))
+	note("unregistering", err, events)
+	_, err = w.Erase(ctx, "cleo") // its events are published by tick when its answer was lost
+	note("erasing", err)
+	w.clock.Add(300 * 24 * time.Hour)
+	looked, events, err := w.ExpireTokens(ctx, 10)
+	note("expiring", err, looked, len(events))
+	owed, err := w.OwedEvents(ctx, 100)
+	note("listing events", err, len(owed))
+	note("forgetting one", w.Told(ctx, owed[0]))
+	return out
+}
