@@ -13,11 +13,6 @@ const (
 	PausedPlatform    PauseReason = "platform_credentials" // Apple or a browser's push service refuses the app's credentials
 )
 
-// PauseReasons lists every reason.
-func PauseReasons() []PauseReason {
-	return []PauseReason{PausedByHand, PausedCredentials, PausedWrongSender, PausedImplausible, PausedAudience, PausedPlatform}
-}
-
 // Why a mailing is paused, as pausedBecause says it.
 const (
 	ByHand        = "paused by hand"
