@@ -421,3 +421,32 @@ func BenchmarkUnflag(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 }
+
+// TestAPageThatTimeDidNotSufficeForStaysNext: what a call did not come to is
+// not passed over.
+func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.flagged(t, "m", 1, 3)
+	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := w.d.unflagPage(t.Context(), l, w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last {
+		t.Error("a page that was not done was the last")
+	}
+	if err := w.SaveUnflag(t.Context(), l, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}); err != nil {
+		t.Fatal(err)
+	}
+	w.takenBack(t, "m", 3)
+}

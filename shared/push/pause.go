@@ -17,11 +17,6 @@ const (
 // tokens cannot be believed.
 func (r PauseReason) Implausible() bool { return r == PausedImplausible || r == PausedWrongSender }
 
-// PauseReasons lists every reason.
-func PauseReasons() []PauseReason {
-	return []PauseReason{PausedByHand, PausedCredentials, PausedWrongSender, PausedImplausible, PausedAudience, PausedPlatform}
-}
-
 // Why a mailing is paused, as pausedBecause says it.
 const (
 	ByHand        = "paused by hand"

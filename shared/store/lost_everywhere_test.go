@@ -117,7 +117,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 			note(what, err)
 			return
 		}
-		note(what, nil, m.State, m.PausedBecause, m.PausedFrom)
+		note(what, nil, m.State, m.PausedBecause(), m.PausedFrom)
 	}
 	change("pausing", w.Pause)
 	change("resuming", w.Resume)
