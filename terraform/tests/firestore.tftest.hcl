@@ -66,7 +66,7 @@ run "indexes" {
       "customers.devices", "customers.attributes", "customers.categories", "mailings.message",
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
-      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "batches.tries", "batches.crashes", "batches.saved", "audience.customers", "audience.tokens",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
