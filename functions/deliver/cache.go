@@ -71,6 +71,9 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	read := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 		defer cancel()
+		if m := c.fresh(id); m != nil {
+			return m, nil // read between our look and our turn
+		}
 		return c.read(ctx, id)
 	})
 

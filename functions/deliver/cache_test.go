@@ -31,7 +31,7 @@ func (s *shelf) Peek(context.Context, string) (*push.Mailing, error) {
 // read, never what was read before; and it is read once.
 func TestAStaleStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	clock := &lab.Clock{}
+	clock := lab.Noon()
 	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
 	states := newStates(s, clock.Now)
 	s.release <- &push.Mailing{State: push.Sending}
@@ -65,6 +65,11 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 		if state := <-got; state != push.Cancelled {
 			t.Errorf("answered %s, want %s", state, push.Cancelled)
 		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reads != 2 {
+		t.Errorf("read %d times, want twice: once for all who asked at the same time", s.reads)
 	}
 }
 

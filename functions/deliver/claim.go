@@ -43,15 +43,14 @@ func windowAfter(crashes int) int {
 type admission int
 
 const (
-	deliverBatch admission = iota
-	leaveAlone             // another call has it, or it is not to be touched now: resume or tick brings it back
-	postpone               // a dead letter of a batch that was not really tried
-	giveUp                 // it was tried often enough
+	admitDeliver  admission = iota
+	admitNot                // another call has it, or it is not to be touched now: resume or tick brings it back
+	admitPostpone           // a dead letter of a batch that was not really tried
+	admitGiveUp             // it was tried often enough
 )
 
-// crashLoop reports whether calls crashed often enough, the last one without
-// having stored anything. Once the window is one target, no other can have been
-// rung more often than it.
+// crashLoop reports whether so many calls crashed in a row that the next one
+// would, too. The last one has stored nothing, and its window was one target.
 func crashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
 
 // admit decides what a call is to do with a batch.
@@ -59,17 +58,17 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	ended := stopOf(m, now).reason == stopEnded
 	switch {
 	case b.Lease.Until.After(now):
-		return leaveAlone
+		return admitNot
 	case !ended && (m.State == push.Paused && len(b.Held) == 0 || b.NotBefore.Sub(now) > nearby):
-		return leaveAlone
+		return admitNot
 	case crashLoop(b):
-		return giveUp
+		return admitGiveUp
 	case deadLetter && b.Tries >= minTries && len(b.Pending()) > 0:
-		return giveUp // flags that are owed are not: nothing rings, and tick tries on
+		return admitGiveUp // flags that are owed are tried on: no phone rings for them
 	case deadLetter && !ended:
-		return postpone
+		return admitPostpone
 	}
-	return deliverBatch
+	return admitDeliver
 }
 
 // postpone stores when tick is to publish the batch again.
@@ -108,4 +107,14 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	x.report(ctx)
 	d.notes.put(b, note{})
 	return b.Settled, nil
+}
+
+// closeBroken closes a batch whose document no call can read.
+func (d *deliverer) closeBroken(ctx context.Context, ref push.Ref, fault error) (settled bool, err error) {
+	reason := "given up: the stored batch cannot be read"
+	if err := d.Store.CloseBroken(ctx, ref, reason); err != nil {
+		return false, err
+	}
+	d.Log.ErrorContext(ctx, "batch given up", "mailing", ref.Mailing, "batch", ref.Batch, "reason", reason, "error", fault)
+	return true, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 )
 
@@ -77,5 +78,38 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 				t.Errorf("accepted %d, want 21: %+v", totals.Accepted, totals)
 			}
 		})
+	}
+}
+
+// TestABatchThatCannotBeReadIsClosed: no call can work on it, and the mailing
+// ends all the same.
+func TestABatchThatCannotBeReadIsClosed(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t)
+	w := newWorldOver(t, phones.Options{}, l)
+	ref := w.mailing("m", true, names("t", 7)...)
+	doc := l.DB().Doc("mailings/m/batches/" + ref.Batch)
+	snap, err := doc.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := snap.Data()
+	fields["targets"] = []byte("damaged")
+	if _, err := doc.Set(t.Context(), fields); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+		t.Error("a batch that cannot be read was no error, want it delivered again")
+	}
+	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
+		t.Errorf("from the dead letter: %v", err)
+	}
+
+	m, totals := w.totals("m")
+	if m.State != push.Completed {
+		t.Errorf("mailing is %s, want %s", m.State, push.Completed)
+	}
+	if totals.Failed != 7 {
+		t.Errorf("failed %d, want 7: %+v", totals.Failed, totals)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -34,6 +35,7 @@ type ledger interface {
 	Batch(ctx context.Context, ref push.Ref) (*push.Batch, error)
 	Lease(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
+	CloseBroken(ctx context.Context, ref push.Ref, reason string) error
 	Peek(ctx context.Context, id string) (*push.Mailing, error)
 	Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
@@ -139,6 +141,9 @@ func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) (e
 // work reports whether the batch is settled.
 func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.Batch(ctx, ref)
+	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
+		return d.closeBroken(ctx, ref, err)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -155,11 +160,11 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string)
 			"attempts", b.Attempts, "tries", b.Tries)
 	}
 	switch admit(m, b, d.Now(), deadLetterOf != "") {
-	case leaveAlone:
+	case admitNot:
 		return false, nil
-	case postpone:
+	case admitPostpone:
 		return false, d.postpone(ctx, b)
-	case giveUp:
+	case admitGiveUp:
 		return d.giveUp(ctx, m, b)
 	}
 	return d.claim(ctx, m, b)

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
 )
 
 // proofsAtOnce is how many payloads are proven side by side.
@@ -83,21 +84,16 @@ func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
 	ctx, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	proofs := map[string]fcm.Answer{}
+	sentTo := map[string]push.Target{} // by payload: one of the suspects that got it
+	for _, a := range d.suspects {
+		sentTo[d.payloadOf(a)] = d.batch.Targets[a.target]
+	}
+
+	proofs := make(map[string]fcm.Answer, len(sentTo))
 	var mu sync.Mutex // guards proofs
 	var g errgroup.Group
 	g.SetLimit(proofsAtOnce)
-	for _, a := range d.suspects {
-		name := d.payloadOf(a)
-		mu.Lock()
-		_, asked := proofs[name]
-		proofs[name] = proofs[name]
-		mu.Unlock()
-		if asked {
-			continue
-		}
-
-		target := d.batch.Targets[a.target]
+	for name, target := range sentTo {
 		g.Go(func() error {
 			proof := d.proveFor(ctx, target.Customer, target.Attributes)
 			mu.Lock()

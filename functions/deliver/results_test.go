@@ -184,22 +184,22 @@ func TestAdmit(t *testing.T) {
 		deadLetter bool
 		want       admission
 	}{
-		"new":                               {want: deliverBatch},
-		"leased":                            {batch: push.Batch{Lease: live}, want: leaveAlone},
-		"leased, from the dead letter":      {batch: push.Batch{Lease: live, Tries: minTries}, deadLetter: true, want: leaveAlone},
-		"lapsed":                            {batch: push.Batch{Lease: lapsed}, want: deliverBatch},
-		"paused":                            {state: push.Paused, want: leaveAlone},
-		"paused, from the dead letter":      {state: push.Paused, batch: push.Batch{Tries: minTries}, deadLetter: true, want: leaveAlone},
-		"due later":                         {batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: leaveAlone},
-		"due later, but cancelled":          {state: push.Cancelled, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: deliverBatch},
-		"due later, but expired":            {expired: true, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: deliverBatch},
-		"four crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 2}, want: deliverBatch},
-		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: giveUp},
-		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: deliverBatch},
-		"dead letter, never tried":          {deadLetter: true, want: postpone},
-		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Receipts: pending}, deadLetter: true, want: giveUp},
-		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, Owed: []int{0}}, deadLetter: true, want: postpone},
-		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: deliverBatch},
+		"new":                               {want: admitDeliver},
+		"leased":                            {batch: push.Batch{Lease: live}, want: admitNot},
+		"leased, from the dead letter":      {batch: push.Batch{Lease: live, Tries: minTries}, deadLetter: true, want: admitNot},
+		"lapsed":                            {batch: push.Batch{Lease: lapsed}, want: admitDeliver},
+		"paused":                            {state: push.Paused, want: admitNot},
+		"paused, from the dead letter":      {state: push.Paused, batch: push.Batch{Tries: minTries}, deadLetter: true, want: admitNot},
+		"due later":                         {batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitNot},
+		"due later, but cancelled":          {state: push.Cancelled, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitDeliver},
+		"due later, but expired":            {expired: true, batch: push.Batch{NotBefore: now.Add(time.Minute)}, want: admitDeliver},
+		"four crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 2}, want: admitDeliver},
+		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: admitGiveUp},
+		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: admitDeliver},
+		"dead letter, never tried":          {deadLetter: true, want: admitPostpone},
+		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Receipts: pending}, deadLetter: true, want: admitGiveUp},
+		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, Owed: []int{0}}, deadLetter: true, want: admitPostpone},
+		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: admitDeliver},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

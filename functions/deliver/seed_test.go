@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/shared/fcm"
@@ -97,6 +98,9 @@ func TestTheSourceDocumentsBodiesFlag(t *testing.T) {
 			"large in many parts": `{"data":{` + manyParts(30) + `}}`,
 		} {
 			for _, among := range []int{0, push.MaxBatch - 1} {
+				if among > 0 && (kind == "personal and large" || kind == "large in many parts") {
+					continue // the large ones among a thousand are sent once
+				}
 				t.Run(fmt.Sprintf("%s/%s/among %d", name, kind, among), func(t *testing.T) {
 					t.Parallel()
 					w := newWorld(t, phones.Options{})
@@ -107,7 +111,7 @@ func TestTheSourceDocumentsBodiesFlag(t *testing.T) {
 						t.Fatal(err)
 					}
 					t.Cleanup(func() { sender.Close() })
-					w.deps.Sender = sender
+					w.deps.Sender, w.deps.CallTimeout = sender, 5*time.Minute // a slow machine may take its time
 					w.d = newDeliverer(w.deps)
 
 					w.deliver(w.batch("m", message, append(names("good", among), "bad-token")...))

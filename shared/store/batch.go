@@ -103,10 +103,11 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	}, nil
 }
 
+// decodeBatch answers ErrUndecodable for a document that makes no batch.
 func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
-		return nil, fmt.Errorf("decoding batch %s: %w", snap.Ref.Path, err)
+		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
 	b := &push.Batch{
 		Ref:   push.Ref{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
@@ -117,7 +118,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	}
 	if d.Dead != "" {
 		if err := json.Unmarshal([]byte(d.Dead), &b.Dead); err != nil {
-			return nil, fmt.Errorf("decoding the dead tokens of batch %s: %w", snap.Ref.Path, err)
+			return nil, fmt.Errorf("the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 		}
 	}
 	if b.Settled {
@@ -125,10 +126,10 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	}
 	var err error
 	if b.Targets, err = push.DecodeTargets(d.Targets); err != nil {
-		return nil, fmt.Errorf("batch %s: %w", snap.Ref.Path, err)
+		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
 	if len(d.Receipts) != len(b.Targets) {
-		return nil, fmt.Errorf("batch %s has %d targets and %d receipts", snap.Ref.Path, len(b.Targets), len(d.Receipts))
+		return nil, fmt.Errorf("batch %s: %w: %d targets and %d receipts", snap.Ref.Path, ErrUndecodable, len(b.Targets), len(d.Receipts))
 	}
 	for _, r := range d.Receipts {
 		b.Receipts = append(b.Receipts, push.Receipt(r))

@@ -67,7 +67,8 @@ run "indexes" {
       "customers.devices", "customers.attributes", "customers.categories", "mailings.message",
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
-      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "batches.tries", "batches.crashes", "batches.saved", "batches.undecided",
+      "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens",
       "unflags.after", "unflags.owner", "unflags.busy", "unflags.moved",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
