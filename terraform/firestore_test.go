@@ -66,7 +66,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, _, err := s.Mailings(ctx, "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
-	if _, _, err := s.ExpireTokens(ctx, 10); err != nil {
+	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
 	}
 	if _, err := s.OwedEvents(ctx, 10); err != nil {

@@ -26,6 +26,9 @@ type batchDoc struct {
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	Reason     string     `firestore:"reason,omitempty"`
 
+	Lane        string     `firestore:"lane"`
+	PublishedAt *time.Time `firestore:"publishedAt"`
+
 	Targets  []byte         `firestore:"targets"`  // push.EncodeTargets; gone once settled
 	Size     int            `firestore:"size"`     // how many targets
 	Receipts []byte         `firestore:"receipts"` // one byte a target
@@ -78,6 +81,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	}
 	return &batchDoc{
 		Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
+		Lane: string(b.Lane), PublishedAt: stamp(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{},
 		Tally: encodeTally(push.Tally{}), ExpireAt: forget,
 	}, nil
@@ -91,6 +95,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	b := &push.Batch{
 		Ref:   push.Ref{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
 		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore), Attempts: d.Attempts,
+		Lane: push.Lane(d.Lane), PublishedAt: unstamp(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
 		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Revision: snap.UpdateTime,
 	}
@@ -135,11 +140,12 @@ func (s *Store) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
 func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 	err := s.update(ctx, b, []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: b.Attempts + 1},
+		{Path: "publishedAt", Value: nil},
 	}, func(d *batchDoc) bool { return d.LeaseOwner == l.Owner && d.Attempts == b.Attempts+1 })
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	b.Lease, b.Attempts = l, b.Attempts+1
+	b.Lease, b.Attempts, b.PublishedAt = l, b.Attempts+1, time.Time{}
 	return nil
 }
 
@@ -206,30 +212,6 @@ func (s *Store) update(ctx context.Context, b *push.Batch, up []firestore.Update
 	}
 	b.Revision = snap.UpdateTime
 	return nil
-}
-
-// OpenBatch is what tick needs to know of a batch that is not settled.
-type OpenBatch struct {
-	push.Ref
-	CutAt, NotBefore, LeaseUntil time.Time // zero: none
-}
-
-// OpenBatches lists the batches of a mailing that are not settled.
-func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	q := s.openBatches(mailing).Select("cutAt", "notBefore", "leaseUntil")
-	snaps, err := q.Documents(ctx).GetAll()
-	if err != nil {
-		return nil, classify(err, "listing open batches of mailing %s", mailing)
-	}
-	out := make([]OpenBatch, 0, len(snaps))
-	for _, snap := range snaps {
-		var d batchDoc
-		if err := snap.DataTo(&d); err != nil {
-			return nil, fmt.Errorf("decoding batch %s: %w", snap.Ref.Path, err)
-		}
-		out = append(out, OpenBatch{push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, d.CutAt, unstamp(d.NotBefore), unstamp(d.LeaseUntil)})
-	}
-	return out, nil
 }
 
 func (s *Store) openBatches(mailing string) firestore.Query {

@@ -34,7 +34,8 @@ type mailingDoc struct {
 	Shards     int        `firestore:"shards"`
 	Dispatched bool       `firestore:"dispatched"`
 	Active     bool       `firestore:"active"`
-	Totals     string     `firestore:"totals,omitempty"` // JSON
+	Cutting    string     `firestore:"cutting,omitempty"` // see cutting
+	Totals     string     `firestore:"totals,omitempty"`  // JSON
 	ExpireAt   *time.Time `firestore:"expireAt,omitempty"`
 }
 
@@ -66,6 +67,7 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
 		CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
+		Cutting: cutting(m),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
