@@ -39,7 +39,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 			targets[i] = x
 			targets[i].Token += fmt.Sprintf("token-%04d", i)
 		}
-		c := &cutting{dispatcher: w.d, m: m, sh: sh}
+		c := &cutting{dispatcher: w.d, m: m, sh: sh, lane: push.LaneLarge}
 		batches := c.batches(targets)
 		for chunk := range slices.Chunk(batches, pageBytes/batchBytes) { // as pages do
 			sh.After += "x"

@@ -72,6 +72,9 @@ type Mailing struct {
 	Dispatched bool    // every shard has been cut into batches
 	Active     bool    // tick still has to look after it
 	Totals     *Totals // frozen when it ended
+
+	OrderedAt time.Time // when tick last asked for its start; zero again after each change of its state
+	Revision  time.Time // the store's mark: MarkStarting fails on an older one
 }
 
 // Finishable reports whether a mailing ends once its batches are settled: it

@@ -16,7 +16,7 @@ const dueLimit = 500
 
 // looked are the fields of a mailing that Due reads: not the message, which may
 // be long, and not what was listed.
-var looked = []string{"state", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals"}
+var looked = []string{"state", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "orderedAt"}
 
 // final are the states no state follows.
 var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
@@ -82,11 +82,24 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 		ID: snap.Ref.ID, State: push.State(d.State), PausedFrom: push.State(d.PausedFrom),
 		StartAt: d.StartAt, StartedAt: unstamp(d.StartedAt), ExpiresAt: d.ExpiresAt,
 		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
+		OrderedAt: unstamp(d.OrderedAt), Revision: snap.UpdateTime,
 	}
 	if d.Totals != "" {
 		m.Totals = &push.Totals{} // there are some: nobody who looks needs more
 	}
 	return m, nil
+}
+
+// MarkStarting records that the caller is about to ask for a mailing to be
+// started. It answers false, and records nothing, when anybody has written to the
+// mailing since it was read. Each change of the mailing's state forgets it.
+func (s *Store) MarkStarting(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "orderedAt", Value: at}}
+	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
+	if stale(err) || missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
 }
 
 // Ahead says how much of all mailings together waits to be sent.

@@ -34,8 +34,9 @@ type mailingDoc struct {
 	Shards     int        `firestore:"shards"`
 	Dispatched bool       `firestore:"dispatched"`
 	Active     bool       `firestore:"active"`
-	Cutting    string     `firestore:"cutting,omitempty"` // see cutting
-	Totals     string     `firestore:"totals,omitempty"`  // JSON
+	Cutting    string     `firestore:"cutting,omitempty"`   // see cutting
+	OrderedAt  *time.Time `firestore:"orderedAt,omitempty"` // written by MarkStarting alone
+	Totals     string     `firestore:"totals,omitempty"`    // JSON
 	ExpireAt   *time.Time `firestore:"expireAt,omitempty"`
 }
 
@@ -94,6 +95,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (m *push.Mailing, listed in
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
 		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.Devices(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
+		OrderedAt: unstamp(doc.OrderedAt), Revision: snap.UpdateTime,
 	}
 	if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
 		return nil, 0, classify(err, "decoding the draft of mailing %s", m.ID)
