@@ -36,7 +36,7 @@ type settings struct {
 // Check names what is wrong with the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
-	return append(faults, cloud.Between("TICK_EVERY", s.Every, 100*time.Millisecond, s.CallTimeout)...)
+	return append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
 }
 
 func build(ctx context.Context) (http.Handler, error) {
