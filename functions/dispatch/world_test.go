@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
+
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -99,6 +101,7 @@ type world struct {
 	*board
 	d     *dispatcher
 	clock *lab.Clock
+	db    *firestore.Client
 }
 
 func newWorld(t *testing.T, fail func(string) error) *world {
@@ -107,10 +110,11 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 		fail = func(string) error { return nil }
 	}
 	c := lab.Noon()
-	s := store.New(lab.New(t).DB(), store.Options{Now: c.Now})
+	db := lab.New(t).DB()
+	s := store.New(db, store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: fail}
 	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now})
-	return &world{Store: s, board: b, d: d, clock: c}
+	return &world{Store: s, board: b, d: d, clock: c, db: db}
 }
 
 // seed imports n customers with one to three tokens.
