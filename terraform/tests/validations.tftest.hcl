@@ -360,7 +360,7 @@ run "refused_31" {
 run "refused_32" {
   command = plan
   variables {
-    functions = { tick = { timeout_seconds = 90 } }
+    functions = { tick = { timeout_seconds = 150 } }
   }
   expect_failures = [var.functions]
 }

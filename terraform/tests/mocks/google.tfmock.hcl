@@ -48,9 +48,16 @@ override_resource {
 }
 
 override_resource {
-  target = google_cloudfunctions2_function.deliver
+  target = google_cloudfunctions2_function.deliver["deliver"]
   values = {
     service_config = { uri = "https://deliver.run.app" }
+  }
+}
+
+override_resource {
+  target = google_cloudfunctions2_function.deliver["deliver-small"]
+  values = {
+    service_config = { uri = "https://deliver-small.run.app" }
   }
 }
 
