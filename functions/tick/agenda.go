@@ -3,7 +3,6 @@ package tick
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -175,23 +174,24 @@ const (
 // publish records items as published, each unless somebody has written to its
 // shard or batch since it was listed, and publishes them.
 func (t *ticker) publish(ctx context.Context, items []item, n *counts) error {
-	var faults []error
+	var faults faults
 	for len(items) > 0 {
 		k := min(len(items), chunk)
-		faults = append(faults, t.publishChunk(ctx, items[:k], n))
+		faults.add(t.publishChunk(ctx, items[:k], n))
 		items = items[k:]
 	}
-	return errors.Join(faults...)
+	return faults.err()
 }
 
 func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) error {
 	marked := make([]bool, len(items))
-	faults := make([]error, len(items))
+	var faults faults
 	var g errgroup.Group
 	g.SetLimit(marking)
 	for i, x := range items {
-		g.Go(func() error {
-			marked[i], faults[i] = t.mark(ctx, x)
+		g.Go(func() (err error) {
+			marked[i], err = t.mark(ctx, x)
+			faults.add(err)
 			return nil
 		})
 	}
@@ -214,12 +214,12 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 		}
 	}
 	if len(orders) > 0 {
-		faults = append(faults, t.Queue.Dispatch(ctx, orders...))
+		faults.add(t.Queue.Dispatch(ctx, orders...))
 	}
 	for lane, list := range refs {
-		faults = append(faults, t.Queue.Deliver(ctx, lane, list...))
+		faults.add(t.Queue.Deliver(ctx, lane, list...))
 	}
-	return errors.Join(faults...)
+	return faults.err()
 }
 
 // mark records that an item is about to be published, and answers whether it is

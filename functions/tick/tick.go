@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -180,28 +179,23 @@ func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error
 		list = append(list[k:len(list):len(list)], list[:k]...)
 	}
 
-	var mu sync.Mutex
-	var faults []error
+	var faults faults
 	var g errgroup.Group
 	g.SetLimit(sideBySide)
 	for i, m := range list {
 		if ctx.Err() != nil {
-			faults = append(faults, fmt.Errorf("%d of %d mailings are left to the next round: %w", len(list)-i, len(list), ctx.Err()))
+			faults.add(fmt.Errorf("%d of %d mailings are left to the next round: %w", len(list)-i, len(list), ctx.Err()))
 			break
 		}
 		g.Go(func() error {
 			if err := t.mailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
-				mu.Lock()
-				defer mu.Unlock()
-				faults = append(faults, fmt.Errorf("mailing %s: %w", m.ID, err))
+				faults.add(fmt.Errorf("mailing %s: %w", m.ID, err))
 			}
 			return nil
 		})
 	}
 	_ = g.Wait() // faults has what went wrong
-	mu.Lock()
-	defer mu.Unlock()
-	return errors.Join(faults...)
+	return faults.err()
 }
 
 // wake looks after one mailing before the next round.

@@ -15,6 +15,9 @@ import (
 // expiring is how many customers are swept side by side.
 const expiring = 16
 
+// faultsNamed is how many customers that cannot be swept an error names.
+const faultsNamed = 3
+
 // An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
 type ExpiryCursor struct {
 	day, key string
@@ -30,7 +33,7 @@ type Expired struct {
 
 // ExpireTokens marks the tokens of at most limit customers invalid whose day
 // has come, of those behind the cursor. Next is also behind customers who cannot
-// be swept: the error names them, and they keep nobody behind them waiting.
+// be swept: the error names the first, and they keep nobody behind them waiting.
 func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
 	q := s.customers().Where("expires", "<=", push.Day(s.now())).OrderBy("expires", firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", "expires").Limit(limit)
@@ -53,7 +56,7 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 			mu.Lock()
 			defer mu.Unlock()
 			out.Events = append(out.Events, told...)
-			if err != nil {
+			if err != nil && len(faults) < faultsNamed {
 				faults = append(faults, err)
 			}
 			return nil
