@@ -55,18 +55,25 @@ run "indexes" {
   assert {
     condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order}"])}"]) == toset([
       "shop-push mailings COLLECTION state ASCENDING, createdAt DESCENDING",
+      "shop-push mailings COLLECTION state ASCENDING, startAt ASCENDING",
+      "shop-push mailings COLLECTION state ASCENDING, expiresAt ASCENDING",
+      "shop-push batches COLLECTION_GROUP lane ASCENDING, open ASCENDING, size ASCENDING",
+      "shop-push batches COLLECTION lane ASCENDING, open ASCENDING, size ASCENDING",
+      "shop-push batches COLLECTION open ASCENDING, size ASCENDING",
       "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
       "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
       "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING",
     ])
-    error_message = "The list of mailings and the sums of a mailing need these indexes and no other."
+    error_message = "The list of mailings, what tick looks at, and the sums of mailings need these indexes and no other."
   }
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
       "customers.devices", "customers.attributes", "customers.categories", "mailings.message",
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
-      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+      "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens", "audience.owners",
+      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
+      "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.busy", "shards.nextSlot", "shards.continueAt", "shards.orderedAt",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }

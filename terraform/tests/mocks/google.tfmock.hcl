@@ -197,3 +197,13 @@ override_resource {
   target = google_pubsub_topic.events
   values = { id = "projects/shop-push/topics/push-events" }
 }
+
+override_resource {
+  target = google_pubsub_topic.work["deliver-small"]
+  values = { id = "projects/shop-push/topics/deliver-small" }
+}
+
+override_resource {
+  target = google_pubsub_topic.dead["deliver-small"]
+  values = { id = "projects/shop-push/topics/deliver-small-dead" }
+}
