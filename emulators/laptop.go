@@ -129,6 +129,7 @@ func (l *laptop) environment() error {
 		"FCM_QUOTA_PER_MINUTE":    fmt.Sprint(l.quota),
 		"MAX_INSTANCES":           "1",
 		"LOG_LEVEL":               l.logLevel,
+		"TICK_EVERY":              l.clock.String(),
 	} {
 		faults = append(faults, l.setenv(k, v))
 	}

@@ -84,8 +84,8 @@ func (l *laptop) subscribe(ctx context.Context) error {
 	}
 	l.onClose(func() { client.Close() })
 	topics := []string{"push-events"}
-	for _, w := range []string{"dispatch", "deliver", "tick"} {
-		topics = append(topics, w, w+"-dead")
+	for topic := range subscribers {
+		topics = append(topics, topic, topic+"-dead")
 	}
 	for _, t := range topics {
 		_, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: l.topic(t)})
@@ -93,13 +93,23 @@ func (l *laptop) subscribe(ctx context.Context) error {
 			return fmt.Errorf("creating topic %s: %w", t, err)
 		}
 	}
-	for _, w := range []string{"dispatch", "deliver", "tick"} {
-		if err := l.push(ctx, client, w, w, w+"-dead"); err != nil {
+	for topic, worker := range subscribers {
+		if err := l.push(ctx, client, topic, worker, topic+"-dead"); err != nil {
 			return err
 		}
 	}
-	return l.push(ctx, client, "deliver-dead", "deliver", "")
+	for _, dead := range []string{"deliver-dead", "deliver-small-dead"} {
+		if err := l.push(ctx, client, dead, "deliver", ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// subscribers are the topics of work and who gets it. The small lane of deliver
+// has its own subscription and so its own pushes side by side; in the cloud it
+// has instances of its own, too.
+var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "tick": "tick"}
 
 func (l *laptop) topic(name string) string { return "projects/" + l.project + "/topics/" + name }
 

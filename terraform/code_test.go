@@ -73,12 +73,13 @@ func TestEntryPoints(t *testing.T) {
 // and to no other.
 func TestPublishers(t *testing.T) {
 	t.Parallel()
-	topic := map[string]string{"Dispatch": "dispatch", "Deliver": "deliver", "Events": "push-events", "Tell": "push-events", "TellNow": "push-events"}
+	topics := map[string][]string{"Dispatch": {"dispatch"}, "Deliver": {"deliver", "deliver-small"}, "Wake": {"tick"},
+		"Events": {"push-events"}, "Tell": {"push-events"}, "TellNow": {"push-events"}}
 	iam := read(t, "iam.tf")
 	for _, name := range inCode(t) {
 		var uses []string
-		for _, method := range found(`\b[Qq]ueue\.(Dispatch|Deliver|Events|Tell|TellNow)\b`, glob(t, "../functions/"+name+"/*.go")) {
-			uses = append(uses, topic[method])
+		for _, method := range found(`\b[Qq]ueue\.(Dispatch|Deliver|Wake|Events|Tell|TellNow)\b`, glob(t, "../functions/"+name+"/*.go")) {
+			uses = append(uses, topics[method]...)
 		}
 		slices.Sort(uses)
 		uses = slices.Compact(uses)

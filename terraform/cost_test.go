@@ -44,7 +44,7 @@ const (
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
-	conditions = 15
+	conditions = 18
 )
 
 // A row is one line of the table: how many units N million pushes a month take.

@@ -4,7 +4,7 @@ locals {
   # Names of Cloud Monitoring's metrics in PromQL.
   own = "logging_googleapis_com:user_${local.metric_prefix}"
   on  = "{monitored_resource=\"cloud_run_revision\"}"
-  run = "{monitored_resource=\"cloud_run_revision\",service_name=~\"${var.prefix}-(${join("|", sort(tolist(local.functions)))})\"}"
+  run = "{monitored_resource=\"cloud_run_revision\",service_name=~\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\"}"
   sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
   dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
 

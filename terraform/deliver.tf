@@ -1,4 +1,4 @@
-# The worker that sends. Only Pub/Sub reaches it.
+# The worker that sends, once for each lane. Only Pub/Sub reaches it.
 
 resource "google_service_account" "deliver" {
   project      = var.project_id
@@ -9,9 +9,11 @@ resource "google_service_account" "deliver" {
 }
 
 resource "google_cloudfunctions2_function" "deliver" {
+  for_each = local.lanes
+
   project     = var.project_id
   location    = var.region
-  name        = "${var.prefix}-deliver"
+  name        = "${var.prefix}-${each.key}"
   description = "sends batches to Firebase Cloud Messaging"
   labels      = local.labels
 
@@ -35,20 +37,20 @@ resource "google_cloudfunctions2_function" "deliver" {
     service_account_email            = google_service_account.deliver.email
     ingress_settings                 = "ALLOW_INTERNAL_ONLY"
     all_traffic_on_latest_revision   = true
-    available_cpu                    = var.functions.deliver.cpu
-    available_memory                 = var.functions.deliver.memory
-    max_instance_request_concurrency = var.functions.deliver.concurrency
-    min_instance_count               = var.functions.deliver.min_instances
-    max_instance_count               = var.functions.deliver.max_instances
-    timeout_seconds                  = var.functions.deliver.timeout_seconds
+    available_cpu                    = var.functions[each.key].cpu
+    available_memory                 = var.functions[each.key].memory
+    max_instance_request_concurrency = var.functions[each.key].concurrency
+    min_instance_count               = var.functions[each.key].min_instances
+    max_instance_count               = var.functions[each.key].max_instances
+    timeout_seconds                  = var.functions[each.key].timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALL_TIMEOUT         = "${var.functions.deliver.timeout_seconds}s"
+      CALL_TIMEOUT         = "${var.functions[each.key].timeout_seconds}s"
       EVENTS_TOPIC         = google_pubsub_topic.events.name
       FCM_ENDPOINT         = var.fcm_endpoint
       PROOF_TOPIC          = var.proof_topic
       FCM_QUOTA_PER_MINUTE = var.fcm_quota_per_minute
-      MAX_INSTANCES        = var.functions.deliver.max_instances
+      MAX_INSTANCES        = local.send_rate.instances
       INVALID_SHARE        = var.invalid_share
     })
   }
@@ -63,18 +65,21 @@ resource "google_cloudfunctions2_function" "deliver" {
   lifecycle {
     precondition {
       condition     = local.send_rate.per_instance >= local.least_rate
-      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${var.functions.deliver.max_instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower functions.deliver.max_instances, or have the quota raised and fcm_quota_per_minute with it."
+      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${local.send_rate.instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower functions.deliver.max_instances or functions.deliver-small.max_instances, or have the quota raised and fcm_quota_per_minute with it."
     }
   }
 }
 
-# Each instance's limiter starts at its share of the project's quota.
+# Each instance's limiter starts at its share of the project's quota, whichever
+# lane it serves.
 locals {
   send_rate = {
     quota        = var.fcm_quota_per_minute
-    instances    = var.functions.deliver.max_instances
-    per_instance = floor(var.fcm_quota_per_minute / var.functions.deliver.max_instances)
+    instances    = local.most_instances
+    per_instance = floor(var.fcm_quota_per_minute / local.most_instances)
   }
+
+  most_instances = sum([for lane in local.lanes : var.functions[lane].max_instances])
 
   least_rate = 600                                                         # a minute: also the least ratePerMinute of a mailing
   most_rate  = 900000 * max(1, floor(tonumber(var.functions.deliver.cpu))) # a minute and vCPU: 15,000 a second, as measured

@@ -46,6 +46,8 @@ resource "google_cloudfunctions2_function" "dispatch" {
       CALL_TIMEOUT         = "${var.functions.dispatch.timeout_seconds}s"
       DISPATCH_TOPIC       = google_pubsub_topic.work["dispatch"].name
       DELIVER_TOPIC        = google_pubsub_topic.work["deliver"].name
+      DELIVER_SMALL_TOPIC  = google_pubsub_topic.work["deliver-small"].name
+      TICK_TOPIC           = google_pubsub_topic.work["tick"].name
       EVENTS_TOPIC         = google_pubsub_topic.events.name
       FCM_QUOTA_PER_MINUTE = var.fcm_quota_per_minute
     })

@@ -5,7 +5,7 @@ locals {
   indexes = jsondecode(file("${path.module}/../firestore.indexes.json"))
 
   composite_indexes = {
-    for x in local.indexes.indexes : "${x.collectionGroup}: ${join(", ", [for f in x.fields : f.fieldPath])}" => x
+    for x in local.indexes.indexes : "${x.collectionGroup}${x.queryScope == "COLLECTION_GROUP" ? " of all" : ""}: ${join(", ", [for f in x.fields : f.fieldPath])}" => x
   }
   field_overrides = {
     for x in local.indexes.fieldOverrides : "${x.collectionGroup}.${x.fieldPath}" => x

@@ -79,7 +79,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, err := s.StalledUnflags(ctx); err != nil {
 		t.Errorf("the unflags that stand still: %v", err)
 	}
-	if _, _, err := s.ExpireTokens(ctx, 10); err != nil {
+	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
 	}
 	if _, err := s.OwedEvents(ctx, 10); err != nil {

@@ -34,17 +34,13 @@ locals {
   publishes = merge({
     mailings  = ["dispatch"]
     customers = ["push-events"]
-    dispatch  = ["dispatch", "deliver", "push-events"]
+    dispatch  = ["dispatch", "deliver", "deliver-small", "tick", "push-events"]
     deliver   = ["push-events"]
-    tick      = ["dispatch", "deliver", "push-events"]
+    tick      = ["dispatch", "deliver", "deliver-small", "push-events"]
     },
     var.devices.enabled ? { devices = ["push-events"] } : {},
   )
-  topics = {
-    dispatch    = google_pubsub_topic.work["dispatch"].name
-    deliver     = google_pubsub_topic.work["deliver"].name
-    push-events = google_pubsub_topic.events.name
-  }
+  topics = merge({ for n, t in google_pubsub_topic.work : n => t.name }, { push-events = google_pubsub_topic.events.name })
   publications = merge([
     for name, topics in local.publishes : { for t in topics : "${name}/${t}" => { function = name, topic = t } }
   ]...)
@@ -129,11 +125,13 @@ resource "google_service_account_iam_member" "push_token" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "delivery" {
-  for_each = {
-    dispatch = google_cloudfunctions2_function.dispatch.name
-    deliver  = google_cloudfunctions2_function.deliver.name
-    tick     = google_cloudfunctions2_function.tick.name
-  }
+  for_each = merge(
+    { for lane, f in google_cloudfunctions2_function.deliver : lane => f.name },
+    {
+      dispatch = google_cloudfunctions2_function.dispatch.name
+      tick     = google_cloudfunctions2_function.tick.name
+    },
+  )
 
   project  = var.project_id
   location = var.region

@@ -5,22 +5,22 @@ locals {
 
   # The filter of a structured line: which function says it, and its message.
   lines = {
-    batch_finished = { function = "deliver", message = "batch finished" }
-    batch_given_up = { function = "deliver", message = "batch given up" }
-    breaker_open   = { function = "deliver", message = "breaker open" }
-    dead_letter    = { function = "deliver", message = "dead letter" }
+    batch_finished = { function = "deliver(-small)?", message = "batch finished" }
+    batch_given_up = { function = "deliver(-small)?", message = "batch given up" }
+    breaker_open   = { function = "deliver(-small)?", message = "breaker open" }
+    dead_letter    = { function = "deliver(-small)?", message = "dead letter" }
     tick_done      = { function = "tick", message = "tick done" }
   }
   line = {
     for k, l in local.lines : k => join(" AND ", [
       "resource.type=\"cloud_run_revision\"",
-      "resource.labels.service_name=\"${var.prefix}-${l.function}\"",
+      "resource.labels.service_name=~\"^${var.prefix}-${l.function}$\"",
       "jsonPayload.message=\"${l.message}\"",
     ])
   }
   state_line = join(" AND ", [
     "resource.type=\"cloud_run_revision\"",
-    "resource.labels.service_name=~\"^${var.prefix}-(mailings|dispatch|deliver|tick)$\"",
+    "resource.labels.service_name=~\"^${var.prefix}-(mailings|dispatch|deliver|deliver-small|tick)$\"",
     "jsonPayload.message=\"mailing state\"",
   ])
 

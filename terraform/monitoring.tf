@@ -20,9 +20,9 @@ locals {
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
-    for n in local.functions : n => "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-${n}\""
+    for n in local.running : n => "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.prefix}-${n}\""
   }
-  all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.functions)))})\")"
+  all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\")"
 
   # Alerts on a value above a threshold; runbook is the file's name.
   alerts = {
@@ -121,7 +121,7 @@ locals {
       severity = "WARNING"
       duration = "600s"
       conditions = {
-        for n in local.functions : "${n} runs as many instances as it may" => {
+        for n in local.running : "${n} runs as many instances as it may" => {
           filter    = "${local.service_filters[n]} AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\""
           above     = var.functions[n].max_instances - 1
           aligner   = "ALIGN_MAX"

@@ -9,7 +9,11 @@ locals {
     ["mailings", "customers", "dispatch", "deliver", "tick"],
     var.devices.enabled ? ["devices"] : [],
   ))
-  workers = toset(["dispatch", "deliver", "tick"])
+  # The small lane of deliver is the same code as a Cloud Run service of its own:
+  # its queue and its instances serve small mailings while large ones are sent.
+  lanes   = toset(["deliver", "deliver-small"])
+  running = setunion(local.functions, local.lanes)
+  workers = setunion(local.lanes, ["dispatch", "tick"])
 
   # Whether devices asks Firebase Auth about its callers' accounts.
   asks_accounts = var.devices.enabled && var.devices.check_revoked

@@ -3,11 +3,13 @@
 # or the dead letter.
 
 locals {
-  worker_urls = {
-    dispatch = google_cloudfunctions2_function.dispatch.service_config[0].uri
-    deliver  = google_cloudfunctions2_function.deliver.service_config[0].uri
-    tick     = google_cloudfunctions2_function.tick.service_config[0].uri
-  }
+  worker_urls = merge(
+    { for lane, f in google_cloudfunctions2_function.deliver : lane => f.service_config[0].uri },
+    {
+      dispatch = google_cloudfunctions2_function.dispatch.service_config[0].uri
+      tick     = google_cloudfunctions2_function.tick.service_config[0].uri
+    },
+  )
 }
 
 resource "google_pubsub_topic" "work" {
@@ -92,18 +94,20 @@ resource "google_pubsub_subscription" "dead" {
 # batch as failed, so that the mailing can end. There is no dead letter behind
 # this one: it is tried until it works, for as long as messages are kept.
 resource "google_pubsub_subscription" "given_up" {
+  for_each = local.lanes
+
   project                    = var.project_id
-  name                       = "deliver-dead-to-deliver"
-  topic                      = google_pubsub_topic.dead["deliver"].id
-  ack_deadline_seconds       = var.functions.deliver.ack_deadline_seconds
+  name                       = "${each.key}-dead-to-${each.key}"
+  topic                      = google_pubsub_topic.dead[each.key].id
+  ack_deadline_seconds       = var.functions[each.key].ack_deadline_seconds
   message_retention_duration = var.message_retention
   labels                     = local.labels
 
   push_config {
-    push_endpoint = local.worker_urls["deliver"]
+    push_endpoint = local.worker_urls[each.key]
     oidc_token {
       service_account_email = google_service_account.delivery.email
-      audience              = local.worker_urls["deliver"]
+      audience              = local.worker_urls[each.key]
     }
   }
 

@@ -43,11 +43,13 @@ resource "google_cloudfunctions2_function" "tick" {
     timeout_seconds                  = var.functions.tick.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALL_TIMEOUT   = "${var.functions.tick.timeout_seconds}s"
-      DISPATCH_TOPIC = google_pubsub_topic.work["dispatch"].name
-      DELIVER_TOPIC  = google_pubsub_topic.work["deliver"].name
-      EVENTS_TOPIC   = google_pubsub_topic.events.name
-      TOKEN_LIFE     = var.token_life
+      CALL_TIMEOUT        = "${var.functions.tick.timeout_seconds}s"
+      DISPATCH_TOPIC      = google_pubsub_topic.work["dispatch"].name
+      DELIVER_TOPIC       = google_pubsub_topic.work["deliver"].name
+      DELIVER_SMALL_TOPIC = google_pubsub_topic.work["deliver-small"].name
+      EVENTS_TOPIC        = google_pubsub_topic.events.name
+      TICK_EVERY          = "60s" # the schedule of its job
+      TOKEN_LIFE          = var.token_life
     })
   }
 

@@ -15,6 +15,9 @@ import (
 const (
 	// heldWait is how long a batch waits whose flags nobody can decide yet.
 	heldWait = 20 * time.Second
+	// settleWait is how long after FCM accepted tokens again the others are asked
+	// about once more.
+	settleWait = 2 * time.Second
 	// heldAtMost is how long after FCM's answer a flag is held that nothing can
 	// decide; then it is dropped, and the next mailing finds the token again. A
 	// mailing that is paused because of its flags keeps them.
@@ -42,25 +45,43 @@ func (d *delivery) weigh(ctx context.Context) error {
 
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
-	refused, accepted := false, false
-	for _, part := range d.heldParts() {
-		w := &fcmWitness{delivery: d, ctx: asking, part: part}
+	found := d.weighParts(asking, d.heldParts())
+	if found.recovered && len(d.batch.Held) > 0 && d.Sleep(asking, settleWait) == nil {
+		// FCM has changed its mind about some of them: its trouble may be over.
+		d.observed = nil
+		found = d.weighParts(asking, d.heldParts())
+	}
+
+	switch {
+	case found.refused && !d.ended():
+		return d.pauseImplausible(ctx)
+	case found.accepted && !found.refused:
+		return d.resumePlausible(ctx)
+	}
+	return nil
+}
+
+// weighed says what the evidence of a call came to.
+type weighed struct {
+	refused   bool // FCM refuses control tokens, or there are none
+	accepted  bool // it accepts one
+	recovered bool // it accepts tokens that it called invalid before
+}
+
+// weighParts decides about each part.
+func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weighed) {
+	for _, part := range parts {
+		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
 		found := decideInvalid(part.answers, w)
 		d.decide(part.pick(found.flag), true)
 		d.decide(part.pick(found.drop), false)
 		d.logHeld(ctx, part, found)
-		refused = refused || found.refused
-		accepted = accepted || w.control == controlAccepted
+		out.refused = out.refused || found.refused
+		out.accepted = out.accepted || w.control == controlAccepted
+		out.recovered = out.recovered || len(found.drop) > 0
 	}
-
-	switch {
-	case refused && !d.ended():
-		return d.pauseImplausible(ctx)
-	case accepted && !refused:
-		return d.resumePlausible(ctx)
-	}
-	return nil
+	return out
 }
 
 // A heldPart is the invalid answers of a group that are decided together.

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"carillon.example/shared/personal"
@@ -12,11 +11,9 @@ import (
 )
 
 const (
-	ahead     = 2 * time.Minute // of sending that may be cut and not sent
-	handOver  = 10 * time.Second
-	recheck   = time.Second     // how old the state of the mailing may be
-	slotAhead = 2 * time.Second // how early a slot is cut
-	unknown   = math.MaxInt32   // targets, before open batches were first counted
+	handOver = 10 * time.Second // before its end a call passes its shard on
+	recheck  = time.Second      // how old the state of the mailing may be
+	unknown  = 1 << 30          // targets, before what is open was first counted
 )
 
 // A cutting is one call's work on one shard.
@@ -28,10 +25,13 @@ type cutting struct {
 	audience   store.Audience
 	attributes []string  // those the message's templates name
 	until      time.Time // when to hand over
-	last       time.Time // no slot after it is waited for
-	sinceCut   int       // targets cut since open batches were last counted
+	lane       push.Lane // of the batches
+	whole      bool      // the mailing is one page
+	sinceCount int       // targets cut since what is open was last counted
 	customers  int       // read in this call
 	tokens     int       // of theirs that were cut
+	bytes      int       // of these tokens' targets
+	wake       bool      // batches are cut that fall due before tick's next round
 }
 
 func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
@@ -46,15 +46,16 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if err != nil {
 		return err
 	}
-	now, margin := d.Now(), min(handOver, d.CallTimeout/3)
-	c := &cutting{dispatcher: d, m: m, seen: now, sh: sh, sinceCut: unknown,
-		until: now.Add(d.CallTimeout - margin), last: now.Add(d.CallTimeout - margin/2)}
+	now := d.Now()
+	c := &cutting{dispatcher: d, m: m, seen: now, sh: sh, sinceCount: unknown,
+		until: now.Add(d.CallTimeout - min(handOver, d.CallTimeout/3))}
 	if sh.Done {
 		return c.done(ctx)
 	}
-	if sh.Busy.After(now) {
-		return nil // another call has it; if that dies, tick asks again
+	if sh.Busy.After(now) || sh.ContinueAt.Sub(now) > time.Second {
+		return nil // another call has it, or its time has not come; tick asks again
 	}
+
 	// A message that does not compile any more is deliver's to refuse.
 	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {
 		c.attributes = t.Names()
@@ -68,9 +69,17 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	return c.run(ctx)
 }
 
-// run cuts page after page until the shard is done, the mailing stops, or the
-// call's time is nearly up: then a fresh message goes on.
+// run cuts page after page until the shard is done, the mailing stops, there is
+// enough for now, or the call's time is nearly up.
 func (c *cutting) run(ctx context.Context) error {
+	err := c.pages(ctx)
+	if c.wake {
+		c.wakeTick(ctx)
+	}
+	return err
+}
+
+func (c *cutting) pages(ctx context.Context) error {
 	for !c.sh.Done {
 		if going, err := c.going(ctx); err != nil || !going {
 			return errors.Join(err, c.giveBack(ctx))
@@ -78,12 +87,11 @@ func (c *cutting) run(ctx context.Context) error {
 		if !c.Now().Before(c.until) {
 			return c.handOver(ctx)
 		}
-		wait, err := c.wait(ctx)
-		switch {
-		case err != nil:
-		case wait > 0:
-			err = c.Sleep(ctx, wait)
-		default:
+		later, err := c.later(ctx)
+		if err == nil && !later.IsZero() {
+			return c.Store.Yield(ctx, c.sh, later, time.Time{})
+		}
+		if err == nil {
 			err = c.page(ctx)
 		}
 		if err != nil {
@@ -93,13 +101,21 @@ func (c *cutting) run(ctx context.Context) error {
 	return c.done(ctx)
 }
 
+// wakeTick asks tick to publish what falls due before its next round. Where that
+// fails, the next round does it, up to a minute late.
+func (c *cutting) wakeTick(ctx context.Context) {
+	if err := c.Queue.Wake(ctx, c.m.ID); err != nil {
+		c.Log.WarnContext(ctx, "tick was not asked to publish batches; its next round does", "mailing", c.m.ID, "error", err)
+	}
+}
+
 // giveBack frees the shard of a mailing that is held or has ended, and of a call
 // that failed, whose end must not keep it from that. A shard that is somebody
 // else's by now stays so.
 func (c *cutting) giveBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	if err := c.Store.Take(ctx, c.sh, time.Time{}); err != nil && !errors.Is(err, store.ErrStale) {
+	if err := c.Store.Yield(ctx, c.sh, time.Time{}, time.Time{}); err != nil && !errors.Is(err, store.ErrStale) {
 		return err
 	}
 	return nil
@@ -107,7 +123,7 @@ func (c *cutting) giveBack(ctx context.Context) error {
 
 // handOver gives the shard back and asks for another call to go on with it.
 func (c *cutting) handOver(ctx context.Context) error {
-	if err := c.Store.Take(ctx, c.sh, time.Time{}); err != nil {
+	if err := c.Store.Yield(ctx, c.sh, time.Time{}, c.Now()); err != nil {
 		return err
 	}
 	return c.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: c.m.ID, Shard: c.sh.Number})
@@ -137,34 +153,8 @@ func (c *cutting) going(ctx context.Context) (bool, error) {
 	return m.State == push.Sending && m.ExpiresAt.After(c.seen), nil
 }
 
-// wait is how long to hold back: until the next slot of a mailing with a rate,
-// and while about two minutes of sending lie ready, so that an outage leaves no
-// more than that to be sent at once.
-func (c *cutting) wait(ctx context.Context) (time.Duration, error) {
-	perMinute := c.QuotaPerMinute
-	if r := c.m.Rate(); r > 0 {
-		if early := c.sh.NextSlot.Add(-slotAhead).Sub(c.Now()); early > 0 {
-			return min(time.Second, early), nil
-		}
-		perMinute = min(perMinute, r)
-	}
-	most := perMinute * int(ahead/time.Minute)
-	if c.sinceCut < most/(4*max(1, c.m.Shards)) {
-		return 0, nil
-	}
-	open, err := c.Store.CountOpen(ctx, c.m.ID)
-	if err != nil {
-		return 0, err
-	}
-	if open*c.batchSize() >= most {
-		return time.Second, nil
-	}
-	c.sinceCut = 0
-	return 0, nil
-}
-
-// page cuts one page of the audience: one commit, then its batches are
-// published.
+// page cuts one page of the audience: one commit, then those of its batches that
+// are due are published. The others tick publishes, each at its time.
 func (c *cutting) page(ctx context.Context) error {
 	batches, err := c.readPage(ctx)
 	if err != nil {
@@ -173,31 +163,17 @@ func (c *cutting) page(ctx context.Context) error {
 	if err := c.Store.Cut(ctx, c.sh, batches); err != nil {
 		return err
 	}
-	return c.publish(ctx, batches)
-}
 
-// publish hands batches to deliver, each when its slot has come. Those whose
-// slots are beyond the call's time, and what it does not come to, tick
-// publishes.
-func (c *cutting) publish(ctx context.Context, batches []*push.Batch) error {
 	refs := make([]push.Ref, 0, len(batches))
 	for _, b := range batches {
-		wait := b.NotBefore.Sub(c.Now())
-		if b.NotBefore.IsZero() || wait <= 0 {
+		if !b.PublishedAt.IsZero() {
 			refs = append(refs, b.Ref)
-			continue
+		} else if b.NotBefore.Sub(b.CutAt) < nextRound {
+			c.wake = true
 		}
-		if err := c.Queue.Deliver(ctx, refs...); err != nil {
-			return err
-		}
-		refs = refs[:0]
-		if b.NotBefore.After(c.last) {
-			return nil
-		}
-		if err := c.Sleep(ctx, wait); err != nil {
-			return err
-		}
-		refs = append(refs, b.Ref)
 	}
-	return c.Queue.Deliver(ctx, refs...)
+	if len(refs) == 0 {
+		return nil
+	}
+	return c.Queue.Deliver(ctx, c.lane, refs...)
 }

@@ -9,13 +9,12 @@ import (
 	"net/http"
 	"time"
 
-	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
-// Deps is what dispatch works with; all but Log, Now and Sleep are needed.
+// Deps is what dispatch works with; Store and Queue are needed.
 type Deps struct {
 	Store          ledger
 	Queue          publisher
@@ -23,7 +22,6 @@ type Deps struct {
 	QuotaPerMinute int           // FCM's, for the project
 	CallTimeout    time.Duration // the function's time-out
 	Now            func() time.Time
-	Sleep          func(context.Context, time.Duration) error
 }
 
 // ledger is what dispatch needs of the store.
@@ -38,9 +36,13 @@ type ledger interface {
 	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
 	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	OpenTokens(ctx context.Context, mailing string) (int, error)
+	MarkPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
+	Ahead(ctx context.Context) (store.Ahead, error)
 	Take(ctx context.Context, sh *push.Shard, until time.Time) error
+	Yield(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
 	Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
-	CountOpen(ctx context.Context, mailing string) (int, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 }
@@ -48,11 +50,15 @@ type ledger interface {
 // publisher is what dispatch needs of the queue.
 type publisher interface {
 	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
-	Deliver(ctx context.Context, refs ...push.Ref) error
+	Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error
+	Wake(ctx context.Context, mailings ...string) error
 	Events(ctx context.Context, events ...push.Event) error
 }
 
-type dispatcher struct{ Deps }
+type dispatcher struct {
+	Deps
+	ahead *estimate
+}
 
 // New makes the handler of dispatch's push subscription.
 func New(d Deps) http.Handler {
@@ -67,12 +73,9 @@ func newDispatcher(d Deps) *dispatcher {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.Sleep == nil {
-		d.Sleep = cloud.Sleep
-	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.QuotaPerMinute = cmp.Or(d.QuotaPerMinute, 600_000)
-	return &dispatcher{d}
+	return &dispatcher{d, &estimate{}}
 }
 
 func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {
@@ -108,66 +111,4 @@ func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchOrder) error {
 		return d.unflag(ctx, o.Mailing)
 	}
 	return d.cutShard(ctx, o)
-}
-
-// start records a mailing's shards, once, and publishes an order for each that
-// is still to be cut.
-func (d *dispatcher) start(ctx context.Context, id string) error {
-	m, err := d.Store.Accept(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !m.State.Final() && !m.ExpiresAt.After(d.Now()) {
-		return d.expire(ctx, m)
-	}
-	if m.State == push.Accepted {
-		if m, err = d.begin(ctx, id); err != nil {
-			return err
-		}
-		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards)
-	}
-	if m.State != push.Sending {
-		return nil
-	}
-	open, err := d.Store.OpenShards(ctx, id)
-	if err != nil {
-		return err
-	}
-	var orders []push.DispatchOrder
-	for _, sh := range open {
-		if !sh.Busy.After(d.Now()) {
-			orders = append(orders, push.DispatchOrder{Mailing: id, Shard: sh.Number})
-		}
-	}
-	return d.Queue.Dispatch(ctx, orders...)
-}
-
-func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
-	if _, err := d.Store.End(ctx, m.ID, push.Expired, ""); err != nil {
-		return err
-	}
-	_, err := d.Store.Finish(ctx, m.ID, d.Queue.Events)
-	return err
-}
-
-func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := d.Store.Mailing(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	selection := m.Devices
-	if selection == "" {
-		if selection, err = d.Store.Settings(ctx); err != nil {
-			return nil, err
-		}
-	}
-	audience, err := d.Store.Audience(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	n, err := audience.Count(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return d.Store.Start(ctx, id, selection, shards(m, n))
 }

@@ -25,6 +25,8 @@ type settings struct {
 	cloud.Common
 	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
 	DeliverTopic  string `env:"DELIVER_TOPIC" envDefault:"deliver"`
+	SmallTopic    string `env:"DELIVER_SMALL_TOPIC" envDefault:"deliver-small"`
+	TickTopic     string `env:"TICK_TOPIC" envDefault:"tick"`
 	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	Quota         int    `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
 }
@@ -39,6 +41,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic,
+		DeliverSmall: set.SmallTopic, Tick: set.TickTopic, Events: set.EventsTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Log: c.Log, QuotaPerMinute: set.Quota, CallTimeout: set.CallTimeout})), nil
 }

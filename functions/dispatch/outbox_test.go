@@ -16,13 +16,13 @@ type strict struct {
 	t *testing.T
 }
 
-func (s strict) Deliver(ctx context.Context, refs ...push.Ref) error {
+func (s strict) Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error {
 	for _, r := range refs {
 		if _, err := s.w.Batch(ctx, r); err != nil {
 			s.t.Errorf("batch %s was published before it was stored: %v", r.Batch, err)
 		}
 	}
-	return s.board.Deliver(ctx, refs...)
+	return s.board.Deliver(ctx, lane, refs...)
 }
 
 // The outbox: what is published is stored, and what is not stored is not

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -71,11 +70,15 @@ type prompt struct {
 	w *world
 }
 
-func (p prompt) CountOpen(ctx context.Context, mailing string) (n int, err error) {
+func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err error) {
 	open, err := p.w.OpenBatches(ctx, mailing)
-	for _, b := range open {
-		if b.NotBefore.After(p.w.clock.Now()) {
-			n++
+	for _, o := range open {
+		if o.NotBefore.After(p.w.clock.Now()) {
+			b, err := p.w.Batch(ctx, o.Ref)
+			if err != nil {
+				return 0, err
+			}
+			n += len(b.Targets)
 		}
 	}
 	return n, err
@@ -91,22 +94,20 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	w.start(t, "m")
 	for range 6 {
-		if len(w.cut(t, "m")) != 1 {
-			t.Fatal("the shard was not handed over")
-		}
+		w.cut(t, "m")
+		w.clock.Add(time.Minute)
 	}
-	page := rate / 12
-	if n := len(w.targets(t, "m")); n < 3*rate/2 || n > 2*rate+2*page {
-		t.Errorf("%d tokens were cut in six minutes without delivery, want two minutes' %d", n, 2*rate)
+	if n := len(w.targets(t, "m")); n < 3*rate/2 || n > 3*rate {
+		t.Errorf("%d tokens were cut in six minutes without delivery, want two minutes' %d, and a page more at most", n, 2*rate)
 	}
 	w.d.Store = prompt{w.d.Store, w}
 	w.carryOut(t, push.DispatchOrder{Mailing: "m"})
 	w.checkOnce(t, "m", tokens)
 }
 
-// TestSlotsBeyondTheCallAreTicks: customers with many tokens make a page of more
-// slots than a call has time for.
-func TestSlotsBeyondTheCallAreTicks(t *testing.T) {
+// TestSlotsThatAreNotDueAreTicks: dispatch publishes the first batch alone, and
+// asks tick for the others.
+func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.seedEach(t, 50, push.MaxTokens)
@@ -114,20 +115,63 @@ func TestSlotsBeyondTheCallAreTicks(t *testing.T) {
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	w.start(t, "m")
 	began := w.clock.Now()
-	if orders := w.cut(t, "m"); len(orders) != 1 {
-		t.Errorf("then %v was ordered", orders)
+	w.cut(t, "m")
+	if took := w.clock.Now().Sub(began); took != 0 {
+		t.Errorf("the call slept for %s", took)
 	}
-	if took := w.clock.Now().Sub(began); took > w.d.CallTimeout {
-		t.Errorf("the call took %s of its %s", took, w.d.CallTimeout)
+	if len(w.refs) != 1 {
+		t.Errorf("%d batches were published, want the first alone", len(w.refs))
+	}
+	if len(w.wakes) != 1 {
+		t.Errorf("tick was asked %d times, want once", len(w.wakes))
 	}
 	open, err := w.OpenBatches(t.Context(), "m")
-	if err != nil || len(open) <= len(w.refs) || len(w.refs) < 10 {
-		t.Fatalf("%d of %d batches were published, %v", len(w.refs), len(open), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(open) < 10 {
+		t.Errorf("%d batches were cut", len(open))
 	}
 	for _, b := range open {
-		if b.NotBefore.Sub(began) >= w.d.CallTimeout && slices.Contains(w.refs, b.Ref) {
-			t.Errorf("batch %s was published before its slot, %s", b.Batch, b.NotBefore.Sub(began))
+		due := !b.NotBefore.After(began)
+		if due == b.PublishedAt.IsZero() {
+			t.Errorf("batch %s of the slot %s is stored as published at %s", b.Batch, b.NotBefore.Sub(began), b.PublishedAt)
 		}
+	}
+}
+
+// TestAHighRateHasSeveralShards, each an equal part of the rate, and the sum is
+// exact all the same.
+func TestAHighRateHasSeveralShards(t *testing.T) {
+	t.Parallel()
+	rate := 3 * shardRate
+	m := &push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}, RatePerMinute: &rate}}
+	list := shards(m, 10_000_000, time.Now())
+	if len(list) != 3 {
+		t.Fatalf("%d shards for %d a minute, want 3", len(list), rate)
+	}
+	m.Shards = len(list)
+	w := newWorld(t, nil)
+	began, span := w.clock.Now(), time.Minute
+	sent, first := 0, map[time.Time]bool{}
+	for k := range list {
+		c := &cutting{dispatcher: w.d, m: m, sh: &list[k]}
+		for n := 0; ; n++ {
+			b := c.batch(make([]push.Target, c.batchSize()))
+			if n == 0 {
+				first[b.NotBefore] = true
+			}
+			if !b.NotBefore.Before(began.Add(span)) {
+				break
+			}
+			sent += len(b.Targets)
+		}
+	}
+	if sent < rate*95/100 || sent > rate*105/100 {
+		t.Errorf("the shards have slots for %d in a minute, want %d", sent, rate)
+	}
+	if len(first) != 3 {
+		t.Errorf("the shards begin at %d different times, want 3", len(first))
 	}
 }
 
@@ -146,6 +190,9 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 		if n := len(w.targets(t, id)); n != 0 {
 			t.Errorf("%s: %d tokens were cut", id, n)
 		}
+	}
+	if len(w.wakes) != 1 || w.wakes[0] != "later" {
+		t.Errorf("tick was asked to look at %v, want the one that is scheduled", w.wakes)
 	}
 	w.clock.Add(2 * time.Hour)
 	w.carryOut(t, push.DispatchOrder{Mailing: "later", Shard: push.Start})

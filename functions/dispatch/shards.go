@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"strings"
+	"time"
 
 	"carillon.example/shared/push"
 )
@@ -9,20 +10,25 @@ import (
 const (
 	shardSize = 25_000 // customers a shard is worth
 	maxShards = 16
+	shardRate = 60_000                             // messages a minute one shard can cut, also where Firestore takes 100 ms to answer
 	digits    = "0123456789abcdefghijklmnopqrstuv" // of a key: base32hex
 )
 
 // shards cuts the keys into ranges of the same width: keys are hashes, so they
-// hold about the same number of customers. A mailing with a rate has one, whose
-// slots are then exact; a listed audience is small.
-func shards(m *push.Mailing, customers int) []push.Shard {
+// hold about the same number of customers. A mailing with a rate has as few as
+// can keep it, for each has an equal part of the rate; a listed audience is small.
+// The caller publishes an order for each at now.
+func shards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	n := min(max(1, (customers+shardSize-1)/shardSize), maxShards)
-	if m.Rate() > 0 || m.Audience.Customers != nil || m.Audience.Tokens != nil {
+	if r := m.Rate(); r > 0 {
+		n = min(n, (r+shardRate-1)/shardRate)
+	}
+	if m.Audience.Customers != nil || m.Audience.Tokens != nil {
 		n = 1
 	}
 	out := make([]push.Shard, n)
 	for k := range out {
-		out[k] = push.Shard{Mailing: m.ID, Number: k, From: bound(k, n), Upto: bound(k+1, n)}
+		out[k] = push.Shard{Mailing: m.ID, Number: k, From: bound(k, n), Upto: bound(k+1, n), OrderedAt: now}
 		out[k].After = out[k].From
 	}
 	return out

@@ -3,12 +3,10 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	"carillon.example/shared/push"
-	"carillon.example/shared/store"
 )
 
 // start records the mailing's shards and forgets the orders that follow.
@@ -69,61 +67,111 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 	}
 }
 
+// slow is a clock that moves by ten seconds with each page.
+type slow struct {
+	ledger
+	w *world
+}
+
+func (s slow) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+	s.w.clock.Add(10 * time.Second)
+	return s.ledger.Cut(ctx, sh, batches)
+}
+
 // TestHandsOverInTime: a call that has more to cut than its time allows ends
 // before that, and a fresh order goes on.
 func TestHandsOverInTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.d.CallTimeout = 30 * time.Second
-	tokens := w.seed(t, 200)
-	rate := 600
-	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
+	w.d.Store = slow{w.d.Store, w}
+	w.seed(t, 3*pageSize+10)
+	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	began := w.clock.Now()
 	orders := w.cut(t, "m")
 	if took := w.clock.Now().Sub(began); len(orders) != 1 || took > w.d.CallTimeout {
 		t.Errorf("after %s it ordered %v", took, orders)
 	}
-	for len(orders) > 0 {
+	for calls := 0; len(orders) > 0; calls++ {
+		if calls > 3 {
+			t.Fatal("it does not come to an end")
+		}
 		orders = w.cut(t, "m")
 	}
-	w.checkOnce(t, "m", tokens)
+	if m, err := w.Peek(t.Context(), "m"); err != nil || !m.Dispatched {
+		t.Errorf("dispatched %v, %v", m.Dispatched, err)
+	}
 }
 
-// TestStaysTwoMinutesAhead: with as much cut as goes out in two minutes it
-// waits. A mailing that ends meanwhile is left.
-func TestStaysTwoMinutesAhead(t *testing.T) {
+// TestGivesItsPlaceBack: with as much cut as goes out in two minutes the call
+// stores when to go on and ends. An order that comes before that does nothing.
+func TestGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.d.QuotaPerMinute = 1 // any batch is more
-	var lines []store.ImportLine
-	for i := range pageSize + 10 {
-		id := fmt.Sprintf("c%d", i)
-		lines = append(lines, store.ImportLine{Customer: id, Tokens: []push.Registration{{Kind: push.KindToken, Value: "t-" + id, Platform: push.Android}}})
-	}
-	if _, _, err := w.Import(t.Context(), lines); err != nil {
-		t.Fatal(err)
-	}
+	w.people(t, pageSize+10, func(int) int { return 1 })
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
-	if orders := w.cut(t, "m"); len(orders) != 1 || len(w.targets(t, "m")) != pageSize {
-		t.Errorf("%d were cut, then %v was ordered", len(w.targets(t, "m")), orders)
+	began := w.clock.Now()
+	if orders := w.cut(t, "m"); len(orders) != 0 {
+		t.Errorf("it ordered %v", orders)
 	}
-	w.d.Sleep = func(ctx context.Context, d time.Duration) error {
-		if _, err := w.Cancel(ctx, "m"); err != nil {
-			t.Error(err)
+	if n := len(w.targets(t, "m")); n != pageSize {
+		t.Errorf("%d were cut, want %d", n, pageSize)
+	}
+	sh, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := began.Add(roomAfter); !sh.ContinueAt.Equal(want) {
+		t.Errorf("it goes on at %s, want %s", sh.ContinueAt, want)
+	}
+	if !sh.Busy.IsZero() {
+		t.Errorf("it keeps its shard until %s", sh.Busy)
+	}
+
+	w.cut(t, "m")
+	if after, err := w.Shard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
+		t.Errorf("an early order wrote to the shard (%v)", err)
+	}
+	w.clock.Add(roomAfter)
+	w.cut(t, "m")
+	if n := len(w.targets(t, "m")); n != pageSize {
+		t.Errorf("nothing was sent, and %d are cut", n)
+	}
+	w.settleAll(t, "m")
+	w.clock.Add(roomAfter)
+	w.cut(t, "m")
+	if n := len(w.targets(t, "m")); n != 10 {
+		t.Errorf("there is room again, and %d are cut, want the 10 that are left", n)
+	}
+}
+
+// settleAll is a deliver that has sent everything that is cut.
+func (w *world) settleAll(t *testing.T, id string) {
+	t.Helper()
+	open, err := w.OpenBatches(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range open {
+		b, err := w.Batch(t.Context(), o.Ref)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return w.clock.Sleep(ctx, d)
-	}
-	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) != pageSize {
-		t.Errorf("of a mailing that was cancelled %d were cut, then %v was ordered", len(w.targets(t, "m")), orders)
+		b.Close(push.ReceiptAccepted)
+		b.Settled = true
+		if err := w.SaveBatch(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 // uncounted cannot count open batches.
 type uncounted struct{ ledger }
 
-func (uncounted) CountOpen(context.Context, string) (int, error) {
+func (uncounted) OpenTokens(context.Context, string) (int, error) {
 	return 0, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
+
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -20,7 +22,9 @@ type board struct {
 	mu     sync.Mutex
 	orders []push.DispatchOrder
 	refs   []push.Ref
+	lanes  []push.Lane // of refs
 	at     []time.Time // of refs, by now
+	wakes  []string
 	now    func() time.Time
 	fail   func(step string) error
 }
@@ -35,14 +39,21 @@ func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
 	return nil
 }
 
-func (b *board) Deliver(_ context.Context, r ...push.Ref) error {
+func (b *board) Wake(_ context.Context, mailings ...string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wakes = append(b.wakes, mailings...)
+	return nil
+}
+
+func (b *board) Deliver(_ context.Context, lane push.Lane, r ...push.Ref) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.fail("publish batches"); err != nil {
 		return err
 	}
 	for range r {
-		b.at = append(b.at, b.now())
+		b.at, b.lanes = append(b.at, b.now()), append(b.lanes, lane)
 	}
 	b.refs = append(b.refs, r...)
 	return nil
@@ -90,6 +101,7 @@ type world struct {
 	*board
 	d     *dispatcher
 	clock *lab.Clock
+	db    *firestore.Client
 }
 
 func newWorld(t *testing.T, fail func(string) error) *world {
@@ -98,10 +110,11 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 		fail = func(string) error { return nil }
 	}
 	c := lab.Noon()
-	s := store.New(lab.New(t).DB(), store.Options{Now: c.Now})
+	db := lab.New(t).DB()
+	s := store.New(db, store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: fail}
-	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now, Sleep: c.Sleep})
-	return &world{Store: s, board: b, d: d, clock: c}
+	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now})
+	return &world{Store: s, board: b, d: d, clock: c, db: db}
 }
 
 // seed imports n customers with one to three tokens.
@@ -146,9 +159,83 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push
 	return m
 }
 
-// carryOut does an order and all that follow from it, as often as it takes:
-// what fails is delivered again.
+// carryOut does an order and all that follow from it, as often as it takes: what
+// fails is delivered again, and tick is there.
 func (w *world) carryOut(t *testing.T, o push.DispatchOrder) {
+	t.Helper()
+	for todo := []push.DispatchOrder{o}; len(todo) > 0; todo = w.waiting(t, o.Mailing) {
+		for _, o := range todo {
+			w.drain(t, o)
+		}
+	}
+}
+
+// waiting does what tick does: it moves the clock to where the mailing goes on,
+// publishes the batches that are due then, and answers the orders for shards.
+func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchOrder) {
+	t.Helper()
+	for len(orders) == 0 {
+		var next time.Time
+		earliest := func(at time.Time) {
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+		}
+		m, err := w.Peek(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shards, err := w.OpenShards(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, err := w.OpenBatches(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.State != push.Sending {
+			return nil
+		}
+		for _, sh := range shards {
+			earliest(sh.ContinueAt)
+		}
+		for _, b := range open {
+			if b.PublishedAt.IsZero() {
+				earliest(b.NotBefore)
+			}
+		}
+		if next.IsZero() {
+			return nil
+		}
+		if wait := next.Sub(w.clock.Now()); wait > 0 {
+			w.clock.Add(wait)
+		}
+		for _, b := range open {
+			if b.PublishedAt.IsZero() && !b.NotBefore.After(w.clock.Now()) {
+				w.publish(t, b)
+			}
+		}
+		for _, sh := range shards {
+			if !sh.ContinueAt.After(w.clock.Now()) {
+				orders = append(orders, push.DispatchOrder{Mailing: id, Shard: sh.Number})
+			}
+		}
+	}
+	return orders
+}
+
+func (w *world) publish(t *testing.T, b store.OpenBatch) {
+	t.Helper()
+	if ok, err := w.MarkPublished(t.Context(), b, w.clock.Now()); err != nil || !ok {
+		t.Fatalf("marking batch %s: %v, %v", b.Batch, ok, err)
+	}
+	if err := w.Deliver(t.Context(), b.Lane, b.Ref); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain does an order and those that follow at once.
+func (w *world) drain(t *testing.T, o push.DispatchOrder) {
 	t.Helper()
 	todo := []push.DispatchOrder{o}
 	for tries := 0; len(todo) > 0; tries++ {

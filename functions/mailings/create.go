@@ -101,7 +101,7 @@ func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Temp
 // do. Where it fails, whoever can safely ask again is told to; without a key
 // that would make a second mailing, and tick starts this one.
 func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error {
-	if m.State != push.Accepted {
+	if m.State != push.Accepted && !s.startsSoon(m) {
 		return nil
 	}
 	err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
@@ -110,6 +110,13 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	}
 	s.Log.WarnContext(ctx, "the mailing is recorded, but its start was not published; tick does it", "mailing", m.ID, "error", err)
 	return nil
+}
+
+// startsSoon reports whether a scheduled mailing starts before tick's next round
+// is sure to have seen it. Dispatch asks tick to start it in time: its lifetime may
+// be as short as a minute.
+func (s *service) startsSoon(m *push.Mailing) bool {
+	return m.State == push.Scheduled && m.StartAt.Sub(s.Now()) < 2*time.Minute
 }
 
 // accepted is the answer to a mailing when it was taken in, whatever has become

@@ -143,8 +143,26 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.hand(plain)
-	active, err := w.store.Active(t.Context())
+	active, err := w.store.Due(t.Context(), time.Now())
 	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
 		t.Errorf("tick would see %v, %v", active, err)
+	}
+}
+
+// TestASoonStartIsPublished: tick's next round might come after the start of a
+// mailing that is scheduled within two minutes, and its lifetime may be one. Of a
+// later one nothing is published.
+func TestASoonStartIsPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:02:00Z"}`)
+	soon := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:00:30Z","lifetime":"1m"}`)
+	var order push.DispatchOrder
+	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil {
+		t.Fatal(err)
+	}
+	if want := (push.DispatchOrder{Mailing: soon.ID, Shard: push.Start}); order != want {
+		t.Errorf("ordered %+v, want %+v", order, want)
 	}
 }

@@ -1,7 +1,7 @@
 // Package tick is the Cloud function that Cloud Scheduler calls each minute:
-// the clock and the safety net. It starts what is due, publishes again what got
-// lost or has waited long enough, ends what has expired, and finishes what the
-// last batch could not finish itself.
+// the timer and the safety net. It starts what is due, publishes what falls due
+// until its next round, each at its time, publishes again what got lost, ends what
+// has expired, and finishes what the last batch could not finish itself.
 package tick
 
 import (
@@ -27,13 +27,16 @@ type settings struct {
 	cloud.Common
 	DispatchTopic string        `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
 	DeliverTopic  string        `env:"DELIVER_TOPIC" envDefault:"deliver"`
+	SmallTopic    string        `env:"DELIVER_SMALL_TOPIC" envDefault:"deliver-small"`
 	EventsTopic   string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	TokenLife     time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
+	Every         time.Duration `env:"TICK_EVERY" envDefault:"1m"`
 }
 
 // Check names what is wrong with the settings.
 func (s *settings) Check() []error {
-	return cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
+	faults := cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
+	return append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -41,6 +44,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{TokenLife: set.TokenLife}), Queue: q, Log: c.Log})), nil
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, DeliverSmall: set.SmallTopic, Events: set.EventsTopic})
+	s := store.New(c.Firestore, store.Options{TokenLife: set.TokenLife})
+	return cloud.Traced(New(Deps{Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout})), nil
 }

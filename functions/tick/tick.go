@@ -1,14 +1,20 @@
 package tick
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -16,22 +22,30 @@ import (
 
 // Deps is what tick works with; Store and Queue are needed.
 type Deps struct {
-	Store ledger
-	Queue publisher
-	Log   *slog.Logger
-	Now   func() time.Time
+	Store       ledger
+	Queue       publisher
+	Log         *slog.Logger
+	Every       time.Duration // how often a round comes; 0: a minute
+	CallTimeout time.Duration // the function's time-out; 0: two minutes
+	Now         func() time.Time
+	Sleep       func(context.Context, time.Duration) error
 }
 
 // ledger is what tick needs of the store.
 type ledger interface {
-	Active(ctx context.Context) ([]*push.Mailing, error)
+	Due(ctx context.Context, until time.Time) ([]*push.Mailing, error)
+	Peek(ctx context.Context, id string) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	MarkStarting(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
+	MarkOrdered(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
+	MarkPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 	Retell(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
-	ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error)
+	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
 	OwedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	Told(ctx context.Context, events ...push.Event) error
 	StalledUnflags(ctx context.Context) ([]string, error)
@@ -39,88 +53,172 @@ type ledger interface {
 
 type publisher interface {
 	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
-	Deliver(ctx context.Context, refs ...push.Ref) error
+	Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error
 	Events(ctx context.Context, events ...push.Event) error
 }
 
 const (
-	// lost is how long after its time a start that has not happened counts as
-	// lost, and orphaned how long after its cut a batch that nobody has touched
-	// does: Pub/Sub usually delivers within a second, and a batch that merely
-	// waits its turn is at most two minutes behind its cut.
-	lost     = 30 * time.Second
-	orphaned = 3 * time.Minute
-	// soon is how early a waiting batch is published; deliver waits for the rest.
-	soon = 5 * time.Second
 	// swept is how many customers or events one look takes, and sweeping how long
-	// a tick goes on looking: what is left over the next one finds.
+	// a round goes on looking: what is left over the next one finds.
 	swept    = 500
 	sweeping = 15 * time.Second
+	// sideBySide is how many mailings a round works on at the same time.
+	sideBySide = 16
+	// margin is how long before the function's time-out a call ends, at most.
+	margin = 10 * time.Second
 )
 
 type ticker struct {
 	Deps
-	said atomic.Int64 // when a round that did nothing was last told of, Unix seconds
+	agenda *agenda
+	said   atomic.Int64 // when a round that did nothing was last told of, Unix seconds
 }
 
 // New makes the handler of tick's push subscription.
 func New(d Deps) http.Handler {
+	t := newTicker(d)
+	return queue.Receive(t.receive)
+}
+
+func newTicker(d Deps) *ticker {
 	if d.Log == nil {
 		d.Log = slog.Default()
 	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	t := &ticker{Deps: d}
-	return queue.Receive(t.receive)
+	if d.Sleep == nil {
+		d.Sleep = cloud.Sleep
+	}
+	d.Every = cmp.Or(d.Every, time.Minute)
+	d.CallTimeout = cmp.Or(d.CallTimeout, 2*time.Minute)
+	return &ticker{Deps: d, agenda: &agenda{}}
 }
 
-func (t *ticker) receive(ctx context.Context, _ queue.Message) queue.Settlement {
+// receive is a round, or a look at the one mailing that the message names; then
+// the call stays for what falls due until the next round. It always acknowledges:
+// the next minute brings the next round, and a redelivery would only pile up.
+func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlement {
+	var w push.Wake
+	_ = json.Unmarshal(msg.Data, &w) // Cloud Scheduler's message names no mailing
 	began := t.Now()
-	n, err := t.round(ctx)
-	if err != nil {
-		// The next minute brings the next tick; a redelivery would only pile up.
-		t.Log.ErrorContext(ctx, "tick failed in part", "error", err)
+	until := t.horizon(began)
+
+	ctx, cancel := context.WithTimeout(ctx, t.longest())
+	defer cancel()
+	var n counts
+	var err error
+	if w.Mailing != "" {
+		until = t.agenda.end(until)
+		err = t.wake(ctx, w.Mailing, until, &n)
+	} else {
+		err = t.round(ctx, until, &n)
+		t.Log.Log(ctx, t.level(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
+			"expired", n.expired.Load(), "completed", n.completed.Load(), "milliseconds", t.Now().Sub(began)/time.Millisecond)
 	}
-	t.Log.Log(ctx, t.level(n, began), "tick done", "started", n.started, "republished", n.republished, "expired", n.expired,
-		"completed", n.completed, "milliseconds", t.Now().Sub(began)/time.Millisecond)
+	if err != nil {
+		t.Log.ErrorContext(ctx, "tick failed in part", "mailing", w.Mailing, "error", err)
+	}
+	t.stay(ctx, until)
 	return queue.Ack
 }
 
-// counts is what one tick did.
-type counts struct{ started, republished, expired, completed int }
+// horizon is until when a call that began at a time looks after what falls due:
+// a little longer than until the next round, which may come late and needs some
+// time to see everything.
+func (t *ticker) horizon(began time.Time) time.Time {
+	return began.Add(min(t.Every+min(t.Every/4, 15*time.Second), t.longest()))
+}
+
+// longest is how long a call may take.
+func (t *ticker) longest() time.Duration { return t.CallTimeout - min(margin, t.CallTimeout/3) }
+
+// counts is what one call did; safe for concurrent use.
+type counts struct{ started, republished, expired, completed atomic.Int64 }
+
+func (n *counts) none() bool {
+	return n.started.Load()+n.republished.Load()+n.expired.Load()+n.completed.Load() == 0
+}
 
 // quiet is how long rounds that do nothing are told of once. In the cloud, where
 // an alert waits for the line, there is one a minute; a laptop's is each second.
 const quiet = 30 * time.Second
 
 // level is that of a round's line.
-func (t *ticker) level(n counts, at time.Time) slog.Level {
+func (t *ticker) level(n *counts, at time.Time) slog.Level {
 	last := t.said.Load()
-	if n == (counts{}) && at.Sub(time.Unix(last, 0)) < quiet {
+	if n.none() && at.Sub(time.Unix(last, 0)) < quiet {
 		return slog.LevelDebug
 	}
 	t.said.Store(at.Unix())
 	return slog.LevelInfo
 }
 
-// round looks after every active mailing, then after the customers. A fault
-// with one does not keep the others waiting.
-func (t *ticker) round(ctx context.Context) (n counts, err error) {
-	mailings, err := t.Store.Active(ctx)
-	faults := []error{err}
-	for _, m := range mailings {
-		if err := t.mailing(ctx, m, &n); err != nil && !push.IsConflict(err) {
-			faults = append(faults, fmt.Errorf("mailing %s: %w", m.ID, err))
-		}
-	}
-	return n, errors.Join(append(faults, t.unflags(ctx), t.expire(ctx), t.owed(ctx))...)
+// round looks after mailings, tokens and events side by side, so that each gets
+// its share of the time. A fault with one mailing keeps no other waiting.
+func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
+	// Not the next round's time: that one looks at everything again.
+	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.longest()))
+	defer cancel()
+	faults := make([]error, 4)
+	var g errgroup.Group
+	g.Go(func() error { faults[0] = t.mailings(ctx, until, n); return nil })
+	g.Go(func() error { faults[1] = t.expire(ctx); return nil })
+	g.Go(func() error { faults[2] = t.owed(ctx); return nil })
+	g.Go(func() error { faults[3] = t.unflags(ctx); return nil })
+	_ = g.Wait() // faults has what went wrong
+	return errors.Join(faults...)
 }
 
-func (t *ticker) mailing(ctx context.Context, m *push.Mailing, n *counts) error {
+// mailings looks after every mailing that is due. It begins anywhere in the list:
+// should the time not be enough for all, others are left over the next time.
+func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error {
+	list, err := t.Store.Due(ctx, until)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		k := rand.IntN(len(list))
+		list = append(list[k:len(list):len(list)], list[:k]...)
+	}
+
+	var faults faults
+	var g errgroup.Group
+	g.SetLimit(sideBySide)
+	for i, m := range list {
+		if ctx.Err() != nil {
+			faults.add(fmt.Errorf("%d of %d mailings are left to the next round: %w", len(list)-i, len(list), ctx.Err()))
+			break
+		}
+		g.Go(func() error {
+			if err := t.mailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
+				faults.add(fmt.Errorf("mailing %s: %w", m.ID, err))
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // faults has what went wrong
+	return faults.err()
+}
+
+// wake looks after one mailing before the next round.
+func (t *ticker) wake(ctx context.Context, id string, until time.Time, n *counts) error {
+	m, err := t.Store.Peek(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !m.Active {
+		return nil
+	}
+	return t.mailing(ctx, m, until, n)
+}
+
+// mailing does what is due for a mailing, and puts what falls due until the
+// horizon on the agenda.
+func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
 	now := t.Now()
 	if m.Totals != nil {
-		return t.Store.Retell(ctx, m, t.Queue.Events)
+		return t.retell(ctx, m.ID)
 	}
 	if !m.State.Final() && !m.ExpiresAt.After(now) {
 		ended, err := t.Store.End(ctx, m.ID, push.Expired, "")
@@ -128,94 +226,45 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, n *counts) error 
 			return err
 		}
 		t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", ended.State)
-		n.expired++
+		n.expired.Add(1)
 		m = ended
 	}
 	switch {
 	case m.State.Final():
-		return t.batches(ctx, m, n)
+		return t.batches(ctx, m, until, n)
 	case m.State == push.Sending:
-		if err := t.shards(ctx, m, n); err != nil {
+		if err := t.shards(ctx, m, until, n); err != nil {
 			return err
 		}
-		return t.batches(ctx, m, n)
-	case m.State == push.Scheduled && !m.StartAt.After(now), m.State == push.Accepted && now.Sub(m.StartAt) > lost:
-		n.started++
-		return t.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+		return t.batches(ctx, m, until, n)
+	case m.State == push.Paused && m.PausedReason.Implausible():
+		return t.holdingBatches(ctx, m, until, n)
+	case m.State == push.Scheduled, m.State == push.Accepted:
+		return t.publish(ctx, t.plan([]item{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
 	}
 	return nil
 }
 
-// shards asks for the shards that no dispatch call has.
-func (t *ticker) shards(ctx context.Context, m *push.Mailing, n *counts) error {
-	open, err := t.Store.OpenShards(ctx, m.ID)
+// retell publishes the end of a mailing whose totals are frozen.
+func (t *ticker) retell(ctx context.Context, id string) error {
+	m, err := t.Store.Peek(ctx, id)
 	if err != nil {
 		return err
 	}
-	var orders []push.DispatchOrder
-	for _, sh := range open {
-		if !sh.Busy.After(t.Now()) && t.Now().Sub(m.StartedAt) > lost {
-			orders = append(orders, push.DispatchOrder{Mailing: m.ID, Shard: sh.Number})
-		}
-	}
-	if len(open) == 0 && !m.Dispatched {
-		if m.Dispatched, err = t.Store.MarkDispatched(ctx, m.ID); err != nil {
-			return err
-		}
-	}
-	n.republished += len(orders)
-	return t.Queue.Dispatch(ctx, orders...)
-}
-
-// batches publishes what nobody works on and is due, and finishes the mailing
-// when there is nothing left.
-func (t *ticker) batches(ctx context.Context, m *push.Mailing, n *counts) error {
-	open, err := t.Store.OpenBatches(ctx, m.ID)
-	if err != nil {
-		return err
-	}
-	if len(open) == 0 && m.Finishable() {
-		done, err := t.Store.Finish(ctx, m.ID, t.Queue.Events)
-		if done != nil {
-			t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", done.State)
-			n.completed++
-		}
-		return err
-	}
-	var refs []push.Ref
-	for _, b := range open {
-		if due(b, m.State.Final(), t.Now()) {
-			refs = append(refs, b.Ref)
-		}
-	}
-	n.republished += len(refs)
-	return t.Queue.Deliver(ctx, refs...)
-}
-
-// due reports whether a batch is to be published again: nobody has it, and it
-// has waited long enough, was never picked up, or its mailing has ended.
-func due(b store.OpenBatch, ended bool, now time.Time) bool {
-	switch {
-	case b.LeaseUntil.After(now):
-		return false
-	case ended, !b.LeaseUntil.IsZero():
-		return true
-	case !b.NotBefore.IsZero():
-		return !b.NotBefore.After(now.Add(soon))
-	}
-	return now.Sub(b.CutAt) > orphaned
+	return t.Store.Retell(ctx, m, t.Queue.Events)
 }
 
 // expire marks the tokens whose day has come.
 func (t *ticker) expire(ctx context.Context) error {
-	for until := t.Now().Add(sweeping); ; {
-		n, events, err := t.Store.ExpireTokens(ctx, swept)
-		if err := errors.Join(err, queue.TellNow(ctx, t.Queue, t.Store, events)); err != nil {
-			return err
+	var faults []error
+	var after store.ExpiryCursor
+	for end := t.Now().Add(sweeping); ; {
+		out, err := t.Store.ExpireTokens(ctx, after, swept)
+		faults = append(faults, err, queue.TellNow(ctx, t.Queue, t.Store, out.Events))
+		if out.All || out.Customers == 0 || t.Now().After(end) || ctx.Err() != nil {
+			return errors.Join(faults...)
 		}
-		if n < swept || t.Now().After(until) {
-			return nil
-		}
+		after = out.Next
 	}
 }
 

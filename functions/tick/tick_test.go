@@ -58,6 +58,9 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if w.tick(t); len(w.refs) != 1 {
 		t.Error("a batch whose lease has lapsed was not published")
 	}
+	if b, err = w.Batch(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
 	b.Lease, b.NotBefore = push.Lease{}, w.clock.Now().Add(10*time.Minute)
 	if err := w.SaveBatch(t.Context(), b); err != nil {
 		t.Fatal(err)

@@ -4,18 +4,25 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"testing"
+	"time"
 
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
 // A board collects what tick publishes.
 type board struct {
 	lab.Board[push.Event]
+	mu     sync.Mutex
+	now    func() time.Time
 	orders []push.DispatchOrder
 	refs   []push.Ref
+	lanes  []push.Lane // of refs
+	at     []time.Time // of refs
 	err    error
 }
 
@@ -23,13 +30,17 @@ func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
 	if len(o) == 0 {
 		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.orders = append(b.orders, o...)
 	return b.err
 }
 
-func (b *board) Deliver(_ context.Context, r ...push.Ref) error {
-	if len(r) == 0 {
-		return nil
+func (b *board) Deliver(_ context.Context, lane push.Lane, r ...push.Ref) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for range r {
+		b.lanes, b.at = append(b.lanes, lane), append(b.at, b.now())
 	}
 	b.refs = append(b.refs, r...)
 	return b.err
@@ -45,27 +56,50 @@ type world struct {
 	*store.Store
 	*board
 	t     *ticker
+	lab   *lab.Lab
 	clock *lab.Clock
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{board: &board{}, clock: lab.Noon()}
-	w.Store = store.New(lab.New(t).DB(), store.Options{Now: w.clock.Now})
-	w.t = &ticker{Deps: Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: w.clock.Now}}
+	return newWorldOn(t, lab.New(t))
+}
+
+// newWorldOn is tick over a database, by a clock that moves by sleeping on it.
+func newWorldOn(t *testing.T, l *lab.Lab) *world {
+	t.Helper()
+	c := lab.Noon()
+	w := &world{board: &board{now: c.Now}, clock: c, lab: l}
+	w.Store = store.New(l.DB(), store.Options{Now: c.Now})
+	w.t = newTicker(Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: c.Now, Sleep: c.Sleep})
 	return w
 }
 
-// tick is one minute's message.
-func (w *world) tick(t *testing.T) counts {
+// did is what a round did.
+type did struct{ started, republished, expired, completed int64 }
+
+// tick is one round, without what falls due after it.
+func (w *world) tick(t *testing.T) did {
 	t.Helper()
-	w.orders, w.refs = nil, nil
-	n, err := w.t.round(t.Context())
+	w.forget()
+	var n counts
+	err := w.t.round(t.Context(), w.t.horizon(w.clock.Now()), &n)
+	w.t.agenda = &agenda{}
 	if err != nil && w.err == nil {
 		t.Fatal(err)
 	}
-	return n
+	return did{n.started.Load(), n.republished.Load(), n.expired.Load(), n.completed.Load()}
 }
+
+// call is one minute's message with all that follows from it; the clock moves on
+// to the last item of the agenda.
+func (w *world) call(t *testing.T, data string) {
+	t.Helper()
+	w.forget()
+	w.t.receive(t.Context(), queue.Message{Data: []byte(data)})
+}
+
+func (w *world) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
 
 func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) {
 	t.Helper()
@@ -90,7 +124,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.Ref {
 		t.Fatal(err)
 	}
 	sh.Done, sh.Batches, sh.Targeted = done, 1, 2
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(),
+	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
 		Targets: []push.Target{{Customer: "a", Token: "ta"}, {Customer: "b", Token: "tb"}}, Receipts: make([]push.Receipt, 2)}
 	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)

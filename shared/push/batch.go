@@ -129,6 +129,9 @@ type Batch struct {
 	Reason    string    // why targets failed, if any did
 	Revision  time.Time // the store's mark: a save based on an older one fails
 
+	Lane        Lane      // which subscription of deliver it is published to
+	PublishedAt time.Time // when a message for it was last published; zero again once a call has leased it
+
 	Targets  []Target
 	Receipts []Receipt // one a target
 	Owed     []int     // targets whose flag or event is not stored yet
@@ -210,5 +213,8 @@ type Shard struct {
 	NextSlot time.Time // rate-limited mailings: when the next batch may be sent
 	Revision time.Time // as a batch's
 	Forget   time.Time // from then on the store may drop it and its batches
+
+	ContinueAt time.Time // when to go on cutting; zero: at once
+	OrderedAt  time.Time // when a message for it was last published; zero again once a call has taken it
 	Audited
 }

@@ -72,6 +72,8 @@ type Mailing struct {
 	Title        string       // TitleOf the message: lists are read without the message
 	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
 	Unflag       *Unflag      // nil: its flags were never taken back
+	OrderedAt    time.Time    // when tick last asked for its start; zero again after each change of its state
+	Revision     time.Time    // the store's mark: MarkStarting fails on an older one
 }
 
 // Finishable reports whether a mailing ends once its batches are settled: it

@@ -16,15 +16,17 @@ import (
 // Topics names the topics a function publishes to; those it does not publish to
 // may be empty.
 type Topics struct {
-	Dispatch string // push.DispatchOrder
-	Deliver  string // push.Ref
-	Events   string // CloudEvents JSON
+	Dispatch     string // push.DispatchOrder
+	Deliver      string // push.Ref, of push.LaneLarge
+	DeliverSmall string // push.Ref, of push.LaneSmall
+	Tick         string // push.Wake
+	Events       string // CloudEvents JSON
 }
 
 // A Queue publishes. Every method waits until Pub/Sub has taken what it was
 // given: a function's CPU may stop after its answer.
 type Queue struct {
-	dispatch, deliver, events *pubsub.Publisher
+	dispatch, deliver, small, tick, events *pubsub.Publisher
 }
 
 // New opens the topics; the client stays the caller's to close.
@@ -37,12 +39,13 @@ func New(client *pubsub.Client, t Topics) *Queue {
 		p.PublishSettings.DelayThreshold = 2 * time.Millisecond
 		return p
 	}
-	return &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), events: open(t.Events)}
+	return &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), small: open(t.DeliverSmall),
+		tick: open(t.Tick), events: open(t.Events)}
 }
 
 // Stop waits for what is under way and ends the publishers.
 func (q *Queue) Stop() {
-	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.events} {
+	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.small, q.tick, q.events} {
 		if p != nil {
 			p.Stop()
 		}
@@ -54,9 +57,21 @@ func (q *Queue) Dispatch(ctx context.Context, orders ...push.DispatchOrder) erro
 	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
 }
 
-// Deliver asks for batches to be sent.
-func (q *Queue) Deliver(ctx context.Context, refs ...push.Ref) error {
+// Deliver asks for batches of a lane to be sent.
+func (q *Queue) Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error {
+	if lane == push.LaneSmall {
+		return publish(ctx, q.small, "batches of the small lane", refs, plain)
+	}
 	return publish(ctx, q.deliver, "batches", refs, plain)
+}
+
+// Wake asks tick to look at mailings before its next round.
+func (q *Queue) Wake(ctx context.Context, mailings ...string) error {
+	list := make([]push.Wake, len(mailings))
+	for i, id := range mailings {
+		list[i].Mailing = id
+	}
+	return publish(ctx, q.tick, "mailings to look at", list, plain)
 }
 
 // Events tells the world. An event may arrive twice, with the same id.

@@ -31,7 +31,7 @@ func TestOrdersAndBatchesArrive(t *testing.T) {
 	if err := q.Dispatch(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Deliver(t.Context(), push.Ref{Mailing: "m", Batch: "b1"}, push.Ref{Mailing: "m", Batch: "b2"}); err != nil {
+	if err := q.Deliver(t.Context(), push.LaneLarge, push.Ref{Mailing: "m", Batch: "b1"}, push.Ref{Mailing: "m", Batch: "b2"}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
@@ -71,7 +71,7 @@ func TestPublishingFailsAloud(t *testing.T) {
 	q, _ := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := q.Deliver(ctx, push.Ref{Mailing: "m", Batch: "b"})
+	err := q.Deliver(ctx, push.LaneLarge, push.Ref{Mailing: "m", Batch: "b"})
 	if err == nil || !strings.Contains(err.Error(), "batches") {
 		t.Errorf("publishing with an ended context: %v", err)
 	}

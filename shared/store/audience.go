@@ -41,9 +41,9 @@ func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...str
 	case a.Everyone:
 		return everyone{s, scanned(attributes)}, nil
 	case a.Segments != nil:
-		return segments{s, a.Segments, scanned(attributes)}, nil
+		return s.bySegments(ctx, a.Segments, scanned(attributes))
 	case a.Tokens != nil:
-		return s.byTokens(ctx, a.Tokens)
+		return s.byTokens(ctx, m)
 	default:
 		return s.byCustomers(a.Customers), nil
 	}
@@ -101,9 +101,7 @@ func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page,
 		if err != nil {
 			return err
 		}
-		if p.Members, err = members(snaps, nil); err != nil {
-			return err
-		}
+		p.Members = members(ctx, snaps, nil)
 		end := upto
 		if len(snaps) == size {
 			p.Last = snaps[size-1].Ref.ID
@@ -117,52 +115,22 @@ func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page,
 	return p, classify(err, "reading customers after %q", after)
 }
 
-func members(snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) ([]Member, error) {
+// members decodes customers. One that does not decode is logged and counts as
+// unknown: it keeps nobody else of the page waiting.
+func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []Member {
 	out := make([]Member, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
-			return nil, err
+			skipped(ctx, snap, err)
+			out = append(out, Member{Key: snap.Ref.ID})
+			continue
 		}
 		if keep == nil || keep(c) {
 			out = append(out, Member{Key: snap.Ref.ID, Customer: c})
 		}
 	}
-	return out, nil
-}
-
-// segments reads by one array-contains(-any) and filters the rest after
-// reading.
-type segments struct {
-	s      *Store
-	sel    *push.Segments
-	fields []firestore.FieldPath
-}
-
-func (g segments) query() firestore.Query {
-	if len(g.sel.Any) > 0 {
-		return g.s.customers().Where("segments", "array-contains-any", g.sel.Any)
-	}
-	return g.s.customers().Where("segments", "array-contains", g.sel.All[0])
-}
-
-func (g segments) Count(ctx context.Context) (int, error) {
-	n, err := g.s.estimate(ctx, g.query())
-	return n, classify(err, "counting the customers of segments")
-}
-
-func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
-	q := keyRange(g.query(), after, upto).SelectPaths(g.fields...).Limit(size)
-	snaps, err := q.Documents(ctx).GetAll()
-	if err != nil {
-		return Page{}, classify(err, "reading the customers of segments after %q", after)
-	}
-	var p Page
-	if len(snaps) == size {
-		p.Last = snaps[size-1].Ref.ID
-	}
-	p.Members, err = members(snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
-	return p, err
+	return out
 }
 
 // listedAudience is an audience whose keys are known beforehand, in order.
@@ -190,44 +158,6 @@ func (s *Store) byKeys(keys []string) *listedAudience {
 func (a *listedAudience) sort() {
 	slices.Sort(a.keys)
 	a.keys = slices.Compact(a.keys)
-}
-
-// byTokens looks up whose the tokens are. A token nobody registered stands in
-// the order by its own id, so that it is counted in just one page.
-func (s *Store) byTokens(ctx context.Context, tokens []string) (*listedAudience, error) {
-	ids := make([]string, len(tokens))
-	for i, t := range tokens {
-		ids[i] = push.TokenID(t)
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
-	for part := range slices.Chunk(ids, 500) {
-		refs := make([]*firestore.DocumentRef, len(part))
-		for i, id := range part {
-			refs[i] = s.db.Doc("tokens/" + id)
-		}
-		snaps, err := s.db.GetAll(ctx, refs)
-		if err != nil {
-			return nil, classify(err, "looking up whose %d tokens are", len(tokens))
-		}
-		for _, snap := range snaps {
-			a.own(snap)
-		}
-	}
-	a.sort()
-	return a, nil
-}
-
-func (a *listedAudience) own(snap *firestore.DocumentSnapshot) {
-	key, _ := snap.Data()["key"].(string)
-	if !snap.Exists() || key == "" {
-		a.void[snap.Ref.ID] = true
-		key = snap.Ref.ID
-	} else {
-		a.only[key] = append(a.only[key], snap.Ref.ID)
-	}
-	a.keys = append(a.keys, key)
 }
 
 func (a *listedAudience) Count(context.Context) (int, error) { return len(a.keys), nil }
@@ -266,7 +196,7 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 		m := Member{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
 		if snap.Exists() && !a.void[m.Key] {
 			if m.Customer, err = decodeCustomer(snap); err != nil {
-				return Page{}, err
+				skipped(ctx, snap, err)
 			}
 		}
 		p.Members = append(p.Members, m)

@@ -27,13 +27,17 @@ type batchDoc struct {
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	Reason     string     `firestore:"reason,omitempty"`
 
+	Lane        string     `firestore:"lane"`
+	PublishedAt *time.Time `firestore:"publishedAt"`
+
 	Targets   []byte         `firestore:"targets"`  // push.EncodeTargets; gone once settled
 	Size      int            `firestore:"size"`     // how many targets
 	Receipts  []byte         `firestore:"receipts"` // one byte a target
 	Owed      []int          `firestore:"owed"`
 	Undecided []int          `firestore:"undecided"` // those of owed whose flag waits for evidence
 	Held      map[string]int `firestore:"held"`      // how many of those, by result; always written in full
-	Dead      string         `firestore:"dead"`      // JSON
+	Holding   bool           `firestore:"holding,omitempty"`
+	Dead      string         `firestore:"dead"` // JSON
 	HasDead   bool           `firestore:"hasDead"`
 	Tally     map[string]int `firestore:"tally"` // always written in full
 
@@ -98,6 +102,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	}
 	return &batchDoc{
 		Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
+		Lane: string(b.Lane), PublishedAt: stamp(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{}, Undecided: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 	}, nil
@@ -113,6 +118,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		Ref:   push.Ref{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
 		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
+		Lane: push.Lane(d.Lane), PublishedAt: unstamp(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
 		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Held: d.Undecided, Revision: snap.UpdateTime,
 	}
@@ -160,12 +166,12 @@ func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 
 	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
-		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false},
+		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
 	}...)
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	claimed.Revision = revision
+	claimed.Revision, claimed.PublishedAt = revision, time.Time{}
 	*b = claimed
 	return nil
 }
@@ -199,7 +205,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	}
 	up := []firestore.Update{
 		{Path: "receipts", Value: encodeReceipts(b.Receipts)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Receipts))},
-		{Path: "undecided", Value: undecided}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
+		{Path: "undecided", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "owed", Value: owed}, {Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
 		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
@@ -214,30 +220,6 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	}
 	b.Saved, b.Revision = true, revision
 	return nil
-}
-
-// OpenBatch is what tick needs to know of a batch that is not settled.
-type OpenBatch struct {
-	push.Ref
-	CutAt, NotBefore, LeaseUntil time.Time // zero: none
-}
-
-// OpenBatches lists the batches of a mailing that are not settled.
-func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	q := s.openBatches(mailing).Select("cutAt", "notBefore", "leaseUntil")
-	snaps, err := q.Documents(ctx).GetAll()
-	if err != nil {
-		return nil, classify(err, "listing open batches of mailing %s", mailing)
-	}
-	out := make([]OpenBatch, 0, len(snaps))
-	for _, snap := range snaps {
-		var d batchDoc
-		if err := snap.DataTo(&d); err != nil {
-			return nil, fmt.Errorf("decoding batch %s: %w", snap.Ref.Path, err)
-		}
-		out = append(out, OpenBatch{push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, d.CutAt, unstamp(d.NotBefore), unstamp(d.LeaseUntil)})
-	}
-	return out, nil
 }
 
 func (s *Store) openBatches(mailing string) firestore.Query {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"cloud.google.com/go/firestore"
@@ -13,32 +15,69 @@ import (
 // expiring is how many customers are swept side by side.
 const expiring = 16
 
+// faultsNamed is how many customers that cannot be swept an error names.
+const faultsNamed = 3
+
+// An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
+type ExpiryCursor struct {
+	day, key string
+}
+
+// Expired is what one call of ExpireTokens did.
+type Expired struct {
+	Customers int          // looked at
+	Events    []push.Event // in the outbox until Told
+	Next      ExpiryCursor // behind the last customer looked at
+	All       bool         // nobody is behind them
+}
+
 // ExpireTokens marks the tokens of at most limit customers invalid whose day
-// has come, and answers how many customers it has looked at and the events,
-// which are in the outbox until Told. Fewer customers than limit: nothing more
-// is due.
-func (s *Store) ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error) {
-	q := s.customers().Where("expires", "<=", push.Day(s.now())).OrderBy("expires", firestore.Asc).Select("id").Limit(limit)
+// has come, of those behind the cursor. Next is also behind customers who cannot
+// be swept: the error names the first, and they keep nobody behind them waiting.
+func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
+	q := s.customers().Where("expires", "<=", push.Day(s.now())).OrderBy("expires", firestore.Asc).
+		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", "expires").Limit(limit)
+	if after.key != "" {
+		q = q.StartAfter(after.day, after.key)
+	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return 0, nil, classify(err, "listing the customers with tokens to expire")
+		return Expired{Next: after}, classify(err, "listing the customers with tokens to expire")
 	}
+
+	out := Expired{Customers: len(snaps), Next: after, All: len(snaps) < limit}
 	var mu sync.Mutex
-	var events []push.Event
+	var faults []error
 	var g errgroup.Group
 	g.SetLimit(expiring)
 	for _, snap := range snaps {
 		g.Go(func() error {
-			id, _ := snap.Data()["id"].(string)
-			told, err := s.expire(ctx, id)
+			told, err := s.expireOne(ctx, snap)
 			mu.Lock()
 			defer mu.Unlock()
-			events = append(events, told...)
-			return err
+			out.Events = append(out.Events, told...)
+			if err != nil && len(faults) < faultsNamed {
+				faults = append(faults, err)
+			}
+			return nil
 		})
 	}
-	err = g.Wait()
-	return len(snaps), events, err
+	_ = g.Wait() // faults has what went wrong
+
+	if n := len(snaps); n > 0 {
+		day, _ := snaps[n-1].Data()["expires"].(string)
+		out.Next = ExpiryCursor{day, snaps[n-1].Ref.ID}
+	}
+	return out, errors.Join(faults...)
+}
+
+// expireOne sweeps a customer of the list.
+func (s *Store) expireOne(ctx context.Context, snap *firestore.DocumentSnapshot) ([]push.Event, error) {
+	id, ok := snap.Data()["id"].(string)
+	if !ok {
+		return nil, fmt.Errorf("customer %s has no id", snap.Ref.ID)
+	}
+	return s.expire(ctx, id)
 }
 
 // expire marks a customer's tokens whose day has come. The day is reckoned

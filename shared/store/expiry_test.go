@@ -11,11 +11,11 @@ import (
 
 func (w *world) expire(t testing.TB) []push.Event {
 	t.Helper()
-	_, events, err := w.ExpireTokens(t.Context(), 100)
+	out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return events
+	return out.Events
 }
 
 func TestExpiry(t *testing.T) {
@@ -33,9 +33,9 @@ func TestExpiry(t *testing.T) {
 	}
 	w.register(t, "carl", "seen")
 	w.clock.Add(24 * time.Hour)
-	n, events, err := w.ExpireTokens(ctx, 100)
-	if err != nil || n != 2 || len(events) != 3 || w.Count("outbox") != 6 {
-		t.Errorf("%d customers, events %s, %d in the outbox, %v", n, kinds(events), w.Count("outbox"), err)
+	out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
+	if err != nil || out.Customers != 2 || len(out.Events) != 3 || w.Count("outbox") != 6 {
+		t.Errorf("%d customers, events %s, %d in the outbox, %v", out.Customers, kinds(out.Events), w.Count("outbox"), err)
 	}
 	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
 	if !anna.Reachable() || bert.Reachable() || !w.customer(t, "carl").Reachable() {
@@ -44,8 +44,8 @@ func TestExpiry(t *testing.T) {
 	if x := w.tokenOf(t, "anna", "old"); x.Valid() || x.Invalid.Code != push.CodeExpired || x.Invalid.Mailing != "" {
 		t.Errorf("%+v", x.Invalid)
 	}
-	if n, _, err := w.ExpireTokens(ctx, 100); n != 0 || err != nil {
-		t.Errorf("swept %d again, %v", n, err)
+	if out, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil {
+		t.Errorf("swept %d again, %v", out.Customers, err)
 	}
 	if back := w.register(t, "bert", "alone"); kinds(back.Events) != "bert=true" || !back.Token.AddedAt.Equal(w.clock.Now()) {
 		t.Errorf("seen again: %+v", back)
@@ -60,10 +60,10 @@ func TestALongerLifeIsReckonedAnew(t *testing.T) {
 	w.register(t, "anna", "t")
 	w.clock.Add(push.TokenLife + 48*time.Hour)
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now, TokenLife: 2 * push.TokenLife})
-	if n, events, err := w.ExpireTokens(t.Context(), 100); n != 1 || len(events) != 0 || err != nil {
-		t.Errorf("%d %s %v", n, kinds(events), err)
+	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 1 || len(out.Events) != 0 || err != nil {
+		t.Errorf("%d %s %v", out.Customers, kinds(out.Events), err)
 	}
-	if n, _, err := w.ExpireTokens(t.Context(), 100); n != 0 || err != nil || !w.customer(t, "anna").Reachable() {
-		t.Errorf("looked at again: %d %v", n, err)
+	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil || !w.customer(t, "anna").Reachable() {
+		t.Errorf("looked at again: %d %v", out.Customers, err)
 	}
 }

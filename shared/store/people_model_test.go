@@ -83,7 +83,9 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		_, err = c.Patch(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
 	case "expire":
 		c.clock.Add(push.TokenLife / 3)
-		_, events, err = c.ExpireTokens(ctx, 100)
+		var out store.Expired
+		out, err = c.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
+		events = out.Events
 	case "import":
 		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: push.KindToken, Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
 		_, events, err = c.Import(ctx, []store.ImportLine{line})

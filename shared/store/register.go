@@ -48,6 +48,7 @@ func (b *book) give(e *entry, r push.Registration) {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.drop(from, id)
+		fresh.AddedAt = b.now // not earlier, whatever an import says: a mailing under way may have it under its former customer
 	}
 	t, known := e.Token(id)
 	if !known {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -20,6 +19,9 @@ type shardDoc struct {
 	Done     bool       `firestore:"done"`
 	Busy     *time.Time `firestore:"busy"`
 	NextSlot *time.Time `firestore:"nextSlot"`
+
+	ContinueAt *time.Time `firestore:"continueAt"`
+	OrderedAt  *time.Time `firestore:"orderedAt"`
 
 	Targeted     int64 `firestore:"targeted"`
 	NoValidToken int64 `firestore:"noValidToken"`
@@ -39,6 +41,7 @@ func encodeShard(sh *push.Shard) *shardDoc {
 	return &shardDoc{
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
 		Busy: stamp(sh.Busy), NextSlot: stamp(sh.NextSlot),
+		ContinueAt: stamp(sh.ContinueAt), OrderedAt: stamp(sh.OrderedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
 		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, ExpireAt: sh.Forget,
 	}
@@ -60,6 +63,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 	return &push.Shard{
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
 		Busy: unstamp(d.Busy), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, Forget: d.ExpireAt,
+		ContinueAt: unstamp(d.ContinueAt), OrderedAt: unstamp(d.OrderedAt),
 		Audited: push.Audited{Targeted: d.Targeted, Excluded: push.Excluded{
 			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown}},
 	}, nil
@@ -107,30 +111,53 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 	}
 }
 
-// Take gives a shard to one dispatch call until then; zero gives it back.
-// ErrStale: another call has taken it since it was read.
+// Take gives a shard to one dispatch call until then. ErrStale: another call
+// has taken it since it was read.
 func (s *Store) Take(ctx context.Context, sh *push.Shard, until time.Time) error {
-	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, firestore.Update{Path: "busy", Value: stamp(until)})
+	return s.hand(ctx, sh, push.Shard{Busy: until})
+}
+
+// Yield gives a shard back, to go on at a time (zero: at once). orderedAt is when
+// the caller publishes a message that asks for it; zero: it publishes none, and
+// tick does. ErrStale: the shard is another call's by now.
+func (s *Store) Yield(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
+	return s.hand(ctx, sh, push.Shard{ContinueAt: continueAt, OrderedAt: orderedAt})
+}
+
+// hand writes who has a shard and when it goes on.
+func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
+	taken := *sh
+	taken.Busy, taken.ContinueAt, taken.OrderedAt = to.Busy, to.ContinueAt, to.OrderedAt
+	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
+		{Path: "busy", Value: stamp(to.Busy)}, {Path: "continueAt", Value: stamp(to.ContinueAt)},
+		{Path: "orderedAt", Value: stamp(to.OrderedAt)},
+	}...)
 	if err != nil {
 		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
-	sh.Busy, sh.Revision = until, revision
+	taken.Revision = revision
+	*sh = taken
 	return nil
 }
 
 // OpenShard is a shard still to be cut.
 type OpenShard struct {
-	Number int
-	Busy   time.Time // until then a dispatch call has it
+	Number     int
+	Busy       time.Time // until then a dispatch call has it
+	ContinueAt time.Time // when to go on; zero: at once
+	OrderedAt  time.Time // when a message that no call has answered was published; zero: there is none
+	Revision   time.Time // MarkOrdered fails on an older one
 }
 
-// OpenShards lists the shards still to be cut.
+// OpenShards lists the shards still to be cut. A document that does not decode
+// is logged and left out.
 func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
-	q := s.mailing(mailing).Collection("shards").Where("done", "==", false).Select("busy")
+	q := s.openShards(mailing).Select("busy", "continueAt", "orderedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classify(err, "listing open shards of mailing %s", mailing)
 	}
+
 	var out []OpenShard
 	for _, snap := range snaps {
 		var d shardDoc
@@ -139,11 +166,28 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 			err = snap.DataTo(&d)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("decoding shard %s: %w", snap.Ref.Path, err)
+			skipped(ctx, snap, err)
+			continue
 		}
-		out = append(out, OpenShard{k, unstamp(d.Busy)})
+		out = append(out, OpenShard{k, unstamp(d.Busy), unstamp(d.ContinueAt), unstamp(d.OrderedAt), snap.UpdateTime})
 	}
 	return out, nil
+}
+
+func (s *Store) openShards(mailing string) firestore.Query {
+	return s.mailing(mailing).Collection("shards").Where("done", "==", false)
+}
+
+// MarkOrdered records that the caller is about to publish a message that asks
+// for a shard. It answers false, and records nothing, when anybody has written to
+// the shard since it was listed.
+func (s *Store) MarkOrdered(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "orderedAt", Value: at}}
+	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
+	if stale(err) || missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
 }
 
 // endShards stops the cutting of a mailing that has ended: a dispatch under way

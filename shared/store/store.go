@@ -46,6 +46,7 @@ type Store struct {
 	now       func() time.Time
 	maxTokens int
 	tokenLife time.Duration
+	sizes     sizes
 }
 
 // New makes a store over a client, which stays the caller's to close.

@@ -48,7 +48,7 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	if err != nil {
 		return push.Totals{}, err
 	}
-	held, err := s.held(ctx, tx, mailing)
+	held, err := s.heldFlags(ctx, tx, mailing)
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -60,8 +60,8 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	return push.NewTotals(audited, b[0], tally, held), nil
 }
 
-// held counts the flags of a mailing that wait for evidence, by code.
-func (s *Store) held(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
+// heldFlags counts the flags of a mailing that wait for evidence, by code.
+func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
 	var names []string
 	for _, f := range heldFields {
 		names = append(names, "held."+f.name)
@@ -79,7 +79,10 @@ func (s *Store) held(ctx context.Context, tx *firestore.Transaction, mailing str
 }
 
 func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
-	agg := q.NewAggregationQuery().Transaction(tx)
+	agg := q.NewAggregationQuery()
+	if tx != nil {
+		agg = agg.Transaction(tx)
+	}
 	for i, f := range fields {
 		agg = agg.WithSum(f, fmt.Sprint("s", i))
 	}
@@ -117,9 +120,10 @@ func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 // MarkDispatched records that every shard of a mailing is cut, if so, and
 // answers whether it is.
 func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
-	open, err := s.OpenShards(ctx, id)
-	if err != nil || len(open) > 0 {
-		return false, err
+	// Counted, not listed: a shard that does not decode is not cut either.
+	open, err := s.count(ctx, s.openShards(id))
+	if err != nil || open > 0 {
+		return false, classify(err, "counting open shards of mailing %s", id)
 	}
 	_, err = s.become(ctx, id, func(m *push.Mailing) error {
 		if m.Dispatched || m.Shards == 0 {
@@ -163,19 +167,18 @@ func (s *Store) Finish(ctx context.Context, id string, tell func(context.Context
 	return m, s.told(ctx, id)
 }
 
-// freeze answers the mailing when this call froze its totals, else nil. Why our
-// own fault held it stays to be read: the last answers of FCM may be the very
-// ones that told of it.
+// freeze answers the mailing when this call froze its totals, else nil. The sums
+// are added up before the transaction, which then locks the mailing alone, not
+// its batches: once nothing is cut any more and no batch is open, no sum changes.
+// Why our own fault held the mailing stays to be read: the last answers of FCM may
+// be the very ones that told of it.
 func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
+	totals, err := s.Totals(ctx, &push.Mailing{ID: id})
+	if err != nil || totals.Tokens.Pending > 0 {
+		return nil, err
+	}
+	m, err := s.change(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
-			return errKeep
-		}
-		totals, err := s.sums(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if totals.Tokens.Pending > 0 {
 			return errKeep
 		}
 		if !m.State.Final() {

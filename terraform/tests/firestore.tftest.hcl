@@ -56,11 +56,17 @@ run "indexes" {
     condition = toset([for i in google_firestore_index.this : "${i.project} ${i.collection} ${i.query_scope} ${join(", ", [for f in i.fields : "${f.field_path} ${f.order != null ? f.order : f.array_config}"])}"]) == toset([
       "shop-push mailings COLLECTION state ASCENDING, createdAt DESCENDING",
       "shop-push mailings COLLECTION tags CONTAINS, createdAt DESCENDING",
+      "shop-push mailings COLLECTION state ASCENDING, startAt ASCENDING",
+      "shop-push mailings COLLECTION state ASCENDING, expiresAt ASCENDING",
+      "shop-push batches COLLECTION_GROUP lane ASCENDING, open ASCENDING, size ASCENDING",
+      "shop-push batches COLLECTION lane ASCENDING, open ASCENDING, size ASCENDING",
+      "shop-push batches COLLECTION open ASCENDING, size ASCENDING",
       "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
       "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
-      "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING",
+      "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING, tally.wrongSender ASCENDING",
+      "shop-push batches COLLECTION held.unregistered ASCENDING, held.invalidArgument ASCENDING, held.wrongSender ASCENDING",
     ])
-    error_message = "The list of mailings and the sums of a mailing need these indexes and no other."
+    error_message = "The list of mailings, what tick looks at, and the sums of mailings need these indexes and no other."
   }
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
@@ -68,13 +74,15 @@ run "indexes" {
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
       "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "batches.tries", "batches.crashes", "batches.saved", "batches.undecided",
-      "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens",
+      "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",
       "unflags.after", "unflags.owner", "unflags.busy", "unflags.moved",
+      "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
+      "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.busy", "shards.nextSlot", "shards.continueAt", "shards.orderedAt",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
   assert {
-    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt"])
+    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt"])
     error_message = "What has an expireAt is deleted by it."
   }
   assert {

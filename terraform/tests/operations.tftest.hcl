@@ -95,23 +95,23 @@ run "metrics" {
   assert {
     condition = { for k, m in google_logging_metric.verdict : k => "${m.project} ${m.name} ${m.filter} ${m.value_extractor} ${m.metric_descriptor[0].metric_kind} ${m.metric_descriptor[0].value_type}" } == {
       for v in ["accepted", "invalid", "refused", "failed", "expired", "cancelled"] :
-      v => "shop-push carillon_${v} resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
+      v => "shop-push carillon_${v} resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
     }
     error_message = "A metric for each verdict, from the line of a settled batch."
   }
   assert {
-    condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
+    condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
     error_message = "A metric of the time a batch takes."
   }
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
-      carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
-      carillon_batches_given_up = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"batch given up\""
-      carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"breaker open\""
-      carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-deliver\" AND jsonPayload.message=\"dead letter\""
-      carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-tick\" AND jsonPayload.message=\"tick done\""
-      carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\""
-      carillon_mailings_held    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
+      carillon_batches_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
+      carillon_batches_given_up = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch given up\""
+      carillon_breaker_open    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"breaker open\""
+      carillon_dead_letters    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"dead letter\""
+      carillon_ticks           = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
+      carillon_mailing_states  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
+      carillon_mailings_held   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
     }
     error_message = "A metric for each line that counts."
   }
@@ -130,19 +130,19 @@ run "alerts" {
   }
   assert {
     condition = { for k, p in google_monitoring_alert_policy.threshold : k => toset([for c in p.conditions : join(" | ", [c.condition_threshold[0].filter, c.condition_threshold[0].comparison, c.condition_threshold[0].threshold_value, c.condition_threshold[0].duration, c.condition_threshold[0].aggregations[0].per_series_aligner, c.condition_threshold[0].aggregations[0].cross_series_reducer, c.condition_threshold[0].aggregations[0].alignment_period])]) } == {
-      dead-letters = toset([for n in ["dispatch", "deliver", "tick"] :
+      dead-letters = toset([for n in ["dispatch", "deliver", "deliver-small", "tick"] :
         "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}-dead\" AND metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" | COMPARISON_GT | 0 | 0s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
-      oldest-message = toset([for n in ["dispatch", "deliver", "tick"] :
+      oldest-message = toset([for n in ["dispatch", "deliver", "deliver-small", "tick"] :
         "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 700 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
       ])
       error-share = toset([
-        "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
+        "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
       batch-given-up = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      breaker-open   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      mailing-held   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, tick = 1 } :
+      breaker-open = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      mailing-held = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
     }
@@ -150,7 +150,7 @@ run "alerts" {
   }
   assert {
     condition = (
-      google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\"" &&
+      google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\"" &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.label.service_name"]) &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].group_by_fields == tolist(["resource.label.service_name"]) &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].per_series_aligner == "ALIGN_RATE" &&
@@ -213,7 +213,7 @@ run "dashboard" {
     error_message = "The dashboard asks for a metric that there is none of."
   }
   assert {
-    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|dispatch|mailings|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
+    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
     error_message = "The dashboard knows the quota, the services and the dead letters."
   }
 }
@@ -252,14 +252,14 @@ run "labels" {
   assert {
     condition = alltrue([for x in concat(
       values(google_pubsub_topic.work), values(google_pubsub_topic.dead), [google_pubsub_topic.events],
-      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports,
+      values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports,
     ) : x.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Topics and subscriptions are labelled."
   }
   assert {
     condition = alltrue([for x in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-      google_cloudfunctions2_function.deliver, google_cloudfunctions2_function.tick, google_cloudfunctions2_function.devices[0],
+      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick, google_cloudfunctions2_function.devices[0],
     ] : x.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Functions are labelled."
   }
@@ -297,11 +297,11 @@ run "outputs" {
     error_message = "A command lacks the caller's token."
   }
   assert {
-    condition     = output.dead_letter_commands == { for n in ["dispatch", "deliver", "tick"] : n => "gcloud pubsub subscriptions pull ${n}-dead --project=shop-push --limit=10 --format=json" }
+    condition     = output.dead_letter_commands == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "gcloud pubsub subscriptions pull ${n}-dead --project=shop-push --limit=10 --format=json" }
     error_message = "The dead letters' commands pull from somewhere else."
   }
   assert {
-    condition     = output.service_accounts == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : n => "${n}@shop-push.iam.gserviceaccount.com" } && output.send_rate == { quota = 600000, instances = 10, per_instance = 60000 }
+    condition     = output.service_accounts == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : n => "${n}@shop-push.iam.gserviceaccount.com" } && output.send_rate == { quota = 600000, instances = 12, per_instance = 50000 }
     error_message = "Accounts or the send rate are not what they should be."
   }
 }

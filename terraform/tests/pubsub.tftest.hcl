@@ -15,7 +15,7 @@ variables {
 
 run "topics" {
   assert {
-    condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { dispatch = "dispatch", deliver = "deliver", tick = "tick" } && { for k, t in google_pubsub_topic.dead : k => t.name } == { dispatch = "dispatch-dead", deliver = "deliver-dead", tick = "tick-dead" } && google_pubsub_topic.events.name == "push-events"
+    condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => n } && { for k, t in google_pubsub_topic.dead : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "${n}-dead" } && google_pubsub_topic.events.name == "push-events"
     error_message = "Topics are named as the functions know them."
   }
 }
@@ -25,12 +25,12 @@ run "workers" {
     condition = { for k, s in google_pubsub_subscription.work : k => join(" ", [
       s.project, s.name, s.topic, s.push_config[0].push_endpoint, s.push_config[0].oidc_token[0].audience, s.push_config[0].oidc_token[0].service_account_email,
       ]) } == {
-      for n in ["dispatch", "deliver", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
+      for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
     }
     error_message = "A worker is pushed its own topic, at its own address, by the delivery account."
   }
   assert {
-    condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, tick = 90 }
+    condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, deliver-small = 150, tick = 150 }
     error_message = "Ack deadlines are not what they should be."
   }
   assert {
@@ -38,25 +38,26 @@ run "workers" {
     error_message = "An ack deadline lies above the function's time-out and is at most 600 s."
   }
   assert {
-    condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
+    condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", deliver-small = "projects/shop-push/topics/deliver-small-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
     error_message = "What fails too often goes to the worker's dead letter."
   }
 }
 
 run "dead_letters" {
   assert {
-    condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
+    condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
     error_message = "Every dead-letter topic has a subscription to pull from."
   }
   assert {
-    condition = join(" ", [
-      google_pubsub_subscription.given_up.project, google_pubsub_subscription.given_up.name, google_pubsub_subscription.given_up.topic, google_pubsub_subscription.given_up.push_config[0].push_endpoint,
-      google_pubsub_subscription.given_up.push_config[0].oidc_token[0].audience, google_pubsub_subscription.given_up.push_config[0].oidc_token[0].service_account_email, google_pubsub_subscription.given_up.ack_deadline_seconds,
-    ]) == "shop-push deliver-dead-to-deliver projects/shop-push/topics/deliver-dead https://deliver.run.app https://deliver.run.app delivery@shop-push.iam.gserviceaccount.com 150"
-    error_message = "deliver hears of its own dead letters."
+    condition = { for lane, s in google_pubsub_subscription.given_up : lane => join(" ", [
+      s.project, s.name, s.topic, s.push_config[0].push_endpoint, s.push_config[0].oidc_token[0].audience, s.push_config[0].oidc_token[0].service_account_email, s.ack_deadline_seconds,
+      ]) } == {
+      for n in ["deliver", "deliver-small"] : n => "shop-push ${n}-dead-to-${n} projects/shop-push/topics/${n}-dead https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com 150"
+    }
+    error_message = "Each lane of deliver hears of its own dead letters."
   }
   assert {
-    condition     = length(google_pubsub_subscription.given_up.dead_letter_policy) == 0
+    condition     = alltrue([for s in google_pubsub_subscription.given_up : length(s.dead_letter_policy) == 0])
     error_message = "There is no dead letter behind the dead letter."
   }
 }
@@ -66,15 +67,15 @@ run "all" {
     reports = { enabled = true }
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.expiration_policy[0].ttl == ""])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.expiration_policy[0].ttl == ""])
     error_message = "No subscription expires."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.message_retention_duration == "604800s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "604800s"])
     error_message = "Messages are kept for seven days."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
     error_message = "Back-off grows from 10 to 600 s."
   }
 }
@@ -86,11 +87,11 @@ run "settings_arrive" {
     backoff           = { minimum = "20s", maximum = "300s" }
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.message_retention_duration == "86400s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "86400s"])
     error_message = "message_retention does not arrive."
   }
   assert {
-    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), [google_pubsub_subscription.given_up], google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
+    condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
     error_message = "backoff does not arrive."
   }
 }

@@ -48,9 +48,16 @@ override_resource {
 }
 
 override_resource {
-  target = google_cloudfunctions2_function.deliver
+  target = google_cloudfunctions2_function.deliver["deliver"]
   values = {
     service_config = { uri = "https://deliver.run.app" }
+  }
+}
+
+override_resource {
+  target = google_cloudfunctions2_function.deliver["deliver-small"]
+  values = {
+    service_config = { uri = "https://deliver-small.run.app" }
   }
 }
 
@@ -189,4 +196,14 @@ override_resource {
 override_resource {
   target = google_pubsub_topic.events
   values = { id = "projects/shop-push/topics/push-events" }
+}
+
+override_resource {
+  target = google_pubsub_topic.work["deliver-small"]
+  values = { id = "projects/shop-push/topics/deliver-small" }
+}
+
+override_resource {
+  target = google_pubsub_topic.dead["deliver-small"]
+  values = { id = "projects/shop-push/topics/deliver-small-dead" }
 }

@@ -1,0 +1,187 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// large is a mailing in shards of its own, which a test chooses.
+func (w *world) large(t *testing.T, id string, shards int) {
+	t.Helper()
+	w.mailing(t, id, nil)
+	var list []push.Shard
+	for k := range shards {
+		list = append(list, push.Shard{Mailing: id, Number: k, From: bound(k, shards), After: bound(k, shards), Upto: bound(k+1, shards)})
+	}
+	if _, err := w.Start(t.Context(), id, push.All, list); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cutAll carries out an order for each shard once, and answers how many tokens
+// of the mailing are open then.
+func (w *world) cutAll(t *testing.T, id string, shards int) int {
+	t.Helper()
+	for k := range shards {
+		if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: id, Shard: k}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := w.OpenTokens(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestWhatIsAheadIsBoundedOverAllMailings: while nothing is sent, the first has
+// two minutes of the quota, and each that follows has a quarter of its share more.
+// One that is paused does not keep the others waiting.
+func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
+	const shards, page = 2, pageSize
+	w.people(t, 8*pageSize, func(int) int { return 1 })
+	ids := []string{"a", "b", "c"}
+	for _, id := range ids {
+		w.large(t, id, shards)
+	}
+	all := 0
+	for i := range 3 {
+		w.clock.Add(time.Minute) // what is read of the others is a second old at most
+		all += w.cutAll(t, ids[i], shards)
+	}
+	if most := 2000 + 3*page; all > most {
+		t.Errorf("%d tokens are ahead of three mailings, want two minutes' 2,000 and a page each", all)
+	}
+	for round := range 3 {
+		w.clock.Add(time.Minute)
+		again := 0
+		for _, id := range ids {
+			again += w.cutAll(t, id, shards)
+		}
+		if again > all+page {
+			t.Errorf("round %d: nothing was sent, and %d tokens are ahead, after %d", round, again, all)
+		}
+		all = again
+	}
+
+	before, err := w.OpenTokens(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		if _, err := w.Pause(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.settleAll(t, "c")
+	w.clock.Add(time.Minute)
+	if after := w.cutAll(t, "c", shards); after < 2000 {
+		t.Errorf("beside two paused mailings %d tokens are ahead, after %d before; want the whole 2,000", after, before)
+	}
+}
+
+// TestLanes: a mailing of one page and one with a low rate do not wait behind
+// large ones.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.people(t, pageSize+10, func(int) int { return 1 })
+	low, high := 600, 600_000
+	for name, c := range map[string]struct {
+		change func(*push.Draft)
+		want   push.Lane
+	}{
+		"one customer":     {func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"c1"}} }, push.LaneSmall},
+		"more than a page": {nil, push.LaneLarge},
+		"low rate":         {func(d *push.Draft) { d.RatePerMinute = &low }, push.LaneSmall},
+		"high rate":        {func(d *push.Draft) { d.RatePerMinute = &high }, push.LaneLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := "m" + fmt.Sprintf("%x", name)
+			w.mailing(t, id, c.change)
+			w.start(t, id)
+			w.refs, w.lanes = nil, nil
+			w.cut(t, id)
+			if len(w.lanes) == 0 {
+				t.Fatal("nothing was published")
+			}
+			for _, lane := range w.lanes {
+				if lane != c.want {
+					t.Errorf("published in the lane %q, want %q", lane, c.want)
+				}
+			}
+			open, err := w.OpenBatches(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range open {
+				if b.Lane != c.want {
+					t.Errorf("batch %s is stored in the lane %q, want %q", b.Batch, b.Lane, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestLargeAttributesMakeSmallPages: a page stays small in memory, and grows where
+// attributes turn out to be small.
+func TestLargeAttributesMakeSmallPages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bytes, least, most int
+	}{
+		"large": {30_000, 10, 60},
+		"small": {10, 200, pageSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			pages := &pageSizes{ledger: w.d.Store}
+			w.d.Store = pages
+			value := string(slices.Repeat([]byte("x"), c.bytes))
+			for from := 0; from < 400; from += 50 {
+				var lines []store.ImportLine
+				for i := from; i < from+50; i++ {
+					lines = append(lines, store.ImportLine{Customer: fmt.Sprint("c", i), Patch: push.CustomerPatch{Attributes: map[string]any{"a": value}},
+						Tokens: []push.Registration{{Kind: push.KindToken, Value: fmt.Sprint("token-", i), Platform: push.Android}}})
+				}
+				if _, _, err := w.Import(t.Context(), lines); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.mailing(t, "m", func(d *push.Draft) {
+				d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.a | truncate: 5 }}"}}`)
+			})
+			w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+			w.checkOnce(t, "m", 400)
+			if largest := slices.Max(pages.sizes); largest < c.least || largest > c.most {
+				t.Errorf("pages of %v customers, want the largest between %d and %d", pages.sizes, c.least, c.most)
+			}
+		})
+	}
+}
+
+// pageSizes notes how many targets each page has.
+type pageSizes struct {
+	ledger
+	sizes []int
+}
+
+func (p *pageSizes) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+	n := 0
+	for _, b := range batches {
+		n += len(b.Targets)
+	}
+	p.sizes = append(p.sizes, n)
+	return p.ledger.Cut(ctx, sh, batches)
+}

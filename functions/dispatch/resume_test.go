@@ -1,0 +1,76 @@
+package dispatch
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// TestAResumedMailingGoesOnAtOnce: its batches were acknowledged while it was
+// paused. Those that are due and that nobody has are published in the same call,
+// the others are tick's; its shards are asked for.
+func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.mailing(t, "m", nil)
+	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := w.clock.Now()
+	var batches []*push.Batch
+	for _, id := range []string{"due", "small", "later", "leased"} {
+		batches = append(batches, &push.Batch{Ref: push.Ref{Mailing: "m", Batch: id}, CutAt: now, PublishedAt: now, Lane: push.LaneLarge,
+			Targets: []push.Target{{Customer: "a", Token: id}}, Receipts: make([]push.Receipt, 1)})
+	}
+	batches[1].Lane = push.LaneSmall
+	batches[2].NotBefore, batches[2].PublishedAt = now.Add(time.Minute), time.Time{}
+	if err := w.Cut(t.Context(), sh, batches); err != nil {
+		t.Fatal(err)
+	}
+	leased, err := w.Batch(t.Context(), batches[3].Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), leased, push.Lease{Owner: "x", Until: now.Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Pause(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(10 * time.Second)
+	if _, err := w.Resume(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]push.Lane{}
+	for i, ref := range w.refs {
+		got[ref.Batch] = w.lanes[i]
+	}
+	if len(w.refs) != 2 || got["due"] != push.LaneLarge || got["small"] != push.LaneSmall {
+		t.Errorf("published %v in the lanes %v, want the two that are due", w.refs, w.lanes)
+	}
+	if !slices.Equal(w.wakes, []string{"m"}) {
+		t.Errorf("tick was asked to look at %v, want m", w.wakes)
+	}
+	if want := []push.DispatchOrder{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
+		t.Errorf("ordered %v, want %v", w.orders, want)
+	}
+	open, err := w.OpenBatches(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range open {
+		if b.Batch == "due" && !b.PublishedAt.Equal(w.clock.Now()) {
+			t.Errorf("the batch counts as published at %s: tick would publish it again", b.PublishedAt)
+		}
+	}
+}

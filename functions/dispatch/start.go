@@ -1,0 +1,152 @@
+package dispatch
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// start records a mailing's shards, once, and publishes an order for each that
+// is still to be cut. Of a mailing that is being sent already, because it was
+// resumed or the message came again, it publishes also the batches that are due.
+func (d *dispatcher) start(ctx context.Context, id string) error {
+	m, err := d.Store.Accept(ctx, id)
+	if err != nil {
+		return err
+	}
+	resumed := m.State == push.Sending
+	switch {
+	case !m.State.Final() && !m.ExpiresAt.After(d.Now()):
+		return d.expire(ctx, m)
+	case m.State == push.Scheduled:
+		return d.Queue.Wake(ctx, id) // it is due before tick's next round
+	case m.State == push.Accepted:
+		if m, err = d.begin(ctx, id); err != nil {
+			return err
+		}
+		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards)
+	}
+	if m.State != push.Sending {
+		return nil
+	}
+
+	if resumed {
+		if err := d.republish(ctx, id); err != nil {
+			return err
+		}
+	}
+	return d.orderShards(ctx, id)
+}
+
+// orderShards publishes an order for each shard that waits for nothing.
+func (d *dispatcher) orderShards(ctx context.Context, id string) error {
+	open, err := d.Store.OpenShards(ctx, id)
+	if err != nil {
+		return err
+	}
+	now := d.Now()
+	var orders []push.DispatchOrder
+	for _, sh := range open {
+		if !sh.Busy.After(now) && !sh.ContinueAt.After(now) {
+			orders = append(orders, push.DispatchOrder{Mailing: id, Shard: sh.Number})
+		}
+	}
+	return d.Queue.Dispatch(ctx, orders...)
+}
+
+const (
+	// publishing is how many batches are recorded as published side by side, and
+	// publishChunk how many are published together: the first go out while the
+	// others are being recorded.
+	publishing   = 16
+	publishChunk = 64
+)
+
+// republish publishes the open batches that are due and that no call has. Their
+// messages were acknowledged while the mailing was paused. It asks tick for
+// those that fall due later.
+func (d *dispatcher) republish(ctx context.Context, id string) error {
+	open, err := d.Store.OpenBatches(ctx, id)
+	if err != nil {
+		return err
+	}
+	now, waits := d.Now(), false
+	lanes := map[push.Lane][]store.OpenBatch{}
+	for _, b := range open {
+		if b.LeaseUntil.After(now) || b.NotBefore.After(now) {
+			waits = true
+			continue
+		}
+		lanes[b.Lane] = append(lanes[b.Lane], b)
+	}
+	for lane, batches := range lanes {
+		for len(batches) > 0 {
+			n := min(len(batches), publishChunk)
+			if err := d.publish(ctx, lane, batches[:n]); err != nil {
+				return err
+			}
+			batches = batches[n:]
+		}
+	}
+	if waits {
+		return d.Queue.Wake(ctx, id)
+	}
+	return nil
+}
+
+// publish records batches as published and publishes them.
+func (d *dispatcher) publish(ctx context.Context, lane push.Lane, batches []store.OpenBatch) error {
+	marked := make([]bool, len(batches))
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(publishing)
+	for i, b := range batches {
+		g.Go(func() (err error) {
+			marked[i], err = d.Store.MarkPublished(inner, b, d.Now())
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+
+	var refs []push.Ref
+	for i, b := range batches {
+		if marked[i] {
+			refs = append(refs, b.Ref)
+		}
+	}
+	return d.Queue.Deliver(ctx, lane, refs...)
+}
+
+func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
+	if _, err := d.Store.End(ctx, m.ID, push.Expired, ""); err != nil {
+		return err
+	}
+	_, err := d.Store.Finish(ctx, m.ID, d.Queue.Events)
+	return err
+}
+
+func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error) {
+	m, err := d.Store.Mailing(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	selection := m.Devices
+	if selection == "" {
+		if selection, err = d.Store.Settings(ctx); err != nil {
+			return nil, err
+		}
+	}
+	audience, err := d.Store.Audience(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	n, err := audience.Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Store.Start(ctx, id, selection, shards(m, n, d.Now()))
+}

@@ -1,0 +1,147 @@
+package tick
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+)
+
+func message(mailing string) queue.Message {
+	b, _ := json.Marshal(push.Wake{Mailing: mailing}) // a struct of one string
+	return queue.Message{Data: b}
+}
+
+// TestFewCopiesWhileNobodyAnswers: for six hours neither deliver nor dispatch
+// answers, and a tick each minute publishes few messages again.
+func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	w.cut(t, "m", false)
+	w.mailing(t, "unstarted", nil)
+	batches, orders := 0, map[push.DispatchOrder]int{}
+	for range 6 * 60 {
+		w.clock.Add(time.Minute)
+		w.tick(t)
+		batches += len(w.refs)
+		for _, o := range w.orders {
+			orders[o]++
+		}
+	}
+	if batches < 6 || batches > 14 {
+		t.Errorf("the batch was published %d times again in six hours, want 6 to 14", batches)
+	}
+	for o, n := range orders {
+		if n < 6 || n > 18 {
+			t.Errorf("%+v was published %d times in six hours, want 6 to 18", o, n)
+		}
+	}
+	if len(orders) != 2 {
+		t.Errorf("ordered %v, want a shard and a start", orders)
+	}
+}
+
+// TestABatchThatWaitsItsTurnIsLeftAlone: two minutes behind its cut it is not
+// published again.
+func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	ref := w.cut(t, "m", true)
+	for range 2 {
+		w.clock.Add(time.Minute)
+		if w.tick(t); len(w.refs) != 0 {
+			t.Errorf("published %v while it waits its turn", w.refs)
+		}
+	}
+	w.clock.Add(time.Minute)
+	if w.tick(t); len(w.refs) != 1 || w.refs[0] != ref {
+		t.Errorf("after three minutes published %v, want %s", w.refs, ref.Batch)
+	}
+	w.clock.Add(time.Minute)
+	if w.tick(t); len(w.refs) != 0 {
+		t.Errorf("published %v a minute after the last time", w.refs)
+	}
+}
+
+// TestAReleasedBatchIsDueAtItsTime, whenever it was published before.
+func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	ref := w.cut(t, "m", true)
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), b, push.Lease{Owner: "x", Until: w.clock.Now().Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	b.Lease, b.NotBefore = push.Lease{}, w.clock.Now()
+	if err := w.SaveBatch(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if w.tick(t); len(w.refs) != 1 {
+		t.Errorf("published %v, want the batch that was given back", w.refs)
+	}
+}
+
+// TestOneBadDocumentAffectsOnlyItself: mailings, shards, batches, customers and
+// events of the outbox that do not decode.
+func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db := w.lab.DB()
+	spoil := func(path, field string) {
+		t.Helper()
+		if _, err := db.Doc(path).Update(t.Context(), []firestore.Update{{Path: field, Value: map[string]any{"not": "this"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.mailing(t, "bad", nil)
+	w.mailing(t, "good", nil)
+	w.cut(t, "good", false)
+	w.mailing(t, "unstarted", nil)
+	w.mailing(t, "beside", nil)
+	refs := w.slots(t, "beside", 0, 0)
+	for _, id := range []string{"anna", "bert"} {
+		w.register(t, id, push.Android)
+	}
+	spoil("mailings/bad", "startAt")
+	spoil("mailings/good/batches/00-000000", "cutAt")
+	spoil("mailings/beside/batches/"+refs[0].Batch, "cutAt")
+	spoil("customers/"+push.CustomerKey("anna"), "devices")
+	if _, err := db.Doc("outbox/0").Set(t.Context(), map[string]any{"event": "nonsense"}); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(time.Minute)
+	n := w.tick(t)
+	if n.started != 1 {
+		t.Errorf("%d mailings were started, want 1", n.started)
+	}
+	if len(w.refs) != 1 || w.refs[0] != refs[1] {
+		t.Errorf("published %v, want the good batch", w.refs)
+	}
+	if len(w.orders) != 2 {
+		t.Errorf("ordered %v, want the good mailing's shard and the start", w.orders)
+	}
+	if len(w.Published()) != 2 {
+		t.Errorf("told %v, want both registrations", w.Published())
+	}
+
+	w.clock.Add(2 * push.TokenLife)
+	w.forget()
+	var c counts
+	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
+		t.Error("nobody is told of the customer that cannot be swept")
+	}
+	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.Reachable() {
+		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
+	}
+}

@@ -1,0 +1,235 @@
+package tick
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// An item is a message to publish at a time: to start a mailing, for a shard, or
+// for a batch.
+type item struct {
+	at      time.Time
+	mailing string
+	start   *push.Mailing
+	shard   *store.OpenShard
+	batch   *store.OpenBatch
+}
+
+// An agenda keeps what this instance is to publish later, the earliest first. The
+// calls of the instance share it: one that finds another call staying until its
+// own horizon leaves its items to that call. Safe for concurrent use.
+type agenda struct {
+	mu    sync.Mutex
+	items byTime
+	stays []time.Time // until when calls stay
+}
+
+type byTime []item
+
+func (b byTime) Len() int           { return len(b) }
+func (b byTime) Less(i, j int) bool { return b[i].at.Before(b[j].at) }
+func (b byTime) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
+func (b *byTime) Push(x any)        { *b = append(*b, x.(item)) }
+
+func (b *byTime) Pop() any {
+	last := len(*b) - 1
+	x := (*b)[last]
+	(*b)[last] = item{}
+	*b = (*b)[:last]
+	return x
+}
+
+func (a *agenda) add(x item) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	heap.Push(&a.items, x)
+}
+
+// end is until when a call stays already, else otherwise.
+func (a *agenda) end(otherwise time.Time) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last := a.last()
+	if last.IsZero() {
+		return otherwise
+	}
+	return last
+}
+
+// last is until when the call stays that stays longest, zero if none does. The
+// caller holds mu.
+func (a *agenda) last() time.Time {
+	var last time.Time
+	for _, at := range a.stays {
+		last = later(last, at)
+	}
+	return last
+}
+
+// enter notes that a call stays until then. It answers false when it need not,
+// because another one does.
+func (a *agenda) enter(until time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.last().Before(until) {
+		return false
+	}
+	a.stays = append(a.stays, until)
+	return true
+}
+
+// leave takes back what enter noted.
+func (a *agenda) leave(until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leaveLocked(until)
+}
+
+func (a *agenda) leaveLocked(until time.Time) {
+	for i, at := range a.stays {
+		if at.Equal(until) {
+			a.stays = append(a.stays[:i], a.stays[i+1:]...)
+			return
+		}
+	}
+}
+
+// next takes what is due at now off the agenda, and answers how long it is until
+// something else is. With stay false nothing else is due until then, and the call
+// has left: what is added afterwards is not its own.
+func (a *agenda) next(now, until time.Time) (due []item, wait time.Duration, stay bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.items) > 0 && !a.items[0].at.After(now) {
+		due = append(due, heap.Pop(&a.items).(item))
+	}
+	if len(due) > 0 {
+		return due, 0, true
+	}
+	if len(a.items) == 0 || a.items[0].at.After(until) {
+		a.leaveLocked(until)
+		return nil, 0, false
+	}
+	return nil, a.items[0].at.Sub(now), true
+}
+
+// nap is how long a call sleeps at most before it looks at the agenda again:
+// other calls add to it.
+const nap = 500 * time.Millisecond
+
+// stay publishes what falls due until then, each at its time. A call that is
+// killed loses nothing: what it has not published the next round finds.
+func (t *ticker) stay(ctx context.Context, until time.Time) {
+	if !t.agenda.enter(until) {
+		return
+	}
+	for {
+		due, wait, stay := t.agenda.next(t.Now(), until)
+		if !stay {
+			return
+		}
+		err := t.publish(ctx, due, &counts{})
+		if err == nil && wait > 0 {
+			err = t.Sleep(ctx, min(wait, nap))
+		}
+		if err != nil {
+			t.Log.WarnContext(ctx, "tick did not publish at its time; the next round does", "items", len(due), "error", err)
+		}
+		if ctx.Err() != nil {
+			t.agenda.leave(until)
+			return
+		}
+	}
+}
+
+// plan puts what falls due until the horizon on the agenda, and answers what is
+// due now.
+func (t *ticker) plan(items []item, until time.Time) (due []item) {
+	now := t.Now()
+	for _, x := range items {
+		switch {
+		case !x.at.After(now):
+			due = append(due, x)
+		case x.at.Before(until):
+			t.agenda.add(x)
+		}
+	}
+	return due
+}
+
+const (
+	// marking is how many items are recorded as published side by side, and chunk
+	// how many are published together: the first go out while others are recorded.
+	marking = 16
+	chunk   = 64
+)
+
+// publish records items as published, each unless somebody has written to its
+// shard or batch since it was listed, and publishes them.
+func (t *ticker) publish(ctx context.Context, items []item, n *counts) error {
+	var faults faults
+	for len(items) > 0 {
+		k := min(len(items), chunk)
+		faults.add(t.publishChunk(ctx, items[:k], n))
+		items = items[k:]
+	}
+	return faults.err()
+}
+
+func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) error {
+	marked := make([]bool, len(items))
+	var faults faults
+	var g errgroup.Group
+	g.SetLimit(marking)
+	for i, x := range items {
+		g.Go(func() (err error) {
+			marked[i], err = t.mark(ctx, x)
+			faults.add(err)
+			return nil
+		})
+	}
+	_ = g.Wait() // faults has what went wrong
+
+	var orders []push.DispatchOrder
+	refs := map[push.Lane][]push.Ref{}
+	for i, x := range items {
+		switch {
+		case !marked[i]:
+		case x.batch != nil:
+			refs[x.batch.Lane] = append(refs[x.batch.Lane], x.batch.Ref)
+			n.republished.Add(1)
+		case x.shard != nil:
+			orders = append(orders, push.DispatchOrder{Mailing: x.mailing, Shard: x.shard.Number})
+			n.republished.Add(1)
+		case x.start != nil:
+			orders = append(orders, push.DispatchOrder{Mailing: x.mailing, Shard: push.Start})
+			n.started.Add(1)
+		}
+	}
+	if len(orders) > 0 {
+		faults.add(t.Queue.Dispatch(ctx, orders...))
+	}
+	for lane, list := range refs {
+		faults.add(t.Queue.Deliver(ctx, lane, list...))
+	}
+	return faults.err()
+}
+
+// mark records that an item is about to be published, and answers whether it is
+// to be.
+func (t *ticker) mark(ctx context.Context, x item) (bool, error) {
+	switch {
+	case x.batch != nil:
+		return t.Store.MarkPublished(ctx, *x.batch, t.Now())
+	case x.shard != nil:
+		return t.Store.MarkOrdered(ctx, x.mailing, *x.shard, t.Now())
+	}
+	return t.Store.MarkStarting(ctx, x.start, t.Now())
+}

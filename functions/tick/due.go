@@ -1,0 +1,134 @@
+package tick
+
+import (
+	"context"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+const (
+	// lost is how long after it was published a message that nobody has answered
+	// counts as lost: Pub/Sub usually delivers within a second. A batch may also
+	// merely wait its turn behind two minutes of other batches.
+	lost      = 30 * time.Second
+	batchLost = 3 * time.Minute
+	// A message is published again after twice as long each time, at most after
+	// rarest: while nobody answers, there are few copies. Batches of a mailing
+	// that has ended may have to be published sooner, for their messages may have
+	// been acknowledged while it was paused.
+	rarest      = time.Hour
+	rarestEnded = 10 * time.Minute
+)
+
+// again is when to publish a message again that was published at a time and was
+// to be answered since base.
+func again(base, published time.Time, least, most time.Duration) time.Time {
+	return published.Add(min(max(published.Sub(base), least), most))
+}
+
+// shardDue is when to ask for a shard.
+func shardDue(m *push.Mailing, sh store.OpenShard) time.Time {
+	at := later(sh.Busy, sh.ContinueAt)
+	if sh.OrderedAt.IsZero() {
+		return at
+	}
+	return later(at, again(later(m.StartedAt, at), sh.OrderedAt, lost, rarest))
+}
+
+// batchDue is when to publish a batch: at its time, once its call must have
+// ended, and again when its message was lost.
+func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
+	ended, most := m.State.Final(), rarest
+	at := later(b.NotBefore, b.LeaseUntil)
+	if ended {
+		at, most = b.LeaseUntil, rarestEnded // whoever has it closes it; if nobody has, nothing waits
+	}
+	if b.PublishedAt.IsZero() {
+		return at
+	}
+	return later(at, again(later(b.CutAt, at), b.PublishedAt, batchLost, most))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// startDue is when to ask for a mailing to be started: at its time; later if it
+// was handed in to be sent at once, for then its message is published already.
+func startDue(m *push.Mailing) time.Time {
+	switch {
+	case !m.OrderedAt.IsZero():
+		return again(m.StartAt, m.OrderedAt, lost, rarest)
+	case m.State == push.Accepted:
+		return m.StartAt.Add(lost)
+	}
+	return m.StartAt
+}
+
+// shards asks for the shards that no dispatch call has and whose time has come.
+func (t *ticker) shards(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+	if m.Dispatched {
+		return nil
+	}
+	open, err := t.Store.OpenShards(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	if len(open) == 0 {
+		m.Dispatched, err = t.Store.MarkDispatched(ctx, m.ID)
+		return err
+	}
+	items := make([]item, len(open))
+	for i, sh := range open {
+		items[i] = item{at: shardDue(m, sh), mailing: m.ID, shard: &sh}
+	}
+	return t.publish(ctx, t.plan(items, until), n)
+}
+
+// batches publishes what nobody works on and is due, and finishes the mailing
+// when there is nothing left.
+func (t *ticker) batches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+	open, err := t.Store.OpenBatches(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	if len(open) == 0 {
+		return t.finish(ctx, m, n)
+	}
+	return t.publishBatches(ctx, m, open, until, n)
+}
+
+// holdingBatches publishes the batches of a paused mailing that hold flags:
+// deliver asks FCM for evidence, and resumes the mailing when it has some.
+func (t *ticker) holdingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+	holding, err := t.Store.HoldingBatches(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	return t.publishBatches(ctx, m, holding, until, n)
+}
+
+func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []store.OpenBatch, until time.Time, n *counts) error {
+	items := make([]item, len(open))
+	for i, b := range open {
+		items[i] = item{at: batchDue(m, b), mailing: m.ID, batch: &b}
+	}
+	return t.publish(ctx, t.plan(items, until), n)
+}
+
+func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {
+	if !m.Finishable() {
+		return nil
+	}
+	done, err := t.Store.Finish(ctx, m.ID, t.Queue.Events)
+	if done != nil {
+		t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", done.State)
+		n.completed.Add(1)
+	}
+	return err
+}

@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+)
+
+// dueLimit is how many mailings of one kind Due lists at most: it bounds what a
+// round costs. Those that are left out are listed once the others have moved on.
+const dueLimit = 500
+
+// looked are the fields of a mailing that Due reads: not the message, which may
+// be long, and not what was listed.
+var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "orderedAt"}
+
+// final are the states no state follows.
+var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
+
+// implausible are the reasons of a pause that may end without a person.
+var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
+
+// Due lists the mailings that need somebody to look after them before a time:
+// those that are sent or about to be, scheduled ones that start by then, paused
+// ones whose lifetime has ended or whose flags wait for evidence, and those whose end is not wholly recorded and
+// published. They have no message, audience or other part of the draft. A document
+// that does not decode is logged and left out.
+func (s *Store) Due(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
+	all := s.db.Collection("mailings").Query
+	queries := []firestore.Query{
+		all.Where("state", "==", string(push.Sending)),
+		all.Where("state", "==", string(push.Accepted)).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
+		all.Where("state", "==", string(push.Scheduled)).Where("startAt", "<=", until).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
+		all.Where("state", "==", string(push.Paused)).Where("expiresAt", "<=", s.now()).OrderBy("expiresAt", firestore.Asc).Limit(dueLimit),
+		all.Where("state", "==", string(push.Paused)).Where("pausedReason", "in", implausible).Limit(dueLimit),
+		all.Where("active", "==", true).Where("state", "in", final),
+	}
+
+	lists := make([][]*push.Mailing, len(queries))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, q := range queries {
+		g.Go(func() (err error) {
+			lists[i], err = s.look(ctx, q)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, classify(err, "listing the mailings to look after")
+	}
+
+	var out []*push.Mailing
+	listed := map[string]bool{} // a paused mailing may be due for two reasons
+	for _, m := range slices.Concat(lists...) {
+		if !listed[m.ID] {
+			listed[m.ID] = true
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// look lists the mailings of a query by the fields of looked.
+func (s *Store) look(ctx context.Context, q firestore.Query) ([]*push.Mailing, error) {
+	snaps, err := q.Select(looked...).Documents(ctx).GetAll()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*push.Mailing, 0, len(snaps))
+	for _, snap := range snaps {
+		m, err := decodeLooked(snap)
+		if err != nil {
+			skipped(ctx, snap, err)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
+	var d mailingDoc
+	if err := snap.DataTo(&d); err != nil {
+		return nil, err
+	}
+	m := &push.Mailing{
+		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
+		StartAt: d.StartAt, StartedAt: unstamp(d.StartedAt), ExpiresAt: d.ExpiresAt,
+		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
+		OrderedAt: unstamp(d.OrderedAt), Revision: snap.UpdateTime,
+	}
+	if d.Totals != "" {
+		m.Totals = &push.Totals{} // there are some: nobody who looks needs more
+	}
+	return m, nil
+}
+
+// MarkStarting records that the caller is about to ask for a mailing to be
+// started. It answers false, and records nothing, when anybody has written to the
+// mailing since it was read. Each change of the mailing's state forgets it.
+func (s *Store) MarkStarting(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "orderedAt", Value: at}}
+	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
+	if stale(err) || missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
+}
+
+// Ahead says how much of all mailings together waits to be sent.
+type Ahead struct {
+	Tokens   int // targets of open batches of the large lane whose mailings are sent
+	Mailings int // mailings of that lane that are being cut
+}
+
+// heldLimit is how many paused mailings Ahead looks at. Of more it counts what
+// waits as if it were sent: then mailings are cut in smaller steps.
+const heldLimit = 100
+
+// Ahead reads how much is cut and not sent yet. Batches of paused mailings do not
+// count: they would keep every other mailing waiting.
+func (s *Store) Ahead(ctx context.Context) (Ahead, error) {
+	var a Ahead
+	var held []int
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		open := s.db.CollectionGroup("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
+		a.Tokens, err = s.addSizes(ctx, open)
+		return err
+	})
+	g.Go(func() (err error) {
+		a.Mailings, err = s.count(ctx, s.db.Collection("mailings").Where("cutting", "==", cuttingNow))
+		return err
+	})
+	g.Go(func() (err error) {
+		held, err = s.held(ctx)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return Ahead{}, classify(err, "reading how much waits to be sent")
+	}
+
+	for _, n := range held {
+		a.Tokens -= n
+	}
+	a.Tokens = max(0, a.Tokens)
+	return a, nil
+}
+
+// held adds up the open batches of each paused mailing.
+func (s *Store) held(ctx context.Context) ([]int, error) {
+	q := s.db.Collection("mailings").Where("cutting", "==", cuttingHeld).Limit(heldLimit).Select()
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int, len(snaps))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, snap := range snaps {
+		g.Go(func() (err error) {
+			open := snap.Ref.Collection("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
+			out[i], err = s.addSizes(ctx, open)
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+// What a mailing's field "cutting" says, of those that share the large lane.
+const (
+	cuttingNow  = "now"  // its audience is being cut
+	cuttingHeld = "held" // it is paused, and batches of it may be open
+)
+
+// cutting is what that field says of a mailing; "": nothing.
+func cutting(m *push.Mailing) string {
+	switch {
+	case m.Shards < 2:
+		return ""
+	case m.State == push.Paused:
+		return cuttingHeld
+	case m.State == push.Sending && !m.Dispatched && m.Rate() == 0:
+		return cuttingNow
+	}
+	return ""
+}

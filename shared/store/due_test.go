@@ -1,0 +1,346 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// documents counts those that Firestore answers, as they are billed, and how
+// long the longest was.
+type documents struct{ n, longest atomic.Int64 }
+
+func (d *documents) intercept(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := open(ctx, desc, cc, method, o...)
+	return &documentStream{s, d}, err
+}
+
+type documentStream struct {
+	grpc.ClientStream
+	*documents
+}
+
+func (s *documentStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if r, ok := m.(*pb.RunQueryResponse); err == nil && ok && r.GetDocument() != nil {
+		s.n.Add(1)
+		s.longest.Store(max(s.longest.Load(), int64(len(r.GetDocument().String()))))
+	}
+	return err
+}
+
+// TestDueReadsFew: of many scheduled mailings a round reads those that start
+// soon, at most 500, and no message; of paused ones those that have expired.
+func TestDueReadsFew(t *testing.T) {
+	t.Parallel()
+	read := &documents{}
+	w := newWorld(t, grpc.WithStreamInterceptor(read.intercept))
+	long := json.RawMessage(`{"notification":{"title":"` + strings.Repeat("x", 3000) + `"}}`)
+	create := func(id string, at time.Duration) {
+		start := w.clock.Now().Add(at)
+		d := push.Draft{Message: long, Audience: push.Audience{Everyone: true}, SendAt: &start}
+		if _, _, err := w.CreateMailing(t.Context(), push.NewMailing(id, id, d, w.clock.Now())); err != nil {
+			t.Error(err)
+		}
+	}
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i := range 700 {
+		g.Go(func() error { create(fmt.Sprintf("later%d", i), time.Hour+time.Duration(i)*time.Second); return nil })
+	}
+	_ = g.Wait() // create reports
+	create("soon", 30*time.Second)
+	create("held", time.Hour)
+	if _, err := w.Pause(t.Context(), "held"); err != nil {
+		t.Fatal(err)
+	}
+
+	due := func(until time.Duration) []*push.Mailing {
+		t.Helper()
+		read.n.Store(0)
+		list, err := w.Due(t.Context(), w.clock.Now().Add(until))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := due(time.Minute); len(list) != 1 || list[0].ID != "soon" || list[0].State != push.Scheduled {
+		t.Errorf("due within a minute: %v, want the one that starts soon", list)
+	}
+	if n := read.n.Load(); n > 1 {
+		t.Errorf("%d documents were read for one mailing", n)
+	}
+	if n := read.longest.Load(); n > 2000 {
+		t.Errorf("a mailing was read in %d bytes, with its message", n)
+	}
+	if list := due(2 * time.Hour); len(list) != 500 {
+		t.Errorf("%d mailings at once, want at most 500", len(list))
+	}
+	w.clock.Add(48 * time.Hour)
+	held := false
+	for _, m := range due(0) {
+		held = held || m.ID == "held"
+	}
+	if !held {
+		t.Error("a paused mailing whose lifetime has ended is not due")
+	}
+}
+
+// TestMarksAreForOne: of those who have listed a batch, a shard or a mailing one
+// may publish a message for it, and nobody once somebody works on it.
+func TestMarksAreForOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	m := due(t, w)
+	at := w.clock.Now()
+	once := func(what string, mark func() (bool, error)) {
+		t.Helper()
+		for i, want := range []bool{true, false} {
+			if got, err := mark(); err != nil || got != want {
+				t.Errorf("%s, time %d: %v (%v), want %v", what, i+1, got, err, want)
+			}
+		}
+	}
+	once("the start", func() (bool, error) { return w.MarkStarting(t.Context(), m, at) })
+	if got := due(t, w).OrderedAt; !got.Equal(at) {
+		t.Errorf("the start was asked for at %s, want %s", got, at)
+	}
+
+	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m", OrderedAt: at}}); err != nil {
+		t.Fatal(err)
+	}
+	shard := func() store.OpenShard {
+		t.Helper()
+		open, err := w.OpenShards(t.Context(), "m")
+		if err != nil || len(open) != 1 {
+			t.Fatalf("%v, %v", open, err)
+		}
+		return open[0]
+	}
+	listed := shard()
+	once("a shard", func() (bool, error) { return w.MarkOrdered(t.Context(), "m", listed, at.Add(time.Second)) })
+	sh, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Take(t.Context(), sh, at.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if !shard().OrderedAt.IsZero() {
+		t.Error("a shard that a call has taken is still asked for")
+	}
+
+	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "b"}, CutAt: at, PublishedAt: at, Lane: push.LaneSmall,
+		Targets: []push.Target{{Customer: "a", Token: "t"}}, Receipts: make([]push.Receipt, 1)}
+	sh.Batches = 1
+	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	open, err := w.OpenBatches(t.Context(), "m")
+	if err != nil || len(open) != 1 || open[0].Lane != push.LaneSmall || !open[0].PublishedAt.Equal(at) {
+		t.Fatalf("%+v, %v", open, err)
+	}
+	once("a batch", func() (bool, error) { return w.MarkPublished(t.Context(), open[0], at.Add(time.Second)) })
+	if b, err = w.Batch(t.Context(), b.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lease(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if open, err = w.OpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
+		t.Errorf("a leased batch counts as published at %s, %v", open[0].PublishedAt, err)
+	}
+}
+
+func due(t *testing.T, w *world) *push.Mailing {
+	t.Helper()
+	list, err := w.Due(t.Context(), w.clock.Now())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	return list[0]
+}
+
+// TestAheadIsOfAllMailingsThatAreSent: large batches of every mailing count, but
+// of a paused one; those of the small lane do not.
+func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cut := func(id string, lane push.Lane, tokens int) {
+		t.Helper()
+		w.mailing(t, id, push.Audience{Everyone: true})
+		if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		sh, err := w.Shard(t.Context(), id, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "b"}, CutAt: w.clock.Now(), Lane: lane,
+			Targets: make([]push.Target, tokens), Receipts: make([]push.Receipt, tokens)}
+		if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut("a", push.LaneLarge, 3)
+	cut("b", push.LaneLarge, 5)
+	cut("c", push.LaneSmall, 7)
+	want := func(want store.Ahead) {
+		t.Helper()
+		if got, err := w.Ahead(t.Context()); err != nil || got != want {
+			t.Errorf("%+v (%v), want %+v", got, err, want)
+		}
+	}
+	want(store.Ahead{Tokens: 8, Mailings: 3})
+	if _, err := w.Pause(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	want(store.Ahead{Tokens: 3, Mailings: 2})
+	if _, err := w.Resume(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	want(store.Ahead{Tokens: 8, Mailings: 3})
+	b, err := w.Batch(t.Context(), push.Ref{Mailing: "a", Batch: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close(push.ReceiptAccepted)
+	b.Settled = true
+	if err := w.SaveBatch(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	want(store.Ahead{Tokens: 5, Mailings: 2})
+}
+
+// TestAnUndecodableShardIsNotCut: the list leaves it out, and still nobody takes
+// the mailing for cut whole.
+func TestAnUndecodableShardIsNotCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "busy", Value: "nonsense"}}); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := w.OpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
+		t.Errorf("%v, %v", open, err)
+	}
+	if done, err := w.MarkDispatched(t.Context(), "m"); err != nil || done {
+		t.Errorf("cut whole: %v, %v", done, err)
+	}
+}
+
+// TestFreezingLocksNoBatch: the sums are added up outside of the transaction that
+// writes the mailing.
+func TestFreezingLocksNoBatch(t *testing.T) {
+	t.Parallel()
+	var locked atomic.Int64
+	writing := map[string]bool{}
+	un := grpc.WithUnaryInterceptor(func(ctx context.Context, m string, req, rep any, cc *grpc.ClientConn, inv grpc.UnaryInvoker, o ...grpc.CallOption) error {
+		err := inv(ctx, m, req, rep, cc, o...)
+		if r, ok := req.(*pb.BeginTransactionRequest); ok && r.GetOptions().GetReadOnly() == nil && err == nil {
+			writing[string(rep.(*pb.BeginTransactionResponse).GetTransaction())] = true
+		}
+		return err
+	})
+	st := grpc.WithStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, m string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+		s, err := open(ctx, d, cc, m, o...)
+		return &sumStream{s, func(tx []byte) {
+			if writing[string(tx)] {
+				locked.Add(1)
+			}
+		}}, err
+	})
+	w := newWorld(t, un, st)
+	w.mailing(t, "m", push.Audience{Everyone: true})
+	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := w.Finish(t.Context(), "m", func(context.Context, ...push.Event) error { return nil })
+	if err != nil || done == nil || done.Totals == nil {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if n := locked.Load(); n != 0 {
+		t.Errorf("%d sums were added up in a transaction that writes", n)
+	}
+}
+
+// sumStream looks at aggregations.
+type sumStream struct {
+	grpc.ClientStream
+	saw func(tx []byte)
+}
+
+func (s *sumStream) SendMsg(m any) error {
+	if r, ok := m.(*pb.RunAggregationQueryRequest); ok {
+		s.saw(r.GetTransaction())
+	}
+	return s.ClientStream.SendMsg(m)
+}
+
+// TestSegmentsAreReadByTheSmallest, whatever the order of their names; of any and
+// all, too.
+func TestSegmentsAreReadByTheSmallest(t *testing.T) {
+	t.Parallel()
+	read := &documents{}
+	w := newWorld(t, grpc.WithStreamInterceptor(read.intercept))
+	lines := make([]store.ImportLine, 3000)
+	for i := range lines {
+		id := fmt.Sprintf("c%d", i)
+		segments := []string{"base"}
+		if i%1000 == 0 {
+			segments = append(segments, "rare")
+		}
+		lines[i] = store.ImportLine{Customer: id, Tokens: []push.Registration{{Kind: push.KindToken, Value: id, Platform: push.Android}},
+			Patch: push.CustomerPatch{Segments: &segments}}
+	}
+	if _, _, err := w.Import(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	for name, sel := range map[string]push.Segments{
+		"large first": {All: []string{"base", "rare"}},
+		"small first": {All: []string{"rare", "base"}},
+		"any large":   {Any: []string{"base"}, All: []string{"rare"}},
+		"any small":   {Any: []string{"rare"}, All: []string{"base"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := push.Draft{Message: []byte(`{}`), Audience: push.Audience{Segments: &sel}}
+			a, err := w.Audience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.n.Store(0)
+			p, err := a.Page(t.Context(), "", "", 5000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Members) != 3 {
+				t.Errorf("%d customers, want 3", len(p.Members))
+			}
+			if n := read.n.Load(); n != 3 {
+				t.Errorf("%d documents were read for 3 customers", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// OpenBatch is what is needed to publish a batch that is not settled.
+type OpenBatch struct {
+	push.Ref
+	Lane        push.Lane
+	CutAt       time.Time
+	NotBefore   time.Time // zero: none
+	LeaseUntil  time.Time // zero: nobody ever had it, or the last call gave it back
+	PublishedAt time.Time // when a message that no call has answered with a lease was published; zero: there is none
+	Revision    time.Time // MarkPublished fails on an older one
+}
+
+// OpenBatches lists the batches of a mailing that are not settled. A document
+// that does not decode is logged and left out.
+func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+	return s.listOpen(ctx, mailing, s.openBatches(mailing))
+}
+
+// HoldingBatches lists those of OpenBatches that hold flags until there is
+// evidence.
+func (s *Store) HoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+	return s.listOpen(ctx, mailing, s.openBatches(mailing).Where("holding", "==", true))
+}
+
+func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query) ([]OpenBatch, error) {
+	q = q.Select("lane", "cutAt", "notBefore", "leaseUntil", "publishedAt")
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, classify(err, "listing open batches of mailing %s", mailing)
+	}
+
+	out := make([]OpenBatch, 0, len(snaps))
+	for _, snap := range snaps {
+		var d batchDoc
+		if err := snap.DataTo(&d); err != nil {
+			skipped(ctx, snap, err)
+			continue
+		}
+		out = append(out, OpenBatch{
+			Ref: push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane),
+			CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore), LeaseUntil: unstamp(d.LeaseUntil),
+			PublishedAt: unstamp(d.PublishedAt), Revision: snap.UpdateTime,
+		})
+	}
+	return out, nil
+}
+
+// skipped logs a document that does not decode and is left out of a list, so
+// that it affects nothing but itself.
+func skipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
+	slog.ErrorContext(ctx, "a document does not decode and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
+}
+
+// MarkPublished records that the caller is about to publish a message for a
+// batch. It answers false, and records nothing, when anybody has written to the
+// batch since it was listed: another tick has published it, or a call has it.
+func (s *Store) MarkPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "publishedAt", Value: at}}
+	_, err := s.batch(b.Ref).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
+	if stale(err) || missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
+}
+
+// OpenTokens adds up the targets of the batches of a mailing that are not
+// settled.
+func (s *Store) OpenTokens(ctx context.Context, mailing string) (int, error) {
+	n, err := s.addSizes(ctx, s.openBatches(mailing))
+	return n, classify(err, "adding up the open batches of mailing %s", mailing)
+}
+
+func (s *Store) addSizes(ctx context.Context, q firestore.Query) (int, error) {
+	sums, err := sum(ctx, nil, q, "size")
+	if err != nil {
+		return 0, err
+	}
+	return int(sums[0]), nil
+}
