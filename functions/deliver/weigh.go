@@ -341,6 +341,10 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		return controlUnanswered
 	}
 
+	if len(controls) == 0 { // another instance sent them
+		controls = w.acceptedInBatch(key)
+	}
+
 	result, held := controlMissing, 0
 	for _, c := range controls {
 		if w.isHeld(c.token) {
@@ -363,6 +367,19 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		return controlRefused
 	}
 	return result
+}
+
+// acceptedInBatch lists tokens of the group that FCM accepted in this batch.
+func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
+	for i, t := range w.batch.Targets {
+		if len(out) == controlsKept {
+			break
+		}
+		if w.batch.Receipts[i] == push.ReceiptAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind), key)) {
+			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
+		}
+	}
+	return out
 }
 
 // wereAccepted reports whether this instance saw FCM accept each of the tokens
