@@ -94,7 +94,7 @@ func (b *book) flag(flags []Flag) ([]FlagResult, error) {
 // must not be set. The customer is as it was read, and so is whether it could be
 // reached then.
 func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
-	if t, ok := c.Token(f.TokenID); ok && f.stands(t) {
+	if t, ok := c.Token(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
