@@ -172,7 +172,8 @@ func (t turn) do(p Peers) (h heard) {
 }
 
 // Leave takes back this sender's part of the quota: it is about to end, and the
-// others need not wait until they miss it. What is still sent goes slowly.
+// others need not wait until they miss it. What it still sends takes only what
+// they leave.
 func (s *Sender) Leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

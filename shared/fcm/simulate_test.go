@@ -49,7 +49,7 @@ type arriving struct {
 
 const (
 	simQuota    = 120_000
-	simStep     = 2 * time.Millisecond
+	simStep     = 5 * time.Millisecond
 	simLatency  = 100 * time.Millisecond
 	simExchange = 60 * time.Millisecond
 	endless     = 1e9
@@ -128,7 +128,9 @@ func (c *cloud) run(d time.Duration) {
 	for end := c.now.Add(d); c.now.Before(end); c.now = c.now.Add(simStep) {
 		for _, i := range c.instances {
 			c.land(i)
-			c.exchange(i)
+			if c.now.UnixMilli()%100 == 0 {
+				c.exchange(i)
+			}
 			c.send(i)
 		}
 	}
