@@ -15,7 +15,7 @@ type Peers interface {
 	// It is called less than once in ten seconds, and not while nothing is sent.
 	Announce(ctx context.Context, d push.Demand) error
 	// Others reads what the other senders want that have announced it within
-	// LiveFor, with Age as the store's clock has it.
+	// push.DemandLife, with Age as the store's clock has it.
 	Others(ctx context.Context) ([]push.Demand, error)
 	// Leave takes back what Announce stored.
 	Leave(ctx context.Context) error

@@ -15,11 +15,9 @@ const (
 	// knownAfter is how long after it was stored all others have read a demand:
 	// readEvery, and what a read may take.
 	knownAfter = 5500 * time.Millisecond
-	// LiveFor is how long a demand counts that is not stored anew. An instance
-	// that cannot store its own any more gives up its share before.
-	LiveFor = 17 * time.Second
-	// leaseFor is that time seen from the instance itself.
-	leaseFor = LiveFor - 2*time.Second
+	// leaseFor is how long an instance uses its share that cannot store its demand
+	// any more, or read those of the others: less than the others wait for it.
+	leaseFor = push.DemandLife - 2*time.Second
 	// retryEvery is the pause after an attempt to store or read that failed.
 	retryEvery = 2 * time.Second
 	// leaveAfter is how long an instance is idle before it takes its demand back.

@@ -171,7 +171,7 @@ func (c *cloud) exchange(i *instance) {
 	}
 	h := heard{stored: true}
 	for other, d := range c.stored {
-		if d.Age = c.now.Sub(d.at); other != i && d.Age < LiveFor {
+		if d.Age = c.now.Sub(d.at); other != i && d.Age < push.DemandLife {
 			h.others = append(h.others, d.Demand)
 		}
 	}

@@ -10,3 +10,7 @@ type Demand struct {
 	Ramp  float64       // how far it has grown from idle to its full share: 0 to 1
 	Age   time.Duration // with a demand that was read: since when it is stored
 }
+
+// DemandLife is how long a demand counts that is not stored anew: then its
+// instance is taken to have ended.
+const DemandLife = 17 * time.Second
