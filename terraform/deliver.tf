@@ -68,7 +68,8 @@ resource "google_cloudfunctions2_function" "deliver" {
   }
 }
 
-# Each instance's limiter starts at its share of the project's quota.
+# Each instance's limiter starts at this share of the project's quota, until it
+# has heard of the others.
 locals {
   send_rate = {
     quota        = var.fcm_quota_per_minute

@@ -2,6 +2,8 @@ package fcm
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ var epoch = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 // A cloud simulates the senders of one project against a quota: their limiters
 // are the real ones, everything else is arithmetic on a clock of its own.
 type cloud struct {
+	perMinute int
 	quota     quotaModel
 	instances []*instance
 	stored    map[*instance]storedDemand // what the peers have announced
@@ -102,13 +105,13 @@ func (b *tokenBucket) take(now time.Time) (bool, time.Duration) {
 	return true, 0
 }
 
-func newCloud(q quotaModel) *cloud {
-	return &cloud{quota: q, stored: map[*instance]storedDemand{}, now: epoch}
+func newCloud(perMinute int, model func(int) quotaModel) *cloud {
+	return &cloud{perMinute: perMinute, quota: model(perMinute), stored: map[*instance]storedDemand{}, now: epoch}
 }
 
 // start adds an instance that has so many messages a second to send.
 func (c *cloud) start(wants float64) *instance {
-	i := &instance{limiter: newLimiter(simQuota, 10, false, c.now), wants: wants}
+	i := &instance{limiter: newLimiter(c.perMinute, 10, false, c.now), wants: wants}
 	c.instances = append(c.instances, i)
 	return i
 }
@@ -212,7 +215,7 @@ func inAllModels(t *testing.T, do func(t *testing.T, c *cloud)) {
 	for name, model := range models {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			do(t, newCloud(model(simQuota)))
+			do(t, newCloud(simQuota, model))
 		})
 	}
 }
@@ -220,7 +223,7 @@ func inAllModels(t *testing.T, do func(t *testing.T, c *cloud)) {
 // shares are how much of the quota was sent, and how much of what was sent was
 // answered 429.
 func (c *cloud) shares() (used, limited float64) {
-	return float64(c.accepted) / (c.now.Sub(epoch).Minutes() * simQuota), float64(c.limited) / float64(c.accepted+c.limited)
+	return float64(c.accepted) / (c.now.Sub(epoch).Minutes() * float64(c.perMinute)), float64(c.limited) / float64(c.accepted+c.limited)
 }
 
 // check holds what was sent to what instances together are to reach.
@@ -343,11 +346,29 @@ func TestOthersUseTheQuotaToo(t *testing.T) {
 	for name, model := range models {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(model(simQuota / 2))
+			c := newCloud(simQuota, func(n int) quotaModel { return model(n / 2) })
 			c.start(endless)
 			c.start(endless)
 			c.run(10 * time.Minute)
 			c.check(t, 0.92/2, 0.3)
 		})
+	}
+}
+
+// BenchmarkInstances prints what instances reach together of Google's default
+// quota in ten minutes from idle.
+func BenchmarkInstances(b *testing.B) {
+	for range b.N {
+		for _, name := range slices.Sorted(maps.Keys(models)) {
+			for _, n := range []int{1, 2, 5, 10} {
+				c := newCloud(600_000, models[name])
+				for range n {
+					c.start(endless)
+				}
+				c.run(10 * time.Minute)
+				used, limited := c.shares()
+				b.Logf("%-30s %2d instances: %.1f %% of the quota, %.2f %% of 429", name, n, 100*used, 100*limited)
+			}
+		}
 	}
 }
