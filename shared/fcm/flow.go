@@ -63,9 +63,18 @@ func (s *Sender) reasonLocked(now time.Time) string {
 // overdueLocked answers what is still ready though its time is over.
 func (s *Sender) overdueLocked(now time.Time) (out answers) {
 	for _, j := range s.scheduler.overdue(now) {
-		out.add(s.giveUpLocked(j, now, now, "its time ended"))
+		out.add(s.lapseLocked(j, now))
 	}
 	return out
+}
+
+// lapseLocked gives j back, whose time is over: until the present hold ends.
+func (s *Sender) lapseLocked(j *job, now time.Time) func() {
+	until := s.scheduler.limiter.heldUntil()
+	if until.After(now) {
+		j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
+	}
+	return s.giveUpLocked(j, now, until, s.reasonLocked(now))
 }
 
 // kick starts whatever can be started.
@@ -140,7 +149,7 @@ func (s *Sender) nextLocked(now time.Time, out *answers) (flight, bool) {
 			return flight{}, false
 		}
 		if d.over {
-			out.add(s.giveUpLocked(d.job, now, now, "its time ended"))
+			out.add(s.lapseLocked(d.job, now))
 			continue
 		}
 		if !s.usableLocked(now) {

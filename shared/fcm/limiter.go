@@ -182,6 +182,10 @@ func (l *limiter) hold(until time.Time) { l.held = later(l.held, until) }
 // may be now.
 func (l *limiter) heldUntil() time.Time { return later(l.held, l.quota.until) }
 
+// patience is until when a job has to be able to wait: to the end of a hold, or,
+// where that is not known for certain, to the next probe.
+func (l *limiter) patience() time.Time { return later(l.held, l.quota.probe) }
+
 // outages takes note of an answer that speaks of an outage, and reports whether
 // everything is held by it. The rate grows anew from half of what it was.
 func (l *limiter) outages(now time.Time) bool {

@@ -106,15 +106,16 @@ func (s *scheduler) observe(then next, http int, retry time.Duration, began, now
 func (s *scheduler) again(j *job, then next, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
 	wait := j.waitAfter(then, retry)
 	held := later(now, s.limiter.heldUntil())
+	patience := later(now, s.limiter.patience())
 	if wait == 0 {
-		if ended || held.After(now) && j.once || j.over(held) {
+		if ended || held.After(now) && j.once || j.over(patience) {
 			return held, false
 		}
 		s.requeue(j)
 		return held, true
 	}
 
-	j.due = later(now.Add(wait), held)
+	j.due = later(now.Add(wait), patience)
 	if ended || j.once && then != askAgain || j.over(j.due) {
 		return j.due, false
 	}
@@ -146,7 +147,7 @@ func (j *job) waitAfter(then next, retry time.Duration) time.Duration {
 
 // impatient are the jobs that cannot wait until everything goes on.
 func (s *scheduler) impatient() (all []*job) {
-	until := s.limiter.heldUntil()
+	until := s.limiter.patience()
 	for j := range s.queue.all() {
 		if j.once || j.over(until) {
 			all = append(all, j)

@@ -254,4 +254,16 @@ func TestImpatient(t *testing.T) {
 	if len(got) != 3 || got["patient"] {
 		t.Errorf("%v cannot wait, want all but the patient one", got)
 	}
+
+	// Without Retry-After nobody knows when a quota is refilled.
+	y := newTestScheduler(610_000)
+	short := waiting("short")
+	short.limit = epoch.Add(5 * time.Second)
+	y.queue.pushBack(short)
+	for !y.limiter.quota.usedUp(epoch) {
+		y.limiter.quota.limited(epoch, epoch, 0, true)
+	}
+	if got := y.impatient(); len(got) != 0 {
+		t.Errorf("%d jobs are given back that can wait for the next probe", len(got))
+	}
 }

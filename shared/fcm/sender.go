@@ -88,7 +88,7 @@ func (s *Sender) sendJob(j *job) {
 		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(until)):
+	case j.over(now), until.After(now) && (j.once || j.over(s.scheduler.limiter.patience())):
 		if until.After(now) {
 			j.last.HTTP = s.heldFor
 		}
