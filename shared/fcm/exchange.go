@@ -70,7 +70,7 @@ func (t turn) idle() bool { return !t.announce && !t.read && !t.leave }
 func (l *limiter) exchangeDue(now time.Time) (t turn) {
 	x := &l.exchange
 	listed := !l.share.sentAt.IsZero()
-	resting := l.lastUse.IsZero() || now.Sub(l.lastUse) > leaveAfter && now.After(l.heldUntil())
+	resting := l.use.last.IsZero() || now.Sub(l.use.last) > leaveAfter && now.After(l.heldUntil())
 	switch {
 	case l.share.alone:
 		return turn{}
@@ -85,10 +85,10 @@ func (l *limiter) exchangeDue(now time.Time) (t turn) {
 	if !l.heldUntil().After(now) {
 		l.adapt(now)
 	}
-	changed := math.Abs(l.wanted-l.share.mine.Rate) > changeShare*l.share.full
-	t.announce = (listed || l.wanted > 0) && x.mayStore(now, changed)
+	changed := math.Abs(l.use.wanted-l.share.mine.Rate) > changeShare*l.share.full
+	t.announce = (listed || l.use.wanted > 0) && x.mayStore(now, changed)
 	t.read = t.announce || now.Sub(x.asked) >= pause(readEvery, x.askFailed)
-	t.demand = push.Demand{Rate: l.wanted, Known: min(l.share.knownRate(now), l.wanted), Ramp: l.ramp}
+	t.demand = push.Demand{Rate: l.use.wanted, Known: min(l.share.knownRate(now), l.use.wanted), Ramp: l.ramp}
 	if t.announce {
 		x.stored = now
 		x.writes--
@@ -116,13 +116,15 @@ type heard struct {
 // exchanged takes note of what came of a turn that began then.
 func (l *limiter) exchanged(t turn, h heard, began, now time.Time) {
 	x := &l.exchange
-	x.storeFailed = t.announce && !h.stored
 	x.askFailed = h.err != nil
 	switch {
 	case t.leave && h.stored:
 		l.share.left()
 	case t.announce && h.stored:
 		l.share.announced(t.demand, began, now)
+		x.storeFailed = false
+	case t.announce:
+		x.storeFailed = true
 	}
 	l.fill(now)
 	if t.read && h.err == nil {

@@ -163,7 +163,7 @@ func (s *Sender) nextLocked(now time.Time, out *answers) (flight, bool) {
 
 		c, soon := s.pool.pick(now)
 		if c == nil {
-			s.scheduler.limiter.blocked = true
+			s.scheduler.limiter.use.blocked = true
 			if s.dialLocked(now); soon {
 				s.wakeInLocked(now, time.Millisecond)
 			}

@@ -2,7 +2,6 @@ package fcm
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -11,24 +10,33 @@ import (
 // grows from idle, less the share of stray 429. It has no clock: every method is
 // told the time.
 type limiter struct {
-	share  share
-	quota  quotaWatch
-	outage outageWatch
+	share    share
+	exchange exchange
+	quota    quotaWatch
+	outage   outageWatch
+	bucket   bucket
+	use      use
 
 	allowed     float64   // the share, as of the last refresh
 	ramp, start float64   // how much of the share is used, and at the least: 0 to 1
-	level       float64   // messages that may be sent at once
-	at          time.Time // of level
 	held        time.Time // nothing is sent before
+}
 
-	measured time.Time // since when used is counted
-	used     int       // messages
-	could    float64   // messages that the rate allowed since
-	blocked  bool      // since then a message waited for a connection
-	wanted   float64   // messages a second that could be sent
-	lastUse  time.Time
+// A bucket is the messages that may be sent at once.
+type bucket struct {
+	level float64
+	at    time.Time // of level
+}
 
-	exchange exchange
+// A use is what was sent in the present second, or about.
+type use struct {
+	since   time.Time
+	sent    int     // messages
+	could   float64 // messages that the rate allowed
+	blocked bool    // a message waited for a connection
+
+	last   time.Time // when the last message was sent
+	wanted float64   // messages a second that could be sent, as of the last second
 }
 
 const (
@@ -55,14 +63,14 @@ const (
 func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limiter {
 	full := float64(quotaPerMinute) / quotaSeconds
 	static := full / float64(max(instances, 1))
-	l := limiter{at: now, measured: now, start: static / full}
+	l := limiter{bucket: bucket{at: now}, use: use{since: now}, start: static / full}
 	l.share = share{full: full, static: static, floor: min(static, full/100), alone: alone}
 	l.ramp = l.start
 	if alone {
 		l.ramp, l.start = 1, 1 // all parts together are what the project starts with
 	}
 	l.refresh(now)
-	l.level = max(1, l.rate()*burst)
+	l.bucket.level = max(1, l.rate()*burst)
 	return l
 }
 
@@ -88,36 +96,36 @@ func (l *limiter) wait(now time.Time) time.Duration {
 	l.endHold()
 	l.adapt(now)
 	l.fill(now)
-	if l.level >= 1 {
+	if l.bucket.level >= 1 {
 		return 0
 	}
-	return max(time.Duration((1-l.level)/l.rate()*float64(time.Second)), time.Millisecond)
+	return max(time.Duration((1-l.bucket.level)/l.rate()*float64(time.Second)), time.Millisecond)
 }
 
 // fill adds to the bucket what has come since.
 func (l *limiter) fill(now time.Time) {
-	dt := now.Sub(l.at).Seconds()
+	dt := now.Sub(l.bucket.at).Seconds()
 	if dt <= 0 {
 		return
 	}
 	rate := l.rate()
-	l.level = min(max(1, rate*burst), l.level+rate*dt)
-	l.could += rate * dt
-	l.at = now
+	l.bucket.level = min(max(1, rate*burst), l.bucket.level+rate*dt)
+	l.use.could += rate * dt
+	l.bucket.at = now
 }
 
 // take counts a message as sent; wait must have been 0.
 func (l *limiter) take(now time.Time) {
-	if now.Sub(l.lastUse) > quotaWait {
+	if now.Sub(l.use.last) > quotaWait {
 		l.quota.window = now // as far as we know
 	}
-	l.lastUse = now
+	l.use.last = now
 	if l.quota.usedUp(now) {
 		l.quota.probe = now.Add(probeEvery)
 		return
 	}
-	l.level--
-	l.used++
+	l.bucket.level--
+	l.use.sent++
 }
 
 // endHold goes on after the quota was used up: the bucket is empty, and the time
@@ -135,30 +143,30 @@ func (l *limiter) endHold() {
 }
 
 func (l *limiter) resume(at time.Time) {
-	l.at, l.measured = later(l.at, at), later(l.measured, at)
-	l.level, l.used, l.could, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
+	l.bucket.at, l.use.since = later(l.bucket.at, at), later(l.use.since, at)
+	l.bucket.level, l.use.sent, l.use.could, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
 }
 
 // adapt ends a second: the rate grows when it is used and shrinks when it is not.
 func (l *limiter) adapt(now time.Time) {
-	dt := now.Sub(l.measured).Seconds()
+	dt := now.Sub(l.use.since).Seconds()
 	if dt < 1 {
 		return
 	}
 	l.fill(now)
-	can, used := l.could, float64(l.used)
+	can, used := l.use.could, float64(l.use.sent)
 	switch {
 	case dt >= rampSeconds:
 		l.ramp, l.outage.inARow = l.start, 0
 	case used >= can*rampShare:
 		l.ramp = min(1, l.ramp+dt/rampSeconds)
-	case !l.blocked:
+	case !l.use.blocked:
 		l.ramp = max(min(l.ramp, l.start), l.ramp-dt/rampSeconds)
 	}
-	l.wanted = l.want(used, can, dt)
+	l.use.wanted = l.want(used, can, dt)
 	l.quota.second()
 	l.outage.second()
-	l.measured, l.used, l.could, l.blocked = now, 0, 0, false
+	l.use.since, l.use.sent, l.use.could, l.use.blocked = now, 0, 0, false
 	l.refresh(now)
 }
 
@@ -168,7 +176,7 @@ func (l *limiter) want(used, can, seconds float64) float64 {
 	if used >= can*busyShare {
 		return l.share.full
 	}
-	now := max(used/seconds*(1+spareShare), l.wanted*math.Pow(wantedLasts, seconds))
+	now := max(used/seconds*(1+spareShare), l.use.wanted*math.Pow(wantedLasts, seconds))
 	if now < minWanted {
 		return 0
 	}
@@ -185,64 +193,6 @@ func (l *limiter) heldUntil() time.Time { return later(l.held, l.quota.until) }
 // patience is until when a job has to be able to wait: to the end of a hold, or,
 // where that is not known for certain, to the next probe.
 func (l *limiter) patience() time.Time { return later(l.held, l.quota.probe) }
-
-// outages takes note of an answer that speaks of an outage, and reports whether
-// everything is held by it. The rate grows anew from half of what it was.
-func (l *limiter) outages(now time.Time) bool {
-	if !l.outage.bad(l.held.After(now)) {
-		return false
-	}
-	l.hold(now.Add(backOffWait(l.outage.inARow)))
-	l.ramp = max(l.start/2, l.ramp/2)
-	l.resume(l.held)
-	return true
-}
-
-// An outageWatch finds out whether FCM is out of order: then nearly everything
-// fails, and sending on would only make it worse.
-type outageWatch struct {
-	good, failed int // answers of this second; failed: outages and timeouts
-	inARow       int // outages
-}
-
-// An outage of all is this many failed answers within a second, and this many
-// times the good ones.
-const (
-	outageLeast = 50
-	outageShare = 4
-)
-
-// bad takes note of a failed answer and reports whether it makes an outage.
-func (o *outageWatch) bad(held bool) bool {
-	o.failed++
-	if o.failed < outageLeast || o.failed < outageShare*o.good || held {
-		return false
-	}
-	o.inARow++
-	o.good, o.failed = 0, 0
-	return true
-}
-
-func (o *outageWatch) second() {
-	if o.good > o.failed {
-		o.inARow = 0
-	}
-	o.good, o.failed = 0, 0
-}
-
-const (
-	// firstWait is Google's least wait after an outage.
-	firstWait = 10 * time.Second
-	// longestWait bounds the exponential growth of waits.
-	longestWait = 10 * time.Minute
-)
-
-// backOffWait is the wait before the n-th attempt more: exponential from ten
-// seconds, with jitter upwards.
-func backOffWait(n int) time.Duration {
-	d := min(firstWait<<min(max(n-1, 0), 10), longestWait)
-	return d + rand.N(d/2)
-}
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

@@ -46,7 +46,7 @@ func (q *quotaWatch) accepted(began, now time.Time) {
 	q.good++
 	q.recent -= q.recent / recentAnswers
 	if q.usedUp(now) {
-		q.window, q.until = now, now
+		q.window, q.until, q.probe = now, now, now
 	}
 }
 

@@ -49,9 +49,11 @@ func (s *share) announced(d push.Demand, began, now time.Time) {
 	s.mine, s.sentAt, s.knownAt = d, began, now.Add(knownAfter)
 }
 
-// left takes note that the demand was taken back.
+// left takes note that the demand was taken back; what the others want will have
+// changed when there is one again.
 func (s *share) left() {
 	s.mine, s.known, s.sentAt, s.knownAt = push.Demand{}, 0, time.Time{}, time.Time{}
+	s.others, s.readAt = nil, time.Time{}
 }
 
 // read takes note of what the others want.

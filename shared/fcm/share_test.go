@@ -123,6 +123,7 @@ func TestExchange(t *testing.T) {
 		t.Fatalf("after eleven seconds nothing is stored: %+v", d)
 	}
 	l.exchanged(d, heard{err: errUnreachable}, at, at)
+	l.exchanged(turn{read: true}, heard{}, at, at) // reading works
 	if d := l.exchangeDue(at.Add(retryEvery)); !d.announce {
 		t.Errorf("what could not be stored is not tried again: %+v", d)
 	}
