@@ -229,6 +229,54 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestObserve is what answers cost all messages.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then  next
+		code  int
+		every int // how many answers one of these is among
+		stray bool
+		held  bool
+	}{
+		"all accepted":                      {final, 200, 1, false, false},
+		"the project's quota, stray":        {limitProject, 429, 10, true, false},
+		"the project's quota, used up":      {limitProject, 429, 1, false, true},
+		"a quota that is not named, stray":  {limitUnnamed, 429, 10, false, false},
+		"a quota that is not named, always": {limitUnnamed, 429, 1, false, true},
+		"quotas of targets, always":         {limitTarget, 429, 1, false, false},
+		"FCM unavailable, stray":            {backOff, 503, 10, false, false},
+		"FCM unavailable, always":           {backOff, 503, 1, false, true},
+		"refused payloads":                  {final, 400, 1, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTestScheduler(610_000)
+			held := false
+			for i := range 200 {
+				then, code := final, 200
+				if i%c.every == 0 {
+					then, code = c.then, c.code
+				}
+				held = x.observe(then, code, 0, epoch, epoch) || held
+				if held {
+					break
+				}
+			}
+			if held {
+				x.limiter.endHold() // what led to it is no stray
+			}
+			x.limiter.quota.second()
+			if got := x.limiter.quota.stray > 0; got != c.stray {
+				t.Errorf("the rate is lowered: %v, want %v", got, c.stray)
+			}
+			if held != c.held {
+				t.Errorf("everything is held: %v, want %v", held, c.held)
+			}
+		})
+	}
+}
+
 // TestImpatient are the jobs that cannot wait for the end of a hold.
 func TestImpatient(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ var rules = []rule{
 	{"quota of the project", all(quota, projectQuota), verdict{Waiting, limitProject, ""}},
 	{"quota of a target", all(quota, targetQuota), verdict{Waiting, limitTarget, "QUOTA_EXCEEDED"}},
 	{"quota that is not named", all(quota, says("QUOTA_EXCEEDED")), verdict{Waiting, limitUnnamed, "QUOTA_EXCEEDED"}},
-	{"quota of nobody that is named", quota, verdict{Waiting, limitProject, ""}},
+	{"quota without an FcmError", quota, verdict{Waiting, limitProject, ""}},
 	{"outage", outage, verdict{Waiting, backOff, ""}},
 	{"our credentials", credentials, verdict{Misconfigured, reauthorize, ""}},
 	{"no answer of FCM", foreign, verdict{Misconfigured, askAgain, ""}},
@@ -159,14 +159,20 @@ func mismatch(f *fcmFault) bool {
 func quota(f *fcmFault) bool { return f.http == 429 || f.status == "RESOURCE_EXHAUSTED" }
 
 // projectQuota: an ErrorInfo says that a rate limit of Google's API was
-// exceeded, or the words name the metric of the quota.
+// exceeded, or the words name the metric of the quota, or the project.
 func projectQuota(f *fcmFault) bool {
-	return slices.Contains(f.reasons, "RATE_LIMIT_EXCEEDED") || strings.Contains(f.message+f.failures, "quota metric")
+	return slices.Contains(f.reasons, "RATE_LIMIT_EXCEEDED") || strings.Contains(f.message+f.failures, "quota metric") ||
+		strings.Contains(f.failures, "project:")
 }
 
-// targetQuota: FCM's own QUOTA_EXCEEDED ("sending limit exceeded for the message
-// target") with a QuotaFailure. It must not slow the others down.
-func targetQuota(f *fcmFault) bool { return f.says("QUOTA_EXCEEDED") && f.failures != "" }
+// targetQuota: a QuotaFailure beside FCM's own QUOTA_EXCEEDED ("sending limit
+// exceeded for the message target"), or one that speaks of a target. It must not
+// slow the others down.
+func targetQuota(f *fcmFault) bool {
+	return f.failures != "" && (f.says("QUOTA_EXCEEDED") || ofTarget.MatchString(f.failures))
+}
+
+var ofTarget = regexp.MustCompile(`(?i)device|token|target|topic`)
 
 func outage(f *fcmFault) bool { return f.http >= 500 || f.http == 408 }
 

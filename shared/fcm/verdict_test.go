@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	fcmErr    = `{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`
-	badReq    = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"x"}]}`
-	emptyBR   = `{"@type":"type.googleapis.com/google.rpc.BadRequest"}`
-	quotaEI   = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"googleapis.com"}`
-	help      = `{"@type":"type.googleapis.com/google.rpc.Help","links":[]}`
-	device    = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"device:x","description":"Device message rate exceeded"}]}`
-	target429 = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"registration token","description":"Message rate exceeded for the target."}]}`
-	noToken   = "The registration token is not a valid FCM registration token"
-	generic   = "Request contains an invalid argument."
-	noAuth    = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
-	gateway   = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
+	fcmErr     = `{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`
+	badReq     = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"x"}]}`
+	emptyBR    = `{"@type":"type.googleapis.com/google.rpc.BadRequest"}`
+	quotaEI    = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"googleapis.com"}`
+	help       = `{"@type":"type.googleapis.com/google.rpc.Help","links":[]}`
+	device     = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"device:x","description":"Device message rate exceeded"}]}`
+	project429 = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"project:1234","description":"Limit exceeded"}]}`
+	target429  = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"registration token","description":"Message rate exceeded for the target."}]}`
+	noToken    = "The registration token is not a valid FCM registration token"
+	generic    = "Request contains an invalid argument."
+	noAuth     = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
+	gateway    = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
 )
 
 // A row is an answer of FCM, as captured or documented, and its verdict.
@@ -68,6 +69,8 @@ var rows = []row{
 	{"429 without a body", 429, "", "", nil, Waiting, limitProject, 0},
 	{"QUOTA_EXCEEDED", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED")}, Waiting, limitUnnamed, 0},
 	{"QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), device}, Waiting, limitTarget, 0},
+	{"QuotaFailure of a device", 429, "RESOURCE_EXHAUSTED", "", []string{device}, Waiting, limitTarget, 0},
+	{"QuotaFailure of the project", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), project429}, Waiting, limitProject, 0},
 	{"QUOTA_EXCEEDED, other words", 429, "RESOURCE_EXHAUSTED", "Message rate exceeded.", []string{says1("QUOTA_EXCEEDED"), target429}, Waiting, limitTarget, 0},
 	{"UNAVAILABLE", 503, "UNAVAILABLE", "The service is currently unavailable.", []string{says1("UNAVAILABLE")}, Waiting, backOff, 0},
 	{"INTERNAL", 500, "INTERNAL", "Internal error encountered.", []string{says1("INTERNAL")}, Waiting, backOff, 0},
