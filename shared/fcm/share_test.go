@@ -139,3 +139,24 @@ func TestExchange(t *testing.T) {
 		t.Errorf("it has left and wants to exchange %+v", d)
 	}
 }
+
+// TestADemandThatSwingsIsNotStoredMoreOften: what changes a lot is stored before
+// its time, but no more often than once in ten seconds in the long run.
+func TestADemandThatSwingsIsNotStoredMoreOften(t *testing.T) {
+	t.Parallel()
+	var x exchange
+	var stored []time.Duration
+	for d := time.Duration(0); d < 10*time.Minute; d += 250 * time.Millisecond {
+		if now := epoch.Add(d); x.mayStore(now, true) {
+			x.stored = now
+			x.writes--
+			stored = append(stored, d)
+		}
+	}
+	if len(stored) > 60 {
+		t.Errorf("stored %d times in ten minutes", len(stored))
+	}
+	if stored[1] > 3*time.Second {
+		t.Errorf("the first change is stored after %s", stored[1])
+	}
+}
