@@ -221,7 +221,7 @@ func TestLatencyThatJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool
 		var answered atomic.Int64
-		s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1, MaxConnections: 6}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1, MaxConnections: 17}, func(w http.ResponseWriter, r *http.Request) {
 			if d := 50 * time.Millisecond; slow.Load() {
 				time.Sleep(40 * d)
 			} else {
@@ -233,15 +233,15 @@ func TestLatencyThatJumps(t *testing.T) {
 		defer end()
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newBallot(t, s)
-		b.sendMany(ctx, 9000, time.Time{})
+		b.sendMany(ctx, 18_000, time.Time{})
 		time.Sleep(2 * time.Second)
 		slow.Store(true)
-		time.Sleep(4 * time.Second)
+		time.Sleep(6 * time.Second)
 		before := answered.Load()
 		time.Sleep(6 * time.Second)
-		// 600 requests under way at 2 s each.
-		if got := (answered.Load() - before) / 6; got < 270 {
-			t.Errorf("%d a second while FCM takes 2 s, want 300", got)
+		// 1,700 requests under way at 2 s each.
+		if got := (answered.Load() - before) / 6; got < 800 {
+			t.Errorf("%d a second while FCM takes 2 s, want 850", got)
 		}
 		slow.Store(false)
 		time.Sleep(3 * time.Second)

@@ -51,7 +51,7 @@ type arriving struct {
 }
 
 const (
-	simQuota    = 120_000
+	simQuota    = 60_000
 	simStep     = 5 * time.Millisecond
 	simLatency  = 100 * time.Millisecond
 	simExchange = 60 * time.Millisecond
