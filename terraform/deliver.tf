@@ -71,7 +71,7 @@ resource "google_cloudfunctions2_function" "deliver" {
 }
 
 # Each instance's limiter starts at its share of the project's quota, whichever
-# lane it serves.
+# lane it serves, until it has heard of the others.
 locals {
   send_rate = {
     quota        = var.fcm_quota_per_minute

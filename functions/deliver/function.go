@@ -46,14 +46,16 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	st := store.New(c.Firestore, store.Options{})
 	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic,
-		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances})
+		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances, Peers: st.NewInstance()})
 	if err != nil {
 		return nil, c.Fail(err)
 	}
 	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	context.AfterFunc(stopping, sender.Leave)
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Sender: sender, Log: c.Log,
+	return cloud.Traced(New(Deps{Store: st, Queue: q, Sender: sender, Log: c.Log,
 		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
 }

@@ -77,6 +77,7 @@ type fcmFault struct {
 	message  string
 	codes    []string // errorCode of each FcmError
 	fields   []string // of each field violation
+	reasons  []string // of each ErrorInfo
 	failures string   // words of each QuotaFailure
 }
 
@@ -85,6 +86,7 @@ const (
 	typeFcmError     = "google.firebase.fcm.v1.FcmError"
 	typeBadRequest   = "google.rpc.BadRequest"
 	typeQuotaFailure = "google.rpc.QuotaFailure"
+	typeErrorInfo    = "google.rpc.ErrorInfo"
 )
 
 // detail has the fields of all types of details that are read. A field of a
@@ -143,6 +145,10 @@ func (f *fcmFault) detail(d detail) {
 			if at := text(v["field"]); at != "" {
 				f.fields = append(f.fields, at)
 			}
+		}
+	case typeErrorInfo:
+		if r := text(d["reason"]); r != "" {
+			f.reasons = append(f.reasons, r)
 		}
 	case typeQuotaFailure:
 		for _, v := range objects(d["violations"]) {

@@ -69,9 +69,9 @@ func headers(t *oauth2.Token) http.Header {
 	return h
 }
 
-// usable reports whether requests can be sent with the key as it is, and sees
+// usableLocked reports whether requests can be sent with the key as it is, and sees
 // to it that it is replaced in time.
-func (s *Sender) usable(now time.Time) bool {
+func (s *Sender) usableLocked(now time.Time) bool {
 	k := &s.key
 	if k.fetch == nil {
 		return true
@@ -85,9 +85,9 @@ func (s *Sender) usable(now time.Time) bool {
 	return have
 }
 
-// refused takes note that FCM refused the key with that number, and reports
+// refusedLocked takes note that FCM refused the key with that number, and reports
 // whether another attempt makes sense.
-func (s *Sender) refused(number int, now time.Time) bool {
+func (s *Sender) refusedLocked(number int, now time.Time) bool {
 	k := &s.key
 	switch {
 	case k.fetch == nil || k.broken != nil:
@@ -117,7 +117,7 @@ func (s *Sender) fetchKey() {
 		k.broken = fmt.Errorf("no credentials for %s: %w", googleHost, err)
 		time.AfterFunc(patient, s.mendKey)
 	case k.number == 0 || k.forced || now.After(k.expiry.Add(-late)):
-		out = s.hold(now, now.Add(firstWait), "credentials are out of reach: "+err.Error())
+		out = s.holdLocked(now, now.Add(firstWait), "credentials are out of reach: "+err.Error())
 	}
 	s.mu.Unlock()
 	out.call()

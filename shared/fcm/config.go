@@ -27,6 +27,9 @@ type Config struct {
 
 	QuotaPerMinute int // sends the project may make in a minute; 0: 600,000
 	MaxInstances   int // senders that may share the quota; 0: 10
+	// Peers tells the senders of the project of each other; nil: each keeps to
+	// an equal part of the quota for MaxInstances.
+	Peers Peers
 
 	Connections    int           // kept at least, and dialled at the start; 0: 2
 	MaxConnections int           // 0: 40
@@ -93,6 +96,7 @@ type Item struct {
 	Target   string // the push token
 	Kind     push.Kind
 	DryRun   bool      // FCM only validates
+	Priority bool      // before the mailings: a message to one customer
 	Until    time.Time // no attempt begins after it; zero: no end
 }
 

@@ -3,7 +3,6 @@ package fcm
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -18,66 +17,64 @@ func (a answers) call() {
 	}
 }
 
-// answer takes j out of everything; the function returned gives its answer.
-func (s *Sender) answer(j *job, a Answer) func() {
-	s.leave(j)
+// answerLocked takes j out of everything; the function returned gives its answer.
+func (s *Sender) answerLocked(j *job, a Answer) func() {
+	s.leaveLocked(j)
 	a.Attempts = j.attempts
 	return func() { j.answered(a) }
 }
 
-// giveUp answers j Waiting until then.
-func (s *Sender) giveUp(j *job, now, until time.Time, why string) func() {
+// giveUpLocked answers j Waiting until then.
+func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	a := j.last
 	a.Outcome, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
 	a.Text = cmp.Or(a.Text, why)
-	return s.answer(j, a)
+	return s.answerLocked(j, a)
 }
 
-// hold lets nothing out before until and answers at once what cannot wait so
-// long.
-func (s *Sender) hold(now, until time.Time, why string) (out answers) {
-	s.pace.hold(until)
+// holdLocked lets nothing out before until and answers at once what cannot wait
+// so long.
+func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
+	s.scheduler.limiter.hold(until)
 	s.why, s.heldFor = why, 0
-	return s.shed(now)
+	return s.shedLocked(now)
 }
 
-// shed answers what may not begin any more when the present hold ends.
-func (s *Sender) shed(now time.Time) (out answers) {
-	until := s.pace.held
-	for j := s.line.head; j != nil; {
-		next := j.next
-		if j.once || j.over(until) {
+// shedLocked answers what may not begin any more when the present hold ends.
+func (s *Sender) shedLocked(now time.Time) (out answers) {
+	until := s.scheduler.limiter.heldUntil()
+	for _, j := range s.scheduler.impatient() {
+		if j.index < 0 {
 			j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
-			out.add(s.giveUp(j, now, until, s.why))
 		}
-		j = next
-	}
-	for _, j := range slices.Clone(s.waiters) {
-		if j.over(until) {
-			out.add(s.giveUp(j, now, until, s.why))
-		}
+		out.add(s.giveUpLocked(j, now, until, s.why))
 	}
 	return out
 }
 
-// reason is why an item is given back now.
-func (s *Sender) reason(now time.Time) string {
-	if s.pace.held.After(now) {
+// reasonLocked is why an item is given back now.
+func (s *Sender) reasonLocked(now time.Time) string {
+	if s.scheduler.limiter.heldUntil().After(now) {
 		return s.why
 	}
 	return "its time ended"
 }
 
-// overdue answers what is still in the line though its time is over.
-func (s *Sender) overdue(now time.Time) (out answers) {
-	for j := s.line.head; j != nil; {
-		next := j.next
-		if j.over(now) {
-			out.add(s.giveUp(j, now, now, "its time ended"))
-		}
-		j = next
+// overdueLocked answers what is still ready though its time is over.
+func (s *Sender) overdueLocked(now time.Time) (out answers) {
+	for _, j := range s.scheduler.overdue(now) {
+		out.add(s.lapseLocked(j, now))
 	}
 	return out
+}
+
+// lapseLocked gives j back, whose time is over: until the present hold ends.
+func (s *Sender) lapseLocked(j *job, now time.Time) func() {
+	until := s.scheduler.limiter.heldUntil()
+	if until.After(now) {
+		j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
+	}
+	return s.giveUpLocked(j, now, until, s.reasonLocked(now))
 }
 
 // kick starts whatever can be started.
@@ -86,20 +83,20 @@ func (s *Sender) kick() {
 	now := time.Now()
 	var out answers
 	for {
-		f, ok := s.next(now, &out)
+		f, ok := s.nextLocked(now, &out)
 		if !ok {
 			break
 		}
-		w := s.worker()
-		s.launch(w, &f)
+		w := s.workerLocked()
+		s.launchLocked(w, &f)
 		w.work <- f
 	}
 	s.mu.Unlock()
 	out.call()
 }
 
-// worker finds a worker that has nothing to do, or makes one.
-func (s *Sender) worker() *worker {
+// workerLocked finds a worker that has nothing to do, or makes one.
+func (s *Sender) workerLocked() *worker {
 	if n := len(s.parked); n > 0 {
 		w := s.parked[n-1]
 		s.parked = s.parked[:n-1]
@@ -115,7 +112,7 @@ func (s *Sender) worker() *worker {
 	return w
 }
 
-func (s *Sender) launch(w *worker, f *flight) {
+func (s *Sender) launchLocked(w *worker, f *flight) {
 	if w.patience.Err() != nil {
 		w.patience = newPatience()
 	}
@@ -131,8 +128,8 @@ func (s *Sender) wake() {
 	s.kick()
 }
 
-// wakeIn makes sure that kick is called again after d.
-func (s *Sender) wakeIn(now time.Time, d time.Duration) {
+// wakeInLocked makes sure that kick is called again after d.
+func (s *Sender) wakeInLocked(now time.Time, d time.Duration) {
 	at := now.Add(d)
 	if s.wakeAt.IsZero() || at.Before(s.wakeAt) {
 		s.wakeAt = at
@@ -140,46 +137,41 @@ func (s *Sender) wakeIn(now time.Time, d time.Duration) {
 	}
 }
 
-// next takes the job whose turn it is, if it can be sent now; otherwise the
-// timer or an event will call again.
-func (s *Sender) next(now time.Time, out *answers) (flight, bool) {
-	for len(s.waiters) > 0 && !s.waiters[0].due.After(now) {
-		j := s.waiters[0]
-		s.waiters.remove(j)
-		s.line.pushFront(j)
-	}
-	if len(s.waiters) > 0 {
-		s.wakeIn(now, s.waiters[0].due.Sub(now))
-	}
-	for !s.closed && s.line.head != nil {
-		j := s.line.head
-		if j.over(now) {
-			out.add(s.giveUp(j, now, now, "its time ended"))
-			continue
-		}
-		if d := s.pace.wait(now); d > 0 {
-			s.wakeIn(now, d)
+// nextLocked takes the job whose turn it is, if it can be sent now; otherwise
+// the timer or an event will call again.
+func (s *Sender) nextLocked(now time.Time, out *answers) (flight, bool) {
+	for !s.closed {
+		d := s.scheduler.decide(now)
+		if d.job == nil {
+			if d.wait > 0 {
+				s.wakeInLocked(now, d.wait)
+			}
 			return flight{}, false
 		}
-		if !s.usable(now) {
+		if d.over {
+			out.add(s.lapseLocked(d.job, now))
+			continue
+		}
+		if !s.usableLocked(now) {
 			if s.key.broken == nil {
 				return flight{}, false // fetchKey will kick
 			}
-			out.add(s.answer(j, Answer{Outcome: Misconfigured, Text: s.key.broken.Error(), HTTP: j.last.HTTP, Status: j.last.Status}))
+			out.add(s.answerLocked(d.job, Answer{Outcome: Misconfigured, Text: s.key.broken.Error(),
+				HTTP: d.job.last.HTTP, Status: d.job.last.Status}))
 			continue
 		}
+
 		c, soon := s.pool.pick(now)
 		if c == nil {
-			if s.dial(now); soon {
-				s.wakeIn(now, time.Millisecond)
+			s.scheduler.limiter.use.blocked = true
+			if s.dialLocked(now); soon {
+				s.wakeInLocked(now, time.Millisecond)
 			}
 			return flight{}, false // a landing or a dial will kick
 		}
-		s.pace.take()
-		s.line.remove(j)
-		j.attempts++
+		s.scheduler.take(d.job, now)
 		s.flying++
-		return flight{j: j, c: c, header: s.key.header, key: s.key.number, began: now}, true
+		return flight{j: d.job, c: c, header: s.key.header, key: s.key.number, began: now}, true
 	}
 	return flight{}, false
 }

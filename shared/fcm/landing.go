@@ -1,9 +1,6 @@
 package fcm
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // landed books the result of a flight and gives the worker its next one.
 func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
@@ -15,15 +12,17 @@ func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
 	s.flying--
 	f.c.flying--
 	f.j.crowd.jobs[f.j] = nil
-	s.book(&f, &r, now, &out)
+	s.bookLocked(&f, &r, now, &out)
+	s.observeLocked(&f, &r, a, then, retry, now, &out)
 	if then == final {
-		out.add(s.answer(f.j, a))
+		out.add(s.answerLocked(f.j, a))
 	} else {
-		s.again(&f, a, then, retry, now, &out)
+		s.againLocked(&f, a, then, retry, now, &out)
 	}
-	more, ok := s.next(now, &out)
+
+	more, ok := s.nextLocked(now, &out)
 	if ok {
-		s.launch(w, &more)
+		s.launchLocked(w, &more)
 	} else if s.closed {
 		close(w.work)
 	} else {
@@ -37,89 +36,57 @@ func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
 	return more, ok
 }
 
-// book keeps the accounts of the connection and the pace.
-func (s *Sender) book(f *flight, r *result, now time.Time, out *answers) {
+// bookLocked keeps the accounts of the connection.
+func (s *Sender) bookLocked(f *flight, r *result, now time.Time, out *answers) {
 	c := f.c
 	switch {
 	case r.code > 0:
 		c.answered++
 		s.pool.failures = 0
 		s.pool.latency.observe(now.Sub(f.began))
-		s.pace.outage(r.code >= 500, now)
 	case r.timedOut() && !r.unread:
-		s.pace.outage(true, now)
 	case !r.refusedStream() && !c.closing:
 		c.closing = true
 		if c.answered == 0 {
-			*out = append(*out, s.unreachable(now, r.err.Error())...)
+			*out = append(*out, s.unreachableLocked(now, r.err.Error())...)
 		}
 	}
 	if c.closing {
 		s.pool.sweep()
-		s.dial(now)
+		s.dialLocked(now)
 	}
 }
 
-// maxMoved is how often an item is sent elsewhere at once because the server
-// said that it has not begun with it; after that with growing pauses.
-const maxMoved = 3
-
-// movedWait is the pause before an item is moved for the n-th time.
-func movedWait(n int) time.Duration {
-	if n <= maxMoved {
-		return 0
+// observeLocked tells the scheduler what the result says of FCM as a whole. When
+// everything is held by it, what cannot wait is answered.
+func (s *Sender) observeLocked(f *flight, r *result, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
+	code := r.code
+	switch {
+	case r.timedOut() && !r.unread && code == 0:
+		code = 504
+	case code == 0:
+		return // it says something of the connection
 	}
-	d := min(time.Millisecond<<min(n-maxMoved, 20), firstWait)
-	return d + rand.N(d)
+	if s.scheduler.observe(then, code, retry, f.began, now) {
+		s.why, s.heldFor = a.Text, a.HTTP
+		*out = append(*out, s.shedLocked(now)...)
+	}
 }
 
-// again decides when a job without a final answer is tried again.
-func (s *Sender) again(f *flight, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
+// againLocked decides when a job without a final answer is tried again.
+func (s *Sender) againLocked(f *flight, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
 	j := f.j
 	j.last = a
-	switch then {
-	case elsewhere:
-		j.moved++
-		j.attempts--
-		if d := movedWait(j.moved); d > 0 {
-			s.later(j, now, d, out)
-		} else {
-			s.ready(j, now, out)
-		}
-	case reauthorize:
-		if j.reauthorized || !s.refused(f.key, now) {
-			out.add(s.answer(j, a))
-			return
-		}
-		j.reauthorized = true
-		s.ready(j, now, out)
-	case holdAll:
-		s.pace.quota(f.began, now, retry)
-		s.why, s.heldFor = a.Text, a.HTTP
-		*out = append(*out, s.shed(now)...)
-		s.ready(j, now, out)
-	case backOff:
-		j.sent = j.sent || a.Sent
-		s.later(j, now, max(backOffWait(j.attempts), retry), out)
-	}
-}
-
-// ready puts j back to the front of the line, unless its context has ended.
-func (s *Sender) ready(j *job, now time.Time, out *answers) {
-	held := later(now, s.pace.held)
-	if j.ctx.Err() != nil || s.closed || held.After(now) && j.once || j.over(held) {
-		out.add(s.giveUp(j, now, held, s.reason(now)))
+	j.sent = j.sent || a.Sent && then == backOff
+	switch {
+	case then == reauthorize && (j.reauthorized || !s.refusedLocked(f.key, now)), then == askAgain && j.doubted:
+		out.add(s.answerLocked(j, a))
 		return
 	}
-	s.line.pushFront(j)
-}
+	j.reauthorized = j.reauthorized || then == reauthorize
+	j.doubted = j.doubted || then == askAgain
 
-// later puts j among those that wait, or gives it back if the wait is too long.
-func (s *Sender) later(j *job, now time.Time, wait time.Duration, out *answers) {
-	j.due = later(now.Add(wait), s.pace.held)
-	if j.once || j.ctx.Err() != nil || s.closed || j.over(j.due) {
-		out.add(s.giveUp(j, now, j.due, ""))
-		return
+	if until, ok := s.scheduler.again(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
+		out.add(s.giveUpLocked(j, now, until, s.reasonLocked(now)))
 	}
-	s.waiters.add(j)
 }

@@ -20,8 +20,9 @@ const MaxSize = 4096
 type Message struct {
 	// parts are the bytes of the message object between the places where the
 	// customer's id goes; the last one ends before the object's closing brace.
-	parts [][]byte
-	size  int // as Size, without the customer's id
+	parts   [][]byte
+	size    int    // as Size, without the customer's id
+	mailing string // messages of one mailing take turns with those of others
 }
 
 // Extra is what Carillon adds to the data of every message beside the
@@ -33,8 +34,8 @@ type Extra struct {
 
 // Compile prepares an FCM v1 message object without a target. Its fields stay
 // as they came, unknown ones too: FCM is their judge. mailing_id, customer_id
-// and link are added to data, and to the data of android and webpush where
-// there is one, because FCM lets those stand instead of the common data.
+// and link are added to data, and to the data of android, android_v2 and webpush
+// where there is one, because FCM lets those stand instead of the common data.
 // Errors are push.Faults.
 func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if !utf8.Valid(object) {
@@ -49,7 +50,7 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	}
 	b := builder{extra: o}
 	b.object(fields)
-	return &Message{parts: append(b.parts, b.buf), size: measure(fields, o)}, nil
+	return &Message{parts: append(b.parts, b.buf), size: measure(fields, o), mailing: o.MailingID}, nil
 }
 
 // Size is how many bytes of the message FCM counts against MaxSize when it
@@ -158,7 +159,7 @@ func (b *builder) object(fields []member) {
 		case "data":
 			hasData = true
 			b.data(f.raw)
-		case "android", "webpush":
+		case "android", "android_v2", "androidV2", "webpush":
 			b.platform(f.raw)
 		default:
 			b.buf = append(b.buf, f.raw...)

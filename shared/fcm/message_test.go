@@ -37,6 +37,34 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// TestAndroidV2: FCM delivers its data instead of the message's, as it does
+// android's, by either name.
+func TestAndroidV2(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"android", "android_v2", "androidV2"} {
+		m, err := Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"%s"}}}`, name, strings.Repeat("x", 5000)), Extra{MailingID: "m1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := m.Size("c1"); n < 5000 {
+			t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
+		}
+		var sent struct{ Message map[string]json.RawMessage }
+		var platform struct{ Data map[string]string }
+		if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
+			t.Fatal(err)
+		}
+		err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
+		if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
+		if got := platform.Data; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: its data is %v, want %v", name, got, want)
+		}
+	}
+}
+
 func equalJSON(t *testing.T, name string, got []byte, want string) {
 	t.Helper()
 	var g, w any

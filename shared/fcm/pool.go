@@ -132,11 +132,10 @@ func (p *pool) sweep() {
 }
 
 // fit sets how many connections there should be: as many as the rate and the
-// latency ask for, and one more when all stay full; but latency that has run
-// away is not chased with more requests.
+// latency ask for, and one more when all stay full. Latency that runs away asks
+// for more of them, up to most, and not for a higher rate.
 func (p *pool) fit(rate float64) {
 	p.latency.age()
-	p95, best := p.latency.p95, p.latency.best
 	if !p.full {
 		if p.latency.total == 0 {
 			p.want = p.least
@@ -144,15 +143,12 @@ func (p *pool) fit(rate float64) {
 		return
 	}
 	p.full = false
-	if p95 > 3*best {
-		return
-	}
-	need := int(math.Ceil(min(rate*p95.Seconds()/streams, 1e6)))
+	need := int(math.Ceil(min(rate*p.latency.p95.Seconds()/streams, 1e6)))
 	p.want = min(max(p.want, need, p.usable()+1), p.most)
 }
 
-// dial starts a dial if one is due. It is called with Sender.mu held.
-func (s *Sender) dial(now time.Time) {
+// dialLocked starts a dial if one is due.
+func (s *Sender) dialLocked(now time.Time) {
 	p := &s.pool
 	if s.closed || p.dialling || p.usable() >= p.want || now.Before(p.notUntil) {
 		return
@@ -172,28 +168,28 @@ func (s *Sender) connect() {
 	var out answers
 	switch {
 	case err != nil:
-		out = s.unreachable(now, err.Error())
+		out = s.unreachableLocked(now, err.Error())
 	case s.closed:
 		cc.Close()
 	default:
 		p.dialled++
 		p.conns = append(p.conns, &conn{cc: cc, limit: firstLimit, born: now})
-		s.dial(now)
+		s.dialLocked(now)
 	}
 	s.mu.Unlock()
 	out.call()
 	s.kick()
 }
 
-// unreachable takes note of a dial that failed, or of a connection that ended
+// unreachableLocked takes note of a dial that failed, or of a connection that ended
 // before it brought an answer. Without any connection everybody waits.
-func (s *Sender) unreachable(now time.Time, why string) (out answers) {
+func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
 	p := &s.pool
 	p.failures++
 	wait := min(time.Second<<min(p.failures-1, 6), time.Minute)
 	p.notUntil = now.Add(wait)
 	if p.usable() == 0 {
-		out = s.hold(now, p.notUntil, "FCM is out of reach: "+why)
+		out = s.holdLocked(now, p.notUntil, "FCM is out of reach: "+why)
 	}
 	return out
 }
@@ -204,7 +200,6 @@ type latencies struct {
 	buckets [160]float64
 	total   float64
 	p95     time.Duration
-	best    time.Duration // the lowest p95 of late; rises slowly
 }
 
 func (l *latencies) observe(d time.Duration) {
@@ -224,9 +219,6 @@ func (l *latencies) age() {
 				l.p95 = time.Duration(math.Exp2(float64(i+1)/8) * 1e5)
 				break
 			}
-		}
-		if l.best += l.best / 100; l.best == 0 || l.p95 < l.best {
-			l.best = l.p95
 		}
 	}
 	l.total = 0

@@ -19,12 +19,12 @@ func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 		return tooLarge(m.Size("x"))
 	}
 	answered := make(chan Answer, 1)
-	s.send(&job{
+	s.sendJob(&job{
 		Item:     Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, DryRun: true},
 		ctx:      ctx,
 		answered: func(a Answer) { answered <- a },
 		topic:    true, once: true, index: -1,
-	}, true)
+	})
 	a := <-answered
 	if a.Outcome == Doubtful || a.Outcome == Invalid {
 		a.Outcome = Refused // there is no token to blame

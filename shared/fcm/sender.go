@@ -8,29 +8,28 @@ import (
 )
 
 // A Sender sends messages to one project's FCM. One is enough for a process:
-// everything there is to send shares its connections and its pace, and there is
+// everything there is to send shares its connections and its rate, and there is
 // no barrier between batches.
 type Sender struct {
 	cfg     Config
 	request *http.Request // what all requests have in common
 	ended   chan struct{}
 
-	mu      sync.Mutex
-	pool    pool
-	pace    pace
-	key     key
-	line    line
-	waiters waiters
-	crowds  map[<-chan struct{}]*crowd
-	workers []*worker
-	parked  []*worker
-	flying  int
-	why     string // why everything is held, if it is
-	heldFor int    // HTTP status of the answer that made it so
-	timer   *time.Timer
-	wakeAt  time.Time // zero: the timer is not set
-	closed  bool
-	idle    sync.Cond // flying may have become 0
+	mu         sync.Mutex
+	scheduler  scheduler
+	pool       pool
+	key        key
+	crowds     map[<-chan struct{}]*crowd
+	workers    []*worker
+	parked     []*worker
+	flying     int
+	why        string // why everything is held, if it is
+	heldFor    int    // HTTP status of the answer that made it so
+	timer      *time.Timer
+	wakeAt     time.Time // zero: the timer is not set
+	exchanging bool      // with the peers
+	closed     bool
+	idle       sync.Cond // flying may have become 0
 }
 
 // New makes a sender and begins to connect. FCM out of reach is no error:
@@ -52,28 +51,29 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 	}
 	now := time.Now()
 	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*crowd{},
-		pace: newPace(c.QuotaPerMinute, c.MaxInstances, now),
-		pool: pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
+		scheduler: scheduler{queue: newQueue(), limiter: newLimiter(c.QuotaPerMinute, c.MaxInstances, c.Peers == nil, now)},
+		pool:      pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
 	s.idle.L = &s.mu
 	s.timer = time.AfterFunc(time.Hour, s.wake)
 	s.timer.Stop()
 	s.mu.Lock()
-	s.usable(now)
-	s.dial(now)
+	s.usableLocked(now)
+	s.dialLocked(now)
 	s.mu.Unlock()
 	go s.keep()
 	return s, nil
 }
 
-// Send sends it as soon as connections and pace allow. It never blocks. answered
+// Send sends it as soon as connections and quota allow; the mailings that
+// messages were compiled for take turns. It never blocks. answered
 // is called exactly once, from a goroutine of the sender, and must be quick.
 // When ctx ends, what is not under way is answered Waiting at once, and what is
 // after Config.Grace at the latest.
 func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
-	s.send(&job{Item: it, ctx: ctx, answered: answered, index: -1}, false)
+	s.sendJob(&job{Item: it, ctx: ctx, answered: answered, mailing: it.Message.mailing, index: -1})
 }
 
-func (s *Sender) send(j *job, first bool) {
+func (s *Sender) sendJob(j *job) {
 	if n := j.Message.Size(j.Customer); n > MaxSize {
 		go j.answered(tooLarge(n))
 		return
@@ -82,23 +82,21 @@ func (s *Sender) send(j *job, first bool) {
 	j.limit = s.limit(j, now)
 	var out answers
 	s.mu.Lock()
-	s.join(j)
-	switch until := s.pace.held; {
+	s.joinLocked(j)
+	switch until := s.scheduler.limiter.heldUntil(); {
 	case s.closed:
-		out.add(s.giveUp(j, now, now, "the sender is closed"))
+		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
-		out.add(s.giveUp(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(until)):
+		out.add(s.giveUpLocked(j, now, now, "its time ended"))
+	case j.over(now), until.After(now) && (j.once || j.over(s.scheduler.limiter.patience())):
 		if until.After(now) {
 			j.last.HTTP = s.heldFor
 		}
-		out.add(s.giveUp(j, now, until, s.reason(now)))
-	case first:
-		s.line.pushFront(j)
+		out.add(s.giveUpLocked(j, now, until, s.reasonLocked(now)))
 	default:
-		s.line.push(j)
+		s.scheduler.queue.pushBack(j)
 	}
-	more := s.line.n == 1 // whoever stands in a longer line has been seen to
+	more := s.scheduler.queue.n == 1 // whoever joins a longer queue has been seen to
 	s.mu.Unlock()
 	if out != nil {
 		go out.call()
@@ -126,7 +124,7 @@ type Stats struct {
 	InFlight    int           // requests
 	Ready       int           // items that wait for their turn
 	Waiting     int           // items that wait for their time
-	Rate        float64       // messages a second that the pace allows
+	Rate        float64       // messages a second that the limiter allows
 	P95         time.Duration // of the latency of late; 0: not known yet
 }
 
@@ -134,8 +132,8 @@ type Stats struct {
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Ready: s.line.n,
-		Waiting: len(s.waiters), Rate: s.pace.rate, P95: s.pool.latency.p95}
+	return Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Ready: s.scheduler.queue.n,
+		Waiting: len(s.scheduler.retries), Rate: s.scheduler.limiter.rate(), P95: s.pool.latency.p95}
 }
 
 // Close answers everything that is not under way Waiting, gives the rest
@@ -152,10 +150,10 @@ func (s *Sender) Close() {
 	for _, c := range s.crowds {
 		for j, w := range c.jobs {
 			if w != nil {
-				w.hurry(now.Add(s.cfg.Grace))
+				w.hurryLocked(now.Add(s.cfg.Grace))
 				continue
 			}
-			out.add(s.giveUp(j, now, now, "the sender is closed"))
+			out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 		}
 	}
 	for s.flying > 0 {
@@ -180,7 +178,7 @@ func (s *Sender) Close() {
 }
 
 // keep looks after what nobody asks for: overdue requests, dead connections,
-// items whose time is over while they are in the line.
+// items whose time is over while they are in the queue, the share of the quota.
 func (s *Sender) keep() {
 	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
 	t := time.NewTicker(every)
@@ -195,16 +193,17 @@ func (s *Sender) keep() {
 		s.mu.Lock()
 		now := time.Now()
 		for _, w := range s.workers {
-			w.watch(now)
+			w.watchLocked(now)
 		}
 		if now.Sub(fitted) >= 250*time.Millisecond {
 			fitted = now
-			s.pool.fit(s.pace.rate)
+			s.pool.fit(s.scheduler.limiter.rate())
 		}
 		s.pool.sweep()
-		s.dial(now)
-		s.usable(now) // so that the credentials are replaced in time
-		out := s.overdue(now)
+		s.dialLocked(now)
+		s.usableLocked(now) // so that the credentials are replaced in time
+		s.exchangeLocked(now)
+		out := s.overdueLocked(now)
 		s.mu.Unlock()
 		out.call()
 		s.kick()

@@ -30,7 +30,7 @@ func measure(fields []member, o Extra) int {
 	most = data
 	for _, f := range fields {
 		switch f.key {
-		case "android", "webpush":
+		case "android", "android_v2", "androidV2", "webpush":
 			most = max(most, platformSize(f.raw, data))
 		case "apns":
 			most = max(most, data+apnsSize(f.raw))
@@ -39,7 +39,7 @@ func measure(fields []member, o Extra) int {
 	return most + notification + added
 }
 
-// platformSize counts what a device of android or webpush gets beside the
+// platformSize counts what a device of android, android_v2 or webpush gets beside the
 // common notification.
 func platformSize(raw json.RawMessage, data int) int {
 	fields, err := members(raw)

@@ -14,45 +14,6 @@ import (
 
 // These tests run on a clock of their own: waits of minutes pass at once.
 
-func TestQuotaWaitsAMinute(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			var n, early atomic.Int32
-			began := time.Now()
-			s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-				if n.Add(1) == 1 {
-					w.Header().Set("Retry-After", header)
-					reply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`)
-					return
-				}
-				if time.Since(began) < want {
-					early.Add(1)
-				}
-				reply(w, r, 200, taken)
-			})
-			defer end()
-			b := newBallot(t, s)
-			b.send(t.Context(), "first", time.Time{})
-			time.Sleep(time.Second)
-			b.sendMany(t.Context(), 100, time.Time{})
-			b.send(t.Context(), "impatient", time.Now().Add(5*time.Second))
-			if got := b.outcomes(); got[Accepted] != 101 || got[Waiting] != 1 {
-				t.Errorf("Retry-After %q: outcomes %v", header, got)
-			}
-			if early.Load() != 0 {
-				t.Errorf("Retry-After %q: %d sent too early", header, early.Load())
-			}
-			if a := b.answer("first"); a.Attempts != 2 || time.Since(began) > want+2*time.Second {
-				t.Errorf("Retry-After %q: %+v after %s", header, a, time.Since(began))
-			}
-			if a := b.answer("impatient"); a.NotBefore.Sub(began) < want {
-				t.Errorf("Retry-After %q: %+v", header, a)
-			}
-		})
-	}
-}
-
 func TestOutageBacksOffAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

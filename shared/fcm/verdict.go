@@ -20,11 +20,14 @@ import (
 type next int
 
 const (
-	final       next = iota
-	backOff          // try this item again later, the others go on
-	holdAll          // nobody sends until then
-	reauthorize      // refresh the credentials once and try again
-	elsewhere        // it was not processed: send it over another connection
+	final        next = iota
+	backOff           // try this item again later, the others go on
+	limitTarget       // this target gets no more for a while: try this item again later
+	limitProject      // the project's quota: as limitTarget, and it may be used up for all
+	limitUnnamed      // a quota that is not named: of its target, unless most answers are so
+	askAgain          // what answered is not FCM: try once more, then it is final
+	reauthorize       // refresh the credentials once and try again
+	elsewhere         // it was not processed: send it over another connection
 )
 
 // A verdict is what a rule makes of an answer.
@@ -54,11 +57,13 @@ type rule struct {
 var rules = []rule{
 	{"credentials of Apple or a web push service", thirdParty, verdict{ThirdParty, final, "THIRD_PARTY_AUTH_ERROR"}},
 	{"token of another sender", mismatch, verdict{Mismatch, final, "SENDER_ID_MISMATCH"}},
-	{"quota of one device", deviceQuota, verdict{Waiting, backOff, "QUOTA_EXCEEDED"}},
-	{"quota", quota, verdict{Waiting, holdAll, ""}},
+	{"quota of the project", all(quota, projectQuota), verdict{Waiting, limitProject, ""}},
+	{"quota of a target", all(quota, targetQuota), verdict{Waiting, limitTarget, "QUOTA_EXCEEDED"}},
+	{"quota that is not named", all(quota, says("QUOTA_EXCEEDED")), verdict{Waiting, limitUnnamed, "QUOTA_EXCEEDED"}},
+	{"quota without an FcmError", quota, verdict{Waiting, limitProject, ""}},
 	{"outage", outage, verdict{Waiting, backOff, ""}},
 	{"our credentials", credentials, verdict{Misconfigured, reauthorize, ""}},
-	{"no answer of FCM", foreign, verdict{Misconfigured, final, ""}},
+	{"no answer of FCM", foreign, verdict{Misconfigured, askAgain, ""}},
 	{"forbidden for another reason", func(f *fcmFault) bool { return f.http == 403 }, verdict{Refused, final, ""}},
 	{"token gone", says(push.CodeUnregistered), verdict{Invalid, final, push.CodeUnregistered}},
 	{"payload at fault", all(says(push.CodeInvalidArgument), payload), verdict{Refused, final, push.CodeInvalidArgument}},
@@ -89,18 +94,17 @@ func (r *result) judge(now time.Time) (a Answer, then next, retry time.Duration)
 	case r.code == 0:
 		return Answer{Text: r.err.Error(), Sent: true}, backOff, 0
 	case r.code >= 200 && r.code < 300:
-		return r.accepted(), final, 0
+		if a = r.accepted(); a.Outcome == Misconfigured {
+			return a, askAgain, 0
+		}
+		return a, final, 0
 	case r.err != nil:
 		return Answer{Text: r.err.Error(), HTTP: r.code, Sent: true}, backOff, 0
 	}
 	f := parse(r.code, r.body)
 	v := judge(f)
 	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.words(r.body), HTTP: r.code, Sent: outage(f)}
-	retry = retryAfter(r.retryAfter, r.body, now)
-	if retry == 0 && quota(f) {
-		retry = quotaWait
-	}
-	return a, v.next, retry
+	return a, v.next, retryAfter(r.retryAfter, r.body, now)
 }
 
 // accepted: FCM names the message it took. If the answer broke off it took it
@@ -154,11 +158,21 @@ func mismatch(f *fcmFault) bool {
 
 func quota(f *fcmFault) bool { return f.http == 429 || f.status == "RESOURCE_EXHAUSTED" }
 
-// deviceQuota: QUOTA_EXCEEDED with a QuotaFailure that speaks of a device; it
-// must not stop all others. Without those words it may be the project's.
-func deviceQuota(f *fcmFault) bool {
-	return quota(f) && f.says("QUOTA_EXCEEDED") && strings.Contains(strings.ToLower(f.failures), "device")
+// projectQuota: an ErrorInfo says that a rate limit of Google's API was
+// exceeded, or the words name the metric of the quota, or the project.
+func projectQuota(f *fcmFault) bool {
+	return slices.Contains(f.reasons, "RATE_LIMIT_EXCEEDED") || strings.Contains(f.message+f.failures, "quota metric") ||
+		strings.Contains(f.failures, "project:")
 }
+
+// targetQuota: a QuotaFailure beside FCM's own QUOTA_EXCEEDED ("sending limit
+// exceeded for the message target"), or one that speaks of a target. It must not
+// slow the others down.
+func targetQuota(f *fcmFault) bool {
+	return f.failures != "" && (f.says("QUOTA_EXCEEDED") || ofTarget.MatchString(f.failures))
+}
+
+var ofTarget = regexp.MustCompile(`(?i)device|token|target|topic`)
 
 func outage(f *fcmFault) bool { return f.http >= 500 || f.http == 408 }
 
@@ -196,8 +210,8 @@ func saysTooLarge(message string) bool {
 	return strings.Contains(m, "too large") || strings.Contains(m, "too big")
 }
 
-// again finds how long an HTML answer asks to wait.
-var again = regexp.MustCompile(`try again in (\d{1,4}) seconds`)
+// tryAgain finds how long an HTML answer asks to wait.
+var tryAgain = regexp.MustCompile(`try again in (\d{1,4}) seconds`)
 
 // retryAfter is how long an answer asks to wait, 0 if it does not.
 func retryAfter(header string, body []byte, now time.Time) time.Duration {
@@ -207,7 +221,7 @@ func retryAfter(header string, body []byte, now time.Time) time.Duration {
 	if at, err := http.ParseTime(header); err == nil {
 		return capped(at.Sub(now))
 	}
-	if m := again.FindSubmatch(body); m != nil {
+	if m := tryAgain.FindSubmatch(body); m != nil {
 		s, _ := strconv.Atoi(string(m[1])) // digits
 		return capped(time.Duration(s) * time.Second)
 	}

@@ -13,16 +13,18 @@ import (
 )
 
 const (
-	fcmErr  = `{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`
-	badReq  = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"x"}]}`
-	emptyBR = `{"@type":"type.googleapis.com/google.rpc.BadRequest"}`
-	quotaEI = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"googleapis.com"}`
-	help    = `{"@type":"type.googleapis.com/google.rpc.Help","links":[]}`
-	device  = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"device:x","description":"Device message rate exceeded"}]}`
-	noToken = "The registration token is not a valid FCM registration token"
-	generic = "Request contains an invalid argument."
-	noAuth  = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
-	gateway = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
+	fcmErr     = `{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`
+	badReq     = `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"x"}]}`
+	emptyBR    = `{"@type":"type.googleapis.com/google.rpc.BadRequest"}`
+	quotaEI    = `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"googleapis.com"}`
+	help       = `{"@type":"type.googleapis.com/google.rpc.Help","links":[]}`
+	device     = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"device:x","description":"Device message rate exceeded"}]}`
+	project429 = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"project:1234","description":"Limit exceeded"}]}`
+	target429  = `{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":"registration token","description":"Message rate exceeded for the target."}]}`
+	noToken    = "The registration token is not a valid FCM registration token"
+	generic    = "Request contains an invalid argument."
+	noAuth     = "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential."
+	gateway    = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
 )
 
 // A row is an answer of FCM, as captured or documented, and its verdict.
@@ -61,9 +63,15 @@ var rows = []row{
 	{"token and another field", 400, bad, generic, []string{violates("message.token"), violates("message.data"), says1(bad)}, Refused, final, Doubtful},
 	{"SENDER_ID_MISMATCH", 403, "PERMISSION_DENIED", "SenderId mismatch", []string{says1("SENDER_ID_MISMATCH")}, Mismatch, final, 0},
 	{"PERMISSION_DENIED", 403, "PERMISSION_DENIED", "The caller does not have permission", nil, Misconfigured, reauthorize, 0},
-	{"QUOTA_PROJECT", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'", []string{quotaEI, help}, Waiting, holdAll, 0},
-	{"QUOTA_EXCEEDED", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED")}, Waiting, holdAll, 0},
-	{"QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), device}, Waiting, backOff, 0},
+	{"QUOTA_PROJECT", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests'", []string{quotaEI, help}, Waiting, limitProject, 0},
+	{"QUOTA_PROJECT, other words", 429, "RESOURCE_EXHAUSTED", "Too many.", []string{help, quotaEI}, Waiting, limitProject, 0},
+	{"QUOTA_PROJECT with an FcmError", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), quotaEI}, Waiting, limitProject, 0},
+	{"429 without a body", 429, "", "", nil, Waiting, limitProject, 0},
+	{"QUOTA_EXCEEDED", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED")}, Waiting, limitUnnamed, 0},
+	{"QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), device}, Waiting, limitTarget, 0},
+	{"QuotaFailure of a device", 429, "RESOURCE_EXHAUSTED", "", []string{device}, Waiting, limitTarget, 0},
+	{"QuotaFailure of the project", 429, "RESOURCE_EXHAUSTED", "", []string{says1("QUOTA_EXCEEDED"), project429}, Waiting, limitProject, 0},
+	{"QUOTA_EXCEEDED, other words", 429, "RESOURCE_EXHAUSTED", "Message rate exceeded.", []string{says1("QUOTA_EXCEEDED"), target429}, Waiting, limitTarget, 0},
 	{"UNAVAILABLE", 503, "UNAVAILABLE", "The service is currently unavailable.", []string{says1("UNAVAILABLE")}, Waiting, backOff, 0},
 	{"INTERNAL", 500, "INTERNAL", "Internal error encountered.", []string{says1("INTERNAL")}, Waiting, backOff, 0},
 	{"BAD_GATEWAY", 502, "", gateway, nil, Waiting, backOff, 0},
@@ -75,8 +83,8 @@ var rows = []row{
 	{"unknown code", 400, "FAILED_PRECONDITION", "New in 2027.", []string{says1("NEW_CODE")}, Refused, final, 0},
 	{"403 of an unknown code", 403, "PERMISSION_DENIED", "New in 2027.", []string{says1("NEW_CODE")}, Refused, final, Misconfigured},
 	{"404 of something else", 404, "NOT_FOUND", "Requested entity was not found.", nil, Refused, final, 0},
-	{"404 of another server", 404, "", "404 page not found", nil, Misconfigured, final, 0},
-	{"redirect", 302, "", "", nil, Misconfigured, final, 0},
+	{"404 of another server", 404, "", "404 page not found", nil, Misconfigured, askAgain, 0},
+	{"redirect", 302, "", "", nil, Misconfigured, askAgain, 0},
 	{"400 without a body", 400, "", "", nil, Refused, final, 0},
 }
 
@@ -117,7 +125,7 @@ func TestVerdicts(t *testing.T) {
 		if r.bare != 0 {
 			bare = r.bare
 		}
-		if r.name != "QUOTA_DEVICE" { // without them it may be the project's
+		if r.next != limitTarget && r.next != limitUnnamed { // without them it may be the project's
 			r.judge(t, "details missing", r.body(nil), bare)
 		}
 	}
@@ -196,7 +204,11 @@ func TestAccepted(t *testing.T) {
 		`null`:             {Outcome: Misconfigured},
 	} {
 		a, then, _ := (&result{code: 200, body: []byte(body)}).judge(time.Time{})
-		if a.Outcome != want.Outcome || a.Name != want.Name || then != final {
+		next := final
+		if want.Outcome == Misconfigured {
+			next = askAgain
+		}
+		if a.Outcome != want.Outcome || a.Name != want.Name || then != next {
 			t.Errorf("%s: %+v", body, a)
 		}
 	}

@@ -166,15 +166,15 @@ func (p *patience) Err() error {
 	}
 }
 
-// hurry breaks the flight under way off at that time at the latest.
-func (w *worker) hurry(end time.Time) {
+// hurryLocked breaks the flight under way off at that time at the latest.
+func (w *worker) hurryLocked(end time.Time) {
 	if end.Before(w.end) {
 		w.end = end
 	}
 }
 
-// watch breaks the flight off if it is overdue. It is called with Sender.mu held.
-func (w *worker) watch(now time.Time) {
+// watchLocked breaks the flight off if it is overdue.
+func (w *worker) watchLocked(now time.Time) {
 	if !w.end.IsZero() && now.After(w.end) && w.patience.Err() == nil {
 		close(w.patience.done)
 	}

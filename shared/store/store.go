@@ -9,6 +9,7 @@
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
 //	outbox/{event id}                          an event not published yet
+//	instances/{id}                             what an instance of deliver wants of the quota
 //	settings/push                              device selection
 package store
 

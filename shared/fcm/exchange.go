@@ -1,0 +1,184 @@
+package fcm
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// Peers is how the senders of a project hear of each other, so that together
+// they send as fast as its quota allows and no faster.
+type Peers interface {
+	// Announce stores what this sender wants, in place of what it stored before.
+	// It is called less than once in ten seconds, and not while nothing is sent.
+	Announce(ctx context.Context, d push.Demand) error
+	// Others reads what the other senders want that have announced it within
+	// push.DemandLife, with Age as the store's clock has it.
+	Others(ctx context.Context) ([]push.Demand, error)
+	// Leave takes back what Announce stored.
+	Leave(ctx context.Context) error
+}
+
+// exchangeTimeout bounds one exchange with the peers.
+const exchangeTimeout = 5 * time.Second
+
+// An exchange is when a limiter heard of the others, and told them.
+type exchange struct {
+	leaving bool      // for good
+	stored  time.Time // when the last attempt to store began
+	asked   time.Time // when the last attempt to read, or to leave, began
+
+	storeFailed, askFailed bool // the last attempt
+
+	writes float64   // that may be made now; a whole one comes in announceEvery
+	at     time.Time // of writes
+}
+
+const (
+	// maxWrites is how many writes may be made at once after a quiet time.
+	maxWrites = 2
+	// changeShare is how much of the quota a demand changes by, for it to be
+	// announced before its time.
+	changeShare = 0.2
+)
+
+// mayStore reports whether a demand may be stored now: when its time has come,
+// or when it changed so much that the others should know.
+func (x *exchange) mayStore(now time.Time, changed bool) bool {
+	if x.at.IsZero() {
+		x.writes = maxWrites
+	} else {
+		x.writes = min(maxWrites, x.writes+now.Sub(x.at).Seconds()/announceEvery.Seconds())
+	}
+	x.at = now
+	since := now.Sub(x.stored)
+	return since >= pause(announceEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
+}
+
+// A turn is what is to be exchanged now.
+type turn struct {
+	announce, read, leave bool
+	demand                push.Demand // to be announced
+}
+
+func (t turn) idle() bool { return !t.announce && !t.read && !t.leave }
+
+// exchangeDue says what is to be exchanged with the peers at that time; what it
+// says counts as begun.
+func (l *limiter) exchangeDue(now time.Time) (t turn) {
+	x := &l.exchange
+	listed := !l.share.sentAt.IsZero()
+	resting := l.use.last.IsZero() || now.Sub(l.use.last) > leaveAfter && now.After(l.heldUntil())
+	switch {
+	case l.share.alone:
+		return turn{}
+	case x.leaving || resting:
+		t.leave = listed && now.Sub(x.asked) >= retryEvery
+		if t.leave {
+			x.asked = now
+		}
+		return t
+	}
+
+	if !l.heldUntil().After(now) {
+		l.adapt(now)
+	}
+	changed := math.Abs(l.use.wanted-l.share.mine.Rate) > changeShare*l.share.full
+	t.announce = (listed || l.use.wanted > 0) && x.mayStore(now, changed)
+	t.read = t.announce || now.Sub(x.asked) >= pause(readEvery, x.askFailed)
+	t.demand = push.Demand{Rate: l.use.wanted, Known: min(l.share.knownRate(now), l.use.wanted), Ramp: l.ramp}
+	if t.announce {
+		x.stored = now
+		x.writes--
+	}
+	if t.read {
+		x.asked = now
+	}
+	return t
+}
+
+func pause(usual time.Duration, failed bool) time.Duration {
+	if failed {
+		return retryEvery
+	}
+	return usual
+}
+
+// A heard is what came of a turn.
+type heard struct {
+	others []push.Demand
+	stored bool // the demand was stored, or taken back
+	err    error
+}
+
+// exchanged takes note of what came of a turn that began then.
+func (l *limiter) exchanged(t turn, h heard, began, now time.Time) {
+	x := &l.exchange
+	x.askFailed = h.err != nil
+	switch {
+	case t.leave && h.stored:
+		l.share.left()
+	case t.announce && h.stored:
+		l.share.announced(t.demand, began, now)
+		x.storeFailed = false
+	case t.announce:
+		x.storeFailed = true
+	}
+	l.fill(now)
+	if t.read && h.err == nil {
+		l.share.read(h.others, began)
+		l.ramp = max(l.ramp, l.share.ramp())
+	}
+	l.refresh(now)
+}
+
+// leave takes no more part in the quota.
+func (l *limiter) leave() { l.exchange.leaving = true }
+
+// exchangeLocked starts an exchange with the peers if one is due.
+func (s *Sender) exchangeLocked(now time.Time) {
+	if s.exchanging || s.closed {
+		return
+	}
+	if t := s.scheduler.limiter.exchangeDue(now); !t.idle() {
+		s.exchanging = true
+		go s.exchange(t, now)
+	}
+}
+
+func (s *Sender) exchange(t turn, began time.Time) {
+	h := t.do(s.cfg.Peers)
+	s.mu.Lock()
+	s.exchanging = false
+	s.scheduler.limiter.exchanged(t, h, began, time.Now())
+	s.mu.Unlock()
+	s.kick()
+}
+
+func (t turn) do(p Peers) (h heard) {
+	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
+	defer cancel()
+	switch {
+	case t.leave:
+		h.err = p.Leave(ctx)
+	case t.announce:
+		h.err = p.Announce(ctx, t.demand)
+	}
+	h.stored = (t.leave || t.announce) && h.err == nil
+	if t.read && h.err == nil {
+		h.others, h.err = p.Others(ctx)
+	}
+	return h
+}
+
+// Leave takes back this sender's part of the quota: it is about to end, and the
+// others need not wait until they miss it. What it still sends takes only what
+// they leave.
+func (s *Sender) Leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scheduler.limiter.leave()
+	s.exchangeLocked(time.Now())
+}

@@ -1,0 +1,151 @@
+package fcm
+
+import "iter"
+
+// A queue is the jobs that are ready to be sent. Mailings take turns, a job
+// each, so that a small mailing waits for one job of each large one and not for
+// all of theirs. Jobs with priority go first, but never all the time.
+type queue struct {
+	priority line
+	mailings map[string]*line // those that have jobs
+	turn     *line            // whose turn it is; the others follow in a ring
+	n        int
+	inARow   int // jobs with priority
+}
+
+// maxInARow is how many jobs with priority go one after the other while others
+// wait.
+const maxInARow = 9
+
+// A line is the jobs of one mailing, first come first served.
+type line struct {
+	mailing    string
+	head, tail *job
+	prev, next *line // in the ring
+}
+
+func newQueue() queue { return queue{mailings: map[string]*line{}} }
+
+// pushBack puts j behind the other jobs of its mailing.
+func (q *queue) pushBack(j *job) { q.line(j).insert(j, q.line(j).tail); q.n++ }
+
+// pushFront puts j before the other jobs of its mailing.
+func (q *queue) pushFront(j *job) { q.line(j).insert(j, nil); q.n++ }
+
+// line is where j belongs; a mailing that had none waits for its turn.
+func (q *queue) line(j *job) *line {
+	if j.priority() {
+		return &q.priority
+	}
+	l := q.mailings[j.mailing]
+	if l != nil {
+		return l
+	}
+
+	l = &line{mailing: j.mailing}
+	q.mailings[j.mailing] = l
+	if q.turn == nil {
+		l.prev, l.next, q.turn = l, l, l
+		return l
+	}
+	l.prev, l.next = q.turn.prev, q.turn
+	l.prev.next, l.next.prev = l, l
+	return l
+}
+
+// peek is the job whose turn it is, nil if there is none.
+func (q *queue) peek() *job {
+	if q.priority.head != nil && (q.turn == nil || q.inARow < maxInARow) {
+		return q.priority.head
+	}
+	if q.turn == nil {
+		return nil
+	}
+	return q.turn.head
+}
+
+// take removes j, which had its turn.
+func (q *queue) take(j *job) {
+	q.inARow++
+	if l := j.line; l != &q.priority {
+		q.inARow = 0
+		if l == q.turn {
+			q.turn = l.next
+		}
+	}
+	q.remove(j)
+}
+
+// remove removes j, wherever it stands.
+func (q *queue) remove(j *job) {
+	l := j.line
+	l.cut(j)
+	q.n--
+	if l.head != nil || l == &q.priority {
+		return
+	}
+
+	delete(q.mailings, l.mailing)
+	l.prev.next, l.next.prev = l.next, l.prev
+	if q.turn == l {
+		q.turn = l.next
+	}
+	if q.turn == l {
+		q.turn = nil
+	}
+}
+
+// all are the jobs in no order; the one that was yielded may be removed.
+func (q *queue) all() iter.Seq[*job] {
+	return func(yield func(*job) bool) {
+		if !q.priority.each(yield) {
+			return
+		}
+		for _, l := range q.mailings {
+			if !l.each(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (l *line) each(yield func(*job) bool) bool {
+	for j := l.head; j != nil; {
+		next := j.next
+		if !yield(j) {
+			return false
+		}
+		j = next
+	}
+	return true
+}
+
+// insert puts j behind after, at the front if that is nil.
+func (l *line) insert(j, after *job) {
+	j.line, j.prev, j.next = l, after, l.head
+	if after != nil {
+		j.next = after.next
+		after.next = j
+	} else {
+		l.head = j
+	}
+	if j.next != nil {
+		j.next.prev = j
+	} else {
+		l.tail = j
+	}
+}
+
+func (l *line) cut(j *job) {
+	if j.prev == nil {
+		l.head = j.next
+	} else {
+		j.prev.next = j.next
+	}
+	if j.next == nil {
+		l.tail = j.prev
+	} else {
+		j.next.prev = j.prev
+	}
+	j.line, j.prev, j.next = nil, nil, nil
+}

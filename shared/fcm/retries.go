@@ -1,0 +1,32 @@
+package fcm
+
+import "container/heap"
+
+// retries are the jobs that are to be tried again, by the time that is due.
+type retries []*job
+
+func (r retries) Len() int           { return len(r) }
+func (r retries) Less(i, j int) bool { return r[i].due.Before(r[j].due) }
+func (r retries) Swap(i, j int) {
+	r[i], r[j] = r[j], r[i]
+	r[i].index, r[j].index = i, j
+}
+
+// Push and Pop are for container/heap.
+func (r *retries) Push(x any) {
+	j := x.(*job)
+	j.index = len(*r)
+	*r = append(*r, j)
+}
+
+// Pop removes the last one.
+func (r *retries) Pop() any {
+	old := *r
+	j := old[len(old)-1]
+	old[len(old)-1] = nil
+	*r, j.index = old[:len(old)-1], -1
+	return j
+}
+
+func (r *retries) add(j *job)    { heap.Push(r, j) }
+func (r *retries) remove(j *job) { heap.Remove(r, j.index) }

@@ -1,0 +1,79 @@
+package store_test
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// demands are what i hears of the others, by rate and without ages.
+func demands(t *testing.T, i *store.Instance) []push.Demand {
+	t.Helper()
+	all, err := i.Others(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range all {
+		if all[n].Age > 10*time.Second {
+			t.Errorf("a demand just stored is %s old", all[n].Age)
+		}
+		all[n].Age = 0
+	}
+	slices.SortFunc(all, func(x, y push.Demand) int { return cmp.Compare(x.Rate, y.Rate) })
+	return all
+}
+
+func TestInstancesHearOfEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	a, b, c := w.NewInstance(), w.NewInstance(), w.NewInstance()
+	little := push.Demand{Rate: 5, Ramp: 0.1}
+	all := push.Demand{Rate: 9836, Known: 12, Ramp: 1}
+	if err := errors.Join(a.Announce(ctx, all), b.Announce(ctx, all), c.Announce(ctx, little)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]push.Demand{little, all}, demands(t, a)); diff != "" {
+		t.Errorf("a hears (-want +got):\n%s", diff)
+	}
+
+	if err := errors.Join(b.Announce(ctx, little), c.Leave(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]push.Demand{little}, demands(t, a)); diff != "" {
+		t.Errorf("when b wants less and c has left, a hears (-want +got):\n%s", diff)
+	}
+	if err := c.Leave(ctx); err != nil {
+		t.Errorf("leaving twice: %v", err)
+	}
+}
+
+// TestInstancesThatEndedAreForgotten: what one stored that ended without a word
+// counts for push.DemandLife, and is deleted by whoever reads it later.
+func TestInstancesThatEndedAreForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	store := func(id string, age time.Duration) {
+		t.Helper()
+		_, err := w.DB().Doc("instances/"+id).Set(ctx, map[string]any{"rate": 7.0, "at": time.Now().Add(-age)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	store("dead", push.DemandLife+time.Second)
+	store("forgotten", 2*time.Minute)
+	if got := demands(t, w.NewInstance()); len(got) != 0 {
+		t.Errorf("of two that ended it hears %+v", got)
+	}
+	if n := w.Count("instances"); n != 1 {
+		t.Errorf("%d documents are left, want that of the one that may come back", n)
+	}
+}
