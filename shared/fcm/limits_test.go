@@ -337,35 +337,35 @@ func (b *board) Leave(context.Context) error {
 func TestSenderSharesWithItsPeers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all := push.Demand{Rate: 1000, Known: 1000, Ramp: 1}
+		all := push.Demand{Rate: 200, Known: 200, Ramp: 1}
 		peers := &board{others: []push.Demand{all}}
 		var n atomic.Int64
-		s, end := bubble(t, Config{QuotaPerMinute: 61_000, Peers: peers}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := bubble(t, Config{QuotaPerMinute: 12_200, Peers: peers}, func(w http.ResponseWriter, r *http.Request) {
 			n.Add(1)
 			reply(w, r, 200, taken)
 		})
 		defer end()
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newBallot(t, s)
-		b.sendMany(ctx, 40_000, time.Time{})
+		b.sendMany(ctx, 8_000, time.Time{})
 		during := func(d time.Duration) int64 {
 			before := n.Load()
 			time.Sleep(d)
 			return (n.Load() - before) / int64(d/time.Second)
 		}
 		time.Sleep(20 * time.Second)
-		if got := during(5 * time.Second); got < 490 || got > 510 {
-			t.Errorf("%d a second beside another instance, want 500", got)
+		if got := during(5 * time.Second); got < 97 || got > 103 {
+			t.Errorf("%d a second beside another instance, want 100", got)
 		}
 		peers.mu.Lock()
 		peers.others = nil
-		if len(peers.announced) < 2 || peers.announced[1].Rate != 1000 {
+		if len(peers.announced) < 2 || peers.announced[1].Rate != 200 {
 			t.Errorf("announced %+v, want that it wants all", peers.announced)
 		}
 		peers.mu.Unlock()
 		time.Sleep(10 * time.Second)
-		if got := during(5 * time.Second); got < 980 || got > 1010 {
-			t.Errorf("%d a second alone, want 1,000", got)
+		if got := during(5 * time.Second); got < 195 || got > 203 {
+			t.Errorf("%d a second alone, want 200", got)
 		}
 
 		s.Leave()

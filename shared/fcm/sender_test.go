@@ -97,7 +97,7 @@ func TestGoAway(t *testing.T) {
 	srv := start(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
 	s := fast(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
 	b := newBallot(t, s)
-	b.sendMany(t.Context(), 2000, time.Now().Add(8*time.Second))
+	b.sendMany(t.Context(), 2000, time.Now().Add(time.Minute))
 	if got := b.outcomes(); got[Accepted] != 2000 {
 		t.Errorf("outcomes %v", got)
 	}
@@ -192,7 +192,7 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	srv := start(t, emulated.Options{QuotaPerMinute: 100})
 	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
 	b := newBallot(t, s)
-	b.sendMany(t.Context(), 3000, time.Now().Add(5*time.Second))
+	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
 	got := b.outcomes()
 	if got[Accepted] != 100 || got[Waiting] != 2900 {
 		t.Errorf("outcomes %v", got)
