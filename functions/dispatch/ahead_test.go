@@ -90,6 +90,24 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 	}
 }
 
+// TestTheBoundHoldsBesideWhatIsCutWhole: a mailing that was alone when it was cut
+// has used nearly everything up; one that follows has a part of its share.
+func TestTheBoundHoldsBesideWhatIsCutWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
+	w.people(t, 1900, func(int) int { return 1 })
+	w.large(t, "a", 2)
+	if n := w.cutAll(t, "a", 2); n != 1900 {
+		t.Fatalf("of a mailing that is alone %d tokens are cut, want all 1,900", n)
+	}
+	w.large(t, "b", 2)
+	w.clock.Add(time.Minute)
+	if n := w.cutAll(t, "b", 2); n == 0 || n > pageSize {
+		t.Errorf("beside 1,900 tokens that are ahead %d more are cut, want one page", n)
+	}
+}
+
 // TestLanes: a mailing of one page and one with a low rate do not wait behind
 // large ones.
 func TestLanes(t *testing.T) {

@@ -18,7 +18,9 @@ const (
 	// rarest: while nobody answers, there are few copies. Batches of a mailing
 	// that has ended may have to be published sooner, for their messages may have
 	// been acknowledged while it was paused.
-	rarest      = time.Hour
+	rarest = time.Hour
+	// stuck is how long after its lifetime a mailing waits for its batches.
+	stuck       = 24 * time.Hour
 	rarestEnded = 10 * time.Minute
 )
 
@@ -97,6 +99,9 @@ func (t *ticker) batches(ctx context.Context, m *push.Mailing, until time.Time, 
 	if err != nil {
 		return err
 	}
+	if m.State.Final() && t.Now().Sub(m.ExpiresAt) > stuck {
+		return t.closeStuck(ctx, m, n)
+	}
 	if len(open) == 0 {
 		return t.finish(ctx, m, n)
 	}
@@ -119,6 +124,15 @@ func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []sto
 		items[i] = item{at: batchDue(m, b), mailing: m.ID, batch: &b}
 	}
 	return t.publish(ctx, t.plan(items, until), n)
+}
+
+// closeStuck ends a mailing whose lifetime ended long ago: batches that are open
+// by then nobody can settle.
+func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *counts) error {
+	if _, err := t.Store.CloseStuck(ctx, m.ID); err != nil {
+		return err
+	}
+	return t.finish(ctx, m, n)
 }
 
 func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {

@@ -43,6 +43,7 @@ type ledger interface {
 	MarkOrdered(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
 	MarkPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
+	CloseStuck(ctx context.Context, mailing string) (int, error)
 	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 	Retell(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)

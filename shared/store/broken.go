@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"cloud.google.com/go/firestore"
 
@@ -21,13 +23,7 @@ func (s *Store) CloseBroken(ctx context.Context, ref push.Ref, reason string) er
 		if open, ok := fields["open"]; !ok || open == false {
 			return nil
 		}
-
-		tally, rest := closedTally(fields)
-		return tx.Update(s.batch(ref), []firestore.Update{
-			{Path: "tally", Value: tally}, {Path: "size", Value: rest}, {Path: "reason", Value: reason},
-			{Path: "owed", Value: []int{}}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
-			{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
-		})
+		return tx.Update(s.batch(ref), closing(fields, "failed", reason))
 	})
 	if missing(err) {
 		return &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
@@ -35,19 +31,54 @@ func (s *Store) CloseBroken(ctx context.Context, ref push.Ref, reason string) er
 	return classify(err, "closing batch %s of mailing %s, which cannot be decoded", ref.Batch, ref.Mailing)
 }
 
-// closedTally is the tally of a batch whose pending targets have failed, and how
-// many targets it counts.
-func closedTally(fields map[string]any) (tally map[string]int64, size int64) {
+// CloseStuck closes the open batches of a mailing that ended long ago, without
+// decoding them: what no call of deliver could settle by then has a document that
+// does not decode. What they have no result for counts as expired, so that the
+// mailing can end. It answers how many it closed. Batches that a call has are left
+// alone.
+func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
+	snaps, err := s.openBatches(mailing).Documents(ctx).GetAll()
+	if err != nil {
+		return 0, classify(err, "listing the stuck batches of mailing %s", mailing)
+	}
+
+	closed := 0
+	for _, snap := range snaps {
+		if until, ok := snap.Data()["leaseUntil"].(time.Time); ok && until.After(s.now()) {
+			continue
+		}
+		up := closing(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
+		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
+			if stale(err) || missing(err) {
+				continue // another call has it after all
+			}
+			return closed, classify(err, "closing stuck batch %s of mailing %s", snap.Ref.ID, mailing)
+		}
+		slog.ErrorContext(ctx, "a batch that could not be settled is closed", "mailing", mailing, "batch", snap.Ref.ID)
+		closed++
+	}
+	return closed, nil
+}
+
+// closing is the update that closes a stored batch, whatever its fields are: its
+// pending targets count as that field of the tally, and flags it owes are given
+// up.
+func closing(fields map[string]any, pendingAs, reason string) []firestore.Update {
 	stored, _ := fields["tally"].(map[string]any)
-	tally = make(map[string]int64, len(tallyFields))
+	tally, known := make(map[string]int64, len(tallyFields)), int64(0)
 	for _, f := range tallyFields {
 		n, _ := stored[f.name].(int64)
 		tally[f.name] = n
-		size += n
+		known += n
 	}
-	if all, _ := fields["size"].(int64); all > size {
-		tally["failed"] += all - size
-		size = all
+	size, _ := fields["size"].(int64)
+	size = max(size, known)
+	tally[pendingAs] += size - known
+
+	return []firestore.Update{
+		{Path: "tally", Value: tally}, {Path: "size", Value: size}, {Path: "reason", Value: reason},
+		{Path: "owed", Value: []int{}}, {Path: "undecided", Value: []int{}}, {Path: "held", Value: encodeHeld(nil)},
+		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
+		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
-	return tally, size
 }

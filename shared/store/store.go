@@ -6,6 +6,7 @@
 //	tokens/{token id}                          whose token that is
 //	mailings/{id}                              a mailing and its state
 //	mailings/{id}/audience/{n}                 listed customers or tokens
+//	mailings/{id}/audience/owners              who had the listed tokens at the start
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
 //	outbox/{event id}                          an event not published yet

@@ -1,0 +1,44 @@
+package tick
+
+import (
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// TestAMailingEndsWhateverABatchIs: a batch that does not decode keeps its mailing
+// from its end no longer than a day beyond its lifetime, and is counted.
+func TestAMailingEndsWhateverABatchIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	ref := w.cut(t, "m", true)
+	doc := w.lab.DB().Doc("mailings/m/batches/" + ref.Batch)
+	if _, err := doc.Update(t.Context(), []firestore.Update{{Path: "cutAt", Value: "nonsense"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(25 * time.Hour)
+	w.tick(t)
+	w.clock.Add(22 * time.Hour)
+	w.tick(t)
+	if m := w.state(t, "m"); m.State != push.Expired || m.Totals != nil {
+		t.Errorf("within the day it is %s, with totals %v; want it to wait for the batch", m.State, m.Totals)
+	}
+
+	w.clock.Add(2 * time.Hour)
+	w.tick(t)
+	w.tick(t)
+	m := w.state(t, "m")
+	if m.Totals == nil {
+		t.Fatal("a day later it has not ended")
+	}
+	if got := m.Totals.Tokens; got.Targeted != 2 || got.Expired != 2 || got.Pending != 0 {
+		t.Errorf("%+v, want both tokens expired", got)
+	}
+	if m.Active {
+		t.Error("its end was not told")
+	}
+}
