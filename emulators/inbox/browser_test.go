@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/inbox/browser"
 )
 
