@@ -93,7 +93,7 @@ func (c *chaos) open(ctx context.Context) error {
 		return err
 	}
 	c.panics = &panics{to: logs}
-	if c.fleet, err = newFleet(callTimeout, calls, c.panics); err != nil {
+	if c.fleet, err = newFleet(fleetSizes(deliverApart), callTimeout, calls, c.panics); err != nil {
 		return err
 	}
 	l.onClose(c.fleet.Close)

@@ -28,8 +28,12 @@ func newCalls() *calls {
 	return &calls{byRef: map[push.Ref][]*call{}, live: map[*instance][]*call{}, dead: map[*instance]int{}}
 }
 
-// begin books a call and answers what books its end.
-func (c *calls) begin(x *instance, life int, ref push.Ref) func() {
+// begin books a call and answers what books its end: crashed says that the
+// process ended by itself meanwhile. A nil *calls books nothing.
+func (c *calls) begin(x *instance, life int, ref push.Ref) func(crashed bool) {
+	if c == nil {
+		return func(bool) {}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := &call{life: life, began: time.Now()}
@@ -38,16 +42,22 @@ func (c *calls) begin(x *instance, life int, ref push.Ref) func() {
 	}
 	c.byRef[ref] = append(c.byRef[ref], k)
 	c.live[x] = append(c.live[x], k)
-	return func() {
+	return func(crashed bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		k.ended = time.Now()
+		if crashed && k.killed.IsZero() {
+			k.killed = k.ended
+		}
 		c.live[x] = slices.DeleteFunc(c.live[x], func(o *call) bool { return o == k })
 	}
 }
 
 // killed books the end of everything a process has under way.
 func (c *calls) killed(x *instance) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead[x] = x.life

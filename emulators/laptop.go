@@ -47,7 +47,11 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 	if err := l.environment(); err != nil {
 		return l, err
 	}
-	if err := l.serve(here, nil); err != nil {
+	of, err := l.functionsOf(ctx)
+	if err != nil {
+		return l, err
+	}
+	if err := l.serve(of, nil); err != nil {
 		return l, err
 	}
 	if err := l.public(); err != nil {
@@ -102,7 +106,7 @@ func (l *laptop) emulators() (err error) {
 // ring starts FCM.
 func (l *laptop) ring() (err error) {
 	l.phones, err = fcm.Start(l.fcm, fcm.Options{
-		Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota, RequireAuth: l.fcmAuth, TLS: l.fcmTLS != "",
+		Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota, QuotaShape: l.quotaShape, RequireAuth: l.fcmAuth, TLS: l.fcmTLS != "",
 	})
 	if err != nil {
 		return fmt.Errorf("starting FCM on %s: %w", l.fcm, err)
@@ -127,7 +131,7 @@ func (l *laptop) environment() error {
 		"PUBSUB_EMULATOR_HOST":    l.psAddr,
 		"FCM_ENDPOINT":            l.phones.URL(),
 		"FCM_QUOTA_PER_MINUTE":    fmt.Sprint(l.quota),
-		"MAX_INSTANCES":           "1",
+		"MAX_INSTANCES":           fmt.Sprint(max(l.instances, 1)),
 		"LOG_LEVEL":               l.logLevel,
 	} {
 		faults = append(faults, l.setenv(k, v))

@@ -68,7 +68,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if f.NArg() > 0 {
 		return fmt.Errorf("there is no command %q: demo, load, import and export are, or flags alone", f.Arg(0))
 	}
-	if err := o.choose(*only); err != nil {
+	if err := errors.Join(o.choose(*only), o.check()); err != nil {
 		return err
 	}
 	l, err := start(ctx, o)

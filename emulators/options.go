@@ -24,7 +24,9 @@ type options struct {
 	fcmLatency, fcmJitter              time.Duration
 	fcmAuth                            bool   // FCM wants a bearer token
 	fcmTLS                             string // the file for FCM's certificate; "": clear text
-	quota                              int    // FCM's a minute, of emulator and functions
+	quota                              int    // FCM's a minute, of emulator and functions; 0: none in the emulator
+	quotaShape                         string // how the emulator counts it
+	instances                          int    // processes of deliver; 0: it runs in this process
 	indexes                            string // firestore.indexes.json: what needs an index and has none is refused
 }
 
@@ -65,10 +67,33 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.auth, "auth", o.auth, "with -devices, address of Firebase Auth")
 	f.DurationVar(&o.clock, "clock", o.clock, "how often tick comes; in the cloud it is a minute")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", o.fcmLatency, "how long FCM takes to answer")
+	o.fleetFlags(f)
 	f.BoolVar(&o.fcmAuth, "fcm-auth", o.fcmAuth, "with -only, FCM refuses who brings no bearer token")
 	f.StringVar(&o.fcmTLS, "fcm-tls", o.fcmTLS, "with -only, FCM speaks TLS with a certificate of its own, which is written to this file")
 	f.StringVar(&o.indexes, "require-indexes", o.indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
+}
+
+// fleetFlags are how many share which quota.
+func (o *options) fleetFlags(f *flag.FlagSet) {
+	f.IntVar(&o.instances, "instances", o.instances, "run that many processes of deliver, as Cloud Run does; 0: deliver runs in this process")
+	f.IntVar(&o.quota, "quota", o.quota, "FCM's messages a minute, for the emulator and the functions; with -only 0 is no limit")
+	f.StringVar(&o.quotaShape, "quota-shape", o.quotaShape, "how FCM counts the quota: minute-retry-after, minute (no Retry-After), or bucket")
+}
+
+// maxInstances is how many processes of deliver one machine is asked to run.
+const maxInstances = 100
+
+// check names what is wrong with the numbers.
+func (o *options) check() error {
+	var faults []error
+	if o.instances < 0 || o.instances > maxInstances {
+		faults = append(faults, fmt.Errorf("-instances: %d processes of deliver; 0 to %d can be", o.instances, maxInstances))
+	}
+	if o.quota < 0 || o.quota == 0 && o.functions {
+		faults = append(faults, fmt.Errorf("-quota: %d messages a minute; at least 1 is wanted", o.quota))
+	}
+	return errors.Join(faults...)
 }
 
 // choose keeps only the emulators named.
@@ -81,6 +106,9 @@ func (o *options) choose(only string) error {
 	}
 	if o.devices != "" {
 		return errors.New("-devices is a function, and -only starts none")
+	}
+	if o.instances != 0 {
+		return errors.New("-instances are processes of the function deliver, and -only starts none")
 	}
 	o.functions, o.onlyFirestore, o.onlyPubSub, o.onlyFCM = false, false, false, false
 	for name := range strings.SplitSeq(only, ",") {

@@ -7,14 +7,18 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Stats are counts since the start or the last Clear; connections are never
 // reset.
 type Stats struct {
-	Requests  int `json:"requests"`  // calls of messages:send
-	Accepted  int `json:"accepted"`  // messages answered OK, and kept
-	Validated int `json:"validated"` // validate_only answered OK
+	Requests int `json:"requests"` // calls of messages:send
+	// FirstAt and LastAt are when the first and the last of them came.
+	FirstAt   time.Time `json:"firstAt,omitzero"`
+	LastAt    time.Time `json:"lastAt,omitzero"`
+	Accepted  int       `json:"accepted"`  // messages answered OK, and kept
+	Validated int       `json:"validated"` // validate_only answered OK
 	// Outcomes counts requests by the name of their outcome; those of the
 	// judging of messages are there besides those a rule may give.
 	Outcomes map[string]int `json:"outcomes"`
@@ -76,8 +80,13 @@ func (c *counts) wake() {
 
 // arrived counts a request and returns its number.
 func (c *counts) arrived() uint64 {
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stats.FirstAt.IsZero() {
+		c.stats.FirstAt = now
+	}
+	c.stats.LastAt = now
 	c.stats.Requests++
 	c.number++
 	c.wake()
