@@ -19,6 +19,7 @@ type calls struct {
 
 // A call is one request to deliver for one batch.
 type call struct {
+	ref           push.Ref
 	life          int
 	began, killed time.Time // killed: zero when it was not
 	ended         time.Time // zero while it goes on
@@ -36,7 +37,7 @@ func (c *calls) begin(x *instance, life int, ref push.Ref) func(crashed bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := &call{life: life, began: time.Now()}
+	k := &call{ref: ref, life: life, began: time.Now()}
 	if c.dead[x] >= life {
 		k.killed = k.began // it never got there
 	}

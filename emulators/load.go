@@ -77,6 +77,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	var c storm
 	f.Uint64Var(&c.seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
 	f.Float64Var(&c.minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
+	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
 	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
 	if err := f.Parse(args); err != nil {
@@ -85,6 +86,10 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	given := map[string]bool{}
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 	if given["chaos"] {
+		var err error
+		if c.forecast, err = parseForecast(*weather); err != nil {
+			return err
+		}
 		if c.customers = p.customers; !given["customers"] {
 			c.customers = 2000
 		}

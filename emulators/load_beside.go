@@ -70,8 +70,11 @@ func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*b
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
-		for i := 0; wait(handing, besideEvery); i++ {
+		for i := 0; ; i++ {
 			all.Go(func() { b.one(ctx, i) })
+			if !wait(handing, besideEvery) {
+				return
+			}
 		}
 	})
 	return func() (*besideMeasured, error) {
