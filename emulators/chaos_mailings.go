@@ -58,9 +58,6 @@ func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
 		p.tokens(m, r)
 		// Its id must be known before FCM is asked for it.
 		p.draft["sendAt"] = time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339)
-	case weatherResume:
-		p.segments(map[string]any{"any": []string{"half"}}, func(x *person) bool { return slices.Contains(x.segments, "half") })
-		p.draft["ratePerMinute"] = 600
 	case "expiring":
 		p.draft["lifetime"], p.draft["ratePerMinute"] = "60s", 1200
 	case "promo":
@@ -180,7 +177,7 @@ func (p *post) live(ctx context.Context, c *client, r *rand.Rand, say func(kind,
 			return err
 		}
 	case weatherResume:
-		if err := p.pauseAndResume(ctx, act); err != nil {
+		if err := p.pauseAndResume(ctx, c, act); err != nil {
 			return err
 		}
 	case "cancelled":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -14,9 +15,21 @@ const (
 	resumesInStorm = 90 * time.Second
 )
 
-// pauseAndResume pauses a mailing that is being sent slowly, and resumes it.
-func (p *post) pauseAndResume(ctx context.Context, act func(string) error) error {
-	wait(ctx, 3*time.Second)
+// pauseAndResume pauses a mailing as soon as it has batches, most of which no call
+// has touched by then, and resumes it.
+func (p *post) pauseAndResume(ctx context.Context, c *client, act func(string) error) error {
+	for {
+		m := &mailing{}
+		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
+			return err
+		}
+		if m.final() || m.Tokens.Targeted > 0 {
+			break
+		}
+		if !wait(ctx, 50*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
 	if err := act("pause"); err != nil {
 		return err
 	}

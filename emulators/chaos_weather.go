@@ -69,8 +69,11 @@ func (w *weather) counts() map[string]int {
 
 // begin lets the faults begin; they go on until ctx ends.
 func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
-	if w.on[weatherPubSub] {
+	switch {
+	case w.on[weatherPubSub]:
 		w.l.ps.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
+	case w.on[weatherResume]: // so that batches wait untouched when their mailing is paused
+		w.l.ps.SetChaos(pubsub.Chaos{Delay: 2 * time.Second, Seed: seed})
 	}
 	w.l.fs.SetFault(w.before)
 	for name, f := range map[string]func(context.Context){

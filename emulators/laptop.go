@@ -77,7 +77,7 @@ func (l *laptop) Close() {
 func (l *laptop) onClose(f func()) { l.closers = append(l.closers, f) }
 
 func (l *laptop) emulators() (err error) {
-	if l.fsAddr = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.fsAddr == "" && l.onlyFirestore {
+	if l.fsAddr = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.fsAddr == "" && l.onlyFirestore && l.firestore != "" {
 		var indexes []byte
 		if l.indexes != "" {
 			if indexes, err = os.ReadFile(l.indexes); err != nil {
@@ -90,14 +90,14 @@ func (l *laptop) emulators() (err error) {
 		l.onClose(l.fs.Close)
 		l.fsAddr = l.fs.Addr()
 	}
-	if l.psAddr = os.Getenv("PUBSUB_EMULATOR_HOST"); l.psAddr == "" && l.onlyPubSub {
+	if l.psAddr = os.Getenv("PUBSUB_EMULATOR_HOST"); l.psAddr == "" && l.onlyPubSub && l.pubsub != "" {
 		if l.ps, err = pubsub.Start(l.pubsub, pubsub.Options{TimeScale: l.backOff}); err != nil {
 			return fmt.Errorf("starting Pub/Sub on %s: %w", l.pubsub, err)
 		}
 		l.onClose(l.ps.Close)
 		l.psAddr = l.ps.Addr()
 	}
-	if !l.onlyFCM {
+	if !l.onlyFCM || l.fcm == "" {
 		return nil
 	}
 	return l.ring()
@@ -152,8 +152,11 @@ func (l *laptop) setenv(k, v string) error {
 	return os.Setenv(k, v)
 }
 
-// listen serves h on an address and answers the URL.
+// listen serves h on an address and answers the URL; "" is off, and has none.
 func (l *laptop) listen(addr string, h http.Handler) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", err
@@ -180,4 +183,7 @@ func (l *laptop) print(out io.Writer) {
 	}
 	line("Inbox", l.uiURL)
 	line("project", l.project)
+	if l.fs != nil && l.indexes != "" {
+		fmt.Fprintf(out, "queries need the composite indexes that %s declares; -require-indexes '' asks for none\n", l.indexes)
+	}
 }

@@ -59,7 +59,7 @@ type measured struct {
 // load imports customers, sends one mailing to everyone, checks every sum
 // against what was imported and what FCM saw, and prints what it took.
 func load(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	f := newFlags("load")
 	o := defaults().anywhere()
 	o.logLevel = "error"
 	o.clock = time.Minute // as in the cloud: a tick reads what is open
@@ -80,7 +80,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
 	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	given := map[string]bool{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -45,12 +46,23 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 
 // startFleet starts processes of functions, as many of each as sizes says.
 func (l *laptop) startFleet(ctx context.Context, sizes map[string]int) (*fleet, error) {
-	f, err := newFleet(sizes, apartTimeout, nil, os.Stderr)
+	f, err := newFleet(sizes, apartTimeout, nil, fleetLog())
 	if err != nil {
 		return nil, err
 	}
 	l.onClose(f.Close)
 	return f, f.startAll(ctx)
+}
+
+// fleetLog is where processes of functions log: for people where that is a
+// terminal.
+func fleetLog() io.Writer {
+	if !terminal(os.Stderr) {
+		return os.Stderr
+	}
+	r, w := io.Pipe()
+	go copyReadable(os.Stderr, r)
+	return w
 }
 
 // peaks is the most memory a process of each function has had, in MiB; nothing
