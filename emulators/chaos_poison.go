@@ -90,6 +90,17 @@ func (c *calls) busyWith(ref push.Ref) (out []*instance) {
 	return out
 }
 
+// openRings holds mailings that did not end to the same.
+func (x *exam) openRings(l *ledger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, b := range l.books {
+		o := &one{exam: x, p: &post{id: id, kind: "not ended"}, b: b}
+		o.rings()
+		x.sum.MostRings = max(x.sum.MostRings, o.count.MostRings)
+	}
+}
+
 // rings holds how often each phone rang to what is allowed, whatever explains
 // it.
 func (o *one) rings() {

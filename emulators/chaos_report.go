@@ -35,6 +35,7 @@ func (c *chaos) last(ctx context.Context) error {
 // report prints the figures, and fails when a promise was broken.
 func (c *chaos) report() error {
 	x, out := c.exam, c.out
+	x.openRings(c.ledger)
 	fmt.Fprintln(out)
 	table := func(title string, m map[string]int) {
 		fmt.Fprintln(out, title)
