@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -100,78 +99,6 @@ func (c *chaos) doubt(ctx, storming context.Context, all *sync.WaitGroup) {
 // begins are the circumstances at the start of a run.
 func (f forecast) begins() circumstances {
 	return circumstances{exclusive: f[weatherMigration], mustFIDs: f[weatherUnknownFIDs]}
-}
-
-// registerAll registers every FID with FCM.
-func (m *people) registerAll() {
-	var all []fcm.Installation
-	for _, p := range m.all {
-		for _, x := range p.phones {
-			if x.fid {
-				all = append(all, fcm.Installation{FID: x.token, Registered: fcm.ByFID})
-			}
-		}
-	}
-	if err := m.phones.SetInstallations(all...); err != nil {
-		m.complain(err)
-	}
-}
-
-// update has the moving people register a FID more that FCM does not know.
-func (m *people) update(ctx context.Context) {
-	for _, p := range m.all {
-		if !p.moving || len(p.phones) >= push.MaxTokens-1 {
-			continue
-		}
-		x := &phone{token: m.installation(), fid: true}
-		if err := m.register(ctx, p, x, nil); err != nil {
-			m.complain(err)
-			return
-		}
-		m.note("updated, with a FID that FCM does not know")
-	}
-}
-
-// migrate lets the moving people's apps go over from their token to their FID,
-// one by one, from a quarter of the run to three quarters.
-func (m *people) migrate(ctx, storming context.Context, long time.Duration) {
-	var moving []*phone
-	owners := map[*phone]*person{}
-	for _, p := range m.all {
-		for _, x := range p.phones {
-			if p.moving && !x.fid && !x.gone {
-				moving = append(moving, x)
-				owners[x] = p
-			}
-		}
-	}
-	if len(moving) == 0 || !wait(storming, long/4) {
-		return
-	}
-	for _, x := range moving {
-		if err := m.goOver(ctx, owners[x], x); err != nil {
-			m.complain(err)
-			return
-		}
-		if !wait(storming, long/2/time.Duration(len(moving))) {
-			return
-		}
-	}
-}
-
-// goOver registers a phone's FID with FCM, from when its token is dead, and then
-// with us, where the FID takes the token's place.
-func (m *people) goOver(ctx context.Context, p *person, old *phone) error {
-	fid, _, _ := strings.Cut(old.token, ":")
-	if err := m.phones.SetInstallations(fcm.Installation{FID: fid, Registered: fcm.ByFID}); err != nil {
-		return fmt.Errorf("registering a FID with FCM: %w", err)
-	}
-	if err := m.register(ctx, p, &phone{token: fid, fid: true}, nil); err != nil {
-		return err
-	}
-	p.drop(old)
-	m.note("went over from token to FID")
-	return nil
 }
 
 // migrated holds a mailing to one ring a phone: by its token or by its FID.

@@ -121,28 +121,6 @@ func (m *people) token(r *rand.Rand, gone bool) string {
 	return fmt.Sprintf("chaos%07d:%016x%016x-%s", m.fresh, r.Uint64(), r.Uint64(), end)
 }
 
-// fidShare is how many phones have a FID from the start, where some have.
-const fidShare = 1.0 / 3
-
-// fidOf is the n-th installation id: 22 characters, as Firebase's.
-func fidOf(n int) string { return fmt.Sprintf("c%021d", n) }
-
-// installation makes up a FID.
-func (m *people) installation() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fresh++
-	return fidOf(m.fresh)
-}
-
-// address is a phone as the API takes it.
-func (x *phone) address() (token, fid string) {
-	if x.fid {
-		return "", x.token
-	}
-	return x.token, ""
-}
-
 // firstAdded is when the first imported token was added; each further one of a
 // customer is an hour younger.
 var firstAdded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
