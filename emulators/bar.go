@@ -19,9 +19,7 @@ type bar struct {
 func newBar(out io.Writer, what string) *bar {
 	b := &bar{out: out, what: what}
 	if f, ok := out.(*os.File); ok {
-		if info, err := f.Stat(); err == nil {
-			b.live = info.Mode()&os.ModeCharDevice != 0
-		}
+		b.live = terminal(f)
 	}
 	return b
 }

@@ -12,6 +12,8 @@ import (
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+
+	"carillon.example/emulators/fcm"
 )
 
 // A storm is what load -chaos is asked for.
@@ -20,6 +22,7 @@ type storm struct {
 	minutes   float64
 	customers int
 	logs      string // a file for what the functions log; "": none
+	forecast  forecast
 }
 
 const (
@@ -53,6 +56,7 @@ type chaos struct {
 	archive archive
 	client  *client
 	panics  *panics
+	poison  *poison
 	began   time.Time
 }
 
@@ -62,7 +66,7 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 	if s.minutes <= 0 || s.customers < 100 {
 		return errors.New("load -chaos: some minutes, and at least 100 customers")
 	}
-	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers\n", s.seed, s.minutes, s.customers)
+	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.seed, s.minutes, s.customers, s.forecast)
 	o.functions, o.backOff, o.attempts = false, 0.02, 5
 	c := &chaos{storm: s, out: out, ledger: newLedger(), events: newEvents()}
 	if c.laptop, err = start(ctx, o); err != nil {
@@ -96,7 +100,7 @@ func (c *chaos) open(ctx context.Context) error {
 		return err
 	}
 	c.panics = &panics{to: logs}
-	if c.fleet, err = newFleet(callTimeout, calls, c.panics); err != nil {
+	if c.fleet, err = newFleet(fleetSizes(deliverApart), callTimeout, calls, c.panics); err != nil {
 		return err
 	}
 	l.onClose(c.fleet.Close)
@@ -119,12 +123,18 @@ func (c *chaos) open(ctx context.Context) error {
 	l.onClose(func() { db.Close() })
 	c.archive, c.client = archive{db}, newClient(l.apiURL)
 	c.client.http.Timeout = time.Minute
-	c.people = newPeople(c.client, l.phones, c.customers, c.seed)
-	c.exam = newExam(c.people, calls)
-	c.weather = newWeather(l, c.fleet, c.ledger, c.seed)
+	c.people = newPeople(c.client, l.phones, c.customers, c.seed, c.forecast)
+	c.exam = newExam(c.people, calls, c.forecast)
+	c.weather = newWeather(l, c.fleet, c.ledger, c.seed, c.forecast)
 	c.weather.faults, c.weather.pubsub = c.faults, c.pubsub
+	c.poison = newPoison(c.ledger, c.fleet)
 	c.faults.SetFaultAfter(c.weather.after)
-	l.phones.SetWitness(c.ledger.sighted)
+	l.phones.SetWitness(func(x fcm.Sighting) {
+		c.ledger.sighted(x)
+		c.poison.sighted(x)
+	})
+	c.weather.change(func(*circumstances) {})
+	c.people.registerAll()
 	return l.phones.SetOutcomes(deadTokens...)
 }
 
@@ -177,6 +187,10 @@ func (c *chaos) through(ctx context.Context) error {
 	defer stop()
 	clock.Go(func() { c.clock(ticking, storming) })
 	c.weather.begin(storming, &faults, c.seed)
+	c.doubt(ctx, storming, &churn)
+	if c.forecast[weatherUndecodable] {
+		faults.Go(func() { c.undecodable(storming) })
+	}
 	c.people.churn(ctx, storming, &churn, c.seed)
 	c.post(ctx, storming, &lives)
 	faults.Wait()
@@ -184,11 +198,20 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.weather.end(ctx); err != nil {
 		return err
 	}
+	if err := c.repair(ctx); err != nil {
+		return err
+	}
 	churn.Wait()
 	if err := c.weather.clear(c.people.dead()); err != nil {
 		return err
 	}
 	lives.Wait()
+	if err := c.archive.published(ctx); err != nil {
+		c.exam.say(brokenEvents, "%v", err)
+	}
+	if err := errors.Join(c.flagsTakenBack(ctx), c.cleared(ctx)); err != nil {
+		return err
+	}
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
 		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
 	}

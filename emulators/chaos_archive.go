@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/firestore"
 )
@@ -33,6 +35,23 @@ func (a archive) told(ctx context.Context, mailing string) (bool, error) {
 	}
 	active, ok := snap.Data()["active"].(bool)
 	return ok && !active, nil
+}
+
+// published waits until no event waits in the outbox to be published: one whose
+// writer was killed waits for tick.
+func (a archive) published(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil // the time is up, and something else was too slow
+	}
+	for {
+		snaps, err := a.db.Collection("outbox").Limit(1).Documents(ctx).GetAll()
+		if err == nil && len(snaps) == 0 {
+			return nil
+		}
+		if !wait(ctx, time.Second) {
+			return fmt.Errorf("events wait in the outbox, and nobody publishes them: %w", errors.Join(err, ctx.Err()))
+		}
+	}
 }
 
 func (a archive) batches(ctx context.Context, mailing string) (map[string]storedBatch, error) {

@@ -19,6 +19,7 @@ type calls struct {
 
 // A call is one request to deliver for one batch.
 type call struct {
+	ref           push.Ref
 	life          int
 	began, killed time.Time // killed: zero when it was not
 	ended         time.Time // zero while it goes on
@@ -28,26 +29,36 @@ func newCalls() *calls {
 	return &calls{byRef: map[push.Ref][]*call{}, live: map[*instance][]*call{}, dead: map[*instance]int{}}
 }
 
-// begin books a call and answers what books its end.
-func (c *calls) begin(x *instance, life int, ref push.Ref) func() {
+// begin books a call and answers what books its end: crashed says that the
+// process ended by itself meanwhile. A nil *calls books nothing.
+func (c *calls) begin(x *instance, life int, ref push.Ref) func(crashed bool) {
+	if c == nil {
+		return func(bool) {}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := &call{life: life, began: time.Now()}
+	k := &call{ref: ref, life: life, began: time.Now()}
 	if c.dead[x] >= life {
 		k.killed = k.began // it never got there
 	}
 	c.byRef[ref] = append(c.byRef[ref], k)
 	c.live[x] = append(c.live[x], k)
-	return func() {
+	return func(crashed bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		k.ended = time.Now()
+		if crashed && k.killed.IsZero() {
+			k.killed = k.ended
+		}
 		c.live[x] = slices.DeleteFunc(c.live[x], func(o *call) bool { return o == k })
 	}
 }
 
 // killed books the end of everything a process has under way.
 func (c *calls) killed(x *instance) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead[x] = x.life

@@ -65,12 +65,15 @@ func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, st
 func (x *exam) flag(q *person, y *phone, valid bool, seen time.Time) {
 	found, ok := x.dead[who{q.id, y.token}]
 	late := ok && !seen.After(found)
+	undone := x.undone[who{q.id, y.token}]
 	switch {
+	case !valid && !late && undone:
+		x.say(brokenFlagged, "token %s of customer %s is flagged, and the flags of the mailing that found it dead were taken back", push.TokenID(y.token), q.id)
 	case !valid && !y.gone:
 		x.say(brokenFlagged, "a token of customer %s that FCM knows (%s) is flagged", q.id, push.TokenID(y.token))
 	case !valid && !late:
 		x.say(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it dead was cut %s", push.TokenID(y.token), q.id, clock(seen), clock(found))
-	case valid && late:
+	case valid && late && !undone && (y.gone || !x.doubtsFCM()):
 		x.say(brokenUnflagged, "token %s of customer %s was found dead in a batch cut %s, was last seen %s, and is valid", push.TokenID(y.token), q.id, clock(found), clock(seen))
 	}
 }

@@ -15,6 +15,9 @@ const (
 	brokenUnflagged = "missed flags"
 	brokenReach     = "availability wrong"
 	brokenEvents    = "events missing"
+	brokenRings     = "rung too often" // more than mostRings times for one mailing
+	brokenAlarm     = "false events"
+	brokenSlow      = "too slow"
 	brokenOther     = "other"
 )
 
@@ -62,4 +65,7 @@ type tallied struct {
 	Saves      int `json:"duplicates_of_failed_saves"`
 	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the receipt cannot know
 	BothOwners int `json:"moved_and_rung_for_both"`
+	MostRings  int `json:"most_rings"` // of one phone for one mailing
+
+	ResumeSeconds float64 `json:"resume_seconds,omitempty"` // the longest from a resume to the next message
 }

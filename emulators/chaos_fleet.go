@@ -30,11 +30,13 @@ type fleet struct {
 	log     io.Writer // of the processes
 	calls   *calls
 
-	mu    sync.Mutex
-	all   []*instance
-	byFn  map[string][]*instance
-	turn  int
-	stats map[string]int // what was done to instances
+	mu      sync.Mutex
+	all     []*instance
+	byFn    map[string][]*instance
+	turn    int
+	stats   map[string]int // what was done to instances
+	closed  bool
+	revived sync.WaitGroup
 }
 
 // An instance is a place for one process of a function.
@@ -42,6 +44,7 @@ type instance struct {
 	fn       string
 	n        int
 	life     int // how many processes it has had
+	crashed  int // the last of them that ended by itself
 	proxy    *httputil.ReverseProxy
 	cmd      *exec.Cmd
 	stdin    io.Closer
@@ -50,16 +53,24 @@ type instance struct {
 	dying    bool // it was sent SIGTERM: nothing new goes to it
 }
 
-// instances are how many of each function run side by side.
-var instances = map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": 2, "tick": 1}
+// fleetSizes are how many processes of each function run side by side where all
+// functions run apart.
+func fleetSizes(deliver int) map[string]int {
+	return map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": deliver, "tick": 1}
+}
 
-func newFleet(timeout time.Duration, c *calls, out io.Writer) (*fleet, error) {
+// deliverApart is how many processes of deliver there are where nobody says.
+const deliverApart = 2
+
+// newFleet makes places for sizes[fn] processes of each function; nothing is
+// started yet. c may be nil.
+func newFleet(sizes map[string]int, timeout time.Duration, c *calls, out io.Writer) (*fleet, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	f := &fleet{binary: binary, timeout: timeout, log: out, calls: c, byFn: map[string][]*instance{}, stats: map[string]int{}}
-	for fn, n := range instances {
+	for fn, n := range sizes {
 		for i := range n {
 			x := &instance{fn: fn, n: i}
 			f.all, f.byFn[fn] = append(f.all, x), append(f.byFn[fn], x)
@@ -81,7 +92,7 @@ func (f *fleet) startAll(ctx context.Context) error {
 // start starts a process where none is, and waits for its address.
 func (f *fleet) start(ctx context.Context, x *instance) error {
 	f.mu.Lock()
-	if x.gone != nil || x.starting || ctx.Err() != nil {
+	if x.gone != nil || x.starting || f.closed || ctx.Err() != nil {
 		f.mu.Unlock()
 		return ctx.Err()
 	}
@@ -97,9 +108,11 @@ func (f *fleet) start(ctx context.Context, x *instance) error {
 	gone := make(chan struct{})
 	x.cmd, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
 	x.life++
+	life := x.life
 	go func() {
-		_ = cmd.Wait() // how it ended is known: it was told to
+		_ = cmd.Wait() // how it ended is known: it was told to, or it crashed
 		close(gone)
+		f.crashed(x, life)
 	}()
 	return nil
 }
@@ -147,6 +160,8 @@ func newProxy(addr string) *httputil.ReverseProxy {
 			code := http.StatusServiceUnavailable
 			if r.Context().Err() != nil {
 				code = http.StatusGatewayTimeout
+			} else if b, ok := r.Context().Value(brokenKey{}).(*bool); ok {
+				*b = true
 			}
 			http.Error(w, "the instance is gone: "+err.Error(), code)
 		},
@@ -191,6 +206,10 @@ func (f *fleet) end(x *instance, sig syscall.Signal) {
 
 // Close ends every process.
 func (f *fleet) Close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.revived.Wait()
 	var all sync.WaitGroup
 	for _, x := range f.all {
 		all.Go(func() { f.end(x, syscall.SIGTERM) })
@@ -235,10 +254,12 @@ func (f *fleet) handler(fn string) http.Handler {
 			http.Error(w, "no instance is up", http.StatusServiceUnavailable)
 			return
 		}
+		broken := false
 		if fn == "deliver" {
-			defer f.calls.begin(x, life, refOf(body))()
+			ended := f.calls.begin(x, life, refOf(body))
+			defer func() { ended(broken && f.hasCrashed(x, life)) }()
 		}
-		r = r.WithContext(ctx)
+		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
 		p.ServeHTTP(w, r)
 	})

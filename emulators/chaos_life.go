@@ -16,14 +16,14 @@ import (
 func (c *chaos) post(ctx, storming context.Context, lives *sync.WaitGroup) {
 	r := rand.New(rand.NewPCG(c.seed, 3))
 	run := strconv.FormatInt(c.began.UnixNano(), 36)
-	slots := make(chan struct{}, atOnce)
+	slots, kinds := make(chan struct{}, atOnce), c.forecast.kinds()
 	for n := 0; storming.Err() == nil; n++ {
 		select {
 		case slots <- struct{}{}:
 		case <-storming.Done():
 			return
 		}
-		p, twice := newPost(n, c.people, r), r.Float64() < 0.3
+		p, twice := newPost(n, kinds, c.people, r), r.Float64() < 0.3
 		own := rand.New(rand.NewPCG(c.seed, uint64(1000+n)))
 		lives.Go(func() {
 			if err := c.live(ctx, p, run, twice, own, func() { <-slots }); err != nil {
@@ -40,6 +40,12 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 	defer free()
 	if err := p.submit(ctx, c.client.base, run, twice); err != nil {
 		return err
+	}
+	if c.forecast.doubtsFCM() {
+		p.doubtful = c.weather.doubtful
+	}
+	if p.poison != "" {
+		c.poison.set(p.id, p.poison)
 	}
 	if err := p.live(ctx, c.client, r, c.exam.say); err != nil {
 		return err

@@ -26,6 +26,7 @@ type people struct {
 	phones *fcm.Server
 	all    []*person
 
+	forecast
 	mu    sync.Mutex
 	made  map[string]int
 	fresh int // number of the next new token
@@ -37,9 +38,12 @@ type person struct {
 	id       string
 	stable   bool
 	segments []string
+	moving   bool // the app is updated, or goes over to FIDs, while it storms
 	optedOut bool
 	noPromo  bool
 	phones   []*phone // in the order in which they were added
+	damaged  bool     // the document does not decode for a while
+	saved    any      // its devices meanwhile
 	before   int64    // the version of the last change of availability before the faults
 }
 
@@ -47,6 +51,7 @@ type person struct {
 type phone struct {
 	token string
 	gone  bool // dead at FCM
+	fid   bool // an installation id, not a registration token
 }
 
 func (p *person) good() int {
@@ -59,8 +64,8 @@ func (p *person) good() int {
 	return n
 }
 
-func newPeople(c *client, phones *fcm.Server, n int, seed uint64) *people {
-	m := &people{client: c, phones: phones, made: map[string]int{}}
+func newPeople(c *client, phones *fcm.Server, n int, seed uint64, f forecast) *people {
+	m := &people{client: c, phones: phones, forecast: f, made: map[string]int{}}
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
 		p := &person{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
@@ -68,12 +73,28 @@ func newPeople(c *client, phones *fcm.Server, n int, seed uint64) *people {
 		p.optedOut, p.noPromo = special && i%40 == 1, special && i%40 != 1
 		for j := 0; j == 0 || j < 4 && r.Float64() < 0.3; j++ {
 			gone := !special && r.Float64() < 0.05
-			p.phones = append(p.phones, &phone{token: m.token(r, gone), gone: gone})
+			x := &phone{token: m.token(r, gone), gone: gone}
+			if f.hasFIDs() && !gone && r.Float64() < fidShare {
+				x = &phone{token: m.installation(), fid: true}
+			}
+			p.phones = append(p.phones, x)
+		}
+		if f.hasFIDs() && i%6 == 4 && !special { // none of those that move tokens about
+			p.stable, p.moving = false, true
 		}
 		m.all = append(m.all, p)
 	}
+	if f[weatherUndecodable] {
+		for i := range undecodableCustomers {
+			m.all[stableAt(i)].damaged = true
+		}
+	}
 	return m
 }
+
+// stableAt is the place of the i-th customer of some who stay as they are, are in
+// no segment but perhaps half, and are not excluded.
+func stableAt(i int) int { return 32 + 60*i }
 
 // segmentsOf spreads people over three segments.
 func segmentsOf(i int) (out []string) {
@@ -94,6 +115,9 @@ func (m *people) token(r *rand.Rand, gone bool) string {
 	if gone {
 		end = "gone"
 	}
+	if m.hasFIDs() {
+		return fmt.Sprintf("%s:%016x%016x-%s", fidOf(m.fresh), r.Uint64(), r.Uint64(), end)
+	}
 	return fmt.Sprintf("chaos%07d:%016x%016x-%s", m.fresh, r.Uint64(), r.Uint64(), end)
 }
 
@@ -104,7 +128,8 @@ var firstAdded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // imports hands everybody in, before the faults begin.
 func (m *people) imports(ctx context.Context) error {
 	type token struct {
-		Token    string    `json:"token"`
+		Token    string    `json:"token,omitempty"`
+		FID      string    `json:"fid,omitempty"`
 		Platform string    `json:"platform"`
 		AddedAt  time.Time `json:"addedAt"`
 	}
@@ -125,7 +150,8 @@ func (m *people) imports(ctx context.Context) error {
 				l.Categories = map[string]bool{"promo": false}
 			}
 			for j, x := range p.phones {
-				l.Tokens = append(l.Tokens, token{x.token, "android", firstAdded.Add(time.Duration(j) * time.Hour)})
+				t, fid := x.address()
+				l.Tokens = append(l.Tokens, token{t, fid, "android", firstAdded.Add(time.Duration(j) * time.Hour)})
 			}
 			if err = enc.Encode(l); err != nil {
 				break
@@ -236,6 +262,9 @@ func (m *people) dead() (out []fcm.Outcome) {
 func (m *people) register(ctx context.Context, to *person, x *phone, from *person) error {
 	path := "/v1/customers/" + to.id + "/tokens"
 	body := map[string]string{"token": x.token, "platform": "android"}
+	if x.fid {
+		body = map[string]string{"fid": x.token, "platform": "android"}
+	}
 	if err := m.insist(ctx, http.MethodPost, path, body, nil); err != nil {
 		return err
 	}

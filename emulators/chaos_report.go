@@ -21,6 +21,7 @@ func (c *chaos) last(ctx context.Context) error {
 		return err
 	}
 	c.exam.completion(c.events)
+	c.exam.falseAlarms(c.events)
 	c.panics.examine(c.exam)
 	for _, s := range c.ledger.strays() {
 		c.exam.say(brokenTwice, "%s", s)
@@ -34,6 +35,7 @@ func (c *chaos) last(ctx context.Context) error {
 // report prints the figures, and fails when a promise was broken.
 func (c *chaos) report() error {
 	x, out := c.exam, c.out
+	x.openRings(c.ledger)
 	fmt.Fprintln(out)
 	table := func(title string, m map[string]int) {
 		fmt.Fprintln(out, title)
@@ -50,7 +52,7 @@ func (c *chaos) report() error {
 	}
 	broken := 0
 	promises := map[string]int{}
-	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenOther} {
+	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenAlarm, brokenRings, brokenSlow, brokenOther} {
 		promises[k] = 0
 	}
 	maps.Copy(promises, x.counts)
@@ -61,13 +63,14 @@ func (c *chaos) report() error {
 	line := struct {
 		Seed    uint64  `json:"seed"`
 		Minutes float64 `json:"minutes"`
+		Weather string  `json:"weather"`
 		Seconds float64 `json:"seconds"`
 		tallied
 		DeadLetters int            `json:"dead_letters"`
 		Events      int            `json:"events"`
 		EventsTwice int            `json:"events_twice"`
 		Broken      map[string]int `json:"broken"`
-	}{c.seed, c.minutes, float64(int(time.Since(c.began).Seconds())), x.sum, len(c.pubsub.Messages(c.laptop.topic("deliver-dead"))),
+	}{c.seed, c.minutes, c.forecast.String(), float64(int(time.Since(c.began).Seconds())), x.sum, len(c.pubsub.Messages(c.laptop.topic("deliver-dead"))),
 		len(c.events.ids), c.events.twice, promises}
 	if err := json.NewEncoder(out).Encode(line); err != nil {
 		return err

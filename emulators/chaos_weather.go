@@ -26,7 +26,14 @@ type weather struct {
 	pubsub shaky
 	fleet  *fleet
 	ledger *ledger
+	on     forecast
 
+	fcmMu   sync.Mutex    // of changes of FCM's settings
+	now     circumstances // of FCM, kept whatever else is set
+	doubted atomic.Int64  // when the last of them ended (unix nanoseconds)
+	doubts  atomic.Int32  // weathers under way in which FCM is not to be believed
+
+	slow  atomic.Int64 // until then (unix nanoseconds) Firestore takes longer
 	storm atomic.Int64 // until then (unix nanoseconds) Firestore is out of reach
 	calm  atomic.Bool  // no more faults
 	mu    sync.Mutex
@@ -35,8 +42,8 @@ type weather struct {
 	fcm   map[string]int // FCM's own count, when the faults ended
 }
 
-func newWeather(l *laptop, f *fleet, g *ledger, seed uint64) *weather {
-	return &weather{l: l, fleet: f, ledger: g, dice: rand.New(rand.NewPCG(seed, 1)), made: map[string]int{}}
+func newWeather(l *laptop, f *fleet, g *ledger, seed uint64, on forecast) *weather {
+	return &weather{l: l, fleet: f, ledger: g, on: on, now: on.begins(), dice: rand.New(rand.NewPCG(seed, 1)), made: map[string]int{}}
 }
 
 // chance draws a number in [0, 1), between draws a duration.
@@ -64,10 +71,19 @@ func (w *weather) counts() map[string]int {
 
 // begin lets the faults begin; they go on until ctx ends.
 func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
-	w.pubsub.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
+	switch {
+	case w.on[weatherPubSub]:
+		w.pubsub.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
+	case w.on[weatherResume]: // so that batches wait untouched when their mailing is paused
+		w.pubsub.SetChaos(pubsub.Chaos{Delay: 2 * time.Second, Seed: seed})
+	}
 	w.faults.SetFault(w.before)
-	for _, f := range []func(context.Context){w.kill, w.blackout, w.phones, w.gusts} {
-		all.Go(func() { f(ctx) })
+	for name, f := range map[string]func(context.Context){
+		weatherKills: w.kill, weatherBlackouts: w.blackout, weatherFCM: w.phones, weatherFirestore: w.gusts, weatherSlow: w.slowFirestore,
+	} {
+		if w.on[name] {
+			all.Go(func() { f(ctx) })
+		}
 	}
 }
 
@@ -77,7 +93,7 @@ func (w *weather) end(ctx context.Context) error {
 	w.pubsub.SetChaos(pubsub.Chaos{})
 	w.faults.SetFault(nil)
 	w.fcm = w.l.phones.Stats().Outcomes
-	if err := w.l.phones.Configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota}); err != nil {
+	if err := w.configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota, QuotaShape: w.l.quotaShape}); err != nil {
 		return err
 	}
 	return w.fleet.startAll(ctx)
@@ -152,8 +168,8 @@ var ordinary = map[string]float64{
 func (w *weather) phones(ctx context.Context) {
 	for {
 		s := fcm.Settings{Latency: w.between(10*time.Millisecond, 150*time.Millisecond), Jitter: 10 * time.Millisecond, Slow: time.Second,
-			QuotaPerMinute: w.l.quota, GoAwayAfter: 100 + int(w.chance()*900), Seed: uint64(w.chance() * (1 << 53)), Chaos: ordinary}
-		if err := w.l.phones.Configure(s); err != nil {
+			QuotaPerMinute: w.l.quota, QuotaShape: w.l.quotaShape, GoAwayAfter: 100 + int(w.chance()*900), Seed: uint64(w.chance() * (1 << 53)), Chaos: ordinary}
+		if err := w.configure(s); err != nil {
 			w.note("FCM took no settings: " + err.Error())
 		}
 		if !wait(ctx, w.between(2*time.Second, 8*time.Second)) {
@@ -192,12 +208,30 @@ func (w *weather) gusts(ctx context.Context) {
 	}
 }
 
+// slowRPC is how much longer Firestore takes while it is slow.
+const slowRPC = 100 * time.Millisecond
+
+// slowFirestore lets Firestore take longer for a while, for everything.
+func (w *weather) slowFirestore(ctx context.Context) {
+	for wait(ctx, w.between(10*time.Second, 30*time.Second)) {
+		w.note("Firestore slow for a while")
+		w.slow.Store(time.Now().Add(w.between(20*time.Second, 40*time.Second)).UnixNano())
+	}
+}
+
 // before fails or delays what Firestore is asked, with nothing done.
 func (w *weather) before(method string, req proto.Message) error {
+	if w.calm.Load() {
+		return nil
+	}
+	if time.Now().UnixNano() < w.slow.Load() {
+		time.Sleep(slowRPC)
+	}
+	if !w.on[weatherFirestore] {
+		return nil
+	}
 	p := w.chance()
 	switch {
-	case w.calm.Load():
-		return nil
 	case time.Now().UnixNano() < w.storm.Load(), p < 0.006:
 		w.note("Firestore UNAVAILABLE")
 		w.ledger.disturbed(req)
@@ -219,7 +253,7 @@ func (w *weather) after(method string, req proto.Message) error {
 		return nil
 	}
 	w.ledger.committed(req)
-	if w.calm.Load() || w.chance() >= 0.008 {
+	if w.calm.Load() || !w.on[weatherFirestore] || w.chance() >= 0.008 {
 		return nil
 	}
 	w.note("Firestore's answer lost after a commit")

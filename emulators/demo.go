@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,23 +32,29 @@ var demoMessage = map[string]any{"notification": map[string]any{"title": "Spring
 
 // demo runs the main job before your eyes and fails when a sum does not add up.
 func demo(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	f := newFlags("demo")
 	o := defaults().anywhere()
 	o.logLevel, o.clock, o.backOff = "error", 500*time.Millisecond, 0.1
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
+	keep := f.Bool("keep", false, "leave everything running afterwards, until Ctrl-C")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
 	l, err := start(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
-	return d.run(ctx)
+	showing, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := d.run(showing); err != nil || !*keep {
+		return err
+	}
+	d.say("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.uiURL, l.apiURL)
+	<-ctx.Done()
+	return nil
 }
 
 // A show is one run of the demo.
@@ -129,7 +134,11 @@ func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
 		return nil, err
 	}
 	b := newBar(d.out, what)
+	w := waiting{since: time.Now()}
 	m, err := d.follow(ctx, id, func(m *mailing) {
+		if text := w.look(m.Tokens.Pending, time.Now()); text != "" {
+			b.say(text)
+		}
 		b.show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
 	})
 	b.end()
@@ -147,8 +156,34 @@ func (d *show) sums(m *mailing) {
 	c, t := m.Customers, m.Tokens
 	d.say("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
 		c.Matched, c.Targeted, c.Excluded.NoValidToken, c.Excluded.OptedOut, c.Excluded.Category)
-	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d refused + %d failed\n",
+	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d refused + %d failed",
 		t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Refused, t.Failed)
+	if t.Refused > 0 {
+		d.say("  %d refused: FCM does not take these messages from this sender, and that says nothing about the tokens", t.Refused)
+	}
+	d.say("")
+}
+
+// waiting notices that a mailing stands still, and says once why.
+type waiting struct {
+	pending int64
+	since   time.Time // when pending changed last
+	told    bool
+}
+
+// stillAfter is how long nothing happens before a word is said about it.
+const stillAfter = time.Second
+
+// look takes note of how many tokens are pending, and answers what to say.
+func (w *waiting) look(pending int64, now time.Time) string {
+	if pending != w.pending {
+		w.pending, w.since = pending, now
+	}
+	if pending == 0 || w.told || now.Sub(w.since) < stillAfter {
+		return ""
+	}
+	w.told = true
+	return fmt.Sprintf("%d tokens wait: FCM was busy (429, 503), and they are sent again after the wait that it asks for, up to some ten seconds", pending)
 }
 
 // dead is a token of GET /v1/mailings/{id}/invalid-tokens.

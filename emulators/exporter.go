@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"mime"
@@ -25,12 +24,12 @@ var errStalled = errors.New("the answer stood still")
 // exportFile streams who can be reached from a deployment, or from this
 // machine's emulators, into a file.
 func exportFile(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("export", flag.ContinueOnError)
+	f := newFlags("export")
 	var from remote
 	from.flags(f, "from")
 	kind := f.String("format", "ndjson", "ndjson or csv")
 	goOn := f.Bool("continue", false, "go on behind the last whole line of FILE.part, which an export that broke off has left")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,11 +23,11 @@ const (
 // importFile streams an NDJSON file of customers to a deployment, or to this
 // machine's emulators.
 func importFile(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("import", flag.ContinueOnError)
+	f := newFlags("import")
 	var to remote
 	to.flags(f, "to")
 	from := f.Int("from", 1, "the line to begin with: where an import broke off")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {

@@ -47,7 +47,11 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 	if err := l.environment(); err != nil {
 		return l, err
 	}
-	if err := l.serve(here, nil); err != nil {
+	of, err := l.functionsOf(ctx)
+	if err != nil {
+		return l, err
+	}
+	if err := l.serve(of, nil); err != nil {
 		return l, err
 	}
 	if err := l.public(); err != nil {
@@ -73,7 +77,7 @@ func (l *laptop) Close() {
 func (l *laptop) onClose(f func()) { l.closers = append(l.closers, f) }
 
 func (l *laptop) emulators() (err error) {
-	if l.fsAddr = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.fsAddr == "" && l.onlyFirestore {
+	if l.fsAddr = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.fsAddr == "" && l.onlyFirestore && l.firestore != "" {
 		var indexes []byte
 		if l.indexes != "" {
 			if indexes, err = os.ReadFile(l.indexes); err != nil {
@@ -86,14 +90,14 @@ func (l *laptop) emulators() (err error) {
 		l.onClose(l.fs.Close)
 		l.fsAddr = l.fs.Addr()
 	}
-	if l.psAddr = os.Getenv("PUBSUB_EMULATOR_HOST"); l.psAddr == "" && l.onlyPubSub {
+	if l.psAddr = os.Getenv("PUBSUB_EMULATOR_HOST"); l.psAddr == "" && l.onlyPubSub && l.pubsub != "" {
 		if l.ps, err = pubsub.Start(l.pubsub, pubsub.Options{TimeScale: l.backOff}); err != nil {
 			return fmt.Errorf("starting Pub/Sub on %s: %w", l.pubsub, err)
 		}
 		l.onClose(l.ps.Close)
 		l.psAddr = l.ps.Addr()
 	}
-	if !l.onlyFCM {
+	if !l.onlyFCM || l.fcm == "" {
 		return nil
 	}
 	return l.ring()
@@ -102,7 +106,7 @@ func (l *laptop) emulators() (err error) {
 // ring starts FCM.
 func (l *laptop) ring() (err error) {
 	l.phones, err = fcm.Start(l.fcm, fcm.Options{
-		Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota, RequireAuth: l.fcmAuth, TLS: l.fcmTLS != "",
+		Latency: l.fcmLatency, Jitter: l.fcmJitter, QuotaPerMinute: l.quota, QuotaShape: l.quotaShape, RequireAuth: l.fcmAuth, TLS: l.fcmTLS != "",
 	})
 	if err != nil {
 		return fmt.Errorf("starting FCM on %s: %w", l.fcm, err)
@@ -127,7 +131,7 @@ func (l *laptop) environment() error {
 		"PUBSUB_EMULATOR_HOST":    l.psAddr,
 		"FCM_ENDPOINT":            l.phones.URL(),
 		"FCM_QUOTA_PER_MINUTE":    fmt.Sprint(l.quota),
-		"MAX_INSTANCES":           "1",
+		"MAX_INSTANCES":           fmt.Sprint(max(l.instances, 1)),
 		"LOG_LEVEL":               l.logLevel,
 		"TICK_EVERY":              l.clock.String(),
 	} {
@@ -149,8 +153,11 @@ func (l *laptop) setenv(k, v string) error {
 	return os.Setenv(k, v)
 }
 
-// listen serves h on an address and answers the URL.
+// listen serves h on an address and answers the URL; "" is off, and has none.
 func (l *laptop) listen(addr string, h http.Handler) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", err
@@ -177,4 +184,7 @@ func (l *laptop) print(out io.Writer) {
 	}
 	line("Inbox", l.uiURL)
 	line("project", l.project)
+	if l.fs != nil && l.indexes != "" {
+		fmt.Fprintf(out, "queries need the composite indexes that %s declares; -require-indexes '' asks for none\n", l.indexes)
+	}
 }

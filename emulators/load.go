@@ -21,6 +21,8 @@ type plan struct {
 	invalid   float64 // share of the tokens
 	cancel    float64 // share after which the mailing is cancelled; 0: it is not
 	apart     bool    // the functions run in processes of their own
+	beside    bool    // mailings to one customer beside the large one
+	stray     stray   // errors of FCM's besides
 	seed      uint64
 }
 
@@ -31,6 +33,9 @@ type measured struct {
 	ImportSeconds   float64          `json:"import_seconds"`
 	Seconds         float64          `json:"seconds"`
 	TokensPerSecond float64          `json:"tokens_per_second"`
+	QuotaShare      float64          `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
+	Instances       int              `json:"instances"`                 // processes of deliver; 0: it ran in this one
+	Beside          *besideMeasured  `json:"beside,omitempty"`          // with -beside
 	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
 	CPUSeconds      float64          `json:"cpu_seconds"`
 	PeakRSSMB       int64            `json:"peak_rss_mb"`
@@ -40,13 +45,15 @@ type measured struct {
 		Requests    int64 `json:"requests"`
 		Connections int64 `json:"connections"`
 		Duplicates  int64 `json:"duplicates"`
+		Answers429  int64 `json:"answers_429"` // all of them
+		OverQuota   int64 `json:"over_quota"`  // those of the quota itself
 	} `json:"fcm"`
 }
 
 // load imports customers, sends one mailing to everyone, checks every sum
 // against what was imported and what FCM saw, and prints what it took.
 func load(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	f := newFlags("load")
 	o := defaults().anywhere()
 	o.logLevel = "error"
 	o.clock = time.Minute // as in the cloud: a tick reads what is open
@@ -57,23 +64,36 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of it is through, and see it stop")
 	f.BoolVar(&p.apart, "apart", false, "run every function in processes of its own, and tell their memory")
 	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
-	f.IntVar(&o.quota, "quota", o.quota, "FCM's quota a minute")
+	f.BoolVar(&p.beside, "beside", false, "hand in a mailing to one customer every few seconds beside the large one, and tell how long each took to FCM")
+	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	o.fleetFlags(f)
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
 	var c storm
 	f.Uint64Var(&c.seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
 	f.Float64Var(&c.minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
+	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
 	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	given := map[string]bool{}
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 	if given["chaos"] {
+		var err error
+		if c.forecast, err = parseForecast(*weather); err != nil {
+			return err
+		}
 		if c.customers = p.customers; !given["customers"] {
 			c.customers = 2000
 		}
 		return c.run(ctx, o, out)
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	if p.beside && p.cancel > 0 {
+		return errors.New("load: -beside measures a whole mailing; it does not go with -cancel")
 	}
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
@@ -92,7 +112,8 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 		return nil, err
 	}
 	defer l.Close()
-	if err := l.phones.SetOutcomes(fcm.Outcome{Token: "*-gone", Outcome: "UNREGISTERED"}); err != nil {
+	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
+	if err := l.phones.SetOutcomes(rules...); err != nil {
 		return nil, err
 	}
 	m, err := p.run(ctx, l, out)
@@ -112,7 +133,10 @@ func (p plan) start(ctx context.Context, o options) (l *laptop, f *fleet, err er
 }
 
 func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, error) {
-	m := &measured{Customers: p.customers}
+	m := &measured{Customers: p.customers, Instances: l.instances}
+	if p.beside {
+		m.Customers += besideCustomers
+	}
 	c := newClient(l.apiURL)
 	c.http.Timeout = 10 * time.Minute
 	gone, err := p.fill(ctx, c, m, out)
@@ -120,6 +144,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 		return nil, err
 	}
 	billed, cpu := l.usage(), cpuSeconds()
+	l.phones.Clear() // counts, and when the first was sent
 	began := time.Now()
 	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
 	if err != nil {
@@ -128,6 +153,10 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	b := newBar(out, "mailing")
 	c.every = 500 * time.Millisecond // each look costs reads, too
 	show := func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
+	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
+	if p.beside {
+		measuredBeside = startBeside(ctx, l, out)
+	}
 	if p.cancel > 0 {
 		if err := p.cutShort(ctx, l, c, id, m, show); err != nil {
 			return nil, err
@@ -139,8 +168,13 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 		return nil, err
 	}
 	m.Seconds = time.Since(began).Seconds()
+	m.quota(l)
+	if m.Beside, err = measuredBeside(); err != nil {
+		return nil, err
+	}
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
+	m.tellQuota(out)
 	m.bill(billed, l.usage())
 	s := l.phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
@@ -178,6 +212,15 @@ func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 	type token struct {
 		Token    string `json:"token"`
 		Platform string `json:"platform"`
+	}
+	if p.beside {
+		for i := range besideCustomers {
+			tokens++
+			line := fmt.Sprintf(`{"id":%q,"tokens":[{"token":"%s:phone-ok","platform":"android"}]}`+"\n", besideCustomer(i), besideCustomer(i))
+			if _, err := io.WriteString(w, line); err != nil {
+				return tokens, gone, err
+			}
+		}
 	}
 	for i := range p.customers {
 		n := 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -25,15 +26,13 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 	if err := l.emulators(); err != nil {
 		return nil, nil, err
 	}
-	err = errors.Join(l.environment(), l.setenv("CALL_TIMEOUT", apartTimeout.String()), l.setenv("MAX_INSTANCES", fmt.Sprint(instances["deliver"])))
-	if err != nil {
+	if l.instances == 0 {
+		l.instances = deliverApart
+	}
+	if err := errors.Join(l.environment(), l.setenv("CALL_TIMEOUT", apartTimeout.String())); err != nil {
 		return nil, nil, err
 	}
-	if f, err = newFleet(apartTimeout, newCalls(), os.Stderr); err != nil {
-		return nil, nil, err
-	}
-	l.onClose(f.Close)
-	if err := f.startAll(ctx); err != nil {
+	if f, err = l.startFleet(ctx, fleetSizes(l.instances)); err != nil {
 		return nil, nil, err
 	}
 	if err := l.serve(f.handler, nil); err != nil {
@@ -43,6 +42,27 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 		return nil, nil, err
 	}
 	return l, f, l.clockwork(ctx)
+}
+
+// startFleet starts processes of functions, as many of each as sizes says.
+func (l *laptop) startFleet(ctx context.Context, sizes map[string]int) (*fleet, error) {
+	f, err := newFleet(sizes, apartTimeout, nil, fleetLog())
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(f.Close)
+	return f, f.startAll(ctx)
+}
+
+// fleetLog is where processes of functions log: for people where that is a
+// terminal.
+func fleetLog() io.Writer {
+	if !terminal(os.Stderr) {
+		return os.Stderr
+	}
+	r, w := io.Pipe()
+	go copyReadable(os.Stderr, r)
+	return w
 }
 
 // peaks is the most memory a process of each function has had, in MiB; nothing

@@ -6,7 +6,9 @@
 //	go run ./emulators load       one mailing to many, measured; with -chaos many, under faults
 //	go run ./emulators import     streams an NDJSON file of customers to /v1/imports
 //	go run ./emulators export     streams who can be reached into a file, NDJSON or CSV
+//	go run ./emulators events     follows the topic push-events
 //	go run ./emulators function   one function in a process of its own, as load -chaos starts them
+//	go run ./emulators help       what each of them takes
 package main
 
 import (
@@ -24,28 +26,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "emulators:", err)
 		os.Exit(1)
 	}
 }
 
-// commands are what stands after `go run ./emulators`.
-var commands = map[string]func(context.Context, []string, io.Writer) error{
-	"demo":     demo,
-	"load":     load,
-	"import":   importFile,
-	"export":   exportFile,
-	"function": function,
-}
-
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 0 {
-		if c, ok := commands[args[0]]; ok {
-			return c(ctx, args[1:], out)
+		if c, ok := findCommand(args[0]); ok {
+			return c.run(ctx, args[1:], out)
+		}
+		if args[0] == "-version" || args[0] == "--version" {
+			return version(ctx, nil, out)
 		}
 	}
 	return serve(ctx, args, out)
@@ -53,24 +46,28 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // serve runs until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("emulators", flag.ContinueOnError)
-	f.SetOutput(os.Stderr)
-	f.Usage = func() {
-		fmt.Fprintln(os.Stderr, "go run ./emulators [flags]        everything, until Ctrl-C\ngo run ./emulators demo|load|import|export [flags]")
-		f.PrintDefaults()
-	}
+	f := newFlags("emulators")
 	o := defaults()
 	o.flags(f)
 	only := f.String("only", "", "only these emulators, no functions: firestore,pubsub,fcm")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
-		return fmt.Errorf("there is no command %q: demo, load, import and export are, or flags alone", f.Arg(0))
+		return fmt.Errorf("there is no command %q: %s are, or flags alone", f.Arg(0), commandNames())
 	}
-	if err := o.choose(*only); err != nil {
+	f.Visit(func(x *flag.Flag) { o.given = append(o.given, x.Name) })
+	if err := errors.Join(o.choose(*only), o.check()); err != nil {
 		return err
 	}
+	if err := o.free(); err != nil {
+		return err
+	}
+	for _, text := range o.exposed() {
+		fmt.Fprintln(os.Stderr, "emulators: warning:", text)
+	}
+
+	defer readableLog()()
 	l, err := start(ctx, o)
 	if err != nil {
 		return err
@@ -79,5 +76,6 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	l.print(out)
 	fmt.Fprintln(out, "ready")
 	<-ctx.Done()
+	fmt.Fprintln(out, l.lost())
 	return nil
 }

@@ -101,6 +101,36 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 	}
 }
 
+// TestLoadOnInstances: processes of deliver share a quota, some answers are 429,
+// and a mailing to one customer is measured beside the large one.
+func TestLoadOnInstances(t *testing.T) {
+	t.Parallel()
+	out, err := command(t.Context(), "load", "-customers", "1000", "-fcm-latency", "5ms", "-instances", "2", "-beside",
+		"-quota", "60000", "-quota-shape", "bucket", "-stray", "UNAVAILABLE=0.002/1s").CombinedOutput()
+	if err != nil {
+		t.Fatalf("load failed: %v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	var m measured
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &m); err != nil {
+		t.Fatalf("the last line is no report: %v\n%s", err, out)
+	}
+	if m.Instances != 2 {
+		t.Errorf("%d instances, want 2", m.Instances)
+	}
+	if m.QuotaShare <= 0 {
+		t.Errorf("a share of %g of the quota, want more than 0", m.QuotaShare)
+	}
+	if m.Beside == nil || m.Beside.Mailings == 0 || m.Beside.NotSent != 0 || m.Beside.Max <= 0 {
+		t.Errorf("beside it %+v, want some mailings, all of them sent", m.Beside)
+	}
+	for _, want := range []string{"of the quota used", "mailings to one customer beside it: p50"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("load does not say %q:\n%s", want, out)
+		}
+	}
+}
+
 func TestCommandsNameWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{

@@ -35,6 +35,27 @@ func (l *laptop) serve(of func(fn string) http.Handler, events http.Handler) (er
 // here finds a function in this process.
 func here(fn string) http.Handler { return handlers[fn] }
 
+// functionsOf finds functions in this process, and deliver, with -instances, in
+// processes of its own.
+func (l *laptop) functionsOf(ctx context.Context) (func(fn string) http.Handler, error) {
+	if l.instances == 0 {
+		return here, nil
+	}
+	if err := l.setenv("CALL_TIMEOUT", apartTimeout.String()); err != nil {
+		return nil, err
+	}
+	f, err := l.startFleet(ctx, map[string]int{"deliver": l.instances})
+	if err != nil {
+		return nil, err
+	}
+	return func(fn string) http.Handler {
+		if fn == "deliver" {
+			return f.handler(fn)
+		}
+		return here(fn)
+	}, nil
+}
+
 // inbox serves the page that shows what the phones got; api is nil where no
 // functions run.
 func (l *laptop) inbox(api http.Handler) (err error) {

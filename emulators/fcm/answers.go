@@ -16,6 +16,7 @@ type answer struct {
 	code int
 	body []byte
 	html bool
+	hint string // for who uses the emulator, in the header X-Emulator-Reason; FCM has none
 }
 
 // Parts of error details, by their google.rpc and FCM types.
@@ -115,6 +116,9 @@ func at(field, message string) badRequest {
 	return badRequest{Violations: []violation{{Field: field, Description: message}}}
 }
 
+// defaultQuota is FCM's quota of a project, messages a minute.
+const defaultQuota = 600_000
+
 const (
 	badArgument = "INVALID_ARGUMENT"
 	noEntity    = "Requested entity was not found."
@@ -129,13 +133,14 @@ func tooLarge(limit int) []byte {
 		badRequest{}, fcmError(badArgument))
 }
 
-func quotaBody(project string) []byte {
+// quotaBody is the answer to a send beyond the quota of limit messages a minute.
+func quotaBody(project string, limit int) []byte {
 	number := "project_number:" + projectNumber(project)
 	return faultBody(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests' and limit "+
 		"'Send requests per minute' of service 'fcm.googleapis.com' for consumer '"+number+"'.",
 		errorInfo{Reason: "RATE_LIMIT_EXCEEDED", Metadata: map[string]string{
 			"service": "fcm.googleapis.com", "quota_metric": "fcm.googleapis.com/send_requests",
-			"quota_limit": "SendRequestsPerMinutePerProject", "quota_unit": "1/min/{project}",
+			"quota_limit": "SendsPerMinutePerProject", "quota_limit_value": strconv.Itoa(limit), "quota_unit": "1/min/{project}",
 			"quota_location": "global", "consumer": "projects/" + projectNumber(project)}},
 		quotaHelp{})
 }
@@ -168,7 +173,8 @@ func table() map[string]*answer {
 		refused("WEBPUSH_TTL", "message.webpush.headers.TTL", "TTL must be a non-negative integer."),
 		row("SENDER_ID_MISMATCH", 403, "PERMISSION_DENIED", "SenderId mismatch", fcmError("SENDER_ID_MISMATCH")),
 		row("PERMISSION_DENIED", 403, "PERMISSION_DENIED", "The caller does not have permission"),
-		{name: "QUOTA_PROJECT", code: 429, body: quotaBody("")},
+		{name: "QUOTA_PROJECT", code: 429, body: quotaBody("", defaultQuota)},
+		row("QUOTA_DEVICE_BARE", 429, "RESOURCE_EXHAUSTED", "Sending limit exceeded for the message target.", fcmError("QUOTA_EXCEEDED")),
 		row("QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for messages to this device.", fcmError("QUOTA_EXCEEDED"),
 			quotaFailure{{Field: "device", Description: "Message rate exceeded."}}),
 		row("UNAVAILABLE", 503, "UNAVAILABLE", unavailable, fcmError("UNAVAILABLE")),
@@ -214,6 +220,9 @@ func (a *answer) write(w http.ResponseWriter, retryAfter time.Duration) {
 	}
 	if retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(int((retryAfter + time.Second - 1) / time.Second))}
+	}
+	if a.hint != "" {
+		h["X-Emulator-Reason"] = []string{a.hint}
 	}
 	w.WriteHeader(a.code)
 	_, _ = w.Write(a.body) // the client may be gone

@@ -68,8 +68,13 @@ func reset(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// throwAwayCertificate makes a certificate for this machine's loopback names
-// and the address listened on, with a key that is never written down.
+// certificateNames are what clients may call the server: Google's own hosts are
+// there for those that can only be led here by a hosts entry or a proxy.
+var certificateNames = []string{"localhost", "fcm.googleapis.com", "iid.googleapis.com"}
+
+// throwAwayCertificate makes a certificate for this machine's loopback names,
+// Google's hosts and the address listened on, with a key that is never written
+// down.
 func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -80,7 +85,7 @@ func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames:    certificateNames, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	if t, ok := addr.(*net.TCPAddr); ok && !t.IP.IsUnspecified() {
 		template.IPAddresses = append(template.IPAddresses, t.IP)

@@ -78,12 +78,15 @@ func (d *decoder) object(m *schema, top bool) {
 
 // member reads the value of a known field.
 func (d *decoder) member(f *field, top bool) {
-	if d.peek() == 'n' && f.kind != kindMap {
+	if d.peek() == 'n' {
 		d.scalar() // null: the field is absent
 		return
 	}
 	mark := d.push(f.name)
 	start := d.pos
+	if f.kind == kindMessage && f.slot != slotNone {
+		d.sizes[f.slot]++ // present, even if it is empty
+	}
 	d.value(f)
 	d.path = d.path[:mark]
 	if top && f.kind == kindMessage {
@@ -108,18 +111,31 @@ func (d *decoder) value(f *field) {
 	c := d.peek()
 	switch f.kind {
 	case kindMessage:
-		if c == '{' {
+		switch c {
+		case '{':
 			d.object(f.message, false)
+			return
+		case '[':
+			d.notRepeating(f)
 			return
 		}
 	case kindMap:
-		if c == '{' {
+		switch c {
+		case '{':
 			d.pairs(f)
+			return
+		case '[':
+			d.skip()
+			d.fault("Invalid value at '"+string(d.path)+"' (Map), Cannot bind a list to map for field '"+f.name+"'.", "")
 			return
 		}
 	case kindStruct:
-		if c == '{' {
+		switch c {
+		case '{':
 			d.sizes[f.slot] += d.skip()
+			return
+		case '[':
+			d.notRepeating(f)
 			return
 		}
 	case kindStrings, kindDurations:
@@ -138,10 +154,7 @@ func (d *decoder) value(f *field) {
 func (d *decoder) single(f *field, c byte) {
 	switch {
 	case c == '[':
-		name := f.name
-		d.path = d.path[:max(0, len(d.path)-len(name)-1)]
-		d.unknown(name, "Proto field is not repeating, cannot start list.")
-		d.skip()
+		d.notRepeating(f)
 	case c == '{':
 		d.fault("Invalid value at '"+string(d.path)+"' ("+f.typ+"), Starting an object on a scalar field", "")
 		d.skip()
@@ -155,6 +168,14 @@ func (d *decoder) single(f *field, c byte) {
 			d.fault(d.invalid(f), d.text[start:d.pos])
 		}
 	}
+}
+
+// notRepeating refuses a list for a field that takes one value. FCM blames the
+// message that the field stands in; the path is cut to it.
+func (d *decoder) notRepeating(f *field) {
+	d.path = d.path[:max(0, len(d.path)-len(f.name)-1)]
+	d.unknown(f.name, "Proto field is not repeating, cannot start list.")
+	d.skip()
 }
 
 // quoted takes a string for a field that is not a list.

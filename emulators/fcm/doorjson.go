@@ -110,34 +110,60 @@ const (
 	aCount    = "a whole number"
 	aFlag     = "true or false"
 	aString   = "a string"
+	aShare    = "a number from 0 to 1"
 )
 
-// parseOutcomes reads the rules of PUT /emulator/outcomes.
-func parseOutcomes(data []byte) ([]Outcome, error) {
+// parseList reads a list of objects, each by read, and collects what is wrong
+// with all of them.
+func parseList[T interface{ check() faults }](data []byte, what string, read func(*object, *T)) ([]T, error) {
 	var list []json.RawMessage
-	if err := strict(data, &list, "a list of outcomes"); err != nil {
+	if err := strict(data, &list, "a list of "+what); err != nil {
 		return nil, err
 	}
 	var wrong faults
-	rules := make([]Outcome, len(list))
+	all := make([]T, len(list))
 	for i, raw := range list {
 		o := object{at: fmt.Sprintf("body[%d]", i)}
 		if err := json.Unmarshal(raw, &o.members); err != nil || o.members == nil {
 			wrong = append(wrong, fault{o.at, "must be an object"})
 			continue
 		}
-		r := &rules[i]
+		read(&o, &all[i])
+		wrong = append(wrong, merge(o.at, o.done(), all[i].check())...)
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return all, nil
+}
+
+// parseOutcomes reads the rules of PUT /emulator/outcomes.
+func parseOutcomes(data []byte) ([]Outcome, error) {
+	return parseList(data, "outcomes", func(o *object, r *Outcome) {
 		o.read("token", &r.Token, aString)
 		o.read("outcome", &r.Outcome, aString)
 		o.read("times", &r.Times, aCount)
 		o.read("retryAfter", &r.RetryAfter, aDuration)
 		o.read("latency", &r.Latency, aDuration)
-		wrong = append(wrong, merge(o.at, o.done(), r.check())...)
-	}
-	if len(wrong) > 0 {
-		return nil, wrong
-	}
-	return rules, nil
+		o.read("share", &r.Share, aShare)
+	})
+}
+
+// parsePhones reads the phones of PUT /emulator/phones.
+func parsePhones(data []byte) ([]Phone, error) {
+	return parseList(data, "phones", func(o *object, p *Phone) {
+		o.read("token", &p.Token, aString)
+		o.read("platform", &p.Platform, aString)
+		o.read("notifications", &p.Notifications, aString)
+	})
+}
+
+// parseInstallations reads the installations of PUT /emulator/installations.
+func parseInstallations(data []byte) ([]Installation, error) {
+	return parseList(data, "installations", func(o *object, i *Installation) {
+		o.read("fid", &i.FID, aString)
+		o.read("registered", &i.Registered, aString)
+	})
 }
 
 // merge adds to faults of form those of content, where form had none.
@@ -164,6 +190,13 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 	o.read("jitter", &s.Jitter, aDuration)
 	o.read("slow", &s.Slow, aDuration)
 	o.read("quotaPerMinute", &s.QuotaPerMinute, aCount)
+	o.read("quotaShape", &s.QuotaShape, aString)
+	o.read("jumpLatency", &s.JumpLatency, aDuration)
+	o.read("jumpEvery", &s.JumpEvery, aDuration)
+	o.read("jumpFor", &s.JumpFor, aDuration)
+	o.read("phonesProject", &s.PhonesProject, aString)
+	o.read("exclusiveInstallations", &s.ExclusiveInstallations, aFlag)
+	o.read("fidsMustRegister", &s.FIDsMustRegister, aFlag)
 	o.read("keep", &s.Keep, aCount)
 	o.read("requireAuth", &s.RequireAuth, aFlag)
 	o.read("goAwayAfter", &s.GoAwayAfter, aCount)
@@ -174,6 +207,10 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 		s.Chaos = nil // replaced, not merged
 	}
 	o.read("chaos", &s.Chaos, "an object of shares by outcome")
+	if _, ok := o.members["outages"]; ok {
+		s.Outages = nil // replaced, not merged
+	}
+	o.read("outages", &s.Outages, "an object of outcomes by platform or target")
 	if wrong := merge(o.at, o.done(), s.check()); len(wrong) > 0 {
 		return s, wrong
 	}
@@ -182,15 +219,21 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 
 // settingsJSON is how settings are shown.
 func settingsJSON(s Settings) map[string]any {
-	chaos := s.Chaos
+	chaos, outages := s.Chaos, s.Outages
 	if chaos == nil {
 		chaos = map[string]float64{}
+	}
+	if outages == nil {
+		outages = map[string]string{}
 	}
 	return map[string]any{
 		"latency": s.Latency.String(), "jitter": s.Jitter.String(), "slow": s.Slow.String(),
 		"quotaPerMinute": s.QuotaPerMinute, "keep": s.Keep, "requireAuth": s.RequireAuth,
 		"goAwayAfter": s.GoAwayAfter, "topicLimit": s.TopicLimit, "seed": s.Seed,
-		"ignoreDuplicates": s.IgnoreDuplicates, "chaos": chaos,
+		"ignoreDuplicates": s.IgnoreDuplicates, "chaos": chaos, "outages": outages,
+		"quotaShape": s.QuotaShape, "jumpLatency": s.JumpLatency.String(), "jumpEvery": s.JumpEvery.String(),
+		"jumpFor": s.JumpFor.String(), "phonesProject": s.PhonesProject,
+		"exclusiveInstallations": s.ExclusiveInstallations, "fidsMustRegister": s.FIDsMustRegister,
 	}
 }
 
@@ -204,6 +247,9 @@ func outcomesJSON(rules []Outcome) []map[string]any {
 		}
 		if r.Latency > 0 {
 			m["latency"] = r.Latency.String()
+		}
+		if r.Share > 0 {
+			m["share"] = r.Share
 		}
 		out[i] = m
 	}

@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -65,11 +66,17 @@ func writeBody(w http.ResponseWriter, code int, v any) {
 func (s *Server) Doors() http.Handler {
 	return doors{
 		"/emulator/outcomes": {"GET": s.getOutcomes, "PUT": s.putOutcomes, "DELETE": s.deleteOutcomes},
-		"/emulator/settings": {"GET": s.getSettings, "PUT": s.putSettings},
-		"/emulator/messages": {"GET": s.getMessages, "DELETE": s.deleteMessages},
-		"/emulator/stats":    {"GET": s.getStats},
-		"/emulator/topics":   {"GET": s.getTopics},
-		"/emulator/events":   {"GET": s.getEvents},
+		"/emulator/phones": {
+			"GET": show(s.Phones), "PUT": put(parsePhones, s.SetPhones, s.Phones), "DELETE": forget(s.ClearPhones)},
+		"/emulator/installations": {
+			"GET": show(s.Installations), "PUT": put(parseInstallations, s.SetInstallations, s.Installations),
+			"DELETE": forget(s.ClearInstallations)},
+		"/emulator/redirect.mjs": {"GET": getRedirect},
+		"/emulator/settings":     {"GET": s.getSettings, "PUT": s.putSettings},
+		"/emulator/messages":     {"GET": s.getMessages, "DELETE": s.deleteMessages},
+		"/emulator/stats":        {"GET": s.getStats},
+		"/emulator/topics":       {"GET": s.getTopics},
+		"/emulator/events":       {"GET": s.getEvents},
 	}
 }
 
@@ -146,6 +153,68 @@ func (s *Server) deleteOutcomes(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.ClearOutcomes()
 	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// show answers with a list.
+func show[T any](list func() []T) door {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := params(r); err != nil {
+			return err
+		}
+		all := list()
+		if all == nil {
+			all = []T{}
+		}
+		writeJSON(w, http.StatusOK, all)
+		return nil
+	}
+}
+
+// put reads a list, sets what it says, and answers with all that holds then.
+func put[T any](parse func([]byte) ([]T, error), set func(...T) error, list func() []T) door {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		body, err := doorBody(r)
+		if err != nil {
+			return err
+		}
+		all, err := parse(body)
+		if err != nil {
+			return err
+		}
+		if err := set(all...); err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, list())
+		return nil
+	}
+}
+
+// forget clears what a door keeps.
+func forget(clear func()) door {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := params(r); err != nil {
+			return err
+		}
+		clear()
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
+// redirectModule leads Node's Admin SDK to an emulator.
+//
+//go:embed node/redirect.mjs
+var redirectModule []byte
+
+// getRedirect answers with the file that leads Node's Admin SDK here, for who
+// has the server without its repository.
+func getRedirect(w http.ResponseWriter, r *http.Request) error {
+	if err := params(r); err != nil {
+		return err
+	}
+	w.Header()["Content-Type"] = []string{"text/javascript; charset=UTF-8"}
+	_, _ = w.Write(redirectModule) // the client may be gone
 	return nil
 }
 

@@ -86,7 +86,7 @@ func TestDoorsNameEveryFault(t *testing.T) {
 		{"GET", "messages?limit=0&before=x", ``, 422, []string{"query.before", "query.limit"}},
 		{"GET", "stats?a=1&b=2", ``, 422, []string{"query.a", "query.b"}},
 		{"POST", "stats", ``, 405, []string{"method"}},
-		{"GET", "phones", ``, 404, []string{"path"}},
+		{"GET", "phonebook", ``, 404, []string{"path"}},
 		{"GET", "events?token=x", ``, 422, []string{"query.token"}},
 	} {
 		got := openDoor(t, s, c.method, c.path, c.body)

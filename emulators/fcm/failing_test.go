@@ -34,8 +34,8 @@ func TestJitterIsRepeatable(t *testing.T) {
 	var sum time.Duration
 	seen := map[time.Duration]bool{}
 	for n := range uint64(1000) {
-		d := p.delay(n)
-		if d < 30*time.Millisecond || d > 70*time.Millisecond || d != p.delay(n) {
+		d := p.delay(n, p.began)
+		if d < 30*time.Millisecond || d > 70*time.Millisecond || d != p.delay(n, p.began) {
 			t.Fatalf("delay %d is %s", n, d)
 		}
 		seen[d] = true

@@ -39,6 +39,8 @@ func (m *decoded) judge(topicLimit int) *answer {
 		return answers["BAD_TOPIC"]
 	case m.target == "condition" && !validCondition(m.values[slotCondition]):
 		return answers["BAD_CONDITION"]
+	case m.sizes[slotAndroidPart] > 0 && m.sizes[slotAndroidV2Part] > 0:
+		return invalid("BOTH_ANDROID", "message.android_v2", "Only one of android and android_v2 can be set.")
 	case m.reserved != "":
 		return invalid("RESERVED_KEY", m.reservedAt, "Invalid data payload key: "+m.reserved)
 	case m.headerTTL != "" && !wholeSeconds(m.headerTTL) || m.headerTTL == "" && m.values[slotWebpushHeaders] != "":
@@ -117,31 +119,42 @@ func (m *decoded) topic() string { return strings.TrimPrefix(m.values[slotTopic]
 func (m *decoded) toDevice() bool { return m.target == "token" || m.target == "fid" }
 
 // judgeToken refuses a token that cannot be one. FCM knows real tokens; a
-// stand-in takes every plausible one.
+// stand-in takes every plausible one, and says which rule of its own a token
+// does not meet.
 func (m *decoded) judgeToken() *answer {
-	if !m.toDevice() || plausible(m.values[m.targetSlot()]) {
+	if !m.toDevice() {
 		return nil
 	}
-	if m.target == "fid" {
-		return answers["UNREGISTERED"]
+	why := implausible(m.values[m.targetSlot()])
+	if why == "" {
+		return nil
 	}
-	return answers["INVALID_TOKEN"]
+
+	a := *answers["INVALID_TOKEN"]
+	if m.target == "fid" {
+		a = *answers["UNREGISTERED"]
+	}
+	a.hint = "this emulator takes no such token: " + why + `; the rule {"token": "*", "outcome": "OK"} makes it take any`
+	return &a
 }
 
 // validTopic takes a topic's name without /topics/.
 func validTopic(name string) bool { return topicName.MatchString(name) }
 
-func plausible(token string) bool {
+func plausible(token string) bool { return implausible(token) == "" }
+
+// implausible says why a token cannot be one of FCM's, "" if it can.
+func implausible(token string) string {
 	if len(token) < minTokenLength {
-		return false
+		return fmt.Sprintf("it has %d characters, and at least %d are wanted", len(token), minTokenLength)
 	}
 	for i := range len(token) {
 		c := token[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != ':' && c != '_' && c != '-' {
-			return false
+			return fmt.Sprintf("its byte %d is %q, and only A-Z a-z 0-9 : _ - are wanted", i+1, rune(c))
 		}
 	}
-	return true
+	return ""
 }
 
 func wholeSeconds(v string) bool {

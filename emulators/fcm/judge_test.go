@@ -40,6 +40,15 @@ var judged = []struct {
 	{name: "two faults", body: `{"message":{"token":"%s","a":1,"b":2}}`, outcome: "UNKNOWN_FIELD", text: "Invalid JSON payload received. Unknown name \"a\" at 'message': Cannot find field.\nInvalid JSON payload received. Unknown name \"b\""},
 	{name: "list for string", body: `{"message":{"token":["%s"]}}`, outcome: "UNKNOWN_FIELD", field: "message", text: `Invalid JSON payload received. Unknown name "token" at 'message': Proto field is not repeating, cannot start list.`},
 
+	{name: "list for message", body: `{"message":{"token":"%s","notification":[]}}`, outcome: "UNKNOWN_FIELD", field: "message", text: `Invalid JSON payload received. Unknown name "notification" at 'message': Proto field is not repeating, cannot start list.`},
+	{name: "list for free payload", body: `{"message":{"token":"%s","apns":{"payload":[]}}}`, outcome: "UNKNOWN_FIELD", field: "message.apns", text: `Invalid JSON payload received. Unknown name "payload" at 'message.apns': Proto field is not repeating, cannot start list.`},
+	{name: "list for map", body: `{"message":{"token":"%s","data":[]}}`, outcome: "PAYLOAD_FIELD", field: "message.data", text: "Invalid value at 'message.data' (Map), Cannot bind a list to map for field 'data'."},
+	{name: "null for map", body: `{"message":{"token":"%s","data":null,"android":{"data":null}}}`, outcome: OK},
+	{name: "both androids", body: `{"message":{"token":"%s","android":{"ttl":"3s"},"android_v2":{}}}`, outcome: "BOTH_ANDROID", field: "message.android_v2", fcm: true},
+	{name: "both androids, one null", body: `{"message":{"token":"%s","android":null,"androidV2":{"ttl":"3s"}}}`, outcome: OK},
+	{name: "last number of an enum", body: `{"message":{"token":"%s","android":{"priority":1}}}`, outcome: OK},
+	{name: "number beyond an enum", body: `{"message":{"token":"%s","android":{"priority":2}}}`, outcome: "PAYLOAD_FIELD", field: "message.android.priority"},
+
 	{name: "number in data", body: `{"message":{"token":"%s","data":{"a":12}}}`, outcome: "PAYLOAD_FIELD", field: "message.data[0].value", text: "Invalid value at 'message.data[0].value' (TYPE_STRING), 12"},
 	{name: "second in data", body: `{"message":{"token":"%s","data":{"a":"b","c":{"d":1}}}}`, outcome: "PAYLOAD_FIELD", field: "message.data[1].value"},
 	{name: "number for title", body: `{"message":{"token":"%s","notification":{"title":7}}}`, outcome: "PAYLOAD_FIELD", field: "message.notification.title", text: "Invalid value at 'message.notification.title' (TYPE_STRING), 7"},

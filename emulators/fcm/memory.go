@@ -9,18 +9,21 @@ import (
 
 // Message is a message the server took.
 type Message struct {
-	Sequence     uint64          `json:"sequence"` // counts accepted messages from 1
-	ID           string          `json:"id"`       // projects/P/messages/M, as the sender got it
-	Project      string          `json:"project"`
-	Token        string          `json:"token,omitempty"`
-	FID          string          `json:"fid,omitempty"`
-	Topic        string          `json:"topic,omitempty"` // without /topics/
-	Condition    string          `json:"condition,omitempty"`
-	MailingID    string          `json:"mailingId,omitempty"`  // data.mailing_id
-	CustomerID   string          `json:"customerId,omitempty"` // data.customer_id
-	ReceivedAt   time.Time       `json:"receivedAt"`
-	ValidateOnly bool            `json:"validateOnly,omitempty"` // seen in events only: such messages are not kept
-	Raw          json.RawMessage `json:"message"`                // the message object as it was sent
+	Sequence     uint64    `json:"sequence"` // counts accepted messages from 1
+	ID           string    `json:"id"`       // projects/P/messages/M, as the sender got it
+	Project      string    `json:"project"`
+	Token        string    `json:"token,omitempty"`
+	FID          string    `json:"fid,omitempty"`
+	Topic        string    `json:"topic,omitempty"` // without /topics/
+	Condition    string    `json:"condition,omitempty"`
+	MailingID    string    `json:"mailingId,omitempty"`  // data.mailing_id
+	CustomerID   string    `json:"customerId,omitempty"` // data.customer_id
+	ReceivedAt   time.Time `json:"receivedAt"`
+	ValidateOnly bool      `json:"validateOnly,omitempty"` // seen in events only: such messages are not kept
+	// NotificationsOff says that the phone does not show notifications: the
+	// message was accepted, and nobody saw it.
+	NotificationsOff bool            `json:"notificationsOff,omitempty"`
+	Raw              json.RawMessage `json:"message"` // the message object as it was sent
 }
 
 // Filter picks messages; empty fields pick all.
@@ -45,12 +48,13 @@ type kept struct {
 	target, address   string
 	mailing, customer string
 	raw               string
+	hidden            bool // the phone has notifications off
 }
 
 func (k *kept) message() Message {
 	m := Message{
 		Sequence: k.sequence, ID: k.id, Project: k.project, MailingID: k.mailing, CustomerID: k.customer,
-		ReceivedAt: k.at,
+		ReceivedAt: k.at, NotificationsOff: k.hidden,
 	}
 	if k.raw != "" {
 		m.Raw = json.RawMessage(k.raw)

@@ -23,6 +23,10 @@ type Outcome struct {
 	// Latency is added to that of the settings; 0: none, for SLOW
 	// Settings.Slow.
 	Latency time.Duration
+	// Share is how many of the sends the rule holds for, from 0 to 1; 0: all.
+	// The others go by the rules before it. What speaks of a token is drawn by
+	// token, the rest by request.
+	Share float64
 }
 
 // Outcomes that are no error bodies.
@@ -87,6 +91,9 @@ func (o Outcome) check() faults {
 	if o.Times < 0 {
 		faults = append(faults, fault{"times", "must not be negative"})
 	}
+	if !(o.Share >= 0 && o.Share <= 1) {
+		faults = append(faults, fault{"share", "must be from 0 to 1"})
+	}
 	if o.RetryAfter < 0 {
 		faults = append(faults, fault{"retryAfter", "must not be negative"})
 	}
@@ -135,10 +142,13 @@ func (s *rules) set(outcomes []Outcome) {
 }
 
 // without drops what can never win again once r is set: rules that are spent,
-// and all for the same tokens if r always holds.
+// and all for the same tokens if r always holds. A share takes the place of
+// another of the same outcome.
 func without(all []*rule, r *rule) []*rule {
 	return slices.DeleteFunc(all, func(old *rule) bool {
-		return old.spent() || r.Times == 0 && old.Token == r.Token
+		replaced := r.Times == 0 && old.Token == r.Token &&
+			(r.Share == 0 || old.Share > 0 && old.Outcome.Outcome == r.Outcome.Outcome)
+		return old.spent() || replaced
 	})
 }
 

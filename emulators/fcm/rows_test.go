@@ -70,6 +70,8 @@ var rows = []struct {
 		types: []string{"ErrorInfo", "Help"}}, // IsQuotaExceeded is false: no FcmError
 	{name: "QUOTA_DEVICE", code: 429, status: "RESOURCE_EXHAUSTED",
 		fcmError: "QUOTA_EXCEEDED", types: []string{"FcmError", "QuotaFailure"}, sdk: said{quota: true}},
+	{name: "QUOTA_DEVICE_BARE", code: 429, status: "RESOURCE_EXHAUSTED",
+		fcmError: "QUOTA_EXCEEDED", types: []string{"FcmError"}, sdk: said{quota: true}},
 	{name: "UNAVAILABLE", code: 503, status: "UNAVAILABLE", message: "The service is currently unavailable.",
 		fcmError: "UNAVAILABLE", types: []string{"FcmError"}, sdk: said{unavailable: true}},
 	{name: "UNAVAILABLE_BARE", code: 503, status: "UNAVAILABLE", message: "The service is currently unavailable."},

@@ -31,6 +31,8 @@ const (
 	slotNotification
 	slotAndroid
 	slotAndroidData
+	slotAndroidPart   // the android object is present
+	slotAndroidV2Part // the android_v2 object is present
 	slotWebpush
 	slotWebpushData
 	slotWebpushHeaders
@@ -133,6 +135,13 @@ func enum(name, typ string, values ...string) field {
 
 func sub(name string, m *schema) field {
 	return field{name: name, kind: kindMessage, typ: m.typ, message: m}
+}
+
+// part is a message whose presence matters to the judging.
+func part(name string, m *schema, to slot) field {
+	f := sub(name, m)
+	f.slot = to
+	return f
 }
 
 func join(parts ...[]field) []field {

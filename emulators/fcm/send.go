@@ -35,8 +35,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
 		return
 	}
 	if c.policy.QuotaPerMinute > 0 {
-		if wait, ok := s.quotas.take(project, c.policy.QuotaPerMinute, time.Now()); !ok {
-			c.refuse(w, r, &answer{name: "QUOTA_PROJECT", code: 429, body: quotaBody(project)}, Outcome{RetryAfter: wait})
+		if wait, ok := s.quotas.take(project, c.policy.QuotaShape, c.policy.QuotaPerMinute, time.Now()); !ok {
+			s.counts.change(func(st *Stats) { st.OverQuota++ })
+			c.refuse(w, r, &answer{name: "QUOTA_PROJECT", code: 429, body: quotaBody(project, c.policy.QuotaPerMinute)}, Outcome{RetryAfter: wait})
 			return
 		}
 	}
@@ -58,27 +59,39 @@ func hasBearer(r *http.Request) bool {
 func (c *sendCall) unread(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	if !errors.As(err, &large) {
-		c.server.counts.decided("UNREADABLE", false, false)
+		c.server.counts.decided("UNREADABLE", 0)
 		panic(http.ErrAbortHandler)
 	}
 	text := "Request payload size exceeds the limit: " + strconv.Itoa(maxBody) + " bytes."
 	c.refuse(w, r, &answer{name: "REQUEST_TOO_LARGE", code: 400, body: faultBody(400, badArgument, text)}, Outcome{})
 }
 
-// decide finds the outcome: of a rule, of chaos, of judging, in this order,
-// where a rule about a token needs a message FCM has nothing else against.
+// chosen is the outcome of a circumstance or a rule, in this order; false: there
+// is none.
+func (c *sendCall) chosen(bad *answer) (o Outcome, ok bool) {
+	if name := c.circumstance(bad); name != "" {
+		return Outcome{Outcome: name}, true
+	}
+	m := c.message
+	return c.server.rules.take(m.address(), func(r *rule) bool {
+		fits := true
+		switch {
+		case aboutToken[r.Outcome.Outcome]:
+			fits = bad == nil && (m.toDevice() || !r.pattern || strings.HasPrefix(r.Token, "/topics/"))
+		case r.Outcome.Outcome == OK, r.Outcome.Outcome == SLOW:
+			fits = bad == nil
+		}
+		return fits && c.policy.hits(r, m.address(), c.number)
+	})
+}
+
+// decide finds the outcome: of a circumstance, a rule, chaos, judging, in this
+// order, where what speaks of a token needs a message FCM has nothing else
+// against.
 func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
 	m := c.message
 	bad := m.judge(c.policy.TopicLimit)
-	o, ruled := c.server.rules.take(m.address(), func(r *rule) bool {
-		switch {
-		case aboutToken[r.Outcome.Outcome]:
-			return bad == nil && (m.toDevice() || !r.pattern || strings.HasPrefix(r.Token, "/topics/"))
-		case r.Outcome.Outcome == OK, r.Outcome.Outcome == SLOW:
-			return bad == nil
-		}
-		return true
-	})
+	o, ruled := c.chosen(bad)
 	if !ruled {
 		o.Outcome = c.drawn(bad)
 	}
@@ -89,7 +102,7 @@ func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
 	case o.Outcome == HANG:
 		c.hang(r, HANG)
 	case o.Outcome == RESET:
-		c.count(RESET)
+		c.count(RESET, 0)
 		reset(w, r)
 	case silently[o.Outcome] && bad == nil:
 		c.deliverSilently(w, r, o)
@@ -111,7 +124,7 @@ func (c *sendCall) deliverSilently(w http.ResponseWriter, r *http.Request, o Out
 	case HangDelivered:
 		c.hang(r, HangDelivered)
 	case ResetDelivered:
-		c.count(ResetDelivered)
+		c.count(ResetDelivered, 0)
 		reset(w, r)
 	default:
 		c.refuse(w, r, answers["UNAVAILABLE"].as(UnavailableDelivered), o)
@@ -138,9 +151,11 @@ func (a *answer) as(name string) *answer {
 	return &b
 }
 
-func (c *sendCall) count(outcome string) {
+// count counts an outcome that is no acceptance; status is that of the answer,
+// 0: there is none.
+func (c *sendCall) count(outcome string, status int) {
 	c.seen.Outcome = outcome
-	c.server.counts.decided(outcome, false, false)
+	c.server.counts.decided(outcome, status)
 	c.tellRefused(outcome)
 }
 
@@ -152,7 +167,7 @@ func (c *sendCall) tellRefused(outcome string) {
 
 // refuse counts and sends an error answer after the latency.
 func (c *sendCall) refuse(w http.ResponseWriter, r *http.Request, a *answer, o Outcome) {
-	c.count(a.name)
+	c.count(a.name, a.code)
 	if c.wait(r, o) {
 		a.write(w, o.RetryAfter)
 	}
@@ -168,13 +183,13 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	c.seen.Outcome, c.seen.Validated = name, c.message.validateOnly
 	id := "fake_message_id" // FCM's own answer to validate_only
 	if c.message.validateOnly {
-		c.server.counts.decided(name, false, true)
+		c.server.counts.accepted(name, true)
 		if c.server.readers.some.Load() > 0 {
 			c.server.tell(EventValidated, name, c.remembered("projects/"+c.project+"/messages/"+id))
 		}
 	} else {
 		id = c.keep()
-		c.server.counts.decided(name, true, false)
+		c.server.counts.accepted(name, false)
 	}
 	if c.wait(r, o) {
 		c.write(w, id)
@@ -191,6 +206,12 @@ func (c *sendCall) keep() string {
 	k.id = "projects/" + c.project + "/messages/" + id
 	if m.mailing != "" && m.toDevice() && !c.policy.IgnoreDuplicates {
 		s.counts.note(m.mailing, k.address)
+	}
+	if m.toDevice() {
+		k.hidden = s.phones.of(k.address).Notifications == notificationsOff
+		if c.policy.ExclusiveInstallations {
+			s.installations.use(m.installation())
+		}
 	}
 	s.memory.add(k)
 	s.tell(EventAccepted, OK, k)
@@ -226,7 +247,7 @@ func (c *sendCall) write(w http.ResponseWriter, id string) {
 
 // wait lets the latency pass; false if the client left before its end.
 func (c *sendCall) wait(r *http.Request, o Outcome) bool {
-	d := c.policy.delay(c.number) + o.Latency
+	d := c.policy.delay(c.number, time.Now()) + o.Latency
 	if o.Outcome == SLOW && o.Latency == 0 {
 		d += c.policy.Slow
 	}
@@ -247,7 +268,7 @@ func (c *sendCall) wait(r *http.Request, o Outcome) bool {
 
 // hang answers nothing until the client gives up or the server closes.
 func (c *sendCall) hang(r *http.Request, outcome string) {
-	c.count(outcome)
+	c.count(outcome, 0)
 	select {
 	case <-r.Context().Done():
 		c.server.counts.change(func(s *Stats) { s.Abandoned++ })

@@ -2,6 +2,7 @@ package fcm
 
 import (
 	"crypto/tls"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -105,7 +106,8 @@ func TestQuotaOfAMinute(t *testing.T) {
 		e := parse(t, got.body).Error
 		info := e.Details[0]
 		if e.Status != "RESOURCE_EXHAUSTED" || info.Reason != "RATE_LIMIT_EXCEEDED" || info.Domain != "googleapis.com" ||
-			info.Metadata["service"] != "fcm.googleapis.com" || len(e.Details[1].Links) == 0 || strings.Contains(got.body, "FcmError") ||
+			info.Metadata["service"] != "fcm.googleapis.com" || info.Metadata["quota_limit"] != "SendsPerMinutePerProject" ||
+			info.Metadata["quota_limit_value"] != "3" || len(e.Details[1].Links) == 0 || strings.Contains(got.body, "FcmError") ||
 			!strings.Contains(e.Message, "for consumer 'project_number:"+projectNumber(project)+"'.") {
 			t.Errorf("answer %s", got.body)
 		}
@@ -122,8 +124,17 @@ func TestQuotaOfAMinute(t *testing.T) {
 	if got := post(t, s, toToken(token)); got.code != 200 {
 		t.Errorf("after the quota was lifted: %d", got.code)
 	}
-	if st := s.Stats(); st.Outcomes["QUOTA_PROJECT"] != 2 || st.Requests != 7 {
+	s.SetOutcome(token, "QUOTA_PROJECT") // a stray one, not of the quota
+	post(t, s, toToken(token))
+	st := s.Stats()
+	if st.Outcomes["QUOTA_PROJECT"] != 3 || st.Requests != 8 {
 		t.Errorf("stats %+v", st)
+	}
+	if st.OverQuota != 2 {
+		t.Errorf("%d requests were over the quota, want 2", st.OverQuota)
+	}
+	if want := map[int]int{200: 3, 404: 1, 400: 1, 429: 3}; !maps.Equal(st.Statuses, want) {
+		t.Errorf("answers by status %v, want %v", st.Statuses, want)
 	}
 }
 
@@ -132,15 +143,91 @@ func TestQuotaWindow(t *testing.T) {
 	var q quotas
 	now := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC) // its minute ends at :47
 	for range 2 {
-		if _, ok := q.take("p", 2, now); !ok {
+		if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now); !ok {
 			t.Fatal("refused within the quota")
 		}
 	}
-	if wait, ok := q.take("p", 2, now.Add(59*time.Second)); ok || wait != time.Second {
+	if wait, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); ok || wait != time.Second {
 		t.Errorf("after 59 s: %t, wait %s", ok, wait)
 	}
-	if _, ok := q.take("p", 2, now.Add(time.Minute)); !ok {
+	if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
 		t.Error("refused in the next minute")
+	}
+}
+
+// TestQuotaShapes: how much each shape lets through, and what it tells those it
+// refuses, at moments counted from the first send.
+func TestQuotaShapes(t *testing.T) {
+	t.Parallel()
+	first := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC)
+	type moment struct {
+		after      time.Duration
+		let        int // of 100 sends at this moment
+		retryAfter time.Duration
+	}
+	for shape, moments := range map[string][]moment{
+		QuotaMinuteRetryAfter: {{0, 60, time.Minute}, {59 * time.Second, 0, time.Second}, {time.Minute, 60, time.Minute}, {3 * time.Minute, 60, time.Minute}},
+		QuotaMinute:           {{0, 60, 0}, {59 * time.Second, 0, 0}, {time.Minute, 60, 0}, {3 * time.Minute, 60, 0}},
+		QuotaBucket:           {{0, 60, 0}, {time.Second, 1, 0}, {31 * time.Second, 30, 0}, {10 * time.Minute, 60, 0}},
+	} {
+		t.Run(shape, func(t *testing.T) {
+			t.Parallel()
+			var q quotas
+			for _, m := range moments {
+				let, said := 0, time.Duration(0)
+				for range 100 {
+					wait, ok := q.take("p", shape, 60, first.Add(m.after))
+					if ok {
+						let++
+					} else {
+						said = wait
+					}
+				}
+				if let != m.let {
+					t.Errorf("after %s %d sends pass, want %d", m.after, let, m.let)
+				}
+				if said != m.retryAfter {
+					t.Errorf("after %s Retry-After is %s, want %s", m.after, said, m.retryAfter)
+				}
+			}
+		})
+	}
+}
+
+// TestAQuotaWithoutRetryAfter: the shape holds over the wire, and a change of it
+// gives the project its whole quota again.
+func TestAQuotaWithoutRetryAfter(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{QuotaPerMinute: 1, QuotaShape: QuotaMinute})
+	for _, shape := range []string{QuotaMinute, QuotaBucket} {
+		settings := s.Settings()
+		settings.QuotaShape = shape
+		if err := s.Configure(settings); err != nil {
+			t.Fatal(err)
+		}
+		if got := post(t, s, toToken(token)); got.code != 200 {
+			t.Errorf("%s: the first is answered %d, want 200", shape, got.code)
+		}
+		got := post(t, s, toToken(token))
+		if got.code != 429 {
+			t.Errorf("%s: the second is answered %d, want 429", shape, got.code)
+		}
+		if wait := got.header.Get("Retry-After"); wait != "" {
+			t.Errorf("%s: Retry-After %q, want none", shape, wait)
+		}
+	}
+}
+
+func TestLatencyJumps(t *testing.T) {
+	t.Parallel()
+	p := newPolicy(Settings{Latency: 50 * time.Millisecond, JumpLatency: 2 * time.Second, JumpEvery: time.Minute, JumpFor: 10 * time.Second})
+	for after, want := range map[time.Duration]time.Duration{
+		0: 50 * time.Millisecond, 49 * time.Second: 50 * time.Millisecond, 50 * time.Second: 2 * time.Second,
+		59 * time.Second: 2 * time.Second, time.Minute: 50 * time.Millisecond, 111 * time.Second: 2 * time.Second,
+	} {
+		if got := p.delay(1, p.began.Add(after)); got != want {
+			t.Errorf("after %s the latency is %s, want %s", after, got, want)
+		}
 	}
 }
 

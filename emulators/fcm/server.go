@@ -24,13 +24,16 @@ type Server struct {
 
 	policy  atomic.Pointer[policy]
 	rules   rules
+	phones  phones
 	quotas  quotas
 	memory  memory
 	counts  counts
 	readers readers
 	witness atomic.Pointer[func(Sighting)]
 	topics  topics
-	ids     uint64 // makes message ids of different servers differ
+
+	installations installations
+	ids           uint64 // makes message ids of different servers differ
 }
 
 // idleTimeout is after how long FCM sends an idle connection GOAWAY.
@@ -149,14 +152,8 @@ func (s *Server) SetOutcome(token, outcome string) {
 // SetOutcomes adds rules, all or none; of those that match a token the latest
 // wins. A rule that always holds replaces earlier ones for the same Token.
 func (s *Server) SetOutcomes(rules ...Outcome) error {
-	var wrong faults
-	for i, r := range rules {
-		for _, f := range r.check() {
-			wrong = append(wrong, fault{fmt.Sprintf("[%d].%s", i, f.Location), f.Message})
-		}
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("setting outcomes: %w", wrong)
+	if err := checkAll("setting outcomes", rules); err != nil {
+		return err
 	}
 	s.rules.set(rules)
 	s.tell(EventChanged, "", nil)
@@ -185,11 +182,17 @@ func (s *Server) Configure(settings Settings) error {
 
 func (s *Server) apply(settings Settings) {
 	settings = settings.withDefaults()
-	if old := s.policy.Load(); old != nil && old.QuotaPerMinute != settings.QuotaPerMinute {
-		s.quotas.reset()
+	p := newPolicy(settings)
+	if old := s.policy.Load(); old != nil {
+		if old.QuotaPerMinute != p.QuotaPerMinute || old.QuotaShape != p.QuotaShape {
+			s.quotas.reset()
+		}
+		if old.JumpEvery == p.JumpEvery && old.JumpFor == p.JumpFor {
+			p.began = old.began // the jumps go on as they were
+		}
 	}
 	s.memory.resize(settings.Keep)
-	s.policy.Store(newPolicy(settings))
+	s.policy.Store(p)
 }
 
 // Settings returns what holds now, defaults filled in.
@@ -215,7 +218,8 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Clear forgets messages and counts. Outcomes, settings and topics stay.
+// Clear forgets messages and counts. Outcomes, settings, phones, installations
+// and topics stay.
 func (s *Server) Clear() {
 	s.memory.clear()
 	s.counts.reset()

@@ -13,9 +13,11 @@ import (
 type Options struct {
 	// Latency passes before each answer, plus or minus up to Jitter.
 	Latency, Jitter time.Duration
-	// QuotaPerMinute is how many sends a project has in a minute that starts
-	// with its first; 0: no quota.
+	// QuotaPerMinute is how many sends a project has a minute; 0: no quota.
 	QuotaPerMinute int
+	// QuotaShape is how the quota is counted and refused: QuotaMinuteRetryAfter,
+	// the default, QuotaMinute or QuotaBucket.
+	QuotaShape string
 	// Keep is how many messages stay in memory; 0: 100,000.
 	Keep int
 	// RequireAuth refuses sends without "Authorization: Bearer …" as
@@ -41,8 +43,14 @@ type Settings struct {
 	Latency, Jitter time.Duration
 	// Slow is the latency that the outcome SLOW adds; default 5 s.
 	Slow time.Duration
+	// JumpLatency stands in for Latency during the last JumpFor of every
+	// JumpEvery, counted from the moment it was set; JumpEvery 0: never.
+	JumpLatency, JumpEvery, JumpFor time.Duration
 	// QuotaPerMinute is the quota of each project; 0: none.
 	QuotaPerMinute int
+	// QuotaShape is how the quota is counted and refused; default
+	// QuotaMinuteRetryAfter.
+	QuotaShape string
 	// Keep is how many messages stay in memory; default 100,000.
 	Keep int
 	// RequireAuth refuses sends without a bearer token.
@@ -58,6 +66,22 @@ type Settings struct {
 	// that speak of a token are drawn by token, so that a dead token stays dead;
 	// the others by the number of the request.
 	Chaos map[string]float64
+	// Outages give every send of a kind an outcome, whatever the rules are, as
+	// long as they stand here: the key is * for all, a platform (see SetPhones),
+	// or token, fid, topic or condition. A platform's wins over a target's, and
+	// that over *. An outcome that speaks of a token spares topics.
+	Outages map[string]string
+	// PhonesProject is the project that all phones belong to. Sends of another
+	// one get SENDER_ID_MISMATCH for tokens and UNREGISTERED for installation
+	// ids; "": phones belong to whoever sends.
+	PhonesProject string
+	// ExclusiveInstallations has the token FID:rest and the installation id FID
+	// exclude each other: once a message was delivered to one of them, or the app
+	// registered it (SetInstallations), the other answers UNREGISTERED.
+	ExclusiveInstallations bool
+	// FIDsMustRegister has installation ids answer UNREGISTERED until the app
+	// has registered them with FCM (SetInstallations).
+	FIDsMustRegister bool
 	// IgnoreDuplicates turns off the counting of messages with the same
 	// mailing_id and token, and with it its memory (about 16 bytes a message).
 	IgnoreDuplicates bool
@@ -72,7 +96,7 @@ const (
 
 func (o Options) settings() Settings {
 	return Settings{
-		Latency: o.Latency, Jitter: o.Jitter, QuotaPerMinute: o.QuotaPerMinute, Keep: o.Keep,
+		Latency: o.Latency, Jitter: o.Jitter, QuotaPerMinute: o.QuotaPerMinute, QuotaShape: o.QuotaShape, Keep: o.Keep,
 		RequireAuth: o.RequireAuth, GoAwayAfter: o.GoAwayAfter, Seed: o.Seed,
 	}
 }
@@ -101,6 +125,9 @@ func (s Settings) withDefaults() Settings {
 	if s.Slow == 0 {
 		s.Slow = DefaultSlow
 	}
+	if s.QuotaShape == "" {
+		s.QuotaShape = QuotaMinuteRetryAfter
+	}
 	if s.TopicLimit == 0 {
 		s.TopicLimit = TopicPayloadLimit
 	}
@@ -119,10 +146,18 @@ func (s Settings) check() faults {
 	add(s.Latency < 0, "latency", negative)
 	add(s.Jitter < 0, "jitter", negative)
 	add(s.Slow < 0, "slow", negative)
+	add(s.JumpLatency < 0, "jumpLatency", negative)
+	add(s.JumpEvery < 0, "jumpEvery", negative)
+	add(s.JumpFor < 0 || s.JumpFor > s.JumpEvery, "jumpFor", "must be from 0 to jumpEvery")
 	add(s.QuotaPerMinute < 0, "quotaPerMinute", negative)
+	add(s.QuotaShape != "" && !knownShape(s.QuotaShape), "quotaShape", "must be one of "+strings.Join(quotaShapes, ", "))
 	add(s.Keep < 0, "keep", negative)
 	add(s.GoAwayAfter < 0, "goAwayAfter", negative)
 	add(s.TopicLimit < 0, "topicLimit", negative)
+	for key, name := range s.Outages {
+		add(!slices.Contains(outageKeys, key), "outages."+key, "must be one of "+strings.Join(outageKeys, ", "))
+		add(!known(name) || name == OK, "outages."+key, "is no outcome of an outage")
+	}
 	sum := 0.0
 	for name, share := range s.Chaos {
 		add(!known(name) || name == OK, "chaos."+name, "is no outcome that can be drawn")
@@ -136,6 +171,7 @@ func (s Settings) check() faults {
 // policy is the settings as a send reads them.
 type policy struct {
 	Settings
+	began              time.Time // since when they hold
 	byToken, byRequest []chance
 }
 
@@ -146,7 +182,7 @@ type chance struct {
 }
 
 func newPolicy(s Settings) *policy {
-	p := &policy{Settings: s}
+	p := &policy{Settings: s, began: time.Now()}
 	names := make([]string, 0, len(s.Chaos))
 	for name := range s.Chaos {
 		names = append(names, name)
@@ -190,11 +226,33 @@ func pick(list []chance, x uint64) string {
 	return ""
 }
 
-// delay is the latency of the request with this number.
-func (p *policy) delay(number uint64) time.Duration {
+// delay is the latency of the request with this number at a time.
+func (p *policy) delay(number uint64, now time.Time) time.Duration {
+	latency := p.Latency
+	if p.jumps(now) {
+		latency = p.JumpLatency
+	}
 	if p.Jitter == 0 {
-		return p.Latency
+		return latency
 	}
 	at := 2*fraction(mix(p.Seed^mix(number+1<<40))) - 1
-	return max(0, p.Latency+time.Duration(at*float64(p.Jitter)))
+	return max(0, latency+time.Duration(at*float64(p.Jitter)))
+}
+
+// jumps reports whether the latency has jumped.
+func (p *policy) jumps(now time.Time) bool {
+	return p.JumpEvery > 0 && now.Sub(p.began)%p.JumpEvery >= p.JumpEvery-p.JumpFor
+}
+
+// hits reports whether a rule that holds for a share of the sends holds for
+// this one: by token where it speaks of the token, else by request.
+func (p *policy) hits(r *rule, address string, number uint64) bool {
+	if r.Share == 0 {
+		return true
+	}
+	seed := mix(p.Seed ^ r.order)
+	if aboutToken[r.Outcome.Outcome] {
+		return fraction(mix(hashString(seed, address))) < r.Share
+	}
+	return fraction(mix(seed+mix(number))) < r.Share
 }

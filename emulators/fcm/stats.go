@@ -5,18 +5,29 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"net/http"
 	"sync"
+	"time"
 )
 
 // Stats are counts since the start or the last Clear; connections are never
 // reset.
 type Stats struct {
-	Requests  int `json:"requests"`  // calls of messages:send
-	Accepted  int `json:"accepted"`  // messages answered OK, and kept
-	Validated int `json:"validated"` // validate_only answered OK
+	Requests int `json:"requests"` // calls of messages:send
+	// FirstAt and LastAt are when the first and the last of them came.
+	FirstAt   time.Time `json:"firstAt,omitzero"`
+	LastAt    time.Time `json:"lastAt,omitzero"`
+	Accepted  int       `json:"accepted"`  // messages answered OK, and kept
+	Validated int       `json:"validated"` // validate_only answered OK
 	// Outcomes counts requests by the name of their outcome; those of the
 	// judging of messages are there besides those a rule may give.
 	Outcomes map[string]int `json:"outcomes"`
+	// Statuses counts answers by HTTP status; requests that got none are not
+	// in it.
+	Statuses map[int]int `json:"statuses"`
+	// OverQuota are requests refused since their project's quota was used up.
+	// They are among the 429s of Statuses; those of rules and chaos are not here.
+	OverQuota int `json:"overQuota"`
 	// Duplicates are messages delivered for the same mailing_id and token, or
 	// installation id, as one before.
 	Duplicates int `json:"duplicates"`
@@ -46,7 +57,7 @@ type counts struct {
 func (c *counts) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stats = Stats{Outcomes: map[string]int{},
+	c.stats = Stats{Outcomes: map[string]int{}, Statuses: map[int]int{},
 		ConnectionsAccepted: c.stats.ConnectionsAccepted, OpenConnections: c.stats.OpenConnections}
 	c.seen, c.full, c.seed = map[uint64]struct{}{}, false, maphash.MakeSeed()
 	c.wake()
@@ -69,23 +80,41 @@ func (c *counts) wake() {
 
 // arrived counts a request and returns its number.
 func (c *counts) arrived() uint64 {
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stats.FirstAt.IsZero() {
+		c.stats.FirstAt = now
+	}
+	c.stats.LastAt = now
 	c.stats.Requests++
 	c.number++
 	c.wake()
 	return c.number
 }
 
-func (c *counts) decided(outcome string, accepted, validated bool) {
+// decided counts what did not accept a message; status is that of the answer, 0
+// where there is none.
+func (c *counts) decided(outcome string, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Outcomes[outcome]++
-	if accepted {
-		c.stats.Accepted++
+	if status != 0 {
+		c.stats.Statuses[status]++
 	}
+	c.wake()
+}
+
+// accepted counts a message that was taken, or only validated.
+func (c *counts) accepted(outcome string, validated bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.Outcomes[outcome]++
+	c.stats.Statuses[http.StatusOK]++
 	if validated {
 		c.stats.Validated++
+	} else {
+		c.stats.Accepted++
 	}
 	c.wake()
 }
@@ -115,7 +144,7 @@ func (c *counts) snapshot() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.Outcomes = maps.Clone(s.Outcomes)
+	s.Outcomes, s.Statuses = maps.Clone(s.Outcomes), maps.Clone(s.Statuses)
 	s.DuplicatesExact = !c.full
 	return s
 }

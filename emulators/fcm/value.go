@@ -66,7 +66,7 @@ func (f *field) takesScalar(v string) bool {
 		return err == nil
 	case kindEnum:
 		n, err := strconv.Atoi(v)
-		return err == nil && n >= 0 && n <= len(f.values)
+		return err == nil && n >= 0 && n < len(f.values)
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/inbox/browser"
 )
 
@@ -116,6 +117,12 @@ func TestFaces(t *testing.T) {
 	p.Until(`document.querySelector(".tap a").href === "https://shop.example/web"`)
 	p.Click(`.row[data-address="silent-phone:1"]`)
 	p.Until(`document.querySelector(".face.silent").textContent.startsWith("Data only")`)
+	if err := w.fcm.SetPhones(fcm.Phone{Token: "muted-*", Notifications: "off"}); err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, object{"token": "muted-phone:1", "notification": object{"title": "Unseen"}})
+	p.Click(`.row[data-address="muted-phone:1"]`)
+	p.Until(`document.querySelector(".face.silent").textContent.startsWith("Notifications are off")`)
 	p.Click(`.row[data-address="news"]`)
 	p.Until(`document.querySelector(".screen .title").textContent === "To a topic"`)
 	quiet(t, p)

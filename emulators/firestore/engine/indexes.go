@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"google.golang.org/grpc/codes"
@@ -26,14 +25,16 @@ type Indexes struct {
 }
 
 type compositeIndex struct {
-	Group  string         `json:"collectionGroup"`
-	Scope  string         `json:"queryScope"`
-	Fields []indexedField `json:"fields"`
+	Group    string         `json:"collectionGroup"`
+	OldGroup string         `json:"collectionId,omitempty"` // of older files
+	Scope    string         `json:"queryScope"`
+	Fields   []indexedField `json:"fields"`
 }
 
 type indexedField struct {
 	Path  string          `json:"fieldPath"`
 	Order string          `json:"order,omitempty"`
+	Mode  string          `json:"mode,omitempty"` // of older files: order or arrayConfig; empty once read
 	Array string          `json:"arrayConfig,omitempty"`
 	Other json.RawMessage `json:"vectorConfig,omitempty"`
 }
@@ -48,25 +49,6 @@ type singleIndex struct {
 	Order string `json:"order"`
 	Array string `json:"arrayConfig"`
 	Scope string `json:"queryScope"`
-}
-
-// ParseIndexes reads a firestore.indexes.json.
-func ParseIndexes(b []byte) (*Indexes, error) {
-	ix := &Indexes{}
-	if err := json.Unmarshal(b, ix); err != nil {
-		return nil, fmt.Errorf("read firestore.indexes.json: %w", err)
-	}
-	for i, c := range ix.Composite {
-		if c.Group == "" || len(c.Fields) == 0 {
-			return nil, fmt.Errorf("read firestore.indexes.json: index %d lacks collectionGroup or fields", i)
-		}
-		for _, f := range c.Fields {
-			if _, err := queryPath(f.Path); err != nil {
-				return nil, fmt.Errorf("read firestore.indexes.json: index %d: %w", i, err)
-			}
-		}
-	}
-	return ix, nil
 }
 
 // A need is what one branch of a query asks of the indexes: fields that have one
@@ -254,7 +236,7 @@ func (n need) refusal() error {
 		f := fields[0]
 		return status.Errorf(codes.FailedPrecondition, "The query requires a %s index for collection %s and field %s.", n.scope+"_"+f.Order+f.Array, n.group, f.Path)
 	}
-	b, err := json.Marshal(compositeIndex{n.group, n.scope, fields})
+	b, err := json.Marshal(compositeIndex{Group: n.group, Scope: n.scope, Fields: fields})
 	if err != nil {
 		return err
 	}

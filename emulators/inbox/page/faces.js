@@ -65,7 +65,9 @@ function json(m) {
 // came from below it.
 export function face(m, platform) {
   const s = shown(m.message, platform);
-  const card = s.silent
+  const card = m.notificationsOff
+    ? h("div", { class: "face silent" }, h("p", {}, "Notifications are off on this phone: FCM accepted the message, nothing is shown."))
+    : s.silent
     ? h("div", { class: "face silent" }, h("p", {}, "Data only: nothing is shown, the app decides."))
     : h("div", { class: `face ${platform}`, lang: "" }, ...makers[platform](s, Date.parse(m.receivedAt)).filter(Boolean));
   return h("article", { class: "notification", "data-sequence": m.sequence },

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"carillon.example/emulators/official"
+	"carillon.example/shared/push"
+)
+
+// TestHelp: every command says in a sentence what it does, and ends well.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, c := range commandList {
+		t.Run(c.name, func(t *testing.T) {
+			var helped bytes.Buffer
+			if err := run(t.Context(), []string{"help", c.name}, &helped); err != nil && !errors.Is(err, flag.ErrHelp) {
+				t.Fatal(err)
+			}
+			if !strings.Contains(helped.String(), c.what) {
+				t.Errorf("help %s lacks %q:\n%s", c.name, c.what, helped.String())
+			}
+			if !strings.Contains(c.args, "flags") {
+				return
+			}
+			out, err := command(t.Context(), c.name, "-h").Output()
+			if err != nil {
+				t.Errorf("%s -h ends with %v, want no error", c.name, err)
+			}
+			if string(out) != helped.String() {
+				t.Errorf("%s -h prints\n%s\nwant what help prints\n%s", c.name, out, helped.String())
+			}
+		})
+	}
+}
+
+func TestHelpOfAll(t *testing.T) {
+	t.Parallel()
+	out, err := command(t.Context(), "-h").Output()
+	if err != nil {
+		t.Errorf("-h ends with %v, want no error", err)
+	}
+	for _, c := range commandList {
+		if !strings.Contains(string(out), "emulators "+c.name) {
+			t.Errorf("-h does not name %s", c.name)
+		}
+	}
+	if !strings.Contains(string(out), "-firestore") {
+		t.Errorf("-h lists no flags:\n%s", out)
+	}
+}
+
+// TestAnUnknownFlagIsToldOnce: without the list of all, which would hide it.
+func TestAnUnknownFlagIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-colour"}, {"demo", "-colour"}, {"load", "-colour"}, {"events", "-colour"}} {
+		out, err := command(t.Context(), args...).CombinedOutput()
+		if err == nil {
+			t.Errorf("%v is taken", args)
+		}
+		if n := strings.Count(string(out), "colour"); n != 1 {
+			t.Errorf("%v is told %d times, want once:\n%s", args, n, out)
+		}
+		if n := strings.Count(string(out), "\n"); n != 1 {
+			t.Errorf("%v gets %d lines, want one:\n%s", args, n, out)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"version", "-version"} {
+		var out bytes.Buffer
+		if err := run(t.Context(), []string{name}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), "carillon emulators ") {
+			t.Errorf("%s prints %q", name, out.String())
+		}
+	}
+}
+
+// TestPortsThatAreTakenAreNamedTogether: and the flag that moves each.
+func TestPortsThatAreTakenAreNamedTogether(t *testing.T) {
+	t.Parallel()
+	var taken []string
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		taken = append(taken, l.Addr().String())
+	}
+	o := defaults().anywhere()
+	o.api, o.fcm = taken[0], taken[1]
+	err := o.free()
+	if err == nil {
+		t.Fatal("both are taken, and there is no error")
+	}
+	for _, want := range []string{"the API cannot listen on " + taken[0], "-api 127.0.0.1:0", "FCM cannot listen on " + taken[1], "-fcm 127.0.0.1:0"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+	if n := strings.Count(err.Error(), "\n"); n != 1 {
+		t.Errorf("%d lines, want two faults: %v", n+1, err)
+	}
+	o.api, o.fcm = "127.0.0.1:0", ""
+	if err := o.free(); err != nil {
+		t.Errorf("where nothing is taken: %v", err)
+	}
+}
+
+// TestEmptyIsOff: an address that is empty is no address on all interfaces.
+func TestEmptyIsOff(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t, "-ui", "", "-api", "")
+	for _, name := range []string{"Inbox", "API"} {
+		if at := r.addr[name]; at != "" {
+			t.Errorf("%s is served on %s, and is off", name, at)
+		}
+	}
+	if r.addr["FCM"] == "" {
+		t.Error("FCM is not served")
+	}
+	o := defaults()
+	o.fcm, o.logLevel = "", "loud"
+	for _, want := range []string{"-fcm is empty", `-log: there is no level "loud"`} {
+		if err := o.check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestWhatIsBeyondThisMachineIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	o := defaults()
+	o.api, o.ui, o.fcm, o.firestore, o.pubsub = "0.0.0.0:5001", "localhost:1", "[::1]:2", ":3", ""
+	got := o.exposed()
+	if len(got) != 2 {
+		t.Fatalf("warnings %q, want two", got)
+	}
+	for _, want := range []string{"the API listens on 0.0.0.0:5001", "Firestore listens on :3"} {
+		if !slices.ContainsFunc(got, func(text string) bool { return strings.HasPrefix(text, want) }) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+}
+
+// TestOnlyAsksForNoIndexes: the list of this repository says nothing about
+// another project's queries.
+func TestOnlyAsksForNoIndexes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		only  string
+		given []string
+		want  string
+	}{
+		{"", nil, "list.json"}, {"firestore", nil, ""}, {"firestore", []string{"require-indexes"}, "list.json"},
+	} {
+		o := options{indexes: "list.json", given: c.given}
+		if err := o.choose(c.only); err != nil {
+			t.Fatal(err)
+		}
+		if o.indexes != c.want {
+			t.Errorf("-only %q with %v asks for the indexes of %q, want %q", c.only, c.given, o.indexes, c.want)
+		}
+	}
+}
+
+// stopper ends a command once it is ready, and keeps what it prints.
+type stopper struct {
+	bytes.Buffer
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "ready") {
+		s.stop()
+	}
+	return s.Buffer.Write(b)
+}
+
+// TestTheEndSaysWhatIsLost: and the start whether indexes are asked for.
+func TestTheEndSaysWhatIsLost(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &stopper{stop: cancel}
+	args := []string{"-only", "firestore,fcm", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
+	if err := run(ctx, args, out); err != nil {
+		t.Fatal(err)
+	}
+	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM took"}
+	if official.External(official.Firestore) { // what it keeps is not lost
+		wants = []string{"0 messages that FCM took"}
+	}
+	for _, want := range wants {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestFollowEvents: who registers a token sees that the customer can be reached.
+func TestFollowEvents(t *testing.T) {
+	t.Parallel()
+	r := serveCommand(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := command(ctx, "events", "-pubsub", r.addr["Pub/Sub"], "-project", r.addr["project"], "-type", push.AvailabilityChanged)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stderr).ReadString('\n'); err != nil || !strings.HasPrefix(line, "following push-events") {
+		t.Fatalf("%q %v", line, err)
+	}
+	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91b","platform":"android"}`); a.Code != http.StatusCreated {
+		t.Fatalf("registering: %v", a)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e struct {
+		Type, Subject string
+		Data          struct{ PushAvailable bool }
+	}
+	if err := json.Unmarshal([]byte(line), &e); err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	if e.Type != push.AvailabilityChanged || e.Subject != "customers/anna" || !e.Data.PushAvailable {
+		t.Errorf("the first event is %s", line)
+	}
+	cancel()
+	_ = cmd.Wait() // told to end
+}
+
+func TestReadableLines(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 1, 2, 3, 4e6, time.Local).Format(time.RFC3339Nano)
+	for line, want := range map[string]string{
+		`{"time":"` + at + `","severity":"INFO","message":"tick done","started":2,"mailing":"m1","ok":true}` + "\n": "01:02:03.004 INFO    tick done mailing=m1 ok=true started=2\n",
+		"ready\n":              "ready\n",
+		"{\"a\":1}\n":          "{\"a\":1}\n",
+		"{broken\n":            "{broken\n",
+		"the last, without it": "the last, without it",
+	} {
+		var out bytes.Buffer
+		copyReadable(&out, strings.NewReader(line))
+		if out.String() != want {
+			t.Errorf("%s becomes %q, want %q", line, out.String(), want)
+		}
+	}
+}
+
+// TestTheDemoSaysWhatItWaitsFor: once, and only where it stands still.
+func TestTheDemoSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	zero := time.Now()
+	w := waiting{since: zero}
+	for i, c := range []struct {
+		after   time.Duration
+		pending int64
+		want    bool
+	}{
+		{0, 20, false}, {2 * time.Second, 17, false}, {2500 * time.Millisecond, 17, false}, {3 * time.Second, 17, true}, {9 * time.Second, 17, false}, {10 * time.Second, 0, false},
+	} {
+		if text := w.look(c.pending, zero.Add(c.after)); (text != "") != c.want {
+			t.Errorf("look %d says %q, want words: %t", i, text, c.want)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package fcm
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// An Installation says by what FCM reaches an installation of an app. A
+// registration token has the form FID:rest; the token and the FID of one
+// installation exclude each other.
+type Installation struct {
+	FID string `json:"fid"`
+	// Registered is what the app registered with FCM last: token, fid, or none.
+	Registered string `json:"registered"`
+}
+
+// What an installation is registered by.
+const (
+	ByToken = "token"
+	ByFID   = "fid"
+	ByNone  = "none"
+)
+
+// check returns what is wrong with an installation, by field.
+func (i Installation) check() faults {
+	var f faults
+	if i.FID == "" || strings.ContainsAny(i.FID, ":*") {
+		f = append(f, fault{"fid", "must be an installation id: what stands before the colon of a token"})
+	}
+	if !slices.Contains([]string{ByToken, ByFID, ByNone}, i.Registered) {
+		f = append(f, fault{"registered", "must be token, fid or none"})
+	}
+	return f
+}
+
+// installations holds what each installation is registered by.
+type installations struct {
+	mu  sync.Mutex
+	all map[string]string // ByToken, ByFID, ByNone by FID
+}
+
+func (s *installations) set(fid, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]string{}
+	}
+	s.all[fid] = by
+}
+
+// use registers an installation by what was sent to, if nothing is known of it.
+func (s *installations) use(fid, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]string{}
+	}
+	if s.all[fid] == "" {
+		s.all[fid] = by
+	}
+}
+
+func (s *installations) of(fid string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[fid]
+}
+
+func (s *installations) list() []Installation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Installation, 0, len(s.all))
+	for _, fid := range slices.Sorted(maps.Keys(s.all)) {
+		out = append(out, Installation{fid, s.all[fid]})
+	}
+	return out
+}
+
+func (s *installations) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = nil
+}
+
+// SetInstallations says what apps have registered, all or none. With
+// Settings.ExclusiveInstallations the other of token and FID then answers
+// UNREGISTERED, with Settings.FIDsMustRegister so does a FID nobody registered.
+func (s *Server) SetInstallations(all ...Installation) error {
+	if err := checkAll("setting installations", all); err != nil {
+		return err
+	}
+	for _, i := range all {
+		s.installations.set(i.FID, i.Registered)
+	}
+	s.tell(EventChanged, "", nil)
+	return nil
+}
+
+// Installations are the installations something is known of, by FID.
+func (s *Server) Installations() []Installation { return s.installations.list() }
+
+// ClearInstallations forgets what was registered.
+func (s *Server) ClearInstallations() {
+	s.installations.clear()
+	s.tell(EventChanged, "", nil)
+}
+
+// installation is the FID a message to a device goes to, and by which of token
+// and FID. A FID may stand in the field token, too; a token in the field fid is
+// none.
+func (m *decoded) installation() (fid, by string) {
+	address := m.address()
+	fid, _, isToken := strings.Cut(address, ":")
+	if isToken {
+		return fid, ByToken
+	}
+	return fid, ByFID
+}
+
+// reachable reports whether FCM knows the installation a message goes to by
+// the address it was given.
+func (s *Server) reachable(p *policy, m *decoded) bool {
+	if !p.ExclusiveInstallations && !p.FIDsMustRegister {
+		return true
+	}
+	fid, by := m.installation()
+	if m.target == "fid" && by == ByToken {
+		return false
+	}
+
+	registered := s.installations.of(fid)
+	if p.FIDsMustRegister && m.target == "fid" && registered != ByFID {
+		return false
+	}
+	return !p.ExclusiveInstallations || registered == "" || registered == by
+}

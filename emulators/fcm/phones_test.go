@@ -1,0 +1,306 @@
+package fcm
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func toFID(fid string) string { return `{"message":{"fid":"` + fid + `","data":{"a":"b"}}}` }
+
+// configure changes the settings of a running server.
+func configure(t testing.TB, s *Server, change func(*Settings)) {
+	t.Helper()
+	settings := s.Settings()
+	change(&settings)
+	if err := s.Configure(settings); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect sends a message and compares the outcome it is counted by.
+func expect(t testing.TB, s *Server, body, want string) {
+	t.Helper()
+	before := s.Stats().Outcomes
+	post(t, s, body)
+	for name, n := range s.Stats().Outcomes {
+		if n != before[name] && name != want {
+			t.Errorf("%s gets %s, want %s", body, name, want)
+		}
+	}
+}
+
+func TestTokenAndFIDOfOneInstallationExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	configure(t, s, func(x *Settings) { x.ExclusiveInstallations = true })
+
+	expect(t, s, toToken("fid-0123456:APA91b"), OK)
+	expect(t, s, toFID("fid-0123456"), "UNREGISTERED")
+	expect(t, s, toToken("fid-0123456:APA91b"), OK)
+
+	if err := s.SetInstallations(Installation{FID: "fid-0123456", Registered: ByFID}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, s, toFID("fid-0123456"), OK)
+	expect(t, s, toToken("fid-0123456:APA91b"), "UNREGISTERED")
+	expect(t, s, toToken("fid-0123456"), OK) // a FID in the field token
+
+	expect(t, s, toFID("fid-other-1"), OK)
+	expect(t, s, toToken("fid-other-1:APA91b"), "UNREGISTERED")
+	expect(t, s, toFID("fid-third-1:APA91b"), "UNREGISTERED") // a token is no FID
+
+	configure(t, s, func(x *Settings) { x.ExclusiveInstallations = false })
+	expect(t, s, toToken("fid-0123456:APA91b"), OK)
+}
+
+// TestValidatingRegistersNothing: only a message that was delivered says by what
+// an installation is reached.
+func TestValidatingRegistersNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	configure(t, s, func(x *Settings) { x.ExclusiveInstallations = true })
+	expect(t, s, `{"validate_only":true,"message":{"token":"fid-0123456:APA91b"}}`, OK)
+	expect(t, s, toFID("fid-0123456"), OK)
+}
+
+func TestFIDsThatAreNotRegistered(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	configure(t, s, func(x *Settings) { x.FIDsMustRegister = true })
+	expect(t, s, toFID("fid-0123456"), "UNREGISTERED")
+	expect(t, s, toToken("fid-0123456:APA91b"), OK)
+	for by, want := range map[string]string{ByFID: OK, ByToken: "UNREGISTERED", ByNone: "UNREGISTERED"} {
+		if err := s.SetInstallations(Installation{FID: "fid-0123456", Registered: by}); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, toFID("fid-0123456"), want)
+	}
+}
+
+func TestPhonesOfAnotherProject(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	s.SetOutcome("told-0123456", OK)
+	configure(t, s, func(x *Settings) { x.PhonesProject = "another" })
+	expect(t, s, toToken(token), "SENDER_ID_MISMATCH")
+	expect(t, s, toToken("told-0123456"), "SENDER_ID_MISMATCH")
+	expect(t, s, toFID("fid-0123456"), "UNREGISTERED")
+	expect(t, s, `{"message":{"topic":"spring"}}`, OK)
+	expect(t, s, `{"message":{"token":"`+token+`","data":{"from":"x"}}}`, "RESERVED_KEY")
+	configure(t, s, func(x *Settings) { x.PhonesProject = project })
+	expect(t, s, toToken(token), OK)
+}
+
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	if err := s.SetPhones(Phone{Token: "ios-*", Platform: IOS}, Phone{Token: "android-*", Platform: Android}); err != nil {
+		t.Fatal(err)
+	}
+	s.SetOutcome("ios-told-012", OK)
+	s.SetOutcome("gone-0123456", "UNREGISTERED")
+	ios, android, topic := toToken("ios-0123456"), toToken("android-0123456"), `{"message":{"topic":"spring"}}`
+	for _, c := range []struct {
+		name    string
+		outages map[string]string
+		want    map[string]string // outcome by request
+	}{
+		{"none", nil, map[string]string{ios: OK, android: OK, topic: OK}},
+		{"the whole base answers 404", map[string]string{Every: "UNREGISTERED"},
+			map[string]string{ios: "UNREGISTERED", android: "UNREGISTERED", toToken("ios-told-012"): "UNREGISTERED", topic: OK}},
+		{"one platform", map[string]string{IOS: "THIRD_PARTY_AUTH"},
+			map[string]string{ios: "THIRD_PARTY_AUTH", android: OK, topic: OK, toFID("ios-0123456"): "THIRD_PARTY_AUTH"}},
+		{"one kind", map[string]string{"fid": "UNREGISTERED"}, map[string]string{toFID("fid-0123456"): "UNREGISTERED", ios: OK}},
+		{"the narrowest wins", map[string]string{Every: "UNAVAILABLE", "token": "INTERNAL", IOS: "THIRD_PARTY_AUTH"},
+			map[string]string{ios: "THIRD_PARTY_AUTH", android: "INTERNAL", topic: "UNAVAILABLE"}},
+		{"over", map[string]string{}, map[string]string{ios: OK, toToken("gone-0123456"): "UNREGISTERED"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			configure(t, s, func(x *Settings) { x.Outages = c.outages })
+			for body, want := range c.want {
+				expect(t, s, body, want)
+			}
+		})
+	}
+}
+
+func TestNotificationsOff(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	if err := s.SetPhones(Phone{Token: "muted-*", Notifications: "off"}, Phone{Token: "muted-again-1", Notifications: "on"}); err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]bool{"muted-phone-1": true, "muted-again-1": false, token: false} {
+		if got := post(t, s, toToken(target)); got.code != 200 {
+			t.Errorf("%s is answered %d, want 200: FCM does not know", target, got.code)
+		}
+		found := s.Messages(Filter{Token: target})
+		if len(found) != 1 || found[0].NotificationsOff != want {
+			t.Errorf("%s: %+v, want one with notifications off: %t", target, found, want)
+		}
+	}
+	if got := openDoor(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
+		t.Errorf("the door does not say that notifications are off: %s", got.body)
+	}
+}
+
+func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	if err := s.SetPhones(Phone{Token: "*", Platform: Android}, Phone{Token: "x-*", Platform: IOS, Notifications: "off"},
+		Phone{Token: "x-1", Notifications: "on"}, Phone{Token: "x-1", Platform: Web}, Phone{Token: "*", Notifications: "on"}); err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]Phone{
+		"y-1": {"y-1", Android, "on"}, "x-2": {"x-2", Android, "on"}, "x-1": {"x-1", Web, "on"},
+	} {
+		if got := s.phones.of(target); got != want {
+			t.Errorf("%s is %+v, want %+v", target, got, want)
+		}
+	}
+	s.ClearPhones()
+	if got := s.phones.of("x-1"); got != (Phone{Token: "x-1"}) {
+		t.Errorf("after all was forgotten x-1 is %+v", got)
+	}
+}
+
+func TestDoorsOfPhonesAndInstallations(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for _, c := range []struct{ path, body, back string }{
+		{"phones", `[{"token":"ios-*","platform":"ios"},{"token":"muted-1","notifications":"off"}]`, `"muted-1"`},
+		{"installations", `[{"fid":"fid-0123456","registered":"fid"}]`, `"fid-0123456"`},
+	} {
+		if got := openDoor(t, s, "GET", c.path, ""); got.code != 200 || strings.TrimSpace(got.body) != "[]" {
+			t.Errorf("%s at first: %d %s", c.path, got.code, got.body)
+		}
+		if got := openDoor(t, s, "PUT", c.path, c.body); got.code != 200 || !strings.Contains(got.body, c.back) {
+			t.Errorf("PUT %s: %d %s", c.path, got.code, got.body)
+		}
+		shown := openDoor(t, s, "GET", c.path, "")
+		if again := openDoor(t, s, "PUT", c.path, shown.body); again.code != 200 || again.body != shown.body {
+			t.Errorf("%s: what is shown can be set: %d %s", c.path, again.code, again.body)
+		}
+		if got := openDoor(t, s, "DELETE", c.path, ""); got.code != 204 {
+			t.Errorf("DELETE %s: %d", c.path, got.code)
+		}
+		if got := openDoor(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
+			t.Errorf("%s after all was forgotten: %s", c.path, got.body)
+		}
+	}
+}
+
+func TestTheNewDoorsNameEveryFault(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for _, c := range []struct{ path, body, at string }{
+		{"phones", `[{"token":"","platform":"pager","notifications":"maybe","x":1}]`,
+			"body[0].x body[0].token body[0].platform body[0].notifications"},
+		{"installations", `[{"fid":"a:b","registered":"sms"},{"registered":"fid"}]`, "body[0].fid body[0].registered body[1].fid"},
+		{"outcomes", `[{"token":"a","outcome":"OK","share":1.5}]`, "body[0].share"},
+		{"settings", `{"quotaShape":"hour"}`, "body.quotaShape"},
+		{"settings", `{"jumpFor":"2s","jumpEvery":"1s"}`, "body.jumpFor"},
+		{"settings", `{"outages":{"pager":"UNREGISTERED"}}`, "body.outages.pager"},
+		{"settings", `{"outages":{"*":"OK"}}`, "body.outages.*"},
+	} {
+		t.Run(c.path+" "+c.body, func(t *testing.T) {
+			got := openDoor(t, s, "PUT", c.path, c.body)
+			var p struct{ Errors []fault }
+			if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.code != 422 {
+				t.Fatalf("%d %v %s", got.code, err, got.body)
+			}
+			var at []string
+			for _, f := range p.Errors {
+				at = append(at, f.Location)
+			}
+			if strings.Join(at, " ") != c.at {
+				t.Errorf("faults at %v, want %s", at, c.at)
+			}
+		})
+	}
+}
+
+// TestARuleForAShare: the others go by the rule before it.
+func TestARuleForAShare(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Seed: 3})
+	if err := s.SetOutcomes(Outcome{Token: "*", Outcome: "INTERNAL", Share: 0.5},
+		Outcome{Token: "*", Outcome: "QUOTA_PROJECT", Share: 0.1, RetryAfter: time.Second},
+		Outcome{Token: "*", Outcome: "QUOTA_PROJECT", Share: 0.25, RetryAfter: 2 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if rules := s.CurrentOutcomes(); len(rules) != 2 || rules[1].Share != 0.25 {
+		t.Fatalf("rules %+v, want the share of an outcome to take its place", rules)
+	}
+	const n = 2000
+	for i := range n {
+		got := post(t, s, toToken(fmt.Sprintf("share-token-%d", i)))
+		if wait := got.header.Get("Retry-After"); (got.code == 429) != (wait == "2") {
+			t.Fatalf("%d with Retry-After %q", got.code, wait)
+		}
+	}
+	for name, want := range map[string]float64{"QUOTA_PROJECT": 0.25, "INTERNAL": 0.375, OK: 0.375} {
+		if got := float64(s.Stats().Outcomes[name]) / n; got < want-0.05 || got > want+0.05 {
+			t.Errorf("%s is a share of %.3f, want %.3f", name, got, want)
+		}
+	}
+}
+
+// TestAShareOfTokensIsTheSameTokens: a dead token does not come back to life.
+func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	if err := s.SetOutcomes(Outcome{Token: "*", Outcome: "UNREGISTERED", Share: 0.3}); err != nil {
+		t.Fatal(err)
+	}
+	dead := 0
+	for i := range 100 {
+		target := toToken(fmt.Sprintf("share-token-%d", i))
+		first, second := post(t, s, target).code, post(t, s, target).code
+		if first != second {
+			t.Errorf("token %d is answered %d, then %d", i, first, second)
+		}
+		if first == 404 {
+			dead++
+		}
+	}
+	if dead < 10 || dead > 60 {
+		t.Errorf("%d of 100 tokens are dead, want about 30", dead)
+	}
+}
+
+// TestWhyATokenIsRefused: FCM's words alone would look like a fault of FCM's.
+func TestWhyATokenIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for body, want := range map[string]string{
+		toToken("good-1a"):        "it has 7 characters",
+		toToken("user@example.1"): `its byte 5 is '@'`,
+		toFID("short"):            "it has 5 characters",
+		toToken(token):            "",
+	} {
+		got := post(t, s, body).header.Get("X-Emulator-Reason")
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: X-Emulator-Reason %q, want %q", body, got, want)
+		}
+	}
+	s.SetOutcome(token, "INVALID_TOKEN")
+	if got := post(t, s, toToken(token)).header.Get("X-Emulator-Reason"); got != "" {
+		t.Errorf("what a rule refuses has the reason %q", got)
+	}
+}
+
+func TestTheRedirectFileIsServed(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	got := openDoor(t, s, "GET", "redirect.mjs", "")
+	if got.code != 200 || !strings.Contains(got.body, "FCM_EMULATOR") {
+		t.Errorf("%d %.100s", got.code, got.body)
+	}
+	if kind := got.header.Get("Content-Type"); !strings.HasPrefix(kind, "text/javascript") {
+		t.Errorf("type %q", kind)
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// readableLog has what the functions log, which is JSON for Cloud Logging,
+// written for people where standard output is a terminal; elsewhere nothing
+// changes. The function returned ends it.
+func readableLog() (end func()) {
+	if !terminal(os.Stdout) {
+		return func() {}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return func() {}
+	}
+	real, done := os.Stdout, make(chan struct{})
+	os.Stdout = w
+	go func() {
+		defer close(done)
+		copyReadable(real, r)
+	}()
+	return func() {
+		os.Stdout = real
+		_ = w.Close() // the reader sees the end
+		<-done
+	}
+}
+
+// terminal reports whether a file is one.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// copyReadable copies lines, those of a log in JSON in a form for people.
+func copyReadable(out io.Writer, in io.Reader) {
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			_, _ = io.WriteString(out, readableLine(line)) // a terminal that is gone
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readableLine is a line of a log as time, severity, message, and the rest as
+// name=value; what is no such line stays as it is.
+func readableLine(line string) string {
+	var entry map[string]any
+	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &entry) != nil || entry["message"] == nil {
+		return line
+	}
+	at := time.Now()
+	if text, ok := entry["time"].(string); ok {
+		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			at = t
+		}
+	}
+	b := fmt.Appendf(nil, "%s %-7v %v", at.Local().Format("15:04:05.000"), entry["severity"], entry["message"])
+	for _, name := range []string{"time", "severity", "message"} {
+		delete(entry, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(entry)) {
+		text, ok := entry[name].(string)
+		if !ok {
+			j, err := json.Marshal(entry[name])
+			if err != nil {
+				continue
+			}
+			text = string(j)
+		}
+		b = fmt.Appendf(b, " %s=%s", name, text)
+	}
+	return string(b) + "\n"
+}
