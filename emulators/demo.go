@@ -31,6 +31,10 @@ var demoOutcomes = []fcm.Outcome{
 
 var demoMessage = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
+// demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
+// servers may be slow, and others' too.
+const demoTimeout = 10 * time.Minute
+
 // demo runs the main job before your eyes and fails when a sum does not add up.
 func demo(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("demo", flag.ContinueOnError)
@@ -41,7 +45,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	l, err := start(ctx, o)
 	if err != nil {

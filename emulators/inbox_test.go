@@ -87,11 +87,10 @@ func send(p *browser.Page, title, body string) {
 	p.Until(`!document.querySelector("#composer").open`)
 }
 
-// completed waits until the last mailing sent has ended, and answers its id.
+// completed waits until the newest mailing has ended, and answers its id.
 func completed(p *browser.Page) string {
-	const last = `document.querySelector(".toast:last-child a").hash.split("/")[1]`
 	return browser.Eval[string](p, `(async () => {
-		const id = `+last+`;
+		const id = (await (await fetch("v1/mailings")).json()).mailings[0].id;
 		for (;;) {
 			const m = await (await fetch("v1/mailings/" + id)).json();
 			if (m.state === "completed") return id;
