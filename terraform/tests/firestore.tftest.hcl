@@ -67,6 +67,7 @@ run "indexes" {
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "tokens.customer", "tokens.key", "outbox.event",
       "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
+      "customers.write", "mailings.write", "shards.write", "batches.write",
     ])
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
