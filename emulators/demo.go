@@ -30,6 +30,10 @@ var demoOutcomes = []fcm.Outcome{
 
 var demoMessage = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
+// demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
+// servers may be slow, and others' too.
+const demoTimeout = 10 * time.Minute
+
 // demo runs the main job before your eyes and fails when a sum does not add up.
 func demo(ctx context.Context, args []string, out io.Writer) error {
 	f := newFlags("demo")
@@ -47,7 +51,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer l.Close()
 	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
-	showing, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	if err := d.run(showing); err != nil || !*keep {
 		return err

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patient is how long a mailing may take: on a slow machine, and on servers that
+// other tests use at the same time.
+const patient = 5 * time.Minute
+
 // command is `go run ./emulators args…`.
 func command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"carillon.example/emulators/lab"
 )
@@ -98,7 +97,7 @@ func (r *running) testMailing(t *testing.T) {
 	if handed.Code != http.StatusAccepted || handed.Header.Get("Location") == "" {
 		t.Fatalf("handing in: %v", handed)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	c := newClient(r.addr["API"])
 	m, err := c.follow(ctx, filepath.Base(handed.Header.Get("Location")), func(*mailing) {})

@@ -152,7 +152,19 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 	if err != nil {
 		return fmt.Errorf("subscribing %s to topic %s: %w", worker, topic, err)
 	}
+	if l.ps == nil {
+		l.onClose(func() { stopPushes(client, s.Name) })
+	}
 	return nil
+}
+
+// stopPushes keeps an external server from pushing to an address where nobody is
+// any more, again and again. What it holds waits for the next who subscribes.
+func stopPushes(client *pubsub.Client, subscription string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = client.SubscriptionAdminClient.ModifyPushConfig(ctx, &pubsubpb.ModifyPushConfigRequest{ // best effort on the way out
+		Subscription: subscription, PushConfig: &pubsubpb.PushConfig{}})
 }
 
 // retryPolicy is that of Terraform. The embedded server scales back-offs itself;

@@ -38,6 +38,22 @@ func TestRowsAreOfTests(t *testing.T) {
 	}
 }
 
+// TestReadmeHasTheTable: the page shows every row, so that nobody has to read Go.
+func TestReadmeHasTheTable(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := map[string]string{official.Firestore: "Firestore", official.PubSub: "Pub/Sub"}
+	for _, d := range official.Differences {
+		row := "| " + strings.Join([]string{servers[d.Server], d.Needs, d.Does, d.Service, d.Known, "`" + d.Test + "`"}, " | ") + " |"
+		if !strings.Contains(string(readme), row+"\n") {
+			t.Errorf("README.md lacks this row:\n%s", row)
+		}
+	}
+}
+
 // testCode is the source of every test of the repository.
 func testCode(t *testing.T) string {
 	t.Helper()

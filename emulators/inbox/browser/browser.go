@@ -101,7 +101,7 @@ func (p *Page) Faults() []string {
 
 // patience is how long something may take before a test gives it up: much, so
 // that no test fails because a machine is slow.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // Run runs an action and answers its value; the test ends when it fails.
 func Run[T any](p *Page, what string, a chromedp.Action[T]) T {
