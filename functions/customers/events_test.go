@@ -43,11 +43,12 @@ func TestDocumentedEvents(t *testing.T) {
 	totals := push.NewTotals(push.Audited{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
 		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1})
 	m := &push.Mailing{ID: "m-7f3a", State: push.Completed, CompletedAt: at, Totals: &totals}
-	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid), push.CompletedEvent(m)); err != nil {
+	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
+		push.SupersededEvent(c, invalid, push.TokenID("installation"), at), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, e := range w.published(3) {
+	for _, e := range w.published(4) {
 		got[e.Type] = e.raw
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -18,12 +18,13 @@ type registration struct {
 	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
 	Platform push.Platform `json:"platform,omitempty" enum:"android,ios,web"`
 	App      string        `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
+	Device   string        `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
 // check names every fault of a registration at that place, those found in reading
 // it first.
 func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
-	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device}
 	var faults push.Faults
 	fault := func(place, format string, a ...any) {
 		faults = append(faults, push.Fault{Location: at + place, Message: fmt.Sprintf(format, a...)})
@@ -44,6 +45,9 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)
+	}
+	if why := push.CheckDevice(r.Device); why != "" {
+		fault(".device", "%s", why)
 	}
 	return out, api.Join(unread, faults...)
 }
@@ -98,6 +102,7 @@ type tokenBody struct {
 	Kind     push.Kind     `json:"kind"`
 	Platform push.Platform `json:"platform"`
 	App      string        `json:"app"`
+	Device   string        `json:"device,omitempty" doc:"as the app named it"`
 	AddedAt  time.Time     `json:"addedAt" doc:"registered here, or again after having been invalid"`
 	SeenAt   time.Time     `json:"seenAt" doc:"last registration"`
 	Expires  string        `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
@@ -108,6 +113,6 @@ type tokenBody struct {
 }
 
 func (s *service) token(t push.Token, latest string) tokenBody {
-	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
+	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
 		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.SeenAt) > staleAfter, Invalid: t.Invalid}
 }

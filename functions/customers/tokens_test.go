@@ -157,3 +157,41 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
 }
+
+// TestAPhoneIsOneTarget: the kind of a token is judged by its shape, and a
+// second name of a phone replaces the first.
+func TestAPhoneIsOneTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"phone:APA91b","platform":"ios","app":"shop","device":"d-1"}`)
+	if first["kind"] != "token" {
+		t.Errorf("a registration token in the field of FIDs is a %v, want a token", first["kind"])
+	}
+	if first["device"] != "d-1" {
+		t.Errorf("device is %v, want d-1", first["device"])
+	}
+	w.clock.Add(time.Minute)
+	second := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"phone"}`)
+	if second["kind"] != "fid" {
+		t.Errorf("an installation is a %v, want a fid", second["kind"])
+	}
+	if second["app"] != "shop" {
+		t.Errorf("the app of the phone is %v, want shop", second["app"])
+	}
+	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("phone") {
+		t.Errorf("tokens are %+v, want the installation alone", c.Tokens)
+	}
+	w.clock.Add(time.Minute)
+	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"reinstalled:APA91b","app":"shop","device":"d-1"}`)
+	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("reinstalled:APA91b") {
+		t.Errorf("tokens are %+v, want the one of the new installation alone", c.Tokens)
+	}
+	var got []string
+	for _, e := range w.published(3) {
+		got = append(got, e.Type)
+	}
+	slices.Sort(got)
+	if want := []string{push.AvailabilityChanged, push.TokenSuperseded, push.TokenSuperseded}; !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
+}

@@ -85,11 +85,12 @@ type registration struct {
 	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
 	Platform push.Platform `json:"platform" enum:"android,ios,web"`
 	App      string        `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+	Device   string        `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
 // check reads what the schema found no fault with, and adds what it cannot know.
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
-	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device}
 	var wrong push.Faults
 	if (r.Token == "") == (r.FID == "") && !api.Named(faults, "body.token", "body.fid") {
 		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
@@ -102,6 +103,9 @@ func (r *registration) check(faults push.Faults) (push.Registration, push.Faults
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		wrong = append(wrong, push.Fault{Location: "body.app", Message: why})
+	}
+	if why := push.CheckDevice(r.Device); why != "" {
+		wrong = append(wrong, push.Fault{Location: "body.device", Message: why})
 	}
 	return out, api.Join(faults, wrong...)
 }

@@ -55,6 +55,10 @@ const (
 	CodeExpired         = "EXPIRED"
 )
 
+// CodeSuperseded says that another token of the same phone took a token's place.
+// It marks no token invalid: a superseded token is removed.
+const CodeSuperseded = "SUPERSEDED"
+
 // Known reports whether r is a verdict this version knows.
 func (r Receipt) Known() bool { return r < receipts }
 

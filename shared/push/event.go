@@ -8,6 +8,7 @@ import (
 // Types of the events that go to the topic push-events.
 const (
 	TokenInvalidated    = "token.invalidated"
+	TokenSuperseded     = "token.superseded"
 	AvailabilityChanged = "customer.availability.changed"
 	MailingCompleted    = "mailing.completed"
 )
@@ -37,6 +38,15 @@ type InvalidatedData struct {
 	Version int64 `json:"version"`
 }
 
+// SupersededData is what token.superseded says.
+type SupersededData struct {
+	Customer string `json:"customer"`
+	TokenID  string `json:"tokenId"`
+	Code     string `json:"code"` // always CodeSuperseded
+	By       string `json:"by"`   // id of the token that took its place
+	Version  int64  `json:"version"`
+}
+
 // CompletedData is what mailing.completed says.
 type CompletedData struct {
 	Mailing string `json:"mailing"`
@@ -60,6 +70,16 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 		ID:   t.ID + "-" + strconv.FormatInt(t.Invalid.At.UnixMicro(), 36),
 		Type: TokenInvalidated, Subject: "customers/" + c.ID, Time: t.Invalid.At,
 		Data: InvalidatedData{Customer: c.ID, TokenID: t.ID, Invalid: *t.Invalid, Version: c.Version},
+	}
+}
+
+// SupersededEvent tells that another token of the same phone took the place of t
+// at that time.
+func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
+	return Event{
+		ID:   t.ID + "-s" + strconv.FormatInt(at.UnixMicro(), 36),
+		Type: TokenSuperseded, Subject: "customers/" + c.ID, Time: at,
+		Data: SupersededData{Customer: c.ID, TokenID: t.ID, Code: CodeSuperseded, By: by, Version: c.Version},
 	}
 }
 

@@ -85,6 +85,7 @@ type Token struct {
 	Kind     Kind
 	Platform Platform
 	App      string
+	Device   string    // a stable id that the app keeps across reinstalls; "": none
 	AddedAt  time.Time // registered here, or registered again after having been invalid
 	SeenAt   time.Time // last registration
 	Expires  string    // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never

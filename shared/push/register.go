@@ -27,6 +27,7 @@ type Registration struct {
 	Value    string
 	Platform Platform
 	App      string
+	Device   string    // a stable id that the app keeps across reinstalls; "": not said
 	AddedAt  time.Time // imports only: when it was first registered; zero: now
 	SeenAt   time.Time // imports only: when the device last reported it; zero: now
 }

@@ -23,6 +23,7 @@ type book struct {
 	byID    map[string]*entry
 	owners  map[string]string // by token id: the id of the customer who had it when the book was opened
 	moved   map[string]string // by token id: who has it now, "": nobody
+	phones  []string          // ids of tokens that reach the phones of tokens to be given
 	newest  bool              // tell also that customers not known before are available
 	logged  bool              // write the events to the outbox
 	events  []push.Event
@@ -37,6 +38,14 @@ type entry struct {
 	changed   bool     // has to be written
 	erased    bool     // has to be deleted
 	dead      []string // ids of tokens that were marked invalid
+
+	superseded []superseded
+}
+
+// superseded is a token that another one of the same phone took the place of.
+type superseded struct {
+	push.Token
+	by string // the other one's id
 }
 
 // inBook runs f over a book in a transaction, as often as it takes, and returns
@@ -238,6 +247,9 @@ func (b *book) tell(e *entry) {
 	}
 	e.changed = true
 	e.Version++
+	for _, t := range e.superseded {
+		b.events = append(b.events, push.SupersededEvent(e.Customer, t.Token, t.by, b.now))
+	}
 	for _, id := range e.dead {
 		if t, ok := e.Token(id); ok && t.Invalid != nil {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
@@ -266,5 +278,9 @@ func (b *book) reindex(token, id string) error {
 	if id == "" {
 		return b.tx.Delete(b.s.token(token))
 	}
-	return b.tx.Set(b.s.token(token), tokenDoc{id, push.CustomerKey(id)})
+	d := tokenDoc{Customer: id, Key: push.CustomerKey(id)}
+	if t, ok := b.byID[id].Token(token); ok && t.Kind == push.KindToken {
+		d.Installation = installationKey(t.Kind, t.Value)
+	}
+	return b.tx.Set(b.s.token(token), d)
 }

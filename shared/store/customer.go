@@ -33,6 +33,7 @@ type deviceDoc struct {
 	Kind     string      `firestore:"kind"`
 	Platform string      `firestore:"platform"`
 	App      string      `firestore:"app"`
+	Device   string      `firestore:"device,omitempty"`
 	AddedAt  time.Time   `firestore:"addedAt"`
 	SeenAt   time.Time   `firestore:"seenAt"`
 	Expires  string      `firestore:"expires,omitempty"`
@@ -48,8 +49,9 @@ type invalidDoc struct {
 
 // tokenDoc is tokens/{token id}.
 type tokenDoc struct {
-	Customer string `firestore:"customer"`
-	Key      string `firestore:"key"`
+	Customer     string `firestore:"customer"`
+	Key          string `firestore:"key"`
+	Installation string `firestore:"installation,omitempty"` // of a registration token: the token id of its FID
 }
 
 func (s *Store) customer(id string) *firestore.DocumentRef {
@@ -65,7 +67,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		CreatedAt: c.CreatedAt,
 	}
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
+		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
@@ -86,7 +88,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		Version: d.Version, Availability: d.Availability, CreatedAt: d.CreatedAt,
 	}
 	for id, x := range d.Devices {
-		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}
+		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.Invalid{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}

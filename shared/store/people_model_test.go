@@ -24,11 +24,19 @@ type deed struct {
 
 var deeds = []string{"register", "register", "register", "flag", "flag", "unflag", "unregister", "erase", "import", "patch", "expire", "late flag"}
 
+// kind is that of a deed's token: phone is the FID of an installation.
+func (d deed) kind() push.Kind {
+	if d.Token == "phone" {
+		return push.KindFID
+	}
+	return push.KindToken
+}
+
 func drawDeed(t *rapid.T) deed {
 	return deed{
 		What:     rapid.SampledFrom(deeds).Draw(t, "what"),
 		Customer: rapid.SampledFrom([]string{"anna", "a/../b"}).Draw(t, "customer"),
-		Token:    rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(t, "token"),
+		Token:    rapid.SampledFrom([]string{"t1", "t2", "phone", "phone:x", "phone:y"}).Draw(t, "token"),
 		Cut:      time.Duration(rapid.IntRange(0, 20).Draw(t, "cut")) * time.Second,
 	}
 }
@@ -56,7 +64,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	switch d.What {
 	case "register":
 		var r store.Registered
-		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: push.KindToken, Value: d.Token, Platform: push.Android})
+		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
 		at := c.tick()
@@ -85,7 +93,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		c.clock.Add(push.TokenLife / 3)
 		_, events, err = c.ExpireTokens(ctx, 100)
 	case "import":
-		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: push.KindToken, Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
+		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: d.kind(), Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
 		_, events, err = c.Import(ctx, []store.ImportLine{line})
 	}
 	c.mu.Lock()
@@ -134,6 +142,12 @@ func (c *crowd) wrong(t testing.TB) error {
 		}
 		if err := c.wrongCustomer(t, path, doc, owners, seen); err != nil {
 			return err
+		}
+	}
+	phone := push.TokenID("phone")
+	for _, name := range []string{"phone:x", "phone:y"} {
+		if seen[phone] != "" && seen[push.TokenID(name)] != "" {
+			return fmt.Errorf("one phone is two targets: %q has the FID, and %q has %s", seen[phone], seen[push.TokenID(name)], name)
 		}
 	}
 	for id, owner := range owners {

@@ -18,16 +18,21 @@ type Registered struct {
 
 // Register gives a token to a customer: new, seen again, valid again, or taken
 // from another customer, in one transaction. It may be called at each start of
-// an app: a token that is known costs two reads and one write. The write is not
+// an app: a token that is known costs two reads and one write; one that is new
+// costs a read more, of what else reaches the same phone. The write is not
 // left out when nothing but the time changes, for that time is what protects
 // the token from the late answer to a push that was sent before.
 func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
+	r.Kind = push.KindOf(r.Value, r.Kind)
 	var out Registered
 	token := push.TokenID(r.Value)
 	events, err := s.inBook(ctx, []string{id}, []string{token}, func(b *book) error {
 		e := b.byID[id]
 		_, known := e.Token(token)
+		if err := b.readPhones(claim{id, r}); err != nil {
+			return err
+		}
 		b.give(e, r)
 		b.overflow(e, token)
 		t, _ := e.Token(token)
@@ -39,7 +44,8 @@ func (s *Store) Register(ctx context.Context, id string, r push.Registration) (R
 }
 
 // give makes a customer the owner of a token that was seen now. What the
-// registration does not say of the device stays as it was.
+// registration does not say of the device stays as it was. Other tokens of the
+// same phone go, whoever has them.
 func (b *book) give(e *entry, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.or(r.AddedAt)}
@@ -49,6 +55,11 @@ func (b *book) give(e *entry, r push.Registration) {
 		}
 		b.drop(from, id)
 	}
+	if t, known := e.Token(id); known {
+		r.App = cmp.Or(r.App, t.App)
+	}
+	b.supersede(e, r, &fresh)
+
 	t, known := e.Token(id)
 	if !known {
 		e.Tokens = append(e.Tokens, fresh)
@@ -58,6 +69,7 @@ func (b *book) give(e *entry, r push.Registration) {
 		t.Invalid, t.AddedAt = nil, b.now
 	}
 	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
+	t.Device = cmp.Or(r.Device, t.Device)
 	t.Expires = push.ExpiryDay(t.Platform, t.SeenAt, b.s.tokenLife)
 	b.moved[id] = e.ID
 	e.touched = true
