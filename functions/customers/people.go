@@ -11,14 +11,15 @@ import (
 
 // customerBody is a customer as shown.
 type customerBody struct {
-	ID            string          `json:"id"`
-	PushAvailable bool            `json:"pushAvailable" doc:"has a valid token"`
-	Tokens        []tokenBody     `json:"tokens"`
-	Segments      []string        `json:"segments"`
-	Attributes    map[string]any  `json:"attributes"`
-	OptedOut      bool            `json:"optedOut"`
-	Categories    map[string]bool `json:"categories"`
-	TimeZone      string          `json:"timeZone"`
+	ID            string            `json:"id"`
+	PushAvailable bool              `json:"pushAvailable" doc:"has a valid token"`
+	Availability  push.Availability `json:"availability" doc:"how far push reaches the customer, since when, and what shows it"`
+	Tokens        []tokenBody       `json:"tokens"`
+	Segments      []string          `json:"segments"`
+	Attributes    map[string]any    `json:"attributes"`
+	OptedOut      bool              `json:"optedOut"`
+	Categories    map[string]bool   `json:"categories"`
+	TimeZone      string            `json:"timeZone"`
 }
 
 type customerOutput struct{ Body customerBody }
@@ -33,7 +34,7 @@ func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, 
 
 func (s *service) shown(c *push.Customer) customerBody {
 	b := customerBody{
-		ID: c.ID, PushAvailable: c.Reachable(), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
+		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
 	}
 	if b.Segments == nil {

@@ -81,16 +81,18 @@ func operation(method, path, id, summary string) huma.Operation {
 
 // registration is a push token as an app reports it.
 type registration struct {
-	Token    string        `json:"token,omitempty" doc:"a registration token"`
-	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
-	Platform push.Platform `json:"platform" enum:"android,ios,web"`
-	App      string        `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
-	Device   string        `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
+	Token         string             `json:"token,omitempty" doc:"a registration token"`
+	FID           string             `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	Platform      push.Platform      `json:"platform" enum:"android,ios,web"`
+	App           string             `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+	Notifications push.Notifications `json:"notifications,omitempty" enum:"on,off" doc:"whether the phone shows notifications"`
+	TimeZone      string             `json:"timeZone,omitempty" doc:"of the phone, of the IANA database; becomes the customer's"`
+	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
 // check reads what the schema found no fault with, and adds what it cannot know.
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
-	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device}
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
 	if (r.Token == "") == (r.FID == "") && !api.Named(faults, "body.token", "body.fid") {
 		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
@@ -103,6 +105,9 @@ func (r *registration) check(faults push.Faults) (push.Registration, push.Faults
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		wrong = append(wrong, push.Fault{Location: "body.app", Message: why})
+	}
+	if why := push.CheckTimeZone(r.TimeZone); why != "" {
+		wrong = append(wrong, push.Fault{Location: "body.timeZone", Message: why})
 	}
 	if why := push.CheckDevice(r.Device); why != "" {
 		wrong = append(wrong, push.Fault{Location: "body.device", Message: why})

@@ -16,8 +16,9 @@ type Customer struct {
 	Categories map[string]bool // false: unsubscribed from that category
 	TimeZone   string
 
-	Version      int64 // grows with every change of reachability or tokens; events carry it
-	Availability int64 // the version at which reachability last changed
+	Version      int64        // grows with every change of reachability or tokens; events carry it
+	Availability int64        // the version at which Reported last changed
+	Reported     Availability // the state that was told last; none until the first
 	CreatedAt    time.Time
 }
 
@@ -78,6 +79,7 @@ const (
 	NoValidToken Exclusion = "noValidToken" // cannot be reached
 	OptedOut     Exclusion = "optedOut"     // wants no pushes
 	Unsubscribed Exclusion = "category"     // wants none of this category
+	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
 )
 
 // Exclude says whether and why a mailing of that category leaves c out.
@@ -92,4 +94,14 @@ func (c *Customer) Exclude(category string) Exclusion {
 		return Unsubscribed
 	}
 	return NotExcluded
+}
+
+// ExcludeMuted is Exclude under a setting: with MutedSkip it also leaves out who
+// has notifications off on every phone.
+func (c *Customer) ExcludeMuted(category string, muted MutedCustomers) Exclusion {
+	why := c.Exclude(category)
+	if why == NotExcluded && muted == MutedSkip && c.Muted() {
+		return Muted
+	}
+	return why
 }

@@ -25,9 +25,10 @@ type Event struct {
 
 // AvailabilityData is what customer.availability.changed says.
 type AvailabilityData struct {
-	Customer      string `json:"customer"`
-	PushAvailable bool   `json:"pushAvailable"`
-	Version       int64  `json:"version"` // of the customer: drop what is lower than one seen
+	Customer      string       `json:"customer"`
+	PushAvailable bool         `json:"pushAvailable"`
+	Availability  Availability `json:"availability"`
+	Version       int64        `json:"version"` // of the customer: drop what is lower than one seen
 }
 
 // InvalidatedData is what token.invalidated says.
@@ -54,13 +55,18 @@ type CompletedData struct {
 	Totals
 }
 
-// AvailabilityEvent tells whether c can be reached since its reachability last
-// changed.
+// AvailabilityEvent tells the state of c since it last changed. Somebody of whom
+// none was told is unreachable since the version's time: the same version says
+// the same.
 func AvailabilityEvent(c *Customer, at time.Time) Event {
+	state := c.Reported
+	if state.State == "" {
+		state = Availability{StateUnreachable, time.UnixMicro(c.Availability).UTC(), EvidenceNoToken}
+	}
 	return Event{
 		ID:   c.Key() + "-a" + strconv.FormatInt(c.Availability, 10),
 		Type: AvailabilityChanged, Subject: "customers/" + c.ID, Time: at,
-		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.Reachable(), Version: c.Availability},
+		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.Reachable(), Availability: state, Version: c.Availability},
 	}
 }
 

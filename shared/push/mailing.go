@@ -121,10 +121,11 @@ type Excluded struct {
 	OptedOut     int64 `json:"optedOut"`
 	Category     int64 `json:"category"`
 	Unknown      int64 `json:"unknown"`
+	Muted        int64 `json:"muted"`
 }
 
 // Sum is how many were left out.
-func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown }
+func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown + e.Muted }
 
 // Add counts n customers left out for that reason.
 func (e *Excluded) Add(why Exclusion, n int64) {
@@ -137,6 +138,8 @@ func (e *Excluded) Add(why Exclusion, n int64) {
 		e.Category += n
 	case Unknown:
 		e.Unknown += n
+	case Muted:
+		e.Muted += n
 	}
 }
 

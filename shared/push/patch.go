@@ -189,6 +189,15 @@ func isTimeZone(name string) bool {
 	return true
 }
 
+// CheckTimeZone says what is wrong with the name of a time zone, "" if nothing
+// is or there is none.
+func CheckTimeZone(name string) string {
+	if name == "" || isTimeZone(name) {
+		return ""
+	}
+	return "is no time zone of the IANA database, as Europe/Riga is"
+}
+
 // Apply changes c, and reports whether that made a difference. Its error is
 // Faults: c would exceed a limit; then c is not to be stored.
 func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {

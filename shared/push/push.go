@@ -80,16 +80,17 @@ type Invalid struct {
 
 // A Token is a push token a customer's device registered.
 type Token struct {
-	ID       string
-	Value    string // the token itself: never logged whole
-	Kind     Kind
-	Platform Platform
-	App      string
-	Device   string    // a stable id that the app keeps across reinstalls; "": none
-	AddedAt  time.Time // registered here, or registered again after having been invalid
-	SeenAt   time.Time // last registration
-	Expires  string    // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
-	Invalid  *Invalid  // nil while the token is valid
+	ID            string
+	Value         string // the token itself: never logged whole
+	Kind          Kind
+	Platform      Platform
+	App           string
+	Device        string        // a stable id that the app keeps across reinstalls; "": none
+	Notifications Notifications // whether the phone shows them
+	AddedAt       time.Time     // registered here, or registered again after having been invalid
+	SeenAt        time.Time     // last registration
+	Expires       string        // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
+	Invalid       *Invalid      // nil while the token is valid
 }
 
 // Valid reports whether nothing says that the token is dead.

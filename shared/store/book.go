@@ -34,7 +34,7 @@ type entry struct {
 	*push.Customer
 	stored    bool     // there was a document
 	reachable bool     // when the book was opened
-	touched   bool     // tokens or reachability changed: the version grows
+	touched   bool     // tokens or availability changed: the version grows
 	changed   bool     // has to be written
 	erased    bool     // has to be deleted
 	dead      []string // ids of tokens that were marked invalid
@@ -255,10 +255,11 @@ func (b *book) tell(e *entry) {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
-	if e.Reachable() == e.reachable {
+	now := e.AvailabilityAt(b.now)
+	if now.State == cmp.Or(e.Reported.State, push.StateUnreachable) {
 		return
 	}
-	e.Availability = e.Version
+	e.Reported, e.Availability = now, e.Version
 	if e.stored || b.newest {
 		b.events = append(b.events, push.AvailabilityEvent(e.Customer, b.now))
 	}

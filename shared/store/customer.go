@@ -17,7 +17,9 @@ type customerDoc struct {
 	ID           string               `firestore:"id"`
 	Devices      map[string]deviceDoc `firestore:"devices"` // by token id
 	Reachable    bool                 `firestore:"reachable"`
-	Expires      string               `firestore:"expires,omitempty"` // the first day on which a valid token stops being valid
+	Expires      string               `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
+	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer turns silent
+	Status       statusDoc            `firestore:"status"`             // as it was last told
 	Segments     []string             `firestore:"segments"`
 	Attributes   map[string]any       `firestore:"attributes"`
 	OptedOut     bool                 `firestore:"optedOut"`
@@ -28,16 +30,23 @@ type customerDoc struct {
 	CreatedAt    time.Time            `firestore:"createdAt"`
 }
 
+type statusDoc struct {
+	State    string    `firestore:"state"`
+	Since    time.Time `firestore:"since"`
+	Evidence string    `firestore:"evidence"`
+}
+
 type deviceDoc struct {
-	Token    string      `firestore:"token"`
-	Kind     string      `firestore:"kind"`
-	Platform string      `firestore:"platform"`
-	App      string      `firestore:"app"`
-	Device   string      `firestore:"device,omitempty"`
-	AddedAt  time.Time   `firestore:"addedAt"`
-	SeenAt   time.Time   `firestore:"seenAt"`
-	Expires  string      `firestore:"expires,omitempty"`
-	Invalid  *invalidDoc `firestore:"invalid,omitempty"`
+	Token         string      `firestore:"token"`
+	Kind          string      `firestore:"kind"`
+	Platform      string      `firestore:"platform"`
+	App           string      `firestore:"app"`
+	Device        string      `firestore:"device,omitempty"`
+	Notifications string      `firestore:"notifications,omitempty"`
+	AddedAt       time.Time   `firestore:"addedAt"`
+	SeenAt        time.Time   `firestore:"seenAt"`
+	Expires       string      `firestore:"expires,omitempty"`
+	Invalid       *invalidDoc `firestore:"invalid,omitempty"`
 }
 
 type invalidDoc struct {
@@ -64,10 +73,11 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
 		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.Reachable(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
-		CreatedAt: c.CreatedAt,
+		CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
+		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
+		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
@@ -86,9 +96,10 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	c := &push.Customer{
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,
 		Version: d.Version, Availability: d.Availability, CreatedAt: d.CreatedAt,
+		Reported: push.Availability{State: push.AvailabilityState(d.Status.State), Since: d.Status.Since.UTC(), Evidence: d.Status.Evidence},
 	}
 	for id, x := range d.Devices {
-		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}
+		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.Invalid{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}

@@ -13,16 +13,30 @@ import (
 // expiring is how many customers are swept side by side.
 const expiring = 16
 
-// ExpireTokens marks the tokens of at most limit customers invalid whose day
-// has come, and answers how many customers it has looked at and the events,
-// which are in the outbox until Told. Fewer customers than limit: nothing more
-// is due.
+// ExpireTokens looks after at most limit customers whose day has come: tokens
+// that are too old are marked invalid, and customers of whom no token was seen
+// for push.StaleAfter turn silent. It answers how many customers it has looked at
+// and the events, which are in the outbox until Told. Fewer customers than limit:
+// nothing more is due.
 func (s *Store) ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error) {
-	q := s.customers().Where("expires", "<=", push.Day(s.now())).OrderBy("expires", firestore.Asc).Select("id").Limit(limit)
+	n, events, err := s.sweep(ctx, "expires", limit, s.expire)
+	if err != nil || n == limit {
+		return n, events, err
+	}
+
+	silent, more, err := s.sweep(ctx, "silentOn", limit-n, s.silence)
+	return n + silent, append(events, more...), err
+}
+
+// sweep calls f for at most limit customers whose field names a day that has
+// come.
+func (s *Store) sweep(ctx context.Context, field string, limit int, f func(context.Context, string) ([]push.Event, error)) (int, []push.Event, error) {
+	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).Select("id").Limit(limit)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return 0, nil, classify(err, "listing the customers with tokens to expire")
+		return 0, nil, classify(err, "listing the customers whose day has come (%s)", field)
 	}
+
 	var mu sync.Mutex
 	var events []push.Event
 	var g errgroup.Group
@@ -30,7 +44,7 @@ func (s *Store) ExpireTokens(ctx context.Context, limit int) (int, []push.Event,
 	for _, snap := range snaps {
 		g.Go(func() error {
 			id, _ := snap.Data()["id"].(string)
-			told, err := s.expire(ctx, id)
+			told, err := f(ctx, id)
 			mu.Lock()
 			defer mu.Unlock()
 			events = append(events, told...)
@@ -61,4 +75,16 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 		return nil
 	})
 	return events, classify(err, "expiring tokens of customer %s", push.CustomerKey(id))
+}
+
+// silence notes that a customer has turned silent, and finds the day anew where a
+// token was seen meanwhile.
+func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
+	events, err := s.inBook(ctx, []string{id}, nil, func(b *book) error {
+		e := b.byID[id]
+		e.changed = e.stored
+		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State
+		return nil
+	})
+	return events, classify(err, "noting that customer %s is silent", push.CustomerKey(id))
 }

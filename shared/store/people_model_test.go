@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -197,6 +198,10 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 	if doc["reachable"] != valid {
 		return fmt.Errorf("%q is stored reachable %v, and is %v", id, doc["reachable"], valid)
 	}
+	state, silentOn := doc["status"].(map[string]any)["state"], doc["silentOn"]
+	if (state == "reachable") != (silentOn != nil) {
+		return fmt.Errorf("%q is %v and looked at for silence on %v", id, state, silentOn)
+	}
 	if got, _ := doc["expires"].(string); got != first {
 		return fmt.Errorf("%q is swept on %q, and the first token expires on %q", id, got, first)
 	}
@@ -208,6 +213,7 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 func (c *crowd) misled(t testing.TB) error {
 	type news struct {
 		available bool
+		state     push.AvailabilityState
 		version   int64
 	}
 	last := map[string]news{}
@@ -226,7 +232,7 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 		ids[e.ID] = string(b)
 		if d.Version >= last[d.Customer].version {
-			last[d.Customer] = news{d.PushAvailable, d.Version}
+			last[d.Customer] = news{d.PushAvailable, d.Availability.State, d.Version}
 		}
 	}
 	for id, n := range last {
@@ -236,6 +242,9 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 		if is := err == nil && have.Reachable(); is != n.available && (have == nil || have.Availability <= n.version) {
 			return fmt.Errorf("%q can be reached: %v; the last event says %v", id, is, n.available)
+		}
+		if err == nil && have.Availability <= n.version && cmp.Or(have.Reported.State, push.StateUnreachable) != n.state {
+			return fmt.Errorf("%q is stored as %s; the last event says %s", id, have.Reported.State, n.state)
 		}
 	}
 	return nil

@@ -121,7 +121,7 @@ func (b *book) supersede(e *entry, r push.Registration, fresh *push.Token) {
 			continue
 		}
 		fresh.Platform, fresh.App = cmp.Or(fresh.Platform, t.Platform), cmp.Or(fresh.App, t.App)
-		fresh.Device = cmp.Or(fresh.Device, t.Device)
+		fresh.Device, fresh.Notifications = cmp.Or(fresh.Device, t.Device), cmp.Or(fresh.Notifications, t.Notifications)
 		if t.Valid() && t.Renamed(r) && t.AddedAt.Before(fresh.AddedAt) {
 			fresh.AddedAt = t.AddedAt
 		}

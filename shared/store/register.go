@@ -69,7 +69,8 @@ func (b *book) give(e *entry, r push.Registration) {
 		t.Invalid, t.AddedAt = nil, b.now
 	}
 	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
-	t.Device = cmp.Or(r.Device, t.Device)
+	t.Device, t.Notifications = cmp.Or(r.Device, t.Device), cmp.Or(r.Notifications, t.Notifications)
+	e.TimeZone = cmp.Or(r.TimeZone, e.TimeZone)
 	t.Expires = push.ExpiryDay(t.Platform, t.SeenAt, b.s.tokenLife)
 	b.moved[id] = e.ID
 	e.touched = true

@@ -26,6 +26,7 @@ type shardDoc struct {
 	OptedOut     int64 `firestore:"optedOut"`
 	Category     int64 `firestore:"category"`
 	Unknown      int64 `firestore:"unknown"`
+	Muted        int64 `firestore:"muted"`
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -39,7 +40,7 @@ func encodeShard(sh *push.Shard) *shardDoc {
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
 		Busy: stamp(sh.Busy), NextSlot: stamp(sh.NextSlot),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
-		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, ExpireAt: sh.Forget,
+		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.Forget,
 	}
 }
 
@@ -60,7 +61,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
 		Busy: unstamp(d.Busy), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, Forget: d.ExpireAt,
 		Audited: push.Audited{Targeted: d.Targeted, Excluded: push.Excluded{
-			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown}},
+			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted}},
 	}, nil
 }
 
@@ -113,7 +114,7 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 		{Path: "busy", Value: stamp(sh.Busy)}, {Path: "nextSlot", Value: stamp(sh.NextSlot)},
 		{Path: "targeted", Value: sh.Targeted}, {Path: "noValidToken", Value: sh.Excluded.NoValidToken},
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
-		{Path: "unknown", Value: sh.Excluded.Unknown},
+		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
 	}
 }
 

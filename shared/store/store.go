@@ -9,7 +9,7 @@
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
 //	outbox/{event id}                          an event not published yet
-//	settings/push                              device selection
+//	settings/push                              device selection, muted customers
 package store
 
 import (
