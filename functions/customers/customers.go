@@ -33,7 +33,7 @@ type ledger interface {
 	Reaches(ctx context.Context, after string, size int) ([]store.Reach, error)
 	Told(ctx context.Context, events ...push.Event) error
 	Settings(ctx context.Context) (push.Settings, error)
-	SetSettings(ctx context.Context, set push.Settings) error
+	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
 
 type publisher interface {
@@ -78,6 +78,9 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 	errors := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	if method != http.MethodGet && method != http.MethodDelete {
 		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if method == http.MethodPatch || method == http.MethodPut {
+		errors = append(errors, http.StatusPreconditionFailed)
 	}
 	if method == http.MethodGet || method == http.MethodDelete {
 		errors = append(errors, http.StatusNotFound)

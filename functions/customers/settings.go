@@ -8,22 +8,34 @@ import (
 	"carillon.example/shared/push"
 )
 
-type settingsInput struct{ Body json.RawMessage }
+type settingsInput struct {
+	Condition
+	Body json.RawMessage
+}
 
 // settingsOutput answers GET and PUT /v1/settings.
-type settingsOutput struct{ Body push.Settings }
+type settingsOutput struct {
+	ETag string `header:"ETag"`
+	Body push.Settings
+}
 
 func (s *service) settings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
 	set, err := s.Store.Settings(ctx)
-	return &settingsOutput{set}, err
+	return &settingsOutput{push.ETag(set.Revision), set}, err
 }
 
 // setSettings stores the settings whole: what the body leaves out is the default.
 func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	set, faults := s.choices.Read(in.Body)
+	condition, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	body, faults := s.choices.Read(in.Body)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	set.Muted = cmp.Or(set.Muted, push.MutedSend)
-	return &settingsOutput{*set}, s.Store.SetSettings(ctx, *set)
+
+	body.Muted = cmp.Or(body.Muted, push.MutedSend)
+	set, err := s.Store.SetSettings(ctx, *body, condition)
+	return &settingsOutput{push.ETag(set.Revision), set}, err
 }

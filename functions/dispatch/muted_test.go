@@ -32,7 +32,7 @@ func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 		push.MutedSend: {OptedOut: 1},
 		push.MutedSkip: {OptedOut: 1, Muted: 1},
 	} {
-		if err := w.SetSettings(t.Context(), push.Settings{Devices: push.All, Muted: muted}); err != nil {
+		if _, err := w.SetSettings(t.Context(), push.Settings{Devices: push.All, Muted: muted}, nil); err != nil {
 			t.Fatal(err)
 		}
 		m := w.mailing(t, "m-"+string(muted), nil)

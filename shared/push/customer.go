@@ -19,6 +19,7 @@ type Customer struct {
 	Version      int64        // grows with every change of reachability or tokens; events carry it
 	Availability int64        // the version at which Reported last changed
 	Reported     Availability // the state that was told last; none until the first
+	Revision     int64        // grows with every write
 	CreatedAt    time.Time
 }
 

@@ -14,6 +14,8 @@ const (
 // Settings are the choices that hold for every mailing that does not say
 // otherwise.
 type Settings struct {
+	Revision int64 `json:"-"` // grows with every write; 0: nobody has chosen
+
 	Devices Devices        `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
 	Muted   MutedCustomers `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
 }

@@ -138,7 +138,7 @@ func (b *book) add(ids []string, snaps []*firestore.DocumentSnapshot) error {
 		} else {
 			// Versions begin with the clock, so that those of a customer who was
 			// erased and comes back are higher than any told before.
-			e.Customer = &push.Customer{ID: id, CreatedAt: b.now, Version: b.now.UnixMicro()}
+			e.Customer = &push.Customer{ID: id, CreatedAt: b.now, Version: b.now.UnixMicro(), Revision: b.now.UnixMicro()}
 		}
 		b.entries, b.byID[id] = append(b.entries, e), e
 	}
@@ -270,6 +270,7 @@ func (b *book) write(e *entry) error {
 	case e.erased && e.stored:
 		return b.tx.Delete(b.s.customer(e.ID))
 	case e.changed && !e.erased:
+		e.Revision++
 		return b.tx.Set(b.s.customer(e.ID), encodeCustomer(e.Customer))
 	}
 	return nil

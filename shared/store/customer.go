@@ -27,6 +27,7 @@ type customerDoc struct {
 	TimeZone     string               `firestore:"timeZone"`
 	Version      int64                `firestore:"version"`
 	Availability int64                `firestore:"availability"`
+	Revision     int64                `firestore:"revision"`
 	CreatedAt    time.Time            `firestore:"createdAt"`
 }
 
@@ -73,7 +74,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
 		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.Reachable(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
-		CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
+		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
 	for _, t := range c.Tokens {
@@ -95,7 +96,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	}
 	c := &push.Customer{
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,
-		Version: d.Version, Availability: d.Availability, CreatedAt: d.CreatedAt,
+		Version: d.Version, Availability: d.Availability, Revision: d.Revision, CreatedAt: d.CreatedAt,
 		Reported: push.Availability{State: push.AvailabilityState(d.Status.State), Since: d.Status.Since.UTC(), Evidence: d.Status.Evidence},
 	}
 	for id, x := range d.Devices {

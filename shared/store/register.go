@@ -120,14 +120,26 @@ func (s *Store) Erase(ctx context.Context, customer string) ([]push.Event, error
 
 // Patch changes what is known of a customer beside the tokens, and answers the
 // customer as it is then. Somebody not known becomes known: that they want no
-// pushes may be heard before their first device is.
+// pushes may be heard before their first device is. It answers *push.Outdated where
+// the patch's condition does not hold.
 func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
+	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
 		e := b.byID[customer]
+		holds := p.If.Holds(e.stored, e.Revision)
+		own := wrote != 0 && e.Revision == wrote
+		if !holds && !own {
+			return &push.Outdated{What: "customer"}
+		}
+
+		wrote = e.Revision + 1
 		changed, err := p.Apply(e.Customer)
 		if err != nil {
 			return err
+		}
+		if changed && !holds { // the revision is somebody else's after all
+			return &push.Outdated{What: "customer"}
 		}
 		e.changed = changed || !e.stored
 		c = e.Customer
