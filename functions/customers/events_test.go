@@ -45,11 +45,12 @@ func TestDocumentedEvents(t *testing.T) {
 		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1})
 	m := &push.Mailing{ID: "m-7f3a", State: push.Completed, CompletedAt: at, Totals: &totals}
 	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
-		push.SupersededEvent(c, invalid, push.TokenID("installation"), at), push.CompletedEvent(m)); err != nil {
+		push.SupersededEvent(c, invalid, push.TokenID("installation"), at),
+		push.ErasedEvent(c, at), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, e := range w.published(4) {
+	for _, e := range w.published(5) {
 		got[e.Type] = e.raw
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -70,6 +70,9 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 		}
 		lines, numbers = append(lines, l), append(numbers, n)
 	}
+	for i := range lines {
+		lines[i].Patch.By = callerOf(ctx) + ", by an import"
+	}
 	refused, events, err := s.Store.Import(ctx, lines)
 	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {

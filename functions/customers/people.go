@@ -21,6 +21,7 @@ type customerBody struct {
 	Attributes    map[string]any    `json:"attributes"`
 	OptedOut      bool              `json:"optedOut"`
 	Categories    map[string]bool   `json:"categories"`
+	Consents      []push.Consent    `json:"consents" nullable:"false" doc:"the newest opt-outs and opt-ins, with their time and source"`
 	TimeZone      string            `json:"timeZone"`
 }
 
@@ -54,6 +55,9 @@ func (s *service) shown(c *push.Customer) customerBody {
 	b := customerBody{
 		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
+	}
+	if b.Consents = c.Consents; b.Consents == nil {
+		b.Consents = []push.Consent{}
 	}
 	if b.Segments == nil {
 		b.Segments = []string{}
@@ -118,7 +122,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	p.If = condition
+	p.If, p.By = condition, callerOf(ctx)
 	c, err := s.Store.Patch(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body

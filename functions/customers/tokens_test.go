@@ -78,7 +78,9 @@ func TestLifeOfACustomer(t *testing.T) {
 		w.want(http.StatusNoContent, "DELETE", anna, "")
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
-	w.published(0)
+	if e := w.published(1)[0]; e.Type != push.CustomerErased || e.Data.Customer != "anna" {
+		t.Errorf("told %s of %q, want that anna was erased", e.Type, e.Data.Customer)
+	}
 	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events were published and are still owed", n)
 	}

@@ -15,6 +15,8 @@ type Customer struct {
 	OptedOut   bool            // wants no pushes at all
 	Categories map[string]bool // false: unsubscribed from that category
 	TimeZone   string
+	Consents   []Consent // the newest decisions on OptedOut and Categories, in their order
+	Objected   bool      // OptedOut was kept over an erasure: an import does not lift it
 
 	Version      int64        // grows with every change of reachability or tokens; events carry it
 	Availability int64        // the version at which Reported last changed

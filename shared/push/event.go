@@ -9,6 +9,7 @@ import (
 const (
 	TokenInvalidated    = "token.invalidated"
 	TokenSuperseded     = "token.superseded"
+	CustomerErased      = "customer.erased"
 	AvailabilityChanged = "customer.availability.changed"
 	MailingCompleted    = "mailing.completed"
 )
@@ -45,6 +46,12 @@ type SupersededData struct {
 	TokenID  string `json:"tokenId"`
 	Code     string `json:"code"` // always CodeSuperseded
 	By       string `json:"by"`   // id of the token that took its place
+	Version  int64  `json:"version"`
+}
+
+// ErasedData is what customer.erased says.
+type ErasedData struct {
+	Customer string `json:"customer"`
 	Version  int64  `json:"version"`
 }
 
@@ -86,6 +93,15 @@ func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 		ID:   t.ID + "-s" + strconv.FormatInt(at.UnixMicro(), 36),
 		Type: TokenSuperseded, Subject: "customers/" + c.ID, Time: at,
 		Data: SupersededData{Customer: c.ID, TokenID: t.ID, Code: CodeSuperseded, By: by, Version: c.Version},
+	}
+}
+
+// ErasedEvent tells that a customer was erased, at that time.
+func ErasedEvent(c *Customer, at time.Time) Event {
+	return Event{
+		ID:   c.Key() + "-e" + strconv.FormatInt(c.Version, 10),
+		Type: CustomerErased, Subject: "customers/" + c.ID, Time: at,
+		Data: ErasedData{Customer: c.ID, Version: c.Version},
 	}
 }
 

@@ -53,7 +53,8 @@ const (
 type Mailing struct {
 	ID string
 	Draft
-	Digest string // of the request's body: the same Idempotency-Key with another body is refused
+	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
+	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
 
 	State         State
 	PausedBecause string // with Paused; with Completed, if our own fault held it when its last token was answered
@@ -94,6 +95,7 @@ func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}
+	m.Recipient = d.Audience.recipient()
 	life := DefaultLifetime
 	if d.Lifetime != nil {
 		life = time.Duration(*d.Lifetime)

@@ -25,7 +25,9 @@ const (
 // A CustomerPatch changes what is known of a customer beside the tokens: a JSON
 // merge patch (RFC 7396). What it does not name stays as it is.
 type CustomerPatch struct {
-	If *Match // nil: whatever there is
+	If *Match    // nil: whatever there is
+	By string    // who reported it: the source of the decisions it changes
+	At time.Time // when, the same
 
 	Segments    *[]string        // takes the place of all segments
 	Add, Remove []string         // segments; not beside Segments
@@ -266,6 +268,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 			f.add("attributes", "are %d bytes long together; a customer has at most %d", n, MaxAttributeBytes)
 		}
 	}
+	c.noteConsents(&before, p.At, p.By)
 	return !same(&before, c), f.Err()
 }
 

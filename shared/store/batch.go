@@ -30,7 +30,9 @@ type batchDoc struct {
 	Size     int            `firestore:"size"`     // how many targets
 	Receipts []byte         `firestore:"receipts"` // one byte a target
 	Owed     []int          `firestore:"owed"`
-	Dead     string         `firestore:"dead"` // JSON
+	Dead     string         `firestore:"dead"`  // JSON
+	First    string         `firestore:"first"` // key of the first target's customer: targets are in their order
+	Last     string         `firestore:"last"`  // key of the last one's
 	HasDead  bool           `firestore:"hasDead"`
 	Tally    map[string]int `firestore:"tally"` // always written in full
 
@@ -76,8 +78,12 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
 	}
+	first, last := "", ""
+	if n := len(b.Targets); n > 0 {
+		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
+	}
 	return &batchDoc{
-		Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
+		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
 		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{},
 		Tally: encodeTally(push.Tally{}), ExpireAt: forget,
 	}, nil

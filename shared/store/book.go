@@ -37,6 +37,7 @@ type entry struct {
 	touched   bool     // tokens or availability changed: the version grows
 	changed   bool     // has to be written
 	erased    bool     // has to be deleted
+	lifted    bool     // an objection kept over an erasure was lifted
 	dead      []string // ids of tokens that were marked invalid
 
 	superseded []superseded
@@ -92,6 +93,9 @@ func (s *Store) open(tx *firestore.Transaction, customers, tokens []string) (*bo
 		return nil, err
 	}
 	if err := b.add(ids, snaps[len(tokens):]); err != nil {
+		return nil, err
+	}
+	if err := b.readObjections(ids); err != nil {
 		return nil, err
 	}
 	return b, b.others(tokens)
@@ -255,6 +259,9 @@ func (b *book) tell(e *entry) {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
+	if e.erased {
+		b.events = append(b.events, push.ErasedEvent(e.Customer, b.now))
+	}
 	now := e.AvailabilityAt(b.now)
 	if now.State == cmp.Or(e.Reported.State, push.StateUnreachable) {
 		return
@@ -271,6 +278,11 @@ func (b *book) write(e *entry) error {
 		return b.tx.Delete(b.s.customer(e.ID))
 	case e.changed && !e.erased:
 		e.Revision++
+		if e.lifted {
+			if err := b.tx.Delete(b.s.objection(e.ID)); err != nil {
+				return err
+			}
+		}
 		return b.tx.Set(b.s.customer(e.ID), encodeCustomer(e.Customer))
 	}
 	return nil

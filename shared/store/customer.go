@@ -25,10 +25,19 @@ type customerDoc struct {
 	OptedOut     bool                 `firestore:"optedOut"`
 	Categories   map[string]bool      `firestore:"categories"`
 	TimeZone     string               `firestore:"timeZone"`
+	Consents     []consentDoc         `firestore:"consents,omitempty"`
+	Objected     bool                 `firestore:"objected,omitempty"`
 	Version      int64                `firestore:"version"`
 	Availability int64                `firestore:"availability"`
 	Revision     int64                `firestore:"revision"`
 	CreatedAt    time.Time            `firestore:"createdAt"`
+}
+
+type consentDoc struct {
+	Category string    `firestore:"category,omitempty"`
+	Decision string    `firestore:"decision"`
+	At       time.Time `firestore:"at"`
+	Source   string    `firestore:"source"`
 }
 
 type statusDoc struct {
@@ -77,6 +86,10 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
+	d.Objected = c.Objected
+	for _, x := range c.Consents {
+		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
+	}
 	for _, t := range c.Tokens {
 		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires}
 		if t.Invalid != nil {
@@ -98,6 +111,10 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,
 		Version: d.Version, Availability: d.Availability, Revision: d.Revision, CreatedAt: d.CreatedAt,
 		Reported: push.Availability{State: push.AvailabilityState(d.Status.State), Since: d.Status.Since.UTC(), Evidence: d.Status.Evidence},
+	}
+	c.Objected = d.Objected
+	for _, x := range d.Consents {
+		c.Consents = append(c.Consents, push.Consent{Category: x.Category, Decision: push.Decision(x.Decision), At: x.At, Source: x.Source})
 	}
 	for id, x := range d.Devices {
 		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Expires: x.Expires}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"cloud.google.com/go/firestore"
@@ -15,7 +16,8 @@ const expiring = 16
 
 // ExpireTokens looks after at most limit customers whose day has come: tokens
 // that are too old are marked invalid, and customers of whom no token was seen
-// for push.StaleAfter turn silent. It answers how many customers it has looked at
+// for push.StaleAfter turn silent. At last it removes what is left of
+// customers who were erased. It answers how many customers it has looked at
 // and the events, which are in the outbox until Told. Fewer customers than limit:
 // nothing more is due.
 func (s *Store) ExpireTokens(ctx context.Context, limit int) (int, []push.Event, error) {
@@ -25,7 +27,7 @@ func (s *Store) ExpireTokens(ctx context.Context, limit int) (int, []push.Event,
 	}
 
 	silent, more, err := s.sweep(ctx, "silentOn", limit-n, s.silence)
-	return n + silent, append(events, more...), err
+	return n + silent, append(events, more...), errors.Join(err, s.finishErasures(ctx))
 }
 
 // sweep calls f for at most limit customers whose field names a day that has

@@ -42,6 +42,8 @@ const (
 // FID takes the place of a valid registration token only with a later time, and
 // without one it is passed over.
 //
+// Nor does it lift an opt-out that was kept over an erasure: Patch does.
+//
 // Customers that an import creates are not told of one by one: a first import
 // would flood every listener. Of those known before, changes are.
 func (s *Store) Import(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
@@ -188,6 +190,10 @@ func (b *book) line(l ImportLine) error {
 		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
 	}
 	kept := *e.Customer
+	l.Patch.At = b.now
+	if e.Objected {
+		l.Patch.OptedOut = nil // a file is older than the erasure, or may be
+	}
 	changed, err := l.Patch.Apply(e.Customer)
 	if err != nil {
 		*e.Customer = kept

@@ -18,6 +18,8 @@ type mailingDoc struct {
 	Listed int    `firestore:"listed"`  // documents of the audience below it
 	Digest string `firestore:"digest"`
 
+	Recipient string `firestore:"recipient,omitempty"` // the key or token id of the only one listed; an erasure finds the mailing by it
+
 	State         string `firestore:"state"`
 	PausedBecause string `firestore:"pausedBecause,omitempty"`
 	PausedFrom    string `firestore:"pausedFrom,omitempty"`
@@ -60,7 +62,7 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 		return nil, err
 	}
 	doc := &mailingDoc{
-		Draft: string(draft), Listed: listed, Digest: m.Digest,
+		Draft: string(draft), Listed: listed, Digest: m.Digest, Recipient: m.Recipient,
 		State: string(m.State), PausedBecause: m.PausedBecause, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
@@ -75,9 +77,18 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 		doc.Totals = string(totals)
 	}
 	if !m.Active {
-		doc.ExpireAt = stamp(m.CompletedAt.Add(keepMailings))
+		doc.ExpireAt = stamp(m.CompletedAt.Add(kept(m)))
 	}
 	return doc, nil
+}
+
+// kept is how long a mailing stays after it ended: one to one customer, whose text
+// may speak of that person, shorter.
+func kept(m *push.Mailing) time.Duration {
+	if m.Recipient != "" {
+		return keepTexts
+	}
+	return keepMailings
 }
 
 func decodeMailing(snap *firestore.DocumentSnapshot) (m *push.Mailing, listed int, err error) {
@@ -86,7 +97,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (m *push.Mailing, listed in
 		return nil, 0, classify(err, "decoding mailing %s", snap.Ref.ID)
 	}
 	m = &push.Mailing{
-		ID: snap.Ref.ID, Digest: doc.Digest,
+		ID: snap.Ref.ID, Digest: doc.Digest, Recipient: doc.Recipient,
 		State: push.State(doc.State), PausedBecause: doc.PausedBecause, PausedFrom: push.State(doc.PausedFrom),
 		Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),

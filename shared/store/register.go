@@ -103,21 +103,6 @@ func (s *Store) Unregister(ctx context.Context, customer, tokenID string) ([]pus
 	return events, classify(err, "unregistering token %s", tokenID)
 }
 
-// Erase deletes a customer with all tokens, also from the index, and answers
-// the events that tell it, which are in the outbox until Told. Erasing somebody
-// who is not known changes nothing.
-func (s *Store) Erase(ctx context.Context, customer string) ([]push.Event, error) {
-	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
-		e := b.byID[customer]
-		for len(e.Tokens) > 0 {
-			b.drop(e, e.Tokens[0].ID)
-		}
-		e.erased = true
-		return nil
-	})
-	return events, classify(err, "erasing customer %s", push.CustomerKey(customer))
-}
-
 // Patch changes what is known of a customer beside the tokens, and answers the
 // customer as it is then. Somebody not known becomes known: that they want no
 // pushes may be heard before their first device is. It answers *push.Outdated where
@@ -134,12 +119,16 @@ func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch
 		}
 
 		wrote = e.Revision + 1
+		p.At = b.now
 		changed, err := p.Apply(e.Customer)
 		if err != nil {
 			return err
 		}
 		if changed && !holds { // the revision is somebody else's after all
 			return &push.Outdated{What: "customer"}
+		}
+		if e.Objected && !e.OptedOut {
+			e.Objected, e.lifted = false, true
 		}
 		e.changed = changed || !e.stored
 		c = e.Customer
