@@ -29,6 +29,7 @@ type Deps struct {
 	Tenant  string       // whose tokens are taken, of Identity Platform's; "": those of none
 	Origins []string     // of web pages that may call; none: only apps
 	Log     *slog.Logger // nil: the default
+	Limits  *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
 type ledger interface {
@@ -57,13 +58,16 @@ func New(d Deps) http.Handler {
 		d.Log = slog.Default()
 	}
 	d.Claim = cmp.Or(d.Claim, "uid")
+	if d.Limits == nil {
+		d.Limits = &push.DefaultLimits
+	}
 	a := api.New("Carillon: devices", d.Log)
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
 	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},
 	}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
-	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
 	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.register))
 	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
@@ -125,7 +129,7 @@ type registerOutput struct {
 		ID       string        `json:"id" doc:"what to unregister the token by"`
 		Kind     push.Kind     `json:"kind" enum:"token,fid"`
 		Platform push.Platform `json:"platform"`
-		App      string        `json:"app"`
+		App      string        `json:"app" doc:"as it was sent"`
 		Valid    bool          `json:"valid"`
 	}
 }
@@ -136,6 +140,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	r.Limits = s.Limits
 	done, err := s.Store.Register(ctx, customerOf(ctx), r)
 	if err != nil {
 		return nil, err
@@ -147,7 +152,9 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 		out.Status = http.StatusCreated
 	}
 	b := &out.Body
-	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, t.App, t.Valid()
+	// App as it was sent: that of a token which another customer had is not the
+	// caller's to know.
+	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }
 

@@ -16,6 +16,7 @@ type Customer struct {
 	Categories map[string]bool // false: unsubscribed from that category
 	TimeZone   string
 	Consents   []Consent // the newest decisions on OptedOut and Categories, in their order
+	Usage      Usage     // of apps that register by themselves
 	Objected   bool      // OptedOut was kept over an erasure: an import does not lift it
 
 	Version      int64        // grows with every change of reachability or tokens; events carry it

@@ -30,6 +30,7 @@ type Registration struct {
 	Device        string        // a stable id that the app keeps across reinstalls; "": not said
 	Notifications Notifications // whether the phone shows them; "": not said
 	TimeZone      string        // of the customer, by the phone; "": not said
+	Limits        *Limits       // of an app that registers by itself; nil: the retailer's own word
 	AddedAt       time.Time     // imports only: when it was first registered; zero: now
 	SeenAt        time.Time     // imports only: when the device last reported it; zero: now
 }

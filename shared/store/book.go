@@ -16,17 +16,19 @@ import (
 // written when it is closed. A token's owner is in two documents, the
 // customer's and the token's; a book writes both or neither.
 type book struct {
-	s       *Store
-	tx      *firestore.Transaction
-	now     time.Time
-	entries []*entry // in the order in which they were asked for
-	byID    map[string]*entry
-	owners  map[string]string // by token id: the id of the customer who had it when the book was opened
-	moved   map[string]string // by token id: who has it now, "": nobody
-	phones  []string          // ids of tokens that reach the phones of tokens to be given
-	newest  bool              // tell also that customers not known before are available
-	logged  bool              // write the events to the outbox
-	events  []push.Event
+	s         *Store
+	tx        *firestore.Transaction
+	now       time.Time
+	entries   []*entry // in the order in which they were asked for
+	byID      map[string]*entry
+	owners    map[string]string // by token id: the id of the customer who had it when the book was opened
+	moved     map[string]string // by token id: who has it now, "": nobody
+	before    map[string]string // by token id: the key of whom an app took it from
+	takenFrom map[string]string // the same, of tokens that are moved in this book
+	phones    []string          // ids of tokens that reach the phones of tokens to be given
+	newest    bool              // tell also that customers not known before are available
+	logged    bool              // write the events to the outbox
+	events    []push.Event
 }
 
 // An entry is a customer of a book.
@@ -75,7 +77,7 @@ func (s *Store) inBook(ctx context.Context, customers, tokens []string, f func(*
 
 // open reads customers, the index entries of tokens, and who has these tokens.
 func (s *Store) open(tx *firestore.Transaction, customers, tokens []string) (*book, error) {
-	b := &book{s: s, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}}
+	b := &book{s: s, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}, before: map[string]string{}, takenFrom: map[string]string{}}
 	tokens = unique(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
 	for _, id := range tokens {
@@ -125,7 +127,7 @@ func (b *book) index(tokens []string, snaps []*firestore.DocumentSnapshot) error
 		if err := snaps[i].DataTo(&d); err != nil {
 			return err
 		}
-		b.owners[id] = d.Customer
+		b.owners[id], b.before[id] = d.Customer, d.Before
 	}
 	return nil
 }
@@ -292,7 +294,7 @@ func (b *book) reindex(token, id string) error {
 	if id == "" {
 		return b.tx.Delete(b.s.token(token))
 	}
-	d := tokenDoc{Customer: id, Key: push.CustomerKey(id)}
+	d := tokenDoc{Customer: id, Key: push.CustomerKey(id), Before: b.takenFrom[token]}
 	if t, ok := b.byID[id].Token(token); ok && t.Kind == push.KindToken {
 		d.Installation = installationKey(t.Kind, t.Value)
 	}

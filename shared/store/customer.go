@@ -26,6 +26,7 @@ type customerDoc struct {
 	Categories   map[string]bool      `firestore:"categories"`
 	TimeZone     string               `firestore:"timeZone"`
 	Consents     []consentDoc         `firestore:"consents,omitempty"`
+	Usage        *usageDoc            `firestore:"usage,omitempty"`
 	Objected     bool                 `firestore:"objected,omitempty"`
 	Version      int64                `firestore:"version"`
 	Availability int64                `firestore:"availability"`
@@ -71,6 +72,7 @@ type tokenDoc struct {
 	Customer     string `firestore:"customer"`
 	Key          string `firestore:"key"`
 	Installation string `firestore:"installation,omitempty"` // of a registration token: the token id of its FID
+	Before       string `firestore:"before,omitempty"`       // key of whom an app took it from: they may take it back
 }
 
 func (s *Store) customer(id string) *firestore.DocumentRef {
@@ -86,7 +88,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
-	d.Objected = c.Objected
+	d.Objected, d.Usage = c.Objected, encodeUsage(c.Usage)
 	for _, x := range c.Consents {
 		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}
@@ -112,7 +114,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		Version: d.Version, Availability: d.Availability, Revision: d.Revision, CreatedAt: d.CreatedAt,
 		Reported: push.Availability{State: push.AvailabilityState(d.Status.State), Since: d.Status.Since.UTC(), Evidence: d.Status.Evidence},
 	}
-	c.Objected = d.Objected
+	c.Objected, c.Usage = d.Objected, decodeUsage(d.Usage)
 	for _, x := range d.Consents {
 		c.Consents = append(c.Consents, push.Consent{Category: x.Category, Decision: push.Decision(x.Decision), At: x.At, Source: x.Source})
 	}

@@ -21,7 +21,8 @@ type Registered struct {
 // an app: a token that is known costs two reads and one write; one that is new
 // costs a read more, of what else reaches the same phone. The write is not
 // left out when nothing but the time changes, for that time is what protects
-// the token from the late answer to a push that was sent before.
+// the token from the late answer to a push that was sent before. A registration
+// with limits may be answered *push.LimitReached or *push.Conflict.
 func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
@@ -32,6 +33,11 @@ func (s *Store) Register(ctx context.Context, id string, r push.Registration) (R
 		_, known := e.Token(token)
 		if err := b.readPhones(claim{id, r}); err != nil {
 			return err
+		}
+		if r.Limits != nil {
+			if err := b.allow(e, r); err != nil {
+				return err
+			}
 		}
 		b.give(e, r)
 		b.overflow(e, token)

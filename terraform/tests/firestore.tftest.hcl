@@ -65,7 +65,7 @@ run "indexes" {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
       "customers.devices", "customers.attributes", "customers.categories", "mailings.message",
       "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
-      "customers.revision", "customers.status", "customers.consents", "customers.objected",
+      "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
       "objections.at", "erasures.tokens", "erasures.at", "batches.first", "batches.last",
       "tokens.customer", "tokens.key", "outbox.event",
       "batches.targets", "batches.receipts", "batches.dead", "batches.owed", "audience.customers", "audience.tokens",
