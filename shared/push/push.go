@@ -72,7 +72,7 @@ func TokenID(token string) string { return hash("token\x00" + token) }
 
 // Invalid says why, when and by which mailing a token was marked invalid.
 type Invalid struct {
-	Code    string    `json:"code"`              // errorCode: UNREGISTERED, INVALID_ARGUMENT, or EXPIRED by age
+	Code    string    `json:"code"`              // FCM's errorCode, as UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH, or EXPIRED by age
 	Status  string    `json:"status,omitempty"`  // FCM's status, as it came
 	At      time.Time `json:"at"`                // when the answer was read
 	Mailing string    `json:"mailing,omitempty"` // the mailing that found out
