@@ -88,7 +88,7 @@ func readObjects(t *testing.T, text []byte) map[string]int {
 
 func readTable(t *testing.T, text []byte) map[string]int {
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
-	if err != nil || strings.Join(rows[0], " ") != "id pushAvailable validTokens" {
+	if err != nil || strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
 		t.Fatalf("%v, %v", rows[:1], err)
 	}
 	got := map[string]int{}

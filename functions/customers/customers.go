@@ -32,8 +32,8 @@ type ledger interface {
 	Import(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
 	Reaches(ctx context.Context, after string, size int) ([]store.Reach, error)
 	Told(ctx context.Context, events ...push.Event) error
-	Settings(ctx context.Context) (push.Devices, error)
-	SetSettings(ctx context.Context, d push.Devices) error
+	Settings(ctx context.Context) (push.Settings, error)
+	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
 
 type publisher interface {
@@ -43,7 +43,7 @@ type publisher interface {
 type service struct {
 	Deps
 	registrations *api.Form[registration]
-	choices       *api.Form[settingsBody]
+	choices       *api.Form[push.Settings]
 }
 
 // New makes the function's handler.
@@ -58,7 +58,7 @@ func New(d Deps) http.Handler {
 		d.MaxTokens = push.MaxTokens
 	}
 	a := api.New("Carillon: customers", d.Log)
-	s := &service{Deps: d, registrations: api.NewForm[registration](a), choices: api.NewForm[settingsBody](a)}
+	s := &service{Deps: d, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
 	huma.Register(a, s.registrations.Takes(operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated)), api.Answering(s.Log, s.register))
 	huma.Register(a, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent), api.Answering(s.Log, s.unregister))
@@ -78,6 +78,9 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 	errors := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	if method != http.MethodGet && method != http.MethodDelete {
 		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if method == http.MethodPatch || method == http.MethodPut {
+		errors = append(errors, http.StatusPreconditionFailed)
 	}
 	if method == http.MethodGet || method == http.MethodDelete {
 		errors = append(errors, http.StatusNotFound)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,18 +26,35 @@ type exportInput struct {
 	After  string `query:"after" doc:"the last customer of an export that broke off: it goes on behind them"`
 }
 
-// availability is a line of an export.
-type availability struct {
-	ID            string `json:"id"`
-	PushAvailable bool   `json:"pushAvailable"`
-	ValidTokens   int    `json:"validTokens"`
+// exportLine is a line of an export.
+type exportLine struct {
+	ID            string                 `json:"id"`
+	PushAvailable bool                   `json:"pushAvailable"`
+	ValidTokens   int                    `json:"validTokens"`
+	Platform      []push.Platform        `json:"platform" nullable:"false" doc:"of the valid tokens, each once"`
+	App           []string               `json:"app" nullable:"false" doc:"of the valid tokens, each once"`
+	State         push.AvailabilityState `json:"state" enum:"reachable,muted,silent,unreachable"`
+	Since         time.Time              `json:"since" doc:"when the state began"`
+}
+
+// lineOf is the line of a customer.
+func lineOf(r store.Reach) exportLine {
+	l := exportLine{ID: r.Customer, PushAvailable: r.ValidTokens > 0, ValidTokens: r.ValidTokens,
+		Platform: r.Platforms, App: r.Apps, State: r.Availability.State, Since: r.Availability.Since}
+	if l.Platform == nil {
+		l.Platform = []push.Platform{}
+	}
+	if l.App == nil {
+		l.App = []string{}
+	}
+	return l
 }
 
 func exportOperation(a *api.API) huma.Operation {
 	op := operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)
 	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
-		"In CSV a text that a spreadsheet would take for a formula has an apostrophe in front."
-	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[availability](), true, "")
+		"In CSV platforms and apps are parted by |, and a text that a spreadsheet would take for a formula has an apostrophe in front."
+	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[exportLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 		"application/x-ndjson": {Schema: line}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}}}
@@ -95,7 +113,7 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) erro
 		enc.SetEscapeHTML(false)
 		return func(page []store.Reach) error {
 			for _, r := range page {
-				if err := enc.Encode(availability{r.Customer, r.ValidTokens > 0, r.ValidTokens}); err != nil {
+				if err := enc.Encode(lineOf(r)); err != nil {
 					return err
 				}
 			}
@@ -103,16 +121,27 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) erro
 		}
 	}
 	if start {
-		_, _ = io.WriteString(w, "id,pushAvailable,validTokens\n") // a fault shows with the first page
+		_, _ = io.WriteString(w, "id,pushAvailable,validTokens,platform,app,state,since\n") // a fault shows with the first page
 	}
 	var lines bytes.Buffer
 	return func(page []store.Reach) error {
 		for _, r := range page {
-			fmt.Fprintf(&lines, "%s,%t,%d\n", cell(r.Customer), r.ValidTokens > 0, r.ValidTokens)
+			l := lineOf(r)
+			fmt.Fprintf(&lines, "%s,%t,%d,%s,%s,%s,%s\n", cell(l.ID), l.PushAvailable, l.ValidTokens,
+				cell(joined(l.Platform)), cell(joined(l.App)), l.State, l.Since.Format(time.RFC3339Nano))
 		}
 		_, err := lines.WriteTo(w)
 		return err
 	}
+}
+
+// joined is a list in one cell.
+func joined[T ~string](list []T) string {
+	texts := make([]string, len(list))
+	for i, x := range list {
+		texts[i] = string(x)
+	}
+	return strings.Join(texts, "|")
 }
 
 // cell is a text in quotes, for what parts cells depends on the reader's

@@ -58,7 +58,7 @@ func TestExport(t *testing.T) {
 	a := w.Ask("GET", "/v1/exports/availability?format=csv", "")
 	table := a.Body
 	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
-	if err != nil || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") || len(rows) != n+1 || strings.Join(rows[0], " ") != "id pushAvailable validTokens" {
+	if err != nil || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") || len(rows) != n+1 || strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
 		t.Fatalf("%d rows, %v, %v", len(rows), err, a.Header)
 	}
 	if strings.Contains(table, "\n=") || strings.Contains(table, "\n\"=") || !strings.Contains(table, `"'=HYPERLINK(""http://x"")"`) {

@@ -40,9 +40,10 @@ func TestHalfAnIDIsNobody(t *testing.T) {
 func TestCellsStayWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.importing(3, `{"id":"a;=1+1"}`+"\n"+`{"id":"=1;\"x\",=2"}`+"\n"+`{"id":"c","tokens":[{"token":"t"}]}`)
+	w.importing(3, `{"id":"a;=1+1"}`+"\n"+`{"id":"=1;\"x\",=2"}`+"\n"+`{"id":"c","tokens":[{"token":"t","platform":"ios","app":"=shop"},{"token":"u","platform":"android","app":"bank"}]}`)
 	table := w.Ask("GET", "/v1/exports/availability?format=csv", "").Body
-	for _, line := range []string{`"a;=1+1",false,0`, `"'=1;""x"",=2",false,0`, `"c",true,1`} {
+	for _, line := range []string{`"a;=1+1",false,0,"","",unreachable,2026-11-01T12:00:00Z`,
+		`"'=1;""x"",=2",false,0,"","",unreachable,2026-11-01T12:00:00Z`, `"c",true,2,"android|ios","'=shop|bank",reachable,2026-11-01T12:00:00Z`} {
 		if !strings.Contains(table, "\n"+line+"\n") {
 			t.Errorf("there is no line %s in\n%s", line, table)
 		}
@@ -56,7 +57,7 @@ func TestCellsStayWhole(t *testing.T) {
 func TestATableOfNobodyHasItsHeading(t *testing.T) {
 	t.Parallel()
 	a := newWorld(t).Ask("GET", "/v1/exports/availability?format=csv", "")
-	if a.Code != http.StatusOK || a.Body != "id,pushAvailable,validTokens\n" {
+	if a.Code != http.StatusOK || a.Body != "id,pushAvailable,validTokens,platform,app,state,since\n" {
 		t.Errorf("%d %q", a.Code, a.Body)
 	}
 }

@@ -70,6 +70,9 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 		}
 		lines, numbers = append(lines, l), append(numbers, n)
 	}
+	for i := range lines {
+		lines[i].Patch.By = callerOf(ctx) + ", by an import"
+	}
 	refused, events, err := s.Store.Import(ctx, lines)
 	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
@@ -156,10 +159,10 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return push.Faults{{Location: at, Message: "is no JSON object"}}
 	}
-	fields := map[string]any{"token": &t.Token, "fid": &t.FID, "platform": &t.Platform, "app": &t.App, "addedAt": &t.AddedAt, "seenAt": &t.SeenAt}
+	fields := map[string]any{"token": &t.Token, "fid": &t.FID, "platform": &t.Platform, "app": &t.App, "device": &t.Device, "notifications": &t.Notifications, "addedAt": &t.AddedAt, "seenAt": &t.SeenAt}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if into := fields[name]; into == nil {
-			faults = append(faults, push.Fault{Location: at + "." + push.Short(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, addedAt and seenAt"})
+			faults = append(faults, push.Fault{Location: at + "." + push.Short(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, device, notifications, addedAt and seenAt"})
 		} else if json.Unmarshal(members[name], into) != nil {
 			faults = append(faults, push.Fault{Location: at + "." + name, Message: "cannot be taken as it is written"})
 		}

@@ -5,36 +5,59 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
 
 // customerBody is a customer as shown.
 type customerBody struct {
-	ID            string          `json:"id"`
-	PushAvailable bool            `json:"pushAvailable" doc:"has a valid token"`
-	Tokens        []tokenBody     `json:"tokens"`
-	Segments      []string        `json:"segments"`
-	Attributes    map[string]any  `json:"attributes"`
-	OptedOut      bool            `json:"optedOut"`
-	Categories    map[string]bool `json:"categories"`
-	TimeZone      string          `json:"timeZone"`
+	ID            string            `json:"id"`
+	PushAvailable bool              `json:"pushAvailable" doc:"has a valid token"`
+	Availability  push.Availability `json:"availability" doc:"how far push reaches the customer, since when, and what shows it"`
+	Tokens        []tokenBody       `json:"tokens"`
+	Segments      []string          `json:"segments"`
+	Attributes    map[string]any    `json:"attributes"`
+	OptedOut      bool              `json:"optedOut"`
+	Categories    map[string]bool   `json:"categories"`
+	Consents      []push.Consent    `json:"consents" nullable:"false" doc:"the newest opt-outs and opt-ins, with their time and source"`
+	TimeZone      string            `json:"timeZone"`
 }
 
-type customerOutput struct{ Body customerBody }
+type customerOutput struct {
+	ETag string `header:"ETag"`
+	Body customerBody
+}
+
+// Condition is what a change may ask for: that what it changes stands as it was
+// read. It is exported for the same reason as CustomerPath.
+type Condition struct {
+	IfMatch string `header:"If-Match" doc:"an ETag as GET answers it; the change is made only if nobody has changed anything since"`
+}
+
+// parse is the condition, nil for none.
+func (c *Condition) parse() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
 
 func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
 	c, err := s.Store.Customer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	return &customerOutput{s.shown(c)}, nil
+	return s.answer(c), nil
+}
+
+func (s *service) answer(c *push.Customer) *customerOutput {
+	return &customerOutput{push.ETag(c.Revision), s.shown(c)}
 }
 
 func (s *service) shown(c *push.Customer) customerBody {
 	b := customerBody{
-		ID: c.ID, PushAvailable: c.Reachable(), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
+		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
+	}
+	if b.Consents = c.Consents; b.Consents == nil {
+		b.Consents = []push.Consent{}
 	}
 	if b.Segments == nil {
 		b.Segments = []string{}
@@ -55,15 +78,34 @@ func (s *service) shown(c *push.Customer) customerBody {
 // patchBody documents a merge patch; push.ParsePatch reads it, because what is
 // null differs from what is not there.
 type patchBody struct {
-	Segments   []string         `json:"segments,omitempty" nullable:"true" maxItems:"100" doc:"takes the place of all segments"`
+	Segments   segmentsPatch    `json:"segments,omitempty" nullable:"true"`
 	Attributes map[string]any   `json:"attributes,omitempty" doc:"merged; null takes one away"`
 	OptedOut   *bool            `json:"optedOut,omitempty" nullable:"true" doc:"wants no pushes at all"`
 	Categories map[string]*bool `json:"categories,omitempty" doc:"merged; false: unsubscribed, null: not decided"`
 	TimeZone   *string          `json:"timeZone,omitempty" nullable:"true" doc:"of the IANA database, as Europe/Riga"`
 }
 
+// segmentsPatch documents the two forms of segments in a patch.
+type segmentsPatch struct{}
+
+// Schema is a list, or an object of what to add and to remove.
+func (segmentsPatch) Schema(huma.Registry) *huma.Schema {
+	most := push.MaxCustomerSegments
+	list := func(doc string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeArray, MaxItems: &most, Description: doc, Items: &huma.Schema{Type: huma.TypeString}}
+	}
+	return &huma.Schema{OneOf: []*huma.Schema{
+		list("takes the place of all segments"),
+		{Type: huma.TypeObject, AdditionalProperties: false, Description: "changes some and leaves the others", Properties: map[string]*huma.Schema{
+			"add": list("segments to be in"), "remove": list("segments to be in no more"),
+		}},
+		{Type: "null", Description: "takes all segments away"},
+	}}
+}
+
 type changeInput struct {
 	CustomerPath
+	Condition
 	Body json.RawMessage
 }
 
@@ -72,10 +114,15 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
 		return nil, push.Faults{{Location: "body", Message: "is no JSON object"}}
 	}
+	condition, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
 	p, faults := push.ParsePatch(members, "body")
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	p.If, p.By = condition, callerOf(ctx)
 	c, err := s.Store.Patch(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body
@@ -86,7 +133,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err != nil {
 		return nil, err
 	}
-	return &customerOutput{s.shown(c)}, nil
+	return s.answer(c), nil
 }
 
 func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {

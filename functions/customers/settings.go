@@ -1,30 +1,41 @@
 package customers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
 	"carillon.example/shared/push"
 )
 
-// settingsBody is GET and PUT /v1/settings.
-type settingsBody struct {
-	Devices push.Devices `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
+type settingsInput struct {
+	Condition
+	Body json.RawMessage
 }
 
-type settingsInput struct{ Body json.RawMessage }
-
-type settingsOutput struct{ Body settingsBody }
+// settingsOutput answers GET and PUT /v1/settings.
+type settingsOutput struct {
+	ETag string `header:"ETag"`
+	Body push.Settings
+}
 
 func (s *service) settings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-	d, err := s.Store.Settings(ctx)
-	return &settingsOutput{settingsBody{d}}, err
+	set, err := s.Store.Settings(ctx)
+	return &settingsOutput{push.ETag(set.Revision), set}, err
 }
 
+// setSettings stores the settings whole: what the body leaves out is the default.
 func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	b, faults := s.choices.Read(in.Body)
+	condition, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	body, faults := s.choices.Read(in.Body)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return &settingsOutput{*b}, s.Store.SetSettings(ctx, b.Devices)
+
+	body.Muted = cmp.Or(body.Muted, push.MutedSend)
+	set, err := s.Store.SetSettings(ctx, *body, condition)
+	return &settingsOutput{push.ETag(set.Revision), set}, err
 }

@@ -36,6 +36,15 @@ func TestSettingsOfTheAPI(t *testing.T) {
 			t.Errorf("got %v, want %s", got, d)
 		}
 	}
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","muted":"skip"}`)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["muted"] != "skip" {
+		t.Errorf("muted is %v, want skip", got["muted"])
+	}
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["muted"] != "send" {
+		t.Errorf("left out, muted is %v, want send", got["muted"])
+	}
+	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","muted":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"some"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{}`)
 }

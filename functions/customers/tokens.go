@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,16 +15,19 @@ import (
 
 // registration is a token as it is reported.
 type registration struct {
-	Token    string        `json:"token,omitempty" doc:"a registration token"`
-	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
-	Platform push.Platform `json:"platform,omitempty" enum:"android,ios,web"`
-	App      string        `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
+	Token         string             `json:"token,omitempty" doc:"a registration token"`
+	FID           string             `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	Platform      push.Platform      `json:"platform,omitempty" enum:"android,ios,web"`
+	App           string             `json:"app,omitempty" doc:"the app's name, at most 200 bytes"`
+	Notifications push.Notifications `json:"notifications,omitempty" enum:"on,off" doc:"whether the phone shows notifications"`
+	TimeZone      string             `json:"timeZone,omitempty" doc:"of the phone, of the IANA database; becomes the customer's"`
+	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
 // check names every fault of a registration at that place, those found in reading
 // it first.
 func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
-	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var faults push.Faults
 	fault := func(place, format string, a ...any) {
 		faults = append(faults, push.Fault{Location: at + place, Message: fmt.Sprintf(format, a...)})
@@ -44,6 +48,15 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)
+	}
+	if why := push.CheckDevice(r.Device); why != "" {
+		fault(".device", "%s", why)
+	}
+	if why := push.CheckNotifications(r.Notifications); why != "" {
+		fault(".notifications", "%s", why)
+	}
+	if why := push.CheckTimeZone(r.TimeZone); why != "" {
+		fault(".timeZone", "%s", why)
 	}
 	return out, api.Join(unread, faults...)
 }
@@ -88,26 +101,24 @@ func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{
 	return nil, err
 }
 
-// staleAfter is how long a token may go unseen before it is shown as stale
-// (Google's advice: a month).
-const staleAfter = 30 * 24 * time.Hour
-
 // tokenBody is a token as it is shown: without the token itself.
 type tokenBody struct {
-	ID       string        `json:"id"`
-	Kind     push.Kind     `json:"kind"`
-	Platform push.Platform `json:"platform"`
-	App      string        `json:"app"`
-	AddedAt  time.Time     `json:"addedAt" doc:"registered here, or again after having been invalid"`
-	SeenAt   time.Time     `json:"seenAt" doc:"last registration"`
-	Expires  string        `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
-	Valid    bool          `json:"valid"`
-	Latest   bool          `json:"latest" doc:"the one that a mailing to the latest device goes to"`
-	Stale    bool          `json:"stale" doc:"not seen for 30 days"`
-	Invalid  *push.Invalid `json:"invalid,omitempty"`
+	ID            string             `json:"id"`
+	Kind          push.Kind          `json:"kind"`
+	Platform      push.Platform      `json:"platform"`
+	App           string             `json:"app"`
+	Device        string             `json:"device,omitempty" doc:"as the app named it"`
+	Notifications push.Notifications `json:"notifications" enum:"on,off,unknown" doc:"whether the phone shows them"`
+	AddedAt       time.Time          `json:"addedAt" doc:"registered here, or again after having been invalid"`
+	SeenAt        time.Time          `json:"seenAt" doc:"last registration"`
+	Expires       string             `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
+	Valid         bool               `json:"valid"`
+	Latest        bool               `json:"latest" doc:"the one that a mailing to the latest device goes to"`
+	Stale         bool               `json:"stale" doc:"not seen for 30 days"`
+	Invalid       *push.Invalid      `json:"invalid,omitempty"`
 }
 
 func (s *service) token(t push.Token, latest string) tokenBody {
-	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
-		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.SeenAt) > staleAfter, Invalid: t.Invalid}
+	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.SeenAt) > push.StaleAfter, Invalid: t.Invalid}
 }

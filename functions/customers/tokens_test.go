@@ -66,14 +66,21 @@ func TestLifeOfACustomer(t *testing.T) {
 		w.want(http.StatusNoContent, "DELETE", anna+"/tokens/"+id, "")
 		w.want(http.StatusNotFound, "DELETE", anna+"/tokens/"+id, "")
 	}
-	if e := w.published(1)[0]; e.Type != push.AvailabilityChanged || e.Data.Customer != "anna" || e.Data.PushAvailable {
-		t.Errorf("%+v", e)
+	var states []string
+	for _, e := range w.published(2) {
+		states = append(states, e.Type+" "+string(e.Data.Availability.State))
+	}
+	slices.Sort(states)
+	if want := []string{"customer.availability.changed silent", "customer.availability.changed unreachable"}; !slices.Equal(states, want) {
+		t.Errorf("told %q, want %q", states, want)
 	}
 	for range 2 {
 		w.want(http.StatusNoContent, "DELETE", anna, "")
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
-	w.published(0)
+	if e := w.published(1)[0]; e.Type != push.CustomerErased || e.Data.Customer != "anna" {
+		t.Errorf("told %s of %q, want that anna was erased", e.Type, e.Data.Customer)
+	}
 	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events were published and are still owed", n)
 	}
@@ -156,4 +163,42 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 		}
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
+}
+
+// TestAPhoneIsOneTarget: the kind of a token is judged by its shape, and a
+// second name of a phone replaces the first.
+func TestAPhoneIsOneTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"phone:APA91b","platform":"ios","app":"shop","device":"d-1"}`)
+	if first["kind"] != "token" {
+		t.Errorf("a registration token in the field of FIDs is a %v, want a token", first["kind"])
+	}
+	if first["device"] != "d-1" {
+		t.Errorf("device is %v, want d-1", first["device"])
+	}
+	w.clock.Add(time.Minute)
+	second := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"phone"}`)
+	if second["kind"] != "fid" {
+		t.Errorf("an installation is a %v, want a fid", second["kind"])
+	}
+	if second["app"] != "shop" {
+		t.Errorf("the app of the phone is %v, want shop", second["app"])
+	}
+	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("phone") {
+		t.Errorf("tokens are %+v, want the installation alone", c.Tokens)
+	}
+	w.clock.Add(time.Minute)
+	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"reinstalled:APA91b","app":"shop","device":"d-1"}`)
+	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("reinstalled:APA91b") {
+		t.Errorf("tokens are %+v, want the one of the new installation alone", c.Tokens)
+	}
+	var got []string
+	for _, e := range w.published(3) {
+		got = append(got, e.Type)
+	}
+	slices.Sort(got)
+	if want := []string{push.AvailabilityChanged, push.TokenSuperseded, push.TokenSuperseded}; !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
 }

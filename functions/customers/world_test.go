@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -68,6 +69,7 @@ type event struct {
 	Data struct {
 		Customer      string
 		PushAvailable bool
+		Availability  push.Availability
 	}
 }
 

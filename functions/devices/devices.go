@@ -29,6 +29,7 @@ type Deps struct {
 	Tenant  string       // whose tokens are taken, of Identity Platform's; "": those of none
 	Origins []string     // of web pages that may call; none: only apps
 	Log     *slog.Logger // nil: the default
+	Limits  *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
 type ledger interface {
@@ -57,13 +58,16 @@ func New(d Deps) http.Handler {
 		d.Log = slog.Default()
 	}
 	d.Claim = cmp.Or(d.Claim, "uid")
+	if d.Limits == nil {
+		d.Limits = &push.DefaultLimits
+	}
 	a := api.New("Carillon: devices", d.Log)
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
 	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},
 	}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
-	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
 	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.register))
 	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
@@ -81,15 +85,18 @@ func operation(method, path, id, summary string) huma.Operation {
 
 // registration is a push token as an app reports it.
 type registration struct {
-	Token    string        `json:"token,omitempty" doc:"a registration token"`
-	FID      string        `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
-	Platform push.Platform `json:"platform" enum:"android,ios,web"`
-	App      string        `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+	Token         string             `json:"token,omitempty" doc:"a registration token"`
+	FID           string             `json:"fid,omitempty" doc:"or a Firebase Installation ID"`
+	Platform      push.Platform      `json:"platform" enum:"android,ios,web"`
+	App           string             `json:"app,omitempty" doc:"which of several apps, at most 200 bytes"`
+	Notifications push.Notifications `json:"notifications,omitempty" enum:"on,off" doc:"whether the phone shows notifications"`
+	TimeZone      string             `json:"timeZone,omitempty" doc:"of the phone, of the IANA database; becomes the customer's"`
+	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
 // check reads what the schema found no fault with, and adds what it cannot know.
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
-	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App}
+	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
 	if (r.Token == "") == (r.FID == "") && !api.Named(faults, "body.token", "body.fid") {
 		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
@@ -102,6 +109,12 @@ func (r *registration) check(faults push.Faults) (push.Registration, push.Faults
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		wrong = append(wrong, push.Fault{Location: "body.app", Message: why})
+	}
+	if why := push.CheckTimeZone(r.TimeZone); why != "" {
+		wrong = append(wrong, push.Fault{Location: "body.timeZone", Message: why})
+	}
+	if why := push.CheckDevice(r.Device); why != "" {
+		wrong = append(wrong, push.Fault{Location: "body.device", Message: why})
 	}
 	return out, api.Join(faults, wrong...)
 }
@@ -116,7 +129,7 @@ type registerOutput struct {
 		ID       string        `json:"id" doc:"what to unregister the token by"`
 		Kind     push.Kind     `json:"kind" enum:"token,fid"`
 		Platform push.Platform `json:"platform"`
-		App      string        `json:"app"`
+		App      string        `json:"app" doc:"as it was sent"`
 		Valid    bool          `json:"valid"`
 	}
 }
@@ -127,6 +140,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	r.Limits = s.Limits
 	done, err := s.Store.Register(ctx, customerOf(ctx), r)
 	if err != nil {
 		return nil, err
@@ -138,7 +152,9 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 		out.Status = http.StatusCreated
 	}
 	b := &out.Body
-	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, t.App, t.Valid()
+	// App as it was sent: that of a token which another customer had is not the
+	// caller's to know.
+	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }
 

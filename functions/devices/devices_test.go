@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -100,6 +102,15 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	}
 	if d := cmp.Diff(before, after); d != "" {
 		t.Errorf("ada was touched:\n%s", d)
+	}
+	if a := w.register(eve, "token-of-ada-2"); a.Code != 409 || a.Header.Get("Retry-After") != "" {
+		t.Errorf("a token that ada has shown just now: %v, want 409 that does not say when", a)
+	}
+	if got := w.tokens("ada"); !slices.Contains(got, id) {
+		t.Errorf("ada has lost her token and has %v", got)
+	}
+	if a := w.ask("DELETE", "/v1/devices/"+id, ada, ""); a.Code != 204 {
+		t.Errorf("ada signs out: %v", a)
 	}
 	if a := w.register(eve, "token-of-ada-2"); a.Code != 201 {
 		t.Errorf("a device that changes hands: %v", a)
@@ -262,4 +273,47 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%q: %d %s", body, a.Code, a.Body)
 		}
 	})
+}
+
+// TestLimits: one customer's apps register so often in an hour, and are told when
+// to come back; another customer is not concerned.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(d *Deps) { d.Limits = &push.Limits{PerHour: 3, PerDay: 3, MovesPerHour: 3, MovesPerDay: 3} })
+	ada := person("ada")
+	for i := range 3 {
+		if a := w.register(ada, fmt.Sprint("limited-token-", i)); a.Code != 201 {
+			t.Fatalf("registration %d: %v", i, a)
+		}
+	}
+	a := w.register(ada, "limited-token-3")
+	if a.Code != 429 {
+		t.Errorf("one too many: %v, want 429", a)
+	}
+	if wait, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 24*60*60 {
+		t.Errorf("Retry-After is %q, want seconds of a day at most", a.Header.Get("Retry-After"))
+	}
+	if n := len(w.tokens("ada")); n != 3 {
+		t.Errorf("ada has %d tokens, want 3", n)
+	}
+	if a := w.register(person("bert"), "limited-token-4"); a.Code != 201 {
+		t.Errorf("another customer: %v, want 201", a)
+	}
+}
+
+// TestTheAppOfAnotherIsNotShown: who takes a token learns nothing of whose it was.
+func TestTheAppOfAnotherIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	if _, err := w.store.Register(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Flag(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), CutAt: time.Now().Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if a := w.ask("POST", "/v1/devices", person("eve"), `{"token":"old-token","platform":"web"}`); a.Code > 201 || strings.Contains(a.Body, "secret-app") {
+			t.Errorf("eve is answered %v", a)
+		}
+	}
 }

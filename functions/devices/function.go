@@ -8,7 +8,8 @@
 // steals its token can read nothing, for nothing is answered but the push token
 // that was sent in, by its id. How much all callers together can ask for is
 // bounded by the number of instances that Terraform allows; one customer keeps
-// at most MAX_TOKENS tokens, whatever is sent.
+// at most MAX_TOKENS tokens, whatever is sent, and registers and takes over only
+// so many an hour and a day.
 package devices
 
 import (

@@ -23,7 +23,8 @@ type cutting struct {
 	seen       time.Time // when m was read
 	sh         *push.Shard
 	audience   store.Audience
-	attributes []string  // those the message's templates name
+	attributes []string // those the message's templates name
+	muted      push.MutedCustomers
 	until      time.Time // when to hand over
 	lane       push.Lane // of the batches
 	whole      bool      // the mailing is one page
@@ -55,6 +56,11 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if sh.Busy.After(now) || sh.ContinueAt.Sub(now) > time.Second {
 		return nil // another call has it, or its time has not come; tick asks again
 	}
+	set, err := d.Store.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	c.muted = set.Muted
 
 	// A message that does not compile any more is deliver's to refuse.
 	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {

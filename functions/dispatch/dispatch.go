@@ -32,7 +32,7 @@ type ledger interface {
 	Accept(ctx context.Context, id string) (*push.Mailing, error)
 	Start(ctx context.Context, id string, d push.Devices, shards []push.Shard) (*push.Mailing, error)
 	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	Settings(ctx context.Context) (push.Devices, error)
+	Settings(ctx context.Context) (push.Settings, error)
 	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
 	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)

@@ -93,7 +93,7 @@ func (c *cutting) memorySize() int {
 func sum(a, b push.Excluded) push.Excluded {
 	return push.Excluded{
 		NoValidToken: a.NoValidToken + b.NoValidToken, OptedOut: a.OptedOut + b.OptedOut,
-		Category: a.Category + b.Category, Unknown: a.Unknown + b.Unknown,
+		Category: a.Category + b.Category, Unknown: a.Unknown + b.Unknown, Muted: a.Muted + b.Muted,
 	}
 }
 
@@ -139,7 +139,7 @@ func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
 	if m.Customer == nil {
 		return nil, push.Unknown
 	}
-	if why := m.Customer.Exclude(c.m.Category); why != push.NotExcluded {
+	if why := m.Customer.ExcludeMuted(c.m.Category, c.muted); why != push.NotExcluded {
 		return nil, why
 	}
 	if m.Only == nil {

@@ -136,9 +136,11 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	}
 	selection := m.Devices
 	if selection == "" {
-		if selection, err = d.Store.Settings(ctx); err != nil {
+		set, err := d.Store.Settings(ctx)
+		if err != nil {
 			return nil, err
 		}
+		selection = set.Devices
 	}
 	audience, err := d.Store.Audience(ctx, m)
 	if err != nil {

@@ -97,6 +97,8 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	push.Faults        422, every fault named
 //	*push.NotFound     404
 //	*push.Conflict     409
+//	*push.Outdated     412
+//	*push.LimitReached 429 with Retry-After
 //	*push.Unavailable  503 with Retry-After
 //	a deadline         503 with Retry-After
 //	the caller gone    503, for nobody to read
@@ -124,6 +126,14 @@ func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	}
 	if e, ok := errors.AsType[*push.Conflict](err); ok {
 		return problem(http.StatusConflict, e.Why)
+	}
+	if e, ok := errors.AsType[*push.LimitReached](err); ok {
+		p := problem(http.StatusTooManyRequests, e.Error())
+		p.retryAfter = e.RetryAfter
+		return p
+	}
+	if e, ok := errors.AsType[*push.Outdated](err); ok {
+		return problem(http.StatusPreconditionFailed, e.Error()+": If-Match does not hold")
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		log.InfoContext(ctx, "the caller has gone", "error", err)

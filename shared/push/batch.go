@@ -1,6 +1,9 @@
 package push
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // MaxBatch is how many targets one batch has at most: each costs the same few
 // reads and writes, whatever its size, and is sent in a second or two.
@@ -61,6 +64,10 @@ const (
 	CodeWrongSender     = "SENDER_ID_MISMATCH"
 	CodeExpired         = "EXPIRED"
 )
+
+// CodeSuperseded says that another token of the same phone took a token's place.
+// It marks no token invalid: a superseded token is removed.
+const CodeSuperseded = "SUPERSEDED"
 
 // Known reports whether r is a verdict this version knows.
 func (r Receipt) Known() bool { return r < receipts }
@@ -198,6 +205,26 @@ func (b *Batch) Close(r Receipt) (n int) {
 		}
 	}
 	return n
+}
+
+// Blank takes the targets of customers away and keeps their places: a target
+// without a result is cancelled, and nothing is owed of any. It reports whether
+// there was one.
+func (b *Batch) Blank(erased func(customer string) bool) (found bool) {
+	for i, t := range b.Targets {
+		if t.Customer == "" || !erased(t.Customer) {
+			continue
+		}
+		found = true
+		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform}
+		if b.Receipts[i] == Pending {
+			b.Receipts[i] = ReceiptCancelled
+		}
+		b.Owed = slices.DeleteFunc(b.Owed, func(owed int) bool { return owed == i })
+		b.Held = slices.DeleteFunc(b.Held, func(held int) bool { return held == i })
+	}
+	b.Dead = slices.DeleteFunc(b.Dead, func(d Dead) bool { return erased(d.Customer) })
+	return found
 }
 
 // A Shard is one range of the audience's keys and how far dispatch has come.

@@ -15,9 +15,14 @@ type Customer struct {
 	OptedOut   bool            // wants no pushes at all
 	Categories map[string]bool // false: unsubscribed from that category
 	TimeZone   string
+	Consents   []Consent // the newest decisions on OptedOut and Categories, in their order
+	Usage      Usage     // of apps that register by themselves
+	Objected   bool      // OptedOut was kept over an erasure: an import does not lift it
 
-	Version      int64 // grows with every change of reachability or tokens; events carry it
-	Availability int64 // the version at which reachability last changed
+	Version      int64        // grows with every change of reachability or tokens; events carry it
+	Availability int64        // the version at which Reported last changed
+	Reported     Availability // the state that was told last; none until the first
+	Revision     int64        // grows with every write
 	CreatedAt    time.Time
 }
 
@@ -78,6 +83,7 @@ const (
 	NoValidToken Exclusion = "noValidToken" // cannot be reached
 	OptedOut     Exclusion = "optedOut"     // wants no pushes
 	Unsubscribed Exclusion = "category"     // wants none of this category
+	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
 )
 
 // Exclude says whether and why a mailing of that category leaves c out.
@@ -92,4 +98,14 @@ func (c *Customer) Exclude(category string) Exclusion {
 		return Unsubscribed
 	}
 	return NotExcluded
+}
+
+// ExcludeMuted is Exclude under a setting: with MutedSkip it also leaves out who
+// has notifications off on every phone.
+func (c *Customer) ExcludeMuted(category string, muted MutedCustomers) Exclusion {
+	why := c.Exclude(category)
+	if why == NotExcluded && muted == MutedSkip && c.Muted() {
+		return Muted
+	}
+	return why
 }

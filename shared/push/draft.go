@@ -50,6 +50,18 @@ type Audience struct {
 	Tokens    []string  `json:"tokens,omitempty" doc:"registered push tokens, at most 10,000"`
 }
 
+// recipient names the one customer or token of an audience, by its hash; "" where
+// there are more.
+func (a *Audience) recipient() string {
+	switch {
+	case len(a.Customers) == 1:
+		return CustomerKey(a.Customers[0])
+	case len(a.Tokens) == 1:
+		return TokenID(a.Tokens[0])
+	}
+	return ""
+}
+
 // Segments selects customers by the segments they are in.
 type Segments struct {
 	Any  []string `json:"any,omitempty" doc:"in at least one of these"`

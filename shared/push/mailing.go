@@ -47,7 +47,8 @@ func (s State) CanBecome(next State) bool {
 type Mailing struct {
 	ID string
 	Draft
-	Digest string // of the request's body: the same Idempotency-Key with another body is refused
+	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
+	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
 
 	State           State
 	PausedReason    PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
@@ -96,6 +97,7 @@ func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}
+	m.Recipient = d.Audience.recipient()
 	life := DefaultLifetime
 	if d.Lifetime != nil {
 		life = time.Duration(*d.Lifetime)
@@ -124,10 +126,11 @@ type Excluded struct {
 	OptedOut     int64 `json:"optedOut"`
 	Category     int64 `json:"category"`
 	Unknown      int64 `json:"unknown"`
+	Muted        int64 `json:"muted"`
 }
 
 // Sum is how many were left out.
-func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown }
+func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown + e.Muted }
 
 // Add counts n customers left out for that reason.
 func (e *Excluded) Add(why Exclusion, n int64) {
@@ -140,6 +143,8 @@ func (e *Excluded) Add(why Exclusion, n int64) {
 		e.Category += n
 	case Unknown:
 		e.Unknown += n
+	case Muted:
+		e.Muted += n
 	}
 }
 

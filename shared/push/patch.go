@@ -25,11 +25,16 @@ const (
 // A CustomerPatch changes what is known of a customer beside the tokens: a JSON
 // merge patch (RFC 7396). What it does not name stays as it is.
 type CustomerPatch struct {
-	Segments   *[]string
-	Attributes map[string]any   // nil values take attributes away
-	OptedOut   *bool            //
-	Categories map[string]*bool // nil values take decisions back
-	TimeZone   *string          // of the IANA database; "" for none
+	If *Match    // nil: whatever there is
+	By string    // who reported it: the source of the decisions it changes
+	At time.Time // when, the same
+
+	Segments    *[]string        // takes the place of all segments
+	Add, Remove []string         // segments; not beside Segments
+	Attributes  map[string]any   // nil values take attributes away
+	OptedOut    *bool            //
+	Categories  map[string]*bool // nil values take decisions back
+	TimeZone    *string          // of the IANA database; "" for none
 
 	noAttributes, noCategories bool // null: first take all away
 }
@@ -44,7 +49,7 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 		null := string(raw) == "null"
 		switch name {
 		case "segments":
-			p.Segments = parseSegments(&f, raw, null, where)
+			p.parseSegments(&f, raw, null, where)
 		case "attributes":
 			p.parseAttributes(&f, raw, null, where)
 		case "optedOut":
@@ -72,21 +77,55 @@ func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
 	return true
 }
 
-func parseSegments(f *Faults, raw json.RawMessage, null bool, at string) *[]string {
+// parseSegments reads a list, which takes the place of all segments, or an object
+// of those to add and to remove.
+func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool, at string) {
+	if null {
+		p.Segments = &[]string{}
+		return
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+		list := parseNames(f, raw, at)
+		p.Segments = &list
+		return
+	}
+
+	var members map[string]json.RawMessage
+	if !read(f, raw, &members, at, "is no object of add and remove") {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		switch name {
+		case "add":
+			p.Add = parseNames(f, members[name], at+".add")
+		case "remove":
+			p.Remove = parseNames(f, members[name], at+".remove")
+		default:
+			f.add(at, "has a field that is not known: %s; it is a list, or has add and remove", Short(name, 60))
+		}
+	}
+	for _, name := range p.Add {
+		if slices.Contains(p.Remove, name) {
+			f.add(at, "adds and removes %q", Short(name, 60))
+		}
+	}
+}
+
+// parseNames reads a list of segments, sorted and each once.
+func parseNames(f *Faults, raw json.RawMessage, at string) []string {
 	list := []string{}
-	if null || !read(f, raw, &list, at, "is no list of texts") {
-		return &list
+	if !read(f, raw, &list, at, "is no list of texts") {
+		return list
 	}
 	if len(list) > MaxCustomerSegments {
 		f.add(at, "has %d segments; at most %d are taken", len(list), MaxCustomerSegments)
-		return &list
+		return list
 	}
 	for i, s := range list {
 		checkName(f, fmt.Sprintf("%s[%d]", at, i), s)
 	}
 	slices.Sort(list)
-	list = slices.Compact(list)
-	return &list
+	return slices.Compact(list)
 }
 
 func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null bool, at string) {
@@ -189,6 +228,15 @@ func isTimeZone(name string) bool {
 	return true
 }
 
+// CheckTimeZone says what is wrong with the name of a time zone, "" if nothing
+// is or there is none.
+func CheckTimeZone(name string) string {
+	if name == "" || isTimeZone(name) {
+		return ""
+	}
+	return "is no time zone of the IANA database, as Europe/Riga is"
+}
+
 // Apply changes c, and reports whether that made a difference. Its error is
 // Faults: c would exceed a limit; then c is not to be stored.
 func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
@@ -196,6 +244,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	if p.Segments != nil {
 		c.Segments = *p.Segments
 	}
+	c.Segments = p.segments(c.Segments)
 	if p.OptedOut != nil {
 		c.OptedOut = *p.OptedOut
 	}
@@ -205,6 +254,9 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	c.Attributes = p.attributes(c.Attributes)
 	c.Categories = p.categories(c.Categories)
 	var f Faults
+	if len(c.Segments) > MaxCustomerSegments {
+		f.add("segments", "are %d; a customer is in at most %d", len(c.Segments), MaxCustomerSegments)
+	}
 	if len(c.Categories) > MaxCategories {
 		f.add("categories", "are %d; a customer has at most %d", len(c.Categories), MaxCategories)
 	}
@@ -216,7 +268,19 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 			f.add("attributes", "are %d bytes long together; a customer has at most %d", n, MaxAttributeBytes)
 		}
 	}
+	c.noteConsents(&before, p.At, p.By)
 	return !same(&before, c), f.Err()
+}
+
+// segments adds and removes on a copy, sorted.
+func (p *CustomerPatch) segments(have []string) []string {
+	if len(p.Add)+len(p.Remove) == 0 {
+		return have
+	}
+	out := slices.Concat(have, p.Add)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return slices.DeleteFunc(out, func(name string) bool { return slices.Contains(p.Remove, name) })
 }
 
 // jsonSize is the length of attributes, which came as JSON, in bytes; <, > and

@@ -72,7 +72,7 @@ func TokenID(token string) string { return hash("token\x00" + token) }
 
 // Invalid says why, when and by which mailing a token was marked invalid.
 type Invalid struct {
-	Code    string    `json:"code"`              // errorCode: UNREGISTERED, INVALID_ARGUMENT, or EXPIRED by age
+	Code    string    `json:"code"`              // FCM's errorCode, as UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH, or EXPIRED by age
 	Status  string    `json:"status,omitempty"`  // FCM's status, as it came
 	At      time.Time `json:"at"`                // when the answer was read
 	Mailing string    `json:"mailing,omitempty"` // the mailing that found out
@@ -80,16 +80,18 @@ type Invalid struct {
 
 // A Token is a push token a customer's device registered.
 type Token struct {
-	ID       string
-	Value    string // the token itself: never logged whole
-	Kind     Kind
-	Platform Platform
-	App      string
-	AddedAt  time.Time // registered here, or registered again after having been invalid
-	SeenAt   time.Time // last registration
-	Imported bool      // an import brought it, and no app has shown it since
-	Expires  string    // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
-	Invalid  *Invalid  // nil while the token is valid
+	ID            string
+	Value         string // the token itself: never logged whole
+	Kind          Kind
+	Platform      Platform
+	App           string
+	Device        string        // a stable id that the app keeps across reinstalls; "": none
+	Notifications Notifications // whether the phone shows them
+	AddedAt       time.Time     // registered here, or registered again after having been invalid
+	SeenAt        time.Time     // last registration
+	Imported      bool          // an import brought it, and no app has shown it since
+	Expires       string        // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
+	Invalid       *Invalid      // nil while the token is valid
 }
 
 // YoungToken is how long after its registration a token is young. When an app's

@@ -37,7 +37,9 @@ type batchDoc struct {
 	Undecided []int          `firestore:"undecided"` // those of owed whose flag waits for evidence
 	Held      map[string]int `firestore:"held"`      // how many of those, by result; always written in full
 	Holding   bool           `firestore:"holding,omitempty"`
-	Dead      string         `firestore:"dead"` // JSON
+	First     string         `firestore:"first"` // key of the first target's customer: targets are in their order
+	Last      string         `firestore:"last"`  // key of the last one's
+	Dead      string         `firestore:"dead"`  // JSON
 	HasDead   bool           `firestore:"hasDead"`
 	Tally     map[string]int `firestore:"tally"` // always written in full
 
@@ -100,8 +102,12 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
 	}
+	first, last := "", ""
+	if n := len(b.Targets); n > 0 {
+		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
+	}
 	return &batchDoc{
-		Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
+		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
 		Lane: string(b.Lane), PublishedAt: stamp(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{}, Undecided: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,

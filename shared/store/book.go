@@ -16,18 +16,21 @@ import (
 // written when it is closed. A token's owner is in two documents, the
 // customer's and the token's; a book writes both or neither.
 type book struct {
-	s       *Store
-	id      writeID
-	tx      *firestore.Transaction
-	now     time.Time
-	entries []*entry // in the order in which they were asked for
-	byID    map[string]*entry
-	owners  map[string]string // by token id: the id of the customer who had it when the book was opened
-	moved   map[string]string // by token id: who has it now, "": nobody
-	also    []*firestore.DocumentSnapshot
-	newest  bool // tell also that customers not known before are available
-	logged  bool // write the events to the outbox
-	events  []push.Event
+	s         *Store
+	id        writeID
+	tx        *firestore.Transaction
+	now       time.Time
+	entries   []*entry // in the order in which they were asked for
+	byID      map[string]*entry
+	owners    map[string]string // by token id: the id of the customer who had it when the book was opened
+	moved     map[string]string // by token id: who has it now, "": nobody
+	before    map[string]string // by token id: the key of whom an app took it from
+	takenFrom map[string]string // the same, of tokens that are moved in this book
+	phones    []string          // ids of tokens that reach the phones of tokens to be given
+	also      []*firestore.DocumentSnapshot
+	newest    bool // tell also that customers not known before are available
+	logged    bool // write the events to the outbox
+	events    []push.Event
 }
 
 // An entry is a customer of a book.
@@ -35,10 +38,19 @@ type entry struct {
 	*push.Customer
 	stored    bool     // there was a document
 	reachable bool     // when the book was opened
-	touched   bool     // tokens or reachability changed: the version grows
+	touched   bool     // tokens or availability changed: the version grows
 	changed   bool     // has to be written
 	erased    bool     // has to be deleted
+	lifted    bool     // an objection kept over an erasure was lifted
 	dead      []string // ids of tokens that were marked invalid
+
+	superseded []superseded
+}
+
+// superseded is a token that another one of the same phone took the place of.
+type superseded struct {
+	push.Token
+	by string // the other one's id
 }
 
 // inBook runs f over a book in a transaction, as often as it takes, and returns
@@ -70,7 +82,7 @@ func (s *Store) inBook(ctx context.Context, customers, tokens []string, f func(*
 // and whatever also names, with the same request. It answers errStored when a
 // customer was last changed by this very write.
 func (s *Store) open(tx *firestore.Transaction, w writeID, customers, tokens []string, also ...*firestore.DocumentRef) (*book, error) {
-	b := &book{s: s, id: w, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}}
+	b := &book{s: s, id: w, tx: tx, now: s.moment(), byID: map[string]*entry{}, owners: map[string]string{}, moved: map[string]string{}, before: map[string]string{}, takenFrom: map[string]string{}}
 	tokens = unique(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
 	for _, id := range tokens {
@@ -92,6 +104,9 @@ func (s *Store) open(tx *firestore.Transaction, w writeID, customers, tokens []s
 		return nil, err
 	}
 	b.also = snaps[len(tokens)+len(ids):]
+	if err := b.readObjections(ids); err != nil {
+		return nil, err
+	}
 	return b, b.others(tokens)
 }
 
@@ -119,7 +134,7 @@ func (b *book) index(tokens []string, snaps []*firestore.DocumentSnapshot) error
 		if err := snaps[i].DataTo(&d); err != nil {
 			return err
 		}
-		b.owners[id] = d.Customer
+		b.owners[id], b.before[id] = d.Customer, d.Before
 	}
 	return nil
 }
@@ -139,7 +154,7 @@ func (b *book) add(ids []string, snaps []*firestore.DocumentSnapshot) error {
 		} else {
 			// Versions begin with the clock, so that those of a customer who was
 			// erased and comes back are higher than any told before.
-			e.Customer = &push.Customer{ID: id, CreatedAt: b.now, Version: b.now.UnixMicro()}
+			e.Customer = &push.Customer{ID: id, CreatedAt: b.now, Version: b.now.UnixMicro(), Revision: b.now.UnixMicro()}
 		}
 		b.entries, b.byID[id] = append(b.entries, e), e
 	}
@@ -248,15 +263,22 @@ func (b *book) tell(e *entry) {
 	}
 	e.changed = true
 	e.Version++
+	for _, t := range e.superseded {
+		b.events = append(b.events, push.SupersededEvent(e.Customer, t.Token, t.by, b.now))
+	}
 	for _, id := range e.dead {
 		if t, ok := e.Token(id); ok && t.Invalid != nil {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
-	if e.Reachable() == e.reachable {
+	if e.erased {
+		b.events = append(b.events, push.ErasedEvent(e.Customer, b.now))
+	}
+	now := e.AvailabilityAt(b.now)
+	if now.State == cmp.Or(e.Reported.State, push.StateUnreachable) {
 		return
 	}
-	e.Availability = e.Version
+	e.Reported, e.Availability = now, e.Version
 	if e.stored || b.newest {
 		b.events = append(b.events, push.AvailabilityEvent(e.Customer, b.now))
 	}
@@ -267,6 +289,12 @@ func (b *book) write(e *entry) error {
 	case e.erased && e.stored:
 		return b.tx.Delete(b.s.customer(e.ID))
 	case e.changed && !e.erased:
+		e.Revision++
+		if e.lifted {
+			if err := b.tx.Delete(b.s.objection(e.ID)); err != nil {
+				return err
+			}
+		}
 		doc := encodeCustomer(e.Customer)
 		doc.Write = string(b.id)
 		return b.tx.Set(b.s.customer(e.ID), doc)
@@ -278,5 +306,9 @@ func (b *book) reindex(token, id string) error {
 	if id == "" {
 		return b.tx.Delete(b.s.token(token))
 	}
-	return b.tx.Set(b.s.token(token), tokenDoc{id, push.CustomerKey(id)})
+	d := tokenDoc{Customer: id, Key: push.CustomerKey(id), Before: b.takenFrom[token]}
+	if t, ok := b.byID[id].Token(token); ok && t.Kind == push.KindToken {
+		d.Installation = installationKey(t.Kind, t.Value)
+	}
+	return b.tx.Set(b.s.token(token), d)
 }

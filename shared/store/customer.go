@@ -17,28 +17,49 @@ type customerDoc struct {
 	ID           string               `firestore:"id"`
 	Devices      map[string]deviceDoc `firestore:"devices"` // by token id
 	Reachable    bool                 `firestore:"reachable"`
-	Expires      string               `firestore:"expires,omitempty"` // the first day on which a valid token stops being valid
+	Expires      string               `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
+	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer turns silent
+	Status       statusDoc            `firestore:"status"`             // as it was last told
 	Segments     []string             `firestore:"segments"`
 	Attributes   map[string]any       `firestore:"attributes"`
 	OptedOut     bool                 `firestore:"optedOut"`
 	Categories   map[string]bool      `firestore:"categories"`
 	TimeZone     string               `firestore:"timeZone"`
+	Consents     []consentDoc         `firestore:"consents,omitempty"`
+	Usage        *usageDoc            `firestore:"usage,omitempty"`
+	Objected     bool                 `firestore:"objected,omitempty"`
 	Version      int64                `firestore:"version"`
 	Availability int64                `firestore:"availability"`
+	Revision     int64                `firestore:"revision"`
 	CreatedAt    time.Time            `firestore:"createdAt"`
 	Write        string               `firestore:"write"` // the writeID of the last change
 }
 
+type consentDoc struct {
+	Category string    `firestore:"category,omitempty"`
+	Decision string    `firestore:"decision"`
+	At       time.Time `firestore:"at"`
+	Source   string    `firestore:"source"`
+}
+
+type statusDoc struct {
+	State    string    `firestore:"state"`
+	Since    time.Time `firestore:"since"`
+	Evidence string    `firestore:"evidence"`
+}
+
 type deviceDoc struct {
-	Token    string      `firestore:"token"`
-	Kind     string      `firestore:"kind"`
-	Platform string      `firestore:"platform"`
-	App      string      `firestore:"app"`
-	AddedAt  time.Time   `firestore:"addedAt"`
-	SeenAt   time.Time   `firestore:"seenAt"`
-	Imported bool        `firestore:"imported,omitempty"`
-	Expires  string      `firestore:"expires,omitempty"`
-	Invalid  *invalidDoc `firestore:"invalid,omitempty"`
+	Token         string      `firestore:"token"`
+	Kind          string      `firestore:"kind"`
+	Platform      string      `firestore:"platform"`
+	App           string      `firestore:"app"`
+	Device        string      `firestore:"device,omitempty"`
+	Notifications string      `firestore:"notifications,omitempty"`
+	AddedAt       time.Time   `firestore:"addedAt"`
+	SeenAt        time.Time   `firestore:"seenAt"`
+	Imported      bool        `firestore:"imported,omitempty"`
+	Expires       string      `firestore:"expires,omitempty"`
+	Invalid       *invalidDoc `firestore:"invalid,omitempty"`
 }
 
 type invalidDoc struct {
@@ -50,8 +71,10 @@ type invalidDoc struct {
 
 // tokenDoc is tokens/{token id}.
 type tokenDoc struct {
-	Customer string `firestore:"customer"`
-	Key      string `firestore:"key"`
+	Customer     string `firestore:"customer"`
+	Key          string `firestore:"key"`
+	Installation string `firestore:"installation,omitempty"` // of a registration token: the token id of its FID
+	Before       string `firestore:"before,omitempty"`       // key of whom an app took it from: they may take it back
 }
 
 func (s *Store) customer(id string) *firestore.DocumentRef {
@@ -64,10 +87,15 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
 		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.Reachable(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
-		CreatedAt: c.CreatedAt,
+		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
+		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
+	}
+	d.Objected, d.Usage = c.Objected, encodeUsage(c.Usage)
+	for _, x := range c.Consents {
+		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, AddedAt: t.AddedAt, SeenAt: t.SeenAt, Imported: t.Imported, Expires: t.Expires}
+		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Imported: t.Imported, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
@@ -85,10 +113,15 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	}
 	c := &push.Customer{
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,
-		Version: d.Version, Availability: d.Availability, CreatedAt: d.CreatedAt,
+		Version: d.Version, Availability: d.Availability, Revision: d.Revision, CreatedAt: d.CreatedAt,
+		Reported: push.Availability{State: push.AvailabilityState(d.Status.State), Since: d.Status.Since.UTC(), Evidence: d.Status.Evidence},
+	}
+	c.Objected, c.Usage = d.Objected, decodeUsage(d.Usage)
+	for _, x := range d.Consents {
+		c.Consents = append(c.Consents, push.Consent{Category: x.Category, Decision: push.Decision(x.Decision), At: x.At, Source: x.Source})
 	}
 	for id, x := range d.Devices {
-		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
+		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.Invalid{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}

@@ -18,9 +18,15 @@ const expiring = 16
 // faultsNamed is how many customers that cannot be swept an error names.
 const faultsNamed = 3
 
+// The fields that name a customer's next day.
+const (
+	fieldExpires = "expires"  // a token stops being valid
+	fieldSilent  = "silentOn" // nobody has seen a token for push.StaleAfter
+)
+
 // An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
 type ExpiryCursor struct {
-	day, key string
+	field, day, key string
 }
 
 // Expired is what one call of ExpireTokens did.
@@ -31,28 +37,54 @@ type Expired struct {
 	All       bool         // nobody is behind them
 }
 
-// ExpireTokens marks the tokens of at most limit customers invalid whose day
-// has come, of those behind the cursor. Next is also behind customers who cannot
-// be swept: the error names the first, and they keep nobody behind them waiting.
+// ExpireTokens looks after at most limit customers whose day has come, of those
+// behind the cursor: tokens that are too old are marked invalid, then customers
+// of whom no token was seen for push.StaleAfter turn silent. At last it removes
+// what is left of customers who were erased. Next is also behind customers who
+// cannot be swept: the error names the first, and they keep nobody behind them
+// waiting.
 func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
-	q := s.customers().Where("expires", "<=", push.Day(s.now())).OrderBy("expires", firestore.Asc).
-		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", "expires").Limit(limit)
+	var out Expired
+	var fault error
+	if after.field != fieldSilent {
+		out, fault = s.sweep(ctx, fieldExpires, after, limit, s.expire)
+		if !out.All {
+			return out, fault
+		}
+		after = ExpiryCursor{}
+	}
+
+	silent, err := s.sweep(ctx, fieldSilent, after, limit-out.Customers, s.silence)
+	out.Customers += silent.Customers
+	out.Events = append(out.Events, silent.Events...)
+	out.Next, out.All = silent.Next, silent.All
+	if out.All {
+		err = errors.Join(err, s.finishErasures(ctx))
+	}
+	return out, errors.Join(fault, err)
+}
+
+// sweep calls f for at most limit customers, behind the cursor, whose field names
+// a day that has come.
+func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (Expired, error) {
+	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
+		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
 		q = q.StartAfter(after.day, after.key)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return Expired{Next: after}, classify(err, "listing the customers with tokens to expire")
+		return Expired{Next: after}, classify(err, "listing the customers whose day has come (%s)", field)
 	}
 
-	out := Expired{Customers: len(snaps), Next: after, All: len(snaps) < limit}
-	var mu sync.Mutex
+	out := Expired{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
+	var mu sync.Mutex // guards out.Events and faults
 	var faults []error
 	var g errgroup.Group
 	g.SetLimit(expiring)
 	for _, snap := range snaps {
 		g.Go(func() error {
-			told, err := s.expireOne(ctx, snap)
+			told, err := sweepOne(ctx, snap, f)
 			mu.Lock()
 			defer mu.Unlock()
 			out.Events = append(out.Events, told...)
@@ -65,19 +97,19 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 	_ = g.Wait() // faults has what went wrong
 
 	if n := len(snaps); n > 0 {
-		day, _ := snaps[n-1].Data()["expires"].(string)
-		out.Next = ExpiryCursor{day, snaps[n-1].Ref.ID}
+		day, _ := snaps[n-1].Data()[field].(string)
+		out.Next = ExpiryCursor{field, day, snaps[n-1].Ref.ID}
 	}
 	return out, errors.Join(faults...)
 }
 
-// expireOne sweeps a customer of the list.
-func (s *Store) expireOne(ctx context.Context, snap *firestore.DocumentSnapshot) ([]push.Event, error) {
+// sweepOne sweeps a customer of the list.
+func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
 	id, ok := snap.Data()["id"].(string)
 	if !ok {
 		return nil, fmt.Errorf("customer %s has no id", snap.Ref.ID)
 	}
-	return s.expire(ctx, id)
+	return f(ctx, id)
 }
 
 // expire marks a customer's tokens whose day has come. The day is reckoned
@@ -100,4 +132,16 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 		return nil
 	})
 	return events, classify(err, "expiring tokens of customer %s", push.CustomerKey(id))
+}
+
+// silence notes that a customer has turned silent, and finds the day anew where a
+// token was seen meanwhile.
+func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
+	events, err := s.inBook(ctx, []string{id}, nil, func(b *book) error {
+		e := b.byID[id]
+		e.changed = e.stored
+		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State
+		return nil
+	})
+	return events, classify(err, "noting that customer %s is silent", push.CustomerKey(id))
 }

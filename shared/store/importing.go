@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,11 +38,16 @@ const (
 // dead ones, too, a token pushes out no valid one, and it is taken from another
 // customer only if the line says a time at which it was added or seen that is
 // later than the last sign of it there; so an old file never gives a phone back
-// to whoever had it before.
+// to whoever had it before. The same holds for another token of the same phone: a
+// FID takes the place of a valid registration token only with a later time, and
+// without one it is passed over.
+//
+// Nor does it lift an opt-out that was kept over an erasure: Patch does.
 //
 // Customers that an import creates are not told of one by one: a first import
 // would flood every listener. Of those known before, changes are.
 func (s *Store) Import(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
+	lines = judged(lines)
 	refused = make([]error, len(lines))
 	groups, late := parts(lines)
 	told := make([][]push.Event, len(groups))
@@ -68,8 +74,21 @@ func (s *Store) Import(ctx context.Context, lines []ImportLine) (refused []error
 	return refused, events, classify(err, "importing %d customers", len(lines))
 }
 
+// judged are the lines with the kind of each token as its shape says.
+func judged(lines []ImportLine) []ImportLine {
+	lines = slices.Clone(lines)
+	for i, l := range lines {
+		tokens := slices.Clone(l.Tokens)
+		for j, r := range tokens {
+			tokens[j].Kind = push.KindOf(r.Value, r.Kind)
+		}
+		lines[i].Tokens = tokens
+	}
+	return lines
+}
+
 // parts groups lines that have nothing to do with each other, to be stored side
-// by side; late are those that name a customer or token of an earlier line.
+// by side; late are those that name a customer, token or phone of an earlier line.
 func parts(lines []ImportLine) (groups [][]int, late []int) {
 	seen := map[string]bool{}
 	var group []int
@@ -77,7 +96,7 @@ func parts(lines []ImportLine) (groups [][]int, late []int) {
 	for i, l := range lines {
 		names := []string{"c" + l.Customer}
 		for _, r := range l.Tokens {
-			names = append(names, "t"+r.Value)
+			names = append(names, "t"+cmp.Or(push.Installation(r.Kind, r.Value), r.Value))
 		}
 		again := false
 		for _, n := range names {
@@ -130,13 +149,20 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 
 func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*book, error) {
 	var customers, tokens []string
+	var claims []claim
 	for _, i := range group {
 		customers = append(customers, lines[i].Customer)
 		for _, r := range lines[i].Tokens {
 			tokens = append(tokens, push.TokenID(r.Value))
+			claims = append(claims, claim{lines[i].Customer, r})
 		}
 	}
-	return s.open(tx, w, customers, tokens)
+
+	b, err := s.open(tx, w, customers, tokens)
+	if err != nil {
+		return nil, err
+	}
+	return b, b.readPhones(claims...)
 }
 
 // line imports one customer, or nothing of it.
@@ -152,15 +178,23 @@ func (b *book) line(l ImportLine) error {
 		if slices.Contains(named, id) {
 			continue
 		}
+		_, known := e.Token(id)
+		if !known && b.standing(e, r) {
+			continue
+		}
 		named = append(named, id)
-		if _, known := e.Token(id); !known {
+		if !known {
 			fresh = append(fresh, r)
 		}
 	}
-	if n := b.excess(e, named); n > 0 && len(fresh) > 0 {
+	if n := b.excess(e, named, fresh); n > 0 && len(fresh) > 0 {
 		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
 	}
 	kept := *e.Customer
+	l.Patch.At = b.now
+	if e.Objected {
+		l.Patch.OptedOut = nil // a file is older than the erasure, or may be
+	}
 	changed, err := l.Patch.Apply(e.Customer)
 	if err != nil {
 		*e.Customer = kept
@@ -168,9 +202,13 @@ func (b *book) line(l ImportLine) error {
 	}
 	e.changed = e.changed || changed || !e.stored
 	for _, r := range fresh {
+		if b.standing(e, r) { // an earlier token of the line may stand for its phone
+			continue
+		}
 		b.give(e, r)
-		t, _ := e.Token(push.TokenID(r.Value))
-		t.Imported = true
+		if t, ok := e.Token(push.TokenID(r.Value)); ok {
+			t.Imported = true
+		}
 	}
 	if len(fresh) > 0 {
 		b.overflow(e, named...)
@@ -180,28 +218,50 @@ func (b *book) line(l ImportLine) error {
 
 // excess is by how many the named tokens and the valid ones beside them are
 // more than a customer keeps. Dead ones that are named count: dropped, they
-// would come back as new ones with the next import.
-func (b *book) excess(e *entry, named []string) int {
+// would come back as new ones with the next import. Those whose place a fresh one
+// takes do not.
+func (b *book) excess(e *entry, named []string, fresh []push.Registration) int {
 	n := len(named)
 	for _, t := range e.Select(push.All) {
-		if !slices.Contains(named, t.ID) {
+		if !slices.Contains(named, t.ID) && !slices.ContainsFunc(fresh, t.SamePhone) {
 			n++
 		}
 	}
 	return n - b.s.maxTokens
 }
 
-// othersToken reports whether a token is another customer's, and nothing says
-// that it has come to e since; a time that is still to come says nothing.
+// standing reports whether e has another valid token of r's phone, and nothing
+// says that r is newer.
+func (b *book) standing(e *entry, r push.Registration) bool {
+	return slices.ContainsFunc(e.Tokens, func(t push.Token) bool {
+		return t.Valid() && t.SamePhone(r) && !b.newer(r, &t)
+	})
+}
+
+// newer reports whether a line says a time of r that is later than the last sign
+// of t; a time that is still to come says nothing.
+func (b *book) newer(r push.Registration, t *push.Token) bool {
+	shown := laterOf(r.AddedAt, r.SeenAt)
+	return shown.After(t.SeenAt) && !shown.After(b.now)
+}
+
+// othersToken reports whether a token, or another one of its phone, is another
+// customer's, and nothing says that it has come to e since.
 func (b *book) othersToken(e *entry, r push.Registration) bool {
 	id := push.TokenID(r.Value)
-	from := b.byID[b.owner(id)]
-	if from == nil || from == e {
-		return false
+	if from := b.byID[b.owner(id)]; from != nil && from != e {
+		if t, ok := from.Token(id); ok && !b.newer(r, t) {
+			return true
+		}
 	}
-	t, ok := from.Token(id)
-	shown := laterOf(r.AddedAt, r.SeenAt)
-	return ok && (shown.After(b.now) || !shown.After(t.SeenAt))
+
+	owners, tokens := b.samePhone(e, r)
+	for i := range tokens {
+		if owners[i] != e && !b.newer(r, &tokens[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func laterOf(a, b time.Time) time.Time {

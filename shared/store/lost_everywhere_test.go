@@ -104,7 +104,8 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		{Customer: "ben", Tokens: []push.Registration{{Kind: push.KindToken, Value: "b2"}}},
 	})
 	note("importing", err, refused, events)
-	note("setting the devices", w.SetSettings(ctx, push.Latest))
+	set, err := w.SetSettings(ctx, push.Settings{Devices: push.Latest}, nil)
+	note("changing the settings", err, set.Devices)
 
 	w.clock.Add(time.Minute)
 	m := push.NewMailing("m", "digest", push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())

@@ -12,12 +12,13 @@ import (
 )
 
 // ownersDoc is mailings/{id}/audience/owners: the keys of the customers who had
-// the listed tokens when the mailing started, in the order of the token ids, each
+// the listed tokens when the mailing started, beside the ids of the tokens, each
 // once; "" for a token that nobody had. Tokens may move while a mailing is cut:
 // whoever cuts a part of it has to find them under the same keys as whoever cut
-// the parts before. 10,000 keys are 330 KB.
+// the parts before. 10,000 tokens are 660 KB.
 type ownersDoc struct {
-	Owners []string `firestore:"owners"`
+	Tokens []string `firestore:"tokens"` // their ids
+	Owners []string `firestore:"owners"` // of each: the key of the customer who had it, "" if nobody did
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -47,31 +48,42 @@ func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience,
 	if err != nil {
 		return nil, classify(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
 	}
-	if len(owners) != len(ids) {
-		return nil, fmt.Errorf("mailing %s lists %d tokens and %d owners", m.ID, len(ids), len(owners))
-	}
 
 	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
-	for i, id := range ids {
-		a.own(id, owners[i])
+	for _, id := range ids { // an erasure may have taken some from the list since
+		a.own(id, owners[id])
 	}
 	a.sort()
 	return a, nil
 }
 
-func (s *Store) storedOwners(ctx context.Context, mailing string) ([]string, error) {
+// storedOwners are the owners that were stored, by token id.
+func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]string, error) {
 	snap, err := s.owners(mailing).Get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var d ownersDoc
-	err = snap.DataTo(&d)
-	return d.Owners, err
+	if err := snap.DataTo(&d); err != nil {
+		return nil, err
+	}
+	return d.byToken()
+}
+
+func (d *ownersDoc) byToken() (map[string]string, error) {
+	if len(d.Tokens) != len(d.Owners) {
+		return nil, fmt.Errorf("%d tokens have %d owners", len(d.Tokens), len(d.Owners))
+	}
+	owners := make(map[string]string, len(d.Tokens))
+	for i, id := range d.Tokens {
+		owners[id] = d.Owners[i]
+	}
+	return owners, nil
 }
 
 // resolve looks up whose the tokens are and stores it, unless another call has
 // meanwhile: then that call's answer counts.
-func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) ([]string, error) {
+func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) (map[string]string, error) {
 	owners := make([]string, 0, len(ids))
 	for part := range slices.Chunk(ids, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
@@ -88,11 +100,15 @@ func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) ([]s
 		}
 	}
 
-	_, err := s.owners(m.ID).Create(ctx, ownersDoc{owners, m.ExpiresAt.Add(Keep)})
+	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
+	_, err := s.owners(m.ID).Create(ctx, d)
 	if stale(err) { // it is there already
 		return s.storedOwners(ctx, m.ID)
 	}
-	return owners, err
+	if err != nil {
+		return nil, err
+	}
+	return d.byToken()
 }
 
 // own notes whose a token is. A token that nobody had stands in the order by its

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,11 +25,19 @@ type deed struct {
 
 var deeds = []string{"register", "register", "register", "flag", "flag", "unflag", "unregister", "erase", "import", "patch", "expire", "late flag"}
 
+// kind is that of a deed's token: phone is the FID of an installation.
+func (d deed) kind() push.Kind {
+	if d.Token == "phone" {
+		return push.KindFID
+	}
+	return push.KindToken
+}
+
 func drawDeed(t *rapid.T) deed {
 	return deed{
 		What:     rapid.SampledFrom(deeds).Draw(t, "what"),
 		Customer: rapid.SampledFrom([]string{"anna", "a/../b"}).Draw(t, "customer"),
-		Token:    rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(t, "token"),
+		Token:    rapid.SampledFrom([]string{"t1", "t2", "phone", "phone:x", "phone:y"}).Draw(t, "token"),
 		Cut:      time.Duration(rapid.IntRange(0, 20).Draw(t, "cut")) * time.Second,
 	}
 }
@@ -56,7 +65,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	switch d.What {
 	case "register":
 		var r store.Registered
-		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: push.KindToken, Value: d.Token, Platform: push.Android})
+		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
 		at := c.tick()
@@ -87,7 +96,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		out, err = c.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
 		events = out.Events
 	case "import":
-		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: push.KindToken, Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
+		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: d.kind(), Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
 		_, events, err = c.Import(ctx, []store.ImportLine{line})
 	}
 	c.mu.Lock()
@@ -138,6 +147,12 @@ func (c *crowd) wrong(t testing.TB) error {
 			return err
 		}
 	}
+	phone := push.TokenID("phone")
+	for _, name := range []string{"phone:x", "phone:y"} {
+		if seen[phone] != "" && seen[push.TokenID(name)] != "" {
+			return fmt.Errorf("one phone is two targets: %q has the FID, and %q has %s", seen[phone], seen[push.TokenID(name)], name)
+		}
+	}
 	for id, owner := range owners {
 		if seen[id] != owner {
 			return fmt.Errorf("the index says that %q has token %s, and %q has", owner, id, seen[id])
@@ -185,6 +200,10 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 	if doc["reachable"] != valid {
 		return fmt.Errorf("%q is stored reachable %v, and is %v", id, doc["reachable"], valid)
 	}
+	state, silentOn := doc["status"].(map[string]any)["state"], doc["silentOn"]
+	if (state == "reachable") != (silentOn != nil) {
+		return fmt.Errorf("%q is %v and looked at for silence on %v", id, state, silentOn)
+	}
 	if got, _ := doc["expires"].(string); got != first {
 		return fmt.Errorf("%q is swept on %q, and the first token expires on %q", id, got, first)
 	}
@@ -196,6 +215,7 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 func (c *crowd) misled(t testing.TB) error {
 	type news struct {
 		available bool
+		state     push.AvailabilityState
 		version   int64
 	}
 	last := map[string]news{}
@@ -214,7 +234,7 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 		ids[e.ID] = string(b)
 		if d.Version >= last[d.Customer].version {
-			last[d.Customer] = news{d.PushAvailable, d.Version}
+			last[d.Customer] = news{d.PushAvailable, d.Availability.State, d.Version}
 		}
 	}
 	for id, n := range last {
@@ -224,6 +244,9 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 		if is := err == nil && have.Reachable(); is != n.available && (have == nil || have.Availability <= n.version) {
 			return fmt.Errorf("%q can be reached: %v; the last event says %v", id, is, n.available)
+		}
+		if err == nil && have.Availability <= n.version && cmp.Or(have.Reported.State, push.StateUnreachable) != n.state {
+			return fmt.Errorf("%q is stored as %s; the last event says %s", id, have.Reported.State, n.state)
 		}
 	}
 	return nil

@@ -18,16 +18,27 @@ type Registered struct {
 
 // Register gives a token to a customer: new, seen again, valid again, or taken
 // from another customer, in one transaction. It may be called at each start of
-// an app: a token that is known costs two reads and one write. The write is not
+// an app: a token that is known costs two reads and one write; one that is new
+// costs a read more, of what else reaches the same phone. The write is not
 // left out when nothing but the time changes, for that time is what protects
-// the token from the late answer to a push that was sent before.
+// the token from the late answer to a push that was sent before. A registration
+// with limits may be answered *push.LimitReached or *push.Conflict.
 func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
+	r.Kind = push.KindOf(r.Value, r.Kind)
 	var out Registered
 	token := push.TokenID(r.Value)
 	events, err := s.inBook(ctx, []string{id}, []string{token}, func(b *book) error {
 		e := b.byID[id]
 		_, known := e.Token(token)
+		if err := b.readPhones(claim{id, r}); err != nil {
+			return err
+		}
+		if r.Limits != nil {
+			if err := b.allow(e, r); err != nil {
+				return err
+			}
+		}
 		b.give(e, r)
 		b.overflow(e, token)
 		t, _ := e.Token(token)
@@ -39,7 +50,8 @@ func (s *Store) Register(ctx context.Context, id string, r push.Registration) (R
 }
 
 // give makes a customer the owner of a token that was seen now. What the
-// registration does not say of the device stays as it was.
+// registration does not say of the device stays as it was. Other tokens of the
+// same phone go, whoever has them.
 func (b *book) give(e *entry, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.or(r.AddedAt)}
@@ -50,6 +62,11 @@ func (b *book) give(e *entry, r push.Registration) {
 		b.drop(from, id)
 		fresh.AddedAt = b.now // not earlier, whatever an import says: a mailing under way may have it under its former customer
 	}
+	if t, known := e.Token(id); known {
+		r.App = cmp.Or(r.App, t.App)
+	}
+	b.supersede(e, r, &fresh)
+
 	t, known := e.Token(id)
 	if !known {
 		e.Tokens = append(e.Tokens, fresh)
@@ -60,6 +77,8 @@ func (b *book) give(e *entry, r push.Registration) {
 	}
 	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
 	t.Imported = false
+	t.Device, t.Notifications = cmp.Or(r.Device, t.Device), cmp.Or(r.Notifications, t.Notifications)
+	e.TimeZone = cmp.Or(r.TimeZone, e.TimeZone)
 	t.Expires = push.ExpiryDay(t.Platform, t.SeenAt, b.s.tokenLife)
 	b.moved[id] = e.ID
 	e.touched = true
@@ -92,31 +111,32 @@ func (s *Store) Unregister(ctx context.Context, customer, tokenID string) ([]pus
 	return events, classify(err, "unregistering token %s", tokenID)
 }
 
-// Erase deletes a customer with all tokens, also from the index, and answers
-// the events that tell it, which are in the outbox until Told. Erasing somebody
-// who is not known changes nothing.
-func (s *Store) Erase(ctx context.Context, customer string) ([]push.Event, error) {
-	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
-		e := b.byID[customer]
-		for len(e.Tokens) > 0 {
-			b.drop(e, e.Tokens[0].ID)
-		}
-		e.erased = true
-		return nil
-	})
-	return events, classify(err, "erasing customer %s", push.CustomerKey(customer))
-}
-
 // Patch changes what is known of a customer beside the tokens, and answers the
 // customer as it is then. Somebody not known becomes known: that they want no
-// pushes may be heard before their first device is.
+// pushes may be heard before their first device is. It answers *push.Outdated where
+// the patch's condition does not hold.
 func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
+	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
 		e := b.byID[customer]
+		holds := p.If.Holds(e.stored, e.Revision)
+		own := wrote != 0 && e.Revision == wrote
+		if !holds && !own {
+			return &push.Outdated{What: "customer"}
+		}
+
+		wrote = e.Revision + 1
+		p.At = b.now
 		changed, err := p.Apply(e.Customer)
 		if err != nil {
 			return err
+		}
+		if changed && !holds { // the revision is somebody else's after all
+			return &push.Outdated{What: "customer"}
+		}
+		if e.Objected && !e.OptedOut {
+			e.Objected, e.lifted = false, true
 		}
 		e.changed = changed || !e.stored
 		c = e.Customer

@@ -3,25 +3,73 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
+
+	"cloud.google.com/go/firestore"
 
 	"carillon.example/shared/push"
 )
 
-// Settings reads which devices a mailing goes to that does not say.
-func (s *Store) Settings(ctx context.Context) (push.Devices, error) {
-	snap, err := s.db.Doc("settings/push").Get(ctx)
-	if missing(err) {
-		return push.All, nil
-	}
-	if err != nil {
-		return "", classify(err, "reading the settings")
-	}
-	d, _ := snap.Data()["devices"].(string)
-	return cmp.Or(push.Devices(d), push.All), nil
+// settingsDoc is settings/push.
+type settingsDoc struct {
+	Devices string `firestore:"devices"`
+	Muted   string `firestore:"muted,omitempty"`
+
+	Revision int64 `firestore:"revision"`
 }
 
-// SetSettings stores it; the next mailing that starts goes by it.
-func (s *Store) SetSettings(ctx context.Context, d push.Devices) error {
-	_, err := s.db.Doc("settings/push").Set(ctx, map[string]any{"devices": string(d)})
-	return classify(err, "storing the settings")
+// decodeSettings is what a snapshot says, and the default where it says nothing.
+func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
+	set := push.DefaultSettings()
+	if !snap.Exists() {
+		return set, nil
+	}
+	var d settingsDoc
+	if err := snap.DataTo(&d); err != nil {
+		return push.Settings{}, fmt.Errorf("decoding the settings: %w", err)
+	}
+	set.Devices = cmp.Or(push.Devices(d.Devices), set.Devices)
+	set.Muted = cmp.Or(push.MutedCustomers(d.Muted), set.Muted)
+	set.Revision = d.Revision
+	return set, nil
+}
+
+func (s *Store) settings() *firestore.DocumentRef { return s.db.Doc("settings/push") }
+
+// Settings reads the choices that hold for mailings that do not say otherwise.
+func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
+	snap, err := s.settings().Get(ctx)
+	if err != nil && !missing(err) {
+		return push.Settings{}, classify(err, "reading the settings")
+	}
+	return decodeSettings(snap)
+}
+
+// SetSettings stores them and answers them with their revision; the next mailing
+// that starts goes by them. It answers *push.Outdated where the condition does
+// not hold; who has never chosen has the defaults.
+func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
+	wrote := int64(0) // the revision of a run whose answer may have been lost
+	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.settings())
+		if err != nil && !missing(err) {
+			return err
+		}
+		was, err := decodeSettings(snap)
+		if err != nil {
+			return err
+		}
+		set.Revision = was.Revision
+		if wrote != 0 && was == set {
+			return nil
+		}
+		if !condition.Holds(true, was.Revision) {
+			return &push.Outdated{What: "settings"}
+		}
+
+		set.Revision++
+		wrote = set.Revision
+		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), set.Revision})
+	})
+	return set, classify(err, "storing the settings")
 }

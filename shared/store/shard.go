@@ -28,6 +28,7 @@ type shardDoc struct {
 	OptedOut     int64 `firestore:"optedOut"`
 	Category     int64 `firestore:"category"`
 	Unknown      int64 `firestore:"unknown"`
+	Muted        int64 `firestore:"muted"`
 
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
@@ -43,7 +44,7 @@ func encodeShard(sh *push.Shard) *shardDoc {
 		Busy: stamp(sh.Busy), NextSlot: stamp(sh.NextSlot),
 		ContinueAt: stamp(sh.ContinueAt), OrderedAt: stamp(sh.OrderedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
-		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, ExpireAt: sh.Forget,
+		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.Forget,
 	}
 }
 
@@ -65,7 +66,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 		Busy: unstamp(d.Busy), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, Forget: d.ExpireAt,
 		ContinueAt: unstamp(d.ContinueAt), OrderedAt: unstamp(d.OrderedAt),
 		Audited: push.Audited{Targeted: d.Targeted, Excluded: push.Excluded{
-			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown}},
+			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted}},
 	}, nil
 }
 
@@ -107,7 +108,7 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 		{Path: "busy", Value: stamp(sh.Busy)}, {Path: "nextSlot", Value: stamp(sh.NextSlot)},
 		{Path: "targeted", Value: sh.Targeted}, {Path: "noValidToken", Value: sh.Excluded.NoValidToken},
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
-		{Path: "unknown", Value: sh.Excluded.Unknown},
+		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
 	}
 }
 

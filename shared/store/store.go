@@ -9,9 +9,11 @@
 //	mailings/{id}/audience/owners              who had the listed tokens at the start
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
+//	objections/{key of the customer's id}      an opt-out that outlives its customer
+//	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet
 //	instances/{id}                             what an instance of deliver wants of the quota
-//	settings/push                              device selection
+//	settings/push                              device selection, muted customers
 package store
 
 import (
@@ -34,6 +36,10 @@ const Keep = 30 * 24 * time.Hour
 
 // keepMailings is how long the mailing itself stays after it ended.
 const keepMailings = 400 * 24 * time.Hour
+
+// keepTexts is how long a mailing to one customer stays after it ended: 30 days
+// with the day that TTL takes.
+const keepTexts = 29 * 24 * time.Hour
 
 // Options are what a Store can be told; the zero value is the default.
 type Options struct {

@@ -36,6 +36,10 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	if err != nil {
 		return push.Totals{}, err
 	}
+	more, err := sum(ctx, tx, shards, "muted")
+	if err != nil {
+		return push.Totals{}, err
+	}
 	names := []string{"size"}
 	for _, f := range tallyFields {
 		names = append(names, "tally."+f.name)
@@ -56,7 +60,7 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	for i, n := range append(b[1:], c...) {
 		tally[tallyFields[i].receipt] = n
 	}
-	audited := push.Audited{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4]}}
+	audited := push.Audited{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
 	return push.NewTotals(audited, b[0], tally, held), nil
 }
 

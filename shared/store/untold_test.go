@@ -29,7 +29,7 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	}
 	flagged() // its events are lost
 	w.clock.Add(time.Second)
-	if events, err := w.Erase(t.Context(), "anna"); err != nil || kinds(events) != push.TokenInvalidated {
+	if events, err := w.Erase(t.Context(), "anna"); err != nil || kinds(events) != "token.invalidated customer.erased" {
 		t.Fatalf("%v %v", events, err)
 	}
 	once, again := flagged(), flagged()

@@ -1,0 +1,126 @@
+package push
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// An AvailabilityState says how far push reaches a customer.
+type AvailabilityState string
+
+// The states of availability. A customer who is muted and silent is muted.
+const (
+	StateReachable   AvailabilityState = "reachable"   // there is a valid token, and none of the other states holds
+	StateMuted       AvailabilityState = "muted"       // every valid token has notifications off
+	StateSilent      AvailabilityState = "silent"      // no valid token was seen for StaleAfter
+	StateUnreachable AvailabilityState = "unreachable" // there is no valid token
+)
+
+// What shows the state of a customer's availability. An unreachable customer
+// whose tokens are all invalid has the code of the last that was flagged.
+const (
+	EvidenceSeen    = "token_seen"        // reachable: a valid token was seen lately
+	EvidenceOff     = "notifications_off" // muted
+	EvidenceNotSeen = "not_seen"          // silent
+	EvidenceNoToken = "no_token"          // unreachable: there is no token at all
+)
+
+// StaleAfter is how long a token may go unseen before it counts as stale, and a
+// customer as silent (Google's advice: a month).
+const StaleAfter = 30 * 24 * time.Hour
+
+// Availability is a state with its reason.
+type Availability struct {
+	State    AvailabilityState `json:"state" enum:"reachable,muted,silent,unreachable" doc:"reachable; muted: every valid token has notifications off; silent: no valid token was seen for 30 days; unreachable: no valid token"`
+	Since    time.Time         `json:"since" doc:"when the state began"`
+	Evidence string            `json:"evidence" doc:"token_seen, notifications_off, not_seen, no_token, or the code that the last token was found invalid by"`
+}
+
+// Notifications says whether the phone shows notifications.
+type Notifications string
+
+// Whether notifications are on, as the app reports it.
+const (
+	NotificationsUnknown Notifications = ""
+	NotificationsOn      Notifications = "on"
+	NotificationsOff     Notifications = "off"
+)
+
+// CheckNotifications says what is wrong with a report, "" if nothing is.
+func CheckNotifications(n Notifications) string {
+	switch n {
+	case NotificationsUnknown, NotificationsOn, NotificationsOff:
+		return ""
+	}
+	return "is neither on nor off"
+}
+
+// AvailabilityAt is the customer's availability at now. The state that was told
+// last keeps the time at which it began. Without one, a customer was unreachable
+// from the beginning. The state that comes by itself, silent, began when the time
+// was over.
+func (c *Customer) AvailabilityAt(now time.Time) Availability {
+	a := c.judge(now)
+	switch {
+	case a.State == c.Reported.State:
+		return c.Reported
+	case a.State == StateUnreachable && c.Reported.State == "":
+		a.Since = c.CreatedAt
+	}
+	return a
+}
+
+func (c *Customer) judge(now time.Time) Availability {
+	valid := c.Select(All)
+	seen := c.lastSeen()
+	switch {
+	case len(valid) == 0:
+		return Availability{StateUnreachable, now, c.lastFault()}
+	case c.Muted():
+		return Availability{StateMuted, now, EvidenceOff}
+	case now.Sub(seen) > StaleAfter:
+		return Availability{StateSilent, seen.Add(StaleAfter), EvidenceNotSeen}
+	}
+	return Availability{StateReachable, now, EvidenceSeen}
+}
+
+// Muted reports whether there are valid tokens, and all have notifications off.
+func (c *Customer) Muted() bool {
+	valid := c.Select(All)
+	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
+}
+
+// lastSeen is when a valid token was seen last, zero without one.
+func (c *Customer) lastSeen() (at time.Time) {
+	for _, t := range c.Select(All) {
+		if t.SeenAt.After(at) {
+			at = t.SeenAt
+		}
+	}
+	return at
+}
+
+// lastFault is the code of the token that was flagged last.
+func (c *Customer) lastFault() string {
+	var last *Invalid
+	for _, t := range c.Tokens {
+		if t.Invalid != nil && (last == nil || t.Invalid.At.After(last.At)) {
+			last = t.Invalid
+		}
+	}
+	if last == nil {
+		return EvidenceNoToken
+	}
+	return cmp.Or(last.Code, EvidenceNoToken)
+}
+
+// SilentDay is the day, as in 2026-11-24, on which a reachable customer turns
+// silent unless a token is seen before: the first that begins when the time is
+// over. It is "" for everybody else.
+func (c *Customer) SilentDay() string {
+	if c.Reported.State != StateReachable {
+		return ""
+	}
+	return firstDayAfter(c.lastSeen().Add(StaleAfter))
+}

@@ -1,0 +1,48 @@
+package push
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Match is the condition of an If-Match header (RFC 9110): what is to be
+// changed has to stand as it was read. A nil Match always holds.
+type Match struct {
+	Any       bool    // "*": it only has to be there
+	Revisions []int64 // one of these
+}
+
+// Holds reports whether what is stored, if anything is, meets the condition.
+func (m *Match) Holds(stored bool, revision int64) bool {
+	return m == nil || stored && (m.Any || slices.Contains(m.Revisions, revision))
+}
+
+// ETag is a revision as HTTP names it.
+func ETag(revision int64) string { return `"` + strconv.FormatInt(revision, 36) + `"` }
+
+// ParseMatch reads an If-Match header, nil without one. Tags that ETag did not
+// make match nothing. Its error is Faults.
+func ParseMatch(header string) (*Match, error) {
+	header = strings.TrimSpace(header)
+	if header == "" {
+		return nil, nil
+	}
+	m := &Match{Any: header == "*"}
+	if m.Any {
+		return m, nil
+	}
+	for tag := range strings.SplitSeq(header, ",") {
+		tag = strings.TrimSpace(tag)
+		weak := strings.HasPrefix(tag, "W/") // never the same as another, byte for byte
+		inner, quoted := strings.CutPrefix(strings.TrimPrefix(tag, "W/"), `"`)
+		inner, closed := strings.CutSuffix(inner, `"`)
+		if !quoted || !closed || strings.Contains(inner, `"`) {
+			return nil, Faults{{Location: "header.If-Match", Message: `is neither * nor a list of entity tags, each in quotes, as ETag has them`}}
+		}
+		if n, err := strconv.ParseInt(inner, 36, 64); err == nil && !weak {
+			m.Revisions = append(m.Revisions, n)
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,71 @@
+package push
+
+import (
+	"regexp"
+	"strings"
+)
+
+// MaxDevice is the longest id of a device in bytes.
+const MaxDevice = 200
+
+// CheckDevice says what is wrong with the id of a device, "" if nothing is.
+func CheckDevice(device string) string {
+	if device == "" {
+		return ""
+	}
+	return checkText(device, MaxDevice)
+}
+
+// fidShape is what Firebase Installations hands out: 22 characters of base64url
+// whose first four bits are 0111.
+var fidShape = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
+
+// minTokenSize is the size in bytes from which a value without a colon is a
+// registration token of the old form: those have 140 and more, a FID has 22.
+const minTokenSize = 100
+
+// KindOf is the kind of a push token by its shape. Where the shape does not say,
+// the kind is the declared one.
+func KindOf(value string, declared Kind) Kind {
+	switch {
+	case strings.Contains(value, ":"), len(value) >= minTokenSize:
+		return KindToken
+	case fidShape.MatchString(value):
+		return KindFID
+	}
+	return declared
+}
+
+// Installation is the FID of the app installation that a push token belongs to:
+// a FID is its own, and a registration token begins with it and a colon. It is
+// "" for a registration token that does not say.
+func Installation(kind Kind, value string) string {
+	if kind == KindFID {
+		return value
+	}
+	fid, _, found := strings.Cut(value, ":")
+	if !found {
+		return ""
+	}
+	return fid
+}
+
+// SamePhone reports whether a newly registered token r takes the place of t,
+// because both reach one phone: a FID and a registration token of one
+// installation, or two tokens of one device and app.
+func (t *Token) SamePhone(r Registration) bool {
+	if t.Value == r.Value {
+		return false
+	}
+	if r.Device != "" && t.Device == r.Device && t.App == r.App {
+		return true
+	}
+	return t.Renamed(r)
+}
+
+// Renamed reports whether r and t are the FID and a registration token of one
+// installation: the same target under two names.
+func (t *Token) Renamed(r Registration) bool {
+	fid := Installation(r.Kind, r.Value)
+	return fid != "" && t.Kind != r.Kind && Installation(t.Kind, t.Value) == fid
+}

@@ -1,0 +1,24 @@
+package push
+
+// MutedCustomers says what becomes of customers who have notifications off on
+// every phone.
+type MutedCustomers string
+
+// MutedSend is the default: a phone that shows no notification still takes data.
+// MutedSkip leaves muted customers out of mailings.
+const (
+	MutedSend MutedCustomers = "send"
+	MutedSkip MutedCustomers = "skip"
+)
+
+// Settings are the choices that hold for every mailing that does not say
+// otherwise.
+type Settings struct {
+	Revision int64 `json:"-"` // grows with every write; 0: nobody has chosen
+
+	Devices Devices        `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
+	Muted   MutedCustomers `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
+}
+
+// DefaultSettings hold where nobody has chosen.
+func DefaultSettings() Settings { return Settings{Devices: All, Muted: MutedSend} }

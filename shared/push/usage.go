@@ -1,0 +1,62 @@
+package push
+
+import (
+	"fmt"
+	"time"
+)
+
+// MoveWait is how long the owner of a token must not have shown it before an app
+// may take it to another customer.
+const MoveWait = 24 * time.Hour
+
+// Limits bound what one customer's apps may register by themselves, in an hour
+// and a day of UTC.
+type Limits struct {
+	PerHour, PerDay           int // registrations, moves included
+	MovesPerHour, MovesPerDay int // registrations that take a token from another customer
+}
+
+// DefaultLimits are far beyond what phones do, and far below what is worth a
+// stranger's while.
+var DefaultLimits = Limits{PerHour: 60, PerDay: 300, MovesPerHour: 5, MovesPerDay: 10}
+
+// Usage counts what a customer's apps have registered.
+type Usage struct {
+	Hour, Day                 time.Time // that the counts are of
+	PerHour, PerDay           int
+	MovesPerHour, MovesPerDay int
+}
+
+// Count adds a registration at now. Its error is *LimitReached: the registration
+// is one too many, and is not counted.
+func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
+	hour, day := now.UTC().Truncate(time.Hour), now.UTC().Truncate(24*time.Hour)
+	next := *u
+	if !next.Day.Equal(day) {
+		next = Usage{Day: day}
+	}
+	if !next.Hour.Equal(hour) {
+		next.Hour, next.PerHour, next.MovesPerHour = hour, 0, 0
+	}
+
+	next.PerHour, next.PerDay = next.PerHour+1, next.PerDay+1
+	if moves {
+		next.MovesPerHour, next.MovesPerDay = next.MovesPerHour+1, next.MovesPerDay+1
+	}
+	switch {
+	case next.PerDay > most.PerDay, next.MovesPerDay > most.MovesPerDay:
+		return &LimitReached{RetryAfter: day.Add(24 * time.Hour).Sub(now)}
+	case next.PerHour > most.PerHour, next.MovesPerHour > most.MovesPerHour:
+		return &LimitReached{RetryAfter: hour.Add(time.Hour).Sub(now)}
+	}
+	*u = next
+	return nil
+}
+
+// LimitReached: a caller has asked for too much; after RetryAfter it may ask
+// again.
+type LimitReached struct{ RetryAfter time.Duration }
+
+func (e *LimitReached) Error() string {
+	return fmt.Sprintf("too many registrations; try again in %v", e.RetryAfter.Round(time.Second))
+}

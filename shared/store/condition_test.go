@@ -1,0 +1,44 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+
+	"carillon.example/shared/push"
+)
+
+// TestALostAnswerIsNoOutdatedCondition: the second try of a change meets the
+// first one's effect.
+func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
+	t.Parallel()
+	w, l := newLossyWorld(t)
+	w.register(t, "anna", "t")
+	out := true
+	patch := push.CustomerPatch{OptedOut: &out, If: &push.Match{Revisions: []int64{w.customer(t, "anna").Revision}}}
+	l.whenLost(t, "patching", func() error {
+		_, err := w.Patch(t.Context(), "anna", patch)
+		return err
+	})
+	if !w.customer(t, "anna").OptedOut {
+		t.Error("the patch is not stored")
+	}
+	if _, err := w.Patch(t.Context(), "anna", patch); !isOutdated(err) {
+		t.Errorf("the same condition again: %v, want it outdated", err)
+	}
+
+	first := &push.Match{Revisions: []int64{0}}
+	set := push.Settings{Devices: push.Latest, Muted: push.MutedSkip}
+	l.whenLost(t, "storing the settings", func() error {
+		_, err := w.SetSettings(t.Context(), set, first)
+		return err
+	})
+	if _, err := w.SetSettings(t.Context(), set, first); !isOutdated(err) {
+		t.Errorf("the same condition of settings again: %v, want it outdated", err)
+	}
+	set.Revision = 1
+	if got, err := w.Settings(t.Context()); err != nil || got != set {
+		t.Errorf("settings are %+v, %v; want %+v", got, err, set)
+	}
+}
+
+func isOutdated(err error) bool { _, ok := errors.AsType[*push.Outdated](err); return ok }

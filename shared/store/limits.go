@@ -1,0 +1,62 @@
+package store
+
+import (
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// usageDoc is a push.Usage in its customer's document, which a registration
+// writes in any case.
+type usageDoc struct {
+	Hour         time.Time `firestore:"hour"`
+	Day          time.Time `firestore:"day"`
+	PerHour      int       `firestore:"perHour"`
+	PerDay       int       `firestore:"perDay"`
+	MovesPerHour int       `firestore:"movesPerHour"`
+	MovesPerDay  int       `firestore:"movesPerDay"`
+}
+
+func encodeUsage(u push.Usage) *usageDoc {
+	if u == (push.Usage{}) {
+		return nil
+	}
+	return &usageDoc{u.Hour, u.Day, u.PerHour, u.PerDay, u.MovesPerHour, u.MovesPerDay}
+}
+
+func decodeUsage(d *usageDoc) push.Usage {
+	if d == nil {
+		return push.Usage{}
+	}
+	return push.Usage{Hour: d.Hour.UTC(), Day: d.Day.UTC(), PerHour: d.PerHour, PerDay: d.PerDay, MovesPerHour: d.MovesPerHour, MovesPerDay: d.MovesPerDay}
+}
+
+// allow holds a registration that an app made by itself to its limits. Who knows
+// a push token could take it from its owner; so it moves only if the owner has not
+// shown it for push.MoveWait, or if it was e's before it was moved like that: then
+// the owner takes it back. Its errors are *push.LimitReached and *push.Conflict.
+func (b *book) allow(e *entry, r push.Registration) error {
+	owners, tokens := b.samePhone(e, r)
+	id := push.TokenID(r.Value)
+	if from := b.byID[b.owner(id)]; from != nil {
+		if t, ok := from.Token(id); ok {
+			owners, tokens = append(owners, from), append(tokens, *t)
+		}
+	}
+
+	moves := false
+	for i, t := range tokens {
+		if owners[i] == e {
+			continue
+		}
+		moves = true
+		if b.before[t.ID] == e.Key() {
+			continue
+		}
+		if t.Valid() && b.now.Sub(t.SeenAt) < push.MoveWait {
+			return &push.Conflict{Why: "this push token was shown for another customer lately: unregister it there, or try again in a day"}
+		}
+		b.takenFrom[id] = owners[i].Key()
+	}
+	return e.Usage.Count(b.now, moves, *r.Limits)
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// A claim is a registration for a customer.
+type claim struct {
+	customer string
+	push.Registration
+}
+
+// phonesAtOnce is how many FIDs one query looks for: Firestore takes 30 values.
+const phonesAtOnce = 30
+
+// installationKey is the token id of the FID of a token's installation, "" if
+// the token does not say.
+func installationKey(kind push.Kind, value string) string {
+	fid := push.Installation(kind, value)
+	if fid == "" {
+		return ""
+	}
+	return push.TokenID(fid)
+}
+
+// readPhones reads the tokens that reach the same installations as the claimed
+// ones, and who has them: of a registration token its FID, by name; of a FID its
+// registration tokens, by a query. A token that its customer has already is
+// passed over: whoever registered it has superseded the others. Nothing may be
+// written before.
+func (b *book) readPhones(claims ...claim) error {
+	var names, fids []string
+	for _, c := range claims {
+		key := installationKey(c.Kind, c.Value)
+		if _, known := b.byID[c.customer].Token(push.TokenID(c.Value)); known || key == "" {
+			continue
+		}
+		if c.Kind == push.KindFID {
+			fids = append(fids, key)
+		} else {
+			names = append(names, key)
+		}
+	}
+	names, fids = unique(names), unique(fids)
+
+	refs := make([]*firestore.DocumentRef, len(names))
+	for i, id := range names {
+		refs[i] = b.s.token(id)
+	}
+	if len(refs) > 0 {
+		snaps, err := b.tx.GetAll(refs)
+		if err != nil {
+			return err
+		}
+		if err := b.index(names, snaps); err != nil {
+			return err
+		}
+	}
+
+	for part := range slices.Chunk(fids, phonesAtOnce) {
+		found, err := b.tokensOf(part)
+		if err != nil {
+			return err
+		}
+		names = append(names, found...)
+	}
+	b.phones = append(b.phones, names...)
+	return b.others(names)
+}
+
+// tokensOf reads the registration tokens of installations, and answers their
+// ids.
+func (b *book) tokensOf(installations []string) ([]string, error) {
+	snaps, err := b.tx.Documents(b.s.db.Collection("tokens").Where("installation", "in", installations)).GetAll()
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(snaps))
+	for i, snap := range snaps {
+		ids[i] = snap.Ref.ID
+	}
+	return ids, b.index(ids, snaps)
+}
+
+// samePhone lists the tokens that reach the phone of a registration for e: those
+// of its installation, whoever has them, and e's own of the same device and app.
+// The id of a device is the app's word, and touches no other customer.
+func (b *book) samePhone(e *entry, r push.Registration) (owners []*entry, tokens []push.Token) {
+	for _, t := range e.Tokens {
+		if t.SamePhone(r) {
+			owners, tokens = append(owners, e), append(tokens, t)
+		}
+	}
+	for _, id := range b.phones {
+		from := b.byID[b.owner(id)]
+		if from == nil || from == e {
+			continue
+		}
+		if t, ok := from.Token(id); ok && t.Renamed(r) {
+			owners, tokens = append(owners, from), append(tokens, *t)
+		}
+	}
+	return owners, tokens
+}
+
+// supersede takes the other tokens of the phone from whoever has them, and has
+// fresh inherit what they say of the device. A token and a FID of one
+// installation are one entry under two names: fresh keeps the time at which it
+// was added, so that a migration changes nobody's latest device.
+func (b *book) supersede(e *entry, r push.Registration, fresh *push.Token) {
+	owners, tokens := b.samePhone(e, r)
+	for i, t := range tokens {
+		b.drop(owners[i], t.ID)
+		owners[i].superseded = append(owners[i].superseded, superseded{t, fresh.ID})
+		if owners[i] != e {
+			continue
+		}
+		fresh.Platform, fresh.App = cmp.Or(fresh.Platform, t.Platform), cmp.Or(fresh.App, t.App)
+		fresh.Device, fresh.Notifications = cmp.Or(fresh.Device, t.Device), cmp.Or(fresh.Notifications, t.Notifications)
+		if t.Valid() && t.Renamed(r) && t.AddedAt.Before(fresh.AddedAt) {
+			fresh.AddedAt = t.AddedAt
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// eraseTraces removes what names customers in mailings: the texts of mailings to
+// them alone, their entries in the lists of mailings that have not ended, and
+// their targets in batches that are not settled. It answers of whom something is
+// left that has to wait.
+func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string]bool, err error) {
+	left = map[string]bool{}
+	for _, x := range xs {
+		if err := s.eraseTexts(ctx, x); err != nil {
+			return nil, err
+		}
+	}
+
+	snaps, err := s.db.Collection("mailings").Where("active", "==", true).Select("listed", "shards", "createdAt").Documents(ctx).GetAll()
+	if err != nil {
+		return nil, err
+	}
+	for _, snap := range snaps {
+		var d mailingDoc
+		if err := snap.DataTo(&d); err != nil {
+			return nil, err
+		}
+		before := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool { return d.CreatedAt.After(x.At) })
+		if len(before) == 0 {
+			continue
+		}
+		for n := range d.Listed {
+			if err := s.unlist(ctx, s.listed(snap.Ref.ID, n), before); err != nil {
+				return nil, err
+			}
+		}
+		if d.Shards == 0 {
+			continue
+		}
+		if err := s.blankBatches(ctx, snap.Ref.ID, before, left); err != nil {
+			return nil, err
+		}
+		if err := s.forgetDead(ctx, snap.Ref.ID, before); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+// recipientsAtOnce is how many values one query takes.
+const recipientsAtOnce = 30
+
+// eraseTexts cancels the mailings that go to this customer alone, and takes their
+// messages away, also of those that have ended.
+func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
+	for part := range slices.Chunk(append([]string{x.key}, x.Tokens...), recipientsAtOnce) {
+		q := s.db.Collection("mailings").Where("recipient", "in", part).Select("createdAt")
+		snaps, err := q.Documents(ctx).GetAll()
+		if err != nil {
+			return err
+		}
+		for _, snap := range snaps {
+			var d mailingDoc
+			if err := snap.DataTo(&d); err != nil {
+				return err
+			}
+			if d.CreatedAt.After(x.At) {
+				continue
+			}
+			if err := s.eraseText(ctx, snap.Ref.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) eraseText(ctx context.Context, id string) error {
+	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.mailing(id))
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m, l, err := decodeMailing(snap)
+		if err != nil {
+			return err
+		}
+
+		for n := range l.parts {
+			if err := tx.Delete(s.listed(id, n)); err != nil {
+				return err
+			}
+		}
+		m.Draft = push.Draft{Message: json.RawMessage(`{}`), Category: m.Category, DryRun: m.DryRun}
+		m.Title = ""
+		m.Recipient, m.Digest = "", ""
+		if !m.State.Final() {
+			m.State, m.PausedReason, m.PausedDetail, m.PausedFrom = push.Cancelled, "", "", ""
+		}
+		doc, err := encodeMailing(m, list{})
+		if err != nil {
+			return err
+		}
+		return tx.Set(s.mailing(id), doc)
+	})
+}
+
+// unlist takes customers and their tokens from a piece of a listed audience.
+func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []erasure) error {
+	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(ref)
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var d listDoc
+		if err := snap.DataTo(&d); err != nil {
+			return err
+		}
+
+		n := len(d.Customers) + len(d.Tokens)
+		d.Customers = slices.DeleteFunc(d.Customers, func(id string) bool { return named(xs, push.CustomerKey(id), "") })
+		d.Tokens = slices.DeleteFunc(d.Tokens, func(token string) bool { return named(xs, "", push.TokenID(token)) })
+		if len(d.Customers)+len(d.Tokens) == n {
+			return nil
+		}
+		return tx.Set(ref, d)
+	})
+}
+
+// named reports whether one of the erased customers has that key or token.
+func named(xs []erasure, key, token string) bool {
+	return slices.ContainsFunc(xs, func(x erasure) bool { return x.key == key || slices.Contains(x.Tokens, token) })
+}
+
+// blankBatches blanks the targets of customers in the batches of a mailing that
+// are not settled, and notes in left of whom a batch is being sent.
+func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, left map[string]bool) error {
+	snaps, err := s.openBatches(mailing).Select("first", "last", "cutAt").Documents(ctx).GetAll()
+	if err != nil {
+		return err
+	}
+	for _, snap := range snaps {
+		var d batchDoc
+		if err := snap.DataTo(&d); err != nil {
+			return err
+		}
+		inside := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool {
+			return x.key < d.First || x.key > d.Last || d.CutAt.After(x.At.Add(stragglers))
+		})
+		if len(inside) == 0 {
+			continue
+		}
+		waits, err := s.blankBatch(ctx, push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, inside)
+		if err != nil {
+			return err
+		}
+		for _, x := range inside {
+			left[x.key] = left[x.key] || waits
+		}
+	}
+	return nil
+}
+
+// blankBatch takes the targets of customers from a batch that nobody is sending;
+// it answers true for one that somebody is. The places of the targets stay, with
+// their results: those that had none are cancelled.
+func (s *Store) blankBatch(ctx context.Context, ref push.Ref, xs []erasure) (waits bool, err error) {
+	b, err := s.Batch(ctx, ref)
+	if push.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil || b.Settled {
+		return false, err
+	}
+
+	found := b.Blank(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+	if !found {
+		return false, nil
+	}
+	if b.Lease.Until.After(s.now()) {
+		return true, nil
+	}
+	targets, err := push.EncodeTargets(b.Targets)
+	if err != nil {
+		return false, err
+	}
+	dead, err := encodeDead(b.Dead)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.batch(ref).Update(ctx, []firestore.Update{
+		{Path: "targets", Value: targets}, {Path: "receipts", Value: encodeReceipts(b.Receipts)},
+		{Path: "tally", Value: encodeTally(push.TallyOf(b.Receipts))}, {Path: "owed", Value: slices.Concat([]int{}, b.Owed)},
+		{Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
+		{Path: "undecided", Value: slices.Concat([]int{}, b.Held)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
+		{Path: "holding", Value: len(b.Held) > 0},
+	}, firestore.LastUpdateTime(b.Revision))
+	if stale(err) {
+		return true, nil // somebody has begun to send it
+	}
+	return false, err
+}
+
+// forgetDead takes customers from the lists of invalid tokens of a mailing's
+// settled batches.
+func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) error {
+	for after := ""; ; {
+		id, dead, err := s.nextDead(ctx, mailing, after)
+		if err != nil || id == "" {
+			return err
+		}
+		after = id
+		if !slices.ContainsFunc(dead, func(d push.Dead) bool { return named(xs, push.CustomerKey(d.Customer), "") }) {
+			continue
+		}
+		b, err := s.Batch(ctx, push.Ref{Mailing: mailing, Batch: id})
+		if err != nil {
+			return err
+		}
+		if !b.Settled {
+			continue // blankBatches has been there, or comes again
+		}
+		b.Blank(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+		text, err := encodeDead(b.Dead)
+		if err != nil {
+			return err
+		}
+		_, err = s.batch(b.Ref).Update(ctx, []firestore.Update{{Path: "dead", Value: text}, {Path: "hasDead", Value: text != ""}},
+			firestore.LastUpdateTime(b.Revision))
+		if err != nil && !stale(err) {
+			return err
+		}
+	}
+}
