@@ -33,7 +33,7 @@ type availability struct {
 }
 
 func exportOperation(a *api.API) huma.Operation {
-	op := operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)
+	op := api.Long(api.Needs(push.PermissionRead, operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
 	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
 		"In CSV a text that a spreadsheet would take for a formula has an apostrophe in front."
 	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[availability](), true, "")

@@ -82,6 +82,13 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 	}
 	out := report(faulty)
 	out.Body.Imported = read - len(faulty)
+	decided := 0
+	for i, l := range lines {
+		if refused[i] == nil && l.Patch.Decides() {
+			decided++
+		}
+	}
+	s.auditImport(ctx, out, decided)
 	return out, nil
 }
 

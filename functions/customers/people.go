@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -76,6 +77,10 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	before, err := s.decisions(ctx, in.Customer, p)
+	if err != nil {
+		return nil, err
+	}
 	c, err := s.Store.Patch(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body
@@ -86,11 +91,16 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err != nil {
 		return nil, err
 	}
+	s.auditDecisions(ctx, in.Customer, before, c)
 	return &customerOutput{s.shown(c)}, nil
 }
 
 func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.Erase(ctx, in.Customer)
 	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	api.Audit(ctx, s.Log, api.Change{Operation: "erase-customer", Customer: in.Customer})
+	return nil, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
 
@@ -26,5 +27,13 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return &settingsOutput{*b}, s.Store.SetSettings(ctx, b.Devices)
+	before, err := s.Store.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.SetSettings(ctx, b.Devices); err != nil {
+		return nil, err
+	}
+	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: settingsBody{before}, After: *b})
+	return &settingsOutput{*b}, nil
 }

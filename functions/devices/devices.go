@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,10 +26,11 @@ type Deps struct {
 	Store   ledger
 	Queue   publisher
 	Auth    verifier
-	Claim   string       // of the ID token: who the customer is; "", uid or sub: the user id
-	Tenant  string       // whose tokens are taken, of Identity Platform's; "": those of none
-	Origins []string     // of web pages that may call; none: only apps
-	Log     *slog.Logger // nil: the default
+	Claim   string        // of the ID token: who the customer is; "", uid or sub: the user id
+	Tenant  string        // whose tokens are taken, of Identity Platform's; "": those of none
+	Origins []string      // of web pages that may call; none: only apps
+	Log     *slog.Logger  // nil: the default
+	Timeout time.Duration // the function's own; 0: api.DefaultTimeout
 }
 
 type ledger interface {
@@ -57,7 +59,7 @@ func New(d Deps) http.Handler {
 		d.Log = slog.Default()
 	}
 	d.Claim = cmp.Or(d.Claim, "uid")
-	a := api.New("Carillon: devices", d.Log)
+	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
 	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},

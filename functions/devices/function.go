@@ -86,6 +86,6 @@ func build(ctx context.Context) (http.Handler, error) {
 	return cloud.Traced(New(Deps{
 		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
 		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
-		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log,
+		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log, Timeout: set.CallTimeout,
 	})), nil
 }

@@ -37,12 +37,15 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		preflight(w, allowed)
 		return
 	}
-	ctx := r.Context()
+
+	ctx, cancel := api.Within(r.Context(), g.Timeout)
+	defer cancel()
 	customer, err := g.admit(ctx, r.Header)
 	if err != nil {
 		g.refuse(ctx, w, err)
 		return
 	}
+	ctx = api.WithCaller(ctx, push.Caller("app:"+push.CustomerKey(customer)))
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, customerKey{}, customer)))
 }
 

@@ -71,12 +71,16 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 		return nil, faults
 	}
 	m := push.NewMailing(id, digest, *draft, now)
+	m.CreatedBy = api.Caller(ctx)
 	if err := s.prove(ctx, m, template); err != nil {
 		return nil, err
 	}
 	stored, created, err := s.Store.CreateMailing(ctx, m)
 	if err != nil {
 		return nil, err
+	}
+	if created {
+		s.audit(ctx, "create-mailing", stored.ID, nil, summary(stored))
 	}
 	// Not created: the same request came at the same time.
 	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
@@ -96,6 +100,10 @@ func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Temp
 	return draft, template, faults
 }
 
+// publishTimeout is how long a request waits for Pub/Sub: what it did is stored,
+// and tick publishes what is left.
+const publishTimeout = 5 * time.Second
+
 // start publishes the order to start a mailing that is due; of one that was
 // handed in before, too, because that may be what its first answer could not
 // do. Where it fails, whoever can safely ask again is told to; without a key
@@ -104,6 +112,8 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	if m.State != push.Accepted {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
 	err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
 	if err == nil || keyed {
 		return err

@@ -9,8 +9,10 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -24,10 +26,11 @@ func init() { functions.HTTP("mailings", Handler) }
 // settings is the function's environment.
 type settings struct {
 	cloud.Common
-	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
-	EventsTopic   string `env:"EVENTS_TOPIC" envDefault:"push-events"`
-	FCMEndpoint   string `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
-	ProofTopic    string `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+	DispatchTopic string       `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	EventsTopic   string       `env:"EVENTS_TOPIC" envDefault:"push-events"`
+	FCMEndpoint   string       `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
+	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+	Callers       push.Callers `env:"CALLERS"`
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -40,5 +43,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		return nil, c.Fail(err)
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log})), nil
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}})), nil
 }

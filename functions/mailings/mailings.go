@@ -20,6 +20,7 @@ type Deps struct {
 	Proof prover
 	Log   *slog.Logger     // nil: the default
 	Now   func() time.Time // nil: time.Now
+	API   api.Options      // the function's timeout, and who may do what
 }
 
 type ledger interface {
@@ -58,7 +59,7 @@ func New(d Deps) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	a := api.New("Carillon: mailings", d.Log)
+	a := api.New("Carillon: mailings", d.Log, d.API)
 	s := &service{Deps: d, drafts: api.NewForm[push.Draft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
 	create.DefaultStatus = http.StatusAccepted
@@ -72,7 +73,7 @@ func New(d Deps) http.Handler {
 	life("/v1/mailings/{id}/pause", "pause", "Hold a mailing", s.pause)
 	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resume)
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), api.Answering(s.Log, s.invalid))
-	huma.Register(a, operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound), api.Answering(s.Log, s.unflag))
+	huma.Register(a, api.Long(operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound)), api.Answering(s.Log, s.unflag))
 	return a
 }
 
@@ -83,6 +84,10 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	if method == http.MethodPost {
 		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
 	}
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
-		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxBody, Errors: errors}
+	permission := push.PermissionSend
+	if method == http.MethodGet {
+		permission = push.PermissionRead
+	}
+	return api.Needs(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
+		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxBody, Errors: errors})
 }

@@ -63,7 +63,7 @@ func TestDocumentIsTheContract(t *testing.T) {
 	for _, c := range []struct{ path, method, body, status, answer, params string }{
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
 		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state"},
-		{"/v1/mailings/{id}", "get", "", "200", "audience category completedAt createdAt customers devices dryRun expiresAt id lifetime link message pausedBecause ratePerMinute refusal sendAt startedAt state tokens", "id"},
+		{"/v1/mailings/{id}", "get", "", "200", "audience category completedAt createdAt createdBy customers devices dryRun expiresAt id lifetime link message pausedBecause ratePerMinute refusal sendAt startedAt state tokens", "id"},
 		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},

@@ -13,14 +13,15 @@ type idInput struct {
 
 // mailingBody is a mailing as the API shows it.
 type mailingBody struct {
-	ID            string     `json:"id"`
-	State         push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	PausedBecause string     `json:"pausedBecause,omitempty" doc:"why it is held; of a completed one, why it was when the last token was answered, unless it was by hand"`
-	Refusal       string     `json:"refusal,omitempty"`
-	CreatedAt     time.Time  `json:"createdAt"`
-	StartedAt     *time.Time `json:"startedAt"`
-	CompletedAt   *time.Time `json:"completedAt"`
-	ExpiresAt     time.Time  `json:"expiresAt"`
+	ID            string      `json:"id"`
+	State         push.State  `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	PausedBecause string      `json:"pausedBecause,omitempty" doc:"why it is held; of a completed one, why it was when the last token was answered, unless it was by hand"`
+	Refusal       string      `json:"refusal,omitempty"`
+	CreatedAt     time.Time   `json:"createdAt"`
+	CreatedBy     push.Caller `json:"createdBy,omitempty" doc:"who handed it in: the e-mail address or the subject of the caller's ID token"`
+	StartedAt     *time.Time  `json:"startedAt"`
+	CompletedAt   *time.Time  `json:"completedAt"`
+	ExpiresAt     time.Time   `json:"expiresAt"`
 	push.Draft
 	push.Totals
 }
@@ -35,7 +36,7 @@ func stamp(t time.Time) *time.Time {
 }
 
 func body(m *push.Mailing, t push.Totals) mailingBody {
-	return mailingBody{ID: m.ID, State: m.State, PausedBecause: m.PausedBecause, Refusal: m.Refusal, CreatedAt: m.CreatedAt,
+	return mailingBody{ID: m.ID, State: m.State, PausedBecause: m.PausedBecause, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy,
 		StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t}
 }
 
@@ -58,11 +59,12 @@ type listInput struct {
 }
 
 type listed struct {
-	ID          string     `json:"id"`
-	State       push.State `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
-	CreatedAt   time.Time  `json:"createdAt"`
-	StartedAt   *time.Time `json:"startedAt"`
-	CompletedAt *time.Time `json:"completedAt"`
+	ID          string      `json:"id"`
+	State       push.State  `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
+	CreatedAt   time.Time   `json:"createdAt"`
+	StartedAt   *time.Time  `json:"startedAt"`
+	CompletedAt *time.Time  `json:"completedAt"`
+	CreatedBy   push.Caller `json:"createdBy,omitempty" doc:"who handed it in"`
 }
 
 type listOutput struct {
@@ -80,7 +82,7 @@ func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 	out := &listOutput{}
 	out.Body.Mailings, out.Body.NextPageToken = []listed{}, next
 	for _, m := range list {
-		out.Body.Mailings = append(out.Body.Mailings, listed{m.ID, m.State, m.CreatedAt, stamp(m.StartedAt), stamp(m.CompletedAt)})
+		out.Body.Mailings = append(out.Body.Mailings, listed{m.ID, m.State, m.CreatedAt, stamp(m.StartedAt), stamp(m.CompletedAt), m.CreatedBy})
 	}
 	return out, nil
 }

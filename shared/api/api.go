@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -32,19 +34,33 @@ func init() {
 // An API is the handler of one HTTP function.
 type API struct {
 	huma.API
-	config huma.Config
-	mux    *http.ServeMux
-	log    *slog.Logger
+	config  huma.Config
+	mux     *http.ServeMux
+	log     *slog.Logger
+	options Options
+}
+
+// Options are what an API can be told; the zero value is the default.
+type Options struct {
+	Timeout time.Duration // the function's own; 0: DefaultTimeout
+	Callers push.Callers  // who may do what; nil: every caller may do everything
+	// Identify says who makes a request. nil: the caller of the ID token that
+	// Cloud Run has verified.
+	Identify func(*http.Request) push.Caller
 }
 
 // New makes an API without operations. Its document is at /openapi.json.
-func New(title string, log *slog.Logger) *API {
+func New(title string, log *slog.Logger, o Options) *API {
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	if o.Identify == nil {
+		o.Identify = func(r *http.Request) push.Caller { return identify(r.Header) }
+	}
 	c := huma.DefaultConfig(title, "1")
 	c.CreateHooks = nil // no $schema in bodies
 	c.DocsPath, c.SchemasPath = "", ""
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log, options: o}
 }
 
 // Config is where huma looks for settings; without it those of New that are
@@ -57,6 +73,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
 	defer a.recover(out, r)
+
+	ctx, cancel := Within(WithCaller(r.Context(), a.options.Identify(r)), a.options.Timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+
 	h, pattern := a.mux.Handler(r)
 	if unclean(r) {
 		h, pattern = http.NotFoundHandler(), ""
@@ -69,11 +90,19 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Write(out)
 		return
 	}
-	if p := check(w, r, a.operation(pattern)); p != nil {
+	op := a.operation(pattern)
+	if p := a.authorize(ctx, op); p != nil {
 		p.Write(out)
 		return
 	}
-	a.mux.ServeHTTP(out, r)
+	if p := check(w, r, op); p != nil {
+		p.Write(out)
+		return
+	}
+
+	ctx, cancel = operating(ctx, op)
+	defer cancel()
+	a.mux.ServeHTTP(out, r.WithContext(ctx))
 }
 
 // query refuses parameters that cannot be read, which would be passed over, and

@@ -27,7 +27,7 @@ func (d *dated) SetReadDeadline(t time.Time) error {
 
 func TestAnswersMayTakeLongerThanBodies(t *testing.T) {
 	t.Parallel()
-	a := api.New("test", slog.New(slog.DiscardHandler))
+	a := api.New("test", slog.New(slog.DiscardHandler), api.Options{})
 	type input struct {
 		Body struct {
 			A string `json:"a"`

@@ -133,7 +133,7 @@ func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	if e, ok := errors.AsType[*push.Unavailable](err); ok {
 		return later("something needed is out of reach", e.RetryAfter)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return later("it took too long", 0)
 	}
 	return problem(http.StatusInternalServerError, "")

@@ -184,7 +184,7 @@ func TestDocument(t *testing.T) {
 // nothing to it, and nobody takes the part for the whole.
 func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 	t.Parallel()
-	a := api.New("test", slog.New(slog.DiscardHandler))
+	a := api.New("test", slog.New(slog.DiscardHandler), api.Options{})
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/x", OperationID: "x"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			ctx.SetStatus(http.StatusOK)

@@ -101,7 +101,7 @@ func small(t testing.TB) *world {
 	t.Helper()
 	j := &lab.Journal{}
 	log := j.Logger()
-	a := api.New("small", log)
+	a := api.New("small", log, api.Options{})
 	op := func(method, path, id string) huma.Operation {
 		return huma.Operation{Method: method, Path: path, OperationID: id, DefaultStatus: http.StatusOK, MaxBodyBytes: 1 << 10, Errors: []int{400, 422}}
 	}

@@ -41,6 +41,8 @@ type InvalidatedData struct {
 type CompletedData struct {
 	Mailing string `json:"mailing"`
 	State   State  `json:"state"`
+	// CreatedBy is who handed the mailing in, absent where that is not known.
+	CreatedBy Caller `json:"createdBy,omitempty"`
 	Totals
 }
 
@@ -66,7 +68,7 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 // CompletedEvent tells that a mailing has ended and no token of it is pending.
 func CompletedEvent(m *Mailing) Event {
 	e := Event{ID: m.ID + "-completed", Type: MailingCompleted, Subject: "mailings/" + m.ID, Time: m.CompletedAt}
-	d := CompletedData{Mailing: m.ID, State: m.State}
+	d := CompletedData{Mailing: m.ID, State: m.State, CreatedBy: m.CreatedBy}
 	if m.Totals != nil {
 		d.Totals = *m.Totals
 	}

@@ -53,7 +53,8 @@ const (
 type Mailing struct {
 	ID string
 	Draft
-	Digest string // of the request's body: the same Idempotency-Key with another body is refused
+	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
+	CreatedBy Caller // who handed it in
 
 	State         State
 	PausedBecause string // with Paused; with Completed, if our own fault held it when its last token was answered

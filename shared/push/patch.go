@@ -34,6 +34,12 @@ type CustomerPatch struct {
 	noAttributes, noCategories bool // null: first take all away
 }
 
+// Decides reports whether the patch names what the customer wants: optedOut or
+// categories.
+func (p *CustomerPatch) Decides() bool {
+	return p.OptedOut != nil || p.Categories != nil || p.noCategories
+}
+
 // ParsePatch reads the members of a JSON object whose place is at, as in
 // "body", and names every fault.
 func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, Faults) {

@@ -18,6 +18,8 @@ type mailingDoc struct {
 	Listed int    `firestore:"listed"`  // documents of the audience below it
 	Digest string `firestore:"digest"`
 
+	CreatedBy string `firestore:"createdBy,omitempty"`
+
 	State         string `firestore:"state"`
 	PausedBecause string `firestore:"pausedBecause,omitempty"`
 	PausedFrom    string `firestore:"pausedFrom,omitempty"`
@@ -60,7 +62,7 @@ func encodeMailing(m *push.Mailing, listed int) (*mailingDoc, error) {
 		return nil, err
 	}
 	doc := &mailingDoc{
-		Draft: string(draft), Listed: listed, Digest: m.Digest,
+		Draft: string(draft), Listed: listed, Digest: m.Digest, CreatedBy: string(m.CreatedBy),
 		State: string(m.State), PausedBecause: m.PausedBecause, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
@@ -86,7 +88,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (m *push.Mailing, listed in
 		return nil, 0, classify(err, "decoding mailing %s", snap.Ref.ID)
 	}
 	m = &push.Mailing{
-		ID: snap.Ref.ID, Digest: doc.Digest,
+		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy),
 		State: push.State(doc.State), PausedBecause: doc.PausedBecause, PausedFrom: push.State(doc.PausedFrom),
 		Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
