@@ -43,6 +43,7 @@ type publisher interface {
 
 type service struct {
 	Deps
+	api           *api.API
 	registrations *api.Form[registration]
 	choices       *api.Form[settingsBody]
 }
@@ -59,7 +60,7 @@ func New(d Deps) http.Handler {
 		d.MaxTokens = push.MaxTokens
 	}
 	a := api.New("Carillon: customers", d.Log, d.API)
-	s := &service{Deps: d, registrations: api.NewForm[registration](a), choices: api.NewForm[settingsBody](a)}
+	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[settingsBody](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
 	huma.Register(a, s.registrations.Takes(api.Needs(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
 	huma.Register(a, api.Needs(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
@@ -84,7 +85,15 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 		errors = append(errors, http.StatusNotFound)
 	}
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
-		MaxBodyBytes: api.MaxBody, Errors: errors}
+		MaxBodyBytes: maxBody(method), Errors: errors}
+}
+
+// maxBody is the limit of a body in bytes.
+func maxBody(method string) int64 {
+	if method == http.MethodPatch {
+		return api.MaxProfile
+	}
+	return api.MaxSmall
 }
 
 // patchable documents that op takes a merge patch, under both of its names.

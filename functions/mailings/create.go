@@ -66,7 +66,12 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 		}
 	}
 	now := s.Now().UTC()
-	draft, template, faults := s.judge(in.Body, now)
+	var draft *push.Draft
+	var template *personal.Template
+	var faults push.Faults
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.judge(in.Body, now) }); err != nil {
+		return nil, err
+	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -91,6 +96,10 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
 	draft, faults := s.drafts.Read(body)
 	faults = api.Join(faults, draft.Check(now)...)
+	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {
+		return nil, nil, faults // Check has said so; compiling it would cost in vain
+	}
+
 	template, wrong := personal.Compile(draft.Message, draft.Link)
 	faults = api.Join(faults, wrong...)
 	_, err := fcm.Compile(draft.Message, fcm.Extra{Link: draft.Link})

@@ -48,6 +48,7 @@ type prover interface {
 
 type service struct {
 	Deps
+	api    *api.API
 	drafts *api.Form[push.Draft]
 }
 
@@ -60,9 +61,9 @@ func New(d Deps) http.Handler {
 		d.Now = time.Now
 	}
 	a := api.New("Carillon: mailings", d.Log, d.API)
-	s := &service{Deps: d, drafts: api.NewForm[push.Draft](a)}
+	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
-	create.DefaultStatus = http.StatusAccepted
+	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.list))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.show))
@@ -89,5 +90,5 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 		permission = push.PermissionRead
 	}
 	return api.Needs(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
-		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxBody, Errors: errors})
+		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxSmall, Errors: errors})
 }

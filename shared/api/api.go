@@ -38,6 +38,7 @@ type API struct {
 	mux     *http.ServeMux
 	log     *slog.Logger
 	options Options
+	slots   slots
 }
 
 // Options are what an API can be told; the zero value is the default.
@@ -60,7 +61,7 @@ func New(title string, log *slog.Logger, o Options) *API {
 	c.DocsPath, c.SchemasPath = "", ""
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log, options: o}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log, options: o, slots: newSlots()}
 }
 
 // Config is where huma looks for settings; without it those of New that are
@@ -95,7 +96,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Write(out)
 		return
 	}
-	if p := check(w, r, op); p != nil {
+	if p := a.check(w, r, op); p != nil {
 		p.Write(out)
 		return
 	}

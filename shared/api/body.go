@@ -19,14 +19,16 @@ import (
 // Limits of bodies: what is taken is shorter, in bytes. Cloud Run itself takes
 // 32 MB.
 const (
-	MaxBody   = 4 << 20
-	MaxImport = 16 << 20
+	MaxBody    = 4 << 20   // a mailing: 10,000 customers or tokens
+	MaxImport  = 16 << 20  // lines
+	MaxProfile = 256 << 10 // what is known of a customer: 32 KiB of attributes, and what JSON adds
+	MaxSmall   = 16 << 10  // a push token, settings, an action
 )
 
 const mergePatch = "application/merge-patch+json"
 
 // check reads and checks a request's body before huma does, and puts it back.
-func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
+func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
 	if op == nil || r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Method == http.MethodHead {
 		return nil
 	}
@@ -49,7 +51,11 @@ func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem 
 		return nil // lines, each checked on its own
 	}
 	r.Header.Set("Content-Type", kind)
-	if err := CheckJSON("body", b); err != nil {
+	var err error
+	if late := a.Decode(r.Context(), len(b), func() { err = CheckJSON("body", b) }); late != nil {
+		return later("it took too long", 0)
+	}
+	if err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	}
 	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
