@@ -31,6 +31,9 @@ type Deps struct {
 	Origins []string      // of web pages that may call; none: only apps
 	Log     *slog.Logger  // nil: the default
 	Timeout time.Duration // the function's own; 0: api.DefaultTimeout
+
+	AppCheck AppCheck    // whether App Check tokens are verified; "": AppCheckOff
+	Apps     appVerifier // needed unless AppCheck is off
 }
 
 type ledger interface {
@@ -46,6 +49,21 @@ type publisher interface {
 type verifier interface {
 	Verify(ctx context.Context, token string) (auth.Person, error)
 }
+
+type appVerifier interface {
+	VerifyApp(ctx context.Context, token string) (app string, err error)
+}
+
+// AppCheck says what becomes of a request without a good App Check token.
+type AppCheck string
+
+// Of a request without a good token, off asks for none, log writes a line, and
+// enforce refuses it.
+const (
+	AppCheckOff     AppCheck = "off"
+	AppCheckLog     AppCheck = "log"
+	AppCheckEnforce AppCheck = "enforce"
+)
 
 type service struct {
 	Deps
@@ -118,7 +136,7 @@ type registerOutput struct {
 		ID       string        `json:"id" doc:"what to unregister the token by"`
 		Kind     push.Kind     `json:"kind" enum:"token,fid"`
 		Platform push.Platform `json:"platform"`
-		App      string        `json:"app"`
+		App      string        `json:"app" doc:"as it was sent"`
 		Valid    bool          `json:"valid"`
 	}
 }
@@ -140,7 +158,9 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 		out.Status = http.StatusCreated
 	}
 	b := &out.Body
-	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, t.App, t.Valid()
+	// App as it was sent: that of a token which another customer had is not the
+	// caller's to know.
+	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }
 

@@ -70,7 +70,7 @@ func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not, and answers everything as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &answer{ResponseWriter: w}
+	out := &answer{ResponseWriter: w, request: r}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
 	defer a.recover(out, r)
@@ -96,10 +96,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Write(out)
 		return
 	}
-	if p := a.check(w, r, op); p != nil {
+	p := a.check(w, r, op)
+	if p != nil {
 		p.Write(out)
 		return
 	}
+	out.received = reads(r.Method)
 
 	ctx, cancel = operating(ctx, op)
 	defer cancel()
@@ -174,18 +176,28 @@ func (a *API) recover(w *answer, r *http.Request) {
 // that (five seconds).
 type answer struct {
 	http.ResponseWriter
-	begun bool
+	request  *http.Request
+	received bool // the body was read
+	begun    bool
+}
+
+// begin is called before the answer's first byte.
+func (a *answer) begin() {
+	if !a.begun && !a.received {
+		Refuse(a.ResponseWriter, a.request)
+	}
+	a.begun = true
 }
 
 // WriteHeader begins the answer.
 func (a *answer) WriteHeader(status int) {
-	a.begun = true
+	a.begin()
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write begins the answer, or goes on with it.
 func (a *answer) Write(b []byte) (int, error) {
-	a.begun = true
+	a.begin()
 	return a.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
 }
 

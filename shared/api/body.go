@@ -29,10 +29,10 @@ const mergePatch = "application/merge-patch+json"
 
 // check reads and checks a request's body before huma does, and puts it back.
 func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
-	if op == nil || r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Method == http.MethodHead {
+	if op == nil || !reads(r.Method) {
 		return nil
 	}
-	b, p := read(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
+	b, p := a.read(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
 	if p != nil {
 		return p
 	}
@@ -64,11 +64,21 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	return nil
 }
 
-// read reads a body of fewer bytes than limit.
-func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
+// reads reports whether operations of a method have bodies.
+func reads(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// read reads a body of fewer bytes than limit, for as long as bodies may take.
+func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
+	received := receiving(w, min(bodyTimeout, a.options.Timeout/2))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
 	if err == nil {
+		received()
 		return b, nil
+	}
+	if tooSlow(err) {
+		return nil, &Problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
