@@ -447,6 +447,13 @@ variable "callers" {
   }
 }
 
+variable "require_idempotency_key" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Whether mailings without an Idempotency-Key are refused (400): a second try of a request without one sends a second time."
+}
+
 variable "audit" {
   type = object({
     enabled   = optional(bool, false)

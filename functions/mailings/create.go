@@ -37,12 +37,23 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 	switch {
 	case len(keys) > 1:
 		why = "stands twice"
-	case len(keys) == 1 && strings.TrimSpace(keys[0]) == "":
+	case len(keys) == 1 && strings.TrimSpace(unquoted(keys[0])) == "":
 		why = "is empty; leave it out where a second try may make a second mailing"
 	default:
+		in.Key = unquoted(in.Key)
 		return nil
 	}
 	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
+}
+
+// unquoted is a key without the quotes in which the IETF's draft writes it: "q-1"
+// and q-1 are the same key.
+func unquoted(key string) string {
+	inner, ok := strings.CutPrefix(strings.TrimSpace(key), `"`)
+	if inner, closed := strings.CutSuffix(inner, `"`); ok && closed {
+		return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(inner)
+	}
+	return key
 }
 
 // createOutput is its answer.
@@ -56,7 +67,10 @@ type createOutput struct {
 }
 
 func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
-	id, digest := newID(in.Key), digest(in.Body)
+	if in.Key == "" && s.RequireKey {
+		return nil, api.BadRequest(push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}})
+	}
+	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {
 		// Before anything is judged: what was right when it came stays so.
 		if was, err := s.Store.Peek(ctx, id); err == nil && was.Digest == digest {
@@ -145,12 +159,12 @@ func accepted(m *push.Mailing, replayed bool) *createOutput {
 	return out
 }
 
-// newID names a mailing by its key, so that one key is one document.
-func newID(key string) string {
+// newID names a mailing by its caller and key, so that one key is one document.
+func newID(caller push.Caller, key string) string {
 	if key == "" {
 		return "m" + strings.ToLower(rand.Text())
 	}
-	return push.MailingID(key)
+	return push.MailingID(caller, key)
 }
 
 func digest(body []byte) string {

@@ -31,6 +31,7 @@ type settings struct {
 	FCMEndpoint   string       `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
 	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
 	Callers       push.Callers `env:"CALLERS"`
+	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -44,5 +45,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Events: set.EventsTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey})), nil
 }

@@ -21,6 +21,8 @@ type Deps struct {
 	Log   *slog.Logger     // nil: the default
 	Now   func() time.Time // nil: time.Now
 	API   api.Options      // the function's timeout, and who may do what
+	// RequireKey refuses mailings without an Idempotency-Key.
+	RequireKey bool
 }
 
 type ledger interface {

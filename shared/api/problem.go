@@ -54,6 +54,13 @@ func refusal(f push.Faults) *Problem {
 	return p
 }
 
+// BadRequest is the answer to a request that lacks something it needs.
+func BadRequest(f push.Faults) error {
+	p := problem(http.StatusBadRequest, "something is missing")
+	p.Errors = spelled(f)
+	return p
+}
+
 // newProblem takes the place of huma.NewError: the same without the values, and
 // without the texts of our own errors.
 func newProblem(status int, msg string, errs ...error) huma.StatusError {
@@ -94,6 +101,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 // Answer is the table from error to status. What it does not know is our own
 // fault: logged, and answered without its text.
 //
+//	*Problem           as it is
 //	push.Faults        422, every fault named
 //	*push.NotFound     404
 //	*push.Conflict     409
@@ -115,6 +123,9 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
 	}
 	if f, ok := errors.AsType[push.Faults](err); ok {
 		return refusal(f)
