@@ -59,6 +59,7 @@ func New(d Deps) http.Handler {
 	if d.MaxTokens == 0 {
 		d.MaxTokens = push.MaxTokens
 	}
+	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: customers", d.Log, d.API)
 	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[settingsBody](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
@@ -71,7 +72,7 @@ func New(d Deps) http.Handler {
 	huma.Register(a, s.choices.Takes(api.Needs(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
 	imports := api.Needs(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
 	imports.MaxBodyBytes = api.MaxImport
-	huma.Register(a, api.Long(imports), api.Answering(s.Log, s.importLines))
+	huma.Register(a, api.TakesGzip(api.Long(imports)), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
 	return a
 }

@@ -77,7 +77,8 @@ func New(d Deps) http.Handler {
 		d.Log = slog.Default()
 	}
 	d.Claim = cmp.Or(d.Claim, "uid")
-	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }})
+	d.Log = api.Logger(d.Log)
+	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
 	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},

@@ -30,6 +30,7 @@ func customerOf(ctx context.Context) string {
 // ServeHTTP answers browsers that ask whether they may ask, refuses whoever it
 // does not know, and passes the others on.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = api.Identified(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	allowed := g.origin(w, r)
@@ -69,7 +70,7 @@ func (g *gate) origin(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", from)
-	h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id")
 	return true
 }
 
@@ -81,7 +82,7 @@ func preflight(w http.ResponseWriter, allowed bool) {
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Firebase-AppCheck")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "3600")
 	w.WriteHeader(http.StatusNoContent)
 }

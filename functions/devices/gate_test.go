@@ -162,7 +162,7 @@ func TestOrigins(t *testing.T) {
 	}
 	a := asking(open, shop)
 	if a.Code != 204 || a.Header.Get("Access-Control-Allow-Origin") != shop || a.Header.Get("Access-Control-Allow-Methods") != "POST, DELETE" ||
-		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-Firebase-AppCheck" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("the shop asks: %v", a)
 	}
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {

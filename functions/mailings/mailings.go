@@ -62,6 +62,7 @@ func New(d Deps) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
 	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)

@@ -29,6 +29,13 @@ import (
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = newProblem
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		p := newProblem(status, msg, errs...)
+		if p, ok := p.(*Problem); ok && ctx != nil {
+			p.Instance = instance(RequestID(ctx.Context()))
+		}
+		return p
+	}
 }
 
 // An API is the handler of one HTTP function.
@@ -48,6 +55,9 @@ type Options struct {
 	// Identify says who makes a request. nil: the caller of the ID token that
 	// Cloud Run has verified.
 	Identify func(*http.Request) push.Caller
+	// AnyOrigin lets pages of every site call: for a function whose callers show a
+	// token that no browser sends by itself.
+	AnyOrigin bool
 }
 
 // New makes an API without operations. Its document is at /openapi.json.
@@ -61,8 +71,12 @@ func New(title string, log *slog.Logger, o Options) *API {
 	c.DocsPath, c.SchemasPath = "", ""
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log, options: o, slots: newSlots()}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots()}
 }
+
+// crossOrigin refuses what a page of another site has a browser send: it would carry
+// whatever lets the browser's user in.
+var crossOrigin = http.NewCrossOriginProtection()
 
 // Config is where huma looks for settings; without it those of New that are
 // about requests would not hold.
@@ -70,6 +84,7 @@ func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not, and answers everything as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = Identified(w, r)
 	out := &answer{ResponseWriter: w, request: r}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
@@ -85,6 +100,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if pattern == "" {
 		unrouted(out, r, h)
+		return
+	}
+	if !a.options.AnyOrigin && crossOrigin.Check(r) != nil {
+		(&Problem{Status: http.StatusForbidden, Detail: "pages of other sites may not call this function"}).Write(out)
 		return
 	}
 	if p := query(r.URL.RawQuery); p != nil {

@@ -36,6 +36,9 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if p != nil {
 		return p
 	}
+	if b, p = a.unpack(r, op, b); p != nil {
+		return p
+	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	if len(b) == 0 && op.RequestBody == nil {
 		return nil // an action
@@ -62,6 +65,28 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 		return refusal(push.Faults{{Location: "body", Message: "this operation takes none"}})
 	}
 	return nil
+}
+
+// unpack is the body of a request that came compressed, where op takes that.
+func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Problem) {
+	coding := r.Header.Values("Content-Encoding")
+	if op.Metadata[gzipKey] != true || len(coding) != 1 || !strings.EqualFold(coding[0], "gzip") {
+		return b, nil
+	}
+	r.Header.Del("Content-Encoding")
+	limit := cmp.Or(op.MaxBodyBytes, MaxBody)
+	var out []byte
+	var err error
+	if late := a.Decode(r.Context(), largeBody, func() { out, err = unzip(b, limit) }); late != nil {
+		return nil, later("it took too long", 0)
+	}
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes when it is unpacked; this one has more", limit)}
+	case err != nil:
+		return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body is not gzip, as its Content-Encoding says"}
+	}
+	return out, nil
 }
 
 // reads reports whether operations of a method have bodies.
@@ -99,10 +124,16 @@ func coded(h http.Header) string {
 // kindOf is the media type of a request, and whether op takes it.
 func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !strings.EqualFold(cmp.Or(params["charset"], "utf-8"), "utf-8") {
+	if err != nil || !isUTF8(params["charset"]) {
 		return "", false
 	}
 	return kind, slices.Contains(kinds(op), kind)
+}
+
+// isUTF8 reports whether a charset is UTF-8, by its name or the one that many give
+// it; none is.
+func isUTF8(charset string) bool {
+	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
 // kinds are the media types op takes. A patch is taken under both names.

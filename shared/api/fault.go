@@ -16,7 +16,7 @@ const (
 	maxFaults = 200
 	// maxLocation is how much of a fault's place is repeated: the name of an
 	// unknown field is the caller's own text.
-	maxLocation = 200
+	maxLocation = 100
 )
 
 // Join adds to the faults found first those that later checks found in what

@@ -18,10 +18,13 @@ import (
 // A Problem is an answer other than the one asked for (RFC 9457). It never
 // repeats what was sent in: that may be a push token.
 type Problem struct {
+	Type   string       `json:"type" doc:"about:blank: the status says what kind of problem it is"`
 	Title  string       `json:"title" doc:"the status in words"`
 	Status int          `json:"status" doc:"the HTTP status"`
 	Detail string       `json:"detail,omitempty" doc:"what is wrong"`
 	Errors []push.Fault `json:"errors,omitempty" doc:"every fault with its place"`
+	// Instance names the request, as the log does.
+	Instance string `json:"instance,omitempty" doc:"urn:carillon:request: and the X-Request-Id of the answer"`
 
 	retryAfter time.Duration
 }
@@ -43,8 +46,11 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
+// blank is the type of problems that their status tells enough of (RFC 9457, 4.2.1).
+const blank = "about:blank"
+
 func problem(status int, detail string) *Problem {
-	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail}
+	return &Problem{Type: blank, Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
 // refusal is the answer to what is understood, but not right.
@@ -76,6 +82,7 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
+	p.Type, p.Instance = blank, instance(w.Header().Get(requestHeader))
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
 	}
@@ -105,6 +112,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	push.Faults        422, every fault named
 //	*push.NotFound     404
 //	*push.Conflict     409
+//	*push.TooMany      429 with Retry-After
 //	*push.Unavailable  503 with Retry-After
 //	a deadline         503 with Retry-After
 //	the caller gone    503, for nobody to read
@@ -121,6 +129,14 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	a field, parameter or header unknown or not as the schema wants it    422
 //	a panic                                                               500
 func Answer(ctx context.Context, log *slog.Logger, err error) error {
+	answer := answerTo(ctx, log, err)
+	if p, ok := errors.AsType[*Problem](answer); ok {
+		p.Instance = instance(RequestID(ctx))
+	}
+	return answer
+}
+
+func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -135,6 +151,11 @@ func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	}
 	if e, ok := errors.AsType[*push.Conflict](err); ok {
 		return problem(http.StatusConflict, e.Why)
+	}
+	if e, ok := errors.AsType[*push.TooMany](err); ok {
+		p := later(e.Why, e.RetryAfter)
+		p.Status, p.Title = http.StatusTooManyRequests, http.StatusText(http.StatusTooManyRequests)
+		return p
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		log.InfoContext(ctx, "the caller has gone", "error", err)

@@ -110,6 +110,7 @@ func small(t testing.TB) *world {
 func limitless(log *slog.Logger) http.Handler { return handler(log, api.MaxImport) }
 
 func handler(log *slog.Logger, maxBody int64) http.Handler {
+	log = api.Logger(log)
 	a := api.New("small", log, api.Options{})
 	op := func(method, path, id string) huma.Operation {
 		return huma.Operation{Method: method, Path: path, OperationID: id, DefaultStatus: http.StatusOK, MaxBodyBytes: maxBody, Errors: []int{400, 422}}

@@ -13,6 +13,12 @@ type (
 	NotFound struct{ What, ID string }
 	// Conflict: what is there stands against what was asked.
 	Conflict struct{ Why string }
+	// TooMany: the caller has asked for more than it may; trying again after
+	// RetryAfter (0: no idea when) helps.
+	TooMany struct {
+		Why        string
+		RetryAfter time.Duration
+	}
 	// Unavailable: something we depend on cannot be reached; trying again after
 	// RetryAfter (0: no idea when) may help.
 	Unavailable struct {
@@ -23,6 +29,7 @@ type (
 
 func (e *NotFound) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.ID) }
 func (e *Conflict) Error() string { return e.Why }
+func (e *TooMany) Error() string  { return e.Why }
 func (e *Unavailable) Error() string {
 	return "out of reach: " + e.Err.Error()
 }
