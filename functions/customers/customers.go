@@ -74,6 +74,7 @@ func New(d Deps) http.Handler {
 	imports.MaxBodyBytes = api.MaxImport
 	huma.Register(a, api.TakesGzip(api.Long(imports)), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
+	a.Describe(documentation)
 	return a
 }
 

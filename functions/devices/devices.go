@@ -80,9 +80,6 @@ func New(d Deps) http.Handler {
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
-	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},
-	}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	post.DefaultStatus = http.StatusCreated
@@ -91,6 +88,7 @@ func New(d Deps) http.Handler {
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
 	huma.Register(a, del, api.Answering(s.Log, s.unregister))
+	a.Describe(documentation)
 	return &gate{d, a}
 }
 

@@ -78,6 +78,7 @@ func New(d Deps) http.Handler {
 	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resume)
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), api.Answering(s.Log, s.invalid))
 	huma.Register(a, api.Long(operation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every mark the mailing set that still stands", http.StatusNotFound)), api.Answering(s.Log, s.unflag))
+	a.Describe(documentation)
 	return a
 }
 

@@ -67,8 +67,8 @@ func New(title string, log *slog.Logger, o Options) *API {
 		o.Identify = func(r *http.Request) push.Caller { return identify(r.Header) }
 	}
 	c := huma.DefaultConfig(title, "1")
-	c.CreateHooks = nil // no $schema in bodies
-	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil                                   // no $schema in bodies
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "" // Describe serves the document
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
 	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots()}

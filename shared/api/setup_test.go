@@ -135,6 +135,7 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 		return out, api.Answer(ctx, log, err)
 	})
 	huma.Register(a, op(http.MethodGet, "/unwrapped/{id}", "unwrapped"), faulty)
+	a.Describe(api.Documentation{Description: "small", SecurityName: "invoker", Security: api.Invoker()})
 	return a
 }
 
