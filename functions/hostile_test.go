@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -48,8 +50,8 @@ func hostile() map[string][3]string {
 // less than 50 ms at the median, or ten times what it takes on this machine when it
 // is idle, whichever is more.
 func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
+	if load := loadOf(t); load > float64(2*runtime.NumCPU()) {
+		t.Skipf("the machine is busy with something else: its load is %.0f", load)
 	}
 	l := lab.New(t)
 	l.Topic("push-events")
@@ -67,7 +69,7 @@ func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
 	}
 	median := func(first int) time.Duration {
 		var took []time.Duration
-		for n := range 40 {
+		for n := range 20 {
 			took = append(took, register(first+n))
 		}
 		slices.Sort(took)
@@ -101,6 +103,16 @@ func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
 	if limit := max(50*time.Millisecond, 10*idle); busy > limit {
 		t.Errorf("a registration takes %v at the median under attack, %v when idle; want at most %v", busy, idle, limit)
 	}
+}
+
+// loadOf is how many programs want the processors of this machine, 0 where that is
+// not known.
+func loadOf(t *testing.T) (load float64) {
+	t.Helper()
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		_, _ = fmt.Sscan(string(b), &load)
+	}
+	return load
 }
 
 // attack sends one hostile request.

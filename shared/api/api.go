@@ -46,6 +46,7 @@ type API struct {
 	log     *slog.Logger
 	options Options
 	slots   slots
+	arrive  slots // of large bodies
 }
 
 // Options are what an API can be told; the zero value is the default.
@@ -71,7 +72,7 @@ func New(title string, log *slog.Logger, o Options) *API {
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "" // Describe serves the document
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots()}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots(), arrive: make(slots, maxReceiving)}
 }
 
 // crossOrigin refuses what a page of another site has a browser send: it would carry

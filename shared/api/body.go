@@ -32,7 +32,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if op == nil || !reads(r.Method) {
 		return nil
 	}
-	b, p := a.read(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
+	b, p := a.receive(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
 	if p != nil {
 		return p
 	}
@@ -94,6 +94,25 @@ func reads(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
+// receive reads a body of fewer bytes than limit. A large one, and one that does not
+// say how large it is, waits until few others arrive.
+func (a *API) receive(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, p *Problem) {
+	if r.ContentLength >= limit {
+		return nil, tooLarge(limit)
+	}
+	if limit <= largeBody || r.ContentLength >= 0 && r.ContentLength < largeBody {
+		return a.read(w, r, limit)
+	}
+	if late := a.arrive.with(r.Context(), func() { b, p = a.read(w, r, limit) }); late != nil {
+		return nil, later("too many large bodies arrive at once", 0)
+	}
+	return b, p
+}
+
+func tooLarge(limit int64) *Problem {
+	return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
+}
+
 // read reads a body of fewer bytes than limit, for as long as bodies may take.
 func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
 	received := receiving(w, min(bodyTimeout, a.options.Timeout/2))
@@ -106,7 +125,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte,
 		return nil, &Problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
+		return nil, tooLarge(limit)
 	}
 	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
 }

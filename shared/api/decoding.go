@@ -13,18 +13,29 @@ const largeBody = 16 << 10
 // caller leave the processor to the requests of others.
 type slots chan struct{}
 
+// maxReceiving is how many large bodies arrive at once: each takes its memory, 16 MiB
+// at most. The others wait, and their callers with them.
+const maxReceiving = 4
+
 func newSlots() slots { return make(slots, max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // Decode runs f, which decodes a body of that many bytes. A large body waits for
 // a slot first; the error is that of ctx, and then f has not run.
 func (a *API) Decode(ctx context.Context, size int, f func()) error {
 	if size >= largeBody {
-		select {
-		case a.slots <- struct{}{}:
-			defer func() { <-a.slots }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return a.slots.with(ctx, f)
+	}
+	f()
+	return nil
+}
+
+// with runs f in a slot, or answers the error of ctx.
+func (s slots) with(ctx context.Context, f func()) error {
+	select {
+	case s <- struct{}{}:
+		defer func() { <-s }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	f()
 	return nil

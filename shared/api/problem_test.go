@@ -85,7 +85,6 @@ func TestPathsAndMethodsThatAreNot(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"GET", "/", 404, ""},
 		{"GET", "/nothing", 404, ""},
 		{"POST", "/nothing", 404, ""},
 		{"GET", "/things/x/y", 404, ""},
