@@ -24,6 +24,9 @@ import (
 	"carillon.example/shared/store"
 )
 
+// pause is how long each attacker rests between two requests.
+const pause = 250 * time.Millisecond
+
 // hostile are bodies that cost as much as they can.
 func hostile() map[string][3]string {
 	many := func(n int, format string) string {
@@ -94,6 +97,10 @@ func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
 					continue
 				}
 				attack(ctx, site.URL, bodies[names[i%len(names)]])
+				select { // the attackers share this process's processors with what they attack
+				case <-ctx.Done():
+				case <-time.After(pause):
+				}
 			}
 		})
 	}
