@@ -57,6 +57,7 @@ resource "google_cloudfunctions2_function" "devices" {
       AUTH_TENANT     = var.devices.tenant
       CHECK_REVOKED   = var.devices.check_revoked
       ALLOWED_ORIGINS = join(",", var.devices.allowed_origins)
+      APP_CHECK       = var.devices.app_check
     })
   }
 

@@ -43,10 +43,12 @@ resource "google_cloudfunctions2_function" "mailings" {
     timeout_seconds                  = var.functions.mailings.timeout_seconds
 
     environment_variables = merge(local.environment, {
-      CALL_TIMEOUT   = "${var.functions.mailings.timeout_seconds}s"
-      DISPATCH_TOPIC = google_pubsub_topic.work["dispatch"].name
-      FCM_ENDPOINT   = var.fcm_endpoint
-      PROOF_TOPIC    = var.proof_topic
+      CALLERS                 = var.callers == null ? "" : jsonencode(var.callers)
+      CALL_TIMEOUT            = "${var.functions.mailings.timeout_seconds}s"
+      DISPATCH_TOPIC          = google_pubsub_topic.work["dispatch"].name
+      FCM_ENDPOINT            = var.fcm_endpoint
+      PROOF_TOPIC             = var.proof_topic
+      REQUIRE_IDEMPOTENCY_KEY = var.require_idempotency_key
     })
   }
 

@@ -424,10 +424,11 @@ variable "devices" {
     tenant          = optional(string, "")
     check_revoked   = optional(bool, false)
     allowed_origins = optional(list(string), [])
+    app_check       = optional(string, "off")
   })
   default     = {}
   nullable    = false
-  description = "The public function: whether it is deployed, the claim of the caller's Firebase Auth ID token that is the customer's id, the Identity Platform tenant whose tokens are taken (empty: those of none), whether Google is asked at each call if the account still stands, and the origins of web pages that may call."
+  description = "The public function: whether it is deployed, the claim of the caller's Firebase Auth ID token that is the customer's id, the Identity Platform tenant whose tokens are taken (empty: those of none), whether Google is asked at each call if the account still stands, the origins of web pages that may call, and what becomes of a call without a good Firebase App Check token: off (nobody asks for one), log or enforce."
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_.:/-]*$", var.devices.customer_claim))
@@ -440,9 +441,32 @@ variable "devices" {
   }
 
   validation {
+    condition     = contains(["off", "log", "enforce"], var.devices.app_check)
+    error_message = "app_check is off, log or enforce."
+  }
+
+  validation {
     condition     = alltrue([for o in var.devices.allowed_origins : can(regex("^(https://[a-z0-9.-]+|http://localhost)(:[0-9]+)?$", o))])
     error_message = "allowed_origins are origins such as https://shop.example, without a path or a wildcard."
   }
+}
+
+variable "callers" {
+  type        = map(list(string))
+  default     = null
+  description = "Who may do what with the HTTP API: from the caller (the e-mail address of a service account or a user, or the subject of the ID token) to a list of read, register, profile, erase, send and settings. null: everyone who may invoke a function may do everything. IAM decides first: a caller needs roles/run.invoker, too."
+
+  validation {
+    condition     = alltrue([for p in flatten(values(coalesce(var.callers, {}))) : contains(["read", "register", "profile", "erase", "send", "settings"], p)])
+    error_message = "callers have read, register, profile, erase, send and settings."
+  }
+}
+
+variable "require_idempotency_key" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Whether mailings without an Idempotency-Key are refused (400): a second try of a request without one sends a second time."
 }
 
 variable "audit" {

@@ -15,6 +15,7 @@ const certificates = "/robot/v1/metadata/x509/securetoken@system.gserviceaccount
 func (s *Server) doors() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET "+certificates, s.serveCertificates)
+	m.HandleFunc("GET "+appCheckKeys, s.serveKeys)
 	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.lookup)
 	m.HandleFunc("POST /v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
 	// The Admin SDKs put the host's name into the path where
@@ -42,7 +43,7 @@ func (s *Server) Transport() *http.Transport {
 	return &http.Transport{
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			switch addr {
-			case "www.googleapis.com:443", "identitytoolkit.googleapis.com:443":
+			case "www.googleapis.com:443", "identitytoolkit.googleapis.com:443", "firebaseappcheck.googleapis.com:443":
 				return (&net.Dialer{}).DialContext(ctx, network, s.Addr())
 			}
 			return nil, &net.AddrError{Err: "is no server of Firebase Auth", Addr: addr}

@@ -1,7 +1,12 @@
 package customers
 
-import "context"
+import (
+	"cmp"
+	"context"
+
+	"carillon.example/shared/api"
+)
 
 // callerOf names who makes a request: the source of the opt-outs and opt-ins it
-// reports.
-func callerOf(context.Context) string { return "api" }
+// reports. Where nothing says who that is, as on a laptop, it is "api".
+func callerOf(ctx context.Context) string { return cmp.Or(string(api.Caller(ctx)), "api") }

@@ -21,6 +21,7 @@ type Deps struct {
 	MaxTokens int              // the store's, for lines of an import; 0: push.MaxTokens
 	Log       *slog.Logger     // nil: the default
 	Now       func() time.Time // nil: time.Now
+	API       api.Options      // the function's timeout, and who may do what
 }
 
 type ledger interface {
@@ -42,6 +43,7 @@ type publisher interface {
 
 type service struct {
 	Deps
+	api           *api.API
 	registrations *api.Form[registration]
 	choices       *api.Form[push.Settings]
 }
@@ -57,20 +59,22 @@ func New(d Deps) http.Handler {
 	if d.MaxTokens == 0 {
 		d.MaxTokens = push.MaxTokens
 	}
-	a := api.New("Carillon: customers", d.Log)
-	s := &service{Deps: d, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}
+	d.Log = api.Logger(d.Log)
+	a := api.New("Carillon: customers", d.Log, d.API)
+	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
-	huma.Register(a, s.registrations.Takes(operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated)), api.Answering(s.Log, s.register))
-	huma.Register(a, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent), api.Answering(s.Log, s.unregister))
-	huma.Register(a, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK), api.Answering(s.Log, s.show))
-	huma.Register(a, patchable(a, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK)), api.Answering(s.Log, s.change))
-	huma.Register(a, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent), api.Answering(s.Log, s.erase))
-	huma.Register(a, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK), api.Answering(s.Log, s.settings))
-	huma.Register(a, s.choices.Takes(operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK)), api.Answering(s.Log, s.setSettings))
-	imports := operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK)
+	huma.Register(a, s.registrations.Takes(api.Needs(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
+	huma.Register(a, api.Needs(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
+	huma.Register(a, api.Needs(push.PermissionRead, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.show))
+	huma.Register(a, patchable(a, api.Needs(push.PermissionProfile, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.change))
+	huma.Register(a, api.Needs(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
+	huma.Register(a, api.Needs(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
+	huma.Register(a, s.choices.Takes(api.Needs(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
+	imports := api.Needs(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
 	imports.MaxBodyBytes = api.MaxImport
-	huma.Register(a, imports, api.Answering(s.Log, s.importLines))
+	huma.Register(a, api.TakesGzip(api.Long(imports)), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
+	a.Describe(documentation)
 	return a
 }
 
@@ -86,7 +90,15 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 		errors = append(errors, http.StatusNotFound)
 	}
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
-		MaxBodyBytes: api.MaxBody, Errors: errors}
+		MaxBodyBytes: maxBody(method), Errors: errors}
+}
+
+// maxBody is the limit of a body in bytes.
+func maxBody(method string) int64 {
+	if method == http.MethodPatch {
+		return api.MaxProfile
+	}
+	return api.MaxSmall
 }
 
 // patchable documents that op takes a merge patch, under both of its names.

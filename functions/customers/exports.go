@@ -23,6 +23,7 @@ const exportPage = 1000
 
 type exportInput struct {
 	Format string `query:"format" enum:"ndjson,csv" default:"ndjson"`
+	Accept string `header:"Accept-Encoding" doc:"gzip, where the answer is to be compressed"`
 	After  string `query:"after" doc:"the last customer of an export that broke off: it goes on behind them"`
 }
 
@@ -51,7 +52,7 @@ func lineOf(r store.Reach) exportLine {
 }
 
 func exportOperation(a *api.API) huma.Operation {
-	op := operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)
+	op := api.Long(api.Needs(push.PermissionRead, operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
 	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
 		"In CSV platforms and apps are parted by |, and a text that a spreadsheet would take for a formula has an apostrophe in front."
 	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[exportLine](), true, "")
@@ -78,23 +79,30 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 			kind = "text/csv; charset=utf-8; header=present"
 		}
 		h.SetHeader("Content-Type", kind)
+		h.SetHeader("Vary", "Accept-Encoding")
 		if h.Method() == http.MethodHead {
 			return // nobody would get the rest
 		}
-		w := h.BodyWriter()
+		w, end := h.BodyWriter(), func() error { return nil }
+		if api.WantsGzip(in.Accept) {
+			h.SetHeader("Content-Encoding", "gzip")
+			z := api.Zip(w)
+			w, end = z, z.Close // not where it breaks off: nobody takes a part for the whole
+		}
 		write := lineWriter(in.Format, w, in.After == "")
 		for len(page) > 0 {
 			if err = write(page); err == nil {
+				if f, ok := w.(http.Flusher); ok {
+					f.Flush()
+				}
 				page, err = s.following(ctx, page)
 			}
 			if err != nil {
 				s.Log.WarnContext(ctx, "an export broke off", "error", err)
 				panic(http.ErrAbortHandler)
 			}
-			if f, ok := w.(http.Flusher); ok {
-				f.Flush()
-			}
 		}
+		_ = end() // whoever asked has gone
 	}}, nil
 }
 

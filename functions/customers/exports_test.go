@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -84,5 +85,28 @@ func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 		if b, err := io.ReadAll(resp.Body); err == nil || !strings.Contains(string(b), "c0") {
 			t.Errorf("%s: %d bytes came, and then %v", format, len(b), err)
 		}
+	}
+}
+
+// TestAnExportMayBeZipped: it says so, and holds the same.
+func TestAnExportMayBeZipped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"t","platform":"web"}`)
+	plain := w.Ask("GET", "/v1/exports/availability", "", "Accept-Encoding", "identity")
+	zipped := w.Ask("GET", "/v1/exports/availability", "", "Accept-Encoding", "gzip")
+	if got := zipped.Header.Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("it came as %q", got)
+	}
+	z, err := gzip.NewReader(strings.NewReader(zipped.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != plain.Body {
+		t.Errorf("zipped %q, plain %q", b, plain.Body)
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/cloud"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -26,6 +28,7 @@ type settings struct {
 	EventsTopic string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	MaxTokens   int           `env:"MAX_TOKENS" envDefault:"20"`
 	TokenLife   time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
+	Callers     push.Callers  `env:"CALLERS"`
 }
 
 // Check names what is wrong with the settings.
@@ -39,5 +42,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: c.Log})), nil
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: c.Log,
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}})), nil
 }

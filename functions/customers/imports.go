@@ -49,43 +49,64 @@ type importedToken struct {
 	SeenAt  *time.Time `json:"seenAt"`
 }
 
+// lines are those of one import.
+type lines struct {
+	read    int // lines that are not empty
+	good    []store.ImportLine
+	numbers []int         // of the good lines, counted from 1
+	faulty  map[int]error // by number
+}
+
 func (s *service) importLines(ctx context.Context, in *importInput) (*importOutput, error) {
-	body := bytes.TrimPrefix(in.RawBody, []byte("\ufeff")) // some editors begin a file with it
-	faulty := map[int]error{}
-	var lines []store.ImportLine
-	var numbers []int
-	n, read := 0, 0
-	for raw := range bytes.Lines(body) {
-		if n++; n > maxLines {
-			return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
-		}
-		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
-			continue
-		}
-		read++
-		l, err := s.line(raw)
-		if err != nil {
-			faulty[n] = err
-			continue
-		}
-		lines, numbers = append(lines, l), append(numbers, n)
+	if n := bytes.Count(bytes.TrimSuffix(in.RawBody, []byte("\n")), []byte("\n")) + 1; n > maxLines {
+		return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
 	}
-	for i := range lines {
-		lines[i].Patch.By = callerOf(ctx) + ", by an import"
+	var all lines
+	if err := s.api.Decode(ctx, len(in.RawBody), func() { all = s.lines(in.RawBody) }); err != nil {
+		return nil, err
 	}
-	refused, events, err := s.Store.Import(ctx, lines)
+
+	for i := range all.good {
+		all.good[i].Patch.By = callerOf(ctx) + ", by an import"
+	}
+	refused, events, err := s.Store.Import(ctx, all.good)
 	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}
+	decided := 0
 	for i, why := range refused {
 		if why != nil {
-			faulty[numbers[i]] = why
+			all.faulty[all.numbers[i]] = why
+		} else if all.good[i].Patch.Decides() {
+			decided++
 		}
 	}
-	out := report(faulty)
-	out.Body.Imported = read - len(faulty)
+
+	out := report(all.faulty)
+	out.Body.Imported = all.read - len(all.faulty)
+	s.auditImport(ctx, out, decided)
 	return out, nil
+}
+
+// lines reads the lines of a body.
+func (s *service) lines(body []byte) lines {
+	out := lines{faulty: map[int]error{}}
+	n := 0
+	for raw := range bytes.Lines(bytes.TrimPrefix(body, []byte("\ufeff"))) { // some editors begin a file with it
+		n++
+		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
+			continue
+		}
+		out.read++
+		l, err := s.line(raw)
+		if err != nil {
+			out.faulty[n] = err
+			continue
+		}
+		out.good, out.numbers = append(out.good, l), append(out.numbers, n)
+	}
+	return out
 }
 
 // report lists the bad lines in their order.
@@ -125,7 +146,18 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	}
 	var more push.Faults
 	out.Tokens, more = s.tokens(tokens)
-	return out, append(faults, more...).Err()
+	return out, few(append(faults, more...)).Err()
+}
+
+// maxLineFaults is how many faults of a line are spelled out.
+const maxLineFaults = 20
+
+// few are the first faults of a line, and whether there are more.
+func few(faults push.Faults) push.Faults {
+	if len(faults) <= maxLineFaults {
+		return faults
+	}
+	return append(faults[:maxLineFaults:maxLineFaults], push.Fault{Location: "line", Message: "has more faults than are named here"})
 }
 
 func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults) {

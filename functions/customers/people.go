@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -123,6 +124,10 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 		return nil, faults
 	}
 	p.If, p.By = condition, callerOf(ctx)
+	before, err := s.decisions(ctx, in.Customer, p)
+	if err != nil {
+		return nil, err
+	}
 	c, err := s.Store.Patch(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body
@@ -133,11 +138,16 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err != nil {
 		return nil, err
 	}
+	s.auditDecisions(ctx, in.Customer, before, c)
 	return s.answer(c), nil
 }
 
 func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.Erase(ctx, in.Customer)
 	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	api.Audit(ctx, s.Log, api.Change{Operation: "erase-customer", Customer: in.Customer})
+	return nil, nil
 }

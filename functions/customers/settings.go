@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
 
@@ -34,8 +35,16 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	before, err := s.Store.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
 
 	body.Muted = cmp.Or(body.Muted, push.MutedSend)
 	set, err := s.Store.SetSettings(ctx, *body, condition)
-	return &settingsOutput{push.ETag(set.Revision), set}, err
+	if err != nil {
+		return nil, err
+	}
+	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: before, After: set})
+	return &settingsOutput{push.ETag(set.Revision), set}, nil
 }

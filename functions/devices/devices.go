@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,11 +26,15 @@ type Deps struct {
 	Store   ledger
 	Queue   publisher
 	Auth    verifier
-	Claim   string       // of the ID token: who the customer is; "", uid or sub: the user id
-	Tenant  string       // whose tokens are taken, of Identity Platform's; "": those of none
-	Origins []string     // of web pages that may call; none: only apps
-	Log     *slog.Logger // nil: the default
-	Limits  *push.Limits // of each customer; nil: push.DefaultLimits
+	Claim   string        // of the ID token: who the customer is; "", uid or sub: the user id
+	Tenant  string        // whose tokens are taken, of Identity Platform's; "": those of none
+	Origins []string      // of web pages that may call; none: only apps
+	Log     *slog.Logger  // nil: the default
+	Timeout time.Duration // the function's own; 0: api.DefaultTimeout
+
+	AppCheck AppCheck     // whether App Check tokens are verified; "": AppCheckOff
+	Apps     appVerifier  // needed unless AppCheck is off
+	Limits   *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
 type ledger interface {
@@ -46,6 +51,21 @@ type verifier interface {
 	Verify(ctx context.Context, token string) (auth.Person, error)
 }
 
+type appVerifier interface {
+	VerifyApp(ctx context.Context, token string) (app string, err error)
+}
+
+// AppCheck says what becomes of a request without a good App Check token.
+type AppCheck string
+
+// Of a request without a good token, off asks for none, log writes a line, and
+// enforce refuses it.
+const (
+	AppCheckOff     AppCheck = "off"
+	AppCheckLog     AppCheck = "log"
+	AppCheckEnforce AppCheck = "enforce"
+)
+
 type service struct {
 	Deps
 	bodies *api.Form[registration]
@@ -61,11 +81,9 @@ func New(d Deps) http.Handler {
 	if d.Limits == nil {
 		d.Limits = &push.DefaultLimits
 	}
-	a := api.New("Carillon: devices", d.Log)
+	d.Log = api.Logger(d.Log)
+	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
-	a.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"idToken": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a Firebase Auth ID token"},
-	}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
@@ -74,6 +92,7 @@ func New(d Deps) http.Handler {
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
 	huma.Register(a, del, api.Answering(s.Log, s.unregister))
+	a.Describe(documentation)
 	return &gate{d, a}
 }
 

@@ -74,7 +74,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	unknown := w.ask("DELETE", "/v1/devices/"+push.TokenID("nobody's"), eve, "")
-	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.Code != 404 || a.Body != unknown.Body {
+	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.Code != 404 || a.Problem.Detail != unknown.Problem.Detail || len(a.Body) != len(unknown.Body) {
 		t.Errorf("another's token: %v; one that does not exist: %v", a, unknown)
 	}
 	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/", "/v1/devices/" + id + "/"} {

@@ -46,6 +46,7 @@ type settings struct {
 	AuthTenant     string        `env:"AUTH_TENANT"`
 	CheckRevoked   bool          `env:"CHECK_REVOKED" envDefault:"false"`
 	AllowedOrigins []string      `env:"ALLOWED_ORIGINS"`
+	AppCheck       AppCheck      `env:"APP_CHECK" envDefault:"off"`
 }
 
 // own are claims that people set themselves: an e-mail address is in the token
@@ -58,6 +59,9 @@ func (s *settings) Check() []error {
 	faults := append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
 	if s.CustomerClaim == "" || slices.Contains(own, s.CustomerClaim) {
 		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
+	}
+	if !slices.Contains([]AppCheck{AppCheckOff, AppCheckLog, AppCheckEnforce}, s.AppCheck) {
+		faults = append(faults, fmt.Errorf("APP_CHECK is %q, not off, log or enforce", s.AppCheck))
 	}
 	for _, o := range s.AllowedOrigins {
 		if !origin(o) {
@@ -87,6 +91,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	return cloud.Traced(New(Deps{
 		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
 		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
-		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log,
+		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log, Timeout: set.CallTimeout,
+		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project),
 	})), nil
 }

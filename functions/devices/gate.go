@@ -30,19 +30,30 @@ func customerOf(ctx context.Context) string {
 // ServeHTTP answers browsers that ask whether they may ask, refuses whoever it
 // does not know, and passes the others on.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = api.Identified(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	allowed := g.origin(w, r)
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		api.Refuse(w, r)
 		preflight(w, allowed)
 		return
 	}
-	ctx := r.Context()
+
+	ctx, cancel := api.Within(r.Context(), g.Timeout)
+	defer cancel()
 	customer, err := g.admit(ctx, r.Header)
 	if err != nil {
+		api.Refuse(w, r)
 		g.refuse(ctx, w, err)
 		return
 	}
+	if err := g.checkApp(ctx, r.Header); err != nil {
+		api.Refuse(w, r)
+		g.refuse(ctx, w, err)
+		return
+	}
+	ctx = api.WithCaller(ctx, push.Caller("app:"+push.CustomerKey(customer)))
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, customerKey{}, customer)))
 }
 
@@ -59,7 +70,7 @@ func (g *gate) origin(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", from)
-	h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id")
 	return true
 }
 
@@ -71,7 +82,7 @@ func preflight(w http.ResponseWriter, allowed bool) {
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "3600")
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -114,6 +125,20 @@ func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
 	return id, nil
 }
 
+// checkApp verifies the App Check token of a request, where the function is told
+// to. With AppCheckLog it refuses nobody.
+func (g *gate) checkApp(ctx context.Context, h http.Header) error {
+	if g.AppCheck == "" || g.AppCheck == AppCheckOff {
+		return nil
+	}
+	_, err := g.Apps.VerifyApp(ctx, h.Get("X-Firebase-AppCheck"))
+	if err == nil || g.AppCheck == AppCheckEnforce {
+		return err
+	}
+	g.Log.WarnContext(ctx, "an App Check token would be refused", "error", err)
+	return nil
+}
+
 // bearer is the token of the one Authorization header.
 func bearer(h http.Header) (string, error) {
 	all := h.Values("Authorization")
@@ -131,6 +156,7 @@ func bearer(h http.Header) (string, error) {
 //
 //	no ID token            401, WWW-Authenticate: Bearer
 //	one that is not good   401, WWW-Authenticate: Bearer error="invalid_token"
+//	no good App Check token, where that is enforced   401
 //	no customer in it      403
 //	all else               as api.Answer has it: 503 where Google is out of reach
 func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
@@ -142,6 +168,11 @@ func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	if e, ok := errors.AsType[*auth.Refused](err); ok {
 		g.Log.InfoContext(ctx, "an ID token was refused", "why", e.Why)
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+e.Why+`"`)
+		write(w, http.StatusUnauthorized, e.Error())
+		return
+	}
+	if e, ok := errors.AsType[*auth.RefusedApp](err); ok {
+		g.Log.InfoContext(ctx, "an App Check token was refused", "why", e.Why)
 		write(w, http.StatusUnauthorized, e.Error())
 		return
 	}

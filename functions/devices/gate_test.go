@@ -1,8 +1,12 @@
 package devices
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -158,7 +162,7 @@ func TestOrigins(t *testing.T) {
 	}
 	a := asking(open, shop)
 	if a.Code != 204 || a.Header.Get("Access-Control-Allow-Origin") != shop || a.Header.Get("Access-Control-Allow-Methods") != "POST, DELETE" ||
-		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("the shop asks: %v", a)
 	}
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {
@@ -215,10 +219,40 @@ func TestSettings(t *testing.T) {
 		{"ALLOWED_ORIGINS", "*", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://shop.example/", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "http://shop.example", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "https://*.shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://a.example, https://b.example", "ALLOWED_ORIGINS"},
-		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"}, {"MAX_TOKENS", "-1", "MAX_TOKENS"}, {"TOKEN_LIFE", "-5h", "TOKEN_LIFE"},
+		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"}, {"APP_CHECK", "on", "APP_CHECK"}, {"MAX_TOKENS", "-1", "MAX_TOKENS"}, {"TOKEN_LIFE", "-5h", "TOKEN_LIFE"},
 	} {
 		if s, err := load(bad.name, bad.value); err == nil || !strings.Contains(err.Error(), bad.said) {
 			t.Errorf("%s=%s was taken: %+v, %v", bad.name, bad.value, s, err)
+		}
+	}
+}
+
+// TestABodyWithoutATokenHoldsNoCall: whoever shows no token is refused before the
+// body, and need not send it.
+func TestABodyWithoutATokenHoldsNoCall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for _, head := range []string{
+		"POST /v1/devices HTTP/1.1\r\n",
+		"POST /v1/devices HTTP/1.1\r\nAuthorization: Bearer nonsense\r\n",
+		"OPTIONS /v1/devices HTTP/1.1\r\nAccess-Control-Request-Method: POST\r\n",
+	} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "%sHost: a\r\nContent-Length: 3000\r\n\r\n{", head)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%q was not answered: %v", head, err)
+			continue
+		}
+		if res.StatusCode != 401 && res.StatusCode != 403 || !res.Close {
+			t.Errorf("%q was answered %d, and the connection ends: %v", head, res.StatusCode, res.Close)
 		}
 	}
 }

@@ -37,12 +37,23 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 	switch {
 	case len(keys) > 1:
 		why = "stands twice"
-	case len(keys) == 1 && strings.TrimSpace(keys[0]) == "":
+	case len(keys) == 1 && strings.TrimSpace(unquoted(keys[0])) == "":
 		why = "is empty; leave it out where a second try may make a second mailing"
 	default:
+		in.Key = unquoted(in.Key)
 		return nil
 	}
 	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
+}
+
+// unquoted is a key without the quotes in which the IETF's draft writes it: "q-1"
+// and q-1 are the same key.
+func unquoted(key string) string {
+	inner, ok := strings.CutPrefix(strings.TrimSpace(key), `"`)
+	if inner, closed := strings.CutSuffix(inner, `"`); ok && closed {
+		return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(inner)
+	}
+	return key
 }
 
 // createOutput is its answer.
@@ -56,7 +67,10 @@ type createOutput struct {
 }
 
 func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
-	id, digest := newID(in.Key), digest(in.Body)
+	if in.Key == "" && s.RequireKey {
+		return nil, api.BadRequest(push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}})
+	}
+	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {
 		// Before anything is judged: what was right when it came stays so.
 		if was, err := s.Store.Peek(ctx, id); err == nil && was.Digest == digest {
@@ -66,17 +80,26 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 		}
 	}
 	now := s.Now().UTC()
-	draft, template, faults := s.judge(in.Body, now)
+	var draft *push.Draft
+	var template *personal.Template
+	var faults push.Faults
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.judge(in.Body, now) }); err != nil {
+		return nil, err
+	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
 	m := push.NewMailing(id, digest, *draft, now)
+	m.CreatedBy = api.Caller(ctx)
 	if err := s.prove(ctx, m, template); err != nil {
 		return nil, err
 	}
 	stored, created, err := s.Store.CreateMailing(ctx, m)
 	if err != nil {
 		return nil, err
+	}
+	if created {
+		s.audit(ctx, "create-mailing", stored.ID, nil, summary(stored))
 	}
 	// Not created: the same request came at the same time.
 	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
@@ -87,6 +110,10 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
 	draft, faults := s.drafts.Read(body)
 	faults = api.Join(faults, draft.Check(now)...)
+	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {
+		return nil, nil, faults // Check has said so; compiling it would cost in vain
+	}
+
 	template, wrong := personal.Compile(draft.Message, draft.Link)
 	faults = api.Join(faults, wrong...)
 	_, err := fcm.Compile(draft.Message, fcm.Extra{Link: draft.Link})
@@ -96,6 +123,10 @@ func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Temp
 	return draft, template, faults
 }
 
+// publishTimeout is how long a request waits for Pub/Sub: what it did is stored,
+// and tick publishes what is left.
+const publishTimeout = 5 * time.Second
+
 // start publishes the order to start a mailing that is due; of one that was
 // handed in before, too, because that may be what its first answer could not
 // do. Where it fails, whoever can safely ask again is told to; without a key
@@ -104,6 +135,8 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	if m.State != push.Accepted && !s.startsSoon(m) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
 	err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
 	if err == nil || keyed {
 		return err
@@ -133,12 +166,12 @@ func accepted(m *push.Mailing, replayed bool) *createOutput {
 	return out
 }
 
-// newID names a mailing by its key, so that one key is one document.
-func newID(key string) string {
+// newID names a mailing by its caller and key, so that one key is one document.
+func newID(caller push.Caller, key string) string {
 	if key == "" {
 		return "m" + strings.ToLower(rand.Text())
 	}
-	return push.MailingID(key)
+	return push.MailingID(caller, key)
 }
 
 func digest(body []byte) string {

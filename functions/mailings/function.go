@@ -9,8 +9,10 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
+	"carillon.example/shared/api"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -24,9 +26,11 @@ func init() { functions.HTTP("mailings", Handler) }
 // settings is the function's environment.
 type settings struct {
 	cloud.Common
-	DispatchTopic string `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
-	FCMEndpoint   string `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
-	ProofTopic    string `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+	DispatchTopic string       `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	FCMEndpoint   string       `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
+	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
+	Callers       push.Callers `env:"CALLERS"`
+	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -39,5 +43,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		return nil, c.Fail(err)
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic})
-	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log})), nil
+	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey})), nil
 }

@@ -14,25 +14,26 @@ type stateOutput struct {
 }
 
 func (s *service) cancel(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.Store.Cancel(ctx, in.ID)
-	return s.changed(ctx, m, err, "cancel")
+	m, err := s.alter(ctx, in.ID, "cancel", s.Store.Cancel)
+	return stateOf(m), err
 }
 
 func (s *service) pause(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.Store.Pause(ctx, in.ID)
-	return s.changed(ctx, m, err, "pause")
+	m, err := s.alter(ctx, in.ID, "pause", s.Store.Pause)
+	return stateOf(m), err
 }
 
 func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.Store.Resume(ctx, in.ID)
-	out, err := s.changed(ctx, m, err, "resume")
+	m, err := s.alter(ctx, in.ID, "resume", s.Store.Resume)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+	publishing, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
 		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
 	}
-	return out, nil
+	return stateOf(m), nil
 }
 
 // decide decides about the flags that wait for evidence. deliver acts on it when
@@ -40,26 +41,28 @@ func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error)
 func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
 	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
 		m, err := s.Store.DecideHeld(ctx, in.ID, d)
-		out, err := s.changed(ctx, m, err, string(d)+"-held")
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+		s.audit(ctx, string(d)+"-held", m.ID, nil, auditedState{m.State})
+
+		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
+		defer cancel()
+		if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
 			s.Log.WarnContext(ctx, "the decision is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
 		}
-		return out, nil
+		return stateOf(m), nil
 	}
 }
 
-// changed logs and answers a change of state by hand.
-func (s *service) changed(ctx context.Context, m *push.Mailing, err error, what string) (*stateOutput, error) {
-	if err != nil {
-		return nil, err
+// stateOf answers the state of a mailing, nil for nil.
+func stateOf(m *push.Mailing) *stateOutput {
+	if m == nil {
+		return nil
 	}
-	s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", what+" by hand")
 	out := &stateOutput{}
 	out.Body.ID, out.Body.State = m.ID, m.State
-	return out, nil
+	return out
 }
 
 type unflagOutput struct {
@@ -76,10 +79,13 @@ func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error
 	if err != nil {
 		return nil, err
 	}
+	s.audit(ctx, "unflag", m.ID, nil, map[string]push.UnflagState{"unflag": m.Unflag.State})
 	s.Log.InfoContext(ctx, "mailing unflag", "mailing", m.ID, "state", m.Unflag.State, "reason", "by hand")
 
 	if m.Unflag.State == push.UnflagRunning {
-		if err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.TakeFlagsBack}); err != nil {
+		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
+		defer cancel()
+		if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.TakeFlagsBack}); err != nil {
 			s.Log.WarnContext(ctx, "the unflag is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
 		}
 	}

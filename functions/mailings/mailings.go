@@ -20,6 +20,9 @@ type Deps struct {
 	Proof prover
 	Log   *slog.Logger     // nil: the default
 	Now   func() time.Time // nil: time.Now
+	API   api.Options      // the function's timeout, and who may do what
+	// RequireKey refuses mailings without an Idempotency-Key.
+	RequireKey bool
 }
 
 type ledger interface {
@@ -47,6 +50,7 @@ type prover interface {
 
 type service struct {
 	Deps
+	api    *api.API
 	drafts *api.Form[push.Draft]
 }
 
@@ -58,10 +62,11 @@ func New(d Deps) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	a := api.New("Carillon: mailings", d.Log)
-	s := &service{Deps: d, drafts: api.NewForm[push.Draft](a)}
+	d.Log = api.Logger(d.Log)
+	a := api.New("Carillon: mailings", d.Log, d.API)
+	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
-	create.DefaultStatus = http.StatusAccepted
+	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.list))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.show))
@@ -78,6 +83,7 @@ func New(d Deps) http.Handler {
 	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows how far it has come. From the answer on the mailing flags no token any more. Asking again changes nothing."
 	unflag.DefaultStatus = http.StatusAccepted
 	huma.Register(a, unflag, api.Answering(s.Log, s.unflag))
+	a.Describe(documentation)
 	return a
 }
 
@@ -88,6 +94,10 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	if method == http.MethodPost {
 		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
 	}
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
-		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxBody, Errors: errors}
+	permission := push.PermissionSend
+	if method == http.MethodGet {
+		permission = push.PermissionRead
+	}
+	return api.Needs(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
+		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxSmall, Errors: errors})
 }

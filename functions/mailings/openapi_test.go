@@ -63,10 +63,12 @@ func TestDocumentIsTheContract(t *testing.T) {
 	for _, c := range []struct{ path, method, body, status, answer, params string }{
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
 		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state tag"},
-		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt createdAt customers devices dryRun expiresAt id lifetime link message name pausedBecause pausedDetail pausedReason ratePerMinute refusal sendAt startedAt state tags tokens unflag", "audience id"},
+		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt createdAt createdBy customers devices dryRun expiresAt held id lifetime link message name pausedBecause pausedDetail pausedPlatforms pausedReason ratePerMinute refusal sendAt startedAt state tags tokens unflag", "audience id"},
 		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/flag-held", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/drop-held", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
 		{"/v1/mailings/{id}/unflag", "post", "", "202", "id unflag", "id"},
 	} {

@@ -26,6 +26,7 @@ type mailingBody struct {
 	PausedPlatforms []push.Platform    `json:"pausedPlatforms,omitempty" doc:"platforms that refuse the app's credentials: their tokens wait, others go on"`
 	Refusal         string             `json:"refusal,omitempty" doc:"with refused: what FCM says"`
 	CreatedAt       time.Time          `json:"createdAt"`
+	CreatedBy       push.Caller        `json:"createdBy,omitempty" doc:"who handed it in: the e-mail address or the subject of the caller's ID token"`
 	StartedAt       *time.Time         `json:"startedAt"`
 	CompletedAt     *time.Time         `json:"completedAt"`
 	ExpiresAt       time.Time          `json:"expiresAt"`
@@ -47,7 +48,7 @@ func stamp(t time.Time) *time.Time {
 func body(m *push.Mailing, t push.Totals) mailingBody {
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
-		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t,
 	}
 }
@@ -84,6 +85,7 @@ type listed struct {
 	PausedReason push.PauseReason     `json:"pausedReason,omitempty" enum:"by_hand,credentials,wrong_sender,implausible_invalid,audience_too_large,platform_credentials"`
 	DryRun       bool                 `json:"dryRun,omitempty"`
 	SendAt       *time.Time           `json:"sendAt,omitempty"`
+	CreatedBy    push.Caller          `json:"createdBy,omitempty" doc:"who handed it in"`
 	CreatedAt    time.Time            `json:"createdAt"`
 	StartedAt    *time.Time           `json:"startedAt"`
 	CompletedAt  *time.Time           `json:"completedAt"`

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -27,25 +29,55 @@ import (
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = newProblem
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		p := newProblem(status, msg, errs...)
+		if p, ok := p.(*Problem); ok && ctx != nil {
+			p.Instance = instance(RequestID(ctx.Context()))
+		}
+		return p
+	}
 }
 
 // An API is the handler of one HTTP function.
 type API struct {
 	huma.API
-	config huma.Config
-	mux    *http.ServeMux
-	log    *slog.Logger
+	config  huma.Config
+	mux     *http.ServeMux
+	log     *slog.Logger
+	options Options
+	slots   slots
+	arrive  slots // of large bodies
+}
+
+// Options are what an API can be told; the zero value is the default.
+type Options struct {
+	Timeout time.Duration // the function's own; 0: DefaultTimeout
+	Callers push.Callers  // who may do what; nil: every caller may do everything
+	// Identify says who makes a request. nil: the caller of the ID token that
+	// Cloud Run has verified.
+	Identify func(*http.Request) push.Caller
+	// AnyOrigin lets pages of every site call: for a function whose callers show a
+	// token that no browser sends by itself.
+	AnyOrigin bool
 }
 
 // New makes an API without operations. Its document is at /openapi.json.
-func New(title string, log *slog.Logger) *API {
+func New(title string, log *slog.Logger, o Options) *API {
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	if o.Identify == nil {
+		o.Identify = func(r *http.Request) push.Caller { return identify(r.Header) }
+	}
 	c := huma.DefaultConfig(title, "1")
-	c.CreateHooks = nil // no $schema in bodies
-	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil                                   // no $schema in bodies
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "" // Describe serves the document
 	c.RejectUnknownQueryParameters = true
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: log}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots(), arrive: make(slots, maxReceiving)}
 }
+
+// crossOrigin refuses what a page of another site has a browser send: it would carry
+// whatever lets the browser's user in.
+var crossOrigin = http.NewCrossOriginProtection()
 
 // Config is where huma looks for settings; without it those of New that are
 // about requests would not hold.
@@ -53,10 +85,16 @@ func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not, and answers everything as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &answer{ResponseWriter: w}
+	r = Identified(w, r)
+	out := &answer{ResponseWriter: w, request: r}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
 	defer a.recover(out, r)
+
+	ctx, cancel := Within(WithCaller(r.Context(), a.options.Identify(r)), a.options.Timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+
 	h, pattern := a.mux.Handler(r)
 	if unclean(r) {
 		h, pattern = http.NotFoundHandler(), ""
@@ -65,15 +103,29 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unrouted(out, r, h)
 		return
 	}
+	if !a.options.AnyOrigin && crossOrigin.Check(r) != nil {
+		(&Problem{Status: http.StatusForbidden, Detail: "pages of other sites may not call this function"}).Write(out)
+		return
+	}
 	if p := query(r.URL.RawQuery); p != nil {
 		p.Write(out)
 		return
 	}
-	if p := check(w, r, a.operation(pattern)); p != nil {
+	op := a.operation(pattern)
+	if p := a.authorize(ctx, op); p != nil {
 		p.Write(out)
 		return
 	}
-	a.mux.ServeHTTP(out, r)
+	p := a.check(w, r, op)
+	if p != nil {
+		p.Write(out)
+		return
+	}
+	out.received = reads(r.Method)
+
+	ctx, cancel = operating(ctx, op)
+	defer cancel()
+	a.mux.ServeHTTP(out, r.WithContext(ctx))
 }
 
 // query refuses parameters that cannot be read, which would be passed over, and
@@ -144,18 +196,28 @@ func (a *API) recover(w *answer, r *http.Request) {
 // that (five seconds).
 type answer struct {
 	http.ResponseWriter
-	begun bool
+	request  *http.Request
+	received bool // the body was read
+	begun    bool
+}
+
+// begin is called before the answer's first byte.
+func (a *answer) begin() {
+	if !a.begun && !a.received {
+		Refuse(a.ResponseWriter, a.request)
+	}
+	a.begun = true
 }
 
 // WriteHeader begins the answer.
 func (a *answer) WriteHeader(status int) {
-	a.begun = true
+	a.begin()
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write begins the answer, or goes on with it.
 func (a *answer) Write(b []byte) (int, error) {
-	a.begun = true
+	a.begin()
 	return a.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
 }
 

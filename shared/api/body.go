@@ -19,19 +19,24 @@ import (
 // Limits of bodies: what is taken is shorter, in bytes. Cloud Run itself takes
 // 32 MB.
 const (
-	MaxBody   = 4 << 20
-	MaxImport = 16 << 20
+	MaxBody    = 4 << 20   // a mailing: 10,000 customers or tokens
+	MaxImport  = 16 << 20  // lines
+	MaxProfile = 256 << 10 // what is known of a customer: 32 KiB of attributes, and what JSON adds
+	MaxSmall   = 16 << 10  // a push token, settings, an action
 )
 
 const mergePatch = "application/merge-patch+json"
 
 // check reads and checks a request's body before huma does, and puts it back.
-func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
-	if op == nil || r.Method == http.MethodGet || r.Method == http.MethodDelete || r.Method == http.MethodHead {
+func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
+	if op == nil || !reads(r.Method) {
 		return nil
 	}
-	b, p := read(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
+	b, p := a.receive(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
 	if p != nil {
+		return p
+	}
+	if b, p = a.unpack(r, op, b); p != nil {
 		return p
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
@@ -49,7 +54,11 @@ func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem 
 		return nil // lines, each checked on its own
 	}
 	r.Header.Set("Content-Type", kind)
-	if err := CheckJSON("body", b); err != nil {
+	var err error
+	if late := a.Decode(r.Context(), len(b), func() { err = CheckJSON("body", b) }); late != nil {
+		return later("it took too long", 0)
+	}
+	if err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	}
 	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
@@ -58,14 +67,65 @@ func check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem 
 	return nil
 }
 
-// read reads a body of fewer bytes than limit.
-func read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
-	if err == nil {
+// unpack is the body of a request that came compressed, where op takes that.
+func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Problem) {
+	coding := r.Header.Values("Content-Encoding")
+	if op.Metadata[gzipKey] != true || len(coding) != 1 || !strings.EqualFold(coding[0], "gzip") {
 		return b, nil
 	}
+	r.Header.Del("Content-Encoding")
+	limit := cmp.Or(op.MaxBodyBytes, MaxBody)
+	var out []byte
+	var err error
+	if late := a.Decode(r.Context(), largeBody, func() { out, err = unzip(b, limit) }); late != nil {
+		return nil, later("it took too long", 0)
+	}
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes when it is unpacked; this one has more", limit)}
+	case err != nil:
+		return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body is not gzip, as its Content-Encoding says"}
+	}
+	return out, nil
+}
+
+// reads reports whether operations of a method have bodies.
+func reads(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// receive reads a body of fewer bytes than limit. A large one, and one that does not
+// say how large it is, waits until few others arrive.
+func (a *API) receive(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, p *Problem) {
+	if r.ContentLength >= limit {
+		return nil, tooLarge(limit)
+	}
+	if limit <= largeBody || r.ContentLength >= 0 && r.ContentLength < largeBody {
+		return a.read(w, r, limit)
+	}
+	if late := a.arrive.with(r.Context(), func() { b, p = a.read(w, r, limit) }); late != nil {
+		return nil, later("too many large bodies arrive at once", 0)
+	}
+	return b, p
+}
+
+func tooLarge(limit int64) *Problem {
+	return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
+}
+
+// read reads a body of fewer bytes than limit, for as long as bodies may take.
+func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
+	received := receiving(w, min(bodyTimeout, a.options.Timeout/2))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
+	if err == nil {
+		received()
+		return b, nil
+	}
+	if tooSlow(err) {
+		return nil, &Problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
+		return nil, tooLarge(limit)
 	}
 	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
 }
@@ -83,10 +143,16 @@ func coded(h http.Header) string {
 // kindOf is the media type of a request, and whether op takes it.
 func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !strings.EqualFold(cmp.Or(params["charset"], "utf-8"), "utf-8") {
+	if err != nil || !isUTF8(params["charset"]) {
 		return "", false
 	}
 	return kind, slices.Contains(kinds(op), kind)
+}
+
+// isUTF8 reports whether a charset is UTF-8, by its name or the one that many give
+// it; none is.
+func isUTF8(charset string) bool {
+	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
 // kinds are the media types op takes. A patch is taken under both names.

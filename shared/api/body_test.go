@@ -170,7 +170,7 @@ func TestAnAnswerStaysReadable(t *testing.T) {
 	}
 	w := small(t)
 	got := w.do("POST", "/things", asJSON, `{"parts":[`+strings.Repeat("1,", 400)+`1]}`)
-	if n := len(got.Errors); n != 201 || got.Errors[200].Message != "has 202 more faults" {
+	if n := len(got.Errors); n != 201 || got.Errors[200].Message != "has more faults than are named here" {
 		t.Errorf("402 faults are told in %d lines: %s", n, got.Body[max(0, len(got.Body)-200):])
 	}
 }

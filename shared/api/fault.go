@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ const (
 	maxFaults = 200
 	// maxLocation is how much of a fault's place is repeated: the name of an
 	// unknown field is the caller's own text.
-	maxLocation = 200
+	maxLocation = 100
 )
 
 // Join adds to the faults found first those that later checks found in what
@@ -52,13 +51,15 @@ func detailed(errs []error) push.Faults {
 		if err == nil {
 			continue
 		}
-		f := push.Fault{Message: err.Error()}
 		var e huma.ErrorDetailer
-		if errors.As(err, &e) {
-			d := e.ErrorDetail()
-			f = missing(push.Fault{Location: d.Location, Message: d.Message})
+		if !errors.As(err, &e) {
+			out = append(out, push.Fault{Message: err.Error()})
+			continue
 		}
-		out = append(out, f)
+		// Not err.Error(): the text of an ErrorDetail has the whole body in it, and
+		// costs as much.
+		d := e.ErrorDetail()
+		out = append(out, missing(push.Fault{Location: d.Location, Message: d.Message}))
 	}
 	slices.SortStableFunc(out, func(a, b push.Fault) int { return cmp.Compare(a.Location, b.Location) })
 	return out
@@ -78,8 +79,8 @@ func spelled(faults push.Faults) push.Faults {
 	for i := range out {
 		out[i].Location = push.Short(out[i].Location, maxLocation)
 	}
-	if more := len(faults) - len(out); more > 0 {
-		out = append(out, push.Fault{Location: "body", Message: fmt.Sprintf("has %d more faults", more)})
+	if len(out) < len(faults) {
+		out = append(out, moreFaults)
 	}
 	return out
 }

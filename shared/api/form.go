@@ -40,28 +40,44 @@ func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 // Read decodes a body as far as it can be, and names everything in it that is
 // not as the schema wants it.
 func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
-	v, unread := decode[T](raw)
+	v, unread := decode[T](raw, f.schemaOf())
 	var parsed any
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return v, push.Faults{{Location: "body", Message: "is no JSON that can be read"}}
 	}
+
+	trimmer := trimmer{registry: f.registry, left: maxFaults}
+	parsed = trimmer.trim(f.schema, parsed)
 	res := &huma.ValidateResult{}
 	at := huma.NewPathBuffer(nil, 0)
 	at.Push("body")
 	huma.Validate(f.registry, f.schema, at, huma.ModeWriteToServer, parsed, res)
 	faults := detailed(res.Errors)
+
 	for _, u := range unread {
 		if !slices.ContainsFunc(faults, func(x push.Fault) bool { return within(x, u) || within(u, x) }) {
 			faults = append(faults, u)
 		}
 	}
+	if trimmer.more {
+		faults = append(faults, moreFaults)
+	}
 	return v, faults
+}
+
+// schemaOf is the form's schema itself, not a reference to it.
+func (f *Form[T]) schemaOf() *huma.Schema {
+	s := f.schema
+	for s.Ref != "" {
+		s = f.registry.SchemaFromRef(s.Ref)
+	}
+	return s
 }
 
 // decode reads raw into a T. When that fails it does so field by field, because
 // encoding/json stops at a text that a type refuses, and what comes behind it
-// would seem to be missing.
-func decode[T any](raw []byte) (*T, push.Faults) {
+// would seem to be missing. Fields that the schema does not know are passed over.
+func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 	v := new(T)
 	if json.Unmarshal(raw, v) == nil {
 		return v, nil
@@ -72,7 +88,10 @@ func decode[T any](raw []byte) (*T, push.Faults) {
 		return v, push.Faults{{Location: "body", Message: "is no JSON object"}}
 	}
 	var faults push.Faults
-	for _, k := range slices.Sorted(maps.Keys(fields)) {
+	for _, k := range slices.Sorted(maps.Keys(schema.Properties)) {
+		if fields[k] == nil {
+			continue
+		}
 		one, err := json.Marshal(map[string]json.RawMessage{k: fields[k]})
 		if err == nil {
 			err = json.Unmarshal(one, v)

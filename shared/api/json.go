@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -24,7 +25,8 @@ func CheckJSON(name string, b []byte) error {
 		return errors.New("the " + name + " is not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := value(dec, name, 0); err != nil {
+	c := checker{dec: dec, name: name}
+	if err := c.value(); err != nil {
 		return said(name, err, dec.InputOffset())
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -75,8 +77,32 @@ func said(name string, err error, at int64) error {
 	return err
 }
 
-func value(dec *json.Decoder, at string, depth int) error {
-	t, err := dec.Token()
+// A checker goes through a JSON text. It keeps the place it is at as steps, and
+// spells it out only in an error: a deep place in front of each of many values
+// would cost far more than the text.
+type checker struct {
+	dec   *json.Decoder
+	name  string
+	steps []any // a field's name, or an item's number
+}
+
+// at is the place the checker is at.
+func (c *checker) at() string {
+	var b strings.Builder
+	b.WriteString(c.name)
+	for _, step := range c.steps {
+		switch step := step.(type) {
+		case string:
+			b.WriteString("." + push.Short(step, 60))
+		case int:
+			fmt.Fprintf(&b, "[%d]", step)
+		}
+	}
+	return b.String()
+}
+
+func (c *checker) value() error {
+	t, err := c.dec.Token()
 	if err != nil {
 		return err
 	}
@@ -84,44 +110,51 @@ func value(dec *json.Decoder, at string, depth int) error {
 	if !ok {
 		return nil
 	}
-	if depth >= maxDepth {
+	if len(c.steps) >= maxDepth {
 		return fmt.Errorf("it is nested deeper than %d", maxDepth)
 	}
+
+	c.steps = append(c.steps, nil)
 	if d == '{' {
-		err = members(dec, at, depth)
+		err = c.members()
 	} else {
-		err = elements(dec, at, depth)
+		err = c.elements()
 	}
 	if err != nil {
 		return err
 	}
-	_, err = dec.Token()
+	c.steps = c.steps[:len(c.steps)-1]
+
+	_, err = c.dec.Token()
 	return err
 }
 
-func members(dec *json.Decoder, at string, depth int) error {
+func (c *checker) members() error {
+	last := len(c.steps) - 1
 	seen := map[string]bool{}
-	for dec.More() {
-		t, err := dec.Token()
+	for c.dec.More() {
+		t, err := c.dec.Token()
 		if err != nil {
 			return err
 		}
 		key := t.(string) // the decoder takes no other
-		next := at + "." + push.Short(key, 60)
+		c.steps[last] = key
 		if seen[key] {
-			return fmt.Errorf("%s stands twice", next)
+			return fmt.Errorf("%s stands twice", c.at())
 		}
 		seen[key] = true
-		if err := value(dec, next, depth+1); err != nil {
+		if err := c.value(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func elements(dec *json.Decoder, at string, depth int) error {
-	for i := 0; dec.More(); i++ {
-		if err := value(dec, fmt.Sprintf("%s[%d]", at, i), depth+1); err != nil {
+func (c *checker) elements() error {
+	last := len(c.steps) - 1
+	for i := 0; c.dec.More(); i++ {
+		c.steps[last] = i
+		if err := c.value(); err != nil {
 			return err
 		}
 	}

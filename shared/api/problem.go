@@ -18,10 +18,13 @@ import (
 // A Problem is an answer other than the one asked for (RFC 9457). It never
 // repeats what was sent in: that may be a push token.
 type Problem struct {
+	Type   string       `json:"type" doc:"about:blank: the status says what kind of problem it is"`
 	Title  string       `json:"title" doc:"the status in words"`
 	Status int          `json:"status" doc:"the HTTP status"`
 	Detail string       `json:"detail,omitempty" doc:"what is wrong"`
 	Errors []push.Fault `json:"errors,omitempty" doc:"every fault with its place"`
+	// Instance names the request, as the log does.
+	Instance string `json:"instance,omitempty" doc:"urn:carillon:request: and the X-Request-Id of the answer"`
 
 	retryAfter time.Duration
 }
@@ -43,13 +46,23 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
+// blank is the type of problems that their status tells enough of (RFC 9457, 4.2.1).
+const blank = "about:blank"
+
 func problem(status int, detail string) *Problem {
-	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail}
+	return &Problem{Type: blank, Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
 // refusal is the answer to what is understood, but not right.
 func refusal(f push.Faults) *Problem {
 	p := problem(http.StatusUnprocessableEntity, "understood, but not right")
+	p.Errors = spelled(f)
+	return p
+}
+
+// BadRequest is the answer to a request that lacks something it needs.
+func BadRequest(f push.Faults) error {
+	p := problem(http.StatusBadRequest, "something is missing")
 	p.Errors = spelled(f)
 	return p
 }
@@ -69,6 +82,7 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
+	p.Type, p.Instance = blank, instance(w.Header().Get(requestHeader))
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
 	}
@@ -94,6 +108,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 // Answer is the table from error to status. What it does not know is our own
 // fault: logged, and answered without its text.
 //
+//	*Problem           as it is
 //	push.Faults        422, every fault named
 //	*push.NotFound     404
 //	*push.Conflict     409
@@ -115,8 +130,19 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	a field, parameter or header unknown or not as the schema wants it    422
 //	a panic                                                               500
 func Answer(ctx context.Context, log *slog.Logger, err error) error {
+	answer := answerTo(ctx, log, err)
+	if p, ok := errors.AsType[*Problem](answer); ok {
+		p.Instance = instance(RequestID(ctx))
+	}
+	return answer
+}
+
+func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
 	}
 	if f, ok := errors.AsType[push.Faults](err); ok {
 		return refusal(f)
@@ -143,7 +169,7 @@ func Answer(ctx context.Context, log *slog.Logger, err error) error {
 	if e, ok := errors.AsType[*push.Unavailable](err); ok {
 		return later("something needed is out of reach", e.RetryAfter)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return later("it took too long", 0)
 	}
 	return problem(http.StatusInternalServerError, "")

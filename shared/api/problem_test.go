@@ -85,7 +85,6 @@ func TestPathsAndMethodsThatAreNot(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"GET", "/", 404, ""},
 		{"GET", "/nothing", 404, ""},
 		{"POST", "/nothing", 404, ""},
 		{"GET", "/things/x/y", 404, ""},
@@ -184,7 +183,7 @@ func TestDocument(t *testing.T) {
 // nothing to it, and nobody takes the part for the whole.
 func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 	t.Parallel()
-	a := api.New("test", slog.New(slog.DiscardHandler))
+	a := api.New("test", slog.New(slog.DiscardHandler), api.Options{})
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/x", OperationID: "x"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			ctx.SetStatus(http.StatusOK)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,11 +31,13 @@ type part struct {
 }
 
 type letter struct {
-	To     []string       `json:"to"`
-	At     *time.Time     `json:"at,omitempty"`
-	Within *push.Duration `json:"within,omitempty" pattern:"^[0-9]+[smh]$" patternDescription:"a duration like 90s"`
-	Copies int            `json:"copies,omitempty"`
-	Text   string         `json:"text"`
+	To     []string          `json:"to"`
+	At     *time.Time        `json:"at,omitempty"`
+	Within *push.Duration    `json:"within,omitempty" pattern:"^[0-9]+[smh]$" patternDescription:"a duration like 90s"`
+	Copies int               `json:"copies,omitempty"`
+	Text   string            `json:"text"`
+	Part   *part             `json:"part,omitempty"`
+	Words  map[string]string `json:"words,omitempty"`
 }
 
 func (l *letter) check() (f push.Faults) {
@@ -100,10 +103,17 @@ type world struct {
 func small(t testing.TB) *world {
 	t.Helper()
 	j := &lab.Journal{}
-	log := j.Logger()
-	a := api.New("small", log)
+	return &world{lab.Serve(t, handler(j.Logger(), 1<<10)), j}
+}
+
+// limitless is the small API that takes bodies as large as any function.
+func limitless(log *slog.Logger) http.Handler { return handler(log, api.MaxImport) }
+
+func handler(log *slog.Logger, maxBody int64) http.Handler {
+	log = api.Logger(log)
+	a := api.New("small", log, api.Options{})
 	op := func(method, path, id string) huma.Operation {
-		return huma.Operation{Method: method, Path: path, OperationID: id, DefaultStatus: http.StatusOK, MaxBodyBytes: 1 << 10, Errors: []int{400, 422}}
+		return huma.Operation{Method: method, Path: path, OperationID: id, DefaultStatus: http.StatusOK, MaxBodyBytes: maxBody, Errors: []int{400, 422}}
 	}
 	ok := func(context.Context) (*output, error) { return &output{}, nil }
 	for _, m := range []string{http.MethodPost, http.MethodPut, http.MethodPatch} {
@@ -125,7 +135,8 @@ func small(t testing.TB) *world {
 		return out, api.Answer(ctx, log, err)
 	})
 	huma.Register(a, op(http.MethodGet, "/unwrapped/{id}", "unwrapped"), faulty)
-	return &world{lab.Serve(t, a), j}
+	a.Describe(api.Documentation{Description: "small", SecurityName: "invoker", Security: api.Invoker()})
+	return a
 }
 
 // do asks; kind is the Content-Type, "" for none.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Limits of what a mailing may ask for.
@@ -220,10 +221,17 @@ func checkLink(f *Faults, link string) {
 	switch {
 	case err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "":
 		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
+	case u.User != nil:
+		f.add("body.link", "has user information in front of the host, which hides where it leads")
+	case strings.ContainsFunc(link, hidden):
+		f.add("body.link", "has control characters, or some that change the direction of writing")
 	case Runs(u.Scheme):
 		f.add("body.link", "is executed or shown instead of leading to a place: javascript, vbscript, data and blob are not taken")
 	}
 }
+
+// hidden reports whether a character shows a link as another one.
+func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // NeedsHost reports whether links of a scheme name a host in any case (WHATWG
 // URL, special schemes).

@@ -61,6 +61,8 @@ type CompletedData struct {
 	Name    string   `json:"name,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
 	State   State    `json:"state"`
+	// CreatedBy is who handed the mailing in, absent where that is not known.
+	CreatedBy Caller `json:"createdBy,omitempty"`
 	Totals
 }
 
@@ -110,7 +112,7 @@ func ErasedEvent(c *Customer, at time.Time) Event {
 // CompletedEvent tells that a mailing has ended and no token of it is pending.
 func CompletedEvent(m *Mailing) Event {
 	e := Event{ID: m.ID + "-completed", Type: MailingCompleted, Subject: "mailings/" + m.ID, Time: m.CompletedAt}
-	d := CompletedData{Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State}
+	d := CompletedData{Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy}
 	if m.Totals != nil {
 		d.Totals = *m.Totals
 	}

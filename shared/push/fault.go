@@ -30,6 +30,13 @@ func (f Faults) Err() error {
 	return f
 }
 
+// maxFaults is how many faults a check spells out; the next one shows that there
+// are more.
+const maxFaults = 200
+
 func (f *Faults) add(location, format string, a ...any) {
+	if len(*f) > maxFaults {
+		return
+	}
 	*f = append(*f, Fault{location, fmt.Sprintf(format, a...)})
 }

@@ -49,6 +49,7 @@ type Mailing struct {
 	Draft
 	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
 	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
+	CreatedBy Caller // who handed it in
 
 	State           State
 	PausedReason    PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered

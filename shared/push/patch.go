@@ -39,6 +39,12 @@ type CustomerPatch struct {
 	noAttributes, noCategories bool // null: first take all away
 }
 
+// Decides reports whether the patch names what the customer wants: optedOut or
+// categories.
+func (p *CustomerPatch) Decides() bool {
+	return p.OptedOut != nil || p.Categories != nil || p.noCategories
+}
+
 // ParsePatch reads the members of a JSON object whose place is at, as in
 // "body", and names every fault.
 func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, Faults) {
@@ -186,10 +192,19 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			return n
 		}
 		n, err := x.Float64()
-		if err != nil {
+		switch {
+		case err != nil:
 			f.add(at, "is a number too large")
+		case !strings.ContainsAny(x.String(), ".eE"):
+			f.add(at, "is a whole number of more than 64 bits, of which digits would be lost; write it as a text")
+		case n == 0 && strings.ContainsAny(mantissa(x.String()), "123456789"):
+			f.add(at, "is a number too small")
 		}
 		return n
+	case string:
+		if strings.ContainsRune(x, 0) {
+			f.add(at, "has a NUL character")
+		}
 	case []any:
 		if listed || depth > maxAttributeDepth {
 			f.add(at, "is a list in a list, or nested deeper than %d", maxAttributeDepth)
@@ -209,6 +224,14 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 		}
 	}
 	return v
+}
+
+// mantissa is a number without its exponent.
+func mantissa(number string) string {
+	if at := strings.IndexAny(number, "eE"); at >= 0 {
+		return number[:at]
+	}
+	return number
 }
 
 // zones are the names of time zones found so far; there are some 600.

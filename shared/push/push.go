@@ -62,10 +62,16 @@ func hash(s string) string {
 // any id is a safe name and writes spread evenly over the key range.
 func CustomerKey(id string) string { return hash("customer\x00" + id) }
 
-// MailingID names the mailing of an Idempotency-Key, so that one key is one
-// document. The bytes are what they have been: a second try after a new version
-// was deployed has to meet the first.
-func MailingID(key string) string { return "m" + TokenID("idempotency\x00"+key) }
+// MailingID names the mailing of a caller's Idempotency-Key, so that one key of one
+// caller is one document. Another caller's key of the same text is another one.
+// That of a caller who is not known keeps its bytes: a second try after a new
+// version was deployed has to meet the first.
+func MailingID(caller Caller, key string) string {
+	if caller == "" {
+		return "m" + TokenID("idempotency\x00"+key)
+	}
+	return "m" + TokenID("idempotency\x00"+string(caller)+"\x00"+key)
+}
 
 // TokenID names a push token without giving it away: a hash of the token.
 func TokenID(token string) string { return hash("token\x00" + token) }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"carillon.example/shared/push"
 )
@@ -15,9 +16,15 @@ type outbox interface {
 	Told(ctx context.Context, events ...push.Event) error
 }
 
+// tellTimeout is how long a request waits for its events to be published: what it
+// did is stored, and tick publishes what is left.
+const tellTimeout = 5 * time.Second
+
 // Tell publishes events that stand in the outbox, and has that noted there. What
 // it cannot do tick does, and log has a line that says so.
 func Tell(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
 	if err := TellNow(ctx, q, o, events); err != nil {
 		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
 	}

@@ -30,6 +30,7 @@ type mailingDoc struct {
 	ListOf  string `firestore:"listOf,omitempty"`  // what they list: customers or tokens
 	Entries int    `firestore:"entries,omitempty"` // and how many
 
+	CreatedBy string `firestore:"createdBy,omitempty"`
 	Recipient string `firestore:"recipient,omitempty"` // the key or token id of the only one listed; an erasure finds the mailing by it
 
 	State           string          `firestore:"state"`
@@ -86,7 +87,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		return nil, err
 	}
 	doc := &mailingDoc{
-		Draft: string(draft), Digest: m.Digest, Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
+		Draft: string(draft), Digest: m.Digest, CreatedBy: string(m.CreatedBy), Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
 		Listed: l.parts, ListOf: l.of, Entries: l.entries,
 		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
@@ -125,7 +126,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		return nil, list{}, classify(err, "decoding mailing %s", snap.Ref.ID)
 	}
 	m := &push.Mailing{
-		ID: snap.Ref.ID, Digest: doc.Digest, Recipient: doc.Recipient, Title: doc.Title,
+		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Recipient: doc.Recipient, Title: doc.Title,
 		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),

@@ -118,13 +118,14 @@ run "environment" {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
+      CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false"
     })
     error_message = "mailings is told something else."
   }
   assert {
     condition = google_cloudfunctions2_function.customers.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
-      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h"
+      EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CALLERS = ""
     })
     error_message = "customers is told something else."
   }
@@ -241,7 +242,7 @@ run "devices_on" {
     condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
-      AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000"
+      AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000", APP_CHECK = "off"
     })
     error_message = "devices is told something else."
   }
@@ -279,7 +280,7 @@ run "devices_without_questions" {
     condition = google_cloudfunctions2_function.devices[0].service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "30s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "uid"
-      AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = ""
+      AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = "", APP_CHECK = "off"
     })
     error_message = "devices is told something else by default."
   }

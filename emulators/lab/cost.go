@@ -1,0 +1,53 @@
+package lab
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+// GrowsLinearly fails the test if ten times the input costs 15 times as much or
+// more: what grows with the square of the input costs a hundred times. prepare
+// makes one run for an input of that many parts.
+//
+// The cost is the thread's CPU time without the garbage collector, and the least of
+// several runs, so that what else the machine does is left out. On a busy machine
+// it takes more rounds. Do not call it in a parallel test.
+func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) {
+	t.Helper()
+	const (
+		most        = 15.0
+		least, last = 3, 60            // rounds
+		enough      = 20 * time.Second // of CPU time: it will not get better
+	)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	small, large := prepare(few), prepare(10*few)
+	var shortest, longest time.Duration // of the small input, and of the large one
+	began := cpuTime()
+	for round := range last {
+		if round >= least && cpuTime()-began > enough {
+			break
+		}
+		runtime.GC()
+		shortest, longest = faster(shortest, small), faster(longest, large)
+		if round+1 >= least && float64(longest) < most*float64(shortest) {
+			return
+		}
+	}
+	t.Errorf("%d parts cost %v and %d parts %v: %.1f times as much, want less than %.0f times",
+		few, shortest, 10*few, longest, float64(longest)/float64(shortest), most)
+}
+
+// faster is the CPU time that run takes, or before if that is less and not 0.
+func faster(before time.Duration, run func()) time.Duration {
+	began := cpuTime()
+	run()
+	took := cpuTime() - began
+	if before > 0 {
+		return min(before, took)
+	}
+	return took
+}

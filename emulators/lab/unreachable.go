@@ -1,0 +1,61 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+
+	sdk "cloud.google.com/go/firestore"
+	cloudps "cloud.google.com/go/pubsub/v2"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// An Outage is how a server is out of reach.
+type Outage string
+
+// The outages: a port that refuses connections, and one that takes them and never
+// answers.
+const (
+	Closed  Outage = "closed"
+	Hanging Outage = "hanging"
+)
+
+// Outages are all of them.
+func Outages() []Outage { return []Outage{Closed, Hanging} }
+
+// Firestore is a client of a database that is out of reach.
+func (o Outage) Firestore(t testing.TB) *sdk.Client {
+	c, err := sdk.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.conn(t)))
+	return opened(t, c, err)
+}
+
+// PubSub is a client of a Pub/Sub that is out of reach.
+func (o Outage) PubSub(t testing.TB) *cloudps.Client {
+	c, err := cloudps.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.conn(t)))
+	return opened(t, c, err)
+}
+
+func (o Outage) conn(t testing.TB) *grpc.ClientConn {
+	conn, err := grpc.NewClient("passthrough:///out-of-reach", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(o.dialer(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func (o Outage) dialer(t testing.TB) func(context.Context, string) (net.Conn, error) {
+	if o == Closed {
+		return func(context.Context, string) (net.Conn, error) { return nil, errors.New("connection refused") }
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() }) // nothing is accepted: the kernel takes the connections
+	return func(ctx context.Context, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", ln.Addr().String())
+	}
+}

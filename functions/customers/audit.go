@@ -1,0 +1,60 @@
+package customers
+
+import (
+	"context"
+	"maps"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/push"
+)
+
+// decisions are what a customer has decided about push, as the audit log shows
+// them.
+type decisions struct {
+	OptedOut   bool            `json:"optedOut"`
+	Categories map[string]bool `json:"categories,omitempty"`
+}
+
+func decisionsOf(c *push.Customer) *decisions {
+	return &decisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
+}
+
+// decisions reads what a customer has decided before a patch that changes it: nil
+// where the patch changes nothing of it, which then costs no read.
+func (s *service) decisions(ctx context.Context, customer string, p push.CustomerPatch) (*decisions, error) {
+	if !p.Decides() {
+		return nil, nil
+	}
+	c, err := s.Store.Customer(ctx, customer)
+	if push.IsNotFound(err) {
+		return &decisions{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decisionsOf(c), nil
+}
+
+// auditDecisions records in the audit log what a customer's decisions were before
+// and are now, if they differ.
+func (s *service) auditDecisions(ctx context.Context, customer string, before *decisions, c *push.Customer) {
+	if before == nil {
+		return
+	}
+	after := decisionsOf(c)
+	if before.OptedOut == after.OptedOut && maps.Equal(before.Categories, after.Categories) {
+		return
+	}
+	api.Audit(ctx, s.Log, api.Change{Operation: "change-customer", Customer: customer, Before: before, After: after})
+}
+
+// auditedImport is an import in the audit log.
+type auditedImport struct {
+	Imported int `json:"imported"`
+	Failed   int `json:"failed"`
+	Decided  int `json:"decided"` // lines that name optedOut or categories
+}
+
+func (s *service) auditImport(ctx context.Context, out *importOutput, decided int) {
+	api.Audit(ctx, s.Log, api.Change{Operation: "import-customers", After: auditedImport{Imported: out.Body.Imported, Failed: out.Body.Failed, Decided: decided}})
+}

@@ -1,0 +1,37 @@
+package customers
+
+import "carillon.example/shared/api"
+
+const (
+	tokensTag    = "tokens"
+	profilesTag  = "profiles"
+	settingsTag  = "settings"
+	transfersTag = "transfers"
+)
+
+// documentation is what the OpenAPI document says beside what the code tells.
+var documentation = api.Documentation{
+	Description: "Customers, their push tokens, and whether push reaches them. A customer is known by the retailer's own id, percent-encoded in paths. " +
+		"Errors are problem+json (RFC 9457) and name every fault with its place.",
+	SecurityName: "invoker", Security: api.Invoker(),
+	Tags: map[string]string{
+		tokensTag:    "Register and remove push tokens.",
+		profilesTag:  "What is known of a customer.",
+		settingsTag:  "What holds for mailings that do not say otherwise.",
+		transfersTag: "Many customers in one request.",
+	},
+	Operations: map[string]api.OperationDoc{
+		"register-token": {Tag: tokensTag, Description: "Registers a token, refreshes one that is known (200), makes an invalid one valid again, or takes it from the customer who had it.",
+			Example: map[string]any{"token": "a-registration-token", "platform": "android", "app": "shop"}, Statuses: []int{200}},
+		"unregister-token": {Tag: tokensTag, Description: "Removes one token of a customer, by the id that registering it answered."},
+		"show-customer":    {Tag: profilesTag, Description: "Profile, tokens without their values, and whether push reaches the customer."},
+		"change-customer": {Tag: profilesTag, Description: "A JSON merge patch (RFC 7396): what it does not name stays, null takes away. A customer who is not known becomes known.",
+			Example: map[string]any{"optedOut": false, "segments": []any{"riga"}, "attributes": map[string]any{"first_name": "Anna"}}},
+		"erase-customer": {Tag: profilesTag, Description: "Deletes everything that is kept of a customer. Erasing somebody who is not known is no error."},
+		"show-settings":  {Tag: settingsTag, Description: "The settings as they are."},
+		"change-settings": {Tag: settingsTag, Description: "Replaces the settings; the next mailing that starts goes by them.",
+			Example: map[string]any{"devices": "latest"}},
+		"import-customers":    {Tag: transfersTag, Description: "At most 5,000 lines, one customer a line as JSON: `id`, `tokens` and what PATCH takes. A faulty line stores nothing and keeps no other back. The body may be compressed by gzip."},
+		"export-availability": {Tag: transfersTag, Description: "One customer a line, in an order that stays. An answer that breaks off is gone on with by `after`. In CSV a text that a spreadsheet would take for a formula has an apostrophe in front."},
+	},
+}

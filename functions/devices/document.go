@@ -1,0 +1,19 @@
+package devices
+
+import "carillon.example/shared/api"
+
+const devicesTag = "devices"
+
+// documentation is what the OpenAPI document says beside what the code tells.
+var documentation = api.Documentation{
+	Description: "Apps register the push token of the customer who is signed in, and take it back. The customer comes from the Firebase Auth ID token alone. " +
+		"Errors are problem+json (RFC 9457) and name every fault with its place.",
+	SecurityName: "idToken",
+	Security:     map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "a Firebase Auth ID token"},
+	Tags:         map[string]string{devicesTag: "The caller's own push tokens."},
+	Operations: map[string]api.OperationDoc{
+		"register-device": {Tag: devicesTag, Description: "Registers the caller's token, or refreshes it (200). Call it at each start of the app. An App Check token goes into `X-Firebase-AppCheck`.",
+			Example: map[string]any{"token": "a-registration-token", "platform": "android", "app": "shop"}, Statuses: []int{200}},
+		"unregister-device": {Tag: devicesTag, Description: "Takes the caller's token back, by the id that registering it answered."},
+	},
+}

@@ -1,0 +1,71 @@
+package devices
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// answeredWithin is far above the timeout of the function under test, and
+// below the 60 s after which the clients of Google Cloud give up by themselves.
+const answeredWithin = 30 * time.Second
+
+// eachOperation asks every operation in ann's name.
+func eachOperation(t *testing.T, w *world, f func(t *testing.T, a lab.Answer)) {
+	t.Helper()
+	ann := []string{"Authorization", "Bearer " + person("ann")}
+	lab.EachOperation(t, w.Site, map[string]lab.Request{
+		"register-device":   {Method: "POST", Path: "/v1/devices", Body: `{"token": "t", "platform": "web"}`, Header: ann},
+		"unregister-device": {Method: "DELETE", Path: "/v1/devices/" + push.TokenID("the-token-of-ann"), Header: ann},
+	}, func(t *testing.T, s *lab.Site, r lab.Request) {
+		began := time.Now()
+		a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
+		if took := time.Since(began); took > answeredWithin {
+			t.Errorf("answered after %v, want %v at most", took, answeredWithin)
+		}
+		f(t, a)
+	}, ann...)
+}
+
+func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
+	t.Parallel()
+	for _, outage := range lab.Outages() {
+		t.Run(string(outage), func(t *testing.T) {
+			w := newWorld(t, func(d *Deps) {
+				d.Store, d.Timeout = store.New(outage.Firestore(t), store.Options{}), 500*time.Millisecond
+			})
+			eachOperation(t, w, func(t *testing.T, a lab.Answer) {
+				if a.Code != http.StatusServiceUnavailable {
+					t.Errorf("answered %v, want 503", a)
+				}
+				if a.Header.Get("Retry-After") == "" {
+					t.Errorf("no Retry-After: %v", a)
+				}
+			})
+		})
+	}
+}
+
+// TestEveryOperationAnswersWithoutPubSub: what is stored is answered as stored,
+// for tick publishes its events.
+func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
+	t.Parallel()
+	for _, outage := range lab.Outages() {
+		t.Run(string(outage), func(t *testing.T) {
+			w := newWorld(t, func(d *Deps) {
+				d.Queue, d.Timeout = queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"}), 2*time.Second
+			})
+			w.register(person("ann"), "the-token-of-ann")
+			eachOperation(t, w, func(t *testing.T, a lab.Answer) {
+				if a.Code >= 400 {
+					t.Errorf("answered %v, want success", a)
+				}
+			})
+		})
+	}
+}

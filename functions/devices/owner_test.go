@@ -1,0 +1,22 @@
+package devices
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestATokenTellsNothingOfItsOwner: whoever registers somebody else's token learns
+// nothing of what that customer's app said, at first and later.
+func TestATokenTellsNothingOfItsOwner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	if a := w.register(person("ann"), "token-of-ann"); a.Code != 201 {
+		t.Fatal(a)
+	}
+	for range 2 {
+		a := w.ask("POST", "/v1/devices", person("eve"), `{"token":"token-of-ann","platform":"web"}`)
+		if a.Code/100 != 2 || strings.Contains(a.Body, "shop") {
+			t.Errorf("answered %v", a)
+		}
+	}
+}

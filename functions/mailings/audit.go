@@ -1,0 +1,66 @@
+package mailings
+
+import (
+	"context"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/push"
+)
+
+// audit records in the audit log that the caller of ctx changed a mailing.
+func (s *service) audit(ctx context.Context, operation, id string, before, after any) {
+	api.Audit(ctx, s.Log, api.Change{Operation: operation, Mailing: id, Before: before, After: after})
+}
+
+// auditedState is the state of a mailing in the audit log.
+type auditedState struct {
+	State push.State `json:"state"`
+}
+
+// auditedDraft is a draft in the audit log: without the texts, which may name a
+// person, and without the customers and tokens listed.
+type auditedDraft struct {
+	State         push.State     `json:"state"`
+	Audience      string         `json:"audience"` // which of its fields is set
+	Listed        int            `json:"listed,omitempty"`
+	Segments      *push.Segments `json:"segments,omitempty"`
+	Devices       push.Devices   `json:"devices,omitempty"`
+	Category      string         `json:"category,omitempty"`
+	RatePerMinute int            `json:"ratePerMinute,omitempty"`
+	DryRun        bool           `json:"dryRun,omitempty"`
+}
+
+func summary(m *push.Mailing) auditedDraft {
+	d := auditedDraft{State: m.State, Segments: m.Audience.Segments, Devices: m.Devices, Category: m.Category, RatePerMinute: m.Rate(), DryRun: m.DryRun}
+	switch a := m.Audience; {
+	case a.Everyone:
+		d.Audience = "everyone"
+	case a.Segments != nil:
+		d.Audience = "segments"
+	case a.Customers != nil:
+		d.Audience, d.Listed = "customers", len(a.Customers)
+	default:
+		d.Audience, d.Listed = "tokens", len(a.Tokens)
+	}
+	return d
+}
+
+// alter lets f change the state of a mailing by hand, logs and answers it. It
+// reads the mailing first, so that the audit log has the state before.
+func (s *service) alter(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
+	before, err := s.Store.Peek(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+
+	m, err := f(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+
+	s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", what+" by hand")
+	if before.State != m.State {
+		s.audit(ctx, what+"-mailing", m.ID, auditedState{before.State}, auditedState{m.State})
+	}
+	return m, nil
+}

@@ -1,0 +1,81 @@
+package mailings_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/functions/mailings"
+)
+
+// many is a text n times, with the number in the place of %d, and commas between.
+func many(n int, format string) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
+	}
+	return strings.Join(parts, ",")
+}
+
+// TestTheCostOfARefusedMailingIsLinear: whatever there is much of, and refused.
+func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
+	h := mailings.New(mailings.Deps{Log: slog.New(slog.DiscardHandler)})
+	const audience = `"audience":{"everyone":false}`
+	for name, c := range map[string]struct {
+		few  int
+		body func(n int) string
+	}{
+		"unknown fields":             {200, func(n int) string { return `{` + audience + `,` + many(n, `"k%d":1`) + `}` }},
+		"unknown fields of audience": {100, func(n int) string { return `{"audience":{` + many(n, `"k%d":1`) + `}}` }},
+		"fields of a message":        {100, func(n int) string { return `{` + audience + `,"message":{` + many(n, `"k%d":1`) + `}}` }},
+		"fields of data":             {100, func(n int) string { return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"a"`) + `}}}` }},
+		"templates": {100, func(n int) string {
+			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a }}"`) + `}}}`
+		}},
+		"templates in one text": {200, func(n int) string {
+			return `{` + audience + `,"message":{"data":{"a":"` + many(n, `{{ a%d }}`) + `"}}}`
+		}},
+		"templates of many names": {100, func(n int) string {
+			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a%d }}"`) + `}}}`
+		}},
+		"faulty templates": {100, func(n int) string {
+			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a | b }}"`) + `}}}`
+		}},
+		"conditions in one text": {200, func(n int) string {
+			return `{` + audience + `,"message":{"data":{"a":"` + many(n, `{% if a %}b{% endif %}`) + `"}}}`
+		}},
+		"an open brace in one text": {2000, func(n int) string {
+			return `{` + audience + `,"message":{"data":{"a":"` + strings.Repeat("{{", n) + `"}}}`
+		}},
+		"a link of templates": {200, func(n int) string {
+			return `{` + audience + `,"message":{"data":{}},"link":"` + strings.Repeat("{{ a }}", n) + `"}`
+		}},
+		"a large message": {2_000, func(n int) string {
+			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a }}"`) + `}}}`
+		}},
+		"customers":                   {1000, func(n int) string { return `{"audience":{"customers":[` + many(n, `"c%d"`) + `]},"message":{}}` }},
+		"customers without a name":    {1000, func(n int) string { return `{"audience":{"customers":[` + many(n, `""`) + `]},"message":{}}` }},
+		"more customers than allowed": {2_000, func(n int) string { return `{"audience":{"customers":[` + many(n, `"c%d"`) + `]},"message":{}}` }},
+		"segments":                    {2000, func(n int) string { return `{"audience":{"segments":{"any":[` + many(n, `"c%d"`) + `]}},"message":{}}` }},
+		"digits":                      {2000, func(n int) string { return `{"ratePerMinute":` + strings.Repeat("9", n) + `}` }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lab.GrowsLinearly(t, c.few, func(n int) func() {
+				body := c.body(n)
+				return func() {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/mailings", strings.NewReader(body))
+					r.Header.Set("Content-Type", "application/json")
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					if w.Code/100 != 4 {
+						t.Fatalf("answered %d %.200s", w.Code, w.Body)
+					}
+				}
+			})
+		})
+	}
+}

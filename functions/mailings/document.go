@@ -1,0 +1,53 @@
+package mailings
+
+import "carillon.example/shared/api"
+
+const (
+	sending = "sending"
+	looking = "looking"
+	fixing  = "flags"
+)
+
+// documentation is what the OpenAPI document says beside what the code tells.
+var documentation = api.Documentation{
+	Description: "Mailings: one message to many customers. `POST /v1/mailings` answers at once; the mailing is sent in the background, " +
+		"and `GET /v1/mailings/{id}` says what became of every customer and every push token. Errors are problem+json (RFC 9457) and name every fault with its place.",
+	SecurityName: "invoker", Security: api.Invoker(),
+	Tags: map[string]string{
+		sending: "Create mailings, and pause, resume or cancel them.",
+		looking: "What became of mailings.",
+		fixing:  "The push tokens that a mailing marked invalid.",
+	},
+	Operations: map[string]api.OperationDoc{
+		"create-mailing": {Tag: sending, Description: "Records the mailing and starts it, or keeps it until `sendAt`. FCM judges the payload first. " +
+			"With an `Idempotency-Key` a second try answers the first mailing and sends nothing twice.",
+			Example: map[string]any{
+				"message":  map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "Hi {{ customer.first_name | default: 'there' }}"}},
+				"link":     "https://shop.example/sale",
+				"audience": map[string]any{"segments": map[string]any{"any": []any{"riga"}}},
+				"lifetime": "48h",
+			}},
+		"list-mailings":       {Tag: looking, Description: "Mailings in pages, the newest first."},
+		"show-mailing":        {Tag: looking, Description: "The mailing as it was handed in, its state, and its sums: every matched customer is targeted or excluded, every targeted token has one result."},
+		"cancel-mailing":      {Tag: sending, Description: "Ends the mailing. What FCM has accepted cannot be taken back; what is not sent yet is counted as cancelled."},
+		"pause-mailing":       {Tag: sending, Description: "Nothing more is sent until the mailing is resumed. Its lifetime goes on."},
+		"resume-mailing":      {Tag: sending, Description: "A paused mailing goes on from where it was."},
+		"list-invalid-tokens": {Tag: fixing, Description: "The tokens that this mailing marked invalid, in pages, each with FCM's code."},
+		"unflag":              {Tag: fixing, Description: "Makes the tokens valid again that this mailing marked invalid, and nobody since."},
+	},
+	Schemas: map[string]map[string]any{
+		"Draft.message": {
+			"type": "object", "description": "FCM v1's message object without a target. FCM is its judge: fields that are not named here pass, too.",
+			"additionalProperties": true,
+			"properties": map[string]any{
+				"notification": map[string]any{"type": "object", "additionalProperties": true, "properties": map[string]any{
+					"title": map[string]any{"type": "string"}, "body": map[string]any{"type": "string"}, "image": map[string]any{"type": "string", "format": "uri"},
+				}},
+				"data":    map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
+				"android": map[string]any{"type": "object", "additionalProperties": true},
+				"apns":    map[string]any{"type": "object", "additionalProperties": true},
+				"webpush": map[string]any{"type": "object", "additionalProperties": true},
+			},
+		},
+	},
+}

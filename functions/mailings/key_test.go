@@ -1,0 +1,84 @@
+package mailings_test
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/functions/mailings"
+	"carillon.example/shared/queue"
+)
+
+// by are the headers of a request of that caller, with a key.
+func by(caller, key string) []string {
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"email":"` + caller + `","email_verified":true}`))
+	return []string{"Authorization", "Bearer e30." + claims + ".SIGNATURE_REMOVED_BY_GOOGLE", "Idempotency-Key", key}
+}
+
+// TestAKeyIsOfItsCaller: one caller's key is not another's, and quotes around it are
+// no part of it.
+func TestAKeyIsOfItsCaller(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	ann := w.hand(plain, by("ann@shop.example", "k-1")...)
+	for name, c := range map[string]struct {
+		header []string
+		same   bool
+	}{
+		"the same":        {by("ann@shop.example", "k-1"), true},
+		"quoted":          {by("Ann@shop.example", `"k-1"`), true},
+		"another caller":  {by("bob@shop.example", "k-1"), false},
+		"nobody known":    {[]string{"Idempotency-Key", "k-1"}, false},
+		"another key":     {by("ann@shop.example", `"k-1""`), false},
+		"a quote too few": {by("ann@shop.example", `"k-1`), false},
+		"a key of quotes": {by("ann@shop.example", `"\"k-1\""`), false},
+	} {
+		if got := w.hand(plain, c.header...); (got.ID == ann.ID) != c.same {
+			t.Errorf("%s: the same mailing is %v, want %v", name, got.ID == ann.ID, c.same)
+		}
+	}
+	if got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", `""`); got.Code != http.StatusUnprocessableEntity {
+		t.Errorf("an empty key in quotes: %v", got)
+	}
+}
+
+// TestMailingsNameWhoMadeThem: in the answer, in the list and in the event.
+func TestMailingsNameWhoMadeThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	m := w.hand(plain, by("ann@shop.example", "k")...)
+	type created struct {
+		CreatedBy string `json:"createdBy"`
+	}
+	if got := lab.Decode[created](w.Ask("GET", "/v1/mailings/"+m.ID, ""), 200); got.CreatedBy != "ann@shop.example" {
+		t.Errorf("shown as made by %q", got.CreatedBy)
+	}
+	list := lab.Decode[struct{ Mailings []created }](w.Ask("GET", "/v1/mailings", ""), 200)
+	if len(list.Mailings) != 1 || list.Mailings[0].CreatedBy != "ann@shop.example" {
+		t.Errorf("listed as %+v", list)
+	}
+}
+
+// TestAKeyMayBeRequired: then a mailing without one is refused, and not stored.
+func TestAKeyMayBeRequired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
+	t.Cleanup(q.Stop)
+	site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
+	got := site.Ask("POST", "/v1/mailings", plain)
+	if got.Code != http.StatusBadRequest || len(got.Errors) != 1 || got.Errors[0].Location != "header.Idempotency-Key" {
+		t.Errorf("without a key: %v", got)
+	}
+	if n := w.stored(); n != 0 {
+		t.Errorf("%d mailings are stored", n)
+	}
+	if got := site.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k"); got.Code != http.StatusAccepted {
+		t.Errorf("with a key: %v", got)
+	}
+}

@@ -1,0 +1,130 @@
+package mailings_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/functions/mailings"
+	"carillon.example/shared/api"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// requestsFor has a good request for every operation on that mailing.
+func requestsFor(id string) map[string]lab.Request {
+	return map[string]lab.Request{
+		"create-mailing":      {Method: "POST", Path: "/v1/mailings", Body: plain, Header: []string{"Idempotency-Key", "k"}},
+		"list-mailings":       {Method: "GET", Path: "/v1/mailings"},
+		"show-mailing":        {Method: "GET", Path: "/v1/mailings/" + id},
+		"cancel-mailing":      {Method: "POST", Path: "/v1/mailings/" + id + "/cancel"},
+		"pause-mailing":       {Method: "POST", Path: "/v1/mailings/" + id + "/pause"},
+		"resume-mailing":      {Method: "POST", Path: "/v1/mailings/" + id + "/resume"},
+		"list-invalid-tokens": {Method: "GET", Path: "/v1/mailings/" + id + "/invalid-tokens"},
+		"unflag":              {Method: "POST", Path: "/v1/mailings/" + id + "/unflag"},
+	}
+}
+
+// answeredWithin is far above the timeout of the function under test, and
+// below the 60 s after which the clients of Google Cloud give up by themselves.
+const answeredWithin = 30 * time.Second
+
+// asked sends a request that has to be answered within the function's timeout.
+func asked(t *testing.T, s *lab.Site, r lab.Request) lab.Answer {
+	t.Helper()
+	began := time.Now()
+	a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
+	if took := time.Since(began); took > answeredWithin {
+		t.Errorf("answered after %v, want %v at most", took, answeredWithin)
+	}
+	return a
+}
+
+// unavailable holds an answer to be one that asks to try again.
+func unavailable(t *testing.T, a lab.Answer) {
+	t.Helper()
+	if a.Code != http.StatusServiceUnavailable {
+		t.Errorf("answered %v, want 503", a)
+	}
+	if a.Header.Get("Retry-After") == "" {
+		t.Errorf("no Retry-After: %v", a)
+	}
+}
+
+// proving takes every payload.
+type proving struct{}
+
+func (proving) Prove(context.Context, *fcm.Message) fcm.Answer {
+	return fcm.Answer{Outcome: fcm.Accepted}
+}
+
+// twoSeconds is an API that has two seconds for a request.
+var twoSeconds = api.Options{Timeout: 2 * time.Second}
+
+func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
+	t.Parallel()
+	for _, outage := range lab.Outages() {
+		t.Run(string(outage), func(t *testing.T) {
+			q := queue.New(lab.New(t).PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+			t.Cleanup(q.Stop)
+			site := lab.Serve(t, mailings.New(mailings.Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: q, Proof: proving{},
+				Log: slog.New(slog.DiscardHandler), API: api.Options{Timeout: 500 * time.Millisecond}}))
+			lab.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *lab.Site, r lab.Request) {
+				unavailable(t, asked(t, s, r))
+			})
+			t.Run("create-mailing without a key", func(t *testing.T) {
+				t.Parallel()
+				unavailable(t, asked(t, lab.At(t, site.URL), lab.Request{Method: "POST", Path: "/v1/mailings", Body: plain}))
+			})
+		})
+	}
+}
+
+// TestEveryOperationAnswersWithoutPubSub: a mailing handed in with a key is asked
+// for once more, everything else is stored and left to tick.
+func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
+	t.Parallel()
+	for _, outage := range lab.Outages() {
+		t.Run(string(outage), func(t *testing.T) {
+			w := newWorld(t)
+			paused := w.hand(plain)
+			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
+			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+			site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: twoSeconds}))
+			requests := requestsFor(w.hand(plain).ID)
+			requests["resume-mailing"] = lab.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
+			lab.EachOperation(t, site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
+				a := asked(t, s, r)
+				switch {
+				case r.Header != nil:
+					unavailable(t, a)
+				case a.Code >= 400 && a.Code != http.StatusConflict:
+					t.Errorf("answered %v, want success", a)
+				}
+			})
+			t.Run("create-mailing without a key", func(t *testing.T) {
+				t.Parallel()
+				if a := asked(t, lab.At(t, site.URL), lab.Request{Method: "POST", Path: "/v1/mailings", Body: plain}); a.Code != http.StatusAccepted {
+					t.Errorf("answered %v, want 202", a)
+				}
+			})
+		})
+	}
+}
+
+// TestEveryOperationNeedsAPermission: a caller who may do nothing may do nothing.
+func TestEveryOperationNeedsAPermission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
+	lab.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *lab.Site, r lab.Request) {
+		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {
+			t.Errorf("answered %v, want 403", a)
+		}
+	})
+}

@@ -1,0 +1,86 @@
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"carillon.example/functions/customers"
+	"carillon.example/functions/devices"
+	"carillon.example/functions/mailings"
+	"carillon.example/shared/auth"
+)
+
+// somebody lets everybody in.
+type somebody struct{}
+
+func (somebody) Verify(context.Context, string) (auth.Person, error) {
+	return auth.Person{UID: "ann"}, nil
+}
+
+// documents writes the OpenAPI documents of all HTTP functions into a folder.
+func documents(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, h := range map[string]http.Handler{
+		"mailings": mailings.New(mailings.Deps{}), "customers": customers.New(customers.Deps{}), "devices": devices.New(devices.Deps{Auth: somebody{}}),
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil)
+		r.Header.Set("Authorization", "Bearer t")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%s answered its document with %d %.200s", name, w.Code, w.Body)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), w.Body.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// tool is a program of docs/openapi; without it the test is skipped.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	at, err := filepath.Abs(filepath.Join("..", "docs", "openapi", "node_modules", ".bin", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(at); err != nil {
+		t.Skipf("%s is not installed: run npm ci in docs/openapi", name)
+	}
+	return at
+}
+
+func run(t *testing.T, dir, program string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true", "NO_COLOR=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s %v: %v\n%s", filepath.Base(program), args, err, out)
+	}
+}
+
+// TestDocumentsAreClean: two linters, each with its strictest rules of its own, find
+// nothing.
+func TestDocumentsAreClean(t *testing.T) {
+	t.Parallel()
+	redocly, spectral := tool(t, "redocly"), tool(t, "spectral")
+	rules, err := filepath.Abs(filepath.Join("..", "docs", "openapi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := documents(t)
+	for _, name := range []string{"mailings", "customers", "devices"} {
+		t.Run(name, func(t *testing.T) {
+			run(t, dir, redocly, "lint", "--config", filepath.Join(rules, "redocly.yaml"), name+".json")
+			run(t, dir, spectral, "lint", "--quiet=false", "--fail-severity", "hint", "--ruleset", filepath.Join(rules, ".spectral.yaml"), name+".json")
+		})
+	}
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"carillon.example/shared/push"
+)
+
+// auditMessage is the message of every line of the audit log.
+const auditMessage = "audit"
+
+// A Change is one change that a caller made, as the audit log records it.
+type Change struct {
+	Operation string // the OpenAPI operation id, as change-settings
+	Mailing   string // the id of the mailing it is about; "": none
+	Customer  string // the id of the customer it is about, logged as a hash; "": none
+	// Before and After are what changed, without personal data; nil is left out.
+	Before, After any
+}
+
+// Audit writes the line of one change to the audit log: the caller of ctx, the
+// operation and what changed. Call it once the change is stored.
+func Audit(ctx context.Context, log *slog.Logger, c Change) {
+	attrs := []slog.Attr{slog.String("caller", string(Caller(ctx))), slog.String("operation", c.Operation)}
+	if c.Mailing != "" {
+		attrs = append(attrs, slog.String("mailing", c.Mailing))
+	}
+	if c.Customer != "" {
+		attrs = append(attrs, slog.String("customer", push.CustomerKey(c.Customer)))
+	}
+	if c.Before != nil {
+		attrs = append(attrs, slog.Any("before", c.Before))
+	}
+	if c.After != nil {
+		attrs = append(attrs, slog.Any("after", c.After))
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, auditMessage, attrs...)
+}

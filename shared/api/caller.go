@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/shared/push"
+)
+
+type callerKey struct{}
+
+// Caller is who made the request of ctx, "" where that is not known.
+func Caller(ctx context.Context) push.Caller {
+	c, _ := ctx.Value(callerKey{}).(push.Caller)
+	return c
+}
+
+// WithCaller is ctx for a request of that caller. ServeHTTP calls it with the
+// caller of the ID token; tests, and functions that verify callers themselves,
+// call it on their own.
+func WithCaller(ctx context.Context, c push.Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// identify reads the caller from the ID token that Cloud Run has verified before
+// it let the request in. It verifies nothing itself: Cloud Run has replaced the
+// token's signature. Where X-Serverless-Authorization is present, Cloud Run has
+// verified that token alone, and Authorization may hold anything.
+func identify(h http.Header) push.Caller {
+	all := h.Values("X-Serverless-Authorization")
+	if len(all) == 0 {
+		all = h.Values("Authorization")
+	}
+	if len(all) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(all[0], " ")
+	parts := strings.Split(strings.TrimSpace(token), ".")
+	if !strings.EqualFold(scheme, "Bearer") || len(parts) != 3 {
+		return ""
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Email    string `json:"email"`
+		Verified bool   `json:"email_verified"`
+		Subject  string `json:"sub"`
+	}
+	if json.Unmarshal(raw, &claims) != nil {
+		return ""
+	}
+
+	caller := push.Caller(claims.Subject)
+	if claims.Email != "" && claims.Verified {
+		caller = push.Address(claims.Email)
+	}
+	if push.CheckCaller(caller) != "" {
+		return ""
+	}
+	return caller
+}
+
+const permissionKey = "permission"
+
+// Needs is op for callers with that permission alone.
+func Needs(p push.Permission, op huma.Operation) huma.Operation {
+	op = with(op, permissionKey, p)
+	op.Errors = append(op.Errors, http.StatusForbidden)
+	return op
+}
+
+// authorize refuses a caller who lacks the permission that op needs, nil where it
+// needs none.
+func (a *API) authorize(ctx context.Context, op *huma.Operation) *Problem {
+	if op == nil {
+		return nil
+	}
+	p, ok := op.Metadata[permissionKey].(push.Permission)
+	if !ok || a.options.Callers.Allow(Caller(ctx), p) {
+		return nil
+	}
+	a.log.WarnContext(ctx, "a caller lacks a permission", "caller", Caller(ctx), "permission", p, "operation", op.OperationID)
+	return forbidden(p)
+}
+
+func forbidden(p push.Permission) *Problem {
+	return problem(http.StatusForbidden, `this needs the permission "`+string(p)+`", which CALLERS does not give the caller`)
+}

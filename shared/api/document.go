@@ -1,0 +1,193 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Documentation is what an OpenAPI document says beside what the code tells.
+type Documentation struct {
+	Description string            // of the whole, in CommonMark
+	Tags        map[string]string // from a tag's name to its description
+	Operations  map[string]OperationDoc
+	// Schemas take the place of what the code tells of a property, as in
+	// "Draft.message". They document alone: nothing is refused by them.
+	Schemas map[string]map[string]any
+	// Security is the security scheme that every operation needs, and its name.
+	SecurityName string
+	Security     map[string]any
+}
+
+// An OperationDoc describes one operation.
+type OperationDoc struct {
+	Tag         string
+	Description string
+	Example     any   // a body
+	Statuses    []int // further success statuses with the body of the first
+}
+
+// Invoker is the security of functions that Cloud Run IAM guards.
+func Invoker() map[string]any {
+	return map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+		"description": "a Google ID token of a caller with roles/run.invoker, with the function's address as its audience"}
+}
+
+// Describe adds documentation to the API, and serves the document at /openapi.json
+// and a page that leads to it at /. Call it when every operation is registered.
+func (a *API) Describe(d Documentation) {
+	made := sync.OnceValues(func() ([]byte, error) { return a.document(d) })
+	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		b, err := made()
+		if err != nil {
+			a.log.Error("the OpenAPI document cannot be made", "error", err)
+			(&Problem{Status: http.StatusInternalServerError}).Write(w)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
+		_, _ = w.Write(b) // whoever asked has gone
+	})
+	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { a.page(w, d) })
+}
+
+// document is the OpenAPI document as JSON.
+func (a *API) document(d Documentation) ([]byte, error) {
+	raw, err := json.Marshal(a.OpenAPI())
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+
+	info := doc["info"].(map[string]any)
+	info["description"] = d.Description
+	info["contact"] = map[string]any{"name": "whoever runs this Carillon"}
+	info["license"] = map[string]any{"name": "not licensed to others", "identifier": "LicenseRef-Carillon"}
+	doc["servers"] = []any{map[string]any{"url": "/", "description": "the function that serves this document"}}
+	doc["security"] = []any{map[string]any{d.SecurityName: []any{}}}
+	tags := []any{}
+	for _, name := range slices.Sorted(maps.Keys(d.Tags)) {
+		tags = append(tags, map[string]any{"name": name, "description": d.Tags[name]})
+	}
+	doc["tags"] = tags
+
+	components := doc["components"].(map[string]any)
+	components["securitySchemes"] = map[string]any{d.SecurityName: d.Security}
+	for place, schema := range d.Schemas {
+		if err := replace(components["schemas"].(map[string]any), place, schema); err != nil {
+			return nil, err
+		}
+	}
+	for _, item := range doc["paths"].(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			describe(method, op.(map[string]any), d)
+		}
+	}
+	return json.Marshal(keywords(doc))
+}
+
+// replace sets a property of a schema, or a whole schema, by its place.
+func replace(schemas map[string]any, place string, schema map[string]any) error {
+	name, property, ok := strings.Cut(place, ".")
+	s, known := schemas[name].(map[string]any)
+	if !known {
+		return fmt.Errorf("there is no schema %s", name)
+	}
+	if !ok {
+		schemas[name] = schema
+		return nil
+	}
+	properties, _ := s["properties"].(map[string]any)
+	if properties[property] == nil {
+		return fmt.Errorf("the schema %s has no property %s", name, property)
+	}
+	properties[property] = schema
+	return nil
+}
+
+// describe adds to an operation what it is, and the answers that every one may give.
+func describe(method string, op map[string]any, d Documentation) {
+	doc := d.Operations[op["operationId"].(string)]
+	op["tags"], op["description"] = []any{doc.Tag}, doc.Description
+	answers := op["responses"].(map[string]any)
+	delete(answers, "default")
+	errors := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if body, ok := op["requestBody"].(map[string]any); ok || method == "post" {
+		errors = append(errors, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		if ok && doc.Example != nil {
+			for _, media := range body["content"].(map[string]any) {
+				media.(map[string]any)["example"] = doc.Example
+			}
+		}
+	}
+	for _, status := range errors {
+		answers[fmt.Sprint(status)] = map[string]any{
+			"description": http.StatusText(status),
+			"content":     map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
+		}
+	}
+	for _, status := range doc.Statuses {
+		for _, first := range []string{"200", "201", "202", "204"} {
+			if answers[first] != nil {
+				answers[fmt.Sprint(status)] = answers[first]
+				break
+			}
+		}
+	}
+}
+
+// keywords writes what is no keyword of JSON Schema as an extension, and lists as
+// lists: none is ever null.
+func keywords(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = keywords(v[i])
+		}
+	case map[string]any:
+		if text, ok := v["patternDescription"]; ok {
+			v["x-pattern-description"] = text
+			delete(v, "patternDescription")
+		}
+		if types, ok := v["type"].([]any); ok && len(types) == 2 && types[0] == "array" && types[1] == "null" {
+			v["type"] = "array"
+		}
+		for k := range v {
+			v[k] = keywords(v[k])
+		}
+	}
+	return v
+}
+
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{{.Title}}</title>
+<h1>{{.Title}}</h1>
+<p>The contract of this function is its OpenAPI document: <a href="openapi.json">openapi.json</a>.</p>
+<table><tr><th>Operation</th><th>What it does</th></tr>
+{{range .Operations}}<tr><td><code>{{.Method}} {{.Path}}</code></td><td>{{.Summary}}</td></tr>
+{{end}}</table></html>
+`))
+
+// page answers a page that lists the operations.
+func (a *API) page(w http.ResponseWriter, _ Documentation) {
+	type row struct{ Method, Path, Summary string }
+	var rows []row
+	for _, path := range slices.Sorted(maps.Keys(a.OpenAPI().Paths)) {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if op := a.operation(method + " " + path); op != nil {
+				rows = append(rows, row{method, path, op.Summary})
+			}
+		}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	_ = page.Execute(w, map[string]any{"Title": a.OpenAPI().Info.Title, "Operations": rows}) // whoever asked has gone
+}

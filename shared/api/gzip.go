@@ -1,0 +1,71 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const gzipKey = "gzip"
+
+// TakesGzip is op with bodies that may be compressed by gzip. The limit of the
+// operation holds for what comes out.
+func TakesGzip(op huma.Operation) huma.Operation { return with(op, gzipKey, true) }
+
+var errTooLarge = errors.New("it is too large when it is unpacked")
+
+// unzip unpacks a body to fewer bytes than limit.
+func unzip(b []byte, limit int64) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(z, limit))
+	if err == nil && int64(len(out)) >= limit {
+		err = errTooLarge
+	}
+	return out, err
+}
+
+// WantsGzip reports whether the caller of a request takes gzip.
+func WantsGzip(acceptEncoding string) bool {
+	any, named := false, false
+	for _, part := range strings.Split(acceptEncoding, ",") {
+		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		weight := 1.0
+		if q, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			weight, _ = strconv.ParseFloat(q, 64) // what is no number is 0: not wanted
+		}
+		switch strings.ToLower(strings.TrimSpace(coding)) {
+		case "gzip":
+			return weight > 0
+		case "*":
+			any, named = weight > 0, true
+		}
+	}
+	return named && any
+}
+
+// Zipped compresses what is written to w. Flush sends what was written so far, and
+// Close ends it.
+type Zipped struct {
+	*gzip.Writer
+	w io.Writer
+}
+
+// Zip writes to w with gzip.
+func Zip(w io.Writer) *Zipped { return &Zipped{gzip.NewWriter(w), w} }
+
+// Flush sends what was written so far.
+func (z *Zipped) Flush() {
+	_ = z.Writer.Flush() // the next write says why not
+	if f, ok := z.w.(http.Flusher); ok {
+		f.Flush()
+	}
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// requestHeader names a request in its answer and in the log.
+const requestHeader = "X-Request-Id"
+
+type requestKey struct{}
+
+// RequestID is the id of the request of ctx, "" outside of requests.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+// Identified is r with the id that its X-Request-Id names, or a new one, and puts it
+// into the answer's header. A request that has one keeps it.
+func Identified(w http.ResponseWriter, r *http.Request) *http.Request {
+	id := RequestID(r.Context())
+	if id == "" {
+		if id = r.Header.Get(requestHeader); !isRequestID(id) {
+			id = strings.ToLower(rand.Text())
+		}
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+	}
+	w.Header().Set(requestHeader, id)
+	return r
+}
+
+// isRequestID reports whether an id can stand in a header, a log and a URN as it is.
+func isRequestID(id string) bool {
+	const most = 128
+	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune("-._:", c)
+	})
+}
+
+// instance is the URI of the occurrence of a problem.
+func instance(requestID string) string {
+	if requestID == "" {
+		return ""
+	}
+	return "urn:carillon:request:" + requestID
+}
+
+// Logger is log with the request id in each line logged with a request's context.
+func Logger(log *slog.Logger) *slog.Logger { return slog.New(requestLog{log.Handler()}) }
+
+type requestLog struct{ slog.Handler }
+
+func (l requestLog) Handle(ctx context.Context, r slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("requestId", id))
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l requestLog) WithAttrs(a []slog.Attr) slog.Handler { return requestLog{l.Handler.WithAttrs(a)} }
+func (l requestLog) WithGroup(n string) slog.Handler      { return requestLog{l.Handler.WithGroup(n)} }

@@ -1,0 +1,83 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carillon.example/emulators/lab"
+	"carillon.example/shared/api"
+	"carillon.example/shared/push"
+)
+
+// stalled sends the head of a request and the beginning of its body, nothing more,
+// and reads the answer.
+func stalled(t *testing.T, site *lab.Site, head string) *http.Response {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(site.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "%s\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{", head); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%s was not answered: %v", head, err)
+	}
+	return res
+}
+
+// TestABodyThatDoesNotComeHoldsNoCall: whatever is refused without the body is
+// answered at once, and a body has its time. Then the connection ends.
+func TestABodyThatDoesNotComeHoldsNoCall(t *testing.T) {
+	t.Parallel()
+	a := api.New("slow", slog.New(slog.DiscardHandler), api.Options{Timeout: time.Second, Callers: push.Callers{}})
+	ok := func(context.Context, *thingInput) (*output, error) { return &output{}, nil }
+	huma.Register(a, huma.Operation{Method: http.MethodPost, Path: "/things", OperationID: "post"}, ok)
+	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/things", OperationID: "get"}, func(context.Context, *struct{}) (*output, error) { return &output{}, nil })
+	huma.Register(a, api.Needs(push.PermissionSend, huma.Operation{Method: http.MethodPut, Path: "/things", OperationID: "put"}), ok)
+	site := lab.Serve(t, a)
+	for head, want := range map[string]int{
+		"POST /things HTTP/1.1":      408,
+		"PUT /things HTTP/1.1":       403,
+		"GET /things HTTP/1.1":       200,
+		"POST /nothing HTTP/1.1":     404,
+		"DELETE /things HTTP/1.1":    405,
+		"POST /things?a=%% HTTP/1.1": 400,
+	} {
+		t.Run(head, func(t *testing.T) {
+			t.Parallel()
+			res := stalled(t, site, head)
+			if res.StatusCode != want {
+				t.Errorf("answered %d, want %d", res.StatusCode, want)
+			}
+			if !res.Close {
+				t.Errorf("the connection stays open")
+			}
+		})
+	}
+}
+
+// TestAConnectionGoesOnAfterABody: the deadline for a body ends with it.
+func TestAConnectionGoesOnAfterABody(t *testing.T) {
+	t.Parallel()
+	w := small(t)
+	for range 3 {
+		if a := w.do("POST", "/things", asJSON, `{"name":"a"}`); a.Header.Get("Connection") != "" || a.Code != 200 {
+			t.Errorf("answered %v", a)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package push
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Caller names who made a request, as Google has verified it: the e-mail
+// address of the ID token, or its subject where it has no verified address. ""
+// is a caller who is not known.
+type Caller string
+
+// MaxCaller is the longest name of a caller in bytes: an e-mail address has at
+// most 254, a subject 255.
+const MaxCaller = 255
+
+// CheckCaller says what is wrong with the name of a caller, "" if nothing is.
+func CheckCaller(name Caller) string { return checkText(string(name), MaxCaller) }
+
+// Address is a caller by e-mail address: addresses are compared in lower case.
+func Address(email string) Caller { return Caller(strings.ToLower(email)) }
+
+// A Permission is what a caller may do.
+type Permission string
+
+// The permissions of an API. Every operation needs exactly one.
+const (
+	PermissionRead     Permission = "read"     // show mailings, customers, settings, exports
+	PermissionRegister Permission = "register" // register and remove push tokens
+	PermissionProfile  Permission = "profile"  // change and import customers
+	PermissionErase    Permission = "erase"    // erase customers
+	PermissionSend     Permission = "send"     // create mailings and change their state
+	PermissionSettings Permission = "settings" // change the settings
+)
+
+// Permissions lists every permission.
+func Permissions() []Permission {
+	return []Permission{PermissionRead, PermissionRegister, PermissionProfile, PermissionErase, PermissionSend, PermissionSettings}
+}
+
+// Callers says what each caller may do. nil: every caller may do everything.
+type Callers map[Caller][]Permission
+
+// Allow reports whether a caller has a permission. Where callers are listed, a
+// caller who is not in the list has none.
+func (c Callers) Allow(caller Caller, p Permission) bool {
+	return c == nil || slices.Contains(c[caller], p)
+}
+
+// UnmarshalText reads the setting CALLERS: a JSON object from caller to a list of
+// permissions, as in {"crm@shop.iam.gserviceaccount.com": ["read", "send"]}. An
+// empty text is nil. The error names every fault.
+func (c *Callers) UnmarshalText(text []byte) error {
+	if *c = nil; len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	var listed map[string][]Permission
+	if err := json.Unmarshal(text, &listed); err != nil || listed == nil {
+		return errors.New(`CALLERS is no JSON object from caller to a list of permissions, as in {"crm@shop.example": ["read", "send"]}`)
+	}
+
+	callers := Callers{}
+	var faults []string
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		caller := Caller(name)
+		if strings.Contains(name, "@") {
+			caller = Address(name)
+		}
+		if why := CheckCaller(caller); why != "" {
+			faults = append(faults, fmt.Sprintf("the name %q %s", Short(name, 60), why))
+		}
+		if _, twice := callers[caller]; twice {
+			faults = append(faults, fmt.Sprintf("%s stands twice", caller))
+		}
+		callers[caller] = listed[name]
+		for _, p := range listed[name] {
+			if !slices.Contains(Permissions(), p) {
+				faults = append(faults, fmt.Sprintf("%s has %q, which is none of %v", caller, p, Permissions()))
+			}
+		}
+	}
+
+	if len(faults) > 0 {
+		return fmt.Errorf("CALLERS: %s", strings.Join(faults, "; "))
+	}
+	*c = callers
+	return nil
+}
