@@ -241,7 +241,7 @@ func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
 	}
 	slices.Sort(lost)
 	d.say("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
-	if want := m.Tokens.Invalid[push.CodeUnregistered] + m.Tokens.Invalid[push.CodeInvalidArgument]; int64(len(all)) != want {
+	if want := invalidTokens(m); int64(len(all)) != want {
 		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d got such a verdict", len(all), want)
 	}
 	return all, nil
@@ -298,4 +298,12 @@ func (d *show) refused(ctx context.Context) error {
 	d.say("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
 	d.say("Every sum adds up.")
 	return nil
+}
+
+// invalidTokens is how many tokens of a mailing FCM called invalid.
+func invalidTokens(m *mailing) (n int64) {
+	for _, x := range m.Tokens.Invalid {
+		n += x
+	}
+	return n
 }

@@ -66,7 +66,7 @@ func TestInbox(t *testing.T) {
 	p.Click(`a[data-tab=mailings]`)
 	p.Click(`.row[data-id=` + id + `]`)
 	p.Click(`.detail-head .buttons button`) // takes the mailing's invalid marks back
-	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("1 token taken")`)
+	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its marks are being taken back")`)
 	p.Click(`a[data-tab=customers]`)
 	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "reachable"`)
 	p.Until(`document.querySelector("[data-customer=anna] .chip").textContent === "reachable"`)

@@ -43,7 +43,8 @@ func TestDocumentedEvents(t *testing.T) {
 		Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
 	totals := push.NewTotals(push.Audited{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
 		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1}, nil)
-	m := &push.Mailing{ID: "m-7f3a", State: push.Completed, CompletedAt: at, Totals: &totals}
+	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
+		State: push.Completed, CompletedAt: at, Totals: &totals}
 	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
 		push.SupersededEvent(c, invalid, push.TokenID("installation"), at),
 		push.ErasedEvent(c, at), push.CompletedEvent(m)); err != nil {

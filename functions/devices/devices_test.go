@@ -77,7 +77,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.Code != 404 || a.Problem.Detail != unknown.Problem.Detail || len(a.Body) != len(unknown.Body) {
 		t.Errorf("another's token: %v; one that does not exist: %v", a, unknown)
 	}
-	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/", "/v1/devices/" + id + "/"} {
+	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/v1/devices/" + id + "/"} {
 		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
 			if a := w.ask(method, path, eve, ""); a.Code != 404 && a.Code != 405 {
 				t.Errorf("%s %s: %v", method, path, a)

@@ -49,7 +49,7 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 			for _, x := range b.Targets {
 				n++
 				i := x.Customer[1:]
-				want := map[string]any{"name": "N" + i, "first name": "F", "points": float64(i[0] - '0')}
+				want := map[string]any{"name": "N" + i, "first name": "F", "points": json.Number(i)}
 				if diff := cmp.Diff(want, x.Attributes); diff != "" {
 					t.Errorf("%s, customer %s (-want +got):\n%s", name, x.Customer, diff)
 				}

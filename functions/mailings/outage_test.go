@@ -25,6 +25,8 @@ func requestsFor(id string) map[string]lab.Request {
 		"cancel-mailing":      {Method: "POST", Path: "/v1/mailings/" + id + "/cancel"},
 		"pause-mailing":       {Method: "POST", Path: "/v1/mailings/" + id + "/pause"},
 		"resume-mailing":      {Method: "POST", Path: "/v1/mailings/" + id + "/resume"},
+		"flag-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/flag-held"},
+		"drop-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/drop-held"},
 		"list-invalid-tokens": {Method: "GET", Path: "/v1/mailings/" + id + "/invalid-tokens"},
 		"unflag":              {Method: "POST", Path: "/v1/mailings/" + id + "/unflag"},
 	}

@@ -117,7 +117,8 @@ func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 func inList(m *push.Mailing) listed {
 	l := listed{
 		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
-		SendAt: m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
+		CreatedBy: m.CreatedBy,
+		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 	}
 	if m.Totals != nil {
 		l.Customers, l.Tokens = &m.Totals.Customers, &m.Totals.Tokens

@@ -188,7 +188,7 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 	at := time.Date(2026, 11, 1, 13, 0, 0, 0, time.UTC)
 	want := []item{
 		{ID: done.ID, Title: "a", State: push.Completed, Customers: &push.CustomerTotals{Matched: 2, Targeted: 2},
-			Tokens: &push.TokenTotals{Targeted: 2, Accepted: 1, Invalid: map[string]int64{"UNREGISTERED": 1, "INVALID_ARGUMENT": 0}}},
+			Tokens: &push.TokenTotals{Targeted: 2, Accepted: 1, Invalid: map[string]int64{"UNREGISTERED": 1, "INVALID_ARGUMENT": 0, "SENDER_ID_MISMATCH": 0}}},
 		{ID: later.ID, Name: "Spring sale, Riga", Tags: []string{"spring", "riga"}, Title: "Spring sale", State: push.Scheduled, DryRun: true, SendAt: &at},
 	}
 	if diff := cmp.Diff(want, ask("")); diff != "" {

@@ -50,14 +50,14 @@ func TestEventIsACloudEvent(t *testing.T) {
 	t.Parallel()
 	q, l := open(t)
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	c := &push.Customer{ID: "anna", Version: 7, Availability: 7}
+	c := &push.Customer{ID: "anna", Version: 7, Availability: 7, Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
 	if err := q.Events(t.Context(), push.AvailabilityEvent(c, at)); err != nil {
 		t.Fatal(err)
 	}
 	m := l.Published("topic", 1)[0]
 	want := `{"specversion":"1.0","id":"` + c.Key() + `-a7","source":"//carillon","type":"customer.availability.changed",` +
 		`"subject":"customers/anna","time":"2026-11-01T12:00:00Z","datacontenttype":"application/json",` +
-		`"data":{"customer":"anna","pushAvailable":false,"version":7}}`
+		`"data":{"customer":"anna","pushAvailable":false,"availability":{"state":"unreachable","since":"2026-11-01T12:00:00Z","evidence":"UNREGISTERED"},"version":7}}`
 	if m.Data != want {
 		t.Errorf("published\n%s\nwant\n%s", m.Data, want)
 	}

@@ -15,7 +15,8 @@ type settingsDoc struct {
 	Devices string `firestore:"devices"`
 	Muted   string `firestore:"muted,omitempty"`
 
-	Revision int64 `firestore:"revision"`
+	Revision int64  `firestore:"revision"`
+	Write    string `firestore:"write"` // the writeID of the last change
 }
 
 // decodeSettings is what a snapshot says, and the default where it says nothing.
@@ -49,7 +50,7 @@ func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
 // that starts goes by them. It answers *push.Outdated where the condition does
 // not hold; who has never chosen has the defaults.
 func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
-	wrote := int64(0) // the revision of a run whose answer may have been lost
+	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.settings())
 		if err != nil && !missing(err) {
@@ -59,17 +60,15 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 		if err != nil {
 			return err
 		}
-		set.Revision = was.Revision
-		if wrote != 0 && was == set {
-			return nil
+		if w.in(snap) {
+			return errStored
 		}
 		if !condition.Holds(true, was.Revision) {
 			return &push.Outdated{What: "settings"}
 		}
 
-		set.Revision++
-		wrote = set.Revision
-		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), set.Revision})
+		set.Revision = was.Revision + 1
+		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), set.Revision, string(w)})
 	})
 	return set, classify(err, "storing the settings")
 }

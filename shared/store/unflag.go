@@ -87,13 +87,16 @@ func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
 
 // StartUnflag records that every flag a mailing set is to be taken back. From
 // then on the mailing flags nothing. Where that is recorded already it changes
-// nothing. It is a *push.Conflict for a mailing that never started, and for one
+// nothing. It is a *push.Conflict for a mailing that has not started yet, and for one
 // whose batches are deleted: nobody knows any more what it flagged.
 func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		switch now := s.moment(); {
 		case m.Unflag != nil:
 			return errKeep
+		case m.StartedAt.IsZero() && m.State.Final(): // there is nothing to take back, and never will be
+			m.Unflag = &push.Unflag{State: push.UnflagCompleted, StartedAt: now, CompletedAt: &now}
+			return nil
 		case m.StartedAt.IsZero():
 			return &push.Conflict{Why: "mailing " + id + " has not started: it has marked no token"}
 		case now.After(m.ExpiresAt.Add(Keep)):
