@@ -40,10 +40,7 @@ func (a archive) told(ctx context.Context, mailing string) (bool, error) {
 // published waits until no event waits in the outbox to be published: one whose
 // writer was killed waits for tick.
 func (a archive) published(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return nil // the time is up, and something else was too slow
-	}
-	for {
+	for ctx.Err() == nil { // when the time is up, something else was too slow
 		snaps, err := a.db.Collection("outbox").Limit(1).Documents(ctx).GetAll()
 		if err == nil && len(snaps) == 0 {
 			return nil
@@ -52,6 +49,7 @@ func (a archive) published(ctx context.Context) error {
 			return fmt.Errorf("events wait in the outbox, and nobody publishes them: %w", errors.Join(err, ctx.Err()))
 		}
 	}
+	return nil
 }
 
 func (a archive) batches(ctx context.Context, mailing string) (map[string]storedBatch, error) {

@@ -37,27 +37,3 @@ func (s *Store) StillOwed(ctx context.Context, m *push.Mailing, targets []push.T
 	}
 	return owed, broken, nil
 }
-
-// readCustomers reads customers by their ids, outside of any transaction. Those
-// nobody knows are not in the answer.
-func (s *Store) readCustomers(ctx context.Context, ids []string) (map[string]*push.Customer, error) {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = push.CustomerKey(id)
-	}
-	all, out := s.byKeys(keys), map[string]*push.Customer{}
-	for after := ""; ; {
-		p, err := all.Page(ctx, after, "", 500)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range p.Members {
-			if m.Customer != nil {
-				out[m.Customer.ID] = m.Customer
-			}
-		}
-		if after = p.Last; after == "" {
-			return out, nil
-		}
-	}
-}

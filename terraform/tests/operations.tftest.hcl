@@ -105,13 +105,13 @@ run "metrics" {
   }
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
-      carillon_batches_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
+      carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
       carillon_batches_given_up = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch given up\""
-      carillon_breaker_open    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"breaker open\""
-      carillon_dead_letters    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"dead letter\""
-      carillon_ticks           = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
-      carillon_mailing_states  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
-      carillon_mailings_held   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
+      carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"breaker open\""
+      carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"dead letter\""
+      carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
+      carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
+      carillon_mailings_held    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
     }
     error_message = "A metric for each line that counts."
   }
@@ -140,8 +140,8 @@ run "alerts" {
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
       batch-given-up = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      breaker-open = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      mailing-held = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      breaker-open   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      mailing-held   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
