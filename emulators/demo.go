@@ -160,11 +160,8 @@ func (d *show) sums(m *mailing) {
 	c, t := m.Customers, m.Tokens
 	d.say("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
 		c.Matched, c.Targeted, c.Excluded.NoValidToken, c.Excluded.OptedOut, c.Excluded.Category)
-	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d refused + %d failed",
-		t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Refused, t.Failed)
-	if t.Refused > 0 {
-		d.say("  %d refused: FCM does not take these messages from this sender, and that says nothing about the tokens", t.Refused)
-	}
+	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d SENDER_ID_MISMATCH + %d refused + %d failed",
+		t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender], t.Refused, t.Failed)
 	d.say("")
 }
 
