@@ -94,6 +94,16 @@ func TestDecideInvalid(t *testing.T) {
 	}
 }
 
+func TestForeignTokensWithoutControlAreHeld(t *testing.T) {
+	t.Parallel()
+	for control, want := range map[controlResult]int{controlMissing: 0, controlElsewhere: 1} {
+		got := decideInvalid(groupAnswers{group: androidTokens, invalid: answers("i"), foreign: true}, &scripted{controls: control})
+		if len(got.flag) != want {
+			t.Errorf("with control %d the token of another sender is flagged %d times, want %d", control, len(got.flag), want)
+		}
+	}
+}
+
 func TestTwentyTokensWithoutControlAreHeld(t *testing.T) {
 	t.Parallel()
 	invalid := make([]bool, fewInvalid)

@@ -50,12 +50,13 @@ func (d *delivery) weigh(ctx context.Context) error {
 		// FCM has changed its mind about some of them: its trouble may be over.
 		d.observed = nil
 		found = d.weighParts(asking, d.heldParts())
+		found.recovered = true
 	}
 
 	switch {
 	case found.refused && !d.ended():
 		return d.pauseImplausible(ctx)
-	case found.accepted && !found.refused:
+	case found.accepted || found.recovered: // FCM accepts tokens that it refused
 		return d.resumePlausible(ctx)
 	}
 	return nil

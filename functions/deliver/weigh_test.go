@@ -101,6 +101,39 @@ func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 	}
 }
 
+// TestAMailingGoesOnAfterAnOutage: it was paused, and not all of it was sent.
+func TestAMailingGoesOnAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.deliver(w.mailing("before", true, names("early", 30)...))
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	w.phones.SetOutcome("busy-*", "QUOTA_DEVICE")
+	ref := w.mailing("m", true, append(names("t", 60), "busy-token")...)
+	w.deliver(ref)
+	w.wantState("m", push.Paused, 60)
+
+	w.phones.SetOutcome("*", "OK")
+	w.clock.Add(heldWait)
+	w.deliver(ref)
+	if m, _ := w.totals("m"); m.State != push.Sending {
+		t.Errorf("the mailing is %s, want it to go on", m.State)
+	}
+}
+
+// TestTheDeathOfTheControlsIsNoEvidence: a group of a few tokens, all of which
+// were accepted lately and are refused at once.
+func TestTheDeathOfTheControlsIsNoEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	tokens := names("t", 3)
+	w.deliver(w.mailing("before", true, tokens...))
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	w.deliver(w.mailing("m", true, tokens...))
+	if n := w.flagged(tokens...); n != 0 {
+		t.Errorf("%d tokens are flagged, want none", n)
+	}
+}
+
 // TestAnOutageInTheMiddleOfABatch: it begins after the first hundred answers.
 func TestAnOutageInTheMiddleOfABatch(t *testing.T) {
 	t.Parallel()
