@@ -126,7 +126,6 @@ type phoneModel struct {
 	alive  bool // the app is installed and its token usable once the weather is over
 	broken bool // its installation id is unknown to FCM as long as faultySDK lasts
 	flag   bool // what Carillon decided
-	since  int  // mailings since it died, without weather
 }
 
 // A skyModel says when FCM answers wrongly. Times count requests.
