@@ -79,7 +79,7 @@ func (s *service) shown(c *push.Customer) customerBody {
 // patchBody documents a merge patch; push.ParsePatch reads it, because what is
 // null differs from what is not there.
 type patchBody struct {
-	Segments   segmentsPatch    `json:"segments,omitempty" nullable:"true"`
+	Segments   segmentsPatch    `json:"segments,omitempty"`
 	Attributes map[string]any   `json:"attributes,omitempty" doc:"merged; null takes one away"`
 	OptedOut   *bool            `json:"optedOut,omitempty" nullable:"true" doc:"wants no pushes at all"`
 	Categories map[string]*bool `json:"categories,omitempty" doc:"merged; false: unsubscribed, null: not decided"`

@@ -296,6 +296,9 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 		w.ask(t, message, func(a fcm.Answer) {
 			defer wg.Done()
 			out[k] = askResultOf(a)
+			if out[k] == askAccepted { // it shows now that FCM accepts tokens of this group
+				w.groups.observe(t, false, w.Now())
+			}
 		})
 	}
 	wg.Wait()
@@ -342,9 +345,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		return controlUnanswered
 	}
 
-	if len(controls) == 0 { // another instance sent them
-		controls = w.acceptedInBatch(key)
-	}
+	controls = append(controls, w.acceptedInBatch(key)...) // maybe another instance sent them
 
 	result, held := controlMissing, 0
 	for _, c := range controls {

@@ -120,6 +120,28 @@ func TestAMailingGoesOnAfterAnOutage(t *testing.T) {
 	}
 }
 
+// TestWhatRecoversIsEvidence: after an outage nobody knows a control any more,
+// but tokens that FCM accepts again show that it answers truly.
+func TestWhatRecoversIsEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	ref := w.mailing("m", true, append(names("t", 60), names("dead", 30)...)...)
+	w.deliver(ref)
+	w.wantState("m", push.Paused, 90)
+
+	w.phones.SetOutcome("t-*", "OK")
+	w.clock.Add(heldWait)
+	w.deliver(ref)
+	w.wantState("m", push.Completed, 0)
+	if n := w.flagged(names("dead", 30)...); n != 30 {
+		t.Errorf("%d of 30 dead tokens are flagged", n)
+	}
+	if n := w.flagged(names("t", 60)...); n != 0 {
+		t.Errorf("%d live phones are flagged, want none", n)
+	}
+}
+
 // TestTheDeathOfTheControlsIsNoEvidence: a group of a few tokens, all of which
 // were accepted lately and are refused at once.
 func TestTheDeathOfTheControlsIsNoEvidence(t *testing.T) {

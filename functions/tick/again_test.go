@@ -145,3 +145,26 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
 	}
 }
+
+// TestAResumedMailingsBatchesAreDue: deliver acknowledges the messages of a
+// paused mailing. When it is resumed and nobody asks dispatch for it, tick
+// publishes its batches in its next round.
+func TestAResumedMailingsBatchesAreDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mailing(t, "m", nil)
+	ref := w.cut(t, "m", true)
+	if _, err := w.Hold(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Second)
+	if _, err := w.ResumeImplausible(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(time.Second)
+	w.tick(t)
+	if len(w.refs) != 1 || w.refs[0] != ref {
+		t.Errorf("published %v, want the batch %v", w.refs, ref)
+	}
+}

@@ -47,7 +47,7 @@ func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
 	if ended {
 		at, most = b.LeaseUntil, rarestEnded // whoever has it closes it; if nobody has, nothing waits
 	}
-	if b.PublishedAt.IsZero() {
+	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged what came during the pause
 		return at
 	}
 	return later(at, again(later(b.CutAt, at), b.PublishedAt, batchLost, most))

@@ -370,6 +370,8 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 
 		s.Leave()
 		time.Sleep(10 * time.Second)
+		peers.mu.Lock()
+		defer peers.mu.Unlock()
 		if got := peers.left; got != 1 {
 			t.Errorf("it left %d times, want once", got)
 		}

@@ -55,6 +55,7 @@ type Mailing struct {
 	PausedReason    PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
 	PausedDetail    string      // with PausedReason: what was found, in words; "" by hand
 	PausedPlatforms []Platform  // platforms that refuse the app's credentials: their targets wait, others go on
+	ResumedAt       time.Time   // when it was last resumed: messages of batches that came before were acknowledged
 	PausedFrom      State       // with Paused: the state resume goes back to
 	Refusal         string      // with Refused: FCM's words
 	Proven          bool        // FCM has taken this payload

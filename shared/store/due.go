@@ -17,7 +17,7 @@ const dueLimit = 500
 
 // looked are the fields of a mailing that Due reads: not the message, which may
 // be long, and not what was listed.
-var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "orderedAt"}
+var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "orderedAt", "resumedAt"}
 
 // final are the states no state follows.
 var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
@@ -91,7 +91,7 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
 		StartAt: d.StartAt, StartedAt: unstamp(d.StartedAt), ExpiresAt: d.ExpiresAt,
 		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
-		OrderedAt: unstamp(d.OrderedAt), Revision: snap.UpdateTime,
+		OrderedAt: unstamp(d.OrderedAt), ResumedAt: unstamp(d.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if d.Totals != "" {
 		m.Totals = &push.Totals{} // there are some: nobody who looks needs more

@@ -90,6 +90,7 @@ func (s *Store) resume(m *push.Mailing) error {
 		return forbidden(m, "resumed")
 	}
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail = m.PausedFrom, "", "", ""
+	m.ResumedAt = s.moment()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
 		m.State = push.Accepted
 	}

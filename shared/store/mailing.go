@@ -51,7 +51,8 @@ type mailingDoc struct {
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
 	Active       bool       `firestore:"active"`
-	Cutting      string     `firestore:"cutting,omitempty"`   // see cutting
+	Cutting      string     `firestore:"cutting,omitempty"` // see cutting
+	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
 	OrderedAt    *time.Time `firestore:"orderedAt,omitempty"` // written by MarkStarting alone
 	Totals       string     `firestore:"totals,omitempty"`    // JSON
 	Unflag       *unflagDoc `firestore:"unflag,omitempty"`
@@ -95,7 +96,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
-		Cutting: cutting(m),
+		Cutting: cutting(m), ResumedAt: stamp(m.ResumedAt),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -133,7 +134,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.Devices(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
-		OrderedAt: unstamp(doc.OrderedAt), Revision: snap.UpdateTime,
+		OrderedAt: unstamp(doc.OrderedAt), ResumedAt: unstamp(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
