@@ -48,7 +48,7 @@ func checkCut(end *mailing, s fcm.Stats) error {
 		return fmt.Errorf("the mailing was cancelled, and is %s", end.State)
 	case t.Accepted != int64(s.Accepted):
 		return fmt.Errorf("FCM took %d messages, %d are accepted", s.Accepted, t.Accepted)
-	case t.Invalid[push.CodeUnregistered] != int64(s.Outcomes[push.CodeUnregistered]):
+	case !askedAgain(t.Invalid[push.CodeUnregistered], int64(s.Outcomes[push.CodeUnregistered])):
 		return fmt.Errorf("FCM called %d tokens dead, %d were found so", s.Outcomes[push.CodeUnregistered], t.Invalid[push.CodeUnregistered])
 	case t.Cancelled == 0 || t.Targeted != t.Accepted+t.Invalid[push.CodeUnregistered]+t.Cancelled:
 		return fmt.Errorf("%d tokens were targeted, %d accepted, %v invalid, %d cancelled", t.Targeted, t.Accepted, t.Invalid, t.Cancelled)
@@ -57,3 +57,7 @@ func checkCut(end *mailing, s fcm.Stats) error {
 	}
 	return nil
 }
+
+// askedAgain reports whether FCM called tokens invalid as often as must be: each
+// once, and those that did not stand alone once more when they were confirmed.
+func askedAgain(invalid, called int64) bool { return called >= invalid && called <= 2*invalid }

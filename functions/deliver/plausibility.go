@@ -66,6 +66,10 @@ type groupAnswers struct {
 	// wereAccepted says that FCM accepted each of the invalid tokens before.
 	wereAccepted bool
 
+	// answered is how many targets of the group in the batch FCM has judged in all,
+	// in earlier calls too; 0: those of invalid.
+	answered int
+
 	// again marks that the invalid answers were held by an earlier call: they
 	// all have to be confirmed.
 	again bool
@@ -207,6 +211,9 @@ func (a *groupAnswers) count() int {
 // share is the share of invalid answers in the batch and just before it.
 func (a *groupAnswers) share() float64 {
 	n := a.count()
+	if a.answered > 0 {
+		return float64(n) / float64(a.answered)
+	}
 	for _, invalid := range a.before {
 		if invalid {
 			n++

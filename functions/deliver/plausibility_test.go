@@ -247,7 +247,7 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 	for group, list := range byGroup {
 		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind]}
 		d := decideInvalid(groupAnswers{group: group, before: before[group], invalid: invalid[group],
-			lonely: c.history[group].lonely, again: again}, w)
+			lonely: c.history[group].lonely, again: again, answered: c.answered(group, again)}, w)
 		for _, i := range d.flag {
 			list[i].flag = true
 		}
@@ -255,6 +255,20 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 			c.held = append(c.held, list[i])
 		}
 	}
+}
+
+// answered is how many phones of a group were asked in all, for answers that were
+// held.
+func (c *campaignModel) answered(group tokenGroup, again bool) (n int) {
+	if !again {
+		return 0
+	}
+	for _, p := range c.phones {
+		if p.group == group {
+			n++
+		}
+	}
+	return n
 }
 
 // retry decides what is held once more, a minute later.

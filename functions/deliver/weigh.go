@@ -141,7 +141,23 @@ func (d *delivery) heldParts() []*heldPart {
 			add(target, true, true, d.foreign(target))
 		}
 	}
+	for _, p := range order {
+		if p.answers.again {
+			p.answers.answered = d.answeredOf(p.answers.group)
+		}
+	}
 	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
+}
+
+// answeredOf counts the targets of a group whose token FCM has judged.
+func (r *results) answeredOf(group tokenGroup) (n int) {
+	for i, t := range r.batch.Targets {
+		result := r.batch.Receipts[i]
+		if groupOf(t) == group && (result == push.ReceiptAccepted || result.Code() != "") {
+			n++
+		}
+	}
+	return n
 }
 
 // foreign reports whether FCM called a target's token another project's.

@@ -233,6 +233,25 @@ func TestAFaultyReleaseFlagsNobody(t *testing.T) {
 	}
 }
 
+// TestYoungTokensThatDiedAreFlaggedInTheEnd: an outage held them, and most of
+// their group turned out to be valid.
+func TestYoungTokensThatDiedAreFlaggedInTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	w.phones.SetOutcome("*", "UNREGISTERED")
+	ref := w.fids("m", true, append(names("live", 100), names("dead", 12)...)...)
+	w.deliver(ref)
+	w.wantState("m", push.Sending, 112)
+
+	w.phones.SetOutcome("live*", "OK")
+	w.clock.Add(heldWait)
+	w.deliver(ref)
+	w.wantState("m", push.Completed, 0)
+	if n := w.flagged(names("dead", 12)...); n != 12 {
+		t.Errorf("%d of 12 dead tokens are flagged", n)
+	}
+}
+
 // TestAPersonDecides: where no evidence can be had, one call flags or drops.
 func TestAPersonDecides(t *testing.T) {
 	t.Parallel()
