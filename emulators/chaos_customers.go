@@ -73,7 +73,7 @@ func (x *exam) flag(q *person, y *phone, valid bool, seen time.Time) {
 		x.say(brokenFlagged, "a token of customer %s that FCM knows (%s) is flagged", q.id, push.TokenID(y.token))
 	case !valid && !late:
 		x.say(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it dead was cut %s", push.TokenID(y.token), q.id, clock(seen), clock(found))
-	case valid && late && !undone && (y.gone || !x.doubtsFCM()):
+	case valid && late && !undone && (!x.doubtsFCM() || y.gone && y.died.Before(found)):
 		x.say(brokenUnflagged, "token %s of customer %s was found dead in a batch cut %s, was last seen %s, and is valid", push.TokenID(y.token), q.id, clock(found), clock(seen))
 	}
 }

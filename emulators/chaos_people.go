@@ -50,8 +50,9 @@ type person struct {
 // A phone is a token.
 type phone struct {
 	token string
-	gone  bool // dead at FCM
-	fid   bool // an installation id, not a registration token
+	gone  bool      // dead at FCM
+	died  time.Time // when that was, zero: from the beginning
+	fid   bool      // an installation id, not a registration token
 }
 
 func (p *person) good() int {
@@ -241,7 +242,7 @@ func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error
 		return m.remove(ctx, p, x)
 	}
 	m.note("died")
-	x.gone = true
+	x.gone, x.died = true, time.Now()
 	return m.phones.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
 }
 

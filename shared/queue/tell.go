@@ -16,14 +16,24 @@ type outbox interface {
 	Told(ctx context.Context, events ...push.Event) error
 }
 
-// tellTimeout is how long a request waits for its events to be published: what it
-// did is stored, and tick publishes what is left.
+// tellTimeout is how long a request waits at most for its events to be published:
+// what it did is stored, and tick publishes what is left.
 const tellTimeout = 5 * time.Second
+
+// patience is how long Tell waits: half of the time that the request has left, so
+// that its answer can still be written.
+func patience(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return tellTimeout
+	}
+	return min(tellTimeout, time.Until(end)/2)
+}
 
 // Tell publishes events that stand in the outbox, and has that noted there. What
 // it cannot do tick does, and log has a line that says so.
 func Tell(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience(ctx))
 	defer cancel()
 	if err := TellNow(ctx, q, o, events); err != nil {
 		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
