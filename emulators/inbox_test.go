@@ -65,6 +65,7 @@ func TestInbox(t *testing.T) {
 	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "not reachable"`)
 	p.Click(`a[data-tab=mailings]`)
 	p.Click(`.row[data-id=` + id + `]`)
+	p.Until(`document.querySelector(".detail-head .buttons button").textContent === "Take its invalid marks back"`)
 	p.Click(`.detail-head .buttons button`) // takes the mailing's invalid marks back
 	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its marks are being taken back")`)
 	p.Click(`a[data-tab=customers]`)

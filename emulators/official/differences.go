@@ -88,6 +88,13 @@ var Differences = []Difference{
 		Known:   "the reference of REQUEST_TIME; Carillon compares no such times",
 	},
 	{
+		Server: Firestore, Test: "TestAMissingIndexIsNoConflict",
+		Needs:   "a query whose composite index is not declared is refused with FAILED_PRECONDITION",
+		Does:    "answers the query",
+		Service: "refuses it, as ours does",
+		Known:   "the page on the Firestore emulator in Google's documentation: it does not track compound indexes",
+	},
+	{
 		Server: PubSub, Test: "TestContractBackOff",
 		Needs:   "a subscription's retry policy",
 		Does:    "stores the policy and pushes again after about a second",
