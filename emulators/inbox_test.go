@@ -68,6 +68,12 @@ func TestInbox(t *testing.T) {
 	p.Until(`document.querySelector(".detail-head .buttons button").textContent === "Take its invalid marks back"`)
 	p.Click(`.detail-head .buttons button`) // takes the mailing's invalid marks back
 	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its marks are being taken back")`)
+	for !strings.Contains(r.ask(t, "GET", "/v1/mailings/"+id, "").Body, `"unflag":{"state":"completed"`) {
+		if t.Context().Err() != nil {
+			t.Fatal("the flags were not taken back")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	p.Click(`a[data-tab=customers]`)
 	p.Until(`document.querySelector("[data-customer=bruno] .chip").textContent === "reachable"`)
 	p.Until(`document.querySelector("[data-customer=anna] .chip").textContent === "reachable"`)
