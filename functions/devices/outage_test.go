@@ -58,7 +58,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	for _, outage := range lab.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t, func(d *Deps) {
-				d.Queue, d.Timeout = queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"}), 2*time.Second
+				d.Queue, d.Timeout = queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"}), 10*time.Second
 			})
 			w.register(person("ann"), "the-token-of-ann")
 			eachOperation(t, w, func(t *testing.T, a lab.Answer) {
