@@ -67,7 +67,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t)
 			q := queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"})
-			w.serve(Deps{Store: w.Store, Queue: q, API: api.Options{Timeout: 2 * time.Second}})
+			w.serve(Deps{Store: w.Store, Queue: q, API: api.Options{Timeout: 10 * time.Second}})
 			lab.EachOperation(t, w.Site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
 				a := asked(t, s, r)
 				if a.Code >= 400 && a.Code != http.StatusNotFound {

@@ -65,8 +65,8 @@ func (proving) Prove(context.Context, *fcm.Message) fcm.Answer {
 	return fcm.Answer{Outcome: fcm.Accepted}
 }
 
-// twoSeconds is an API that has two seconds for a request.
-var twoSeconds = api.Options{Timeout: 2 * time.Second}
+// tenSeconds is an API that has ten seconds for a request.
+var tenSeconds = api.Options{Timeout: 10 * time.Second}
 
 func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
@@ -97,7 +97,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 			paused := w.hand(plain)
 			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
 			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
-			site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: twoSeconds}))
+			site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
 			requests := requestsFor(w.hand(plain).ID)
 			requests["resume-mailing"] = lab.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
 			lab.EachOperation(t, site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
