@@ -1,0 +1,141 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+// An fcmWitness asks FCM for evidence, with validate_only.
+type fcmWitness struct {
+	*delivery
+	ctx     context.Context
+	part    *heldPart
+	control controlResult // as it was answered last
+}
+
+func (w *fcmWitness) askAgain(answers []int) []askResult {
+	payload, err := w.payloads.get(w.mailing)
+	out := make([]askResult, len(answers))
+	if err != nil {
+		return out
+	}
+
+	renderer := renderer{payload: payload}
+	var wg sync.WaitGroup
+	for k, i := range answers {
+		t := w.batch.Targets[w.part.targets[i]]
+		message, err := renderer.message(t)
+		if err != nil { // it was rendered before it was sent
+			continue
+		}
+		wg.Add(1)
+		w.ask(t, message, func(a fcm.Answer) {
+			defer wg.Done()
+			out[k] = askResultOf(a)
+			if out[k] == askAccepted { // it shows now that FCM accepts tokens of this group
+				w.groups.observe(t, false, w.Now())
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func askResultOf(a fcm.Answer) askResult {
+	switch a.Outcome {
+	case fcm.Accepted:
+		return askAccepted
+	case fcm.Invalid, fcm.Doubtful, fcm.Mismatch:
+		return askInvalid
+	}
+	return askUnanswered
+}
+
+// ask validates a message to a target; nothing is shown.
+func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
+	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
+}
+
+func (w *fcmWitness) askControls(key tokenGroup) controlResult {
+	w.control = w.askControlsOf(key)
+	if w.control != controlMissing {
+		return w.control
+	}
+	switch elsewhere := w.askControlsOf(anyOf(key.kind)); elsewhere {
+	case controlAccepted:
+		w.control = controlElsewhere
+	default:
+		w.control = elsewhere
+	}
+	return w.control
+}
+
+func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
+	payload, err := w.payloads.get(w.mailing)
+	if err != nil {
+		return controlUnanswered
+	}
+	controls, err := w.groups.controls(w.ctx, w.Store, key, w.Now())
+	if err != nil {
+		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
+		return controlUnanswered
+	}
+
+	controls = append(controls, w.acceptedInBatch(key)...) // maybe another instance sent them
+
+	result, held := controlMissing, 0
+	for _, c := range controls {
+		if w.isHeld(c.token) {
+			held++
+			continue
+		}
+		answer := make(chan fcm.Answer, 1)
+		t := push.Target{Customer: c.customer, Token: c.token, Kind: c.kind, Platform: key.platform}
+		w.ask(t, payload.sample.message, func(a fcm.Answer) { answer <- a })
+		switch a := <-answer; askResultOf(a) {
+		case askAccepted:
+			return controlAccepted
+		case askInvalid:
+			result = controlRefused
+		default:
+			return controlUnanswered
+		}
+	}
+	if held > 1 { // one person may have left; two of those accepted last at once is no chance
+		return controlRefused
+	}
+	return result
+}
+
+// acceptedInBatch lists tokens of the group that FCM accepted in this batch.
+func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
+	for i, t := range w.batch.Targets {
+		if len(out) == controlsKept {
+			break
+		}
+		if w.batch.Receipts[i] == push.ReceiptAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind), key)) {
+			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
+		}
+	}
+	return out
+}
+
+// wereAccepted reports whether this instance saw FCM accept each of the tokens
+// that it now calls invalid.
+func (w *fcmWitness) wereAccepted() bool {
+	for i, target := range w.part.targets {
+		if w.part.answers.invalid[i] && !w.groups.isControl(w.part.answers.group, w.batch.Targets[target].Token) {
+			return false
+		}
+	}
+	return true
+}
+
+// isHeld reports whether a token's flag is what is to be decided.
+func (w *fcmWitness) isHeld(token string) bool {
+	return slices.ContainsFunc(w.batch.Held, func(i int) bool { return w.batch.Targets[i].Token == token })
+}
