@@ -44,6 +44,10 @@ const (
 	controlAccepted
 )
 
+// trusted reports whether the answer leaves it open that FCM's other answers of
+// this moment are true.
+func (r controlResult) trusted() bool { return r != controlRefused && r != controlUnanswered }
+
 // groupAnswers are the answers of one batch for one group.
 type groupAnswers struct {
 	group tokenGroup
@@ -104,8 +108,10 @@ type witness interface {
 // become invalid one by one. So an invalid answer is believed at once only if
 // it stands alone among accepted ones. Others have to be confirmed: FCM is asked
 // again. If it accepts a single one of them now, its answers are not reliable at
-// the moment, and the rest is held. In each case a control token has to be
-// accepted afterwards: while FCM refuses those too, nobody is flagged.
+// the moment, and the rest is held. A confirmation counts only if FCM accepted a
+// control token before it, or an outage could end between the two. In each case a
+// control token has to be accepted afterwards: while FCM refuses those too, nobody
+// is flagged.
 func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	believed, doubtful := a.split()
 	if len(believed)+len(doubtful) == 0 {
@@ -113,14 +119,19 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	}
 
 	var d tokenDecision
+	earlier := controlAccepted
+	if len(doubtful) > 0 {
+		earlier = w.askControls(a.group)
+	}
 	confirmed, recovered, unanswered := a.confirm(doubtful, w)
 	d.drop = recovered
 	d.hold = unanswered
 
 	// Young tokens that die in numbers are held even if FCM insists on it.
 	suspect := a.group.young && a.share() > youngSuspect && a.count() >= fewInvalid/2
-	if len(recovered) > 0 || suspect {
+	if len(recovered) > 0 || suspect || !earlier.trusted() {
 		d.hold = append(d.hold, confirmed...)
+		d.refused = earlier == controlRefused && len(confirmed) > 0 && len(recovered) == 0
 		confirmed = nil
 	}
 	if suspect {

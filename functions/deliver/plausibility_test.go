@@ -1,8 +1,10 @@
 package deliver
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +94,32 @@ func TestDecideInvalid(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An ending outage answers 404 to the questions about the tokens, and accepts
+// the control tokens that are asked about next.
+func TestOutageEndingBetweenTwoQuestionsFlagsNobody(t *testing.T) {
+	t.Parallel()
+	w := &endingOutage{}
+	got := decideInvalid(groupAnswers{group: androidTokens, before: answers("aaaa"), invalid: answers("aiiia")}, w)
+	if diff := cmp.Diff(tokenDecision{hold: []int{1, 2, 3}, refused: true}, got, cmp.AllowUnexported(tokenDecision{})); diff != "" {
+		t.Errorf("decision (-want +got):\n%s", diff)
+	}
+}
+
+// An endingOutage refuses tokens and controls until it has been asked about tokens.
+type endingOutage struct{ over bool }
+
+func (o *endingOutage) askAgain(answers []int) []askResult {
+	o.over = true
+	return slices.Repeat([]askResult{askInvalid}, len(answers))
+}
+
+func (o *endingOutage) askControls(tokenGroup) controlResult {
+	if o.over {
+		return controlAccepted
+	}
+	return controlRefused
 }
 
 func TestForeignTokensWithoutControlAreHeld(t *testing.T) {
@@ -244,7 +272,8 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 		}
 		byGroup[p.group], invalid[p.group] = append(byGroup[p.group], p), append(invalid[p.group], bad)
 	}
-	for group, list := range byGroup {
+	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.name(), b.name()) }) {
+		list := byGroup[group]
 		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind]}
 		d := decideInvalid(groupAnswers{group: group, before: before[group], invalid: invalid[group],
 			lonely: c.history[group].lonely, again: again, answered: c.answered(group, again)}, w)
