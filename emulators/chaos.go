@@ -194,7 +194,7 @@ func (c *chaos) through(ctx context.Context) error {
 	c.people.churn(ctx, storming, &churn, c.seed)
 	c.post(ctx, storming, &lives)
 	faults.Wait()
-	fmt.Fprintf(c.out, "%s: the faults are over, the rest comes to its end\n", time.Since(c.began).Round(time.Second))
+	c.tell("the faults are over, the rest comes to its end")
 	if err := c.weather.end(ctx); err != nil {
 		return err
 	}
@@ -206,6 +206,7 @@ func (c *chaos) through(ctx context.Context) error {
 		return err
 	}
 	lives.Wait()
+	c.tell("every mailing has ended, and has been examined")
 	if err := c.archive.published(ctx); err != nil {
 		c.exam.say(brokenEvents, "%v", err)
 	}
@@ -215,7 +216,13 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
 		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
 	}
+	c.tell("all is at rest, every customer is examined")
 	return c.last(ctx)
+}
+
+// tell prints how far the run is.
+func (c *chaos) tell(what string) {
+	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.began).Round(time.Second), what)
 }
 
 // remember writes down which version of everybody the import left.

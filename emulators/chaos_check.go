@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"carillon.example/shared/push"
 )
 
@@ -259,10 +261,13 @@ func (o *one) add() {
 
 // everybody examines every customer at the end.
 func (x *exam) everybody(ctx context.Context, c *client, e *events, stored map[string]storedCustomer) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(examinedAtOnce)
 	for _, q := range x.people.all {
-		if err := x.customer(ctx, c, q, e, stored); err != nil {
-			return err
-		}
+		all.Go(func() error { return x.customer(ctx, c, q, e, stored) })
 	}
-	return nil
+	return all.Wait()
 }
+
+// examinedAtOnce is how many customers the API is asked about at a time.
+const examinedAtOnce = 8

@@ -83,6 +83,7 @@ type pushes struct {
 	dice  *rand.Rand
 	under int             // pushes under way, repeated ones too
 	last  time.Time       // when the last one came or ended
+	to    string          // the function that the last one went to
 	dead  map[string]bool // ids of messages that came out of deliver-dead
 }
 
@@ -111,13 +112,13 @@ func (p *pushes) Messages(string) []pubsub.Message {
 func (p *pushes) WaitIdle(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		under, rest := p.under, atRest-time.Since(p.last)
+		under, rest, to := p.under, atRest-time.Since(p.last), p.to
 		p.mu.Unlock()
 		if under == 0 && rest <= 0 {
 			return nil
 		}
 		if !wait(ctx, max(rest, 100*time.Millisecond)) {
-			return fmt.Errorf("%d pushes are under way, the last came %v ago: %w", under, atRest-rest, ctx.Err())
+			return fmt.Errorf("%d pushes are under way, the last came or ended %v ago at %s: %w", under, atRest-rest, to, ctx.Err())
 		}
 	}
 }
@@ -158,7 +159,7 @@ func (p *pushes) note(fn string, body []byte) func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if fn != "tick" {
-			p.under, p.last = p.under+n, time.Now()
+			p.under, p.last, p.to = p.under+n, time.Now(), fn
 		}
 		if fn == "deliver" && strings.HasSuffix(push.Subscription, "/deliver-dead") {
 			p.dead[push.Message.MessageID] = true
