@@ -22,6 +22,8 @@ type plan struct {
 	cancel    float64 // share after which the mailing is cancelled; 0: it is not
 	apart     bool    // the functions run in processes of their own
 	beside    bool    // mailings to one customer beside the large one
+	mailings  int     // to everyone at once; the first one is measured
+	rated     int     // mailings to everyone at the lowest rate, beside it
 	stray     stray   // errors of FCM's besides
 	seed      uint64
 }
@@ -65,6 +67,8 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&p.apart, "apart", false, "run every function in processes of its own, and tell their memory")
 	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
 	f.BoolVar(&p.beside, "beside", false, "hand in a mailing to one customer every few seconds beside the large one, and tell how long each took to FCM")
+	f.IntVar(&p.mailings, "mailings", 1, "mailings to everyone at once; the figures are those of the first, and FCM's of all")
+	f.IntVar(&p.rated, "rated", 0, "mailings to everyone at the lowest rate beside it; they are cancelled at the end")
 	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
 	o.fleetFlags(f)
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
@@ -92,8 +96,11 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if p.beside && p.cancel > 0 {
-		return errors.New("load: -beside measures a whole mailing; it does not go with -cancel")
+	if (p.beside || p.crowded()) && p.cancel > 0 {
+		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
+	}
+	if p.mailings < 1 || p.rated < 0 {
+		return errors.New("load: at least one mailing, and no less than none with a rate")
 	}
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
@@ -162,12 +169,19 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 			return nil, err
 		}
 	}
+	others, err := p.startCrowd(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	end, err := c.follow(ctx, id, show)
 	b.end()
 	if err != nil {
 		return nil, err
 	}
 	m.Seconds = time.Since(began).Seconds()
+	if err := others.end(ctx, c, m, gone); err != nil {
+		return nil, err
+	}
 	m.quota(l)
 	if m.Beside, err = measuredBeside(); err != nil {
 		return nil, err
@@ -176,13 +190,22 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
 	m.tellQuota(out)
 	m.bill(billed, l.usage())
+	if p.crowded() {
+		m.USDPerMillion = 0 // what was billed is not of one mailing
+	}
 	s := l.phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
-	if p.cancel > 0 {
+	switch {
+	case p.cancel > 0:
 		return m, checkCut(end, s)
+	case p.crowded():
+		return m, checkOneOfMany(end, m, gone)
 	}
 	return m, check(end, m, gone)
 }
+
+// crowded reports whether there are mailings to everyone beside the measured one.
+func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
 
 // fill imports the customers, and answers how many tokens are dead.
 func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (gone int64, err error) {

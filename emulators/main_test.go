@@ -106,10 +106,11 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 }
 
 // TestLoadOnInstances: processes of deliver share a quota, some answers are 429,
-// and a mailing to one customer is measured beside the large one.
+// and a mailing to one customer is measured beside two large ones and three that
+// have a rate.
 func TestLoadOnInstances(t *testing.T) {
 	t.Parallel()
-	out, err := command(t.Context(), "load", "-customers", "1000", "-fcm-latency", "5ms", "-instances", "2", "-beside",
+	out, err := command(t.Context(), "load", "-customers", "1000", "-fcm-latency", "5ms", "-instances", "2", "-beside", "-mailings", "2", "-rated", "3",
 		"-quota", "60000", "-quota-shape", "bucket", "-stray", "UNAVAILABLE=0.002/1s").CombinedOutput()
 	if err != nil {
 		t.Fatalf("load failed: %v\n%s", err, out)
