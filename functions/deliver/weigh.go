@@ -72,7 +72,9 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weigh
 	for _, part := range parts {
 		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
+		recorded := d.lookAtRelease(ctx, part)
 		found := decideInvalid(part.answers, w)
+		d.recordRelease(ctx, part, found, recorded)
 		d.decide(part.pick(found.flag), true)
 		d.decide(part.pick(found.drop), false)
 		d.logHeld(ctx, part, found)
@@ -287,6 +289,8 @@ func (d *delivery) saveControls(ctx context.Context) {
 type evidenceStore interface {
 	Controls(ctx context.Context, group string) ([]store.Control, error)
 	SaveControls(ctx context.Context, group string, list []store.Control) error
+	Suspicion(ctx context.Context, group string) (store.Suspicion, error)
+	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
 	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
