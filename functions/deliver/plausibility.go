@@ -168,7 +168,9 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 			d.flag = flag
 			break
 		}
-		d.hold, d.refused = append(d.hold, flag...), true
+		// An accepted token of another group shows that FCM is well and the project
+		// ours: then these tokens wait, and the mailing goes on for everybody else.
+		d.hold, d.refused = append(d.hold, flag...), control == controlMissing
 	case controlRefused:
 		d.hold, d.refused = append(d.hold, flag...), true
 	case controlUnanswered:
@@ -181,7 +183,7 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 // release, or FCM, may be at fault. Of installation ids fewer raise the suspicion,
 // once there was time for others to show.
 func (a *groupAnswers) suspect() bool {
-	if !a.group.young {
+	if !a.group.young || a.foreign {
 		return false
 	}
 	if a.count() >= fewInvalid/2 && a.share() > youngSuspect {
@@ -275,14 +277,18 @@ func (a *groupAnswers) share() float64 {
 // accepted no other token of the group: only few of them. If they could mean
 // that we are the wrong project, FCM has to accept a token of another group: it
 // calls registration tokens of another project SENDER_ID_MISMATCH, and
-// installation ids UNREGISTERED. Young installation ids may be those of a faulty
+// installation ids UNREGISTERED. Once it is known that we are the right project,
+// any number of tokens may be another's. Young installation ids may be those of a faulty
 // release: only such as FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
+	if a.foreign {
+		return kindAccepted
+	}
 	if max(a.count(), a.lonely) >= fewInvalid {
 		return false
 	}
 	if a.group.kind == push.KindToken {
-		return kindAccepted || !a.foreign
+		return true
 	}
 	return kindAccepted && (!a.group.young || a.wereAccepted)
 }
