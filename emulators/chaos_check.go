@@ -109,8 +109,8 @@ func (o *one) batches() {
 // sums holds the API's totals to the receipts and to who was imported.
 func (o *one) sums() {
 	t, c, ty := o.p.end.Tokens, o.p.end.Customers, o.tally
-	got := []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
-	want := []int64{int64(len(o.places)), ty[push.ReceiptAccepted], ty[push.ReceiptUnregistered], ty[push.ReceiptInvalidArgument],
+	got := []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender], t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
+	want := []int64{int64(len(o.places)), ty[push.ReceiptAccepted], ty[push.ReceiptUnregistered], ty[push.ReceiptInvalidArgument], ty[push.ReceiptWrongSender],
 		ty[push.ReceiptRefused], ty[push.ReceiptFailed], ty[push.ReceiptExpired], ty[push.ReceiptCancelled], 0}
 	if !slices.Equal(got, want) {
 		o.say(brokenSums, "mailing %s tells tokens %v, its receipts are %v", o.p.id, got, want)
@@ -165,6 +165,10 @@ func (o *one) verdicts() {
 				o.undone[k] = true
 			} else if at.at.After(o.dead[k]) {
 				o.dead[k] = at.at
+			}
+		case push.ReceiptWrongSender:
+			if !o.forecast[weatherProject] {
+				o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked as another sender's, which FCM never said", k.customer, at.ref.Batch, o.p.id)
 			}
 		case push.ReceiptInvalidArgument, push.ReceiptRefused:
 			if at.receipt == push.ReceiptRefused && o.forecast[weatherProject] {

@@ -5,11 +5,12 @@ locals {
 
   # The filter of a structured line: which function says it, and its message.
   lines = {
-    batch_finished = { function = "deliver(-small)?", message = "batch finished" }
-    batch_given_up = { function = "deliver(-small)?", message = "batch given up" }
-    breaker_open   = { function = "deliver(-small)?", message = "breaker open" }
-    dead_letter    = { function = "deliver(-small)?", message = "dead letter" }
-    tick_done      = { function = "tick", message = "tick done" }
+    batch_finished  = { function = "deliver(-small)?", message = "batch finished" }
+    batch_given_up  = { function = "deliver(-small)?", message = "batch given up" }
+    breaker_open    = { function = "deliver(-small)?", message = "breaker open" }
+    dead_letter     = { function = "deliver(-small)?", message = "dead letter" }
+    platform_paused = { function = "deliver(-small)?", message = "platform paused" }
+    tick_done       = { function = "tick", message = "tick done" }
   }
   line = {
     for k, l in local.lines : k => join(" AND ", [
@@ -47,6 +48,11 @@ locals {
     dead_letters = {
       filter      = local.line["dead_letter"]
       description = "Batches given up after too many deliveries"
+      labels      = {}
+    }
+    platforms_paused = {
+      filter      = local.line["platform_paused"]
+      description = "Platforms of a mailing that wait because their push service refuses the app's credentials"
       labels      = {}
     }
     ticks = {

@@ -16,7 +16,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["batches_given_up", "breaker_open", "mailings_held", "ticks"] : k =>
+    for k in ["batches_given_up", "breaker_open", "mailings_held", "platforms_paused", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -108,6 +108,21 @@ locals {
       conditions = {
         "our own credentials were refused" = {
           filter    = local.counted["mailings_held"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    platform-paused = {
+      title    = "a platform of a mailing waits"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "Apple or a browser's push service refuses the app's credentials" = {
+          filter    = local.counted["platforms_paused"]
           above     = 0
           aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"

@@ -42,7 +42,7 @@ func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	w.want(http.StatusOK, "POST", "/v1/imports", "{\"id\":\"anna\",\"optedOut\":true}\n{\"id\":\"bob\"}\n{}\n", append(as("etl"), "Content-Type", ndjson)...)
 	w.want(http.StatusNoContent, "DELETE", anna, "", as("dpo")...)
 	want := []string{
-		`caller=olga@shop.example operation=change-settings before="{Revision:0 Devices:all Muted:send}" after="{Revision:1 Devices:latest Muted:send}"`,
+		`caller=olga@shop.example operation=change-settings before="{Revision:0 Devices:all Muted:send WrongSender:flag}" after="{Revision:1 Devices:latest Muted:send WrongSender:flag}"`,
 		`caller=crm@shop.example operation=change-customer customer=` + key + ` before="&{OptedOut:false Categories:map[]}" after="&{OptedOut:true Categories:map[]}"`,
 		`caller=app@shop.example operation=change-customer customer=` + key + ` before="&{OptedOut:true Categories:map[]}" after="&{OptedOut:false Categories:map[promo:false]}"`,
 		`caller=etl@shop.example operation=import-customers after="{Imported:2 Failed:1 Decided:1}"`,

@@ -41,6 +41,7 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	}
 
 	body.Muted = cmp.Or(body.Muted, push.MutedSend)
+	body.WrongSender = cmp.Or(body.WrongSender, push.WrongSenderFlag)
 	set, err := s.Store.SetSettings(ctx, *body, condition)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,15 @@ func TestSettingsOfTheAPI(t *testing.T) {
 	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["muted"] != "send" {
 		t.Errorf("left out, muted is %v, want send", got["muted"])
 	}
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","wrongSender":"keep"}`)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["wrongSender"] != "keep" {
+		t.Errorf("wrongSender is %v, want keep", got["wrongSender"])
+	}
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["wrongSender"] != "flag" {
+		t.Errorf("left out, wrongSender is %v, want flag", got["wrongSender"])
+	}
+	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","wrongSender":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","muted":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"some"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{}`)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -115,6 +117,38 @@ func TestTokensOfAnotherSender(t *testing.T) {
 		if got := w.invalid("stranger-token-0000"); got != code {
 			t.Errorf("one of %d: a token of another sender has code %q, want %q", every, got, code)
 		}
+	}
+}
+
+// TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo: they are counted with their
+// own code all the same, and when FCM accepts no token at all, the mailing is paused.
+func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	set := push.DefaultSettings()
+	set.WrongSender = push.WrongSenderKeep
+	if _, err := w.SetSettings(t.Context(), set, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.phones.SetOutcome("stranger-*", "SENDER_ID_MISMATCH")
+	w.phones.SetOutcome("dead-*", "UNREGISTERED")
+	w.deliver(w.mailing("m", true, append(names("own", 40), "stranger-token", "dead-token")...))
+	w.wantState("m", push.Completed, 0)
+	_, totals := w.totals("m")
+	if diff := cmp.Diff(map[string]int64{push.CodeWrongSender: 1, push.CodeUnregistered: 1, push.CodeInvalidArgument: 0}, totals.Invalid); diff != "" {
+		t.Errorf("invalid tokens (-want +got):\n%s", diff)
+	}
+	if got := w.invalid("stranger-token"); got != "" {
+		t.Errorf("the token of another sender is flagged %q, want it kept", got)
+	}
+	if got := w.invalid("dead-token"); got != push.CodeUnregistered {
+		t.Errorf("the dead token is flagged %q, want %q", got, push.CodeUnregistered)
+	}
+
+	w.phones.SetOutcome("*", "SENDER_ID_MISMATCH")
+	w.deliver(w.mailing("wrong", true, names("other", 60)...))
+	if m, _ := w.totals("wrong"); m.State != push.Paused || m.PausedReason != push.PausedWrongSender {
+		t.Errorf("where FCM accepts no token the mailing is %s (%s), want it paused (%s)", m.State, m.PausedReason, push.PausedWrongSender)
 	}
 }
 

@@ -28,8 +28,9 @@ type groups struct {
 // A group is the memory of one token group.
 type group struct {
 	groupHistory
-	saved time.Time // when its controls were last recorded
-	read  time.Time // when its controls were last looked for in the store
+	releases releaseAnswers // of young installation ids
+	saved    time.Time      // when its controls were last recorded
+	read     time.Time      // when its controls were last looked for in the store
 }
 
 func newGroups() *groups { return &groups{of: map[tokenGroup]*group{}} }

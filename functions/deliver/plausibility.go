@@ -74,6 +74,16 @@ type groupAnswers struct {
 	// in earlier calls too; 0: those of invalid.
 	answered int
 
+	// youngInvalid of youngAnswered young installation ids of the group were invalid
+	// when this instance asked last, those of the batch included; suspected says
+	// that an instance has recorded that a release is at fault.
+	youngInvalid, youngAnswered int
+	suspected                   bool
+
+	// early says that some of the invalid answers came just now, so that a faulty
+	// release may not have shown yet.
+	early bool
+
 	// again marks that the invalid answers were held by an earlier call: they
 	// all have to be confirmed.
 	again bool
@@ -88,6 +98,8 @@ type tokenDecision struct {
 	hold []int // nobody can say yet: to be decided by a later call
 
 	refused bool // held because FCM refuses the control tokens too, or because there is none
+	suspect bool // held because the app's release may be at fault
+	cleared bool // FCM accepts most of the young installation ids that it had refused
 }
 
 // A witness asks FCM for evidence. Both methods use validate_only: no phone
@@ -112,6 +124,9 @@ type witness interface {
 // control token before it, or an outage could end between the two. In each case a
 // control token has to be accepted afterwards: while FCM refuses those too, nobody
 // is flagged.
+//
+// Young installation ids wait for one more call, so that it shows whether many of
+// them are invalid: then the app's release may be at fault, and they are held.
 func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	believed, doubtful := a.split()
 	if len(believed)+len(doubtful) == 0 {
@@ -128,13 +143,15 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	d.hold = unanswered
 
 	// Young tokens that die in numbers are held even if FCM insists on it.
-	suspect := a.group.young && a.share() > youngSuspect && a.count() >= fewInvalid/2
-	if len(recovered) > 0 || suspect || !earlier.trusted() {
+	d.suspect = a.suspect()
+	d.cleared = a.group.ofRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
+	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
+	if len(recovered) > 0 || wait || !earlier.trusted() {
 		d.hold = append(d.hold, confirmed...)
 		d.refused = earlier == controlRefused && len(confirmed) > 0 && len(recovered) == 0
 		confirmed = nil
 	}
-	if suspect {
+	if wait {
 		d.hold = append(d.hold, believed...)
 		believed = nil
 	}
@@ -151,13 +168,32 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 			d.flag = flag
 			break
 		}
-		d.hold, d.refused = append(d.hold, flag...), true
+		// An accepted token of another group shows that FCM is well and the project
+		// ours: then these tokens wait, and the mailing goes on for everybody else.
+		d.hold, d.refused = append(d.hold, flag...), control == controlMissing
 	case controlRefused:
 		d.hold, d.refused = append(d.hold, flag...), true
 	case controlUnanswered:
 		d.hold = append(d.hold, flag...)
 	}
 	return d
+}
+
+// suspect reports whether so many of the young tokens are invalid that the app's
+// release, or FCM, may be at fault. Of installation ids fewer raise the suspicion,
+// once there was time for others to show.
+func (a *groupAnswers) suspect() bool {
+	if !a.group.young || a.foreign {
+		return false
+	}
+	if a.count() >= fewInvalid/2 && a.share() > youngSuspect {
+		return true
+	}
+	if !a.group.ofRelease() || a.early {
+		return false
+	}
+	return a.count() >= fewYoung && a.share() > youngSuspect ||
+		a.youngInvalid >= fewYoung && float64(a.youngInvalid) > youngSuspect*float64(a.youngAnswered)
 }
 
 // split separates the invalid answers that stand alone from those that have to
@@ -241,14 +277,18 @@ func (a *groupAnswers) share() float64 {
 // accepted no other token of the group: only few of them. If they could mean
 // that we are the wrong project, FCM has to accept a token of another group: it
 // calls registration tokens of another project SENDER_ID_MISMATCH, and
-// installation ids UNREGISTERED. Young installation ids may be those of a faulty
+// installation ids UNREGISTERED. Once it is known that we are the right project,
+// any number of tokens may be another's. Young installation ids may be those of a faulty
 // release: only such as FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
+	if a.foreign {
+		return kindAccepted
+	}
 	if max(a.count(), a.lonely) >= fewInvalid {
 		return false
 	}
 	if a.group.kind == push.KindToken {
-		return kindAccepted || !a.foreign
+		return true
 	}
 	return kindAccepted && (!a.group.young || a.wereAccepted)
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 var androidTokens = tokenGroup{kind: push.KindToken, platform: push.Android, app: "shop"}
@@ -76,7 +77,9 @@ func TestDecideInvalid(t *testing.T) {
 		"one installation id alone, with control":    {iosFIDs, "", "i", nil, false, controlAccepted, []int{0}, tokenDecision{flag: []int{0}}},
 		"one installation id alone, others accepted": {iosFIDs, "", "i", nil, false, controlElsewhere, []int{0}, tokenDecision{flag: []int{0}}},
 		"half of the young ones": {young, "", "aiaiaiaiaiaiaiaiaiaiai", nil, false, controlAccepted,
-			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}}},
+			[]int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, tokenDecision{hold: []int{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21}, suspect: true}},
+		"five of ten young ones, a while ago": {young, "", "aiaiaiaiai", nil, true, controlAccepted,
+			[]int{1, 3, 5, 7, 9}, tokenDecision{hold: []int{1, 3, 5, 7, 9}, suspect: true}},
 		"nothing invalid": {androidTokens, "", "aaa", nil, false, controlAccepted, nil, tokenDecision{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +123,61 @@ func (o *endingOutage) askControls(tokenGroup) controlResult {
 		return controlAccepted
 	}
 	return controlRefused
+}
+
+// Young installation ids that die in ones and twos are flagged by the second
+// call that asks about them, unless it has shown meanwhile that many are invalid.
+func TestYoungInstallationsWait(t *testing.T) {
+	t.Parallel()
+	young := iosFIDs
+	young.young = true
+	for name, c := range map[string]struct {
+		answers groupAnswers
+		want    tokenDecision
+	}{
+		"just now":              {groupAnswers{early: true}, tokenDecision{hold: []int{8}}},
+		"just now, known good":  {groupAnswers{early: true, wereAccepted: true}, tokenDecision{flag: []int{8}}},
+		"a while ago":           {groupAnswers{again: true}, tokenDecision{flag: []int{8}}},
+		"suspected elsewhere":   {groupAnswers{again: true, suspected: true}, tokenDecision{hold: []int{8}}},
+		"many of the others":    {groupAnswers{again: true, youngInvalid: 5, youngAnswered: 24}, tokenDecision{hold: []int{8}, suspect: true}},
+		"a usual share":         {groupAnswers{again: true, youngInvalid: 5, youngAnswered: 25}, tokenDecision{flag: []int{8}}},
+		"four of the others":    {groupAnswers{again: true, youngInvalid: 4, youngAnswered: 8}, tokenDecision{flag: []int{8}}},
+		"many, but it is early": {groupAnswers{early: true, youngInvalid: 5, youngAnswered: 24}, tokenDecision{hold: []int{8}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.answers.group, c.answers.before, c.answers.invalid = young, answers("aaaaaaaa"), answers("aaaaaaaaia")
+			got := decideInvalid(c.answers, &scripted{controls: controlAccepted})
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(tokenDecision{})); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// When FCM accepts most of the young installation ids that it had refused, the
+// release is no longer suspected; one that it accepts is one phone that was mended.
+func TestASuspicionEnds(t *testing.T) {
+	t.Parallel()
+	young := iosFIDs
+	young.young = true
+	for _, c := range []struct {
+		accepted, refused int
+		want              bool
+	}{{1, 5, false}, {4, 0, false}, {5, 0, true}, {5, 1, true}, {5, 2, false}} {
+		again := map[int]askResult{}
+		for i := range c.accepted {
+			again[i] = askAccepted
+		}
+		invalid := slices.Repeat([]bool{true}, c.accepted+c.refused)
+		got := decideInvalid(groupAnswers{group: young, again: true, suspected: true, invalid: invalid}, &scripted{again: again, controls: controlAccepted})
+		if got.cleared != c.want {
+			t.Errorf("with %d accepted again and %d refused the suspicion ends: %t, want %t", c.accepted, c.refused, got.cleared, c.want)
+		}
+		if len(got.flag) > 0 {
+			t.Errorf("with %d accepted again and %d refused %d are flagged, want none", c.accepted, c.refused, len(got.flag))
+		}
+	}
 }
 
 func TestForeignTokensWithoutControlAreHeld(t *testing.T) {
@@ -187,8 +245,9 @@ type modelWitness struct {
 	sky    *skyModel
 	phones []*phoneModel // of the answers
 
-	invalid []bool        // of each of them
-	known   []*phoneModel // controls of the group, the latest first
+	invalid []bool            // of each of them
+	known   []*phoneModel     // controls of the group, the latest first
+	told    func(*phoneModel) // that FCM accepts it after all
 
 	elsewhere *phoneModel // the last accepted one of the kind, nil: none
 }
@@ -199,7 +258,9 @@ func (w *modelWitness) askAgain(list []int) []askResult {
 		out[k] = askAccepted
 		if w.sky.ask(w.phones[i]) {
 			out[k] = askInvalid
+			continue
 		}
+		w.told(w.phones[i])
 	}
 	return out
 }
@@ -231,12 +292,56 @@ func (w *modelWitness) askControls(tokenGroup) controlResult {
 // A campaignModel sends mailings to a base of phones under a sky, as deliver
 // does: batches in order, held answers again after a wait.
 type campaignModel struct {
-	phones   []*phoneModel
-	sky      *skyModel
-	history  map[tokenGroup]*groupHistory
-	controls map[tokenGroup][]*phoneModel
-	held     []*phoneModel
-	accepted map[push.Kind]*phoneModel // the last one
+	phones    []*phoneModel
+	sky       *skyModel
+	history   map[tokenGroup]*groupHistory
+	controls  map[tokenGroup][]*phoneModel
+	held      []heldBatch
+	accepted  map[push.Kind]*phoneModel // the last one
+	releases  map[tokenGroup]*releaseAnswers
+	suspicion map[tokenGroup]store.Suspicion // what is stored
+}
+
+// A heldBatch is a batch some of whose answers wait.
+type heldBatch struct{ phones, all []*phoneModel }
+
+// restart forgets what an instance remembers, and keeps what is stored.
+func (c *campaignModel) restart() {
+	c.history, c.releases = map[tokenGroup]*groupHistory{}, map[tokenGroup]*releaseAnswers{}
+}
+
+// remember keeps an answer for a young installation id.
+func (c *campaignModel) remember(p *phoneModel, invalid bool) {
+	if !p.group.ofRelease() {
+		return
+	}
+	if c.releases[p.group] == nil {
+		c.releases[p.group] = &releaseAnswers{}
+	}
+	c.releases[p.group].add(strconv.Itoa(p.name), invalid, c.clock())
+}
+
+// release adds what is known of a group's release, as deliver does.
+func (c *campaignModel) release(a *groupAnswers) {
+	if !a.group.ofRelease() {
+		return
+	}
+	recorded := c.suspicion[a.group]
+	a.suspected = stands(recorded, c.clock())
+	if r := c.releases[a.group]; r != nil {
+		a.youngInvalid, a.youngAnswered = r.count(recorded.Cleared, c.clock())
+	}
+	a.early = !a.again
+}
+
+// record stores what a decision found of a group's release.
+func (c *campaignModel) record(group tokenGroup, d tokenDecision) {
+	switch {
+	case d.cleared:
+		c.suspicion[group] = store.Suspicion{Cleared: c.clock()}
+	case d.suspect:
+		c.suspicion[group] = store.Suspicion{At: c.clock(), Cleared: c.suspicion[group].Cleared}
+	}
 }
 
 // clock maps requests to time: 100 requests a second.
@@ -244,7 +349,9 @@ func (c *campaignModel) clock() time.Time {
 	return time.Unix(1_800_000_000, 0).Add(time.Duration(c.sky.now) * 10 * time.Millisecond)
 }
 
-func (c *campaignModel) batch(phones []*phoneModel, again bool) {
+// batch sends to phones, or decides again about those of all that are held.
+func (c *campaignModel) batch(phones, all []*phoneModel, again bool) {
+	held := heldBatch{all: all}
 	byGroup := map[tokenGroup][]*phoneModel{}
 	invalid := map[tokenGroup][]bool{}
 	before := map[tokenGroup][]bool{}
@@ -260,6 +367,7 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 		bad := again || c.sky.ask(p)
 		if !again {
 			h.add(bad, c.clock())
+			c.remember(p, bad)
 			if !bad {
 				c.accepted[push.KindToken] = p
 				if p.group.kind == push.KindFID {
@@ -274,25 +382,37 @@ func (c *campaignModel) batch(phones []*phoneModel, again bool) {
 	}
 	for _, group := range slices.SortedFunc(maps.Keys(byGroup), func(a, b tokenGroup) int { return strings.Compare(a.name(), b.name()) }) {
 		list := byGroup[group]
-		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind]}
-		d := decideInvalid(groupAnswers{group: group, before: before[group], invalid: invalid[group],
-			lonely: c.history[group].lonely, again: again, answered: c.answered(group, again)}, w)
+		w := &modelWitness{sky: c.sky, phones: list, invalid: invalid[group], known: c.controls[group], elsewhere: c.accepted[group.kind],
+			told: func(p *phoneModel) { c.remember(p, false) }}
+		a := groupAnswers{group: group, before: before[group], invalid: invalid[group],
+			lonely: c.history[group].lonely, again: again, answered: answeredOf(all, group, again)}
+		c.release(&a)
+		d := decideInvalid(a, w)
+		c.record(group, d)
 		for _, i := range d.flag {
 			list[i].flag = true
 		}
 		for _, i := range d.hold {
-			c.held = append(c.held, list[i])
+			held.phones = append(held.phones, list[i])
 		}
+	}
+	if len(held.phones) > 0 {
+		c.held = append(c.held, held)
 	}
 }
 
-// answered is how many phones of a group were asked in all, for answers that were
-// held.
-func (c *campaignModel) answered(group tokenGroup, again bool) (n int) {
+// waits reports whether a phone's flag is held.
+func (c *campaignModel) waits(p *phoneModel) bool {
+	return slices.ContainsFunc(c.held, func(h heldBatch) bool { return slices.Contains(h.phones, p) })
+}
+
+// answeredOf is how many phones of a group were asked in a batch, for answers that
+// were held.
+func answeredOf(all []*phoneModel, group tokenGroup, again bool) (n int) {
 	if !again {
 		return 0
 	}
-	for _, p := range c.phones {
+	for _, p := range all {
 		if p.group == group {
 			n++
 		}
@@ -305,8 +425,8 @@ func (c *campaignModel) retry() {
 	c.sky.now += 6000
 	held := c.held
 	c.held = nil
-	if len(held) > 0 {
-		c.batch(held, true)
+	for _, h := range held {
+		c.batch(h.phones, h.all, true)
 	}
 }
 
@@ -318,8 +438,9 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		groups := []tokenGroup{androidTokens, {kind: push.KindFID, platform: push.Android, app: "shop"}, iosFIDs,
 			{kind: push.KindFID, platform: push.IOS, app: "shop", young: true}}
-		c := &campaignModel{sky: &skyModel{}, history: map[tokenGroup]*groupHistory{}, controls: map[tokenGroup][]*phoneModel{},
-			accepted: map[push.Kind]*phoneModel{}}
+		c := &campaignModel{sky: &skyModel{}, controls: map[tokenGroup][]*phoneModel{},
+			accepted: map[push.Kind]*phoneModel{}, suspicion: map[tokenGroup]store.Suspicion{}}
+		c.restart()
 		n := rapid.IntRange(1, 400).Draw(rt, "phones")
 		dead := rapid.Float64Range(0, 0.7).Draw(rt, "share of dead phones")
 		r := rapid.Uint64().Draw(rt, "seed")
@@ -347,7 +468,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			// A base that FCM never accepted anything of, in an outage from the
 			// first request on, looks like a base of dead tokens.
 			for part := range slices.Chunk(c.phones, 100) {
-				c.batch(part, false)
+				c.batch(part, part, false)
 			}
 			for range 3 {
 				c.retry()
@@ -359,8 +480,20 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			}
 		case "faulty SDK":
 			c.sky.faultySDK = 1_000_000_000
+			// Some of the young ones were registered by the release before.
+			share := rapid.Float64Range(2*youngSuspect, 1).Draw(rt, "share of the young ones that the release broke")
+			young, broken := 0, 0
 			for _, p := range c.phones {
-				p.broken = p.group.young
+				if p.group.young {
+					young++
+					if p.broken = float64(broken) < share*float64(young); p.broken {
+						broken++
+					}
+				}
+			}
+			for ; broken < fewYoung; broken++ { // fewer cannot be told from phones that are gone
+				young++
+				c.phones = append(c.phones, &phoneModel{group: groups[3], name: len(c.phones), alive: true, broken: true})
 			}
 		case "wrong project":
 			c.sky.wrongProject = true
@@ -368,17 +501,20 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 		send := func() {
 			var due []*phoneModel
 			for _, p := range c.phones {
-				if !p.flag && !slices.Contains(c.held, p) {
+				if !p.flag && !c.waits(p) {
 					due = append(due, p)
 				}
 			}
 			size := rapid.IntRange(1, 200).Draw(rt, "batch size")
 			for part := range slices.Chunk(due, size) {
-				c.batch(part, false)
+				c.batch(part, part, false)
 			}
-			for range 3 {
-				c.retry()
+			c.retry()
+			if rapid.Bool().Draw(rt, "the instance ends") {
+				c.restart()
 			}
+			c.retry()
+			c.retry()
 		}
 		check := func() {
 			for _, p := range c.phones {
@@ -388,6 +524,9 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 			}
 		}
 		for range mailings {
+			if rapid.Bool().Draw(rt, "the instance is another one") {
+				c.restart()
+			}
 			send()
 			check()
 			for _, p := range c.phones { // some die between mailings
@@ -409,8 +548,15 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				living[p.group]++
 			}
 		}
+		deadYoung := 0 // young ones, ever
 		for _, p := range c.phones {
-			if !p.alive && !p.flag && living[p.group] > 0 && !p.group.young {
+			if !p.alive && p.group.young {
+				deadYoung++
+			}
+		}
+		few := weather == "fair" && deadYoung < fewYoung
+		for _, p := range c.phones {
+			if !p.alive && !p.flag && living[p.group] > 0 && (!p.group.young || few) {
 				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
 			}
 		}

@@ -174,6 +174,7 @@ func (l *sendLoop) remember(a answer) {
 		l.before[g] = append([]bool{}, l.groups.before(g, l.Now())...)
 	}
 	l.groups.observe(t, invalid, l.Now())
+	l.groups.observeRelease(t, invalid, l.Now())
 }
 
 // stray reports whether something between us and FCM answered: a proxy's page,

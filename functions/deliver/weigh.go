@@ -72,15 +72,35 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weigh
 	for _, part := range parts {
 		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
+		recorded := d.lookAtRelease(ctx, part)
 		found := decideInvalid(part.answers, w)
+		recovered := len(found.drop) > 0
+		d.recordRelease(ctx, part, found, recorded)
+		if part.answers.foreign && len(found.flag) > 0 {
+			found = d.asSet(ctx, found)
+		}
 		d.decide(part.pick(found.flag), true)
 		d.decide(part.pick(found.drop), false)
 		d.logHeld(ctx, part, found)
 		out.refused = out.refused || found.refused
 		out.accepted = out.accepted || w.control == controlAccepted
-		out.recovered = out.recovered || len(found.drop) > 0
+		out.recovered = out.recovered || recovered
 	}
 	return out
+}
+
+// asSet drops the flags of tokens of another sender if the settings say so. While
+// the settings cannot be read, the flags are held.
+func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision {
+	set, err := d.Store.Settings(ctx)
+	switch {
+	case err != nil:
+		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
+		found.hold, found.flag = append(found.hold, found.flag...), nil
+	case set.WrongSender == push.WrongSenderKeep:
+		found.drop, found.flag = append(found.drop, found.flag...), nil
+	}
+	return found
 }
 
 // A heldPart is the invalid answers of a group that are decided together.
@@ -287,6 +307,9 @@ func (d *delivery) saveControls(ctx context.Context) {
 type evidenceStore interface {
 	Controls(ctx context.Context, group string) ([]store.Control, error)
 	SaveControls(ctx context.Context, group string, list []store.Control) error
+	Suspicion(ctx context.Context, group string) (store.Suspicion, error)
+	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
+	Settings(ctx context.Context) (push.Settings, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
 	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)

@@ -38,6 +38,7 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 			out[k] = askResultOf(a)
 			if out[k] == askAccepted { // it shows now that FCM accepts tokens of this group
 				w.groups.observe(t, false, w.Now())
+				w.groups.observeRelease(t, false, w.Now())
 			}
 		})
 	}

@@ -77,6 +77,19 @@ func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
 	return w.record(id, proven, d, targets)
 }
 
+// begin records a proven mailing to everyone and starts it, with one shard.
+func (w *world) begin(id string) {
+	w.t.Helper()
+	m := push.NewMailing(id, id, push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
+	m.Proven = true
+	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.Start(w.t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // record records a mailing, starts it, and cuts one batch with those targets.
 func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.Ref {
 	w.t.Helper()

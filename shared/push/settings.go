@@ -11,6 +11,17 @@ const (
 	MutedSkip MutedCustomers = "skip"
 )
 
+// WrongSenderTokens says what becomes of tokens that FCM calls another sender's
+// (SENDER_ID_MISMATCH).
+type WrongSenderTokens string
+
+// WrongSenderFlag is the default: they are flagged with that code, and left out of
+// later mailings. WrongSenderKeep counts them, and sends to them again.
+const (
+	WrongSenderFlag WrongSenderTokens = "flag"
+	WrongSenderKeep WrongSenderTokens = "keep"
+)
+
 // Settings are the choices that hold for every mailing that does not say
 // otherwise.
 type Settings struct {
@@ -18,7 +29,11 @@ type Settings struct {
 
 	Devices Devices        `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
 	Muted   MutedCustomers `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
+
+	WrongSender WrongSenderTokens `json:"wrongSender,omitempty" enum:"flag,keep" doc:"whether tokens that FCM calls another sender's are flagged, with the code SENDER_ID_MISMATCH; absent: flag"`
 }
 
 // DefaultSettings hold where nobody has chosen.
-func DefaultSettings() Settings { return Settings{Devices: All, Muted: MutedSend} }
+func DefaultSettings() Settings {
+	return Settings{Devices: All, Muted: MutedSend, WrongSender: WrongSenderFlag}
+}

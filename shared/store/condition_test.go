@@ -27,7 +27,7 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	}
 
 	first := &push.Match{Revisions: []int64{0}}
-	set := push.Settings{Devices: push.Latest, Muted: push.MutedSkip}
+	set := push.Settings{Devices: push.Latest, Muted: push.MutedSkip, WrongSender: push.WrongSenderKeep}
 	l.whenLost(t, "storing the settings", func() error {
 		_, err := w.SetSettings(t.Context(), set, first)
 		return err

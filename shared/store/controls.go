@@ -91,3 +91,35 @@ func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
 	}
 	return out, nil
 }
+
+// A Suspicion says what deliver thinks of the young installation ids of a group.
+type Suspicion struct {
+	At      time.Time `firestore:"suspectedAt"` // when a fault of an app's release was last suspected; zero: it is not
+	Cleared time.Time `firestore:"clearedAt"`   // when FCM last accepted most of those that it had refused; zero: never
+}
+
+func (s *Store) suspicion(group string) *firestore.DocumentRef {
+	return s.controls(group + "\x00suspicion")
+}
+
+// Suspicion reads what is suspected of a group; zero where nothing was recorded
+// within eight days.
+func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) {
+	var out Suspicion
+	snap, err := s.suspicion(group).Get(ctx)
+	if missing(err) {
+		return out, nil
+	}
+	if err != nil {
+		return out, classify(err, "reading a suspicion")
+	}
+	return out, classify(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
+}
+
+// SaveSuspicion records what is suspected of a group. Whoever writes last wins.
+func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
+	_, err := s.suspicion(group).Set(ctx, map[string]any{
+		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.moment().Add(controlsKept),
+	})
+	return classify(err, "recording a suspicion")
+}

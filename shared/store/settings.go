@@ -12,8 +12,9 @@ import (
 
 // settingsDoc is settings/push.
 type settingsDoc struct {
-	Devices string `firestore:"devices"`
-	Muted   string `firestore:"muted,omitempty"`
+	Devices     string `firestore:"devices"`
+	Muted       string `firestore:"muted,omitempty"`
+	WrongSender string `firestore:"wrongSender,omitempty"`
 
 	Revision int64  `firestore:"revision"`
 	Write    string `firestore:"write"` // the writeID of the last change
@@ -31,6 +32,7 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	}
 	set.Devices = cmp.Or(push.Devices(d.Devices), set.Devices)
 	set.Muted = cmp.Or(push.MutedCustomers(d.Muted), set.Muted)
+	set.WrongSender = cmp.Or(push.WrongSenderTokens(d.WrongSender), set.WrongSender)
 	set.Revision = d.Revision
 	return set, nil
 }
@@ -68,7 +70,7 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 		}
 
 		set.Revision = was.Revision + 1
-		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), set.Revision, string(w)})
+		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), string(set.WrongSender), set.Revision, string(w)})
 	})
 	return set, classify(err, "storing the settings")
 }

@@ -1,0 +1,52 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/shared/store"
+)
+
+// TestSuspicionsAreKeptByGroup: beside the controls of the group, which stay.
+func TestSuspicionsAreKeptByGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "t")
+	controls := []store.Control{{Customer: "anna", Token: "t", Kind: "token"}}
+	if err := w.SaveControls(t.Context(), "a", controls); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []store.Suspicion{
+		{At: w.clock.Now()},
+		{Cleared: w.clock.Now().Add(time.Minute)},
+		{At: w.clock.Now().Add(time.Hour), Cleared: w.clock.Now().Add(time.Minute)},
+	} {
+		if err := w.SaveSuspicion(t.Context(), "a", want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Suspicion(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("suspicion (-want +got):\n%s", diff)
+		}
+	}
+
+	other, err := w.Suspicion(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(store.Suspicion{}, other); diff != "" {
+		t.Errorf("another group's suspicion (-want +got):\n%s", diff)
+	}
+	kept, err := w.Controls(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(controls, kept); diff != "" {
+		t.Errorf("controls (-want +got):\n%s", diff)
+	}
+}
