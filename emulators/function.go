@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/loopback"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/deliver"
 	"carillon.example/functions/devices"
@@ -53,7 +54,7 @@ func function(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("function %s: %w", args[0], err)
 	}
-	srv := &http.Server{Handler: handlers[args[0]], ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: loopback.Doors(handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	fmt.Fprintln(out, ln.Addr())

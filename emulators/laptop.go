@@ -12,6 +12,7 @@ import (
 
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/loopback"
 	"carillon.example/emulators/pubsub"
 )
 
@@ -162,7 +163,7 @@ func (l *laptop) listen(addr string, h http.Handler) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: loopback.Hosts(h), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = srv.Serve(ln) }() // ends with Close
 	l.onClose(func() { srv.Close() })
 	return "http://" + ln.Addr().String(), nil

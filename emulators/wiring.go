@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"carillon.example/emulators/inbox"
+	"carillon.example/emulators/loopback"
 )
 
 // serve puts the HTTP functions behind one address by path, as a load balancer
@@ -28,7 +29,7 @@ func (l *laptop) serve(of func(fn string) http.Handler, events http.Handler) (er
 	if events != nil {
 		workers.Handle("/events", events)
 	}
-	l.pushURL, err = l.listen("127.0.0.1:0", workers)
+	l.pushURL, err = l.listen("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
 	return err
 }
 

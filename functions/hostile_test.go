@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,35 +24,61 @@ import (
 	"carillon.example/shared/store"
 )
 
-// pause is how long each attacker rests between two requests.
-const pause = 250 * time.Millisecond
-
 // hostile are bodies that cost as much as they can.
 func hostile() map[string][3]string {
-	many := func(n int, format string) string {
-		var b strings.Builder
-		for i := range n {
-			fmt.Fprintf(&b, format, i)
-		}
-		return b.String()[1:]
-	}
 	big := 4 << 20
 	return map[string][3]string{
-		"unknown keys":     {"PUT", "/v1/settings", "{" + many(1000, `,"k%d":1`) + "}"},
-		"unknown fields":   {"PATCH", "/v1/customers/eve", "{" + many(20_000, `,"k%d":1`) + "}"},
+		"unknown keys":     {"PUT", "/v1/settings", "{" + lab.Many(1000, `"k%d":1`) + "}"},
+		"unknown fields":   {"PATCH", "/v1/customers/eve", "{" + lab.Many(20_000, `"k%d":1`) + "}"},
 		"deep nesting":     {"PATCH", "/v1/customers/eve", strings.Repeat(`{"a":`, 40_000)},
-		"lines of nothing": {"POST", "/v1/imports", many(5000, "\n{\"k%d\":1}")},
-		"one long line":    {"POST", "/v1/imports", "{" + many(big/12, `,"k%07d":1`) + "}"},
+		"lines of nothing": {"POST", "/v1/imports", strings.ReplaceAll(lab.Many(5000, `{"k%d":1}`), ",", "\n")},
+		"one long line":    {"POST", "/v1/imports", "{" + lab.Many(big/12, `"k%d":1`) + "}"},
 		"too large":        {"POST", "/v1/customers/eve/tokens", strings.Repeat("x", big)},
 		"large settings":   {"PUT", "/v1/settings", strings.Repeat("[", big)},
 	}
 }
 
+// attackers is how many connections a hostile load has.
+const attackers = 50
+
+// pause is how long each attacker rests between two requests.
+const pause = 250 * time.Millisecond
+
+// attackAll begins a load of slow bodies and of what costs as much as it can, each
+// attacker with a rest between two requests. end stops it, and says how many
+// requests were made.
+func attackAll(ctx context.Context, url string, rest time.Duration) (end func() int64) {
+	ctx, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	var made atomic.Int64
+	bodies := hostile()
+	names := slices.Sorted(maps.Keys(bodies))
+	for i := range attackers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if i%5 == 0 {
+					slowly(ctx, url)
+					continue
+				}
+				attack(ctx, url, bodies[names[i%len(names)]])
+				made.Add(1)
+				select {
+				case <-ctx.Done():
+				case <-time.After(rest):
+				}
+			}
+		})
+	}
+	return func() int64 {
+		stop()
+		all.Wait()
+		return made.Load()
+	}
+}
+
 // TestHostileRequestsLeaveOthersAlone: with slow bodies, unknown keys, deep nesting
 // and 4 MiB of everything from 50 connections, another caller's registrations are
-// all stored. How long they take beside an idle server it logs: attackers, server
-// and database share this process's processors, so that the figure says as much
-// of the machine as of the code.
+// all stored. BenchmarkHostileLoad measures how long they take.
 func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
 	l := lab.New(t)
 	l.Topic("push-events")
@@ -58,51 +86,90 @@ func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
 	t.Cleanup(q.Stop)
 	site := lab.Serve(t, customers.New(customers.Deps{Store: store.New(l.DB(), store.Options{}), Queue: q,
 		Log: slog.New(slog.DiscardHandler), API: api.Options{Timeout: 20 * time.Second}}))
-	register := func(n int) time.Duration {
-		began := time.Now()
-		path := fmt.Sprintf("/v1/customers/ann%d/tokens", n)
-		if a := site.Ask("POST", path, fmt.Sprintf(`{"token":"token-%d","platform":"web"}`, n)); a.Code != http.StatusCreated {
-			t.Errorf("a registration was answered %v", a)
-		}
-		return time.Since(began)
-	}
-	median := func(first int) time.Duration {
-		var took []time.Duration
-		for n := range 20 {
-			took = append(took, register(first+n))
-		}
-		slices.Sort(took)
-		return took[len(took)/2]
-	}
-	idle := median(0)
 
-	ctx, stop := context.WithCancel(t.Context())
-	var attackers sync.WaitGroup
-	defer attackers.Wait()
-	defer stop()
-	bodies := hostile()
-	var names []string
-	for name := range bodies {
-		names = append(names, name)
+	end := attackAll(t.Context(), site.URL, pause)
+	defer end()
+	for n := range 20 {
+		if _, err := register(t.Context(), site.URL, n); err != nil {
+			t.Error(err)
+		}
 	}
-	for i := range 50 {
-		attackers.Go(func() {
-			for ctx.Err() == nil {
-				if i%5 == 0 {
-					slowly(ctx, site.URL)
-					continue
-				}
-				attack(ctx, site.URL, bodies[names[i%len(names)]])
-				select { // the attackers share this process's processors with what they attack
-				case <-ctx.Done():
-				case <-time.After(pause):
-				}
+	if n := l.Count("customers"); n != 20 {
+		t.Errorf("%d customers are stored, want 20", n)
+	}
+}
+
+// registrations is how many a median is taken of.
+const registrations = 41
+
+// BenchmarkHostileLoad runs customers as it is deployed, in a process of its own
+// with one CPU, and measures how long a registration takes at the median when
+// nothing else is asked and beside a hostile load of 50 connections: one that
+// rests between requests, and one that does not. Who attacks and the database
+// are in this process.
+func BenchmarkHostileLoad(b *testing.B) {
+	binary := compiled(b, "customers")
+	for _, load := range []struct {
+		name string
+		rest time.Duration
+	}{{"with-rests", pause}, {"without", 0}} {
+		b.Run(load.name, func(b *testing.B) {
+			for b.Loop() {
+				url := strings.TrimSuffix(startCloud(b).instance(b, "customers", binary).url, "/")
+				median(b, url, 0) // connections are made
+				idle := median(b, url, 1)
+				end := attackAll(b.Context(), url, load.rest)
+				time.Sleep(2 * time.Second) // until the load is there
+				began := time.Now()
+				attacked := median(b, url, 2)
+				took := time.Since(began) + 2*time.Second
+				b.ReportMetric(float64(end())/took.Seconds(), "hostile/s")
+				b.ReportMetric(float64(idle.Microseconds())/1000, "ms-idle")
+				b.ReportMetric(float64(attacked.Microseconds())/1000, "ms-attacked")
+				b.ReportMetric(float64(attacked)/float64(idle), "times")
 			}
+			b.ReportMetric(0, "ns/op")
 		})
 	}
-	time.Sleep(200 * time.Millisecond) // until the load is there
-	busy := median(1000)
-	t.Logf("a registration takes %v at the median when idle, %v under attack: %.1f times", idle, busy, float64(busy)/float64(idle))
+}
+
+// median is what a registration takes, of customers that no other round has.
+func median(b *testing.B, url string, round int) time.Duration {
+	b.Helper()
+	took := make([]time.Duration, registrations)
+	for n := range took {
+		var err error
+		if took[n], err = register(b.Context(), url, round*registrations+n); err != nil {
+			b.Fatal(err)
+		}
+	}
+	slices.Sort(took)
+	return took[registrations/2]
+}
+
+// good are connections of their own for the caller who does no harm.
+var good = &http.Client{Transport: &http.Transport{}}
+
+// register registers a customer's token, and says how long that took.
+func register(ctx context.Context, url string, n int) (time.Duration, error) {
+	began := time.Now()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s/v1/customers/ann%d/tokens", url, n), strings.NewReader(fmt.Sprintf(`{"token":"token-%d","platform":"web"}`, n)))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := good.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return 0, fmt.Errorf("a registration's answer did not come whole: %w", err)
+	}
+	if res.StatusCode != http.StatusCreated {
+		return 0, fmt.Errorf("a registration was answered %s", res.Status)
+	}
+	return time.Since(began), nil
 }
 
 // attack sends one hostile request.

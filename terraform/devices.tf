@@ -58,6 +58,11 @@ resource "google_cloudfunctions2_function" "devices" {
       CHECK_REVOKED   = var.devices.check_revoked
       ALLOWED_ORIGINS = join(",", var.devices.allowed_origins)
       APP_CHECK       = var.devices.app_check
+
+      REGISTRATIONS_PER_HOUR = var.devices.registrations_per_hour
+      REGISTRATIONS_PER_DAY  = var.devices.registrations_per_day
+      MOVES_PER_HOUR         = var.devices.moves_per_hour
+      MOVES_PER_DAY          = var.devices.moves_per_day
     })
   }
 

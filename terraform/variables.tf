@@ -425,10 +425,15 @@ variable "devices" {
     check_revoked   = optional(bool, false)
     allowed_origins = optional(list(string), [])
     app_check       = optional(string, "off")
+
+    registrations_per_hour = optional(number, 60)
+    registrations_per_day  = optional(number, 300)
+    moves_per_hour         = optional(number, 5)
+    moves_per_day          = optional(number, 10)
   })
   default     = {}
   nullable    = false
-  description = "The public function: whether it is deployed, the claim of the caller's Firebase Auth ID token that is the customer's id, the Identity Platform tenant whose tokens are taken (empty: those of none), whether Google is asked at each call if the account still stands, the origins of web pages that may call, and what becomes of a call without a good Firebase App Check token: off (nobody asks for one), log or enforce."
+  description = "The public function: whether it is deployed, the claim of the caller's Firebase Auth ID token that is the customer's id, the Identity Platform tenant whose tokens are taken (empty: those of none), whether Google is asked at each call if the account still stands, the origins of web pages that may call, and what becomes of a call without a good Firebase App Check token: off (nobody asks for one), log or enforce. registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day limit the apps of one customer, in hours and days of UTC; a move takes a token from another customer."
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_.:/-]*$", var.devices.customer_claim))
@@ -443,6 +448,11 @@ variable "devices" {
   validation {
     condition     = contains(["off", "log", "enforce"], var.devices.app_check)
     error_message = "app_check is off, log or enforce."
+  }
+
+  validation {
+    condition     = alltrue([for n in [var.devices.registrations_per_hour, var.devices.registrations_per_day, var.devices.moves_per_hour, var.devices.moves_per_day] : n >= 1 && n <= 1000000 && n == floor(n)])
+    error_message = "registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day are whole numbers from 1 to 1000000."
   }
 
   validation {

@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"carillon.example/emulators/loopback"
 )
 
 // Options are what a server can be told.
@@ -66,7 +68,7 @@ func Start(addr string, o Options) (*Server, error) {
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	s.srv = &http.Server{Handler: s.doors(), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{Handler: loopback.Doors(s.doors()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // ends with Close
 	return s, nil
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"carillon.example/emulators/loopback"
 )
 
 // Server is a running emulator.
@@ -70,7 +72,7 @@ func (s *Server) serve(o Options) error {
 		o.MaxStreams = DefaultMaxStreams
 	}
 	s.http = &http.Server{
-		Handler: s.routes(), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
+		Handler: loopback.Doors(s.routes()), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: o.MaxStreams},
 		Protocols:   &http.Protocols{},
 		ConnContext: newConnection, ConnState: s.connection,

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"carillon.example/emulators/firestore/engine"
+	"carillon.example/emulators/loopback"
 )
 
 // Options tune a Server; the zero value is ready to use.
@@ -55,7 +56,7 @@ func Start(addr string, o Options) (*Server, error) {
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
-	s.http = &http.Server{Handler: s.doors(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: loopback.Doors(s.doors()), ReadHeaderTimeout: 10 * time.Second}
 	// Both end with an error that only says that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.split.grpc) }()
 	go func() { _ = s.http.Serve(s.split.http) }()

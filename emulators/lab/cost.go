@@ -1,11 +1,23 @@
 package lab
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
+
+// Many is a text n times, with the number in the place of %d, and commas between:
+// the parts of a list or an object.
+func Many(n int, format string) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
+	}
+	return strings.Join(parts, ",")
+}
 
 // GrowsLinearly fails the test if ten times the input costs 15 times as much or
 // more: what grows with the square of the input costs a hundred times. prepare

@@ -1,7 +1,6 @@
 package customers
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,15 +10,6 @@ import (
 	"carillon.example/emulators/lab"
 )
 
-// many is a text n times, with the number in the place of %d, and commas between.
-func many(n int, format string) string {
-	parts := make([]string, n)
-	for i := range parts {
-		parts[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
-	}
-	return strings.Join(parts, ",")
-}
-
 // TestTheCostOfARefusedRequestIsLinear: whatever there is much of, and refused.
 func TestTheCostOfARefusedRequestIsLinear(t *testing.T) {
 	h := New(Deps{Store: failing{}, Log: slog.New(slog.DiscardHandler)})
@@ -28,18 +18,18 @@ func TestTheCostOfARefusedRequestIsLinear(t *testing.T) {
 		few                int
 		body               func(n int) string
 	}{
-		"settings, unknown fields":    {"PUT", "/v1/settings", "application/json", 200, func(n int) string { return `{` + many(n, `"k%d":1`) + `}` }},
-		"a token, unknown fields":     {"POST", anna + "/tokens", "application/json", 200, func(n int) string { return `{` + many(n, `"k%d":1`) + `}` }},
-		"a patch, unknown fields":     {"PATCH", anna, merge, 200, func(n int) string { return `{` + many(n, `"k%d":1`) + `}` }},
-		"a patch, attributes":         {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{` + many(n, `"k%d":1`) + `},"x":1}` }},
-		"a patch, faulty attributes":  {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{"a":{` + many(n, `"__k%d__":1`) + `}},"x":1}` }},
-		"a patch, lists in lists":     {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{"a":[` + many(n, `[%d]`) + `]},"x":1}` }},
-		"a patch, categories":         {"PATCH", anna, merge, 200, func(n int) string { return `{"categories":{` + many(n, `"k%d":true`) + `},"x":1}` }},
-		"a patch, segments":           {"PATCH", anna, merge, 200, func(n int) string { return `{"segments":[` + many(n, `"k%d"`) + `],"x":1}` }},
-		"a line, unknown fields":      {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{` + many(n, `"k%d":1`) + `}` }},
-		"lines, unknown fields":       {"POST", "/v1/imports", ndjson, 20, func(n int) string { return strings.Repeat(`{`+many(100, `"k%d":1`)+"}\n", n) }},
-		"a token of a line":           {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{"tokens":[{` + many(n, `"k%d":1`) + `}]}` }},
-		"tokens of a line":            {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{"tokens":[` + many(n, `{}`) + `]}` }},
+		"settings, unknown fields":    {"PUT", "/v1/settings", "application/json", 200, func(n int) string { return `{` + lab.Many(n, `"k%d":1`) + `}` }},
+		"a token, unknown fields":     {"POST", anna + "/tokens", "application/json", 200, func(n int) string { return `{` + lab.Many(n, `"k%d":1`) + `}` }},
+		"a patch, unknown fields":     {"PATCH", anna, merge, 200, func(n int) string { return `{` + lab.Many(n, `"k%d":1`) + `}` }},
+		"a patch, attributes":         {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{` + lab.Many(n, `"k%d":1`) + `},"x":1}` }},
+		"a patch, faulty attributes":  {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{"a":{` + lab.Many(n, `"__k%d__":1`) + `}},"x":1}` }},
+		"a patch, lists in lists":     {"PATCH", anna, merge, 200, func(n int) string { return `{"attributes":{"a":[` + lab.Many(n, `[%d]`) + `]},"x":1}` }},
+		"a patch, categories":         {"PATCH", anna, merge, 200, func(n int) string { return `{"categories":{` + lab.Many(n, `"k%d":true`) + `},"x":1}` }},
+		"a patch, segments":           {"PATCH", anna, merge, 200, func(n int) string { return `{"segments":[` + lab.Many(n, `"k%d"`) + `],"x":1}` }},
+		"a line, unknown fields":      {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{` + lab.Many(n, `"k%d":1`) + `}` }},
+		"lines, unknown fields":       {"POST", "/v1/imports", ndjson, 20, func(n int) string { return strings.Repeat(`{`+lab.Many(100, `"k%d":1`)+"}\n", n) }},
+		"a token of a line":           {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{"tokens":[{` + lab.Many(n, `"k%d":1`) + `}]}` }},
+		"tokens of a line":            {"POST", "/v1/imports", ndjson, 200, func(n int) string { return `{"tokens":[` + lab.Many(n, `{}`) + `]}` }},
 		"empty lines":                 {"POST", "/v1/imports", ndjson, 400, func(n int) string { return "{}\n" + strings.Repeat("\n", n) }},
 		"lines that are no JSON":      {"POST", "/v1/imports", ndjson, 400, func(n int) string { return strings.Repeat("{\n", n) }},
 		"more lines than are allowed": {"POST", "/v1/imports", ndjson, 20_000, func(n int) string { return strings.Repeat("{}\n", n) }},

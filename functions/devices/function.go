@@ -26,6 +26,7 @@ import (
 
 	"carillon.example/shared/auth"
 	"carillon.example/shared/cloud"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -47,6 +48,20 @@ type settings struct {
 	CheckRevoked   bool          `env:"CHECK_REVOKED" envDefault:"false"`
 	AllowedOrigins []string      `env:"ALLOWED_ORIGINS"`
 	AppCheck       AppCheck      `env:"APP_CHECK" envDefault:"off"`
+
+	// Of one customer's apps, in an hour and a day of UTC.
+	RegistrationsPerHour int `env:"REGISTRATIONS_PER_HOUR" envDefault:"60"`
+	RegistrationsPerDay  int `env:"REGISTRATIONS_PER_DAY" envDefault:"300"`
+	MovesPerHour         int `env:"MOVES_PER_HOUR" envDefault:"5"`
+	MovesPerDay          int `env:"MOVES_PER_DAY" envDefault:"10"`
+}
+
+// highestLimit is how high each of these limits may be.
+const highestLimit = 1_000_000
+
+// limits are those of each customer.
+func (s *settings) limits() *push.Limits {
+	return &push.Limits{PerHour: s.RegistrationsPerHour, PerDay: s.RegistrationsPerDay, MovesPerHour: s.MovesPerHour, MovesPerDay: s.MovesPerDay}
 }
 
 // own are claims that people set themselves: an e-mail address is in the token
@@ -57,6 +72,9 @@ var own = []string{"name", "picture", "email"}
 // or out of bounds.
 func (s *settings) Check() []error {
 	faults := append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
+	faults = slices.Concat(faults,
+		cloud.Between("REGISTRATIONS_PER_HOUR", s.RegistrationsPerHour, 1, highestLimit), cloud.Between("REGISTRATIONS_PER_DAY", s.RegistrationsPerDay, 1, highestLimit),
+		cloud.Between("MOVES_PER_HOUR", s.MovesPerHour, 1, highestLimit), cloud.Between("MOVES_PER_DAY", s.MovesPerDay, 1, highestLimit))
 	if s.CustomerClaim == "" || slices.Contains(own, s.CustomerClaim) {
 		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
 	}
@@ -92,6 +110,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
 		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
 		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log, Timeout: set.CallTimeout,
-		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project),
+		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project), Limits: set.limits(),
 	})), nil
 }

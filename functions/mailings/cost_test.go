@@ -1,7 +1,6 @@
 package mailings_test
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,15 +11,6 @@ import (
 	"carillon.example/functions/mailings"
 )
 
-// many is a text n times, with the number in the place of %d, and commas between.
-func many(n int, format string) string {
-	parts := make([]string, n)
-	for i := range parts {
-		parts[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
-	}
-	return strings.Join(parts, ",")
-}
-
 // TestTheCostOfARefusedMailingIsLinear: whatever there is much of, and refused.
 func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
 	h := mailings.New(mailings.Deps{Log: slog.New(slog.DiscardHandler)})
@@ -29,24 +19,24 @@ func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
 		few  int
 		body func(n int) string
 	}{
-		"unknown fields":             {200, func(n int) string { return `{` + audience + `,` + many(n, `"k%d":1`) + `}` }},
-		"unknown fields of audience": {100, func(n int) string { return `{"audience":{` + many(n, `"k%d":1`) + `}}` }},
-		"fields of a message":        {100, func(n int) string { return `{` + audience + `,"message":{` + many(n, `"k%d":1`) + `}}` }},
-		"fields of data":             {100, func(n int) string { return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"a"`) + `}}}` }},
+		"unknown fields":             {200, func(n int) string { return `{` + audience + `,` + lab.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields of audience": {100, func(n int) string { return `{"audience":{` + lab.Many(n, `"k%d":1`) + `}}` }},
+		"fields of a message":        {100, func(n int) string { return `{` + audience + `,"message":{` + lab.Many(n, `"k%d":1`) + `}}` }},
+		"fields of data":             {100, func(n int) string { return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"a"`) + `}}}` }},
 		"templates": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a }}"`) + `}}}`
 		}},
 		"templates in one text": {200, func(n int) string {
-			return `{` + audience + `,"message":{"data":{"a":"` + many(n, `{{ a%d }}`) + `"}}}`
+			return `{` + audience + `,"message":{"data":{"a":"` + lab.Many(n, `{{ a%d }}`) + `"}}}`
 		}},
 		"templates of many names": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a%d }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a%d }}"`) + `}}}`
 		}},
 		"faulty templates": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a | b }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a | b }}"`) + `}}}`
 		}},
 		"conditions in one text": {200, func(n int) string {
-			return `{` + audience + `,"message":{"data":{"a":"` + many(n, `{% if a %}b{% endif %}`) + `"}}}`
+			return `{` + audience + `,"message":{"data":{"a":"` + lab.Many(n, `{% if a %}b{% endif %}`) + `"}}}`
 		}},
 		"an open brace in one text": {2000, func(n int) string {
 			return `{` + audience + `,"message":{"data":{"a":"` + strings.Repeat("{{", n) + `"}}}`
@@ -55,13 +45,15 @@ func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
 			return `{` + audience + `,"message":{"data":{}},"link":"` + strings.Repeat("{{ a }}", n) + `"}`
 		}},
 		"a large message": {2_000, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + many(n, `"k%d":"{{ a }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a }}"`) + `}}}`
 		}},
-		"customers":                   {1000, func(n int) string { return `{"audience":{"customers":[` + many(n, `"c%d"`) + `]},"message":{}}` }},
-		"customers without a name":    {1000, func(n int) string { return `{"audience":{"customers":[` + many(n, `""`) + `]},"message":{}}` }},
-		"more customers than allowed": {2_000, func(n int) string { return `{"audience":{"customers":[` + many(n, `"c%d"`) + `]},"message":{}}` }},
-		"segments":                    {2000, func(n int) string { return `{"audience":{"segments":{"any":[` + many(n, `"c%d"`) + `]}},"message":{}}` }},
-		"digits":                      {2000, func(n int) string { return `{"ratePerMinute":` + strings.Repeat("9", n) + `}` }},
+		"customers":                   {1000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `"c%d"`) + `]},"message":{}}` }},
+		"customers without a name":    {1000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `""`) + `]},"message":{}}` }},
+		"more customers than allowed": {2_000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `"c%d"`) + `]},"message":{}}` }},
+		"segments": {2000, func(n int) string {
+			return `{"audience":{"segments":{"any":[` + lab.Many(n, `"c%d"`) + `]}},"message":{}}`
+		}},
+		"digits": {2000, func(n int) string { return `{"ratePerMinute":` + strings.Repeat("9", n) + `}` }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab.GrowsLinearly(t, c.few, func(n int) func() {

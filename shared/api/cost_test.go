@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,15 +10,6 @@ import (
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/api"
 )
-
-// many is a text n times, with the number in the place of %d, and commas between.
-func many(n int, format string) string {
-	parts := make([]string, n)
-	for i := range parts {
-		parts[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
-	}
-	return strings.Join(parts, ",")
-}
 
 // TestTheCostOfARequestIsLinear: a body of unknown fields once cost the square of
 // their number.
@@ -31,16 +21,16 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 		few          int
 		body         func(n int) string
 	}{
-		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + many(n, `"k%d":1`) + `}` }},
-		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + many(n, `"k%d":1`) + `}` }},
-		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + many(n, `"k%d":1`) + `}}` }},
-		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + many(n, `%d`) + `]}` }},
-		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + many(n, `"%d"`) + `]}` }},
-		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + many(n, `"k%d":[1,2]`) + `}` }},
-		"deep below long names":    {"POST", "/letters", 200, func(n int) string { return `{"text":` + deep + "[" + many(n, "1") + "]" + strings.Repeat("}", 61) }},
-		"fields of a free map":     {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + many(n, `"k%d":1`) + `}}` }},
-		"parameters":               {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(many(n, `k%d=1`), ",", "&") }},
-		"parameters twice":         {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
+		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + lab.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + lab.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + lab.Many(n, `"k%d":1`) + `}}` }},
+		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + lab.Many(n, `%d`) + `]}` }},
+		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + lab.Many(n, `"%d"`) + `]}` }},
+		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + lab.Many(n, `"k%d":[1,2]`) + `}` }},
+		"deep below long names":    {"POST", "/letters", 200, func(n int) string { return `{"text":` + deep + "[" + lab.Many(n, "1") + "]" + strings.Repeat("}", 61) }},
+		"fields of a free map":     {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + lab.Many(n, `"k%d":1`) + `}}` }},
+		"parameters":               {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(lab.Many(n, `k%d=1`), ",", "&") }},
+		"parameters twice":         {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(lab.Many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab.GrowsLinearly(t, c.few, func(n int) func() {
@@ -70,12 +60,12 @@ func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 	form := api.NewForm[letter](a)
 	const named = 201 // and one that says that there are more
 	for name, body := range map[string]string{
-		"unknown fields":           `{` + many(1000, `"k%d":1`) + `}`,
-		"unknown fields of a part": `{"part":{` + many(1000, `"k%d":1`) + `}}`,
-		"faulty items":             `{"to":[` + many(1000, `%d`) + `]}`,
-		"faulty entries of a map":  `{"words":{` + many(1000, `"k%d":1`) + `}}`,
-		"all of them": `{"to":[` + many(1000, `%d`) + `],"words":{` + many(1000, `"k%d":1`) + `},"part":{` + many(1000, `"k%d":1`) + `},` +
-			many(1000, `"k%d":1`) + `}`,
+		"unknown fields":           `{` + lab.Many(1000, `"k%d":1`) + `}`,
+		"unknown fields of a part": `{"part":{` + lab.Many(1000, `"k%d":1`) + `}}`,
+		"faulty items":             `{"to":[` + lab.Many(1000, `%d`) + `]}`,
+		"faulty entries of a map":  `{"words":{` + lab.Many(1000, `"k%d":1`) + `}}`,
+		"all of them": `{"to":[` + lab.Many(1000, `%d`) + `],"words":{` + lab.Many(1000, `"k%d":1`) + `},"part":{` + lab.Many(1000, `"k%d":1`) + `},` +
+			lab.Many(1000, `"k%d":1`) + `}`,
 	} {
 		_, faults := form.Read([]byte(body))
 		if len(faults) < 200 || len(faults) > named+5 { // what is missing comes on top

@@ -3,10 +3,13 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +22,7 @@ import (
 )
 
 // stalled sends the head of a request and the beginning of its body, nothing more,
-// and reads the answer.
+// reads the answer, and waits for the end of the connection.
 func stalled(t *testing.T, site *lab.Site, head string) *http.Response {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(site.URL, "http://"))
@@ -27,15 +30,20 @@ func stalled(t *testing.T, site *lab.Site, head string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(conn, "%s\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{", head); err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
 	if err != nil {
 		t.Fatalf("%s was not answered: %v", head, err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body) // an answer that is cut off is no end of the connection
+	if _, err := r.ReadByte(); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%s was answered, and the server waits for the rest of its body", head)
 	}
 	return res
 }

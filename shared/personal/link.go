@@ -60,7 +60,7 @@ var (
 // differently from how they look.
 func (c *check) link(tokens []parser.Token) {
 	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !fixed(tokens[0].Source) {
-		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data and blob are not taken")
+		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not taken")
 	}
 	for _, t := range tokens {
 		if t.Type == parser.TextTokenType && (strings.Contains(t.Source, `\`) || strings.ContainsFunc(t.Source, unicode.IsControl)) {

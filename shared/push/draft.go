@@ -4,12 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Limits of what a mailing may ask for.
@@ -37,7 +34,7 @@ type Draft struct {
 	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
 	Devices       Devices         `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
 	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
-	SendAt        *time.Time      `json:"sendAt,omitempty" doc:"absent: now"`
+	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"absent: now"`
 	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"from the start; what is not sent by then is expired"`
 	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"at least 600; absent: as fast as the quota allows"`
 	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
@@ -199,50 +196,10 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 			}
 		}
 	}
+	checkLinks(f, raw)
 	if len(*f) == before && len(m) > 0 && !Says(raw) {
 		f.add("body.message", "shows and carries nothing: it needs a title, a body or an image, or data")
 	}
-}
-
-var scheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*:`)
-
-func checkLink(f *Faults, link string) {
-	if link == "" {
-		return
-	}
-	if len(link) > MaxLink {
-		f.add("body.link", "is %d bytes long; at most %d are taken", len(link), MaxLink)
-		return
-	}
-	if strings.Contains(link, "{{") || strings.Contains(link, "{%") {
-		return // judged once it is rendered
-	}
-	u, err := url.Parse(link)
-	switch {
-	case err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "":
-		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
-	case u.User != nil:
-		f.add("body.link", "has user information in front of the host, which hides where it leads")
-	case strings.ContainsFunc(link, hidden):
-		f.add("body.link", "has control characters, or some that change the direction of writing")
-	case Runs(u.Scheme):
-		f.add("body.link", "is executed or shown instead of leading to a place: javascript, vbscript, data and blob are not taken")
-	}
-}
-
-// hidden reports whether a character shows a link as another one.
-func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
-
-// NeedsHost reports whether links of a scheme name a host in any case (WHATWG
-// URL, special schemes).
-func NeedsHost(scheme string) bool {
-	return slices.Contains([]string{"http", "https", "ftp", "ws", "wss", "file"}, strings.ToLower(scheme))
-}
-
-// Runs reports whether what stands behind a scheme is executed or shown,
-// percent-encoded or not.
-func Runs(scheme string) bool {
-	return slices.Contains([]string{"javascript", "vbscript", "data", "blob"}, strings.ToLower(scheme))
 }
 
 func (a *Audience) check(f *Faults) {

@@ -234,8 +234,13 @@ run "devices_off" {
 run "devices_on" {
   variables {
     source_root = "./tests/testdata/with-devices"
-    devices     = { enabled = true, customer_claim = "sub", tenant = "riga-1", check_revoked = true, allowed_origins = ["https://shop.example", "http://localhost:3000"] }
-    functions   = { devices = { max_instances = 3, timeout_seconds = 20 } }
+    devices = {
+      enabled         = true, customer_claim = "sub", tenant = "riga-1", check_revoked = true
+      allowed_origins = ["https://shop.example", "http://localhost:3000"]
+
+      registrations_per_hour = 7, registrations_per_day = 70, moves_per_hour = 1, moves_per_day = 2
+    }
+    functions = { devices = { max_instances = 3, timeout_seconds = 20 } }
   }
   expect_failures = [check.devices_is_public]
   assert {
@@ -243,6 +248,8 @@ run "devices_on" {
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "20s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
       AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000", APP_CHECK = "off"
+
+      REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2"
     })
     error_message = "devices is told something else."
   }
@@ -281,6 +288,8 @@ run "devices_without_questions" {
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "30s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "uid"
       AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = "", APP_CHECK = "off"
+
+      REGISTRATIONS_PER_HOUR = "60", REGISTRATIONS_PER_DAY = "300", MOVES_PER_HOUR = "5", MOVES_PER_DAY = "10"
     })
     error_message = "devices is told something else by default."
   }

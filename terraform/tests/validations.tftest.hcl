@@ -515,3 +515,35 @@ run "devices_refused_4" {
   }
   expect_failures = [var.devices]
 }
+
+run "devices_refused_5" {
+  command = plan
+  variables {
+    devices = { registrations_per_hour = 0 }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_6" {
+  command = plan
+  variables {
+    devices = { registrations_per_day = 1000001 }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_7" {
+  command = plan
+  variables {
+    devices = { moves_per_hour = 0 }
+  }
+  expect_failures = [var.devices]
+}
+
+run "devices_refused_8" {
+  command = plan
+  variables {
+    devices = { moves_per_day = 1.5 }
+  }
+  expect_failures = [var.devices]
+}

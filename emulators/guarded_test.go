@@ -1,0 +1,63 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"carillon.example/emulators/lab"
+)
+
+// TestPagesOfOtherSitesGetInNowhere: by no name that leads to this machine, and
+// with no request that changes something; programs get in, and pages that devices
+// was told of as ever.
+func TestPagesOfOtherSitesGetInNowhere(t *testing.T) {
+	const page = "http://localhost:3000"
+	t.Setenv("ALLOWED_ORIGINS", page)
+	r := serveCommand(t, "-devices", "127.0.0.1:0", "-auth", "127.0.0.1:0")
+	ask := func(t *testing.T, url, method, path, body, host string, header ...string) lab.Answer {
+		t.Helper()
+		q, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Host = host
+		for i := 0; i < len(header); i += 2 {
+			q.Header.Set(header[i], header[i+1])
+		}
+		return lab.At(t, url).Send(q)
+	}
+
+	for name, c := range map[string]struct {
+		url, method, path, body string
+		program                 int // what a program is answered
+	}{
+		"API":       {r.addr["API"], "POST", "/v1/mailings/none/cancel", "", 404},
+		"Devices":   {r.addr["Devices"], "GET", "/openapi.json", "", 401},
+		"FCM":       {r.addr["FCM"], "DELETE", "/emulator/messages", "", 204},
+		"Firestore": {"http://" + r.addr["Firestore"], "DELETE", "/emulator/v1/projects/p/databases/d/documents", "", 200},
+		"Auth":      {"http://" + r.addr["Auth"], "POST", "/emulator/tokens", `{"sub":"anna"}`, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if a := ask(t, c.url, c.method, c.path, c.body, "evil.example:80"); a.Code != 421 {
+				t.Errorf("under a name that leads here: %v, want 421", a)
+			}
+			if a := ask(t, c.url, c.method, c.path, c.body, "localhost:80"); a.Code != c.program {
+				t.Errorf("a program: %v, want %d", a, c.program)
+			}
+			if name == "Devices" {
+				return
+			}
+			if a := ask(t, c.url, c.method, c.path, c.body, "", "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site"); a.Code != 403 {
+				t.Errorf("a page of another site: %v, want 403", a)
+			}
+		})
+	}
+
+	issued := lab.Decode[struct{ IDToken string }](lab.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"page-of-devices"}`), 200)
+	a := ask(t, r.addr["Devices"], "POST", "/v1/devices", `{"token":"page-phone:APA91b","platform":"web"}`, "",
+		"Content-Type", "application/json", "Authorization", "Bearer "+issued.IDToken, "Origin", page, "Sec-Fetch-Site", "cross-site")
+	if a.Code != 201 || a.Header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("a page that devices was told of: %v, %v; want 201 and that it may read it", a, a.Header)
+	}
+}

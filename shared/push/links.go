@@ -1,0 +1,166 @@
+package push
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// scheme is how an absolute URL begins.
+var scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)
+
+// checkLink faults a draft's own link, which has to be absolute: it goes to the
+// app as it is.
+func checkLink(f *Faults, link string) {
+	if link == "" {
+		return
+	}
+	if len(link) > MaxLink {
+		f.add("body.link", "is %d bytes long; at most %d are taken", len(link), MaxLink)
+		return
+	}
+	if why := CheckLink(link); why != "" {
+		f.add("body.link", "%s", why)
+		return
+	}
+	if templated(link) {
+		return // shared/personal judges the rest
+	}
+	if u, err := url.Parse(link); err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "" {
+		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
+	}
+}
+
+// CheckLink says what makes a link dangerous for whoever taps on it, "" if nothing
+// does: that it is executed, or leads elsewhere than it looks. It may be relative,
+// and have templates.
+func CheckLink(link string) string {
+	link = asBrowsersRead(link)
+	if m := scheme.FindStringSubmatch(link); m != nil && Runs(m[1]) {
+		return "is executed or shown instead of leading to a place: javascript, vbscript, data, blob and intent are not taken"
+	}
+	return CheckImage(link)
+}
+
+// CheckImage is CheckLink for what is shown, and leads nowhere: data and blob are
+// taken.
+func CheckImage(link string) string {
+	link = asBrowsersRead(link)
+	m := scheme.FindStringSubmatch(link)
+	switch {
+	case m != nil && executes(m[1]):
+		return "is executed instead of shown: javascript, vbscript and intent are not taken"
+	case strings.ContainsFunc(link, hidden):
+		return "has control characters, or some that change the direction of writing"
+	case user.MatchString(link):
+		return "has user information in front of the host, which hides where it leads"
+	}
+	return ""
+}
+
+// user finds user information in front of a host.
+var user = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@`)
+
+// templates are outputs and tags of Liquid.
+var templates = regexp.MustCompile(`\{\{.*?\}\}|\{%.*?%\}`)
+
+func templated(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
+
+// asBrowsersRead is a link as browsers read it (WHATWG URL): without blanks and
+// control characters around it, without tabs and line breaks in it, and with
+// slashes for backslashes. A template stands for a letter.
+func asBrowsersRead(link string) string {
+	link = templates.ReplaceAllString(link, "x")
+	link = strings.TrimFunc(link, func(r rune) bool { return r <= ' ' })
+	link = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(link)
+	if m := scheme.FindStringSubmatch(link); m == nil || NeedsHost(m[1]) {
+		link = strings.ReplaceAll(link, `\`, "/")
+	}
+	return link
+}
+
+// hidden reports whether a character shows a link as another one.
+func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
+// NeedsHost reports whether links of a scheme name a host in any case (WHATWG
+// URL, special schemes).
+func NeedsHost(scheme string) bool {
+	return slices.Contains([]string{"http", "https", "ftp", "ws", "wss", "file"}, strings.ToLower(scheme))
+}
+
+// Runs reports whether what stands behind a scheme is executed or shown,
+// percent-encoded or not.
+func Runs(scheme string) bool {
+	return executes(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))
+}
+
+// executes reports whether what stands behind a scheme is a program. An intent
+// names a part of any app on an Android phone, and what to hand it.
+func executes(scheme string) bool {
+	return slices.Contains([]string{"javascript", "vbscript", "intent"}, strings.ToLower(scheme))
+}
+
+// Ends of the names of a message's members that hold links and images, in small
+// letters, without _ and -: those of FCM, APNs and web push, and what senders
+// call their own in data.
+var (
+	linkNames  = []string{"link", "links", "url", "urls", "uri", "href", "navigate", "clickaction", "deeplink"}
+	imageNames = []string{"image", "imageurl", "icon", "iconurl", "badge"}
+)
+
+// checkLinks faults the links and images in a message, wherever they stand. Texts
+// are left alone, whatever they begin with.
+func checkLinks(f *Faults, message json.RawMessage) {
+	var v any
+	if json.Unmarshal(message, &v) != nil {
+		return // whoever needs it says so
+	}
+	w := linkWalk{faults: f}
+	w.value("body.message", "", v)
+	if w.found > maxNamed {
+		f.add("body.message", "has %d more links that are not taken", w.found-maxNamed)
+	}
+}
+
+type linkWalk struct {
+	faults *Faults
+	found  int
+}
+
+// value goes through a value whose member has that name; items of a list have the
+// list's.
+func (w *linkWalk) value(at, name string, v any) {
+	switch v := v.(type) {
+	case string:
+		if why := checkMember(name, v); why != "" {
+			if w.found++; w.found <= maxNamed {
+				w.faults.add(at, "%s", why)
+			}
+		}
+	case []any:
+		for i, item := range v {
+			w.value(fmt.Sprintf("%s[%d]", at, i), name, item)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			w.value(at+"."+Short(key, 60), key, v[key])
+		}
+	}
+}
+
+func checkMember(name, value string) string {
+	name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
+	ends := func(end string) bool { return strings.HasSuffix(name, end) }
+	switch {
+	case slices.ContainsFunc(imageNames, ends):
+		return CheckImage(value)
+	case slices.ContainsFunc(linkNames, ends):
+		return CheckLink(value)
+	}
+	return ""
+}
