@@ -224,5 +224,9 @@ func (r *running) testOpenAPI(t *testing.T) {
 		if a.Code != http.StatusOK || !strings.Contains(a.Body, want) || !strings.Contains(a.Body, `"openapi":"3.1`) {
 			t.Errorf("%s: %d %.300s", path, a.Code, a.Body)
 		}
+		page := strings.TrimSuffix(path, "openapi.json")
+		if a := r.ask(t, "GET", page, ""); a.Code != http.StatusOK || !strings.Contains(a.Body, want) {
+			t.Errorf("%s: %d %.300s", page, a.Code, a.Body)
+		}
 	}
 }
