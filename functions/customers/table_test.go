@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,15 @@ func TestEveryRowOfARefusedCustomerIsNamed(t *testing.T) {
 	w.want(http.StatusNotFound, "GET", anna, "")
 }
 
+// TestAttributesCountAsTheyWereSent: not by how JSON escapes them.
+func TestAttributesCountAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if bad := w.importingAs(csvType, 1, "id,attributes.a\nanna,"+strings.Repeat("<", push.MaxAttributeBytes-100)+"\n"); len(bad) > 0 {
+		t.Errorf("%v", bad)
+	}
+}
+
 // TestACSVImportAgainChangesNothing: no document is written again.
 func TestACSVImportAgainChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -262,4 +272,24 @@ func FuzzTable(f *testing.F) {
 			t.Fatalf("of %q %d rows were read, and %d are accounted for", body, all.read, rows)
 		}
 	})
+}
+
+// TestALongRowTakesLittleMemory: cells are many times as large as the commas between
+// them, and an instance has 512 MiB.
+func TestALongRowTakesLittleMemory(t *testing.T) {
+	s := &service{Deps: Deps{MaxTokens: push.MaxTokens, Log: slog.New(slog.DiscardHandler)}}
+	body := []byte("id,token\n" + strings.Repeat(",", 8<<20) + "\nb,t\n")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	all, err := s.table(body)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.faulty) != 1 || len(all.good) != 1 {
+		t.Errorf("%v are faulty, %d good, want one of each", all.faulty, len(all.good))
+	}
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 100 {
+		t.Errorf("a row of 8 MiB took %d MiB", got)
+	}
 }
