@@ -26,7 +26,7 @@ func init() {
 	commandList = []subcommand{
 		{"demo", "[flags]", "Imports a thousand customers, sends two mailings, and shows what became of every token.", demo},
 		{"load", "[flags]", "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", load},
-		{"import", "[flags] FILE", "Streams an NDJSON file of customers to /v1/imports; - is standard input.", importFile},
+		{"import", "[flags] FILE", "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", importFile},
 		{"export", "[flags] FILE", "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", exportFile},
 		{"events", "[flags]", "Follows the topic push-events and prints each event as a line of JSON.", followEvents},
 		{"function", "NAME", "Serves one function in a process of its own, as -instances and load -chaos start them.", function},

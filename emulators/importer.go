@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -20,18 +22,29 @@ const (
 	lineBytes  = 1 << 20 // a longer line is refused here
 )
 
-// importFile streams an NDJSON file of customers to a deployment, or to this
-// machine's emulators.
+// importKinds are the media types of what can be imported, by format.
+var importKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
+
+// importFile streams an NDJSON or CSV file of customers to a deployment, or to
+// this machine's emulators.
 func importFile(ctx context.Context, args []string, out io.Writer) error {
 	f := newFlags("import")
 	var to remote
 	to.flags(f, "to")
+	format := f.String("format", "", "ndjson or csv (default: csv where FILE ends in .csv, else ndjson)")
 	from := f.Int("from", 1, "the line to begin with: where an import broke off")
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {
 		return errors.New("import: name one file, or - for standard input")
+	}
+	if *format == "" {
+		*format = formatOf(f.Arg(0))
+	}
+	kind, ok := importKinds[*format]
+	if !ok {
+		return fmt.Errorf("import: -format: there is no format %q: ndjson and csv are", *format)
 	}
 	c, err := to.client()
 	if err != nil {
@@ -42,16 +55,24 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer in.Close()
-	im := &importer{client: c, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
+	im := &importer{client: c, kind: kind, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
 	if err := im.stream(ctx, in); err != nil {
 		return err
 	}
 	im.bar.end()
-	fmt.Fprintf(out, "%d customers imported, %d lines refused\n", im.imported, im.failed)
+	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.imported, im.unit(), im.failed)
 	if im.failed > 0 {
 		return fmt.Errorf("%d lines were refused", im.failed)
 	}
 	return nil
+}
+
+// formatOf is the format of a file by its name.
+func formatOf(name string) string {
+	if strings.EqualFold(filepath.Ext(name), ".csv") {
+		return "csv"
+	}
+	return "ndjson"
 }
 
 func openInput(name string) (io.ReadCloser, int64, error) {
@@ -73,6 +94,8 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 // An importer sends a file in chunks and adds up the answers.
 type importer struct {
 	*client
+	kind             string // the file's media type
+	header           []byte // of a CSV file: each chunk begins with it
 	out              io.Writer
 	bar              *bar
 	size, read       int64
@@ -85,35 +108,32 @@ type importer struct {
 // stream reads the file line by line: its size is no matter of memory.
 func (im *importer) stream(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineBytes)
-	var chunk bytes.Buffer
-	first, n := 1, 0
+	c := &chunk{}
 	for {
 		line, err := im.next(r)
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
 			return fmt.Errorf("behind line %d: %w", im.lines, err)
 		}
-		if n > 0 && (end || n == chunkLines || chunk.Len()+len(line) > chunkBytes) {
-			if err := im.send(ctx, &chunk, first, n); err != nil {
+		if c.n > 0 && (end || c.full(len(line))) {
+			if err := im.send(ctx, c); err != nil {
 				return err
 			}
-			n = 0
-			chunk.Reset()
+			c = &chunk{}
 		}
-		if end {
+		switch {
+		case end:
 			return nil
+		case im.isHeader():
+			im.header = append(bytes.Clone(line), '\n')
+		case im.lines >= im.from:
+			c.add(line, im)
 		}
-		if im.lines < im.from {
-			continue
-		}
-		if n == 0 {
-			first = im.lines
-		}
-		chunk.Write(line)
-		chunk.WriteByte('\n')
-		n++
 	}
 }
+
+// isHeader reports whether the line just read names the columns.
+func (im *importer) isHeader() bool { return im.kind == importKinds["csv"] && im.lines == 1 }
 
 // next reads a line; one that is too long counts as refused and comes out
 // empty, so that the others keep their numbers.
@@ -157,23 +177,35 @@ type imported struct {
 	}
 }
 
-// send hands in n lines from number first on. Sent again after a fault they
-// change nothing, so a run that broke off is simply run again.
-func (im *importer) send(ctx context.Context, chunk *bytes.Buffer, first, n int) error {
-	a, err := im.hand(ctx, chunk.Bytes())
+// send hands in a chunk. Sent again after a fault it changes nothing, so a run
+// that broke off is simply run again.
+func (im *importer) send(ctx context.Context, c *chunk) error {
+	last, before := c.first+c.n-1, c.first-1
+	if im.header != nil {
+		before-- // the chunk's first line is the header
+	}
+	a, err := im.hand(ctx, c.body.Bytes())
 	if err != nil {
-		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", first, first+n-1, err, first)
+		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", c.first, last, err, c.first)
 	}
 	im.imported += a.Imported
 	im.failed += a.Failed
 	for _, e := range a.Errors {
-		im.refuse(first+e.Line-1, e.Message)
+		im.refuse(before+e.Line, e.Message)
 	}
 	if more := a.Failed - len(a.Errors); more > 0 {
-		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", first, first+n-1, more)
+		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
-	im.bar.show(im.read, max(im.read, im.size), fmt.Sprintf("%d customers", im.imported))
+	im.bar.show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.imported, im.unit()))
 	return nil
+}
+
+// unit is what the answers count: a row of CSV is a device.
+func (im *importer) unit() string {
+	if im.header != nil {
+		return "rows"
+	}
+	return "customers"
 }
 
 // hand hands in a chunk, again when it is asked to come later.
@@ -191,7 +223,7 @@ func (im *importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
+	req.Header.Set("Content-Type", im.kind)
 	resp, err := im.http.Do(req)
 	if err != nil {
 		return nil, err

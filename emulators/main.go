@@ -4,7 +4,7 @@
 //	go run ./emulators            until Ctrl-C
 //	go run ./emulators demo       a thousand customers, two mailings, and what became of them
 //	go run ./emulators load       one mailing to many, measured; with -chaos many, under faults
-//	go run ./emulators import     streams an NDJSON file of customers to /v1/imports
+//	go run ./emulators import     streams an NDJSON or CSV file of customers to /v1/imports
 //	go run ./emulators export     streams who can be reached into a file, NDJSON or CSV
 //	go run ./emulators events     follows the topic push-events
 //	go run ./emulators function   one function in a process of its own, as load -chaos starts them

@@ -69,6 +69,7 @@ func TestServed(t *testing.T) {
 	t.Run("mailing", func(t *testing.T) { r.testMailing(t) })
 	t.Run("faults", func(t *testing.T) { r.testFaults(t) })
 	t.Run("import", func(t *testing.T) { r.testImport(t) })
+	t.Run("import of CSV", func(t *testing.T) { r.testImportOfCSV(t) })
 	t.Run("openapi", func(t *testing.T) { r.testOpenAPI(t) })
 }
 
@@ -184,11 +185,48 @@ func (r *running) testImport(t *testing.T) {
 	}
 }
 
+// testImportOfCSV streams a file in which a cell of two lines lies over the end of
+// the first chunk, and a row behind it is bad.
+func (r *running) testImportOfCSV(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "Customers.CSV")
+	var b strings.Builder
+	b.WriteString("\ufeffid,token,platform,attributes.note\r\n")
+	for line := 2; line <= 2300; line++ {
+		switch line {
+		case chunkLines + 1:
+			fmt.Fprintf(&b, "csv-%d,csv-%d:token,ios,\"two\r\n", line, line)
+		case chunkLines + 2:
+			b.WriteString("lines\"\r\n")
+		case chunkLines + 5:
+			b.WriteString("csv-bad,csv-bad:token,tv,\r\n")
+		default:
+			fmt.Fprintf(&b, "csv-%d,csv-%d:token,android,\r\n", line, line)
+		}
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := command(t.Context(), "import", "-to", r.addr["API"], file).CombinedOutput()
+	if want := "2297 rows imported, 1 lines refused"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, want %q: %s", err, want, out)
+	}
+	if want := fmt.Sprintf("line %d: platform: ", chunkLines+5); !strings.Contains(string(out), want) {
+		t.Errorf("%q is missing: %s", want, out)
+	}
+	if a := r.ask(t, "GET", fmt.Sprintf("/v1/customers/csv-%d", chunkLines+1), ""); !strings.Contains(a.Body, `"two\nlines"`) {
+		t.Errorf("the customer at the end of the first chunk: %v", a)
+	}
+}
+
 func (r *running) testOpenAPI(t *testing.T) {
 	for path, want := range map[string]string{"/mailings/openapi.json": "/v1/mailings/{id}", "/customers/openapi.json": "/v1/customers/{customer}"} {
 		a := r.ask(t, "GET", path, "")
 		if a.Code != http.StatusOK || !strings.Contains(a.Body, want) || !strings.Contains(a.Body, `"openapi":"3.1`) {
 			t.Errorf("%s: %d %.300s", path, a.Code, a.Body)
+		}
+		page := strings.TrimSuffix(path, "openapi.json")
+		if a := r.ask(t, "GET", page, ""); a.Code != http.StatusOK || !strings.Contains(a.Body, want) {
+			t.Errorf("%s: %d %.300s", page, a.Code, a.Body)
 		}
 	}
 }

@@ -79,9 +79,9 @@ func apiMux(of func(fn string) http.Handler) http.Handler {
 		switch p := r.URL.Path; {
 		case p == "/v1/mailings", strings.HasPrefix(p, "/v1/mailings/"):
 			mailings.ServeHTTP(w, r)
-		case p == "/mailings/openapi.json":
+		case p == "/mailings/", p == "/mailings/openapi.json":
 			http.StripPrefix("/mailings", mailings).ServeHTTP(w, r)
-		case p == "/customers/openapi.json":
+		case p == "/customers/", p == "/customers/openapi.json":
 			http.StripPrefix("/customers", customers).ServeHTTP(w, r)
 		default:
 			customers.ServeHTTP(w, r)

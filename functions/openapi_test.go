@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"carillon.example/functions/customers"
@@ -23,17 +24,28 @@ func (somebody) Verify(context.Context, string) (auth.Person, error) {
 	return auth.Person{UID: "ann"}, nil
 }
 
+// described are the HTTP functions, as far as they describe themselves.
+func described() map[string]http.Handler {
+	return map[string]http.Handler{
+		"mailings": mailings.New(mailings.Deps{}), "customers": customers.New(customers.Deps{}), "devices": devices.New(devices.Deps{Auth: somebody{}}),
+	}
+}
+
+func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer t")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
 // documents writes the OpenAPI documents of all HTTP functions into a folder.
 func documents(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, h := range map[string]http.Handler{
-		"mailings": mailings.New(mailings.Deps{}), "customers": customers.New(customers.Deps{}), "devices": devices.New(devices.Deps{Auth: somebody{}}),
-	} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil)
-		r.Header.Set("Authorization", "Bearer t")
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+	for name, h := range described() {
+		w := get(t, h, "/openapi.json")
 		if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
 			t.Fatalf("%s answered its document with %d %.200s", name, w.Code, w.Body)
 		}
@@ -42,6 +54,32 @@ func documents(t *testing.T) string {
 		}
 	}
 	return dir
+}
+
+// TestThePageOfAFunctionLeadsToItsDocument: GET / lists every operation.
+func TestThePageOfAFunctionLeadsToItsDocument(t *testing.T) {
+	t.Parallel()
+	for name, h := range described() {
+		page := get(t, h, "/")
+		if kind := page.Header().Get("Content-Type"); page.Code != http.StatusOK || kind != "text/html; charset=utf-8" {
+			t.Errorf("%s answered its page with %d as %s", name, page.Code, kind)
+		}
+		if !strings.Contains(page.Body.String(), `href="openapi.json"`) {
+			t.Errorf("the page of %s does not lead to its document: %s", name, page.Body)
+		}
+
+		var doc struct{ Paths map[string]map[string]any }
+		if err := json.Unmarshal(get(t, h, "/openapi.json").Body.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		for path, methods := range doc.Paths {
+			for method := range methods {
+				if row := strings.ToUpper(method) + " " + path; !strings.Contains(page.Body.String(), row) {
+					t.Errorf("the page of %s has no %s", name, row)
+				}
+			}
+		}
+	}
 }
 
 // tool is a program of docs/openapi; without it the test is skipped.

@@ -33,6 +33,15 @@ func TestTheCostOfARefusedRequestIsLinear(t *testing.T) {
 		"empty lines":                 {"POST", "/v1/imports", ndjson, 400, func(n int) string { return "{}\n" + strings.Repeat("\n", n) }},
 		"lines that are no JSON":      {"POST", "/v1/imports", ndjson, 400, func(n int) string { return strings.Repeat("{\n", n) }},
 		"more lines than are allowed": {"POST", "/v1/imports", ndjson, 20_000, func(n int) string { return strings.Repeat("{}\n", n) }},
+		"CSV, unknown columns":        {"POST", "/v1/imports", csvType, 200, func(n int) string { return many(n, `k%d`) + "\n" }},
+		"CSV, columns twice":          {"POST", "/v1/imports", csvType, 2000, func(n int) string { return many(n, `attributes.k`) + "\n" }},
+		"CSV, many columns":           {"POST", "/v1/imports", csvType, 200, func(n int) string { return "id," + many(n, `attributes.k%d`) + "\nx," + many(n, `%d`) + "\n" }},
+		"CSV, many segments":          {"POST", "/v1/imports", csvType, 2000, func(n int) string { return "id,segments\nx," + strings.Repeat("s|", n) }},
+		"CSV, rows of one customer":   {"POST", "/v1/imports", csvType, 400, func(n int) string { return "id,token\n" + strings.Repeat("x,t\n", n) }},
+		"CSV, faulty rows":            {"POST", "/v1/imports", csvType, 400, func(n int) string { return "id,token,fid\n" + strings.Repeat("x,t,f\n", n) }},
+		"CSV, quotes never closed":    {"POST", "/v1/imports", csvType, 400, func(n int) string { return "id,token\n" + strings.Repeat("x,\"\"\"\n", n) }},
+		"CSV, a quote in each line":   {"POST", "/v1/imports", csvType, 400, func(n int) string { return "id,token\n" + strings.Repeat("\"x,y\n", n) }},
+		"CSV, a row of commas":        {"POST", "/v1/imports", csvType, 20_000, func(n int) string { return "id,token\n" + strings.Repeat(",", n) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab.GrowsLinearly(t, c.few, func(n int) func() {

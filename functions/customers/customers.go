@@ -70,9 +70,7 @@ func New(d Deps) http.Handler {
 	huma.Register(a, api.Needs(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
 	huma.Register(a, api.Needs(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
 	huma.Register(a, s.choices.Takes(api.Needs(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
-	imports := api.Needs(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
-	imports.MaxBodyBytes = api.MaxImport
-	huma.Register(a, api.TakesGzip(api.Long(imports)), api.Answering(s.Log, s.importLines))
+	huma.Register(a, importOperation(), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
 	a.Describe(documentation)
 	return a

@@ -31,7 +31,8 @@ var documentation = api.Documentation{
 		"show-settings":  {Tag: settingsTag, Description: "The settings as they are."},
 		"change-settings": {Tag: settingsTag, Description: "Replaces the settings; the next mailing that starts goes by them.",
 			Example: map[string]any{"devices": "latest"}},
-		"import-customers":    {Tag: transfersTag, Description: "At most 5,000 lines, one customer a line as JSON: `id`, `tokens` and what PATCH takes. A faulty line stores nothing and keeps no other back. The body may be compressed by gzip."},
+		"import-customers": {Tag: transfersTag, Description: "At most 5,000 lines. In NDJSON each is a customer: `id`, `tokens` and what PATCH takes. In CSV the first names the columns, and each other one is a customer with one token at most: " +
+			columnNames + ". A cell that is empty says nothing; segments are parted by `|`. A faulty line stores nothing and keeps no other back. The body may be compressed by gzip."},
 		"export-availability": {Tag: transfersTag, Description: "One customer a line, in an order that stays. An answer that breaks off is gone on with by `after`. In CSV a text that a spreadsheet would take for a formula has an apostrophe in front."},
 	},
 }

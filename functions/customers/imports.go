@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"mime"
+	"net/http"
 	"slices"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
@@ -26,8 +30,21 @@ const (
 )
 
 type importInput struct {
-	RawBody []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
+	ContentType string `header:"Content-Type" hidden:"true"` // that of a body is no parameter
+	RawBody     []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
 }
+
+// importOperation takes lines of JSON, and rows of CSV.
+func importOperation() huma.Operation {
+	op := api.Needs(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
+	op.MaxBodyBytes = api.MaxImport
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}}
+	return api.TakesGzip(api.Long(op))
+}
+
+const csvType = "text/csv"
 
 type lineError struct {
 	Line    int    `json:"line" doc:"counted from 1"`
@@ -49,20 +66,12 @@ type importedToken struct {
 	SeenAt  *time.Time `json:"seenAt"`
 }
 
-// lines are those of one import.
-type lines struct {
-	read    int // lines that are not empty
-	good    []store.ImportLine
-	numbers []int         // of the good lines, counted from 1
-	faulty  map[int]error // by number
-}
-
 func (s *service) importLines(ctx context.Context, in *importInput) (*importOutput, error) {
 	if n := bytes.Count(bytes.TrimSuffix(in.RawBody, []byte("\n")), []byte("\n")) + 1; n > maxLines {
 		return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
 	}
-	var all lines
-	if err := s.api.Decode(ctx, len(in.RawBody), func() { all = s.lines(in.RawBody) }); err != nil {
+	all, err := s.decode(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 
@@ -74,14 +83,7 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 	if err != nil {
 		return nil, err
 	}
-	decided := 0
-	for i, why := range refused {
-		if why != nil {
-			all.faulty[all.numbers[i]] = why
-		} else if all.good[i].Patch.Decides() {
-			decided++
-		}
-	}
+	decided := all.refuse(refused)
 
 	out := report(all.faulty)
 	out.Body.Imported = all.read - len(all.faulty)
@@ -89,11 +91,28 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 	return out, nil
 }
 
-// lines reads the lines of a body.
-func (s *service) lines(body []byte) lines {
-	out := lines{faulty: map[int]error{}}
+// decode reads a body of either kind.
+func (s *service) decode(ctx context.Context, in *importInput) (all *lines, err error) {
+	body := bytes.TrimPrefix(in.RawBody, []byte("\ufeff")) // some editors begin a file with it
+	kind, _, _ := mime.ParseMediaType(in.ContentType)      // the API takes no other
+	late := s.api.Decode(ctx, len(in.RawBody), func() {
+		if kind == csvType {
+			all, err = s.table(body)
+		} else {
+			all = s.lines(body)
+		}
+	})
+	if late != nil {
+		return nil, late
+	}
+	return all, err
+}
+
+// lines reads the lines of an NDJSON body.
+func (s *service) lines(body []byte) *lines {
+	out := newLines()
 	n := 0
-	for raw := range bytes.Lines(bytes.TrimPrefix(body, []byte("\ufeff"))) { // some editors begin a file with it
+	for raw := range bytes.Lines(body) {
 		n++
 		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
 			continue
@@ -104,7 +123,7 @@ func (s *service) lines(body []byte) lines {
 			out.faulty[n] = err
 			continue
 		}
-		out.good, out.numbers = append(out.good, l), append(out.numbers, n)
+		out.add(l, n)
 	}
 	return out
 }
@@ -134,11 +153,16 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return out, push.Faults{{Location: "line", Message: "is no JSON object"}}
 	}
+	out, faults := s.members(members)
+	return out, few(faults, "line").Err()
+}
+
+// members reads the members of a line, and names every fault.
+func (s *service) members(members map[string]json.RawMessage) (out store.ImportLine, faults push.Faults) {
 	id, tokens := members["id"], members["tokens"]
 	delete(members, "id")
 	delete(members, "tokens")
-	patch, faults := push.ParsePatch(members, "line")
-	out.Patch = patch
+	out.Patch, faults = push.ParsePatch(members, "line")
 	if json.Unmarshal(id, &out.Customer) != nil {
 		faults = append(faults, push.Fault{Location: "line.id", Message: "is missing, or no text"})
 	} else if why := push.CheckCustomerID(out.Customer); why != "" {
@@ -146,18 +170,18 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	}
 	var more push.Faults
 	out.Tokens, more = s.tokens(tokens)
-	return out, few(append(faults, more...)).Err()
+	return out, append(faults, more...)
 }
 
 // maxLineFaults is how many faults of a line are spelled out.
 const maxLineFaults = 20
 
-// few are the first faults of a line, and whether there are more.
-func few(faults push.Faults) push.Faults {
+// few are the first faults at a place, and whether there are more.
+func few(faults push.Faults, at string) push.Faults {
 	if len(faults) <= maxLineFaults {
 		return faults
 	}
-	return append(faults[:maxLineFaults:maxLineFaults], push.Fault{Location: "line", Message: "has more faults than are named here"})
+	return append(faults[:maxLineFaults:maxLineFaults], push.Fault{Location: at, Message: "has more faults than are named here"})
 }
 
 func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults) {

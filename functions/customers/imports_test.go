@@ -16,10 +16,15 @@ import (
 // importing answers the numbers of the lines that were refused.
 func (w *world) importing(imported int, body string) map[int]string {
 	w.t.Helper()
+	return w.importingAs(ndjson, imported, body)
+}
+
+func (w *world) importingAs(kind string, imported int, body string) map[int]string {
+	w.t.Helper()
 	a := lab.Decode[struct {
 		Imported, Failed int
 		Errors           []lineError
-	}](w.Ask("POST", "/v1/imports", body, "Content-Type", ndjson), http.StatusOK)
+	}](w.Ask("POST", "/v1/imports", body, "Content-Type", kind), http.StatusOK)
 	if a.Imported != imported || a.Failed != len(a.Errors) {
 		w.t.Errorf("%d lines imported, want %d; %d failed: %v", a.Imported, imported, a.Failed, a.Errors)
 	}
@@ -79,7 +84,7 @@ func TestImportLimits(t *testing.T) {
 	w := newWorld(t)
 	w.want(http.StatusUnprocessableEntity, "POST", "/v1/imports", strings.Repeat("{}\n", maxLines+1), "Content-Type", ndjson)
 	w.want(http.StatusRequestEntityTooLarge, "POST", "/v1/imports", strings.Repeat(" ", 16<<20), "Content-Type", ndjson)
-	w.want(http.StatusUnsupportedMediaType, "POST", "/v1/imports", "a,b", "Content-Type", "text/csv")
+	w.want(http.StatusUnsupportedMediaType, "POST", "/v1/imports", "a,b", "Content-Type", "text/plain")
 	if bad := w.importing(0, strings.Repeat("x\n", 3)); len(bad) != 3 {
 		t.Errorf("%v", bad)
 	}

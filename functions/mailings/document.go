@@ -38,19 +38,5 @@ var documentation = api.Documentation{
 		"list-invalid-tokens": {Tag: fixing, Description: "The tokens that this mailing marked invalid, in pages, each with FCM's code."},
 		"unflag":              {Tag: fixing, Description: "Makes the tokens valid again that this mailing marked invalid, and nobody since."},
 	},
-	Schemas: map[string]map[string]any{
-		"Draft.message": {
-			"type": "object", "description": "FCM v1's message object without a target. FCM is its judge: fields that are not named here pass, too.",
-			"additionalProperties": true,
-			"properties": map[string]any{
-				"notification": map[string]any{"type": "object", "additionalProperties": true, "properties": map[string]any{
-					"title": map[string]any{"type": "string"}, "body": map[string]any{"type": "string"}, "image": map[string]any{"type": "string", "format": "uri"},
-				}},
-				"data":    map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
-				"android": map[string]any{"type": "object", "additionalProperties": true},
-				"apns":    map[string]any{"type": "object", "additionalProperties": true},
-				"webpush": map[string]any{"type": "object", "additionalProperties": true},
-			},
-		},
-	},
+	Schemas: schemas,
 }

@@ -17,7 +17,8 @@ type Documentation struct {
 	Tags        map[string]string // from a tag's name to its description
 	Operations  map[string]OperationDoc
 	// Schemas take the place of what the code tells of a property, as in
-	// "Draft.message". They document alone: nothing is refused by them.
+	// "Draft.message", or are further ones that those refer to, as "AudienceEveryone".
+	// They document alone: nothing is refused by them.
 	Schemas map[string]map[string]any
 	// Security is the security scheme that every operation needs, and its name.
 	SecurityName string
@@ -96,13 +97,13 @@ func (a *API) document(d Documentation) ([]byte, error) {
 // replace sets a property of a schema, or a whole schema, by its place.
 func replace(schemas map[string]any, place string, schema map[string]any) error {
 	name, property, ok := strings.Cut(place, ".")
-	s, known := schemas[name].(map[string]any)
-	if !known {
-		return fmt.Errorf("there is no schema %s", name)
-	}
 	if !ok {
 		schemas[name] = schema
 		return nil
+	}
+	s, known := schemas[name].(map[string]any)
+	if !known {
+		return fmt.Errorf("there is no schema %s", name)
 	}
 	properties, _ := s["properties"].(map[string]any)
 	if properties[property] == nil {

@@ -1,0 +1,176 @@
+package customers
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// listSeparator parts the texts of a cell that holds a list, as in the CSV export.
+const listSeparator = "|"
+
+// Where the cells of a column go in the import line.
+const (
+	intoLine       = ""
+	intoToken      = "tokens"
+	intoAttributes = "attributes"
+	intoCategories = "categories"
+)
+
+// A column of a CSV import. Its name is that of the field in an import line;
+// attributes and categories have a column each, named attributes.NAME and
+// categories.NAME.
+type column struct {
+	name string // as the header has it
+	into string
+	key  string // of the member there
+}
+
+const columnNames = "id (or customer), token, fid, platform, app, device, notifications, addedAt, seenAt, segments, optedOut, timeZone, attributes.NAME and categories.NAME"
+
+// columnOf is the column of a name, and whether there is such a one.
+func columnOf(name string) (column, bool) {
+	c := column{name: name, key: name}
+	switch name {
+	case "customer":
+		c.key = "id"
+		return c, true
+	case "id", "segments", "optedOut", "timeZone":
+		return c, true
+	case "token", "fid", "platform", "app", "device", "notifications", "addedAt", "seenAt":
+		c.into = intoToken
+		return c, true
+	}
+	for _, into := range []string{intoAttributes, intoCategories} {
+		if key, ok := strings.CutPrefix(name, into+"."); ok && key != "" {
+			c.into, c.key = into, key
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// columns reads the header, and names every fault of it.
+func columns(names []string) (out []column, faults push.Faults) {
+	fault := func(name, message string) {
+		faults = append(faults, push.Fault{Location: "body", Message: "the column " + quoted(name) + " " + message})
+	}
+	unknown := false
+	seen := map[column]bool{}
+	for _, name := range names {
+		if len(faults) > maxLineFaults {
+			break
+		}
+		c, ok := columnOf(name)
+		place := column{into: c.into, key: c.key}
+		switch {
+		case !utf8.ValidString(name):
+			fault(name, "is not UTF-8")
+		case len(names) == 1 && strings.ContainsAny(name, ";\t"):
+			fault(name, "seems to be several: columns are parted by commas")
+		case !ok:
+			fault(name, "is not known")
+			unknown = true
+		case seen[place]:
+			fault(name, "stands twice")
+		}
+		seen[place] = true
+		out = append(out, c)
+	}
+	if unknown {
+		faults = append(push.Faults{{Location: "body", Message: "has columns that are not known; there are " + columnNames}}, faults...)
+	}
+	if !seen[column{key: "id"}] && len(faults) == 0 {
+		fault("id", "is missing")
+	}
+	return out, faults
+}
+
+// quoted is a short form of what was sent in.
+func quoted(name string) string {
+	b, _ := json.Marshal(push.Short(name, 60)) // a text always can be
+	return string(b)
+}
+
+// row reads a row as the import line that says the same. An empty cell says
+// nothing.
+func (s *service) row(columns []column, cells []string) (store.ImportLine, push.Faults) {
+	parts := map[string]map[string]any{}
+	var faults push.Faults
+	for i, cell := range cells {
+		if cell == "" {
+			continue
+		}
+		c := columns[i]
+		value, why := c.value(cell)
+		if why != "" {
+			faults = append(faults, push.Fault{Location: c.name, Message: why})
+			continue
+		}
+		if parts[c.into] == nil {
+			parts[c.into] = map[string]any{}
+		}
+		parts[c.into][c.key] = value
+	}
+
+	members := map[string]json.RawMessage{}
+	for key, value := range parts[intoLine] {
+		members[key] = raw(value)
+	}
+	for _, into := range []string{intoAttributes, intoCategories} {
+		if parts[into] != nil {
+			members[into] = raw(parts[into])
+		}
+	}
+	if token := parts[intoToken]; token != nil {
+		members[intoToken] = raw([]any{token})
+	}
+	l, more := s.members(members)
+	return l, append(faults, inColumns(columns, more)...)
+}
+
+// value is a cell as JSON has it, or why it cannot be.
+func (c column) value(cell string) (value any, why string) {
+	switch {
+	case c.into == intoLine && c.key == "segments":
+		return strings.Split(cell, listSeparator), ""
+	case c.into == intoCategories, c.into == intoLine && c.key == "optedOut":
+		switch strings.ToLower(cell) { // spreadsheets write TRUE
+		case "true":
+			return true, ""
+		case "false":
+			return false, ""
+		}
+		return nil, "is neither true nor false"
+	}
+	return cell, ""
+}
+
+// raw is a value as JSON.
+func raw(v any) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // the limit of attributes counts what was sent
+	_ = e.Encode(v)        // texts, booleans, and lists and objects of them always can be
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// inColumns are faults of an import line with the names of the columns.
+func inColumns(columns []column, faults push.Faults) push.Faults {
+	for i, f := range faults {
+		at := strings.TrimPrefix(f.Location, "line.")
+		switch at = strings.TrimPrefix(at, "tokens[0]."); at {
+		case "tokens[0]":
+			at = "line"
+		case "id":
+			at = columns[slices.IndexFunc(columns, func(c column) bool { return c.into == intoLine && c.key == "id" })].name
+		}
+		faults[i].Location = at
+	}
+	return faults
+}

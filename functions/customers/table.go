@@ -1,0 +1,136 @@
+package customers
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"carillon.example/shared/push"
+)
+
+// A table is the body of a CSV import: a header that names the columns, and rows.
+type table struct {
+	columns []column
+	body    []byte
+	at      int // where the next row begins
+	line    int // of that place, counted from 1
+}
+
+// openTable reads the header. Its errors are push.Faults: none of the rows can be
+// read then.
+func openTable(body []byte) (*table, error) {
+	t := &table{body: body, line: 1}
+	names, _, err := t.next()
+	if errors.Is(err, io.EOF) {
+		return nil, push.Faults{{Location: "body", Message: "has no header that names the columns"}}
+	}
+	if err != nil {
+		return nil, push.Faults{{Location: "body", Message: "the header cannot be read: " + err.Error()}}
+	}
+
+	var faults push.Faults
+	t.columns, faults = columns(names)
+	return t, few(faults, "body").Err()
+}
+
+// next reads a row, and says in which line it begins. Behind the last comes io.EOF;
+// any other error is of this row alone.
+//
+// A row that cannot be read ends with its first line: what follows a quote that
+// nobody closed is read as rows of its own, and no customer is lost in a text.
+func (t *table) next() (cells []string, line int, err error) {
+	t.skip(len(t.body[t.at:]) - len(bytes.TrimLeft(t.body[t.at:], "\r\n")))
+	if t.at == len(t.body) {
+		return nil, t.line, io.EOF
+	}
+	rest, line := t.body[t.at:], t.line
+	window := rest[:min(len(rest), maxLine+1)]
+	r := csv.NewReader(bytes.NewReader(window))
+	cells, err = r.Read()
+	length := int(r.InputOffset())
+
+	if err == nil && length > maxLine {
+		err = fmt.Errorf("the line is longer than %d bytes", maxLine)
+	}
+	if err != nil {
+		length = len(rest)
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+			length = end + 1
+		}
+	}
+	t.skip(length)
+	return cells, line, said(err)
+}
+
+// skip goes on behind n bytes.
+func (t *table) skip(n int) {
+	t.line += bytes.Count(t.body[t.at:t.at+n], []byte("\n"))
+	t.at += n
+}
+
+// said is why a row cannot be read, in words of its own: those of encoding/csv
+// count lines from the row.
+func said(err error) error {
+	switch {
+	case errors.Is(err, csv.ErrBareQuote):
+		return errors.New("a quote stands in a cell that does not begin with one; put the cell in quotes, and each quote in it twice")
+	case errors.Is(err, csv.ErrQuote):
+		return errors.New("a quote is not closed, or something stands behind the closing one; a quote in a cell is written twice")
+	}
+	return err
+}
+
+// check names what is wrong with a row before its cells are looked at one by one.
+func (t *table) check(cells []string) error {
+	if len(cells) != len(t.columns) {
+		return fmt.Errorf("the line has %d cells, and the header %d columns", len(cells), len(t.columns))
+	}
+	for i, cell := range cells {
+		if !utf8.ValidString(cell) {
+			return push.Faults{{Location: t.columns[i].name, Message: "is not UTF-8"}}
+		}
+	}
+	return nil
+}
+
+// isBlank reports whether a row says nothing, as spreadsheets leave them at the end.
+func isBlank(cells []string) bool {
+	return !slices.ContainsFunc(cells, func(cell string) bool { return cell != "" })
+}
+
+// table reads the rows of a CSV body.
+func (s *service) table(body []byte) (*lines, error) {
+	t, err := openTable(body)
+	if err != nil {
+		return nil, err
+	}
+	out := newLines()
+	for {
+		cells, line, err := t.next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err == nil && isBlank(cells) {
+			continue
+		}
+		out.read++
+		if err == nil {
+			err = t.check(cells)
+		}
+		if err != nil {
+			out.faulty[line] = err
+			continue
+		}
+
+		l, faults := s.row(t.columns, cells)
+		if len(faults) > 0 {
+			out.faulty[line] = few(faults, "line")
+			continue
+		}
+		out.join(l, line, s.MaxTokens)
+	}
+}
