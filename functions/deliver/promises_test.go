@@ -189,6 +189,8 @@ func (p *promise) check(t *testing.T) {
 	if totals.Pending != 0 {
 		p.rt.Fatalf("settled with %d pending", totals.Pending)
 	}
+	givenUp := totals.Failed > 0 && p.crashes >= maxCrashes
+	unrung := int64(0)
 	told := map[string]bool{}
 	for _, e := range p.heard.Published() {
 		if d, ok := e.Data.(push.InvalidatedData); ok {
@@ -202,9 +204,15 @@ func (p *promise) check(t *testing.T) {
 			p.rt.Errorf("%s was rung %d times by %d crashes", d.token, rung, p.crashes)
 		}
 		if end == fcm.Accepted && m.State == push.Completed && rung == 0 && totals.Cancelled == 0 {
-			p.rt.Errorf("%s was not rung", d.token)
+			unrung++
+			if !givenUp {
+				p.rt.Errorf("%s was not rung, and %d crashes are no reason to give the batch up", d.token, p.crashes)
+			}
 		}
 		p.checkFlag(d, end, m, told)
+	}
+	if unrung > totals.Failed {
+		p.rt.Errorf("%d tokens were not rung, and only %d are told as failed", unrung, totals.Failed)
 	}
 }
 
