@@ -29,6 +29,9 @@ const (
 	// callTimeout is what the functions are given for a call: short, so that a
 	// killed one's lease is soon over.
 	callTimeout = 20 * time.Second
+	// clockEvery is how often tick is told that its rounds come: about as often as
+	// they do, and well within callTimeout.
+	clockEvery = 3 * time.Second
 	// patience is how long everything may take to come to its end once the
 	// faults are over: a batch that was committed and not published waits
 	// three minutes for tick.
@@ -67,7 +70,7 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 		return errors.New("load -chaos: some minutes, and at least 100 customers")
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.seed, s.minutes, s.customers, s.forecast)
-	o.functions, o.backOff, o.attempts = false, 0.02, 5
+	o.functions, o.backOff, o.attempts, o.clock = false, 0.02, 5, clockEvery
 	c := &chaos{storm: s, out: out, ledger: newLedger(), events: newEvents()}
 	if c.laptop, err = start(ctx, o); err != nil {
 		return err

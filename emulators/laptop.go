@@ -122,6 +122,10 @@ func (l *laptop) ring() (err error) {
 	return nil
 }
 
+// functionTimeout is what a function's call may take: that of deliver and tick in
+// Terraform, and within the ack deadline of subscribe.
+const functionTimeout = 2 * time.Minute
+
 // environment tells the functions where everything is, as Terraform does in
 // the cloud.
 func (l *laptop) environment() error {
@@ -135,6 +139,7 @@ func (l *laptop) environment() error {
 		"MAX_INSTANCES":           fmt.Sprint(max(l.instances, 1)),
 		"LOG_LEVEL":               l.logLevel,
 		"TICK_EVERY":              l.clock.String(),
+		"CALL_TIMEOUT":            functionTimeout.String(),
 	} {
 		faults = append(faults, l.setenv(k, v))
 	}

@@ -2,17 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 )
-
-// apartTimeout is what a function's call may take: deliver's in Terraform, and
-// within the ack deadline of subscribe.
-const apartTimeout = 2 * time.Minute
 
 // startApart starts the emulators in this process, and every function in
 // processes of its own, so that their memory can be told apart.
@@ -29,7 +23,7 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 	if l.instances == 0 {
 		l.instances = deliverApart
 	}
-	if err := errors.Join(l.environment(), l.setenv("CALL_TIMEOUT", apartTimeout.String())); err != nil {
+	if err := l.environment(); err != nil {
 		return nil, nil, err
 	}
 	if f, err = l.startFleet(ctx, fleetSizes(l.instances)); err != nil {
@@ -46,7 +40,7 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 
 // startFleet starts processes of functions, as many of each as sizes says.
 func (l *laptop) startFleet(ctx context.Context, sizes map[string]int) (*fleet, error) {
-	f, err := newFleet(sizes, apartTimeout, nil, fleetLog())
+	f, err := newFleet(sizes, functionTimeout, nil, fleetLog())
 	if err != nil {
 		return nil, err
 	}

@@ -42,9 +42,6 @@ func (l *laptop) functionsOf(ctx context.Context) (func(fn string) http.Handler,
 	if l.instances == 0 {
 		return here, nil
 	}
-	if err := l.setenv("CALL_TIMEOUT", apartTimeout.String()); err != nil {
-		return nil, err
-	}
 	f, err := l.startFleet(ctx, map[string]int{"deliver": l.instances})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ package tick
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -36,7 +37,14 @@ type settings struct {
 // Check names what is wrong with the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
-	return append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
+	faults = append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
+
+	// A call that ends before the next round leaves a gap in which nothing is
+	// published at its time.
+	if longest := longestCall(s.CallTimeout); longest < horizonOf(s.Every) {
+		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, and a call may stay for %s of it: with TICK_EVERY %s it has to stay for %s", s.CallTimeout, longest, s.Every, horizonOf(s.Every)))
+	}
+	return faults
 }
 
 func build(ctx context.Context) (http.Handler, error) {

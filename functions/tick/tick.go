@@ -124,15 +124,20 @@ func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlemen
 	return queue.Ack
 }
 
-// horizon is until when a call that began at a time looks after what falls due:
-// a little longer than until the next round, which may come late and needs some
-// time to see everything.
+// horizon is until when a call that began at a time looks after what falls due.
 func (t *ticker) horizon(began time.Time) time.Time {
-	return began.Add(min(t.Every+min(t.Every/4, 15*time.Second), t.longest()))
+	return began.Add(min(horizonOf(t.Every), t.longest()))
 }
 
+// horizonOf is how long a call looks after what falls due: a little longer than
+// until the next round, which may come late and needs some time to see everything.
+func horizonOf(every time.Duration) time.Duration { return every + min(every/4, 15*time.Second) }
+
 // longest is how long a call may take.
-func (t *ticker) longest() time.Duration { return t.CallTimeout - min(margin, t.CallTimeout/3) }
+func (t *ticker) longest() time.Duration { return longestCall(t.CallTimeout) }
+
+// longestCall is how much of the function's time-out a call uses.
+func longestCall(timeout time.Duration) time.Duration { return timeout - min(margin, timeout/3) }
 
 // counts is what one call did; safe for concurrent use.
 type counts struct{ started, republished, expired, completed atomic.Int64 }
