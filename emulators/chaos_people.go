@@ -160,7 +160,7 @@ func (m *people) imports(ctx context.Context) error {
 		}
 		w.CloseWithError(err)
 	}()
-	im := &importer{client: m.client, out: io.Discard, bar: newBar(io.Discard, "import")}
+	im := &importer{client: m.client, kind: importKinds["ndjson"], out: io.Discard, bar: newBar(io.Discard, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return err
 	}

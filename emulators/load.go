@@ -216,7 +216,7 @@ func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (
 		w.CloseWithError(err)
 	}()
 	began := time.Now()
-	im := &importer{client: c, out: out, bar: newBar(out, "import")}
+	im := &importer{client: c, kind: importKinds["ndjson"], out: out, bar: newBar(out, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return 0, err
 	}

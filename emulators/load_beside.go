@@ -30,6 +30,7 @@ type besideMeasured struct {
 	Mailings int     `json:"mailings"`
 	P50      float64 `json:"p50_seconds"`
 	Max      float64 `json:"max_seconds"`
+	Late     int     `json:"over_a_second"`
 	NotSent  int     `json:"not_sent"` // did not reach FCM in besidePatience
 }
 
@@ -85,8 +86,8 @@ func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*b
 			return nil, b.failed
 		}
 		m := b.measured()
-		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d not sent in %s\n",
-			m.Mailings, m.P50, m.Max, m.NotSent, besidePatience)
+		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d took more than a second, %d not sent in %s\n",
+			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besidePatience)
 		return m, nil
 	}
 }
@@ -132,6 +133,8 @@ func (b *beside) measured() *besideMeasured {
 	m := &besideMeasured{Mailings: len(b.took) + b.missing, NotSent: b.missing}
 	if len(b.took) > 0 {
 		slices.Sort(b.took)
+		first, _ := slices.BinarySearch(b.took, time.Second+1)
+		m.Late = len(b.took) - first
 		m.P50, m.Max = b.took[len(b.took)/2].Seconds(), b.took[len(b.took)-1].Seconds()
 	}
 	return m
