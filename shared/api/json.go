@@ -14,12 +14,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// maxDepth is how deep JSON may be nested.
-const maxDepth = 64
+const (
+	// maxDepth is how deep JSON may be nested.
+	maxDepth = 64
+	// maxMembers is how many members an object may have: more than a customer's
+	// attributes (push.MaxAttributes), the largest object there is. What has more is
+	// refused before it costs what its size allows.
+	maxMembers = 500
+)
 
 // CheckJSON says what is wrong with a text as JSON, by the name it is to have
-// (body, line): not UTF-8, not JSON, a key twice in one object, nested deeper
-// than 64, something behind it, half a surrogate pair.
+// (body, line): not UTF-8, not JSON, a key twice in one object, more than 500
+// members in one object, nested deeper than 64, something behind it, half a
+// surrogate pair.
 func CheckJSON(name string, b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the " + name + " is not UTF-8")
@@ -142,7 +149,10 @@ func (c *checker) members() error {
 		if seen[key] {
 			return fmt.Errorf("%s stands twice", c.at())
 		}
-		seen[key] = true
+		if seen[key] = true; len(seen) > maxMembers {
+			c.steps[last] = nil
+			return fmt.Errorf("%s has more than %d members", c.at(), maxMembers)
+		}
 		if err := c.value(); err != nil {
 			return err
 		}
