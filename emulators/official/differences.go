@@ -95,6 +95,13 @@ var Differences = []Difference{
 		Known:   "the page on the Firestore emulator in Google's documentation: it does not track compound indexes",
 	},
 	{
+		Server: Firestore, Test: "TestPagesOfOtherSitesGetInNowhere/Firestore",
+		Needs:   "pages of other sites cannot delete the documents",
+		Does:    "lets every page of a browser delete and read them",
+		Service: "asks for credentials; this address is the emulator's alone",
+		Known:   "the page on connecting to the Firestore emulator in Google's documentation",
+	},
+	{
 		Server: PubSub, Test: "TestContractBackOff",
 		Needs:   "a subscription's retry policy",
 		Does:    "stores the policy and pushes again after about a second",
