@@ -560,5 +560,25 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings without weather", p.name, p.group)
 			}
 		}
+
+		// The young ones are held as long as their app's release may be at fault; a
+		// week after their registration nothing keeps them any longer.
+		c.sky.now += 8 * 24 * 360_000
+		living = map[tokenGroup]int{}
+		for _, p := range c.phones {
+			p.group.young = false
+			if p.alive {
+				living[p.group]++
+			}
+		}
+		for range 3 {
+			send()
+			check()
+		}
+		for _, p := range c.phones {
+			if !p.alive && !p.flag && living[p.group] > 0 {
+				rt.Fatalf("dead phone %d of group %+v not flagged after three mailings in which it was no young one", p.name, p.group)
+			}
+		}
 	})
 }
