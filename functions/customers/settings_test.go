@@ -36,21 +36,18 @@ func TestSettingsOfTheAPI(t *testing.T) {
 			t.Errorf("got %v, want %s", got, d)
 		}
 	}
-	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","muted":"skip"}`)
-	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["muted"] != "skip" {
-		t.Errorf("muted is %v, want skip", got["muted"])
-	}
-	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
-	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["muted"] != "send" {
-		t.Errorf("left out, muted is %v, want send", got["muted"])
-	}
-	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","wrongSender":"keep"}`)
-	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["wrongSender"] != "keep" {
-		t.Errorf("wrongSender is %v, want keep", got["wrongSender"])
-	}
-	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
-	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["wrongSender"] != "flag" {
-		t.Errorf("left out, wrongSender is %v, want flag", got["wrongSender"])
+	for name, c := range map[string]struct{ other, byDefault string }{
+		"muted":       {"skip", "send"},
+		"wrongSender": {"keep", "flag"},
+	} {
+		w.want(http.StatusOK, "PUT", "/v1/settings", fmt.Sprintf(`{"devices":"all",%q:%q}`, name, c.other))
+		if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got[name] != c.other {
+			t.Errorf("%s is %v, want %s", name, got[name], c.other)
+		}
+		w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
+		if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got[name] != c.byDefault {
+			t.Errorf("left out, %s is %v, want %s", name, got[name], c.byDefault)
+		}
 	}
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","wrongSender":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","muted":"no"}`)
