@@ -37,7 +37,7 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 	form, ok := formats[*kind]
 	if !ok {
-		return fmt.Errorf("export: -format: there is no format %q: ndjson and csv are", *kind)
+		return fmt.Errorf("export: -format: unknown format %q: use ndjson or csv", *kind)
 	}
 	c, err := from.client()
 	if err != nil {

@@ -44,7 +44,7 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 	kind, ok := importKinds[*format]
 	if !ok {
-		return fmt.Errorf("import: -format: there is no format %q: ndjson and csv are", *format)
+		return fmt.Errorf("import: -format: unknown format %q: use ndjson or csv", *format)
 	}
 	c, err := to.client()
 	if err != nil {

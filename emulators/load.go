@@ -100,7 +100,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
 	}
 	if p.mailings < 1 || p.rated < 0 {
-		return errors.New("load: at least one mailing, and no less than none with a rate")
+		return errors.New("load: -mailings is at least 1, and -rated at least 0")
 	}
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")

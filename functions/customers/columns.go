@@ -72,7 +72,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 		case !utf8.ValidString(name):
 			fault(name, "is not UTF-8")
 		case len(names) == 1 && strings.ContainsAny(name, ";\t"):
-			fault(name, "seems to be several: columns are parted by commas")
+			fault(name, "seems to hold several columns; separate columns by commas")
 		case !ok:
 			fault(name, "is not known")
 			unknown = true

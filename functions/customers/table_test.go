@@ -133,7 +133,7 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 		"id,token,token\na,t,t\n":    `the column \"token\" stands twice`,
 		"id,customer\na,a\n":         `the column \"customer\" stands twice`,
 		"token\nt\n":                 `the column \"id\" is missing`,
-		"id;token\na;t\n":            "columns are parted by commas",
+		"id;token\na;t\n":            "separate columns by commas",
 		"id,\"token\na,t\n":          "the header cannot be read",
 		"id,\xff\na,t\n":             "is not UTF-8",
 		"id," + strings.Repeat("attributes.a"+strings.Repeat("a", 90)+",", 3000): "the line is longer than",

@@ -278,8 +278,8 @@ func (a *groupAnswers) share() float64 {
 // that we are the wrong project, FCM has to accept a token of another group: it
 // calls registration tokens of another project SENDER_ID_MISMATCH, and
 // installation ids UNREGISTERED. Once it is known that we are the right project,
-// any number of tokens may be another's. Young installation ids may be those of a faulty
-// release: only such as FCM accepted before are believed.
+// any number of tokens may be another's. Young installation ids may be those of a
+// faulty release: only such as FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
 	if a.foreign {
 		return kindAccepted

@@ -57,14 +57,14 @@ func CheckImage(link string) string {
 		return "is executed instead of shown: javascript, vbscript and intent are not taken"
 	case strings.ContainsFunc(link, hidden):
 		return "has control characters, or some that change the direction of writing"
-	case user.MatchString(link):
+	case userInfo.MatchString(link):
 		return "has user information in front of the host, which hides where it leads"
 	}
 	return ""
 }
 
-// user finds user information in front of a host.
-var user = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@`)
+// userInfo finds user information in front of a host.
+var userInfo = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@`)
 
 // templates are outputs and tags of Liquid.
 var templates = regexp.MustCompile(`\{\{.*?\}\}|\{%.*?%\}`)
