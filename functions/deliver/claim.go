@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// maxCrashes is how many calls may end without giving the batch back before
-	// it is given up: no phone rings more often because of them.
+	// maxCrashes is how many calls may crash with a target, that is, end without
+	// giving the batch back while they may have sent it, before the target is
+	// given up: no phone rings more often because of them. So many crashes in a
+	// row of which the last stored no result close all that is left of a batch.
 	maxCrashes = 5
 	// suspectAfter is how many such calls make a batch a suspect. An instance
 	// works on one suspect at a time: a batch that kills its instance would
@@ -22,11 +24,13 @@ const (
 	// deadLetterWait is how long a batch waits after a dead letter that does not
 	// close it.
 	deadLetterWait = time.Minute
+	// suspectWait is how long a suspect waits while another one is at work.
+	suspectWait = 10 * time.Second
 )
 
 // windowAfter is how many targets may be sent and not saved yet, by how many
-// calls in a row crashed: each crash may ring the phones of a whole window
-// again.
+// calls crashed with each of them: each crash may ring the phones of a whole
+// window again.
 func windowAfter(crashes int) int {
 	switch crashes {
 	case 0:
@@ -49,8 +53,11 @@ const (
 	admitGiveUp             // it was tried often enough
 )
 
+// suspect reports whether the batch may be what ends its instances.
+func suspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
+
 // crashLoop reports whether so many calls crashed in a row that the next one
-// would, too. The last one has stored nothing, and its window was one target.
+// would, too, and the last one has stored no result.
 func crashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
 
 // admit decides what a call is to do with a batch.
@@ -71,10 +78,28 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	return admitDeliver
 }
 
-// postpone stores when tick is to publish the batch again.
-func (d *deliverer) postpone(ctx context.Context, b *push.Batch) error {
-	b.NotBefore = d.Now().Add(deadLetterWait)
+// postpone stores when tick is to publish the batch again: the message that
+// brought it is answered.
+func (d *deliverer) postpone(ctx context.Context, b *push.Batch, wait time.Duration) error {
+	b.NotBefore, b.PublishedAt = d.Now().Add(wait), time.Time{}
 	return d.Store.SaveBatch(ctx, b)
+}
+
+// giveUpTargets closes targets that too many calls crashed with, without sending
+// them. The others of the batch go on.
+func (d *delivery) giveUpTargets(ctx context.Context) {
+	closed := 0
+	for _, i := range d.batch.Pending() {
+		if d.crashes(i) < maxCrashes {
+			continue
+		}
+		d.setFailed(i, push.ReceiptFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashes(i)))
+		closed++
+	}
+	if closed > 0 {
+		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
+			"closed", closed, "reason", d.batch.Reason)
+	}
 }
 
 // giveUp closes what is left of a batch that was tried often enough, without

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/lab"
+	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -120,17 +122,18 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 	}
 }
 
-// TestARungWindowIsBounded: each crash may ring a smaller window again.
+// TestARungWindowIsBounded: each crash may ring a smaller window again. From the
+// second on a call stores what it is about to send.
 func TestARungWindowIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 300)...)
 	for crash := range maxCrashes {
 		before := len(w.phones.Messages(phones.Filter{Mailing: "m"}))
-		crashes(t, w, ref, 0)
+		crashes(t, w, ref, min(crash, 1))
 		got := len(w.phones.Messages(phones.Filter{Mailing: "m"})) - before
-		if want := windowAfter(crash); got > want {
-			t.Errorf("call %d sent %d, want at most its window of %d", crash+1, got, want)
+		if most := windowAfter(min(crash, 1)); got < 1 || got > most {
+			t.Errorf("call %d sent %d, want 1 to %d", crash+1, got, most)
 		}
 	}
 }
@@ -145,6 +148,9 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 		crashes(t, w, ref, 0)
 	}
 
+	if _, err := w.MarkPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
 	w.d.quarantine <- struct{}{} // another suspect is at work
 	w.deliver(ref)
 	b, err := w.Batch(t.Context(), ref)
@@ -154,14 +160,135 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 	if b.Attempts != suspectAfter {
 		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, suspectAfter)
 	}
+	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= nearby || wait > suspectWait {
+		t.Errorf("it is due in %v, want within %v, and later than what a call waits for", wait, suspectWait)
+	}
+	if !b.PublishedAt.IsZero() {
+		t.Errorf("its message counts as on its way since %v, want as answered: tick would wait for it", b.PublishedAt)
+	}
 
 	<-w.d.quarantine
+	w.clock.Add(suspectWait)
 	w.deliver(ref)
 	if m, totals := w.totals("m"); totals.Accepted != 3 {
 		t.Errorf("alone it accepted %d, want 3: %s %+v", totals.Accepted, m.State, totals)
 	}
 	if len(w.d.quarantine) != 0 {
 		t.Error("the place of the suspect is not free again")
+	}
+}
+
+// A fatalSender ends its instance with the sending of a token: the flag is that
+// of a mutedLedger.
+type fatalSender struct {
+	sender
+	token string
+	ended *atomic.Bool
+}
+
+func (f *fatalSender) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
+	if it.Target == f.token {
+		f.ended.Store(true)
+	}
+	f.sender.Send(ctx, it, answered)
+}
+
+// A mutedLedger stores nothing any more once its instance has ended.
+type mutedLedger struct {
+	ledger
+	ended *atomic.Bool
+}
+
+func (m *mutedLedger) SaveBatch(ctx context.Context, b *push.Batch) error {
+	if m.ended.Load() {
+		return errKilled
+	}
+	return m.ledger.SaveBatch(ctx, b)
+}
+
+// TestOnlyTheTargetThatEndsItsInstanceFails: of a batch with such a target all
+// others are sent, and no phone rings more than five times, also where calls end
+// well between the crashes.
+func TestOnlyTheTargetThatEndsItsInstanceFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	tokens := names("t", 300)
+	culprit := tokens[120]
+	ref := w.mailing("m", true, tokens...)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+
+	for calls := 0; ; calls++ {
+		b, err := w.Batch(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Settled {
+			break
+		}
+		if calls == 40 {
+			t.Fatalf("after %d calls the batch is not settled: %+v", calls, b)
+		}
+		deps, ended := w.deps, &atomic.Bool{}
+		deps.Store = &mutedLedger{ledger: w.Store, ended: ended}
+		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
+		if calls%2 == 1 {
+			deps.Stopping = stopped // it gives the batch back at once
+		}
+		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+		w.clock.Add(2 * time.Minute)
+	}
+
+	rung := w.rung("m")
+	for _, token := range tokens {
+		if n := rung[token]; n < 1 || n > maxCrashes {
+			t.Errorf("token %s: rung %d times, want 1 to %d", token, n, maxCrashes)
+		}
+	}
+	_, totals := w.totals("m")
+	if totals.Accepted != 299 {
+		t.Errorf("accepted %d, want 299", totals.Accepted)
+	}
+	if totals.Failed != 1 {
+		t.Errorf("failed %d, want 1", totals.Failed)
+	}
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.Reason, "crashed or ran out of memory") {
+		t.Errorf("reason is %q, want one that an operator understands", b.Reason)
+	}
+}
+
+// TestACautiousCallStoresWhatItSends: of what a crashed call saved no result of,
+// exactly what it may have sent is counted.
+func TestACautiousCallStoresWhatItSends(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, phones.Options{})
+	ref := w.mailing("m", true, names("t", 300)...)
+	crashes(t, w, ref, 0) // may have sent any of them
+	crashes(t, w, ref, 1) // has stored what it was about to send, and nothing else
+
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.UnderWay) != windowAfter(1) {
+		t.Errorf("%d targets were under way, want %d", len(b.UnderWay), windowAfter(1))
+	}
+	b.Claim(push.Lease{Owner: "next"})
+	for i := range b.Targets {
+		want := byte(1)
+		if i < windowAfter(1) {
+			want = 2
+		}
+		if b.CrashedWith[i] != want {
+			t.Errorf("target %d: %d calls crashed with it, want %d", i, b.CrashedWith[i], want)
+		}
+	}
+	if b.Saved {
+		t.Error("the crashed call counts as one that came further: it has saved no result")
 	}
 }
 

@@ -163,7 +163,7 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string)
 	case admitNot:
 		return false, nil
 	case admitPostpone:
-		return false, d.postpone(ctx, b)
+		return false, d.postpone(ctx, b, deadLetterWait)
 	case admitGiveUp:
 		return d.giveUp(ctx, m, b)
 	}
@@ -172,12 +172,12 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string)
 
 // claim leases the batch and delivers it.
 func (d *deliverer) claim(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
-	if b.Crashed() >= suspectAfter {
+	if suspect(b) {
 		select {
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return false, nil // another suspect is at work; tick brings this one back
+			return false, d.postpone(ctx, b, suspectWait) // another suspect is at work
 		}
 	}
 

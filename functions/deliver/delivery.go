@@ -106,6 +106,12 @@ func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.
 
 // save stores the results so far.
 func (d *delivery) save(ctx context.Context) error {
+	d.batch.Saved = true
+	return d.store(ctx)
+}
+
+// store stores the batch as it is.
+func (d *delivery) store(ctx context.Context) error {
 	if err := d.Store.SaveBatch(ctx, d.batch); err != nil {
 		return err
 	}

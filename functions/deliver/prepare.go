@@ -8,9 +8,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// prepare cancels the targets of an outdated batch that must not be sent any
-// more, compiles the payload, and proves it when nobody has yet.
+// prepare gives up the targets that too many calls crashed with, cancels those of
+// an outdated batch that must not be sent any more, compiles the payload, and proves it when nobody has yet.
 func (d *delivery) prepare(ctx context.Context) error {
+	d.giveUpTargets(ctx)
 	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
 		if err := d.cancelOutdated(ctx); err != nil {
 			return err

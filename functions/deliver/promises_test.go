@@ -200,6 +200,9 @@ func (p *promise) check(t *testing.T) {
 	for _, d := range p.tokens {
 		rung := p.fcm.rung[d.token]
 		end := d.line[len(d.line)-1]
+		if rung > maxCrashes {
+			p.rt.Errorf("%s was rung %d times, want at most %d", d.token, rung, maxCrashes)
+		}
 		if rung > 1+p.crashes {
 			p.rt.Errorf("%s was rung %d times by %d crashes", d.token, rung, p.crashes)
 		}

@@ -1,7 +1,9 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -25,9 +27,9 @@ const (
 type sendLoop struct {
 	*delivery
 	renderer renderer
-	window   int   // how many targets may be sent and not saved yet
-	queue    []int // targets that were not handed to the sender yet
-	inFlight int
+	queue    []int                // targets that were not handed to the sender yet
+	inFlight map[int]bool         // targets that the sender has
+	cleared  int                  // how many of the queue's first may be sent: they are stored as under way. See mayStart
 	strays   map[int]bool         // targets that something else than FCM answered; true: to be sent again
 	tried    map[platformKey]bool // platforms that are down, and of which one target was sent
 	answers  chan answer          // has room for an answer of every target: the sender never waits
@@ -39,18 +41,78 @@ func (d *delivery) send(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	l := &sendLoop{
-		delivery: d, renderer: renderer{payload: d.payload}, window: windowAfter(d.batch.Crashes),
+		delivery: d, renderer: renderer{payload: d.payload}, inFlight: map[int]bool{},
 		strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
 		l.queue = d.ready(d.Now())
+		l.sort()
 	}
 
 	err := l.run(ctx, sending, cancel)
 	cancel()
 	l.drain()
+	l.batch.UnderWay = nil
 	return err
+}
+
+// sort puts the targets first that fewest calls crashed with: what ends the
+// instance comes when everything else is saved.
+func (l *sendLoop) sort() {
+	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashes(a)-l.crashes(b), a-b) })
+}
+
+// crashes is how many calls crashed while the target may have been under way.
+func (d *delivery) crashes(target int) int {
+	if d.batch.CrashedWith == nil {
+		return 0
+	}
+	return int(d.batch.CrashedWith[target])
+}
+
+// window is how many targets may be sent and not saved yet, the queue's next
+// among them.
+func (l *sendLoop) window() int {
+	if len(l.queue) == 0 {
+		return maxUnsaved
+	}
+	return windowAfter(l.crashes(l.queue[0]))
+}
+
+// cautious reports whether a call crashed with the batch. What is sent is then
+// stored before, so that the next crash is counted to what was under way.
+func (l *sendLoop) cautious() bool { return l.batch.CrashedWith != nil }
+
+// mayStart reports whether the queue's next may be sent now.
+func (l *sendLoop) mayStart() bool {
+	return len(l.inFlight)+l.unsaved < l.window() && (l.cleared > 0 || !l.cautious())
+}
+
+// save stores the results so far and, if the call is cautious, what may be under
+// way until the next save.
+func (l *sendLoop) save(ctx context.Context) error {
+	if l.cautious() {
+		l.clear()
+	}
+	if l.unsaved == 0 {
+		return l.store(ctx) // no result: should this call crash, it has come no further
+	}
+	return l.delivery.save(ctx)
+}
+
+// clear lists as under way what is, and as many of the queue's next as the
+// window has room for.
+func (l *sendLoop) clear() {
+	window := l.window()
+	room := min(max(0, window-len(l.inFlight)), len(l.queue))
+	l.cleared = 0
+	for l.cleared < room && windowAfter(l.crashes(l.queue[l.cleared])) == window {
+		l.cleared++
+	}
+
+	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.cleared]), maps.Keys(l.inFlight))
+	slices.Sort(l.batch.UnderWay)
 }
 
 // waitUntilDue waits for a batch that is due within seconds.
@@ -72,13 +134,13 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
 
 		switch {
-		case open && l.inFlight+l.unsaved < l.window:
+		case open && l.mayStart():
 			l.sendNext(sending)
-		case l.inFlight > 0:
+		case len(l.inFlight) > 0:
 			if err := l.await(ctx, ticker.C); err != nil {
 				return err
 			}
-		case open: // none of the unsaved results needed FCM
+		case open: // the window is full of results that needed no answer, or nothing is cleared
 			if err := l.save(ctx); err != nil {
 				return err
 			}
@@ -98,13 +160,14 @@ func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
 			l.strays[i] = false
 		}
 	}
-	slices.Sort(l.queue)
+	l.sort()
 	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
 }
 
 func (l *sendLoop) sendNext(ctx context.Context) {
 	i := l.queue[0]
 	l.queue = l.queue[1:]
+	l.cleared = max(0, l.cleared-1)
 	t := l.batch.Targets[i]
 	if l.postponed(i) {
 		return
@@ -116,7 +179,7 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 		return
 	}
 
-	l.inFlight++
+	l.inFlight[i] = true
 	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: l.mailing.DryRun, Until: l.deadline}
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
 }
@@ -127,7 +190,7 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 	select {
 	case a := <-l.answers:
 		l.take(a)
-		if l.unsaved >= max(1, l.window/2) && len(l.queue) > 0 {
+		if window := l.window(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
 			return l.save(ctx)
 		}
 		return nil
@@ -137,19 +200,22 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 			return err
 		}
 		l.stopWith(stopOf(m, l.Now()))
-		return l.saveUnsaved(ctx)
+		if l.unsaved == 0 {
+			return nil
+		}
+		return l.save(ctx)
 	}
 }
 
 // drain takes the answers that are still to come: nothing sent is forgotten.
 func (l *sendLoop) drain() {
-	for l.inFlight > 0 {
+	for len(l.inFlight) > 0 {
 		l.take(<-l.answers)
 	}
 }
 
 func (l *sendLoop) take(a answer) {
-	l.inFlight--
+	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
 
 	if _, again := l.strays[a.target]; stray(a.Answer) && !again {

@@ -193,6 +193,19 @@ func names(prefix string, n int) []string {
 	return out
 }
 
+// openBatch is the one batch of a mailing that is not settled.
+func (w *world) openBatch(mailing string) store.OpenBatch {
+	w.t.Helper()
+	open, err := w.OpenBatches(w.t.Context(), mailing)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(open) != 1 {
+		w.t.Fatalf("%d batches of %s are open, want 1", len(open), mailing)
+	}
+	return open[0]
+}
+
 // rung counts how often each token got a mailing's message.
 func (w *world) rung(mailing string) map[string]int {
 	seen := map[string]int{}

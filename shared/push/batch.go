@@ -1,6 +1,7 @@
 package push
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -130,7 +131,7 @@ type Batch struct {
 	Attempts  int       // how often it was claimed
 	Tries     int       // claims since a call last ended well
 	Crashes   int       // of these, how many calls ended without giving the batch back
-	Saved     bool      // whether the last call that claimed it stored anything
+	Saved     bool      // whether the last call that claimed it stored any result
 	Lease     Lease
 	Settled   bool
 	Reason    string    // why targets failed, if any did
@@ -143,7 +144,15 @@ type Batch struct {
 	Receipts []Receipt // one a target
 	Owed     []int     // targets whose flag or event is not stored yet
 	Held     []int     // those of Owed whose flag waits for evidence: it is not decided yet
-	Dead     []Dead    // the tokens this batch found invalid
+
+	// CrashedWith is, by target, how many calls crashed while it may have been
+	// under way; nil if no call ever crashed with the batch. It is never taken
+	// back: a phone may have received the message that often already.
+	CrashedWith []byte
+	// UnderWay lists what the call that has the batch may have under way and not
+	// saved. Only a call that finds CrashedWith set stores it, before it sends.
+	UnderWay []int
+	Dead     []Dead // the tokens this batch found invalid
 }
 
 // Crashed is how many calls in a row ended without giving the batch back, as of
@@ -156,8 +165,44 @@ func (b *Batch) Crashed() int {
 	return b.Crashes
 }
 
+// MostCrashes is how many calls crashed with the pending target they crashed
+// with most, as of a moment at which nobody holds the batch.
+func (b *Batch) MostCrashes() int {
+	most := 0
+	for i, n := range b.blamed() {
+		if b.Receipts[i] == Pending {
+			most = max(most, int(n))
+		}
+	}
+	return most
+}
+
+// blamed is CrashedWith once the call is counted whose lease is still there. The
+// first call that crashes may have sent any pending target; those after it have
+// stored what they were about to send.
+func (b *Batch) blamed() []byte {
+	if b.Lease.Owner == "" {
+		return b.CrashedWith
+	}
+	suspects := b.UnderWay
+	if b.CrashedWith == nil {
+		suspects = b.Pending()
+	}
+
+	counts := make([]byte, len(b.Receipts))
+	copy(counts, b.CrashedWith)
+	for _, i := range suspects {
+		if b.Receipts[i] == Pending && counts[i] < math.MaxUint8 {
+			counts[i]++
+		}
+	}
+	return counts
+}
+
 // Claim gives the batch to the owner of a lease.
 func (b *Batch) Claim(l Lease) {
+	b.CrashedWith = b.blamed()
+	b.UnderWay = nil
 	b.Crashes = b.Crashed()
 	b.Attempts++
 	b.Tries++

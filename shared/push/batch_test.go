@@ -1,6 +1,7 @@
 package push_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -43,6 +44,38 @@ func TestClaimsAreCounted(t *testing.T) {
 	b.Claim(lease)
 	if b.Saved {
 		t.Error("a new claim has stored something already")
+	}
+}
+
+// TestCrashesAreCountedByTarget: the first crash may have been with any pending
+// target, a later one with what was stored as under way, and a call that ended
+// well takes nothing back.
+func TestCrashesAreCountedByTarget(t *testing.T) {
+	t.Parallel()
+	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
+	b := push.Batch{Receipts: []push.Receipt{push.ReceiptAccepted, push.Pending, push.Pending, push.Pending}}
+	for i, step := range []struct {
+		name string
+		do   func()
+		want []byte
+		most int // of pending targets, should the call that has the lease have crashed
+	}{
+		{"claimed", func() { b.Claim(lease) }, nil, 1},
+		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 1, 1, 1}, 1},
+		{"two stored as under way", func() { b.UnderWay = []int{1, 2} }, []byte{0, 1, 1, 1}, 2},
+		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"one of them saved", func() { b.UnderWay, b.Receipts[1] = []int{1, 2}, push.ReceiptAccepted }, []byte{0, 2, 2, 1}, 3},
+		{"ended well", func() { b.UnderWay = nil; b.Release(true) }, []byte{0, 2, 2, 1}, 2},
+		{"claimed", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"claimed after a crash with nothing under way", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
+	} {
+		step.do()
+		if !bytes.Equal(b.CrashedWith, step.want) {
+			t.Errorf("step %d, %s: crashed with %v, want %v", i, step.name, b.CrashedWith, step.want)
+		}
+		if got := b.MostCrashes(); got != step.most {
+			t.Errorf("step %d, %s: at most %d crashes with a pending target, want %d", i, step.name, got, step.most)
+		}
 	}
 }
 

@@ -15,14 +15,18 @@ import (
 // batchDoc is mailings/{id}/batches/{id}. Open is there until the batch is
 // settled; the index on it is what tick finds unfinished batches by.
 type batchDoc struct {
-	Shard      int        `firestore:"shard"`
-	CutAt      time.Time  `firestore:"cutAt"`
-	NotBefore  *time.Time `firestore:"notBefore"`
-	Open       bool       `firestore:"open"`
-	Attempts   int        `firestore:"attempts"`
-	Tries      int        `firestore:"tries"`
-	Crashes    int        `firestore:"crashes"`
-	Saved      bool       `firestore:"saved"`
+	Shard     int        `firestore:"shard"`
+	CutAt     time.Time  `firestore:"cutAt"`
+	NotBefore *time.Time `firestore:"notBefore"`
+	Open      bool       `firestore:"open"`
+	Attempts  int        `firestore:"attempts"`
+	Tries     int        `firestore:"tries"`
+	Crashes   int        `firestore:"crashes"`
+	Saved     bool       `firestore:"saved"`
+
+	CrashedWith []byte `firestore:"crashedWith,omitempty"` // one byte a target; only once a call has crashed
+	UnderWay    []int  `firestore:"underWay,omitempty"`    // with it: targets that may be sent and not saved
+
 	LeaseOwner string     `firestore:"leaseOwner"`
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	Reason     string     `firestore:"reason,omitempty"`
@@ -146,7 +150,36 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	for _, r := range d.Receipts {
 		b.Receipts = append(b.Receipts, push.Receipt(r))
 	}
-	return b, nil
+	return b, decodeCrashes(b, &d)
+}
+
+// decodeCrashes gives the batch what is stored of the calls that crashed with it.
+func decodeCrashes(b *push.Batch, d *batchDoc) error {
+	if len(d.CrashedWith) == 0 {
+		return nil
+	}
+	if len(d.CrashedWith) != len(b.Targets) {
+		return fmt.Errorf("batch %s: %w: %d targets and %d counts of crashes", b.Batch, ErrUndecodable, len(b.Targets), len(d.CrashedWith))
+	}
+	for _, i := range d.UnderWay {
+		if i < 0 || i >= len(b.Targets) {
+			return fmt.Errorf("batch %s: %w: target %d of %d is under way", b.Batch, ErrUndecodable, i, len(b.Targets))
+		}
+	}
+	b.CrashedWith, b.UnderWay = d.CrashedWith, d.UnderWay
+	return nil
+}
+
+// crashUpdates are the fields of the calls that crashed with a batch; none as
+// long as no call has.
+func crashUpdates(b *push.Batch) []firestore.Update {
+	if b.CrashedWith == nil {
+		return nil
+	}
+	if b.Settled {
+		return []firestore.Update{{Path: "crashedWith", Value: firestore.Delete}, {Path: "underWay", Value: firestore.Delete}}
+	}
+	return []firestore.Update{{Path: "crashedWith", Value: b.CrashedWith}, {Path: "underWay", Value: b.UnderWay}}
 }
 
 // Batch reads a batch.
@@ -170,10 +203,10 @@ func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 	claimed := *b
 	claimed.Claim(l)
 
-	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, []firestore.Update{
+	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
 		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
-	}...)
+	}...)...)
 	if err != nil {
 		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
@@ -215,8 +248,10 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "owed", Value: owed}, {Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
 		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
-		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: true},
+		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
+		{Path: "publishedAt", Value: stamp(b.PublishedAt)},
 	}
+	up = append(up, crashUpdates(b)...)
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
 	}
@@ -224,7 +259,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
-	b.Saved, b.Revision = true, revision
+	b.Revision = revision
 	return nil
 }
 
