@@ -5,12 +5,13 @@ locals {
 
   # The filter of a structured line: which function says it, and its message.
   lines = {
-    batch_finished  = { function = "deliver(-small)?", message = "batch finished" }
-    batch_given_up  = { function = "deliver(-small)?", message = "batch given up" }
-    breaker_open    = { function = "deliver(-small)?", message = "breaker open" }
-    dead_letter     = { function = "deliver(-small)?", message = "dead letter" }
-    platform_paused = { function = "deliver(-small)?", message = "platform paused" }
-    tick_done       = { function = "tick", message = "tick done" }
+    batch_finished   = { function = "deliver(-small)?", message = "batch finished" }
+    batch_given_up   = { function = "deliver(-small)?", message = "batch given up" }
+    targets_given_up = { function = "deliver(-small)?", message = "targets given up" }
+    breaker_open     = { function = "deliver(-small)?", message = "breaker open" }
+    dead_letter      = { function = "deliver(-small)?", message = "dead letter" }
+    platform_paused  = { function = "deliver(-small)?", message = "platform paused" }
+    tick_done        = { function = "tick", message = "tick done" }
   }
   line = {
     for k, l in local.lines : k => join(" AND ", [
@@ -36,8 +37,8 @@ locals {
       labels      = {}
     }
     batches_given_up = {
-      filter      = local.line["batch_given_up"]
-      description = "Batches closed because their calls failed or crashed again and again"
+      filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]})"
+      description = "Batches closed, in whole or in part, because their calls failed or crashed again and again"
       labels      = {}
     }
     breaker_open = {

@@ -142,13 +142,30 @@ func TestARungWindowIsBounded(t *testing.T) {
 // not count as a crash of every batch that crashed beside it.
 func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
-	ref := w.mailing("m", true, names("t", 3)...)
-	for range suspectAfter {
-		crashes(t, w, ref, 0)
+	for name, between := range map[string]bool{"crashes in a row": false, "a call that ended well between": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			ref := w.mailing("m", true, names("t", 3)...)
+			crashes(t, w, ref, 0)
+			if between {
+				w.stopped(ref)
+			}
+			crashes(t, w, ref, 1)
+			aSuspectWaits(t, w, ref)
+		})
 	}
+}
 
+// aSuspectWaits holds a batch that crashed twice to what it does beside another
+// suspect, and alone.
+func aSuspectWaits(t *testing.T, w *world, ref push.Ref) {
+	t.Helper()
 	if _, err := w.MarkPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.Batch(t.Context(), ref)
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.d.quarantine <- struct{}{} // another suspect is at work
@@ -157,8 +174,8 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Attempts != suspectAfter {
-		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, suspectAfter)
+	if b.Attempts != before.Attempts {
+		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
 	}
 	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= nearby || wait > suspectWait {
 		t.Errorf("it is due in %v, want within %v, and later than what a call waits for", wait, suspectWait)
@@ -211,13 +228,21 @@ func (m *mutedLedger) SaveBatch(ctx context.Context, b *push.Batch) error {
 // well between the crashes.
 func TestOnlyTheTargetThatEndsItsInstanceFails(t *testing.T) {
 	t.Parallel()
+	for _, culprit := range []int{0, 120, 299} {
+		for _, between := range []bool{false, true} {
+			t.Run(fmt.Sprintf("target %d, calls that end well between %v", culprit, between), func(t *testing.T) {
+				t.Parallel()
+				onlyTheCulpritFails(t, culprit, between)
+			})
+		}
+	}
+}
+
+func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	w := newWorld(t, phones.Options{})
 	tokens := names("t", 300)
-	culprit := tokens[120]
+	culprit := tokens[target]
 	ref := w.mailing("m", true, tokens...)
-	stopped, stop := context.WithCancel(t.Context())
-	stop()
-
 	for calls := 0; ; calls++ {
 		b, err := w.Batch(t.Context(), ref)
 		if err != nil {
@@ -229,12 +254,13 @@ func TestOnlyTheTargetThatEndsItsInstanceFails(t *testing.T) {
 		if calls == 40 {
 			t.Fatalf("after %d calls the batch is not settled: %+v", calls, b)
 		}
+		if between && calls%2 == 1 {
+			w.stopped(ref)
+			continue
+		}
 		deps, ended := w.deps, &atomic.Bool{}
 		deps.Store = &mutedLedger{ledger: w.Store, ended: ended}
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
-		if calls%2 == 1 {
-			deps.Stopping = stopped // it gives the batch back at once
-		}
 		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
 	}
@@ -277,6 +303,9 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	if len(b.UnderWay) != windowAfter(1) {
 		t.Errorf("%d targets were under way, want %d", len(b.UnderWay), windowAfter(1))
 	}
+	if b.Saved {
+		t.Error("the crashed call counts as one that came further: it has saved no result")
+	}
 	b.Claim(push.Lease{Owner: "next"})
 	for i := range b.Targets {
 		want := byte(1)
@@ -286,9 +315,6 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 		if b.CrashedWith[i] != want {
 			t.Errorf("target %d: %d calls crashed with it, want %d", i, b.CrashedWith[i], want)
 		}
-	}
-	if b.Saved {
-		t.Error("the crashed call counts as one that came further: it has saved no result")
 	}
 }
 

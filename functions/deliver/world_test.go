@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -191,6 +192,19 @@ func names(prefix string, n int) []string {
 		out[i] = fmt.Sprintf("%s-token-%04d", prefix, i)
 	}
 	return out
+}
+
+// stopped is a call of an instance that is told to stop: it gives the batch back
+// without sending any of it.
+func (w *world) stopped(ref push.Ref) {
+	w.t.Helper()
+	deps := w.deps
+	ctx, stop := context.WithCancel(w.t.Context())
+	stop()
+	deps.Stopping = ctx
+	if err := newDeliverer(deps).deliver(w.t.Context(), ref, ""); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // openBatch is the one batch of a mailing that is not settled.

@@ -106,7 +106,7 @@ run "metrics" {
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
       carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
-      carillon_batches_given_up = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch given up\""
+      carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"targets given up\")"
       carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"breaker open\""
       carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"dead letter\""
       carillon_platforms_paused = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"platform paused\""
