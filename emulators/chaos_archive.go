@@ -14,10 +14,10 @@ type archive struct{ db *firestore.Client }
 
 // storedBatch is a batch as it ended.
 type storedBatch struct {
-	open     bool
-	receipts []byte
-	owed     []any
-	reason   string
+	open    bool
+	results []byte
+	owed    []any
+	reason  string
 }
 
 // storedCustomer is what audiences and events go by.
@@ -62,8 +62,8 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 		d := s.Data()
 		var b storedBatch
 		b.open, _ = d["open"].(bool) // gone once settled
-		b.receipts, _ = d["receipts"].([]byte)
-		b.owed, _ = d["owed"].([]any)
+		b.results, _ = d["results"].([]byte)
+		b.owed, _ = d["owedFlags"].([]any)
 		b.reason, _ = d["reason"].(string)
 		out[s.Ref.ID] = b
 	}

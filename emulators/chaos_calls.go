@@ -12,26 +12,26 @@ import (
 // ended: what a killed process may have sent twice is judged by it.
 type calls struct {
 	mu    sync.Mutex
-	byRef map[push.Ref][]*call
+	byRef map[push.BatchRef][]*call
 	live  map[*instance][]*call
 	dead  map[*instance]int // the last life that was killed
 }
 
 // A call is one request to deliver for one batch.
 type call struct {
-	ref           push.Ref
+	ref           push.BatchRef
 	life          int
 	began, killed time.Time // killed: zero when it was not
 	ended         time.Time // zero while it goes on
 }
 
 func newCalls() *calls {
-	return &calls{byRef: map[push.Ref][]*call{}, live: map[*instance][]*call{}, dead: map[*instance]int{}}
+	return &calls{byRef: map[push.BatchRef][]*call{}, live: map[*instance][]*call{}, dead: map[*instance]int{}}
 }
 
 // begin books a call and answers what books its end: crashed says that the
 // process ended by itself meanwhile. A nil *calls books nothing.
-func (c *calls) begin(x *instance, life int, ref push.Ref) func(crashed bool) {
+func (c *calls) begin(x *instance, life int, ref push.BatchRef) func(crashed bool) {
 	if c == nil {
 		return func(bool) {}
 	}
@@ -70,7 +70,7 @@ func (c *calls) killed(x *instance) {
 }
 
 // of answers the calls for a batch, as they were, in order.
-func (c *calls) of(ref push.Ref) []call {
+func (c *calls) of(ref push.BatchRef) []call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make([]call, len(c.byRef[ref]))

@@ -38,9 +38,9 @@ func newExam(m *people, c *calls, f forecast) *exam {
 
 // A place is where a token of a customer stands in a mailing.
 type place struct {
-	ref     push.Ref
-	at      time.Time
-	receipt push.Receipt
+	ref    push.BatchRef
+	at     time.Time
+	result push.Result
 }
 
 // one is the examination of one mailing.
@@ -84,20 +84,20 @@ func (o *one) batches() {
 			continue
 		case s.open || len(s.owed) > 0:
 			o.say(brokenLost, "batch %s of ended mailing %s is open (%t) or owes flags (%v)", id, o.p.id, s.open, s.owed)
-		case len(s.receipts) != len(c.targets):
-			o.say(brokenLost, "batch %s of mailing %s has %d targets and %d receipts", id, o.p.id, len(c.targets), len(s.receipts))
+		case len(s.results) != len(c.targets):
+			o.say(brokenLost, "batch %s of mailing %s has %d targets and %d results", id, o.p.id, len(c.targets), len(s.results))
 			continue
 		}
 		for i, t := range c.targets {
-			k, at := who{t.Customer, t.Token}, place{push.Ref{Mailing: o.p.id, Batch: id}, c.at, push.Receipt(s.receipts[i])}
+			k, at := who{t.Customer, t.Token}, place{push.BatchRef{Mailing: o.p.id, Batch: id}, c.at, push.Result(s.results[i])}
 			if was, twice := o.places[k]; twice {
 				o.say(brokenTwice, "customer %s was cut twice in mailing %s, into %s and %s", t.Customer, o.p.id, was.ref.Batch, id)
 			}
 			o.places[k] = at
-			if at.receipt == push.Pending {
+			if at.result == push.ResultPending {
 				o.say(brokenLost, "customer %s in batch %s of ended mailing %s has no verdict", t.Customer, id, o.p.id)
 			} else {
-				o.tally[at.receipt]++
+				o.tally[at.result]++
 			}
 		}
 	}
@@ -106,14 +106,14 @@ func (o *one) batches() {
 	}
 }
 
-// sums holds the API's totals to the receipts and to who was imported.
+// sums holds the API's totals to the results and to who was imported.
 func (o *one) sums() {
 	t, c, ty := o.p.end.Tokens, o.p.end.Customers, o.tally
 	got := []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender], t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
-	want := []int64{int64(len(o.places)), ty[push.ReceiptAccepted], ty[push.ReceiptUnregistered], ty[push.ReceiptInvalidArgument], ty[push.ReceiptWrongSender],
-		ty[push.ReceiptRefused], ty[push.ReceiptFailed], ty[push.ReceiptExpired], ty[push.ReceiptCancelled], 0}
+	want := []int64{int64(len(o.places)), ty[push.ResultAccepted], ty[push.ResultUnregistered], ty[push.ResultInvalidArgument], ty[push.ResultWrongSender],
+		ty[push.ResultRefused], ty[push.ResultFailed], ty[push.ResultExpired], ty[push.ResultCancelled], 0}
 	if !slices.Equal(got, want) {
-		o.say(brokenSums, "mailing %s tells tokens %v, its receipts are %v", o.p.id, got, want)
+		o.say(brokenSums, "mailing %s tells tokens %v, its results are %v", o.p.id, got, want)
 	}
 	var matched, opted, category, damaged int64
 	for _, q := range o.people.all {
@@ -144,7 +144,7 @@ func (o *one) sums() {
 	}
 }
 
-// verdicts holds each receipt to what FCM saw of that token.
+// results holds each result to what FCM saw of that token.
 func (o *one) verdicts() {
 	for k, at := range o.places {
 		s := o.b.seen[k]
@@ -154,12 +154,12 @@ func (o *one) verdicts() {
 		if o.p.dryRun && len(s.delivered) > 0 {
 			o.say(brokenOther, "dry run %s rang customer %s", o.p.id, k.customer)
 		}
-		switch at.receipt {
-		case push.ReceiptAccepted:
+		switch at.result {
+		case push.ResultAccepted:
 			if len(s.delivered) == 0 && (!o.p.dryRun || s.validated == 0) {
 				o.say(brokenLost, "customer %s in batch %s of mailing %s is booked accepted, and FCM never took it", k.customer, at.ref.Batch, o.p.id)
 			}
-		case push.ReceiptUnregistered:
+		case push.ResultUnregistered:
 			if s.dead == 0 {
 				o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked dead, and FCM never said so", k.customer, at.ref.Batch, o.p.id)
 			}
@@ -168,16 +168,16 @@ func (o *one) verdicts() {
 			} else if at.at.After(o.dead[k]) {
 				o.dead[k] = at.at
 			}
-		case push.ReceiptWrongSender:
+		case push.ResultWrongSender:
 			if !o.forecast[weatherProject] {
 				o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked as another sender's, which FCM never said", k.customer, at.ref.Batch, o.p.id)
 			}
-		case push.ReceiptInvalidArgument, push.ReceiptRefused:
-			if at.receipt == push.ReceiptRefused && o.forecast[weatherProject] {
+		case push.ResultInvalidArgument, push.ResultRefused:
+			if at.result == push.ResultRefused && o.forecast[weatherProject] {
 				continue // of another sender: FCM said so
 			}
-			o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked %d, which FCM never said", k.customer, at.ref.Batch, o.p.id, at.receipt)
-		case push.ReceiptFailed:
+			o.say(brokenFlagged, "customer %s in batch %s of mailing %s is booked %d, which FCM never said", k.customer, at.ref.Batch, o.p.id, at.result)
+		case push.ResultFailed:
 			if !strings.HasPrefix(o.stored[at.ref.Batch].reason, "given up after ") {
 				o.say(brokenLost, "customer %s in batch %s of mailing %s failed: %s", k.customer, at.ref.Batch, o.p.id, o.stored[at.ref.Batch].reason)
 			}
@@ -212,7 +212,7 @@ func (o *one) coverage() {
 }
 
 // covered: every good token of somebody who stayed as they were has its
-// verdict, or the latest has.
+// result, or the latest has.
 func (o *one) covered(q *person) {
 	n, missing := 0, 0
 	for _, x := range slices.Backward(q.phones) {
@@ -224,11 +224,11 @@ func (o *one) covered(q *person) {
 			missing++
 		}
 		// A batch that waited long leaves out what another mailing has marked since.
-		marked := x.gone && at.receipt == push.ReceiptCancelled
-		if ok && !marked && !o.doubtsFCM() && at.receipt != push.ReceiptAccepted && at.receipt != push.ReceiptUnregistered && at.receipt != push.ReceiptFailed {
-			o.say(brokenLost, "customer %s in batch %s of completed mailing %s is booked %d", q.id, at.ref.Batch, o.p.id, at.receipt)
+		marked := x.gone && at.result == push.ResultCancelled
+		if ok && !marked && !o.doubtsFCM() && at.result != push.ResultAccepted && at.result != push.ResultUnregistered && at.result != push.ResultFailed {
+			o.say(brokenLost, "customer %s in batch %s of completed mailing %s is booked %d", q.id, at.ref.Batch, o.p.id, at.result)
 		}
-		if ok && at.receipt == push.ReceiptUnregistered && !x.gone && !o.doubtsFCM() {
+		if ok && at.result == push.ResultUnregistered && !x.gone && !o.doubtsFCM() {
 			o.say(brokenFlagged, "a good token of customer %s is booked dead in batch %s of mailing %s", q.id, at.ref.Batch, o.p.id)
 		}
 	}
@@ -247,11 +247,11 @@ func (o *one) add() {
 	s.States[o.p.end.State]++
 	s.Batches += len(o.b.batches)
 	s.Tokens += len(o.places)
-	s.Accepted += int(t[push.ReceiptAccepted])
-	s.Invalid += int(t[push.ReceiptUnregistered] + t[push.ReceiptInvalidArgument])
-	s.Failed += int(t[push.ReceiptFailed])
-	s.Expired += int(t[push.ReceiptExpired])
-	s.Cancelled += int(t[push.ReceiptCancelled])
+	s.Accepted += int(t[push.ResultAccepted])
+	s.Invalid += int(t[push.ResultUnregistered] + t[push.ResultInvalidArgument])
+	s.Failed += int(t[push.ResultFailed])
+	s.Expired += int(t[push.ResultExpired])
+	s.Cancelled += int(t[push.ResultCancelled])
 	for _, x := range o.b.seen {
 		s.Delivered += len(x.delivered)
 	}

@@ -13,14 +13,14 @@ import (
 type shown struct {
 	PushAvailable bool `json:"pushAvailable"`
 	Tokens        []struct {
-		ID      string        `json:"id"`
-		SeenAt  time.Time     `json:"seenAt"`
-		Valid   bool          `json:"valid"`
-		Invalid *push.Invalid `json:"invalid"`
+		ID      string          `json:"id"`
+		SeenAt  time.Time       `json:"seenAt"`
+		Valid   bool            `json:"valid"`
+		Invalid *push.TokenFlag `json:"invalid"`
 	} `json:"tokens"`
 }
 
-// customer holds what the API says of one customer to the model, to the verdicts
+// customer holds what the API says of one customer to the model, to the results
 // of all mailings, to what is stored, and to the events.
 func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, stored map[string]storedCustomer) error {
 	var s shown

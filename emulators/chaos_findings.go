@@ -7,7 +7,7 @@ import (
 
 // The promises, as the report counts them when they are broken.
 const (
-	brokenLost      = "lost"               // somebody was not rung, or a verdict has nothing behind it
+	brokenLost      = "lost"               // somebody was not rung, or a result has nothing behind it
 	brokenTwice     = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
 	brokenMany      = "too many at a kill" // more than a killed call may send again
 	brokenSums      = "sums off"
@@ -63,7 +63,7 @@ type tallied struct {
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`
 	Saves      int `json:"duplicates_of_failed_saves"`
-	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the receipt cannot know
+	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the result cannot know
 	BothOwners int `json:"moved_and_rung_for_both"`
 	MostRings  int `json:"most_rings"` // of one phone for one mailing
 

@@ -266,7 +266,7 @@ func (f *fleet) handler(fn string) http.Handler {
 }
 
 // refOf is the batch that a push to deliver names.
-func refOf(body []byte) (ref push.Ref) {
+func refOf(body []byte) (ref push.BatchRef) {
 	var p struct{ Message struct{ Data []byte } }
 	if json.Unmarshal(body, &p) == nil {
 		_ = json.Unmarshal(p.Message.Data, &ref) // what is no batch stays empty

@@ -188,7 +188,7 @@ func TestFalseAlarms(t *testing.T) {
 func TestACrashIsAKill(t *testing.T) {
 	t.Parallel()
 	for _, crashed := range []bool{false, true} {
-		c, x, ref := newCalls(), &instance{life: 1}, push.Ref{Mailing: "m", Batch: "b"}
+		c, x, ref := newCalls(), &instance{life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
 		ended := c.begin(x, 1, ref)
 		if busy := c.busyWith(ref); len(busy) != 1 || busy[0] != x {
 			t.Errorf("busy with the batch are %v, want the instance", busy)

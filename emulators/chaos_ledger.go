@@ -141,13 +141,13 @@ func (l *ledger) disturbed(req proto.Message) {
 }
 
 // batchOf reads .../documents/mailings/{id}/batches/{id}.
-func batchOf(name string) (push.Ref, bool) {
+func batchOf(name string) (push.BatchRef, bool) {
 	_, path, ok := strings.Cut(name, "/documents/mailings/")
 	parts := strings.Split(path, "/")
 	if !ok || len(parts) != 3 || parts[1] != "batches" {
-		return push.Ref{}, false
+		return push.BatchRef{}, false
 	}
-	return push.Ref{Mailing: parts[0], Batch: parts[2]}, true
+	return push.BatchRef{Mailing: parts[0], Batch: parts[2]}, true
 }
 
 // take hands a mailing's book over: from then on nothing may happen in it.

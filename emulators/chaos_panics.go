@@ -26,7 +26,7 @@ func (p *panics) Write(b []byte) (int, error) {
 	for line := range bytes.Lines(b) {
 		for _, s := range signs {
 			if bytes.Contains(line, s) {
-				p.lines = append(p.lines, push.Short(string(line), 300))
+				p.lines = append(p.lines, push.Truncate(string(line), 300))
 				break
 			}
 		}

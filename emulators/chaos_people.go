@@ -70,7 +70,7 @@ func newPeople(c *client, phones *fcm.Server, n int, seed uint64, f forecast) *p
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
 		p := &person{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
-		special := p.stable && i%20 == 1 // their exclusion is counted exactly: no dead tokens
+		special := p.stable && i%20 == 1 // their exclusion is counted exactly: no invalid tokens
 		p.optedOut, p.noPromo = special && i%40 == 1, special && i%40 != 1
 		for j := 0; j == 0 || j < 4 && r.Float64() < 0.3; j++ {
 			gone := !special && r.Float64() < 0.05

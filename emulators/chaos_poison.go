@@ -44,25 +44,25 @@ func (p *poison) sighted(s fcm.Sighting) {
 }
 
 // refOf finds the batch that a token of a customer stands in.
-func (l *ledger) refOf(mailing string, k who) (push.Ref, bool) {
+func (l *ledger) refOf(mailing string, k who) (push.BatchRef, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed[mailing] {
-		return push.Ref{}, false
+		return push.BatchRef{}, false
 	}
 	for id, c := range l.book(mailing).batches {
 		for _, t := range c.targets {
 			if t.Token == k.token && t.Customer == k.customer {
-				return push.Ref{Mailing: mailing, Batch: id}, true
+				return push.BatchRef{Mailing: mailing, Batch: id}, true
 			}
 		}
 	}
-	return push.Ref{}, false
+	return push.BatchRef{}, false
 }
 
 // crash ends every process that has a call for a batch under way, as if it had
 // ended by itself.
-func (f *fleet) crash(ref push.Ref) {
+func (f *fleet) crash(ref push.BatchRef) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, x := range f.calls.busyWith(ref) {
@@ -76,7 +76,7 @@ func (f *fleet) crash(ref push.Ref) {
 }
 
 // busyWith are the instances that have a call for a batch under way.
-func (c *calls) busyWith(ref push.Ref) (out []*instance) {
+func (c *calls) busyWith(ref push.BatchRef) (out []*instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for x, list := range c.live {

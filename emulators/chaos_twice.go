@@ -9,7 +9,7 @@ import (
 
 // duplicates judges what FCM took more than once in a mailing. FCM has no
 // idempotency key, so that three things leave no better choice than to send
-// again: the process was killed before it saved the receipt, FCM's answer was
+// again: the process was killed before it saved the result, FCM's answer was
 // lost, or the save failed. Each second sending must have one of them between
 // it and the first, and a call cut short excuses 250 tokens at most. An answer
 // that was lost before the kill is not the kill's: it would have been sent again
@@ -21,7 +21,7 @@ type duplicates struct {
 
 // A cause is a call of deliver that was cut short.
 type cause struct {
-	ref   push.Ref
+	ref   push.BatchRef
 	began time.Time
 }
 
@@ -36,7 +36,7 @@ func (d *duplicates) judge() {
 		for i, first := range s.delivered {
 			if i+1 < len(s.delivered) {
 				d.again(k, at, first, s.delivered[i+1])
-			} else if at.receipt != push.ReceiptAccepted {
+			} else if at.result != push.ResultAccepted {
 				d.unbooked(k, at, first)
 			}
 		}
@@ -75,7 +75,7 @@ func (d *duplicates) again(k who, at place, first, second sight) {
 
 func (s sight) lostBefore(t time.Time) bool { return !s.lost.IsZero() && s.lost.Before(t) }
 
-// unbooked judges what FCM took and the receipt does not say.
+// unbooked judges what FCM took and the result does not say.
 func (d *duplicates) unbooked(k who, at place, last sight) {
 	calls, never := d.calls.of(at.ref), time.Now()
 	_, killed := killedBetween(calls, last.at, never)
@@ -85,7 +85,7 @@ func (d *duplicates) unbooked(k who, at place, last sight) {
 		return
 	}
 	d.say(brokenLost, "customer %s in batch %s of mailing %s was rung at %s and is booked %d; calls %s, faults %s", k.customer, at.ref.Batch, d.p.id,
-		clock(last.at), at.receipt, told(calls), clocks(d.b.batches[at.ref.Batch]))
+		clock(last.at), at.result, told(calls), clocks(d.b.batches[at.ref.Batch]))
 }
 
 // killedBetween finds a call that was killed before second, and that may have
@@ -122,7 +122,7 @@ func (c call) goesOnAfter(t time.Time) bool {
 
 // savedBadly finds a write of the batch that failed on purpose between the two,
 // and the call that had begun before it.
-func (d *duplicates) savedBadly(calls []call, ref push.Ref, first, second time.Time) (call, bool) {
+func (d *duplicates) savedBadly(calls []call, ref push.BatchRef, first, second time.Time) (call, bool) {
 	cut := d.b.batches[ref.Batch]
 	if cut == nil {
 		return call{}, false

@@ -53,7 +53,7 @@ func (c *chaos) damaged(ctx context.Context, what string, do func(context.Contex
 func (c *chaos) addUndecodableMailing(ctx context.Context) error {
 	now := time.Now()
 	_, err := c.archive.db.Doc("mailings/chaos-undecodable").Create(ctx, map[string]any{
-		"message": "{this is no draft", "listed": 0, "digest": "", "state": "sending", "proven": true, "active": true,
+		"draft": "{this is no draft", "listed": 0, "digest": "", "state": "sending", "proven": true, "active": true,
 		"createdAt": now, "startAt": now, "startedAt": now, "expiresAt": now.Add(time.Hour), "shards": 1, "dispatched": false,
 	})
 	return err

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// unflagAfter is how long a mailing may take to find its first dead token
+	// unflagAfter is how long a mailing may take to find its first invalid token
 	// before its flags are taken back all the same.
 	unflagAfter = 20 * time.Second
 	// unflagWithin is how long the taking back may go on once all is at rest.

@@ -30,7 +30,7 @@ func check(end *mailing, m *measured, gone int64) error {
 
 // checkCost holds a large mailing to what it may cost: a read for each customer
 // and three in two hundred besides (batches, cursors, what tick and dispatch look
-// at), a write for fifty tokens; for every dead token
+// at), a write for fifty tokens; for every invalid token
 // two reads (whether it is flagged already, and in the transaction that flags it)
 // and a write.
 func checkCost(m *measured, gone int64) error {

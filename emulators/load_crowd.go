@@ -60,7 +60,7 @@ func (x crowd) end(ctx context.Context, c *client, m *measured, gone int64) erro
 }
 
 // checkOneOfMany holds the sums of a mailing to what was imported, where another
-// mailing may have flagged some of the dead tokens before.
+// mailing may have flagged some of the invalid tokens before.
 func checkOneOfMany(end *mailing, m *measured, gone int64) error {
 	t := end.Tokens
 	switch {

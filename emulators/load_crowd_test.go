@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// TestAMailingAmongManyIsHeldToItsSums: dead tokens that another mailing flagged
+// TestAMailingAmongManyIsHeldToItsSums: invalid tokens that another mailing flagged
 // before may be missing, and nothing else.
 func TestAMailingAmongManyIsHeldToItsSums(t *testing.T) {
 	t.Parallel()

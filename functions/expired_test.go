@@ -66,29 +66,29 @@ func (a *archive) submit(key, body string, code int) string {
 func (a *archive) sent(id string) {
 	a.t.Helper()
 	ctx := a.t.Context()
-	_, err := a.store.Register(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-token", Platform: push.Android})
+	_, err := a.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-token", Platform: push.Android})
 	a.must(err)
 	a.clock.Add(time.Second)
-	_, err = a.store.Start(ctx, id, push.All, []push.Shard{{Mailing: id}})
+	_, err = a.store.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: id}})
 	a.must(err)
 	sh, err := a.store.Shard(ctx, id, 0)
 	a.must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, 1
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: a.clock.Now(), Receipts: make([]push.Receipt, 1),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: a.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "anna", Token: "anna-token", Kind: push.KindToken}}}
-	a.must(a.store.Cut(ctx, sh, []*push.Batch{b}))
+	a.must(a.store.CreateBatches(ctx, sh, []*push.Batch{b}))
 	_, err = a.store.MarkDispatched(ctx, id)
 	a.must(err)
 
-	b, err = a.store.Batch(ctx, b.Ref)
+	b, err = a.store.Batch(ctx, b.BatchRef)
 	a.must(err)
-	d := push.Dead{Customer: "anna", TokenID: push.TokenID("anna-token"), Code: push.CodeUnregistered, At: a.clock.Now()}
-	b.Dead, b.Settled = []push.Dead{d}, true
-	b.Close(push.ReceiptUnregistered)
-	_, err = a.store.Flag(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt})
+	d := push.InvalidToken{Customer: "anna", TokenID: push.TokenID("anna-token"), Code: push.CodeUnregistered, At: a.clock.Now()}
+	b.InvalidTokens, b.Settled = []push.InvalidToken{d}, true
+	b.ClosePending(push.ResultUnregistered)
+	_, err = a.store.FlagToken(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt})
 	a.must(err)
 	a.must(a.store.SaveBatch(ctx, b))
-	_, err = a.store.Finish(ctx, id, func(context.Context, ...push.Event) error { return nil })
+	_, err = a.store.FinishMailing(ctx, id, func(context.Context, ...push.Event) error { return nil })
 	a.must(err)
 }
 
@@ -135,7 +135,7 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if got := a.mailings.Ask("POST", "/v1/mailings/"+unflagged+"/unflag", ""); got.Code != 202 {
 		t.Fatal(got)
 	}
-	if _, _, err := a.store.Unflag(t.Context(), unflagged, []store.CustomerTokens{{Customer: "anna", Tokens: []string{push.TokenID("anna-token")}}}); err != nil {
+	if _, _, err := a.store.UnflagTokens(t.Context(), unflagged, []store.CustomerTokens{{Customer: "anna", Tokens: []string{push.TokenID("anna-token")}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.store.EndUnflag(t.Context(), unflagged); err != nil {
@@ -144,7 +144,7 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if got := a.mailings.Ask("POST", "/v1/mailings/"+cancelled+"/cancel", ""); got.Code != 200 {
 		t.Fatal(got)
 	}
-	if _, err := a.store.Finish(t.Context(), cancelled, func(context.Context, ...push.Event) error { return nil }); err != nil {
+	if _, err := a.store.FinishMailing(t.Context(), cancelled, func(context.Context, ...push.Event) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 

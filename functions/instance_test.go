@@ -99,7 +99,7 @@ func startCloud(b *testing.B) *sky {
 }
 
 // mailing records a mailing that is cut whole, and answers its batches.
-func (c *sky) mailing(b *testing.B) []push.Ref {
+func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	b.Helper()
 	ctx := b.Context()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"Spring sale","body":"Twenty per cent off everything green until Sunday"}}`),
@@ -109,25 +109,25 @@ func (c *sky) mailing(b *testing.B) []push.Ref {
 	if _, _, err := c.store.CreateMailing(ctx, m); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := c.store.Start(ctx, m.ID, push.All, []push.Shard{{Mailing: m.ID}}); err != nil {
+	if _, err := c.store.StartMailing(ctx, m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
 		b.Fatal(err)
 	}
 	sh, err := c.store.Shard(ctx, m.ID, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	var refs []push.Ref
+	var refs []push.BatchRef
 	for n := 0; n < tokens; n += push.MaxBatch {
-		batch := &push.Batch{Ref: push.Ref{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Now(), Receipts: make([]push.Receipt, push.MaxBatch)}
+		batch := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Now(), Results: make([]push.Result, push.MaxBatch)}
 		for i := range push.MaxBatch {
 			batch.Targets = append(batch.Targets, push.Target{Customer: fmt.Sprintf("customer-%08d", n+i), Kind: push.KindToken, Platform: push.Android,
 				Token: fmt.Sprintf("token-%08d:%s", n+i, strings.Repeat("fGx4Kd9_Tk-", 13))})
 		}
 		sh.Batches, sh.Targeted, sh.Done = sh.Batches+1, sh.Targeted+push.MaxBatch, n+push.MaxBatch >= tokens
-		if err := c.store.Cut(ctx, sh, []*push.Batch{batch}); err != nil {
+		if err := c.store.CreateBatches(ctx, sh, []*push.Batch{batch}); err != nil {
 			b.Fatal(err)
 		}
-		refs = append(refs, batch.Ref)
+		refs = append(refs, batch.BatchRef)
 	}
 	if _, err := c.store.MarkDispatched(ctx, m.ID); err != nil {
 		b.Fatal(err)
@@ -183,8 +183,8 @@ func (c *sky) instance(b *testing.B, name, binary string, settings ...string) *i
 }
 
 // pushAll posts the batches as a push subscription does, some side by side.
-func (i *instance) pushAll(b *testing.B, refs []push.Ref) {
-	queue := make(chan push.Ref)
+func (i *instance) pushAll(b *testing.B, refs []push.BatchRef) {
+	queue := make(chan push.BatchRef)
 	var wg sync.WaitGroup
 	for range pushesAside {
 		wg.Go(func() {
@@ -202,7 +202,7 @@ func (i *instance) pushAll(b *testing.B, refs []push.Ref) {
 	wg.Wait()
 }
 
-func (i *instance) push(ref push.Ref) error {
+func (i *instance) push(ref push.BatchRef) error {
 	data, err := json.Marshal(ref)
 	if err != nil {
 		return err

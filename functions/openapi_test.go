@@ -20,8 +20,8 @@ import (
 // somebody lets everybody in.
 type somebody struct{}
 
-func (somebody) Verify(context.Context, string) (auth.Person, error) {
-	return auth.Person{UID: "ann"}, nil
+func (somebody) Verify(context.Context, string) (auth.Identity, error) {
+	return auth.Identity{UID: "ann"}, nil
 }
 
 // described are the HTTP functions, as far as they describe themselves.

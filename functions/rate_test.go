@@ -68,14 +68,14 @@ func (p *pair) post(h http.Handler, data any) {
 	}
 }
 
-func (p *pair) Events(context.Context, ...push.Event) error { return nil }
+func (p *pair) PublishEvents(context.Context, ...push.Event) error { return nil }
 
-func (p *pair) Wake(_ context.Context, mailings ...string) error {
+func (p *pair) PublishWake(_ context.Context, mailings ...string) error {
 	p.wakes = append(p.wakes, mailings...)
 	return nil
 }
 
-func (p *pair) Dispatch(_ context.Context, orders ...push.DispatchOrder) error {
+func (p *pair) PublishDispatch(_ context.Context, orders ...push.DispatchMessage) error {
 	for _, o := range orders {
 		p.post(p.dispatch, o)
 	}
@@ -83,7 +83,7 @@ func (p *pair) Dispatch(_ context.Context, orders ...push.DispatchOrder) error {
 }
 
 // Deliver sends batches; each tenth time the instance is killed half way.
-func (p *pair) Deliver(ctx context.Context, _ push.Lane, refs ...push.Ref) error {
+func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.BatchRef) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, ref := range refs {
@@ -94,19 +94,19 @@ func (p *pair) Deliver(ctx context.Context, _ push.Lane, refs ...push.Ref) error
 		if b.Settled || b.Lease.Until.After(p.clock.Now()) {
 			continue
 		}
-		if err := p.Lease(ctx, b, push.Lease{Owner: "x", Until: p.clock.Now().Add(135 * time.Second)}); err != nil {
+		if err := p.LeaseBatch(ctx, b, push.Lease{Owner: "x", Until: p.clock.Now().Add(135 * time.Second)}); err != nil {
 			return err
 		}
 		p.n++
 		killed, tokens := p.n%10 == 0, 0
-		for _, i := range b.Pending() {
+		for _, i := range b.PendingTargets() {
 			if killed && i%2 == 0 {
 				continue
 			}
-			b.Receipts[i] = push.ReceiptAccepted
+			b.Results[i] = push.ResultAccepted
 			tokens++
 		}
-		if b.Settled = len(b.Pending()) == 0; b.Settled {
+		if b.Settled = len(b.PendingTargets()) == 0; b.Settled {
 			b.Lease = push.Lease{}
 		}
 		if err := p.SaveBatch(ctx, b); err != nil {
@@ -126,7 +126,7 @@ func (p *pair) seed(customers, tokens int) {
 			lines[i].Tokens = append(lines[i].Tokens, push.Registration{Kind: push.KindToken, Value: fmt.Sprint("t", i, "-", k), Platform: push.Android})
 		}
 	}
-	refused, _, err := p.Import(p.t.Context(), lines)
+	refused, _, err := p.ImportCustomers(p.t.Context(), lines)
 	if err := errors.Join(append(refused, err)...); err != nil {
 		p.t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestARateIsExact(t *testing.T) {
 	}
 
 	began := p.clock.Now()
-	p.post(p.dispatch, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	p.post(p.dispatch, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	for range 20 {
 		for len(p.wakes) > 0 {
 			id := p.wakes[0]
@@ -155,7 +155,7 @@ func TestARateIsExact(t *testing.T) {
 			p.post(p.tick, push.Wake{Mailing: id})
 		}
 		p.post(p.tick, map[string]string{"clock": "each minute"})
-		if m, err := p.Peek(t.Context(), "m"); err != nil || m.State == push.Completed {
+		if m, err := p.MailingHeader(t.Context(), "m"); err != nil || m.State == push.Completed {
 			break
 		}
 	}

@@ -34,7 +34,7 @@ const (
 	customers  = million / perClient // read once each by dispatch
 	dead       = million / 1000      // tokens found dead: one in a thousand
 	batchReads = 3                   // claim, mailing, customers of a late batch
-	batchSaves = 12                  // cut, cursor, lease, receipts eight times, settled
+	batchSaves = 12                  // cut, cursor, lease, results eight times, settled
 	deliverSec = 1000                // ten instances that send 10,000 a second together
 	cutSec     = 300                 // dispatch
 	kB         = 1000

@@ -8,7 +8,7 @@ locals {
   sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
   dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
 
-  verdict_rates = { for v in sort(tolist(local.verdicts)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
+  verdict_rates = { for v in sort(tolist(local.results)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
 
   tiles = [
     {
@@ -122,7 +122,7 @@ resource "google_monitoring_dashboard" "this" {
 
   depends_on = [
     google_project_service.this,
-    google_logging_metric.verdict,
+    google_logging_metric.result,
     google_logging_metric.counter,
     google_logging_metric.batch_time,
   ]

@@ -82,7 +82,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
 	}
-	if _, err := s.OwedEvents(ctx, 10); err != nil {
+	if _, err := s.UnpublishedEvents(ctx, 10); err != nil {
 		t.Errorf("the outbox: %v", err)
 	}
 	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {

@@ -28,7 +28,7 @@ locals {
 
   # A batch is counted once, when it is settled: its line carries the sums of all
   # its attempts.
-  verdicts = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
+  results = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
 
   counters = {
     batches_waiting = {
@@ -74,8 +74,8 @@ locals {
   }
 }
 
-resource "google_logging_metric" "verdict" {
-  for_each = local.verdicts
+resource "google_logging_metric" "result" {
+  for_each = local.results
 
   project         = var.project_id
   name            = "${local.metric_prefix}_${each.key}"

@@ -60,7 +60,7 @@ func TestOrder(t *testing.T) {
 		"scheduler.tf":  {{"google_cloud_scheduler_job", "tick"}, {"google_cloud_scheduler_job", "audit"}},
 		"iam.tf":        {{"google_service_account", "delivery"}, {"google_service_account", "scheduler"}, {"google_project_iam_custom_role", "sender"}, {"google_project_iam_custom_role", "accounts"}},
 		"reports.tf":    {{"google_bigquery_dataset", "reports"}},
-		"metrics.tf":    {{"google_logging_metric", "verdict"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
+		"metrics.tf":    {{"google_logging_metric", "result"}, {"google_logging_metric", "batch_time"}, {"google_logging_metric", "counter"}},
 		"monitoring.tf": {{"google_monitoring_notification_channel", "email"}, {"google_billing_budget", "this"}},
 	} {
 		for _, r := range resources {

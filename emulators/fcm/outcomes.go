@@ -54,7 +54,7 @@ var silently = map[string]bool{UnavailableDelivered: true, HangDelivered: true, 
 
 // aboutToken are the outcomes that speak of a token. They need a valid payload,
 // as with FCM; a pattern does not give them to a topic; and chaos draws them by
-// token, since a dead token does not come back to life.
+// token, since a invalid token does not come back to life.
 var aboutToken = map[string]bool{
 	"UNREGISTERED": true, "UNREGISTERED_SEED": true, "INVALID_TOKEN": true, "INVALID_TOKEN_BARE": true,
 	"INVALID_TOKEN_OLD": true, "SENDER_ID_MISMATCH": true,

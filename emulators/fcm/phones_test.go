@@ -249,7 +249,7 @@ func TestARuleForAShare(t *testing.T) {
 	}
 }
 
-// TestAShareOfTokensIsTheSameTokens: a dead token does not come back to life.
+// TestAShareOfTokensIsTheSameTokens: a invalid token does not come back to life.
 func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})

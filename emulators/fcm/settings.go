@@ -63,7 +63,7 @@ type Settings struct {
 	// Seed makes jitter and chaos repeatable.
 	Seed uint64
 	// Chaos is the share, from 0 to 1, of sends that end in an outcome. Outcomes
-	// that speak of a token are drawn by token, so that a dead token stays dead;
+	// that speak of a token are drawn by token, so that a invalid token stays dead;
 	// the others by the number of the request.
 	Chaos map[string]float64
 	// Outages give every send of a kind an outcome, whatever the rules are, as

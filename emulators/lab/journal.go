@@ -41,7 +41,7 @@ type Board[E any] struct {
 }
 
 // Events takes events, unless it is to fail.
-func (b *Board[E]) Events(_ context.Context, events ...E) error {
+func (b *Board[E]) PublishEvents(_ context.Context, events ...E) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil && len(events) > 0 {

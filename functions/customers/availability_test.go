@@ -80,7 +80,7 @@ func (w *world) sweep() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.queue.Events(w.t.Context(), swept.Events...); err != nil {
+	if err := w.queue.PublishEvents(w.t.Context(), swept.Events...); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -89,7 +89,7 @@ func (w *world) sweep() {
 func (w *world) dies(token string) func() {
 	return func() {
 		w.t.Helper()
-		_, err := w.Flag(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 
 // quoted is a short form of what was sent in.
 func quoted(name string) string {
-	b, _ := json.Marshal(push.Short(name, 60)) // a text always can be
+	b, _ := json.Marshal(push.Truncate(name, 60)) // a text always can be
 	return string(b)
 }
 

@@ -25,20 +25,20 @@ type Deps struct {
 }
 
 type ledger interface {
-	Register(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
-	Unregister(ctx context.Context, customer, tokenID string) ([]push.Event, error)
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	Customer(ctx context.Context, id string) (*push.Customer, error)
-	Patch(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
-	Erase(ctx context.Context, customer string) ([]push.Event, error)
-	Import(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
-	Reaches(ctx context.Context, after string, size int) ([]store.Reach, error)
-	Told(ctx context.Context, events ...push.Event) error
+	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
+	EraseCustomer(ctx context.Context, customer string) ([]push.Event, error)
+	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
+	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 	Settings(ctx context.Context) (push.Settings, error)
 	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
 
 type publisher interface {
-	Events(ctx context.Context, events ...push.Event) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 type service struct {
@@ -63,13 +63,13 @@ func New(d Deps) http.Handler {
 	a := api.New("Carillon: customers", d.Log, d.API)
 	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
-	huma.Register(a, s.registrations.Takes(api.Needs(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
-	huma.Register(a, api.Needs(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
-	huma.Register(a, api.Needs(push.PermissionRead, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.show))
-	huma.Register(a, patchable(a, api.Needs(push.PermissionProfile, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.change))
-	huma.Register(a, api.Needs(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
-	huma.Register(a, api.Needs(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
-	huma.Register(a, s.choices.Takes(api.Needs(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
+	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
+	huma.Register(a, api.RequirePermission(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.show))
+	huma.Register(a, patchable(a, api.RequirePermission(push.PermissionProfile, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.change))
+	huma.Register(a, api.RequirePermission(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
+	huma.Register(a, s.choices.Takes(api.RequirePermission(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
 	huma.Register(a, importOperation(), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
 	a.Describe(documentation)

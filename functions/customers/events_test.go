@@ -38,14 +38,14 @@ func TestDocumentedEvents(t *testing.T) {
 	}
 	w := newWorld(t)
 	at := time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
-	invalid := push.Token{ID: push.TokenID("token"), Invalid: &push.Invalid{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
+	invalid := push.Token{ID: push.TokenID("token"), Invalid: &push.TokenFlag{Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, Mailing: "m-7f3a"}}
 	c := &push.Customer{ID: "anna", Version: 1795512600000002, Availability: 1795512600000002, Tokens: []push.Token{invalid},
 		Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
-	totals := push.NewTotals(push.Audited{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
-		push.Tally{push.ReceiptAccepted: 9, push.ReceiptUnregistered: 2, push.ReceiptInvalidArgument: 1}, nil)
+	totals := push.NewTotals(push.AudienceCounts{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
+		push.Tally{push.ResultAccepted: 9, push.ResultUnregistered: 2, push.ResultInvalidArgument: 1}, nil)
 	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
 		State: push.Completed, CompletedAt: at, Totals: &totals}
-	if err := w.queue.Events(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
+	if err := w.queue.PublishEvents(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
 		push.SupersededEvent(c, invalid, push.TokenID("installation"), at),
 		push.ErasedEvent(c, at), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)

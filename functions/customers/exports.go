@@ -39,7 +39,7 @@ type exportLine struct {
 }
 
 // lineOf is the line of a customer.
-func lineOf(r store.Reach) exportLine {
+func lineOf(r store.CustomerAvailability) exportLine {
 	l := exportLine{ID: r.Customer, PushAvailable: r.ValidTokens > 0, ValidTokens: r.ValidTokens,
 		Platform: r.Platforms, App: r.Apps, State: r.Availability.State, Since: r.Availability.Since}
 	if l.Platform == nil {
@@ -52,7 +52,7 @@ func lineOf(r store.Reach) exportLine {
 }
 
 func exportOperation(a *api.API) huma.Operation {
-	op := api.Long(api.Needs(push.PermissionRead, operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
+	op := api.WithLongDeadline(api.RequirePermission(push.PermissionRead, operation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
 	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
 		"In CSV platforms and apps are parted by |, and a text that a spreadsheet would take for a formula has an apostrophe in front."
 	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[exportLine](), true, "")
@@ -69,7 +69,7 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
 		return nil, push.Faults{{Location: "query.after", Message: why}}
 	}
-	page, err := s.Store.Reaches(ctx, in.After, exportPage)
+	page, err := s.Store.CustomerAvailabilities(ctx, in.After, exportPage)
 	if err != nil {
 		return nil, err
 	}
@@ -107,19 +107,19 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 }
 
 // following is the page behind one, empty behind the last.
-func (s *service) following(ctx context.Context, page []store.Reach) ([]store.Reach, error) {
+func (s *service) following(ctx context.Context, page []store.CustomerAvailability) ([]store.CustomerAvailability, error) {
 	if len(page) < exportPage {
 		return nil, nil
 	}
-	return s.Store.Reaches(ctx, page[len(page)-1].Customer, exportPage)
+	return s.Store.CustomerAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
 }
 
 // lineWriter writes pages in a format; CSV has its heading where it starts.
-func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) error {
+func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAvailability) error {
 	if format != "csv" {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
-		return func(page []store.Reach) error {
+		return func(page []store.CustomerAvailability) error {
 			for _, r := range page {
 				if err := enc.Encode(lineOf(r)); err != nil {
 					return err
@@ -132,7 +132,7 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.Reach) erro
 		_, _ = io.WriteString(w, "id,pushAvailable,validTokens,platform,app,state,since\n") // a fault shows with the first page
 	}
 	var lines bytes.Buffer
-	return func(page []store.Reach) error {
+	return func(page []store.CustomerAvailability) error {
 		for _, r := range page {
 			l := lineOf(r)
 			fmt.Fprintf(&lines, "%s,%t,%d,%s,%s,%s,%s\n", cell(l.ID), l.PushAvailable, l.ValidTokens,

@@ -16,19 +16,19 @@ import (
 // fails behind the first page of an export.
 type failing struct{ *store.Store }
 
-func (failing) Register(context.Context, string, push.Registration) (store.Registered, error) {
+func (failing) RegisterToken(context.Context, string, push.Registration) (store.Registered, error) {
 	return store.Registered{}, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
-func (failing) Import(_ context.Context, lines []store.ImportLine) ([]error, []push.Event, error) {
+func (failing) ImportCustomers(_ context.Context, lines []store.ImportLine) ([]error, []push.Event, error) {
 	return make([]error, len(lines)), nil, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
-func (failing) Reaches(_ context.Context, after string, size int) ([]store.Reach, error) {
+func (failing) CustomerAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
 	if after != "" {
 		return nil, errors.New("no Firestore")
 	}
-	page := make([]store.Reach, size)
+	page := make([]store.CustomerAvailability, size)
 	for i := range page {
 		page[i].Customer = fmt.Sprintf("c%d", i)
 	}

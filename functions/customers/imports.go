@@ -36,12 +36,12 @@ type importInput struct {
 
 // importOperation takes lines of JSON, and rows of CSV.
 func importOperation() huma.Operation {
-	op := api.Needs(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
+	op := api.RequirePermission(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
 	op.MaxBodyBytes = api.MaxImport
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 	}}
-	return api.TakesGzip(api.Long(op))
+	return api.TakesGzip(api.WithLongDeadline(op))
 }
 
 const csvType = "text/csv"
@@ -78,8 +78,8 @@ func (s *service) importLines(ctx context.Context, in *importInput) (*importOutp
 	for i := range all.good {
 		all.good[i].Patch.By = callerOf(ctx) + ", by an import"
 	}
-	refused, events, err := s.Store.Import(ctx, all.good)
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
+	refused, events, err := s.Store.ImportCustomers(ctx, all.good)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 	fields := map[string]any{"token": &t.Token, "fid": &t.FID, "platform": &t.Platform, "app": &t.App, "device": &t.Device, "notifications": &t.Notifications, "addedAt": &t.AddedAt, "seenAt": &t.SeenAt}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if into := fields[name]; into == nil {
-			faults = append(faults, push.Fault{Location: at + "." + push.Short(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, device, notifications, addedAt and seenAt"})
+			faults = append(faults, push.Fault{Location: at + "." + push.Truncate(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, device, notifications, addedAt and seenAt"})
 		} else if json.Unmarshal(members[name], into) != nil {
 			faults = append(faults, push.Fault{Location: at + "." + name, Message: "cannot be taken as it is written"})
 		}
@@ -231,7 +231,7 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 func moment(faults *push.Faults, at string, t *time.Time) time.Time {
-	if t == nil || api.Named(*faults, at) {
+	if t == nil || api.NamesField(*faults, at) {
 		return time.Time{}
 	}
 	if t.Before(beforeTokens) {

@@ -128,7 +128,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Store.Patch(ctx, in.Customer, p)
+	c, err := s.Store.PatchCustomer(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body
 			beyond[i].Location = "body." + beyond[i].Location
@@ -143,8 +143,8 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 }
 
 func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
-	events, err := s.Store.Erase(ctx, in.Customer)
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
+	events, err := s.Store.EraseCustomer(ctx, in.Customer)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
 		return nil, err
 	}

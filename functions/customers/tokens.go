@@ -32,7 +32,7 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	fault := func(place, format string, a ...any) {
 		faults = append(faults, push.Fault{Location: at + place, Message: fmt.Sprintf(format, a...)})
 	}
-	if (r.Token == "") == (r.FID == "") && !api.Named(unread, at+".token", at+".fid") {
+	if (r.Token == "") == (r.FID == "") && !api.NamesField(unread, at+".token", at+".fid") {
 		fault("", "needs exactly one of token and fid")
 	}
 	if r.FID != "" {
@@ -77,11 +77,11 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	done, err := s.Store.Register(ctx, in.Customer, r)
+	done, err := s.Store.RegisterToken(ctx, in.Customer, r)
 	if err != nil {
 		return nil, err
 	}
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, done.Events)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	latest, _ := done.Customer.Latest()
 	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
 	if done.Created {
@@ -96,8 +96,8 @@ type unregisterInput struct {
 }
 
 func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
-	events, err := s.Store.Unregister(ctx, in.Customer, in.Token)
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
+	events, err := s.Store.UnregisterToken(ctx, in.Customer, in.Token)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, err
 }
 
@@ -115,7 +115,7 @@ type tokenBody struct {
 	Valid         bool               `json:"valid"`
 	Latest        bool               `json:"latest" doc:"the one that a mailing to the latest device goes to"`
 	Stale         bool               `json:"stale" doc:"not seen for 30 days"`
-	Invalid       *push.Invalid      `json:"invalid,omitempty"`
+	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 
 func (s *service) token(t push.Token, latest string) tokenBody {

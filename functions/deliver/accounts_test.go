@@ -25,7 +25,7 @@ func (w *world) accounts(prefix, app string, young bool, n int) (targets []push.
 		}
 		lines = append(lines, l)
 	}
-	refused, _, err := w.Import(w.t.Context(), lines)
+	refused, _, err := w.ImportCustomers(w.t.Context(), lines)
 	if err := errors.Join(append(refused, err)...); err != nil {
 		w.t.Fatal(err)
 	}
@@ -33,12 +33,12 @@ func (w *world) accounts(prefix, app string, young bool, n int) (targets []push.
 }
 
 // cutMore adds batches to a mailing that has begun. It returns their names.
-func (w *world) cutMore(id string, targets []push.Target, as string) (refs []push.Ref) {
+func (w *world) cutMore(id string, targets []push.Target, as string) (refs []push.BatchRef) {
 	w.t.Helper()
 	var batches []*push.Batch
 	for part := range slices.Chunk(targets, push.MaxBatch) {
-		ref := push.Ref{Mailing: id, Batch: fmt.Sprintf("%s-%06d", as, len(refs))}
-		batches = append(batches, &push.Batch{Ref: ref, CutAt: w.clock.Now(), Targets: part, Receipts: make([]push.Receipt, len(part))})
+		ref := push.BatchRef{Mailing: id, Batch: fmt.Sprintf("%s-%06d", as, len(refs))}
+		batches = append(batches, &push.Batch{BatchRef: ref, CutAt: w.clock.Now(), Targets: part, Results: make([]push.Result, len(part))})
 		refs = append(refs, ref)
 	}
 	for some := range slices.Chunk(batches, 20) {
@@ -50,7 +50,7 @@ func (w *world) cutMore(id string, targets []push.Target, as string) (refs []pus
 		for _, b := range some {
 			sh.Targeted += int64(len(b.Targets))
 		}
-		if err := w.Cut(w.t.Context(), sh, some); err != nil {
+		if err := w.CreateBatches(w.t.Context(), sh, some); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -100,7 +100,7 @@ func (c *states) fresh(id string) *push.Mailing {
 
 func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
 	began := c.now()
-	m, err := c.store.Peek(ctx, id)
+	m, err := c.store.MailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}

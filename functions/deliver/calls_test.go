@@ -54,7 +54,7 @@ func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
 		t.Errorf("another call was to look: %v", err)
 	}
 	w.d.calls.of["m2"].calls = 0 // it died before it could
-	if err := w.d.deliver(t.Context(), push.Ref{Mailing: "m2", Batch: "gone"}, ""); !errors.Is(err, broken) {
+	if err := w.d.deliver(t.Context(), push.BatchRef{Mailing: "m2", Batch: "gone"}, ""); !errors.Is(err, broken) {
 		t.Errorf("there is no such batch, but a mailing to end: %v", err)
 	}
 }

@@ -66,11 +66,11 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	switch {
 	case b.Lease.Until.After(now):
 		return admitNot
-	case !ended && (m.State == push.Paused && len(b.Held) == 0 || b.NotBefore.Sub(now) > nearby):
+	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > nearby):
 		return admitNot
 	case crashLoop(b):
 		return admitGiveUp
-	case deadLetter && b.Tries >= minTries && len(b.Pending()) > 0:
+	case deadLetter && b.Tries >= minTries && len(b.PendingTargets()) > 0:
 		return admitGiveUp // flags that are owed are tried on: no phone rings for them
 	case deadLetter && !ended:
 		return admitPostpone
@@ -89,11 +89,11 @@ func (d *deliverer) postpone(ctx context.Context, b *push.Batch, wait time.Durat
 // them. The others of the batch go on.
 func (d *delivery) giveUpTargets(ctx context.Context) {
 	closed := 0
-	for _, i := range d.batch.Pending() {
+	for _, i := range d.batch.PendingTargets() {
 		if d.crashes(i) < maxCrashes {
 			continue
 		}
-		d.setFailed(i, push.ReceiptFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashes(i)))
+		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashes(i)))
 		closed++
 	}
 	if closed > 0 {
@@ -113,31 +113,31 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	}
 	x := newDelivery(d, m, b, d.Now())
 	x.stopWith(stopOf(m, d.Now()))
-	x.stopWith(stop{reason: stopEnded, result: push.ReceiptFailed})
+	x.stopWith(stop{reason: stopEnded, result: push.ResultFailed})
 
-	pending, owed := len(b.Pending()), len(b.Owed)
+	pending, owed := len(b.PendingTargets()), len(b.OwedFlags)
 	b.Reason = reason
 	x.closePending(x.stop.result)
 	if crashed && pending == 0 {
 		x.dropOwed()
 	}
-	b.Settled = len(b.Owed) == 0
+	b.Settled = len(b.OwedFlags) == 0
 	x.release(true)
 	if err := x.save(ctx); err != nil {
 		return false, err
 	}
 
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
-		"closed", pending, "flags", owed-len(b.Owed), "reason", reason)
+		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
 	x.report(ctx)
 	d.notes.put(b, note{})
 	return b.Settled, nil
 }
 
 // closeBroken closes a batch whose document no call can read.
-func (d *deliverer) closeBroken(ctx context.Context, ref push.Ref, fault error) (settled bool, err error) {
+func (d *deliverer) closeBroken(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
 	reason := "given up: the stored batch cannot be read"
-	if err := d.Store.CloseBroken(ctx, ref, reason); err != nil {
+	if err := d.Store.CloseUndecodable(ctx, ref, reason); err != nil {
 		return false, err
 	}
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", ref.Mailing, "batch", ref.Batch, "reason", reason, "error", fault)

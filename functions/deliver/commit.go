@@ -16,7 +16,7 @@ func (d *delivery) commit(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 
 	d.closeEnded()
-	if len(d.batch.Owed) > 0 || d.stop.reason == stopCredentials {
+	if len(d.batch.OwedFlags) > 0 || d.stop.reason == stopCredentials {
 		if err := d.within(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (d *delivery) closeEnded() {
 	case d.stop.reason == stopEnded:
 		d.closePending(d.stop.result)
 	case !d.mailing.ExpiresAt.After(d.Now()):
-		d.closePending(push.ReceiptExpired)
+		d.closePending(push.ResultExpired)
 	}
 }
 
@@ -68,7 +68,7 @@ func (d *delivery) pause(ctx context.Context) error {
 
 // pauseFor pauses the mailing for a reason that an operator has to look at.
 func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail string) error {
-	m, err := d.Store.Hold(ctx, d.mailing.ID, reason, detail)
+	m, err := d.Store.PauseFor(ctx, d.mailing.ID, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}
@@ -81,10 +81,10 @@ func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail
 
 // report writes the one line that log-based metrics read of a batch.
 func (d *delivery) report(ctx context.Context) {
-	t := push.TallyOf(d.batch.Receipts)
+	t := push.TallyOf(d.batch.Results)
 	d.Log.InfoContext(ctx, "batch finished", "mailing", d.mailing.ID, "batch", d.batch.Batch, "attempt", d.batch.Attempts,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
-		"accepted", t[push.ReceiptAccepted], "invalid", t[push.ReceiptUnregistered]+t[push.ReceiptInvalidArgument],
-		"refused", t[push.ReceiptRefused], "failed", t[push.ReceiptFailed], "expired", t[push.ReceiptExpired],
-		"cancelled", t[push.ReceiptCancelled], "pending", len(d.batch.Pending()))
+		"accepted", t[push.ResultAccepted], "invalid", t[push.ResultUnregistered]+t[push.ResultInvalidArgument],
+		"refused", t[push.ResultRefused], "failed", t[push.ResultFailed], "expired", t[push.ResultExpired],
+		"cancelled", t[push.ResultCancelled], "pending", len(d.batch.PendingTargets()))
 }

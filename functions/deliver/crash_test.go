@@ -34,7 +34,7 @@ func TestWindowShrinksWithEachCrash(t *testing.T) {
 
 // crashes is what a killed instance does, again and again: the store takes so
 // many saves of each call, and then nothing any more.
-func crashes(t *testing.T, w *world, ref push.Ref, saves int) {
+func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
 	deps.Store = &deaf{ledger: w.Store, saves: saves}
@@ -159,9 +159,9 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 
 // aSuspectWaits holds a batch that crashed twice to what it does beside another
 // suspect, and alone.
-func aSuspectWaits(t *testing.T, w *world, ref push.Ref) {
+func aSuspectWaits(t *testing.T, w *world, ref push.BatchRef) {
 	t.Helper()
-	if _, err := w.MarkPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
+	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	before, err := w.Batch(t.Context(), ref)
@@ -349,13 +349,13 @@ type flagCrash struct {
 	dead bool
 }
 
-func (f *flagCrash) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
-	if err := f.ledger.Lease(ctx, b, l); err != nil {
+func (f *flagCrash) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
+	if err := f.ledger.LeaseBatch(ctx, b, l); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dead = len(b.Owed) > 0
+	f.dead = len(b.OwedFlags) > 0
 	return nil
 }
 
@@ -365,7 +365,7 @@ func (f *flagCrash) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if f.dead {
 		return errKilled
 	}
-	f.dead = len(b.Owed) > 0
+	f.dead = len(b.OwedFlags) > 0
 	return f.ledger.SaveBatch(ctx, b)
 }
 

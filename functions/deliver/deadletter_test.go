@@ -10,14 +10,14 @@ import (
 )
 
 // failed claims a batch so many times; each call fails and gives it back.
-func (w *world) failed(ref push.Ref, times int) {
+func (w *world) failed(ref push.BatchRef, times int) {
 	w.t.Helper()
 	b, err := w.Batch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for range times {
-		if err := w.Lease(w.t.Context(), b, push.Lease{Owner: newOwner(), Until: w.clock.Now().Add(time.Minute)}); err != nil {
+		if err := w.LeaseBatch(w.t.Context(), b, push.Lease{Owner: newOwner(), Until: w.clock.Now().Add(time.Minute)}); err != nil {
 			w.t.Fatal(err)
 		}
 		b.Release(false)

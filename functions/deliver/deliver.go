@@ -32,22 +32,22 @@ type Deps struct {
 
 // ledger is what deliver needs of the store.
 type ledger interface {
-	Batch(ctx context.Context, ref push.Ref) (*push.Batch, error)
-	Lease(ctx context.Context, b *push.Batch, l push.Lease) error
+	Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
+	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
-	CloseBroken(ctx context.Context, ref push.Ref, reason string) error
-	Peek(ctx context.Context, id string) (*push.Mailing, error)
-	Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
-	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	Prove(ctx context.Context, id string) error
-	StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
-	FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult
-	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error
+	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
+	MarkProven(ctx context.Context, id string) error
+	RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
+	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
+	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 	evidenceStore
 }
 
 type publisher interface {
-	Events(ctx context.Context, events ...push.Event) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 type sender interface {
@@ -104,7 +104,7 @@ func newDeliverer(d Deps) *deliverer {
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
-	var ref push.Ref
+	var ref push.BatchRef
 	if err := json.Unmarshal(m.Data, &ref); err != nil || ref.Mailing == "" || ref.Batch == "" {
 		d.Log.ErrorContext(ctx, "this is no batch", "message", m.ID, "error", err)
 		return settle(m, errNoBatch)
@@ -120,7 +120,7 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 
 // deliver works on one batch as far as it can. What must wait is stored and no
 // error; an error is our own fault, or that of what we depend on.
-func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) (err error) {
+func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
 	settled := false
 	d.calls.enter(ref.Mailing)
 	defer func() {
@@ -139,7 +139,7 @@ func (d *deliverer) deliver(ctx context.Context, ref push.Ref, gaveUp string) (e
 }
 
 // work reports whether the batch is settled.
-func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string) (settled bool, err error) {
+func (d *deliverer) work(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.Batch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
 		return d.closeBroken(ctx, ref, err)
@@ -150,7 +150,7 @@ func (d *deliverer) work(ctx context.Context, ref push.Ref, deadLetterOf string)
 	if b.Settled {
 		return true, nil // the call that settled it may have crashed before it could finish the mailing
 	}
-	m, err := d.Store.Peek(ctx, ref.Mailing)
+	m, err := d.Store.MailingHeader(ctx, ref.Mailing)
 	if err != nil {
 		return false, err
 	}
@@ -182,7 +182,7 @@ func (d *deliverer) claim(ctx context.Context, m *push.Mailing, b *push.Batch) (
 	}
 
 	callEnds := d.Now().Add(d.CallTimeout)
-	if err := d.Store.Lease(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
+	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
 	err = newDelivery(d, m, b, callEnds).run(ctx)
@@ -195,7 +195,7 @@ func newOwner() string { return rand.Text() }
 
 // finish ends the mailing if nothing of it is left to do.
 func (d *deliverer) finish(ctx context.Context, mailing string) error {
-	done, err := d.Store.Finish(ctx, mailing, d.Queue.Events)
+	done, err := d.Store.FinishMailing(ctx, mailing, d.Queue.PublishEvents)
 	if done != nil {
 		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "to", done.State)
 	}

@@ -84,7 +84,7 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 		t.Fatalf("%s because %q: %+v", m.State, m.PausedBecause(), totals)
 	}
 	w.phones.ClearOutcomes()
-	if _, err := w.Resume(t.Context(), "m"); err != nil {
+	if _, err := w.ResumeMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
@@ -166,8 +166,8 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Settled || b.NotBefore.Before(w.clock.Now().Add(50*time.Minute)) || !b.Lease.Until.IsZero() || len(b.Pending()) == 0 {
-		t.Errorf("settled %v, not before %s, lease %+v, %d pending", b.Settled, b.NotBefore, b.Lease, len(b.Pending()))
+	if b.Settled || b.NotBefore.Before(w.clock.Now().Add(50*time.Minute)) || !b.Lease.Until.IsZero() || len(b.PendingTargets()) == 0 {
+		t.Errorf("settled %v, not before %s, lease %+v, %d pending", b.Settled, b.NotBefore, b.Lease, len(b.PendingTargets()))
 	}
 	before := w.phones.Stats().Requests
 	w.deliver(ref) // too early: nothing happens

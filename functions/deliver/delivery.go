@@ -35,7 +35,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	if m.ExpiresAt.Before(deadline) {
 		deadline = m.ExpiresAt
 	}
-	note := d.notes.get(b.Ref)
+	note := d.notes.get(b.BatchRef)
 	return &delivery{
 		deliverer: d,
 		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, due: note.due},
@@ -61,7 +61,7 @@ func (d *delivery) run(ctx context.Context) error {
 func (d *delivery) runPhases(ctx context.Context) error {
 	d.stopWith(stopOf(d.mailing, d.Now()))
 
-	if !d.stopped() && len(d.batch.Pending()) > 0 {
+	if !d.stopped() && len(d.batch.PendingTargets()) > 0 {
 		if err := d.prepare(ctx); err != nil {
 			return err
 		}
@@ -82,13 +82,13 @@ func (d *delivery) runPhases(ctx context.Context) error {
 func stopOf(m *push.Mailing, now time.Time) stop {
 	switch {
 	case m.State == push.Cancelled:
-		return stop{reason: stopEnded, result: push.ReceiptCancelled}
+		return stop{reason: stopEnded, result: push.ResultCancelled}
 	case m.State == push.Refused:
-		return stop{reason: stopEnded, result: push.ReceiptRefused}
+		return stop{reason: stopEnded, result: push.ResultRefused}
 	case m.State == push.Expired || !m.ExpiresAt.After(now):
-		return stop{reason: stopEnded, result: push.ReceiptExpired}
+		return stop{reason: stopEnded, result: push.ResultExpired}
 	case m.State.Final(): // completed: a target that is pending all the same is not sent
-		return stop{reason: stopEnded, result: push.ReceiptCancelled}
+		return stop{reason: stopEnded, result: push.ResultCancelled}
 	case m.State == push.Paused:
 		return stop{reason: stopPaused}
 	}
@@ -132,7 +132,7 @@ func (d *delivery) saveUnsaved(ctx context.Context) error {
 // lease that is another call's by now stays so.
 func (d *delivery) abandon(ctx context.Context) error {
 	d.release(false)
-	if err := d.within(context.WithoutCancel(ctx), leaseMargin, d.save); !store.IsStale(err) {
+	if err := d.within(context.WithoutCancel(ctx), leaseMargin, d.save); !store.IsConflict(err) {
 		return err
 	}
 	return nil

@@ -34,12 +34,12 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 		if d.mustEnd() {
 			break
 		}
-		before := len(d.batch.Owed)
+		before := len(d.batch.OwedFlags)
 		faults = append(faults, d.flagSlice(ctx, slice)...)
-		if len(d.batch.Owed) == before {
+		if len(d.batch.OwedFlags) == before {
 			break // nothing goes through: the next slice would not either
 		}
-		if len(d.batch.Owed) > 0 {
+		if len(d.batch.OwedFlags) > 0 {
 			if err := d.save(ctx); err != nil {
 				return errors.Join(append(faults, err)...)
 			}
@@ -47,7 +47,7 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	}
 
 	if len(faults) > 0 && d.Now().Sub(d.mailing.ExpiresAt) > flagsGivenUp {
-		d.Log.ErrorContext(ctx, "flags given up", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.Owed),
+		d.Log.ErrorContext(ctx, "flags given up", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.OwedFlags),
 			"error", errors.Join(faults...))
 		d.dropOwed()
 		return nil
@@ -57,7 +57,7 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 
 // decided are the targets whose flag is owed and not held.
 func (r *results) decided() []int {
-	return slices.DeleteFunc(slices.Clone(r.batch.Owed), func(i int) bool { return slices.Contains(r.batch.Held, i) })
+	return slices.DeleteFunc(slices.Clone(r.batch.OwedFlags), func(i int) bool { return slices.Contains(r.batch.HeldFlags, i) })
 }
 
 // mustEnd reports whether the call has no time for another slice.
@@ -71,7 +71,7 @@ func (d *delivery) mustEnd() bool {
 // decoded is skipped; the errors are those of the tokens that stay owed.
 func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error) {
 	flags := d.flagsOf(targets)
-	results := d.Store.FlagAll(ctx, flags)
+	results := d.Store.FlagTokens(ctx, flags)
 
 	var events []push.Event
 	done, drop := map[string]bool{}, map[string]bool{} // by token id
@@ -89,18 +89,18 @@ func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error
 		}
 	}
 
-	if err := d.Queue.Events(ctx, events...); err != nil {
+	if err := d.Queue.PublishEvents(ctx, events...); err != nil {
 		return append(faults, err) // the flags stand; the next call sets none anew and publishes
 	}
-	d.batch.Owed = slices.DeleteFunc(slices.Clone(d.batch.Owed), func(i int) bool { return done[d.tokenID(i)] })
-	d.batch.Dead = slices.DeleteFunc(slices.Clone(d.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
+	d.batch.OwedFlags = slices.DeleteFunc(slices.Clone(d.batch.OwedFlags), func(i int) bool { return done[d.tokenID(i)] })
+	d.batch.InvalidTokens = slices.DeleteFunc(slices.Clone(d.batch.InvalidTokens), func(x push.InvalidToken) bool { return drop[x.TokenID] })
 	return faults
 }
 
 // flagsOf are the flags of targets that were found invalid.
 func (d *delivery) flagsOf(targets []int) []store.Flag {
-	found := make(map[string]push.Dead, len(d.batch.Dead))
-	for _, x := range d.batch.Dead {
+	found := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
+	for _, x := range d.batch.InvalidTokens {
 		found[x.TokenID] = x
 	}
 	flags := make([]store.Flag, 0, len(targets))

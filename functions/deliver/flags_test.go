@@ -71,7 +71,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 	}
 }
 
-// TestFlagsAndEventsStayOwed: the receipts are saved, but the event could not
+// TestFlagsAndEventsStayOwed: the results are saved, but the event could not
 // be published; the next call owes it still, and rings nobody.
 func TestFlagsAndEventsStayOwed(t *testing.T) {
 	t.Parallel()
@@ -82,7 +82,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.Owed) != 1 {
+	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	w.Fail(nil)
@@ -101,7 +101,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 // unflagged is a ledger whose flags cannot be stored.
 type unflagged struct{ ledger }
 
-func (unflagged) FlagAll(_ context.Context, flags []store.Flag) []store.FlagResult {
+func (unflagged) FlagTokens(_ context.Context, flags []store.Flag) []store.FlagResult {
 	out := make([]store.FlagResult, len(flags))
 	for i := range out {
 		out[i].Err = errors.New("Firestore is out of reach")
@@ -120,7 +120,7 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.Owed) != 1 || len(w.types()) > 0 {
+	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
 		t.Fatalf("%+v, %v, told %v", b, err, w.types())
 	}
 	w.clock.Add(time.Hour)

@@ -1,5 +1,5 @@
 // Package deliver is the Cloud function that rings: it leases a batch, sends to
-// the targets still owed, saves receipts as it goes, flags invalid tokens and
+// the targets still owed, saves results as it goes, flags invalid tokens and
 // settles the batch.
 package deliver
 

@@ -133,11 +133,11 @@ func (g *groups) isControl(key tokenGroup, token string) bool {
 
 // toSave lists the groups whose controls are to be recorded now, and marks them
 // as recorded.
-func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.Control {
+func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.ControlToken {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
-	out := map[tokenGroup][]store.Control{}
+	out := map[tokenGroup][]store.ControlToken{}
 	for key := range keys {
 		x := g.getLocked(key)
 		if len(x.groupHistory.controls) == 0 || now.Sub(x.saved) < controlsSavedEvery {
@@ -145,7 +145,7 @@ func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup]
 		}
 		x.saved = now
 		for _, c := range x.groupHistory.controls {
-			out[key] = append(out[key], store.Control{Customer: c.customer, Token: c.token, Kind: c.kind})
+			out[key] = append(out[key], store.ControlToken{Customer: c.customer, Token: c.token, Kind: c.kind})
 		}
 	}
 	return out

@@ -61,9 +61,9 @@ func judgeInvalid(a fcm.Answer, e evidence) decision {
 func (r *results) judge(a answer, e evidence) (open bool) {
 	switch judgeInvalid(a.Answer, e) {
 	case flagToken:
-		r.setInvalid(a, push.ReceiptInvalidArgument)
+		r.setInvalid(a, push.ResultInvalidArgument)
 	case refuseTarget:
-		r.setFailed(a.target, push.ReceiptRefused, e.proof.Text)
+		r.setFailed(a.target, push.ResultRefused, e.proof.Text)
 	case waitForProof:
 		r.due[a.target] = e.proof.NotBefore
 	case stopSending:

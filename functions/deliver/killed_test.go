@@ -68,15 +68,15 @@ func (d *dying) SaveBatch(ctx context.Context, b *push.Batch) error {
 	return errors.Join(d.ledger.SaveBatch(ctx, b), err)
 }
 
-func (d *dying) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
+func (d *dying) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
 	err, lost := d.fate()
 	if err != nil && !lost {
 		return err
 	}
-	return errors.Join(d.ledger.Lease(ctx, b, l), err)
+	return errors.Join(d.ledger.LeaseBatch(ctx, b, l), err)
 }
 
-func (d *dying) Events(ctx context.Context, e ...push.Event) error {
+func (d *dying) PublishEvents(ctx context.Context, e ...push.Event) error {
 	if len(e) == 0 {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (d *dying) Events(ctx context.Context, e ...push.Event) error {
 	if err != nil && !lost {
 		return err
 	}
-	return errors.Join(d.Board.Events(ctx, e...), err)
+	return errors.Join(d.Board.PublishEvents(ctx, e...), err)
 }
 
 // TestKilledInTheMiddle: whatever save it dies before, everybody is rung, and
@@ -136,9 +136,9 @@ func killedAfter(t *testing.T, saves int) bool {
 	return killed
 }
 
-// TestSigtermSavesReceiptsFirst: an instance told to stop sends no more, saves
+// TestSigtermSavesResultsFirst: an instance told to stop sends no more, saves
 // what it has, and gives the batch back; nobody is rung twice.
-func TestSigtermSavesReceiptsFirst(t *testing.T) {
+func TestSigtermSavesResultsFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{Latency: 30 * time.Millisecond})
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
@@ -170,8 +170,8 @@ func TestSigtermSavesReceiptsFirst(t *testing.T) {
 	}
 }
 
-// TestACallThatEndsSavesItsReceipts: the call's own end comes with an answer.
-func TestACallThatEndsSavesItsReceipts(t *testing.T) {
+// TestACallThatEndsSavesItsResults: the call's own end comes with an answer.
+func TestACallThatEndsSavesItsResults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, "first-token")
@@ -202,9 +202,9 @@ type blind struct {
 	asked atomic.Int64
 }
 
-func (b *blind) Peek(ctx context.Context, id string) (*push.Mailing, error) {
+func (b *blind) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
 	if b.asked.Add(1) == 1 {
-		return b.ledger.Peek(ctx, id)
+		return b.ledger.MailingHeader(ctx, id)
 	}
 	return nil, errKilled
 }

@@ -22,7 +22,7 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), b, push.Lease{Owner: "another", Until: w.clock.Now().Add(time.Minute)}); err != nil {
+	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "another", Until: w.clock.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
@@ -42,7 +42,7 @@ type together struct {
 	all *sync.WaitGroup
 }
 
-func (x together) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
+func (x together) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
 	b, err := x.ledger.Batch(ctx, ref)
 	x.all.Done()
 	x.all.Wait()
@@ -109,7 +109,7 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
 		w := newWorld(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		m, err := w.Peek(t.Context(), "m")
+		m, err := w.MailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,16 +19,16 @@ func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token", "leaves-token", "declines-token")
 	w.register("somebody-else", "moves-token")
 	w.register("c-dies-token", "a-second-token") // can still be reached
-	_, err := w.Flag(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
+	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "other", Customer: "c-dies-token", TokenID: push.TokenID("dies-token"),
 		Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Erase(t.Context(), "c-leaves-token"); err != nil {
+	if _, err := w.EraseCustomer(t.Context(), "c-leaves-token"); err != nil {
 		t.Fatal(err)
 	}
 	no := true
-	if _, err := w.Patch(t.Context(), "c-declines-token", push.CustomerPatch{OptedOut: &no}); err != nil {
+	if _, err := w.PatchCustomer(t.Context(), "c-declines-token", push.CustomerPatch{OptedOut: &no}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(6 * time.Minute)
@@ -44,12 +44,12 @@ func TestEndedMailingsAreClosedUnsent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	cancelled := w.mailing("cancelled", true, "first-token")
-	if _, err := w.Cancel(t.Context(), "cancelled"); err != nil {
+	if _, err := w.CancelMailing(t.Context(), "cancelled"); err != nil {
 		t.Fatal(err)
 	}
 	expired := w.mailing("expired", true, "second-token")
 	paused := w.mailing("paused", true, "third-token")
-	if _, err := w.Pause(t.Context(), "paused"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "paused"); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(cancelled)
@@ -79,7 +79,7 @@ func TestCancelledWhileSending(t *testing.T) {
 	defer cancel()
 	go func() {
 		<-events
-		if _, err := w.Cancel(context.WithoutCancel(t.Context()), "m"); err != nil {
+		if _, err := w.CancelMailing(context.WithoutCancel(t.Context()), "m"); err != nil {
 			t.Error(err)
 		}
 	}()

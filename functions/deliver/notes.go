@@ -22,13 +22,13 @@ const maxNotes = 500
 // notes are those of an instance; safe for concurrent use.
 type notes struct {
 	mu sync.Mutex // guards of
-	of map[push.Ref]note
+	of map[push.BatchRef]note
 }
 
-func newNotes() *notes { return &notes{of: map[push.Ref]note{}} }
+func newNotes() *notes { return &notes{of: map[push.BatchRef]note{}} }
 
 // get is the note of a batch, as a copy: the maps are never nil.
-func (n *notes) get(ref push.Ref) note {
+func (n *notes) get(ref push.BatchRef) note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 
@@ -44,11 +44,11 @@ func (n *notes) put(b *push.Batch, x note) {
 	defer n.mu.Unlock()
 
 	if b.Settled || len(x.due)+len(x.checked) == 0 {
-		delete(n.of, b.Ref)
+		delete(n.of, b.BatchRef)
 		return
 	}
 	if len(n.of) >= maxNotes {
 		clear(n.of)
 	}
-	n.of[b.Ref] = x
+	n.of[b.BatchRef] = x
 }

@@ -14,12 +14,12 @@ import (
 
 // personal records a mailing whose title and link are templates, to customers
 // with two devices each.
-func (w *world) personal(id string, proven bool, attributes map[string]map[string]any) push.Ref {
+func (w *world) personal(id string, proven bool, attributes map[string]map[string]any) push.BatchRef {
 	w.t.Helper()
 	return w.titled(id, proven, "Hello {{ customer.name | default: 'friend' }}", attributes)
 }
 
-func (w *world) titled(id string, proven bool, title string, attributes map[string]map[string]any) push.Ref {
+func (w *world) titled(id string, proven bool, title string, attributes map[string]map[string]any) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for customer, a := range attributes {

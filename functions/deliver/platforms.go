@@ -77,7 +77,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 	for _, a := range d.refusedByPlatform {
 		t := d.batch.Targets[a.target]
 		if !d.platforms.down(platformOf(t)) {
-			d.setFailed(a.target, push.ReceiptFailed, a.Text)
+			d.setFailed(a.target, push.ResultFailed, a.Text)
 			continue
 		}
 		down[t.Platform] = true

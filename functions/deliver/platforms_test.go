@@ -11,13 +11,13 @@ import (
 )
 
 // twoPlatforms records a mailing to n Android and n iOS tokens of one app.
-func (w *world) twoPlatforms(id string, n int) push.Ref {
+func (w *world) twoPlatforms(id string, n int) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for i, platform := range []push.Platform{push.Android, push.IOS} {
 		for _, token := range names([]string{"android", "ios"}[i], n) {
 			r := push.Registration{Kind: push.KindToken, Value: token, Platform: platform, App: "shop"}
-			if _, err := w.Register(w.t.Context(), "c-"+token, r); err != nil {
+			if _, err := w.RegisterToken(w.t.Context(), "c-"+token, r); err != nil {
 				w.t.Fatal(err)
 			}
 			targets = append(targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: platform, App: "shop"})

@@ -275,7 +275,7 @@ func TestNoLivePhoneIsFlagged(t *testing.T) {
 				c.phones = append(c.phones, &phoneModel{group: androidTokens, name: len(c.phones), alive: true})
 			}
 			// A base that FCM never accepted anything of, in an outage from the
-			// first request on, looks like a base of dead tokens.
+			// first request on, looks like a base of invalid tokens.
 			for part := range slices.Chunk(c.phones, 100) {
 				c.batch(part, part, false)
 			}

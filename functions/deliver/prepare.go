@@ -47,7 +47,7 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 		targets[k] = d.batch.Targets[i]
 	}
 
-	owed, broken, err := d.Store.StillOwed(ctx, d.mailing, targets)
+	owed, broken, err := d.Store.RecheckTargets(ctx, d.mailing, targets)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	for k, i := range unchecked {
 		d.note.checked[i] = now
 		if !owed[k] {
-			d.set(i, push.ReceiptCancelled)
+			d.set(i, push.ResultCancelled)
 		}
 	}
 	return nil
@@ -92,15 +92,15 @@ func (d *delivery) markProven(ctx context.Context) error {
 		return err
 	}
 	d.mailing.Proven = true
-	return d.Store.Prove(ctx, d.mailing.ID)
+	return d.Store.MarkProven(ctx, d.mailing.ID)
 }
 
 // refuse ends a mailing whose payload FCM does not accept.
 func (d *delivery) refuse(ctx context.Context, reason string) error {
-	if _, err := d.Store.End(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
+	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
 		return err
 	}
 	d.setReason(reason)
-	d.stopWith(stop{reason: stopEnded, result: push.ReceiptRefused})
+	d.stopWith(stop{reason: stopEnded, result: push.ResultRefused})
 	return nil
 }

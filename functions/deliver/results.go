@@ -37,9 +37,9 @@ type answer struct {
 // A stop says why no more is sent, and has what its reason needs.
 type stop struct {
 	reason stopReason
-	result push.Receipt // with stopEnded: the result of every target that is left
-	answer fcm.Answer   // with stopCredentials: what was answered
-	until  time.Time    // with stopUnproven: when the proof may be asked for again
+	result push.Result // with stopEnded: the result of every target that is left
+	answer fcm.Answer  // with stopCredentials: what was answered
+	until  time.Time   // with stopUnproven: when the proof may be asked for again
 }
 
 type stopReason int
@@ -70,22 +70,22 @@ func (r *results) record(a answer) {
 	switch a.Outcome {
 	case fcm.Accepted:
 		r.observed = append(r.observed, observation{a.target, false})
-		r.set(a.target, push.ReceiptAccepted)
+		r.set(a.target, push.ResultAccepted)
 	case fcm.Invalid:
 		r.observed = append(r.observed, observation{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
 			r.suspects = append(r.suspects, a)
 			return
 		}
-		r.setInvalid(a, push.ReceiptUnregistered)
+		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
 		r.observed = append(r.observed, observation{a.target, true})
 		r.suspects = append(r.suspects, a)
 	case fcm.Refused:
-		r.setFailed(a.target, push.ReceiptRefused, a.Text)
+		r.setFailed(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
 		r.observed = append(r.observed, observation{a.target, true})
-		r.setInvalid(a, push.ReceiptWrongSender)
+		r.setInvalid(a, push.ResultWrongSender)
 	case fcm.ThirdParty: // Apple's or a browser's credentials: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
 	case fcm.Misconfigured:
@@ -96,14 +96,14 @@ func (r *results) record(a answer) {
 }
 
 // set gives a target its result.
-func (r *results) set(target int, result push.Receipt) {
-	r.batch.Receipts[target] = result
+func (r *results) set(target int, result push.Result) {
+	r.batch.Results[target] = result
 	r.unsaved++
 }
 
 // setFailed gives a target a result that has a reason. The batch keeps the
 // first reason.
-func (r *results) setFailed(target int, result push.Receipt, reason string) {
+func (r *results) setFailed(target int, result push.Result, reason string) {
 	r.setReason(reason)
 	r.set(target, result)
 }
@@ -117,18 +117,18 @@ func (r *results) setReason(reason string) {
 // setInvalid gives a target an invalid result. The batch owes the token's flag
 // and its event from the save on that stores the result; the flag is held until
 // it is known that the answer can be believed (weigh).
-func (r *results) setInvalid(a answer, result push.Receipt) {
+func (r *results) setInvalid(a answer, result push.Result) {
 	t := r.batch.Targets[a.target]
 	r.set(a.target, result)
-	r.batch.Owed = append(r.batch.Owed, a.target)
-	r.batch.Held = append(r.batch.Held, a.target)
-	r.batch.Dead = append(r.batch.Dead, push.Dead{
+	r.batch.OwedFlags = append(r.batch.OwedFlags, a.target)
+	r.batch.HeldFlags = append(r.batch.HeldFlags, a.target)
+	r.batch.InvalidTokens = append(r.batch.InvalidTokens, push.InvalidToken{
 		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
 	})
 }
 
 // closePending gives every target without a result that one.
-func (r *results) closePending(result push.Receipt) { r.unsaved += r.batch.Close(result) }
+func (r *results) closePending(result push.Result) { r.unsaved += r.batch.ClosePending(result) }
 
 // implausible reports whether n of the answers so far are more than can be
 // true.
@@ -140,13 +140,13 @@ func (r *results) implausible(n int) bool {
 func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
 
 // accepted reports whether a token of the batch accepted its message.
-func (r *results) accepted() bool { return slices.Contains(r.batch.Receipts, push.ReceiptAccepted) }
+func (r *results) accepted() bool { return slices.Contains(r.batch.Results, push.ResultAccepted) }
 
 // acceptedBy reports whether a token of that customer accepted its message. All
 // tokens of a customer get the same one.
 func (r *results) acceptedBy(customer string) bool {
 	for i, t := range r.batch.Targets {
-		if t.Customer == customer && r.batch.Receipts[i] == push.ReceiptAccepted {
+		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted {
 			return true
 		}
 	}
@@ -155,12 +155,14 @@ func (r *results) acceptedBy(customer string) bool {
 
 // ready lists the pending targets that may be sent at a time.
 func (r *results) ready(at time.Time) []int {
-	return slices.DeleteFunc(r.batch.Pending(), func(i int) bool { return r.due[i].After(at) })
+	return slices.DeleteFunc(r.batch.PendingTargets(), func(i int) bool { return r.due[i].After(at) })
 }
 
 // settled reports whether nothing of the batch is left to do: every target has
 // its result, and every flag is set.
-func (r *results) settled() bool { return len(r.batch.Pending()) == 0 && len(r.batch.Owed) == 0 }
+func (r *results) settled() bool {
+	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
+}
 
 // release gives the batch back. It waits until the first of its targets may be
 // sent again; the others are skipped until their own time.
@@ -176,7 +178,7 @@ func (r *results) release(well bool) {
 	if at.IsZero() {
 		at = r.now()
 	}
-	if again := r.now().Add(heldWait); len(r.batch.Held) > 0 && (len(r.batch.Pending()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
+	if again := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
 		at = again
 	}
 	r.batch.NotBefore = at
@@ -185,7 +187,7 @@ func (r *results) release(well bool) {
 // firstDue is when the first pending target may be sent; zero if one may at any
 // time, or none is pending.
 func (r *results) firstDue() (first time.Time) {
-	for k, i := range r.batch.Pending() {
+	for k, i := range r.batch.PendingTargets() {
 		if at := r.due[i]; k == 0 || at.Before(first) {
 			first = at
 		}
@@ -197,8 +199,8 @@ func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targe
 
 // dropOwed forgets the flags that are owed: they are not set.
 func (r *results) dropOwed() {
-	r.batch.Held = nil
-	r.drop(slices.Clone(r.batch.Owed))
+	r.batch.HeldFlags = nil
+	r.drop(slices.Clone(r.batch.OwedFlags))
 }
 
 // drop forgets owed flags: they are not set.
@@ -207,6 +209,6 @@ func (r *results) drop(targets []int) {
 	for _, i := range targets {
 		drop[r.tokenID(i)] = true
 	}
-	r.batch.Owed = slices.DeleteFunc(slices.Clone(r.batch.Owed), func(i int) bool { return slices.Contains(targets, i) })
-	r.batch.Dead = slices.DeleteFunc(slices.Clone(r.batch.Dead), func(x push.Dead) bool { return drop[x.TokenID] })
+	r.batch.OwedFlags = slices.DeleteFunc(slices.Clone(r.batch.OwedFlags), func(i int) bool { return slices.Contains(targets, i) })
+	r.batch.InvalidTokens = slices.DeleteFunc(slices.Clone(r.batch.InvalidTokens), func(x push.InvalidToken) bool { return drop[x.TokenID] })
 }

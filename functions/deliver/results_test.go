@@ -11,7 +11,7 @@ import (
 
 // newResults is the bookkeeping of a batch with so many targets, two a customer.
 func newResults(n int) *results {
-	b := &push.Batch{Receipts: make([]push.Receipt, n)}
+	b := &push.Batch{Results: make([]push.Result, n)}
 	for i, token := range names("t", n) {
 		b.Targets = append(b.Targets, push.Target{Customer: string(rune('a' + i/2)), Token: token})
 	}
@@ -24,17 +24,17 @@ func TestRecord(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer  fcm.Answer
-		want    push.Receipt
+		want    push.Result
 		owed    bool
 		suspect bool
 		stop    stopReason
 	}{
-		"accepted":              {answer: fcm.Answer{Outcome: fcm.Accepted}, want: push.ReceiptAccepted},
-		"unregistered":          {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ReceiptUnregistered, owed: true},
+		"accepted":              {answer: fcm.Answer{Outcome: fcm.Accepted}, want: push.ResultAccepted},
+		"unregistered":          {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ResultUnregistered, owed: true},
 		"token named":           {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeInvalidArgument}, suspect: true},
 		"nothing named":         {answer: fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}, suspect: true},
-		"refused":               {answer: fcm.Answer{Outcome: fcm.Refused, Text: "no"}, want: push.ReceiptRefused},
-		"another sender's":      {answer: fcm.Answer{Outcome: fcm.Mismatch, Text: "no"}, want: push.ReceiptWrongSender, owed: true},
+		"refused":               {answer: fcm.Answer{Outcome: fcm.Refused, Text: "no"}, want: push.ResultRefused},
+		"another sender's":      {answer: fcm.Answer{Outcome: fcm.Mismatch, Text: "no"}, want: push.ResultWrongSender, owed: true},
 		"Apple's credentials":   {answer: fcm.Answer{Outcome: fcm.ThirdParty, Text: "no"}},
 		"our credentials":       {answer: fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 403}, stop: stopCredentials},
 		"to be sent once again": {answer: fcm.Answer{Outcome: fcm.Waiting}},
@@ -43,10 +43,10 @@ func TestRecord(t *testing.T) {
 			t.Parallel()
 			r := newResults(2)
 			r.record(answer{1, c.answer})
-			if got := r.batch.Receipts[1]; got != c.want {
+			if got := r.batch.Results[1]; got != c.want {
 				t.Errorf("result is %d, want %d", got, c.want)
 			}
-			if got := len(r.batch.Owed) == 1; got != c.owed {
+			if got := len(r.batch.OwedFlags) == 1; got != c.owed {
 				t.Errorf("owes a flag: %v, want %v", got, c.owed)
 			}
 			if got := len(r.suspects) == 1; got != c.suspect {
@@ -55,8 +55,8 @@ func TestRecord(t *testing.T) {
 			if r.stop.reason != c.stop {
 				t.Errorf("stop is %d, want %d", r.stop.reason, c.stop)
 			}
-			if got := r.unsaved == 1; got != (c.want != push.Pending) {
-				t.Errorf("to be saved: %v, want %v", got, c.want != push.Pending)
+			if got := r.unsaved == 1; got != (c.want != push.ResultPending) {
+				t.Errorf("to be saved: %v, want %v", got, c.want != push.ResultPending)
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func TestTheFirstStopStays(t *testing.T) {
 	if r.stopped() {
 		t.Fatal("stopped without a reason")
 	}
-	r.stopWith(stop{reason: stopEnded, result: push.ReceiptCancelled})
+	r.stopWith(stop{reason: stopEnded, result: push.ResultCancelled})
 	r.stopWith(stop{reason: stopCredentials})
 	if r.stop.reason != stopEnded {
 		t.Errorf("reason is %d, want the first, %d", r.stop.reason, stopEnded)
@@ -147,7 +147,7 @@ func TestReleaseWaitsForTheFirst(t *testing.T) {
 	r := newResults(3)
 	now := r.now()
 	r.due[0], r.due[1] = now.Add(time.Hour), now.Add(40*time.Second)
-	r.set(2, push.ReceiptAccepted)
+	r.set(2, push.ResultAccepted)
 
 	r.release(true)
 	if got := r.batch.NotBefore.Sub(now); got != 40*time.Second {
@@ -175,7 +175,7 @@ func TestAdmit(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	live := push.Lease{Owner: "another", Until: now.Add(time.Second)}
-	pending := []push.Receipt{push.Pending}
+	pending := []push.Result{push.ResultPending}
 	lapsed := push.Lease{Owner: "another", Until: now.Add(-time.Second)}
 	for name, c := range map[string]struct {
 		state      push.State
@@ -197,8 +197,8 @@ func TestAdmit(t *testing.T) {
 		"five crashes":                      {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1}, want: admitGiveUp},
 		"five crashes, the last with saves": {batch: push.Batch{Lease: lapsed, Crashes: maxCrashes - 1, Saved: true}, want: admitDeliver},
 		"dead letter, never tried":          {deadLetter: true, want: admitPostpone},
-		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Receipts: pending}, deadLetter: true, want: admitGiveUp},
-		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, Owed: []int{0}}, deadLetter: true, want: admitPostpone},
+		"dead letter, tried":                {batch: push.Batch{Tries: minTries, Results: pending}, deadLetter: true, want: admitGiveUp},
+		"dead letter, tried to flag":        {batch: push.Batch{Tries: minTries, OwedFlags: []int{0}}, deadLetter: true, want: admitPostpone},
 		"dead letter, cancelled":            {state: push.Cancelled, deadLetter: true, want: admitDeliver},
 	} {
 		t.Run(name, func(t *testing.T) {

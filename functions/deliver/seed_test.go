@@ -140,7 +140,7 @@ func manyParts(n int) string {
 // batch records an unproven mailing with that message and one batch, a customer
 // a token. Only the last token's customer is registered: nobody looks at the
 // others.
-func (w *world) batch(id, message string, tokens ...string) push.Ref {
+func (w *world) batch(id, message string, tokens ...string) push.BatchRef {
 	w.t.Helper()
 	last := tokens[len(tokens)-1]
 	w.register("c-"+last, last)

@@ -175,7 +175,7 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 
 	message, err := l.renderer.message(t)
 	if err != nil { // this customer's values make no message
-		l.setFailed(i, push.ReceiptRefused, err.Error())
+		l.setFailed(i, push.ResultRefused, err.Error())
 		return
 	}
 

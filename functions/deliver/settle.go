@@ -22,7 +22,7 @@ var errNoBatch = errors.New("the message names no batch")
 //	anything else: our own fault                   redeliver
 func settle(m queue.Message, err error) queue.Settlement {
 	switch {
-	case err == nil, errors.Is(err, store.ErrStale), push.IsNotFound(err):
+	case err == nil, errors.Is(err, store.ErrConflict), push.IsNotFound(err):
 		return queue.Ack
 	case errors.Is(err, errNoBatch) && m.DeadLetterOf() != "":
 		return queue.Ack

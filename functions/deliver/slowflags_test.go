@@ -90,12 +90,12 @@ type ended struct {
 	seen   []int // how many flags were owed, as stored, when a slice began
 }
 
-func (e *ended) FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult {
+func (e *ended) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
 	e.seen = append(e.seen, e.owed())
 	if len(e.seen) == e.slices {
 		e.stop()
 	}
-	return e.ledger.FlagAll(ctx, flags)
+	return e.ledger.FlagTokens(ctx, flags)
 }
 
 // TestFlagsMakeProgressInSlices: each slice is stored and published before the
@@ -112,7 +112,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(b.Owed)
+		return len(b.OwedFlags)
 	}}
 	deps := w.deps
 	deps.Store, deps.Stopping = e, stopping
@@ -188,8 +188,8 @@ type partly struct {
 	token string
 }
 
-func (p partly) FlagAll(ctx context.Context, flags []store.Flag) []store.FlagResult {
-	out := p.ledger.FlagAll(ctx, flags)
+func (p partly) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
+	out := p.ledger.FlagTokens(ctx, flags)
 	for i, f := range flags {
 		if f.TokenID == push.TokenID(p.token) {
 			out[i] = store.FlagResult{Err: &push.Unavailable{Err: errors.New("too much contention")}}
@@ -218,8 +218,8 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b.Owed) != 1 {
-		t.Errorf("%d flags are owed, want the one that failed", len(b.Owed))
+	if len(b.OwedFlags) != 1 {
+		t.Errorf("%d flags are owed, want the one that failed", len(b.OwedFlags))
 	}
 	w.clock.Add(25 * time.Hour) // after its lifetime
 	if err := d.deliver(t.Context(), ref, ""); err == nil {

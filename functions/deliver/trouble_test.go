@@ -45,17 +45,17 @@ type busyMailing struct {
 	held  atomic.Int64
 }
 
-func (b *busyMailing) Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (b *busyMailing) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	b.asked()
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.Hold(ctx, id, reason, detail)
+	return b.ledger.PauseFor(ctx, id, reason, detail)
 }
 
-// TestAMailingThatCannotBeHeldKeepsItsReceipts: nobody is rung twice, and the
+// TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
 // batch is free at once.
-func TestAMailingThatCannotBeHeldKeepsItsReceipts(t *testing.T) {
+func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
@@ -84,9 +84,9 @@ func TestAMailingThatCannotBeHeldKeepsItsReceipts(t *testing.T) {
 	}
 }
 
-// TestReceiptsAreSavedBeforeAProof: a proof may take as long as FCM takes, and
+// TestResultsAreSavedBeforeAProof: a proof may take as long as FCM takes, and
 // an instance that is told to stop does not wait for it.
-func TestReceiptsAreSavedBeforeAProof(t *testing.T) {
+func TestResultsAreSavedBeforeAProof(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
@@ -153,9 +153,9 @@ type proofBook struct {
 	noted func()
 }
 
-func (p proofBook) Prove(ctx context.Context, id string) error {
+func (p proofBook) MarkProven(ctx context.Context, id string) error {
 	p.noted()
-	return p.ledger.Prove(ctx, id)
+	return p.ledger.MarkProven(ctx, id)
 }
 
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
@@ -191,11 +191,11 @@ type unnoted struct {
 	asked atomic.Int64
 }
 
-func (u *unnoted) Prove(ctx context.Context, id string) error {
+func (u *unnoted) MarkProven(ctx context.Context, id string) error {
 	if u.asked.Add(1) == 1 {
 		return &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return u.ledger.Prove(ctx, id)
+	return u.ledger.MarkProven(ctx, id)
 }
 
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.

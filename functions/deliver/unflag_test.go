@@ -30,7 +30,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 				t.Fatalf("the token is marked %q before the unflag", got)
 			}
 			w.Fail(nil)
-			if _, err := w.Cancel(t.Context(), "m"); err != nil {
+			if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
@@ -96,11 +96,11 @@ func (w *world) takeBack(id string) {
 	if err != nil || len(p.Tokens) != 1 {
 		w.t.Fatalf("the unflag finds %+v, %v; want one customer", p, err)
 	}
-	_, events, err := w.Store.Unflag(ctx, id, p.Tokens)
+	_, events, err := w.Store.UnflagTokens(ctx, id, p.Tokens)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.Events(ctx, events...); err != nil {
+	if err := w.PublishEvents(ctx, events...); err != nil {
 		w.t.Fatal(err)
 	}
 	if _, err := w.EndUnflag(ctx, id); err != nil {

@@ -65,9 +65,9 @@ type readers struct {
 	read int
 }
 
-func (r *readers) StillOwed(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, []string, error) {
+func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, []string, error) {
 	r.read += len(targets)
-	return r.ledger.StillOwed(ctx, m, targets)
+	return r.ledger.RecheckTargets(ctx, m, targets)
 }
 
 // TestOnlyWhatIsSentIsCheckedAgain: of an outdated batch the targets that have
@@ -109,7 +109,7 @@ func TestLongNumbersStayWhole(t *testing.T) {
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
-		if _, err := w.Patch(t.Context(), "c-"+token, patch); err != nil {
+		if _, err := w.PatchCustomer(t.Context(), "c-"+token, patch); err != nil {
 			t.Fatal(err)
 		}
 		c, err := w.Customer(t.Context(), "c-"+token)

@@ -33,18 +33,18 @@ type observation struct {
 // wait further. plausibility.go has the rule; here FCM is asked for evidence.
 func (d *delivery) weigh(ctx context.Context) error {
 	d.saveControls(ctx)
-	if len(d.batch.Held) == 0 {
+	if len(d.batch.HeldFlags) == 0 {
 		return nil
 	}
 	if d.mailing.HeldDecision != "" { // a person has decided
-		d.decide(d.batch.Held, d.mailing.HeldDecision == push.FlagHeld)
+		d.decide(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
 		return nil
 	}
 
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	found := d.weighParts(asking, d.heldParts())
-	if found.recovered && len(d.batch.Held) > 0 && d.Sleep(asking, settleWait) == nil {
+	if found.recovered && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
 		// FCM has changed its mind about some of them: its trouble may be over.
 		d.observed = nil
 		found = d.weighParts(asking, d.heldParts())
@@ -142,7 +142,7 @@ func (d *delivery) heldParts() []*heldPart {
 
 	fresh := map[int]bool{}
 	for _, o := range d.observed {
-		held := slices.Contains(d.batch.Held, o.target)
+		held := slices.Contains(d.batch.HeldFlags, o.target)
 		if o.invalid && !held {
 			continue // it turned out to be the payload's fault
 		}
@@ -154,7 +154,7 @@ func (d *delivery) heldParts() []*heldPart {
 		}
 		add(o.target, true, false, d.foreign(o.target))
 	}
-	for _, target := range d.batch.Held {
+	for _, target := range d.batch.HeldFlags {
 		if !fresh[target] {
 			add(target, true, true, d.foreign(target))
 		}
@@ -170,8 +170,8 @@ func (d *delivery) heldParts() []*heldPart {
 // answeredOf counts the targets of a group whose token FCM has judged.
 func (r *results) answeredOf(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
-		result := r.batch.Receipts[i]
-		if groupOf(t) == group && (result == push.ReceiptAccepted || result.Code() != "") {
+		result := r.batch.Results[i]
+		if groupOf(t) == group && (result == push.ResultAccepted || result.Code() != "") {
 			n++
 		}
 	}
@@ -180,14 +180,14 @@ func (r *results) answeredOf(group tokenGroup) (n int) {
 
 // foreign reports whether FCM called a target's token another project's.
 func (r *results) foreign(target int) bool {
-	return r.batch.Receipts[target] == push.ReceiptWrongSender
+	return r.batch.Results[target] == push.ResultWrongSender
 }
 
 // decide ends the wait of held flags: they are set, or dropped.
 func (r *results) decide(targets []int, flag bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
-	r.batch.Held = slices.DeleteFunc(slices.Clone(r.batch.Held), decided)
+	r.batch.HeldFlags = slices.DeleteFunc(slices.Clone(r.batch.HeldFlags), decided)
 	if !flag {
 		r.drop(targets)
 	}
@@ -201,7 +201,7 @@ func (r *results) decide(targets []int, flag bool) {
 func (d *delivery) dropHeld(ctx context.Context) {
 	paused := d.mailing.State == push.Paused
 	var late []int
-	for _, i := range d.batch.Held {
+	for _, i := range d.batch.HeldFlags {
 		if d.ended() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
 			late = append(late, i)
 		}
@@ -216,11 +216,11 @@ func (d *delivery) dropHeld(ctx context.Context) {
 // answeredAt is when FCM called a target's token invalid.
 func (r *results) answeredAt(target int) time.Time {
 	id := r.tokenID(target)
-	i := slices.IndexFunc(r.batch.Dead, func(x push.Dead) bool { return x.TokenID == id })
+	i := slices.IndexFunc(r.batch.InvalidTokens, func(x push.InvalidToken) bool { return x.TokenID == id })
 	if i < 0 {
 		return time.Time{}
 	}
-	return r.batch.Dead[i].At
+	return r.batch.InvalidTokens[i].At
 }
 
 // ended reports whether the mailing has ended, so that nothing of it waits any
@@ -305,8 +305,8 @@ func (d *delivery) saveControls(ctx context.Context) {
 
 // evidenceStore is what the weighing needs of the store.
 type evidenceStore interface {
-	Controls(ctx context.Context, group string) ([]store.Control, error)
-	SaveControls(ctx context.Context, group string, list []store.Control) error
+	Controls(ctx context.Context, group string) ([]store.ControlToken, error)
+	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
 	Suspicion(ctx context.Context, group string) (store.Suspicion, error)
 	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
 	Settings(ctx context.Context) (push.Settings, error)

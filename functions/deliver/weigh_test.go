@@ -265,7 +265,7 @@ func TestSeedBodiesFlagAlone(t *testing.T) {
 					w := newWorld(t, phones.Options{})
 					w.phones.SetOutcome("dead-token", row)
 					w.mailingTitled("m", title, append(names("live", others), "dead-token")...)
-					w.deliver(push.Ref{Mailing: "m", Batch: "00-000000"})
+					w.deliver(push.BatchRef{Mailing: "m", Batch: "00-000000"})
 					if w.invalid("dead-token") == "" {
 						t.Error("the token is not flagged")
 					}
@@ -293,11 +293,11 @@ func (w *world) mailingTitled(id, title string, tokens ...string) {
 }
 
 // fids records a mailing to installation ids of one iOS app.
-func (w *world) fids(id string, young bool, fids ...string) push.Ref {
+func (w *world) fids(id string, young bool, fids ...string) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for _, fid := range fids {
-		if _, err := w.Register(w.t.Context(), "c-"+fid, push.Registration{Kind: push.KindFID, Value: fid, Platform: push.IOS, App: "shop"}); err != nil {
+		if _, err := w.RegisterToken(w.t.Context(), "c-"+fid, push.Registration{Kind: push.KindFID, Value: fid, Platform: push.IOS, App: "shop"}); err != nil {
 			w.t.Fatal(err)
 		}
 		targets = append(targets, push.Target{Customer: "c-" + fid, Token: fid, Kind: push.KindFID, Platform: push.IOS, App: "shop", Young: young})

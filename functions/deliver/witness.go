@@ -118,7 +118,7 @@ func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
 		if len(out) == controlsKept {
 			break
 		}
-		if w.batch.Receipts[i] == push.ReceiptAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind), key)) {
+		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind), key)) {
 			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
 		}
 	}
@@ -138,5 +138,5 @@ func (w *fcmWitness) wereAccepted() bool {
 
 // isHeld reports whether a token's flag is what is to be decided.
 func (w *fcmWitness) isHeld(token string) bool {
-	return slices.ContainsFunc(w.batch.Held, func(i int) bool { return w.batch.Targets[i].Token == token })
+	return slices.ContainsFunc(w.batch.HeldFlags, func(i int) bool { return w.batch.Targets[i].Token == token })
 }

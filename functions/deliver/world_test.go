@@ -60,13 +60,13 @@ func (w *world) types() (out []string) {
 
 // mailing records a mailing, starts it, and cuts one batch with those tokens,
 // one customer each, who is registered first.
-func (w *world) mailing(id string, proven bool, tokens ...string) push.Ref {
+func (w *world) mailing(id string, proven bool, tokens ...string) push.BatchRef {
 	w.t.Helper()
 	lines := make([]store.ImportLine, len(tokens))
 	for i, token := range tokens {
 		lines[i] = store.ImportLine{Customer: "c-" + token, Tokens: []push.Registration{{Kind: push.KindToken, Value: token, Platform: push.Android}}}
 	}
-	refused, _, err := w.Import(w.t.Context(), lines)
+	refused, _, err := w.ImportCustomers(w.t.Context(), lines)
 	if err := errors.Join(append(refused, err)...); err != nil {
 		w.t.Fatal(err)
 	}
@@ -86,35 +86,35 @@ func (w *world) begin(id string) {
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.Start(w.t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 // record records a mailing, starts it, and cuts one batch with those targets.
-func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.Ref {
+func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.BatchRef {
 	w.t.Helper()
 	m := push.NewMailing(id, id, d, w.clock.Now())
 	m.Proven = proven
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.Start(w.t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
 	sh, err := w.Shard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Targets: targets, Receipts: make([]push.Receipt, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(targets))
-	if err := w.Cut(w.t.Context(), sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
 	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
-	return b.Ref
+	return b.BatchRef
 }
 
 // control registers a customer whose token FCM accepted lately, and accepts.
@@ -122,7 +122,7 @@ func (w *world) control() {
 	w.t.Helper()
 	w.register("c-control", "control-token")
 	w.phones.SetOutcome("control-token", "OK")
-	c := []store.Control{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
+	c := []store.ControlToken{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
 	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, anyOf(push.KindToken)} {
 		if err := w.SaveControls(w.t.Context(), g.name(), c); err != nil {
 			w.t.Fatal(err)
@@ -132,13 +132,13 @@ func (w *world) control() {
 
 func (w *world) register(customer, token string) {
 	w.t.Helper()
-	_, err := w.Register(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+	_, err := w.RegisterToken(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) deliver(ref push.Ref) {
+func (w *world) deliver(ref push.BatchRef) {
 	w.t.Helper()
 	if err := w.d.deliver(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
@@ -196,7 +196,7 @@ func names(prefix string, n int) []string {
 
 // stopped is a call of an instance that is told to stop: it gives the batch back
 // without sending any of it.
-func (w *world) stopped(ref push.Ref) {
+func (w *world) stopped(ref push.BatchRef) {
 	w.t.Helper()
 	deps := w.deps
 	ctx, stop := context.WithCancel(w.t.Context())

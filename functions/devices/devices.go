@@ -38,17 +38,17 @@ type Deps struct {
 }
 
 type ledger interface {
-	Register(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
-	Unregister(ctx context.Context, customer, tokenID string) ([]push.Event, error)
-	Told(ctx context.Context, events ...push.Event) error
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
 
 type publisher interface {
-	Events(ctx context.Context, events ...push.Event) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 type verifier interface {
-	Verify(ctx context.Context, token string) (auth.Person, error)
+	Verify(ctx context.Context, token string) (auth.Identity, error)
 }
 
 type appVerifier interface {
@@ -117,7 +117,7 @@ type registration struct {
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
-	if (r.Token == "") == (r.FID == "") && !api.Named(faults, "body.token", "body.fid") {
+	if (r.Token == "") == (r.FID == "") && !api.NamesField(faults, "body.token", "body.fid") {
 		wrong = append(wrong, push.Fault{Location: "body", Message: "needs exactly one of token and fid"})
 	}
 	if r.FID != "" {
@@ -160,11 +160,11 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 		return nil, faults
 	}
 	r.Limits = s.Limits
-	done, err := s.Store.Register(ctx, customerOf(ctx), r)
+	done, err := s.Store.RegisterToken(ctx, customerOf(ctx), r)
 	if err != nil {
 		return nil, err
 	}
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, done.Events)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	t := done.Token
 	out := &registerOutput{Status: http.StatusOK}
 	if done.Created {
@@ -182,10 +182,10 @@ type unregisterInput struct {
 }
 
 func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
-	events, err := s.Store.Unregister(ctx, customerOf(ctx), in.TokenID)
+	events, err := s.Store.UnregisterToken(ctx, customerOf(ctx), in.TokenID)
 	if err != nil {
 		return nil, err
 	}
-	queue.Tell(ctx, s.Queue, s.Store, s.Log, events)
+	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, nil
 }

@@ -241,18 +241,20 @@ type (
 	nowhere struct{}
 )
 
-func (anyone) Verify(context.Context, string) (auth.Person, error) {
-	return auth.Person{UID: "ada"}, nil
+func (anyone) Verify(context.Context, string) (auth.Identity, error) {
+	return auth.Identity{UID: "ada"}, nil
 }
 
-func (nowhere) Register(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
 	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
 		panic(fmt.Sprintf("%q registers %+v", customer, r))
 	}
 	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
 }
-func (nowhere) Unregister(context.Context, string, string) ([]push.Event, error) { return nil, nil }
-func (nowhere) Told(context.Context, ...push.Event) error                        { return nil }
+func (nowhere) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
+	return nil, nil
+}
+func (nowhere) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 
 // FuzzBody: whatever is sent, the function answers, never with a fault of its
 // own, and hands the store only what is right.
@@ -305,10 +307,10 @@ func TestLimits(t *testing.T) {
 func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	if _, err := w.store.Register(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
+	if _, err := w.store.RegisterToken(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Flag(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), CutAt: time.Now().Add(time.Minute)}); err != nil {
+	if _, err := w.store.FlagToken(t.Context(), store.Flag{Mailing: "m", Customer: "ada", TokenID: push.TokenID("old-token"), Code: push.CodeUnregistered, At: time.Now().Add(time.Minute), CutAt: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

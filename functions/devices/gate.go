@@ -30,7 +30,7 @@ func customerOf(ctx context.Context) string {
 // ServeHTTP answers browsers that ask whether they may ask, refuses whoever it
 // does not know, and passes the others on.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = api.Identified(w, r)
+	r = api.WithRequestID(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	allowed := g.origin(w, r)
@@ -181,7 +181,7 @@ func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 		write(w, http.StatusForbidden, e.why)
 		return
 	}
-	p, ok := errors.AsType[*api.Problem](api.Answer(ctx, g.Log, err))
+	p, ok := errors.AsType[*api.Problem](api.ToProblem(ctx, g.Log, err))
 	if !ok {
 		p = &api.Problem{Status: http.StatusInternalServerError}
 	}

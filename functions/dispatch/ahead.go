@@ -103,7 +103,7 @@ func (e *estimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahea
 	if !e.at.IsZero() && now.Sub(e.at) < estimateAge {
 		return e.all, nil
 	}
-	all, err := s.Ahead(ctx)
+	all, err := s.CountAhead(ctx)
 	if err != nil {
 		return store.Ahead{}, err
 	}

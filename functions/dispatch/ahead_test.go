@@ -20,7 +20,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 	for k := range shards {
 		list = append(list, push.Shard{Mailing: id, Number: k, From: bound(k, shards), After: bound(k, shards), Upto: bound(k+1, shards)})
 	}
-	if _, err := w.Start(t.Context(), id, push.All, list); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, list); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -30,7 +30,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 func (w *world) cutAll(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
-		if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: id, Shard: k}); err != nil {
+		if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"a", "b"} {
-		if _, err := w.Pause(t.Context(), id); err != nil {
+		if _, err := w.PauseMailing(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,14 +173,14 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 					lines = append(lines, store.ImportLine{Customer: fmt.Sprint("c", i), Patch: push.CustomerPatch{Attributes: map[string]any{"a": value}},
 						Tokens: []push.Registration{{Kind: push.KindToken, Value: fmt.Sprint("token-", i), Platform: push.Android}}})
 				}
-				if _, _, err := w.Import(t.Context(), lines); err != nil {
+				if _, _, err := w.ImportCustomers(t.Context(), lines); err != nil {
 					t.Fatal(err)
 				}
 			}
 			w.mailing(t, "m", func(d *push.Draft) {
 				d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.a | truncate: 5 }}"}}`)
 			})
-			w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", 400)
 			if largest := slices.Max(pages.sizes); largest < c.least || largest > c.most {
 				t.Errorf("pages of %v customers, want the largest between %d and %d", pages.sizes, c.least, c.most)
@@ -195,11 +195,11 @@ type pageSizes struct {
 	sizes []int
 }
 
-func (p *pageSizes) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+func (p *pageSizes) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	n := 0
 	for _, b := range batches {
 		n += len(b.Targets)
 	}
 	p.sizes = append(p.sizes, n)
-	return p.ledger.Cut(ctx, sh, batches)
+	return p.ledger.CreateBatches(ctx, sh, batches)
 }

@@ -23,7 +23,7 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 			Attributes: map[string]any{"name": fmt.Sprint("N", i), "first name": "F", "points": int64(i), "secret": "x"}},
 			Tokens: []push.Registration{{Kind: push.KindToken, Value: fmt.Sprint("token-", i), Platform: push.Android}}})
 	}
-	refused, _, err := w.Import(t.Context(), lines)
+	refused, _, err := w.ImportCustomers(t.Context(), lines)
 	if err = errors.Join(append(refused, err)...); err != nil {
 		t.Fatal(err)
 	}
@@ -35,14 +35,14 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 			d.Audience, d.Link = a, `https://x.example/{{ customer["first name"] }}`
 			d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
 		})
-		w.carryOut(t, push.DispatchOrder{Mailing: name, Shard: push.Start})
+		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
 		open, err := w.OpenBatches(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := 0
 		for _, o := range open {
-			b, err := w.Batch(t.Context(), o.Ref)
+			b, err := w.Batch(t.Context(), o.BatchRef)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.seed(t, 8)
-	_, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
+	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	}{
 		"customers": {func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"c1", "c2", "c3", "nobody"}} }, 5, 2, push.Excluded{NoValidToken: 1, Unknown: 1}},
 		"latest": {func(d *push.Draft) {
-			d.Audience, d.Devices = push.Audience{Customers: []string{"c2", "c3"}}, push.Latest
+			d.Audience, d.Devices = push.Audience{Customers: []string{"c2", "c3"}}, push.LatestDevice
 		}, 2, 2, push.Excluded{}},
 		"tokens": {func(d *push.Draft) {
 			d.Audience = push.Audience{Tokens: []string{"c3-token-0", "c3-token-2", "c1-token-0", "never seen"}}
@@ -33,7 +33,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := w.mailing(t, "m-"+name, c.change)
-			w.carryOut(t, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+			w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 			w.checkOnce(t, m.ID, c.tokens)
 			totals, err := w.Totals(t.Context(), m)
 			if err != nil {
@@ -51,7 +51,7 @@ func TestNobodyToRing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
-	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	m, err := w.Mailing(t.Context(), "m")
 	if err != nil || m.State != push.Completed || len(w.Published()) != 1 {
 		t.Errorf("%s, %d events (%v)", m.State, len(w.Published()), err)

@@ -35,7 +35,7 @@ type cutting struct {
 	wake       bool      // batches are cut that fall due before tick's next round
 }
 
-func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
+func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchMessage) error {
 	m, err := d.Store.Mailing(ctx, o.Mailing)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if sh.Done {
 		return c.done(ctx)
 	}
-	if sh.Busy.After(now) || sh.ContinueAt.Sub(now) > time.Second {
+	if sh.LeaseUntil.After(now) || sh.ContinueAt.Sub(now) > time.Second {
 		return nil // another call has it, or its time has not come; tick asks again
 	}
 	set, err := d.Store.Settings(ctx)
@@ -69,7 +69,7 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchOrder) error {
 	if c.audience, err = d.Store.Audience(ctx, m, c.attributes...); err != nil {
 		return err
 	}
-	if err := d.Store.Take(ctx, sh, now.Add(d.CallTimeout+handOver)); err != nil {
+	if err := d.Store.LeaseShard(ctx, sh, now.Add(d.CallTimeout+handOver)); err != nil {
 		return err
 	}
 	return c.run(ctx)
@@ -95,7 +95,7 @@ func (c *cutting) pages(ctx context.Context) error {
 		}
 		later, err := c.later(ctx)
 		if err == nil && !later.IsZero() {
-			return c.Store.Yield(ctx, c.sh, later, time.Time{})
+			return c.Store.ReleaseShard(ctx, c.sh, later, time.Time{})
 		}
 		if err == nil {
 			err = c.page(ctx)
@@ -110,7 +110,7 @@ func (c *cutting) pages(ctx context.Context) error {
 // wakeTick asks tick to publish what falls due before its next round. Where that
 // fails, the next round does it, up to a minute late.
 func (c *cutting) wakeTick(ctx context.Context) {
-	if err := c.Queue.Wake(ctx, c.m.ID); err != nil {
+	if err := c.Queue.PublishWake(ctx, c.m.ID); err != nil {
 		c.Log.WarnContext(ctx, "tick was not asked to publish batches; its next round does", "mailing", c.m.ID, "error", err)
 	}
 }
@@ -121,7 +121,7 @@ func (c *cutting) wakeTick(ctx context.Context) {
 func (c *cutting) giveBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	if err := c.Store.Yield(ctx, c.sh, time.Time{}, time.Time{}); err != nil && !errors.Is(err, store.ErrStale) {
+	if err := c.Store.ReleaseShard(ctx, c.sh, time.Time{}, time.Time{}); err != nil && !errors.Is(err, store.ErrConflict) {
 		return err
 	}
 	return nil
@@ -129,10 +129,10 @@ func (c *cutting) giveBack(ctx context.Context) error {
 
 // handOver gives the shard back and asks for another call to go on with it.
 func (c *cutting) handOver(ctx context.Context) error {
-	if err := c.Store.Yield(ctx, c.sh, time.Time{}, c.Now()); err != nil {
+	if err := c.Store.ReleaseShard(ctx, c.sh, time.Time{}, c.Now()); err != nil {
 		return err
 	}
-	return c.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: c.m.ID, Shard: c.sh.Number})
+	return c.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: c.m.ID, Shard: c.sh.Number})
 }
 
 // done ends the mailing's cutting after its last shard, and the mailing, should
@@ -142,7 +142,7 @@ func (c *cutting) done(ctx context.Context) error {
 	if err != nil || !dispatched {
 		return err
 	}
-	_, err = c.Store.Finish(ctx, c.m.ID, c.Queue.Events)
+	_, err = c.Store.FinishMailing(ctx, c.m.ID, c.Queue.PublishEvents)
 	return err
 }
 
@@ -151,7 +151,7 @@ func (c *cutting) going(ctx context.Context) (bool, error) {
 	if c.Now().Sub(c.seen) < recheck {
 		return true, nil
 	}
-	m, err := c.Store.Peek(ctx, c.m.ID)
+	m, err := c.Store.MailingHeader(ctx, c.m.ID)
 	if err != nil {
 		return false, err
 	}
@@ -166,14 +166,14 @@ func (c *cutting) page(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Store.Cut(ctx, c.sh, batches); err != nil {
+	if err := c.Store.CreateBatches(ctx, c.sh, batches); err != nil {
 		return err
 	}
 
-	refs := make([]push.Ref, 0, len(batches))
+	refs := make([]push.BatchRef, 0, len(batches))
 	for _, b := range batches {
 		if !b.PublishedAt.IsZero() {
-			refs = append(refs, b.Ref)
+			refs = append(refs, b.BatchRef)
 		} else if b.NotBefore.Sub(b.CutAt) < nextRound {
 			c.wake = true
 		}
@@ -181,5 +181,5 @@ func (c *cutting) page(ctx context.Context) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	return c.Queue.Deliver(ctx, c.lane, refs...)
+	return c.Queue.PublishBatches(ctx, c.lane, refs...)
 }

@@ -28,31 +28,31 @@ type Deps struct {
 type ledger interface {
 	unflagger
 	Mailing(ctx context.Context, id string) (*push.Mailing, error)
-	Peek(ctx context.Context, id string) (*push.Mailing, error)
-	Accept(ctx context.Context, id string) (*push.Mailing, error)
-	Start(ctx context.Context, id string, d push.Devices, shards []push.Shard) (*push.Mailing, error)
-	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
+	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
+	StartMailing(ctx context.Context, id string, d push.DeviceSelection, shards []push.Shard) (*push.Mailing, error)
+	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	Settings(ctx context.Context) (push.Settings, error)
 	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
 	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	OpenTokens(ctx context.Context, mailing string) (int, error)
-	MarkPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
-	Ahead(ctx context.Context) (store.Ahead, error)
-	Take(ctx context.Context, sh *push.Shard, until time.Time) error
-	Yield(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
-	Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
+	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
+	CountAhead(ctx context.Context) (store.Ahead, error)
+	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
+	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
+	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
 	MarkDispatched(ctx context.Context, id string) (bool, error)
-	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
 }
 
 // publisher is what dispatch needs of the queue.
 type publisher interface {
-	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
-	Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error
-	Wake(ctx context.Context, mailings ...string) error
-	Events(ctx context.Context, events ...push.Event) error
+	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
+	PublishWake(ctx context.Context, mailings ...string) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 type dispatcher struct {
@@ -79,7 +79,7 @@ func newDispatcher(d Deps) *dispatcher {
 }
 
 func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {
-	var o push.DispatchOrder
+	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
 		d.Log.ErrorContext(ctx, "this is no order", "message", m.ID, "error", err)
 		return queue.Redeliver
@@ -97,17 +97,17 @@ func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlem
 // else does already, or nobody can do, is acknowledged.
 func settle(err error) queue.Settlement {
 	switch {
-	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrStale):
+	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrConflict):
 		return queue.Ack
 	}
 	return queue.Redeliver
 }
 
-func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchOrder) error {
+func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchMessage) error {
 	switch o.Shard {
-	case push.Start:
+	case push.DispatchStart:
 		return d.start(ctx, o.Mailing)
-	case push.TakeFlagsBack:
+	case push.DispatchUnflag:
 		return d.unflag(ctx, o.Mailing)
 	}
 	return d.cutShard(ctx, o)

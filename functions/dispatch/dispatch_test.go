@@ -13,7 +13,7 @@ func TestEveryoneIsCutOnce(t *testing.T) {
 	w := newWorld(t, nil)
 	tokens := w.seed(t, 40)
 	w.mailing(t, "m", nil)
-	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 	if open, _ := w.OpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
 		t.Errorf("%d batches were cut, %d published", len(open), len(w.refs))
@@ -37,7 +37,7 @@ func TestDyingAtEachStep(t *testing.T) {
 			})
 			tokens := w.seed(t, 12)
 			w.mailing(t, "m", nil)
-			w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			if !hit {
 				t.Fatal("the step never came")
 			}
@@ -53,13 +53,13 @@ func TestDoubledAndLateOrders(t *testing.T) {
 	w.mailing(t, "m", nil)
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}) })
+		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) })
 	}
 	wg.Wait()
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: 0}) })
+		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
 	}
 	wg.Wait()
-	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 }

@@ -18,8 +18,8 @@ type between struct {
 	do func()
 }
 
-func (b *between) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	err := b.ledger.Cut(ctx, sh, batches)
+func (b *between) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+	err := b.ledger.CreateBatches(ctx, sh, batches)
 	if do := b.do; do != nil {
 		b.do = nil
 		do()
@@ -49,12 +49,12 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	first, last := byKey(n)
 	moves := map[string]func(*world, string) error{
 		"registered": func(w *world, token string) error {
-			_, err := w.Register(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+			_, err := w.RegisterToken(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 			return err
 		},
 		"signed out before": func(w *world, token string) error {
-			_, out := w.Unregister(t.Context(), first, push.TokenID(token))
-			_, err := w.Register(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+			_, out := w.UnregisterToken(t.Context(), first, push.TokenID(token))
+			_, err := w.RegisterToken(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 			return errors.Join(out, err)
 		},
 	}
@@ -72,9 +72,9 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", n)
-			m, err := w.Peek(t.Context(), "m")
+			m, err := w.MailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,14 +113,14 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 			w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Tokens: append(tokens, "never seen", tokens[0])} })
 			moved := c.from + "-token-0"
 			w.d.Store = &between{w.d.Store, func() {
-				if _, err := w.Register(t.Context(), c.to, push.Registration{Kind: push.KindToken, Value: moved, Platform: push.Android}); err != nil {
+				if _, err := w.RegisterToken(t.Context(), c.to, push.Registration{Kind: push.KindToken, Value: moved, Platform: push.Android}); err != nil {
 					t.Error(err)
 				}
 			}}
 			w.start(t, "m")
 			w.d.Store = slow{w.d.Store, w}
 			w.d.CallTimeout = 12 * time.Second // so that each page is a call of its own, which opens the audience anew
-			for calls, orders := 0, []push.DispatchOrder{{Mailing: "m"}}; len(orders) > 0; calls++ {
+			for calls, orders := 0, []push.DispatchMessage{{Mailing: "m"}}; len(orders) > 0; calls++ {
 				if calls > 10 {
 					t.Fatal("it does not come to an end")
 				}
@@ -157,8 +157,8 @@ func TestACustomerThatDoesNotDecodeIsUnknown(t *testing.T) {
 	}
 	for name, a := range map[string]push.Audience{"everyone": {Everyone: true}, "listed": {Customers: []string{"c2", "c3"}}} {
 		w.mailing(t, name, func(d *push.Draft) { d.Audience = a })
-		w.carryOut(t, push.DispatchOrder{Mailing: name, Shard: push.Start})
-		m, err := w.Peek(t.Context(), name)
+		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
+		m, err := w.MailingHeader(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,23 +20,23 @@ func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 		{"muted", "t1", push.NotificationsOff}, {"muted", "t2", push.NotificationsOff}, {"half", "t3", push.NotificationsOff},
 		{"half", "t4", push.NotificationsUnknown}, {"on", "t5", push.NotificationsOn}, {"out", "t6", push.NotificationsOff},
 	} {
-		if _, err := w.Register(t.Context(), c.customer, push.Registration{Kind: push.KindToken, Value: c.token, Notifications: c.notifications}); err != nil {
+		if _, err := w.RegisterToken(t.Context(), c.customer, push.Registration{Kind: push.KindToken, Value: c.token, Notifications: c.notifications}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	out := true
-	if _, err := w.Patch(t.Context(), "out", push.CustomerPatch{OptedOut: &out}); err != nil {
+	if _, err := w.PatchCustomer(t.Context(), "out", push.CustomerPatch{OptedOut: &out}); err != nil {
 		t.Fatal(err)
 	}
 	for muted, want := range map[push.MutedCustomers]push.Excluded{
 		push.MutedSend: {OptedOut: 1},
 		push.MutedSkip: {OptedOut: 1, Muted: 1},
 	} {
-		if _, err := w.SetSettings(t.Context(), push.Settings{Devices: push.All, Muted: muted}, nil); err != nil {
+		if _, err := w.SetSettings(t.Context(), push.Settings{Devices: push.AllDevices, Muted: muted}, nil); err != nil {
 			t.Fatal(err)
 		}
 		m := w.mailing(t, "m-"+string(muted), nil)
-		w.carryOut(t, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+		w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 		totals, err := w.Totals(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)

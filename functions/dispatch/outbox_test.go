@@ -16,13 +16,13 @@ type strict struct {
 	t *testing.T
 }
 
-func (s strict) Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error {
+func (s strict) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	for _, r := range refs {
 		if _, err := s.w.Batch(ctx, r); err != nil {
 			s.t.Errorf("batch %s was published before it was stored: %v", r.Batch, err)
 		}
 	}
-	return s.board.Deliver(ctx, lane, refs...)
+	return s.board.PublishBatches(ctx, lane, refs...)
 }
 
 // The outbox: what is published is stored, and what is not stored is not
@@ -39,10 +39,10 @@ func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 	w.d.Queue = strict{w.board, w, t}
 	tokens := w.seed(t, 30)
 	w.mailing(t, "m", nil)
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: 0}); err == nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}); err == nil {
 		t.Error("the commit failed and nobody was told")
 	}
 	if len(w.refs) > 0 {
@@ -50,6 +50,6 @@ func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 	}
 	down = false
 	w.clock.Add(2 * time.Minute) // the dead call's hold on its shard
-	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 }

@@ -31,7 +31,7 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 	w.d.Store = prompt{w.d.Store, w}
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	began := w.clock.Now()
-	w.carryOut(t, push.DispatchOrder{Mailing: "m", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 	took := w.clock.Now().Sub(began)
 	if ideal := time.Duration(tokens) * time.Minute / time.Duration(rate); took > ideal || took < ideal-6*time.Second {
@@ -74,7 +74,7 @@ func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err erro
 	open, err := p.w.OpenBatches(ctx, mailing)
 	for _, o := range open {
 		if o.NotBefore.After(p.w.clock.Now()) {
-			b, err := p.w.Batch(ctx, o.Ref)
+			b, err := p.w.Batch(ctx, o.BatchRef)
 			if err != nil {
 				return 0, err
 			}
@@ -101,7 +101,7 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 		t.Errorf("%d tokens were cut in six minutes without delivery, want two minutes' %d, and a page more at most", n, 2*rate)
 	}
 	w.d.Store = prompt{w.d.Store, w}
-	w.carryOut(t, push.DispatchOrder{Mailing: "m"})
+	w.carryOut(t, push.DispatchMessage{Mailing: "m"})
 	w.checkOnce(t, "m", tokens)
 }
 
@@ -182,11 +182,11 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 	at := w.clock.Now().Add(time.Hour)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
 	w.mailing(t, "held", nil)
-	if _, err := w.Pause(t.Context(), "held"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "held"); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"later", "held"} {
-		w.carryOut(t, push.DispatchOrder{Mailing: id, Shard: push.Start})
+		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 		if n := len(w.targets(t, id)); n != 0 {
 			t.Errorf("%s: %d tokens were cut", id, n)
 		}
@@ -195,7 +195,7 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 		t.Errorf("tick was asked to look at %v, want the one that is scheduled", w.wakes)
 	}
 	w.clock.Add(2 * time.Hour)
-	w.carryOut(t, push.DispatchOrder{Mailing: "later", Shard: push.Start})
+	w.carryOut(t, push.DispatchMessage{Mailing: "later", Shard: push.DispatchStart})
 	if len(w.targets(t, "later")) == 0 {
 		t.Error("a mailing whose time has come was not cut")
 	}

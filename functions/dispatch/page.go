@@ -98,7 +98,7 @@ func sum(a, b push.Excluded) push.Excluded {
 }
 
 // targets lists whom a page rings, and counts whom it leaves out and why.
-func (c *cutting) targets(p store.Page) (out []push.Target, n push.Audited, bytes int) {
+func (c *cutting) targets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
 	now := c.Now()
 	n.Excluded = p.Excluded
 	for _, m := range p.Members {
@@ -203,8 +203,8 @@ func (c *cutting) batchSize() int {
 
 func (c *cutting) batch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
-		Ref:   push.Ref{Mailing: c.m.ID, Batch: fmt.Sprintf("%02d-%06d", c.sh.Number, c.sh.Batches)},
-		Shard: c.sh.Number, CutAt: c.Now(), Lane: c.lane, Targets: targets, Receipts: make([]push.Receipt, len(targets)),
+		BatchRef: push.BatchRef{Mailing: c.m.ID, Batch: fmt.Sprintf("%02d-%06d", c.sh.Number, c.sh.Batches)},
+		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.sh.Batches++
 	if r := c.m.Rate(); r > 0 {

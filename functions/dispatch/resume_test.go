@@ -15,7 +15,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.mailing(t, "m", nil)
-	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), "m", 0)
@@ -25,30 +25,30 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	now := w.clock.Now()
 	var batches []*push.Batch
 	for _, id := range []string{"due", "small", "later", "leased"} {
-		batches = append(batches, &push.Batch{Ref: push.Ref{Mailing: "m", Batch: id}, CutAt: now, PublishedAt: now, Lane: push.LaneLarge,
-			Targets: []push.Target{{Customer: "a", Token: id}}, Receipts: make([]push.Receipt, 1)})
+		batches = append(batches, &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: id}, CutAt: now, PublishedAt: now, Lane: push.LaneLarge,
+			Targets: []push.Target{{Customer: "a", Token: id}}, Results: make([]push.Result, 1)})
 	}
 	batches[1].Lane = push.LaneSmall
 	batches[2].NotBefore, batches[2].PublishedAt = now.Add(time.Minute), time.Time{}
-	if err := w.Cut(t.Context(), sh, batches); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
 		t.Fatal(err)
 	}
-	leased, err := w.Batch(t.Context(), batches[3].Ref)
+	leased, err := w.Batch(t.Context(), batches[3].BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), leased, push.Lease{Owner: "x", Until: now.Add(time.Minute)}); err != nil {
+	if err := w.LeaseBatch(t.Context(), leased, push.Lease{Owner: "x", Until: now.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Pause(t.Context(), "m"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(10 * time.Second)
-	if _, err := w.Resume(t.Context(), "m"); err != nil {
+	if _, err := w.ResumeMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]push.Lane{}
@@ -61,7 +61,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if !slices.Equal(w.wakes, []string{"m"}) {
 		t.Errorf("tick was asked to look at %v, want m", w.wakes)
 	}
-	if want := []push.DispatchOrder{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
+	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
 		t.Errorf("ordered %v, want %v", w.orders, want)
 	}
 	open, err := w.OpenBatches(t.Context(), "m")

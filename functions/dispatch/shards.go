@@ -28,7 +28,7 @@ func shards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	}
 	out := make([]push.Shard, n)
 	for k := range out {
-		out[k] = push.Shard{Mailing: m.ID, Number: k, From: bound(k, n), Upto: bound(k+1, n), OrderedAt: now}
+		out[k] = push.Shard{Mailing: m.ID, Number: k, From: bound(k, n), Upto: bound(k+1, n), PublishedAt: now}
 		out[k].After = out[k].From
 	}
 	return out

@@ -23,7 +23,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 	if official.External(official.Firestore) {
 		perCommit = 4 // Google's emulator takes 4 MiB a request, the service 10 MiB
 	}
-	if _, err := w.Start(t.Context(), m.ID, push.All, []push.Shard{{Mailing: m.ID}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), m.ID, 0)
@@ -48,29 +48,29 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 		batches := c.batches(targets)
 		for chunk := range slices.Chunk(batches, perCommit) {
 			sh.After += "x"
-			if err := w.Cut(t.Context(), sh, chunk); err != nil {
+			if err := w.CreateBatches(t.Context(), sh, chunk); err != nil {
 				t.Fatalf("%s: batches of %d: %v", name, len(chunk[0].Targets), err)
 			}
 		}
 		n := 0
 		for _, b := range batches {
 			n += len(b.Targets)
-			stored, err := w.Batch(t.Context(), b.Ref)
+			stored, err := w.Batch(t.Context(), b.BatchRef)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Lease(t.Context(), stored, push.Lease{Owner: "me", Until: at.Add(time.Minute)}); err != nil {
+			if err := w.LeaseBatch(t.Context(), stored, push.Lease{Owner: "me", Until: at.Add(time.Minute)}); err != nil {
 				t.Fatal(err)
 			}
 			stored.Reason = strings.Repeat("x", 500)
 			for i, target := range stored.Targets {
-				stored.Receipts[i] = push.ReceiptInvalidArgument
-				stored.Owed = append(stored.Owed, i)
-				stored.Dead = append(stored.Dead, push.Dead{Customer: target.Customer, TokenID: push.TokenID(target.Token),
+				stored.Results[i] = push.ResultInvalidArgument
+				stored.OwedFlags = append(stored.OwedFlags, i)
+				stored.InvalidTokens = append(stored.InvalidTokens, push.InvalidToken{Customer: target.Customer, TokenID: push.TokenID(target.Token),
 					Code: push.CodeInvalidArgument, Status: push.CodeInvalidArgument, At: at.Add(123456789)})
 			}
 			if err := w.SaveBatch(t.Context(), stored); err != nil {
-				t.Errorf("%s: %d dead tokens: %v", name, len(stored.Dead), err)
+				t.Errorf("%s: %d dead tokens: %v", name, len(stored.InvalidTokens), err)
 			}
 		}
 		if n != len(targets) {

@@ -13,7 +13,7 @@ import (
 // is still to be cut. Of a mailing that is being sent already, because it was
 // resumed or the message came again, it publishes also the batches that are due.
 func (d *dispatcher) start(ctx context.Context, id string) error {
-	m, err := d.Store.Accept(ctx, id)
+	m, err := d.Store.AcceptMailing(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (d *dispatcher) start(ctx context.Context, id string) error {
 	case !m.State.Final() && !m.ExpiresAt.After(d.Now()):
 		return d.expire(ctx, m)
 	case m.State == push.Scheduled:
-		return d.Queue.Wake(ctx, id) // it is due before tick's next round
+		return d.Queue.PublishWake(ctx, id) // it is due before tick's next round
 	case m.State == push.Accepted:
 		if m, err = d.begin(ctx, id); err != nil {
 			return err
@@ -48,13 +48,13 @@ func (d *dispatcher) orderShards(ctx context.Context, id string) error {
 		return err
 	}
 	now := d.Now()
-	var orders []push.DispatchOrder
+	var orders []push.DispatchMessage
 	for _, sh := range open {
-		if !sh.Busy.After(now) && !sh.ContinueAt.After(now) {
-			orders = append(orders, push.DispatchOrder{Mailing: id, Shard: sh.Number})
+		if !sh.LeaseUntil.After(now) && !sh.ContinueAt.After(now) {
+			orders = append(orders, push.DispatchMessage{Mailing: id, Shard: sh.Number})
 		}
 	}
-	return d.Queue.Dispatch(ctx, orders...)
+	return d.Queue.PublishDispatch(ctx, orders...)
 }
 
 const (
@@ -92,7 +92,7 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 		}
 	}
 	if waits {
-		return d.Queue.Wake(ctx, id)
+		return d.Queue.PublishWake(ctx, id)
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (d *dispatcher) publish(ctx context.Context, lane push.Lane, batches []stor
 	g.SetLimit(publishing)
 	for i, b := range batches {
 		g.Go(func() (err error) {
-			marked[i], err = d.Store.MarkPublished(inner, b, d.Now())
+			marked[i], err = d.Store.MarkBatchPublished(inner, b, d.Now())
 			return err
 		})
 	}
@@ -112,20 +112,20 @@ func (d *dispatcher) publish(ctx context.Context, lane push.Lane, batches []stor
 		return err
 	}
 
-	var refs []push.Ref
+	var refs []push.BatchRef
 	for i, b := range batches {
 		if marked[i] {
-			refs = append(refs, b.Ref)
+			refs = append(refs, b.BatchRef)
 		}
 	}
-	return d.Queue.Deliver(ctx, lane, refs...)
+	return d.Queue.PublishBatches(ctx, lane, refs...)
 }
 
 func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
-	if _, err := d.Store.End(ctx, m.ID, push.Expired, ""); err != nil {
+	if _, err := d.Store.EndMailing(ctx, m.ID, push.Expired, ""); err != nil {
 		return err
 	}
-	_, err := d.Store.Finish(ctx, m.ID, d.Queue.Events)
+	_, err := d.Store.FinishMailing(ctx, m.ID, d.Queue.PublishEvents)
 	return err
 }
 
@@ -150,5 +150,5 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	if err != nil {
 		return nil, err
 	}
-	return d.Store.Start(ctx, id, selection, shards(m, n, d.Now()))
+	return d.Store.StartMailing(ctx, id, selection, shards(m, n, d.Now()))
 }

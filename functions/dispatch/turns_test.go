@@ -12,7 +12,7 @@ import (
 // start records the mailing's shards and forgets the orders that follow.
 func (w *world) start(t *testing.T, id string) {
 	t.Helper()
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: id, Shard: push.Start}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	w.orders = nil
@@ -20,10 +20,10 @@ func (w *world) start(t *testing.T, id string) {
 
 // cut carries out one order to cut the mailing's first shard, and answers the
 // orders that follow.
-func (w *world) cut(t *testing.T, id string) []push.DispatchOrder {
+func (w *world) cut(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
 	w.orders = nil
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: id}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
 		t.Fatal(err)
 	}
 	return w.orders
@@ -41,7 +41,7 @@ func TestAShardIsOneCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Take(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
+	if err := w.LeaseShard(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) > 0 {
@@ -59,7 +59,7 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 	w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
-	if _, err := w.Pause(t.Context(), "m"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) > 0 {
@@ -73,9 +73,9 @@ type slow struct {
 	w *world
 }
 
-func (s slow) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	s.w.clock.Add(10 * time.Second)
-	return s.ledger.Cut(ctx, sh, batches)
+	return s.ledger.CreateBatches(ctx, sh, batches)
 }
 
 // TestHandsOverInTime: a call that has more to cut than its time allows ends
@@ -99,7 +99,7 @@ func TestHandsOverInTime(t *testing.T) {
 		}
 		orders = w.cut(t, "m")
 	}
-	if m, err := w.Peek(t.Context(), "m"); err != nil || !m.Dispatched {
+	if m, err := w.MailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
 		t.Errorf("dispatched %v, %v", m.Dispatched, err)
 	}
 }
@@ -127,8 +127,8 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if want := began.Add(roomAfter); !sh.ContinueAt.Equal(want) {
 		t.Errorf("it goes on at %s, want %s", sh.ContinueAt, want)
 	}
-	if !sh.Busy.IsZero() {
-		t.Errorf("it keeps its shard until %s", sh.Busy)
+	if !sh.LeaseUntil.IsZero() {
+		t.Errorf("it keeps its shard until %s", sh.LeaseUntil)
 	}
 
 	w.cut(t, "m")
@@ -156,11 +156,11 @@ func (w *world) settleAll(t *testing.T, id string) {
 		t.Fatal(err)
 	}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.Ref)
+		b, err := w.Batch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Close(push.ReceiptAccepted)
+		b.ClosePending(push.ResultAccepted)
 		b.Settled = true
 		if err := w.SaveBatch(t.Context(), b); err != nil {
 			t.Fatal(err)
@@ -184,7 +184,7 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	w.start(t, "m")
 	good := w.d.Store
 	w.d.Store = uncounted{good}
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m"}); err == nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
 		t.Fatal("open batches could not be counted, and nobody is told")
 	}
 	w.d.Store = good

@@ -18,10 +18,10 @@ import (
 type unflagger interface {
 	LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*store.UnflagLease, error)
 	UnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
-	Unflag(ctx context.Context, mailing string, tokens []store.CustomerTokens) (int, []push.Event, error)
+	UnflagTokens(ctx context.Context, mailing string, tokens []store.CustomerTokens) (int, []push.Event, error)
 	SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error
 	EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error)
-	Told(ctx context.Context, events ...push.Event) error
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
 
 const (
@@ -96,8 +96,8 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 // unflagThese takes back the flags of a few customers and publishes what that
 // changes. A customer whose document cannot be decoded is logged and passed over.
 func (d *dispatcher) unflagThese(ctx context.Context, mailing string, tokens []store.CustomerTokens) error {
-	_, events, err := d.Store.Unflag(ctx, mailing, tokens)
-	queue.Tell(ctx, d.Queue, d.Store, d.Log, events)
+	_, events, err := d.Store.UnflagTokens(ctx, mailing, tokens)
+	queue.PublishEvents(ctx, d.Queue, d.Store, d.Log, events)
 	if store.IsUndecodable(err) {
 		d.Log.ErrorContext(ctx, "the flags of a customer cannot be taken back", "mailing", mailing, "error", err)
 		return nil
@@ -121,7 +121,7 @@ func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) e
 	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil {
 		return err
 	}
-	return d.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: l.Mailing, Shard: push.TakeFlagsBack})
+	return d.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: l.Mailing, Shard: push.DispatchUnflag})
 }
 
 // freeUnflag gives back what a failed call has: its redelivery shall go on at
@@ -129,7 +129,7 @@ func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) e
 func (d *dispatcher) freeUnflag(ctx context.Context, l *store.UnflagLease) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil && !store.IsStale(err) {
+	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {
 		return err
 	}
 	return nil

@@ -28,35 +28,35 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 	}
 	_, _, err := w.CreateMailing(t.Context(), push.NewMailing(id, id, push.Draft{Message: []byte(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now()))
 	must(err)
-	_, err = w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}})
+	_, err = w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}})
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Receipts: make([]push.Receipt, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("c%d", n*size+i)
 			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
 			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
-			b.Dead = append(b.Dead, push.Dead{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
 		}
-		_, _, err := w.Import(t.Context(), lines)
+		_, _, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
 		sh, err := w.Shard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
-		dead := b.Dead
-		must(w.Cut(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.Ref)
+		dead := b.InvalidTokens
+		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
+		b, err = w.Batch(t.Context(), b.BatchRef)
 		must(err)
-		b.Dead, b.Settled = dead, true
-		b.Close(push.ReceiptUnregistered)
+		b.InvalidTokens, b.Settled = dead, true
+		b.ClosePending(push.ResultUnregistered)
 		must(w.SaveBatch(t.Context(), b))
 		var g errgroup.Group
 		g.SetLimit(unflagAtOnce)
 		for _, d := range dead {
 			g.Go(func() error {
-				_, err := w.Flag(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
 				return err
 			})
 		}
@@ -68,7 +68,7 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 // and told: published, or in the outbox for tick.
 func (w *world) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
-	m, err := w.Peek(t.Context(), id)
+	m, err := w.MailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 	}
 
 	w.clock.Add(time.Hour)
-	owed, err := w.OwedEvents(t.Context(), 10*n)
+	owed, err := w.UnpublishedEvents(t.Context(), 10*n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +143,8 @@ func (s *shaky) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.
 	return p, err
 }
 
-func (s *shaky) Unflag(ctx context.Context, id string, tokens []store.CustomerTokens) (n int, events []push.Event, err error) {
-	err = s.around(func() (err error) { n, events, err = s.Store.Unflag(ctx, id, tokens); return err })
+func (s *shaky) UnflagTokens(ctx context.Context, id string, tokens []store.CustomerTokens) (n int, events []push.Event, err error) {
+	err = s.around(func() (err error) { n, events, err = s.Store.UnflagTokens(ctx, id, tokens); return err })
 	if err != nil {
 		return 0, nil, err // whoever was killed publishes nothing
 	}
@@ -173,7 +173,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 		if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 			t.Fatal(err)
 		}
-		order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+		order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
 		tries := 0
 		for completed := false; !completed; tries++ {
 			if tries > 5 {
@@ -182,7 +182,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
-			m, err := w.Peek(t.Context(), "m")
+			m, err := w.MailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,9 +211,9 @@ type ageing struct {
 	each  time.Duration
 }
 
-func (a ageing) Unflag(ctx context.Context, id string, tokens []store.CustomerTokens) (int, []push.Event, error) {
+func (a ageing) UnflagTokens(ctx context.Context, id string, tokens []store.CustomerTokens) (int, []push.Event, error) {
 	a.clock.Add(a.each)
-	return a.Store.Unflag(ctx, id, tokens)
+	return a.Store.UnflagTokens(ctx, id, tokens)
 }
 
 // TestUnflagHandsOver: a call works for its time, and a fresh order goes on
@@ -227,7 +227,7 @@ func TestUnflagHandsOver(t *testing.T) {
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
 	if err := w.d.carryOut(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestUnflagHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	for todo := []push.DispatchOrder{order}; len(todo) > 0; calls++ {
+	for todo := []push.DispatchMessage{order}; len(todo) > 0; calls++ {
 		if calls > 10 {
 			t.Fatal("it does not come to an end")
 		}
@@ -272,7 +272,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	order := push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}
+	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
 	if err := w.d.carryOut(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
@@ -303,16 +303,16 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "devices": 7}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.DB().Doc("mailings/m/batches/00-000001").Set(t.Context(), map[string]any{"hasDead": true, "dead": "no JSON"}); err != nil {
+	if _, err := l.DB().Doc("mailings/m/batches/00-000001").Set(t.Context(), map[string]any{"hasInvalidTokens": true, "invalidTokens": "no JSON"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.Peek(t.Context(), "m")
+	m, err := w.MailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	if err := w.SaveUnflag(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.TakeFlagsBack}); err != nil {
+	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	w.takenBack(t, "m", 3)

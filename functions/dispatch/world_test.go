@@ -20,8 +20,8 @@ import (
 type board struct {
 	lab.Board[push.Event]
 	mu     sync.Mutex
-	orders []push.DispatchOrder
-	refs   []push.Ref
+	orders []push.DispatchMessage
+	refs   []push.BatchRef
 	lanes  []push.Lane // of refs
 	at     []time.Time // of refs, by now
 	wakes  []string
@@ -29,7 +29,7 @@ type board struct {
 	fail   func(step string) error
 }
 
-func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
+func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.fail("publish orders"); err != nil {
@@ -39,14 +39,14 @@ func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
 	return nil
 }
 
-func (b *board) Wake(_ context.Context, mailings ...string) error {
+func (b *board) PublishWake(_ context.Context, mailings ...string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.wakes = append(b.wakes, mailings...)
 	return nil
 }
 
-func (b *board) Deliver(_ context.Context, lane push.Lane, r ...push.Ref) error {
+func (b *board) PublishBatches(_ context.Context, lane push.Lane, r ...push.BatchRef) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.fail("publish batches"); err != nil {
@@ -65,21 +65,21 @@ type fragile struct {
 	fail func(step string) error
 }
 
-func (f *fragile) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+func (f *fragile) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	if err := f.fail("before cut"); err != nil {
 		return err
 	}
-	if err := f.Store.Cut(ctx, sh, batches); err != nil {
+	if err := f.Store.CreateBatches(ctx, sh, batches); err != nil {
 		return err
 	}
 	return f.fail("after cut")
 }
 
-func (f *fragile) Start(ctx context.Context, id string, d push.Devices, shards []push.Shard) (*push.Mailing, error) {
+func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSelection, shards []push.Shard) (*push.Mailing, error) {
 	if err := f.fail("before start"); err != nil {
 		return nil, err
 	}
-	m, err := f.Store.Start(ctx, id, d, shards)
+	m, err := f.Store.StartMailing(ctx, id, d, shards)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (w *world) people(t *testing.T, n int, tokensOf func(i int) int) (tokens in
 			tokens++
 		}
 	}
-	refused, _, err := w.Import(t.Context(), lines)
+	refused, _, err := w.ImportCustomers(t.Context(), lines)
 	if err := errors.Join(append(refused, err)...); err != nil {
 		t.Fatal(err)
 	}
@@ -161,9 +161,9 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push
 
 // carryOut does an order and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
-func (w *world) carryOut(t *testing.T, o push.DispatchOrder) {
+func (w *world) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
-	for todo := []push.DispatchOrder{o}; len(todo) > 0; todo = w.waiting(t, o.Mailing) {
+	for todo := []push.DispatchMessage{o}; len(todo) > 0; todo = w.waiting(t, o.Mailing) {
 		for _, o := range todo {
 			w.drain(t, o)
 		}
@@ -172,7 +172,7 @@ func (w *world) carryOut(t *testing.T, o push.DispatchOrder) {
 
 // waiting does what tick does: it moves the clock to where the mailing goes on,
 // publishes the batches that are due then, and answers the orders for shards.
-func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchOrder) {
+func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage) {
 	t.Helper()
 	for len(orders) == 0 {
 		var next time.Time
@@ -181,7 +181,7 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchOrder) {
 				next = at
 			}
 		}
-		m, err := w.Peek(t.Context(), id)
+		m, err := w.MailingHeader(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchOrder) {
 		}
 		for _, sh := range shards {
 			if !sh.ContinueAt.After(w.clock.Now()) {
-				orders = append(orders, push.DispatchOrder{Mailing: id, Shard: sh.Number})
+				orders = append(orders, push.DispatchMessage{Mailing: id, Shard: sh.Number})
 			}
 		}
 	}
@@ -226,18 +226,18 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchOrder) {
 
 func (w *world) publish(t *testing.T, b store.OpenBatch) {
 	t.Helper()
-	if ok, err := w.MarkPublished(t.Context(), b, w.clock.Now()); err != nil || !ok {
+	if ok, err := w.MarkBatchPublished(t.Context(), b, w.clock.Now()); err != nil || !ok {
 		t.Fatalf("marking batch %s: %v, %v", b.Batch, ok, err)
 	}
-	if err := w.Deliver(t.Context(), b.Lane, b.Ref); err != nil {
+	if err := w.PublishBatches(t.Context(), b.Lane, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // drain does an order and those that follow at once.
-func (w *world) drain(t *testing.T, o push.DispatchOrder) {
+func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
-	todo := []push.DispatchOrder{o}
+	todo := []push.DispatchMessage{o}
 	for tries := 0; len(todo) > 0; tries++ {
 		if tries > 200 {
 			t.Fatal("dispatch does not come to an end")
@@ -265,7 +265,7 @@ func (w *world) targets(t *testing.T, id string) map[string]int {
 	}
 	seen := map[string]int{}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.Ref)
+		b, err := w.Batch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}

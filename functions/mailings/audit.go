@@ -20,14 +20,14 @@ type auditedState struct {
 // auditedDraft is a draft in the audit log: without the texts, which may name a
 // person, and without the customers and tokens listed.
 type auditedDraft struct {
-	State         push.State     `json:"state"`
-	Audience      string         `json:"audience"` // which of its fields is set
-	Listed        int            `json:"listed,omitempty"`
-	Segments      *push.Segments `json:"segments,omitempty"`
-	Devices       push.Devices   `json:"devices,omitempty"`
-	Category      string         `json:"category,omitempty"`
-	RatePerMinute int            `json:"ratePerMinute,omitempty"`
-	DryRun        bool           `json:"dryRun,omitempty"`
+	State         push.State           `json:"state"`
+	Audience      string               `json:"audience"` // which of its fields is set
+	Listed        int                  `json:"listed,omitempty"`
+	Segments      *push.Segments       `json:"segments,omitempty"`
+	Devices       push.DeviceSelection `json:"devices,omitempty"`
+	Category      string               `json:"category,omitempty"`
+	RatePerMinute int                  `json:"ratePerMinute,omitempty"`
+	DryRun        bool                 `json:"dryRun,omitempty"`
 }
 
 func summary(m *push.Mailing) auditedDraft {
@@ -48,7 +48,7 @@ func summary(m *push.Mailing) auditedDraft {
 // alter lets f change the state of a mailing by hand, logs and answers it. It
 // reads the mailing first, so that the audit log has the state before.
 func (s *service) alter(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
-	before, err := s.Store.Peek(ctx, id)
+	before, err := s.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}

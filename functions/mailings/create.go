@@ -73,7 +73,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {
 		// Before anything is judged: what was right when it came stays so.
-		if was, err := s.Store.Peek(ctx, id); err == nil && was.Digest == digest {
+		if was, err := s.Store.MailingHeader(ctx, id); err == nil && was.Digest == digest {
 			return accepted(was, true), s.start(ctx, was, true)
 		} else if err != nil && !push.IsNotFound(err) {
 			return nil, err
@@ -137,7 +137,7 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	err := s.Queue.Dispatch(ctx, push.DispatchOrder{Mailing: m.ID, Shard: push.Start})
+	err := s.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
 	if err == nil || keyed {
 		return err
 	}

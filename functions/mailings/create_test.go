@@ -22,8 +22,8 @@ func TestCreate(t *testing.T) {
 	if m.State != push.Accepted || got.Header.Get("Location") != "/v1/mailings/"+m.ID || got.Header.Get("Idempotency-Replayed") != "" {
 		t.Errorf("%+v %v", m, got.Header)
 	}
-	var order push.DispatchOrder
-	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil || order != (push.DispatchOrder{Mailing: m.ID, Shard: push.Start}) {
+	var order push.DispatchMessage
+	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil || order != (push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}) {
 		t.Errorf("ordered %+v, %v", order, err)
 	}
 	kept, err := w.store.Mailing(t.Context(), m.ID)
@@ -143,7 +143,7 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.hand(plain)
-	active, err := w.store.Due(t.Context(), time.Now())
+	active, err := w.store.DueMailings(t.Context(), time.Now())
 	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
 		t.Errorf("tick would see %v, %v", active, err)
 	}
@@ -158,11 +158,11 @@ func TestASoonStartIsPublished(t *testing.T) {
 	w.Topic("dispatch")
 	w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:02:00Z"}`)
 	soon := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:00:30Z","lifetime":"1m"}`)
-	var order push.DispatchOrder
+	var order push.DispatchMessage
 	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil {
 		t.Fatal(err)
 	}
-	if want := (push.DispatchOrder{Mailing: soon.ID, Shard: push.Start}); order != want {
+	if want := (push.DispatchMessage{Mailing: soon.ID, Shard: push.DispatchStart}); order != want {
 		t.Errorf("ordered %+v, want %+v", order, want)
 	}
 }

@@ -14,23 +14,23 @@ type stateOutput struct {
 }
 
 func (s *service) cancel(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "cancel", s.Store.Cancel)
+	m, err := s.alter(ctx, in.ID, "cancel", s.Store.CancelMailing)
 	return stateOf(m), err
 }
 
 func (s *service) pause(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "pause", s.Store.Pause)
+	m, err := s.alter(ctx, in.ID, "pause", s.Store.PauseMailing)
 	return stateOf(m), err
 }
 
 func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "resume", s.Store.Resume)
+	m, err := s.alter(ctx, in.ID, "resume", s.Store.ResumeMailing)
 	if err != nil {
 		return nil, err
 	}
 	publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+	if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
 		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
 	}
 	return stateOf(m), nil
@@ -48,7 +48,7 @@ func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*
 
 		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
-		if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.Start}); err != nil {
+		if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
 			s.Log.WarnContext(ctx, "the decision is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
 		}
 		return stateOf(m), nil
@@ -85,7 +85,7 @@ func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error
 	if m.Unflag.State == push.UnflagRunning {
 		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
-		if err := s.Queue.Dispatch(publishing, push.DispatchOrder{Mailing: m.ID, Shard: push.TakeFlagsBack}); err != nil {
+		if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchUnflag}); err != nil {
 			s.Log.WarnContext(ctx, "the unflag is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
 		}
 	}

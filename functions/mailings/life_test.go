@@ -16,9 +16,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// sent takes a mailing through dispatch and a batch with those receipts, one
+// sent takes a mailing through dispatch and a batch with those results, one
 // customer each, and flags what is invalid.
-func (w *world) sent(id string, receipts ...push.Receipt) {
+func (w *world) sent(id string, results ...push.Result) {
 	w.t.Helper()
 	ctx, name := w.t.Context(), func(i int) string { return fmt.Sprintf("%s-%d", id, i) }
 	must := func(err error) {
@@ -27,21 +27,21 @@ func (w *world) sent(id string, receipts ...push.Receipt) {
 			w.t.Fatal(err)
 		}
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, len(receipts))}
-	for i := range receipts {
-		_, err := w.store.Register(ctx, "c-"+name(i), push.Registration{Kind: push.KindToken, Value: "t-" + name(i), Platform: push.Android})
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, len(results))}
+	for i := range results {
+		_, err := w.store.RegisterToken(ctx, "c-"+name(i), push.Registration{Kind: push.KindToken, Value: "t-" + name(i), Platform: push.Android})
 		must(err)
 		b.Targets = append(b.Targets, push.Target{Customer: "c-" + name(i), Token: "t-" + name(i), Kind: push.KindToken, Platform: push.Android})
 	}
-	_, err := w.store.Start(ctx, id, push.All, []push.Shard{{Mailing: id}})
+	_, err := w.store.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: id}})
 	must(err)
 	sh, err := w.store.Shard(ctx, id, 0)
 	must(err)
-	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(receipts))
-	must(w.store.Cut(ctx, sh, []*push.Batch{b}))
+	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(results))
+	must(w.store.CreateBatches(ctx, sh, []*push.Batch{b}))
 	_, err = w.store.MarkDispatched(ctx, id)
 	must(err)
-	w.settle(b.Ref, receipts)
+	w.settle(b.BatchRef, results)
 }
 
 func TestTransitions(t *testing.T) {
@@ -78,7 +78,7 @@ func TestTransitions(t *testing.T) {
 		}
 	}
 	done := w.hand(plain)
-	w.sent(done.ID, push.ReceiptAccepted)
+	w.sent(done.ID, push.ResultAccepted)
 	if now := w.show(done.ID); now.State != push.Completed || now.CompletedAt == nil || now.Tokens.Accepted != 1 {
 		t.Fatalf("it is %+v", now)
 	}
@@ -116,11 +116,11 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	w := newWorld(t)
 	w.Topic("dispatch")
 	m := w.hand(plain)
-	bad := []push.Receipt{push.ReceiptAccepted, push.ReceiptUnregistered, push.ReceiptInvalidArgument, push.ReceiptUnregistered, push.ReceiptRefused}
+	bad := []push.Result{push.ResultAccepted, push.ResultUnregistered, push.ResultInvalidArgument, push.ResultUnregistered, push.ResultRefused}
 	w.sent(m.ID, bad...)
 	type deads struct {
-		Tokens        []push.Dead `json:"tokens"`
-		NextPageToken string      `json:"nextPageToken"`
+		Tokens        []push.InvalidToken `json:"tokens"`
+		NextPageToken string              `json:"nextPageToken"`
 	}
 	base := "/v1/mailings/" + m.ID + "/invalid-tokens?pageSize=2"
 	first := lab.Decode[deads](w.Ask("GET", base, ""), 200)
@@ -151,7 +151,7 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		}
 	}
 	// One of them registers again: that flag does not stand any more.
-	if _, err := w.store.Register(t.Context(), all[0].Customer, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("t-%s-1", m.ID)}); err != nil {
+	if _, err := w.store.RegisterToken(t.Context(), all[0].Customer, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("t-%s-1", m.ID)}); err != nil {
 		t.Fatal(err)
 	}
 	w.Published("dispatch", 2)
@@ -165,12 +165,12 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		w.clock.Add(time.Second)
 	}
 	for _, o := range w.Published("dispatch", 2) {
-		if want := fmt.Sprintf(`{"mailing":%q,"shard":%d}`, m.ID, push.TakeFlagsBack); o.Data != want {
+		if want := fmt.Sprintf(`{"mailing":%q,"shard":%d}`, m.ID, push.DispatchUnflag); o.Data != want {
 			t.Errorf("ordered %s, want %s", o.Data, want)
 		}
 	}
 	for _, d := range all {
-		if _, _, err := w.store.Unflag(t.Context(), m.ID, []store.CustomerTokens{{Customer: d.Customer, Tokens: []string{d.TokenID}}}); err != nil {
+		if _, _, err := w.store.UnflagTokens(t.Context(), m.ID, []store.CustomerTokens{{Customer: d.Customer, Tokens: []string{d.TokenID}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t) // without a topic dispatch
 	m := w.hand(plain)
-	w.sent(m.ID, push.ReceiptUnregistered)
+	w.sent(m.ID, push.ResultUnregistered)
 	lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
 	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
@@ -217,7 +217,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 	w.Topic("dispatch")
 	waits := w.hand(plain)
 	old := w.hand(plain)
-	w.sent(old.ID, push.ReceiptUnregistered)
+	w.sent(old.ID, push.ResultUnregistered)
 	if got := w.Ask("POST", "/v1/mailings/"+waits.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("before its start: %d %s", got.Code, got.Body)
 	}
@@ -227,24 +227,24 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 	}
 }
 
-// settle books those receipts as deliver does.
-func (w *world) settle(ref push.Ref, receipts []push.Receipt) {
+// settle books those results as deliver does.
+func (w *world) settle(ref push.BatchRef, results []push.Result) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	b, err := w.store.Batch(ctx, ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	codes := map[push.Receipt]string{push.ReceiptUnregistered: push.CodeUnregistered, push.ReceiptInvalidArgument: push.CodeInvalidArgument}
-	copy(b.Receipts, receipts)
-	for i, r := range receipts {
+	codes := map[push.Result]string{push.ResultUnregistered: push.CodeUnregistered, push.ResultInvalidArgument: push.CodeInvalidArgument}
+	copy(b.Results, results)
+	for i, r := range results {
 		if codes[r] == "" {
 			continue
 		}
-		d := push.Dead{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
-		b.Dead = append(b.Dead, d)
+		d := push.InvalidToken{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
+		b.InvalidTokens = append(b.InvalidTokens, d)
 		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt}
-		if res, err := w.store.Flag(ctx, flag); err != nil || !res.Set {
+		if res, err := w.store.FlagToken(ctx, flag); err != nil || !res.Set {
 			w.t.Fatalf("%+v, %v", res, err)
 		}
 	}
@@ -253,7 +253,7 @@ func (w *world) settle(ref push.Ref, receipts []push.Receipt) {
 		w.t.Fatal(err)
 	}
 	silent := func(context.Context, ...push.Event) error { return nil }
-	if _, err := w.store.Finish(ctx, ref.Mailing, silent); err != nil {
+	if _, err := w.store.FinishMailing(ctx, ref.Mailing, silent); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -27,21 +27,21 @@ type Deps struct {
 
 type ledger interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
-	Show(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
-	Peek(ctx context.Context, id string) (*push.Mailing, error)
+	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
+	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
-	Cancel(ctx context.Context, id string) (*push.Mailing, error)
-	Pause(ctx context.Context, id string) (*push.Mailing, error)
-	Resume(ctx context.Context, id string) (*push.Mailing, error)
-	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.Dead, string, error)
+	CancelMailing(ctx context.Context, id string) (*push.Mailing, error)
+	PauseMailing(ctx context.Context, id string) (*push.Mailing, error)
+	ResumeMailing(ctx context.Context, id string) (*push.Mailing, error)
+	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
 	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
 	UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
 }
 
 type publisher interface {
-	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
+	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
 }
 
 type prover interface {
@@ -98,6 +98,6 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	if method == http.MethodGet {
 		permission = push.PermissionRead
 	}
-	return api.Needs(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
+	return api.RequirePermission(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
 		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxSmall, Errors: errors})
 }

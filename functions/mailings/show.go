@@ -54,7 +54,7 @@ func body(m *push.Mailing, t push.Totals) mailingBody {
 }
 
 func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, error) {
-	m, list, err := s.Store.Show(ctx, in.ID, in.Audience == "whole")
+	m, list, err := s.Store.MailingWithAudience(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
 		return nil, err
 	}
@@ -134,13 +134,13 @@ type invalidInput struct {
 
 type invalidOutput struct {
 	Body struct {
-		Tokens        []push.Dead `json:"tokens"`
-		NextPageToken string      `json:"nextPageToken,omitempty"`
+		Tokens        []push.InvalidToken `json:"tokens"`
+		NextPageToken string              `json:"nextPageToken,omitempty"`
 	}
 }
 
 func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
-	if _, err := s.Store.Peek(ctx, in.ID); err != nil {
+	if _, err := s.Store.MailingHeader(ctx, in.ID); err != nil {
 		return nil, err
 	}
 	list, next, err := s.Store.InvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
@@ -150,7 +150,7 @@ func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput
 	out := &invalidOutput{}
 	out.Body.Tokens, out.Body.NextPageToken = list, next
 	if list == nil {
-		out.Body.Tokens = []push.Dead{}
+		out.Body.Tokens = []push.InvalidToken{}
 	}
 	return out, nil
 }

@@ -43,7 +43,7 @@ func TestShow(t *testing.T) {
 	if got.State != push.Scheduled || got.StartedAt != nil || got.CompletedAt != nil {
 		t.Errorf("%+v", got)
 	}
-	if string(got.Message) != `{"data":{"a":"b"}}` || !slices.Equal(got.Audience.Customers, []string{"b", "a"}) || got.Devices != push.Latest ||
+	if string(got.Message) != `{"data":{"a":"b"}}` || !slices.Equal(got.Audience.Customers, []string{"b", "a"}) || got.Devices != push.LatestDevice ||
 		got.Category != "promo" || time.Duration(*got.Lifetime) != 36*time.Hour || *got.RatePerMinute != 600 || got.Link != "https://shop.example/" {
 		t.Errorf("the rest of the mailing came as %+v", got.Draft)
 	}
@@ -169,7 +169,7 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 	}
 	w.clock.Add(time.Second)
 	done := w.hand(plain)
-	w.sent(done.ID, push.ReceiptAccepted, push.ReceiptUnregistered)
+	w.sent(done.ID, push.ResultAccepted, push.ResultUnregistered)
 
 	type item struct {
 		ID, Name, Title string

@@ -24,7 +24,7 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.cut(t, "m", false)
 	w.mailing(t, "unstarted", nil)
-	batches, orders := 0, map[push.DispatchOrder]int{}
+	batches, orders := 0, map[push.DispatchMessage]int{}
 	for range 6 * 60 {
 		w.clock.Add(time.Minute)
 		w.tick(t)
@@ -79,7 +79,7 @@ func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), b, push.Lease{Owner: "x", Until: w.clock.Now().Add(time.Minute)}); err != nil {
+	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: w.clock.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	b.Lease, b.NotBefore = push.Lease{}, w.clock.Now()
@@ -154,7 +154,7 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
-	if _, err := w.Hold(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
+	if _, err := w.PauseFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(time.Second)

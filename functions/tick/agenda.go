@@ -197,27 +197,27 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 	}
 	_ = g.Wait() // faults has what went wrong
 
-	var orders []push.DispatchOrder
-	refs := map[push.Lane][]push.Ref{}
+	var orders []push.DispatchMessage
+	refs := map[push.Lane][]push.BatchRef{}
 	for i, x := range items {
 		switch {
 		case !marked[i]:
 		case x.batch != nil:
-			refs[x.batch.Lane] = append(refs[x.batch.Lane], x.batch.Ref)
+			refs[x.batch.Lane] = append(refs[x.batch.Lane], x.batch.BatchRef)
 			n.republished.Add(1)
 		case x.shard != nil:
-			orders = append(orders, push.DispatchOrder{Mailing: x.mailing, Shard: x.shard.Number})
+			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
 			n.republished.Add(1)
 		case x.start != nil:
-			orders = append(orders, push.DispatchOrder{Mailing: x.mailing, Shard: push.Start})
+			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: push.DispatchStart})
 			n.started.Add(1)
 		}
 	}
 	if len(orders) > 0 {
-		faults.add(t.Queue.Dispatch(ctx, orders...))
+		faults.add(t.Queue.PublishDispatch(ctx, orders...))
 	}
 	for lane, list := range refs {
-		faults.add(t.Queue.Deliver(ctx, lane, list...))
+		faults.add(t.Queue.PublishBatches(ctx, lane, list...))
 	}
 	return faults.err()
 }
@@ -227,9 +227,9 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 func (t *ticker) mark(ctx context.Context, x item) (bool, error) {
 	switch {
 	case x.batch != nil:
-		return t.Store.MarkPublished(ctx, *x.batch, t.Now())
+		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())
 	case x.shard != nil:
-		return t.Store.MarkOrdered(ctx, x.mailing, *x.shard, t.Now())
+		return t.Store.MarkShardPublished(ctx, x.mailing, *x.shard, t.Now())
 	}
-	return t.Store.MarkStarting(ctx, x.start, t.Now())
+	return t.Store.MarkStartPublished(ctx, x.start, t.Now())
 }

@@ -32,11 +32,11 @@ func again(base, published time.Time, least, most time.Duration) time.Time {
 
 // shardDue is when to ask for a shard.
 func shardDue(m *push.Mailing, sh store.OpenShard) time.Time {
-	at := later(sh.Busy, sh.ContinueAt)
-	if sh.OrderedAt.IsZero() {
+	at := later(sh.LeaseUntil, sh.ContinueAt)
+	if sh.PublishedAt.IsZero() {
 		return at
 	}
-	return later(at, again(later(m.StartedAt, at), sh.OrderedAt, lost, rarest))
+	return later(at, again(later(m.StartedAt, at), sh.PublishedAt, lost, rarest))
 }
 
 // batchDue is when to publish a batch: at its time, once its call must have
@@ -64,8 +64,8 @@ func later(a, b time.Time) time.Time {
 // was handed in to be sent at once, for then its message is published already.
 func startDue(m *push.Mailing) time.Time {
 	switch {
-	case !m.OrderedAt.IsZero():
-		return again(m.StartAt, m.OrderedAt, lost, rarest)
+	case !m.PublishedAt.IsZero():
+		return again(m.StartAt, m.PublishedAt, lost, rarest)
 	case m.State == push.Accepted:
 		return m.StartAt.Add(lost)
 	}
@@ -139,7 +139,7 @@ func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {
 	if !m.Finishable() {
 		return nil
 	}
-	done, err := t.Store.Finish(ctx, m.ID, t.Queue.Events)
+	done, err := t.Store.FinishMailing(ctx, m.ID, t.Queue.PublishEvents)
 	if done != nil {
 		t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", done.State)
 		n.completed.Add(1)

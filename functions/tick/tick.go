@@ -33,29 +33,29 @@ type Deps struct {
 
 // ledger is what tick needs of the store.
 type ledger interface {
-	Due(ctx context.Context, until time.Time) ([]*push.Mailing, error)
-	Peek(ctx context.Context, id string) (*push.Mailing, error)
-	End(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
+	DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
+	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	MarkStarting(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
-	MarkOrdered(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
-	MarkPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
+	MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
+	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
+	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 	CloseStuck(ctx context.Context, mailing string) (int, error)
-	Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
-	Retell(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
+	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	PublishCompleted(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
-	OwedEvents(ctx context.Context, limit int) ([]push.Event, error)
-	Told(ctx context.Context, events ...push.Event) error
+	UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 	StalledUnflags(ctx context.Context) ([]string, error)
 }
 
 type publisher interface {
-	Dispatch(ctx context.Context, orders ...push.DispatchOrder) error
-	Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error
-	Events(ctx context.Context, events ...push.Event) error
+	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 const (
@@ -179,7 +179,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 // mailings looks after every mailing that is due. It begins anywhere in the list:
 // should the time not be enough for all, others are left over the next time.
 func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error {
-	list, err := t.Store.Due(ctx, until)
+	list, err := t.Store.DueMailings(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error
 
 // wake looks after one mailing before the next round.
 func (t *ticker) wake(ctx context.Context, id string, until time.Time, n *counts) error {
-	m, err := t.Store.Peek(ctx, id)
+	m, err := t.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, 
 		return t.retell(ctx, m.ID)
 	}
 	if !m.State.Final() && !m.ExpiresAt.After(now) {
-		ended, err := t.Store.End(ctx, m.ID, push.Expired, "")
+		ended, err := t.Store.EndMailing(ctx, m.ID, push.Expired, "")
 		if err != nil {
 			return err
 		}
@@ -253,11 +253,11 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, 
 
 // retell publishes the end of a mailing whose totals are frozen.
 func (t *ticker) retell(ctx context.Context, id string) error {
-	m, err := t.Store.Peek(ctx, id)
+	m, err := t.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}
-	return t.Store.Retell(ctx, m, t.Queue.Events)
+	return t.Store.PublishCompleted(ctx, m, t.Queue.PublishEvents)
 }
 
 // expire marks the tokens whose day has come.
@@ -266,7 +266,7 @@ func (t *ticker) expire(ctx context.Context) error {
 	var after store.ExpiryCursor
 	for end := t.Now().Add(sweeping); ; {
 		out, err := t.Store.ExpireTokens(ctx, after, swept)
-		faults = append(faults, err, queue.TellNow(ctx, t.Queue, t.Store, out.Events))
+		faults = append(faults, err, queue.PublishEventsNow(ctx, t.Queue, t.Store, out.Events))
 		if out.All || out.Customers == 0 || t.Now().After(end) || ctx.Err() != nil {
 			return errors.Join(faults...)
 		}
@@ -277,8 +277,8 @@ func (t *ticker) expire(ctx context.Context) error {
 // owed publishes events of customers whose writer died before it could.
 func (t *ticker) owed(ctx context.Context) error {
 	for until := t.Now().Add(sweeping); ; {
-		events, err := t.Store.OwedEvents(ctx, swept)
-		if err := errors.Join(err, queue.TellNow(ctx, t.Queue, t.Store, events)); err != nil {
+		events, err := t.Store.UnpublishedEvents(ctx, swept)
+		if err := errors.Join(err, queue.PublishEventsNow(ctx, t.Queue, t.Store, events)); err != nil {
 			return err
 		}
 		if len(events) < swept || t.Now().After(until) {

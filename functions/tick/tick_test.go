@@ -22,7 +22,7 @@ func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 		t.Errorf("ordered %v before anything was due", w.orders)
 	}
 	w.clock.Add(time.Minute)
-	if w.tick(t); len(w.orders) != 1 || w.orders[0].Mailing != "lost" || w.orders[0].Shard != push.Start {
+	if w.tick(t); len(w.orders) != 1 || w.orders[0].Mailing != "lost" || w.orders[0].Shard != push.DispatchStart {
 		t.Errorf("ordered %v, want the lost start", w.orders)
 	}
 	w.clock.Add(59 * time.Minute)
@@ -48,7 +48,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), b, push.Lease{Owner: "x", Until: w.clock.Now().Add(time.Minute)}); err != nil {
+	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: w.clock.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	if w.tick(t); len(w.refs) != 0 {
@@ -78,7 +78,7 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ReceiptAccepted)
+	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	if n := w.tick(t); n.completed != 1 || len(w.Published()) != 1 {
 		t.Errorf("%+v, %d events", n, len(w.Published()))
 	}
@@ -96,7 +96,7 @@ func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ReceiptAccepted)
+	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	w.fail(errors.New("no Pub/Sub"))
 	w.tick(t)
 	if m := w.state(t, "m"); m.State != push.Completed || !m.Active {
@@ -118,7 +118,7 @@ func TestEndsWhatHasExpired(t *testing.T) {
 	if n := w.tick(t); n.expired != 1 || len(w.refs) != 1 {
 		t.Fatalf("%+v, batches %v", n, w.refs)
 	}
-	w.settle(t, ref, push.ReceiptExpired)
+	w.settle(t, ref, push.ResultExpired)
 	w.tick(t)
 	m := w.state(t, "m")
 	if m.State != push.Expired || m.Active || m.Totals == nil || m.Totals.Tokens.Expired != 2 {
@@ -130,7 +130,7 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
-	if _, err := w.Cancel(t.Context(), "m"); err != nil {
+	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	w.tick(t)

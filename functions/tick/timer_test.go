@@ -16,24 +16,24 @@ import (
 )
 
 // slots cuts batches of a mailing, each not before its time from now.
-func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.Ref {
+func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.BatchRef {
 	t.Helper()
-	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refs []push.Ref
+	var refs []push.BatchRef
 	var batches []*push.Batch
 	for i, d := range from {
-		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Lane: push.LaneSmall,
-			NotBefore: w.clock.Now().Add(d), Targets: []push.Target{{Customer: "a", Token: "ta"}}, Receipts: make([]push.Receipt, 1)}
-		batches, refs = append(batches, b), append(refs, b.Ref)
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", i)}, CutAt: w.clock.Now(), Lane: push.LaneSmall,
+			NotBefore: w.clock.Now().Add(d), Targets: []push.Target{{Customer: "a", Token: "ta"}}, Results: make([]push.Result, 1)}
+		batches, refs = append(batches, b), append(refs, b.BatchRef)
 	}
 	sh.Done, sh.Batches = true, len(batches)
-	if err := w.Cut(t.Context(), sh, batches); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
 		t.Fatal(err)
 	}
 	return refs
@@ -91,7 +91,7 @@ func TestStartsAtTheTime(t *testing.T) {
 	at, life := w.clock.Now().Add(30*time.Second), push.Duration(time.Minute)
 	w.mailing(t, "m", func(d *push.Draft) { d.SendAt, d.Lifetime = &at, &life })
 	w.call(t, `{}`)
-	if len(w.orders) != 1 || w.orders[0] != (push.DispatchOrder{Mailing: "m", Shard: push.Start}) {
+	if len(w.orders) != 1 || w.orders[0] != (push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) {
 		t.Fatalf("ordered %v", w.orders)
 	}
 	if now := w.clock.Now(); !now.Equal(at) {
@@ -120,7 +120,7 @@ func TestLeavesItemsToACallThatStays(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.mailing(t, "late", nil)
 	w.slots(t, "m", 10*time.Second)
-	var late []push.Ref
+	var late []push.BatchRef
 	naps, inner := 0, time.Duration(0)
 	w.t.Sleep = func(ctx context.Context, d time.Duration) error {
 		if naps++; naps == 2 {
@@ -169,7 +169,7 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	if len(w.refs) != 3 {
 		t.Errorf("published %v, want each of three batches once", w.refs)
 	}
-	starts := slices.DeleteFunc(slices.Clone(w.orders), func(o push.DispatchOrder) bool { return o.Mailing != "later" })
+	starts := slices.DeleteFunc(slices.Clone(w.orders), func(o push.DispatchMessage) bool { return o.Mailing != "later" })
 	if len(starts) != 1 {
 		t.Errorf("ordered %v, want the start of later once", w.orders)
 	}

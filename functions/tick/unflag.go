@@ -13,9 +13,9 @@ func (t *ticker) unflags(ctx context.Context) error {
 	if err != nil || len(stalled) == 0 {
 		return err
 	}
-	orders := make([]push.DispatchOrder, len(stalled))
+	orders := make([]push.DispatchMessage, len(stalled))
 	for i, id := range stalled {
-		orders[i] = push.DispatchOrder{Mailing: id, Shard: push.TakeFlagsBack}
+		orders[i] = push.DispatchMessage{Mailing: id, Shard: push.DispatchUnflag}
 	}
-	return t.Queue.Dispatch(ctx, orders...)
+	return t.Queue.PublishDispatch(ctx, orders...)
 }

@@ -14,13 +14,13 @@ func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
-	w.settle(t, w.cut(t, "m", true), push.ReceiptUnregistered)
+	w.settle(t, w.cut(t, "m", true), push.ResultUnregistered)
 	w.tick(t) // it completes
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	again := []push.DispatchOrder{{Mailing: "m", Shard: push.TakeFlagsBack}}
-	ticked := func(when string, want []push.DispatchOrder) {
+	again := []push.DispatchMessage{{Mailing: "m", Shard: push.DispatchUnflag}}
+	ticked := func(when string, want []push.DispatchMessage) {
 		t.Helper()
 		w.orders = nil
 		w.tick(t)

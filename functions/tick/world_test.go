@@ -19,14 +19,14 @@ type board struct {
 	lab.Board[push.Event]
 	mu     sync.Mutex
 	now    func() time.Time
-	orders []push.DispatchOrder
-	refs   []push.Ref
+	orders []push.DispatchMessage
+	refs   []push.BatchRef
 	lanes  []push.Lane // of refs
 	at     []time.Time // of refs
 	err    error
 }
 
-func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
+func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) error {
 	if len(o) == 0 {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (b *board) Dispatch(_ context.Context, o ...push.DispatchOrder) error {
 	return b.err
 }
 
-func (b *board) Deliver(_ context.Context, lane push.Lane, r ...push.Ref) error {
+func (b *board) PublishBatches(_ context.Context, lane push.Lane, r ...push.BatchRef) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for range r {
@@ -114,9 +114,9 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) {
 
 // cut starts a mailing and cuts one batch of two targets; done says whether
 // that was all of its shard.
-func (w *world) cut(t *testing.T, id string, done bool) push.Ref {
+func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 	t.Helper()
-	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)
@@ -124,21 +124,21 @@ func (w *world) cut(t *testing.T, id string, done bool) push.Ref {
 		t.Fatal(err)
 	}
 	sh.Done, sh.Batches, sh.Targeted = done, 1, 2
-	b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
-		Targets: []push.Target{{Customer: "a", Token: "ta"}, {Customer: "b", Token: "tb"}}, Receipts: make([]push.Receipt, 2)}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), PublishedAt: w.clock.Now(), Lane: push.LaneLarge,
+		Targets: []push.Target{{Customer: "a", Token: "ta"}, {Customer: "b", Token: "tb"}}, Results: make([]push.Result, 2)}
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	return b.Ref
+	return b.BatchRef
 }
 
-func (w *world) settle(t *testing.T, ref push.Ref, r push.Receipt) {
+func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 	t.Helper()
 	b, err := w.Batch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Close(r)
+	b.ClosePending(r)
 	b.Settled = true
 	if err := w.SaveBatch(t.Context(), b); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func (w *world) state(t *testing.T, id string) *push.Mailing {
 
 func (w *world) register(t *testing.T, customer string, p push.Platform) {
 	t.Helper()
-	if _, err := w.Register(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: p}); err != nil {
+	if _, err := w.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: p}); err != nil {
 		t.Fatal(err)
 	}
 }

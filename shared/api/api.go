@@ -85,7 +85,7 @@ func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not, and answers everything as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = Identified(w, r)
+	r = WithRequestID(w, r)
 	out := &answer{ResponseWriter: w, request: r}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
@@ -138,7 +138,7 @@ func query(raw string) *Problem {
 	var faults push.Faults
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if len(all[name]) > 1 {
-			faults = append(faults, push.Fault{Location: "query." + push.Short(name, maxLocation), Message: "stands twice"})
+			faults = append(faults, push.Fault{Location: "query." + push.Truncate(name, maxLocation), Message: "stands twice"})
 		}
 	}
 	if len(faults) > 0 {

@@ -33,7 +33,7 @@ func calling(t *testing.T, o api.Options) (*lab.Site, *lab.Journal) {
 		return out, nil
 	}
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/who", OperationID: "who"}, who)
-	huma.Register(a, api.Needs(push.PermissionSend, huma.Operation{Method: http.MethodPost, Path: "/send", OperationID: "send"}), who)
+	huma.Register(a, api.RequirePermission(push.PermissionSend, huma.Operation{Method: http.MethodPost, Path: "/send", OperationID: "send"}), who)
 	a.Describe(api.Documentation{})
 	return lab.Serve(t, a), j
 }

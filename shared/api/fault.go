@@ -33,7 +33,7 @@ func Join(first push.Faults, later ...push.Fault) push.Faults {
 }
 
 // Named reports whether faults name one of those places.
-func Named(faults push.Faults, places ...string) bool {
+func NamesField(faults push.Faults, places ...string) bool {
 	return slices.ContainsFunc(faults, func(f push.Fault) bool { return slices.Contains(places, f.Location) })
 }
 
@@ -77,7 +77,7 @@ func missing(f push.Fault) push.Fault {
 func spelled(faults push.Faults) push.Faults {
 	out := slices.Clone(faults[:min(len(faults), maxFaults)])
 	for i := range out {
-		out[i].Location = push.Short(out[i].Location, maxLocation)
+		out[i].Location = push.Truncate(out[i].Location, maxLocation)
 	}
 	if len(out) < len(faults) {
 		out = append(out, moreFaults)

@@ -100,7 +100,7 @@ func (c *checker) at() string {
 	for _, step := range c.steps {
 		switch step := step.(type) {
 		case string:
-			b.WriteString("." + push.Short(step, 60))
+			b.WriteString("." + push.Truncate(step, 60))
 		case int:
 			fmt.Fprintf(&b, "[%d]", step)
 		}

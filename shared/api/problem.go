@@ -99,7 +99,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 	return func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
 		if err != nil {
-			return nil, Answer(ctx, log, err)
+			return nil, ToProblem(ctx, log, err)
 		}
 		return out, nil
 	}
@@ -129,7 +129,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	a Content-Type or Content-Encoding that is not read                   415
 //	a field, parameter or header unknown or not as the schema wants it    422
 //	a panic                                                               500
-func Answer(ctx context.Context, log *slog.Logger, err error) error {
+func ToProblem(ctx context.Context, log *slog.Logger, err error) error {
 	answer := answerTo(ctx, log, err)
 	if p, ok := errors.AsType[*Problem](answer); ok {
 		p.Instance = instance(RequestID(ctx))
@@ -158,7 +158,7 @@ func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 		p.retryAfter = e.RetryAfter
 		return p
 	}
-	if e, ok := errors.AsType[*push.Outdated](err); ok {
+	if e, ok := errors.AsType[*push.PreconditionFailed](err); ok {
 		return problem(http.StatusPreconditionFailed, e.Error()+": If-Match does not hold")
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {

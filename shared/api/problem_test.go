@@ -121,7 +121,7 @@ func TestACallerThatHasGoneIsNoError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j := &lab.Journal{}
-	err := api.Answer(ctx, j.Logger(), context.Canceled)
+	err := api.ToProblem(ctx, j.Logger(), context.Canceled)
 	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 || strings.Contains(j.String(), "level=ERROR") {
 		t.Errorf("%v was logged as %s", err, j)
 	}

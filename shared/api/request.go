@@ -21,7 +21,7 @@ func RequestID(ctx context.Context) string {
 
 // Identified is r with the id that its X-Request-Id names, or a new one, and puts it
 // into the answer's header. A request that has one keeps it.
-func Identified(w http.ResponseWriter, r *http.Request) *http.Request {
+func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := RequestID(r.Context())
 	if id == "" {
 		if id = r.Header.Get(requestHeader); !isRequestID(id) {

@@ -124,7 +124,7 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 	huma.Register(a, form.Takes(op(http.MethodPost, "/letters", "letter")), func(ctx context.Context, in *letterInput) (*output, error) {
 		l, faults := form.Read(in.Body)
 		if faults = api.Join(faults, l.check()...); len(faults) > 0 {
-			return nil, api.Answer(ctx, log, faults)
+			return nil, api.ToProblem(ctx, log, faults)
 		}
 		return ok(ctx)
 	})
@@ -132,7 +132,7 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 	huma.Register(a, op(http.MethodPost, "/act", "act"), func(ctx context.Context, _ *struct{}) (*output, error) { return ok(ctx) })
 	huma.Register(a, op(http.MethodGet, "/things/{id}", "show"), func(ctx context.Context, in *idInput) (*output, error) {
 		out, err := faulty(ctx, in)
-		return out, api.Answer(ctx, log, err)
+		return out, api.ToProblem(ctx, log, err)
 	})
 	huma.Register(a, op(http.MethodGet, "/unwrapped/{id}", "unwrapped"), faulty)
 	a.Describe(api.Documentation{Description: "small", SecurityName: "invoker", Security: api.Invoker()})

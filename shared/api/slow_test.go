@@ -56,7 +56,7 @@ func TestABodyThatDoesNotComeHoldsNoCall(t *testing.T) {
 	ok := func(context.Context, *thingInput) (*output, error) { return &output{}, nil }
 	huma.Register(a, huma.Operation{Method: http.MethodPost, Path: "/things", OperationID: "post"}, ok)
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/things", OperationID: "get"}, func(context.Context, *struct{}) (*output, error) { return &output{}, nil })
-	huma.Register(a, api.Needs(push.PermissionSend, huma.Operation{Method: http.MethodPut, Path: "/things", OperationID: "put"}), ok)
+	huma.Register(a, api.RequirePermission(push.PermissionSend, huma.Operation{Method: http.MethodPut, Path: "/things", OperationID: "put"}), ok)
 	site := lab.Serve(t, a)
 	for head, want := range map[string]int{
 		"POST /things HTTP/1.1":      408,

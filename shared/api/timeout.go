@@ -25,7 +25,7 @@ const longKey = "long"
 
 // Long marks an operation on many things: it may take all of the function's
 // timeout.
-func Long(op huma.Operation) huma.Operation { return with(op, longKey, true) }
+func WithLongDeadline(op huma.Operation) huma.Operation { return with(op, longKey, true) }
 
 // with is op with one more entry of metadata.
 func with(op huma.Operation, key string, value any) huma.Operation {

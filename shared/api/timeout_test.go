@@ -30,7 +30,7 @@ func TestAnOperationOnOneThingHasLessTime(t *testing.T) {
 	same := func(op huma.Operation) huma.Operation { return op }
 	ends("read", http.MethodGet, same)
 	ends("write", http.MethodPost, same)
-	ends("export", http.MethodGet, api.Long)
+	ends("export", http.MethodGet, api.WithLongDeadline)
 	site := lab.Serve(t, a)
 	for id, c := range map[string]struct {
 		method     string

@@ -25,7 +25,7 @@ const MaxToken = 8192
 const patience = 10 * time.Second
 
 // A Person is who an ID token speaks for.
-type Person struct {
+type Identity struct {
 	UID    string
 	Tenant string         // of Identity Platform; "": none
 	Claims map[string]any // without the registered ones and uid
@@ -85,9 +85,9 @@ func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 
 // Verify answers who a token speaks for. It answers *Refused when the token is
 // not good, and *push.Unavailable when that cannot be known now.
-func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
+func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > MaxToken {
-		return Person{}, &Refused{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
+		return Identity{}, &Refused{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -96,9 +96,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 		t, err = v.standing(ctx, token, t.Firebase.Tenant)
 	}
 	if err != nil {
-		return Person{}, judge(err)
+		return Identity{}, judge(err)
 	}
-	return Person{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
+	return Identity{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
 }
 
 // standing asks Google about the account behind a good token. An account of a
@@ -114,7 +114,7 @@ func (v *Verifier) standing(ctx context.Context, token, tenant string) (*sdk.Tok
 	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
-// judge tells a bad token from a verdict that could not be reached. The SDK's
+// judge tells a bad token from a result that could not be reached. The SDK's
 // texts repeat claims of the token, and are not passed on for a bad one.
 func judge(err error) error {
 	switch {

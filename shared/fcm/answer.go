@@ -101,7 +101,7 @@ func text(raw json.RawMessage) (s string) {
 }
 
 // Of FCM's words and of its status so much is kept, in bytes; the longest known
-// are shorter. A batch stores a status for each of its dead tokens.
+// are shorter. A batch stores a status for each of its invalid tokens.
 const (
 	maxWords  = 500
 	maxStatus = 40
@@ -119,7 +119,7 @@ func parse(code int, body []byte) *fcmFault {
 	if json.Unmarshal(top["error"], &e) != nil {
 		return f
 	}
-	f.status, f.message = push.Short(text(e["status"]), maxStatus), push.Short(text(e["message"]), maxWords)
+	f.status, f.message = push.Truncate(text(e["status"]), maxStatus), push.Truncate(text(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
@@ -189,5 +189,5 @@ func (f *fcmFault) words(body []byte) string {
 const maxExcerpt = 200
 
 func excerpt(body []byte) string {
-	return push.Short(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
+	return push.Truncate(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
 }

@@ -30,7 +30,7 @@ const (
 	elsewhere         // it was not processed: send it over another connection
 )
 
-// A verdict is what a rule makes of an answer.
+// A result is what a rule makes of an answer.
 type verdict struct {
 	outcome Outcome
 	next    next
@@ -44,7 +44,7 @@ type rule struct {
 	then verdict
 }
 
-// rules is the table of verdicts over everything FCM, or what stands before it,
+// rules is the table of results over everything FCM, or what stands before it,
 // may answer instead of 200. The first rule that applies judges. Sources are
 // Google's reference of FCM's error codes and captured answers; neither the
 // order of details nor their presence is a contract, so rules look for what is

@@ -27,7 +27,7 @@ const (
 	gateway    = "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title><p>Please try again in 30 seconds."
 )
 
-// A row is an answer of FCM, as captured or documented, and its verdict.
+// A row is an answer of FCM, as captured or documented, and its result.
 type row struct {
 	name    string
 	http    int
@@ -36,7 +36,7 @@ type row struct {
 	details []string
 	want    Outcome
 	next    next
-	bare    Outcome // without details, if that changes the verdict
+	bare    Outcome // without details, if that changes the result
 }
 
 func says1(code string) string     { return fmt.Sprintf(fcmErr, code) }

@@ -46,7 +46,7 @@ func (c *check) tokens(tokens []parser.Token) {
 func (c *check) text(s string) {
 	for _, brace := range []string{"{{", "{%"} {
 		if i := strings.Index(s, brace); i >= 0 {
-			c.say("%s is not closed in its line, or empty: %q", brace, push.Short(s[i:], 60))
+			c.say("%s is not closed in its line, or empty: %q", brace, push.Truncate(s[i:], 60))
 		}
 	}
 }
@@ -54,7 +54,7 @@ func (c *check) text(s string) {
 func (c *check) output(args string) {
 	x := expression{check: c, source: args}
 	if err := x.output(); err != nil {
-		c.say("{{ %s }}: %v", push.Short(args, 60), err)
+		c.say("{{ %s }}: %v", push.Truncate(args, 60), err)
 	}
 }
 
@@ -77,7 +77,7 @@ func (c *check) tag(name, args string) {
 			c.say("{%% %s %%} takes nothing", name)
 		}
 	default:
-		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", push.Short(name, 60))
+		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", push.Truncate(name, 60))
 	}
 }
 
@@ -100,6 +100,6 @@ func (c *check) clause(name, args string) {
 func (c *check) condition(tag, args string) {
 	x := expression{check: c, source: args}
 	if err := x.condition(); err != nil {
-		c.say("{%% %s %s %%}: %v", tag, push.Short(args, 60), err)
+		c.say("{%% %s %s %%}: %v", tag, push.Truncate(args, 60), err)
 	}
 }

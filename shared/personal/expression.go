@@ -38,10 +38,10 @@ func (x *expression) lex() error {
 	for s != "" {
 		l := lexeme.FindString(s)
 		if n := len(x.rest); l == "" && n > 0 && x.rest[n-1] == "." {
-			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"]", push.Short(s, 60))
+			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"]", push.Truncate(s, 60))
 		}
 		if l == "" {
-			return fmt.Errorf("%q cannot be read", push.Short(s, 60))
+			return fmt.Errorf("%q cannot be read", push.Truncate(s, 60))
 		}
 		x.rest = append(x.rest, l)
 		s = strings.TrimLeft(s[len(l):], " \t\r\n")
@@ -82,7 +82,7 @@ func (x *expression) output() error {
 
 func (x *expression) end() error {
 	if l := x.peek(); l != "" {
-		return fmt.Errorf("%q does not belong there", push.Short(l, 60))
+		return fmt.Errorf("%q does not belong there", push.Truncate(l, 60))
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (x *expression) filter() error {
 	called := x.next()
 	f, ok := filters[called]
 	if !ok {
-		return fmt.Errorf("there is no filter %q; there are %s", push.Short(called, 60), strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+		return fmt.Errorf("there is no filter %q; there are %s", push.Truncate(called, 60), strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
 	}
 	if x.filters++; x.filters == MaxFilters+1 {
 		return fmt.Errorf("the templates use more than %d filters", MaxFilters)
@@ -149,9 +149,9 @@ func (x *expression) operand() error {
 	case l == "customer":
 		return x.attribute()
 	case name.MatchString(l):
-		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", push.Short(l, 60))
+		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", push.Truncate(l, 60))
 	default:
-		return fmt.Errorf("%q does not belong there", push.Short(l, 60))
+		return fmt.Errorf("%q does not belong there", push.Truncate(l, 60))
 	}
 }
 
@@ -161,7 +161,7 @@ func (x *expression) attribute() error {
 	switch x.next() {
 	case ".":
 		if key = x.next(); !name.MatchString(key) {
-			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"] for names with other characters", push.Short(key, 60))
+			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"] for names with other characters", push.Truncate(key, 60))
 		}
 	case "[":
 		quoted := x.next()
@@ -173,7 +173,7 @@ func (x *expression) attribute() error {
 		return errors.New("customer is a whole customer: name one attribute of it, as in customer.id")
 	}
 	if l := x.peek(); l == "." || l == "[" {
-		return fmt.Errorf("customer.%s is one value and has nothing below it", push.Short(key, 60))
+		return fmt.Errorf("customer.%s is one value and has nothing below it", push.Truncate(key, 60))
 	}
 	return x.use(key)
 }
@@ -185,7 +185,7 @@ func (x *expression) use(key string) error {
 		return nil
 	}
 	if len(key) > push.MaxName || strings.HasPrefix(key, "__") && strings.HasSuffix(key, "__") {
-		return fmt.Errorf("%q is no name that an attribute can have", push.Short(key, 60))
+		return fmt.Errorf("%q is no name that an attribute can have", push.Truncate(key, 60))
 	}
 	if len(x.names) == MaxNames {
 		return fmt.Errorf("the templates use more than %d attributes", MaxNames)

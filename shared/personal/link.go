@@ -72,10 +72,10 @@ func (c *check) link(tokens []parser.Token) {
 
 func fixed(start string) bool {
 	if hosted.MatchString(start) {
-		return !push.Runs(start[:strings.IndexByte(start, ':')])
+		return !push.IsExecutableScheme(start[:strings.IndexByte(start, ':')])
 	}
 	m := opaque.FindStringSubmatch(start)
-	return m != nil && !push.NeedsHost(m[1]) && !push.Runs(m[1])
+	return m != nil && !push.NeedsHost(m[1]) && !push.IsExecutableScheme(m[1])
 }
 
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")

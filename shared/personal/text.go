@@ -74,7 +74,7 @@ func (x *text) compile(source string) (err error) {
 	}()
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})
 	if failed != nil {
-		return fmt.Errorf("cannot be read: %s", push.Short(failed.Error(), 60))
+		return fmt.Errorf("cannot be read: %s", push.Truncate(failed.Error(), 60))
 	}
 	x.root = root
 	return nil

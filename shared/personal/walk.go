@@ -166,7 +166,7 @@ func place(path []string) string {
 		if !strings.HasPrefix(p, "[") {
 			at += "."
 		}
-		at += push.Short(p, 60)
+		at += push.Truncate(p, 60)
 	}
 	return at
 }

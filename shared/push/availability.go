@@ -72,7 +72,7 @@ func (c *Customer) AvailabilityAt(now time.Time) Availability {
 }
 
 func (c *Customer) judge(now time.Time) Availability {
-	valid := c.Select(All)
+	valid := c.Select(AllDevices)
 	seen := c.lastSeen()
 	switch {
 	case len(valid) == 0:
@@ -87,13 +87,13 @@ func (c *Customer) judge(now time.Time) Availability {
 
 // Muted reports whether there are valid tokens, and all have notifications off.
 func (c *Customer) Muted() bool {
-	valid := c.Select(All)
+	valid := c.Select(AllDevices)
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
 // lastSeen is when a valid token was seen last, zero without one.
 func (c *Customer) lastSeen() (at time.Time) {
-	for _, t := range c.Select(All) {
+	for _, t := range c.Select(AllDevices) {
 		if t.SeenAt.After(at) {
 			at = t.SeenAt
 		}
@@ -103,7 +103,7 @@ func (c *Customer) lastSeen() (at time.Time) {
 
 // lastFault is the code of the token that was flagged last.
 func (c *Customer) lastFault() string {
-	var last *Invalid
+	var last *TokenFlag
 	for _, t := range c.Tokens {
 		if t.Invalid != nil && (last == nil || t.Invalid.At.After(last.At)) {
 			last = t.Invalid

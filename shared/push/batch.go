@@ -11,22 +11,22 @@ import (
 const MaxBatch = 1000
 
 // A Ref names a batch: what Pub/Sub carries to deliver.
-type Ref struct {
+type BatchRef struct {
 	Mailing string `json:"mailing"`
 	Batch   string `json:"batch"`
 }
 
-// A DispatchOrder asks dispatch to start a mailing (Shard Start), to take its
-// flags back (Shard TakeFlagsBack), or to go on with one of its shards.
-type DispatchOrder struct {
+// A DispatchMessage asks dispatch to start a mailing (Shard Start), to take its
+// flags back (Shard DispatchUnflag), or to go on with one of its shards.
+type DispatchMessage struct {
 	Mailing string `json:"mailing"`
 	Shard   int    `json:"shard"`
 }
 
 // What an order asks for that names no shard.
 const (
-	Start         = -1 // start the mailing
-	TakeFlagsBack = -2 // begin, or go on, to take its flags back: see Unflag
+	DispatchStart  = -1 // start the mailing
+	DispatchUnflag = -2 // begin, or go on, to take its flags back: see Unflag
 )
 
 // A Target is one push token of a batch and what is needed to ring it.
@@ -40,21 +40,21 @@ type Target struct {
 	Attributes map[string]any // those the mailing's templates name, nil without templates
 }
 
-// A Receipt is the verdict on one target of a batch, one byte as stored.
-type Receipt byte
+// A Result is the result on one target of a batch, one byte as stored.
+type Result byte
 
-// The verdicts. Pending is no verdict yet.
+// The results. Pending is no result yet.
 const (
-	Pending Receipt = iota
-	ReceiptAccepted
-	ReceiptUnregistered
-	ReceiptInvalidArgument
-	ReceiptRefused     // FCM takes no message like this for it
-	ReceiptFailed      // given up
-	ReceiptExpired     // the mailing's lifetime ended first
-	ReceiptCancelled   // by hand, or the token moved, was erased, opted out or flagged meanwhile
-	ReceiptWrongSender // the token belongs to another Firebase project
-	receipts
+	ResultPending Result = iota
+	ResultAccepted
+	ResultUnregistered
+	ResultInvalidArgument
+	ResultRefused     // FCM takes no message like this for it
+	ResultFailed      // given up
+	ResultExpired     // the mailing's lifetime ended first
+	ResultCancelled   // by hand, or the token moved, was erased, opted out or flagged meanwhile
+	ResultWrongSender // the token belongs to another Firebase project
+	resultCount
 )
 
 // Codes that mark a token invalid: errorCode or status of FCM's answer, and our
@@ -70,36 +70,36 @@ const (
 // It marks no token invalid: a superseded token is removed.
 const CodeSuperseded = "SUPERSEDED"
 
-// Known reports whether r is a verdict this version knows.
-func (r Receipt) Known() bool { return r < receipts }
+// Known reports whether r is a result this version knows.
+func (r Result) Known() bool { return r < resultCount }
 
-// Code is the errorCode behind an invalid verdict, "" for any other.
-func (r Receipt) Code() string {
+// Code is the errorCode behind an invalid result, "" for any other.
+func (r Result) Code() string {
 	switch r {
-	case ReceiptUnregistered:
+	case ResultUnregistered:
 		return CodeUnregistered
-	case ReceiptInvalidArgument:
+	case ResultInvalidArgument:
 		return CodeInvalidArgument
-	case ReceiptWrongSender:
+	case ResultWrongSender:
 		return CodeWrongSender
 	}
 	return ""
 }
 
-// A Tally counts the verdicts of a batch, by receipt; index Pending stays 0.
-type Tally [receipts]int64
+// A Tally counts the results of a batch, by result; index Pending stays 0.
+type Tally [resultCount]int64
 
-// TallyOf counts receipts.
-func TallyOf(rs []Receipt) (t Tally) {
+// TallyOf counts results.
+func TallyOf(rs []Result) (t Tally) {
 	for _, r := range rs {
-		if r != Pending && r.Known() {
+		if r != ResultPending && r.Known() {
 			t[r]++
 		}
 	}
 	return t
 }
 
-// Sum is how many targets have their verdict.
+// Sum is how many targets have their result.
 func (t Tally) Sum() (n int64) {
 	for _, x := range t {
 		n += x
@@ -114,7 +114,7 @@ type Lease struct {
 }
 
 // Dead is a token that a mailing found invalid.
-type Dead struct {
+type InvalidToken struct {
 	Customer string    `json:"customer"`
 	TokenID  string    `json:"tokenId"`
 	Code     string    `json:"code"`
@@ -124,7 +124,7 @@ type Dead struct {
 
 // A Batch is a part of a mailing that one deliver call works through.
 type Batch struct {
-	Ref
+	BatchRef
 	Shard     int
 	CutAt     time.Time
 	NotBefore time.Time // nothing is sent earlier: a rate, a quota, an outage
@@ -140,10 +140,10 @@ type Batch struct {
 	Lane        Lane      // which subscription of deliver it is published to
 	PublishedAt time.Time // when a message for it was last published; zero again once a call has leased it
 
-	Targets  []Target
-	Receipts []Receipt // one a target
-	Owed     []int     // targets whose flag or event is not stored yet
-	Held     []int     // those of Owed whose flag waits for evidence: it is not decided yet
+	Targets   []Target
+	Results   []Result // one a target
+	OwedFlags []int    // targets whose flag or event is not stored yet
+	HeldFlags []int    // those of Owed whose flag waits for evidence: it is not decided yet
 
 	// CrashedWith is, by target, how many calls crashed while it may have been
 	// under way; nil if no call ever crashed with the batch. It is never taken
@@ -151,8 +151,8 @@ type Batch struct {
 	CrashedWith []byte
 	// UnderWay lists what the call that has the batch may have under way and not
 	// saved. Only a call that finds CrashedWith set stores it, before it sends.
-	UnderWay []int
-	Dead     []Dead // the tokens this batch found invalid
+	UnderWay      []int
+	InvalidTokens []InvalidToken // the tokens this batch found invalid
 }
 
 // Crashed is how many calls in a row ended without giving the batch back, as of
@@ -169,8 +169,8 @@ func (b *Batch) Crashed() int {
 // with most, as of a moment at which nobody holds the batch.
 func (b *Batch) MostCrashes() int {
 	most := 0
-	for i, n := range b.blamed() {
-		if b.Receipts[i] == Pending {
+	for i, n := range b.countCrash() {
+		if b.Results[i] == ResultPending {
 			most = max(most, int(n))
 		}
 	}
@@ -180,19 +180,19 @@ func (b *Batch) MostCrashes() int {
 // blamed is CrashedWith once the call is counted whose lease is still there. The
 // first call that crashes may have sent any pending target; those after it have
 // stored what they were about to send.
-func (b *Batch) blamed() []byte {
+func (b *Batch) countCrash() []byte {
 	if b.Lease.Owner == "" {
 		return b.CrashedWith
 	}
 	suspects := b.UnderWay
 	if b.CrashedWith == nil {
-		suspects = b.Pending()
+		suspects = b.PendingTargets()
 	}
 
-	counts := make([]byte, len(b.Receipts))
+	counts := make([]byte, len(b.Results))
 	copy(counts, b.CrashedWith)
 	for _, i := range suspects {
-		if b.Receipts[i] == Pending && counts[i] < math.MaxUint8 {
+		if b.Results[i] == ResultPending && counts[i] < math.MaxUint8 {
 			counts[i]++
 		}
 	}
@@ -201,7 +201,7 @@ func (b *Batch) blamed() []byte {
 
 // Claim gives the batch to the owner of a lease.
 func (b *Batch) Claim(l Lease) {
-	b.CrashedWith = b.blamed()
+	b.CrashedWith = b.countCrash()
 	b.UnderWay = nil
 	b.Crashes = b.Crashed()
 	b.Attempts++
@@ -220,11 +220,11 @@ func (b *Batch) Release(well bool) {
 	}
 }
 
-// Pending lists the targets still without a verdict.
-func (b *Batch) Pending() []int {
+// Pending lists the targets still without a result.
+func (b *Batch) PendingTargets() []int {
 	var out []int
-	for i, r := range b.Receipts {
-		if r == Pending {
+	for i, r := range b.Results {
+		if r == ResultPending {
 			out = append(out, i)
 		}
 	}
@@ -235,17 +235,17 @@ func (b *Batch) Pending() []int {
 // result.
 func (b *Batch) HeldByCode() map[string]int64 {
 	n := map[string]int64{}
-	for _, i := range b.Held {
-		n[b.Receipts[i].Code()]++
+	for _, i := range b.HeldFlags {
+		n[b.Results[i].Code()]++
 	}
 	return n
 }
 
-// Close gives every target still pending that verdict.
-func (b *Batch) Close(r Receipt) (n int) {
-	for i := range b.Receipts {
-		if b.Receipts[i] == Pending {
-			b.Receipts[i] = r
+// Close gives every target still pending that result.
+func (b *Batch) ClosePending(r Result) (n int) {
+	for i := range b.Results {
+		if b.Results[i] == ResultPending {
+			b.Results[i] = r
 			n++
 		}
 	}
@@ -255,38 +255,38 @@ func (b *Batch) Close(r Receipt) (n int) {
 // Blank takes the targets of customers away and keeps their places: a target
 // without a result is cancelled, and nothing is owed of any. It reports whether
 // there was one.
-func (b *Batch) Blank(erased func(customer string) bool) (found bool) {
+func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 	for i, t := range b.Targets {
 		if t.Customer == "" || !erased(t.Customer) {
 			continue
 		}
 		found = true
 		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform}
-		if b.Receipts[i] == Pending {
-			b.Receipts[i] = ReceiptCancelled
+		if b.Results[i] == ResultPending {
+			b.Results[i] = ResultCancelled
 		}
-		b.Owed = slices.DeleteFunc(b.Owed, func(owed int) bool { return owed == i })
-		b.Held = slices.DeleteFunc(b.Held, func(held int) bool { return held == i })
+		b.OwedFlags = slices.DeleteFunc(b.OwedFlags, func(owed int) bool { return owed == i })
+		b.HeldFlags = slices.DeleteFunc(b.HeldFlags, func(held int) bool { return held == i })
 	}
-	b.Dead = slices.DeleteFunc(b.Dead, func(d Dead) bool { return erased(d.Customer) })
+	b.InvalidTokens = slices.DeleteFunc(b.InvalidTokens, func(d InvalidToken) bool { return erased(d.Customer) })
 	return found
 }
 
 // A Shard is one range of the audience's keys and how far dispatch has come.
 type Shard struct {
-	Mailing  string
-	Number   int
-	From     string // the range's lower end, exclusive; "" is the start of all keys
-	After    string // keys up to and including this one are done; at first From
-	Upto     string // the range's upper end, inclusive; "" is the end of all keys
-	Batches  int    // cut so far
-	Done     bool
-	Busy     time.Time // until then a dispatch call has it; zero: none has
-	NextSlot time.Time // rate-limited mailings: when the next batch may be sent
-	Revision time.Time // as a batch's
-	Forget   time.Time // from then on the store may drop it and its batches
+	Mailing    string
+	Number     int
+	From       string // the range's lower end, exclusive; "" is the start of all keys
+	After      string // keys up to and including this one are done; at first From
+	Upto       string // the range's upper end, inclusive; "" is the end of all keys
+	Batches    int    // cut so far
+	Done       bool
+	LeaseUntil time.Time // until then a dispatch call has it; zero: none has
+	NextSlot   time.Time // rate-limited mailings: when the next batch may be sent
+	Revision   time.Time // as a batch's
+	ExpireAt   time.Time // from then on the store may drop it and its batches
 
-	ContinueAt time.Time // when to go on cutting; zero: at once
-	OrderedAt  time.Time // when a message for it was last published; zero again once a call has taken it
-	Audited
+	ContinueAt  time.Time // when to go on cutting; zero: at once
+	PublishedAt time.Time // when a message for it was last published; zero again once a call has taken it
+	AudienceCounts
 }

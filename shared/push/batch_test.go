@@ -53,7 +53,7 @@ func TestClaimsAreCounted(t *testing.T) {
 func TestCrashesAreCountedByTarget(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
-	b := push.Batch{Receipts: []push.Receipt{push.ReceiptAccepted, push.Pending, push.Pending, push.Pending}}
+	b := push.Batch{Results: []push.Result{push.ResultAccepted, push.ResultPending, push.ResultPending, push.ResultPending}}
 	for i, step := range []struct {
 		name string
 		do   func()
@@ -64,7 +64,7 @@ func TestCrashesAreCountedByTarget(t *testing.T) {
 		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 1, 1, 1}, 1},
 		{"two stored as under way", func() { b.UnderWay = []int{1, 2} }, []byte{0, 1, 1, 1}, 2},
 		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
-		{"one of them saved", func() { b.UnderWay, b.Receipts[1] = []int{1, 2}, push.ReceiptAccepted }, []byte{0, 2, 2, 1}, 3},
+		{"one of them saved", func() { b.UnderWay, b.Results[1] = []int{1, 2}, push.ResultAccepted }, []byte{0, 2, 2, 1}, 3},
 		{"ended well", func() { b.UnderWay = nil; b.Release(true) }, []byte{0, 2, 2, 1}, 2},
 		{"claimed", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
 		{"claimed after a crash with nothing under way", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},

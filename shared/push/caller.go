@@ -72,7 +72,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 			caller = Address(name)
 		}
 		if why := CheckCaller(caller); why != "" {
-			faults = append(faults, fmt.Sprintf("the name %q %s", Short(name, 60), why))
+			faults = append(faults, fmt.Sprintf("the name %q %s", Truncate(name, 60), why))
 		}
 		if _, twice := callers[caller]; twice {
 			faults = append(faults, fmt.Sprintf("%s stands twice", caller))

@@ -29,7 +29,7 @@ func CheckCustomerID(id string) string {
 func CheckToken(token string) string { return checkText(token, MaxToken) }
 
 // Short cuts a text to at most that many bytes, and says so with "…".
-func Short(s string, most int) string {
+func Truncate(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

@@ -20,7 +20,7 @@ var fields = []string{"notification", "data", "android", "apns", "webpush", "fcm
 // one that does not shows an empty notification, or wakes for nothing. Parts of
 // the wrong type and fields that FCM does not have count as something: it names
 // what is wrong with them.
-func Says(message json.RawMessage) bool {
+func HasContent(message json.RawMessage) bool {
 	var m, android, apns, webpush map[string]json.RawMessage
 	if !object(message, &m) || !object(m["android"], &android) || !object(m["apns"], &apns) || !object(m["webpush"], &webpush) {
 		return true
@@ -114,7 +114,7 @@ func TitleOf(message json.RawMessage) string {
 	}
 	for _, title := range []any{m.Notification.Title, m.Android.Notification.Title, alert, m.Webpush.Notification.Title} {
 		if text, ok := title.(string); ok && strings.TrimSpace(text) != "" {
-			return Short(text, maxTitle)
+			return Truncate(text, maxTitle)
 		}
 	}
 	return ""

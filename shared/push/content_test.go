@@ -34,7 +34,7 @@ func TestSays(t *testing.T) {
 		`{"notificaton":{}}`:                                          true,
 		`{"apns":[]}`:                                                 true,
 	} {
-		if got := push.Says([]byte(message)); got != want {
+		if got := push.HasContent([]byte(message)); got != want {
 			t.Errorf("%s says something: %v, want %v", message, got, want)
 		}
 	}

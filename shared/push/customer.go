@@ -62,8 +62,8 @@ func (c *Customer) Latest() (Token, bool) {
 
 // Select returns the valid tokens a mailing for d goes to, in the order of
 // their ids.
-func (c *Customer) Select(d Devices) []Token {
-	if d == Latest {
+func (c *Customer) Select(d DeviceSelection) []Token {
+	if d == LatestDevice {
 		if t, ok := c.Latest(); ok {
 			return []Token{t}
 		}

@@ -32,7 +32,7 @@ type Draft struct {
 	Message       json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
 	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
 	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
-	Devices       Devices         `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
+	Devices       DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
 	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
 	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"absent: now"`
 	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"from the start; what is not sent by then is expired"`
@@ -113,7 +113,7 @@ func (d *Draft) Check(now time.Time) Faults {
 	checkMessage(&f, d.Message)
 	checkLink(&f, d.Link)
 	d.Audience.check(&f)
-	if d.Devices != "" && d.Devices != All && d.Devices != Latest {
+	if d.Devices != "" && d.Devices != AllDevices && d.Devices != LatestDevice {
 		f.add("body.devices", `is neither "all" nor "latest"`)
 	}
 	if d.Category != "" {
@@ -197,7 +197,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 		}
 	}
 	checkLinks(f, raw)
-	if len(*f) == before && len(m) > 0 && !Says(raw) {
+	if len(*f) == before && len(m) > 0 && !HasContent(raw) {
 		f.add("body.message", "shows and carries nothing: it needs a title, a body or an image, or data")
 	}
 }

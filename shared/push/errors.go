@@ -14,7 +14,7 @@ type (
 	// Conflict: what is there stands against what was asked.
 	Conflict struct{ Why string }
 	// Outdated: what is to be changed does not stand as the caller has read it.
-	Outdated struct{ What string }
+	PreconditionFailed struct{ What string }
 	// Unavailable: something we depend on cannot be reached; trying again after
 	// RetryAfter (0: no idea when) may help.
 	Unavailable struct {
@@ -25,7 +25,9 @@ type (
 
 func (e *NotFound) Error() string { return fmt.Sprintf("there is no %s %q", e.What, e.ID) }
 func (e *Conflict) Error() string { return e.Why }
-func (e *Outdated) Error() string { return "the " + e.What + " has changed since it was read" }
+func (e *PreconditionFailed) Error() string {
+	return "the " + e.What + " has changed since it was read"
+}
 func (e *Unavailable) Error() string {
 	return "out of reach: " + e.Err.Error()
 }

@@ -36,7 +36,7 @@ type AvailabilityData struct {
 type InvalidatedData struct {
 	Customer string `json:"customer"`
 	TokenID  string `json:"tokenId"`
-	Invalid
+	TokenFlag
 	Version int64 `json:"version"`
 }
 
@@ -86,7 +86,7 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 	return Event{
 		ID:   t.ID + "-" + strconv.FormatInt(t.Invalid.At.UnixMicro(), 36),
 		Type: TokenInvalidated, Subject: "customers/" + c.ID, Time: t.Invalid.At,
-		Data: InvalidatedData{Customer: c.ID, TokenID: t.ID, Invalid: *t.Invalid, Version: c.Version},
+		Data: InvalidatedData{Customer: c.ID, TokenID: t.ID, TokenFlag: *t.Invalid, Version: c.Version},
 	}
 }
 

@@ -31,9 +31,9 @@ func ExampleCustomer_Select() {
 	c := push.Customer{ID: "anna", Tokens: []push.Token{
 		{ID: "phone", AddedAt: day},
 		{ID: "tablet", AddedAt: day.AddDate(0, 0, 7)},
-		{ID: "old phone", AddedAt: day, Invalid: &push.Invalid{Code: push.CodeUnregistered}},
+		{ID: "old phone", AddedAt: day, Invalid: &push.TokenFlag{Code: push.CodeUnregistered}},
 	}}
-	for _, d := range []push.Devices{push.All, push.Latest} {
+	for _, d := range []push.DeviceSelection{push.AllDevices, push.LatestDevice} {
 		for _, t := range c.Select(d) {
 			fmt.Println(d, t.ID)
 		}

@@ -41,7 +41,7 @@ func checkLink(f *Faults, link string) {
 // and have templates.
 func CheckLink(link string) string {
 	link = asBrowsersRead(link)
-	if m := scheme.FindStringSubmatch(link); m != nil && Runs(m[1]) {
+	if m := scheme.FindStringSubmatch(link); m != nil && IsExecutableScheme(m[1]) {
 		return "is executed or shown instead of leading to a place: javascript, vbscript, data, blob and intent are not taken"
 	}
 	return CheckImage(link)
@@ -95,7 +95,7 @@ func NeedsHost(scheme string) bool {
 
 // Runs reports whether what stands behind a scheme is executed or shown,
 // percent-encoded or not.
-func Runs(scheme string) bool {
+func IsExecutableScheme(scheme string) bool {
 	return executes(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))
 }
 
@@ -148,7 +148,7 @@ func (w *linkWalk) value(at, name string, v any) {
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			w.value(at+"."+Short(key, 60), key, v[key])
+			w.value(at+"."+Truncate(key, 60), key, v[key])
 		}
 	}
 }

@@ -11,7 +11,7 @@ const (
 	Accepted  State = "accepted"  // recorded, about to start
 	Sending   State = "sending"
 	Paused    State = "paused"
-	Completed State = "completed" // every token has its verdict
+	Completed State = "completed" // every token has its result
 	Cancelled State = "cancelled" // by hand
 	Expired   State = "expired"   // its lifetime ended first
 	Refused   State = "refused"   // FCM takes no message like this
@@ -66,17 +66,17 @@ type Mailing struct {
 	CompletedAt time.Time // zero until no token is pending
 	ExpiresAt   time.Time // nothing is sent from then on
 
-	Selection  Devices // what Devices or the setting said when it started
-	Shards     int     // how many ranges dispatch works through side by side
-	Dispatched bool    // every shard has been cut into batches
-	Active     bool    // tick still has to look after it
-	Totals     *Totals // frozen when it ended
+	Selection  DeviceSelection // what Devices or the setting said when it started
+	Shards     int             // how many ranges dispatch works through side by side
+	Dispatched bool            // every shard has been cut into batches
+	Active     bool            // tick still has to look after it
+	Totals     *Totals         // frozen when it ended
 
 	Title        string       // TitleOf the message: lists are read without the message
 	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
 	Unflag       *Unflag      // nil: its flags were never taken back
-	OrderedAt    time.Time    // when tick last asked for its start; zero again after each change of its state
-	Revision     time.Time    // the store's mark: MarkStarting fails on an older one
+	PublishedAt  time.Time    // when tick last asked for its start; zero again after each change of its state
+	Revision     time.Time    // the store's mark: MarkStartPublished fails on an older one
 }
 
 // Finishable reports whether a mailing ends once its batches are settled: it
@@ -163,21 +163,21 @@ type TokenTotals struct {
 	Pending   int64            `json:"pending"`
 }
 
-// Audited counts what a shard of the audience has been cut into so far.
-type Audited struct {
+// AudienceCounts counts what a shard of the audience has been cut into so far.
+type AudienceCounts struct {
 	Targeted int64 // customers
 	Excluded Excluded
 }
 
 // NewTotals adds up what the shards and the batches counted.
-func NewTotals(a Audited, targeted int64, t Tally, held map[string]int64) Totals {
+func NewTotals(a AudienceCounts, targeted int64, t Tally, held map[string]int64) Totals {
 	return Totals{
 		Customers: CustomerTotals{Matched: a.Targeted + a.Excluded.Sum(), Targeted: a.Targeted, Excluded: a.Excluded},
 		Tokens: TokenTotals{
-			Targeted: targeted, Accepted: t[ReceiptAccepted],
-			Invalid: map[string]int64{CodeUnregistered: t[ReceiptUnregistered], CodeInvalidArgument: t[ReceiptInvalidArgument],
-				CodeWrongSender: t[ReceiptWrongSender]},
-			Refused: t[ReceiptRefused], Failed: t[ReceiptFailed], Expired: t[ReceiptExpired], Cancelled: t[ReceiptCancelled],
+			Targeted: targeted, Accepted: t[ResultAccepted],
+			Invalid: map[string]int64{CodeUnregistered: t[ResultUnregistered], CodeInvalidArgument: t[ResultInvalidArgument],
+				CodeWrongSender: t[ResultWrongSender]},
+			Refused: t[ResultRefused], Failed: t[ResultFailed], Expired: t[ResultExpired], Cancelled: t[ResultCancelled],
 			Pending: targeted - t.Sum(),
 		},
 		Held: held,

@@ -69,7 +69,7 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 				f.add(where, "is no time zone of the IANA database, as Europe/Riga is")
 			}
 		default:
-			f.add(at, "has a field that is not known: %s", Short(name, 60))
+			f.add(at, "has a field that is not known: %s", Truncate(name, 60))
 		}
 	}
 	return p, f
@@ -107,12 +107,12 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 		case "remove":
 			p.Remove = parseNames(f, members[name], at+".remove")
 		default:
-			f.add(at, "has a field that is not known: %s; it is a list, or has add and remove", Short(name, 60))
+			f.add(at, "has a field that is not known: %s; it is a list, or has add and remove", Truncate(name, 60))
 		}
 	}
 	for _, name := range p.Add {
 		if slices.Contains(p.Remove, name) {
-			f.add(at, "adds and removes %q", Short(name, 60))
+			f.add(at, "adds and removes %q", Truncate(name, 60))
 		}
 	}
 }
@@ -170,16 +170,16 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
 		checkKey(f, at, name)
-		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Short(name, 60), 1, false)
+		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
 	}
 }
 
 // checkKey faults a key that Firestore does not take or nobody can write.
 func checkKey(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
-		f.add(at, "has the key %q, which %s", Short(name, 60), why)
+		f.add(at, "has the key %q, which %s", Truncate(name, 60), why)
 	} else if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		f.add(at, "has the key %q; names like this are Firestore's own", Short(name, 60))
+		f.add(at, "has the key %q; names like this are Firestore's own", Truncate(name, 60))
 	}
 }
 
@@ -220,7 +220,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 		}
 		for k := range x {
 			checkKey(f, at, k)
-			x[k] = plain(f, x[k], at+"."+Short(k, 60), depth+1, false)
+			x[k] = plain(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
 		}
 	}
 	return v

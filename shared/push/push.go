@@ -41,12 +41,12 @@ const (
 )
 
 // Devices says which of a customer's valid tokens a mailing goes to.
-type Devices string
+type DeviceSelection string
 
 // All is the default; Latest is only the token most recently added.
 const (
-	All    Devices = "all"
-	Latest Devices = "latest"
+	AllDevices   DeviceSelection = "all"
+	LatestDevice DeviceSelection = "latest"
 )
 
 // keys are lower-case base32hex: 32 characters whose order is the order of the
@@ -77,7 +77,7 @@ func MailingID(caller Caller, key string) string {
 func TokenID(token string) string { return hash("token\x00" + token) }
 
 // Invalid says why, when and by which mailing a token was marked invalid.
-type Invalid struct {
+type TokenFlag struct {
 	Code    string    `json:"code"`              // FCM's errorCode, as UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH, or EXPIRED by age
 	Status  string    `json:"status,omitempty"`  // FCM's status, as it came
 	At      time.Time `json:"at"`                // when the answer was read
@@ -97,7 +97,7 @@ type Token struct {
 	SeenAt        time.Time     // last registration
 	Imported      bool          // an import brought it, and no app has shown it since
 	Expires       string        // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
-	Invalid       *Invalid      // nil while the token is valid
+	Invalid       *TokenFlag    // nil while the token is valid
 }
 
 // YoungToken is how long after its registration a token is young. When an app's

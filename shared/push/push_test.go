@@ -96,7 +96,7 @@ func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
 func token(id string, added, seen time.Duration, valid bool) push.Token {
 	t := push.Token{ID: id, Value: id, AddedAt: now.Add(added), SeenAt: now.Add(seen)}
 	if !valid {
-		t.Invalid = &push.Invalid{Code: push.CodeUnregistered, At: now}
+		t.Invalid = &push.TokenFlag{Code: push.CodeUnregistered, At: now}
 	}
 	return t
 }
@@ -109,14 +109,14 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 	if got, ok := c.Latest(); !ok || got.ID != "b" {
 		t.Errorf("the latest is %q, want b: added last of the valid, and seen after d", got.ID)
 	}
-	if got := c.Select(push.All); len(got) != 3 {
+	if got := c.Select(push.AllDevices); len(got) != 3 {
 		t.Errorf("all selects %d tokens, want the 3 valid ones", len(got))
 	}
-	if got := c.Select(push.Latest); len(got) != 1 || got[0].ID != "b" {
+	if got := c.Select(push.LatestDevice); len(got) != 1 || got[0].ID != "b" {
 		t.Errorf("latest selects %v", got)
 	}
 	none := push.Customer{Tokens: []push.Token{token("x", 0, 0, false)}}
-	if none.Reachable() || none.Select(push.Latest) != nil || none.Exclude("") != push.NoValidToken {
+	if none.Reachable() || none.Select(push.LatestDevice) != nil || none.Exclude("") != push.NoValidToken {
 		t.Error("a customer with one invalid token can be reached")
 	}
 }
@@ -161,9 +161,9 @@ func TestTransitions(t *testing.T) {
 func TestTotalsReconcile(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		receipts := rapid.SliceOf(rapid.Map(rapid.ByteRange(0, 8), func(b byte) push.Receipt { return push.Receipt(b) })).Draw(t, "receipts")
-		n := push.NewTotals(push.Audited{Targeted: 3, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 2, Category: 4, Unknown: 8}},
-			int64(len(receipts)), push.TallyOf(receipts), nil)
+		results := rapid.SliceOf(rapid.Map(rapid.ByteRange(0, 8), func(b byte) push.Result { return push.Result(b) })).Draw(t, "results")
+		n := push.NewTotals(push.AudienceCounts{Targeted: 3, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 2, Category: 4, Unknown: 8}},
+			int64(len(results)), push.TallyOf(results), nil)
 		sum := n.Tokens.Accepted + n.Tokens.Refused + n.Tokens.Failed + n.Tokens.Expired + n.Tokens.Cancelled + n.Tokens.Pending
 		for _, x := range n.Tokens.Invalid {
 			sum += x

@@ -27,13 +27,13 @@ const (
 type Settings struct {
 	Revision int64 `json:"-"` // grows with every write; 0: nobody has chosen
 
-	Devices Devices        `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
-	Muted   MutedCustomers `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
+	Devices DeviceSelection `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
+	Muted   MutedCustomers  `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
 
 	WrongSender WrongSenderTokens `json:"wrongSender,omitempty" enum:"flag,keep" doc:"whether tokens that FCM calls another sender's are flagged, with the code SENDER_ID_MISMATCH; absent: flag"`
 }
 
 // DefaultSettings hold where nobody has chosen.
 func DefaultSettings() Settings {
-	return Settings{Devices: All, Muted: MutedSend, WrongSender: WrongSenderFlag}
+	return Settings{Devices: AllDevices, Muted: MutedSend, WrongSender: WrongSenderFlag}
 }

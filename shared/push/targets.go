@@ -131,7 +131,7 @@ func (r *reader) target() (t Target, err error) {
 	return t, nil
 }
 
-// deadSize is how many bytes a dead token takes in its batch besides the
+// deadSize is how many bytes a invalid token takes in its batch besides the
 // customer's id: the token's id, code, status, time, and their names.
 const deadSize = 200
 

@@ -16,7 +16,7 @@ import (
 // Topics names the topics a function publishes to; those it does not publish to
 // may be empty.
 type Topics struct {
-	Dispatch     string // push.DispatchOrder
+	Dispatch     string // push.DispatchMessage
 	Deliver      string // push.Ref, of push.LaneLarge
 	DeliverSmall string // push.Ref, of push.LaneSmall
 	Tick         string // push.Wake
@@ -53,12 +53,12 @@ func (q *Queue) Stop() {
 }
 
 // Dispatch asks for mailings to be started or gone on with.
-func (q *Queue) Dispatch(ctx context.Context, orders ...push.DispatchOrder) error {
+func (q *Queue) PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error {
 	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
 }
 
 // Deliver asks for batches of a lane to be sent.
-func (q *Queue) Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) error {
+func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	if lane == push.LaneSmall {
 		return publish(ctx, q.small, "batches of the small lane", refs, plain)
 	}
@@ -66,7 +66,7 @@ func (q *Queue) Deliver(ctx context.Context, lane push.Lane, refs ...push.Ref) e
 }
 
 // Wake asks tick to look at mailings before its next round.
-func (q *Queue) Wake(ctx context.Context, mailings ...string) error {
+func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	list := make([]push.Wake, len(mailings))
 	for i, id := range mailings {
 		list[i].Mailing = id
@@ -75,7 +75,7 @@ func (q *Queue) Wake(ctx context.Context, mailings ...string) error {
 }
 
 // Events tells the world. An event may arrive twice, with the same id.
-func (q *Queue) Events(ctx context.Context, events ...push.Event) error {
+func (q *Queue) PublishEvents(ctx context.Context, events ...push.Event) error {
 	return publish(ctx, q.events, "events", events, cloudEvent)
 }
 

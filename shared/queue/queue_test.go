@@ -28,10 +28,10 @@ func open(t *testing.T) (*queue.Queue, *lab.Lab) {
 func TestOrdersAndBatchesArrive(t *testing.T) {
 	t.Parallel()
 	q, l := open(t)
-	if err := q.Dispatch(t.Context(), push.DispatchOrder{Mailing: "m", Shard: push.Start}); err != nil {
+	if err := q.PublishDispatch(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Deliver(t.Context(), push.LaneLarge, push.Ref{Mailing: "m", Batch: "b1"}, push.Ref{Mailing: "m", Batch: "b2"}); err != nil {
+	if err := q.PublishBatches(t.Context(), push.LaneLarge, push.BatchRef{Mailing: "m", Batch: "b1"}, push.BatchRef{Mailing: "m", Batch: "b2"}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
@@ -51,7 +51,7 @@ func TestEventIsACloudEvent(t *testing.T) {
 	q, l := open(t)
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	c := &push.Customer{ID: "anna", Version: 7, Availability: 7, Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
-	if err := q.Events(t.Context(), push.AvailabilityEvent(c, at)); err != nil {
+	if err := q.PublishEvents(t.Context(), push.AvailabilityEvent(c, at)); err != nil {
 		t.Fatal(err)
 	}
 	m := l.Published("topic", 1)[0]
@@ -71,14 +71,14 @@ func TestPublishingFailsAloud(t *testing.T) {
 	q, _ := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := q.Deliver(ctx, push.LaneLarge, push.Ref{Mailing: "m", Batch: "b"})
+	err := q.PublishBatches(ctx, push.LaneLarge, push.BatchRef{Mailing: "m", Batch: "b"})
 	if err == nil || !strings.Contains(err.Error(), "batches") {
 		t.Errorf("publishing with an ended context: %v", err)
 	}
-	if err := queue.New(nil, queue.Topics{}).Dispatch(t.Context(), push.DispatchOrder{}); err == nil {
+	if err := queue.New(nil, queue.Topics{}).PublishDispatch(t.Context(), push.DispatchMessage{}); err == nil {
 		t.Error("publishing to no topic was no error")
 	}
-	if err := queue.New(nil, queue.Topics{}).Dispatch(t.Context()); err != nil {
+	if err := queue.New(nil, queue.Topics{}).PublishDispatch(t.Context()); err != nil {
 		t.Errorf("publishing nothing: %v", err)
 	}
 }

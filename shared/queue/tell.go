@@ -9,11 +9,11 @@ import (
 )
 
 type publisher interface {
-	Events(ctx context.Context, events ...push.Event) error
+	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
 type outbox interface {
-	Told(ctx context.Context, events ...push.Event) error
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
 
 // tellTimeout is how long a request waits at most for its events to be published:
@@ -32,21 +32,21 @@ func patience(ctx context.Context) time.Duration {
 
 // Tell publishes events that stand in the outbox, and has that noted there. What
 // it cannot do tick does, and log has a line that says so.
-func Tell(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
+func PublishEvents(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
 	ctx, cancel := context.WithTimeout(ctx, patience(ctx))
 	defer cancel()
-	if err := TellNow(ctx, q, o, events); err != nil {
+	if err := PublishEventsNow(ctx, q, o, events); err != nil {
 		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
 	}
 }
 
-// TellNow is Tell for whoever does something else about an error.
-func TellNow(ctx context.Context, q publisher, o outbox, events []push.Event) error {
+// PublishEventsNow is Tell for whoever does something else about an error.
+func PublishEventsNow(ctx context.Context, q publisher, o outbox, events []push.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	if err := q.Events(ctx, events...); err != nil {
+	if err := q.PublishEvents(ctx, events...); err != nil {
 		return err
 	}
-	return o.Told(ctx, events...)
+	return o.MarkEventsPublished(ctx, events...)
 }

@@ -15,7 +15,7 @@ func TestAudiences(t *testing.T) {
 	for i := range 7 {
 		w.register(t, fmt.Sprintf("c%d", i), fmt.Sprintf("token-%d", i))
 	}
-	res, err := w.Flag(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
+	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c6", TokenID: push.TokenID("token-6"), Code: push.CodeUnregistered,
 		At: w.clock.Now(), CutAt: w.clock.Now()})
 	if err != nil || !res.Set {
 		t.Fatalf("flagging: %+v, %v", res, err)

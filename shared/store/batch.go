@@ -34,18 +34,18 @@ type batchDoc struct {
 	Lane        string     `firestore:"lane"`
 	PublishedAt *time.Time `firestore:"publishedAt"`
 
-	Targets   []byte         `firestore:"targets"`  // push.EncodeTargets; gone once settled
-	Size      int            `firestore:"size"`     // how many targets
-	Receipts  []byte         `firestore:"receipts"` // one byte a target
-	Owed      []int          `firestore:"owed"`
-	Undecided []int          `firestore:"undecided"` // those of owed whose flag waits for evidence
-	Held      map[string]int `firestore:"held"`      // how many of those, by result; always written in full
-	Holding   bool           `firestore:"holding,omitempty"`
-	First     string         `firestore:"first"` // key of the first target's customer: targets are in their order
-	Last      string         `firestore:"last"`  // key of the last one's
-	Dead      string         `firestore:"dead"`  // JSON
-	HasDead   bool           `firestore:"hasDead"`
-	Tally     map[string]int `firestore:"tally"` // always written in full
+	Targets          []byte         `firestore:"targets"` // push.EncodeTargets; gone once settled
+	Size             int            `firestore:"size"`    // how many targets
+	Results          []byte         `firestore:"results"` // one byte a target
+	OwedFlags        []int          `firestore:"owedFlags"`
+	HeldFlags        []int          `firestore:"heldFlags"` // those of owed whose flag waits for evidence
+	Held             map[string]int `firestore:"held"`      // how many of those, by result; always written in full
+	Holding          bool           `firestore:"holding,omitempty"`
+	First            string         `firestore:"first"`         // key of the first target's customer: targets are in their order
+	Last             string         `firestore:"last"`          // key of the last one's
+	InvalidTokens    string         `firestore:"invalidTokens"` // JSON
+	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
+	Tally            map[string]int `firestore:"tally"` // always written in full
 
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
@@ -53,17 +53,17 @@ type batchDoc struct {
 
 // tallyFields are the fields of a stored tally and what they count.
 var tallyFields = []struct {
-	name    string
-	receipt push.Receipt
+	name   string
+	result push.Result
 }{
-	{"accepted", push.ReceiptAccepted},
-	{"unregistered", push.ReceiptUnregistered},
-	{"invalidArgument", push.ReceiptInvalidArgument},
-	{"refused", push.ReceiptRefused},
-	{"failed", push.ReceiptFailed},
-	{"expired", push.ReceiptExpired},
-	{"cancelled", push.ReceiptCancelled},
-	{"wrongSender", push.ReceiptWrongSender},
+	{"accepted", push.ResultAccepted},
+	{"unregistered", push.ResultUnregistered},
+	{"invalidArgument", push.ResultInvalidArgument},
+	{"refused", push.ResultRefused},
+	{"failed", push.ResultFailed},
+	{"expired", push.ResultExpired},
+	{"cancelled", push.ResultCancelled},
+	{"wrongSender", push.ResultWrongSender},
 }
 
 // heldFields are the fields of stored numbers of held flags and their codes.
@@ -73,14 +73,14 @@ var heldFields = []struct{ name, code string }{
 	{"wrongSender", push.CodeWrongSender},
 }
 
-func (s *Store) batch(ref push.Ref) *firestore.DocumentRef {
+func (s *Store) batch(ref push.BatchRef) *firestore.DocumentRef {
 	return s.mailing(ref.Mailing).Collection("batches").Doc(ref.Batch)
 }
 
 func encodeTally(t push.Tally) map[string]int {
 	m := make(map[string]int, len(tallyFields))
 	for _, f := range tallyFields {
-		m[f.name] = int(t[f.receipt])
+		m[f.name] = int(t[f.result])
 	}
 	return m
 }
@@ -93,7 +93,7 @@ func encodeHeld(byCode map[string]int64) map[string]int {
 	return m
 }
 
-func encodeReceipts(rs []push.Receipt) []byte {
+func encodeResults(rs []push.Result) []byte {
 	b := make([]byte, len(rs))
 	for i, r := range rs {
 		b[i] = byte(r)
@@ -113,7 +113,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	return &batchDoc{
 		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
 		Lane: string(b.Lane), PublishedAt: stamp(b.PublishedAt),
-		Targets: targets, Size: len(b.Targets), Receipts: make([]byte, len(b.Targets)), Owed: []int{}, Undecided: []int{},
+		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 	}, nil
 }
@@ -125,15 +125,15 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
 	b := &push.Batch{
-		Ref:   push.Ref{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
-		Shard: d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
+		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
+		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lane: push.Lane(d.Lane), PublishedAt: unstamp(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
-		Settled: !d.Open, Reason: d.Reason, Owed: d.Owed, Held: d.Undecided, Revision: snap.UpdateTime,
+		Settled: !d.Open, Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
 	}
-	if d.Dead != "" {
-		if err := json.Unmarshal([]byte(d.Dead), &b.Dead); err != nil {
+	if d.InvalidTokens != "" {
+		if err := json.Unmarshal([]byte(d.InvalidTokens), &b.InvalidTokens); err != nil {
 			return nil, fmt.Errorf("the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 		}
 	}
@@ -144,11 +144,11 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	if b.Targets, err = push.DecodeTargets(d.Targets); err != nil {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	if len(d.Receipts) != len(b.Targets) {
-		return nil, fmt.Errorf("batch %s: %w: %d targets and %d receipts", snap.Ref.Path, ErrUndecodable, len(b.Targets), len(d.Receipts))
+	if len(d.Results) != len(b.Targets) {
+		return nil, fmt.Errorf("batch %s: %w: %d targets and %d results", snap.Ref.Path, ErrUndecodable, len(b.Targets), len(d.Results))
 	}
-	for _, r := range d.Receipts {
-		b.Receipts = append(b.Receipts, push.Receipt(r))
+	for _, r := range d.Results {
+		b.Results = append(b.Results, push.Result(r))
 	}
 	return b, decodeCrashes(b, &d)
 }
@@ -183,7 +183,7 @@ func crashUpdates(b *push.Batch) []firestore.Update {
 }
 
 // Batch reads a batch.
-func (s *Store) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
+func (s *Store) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
 	if !validID(ref.Mailing) || !validID(ref.Batch) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
@@ -198,12 +198,12 @@ func (s *Store) Batch(ctx context.Context, ref push.Ref) (*push.Batch, error) {
 }
 
 // Lease gives the batch as it was read to an owner until then, and counts the
-// attempt. ErrStale: another call was first.
-func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
+// attempt. ErrConflict: another call was first.
+func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
 	claimed := *b
 	claimed.Claim(l)
 
-	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
+	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
 		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
 	}...)...)
@@ -216,7 +216,7 @@ func (s *Store) Lease(ctx context.Context, b *push.Batch, l push.Lease) error {
 }
 
 // encodeDead writes ids as they are: push.Target.Size counts on it.
-func encodeDead(dead []push.Dead) (string, error) {
+func encodeInvalidTokens(dead []push.InvalidToken) (string, error) {
 	if len(dead) == 0 {
 		return "", nil
 	}
@@ -227,15 +227,15 @@ func encodeDead(dead []push.Dead) (string, error) {
 	return b.String(), err
 }
 
-// SaveBatch stores the receipts, what is owed, the times and the lease of a
-// batch; with Settled it closes it. ErrStale: somebody else has written since it
+// SaveBatch stores the results, what is owed, the times and the lease of a
+// batch; with Settled it closes it. ErrConflict: somebody else has written since it
 // was read or saved, and nothing was stored.
 func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
-	dead, err := encodeDead(b.Dead)
+	dead, err := encodeInvalidTokens(b.InvalidTokens)
 	if err != nil {
 		return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
 	}
-	owed, undecided := b.Owed, b.Held
+	owed, undecided := b.OwedFlags, b.HeldFlags
 	if owed == nil {
 		owed = []int{}
 	}
@@ -243,9 +243,9 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		undecided = []int{}
 	}
 	up := []firestore.Update{
-		{Path: "receipts", Value: encodeReceipts(b.Receipts)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Receipts))},
-		{Path: "undecided", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
-		{Path: "owed", Value: owed}, {Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
+		{Path: "results", Value: encodeResults(b.Results)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
+		{Path: "heldFlags", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
+		{Path: "owedFlags", Value: owed}, {Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
 		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
 		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
 		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
@@ -255,7 +255,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
 	}
-	revision, err := s.updateOnce(ctx, s.batch(b.Ref), b.Revision, up...)
+	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)
 	if err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}

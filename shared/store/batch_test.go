@@ -15,7 +15,7 @@ import (
 // begin starts a mailing with one shard and returns that.
 func (w *world) begin(t *testing.T, id string) *push.Shard {
 	t.Helper()
-	if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)
@@ -26,11 +26,11 @@ func (w *world) begin(t *testing.T, id string) *push.Shard {
 }
 
 func batch(m string, n int, targets ...string) *push.Batch {
-	b := &push.Batch{Ref: push.Ref{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	for _, x := range targets {
 		b.Targets = append(b.Targets, push.Target{Customer: "c-" + x, Token: x, Kind: push.KindToken})
 	}
-	b.Receipts = make([]push.Receipt, len(targets))
+	b.Results = make([]push.Result, len(targets))
 	return b
 }
 
@@ -47,14 +47,14 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	}
 	late := *first
 	first.After, first.Batches, first.Targeted = "k", 1, 2
-	if err := w.Cut(t.Context(), first, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+	if err := w.CreateBatches(t.Context(), first, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
 		t.Fatal(err)
 	}
 	late.After, late.Batches = "z", 1
-	if err := w.Cut(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsStale(err) {
+	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
 		t.Fatalf("a second cut from the same place: %v, want stale", err)
 	}
-	if _, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
+	if _, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
 		t.Errorf("the losing cut left a batch: %v", err)
 	}
 	got, err := w.Shard(t.Context(), "m", 0)
@@ -62,7 +62,7 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 		t.Errorf("the cursor stands at %+v (%v)", got, err)
 	}
 	first.Done = true // its revision goes on
-	if err := w.Cut(t.Context(), first, nil); err != nil {
+	if err := w.CreateBatches(t.Context(), first, nil); err != nil {
 		t.Errorf("the winner cannot go on: %v", err)
 	}
 }
@@ -74,8 +74,8 @@ func TestLeaseFencesSaves(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
-	ref := push.Ref{Mailing: "m", Batch: "00-000000"}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
+	ref := push.BatchRef{Mailing: "m", Batch: "00-000000"}
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
 		t.Fatal(err)
 	}
 	one, err := w.Batch(t.Context(), ref)
@@ -87,24 +87,24 @@ func TestLeaseFencesSaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	until := w.clock.Now().Add(time.Minute)
-	if err := w.Lease(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
+	if err := w.LeaseBatch(t.Context(), one, push.Lease{Owner: "one", Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsStale(err) {
+	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsConflict(err) {
 		t.Fatalf("a second lease: %v, want stale", err)
 	}
 	if two, err = w.Batch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
+	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	one.Receipts[0] = push.ReceiptAccepted
-	if err := w.SaveBatch(t.Context(), one); !store.IsStale(err) {
+	one.Results[0] = push.ResultAccepted
+	if err := w.SaveBatch(t.Context(), one); !store.IsConflict(err) {
 		t.Errorf("a save under a lost lease: %v, want stale", err)
 	}
-	two.Receipts[1], two.Owed = push.ReceiptUnregistered, []int{1}
-	two.Dead = []push.Dead{{Customer: "c-b", TokenID: push.TokenID("b"), Code: push.CodeUnregistered, At: w.clock.Now()}}
+	two.Results[1], two.OwedFlags = push.ResultUnregistered, []int{1}
+	two.InvalidTokens = []push.InvalidToken{{Customer: "c-b", TokenID: push.TokenID("b"), Code: push.CodeUnregistered, At: w.clock.Now()}}
 	if err := w.SaveBatch(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +124,15 @@ func TestNothingIsCutAfterTheSums(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
-	if _, err := w.Cancel(t.Context(), "m"); err != nil {
+	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	tell := func(context.Context, ...push.Event) error { return nil }
-	if m, err := w.Finish(t.Context(), "m", tell); err != nil || m == nil || m.Totals == nil {
+	if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m == nil || m.Totals == nil {
 		t.Fatalf("it did not end: %+v, %v", m, err)
 	}
 	sh.Targeted = 1
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsStale(err) {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsConflict(err) {
 		t.Errorf("cutting after the end: %v", err)
 	}
 }

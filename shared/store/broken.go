@@ -10,10 +10,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// CloseBroken settles a batch whose document cannot be decoded, so that its
+// CloseUndecodable settles a batch whose document cannot be decoded, so that its
 // mailing can end: every target that the tally does not count is failed. It reads
 // the document field by field, and changes nothing of a batch that is settled.
-func (s *Store) CloseBroken(ctx context.Context, ref push.Ref, reason string) error {
+func (s *Store) CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error {
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.batch(ref))
 		if err != nil {
@@ -77,7 +77,7 @@ func closing(fields map[string]any, pendingAs, reason string) []firestore.Update
 
 	return []firestore.Update{
 		{Path: "tally", Value: tally}, {Path: "size", Value: size}, {Path: "reason", Value: reason},
-		{Path: "owed", Value: []int{}}, {Path: "undecided", Value: []int{}}, {Path: "held", Value: encodeHeld(nil)},
+		{Path: "owedFlags", Value: []int{}}, {Path: "heldFlags", Value: []int{}}, {Path: "held", Value: encodeHeld(nil)},
 		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}

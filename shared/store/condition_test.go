@@ -16,18 +16,18 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	out := true
 	patch := push.CustomerPatch{OptedOut: &out, If: &push.Match{Revisions: []int64{w.customer(t, "anna").Revision}}}
 	l.whenLost(t, "patching", func() error {
-		_, err := w.Patch(t.Context(), "anna", patch)
+		_, err := w.PatchCustomer(t.Context(), "anna", patch)
 		return err
 	})
 	if !w.customer(t, "anna").OptedOut {
 		t.Error("the patch is not stored")
 	}
-	if _, err := w.Patch(t.Context(), "anna", patch); !isOutdated(err) {
+	if _, err := w.PatchCustomer(t.Context(), "anna", patch); !isOutdated(err) {
 		t.Errorf("the same condition again: %v, want it outdated", err)
 	}
 
 	first := &push.Match{Revisions: []int64{0}}
-	set := push.Settings{Devices: push.Latest, Muted: push.MutedSkip, WrongSender: push.WrongSenderKeep}
+	set := push.Settings{Devices: push.LatestDevice, Muted: push.MutedSkip, WrongSender: push.WrongSenderKeep}
 	l.whenLost(t, "storing the settings", func() error {
 		_, err := w.SetSettings(t.Context(), set, first)
 		return err
@@ -41,4 +41,4 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	}
 }
 
-func isOutdated(err error) bool { _, ok := errors.AsType[*push.Outdated](err); return ok }
+func isOutdated(err error) bool { _, ok := errors.AsType[*push.PreconditionFailed](err); return ok }

@@ -19,7 +19,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	w.mailing(t, "index", push.Audience{Everyone: true})
 	sh := w.begin(t, "index")
 	b := batch("index", 0, "a")
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -27,15 +27,15 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); !store.IsStale(err) {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); !store.IsConflict(err) {
 		t.Errorf("a batch that exists was cut again: %v, want a conflict", err)
 	}
 
 	second := *sh
-	if err := w.Take(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
+	if err := w.LeaseShard(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Take(t.Context(), &second, w.clock.Now().Add(2*time.Minute)); !store.IsStale(err) {
+	if err := w.LeaseShard(t.Context(), &second, w.clock.Now().Add(2*time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a shard that changed was taken: %v, want a conflict", err)
 	}
 }
@@ -50,7 +50,7 @@ func TestAMissingIndexIsNoConflict(t *testing.T) {
 	if err == nil {
 		t.Fatal("the query needs no index; this test does")
 	}
-	if store.IsStale(store.Classify(err)) {
+	if store.IsConflict(store.Classify(err)) {
 		t.Errorf("%v is taken for a conflict", err)
 	}
 }

@@ -19,14 +19,14 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 	patch := func(out *bool) {
 		t.Helper()
 		w.clock.Add(time.Second)
-		if _, err := w.Patch(ctx, "anna", push.CustomerPatch{OptedOut: out, By: "crm"}); err != nil {
+		if _, err := w.PatchCustomer(ctx, "anna", push.CustomerPatch{OptedOut: out, By: "crm"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	erase := func() {
 		t.Helper()
 		w.clock.Add(time.Second)
-		if _, err := w.Erase(ctx, "anna"); err != nil {
+		if _, err := w.EraseCustomer(ctx, "anna"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestEveryDecisionHasItsTimeAndSource(t *testing.T) {
 		{OptedOut: &no, Categories: map[string]*bool{"promo": nil}, By: "crm"},
 	} {
 		w.clock.Add(time.Minute)
-		if _, err := w.Patch(ctx, "anna", p); err != nil {
+		if _, err := w.PatchCustomer(ctx, "anna", p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestEveryDecisionHasItsTimeAndSource(t *testing.T) {
 	}
 	for i := range push.MaxConsents + 3 {
 		out := i%2 == 0
-		if _, err := w.Patch(ctx, "anna", push.CustomerPatch{OptedOut: &out}); err != nil {
+		if _, err := w.PatchCustomer(ctx, "anna", push.CustomerPatch{OptedOut: &out}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,7 @@ const controlsKept = 8 * 24 * time.Hour
 
 // A Control is a push token that FCM accepted lately: while it accepts it still,
 // what it says of other tokens of the same kind, platform and app is credible.
-type Control struct {
+type ControlToken struct {
 	Customer string // the customer's id
 	Token    string // the push token: never logged
 	Kind     push.Kind
@@ -40,7 +40,7 @@ func (s *Store) controls(group string) *firestore.DocumentRef {
 
 // SaveControls records tokens that FCM accepted lately as the controls of a
 // group. Whoever writes last wins: any of them will do.
-func (s *Store) SaveControls(ctx context.Context, group string, list []Control) error {
+func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
 	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.moment().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
@@ -51,7 +51,7 @@ func (s *Store) SaveControls(ctx context.Context, group string, list []Control) 
 
 // Controls reads the controls of a group whose customers still have them, valid:
 // one read, and one for each of them.
-func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
+func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, error) {
 	snap, err := s.controls(group).Get(ctx)
 	if missing(err) {
 		return nil, nil
@@ -75,7 +75,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
 	if err != nil {
 		return nil, classify(err, "reading the customers of controls")
 	}
-	var out []Control
+	var out []ControlToken
 	for _, snap := range snaps {
 		if !snap.Exists() {
 			continue
@@ -86,7 +86,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]Control, error) {
 		}
 		i := slices.IndexFunc(doc.Tokens, func(c controlDoc) bool { return c.Key == snap.Ref.ID })
 		if t, ok := customer.Token(doc.Tokens[i].Token); ok && t.Valid() {
-			out = append(out, Control{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
+			out = append(out, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}
 	return out, nil

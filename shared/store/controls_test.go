@@ -14,7 +14,7 @@ func TestSuspicionsAreKeptByGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")
-	controls := []store.Control{{Customer: "anna", Token: "t", Kind: "token"}}
+	controls := []store.ControlToken{{Customer: "anna", Token: "t", Kind: "token"}}
 	if err := w.SaveControls(t.Context(), "a", controls); err != nil {
 		t.Fatal(err)
 	}

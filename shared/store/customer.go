@@ -123,7 +123,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	for id, x := range d.Devices {
 		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
-			t.Invalid = &push.Invalid{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
+			t.Invalid = &push.TokenFlag{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}
 		c.Tokens = append(c.Tokens, t)
 	}

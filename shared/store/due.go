@@ -17,7 +17,7 @@ const dueLimit = 500
 
 // looked are the fields of a mailing that Due reads: not the message, which may
 // be long, and not what was listed.
-var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "orderedAt", "resumedAt"}
+var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt"}
 
 // final are the states no state follows.
 var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
@@ -30,7 +30,7 @@ var implausible = []string{string(push.PausedImplausible), string(push.PausedWro
 // ones whose lifetime has ended or whose flags wait for evidence, and those whose end is not wholly recorded and
 // published. They have no message, audience or other part of the draft. A document
 // that does not decode is logged and left out.
-func (s *Store) Due(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
+func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
 	all := s.db.Collection("mailings").Query
 	queries := []firestore.Query{
 		all.Where("state", "==", string(push.Sending)),
@@ -91,7 +91,7 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
 		StartAt: d.StartAt, StartedAt: unstamp(d.StartedAt), ExpiresAt: d.ExpiresAt,
 		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
-		OrderedAt: unstamp(d.OrderedAt), ResumedAt: unstamp(d.ResumedAt), Revision: snap.UpdateTime,
+		PublishedAt: unstamp(d.PublishedAt), ResumedAt: unstamp(d.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if d.Totals != "" {
 		m.Totals = &push.Totals{} // there are some: nobody who looks needs more
@@ -99,11 +99,11 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	return m, nil
 }
 
-// MarkStarting records that the caller is about to ask for a mailing to be
+// MarkStartPublished records that the caller is about to ask for a mailing to be
 // started. It answers false, and records nothing, when anybody has written to the
 // mailing since it was read. Each change of the mailing's state forgets it.
-func (s *Store) MarkStarting(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
-	up := []firestore.Update{{Path: "orderedAt", Value: at}}
+func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
 	if stale(err) || missing(err) {
 		return false, nil
@@ -123,7 +123,7 @@ const heldLimit = 100
 
 // Ahead reads how much is cut and not sent yet. Batches of paused mailings do not
 // count: they would keep every other mailing waiting.
-func (s *Store) Ahead(ctx context.Context) (Ahead, error) {
+func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	var a Ahead
 	var held []int
 	g, ctx := errgroup.WithContext(ctx)

@@ -63,14 +63,14 @@ func TestDueReadsFew(t *testing.T) {
 	_ = g.Wait() // create reports
 	create("soon", 30*time.Second)
 	create("held", time.Hour)
-	if _, err := w.Pause(t.Context(), "held"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "held"); err != nil {
 		t.Fatal(err)
 	}
 
 	due := func(until time.Duration) []*push.Mailing {
 		t.Helper()
 		read.n.Store(0)
-		list, err := w.Due(t.Context(), w.clock.Now().Add(until))
+		list, err := w.DueMailings(t.Context(), w.clock.Now().Add(until))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,12 +114,12 @@ func TestMarksAreForOne(t *testing.T) {
 			}
 		}
 	}
-	once("the start", func() (bool, error) { return w.MarkStarting(t.Context(), m, at) })
-	if got := due(t, w).OrderedAt; !got.Equal(at) {
+	once("the start", func() (bool, error) { return w.MarkStartPublished(t.Context(), m, at) })
+	if got := due(t, w).PublishedAt; !got.Equal(at) {
 		t.Errorf("the start was asked for at %s, want %s", got, at)
 	}
 
-	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m", OrderedAt: at}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m", PublishedAt: at}}); err != nil {
 		t.Fatal(err)
 	}
 	shard := func() store.OpenShard {
@@ -131,33 +131,33 @@ func TestMarksAreForOne(t *testing.T) {
 		return open[0]
 	}
 	listed := shard()
-	once("a shard", func() (bool, error) { return w.MarkOrdered(t.Context(), "m", listed, at.Add(time.Second)) })
+	once("a shard", func() (bool, error) { return w.MarkShardPublished(t.Context(), "m", listed, at.Add(time.Second)) })
 	sh, err := w.Shard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Take(t.Context(), sh, at.Add(time.Minute)); err != nil {
+	if err := w.LeaseShard(t.Context(), sh, at.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if !shard().OrderedAt.IsZero() {
+	if !shard().PublishedAt.IsZero() {
 		t.Error("a shard that a call has taken is still asked for")
 	}
 
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "b"}, CutAt: at, PublishedAt: at, Lane: push.LaneSmall,
-		Targets: []push.Target{{Customer: "a", Token: "t"}}, Receipts: make([]push.Receipt, 1)}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "b"}, CutAt: at, PublishedAt: at, Lane: push.LaneSmall,
+		Targets: []push.Target{{Customer: "a", Token: "t"}}, Results: make([]push.Result, 1)}
 	sh.Batches = 1
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
 	open, err := w.OpenBatches(t.Context(), "m")
 	if err != nil || len(open) != 1 || open[0].Lane != push.LaneSmall || !open[0].PublishedAt.Equal(at) {
 		t.Fatalf("%+v, %v", open, err)
 	}
-	once("a batch", func() (bool, error) { return w.MarkPublished(t.Context(), open[0], at.Add(time.Second)) })
-	if b, err = w.Batch(t.Context(), b.Ref); err != nil {
+	once("a batch", func() (bool, error) { return w.MarkBatchPublished(t.Context(), open[0], at.Add(time.Second)) })
+	if b, err = w.Batch(t.Context(), b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
+	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	if open, err = w.OpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
@@ -167,7 +167,7 @@ func TestMarksAreForOne(t *testing.T) {
 
 func due(t *testing.T, w *world) *push.Mailing {
 	t.Helper()
-	list, err := w.Due(t.Context(), w.clock.Now())
+	list, err := w.DueMailings(t.Context(), w.clock.Now())
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%v, %v", list, err)
 	}
@@ -182,16 +182,16 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	cut := func(id string, lane push.Lane, tokens int) {
 		t.Helper()
 		w.mailing(t, id, push.Audience{Everyone: true})
-		if _, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
+		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
 			t.Fatal(err)
 		}
 		sh, err := w.Shard(t.Context(), id, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: "b"}, CutAt: w.clock.Now(), Lane: lane,
-			Targets: make([]push.Target, tokens), Receipts: make([]push.Receipt, tokens)}
-		if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "b"}, CutAt: w.clock.Now(), Lane: lane,
+			Targets: make([]push.Target, tokens), Results: make([]push.Result, tokens)}
+		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,29 +200,29 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	cut("c", push.LaneSmall, 7)
 	want := func(want store.Ahead) {
 		t.Helper()
-		if got, err := w.Ahead(t.Context()); err != nil || got != want {
+		if got, err := w.CountAhead(t.Context()); err != nil || got != want {
 			t.Errorf("%+v (%v), want %+v", got, err, want)
 		}
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
-	if _, err := w.Pause(t.Context(), "b"); err != nil {
+	if _, err := w.PauseMailing(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
 	want(store.Ahead{Tokens: 3, Mailings: 2})
-	if _, err := w.Resume(t.Context(), "b"); err != nil {
+	if _, err := w.ResumeMailing(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
-	b, err := w.Batch(t.Context(), push.Ref{Mailing: "a", Batch: "b"})
+	b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "a", Batch: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Close(push.ReceiptAccepted)
+	b.ClosePending(push.ResultAccepted)
 	b.Settled = true
 	if err := w.SaveBatch(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Cancel(t.Context(), "c"); err != nil {
+	if _, err := w.CancelMailing(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
 	want(store.Ahead{Tokens: 5, Mailings: 2})
@@ -234,10 +234,10 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "busy", Value: "nonsense"}}); err != nil {
+	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "leaseUntil", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
 	if open, err := w.OpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
@@ -271,13 +271,13 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 	})
 	w := newWorld(t, un, st)
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.Start(t.Context(), "m", push.All, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	done, err := w.Finish(t.Context(), "m", func(context.Context, ...push.Event) error { return nil })
+	done, err := w.FinishMailing(t.Context(), "m", func(context.Context, ...push.Event) error { return nil })
 	if err != nil || done == nil || done.Totals == nil {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -315,7 +315,7 @@ func TestSegmentsAreReadByTheSmallest(t *testing.T) {
 		lines[i] = store.ImportLine{Customer: id, Tokens: []push.Registration{{Kind: push.KindToken, Value: id, Platform: push.Android}},
 			Patch: push.CustomerPatch{Segments: &segments}}
 	}
-	if _, _, err := w.Import(t.Context(), lines); err != nil {
+	if _, _, err := w.ImportCustomers(t.Context(), lines); err != nil {
 		t.Fatal(err)
 	}
 	for name, sel := range map[string]push.Segments{

@@ -69,15 +69,15 @@ func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target
 	slices.SortFunc(targets, func(a, b push.Target) int {
 		return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
 	})
-	b := &push.Batch{Ref: push.Ref{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(), Targets: targets, Receipts: make([]push.Receipt, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
 	sh.Batches, sh.Targeted = sh.Batches+1, sh.Targeted+int64(len(targets))
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	return w.batchOf(t, b.Ref)
+	return w.batchOf(t, b.BatchRef)
 }
 
-func (w *world) batchOf(t testing.TB, ref push.Ref) *push.Batch {
+func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 	t.Helper()
 	b, err := w.Batch(t.Context(), ref)
 	if err != nil {
@@ -96,7 +96,7 @@ func (w *world) stands(t *testing.T) {
 	w.register(t, tracelessID, tracelessToken+"-2")
 	w.register(t, "stays", "another")
 	out := true
-	if _, err := w.Patch(ctx, tracelessID, push.CustomerPatch{OptedOut: &out, Attributes: map[string]any{"name": tracelessAttribute}, By: "crm"}); err != nil {
+	if _, err := w.PatchCustomer(ctx, tracelessID, push.CustomerPatch{OptedOut: &out, Attributes: map[string]any{"name": tracelessAttribute}, By: "crm"}); err != nil {
 		t.Fatal(err)
 	}
 	both := push.Audience{Customers: []string{tracelessID, "stays"}}
@@ -105,22 +105,22 @@ func (w *world) stands(t *testing.T) {
 	w.drafts(t, "tokens", "Hi", push.Audience{Tokens: []string{tracelessToken, "another"}})
 	w.drafts(t, "own", tracelessText, push.Audience{Customers: []string{tracelessID}})
 	w.drafts(t, "ended", tracelessText, push.Audience{Tokens: []string{tracelessToken}})
-	if _, err := w.Cancel(ctx, "ended"); err != nil {
+	if _, err := w.CancelMailing(ctx, "ended"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Start(ctx, "paused", push.All, []push.Shard{{Mailing: "paused"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "paused", push.AllDevices, []push.Shard{{Mailing: "paused"}}); err != nil {
 		t.Fatal(err)
 	}
 	attributes := map[string]any{"name": tracelessAttribute}
 	settled := w.cuts(t, "paused", 0, push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken, Attributes: attributes})
-	settled.Receipts[0], settled.Settled = push.ReceiptUnregistered, true
-	settled.Dead = []push.Dead{{Customer: tracelessID, TokenID: push.TokenID(tracelessToken), Code: push.CodeUnregistered, At: w.clock.Now()}}
+	settled.Results[0], settled.Settled = push.ResultUnregistered, true
+	settled.InvalidTokens = []push.InvalidToken{{Customer: tracelessID, TokenID: push.TokenID(tracelessToken), Code: push.CodeUnregistered, At: w.clock.Now()}}
 	if err := w.SaveBatch(ctx, settled); err != nil {
 		t.Fatal(err)
 	}
 	w.cuts(t, "paused", 1, push.Target{Customer: tracelessID, Token: tracelessToken + "-2", Kind: push.KindToken, Attributes: attributes},
 		push.Target{Customer: "stays", Token: "another", Kind: push.KindToken, Attributes: map[string]any{"name": "Anna"}})
-	if _, err := w.Pause(ctx, "paused"); err != nil {
+	if _, err := w.PauseMailing(ctx, "paused"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(time.Second)
@@ -161,16 +161,16 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 		}
 	}
 
-	events, err := w.Erase(ctx, tracelessID)
+	events, err := w.EraseCustomer(ctx, tracelessID)
 	if got, want := kinds(events), "token.invalidated customer.erased "+tracelessID+"=false"; got != want || err != nil {
 		t.Fatalf("events %q, %v; want %q", got, err, want)
 	}
 	w.clock.Add(time.Minute)
-	owed, err := w.OwedEvents(ctx, 100)
+	owed, err := w.UnpublishedEvents(ctx, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Told(ctx, owed...); err != nil {
+	if err := w.MarkEventsPublished(ctx, owed...); err != nil {
 		t.Fatal(err)
 	}
 
@@ -184,7 +184,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 			t.Errorf("%s keeps a hash for ever: %v", path, docs[path])
 		}
 	}
-	if events, err := w.Erase(ctx, tracelessID); err != nil || len(events) != 0 {
+	if events, err := w.EraseCustomer(ctx, tracelessID); err != nil || len(events) != 0 {
 		t.Errorf("erasing again: %v %v", events, err)
 	}
 }
@@ -196,20 +196,20 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.stands(t)
-	if _, err := w.Erase(ctx, tracelessID); err != nil {
+	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
 		t.Fatal(err)
 	}
-	b := w.batchOf(t, push.Ref{Mailing: "paused", Batch: "00-000001"})
+	b := w.batchOf(t, push.BatchRef{Mailing: "paused", Batch: "00-000001"})
 	for i, x := range b.Targets {
-		want := push.ReceiptCancelled
+		want := push.ResultCancelled
 		if x.Customer == "stays" {
-			want = push.Pending
+			want = push.ResultPending
 			if x.Token != "another" || x.Attributes["name"] != "Anna" {
 				t.Errorf("the other's target is %+v", x)
 			}
 		}
-		if b.Receipts[i] != want {
-			t.Errorf("the result of %q is %d, want %d", x.Customer, b.Receipts[i], want)
+		if b.Results[i] != want {
+			t.Errorf("the result of %q is %d, want %d", x.Customer, b.Results[i], want)
 		}
 	}
 	m, err := w.Mailing(ctx, "paused")
@@ -245,15 +245,15 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
 	w.drafts(t, "m", "Hi", push.Audience{Everyone: true})
-	if _, err := w.Start(ctx, "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	target := push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken}
 	sent := w.cuts(t, "m", 0, target)
-	if err := w.Lease(ctx, sent, push.Lease{Owner: "a call", Until: w.clock.Now().Add(time.Hour)}); err != nil {
+	if err := w.LeaseBatch(ctx, sent, push.Lease{Owner: "a call", Until: w.clock.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Erase(ctx, tracelessID); err != nil {
+	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.SaveBatch(ctx, sent); err != nil {
@@ -265,7 +265,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	w.clock.Add(2 * time.Minute)
 	back := w.cuts(t, "m", 2, target)
 
-	names := func(ref push.Ref) bool { return w.batchOf(t, ref).Targets[0].Customer == tracelessID }
+	names := func(ref push.BatchRef) bool { return w.batchOf(t, ref).Targets[0].Customer == tracelessID }
 	for _, c := range []struct {
 		what             string
 		wait             time.Duration
@@ -277,13 +277,13 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	} {
 		w.clock.Add(c.wait)
 		w.expire(t)
-		if got := names(sent.Ref); got != c.sent {
+		if got := names(sent.BatchRef); got != c.sent {
 			t.Errorf("%s: the batch that was sent names the customer: %t, want %t", c.what, got, c.sent)
 		}
-		if got := names(late.Ref); got != c.late {
+		if got := names(late.BatchRef); got != c.late {
 			t.Errorf("%s: the batch cut late names the customer: %t, want %t", c.what, got, c.late)
 		}
-		if got := names(back.Ref); got != c.back {
+		if got := names(back.BatchRef); got != c.back {
 			t.Errorf("%s: the batch cut after the customer came back names them: %t, want %t", c.what, got, c.back)
 		}
 		if got := w.Count("erasures"); got != c.orders {
@@ -305,10 +305,10 @@ func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 		"two":   {push.Audience{Customers: []string{"nobody", "noone"}}, 400 * 24 * time.Hour},
 	} {
 		w.drafts(t, id, "x", c.a)
-		if _, err := w.Cancel(t.Context(), id); err != nil {
+		if _, err := w.CancelMailing(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Finish(t.Context(), id, func(context.Context, ...push.Event) error { return nil }); err != nil {
+		if _, err := w.FinishMailing(t.Context(), id, func(context.Context, ...push.Event) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())

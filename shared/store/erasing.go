@@ -59,7 +59,7 @@ func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("er
 // looked for at once, and by tick once more when every page that was read before
 // has been cut. A batch that is being sent is left until it is not: taking it
 // from its call would ring others twice.
-func (s *Store) Erase(ctx context.Context, customer string) ([]push.Event, error) {
+func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
 	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.moment()}}
 	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
 		e := b.byID[customer]

@@ -126,7 +126,7 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 				e.changed = true
 				continue
 			}
-			t.Invalid = &push.Invalid{Code: push.CodeExpired, At: b.now}
+			t.Invalid = &push.TokenFlag{Code: push.CodeExpired, At: b.now}
 			e.touched, e.dead = true, append(e.dead, t.ID)
 		}
 		return nil

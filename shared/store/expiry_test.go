@@ -23,7 +23,7 @@ func TestExpiry(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	w.register(t, "anna", "old")
-	if _, err := w.Register(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "phone", Platform: push.IOS}); err != nil {
+	if _, err := w.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "phone", Platform: push.IOS}); err != nil {
 		t.Fatal(err)
 	}
 	w.register(t, "bert", "alone")

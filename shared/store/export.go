@@ -8,7 +8,7 @@ import (
 )
 
 // A Reach says how far push reaches a customer.
-type Reach struct {
+type CustomerAvailability struct {
 	Customer     string
 	ValidTokens  int
 	Platforms    []push.Platform // of the valid tokens, each once, in order; "" is left out
@@ -19,7 +19,7 @@ type Reach struct {
 // Reaches lists all customers, size a page, in the order of their keys, behind
 // the customer with the id after ("" begins at the start). A page with fewer
 // than size is the last.
-func (s *Store) Reaches(ctx context.Context, after string, size int) ([]Reach, error) {
+func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
 	key := ""
 	if after != "" {
 		key = push.CustomerKey(after)
@@ -31,14 +31,14 @@ func (s *Store) Reaches(ctx context.Context, after string, size int) ([]Reach, e
 	}
 
 	now := s.moment()
-	out := make([]Reach, 0, len(snaps))
+	out := make([]CustomerAvailability, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
 			return nil, err
 		}
-		valid := c.Select(push.All)
-		r := Reach{Customer: c.ID, ValidTokens: len(valid), Availability: c.AvailabilityAt(now)}
+		valid := c.Select(push.AllDevices)
+		r := CustomerAvailability{Customer: c.ID, ValidTokens: len(valid), Availability: c.AvailabilityAt(now)}
 		for _, t := range valid {
 			r.Platforms, r.Apps = append(r.Platforms, t.Platform), append(r.Apps, t.App)
 		}

@@ -21,7 +21,7 @@ type Flag struct {
 type FlagResult struct {
 	Set    bool
 	Events []push.Event
-	Err    error // of FlagAll: this flag was not set, and the others may have been
+	Err    error // of FlagTokens: this flag was not set, and the others may have been
 }
 
 // Flag marks a token invalid, only if the customer still has it and it was not
@@ -33,7 +33,7 @@ type FlagResult struct {
 // mark stands (whoever takes the mark away tells it too). Once the mailing's
 // flags are being taken back it sets none, but a mark that it has set already
 // still counts as set until it is taken back.
-func (s *Store) Flag(ctx context.Context, f Flag) (FlagResult, error) {
+func (s *Store) FlagToken(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	out, err := s.flagTogether(ctx, []Flag{f})
 	if err != nil {
@@ -71,7 +71,7 @@ func (b *book) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	for i, f := range flags {
 		e := b.byID[f.Customer]
 		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
-			t.Invalid = &push.Invalid{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
+			t.Invalid = &push.TokenFlag{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
 			e.touched, e.dead = true, append(e.dead, t.ID)
 			out[i].Set, changedBy[e] = true, i
 		}

@@ -10,7 +10,7 @@ import (
 
 func (w *world) flag(t testing.TB, mailing, customer, token string, cut time.Time) store.FlagResult {
 	t.Helper()
-	res, err := w.Flag(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
+	res, err := w.FlagToken(t.Context(), store.Flag{Mailing: mailing, Customer: customer, TokenID: push.TokenID(token),
 		Code: push.CodeUnregistered, Status: "NOT_FOUND", At: w.clock.Now(), CutAt: cut})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestRepeatedFlagsTellAgain(t *testing.T) {
 	if !again.Set || kinds(again.Events) != kinds(first.Events) || again.Events[0].ID != first.Events[0].ID || again.Events[1].ID != first.Events[1].ID {
 		t.Errorf("first %v, again %v", first, again)
 	}
-	if _, err := w.Unregister(t.Context(), "anna", push.TokenID("t")); err != nil {
+	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); err != nil {
 		t.Fatal(err)
 	}
 	late := w.flag(t, "m", "anna", "t", cut)
@@ -62,7 +62,7 @@ func TestUnflagTakesBackItsOwnOnly(t *testing.T) {
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
 	w.flag(t, "m", "anna", "t", w.clock.Now())
-	d := push.Dead{Customer: "anna", TokenID: push.TokenID("t")}
+	d := push.InvalidToken{Customer: "anna", TokenID: push.TokenID("t")}
 	if took, _, err := w.UnflagToken(t.Context(), "other", d); took || err != nil {
 		t.Errorf("another mailing took the flag back: %v", err)
 	}

@@ -20,11 +20,11 @@ const (
 	flaggingsAtOnce = 8
 )
 
-// FlagAll sets the flags of one mailing as Flag does, and answers for each in
+// FlagTokens sets the flags of one mailing as Flag does, and answers for each in
 // their order; an answer's Err concerns that flag alone. All customers are read
 // at once first, and a transaction is spent only on those whose document
 // changes: a call that was cut short is repeated at the cost of its reads.
-func (s *Store) FlagAll(ctx context.Context, flags []Flag) []FlagResult {
+func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 	out := make([]FlagResult, len(flags))
 	customers, err := s.readEach(ctx, flags)
 	if err != nil {

@@ -52,12 +52,12 @@ func TestManyFlagsAreOneTransaction(t *testing.T) {
 	}
 
 	before := begun.Load()
-	first := w.FlagAll(t.Context(), flags)
+	first := w.FlagTokens(t.Context(), flags)
 	if n := begun.Load() - before; n != 1 {
 		t.Errorf("%d transactions, want 1", n)
 	}
 	before = begun.Load()
-	again := w.FlagAll(t.Context(), flags)
+	again := w.FlagTokens(t.Context(), flags)
 	if n := begun.Load() - before; n != 0 {
 		t.Errorf("%d transactions for flags that stand, want 0", n)
 	}
@@ -103,7 +103,7 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 	if _, err := w.DB().Doc("customers/"+push.CustomerKey("broken")).Set(t.Context(), map[string]any{"id": "broken", "devices": "x"}); err != nil {
 		t.Fatal(err)
 	}
-	got := w.FlagAll(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})
+	got := w.FlagTokens(t.Context(), []store.Flag{w.flagOf("anna", "anna-token", cut), w.flagOf("broken", "broken-token", cut), w.flagOf("carl", "carl-token", cut)})
 	if !got[0].Set || !got[2].Set {
 		t.Errorf("set: %v and %v, want both", got[0].Set, got[2].Set)
 	}
@@ -121,15 +121,15 @@ func TestErasedCustomersAreToldTogether(t *testing.T) {
 	w.clock.Add(time.Minute)
 	cut := w.clock.Now()
 	w.clock.Add(time.Minute)
-	if _, err := w.Erase(t.Context(), "anna"); err != nil {
+	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
 		t.Fatal(err)
 	}
 	f := w.flagOf("anna", "anna-token", cut)
-	one, err := w.Flag(t.Context(), f)
+	one, err := w.FlagToken(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := w.FlagAll(t.Context(), []store.Flag{f})
+	all := w.FlagTokens(t.Context(), []store.Flag{f})
 	if all[0].Set {
 		t.Error("a flag is set on a customer who was erased")
 	}

@@ -35,7 +35,7 @@ func importLine(t testing.TB, customer, rest string, tokens ...push.Registration
 // imports hands lines in and wants the store to do its part.
 func (w *world) imports(t testing.TB, lines ...store.ImportLine) ([]error, []push.Event) {
 	t.Helper()
-	refused, events, err := w.Import(t.Context(), lines)
+	refused, events, err := w.ImportCustomers(t.Context(), lines)
 	if err != nil || len(refused) != len(lines) {
 		t.Fatalf("%d answers, %v", len(refused), err)
 	}
@@ -140,7 +140,7 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 func TestAnImportTellsOfCustomersKnownBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := w.Patch(t.Context(), "anna", push.CustomerPatch{}); err != nil {
+	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
 	_, events := w.imports(t, importLine(t, "anna", `{}`, a("t")), importLine(t, "bert", `{}`, a("u")))

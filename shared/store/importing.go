@@ -46,7 +46,7 @@ const (
 //
 // Customers that an import creates are not told of one by one: a first import
 // would flood every listener. Of those known before, changes are.
-func (s *Store) Import(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
+func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
 	lines = judged(lines)
 	refused = make([]error, len(lines))
 	groups, late := parts(lines)
@@ -222,7 +222,7 @@ func (b *book) line(l ImportLine) error {
 // takes do not.
 func (b *book) excess(e *entry, named []string, fresh []push.Registration) int {
 	n := len(named)
-	for _, t := range e.Select(push.All) {
+	for _, t := range e.Select(push.AllDevices) {
 		if !slices.Contains(named, t.ID) && !slices.ContainsFunc(fresh, t.SamePhone) {
 			n++
 		}

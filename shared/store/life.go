@@ -39,13 +39,13 @@ func forbidden(m *push.Mailing, next string) error {
 }
 
 // Cancel ends a mailing by hand: what is not sent yet never will be.
-func (s *Store) Cancel(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.End(ctx, id, push.Cancelled, "")
+func (s *Store) CancelMailing(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.EndMailing(ctx, id, push.Cancelled, "")
 }
 
 // End moves a mailing to a final state. Totals and CompletedAt follow when no
 // token of it is pending any more.
-func (s *Store) End(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
+func (s *Store) EndMailing(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
 		if m.State == state {
 			return errKeep
@@ -59,13 +59,13 @@ func (s *Store) End(ctx context.Context, id string, state push.State, refusal st
 }
 
 // Pause holds a mailing until Resume.
-func (s *Store) Pause(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.Hold(ctx, id, push.PausedByHand, "")
+func (s *Store) PauseMailing(ctx context.Context, id string) (*push.Mailing, error) {
+	return s.PauseFor(ctx, id, push.PausedByHand, "")
 }
 
 // Hold pauses a mailing for a reason; detail says in words what was found. Of a
 // mailing that is paused already the first reason stays.
-func (s *Store) Hold(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errKeep
@@ -79,7 +79,7 @@ func (s *Store) Hold(ctx context.Context, id string, reason push.PauseReason, de
 }
 
 // Resume lets a paused mailing go on from where it was held.
-func (s *Store) Resume(ctx context.Context, id string) (*push.Mailing, error) {
+func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
 		return s.resume(m)
 	})
@@ -143,7 +143,7 @@ func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDec
 }
 
 // Prove records that FCM has taken the mailing's payload.
-func (s *Store) Prove(ctx context.Context, id string) error {
+func (s *Store) MarkProven(ctx context.Context, id string) error {
 	_, err := s.become(ctx, id, func(m *push.Mailing) error {
 		if m.Proven {
 			return errKeep
@@ -155,7 +155,7 @@ func (s *Store) Prove(ctx context.Context, id string) error {
 }
 
 // Accept makes a scheduled mailing whose time has come ready to start.
-func (s *Store) Accept(ctx context.Context, id string) (*push.Mailing, error) {
+func (s *Store) AcceptMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.become(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Scheduled || m.StartAt.After(s.now()) {
 			return errKeep
@@ -167,13 +167,13 @@ func (s *Store) Accept(ctx context.Context, id string) (*push.Mailing, error) {
 
 // Start records the shards of an accepted mailing and that it is sending, at
 // once. Where that happened before, it changes nothing.
-func (s *Store) Start(ctx context.Context, id string, selection push.Devices, shards []push.Shard) (*push.Mailing, error) {
+func (s *Store) StartMailing(ctx context.Context, id string, selection push.DeviceSelection, shards []push.Shard) (*push.Mailing, error) {
 	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		if m.State != push.Accepted {
 			return errKeep
 		}
 		for _, sh := range shards {
-			sh.Forget = m.ExpiresAt.Add(Keep)
+			sh.ExpireAt = m.ExpiresAt.Add(Keep)
 			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
 				return err
 			}

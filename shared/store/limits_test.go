@@ -40,7 +40,7 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 		{"the retailer does", time.Minute, "bert", a("phone:x"), &ok, "bert"},
 	} {
 		w.clock.Add(c.wait)
-		_, err := w.Register(t.Context(), c.customer, c.r)
+		_, err := w.RegisterToken(t.Context(), c.customer, c.r)
 		if *c.taken && err != nil {
 			t.Errorf("%d. %s: %v, want it taken", i, c.what, err)
 		}
@@ -67,7 +67,7 @@ func TestMovesAreLimited(t *testing.T) {
 		t.Helper()
 		r := a(token)
 		r.Limits = &limits
-		_, err := w.Register(t.Context(), "thief", r)
+		_, err := w.RegisterToken(t.Context(), "thief", r)
 		reached, limited := errors.AsType[*push.LimitReached](err)
 		switch {
 		case wait == 0 && err != nil:

@@ -102,7 +102,7 @@ const smallList = 100
 // its audience, nil where it has none. A long list is read only if whole asks
 // for it: 10,000 tokens are megabytes, and a mailing is asked for again and
 // again while it runs. A list that has been deleted is no error.
-func (s *Store) Show(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
+func (s *Store) MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
 	m, l, err := s.peek(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, nil, err

@@ -85,7 +85,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		out = append(out, answered{what, string(b), err != nil})
 	}
 	register := func(customer, token string) {
-		r, err := w.Register(ctx, customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+		r, err := w.RegisterToken(ctx, customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 		note("registering "+token+" for "+customer, err, r.Token, r.Created, r.Events)
 	}
 
@@ -97,21 +97,21 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	if err := json.Unmarshal([]byte(`{"segments":["vip"]}`), &opted); err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Patch(ctx, "ben", opted)
+	c, err := w.PatchCustomer(ctx, "ben", opted)
 	note("patching", err, c)
-	refused, events, err := w.Import(ctx, []store.ImportLine{
+	refused, events, err := w.ImportCustomers(ctx, []store.ImportLine{
 		{Customer: "cleo", Tokens: []push.Registration{{Kind: push.KindToken, Value: "c1"}}},
 		{Customer: "ben", Tokens: []push.Registration{{Kind: push.KindToken, Value: "b2"}}},
 	})
 	note("importing", err, refused, events)
-	set, err := w.SetSettings(ctx, push.Settings{Devices: push.Latest}, nil)
+	set, err := w.SetSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
 	note("changing the settings", err, set.Devices)
 
 	w.clock.Add(time.Minute)
 	m := push.NewMailing("m", "digest", push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
 	recorded, created, err := w.CreateMailing(ctx, m)
 	note("recording a mailing", err, recorded.ID, created)
-	note("proving", w.Prove(ctx, "m"))
+	note("proving", w.MarkProven(ctx, "m"))
 	change := func(what string, f func(context.Context, string) (*push.Mailing, error)) {
 		m, err := f(ctx, "m")
 		if err != nil {
@@ -120,10 +120,10 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		}
 		note(what, nil, m.State, m.PausedBecause(), m.PausedFrom)
 	}
-	change("pausing", w.Pause)
-	change("resuming", w.Resume)
+	change("pausing", w.PauseMailing)
+	change("resuming", w.ResumeMailing)
 	change("starting", func(ctx context.Context, id string) (*push.Mailing, error) {
-		return w.Start(ctx, id, push.All, []push.Shard{{Mailing: "m"}})
+		return w.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: "m"}})
 	})
 
 	sh, err := w.Shard(ctx, "m", 0)
@@ -131,47 +131,47 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		t.Fatal(err)
 	}
 	until := w.clock.Now().Add(time.Minute)
-	note("taking a shard", w.Take(ctx, sh, until))
-	note("giving it back", w.Take(ctx, sh, time.Time{}))
-	note("taking it again", w.Take(ctx, sh, until))
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 2),
+	note("taking a shard", w.LeaseShard(ctx, sh, until))
+	note("giving it back", w.LeaseShard(ctx, sh, time.Time{}))
+	note("taking it again", w.LeaseShard(ctx, sh, until))
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 2),
 		Targets: []push.Target{{Customer: "anna", Token: "a1", Kind: push.KindToken}, {Customer: "ben", Token: "b1", Kind: push.KindToken}}}
 	sh.Batches, sh.Targeted, sh.Done = 1, 2, true
-	note("cutting", w.Cut(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
+	note("cutting", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
 	dispatched, err := w.MarkDispatched(ctx, "m")
 	note("marking it dispatched", err, dispatched)
-	if b, err = w.Batch(ctx, b.Ref); err != nil {
+	if b, err = w.Batch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
-	note("leasing", w.Lease(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)
+	note("leasing", w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)
 	for _, customer := range []string{"anna", "ben"} {
 		token := customer[:1] + "1"
-		f, err := w.Flag(ctx, store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token),
+		f, err := w.FlagToken(ctx, store.Flag{Mailing: "m", Customer: customer, TokenID: push.TokenID(token),
 			Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 		note("flagging "+token, err, f)
 	}
-	b.Receipts = []push.Receipt{push.ReceiptUnregistered, push.ReceiptUnregistered}
-	b.Dead = []push.Dead{{Customer: "anna", TokenID: push.TokenID("a1")}, {Customer: "ben", TokenID: push.TokenID("b1")}}
+	b.Results = []push.Result{push.ResultUnregistered, push.ResultUnregistered}
+	b.InvalidTokens = []push.InvalidToken{{Customer: "anna", TokenID: push.TokenID("a1")}, {Customer: "ben", TokenID: push.TokenID("b1")}}
 	note("saving results", w.SaveBatch(ctx, b))
 	b.Settled = true
 	note("settling", w.SaveBatch(ctx, b))
 	var ended []push.Event
-	m, err = w.Finish(ctx, "m", func(_ context.Context, e ...push.Event) error { ended = append(ended, e...); return nil })
+	m, err = w.FinishMailing(ctx, "m", func(_ context.Context, e ...push.Event) error { ended = append(ended, e...); return nil })
 	note("finishing", err, m != nil, ended)
-	n, events, err := w.Unflag(ctx, "m", []store.CustomerTokens{
+	n, events, err := w.UnflagTokens(ctx, "m", []store.CustomerTokens{
 		{Customer: "anna", Tokens: []string{push.TokenID("a1")}}, {Customer: "ben", Tokens: []string{push.TokenID("b1")}},
 	})
 	note("taking the flags back", err, n, len(events))
 
-	events, err = w.Unregister(ctx, "ben", push.TokenID("b1"))
+	events, err = w.UnregisterToken(ctx, "ben", push.TokenID("b1"))
 	note("unregistering", err, events)
-	_, err = w.Erase(ctx, "cleo") // its events are published by tick when its answer was lost
+	_, err = w.EraseCustomer(ctx, "cleo") // its events are published by tick when its answer was lost
 	note("erasing", err)
 	w.clock.Add(300 * 24 * time.Hour)
 	expired, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 10)
 	note("expiring", err, expired.Customers, len(expired.Events))
-	owed, err := w.OwedEvents(ctx, 100)
+	owed, err := w.UnpublishedEvents(ctx, 100)
 	note("listing events", err, len(owed))
-	note("forgetting one", w.Told(ctx, owed[0]))
+	note("forgetting one", w.MarkEventsPublished(ctx, owed[0]))
 	return out
 }

@@ -52,31 +52,31 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	w, l := newLossyWorld(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.Start(ctx, "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(ctx, "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.whenLost(t, "taking a shard", func() error { return w.Take(ctx, sh, w.clock.Now().Add(time.Minute)) })
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 2),
+	l.whenLost(t, "taking a shard", func() error { return w.LeaseShard(ctx, sh, w.clock.Now().Add(time.Minute)) })
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 2),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}, {Customer: "b", Token: "y", Kind: push.KindToken}}}
 	sh.After, sh.Batches, sh.Targeted = "0001", 1, 2
-	l.whenLost(t, "cutting", func() error { return w.Cut(ctx, sh, []*push.Batch{b}) })
+	l.whenLost(t, "cutting", func() error { return w.CreateBatches(ctx, sh, []*push.Batch{b}) })
 	sh.Done = true
-	l.whenLost(t, "cutting the last page", func() error { return w.Cut(ctx, sh, nil) })
-	if b, err = w.Batch(ctx, b.Ref); err != nil {
+	l.whenLost(t, "cutting the last page", func() error { return w.CreateBatches(ctx, sh, nil) })
+	if b, err = w.Batch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "leasing", func() error {
-		return w.Lease(ctx, b, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)})
+		return w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)})
 	})
-	b.Receipts[0] = push.ReceiptAccepted
-	l.whenLost(t, "saving receipts", func() error { return w.SaveBatch(ctx, b) })
-	b.Receipts[1], b.Settled = push.ReceiptAccepted, true
+	b.Results[0] = push.ResultAccepted
+	l.whenLost(t, "saving results", func() error { return w.SaveBatch(ctx, b) })
+	b.Results[1], b.Settled = push.ResultAccepted, true
 	l.whenLost(t, "settling", func() error { return w.SaveBatch(ctx, b) })
-	after, err := w.Batch(ctx, b.Ref)
+	after, err := w.Batch(ctx, b.BatchRef)
 	if err != nil || !after.Settled || after.Attempts != 1 {
 		t.Errorf("after all: %+v, %v; want it settled after one attempt", after, err)
 	}
@@ -88,7 +88,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.Start(ctx, "m", push.All, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(ctx, "m", 0)
@@ -96,31 +96,31 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := *sh
-	if err := w.Take(ctx, sh, w.clock.Now().Add(time.Minute)); err != nil {
+	if err := w.LeaseShard(ctx, sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Take(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsStale(err) {
+	if err := w.LeaseShard(ctx, &second, w.clock.Now().Add(2*time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a second call took the shard, too: %v", err)
 	}
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 1),
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "a", Token: "x", Kind: push.KindToken}}}
-	if err := w.Cut(ctx, sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	mine, err := w.Batch(ctx, b.Ref)
+	mine, err := w.Batch(ctx, b.BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := *mine
 	until := w.clock.Now().Add(time.Minute)
-	if err := w.Lease(ctx, mine, push.Lease{Owner: "me", Until: until}); err != nil {
+	if err := w.LeaseBatch(ctx, mine, push.Lease{Owner: "me", Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lease(ctx, &other, push.Lease{Owner: "other", Until: until}); !store.IsStale(err) {
+	if err := w.LeaseBatch(ctx, &other, push.Lease{Owner: "other", Until: until}); !store.IsConflict(err) {
 		t.Errorf("a second owner leased the batch, too: %v", err)
 	}
-	other.Receipts = []push.Receipt{push.ReceiptAccepted}
-	if err := w.SaveBatch(ctx, &other); !store.IsStale(err) {
-		t.Errorf("receipts of a lease that is not held were stored: %v", err)
+	other.Results = []push.Result{push.ResultAccepted}
+	if err := w.SaveBatch(ctx, &other); !store.IsConflict(err) {
+		t.Errorf("results of a lease that is not held were stored: %v", err)
 	}
 }

@@ -15,8 +15,8 @@ import (
 
 // mailingDoc is mailings/{id}.
 type mailingDoc struct {
-	Draft  string `firestore:"message"` // the draft as JSON, without listed customers and tokens
-	Write  string `firestore:"write"`   // the writeID of the last change
+	Draft  string `firestore:"draft"` // the draft as JSON, without listed customers and tokens
+	Write  string `firestore:"write"` // the writeID of the last change
 	Digest string `firestore:"digest"`
 
 	// Of the draft, what lists show or filter by: they are read without it.
@@ -53,8 +53,8 @@ type mailingDoc struct {
 	Active       bool       `firestore:"active"`
 	Cutting      string     `firestore:"cutting,omitempty"` // see cutting
 	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
-	OrderedAt    *time.Time `firestore:"orderedAt,omitempty"` // written by MarkStarting alone
-	Totals       string     `firestore:"totals,omitempty"`    // JSON
+	PublishedAt  *time.Time `firestore:"publishedAt,omitempty"` // written by MarkStartPublished alone
+	Totals       string     `firestore:"totals,omitempty"`      // JSON
 	Unflag       *unflagDoc `firestore:"unflag,omitempty"`
 	HeldDecision string     `firestore:"heldDecision,omitempty"`
 	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
@@ -132,9 +132,9 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
 		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
-		Selection: push.Devices(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
+		Selection: push.DeviceSelection(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
-		OrderedAt: unstamp(doc.OrderedAt), ResumedAt: unstamp(doc.ResumedAt), Revision: snap.UpdateTime,
+		PublishedAt: unstamp(doc.PublishedAt), ResumedAt: unstamp(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
@@ -174,7 +174,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if w.stored(ctx, s.mailing(m.ID), err) != nil {
 		return m, true, nil
 	}
-	was, err := s.Peek(ctx, m.ID)
+	was, err := s.MailingHeader(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -185,7 +185,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 }
 
 // Peek reads a mailing without the list of its audience: one document.
-func (s *Store) Peek(ctx context.Context, id string) (*push.Mailing, error) {
+func (s *Store) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
 	m, _, err := s.peek(ctx, id)
 	return m, err
 }

@@ -63,7 +63,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	}
 	at, life, rate := w.clock.Now().Add(time.Hour), push.Duration(48*time.Hour), 6000
 	d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"},"x":1.50}`), Link: "https://x.example/", Audience: push.Audience{Customers: long},
-		Devices: push.Latest, SendAt: &at, Lifetime: &life, RatePerMinute: &rate, DryRun: true}
+		Devices: push.LatestDevice, SendAt: &at, Lifetime: &life, RatePerMinute: &rate, DryRun: true}
 	want := push.NewMailing("big", "d", d, w.clock.Now())
 	if _, _, err := w.CreateMailing(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 			w.clock.Add(time.Second) // two share an instant
 		}
 	}
-	if _, err := w.Cancel(t.Context(), "m3"); err != nil {
+	if _, err := w.CancelMailing(t.Context(), "m3"); err != nil {
 		t.Fatal(err)
 	}
 	var ids []string
@@ -132,8 +132,8 @@ func TestLifeOfAMailing(t *testing.T) {
 		state    push.State
 		conflict bool
 	}{
-		{w.Pause, push.Paused, false}, {w.Pause, push.Paused, false}, {w.Resume, push.Accepted, false}, {w.Resume, "", true},
-		{w.Cancel, push.Cancelled, false}, {w.Cancel, push.Cancelled, false}, {w.Pause, "", true}, {w.Resume, "", true},
+		{w.PauseMailing, push.Paused, false}, {w.PauseMailing, push.Paused, false}, {w.ResumeMailing, push.Accepted, false}, {w.ResumeMailing, "", true},
+		{w.CancelMailing, push.Cancelled, false}, {w.CancelMailing, push.Cancelled, false}, {w.PauseMailing, "", true}, {w.ResumeMailing, "", true},
 	}
 	for i, s := range steps {
 		m, err := s.do(t.Context(), "m")
@@ -144,7 +144,7 @@ func TestLifeOfAMailing(t *testing.T) {
 			t.Errorf("step %d: %s, want %s", i, m.State, s.state)
 		}
 	}
-	if _, err := w.Cancel(t.Context(), "nobody"); !push.IsNotFound(err) {
+	if _, err := w.CancelMailing(t.Context(), "nobody"); !push.IsNotFound(err) {
 		t.Errorf("cancelling what is not there: %v", err)
 	}
 }
@@ -156,7 +156,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Targeted, sh.Excluded, sh.Done = 2, push.Excluded{NoValidToken: 1, OptedOut: 2, Category: 3, Unknown: 4}, true
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := w.Mailing(t.Context(), "m")
@@ -176,23 +176,23 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 		t.Fatalf("every shard is cut, but: %v %v", dispatched, err)
 	}
 	for i, ref := range []string{"00-000000", "00-000001"} {
-		if m, err := w.Finish(t.Context(), "m", tell); err != nil || m != nil {
+		if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m != nil {
 			t.Fatalf("finished with %d batches open (%v)", 2-i, err)
 		}
-		b, err := w.Batch(t.Context(), push.Ref{Mailing: "m", Batch: ref})
+		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Close(push.ReceiptAccepted)
+		b.ClosePending(push.ResultAccepted)
 		b.Settled = true
 		if err := w.SaveBatch(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if m, err = w.Finish(t.Context(), "m", tell); err != nil || m == nil || m.State != push.Completed {
+	if m, err = w.FinishMailing(t.Context(), "m", tell); err != nil || m == nil || m.State != push.Completed {
 		t.Fatalf("not finished: %+v, %v", m, err)
 	}
-	if _, err := w.Finish(t.Context(), "m", tell); err != nil || told != 1 {
+	if _, err := w.FinishMailing(t.Context(), "m", tell); err != nil || told != 1 {
 		t.Errorf("the end was told %d times (%v)", told, err)
 	}
 	if m, err = w.Mailing(t.Context(), "m"); err != nil {
@@ -215,14 +215,14 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		w.mailing(t, id, push.Audience{Everyone: true})
 		sh := w.begin(t, id)
 		sh.Targeted, sh.Done = 1, true
-		if err := w.Cut(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
+		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.Batch(t.Context(), push.Ref{Mailing: id, Batch: "00-000000"})
+		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Close(push.ReceiptRefused)
+		b.ClosePending(push.ResultRefused)
 		b.Settled = true
 		if err := w.SaveBatch(t.Context(), b); err != nil {
 			t.Fatal(err)
@@ -230,10 +230,10 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		if _, err := w.MarkDispatched(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Hold(t.Context(), id, reason, "what was found"); err != nil {
+		if _, err := w.PauseFor(t.Context(), id, reason, "what was found"); err != nil {
 			t.Fatal(err)
 		}
-		m, err := w.Finish(t.Context(), id, tell)
+		m, err := w.FinishMailing(t.Context(), id, tell)
 		if err != nil || m == nil || m.State != push.Completed || m.PausedReason != want {
 			t.Errorf("held because %q: %+v, %v", reason, m, err)
 		}
@@ -248,11 +248,11 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	tell := func(_ context.Context, e ...push.Event) error { t.Errorf("told %v", e); return nil }
-	if m, err := w.Finish(t.Context(), "m", tell); err != nil || m != nil {
+	if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m != nil {
 		t.Errorf("ended before it was cut: %+v, %v", m, err)
 	}
 	sh.Targeted, sh.Done = 1, true
-	if err := w.Cut(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
 		t.Fatal(err)
 	}
 	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {

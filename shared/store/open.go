@@ -12,7 +12,7 @@ import (
 
 // OpenBatch is what is needed to publish a batch that is not settled.
 type OpenBatch struct {
-	push.Ref
+	push.BatchRef
 	Lane        push.Lane
 	CutAt       time.Time
 	NotBefore   time.Time // zero: none
@@ -48,7 +48,7 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 			continue
 		}
 		out = append(out, OpenBatch{
-			Ref: push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane),
+			BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane),
 			CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore), LeaseUntil: unstamp(d.LeaseUntil),
 			PublishedAt: unstamp(d.PublishedAt), Revision: snap.UpdateTime,
 		})
@@ -65,9 +65,9 @@ func skipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
 // MarkPublished records that the caller is about to publish a message for a
 // batch. It answers false, and records nothing, when anybody has written to the
 // batch since it was listed: another tick has published it, or a call has it.
-func (s *Store) MarkPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
+func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.batch(b.Ref).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
+	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
 	if stale(err) || missing(err) {
 		return false, nil
 	}

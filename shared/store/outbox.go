@@ -59,7 +59,7 @@ const (
 
 // Told forgets events that were published. What it cannot forget tick publishes
 // again, with the same id.
-func (s *Store) Told(ctx context.Context, events ...push.Event) error {
+func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) error {
 	for len(events) > 0 {
 		n := min(len(events), toldAtOnce)
 		err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
@@ -78,11 +78,11 @@ func (s *Store) Told(ctx context.Context, events ...push.Event) error {
 	return nil
 }
 
-// OwedEvents lists events that whoever wrote them had the time to publish and
+// UnpublishedEvents lists events that whoever wrote them had the time to publish and
 // did not, limit at most: publish them, then call Told. The outbox is read in
 // the order of the events' names, which are hashes: an index on their times
 // would grow at one end and slow down every registration.
-func (s *Store) OwedEvents(ctx context.Context, limit int) ([]push.Event, error) {
+func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
 	var out []push.Event
 	q := s.outbox().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
 	for after, read := "", 0; read < outboxRead; read += outboxPage {

@@ -65,7 +65,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	switch d.What {
 	case "register":
 		var r store.Registered
-		r, err = c.Register(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
+		r, err = c.RegisterToken(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
 		at := c.tick()
@@ -74,7 +74,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 			cut = at.Add(-24 * time.Hour * 365)
 		}
 		var r store.FlagResult
-		r, err = c.Flag(ctx, store.Flag{Mailing: cut.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, CutAt: cut})
+		r, err = c.FlagToken(ctx, store.Flag{Mailing: cut.Format(time.RFC3339), Customer: d.Customer, TokenID: id, Code: push.CodeUnregistered, Status: "NOT_FOUND", At: at, CutAt: cut})
 		events = r.Events
 		if d.What == "late flag" && r.Set {
 			return errors.New("a flag a year late was set")
@@ -82,14 +82,14 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	case "unflag":
 		events, err = c.unflagAll(t, d)
 	case "unregister":
-		events, err = c.Unregister(ctx, d.Customer, id)
+		events, err = c.UnregisterToken(ctx, d.Customer, id)
 		if push.IsNotFound(err) {
 			err = nil
 		}
 	case "erase":
-		events, err = c.Erase(ctx, d.Customer)
+		events, err = c.EraseCustomer(ctx, d.Customer)
 	case "patch":
-		_, err = c.Patch(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
+		_, err = c.PatchCustomer(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
 	case "expire":
 		c.clock.Add(push.TokenLife / 3)
 		var out store.Expired
@@ -97,7 +97,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		events = out.Events
 	case "import":
 		line := store.ImportLine{Customer: d.Customer, Tokens: []push.Registration{{Kind: d.kind(), Value: d.Token, Platform: push.Android, AddedAt: c.clock.Now().Add(-d.Cut)}}}
-		_, events, err = c.Import(ctx, []store.ImportLine{line})
+		_, events, err = c.ImportCustomers(ctx, []store.ImportLine{line})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +125,7 @@ func (c *crowd) unflagAll(t testing.TB, d deed) ([]push.Event, error) {
 	if !ok || x.Valid() {
 		return nil, nil
 	}
-	_, events, err := c.UnflagToken(t.Context(), x.Invalid.Mailing, push.Dead{Customer: d.Customer, TokenID: x.ID})
+	_, events, err := c.UnflagToken(t.Context(), x.Invalid.Mailing, push.InvalidToken{Customer: d.Customer, TokenID: x.ID})
 	return events, err
 }
 

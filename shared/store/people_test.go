@@ -73,7 +73,7 @@ func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
 	w := newWorld(t)
 	w.register(t, "anna", "t")
 	w.clock.Add(time.Minute)
-	moved, err := w.Register(t.Context(), "bert", push.Registration{Kind: push.KindToken, Value: "t", App: "shop"})
+	moved, err := w.RegisterToken(t.Context(), "bert", push.Registration{Kind: push.KindToken, Value: "t", App: "shop"})
 	if err != nil || moved.Token.Platform != push.Android || moved.Token.Expires == "" {
 		t.Errorf("what device it is was lost on the way: %+v %v", moved.Token, err)
 	}
@@ -117,17 +117,17 @@ func TestUnregister(t *testing.T) {
 	w, l := newLossyWorld(t)
 	w.register(t, "anna", "t")
 	w.register(t, "anna", "u")
-	if events, err := w.Unregister(t.Context(), "anna", push.TokenID("t")); err != nil || len(events) != 0 {
+	if events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); err != nil || len(events) != 0 {
 		t.Errorf("%v %v", events, err)
 	}
-	if _, err := w.Unregister(t.Context(), "anna", push.TokenID("t")); !push.IsNotFound(err) {
+	if _, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t")); !push.IsNotFound(err) {
 		t.Errorf("taken twice: %v", err)
 	}
-	if _, err := w.Unregister(t.Context(), "nobody", push.TokenID("u")); !push.IsNotFound(err) {
+	if _, err := w.UnregisterToken(t.Context(), "nobody", push.TokenID("u")); !push.IsNotFound(err) {
 		t.Errorf("taken from nobody: %v", err)
 	}
 	l.whenLost(t, "unregistering", func() error {
-		_, err := w.Unregister(t.Context(), "anna", push.TokenID("u"))
+		_, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("u"))
 		return err
 	})
 	if c := w.customer(t, "anna"); c.Reachable() || len(w.dump(t)) != 1 || w.Count("outbox") != 2 {
@@ -144,7 +144,7 @@ func TestVersionsGrowBeyondErasing(t *testing.T) {
 	for range 2 {
 		events = append(events, w.register(t, "anna", "t").Events...)
 		w.clock.Add(time.Second)
-		more, err := w.Erase(t.Context(), "anna")
+		more, err := w.EraseCustomer(t.Context(), "anna")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,11 +172,11 @@ func TestAKilledInstanceOwesItsEvents(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	done := w.register(t, "anna", "t")
-	if owed, err := w.OwedEvents(ctx, 10); err != nil || len(owed) != 0 {
+	if owed, err := w.UnpublishedEvents(ctx, 10); err != nil || len(owed) != 0 {
 		t.Errorf("owed at once: %v %v; whoever registered has not had the time to publish", owed, err)
 	}
 	w.clock.Add(time.Minute)
-	owed, err := w.OwedEvents(ctx, 10)
+	owed, err := w.UnpublishedEvents(ctx, 10)
 	if err != nil || len(owed) != 1 {
 		t.Fatalf("owed: %v %v", owed, err)
 	}
@@ -185,7 +185,7 @@ func TestAKilledInstanceOwesItsEvents(t *testing.T) {
 	if got.ID != done.Events[0].ID || got.Type != push.AvailabilityChanged || got.Subject != "customers/anna" || !got.Time.Equal(done.Events[0].Time) || string(got.Data.(json.RawMessage)) != string(want) {
 		t.Errorf("owed %+v, want %+v", got, done.Events[0])
 	}
-	if err := w.Told(ctx, owed...); err != nil || w.Count("outbox") != 0 {
+	if err := w.MarkEventsPublished(ctx, owed...); err != nil || w.Count("outbox") != 0 {
 		t.Errorf("told, and still owed: %v", err)
 	}
 }
@@ -194,11 +194,11 @@ func TestRegisteringWithItsAnswerLost(t *testing.T) {
 	t.Parallel()
 	w, l := newLossyWorld(t)
 	l.whenLost(t, "registering", func() error {
-		_, err := w.Register(t.Context(), "anna", push.Registration{Kind: push.KindToken, Value: "t"})
+		_, err := w.RegisterToken(t.Context(), "anna", push.Registration{Kind: push.KindToken, Value: "t"})
 		return err
 	})
 	l.whenLost(t, "erasing", func() error {
-		_, err := w.Erase(t.Context(), "anna")
+		_, err := w.EraseCustomer(t.Context(), "anna")
 		return err
 	})
 	if w.Count("outbox") != 3 || len(w.dump(t)) != 0 {

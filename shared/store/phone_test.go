@@ -22,7 +22,7 @@ func fid(value string) push.Registration {
 func (w *world) gives(t testing.TB, customer string, r push.Registration) []push.Event {
 	t.Helper()
 	w.clock.Add(time.Minute)
-	done, err := w.Register(t.Context(), customer, r)
+	done, err := w.RegisterToken(t.Context(), customer, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestMigrationFromTokensToFIDs(t *testing.T) {
 				}
 			}
 			rung := map[string]int{}
-			for _, x := range w.customer(t, fmt.Sprint("c", c)).Select(push.All) {
+			for _, x := range w.customer(t, fmt.Sprint("c", c)).Select(push.AllDevices) {
 				rung[push.Installation(x.Kind, x.Value)]++
 			}
 			for p := range phones {

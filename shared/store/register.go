@@ -23,7 +23,7 @@ type Registered struct {
 // left out when nothing but the time changes, for that time is what protects
 // the token from the late answer to a push that was sent before. A registration
 // with limits may be answered *push.LimitReached or *push.Conflict.
-func (s *Store) Register(ctx context.Context, id string, r push.Registration) (Registered, error) {
+func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
 	var out Registered
@@ -95,7 +95,7 @@ func (b *book) or(at time.Time) time.Time {
 // Unregister takes a token from a customer. It answers *push.NotFound when the
 // customer does not have it, and the events that tell what changed, which are
 // in the outbox until Told.
-func (s *Store) Unregister(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
+func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
 	taken := false // also by a run whose answer was lost
 	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
 		if b.drop(b.byID[customer], tokenID) {
@@ -115,7 +115,7 @@ func (s *Store) Unregister(ctx context.Context, customer, tokenID string) ([]pus
 // customer as it is then. Somebody not known becomes known: that they want no
 // pushes may be heard before their first device is. It answers *push.Outdated where
 // the patch's condition does not hold.
-func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
+func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
 	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
@@ -123,7 +123,7 @@ func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch
 		holds := p.If.Holds(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote
 		if !holds && !own {
-			return &push.Outdated{What: "customer"}
+			return &push.PreconditionFailed{What: "customer"}
 		}
 
 		wrote = e.Revision + 1
@@ -133,7 +133,7 @@ func (s *Store) Patch(ctx context.Context, customer string, p push.CustomerPatch
 			return err
 		}
 		if changed && !holds { // the revision is somebody else's after all
-			return &push.Outdated{What: "customer"}
+			return &push.PreconditionFailed{What: "customer"}
 		}
 		if e.Objected && !e.OptedOut {
 			e.Objected, e.lifted = false, true

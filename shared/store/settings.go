@@ -30,7 +30,7 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	if err := snap.DataTo(&d); err != nil {
 		return push.Settings{}, fmt.Errorf("decoding the settings: %w", err)
 	}
-	set.Devices = cmp.Or(push.Devices(d.Devices), set.Devices)
+	set.Devices = cmp.Or(push.DeviceSelection(d.Devices), set.Devices)
 	set.Muted = cmp.Or(push.MutedCustomers(d.Muted), set.Muted)
 	set.WrongSender = cmp.Or(push.WrongSenderTokens(d.WrongSender), set.WrongSender)
 	set.Revision = d.Revision
@@ -66,7 +66,7 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 			return errStored
 		}
 		if !condition.Holds(true, was.Revision) {
-			return &push.Outdated{What: "settings"}
+			return &push.PreconditionFailed{What: "settings"}
 		}
 
 		set.Revision = was.Revision + 1

@@ -12,16 +12,16 @@ import (
 
 // shardDoc is mailings/{id}/shards/{k}.
 type shardDoc struct {
-	From     string     `firestore:"from"`
-	After    string     `firestore:"after"`
-	Upto     string     `firestore:"upto"`
-	Batches  int        `firestore:"batches"`
-	Done     bool       `firestore:"done"`
-	Busy     *time.Time `firestore:"busy"`
-	NextSlot *time.Time `firestore:"nextSlot"`
+	From       string     `firestore:"from"`
+	After      string     `firestore:"after"`
+	Upto       string     `firestore:"upto"`
+	Batches    int        `firestore:"batches"`
+	Done       bool       `firestore:"done"`
+	LeaseUntil *time.Time `firestore:"leaseUntil"`
+	NextSlot   *time.Time `firestore:"nextSlot"`
 
-	ContinueAt *time.Time `firestore:"continueAt"`
-	OrderedAt  *time.Time `firestore:"orderedAt"`
+	ContinueAt  *time.Time `firestore:"continueAt"`
+	PublishedAt *time.Time `firestore:"publishedAt"`
 
 	Targeted     int64 `firestore:"targeted"`
 	NoValidToken int64 `firestore:"noValidToken"`
@@ -41,10 +41,10 @@ func (s *Store) shard(mailing string, k int) *firestore.DocumentRef {
 func encodeShard(sh *push.Shard) *shardDoc {
 	return &shardDoc{
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
-		Busy: stamp(sh.Busy), NextSlot: stamp(sh.NextSlot),
-		ContinueAt: stamp(sh.ContinueAt), OrderedAt: stamp(sh.OrderedAt),
+		LeaseUntil: stamp(sh.LeaseUntil), NextSlot: stamp(sh.NextSlot),
+		ContinueAt: stamp(sh.ContinueAt), PublishedAt: stamp(sh.PublishedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
-		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.Forget,
+		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.ExpireAt,
 	}
 }
 
@@ -63,21 +63,21 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 	}
 	return &push.Shard{
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
-		Busy: unstamp(d.Busy), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, Forget: d.ExpireAt,
-		ContinueAt: unstamp(d.ContinueAt), OrderedAt: unstamp(d.OrderedAt),
-		Audited: push.Audited{Targeted: d.Targeted, Excluded: push.Excluded{
+		LeaseUntil: unstamp(d.LeaseUntil), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, ExpireAt: d.ExpireAt,
+		ContinueAt: unstamp(d.ContinueAt), PublishedAt: unstamp(d.PublishedAt),
+		AudienceCounts: push.AudienceCounts{Targeted: d.Targeted, Excluded: push.Excluded{
 			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted}},
 	}, nil
 }
 
 // Cut is the outbox: one commit creates the batches and moves the shard's
-// cursor. It fails with ErrStale when another dispatch has moved the cursor
+// cursor. It fails with ErrConflict when another dispatch has moved the cursor
 // since sh was read; nothing is written then.
-func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
+func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	docs := make([]*batchDoc, len(batches))
 	for i, b := range batches {
 		var err error
-		if docs[i], err = encodeBatch(b, sh.Forget); err != nil {
+		if docs[i], err = encodeBatch(b, sh.ExpireAt); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 	var done firestore.CommitResponse
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, b := range batches {
-			if err := tx.Create(s.batch(b.Ref), docs[i]); err != nil {
+			if err := tx.Create(s.batch(b.BatchRef), docs[i]); err != nil {
 				return err
 			}
 		}
@@ -105,33 +105,33 @@ func (s *Store) Cut(ctx context.Context, sh *push.Shard, batches []*push.Batch) 
 func shardUpdates(sh *push.Shard) []firestore.Update {
 	return []firestore.Update{
 		{Path: "after", Value: sh.After}, {Path: "batches", Value: sh.Batches}, {Path: "done", Value: sh.Done},
-		{Path: "busy", Value: stamp(sh.Busy)}, {Path: "nextSlot", Value: stamp(sh.NextSlot)},
+		{Path: "leaseUntil", Value: stamp(sh.LeaseUntil)}, {Path: "nextSlot", Value: stamp(sh.NextSlot)},
 		{Path: "targeted", Value: sh.Targeted}, {Path: "noValidToken", Value: sh.Excluded.NoValidToken},
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
 		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
 	}
 }
 
-// Take gives a shard to one dispatch call until then. ErrStale: another call
+// Take gives a shard to one dispatch call until then. ErrConflict: another call
 // has taken it since it was read.
-func (s *Store) Take(ctx context.Context, sh *push.Shard, until time.Time) error {
-	return s.hand(ctx, sh, push.Shard{Busy: until})
+func (s *Store) LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error {
+	return s.hand(ctx, sh, push.Shard{LeaseUntil: until})
 }
 
 // Yield gives a shard back, to go on at a time (zero: at once). orderedAt is when
 // the caller publishes a message that asks for it; zero: it publishes none, and
-// tick does. ErrStale: the shard is another call's by now.
-func (s *Store) Yield(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
-	return s.hand(ctx, sh, push.Shard{ContinueAt: continueAt, OrderedAt: orderedAt})
+// tick does. ErrConflict: the shard is another call's by now.
+func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
+	return s.hand(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: orderedAt})
 }
 
 // hand writes who has a shard and when it goes on.
 func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
 	taken := *sh
-	taken.Busy, taken.ContinueAt, taken.OrderedAt = to.Busy, to.ContinueAt, to.OrderedAt
+	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
 	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
-		{Path: "busy", Value: stamp(to.Busy)}, {Path: "continueAt", Value: stamp(to.ContinueAt)},
-		{Path: "orderedAt", Value: stamp(to.OrderedAt)},
+		{Path: "leaseUntil", Value: stamp(to.LeaseUntil)}, {Path: "continueAt", Value: stamp(to.ContinueAt)},
+		{Path: "publishedAt", Value: stamp(to.PublishedAt)},
 	}...)
 	if err != nil {
 		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
@@ -143,17 +143,17 @@ func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
 
 // OpenShard is a shard still to be cut.
 type OpenShard struct {
-	Number     int
-	Busy       time.Time // until then a dispatch call has it
-	ContinueAt time.Time // when to go on; zero: at once
-	OrderedAt  time.Time // when a message that no call has answered was published; zero: there is none
-	Revision   time.Time // MarkOrdered fails on an older one
+	Number      int
+	LeaseUntil  time.Time // until then a dispatch call has it
+	ContinueAt  time.Time // when to go on; zero: at once
+	PublishedAt time.Time // when a message that no call has answered was published; zero: there is none
+	Revision    time.Time // MarkShardPublished fails on an older one
 }
 
 // OpenShards lists the shards still to be cut. A document that does not decode
 // is logged and left out.
 func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
-	q := s.openShards(mailing).Select("busy", "continueAt", "orderedAt")
+	q := s.openShards(mailing).Select("leaseUntil", "continueAt", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classify(err, "listing open shards of mailing %s", mailing)
@@ -170,7 +170,7 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 			skipped(ctx, snap, err)
 			continue
 		}
-		out = append(out, OpenShard{k, unstamp(d.Busy), unstamp(d.ContinueAt), unstamp(d.OrderedAt), snap.UpdateTime})
+		out = append(out, OpenShard{k, unstamp(d.LeaseUntil), unstamp(d.ContinueAt), unstamp(d.PublishedAt), snap.UpdateTime})
 	}
 	return out, nil
 }
@@ -179,11 +179,11 @@ func (s *Store) openShards(mailing string) firestore.Query {
 	return s.mailing(mailing).Collection("shards").Where("done", "==", false)
 }
 
-// MarkOrdered records that the caller is about to publish a message that asks
+// MarkShardPublished records that the caller is about to publish a message that asks
 // for a shard. It answers false, and records nothing, when anybody has written to
 // the shard since it was listed.
-func (s *Store) MarkOrdered(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
-	up := []firestore.Update{{Path: "orderedAt", Value: at}}
+func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
+	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
 	if stale(err) || missing(err) {
 		return false, nil

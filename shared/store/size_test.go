@@ -18,7 +18,7 @@ func TestACustomerWithEverythingIsSmall(t *testing.T) {
 	id := long("customer", push.MaxCustomerID)
 	for i := range push.MaxTokens {
 		token := long(fmt.Sprintf("token-%d-", i), push.MaxToken)
-		if _, err := w.Register(t.Context(), id, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android, App: long("app", push.MaxApp)}); err != nil {
+		if _, err := w.RegisterToken(t.Context(), id, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android, App: long("app", push.MaxApp)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestACustomerWithEverythingIsSmall(t *testing.T) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	if _, err := w.Patch(t.Context(), id, p); err != nil {
+	if _, err := w.PatchCustomer(t.Context(), id, p); err != nil {
 		t.Fatal(err)
 	}
 	snap, err := w.DB().Doc("customers/" + push.CustomerKey(id)).Get(t.Context())

@@ -8,7 +8,7 @@
 //	mailings/{id}/audience/{n}                 listed customers or tokens
 //	mailings/{id}/audience/owners              who had the listed tokens at the start
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
-//	mailings/{id}/batches/{id}                 targets, lease, receipts, tally
+//	mailings/{id}/batches/{id}                 targets, lease, results, tally
 //	objections/{key of the customer's id}      an opt-out that outlives its customer
 //	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet
@@ -72,12 +72,12 @@ func New(db *firestore.Client, o Options) *Store {
 
 func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
 
-// ErrStale is the answer to a save based on an older revision: somebody else
+// ErrConflict is the answer to a save based on an older revision: somebody else
 // has written since, and has the right to.
-var ErrStale = errors.New("somebody else has written since")
+var ErrConflict = errors.New("somebody else has written since")
 
-// IsStale reports whether a save failed because somebody else has written.
-func IsStale(err error) bool { return errors.Is(err, ErrStale) }
+// IsConflict reports whether a save failed because somebody else has written.
+func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
 // classify gives a Firestore error the type that says its outcome, and says
 // what was being done.
@@ -87,7 +87,7 @@ func classify(err error, doing string, a ...any) error {
 	}
 	text := fmt.Sprintf(doing, a...)
 	if stale(err) {
-		return fmt.Errorf("%s: %w: %w", text, ErrStale, err)
+		return fmt.Errorf("%s: %w: %w", text, ErrConflict, err)
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:

@@ -58,9 +58,9 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	}
 	var tally push.Tally
 	for i, n := range append(b[1:], c...) {
-		tally[tallyFields[i].receipt] = n
+		tally[tallyFields[i].result] = n
 	}
-	audited := push.Audited{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
+	audited := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
 	return push.NewTotals(audited, b[0], tally, held), nil
 }
 
@@ -147,8 +147,8 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 // it tells the end and records that it was told. Whoever settles something last
 // calls it; only one call tells, and one that dies before it could leaves the
 // telling to the next.
-func (s *Store) Finish(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error) {
-	m, err := s.Peek(ctx, id)
+func (s *Store) FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error) {
+	m, err := s.MailingHeader(ctx, id)
 	if err != nil || !m.Finishable() || m.Totals != nil {
 		return nil, err
 	}
@@ -203,9 +203,9 @@ func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 	return m, nil
 }
 
-// Retell tells the end of a mailing whose totals are frozen but whose teller
+// PublishCompleted tells the end of a mailing whose totals are frozen but whose teller
 // died.
-func (s *Store) Retell(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error {
+func (s *Store) PublishCompleted(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error {
 	if m.Totals == nil || !m.Active {
 		return nil
 	}

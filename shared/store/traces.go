@@ -162,7 +162,7 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, 
 		if len(inside) == 0 {
 			continue
 		}
-		waits, err := s.blankBatch(ctx, push.Ref{Mailing: mailing, Batch: snap.Ref.ID}, inside)
+		waits, err := s.blankBatch(ctx, push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, inside)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, 
 // blankBatch takes the targets of customers from a batch that nobody is sending;
 // it answers true for one that somebody is. The places of the targets stay, with
 // their results: those that had none are cancelled.
-func (s *Store) blankBatch(ctx context.Context, ref push.Ref, xs []erasure) (waits bool, err error) {
+func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure) (waits bool, err error) {
 	b, err := s.Batch(ctx, ref)
 	if push.IsNotFound(err) {
 		return false, nil
@@ -185,7 +185,7 @@ func (s *Store) blankBatch(ctx context.Context, ref push.Ref, xs []erasure) (wai
 		return false, err
 	}
 
-	found := b.Blank(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+	found := b.EraseTargets(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
 	if !found {
 		return false, nil
 	}
@@ -196,16 +196,16 @@ func (s *Store) blankBatch(ctx context.Context, ref push.Ref, xs []erasure) (wai
 	if err != nil {
 		return false, err
 	}
-	dead, err := encodeDead(b.Dead)
+	dead, err := encodeInvalidTokens(b.InvalidTokens)
 	if err != nil {
 		return false, err
 	}
 	_, err = s.batch(ref).Update(ctx, []firestore.Update{
-		{Path: "targets", Value: targets}, {Path: "receipts", Value: encodeReceipts(b.Receipts)},
-		{Path: "tally", Value: encodeTally(push.TallyOf(b.Receipts))}, {Path: "owed", Value: slices.Concat([]int{}, b.Owed)},
-		{Path: "dead", Value: dead}, {Path: "hasDead", Value: dead != ""},
-		{Path: "undecided", Value: slices.Concat([]int{}, b.Held)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
-		{Path: "holding", Value: len(b.Held) > 0},
+		{Path: "targets", Value: targets}, {Path: "results", Value: encodeResults(b.Results)},
+		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))}, {Path: "owedFlags", Value: slices.Concat([]int{}, b.OwedFlags)},
+		{Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
+		{Path: "heldFlags", Value: slices.Concat([]int{}, b.HeldFlags)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
+		{Path: "holding", Value: len(b.HeldFlags) > 0},
 	}, firestore.LastUpdateTime(b.Revision))
 	if stale(err) {
 		return true, nil // somebody has begun to send it
@@ -222,22 +222,22 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 			return err
 		}
 		after = id
-		if !slices.ContainsFunc(dead, func(d push.Dead) bool { return named(xs, push.CustomerKey(d.Customer), "") }) {
+		if !slices.ContainsFunc(dead, func(d push.InvalidToken) bool { return named(xs, push.CustomerKey(d.Customer), "") }) {
 			continue
 		}
-		b, err := s.Batch(ctx, push.Ref{Mailing: mailing, Batch: id})
+		b, err := s.Batch(ctx, push.BatchRef{Mailing: mailing, Batch: id})
 		if err != nil {
 			return err
 		}
 		if !b.Settled {
 			continue // blankBatches has been there, or comes again
 		}
-		b.Blank(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
-		text, err := encodeDead(b.Dead)
+		b.EraseTargets(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+		text, err := encodeInvalidTokens(b.InvalidTokens)
 		if err != nil {
 			return err
 		}
-		_, err = s.batch(b.Ref).Update(ctx, []firestore.Update{{Path: "dead", Value: text}, {Path: "hasDead", Value: text != ""}},
+		_, err = s.batch(b.BatchRef).Update(ctx, []firestore.Update{{Path: "invalidTokens", Value: text}, {Path: "hasInvalidTokens", Value: text != ""}},
 			firestore.LastUpdateTime(b.Revision))
 		if err != nil && !stale(err) {
 			return err

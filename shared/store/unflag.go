@@ -47,10 +47,10 @@ func (d *unflagDoc) decode() *push.Unflag {
 // are being taken back, and Flag reads it in its transaction: what Flag sets it
 // has set before, in a batch that the unflag still comes to.
 type unflagMark struct {
-	After string     `firestore:"after"` // batches up to and including this one are done
-	Owner string     `firestore:"owner"` // the call that works on it
-	Busy  *time.Time `firestore:"busy"`  // until then
-	Moved time.Time  `firestore:"moved"` // when it last came further
+	After string     `firestore:"after"`      // batches up to and including this one are done
+	Owner string     `firestore:"owner"`      // the call that works on it
+	Busy  *time.Time `firestore:"leaseUntil"` // until then
+	Moved time.Time  `firestore:"moved"`      // when it last came further
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -70,7 +70,7 @@ const (
 	// looks after it asks for it again.
 	unflagStalled = 2 * time.Minute
 	// unflagBatches is how many batches the first page of an unflag reads; a batch
-	// has up to 1,000 dead tokens of up to 500 bytes. Later pages read more where
+	// has up to 1,000 invalid tokens of up to 500 bytes. Later pages read more where
 	// batches have few, and fewer where they have many: between few and many
 	// tokens a page.
 	unflagBatches, maxUnflagBatches = 16, 64
@@ -153,7 +153,7 @@ type UnflagLease struct {
 // LeaseUnflag gives an unflag to one call until then; nil: it is completed, or
 // another call has it.
 func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*UnflagLease, error) {
-	m, err := s.Peek(ctx, mailing)
+	m, err := s.MailingHeader(ctx, mailing)
 	if err != nil || m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return nil, err
 	}
@@ -165,14 +165,14 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 		l.after, mark.Owner, mark.Busy = mark.After, l.owner, stamp(until)
 		return true
 	})
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, ErrConflict) {
 		return nil, nil
 	}
 	return l, err
 }
 
 // SaveUnflag stores how far an unflag has come, and keeps it for the call until
-// then; zero gives it back. ErrStale: another call has it.
+// then; zero gives it back. ErrConflict: another call has it.
 func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time) error {
 	return s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner {
@@ -186,7 +186,7 @@ func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time)
 	})
 }
 
-// moveUnflag changes an unflag's mark, ErrStale where change says that it may
+// moveUnflag changes an unflag's mark, ErrConflict where change says that it may
 // not. A mark that is gone is passed over: its batches are, too.
 func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
@@ -202,11 +202,11 @@ func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unf
 			return err
 		}
 		if !change(&mark) {
-			return ErrStale
+			return ErrConflict
 		}
 		return tx.Set(s.unflagging(l.Mailing), mark)
 	})
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, ErrConflict) {
 		return err
 	}
 	return classify(err, "going on to take back the flags of mailing %s", l.Mailing)
@@ -268,15 +268,15 @@ func (l *UnflagLease) Done(p *UnflagPage) { l.after = p.after }
 // until Told; both also beside an error. A customer whose document cannot be
 // decoded keeps no other from it: then the error is ErrUndecodable, and all
 // others are done.
-func (s *Store) Unflag(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
+func (s *Store) UnflagTokens(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
 	n, events, err := s.unflag(ctx, mailing, tokens)
 	if err == nil || len(tokens) == 1 || !divisible(err) {
 		return n, events, err
 	}
 
 	half := len(tokens) / 2
-	n1, events1, err1 := s.Unflag(ctx, mailing, tokens[:half])
-	n2, events2, err2 := s.Unflag(ctx, mailing, tokens[half:])
+	n1, events1, err1 := s.UnflagTokens(ctx, mailing, tokens[:half])
+	n2, events2, err2 := s.UnflagTokens(ctx, mailing, tokens[half:])
 	return n1 + n2, slices.Concat(events1, events2), worse(err1, err2)
 }
 

@@ -21,36 +21,36 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 			t.Fatal(err)
 		}
 	}
-	_, err := w.Start(t.Context(), id, push.All, []push.Shard{{Mailing: id}})
+	_, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}})
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {
-		b := &push.Batch{Ref: push.Ref{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Receipts: make([]push.Receipt, size)}
+		b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: fmt.Sprintf("00-%06d", n)}, CutAt: cut, Results: make([]push.Result, size)}
 		lines := make([]store.ImportLine, size)
 		for i := range size {
 			name := fmt.Sprintf("%s-%d-%d", id, n, i)
 			lines[i] = store.ImportLine{Customer: name, Tokens: []push.Registration{{Kind: push.KindToken, Value: name, Platform: push.Android}}}
 			b.Targets = append(b.Targets, push.Target{Customer: name, Token: name, Kind: push.KindToken})
-			b.Dead = append(b.Dead, push.Dead{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
+			b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: name, TokenID: push.TokenID(name), Code: push.CodeUnregistered, At: cut})
 		}
-		_, events, err := w.Import(t.Context(), lines)
+		_, events, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
-		must(w.Told(t.Context(), events...))
+		must(w.MarkEventsPublished(t.Context(), events...))
 		sh, err := w.Shard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
-		dead := b.Dead
-		must(w.Cut(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.Ref)
+		dead := b.InvalidTokens
+		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
+		b, err = w.Batch(t.Context(), b.BatchRef)
 		must(err)
-		b.Dead, b.Settled = dead, true
-		b.Close(push.ReceiptUnregistered)
+		b.InvalidTokens, b.Settled = dead, true
+		b.ClosePending(push.ResultUnregistered)
 		must(w.SaveBatch(t.Context(), b))
 		var g errgroup.Group
 		g.SetLimit(8)
 		for _, d := range dead {
 			g.Go(func() error {
-				_, err := w.Flag(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
+				_, err := w.FlagToken(t.Context(), store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: cut, CutAt: cut})
 				return err
 			})
 		}
@@ -70,11 +70,11 @@ func (w *world) unflagAll(t testing.TB, id string) (took int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, events, err := w.Unflag(t.Context(), id, p.Tokens)
+		n, events, err := w.UnflagTokens(t.Context(), id, p.Tokens)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Told(t.Context(), events...); err != nil {
+		if err := w.MarkEventsPublished(t.Context(), events...); err != nil {
 			t.Fatal(err)
 		}
 		took += n
@@ -103,7 +103,7 @@ func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
 
 func (w *world) progress(t testing.TB, id string) *push.Unflag {
 	t.Helper()
-	m, err := w.Peek(t.Context(), id)
+	m, err := w.MailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,21 +161,21 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
 	sh.Done = true
-	b := &push.Batch{Ref: push.Ref{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Receipts: make([]push.Receipt, 40)}
-	for i := range b.Receipts {
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m", Batch: "00-000000"}, CutAt: w.clock.Now(), Results: make([]push.Result, 40)}
+	for i := range b.Results {
 		name := fmt.Sprint("c", i)
 		w.register(t, name, name)
 		b.Targets = append(b.Targets, push.Target{Customer: name, Token: name})
 	}
-	if err := w.Cut(t.Context(), sh, []*push.Batch{b}); err != nil {
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), b.Ref)
+	b, err := w.Batch(t.Context(), b.BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range b.Targets {
-		b.Dead = append(b.Dead, push.Dead{Customer: x.Customer, TokenID: push.TokenID(x.Token), Code: push.CodeUnregistered, At: w.clock.Now()})
+		b.InvalidTokens = append(b.InvalidTokens, push.InvalidToken{Customer: x.Customer, TokenID: push.TokenID(x.Token), Code: push.CodeUnregistered, At: w.clock.Now()})
 	}
 	if err := w.SaveBatch(t.Context(), b); err != nil {
 		t.Fatal(err)
@@ -226,14 +226,14 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 		w.flag(t, "m", x.customer, x.token, w.clock.Now())
 		tokens = append(tokens, store.CustomerTokens{Customer: x.customer, Tokens: []string{push.TokenID(x.token)}})
 	}
-	if _, err := w.Erase(t.Context(), "gone"); err != nil {
+	if _, err := w.EraseCustomer(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
 	w.register(t, "back", "e")
 	w.startUnflag(t, "m")
 
 	for _, want := range []int{3, 0} {
-		took, events, err := w.Unflag(t.Context(), "m", tokens)
+		took, events, err := w.UnflagTokens(t.Context(), "m", tokens)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.whenLost(t, "taking flags back", func() error { _, _, err := w.Unflag(t.Context(), "m", p.Tokens); return err })
+	l.whenLost(t, "taking flags back", func() error { _, _, err := w.UnflagTokens(t.Context(), "m", p.Tokens); return err })
 	lease.Done(p)
 	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflag(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
 	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
@@ -314,7 +314,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	if err != nil || second == nil {
 		t.Fatal(second, err)
 	}
-	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsStale(err) {
+	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
 	}
 	p, err := w.UnflagPage(t.Context(), second)
@@ -380,7 +380,7 @@ func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	took, _, err := w.Unflag(t.Context(), "m", p.Tokens)
+	took, _, err := w.UnflagTokens(t.Context(), "m", p.Tokens)
 	if took != 8 {
 		t.Errorf("%d were taken back, want 8", took)
 	}

@@ -21,7 +21,7 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	w.clock.Add(time.Minute)
 	flag := store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID("t"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()}
 	flagged := func() store.FlagResult {
-		res, err := w.Flag(t.Context(), flag)
+		res, err := w.FlagToken(t.Context(), flag)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +29,7 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	}
 	flagged() // its events are lost
 	w.clock.Add(time.Second)
-	if events, err := w.Erase(t.Context(), "anna"); err != nil || kinds(events) != "token.invalidated customer.erased" {
+	if events, err := w.EraseCustomer(t.Context(), "anna"); err != nil || kinds(events) != "token.invalidated customer.erased" {
 		t.Fatalf("%v %v", events, err)
 	}
 	once, again := flagged(), flagged()
@@ -38,7 +38,7 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	}
 	told := once.Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Second)
-	if _, err := w.Patch(t.Context(), "anna", push.CustomerPatch{}); err != nil {
+	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
 	if f := flagged(); f.Set || len(f.Events) != 1 || f.Events[0].ID != once.Events[0].ID {
@@ -62,14 +62,14 @@ func TestAMarkThatGoesIsTold(t *testing.T) {
 		"registered again": func(w *world) []push.Event { return w.register(t, "anna", "t").Events },
 		"moved":            func(w *world) []push.Event { return w.register(t, "bert", "t").Events },
 		"unregistered": func(w *world) []push.Event {
-			events, err := w.Unregister(t.Context(), "anna", push.TokenID("t"))
+			events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return events
 		},
 		"erased": func(w *world) []push.Event {
-			events, err := w.Erase(t.Context(), "anna")
+			events, err := w.EraseCustomer(t.Context(), "anna")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestAMarkThatGoesIsTold(t *testing.T) {
 			if told != (len(again) == 1) || told && (again[0].ID != lost.ID || again[0].Subject != "customers/anna") {
 				t.Errorf("%s after %s: %+v, lost was %+v", name, after, again, lost)
 			}
-			owed, err := w.OwedEvents(t.Context(), 10)
+			owed, err := w.UnpublishedEvents(t.Context(), 10)
 			if err != nil || told != slices.ContainsFunc(owed, func(e push.Event) bool { return e.ID == lost.ID }) {
 				t.Errorf("%s after %s: the outbox has %v, %v", name, after, owed, err)
 			}

@@ -26,7 +26,7 @@ func newWorld(t testing.TB, database ...grpc.DialOption) *world {
 
 func (w *world) register(t *testing.T, customer, token string) store.Registered {
 	t.Helper()
-	r, err := w.Register(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
+	r, err := w.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 	if err != nil {
 		t.Fatal(err)
 	}

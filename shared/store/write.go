@@ -64,7 +64,7 @@ func (s *Store) transact(ctx context.Context, f func(context.Context, *firestore
 func mayBeStored(err error) bool { return stale(err) || status.Code(err) == codes.Aborted }
 
 // updateOnce changes a document if nobody has since a revision, and answers the
-// new revision. An error for which IsStale holds: somebody else has.
+// new revision. An error for which IsConflict holds: somebody else has.
 func (s *Store) updateOnce(ctx context.Context, ref *firestore.DocumentRef, revision time.Time, up ...firestore.Update) (time.Time, error) {
 	w := newWriteID()
 	res, err := ref.Update(ctx, append(up, w.update()), firestore.LastUpdateTime(revision))

@@ -93,11 +93,11 @@ run "audit_with_a_long_deadline" {
 
 run "metrics" {
   assert {
-    condition = { for k, m in google_logging_metric.verdict : k => "${m.project} ${m.name} ${m.filter} ${m.value_extractor} ${m.metric_descriptor[0].metric_kind} ${m.metric_descriptor[0].value_type}" } == {
+    condition = { for k, m in google_logging_metric.result : k => "${m.project} ${m.name} ${m.filter} ${m.value_extractor} ${m.metric_descriptor[0].metric_kind} ${m.metric_descriptor[0].value_type}" } == {
       for v in ["accepted", "invalid", "refused", "failed", "expired", "cancelled"] :
       v => "shop-push carillon_${v} resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
     }
-    error_message = "A metric for each verdict, from the line of a settled batch."
+    error_message = "A metric for each result, from the line of a settled batch."
   }
   assert {
     condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
@@ -210,7 +210,7 @@ run "dashboard" {
   assert {
     condition = length(setsubtract(
       toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
-      toset(concat([for m in google_logging_metric.verdict : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name])),
+      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name])),
     )) == 0
     error_message = "The dashboard asks for a metric that there is none of."
   }

@@ -152,7 +152,7 @@ func run(name, binary string, env []string, limit time.Duration) verdict {
 	return v
 }
 
-// report prints each verdict and the sums, and returns how many passed.
+// report prints each result and the sums, and returns how many passed.
 func report(vs []verdict, verbose bool) int {
 	sums := map[string]int{}
 	for _, v := range vs {

@@ -14,12 +14,12 @@ import (
 
 // InvalidTokens lists the tokens a mailing marked invalid, size a page, in the
 // order in which its batches were cut. It answers for Keep after the mailing.
-func (s *Store) InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.Dead, string, error) {
+func (s *Store) InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error) {
 	after, skip, err := deadPlace(token)
 	if err != nil {
 		return nil, "", err
 	}
-	var out []push.Dead
+	var out []push.InvalidToken
 	for {
 		snap, dead, err := s.nextDead(ctx, mailing, after)
 		if err != nil || snap == "" {
@@ -52,9 +52,9 @@ func deadPlace(token string) (after string, skip int, err error) {
 	return parts[0], skip, nil
 }
 
-// nextDead reads the dead tokens of the first batch after that one; an empty
+// nextDead reads the invalid tokens of the first batch after that one; an empty
 // id says that there is none.
-func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []push.Dead, error) {
+func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []push.InvalidToken, error) {
 	batches, err := s.deadAfter(ctx, mailing, after, 1)
 	if err != nil || len(batches) == 0 {
 		return "", nil, err
@@ -66,15 +66,15 @@ func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []
 // read.
 type deadBatch struct {
 	batch string
-	dead  []push.Dead
+	dead  []push.InvalidToken
 	fault error
 }
 
-// deadAfter reads the dead tokens of at most that many batches after one, in
+// deadAfter reads the invalid tokens of at most that many batches after one, in
 // their order. Fewer batches than asked for: there are no more.
 func (s *Store) deadAfter(ctx context.Context, mailing, after string, most int) ([]deadBatch, error) {
-	q := s.mailing(mailing).Collection("batches").Where("hasDead", "==", true).
-		OrderBy(firestore.DocumentID, firestore.Asc).Select("dead").Limit(most)
+	q := s.mailing(mailing).Collection("batches").Where("hasInvalidTokens", "==", true).
+		OrderBy(firestore.DocumentID, firestore.Asc).Select("invalidTokens").Limit(most)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
@@ -91,12 +91,12 @@ func (s *Store) deadAfter(ctx context.Context, mailing, after string, most int) 
 	return out, nil
 }
 
-func decodeDead(snap *firestore.DocumentSnapshot) (dead []push.Dead, err error) {
+func decodeDead(snap *firestore.DocumentSnapshot) (dead []push.InvalidToken, err error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("decoding batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	if err := json.Unmarshal([]byte(d.Dead), &dead); err != nil {
+	if err := json.Unmarshal([]byte(d.InvalidTokens), &dead); err != nil {
 		return nil, fmt.Errorf("decoding the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
 	return dead, nil
