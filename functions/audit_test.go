@@ -103,6 +103,9 @@ func TestTheAuditLogAnswersWhoDidWhatAndWhen(t *testing.T) {
 	if shown := ask(sends, "crm", "GET", mailing, ""); !strings.Contains(shown.Body, `"createdBy":"crm@shop.example"`) {
 		t.Errorf("the mailing does not say who made it: %v", shown)
 	}
+	if shown := ask(people, "desk", "GET", "/v1/settings", ""); !strings.Contains(shown.Body, `"changedBy":"boss@shop.example"`) {
+		t.Errorf("the settings do not say who changed them: %v", shown)
+	}
 	if !strings.Contains(consents, `"source":"desk@shop.example"`) {
 		t.Errorf("the customer does not say who reported the opt-out: %s", consents)
 	}

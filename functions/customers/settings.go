@@ -42,10 +42,24 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 
 	body.Muted = cmp.Or(body.Muted, push.MutedSend)
 	body.WrongSender = cmp.Or(body.WrongSender, push.WrongSenderFlag)
+	body.ChangedBy = api.Caller(ctx)
 	set, err := s.Store.SetSettings(ctx, *body, condition)
 	if err != nil {
 		return nil, err
 	}
-	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: before, After: set})
+	api.Audit(ctx, s.Log, api.Change{Operation: "change-settings", Before: choicesOf(before), After: choicesOf(set)})
 	return &settingsOutput{push.ETag(set.Revision), set}, nil
+}
+
+// choices are the settings as the audit log has them: its line says itself who
+// changed them, and when.
+type choices struct {
+	Revision    int64
+	Devices     push.DeviceSelection
+	Muted       push.MutedCustomers
+	WrongSender push.WrongSenderTokens
+}
+
+func choicesOf(s push.Settings) choices {
+	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"carillon.example/shared/cloud"
 )
@@ -49,6 +50,17 @@ func TestSettingsOfTheAPI(t *testing.T) {
 			t.Errorf("left out, %s is %v, want %s", name, got[name], c.byDefault)
 		}
 	}
+
+	// What was read is stored again as it is, but for who and when.
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","changedBy":"somebody else","changedAt":"2020-01-01T00:00:00Z"}`)
+	got := w.want(http.StatusOK, "GET", "/v1/settings", "")
+	if got["changedBy"] != nil {
+		t.Errorf("changed by %v, want nothing: the caller is not known", got["changedBy"])
+	}
+	if at, _ := time.Parse(time.RFC3339, fmt.Sprint(got["changedAt"])); at.Year() < 2026 {
+		t.Errorf("changed at %v, want the time of the last request", got["changedAt"])
+	}
+
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","wrongSender":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","muted":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"some"}`)

@@ -112,7 +112,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	push.Faults        422, every fault named
 //	*push.NotFound     404
 //	*push.Conflict     409
-//	*push.Outdated     412
+//	*push.PreconditionFailed  412
 //	*push.LimitReached 429 with Retry-After
 //	*push.Unavailable  503 with Retry-After
 //	a deadline         503 with Retry-After

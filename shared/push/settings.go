@@ -1,5 +1,7 @@
 package push
 
+import "time"
+
 // MutedCustomers says what becomes of customers who have notifications off on
 // every phone.
 type MutedCustomers string
@@ -31,6 +33,9 @@ type Settings struct {
 	Muted   MutedCustomers  `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
 
 	WrongSender WrongSenderTokens `json:"wrongSender,omitempty" enum:"flag,keep" doc:"whether tokens that FCM calls another sender's are flagged, with the code SENDER_ID_MISMATCH; absent: flag"`
+
+	ChangedBy Caller     `json:"changedBy,omitempty" readOnly:"true" doc:"who changed them last; what a request says of it is not read"`
+	ChangedAt *time.Time `json:"changedAt,omitempty" readOnly:"true" doc:"when they were changed last; what a request says of it is not read"`
 }
 
 // DefaultSettings hold where nobody has chosen.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"github.com/google/go-cmp/cmp"
 	"testing"
 
 	"carillon.example/shared/push"
@@ -35,9 +36,14 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	if _, err := w.SetSettings(t.Context(), set, first); !isOutdated(err) {
 		t.Errorf("the same condition of settings again: %v, want it outdated", err)
 	}
-	set.Revision = 1
-	if got, err := w.Settings(t.Context()); err != nil || got != set {
-		t.Errorf("settings are %+v, %v; want %+v", got, err, set)
+	now := w.clock.Now()
+	set.Revision, set.ChangedAt = 1, &now
+	got, err := w.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(set, got); d != "" {
+		t.Errorf("the settings (-want +got):\n%s", d)
 	}
 }
 

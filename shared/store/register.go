@@ -113,7 +113,7 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 
 // Patch changes what is known of a customer beside the tokens, and answers the
 // customer as it is then. Somebody not known becomes known: that they want no
-// pushes may be heard before their first device is. It answers *push.Outdated where
+// pushes may be heard before their first device is. It answers *push.PreconditionFailed where
 // the patch's condition does not hold.
 func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/firestore"
 
@@ -15,6 +16,9 @@ type settingsDoc struct {
 	Devices     string `firestore:"devices"`
 	Muted       string `firestore:"muted,omitempty"`
 	WrongSender string `firestore:"wrongSender,omitempty"`
+
+	ChangedBy string     `firestore:"changedBy,omitempty"`
+	ChangedAt *time.Time `firestore:"changedAt"`
 
 	Revision int64  `firestore:"revision"`
 	Write    string `firestore:"write"` // the writeID of the last change
@@ -33,7 +37,7 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	set.Devices = cmp.Or(push.DeviceSelection(d.Devices), set.Devices)
 	set.Muted = cmp.Or(push.MutedCustomers(d.Muted), set.Muted)
 	set.WrongSender = cmp.Or(push.WrongSenderTokens(d.WrongSender), set.WrongSender)
-	set.Revision = d.Revision
+	set.Revision, set.ChangedBy, set.ChangedAt = d.Revision, push.Caller(d.ChangedBy), d.ChangedAt
 	return set, nil
 }
 
@@ -48,9 +52,10 @@ func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
 	return decodeSettings(snap)
 }
 
-// SetSettings stores them and answers them with their revision; the next mailing
-// that starts goes by them. It answers *push.Outdated where the condition does
-// not hold; who has never chosen has the defaults.
+// SetSettings stores the settings, with who changed them in ChangedBy, and answers
+// them with their new revision and time. A mailing that starts later uses them.
+// The answer is *push.PreconditionFailed where the condition does not hold;
+// settings that were never stored have revision 0.
 func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
 	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
@@ -69,8 +74,12 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 			return &push.PreconditionFailed{What: "settings"}
 		}
 
-		set.Revision = was.Revision + 1
-		return tx.Set(s.settings(), settingsDoc{string(set.Devices), string(set.Muted), string(set.WrongSender), set.Revision, string(w)})
+		now := s.moment()
+		set.Revision, set.ChangedAt = was.Revision+1, &now
+		return tx.Set(s.settings(), settingsDoc{
+			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender),
+			ChangedBy: string(set.ChangedBy), ChangedAt: set.ChangedAt, Revision: set.Revision, Write: string(w),
+		})
 	})
 	return set, classify(err, "storing the settings")
 }
