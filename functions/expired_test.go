@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -88,7 +87,7 @@ func (a *archive) sent(id string) {
 	_, err = a.store.FlagToken(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt})
 	a.must(err)
 	a.must(a.store.SaveBatch(ctx, b))
-	_, err = a.store.FinishMailing(ctx, id, func(context.Context, ...push.Event) error { return nil })
+	_, err = queue.FinishMailing(ctx, a.store, &lab.Board[push.Event]{}, id)
 	a.must(err)
 }
 
@@ -144,7 +143,7 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if got := a.mailings.Ask("POST", "/v1/mailings/"+cancelled+"/cancel", ""); got.Code != 200 {
 		t.Fatal(got)
 	}
-	if _, err := a.store.FinishMailing(t.Context(), cancelled, func(context.Context, ...push.Event) error { return nil }); err != nil {
+	if _, err := queue.FinishMailing(t.Context(), a.store, &lab.Board[push.Event]{}, cancelled); err != nil {
 		t.Fatal(err)
 	}
 

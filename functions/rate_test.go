@@ -82,7 +82,7 @@ func (p *pair) PublishDispatch(_ context.Context, orders ...push.DispatchMessage
 	return nil
 }
 
-// Deliver sends batches; each tenth time the instance is killed half way.
+// PublishBatches sends batches; each tenth time the instance is killed half way.
 func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.BatchRef) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -40,7 +40,7 @@ type Board[E any] struct {
 	err  error
 }
 
-// Events takes events, unless it is to fail.
+// PublishEvents takes events, unless it is to fail.
 func (b *Board[E]) PublishEvents(_ context.Context, events ...E) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

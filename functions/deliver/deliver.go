@@ -42,7 +42,8 @@ type ledger interface {
 	MarkProven(ctx context.Context, id string) error
 	RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
 	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
-	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
+	MarkCompletedPublished(ctx context.Context, id string) error
 	evidenceStore
 }
 
@@ -195,7 +196,7 @@ func newOwner() string { return rand.Text() }
 
 // finish ends the mailing if nothing of it is left to do.
 func (d *deliverer) finish(ctx context.Context, mailing string) error {
-	done, err := d.Store.FinishMailing(ctx, mailing, d.Queue.PublishEvents)
+	done, err := queue.FinishMailing(ctx, d.Store, d.Queue, mailing)
 	if done != nil {
 		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "to", done.State)
 	}

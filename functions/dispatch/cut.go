@@ -7,6 +7,7 @@ import (
 
 	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -142,7 +143,7 @@ func (c *cutting) done(ctx context.Context) error {
 	if err != nil || !dispatched {
 		return err
 	}
-	_, err = c.Store.FinishMailing(ctx, c.m.ID, c.Queue.PublishEvents)
+	_, err = queue.FinishMailing(ctx, c.Store, c.Queue, c.m.ID)
 	return err
 }
 

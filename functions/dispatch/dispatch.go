@@ -44,7 +44,8 @@ type ledger interface {
 	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
 	MarkDispatched(ctx context.Context, id string) (bool, error)
-	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
+	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
+	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
 // publisher is what dispatch needs of the queue.

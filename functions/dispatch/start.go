@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -125,7 +126,7 @@ func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
 	if _, err := d.Store.EndMailing(ctx, m.ID, push.Expired, ""); err != nil {
 		return err
 	}
-	_, err := d.Store.FinishMailing(ctx, m.ID, d.Queue.PublishEvents)
+	_, err := queue.FinishMailing(ctx, d.Store, d.Queue, m.ID)
 	return err
 }
 

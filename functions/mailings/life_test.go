@@ -1,7 +1,6 @@
 package mailings_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"carillon.example/emulators/lab"
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -252,8 +252,7 @@ func (w *world) settle(ref push.BatchRef, results []push.Result) {
 	if err := w.store.SaveBatch(ctx, b); err != nil {
 		w.t.Fatal(err)
 	}
-	silent := func(context.Context, ...push.Event) error { return nil }
-	if _, err := w.store.FinishMailing(ctx, ref.Mailing, silent); err != nil {
+	if _, err := queue.FinishMailing(ctx, w.store, &lab.Board[push.Event]{}, ref.Mailing); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
 
@@ -139,7 +140,7 @@ func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {
 	if !m.Finishable() {
 		return nil
 	}
-	done, err := t.Store.FinishMailing(ctx, m.ID, t.Queue.PublishEvents)
+	done, err := queue.FinishMailing(ctx, t.Store, t.Queue, m.ID)
 	if done != nil {
 		t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", done.State)
 		n.completed.Add(1)

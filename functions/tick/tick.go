@@ -44,8 +44,8 @@ type ledger interface {
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 	CloseStuck(ctx context.Context, mailing string) (int, error)
-	FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error)
-	PublishCompleted(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error
+	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
+	MarkCompletedPublished(ctx context.Context, id string) error
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
 	UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
@@ -257,7 +257,7 @@ func (t *ticker) retell(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return t.Store.PublishCompleted(ctx, m, t.Queue.PublishEvents)
+	return queue.PublishCompleted(ctx, t.Store, t.Queue, m)
 }
 
 // expire marks the tokens whose day has come.

@@ -69,7 +69,7 @@ func identify(h http.Header) push.Caller {
 
 const permissionKey = "permission"
 
-// Needs is op for callers with that permission alone.
+// RequirePermission is op for callers with that permission alone.
 func RequirePermission(p push.Permission, op huma.Operation) huma.Operation {
 	op = with(op, permissionKey, p)
 	op.Errors = append(op.Errors, http.StatusForbidden)

@@ -32,7 +32,7 @@ func Join(first push.Faults, later ...push.Fault) push.Faults {
 	return out
 }
 
-// Named reports whether faults name one of those places.
+// NamesField reports whether faults name one of those places.
 func NamesField(faults push.Faults, places ...string) bool {
 	return slices.ContainsFunc(faults, func(f push.Fault) bool { return slices.Contains(places, f.Location) })
 }

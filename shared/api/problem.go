@@ -105,7 +105,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 	}
 }
 
-// Answer is the table from error to status. What it does not know is our own
+// ToProblem is the table from error to status. What it does not know is our own
 // fault: logged, and answered without its text.
 //
 //	*Problem           as it is

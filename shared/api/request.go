@@ -19,7 +19,7 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// Identified is r with the id that its X-Request-Id names, or a new one, and puts it
+// WithRequestID is r with the id that its X-Request-Id names, or a new one, and puts it
 // into the answer's header. A request that has one keeps it.
 func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := RequestID(r.Context())

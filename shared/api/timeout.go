@@ -23,7 +23,7 @@ const (
 
 const longKey = "long"
 
-// Long marks an operation on many things: it may take all of the function's
+// WithLongDeadline marks an operation on many things: it may take all of the function's
 // timeout.
 func WithLongDeadline(op huma.Operation) huma.Operation { return with(op, longKey, true) }
 

@@ -24,7 +24,7 @@ const MaxToken = 8192
 // patience is how long certificates or an account are waited for.
 const patience = 10 * time.Second
 
-// A Person is who an ID token speaks for.
+// A Identity is who an ID token speaks for.
 type Identity struct {
 	UID    string
 	Tenant string         // of Identity Platform; "": none

@@ -10,7 +10,7 @@ import (
 // reads and writes, whatever its size, and is sent in a second or two.
 const MaxBatch = 1000
 
-// A Ref names a batch: what Pub/Sub carries to deliver.
+// A BatchRef names a batch: what Pub/Sub carries to deliver.
 type BatchRef struct {
 	Mailing string `json:"mailing"`
 	Batch   string `json:"batch"`
@@ -113,7 +113,7 @@ type Lease struct {
 	Until time.Time
 }
 
-// Dead is a token that a mailing found invalid.
+// InvalidToken is a token that a mailing found invalid.
 type InvalidToken struct {
 	Customer string    `json:"customer"`
 	TokenID  string    `json:"tokenId"`
@@ -177,7 +177,7 @@ func (b *Batch) MostCrashes() int {
 	return most
 }
 
-// blamed is CrashedWith once the call is counted whose lease is still there. The
+// countCrash is CrashedWith once the call is counted whose lease is still there. The
 // first call that crashes may have sent any pending target; those after it have
 // stored what they were about to send.
 func (b *Batch) countCrash() []byte {
@@ -220,7 +220,7 @@ func (b *Batch) Release(well bool) {
 	}
 }
 
-// Pending lists the targets still without a result.
+// PendingTargets lists the targets still without a result.
 func (b *Batch) PendingTargets() []int {
 	var out []int
 	for i, r := range b.Results {
@@ -241,7 +241,7 @@ func (b *Batch) HeldByCode() map[string]int64 {
 	return n
 }
 
-// Close gives every target still pending that result.
+// ClosePending gives every target still pending that result.
 func (b *Batch) ClosePending(r Result) (n int) {
 	for i := range b.Results {
 		if b.Results[i] == ResultPending {
@@ -252,7 +252,7 @@ func (b *Batch) ClosePending(r Result) (n int) {
 	return n
 }
 
-// Blank takes the targets of customers away and keeps their places: a target
+// EraseTargets takes the targets of customers away and keeps their places: a target
 // without a result is cancelled, and nothing is owed of any. It reports whether
 // there was one.
 func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {

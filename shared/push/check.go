@@ -28,7 +28,7 @@ func CheckCustomerID(id string) string {
 // FCM knows it only FCM can say.
 func CheckToken(token string) string { return checkText(token, MaxToken) }
 
-// Short cuts a text to at most that many bytes, and says so with "…".
+// Truncate cuts a text to at most that many bytes, and says so with "…".
 func Truncate(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -16,7 +16,7 @@ var quiet = []string{
 // fields are those of a message, without its target.
 var fields = []string{"notification", "data", "android", "apns", "webpush", "fcm_options", "fcmOptions"}
 
-// Says reports whether a message shows or carries something: a phone that gets
+// HasContent reports whether a message shows or carries something: a phone that gets
 // one that does not shows an empty notification, or wakes for nothing. Parts of
 // the wrong type and fields that FCM does not have count as something: it names
 // what is wrong with them.

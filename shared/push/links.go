@@ -93,7 +93,7 @@ func NeedsHost(scheme string) bool {
 	return slices.Contains([]string{"http", "https", "ftp", "ws", "wss", "file"}, strings.ToLower(scheme))
 }
 
-// Runs reports whether what stands behind a scheme is executed or shown,
+// IsExecutableScheme reports whether what stands behind a scheme is executed or shown,
 // percent-encoded or not.
 func IsExecutableScheme(scheme string) bool {
 	return executes(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))

@@ -40,7 +40,7 @@ const (
 	Web     Platform = "web"
 )
 
-// Devices says which of a customer's valid tokens a mailing goes to.
+// DeviceSelection says which of a customer's valid tokens a mailing goes to.
 type DeviceSelection string
 
 // All is the default; Latest is only the token most recently added.
@@ -76,7 +76,7 @@ func MailingID(caller Caller, key string) string {
 // TokenID names a push token without giving it away: a hash of the token.
 func TokenID(token string) string { return hash("token\x00" + token) }
 
-// Invalid says why, when and by which mailing a token was marked invalid.
+// TokenFlag says why, when and by which mailing a token was marked invalid.
 type TokenFlag struct {
 	Code    string    `json:"code"`              // FCM's errorCode, as UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH, or EXPIRED by age
 	Status  string    `json:"status,omitempty"`  // FCM's status, as it came

@@ -52,12 +52,12 @@ func (q *Queue) Stop() {
 	}
 }
 
-// Dispatch asks for mailings to be started or gone on with.
+// PublishDispatch asks for mailings to be started or gone on with.
 func (q *Queue) PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error {
 	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
 }
 
-// Deliver asks for batches of a lane to be sent.
+// PublishBatches asks for batches of a lane to be sent.
 func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	if lane == push.LaneSmall {
 		return publish(ctx, q.small, "batches of the small lane", refs, plain)
@@ -65,7 +65,7 @@ func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push
 	return publish(ctx, q.deliver, "batches", refs, plain)
 }
 
-// Wake asks tick to look at mailings before its next round.
+// PublishWake asks tick to look at mailings before its next round.
 func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	list := make([]push.Wake, len(mailings))
 	for i, id := range mailings {
@@ -74,7 +74,7 @@ func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	return publish(ctx, q.tick, "mailings to look at", list, plain)
 }
 
-// Events tells the world. An event may arrive twice, with the same id.
+// PublishEvents tells the world. An event may arrive twice, with the same id.
 func (q *Queue) PublishEvents(ctx context.Context, events ...push.Event) error {
 	return publish(ctx, q.events, "events", events, cloudEvent)
 }

@@ -30,7 +30,7 @@ func patience(ctx context.Context) time.Duration {
 	return min(tellTimeout, time.Until(end)/2)
 }
 
-// Tell publishes events that stand in the outbox, and has that noted there. What
+// PublishEvents publishes events that stand in the outbox, and has that noted there. What
 // it cannot do tick does, and log has a line that says so.
 func PublishEvents(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
 	ctx, cancel := context.WithTimeout(ctx, patience(ctx))

@@ -75,7 +75,7 @@ func keyRange(q firestore.Query, after, upto string) firestore.Query {
 // estimate counts the customers whose keys begin with one of the 32 digits:
 // keys are hashes, so that each has as many.
 func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
-	n, err := s.count(ctx, keyRange(q, "", "1"))
+	n, err := s.countDocuments(ctx, keyRange(q, "", "1"))
 	return 32 * n, err
 }
 

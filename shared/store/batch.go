@@ -111,8 +111,8 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
 	}
 	return &batchDoc{
-		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: stamp(b.NotBefore), Open: true,
-		Lane: string(b.Lane), PublishedAt: stamp(b.PublishedAt),
+		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore), Open: true,
+		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 	}, nil
@@ -126,10 +126,10 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	}
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
-		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore),
+		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore),
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
-		Lane: push.Lane(d.Lane), PublishedAt: unstamp(d.PublishedAt),
-		Lease:   push.Lease{Owner: d.LeaseOwner, Until: unstamp(d.LeaseUntil)},
+		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
+		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
 		Settled: !d.Open, Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
 	}
 	if d.InvalidTokens != "" {
@@ -197,7 +197,7 @@ func (s *Store) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, erro
 	return decodeBatch(snap)
 }
 
-// Lease gives the batch as it was read to an owner until then, and counts the
+// LeaseBatch gives the batch as it was read to an owner until then, and counts the
 // attempt. ErrConflict: another call was first.
 func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
 	claimed := *b
@@ -215,7 +215,7 @@ func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) err
 	return nil
 }
 
-// encodeDead writes ids as they are: push.Target.Size counts on it.
+// encodeInvalidTokens writes ids as they are: push.Target.Size counts on it.
 func encodeInvalidTokens(dead []push.InvalidToken) (string, error) {
 	if len(dead) == 0 {
 		return "", nil
@@ -246,10 +246,10 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "results", Value: encodeResults(b.Results)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
 		{Path: "heldFlags", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "owedFlags", Value: owed}, {Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
-		{Path: "notBefore", Value: stamp(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
-		{Path: "leaseUntil", Value: stamp(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
+		{Path: "notBefore", Value: timeOrNil(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
+		{Path: "leaseUntil", Value: timeOrNil(b.Lease.Until)}, {Path: "reason", Value: b.Reason},
 		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
-		{Path: "publishedAt", Value: stamp(b.PublishedAt)},
+		{Path: "publishedAt", Value: timeOrNil(b.PublishedAt)},
 	}
 	up = append(up, crashUpdates(b)...)
 	if b.Settled {
@@ -269,6 +269,6 @@ func (s *Store) openBatches(mailing string) firestore.Query {
 
 // CountOpen counts the batches of a mailing that are not settled.
 func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
-	n, err := s.count(ctx, s.openBatches(mailing))
+	n, err := s.countDocuments(ctx, s.openBatches(mailing))
 	return n, classify(err, "counting open batches of mailing %s", mailing)
 }

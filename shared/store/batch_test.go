@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -127,8 +126,7 @@ func TestNothingIsCutAfterTheSums(t *testing.T) {
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	tell := func(context.Context, ...push.Event) error { return nil }
-	if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m == nil || m.Totals == nil {
+	if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m == nil || m.Totals == nil {
 		t.Fatalf("it did not end: %+v, %v", m, err)
 	}
 	sh.Targeted = 1

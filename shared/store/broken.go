@@ -49,7 +49,7 @@ func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
 		}
 		up := closing(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
 		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
-			if stale(err) || missing(err) {
+			if failedPrecondition(err) || missing(err) {
 				continue // another call has it after all
 			}
 			return closed, classify(err, "closing stuck batch %s of mailing %s", snap.Ref.ID, mailing)

@@ -2,8 +2,9 @@ package store_test
 
 import (
 	"errors"
-	"github.com/google/go-cmp/cmp"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/shared/push"
 )

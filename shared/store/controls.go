@@ -14,7 +14,7 @@ import (
 // of them. Those of a small group may all be gone later.
 const controlsKept = 8 * 24 * time.Hour
 
-// A Control is a push token that FCM accepted lately: while it accepts it still,
+// A ControlToken is a push token that FCM accepted lately: while it accepts it still,
 // what it says of other tokens of the same kind, platform and app is credible.
 type ControlToken struct {
 	Customer string // the customer's id
@@ -41,7 +41,7 @@ func (s *Store) controls(group string) *firestore.DocumentRef {
 // SaveControls records tokens that FCM accepted lately as the controls of a
 // group. Whoever writes last wins: any of them will do.
 func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
-	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.moment().Add(controlsKept)}
+	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.timestamp().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
 	}
@@ -119,7 +119,7 @@ func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) 
 // SaveSuspicion records what is suspected of a group. Whoever writes last wins.
 func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
 	_, err := s.suspicion(group).Set(ctx, map[string]any{
-		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.moment().Add(controlsKept),
+		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.timestamp().Add(controlsKept),
 	})
 	return classify(err, "recording a suspicion")
 }

@@ -25,7 +25,7 @@ var final = []string{string(push.Completed), string(push.Cancelled), string(push
 // implausible are the reasons of a pause that may end without a person.
 var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
 
-// Due lists the mailings that need somebody to look after them before a time:
+// DueMailings lists the mailings that need somebody to look after them before a time:
 // those that are sent or about to be, scheduled ones that start by then, paused
 // ones whose lifetime has ended or whose flags wait for evidence, and those whose end is not wholly recorded and
 // published. They have no message, audience or other part of the draft. A document
@@ -89,9 +89,9 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	}
 	m := &push.Mailing{
 		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
-		StartAt: d.StartAt, StartedAt: unstamp(d.StartedAt), ExpiresAt: d.ExpiresAt,
+		StartAt: d.StartAt, StartedAt: timeOrZero(d.StartedAt), ExpiresAt: d.ExpiresAt,
 		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
-		PublishedAt: unstamp(d.PublishedAt), ResumedAt: unstamp(d.ResumedAt), Revision: snap.UpdateTime,
+		PublishedAt: timeOrZero(d.PublishedAt), ResumedAt: timeOrZero(d.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if d.Totals != "" {
 		m.Totals = &push.Totals{} // there are some: nobody who looks needs more
@@ -105,7 +105,7 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
-	if stale(err) || missing(err) {
+	if failedPrecondition(err) || missing(err) {
 		return false, nil
 	}
 	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
@@ -121,7 +121,7 @@ type Ahead struct {
 // waits as if it were sent: then mailings are cut in smaller steps.
 const heldLimit = 100
 
-// Ahead reads how much is cut and not sent yet. Batches of paused mailings do not
+// CountAhead reads how much is cut and not sent yet. Batches of paused mailings do not
 // count: they would keep every other mailing waiting.
 func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	var a Ahead
@@ -133,7 +133,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		a.Mailings, err = s.count(ctx, s.db.Collection("mailings").Where("cutting", "==", cuttingNow))
+		a.Mailings, err = s.countDocuments(ctx, s.db.Collection("mailings").Where("cutting", "==", cuttingNow))
 		return err
 	})
 	g.Go(func() (err error) {

@@ -277,7 +277,7 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	done, err := w.FinishMailing(t.Context(), "m", func(context.Context, ...push.Event) error { return nil })
+	done, err := w.FreezeMailing(t.Context(), "m")
 	if err != nil || done == nil || done.Totals == nil {
 		t.Fatalf("%+v, %v", done, err)
 	}

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -308,7 +307,10 @@ func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 		if _, err := w.CancelMailing(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.FinishMailing(t.Context(), id, func(context.Context, ...push.Event) error { return nil }); err != nil {
+		if _, err := w.FreezeMailing(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.MarkCompletedPublished(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())

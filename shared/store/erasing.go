@@ -48,7 +48,7 @@ func (s *Store) objection(customer string) *firestore.DocumentRef {
 
 func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("erasures/" + key) }
 
-// Erase deletes a customer with all tokens, also from the index, and what names
+// EraseCustomer deletes a customer with all tokens, also from the index, and what names
 // them in mailings that have not ended; it answers the events that tell it, which
 // are in the outbox until Told. That the customer wanted no pushes stays, under
 // the hash of the id. What a mailing that has ended found invalid is left to its
@@ -60,8 +60,8 @@ func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("er
 // has been cut. A batch that is being sent is left until it is not: taking it
 // from its call would ring others twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
-	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.moment()}}
-	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.timestamp()}}
+	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
 		if !e.stored {
 			return nil
@@ -69,7 +69,7 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 		x.erasureDoc = erasureDoc{At: b.now, ExpireAt: b.now.Add(keepErasures)}
 		for len(e.Tokens) > 0 {
 			x.Tokens = append(x.Tokens, e.Tokens[0].ID)
-			b.drop(e, e.Tokens[0].ID)
+			b.dropToken(e, e.Tokens[0].ID)
 		}
 		e.erased, e.touched = true, true
 		if e.OptedOut {
@@ -89,8 +89,8 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 
 // readObjections has those of the customers who are not known opted out whose
 // objection was kept over an erasure.
-func (b *book) readObjections(ids []string) error {
-	var unknown []*entry
+func (b *customerTx) readObjections(ids []string) error {
+	var unknown []*loadedCustomer
 	var refs []*firestore.DocumentRef
 	for _, id := range ids {
 		if e := b.byID[id]; !e.stored {

@@ -115,7 +115,7 @@ func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(cont
 // expire marks a customer's tokens whose day has come. The day is reckoned
 // again by the setting as it is now.
 func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
-	events, err := s.inBook(ctx, []string{id}, nil, func(b *book) error {
+	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e, today := b.byID[id], push.Day(b.now)
 		for i := range e.Tokens {
 			t := &e.Tokens[i]
@@ -127,7 +127,7 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 				continue
 			}
 			t.Invalid = &push.TokenFlag{Code: push.CodeExpired, At: b.now}
-			e.touched, e.dead = true, append(e.dead, t.ID)
+			e.touched, e.newlyFlagged = true, append(e.newlyFlagged, t.ID)
 		}
 		return nil
 	})
@@ -137,7 +137,7 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 // silence notes that a customer has turned silent, and finds the day anew where a
 // token was seen meanwhile.
 func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
-	events, err := s.inBook(ctx, []string{id}, nil, func(b *book) error {
+	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e := b.byID[id]
 		e.changed = e.stored
 		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State

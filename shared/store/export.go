@@ -7,7 +7,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Reach says how far push reaches a customer.
+// A CustomerAvailability says how far push reaches a customer.
 type CustomerAvailability struct {
 	Customer     string
 	ValidTokens  int
@@ -16,7 +16,7 @@ type CustomerAvailability struct {
 	Availability push.Availability
 }
 
-// Reaches lists all customers, size a page, in the order of their keys, behind
+// CustomerAvailabilities lists all customers, size a page, in the order of their keys, behind
 // the customer with the id after ("" begins at the start). A page with fewer
 // than size is the last.
 func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
@@ -30,7 +30,7 @@ func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size i
 		return nil, classify(err, "listing customers behind %q", key)
 	}
 
-	now := s.moment()
+	now := s.timestamp()
 	out := make([]CustomerAvailability, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)

@@ -14,7 +14,7 @@ func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.InvalidT
 
 // Freeze freezes the totals of a mailing if nothing of it is left.
 func (s *Store) Freeze(ctx context.Context, mailing string) (*push.Mailing, error) {
-	return s.freeze(ctx, mailing)
+	return s.freezeTotals(ctx, mailing)
 }
 
 // Classify gives an error of Firestore the type that says its outcome.

@@ -24,7 +24,7 @@ type FlagResult struct {
 	Err    error // of FlagTokens: this flag was not set, and the others may have been
 }
 
-// Flag marks a token invalid, only if the customer still has it and it was not
+// FlagToken marks a token invalid, only if the customer still has it and it was not
 // registered again since the batch was cut. The batch owes the events until
 // they are published and calls again if need be; so they are not in the outbox,
 // and a repeated call answers them again, in case the first one died before it
@@ -51,12 +51,12 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 
 	w := newWriteID()
 	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.open(tx, w, customers, nil, s.unflagging(flags[0].Mailing))
+		b, err := s.openCustomerTx(tx, w, customers, nil, s.unflagging(flags[0].Mailing))
 		if err != nil {
 			return err
 		}
-		b.newest = true
-		out, err = b.flag(flags, b.also[0].Exists())
+		b.announceNew = true
+		out, err = b.flag(flags, b.alsoRead[0].Exists())
 		return err
 	})
 	return out, err
@@ -65,23 +65,23 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 // flag marks the tokens that are to be marked, and answers for each flag; none is
 // marked once the mailing's flags are being taken back. What a customer's change
 // tells is in the answer to the last flag that changed it.
-func (b *book) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
+func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	out := make([]FlagResult, len(flags))
-	changedBy := map[*entry]int{}
+	changedBy := map[*loadedCustomer]int{}
 	for i, f := range flags {
 		e := b.byID[f.Customer]
 		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
 			t.Invalid = &push.TokenFlag{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
-			e.touched, e.dead = true, append(e.dead, t.ID)
+			e.touched, e.newlyFlagged = true, append(e.newlyFlagged, t.ID)
 			out[i].Set, changedBy[e] = true, i
 		}
 	}
 
 	for e, i := range changedBy {
 		b.now, b.events = flags[i].At, nil
-		b.tell(e)
+		b.recordEvents(e)
 		out[i].Events = b.events
-		if err := b.write(e); err != nil {
+		if err := b.writeCustomer(e); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +135,7 @@ func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTok
 	for i, t := range tokens {
 		customers[i] = t.Customer
 	}
-	events, err = s.inBook(ctx, customers, nil, func(b *book) error {
+	events, err = s.inCustomerTx(ctx, customers, nil, func(b *customerTx) error {
 		took = 0
 		for _, of := range tokens {
 			e := b.byID[of.Customer]

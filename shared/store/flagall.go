@@ -103,7 +103,7 @@ func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Cu
 	}
 	ids = unique(ids)
 	return s.readKnown(ctx, ids, func(id string) *push.Customer {
-		now := s.moment()
+		now := s.timestamp()
 		return &push.Customer{ID: id, CreatedAt: now, Version: now.UnixMicro()}
 	})
 }

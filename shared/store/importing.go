@@ -29,7 +29,7 @@ const (
 	importsAtOnce = 4   // transactions side by side
 )
 
-// Import stores customers as if the lines came one after the other. The errors
+// ImportCustomers stores customers as if the lines came one after the other. The errors
 // of lines that are refused stand at their places; the last error is one of the
 // store, after which any of the lines may be stored or not: importing again
 // changes nothing where it was.
@@ -130,11 +130,11 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 			return err
 		}
 		events = nil
-		b.logged = true
+		b.storeEvents = true
 		for _, i := range group {
 			refused[i] = b.line(lines[i])
 		}
-		err = b.close()
+		err = b.writeChanges()
 		events = b.events
 		return err
 	})
@@ -147,7 +147,7 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 	return append(first, second...), errors.Join(err1, err2)
 }
 
-func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*book, error) {
+func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
 	var customers, tokens []string
 	var claims []claim
 	for _, i := range group {
@@ -158,7 +158,7 @@ func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLi
 		}
 	}
 
-	b, err := s.open(tx, w, customers, tokens)
+	b, err := s.openCustomerTx(tx, w, customers, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLi
 }
 
 // line imports one customer, or nothing of it.
-func (b *book) line(l ImportLine) error {
+func (b *customerTx) line(l ImportLine) error {
 	e := b.byID[l.Customer]
 	var named []string            // ids of the line's tokens
 	var fresh []push.Registration // those that the customer does not have
@@ -211,7 +211,7 @@ func (b *book) line(l ImportLine) error {
 		}
 	}
 	if len(fresh) > 0 {
-		b.overflow(e, named...)
+		b.dropSurplus(e, named...)
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func (b *book) line(l ImportLine) error {
 // more than a customer keeps. Dead ones that are named count: dropped, they
 // would come back as new ones with the next import. Those whose place a fresh one
 // takes do not.
-func (b *book) excess(e *entry, named []string, fresh []push.Registration) int {
+func (b *customerTx) excess(e *loadedCustomer, named []string, fresh []push.Registration) int {
 	n := len(named)
 	for _, t := range e.Select(push.AllDevices) {
 		if !slices.Contains(named, t.ID) && !slices.ContainsFunc(fresh, t.SamePhone) {
@@ -232,7 +232,7 @@ func (b *book) excess(e *entry, named []string, fresh []push.Registration) int {
 
 // standing reports whether e has another valid token of r's phone, and nothing
 // says that r is newer.
-func (b *book) standing(e *entry, r push.Registration) bool {
+func (b *customerTx) standing(e *loadedCustomer, r push.Registration) bool {
 	return slices.ContainsFunc(e.Tokens, func(t push.Token) bool {
 		return t.Valid() && t.SamePhone(r) && !b.newer(r, &t)
 	})
@@ -240,14 +240,14 @@ func (b *book) standing(e *entry, r push.Registration) bool {
 
 // newer reports whether a line says a time of r that is later than the last sign
 // of t; a time that is still to come says nothing.
-func (b *book) newer(r push.Registration, t *push.Token) bool {
+func (b *customerTx) newer(r push.Registration, t *push.Token) bool {
 	shown := laterOf(r.AddedAt, r.SeenAt)
 	return shown.After(t.SeenAt) && !shown.After(b.now)
 }
 
 // othersToken reports whether a token, or another one of its phone, is another
 // customer's, and nothing says that it has come to e since.
-func (b *book) othersToken(e *entry, r push.Registration) bool {
+func (b *customerTx) othersToken(e *loadedCustomer, r push.Registration) bool {
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
 		if t, ok := from.Token(id); ok && !b.newer(r, t) {

@@ -11,14 +11,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// errKeep leaves a mailing as it is.
-var errKeep = errors.New("nothing to change")
+// errUnchanged is returned by a change that leaves the mailing as it is.
+var errUnchanged = errors.New("nothing to change")
 
-// become moves a mailing to another state in one transaction; to says which and
-// why not. A mailing that is there already stays as it is.
-func (s *Store) become(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
-	m, err := s.change(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
-	if errors.Is(err, errKeep) {
+// transition changes the state of a mailing in one transaction; to makes the change,
+// or returns errUnchanged, or an error that says why it is not possible.
+func (s *Store) transition(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
+	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
+	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
@@ -34,88 +34,88 @@ func classifyLife(err error, id string) error {
 	return classify(err, "changing the state of mailing %s", id)
 }
 
-func forbidden(m *push.Mailing, next string) error {
+func errTransition(m *push.Mailing, next string) error {
 	return &push.Conflict{Why: fmt.Sprintf("mailing %s is %s and cannot be %s", m.ID, m.State, next)}
 }
 
-// Cancel ends a mailing by hand: what is not sent yet never will be.
+// CancelMailing ends a mailing by hand. Targets without a result are not sent.
 func (s *Store) CancelMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.EndMailing(ctx, id, push.Cancelled, "")
 }
 
-// End moves a mailing to a final state. Totals and CompletedAt follow when no
-// token of it is pending any more.
+// EndMailing gives a mailing a final state. Totals and CompletedAt follow when none of
+// its tokens is pending any more. A state that cannot follow is a *push.Conflict.
 func (s *Store) EndMailing(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State == state {
-			return errKeep
+			return errUnchanged
 		}
 		if !m.State.CanBecome(state) {
-			return forbidden(m, string(state))
+			return errTransition(m, string(state))
 		}
 		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedFrom = state, refusal, "", "", ""
 		return nil
 	})
 }
 
-// Pause holds a mailing until Resume.
+// PauseMailing pauses a mailing by hand until ResumeMailing.
 func (s *Store) PauseMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.PauseFor(ctx, id, push.PausedByHand, "")
 }
 
-// Hold pauses a mailing for a reason; detail says in words what was found. Of a
-// mailing that is paused already the first reason stays.
+// PauseFor pauses a mailing for a reason; detail describes what was found. A mailing
+// that is already paused keeps its first reason.
 func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
-			return errKeep
+			return errUnchanged
 		}
 		if !m.State.CanBecome(push.Paused) {
-			return forbidden(m, "paused")
+			return errTransition(m, "paused")
 		}
 		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail = m.State, push.Paused, reason, detail
 		return nil
 	})
 }
 
-// Resume lets a paused mailing go on from where it was held.
+// ResumeMailing gives a paused mailing the state that it had before the pause.
 func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		return s.resume(m)
 	})
 }
 
 func (s *Store) resume(m *push.Mailing) error {
 	if m.State != push.Paused {
-		return forbidden(m, "resumed")
+		return errTransition(m, "resumed")
 	}
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail = m.PausedFrom, "", "", ""
-	m.ResumedAt = s.moment()
+	m.ResumedAt = s.timestamp()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
 		m.State = push.Accepted
 	}
 	return nil
 }
 
-// ResumeImplausible resumes a mailing that is paused because of its invalid
-// answers, and no other: a pause by hand stays.
+// ResumeImplausible resumes a mailing that Carillon paused because of implausible
+// answers. A mailing that is paused by hand stays paused.
 func (s *Store) ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Paused || !m.PausedReason.Implausible() {
-			return errKeep
+			return errUnchanged
 		}
 		return s.resume(m)
 	})
 }
 
-// PausePlatform records that nothing of a mailing is sent to a platform, because
-// it refuses the app's credentials, or that it is sent again.
+// PausePlatform records that a mailing is not sent to a platform, because its push
+// service refuses the app's credentials, or that it is sent again.
 func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error {
-	_, err := s.become(ctx, id, func(m *push.Mailing) error {
+	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
 		i := slices.Index(m.PausedPlatforms, p)
 		switch {
 		case paused == (i >= 0):
-			return errKeep
+			return errUnchanged
 		case paused:
 			m.PausedPlatforms = append(m.PausedPlatforms, p)
 		default:
@@ -126,13 +126,13 @@ func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, p
 	return err
 }
 
-// DecideHeld records what a person decided about the flags of a mailing that
-// wait for evidence, and those that it finds from now on; a mailing that is
-// paused because of them goes on.
+// DecideHeld records what a person decided about the held flags of a mailing, and
+// about those that it still finds. A mailing that is paused because of them is
+// resumed.
 func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State.Final() {
-			return forbidden(m, "decided about")
+			return errTransition(m, "decided about")
 		}
 		m.HeldDecision = decision
 		if m.State == push.Paused && m.PausedReason.Implausible() {
@@ -142,11 +142,11 @@ func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDec
 	})
 }
 
-// Prove records that FCM has taken the mailing's payload.
+// MarkProven records that FCM accepts the payload of the mailing.
 func (s *Store) MarkProven(ctx context.Context, id string) error {
-	_, err := s.become(ctx, id, func(m *push.Mailing) error {
+	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.Proven {
-			return errKeep
+			return errUnchanged
 		}
 		m.Proven = true
 		return nil
@@ -154,23 +154,23 @@ func (s *Store) MarkProven(ctx context.Context, id string) error {
 	return err
 }
 
-// Accept makes a scheduled mailing whose time has come ready to start.
+// AcceptMailing changes a scheduled mailing to accepted once its time has come.
 func (s *Store) AcceptMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.become(ctx, id, func(m *push.Mailing) error {
+	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Scheduled || m.StartAt.After(s.now()) {
-			return errKeep
+			return errUnchanged
 		}
 		m.State = push.Accepted
 		return nil
 	})
 }
 
-// Start records the shards of an accepted mailing and that it is sending, at
-// once. Where that happened before, it changes nothing.
+// StartMailing creates the shards of an accepted mailing and changes it to sending, in
+// one transaction. A mailing that has started already stays as it is.
 func (s *Store) StartMailing(ctx context.Context, id string, selection push.DeviceSelection, shards []push.Shard) (*push.Mailing, error) {
-	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
+	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		if m.State != push.Accepted {
-			return errKeep
+			return errUnchanged
 		}
 		for _, sh := range shards {
 			sh.ExpireAt = m.ExpiresAt.Add(Keep)
@@ -181,7 +181,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		m.State, m.StartedAt, m.Selection, m.Shards = push.Sending, s.now(), selection, len(shards)
 		return nil
 	})
-	if errors.Is(err, errKeep) {
+	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {

@@ -35,7 +35,7 @@ func decodeUsage(d *usageDoc) push.Usage {
 // a push token could take it from its owner; so it moves only if the owner has not
 // shown it for push.MoveWait, or if it was e's before it was moved like that: then
 // the owner takes it back. Its errors are *push.LimitReached and *push.Conflict.
-func (b *book) allow(e *entry, r push.Registration) error {
+func (b *customerTx) allow(e *loadedCustomer, r push.Registration) error {
 	owners, tokens := b.samePhone(e, r)
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil {
@@ -50,7 +50,7 @@ func (b *book) allow(e *entry, r push.Registration) error {
 			continue
 		}
 		moves = true
-		if b.before[t.ID] == e.Key() {
+		if b.takenFromBefore[t.ID] == e.Key() {
 			continue
 		}
 		if t.Valid() && b.now.Sub(t.SeenAt) < push.MoveWait {

@@ -98,12 +98,12 @@ func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, e
 // smallList is how many listed customers or tokens are read with the mailing.
 const smallList = 100
 
-// Show reads a mailing as the API shows it, and what has become of the list of
+// MailingWithAudience reads a mailing as the API shows it, and what has become of the list of
 // its audience, nil where it has none. A long list is read only if whole asks
 // for it: 10,000 tokens are megabytes, and a mailing is asked for again and
 // again while it runs. A list that has been deleted is no error.
 func (s *Store) MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
-	m, l, err := s.peek(ctx, id)
+	m, l, err := s.readMailing(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, nil, err
 	}

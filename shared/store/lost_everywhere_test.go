@@ -155,9 +155,9 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	note("saving results", w.SaveBatch(ctx, b))
 	b.Settled = true
 	note("settling", w.SaveBatch(ctx, b))
-	var ended []push.Event
-	m, err = w.FinishMailing(ctx, "m", func(_ context.Context, e ...push.Event) error { ended = append(ended, e...); return nil })
-	note("finishing", err, m != nil, ended)
+	m, err = w.FreezeMailing(ctx, "m")
+	note("finishing", err, m != nil)
+	note("publishing the end", w.MarkCompletedPublished(ctx, "m"))
 	n, events, err := w.UnflagTokens(ctx, "m", []store.CustomerTokens{
 		{Customer: "anna", Tokens: []string{push.TokenID("a1")}}, {Customer: "ben", Tokens: []string{push.TokenID("b1")}},
 	})

@@ -19,19 +19,19 @@ type mailingDoc struct {
 	Write  string `firestore:"write"` // the writeID of the last change
 	Digest string `firestore:"digest"`
 
-	// Of the draft, what lists show or filter by: they are read without it.
+	// Fields of the draft that lists show or filter by: lists do not read the draft.
 	Name   string     `firestore:"name,omitempty"`
 	Tags   []string   `firestore:"tags,omitempty"`
 	Title  string     `firestore:"title,omitempty"`
 	SendAt *time.Time `firestore:"sendAt,omitempty"`
 	DryRun bool       `firestore:"dryRun,omitempty"`
 
-	Listed  int    `firestore:"listed"`            // documents of the audience below it
-	ListOf  string `firestore:"listOf,omitempty"`  // what they list: customers or tokens
-	Entries int    `firestore:"entries,omitempty"` // and how many
+	Listed  int    `firestore:"listed"`            // number of documents audience/{n}
+	ListOf  string `firestore:"listOf,omitempty"`  // what these list: customers or tokens
+	Entries int    `firestore:"entries,omitempty"` // how many customers or tokens they list
 
 	CreatedBy string `firestore:"createdBy,omitempty"`
-	Recipient string `firestore:"recipient,omitempty"` // the key or token id of the only one listed; an erasure finds the mailing by it
+	Recipient string `firestore:"recipient,omitempty"` // key or token id, where one customer or token is listed; an erasure finds the mailing by it
 
 	State           string          `firestore:"state"`
 	PausedReason    string          `firestore:"pausedReason,omitempty"`
@@ -60,20 +60,21 @@ type mailingDoc struct {
 	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
 }
 
-// listFields are what a list of mailings is read by: messages are up to 64 KiB.
+// listFields are the fields that a list of mailings reads. The draft is none of
+// them: it may have 64 KiB.
 var listFields = []string{
 	"createdBy", "name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
 	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals",
 }
 
-func stamp(t time.Time) *time.Time {
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-func unstamp(t *time.Time) time.Time {
+func timeOrZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
@@ -92,11 +93,11 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		Listed: l.parts, ListOf: l.of, Entries: l.entries,
 		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
-		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: stamp(m.StartedAt),
-		CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
+		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
+		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
-		Cutting: cutting(m), ResumedAt: stamp(m.ResumedAt),
+		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -106,14 +107,14 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		doc.Totals = string(totals)
 	}
 	if !m.Active {
-		doc.ExpireAt = stamp(m.CompletedAt.Add(kept(m)))
+		doc.ExpireAt = timeOrNil(m.CompletedAt.Add(keepFor(m)))
 	}
 	return doc, nil
 }
 
-// kept is how long a mailing stays after it ended: one to one customer, whose text
-// may speak of that person, shorter.
-func kept(m *push.Mailing) time.Duration {
+// keepFor is how long a mailing stays after it ended. A mailing to one customer stays
+// for a shorter time, because its text may be about that person.
+func keepFor(m *push.Mailing) time.Duration {
 	if m.Recipient != "" {
 		return keepTexts
 	}
@@ -130,11 +131,11 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Recipient: doc.Recipient, Title: doc.Title,
 		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
-		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: unstamp(doc.StartedAt),
-		CompletedAt: unstamp(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
+		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
+		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.DeviceSelection(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
-		PublishedAt: unstamp(doc.PublishedAt), ResumedAt: unstamp(doc.ResumedAt), Revision: snap.UpdateTime,
+		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
@@ -149,9 +150,9 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	return m, list{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
 }
 
-// CreateMailing records m once. Where a mailing of that id is recorded already,
-// it answers that one, without the list of its audience, and false; a
-// *push.Conflict when it came from another request.
+// CreateMailing stores a new mailing and reports true. If a mailing with its id is
+// stored already, it returns that one, without the list of its audience, and false;
+// if that one came from another request, a *push.Conflict.
 func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error) {
 	lists, l := chunk(m)
 	doc, err := encodeMailing(m, l)
@@ -184,13 +185,13 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	return was, false, nil
 }
 
-// Peek reads a mailing without the list of its audience: one document.
+// MailingHeader reads a mailing without the list of its audience. It costs one read.
 func (s *Store) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
-	m, _, err := s.peek(ctx, id)
+	m, _, err := s.readMailing(ctx, id)
 	return m, err
 }
 
-func (s *Store) peek(ctx context.Context, id string) (*push.Mailing, list, error) {
+func (s *Store) readMailing(ctx context.Context, id string) (*push.Mailing, list, error) {
 	if !validID(id) {
 		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
@@ -204,7 +205,8 @@ func (s *Store) peek(ctx context.Context, id string) (*push.Mailing, list, error
 	return decodeMailing(snap)
 }
 
-// validID keeps what is no document's name from reaching Firestore.
+// validID reports whether id can be the name of a document. An id of a request may
+// hold anything, a slash for example.
 func validID(id string) bool {
 	if id == "" || len(id) > 100 {
 		return false
@@ -217,10 +219,10 @@ func validID(id string) bool {
 	return true
 }
 
-// Mailing reads a mailing whole, with the customers or tokens it lists. They are
-// deleted Keep after the mailing's last moment; reading it is an error then.
+// Mailing reads a mailing with the customers or tokens that it lists. These are
+// deleted Keep after the end of its lifetime; from then on it is an error.
 func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, l, err := s.peek(ctx, id)
+	m, l, err := s.readMailing(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, err
 	}
@@ -231,9 +233,9 @@ func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return m, err
 }
 
-// Mailings lists mailings, the newest first, size a page: those in a state and
-// with a tag, "" for any. They come without message, audience and what else
-// lists do not show.
+// Mailings lists mailings in a state and with a tag, "" for any, the newest first,
+// in pages of size. They have the fields that lists show, and neither message nor
+// audience. It returns the token of the next page, "" after the last one.
 func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
 	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).
 		Select(listFields...).Limit(size + 1)
@@ -269,10 +271,10 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 	return out, "", nil
 }
 
-// change reads a mailing, lets f change it, and stores it, all in one
+// updateMailing reads a mailing, lets f change it, and stores it, all in one
 // transaction. When f answers an error nothing is written; with errKeep the
 // mailing is answered beside it.
-func (s *Store) change(ctx context.Context, id string, f func(*push.Mailing, *firestore.Transaction) error) (*push.Mailing, error) {
+func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Mailing, *firestore.Transaction) error) (*push.Mailing, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "mailing", ID: id}
 	}

@@ -170,13 +170,11 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if got.Customers.Matched != 12 || got.Tokens.Targeted != 3 || got.Tokens.Pending != 3 {
 		t.Errorf("while it runs: %+v", got)
 	}
-	told := 0
-	tell := func(_ context.Context, e ...push.Event) error { told += len(e); return nil }
 	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
 		t.Fatalf("every shard is cut, but: %v %v", dispatched, err)
 	}
 	for i, ref := range []string{"00-000000", "00-000001"} {
-		if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m != nil {
+		if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m != nil {
 			t.Fatalf("finished with %d batches open (%v)", 2-i, err)
 		}
 		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
@@ -189,11 +187,14 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if m, err = w.FinishMailing(t.Context(), "m", tell); err != nil || m == nil || m.State != push.Completed {
+	if m, err = w.FreezeMailing(t.Context(), "m"); err != nil || m == nil || m.State != push.Completed {
 		t.Fatalf("not finished: %+v, %v", m, err)
 	}
-	if _, err := w.FinishMailing(t.Context(), "m", tell); err != nil || told != 1 {
-		t.Errorf("the end was told %d times (%v)", told, err)
+	if again, err := w.FreezeMailing(t.Context(), "m"); err != nil || again != nil {
+		t.Errorf("finished a second time: %+v, %v", again, err)
+	}
+	if err := w.MarkCompletedPublished(t.Context(), "m"); err != nil {
+		t.Fatal(err)
 	}
 	if m, err = w.Mailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
@@ -209,7 +210,6 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 func TestAReasonOutlivesTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tell := func(context.Context, ...push.Event) error { return nil }
 	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
 		id := "m" + string(reason[:2])
 		w.mailing(t, id, push.Audience{Everyone: true})
@@ -233,7 +233,7 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		if _, err := w.PauseFor(t.Context(), id, reason, "what was found"); err != nil {
 			t.Fatal(err)
 		}
-		m, err := w.FinishMailing(t.Context(), id, tell)
+		m, err := w.FreezeMailing(t.Context(), id)
 		if err != nil || m == nil || m.State != push.Completed || m.PausedReason != want {
 			t.Errorf("held because %q: %+v, %v", reason, m, err)
 		}
@@ -247,8 +247,7 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	sh := w.begin(t, "m")
-	tell := func(_ context.Context, e ...push.Event) error { t.Errorf("told %v", e); return nil }
-	if m, err := w.FinishMailing(t.Context(), "m", tell); err != nil || m != nil {
+	if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m != nil {
 		t.Errorf("ended before it was cut: %+v, %v", m, err)
 	}
 	sh.Targeted, sh.Done = 1, true

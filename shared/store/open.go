@@ -49,8 +49,8 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 		}
 		out = append(out, OpenBatch{
 			BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane),
-			CutAt: d.CutAt, NotBefore: unstamp(d.NotBefore), LeaseUntil: unstamp(d.LeaseUntil),
-			PublishedAt: unstamp(d.PublishedAt), Revision: snap.UpdateTime,
+			CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore), LeaseUntil: timeOrZero(d.LeaseUntil),
+			PublishedAt: timeOrZero(d.PublishedAt), Revision: snap.UpdateTime,
 		})
 	}
 	return out, nil
@@ -62,13 +62,13 @@ func skipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
 	slog.ErrorContext(ctx, "a document does not decode and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
 }
 
-// MarkPublished records that the caller is about to publish a message for a
+// MarkBatchPublished records that the caller is about to publish a message for a
 // batch. It answers false, and records nothing, when anybody has written to the
 // batch since it was listed: another tick has published it, or a call has it.
 func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if stale(err) || missing(err) {
+	if failedPrecondition(err) || missing(err) {
 		return false, nil
 	}
 	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)

@@ -11,12 +11,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// keepEvents is how long an event waits in the outbox to be told at most.
+// keepEvents is how long an event stays in the outbox at most.
 const keepEvents = 7 * 24 * time.Hour
 
-// outboxDoc is outbox/{event id}: an event written in the same transaction as
-// the fact it tells. It is published after the commit and then deleted, by
-// whoever wrote it, or by tick when that one could not.
+// outboxDoc is outbox/{event id}: an event that is stored in the transaction that
+// stores its fact. The writer publishes it after the commit and deletes it. If the
+// writer cannot, tick does.
 type outboxDoc struct {
 	Event    eventDoc  `firestore:"event"` // a map, so that one exemption covers every field of it
 	ExpireAt time.Time `firestore:"expireAt"`
@@ -31,8 +31,8 @@ type eventDoc struct {
 
 func (s *Store) outbox() *firestore.CollectionRef { return s.db.Collection("outbox") }
 
-// log writes events to the outbox.
-func (s *Store) log(tx *firestore.Transaction, events []push.Event) error {
+// storeEvents stores events in the outbox.
+func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) error {
 	for _, e := range events {
 		data, err := json.Marshal(e.Data)
 		if err != nil {
@@ -47,21 +47,22 @@ func (s *Store) log(tx *firestore.Transaction, events []push.Event) error {
 }
 
 const (
-	// toldAtOnce is how many events are forgotten in one commit.
-	toldAtOnce = 400
-	// owedAfter is how long whoever wrote an event has to publish it.
+	// publishedAtOnce is how many events one commit deletes.
+	publishedAtOnce = 400
+	// owedAfter is how long the writer of an event has time to publish it. Then tick
+	// does.
 	owedAfter = 30 * time.Second
-	// outboxPage is how many events are read at once, and outboxRead how many
-	// one look at the outbox reads at most.
+	// outboxPage is how many events one query reads, and outboxRead how many one call
+	// reads at most.
 	outboxPage = 300
 	outboxRead = 20_000
 )
 
-// Told forgets events that were published. What it cannot forget tick publishes
-// again, with the same id.
+// MarkEventsPublished deletes published events from the outbox. If that fails, tick
+// publishes them again, with the same ids.
 func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) error {
 	for len(events) > 0 {
-		n := min(len(events), toldAtOnce)
+		n := min(len(events), publishedAtOnce)
 		err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, e := range events[:n] {
 				if err := tx.Delete(s.outbox().Doc(e.ID)); err != nil {
@@ -71,17 +72,17 @@ func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) e
 			return nil
 		})
 		if err != nil {
-			return classify(err, "forgetting %d events that were told", n)
+			return classify(err, "deleting %d published events", n)
 		}
 		events = events[n:]
 	}
 	return nil
 }
 
-// UnpublishedEvents lists events that whoever wrote them had the time to publish and
-// did not, limit at most: publish them, then call Told. The outbox is read in
-// the order of the events' names, which are hashes: an index on their times
-// would grow at one end and slow down every registration.
+// UnpublishedEvents returns up to limit events that their writers have not published
+// in time. Publish them, then call MarkEventsPublished. The outbox is read in the
+// order of the events' ids, which are hashes: an index on their times would be
+// written at one end and slow every registration down.
 func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
 	var out []push.Event
 	q := s.outbox().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)

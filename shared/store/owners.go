@@ -102,7 +102,7 @@ func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) (map
 
 	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
 	_, err := s.owners(m.ID).Create(ctx, d)
-	if stale(err) { // it is there already
+	if failedPrecondition(err) { // it is there already
 		return s.storedOwners(ctx, m.ID)
 	}
 	if err != nil {

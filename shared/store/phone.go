@@ -33,7 +33,7 @@ func installationKey(kind push.Kind, value string) string {
 // registration tokens, by a query. A token that its customer has already is
 // passed over: whoever registered it has superseded the others. Nothing may be
 // written before.
-func (b *book) readPhones(claims ...claim) error {
+func (b *customerTx) readPhones(claims ...claim) error {
 	var names, fids []string
 	for _, c := range claims {
 		key := installationKey(c.Kind, c.Value)
@@ -57,7 +57,7 @@ func (b *book) readPhones(claims ...claim) error {
 		if err != nil {
 			return err
 		}
-		if err := b.index(names, snaps); err != nil {
+		if err := b.readOwners(names, snaps); err != nil {
 			return err
 		}
 	}
@@ -70,12 +70,12 @@ func (b *book) readPhones(claims ...claim) error {
 		names = append(names, found...)
 	}
 	b.phones = append(b.phones, names...)
-	return b.others(names)
+	return b.readOtherOwners(names)
 }
 
 // tokensOf reads the registration tokens of installations, and answers their
 // ids.
-func (b *book) tokensOf(installations []string) ([]string, error) {
+func (b *customerTx) tokensOf(installations []string) ([]string, error) {
 	snaps, err := b.tx.Documents(b.s.db.Collection("tokens").Where("installation", "in", installations)).GetAll()
 	if err != nil {
 		return nil, err
@@ -84,13 +84,13 @@ func (b *book) tokensOf(installations []string) ([]string, error) {
 	for i, snap := range snaps {
 		ids[i] = snap.Ref.ID
 	}
-	return ids, b.index(ids, snaps)
+	return ids, b.readOwners(ids, snaps)
 }
 
 // samePhone lists the tokens that reach the phone of a registration for e: those
 // of its installation, whoever has them, and e's own of the same device and app.
 // The id of a device is the app's word, and touches no other customer.
-func (b *book) samePhone(e *entry, r push.Registration) (owners []*entry, tokens []push.Token) {
+func (b *customerTx) samePhone(e *loadedCustomer, r push.Registration) (owners []*loadedCustomer, tokens []push.Token) {
 	for _, t := range e.Tokens {
 		if t.SamePhone(r) {
 			owners, tokens = append(owners, e), append(tokens, t)
@@ -112,10 +112,10 @@ func (b *book) samePhone(e *entry, r push.Registration) (owners []*entry, tokens
 // fresh inherit what they say of the device. A token and a FID of one
 // installation are one entry under two names: fresh keeps the time at which it
 // was added, so that a migration changes nobody's latest device.
-func (b *book) supersede(e *entry, r push.Registration, fresh *push.Token) {
+func (b *customerTx) supersede(e *loadedCustomer, r push.Registration, fresh *push.Token) {
 	owners, tokens := b.samePhone(e, r)
 	for i, t := range tokens {
-		b.drop(owners[i], t.ID)
+		b.dropToken(owners[i], t.ID)
 		owners[i].superseded = append(owners[i].superseded, superseded{t, fresh.ID})
 		if owners[i] != e {
 			continue

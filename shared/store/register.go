@@ -16,7 +16,7 @@ type Registered struct {
 	Events   []push.Event // in the outbox until Told
 }
 
-// Register gives a token to a customer: new, seen again, valid again, or taken
+// RegisterToken gives a token to a customer: new, seen again, valid again, or taken
 // from another customer, in one transaction. It may be called at each start of
 // an app: a token that is known costs two reads and one write; one that is new
 // costs a read more, of what else reaches the same phone. The write is not
@@ -28,7 +28,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 	r.Kind = push.KindOf(r.Value, r.Kind)
 	var out Registered
 	token := push.TokenID(r.Value)
-	events, err := s.inBook(ctx, []string{id}, []string{token}, func(b *book) error {
+	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
 		_, known := e.Token(token)
 		if err := b.readPhones(claim{id, r}); err != nil {
@@ -40,7 +40,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 			}
 		}
 		b.give(e, r)
-		b.overflow(e, token)
+		b.dropSurplus(e, token)
 		t, _ := e.Token(token)
 		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
@@ -52,14 +52,14 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 // give makes a customer the owner of a token that was seen now. What the
 // registration does not say of the device stays as it was. Other tokens of the
 // same phone go, whoever has them.
-func (b *book) give(e *entry, r push.Registration) {
+func (b *customerTx) give(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.or(r.AddedAt)}
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
 		if t, ok := from.Token(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
-		b.drop(from, id)
+		b.dropToken(from, id)
 		fresh.AddedAt = b.now // not earlier, whatever an import says: a mailing under way may have it under its former customer
 	}
 	if t, known := e.Token(id); known {
@@ -72,7 +72,7 @@ func (b *book) give(e *entry, r push.Registration) {
 		e.Tokens = append(e.Tokens, fresh)
 		t = &e.Tokens[len(e.Tokens)-1]
 	} else if !t.Valid() {
-		b.retell(e, *t)
+		b.republishFlag(e, *t)
 		t.Invalid, t.AddedAt = nil, b.now
 	}
 	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
@@ -85,20 +85,20 @@ func (b *book) give(e *entry, r push.Registration) {
 }
 
 // or is at, or now if at is none; nothing was seen in the future.
-func (b *book) or(at time.Time) time.Time {
+func (b *customerTx) or(at time.Time) time.Time {
 	if at.IsZero() || at.After(b.now) {
 		return b.now
 	}
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// Unregister takes a token from a customer. It answers *push.NotFound when the
+// UnregisterToken takes a token from a customer. It answers *push.NotFound when the
 // customer does not have it, and the events that tell what changed, which are
 // in the outbox until Told.
 func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
 	taken := false // also by a run whose answer was lost
-	events, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
-		if b.drop(b.byID[customer], tokenID) {
+	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
+		if b.dropToken(b.byID[customer], tokenID) {
 			taken = true
 		} else if !taken {
 			return &push.NotFound{What: "token", ID: tokenID}
@@ -111,14 +111,14 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 	return events, classify(err, "unregistering token %s", tokenID)
 }
 
-// Patch changes what is known of a customer beside the tokens, and answers the
+// PatchCustomer changes what is known of a customer beside the tokens, and answers the
 // customer as it is then. Somebody not known becomes known: that they want no
 // pushes may be heard before their first device is. It answers *push.PreconditionFailed where
 // the patch's condition does not hold.
 func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
 	wrote := int64(0) // the revision of a run whose answer may have been lost
-	_, err := s.inBook(ctx, []string{customer}, nil, func(b *book) error {
+	_, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
 		holds := p.If.Holds(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote

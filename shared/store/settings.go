@@ -74,7 +74,7 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 			return &push.PreconditionFailed{What: "settings"}
 		}
 
-		now := s.moment()
+		now := s.timestamp()
 		set.Revision, set.ChangedAt = was.Revision+1, &now
 		return tx.Set(s.settings(), settingsDoc{
 			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender),

@@ -41,8 +41,8 @@ func (s *Store) shard(mailing string, k int) *firestore.DocumentRef {
 func encodeShard(sh *push.Shard) *shardDoc {
 	return &shardDoc{
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
-		LeaseUntil: stamp(sh.LeaseUntil), NextSlot: stamp(sh.NextSlot),
-		ContinueAt: stamp(sh.ContinueAt), PublishedAt: stamp(sh.PublishedAt),
+		LeaseUntil: timeOrNil(sh.LeaseUntil), NextSlot: timeOrNil(sh.NextSlot),
+		ContinueAt: timeOrNil(sh.ContinueAt), PublishedAt: timeOrNil(sh.PublishedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
 		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.ExpireAt,
 	}
@@ -63,14 +63,14 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 	}
 	return &push.Shard{
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
-		LeaseUntil: unstamp(d.LeaseUntil), NextSlot: unstamp(d.NextSlot), Revision: snap.UpdateTime, ExpireAt: d.ExpireAt,
-		ContinueAt: unstamp(d.ContinueAt), PublishedAt: unstamp(d.PublishedAt),
+		LeaseUntil: timeOrZero(d.LeaseUntil), NextSlot: timeOrZero(d.NextSlot), Revision: snap.UpdateTime, ExpireAt: d.ExpireAt,
+		ContinueAt: timeOrZero(d.ContinueAt), PublishedAt: timeOrZero(d.PublishedAt),
 		AudienceCounts: push.AudienceCounts{Targeted: d.Targeted, Excluded: push.Excluded{
 			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted}},
 	}, nil
 }
 
-// Cut is the outbox: one commit creates the batches and moves the shard's
+// CreateBatches is the outbox: one commit creates the batches and moves the shard's
 // cursor. It fails with ErrConflict when another dispatch has moved the cursor
 // since sh was read; nothing is written then.
 func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
@@ -105,20 +105,20 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 func shardUpdates(sh *push.Shard) []firestore.Update {
 	return []firestore.Update{
 		{Path: "after", Value: sh.After}, {Path: "batches", Value: sh.Batches}, {Path: "done", Value: sh.Done},
-		{Path: "leaseUntil", Value: stamp(sh.LeaseUntil)}, {Path: "nextSlot", Value: stamp(sh.NextSlot)},
+		{Path: "leaseUntil", Value: timeOrNil(sh.LeaseUntil)}, {Path: "nextSlot", Value: timeOrNil(sh.NextSlot)},
 		{Path: "targeted", Value: sh.Targeted}, {Path: "noValidToken", Value: sh.Excluded.NoValidToken},
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
 		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
 	}
 }
 
-// Take gives a shard to one dispatch call until then. ErrConflict: another call
+// LeaseShard gives a shard to one dispatch call until then. ErrConflict: another call
 // has taken it since it was read.
 func (s *Store) LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error {
 	return s.hand(ctx, sh, push.Shard{LeaseUntil: until})
 }
 
-// Yield gives a shard back, to go on at a time (zero: at once). orderedAt is when
+// ReleaseShard gives a shard back, to go on at a time (zero: at once). orderedAt is when
 // the caller publishes a message that asks for it; zero: it publishes none, and
 // tick does. ErrConflict: the shard is another call's by now.
 func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
@@ -130,8 +130,8 @@ func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
 	taken := *sh
 	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
 	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
-		{Path: "leaseUntil", Value: stamp(to.LeaseUntil)}, {Path: "continueAt", Value: stamp(to.ContinueAt)},
-		{Path: "publishedAt", Value: stamp(to.PublishedAt)},
+		{Path: "leaseUntil", Value: timeOrNil(to.LeaseUntil)}, {Path: "continueAt", Value: timeOrNil(to.ContinueAt)},
+		{Path: "publishedAt", Value: timeOrNil(to.PublishedAt)},
 	}...)
 	if err != nil {
 		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
@@ -170,7 +170,7 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 			skipped(ctx, snap, err)
 			continue
 		}
-		out = append(out, OpenShard{k, unstamp(d.LeaseUntil), unstamp(d.ContinueAt), unstamp(d.PublishedAt), snap.UpdateTime})
+		out = append(out, OpenShard{k, timeOrZero(d.LeaseUntil), timeOrZero(d.ContinueAt), timeOrZero(d.PublishedAt), snap.UpdateTime})
 	}
 	return out, nil
 }
@@ -185,7 +185,7 @@ func (s *Store) openShards(mailing string) firestore.Query {
 func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
-	if stale(err) || missing(err) {
+	if failedPrecondition(err) || missing(err) {
 		return false, nil
 	}
 	return err == nil, classify(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)

@@ -1,15 +1,15 @@
-// Package store keeps what Carillon knows in Firestore, and is the only package
-// that knows Firestore. Its methods are the steps of a mailing's way; each
-// commits all of its step or nothing.
+// Package store reads and writes Firestore. No other package uses Firestore.
+// Each method is one step in the life of a mailing, a customer or a token, and
+// stores the whole step or nothing.
 //
-//	customers/{key of the customer's id}       a customer with all devices
-//	tokens/{token id}                          whose token that is
+//	customers/{key of the customer's id}       a customer with all tokens
+//	tokens/{token id}                          the customer who has the token
 //	mailings/{id}                              a mailing and its state
 //	mailings/{id}/audience/{n}                 listed customers or tokens
-//	mailings/{id}/audience/owners              who had the listed tokens at the start
+//	mailings/{id}/audience/owners              the customers who had the listed tokens when the mailing started
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, results, tally
-//	objections/{key of the customer's id}      an opt-out that outlives its customer
+//	objections/{key of the customer's id}      an opt-out that stays when its customer is erased
 //	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet
 //	instances/{id}                             what an instance of deliver wants of the quota
@@ -30,18 +30,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Keep is how long a mailing's list of invalid tokens and unflag answer after
-// it ended; then its batches and shards go by TTL.
+// Keep is how long batches and shards stay after their mailing has ended: so long
+// its invalid tokens can be listed and unflagged. TTL deletes them then.
 const Keep = 30 * 24 * time.Hour
 
 // keepMailings is how long the mailing itself stays after it ended.
 const keepMailings = 400 * 24 * time.Hour
 
-// keepTexts is how long a mailing to one customer stays after it ended: 30 days
-// with the day that TTL takes.
+// keepTexts is how long a mailing to one customer stays after it ended. TTL may
+// take another day to delete it, which makes 30 days.
 const keepTexts = 29 * 24 * time.Hour
 
-// Options are what a Store can be told; the zero value is the default.
+// Options configure a Store; the zero value is the default.
 type Options struct {
 	Now       func() time.Time // nil: time.Now
 	MaxTokens int              // tokens a customer keeps; 0: push.MaxTokens
@@ -57,7 +57,7 @@ type Store struct {
 	sizes     sizes
 }
 
-// New makes a store over a client, which stays the caller's to close.
+// New makes a store over a client. The caller closes the client.
 func New(db *firestore.Client, o Options) *Store {
 	s := &Store{
 		db: db, now: o.Now,
@@ -72,21 +72,22 @@ func New(db *firestore.Client, o Options) *Store {
 
 func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
 
-// ErrConflict is the answer to a save based on an older revision: somebody else
-// has written since, and has the right to.
-var ErrConflict = errors.New("somebody else has written since")
+// ErrConflict says that a document has changed since it was read. Nothing was
+// written.
+var ErrConflict = errors.New("the document has changed since it was read")
 
-// IsConflict reports whether a save failed because somebody else has written.
+// IsConflict reports whether err is ErrConflict.
 func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
-// classify gives a Firestore error the type that says its outcome, and says
-// what was being done.
+// classify gives a Firestore error the type that callers decide by: ErrConflict,
+// *push.Unavailable, or none. The text says what was being done.
 func classify(err error, doing string, a ...any) error {
 	if err == nil {
 		return nil
 	}
+
 	text := fmt.Sprintf(doing, a...)
-	if stale(err) {
+	if failedPrecondition(err) {
 		return fmt.Errorf("%s: %w: %w", text, ErrConflict, err)
 	}
 	switch status.Code(err) {
@@ -96,10 +97,10 @@ func classify(err error, doing string, a ...any) error {
 	return fmt.Errorf("%s: %w", text, err)
 }
 
-// stale reports whether a precondition did not hold. The service answers with
-// the same code when it wants an index that firestore.indexes.json lacks; that
-// text begins like this, and names of projects and documents follow only later.
-func stale(err error) bool {
+// failedPrecondition reports whether a precondition of a write did not hold. The
+// service uses the same code for a query whose index is missing; the text of that
+// error begins with fixed words, before any name of a project or document.
+func failedPrecondition(err error) bool {
 	switch status.Code(err) {
 	case codes.AlreadyExists:
 		return true

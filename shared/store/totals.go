@@ -11,27 +11,28 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Totals adds up where every customer and every token of a mailing went: the
-// frozen sums of an ended mailing, else aggregation queries over its shards and
-// batches at one read time, so that they reconcile at every moment.
+// Totals returns the sums of a mailing, by customers and by tokens. Those of a
+// mailing that has ended are stored with it. Else they are aggregation queries over
+// its shards and batches at one read time, so that they reconcile at every moment.
 func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
 	if m.Totals != nil {
 		return *m.Totals, nil
 	}
 	var t push.Totals
 	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
-		t, err = s.sums(ctx, tx, m.ID)
+		t, err = s.addUp(ctx, tx, m.ID)
 		return err
 	}, firestore.ReadOnly)
 	return t, classify(err, "adding up mailing %s", m.ID)
 }
 
-// sums adds up within a transaction. A query carries five aggregations at
-// most, and a sum counts only documents that have all of its query's fields:
-// both are always written in full.
-func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
+// addUp computes the sums in a transaction. A query takes five aggregations at
+// most. A sum counts only documents that have all fields of its query, so that
+// shards and batches always have all of them.
+func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
 	shards := s.mailing(mailing).Collection("shards").Query
 	batches := s.mailing(mailing).Collection("batches").Query
+
 	a, err := sum(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
 	if err != nil {
 		return push.Totals{}, err
@@ -40,6 +41,7 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	if err != nil {
 		return push.Totals{}, err
 	}
+
 	names := []string{"size"}
 	for _, f := range tallyFields {
 		names = append(names, "tally."+f.name)
@@ -52,16 +54,18 @@ func (s *Store) sums(ctx context.Context, tx *firestore.Transaction, mailing str
 	if err != nil {
 		return push.Totals{}, err
 	}
+
 	held, err := s.heldFlags(ctx, tx, mailing)
 	if err != nil {
 		return push.Totals{}, err
 	}
+
 	var tally push.Tally
 	for i, n := range append(b[1:], c...) {
 		tally[tallyFields[i].result] = n
 	}
-	audited := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
-	return push.NewTotals(audited, b[0], tally, held), nil
+	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
+	return push.NewTotals(counts, b[0], tally, held), nil
 }
 
 // heldFlags counts the flags of a mailing that wait for evidence, by code.
@@ -90,6 +94,7 @@ func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fiel
 	for i, f := range fields {
 		agg = agg.WithSum(f, fmt.Sprint("s", i))
 	}
+
 	res, err := agg.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -105,7 +110,7 @@ func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fiel
 	return out, nil
 }
 
-func (s *Store) count(ctx context.Context, q firestore.Query) (int, error) {
+func (s *Store) countDocuments(ctx context.Context, q firestore.Query) (int, error) {
 	return countIn(ctx, q.NewAggregationQuery())
 }
 
@@ -121,17 +126,17 @@ func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	return int(v.GetIntegerValue()), nil
 }
 
-// MarkDispatched records that every shard of a mailing is cut, if so, and
-// answers whether it is.
+// MarkDispatched records that every shard of a mailing has all its batches, if that
+// is so, and reports whether it is.
 func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
-	// Counted, not listed: a shard that does not decode is not cut either.
-	open, err := s.count(ctx, s.openShards(id))
+	// Counted, not listed: a shard that cannot be decoded counts as open.
+	open, err := s.countDocuments(ctx, s.openShards(id))
 	if err != nil || open > 0 {
 		return false, classify(err, "counting open shards of mailing %s", id)
 	}
-	_, err = s.become(ctx, id, func(m *push.Mailing) error {
+	_, err = s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.Dispatched || m.Shards == 0 {
-			return errKeep
+			return errUnchanged
 		}
 		m.Dispatched = true
 		return nil
@@ -139,19 +144,22 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
-// Finish freezes the totals of a mailing when nothing of it is left to do: it
-// was cut whole, or it ended otherwise, and every batch is settled. The mailing is
-// read after the caller has settled a batch: either we see that it was cut whole,
-// or dispatch sees that no batch is open. Cutting is
-// stopped first: what is cut after the sums were frozen would be in none. Then
-// it tells the end and records that it was told. Whoever settles something last
-// calls it; only one call tells, and one that dies before it could leaves the
-// telling to the next.
-func (s *Store) FinishMailing(ctx context.Context, id string, tell func(context.Context, ...push.Event) error) (*push.Mailing, error) {
+// FreezeMailing stores the totals of a mailing when nothing of it is left to do: it
+// has ended or every shard has all its batches, and every batch is settled. It
+// returns the mailing if this call stored them, else nil. The caller publishes
+// mailing.completed then, and calls MarkCompletedPublished. If it crashes before,
+// tick does both.
+//
+// Call it after a batch was settled, and after the last shard was done: the mailing
+// is read after that write, so that of two such calls at the same time at least one
+// sees both.
+func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.MailingHeader(ctx, id)
 	if err != nil || !m.Finishable() || m.Totals != nil {
 		return nil, err
 	}
+
+	// Batches that are created after the totals are stored would be counted nowhere.
 	if !m.Dispatched {
 		if err := s.endShards(ctx, id); err != nil {
 			return nil, err
@@ -161,29 +169,22 @@ func (s *Store) FinishMailing(ctx context.Context, id string, tell func(context.
 	if err != nil || open > 0 {
 		return nil, err
 	}
-	m, err = s.freeze(ctx, id)
-	if err != nil || m == nil {
-		return nil, err
-	}
-	if err := tell(ctx, push.CompletedEvent(m)); err != nil {
-		return nil, err
-	}
-	return m, s.told(ctx, id)
+	return s.freezeTotals(ctx, id)
 }
 
-// freeze answers the mailing when this call froze its totals, else nil. The sums
-// are added up before the transaction, which then locks the mailing alone, not
-// its batches: once nothing is cut any more and no batch is open, no sum changes.
-// Why our own fault held the mailing stays to be read: the last answers of FCM may
-// be the very ones that told of it.
-func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
+// freezeTotals stores the totals of a mailing. It returns the mailing if this call
+// stored them, else nil. The sums are computed before the transaction, which then
+// locks the mailing alone and none of its batches: no sum changes any more, since no
+// batch is open and none is created. The reason of a pause that was not by hand
+// stays, so that an operator can still read it.
+func (s *Store) freezeTotals(ctx context.Context, id string) (*push.Mailing, error) {
 	totals, err := s.Totals(ctx, &push.Mailing{ID: id})
 	if err != nil || totals.Tokens.Pending > 0 {
 		return nil, err
 	}
-	m, err := s.change(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
+	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
-			return errKeep
+			return errUnchanged
 		}
 		if !m.State.Final() {
 			m.State, m.PausedFrom = push.Completed, ""
@@ -194,7 +195,7 @@ func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 		m.Totals, m.CompletedAt = &totals, s.now()
 		return nil
 	})
-	if errors.Is(err, errKeep) {
+	if errors.Is(err, errUnchanged) {
 		return nil, nil
 	}
 	if err != nil {
@@ -203,24 +204,12 @@ func (s *Store) freeze(ctx context.Context, id string) (*push.Mailing, error) {
 	return m, nil
 }
 
-// PublishCompleted tells the end of a mailing whose totals are frozen but whose teller
-// died.
-func (s *Store) PublishCompleted(ctx context.Context, m *push.Mailing, tell func(context.Context, ...push.Event) error) error {
-	if m.Totals == nil || !m.Active {
-		return nil
-	}
-	if err := tell(ctx, push.CompletedEvent(m)); err != nil {
-		return err
-	}
-	return s.told(ctx, m.ID)
-}
-
-// told records that the end of a mailing has been told: tick need not look
-// after it any more.
-func (s *Store) told(ctx context.Context, id string) error {
-	_, err := s.become(ctx, id, func(m *push.Mailing) error {
+// MarkCompletedPublished records that mailing.completed was published: tick has
+// nothing left to do for the mailing.
+func (s *Store) MarkCompletedPublished(ctx context.Context, id string) error {
+	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
 		if !m.Active || m.Totals == nil {
-			return errKeep
+			return errUnchanged
 		}
 		m.Active = false
 		return nil

@@ -207,7 +207,7 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 		{Path: "heldFlags", Value: slices.Concat([]int{}, b.HeldFlags)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "holding", Value: len(b.HeldFlags) > 0},
 	}, firestore.LastUpdateTime(b.Revision))
-	if stale(err) {
+	if failedPrecondition(err) {
 		return true, nil // somebody has begun to send it
 	}
 	return false, err
@@ -239,7 +239,7 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 		}
 		_, err = s.batch(b.BatchRef).Update(ctx, []firestore.Update{{Path: "invalidTokens", Value: text}, {Path: "hasInvalidTokens", Value: text != ""}},
 			firestore.LastUpdateTime(b.Revision))
-		if err != nil && !stale(err) {
+		if err != nil && !failedPrecondition(err) {
 			return err
 		}
 	}

@@ -90,10 +90,10 @@ func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
 // nothing. It is a *push.Conflict for a mailing that has not started yet, and for one
 // whose batches are deleted: nobody knows any more what it flagged.
 func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := s.change(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
-		switch now := s.moment(); {
+	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
+		switch now := s.timestamp(); {
 		case m.Unflag != nil:
-			return errKeep
+			return errUnchanged
 		case m.StartedAt.IsZero() && m.State.Final(): // there is nothing to take back, and never will be
 			m.Unflag = &push.Unflag{State: push.UnflagCompleted, StartedAt: now, CompletedAt: &now}
 			return nil
@@ -106,7 +106,7 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 			return tx.Set(s.unflagging(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
 		}
 	})
-	if errors.Is(err, errKeep) {
+	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
@@ -159,10 +159,10 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 	}
 	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), most: unflagBatches}
 	err = s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
-		if mark.Owner != l.owner && unstamp(mark.Busy).After(s.now()) {
+		if mark.Owner != l.owner && timeOrZero(mark.Busy).After(s.now()) {
 			return false
 		}
-		l.after, mark.Owner, mark.Busy = mark.After, l.owner, stamp(until)
+		l.after, mark.Owner, mark.Busy = mark.After, l.owner, timeOrNil(until)
 		return true
 	})
 	if errors.Is(err, ErrConflict) {
@@ -179,9 +179,9 @@ func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time)
 			return false
 		}
 		if mark.After != l.after {
-			mark.After, mark.Moved = l.after, s.moment()
+			mark.After, mark.Moved = l.after, s.timestamp()
 		}
-		mark.Busy = stamp(until)
+		mark.Busy = timeOrNil(until)
 		return true
 	})
 }
@@ -262,7 +262,7 @@ func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, er
 // Done moves an unflag behind a page; SaveUnflag stores it.
 func (l *UnflagLease) Done(p *UnflagPage) { l.after = p.after }
 
-// Unflag takes back the flags of a mailing on tokens of a few hundred customers
+// UnflagTokens takes back the flags of a mailing on tokens of a few hundred customers
 // in one transaction, in halves if that is too much or others stand in the way.
 // It answers how many it has taken back, and the events, which are in the outbox
 // until Told; both also beside an error. A customer whose document cannot be
@@ -304,11 +304,11 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.become(ctx, mailing, func(m *push.Mailing) error {
+	m, err := s.transition(ctx, mailing, func(m *push.Mailing) error {
 		if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
-			return errKeep
+			return errUnchanged
 		}
-		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, stamp(s.moment())
+		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, timeOrNil(s.timestamp())
 		return nil
 	})
 	if err != nil {
@@ -341,7 +341,7 @@ func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
 		var mark unflagMark
 		// One that is gone, or cannot be read, is due: its mailing shall not
 		// run for ever.
-		if !snap.Exists() || snap.DataTo(&mark) != nil || !unstamp(mark.Busy).After(s.now()) && s.now().Sub(mark.Moved) > unflagStalled {
+		if !snap.Exists() || snap.DataTo(&mark) != nil || !timeOrZero(mark.Busy).After(s.now()) && s.now().Sub(mark.Moved) > unflagStalled {
 			out = append(out, snap.Ref.Parent.Parent.ID)
 		}
 	}
