@@ -12,36 +12,35 @@ import (
 // A Page is a part of an audience in the order of the customers' keys.
 type Page struct {
 	Members  []Member
-	Excluded push.Excluded // customers of the page's range that need not be read to be left out
-	Last     string        // the key the page ends with; "" when the range ends with it
+	Excluded push.Excluded // customers of the page's range that are left out without being read
+	Last     string        // the last key of the page; "" when the page reaches the end of the range
 }
 
 // A Member is a customer of the audience.
 type Member struct {
 	Key      string
-	Customer *push.Customer // nil: nobody registered this id or token
-	Only     []string       // token ids the audience names; nil: all of the customer's
+	Customer *push.Customer // nil: this id or token is not registered
+	Only     []string       // token ids that the audience lists; nil: all tokens of the customer
 }
 
 // An Audience reads the customers of one mailing range by range.
 type Audience interface {
-	// Page reads at most size members with keys above after, up to upto
-	// ("": no end).
+	// Page reads at most size members whose keys are greater than after and not
+	// greater than upto ("": no end).
 	Page(ctx context.Context, after, upto string, size int) (Page, error)
-	// Count is about how many customers there are, at a cost that hardly grows
-	// with them.
+	// Count estimates the number of customers. Its cost hardly depends on it.
 	Count(ctx context.Context) (int, error)
 }
 
-// Audience opens the audience of a mailing read by Mailing. Of the customers'
-// attributes it reads those that are named.
+// Audience opens the audience of a mailing that was read by Mailing. Of the
+// customers' attributes it reads the named ones only.
 func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
 	a := m.Audience
 	switch {
 	case a.Everyone:
-		return everyone{s, scanned(attributes)}, nil
+		return everyone{s, customerFields(attributes)}, nil
 	case a.Segments != nil:
-		return s.bySegments(ctx, a.Segments, scanned(attributes))
+		return s.bySegments(ctx, a.Segments, customerFields(attributes))
 	case a.Tokens != nil:
 		return s.byTokens(ctx, m)
 	default:
@@ -49,8 +48,8 @@ func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...str
 	}
 }
 
-// scanned are the fields of a customer that dispatch needs.
-func scanned(attributes []string) []firestore.FieldPath {
+// customerFields are the fields of a customer that dispatch needs.
+func customerFields(attributes []string) []firestore.FieldPath {
 	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}}
 	for _, name := range attributes {
 		fields = append(fields, firestore.FieldPath{"attributes", name})
@@ -60,7 +59,7 @@ func scanned(attributes []string) []firestore.FieldPath {
 
 func (s *Store) customers() *firestore.CollectionRef { return s.db.Collection("customers") }
 
-// keyRange narrows q to keys above after and up to upto, in their order.
+// keyRange limits q to keys greater than after and not greater than upto, in order.
 func keyRange(q firestore.Query, after, upto string) firestore.Query {
 	q = q.OrderBy(firestore.DocumentID, firestore.Asc)
 	if after != "" {
@@ -72,16 +71,16 @@ func keyRange(q firestore.Query, after, upto string) firestore.Query {
 	return q
 }
 
-// estimate counts the customers whose keys begin with one of the 32 digits:
-// keys are hashes, so that each has as many.
+// estimate counts the customers whose keys begin with one of the 32 digits, and
+// multiplies: keys are hashes, so that each digit has about as many.
 func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
 	n, err := s.countDocuments(ctx, keyRange(q, "", "1"))
 	return 32 * n, err
 }
 
-// everyone reads only who is reachable; the others are counted by an
-// aggregation over the same range at the same read time, so that a customer who
-// becomes unreachable by this very mailing is not counted twice.
+// everyone is the audience of all customers. It reads reachable customers only. The
+// others are counted by an aggregation over the same range at the same read time: a
+// customer whom this mailing makes unreachable is not counted twice.
 type everyone struct {
 	s      *Store
 	fields []firestore.FieldPath
@@ -112,17 +111,18 @@ func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page,
 		p.Excluded.NoValidToken = int64(n)
 		return err
 	}, firestore.ReadOnly)
+
 	return p, classify(err, "reading customers after %q", after)
 }
 
-// members decodes customers. One that does not decode is logged and counts as
-// unknown: it keeps nobody else of the page waiting.
+// members decodes customers. A customer that cannot be decoded is logged and counts
+// as unknown, so that the others of the page are sent to.
 func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []Member {
 	out := make([]Member, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
-			skipped(ctx, snap, err)
+			logSkipped(ctx, snap, err)
 			out = append(out, Member{Key: snap.Ref.ID})
 			continue
 		}
@@ -133,12 +133,13 @@ func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func
 	return out
 }
 
-// listedAudience is an audience whose keys are known beforehand, in order.
+// listedAudience is an audience of listed customers or tokens: its keys are known,
+// in order.
 type listedAudience struct {
 	s    *Store
 	keys []string
-	only map[string][]string // by key: token ids named
-	void map[string]bool     // keys that stand for tokens nobody registered
+	only map[string][]string // by key: the token ids that are listed
+	void map[string]bool     // keys that stand for listed tokens that are not registered
 }
 
 func (s *Store) byCustomers(ids []string) *listedAudience {
@@ -167,6 +168,7 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 	if found {
 		from++
 	}
+
 	to := len(a.keys)
 	if upto != "" {
 		if i, found := slices.BinarySearch(a.keys, upto); found {
@@ -175,12 +177,14 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 			to = i
 		}
 	}
+
 	keys := a.keys[from:max(from, to)]
 	var p Page
 	if len(keys) > size {
 		keys = keys[:size]
 		p.Last = keys[size-1]
 	}
+
 	var refs []*firestore.DocumentRef
 	for _, k := range keys {
 		refs = append(refs, a.s.customers().Doc(k))
@@ -188,18 +192,21 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 	if len(refs) == 0 {
 		return p, nil
 	}
+
 	snaps, err := a.s.db.GetAll(ctx, refs)
 	if err != nil {
 		return Page{}, classify(err, "reading listed customers after %q", after)
 	}
+
 	for _, snap := range snaps {
 		m := Member{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
 		if snap.Exists() && !a.void[m.Key] {
 			if m.Customer, err = decodeCustomer(snap); err != nil {
-				skipped(ctx, snap, err)
+				logSkipped(ctx, snap, err)
 			}
 		}
 		p.Members = append(p.Members, m)
 	}
+
 	return p, nil
 }

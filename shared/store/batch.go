@@ -106,6 +106,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
 	}
+
 	first, last := "", ""
 	if n := len(b.Targets); n > 0 {
 		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
@@ -124,6 +125,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
+
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
 		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore),
@@ -140,6 +142,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	if b.Settled {
 		return b, nil
 	}
+
 	var err error
 	if b.Targets, err = push.DecodeTargets(d.Targets); err != nil {
 		return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
@@ -147,6 +150,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	if len(d.Results) != len(b.Targets) {
 		return nil, fmt.Errorf("batch %s: %w: %d targets and %d results", snap.Ref.Path, ErrUndecodable, len(b.Targets), len(d.Results))
 	}
+
 	for _, r := range d.Results {
 		b.Results = append(b.Results, push.Result(r))
 	}
@@ -235,6 +239,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if err != nil {
 		return fmt.Errorf("encoding the dead tokens of batch %s: %w", b.Batch, err)
 	}
+
 	owed, undecided := b.OwedFlags, b.HeldFlags
 	if owed == nil {
 		owed = []int{}
@@ -242,6 +247,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if undecided == nil {
 		undecided = []int{}
 	}
+
 	up := []firestore.Update{
 		{Path: "results", Value: encodeResults(b.Results)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
 		{Path: "heldFlags", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
@@ -255,10 +261,12 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
 	}
+
 	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)
 	if err != nil {
 		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
+
 	b.Revision = revision
 	return nil
 }

@@ -28,14 +28,14 @@ func (s *Store) CloseUndecodable(ctx context.Context, ref push.BatchRef, reason 
 	if missing(err) {
 		return &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
+
 	return classify(err, "closing batch %s of mailing %s, which cannot be decoded", ref.Batch, ref.Mailing)
 }
 
-// CloseStuck closes the open batches of a mailing that ended long ago, without
-// decoding them: what no call of deliver could settle by then has a document that
-// does not decode. What they have no result for counts as expired, so that the
-// mailing can end. It answers how many it closed. Batches that a call has are left
-// alone.
+// CloseStuck closes the open batches of a mailing that ended long ago, so that the
+// mailing can end, and returns how many. It does not decode them: a batch that deliver
+// could not settle in that time probably cannot be decoded. Targets without a result
+// count as expired. Batches with a valid lease stay open.
 func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
 	snaps, err := s.openBatches(mailing).Documents(ctx).GetAll()
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
 		up := closing(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
 		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
 			if failedPrecondition(err) || missing(err) {
-				continue // another call has it after all
+				continue // another call has leased it since
 			}
 			return closed, classify(err, "closing stuck batch %s of mailing %s", snap.Ref.ID, mailing)
 		}
@@ -60,9 +60,9 @@ func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
 	return closed, nil
 }
 
-// closing is the update that closes a stored batch, whatever its fields are: its
-// pending targets count as that field of the tally, and flags it owes are given
-// up.
+// closing returns the update that closes a stored batch, whatever its fields hold.
+// Its pending targets count as the field pendingAs of the tally. Its owed flags are
+// given up.
 func closing(fields map[string]any, pendingAs, reason string) []firestore.Update {
 	stored, _ := fields["tally"].(map[string]any)
 	tally, known := make(map[string]int64, len(tallyFields)), int64(0)

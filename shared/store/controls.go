@@ -10,20 +10,20 @@ import (
 	"carillon.example/shared/push"
 )
 
-// controlsKept is how long the controls of a group count after FCM accepted one
-// of them. Those of a small group may all be gone later.
+// controlsKept is how long control tokens are used after FCM accepted one of them.
+// Those of a small group may all be gone later.
 const controlsKept = 8 * 24 * time.Hour
 
-// A ControlToken is a push token that FCM accepted lately: while it accepts it still,
-// what it says of other tokens of the same kind, platform and app is credible.
+// A ControlToken is a push token that FCM accepted lately. As long as FCM still accepts
+// it, its answers for other tokens of the same kind, platform and app are believed.
 type ControlToken struct {
 	Customer string // the customer's id
-	Token    string // the push token: never logged
+	Token    string // the push token; it must not be logged
 	Kind     push.Kind
 }
 
-// controlsDoc is controls/{group}. It has no token and no customer's id: a
-// customer who was erased cannot be found through it.
+// controlsDoc is controls/{group}. It holds hashes only, so that an erased customer
+// cannot be found by it.
 type controlsDoc struct {
 	Tokens   []controlDoc `firestore:"tokens"`
 	ExpireAt time.Time    `firestore:"expireAt"`
@@ -38,8 +38,8 @@ func (s *Store) controls(group string) *firestore.DocumentRef {
 	return s.db.Collection("controls").Doc(push.TokenID(group))
 }
 
-// SaveControls records tokens that FCM accepted lately as the controls of a
-// group. Whoever writes last wins: any of them will do.
+// SaveControls stores tokens that FCM accepted lately as the control tokens of a
+// group. The last write wins, because any of them is good enough.
 func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
 	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.timestamp().Add(controlsKept)}
 	for _, c := range list {
@@ -49,8 +49,8 @@ func (s *Store) SaveControls(ctx context.Context, group string, list []ControlTo
 	return classify(err, "recording controls")
 }
 
-// Controls reads the controls of a group whose customers still have them, valid:
-// one read, and one for each of them.
+// Controls returns the control tokens of a group that are still valid and still
+// belong to the same customers. It costs one read, and one more for each token.
 func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, error) {
 	snap, err := s.controls(group).Get(ctx)
 	if missing(err) {
@@ -82,7 +82,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, err
 		}
 		customer, err := decodeCustomer(snap)
 		if err != nil {
-			continue // others may do
+			continue // the other tokens may be good
 		}
 		i := slices.IndexFunc(doc.Tokens, func(c controlDoc) bool { return c.Key == snap.Ref.ID })
 		if t, ok := customer.Token(doc.Tokens[i].Token); ok && t.Valid() {
@@ -92,17 +92,18 @@ func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, err
 	return out, nil
 }
 
-// A Suspicion says what deliver thinks of the young installation ids of a group.
+// A Suspicion says whether an app's release may be at fault for the invalid young
+// installation ids of a group.
 type Suspicion struct {
-	At      time.Time `firestore:"suspectedAt"` // when a fault of an app's release was last suspected; zero: it is not
-	Cleared time.Time `firestore:"clearedAt"`   // when FCM last accepted most of those that it had refused; zero: never
+	At      time.Time `firestore:"suspectedAt"` // when it was last suspected; zero: it is not
+	Cleared time.Time `firestore:"clearedAt"`   // when FCM last accepted most of the ids that it had refused; zero: never
 }
 
 func (s *Store) suspicion(group string) *firestore.DocumentRef {
 	return s.controls(group + "\x00suspicion")
 }
 
-// Suspicion reads what is suspected of a group; zero where nothing was recorded
+// Suspicion reads the suspicion about a group. It is the zero value if none was stored
 // within eight days.
 func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) {
 	var out Suspicion
@@ -116,7 +117,7 @@ func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) 
 	return out, classify(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
 }
 
-// SaveSuspicion records what is suspected of a group. Whoever writes last wins.
+// SaveSuspicion stores the suspicion about a group. The last write wins.
 func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
 	_, err := s.suspicion(group).Set(ctx, map[string]any{
 		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.timestamp().Add(controlsKept),

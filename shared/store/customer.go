@@ -18,8 +18,8 @@ type customerDoc struct {
 	Devices      map[string]deviceDoc `firestore:"devices"` // by token id
 	Reachable    bool                 `firestore:"reachable"`
 	Expires      string               `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
-	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer turns silent
-	Status       statusDoc            `firestore:"status"`             // as it was last told
+	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer becomes silent
+	Status       statusDoc            `firestore:"status"`             // as the last event said
 	Segments     []string             `firestore:"segments"`
 	Attributes   map[string]any       `firestore:"attributes"`
 	OptedOut     bool                 `firestore:"optedOut"`
@@ -74,7 +74,7 @@ type tokenDoc struct {
 	Customer     string `firestore:"customer"`
 	Key          string `firestore:"key"`
 	Installation string `firestore:"installation,omitempty"` // of a registration token: the token id of its FID
-	Before       string `firestore:"before,omitempty"`       // key of whom an app took it from: they may take it back
+	Before       string `firestore:"before,omitempty"`       // key of the customer from whom an app took it, and who may take it back
 }
 
 func (s *Store) customer(id string) *firestore.DocumentRef {
@@ -94,6 +94,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	for _, x := range c.Consents {
 		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}
+
 	for _, t := range c.Tokens {
 		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Imported: t.Imported, Expires: t.Expires}
 		if t.Invalid != nil {
@@ -103,6 +104,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		}
 		d.Devices[t.ID] = x
 	}
+
 	return d
 }
 
@@ -111,6 +113,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("decoding customer %s: %w: %w", snap.Ref.ID, ErrUndecodable, err)
 	}
+
 	c := &push.Customer{
 		ID: d.ID, Segments: d.Segments, Attributes: d.Attributes, OptedOut: d.OptedOut, Categories: d.Categories, TimeZone: d.TimeZone,
 		Version: d.Version, Availability: d.Availability, Revision: d.Revision, CreatedAt: d.CreatedAt,
@@ -120,6 +123,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	for _, x := range d.Consents {
 		c.Consents = append(c.Consents, push.Consent{Category: x.Category, Decision: push.Decision(x.Decision), At: x.At, Source: x.Source})
 	}
+
 	for id, x := range d.Devices {
 		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
@@ -127,11 +131,12 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 		}
 		c.Tokens = append(c.Tokens, t)
 	}
+
 	slices.SortFunc(c.Tokens, func(a, b push.Token) int { return cmp.Compare(a.ID, b.ID) })
 	return c, nil
 }
 
-// Customer reads a customer with all devices: one read answers availability.
+// Customer reads a customer with all tokens. It costs one read.
 func (s *Store) Customer(ctx context.Context, id string) (*push.Customer, error) {
 	snap, err := s.customer(id).Get(ctx)
 	if missing(err) {

@@ -75,6 +75,7 @@ func (s *Store) inCustomerTx(ctx context.Context, customers, tokens []string, f 
 	if err != nil {
 		return nil, err
 	}
+
 	return events, nil
 }
 
@@ -161,6 +162,7 @@ func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnaps
 		}
 		b.entries, b.byID[id] = append(b.entries, e), e
 	}
+
 	return nil
 }
 
@@ -175,10 +177,12 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 	if ids = unique(ids); len(ids) == 0 {
 		return nil
 	}
+
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
 		refs[i] = b.s.customer(id)
 	}
+
 	snaps, err := b.tx.GetAll(refs)
 	if err != nil {
 		return err
@@ -221,6 +225,7 @@ func (b *customerTx) dropSurplus(e *loadedCustomer, keep ...string) {
 		}
 		return 0
 	}
+
 	for len(e.Tokens) > b.s.maxTokens {
 		worst := slices.MinFunc(e.Tokens, func(x, y push.Token) int {
 			return cmp.Or(cmp.Compare(rank(x), rank(y)), x.SeenAt.Compare(y.SeenAt), cmp.Compare(x.ID, y.ID))
@@ -246,6 +251,7 @@ func (b *customerTx) writeChanges() error {
 			return err
 		}
 	}
+
 	for token, id := range b.moved {
 		if id == b.owners[token] && id != "" {
 			continue
@@ -257,6 +263,7 @@ func (b *customerTx) writeChanges() error {
 	if !b.storeEvents {
 		return nil
 	}
+
 	return b.s.storeEvents(b.tx, b.events)
 }
 
@@ -270,6 +277,7 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 	for _, t := range e.superseded {
 		b.events = append(b.events, push.SupersededEvent(e.Customer, t.Token, t.by, b.now))
 	}
+
 	for _, id := range e.newlyFlagged {
 		if t, ok := e.Token(id); ok && t.Invalid != nil {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
@@ -278,10 +286,12 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 	if e.erased {
 		b.events = append(b.events, push.ErasedEvent(e.Customer, b.now))
 	}
+
 	now := e.AvailabilityAt(b.now)
 	if now.State == cmp.Or(e.Reported.State, push.StateUnreachable) {
 		return
 	}
+
 	e.Reported, e.Availability = now, e.Version
 	if e.stored || b.announceNew {
 		b.events = append(b.events, push.AvailabilityEvent(e.Customer, b.now))
@@ -303,6 +313,7 @@ func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 		doc.Write = string(b.id)
 		return b.tx.Set(b.s.customer(e.ID), doc)
 	}
+
 	return nil
 }
 

@@ -11,25 +11,25 @@ import (
 	"carillon.example/shared/push"
 )
 
-// dueLimit is how many mailings of one kind Due lists at most: it bounds what a
-// round costs. Those that are left out are listed once the others have moved on.
+// dueLimit is how many mailings of one kind DueMailings lists at most: it bounds the
+// cost of a round of tick. A later round lists the others.
 const dueLimit = 500
 
-// looked are the fields of a mailing that Due reads: not the message, which may
-// be long, and not what was listed.
-var looked = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt"}
+// dueFields are the fields of a mailing that DueMailings reads. They exclude the draft,
+// which may be long.
+var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt"}
 
-// final are the states no state follows.
+// final are the states that no other state can follow.
 var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
 
-// implausible are the reasons of a pause that may end without a person.
+// implausible are the reasons of pauses that Carillon may end by itself.
 var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
 
-// DueMailings lists the mailings that need somebody to look after them before a time:
-// those that are sent or about to be, scheduled ones that start by then, paused
-// ones whose lifetime has ended or whose flags wait for evidence, and those whose end is not wholly recorded and
-// published. They have no message, audience or other part of the draft. A document
-// that does not decode is logged and left out.
+// DueMailings lists the mailings that tick has to look at before a time: those that are
+// sending or about to start, scheduled ones that start by then, paused ones whose
+// lifetime has ended or whose held flags wait for evidence, and ended ones whose end
+// is not completely stored and published. They have no draft and no audience. A
+// document that cannot be decoded is logged and left out.
 func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
 	all := s.db.Collection("mailings").Query
 	queries := []firestore.Query{
@@ -45,7 +45,7 @@ func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Maili
 	g, ctx := errgroup.WithContext(ctx)
 	for i, q := range queries {
 		g.Go(func() (err error) {
-			lists[i], err = s.look(ctx, q)
+			lists[i], err = s.listDue(ctx, q)
 			return err
 		})
 	}
@@ -54,7 +54,7 @@ func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Maili
 	}
 
 	var out []*push.Mailing
-	listed := map[string]bool{} // a paused mailing may be due for two reasons
+	listed := map[string]bool{} // two queries may find the same paused mailing
 	for _, m := range slices.Concat(lists...) {
 		if !listed[m.ID] {
 			listed[m.ID] = true
@@ -64,21 +64,23 @@ func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Maili
 	return out, nil
 }
 
-// look lists the mailings of a query by the fields of looked.
-func (s *Store) look(ctx context.Context, q firestore.Query) ([]*push.Mailing, error) {
-	snaps, err := q.Select(looked...).Documents(ctx).GetAll()
+// listDue lists the mailings of a query by the fields of looked.
+func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing, error) {
+	snaps, err := q.Select(dueFields...).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]*push.Mailing, 0, len(snaps))
 	for _, snap := range snaps {
 		m, err := decodeLooked(snap)
 		if err != nil {
-			skipped(ctx, snap, err)
+			logSkipped(ctx, snap, err)
 			continue
 		}
 		out = append(out, m)
 	}
+
 	return out, nil
 }
 
@@ -87,6 +89,7 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	if err := snap.DataTo(&d); err != nil {
 		return nil, err
 	}
+
 	m := &push.Mailing{
 		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
 		StartAt: d.StartAt, StartedAt: timeOrZero(d.StartedAt), ExpiresAt: d.ExpiresAt,
@@ -94,14 +97,15 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 		PublishedAt: timeOrZero(d.PublishedAt), ResumedAt: timeOrZero(d.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if d.Totals != "" {
-		m.Totals = &push.Totals{} // there are some: nobody who looks needs more
+		m.Totals = &push.Totals{} // the caller needs to know only that there are some
 	}
+
 	return m, nil
 }
 
-// MarkStartPublished records that the caller is about to ask for a mailing to be
-// started. It answers false, and records nothing, when anybody has written to the
-// mailing since it was read. Each change of the mailing's state forgets it.
+// MarkStartPublished records that the caller is about to publish the message that
+// starts a mailing. It reports false, and stores nothing, if the mailing has changed
+// since it was read. Every change of the mailing's state deletes the record.
 func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
@@ -111,18 +115,19 @@ func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time
 	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
 }
 
-// Ahead says how much of all mailings together waits to be sent.
+// Ahead is how much of all mailings together waits to be sent.
 type Ahead struct {
-	Tokens   int // targets of open batches of the large lane whose mailings are sent
-	Mailings int // mailings of that lane that are being cut
+	Tokens   int // targets of open batches of the large lane, of mailings that are sending
+	Mailings int // mailings of that lane whose batches are being created
 }
 
-// heldLimit is how many paused mailings Ahead looks at. Of more it counts what
-// waits as if it were sent: then mailings are cut in smaller steps.
+// heldLimit is how many paused mailings CountAhead looks at. Batches of more paused
+// mailings count as if they were being sent, which only makes dispatch work in smaller
+// steps.
 const heldLimit = 100
 
-// CountAhead reads how much is cut and not sent yet. Batches of paused mailings do not
-// count: they would keep every other mailing waiting.
+// CountAhead counts the targets that are in batches and not sent yet. Batches of paused
+// mailings do not count, because all other mailings would wait for them.
 func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	var a Ahead
 	var held []int
@@ -151,13 +156,14 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	return a, nil
 }
 
-// held adds up the open batches of each paused mailing.
+// held returns the number of targets in open batches of each paused mailing.
 func (s *Store) held(ctx context.Context) ([]int, error) {
 	q := s.db.Collection("mailings").Where("cutting", "==", cuttingHeld).Limit(heldLimit).Select()
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]int, len(snaps))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
@@ -168,16 +174,17 @@ func (s *Store) held(ctx context.Context) ([]int, error) {
 			return err
 		})
 	}
+
 	return out, g.Wait()
 }
 
-// What a mailing's field "cutting" says, of those that share the large lane.
+// Values of a mailing's field "cutting", for mailings in the large lane.
 const (
-	cuttingNow  = "now"  // its audience is being cut
+	cuttingNow  = "now"  // its batches are being created
 	cuttingHeld = "held" // it is paused, and batches of it may be open
 )
 
-// cutting is what that field says of a mailing; "": nothing.
+// cutting returns the value of that field, "" for a mailing that has neither.
 func cutting(m *push.Mailing) string {
 	switch {
 	case m.Shards < 2:

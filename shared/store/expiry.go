@@ -12,16 +12,16 @@ import (
 	"carillon.example/shared/push"
 )
 
-// expiring is how many customers are swept side by side.
+// expiring is how many customers are handled at the same time.
 const expiring = 16
 
-// faultsNamed is how many customers that cannot be swept an error names.
+// faultsNamed is how many failed customers an error names.
 const faultsNamed = 3
 
-// The fields that name a customer's next day.
+// The fields with the day on which something of a customer changes.
 const (
-	fieldExpires = "expires"  // a token stops being valid
-	fieldSilent  = "silentOn" // nobody has seen a token for push.StaleAfter
+	fieldExpires = "expires"  // a token becomes invalid
+	fieldSilent  = "silentOn" // no token was seen for push.StaleAfter
 )
 
 // An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
@@ -29,20 +29,19 @@ type ExpiryCursor struct {
 	field, day, key string
 }
 
-// Expired is what one call of ExpireTokens did.
+// Expired is the result of one call of ExpireTokens.
 type Expired struct {
-	Customers int          // looked at
-	Events    []push.Event // in the outbox until Told
-	Next      ExpiryCursor // behind the last customer looked at
-	All       bool         // nobody is behind them
+	Customers int          // how many were handled
+	Events    []push.Event // in the outbox until MarkEventsPublished
+	Next      ExpiryCursor // after the last customer that was handled
+	All       bool         // no customer is left after them
 }
 
-// ExpireTokens looks after at most limit customers whose day has come, of those
-// behind the cursor: tokens that are too old are marked invalid, then customers
-// of whom no token was seen for push.StaleAfter turn silent. At last it removes
-// what is left of customers who were erased. Next is also behind customers who
-// cannot be swept: the error names the first, and they keep nobody behind them
-// waiting.
+// ExpireTokens handles at most limit customers after the cursor whose day has come. It
+// flags tokens that are too old, then records customers of whom no token was seen for
+// push.StaleAfter as silent. At last it removes traces of erased customers. The error
+// names the first customers that failed; Next is after them all the same, so that the
+// others do not wait for them.
 func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
 	var out Expired
 	var fault error
@@ -64,8 +63,8 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 	return out, errors.Join(fault, err)
 }
 
-// sweep calls f for at most limit customers, behind the cursor, whose field names
-// a day that has come.
+// sweep calls f for at most limit customers after the cursor whose day in a field has
+// come.
 func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (Expired, error) {
 	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
@@ -103,7 +102,7 @@ func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, lim
 	return out, errors.Join(faults...)
 }
 
-// sweepOne sweeps a customer of the list.
+// sweepOne calls f for one customer of the list.
 func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
 	id, ok := snap.Data()["id"].(string)
 	if !ok {
@@ -112,8 +111,8 @@ func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(cont
 	return f(ctx, id)
 }
 
-// expire marks a customer's tokens whose day has come. The day is reckoned
-// again by the setting as it is now.
+// expire flags the tokens of a customer whose day has come. The day is computed again,
+// because the setting may have changed.
 func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e, today := b.byID[id], push.Day(b.now)
@@ -131,11 +130,12 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 		}
 		return nil
 	})
+
 	return events, classify(err, "expiring tokens of customer %s", push.CustomerKey(id))
 }
 
-// silence notes that a customer has turned silent, and finds the day anew where a
-// token was seen meanwhile.
+// silence records that a customer has become silent. If a token was seen meanwhile, it
+// stores the new day instead.
 func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e := b.byID[id]

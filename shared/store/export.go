@@ -7,18 +7,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A CustomerAvailability says how far push reaches a customer.
+// A CustomerAvailability says whether push can reach a customer, and where.
 type CustomerAvailability struct {
 	Customer     string
 	ValidTokens  int
-	Platforms    []push.Platform // of the valid tokens, each once, in order; "" is left out
-	Apps         []string        // the same
+	Platforms    []push.Platform // platforms of the valid tokens, without "", each once, sorted
+	Apps         []string        // apps of the valid tokens, in the same way
 	Availability push.Availability
 }
 
-// CustomerAvailabilities lists all customers, size a page, in the order of their keys, behind
-// the customer with the id after ("" begins at the start). A page with fewer
-// than size is the last.
+// CustomerAvailabilities lists all customers in the order of their keys, in pages of
+// size, starting after the customer with the id after ("": at the beginning). The last
+// page has fewer than size.
 func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
 	key := ""
 	if after != "" {
@@ -42,14 +42,14 @@ func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size i
 		for _, t := range valid {
 			r.Platforms, r.Apps = append(r.Platforms, t.Platform), append(r.Apps, t.App)
 		}
-		r.Platforms, r.Apps = distinct(r.Platforms), distinct(r.Apps)
+		r.Platforms, r.Apps = sortedSet(r.Platforms), sortedSet(r.Apps)
 		out = append(out, r)
 	}
 	return out, nil
 }
 
-// distinct sorts a list, and keeps each value but the empty one once.
-func distinct[T ~string](list []T) []T {
+// sortedSet sorts a list and removes duplicates and the empty value.
+func sortedSet[T ~string](list []T) []T {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return slices.DeleteFunc(list, func(x T) bool { return x == "" })

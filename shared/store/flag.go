@@ -10,29 +10,29 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Flag marks a token invalid because of a mailing.
+// A Flag says that a mailing has found a token invalid.
 type Flag struct {
 	Mailing, Customer, TokenID string
 	Code, Status               string
 	At, CutAt                  time.Time
 }
 
-// FlagResult says whether the mark stands, and what it tells.
+// FlagResult says whether the token has the flag now, and which events to publish.
 type FlagResult struct {
 	Set    bool
 	Events []push.Event
-	Err    error // of FlagTokens: this flag was not set, and the others may have been
+	Err    error // from FlagTokens: why this flag was not set; others may have been
 }
 
-// FlagToken marks a token invalid, only if the customer still has it and it was not
-// registered again since the batch was cut. The batch owes the events until
-// they are published and calls again if need be; so they are not in the outbox,
-// and a repeated call answers them again, in case the first one died before it
-// could tell. It repeats that the customer cannot be reached whatever has become
-// of the token and of the customer; that the token is invalid, as long as its
-// mark stands (whoever takes the mark away tells it too). Once the mailing's
-// flags are being taken back it sets none, but a mark that it has set already
-// still counts as set until it is taken back.
+// FlagToken flags a token, if the customer still has it and it was not registered again
+// since the batch was created. After an unflag of the mailing has begun it sets no flag;
+// one that it had set before counts as set until it is taken back.
+//
+// The events are not in the outbox. The batch owes them until they are published, and
+// calls again if necessary. So a repeated call returns them again, in case the first one
+// crashed before it published them: that the customer cannot be reached, whatever
+// happened to the token and the customer since, and that the token is invalid, as long
+// as it has the flag (a call that removes the flag publishes this event, too).
 func (s *Store) FlagToken(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	out, err := s.flagTogether(ctx, []Flag{f})
@@ -42,7 +42,7 @@ func (s *Store) FlagToken(ctx context.Context, f Flag) (FlagResult, error) {
 	return out[0], nil
 }
 
-// flagTogether sets the flags of one mailing in one transaction: all or none.
+// flagTogether sets the flags of one mailing in one transaction.
 func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResult, err error) {
 	customers := make([]string, len(flags))
 	for i, f := range flags {
@@ -62,9 +62,9 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 	return out, err
 }
 
-// flag marks the tokens that are to be marked, and answers for each flag; none is
-// marked once the mailing's flags are being taken back. What a customer's change
-// tells is in the answer to the last flag that changed it.
+// flag flags the tokens that are to be flagged, and returns a result for each flag. It
+// flags none if an unflag of the mailing has begun. The event of a customer whose
+// availability changes is in the result of the last flag that changed the customer.
 func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	out := make([]FlagResult, len(flags))
 	changedBy := map[*loadedCustomer]int{}
@@ -94,25 +94,24 @@ func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	return out, nil
 }
 
-// repeat answers for a flag that changes nothing: its mark stands already, or
-// must not be set. The customer is as it was read, and so is whether it could be
-// reached then.
+// repeat returns the result of a flag that changes nothing: it is set already, or must
+// not be set. The customer, and whether push could reach it, are as they were read.
 func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
 	if t, ok := c.Token(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
 	if !reachable && (c.Availability != 0 || c.CreatedAt.After(f.CutAt)) {
-		// Erased since, the customer's version is forgotten. Versions begin with
-		// the clock: the time of the cut is above those from before the erasure,
-		// and below those of a customer who comes back.
+		// The version of a customer who was erased since is unknown. Versions begin
+		// with the clock: the time at which the batch was created is greater than
+		// those before the erasure, and less than those of a customer who comes back.
 		c.Availability = cmp.Or(c.Availability, f.CutAt.UnixMicro())
 		out.Events = append(out.Events, push.AvailabilityEvent(c, f.At))
 	}
 	return out
 }
 
-// stands reports whether a token is, or may be, marked by f.
+// stands reports whether a token has the flag f, or may get it.
 func (f *Flag) stands(t *push.Token) bool {
 	if t.SeenAt.After(f.CutAt) || t.AddedAt.After(f.CutAt) {
 		return false
@@ -120,21 +119,23 @@ func (f *Flag) stands(t *push.Token) bool {
 	return t.Invalid == nil || t.Invalid.Mailing == f.Mailing
 }
 
-// flaggedBy reports whether the mark a token has is that of a mailing, and not
-// of its age.
+// flaggedBy reports whether a token was flagged by a mailing, and not because of its
+// age.
 func flaggedBy(t *push.Token, mailing string) bool {
 	return t.Invalid != nil && t.Invalid.Mailing == mailing && t.Invalid.Code != push.CodeExpired
 }
 
-// unflag takes back the flags that a mailing set on tokens of customers, in one
-// transaction; never one of another mailing or of a token's age. It answers how
-// many, and the events, which are in the outbox until Told. Its count is stored
-// with it, so that it counts once whatever becomes of the caller.
+// unflag removes the flags that a mailing set on tokens of customers, in one
+// transaction. Flags of other mailings and of a token's age stay. It returns how many it
+// removed, and the events, which are in the outbox until MarkEventsPublished. The count
+// is stored in the same transaction, so that it is counted once even if the caller
+// crashes.
 func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTokens) (took int, events []push.Event, err error) {
 	customers := make([]string, len(tokens))
 	for i, t := range tokens {
 		customers[i] = t.Customer
 	}
+
 	events, err = s.inCustomerTx(ctx, customers, nil, func(b *customerTx) error {
 		took = 0
 		for _, of := range tokens {
@@ -154,5 +155,6 @@ func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTok
 	if err != nil {
 		return 0, nil, classify(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
 	}
+
 	return took, events, nil
 }

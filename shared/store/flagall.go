@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// customersPerFlagging is how many customers one transaction flags. Three
-	// round trips flag all of them; more would hold more locks for longer.
+	// customersPerFlagging is how many customers one transaction flags, in three
+	// round trips. More customers would hold more locks for a longer time.
 	customersPerFlagging = 20
-	// flaggingsAtOnce is how many such transactions run side by side.
+	// flaggingsAtOnce is how many such transactions run at the same time.
 	flaggingsAtOnce = 8
 )
 
-// FlagTokens sets the flags of one mailing as Flag does, and answers for each in
-// their order; an answer's Err concerns that flag alone. All customers are read
-// at once first, and a transaction is spent only on those whose document
-// changes: a call that was cut short is repeated at the cost of its reads.
+// FlagTokens sets the flags of one mailing as FlagToken does, and returns a result for
+// each, in their order. A result's Err concerns that flag alone. First it reads all
+// customers at once; only those whose document changes cost a transaction. So a call
+// that is repeated after a crash costs little more than its reads.
 func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 	out := make([]FlagResult, len(flags))
 	customers, err := s.readEach(ctx, flags)
@@ -31,7 +31,7 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 		err = classify(err, "reading the customers of %d invalid tokens", len(flags))
 	}
 
-	of := map[string][]int{} // the flags to set, by customer: they write the same document
+	of := map[string][]int{} // the flags to set, by customer, because they change the same document
 	var order []string
 	for i := range flags {
 		f := &flags[i]
@@ -60,12 +60,12 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 			return nil
 		})
 	}
-	_ = g.Wait() // none of them fails: each answer has its own error
+	_ = g.Wait() // it is nil: each result has its own error
 	return out
 }
 
-// flagGroup flags customers in one transaction, or each in its own if that
-// fails: what is wrong with one of them keeps no other from its flag.
+// flagGroup flags customers in one transaction. If that fails, it flags each in its own
+// transaction, so that a broken customer does not affect the others.
 func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string][]int, flags []Flag, out []FlagResult) {
 	var indexes []int
 	var group []Flag
@@ -93,9 +93,8 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 	}
 }
 
-// readEach reads the customers of flags outside of any transaction. One that
-// nobody knows is there without tokens, as in a book; one that cannot be decoded
-// is nil.
+// readEach reads the customers of flags, without a transaction. An unknown customer is
+// returned without tokens, one that cannot be decoded as nil.
 func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
 	ids := make([]string, len(flags))
 	for i, f := range flags {
@@ -108,8 +107,8 @@ func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Cu
 	})
 }
 
-// readKnown reads customers by their ids. A customer that cannot be decoded is
-// nil in the answer, and one without a document is what unknown makes of the id.
+// readKnown reads customers by their ids. A customer that cannot be decoded is nil in
+// the result; for one without a document the result is unknown(id).
 func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {

@@ -23,33 +23,32 @@ type ImportLine struct {
 	Patch    push.CustomerPatch
 }
 
-// How much of an import is stored at once.
+// Limits of one transaction of an import.
 const (
-	importWrites  = 200 // documents of one transaction; a commit takes 10 MiB
-	importsAtOnce = 4   // transactions side by side
+	importWrites  = 200 // documents; a commit takes 10 MiB
+	importsAtOnce = 4   // transactions at the same time
 )
 
-// ImportCustomers stores customers as if the lines came one after the other. The errors
-// of lines that are refused stand at their places; the last error is one of the
-// store, after which any of the lines may be stored or not: importing again
-// changes nothing where it was.
+// ImportCustomers stores customers as if the lines came one after the other. refused[i]
+// is the error of lines[i], nil if it was stored. err is an error of the store, after
+// which some lines may be stored and others not: a second import of the same lines is
+// safe.
 //
-// A file is not a device. Tokens the customer already has stay as they are,
-// dead ones, too, a token pushes out no valid one, and it is taken from another
-// customer only if the line says a time at which it was added or seen that is
-// later than the last sign of it there; so an old file never gives a phone back
-// to whoever had it before. The same holds for another token of the same phone: a
-// FID takes the place of a valid registration token only with a later time, and
-// without one it is passed over.
+// A file may be older than what devices report. So tokens that the customer has stay as
+// they are, invalid ones too; a token of a file replaces no valid one; and it is taken
+// from another customer only if the line has a time at which it was added or seen that
+// is later than the last sign of it there. The same holds for another token of the same
+// phone: a FID replaces a valid registration token only with a later time, and is
+// skipped without one.
 //
-// Nor does it lift an opt-out that was kept over an erasure: Patch does.
+// An import does not lift an opt-out that was kept after an erasure; PatchCustomer does.
 //
-// Customers that an import creates are not told of one by one: a first import
-// would flood every listener. Of those known before, changes are.
+// Customers that an import creates have no events, because a first import would flood
+// every listener. Changes of known customers have events.
 func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
-	lines = judged(lines)
+	lines = withKinds(lines)
 	refused = make([]error, len(lines))
-	groups, late := parts(lines)
+	groups, late := independentGroups(lines)
 	told := make([][]push.Event, len(groups))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(importsAtOnce)
@@ -59,10 +58,12 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 			return err
 		})
 	}
+
 	err = g.Wait()
 	for _, part := range told {
 		events = append(events, part...)
 	}
+
 	for _, i := range late {
 		if err != nil {
 			break
@@ -71,11 +72,12 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 		part, err = s.importAll(ctx, lines, []int{i}, refused)
 		events = append(events, part...)
 	}
+
 	return refused, events, classify(err, "importing %d customers", len(lines))
 }
 
-// judged are the lines with the kind of each token as its shape says.
-func judged(lines []ImportLine) []ImportLine {
+// withKinds returns the lines with the kind of each token, as its shape says.
+func withKinds(lines []ImportLine) []ImportLine {
 	lines = slices.Clone(lines)
 	for i, l := range lines {
 		tokens := slices.Clone(l.Tokens)
@@ -87,9 +89,9 @@ func judged(lines []ImportLine) []ImportLine {
 	return lines
 }
 
-// parts groups lines that have nothing to do with each other, to be stored side
-// by side; late are those that name a customer, token or phone of an earlier line.
-func parts(lines []ImportLine) (groups [][]int, late []int) {
+// independentGroups groups lines that have no customer, token or phone in common, to be
+// stored at the same time. late are the lines that share one with an earlier line.
+func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 	seen := map[string]bool{}
 	var group []int
 	writes := 0
@@ -116,11 +118,12 @@ func parts(lines []ImportLine) (groups [][]int, late []int) {
 	if len(group) > 0 {
 		groups = append(groups, group)
 	}
+
 	return groups, late
 }
 
-// importAll stores lines in one transaction, in halves if that is too much or
-// others stand in the way.
+// importAll stores lines in one transaction. If that is too large or conflicts with other
+// writes, it stores two halves.
 func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
@@ -132,7 +135,7 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 		events = nil
 		b.storeEvents = true
 		for _, i := range group {
-			refused[i] = b.line(lines[i])
+			refused[i] = b.importLine(lines[i])
 		}
 		err = b.writeChanges()
 		events = b.events
@@ -141,6 +144,7 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 	if code := status.Code(err); len(group) == 1 || code != codes.Aborted && code != codes.InvalidArgument {
 		return events, err
 	}
+
 	half := len(group) / 2
 	first, err1 := s.importAll(ctx, lines, group[:half], refused)
 	second, err2 := s.importAll(ctx, lines, group[half:], refused)
@@ -165,13 +169,13 @@ func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLi
 	return b, b.readPhones(claims...)
 }
 
-// line imports one customer, or nothing of it.
-func (b *customerTx) line(l ImportLine) error {
+// importLine imports one customer, or nothing of the line.
+func (b *customerTx) importLine(l ImportLine) error {
 	e := b.byID[l.Customer]
 	var named []string            // ids of the line's tokens
-	var fresh []push.Registration // those that the customer does not have
+	var fresh []push.Registration // tokens that the customer does not have
 	for i, r := range l.Tokens {
-		if b.othersToken(e, r) {
+		if b.belongsToAnother(e, r) {
 			return fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
 		}
 		id := push.TokenID(r.Value)
@@ -179,7 +183,7 @@ func (b *customerTx) line(l ImportLine) error {
 			continue
 		}
 		_, known := e.Token(id)
-		if !known && b.standing(e, r) {
+		if !known && b.hasOtherOfPhone(e, r) {
 			continue
 		}
 		named = append(named, id)
@@ -187,25 +191,28 @@ func (b *customerTx) line(l ImportLine) error {
 			fresh = append(fresh, r)
 		}
 	}
-	if n := b.excess(e, named, fresh); n > 0 && len(fresh) > 0 {
+	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
 		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
 	}
+
 	kept := *e.Customer
 	l.Patch.At = b.now
 	if e.Objected {
-		l.Patch.OptedOut = nil // a file is older than the erasure, or may be
+		l.Patch.OptedOut = nil // the file may be older than the erasure
 	}
+
 	changed, err := l.Patch.Apply(e.Customer)
 	if err != nil {
 		*e.Customer = kept
 		return err
 	}
+
 	e.changed = e.changed || changed || !e.stored
 	for _, r := range fresh {
-		if b.standing(e, r) { // an earlier token of the line may stand for its phone
+		if b.hasOtherOfPhone(e, r) { // an earlier token of the line may reach the same phone
 			continue
 		}
-		b.give(e, r)
+		b.registerToken(e, r)
 		if t, ok := e.Token(push.TokenID(r.Value)); ok {
 			t.Imported = true
 		}
@@ -213,14 +220,14 @@ func (b *customerTx) line(l ImportLine) error {
 	if len(fresh) > 0 {
 		b.dropSurplus(e, named...)
 	}
+
 	return nil
 }
 
-// excess is by how many the named tokens and the valid ones beside them are
-// more than a customer keeps. Dead ones that are named count: dropped, they
-// would come back as new ones with the next import. Those whose place a fresh one
-// takes do not.
-func (b *customerTx) excess(e *loadedCustomer, named []string, fresh []push.Registration) int {
+// countExcess returns by how many the named tokens, and the valid ones beside them, exceed
+// what a customer may have. Named invalid tokens count: if they were dropped, the next
+// import would add them as new ones. Tokens that a new one replaces do not count.
+func (b *customerTx) countExcess(e *loadedCustomer, named []string, fresh []push.Registration) int {
 	n := len(named)
 	for _, t := range e.Select(push.AllDevices) {
 		if !slices.Contains(named, t.ID) && !slices.ContainsFunc(fresh, t.SamePhone) {
@@ -230,34 +237,34 @@ func (b *customerTx) excess(e *loadedCustomer, named []string, fresh []push.Regi
 	return n - b.s.maxTokens
 }
 
-// standing reports whether e has another valid token of r's phone, and nothing
-// says that r is newer.
-func (b *customerTx) standing(e *loadedCustomer, r push.Registration) bool {
+// hasOtherOfPhone reports whether e has another valid token of r's phone, and the line has
+// no time that makes r newer.
+func (b *customerTx) hasOtherOfPhone(e *loadedCustomer, r push.Registration) bool {
 	return slices.ContainsFunc(e.Tokens, func(t push.Token) bool {
-		return t.Valid() && t.SamePhone(r) && !b.newer(r, &t)
+		return t.Valid() && t.SamePhone(r) && !b.isNewer(r, &t)
 	})
 }
 
-// newer reports whether a line says a time of r that is later than the last sign
-// of t; a time that is still to come says nothing.
-func (b *customerTx) newer(r push.Registration, t *push.Token) bool {
+// isNewer reports whether a line has a time of r that is later than the last sign of t. A
+// time in the future does not count.
+func (b *customerTx) isNewer(r push.Registration, t *push.Token) bool {
 	shown := laterOf(r.AddedAt, r.SeenAt)
 	return shown.After(t.SeenAt) && !shown.After(b.now)
 }
 
-// othersToken reports whether a token, or another one of its phone, is another
-// customer's, and nothing says that it has come to e since.
-func (b *customerTx) othersToken(e *loadedCustomer, r push.Registration) bool {
+// belongsToAnother reports whether a token, or another token of its phone, belongs to
+// another customer, and the line has no time that is later than the last sign of it.
+func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bool {
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
-		if t, ok := from.Token(id); ok && !b.newer(r, t) {
+		if t, ok := from.Token(id); ok && !b.isNewer(r, t) {
 			return true
 		}
 	}
 
-	owners, tokens := b.samePhone(e, r)
+	owners, tokens := b.tokensOfPhone(e, r)
 	for i := range tokens {
-		if owners[i] != e && !b.newer(r, &tokens[i]) {
+		if owners[i] != e && !b.isNewer(r, &tokens[i]) {
 			return true
 		}
 	}

@@ -12,16 +12,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// InvalidTokens lists the tokens a mailing marked invalid, size a page, in the
-// order in which its batches were cut. It answers for Keep after the mailing.
+// InvalidTokens lists the tokens that a mailing found invalid, in pages of size, in the order
+// of its batches. It returns the token of the next page. It works until Keep after the
+// mailing ended.
 func (s *Store) InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error) {
-	after, skip, err := deadPlace(token)
+	after, skip, err := parseInvalidTokensPage(token)
 	if err != nil {
 		return nil, "", err
 	}
+
 	var out []push.InvalidToken
 	for {
-		snap, dead, err := s.nextDead(ctx, mailing, after)
+		snap, dead, err := s.nextInvalidTokens(ctx, mailing, after)
 		if err != nil || snap == "" {
 			return out, "", err
 		}
@@ -35,9 +37,9 @@ func (s *Store) InvalidTokens(ctx context.Context, mailing string, size int, tok
 	}
 }
 
-// deadPlace reads a page token: the batch before the one to go on in, and how
-// many of that one's tokens have been listed.
-func deadPlace(token string) (after string, skip int, err error) {
+// parseInvalidTokensPage reads the token of a page: the batch before the one to go on in, and how
+// many tokens of that one are listed already.
+func parseInvalidTokensPage(token string) (after string, skip int, err error) {
 	if token == "" {
 		return "", 0, nil
 	}
@@ -52,27 +54,26 @@ func deadPlace(token string) (after string, skip int, err error) {
 	return parts[0], skip, nil
 }
 
-// nextDead reads the invalid tokens of the first batch after that one; an empty
-// id says that there is none.
-func (s *Store) nextDead(ctx context.Context, mailing, after string) (string, []push.InvalidToken, error) {
-	batches, err := s.deadAfter(ctx, mailing, after, 1)
+// nextInvalidTokens reads the invalid tokens of the first batch after a batch. An empty id
+// says that there is none.
+func (s *Store) nextInvalidTokens(ctx context.Context, mailing, after string) (string, []push.InvalidToken, error) {
+	batches, err := s.invalidTokensAfter(ctx, mailing, after, 1)
 	if err != nil || len(batches) == 0 {
 		return "", nil, err
 	}
 	return batches[0].batch, batches[0].dead, batches[0].fault
 }
 
-// deadBatch is a batch and the tokens it found invalid, or why they cannot be
-// read.
-type deadBatch struct {
+// batchInvalidTokens are the invalid tokens of a batch, or the error of reading them.
+type batchInvalidTokens struct {
 	batch string
 	dead  []push.InvalidToken
 	fault error
 }
 
-// deadAfter reads the invalid tokens of at most that many batches after one, in
-// their order. Fewer batches than asked for: there are no more.
-func (s *Store) deadAfter(ctx context.Context, mailing, after string, most int) ([]deadBatch, error) {
+// invalidTokensAfter reads the invalid tokens of at most that many batches after one, in
+// order. If it returns fewer, there are no more.
+func (s *Store) invalidTokensAfter(ctx context.Context, mailing, after string, most int) ([]batchInvalidTokens, error) {
 	q := s.mailing(mailing).Collection("batches").Where("hasInvalidTokens", "==", true).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("invalidTokens").Limit(most)
 	if after != "" {
@@ -83,7 +84,7 @@ func (s *Store) deadAfter(ctx context.Context, mailing, after string, most int) 
 		return nil, classify(err, "listing the invalid tokens of mailing %s", mailing)
 	}
 
-	out := make([]deadBatch, len(snaps))
+	out := make([]batchInvalidTokens, len(snaps))
 	for i, snap := range snaps {
 		out[i].batch = snap.Ref.ID
 		out[i].dead, out[i].fault = decodeDead(snap)

@@ -187,5 +187,6 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 	if err != nil {
 		return nil, classifyLife(err, id)
 	}
+
 	return m, nil
 }

@@ -6,8 +6,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// usageDoc is a push.Usage in its customer's document, which a registration
-// writes in any case.
+// usageDoc is a push.Usage in its customer's document, which a registration writes
+// anyway.
 type usageDoc struct {
 	Hour         time.Time `firestore:"hour"`
 	Day          time.Time `firestore:"day"`
@@ -31,12 +31,12 @@ func decodeUsage(d *usageDoc) push.Usage {
 	return push.Usage{Hour: d.Hour.UTC(), Day: d.Day.UTC(), PerHour: d.PerHour, PerDay: d.PerDay, MovesPerHour: d.MovesPerHour, MovesPerDay: d.MovesPerDay}
 }
 
-// allow holds a registration that an app made by itself to its limits. Who knows
-// a push token could take it from its owner; so it moves only if the owner has not
-// shown it for push.MoveWait, or if it was e's before it was moved like that: then
-// the owner takes it back. Its errors are *push.LimitReached and *push.Conflict.
-func (b *customerTx) allow(e *loadedCustomer, r push.Registration) error {
-	owners, tokens := b.samePhone(e, r)
+// checkLimits checks a registration by an app against its limits. Anybody who knows a push
+// token could take it from its owner. So it moves only if its owner has not shown it for
+// push.MoveWait, or if it was taken from e in this way before: then e takes it back. The
+// errors are *push.LimitReached and *push.Conflict.
+func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
+	owners, tokens := b.tokensOfPhone(e, r)
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil {
 		if t, ok := from.Token(id); ok {

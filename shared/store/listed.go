@@ -11,8 +11,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// listDoc is mailings/{id}/audience/{n}: a piece of a listed audience. A
-// document holds 1 MiB.
+// listDoc is mailings/{id}/audience/{n}: a part of a listed audience. A document holds
+// 1 MiB at most.
 type listDoc struct {
 	Customers []string `firestore:"customers,omitempty"`
 	Tokens    []string `firestore:"tokens,omitempty"`
@@ -20,27 +20,28 @@ type listDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-// listBytes is how much of a list one document takes.
+// listBytes is how many bytes of a list one document gets.
 const listBytes = 800 << 10
 
 func (s *Store) listed(mailing string, n int) *firestore.DocumentRef {
 	return s.mailing(mailing).Collection("audience").Doc(strconv.Itoa(n))
 }
 
-// A list says what the documents of an audience hold, without reading them.
+// A list describes the documents of an audience, without reading them.
 type list struct {
 	parts   int    // documents
 	of      string // "customers" or "tokens"; "" without documents
 	entries int
 }
 
-// chunk cuts the listed customers or tokens of a mailing to documents.
-func chunk(m *push.Mailing) ([]*listDoc, list) {
+// splitList distributes the listed customers or tokens of a mailing over documents.
+func splitList(m *push.Mailing) ([]*listDoc, list) {
 	var out []*listDoc
 	forget := m.ExpiresAt.Add(Keep)
 	for _, part := range pieces(m.Audience.Customers) {
 		out = append(out, &listDoc{Customers: part, ExpireAt: forget})
 	}
+
 	for _, part := range pieces(m.Audience.Tokens) {
 		out = append(out, &listDoc{Tokens: part, ExpireAt: forget})
 	}
@@ -50,6 +51,7 @@ func chunk(m *push.Mailing) ([]*listDoc, list) {
 	case len(a.Tokens) > 0:
 		return out, list{len(out), "tokens", len(a.Tokens)}
 	}
+
 	return out, list{}
 }
 
@@ -68,8 +70,8 @@ func pieces(list []string) [][]string {
 	return out
 }
 
-// readLists fills in the customers or tokens a mailing lists, and answers
-// whether they are still there: if a part is gone, nothing is filled in.
+// readLists reads the customers or tokens that a mailing lists into m, and reports whether
+// they are still stored. If a part is deleted, m stays as it is.
 func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, error) {
 	refs := make([]*firestore.DocumentRef, l.parts)
 	for i := range refs {
@@ -98,10 +100,10 @@ func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, e
 // smallList is how many listed customers or tokens are read with the mailing.
 const smallList = 100
 
-// MailingWithAudience reads a mailing as the API shows it, and what has become of the list of
-// its audience, nil where it has none. A long list is read only if whole asks
-// for it: 10,000 tokens are megabytes, and a mailing is asked for again and
-// again while it runs. A list that has been deleted is no error.
+// MailingWithAudience reads a mailing as the API shows it, and the state of its list of
+// customers or tokens, nil where it has none. A long list is read only with whole: 10,000
+// tokens are megabytes, and a mailing is read again and again while it runs. A deleted
+// list is no error.
 func (s *Store) MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
 	m, l, err := s.readMailing(ctx, id)
 	if err != nil || l.parts == 0 {

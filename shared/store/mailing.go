@@ -88,6 +88,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	doc := &mailingDoc{
 		Draft: string(draft), Digest: m.Digest, CreatedBy: string(m.CreatedBy), Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
 		Listed: l.parts, ListOf: l.of, Entries: l.entries,
@@ -109,6 +110,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 	if !m.Active {
 		doc.ExpireAt = timeOrNil(m.CompletedAt.Add(keepFor(m)))
 	}
+
 	return doc, nil
 }
 
@@ -127,6 +129,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	if err := snap.DataTo(&doc); err != nil {
 		return nil, list{}, classify(err, "decoding mailing %s", snap.Ref.ID)
 	}
+
 	m := &push.Mailing{
 		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Recipient: doc.Recipient, Title: doc.Title,
 		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
@@ -147,6 +150,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 			return nil, list{}, classify(err, "decoding the totals of mailing %s", m.ID)
 		}
 	}
+
 	return m, list{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
 }
 
@@ -154,11 +158,12 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 // stored already, it returns that one, without the list of its audience, and false;
 // if that one came from another request, a *push.Conflict.
 func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error) {
-	lists, l := chunk(m)
+	lists, l := splitList(m)
 	doc, err := encodeMailing(m, l)
 	if err != nil {
 		return nil, false, classify(err, "encoding mailing %s", m.ID)
 	}
+
 	w := newWriteID()
 	doc.Write = string(w)
 	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
@@ -175,6 +180,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if w.stored(ctx, s.mailing(m.ID), err) != nil {
 		return m, true, nil
 	}
+
 	was, err := s.MailingHeader(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
@@ -182,6 +188,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	if was.Digest != m.Digest {
 		return nil, false, &push.Conflict{Why: "this Idempotency-Key was used with another body"}
 	}
+
 	return was, false, nil
 }
 
@@ -252,10 +259,12 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 		}
 		q = q.StartAfter(at.created, at.id)
 	}
+
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, "", classify(err, "listing mailings")
 	}
+
 	var out []*push.Mailing
 	for i, snap := range snaps {
 		if i == size {
@@ -268,6 +277,7 @@ func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size
 		}
 		out = append(out, m)
 	}
+
 	return out, "", nil
 }
 
@@ -305,5 +315,6 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 		doc.Write = string(w)
 		return tx.Set(s.mailing(id), doc)
 	})
+
 	return m, err
 }

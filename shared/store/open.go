@@ -10,25 +10,24 @@ import (
 	"carillon.example/shared/push"
 )
 
-// OpenBatch is what is needed to publish a batch that is not settled.
+// OpenBatch has what is needed to publish a batch that is not settled.
 type OpenBatch struct {
 	push.BatchRef
 	Lane        push.Lane
 	CutAt       time.Time
 	NotBefore   time.Time // zero: none
-	LeaseUntil  time.Time // zero: nobody ever had it, or the last call gave it back
-	PublishedAt time.Time // when a message that no call has answered with a lease was published; zero: there is none
-	Revision    time.Time // MarkPublished fails on an older one
+	LeaseUntil  time.Time // zero: no call has leased it, or the last one released it
+	PublishedAt time.Time // when the message was published that no call has answered with a lease yet; zero: there is none
+	Revision    time.Time // the revision that MarkBatchPublished expects
 }
 
-// OpenBatches lists the batches of a mailing that are not settled. A document
-// that does not decode is logged and left out.
+// OpenBatches lists the batches of a mailing that are not settled. A document that cannot
+// be decoded is logged and left out.
 func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
 	return s.listOpen(ctx, mailing, s.openBatches(mailing))
 }
 
-// HoldingBatches lists those of OpenBatches that hold flags until there is
-// evidence.
+// HoldingBatches lists the open batches that have held flags.
 func (s *Store) HoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
 	return s.listOpen(ctx, mailing, s.openBatches(mailing).Where("holding", "==", true))
 }
@@ -44,7 +43,7 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 	for _, snap := range snaps {
 		var d batchDoc
 		if err := snap.DataTo(&d); err != nil {
-			skipped(ctx, snap, err)
+			logSkipped(ctx, snap, err)
 			continue
 		}
 		out = append(out, OpenBatch{
@@ -56,15 +55,15 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 	return out, nil
 }
 
-// skipped logs a document that does not decode and is left out of a list, so
-// that it affects nothing but itself.
-func skipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
+// logSkipped logs a document that cannot be decoded and is left out of a list, so that it
+// affects nothing else.
+func logSkipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
 	slog.ErrorContext(ctx, "a document does not decode and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
 }
 
-// MarkBatchPublished records that the caller is about to publish a message for a
-// batch. It answers false, and records nothing, when anybody has written to the
-// batch since it was listed: another tick has published it, or a call has it.
+// MarkBatchPublished records that the caller is about to publish a message for a batch. It
+// reports false, and stores nothing, if the batch has changed since it was listed:
+// another call of tick has published it, or a call of deliver has leased it.
 func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
@@ -74,8 +73,7 @@ func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Tim
 	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
 }
 
-// OpenTokens adds up the targets of the batches of a mailing that are not
-// settled.
+// OpenTokens counts the targets in the open batches of a mailing.
 func (s *Store) OpenTokens(ctx context.Context, mailing string) (int, error) {
 	n, err := s.addSizes(ctx, s.openBatches(mailing))
 	return n, classify(err, "adding up the open batches of mailing %s", mailing)

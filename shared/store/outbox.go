@@ -76,6 +76,7 @@ func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) e
 		}
 		events = events[n:]
 	}
+
 	return nil
 }
 
@@ -98,7 +99,7 @@ func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event,
 		for _, snap := range snaps {
 			var d outboxDoc
 			if err := snap.DataTo(&d); err != nil {
-				skipped(ctx, snap, err)
+				logSkipped(ctx, snap, err)
 				continue
 			}
 			if s.now().Sub(d.Event.Time) < owedAfter {
@@ -115,5 +116,6 @@ func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event,
 		}
 		after = snaps[len(snaps)-1].Ref.ID
 	}
+
 	return out, nil
 }

@@ -11,14 +11,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// ownersDoc is mailings/{id}/audience/owners: the keys of the customers who had
-// the listed tokens when the mailing started, beside the ids of the tokens, each
-// once; "" for a token that nobody had. Tokens may move while a mailing is cut:
-// whoever cuts a part of it has to find them under the same keys as whoever cut
-// the parts before. 10,000 tokens are 660 KB.
+// ownersDoc is mailings/{id}/audience/owners: for each listed token, the customer who had it
+// when the mailing started. Tokens may move while batches are created, and every call of
+// dispatch has to find a token under the same key as the calls before. 10,000 tokens are
+// 660 KB.
 type ownersDoc struct {
-	Tokens []string `firestore:"tokens"` // their ids
-	Owners []string `firestore:"owners"` // of each: the key of the customer who had it, "" if nobody did
+	Tokens []string `firestore:"tokens"` // token ids, each once
+	Owners []string `firestore:"owners"` // for each: the key of the customer who had it, "" if it was not registered
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -27,7 +26,7 @@ func (s *Store) owners(mailing string) *firestore.DocumentRef {
 	return s.mailing(mailing).Collection("audience").Doc("owners")
 }
 
-// tokenIDs are the ids of listed tokens in order, each once.
+// tokenIDs returns the ids of listed tokens, sorted, each once.
 func tokenIDs(tokens []string) []string {
 	ids := make([]string, len(tokens))
 	for i, t := range tokens {
@@ -37,27 +36,27 @@ func tokenIDs(tokens []string) []string {
 	return slices.Compact(ids)
 }
 
-// byTokens opens an audience of tokens. The first call for a mailing looks up
-// whose they are and stores that; later calls read it.
+// byTokens opens an audience of listed tokens. The first call for a mailing looks up and
+// stores the customers who have them; later calls read that.
 func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
 	ids := tokenIDs(m.Audience.Tokens)
 	owners, err := s.storedOwners(ctx, m.ID)
 	if missing(err) {
-		owners, err = s.resolve(ctx, m, ids)
+		owners, err = s.resolveOwners(ctx, m, ids)
 	}
 	if err != nil {
 		return nil, classify(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
 	}
 
 	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
-	for _, id := range ids { // an erasure may have taken some from the list since
-		a.own(id, owners[id])
+	for _, id := range ids { // an erasure may have removed some from the list since
+		a.addOwner(id, owners[id])
 	}
 	a.sort()
 	return a, nil
 }
 
-// storedOwners are the owners that were stored, by token id.
+// storedOwners returns the stored keys of customers, by token id.
 func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]string, error) {
 	snap, err := s.owners(mailing).Get(ctx)
 	if err != nil {
@@ -81,9 +80,9 @@ func (d *ownersDoc) byToken() (map[string]string, error) {
 	return owners, nil
 }
 
-// resolve looks up whose the tokens are and stores it, unless another call has
-// meanwhile: then that call's answer counts.
-func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) (map[string]string, error) {
+// resolveOwners looks up the customers who have the tokens and stores them. If another call
+// has stored them meanwhile, it returns what that call stored.
+func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string) (map[string]string, error) {
 	owners := make([]string, 0, len(ids))
 	for part := range slices.Chunk(ids, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
@@ -102,7 +101,7 @@ func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) (map
 
 	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
 	_, err := s.owners(m.ID).Create(ctx, d)
-	if failedPrecondition(err) { // it is there already
+	if failedPrecondition(err) { // another call has stored it
 		return s.storedOwners(ctx, m.ID)
 	}
 	if err != nil {
@@ -111,9 +110,9 @@ func (s *Store) resolve(ctx context.Context, m *push.Mailing, ids []string) (map
 	return d.byToken()
 }
 
-// own notes whose a token is. A token that nobody had stands in the order by its
-// own id, so that it is counted in just one page.
-func (a *listedAudience) own(id, key string) {
+// addOwner adds a token to its customer. A token that is not registered is added under its
+// own id, so that it is counted in exactly one page.
+func (a *listedAudience) addOwner(id, key string) {
 	if key == "" {
 		a.void[id] = true
 		key = id

@@ -14,7 +14,7 @@ type place struct {
 	id      string
 }
 
-// pageToken says where a list of mailings goes on: behind m.
+// pageToken returns the token of the page after m in a list of mailings.
 func pageToken(m *push.Mailing) string {
 	s := strconv.FormatInt(m.CreatedAt.UnixMicro(), 36) + " " + m.ID
 	return base64.RawURLEncoding.EncodeToString([]byte(s))

@@ -15,11 +15,11 @@ type claim struct {
 	push.Registration
 }
 
-// phonesAtOnce is how many FIDs one query looks for: Firestore takes 30 values.
+// phonesAtOnce is how many FIDs one query looks for: Firestore allows 30 values.
 const phonesAtOnce = 30
 
-// installationKey is the token id of the FID of a token's installation, "" if
-// the token does not say.
+// installationKey returns the token id of the FID of a token's installation, "" if the
+// token does not name it.
 func installationKey(kind push.Kind, value string) string {
 	fid := push.Installation(kind, value)
 	if fid == "" {
@@ -28,11 +28,11 @@ func installationKey(kind push.Kind, value string) string {
 	return push.TokenID(fid)
 }
 
-// readPhones reads the tokens that reach the same installations as the claimed
-// ones, and who has them: of a registration token its FID, by name; of a FID its
-// registration tokens, by a query. A token that its customer has already is
-// passed over: whoever registered it has superseded the others. Nothing may be
-// written before.
+// readPhones reads the tokens that reach the same installations as the claimed ones, and the
+// customers who have them: for a registration token its FID, by name; for a FID its
+// registration tokens, by a query. A token that its customer has already is skipped: its
+// registration has superseded the others. It must be called before any write of the
+// transaction.
 func (b *customerTx) readPhones(claims ...claim) error {
 	var names, fids []string
 	for _, c := range claims {
@@ -73,8 +73,7 @@ func (b *customerTx) readPhones(claims ...claim) error {
 	return b.readOtherOwners(names)
 }
 
-// tokensOf reads the registration tokens of installations, and answers their
-// ids.
+// tokensOf reads the registration tokens of installations and returns their ids.
 func (b *customerTx) tokensOf(installations []string) ([]string, error) {
 	snaps, err := b.tx.Documents(b.s.db.Collection("tokens").Where("installation", "in", installations)).GetAll()
 	if err != nil {
@@ -87,15 +86,16 @@ func (b *customerTx) tokensOf(installations []string) ([]string, error) {
 	return ids, b.readOwners(ids, snaps)
 }
 
-// samePhone lists the tokens that reach the phone of a registration for e: those
-// of its installation, whoever has them, and e's own of the same device and app.
-// The id of a device is the app's word, and touches no other customer.
-func (b *customerTx) samePhone(e *loadedCustomer, r push.Registration) (owners []*loadedCustomer, tokens []push.Token) {
+// tokensOfPhone lists the tokens that reach the phone of a registration for e: those of its
+// installation, of any customer, and e's own tokens of the same device and app. The id of
+// a device comes from the app and is not trusted, so it affects no other customer.
+func (b *customerTx) tokensOfPhone(e *loadedCustomer, r push.Registration) (owners []*loadedCustomer, tokens []push.Token) {
 	for _, t := range e.Tokens {
 		if t.SamePhone(r) {
 			owners, tokens = append(owners, e), append(tokens, t)
 		}
 	}
+
 	for _, id := range b.phones {
 		from := b.byID[b.owner(id)]
 		if from == nil || from == e {
@@ -105,15 +105,16 @@ func (b *customerTx) samePhone(e *loadedCustomer, r push.Registration) (owners [
 			owners, tokens = append(owners, from), append(tokens, *t)
 		}
 	}
+
 	return owners, tokens
 }
 
-// supersede takes the other tokens of the phone from whoever has them, and has
-// fresh inherit what they say of the device. A token and a FID of one
-// installation are one entry under two names: fresh keeps the time at which it
-// was added, so that a migration changes nobody's latest device.
+// supersede removes the other tokens of the phone from their customers, and copies to fresh
+// what they say of the device. A token and a FID of one installation are one entry with
+// two names: fresh keeps the time at which the entry was added, so that a migration does
+// not change which device is the latest.
 func (b *customerTx) supersede(e *loadedCustomer, r push.Registration, fresh *push.Token) {
-	owners, tokens := b.samePhone(e, r)
+	owners, tokens := b.tokensOfPhone(e, r)
 	for i, t := range tokens {
 		b.dropToken(owners[i], t.ID)
 		owners[i].superseded = append(owners[i].superseded, superseded{t, fresh.ID})

@@ -6,10 +6,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// RecheckTargets tells for each target whether it may still be sent to: its customer
-// still has the token, valid, and has not opted out since. A customer whose
-// document cannot be decoded may not: nobody knows whether there is an
-// objection. broken lists the keys of those.
+// RecheckTargets reports for each target whether it may still be sent to: its customer still
+// has the token, valid, and has not opted out since. A customer whose document cannot be
+// decoded may not, because an objection could be in it; broken has the keys of those.
 func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error) {
 	ids := make([]string, len(targets))
 	for i, t := range targets {

@@ -8,21 +8,20 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Registered is what a registration came to.
+// Registered is the result of a registration.
 type Registered struct {
 	Token    push.Token
 	Customer *push.Customer
 	Created  bool         // the customer did not have the token
-	Events   []push.Event // in the outbox until Told
+	Events   []push.Event // in the outbox until MarkEventsPublished
 }
 
-// RegisterToken gives a token to a customer: new, seen again, valid again, or taken
-// from another customer, in one transaction. It may be called at each start of
-// an app: a token that is known costs two reads and one write; one that is new
-// costs a read more, of what else reaches the same phone. The write is not
-// left out when nothing but the time changes, for that time is what protects
-// the token from the late answer to a push that was sent before. A registration
-// with limits may be answered *push.LimitReached or *push.Conflict.
+// RegisterToken gives a token to a customer in one transaction: a new one, one seen again, one
+// that becomes valid again, or one of another customer. An app may call it at each start.
+// A known token costs two reads and one write, a new one a read more, for the other tokens
+// of the phone. The write is made even if only the time changes, because that time
+// protects the token from a late answer to a push that was sent before. A registration
+// with limits may return *push.LimitReached or *push.Conflict.
 func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (Registered, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
@@ -35,32 +34,33 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 			return err
 		}
 		if r.Limits != nil {
-			if err := b.allow(e, r); err != nil {
+			if err := b.checkLimits(e, r); err != nil {
 				return err
 			}
 		}
-		b.give(e, r)
+		b.registerToken(e, r)
 		b.dropSurplus(e, token)
 		t, _ := e.Token(token)
 		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
 	})
+
 	out.Events = events
 	return out, classify(err, "registering token %s", token)
 }
 
-// give makes a customer the owner of a token that was seen now. What the
-// registration does not say of the device stays as it was. Other tokens of the
-// same phone go, whoever has them.
-func (b *customerTx) give(e *loadedCustomer, r push.Registration) {
+// registerToken gives a customer a token that was seen now. What the registration does not say
+// about the device stays as it was. Other tokens of the same phone are removed from their
+// customers.
+func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
-	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.or(r.AddedAt)}
+	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.timeOrNow(r.AddedAt)}
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
 		if t, ok := from.Token(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.dropToken(from, id)
-		fresh.AddedAt = b.now // not earlier, whatever an import says: a mailing under way may have it under its former customer
+		fresh.AddedAt = b.now // never earlier, whatever an import says: a running mailing may have it in a batch under its former customer
 	}
 	if t, known := e.Token(id); known {
 		r.App = cmp.Or(r.App, t.App)
@@ -75,7 +75,7 @@ func (b *customerTx) give(e *loadedCustomer, r push.Registration) {
 		b.republishFlag(e, *t)
 		t.Invalid, t.AddedAt = nil, b.now
 	}
-	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.or(r.SeenAt)
+	t.Kind, t.Platform, t.App, t.SeenAt = r.Kind, cmp.Or(r.Platform, t.Platform), cmp.Or(r.App, t.App), b.timeOrNow(r.SeenAt)
 	t.Imported = false
 	t.Device, t.Notifications = cmp.Or(r.Device, t.Device), cmp.Or(r.Notifications, t.Notifications)
 	e.TimeZone = cmp.Or(r.TimeZone, e.TimeZone)
@@ -84,19 +84,19 @@ func (b *customerTx) give(e *loadedCustomer, r push.Registration) {
 	e.touched = true
 }
 
-// or is at, or now if at is none; nothing was seen in the future.
-func (b *customerTx) or(at time.Time) time.Time {
+// timeOrNow returns at, or the current time if at is zero or in the future.
+func (b *customerTx) timeOrNow(at time.Time) time.Time {
 	if at.IsZero() || at.After(b.now) {
 		return b.now
 	}
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// UnregisterToken takes a token from a customer. It answers *push.NotFound when the
-// customer does not have it, and the events that tell what changed, which are
-// in the outbox until Told.
+// UnregisterToken removes a token from a customer. It returns *push.NotFound if the customer
+// does not have it, and the events of the change, which are in the outbox until
+// MarkEventsPublished.
 func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
-	taken := false // also by a run whose answer was lost
+	taken := false // also true if a run did it whose answer was lost
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		if b.dropToken(b.byID[customer], tokenID) {
 			taken = true
@@ -111,10 +111,9 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 	return events, classify(err, "unregistering token %s", tokenID)
 }
 
-// PatchCustomer changes what is known of a customer beside the tokens, and answers the
-// customer as it is then. Somebody not known becomes known: that they want no
-// pushes may be heard before their first device is. It answers *push.PreconditionFailed where
-// the patch's condition does not hold.
+// PatchCustomer changes a customer's data beside the tokens, and returns the customer with the
+// changes. An unknown customer is created: an opt-out may arrive before the first device.
+// It returns *push.PreconditionFailed if the condition of the patch does not hold.
 func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
 	wrote := int64(0) // the revision of a run whose answer may have been lost
@@ -132,7 +131,7 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 		if err != nil {
 			return err
 		}
-		if changed && !holds { // the revision is somebody else's after all
+		if changed && !holds { // another write has made that revision
 			return &push.PreconditionFailed{What: "customer"}
 		}
 		if e.Objected && !e.OptedOut {

@@ -12,7 +12,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// segments reads the customers of one query and filters the rest after reading.
+// segments reads the customers of one query and filters them after reading.
 type segments struct {
 	s      *Store
 	sel    *push.Segments
@@ -20,9 +20,9 @@ type segments struct {
 	fields []firestore.FieldPath
 }
 
-// bySegments reads by the part of the selection that has the fewest customers:
-// any of some segments, or one of those that all have to match. All of these give
-// the same customers in the same order, so that the next call may choose another.
+// bySegments opens an audience by segments. It reads the part of the selection that has the
+// fewest customers: any of some segments, or one of those that all have to match. Each
+// choice gives the same customers in the same order, so the next call may choose another.
 func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
 	var bases []base
 	if len(sel.Any) > 0 {
@@ -31,7 +31,7 @@ func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []fir
 	for _, name := range sel.All {
 		bases = append(bases, base{fmt.Sprintf("one %q", name), s.customers().Where("segments", "array-contains", name)})
 	}
-	q, err := s.smallest(ctx, bases)
+	q, err := s.smallestBase(ctx, bases)
 	if err != nil {
 		return nil, classify(err, "comparing the sizes of segments")
 	}
@@ -57,20 +57,20 @@ func (g segments) Page(ctx context.Context, after, upto string, size int) (Page,
 	return p, nil
 }
 
-// A base is a query that gives every customer of a selection, and maybe others.
+// A base is a query that finds every customer of a selection, and maybe others.
 type base struct {
 	name  string // the same for the same query
 	query firestore.Query
 }
 
 const (
-	// sizeAge is how old a compared size may be, and sizesKept how many are kept.
+	// sizeAge is how old a compared size may be; sizesKept is how many sizes are kept.
 	sizeAge   = 10 * time.Minute
 	sizesKept = 1000
 )
 
-// sizes are how many customers the bases have, as they were counted last; safe
-// for concurrent use. Counting a base costs a read for 32,000 of its customers.
+// sizes has the last counted number of customers of each base. It is safe for concurrent
+// use. To count a base costs one read for each 32,000 of its customers.
 type sizes struct {
 	mu sync.Mutex
 	m  map[string]size
@@ -81,9 +81,9 @@ type size struct {
 	at time.Time
 }
 
-// smallest answers the base that has the fewest customers, roughly. One base is
-// not counted.
-func (s *Store) smallest(ctx context.Context, bases []base) (firestore.Query, error) {
+// smallestBase returns the base that has the fewest customers, approximately. A single
+// base is not counted.
+func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query, error) {
 	if len(bases) == 1 {
 		return bases[0].query, nil
 	}
@@ -98,12 +98,14 @@ func (s *Store) smallest(ctx context.Context, bases []base) (firestore.Query, er
 	if err := g.Wait(); err != nil {
 		return firestore.Query{}, err
 	}
+
 	least := 0
 	for i, n := range counts {
 		if n < counts[least] {
 			least = i
 		}
 	}
+
 	return bases[least].query, nil
 }
 

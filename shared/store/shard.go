@@ -48,7 +48,7 @@ func encodeShard(sh *push.Shard) *shardDoc {
 	}
 }
 
-// Shard reads how far a shard of a mailing has come.
+// Shard reads a shard of a mailing.
 func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
 	snap, err := s.shard(mailing, k).Get(ctx)
 	if missing(err) {
@@ -57,6 +57,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 	if err != nil {
 		return nil, classify(err, "reading shard %d of mailing %s", k, mailing)
 	}
+
 	var d shardDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, classify(err, "decoding shard %d of mailing %s", k, mailing)
@@ -70,9 +71,9 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 	}, nil
 }
 
-// CreateBatches is the outbox: one commit creates the batches and moves the shard's
-// cursor. It fails with ErrConflict when another dispatch has moved the cursor
-// since sh was read; nothing is written then.
+// CreateBatches creates batches and moves the shard's cursor in one commit, so that no
+// customer is in two batches or in none. It returns ErrConflict, and writes nothing, if
+// another call has moved the cursor since sh was read.
 func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	docs := make([]*batchDoc, len(batches))
 	for i, b := range batches {
@@ -81,6 +82,7 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 			return err
 		}
 	}
+
 	w := newWriteID()
 	var done firestore.CommitResponse
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
@@ -99,6 +101,7 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 		sh.Revision = snap.UpdateTime
 		return nil
 	}
+
 	return classify(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
 }
 
@@ -112,21 +115,21 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 	}
 }
 
-// LeaseShard gives a shard to one dispatch call until then. ErrConflict: another call
-// has taken it since it was read.
+// LeaseShard gives a shard to one call of dispatch until a time. ErrConflict: another call
+// has leased it since it was read.
 func (s *Store) LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error {
-	return s.hand(ctx, sh, push.Shard{LeaseUntil: until})
+	return s.writeLease(ctx, sh, push.Shard{LeaseUntil: until})
 }
 
-// ReleaseShard gives a shard back, to go on at a time (zero: at once). orderedAt is when
-// the caller publishes a message that asks for it; zero: it publishes none, and
-// tick does. ErrConflict: the shard is another call's by now.
+// ReleaseShard ends the lease of a shard, to go on at a time (zero: at once). orderedAt is when
+// the caller publishes the message for that; zero: tick publishes it. ErrConflict: another
+// call has leased the shard.
 func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
-	return s.hand(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: orderedAt})
+	return s.writeLease(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: orderedAt})
 }
 
-// hand writes who has a shard and when it goes on.
-func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
+// writeLease stores the lease of a shard and when it goes on.
+func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) error {
 	taken := *sh
 	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
 	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
@@ -141,17 +144,17 @@ func (s *Store) hand(ctx context.Context, sh *push.Shard, to push.Shard) error {
 	return nil
 }
 
-// OpenShard is a shard still to be cut.
+// OpenShard is a shard that does not have all its batches yet.
 type OpenShard struct {
 	Number      int
-	LeaseUntil  time.Time // until then a dispatch call has it
+	LeaseUntil  time.Time // until then a call of dispatch has it
 	ContinueAt  time.Time // when to go on; zero: at once
-	PublishedAt time.Time // when a message that no call has answered was published; zero: there is none
-	Revision    time.Time // MarkShardPublished fails on an older one
+	PublishedAt time.Time // when the message was published that no call has answered yet; zero: there is none
+	Revision    time.Time // the revision that MarkShardPublished expects
 }
 
-// OpenShards lists the shards still to be cut. A document that does not decode
-// is logged and left out.
+// OpenShards lists the shards that do not have all their batches yet. A document that cannot
+// be decoded is logged and left out.
 func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
 	q := s.openShards(mailing).Select("leaseUntil", "continueAt", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
@@ -167,7 +170,7 @@ func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, er
 			err = snap.DataTo(&d)
 		}
 		if err != nil {
-			skipped(ctx, snap, err)
+			logSkipped(ctx, snap, err)
 			continue
 		}
 		out = append(out, OpenShard{k, timeOrZero(d.LeaseUntil), timeOrZero(d.ContinueAt), timeOrZero(d.PublishedAt), snap.UpdateTime})
@@ -179,9 +182,8 @@ func (s *Store) openShards(mailing string) firestore.Query {
 	return s.mailing(mailing).Collection("shards").Where("done", "==", false)
 }
 
-// MarkShardPublished records that the caller is about to publish a message that asks
-// for a shard. It answers false, and records nothing, when anybody has written to
-// the shard since it was listed.
+// MarkShardPublished records that the caller is about to publish a message for a shard. It
+// reports false, and stores nothing, if the shard has changed since it was listed.
 func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
@@ -191,8 +193,8 @@ func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenS
 	return err == nil, classify(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
 }
 
-// endShards stops the cutting of a mailing that has ended: a dispatch under way
-// finds its shard changed and stops.
+// endShards ends the creation of batches of a mailing that has ended: a call of dispatch that
+// still works on a shard gets ErrConflict with its next batches.
 func (s *Store) endShards(ctx context.Context, mailing string) error {
 	open, err := s.OpenShards(ctx, mailing)
 	if err != nil {

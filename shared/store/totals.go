@@ -182,6 +182,7 @@ func (s *Store) freezeTotals(ctx context.Context, id string) (*push.Mailing, err
 	if err != nil || totals.Tokens.Pending > 0 {
 		return nil, err
 	}
+
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
 			return errUnchanged
@@ -201,6 +202,7 @@ func (s *Store) freezeTotals(ctx context.Context, id string) (*push.Mailing, err
 	if err != nil {
 		return nil, classifyLife(err, id)
 	}
+
 	return m, nil
 }
 

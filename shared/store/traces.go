@@ -78,6 +78,7 @@ func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -151,6 +152,7 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, 
 	if err != nil {
 		return err
 	}
+
 	for _, snap := range snaps {
 		var d batchDoc
 		if err := snap.DataTo(&d); err != nil {
@@ -170,6 +172,7 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, 
 			left[x.key] = left[x.key] || waits
 		}
 	}
+
 	return nil
 }
 
@@ -217,7 +220,7 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 // settled batches.
 func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) error {
 	for after := ""; ; {
-		id, dead, err := s.nextDead(ctx, mailing, after)
+		id, dead, err := s.nextInvalidTokens(ctx, mailing, after)
 		if err != nil || id == "" {
 			return err
 		}

@@ -14,17 +14,17 @@ import (
 	"carillon.example/shared/push"
 )
 
-// ErrUndecodable says that a document is not as this version writes it: nothing
-// but a mend by hand makes it readable.
+// ErrUndecodable says that a document does not have the form that this version writes. Trying
+// again does not help.
 var ErrUndecodable = errors.New("the document cannot be decoded")
 
-// IsUndecodable reports whether err is about a document alone.
+// IsUndecodable reports whether err is ErrUndecodable.
 func IsUndecodable(err error) bool { return errors.Is(err, ErrUndecodable) }
 
-// unflagDoc is what a mailing's document has of its unflag.
+// unflagDoc is the part of a mailing's document about its unflag.
 type unflagDoc struct {
 	State       string     `firestore:"state"`
-	Unflagged   int64      `firestore:"unflagged"` // once completed
+	Unflagged   int64      `firestore:"unflagged"` // number of flags; set once completed
 	StartedAt   time.Time  `firestore:"startedAt"`
 	CompletedAt *time.Time `firestore:"completedAt"`
 }
@@ -43,31 +43,31 @@ func (d *unflagDoc) decode() *push.Unflag {
 	return &push.Unflag{State: push.UnflagState(d.State), Unflagged: d.Unflagged, StartedAt: d.StartedAt, CompletedAt: d.CompletedAt}
 }
 
-// unflagMark is mailings/{id}/unflags/mark. It is there once the mailing's flags
-// are being taken back, and Flag reads it in its transaction: what Flag sets it
-// has set before, in a batch that the unflag still comes to.
+// unflagMark is mailings/{id}/unflags/mark: the progress of an unflag. It exists once the
+// unflag has begun. FlagToken reads it in its transaction, so that a flag is set either
+// before the mark, in a batch that the unflag still reaches, or not at all.
 type unflagMark struct {
-	After string     `firestore:"after"`      // batches up to and including this one are done
-	Owner string     `firestore:"owner"`      // the call that works on it
-	Busy  *time.Time `firestore:"leaseUntil"` // until then
-	Moved time.Time  `firestore:"moved"`      // when it last came further
+	After      string     `firestore:"after"`      // cursor: batches up to and including this one are done
+	Owner      string     `firestore:"owner"`      // the call that has leased it
+	LeaseUntil *time.Time `firestore:"leaseUntil"` // the end of the lease
+	Moved      time.Time  `firestore:"moved"`      // when it last made progress
 
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-// unflagCount is mailings/{id}/unflags/{any other id}: what one transaction took
-// back, written by it. Their sum is the progress.
+// unflagCount is mailings/{id}/unflags/{another id}: how many flags one transaction removed,
+// written by that transaction. Their sum is the progress.
 type unflagCount struct {
 	Unflagged int64     `firestore:"unflagged"`
 	ExpireAt  time.Time `firestore:"expireAt"`
 }
 
 const (
-	// keepUnflags is how long the mark and the counts stay: longer than the
-	// batches, so that no late message of one flags anew.
+	// keepUnflags is how long the mark and the counts stay: longer than the batches, so
+	// that no late message of a batch flags again.
 	keepUnflags = Keep + 10*24*time.Hour
-	// unflagStalled is how long an unflag may not come further before whoever
-	// looks after it asks for it again.
+	// unflagStalled is how long an unflag may make no progress before tick publishes a
+	// message for it again.
 	unflagStalled = 2 * time.Minute
 	// unflagBatches is how many batches the first page of an unflag reads; a batch
 	// has up to 1,000 invalid tokens of up to 500 bytes. Later pages read more where
@@ -85,16 +85,16 @@ func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
 	return s.unflags(mailing).Doc("mark")
 }
 
-// StartUnflag records that every flag a mailing set is to be taken back. From
-// then on the mailing flags nothing. Where that is recorded already it changes
-// nothing. It is a *push.Conflict for a mailing that has not started yet, and for one
-// whose batches are deleted: nobody knows any more what it flagged.
+// StartUnflag records that all flags of a mailing are to be removed. From then on the mailing
+// sets no flag. A second call changes nothing. It returns *push.Conflict for a mailing that
+// has not started, and for one whose batches are deleted, because the flags that it set
+// are unknown then.
 func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		switch now := s.timestamp(); {
 		case m.Unflag != nil:
 			return errUnchanged
-		case m.StartedAt.IsZero() && m.State.Final(): // there is nothing to take back, and never will be
+		case m.StartedAt.IsZero() && m.State.Final(): // it never sent, so it has no flags
 			m.Unflag = &push.Unflag{State: push.UnflagCompleted, StartedAt: now, CompletedAt: &now}
 			return nil
 		case m.StartedAt.IsZero():
@@ -112,11 +112,11 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 	if err != nil {
 		return nil, classifyLife(err, id)
 	}
+
 	return m, nil
 }
 
-// UnflagProgress is what an unflag has come to so far, nil where a mailing's
-// flags were never taken back.
+// UnflagProgress returns the progress of an unflag, nil for a mailing without one.
 func (s *Store) UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error) {
 	if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return m.Unflag, nil
@@ -130,7 +130,7 @@ func (s *Store) UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unfl
 	return &u, nil
 }
 
-// unflagged adds up what the transactions of an unflag have taken back.
+// unflagged returns how many flags the transactions of an unflag have removed.
 func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err error) {
 	err = s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		sums, err := sum(ctx, tx, s.unflags(mailing).Query, "unflagged")
@@ -142,7 +142,7 @@ func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err err
 	return n, classify(err, "adding up what was taken back of mailing %s", mailing)
 }
 
-// An UnflagLease is one call's work on an unflag.
+// An UnflagLease is one call's lease of an unflag, and its cursor.
 type UnflagLease struct {
 	Mailing string
 	owner   string
@@ -150,29 +150,31 @@ type UnflagLease struct {
 	most    int    // batches that the next page reads
 }
 
-// LeaseUnflag gives an unflag to one call until then; nil: it is completed, or
-// another call has it.
+// LeaseUnflag leases an unflag until a time. It returns nil if the unflag is completed or
+// another call has the lease.
 func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*UnflagLease, error) {
 	m, err := s.MailingHeader(ctx, mailing)
 	if err != nil || m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return nil, err
 	}
+
 	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), most: unflagBatches}
 	err = s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
-		if mark.Owner != l.owner && timeOrZero(mark.Busy).After(s.now()) {
+		if mark.Owner != l.owner && timeOrZero(mark.LeaseUntil).After(s.now()) {
 			return false
 		}
-		l.after, mark.Owner, mark.Busy = mark.After, l.owner, timeOrNil(until)
+		l.after, mark.Owner, mark.LeaseUntil = mark.After, l.owner, timeOrNil(until)
 		return true
 	})
 	if errors.Is(err, ErrConflict) {
 		return nil, nil
 	}
+
 	return l, err
 }
 
-// SaveUnflag stores how far an unflag has come, and keeps it for the call until
-// then; zero gives it back. ErrConflict: another call has it.
+// SaveUnflag stores the cursor of an unflag and extends the lease; a zero time releases it.
+// ErrConflict: another call has the lease.
 func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time) error {
 	return s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner {
@@ -181,13 +183,13 @@ func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time)
 		if mark.After != l.after {
 			mark.After, mark.Moved = l.after, s.timestamp()
 		}
-		mark.Busy = timeOrNil(until)
+		mark.LeaseUntil = timeOrNil(until)
 		return true
 	})
 }
 
-// moveUnflag changes an unflag's mark, ErrConflict where change says that it may
-// not. A mark that is gone is passed over: its batches are, too.
+// moveUnflag changes the mark of an unflag. It returns ErrConflict if change reports that it
+// may not. A mark that is deleted is no error: its batches are deleted as well.
 func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.unflagging(l.Mailing))
@@ -209,6 +211,7 @@ func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unf
 	if errors.Is(err, ErrConflict) {
 		return err
 	}
+
 	return classify(err, "going on to take back the flags of mailing %s", l.Mailing)
 }
 
@@ -218,17 +221,17 @@ type CustomerTokens struct {
 	Tokens   []string
 }
 
-// UnflagPage is a part of what a mailing flagged.
+// UnflagPage is a part of the tokens that a mailing flagged.
 type UnflagPage struct {
 	Tokens []CustomerTokens // each customer once
 	Faults []error          // batches that cannot be decoded
-	Last   bool             // there is no page after it
+	Last   bool             // this is the last page
 	after  string
 }
 
-// UnflagPage reads what comes next. It stays next until Done says otherwise.
+// UnflagPage reads the next page. It stays the next one until Done.
 func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
-	batches, err := s.deadAfter(ctx, l.Mailing, l.after, l.most)
+	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.most)
 	if err != nil {
 		return nil, err
 	}
@@ -259,30 +262,30 @@ func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, er
 	return p, nil
 }
 
-// Done moves an unflag behind a page; SaveUnflag stores it.
+// Done moves the cursor of an unflag after a page; SaveUnflag stores it.
 func (l *UnflagLease) Done(p *UnflagPage) { l.after = p.after }
 
-// UnflagTokens takes back the flags of a mailing on tokens of a few hundred customers
-// in one transaction, in halves if that is too much or others stand in the way.
-// It answers how many it has taken back, and the events, which are in the outbox
-// until Told; both also beside an error. A customer whose document cannot be
-// decoded keeps no other from it: then the error is ErrUndecodable, and all
-// others are done.
+// UnflagTokens removes the flags of a mailing on tokens of a few hundred customers in one
+// transaction, or in two halves if that is too large or conflicts with other writes. It
+// returns how many it removed, and the events, which are in the outbox until
+// MarkEventsPublished; both also beside an error. A customer whose document cannot be
+// decoded does not affect the others: the error is ErrUndecodable then, and all others are
+// done.
 func (s *Store) UnflagTokens(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
 	n, events, err := s.unflag(ctx, mailing, tokens)
-	if err == nil || len(tokens) == 1 || !divisible(err) {
+	if err == nil || len(tokens) == 1 || !canSplit(err) {
 		return n, events, err
 	}
 
 	half := len(tokens) / 2
 	n1, events1, err1 := s.UnflagTokens(ctx, mailing, tokens[:half])
 	n2, events2, err2 := s.UnflagTokens(ctx, mailing, tokens[half:])
-	return n1 + n2, slices.Concat(events1, events2), worse(err1, err2)
+	return n1 + n2, slices.Concat(events1, events2), joinFaults(err1, err2)
 }
 
-// worse joins two errors, unless one of them is not about a document: what can
-// be tried again comes first.
-func worse(a, b error) error {
+// joinFaults joins two errors. If one of them is not about a document, it returns that one:
+// the caller can try again.
+func joinFaults(a, b error) error {
 	if a != nil && !IsUndecodable(a) {
 		return a
 	}
@@ -292,18 +295,19 @@ func worse(a, b error) error {
 	return errors.Join(a, b)
 }
 
-// divisible reports whether less at once may succeed.
-func divisible(err error) bool {
+// canSplit reports whether a smaller transaction may succeed.
+func canSplit(err error) bool {
 	code := status.Code(err)
 	return IsUndecodable(err) || code == codes.Aborted || code == codes.InvalidArgument
 }
 
-// EndUnflag records that every flag of a mailing has been taken back.
+// EndUnflag records that all flags of a mailing are removed.
 func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error) {
 	n, err := s.unflagged(ctx, mailing)
 	if err != nil {
 		return nil, err
 	}
+
 	m, err := s.transition(ctx, mailing, func(m *push.Mailing) error {
 		if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 			return errUnchanged
@@ -314,11 +318,12 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 	if err != nil {
 		return nil, err
 	}
+
 	return m.Unflag, nil
 }
 
-// StalledUnflags lists the mailings whose unflag has not come further for two
-// minutes and is in no call's hands.
+// StalledUnflags lists the mailings whose unflag has made no progress for two minutes and is
+// not leased.
 func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
 	snaps, err := s.db.Collection("mailings").Where("unflag.state", "==", string(push.UnflagRunning)).Select().Documents(ctx).GetAll()
 	if err != nil {
@@ -339,9 +344,9 @@ func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
 	var out []string
 	for _, snap := range marks {
 		var mark unflagMark
-		// One that is gone, or cannot be read, is due: its mailing shall not
-		// run for ever.
-		if !snap.Exists() || snap.DataTo(&mark) != nil || !timeOrZero(mark.Busy).After(s.now()) && s.now().Sub(mark.Moved) > unflagStalled {
+		// A mark that is deleted or cannot be decoded counts as stalled, so that the
+		// unflag does not run forever.
+		if !snap.Exists() || snap.DataTo(&mark) != nil || !timeOrZero(mark.LeaseUntil).After(s.now()) && s.now().Sub(mark.Moved) > unflagStalled {
 			out = append(out, snap.Ref.Parent.Parent.ID)
 		}
 	}
