@@ -144,25 +144,29 @@ func describe(method string, op map[string]any, d Documentation) {
 	}
 }
 
-// keywords writes what is no keyword of JSON Schema as an extension, and lists as
-// lists: none is ever null.
+// keywords returns a copy of a document in which what is not a keyword of JSON Schema
+// is an extension, and no list may be null. It is a copy because examples are shared
+// by all APIs with the same Documentation.
 func keywords(v any) any {
 	switch v := v.(type) {
 	case []any:
+		out := make([]any, len(v))
 		for i := range v {
-			v[i] = keywords(v[i])
+			out[i] = keywords(v[i])
 		}
+		return out
 	case map[string]any:
-		if text, ok := v["patternDescription"]; ok {
-			v["x-pattern-description"] = text
-			delete(v, "patternDescription")
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			if k == "patternDescription" {
+				k = "x-pattern-description"
+			}
+			out[k] = keywords(x)
 		}
 		if types, ok := v["type"].([]any); ok && len(types) == 2 && types[0] == "array" && types[1] == "null" {
-			v["type"] = "array"
+			out["type"] = "array"
 		}
-		for k := range v {
-			v[k] = keywords(v[k])
-		}
+		return out
 	}
 	return v
 }

@@ -201,3 +201,25 @@ func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 		t.Errorf("%d %q, %v", resp.StatusCode, got, err)
 	}
 }
+
+// TestADocumentLeavesItsExamplesAlone: APIs of one process share them.
+func TestADocumentLeavesItsExamplesAlone(t *testing.T) {
+	t.Parallel()
+	example := func() map[string]any {
+		return map[string]any{"patternDescription": "a text", "list": []any{map[string]any{"patternDescription": "another"}}}
+	}
+	shared := api.Documentation{SecurityName: "invoker", Security: api.Invoker(), Operations: map[string]api.OperationDoc{"x": {Example: example()}}}
+	a := api.New("test", slog.New(slog.DiscardHandler), api.Options{})
+	huma.Register(a, huma.Operation{Method: http.MethodPost, Path: "/x", OperationID: "x"}, func(context.Context, *struct{ Body struct{} }) (*struct{}, error) {
+		return nil, nil
+	})
+	a.Describe(shared)
+
+	got := lab.Serve(t, a).Ask("GET", "/openapi.json", "")
+	if !strings.Contains(got.Body, `"x-pattern-description":"a text"`) {
+		t.Fatalf("the document has not the example: %v", got)
+	}
+	if d := cmp.Diff(example(), shared.Operations["x"].Example); d != "" {
+		t.Errorf("the example was changed (-want +got):\n%s", d)
+	}
+}
