@@ -33,6 +33,7 @@ type ledger interface {
 	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
 	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
+	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
 	Settings(ctx context.Context) (push.Settings, error)
 	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
@@ -66,6 +67,7 @@ func New(d Deps) http.Handler {
 	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
 	huma.Register(a, api.RequirePermission(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
 	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.show))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, one+"/messages", "list-customer-messages", "List what was sent to a customer, and what became of it", http.StatusOK)), api.Answering(s.Log, s.messages))
 	huma.Register(a, patchable(a, api.RequirePermission(push.PermissionProfile, operation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.change))
 	huma.Register(a, api.RequirePermission(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
 	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))

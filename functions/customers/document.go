@@ -25,6 +25,8 @@ var documentation = api.Documentation{
 			Example: map[string]any{"token": "a-registration-token", "platform": "android", "app": "shop"}, Statuses: []int{200}},
 		"unregister-token": {Tag: tokensTag, Description: "Removes one token of a customer, by the id that registering it answered."},
 		"show-customer":    {Tag: profilesTag, Description: "Profile, tokens without their values, and whether push reaches the customer."},
+		"list-customer-messages": {Tag: profilesTag, Description: "The mailings that were sent to the customer, the newest first, and what became of each token; 30 days longer than a mailing's lifetime. " +
+			"A page searches `pageSize` mailings and leaves out those that the customer was not in."},
 		"change-customer": {Tag: profilesTag, Description: "A JSON merge patch (RFC 7396): what it does not name stays, null takes away. A customer who is not known becomes known.",
 			Example: map[string]any{"optedOut": false, "segments": []any{"riga"}, "attributes": map[string]any{"first_name": "Anna"}}},
 		"erase-customer": {Tag: profilesTag, Description: "Deletes everything that is kept of a customer. Erasing somebody who is not known is no error."},

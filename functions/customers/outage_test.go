@@ -14,15 +14,16 @@ import (
 
 // requests has a good request for every operation.
 var requests = map[string]lab.Request{
-	"show-customer":       {Method: "GET", Path: anna},
-	"change-customer":     {Method: "PATCH", Path: anna, Body: `{"optedOut": true}`},
-	"erase-customer":      {Method: "DELETE", Path: anna},
-	"register-token":      {Method: "POST", Path: anna + "/tokens", Body: `{"token": "t", "platform": "web"}`},
-	"unregister-token":    {Method: "DELETE", Path: anna + "/tokens/" + push.TokenID("t")},
-	"export-availability": {Method: "GET", Path: "/v1/exports/availability"},
-	"import-customers":    {Method: "POST", Path: "/v1/imports", Body: `{"id": "anna", "tokens": [{"token": "t"}]}`, Header: []string{"Content-Type", ndjson}},
-	"show-settings":       {Method: "GET", Path: "/v1/settings"},
-	"change-settings":     {Method: "PUT", Path: "/v1/settings", Body: `{"devices": "all"}`},
+	"show-customer":          {Method: "GET", Path: anna},
+	"list-customer-messages": {Method: "GET", Path: anna + "/messages"},
+	"change-customer":        {Method: "PATCH", Path: anna, Body: `{"optedOut": true}`},
+	"erase-customer":         {Method: "DELETE", Path: anna},
+	"register-token":         {Method: "POST", Path: anna + "/tokens", Body: `{"token": "t", "platform": "web"}`},
+	"unregister-token":       {Method: "DELETE", Path: anna + "/tokens/" + push.TokenID("t")},
+	"export-availability":    {Method: "GET", Path: "/v1/exports/availability"},
+	"import-customers":       {Method: "POST", Path: "/v1/imports", Body: `{"id": "anna", "tokens": [{"token": "t"}]}`, Header: []string{"Content-Type", ndjson}},
+	"show-settings":          {Method: "GET", Path: "/v1/settings"},
+	"change-settings":        {Method: "PUT", Path: "/v1/settings", Body: `{"devices": "all"}`},
 }
 
 // answeredWithin is far above the timeout of the function under test, and

@@ -73,6 +73,17 @@ const CodeSuperseded = "SUPERSEDED"
 // Known reports whether r is a result this version knows.
 func (r Result) Known() bool { return r < resultCount }
 
+// resultNames are the results as the API has them, in order.
+var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid", "refused", "failed", "expired", "cancelled", "invalid"}
+
+// String is the result as the API has it: which of the invalid ones it is, Code says.
+func (r Result) String() string {
+	if !r.Known() {
+		return "unknown"
+	}
+	return resultNames[r]
+}
+
 // Code is the errorCode behind an invalid result, "" for any other.
 func (r Result) Code() string {
 	switch r {

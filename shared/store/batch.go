@@ -34,9 +34,10 @@ type batchDoc struct {
 	Lane        string     `firestore:"lane"`
 	PublishedAt *time.Time `firestore:"publishedAt"`
 
-	Targets          []byte         `firestore:"targets"` // push.EncodeTargets; gone once settled
-	Size             int            `firestore:"size"`    // how many targets
-	Results          []byte         `firestore:"results"` // one byte a target
+	Targets          []byte         `firestore:"targets"`              // push.EncodeTargets; gone once settled
+	Recipients       []byte         `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
+	Size             int            `firestore:"size"`                 // how many targets
+	Results          []byte         `firestore:"results"`              // one byte a target
 	OwedFlags        []int          `firestore:"owedFlags"`
 	HeldFlags        []int          `firestore:"heldFlags"` // those of owed whose flag waits for evidence
 	Held             map[string]int `firestore:"held"`      // how many of those, by result; always written in full
@@ -101,6 +102,14 @@ func encodeResults(rs []push.Result) []byte {
 	return b
 }
 
+func decodeResults(b []byte) []push.Result {
+	out := make([]push.Result, len(b))
+	for i, r := range b {
+		out[i] = push.Result(r)
+	}
+	return out
+}
+
 func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	targets, err := push.EncodeTargets(b.Targets)
 	if err != nil {
@@ -151,9 +160,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		return nil, fmt.Errorf("batch %s: %w: %d targets and %d results", snap.Ref.Path, ErrUndecodable, len(b.Targets), len(d.Results))
 	}
 
-	for _, r := range d.Results {
-		b.Results = append(b.Results, push.Result(r))
-	}
+	b.Results = decodeResults(d.Results)
 	return b, decodeCrashes(b, &d)
 }
 
@@ -259,7 +266,8 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	}
 	up = append(up, crashUpdates(b)...)
 	if b.Settled {
-		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete})
+		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete},
+			firestore.Update{Path: "recipients", Value: push.EncodeRecipients(b.Targets)})
 	}
 
 	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)

@@ -1,0 +1,86 @@
+package customers
+
+import (
+	"context"
+	"time"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+type messagesInput struct {
+	CustomerPath
+	PageSize  int    `query:"pageSize" minimum:"1" maximum:"20" default:"20" doc:"how many mailings are searched for the customer"`
+	PageToken string `query:"pageToken" maxLength:"500"`
+}
+
+// messageBody is one mailing that was sent to the customer.
+type messageBody struct {
+	Mailing     string          `json:"mailing" doc:"the id of the mailing"`
+	Name        string          `json:"name,omitempty"`
+	Title       string          `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
+	State       push.State      `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused" doc:"of the mailing"`
+	DryRun      bool            `json:"dryRun,omitempty"`
+	CreatedAt   time.Time       `json:"createdAt"`
+	StartedAt   *time.Time      `json:"startedAt"`
+	CompletedAt *time.Time      `json:"completedAt"`
+	Tokens      []recipientBody `json:"tokens" nullable:"false" doc:"the tokens of the customer that the mailing was for"`
+}
+
+// recipientBody is what became of one token.
+type recipientBody struct {
+	ID       string        `json:"id" doc:"the token's id"`
+	Kind     push.Kind     `json:"kind"`
+	Platform push.Platform `json:"platform"`
+	App      string        `json:"app"`
+	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled" doc:"accepted by FCM, which does not say whether it was delivered; pending: not answered yet"`
+	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+}
+
+type messagesOutput struct {
+	Body struct {
+		Messages      []messageBody `json:"messages" nullable:"false"`
+		NextPageToken string        `json:"nextPageToken,omitempty" doc:"absent on the last page; a page may be short, or empty, and have a next one"`
+	}
+}
+
+// messages lists what was sent to a customer, the newest first. A customer who was
+// erased is not found, and one who came back has nothing from before.
+func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
+	c, err := s.Store.Customer(ctx, in.Customer)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.Store.CustomerMessages(ctx, c, in.PageSize, in.PageToken)
+	if err != nil {
+		return nil, err
+	}
+
+	out := &messagesOutput{}
+	out.Body.Messages, out.Body.NextPageToken = []messageBody{}, next
+	for _, m := range list {
+		out.Body.Messages = append(out.Body.Messages, shownMessage(m))
+	}
+	return out, nil
+}
+
+func shownMessage(x store.CustomerMessage) messageBody {
+	m := x.Mailing
+	b := messageBody{
+		Mailing: m.ID, Name: m.Name, Title: m.Title, State: m.State, DryRun: m.DryRun,
+		CreatedAt: m.CreatedAt, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt),
+	}
+	for _, r := range x.Recipients {
+		b.Tokens = append(b.Tokens, recipientBody{
+			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(),
+		})
+	}
+	return b
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

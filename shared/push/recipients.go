@@ -1,0 +1,133 @@
+package push
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Recipient is what stays of a target once its batch is settled: enough to find
+// what was sent to a customer, and neither the customer's id nor the token.
+type Recipient struct {
+	TokenID  string
+	Kind     Kind
+	Platform Platform
+	App      string
+	Result   Result
+}
+
+const (
+	// recipientsV1 begins an encoded list of recipients.
+	recipientsV1 = 1
+	// keyPrefix is how many bytes of a customer's key a recipient has. Two of a
+	// thousand customers share them once in about 40 trillion batches.
+	keyPrefix = 8
+	// hashBytes is how many bytes a key or a token id stands for.
+	hashBytes = 20
+	// recipientBytes is the size of an encoded recipient: the key's prefix, the token
+	// id, a byte for kind and platform, and two for the app.
+	recipientBytes = keyPrefix + hashBytes + 1 + 2
+)
+
+var errRecipients = errors.New("the list of recipients is damaged")
+
+// hashed returns the bytes that a key or a token id stands for, zeros for a text that
+// is neither.
+func hashed(text string) []byte {
+	b, err := keys.DecodeString(strings.ToUpper(text))
+	if err != nil || len(b) != hashBytes {
+		return make([]byte, hashBytes)
+	}
+	return b
+}
+
+// EncodeRecipients writes the recipients of a batch in the order of its targets, 31
+// bytes each: a version byte, the list of apps, and the recipients. A target without
+// a customer, as an erasure leaves it, is written as zeros.
+func EncodeRecipients(targets []Target) []byte {
+	var apps []string
+	for _, t := range targets {
+		if !slices.Contains(apps, t.App) {
+			apps = append(apps, t.App)
+		}
+	}
+	b := binary.AppendUvarint([]byte{recipientsV1}, uint64(len(apps)))
+	for _, app := range apps {
+		b = append(binary.AppendUvarint(b, uint64(len(app))), app...)
+	}
+
+	for _, t := range targets {
+		if t.Customer == "" {
+			b = append(b, make([]byte, recipientBytes)...)
+			continue
+		}
+		b = append(b, hashed(CustomerKey(t.Customer))[:keyPrefix]...)
+		b = append(b, hashed(TokenID(t.Token))...)
+		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
+		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
+	}
+	return b
+}
+
+// FindRecipients reads the recipients of the customer with a key from what
+// EncodeRecipients wrote. results are those of the batch, in the same order.
+func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error) {
+	apps, b, err := decodeApps(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) != len(results)*recipientBytes {
+		return nil, fmt.Errorf("%w: %d results and %d bytes of recipients", errRecipients, len(results), len(b))
+	}
+
+	var out []Recipient
+	prefix := string(hashed(key)[:keyPrefix])
+	for i, result := range results {
+		r := b[i*recipientBytes : (i+1)*recipientBytes]
+		if string(r[:keyPrefix]) != prefix {
+			continue
+		}
+		head, app := r[keyPrefix+hashBytes], int(binary.BigEndian.Uint16(r[recipientBytes-2:]))
+		kind, platform := int(head&7), int(head>>4)
+		if app >= len(apps) || kind >= len(kindCodes) || platform >= len(platformCodes) {
+			return nil, fmt.Errorf("%w: recipient %d", errRecipients, i)
+		}
+		out = append(out, Recipient{
+			TokenID: strings.ToLower(keys.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
+			Kind:    kindCodes[kind], Platform: platformCodes[platform], App: apps[app], Result: result,
+		})
+	}
+	return out, nil
+}
+
+// decodeApps reads the version and the list of apps, and returns the rest.
+func decodeApps(b []byte) (apps []string, rest []byte, err error) {
+	if len(b) == 0 || b[0] != recipientsV1 {
+		return nil, nil, fmt.Errorf("%w: unknown version", errRecipients)
+	}
+	count, b, err := uvarint(b[1:])
+	if err != nil {
+		return nil, nil, err
+	}
+	for range count {
+		var size uint64
+		if size, b, err = uvarint(b); err != nil {
+			return nil, nil, err
+		}
+		if size > uint64(len(b)) {
+			return nil, nil, fmt.Errorf("%w: an app of %d bytes", errRecipients, size)
+		}
+		apps, b = append(apps, string(b[:size])), b[size:]
+	}
+	return apps, b, nil
+}
+
+func uvarint(b []byte) (n uint64, rest []byte, err error) {
+	n, k := binary.Uvarint(b)
+	if k <= 0 {
+		return 0, nil, fmt.Errorf("%w: it ends too early", errRecipients)
+	}
+	return n, b[k:], nil
+}

@@ -1,0 +1,46 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	"carillon.example/shared/push"
+)
+
+// TestWhatAPageOfMessagesCosts: one query for the mailings, and one for each that
+// was started, whatever their size.
+func TestWhatAPageOfMessagesCosts(t *testing.T) {
+	t.Parallel()
+	r := &reads{}
+	w := newWorld(t, grpc.WithStreamInterceptor(r.intercept))
+	w.register(t, "anna", "t")
+	const mailings = 20
+	for i := range mailings {
+		id := fmt.Sprint("m", i)
+		w.mailing(t, id, push.Audience{Everyone: true})
+		sh := w.begin(t, id)
+		var batches []*push.Batch
+		for n := range 5 {
+			batches = append(batches, batch(id, n, fmt.Sprint("other-", n)))
+		}
+		if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	w.mailing(t, "not-started", push.Audience{Everyone: true})
+
+	anna := w.customer(t, "anna")
+	read, queried := r.n.Load(), r.queries.Load()
+	if _, _, err := w.CustomerMessages(t.Context(), anna, mailings+1, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.queries.Load() - queried; got != mailings+1 {
+		t.Errorf("a page took %d queries, want %d", got, mailings+1)
+	}
+	if got := r.n.Load() - read; got != 0 {
+		t.Errorf("a page read %d documents by name, want none", got)
+	}
+}
