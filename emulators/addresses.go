@@ -20,6 +20,7 @@ func (o *options) places() []listening {
 			out = append(out, listening{flag, what, addr})
 		}
 	}
+
 	add(o.onlyFirestore && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "Firestore", o.firestore)
 	add(o.onlyPubSub && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "Pub/Sub", o.pubsub)
 	add(o.onlyFCM, "fcm", "FCM", o.fcm)
@@ -46,6 +47,7 @@ func (o *options) free() error {
 		}
 		_ = l.Close() // it was only tried
 	}
+
 	return errors.Join(faults...)
 }
 
@@ -75,6 +77,7 @@ func (o *options) off() error {
 	if !o.functions {
 		return nil
 	}
+
 	need(o.firestore == "" && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "FIRESTORE_EMULATOR_HOST")
 	need(o.pubsub == "" && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "PUBSUB_EMULATOR_HOST")
 	if o.fcm == "" {
@@ -101,5 +104,6 @@ func (l *laptop) lost() string {
 	if len(what) == 0 {
 		return "stopped"
 	}
+
 	return "stopped; " + strings.Join(what, ", ") + " were in memory and are gone"
 }

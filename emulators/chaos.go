@@ -75,6 +75,7 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 	if c.laptop, err = start(ctx, o); err != nil {
 		return err
 	}
+
 	defer c.laptop.Close()
 	if err := c.rough(ctx); err != nil {
 		return err
@@ -82,6 +83,7 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := c.open(ctx); err != nil {
 		return err
 	}
+
 	err = c.through(ctx)
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; seed %d", s.seed)
@@ -98,14 +100,17 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := l.setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
 		return err
 	}
+
 	logs, err := c.openLogs()
 	if err != nil {
 		return err
 	}
+
 	c.panics = &panics{to: logs}
 	if c.fleet, err = newFleet(fleetSizes(deliverApart), callTimeout, calls, c.panics); err != nil {
 		return err
 	}
+
 	l.onClose(c.fleet.Close)
 	if err := c.fleet.startAll(ctx); err != nil {
 		return err
@@ -119,10 +124,12 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := c.listen(ctx); err != nil {
 		return err
 	}
+
 	db, err := firestore.NewClient(ctx, l.project)
 	if err != nil {
 		return fmt.Errorf("reaching Firestore: %w", err)
 	}
+
 	l.onClose(func() { db.Close() })
 	c.archive, c.client = archive{db}, newClient(l.apiURL)
 	c.client.http.Timeout = time.Minute
@@ -136,6 +143,7 @@ func (c *chaos) open(ctx context.Context) error {
 		c.ledger.sighted(x)
 		c.poison.sighted(x)
 	})
+
 	c.weather.change(func(*circumstances) {})
 	c.people.registerAll()
 	return l.phones.SetOutcomes(deadTokens...)
@@ -176,6 +184,7 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.remember(ctx); err != nil {
 		return err
 	}
+
 	c.weather.calm.Store(false)
 	c.began = time.Now()
 	long := time.Duration(c.minutes * float64(time.Minute))
@@ -194,6 +203,7 @@ func (c *chaos) through(ctx context.Context) error {
 	if c.forecast[weatherUndecodable] {
 		faults.Go(func() { c.undecodable(storming) })
 	}
+
 	c.people.churn(ctx, storming, &churn, c.seed)
 	c.post(ctx, storming, &lives)
 	faults.Wait()
@@ -204,10 +214,12 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.repair(ctx); err != nil {
 		return err
 	}
+
 	churn.Wait()
 	if err := c.weather.clear(c.people.dead()); err != nil {
 		return err
 	}
+
 	lives.Wait()
 	c.tell("every mailing has ended, and has been examined")
 	if err := c.archive.published(ctx); err != nil {
@@ -219,6 +231,7 @@ func (c *chaos) through(ctx context.Context) error {
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
 		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
 	}
+
 	c.tell("all is at rest, every customer is examined")
 	return c.last(ctx)
 }

@@ -57,6 +57,7 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 	if err != nil {
 		return nil, fmt.Errorf("reading the batches of mailing %s: %w", mailing, err)
 	}
+
 	out := map[string]storedBatch{}
 	for _, s := range snaps {
 		d := s.Data()
@@ -67,6 +68,7 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 		b.reason, _ = d["reason"].(string)
 		out[s.Ref.ID] = b
 	}
+
 	return out, nil
 }
 
@@ -76,6 +78,7 @@ func (a archive) customers(ctx context.Context) (map[string]storedCustomer, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading the customers: %w", err)
 	}
+
 	out := map[string]storedCustomer{}
 	for _, s := range snaps {
 		d := s.Data()
@@ -85,5 +88,6 @@ func (a archive) customers(ctx context.Context) (map[string]storedCustomer, erro
 		c.availability, _ = d["availability"].(int64)
 		out[id] = c
 	}
+
 	return out, nil
 }

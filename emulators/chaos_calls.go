@@ -41,6 +41,7 @@ func (c *calls) begin(x *instance, life int, ref push.BatchRef) func(crashed boo
 	if c.dead[x] >= life {
 		k.killed = k.began // it never got there
 	}
+
 	c.byRef[ref] = append(c.byRef[ref], k)
 	c.live[x] = append(c.live[x], k)
 	return func(crashed bool) {

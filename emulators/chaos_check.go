@@ -64,6 +64,7 @@ func (x *exam) mailing(p *post, b *book, stored map[string]storedBatch) {
 	if state := push.State(p.end.State); !p.may(state) {
 		o.say(brokenLost, "mailing %s (%s) ended as %s %s", p.id, p.kind, state, p.end.Refusal)
 	}
+
 	o.batches()
 	o.sums()
 	o.verdicts()
@@ -115,6 +116,7 @@ func (o *one) sums() {
 	if !slices.Equal(got, want) {
 		o.say(brokenSums, "mailing %s tells tokens %v, its results are %v", o.p.id, got, want)
 	}
+
 	var matched, opted, category, damaged int64
 	for _, q := range o.people.all {
 		if !o.p.in(q) {
@@ -130,6 +132,7 @@ func (o *one) sums() {
 			category++
 		}
 	}
+
 	wantC := []int64{matched + o.p.unknown, opted, category, o.p.unknown}
 	gotC := []int64{c.Matched, c.Excluded.OptedOut, c.Excluded.Category, c.Excluded.Unknown}
 	whole := o.p.end.State == string(push.Completed)
@@ -183,6 +186,7 @@ func (o *one) verdicts() {
 			}
 		}
 	}
+
 	for k, s := range o.b.seen {
 		if _, ok := o.places[k]; !ok && len(s.delivered) > 0 { // deliver may ask about control tokens, and they show nothing
 			o.say(brokenOther, "mailing %s was sent to customer %s, who was not in it", o.p.id, k.customer)
@@ -204,6 +208,7 @@ func (o *one) coverage() {
 	if o.p.end.State != string(push.Completed) {
 		return
 	}
+
 	for _, q := range o.people.all {
 		if q.stable && !q.damaged && o.p.in(q) && !q.optedOut && !(o.p.promo && q.noPromo) {
 			o.covered(q)
@@ -255,6 +260,7 @@ func (o *one) add() {
 	for _, x := range o.b.seen {
 		s.Delivered += len(x.delivered)
 	}
+
 	s.Killed += o.count.Killed
 	s.MostKilled = max(s.MostKilled, o.count.MostKilled)
 	s.Answers += o.count.Answers

@@ -18,6 +18,7 @@ func (f *fleet) crashed(x *instance, life int) {
 	if x.dying || x.life != life || f.closed {
 		return
 	}
+
 	x.crashed = life
 	f.calls.killed(x)
 	f.stats[x.fn+" ended by itself"]++

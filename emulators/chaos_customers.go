@@ -27,10 +27,12 @@ func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, st
 	if err := insist(ctx, c, http.MethodGet, "/v1/customers/"+q.id, nil, &s); err != nil {
 		return fmt.Errorf("looking at customer %s: %w", q.id, err)
 	}
+
 	have := map[string]*phone{}
 	for _, y := range q.phones {
 		have[push.TokenID(y.token)] = y
 	}
+
 	valid := false
 	for _, t := range s.Tokens {
 		y := have[t.ID]
@@ -45,6 +47,7 @@ func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, st
 			x.say(brokenEvents, "token.invalidated of token %s of customer %s in mailing %s", t.ID, q.id, t.Invalid.Mailing)
 		}
 	}
+
 	for id := range have {
 		x.say(brokenReach, "customer %s lacks token %s, which was registered", q.id, id)
 	}
@@ -57,6 +60,7 @@ func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, st
 			x.say(brokenEvents, "customer.availability.changed of customer %s, version %d, available %t (told %t as %t)", q.id, d.availability, valid, ok, available)
 		}
 	}
+
 	return nil
 }
 

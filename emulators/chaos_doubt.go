@@ -142,6 +142,7 @@ func (c *chaos) cleared(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -156,6 +157,7 @@ func (x *exam) falseAlarms(e *events) {
 			x.say(brokenAlarm, "customer %s, version %d, is told as out of reach, and never was", k.customer, k.version)
 		}
 	}
+
 	for k := range e.invalidated {
 		q := x.byID[k.customer]
 		if q == nil || !q.stable {

@@ -66,6 +66,7 @@ func (e *events) take(id, kind string, data []byte) bool {
 		e.twice++
 		return true
 	}
+
 	var err error
 	switch kind {
 	case push.MailingCompleted:
@@ -84,5 +85,6 @@ func (e *events) take(id, kind string, data []byte) bool {
 	if err == nil {
 		e.ids[id] = true
 	}
+
 	return err == nil
 }

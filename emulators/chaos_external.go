@@ -52,6 +52,7 @@ func (c *chaos) rough(ctx context.Context) error {
 		c.pushes = &pushes{ctx: ctx, dead: map[string]bool{}}
 		c.pubsub = c.pushes
 	}
+
 	return nil
 }
 
@@ -165,6 +166,7 @@ func (p *pushes) note(fn string, body []byte) func() {
 			p.dead[push.Message.MessageID] = true
 		}
 	}
+
 	step(1)
 	return func() { step(-1) }
 }

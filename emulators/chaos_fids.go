@@ -78,6 +78,7 @@ func (m *people) migrate(ctx, storming context.Context, long time.Duration) {
 	if len(moving) == 0 || !wait(storming, long/4) {
 		return
 	}
+
 	for _, x := range moving {
 		if err := m.goOver(ctx, owners[x], x); err != nil {
 			m.complain(err)

@@ -96,6 +96,7 @@ func (f *fleet) start(ctx context.Context, x *instance) error {
 		f.mu.Unlock()
 		return ctx.Err()
 	}
+
 	x.starting = true
 	f.mu.Unlock()
 	cmd, stdin, addr, err := f.spawn(ctx, x.fn)
@@ -105,6 +106,7 @@ func (f *fleet) start(ctx context.Context, x *instance) error {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", x.fn, err)
 	}
+
 	gone := make(chan struct{})
 	x.cmd, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
 	x.life++
@@ -114,6 +116,7 @@ func (f *fleet) start(ctx context.Context, x *instance) error {
 		close(gone)
 		f.crashed(x, life)
 	}()
+
 	return nil
 }
 
@@ -123,6 +126,7 @@ func (f *fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, str
 	if err != nil {
 		return nil, nil, "", err
 	}
+
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), f.binary, "function", fn)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stdout, cmd.Stderr = w, f.log
@@ -135,6 +139,7 @@ func (f *fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, str
 		_ = r.Close()
 		return nil, nil, "", err
 	}
+
 	lines := bufio.NewReader(r)
 	addr, err := lines.ReadString('\n')
 	if err != nil {
@@ -143,6 +148,7 @@ func (f *fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, str
 		_ = cmd.Wait()
 		return nil, nil, "", fmt.Errorf("it did not say where it is: %w", err)
 	}
+
 	go func() { // its log: to the end, or it would break on a closed pipe
 		_, _ = io.Copy(f.log, lines)
 		_ = r.Close()
@@ -177,6 +183,7 @@ func (f *fleet) end(x *instance, sig syscall.Signal) {
 		f.mu.Unlock()
 		return
 	}
+
 	x.dying = true
 	if sig == syscall.SIGKILL {
 		f.calls.killed(x)

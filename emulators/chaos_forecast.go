@@ -85,6 +85,7 @@ func parseForecast(text string) (forecast, error) {
 				strings.Join(slices.Sorted(maps.Keys(weathers)), ", "))
 		}
 	}
+
 	return f, nil
 }
 

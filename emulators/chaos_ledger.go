@@ -72,12 +72,14 @@ func (l *ledger) sighted(x fcm.Sighting) {
 		l.late = append(l.late, "mailing "+x.Mailing+": "+x.Outcome+" for customer "+x.Customer+" after its end")
 		return
 	}
+
 	b, k := l.book(x.Mailing), who{x.Customer, x.Token}
 	s := b.seen[k]
 	if s == nil {
 		s = &sights{}
 		b.seen[k] = s
 	}
+
 	switch {
 	case x.Delivered:
 		s.delivered = append(s.delivered, sight{at: x.At, lost: lostAt(x)})
@@ -102,6 +104,7 @@ func (l *ledger) committed(req proto.Message) {
 	if !ok {
 		return
 	}
+
 	for _, w := range c.GetWrites() {
 		ref, ok := batchOf(w.GetUpdate().GetName())
 		if !ok || w.GetCurrentDocument().GetConditionType() == nil || w.GetUpdateMask() != nil {
@@ -127,6 +130,7 @@ func (l *ledger) disturbed(req proto.Message) {
 	if !ok {
 		return
 	}
+
 	for _, w := range c.GetWrites() {
 		ref, ok := batchOf(w.GetUpdate().GetName())
 		if !ok {

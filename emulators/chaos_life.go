@@ -50,6 +50,7 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 	if err := p.live(ctx, c.client, r, c.exam.say); err != nil {
 		return err
 	}
+
 	free()
 	for {
 		told, err := c.archive.told(ctx, p.id)
@@ -60,6 +61,7 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 			return fmt.Errorf("mailing %s has ended, and tick still looks after it: %w", p.id, errors.Join(err, ctx.Err()))
 		}
 	}
+
 	wait(ctx, quiet)
 	stored, err := c.archive.batches(ctx, p.id)
 	for ; err != nil && wait(ctx, time.Second); stored, err = c.archive.batches(ctx, p.id) {
@@ -67,6 +69,7 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 	if err != nil {
 		return err
 	}
+
 	c.exam.mailing(p, c.ledger.take(p.id), stored)
 	c.exam.calls.forget(p.id)
 	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d dead\n", time.Since(c.began).Seconds(), p.kind, p.id, p.end.State,
@@ -81,6 +84,7 @@ func (c *chaos) clock(ctx, storming context.Context) {
 		c.exam.say(brokenOther, "the clock does not reach Pub/Sub: %v", err)
 		return
 	}
+
 	defer client.Close()
 	p := client.Publisher("tick")
 	defer p.Stop()

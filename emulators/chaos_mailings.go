@@ -63,6 +63,7 @@ func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
 	case "promo":
 		p.promo, p.draft["category"] = true, "promo"
 	}
+
 	return p
 }
 
@@ -105,6 +106,7 @@ func (p *post) tokens(m *people, r *rand.Rand) {
 	if p.kind == weatherPoison {
 		p.poison = list[len(list)/2]
 	}
+
 	for i := range p.unknown {
 		list = append(list, fmt.Sprintf("nobody:%d-token", i))
 	}
@@ -129,6 +131,7 @@ func (p *post) submit(ctx context.Context, base string, run string, twice bool) 
 			ids[i] = m.ID
 		})
 	}
+
 	all.Wait()
 	p.id = ids[0]
 	if errs[0] != nil || errs[1] != nil {
@@ -137,6 +140,7 @@ func (p *post) submit(ctx context.Context, base string, run string, twice bool) 
 	if twice && ids[0] != ids[1] {
 		return fmt.Errorf("one Idempotency-Key made two mailings, %s and %s", ids[0], ids[1])
 	}
+
 	return nil
 }
 
@@ -161,6 +165,7 @@ func (p *post) live(ctx context.Context, c *client, r *rand.Rand, say func(kind,
 		}
 		return err
 	}
+
 	pause := func(low, high int) { wait(ctx, time.Duration(low+r.IntN(high-low))*time.Millisecond) }
 	switch p.kind {
 	case "paused":
@@ -186,6 +191,7 @@ func (p *post) live(ctx context.Context, c *client, r *rand.Rand, say func(kind,
 			return err
 		}
 	}
+
 	return p.follow(ctx, c, act, say)
 }
 

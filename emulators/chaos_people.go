@@ -90,6 +90,7 @@ func newPeople(c *client, phones *fcm.Server, n int, seed uint64, f forecast) *p
 			m.all[stableAt(i)].damaged = true
 		}
 	}
+
 	return m
 }
 
@@ -160,6 +161,7 @@ func (m *people) imports(ctx context.Context) error {
 		}
 		w.CloseWithError(err)
 	}()
+
 	im := &importer{client: m.client, kind: importKinds["ndjson"], out: io.Discard, bar: newBar(io.Discard, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return err
@@ -167,6 +169,7 @@ func (m *people) imports(ctx context.Context) error {
 	if im.failed > 0 || im.imported != len(m.all) {
 		return fmt.Errorf("of %d customers %d were imported and %d refused", len(m.all), im.imported, im.failed)
 	}
+
 	return nil
 }
 
@@ -216,6 +219,7 @@ func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error
 	if len(p.phones) > 0 {
 		x = p.phones[r.IntN(len(p.phones))]
 	}
+
 	switch what := r.IntN(10); {
 	case x == nil || what < 2 && len(p.phones) < 6:
 		m.note("new")
@@ -241,6 +245,7 @@ func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error
 		m.note("deleted")
 		return m.remove(ctx, p, x)
 	}
+
 	m.note("died")
 	x.gone, x.died = true, time.Now()
 	return m.phones.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
@@ -272,6 +277,7 @@ func (m *people) register(ctx context.Context, to *person, x *phone, from *perso
 	if from != nil {
 		from.drop(x)
 	}
+
 	to.drop(x)
 	to.phones = append(to.phones, x)
 	return nil

@@ -15,17 +15,20 @@ func (c *chaos) last(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	c.events.mu.Lock()
 	defer c.events.mu.Unlock()
 	if err := c.exam.everybody(ctx, c.client, c.events, stored); err != nil {
 		return err
 	}
+
 	c.exam.completion(c.events)
 	c.exam.falseAlarms(c.events)
 	c.panics.examine(c.exam)
 	for _, s := range c.ledger.strays() {
 		c.exam.say(brokenTwice, "%s", s)
 	}
+
 	for _, text := range c.people.wrong {
 		c.exam.say(brokenOther, "%s", text)
 	}
@@ -43,6 +46,7 @@ func (c *chaos) report() error {
 			fmt.Fprintf(out, "  %8d  %s\n", m[k], k)
 		}
 	}
+
 	table("faults made", c.weather.counts())
 	table("FCM's outcomes while it stormed", c.weather.fcm)
 	table("instances ended", c.fleet.counts())
@@ -50,15 +54,18 @@ func (c *chaos) report() error {
 	for _, t := range x.texts {
 		fmt.Fprintln(out, "BROKEN ", t)
 	}
+
 	broken := 0
 	promises := map[string]int{}
 	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenAlarm, brokenRings, brokenSlow, brokenOther} {
 		promises[k] = 0
 	}
+
 	maps.Copy(promises, x.counts)
 	for _, n := range promises {
 		broken += n
 	}
+
 	table("promises broken", promises)
 	line := struct {
 		Seed    uint64  `json:"seed"`
@@ -78,5 +85,6 @@ func (c *chaos) report() error {
 	if broken > 0 {
 		return fmt.Errorf("%d promises were broken; seed %d", broken, c.seed)
 	}
+
 	return nil
 }

@@ -33,10 +33,12 @@ func (p *post) pauseAndResume(ctx context.Context, c *client, act func(string) e
 	if err := act("pause"); err != nil {
 		return err
 	}
+
 	wait(ctx, 5*time.Second)
 	if err := act("resume"); err != nil {
 		return err
 	}
+
 	p.resumed = time.Now()
 	return nil
 }
@@ -58,6 +60,7 @@ func (o *one) resumption() {
 	if first.IsZero() {
 		return
 	}
+
 	took := first.Sub(o.p.resumed)
 	o.count.ResumeSeconds = max(o.count.ResumeSeconds, took.Seconds())
 	limit := resumesWithin

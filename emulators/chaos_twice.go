@@ -41,6 +41,7 @@ func (d *duplicates) judge() {
 			}
 		}
 	}
+
 	for list, what := range map[*map[cause]int]string{&d.byKill: "was killed", &d.bySave: "could not save"} {
 		for c, n := range *list {
 			if n > mostAgain {
@@ -48,6 +49,7 @@ func (d *duplicates) judge() {
 			}
 		}
 	}
+
 	for _, n := range d.byKill {
 		d.count.MostKilled = max(d.count.MostKilled, n)
 	}
@@ -69,6 +71,7 @@ func (d *duplicates) again(k who, at place, first, second sight) {
 		d.count.Saves++
 		return
 	}
+
 	d.say(brokenTwice, "customer %s in batch %s of mailing %s was rung at %s and %s; calls %s, faults %s", k.customer, at.ref.Batch, d.p.id,
 		clock(first.at), clock(second.at), told(calls), clocks(d.b.batches[at.ref.Batch]))
 }
@@ -127,6 +130,7 @@ func (d *duplicates) savedBadly(calls []call, ref push.BatchRef, first, second t
 	if cut == nil {
 		return call{}, false
 	}
+
 	for _, f := range cut.faults {
 		if !f.After(first) || !f.Before(second) {
 			continue
@@ -137,6 +141,7 @@ func (d *duplicates) savedBadly(calls []call, ref push.BatchRef, first, second t
 			}
 		}
 	}
+
 	return call{}, false
 }
 

@@ -87,6 +87,7 @@ func (c *chaos) repair(ctx context.Context) error {
 		}
 		q.saved = nil
 	}
+
 	return nil
 }
 

@@ -46,6 +46,7 @@ func (c *chaos) flagsTakenBack(ctx context.Context) error {
 	if len(undone) == 0 {
 		return nil
 	}
+
 	for until := time.Now().Add(unflagWithin); time.Now().Before(until); {
 		left := false
 		for k := range c.exam.undone {
@@ -59,6 +60,7 @@ func (c *chaos) flagsTakenBack(ctx context.Context) error {
 			break
 		}
 	}
+
 	return nil
 }
 

@@ -77,6 +77,7 @@ func (w *weather) begin(ctx context.Context, all *sync.WaitGroup, seed uint64) {
 	case w.on[weatherResume]: // so that batches wait untouched when their mailing is paused
 		w.pubsub.SetChaos(pubsub.Chaos{Delay: 2 * time.Second, Seed: seed})
 	}
+
 	w.faults.SetFault(w.before)
 	for name, f := range map[string]func(context.Context){
 		weatherKills: w.kill, weatherBlackouts: w.blackout, weatherFCM: w.phones, weatherFirestore: w.gusts, weatherSlow: w.slowFirestore,
@@ -230,6 +231,7 @@ func (w *weather) before(method string, req proto.Message) error {
 	if !w.on[weatherFirestore] {
 		return nil
 	}
+
 	p := w.chance()
 	switch {
 	case time.Now().UnixNano() < w.storm.Load(), p < 0.006:
@@ -244,6 +246,7 @@ func (w *weather) before(method string, req proto.Message) error {
 		w.note("Firestore slow")
 		time.Sleep(w.between(50*time.Millisecond, time.Second))
 	}
+
 	return nil
 }
 

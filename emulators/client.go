@@ -89,6 +89,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		}
 		r = bytes.NewReader(j)
 	}
+
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
 	if err != nil {
 		return err
@@ -96,10 +97,12 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	if r != nil {
 		req.Header.Set("Content-Type", kind)
 	}
+
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
+
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -113,6 +116,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	if answer == nil {
 		return nil
 	}
+
 	return json.Unmarshal(b, answer)
 }
 

@@ -116,6 +116,7 @@ func version(_ context.Context, _ []string, out io.Writer) error {
 	if !ok {
 		return errors.New("version: this program was built without its version")
 	}
+
 	text := info.Main.Version
 	for _, s := range info.Settings {
 		switch {
@@ -125,6 +126,7 @@ func version(_ context.Context, _ []string, out io.Writer) error {
 			text += " with changes"
 		}
 	}
+
 	fmt.Fprintf(out, "carillon emulators %s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }

@@ -45,10 +45,12 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
+
 	l, err := start(ctx, o)
 	if err != nil {
 		return err
 	}
+
 	defer l.Close()
 	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
@@ -56,6 +58,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err := d.run(showing); err != nil || !*keep {
 		return err
 	}
+
 	d.say("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.uiURL, l.apiURL)
 	<-ctx.Done()
 	return nil
@@ -75,10 +78,12 @@ func (d *show) run(ctx context.Context) error {
 	if err := d.seed(ctx); err != nil {
 		return err
 	}
+
 	first, err := d.ring(ctx, "first mailing ")
 	if err != nil {
 		return err
 	}
+
 	dead, err := d.flagged(ctx, first)
 	if err != nil {
 		return err
@@ -86,6 +91,7 @@ func (d *show) run(ctx context.Context) error {
 	if err := d.move(ctx); err != nil {
 		return err
 	}
+
 	second, err := d.ring(ctx, "second mailing")
 	if err != nil {
 		return err
@@ -93,6 +99,7 @@ func (d *show) run(ctx context.Context) error {
 	if err := d.compare(first, second, dead); err != nil {
 		return err
 	}
+
 	return d.refused(ctx)
 }
 
@@ -107,6 +114,7 @@ func (d *show) seed(ctx context.Context) error {
 		}
 		imported += n
 	}
+
 	d.say("%d customers imported over HTTP, from emulators/demo/customers.ndjson.\n", imported)
 	rules := slices.Clone(demoOutcomes)
 	for _, t := range demoTokens("-busy")[:2] {
@@ -158,6 +166,7 @@ func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	b := newBar(d.out, what)
 	w := waiting{since: time.Now()}
 	m, err := d.follow(ctx, id, func(m *mailing) {
@@ -166,6 +175,7 @@ func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
 		}
 		b.show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
 	})
+
 	b.end()
 	if err != nil {
 		return nil, err
@@ -173,6 +183,7 @@ func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
 	if m.State != string(push.Completed) {
 		return nil, fmt.Errorf("mailing %s is %s, not completed", m.ID, m.State)
 	}
+
 	d.sums(m)
 	return m, nil
 }
@@ -238,6 +249,7 @@ func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var lost []string
 	seen := map[string]bool{}
 	for _, x := range all {
@@ -253,10 +265,12 @@ func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
 			lost = append(lost, x.Customer)
 		}
 	}
+
 	d.say("%d tokens are marked invalid in Firestore by mailing %s, the first of them:", len(all), m.ID)
 	for _, x := range all[:min(5, len(all))] {
 		d.say("  customer %s  token %s…  %-16s %s", x.Customer, x.TokenID[:8], x.Code, x.At.UTC().Format(time.RFC3339))
 	}
+
 	slices.Sort(lost)
 	d.say("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
 	if want := invalidTokens(m); int64(len(all)) != want {
@@ -275,6 +289,7 @@ func (d *show) move(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	var was struct{ Tokens []struct{ ID string } }
 	if err := d.call(ctx, http.MethodGet, "/v1/customers/"+from, nil, &was); err != nil {
 		return err
@@ -282,6 +297,7 @@ func (d *show) move(ctx context.Context) error {
 	if slices.ContainsFunc(was.Tokens, func(t struct{ ID string }) bool { return t.ID == push.TokenID(token) }) {
 		return fmt.Errorf("the token that moved to %s is still with %s", to, from)
 	}
+
 	d.say("A phone of customer %s is handed on: its token now belongs to customer %s alone.\n", from, to)
 	return nil
 }

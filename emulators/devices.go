@@ -31,5 +31,6 @@ func (l *laptop) public() (err error) {
 	if l.devicesURL, err = l.listen(l.devices, here("devices")); err != nil {
 		return fmt.Errorf("serving devices on %s: %w", l.devices, err)
 	}
+
 	return nil
 }

@@ -35,14 +35,17 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 	if f.NArg() != 1 {
 		return errors.New("export: name one file, behind the flags, or - for standard output")
 	}
+
 	form, ok := formats[*kind]
 	if !ok {
 		return fmt.Errorf("export: -format: unknown format %q: use ndjson or csv", *kind)
 	}
+
 	c, err := from.client()
 	if err != nil {
 		return fmt.Errorf("export: -from: %w", err)
 	}
+
 	c.http.Timeout = 0 // stall stands for it
 	x := &exporter{client: c, format: form, pause: pause, stall: stall}
 	if name := f.Arg(0); name != "-" {
@@ -52,10 +55,12 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 	if *goOn {
 		return errors.New("export: -continue is for files: of standard output nothing is known")
 	}
+
 	x.bar, x.out = newBar(os.Stderr, "export"), bufio.NewWriter(out)
 	if err := x.run(ctx); err != nil {
 		return err
 	}
+
 	fmt.Fprintf(os.Stderr, "%d customers exported\n", x.customers)
 	return nil
 }
@@ -106,6 +111,7 @@ func (x *exporter) ask(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+
 	defer resp.Body.Close()
 	x.answered = true
 	err = x.take(bufio.NewReaderSize(&ticking{resp.Body, watch, x.stall}, exportLine))
@@ -115,6 +121,7 @@ func (x *exporter) ask(ctx context.Context) (err error) {
 	if full := x.out.Flush(); full != nil {
 		return full
 	}
+
 	return err
 }
 
@@ -124,14 +131,17 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 	if x.last != "" {
 		q.Set("after", x.last)
 	}
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.base+path+"?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
+
 	resp, err := x.http.Do(req)
 	if err != nil {
 		return nil, x.unanswered(ctx, err)
 	}
+
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode != http.StatusOK:
@@ -141,6 +151,7 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 	default:
 		return resp, nil
 	}
+
 	resp.Body.Close()
 	return nil, err
 }

@@ -19,16 +19,19 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
+
 	defer f.Close()
 	if goOn {
 		if err := x.reread(f); err != nil {
 			return fmt.Errorf("export: %s: %w", part, err)
 		}
 	}
+
 	x.out = bufio.NewWriter(f)
 	if err = x.run(ctx); err == nil {
 		err = f.Sync() // before the name, so that not even a power cut leaves a part under it
 	}
+
 	switch {
 	case err != nil && x.customers == 0:
 		return errors.Join(err, os.Remove(part)) // nothing to go on with
@@ -41,6 +44,7 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 	if err := os.Rename(part, name); err != nil {
 		return err
 	}
+
 	fmt.Fprintf(out, "%d customers exported to %s\n", x.customers, name)
 	return nil
 }
@@ -59,6 +63,7 @@ func openPart(name, part string, goOn bool) (*os.File, error) {
 		}
 		return f, err
 	}
+
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s is there from an export that broke off or still runs: go on with -continue, or remove it", part)
@@ -72,6 +77,7 @@ func (x *exporter) reread(f *os.File) error {
 	if err != nil {
 		return err
 	}
+
 	whole := int64(0)
 	for r := bufio.NewReaderSize(f, exportLine); ; {
 		line, err := wholeLine(r)

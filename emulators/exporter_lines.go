@@ -74,6 +74,7 @@ func (x *exporter) note(line []byte) (string, error) {
 	if x.customers++; x.customers == 1 {
 		x.first = id
 	}
+
 	x.last = id
 	if x.customers%1000 == 0 {
 		part := passed(id)
@@ -133,5 +134,6 @@ func rowID(line []byte) (string, error) {
 			quoted = false
 		}
 	}
+
 	return "", errors.New("a line is no CSV of a customer")
 }

@@ -86,6 +86,7 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 	if status.Code(err) == codes.NotFound {
 		return "", fmt.Errorf("there is no topic push-events in project %s: are the functions running there?", project)
 	}
+
 	return s.Name, err
 }
 

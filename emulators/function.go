@@ -44,16 +44,19 @@ func function(ctx context.Context, args []string, out io.Writer) error {
 		slices.Sort(names)
 		return fmt.Errorf("function: name one of %s", strings.Join(names, ", "))
 	}
+
 	ctx, orphaned := context.WithCancel(ctx)
 	defer orphaned()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		orphaned()
 	}()
+
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("function %s: %w", args[0], err)
 	}
+
 	srv := &http.Server{Handler: loopback.Doors(handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
@@ -63,6 +66,7 @@ func function(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
+
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	if err := srv.Shutdown(patience); err != nil && !errors.Is(err, http.ErrServerClosed) {

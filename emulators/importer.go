@@ -42,23 +42,28 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	if *format == "" {
 		*format = formatOf(f.Arg(0))
 	}
+
 	kind, ok := importKinds[*format]
 	if !ok {
 		return fmt.Errorf("import: -format: unknown format %q: use ndjson or csv", *format)
 	}
+
 	c, err := to.client()
 	if err != nil {
 		return fmt.Errorf("import: -to: %w", err)
 	}
+
 	in, size, err := openInput(f.Arg(0))
 	if err != nil {
 		return err
 	}
+
 	defer in.Close()
 	im := &importer{client: c, kind: kind, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
 	if err := im.stream(ctx, in); err != nil {
 		return err
 	}
+
 	im.bar.end()
 	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.imported, im.unit(), im.failed)
 	if im.failed > 0 {
@@ -143,6 +148,7 @@ func (im *importer) next(r *bufio.Reader) ([]byte, error) {
 	if len(line) == 0 && err != nil {
 		return nil, err
 	}
+
 	im.lines++
 	if !errors.Is(err, bufio.ErrBufferFull) {
 		if errors.Is(err, io.EOF) {
@@ -150,6 +156,7 @@ func (im *importer) next(r *bufio.Reader) ([]byte, error) {
 		}
 		return bytes.TrimRight(line, "\r\n"), err
 	}
+
 	for errors.Is(err, bufio.ErrBufferFull) {
 		line, err = r.ReadSlice('\n')
 		im.read += int64(len(line))
@@ -161,6 +168,7 @@ func (im *importer) next(r *bufio.Reader) ([]byte, error) {
 		im.refuse(im.lines, fmt.Sprintf("is longer than %d bytes", lineBytes))
 		im.failed++
 	}
+
 	return nil, nil
 }
 
@@ -184,10 +192,12 @@ func (im *importer) send(ctx context.Context, c *chunk) error {
 	if im.header != nil {
 		before-- // the chunk's first line is the header
 	}
+
 	a, err := im.hand(ctx, c.body.Bytes())
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", c.first, last, err, c.first)
 	}
+
 	im.imported += a.Imported
 	im.failed += a.Failed
 	for _, e := range a.Errors {
@@ -196,6 +206,7 @@ func (im *importer) send(ctx context.Context, c *chunk) error {
 	if more := a.Failed - len(a.Errors); more > 0 {
 		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
+
 	im.bar.show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.imported, im.unit()))
 	return nil
 }
@@ -223,15 +234,18 @@ func (im *importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	req.Header.Set("Content-Type", im.kind)
 	resp, err := im.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
+
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp, "POST "+path)
 	}
+
 	a := &imported{}
 	if err := json.NewDecoder(resp.Body).Decode(a); err != nil {
 		return nil, fmt.Errorf("POST %s: %w", path, err)

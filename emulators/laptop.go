@@ -48,6 +48,7 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 	if err := l.environment(); err != nil {
 		return l, err
 	}
+
 	of, err := l.functionsOf(ctx)
 	if err != nil {
 		return l, err
@@ -64,6 +65,7 @@ func start(ctx context.Context, o options) (l *laptop, err error) {
 	if err := l.subscribe(ctx); err != nil {
 		return l, err
 	}
+
 	return l, l.clockwork(ctx)
 }
 
@@ -101,6 +103,7 @@ func (l *laptop) emulators() (err error) {
 	if !l.onlyFCM || l.fcm == "" {
 		return nil
 	}
+
 	return l.ring()
 }
 
@@ -112,6 +115,7 @@ func (l *laptop) ring() (err error) {
 	if err != nil {
 		return fmt.Errorf("starting FCM on %s: %w", l.fcm, err)
 	}
+
 	l.onClose(l.phones.Close)
 	if l.fcmTLS == "" {
 		return nil
@@ -119,6 +123,7 @@ func (l *laptop) ring() (err error) {
 	if err := os.WriteFile(l.fcmTLS, l.phones.CertificatePEM(), 0o644); err != nil {
 		return fmt.Errorf("writing FCM's certificate: %w", err)
 	}
+
 	return nil
 }
 
@@ -180,6 +185,7 @@ func (l *laptop) print(out io.Writer) {
 			fmt.Fprintf(out, "%-10s %s\n", what, where)
 		}
 	}
+
 	line("API", l.apiURL)
 	line("Devices", l.devicesURL)
 	line("Auth", l.authAddr)
@@ -188,6 +194,7 @@ func (l *laptop) print(out io.Writer) {
 	if l.phones != nil {
 		line("FCM", l.phones.URL())
 	}
+
 	line("Inbox", l.uiURL)
 	line("project", l.project)
 	if l.fs != nil && l.indexes != "" {

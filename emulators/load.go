@@ -81,6 +81,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	if err := parse(f, args, out); err != nil {
 		return err
 	}
+
 	given := map[string]bool{}
 	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
 	if given["chaos"] {
@@ -105,6 +106,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
 	}
+
 	m, err := p.measure(ctx, o, out)
 	if err != nil {
 		return err
@@ -118,11 +120,13 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 	if err != nil {
 		return nil, err
 	}
+
 	defer l.Close()
 	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
 	if err := l.phones.SetOutcomes(rules...); err != nil {
 		return nil, err
 	}
+
 	m, err := p.run(ctx, l, out)
 	if err == nil && functions != nil {
 		m.FunctionsPeakMB = functions.peaks()
@@ -144,12 +148,14 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	if p.beside {
 		m.Customers += besideCustomers
 	}
+
 	c := newClient(l.apiURL)
 	c.http.Timeout = 10 * time.Minute
 	gone, err := p.fill(ctx, c, m, out)
 	if err != nil {
 		return nil, err
 	}
+
 	billed, cpu := l.usage(), cpuSeconds()
 	l.phones.Clear() // counts, and when the first was sent
 	began := time.Now()
@@ -157,6 +163,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	if err != nil {
 		return nil, err
 	}
+
 	b := newBar(out, "mailing")
 	c.every = 500 * time.Millisecond // each look costs reads, too
 	show := func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
@@ -169,23 +176,28 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 			return nil, err
 		}
 	}
+
 	others, err := p.startCrowd(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+
 	end, err := c.follow(ctx, id, show)
 	b.end()
 	if err != nil {
 		return nil, err
 	}
+
 	m.Seconds = time.Since(began).Seconds()
 	if err := others.end(ctx, c, m, gone); err != nil {
 		return nil, err
 	}
+
 	m.quota(l)
 	if m.Beside, err = measuredBeside(); err != nil {
 		return nil, err
 	}
+
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
 	m.tellQuota(out)
@@ -193,6 +205,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	if p.crowded() {
 		m.USDPerMillion = 0 // what was billed is not of one mailing
 	}
+
 	s := l.phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 	switch {
@@ -201,6 +214,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	case p.crowded():
 		return m, checkOneOfMany(end, m, gone)
 	}
+
 	return m, check(end, m, gone)
 }
 
@@ -215,11 +229,13 @@ func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (
 		m.Tokens, gone, err = p.write(w)
 		w.CloseWithError(err)
 	}()
+
 	began := time.Now()
 	im := &importer{client: c, kind: importKinds["ndjson"], out: out, bar: newBar(out, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return 0, err
 	}
+
 	im.bar.end()
 	m.ImportSeconds = time.Since(began).Seconds()
 	if im.failed > 0 {
@@ -245,6 +261,7 @@ func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 			}
 		}
 	}
+
 	for i := range p.customers {
 		n := 1
 		for n < push.MaxTokens && r.Float64() < 1-1/p.tokens {
@@ -267,5 +284,6 @@ func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 			return tokens, gone, err
 		}
 	}
+
 	return tokens, gone, nil
 }

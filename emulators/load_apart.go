@@ -35,6 +35,7 @@ func startApart(ctx context.Context, o options) (l *laptop, f *fleet, err error)
 	if err := l.subscribe(ctx); err != nil {
 		return nil, nil, err
 	}
+
 	return l, f, l.clockwork(ctx)
 }
 
@@ -81,5 +82,6 @@ func (f *fleet) peaks() map[string]int64 {
 			out[x.fn] = mib
 		}
 	}
+
 	return out
 }

@@ -78,6 +78,7 @@ func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*b
 			}
 		}
 	})
+
 	return func() (*besideMeasured, error) {
 		enough()
 		all.Wait()

@@ -26,6 +26,7 @@ func (p plan) cutShort(ctx context.Context, l *laptop, c *client, id string, m *
 	if err := c.call(ctx, "POST", "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
 		return err
 	}
+
 	cancelled, last, seen := time.Now(), time.Now(), l.phones.Stats().Requests
 	for time.Since(cancelled) < 2*stopsWithin {
 		time.Sleep(20 * time.Millisecond)
@@ -33,6 +34,7 @@ func (p plan) cutShort(ctx context.Context, l *laptop, c *client, id string, m *
 			seen, last = n, time.Now()
 		}
 	}
+
 	m.StoppedSeconds = last.Sub(cancelled).Seconds()
 	if last.Sub(cancelled) > stopsWithin {
 		return fmt.Errorf("FCM was called %.1f s after the mailing was cancelled", m.StoppedSeconds)
@@ -55,6 +57,7 @@ func checkCut(end *mailing, s fcm.Stats) error {
 	case s.Duplicates != 0:
 		return fmt.Errorf("FCM saw %d messages twice", s.Duplicates)
 	}
+
 	return nil
 }
 

@@ -25,6 +25,7 @@ func check(end *mailing, m *measured, gone int64) error {
 	case m.FCM.Duplicates != 0:
 		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
 	}
+
 	return checkCost(m, gone)
 }
 

@@ -51,6 +51,7 @@ func (x crowd) end(ctx context.Context, c *client, m *measured, gone int64) erro
 			return err
 		}
 	}
+
 	for _, id := range x.rated {
 		if err := c.call(ctx, http.MethodPost, "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
 			return err

@@ -41,5 +41,6 @@ func (s *stray) Set(text string) error {
 		}
 		*s = append(*s, o)
 	}
+
 	return nil
 }

@@ -121,10 +121,12 @@ func (o *options) choose(only string) error {
 	if o.instances != 0 {
 		return errors.New("-instances are processes of the function deliver, and -only starts none")
 	}
+
 	o.functions, o.onlyFirestore, o.onlyPubSub, o.onlyFCM = false, false, false, false
 	if !o.wasGiven("require-indexes") {
 		o.indexes = "" // Carillon's list is of no use to another project
 	}
+
 	for name := range strings.SplitSeq(only, ",") {
 		switch strings.TrimSpace(name) {
 		case "firestore":
@@ -137,5 +139,6 @@ func (o *options) choose(only string) error {
 			return fmt.Errorf("-only: there is no emulator %q: firestore, pubsub and fcm are", name)
 		}
 	}
+
 	return nil
 }

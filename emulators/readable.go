@@ -23,12 +23,14 @@ func readableLog() (end func()) {
 	if err != nil {
 		return func() {}
 	}
+
 	real, done := os.Stdout, make(chan struct{})
 	os.Stdout = w
 	go func() {
 		defer close(done)
 		copyReadable(real, r)
 	}()
+
 	return func() {
 		os.Stdout = real
 		_ = w.Close() // the reader sees the end
@@ -63,16 +65,19 @@ func readableLine(line string) string {
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &entry) != nil || entry["message"] == nil {
 		return line
 	}
+
 	at := time.Now()
 	if text, ok := entry["time"].(string); ok {
 		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			at = t
 		}
 	}
+
 	b := fmt.Appendf(nil, "%s %-7v %v", at.Local().Format("15:04:05.000"), entry["severity"], entry["message"])
 	for _, name := range []string{"time", "severity", "message"} {
 		delete(entry, name)
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(entry)) {
 		text, ok := entry[name].(string)
 		if !ok {
@@ -84,5 +89,6 @@ func readableLine(line string) string {
 		}
 		b = fmt.Appendf(b, " %s=%s", name, text)
 	}
+
 	return string(b) + "\n"
 }

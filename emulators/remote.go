@@ -86,6 +86,7 @@ func refusal(resp *http.Response, what string) error {
 		}
 		return l
 	}
+
 	return err
 }
 

@@ -101,22 +101,26 @@ func (l *laptop) subscribe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
+
 	l.onClose(func() { client.Close() })
 	topics := []string{"push-events"}
 	for topic := range subscribers {
 		topics = append(topics, topic, topic+"-dead")
 	}
+
 	for _, t := range topics {
 		_, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: l.topic(t)})
 		if err != nil && status.Code(err) != codes.AlreadyExists {
 			return fmt.Errorf("creating topic %s: %w", t, err)
 		}
 	}
+
 	for topic, worker := range subscribers {
 		if err := l.push(ctx, client, topic, worker, topic+"-dead"); err != nil {
 			return err
 		}
 	}
+
 	for _, dead := range []string{"deliver-dead", "deliver-small-dead"} {
 		if err := l.push(ctx, client, dead, "deliver", ""); err != nil {
 			return err
@@ -153,6 +157,7 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 	if l.ps == nil {
 		l.onClose(func() { stopPushes(client, s.Name) })
 	}
+
 	return nil
 }
 
@@ -182,6 +187,7 @@ func (l *laptop) clockwork(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
+
 	p := client.Publisher("tick")
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -198,6 +204,7 @@ func (l *laptop) clockwork(ctx context.Context) error {
 			}
 		}
 	}()
+
 	l.onClose(func() { cancel(); <-done; p.Stop(); client.Close() })
 	return nil
 }

@@ -72,6 +72,7 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, map[string]any{"error": map[string]any{"code": 400, "message": "INVALID_REQUEST"}})
 		return
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	users := []map[string]any{}
@@ -86,6 +87,7 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 		}
 		users = append(users, u)
 	}
+
 	answer(w, http.StatusOK, map[string]any{"kind": "identitytoolkit#GetAccountInfoResponse", "users": users})
 }
 

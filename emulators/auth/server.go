@@ -57,10 +57,12 @@ func Start(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the signing key: %w", err)
 	}
+
 	s := &Server{project: cmp.Or(o.Project, "demo-carillon"), now: o.Now, key: key, accounts: map[string]Account{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
+
 	s.keyID = "key-" + rand.Text()
 	if s.cert, err = certificate(key); err != nil {
 		return nil, err
@@ -68,6 +70,7 @@ func Start(addr string, o Options) (*Server, error) {
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
+
 	s.srv = &http.Server{Handler: loopback.Doors(s.doors()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // ends with Close
 	return s, nil

@@ -192,6 +192,7 @@ func table() map[string]*answer {
 	for _, a := range rows {
 		byName[a.name] = a
 	}
+
 	return byName
 }
 

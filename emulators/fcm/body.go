@@ -32,5 +32,6 @@ func readBody(r *http.Request) (string, error) {
 			return "", err
 		}
 	}
+
 	return "", &http.MaxBytesError{Limit: maxBody}
 }

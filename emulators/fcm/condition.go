@@ -77,5 +77,6 @@ func (c *condition) one() bool {
 		c.topics++
 		return true
 	}
+
 	return false
 }

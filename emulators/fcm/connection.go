@@ -80,6 +80,7 @@ func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error
 	if err != nil {
 		return tls.Certificate{}, nil, fmt.Errorf("making a key: %w", err)
 	}
+
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "FCM emulator"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
@@ -90,14 +91,17 @@ func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error
 	if t, ok := addr.(*net.TCPAddr); ok && !t.IP.IsUnspecified() {
 		template.IPAddresses = append(template.IPAddresses, t.IP)
 	}
+
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return tls.Certificate{}, nil, fmt.Errorf("making a certificate: %w", err)
 	}
+
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		return tls.Certificate{}, nil, fmt.Errorf("reading the certificate made: %w", err)
 	}
+
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool, nil

@@ -49,6 +49,7 @@ func decode(body string) (*decoded, error) {
 	if d.ended() {
 		return &d.decoded, nil
 	}
+
 	d.object(request, true)
 	if d.err == nil && !d.ended() {
 		d.fail()
@@ -56,6 +57,7 @@ func decode(body string) (*decoded, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
+
 	return &d.decoded, nil
 }
 
@@ -82,11 +84,13 @@ func (d *decoder) member(f *field, top bool) {
 		d.scalar() // null: the field is absent
 		return
 	}
+
 	mark := d.push(f.name)
 	start := d.pos
 	if f.kind == kindMessage && f.slot != slotNone {
 		d.sizes[f.slot]++ // present, even if it is empty
 	}
+
 	d.value(f)
 	d.path = d.path[:mark]
 	if top && f.kind == kindMessage {
@@ -147,6 +151,7 @@ func (d *decoder) value(f *field) {
 		d.single(f, c)
 		return
 	}
+
 	d.wrong(f)
 }
 

@@ -75,6 +75,7 @@ func (o *object) read(name string, into any, what string) {
 	if !ok {
 		return
 	}
+
 	delete(o.members, name)
 	var err error
 	if d, is := into.(*time.Duration); is {
@@ -120,6 +121,7 @@ func parseList[T interface{ check() faults }](data []byte, what string, read fun
 	if err := strict(data, &list, "a list of "+what); err != nil {
 		return nil, err
 	}
+
 	var wrong faults
 	all := make([]T, len(list))
 	for i, raw := range list {
@@ -134,6 +136,7 @@ func parseList[T interface{ check() faults }](data []byte, what string, read fun
 	if len(wrong) > 0 {
 		return nil, wrong
 	}
+
 	return all, nil
 }
 
@@ -186,6 +189,7 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 	if o.members == nil {
 		return s, faults{{"body", "must be an object"}}
 	}
+
 	o.read("latency", &s.Latency, aDuration)
 	o.read("jitter", &s.Jitter, aDuration)
 	o.read("slow", &s.Slow, aDuration)
@@ -206,10 +210,12 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 	if _, ok := o.members["chaos"]; ok {
 		s.Chaos = nil // replaced, not merged
 	}
+
 	o.read("chaos", &s.Chaos, "an object of shares by outcome")
 	if _, ok := o.members["outages"]; ok {
 		s.Outages = nil // replaced, not merged
 	}
+
 	o.read("outages", &s.Outages, "an object of outcomes by platform or target")
 	if wrong := merge(o.at, o.done(), s.check()); len(wrong) > 0 {
 		return s, wrong
@@ -226,6 +232,7 @@ func settingsJSON(s Settings) map[string]any {
 	if outages == nil {
 		outages = map[string]string{}
 	}
+
 	return map[string]any{
 		"latency": s.Latency.String(), "jitter": s.Jitter.String(), "slow": s.Slow.String(),
 		"quotaPerMinute": s.QuotaPerMinute, "keep": s.Keep, "requireAuth": s.RequireAuth,
@@ -253,5 +260,6 @@ func outcomesJSON(rules []Outcome) []map[string]any {
 		}
 		out[i] = m
 	}
+
 	return out
 }

@@ -269,6 +269,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 	if len(wrong) > 0 {
 		return wrong
 	}
+
 	writeJSON(w, http.StatusOK, map[string]any{"messages": s.Messages(f)})
 	return nil
 }

@@ -108,6 +108,7 @@ func (s *Server) Subscribe() (events <-chan Event, cancel func()) {
 	if s.readers.all == nil {
 		s.readers.all = map[*reader]struct{}{}
 	}
+
 	s.readers.all[r] = struct{}{}
 	s.readers.some.Add(1)
 	s.readers.mu.Unlock()
@@ -118,6 +119,7 @@ func (s *Server) Subscribe() (events <-chan Event, cancel func()) {
 		s.readers.mu.Unlock()
 		close(stop)
 	})
+
 	detach := context.AfterFunc(s.life, leave)
 	go r.pump(out, stop)
 	return out, func() { detach(); leave() }

@@ -48,6 +48,7 @@ func (m *decoded) judge(topicLimit int) *answer {
 	case m.values[slotTTL] != "" && !validTTL(m.values[slotTTL]):
 		return invalid("BAD_TTL", "message.android.ttl", "Invalid TTL. It must be between 0 and 2419200 seconds.")
 	}
+
 	for i := 0; i < len(m.labels); i += 2 {
 		if !analyticsLabel.MatchString(m.labels[i+1]) {
 			return invalid("BAD_LABEL", m.labels[i], "Invalid analytics label. It must match ^[a-zA-Z0-9-_.~%]{1,50}$")

@@ -59,6 +59,7 @@ func (k *kept) message() Message {
 	if k.raw != "" {
 		m.Raw = json.RawMessage(k.raw)
 	}
+
 	switch k.target {
 	case "token":
 		m.Token = k.address
@@ -69,6 +70,7 @@ func (k *kept) message() Message {
 	case "condition":
 		m.Condition = k.address
 	}
+
 	return m
 }
 
@@ -140,6 +142,7 @@ func (m *memory) find(f Filter) []*kept {
 			all[at] = all[i]
 		}
 	}
+
 	return all[at:]
 }
 
@@ -167,5 +170,6 @@ func readable(raw string) string {
 		b.WriteByte(raw[s.pos])
 		s.pos++
 	}
+
 	return b.String()
 }

@@ -25,6 +25,7 @@ func isNumber(t string) bool {
 	if whole == 0 || whole > 1 && t[0] == '0' {
 		return false
 	}
+
 	t = t[whole:]
 	if strings.HasPrefix(t, ".") {
 		n := digits(t[1:])
@@ -39,6 +40,7 @@ func isNumber(t string) bool {
 	if t[0] != 'e' && t[0] != 'E' {
 		return false
 	}
+
 	t = t[1:]
 	if t != "" && (t[0] == '+' || t[0] == '-') {
 		t = t[1:]

@@ -100,6 +100,7 @@ func (o Outcome) check() faults {
 	if o.Latency < 0 {
 		faults = append(faults, fault{"latency", "must not be negative"})
 	}
+
 	return faults
 }
 
@@ -129,6 +130,7 @@ func (s *rules) set(outcomes []Outcome) {
 	if s.exact == nil {
 		s.exact = map[string][]*rule{}
 	}
+
 	for _, o := range outcomes {
 		s.order++
 		r := &rule{Outcome: o, order: s.order, left: o.Times, pattern: strings.Contains(o.Token, "*")}
@@ -138,6 +140,7 @@ func (s *rules) set(outcomes []Outcome) {
 			s.exact[o.Token] = append(without(s.exact[o.Token], r), r)
 		}
 	}
+
 	s.any.Store(true)
 }
 
@@ -177,6 +180,7 @@ func (s *rules) take(address string, fits func(*rule) bool) (Outcome, bool) {
 	if best.Times > 0 {
 		best.left--
 	}
+
 	return best.Outcome, true
 }
 
@@ -198,6 +202,7 @@ func (s *rules) list() []Outcome {
 	for _, rs := range s.exact {
 		all = append(all, rs...)
 	}
+
 	all = slices.DeleteFunc(all, (*rule).spent)
 	slices.SortFunc(all, func(a, b *rule) int { return int(a.order) - int(b.order) })
 	out := make([]Outcome, len(all))
@@ -205,6 +210,7 @@ func (s *rules) list() []Outcome {
 		out[i] = r.Outcome
 		out[i].Times = r.left
 	}
+
 	return out
 }
 
@@ -214,10 +220,12 @@ func matches(pattern, text string) bool {
 	if !star {
 		return pattern == text
 	}
+
 	text, ok := strings.CutPrefix(text, first)
 	if !ok {
 		return false
 	}
+
 	parts := strings.Split(rest, "*")
 	last := parts[len(parts)-1]
 	for _, p := range parts[:len(parts)-1] {
@@ -227,5 +235,6 @@ func matches(pattern, text string) bool {
 		}
 		text = text[i+len(p):]
 	}
+
 	return strings.HasSuffix(text, last)
 }

@@ -74,6 +74,7 @@ func (s *phones) set(all []Phone) {
 	if s.exact == nil {
 		s.exact = map[string]Phone{}
 	}
+
 	for _, p := range all {
 		if !strings.Contains(p.Token, "*") {
 			old := s.exact[p.Token]
@@ -88,6 +89,7 @@ func (s *phones) set(all []Phone) {
 		}
 		s.patterns = append(s.patterns, p)
 	}
+
 	s.any.Store(true)
 }
 

@@ -57,6 +57,7 @@ func (s *Server) subscriptions(w http.ResponseWriter, r *http.Request, sub subsc
 		a.write(w, 0)
 		return
 	}
+
 	missingOK, _ := strconv.ParseBool(param(r, "allow_missing"))
 	since, there := s.topics.since(sub.topic, sub.token)
 	switch {
@@ -97,12 +98,14 @@ func (s *Server) refuseSubscription(r *http.Request, sub *subscription) *answer 
 	if (r.Method == http.MethodPost || sub.topic != "") && !validTopic(sub.topic) {
 		return answers["BAD_TOPIC"]
 	}
+
 	switch why := s.topicError(sub.token); why {
 	case "":
 		return nil
 	case "NOT_FOUND":
 		return answers["UNREGISTERED"]
 	}
+
 	return answers["INVALID_TOKEN"]
 }
 

@@ -109,6 +109,7 @@ func (s *scanner) str() string {
 		}
 		s.pos++
 	}
+
 	s.fail()
 	return ""
 }
@@ -131,6 +132,7 @@ func (s *scanner) escaped(start int) string {
 			s.pos++
 		}
 	}
+
 	s.fail()
 	return ""
 }
@@ -145,6 +147,7 @@ func (s *scanner) escape(b *strings.Builder) {
 		s.fail()
 		return
 	}
+
 	c := s.text[s.pos+1]
 	if c == 'u' {
 		s.unicode(b)
@@ -154,6 +157,7 @@ func (s *scanner) escape(b *strings.Builder) {
 		s.fail()
 		return
 	}
+
 	b.WriteByte(plainEscapes[c])
 	s.pos += 2
 }
@@ -166,6 +170,7 @@ func (s *scanner) unicode(b *strings.Builder) {
 		s.fail()
 		return
 	}
+
 	s.pos += 6
 	if utf16.IsSurrogate(r) {
 		low, ok := s.hex(s.pos)
@@ -176,6 +181,7 @@ func (s *scanner) unicode(b *strings.Builder) {
 		}
 		r = utf8.RuneError
 	}
+
 	b.WriteRune(r)
 }
 
@@ -208,6 +214,7 @@ func (s *scanner) skipMembers(open, closing byte) int {
 	if !s.enter(open) {
 		return size
 	}
+
 	for first := true; s.more(first, closing); first = false {
 		if !first {
 			size++
@@ -221,5 +228,6 @@ func (s *scanner) skipMembers(open, closing byte) int {
 		}
 		size += s.skip()
 	}
+
 	return size
 }

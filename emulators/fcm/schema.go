@@ -88,6 +88,7 @@ func camel(name string) string {
 		upper = false
 		out = append(out, c)
 	}
+
 	return string(out)
 }
 

@@ -29,6 +29,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
 		c.refuse(w, r, answers["UNAUTHENTICATED"], Outcome{})
 		return
 	}
+
 	body, err := readBody(r)
 	if err != nil {
 		c.unread(w, r, err)
@@ -41,12 +42,14 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
 			return
 		}
 	}
+
 	c.message, err = decode(body)
 	if err != nil {
 		c.message = nil
 		c.refuse(w, r, notJSON(body, err), Outcome{})
 		return
 	}
+
 	c.decide(w, r)
 }
 
@@ -98,6 +101,7 @@ func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
 	if bad == nil && !ruled && o.Outcome == "" {
 		bad = m.judgeToken()
 	}
+
 	switch {
 	case o.Outcome == HANG:
 		c.hang(r, HANG)
@@ -180,6 +184,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	if name == "" {
 		name = OK
 	}
+
 	c.seen.Outcome, c.seen.Validated = name, c.message.validateOnly
 	id := "fake_message_id" // FCM's own answer to validate_only
 	if c.message.validateOnly {
@@ -213,6 +218,7 @@ func (c *sendCall) keep() string {
 			s.installations.use(m.installation())
 		}
 	}
+
 	s.memory.add(k)
 	s.tell(EventAccepted, OK, k)
 	return id
@@ -254,6 +260,7 @@ func (c *sendCall) wait(r *http.Request, o Outcome) bool {
 	if d == 0 {
 		return true
 	}
+
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -263,6 +270,7 @@ func (c *sendCall) wait(r *http.Request, o Outcome) bool {
 		c.server.counts.change(func(s *Stats) { s.Abandoned++ })
 	case <-c.server.life.Done():
 	}
+
 	return false
 }
 

@@ -51,10 +51,12 @@ func Start(addr string, o Options) (*Server, error) {
 	if o.MaxStreams < 0 {
 		return nil, errors.New("starting the FCM emulator: MaxStreams must not be negative")
 	}
+
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
 	}
+
 	s := &Server{listener: l, ids: mix(uint64(time.Now().UnixNano()))}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.counts.reset()
@@ -63,6 +65,7 @@ func Start(addr string, o Options) (*Server, error) {
 		_ = l.Close()
 		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
 	}
+
 	return s, nil
 }
 

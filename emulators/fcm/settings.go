@@ -142,6 +142,7 @@ func (s Settings) check() faults {
 			f = append(f, fault{at, why})
 		}
 	}
+
 	const negative = "must not be negative"
 	add(s.Latency < 0, "latency", negative)
 	add(s.Jitter < 0, "jitter", negative)
@@ -158,12 +159,14 @@ func (s Settings) check() faults {
 		add(!slices.Contains(outageKeys, key), "outages."+key, "must be one of "+strings.Join(outageKeys, ", "))
 		add(!known(name) || name == OK, "outages."+key, "is no outcome of an outage")
 	}
+
 	sum := 0.0
 	for name, share := range s.Chaos {
 		add(!known(name) || name == OK, "chaos."+name, "is no outcome that can be drawn")
 		add(!(share >= 0 && share <= 1), "chaos."+name, "must be a share from 0 to 1")
 		sum += share
 	}
+
 	add(sum > 1+1e-9 && !math.IsNaN(sum), "chaos", fmt.Sprintf("the shares add up to %g, more than 1", sum))
 	return f
 }
@@ -187,6 +190,7 @@ func newPolicy(s Settings) *policy {
 	for name := range s.Chaos {
 		names = append(names, name)
 	}
+
 	slices.Sort(names)
 	for _, name := range names {
 		list := &p.byRequest
@@ -199,6 +203,7 @@ func newPolicy(s Settings) *policy {
 		}
 		*list = append(*list, chance{below, name})
 	}
+
 	return p
 }
 

@@ -39,6 +39,7 @@ func (t *topics) change(topic, token string, add bool) time.Time {
 	if _, there := subs[token]; !there {
 		subs[token] = time.Now()
 	}
+
 	return subs[token]
 }
 

@@ -41,6 +41,7 @@ func (f *field) takesString(v string) string {
 	if !ok {
 		return isWrong
 	}
+
 	return ""
 }
 
@@ -68,6 +69,7 @@ func (f *field) takesScalar(v string) bool {
 		n, err := strconv.Atoi(v)
 		return err == nil && n >= 0 && n < len(f.values)
 	}
+
 	return false
 }
 

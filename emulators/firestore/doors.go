@@ -18,6 +18,7 @@ func (s *Server) doors() http.Handler {
 			slog.Debug("firestore emulator: answer usage", "error", err)
 		}
 	})
+
 	mux.HandleFunc("DELETE /emulator/v1/projects/{project}/databases/{database}/documents", func(w http.ResponseWriter, r *http.Request) {
 		s.engine.Clear("projects/" + r.PathValue("project") + "/databases/" + r.PathValue("database"))
 		w.Header().Set("Content-Type", "application/json")

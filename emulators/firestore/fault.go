@@ -62,6 +62,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := call(s.before.Load(), info.FullMethod, req); err != nil {
 		return nil, err
 	}
+
 	resp, err := handle(ctx, req)
 	if err != nil {
 		return nil, err
@@ -69,6 +70,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := call(s.after.Load(), info.FullMethod, req); err != nil {
 		return nil, err
 	}
+
 	return resp, nil
 }
 

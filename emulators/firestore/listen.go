@@ -88,5 +88,6 @@ func receive(st pb.Firestore_ListenServer) (<-chan *pb.ListenRequest, <-chan err
 			}
 		}
 	}()
+
 	return reqs, ended
 }

@@ -39,6 +39,7 @@ func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firest
 	if err != nil {
 		return err
 	}
+
 	docs, snap, err := db.GetAll(engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()}, r.GetDocuments(), r.GetMask())
 	if err != nil {
 		return err
@@ -48,10 +49,12 @@ func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firest
 			return err
 		}
 	}
+
 	at, err := proto.Marshal(snap.Time())
 	if err != nil {
 		return err
 	}
+
 	var scratch []byte
 	for _, d := range docs {
 		var m any = &pb.BatchGetDocumentsResponse{ReadTime: snap.Time(), Result: &pb.BatchGetDocumentsResponse_Missing{Missing: d.Name()}}
@@ -62,6 +65,7 @@ func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firest
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -71,10 +75,12 @@ func (s *service) RunQuery(r *pb.RunQueryRequest, st pb.Firestore_RunQueryServer
 	if err != nil {
 		return err
 	}
+
 	db, err := s.engine.Database(r.GetParent())
 	if err != nil {
 		return err
 	}
+
 	res, err := db.Query(q, engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()})
 	if err != nil {
 		return err
@@ -84,6 +90,7 @@ func (s *service) RunQuery(r *pb.RunQueryRequest, st pb.Firestore_RunQueryServer
 			return err
 		}
 	}
+
 	return sendResult(res, st)
 }
 
@@ -94,6 +101,7 @@ func sendResult(res *engine.Result, st pb.Firestore_RunQueryServer) error {
 	if err != nil {
 		return err
 	}
+
 	var scratch []byte
 	sent := 0
 	skipped, err := res.Each(st.Context(), func(d *engine.Document) error {
@@ -105,6 +113,7 @@ func sendResult(res *engine.Result, st pb.Firestore_RunQueryServer) error {
 	if err != nil || sent > 0 && skipped == 0 {
 		return err
 	}
+
 	return st.Send(&pb.RunQueryResponse{ReadTime: res.Time(), SkippedResults: int32(skipped)})
 }
 
@@ -114,10 +123,12 @@ func (s *service) RunAggregationQuery(r *pb.RunAggregationQueryRequest, st pb.Fi
 	if err != nil {
 		return err
 	}
+
 	db, err := s.engine.Database(r.GetParent())
 	if err != nil {
 		return err
 	}
+
 	fields, snap, err := db.Aggregate(st.Context(), a, engine.Read{Transaction: r.GetTransaction(), Begin: r.GetNewTransaction(), Time: r.GetReadTime()})
 	if err != nil {
 		return err

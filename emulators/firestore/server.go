@@ -45,10 +45,12 @@ func Start(addr string, o Options) (*Server, error) {
 		}
 		eo.Indexes = ix
 	}
+
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("firestore emulator: listen on %s: %w", addr, err)
 	}
+
 	s := &Server{engine: engine.New(eo), split: newSplitter(lis)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),

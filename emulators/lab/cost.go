@@ -49,6 +49,7 @@ func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) 
 			return
 		}
 	}
+
 	t.Errorf("%d parts cost %v and %d parts %v: %.1f times as much, want less than %.0f times",
 		few, shortest, 10*few, longest, float64(longest)/float64(shortest), most)
 }

@@ -25,6 +25,7 @@ func Golden(t testing.TB, file, document string) {
 			t.Fatal(err)
 		}
 	}
+
 	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

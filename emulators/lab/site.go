@@ -58,6 +58,7 @@ func (s *Site) Ask(method, path, body string, header ...string) Answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
@@ -67,6 +68,7 @@ func (s *Site) Ask(method, path, body string, header ...string) Answer {
 	case !named && body != "":
 		r.Header.Set("Content-Type", "application/json")
 	}
+
 	return s.Send(r)
 }
 
@@ -78,11 +80,13 @@ func (s *Site) Send(r *http.Request) Answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+
 	a := Answer{Code: res.StatusCode, Header: res.Header, Body: string(b), t: s.t}
 	if a.Code < 300 {
 		return a
@@ -99,6 +103,7 @@ func (s *Site) Send(r *http.Request) Answer {
 	if a.Status != a.Code || a.Title != http.StatusText(a.Code) {
 		s.t.Errorf("%s %s: %d calls itself %d %q", r.Method, r.URL.Path, a.Code, a.Status, a.Title)
 	}
+
 	return a
 }
 

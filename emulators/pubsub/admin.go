@@ -21,11 +21,13 @@ func page[T any](all map[string]T, prefix string, size int32, token string) (nam
 	if size == 0 {
 		size = defaultPage
 	}
+
 	for n := range all {
 		if strings.HasPrefix(n, prefix) && n > token {
 			names = append(names, n)
 		}
 	}
+
 	slices.Sort(names)
 	if len(names) > int(size) {
 		names = names[:size]

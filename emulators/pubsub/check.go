@@ -75,6 +75,7 @@ func withDefaults(c *pb.Subscription) *pb.Subscription {
 	if c.PushConfig == nil {
 		c.PushConfig = &pb.PushConfig{}
 	}
+
 	return c
 }
 
@@ -100,6 +101,7 @@ func checkSubscription(c *pb.Subscription) error {
 	if err := checkRetry(c.GetRetryPolicy()); err != nil {
 		return err
 	}
+
 	p := c.GetDeadLetterPolicy()
 	if n := p.GetMaxDeliveryAttempts(); n != 0 && (n < minAttempts || n > maxAttempts) {
 		return invalid("Invalid max_delivery_attempts given (%d): %d to %d are allowed.", n, minAttempts, maxAttempts)
@@ -107,6 +109,7 @@ func checkSubscription(c *pb.Subscription) error {
 	if p != nil && p.GetDeadLetterTopic() == "" {
 		return invalid("A dead letter policy must name a topic.")
 	}
+
 	return nil
 }
 
@@ -153,6 +156,7 @@ func checkMessage(i int, m *pb.PubsubMessage) error {
 	case len(m.GetOrderingKey()) > maxOrderingKey:
 		return invalid("The ordering key of message %d has %d bytes: at most %d are allowed.", i, len(m.GetOrderingKey()), maxOrderingKey)
 	}
+
 	for k, v := range m.GetAttributes() {
 		if k == "" || len(k) > maxAttributeKey || len(v) > maxAttributeValue {
 			return invalid("An attribute of message %d is too long, or has no key: at most %d bytes of key and %d of value are allowed.", i, maxAttributeKey, maxAttributeValue)

@@ -21,6 +21,7 @@ func (b *subscription) pull(most int, st *stream) (msgs []*pb.ReceivedMessage, b
 	if err := b.pullable(); err != nil {
 		return nil, nil, err
 	}
+
 	bytes := 0
 	for len(msgs) < min(most, 1000) && bytes < pullBytes && st.room() {
 		e := b.next()
@@ -37,6 +38,7 @@ func (b *subscription) pull(most int, st *stream) (msgs []*pb.ReceivedMessage, b
 	if b.bell == nil {
 		b.bell = make(chan struct{})
 	}
+
 	return nil, b.bell, nil
 }
 
@@ -62,6 +64,7 @@ func (b *subscription) give(e *entry, st *stream) *pb.ReceivedMessage {
 		e.owner, deadline = st, st.deadline
 		st.holds(e, 1)
 	}
+
 	b.schedule(e, b.scaled(deadline))
 	m := &pb.ReceivedMessage{AckId: strconv.FormatUint(e.lease, 36), Message: e.msg}
 	if b.conf.GetDeadLetterPolicy() != nil {
@@ -175,6 +178,7 @@ func (b *subscription) drop(match func(*entry) bool) {
 			b.advance(e)
 		}
 	}
+
 	for range b.ready.len() {
 		if e := b.ready.pop(); e.dropped {
 			b.advance(e)
@@ -182,5 +186,6 @@ func (b *subscription) drop(match func(*entry) bool) {
 			b.ready.push(e)
 		}
 	}
+
 	b.wake()
 }

@@ -69,6 +69,7 @@ func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb
 	if t == nil {
 		return nil, notFound(r.GetTopic().GetName())
 	}
+
 	conf := proto.CloneOf(t.conf)
 	if err := merge(conf, r.GetTopic(), r.GetUpdateMask(), "name", "state"); err != nil {
 		return nil, err
@@ -76,6 +77,7 @@ func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb
 	if err := checkTopic(conf); err != nil {
 		return nil, err
 	}
+
 	t.conf = conf
 	return conf, nil
 }
@@ -110,10 +112,12 @@ func (p publisher) ListTopicSubscriptions(_ context.Context, r *pb.ListTopicSubs
 	if t == nil {
 		return nil, notFound(r.GetTopic())
 	}
+
 	of := map[string]*subscription{}
 	for _, b := range t.subs {
 		of[b.name] = b
 	}
+
 	names, next, err := page(of, "", r.GetPageSize(), r.GetPageToken())
 	if err != nil {
 		return nil, err
@@ -180,6 +184,7 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 		s.mu.RUnlock()
 		return notFound(topic)
 	}
+
 	subs := t.subs
 	s.mu.RUnlock()
 	at := timestamppb.New(s.opt.Now().Truncate(time.Millisecond)) // as fine as the service's
@@ -189,6 +194,7 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 		m.PublishTime = at
 		bytes += billed(m)
 	}
+
 	s.usage.published(len(msgs), bytes)
 	t.memory.add(msgs)
 	s.owed.add(1) // not idle between one subscription and the next
@@ -196,5 +202,6 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 	for _, b := range subs {
 		b.enqueue(msgs)
 	}
+
 	return nil
 }

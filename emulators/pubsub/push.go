@@ -65,6 +65,7 @@ func (b *subscription) settle(e *entry, d Delivery) (*endpoint, *pb.Subscription
 			return b.endpoint, b.conf, e
 		}
 	}
+
 	b.workers--
 	b.wake() // turned to pull meanwhile
 	return nil, nil, nil
@@ -132,14 +133,17 @@ func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (
 		}
 		return nil
 	}})
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
+
 	req.Header.Set("Content-Type", "application/json")
 	if p.token != "" {
 		req.Header.Set("Authorization", p.token)
 	}
+
 	resp, err := client.Do(req)
 	if processing.Load() {
 		if err == nil {
@@ -150,6 +154,7 @@ func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (
 	if err != nil {
 		return 0, err
 	}
+
 	drain(resp)
 	return resp.StatusCode, nil
 }

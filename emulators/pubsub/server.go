@@ -50,6 +50,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+
 	return o
 }
 
@@ -84,6 +85,7 @@ func Start(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the Pub/Sub emulator on %s: %w", addr, err)
 	}
+
 	s := &Server{opt: o.withDefaults(), listener: l, topics: map[string]*topic{}, subs: map[string]*subscription{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client = pushClient(s.opt)

@@ -43,6 +43,7 @@ func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error 
 	if err != nil {
 		return err
 	}
+
 	b, err := r.s.subscription(q.GetSubscription())
 	if err != nil {
 		return err
@@ -50,6 +51,7 @@ func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error 
 	if d := q.GetStreamAckDeadlineSeconds(); d < 10 || d > 600 {
 		return status.Errorf(codes.InvalidArgument, "stream_ack_deadline_seconds %d is not between 10 and 600.", d)
 	}
+
 	st := &stream{b: b, call: call, deadline: time.Duration(q.GetStreamAckDeadlineSeconds()) * time.Second,
 		most: q.GetMaxOutstandingMessages(), mostBytes: q.GetMaxOutstandingBytes(), pings: make(chan struct{}, 1),
 		answersPings: q.GetProtocolVersion() >= 1}
@@ -117,10 +119,12 @@ func (st *stream) handle(q *pb.StreamingPullRequest) error {
 	if err != nil {
 		return err
 	}
+
 	extended, err := parseLeases(q.GetModifyDeadlineAckIds())
 	if err != nil {
 		return err
 	}
+
 	st.b.acknowledge(acks)
 	for i, id := range extended {
 		seconds := q.GetModifyDeadlineSeconds()[i]
@@ -129,6 +133,7 @@ func (st *stream) handle(q *pb.StreamingPullRequest) error {
 		}
 		st.b.extend(id, time.Duration(seconds)*time.Second)
 	}
+
 	return nil
 }
 

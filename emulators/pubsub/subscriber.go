@@ -34,11 +34,13 @@ func (r subscriber) CreateSubscription(_ context.Context, c *pb.Subscription) (*
 	if err := checkSubscription(c); err != nil {
 		return nil, err
 	}
+
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	if r.s.subs[c.GetName()] != nil {
 		return nil, exists(c.GetName())
 	}
+
 	t := r.s.topics[c.GetTopic()]
 	if t == nil {
 		return nil, notFound(c.GetTopic())
@@ -46,10 +48,12 @@ func (r subscriber) CreateSubscription(_ context.Context, c *pb.Subscription) (*
 	if err := r.s.checkDeadLetter(c); err != nil {
 		return nil, err
 	}
+
 	b, err := newSubscription(r.s, c)
 	if err != nil {
 		return nil, err
 	}
+
 	r.s.subs[b.name] = b
 	t.subs = append(slices.Clone(t.subs), b)
 	return c, nil
@@ -78,10 +82,12 @@ func (r subscriber) UpdateSubscription(_ context.Context, q *pb.UpdateSubscripti
 	if b == nil {
 		return nil, notFound(q.GetSubscription().GetName())
 	}
+
 	c := proto.CloneOf(b.config())
 	if err := merge(c, q.GetSubscription(), q.GetUpdateMask(), "name", "topic", "filter", "enable_message_ordering", "state", "detached"); err != nil {
 		return nil, err
 	}
+
 	c = withDefaults(c)
 	if err := checkSubscription(c); err != nil {
 		return nil, err
@@ -89,6 +95,7 @@ func (r subscriber) UpdateSubscription(_ context.Context, q *pb.UpdateSubscripti
 	if err := r.s.checkDeadLetter(c); err != nil {
 		return nil, err
 	}
+
 	return c, b.configure(c)
 }
 
@@ -151,6 +158,7 @@ func (r subscriber) Pull(ctx context.Context, q *pb.PullRequest) (*pb.PullRespon
 	if err != nil {
 		return nil, err
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	for {

@@ -79,15 +79,18 @@ func (b *subscription) configure(c *pb.Subscription) error {
 	if err != nil {
 		return err
 	}
+
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.endpoint != nil {
 		b.s.owed.add(-b.n)
 	}
+
 	b.conf, b.endpoint = c, e
 	if b.endpoint != nil {
 		b.s.owed.add(b.n)
 	}
+
 	b.wake()
 	b.ring() // streams of what is no pull subscription any more end
 	return nil
@@ -248,6 +251,7 @@ func (b *subscription) fire() {
 			dead = append(dead, e)
 		}
 	}
+
 	b.arm()
 	b.wake()
 	b.mu.Unlock()

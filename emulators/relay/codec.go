@@ -42,14 +42,17 @@ func decode(method string, data []byte) (proto.Message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding service %s: %w", service, err)
 	}
+
 	s, ok := d.(protoreflect.ServiceDescriptor)
 	if !ok || s.Methods().ByName(protoreflect.Name(name)) == nil {
 		return nil, fmt.Errorf("%s has no method %s", service, name)
 	}
+
 	t, err := protoregistry.GlobalTypes.FindMessageByName(s.Methods().ByName(protoreflect.Name(name)).Input().FullName())
 	if err != nil {
 		return nil, fmt.Errorf("finding the request of %s: %w", method, err)
 	}
+
 	m := t.New().Interface()
 	return m, proto.Unmarshal(data, m)
 }

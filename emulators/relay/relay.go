@@ -163,6 +163,7 @@ func (c *call) answers() error {
 	if err != nil {
 		return err
 	}
+
 	for {
 		var m []byte
 		err := c.server.RecvMsg(&m)

@@ -46,12 +46,14 @@ func columnOf(name string) (column, bool) {
 		c.into = intoToken
 		return c, true
 	}
+
 	for _, into := range []string{intoAttributes, intoCategories} {
 		if key, ok := strings.CutPrefix(name, into+"."); ok && key != "" {
 			c.into, c.key = into, key
 			return c, true
 		}
 	}
+
 	return c, false
 }
 
@@ -88,6 +90,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 	if !seen[column{key: "id"}] && len(faults) == 0 {
 		fault("id", "is missing")
 	}
+
 	return out, faults
 }
 

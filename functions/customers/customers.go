@@ -60,6 +60,7 @@ func New(d Deps) http.Handler {
 	if d.MaxTokens == 0 {
 		d.MaxTokens = push.MaxTokens
 	}
+
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: customers", d.Log, d.API)
 	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}

@@ -73,6 +73,7 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 	if err != nil {
 		return nil, err
 	}
+
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		kind := "application/x-ndjson"
 		if in.Format == "csv" {
@@ -131,6 +132,7 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAva
 	if start {
 		_, _ = io.WriteString(w, "id,pushAvailable,validTokens,platform,app,state,since\n") // a fault shows with the first page
 	}
+
 	var lines bytes.Buffer
 	return func(page []store.CustomerAvailability) error {
 		for _, r := range page {

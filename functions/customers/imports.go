@@ -125,6 +125,7 @@ func (s *service) lines(body []byte) *lines {
 		}
 		out.add(l, n)
 	}
+
 	return out
 }
 
@@ -195,6 +196,7 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	if len(list) > s.MaxTokens {
 		return nil, push.Faults{{Location: "line.tokens", Message: fmt.Sprintf("has %d tokens; a customer has at most %d", len(list), s.MaxTokens)}}
 	}
+
 	var out []push.Registration
 	var faults push.Faults
 	for i, one := range list {
@@ -206,6 +208,7 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 		faults = append(faults, wrong...)
 		out = append(out, r)
 	}
+
 	return out, faults
 }
 

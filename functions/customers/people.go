@@ -69,6 +69,7 @@ func (s *service) shown(c *push.Customer) customerBody {
 	if b.Categories == nil {
 		b.Categories = map[string]bool{}
 	}
+
 	latest, _ := c.Latest()
 	for _, t := range c.Tokens {
 		b.Tokens = append(b.Tokens, s.token(t, latest.ID))
@@ -115,19 +116,23 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
 		return nil, push.Faults{{Location: "body", Message: "is no JSON object"}}
 	}
+
 	condition, err := in.parse()
 	if err != nil {
 		return nil, err
 	}
+
 	p, faults := push.ParsePatch(members, "body")
 	if len(faults) > 0 {
 		return nil, faults
 	}
+
 	p.If, p.By = condition, callerOf(ctx)
 	before, err := s.decisions(ctx, in.Customer, p)
 	if err != nil {
 		return nil, err
 	}
+
 	c, err := s.Store.PatchCustomer(ctx, in.Customer, p)
 	if beyond, ok := errors.AsType[push.Faults](err); ok {
 		for i := range beyond { // a limit of the customer, reached by this body
@@ -138,6 +143,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	if err != nil {
 		return nil, err
 	}
+
 	s.auditDecisions(ctx, in.Customer, before, c)
 	return s.answer(c), nil
 }

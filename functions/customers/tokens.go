@@ -41,6 +41,7 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	if why := push.CheckToken(out.Value); why != "" && out.Value != "" {
 		fault("."+string(out.Kind), "%s", why)
 	}
+
 	switch r.Platform {
 	case "", push.Android, push.IOS, push.Web:
 	default:
@@ -58,6 +59,7 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	if why := push.CheckTimeZone(r.TimeZone); why != "" {
 		fault(".timeZone", "%s", why)
 	}
+
 	return out, api.Join(unread, faults...)
 }
 
@@ -77,16 +79,19 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if len(faults) > 0 {
 		return nil, faults
 	}
+
 	done, err := s.Store.RegisterToken(ctx, in.Customer, r)
 	if err != nil {
 		return nil, err
 	}
+
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	latest, _ := done.Customer.Latest()
 	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
 	if done.Created {
 		out.Status = http.StatusCreated
 	}
+
 	return out, nil
 }
 

@@ -75,6 +75,7 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	case deadLetter && !ended:
 		return admitPostpone
 	}
+
 	return admitDeliver
 }
 

@@ -95,6 +95,7 @@ func newDeliverer(d Deps) *deliverer {
 	if d.Stopping == nil {
 		d.Stopping = context.Background()
 	}
+
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
@@ -135,6 +136,7 @@ func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp strin
 			err = failed // that of a batch that is somebody else's would acknowledge it
 		}
 	}()
+
 	settled, err = d.work(ctx, ref, gaveUp)
 	return err
 }

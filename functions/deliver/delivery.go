@@ -35,6 +35,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	if m.ExpiresAt.Before(deadline) {
 		deadline = m.ExpiresAt
 	}
+
 	note := d.notes.get(b.BatchRef)
 	return &delivery{
 		deliverer: d,

@@ -112,6 +112,7 @@ func cutTexts(v any, limit int) any {
 			}
 		}
 	}
+
 	return v
 }
 

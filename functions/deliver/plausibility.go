@@ -223,6 +223,7 @@ func (a *groupAnswers) split() (believed, doubtful []int) {
 			doubtful = append(doubtful, i-offset)
 		}
 	}
+
 	return believed, doubtful
 }
 
@@ -241,6 +242,7 @@ func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered,
 			unanswered = append(unanswered, doubtful[k])
 		}
 	}
+
 	return confirmed, recovered, unanswered
 }
 
@@ -261,11 +263,13 @@ func (a *groupAnswers) share() float64 {
 	if a.answered > 0 {
 		return float64(n) / float64(a.answered)
 	}
+
 	for _, invalid := range a.before {
 		if invalid {
 			n++
 		}
 	}
+
 	total := len(a.invalid) + len(a.before)
 	if total == 0 {
 		return 0

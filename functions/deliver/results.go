@@ -181,6 +181,7 @@ func (r *results) release(well bool) {
 	if again := r.now().Add(heldWait); len(r.batch.HeldFlags) > 0 && (len(r.batch.PendingTargets()) == 0 || r.stop.reason == stopPaused || at.After(again)) {
 		at = again
 	}
+
 	r.batch.NotBefore = at
 }
 

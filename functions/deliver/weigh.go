@@ -86,6 +86,7 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weigh
 		out.accepted = out.accepted || w.control == controlAccepted
 		out.recovered = out.recovered || recovered
 	}
+
 	return out
 }
 
@@ -296,6 +297,7 @@ func (d *delivery) saveControls(ctx context.Context) {
 			}
 		}
 	}
+
 	for key, list := range d.groups.toSave(keys, d.Now()) {
 		if err := d.Store.SaveControls(ctx, key.name(), list); err != nil {
 			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes

@@ -81,6 +81,7 @@ func New(d Deps) http.Handler {
 	if d.Limits == nil {
 		d.Limits = &push.DefaultLimits
 	}
+
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
@@ -135,6 +136,7 @@ func (r *registration) check(faults push.Faults) (push.Registration, push.Faults
 	if why := push.CheckDevice(r.Device); why != "" {
 		wrong = append(wrong, push.Fault{Location: "body.device", Message: why})
 	}
+
 	return out, api.Join(faults, wrong...)
 }
 
@@ -159,17 +161,20 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	if len(faults) > 0 {
 		return nil, faults
 	}
+
 	r.Limits = s.Limits
 	done, err := s.Store.RegisterToken(ctx, customerOf(ctx), r)
 	if err != nil {
 		return nil, err
 	}
+
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	t := done.Token
 	out := &registerOutput{Status: http.StatusOK}
 	if done.Created {
 		out.Status = http.StatusCreated
 	}
+
 	b := &out.Body
 	// App as it was sent: that of a token which another customer had is not the
 	// caller's to know.

@@ -81,6 +81,7 @@ func (s *settings) Check() []error {
 	if !slices.Contains([]AppCheck{AppCheckOff, AppCheckLog, AppCheckEnforce}, s.AppCheck) {
 		faults = append(faults, fmt.Errorf("APP_CHECK is %q, not off, log or enforce", s.AppCheck))
 	}
+
 	for _, o := range s.AllowedOrigins {
 		if !origin(o) {
 			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is no origin as in https://shop.example", o))
@@ -102,6 +103,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	v, err := auth.New(ctx, set.Project, auth.Options{CheckRevoked: set.CheckRevoked, Getenv: os.Getenv})
 	if err != nil {
 		return nil, c.Fail(err)

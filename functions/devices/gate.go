@@ -103,6 +103,7 @@ func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	p, err := g.Auth.Verify(ctx, token)
 	if err != nil {
 		return "", err
@@ -111,6 +112,7 @@ func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
 		// User ids are unique in their tenant alone.
 		return "", &forbidden{"the ID token is of another tenant"}
 	}
+
 	id := p.UID
 	if g.Claim != "uid" && g.Claim != "sub" {
 		c, ok := p.Claims[g.Claim].(string)
@@ -122,6 +124,7 @@ func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
 	if why := push.CheckCustomerID(id); why != "" {
 		return "", &forbidden{"the claim " + g.Claim + " of the ID token is no customer's id: it " + why}
 	}
+
 	return id, nil
 }
 
@@ -181,10 +184,12 @@ func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 		write(w, http.StatusForbidden, e.why)
 		return
 	}
+
 	p, ok := errors.AsType[*api.Problem](api.ToProblem(ctx, g.Log, err))
 	if !ok {
 		p = &api.Problem{Status: http.StatusInternalServerError}
 	}
+
 	p.Write(w)
 }
 

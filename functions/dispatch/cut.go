@@ -105,6 +105,7 @@ func (c *cutting) pages(ctx context.Context) error {
 			return errors.Join(err, c.giveBack(ctx))
 		}
 	}
+
 	return c.done(ctx)
 }
 

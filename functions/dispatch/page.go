@@ -116,6 +116,7 @@ func (c *cutting) targets(p store.Page) (out []push.Target, n push.AudienceCount
 			out = append(out, target)
 		}
 	}
+
 	return out, n, bytes
 }
 
@@ -145,6 +146,7 @@ func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
 	if m.Only == nil {
 		return c.selected(m.Customer)
 	}
+
 	var out []push.Token
 	for _, id := range m.Only {
 		if t, ok := m.Customer.Token(id); ok && t.Valid() {
@@ -154,6 +156,7 @@ func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
 	if len(out) == 0 {
 		return nil, push.NoValidToken
 	}
+
 	return out, push.NotExcluded
 }
 
@@ -189,6 +192,7 @@ func (c *cutting) batches(targets []push.Target) []*push.Batch {
 		out = append(out, c.batch(targets[:n]))
 		targets = targets[n:]
 	}
+
 	return out
 }
 

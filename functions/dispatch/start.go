@@ -74,6 +74,7 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+
 	now, waits := d.Now(), false
 	lanes := map[push.Lane][]store.OpenBatch{}
 	for _, b := range open {
@@ -83,6 +84,7 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 		}
 		lanes[b.Lane] = append(lanes[b.Lane], b)
 	}
+
 	for lane, batches := range lanes {
 		for len(batches) > 0 {
 			n := min(len(batches), publishChunk)
@@ -95,6 +97,7 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 	if waits {
 		return d.Queue.PublishWake(ctx, id)
 	}
+
 	return nil
 }
 
@@ -135,6 +138,7 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	if err != nil {
 		return nil, err
 	}
+
 	selection := m.Devices
 	if selection == "" {
 		set, err := d.Store.Settings(ctx)
@@ -143,10 +147,12 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 		}
 		selection = set.Devices
 	}
+
 	audience, err := d.Store.Audience(ctx, m)
 	if err != nil {
 		return nil, err
 	}
+
 	n, err := audience.Count(ctx)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 			keys = append(keys, value)
 		}
 	})
+
 	why := ""
 	switch {
 	case len(keys) > 1:
@@ -43,6 +44,7 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 		in.Key = unquoted(in.Key)
 		return nil
 	}
+
 	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
 }
 
@@ -79,6 +81,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 			return nil, err
 		}
 	}
+
 	now := s.Now().UTC()
 	var draft *push.Draft
 	var template *personal.Template
@@ -89,11 +92,13 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	if len(faults) > 0 {
 		return nil, faults
 	}
+
 	m := push.NewMailing(id, digest, *draft, now)
 	m.CreatedBy = api.Caller(ctx)
 	if err := s.prove(ctx, m, template); err != nil {
 		return nil, err
 	}
+
 	stored, created, err := s.Store.CreateMailing(ctx, m)
 	if err != nil {
 		return nil, err
@@ -187,10 +192,12 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Templa
 	if err != nil {
 		return push.Faults{{Location: "body.message", Message: err.Error()}}
 	}
+
 	msg, err := fcm.Compile(message, fcm.Extra{MailingID: m.ID, Link: link})
 	if err != nil {
 		return err
 	}
+
 	switch a := s.Proof.Prove(ctx, msg); {
 	case a.Outcome == fcm.Accepted:
 		m.Proven = true
@@ -201,5 +208,6 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Templa
 	default:
 		return push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}
 	}
+
 	return nil
 }

@@ -62,6 +62,7 @@ func New(d Deps) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
 	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a)}
@@ -73,6 +74,7 @@ func New(d Deps) http.Handler {
 	life := func(path, name, summary string, f func(context.Context, *idInput) (*stateOutput, error)) {
 		huma.Register(a, operation(http.MethodPost, path, name+"-mailing", summary, http.StatusNotFound, http.StatusConflict), api.Answering(s.Log, f))
 	}
+
 	life("/v1/mailings/{id}/cancel", "cancel", "End a mailing: what is not sent yet never will be", s.cancel)
 	life("/v1/mailings/{id}/pause", "pause", "Hold a mailing", s.pause)
 	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resume)

@@ -86,6 +86,7 @@ func (t *ticker) shards(ctx context.Context, m *push.Mailing, until time.Time, n
 		m.Dispatched, err = t.Store.MarkDispatched(ctx, m.ID)
 		return err
 	}
+
 	items := make([]item, len(open))
 	for i, sh := range open {
 		items[i] = item{at: shardDue(m, sh), mailing: m.ID, shard: &sh}

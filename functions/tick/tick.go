@@ -235,6 +235,7 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, 
 		n.expired.Add(1)
 		m = ended
 	}
+
 	switch {
 	case m.State.Final():
 		return t.batches(ctx, m, until, n)
@@ -248,6 +249,7 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, 
 	case m.State == push.Scheduled, m.State == push.Accepted:
 		return t.publish(ctx, t.plan([]item{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
 	}
+
 	return nil
 }
 

@@ -135,6 +135,7 @@ func query(raw string) *Problem {
 	if err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: "the query is not encoded as in ?name=value&name=value"}
 	}
+
 	var faults push.Faults
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if len(all[name]) > 1 {
@@ -144,6 +145,7 @@ func query(raw string) *Problem {
 	if len(faults) > 0 {
 		return refusal(faults)
 	}
+
 	return nil
 }
 
@@ -178,10 +180,12 @@ func (a *API) recover(w *answer, r *http.Request) {
 		w.breakOff()
 		return
 	}
+
 	what := fmt.Sprintf("%T", p)
 	if e, ok := p.(runtime.Error); ok {
 		what = e.Error()
 	}
+
 	a.log.ErrorContext(r.Context(), "a handler panicked", "panic", what, "stack", string(debug.Stack()))
 	if w.begun {
 		w.breakOff()

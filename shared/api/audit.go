@@ -35,5 +35,6 @@ func Audit(ctx context.Context, log *slog.Logger, c Change) {
 	if c.After != nil {
 		attrs = append(attrs, slog.Any("after", c.After))
 	}
+
 	log.LogAttrs(ctx, slog.LevelInfo, auditMessage, attrs...)
 }

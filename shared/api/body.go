@@ -39,6 +39,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if b, p = a.unpack(r, op, b); p != nil {
 		return p
 	}
+
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	if len(b) == 0 && op.RequestBody == nil {
 		return nil // an action
@@ -46,6 +47,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if why := coded(r.Header); why != "" {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: why}
 	}
+
 	kind, ok := kindOf(r, op)
 	if !ok {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be " + taken(op)}
@@ -53,6 +55,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return nil // lines, each checked on its own
 	}
+
 	r.Header.Set("Content-Type", kind)
 	var err error
 	if late := a.Decode(r.Context(), len(b), func() { err = CheckJSON("body", b) }); late != nil {
@@ -64,6 +67,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
 		return refusal(push.Faults{{Location: "body", Message: "this operation takes none"}})
 	}
+
 	return nil
 }
 
@@ -73,6 +77,7 @@ func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Pr
 	if op.Metadata[gzipKey] != true || len(coding) != 1 || !strings.EqualFold(coding[0], "gzip") {
 		return b, nil
 	}
+
 	r.Header.Del("Content-Encoding")
 	limit := cmp.Or(op.MaxBodyBytes, MaxBody)
 	var out []byte
@@ -80,12 +85,14 @@ func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Pr
 	if late := a.Decode(r.Context(), largeBody, func() { out, err = unzip(b, limit) }); late != nil {
 		return nil, later("it took too long", 0)
 	}
+
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes when it is unpacked; this one has more", limit)}
 	case err != nil:
 		return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body is not gzip, as its Content-Encoding says"}
 	}
+
 	return out, nil
 }
 

@@ -101,14 +101,17 @@ func replace(schemas map[string]any, place string, schema map[string]any) error 
 		schemas[name] = schema
 		return nil
 	}
+
 	s, known := schemas[name].(map[string]any)
 	if !known {
 		return fmt.Errorf("there is no schema %s", name)
 	}
+
 	properties, _ := s["properties"].(map[string]any)
 	if properties[property] == nil {
 		return fmt.Errorf("the schema %s has no property %s", name, property)
 	}
+
 	properties[property] = schema
 	return nil
 }
@@ -128,12 +131,14 @@ func describe(method string, op map[string]any, d Documentation) {
 			}
 		}
 	}
+
 	for _, status := range errors {
 		answers[fmt.Sprint(status)] = map[string]any{
 			"description": http.StatusText(status),
 			"content":     map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}},
 		}
 	}
+
 	for _, status := range doc.Statuses {
 		for _, first := range []string{"200", "201", "202", "204"} {
 			if answers[first] != nil {
@@ -168,6 +173,7 @@ func keywords(v any) any {
 		}
 		return out
 	}
+
 	return v
 }
 

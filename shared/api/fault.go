@@ -61,6 +61,7 @@ func detailed(errs []error) push.Faults {
 		d := e.ErrorDetail()
 		out = append(out, missing(push.Fault{Location: d.Location, Message: d.Message}))
 	}
+
 	slices.SortStableFunc(out, func(a, b push.Fault) int { return cmp.Compare(a.Location, b.Location) })
 	return out
 }

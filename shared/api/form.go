@@ -82,11 +82,13 @@ func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 	if json.Unmarshal(raw, v) == nil {
 		return v, nil
 	}
+
 	v = new(T)
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
 		return v, push.Faults{{Location: "body", Message: "is no JSON object"}}
 	}
+
 	var faults push.Faults
 	for _, k := range slices.Sorted(maps.Keys(schema.Properties)) {
 		if fields[k] == nil {
@@ -100,5 +102,6 @@ func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 			faults = append(faults, push.Fault{Location: "body." + k, Message: "cannot be taken as it is written"})
 		}
 	}
+
 	return v, faults
 }

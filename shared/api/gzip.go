@@ -49,6 +49,7 @@ func WantsGzip(acceptEncoding string) bool {
 			any, named = weight > 0, true
 		}
 	}
+
 	return named && any
 }
 

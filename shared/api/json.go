@@ -157,6 +157,7 @@ func (c *checker) members() error {
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -165,6 +165,7 @@ func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 		log.InfoContext(ctx, "the caller has gone", "error", err)
 		return later("the request was given up", 0)
 	}
+
 	log.ErrorContext(ctx, "a request failed", "error", err)
 	if e, ok := errors.AsType[*push.Unavailable](err); ok {
 		return later("something needed is out of reach", e.RetryAfter)
@@ -172,6 +173,7 @@ func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return later("it took too long", 0)
 	}
+
 	return problem(http.StatusInternalServerError, "")
 }
 

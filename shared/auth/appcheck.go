@@ -109,6 +109,7 @@ func (v *AppVerifier) open() error {
 	if err != nil {
 		return err
 	}
+
 	c, err := app.AppCheck(context.Background())
 	if err != nil {
 		return err
@@ -116,6 +117,7 @@ func (v *AppVerifier) open() error {
 	if c == nil {
 		return errors.New("the SDK made no client")
 	}
+
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.client = c

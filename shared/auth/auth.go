@@ -65,6 +65,7 @@ func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 	if emulated && (o.Getenv("K_SERVICE") != "" || !strings.HasPrefix(project, "demo-")) {
 		return nil, fmt.Errorf("FIREBASE_AUTH_EMULATOR_HOST is set: it lets unsigned tokens in, which project %s must not", project)
 	}
+
 	var client []option.ClientOption
 	switch {
 	case emulated || !o.CheckRevoked:
@@ -72,10 +73,12 @@ func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 	default:
 		client = o.Client
 	}
+
 	app, err := firebase.NewApp(ctx, &firebase.Config{ProjectID: project}, client...)
 	if err != nil {
 		return nil, fmt.Errorf("opening Firebase of %s: %w", project, err)
 	}
+
 	c, err := app.Auth(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening Firebase Auth of %s: %w", project, err)
@@ -131,5 +134,6 @@ func judge(err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("verifying an ID token: %w", err)
 	}
+
 	return &push.Unavailable{Err: fmt.Errorf("verifying an ID token: %w", err)}
 }

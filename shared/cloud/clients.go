@@ -36,11 +36,13 @@ func open(ctx context.Context, set Common) (*Clients, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	slog.SetDefault(log)
 	db, err := firestore.NewClientWithDatabase(ctx, set.Project, set.Database)
 	if err != nil {
 		return nil, fmt.Errorf("opening Firestore database %s of %s: %w", set.Database, set.Project, err)
 	}
+
 	ps, err := pubsub.NewClient(ctx, set.Project)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening Pub/Sub of %s: %w", set.Project, err), db.Close())

@@ -26,6 +26,7 @@ func Lazy(build func(context.Context) (http.Handler, error)) http.HandlerFunc {
 		}
 		return h, err
 	}
+
 	return func(w http.ResponseWriter, r *http.Request) {
 		h, err := get()
 		if err != nil {

@@ -35,6 +35,7 @@ func entry(groups []string, a slog.Attr) slog.Attr {
 	case slog.MessageKey:
 		a.Key = "message"
 	}
+
 	return a
 }
 

@@ -46,6 +46,7 @@ func Load[T any](environ map[string]string) (T, error) {
 	if len(faults) > 0 {
 		return t, fmt.Errorf("settings: %w", errors.Join(faults...))
 	}
+
 	return t, nil
 }
 

@@ -114,22 +114,26 @@ func parse(code int, body []byte) *fcmFault {
 	if json.Unmarshal(body, &top) != nil || top == nil {
 		return f
 	}
+
 	f.json = true
 	var e map[string]json.RawMessage
 	if json.Unmarshal(top["error"], &e) != nil {
 		return f
 	}
+
 	f.status, f.message = push.Truncate(text(e["status"]), maxStatus), push.Truncate(text(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
 	}
+
 	for _, raw := range details {
 		var d detail
 		if json.Unmarshal(raw, &d) == nil {
 			f.detail(d)
 		}
 	}
+
 	return f
 }
 

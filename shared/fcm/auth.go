@@ -51,6 +51,7 @@ func newKey(ctx context.Context, c Config, t target) (key, error) {
 	if _, err := google.FindDefaultCredentials(lasting, scope); err != nil {
 		return k, fmt.Errorf("fcm: credentials for %s: %w", googleHost, err)
 	}
+
 	k.fetch = func() (*oauth2.Token, error) {
 		found, err := google.FindDefaultCredentials(lasting, scope)
 		if err != nil {
@@ -58,6 +59,7 @@ func newKey(ctx context.Context, c Config, t target) (key, error) {
 		}
 		return found.TokenSource.Token()
 	}
+
 	return k, nil
 }
 
@@ -119,6 +121,7 @@ func (s *Sender) fetchKey() {
 	case k.number == 0 || k.forced || now.After(k.expiry.Add(-late)):
 		out = s.holdLocked(now, now.Add(firstWait), "credentials are out of reach: "+err.Error())
 	}
+
 	s.mu.Unlock()
 	out.call()
 	s.kick()

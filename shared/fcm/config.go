@@ -60,6 +60,7 @@ func (c Config) withDefaults() Config {
 	if c.dial == nil {
 		c.dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
+
 	return c
 }
 
@@ -78,10 +79,12 @@ func (c Config) target() (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("fcm: endpoint: %w", err)
 	}
+
 	ports := map[string]string{"http": "80", "https": "443"}
 	if ports[u.Scheme] == "" || u.Host == "" || u.RawQuery != "" || u.User != nil {
 		return target{}, fmt.Errorf("fcm: endpoint %q is no address like https://%s", c.Endpoint, googleHost)
 	}
+
 	port := cmp.Or(u.Port(), ports[u.Scheme])
 	t := target{address: net.JoinHostPort(u.Hostname(), port),
 		google: u.Scheme == "https" && strings.EqualFold(u.Hostname(), googleHost) && port == "443"}

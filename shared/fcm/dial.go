@@ -32,6 +32,7 @@ func (c Config) transport(t target) *http.Transport {
 		tr.Proxy = http.ProxyFromEnvironment
 		tr.DialTLSContext = c.dialTLS
 	}
+
 	return tr
 }
 
@@ -49,14 +50,17 @@ func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
+
 	conn, err := c.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+
 	conf := &tls.Config{}
 	if c.TLS != nil {
 		conf = c.TLS.Clone()
 	}
+
 	conf.ServerName = cmp.Or(conf.ServerName, host)
 	conf.NextProtos = []string{"h2"}
 	secure := tls.Client(conn, conf)
@@ -70,5 +74,6 @@ func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn,
 		conn.Close()
 		return nil, fmt.Errorf("%s speaks no HTTP/2", address)
 	}
+
 	return joinWrites(secure), nil
 }

@@ -27,6 +27,7 @@ func appendEscaped(dst []byte, s string) []byte {
 		i++
 		start = i
 	}
+
 	return append(dst, s[start:]...)
 }
 

@@ -126,11 +126,13 @@ func (l *limiter) exchanged(t turn, h heard, began, now time.Time) {
 	case t.announce:
 		x.storeFailed = true
 	}
+
 	l.fill(now)
 	if t.read && h.err == nil {
 		l.share.read(h.others, began)
 		l.ramp = max(l.ramp, l.share.ramp())
 	}
+
 	l.refresh(now)
 }
 

@@ -91,6 +91,7 @@ func (s *Sender) kick() {
 		s.launchLocked(w, &f)
 		w.work <- f
 	}
+
 	s.mu.Unlock()
 	out.call()
 }

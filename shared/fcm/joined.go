@@ -39,6 +39,7 @@ func (j *joined) Write(b []byte) (int, error) {
 	for len(j.pending) >= joinMost && j.err == nil && !j.closed {
 		j.change.Wait()
 	}
+
 	switch {
 	case j.err != nil:
 		return 0, j.err
@@ -47,6 +48,7 @@ func (j *joined) Write(b []byte) (int, error) {
 	case len(j.pending) == 0:
 		j.change.Broadcast()
 	}
+
 	j.pending = append(j.pending, b...)
 	return len(b), nil
 }
@@ -72,12 +74,14 @@ func (j *joined) take(buf []byte) []byte {
 	for len(j.pending) == 0 && !j.closed {
 		j.change.Wait()
 	}
+
 	j.mu.Unlock()
 	runtime.Gosched() // whoever is ready to write does so before
 	j.mu.Lock()
 	if j.closed {
 		return nil
 	}
+
 	buf, j.pending = j.pending, buf[:0]
 	j.change.Broadcast()
 	return buf

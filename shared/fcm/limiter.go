@@ -153,6 +153,7 @@ func (l *limiter) adapt(now time.Time) {
 	if dt < 1 {
 		return
 	}
+
 	l.fill(now)
 	can, used := l.use.could, float64(l.use.sent)
 	switch {
@@ -163,6 +164,7 @@ func (l *limiter) adapt(now time.Time) {
 	case !l.use.blocked:
 		l.ramp = max(min(l.ramp, l.start), l.ramp-dt/rampSeconds)
 	}
+
 	l.use.wanted = l.want(used, can, dt)
 	l.quota.second()
 	l.outage.second()

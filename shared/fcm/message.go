@@ -76,6 +76,7 @@ func checkFields(fields []member, o Extra) (faults push.Faults) {
 		}
 		seen[f.key] = true
 	}
+
 	return faults
 }
 
@@ -134,6 +135,7 @@ func members(object json.RawMessage) ([]member, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows it")
 	}
+
 	return all, nil
 }
 
@@ -184,6 +186,7 @@ func (b *builder) platform(raw json.RawMessage) {
 		b.buf = append(b.buf, raw...)
 		return
 	}
+
 	b.buf = append(b.buf, '{')
 	for i, f := range fields {
 		if i > 0 {
@@ -196,6 +199,7 @@ func (b *builder) platform(raw json.RawMessage) {
 			b.buf = append(b.buf, f.raw...)
 		}
 	}
+
 	b.buf = append(b.buf, '}')
 }
 
@@ -220,12 +224,14 @@ func (b *builder) data(raw json.RawMessage) {
 		b.key(d.key)
 		b.buf = append(append(b.buf, d.raw...), ',')
 	}
+
 	b.key("mailing_id")
 	b.buf = append(appendQuoted(b.buf, b.extra.MailingID), ',')
 	if b.extra.Link != "" {
 		b.key("link")
 		b.buf = append(appendQuoted(b.buf, b.extra.Link), ',')
 	}
+
 	b.key("customer_id")
 	b.parts = append(b.parts, append(b.buf, '"'))
 	b.buf = []byte{'"', '}'}

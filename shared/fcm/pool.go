@@ -78,6 +78,7 @@ func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 		}
 		soon = true
 	}
+
 	p.full = p.full || !soon
 	return nil, soon
 }
@@ -176,6 +177,7 @@ func (s *Sender) connect() {
 		p.conns = append(p.conns, &conn{cc: cc, limit: firstLimit, born: now})
 		s.dialLocked(now)
 	}
+
 	s.mu.Unlock()
 	out.call()
 	s.kick()
@@ -221,6 +223,7 @@ func (l *latencies) age() {
 			}
 		}
 	}
+
 	l.total = 0
 	for i := range l.buckets {
 		if l.buckets[i] /= 2; l.buckets[i] < 0.5 {

@@ -18,6 +18,7 @@ func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 	if room < 1 {
 		return tooLarge(m.Size("x"))
 	}
+
 	answered := make(chan Answer, 1)
 	s.sendJob(&job{
 		Item:     Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, DryRun: true},
@@ -29,6 +30,7 @@ func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 	if a.Outcome == Doubtful || a.Outcome == Invalid {
 		a.Outcome = Refused // there is no token to blame
 	}
+
 	a.Provisional = a.Outcome == Refused && saysTooLarge(a.Text)
 	return a
 }

@@ -39,6 +39,7 @@ func (s *scheduler) decide(now time.Time) decision {
 		}
 		return decision{wait: wait}
 	}
+
 	return decision{job: j}
 }
 
@@ -142,6 +143,7 @@ func (j *job) waitAfter(then next, retry time.Duration) time.Duration {
 		return max(backOffWait(j.attempts), retry)
 	case final, reauthorize:
 	}
+
 	return 0
 }
 

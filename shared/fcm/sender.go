@@ -41,14 +41,17 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	k, err := newKey(ctx, c, t)
 	if err != nil {
 		return nil, err
 	}
+
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, t.url.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}
+
 	now := time.Now()
 	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*crowd{},
 		scheduler: scheduler{queue: newQueue(), limiter: newLimiter(c.QuotaPerMinute, c.MaxInstances, c.Peers == nil, now)},
@@ -78,6 +81,7 @@ func (s *Sender) sendJob(j *job) {
 		go j.answered(tooLarge(n))
 		return
 	}
+
 	now := time.Now()
 	j.limit = s.limit(j, now)
 	var out answers
@@ -96,6 +100,7 @@ func (s *Sender) sendJob(j *job) {
 	default:
 		s.scheduler.queue.pushBack(j)
 	}
+
 	more := s.scheduler.queue.n == 1 // whoever joins a longer queue has been seen to
 	s.mu.Unlock()
 	if out != nil {
@@ -144,6 +149,7 @@ func (s *Sender) Close() {
 		s.mu.Unlock()
 		return
 	}
+
 	s.closed = true
 	now := time.Now()
 	var out answers
@@ -156,6 +162,7 @@ func (s *Sender) Close() {
 			out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 		}
 	}
+
 	for s.flying > 0 {
 		s.mu.Unlock()
 		out.call()
@@ -165,12 +172,14 @@ func (s *Sender) Close() {
 			s.idle.Wait()
 		}
 	}
+
 	for _, c := range s.pool.conns {
 		c.cc.Close()
 	}
 	for _, w := range s.parked {
 		close(w.work)
 	}
+
 	s.timer.Stop()
 	close(s.ended)
 	s.mu.Unlock()

@@ -125,6 +125,7 @@ func divide(total float64, wants []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
+
 	slices.SortFunc(order, func(a, b int) int {
 		switch {
 		case wants[a] < wants[b]:
@@ -134,6 +135,7 @@ func divide(total float64, wants []float64) []float64 {
 		}
 		return 0
 	})
+
 	parts := make([]float64, len(wants))
 	for n, i := range order {
 		parts[i] = min(wants[i], total/float64(len(order)-n))

@@ -18,6 +18,7 @@ func measure(fields []member, o Extra) int {
 	if o.Link != "" {
 		added += len("link") + len(o.Link)
 	}
+
 	var data, notification, most int
 	for _, f := range fields {
 		switch f.key {
@@ -27,6 +28,7 @@ func measure(fields []member, o Extra) int {
 			notification = count(f.raw)
 		}
 	}
+
 	most = data
 	for _, f := range fields {
 		switch f.key {
@@ -36,6 +38,7 @@ func measure(fields []member, o Extra) int {
 			most = max(most, data+apnsSize(f.raw))
 		}
 	}
+
 	return most + notification + added
 }
 
@@ -46,6 +49,7 @@ func platformSize(raw json.RawMessage, data int) int {
 	if err != nil {
 		return data + count(raw)
 	}
+
 	own := 0
 	for _, f := range fields {
 		switch {
@@ -55,6 +59,7 @@ func platformSize(raw json.RawMessage, data int) int {
 			own += count(f.raw)
 		}
 	}
+
 	return data + own
 }
 

@@ -101,6 +101,7 @@ func (r *result) judge(now time.Time) (a Answer, then next, retry time.Duration)
 	case r.err != nil:
 		return Answer{Text: r.err.Error(), HTTP: r.code, Sent: true}, backOff, 0
 	}
+
 	f := parse(r.code, r.body)
 	v := judge(f)
 	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.words(r.body), HTTP: r.code, Sent: outage(f)}

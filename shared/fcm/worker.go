@@ -65,6 +65,7 @@ func (w *worker) fly(f flight) result {
 	if err != nil {
 		return result{err: err, unread: !b.wasRead() || unprocessed(err)}
 	}
+
 	defer resp.Body.Close()
 	w.in, err = readInto(w.in[:0], resp.Body)
 	return result{code: resp.StatusCode, body: w.in, err: err, retryAfter: resp.Header.Get("Retry-After")}
@@ -102,6 +103,7 @@ func readInto(b []byte, r io.Reader) ([]byte, error) {
 			return b, err
 		}
 	}
+
 	return b, nil
 }
 
@@ -192,6 +194,7 @@ func name(body []byte) (name string, ok bool) {
 			}
 		}
 	}
+
 	var a struct{ Name json.RawMessage }
 	if json.Unmarshal(body, &a) != nil {
 		return "", false

@@ -96,6 +96,7 @@ func (x *expression) filter() error {
 	if x.filters++; x.filters == MaxFilters+1 {
 		return fmt.Errorf("the templates use more than %d filters", MaxFilters)
 	}
+
 	n := 0
 	if x.peek() == ":" {
 		for x.next(); ; x.next() {
@@ -110,6 +111,7 @@ func (x *expression) filter() error {
 	if n < f.least || n > f.most {
 		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.takes())
 	}
+
 	return nil
 }
 
@@ -175,6 +177,7 @@ func (x *expression) attribute() error {
 	if l := x.peek(); l == "." || l == "[" {
 		return fmt.Errorf("customer.%s is one value and has nothing below it", push.Truncate(key, 60))
 	}
+
 	return x.use(key)
 }
 

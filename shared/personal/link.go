@@ -44,6 +44,7 @@ func encoded(tokens []parser.Token) string {
 		}
 		b.WriteString(left + t.Args + " | " + percent + right)
 	}
+
 	return b.String()
 }
 

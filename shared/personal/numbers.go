@@ -41,6 +41,7 @@ func plain(v any) any {
 			return ofFloat(f)
 		}
 	}
+
 	return nil
 }
 
@@ -73,6 +74,7 @@ func toNumber(v any) (float64, bool) {
 		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
 		return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 	}
+
 	return 0, false
 }
 

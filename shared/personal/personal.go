@@ -70,6 +70,7 @@ func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
 	if len(c.faults) > 0 {
 		return nil, c.faults
 	}
+
 	for n := range c.names {
 		t.names = append(t.names, n)
 	}
@@ -105,6 +106,7 @@ func (t *Template) Render(customer string, attributes map[string]any) (message j
 			return nil, "", err
 		}
 	}
+
 	return message, link, nil
 }
 
@@ -159,5 +161,6 @@ func appendQuoted(out []byte, s string) []byte {
 			out = append(out, string(r)...)
 		}
 	}
+
 	return append(out, '"')
 }

@@ -43,6 +43,7 @@ func (c *compiler) text(at, source string, u use) *text {
 		c.fault(at, fmt.Sprintf("is %d bytes long; templates have at most %d", len(source), MaxTemplate))
 		return nil
 	}
+
 	tokens := parser.Scan(source, parser.SourceLoc{}, nil)
 	before := c.found
 	k := check{compiler: c, at: at}
@@ -54,6 +55,7 @@ func (c *compiler) text(at, source string, u use) *text {
 	if c.found > before {
 		return nil
 	}
+
 	x := &text{at: at, use: u, engine: c.engine}
 	if err := x.compile(source); err != nil {
 		c.fault(at, err.Error())
@@ -63,6 +65,7 @@ func (c *compiler) text(at, source string, u use) *text {
 		c.fault(at, "cannot be rendered for a customer without attributes: "+err.Error())
 		return nil
 	}
+
 	return x
 }
 
@@ -99,6 +102,7 @@ func (x *text) render(vars map[string]any) (s string, err error) {
 	if x.use == asLink && wanders(out.String()) {
 		return "", fmt.Errorf("rendering %s: %w", x.at, ErrElsewhere)
 	}
+
 	return out.String(), nil
 }
 

@@ -119,6 +119,7 @@ func (w *walker) members(path []string, open json.Delim) bool {
 		w.list++
 		defer func() { w.list-- }()
 	}
+
 	for i := 0; w.dec.More(); i++ {
 		name := "[" + strconv.Itoa(i) + "]"
 		if open == '{' {

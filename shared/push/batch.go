@@ -279,6 +279,7 @@ func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 		b.OwedFlags = slices.DeleteFunc(b.OwedFlags, func(owed int) bool { return owed == i })
 		b.HeldFlags = slices.DeleteFunc(b.HeldFlags, func(held int) bool { return held == i })
 	}
+
 	b.InvalidTokens = slices.DeleteFunc(b.InvalidTokens, func(d InvalidToken) bool { return erased(d.Customer) })
 	return found
 }

@@ -87,6 +87,7 @@ func filledValue(v any) bool {
 	case bool:
 		return v
 	}
+
 	return v != nil
 }
 

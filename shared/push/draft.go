@@ -109,6 +109,7 @@ func (d *Draft) Check(now time.Time) Faults {
 	if d.Name != "" {
 		checkName(&f, "body.name", d.Name)
 	}
+
 	checkTags(&f, d.Tags)
 	checkMessage(&f, d.Message)
 	checkLink(&f, d.Link)
@@ -134,6 +135,7 @@ func (d *Draft) Check(now time.Time) Faults {
 	if r := d.RatePerMinute; r != nil && (*r < MinRate || *r > MaxRate) {
 		f.add("body.ratePerMinute", "is not between %d and %d", MinRate, MaxRate)
 	}
+
 	return f
 }
 
@@ -182,12 +184,14 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	if len(m) == 0 {
 		f.add("body.message", "is empty")
 	}
+
 	before := len(*f)
 	for _, target := range TargetFields {
 		if _, ok := m[target]; ok {
 			f.add("body.message."+target, "is set by Carillon: a mailing's message has no target")
 		}
 	}
+
 	var data map[string]json.RawMessage
 	if json.Unmarshal(m["data"], &data) == nil {
 		for _, k := range ReservedData {
@@ -196,6 +200,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 			}
 		}
 	}
+
 	checkLinks(f, raw)
 	if len(*f) == before && len(m) > 0 && !HasContent(raw) {
 		f.add("body.message", "shows and carries nothing: it needs a title, a body or an image, or data")
@@ -212,6 +217,7 @@ func (a *Audience) check(f *Faults) {
 	if set != 1 {
 		f.add("body.audience", "needs exactly one of everyone, customers, segments and tokens; %d are set", set)
 	}
+
 	checkList(f, "body.audience.customers", a.Customers, CheckCustomerID)
 	checkList(f, "body.audience.tokens", a.Tokens, CheckToken)
 	if s := a.Segments; s != nil {
@@ -238,6 +244,7 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 		f.add(at, "has %d entries; at most %d are taken in one request", len(list), MaxListed)
 		return
 	}
+
 	bad := 0
 	for i, x := range list {
 		if why := check(x); why != "" {

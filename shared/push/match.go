@@ -28,10 +28,12 @@ func ParseMatch(header string) (*Match, error) {
 	if header == "" {
 		return nil, nil
 	}
+
 	m := &Match{Any: header == "*"}
 	if m.Any {
 		return m, nil
 	}
+
 	for tag := range strings.SplitSeq(header, ",") {
 		tag = strings.TrimSpace(tag)
 		weak := strings.HasPrefix(tag, "W/") // never the same as another, byte for byte
@@ -44,5 +46,6 @@ func ParseMatch(header string) (*Match, error) {
 			m.Revisions = append(m.Revisions, n)
 		}
 	}
+
 	return m, nil
 }

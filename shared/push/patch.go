@@ -72,6 +72,7 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 			f.add(at, "has a field that is not known: %s", Truncate(name, 60))
 		}
 	}
+
 	return p, f
 }
 
@@ -168,6 +169,7 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 		f.add(at, "is %d bytes long; at most %d are taken", len(raw), MaxAttributeBytes)
 		return
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
 		checkKey(f, at, name)
 		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
@@ -223,6 +225,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			x[k] = plain(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
 		}
 	}
+
 	return v
 }
 
@@ -267,6 +270,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	if p.Segments != nil {
 		c.Segments = *p.Segments
 	}
+
 	c.Segments = p.segments(c.Segments)
 	if p.OptedOut != nil {
 		c.OptedOut = *p.OptedOut
@@ -274,6 +278,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	if p.TimeZone != nil {
 		c.TimeZone = *p.TimeZone
 	}
+
 	c.Attributes = p.attributes(c.Attributes)
 	c.Categories = p.categories(c.Categories)
 	var f Faults
@@ -291,6 +296,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 			f.add("attributes", "are %d bytes long together; a customer has at most %d", n, MaxAttributeBytes)
 		}
 	}
+
 	c.noteConsents(&before, p.At, p.By)
 	return !same(&before, c), f.Err()
 }
@@ -333,6 +339,7 @@ func merge(have, patch map[string]any) map[string]any {
 	if out == nil {
 		out = map[string]any{}
 	}
+
 	for k, v := range patch {
 		if v == nil {
 			delete(out, k)
@@ -344,6 +351,7 @@ func merge(have, patch map[string]any) map[string]any {
 		}
 		out[k] = v
 	}
+
 	return out
 }
 
@@ -354,10 +362,12 @@ func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
 	if p.Categories == nil {
 		return have
 	}
+
 	out := maps.Clone(have)
 	if out == nil {
 		out = map[string]bool{}
 	}
+
 	for k, v := range p.Categories {
 		if v == nil {
 			delete(out, k)
@@ -365,6 +375,7 @@ func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
 			out[k] = *v
 		}
 	}
+
 	return out
 }
 

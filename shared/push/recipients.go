@@ -111,6 +111,7 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+
 	for range count {
 		var size uint64
 		if size, b, err = uvarint(b); err != nil {
@@ -121,6 +122,7 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 		}
 		apps, b = append(apps, string(b[:size])), b[size:]
 	}
+
 	return apps, b, nil
 }
 

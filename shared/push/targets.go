@@ -48,6 +48,7 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 		}
 	}
+
 	return b, nil
 }
 
@@ -63,6 +64,7 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	if n > uint64(len(b)) {
 		return nil, fmt.Errorf("%w: %d targets in %d bytes", errTargets, n, len(b))
 	}
+
 	out := make([]Target, 0, n)
 	for range n {
 		t, err := r.target()
@@ -74,6 +76,7 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	if r.bad || len(r.b) != 0 {
 		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
 	}
+
 	return out, nil
 }
 
@@ -107,10 +110,12 @@ func (r *reader) target() (t Target, err error) {
 	if r.bad {
 		return t, fmt.Errorf("%w: it is cut short", errTargets)
 	}
+
 	kind, platform := int(head[0]&(youngBit-1)), int(head[0]>>4)
 	if kind >= len(kindCodes) || platform >= len(platformCodes) {
 		return t, fmt.Errorf("%w: no such kind or platform", errTargets)
 	}
+
 	t.Kind, t.Platform, t.Young = kindCodes[kind], platformCodes[platform], head[0]&youngBit != 0
 	t.Customer, t.Token, t.App = string(r.take(r.uvarint())), string(r.take(r.uvarint())), string(r.take(r.uvarint()))
 	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
@@ -128,6 +133,7 @@ func (r *reader) target() (t Target, err error) {
 	if r.bad {
 		return t, fmt.Errorf("%w: it is cut short", errTargets)
 	}
+
 	return t, nil
 }
 

@@ -91,6 +91,7 @@ func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list 
 	if p == nil {
 		return fmt.Errorf("publishing %s: this function has no topic for them", what)
 	}
+
 	results := make([]*pubsub.PublishResult, 0, len(list))
 	for _, x := range list {
 		m, err := encode(x)
@@ -99,6 +100,7 @@ func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list 
 		}
 		results = append(results, p.Publish(ctx, m))
 	}
+
 	var faults []error
 	for _, r := range results {
 		if _, err := r.Get(ctx); err != nil {
@@ -108,5 +110,6 @@ func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list 
 	if len(faults) > 0 {
 		return &push.Unavailable{Err: fmt.Errorf("publishing %d of %d %s: %w", len(faults), len(list), what, faults[0])}
 	}
+
 	return nil
 }

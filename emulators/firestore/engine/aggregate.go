@@ -47,6 +47,7 @@ func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggrega
 	if q.nearest != nil {
 		return nil, invalid("Aggregations of a vector search are not possible.")
 	}
+
 	a := &Aggregation{query: q}
 	seen := map[string]bool{}
 	for i, x := range saq.GetAggregations() {
@@ -63,6 +64,7 @@ func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggrega
 			q.required = append(q.required, s.path)
 		}
 	}
+
 	return a, nil
 }
 
@@ -71,6 +73,7 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 	if s.alias == "" {
 		s.alias = fmt.Sprintf("field_%d", i+1)
 	}
+
 	var err error
 	switch x := a.GetOperator().(type) {
 	case *pb.StructuredAggregationQuery_Aggregation_Count_:
@@ -87,6 +90,7 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 	default:
 		return nil, invalid("Aggregation has no operator.")
 	}
+
 	return s, err
 }
 
@@ -99,6 +103,7 @@ func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[
 	if err != nil {
 		return nil, snap, err
 	}
+
 	var entries int64
 	err = db.results(ctx, a.query, snap.at, func(w row, skipped bool) bool {
 		entries++
@@ -112,6 +117,7 @@ func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[
 	if err != nil {
 		return nil, snap, err
 	}
+
 	db.engine.reads.Add(max(1, (entries+entriesARead-1)/entriesARead))
 	out := map[string]*pb.Value{}
 	for _, s := range a.sums {
@@ -136,6 +142,7 @@ func (s *accumulator) add(v *version) {
 	if s.path == nil {
 		return
 	}
+
 	value, _ := v.body.lookup(s.path)
 	switch x := value.GetValueType().(type) {
 	case *pb.Value_IntegerValue:
@@ -188,5 +195,6 @@ func (s *accumulator) value() *pb.Value {
 	case !s.isDouble && s.ints.IsInt64():
 		return intValue(s.ints.Int64())
 	}
+
 	return doubleValue(s.total())
 }

@@ -98,6 +98,7 @@ func findEntry(b []byte, n protowire.Number, key string) ([]byte, bool) {
 		}
 		b = b[tag+size:]
 	}
+
 	return nil, false
 }
 
@@ -117,6 +118,7 @@ func findBytes(b []byte, n protowire.Number) ([]byte, bool) {
 		}
 		b = b[tag+size:]
 	}
+
 	return nil, false
 }
 

@@ -31,6 +31,7 @@ func checkFields(m map[string]*pb.Value, depth int) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -62,6 +63,7 @@ func checkValue(v *pb.Value, depth int) error {
 		}
 		return nil
 	}
+
 	return invalid("A value has no type that can be stored.")
 }
 
@@ -133,5 +135,6 @@ func valueSize(v *pb.Value) int {
 	case *pb.Value_MapValue:
 		return fieldsSize(x.MapValue.GetFields()) + 32
 	}
+
 	return 1
 }

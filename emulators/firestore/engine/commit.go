@@ -40,12 +40,14 @@ func (db *Database) Commit(ctx context.Context, transaction []byte, ws []*pb.Wri
 		}
 		defer db.locks.end(t)
 	}
+
 	switch {
 	case err != nil:
 		return nil, err
 	case t != nil && t.readOnly && len(writes) > 0:
 		return nil, invalid("Cannot modify entities in a read-only transaction.")
 	}
+
 	return db.commit(ctx, t, writes)
 }
 
@@ -58,6 +60,7 @@ func (db *Database) commit(ctx context.Context, t *tx, writes []write) (*Commit,
 	if t != nil {
 		age = t.age
 	}
+
 	for {
 		at := db.tick()
 		ps, results, err := db.evaluate(writes, at)
@@ -125,6 +128,7 @@ func (db *Database) evaluate(writes []write, at instant) ([]*pending, []*pb.Writ
 			return nil, nil, err
 		}
 	}
+
 	return changed(ps), results, nil
 }
 
@@ -185,6 +189,7 @@ func (db *Database) Batch(ctx context.Context, ws []*pb.Write) ([]*pb.WriteResul
 		}
 		seen[writtenName(w)] = true
 	}
+
 	results, errs := make([]*pb.WriteResult, len(ws)), make([]*status.Status, len(ws))
 	for i, w := range ws {
 		c, err := db.Commit(ctx, nil, []*pb.Write{w})
@@ -193,6 +198,7 @@ func (db *Database) Batch(ctx context.Context, ws []*pb.Write) ([]*pb.WriteResul
 			results[i] = c.Results[0]
 		}
 	}
+
 	return results, errs, nil
 }
 
@@ -202,16 +208,19 @@ func (db *Database) WriteOne(ctx context.Context, w *pb.Write, m *pb.DocumentMas
 	if err != nil {
 		return nil, err
 	}
+
 	ws, err := db.prepare([]*pb.Write{w})
 	if err != nil {
 		return nil, err
 	}
+
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	c, err := db.commit(ctx, nil, ws)
 	if err != nil {
 		return nil, err
 	}
+
 	path := ws[0].path
 	return &Document{Path: path, prefix: db.prefix(), v: db.documents.get(path).version(c.at), mask: mask, masked: m != nil}, nil
 }

@@ -55,6 +55,7 @@ func (c condition) matches(v *pb.Value) bool {
 		}
 		return false
 	}
+
 	return c.inRange(v)
 }
 

@@ -102,12 +102,14 @@ func (db *Database) put(path string, v *version) {
 		db.documents.put(d)
 		d.in.size++
 	}
+
 	v.prev = d.last
 	d.last = v
 	d.in.names.update(d, v.prev, v)
 	for _, ix := range d.in.indexes {
 		ix.update(d, v.prev, v)
 	}
+
 	db.history.add(d, v)
 }
 
@@ -133,16 +135,19 @@ func (db *Database) below(parent, id string, deep bool) []*collection {
 		}
 		return nil
 	}
+
 	among := db.groups[id]
 	if id == "" {
 		among = db.collections
 	}
+
 	var out []*collection
 	for p, c := range among {
 		if parent == "" || strings.HasPrefix(p, parent+"/") {
 			out = append(out, c)
 		}
 	}
+
 	slices.SortFunc(out, func(a, b *collection) int { return strings.Compare(a.path, b.path) })
 	return out
 }

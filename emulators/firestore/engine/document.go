@@ -88,6 +88,7 @@ func (d *Document) Append(b []byte) []byte {
 	if d.v == nil {
 		return b
 	}
+
 	fields := d.v.body
 	if d.masked || len(d.extra) > 0 {
 		fields = nil
@@ -95,6 +96,7 @@ func (d *Document) Append(b []byte) []byte {
 			fields, _ = newBody(d.Proto().Fields) // was encoded before, so it encodes
 		}
 	}
+
 	b = append(b, fields...)
 	b = appendTimestamp(b, documentCreated, d.v.created)
 	return appendTimestamp(b, documentUpdated, d.v.at)

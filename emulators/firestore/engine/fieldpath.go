@@ -49,6 +49,7 @@ func cutFieldName(s string) (name, rest string, err error) {
 		}
 		return s[:end], s[end:], nil
 	}
+
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -63,6 +64,7 @@ func cutFieldName(s string) (name, rest string, err error) {
 			return b.String(), s[i+1:], nil
 		}
 	}
+
 	return "", "", invalid("a quote does not end")
 }
 
@@ -119,6 +121,7 @@ func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.
 	for k, x := range m {
 		out[k] = x
 	}
+
 	name := path[0]
 	child, isMap := out[name].GetValueType().(*pb.Value_MapValue)
 	switch {
@@ -131,6 +134,7 @@ func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.
 	case v != nil:
 		out[name] = mapValue(assign(nil, path[1:], v))
 	}
+
 	return out
 }
 

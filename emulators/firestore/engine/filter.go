@@ -52,11 +52,13 @@ func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branc
 	if !or && f.GetOp() != pb.StructuredQuery_CompositeFilter_AND {
 		return nil, invalid("Composite filter has no operator.")
 	}
+
 	r.hasOr = r.hasOr || or && len(f.GetFilters()) > 1
 	var out []branch
 	if !or {
 		out = always
 	}
+
 	for _, sub := range f.GetFilters() {
 		bs, err := r.read(sub)
 		if err != nil {
@@ -71,6 +73,7 @@ func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branc
 			return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
 		}
 	}
+
 	return out, nil
 }
 
@@ -122,15 +125,18 @@ func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error
 	if err != nil {
 		return nil, err
 	}
+
 	op, ok := operators[f.GetOp()]
 	if !ok {
 		return nil, invalid("Field filter has no operator.")
 	}
+
 	r.ops[f.GetOp()]++
 	c := condition{path: path, op: op, value: f.GetValue()}
 	if c.ranged() {
 		r.unequal[path.String()] = path
 	}
+
 	switch f.GetOp() {
 	case pb.StructuredQuery_FieldFilter_IN, pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY:
 		return r.anyOf(c, f.GetOp())
@@ -140,6 +146,7 @@ func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error
 	if c, err = r.bind(c, c.value); err != nil {
 		return nil, err
 	}
+
 	return []branch{{c}}, nil
 }
 
@@ -179,6 +186,7 @@ func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Oper
 	if len(vs) > maxBranches {
 		return nil, invalid("'%v' supports up to %d comparison values.", op, maxBranches)
 	}
+
 	c.inList = true
 	out := []branch{}
 	for _, v := range vs {
@@ -190,6 +198,7 @@ func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Oper
 			out = append(out, branch{one})
 		}
 	}
+
 	return out, nil
 }
 
@@ -201,6 +210,7 @@ func (r *filterReader) noneOf(c condition) ([]branch, error) {
 	if len(vs) > maxNotIn {
 		return nil, invalid("'NOT_IN' supports up to %d comparison values.", maxNotIn)
 	}
+
 	for _, v := range vs {
 		one, err := r.bind(c, v)
 		if err != nil {
@@ -211,6 +221,7 @@ func (r *filterReader) noneOf(c condition) ([]branch, error) {
 			return []branch{}, nil // nothing is surely unequal to null
 		}
 	}
+
 	return []branch{{c}}, nil
 }
 
@@ -225,6 +236,7 @@ func (r *filterReader) check(bs []branch) error {
 	case len(r.unequal) > maxUnequal:
 		return invalid("At most %d fields may have inequality filters.", maxUnequal)
 	}
+
 	for _, b := range bs {
 		n := 0
 		for _, c := range b {
@@ -236,5 +248,6 @@ func (r *filterReader) check(bs []branch) error {
 			return invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
 		}
 	}
+
 	return nil
 }

@@ -65,6 +65,7 @@ func (db *Database) prune() {
 	if n == 0 {
 		return
 	}
+
 	h.lost = h.changes[n-1].after.at
 	clear(h.changes[:n])
 	h.changes = h.changes[n:]

@@ -53,6 +53,7 @@ func (ix *index) keys(v *version) []string {
 	if k, ok := ix.onlyKey(nil, v); ok {
 		return []string{string(k)}
 	}
+
 	keys := [][]byte{nil}
 	for _, p := range ix.parts {
 		value, ok := v.body.lookup(p.path)
@@ -63,6 +64,7 @@ func (ix *index) keys(v *version) []string {
 			return nil
 		}
 	}
+
 	out := make([]string, len(keys))
 	for i, k := range keys {
 		out[i] = string(k)
@@ -87,6 +89,7 @@ func (ix *index) onlyKey(b []byte, v *version) ([]byte, bool) {
 			invert(b, from)
 		}
 	}
+
 	return b, true
 }
 
@@ -98,6 +101,7 @@ func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
 		}
 		return keys
 	}
+
 	var out [][]byte
 	seen := map[string]bool{}
 	for _, e := range v.GetArrayValue().GetValues() {
@@ -110,6 +114,7 @@ func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
 			out = append(out, append(slices.Clip(k), enc...))
 		}
 	}
+
 	return out
 }
 
@@ -134,6 +139,7 @@ func (ix *index) update(d *document, before, after *version) {
 			ix.past.add(entry{k, d})
 		}
 	}
+
 	for _, k := range is {
 		if !slices.Contains(was, k) {
 			ix.live.add(entry{k, d})
@@ -179,6 +185,7 @@ func (c *collection) build(parts []part) *index {
 			}
 		}
 	}
+
 	slices.SortFunc(past, entry.compare)
 	ix.live.load(inOrder(live))
 	ix.past.load(past)
@@ -228,6 +235,7 @@ func (c *collection) all() []*document {
 			out = append(out, e.doc)
 		}
 	}
+
 	var before *document // one deleted twice stands there twice, side by side
 	for _, b := range c.names.past.blocks {
 		for _, e := range b {
@@ -237,5 +245,6 @@ func (c *collection) all() []*document {
 			before = e.doc
 		}
 	}
+
 	return out
 }

@@ -81,6 +81,7 @@ func (q *Query) need(b branch, sums []fieldPath) need {
 	if q.deep {
 		n.scope = inGroup
 	}
+
 	for _, c := range b {
 		f := indexedField{Path: c.path.String(), Order: ascending}
 		if c.op == arrayContains {
@@ -90,6 +91,7 @@ func (q *Query) need(b branch, sums []fieldPath) need {
 			n.filters = append(n.filters, f)
 		}
 	}
+
 	for _, o := range q.orders {
 		f := indexedField{Path: o.path.String(), Order: direction(o.desc)}
 		if o.path == nil {
@@ -100,6 +102,7 @@ func (q *Query) need(b branch, sums []fieldPath) need {
 			n.orders = append(n.orders, f)
 		}
 	}
+
 	n.addSums(sums)
 	return n
 }
@@ -145,11 +148,13 @@ func (ix *Indexes) candidates(n need) [][]indexedField {
 	for _, p := range n.sums {
 		single = append(single, indexedField{Path: p, Order: ascending})
 	}
+
 	for _, f := range single {
 		if ix.automatic(n.group, n.scope, f) {
 			out = append(out, []indexedField{f, {Path: nameField, Order: f.Order}})
 		}
 	}
+
 	for _, c := range ix.Composite {
 		if c.Group != n.group || scopeOf(c.Scope) != n.scope {
 			continue
@@ -160,6 +165,7 @@ func (ix *Indexes) candidates(n need) [][]indexedField {
 		}
 		out = append(out, c.Fields)
 	}
+
 	return out
 }
 
@@ -179,16 +185,19 @@ func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
 	if k < 0 || len(n.orders) > 0 && len(n.sums) == 0 && name.Order != n.nameOrder {
 		return nil, false
 	}
+
 	for _, f := range fields[:k] {
 		if !slices.ContainsFunc(n.filters, f.same) {
 			return nil, false
 		}
 	}
+
 	for i, o := range n.orders {
 		if f := fields[k+i]; f.Path != o.Path || f.Order != o.Order || f.Array != "" {
 			return nil, false
 		}
 	}
+
 	for _, f := range fields[k+len(n.orders):] {
 		if f.Array != "" || !slices.Contains(n.sums, f.Path) {
 			return nil, false
@@ -205,6 +214,7 @@ func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
 	if err != nil {
 		return false
 	}
+
 	for n := len(p); n >= 0; n-- {
 		name := "*"
 		if n > 0 {
@@ -216,6 +226,7 @@ func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
 			}
 		}
 	}
+
 	return scope == inCollection
 }
 

@@ -66,6 +66,7 @@ func (c *compositeIndex) upgrade() {
 	if c.Scope == "" {
 		c.Scope = inCollection
 	}
+
 	for j := range c.Fields {
 		f := &c.Fields[j]
 		switch {
@@ -100,6 +101,7 @@ func unknownKeys(value any, level, at string) (faults []error) {
 			faults = append(faults, unknownKeys(v[name], join(level, name), join(at, name))...)
 		}
 	}
+
 	return faults
 }
 
@@ -135,6 +137,7 @@ func withoutComments(b []byte) []byte {
 			i = blank(b, i, end)
 		}
 	}
+
 	return b
 }
 

@@ -53,6 +53,7 @@ func encode(b []byte, v *pb.Value) []byte {
 	case kindMap:
 		return encodeMap(b, v.GetMapValue().GetFields())
 	}
+
 	return b
 }
 
@@ -72,6 +73,7 @@ func encodeRaw(b, raw []byte) []byte {
 		x, _ := protowire.ConsumeBytes(raw[n:])
 		return encodeString(append(b, kindString), x)
 	}
+
 	return encode(b, decodeValue(raw))
 }
 

@@ -30,11 +30,13 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 	if err != nil {
 		return nil, "", err
 	}
+
 	r := Read{Transaction: req.GetTransaction(), Time: req.GetReadTime()}
 	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
 	if err != nil {
 		return nil, "", err
 	}
+
 	q = q.limited(pageSize(req.GetPageSize()) + 1)
 	var out []*Document
 	if err := db.results(ctx, q, snap.at, func(w row, _ bool) bool {
@@ -47,11 +49,13 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 		out = append(out, db.missing(q, snap.at)...)
 		slices.SortFunc(out, func(a, b *Document) int { return comparePaths(a.Path, b.Path) })
 	}
+
 	next := ""
 	if n := pageSize(req.GetPageSize()); len(out) > n {
 		out = out[:n]
 		next, err = q.pageToken(out[n-1])
 	}
+
 	db.engine.reads.Add(int64(max(1, len(out))))
 	return out, next, err
 }
@@ -70,6 +74,7 @@ func listQuery(req *pb.ListDocumentsRequest) (*Query, error) {
 	if req.GetShowMissing() && req.GetOrderBy() != "" {
 		return nil, invalid("show_missing and order_by cannot be used together.")
 	}
+
 	for o := range strings.SplitSeq(req.GetOrderBy(), ",") {
 		if words := strings.Fields(o); len(words) > 0 {
 			d := pb.StructuredQuery_ASCENDING
@@ -87,10 +92,12 @@ func listQuery(req *pb.ListDocumentsRequest) (*Query, error) {
 		}
 		sq.StartAt = c
 	}
+
 	q, err := NewQuery(req.GetParent(), sq)
 	if err != nil {
 		return nil, err
 	}
+
 	q.masked = req.GetMask() != nil
 	q.mask, err = parseMask(req.GetMask())
 	return q, err
@@ -131,6 +138,7 @@ func (db *Database) missing(q *Query, at instant) []*Document {
 		seen[path] = true
 		out = append(out, &Document{Path: path, prefix: db.prefix()})
 	}
+
 	return out
 }
 
@@ -155,10 +163,12 @@ func (db *Database) CollectionIDs(req *pb.ListCollectionIdsRequest) ([]string, s
 	if err != nil {
 		return nil, "", err
 	}
+
 	snap, err := db.open(Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}
+
 	db.engine.reads.Add(1)
 	ids := db.childIDs(parent, snap.at)
 	i, _ := slices.BinarySearch(ids, req.GetPageToken())
@@ -166,6 +176,7 @@ func (db *Database) CollectionIDs(req *pb.ListCollectionIdsRequest) ([]string, s
 	if n := pageSize(req.GetPageSize()); len(ids) > n {
 		return ids[:n], ids[n], nil
 	}
+
 	return ids, "", nil
 }
 
@@ -187,6 +198,7 @@ func (db *Database) childIDs(parent string, at instant) []string {
 			ids = append(ids, id)
 		}
 	}
+
 	slices.Sort(ids)
 	return ids
 }
@@ -203,14 +215,17 @@ func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest
 	if !q.deep || len(q.orders) != 1 || q.orders[0].desc || req.GetStructuredQuery().GetWhere() != nil || q.limit >= 0 || q.offset > 0 || q.start != nil || q.end != nil {
 		return nil, "", invalid("Only collection group queries ordered by __name__ ascending, without filter, limit, offset and cursors, can be partitioned.")
 	}
+
 	n := int(req.GetPartitionCount())
 	if n < 1 || n > maxPartitions {
 		return nil, "", invalid("partition_count must be between 1 and %d.", maxPartitions)
 	}
+
 	snap, err := db.open(Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}
+
 	var paths []string
 	if err := q.each(ctx, db, snap.at, func(w row) bool { paths = append(paths, w.doc.path); return true }); err != nil {
 		return nil, "", err

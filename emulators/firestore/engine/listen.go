@@ -56,10 +56,12 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 			return nil, err
 		}
 	}
+
 	out, err := l.Update(ctx) // so that all targets are of one time
 	if err != nil {
 		return nil, err
 	}
+
 	out = append(out, targetChange(pb.TargetChange_ADD, 0, t.id))
 	since, resumed, reset := l.resumeFrom(p)
 	if resumed {
@@ -70,6 +72,7 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 	if reset {
 		out = append(out, targetChange(pb.TargetChange_RESET, 0, t.id))
 	}
+
 	now, err := l.results(ctx, t, l.at)
 	if err != nil {
 		return nil, err
@@ -77,12 +80,14 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 	if len(now) == 0 && !resumed {
 		l.db.engine.reads.Add(1)
 	}
+
 	l.targets[t.id] = t
 	out = append(out, l.diff(t, now)...)
 	out = append(out, targetChange(pb.TargetChange_CURRENT, l.at, t.id), targetChange(pb.TargetChange_NO_CHANGE, l.at))
 	if p.GetOnce() {
 		out = append(out, l.Remove(t.id)...)
 	}
+
 	return out, nil
 }
 
@@ -98,6 +103,7 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 	if t.id < 0 || l.targets[t.id] != nil {
 		return nil, invalid("Target id %d is in use or negative.", t.id)
 	}
+
 	var err error
 	switch x := p.GetTargetType().(type) {
 	case *pb.Target_Query:
@@ -115,6 +121,7 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 	default:
 		err = invalid("Target has no type.")
 	}
+
 	return t, err
 }
 
@@ -134,6 +141,7 @@ func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool)
 	default:
 		return 0, false, false
 	}
+
 	l.db.mu.RLock()
 	defer l.db.mu.RUnlock()
 	known := since >= l.db.history.lost && since <= l.at && since >= l.at-l.db.engine.opt.History.Microseconds()
@@ -152,6 +160,7 @@ func (l *Listener) results(ctx context.Context, t *target, at instant) (map[stri
 		})
 		return out, err
 	}
+
 	l.db.mu.RLock()
 	defer l.db.mu.RUnlock()
 	for _, p := range t.paths {
@@ -159,6 +168,7 @@ func (l *Listener) results(ctx context.Context, t *target, at instant) (map[stri
 			out[p] = v
 		}
 	}
+
 	return out, nil
 }
 
@@ -186,6 +196,7 @@ func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 	if len(out) > 0 {
 		out = append(out, targetChange(pb.TargetChange_NO_CHANGE, at))
 	}
+
 	return out, nil
 }
 
@@ -212,6 +223,7 @@ func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse
 			out = append(out, l.changedDocument(t, path, v))
 		}
 	}
+
 	sent := len(out)
 	for _, path := range slices.Sorted(maps.Keys(t.sent)) {
 		if now[path] == nil {
@@ -221,6 +233,7 @@ func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse
 			}
 		}
 	}
+
 	l.db.engine.reads.Add(int64(sent))
 	t.sent = now
 	return out

@@ -50,6 +50,7 @@ func (q *Query) open(db *Database, at instant) (*merge, error) {
 			}
 		}
 	}
+
 	heap.Init(m)
 	return m, nil
 }
@@ -74,6 +75,7 @@ func (q *Query) each(ctx context.Context, db *Database, at instant, f func(row) 
 	if err != nil {
 		return err
 	}
+
 	var before *document
 	for n := 0; len(m.streams) > 0; n++ {
 		if n%laterBatch == 0 && ctx.Err() != nil {
@@ -91,6 +93,7 @@ func (q *Query) each(ctx context.Context, db *Database, at instant, f func(row) 
 			return nil
 		}
 	}
+
 	return nil
 }
 

@@ -26,11 +26,13 @@ func (q *Query) readNearest(sq *pb.StructuredQuery) error {
 	if f == nil {
 		return nil
 	}
+
 	n := &nearest{measure: f.GetDistanceMeasure(), limit: int(f.GetLimit().GetValue()), result: f.GetDistanceResultField()}
 	var err error
 	if n.path, err = parseFieldPath(f.GetVectorField().GetFieldPath()); err != nil {
 		return err
 	}
+
 	for _, v := range vectorOf(f.GetQueryVector()) {
 		n.vector = append(n.vector, asDouble(v))
 	}
@@ -46,6 +48,7 @@ func (q *Query) readNearest(sq *pb.StructuredQuery) error {
 		d := t.GetValue()
 		n.threshold = &d
 	}
+
 	q.nearest, q.required = n, append(q.required, n.path)
 	return nil
 }
@@ -69,12 +72,14 @@ func (n *nearest) pick(q *Query, rows []row) []*Document {
 			near = append(near, neighbour{r, d})
 		}
 	}
+
 	slices.SortStableFunc(near, func(a, b neighbour) int {
 		if n.measure == pb.StructuredQuery_FindNearest_DOT_PRODUCT {
 			return cmp.Compare(b.distance, a.distance)
 		}
 		return cmp.Compare(a.distance, b.distance)
 	})
+
 	var out []*Document
 	for _, x := range near[:min(len(near), n.limit)] {
 		d := q.document(x.row)
@@ -83,6 +88,7 @@ func (n *nearest) pick(q *Query, rows []row) []*Document {
 		}
 		out = append(out, d)
 	}
+
 	return out
 }
 
@@ -105,11 +111,13 @@ func (n *nearest) distance(vs []*pb.Value) float64 {
 		lengthA += a * a
 		lengthB += b * b
 	}
+
 	switch n.measure {
 	case pb.StructuredQuery_FindNearest_EUCLIDEAN:
 		return math.Sqrt(squares)
 	case pb.StructuredQuery_FindNearest_COSINE:
 		return 1 - dot/math.Sqrt(lengthA*lengthB)
 	}
+
 	return dot
 }

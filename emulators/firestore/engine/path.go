@@ -50,6 +50,7 @@ func parseDocName(name string) (db, path string, err error) {
 	if strings.Count(path, "/")%2 == 0 {
 		return "", "", invalid("Document name %.200q lacks \"/\" at index %d", name, len(name))
 	}
+
 	return db, path, nil
 }
 
@@ -155,5 +156,6 @@ func compareIDs(a, b string) int {
 	case yNumeric:
 		return 1
 	}
+
 	return strings.Compare(a, b)
 }

@@ -72,6 +72,7 @@ func (q *Query) plan(b branch) *plan {
 		p.parts = append(p.parts, pt)
 		key = pt.append(key, c.value)
 	}
+
 	p.pinned, p.prefix = len(p.parts), len(key)
 	prefix := string(key)
 	p.lower = []bound{{key: prefix, inclusive: true}}
@@ -84,6 +85,7 @@ func (q *Query) plan(b branch) *plan {
 	if q.end != nil {
 		p.addCursor(q.end, prefix, p.backward, !q.end.before)
 	}
+
 	return p
 }
 
@@ -177,10 +179,12 @@ func (p *plan) boundValue(prefix string, c condition) {
 		}
 		return bound{key: string(b), inclusive: inclusive}
 	}
+
 	low, high := at(whole, true), at(whole, true)
 	if whole[0] == kindNumber {
 		low = at(string(encode(nil, doubleValue(nan))), false)
 	}
+
 	value := at(c.key, c.op == lessOrEqual || c.op == greaterOrEqual)
 	if c.op == less || c.op == lessOrEqual {
 		high = value
@@ -190,6 +194,7 @@ func (p *plan) boundValue(prefix string, c condition) {
 	if pt.desc {
 		low, high = high, low
 	}
+
 	p.lower, p.upper = append(p.lower, low), append(p.upper, high)
 }
 
@@ -203,6 +208,7 @@ func (p *plan) addCursor(c *cursor, prefix string, low, inclusive bool) {
 		}
 		key = p.parts[p.pinned+i].append(key, v)
 	}
+
 	b.key = string(key)
 	if low {
 		p.lower = append(p.lower, b)

@@ -48,6 +48,7 @@ func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
 	if len(sq.GetFrom()) != 1 {
 		return nil, invalid("Query must have exactly one collection selector.")
 	}
+
 	from := sq.GetFrom()[0]
 	q := &Query{
 		prefix: db + "/documents/", parent: path, limit: -1, offset: int(sq.GetOffset()),
@@ -58,6 +59,7 @@ func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
 			return nil, err
 		}
 	}
+
 	return q, nil
 }
 
@@ -98,6 +100,7 @@ func (q *Query) readFilter(sq *pb.StructuredQuery) error {
 	if r.seen+len(sq.GetOrderBy()) > maxFilters {
 		return tooComplex()
 	}
+
 	return q.readOrders(sq.GetOrderBy(), r.unequal)
 }
 
@@ -117,12 +120,14 @@ func (q *Query) readOrders(os []*pb.StructuredQuery_Order, unequal map[string]fi
 		seen[p.String()] = true
 		q.orders = append(q.orders, order{p, desc})
 	}
+
 	var implied []string
 	for name := range unequal {
 		if !seen[name] && name != nameField {
 			implied = append(implied, name)
 		}
 	}
+
 	slices.Sort(implied)
 	for _, name := range implied {
 		q.orders = append(q.orders, order{unequal[name], desc})
@@ -130,6 +135,7 @@ func (q *Query) readOrders(os []*pb.StructuredQuery_Order, unequal map[string]fi
 	if !seen[nameField] {
 		q.orders = append(q.orders, order{nil, desc})
 	}
+
 	return nil
 }
 
@@ -148,6 +154,7 @@ func (q *Query) readCursor(c *pb.Cursor) (*cursor, error) {
 	if len(c.GetValues()) > len(q.orders) {
 		return nil, invalid("Cursor has too many values.")
 	}
+
 	out := &cursor{values: c.GetValues(), before: c.GetBefore()}
 	for i, v := range c.GetValues() {
 		if v.GetValueType() == nil {
@@ -161,6 +168,7 @@ func (q *Query) readCursor(c *pb.Cursor) (*cursor, error) {
 			return nil, invalid("Cursor value for %s must be a reference in this database.", nameField)
 		}
 	}
+
 	return out, nil
 }
 
@@ -169,6 +177,7 @@ func (q *Query) readSelect(sq *pb.StructuredQuery) error {
 	if sel == nil || len(sel.GetFields()) == 0 {
 		return nil
 	}
+
 	q.masked = true
 	for _, f := range sel.GetFields() {
 		p, err := queryPath(f.GetFieldPath())
@@ -179,6 +188,7 @@ func (q *Query) readSelect(sq *pb.StructuredQuery) error {
 			q.mask = append(q.mask, p)
 		}
 	}
+
 	return nil
 }
 

@@ -44,6 +44,7 @@ func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error)
 	if err != nil {
 		return s, err
 	}
+
 	s.at = db.now()
 	if t == nil {
 		return s, nil
@@ -60,6 +61,7 @@ func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error)
 	if !t.readOnly && hold != nil {
 		hold(&db.locks, t)
 	}
+
 	return s, nil
 }
 
@@ -86,10 +88,12 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	if err != nil {
 		return nil, Snapshot{}, err
 	}
+
 	paths, err := db.paths(names)
 	if err != nil {
 		return nil, Snapshot{}, err
 	}
+
 	snap, err := db.open(r, func(l *locks, t *tx) {
 		for _, p := range paths {
 			l.holdDocument(t, p)
@@ -98,11 +102,13 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	if err != nil {
 		return nil, snap, err
 	}
+
 	out := make([]*Document, len(paths))
 	db.mu.RLock()
 	for i, p := range paths {
 		out[i] = &Document{Path: p, prefix: db.prefix(), v: db.documents.get(p).version(snap.at), mask: mask, masked: m != nil}
 	}
+
 	db.mu.RUnlock()
 	db.engine.reads.Add(int64(len(out)))
 	return out, snap, nil
@@ -128,6 +134,7 @@ func (db *Database) paths(names []string) ([]string, error) {
 			out = append(out, path)
 		}
 	}
+
 	return out, nil
 }
 
@@ -174,12 +181,14 @@ func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int
 	if r.q.nearest == nil {
 		return skipped, nil
 	}
+
 	for _, d := range r.q.nearest.pick(r.q, near) {
 		found++
 		if err := f(d); err != nil {
 			return skipped, err
 		}
 	}
+
 	return skipped, nil
 }
 

@@ -67,10 +67,12 @@ func (r *register) remove(d *document) {
 	if s.used == 0 {
 		return
 	}
+
 	gap := s.find(d.path, h)
 	if s.slots[gap] == nil {
 		return
 	}
+
 	s.used--
 	s.slots[gap] = nil
 	mask := uint64(len(s.slots) - 1)

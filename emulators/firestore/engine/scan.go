@@ -70,10 +70,12 @@ func (s *stream) fetch() {
 	if s.ix == nil {
 		s.ix = s.db.index(s.in, s.plan.parts)
 	}
+
 	want := laterBatch
 	if !s.begun {
 		want = firstBatch
 	}
+
 	s.rows, s.next = s.rows[:0], 0
 	s.db.mu.RLock()
 	defer s.db.mu.RUnlock()
@@ -81,6 +83,7 @@ func (s *stream) fetch() {
 		s.done, s.err = true, errTooOld // a read so slow that its past is gone
 		return
 	}
+
 	s.fill(want)
 }
 
@@ -91,6 +94,7 @@ func (s *stream) fill(want int) {
 	if s.db.committed > s.at {
 		past = s.walk(&s.ix.past)
 	}
+
 	for len(s.rows) < want && (s.then == nil || s.left > 0) {
 		e, ok := s.step(live, past)
 		if !ok {
@@ -114,17 +118,20 @@ func (s *stream) step(live, past *walker) (entry, bool) {
 		live.advance()
 		return a, okA
 	}
+
 	b, okB := past.head()
 	if !okB || okA && s.plan.order(a, b) < 0 {
 		live.advance()
 		return a, okA
 	}
+
 	for x := b; okB && x.compare(b) == 0; x, okB = past.head() {
 		past.advance() // the same entry may stand there more than once
 	}
 	if okA && a.compare(b) == 0 {
 		live.advance()
 	}
+
 	return b, true
 }
 

@@ -52,6 +52,7 @@ func (s *sorted) search(f func(entry) bool) place {
 	if lo == len(s.blocks) {
 		return place{lo, 0}
 	}
+
 	b := s.blocks[lo]
 	i, j := 0, len(b)-1
 	for i < j {
@@ -62,6 +63,7 @@ func (s *sorted) search(f func(entry) bool) place {
 			i = m + 1
 		}
 	}
+
 	return place{lo, i}
 }
 
@@ -97,11 +99,13 @@ func (s *sorted) add(e entry) {
 		s.blocks = [][]entry{{e}}
 		return
 	}
+
 	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
 	if p.block == len(s.blocks) {
 		s.append(e)
 		return
 	}
+
 	s.blocks[p.block] = slices.Insert(s.blocks[p.block], p.i, e)
 	if b := s.blocks[p.block]; len(b) > blockSize {
 		right := slices.Clone(b[len(b)/2:])
@@ -129,6 +133,7 @@ func (s *sorted) remove(e entry) {
 	if x, ok := s.at(p); !ok || x.compare(e) != 0 {
 		return
 	}
+
 	s.len--
 	b := slices.Delete(s.blocks[p.block], p.i, p.i+1)
 	s.blocks[p.block] = b

@@ -32,6 +32,7 @@ func newTransforms(ts []*pb.DocumentTransform_FieldTransform) ([]transform, erro
 		}
 		out[i] = transform{p, f}
 	}
+
 	return out, nil
 }
 
@@ -56,6 +57,7 @@ func transformation(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, ins
 	case *pb.DocumentTransform_FieldTransform_RemoveAllFromArray:
 		return array(x.RemoveAllFromArray.GetValues(), without)
 	}
+
 	return nil, invalid("Field transform has no type.")
 }
 
@@ -85,6 +87,7 @@ func add(a, b *pb.Value) *pb.Value {
 	if !aInt || !bInt {
 		return doubleValue(asDouble(a) + asDouble(b))
 	}
+
 	x, y := a.GetIntegerValue(), b.GetIntegerValue()
 	switch sum := x + y; {
 	case x > 0 && y > 0 && sum < 0:

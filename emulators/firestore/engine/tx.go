@@ -149,6 +149,7 @@ func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
 		t.optimistic = m.ReadWrite.GetConcurrencyMode() == pb.TransactionOptions_OPTIMISTIC
 		db.retry(t, string(m.ReadWrite.GetRetryTransaction()))
 	}
+
 	db.locks.active[t.id] = t
 	return t, nil
 }

@@ -50,6 +50,7 @@ func kindOf(v *pb.Value) byte {
 		}
 		return kindMap
 	}
+
 	return kindNull
 }
 

@@ -42,6 +42,7 @@ func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
 	if database != db.name {
 		return out, invalid("Document %.200q is not in database %q.", name, db.name)
 	}
+
 	out = write{path: path, condition: w.GetCurrentDocument()}
 	transforms := w.GetUpdateTransforms()
 	switch op := w.GetOperation().(type) {
@@ -66,6 +67,7 @@ func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
 			err = db.checkSize(path, out.fields)
 		}
 	}
+
 	return out, err
 }
 
@@ -108,6 +110,7 @@ func (db *Database) checkCondition(w write, cur *version) error {
 			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", cur.at, want)
 		}
 	}
+
 	return nil
 }
 
@@ -124,6 +127,7 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 		}
 		return &version{at: at, created: gone}, res, nil
 	}
+
 	b := w.body
 	if w.merges || len(w.transforms) > 0 {
 		fields, results, err := w.merge(cur, at)
@@ -142,10 +146,12 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 		res.UpdateTime = timestamp(cur.at)
 		return cur, res, nil
 	}
+
 	v := &version{at: at, created: at, body: b}
 	if cur.exists() {
 		v.created = cur.created
 	}
+
 	res.UpdateTime = timestamp(at)
 	return v, res, nil
 }
@@ -163,6 +169,7 @@ func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Valu
 			fields = assign(fields, p, v)
 		}
 	}
+
 	var results []*pb.Value
 	for _, t := range w.transforms {
 		old, _ := lookup(fields, t.path)
@@ -175,5 +182,6 @@ func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Valu
 			return nil, nil, err
 		}
 	}
+
 	return fields, results, nil
 }

@@ -16,10 +16,12 @@ func writeKey(path string) error {
 	if err != nil {
 		return err
 	}
+
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return err
 	}
+
 	b, err := json.Marshal(map[string]string{
 		"type": "service_account", "project_id": "demo", "private_key_id": "none",
 		"private_key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
@@ -29,5 +31,6 @@ func writeKey(path string) error {
 	if err != nil {
 		return err
 	}
+
 	return os.WriteFile(path, b, 0o600)
 }

@@ -59,15 +59,18 @@ func judge(addr string, limit time.Duration, side int, only string, verbose bool
 	if err != nil {
 		return 0, err
 	}
+
 	defer func() { _ = os.RemoveAll(dir) }()
 	names, err := subtests()
 	if err != nil {
 		return 0, err
 	}
+
 	binary := filepath.Join(dir, "integration.test")
 	if out, err := exec.Command("go", "test", "-c", "-o", binary, client).CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the tests of %s: %w\n%s", client, err, out)
 	}
+
 	key := filepath.Join(dir, "key.json")
 	if err := writeKey(key); err != nil {
 		return 0, err
@@ -80,12 +83,14 @@ func judge(addr string, limit time.Duration, side int, only string, verbose bool
 		defer s.Close()
 		addr = s.Addr()
 	}
+
 	env := append(os.Environ(), "GCLOUD_TESTS_GOLANG_FIRESTORE_PROJECT_ID=demo",
 		"GCLOUD_TESTS_GOLANG_FIRESTORE_KEY="+key, "FIRESTORE_EMULATOR_HOST="+addr)
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return 0, err
 	}
+
 	return report(runAll(names, wanted, binary, env, limit, side), verbose), nil
 }
 
@@ -98,6 +103,7 @@ func subtests() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", client, err)
 	}
+
 	src, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "integration_test.go"))
 	if err != nil {
 		return nil, err
@@ -106,6 +112,7 @@ func subtests() ([]string, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s has no TestIntegration_DefaultDB", client)
 	}
+
 	body, _, _ = strings.Cut(body, "\n}\n")
 	var names []string
 	for _, m := range subtest.FindAllStringSubmatch(body, -1) {
@@ -128,6 +135,7 @@ func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, 
 			out[i] = run(n, binary, env, limit)
 		})
 	}
+
 	wg.Wait()
 	return out
 }
@@ -149,6 +157,7 @@ func run(name, binary string, env []string, limit time.Duration) verdict {
 	case strings.Contains(v.output, "--- PASS: TestIntegration_DefaultDB/"+name+" "):
 		v.outcome = "passed"
 	}
+
 	return v
 }
 
@@ -166,6 +175,7 @@ func report(vs []verdict, verbose bool) int {
 			fmt.Println(v.output)
 		}
 	}
+
 	fmt.Printf("%d passed, %d failed, %d skipped\n", sums["passed"], sums["failed"], sums["skipped"])
 	return sums["passed"]
 }

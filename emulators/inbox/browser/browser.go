@@ -45,11 +45,13 @@ func Open(t testing.TB, width, height int) *Page {
 	if path == "" {
 		t.Skipf("no browser: none of %v is in PATH (Debian: apt-get install chromium)", names)
 	}
+
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.WindowSize(width, height),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium does not run as root with it
 	}
+
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	p := &Page{t: t}
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(p.listen))
@@ -57,6 +59,7 @@ func Open(t testing.TB, width, height int) *Page {
 		cancel()
 		stop()
 	})
+
 	p.ctx = ctx
 	// The first call makes the browser, which lives as long as its context.
 	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
@@ -72,6 +75,7 @@ func (p *Page) listen(event any) {
 		defer p.mu.Unlock()
 		p.faults = append(p.faults, fmt.Sprintf(format, a...))
 	}
+
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
 		text := e.ExceptionDetails.Text

@@ -36,6 +36,7 @@ func measureFirestore(ctx context.Context, addr string) (out []figure, err error
 	if err != nil {
 		return nil, err
 	}
+
 	for _, project := range []string{"demo-warm", "demo-compare"} {
 		c, err := sdk.NewClient(ctx, project, option.WithGRPCConn(conn))
 		if err != nil {
@@ -50,6 +51,7 @@ func measureFirestore(ctx context.Context, addr string) (out []figure, err error
 			out = append(out, f)
 		}
 	}
+
 	return out, conn.Close()
 }
 
@@ -73,6 +75,7 @@ func commits(ctx context.Context, c *sdk.Client) (figure, error) {
 			})
 		})
 	}
+
 	err := g.Wait()
 	return rate("documents written a second, commits of 500", documents, began), err
 }
@@ -105,6 +108,7 @@ func stream(ctx context.Context, c *sdk.Client) (figure, error) {
 	if n != documents {
 		return figure{what: "a query"}, fmt.Errorf("%d documents came, want %d", n, documents)
 	}
+
 	return rate("documents read a second, one query in order", n, began), nil
 }
 

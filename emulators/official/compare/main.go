@@ -93,6 +93,7 @@ func table(ctx context.Context, name string, measure func(addr string) ([]figure
 			return fmt.Errorf("%s, %s: %w", name, []string{"Google's", "ours"}[i], err)
 		}
 	}
+
 	fmt.Printf("\n| %s | Google's | ours |\n|---|---|---|\n", name)
 	for i, f := range columns[0] {
 		fmt.Printf("| %s | %s | %s |\n", f.what, f.value, columns[1][i].value)

@@ -34,6 +34,7 @@ func measurePubSub(ctx context.Context, addr string) (out []figure, err error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, project := range []string{"demo-warm", "demo-compare"} {
 		c, err := client.NewClient(ctx, project, option.WithGRPCConn(conn))
 		if err != nil {
@@ -49,6 +50,7 @@ func measurePubSub(ctx context.Context, addr string) (out []figure, err error) {
 			out = append(out, f...)
 		}
 	}
+
 	return out, conn.Close()
 }
 
@@ -115,15 +117,18 @@ func (b *bench) pushes(ctx context.Context) ([]figure, error) {
 			close(all)
 		}
 	}))
+
 	defer endpoint.Close()
 	topic, _, err := b.subscribe(ctx, "pushed", &pb.PushConfig{PushEndpoint: endpoint.URL})
 	if err != nil {
 		return nil, err
 	}
+
 	began := time.Now()
 	if err := b.publish(ctx, topic, pushed); err != nil {
 		return nil, err
 	}
+
 	select {
 	case <-all:
 		return []figure{rate("messages pushed a second", pushed, began)}, nil
