@@ -10,12 +10,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// maxCached is how many mailings' payloads, and states, are kept; a payload has
-// a few kilobytes.
+// maxCached is how many mailings have their payload and their state cached. A payload
+// has a few kilobytes.
 const maxCached = 200
 
-// payloads keeps the compiled payloads of the mailings under way. Each is
-// compiled once, and a large one keeps no other waiting.
+// payloads caches the compiled payloads of running mailings. Each is compiled once,
+// and calls of other mailings do not wait for it.
 type payloads struct {
 	mu sync.Mutex // guards m
 	m  map[string]func() (*payload, error)
@@ -37,8 +37,8 @@ func (c *payloads) get(m *push.Mailing) (*payload, error) {
 	return compiled()
 }
 
-// states answers in which state a mailing is, from a reading at most stateAge
-// old that all its batches in this instance share.
+// states caches the states of mailings for at most stateAge. All batches of a mailing
+// in this instance share a reading.
 type states struct {
 	store ledger
 	now   func() time.Time
@@ -54,8 +54,8 @@ type state struct {
 
 const (
 	stateAge = time.Second
-	// stateTimeout is how long a reading takes at most: it serves many calls, and
-	// ends with none of them.
+	// stateTimeout is how long a reading takes at most. It serves many calls, so it
+	// does not end with any of them.
 	stateTimeout = 15 * time.Second
 )
 
@@ -65,14 +65,14 @@ func newStates(s ledger, now func() time.Time) *states {
 
 // get reads the mailing, or waits for the call that is reading it.
 func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
-	if m := c.fresh(id); m != nil {
+	if m := c.freshReading(id); m != nil {
 		return m, nil
 	}
 	read := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 		defer cancel()
-		if m := c.fresh(id); m != nil {
-			return m, nil // read between our look and our turn
+		if m := c.freshReading(id); m != nil {
+			return m, nil // another call has read it while this one waited
 		}
 		return c.read(ctx, id)
 	})
@@ -88,8 +88,8 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 }
 
-// fresh is the mailing as it was read less than stateAge ago, nil if it was not.
-func (c *states) fresh(id string) *push.Mailing {
+// freshReading returns the mailing as it was read less than stateAge ago, or nil.
+func (c *states) freshReading(id string) *push.Mailing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if have, ok := c.m[id]; ok && c.now().Sub(have.at) < stateAge {

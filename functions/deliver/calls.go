@@ -2,23 +2,23 @@ package deliver
 
 import "sync"
 
-// calls are those under way in this instance, by mailing. A batch that settles
-// may be the mailing's last, and looking whether it is costs reads; the batches
-// beside it are open as long as their calls go on, so that the last call to
-// leave looks for all of them.
-type calls struct {
+// callsByMailing counts the calls of this instance that are under way, by mailing.
+// After a batch is settled, somebody has to check whether it was the last one of its
+// mailing, which costs reads. The batches of calls that are still under way are open,
+// so only the last call to end checks.
+type callsByMailing struct {
 	mu sync.Mutex
 	of map[string]*workload
 }
 
 type workload struct {
 	calls   int
-	settled bool // a batch has, since anybody looked
+	settled bool // a batch was settled since the last check
 }
 
-func newCalls() *calls { return &calls{of: map[string]*workload{}} }
+func newCalls() *callsByMailing { return &callsByMailing{of: map[string]*workload{}} }
 
-func (c *calls) enter(mailing string) {
+func (c *callsByMailing) begin(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of[mailing] == nil {
@@ -27,8 +27,8 @@ func (c *calls) enter(mailing string) {
 	c.of[mailing].calls++
 }
 
-// leave reports whether the caller is to look if the mailing has ended.
-func (c *calls) leave(mailing string, settled bool) bool {
+// end reports whether the caller has to check if the mailing has ended.
+func (c *callsByMailing) end(mailing string, settled bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.of[mailing]

@@ -12,9 +12,9 @@ func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 	t.Parallel()
 	c := newCalls()
 	for range 3 {
-		c.enter("m")
+		c.begin("m")
 	}
-	c.enter("other")
+	c.begin("other")
 	for i, step := range []struct {
 		mailing string
 		settled bool
@@ -25,12 +25,12 @@ func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 		{"m", false, false},
 		{"m", false, true}, // the first one's batch
 	} {
-		if got := c.leave(step.mailing, step.settled); got != step.look {
+		if got := c.end(step.mailing, step.settled); got != step.look {
 			t.Errorf("step %d: looks: %v", i, got)
 		}
 	}
-	c.enter("m")
-	if c.leave("m", false) {
+	c.begin("m")
+	if c.end("m", false) {
 		t.Error("a later call looks again for what was looked for")
 	}
 	if len(c.of) != 0 {
@@ -49,7 +49,7 @@ func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
 		t.Errorf("its batch was the last: %v", err)
 	}
 	ref := w.mailing("m2", true, "token-2:APA91b")
-	w.d.calls.enter("m2")
+	w.d.calls.begin("m2")
 	if err := w.d.deliver(t.Context(), ref, ""); err != nil {
 		t.Errorf("another call was to look: %v", err)
 	}

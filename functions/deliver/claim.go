@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// maxCrashes is how many calls may crash with a target, that is, end without
-	// giving the batch back while they may have sent it, before the target is
-	// given up: no phone rings more often because of them. So many crashes in a
-	// row of which the last stored no result close all that is left of a batch.
+	// maxCrashes is how many calls may crash while a target is possibly under way.
+	// Then the target is given up, so that crashes do not send to it more often. A
+	// call has crashed if it ended without releasing the lease. Five crashes in a row
+	// of which the last stored no result close the whole rest of a batch.
 	maxCrashes = 5
-	// suspectAfter is how many such calls make a batch a suspect. An instance
-	// works on one suspect at a time: a batch that kills its instance would
-	// otherwise count as a crash of every batch beside it, again and again.
+	// suspectAfter is how many crashes make a batch a suspect. An instance works on
+	// one suspect at a time: a batch that crashes its instance would otherwise count
+	// as a crash of every batch beside it, again and again.
 	suspectAfter = 2
 	// minTries is how many calls in a row must have failed before a dead letter
-	// closes a batch. Deliveries that never came to a claim are none.
+	// closes a batch. Deliveries of its message that did not lead to a lease do not
+	// count.
 	minTries = 5
 	// deadLetterWait is how long a batch waits after a dead letter that does not
 	// close it.
 	deadLetterWait = time.Minute
-	// suspectWait is how long a suspect waits while another one is at work.
+	// suspectWait is how long a suspect waits while another one is being worked on.
 	suspectWait = 10 * time.Second
 )
 
-// windowAfter is how many targets may be sent and not saved yet, by how many
-// calls crashed with each of them: each crash may ring the phones of a whole
-// window again.
+// windowAfter returns how many targets may be sent and not saved yet, by how many
+// calls crashed with each of them. A crash may send to all targets of a window again.
 func windowAfter(crashes int) int {
 	switch crashes {
 	case 0:
@@ -43,35 +43,35 @@ func windowAfter(crashes int) int {
 	return 1
 }
 
-// An admission is what a call is to do with a batch that nobody has settled.
+// An admission is what a call does with a batch that is not settled.
 type admission int
 
 const (
 	admitDeliver  admission = iota
-	admitNot                // another call has it, or it is not to be touched now: resume or tick brings it back
-	admitPostpone           // a dead letter of a batch that was not really tried
+	admitNot                // another call has the lease, or it must wait: tick or a resume publishes it again
+	admitPostpone           // a dead letter of a batch that too few calls tried
 	admitGiveUp             // it was tried often enough
 )
 
-// suspect reports whether the batch may be what ends its instances.
-func suspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
+// isSuspect reports whether the batch may be the cause of crashes.
+func isSuspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
 
-// crashLoop reports whether so many calls crashed in a row that the next one
-// would, too, and the last one has stored no result.
-func crashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
+// isCrashLoop reports whether so many calls crashed in a row that the next one would
+// too, and the last one stored no result.
+func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
 
-// admit decides what a call is to do with a batch.
-func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
+// decideAdmission decides what a call does with a batch.
+func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
 	ended := stopOf(m, now).reason == stopEnded
 	switch {
 	case b.Lease.Until.After(now):
 		return admitNot
 	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > nearby):
 		return admitNot
-	case crashLoop(b):
+	case isCrashLoop(b):
 		return admitGiveUp
 	case deadLetter && b.Tries >= minTries && len(b.PendingTargets()) > 0:
-		return admitGiveUp // flags that are owed are tried on: no phone rings for them
+		return admitGiveUp // owed flags alone are tried again: they send nothing
 	case deadLetter && !ended:
 		return admitPostpone
 	}
@@ -79,22 +79,22 @@ func admit(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admis
 	return admitDeliver
 }
 
-// postpone stores when tick is to publish the batch again: the message that
-// brought it is answered.
+// postpone stores when tick publishes the batch again. PublishedAt is cleared,
+// because this call answers the message.
 func (d *deliverer) postpone(ctx context.Context, b *push.Batch, wait time.Duration) error {
 	b.NotBefore, b.PublishedAt = d.Now().Add(wait), time.Time{}
 	return d.Store.SaveBatch(ctx, b)
 }
 
 // giveUpTargets closes targets that too many calls crashed with, without sending
-// them. The others of the batch go on.
+// them. The other targets of the batch go on.
 func (d *delivery) giveUpTargets(ctx context.Context) {
 	closed := 0
 	for _, i := range d.batch.PendingTargets() {
-		if d.crashes(i) < maxCrashes {
+		if d.crashesWith(i) < maxCrashes {
 			continue
 		}
-		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashes(i)))
+		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
 		closed++
 	}
 	if closed > 0 {
@@ -103,12 +103,12 @@ func (d *delivery) giveUpTargets(ctx context.Context) {
 	}
 }
 
-// giveUp closes what is left of a batch that was tried often enough, without
-// sending any of it. If nothing was left to send, it was the flags that could
-// not be set, and they are given up.
+// giveUp closes the rest of a batch that was tried often enough, without sending it.
+// If no target is pending, the calls crashed while they set flags, and these are
+// given up.
 func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
 	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
-	crashed := crashLoop(b)
+	crashed := isCrashLoop(b)
 	if crashed {
 		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.Crashed())
 	}
@@ -124,18 +124,18 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	}
 	b.Settled = len(b.OwedFlags) == 0
 	x.release(true)
-	if err := x.save(ctx); err != nil {
+	if err := x.saveResults(ctx); err != nil {
 		return false, err
 	}
 
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
 		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
-	x.report(ctx)
+	x.logBatch(ctx)
 	d.notes.put(b, note{})
 	return b.Settled, nil
 }
 
-// closeBroken closes a batch whose document no call can read.
+// closeBroken closes a batch whose document cannot be decoded.
 func (d *deliverer) closeBroken(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
 	reason := "given up: the stored batch cannot be read"
 	if err := d.Store.CloseUndecodable(ctx, ref, reason); err != nil {

@@ -7,27 +7,27 @@ import (
 	"carillon.example/shared/push"
 )
 
-// commit stores what the call came to: it closes what is left of a mailing that
-// has ended, pauses one that our credentials stopped, flags invalid tokens, and
-// settles the batch or gives it back. Results, and the flags they owe, are saved
-// before anything else is done about them.
+// commit stores the outcome of the call. It closes the rest of a mailing that has
+// ended, pauses a mailing whose credentials FCM refuses, flags invalid tokens, and
+// settles the batch or releases its lease. Results and owed flags are saved before
+// anything else is done about them.
 func (d *delivery) commit(ctx context.Context) error {
-	// The end of the call must not keep its results from being saved.
+	// Results are saved even if the call has ended.
 	ctx = context.WithoutCancel(ctx)
 
 	d.closeEnded()
 	if len(d.batch.OwedFlags) > 0 || d.stop.reason == stopCredentials {
-		if err := d.within(ctx, leaseMargin, d.saveUnsaved); err != nil {
+		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
 		}
 	}
 	if d.stop.reason == stopCredentials {
-		if err := d.within(ctx, leaseMargin, d.pause); err != nil {
+		if err := d.withTimeout(ctx, leaseMargin, d.pauseForCredentials); err != nil {
 			return err
 		}
 	}
 
-	if err := d.within(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
+	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
 		return err
 	}
 	d.dropHeld(ctx)
@@ -37,21 +37,21 @@ func (d *delivery) commit(ctx context.Context) error {
 
 	d.batch.Settled = d.settled()
 	d.release(true)
-	if err := d.within(ctx, leaseMargin, d.save); err != nil {
+	if err := d.withTimeout(ctx, leaseMargin, d.saveResults); err != nil {
 		return err
 	}
-	d.report(ctx)
+	d.logBatch(ctx)
 	return nil
 }
 
-// within runs a step with a time of its own.
-func (d *delivery) within(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+// withTimeout runs a step with a timeout of its own.
+func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return step(ctx)
 }
 
-// closeEnded closes the targets that are left of a mailing that has ended.
+// closeEnded closes the remaining targets of a mailing that has ended.
 func (d *delivery) closeEnded() {
 	switch {
 	case d.stop.reason == stopEnded:
@@ -61,8 +61,8 @@ func (d *delivery) closeEnded() {
 	}
 }
 
-// pause pauses the mailing because of our own credentials.
-func (d *delivery) pause(ctx context.Context) error {
+// pauseForCredentials pauses the mailing because FCM refuses our credentials.
+func (d *delivery) pauseForCredentials(ctx context.Context) error {
 	return d.pauseFor(ctx, push.PausedCredentials, d.stop.answer.Text)
 }
 
@@ -79,8 +79,8 @@ func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail
 	return nil
 }
 
-// report writes the one line that log-based metrics read of a batch.
-func (d *delivery) report(ctx context.Context) {
+// logBatch writes the line of a batch that the log-based metrics read.
+func (d *delivery) logBatch(ctx context.Context) {
 	t := push.TallyOf(d.batch.Results)
 	d.Log.InfoContext(ctx, "batch finished", "mailing", d.mailing.ID, "batch", d.batch.Batch, "attempt", d.batch.Attempts,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,

@@ -17,15 +17,16 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Deps is what deliver works with; Store, Queue and Sender are needed.
+// Deps are the dependencies and settings of deliver. Store, Queue and Sender are
+// required.
 type Deps struct {
 	Store        ledger
 	Queue        publisher
 	Sender       sender
 	Log          *slog.Logger
-	CallTimeout  time.Duration   // the function's time-out
-	InvalidShare float64         // the breaker: a greater share of INVALID_ARGUMENT cannot be true
-	Stopping     context.Context // ends when the instance is told to
+	CallTimeout  time.Duration   // the function's timeout; 0: a minute
+	InvalidShare float64         // the breaker opens above this share of INVALID_ARGUMENT; 0: 0.3
+	Stopping     context.Context // is done when the instance has to stop
 	Now          func() time.Time
 	Sleep        func(context.Context, time.Duration) error
 }
@@ -57,26 +58,26 @@ type sender interface {
 }
 
 const (
-	leaseMargin = 15 * time.Second // how long a lease outlives the call
-	nearby      = 5 * time.Second  // a batch due that soon is waited for
+	leaseMargin = 15 * time.Second // a lease ends so long after the call
+	nearby      = 5 * time.Second  // a call waits for a batch that is due within this time
 
-	outdatedAfter   = 5 * time.Minute // an older batch is checked against its customers
-	checkAgainAfter = time.Minute     // and its targets again, if they still wait
+	outdatedAfter   = 5 * time.Minute // the customers of an older batch are read again before it is sent
+	checkAgainAfter = time.Minute     // and again, for targets that still wait
 )
 
 type deliverer struct {
 	Deps
 	payloads   *payloads
 	states     *states
-	calls      *calls
+	calls      *callsByMailing
 	notes      *notes
 	groups     *groups
 	platforms  *platforms
-	quarantine chan struct{} // has room for one call with a batch that crashed others
+	quarantine chan struct{} // has room for one call with a suspect
 }
 
-// New makes the handler of deliver's push subscription, and of its dead
-// letter's.
+// New makes the handler of deliver's push subscription and of its dead letter
+// subscription.
 func New(d Deps) http.Handler {
 	x := newDeliverer(d)
 	return queue.Receive(x.receive)
@@ -109,10 +110,10 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 	var ref push.BatchRef
 	if err := json.Unmarshal(m.Data, &ref); err != nil || ref.Mailing == "" || ref.Batch == "" {
 		d.Log.ErrorContext(ctx, "this is no batch", "message", m.ID, "error", err)
-		return settle(m, errNoBatch)
+		return settlementFor(m, errNoBatch)
 	}
 	err := d.deliver(ctx, ref, m.DeadLetterOf())
-	how := settle(m, err)
+	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
 			"attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
@@ -120,29 +121,30 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 	return how
 }
 
-// deliver works on one batch as far as it can. What must wait is stored and no
-// error; an error is our own fault, or that of what we depend on.
+// deliver works on one batch as far as possible. A batch that has to wait is stored
+// with its time and is no error. An error means a fault of Carillon or of something
+// it depends on.
 func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
 	settled := false
-	d.calls.enter(ref.Mailing)
+	d.calls.begin(ref.Mailing)
 	defer func() {
-		if !d.calls.leave(ref.Mailing, settled) {
+		if !d.calls.end(ref.Mailing, settled) {
 			return
 		}
-		// The call's own end must not keep the mailing from its own.
+		// Finish the mailing even if the call's context is done.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 		defer cancel()
-		if failed := d.finish(ctx, ref.Mailing); failed != nil {
-			err = failed // that of a batch that is somebody else's would acknowledge it
+		if failed := d.finishMailing(ctx, ref.Mailing); failed != nil {
+			err = failed // report this one: ErrConflict of the batch would acknowledge the message
 		}
 	}()
 
-	settled, err = d.work(ctx, ref, gaveUp)
+	settled, err = d.deliverBatch(ctx, ref, gaveUp)
 	return err
 }
 
-// work reports whether the batch is settled.
-func (d *deliverer) work(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
+// deliverBatch reports whether the batch is settled.
+func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.Batch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
 		return d.closeBroken(ctx, ref, err)
@@ -151,7 +153,7 @@ func (d *deliverer) work(ctx context.Context, ref push.BatchRef, deadLetterOf st
 		return false, err
 	}
 	if b.Settled {
-		return true, nil // the call that settled it may have crashed before it could finish the mailing
+		return true, nil // the call that settled it may have crashed before it finished the mailing
 	}
 	m, err := d.Store.MailingHeader(ctx, ref.Mailing)
 	if err != nil {
@@ -162,7 +164,7 @@ func (d *deliverer) work(ctx context.Context, ref push.BatchRef, deadLetterOf st
 		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", deadLetterOf,
 			"attempts", b.Attempts, "tries", b.Tries)
 	}
-	switch admit(m, b, d.Now(), deadLetterOf != "") {
+	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
 	case admitNot:
 		return false, nil
 	case admitPostpone:
@@ -170,17 +172,17 @@ func (d *deliverer) work(ctx context.Context, ref push.BatchRef, deadLetterOf st
 	case admitGiveUp:
 		return d.giveUp(ctx, m, b)
 	}
-	return d.claim(ctx, m, b)
+	return d.leaseAndDeliver(ctx, m, b)
 }
 
-// claim leases the batch and delivers it.
-func (d *deliverer) claim(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
-	if suspect(b) {
+// leaseAndDeliver leases the batch and delivers it.
+func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+	if isSuspect(b) {
 		select {
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return false, d.postpone(ctx, b, suspectWait) // another suspect is at work
+			return false, d.postpone(ctx, b, suspectWait) // another suspect is being worked on
 		}
 	}
 
@@ -192,12 +194,12 @@ func (d *deliverer) claim(ctx context.Context, m *push.Mailing, b *push.Batch) (
 	return err == nil && b.Settled, err
 }
 
-// newOwner names one call's claim: an instance works on copies of the same
-// message side by side, and each has to know its own lease.
+// newOwner makes a random id for one call's lease. An instance may get copies of the
+// same message at the same time, and each call has to recognise its own lease.
 func newOwner() string { return rand.Text() }
 
-// finish ends the mailing if nothing of it is left to do.
-func (d *deliverer) finish(ctx context.Context, mailing string) error {
+// finishMailing ends the mailing if nothing of it is left to do.
+func (d *deliverer) finishMailing(ctx context.Context, mailing string) error {
 	done, err := queue.FinishMailing(ctx, d.Store, d.Queue, mailing)
 	if done != nil {
 		d.Log.InfoContext(ctx, "mailing state", "mailing", mailing, "to", done.State)

@@ -17,17 +17,17 @@ import (
 //	resolve  decide what INVALID_ARGUMENT answers mean
 //	commit   close what is left, flag invalid tokens, settle or release the batch
 //
-// A phase that sets a stop skips those after it, except commit.
+// If a phase sets a stop, only commit follows.
 type delivery struct {
 	*deliverer
 	results
 	mailing  *push.Mailing
 	payload  *payload              // set by prepare; nil if nothing is to be sent
-	before   map[tokenGroup][]bool // answers of this instance shortly before those of the call, by group
+	before   map[tokenGroup][]bool // answers that this instance got shortly before the call, by group
 	note     note                  // what this instance remembers of the batch
 	started  time.Time
-	deadline time.Time // no attempt to send begins after it
-	callEnds time.Time // Pub/Sub waits no longer for an answer; the lease ends leaseMargin later
+	deadline time.Time // no message is sent after it
+	callEnds time.Time // end of the call; the lease ends leaseMargin later
 }
 
 func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
@@ -49,8 +49,8 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	}
 }
 
-// run takes the batch as far as it can go in this call. When a phase fails, the
-// results so far are saved and the batch is given back.
+// run works on the batch until the call has to end. If a phase fails, the results so
+// far are saved and the lease is released.
 func (d *delivery) run(ctx context.Context) error {
 	defer func() { d.notes.put(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
@@ -79,7 +79,7 @@ func (d *delivery) runPhases(ctx context.Context) error {
 	return d.commit(ctx)
 }
 
-// stopOf is why nothing of a mailing is to be sent, if that is so.
+// stopOf returns why nothing of a mailing may be sent, or no stop.
 func stopOf(m *push.Mailing, now time.Time) stop {
 	switch {
 	case m.State == push.Cancelled:
@@ -88,7 +88,7 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 		return stop{reason: stopEnded, result: push.ResultRefused}
 	case m.State == push.Expired || !m.ExpiresAt.After(now):
 		return stop{reason: stopEnded, result: push.ResultExpired}
-	case m.State.Final(): // completed: a target that is pending all the same is not sent
+	case m.State.Final(): // completed: a target that is still pending is not sent
 		return stop{reason: stopEnded, result: push.ResultCancelled}
 	case m.State == push.Paused:
 		return stop{reason: stopPaused}
@@ -96,23 +96,23 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 	return stop{}
 }
 
-// untilDeadline is ctx until nothing may be asked of FCM any more: the lease
-// nears its end, or the instance is told to stop.
+// untilDeadline returns ctx until FCM must not be asked any more: the lease is about
+// to end, or the instance has to stop.
 func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	// The deadline is by our clock, a context's by the machine's.
+	// d.Now may be a test's clock; a context uses the machine's.
 	out, cancel := context.WithDeadline(ctx, time.Now().Add(d.deadline.Sub(d.Now())))
 	unregister := context.AfterFunc(d.Stopping, cancel)
 	return out, func() { unregister(); cancel() }
 }
 
-// save stores the results so far.
-func (d *delivery) save(ctx context.Context) error {
+// saveResults stores the results so far.
+func (d *delivery) saveResults(ctx context.Context) error {
 	d.batch.Saved = true
-	return d.store(ctx)
+	return d.storeBatch(ctx)
 }
 
-// store stores the batch as it is.
-func (d *delivery) store(ctx context.Context) error {
+// storeBatch stores the batch as it is.
+func (d *delivery) storeBatch(ctx context.Context) error {
 	if err := d.Store.SaveBatch(ctx, d.batch); err != nil {
 		return err
 	}
@@ -120,20 +120,20 @@ func (d *delivery) store(ctx context.Context) error {
 	return nil
 }
 
-// saveUnsaved stores the results so far, if any is not stored yet. It comes
-// before whatever takes its time.
+// saveUnsaved stores the results so far, if any is not stored yet. Call it before any
+// step that may take long.
 func (d *delivery) saveUnsaved(ctx context.Context) error {
 	if d.unsaved == 0 {
 		return nil
 	}
-	return d.save(ctx)
+	return d.saveResults(ctx)
 }
 
-// abandon saves the results of a call that failed, and gives the batch back. A
-// lease that is another call's by now stays so.
+// abandon saves the results of a call that failed and releases the lease. If another
+// call has the lease by now, nothing is written.
 func (d *delivery) abandon(ctx context.Context) error {
 	d.release(false)
-	if err := d.within(context.WithoutCancel(ctx), leaseMargin, d.save); !store.IsConflict(err) {
+	if err := d.withTimeout(context.WithoutCancel(ctx), leaseMargin, d.saveResults); !store.IsConflict(err) {
 		return err
 	}
 	return nil

@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	// flagSlice is how many tokens are flagged, published and saved before the
-	// next ones.
+	// flagSlice is how many tokens are flagged, published and saved before the next
+	// ones.
 	flagSlice = 100
-	// flagsEnd is how long before the end of the call no further slice begins,
-	// at most.
+	// flagsEnd is how long before the end of the call no further slice begins, at
+	// most.
 	flagsEnd = 5 * time.Second
-	// flagsGivenUp is how long after the end of the mailing's lifetime flags that
-	// cannot be set are given up.
+	// flagsGivenUp is how long after the end of the mailing's lifetime owed flags are
+	// given up that cannot be set.
 	flagsGivenUp = 24 * time.Hour
 )
 
-// flagOwed flags the invalid tokens that the batch owes, in slices: each is
-// stored and its events are published before the next begins. What does not fit
-// into the call, or cannot be set now, stays owed.
+// flagOwed flags the invalid tokens that the batch owes, in slices. Each slice is
+// stored and its events are published before the next begins. Flags that do not fit
+// into the call, or cannot be set now, stay owed.
 func (d *delivery) flagOwed(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, time.Now().Add(d.callEnds.Sub(d.Now())))
 	defer cancel()
 
 	var faults []error
 	for slice := range slices.Chunk(d.decided(), flagSlice) {
-		if d.mustEnd() {
+		if d.outOfTime() {
 			break
 		}
 		before := len(d.batch.OwedFlags)
 		faults = append(faults, d.flagSlice(ctx, slice)...)
 		if len(d.batch.OwedFlags) == before {
-			break // nothing goes through: the next slice would not either
+			break // all of a slice failed: the next would fail too
 		}
 		if len(d.batch.OwedFlags) > 0 {
-			if err := d.save(ctx); err != nil {
+			if err := d.saveResults(ctx); err != nil {
 				return errors.Join(append(faults, err)...)
 			}
 		}
@@ -55,20 +55,20 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// decided are the targets whose flag is owed and not held.
+// decided lists the targets whose flag is owed and not held.
 func (r *results) decided() []int {
 	return slices.DeleteFunc(slices.Clone(r.batch.OwedFlags), func(i int) bool { return slices.Contains(r.batch.HeldFlags, i) })
 }
 
-// mustEnd reports whether the call has no time for another slice.
-func (d *delivery) mustEnd() bool {
+// outOfTime reports whether the call has no time for another slice.
+func (d *delivery) outOfTime() bool {
 	reserve := min(flagsEnd, d.CallTimeout/6)
 	return d.Stopping.Err() != nil || d.Now().After(d.callEnds.Add(-reserve))
 }
 
-// flagSlice flags some of the tokens that the batch owes, publishes what that
-// changed, and takes them from what is owed. A token whose customer cannot be
-// decoded is skipped; the errors are those of the tokens that stay owed.
+// flagSlice flags some of the tokens that the batch owes, publishes the events, and
+// removes them from the owed ones. A token whose customer cannot be decoded is
+// skipped. The errors are those of tokens that stay owed.
 func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error) {
 	flags := d.flagsOf(targets)
 	results := d.Store.FlagTokens(ctx, flags)
@@ -84,20 +84,20 @@ func (d *delivery) flagSlice(ctx context.Context, targets []int) (faults []error
 		case res.Err != nil:
 			faults = append(faults, res.Err)
 		default:
-			done[id], drop[id] = true, !res.Set // not set: registered again, or gone
+			done[id], drop[id] = true, !res.Set // not set: the token was registered again or removed
 			events = append(events, res.Events...)
 		}
 	}
 
 	if err := d.Queue.PublishEvents(ctx, events...); err != nil {
-		return append(faults, err) // the flags stand; the next call sets none anew and publishes
+		return append(faults, err) // the flags are set; the next call publishes their events
 	}
 	d.batch.OwedFlags = slices.DeleteFunc(slices.Clone(d.batch.OwedFlags), func(i int) bool { return done[d.tokenID(i)] })
 	d.batch.InvalidTokens = slices.DeleteFunc(slices.Clone(d.batch.InvalidTokens), func(x push.InvalidToken) bool { return drop[x.TokenID] })
 	return faults
 }
 
-// flagsOf are the flags of targets that were found invalid.
+// flagsOf returns the flags of targets that were found invalid.
 func (d *delivery) flagsOf(targets []int) []store.Flag {
 	found := make(map[string]push.InvalidToken, len(d.batch.InvalidTokens))
 	for _, x := range d.batch.InvalidTokens {

@@ -11,41 +11,41 @@ import (
 )
 
 const (
-	// controlsSavedEvery is how often an instance records a group's controls.
+	// controlsSavedEvery is how often an instance stores a group's control tokens.
 	controlsSavedEvery = 10 * time.Minute
-	// controlsReadEvery is how often an instance looks for the controls of a group
-	// of which FCM has accepted nothing here.
+	// controlsReadEvery is how often an instance reads the control tokens of a group
+	// of which FCM has accepted none here.
 	controlsReadEvery = 30 * time.Second
 )
 
-// groups are what an instance remembers of FCM's answers, by group; safe for
+// groups has what an instance remembers of FCM's answers, by group. It is safe for
 // concurrent use.
 type groups struct {
 	mu sync.Mutex // guards of and what it points to
 	of map[tokenGroup]*group
 }
 
-// A group is the memory of one token group.
+// A group is what is remembered of one token group.
 type group struct {
 	groupHistory
 	releases releaseAnswers // of young installation ids
-	saved    time.Time      // when its controls were last recorded
-	read     time.Time      // when its controls were last looked for in the store
+	saved    time.Time      // when its control tokens were last stored
+	read     time.Time      // when its control tokens were last read from the store
 }
 
 func newGroups() *groups { return &groups{of: map[tokenGroup]*group{}} }
 
-// groupOf is the group of a target.
+// groupOf returns the group of a target.
 func groupOf(t push.Target) tokenGroup {
 	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
 }
 
-// anyOf is the group whose controls show that FCM answers truly, and that we are
-// the project of tokens of a kind: any token shows the first, and an accepted
-// installation id is needed for the second (credibleAlone).
+// anyOf returns the group whose control tokens show two things: that FCM answers
+// correctly (any accepted token shows that), and that this is the project of tokens
+// of a kind (an accepted installation id is needed for that; see credibleAlone).
 func anyOf(kind push.Kind) tokenGroup { return tokenGroup{kind: kind, app: "\x00any"} }
 
-// anysOf are the groups of anyOf that an accepted token of a kind counts for.
+// anysOf lists the groups of anyOf that an accepted token of a kind counts for.
 func anysOf(kind push.Kind) []tokenGroup {
 	if kind == push.KindFID {
 		return []tokenGroup{anyOf(push.KindFID), anyOf(push.KindToken)}
@@ -53,7 +53,7 @@ func anysOf(kind push.Kind) []tokenGroup {
 	return []tokenGroup{anyOf(push.KindToken)}
 }
 
-// name names a group in the store.
+// name returns the name of a group in the store.
 func (g tokenGroup) name() string {
 	name := string(g.kind) + "\x00" + string(g.platform) + "\x00" + g.app
 	if g.young {
@@ -69,14 +69,14 @@ func (g *groups) getLocked(key tokenGroup) *group {
 	return g.of[key]
 }
 
-// before returns the answers of the group that came shortly before now.
-func (g *groups) before(key tokenGroup, now time.Time) []bool {
+// answersBefore returns the answers of the group that came shortly before now.
+func (g *groups) answersBefore(key tokenGroup, now time.Time) []bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.getLocked(key).recent(now)
 }
 
-// observe remembers FCM's answer for a target.
+// observe adds FCM's answer for a target.
 func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,14 +92,15 @@ func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
 	}
 }
 
-// lonely is how many invalid answers the group had while FCM accepted none.
-func (g *groups) lonely(key tokenGroup) int {
+// unacceptedAnswers returns how many invalid answers the group had while FCM accepted
+// none.
+func (g *groups) unacceptedAnswers(key tokenGroup) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.getLocked(key).lonely
 }
 
-// controls returns the group's controls, from the store if this instance has
+// controls returns the group's control tokens, from the store if this instance has
 // none.
 func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now time.Time) ([]control, error) {
 	g.mu.Lock()
@@ -124,15 +125,15 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 	return append([]control{}, x.groupHistory.controls...), nil
 }
 
-// isControl reports whether a token is one of its group's controls.
+// isControl reports whether a token is a control token of its group.
 func (g *groups) isControl(key tokenGroup, token string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.ContainsFunc(g.getLocked(key).groupHistory.controls, func(c control) bool { return c.token == token })
 }
 
-// toSave lists the groups whose controls are to be recorded now, and marks them
-// as recorded.
+// toSave lists the groups whose control tokens are to be stored now, and records that
+// they are.
 func (g *groups) toSave(keys map[tokenGroup]bool, now time.Time) map[tokenGroup][]store.ControlToken {
 	g.mu.Lock()
 	defer g.mu.Unlock()

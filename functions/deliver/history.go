@@ -6,12 +6,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// historyAge is how long an answer says something of those that follow it.
+// historyAge is how long an answer counts when later answers are weighed.
 const historyAge = 10 * time.Second
 
-// A groupHistory is what one instance remembers of FCM's answers for one group:
-// its last answers, and the tokens that it accepted last. It has no lock: its
-// owner holds one.
+// A groupHistory has FCM's last answers to one instance for one group, and the tokens
+// that FCM accepted last. It has no lock: the lock of groups guards it.
 type groupHistory struct {
 	answers  []pastAnswer // at most neighbours, oldest first
 	controls []control    // at most controlsKept, the latest first, of different customers
@@ -26,13 +25,12 @@ type pastAnswer struct {
 // A control is a push token that FCM accepted lately.
 type control struct {
 	customer string // the customer's id
-	token    string // the push token: never logged
+	token    string // the push token; it must not be logged
 	kind     push.Kind
 	at       time.Time
 }
 
-// recent returns the answers that are young enough to count, oldest first; true:
-// invalid.
+// recent returns the answers that still count, oldest first; true is an invalid one.
 func (h *groupHistory) recent(now time.Time) []bool {
 	var out []bool
 	for _, a := range h.answers {
@@ -43,7 +41,7 @@ func (h *groupHistory) recent(now time.Time) []bool {
 	return out
 }
 
-// add remembers an answer.
+// add adds an answer.
 func (h *groupHistory) add(invalid bool, at time.Time) {
 	if invalid && len(h.controls) == 0 {
 		h.lonely++
@@ -54,8 +52,8 @@ func (h *groupHistory) add(invalid bool, at time.Time) {
 	}
 }
 
-// accept remembers an accepted token as a control. A customer's tokens count
-// once: one person does not speak for a group.
+// accept adds an accepted token as a control token. A customer's tokens count once,
+// so that one customer cannot vouch for a group.
 func (h *groupHistory) accept(c control) {
 	kept := []control{c}
 	for _, old := range h.controls {

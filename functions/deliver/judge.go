@@ -5,32 +5,32 @@ import (
 	"carillon.example/shared/push"
 )
 
-// evidence is what is known about the payload that an answer was given to.
+// evidence is what is known about the payload of an answer.
 type evidence struct {
-	breakerOpen bool        // the share of INVALID_ARGUMENT cannot be true
-	proven      bool        // FCM accepted this payload, but for ids, before the call
+	breakerOpen bool        // there is more INVALID_ARGUMENT than can be true
+	proven      bool        // FCM accepted this payload before the call, with other ids
 	accepted    bool        // a token of this batch accepted this payload
-	proof       *fcm.Answer // what FCM said when it was asked to prove it; nil: not asked
+	proof       *fcm.Answer // FCM's answer to a proof of it; nil: it was not asked
 }
 
-// A decision is what becomes of an answer that says, or may say, that a token is
+// A decision is the consequence of an answer that says, or may say, that a token is
 // invalid.
 type decision int
 
 const (
 	flagToken    decision = iota + 1 // the token is at fault
-	refuseTarget                     // the payload is at fault: nobody is flagged
-	askProof                         // it is not known which, until the payload is proven
-	waitForProof                     // FCM cannot be asked now: the target is sent again later
+	refuseTarget                     // the payload is at fault: no token is flagged
+	askProof                         // unknown which is at fault: the payload has to be proven
+	waitForProof                     // FCM cannot be asked for a proof now: the target is sent again later
 	stopSending                      // our credentials are at fault
 )
 
-// judgeInvalid is the one place that decides whether an answer flags a token.
+// judgeInvalid decides whether an answer flags a token. No other place does.
 //
-// UNREGISTERED is always the token's fault. INVALID_ARGUMENT is, if FCM names
-// the token, unless the breaker is open; what other answers in the batch say
-// does not matter. If FCM names nothing, it is the token's fault when FCM is
-// known to accept the payload.
+// UNREGISTERED is always the token's fault. INVALID_ARGUMENT is the token's fault if
+// FCM names the token, unless the breaker is open; other answers of the batch do not
+// matter. If FCM names no field, it is the token's fault if FCM is known to accept
+// the payload.
 func judgeInvalid(a fcm.Answer, e evidence) decision {
 	named := a.Outcome == fcm.Invalid
 	switch {
@@ -51,14 +51,14 @@ func judgeInvalid(a fcm.Answer, e evidence) decision {
 		return stopSending
 	}
 	if e.proof.Provisional && (named || e.accepted) {
-		return flagToken // the proof failed for a topic's size alone, which says nothing of tokens
+		return flagToken // the proof failed only because topics have a lower size limit
 	}
 	return refuseTarget
 }
 
-// judge books a suspect by what is known about its payload. It reports whether
-// that needs a proof that was not asked for yet.
-func (r *results) judge(a answer, e evidence) (open bool) {
+// bookSuspect gives a suspect its result by what is known about its payload. It
+// reports whether a proof is needed first that was not asked for yet.
+func (r *results) bookSuspect(a answer, e evidence) (open bool) {
 	switch judgeInvalid(a.Answer, e) {
 	case flagToken:
 		r.setInvalid(a, push.ResultInvalidArgument)

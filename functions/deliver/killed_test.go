@@ -111,7 +111,7 @@ func killedAfter(t *testing.T, saves int) bool {
 	deps.Store = &deaf{ledger: w.Store, saves: saves}
 	err := newDeliverer(deps).deliver(t.Context(), ref, "")
 	killed := err != nil
-	if killed && (!errors.Is(err, errKilled) || settle(queue.Message{}, err) != queue.Redeliver) {
+	if killed && (!errors.Is(err, errKilled) || settlementFor(queue.Message{}, err) != queue.Redeliver) {
 		t.Fatalf("with %d saves it ended with %v", saves, err)
 	}
 	w.clock.Add(time.Hour - time.Minute) // the lease lapses; young enough not to be expired

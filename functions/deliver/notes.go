@@ -8,18 +8,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A note is what this instance remembers of a batch that waits, by target. It
-// spares answers and reads; another instance does without it.
+// A note is what this instance remembers of a batch that waits. It saves requests and
+// reads; another instance works without it.
 type note struct {
-	due     map[int]time.Time // when a target may be sent again
-	checked map[int]time.Time // when its customer was last read
+	due     map[int]time.Time // by target: when it may be sent again
+	checked map[int]time.Time // by target: when its customer was last read
 }
 
-// maxNotes is how many batches are remembered; a note has at most a few ten
-// kilobytes.
+// maxNotes is how many batches are remembered. A note has a few ten kilobytes at
+// most.
 const maxNotes = 500
 
-// notes are those of an instance; safe for concurrent use.
+// notes are the notes of an instance. They are safe for concurrent use.
 type notes struct {
 	mu sync.Mutex // guards of
 	of map[push.BatchRef]note
@@ -27,7 +27,7 @@ type notes struct {
 
 func newNotes() *notes { return &notes{of: map[push.BatchRef]note{}} }
 
-// get is the note of a batch, as a copy: the maps are never nil.
+// get returns a copy of the note of a batch. Its maps are never nil.
 func (n *notes) get(ref push.BatchRef) note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -38,7 +38,7 @@ func (n *notes) get(ref push.BatchRef) note {
 	return x
 }
 
-// put remembers a batch until it is settled.
+// put stores the note of a batch until the batch is settled.
 func (n *notes) put(b *push.Batch, x note) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A payload is a mailing's message: the same for everybody, or a template that
-// is rendered for each customer.
+// A payload is a mailing's message: the same for every customer, or a template that
+// is rendered for each.
 type payload struct {
-	sample   rendering          // what is proven; without a template everybody gets it
-	template *personal.Template // nil: customers' messages differ in their ids alone
+	sample   rendering          // what is proven; without a template it is sent to every customer
+	template *personal.Template // nil: the messages of customers differ only in their ids
 	mailing  string             // its id
 }
 
@@ -25,8 +25,8 @@ type rendering struct {
 	extra   fcm.Extra
 }
 
-// newPayload compiles a mailing's message. Errors are push.Faults: the mailing
-// was checked when it was handed in, so it came from another version.
+// newPayload compiles a mailing's message. Errors are push.Faults. The mailing was
+// checked when it was handed in, so a fault means that another version checked it.
 func newPayload(m *push.Mailing) (*payload, error) {
 	t, faults := personal.Compile(m.Message, m.Link)
 	if err := faults.Err(); err != nil {
@@ -44,8 +44,7 @@ func newPayload(m *push.Mailing) (*payload, error) {
 	return p, err
 }
 
-// personal reports whether customers get messages that differ in more than
-// their ids.
+// personal reports whether customers get messages that differ in more than their ids.
 func (p *payload) personal() bool { return p.template != nil }
 
 func (p *payload) render(customer string, attributes map[string]any) (rendering, error) {
@@ -62,16 +61,17 @@ func compile(object json.RawMessage, extra fcm.Extra) (rendering, error) {
 }
 
 const (
-	// topicSize is how many bytes of payload FCM documents for topics.
+	// topicSize is how many bytes of payload FCM allows for topics, by its
+	// documentation.
 	topicSize = 2048
-	// shortText is how many bytes of a text a shortened payload keeps: more than
-	// any field with a syntax of its own needs. Values of data have none.
+	// shortText is how many bytes of a text a shortened payload keeps: more than any
+	// field needs that has a syntax. Values of data have no syntax.
 	shortText  = 64
 	shortValue = 8
 )
 
-// shortened is the same message with its texts cut, for a proof by topic; nil if
-// it is still too large for one.
+// shortened returns the same message with shorter texts, for a proof by topic, or nil
+// if it is still too large.
 func (r *rendering) shortened() *fcm.Message {
 	d := json.NewDecoder(bytes.NewReader(r.object))
 	d.UseNumber()
@@ -91,8 +91,8 @@ func (r *rendering) shortened() *fcm.Message {
 	return m
 }
 
-// cutTexts cuts every text of a JSON value to so many bytes, and those of data
-// to fewer.
+// cutTexts shortens every text of a JSON value to so many bytes, and the texts of
+// data to fewer.
 func cutTexts(v any, limit int) any {
 	switch v := v.(type) {
 	case string:
@@ -116,8 +116,8 @@ func cutTexts(v any, limit int) any {
 	return v
 }
 
-// A renderer renders messages and keeps the last one: the targets of a customer
-// stand next to each other.
+// A renderer renders messages and keeps the last one, because the targets of a
+// customer follow each other.
 type renderer struct {
 	*payload
 	customer string
@@ -125,7 +125,7 @@ type renderer struct {
 	err      error
 }
 
-// message is what goes to a target.
+// message returns the message for a target.
 func (r *renderer) message(t push.Target) (*fcm.Message, error) {
 	if !r.personal() {
 		return r.sample.message, nil

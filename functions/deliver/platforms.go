@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// platformDownAfter is how many answers in a row say that Apple, or a browser's
-	// push service, refuses the credentials of an app before the app's tokens of
-	// that platform wait instead of failing.
+	// platformDownAfter is how many answers in a row must say that Apple, or a
+	// browser's push service, refuses the credentials of an app. From then on the
+	// app's tokens of that platform wait and do not fail.
 	platformDownAfter = 10
 	// platformWait is how long they wait before one of them is tried again.
 	platformWait = time.Minute
 )
 
-// A platformKey is what has credentials of its own in the Firebase project.
+// A platformKey identifies credentials in the Firebase project.
 type platformKey struct {
 	platform push.Platform
 	app      string
@@ -26,8 +26,8 @@ type platformKey struct {
 
 func platformOf(t push.Target) platformKey { return platformKey{t.Platform, t.App} }
 
-// platforms count, by platform and app, the answers in a row that call the
-// credentials of a platform wrong; safe for concurrent use.
+// platforms counts, by platform and app, the answers in a row that refuse the
+// credentials. It is safe for concurrent use.
 type platforms struct {
 	mu      sync.Mutex // guards refused
 	refused map[platformKey]int
@@ -35,8 +35,8 @@ type platforms struct {
 
 func newPlatforms() *platforms { return &platforms{refused: map[platformKey]int{}} }
 
-// observe counts an answer of the platform's service: it takes the credentials,
-// or refuses them.
+// observe counts an answer of the platform's push service: whether it refused the
+// credentials.
 func (p *platforms) observe(key platformKey, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,8 +54,8 @@ func (p *platforms) down(key platformKey) bool {
 	return p.refused[key] >= platformDownAfter
 }
 
-// postponed reports whether a target waits because its platform is down, and
-// when it may be sent. One target of each platform is tried in each call.
+// postponed reports whether a target waits because its platform is down, and stores
+// when it may be sent. Each call tries one target of each platform.
 func (l *sendLoop) postponed(target int) bool {
 	key := platformOf(l.batch.Targets[target])
 	if !l.platforms.down(key) {
@@ -70,8 +70,8 @@ func (l *sendLoop) postponed(target int) bool {
 }
 
 // resolvePlatforms decides about the targets whose platform refused the app's
-// credentials: they wait if it refuses everybody, else they have failed. The
-// mailing says which platforms are paused; the others go on.
+// credentials: they wait if it refuses all, else they have failed. The mailing lists
+// the platforms that wait; the others go on.
 func (d *delivery) resolvePlatforms(ctx context.Context) error {
 	down, up := map[push.Platform]bool{}, map[push.Platform]bool{}
 	for _, a := range d.refusedByPlatform {

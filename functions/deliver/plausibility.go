@@ -2,131 +2,128 @@ package deliver
 
 import "carillon.example/shared/push"
 
-// A tokenGroup is a set of push tokens that FCM can judge wrongly together: an
-// outage, a wrong project or a faulty SDK release touches one kind, platform,
-// app, or all registrations of the last days. Answers are weighed within a
-// group and never across groups.
+// A tokenGroup is a set of push tokens that FCM can judge wrongly together. An
+// outage, a wrong project or a faulty SDK release affects one kind, platform or app,
+// or all registrations of the last days. Answers are weighed within a group and never
+// across groups.
 type tokenGroup struct {
 	kind     push.Kind
 	platform push.Platform
 	app      string
-	young    bool // registered by an app at most a week ago
+	young    bool // an app registered it at most a week ago
 }
 
-// What the weighing of invalid answers uses.
+// Limits of the weighing of invalid answers.
 const (
 	neighbours   = 8   // answers on each side of an invalid answer that are looked at
 	aloneAmong   = 1   // further invalid answers among the neighbours that do not raise doubt
-	fewInvalid   = 20  // so many invalid answers without any control are believed, if the kind allows it
-	youngSuspect = 0.2 // a greater share of invalid young tokens is a fault of the app or of FCM
+	fewInvalid   = 20  // up to so many invalid answers are believed without a control token, if the kind allows it
+	youngSuspect = 0.2 // above this share of invalid young tokens the app or FCM is at fault
 	controlsKept = 3   // accepted tokens that are remembered for each group
 )
 
-// An askResult is what FCM answers when it is asked about a token once more,
-// with validate_only.
+// An askResult is FCM's answer to a second request for a token, with validate_only.
 type askResult int
 
 const (
-	askUnanswered askResult = iota // out of reach, no quota, or the call's time is up
+	askUnanswered askResult = iota // FCM is out of reach, the quota is used up, or the call has to end
 	askAccepted                    // the token is valid after all
-	askInvalid                     // FCM says the same again
+	askInvalid                     // the token is invalid again
 )
 
-// A controlResult is what FCM answers for the control tokens of a group: tokens
-// that it accepted lately.
+// A controlResult is FCM's answer for the control tokens of a group: tokens that it
+// accepted lately.
 type controlResult int
 
 const (
 	controlUnanswered controlResult = iota
 	controlMissing                  // FCM has accepted no other token of this group yet
-	controlElsewhere                // the same, but it accepts a token of another group of this kind
-	controlRefused                  // it refuses tokens that it accepted lately: its answers cannot be trusted now
+	controlElsewhere                // as controlMissing, but FCM accepts a token of another group of this kind
+	controlRefused                  // FCM refuses tokens that it accepted lately: its answers are wrong at the moment
 	controlAccepted
 )
 
-// trusted reports whether the answer leaves it open that FCM's other answers of
-// this moment are true.
+// trusted reports whether FCM's other answers at this moment may be right.
 func (r controlResult) trusted() bool { return r != controlRefused && r != controlUnanswered }
 
 // groupAnswers are the answers of one batch for one group.
 type groupAnswers struct {
 	group tokenGroup
 
-	// before holds the last answers of the group in this instance before those
-	// of the batch, oldest first; true: invalid.
+	// before has the last answers for the group in this instance before those of the
+	// batch, oldest first; true: invalid.
 	before []bool
 
-	// invalid holds the answers of the batch in their order; true: invalid.
-	// Answers that say nothing of the token (failed, waiting) are not in it.
+	// invalid has the answers of the batch in their order; true: invalid. Answers
+	// that say nothing about the token (failed, waiting) are left out.
 	invalid []bool
 
-	// lonely counts the invalid answers of the group in this instance, those of
-	// the batch included, as long as no token of the group was ever accepted.
+	// lonely counts the invalid answers for the group in this instance, with those of
+	// the batch, as long as no token of the group was ever accepted.
 	lonely int
 
-	// foreign says that the invalid answers call the tokens another project's.
+	// foreign says that the invalid answers are SENDER_ID_MISMATCH: another project's
+	// tokens.
 	foreign bool
 
 	// wereAccepted says that FCM accepted each of the invalid tokens before.
 	wereAccepted bool
 
-	// answered is how many targets of the group in the batch FCM has judged in all,
+	// answered is how many targets of the group in the batch FCM has answered in all,
 	// in earlier calls too; 0: those of invalid.
 	answered int
 
 	// youngInvalid of youngAnswered young installation ids of the group were invalid
-	// when this instance asked last, those of the batch included; suspected says
-	// that an instance has recorded that a release is at fault.
+	// when this instance asked last, with those of the batch. suspected says that an
+	// instance has stored the suspicion that a release is at fault.
 	youngInvalid, youngAnswered int
 	suspected                   bool
 
 	// early says that some of the invalid answers came just now, so that a faulty
-	// release may not have shown yet.
+	// release may not be visible yet.
 	early bool
 
-	// again marks that the invalid answers were held by an earlier call: they
-	// all have to be confirmed.
+	// again says that an earlier call held the invalid answers: all of them have to
+	// be confirmed.
 	again bool
 }
 
-// A tokenDecision says what becomes of the invalid answers of one group, by
-// their index in groupAnswers.invalid. Each invalid answer is in one of the
-// lists.
+// A tokenDecision says what happens to the invalid answers of one group, by their
+// index in groupAnswers.invalid. Each invalid answer is in exactly one of the lists.
 type tokenDecision struct {
-	flag []int // FCM says of this token that it is invalid
-	drop []int // FCM accepts the token after all: it is not flagged
-	hold []int // nobody can say yet: to be decided by a later call
+	flag []int // the token is flagged
+	drop []int // FCM accepts the token now: it is not flagged
+	hold []int // a later call decides
 
 	refused bool // held because FCM refuses the control tokens too, or because there is none
 	suspect bool // held because the app's release may be at fault
 	cleared bool // FCM accepts most of the young installation ids that it had refused
 }
 
-// A witness asks FCM for evidence. Both methods use validate_only: no phone
-// shows anything.
+// A witness asks FCM for evidence. Both methods use validate_only, so that phones
+// show nothing.
 type witness interface {
-	// askAgain asks about the tokens of these answers, by their index in
+	// askAgain asks for the tokens of these answers, by their index in
 	// groupAnswers.invalid.
 	askAgain(answers []int) []askResult
 
-	// askControls asks about the control tokens of the group, other than those
-	// of its invalid answers.
+	// askControls asks for the control tokens of the group that are not among its
+	// invalid answers.
 	askControls(tokenGroup) controlResult
 }
 
 // decideInvalid decides which invalid answers of a group flag their token.
 //
 // FCM never accepts a token again once it is invalid (facts/fcm.md), and tokens
-// become invalid one by one. So an invalid answer is believed at once only if
-// it stands alone among accepted ones. Others have to be confirmed: FCM is asked
-// again. If it accepts a single one of them now, its answers are not reliable at
-// the moment, and the rest is held. A confirmation counts only if FCM accepted a
-// control token before it, or an outage could end between the two. In each case a
-// control token has to be accepted afterwards: while FCM refuses those too, nobody
-// is flagged.
+// become invalid one by one. So an invalid answer is believed at once only if it
+// stands alone among accepted ones. Others have to be confirmed: FCM is asked again.
+// If it accepts one of them now, its answers are not reliable at the moment, and the
+// rest is held. A confirmation counts only if FCM accepted a control token before it,
+// because an outage could end between the two. In each case FCM has to accept a
+// control token afterwards: while it refuses those, no token is flagged.
 //
-// Young installation ids wait for one more call, so that it shows whether many of
-// them are invalid: then the app's release may be at fault, and they are held.
+// Young installation ids wait for one more call, to see whether many of them are
+// invalid. If so, the release of the app may be at fault, and they are held.
 func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	believed, doubtful := a.split()
 	if len(believed)+len(doubtful) == 0 {
@@ -142,7 +139,7 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	d.drop = recovered
 	d.hold = unanswered
 
-	// Young tokens that die in numbers are held even if FCM insists on it.
+	// Many invalid young tokens are held even if FCM confirms them.
 	d.suspect = a.suspect()
 	d.cleared = a.group.ofRelease() && len(recovered) >= fewYoung && float64(len(confirmed)) <= youngSuspect*float64(len(recovered)+len(confirmed))
 	wait := d.suspect || a.suspected || a.early && !a.wereAccepted
@@ -168,8 +165,8 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 			d.flag = flag
 			break
 		}
-		// An accepted token of another group shows that FCM is well and the project
-		// ours: then these tokens wait, and the mailing goes on for everybody else.
+		// An accepted token of another group shows that FCM works and that this is
+		// its project. Then only these tokens wait, and the mailing goes on.
 		d.hold, d.refused = append(d.hold, flag...), control == controlMissing
 	case controlRefused:
 		d.hold, d.refused = append(d.hold, flag...), true
@@ -179,8 +176,8 @@ func decideInvalid(a groupAnswers, w witness) tokenDecision {
 	return d
 }
 
-// suspect reports whether so many of the young tokens are invalid that the app's
-// release, or FCM, may be at fault. Of installation ids fewer raise the suspicion,
+// suspect reports whether so many of the young tokens are invalid that the release of
+// the app, or FCM, may be at fault. For installation ids a smaller number is enough,
 // once there was time for others to show.
 func (a *groupAnswers) suspect() bool {
 	if !a.group.young || a.foreign {
@@ -196,9 +193,9 @@ func (a *groupAnswers) suspect() bool {
 		a.youngInvalid >= fewYoung && float64(a.youngInvalid) > youngSuspect*float64(a.youngAnswered)
 }
 
-// split separates the invalid answers that stand alone from those that have to
-// be confirmed. An answer stands alone if the group had an accepted answer
-// before it, and at most one of its neighbours is invalid too.
+// split separates the invalid answers that stand alone from those that have to be
+// confirmed. An answer stands alone if the group had an accepted answer before it,
+// and at most one of its neighbours is invalid too.
 func (a *groupAnswers) split() (believed, doubtful []int) {
 	all := append(append([]bool{}, a.before...), a.invalid...)
 	offset := len(a.before)
@@ -211,7 +208,7 @@ func (a *groupAnswers) split() (believed, doubtful []int) {
 		if i < offset {
 			continue
 		}
-		others := -1 // without itself
+		others := -1 // the answer itself does not count
 		for _, x := range all[max(0, i-neighbours):min(len(all), i+neighbours+1)] {
 			if x {
 				others++
@@ -227,7 +224,7 @@ func (a *groupAnswers) split() (believed, doubtful []int) {
 	return believed, doubtful
 }
 
-// confirm asks FCM again about doubtful answers.
+// confirm asks FCM again for doubtful answers.
 func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered, unanswered []int) {
 	if len(doubtful) == 0 {
 		return nil, nil, nil
@@ -246,7 +243,7 @@ func (a *groupAnswers) confirm(doubtful []int, w witness) (confirmed, recovered,
 	return confirmed, recovered, unanswered
 }
 
-// count is how many answers of the batch are invalid.
+// count returns how many answers of the batch are invalid.
 func (a *groupAnswers) count() int {
 	n := 0
 	for _, invalid := range a.invalid {
@@ -257,7 +254,7 @@ func (a *groupAnswers) count() int {
 	return n
 }
 
-// share is the share of invalid answers in the batch and just before it.
+// share returns the share of invalid answers in the batch and shortly before it.
 func (a *groupAnswers) share() float64 {
 	n := a.count()
 	if a.answered > 0 {
@@ -278,12 +275,12 @@ func (a *groupAnswers) share() float64 {
 }
 
 // credibleAlone reports whether invalid answers are believed although FCM has
-// accepted no other token of the group: only few of them. If they could mean
-// that we are the wrong project, FCM has to accept a token of another group: it
-// calls registration tokens of another project SENDER_ID_MISMATCH, and
-// installation ids UNREGISTERED. Once it is known that we are the right project,
-// any number of tokens may be another's. Young installation ids may be those of a
-// faulty release: only such as FCM accepted before are believed.
+// accepted no other token of the group. Only few are. If they could mean that this is
+// the wrong project, FCM has to accept a token of another group: it answers
+// SENDER_ID_MISMATCH for registration tokens of another project, and UNREGISTERED for
+// installation ids. Once it is known to be the right project, any number of tokens
+// may be of another one. Young installation ids may come from a faulty release: only
+// those that FCM accepted before are believed.
 func (a *groupAnswers) credibleAlone(kindAccepted bool) bool {
 	if a.foreign {
 		return kindAccepted

@@ -8,8 +8,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// prepare gives up the targets that too many calls crashed with, cancels those of
-// an outdated batch that must not be sent any more, compiles the payload, and proves it when nobody has yet.
+// prepare gives up the targets that too many calls crashed with, cancels the targets
+// of an outdated batch that must not be sent any more, compiles the payload, and
+// proves it if it is not proven yet.
 func (d *delivery) prepare(ctx context.Context) error {
 	d.giveUpTargets(ctx)
 	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
@@ -30,9 +31,9 @@ func (d *delivery) prepare(ctx context.Context) error {
 	return d.proveFirst(ctx)
 }
 
-// cancelOutdated cancels targets whose token moved, was erased or flagged, or
-// whose customer opted out since the batch was cut. It reads the customers of
-// the targets that this call sends, and none that was read a moment ago.
+// cancelOutdated cancels targets whose token moved, was erased or flagged, or whose
+// customer opted out since the batch was created. It reads the customers of the
+// targets that this call sends, except those that were read within the last minute.
 func (d *delivery) cancelOutdated(ctx context.Context) error {
 	now := d.Now()
 	unchecked := slices.DeleteFunc(d.ready(now.Add(nearby)), func(i int) bool {
@@ -63,8 +64,8 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	return nil
 }
 
-// proveFirst proves the payload before the first batch of a mailing that was
-// recorded while FCM was out of reach.
+// proveFirst proves the payload of a mailing that was handed in while FCM was out of
+// reach, before its first batch is sent.
 func (d *delivery) proveFirst(ctx context.Context) error {
 	out, cancel := d.untilDeadline(ctx)
 	defer cancel()
@@ -85,8 +86,8 @@ func (d *delivery) proveFirst(ctx context.Context) error {
 	return nil
 }
 
-// markProven records that FCM accepts the payload. Every batch of the mailing
-// may do so at the same moment: results are saved first.
+// markProven records that FCM accepts the payload. Results are saved first, because
+// all batches of the mailing may write the mailing at the same moment.
 func (d *delivery) markProven(ctx context.Context) error {
 	if err := d.saveUnsaved(ctx); err != nil {
 		return err

@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// releaseAge is how long an answer for a young installation id, and a
-	// suspicion, say something of those that follow.
+	// releaseAge is how long an answer for a young installation id, and a suspicion,
+	// count.
 	releaseAge = 24 * time.Hour
 	// releaseTokens is how many young installation ids of a group an instance
 	// remembers.
 	releaseTokens = 1000
-	// fewYoung is how many young installation ids have to be invalid before a
-	// release is suspected.
+	// fewYoung is how many young installation ids must be invalid before a release is
+	// suspected.
 	fewYoung = 5
 )
 
-// releaseAnswers remember FCM's last answer for each of the young installation
-// ids of a group: a faulty release is seen over hours and many mailings, and not
-// in one batch. It has no lock: its owner holds one.
+// releaseAnswers has FCM's last answer for each young installation id of a group: a
+// faulty release shows over hours and many mailings, not in one batch. It has no
+// lock: the lock of groups guards it.
 type releaseAnswers struct {
 	last  map[string]pastAnswer // by token
-	order []string              // the tokens as they came
+	order []string              // the tokens in the order of their first answers
 }
 
-// add remembers an answer for a token.
+// add stores the answer for a token.
 func (r *releaseAnswers) add(token string, invalid bool, at time.Time) {
 	if r.last == nil {
 		r.last = map[string]pastAnswer{}
@@ -57,17 +57,17 @@ func (r *releaseAnswers) count(after, now time.Time) (invalid, all int) {
 	return invalid, all
 }
 
-// ofRelease reports whether a faulty release of the app may be why FCM does not
-// know the tokens of the group. FCM itself hands out registration tokens, and an
-// app its own installation ids.
+// ofRelease reports whether a faulty release of the app can be the reason why FCM
+// does not know the tokens of the group. FCM creates registration tokens, but apps
+// create their installation ids.
 func (g tokenGroup) ofRelease() bool { return g.young && g.kind == push.KindFID }
 
-// stands reports whether a suspicion still holds.
+// stands reports whether a suspicion still counts.
 func stands(s store.Suspicion, now time.Time) bool {
 	return !s.At.IsZero() && now.Sub(s.At) <= releaseAge
 }
 
-// observeRelease remembers FCM's answer for a young installation id.
+// observeRelease adds FCM's answer for a young installation id.
 func (g *groups) observeRelease(t push.Target, invalid bool, now time.Time) {
 	if key := groupOf(t); key.ofRelease() {
 		g.mu.Lock()
@@ -83,8 +83,8 @@ func (g *groups) release(key tokenGroup, after, now time.Time) (invalid, all int
 	return g.getLocked(key).releases.count(after, now)
 }
 
-// lookAtRelease completes what is known of a part's release. It returns what is
-// recorded of it.
+// lookAtRelease adds what is known about the release of a part. It returns the stored
+// suspicion.
 func (d *delivery) lookAtRelease(ctx context.Context, p *heldPart) store.Suspicion {
 	a := &p.answers
 	if !a.group.ofRelease() {
@@ -103,8 +103,8 @@ func (d *delivery) lookAtRelease(ctx context.Context, p *heldPart) store.Suspici
 	return recorded
 }
 
-// recordRelease records a suspicion that the call has found, and its end. A
-// suspicion is recorded again only in the second half of its time.
+// recordRelease stores a suspicion that the call has found, or its end. A suspicion
+// is stored again only in the second half of its time.
 func (d *delivery) recordRelease(ctx context.Context, p *heldPart, found tokenDecision, recorded store.Suspicion) {
 	switch {
 	case found.cleared:

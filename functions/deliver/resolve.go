@@ -10,12 +10,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// proofsAtOnce is how many payloads are proven side by side.
+// proofsAtOnce is how many payloads are proven at the same time.
 const proofsAtOnce = 16
 
-// resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads
-// that nobody knows to be good are proven; that takes its time, so results are
-// saved first.
+// resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
+// are not known to be good are proven. That takes time, so results are saved first.
 func (d *delivery) resolve(ctx context.Context) error {
 	if !d.mailing.Proven && !d.payload.personal() && d.accepted() {
 		if err := d.markProven(ctx); err != nil {
@@ -52,18 +51,19 @@ func (d *delivery) resolve(ctx context.Context) error {
 	return nil
 }
 
-// judgeSuspects books the suspects that can be decided, and keeps the others.
+// judgeSuspects gives results to the suspects that can be decided, and keeps the
+// others.
 func (d *delivery) judgeSuspects(of func(answer) evidence) {
 	var open []answer
 	for _, a := range d.suspects {
-		if d.judge(a, of(a)) {
+		if d.bookSuspect(a, of(a)) {
 			open = append(open, a)
 		}
 	}
 	d.suspects = open
 }
 
-// evidenceOf is what is known about a suspect's payload without asking FCM.
+// evidenceOf returns what is known about the payload of a suspect without asking FCM.
 func (d *delivery) evidenceOf(a answer, breakerOpen bool) evidence {
 	if d.payload.personal() {
 		return evidence{breakerOpen: breakerOpen, accepted: d.acceptedBy(d.batch.Targets[a.target].Customer)}
@@ -71,7 +71,7 @@ func (d *delivery) evidenceOf(a answer, breakerOpen bool) evidence {
 	return evidence{breakerOpen: breakerOpen, proven: d.mailing.Proven, accepted: d.accepted()}
 }
 
-// payloadOf names a suspect's payload: a personal one is the customer's.
+// payloadOf names the payload of a suspect: a personal one is named by the customer.
 func (d *delivery) payloadOf(a answer) string {
 	if d.payload.personal() {
 		return d.batch.Targets[a.target].Customer
@@ -79,12 +79,12 @@ func (d *delivery) payloadOf(a answer) string {
 	return ""
 }
 
-// proveSuspects proves each payload that a suspect was sent, once.
+// proveSuspects proves each payload of a suspect once.
 func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
 	ctx, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	sentTo := map[string]push.Target{} // by payload: one of the suspects that got it
+	sentTo := map[string]push.Target{} // by payload: one of its suspects
 	for _, a := range d.suspects {
 		sentTo[d.payloadOf(a)] = d.batch.Targets[a.target]
 	}
@@ -102,26 +102,26 @@ func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
 			return nil
 		})
 	}
-	_ = g.Wait() // none of them fails
+	_ = g.Wait() // it is nil: each proof has its own answer
 	return proofs
 }
 
-// proveFor proves what a customer was sent.
+// proveFor proves the payload of a customer.
 func (d *delivery) proveFor(ctx context.Context, customer string, attributes map[string]any) fcm.Answer {
 	if !d.payload.personal() {
 		return d.prove(ctx, d.payload.sample)
 	}
 	r, err := d.payload.render(customer, attributes)
-	if err != nil { // it was rendered before it was sent
+	if err != nil { // cannot happen: it was rendered before it was sent
 		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
 	}
 	return d.prove(ctx, r)
 }
 
-// prove asks FCM whether it accepts a payload, with no token involved. A topic
-// may accept less than a token does: of a payload that is too large for a topic
-// FCM judges a copy with shorter texts. Its size needs no proof, because it was
-// computed, and is within what tokens accept.
+// prove asks FCM whether it accepts a payload, without any token. A topic may accept
+// less than a token. For a payload that is too large for a topic FCM is asked about a
+// copy with shorter texts. The size needs no proof: it was computed, and tokens
+// accept it.
 func (d *delivery) prove(ctx context.Context, r rendering) fcm.Answer {
 	proof := d.proveOnce(ctx, r.message)
 	if !proof.Provisional {
@@ -137,7 +137,7 @@ func (d *delivery) prove(ctx context.Context, r rendering) fcm.Answer {
 	return proof
 }
 
-// proveOnce asks for a proof, and once more where what answered was not FCM.
+// proveOnce asks for a proof, and once more if something other than FCM answered.
 func (d *delivery) proveOnce(ctx context.Context, m *fcm.Message) fcm.Answer {
 	proof := d.Sender.Prove(ctx, m)
 	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {

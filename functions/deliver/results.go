@@ -8,22 +8,22 @@ import (
 	"carillon.example/shared/push"
 )
 
-// minAnswers is how many answers a share is computed from at least.
+// minAnswers is how many answers are needed at least to compute a share.
 const minAnswers = 50
 
-// results is the bookkeeping of one batch: what FCM's answers mean for its
-// targets. It does no I/O and takes no lock, so that every rule is tested as a
-// table of answers.
+// results is the bookkeeping of one batch: what FCM's answers mean for its targets.
+// It does no I/O and has no lock, so that its rules are tested with tables of
+// answers.
 type results struct {
 	batch        *push.Batch
 	now          func() time.Time
-	invalidShare float64 // the breaker's: a greater share of INVALID_ARGUMENT cannot be true
+	invalidShare float64 // the breaker opens above this share of INVALID_ARGUMENT
 
 	unsaved           int               // results that are not stored yet
 	answered          int               // answers of this call that are final
-	observed          []observation     // answers of this call that say something of their token, in their order
-	suspects          []answer          // INVALID_ARGUMENT: open until the payload is known to be good
-	refusedByPlatform []answer          // Apple, or a browser\'s push service, refused the app\'s credentials
+	observed          []observation     // answers of this call that say something about their token, in order
+	suspects          []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
+	refusedByPlatform []answer          // Apple, or a browser's push service, refused the credentials of the app
 	due               map[int]time.Time // by target: when one that waits may be sent again
 	stop              stop
 }
@@ -37,19 +37,19 @@ type answer struct {
 // A stop says why no more is sent, and has what its reason needs.
 type stop struct {
 	reason stopReason
-	result push.Result // with stopEnded: the result of every target that is left
-	answer fcm.Answer  // with stopCredentials: what was answered
-	until  time.Time   // with stopUnproven: when the proof may be asked for again
+	result push.Result // with stopEnded: the result of every pending target
+	answer fcm.Answer  // with stopCredentials: FCM's answer
+	until  time.Time   // with stopUnproven: when a proof may be asked for again
 }
 
 type stopReason int
 
 const (
 	running         stopReason = iota
-	stopPaused                 // what is left stays
-	stopUnproven               // FCM is out of reach: nobody knows whether it accepts the payload
-	stopEnded                  // cancelled, expired, refused: what is left is closed
-	stopCredentials            // our credentials are refused: the mailing is to be paused
+	stopPaused                 // pending targets stay pending
+	stopUnproven               // FCM cannot be asked whether it accepts the payload
+	stopEnded                  // cancelled, expired or refused: pending targets are closed
+	stopCredentials            // FCM refuses our credentials: the mailing is paused
 )
 
 func (r *results) stopped() bool { return r.stop.reason != running }
@@ -61,7 +61,7 @@ func (r *results) stopWith(s stop) {
 	}
 }
 
-// record books FCM's answer for one target.
+// record takes FCM's answer for one target.
 func (r *results) record(a answer) {
 	if a.Outcome != fcm.Waiting {
 		r.answered++
@@ -86,7 +86,7 @@ func (r *results) record(a answer) {
 	case fcm.Mismatch:
 		r.observed = append(r.observed, observation{a.target, true})
 		r.setInvalid(a, push.ResultWrongSender)
-	case fcm.ThirdParty: // Apple's or a browser's credentials: other targets go on
+	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
 	case fcm.Misconfigured:
 		r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
@@ -101,8 +101,8 @@ func (r *results) set(target int, result push.Result) {
 	r.unsaved++
 }
 
-// setFailed gives a target a result that has a reason. The batch keeps the
-// first reason.
+// setFailed gives a target a result that has a reason. The batch keeps its first
+// reason.
 func (r *results) setFailed(target int, result push.Result, reason string) {
 	r.setReason(reason)
 	r.set(target, result)
@@ -114,9 +114,9 @@ func (r *results) setReason(reason string) {
 	}
 }
 
-// setInvalid gives a target an invalid result. The batch owes the token's flag
-// and its event from the save on that stores the result; the flag is held until
-// it is known that the answer can be believed (weigh).
+// setInvalid gives a target an invalid result. From the save of the result on the
+// batch owes the flag of the token and its event. The flag is held until weigh finds
+// the answer credible.
 func (r *results) setInvalid(a answer, result push.Result) {
 	t := r.batch.Targets[a.target]
 	r.set(a.target, result)
@@ -127,23 +127,22 @@ func (r *results) setInvalid(a answer, result push.Result) {
 	})
 }
 
-// closePending gives every target without a result that one.
+// closePending gives a result to every pending target.
 func (r *results) closePending(result push.Result) { r.unsaved += r.batch.ClosePending(result) }
 
-// implausible reports whether n of the answers so far are more than can be
-// true.
+// implausible reports whether n of the answers so far are more than can be true.
 func (r *results) implausible(n int) bool {
 	return r.answered >= minAnswers && float64(n) > r.invalidShare*float64(r.answered)
 }
 
-// breakerOpen reports whether the share of INVALID_ARGUMENT cannot be true.
+// breakerOpen reports whether there is more INVALID_ARGUMENT than can be true.
 func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
 
-// accepted reports whether a token of the batch accepted its message.
+// accepted reports whether FCM accepted the message for a token of the batch.
 func (r *results) accepted() bool { return slices.Contains(r.batch.Results, push.ResultAccepted) }
 
-// acceptedBy reports whether a token of that customer accepted its message. All
-// tokens of a customer get the same one.
+// acceptedBy reports whether FCM accepted the message for a token of that customer.
+// All tokens of a customer get the same message.
 func (r *results) acceptedBy(customer string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted {
@@ -158,20 +157,20 @@ func (r *results) ready(at time.Time) []int {
 	return slices.DeleteFunc(r.batch.PendingTargets(), func(i int) bool { return r.due[i].After(at) })
 }
 
-// settled reports whether nothing of the batch is left to do: every target has
-// its result, and every flag is set.
+// settled reports whether nothing of the batch is left to do: every target has its
+// result, and every flag is set.
 func (r *results) settled() bool {
 	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
 }
 
-// release gives the batch back. It waits until the first of its targets may be
-// sent again; the others are skipped until their own time.
+// release ends the lease. The batch waits until the first of its targets may be sent
+// again; the others are skipped until their own time.
 func (r *results) release(well bool) {
 	r.batch.Release(well)
 	at := r.firstDue()
 	switch r.stop.reason {
 	case stopPaused, stopCredentials:
-		at = time.Time{} // resume continues at once
+		at = time.Time{} // a resume continues at once
 	case stopUnproven:
 		at = r.stop.until
 	}
@@ -185,8 +184,8 @@ func (r *results) release(well bool) {
 	r.batch.NotBefore = at
 }
 
-// firstDue is when the first pending target may be sent; zero if one may at any
-// time, or none is pending.
+// firstDue returns when the first pending target may be sent; zero if one may be sent
+// now, or none is pending.
 func (r *results) firstDue() (first time.Time) {
 	for k, i := range r.batch.PendingTargets() {
 		if at := r.due[i]; k == 0 || at.Before(first) {
@@ -198,13 +197,13 @@ func (r *results) firstDue() (first time.Time) {
 
 func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targets[target].Token) }
 
-// dropOwed forgets the flags that are owed: they are not set.
+// dropOwed removes all owed flags. They are not set.
 func (r *results) dropOwed() {
 	r.batch.HeldFlags = nil
 	r.drop(slices.Clone(r.batch.OwedFlags))
 }
 
-// drop forgets owed flags: they are not set.
+// drop removes owed flags. They are not set.
 func (r *results) drop(targets []int) {
 	drop := map[string]bool{}
 	for _, i := range targets {

@@ -210,7 +210,7 @@ func TestAdmit(t *testing.T) {
 			if c.expired {
 				m.ExpiresAt = now
 			}
-			if got := admit(m, &c.batch, now, c.deadLetter); got != c.want {
+			if got := decideAdmission(m, &c.batch, now, c.deadLetter); got != c.want {
 				t.Errorf("admitted as %d, want %d", got, c.want)
 			}
 		})

@@ -13,30 +13,31 @@ import (
 )
 
 const (
-	// maxUnsaved is how many targets of a batch may be sent and not saved: what a
-	// killed instance can send again. See windowAfter.
+	// maxUnsaved is how many targets of a batch may be sent and not saved: so many a
+	// killed instance may send again. See windowAfter.
 	maxUnsaved = 250
-	// saveEvery is how long a result stays unsaved while others are awaited.
+	// saveEvery is how long a result stays unsaved while the loop waits for others.
 	saveEvery = time.Second
-	// strayWait is how long a target waits after an answer that was not FCM's.
+	// strayWait is how long a target waits after an answer that did not come from
+	// FCM.
 	strayWait = time.Second
 )
 
-// A sendLoop hands the pending targets of a delivery to the sender, never more
-// at once than may be unsaved, and records the answers.
+// A sendLoop hands the pending targets of a delivery to the sender, never more at
+// once than may be unsaved, and records the answers.
 type sendLoop struct {
 	*delivery
 	renderer renderer
-	queue    []int                // targets that were not handed to the sender yet
+	queue    []int                // targets that the sender did not get yet
 	inFlight map[int]bool         // targets that the sender has
-	cleared  int                  // how many of the queue's first may be sent: they are stored as under way. See mayStart
-	strays   map[int]bool         // targets that something else than FCM answered; true: to be sent again
-	tried    map[platformKey]bool // platforms that are down, and of which one target was sent
-	answers  chan answer          // has room for an answer of every target: the sender never waits
+	cleared  int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
+	strays   map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
+	tried    map[platformKey]bool // platforms that are down and of which this call has tried a target
+	answers  chan answer          // has room for the answers of all targets, so that the sender never waits
 }
 
-// send sends the pending targets until they have their answers, the delivery
-// stops, or its deadline comes.
+// send sends the pending targets until all have their answers, the delivery stops, or
+// the deadline comes.
 func (d *delivery) send(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
@@ -57,57 +58,57 @@ func (d *delivery) send(ctx context.Context) error {
 	return err
 }
 
-// sort puts the targets first that fewest calls crashed with: what ends the
-// instance comes when everything else is saved.
+// sort puts the targets first that the fewest calls crashed with: a target that
+// crashes the instance is sent when all others are saved.
 func (l *sendLoop) sort() {
-	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashes(a)-l.crashes(b), a-b) })
+	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashesWith(a)-l.crashesWith(b), a-b) })
 }
 
-// crashes is how many calls crashed while the target may have been under way.
-func (d *delivery) crashes(target int) int {
+// crashesWith returns how many calls crashed while the target was possibly under way.
+func (d *delivery) crashesWith(target int) int {
 	if d.batch.CrashedWith == nil {
 		return 0
 	}
 	return int(d.batch.CrashedWith[target])
 }
 
-// window is how many targets may be sent and not saved yet, the queue's next
-// among them.
+// window returns how many targets may be sent and not saved yet, including the
+// queue's next.
 func (l *sendLoop) window() int {
 	if len(l.queue) == 0 {
 		return maxUnsaved
 	}
-	return windowAfter(l.crashes(l.queue[0]))
+	return windowAfter(l.crashesWith(l.queue[0]))
 }
 
-// cautious reports whether a call crashed with the batch. What is sent is then
-// stored before, so that the next crash is counted to what was under way.
+// cautious reports whether a call crashed with the batch. Then targets are stored as
+// under way before they are sent, so that the next crash counts for them only.
 func (l *sendLoop) cautious() bool { return l.batch.CrashedWith != nil }
 
-// mayStart reports whether the queue's next may be sent now.
+// mayStart reports whether the queue's next target may be sent now.
 func (l *sendLoop) mayStart() bool {
 	return len(l.inFlight)+l.unsaved < l.window() && (l.cleared > 0 || !l.cautious())
 }
 
-// save stores the results so far and, if the call is cautious, what may be under
-// way until the next save.
-func (l *sendLoop) save(ctx context.Context) error {
+// saveResults stores the results so far and, in a cautious call, the targets that may
+// be under way until the next save.
+func (l *sendLoop) saveResults(ctx context.Context) error {
 	if l.cautious() {
 		l.clear()
 	}
 	if l.unsaved == 0 {
-		return l.store(ctx) // no result: should this call crash, it has come no further
+		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
 	}
-	return l.delivery.save(ctx)
+	return l.delivery.saveResults(ctx)
 }
 
-// clear lists as under way what is, and as many of the queue's next as the
-// window has room for.
+// clear lists as under way the targets in flight, and as many of the queue's next as
+// the window has room for.
 func (l *sendLoop) clear() {
 	window := l.window()
 	room := min(max(0, window-len(l.inFlight)), len(l.queue))
 	l.cleared = 0
-	for l.cleared < room && windowAfter(l.crashes(l.queue[l.cleared])) == window {
+	for l.cleared < room && windowAfter(l.crashesWith(l.queue[l.cleared])) == window {
 		l.cleared++
 	}
 
@@ -129,7 +130,7 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 	defer ticker.Stop()
 	for {
 		if l.stopped() {
-			cancel() // the sender answers what it has not sent
+			cancel() // the sender returns what it has not sent
 		}
 		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
 
@@ -140,8 +141,8 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 			if err := l.await(ctx, ticker.C); err != nil {
 				return err
 			}
-		case open: // the window is full of results that needed no answer, or nothing is cleared
-			if err := l.save(ctx); err != nil {
+		case open: // the window is full of results that did not need FCM, or nothing is stored as under way
+			if err := l.saveResults(ctx); err != nil {
 				return err
 			}
 		case !l.stopped() && l.sendStraysAgain(sending):
@@ -151,8 +152,8 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 	}
 }
 
-// sendStraysAgain queues the targets that something else than FCM answered,
-// after a wait, and reports whether there are any.
+// sendStraysAgain queues the targets with an answer that did not come from FCM, after
+// a wait, and reports whether there are any.
 func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
 	for i, again := range l.strays {
 		if again {
@@ -174,7 +175,7 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 	}
 
 	message, err := l.renderer.message(t)
-	if err != nil { // this customer's values make no message
+	if err != nil { // the attributes of this customer make no valid message
 		l.setFailed(i, push.ResultRefused, err.Error())
 		return
 	}
@@ -184,14 +185,14 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
 }
 
-// await takes one answer, or looks each saveEvery after results and the
-// mailing's state.
+// await takes one answer. Every saveEvery it saves results and reads the mailing's
+// state instead.
 func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 	select {
 	case a := <-l.answers:
 		l.take(a)
 		if window := l.window(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
-			return l.save(ctx)
+			return l.saveResults(ctx)
 		}
 		return nil
 	case <-tick:
@@ -203,11 +204,12 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 		if l.unsaved == 0 {
 			return nil
 		}
-		return l.save(ctx)
+		return l.saveResults(ctx)
 	}
 }
 
-// drain takes the answers that are still to come: nothing sent is forgotten.
+// drain takes the answers that are still to come, so that no result of a sent message
+// is lost.
 func (l *sendLoop) drain() {
 	for len(l.inFlight) > 0 {
 		l.take(<-l.answers)
@@ -226,7 +228,7 @@ func (l *sendLoop) take(a answer) {
 	l.remember(a)
 }
 
-// remember keeps the answer for those that follow it in this instance.
+// remember stores what the answer says for later answers in this instance.
 func (l *sendLoop) remember(a answer) {
 	if a.Outcome == fcm.ThirdParty || a.Outcome == fcm.Accepted {
 		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Outcome == fcm.ThirdParty)
@@ -237,14 +239,14 @@ func (l *sendLoop) remember(a answer) {
 	}
 	t := l.batch.Targets[a.target]
 	if g := groupOf(t); l.before[g] == nil {
-		l.before[g] = append([]bool{}, l.groups.before(g, l.Now())...)
+		l.before[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
 	}
 	l.groups.observe(t, invalid, l.Now())
 	l.groups.observeRelease(t, invalid, l.Now())
 }
 
-// stray reports whether something between us and FCM answered: a proxy's page,
-// say. One such answer says nothing; the second pauses the mailing.
+// stray reports whether something between us and FCM answered, a proxy for example.
+// One such answer is tried again; the second pauses the mailing.
 func stray(a fcm.Answer) bool {
 	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }

@@ -10,17 +10,17 @@ import (
 
 var errNoBatch = errors.New("the message names no batch")
 
-// settle is the table from outcome to acknowledge or redeliver. Waiting is not
-// failing: what waits for a quota, an outage, a pause or a rate is stored and
-// acknowledged, and tick brings it back.
+// settlementFor is the table from an outcome to acknowledge or redeliver. A batch that
+// waits for a quota, an outage, a pause or a rate is stored and acknowledged, and tick
+// publishes it again.
 //
 //	nothing left to do, or stored with notBefore   acknowledge
-//	somebody else holds the batch                  acknowledge
+//	another call has the lease                     acknowledge
 //	there is no such batch or mailing              acknowledge
-//	no batch in the message                        redeliver, to the dead letter in the end
-//	the same from the dead letter                  acknowledge
+//	no batch in the message                        redeliver, in the end to the dead letters
+//	the same from the dead letters                 acknowledge
 //	anything else: our own fault                   redeliver
-func settle(m queue.Message, err error) queue.Settlement {
+func settlementFor(m queue.Message, err error) queue.Settlement {
 	switch {
 	case err == nil, errors.Is(err, store.ErrConflict), push.IsNotFound(err):
 		return queue.Ack

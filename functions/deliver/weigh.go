@@ -11,26 +11,25 @@ import (
 )
 
 const (
-	// heldWait is how long a batch waits whose flags nobody can decide yet.
+	// heldWait is how long a batch waits whose flags cannot be decided yet.
 	heldWait = 20 * time.Second
 	// settleWait is how long after FCM accepted tokens again the others are asked
 	// about once more.
 	settleWait = 2 * time.Second
-	// heldAtMost is how long after FCM's answer a flag is held that nothing can
-	// decide; then it is dropped, and the next mailing finds the token again. A
+	// heldAtMost is how long after FCM's answer a flag is held that cannot be
+	// decided. Then it is dropped, and the next mailing finds the token again. A
 	// mailing that is paused because of its flags keeps them.
 	heldAtMost = 30 * time.Minute
 )
 
-// An observation is FCM's answer for a target, as far as it says something of
-// the token.
+// An observation is an answer of FCM that says something about the token.
 type observation struct {
 	target  int
 	invalid bool
 }
 
-// weigh decides which of the held flags are set, which are dropped, and which
-// wait further. plausibility.go has the rule; here FCM is asked for evidence.
+// weigh decides which of the held flags are set, which are dropped, and which wait
+// longer. plausibility.go has the rule; here FCM is asked for evidence.
 func (d *delivery) weigh(ctx context.Context) error {
 	d.saveControls(ctx)
 	if len(d.batch.HeldFlags) == 0 {
@@ -45,7 +44,7 @@ func (d *delivery) weigh(ctx context.Context) error {
 	defer cancel()
 	found := d.weighParts(asking, d.heldParts())
 	if found.recovered && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
-		// FCM has changed its mind about some of them: its trouble may be over.
+		// FCM accepts some of them now: its outage may be over.
 		d.observed = nil
 		found = d.weighParts(asking, d.heldParts())
 		found.recovered = true
@@ -54,17 +53,17 @@ func (d *delivery) weigh(ctx context.Context) error {
 	switch {
 	case found.refused && !d.ended():
 		return d.pauseImplausible(ctx)
-	case found.accepted || found.recovered: // FCM accepts tokens that it refused
+	case found.accepted || found.recovered: // FCM accepts tokens that it refused before
 		return d.resumePlausible(ctx)
 	}
 	return nil
 }
 
-// weighed says what the evidence of a call came to.
+// weighed is the evidence that a call has found.
 type weighed struct {
 	refused   bool // FCM refuses control tokens, or there are none
-	accepted  bool // it accepts one
-	recovered bool // it accepts tokens that it called invalid before
+	accepted  bool // FCM accepts a control token
+	recovered bool // FCM accepts tokens that it called invalid before
 }
 
 // weighParts decides about each part.
@@ -90,8 +89,8 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weigh
 	return out
 }
 
-// asSet drops the flags of tokens of another sender if the settings say so. While
-// the settings cannot be read, the flags are held.
+// asSet drops the flags of tokens of another sender if the settings say so. If the
+// settings cannot be read, it holds them.
 func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision {
 	set, err := d.Store.Settings(ctx)
 	switch {
@@ -104,10 +103,10 @@ func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision
 	return found
 }
 
-// A heldPart is the invalid answers of a group that are decided together.
+// A heldPart has the invalid answers of a group that are decided together.
 type heldPart struct {
 	answers groupAnswers
-	targets []int // of each answer
+	targets []int // by answer
 }
 
 // pick returns the targets of some answers.
@@ -119,8 +118,8 @@ func (p *heldPart) pick(answers []int) []int {
 	return out
 }
 
-// heldParts sorts what is held by group. Flags that an earlier call held are
-// apart from the answers of this call.
+// heldParts groups the held flags. Flags that an earlier call held are separate from
+// the answers of this call.
 func (d *delivery) heldParts() []*heldPart {
 	type key struct {
 		group          tokenGroup
@@ -132,7 +131,7 @@ func (d *delivery) heldParts() []*heldPart {
 		k := key{groupOf(d.batch.Targets[target]), again, foreign}
 		p := parts[k]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.lonely(k.group)}}
+			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.unacceptedAnswers(k.group)}}
 			if !again {
 				p.answers.before = d.before[k.group]
 			}
@@ -145,10 +144,10 @@ func (d *delivery) heldParts() []*heldPart {
 	for _, o := range d.observed {
 		held := slices.Contains(d.batch.HeldFlags, o.target)
 		if o.invalid && !held {
-			continue // it turned out to be the payload's fault
+			continue // the payload was at fault
 		}
 		fresh[o.target] = true
-		if !o.invalid { // it says something of both kinds of invalid answers
+		if !o.invalid { // an accepted answer counts for both kinds of invalid answers
 			add(o.target, false, false, true)
 			add(o.target, false, false, false)
 			continue
@@ -168,7 +167,8 @@ func (d *delivery) heldParts() []*heldPart {
 	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
 }
 
-// answeredOf counts the targets of a group whose token FCM has judged.
+// answeredOf counts the targets of a group for which FCM has said whether the token
+// is valid.
 func (r *results) answeredOf(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
 		result := r.batch.Results[i]
@@ -179,12 +179,12 @@ func (r *results) answeredOf(group tokenGroup) (n int) {
 	return n
 }
 
-// foreign reports whether FCM called a target's token another project's.
+// foreign reports whether FCM answered SENDER_ID_MISMATCH for a target.
 func (r *results) foreign(target int) bool {
 	return r.batch.Results[target] == push.ResultWrongSender
 }
 
-// decide ends the wait of held flags: they are set, or dropped.
+// decide sets or drops held flags: they are not held any more.
 func (r *results) decide(targets []int, flag bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
@@ -197,8 +197,8 @@ func (r *results) decide(targets []int, flag bool) {
 	}
 }
 
-// dropHeld drops the flags that nobody could decide in time, and all of them if
-// the mailing has ended. The next mailing finds these tokens again.
+// dropHeld drops the flags that could not be decided in time, and all of them if the
+// mailing has ended. The next mailing finds these tokens again.
 func (d *delivery) dropHeld(ctx context.Context) {
 	paused := d.mailing.State == push.Paused
 	var late []int
@@ -214,7 +214,7 @@ func (d *delivery) dropHeld(ctx context.Context) {
 	d.decide(late, false)
 }
 
-// answeredAt is when FCM called a target's token invalid.
+// answeredAt returns when FCM called the token of a target invalid.
 func (r *results) answeredAt(target int) time.Time {
 	id := r.tokenID(target)
 	i := slices.IndexFunc(r.batch.InvalidTokens, func(x push.InvalidToken) bool { return x.TokenID == id })
@@ -240,8 +240,8 @@ func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision
 		"controls_refused", found.refused)
 }
 
-// pauseImplausible pauses the mailing if the share of held flags, over all of
-// its answers so far, cannot be true.
+// pauseImplausible pauses the mailing if the share of held flags, over all of its
+// answers so far, is greater than can be true.
 func (d *delivery) pauseImplausible(ctx context.Context) error {
 	if err := d.saveUnsaved(ctx); err != nil {
 		return err
@@ -271,8 +271,8 @@ func (d *delivery) pauseImplausible(ctx context.Context) error {
 	return d.pauseFor(ctx, reason, implausibleText(held, answered))
 }
 
-// resumePlausible resumes a mailing that was paused because of its invalid
-// answers: FCM accepts the controls again.
+// resumePlausible resumes a mailing that was paused because of implausible answers,
+// when FCM accepts control tokens again.
 func (d *delivery) resumePlausible(ctx context.Context) error {
 	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() {
 		return nil
@@ -285,7 +285,8 @@ func (d *delivery) resumePlausible(ctx context.Context) error {
 	return nil
 }
 
-// saveControls records the tokens of this call that FCM accepted, now and then.
+// saveControls stores the tokens of this call that FCM accepted, at most every
+// controlsSavedEvery.
 func (d *delivery) saveControls(ctx context.Context) {
 	keys := map[tokenGroup]bool{}
 	for _, o := range d.observed {
@@ -317,7 +318,7 @@ type evidenceStore interface {
 	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
 }
 
-// implausibleText says why a mailing is paused.
+// implausibleText says in words why a mailing is paused.
 func implausibleText(held, answered int64) string {
 	return fmt.Sprintf("FCM calls %d of %d tokens invalid, and refuses tokens that it accepted lately, or has accepted none yet. "+
 		"Nobody is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)

@@ -14,7 +14,7 @@ type fcmWitness struct {
 	*delivery
 	ctx     context.Context
 	part    *heldPart
-	control controlResult // as it was answered last
+	control controlResult // FCM's last answer
 }
 
 func (w *fcmWitness) askAgain(answers []int) []askResult {
@@ -29,14 +29,14 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 	for k, i := range answers {
 		t := w.batch.Targets[w.part.targets[i]]
 		message, err := renderer.message(t)
-		if err != nil { // it was rendered before it was sent
+		if err != nil { // cannot happen: it was rendered before it was sent
 			continue
 		}
 		wg.Add(1)
 		w.ask(t, message, func(a fcm.Answer) {
 			defer wg.Done()
 			out[k] = askResultOf(a)
-			if out[k] == askAccepted { // it shows now that FCM accepts tokens of this group
+			if out[k] == askAccepted { // FCM accepts tokens of this group now
 				w.groups.observe(t, false, w.Now())
 				w.groups.observeRelease(t, false, w.Now())
 			}
@@ -56,7 +56,7 @@ func askResultOf(a fcm.Answer) askResult {
 	return askUnanswered
 }
 
-// ask validates a message to a target; nothing is shown.
+// ask sends a message to a target with validate_only; the phone shows nothing.
 func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
 	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
@@ -86,7 +86,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		return controlUnanswered
 	}
 
-	controls = append(controls, w.acceptedInBatch(key)...) // maybe another instance sent them
+	controls = append(controls, w.acceptedInBatch(key)...) // another instance may have sent them
 
 	result, held := controlMissing, 0
 	for _, c := range controls {
@@ -106,7 +106,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 			return controlUnanswered
 		}
 	}
-	if held > 1 { // one person may have left; two of those accepted last at once is no chance
+	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once is no coincidence
 		return controlRefused
 	}
 	return result
@@ -125,8 +125,8 @@ func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
 	return out
 }
 
-// wereAccepted reports whether this instance saw FCM accept each of the tokens
-// that it now calls invalid.
+// wereAccepted reports whether this instance saw FCM accept each of the tokens that
+// it calls invalid now.
 func (w *fcmWitness) wereAccepted() bool {
 	for i, target := range w.part.targets {
 		if w.part.answers.invalid[i] && !w.groups.isControl(w.part.answers.group, w.batch.Targets[target].Token) {
@@ -136,7 +136,7 @@ func (w *fcmWitness) wereAccepted() bool {
 	return true
 }
 
-// isHeld reports whether a token's flag is what is to be decided.
+// isHeld reports whether the flag of a token is among those to be decided.
 func (w *fcmWitness) isHeld(token string) bool {
 	return slices.ContainsFunc(w.batch.HeldFlags, func(i int) bool { return w.batch.Targets[i].Token == token })
 }
