@@ -55,7 +55,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	if err := d.run(showing); err != nil || !*keep {
+	if err := d.createPages(showing); err != nil || !*keep {
 		return err
 	}
 
@@ -73,7 +73,7 @@ type show struct {
 
 func (d *show) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
 
-func (d *show) run(ctx context.Context) error {
+func (d *show) createPages(ctx context.Context) error {
 	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.fsAddr, d.psAddr, d.phones.URL())
 	if err := d.seed(ctx); err != nil {
 		return err

@@ -57,7 +57,7 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	x.bar, x.out = newBar(os.Stderr, "export"), bufio.NewWriter(out)
-	if err := x.run(ctx); err != nil {
+	if err := x.createPages(ctx); err != nil {
 		return err
 	}
 
@@ -79,9 +79,9 @@ type exporter struct {
 	lines        int // that this run has kept
 }
 
-// run ends well only when nothing comes behind the last customer: an answer
+// createPages ends well only when nothing comes behind the last customer: an answer
 // that seems to be whole may have been cut by something in between.
-func (x *exporter) run(ctx context.Context) error {
+func (x *exporter) createPages(ctx context.Context) error {
 	for {
 		had := x.lines
 		err := again(ctx, x.pause, x.bar.say, func() (bool, error) {

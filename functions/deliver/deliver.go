@@ -109,7 +109,7 @@ func newDeliverer(d Deps) *deliverer {
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
 	var ref push.BatchRef
 	if err := json.Unmarshal(m.Data, &ref); err != nil || ref.Mailing == "" || ref.Batch == "" {
-		d.Log.ErrorContext(ctx, "this is no batch", "message", m.ID, "error", err)
+		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID, "error", err)
 		return settlementFor(m, errNoBatch)
 	}
 	err := d.deliver(ctx, ref, m.DeadLetterOf())
@@ -190,7 +190,7 @@ func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *pus
 	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	err = newDelivery(d, m, b, callEnds).run(ctx)
+	err = newDelivery(d, m, b, callEnds).createPages(ctx)
 	return err == nil && b.Settled, err
 }
 

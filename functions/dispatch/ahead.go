@@ -10,27 +10,29 @@ import (
 )
 
 const (
-	// ahead is how much sending may be cut and not sent: of all mailings together
-	// at the project's quota, of a mailing with a rate at its rate.
+	// ahead is how much sending may be in batches that are not sent yet: for all
+	// mailings together at the quota of the project, for a mailing with a rate at its
+	// rate.
 	ahead = 2 * time.Minute
-	// roomAfter is how long a shard waits for room at least.
+	// roomAfter is the shortest time that a shard waits for room.
 	roomAfter = 10 * time.Second
-	// slotsAhead is how long before its first slot a page of a mailing with a rate
-	// is cut, and nextRound how soon tick may not yet know of a batch: its rounds
+	// slotsAhead is how long before its first slot the page of a mailing with a rate
+	// is created. nextRound is how soon tick may not know of a batch yet: its rounds
 	// are a minute apart, and each looks a little further.
 	slotsAhead = 75 * time.Second
 	nextRound  = 65 * time.Second
 )
 
-// later says when to go on, zero for at once: a mailing waits while two minutes
-// of sending lie ready, its share of them, and a mailing with a rate until its
-// next slot is near. So an outage leaves no more than that to be sent at once.
-func (c *cutting) later(ctx context.Context) (time.Time, error) {
+// whenToContinue returns when to create more batches, zero for at once. A mailing
+// waits while two minutes of sending are ready, counting its share of them; a mailing
+// with a rate also waits until its next slot is near. So after an outage there is no
+// more than that to send at once.
+func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	now := c.Now()
 	if c.m.Rate() > 0 && c.sh.NextSlot.Sub(now) >= ahead {
 		return c.sh.NextSlot.Add(-slotsAhead), nil
 	}
-	most, err := c.share(ctx)
+	most, err := c.fairShare(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -52,9 +54,9 @@ func (c *cutting) later(ctx context.Context) (time.Time, error) {
 	return now.Add(roomAfter), nil
 }
 
-// most is how many targets of the mailing may be cut and not sent if it were
-// alone.
-func (c *cutting) most() int {
+// mostAhead returns how many targets of the mailing may be in unsent batches if no
+// other mailing is running.
+func (c *shardRun) mostAhead() int {
 	perMinute := c.QuotaPerMinute
 	if r := c.m.Rate(); r > 0 {
 		perMinute = min(perMinute, r)
@@ -62,14 +64,14 @@ func (c *cutting) most() int {
 	return perMinute * int(ahead/time.Minute)
 }
 
-// share is how many targets of the mailing may be cut and not sent beside the
-// other mailings. One with a rate has what its rate allows, for that is little.
-// Each of the others that is being cut has the same share. When what is open of
-// all of them uses everything up, because some were cut whole before others
-// began, each may still have a quarter of its share, so that deliver has something
-// of each to send.
-func (c *cutting) share(ctx context.Context) (int, error) {
-	most := c.most()
+// fairShare returns how many targets of the mailing may be in unsent batches beside
+// the other mailings. A mailing with a rate has what its rate allows, which is
+// little. The others that are still creating batches have equal shares. If the open
+// batches of all mailings use everything up, because some were complete before others
+// began, each may still have a quarter of its share, so that deliver has something of
+// each to send.
+func (c *shardRun) fairShare(ctx context.Context) (int, error) {
+	most := c.mostAhead()
 	if c.m.Rate() > 0 {
 		return most, nil
 	}
@@ -84,20 +86,21 @@ func (c *cutting) share(ctx context.Context) (int, error) {
 	return share, nil
 }
 
-// An estimate is what is cut and not sent of all mailings together, as it was
-// read at most a second ago, with what this instance has cut since; safe for
+// An aheadEstimate is the number of targets in unsent batches of all mailings, read
+// at most a second ago, plus those that this instance has added since. It is safe for
 // concurrent use.
-type estimate struct {
+type aheadEstimate struct {
 	mu  sync.Mutex
 	all store.Ahead
 	at  time.Time // zero: never read
 }
 
-// estimateAge is how old an estimate may be. Reading it costs a read for 1,000
-// open batches, one for 1,000 mailings being cut, and one or two a paused mailing.
+// estimateAge is how old an estimate may be. To read it costs one read for each 1,000
+// open batches, one for each 1,000 mailings that create batches, and one or two for
+// each paused mailing.
 const estimateAge = time.Second
 
-func (e *estimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahead, error) {
+func (e *aheadEstimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahead, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.at.IsZero() && now.Sub(e.at) < estimateAge {
@@ -111,17 +114,17 @@ func (e *estimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahea
 	return all, nil
 }
 
-// add counts targets that this instance has cut.
-func (e *estimate) add(tokens int) {
+// add counts targets that this instance has added.
+func (e *aheadEstimate) add(tokens int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all.Tokens += tokens
 }
 
-// laneOf chooses the lane of the mailing's batches once its first page is read.
-// A mailing of one page, and one whose rate is a small part of the quota, has
-// few or small batches: they do not wait behind those of large mailings.
-func (c *cutting) laneOf() push.Lane {
+// laneOf chooses the lane of the batches once the first page of the mailing is read.
+// A mailing of one page, and a mailing whose rate is a small part of the quota, have
+// few or small batches. They do not wait behind those of large mailings.
+func (c *shardRun) laneOf() push.Lane {
 	if c.whole || c.m.Rate() > 0 && c.m.Rate() <= c.QuotaPerMinute/10 {
 		return push.LaneSmall
 	}

@@ -18,7 +18,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 	w.mailing(t, id, nil)
 	var list []push.Shard
 	for k := range shards {
-		list = append(list, push.Shard{Mailing: id, Number: k, From: bound(k, shards), After: bound(k, shards), Upto: bound(k+1, shards)})
+		list = append(list, push.Shard{Mailing: id, Number: k, From: shardBound(k, shards), After: shardBound(k, shards), Upto: shardBound(k+1, shards)})
 	}
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, list); err != nil {
 		t.Fatal(err)

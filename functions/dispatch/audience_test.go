@@ -61,7 +61,7 @@ func TestNobodyToRing(t *testing.T) {
 func TestShardsCoverTheKeysWithoutOverlap(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 25_000, 25_001, 300_000, 10_000_000} {
-		list := shards(&push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}}}, n, time.Now())
+		list := newShards(&push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}}}, n, time.Now())
 		if list[0].From != "" || list[len(list)-1].Upto != "" {
 			t.Errorf("%d customers: the shards do not reach the ends", n)
 		}

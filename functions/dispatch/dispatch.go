@@ -14,13 +14,13 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Deps is what dispatch works with; Store and Queue are needed.
+// Deps are the dependencies and settings of dispatch. Store and Queue are required.
 type Deps struct {
 	Store          ledger
 	Queue          publisher
 	Log            *slog.Logger
-	QuotaPerMinute int           // FCM's, for the project
-	CallTimeout    time.Duration // the function's time-out
+	QuotaPerMinute int           // quota of FCM for the project, in messages a minute
+	CallTimeout    time.Duration // the function's timeout
 	Now            func() time.Time
 }
 
@@ -58,7 +58,7 @@ type publisher interface {
 
 type dispatcher struct {
 	Deps
-	ahead *estimate
+	ahead *aheadEstimate
 }
 
 // New makes the handler of dispatch's push subscription.
@@ -76,27 +76,27 @@ func newDispatcher(d Deps) *dispatcher {
 	}
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.QuotaPerMinute = cmp.Or(d.QuotaPerMinute, 600_000)
-	return &dispatcher{d, &estimate{}}
+	return &dispatcher{d, &aheadEstimate{}}
 }
 
 func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
-		d.Log.ErrorContext(ctx, "this is no order", "message", m.ID, "error", err)
+		d.Log.ErrorContext(ctx, "the message names no mailing", "message", m.ID, "error", err)
 		return queue.Redeliver
 	}
 	err := d.carryOut(ctx, o)
 	if err == nil {
 		return queue.Ack
 	}
-	how := settle(err)
+	how := settlementFor(err)
 	d.Log.WarnContext(ctx, "dispatch stopped", "mailing", o.Mailing, "shard", o.Shard, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
 	return how
 }
 
-// settle is the table from outcome to acknowledge or redeliver: what somebody
-// else does already, or nobody can do, is acknowledged.
-func settle(err error) queue.Settlement {
+// settlementFor is the table from an outcome to acknowledge or redeliver. What
+// another call does already, and what no call can do, is acknowledged.
+func settlementFor(err error) queue.Settlement {
 	switch {
 	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrConflict):
 		return queue.Ack
@@ -111,5 +111,5 @@ func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchMessage) error
 	case push.DispatchUnflag:
 		return d.unflag(ctx, o.Mailing)
 	}
-	return d.cutShard(ctx, o)
+	return d.workOnShard(ctx, o)
 }

@@ -1,6 +1,6 @@
-// Package dispatch is the Cloud function that turns the audience of a mailing
-// into batches: pages of customers become batch documents in the same commit
-// that moves the cursor (the outbox), and only then the batches are published.
+// Package dispatch is the Cloud function that turns the audience of a mailing into
+// batches. The batches of a page of customers are created in the commit that moves
+// the cursor (the outbox pattern), and published after it.
 package dispatch
 
 import (
@@ -14,8 +14,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("dispatch", Handler) }
@@ -31,7 +31,7 @@ type settings struct {
 	Quota         int    `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
 }
 
-// Check names what is wrong with the settings.
+// Check returns every fault of the settings.
 func (s *settings) Check() []error {
 	return cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
 }

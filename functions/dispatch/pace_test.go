@@ -146,7 +146,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	t.Parallel()
 	rate := 3 * shardRate
 	m := &push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}, RatePerMinute: &rate}}
-	list := shards(m, 10_000_000, time.Now())
+	list := newShards(m, 10_000_000, time.Now())
 	if len(list) != 3 {
 		t.Fatalf("%d shards for %d a minute, want 3", len(list), rate)
 	}
@@ -155,7 +155,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	began, span := w.clock.Now(), time.Minute
 	sent, first := 0, map[time.Time]bool{}
 	for k := range list {
-		c := &cutting{dispatcher: w.d, m: m, sh: &list[k]}
+		c := &shardRun{dispatcher: w.d, m: m, sh: &list[k]}
 		for n := 0; ; n++ {
 			b := c.batch(make([]push.Target, c.batchSize()))
 			if n == 0 {

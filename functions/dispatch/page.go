@@ -10,24 +10,24 @@ import (
 	"carillon.example/shared/store"
 )
 
-// How much is cut at once.
+// Limits of one page.
 const (
-	pageSize   = 1000             // customers a page
-	pageBytes  = 6 << 20          // of targets a commit; Firestore takes 10 MiB a request
-	batchBytes = 900 << 10        // of targets a batch; Firestore takes 1 MiB a document
-	pageSlots  = 5 * time.Second  // of a rate that are cut at once before anything is known of its customers
-	fullSlots  = 30 * time.Second // afterwards
+	pageSize   = 1000             // customers
+	pageBytes  = 6 << 20          // bytes of targets in a commit; a request to Firestore may have 10 MiB
+	batchBytes = 900 << 10        // bytes of targets in a batch; a document may have 1 MiB
+	pageSlots  = 5 * time.Second  // of a rate in the first page, when the number of tokens a customer is unknown
+	fullSlots  = 30 * time.Second // of a rate in later pages
 
-	// Attributes may be large. A page that reads them begins with firstSize
-	// customers and grows while its targets stay below pageMemory bytes, so that
-	// ten calls side by side fit into an instance of 512 MiB.
+	// Attributes may be large. A page that reads them begins with firstSize customers
+	// and grows while its targets stay below pageMemory bytes, so that ten calls at
+	// the same time fit into an instance of 512 MiB.
 	firstSize  = 50
 	pageMemory = 1 << 20
 )
 
-// readPage reads the next page and moves the shard over it, in memory. A page
-// whose targets outgrow a commit is read again with half the customers.
-func (c *cutting) readPage(ctx context.Context) ([]*push.Batch, error) {
+// readPage reads the next page and moves the cursor of the shard in memory. A page
+// whose targets are too large for a commit is read again with half the customers.
+func (c *shardRun) readPage(ctx context.Context) ([]*push.Batch, error) {
 	first := c.sh.After == c.sh.From && c.m.Shards == 1
 	for size := c.pageSize(); ; size /= 2 {
 		p, err := c.audience.Page(ctx, c.sh.After, c.sh.Upto, size)
@@ -36,11 +36,11 @@ func (c *cutting) readPage(ctx context.Context) ([]*push.Batch, error) {
 		}
 		c.whole = first && p.Last == ""
 		c.lane = c.laneOf()
-		targets, counted, bytes := c.targets(p)
+		targets, counted, bytes := c.pickTargets(p)
 		if bytes > pageBytes && size > 1 {
 			continue
 		}
-		batches := c.batches(targets)
+		batches := c.splitIntoBatches(targets)
 		c.sh.Targeted += counted.Targeted
 		c.sh.Excluded = sum(c.sh.Excluded, counted.Excluded)
 		c.sh.After, c.sh.Done = p.Last, p.Last == ""
@@ -51,8 +51,8 @@ func (c *cutting) readPage(ctx context.Context) ([]*push.Batch, error) {
 	}
 }
 
-// pageSize is how many customers to read.
-func (c *cutting) pageSize() int {
+// pageSize returns how many customers to read.
+func (c *shardRun) pageSize() int {
 	size := pageSize
 	if c.m.Rate() > 0 {
 		size = min(size, c.slotsSize())
@@ -63,9 +63,9 @@ func (c *cutting) pageSize() int {
 	return max(1, size)
 }
 
-// slotsSize is how many customers have about as many tokens, going by the pages
-// before, as there are slots of the shard's part of the rate to cut.
-func (c *cutting) slotsSize() int {
+// slotsSize returns how many customers have about as many tokens as the shard has
+// slots to fill, judging by the pages before.
+func (c *shardRun) slotsSize() int {
 	span := fullSlots
 	if c.customers == 0 {
 		span = pageSlots
@@ -77,9 +77,9 @@ func (c *cutting) slotsSize() int {
 	return slots
 }
 
-// memorySize is how many customers have about pageMemory bytes of targets, going
-// by the pages before; at most twice as many as were read so far.
-func (c *cutting) memorySize() int {
+// memorySize returns how many customers have about pageMemory bytes of targets,
+// judging by the pages before; at most twice as many as were read so far.
+func (c *shardRun) memorySize() int {
 	if c.customers == 0 {
 		return firstSize
 	}
@@ -97,18 +97,19 @@ func sum(a, b push.Excluded) push.Excluded {
 	}
 }
 
-// targets lists whom a page rings, and counts whom it leaves out and why.
-func (c *cutting) targets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
+// pickTargets lists the targets of a page, and counts the customers that are left
+// out, by reason.
+func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
 	now := c.Now()
 	n.Excluded = p.Excluded
 	for _, m := range p.Members {
-		ts, why := c.member(m)
+		ts, why := c.pickTokens(m)
 		if why != push.NotExcluded {
 			n.Excluded.Add(why, 1)
 			continue
 		}
 		n.Targeted++
-		attributes := c.named(m.Customer)
+		attributes := c.namedAttributes(m.Customer)
 		for _, t := range ts {
 			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App,
 				Young: t.Young(now), Attributes: attributes}
@@ -120,8 +121,9 @@ func (c *cutting) targets(p store.Page) (out []push.Target, n push.AudienceCount
 	return out, n, bytes
 }
 
-// named are the attributes of one customer that the message's templates name.
-func (c *cutting) named(of *push.Customer) map[string]any {
+// namedAttributes returns the attributes of one customer that the templates of the
+// message use.
+func (c *shardRun) namedAttributes(of *push.Customer) map[string]any {
 	var out map[string]any
 	for _, name := range c.attributes {
 		if v, ok := of.Attributes[name]; ok {
@@ -134,9 +136,9 @@ func (c *cutting) named(of *push.Customer) map[string]any {
 	return out
 }
 
-// member picks the tokens of one customer. Where the audience names tokens,
-// those it names go, whatever the device selection says.
-func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
+// pickTokens returns the tokens of one customer that the mailing goes to. If the
+// audience lists tokens, these are used, whatever the device selection is.
+func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
 	if m.Customer == nil {
 		return nil, push.Unknown
 	}
@@ -144,7 +146,7 @@ func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
 		return nil, why
 	}
 	if m.Only == nil {
-		return c.selected(m.Customer)
+		return c.selectTokens(m.Customer)
 	}
 
 	var out []push.Token
@@ -160,11 +162,11 @@ func (c *cutting) member(m store.Member) ([]push.Token, push.Exclusion) {
 	return out, push.NotExcluded
 }
 
-// selected picks the tokens of a customer that the device selection names. A
-// token that came to this customer after the mailing started does not count: the
-// mailing may have it already, under the customer who had it before, and it goes
-// to each token once. A mailing of one page has nobody before.
-func (c *cutting) selected(of *push.Customer) ([]push.Token, push.Exclusion) {
+// selectTokens returns the tokens of a customer by the device selection. A token that
+// came to this customer after the mailing started does not count: a batch may have it
+// already, under the customer who had it before, and the mailing goes to each token
+// once. A mailing of one page has no batch before.
+func (c *shardRun) selectTokens(of *push.Customer) ([]push.Token, push.Exclusion) {
 	if !c.whole {
 		old := *of
 		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.m.StartedAt) })
@@ -177,8 +179,9 @@ func (c *cutting) selected(of *push.Customer) ([]push.Token, push.Exclusion) {
 	return out, push.NotExcluded
 }
 
-// batches cuts targets by number and by bytes and gives each batch its slot.
-func (c *cutting) batches(targets []push.Target) []*push.Batch {
+// splitIntoBatches splits targets into batches by number and by bytes, and gives each
+// batch its slot.
+func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 	var out []*push.Batch
 	most := c.batchSize()
 	for len(targets) > 0 {
@@ -196,34 +199,34 @@ func (c *cutting) batches(targets []push.Target) []*push.Batch {
 	return out
 }
 
-// batchSize keeps a batch of a mailing with a rate to three seconds of it, so
-// that slots are even.
-func (c *cutting) batchSize() int {
+// batchSize limits a batch of a mailing with a rate to three seconds of it, so that
+// slots are even.
+func (c *shardRun) batchSize() int {
 	if r := c.m.Rate(); r > 0 {
 		return min(push.MaxBatch, max(1, r/max(1, c.m.Shards)/20))
 	}
 	return push.MaxBatch
 }
 
-func (c *cutting) batch(targets []push.Target) *push.Batch {
+func (c *shardRun) batch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: c.m.ID, Batch: fmt.Sprintf("%02d-%06d", c.sh.Number, c.sh.Batches)},
 		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.sh.Batches++
 	if r := c.m.Rate(); r > 0 {
-		c.slot(b, r)
+		c.assignSlot(b, r)
 	}
 	if !b.NotBefore.After(b.CutAt) {
-		b.PublishedAt = b.CutAt // as soon as it is stored
+		b.PublishedAt = b.CutAt // it is published as soon as it is stored
 	}
 	return b
 }
 
-// slot gives a batch of a mailing with a rate its time, and moves the shard's
-// next slot behind it. Each shard has an equal part of the rate; the first slots
+// assignSlot gives a batch of a mailing with a rate its time, and moves the next slot
+// of the shard behind it. Each shard has an equal part of the rate. The first slots
 // of the shards are spread over the time of a batch, so that they alternate.
-func (c *cutting) slot(b *push.Batch, rate int) {
+func (c *shardRun) assignSlot(b *push.Batch, rate int) {
 	shards := time.Duration(max(1, c.m.Shards))
 	length := func(targets int) time.Duration {
 		return time.Duration(targets) * shards * time.Minute / time.Duration(rate)

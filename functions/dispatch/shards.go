@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	shardSize = 25_000 // customers a shard is worth
+	shardSize = 25_000 // customers that make another shard worthwhile
 	maxShards = 16
-	shardRate = 60_000                             // messages a minute one shard can cut, also where Firestore takes 100 ms to answer
-	digits    = "0123456789abcdefghijklmnopqrstuv" // of a key: base32hex
+	shardRate = 60_000                             // messages a minute that one shard can put into batches, even if Firestore takes 100 ms to answer
+	digits    = "0123456789abcdefghijklmnopqrstuv" // digits of a key: base32hex
 )
 
-// shards cuts the keys into ranges of the same width: keys are hashes, so they
-// hold about the same number of customers. A mailing with a rate has as few as
-// can keep it, for each has an equal part of the rate; a listed audience is small.
-// The caller publishes an order for each at now.
-func shards(m *push.Mailing, customers int, now time.Time) []push.Shard {
+// newShards divides the keys into ranges of the same width. Keys are hashes, so each
+// range has about the same number of customers. A mailing with a rate has as few
+// shards as can keep the rate, because each has an equal part of it. A listed
+// audience is small. The caller publishes a message for each shard at now.
+func newShards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	n := min(max(1, (customers+shardSize-1)/shardSize), maxShards)
 	if r := m.Rate(); r > 0 {
 		n = min(n, (r+shardRate-1)/shardRate)
@@ -28,14 +28,15 @@ func shards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	}
 	out := make([]push.Shard, n)
 	for k := range out {
-		out[k] = push.Shard{Mailing: m.ID, Number: k, From: bound(k, n), Upto: bound(k+1, n), PublishedAt: now}
+		out[k] = push.Shard{Mailing: m.ID, Number: k, From: shardBound(k, n), Upto: shardBound(k+1, n), PublishedAt: now}
 		out[k].After = out[k].From
 	}
 	return out
 }
 
-// bound is the k-th of n+1 bounds that cut the keys evenly; "" at either end.
-func bound(k, n int) string {
+// shardBound returns the k-th of n+1 bounds that divide the keys evenly; "" at either
+// end.
+func shardBound(k, n int) string {
 	if k == 0 || k == n {
 		return ""
 	}

@@ -44,8 +44,8 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 			targets[i] = x
 			targets[i].Token += fmt.Sprintf("token-%04d", i)
 		}
-		c := &cutting{dispatcher: w.d, m: m, sh: sh, lane: push.LaneLarge}
-		batches := c.batches(targets)
+		c := &shardRun{dispatcher: w.d, m: m, sh: sh, lane: push.LaneLarge}
+		batches := c.splitIntoBatches(targets)
 		for chunk := range slices.Chunk(batches, perCommit) {
 			sh.After += "x"
 			if err := w.CreateBatches(t.Context(), sh, chunk); err != nil {

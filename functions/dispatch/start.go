@@ -10,9 +10,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// start records a mailing's shards, once, and publishes an order for each that
-// is still to be cut. Of a mailing that is being sent already, because it was
-// resumed or the message came again, it publishes also the batches that are due.
+// start creates the shards of a mailing, once, and publishes a message for each that
+// is not done. For a mailing that is sending already, because it was resumed or the
+// message came again, it also publishes the batches that are due.
 func (d *dispatcher) start(ctx context.Context, id string) error {
 	m, err := d.Store.AcceptMailing(ctx, id)
 	if err != nil {
@@ -35,15 +35,15 @@ func (d *dispatcher) start(ctx context.Context, id string) error {
 	}
 
 	if resumed {
-		if err := d.republish(ctx, id); err != nil {
+		if err := d.republishBatches(ctx, id); err != nil {
 			return err
 		}
 	}
-	return d.orderShards(ctx, id)
+	return d.publishShards(ctx, id)
 }
 
-// orderShards publishes an order for each shard that waits for nothing.
-func (d *dispatcher) orderShards(ctx context.Context, id string) error {
+// publishShards publishes a message for each shard that does not have to wait.
+func (d *dispatcher) publishShards(ctx context.Context, id string) error {
 	open, err := d.Store.OpenShards(ctx, id)
 	if err != nil {
 		return err
@@ -59,17 +59,17 @@ func (d *dispatcher) orderShards(ctx context.Context, id string) error {
 }
 
 const (
-	// publishing is how many batches are recorded as published side by side, and
-	// publishChunk how many are published together: the first go out while the
-	// others are being recorded.
+	// publishing is how many batches are recorded as published at the same time.
+	// publishChunk is how many are published together: the first are published while
+	// the others are being recorded.
 	publishing   = 16
 	publishChunk = 64
 )
 
-// republish publishes the open batches that are due and that no call has. Their
-// messages were acknowledged while the mailing was paused. It asks tick for
-// those that fall due later.
-func (d *dispatcher) republish(ctx context.Context, id string) error {
+// republishBatches publishes the open batches that are due and not leased: their
+// messages were acknowledged while the mailing was paused. It asks tick for those
+// that fall due later.
+func (d *dispatcher) republishBatches(ctx context.Context, id string) error {
 	open, err := d.Store.OpenBatches(ctx, id)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 	for lane, batches := range lanes {
 		for len(batches) > 0 {
 			n := min(len(batches), publishChunk)
-			if err := d.publish(ctx, lane, batches[:n]); err != nil {
+			if err := d.publishBatches(ctx, lane, batches[:n]); err != nil {
 				return err
 			}
 			batches = batches[n:]
@@ -101,8 +101,8 @@ func (d *dispatcher) republish(ctx context.Context, id string) error {
 	return nil
 }
 
-// publish records batches as published and publishes them.
-func (d *dispatcher) publish(ctx context.Context, lane push.Lane, batches []store.OpenBatch) error {
+// publishBatches records batches as published and publishes them.
+func (d *dispatcher) publishBatches(ctx context.Context, lane push.Lane, batches []store.OpenBatch) error {
 	marked := make([]bool, len(batches))
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(publishing)
@@ -157,5 +157,5 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	if err != nil {
 		return nil, err
 	}
-	return d.Store.StartMailing(ctx, id, selection, shards(m, n, d.Now()))
+	return d.Store.StartMailing(ctx, id, selection, newShards(m, n, d.Now()))
 }

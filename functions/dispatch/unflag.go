@@ -14,7 +14,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// unflagger is what dispatch needs of the store to take a mailing's flags back.
+// unflagger is what dispatch needs of the store for an unflag.
 type unflagger interface {
 	LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*store.UnflagLease, error)
 	UnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
@@ -25,18 +25,18 @@ type unflagger interface {
 }
 
 const (
-	// unflagAtOnce is how many transactions of an unflag run side by side, and
-	// unflagCustomers how many customers each has: a customer's document is up to
-	// about 50 KB, and a commit takes 10 MiB.
+	// unflagAtOnce is how many transactions of an unflag run at the same time.
+	// unflagCustomers is how many customers each has: the document of a customer has
+	// up to about 50 KB, and a commit may have 10 MiB.
 	unflagAtOnce    = 16
 	unflagCustomers = 100
-	// unflagHeld is how long an unflag stays a call's after its last sign of life.
+	// unflagHeld is how long the lease of an unflag lasts after each save.
 	unflagHeld = 2 * time.Minute
 )
 
-// unflag takes back the flags that a mailing set, page after page, until there
-// are none or the call's time is nearly up; then a fresh order goes on. What it
-// has not saved is done again by whoever comes next, and changes nothing.
+// unflag removes the flags that a mailing set, page after page, until there are none
+// or the call has to end. Then a new message continues it. What is not saved is done
+// again by the next call and changes nothing.
 func (d *dispatcher) unflag(ctx context.Context, mailing string) error {
 	margin := min(handOver, d.CallTimeout/3)
 	until := d.Now().Add(d.CallTimeout - margin)
@@ -63,8 +63,8 @@ func (d *dispatcher) unflag(ctx context.Context, mailing string) error {
 	}
 }
 
-// unflagPage takes back the flags of one page, and reports whether it was the
-// last. A page that the call's time does not suffice for stays the next one.
+// unflagPage removes the flags of one page and reports whether it was the last. A
+// page that does not fit into the time of the call stays the next one.
 func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until time.Time) (last bool, err error) {
 	p, err := d.Store.UnflagPage(ctx, l)
 	if err != nil {
@@ -93,8 +93,8 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 	return p.Last, nil
 }
 
-// unflagThese takes back the flags of a few customers and publishes what that
-// changes. A customer whose document cannot be decoded is logged and passed over.
+// unflagThese removes the flags of a few customers and publishes the events. A
+// customer whose document cannot be decoded is logged and skipped.
 func (d *dispatcher) unflagThese(ctx context.Context, mailing string, tokens []store.CustomerTokens) error {
 	_, events, err := d.Store.UnflagTokens(ctx, mailing, tokens)
 	queue.PublishEvents(ctx, d.Queue, d.Store, d.Log, events)
@@ -116,7 +116,8 @@ func (d *dispatcher) unflagEnded(ctx context.Context, l *store.UnflagLease, bega
 	return nil
 }
 
-// handOverUnflag gives the unflag back and asks for another call to go on.
+// handOverUnflag releases the unflag and publishes a message for another call to
+// continue it.
 func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) error {
 	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil {
 		return err
@@ -124,8 +125,8 @@ func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) e
 	return d.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: l.Mailing, Shard: push.DispatchUnflag})
 }
 
-// freeUnflag gives back what a failed call has: its redelivery shall go on at
-// once. An unflag that is another call's by now stays so.
+// freeUnflag releases the lease of a failed call, so that its redelivery can continue
+// at once. If another call has the lease by now, it stays.
 func (d *dispatcher) freeUnflag(ctx context.Context, l *store.UnflagLease) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()

@@ -247,7 +247,7 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 		w.mu.Unlock()
 		if err := w.d.carryOut(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
-		} else if settle(err) == 0 { // acknowledged
+		} else if settlementFor(err) == 0 { // acknowledged
 			todo = todo[1:]
 		} else {
 			w.clock.Add(2 * time.Minute) // back-off, and a dead call's hold on its shard

@@ -12,8 +12,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// An item is a message to publish at a time: to start a mailing, for a shard, or
-// for a batch.
+// An item is a message to publish at a time: to start a mailing, for a shard, or for
+// a batch.
 type item struct {
 	at      time.Time
 	mailing string
@@ -22,13 +22,13 @@ type item struct {
 	batch   *store.OpenBatch
 }
 
-// An agenda keeps what this instance is to publish later, the earliest first. The
-// calls of the instance share it: one that finds another call staying until its
-// own horizon leaves its items to that call. Safe for concurrent use.
+// An agenda has the messages that this instance publishes later, the earliest first.
+// All calls of the instance share it: a call leaves its items to another call that
+// stays longer. It is safe for concurrent use.
 type agenda struct {
 	mu    sync.Mutex
 	items byTime
-	stays []time.Time // until when calls stay
+	stays []time.Time // until when each call stays
 }
 
 type byTime []item
@@ -52,7 +52,7 @@ func (a *agenda) add(x item) {
 	heap.Push(&a.items, x)
 }
 
-// end is until when a call stays already, else otherwise.
+// end returns until when a call stays already, or otherwise.
 func (a *agenda) end(otherwise time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,18 +63,18 @@ func (a *agenda) end(otherwise time.Time) time.Time {
 	return last
 }
 
-// last is until when the call stays that stays longest, zero if none does. The
+// last returns until when the call stays that stays longest, zero if none does. The
 // caller holds mu.
 func (a *agenda) last() time.Time {
 	var last time.Time
 	for _, at := range a.stays {
-		last = later(last, at)
+		last = laterOf(last, at)
 	}
 	return last
 }
 
-// enter notes that a call stays until then. It answers false when it need not,
-// because another one does.
+// enter records that a call stays until then. It reports false if the call need not
+// stay, because another one does.
 func (a *agenda) enter(until time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +85,7 @@ func (a *agenda) enter(until time.Time) bool {
 	return true
 }
 
-// leave takes back what enter noted.
+// leave removes what enter recorded.
 func (a *agenda) leave(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,9 +101,9 @@ func (a *agenda) leaveLocked(until time.Time) {
 	}
 }
 
-// next takes what is due at now off the agenda, and answers how long it is until
-// something else is. With stay false nothing else is due until then, and the call
-// has left: what is added afterwards is not its own.
+// next removes and returns the items that are due at now, and how long it is until
+// the next one. If stay is false, no other item is due until then and the call has
+// left: items that are added later are not its own.
 func (a *agenda) next(now, until time.Time) (due []item, wait time.Duration, stay bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -120,13 +120,13 @@ func (a *agenda) next(now, until time.Time) (due []item, wait time.Duration, sta
 	return nil, a.items[0].at.Sub(now), true
 }
 
-// nap is how long a call sleeps at most before it looks at the agenda again:
-// other calls add to it.
+// nap is how long a call sleeps at most before it looks at the agenda again, because
+// other calls may add items.
 const nap = 500 * time.Millisecond
 
-// stay publishes what falls due until then, each at its time. A call that is
-// killed loses nothing: what it has not published the next round finds.
-func (t *ticker) stay(ctx context.Context, until time.Time) {
+// publishUntil publishes the items that fall due until then, each at its time. If the
+// call is killed, nothing is lost: the next round finds what is not published.
+func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 	if !t.agenda.enter(until) {
 		return
 	}
@@ -149,9 +149,9 @@ func (t *ticker) stay(ctx context.Context, until time.Time) {
 	}
 }
 
-// plan puts what falls due until the horizon on the agenda, and answers what is
-// due now.
-func (t *ticker) plan(items []item, until time.Time) (due []item) {
+// planItems puts the items that fall due until the horizon on the agenda, and returns
+// those that are due now.
+func (t *ticker) planItems(items []item, until time.Time) (due []item) {
 	now := t.Now()
 	for _, x := range items {
 		switch {
@@ -165,14 +165,15 @@ func (t *ticker) plan(items []item, until time.Time) (due []item) {
 }
 
 const (
-	// marking is how many items are recorded as published side by side, and chunk
-	// how many are published together: the first go out while others are recorded.
+	// marking is how many items are recorded as published at the same time. chunk is
+	// how many are published together: the first are published while others are being
+	// recorded.
 	marking = 16
 	chunk   = 64
 )
 
-// publish records items as published, each unless somebody has written to its
-// shard or batch since it was listed, and publishes them.
+// publish records items as published and publishes them. An item whose shard or batch
+// has changed since it was listed is skipped.
 func (t *ticker) publish(ctx context.Context, items []item, n *counts) error {
 	var faults faults
 	for len(items) > 0 {
@@ -190,12 +191,12 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 	g.SetLimit(marking)
 	for i, x := range items {
 		g.Go(func() (err error) {
-			marked[i], err = t.mark(ctx, x)
+			marked[i], err = t.markPublished(ctx, x)
 			faults.add(err)
 			return nil
 		})
 	}
-	_ = g.Wait() // faults has what went wrong
+	_ = g.Wait() // it is nil: faults has the errors
 
 	var orders []push.DispatchMessage
 	refs := map[push.Lane][]push.BatchRef{}
@@ -222,9 +223,9 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 	return faults.err()
 }
 
-// mark records that an item is about to be published, and answers whether it is
-// to be.
-func (t *ticker) mark(ctx context.Context, x item) (bool, error) {
+// markPublished records that an item is about to be published. It reports false if it
+// must not be.
+func (t *ticker) markPublished(ctx context.Context, x item) (bool, error) {
 	switch {
 	case x.batch != nil:
 		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// lost is how long after it was published a message that nobody has answered
-	// counts as lost: Pub/Sub usually delivers within a second. A batch may also
-	// merely wait its turn behind two minutes of other batches.
+	// lost is how long after it was published a message counts as lost that no call
+	// has answered: Pub/Sub usually delivers within a second. batchLost is longer,
+	// because a batch may have to wait behind two minutes of other batches.
 	lost      = 30 * time.Second
 	batchLost = 3 * time.Minute
 	// A message is published again after twice as long each time, at most after
-	// rarest: while nobody answers, there are few copies. Batches of a mailing
-	// that has ended may have to be published sooner, for their messages may have
+	// rarest, so that there are few copies while no call answers. Batches of a
+	// mailing that has ended may be needed sooner, because their messages may have
 	// been acknowledged while it was paused.
 	rarest = time.Hour
 	// stuck is how long after its lifetime a mailing waits for its batches.
@@ -25,56 +25,57 @@ const (
 	rarestEnded = 10 * time.Minute
 )
 
-// again is when to publish a message again that was published at a time and was
-// to be answered since base.
-func again(base, published time.Time, least, most time.Duration) time.Time {
+// republishAt returns when to publish a message again that was published at a time
+// and should have been answered since base.
+func republishAt(base, published time.Time, least, most time.Duration) time.Time {
 	return published.Add(min(max(published.Sub(base), least), most))
 }
 
-// shardDue is when to ask for a shard.
+// shardDue returns when to publish a message for a shard.
 func shardDue(m *push.Mailing, sh store.OpenShard) time.Time {
-	at := later(sh.LeaseUntil, sh.ContinueAt)
+	at := laterOf(sh.LeaseUntil, sh.ContinueAt)
 	if sh.PublishedAt.IsZero() {
 		return at
 	}
-	return later(at, again(later(m.StartedAt, at), sh.PublishedAt, lost, rarest))
+	return laterOf(at, republishAt(laterOf(m.StartedAt, at), sh.PublishedAt, lost, rarest))
 }
 
-// batchDue is when to publish a batch: at its time, once its call must have
-// ended, and again when its message was lost.
+// batchDue returns when to publish a batch: at its time, after the end of its lease,
+// and again when its message counts as lost.
 func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
 	ended, most := m.State.Final(), rarest
-	at := later(b.NotBefore, b.LeaseUntil)
+	at := laterOf(b.NotBefore, b.LeaseUntil)
 	if ended {
-		at, most = b.LeaseUntil, rarestEnded // whoever has it closes it; if nobody has, nothing waits
+		at, most = b.LeaseUntil, rarestEnded // the call with the lease closes it; without a lease it need not wait
 	}
-	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged what came during the pause
+	if b.PublishedAt.IsZero() || b.PublishedAt.Before(m.ResumedAt) { // deliver acknowledged messages that came during the pause
 		return at
 	}
-	return later(at, again(later(b.CutAt, at), b.PublishedAt, batchLost, most))
+	return laterOf(at, republishAt(laterOf(b.CutAt, at), b.PublishedAt, batchLost, most))
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-// startDue is when to ask for a mailing to be started: at its time; later if it
-// was handed in to be sent at once, for then its message is published already.
+// startDue returns when to publish the message that starts a mailing: at its time, or
+// later if it was to be sent at once, because its message is published already.
 func startDue(m *push.Mailing) time.Time {
 	switch {
 	case !m.PublishedAt.IsZero():
-		return again(m.StartAt, m.PublishedAt, lost, rarest)
+		return republishAt(m.StartAt, m.PublishedAt, lost, rarest)
 	case m.State == push.Accepted:
 		return m.StartAt.Add(lost)
 	}
 	return m.StartAt
 }
 
-// shards asks for the shards that no dispatch call has and whose time has come.
-func (t *ticker) shards(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+// publishShards publishes messages for the shards that are not leased and whose time
+// has come.
+func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
 	if m.Dispatched {
 		return nil
 	}
@@ -91,12 +92,12 @@ func (t *ticker) shards(ctx context.Context, m *push.Mailing, until time.Time, n
 	for i, sh := range open {
 		items[i] = item{at: shardDue(m, sh), mailing: m.ID, shard: &sh}
 	}
-	return t.publish(ctx, t.plan(items, until), n)
+	return t.publish(ctx, t.planItems(items, until), n)
 }
 
-// batches publishes what nobody works on and is due, and finishes the mailing
-// when there is nothing left.
-func (t *ticker) batches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+// publishBatchesOrFinish publishes the batches that are due and not leased, and
+// finishes the mailing if no batch is open.
+func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
 	open, err := t.Store.OpenBatches(ctx, m.ID)
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (t *ticker) batches(ctx context.Context, m *push.Mailing, until time.Time, 
 	return t.publishBatches(ctx, m, open, until, n)
 }
 
-// holdingBatches publishes the batches of a paused mailing that hold flags:
+// holdingBatches publishes the batches of a paused mailing that have held flags:
 // deliver asks FCM for evidence, and resumes the mailing when it has some.
 func (t *ticker) holdingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
 	holding, err := t.Store.HoldingBatches(ctx, m.ID)
@@ -125,11 +126,11 @@ func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []sto
 	for i, b := range open {
 		items[i] = item{at: batchDue(m, b), mailing: m.ID, batch: &b}
 	}
-	return t.publish(ctx, t.plan(items, until), n)
+	return t.publish(ctx, t.planItems(items, until), n)
 }
 
-// closeStuck ends a mailing whose lifetime ended long ago: batches that are open
-// by then nobody can settle.
+// closeStuck ends a mailing whose lifetime ended long ago: no call can settle batches
+// that are still open.
 func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *counts) error {
 	if _, err := t.Store.CloseStuck(ctx, m.ID); err != nil {
 		return err

@@ -6,11 +6,12 @@ import (
 	"sync"
 )
 
-// faultsNamed is how many faults an error names: a log line has a length.
+// faultsNamed is how many faults an error names, because a log line must not be too
+// long.
 const faultsNamed = 3
 
-// faults are what went wrong in things done side by side; safe for concurrent
-// use. The zero value is ready.
+// faults collects the errors of things that are done at the same time. It is safe for
+// concurrent use. The zero value is ready.
 type faults struct {
 	mu    sync.Mutex
 	named []error
@@ -30,7 +31,8 @@ func (f *faults) add(err error) {
 	f.named = append(f.named, err)
 }
 
-// err names the first faults and counts the others; nil: there is none.
+// err returns an error that names the first faults and counts the others; nil if
+// there is none.
 func (f *faults) err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,7 +1,8 @@
-// Package tick is the Cloud function that Cloud Scheduler calls each minute:
-// the timer and the safety net. It starts what is due, publishes what falls due
-// until its next round, each at its time, publishes again what got lost, ends what
-// has expired, and finishes what the last batch could not finish itself.
+// Package tick is the Cloud function that Cloud Scheduler calls each minute: the
+// timer and the safety net. It starts mailings, publishes messages that fall due
+// until its next round, each at its time, publishes lost messages again, ends
+// mailings that have expired, and finishes mailings that their last batch could not
+// finish.
 package tick
 
 import (
@@ -17,8 +18,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("tick", Handler) }
@@ -34,14 +35,14 @@ type settings struct {
 	Every         time.Duration `env:"TICK_EVERY" envDefault:"1m"`
 }
 
-// Check names what is wrong with the settings.
+// Check returns every fault of the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)
 	faults = append(faults, cloud.Between("TICK_EVERY", s.Every, 10*time.Millisecond, 10*time.Minute)...)
 
-	// A call that ends before the next round leaves a gap in which nothing is
-	// published at its time.
-	if longest := longestCall(s.CallTimeout); longest < horizonOf(s.Every) {
+	// If a call ended before the next round, nothing would be published at its time
+	// in between.
+	if longest := maxCallOf(s.CallTimeout); longest < horizonOf(s.Every) {
 		faults = append(faults, fmt.Errorf("CALL_TIMEOUT is %s, and a call may stay for %s of it: with TICK_EVERY %s it has to stay for %s", s.CallTimeout, longest, s.Every, horizonOf(s.Every)))
 	}
 	return faults

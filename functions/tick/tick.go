@@ -20,13 +20,13 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Deps is what tick works with; Store and Queue are needed.
+// Deps are the dependencies and settings of tick. Store and Queue are required.
 type Deps struct {
 	Store       ledger
 	Queue       publisher
 	Log         *slog.Logger
 	Every       time.Duration // how often a round comes; 0: a minute
-	CallTimeout time.Duration // the function's time-out; 0: two minutes
+	CallTimeout time.Duration // the function's timeout; 0: two minutes
 	Now         func() time.Time
 	Sleep       func(context.Context, time.Duration) error
 }
@@ -59,20 +59,20 @@ type publisher interface {
 }
 
 const (
-	// swept is how many customers or events one look takes, and sweeping how long
-	// a round goes on looking: what is left over the next one finds.
+	// swept is how many customers or events one step handles. sweeping is how long a
+	// round goes on with such steps; the next round does the rest.
 	swept    = 500
 	sweeping = 15 * time.Second
-	// sideBySide is how many mailings a round works on at the same time.
+	// sideBySide is how many mailings a round handles at the same time.
 	sideBySide = 16
-	// margin is how long before the function's time-out a call ends, at most.
+	// margin is how long before the function's timeout a call ends, at most.
 	margin = 10 * time.Second
 )
 
 type ticker struct {
 	Deps
 	agenda *agenda
-	said   atomic.Int64 // when a round that did nothing was last told of, Unix seconds
+	said   atomic.Int64 // when a round without work was last logged, in Unix seconds
 }
 
 // New makes the handler of tick's push subscription.
@@ -96,89 +96,91 @@ func newTicker(d Deps) *ticker {
 	return &ticker{Deps: d, agenda: &agenda{}}
 }
 
-// receive is a round, or a look at the one mailing that the message names; then
-// the call stays for what falls due until the next round. It always acknowledges:
-// the next minute brings the next round, and a redelivery would only pile up.
+// receive does a round, or checks the one mailing that the message names. Then the
+// call stays and publishes what falls due until the next round. It always
+// acknowledges: the next minute brings the next round, and redeliveries would only
+// add up.
 func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlement {
 	var w push.Wake
-	_ = json.Unmarshal(msg.Data, &w) // Cloud Scheduler's message names no mailing
+	_ = json.Unmarshal(msg.Data, &w) // the message of Cloud Scheduler names no mailing
 	began := t.Now()
 	until := t.horizon(began)
 
-	ctx, cancel := context.WithTimeout(ctx, t.longest())
+	ctx, cancel := context.WithTimeout(ctx, t.maxCall())
 	defer cancel()
 	var n counts
 	var err error
 	if w.Mailing != "" {
 		until = t.agenda.end(until)
-		err = t.wake(ctx, w.Mailing, until, &n)
+		err = t.checkWokenMailing(ctx, w.Mailing, until, &n)
 	} else {
 		err = t.round(ctx, until, &n)
-		t.Log.Log(ctx, t.level(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
+		t.Log.Log(ctx, t.logLevel(&n, began), "tick done", "started", n.started.Load(), "republished", n.republished.Load(),
 			"expired", n.expired.Load(), "completed", n.completed.Load(), "milliseconds", t.Now().Sub(began)/time.Millisecond)
 	}
 	if err != nil {
 		t.Log.ErrorContext(ctx, "tick failed in part", "mailing", w.Mailing, "error", err)
 	}
-	t.stay(ctx, until)
+	t.publishUntil(ctx, until)
 	return queue.Ack
 }
 
-// horizon is until when a call that began at a time looks after what falls due.
+// horizon returns until when a call that began at a time publishes what falls due.
 func (t *ticker) horizon(began time.Time) time.Time {
-	return began.Add(min(horizonOf(t.Every), t.longest()))
+	return began.Add(min(horizonOf(t.Every), t.maxCall()))
 }
 
-// horizonOf is how long a call looks after what falls due: a little longer than
-// until the next round, which may come late and needs some time to see everything.
+// horizonOf returns how long a call publishes what falls due: a little longer than
+// until the next round, which may come late and needs some time to read everything.
 func horizonOf(every time.Duration) time.Duration { return every + min(every/4, 15*time.Second) }
 
-// longest is how long a call may take.
-func (t *ticker) longest() time.Duration { return longestCall(t.CallTimeout) }
+// maxCall returns how long a call may take.
+func (t *ticker) maxCall() time.Duration { return maxCallOf(t.CallTimeout) }
 
-// longestCall is how much of the function's time-out a call uses.
-func longestCall(timeout time.Duration) time.Duration { return timeout - min(margin, timeout/3) }
+// maxCallOf returns how much of the function's timeout a call uses.
+func maxCallOf(timeout time.Duration) time.Duration { return timeout - min(margin, timeout/3) }
 
-// counts is what one call did; safe for concurrent use.
+// counts has what one call did. It is safe for concurrent use.
 type counts struct{ started, republished, expired, completed atomic.Int64 }
 
 func (n *counts) none() bool {
 	return n.started.Load()+n.republished.Load()+n.expired.Load()+n.completed.Load() == 0
 }
 
-// quiet is how long rounds that do nothing are told of once. In the cloud, where
-// an alert waits for the line, there is one a minute; a laptop's is each second.
-const quiet = 30 * time.Second
+// quietRounds is how often a round without work is logged. In the cloud there is one
+// round a minute, and an alert waits for its line; a laptop has one each second.
+const quietRounds = 30 * time.Second
 
-// level is that of a round's line.
-func (t *ticker) level(n *counts, at time.Time) slog.Level {
+// logLevel returns the level of the line of a round.
+func (t *ticker) logLevel(n *counts, at time.Time) slog.Level {
 	last := t.said.Load()
-	if n.none() && at.Sub(time.Unix(last, 0)) < quiet {
+	if n.none() && at.Sub(time.Unix(last, 0)) < quietRounds {
 		return slog.LevelDebug
 	}
 	t.said.Store(at.Unix())
 	return slog.LevelInfo
 }
 
-// round looks after mailings, tokens and events side by side, so that each gets
-// its share of the time. A fault with one mailing keeps no other waiting.
+// round handles mailings, tokens and events at the same time, so that each gets its
+// share of the time. A fault of one mailing does not delay the others.
 func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
-	// Not the next round's time: that one looks at everything again.
-	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.longest()))
+	// The call must not use the time of the next round, which reads everything again.
+	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
 	defer cancel()
 	faults := make([]error, 4)
 	var g errgroup.Group
-	g.Go(func() error { faults[0] = t.mailings(ctx, until, n); return nil })
-	g.Go(func() error { faults[1] = t.expire(ctx); return nil })
-	g.Go(func() error { faults[2] = t.owed(ctx); return nil })
-	g.Go(func() error { faults[3] = t.unflags(ctx); return nil })
-	_ = g.Wait() // faults has what went wrong
+	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
+	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
+	g.Go(func() error { faults[2] = t.publishOwedEvents(ctx); return nil })
+	g.Go(func() error { faults[3] = t.republishUnflags(ctx); return nil })
+	_ = g.Wait() // it is nil: faults has the errors
 	return errors.Join(faults...)
 }
 
-// mailings looks after every mailing that is due. It begins anywhere in the list:
-// should the time not be enough for all, others are left over the next time.
-func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error {
+// checkMailings handles every mailing that is due. It begins at a random place in the
+// list, so that a round that is too short for all leaves out different ones each
+// time.
+func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *counts) error {
 	list, err := t.Store.DueMailings(ctx, until)
 	if err != nil {
 		return err
@@ -197,18 +199,18 @@ func (t *ticker) mailings(ctx context.Context, until time.Time, n *counts) error
 			break
 		}
 		g.Go(func() error {
-			if err := t.mailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
+			if err := t.checkMailing(ctx, m, until, n); err != nil && !push.IsConflict(err) {
 				faults.add(fmt.Errorf("mailing %s: %w", m.ID, err))
 			}
 			return nil
 		})
 	}
-	_ = g.Wait() // faults has what went wrong
+	_ = g.Wait() // it is nil: faults has the errors
 	return faults.err()
 }
 
-// wake looks after one mailing before the next round.
-func (t *ticker) wake(ctx context.Context, id string, until time.Time, n *counts) error {
+// checkWokenMailing handles one mailing before the next round.
+func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Time, n *counts) error {
 	m, err := t.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return err
@@ -216,15 +218,15 @@ func (t *ticker) wake(ctx context.Context, id string, until time.Time, n *counts
 	if !m.Active {
 		return nil
 	}
-	return t.mailing(ctx, m, until, n)
+	return t.checkMailing(ctx, m, until, n)
 }
 
-// mailing does what is due for a mailing, and puts what falls due until the
+// checkMailing does what is due for a mailing, and puts what falls due until the
 // horizon on the agenda.
-func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
+func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
 	now := t.Now()
 	if m.Totals != nil {
-		return t.retell(ctx, m.ID)
+		return t.publishCompleted(ctx, m.ID)
 	}
 	if !m.State.Final() && !m.ExpiresAt.After(now) {
 		ended, err := t.Store.EndMailing(ctx, m.ID, push.Expired, "")
@@ -238,23 +240,23 @@ func (t *ticker) mailing(ctx context.Context, m *push.Mailing, until time.Time, 
 
 	switch {
 	case m.State.Final():
-		return t.batches(ctx, m, until, n)
+		return t.publishBatchesOrFinish(ctx, m, until, n)
 	case m.State == push.Sending:
-		if err := t.shards(ctx, m, until, n); err != nil {
+		if err := t.publishShards(ctx, m, until, n); err != nil {
 			return err
 		}
-		return t.batches(ctx, m, until, n)
+		return t.publishBatchesOrFinish(ctx, m, until, n)
 	case m.State == push.Paused && m.PausedReason.Implausible():
 		return t.holdingBatches(ctx, m, until, n)
 	case m.State == push.Scheduled, m.State == push.Accepted:
-		return t.publish(ctx, t.plan([]item{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
+		return t.publish(ctx, t.planItems([]item{{at: startDue(m), mailing: m.ID, start: m}}, until), n)
 	}
 
 	return nil
 }
 
-// retell publishes the end of a mailing whose totals are frozen.
-func (t *ticker) retell(ctx context.Context, id string) error {
+// publishCompleted publishes mailing.completed of a mailing that has its totals.
+func (t *ticker) publishCompleted(ctx context.Context, id string) error {
 	m, err := t.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return err
@@ -262,8 +264,8 @@ func (t *ticker) retell(ctx context.Context, id string) error {
 	return queue.PublishCompleted(ctx, t.Store, t.Queue, m)
 }
 
-// expire marks the tokens whose day has come.
-func (t *ticker) expire(ctx context.Context) error {
+// expireTokens flags the tokens that are too old.
+func (t *ticker) expireTokens(ctx context.Context) error {
 	var faults []error
 	var after store.ExpiryCursor
 	for end := t.Now().Add(sweeping); ; {
@@ -276,8 +278,8 @@ func (t *ticker) expire(ctx context.Context) error {
 	}
 }
 
-// owed publishes events of customers whose writer died before it could.
-func (t *ticker) owed(ctx context.Context) error {
+// publishOwedEvents publishes events whose writer crashed before it could.
+func (t *ticker) publishOwedEvents(ctx context.Context) error {
 	for until := t.Now().Add(sweeping); ; {
 		events, err := t.Store.UnpublishedEvents(ctx, swept)
 		if err := errors.Join(err, queue.PublishEventsNow(ctx, t.Queue, t.Store, events)); err != nil {

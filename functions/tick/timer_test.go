@@ -164,8 +164,8 @@ func TestTwoTicksPublishOnce(t *testing.T) {
 	w.orders = nil // it is asked for again when half a minute has passed without an answer
 
 	w.clock.Add(10 * time.Second)
-	w.t.stay(t.Context(), until)
-	other.stay(t.Context(), until)
+	w.t.publishUntil(t.Context(), until)
+	other.publishUntil(t.Context(), until)
 	if len(w.refs) != 3 {
 		t.Errorf("published %v, want each of three batches once", w.refs)
 	}

@@ -6,9 +6,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// unflags asks again for the unflags that nobody works on: their call died, or
-// its order was lost.
-func (t *ticker) unflags(ctx context.Context) error {
+// republishUnflags publishes messages for unflags that no call works on: their call
+// crashed, or the message was lost.
+func (t *ticker) republishUnflags(ctx context.Context) error {
 	stalled, err := t.Store.StalledUnflags(ctx)
 	if err != nil || len(stalled) == 0 {
 		return err

@@ -12,31 +12,31 @@ import (
 )
 
 const (
-	handOver = 10 * time.Second // before its end a call passes its shard on
-	recheck  = time.Second      // how old the state of the mailing may be
-	unknown  = 1 << 30          // targets, before what is open was first counted
+	handOver = 10 * time.Second // so long before its end a call hands its shard over
+	recheck  = time.Second      // maximum age of the state of the mailing
+	unknown  = 1 << 30          // targets, before they were counted for the first time
 )
 
-// A cutting is one call's work on one shard.
-type cutting struct {
+// A shardRun is one call's work on one shard.
+type shardRun struct {
 	*dispatcher
 	m          *push.Mailing
 	seen       time.Time // when m was read
 	sh         *push.Shard
 	audience   store.Audience
-	attributes []string // those the message's templates name
+	attributes []string // names that the templates of the message use
 	muted      push.MutedCustomers
 	until      time.Time // when to hand over
 	lane       push.Lane // of the batches
 	whole      bool      // the mailing is one page
-	sinceCount int       // targets cut since what is open was last counted
-	customers  int       // read in this call
-	tokens     int       // of theirs that were cut
-	bytes      int       // of these tokens' targets
-	wake       bool      // batches are cut that fall due before tick's next round
+	sinceCount int       // targets in batches since open ones were last counted
+	customers  int       // customers read in this call
+	tokens     int       // their tokens that are in batches
+	bytes      int       // bytes of these targets
+	wake       bool      // some batches fall due before tick's next round
 }
 
-func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchMessage) error {
+func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) error {
 	m, err := d.Store.Mailing(ctx, o.Mailing)
 	if err != nil {
 		return err
@@ -49,13 +49,13 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchMessage) error
 		return err
 	}
 	now := d.Now()
-	c := &cutting{dispatcher: d, m: m, seen: now, sh: sh, sinceCount: unknown,
+	c := &shardRun{dispatcher: d, m: m, seen: now, sh: sh, sinceCount: unknown,
 		until: now.Add(d.CallTimeout - min(handOver, d.CallTimeout/3))}
 	if sh.Done {
-		return c.done(ctx)
+		return c.finishShard(ctx)
 	}
 	if sh.LeaseUntil.After(now) || sh.ContinueAt.Sub(now) > time.Second {
-		return nil // another call has it, or its time has not come; tick asks again
+		return nil // another call has the lease, or it must wait; tick publishes it again
 	}
 	set, err := d.Store.Settings(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchMessage) error
 	}
 	c.muted = set.Muted
 
-	// A message that does not compile any more is deliver's to refuse.
+	// If the message does not compile any more, deliver refuses it.
 	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {
 		c.attributes = t.Names()
 	}
@@ -73,12 +73,12 @@ func (d *dispatcher) cutShard(ctx context.Context, o push.DispatchMessage) error
 	if err := d.Store.LeaseShard(ctx, sh, now.Add(d.CallTimeout+handOver)); err != nil {
 		return err
 	}
-	return c.run(ctx)
+	return c.createPages(ctx)
 }
 
-// run cuts page after page until the shard is done, the mailing stops, there is
-// enough for now, or the call's time is nearly up.
-func (c *cutting) run(ctx context.Context) error {
+// createPage creates the batches of one page of the audience in one commit, then
+// publishes those that are due. tick publishes the others, each at its time.
+func (c *shardRun) createPages(ctx context.Context) error {
 	err := c.pages(ctx)
 	if c.wake {
 		c.wakeTick(ctx)
@@ -86,41 +86,41 @@ func (c *cutting) run(ctx context.Context) error {
 	return err
 }
 
-func (c *cutting) pages(ctx context.Context) error {
+func (c *shardRun) pages(ctx context.Context) error {
 	for !c.sh.Done {
-		if going, err := c.going(ctx); err != nil || !going {
-			return errors.Join(err, c.giveBack(ctx))
+		if going, err := c.isSending(ctx); err != nil || !going {
+			return errors.Join(err, c.releaseShard(ctx))
 		}
 		if !c.Now().Before(c.until) {
 			return c.handOver(ctx)
 		}
-		later, err := c.later(ctx)
+		later, err := c.whenToContinue(ctx)
 		if err == nil && !later.IsZero() {
 			return c.Store.ReleaseShard(ctx, c.sh, later, time.Time{})
 		}
 		if err == nil {
-			err = c.page(ctx)
+			err = c.createPage(ctx)
 		}
 		if err != nil {
-			return errors.Join(err, c.giveBack(ctx))
+			return errors.Join(err, c.releaseShard(ctx))
 		}
 	}
 
-	return c.done(ctx)
+	return c.finishShard(ctx)
 }
 
-// wakeTick asks tick to publish what falls due before its next round. Where that
-// fails, the next round does it, up to a minute late.
-func (c *cutting) wakeTick(ctx context.Context) {
+// wakeTick asks tick to publish what falls due before its next round. If that fails,
+// the next round does it, up to a minute late.
+func (c *shardRun) wakeTick(ctx context.Context) {
 	if err := c.Queue.PublishWake(ctx, c.m.ID); err != nil {
 		c.Log.WarnContext(ctx, "tick was not asked to publish batches; its next round does", "mailing", c.m.ID, "error", err)
 	}
 }
 
-// giveBack frees the shard of a mailing that is held or has ended, and of a call
-// that failed, whose end must not keep it from that. A shard that is somebody
-// else's by now stays so.
-func (c *cutting) giveBack(ctx context.Context) error {
+// releaseShard releases the lease of a shard whose mailing is paused or has ended, or
+// whose call failed. It works even if the call's context is done. If another call has
+// the lease by now, it stays.
+func (c *shardRun) releaseShard(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
 	if err := c.Store.ReleaseShard(ctx, c.sh, time.Time{}, time.Time{}); err != nil && !errors.Is(err, store.ErrConflict) {
@@ -129,17 +129,18 @@ func (c *cutting) giveBack(ctx context.Context) error {
 	return nil
 }
 
-// handOver gives the shard back and asks for another call to go on with it.
-func (c *cutting) handOver(ctx context.Context) error {
+// handOver releases the shard and publishes a message for another call to go on with
+// it.
+func (c *shardRun) handOver(ctx context.Context) error {
 	if err := c.Store.ReleaseShard(ctx, c.sh, time.Time{}, c.Now()); err != nil {
 		return err
 	}
 	return c.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: c.m.ID, Shard: c.sh.Number})
 }
 
-// done ends the mailing's cutting after its last shard, and the mailing, should
-// every batch be settled by then.
-func (c *cutting) done(ctx context.Context) error {
+// finishShard records after the last shard that the mailing has all its batches. If
+// every batch is settled by then, it ends the mailing.
+func (c *shardRun) finishShard(ctx context.Context) error {
 	dispatched, err := c.Store.MarkDispatched(ctx, c.m.ID)
 	if err != nil || !dispatched {
 		return err
@@ -148,8 +149,8 @@ func (c *cutting) done(ctx context.Context) error {
 	return err
 }
 
-// going reports whether the mailing is still to be sent.
-func (c *cutting) going(ctx context.Context) (bool, error) {
+// isSending reports whether the mailing is still sending.
+func (c *shardRun) isSending(ctx context.Context) (bool, error) {
 	if c.Now().Sub(c.seen) < recheck {
 		return true, nil
 	}
@@ -161,9 +162,9 @@ func (c *cutting) going(ctx context.Context) (bool, error) {
 	return m.State == push.Sending && m.ExpiresAt.After(c.seen), nil
 }
 
-// page cuts one page of the audience: one commit, then those of its batches that
+// createPage cuts one page of the audience: one commit, then those of its batches that
 // are due are published. The others tick publishes, each at its time.
-func (c *cutting) page(ctx context.Context) error {
+func (c *shardRun) createPage(ctx context.Context) error {
 	batches, err := c.readPage(ctx)
 	if err != nil {
 		return err
