@@ -10,32 +10,32 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An Outcome is what became of an item, or of the attempt to prove a message.
+// An Outcome is what became of an item, or of a proof.
 type Outcome int
 
-// The outcomes. Only Invalid says that a token is dead, and Doubtful may if the
-// payload is known to be good; no other one may ever flag anybody.
+// The outcomes. Only Invalid says that a token is invalid; Doubtful may, if the
+// payload is known to be good. No other outcome may flag a token.
 const (
-	// Accepted: FCM took it. Whether it is delivered FCM does not say.
+	// Accepted: FCM accepted the message. It does not say whether it was delivered.
 	Accepted Outcome = iota + 1
-	// Invalid: UNREGISTERED, or INVALID_ARGUMENT with a field violation that
-	// names the token.
+	// Invalid: UNREGISTERED, or INVALID_ARGUMENT with a field violation that names
+	// the token.
 	Invalid
-	// Doubtful: INVALID_ARGUMENT that names no field. It speaks of the token
-	// only if the payload was proven.
+	// Doubtful: INVALID_ARGUMENT that names no field. It is about the token only if
+	// the payload is proven.
 	Doubtful
-	// Refused: FCM takes no message like this for this target.
+	// Refused: FCM accepts no such message for this target.
 	Refused
 	// Mismatch: the token belongs to another sender.
 	Mismatch
-	// ThirdParty: Apple's or a web push service's credentials are at fault;
-	// Android is not concerned.
+	// ThirdParty: the credentials of Apple or of a web push service are wrong.
+	// Android is not affected.
 	ThirdParty
-	// Misconfigured: our own credentials were refused (401, 403), after they
-	// were refreshed once; or what answers is no FCM.
+	// Misconfigured: our own credentials were refused (401, 403), also after they
+	// were refreshed once, or the answer does not come from FCM.
 	Misconfigured
-	// Waiting: not sent for good yet, for a quota, an outage, or because its
-	// time ended first; to be tried again from NotBefore on.
+	// Waiting: the message was not sent, because of a quota, an outage, or because
+	// its time ended. Try again from NotBefore on.
 	Waiting
 )
 
@@ -52,24 +52,24 @@ func (o Outcome) String() string {
 // An Answer says what became of an item.
 type Answer struct {
 	Outcome Outcome
-	Code    string // errorCode of FCM's answer, else its status if that is a code of ours
-	Status  string // of FCM's answer, as it came
-	Text    string // FCM's words, or ours when there are none of FCM's
+	Code    string // errorCode of FCM's answer, else its status if that is one of our codes
+	Status  string // status of FCM's answer, as it came
+	Text    string // the text of FCM, or ours if FCM sent none
 	HTTP    int    // status code of the last answer, 0 if there was none
 
-	NotBefore time.Time // with Waiting: no attempt before it makes sense
-	// Sent, with Waiting: an attempt reached the wire and FCM did not say what
-	// became of it, so that the device may get the message twice.
+	NotBefore time.Time // with Waiting: the earliest time for another try
+	// Sent, with Waiting: a request was written and FCM did not answer, so that the
+	// device may get the message twice.
 	Sent     bool
 	Attempts int    // how many attempts began
 	Name     string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
-	// Provisional, with Refused from Prove: a refusal for size of a message that
-	// we know to be within the limit of tokens; the limit of topics may be lower.
+	// Provisional, with Refused from Prove: FCM refused the size of a message that is
+	// within the limit of tokens; the limit of topics may be lower.
 	Provisional bool
 }
 
-// fcmFault is what an error answer says, whatever order and form it says it in.
+// fcmFault is the content of an error answer, in whatever order and form it came.
 type fcmFault struct {
 	http     int
 	json     bool // the body is a JSON object
@@ -89,8 +89,8 @@ const (
 	typeErrorInfo    = "google.rpc.ErrorInfo"
 )
 
-// detail has the fields of all types of details that are read. A field of a
-// wrong type does not hide the others: each is read on its own.
+// detail has the fields of all types of details that are read. Each field is read by
+// itself, so that one of a wrong type does not hide the others.
 type detail map[string]json.RawMessage
 
 func text(raw json.RawMessage) (s string) {
@@ -100,15 +100,16 @@ func text(raw json.RawMessage) (s string) {
 	return s
 }
 
-// Of FCM's words and of its status so much is kept, in bytes; the longest known
-// are shorter. A batch stores a status for each of its invalid tokens.
+// Limits in bytes of FCM's texts and of its status; the longest known ones are
+// shorter. A batch stores a status for each of its invalid tokens.
 const (
 	maxWords  = 500
 	maxStatus = 40
 )
 
-// parse reads an error body. What is missing or of another type is left empty.
-func parse(code int, body []byte) *fcmFault {
+// parseFault reads an error body. Parts that are missing or have another type are
+// left empty.
+func parseFault(code int, body []byte) *fcmFault {
 	f := &fcmFault{http: code}
 	var top map[string]json.RawMessage
 	if json.Unmarshal(body, &top) != nil || top == nil {
@@ -161,7 +162,7 @@ func (f *fcmFault) detail(d detail) {
 	}
 }
 
-// objects reads the objects of a list and passes over what is none.
+// objects reads the objects of a list and skips everything else.
 func objects(raw json.RawMessage) (all []detail) {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
@@ -176,8 +177,8 @@ func objects(raw json.RawMessage) (all []detail) {
 	return all
 }
 
-// words is what the answer says in FCM's words, or what can be said without.
-func (f *fcmFault) words(body []byte) string {
+// description returns FCM's text, or our own if FCM sent none.
+func (f *fcmFault) description(body []byte) string {
 	switch {
 	case f.message != "":
 		return f.message
@@ -189,7 +190,7 @@ func (f *fcmFault) words(body []byte) string {
 	return fmt.Sprintf("HTTP %d: %s", f.http, excerpt(body))
 }
 
-// maxExcerpt is how much of a body that is no error of FCM is repeated, bytes.
+// maxExcerpt is how many bytes are kept of a body that is not an error of FCM.
 const maxExcerpt = 200
 
 func excerpt(body []byte) string {

@@ -14,30 +14,30 @@ import (
 const scope = "https://www.googleapis.com/auth/firebase.messaging"
 
 const (
-	// early is how long before its end a token is replaced.
-	early = 5 * time.Minute
-	// late is how long before its end a token is not used any more.
-	late = 10 * time.Second
-	// patient is how long after a fetch the next one is made, at least.
-	patient = 30 * time.Second
+	// refreshBefore is how long before its expiry a token is replaced.
+	refreshBefore = 5 * time.Minute
+	// expiryMargin is how long before its expiry a token is not used any more.
+	expiryMargin = 10 * time.Second
+	// fetchPause is the shortest time between two fetches.
+	fetchPause = 30 * time.Second
 )
 
-// A key is our credentials as they are attached to requests. It is replaced
-// before it ends, beside the sending. Guarded by Sender.mu.
-type key struct {
-	fetch    func() (*oauth2.Token, error) // nil: none are attached
-	header   http.Header                   // shared by all requests, never changed
-	number   int                           // of tokens so far
+// An accessToken has our credentials for the header of requests. It is replaced
+// before it expires, while sending goes on. Sender.mu guards it.
+type accessToken struct {
+	fetch    func() (*oauth2.Token, error) // nil: requests have no credentials
+	header   http.Header                   // all requests share it; it is never changed
+	number   int                           // number of the token, counted from the first
 	expiry   time.Time                     // zero: never
 	fetching bool
-	forced   bool      // FCM refused it: nothing is sent before the next one is there
+	forced   bool      // FCM refused it: nothing is sent before the next one is fetched
 	tried    time.Time // when the last fetch ended
-	broken   error     // why there is none and will be none: refused, not out of reach
+	broken   error     // why fetching failed for good: refused, not just out of reach
 }
 
-// newKey finds the credentials for t.
-func newKey(ctx context.Context, c Config, t target) (key, error) {
-	k := key{header: headers(nil)}
+// newAccessToken finds the credentials for t.
+func newAccessToken(ctx context.Context, c Config, t target) (accessToken, error) {
+	k := accessToken{header: headers(nil)}
 	if !t.google {
 		return k, nil
 	}
@@ -45,8 +45,8 @@ func newKey(ctx context.Context, c Config, t target) (key, error) {
 		k.fetch = c.TokenSource.Token
 		return k, nil
 	}
-	// The sources of default credentials keep their token until shortly before
-	// its end; a new source fetches a new one.
+	// The sources of default credentials keep their token until shortly before it
+	// expires; a new source fetches a new one.
 	lasting := context.WithoutCancel(ctx)
 	if _, err := google.FindDefaultCredentials(lasting, scope); err != nil {
 		return k, fmt.Errorf("fcm: credentials for %s: %w", googleHost, err)
@@ -71,33 +71,33 @@ func headers(t *oauth2.Token) http.Header {
 	return h
 }
 
-// usableLocked reports whether requests can be sent with the key as it is, and sees
-// to it that it is replaced in time.
+// usableLocked reports whether requests can be sent with the current token, and
+// starts its replacement in time.
 func (s *Sender) usableLocked(now time.Time) bool {
 	k := &s.key
 	if k.fetch == nil {
 		return true
 	}
-	have := k.number > 0 && !k.forced && (k.expiry.IsZero() || now.Before(k.expiry.Add(-late)))
-	ending := k.number == 0 || k.forced || !k.expiry.IsZero() && now.After(k.expiry.Add(-early))
-	if ending && !k.fetching && (!have || now.Sub(k.tried) > patient) && k.broken == nil {
+	have := k.number > 0 && !k.forced && (k.expiry.IsZero() || now.Before(k.expiry.Add(-expiryMargin)))
+	ending := k.number == 0 || k.forced || !k.expiry.IsZero() && now.After(k.expiry.Add(-refreshBefore))
+	if ending && !k.fetching && (!have || now.Sub(k.tried) > fetchPause) && k.broken == nil {
 		k.fetching = true
 		go s.fetchKey()
 	}
 	return have
 }
 
-// refusedLocked takes note that FCM refused the key with that number, and reports
-// whether another attempt makes sense.
+// refusedLocked records that FCM refused the token with that number, and reports
+// whether another try makes sense.
 func (s *Sender) refusedLocked(number int, now time.Time) bool {
 	k := &s.key
 	switch {
 	case k.fetch == nil || k.broken != nil:
 		return false
 	case number < k.number:
-		return true // a newer one is there
-	case k.number > 1 && !k.fetching && now.Sub(k.tried) < patient:
-		return false // it is new
+		return true // there is a newer one
+	case k.number > 1 && !k.fetching && now.Sub(k.tried) < fetchPause:
+		return false // it was just fetched
 	}
 	k.forced = true
 	return true
@@ -114,17 +114,17 @@ func (s *Sender) fetchKey() {
 	case err == nil:
 		k.header, k.expiry, k.forced = headers(t), t.Expiry, false
 		k.number++
-	case lasting(err):
-		// Told so for a while, so that whoever waits hears of it.
+	case isPermanent(err):
+		// Keep the error for 30 s, so that waiting messages fail with it.
 		k.broken = fmt.Errorf("no credentials for %s: %w", googleHost, err)
-		time.AfterFunc(patient, s.mendKey)
-	case k.number == 0 || k.forced || now.After(k.expiry.Add(-late)):
+		time.AfterFunc(fetchPause, s.mendKey)
+	case k.number == 0 || k.forced || now.After(k.expiry.Add(-expiryMargin)):
 		out = s.holdLocked(now, now.Add(firstWait), "credentials are out of reach: "+err.Error())
 	}
 
 	s.mu.Unlock()
 	out.call()
-	s.kick()
+	s.schedule()
 }
 
 func (s *Sender) mendKey() {
@@ -133,9 +133,9 @@ func (s *Sender) mendKey() {
 	s.mu.Unlock()
 }
 
-// lasting reports whether fetching again is of no use: the credentials are
-// missing or were refused.
-func lasting(err error) bool {
+// isPermanent reports whether another fetch is useless: the credentials are missing
+// or were refused.
+func isPermanent(err error) bool {
 	var r *oauth2.RetrieveError
 	if errors.As(err, &r) && r.Response != nil {
 		return r.Response.StatusCode >= 400 && r.Response.StatusCode < 500 && r.Response.StatusCode != 429 && r.Response.StatusCode != 408

@@ -15,26 +15,26 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Config says where and how fast a Sender sends. Only Project is required.
+// Config configures a Sender. Only Project is required.
 type Config struct {
 	Project    string
 	Endpoint   string // scheme and host; "": Google's. http: HTTP/2 without TLS (an emulator)
 	ProofTopic string // the topic payloads are proven against; "": carillon-proof
 
-	// TokenSource gives the credentials; nil: the process's default ones. They
-	// are attached to requests to Google's host only, whatever Endpoint says.
+	// TokenSource gives the credentials; nil: the default ones of the process. They
+	// are sent to Google's host only, whatever Endpoint is.
 	TokenSource oauth2.TokenSource
 
-	QuotaPerMinute int // sends the project may make in a minute; 0: 600,000
+	QuotaPerMinute int // messages a minute that the project may send; 0: 600,000
 	MaxInstances   int // senders that may share the quota; 0: 10
-	// Peers tells the senders of the project of each other; nil: each keeps to
-	// an equal part of the quota for MaxInstances.
+	// Peers connects the senders of the project; nil: each uses an equal part of the
+	// quota for MaxInstances.
 	Peers Peers
 
-	Connections    int           // kept at least, and dialled at the start; 0: 2
+	Connections    int           // smallest number, opened at the start; 0: 2
 	MaxConnections int           // 0: 40
-	Timeout        time.Duration // of a request; 0: 15 s. Google asks for no less than 10 s
-	Grace          time.Duration // requests under way get when their context ends; 0: 3 s
+	Timeout        time.Duration // of a request; 0: 15 s. Google asks for at least 10 s
+	Grace          time.Duration // time that requests under way get when their context ends; 0: 3 s
 
 	Now func() time.Time // the clock of Item.Until and Answer.NotBefore; nil: time.Now
 	TLS *tls.Config      // nil: the system's authorities
@@ -42,7 +42,7 @@ type Config struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // tests; nil: net.Dialer
 }
 
-// googleHost is the only host that ever sees our credentials.
+// googleHost is the only host that gets our credentials.
 const googleHost = "fcm.googleapis.com"
 
 func (c Config) withDefaults() Config {
@@ -64,11 +64,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// target is where messages are sent.
+// target is the server that messages are sent to.
 type target struct {
 	url     *url.URL
 	address string // host and port
-	google  bool   // it may see our credentials
+	google  bool   // it gets our credentials
 }
 
 func (c Config) target() (target, error) {
@@ -99,11 +99,11 @@ type Item struct {
 	Target   string // the push token
 	Kind     push.Kind
 	DryRun   bool      // FCM only validates
-	Priority bool      // before the mailings: a message to one customer
-	Until    time.Time // no attempt begins after it; zero: no end
+	Priority bool      // it goes before mailings: a message to one customer
+	Until    time.Time // it is not sent after this time; zero: no end
 }
 
-// field names the kind of the target in the message.
+// field returns the name of the target field in the message.
 func (it *Item) field() string {
 	if it.Kind == push.KindFID {
 		return "fid"

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// dialTimeout is how long TCP and TLS may take each to connect.
+// dialTimeout is the timeout of connecting by TCP, and of the TLS handshake.
 const dialTimeout = 10 * time.Second
 
-// transport makes the connections; it is asked for each one by itself.
+// transport makes the transport of one connection.
 func (c Config) transport(t target) *http.Transport {
 	tr := &http.Transport{
 		DialContext:         c.dialPlain,
@@ -21,11 +21,11 @@ func (c Config) transport(t target) *http.Transport {
 		TLSHandshakeTimeout: dialTimeout,
 		DisableCompression:  true,
 		Protocols:           new(http.Protocols),
-		// A connection that has died without a word is found by a ping.
+		// A ping finds a connection that has died silently.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 	}
-	// What dialTLS returns is no *tls.Conn: net/http takes it for a connection
-	// whose server is known to speak HTTP/2, and so it is.
+	// dialTLS does not return a *tls.Conn. net/http therefore treats the connection
+	// as one without TLS, and has to be told that the server speaks HTTP/2.
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	if t.url.Scheme == "https" {
 		tr.Protocols.SetHTTP2(true)
@@ -41,10 +41,10 @@ func (c Config) dialPlain(ctx context.Context, network, address string) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	return joinWrites(conn), nil
+	return coalesceWrites(conn), nil
 }
 
-// dialTLS joins writes above TLS, so that they share its records too.
+// dialTLS coalesces writes above TLS, so that messages share TLS records as well.
 func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -75,5 +75,5 @@ func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn,
 		return nil, fmt.Errorf("%s speaks no HTTP/2", address)
 	}
 
-	return joinWrites(secure), nil
+	return coalesceWrites(secure), nil
 }

@@ -4,8 +4,8 @@ import "unicode/utf8"
 
 const hex = "0123456789abcdef"
 
-// appendEscaped appends s as the inside of a JSON string. Bytes that are no
-// UTF-8 become U+FFFD one by one, as with encoding/json.
+// appendEscaped appends s as the inside of a JSON string. Each byte that is not UTF-8
+// becomes U+FFFD, as in encoding/json.
 func appendEscaped(dst []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); {
@@ -31,7 +31,7 @@ func appendEscaped(dst []byte, s string) []byte {
 	return append(dst, s[start:]...)
 }
 
-// appendEscape appends an ASCII character that may not stand in a JSON string.
+// appendEscape appends an ASCII character that must be escaped in a JSON string.
 func appendEscape(dst []byte, c byte) []byte {
 	switch c {
 	case '"', '\\':

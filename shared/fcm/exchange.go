@@ -8,44 +8,45 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Peers is how the senders of a project hear of each other, so that together
-// they send as fast as its quota allows and no faster.
+// Peers connects the senders of a project, so that together they send as fast as its
+// quota allows and not faster.
 type Peers interface {
-	// Announce stores what this sender wants, in place of what it stored before.
-	// It is called less than once in ten seconds, and not while nothing is sent.
+	// Announce stores what this sender needs, and replaces what it stored before. It
+	// is called less than once in ten seconds, and not while nothing is sent.
 	Announce(ctx context.Context, d push.Demand) error
-	// Others reads what the other senders want that have announced it within
-	// push.DemandLife, with Age as the store's clock has it.
+	// Others reads what the other senders need that have announced it within
+	// push.DemandLife. Age is by the clock of the store.
 	Others(ctx context.Context) ([]push.Demand, error)
-	// Leave takes back what Announce stored.
+	// Leave deletes what Announce stored.
 	Leave(ctx context.Context) error
 }
 
-// exchangeTimeout bounds one exchange with the peers.
+// exchangeTimeout is the timeout of one exchange with the peers.
 const exchangeTimeout = 5 * time.Second
 
-// An exchange is when a limiter heard of the others, and told them.
+// An exchange has the times at which a limiter announced its demand and read the
+// others.
 type exchange struct {
-	leaving bool      // for good
+	leaving bool      // the sender stops for good
 	stored  time.Time // when the last attempt to store began
 	asked   time.Time // when the last attempt to read, or to leave, began
 
 	storeFailed, askFailed bool // the last attempt
 
-	writes float64   // that may be made now; a whole one comes in announceEvery
-	at     time.Time // of writes
+	writes float64   // that may be made now; one more comes each announceEvery
+	at     time.Time // when writes was computed
 }
 
 const (
 	// maxWrites is how many writes may be made at once after a quiet time.
 	maxWrites = 2
-	// changeShare is how much of the quota a demand changes by, for it to be
-	// announced before its time.
+	// changeShare is by how much of the quota a demand must change to be announced
+	// before its time.
 	changeShare = 0.2
 )
 
-// mayStore reports whether a demand may be stored now: when its time has come,
-// or when it changed so much that the others should know.
+// mayStore reports whether a demand may be stored now: its time has come, or it has
+// changed a lot.
 func (x *exchange) mayStore(now time.Time, changed bool) bool {
 	if x.at.IsZero() {
 		x.writes = maxWrites
@@ -57,23 +58,23 @@ func (x *exchange) mayStore(now time.Time, changed bool) bool {
 	return since >= pause(announceEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
 }
 
-// A turn is what is to be exchanged now.
-type turn struct {
+// An exchangeStep is what is to be exchanged now.
+type exchangeStep struct {
 	announce, read, leave bool
 	demand                push.Demand // to be announced
 }
 
-func (t turn) idle() bool { return !t.announce && !t.read && !t.leave }
+func (t exchangeStep) idle() bool { return !t.announce && !t.read && !t.leave }
 
-// exchangeDue says what is to be exchanged with the peers at that time; what it
-// says counts as begun.
-func (l *limiter) exchangeDue(now time.Time) (t turn) {
+// exchangeDue returns what is to be exchanged with the peers now, and records that it
+// begins.
+func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	x := &l.exchange
 	listed := !l.share.sentAt.IsZero()
 	resting := l.use.last.IsZero() || now.Sub(l.use.last) > leaveAfter && now.After(l.heldUntil())
 	switch {
 	case l.share.alone:
-		return turn{}
+		return exchangeStep{}
 	case x.leaving || resting:
 		t.leave = listed && now.Sub(x.asked) >= retryEvery
 		if t.leave {
@@ -106,15 +107,15 @@ func pause(usual time.Duration, failed bool) time.Duration {
 	return usual
 }
 
-// A heard is what came of a turn.
-type heard struct {
+// An exchangeResult is the result of a step.
+type exchangeResult struct {
 	others []push.Demand
-	stored bool // the demand was stored, or taken back
+	stored bool // the demand was stored or deleted
 	err    error
 }
 
-// exchanged takes note of what came of a turn that began then.
-func (l *limiter) exchanged(t turn, h heard, began, now time.Time) {
+// exchanged records the result of a step that began then.
+func (l *limiter) exchanged(t exchangeStep, h exchangeResult, began, now time.Time) {
 	x := &l.exchange
 	x.askFailed = h.err != nil
 	switch {
@@ -136,7 +137,7 @@ func (l *limiter) exchanged(t turn, h heard, began, now time.Time) {
 	l.refresh(now)
 }
 
-// leave takes no more part in the quota.
+// leave ends the part of this sender in the quota.
 func (l *limiter) leave() { l.exchange.leaving = true }
 
 // exchangeLocked starts an exchange with the peers if one is due.
@@ -150,16 +151,16 @@ func (s *Sender) exchangeLocked(now time.Time) {
 	}
 }
 
-func (s *Sender) exchange(t turn, began time.Time) {
+func (s *Sender) exchange(t exchangeStep, began time.Time) {
 	h := t.do(s.cfg.Peers)
 	s.mu.Lock()
 	s.exchanging = false
 	s.scheduler.limiter.exchanged(t, h, began, time.Now())
 	s.mu.Unlock()
-	s.kick()
+	s.schedule()
 }
 
-func (t turn) do(p Peers) (h heard) {
+func (t exchangeStep) do(p Peers) (h exchangeResult) {
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
 	switch {
@@ -175,9 +176,9 @@ func (t turn) do(p Peers) (h heard) {
 	return h
 }
 
-// Leave takes back this sender's part of the quota: it is about to end, and the
-// others need not wait until they miss it. What it still sends takes only what
-// they leave.
+// Leave gives up this sender's part of the quota, because it is about to end: the
+// others need not wait until they notice. What it still sends uses only what they
+// leave.
 func (s *Sender) Leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// answers are answers that are to be given once Sender.mu is free.
+// answers are answers to give once Sender.mu is free, because answering calls code of
+// the caller.
 type answers []func()
 
 func (a *answers) add(f func()) { *a = append(*a, f) }
@@ -17,14 +18,14 @@ func (a answers) call() {
 	}
 }
 
-// answerLocked takes j out of everything; the function returned gives its answer.
+// answerLocked removes j everywhere. The returned function gives its answer.
 func (s *Sender) answerLocked(j *job, a Answer) func() {
 	s.leaveLocked(j)
 	a.Attempts = j.attempts
 	return func() { j.answered(a) }
 }
 
-// giveUpLocked answers j Waiting until then.
+// giveUpLocked answers j with Waiting until a time.
 func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	a := j.last
 	a.Outcome, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
@@ -32,18 +33,19 @@ func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	return s.answerLocked(j, a)
 }
 
-// holdLocked lets nothing out before until and answers at once what cannot wait
-// so long.
+// holdLocked sends nothing before until, and answers the jobs that cannot wait so
+// long.
 func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
 	s.scheduler.limiter.hold(until)
 	s.why, s.heldFor = why, 0
-	return s.shedLocked(now)
+	return s.failBeyondHoldLocked(now)
 }
 
-// shedLocked answers what may not begin any more when the present hold ends.
-func (s *Sender) shedLocked(now time.Time) (out answers) {
+// failBeyondHoldLocked answers the jobs that may not be sent any more when the
+// current hold ends.
+func (s *Sender) failBeyondHoldLocked(now time.Time) (out answers) {
 	until := s.scheduler.limiter.heldUntil()
-	for _, j := range s.scheduler.impatient() {
+	for _, j := range s.scheduler.beyondHold() {
 		if j.index < 0 {
 			j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
 		}
@@ -52,7 +54,7 @@ func (s *Sender) shedLocked(now time.Time) (out answers) {
 	return out
 }
 
-// reasonLocked is why an item is given back now.
+// reasonLocked returns why an item is given back now.
 func (s *Sender) reasonLocked(now time.Time) string {
 	if s.scheduler.limiter.heldUntil().After(now) {
 		return s.why
@@ -60,16 +62,17 @@ func (s *Sender) reasonLocked(now time.Time) string {
 	return "its time ended"
 }
 
-// overdueLocked answers what is still ready though its time is over.
+// overdueLocked answers jobs that are still ready though their time is over.
 func (s *Sender) overdueLocked(now time.Time) (out answers) {
 	for _, j := range s.scheduler.overdue(now) {
-		out.add(s.lapseLocked(j, now))
+		out.add(s.expireLocked(j, now))
 	}
 	return out
 }
 
-// lapseLocked gives j back, whose time is over: until the present hold ends.
-func (s *Sender) lapseLocked(j *job, now time.Time) func() {
+// expireLocked answers a job whose time is over: it may be tried again when the
+// current hold ends.
+func (s *Sender) expireLocked(j *job, now time.Time) func() {
 	until := s.scheduler.limiter.heldUntil()
 	if until.After(now) {
 		j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
@@ -77,8 +80,8 @@ func (s *Sender) lapseLocked(j *job, now time.Time) func() {
 	return s.giveUpLocked(j, now, until, s.reasonLocked(now))
 }
 
-// kick starts whatever can be started.
-func (s *Sender) kick() {
+// schedule starts everything that can be started.
+func (s *Sender) schedule() {
 	s.mu.Lock()
 	now := time.Now()
 	var out answers
@@ -96,14 +99,14 @@ func (s *Sender) kick() {
 	out.call()
 }
 
-// workerLocked finds a worker that has nothing to do, or makes one.
+// workerLocked returns an idle worker, or a new one.
 func (s *Sender) workerLocked() *worker {
 	if n := len(s.parked); n > 0 {
 		w := s.parked[n-1]
 		s.parked = s.parked[:n-1]
 		return w
 	}
-	w := &worker{s: s, work: make(chan flight, 1), patience: newPatience()}
+	w := &worker{s: s, work: make(chan attempt, 1), patience: newPatience()}
 	s.workers = append(s.workers, w)
 	go func() {
 		if f, ok := <-w.work; ok {
@@ -113,7 +116,7 @@ func (s *Sender) workerLocked() *worker {
 	return w
 }
 
-func (s *Sender) launchLocked(w *worker, f *flight) {
+func (s *Sender) launchLocked(w *worker, f *attempt) {
 	if w.patience.Err() != nil {
 		w.patience = newPatience()
 	}
@@ -121,15 +124,15 @@ func (s *Sender) launchLocked(w *worker, f *flight) {
 	f.j.crowd.jobs[f.j] = w
 }
 
-// wake is the timer's.
+// wake is called by the timer.
 func (s *Sender) wake() {
 	s.mu.Lock()
 	s.wakeAt = time.Time{}
 	s.mu.Unlock()
-	s.kick()
+	s.schedule()
 }
 
-// wakeInLocked makes sure that kick is called again after d.
+// wakeInLocked makes sure that schedule is called again after d.
 func (s *Sender) wakeInLocked(now time.Time, d time.Duration) {
 	at := now.Add(d)
 	if s.wakeAt.IsZero() || at.Before(s.wakeAt) {
@@ -138,24 +141,24 @@ func (s *Sender) wakeInLocked(now time.Time, d time.Duration) {
 	}
 }
 
-// nextLocked takes the job whose turn it is, if it can be sent now; otherwise
-// the timer or an event will call again.
-func (s *Sender) nextLocked(now time.Time, out *answers) (flight, bool) {
+// nextLocked takes the next job if it can be sent now. Otherwise the timer or an
+// event calls schedule again.
+func (s *Sender) nextLocked(now time.Time, out *answers) (attempt, bool) {
 	for !s.closed {
 		d := s.scheduler.decide(now)
 		if d.job == nil {
 			if d.wait > 0 {
 				s.wakeInLocked(now, d.wait)
 			}
-			return flight{}, false
+			return attempt{}, false
 		}
 		if d.over {
-			out.add(s.lapseLocked(d.job, now))
+			out.add(s.expireLocked(d.job, now))
 			continue
 		}
 		if !s.usableLocked(now) {
 			if s.key.broken == nil {
-				return flight{}, false // fetchKey will kick
+				return attempt{}, false // the fetch calls schedule
 			}
 			out.add(s.answerLocked(d.job, Answer{Outcome: Misconfigured, Text: s.key.broken.Error(),
 				HTTP: d.job.last.HTTP, Status: d.job.last.Status}))
@@ -168,13 +171,13 @@ func (s *Sender) nextLocked(now time.Time, out *answers) (flight, bool) {
 			if s.dialLocked(now); soon {
 				s.wakeInLocked(now, time.Millisecond)
 			}
-			return flight{}, false // a landing or a dial will kick
+			return attempt{}, false // a completed attempt or a dial calls schedule
 		}
 		s.scheduler.take(d.job, now)
 		s.flying++
-		return flight{j: d.job, c: c, header: s.key.header, key: s.key.number, began: now}, true
+		return attempt{j: d.job, c: c, header: s.key.header, key: s.key.number, began: now}, true
 	}
-	return flight{}, false
+	return attempt{}, false
 }
 
 func tooLarge(n int) Answer {

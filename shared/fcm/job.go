@@ -5,58 +5,59 @@ import (
 	"time"
 )
 
-// A job is an item on its way to its answer.
+// A job is an item until it is answered.
 type job struct {
 	Item
 	ctx      context.Context
 	answered func(Answer)
-	mailing  string    // whose turn it is sent in
+	mailing  string    // it is sent when it is the turn of this mailing
 	limit    time.Time // no attempt begins after it; zero: no end
 	topic    bool      // the target is a topic: a proof
-	once     bool      // answered Waiting rather than tried again
+	once     bool      // it is answered with Waiting and not tried again
 
 	attempts     int
-	moved        int  // how often it was sent elsewhere because it had not been processed
-	limited      int  // how often it was answered 429
+	moved        int  // how often it was sent over another connection because the server had not processed it
+	limited      int  // how often the answer was 429
 	sent         bool // see Answer.Sent
-	reauthorized bool // it was refused once for our credentials
-	doubted      bool // it was answered once by somebody else than FCM
+	reauthorized bool // our credentials were refused once for it
+	doubted      bool // something other than FCM answered it once
 	last         Answer
 
-	crowd      *crowd
-	line       *line // in the queue; nil: it is not there
+	crowd      *contextGroup
+	line       *mailingQueue // its place in the queue; nil: it is not in it
 	prev, next *job
-	due        time.Time // among the retries
-	index      int       // there; -1: it is not
+	due        time.Time // with retries: when it is tried again
+	index      int       // its place in retries; -1: it is not in them
 }
 
-// over reports whether an attempt may not begin any more at that time.
+// over reports whether the job may not be sent any more at that time.
 func (j *job) over(at time.Time) bool { return !j.limit.IsZero() && at.After(j.limit) }
 
-// priority reports whether j goes before the mailings.
+// priority reports whether the job goes before mailings.
 func (j *job) priority() bool { return j.Priority || j.topic }
 
-// A crowd is the jobs whose contexts end together: one watch for all of them.
-type crowd struct {
+// A contextGroup has the jobs whose contexts end together, so that one goroutine
+// watches all of them.
+type contextGroup struct {
 	done <-chan struct{}
-	jobs map[*job]*worker // nil: not under way
+	jobs map[*job]*worker // nil: it is not under way
 	stop func() bool
 }
 
-// joinLocked puts j into the crowd of its context.
-func (s *Sender) joinLocked(j *job) {
+// joinGroupLocked adds j to the group of its context.
+func (s *Sender) joinGroupLocked(j *job) {
 	done := j.ctx.Done()
 	c := s.crowds[done]
 	if c == nil {
-		c = &crowd{done: done, jobs: map[*job]*worker{}}
-		c.stop = context.AfterFunc(j.ctx, func() { s.disperse(c) })
+		c = &contextGroup{done: done, jobs: map[*job]*worker{}}
+		c.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(c) })
 		s.crowds[done] = c
 	}
 	c.jobs[j] = nil
 	j.crowd = c
 }
 
-// leaveLocked takes j out of everything: it is about to be answered.
+// leaveLocked removes j everywhere, because it is about to be answered.
 func (s *Sender) leaveLocked(j *job) {
 	s.scheduler.remove(j)
 	c := j.crowd
@@ -67,16 +68,16 @@ func (s *Sender) leaveLocked(j *job) {
 	}
 }
 
-// disperse answers a crowd whose contexts have ended. What is under way gets a
-// moment to come to its end: to break it off would leave open whether the
-// device gets the message.
-func (s *Sender) disperse(c *crowd) {
+// answerGroup answers a group whose contexts have ended. Requests under way get some
+// time: if they were broken off, it would be unknown whether the device gets the
+// message.
+func (s *Sender) answerGroup(c *contextGroup) {
 	s.mu.Lock()
 	now := time.Now()
 	var out answers
 	for j, w := range c.jobs {
 		if w != nil {
-			w.hurryLocked(now.Add(s.cfg.Grace))
+			w.shortenLocked(now.Add(s.cfg.Grace))
 			continue
 		}
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))

@@ -27,7 +27,7 @@ func spend(l *limiter, at time.Time, d time.Duration, most int) (n int) {
 
 // hear tells l what the others want.
 func hear(l *limiter, now time.Time, others ...push.Demand) {
-	l.exchanged(turn{read: true}, heard{others: others}, now, now)
+	l.exchanged(exchangeStep{read: true}, exchangeResult{others: others}, now, now)
 }
 
 // TestLimiterRamps: a project that was idle starts with a part of the quota and
@@ -228,11 +228,11 @@ func TestLimiterHoldsInAnOutage(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 1, true, epoch)
 	for range 40 {
-		l.outages(epoch)
+		l.observeFailure(epoch)
 	}
 	l.outage.good += 20_000
 	for range 40 {
-		l.outages(epoch)
+		l.observeFailure(epoch)
 	}
 	if d := l.wait(epoch); d != 0 {
 		t.Errorf("a few failed answers among many good ones hold everybody for %s", d)
@@ -240,7 +240,7 @@ func TestLimiterHoldsInAnOutage(t *testing.T) {
 	now := epoch.Add(2 * time.Second)
 	l.wait(now)
 	for range outageLeast {
-		l.outages(now)
+		l.observeFailure(now)
 	}
 	if d := l.wait(now); d < firstWait {
 		t.Errorf("waits %s in an outage of all, want %s", d, firstWait)

@@ -12,31 +12,29 @@ import (
 	"carillon.example/shared/push"
 )
 
-// MaxSize is how many bytes of payload FCM takes in a message to a token.
+// MaxSize is how many bytes of payload FCM accepts in a message to a token.
 const MaxSize = 4096
 
-// A Message is a mailing's message, ready but for the customer's id and the
-// target. It does not change and may be used by many goroutines at once.
+// A Message is the message of a mailing without the customer's id and the target. It
+// does not change, and many goroutines may use it at once.
 type Message struct {
-	// parts are the bytes of the message object between the places where the
-	// customer's id goes; the last one ends before the object's closing brace.
+	// parts are the bytes of the message object between the places of the customer's
+	// id. The last part ends before the closing brace of the object.
 	parts   [][]byte
-	size    int    // as Size, without the customer's id
+	size    int    // as Size, without the customer's id, in bytes
 	mailing string // messages of one mailing take turns with those of others
 }
 
-// Extra is what Carillon adds to the data of every message beside the
-// customer's id.
+// Extra is what Carillon adds to the data of every message beside the customer's id.
 type Extra struct {
 	MailingID string // data.mailing_id
 	Link      string // data.link, left out when empty
 }
 
-// Compile prepares an FCM v1 message object without a target. Its fields stay
-// as they came, unknown ones too: FCM is their judge. mailing_id, customer_id
-// and link are added to data, and to the data of android, android_v2 and webpush
-// where there is one, because FCM lets those stand instead of the common data.
-// Errors are push.Faults.
+// Compile compiles an FCM v1 message object without a target. Its fields stay as they
+// came, unknown ones too, because FCM judges them. mailing_id, customer_id and link
+// are added to data, and to the data of android, android_v2 and webpush if they have
+// one, because FCM uses that instead of the common data. Errors are push.Faults.
 func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if !utf8.Valid(object) {
 		return nil, fault("body.message", "is not UTF-8")
@@ -50,11 +48,11 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	}
 	b := builder{extra: o}
 	b.object(fields)
-	return &Message{parts: append(b.parts, b.buf), size: measure(fields, o), mailing: o.MailingID}, nil
+	return &Message{parts: append(b.parts, b.buf), size: payloadSize(fields, o), mailing: o.MailingID}, nil
 }
 
-// Size is how many bytes of the message FCM counts against MaxSize when it
-// goes to that customer; never less than FCM counts. See measure.
+// Size returns how many bytes of the message to that customer count against MaxSize.
+// It is never less than what FCM counts; see payloadSize.
 func (m *Message) Size(customer string) int { return m.size + len(customer) }
 
 func fault(location, message string) push.Faults {
@@ -109,7 +107,7 @@ type member struct {
 
 var errNoObject = errors.New("it does not begin with a brace")
 
-// members reads the members of a JSON object in their order.
+// members reads the members of a JSON object in order.
 func members(object json.RawMessage) ([]member, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil {
@@ -178,11 +176,11 @@ func (b *builder) object(fields []member) {
 
 func (b *builder) key(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }
 
-// platform writes a platform's block; a data object in it, which stands instead
-// of the message's, gets the same additions.
+// platform writes the block of a platform. A data object in it replaces that of the
+// message, so it gets the same additions.
 func (b *builder) platform(raw json.RawMessage) {
 	fields, err := members(raw)
-	if err != nil || !slices.ContainsFunc(fields, instead) {
+	if err != nil || !slices.ContainsFunc(fields, replacesCommonData) {
 		b.buf = append(b.buf, raw...)
 		return
 	}
@@ -193,7 +191,7 @@ func (b *builder) platform(raw json.RawMessage) {
 			b.buf = append(b.buf, ',')
 		}
 		b.key(f.key)
-		if instead(f) {
+		if replacesCommonData(f) {
 			b.data(f.raw)
 		} else {
 			b.buf = append(b.buf, f.raw...)
@@ -203,9 +201,9 @@ func (b *builder) platform(raw json.RawMessage) {
 	b.buf = append(b.buf, '}')
 }
 
-// instead reports whether f is a platform's data that FCM delivers instead of
-// the message's.
-func instead(f member) bool {
+// replacesCommonData reports whether f is data of a platform that FCM delivers
+// instead of the data of the message.
+func replacesCommonData(f member) bool {
 	if f.key != "data" {
 		return false
 	}
@@ -219,7 +217,7 @@ func (b *builder) data(raw json.RawMessage) {
 	data, _ := members(raw) // nothing for null
 	for _, d := range data {
 		if b.extra.sets(d.key) {
-			continue // in a platform's data; the message's was checked
+			continue // in the data of a platform; that of the message was checked
 		}
 		b.key(d.key)
 		b.buf = append(append(b.buf, d.raw...), ',')
@@ -237,7 +235,7 @@ func (b *builder) data(raw json.RawMessage) {
 	b.buf = []byte{'"', '}'}
 }
 
-// appendBody appends the request's body: field names the target's kind.
+// appendBody appends the body of a request. field names the kind of target.
 func (m *Message) appendBody(dst []byte, validateOnly bool, customer, field, target string) []byte {
 	if validateOnly {
 		dst = append(dst, `{"validate_only":true,"message":`...)

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// outages takes note of an answer that speaks of an outage, and reports whether
-// everything is held by it. The rate grows anew from half of what it was.
-func (l *limiter) outages(now time.Time) bool {
+// observeFailure counts an answer that may be part of an outage, and reports whether
+// everything is held because of it. The rate then grows again from half of what it
+// was.
+func (l *limiter) observeFailure(now time.Time) bool {
 	if !l.outage.bad(l.held.After(now)) {
 		return false
 	}
@@ -17,21 +18,21 @@ func (l *limiter) outages(now time.Time) bool {
 	return true
 }
 
-// An outageWatch finds out whether FCM is out of order: then nearly everything
-// fails, and sending on would only make it worse.
+// An outageWatch detects an outage of FCM: nearly all messages fail then, and sending
+// more would make it worse.
 type outageWatch struct {
 	good, failed int // answers of this second; failed: outages and timeouts
 	inARow       int // outages
 }
 
-// An outage of all is this many failed answers within a second, and this many
-// times the good ones.
+// An outage is this many failed answers within a second, if they are this many times
+// the good ones.
 const (
 	outageLeast = 50
 	outageShare = 4
 )
 
-// bad takes note of a failed answer and reports whether it makes an outage.
+// bad counts a failed answer and reports whether it is an outage.
 func (o *outageWatch) bad(held bool) bool {
 	o.failed++
 	if o.failed < outageLeast || o.failed < outageShare*o.good || held {
@@ -50,14 +51,14 @@ func (o *outageWatch) second() {
 }
 
 const (
-	// firstWait is Google's least wait after an outage.
+	// firstWait is the shortest wait after an outage that Google asks for.
 	firstWait = 10 * time.Second
-	// longestWait bounds the exponential growth of waits.
+	// longestWait limits the exponential growth of waits.
 	longestWait = 10 * time.Minute
 )
 
-// backOffWait is the wait before the n-th attempt more: exponential from ten
-// seconds, with jitter upwards.
+// backOffWait returns the wait before the n-th retry: exponential from ten seconds,
+// with jitter added.
 func backOffWait(n int) time.Duration {
 	d := min(firstWait<<min(max(n-1, 0), 10), longestWait)
 	return d + rand.N(d/2)

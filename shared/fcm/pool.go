@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// streams is how many requests one connection carries at most: FCM's own limit.
+// streams is how many requests one connection carries at most; FCM allows no more.
 const streams = 100
 
 // A conn is one connection. Guarded by Sender.mu.
 type conn struct {
-	cc       *http.ClientConn
-	limit    int // requests it carries at a time; see firstLimit
-	learned  bool
-	born     time.Time
-	flying   int
-	answered int       // requests so far
-	closing  bool      // takes no more: GOAWAY or an error
-	balked   time.Time // since when it takes none though it should; zero: it does
+	cc            *http.ClientConn
+	limit         int // requests at a time; see firstLimit
+	learned       bool
+	born          time.Time
+	flying        int
+	answered      int       // requests so far
+	closing       bool      // it accepts no more requests: GOAWAY or an error
+	refusingSince time.Time // since when it takes none though it should; zero: it does
 }
 
-// firstLimit is how many requests a connection carries until the server's
-// settings have come: net/http stalls when more places are reserved than they
-// turn out to allow. They have come with the first answer, or after settleTime.
+// firstLimit is how many requests a connection carries until the settings of the
+// server have arrived: net/http blocks when more are reserved than the server then
+// allows. They have arrived with the first answer, or after settleTime.
 const (
 	firstLimit = 1
 	settleTime = 250 * time.Millisecond
 )
 
-// learn takes the limit from the server's settings once they have come.
+// learn reads the limit from the settings of the server once they have arrived.
 func (c *conn) learn(now time.Time) {
 	if !c.learned && (c.answered > 0 || now.Sub(c.born) > settleTime) {
 		c.learned = true
@@ -38,8 +38,8 @@ func (c *conn) learn(now time.Time) {
 	}
 }
 
-// A pool is the connections to FCM. They are dialled one by one: a connection
-// for every request that meets a full pool would be a storm of handshakes.
+// A pool has the connections to FCM. They are opened one after the other: to open one
+// for each request that finds the pool full would be a storm of handshakes.
 type pool struct {
 	dialer   *http.Transport
 	scheme   string
@@ -50,15 +50,15 @@ type pool struct {
 	most     int
 	dialling bool
 	dialled  int
-	failures int       // dials in a row that brought no answers
+	failures int       // dials in a row without any answer
 	notUntil time.Time // no dial before it
-	full     bool      // since the last look every connection was full at some time
+	full     bool      // since the last resize all connections were full at some time
 	latency  latencies
 }
 
-// pick reserves a place on the connection with the fewest requests, nil if all
-// are full. When the reason is a moment's confusion about a place that is just
-// being given back, soon is true.
+// pick reserves a place on the connection with the fewest requests. It returns nil if
+// all are full; soon is true if a place is about to be released, so that a retry will
+// succeed shortly.
 func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 	for _, c := range p.conns {
 		c.learn(now)
@@ -66,7 +66,7 @@ func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 	for range len(p.conns) {
 		best = nil
 		for _, c := range p.conns {
-			if !c.closing && c.flying < c.limit && !c.balked.Equal(now) && (best == nil || c.flying < best.flying) {
+			if !c.closing && c.flying < c.limit && !c.refusingSince.Equal(now) && (best == nil || c.flying < best.flying) {
 				best = c
 			}
 		}
@@ -83,29 +83,29 @@ func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 	return nil, soon
 }
 
-// reserve takes a place on c. HTTP/2 gives a place back a moment after the
-// answer was read, so that a full connection may refuse one that is free for
-// us; one that goes on refusing has been told to go away.
+// reserve takes a place on c. HTTP/2 releases a place a moment after the answer was
+// read, so a full connection may refuse although a place is free. A connection that
+// keeps refusing was told to go away.
 func (c *conn) reserve(now time.Time) bool {
 	if c.cc.Reserve() == nil {
 		c.flying++
-		c.balked = time.Time{}
+		c.refusingSince = time.Time{}
 		return true
 	}
-	if c.flying == 0 || c.cc.Err() != nil || !c.balked.IsZero() && now.Sub(c.balked) > balkTime {
+	if c.flying == 0 || c.cc.Err() != nil || !c.refusingSince.IsZero() && now.Sub(c.refusingSince) > refusingTime {
 		c.closing = true
 		return false
 	}
-	if c.balked.IsZero() {
-		c.balked = now
+	if c.refusingSince.IsZero() {
+		c.refusingSince = now
 	}
 	return false
 }
 
-// balkTime is how long a connection may refuse places that ought to be free.
-const balkTime = 50 * time.Millisecond
+// refusingTime is how long a connection may refuse although a place should be free.
+const refusingTime = 50 * time.Millisecond
 
-// usable counts the connections that take requests.
+// usable counts the connections that accept requests.
 func (p *pool) usable() (n int) {
 	for _, c := range p.conns {
 		if !c.closing {
@@ -115,7 +115,7 @@ func (p *pool) usable() (n int) {
 	return n
 }
 
-// sweep drops connections that are closing and empty.
+// sweep removes connections that are closing and empty.
 func (p *pool) sweep() {
 	kept := p.conns[:0]
 	for _, c := range p.conns {
@@ -132,10 +132,10 @@ func (p *pool) sweep() {
 	p.conns = kept
 }
 
-// fit sets how many connections there should be: as many as the rate and the
-// latency ask for, and one more when all stay full. Latency that runs away asks
-// for more of them, up to most, and not for a higher rate.
-func (p *pool) fit(rate float64) {
+// resize sets how many connections there should be: as many as rate and latency need,
+// and one more if all stay full. Growing latency needs more connections, up to most,
+// and not a higher rate.
+func (p *pool) resize(rate float64) {
 	p.latency.age()
 	if !p.full {
 		if p.latency.total == 0 {
@@ -148,7 +148,7 @@ func (p *pool) fit(rate float64) {
 	p.want = min(max(p.want, need, p.usable()+1), p.most)
 }
 
-// dialLocked starts a dial if one is due.
+// dialLocked opens a connection if one is due.
 func (s *Sender) dialLocked(now time.Time) {
 	p := &s.pool
 	if s.closed || p.dialling || p.usable() >= p.want || now.Before(p.notUntil) {
@@ -180,11 +180,11 @@ func (s *Sender) connect() {
 
 	s.mu.Unlock()
 	out.call()
-	s.kick()
+	s.schedule()
 }
 
-// unreachableLocked takes note of a dial that failed, or of a connection that ended
-// before it brought an answer. Without any connection everybody waits.
+// unreachableLocked records a dial that failed, or a connection that ended before any
+// answer. Without any connection all jobs wait.
 func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
 	p := &s.pool
 	p.failures++
@@ -196,8 +196,8 @@ func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
 	return out
 }
 
-// latencies keeps the recent distribution of latencies: buckets that grow by an
-// eighth of a doubling, halved at every look.
+// latencies has the distribution of recent latencies, in buckets that grow by an
+// eighth of a doubling. It is halved at each look.
 type latencies struct {
 	buckets [160]float64
 	total   float64
@@ -210,7 +210,7 @@ func (l *latencies) observe(d time.Duration) {
 	l.total++
 }
 
-// minLatencies is how many observations a percentile is taken of.
+// minLatencies is how many latencies a percentile needs at least.
 const minLatencies = 20
 
 func (l *latencies) age() {

@@ -7,12 +7,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Prove asks FCM to judge the payload of m with no token involved: it is sent
-// to a topic, only to be validated, with the longest customer id that keeps it
-// within the limit. Accepted: whatever FCM refuses of this message from then on
-// is not the payload's fault. Refused: Text is FCM's reason, unless Provisional
-// is set. Waiting: FCM is out of reach or has no quota left, or ctx has ended;
-// there is one attempt only.
+// Prove asks FCM to judge the payload of m without any token: it is sent to a topic
+// with validate_only, with the longest customer id that fits into the limit.
+// Accepted: what FCM refuses of this message later is not the fault of the payload.
+// Refused: Text is the reason of FCM, unless Provisional is set. Waiting: FCM is out
+// of reach or has no quota left, or ctx has ended. There is only one try.
 func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 	room := MaxSize - m.Size("")
 	if room < 1 {

@@ -2,38 +2,38 @@ package fcm
 
 import "iter"
 
-// A queue is the jobs that are ready to be sent. Mailings take turns, a job
-// each, so that a small mailing waits for one job of each large one and not for
-// all of theirs. Jobs with priority go first, but never all the time.
+// A queue has the jobs that are ready to be sent. Mailings take turns, one job each,
+// so that a small mailing waits for one job of each large one. Jobs with priority go
+// first, but not all the time.
 type queue struct {
-	priority line
-	mailings map[string]*line // those that have jobs
-	turn     *line            // whose turn it is; the others follow in a ring
+	priority mailingQueue
+	mailings map[string]*mailingQueue // those that have jobs
+	turn     *mailingQueue            // the mailing whose turn it is; the others follow in a ring
 	n        int
-	inARow   int // jobs with priority
+	inARow   int // jobs with priority, one after the other
 }
 
-// maxInARow is how many jobs with priority go one after the other while others
+// maxInARow is how many jobs with priority go one after the other while other jobs
 // wait.
 const maxInARow = 9
 
-// A line is the jobs of one mailing, first come first served.
-type line struct {
+// A mailingQueue is the jobs of one mailing, first come first served.
+type mailingQueue struct {
 	mailing    string
 	head, tail *job
-	prev, next *line // in the ring
+	prev, next *mailingQueue // in the ring
 }
 
-func newQueue() queue { return queue{mailings: map[string]*line{}} }
+func newQueue() queue { return queue{mailings: map[string]*mailingQueue{}} }
 
-// pushBack puts j behind the other jobs of its mailing.
+// pushBack adds j after the other jobs of its mailing.
 func (q *queue) pushBack(j *job) { q.line(j).insert(j, q.line(j).tail); q.n++ }
 
-// pushFront puts j before the other jobs of its mailing.
+// pushFront adds j before the other jobs of its mailing.
 func (q *queue) pushFront(j *job) { q.line(j).insert(j, nil); q.n++ }
 
 // line is where j belongs; a mailing that had none waits for its turn.
-func (q *queue) line(j *job) *line {
+func (q *queue) line(j *job) *mailingQueue {
 	if j.priority() {
 		return &q.priority
 	}
@@ -42,7 +42,7 @@ func (q *queue) line(j *job) *line {
 		return l
 	}
 
-	l = &line{mailing: j.mailing}
+	l = &mailingQueue{mailing: j.mailing}
 	q.mailings[j.mailing] = l
 	if q.turn == nil {
 		l.prev, l.next, q.turn = l, l, l
@@ -53,7 +53,7 @@ func (q *queue) line(j *job) *line {
 	return l
 }
 
-// peek is the job whose turn it is, nil if there is none.
+// peek returns the job whose turn it is, nil if there is none.
 func (q *queue) peek() *job {
 	if q.priority.head != nil && (q.turn == nil || q.inARow < maxInARow) {
 		return q.priority.head
@@ -64,7 +64,7 @@ func (q *queue) peek() *job {
 	return q.turn.head
 }
 
-// take removes j, which had its turn.
+// take removes j, whose turn it was.
 func (q *queue) take(j *job) {
 	q.inARow++
 	if l := j.line; l != &q.priority {
@@ -76,7 +76,7 @@ func (q *queue) take(j *job) {
 	q.remove(j)
 }
 
-// remove removes j, wherever it stands.
+// remove removes j from any place.
 func (q *queue) remove(j *job) {
 	l := j.line
 	l.cut(j)
@@ -95,7 +95,7 @@ func (q *queue) remove(j *job) {
 	}
 }
 
-// all are the jobs in no order; the one that was yielded may be removed.
+// all yields the jobs in any order. The yielded job may be removed.
 func (q *queue) all() iter.Seq[*job] {
 	return func(yield func(*job) bool) {
 		if !q.priority.each(yield) {
@@ -109,7 +109,7 @@ func (q *queue) all() iter.Seq[*job] {
 	}
 }
 
-func (l *line) each(yield func(*job) bool) bool {
+func (l *mailingQueue) each(yield func(*job) bool) bool {
 	for j := l.head; j != nil; {
 		next := j.next
 		if !yield(j) {
@@ -120,8 +120,8 @@ func (l *line) each(yield func(*job) bool) bool {
 	return true
 }
 
-// insert puts j behind after, at the front if that is nil.
-func (l *line) insert(j, after *job) {
+// insert adds j after another job, or at the front if that is nil.
+func (l *mailingQueue) insert(j, after *job) {
 	j.line, j.prev, j.next = l, after, l.head
 	if after != nil {
 		j.next = after.next
@@ -136,7 +136,7 @@ func (l *line) insert(j, after *job) {
 	}
 }
 
-func (l *line) cut(j *job) {
+func (l *mailingQueue) cut(j *job) {
 	if j.prev == nil {
 		l.head = j.next
 	} else {

@@ -16,32 +16,32 @@ import (
 	"carillon.example/shared/push"
 )
 
-// next is what the sender does after an answer that is not final.
-type next int
+// nextStep is what the sender does after an answer that is not final.
+type nextStep int
 
 const (
-	final        next = iota
-	backOff           // try this item again later, the others go on
-	limitTarget       // this target gets no more for a while: try this item again later
-	limitProject      // the project's quota: as limitTarget, and it may be used up for all
-	limitUnnamed      // a quota that is not named: of its target, unless most answers are so
-	askAgain          // what answered is not FCM: try once more, then it is final
-	reauthorize       // refresh the credentials once and try again
-	elsewhere         // it was not processed: send it over another connection
+	final        nextStep = iota
+	backOff               // try this item again later, the others go on
+	limitTarget           // this target gets no more for a while: try this item again later
+	limitProject          // the project's quota: as limitTarget, and it may be used up for all
+	limitUnnamed          // a quota that is not named: of its target, unless most answers are so
+	askAgain              // what answered is not FCM: try once more, then it is final
+	reauthorize           // refresh the credentials once and try again
+	elsewhere             // it was not processed: send it over another connection
 )
 
-// A result is what a rule makes of an answer.
-type verdict struct {
+// A ruleResult is what a rule says about an answer.
+type ruleResult struct {
 	outcome Outcome
-	next    next
+	next    nextStep
 	code    string
 }
 
-// A rule judges the answers it applies to.
+// A rule judges the answers that it applies to.
 type rule struct {
 	name string
 	when func(*fcmFault) bool
-	then verdict
+	then ruleResult
 }
 
 // rules is the table of results over everything FCM, or what stands before it,
@@ -55,25 +55,25 @@ type rule struct {
 // one names anything else, and is doubtful if none does. No rule outside that
 // group has the outcomes Invalid or Doubtful.
 var rules = []rule{
-	{"credentials of Apple or a web push service", thirdParty, verdict{ThirdParty, final, "THIRD_PARTY_AUTH_ERROR"}},
-	{"token of another sender", mismatch, verdict{Mismatch, final, "SENDER_ID_MISMATCH"}},
-	{"quota of the project", all(quota, projectQuota), verdict{Waiting, limitProject, ""}},
-	{"quota of a target", all(quota, targetQuota), verdict{Waiting, limitTarget, "QUOTA_EXCEEDED"}},
-	{"quota that is not named", all(quota, says("QUOTA_EXCEEDED")), verdict{Waiting, limitUnnamed, "QUOTA_EXCEEDED"}},
-	{"quota without an FcmError", quota, verdict{Waiting, limitProject, ""}},
-	{"outage", outage, verdict{Waiting, backOff, ""}},
-	{"our credentials", credentials, verdict{Misconfigured, reauthorize, ""}},
-	{"no answer of FCM", foreign, verdict{Misconfigured, askAgain, ""}},
-	{"forbidden for another reason", func(f *fcmFault) bool { return f.http == 403 }, verdict{Refused, final, ""}},
-	{"token gone", says(push.CodeUnregistered), verdict{Invalid, final, push.CodeUnregistered}},
-	{"payload at fault", all(says(push.CodeInvalidArgument), payload), verdict{Refused, final, push.CodeInvalidArgument}},
-	{"token malformed", all(says(push.CodeInvalidArgument), namesToken), verdict{Invalid, final, push.CodeInvalidArgument}},
-	{"argument not named", says(push.CodeInvalidArgument), verdict{Doubtful, final, push.CodeInvalidArgument}},
-	{"anything else", func(*fcmFault) bool { return true }, verdict{Refused, final, ""}},
+	{"credentials of Apple or a web push service", thirdParty, ruleResult{ThirdParty, final, "THIRD_PARTY_AUTH_ERROR"}},
+	{"token of another sender", mismatch, ruleResult{Mismatch, final, "SENDER_ID_MISMATCH"}},
+	{"quota of the project", all(quota, projectQuota), ruleResult{Waiting, limitProject, ""}},
+	{"quota of a target", all(quota, targetQuota), ruleResult{Waiting, limitTarget, "QUOTA_EXCEEDED"}},
+	{"quota that is not named", all(quota, says("QUOTA_EXCEEDED")), ruleResult{Waiting, limitUnnamed, "QUOTA_EXCEEDED"}},
+	{"quota without an FcmError", quota, ruleResult{Waiting, limitProject, ""}},
+	{"outage", outage, ruleResult{Waiting, backOff, ""}},
+	{"our credentials", credentials, ruleResult{Misconfigured, reauthorize, ""}},
+	{"no answer of FCM", notFromFCM, ruleResult{Misconfigured, askAgain, ""}},
+	{"forbidden for another reason", func(f *fcmFault) bool { return f.http == 403 }, ruleResult{Refused, final, ""}},
+	{"token gone", says(push.CodeUnregistered), ruleResult{Invalid, final, push.CodeUnregistered}},
+	{"payload at fault", all(says(push.CodeInvalidArgument), faultOfPayload), ruleResult{Refused, final, push.CodeInvalidArgument}},
+	{"token malformed", all(says(push.CodeInvalidArgument), namesToken), ruleResult{Invalid, final, push.CodeInvalidArgument}},
+	{"argument not named", says(push.CodeInvalidArgument), ruleResult{Doubtful, final, push.CodeInvalidArgument}},
+	{"anything else", func(*fcmFault) bool { return true }, ruleResult{Refused, final, ""}},
 }
 
 // judge applies the table to an answer other than 2xx.
-func judge(f *fcmFault) verdict {
+func judge(f *fcmFault) ruleResult {
 	for _, r := range rules {
 		if r.when(f) {
 			v := r.then
@@ -87,7 +87,7 @@ func judge(f *fcmFault) verdict {
 }
 
 // judge says what a result means, and what is to be done when it is not final.
-func (r *result) judge(now time.Time) (a Answer, then next, retry time.Duration) {
+func (r *result) judge(now time.Time) (a Answer, then nextStep, retry time.Duration) {
 	switch {
 	case r.code == 0 && r.unread:
 		return Answer{Text: r.err.Error()}, elsewhere, 0
@@ -102,17 +102,17 @@ func (r *result) judge(now time.Time) (a Answer, then next, retry time.Duration)
 		return Answer{Text: r.err.Error(), HTTP: r.code, Sent: true}, backOff, 0
 	}
 
-	f := parse(r.code, r.body)
+	f := parseFault(r.code, r.body)
 	v := judge(f)
-	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.words(r.body), HTTP: r.code, Sent: outage(f)}
+	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.description(r.body), HTTP: r.code, Sent: outage(f)}
 	return a, v.next, retryAfter(r.retryAfter, r.body, now)
 }
 
-// accepted: FCM names the message it took. If the answer broke off it took it
-// all the same; but what is no JSON comes from somebody else, and to believe it
-// would be to call a mailing sent that nobody got.
+// accepted is the answer of a message that FCM accepted. An answer that broke off is
+// accepted, too. But a body that is not JSON did not come from FCM: to treat it as
+// success would report messages that were never sent.
 func (r *result) accepted() Answer {
-	id, ok := name(r.body)
+	id, ok := messageName(r.body)
 	if !ok && r.err == nil {
 		return Answer{Outcome: Misconfigured, HTTP: r.code,
 			Text: fmt.Sprintf("what answers is no FCM: HTTP %d: %s", r.code, excerpt(r.body))}
@@ -120,16 +120,17 @@ func (r *result) accepted() Answer {
 	return Answer{Outcome: Accepted, HTTP: r.code, Name: id}
 }
 
-// timedOut: there was no answer in time.
+// timedOut reports whether there was no answer in time.
 func (r *result) timedOut() bool { return errors.Is(r.err, context.DeadlineExceeded) }
 
-// refusedStream: this request only, the connection is good.
+// refusedStream reports whether only this request was refused and the connection is
+// good.
 func (r *result) refusedStream() bool {
 	_, ok := errors.AsType[http2.StreamError](r.err)
 	return ok
 }
 
-// code is the errorCode, else the status.
+// code returns the errorCode, else the status.
 func (f *fcmFault) code() string {
 	if len(f.codes) > 0 {
 		return f.codes[0]
@@ -159,16 +160,16 @@ func mismatch(f *fcmFault) bool {
 
 func quota(f *fcmFault) bool { return f.http == 429 || f.status == "RESOURCE_EXHAUSTED" }
 
-// projectQuota: an ErrorInfo says that a rate limit of Google's API was
-// exceeded, or the words name the metric of the quota, or the project.
+// projectQuota reports whether an ErrorInfo says that a rate limit of the API was
+// exceeded, or the text names the metric of the quota, or the project.
 func projectQuota(f *fcmFault) bool {
 	return slices.Contains(f.reasons, "RATE_LIMIT_EXCEEDED") || strings.Contains(f.message+f.failures, "quota metric") ||
 		strings.Contains(f.failures, "project:")
 }
 
-// targetQuota: a QuotaFailure beside FCM's own QUOTA_EXCEEDED ("sending limit
-// exceeded for the message target"), or one that speaks of a target. It must not
-// slow the others down.
+// targetQuota reports whether there is a QuotaFailure beside FCM's own QUOTA_EXCEEDED
+// ("sending limit exceeded for the message target"), or one that names a target. It
+// must not slow the others down.
 func targetQuota(f *fcmFault) bool {
 	return f.failures != "" && (f.says("QUOTA_EXCEEDED") || ofTarget.MatchString(f.failures))
 }
@@ -177,24 +178,25 @@ var ofTarget = regexp.MustCompile(`(?i)device|token|target|topic`)
 
 func outage(f *fcmFault) bool { return f.http >= 500 || f.http == 408 }
 
-// credentials: 401 and 403 that do not speak of the message. A 403 with another
-// FcmError does, whatever its code will be.
+// credentials reports whether our credentials were refused: 401 or 403 that is not
+// about the message. A 403 with another FcmError is about the message, whatever its
+// code is.
 func credentials(f *fcmFault) bool {
 	return f.http == 401 || f.http == 403 && len(f.codes) == 0
 }
 
-// foreign: FCM answers in JSON, except that a request it cannot read at all may
-// be refused by the server before it.
-func foreign(f *fcmFault) bool { return f.http < 400 || !f.json && f.http != 400 }
+// notFromFCM reports whether the answer does not come from FCM. FCM answers in JSON,
+// except that the server before it may refuse a request that it cannot read.
+func notFromFCM(f *fcmFault) bool { return f.http < 400 || !f.json && f.http != 400 }
 
 func isToken(field string) bool { return field == "message.token" || field == "message.fid" }
 
 func namesToken(f *fcmFault) bool { return len(f.fields) > 0 }
 
-// payload: a field other than the token is named by a violation or, where those
-// are missing, the words are ones FCM is known to use of the rest of a message.
-// The general words say nothing, with details or without: a proof decides.
-func payload(f *fcmFault) bool {
+// faultOfPayload reports whether the payload is at fault: a violation names a field
+// other than the token or, without violations, FCM uses a text that is known to be
+// about the rest of a message. General texts say nothing: a proof decides.
+func faultOfPayload(f *fcmFault) bool {
 	if len(f.fields) > 0 {
 		return slices.ContainsFunc(f.fields, func(at string) bool { return !isToken(at) })
 	}
@@ -211,10 +213,10 @@ func saysTooLarge(message string) bool {
 	return strings.Contains(m, "too large") || strings.Contains(m, "too big")
 }
 
-// tryAgain finds how long an HTML answer asks to wait.
+// tryAgain finds how long an answer in HTML asks to wait.
 var tryAgain = regexp.MustCompile(`try again in (\d{1,4}) seconds`)
 
-// retryAfter is how long an answer asks to wait, 0 if it does not.
+// retryAfter returns how long an answer asks to wait, 0 if it does not.
 func retryAfter(header string, body []byte, now time.Time) time.Duration {
 	if s, err := strconv.Atoi(header); err == nil && s >= 0 {
 		return capped(time.Duration(min(s, int(maxRetryAfter/time.Second))) * time.Second)
@@ -229,8 +231,8 @@ func retryAfter(header string, body []byte, now time.Time) time.Duration {
 	return 0
 }
 
-// maxRetryAfter is the longest wait believed: whoever asks for more is asked
-// again after it.
+// maxRetryAfter is the longest wait that is believed. After it the server is asked
+// again.
 const maxRetryAfter = time.Hour
 
 func capped(d time.Duration) time.Duration { return min(max(d, 0), maxRetryAfter) }

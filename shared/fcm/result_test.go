@@ -35,7 +35,7 @@ type row struct {
 	message string
 	details []string
 	want    Outcome
-	next    next
+	next    nextStep
 	bare    Outcome // without details, if that changes the result
 }
 

@@ -2,7 +2,7 @@ package fcm
 
 import "container/heap"
 
-// retries are the jobs that are to be tried again, by the time that is due.
+// retries has the jobs that are to be tried again, ordered by time.
 type retries []*job
 
 func (r retries) Len() int           { return len(r) }
@@ -19,7 +19,7 @@ func (r *retries) Push(x any) {
 	*r = append(*r, j)
 }
 
-// Pop removes the last one.
+// Pop removes the last job.
 func (r *retries) Pop() any {
 	old := *r
 	j := old[len(old)-1]

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A scheduler decides which message is sent next and when: what is ready, what
-// waits for another attempt, and the rate. It has no lock, no goroutine and no
-// clock: a Sender tells it the time and what became of each message, and does
-// what it says.
+// A scheduler decides which message is sent next and when. It has the ready jobs, the
+// jobs that wait for a retry, and the rate. It takes no lock, starts no goroutine and
+// reads no clock: a Sender tells it the time and the result of each message, and does
+// what it decides.
 type scheduler struct {
 	queue   queue
 	retries retries
@@ -19,11 +19,11 @@ type scheduler struct {
 // A decision is what a Sender does now.
 type decision struct {
 	job  *job          // to be sent; nil: nothing is sent now
-	over bool          // no attempt of job may begin any more: it is given up
+	over bool          // the time of job is over: it is given up
 	wait time.Duration // without a job: when to ask again; 0: when something changes
 }
 
-// decide says what is to be done now. A job that is sent is taken with take.
+// decide returns what to do now. A job that is sent has to be taken with take.
 func (s *scheduler) decide(now time.Time) decision {
 	wait := s.requeueDue(now)
 	j := s.queue.peek()
@@ -43,8 +43,8 @@ func (s *scheduler) decide(now time.Time) decision {
 	return decision{job: j}
 }
 
-// requeueDue makes the retries ready whose time has come, and returns how long
-// it is until the next one's; 0: there is none.
+// requeueDue makes the due retries ready, and returns how long it is until the next
+// one; 0: there is none.
 func (s *scheduler) requeueDue(now time.Time) time.Duration {
 	for len(s.retries) > 0 {
 		j := s.retries[0]
@@ -57,7 +57,7 @@ func (s *scheduler) requeueDue(now time.Time) time.Duration {
 	return 0
 }
 
-// requeue makes j ready again: before the others of its mailing, behind them
+// requeue makes j ready again: before the other jobs of its mailing, or behind them
 // once FCM has limited it twice.
 func (s *scheduler) requeue(j *job) {
 	if j.limited > 1 {
@@ -67,14 +67,14 @@ func (s *scheduler) requeue(j *job) {
 	}
 }
 
-// take counts j, which was decided to be sent, as sent.
+// take counts j as sent, after decide returned it.
 func (s *scheduler) take(j *job, now time.Time) {
 	s.limiter.take(now)
 	s.queue.take(j)
 	j.attempts++
 }
 
-// remove takes j out of everything that waits.
+// remove removes j everywhere.
 func (s *scheduler) remove(j *job) {
 	if j.line != nil {
 		s.queue.remove(j)
@@ -84,16 +84,16 @@ func (s *scheduler) remove(j *job) {
 	}
 }
 
-// observe takes note of what an answer to an attempt that began then says of FCM
-// as a whole, and reports whether everything is held by it.
-func (s *scheduler) observe(then next, http int, retry time.Duration, began, now time.Time) bool {
+// observe records what an answer to an attempt that began then says about FCM as a
+// whole, and reports whether everything is held because of it.
+func (s *scheduler) observe(then nextStep, http int, retry time.Duration, began, now time.Time) bool {
 	l := &s.limiter
 	switch {
 	case then == limitProject, then == limitUnnamed:
 		l.outage.good++
 		return l.quota.limited(began, now, retry, then == limitProject)
 	case http >= 500, http == 408:
-		return l.outages(now)
+		return l.observeFailure(now)
 	default:
 		l.outage.good++
 		l.quota.accepted(began, now)
@@ -101,13 +101,13 @@ func (s *scheduler) observe(then next, http int, retry time.Duration, began, now
 	}
 }
 
-// again makes j ready or puts it among the retries, as the result of its attempt
-// asks for. If j cannot wait so long, or ended says that it cannot wait at all,
-// ok is false and until the time that it would have to wait for.
-func (s *scheduler) again(j *job, then next, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
+// retry makes j ready or adds it to the retries, as the answer asks for. If j cannot
+// wait so long, or ended says that it cannot wait at all, ok is false and until is
+// the time that it would have to wait for.
+func (s *scheduler) retry(j *job, then nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
 	wait := j.waitAfter(then, retry)
-	held := later(now, s.limiter.heldUntil())
-	patience := later(now, s.limiter.patience())
+	held := laterOf(now, s.limiter.heldUntil())
+	patience := laterOf(now, s.limiter.holdEnd())
 	if wait == 0 {
 		if ended || held.After(now) && j.once || j.over(patience) {
 			return held, false
@@ -116,7 +116,7 @@ func (s *scheduler) again(j *job, then next, retry time.Duration, ended bool, no
 		return held, true
 	}
 
-	j.due = later(now.Add(wait), patience)
+	j.due = laterOf(now.Add(wait), patience)
 	if ended || j.once && then != askAgain || j.over(j.due) {
 		return j.due, false
 	}
@@ -124,8 +124,8 @@ func (s *scheduler) again(j *job, then next, retry time.Duration, ended bool, no
 	return j.due, true
 }
 
-// waitAfter is how long j waits before it is tried again.
-func (j *job) waitAfter(then next, retry time.Duration) time.Duration {
+// waitAfter returns how long j waits before it is tried again.
+func (j *job) waitAfter(then nextStep, retry time.Duration) time.Duration {
 	switch then {
 	case elsewhere:
 		j.moved++
@@ -147,9 +147,9 @@ func (j *job) waitAfter(then next, retry time.Duration) time.Duration {
 	return 0
 }
 
-// impatient are the jobs that cannot wait until everything goes on.
-func (s *scheduler) impatient() (all []*job) {
-	until := s.limiter.patience()
+// beyondHold lists the jobs that cannot wait until the hold ends.
+func (s *scheduler) beyondHold() (all []*job) {
+	until := s.limiter.holdEnd()
 	for j := range s.queue.all() {
 		if j.once || j.over(until) {
 			all = append(all, j)
@@ -163,7 +163,7 @@ func (s *scheduler) impatient() (all []*job) {
 	return all
 }
 
-// overdue are the jobs that are ready though no attempt may begin any more.
+// overdue lists the ready jobs whose time is over.
 func (s *scheduler) overdue(now time.Time) (all []*job) {
 	for j := range s.queue.all() {
 		if j.over(now) {
@@ -173,11 +173,12 @@ func (s *scheduler) overdue(now time.Time) (all []*job) {
 	return all
 }
 
-// maxMoved is how often an item is sent elsewhere at once because the server
-// said that it has not begun with it; after that with growing pauses.
+// maxMoved is how often an item is sent again at once because the server said that it
+// had not processed it. After that it waits longer each time.
 const maxMoved = 3
 
-// movedWait is the pause before an item is moved for the n-th time.
+// movedWait returns the wait before an item is sent over another connection for the
+// n-th time.
 func movedWait(n int) time.Duration {
 	if n <= maxMoved {
 		return 0
@@ -186,6 +187,6 @@ func movedWait(n int) time.Duration {
 	return d + rand.N(d)
 }
 
-// askAgainWait is the least wait before an item is sent once more that was
-// answered by somebody else than FCM.
+// askAgainWait is the shortest wait before an item is sent again that something other
+// than FCM answered.
 const askAgainWait = time.Second

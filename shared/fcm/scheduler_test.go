@@ -123,7 +123,7 @@ func TestAgain(t *testing.T) {
 	const s = time.Second
 	for name, c := range map[string]struct {
 		job        job
-		then       next
+		then       nextStep
 		retry      time.Duration
 		ended      bool
 		held       time.Duration // everything is
@@ -155,7 +155,7 @@ func TestAgain(t *testing.T) {
 			x.limiter.hold(epoch.Add(c.held))
 			j := c.job
 			j.index = -1
-			until, ok := x.again(&j, c.then, c.retry, c.ended, epoch)
+			until, ok := x.retry(&j, c.then, c.retry, c.ended, epoch)
 			if ok == c.refused {
 				t.Errorf("it waits: %v, want %v", ok, !c.refused)
 			}
@@ -177,7 +177,7 @@ func TestATokenThatIsLimitedTwiceGoesToTheBack(t *testing.T) {
 		x := newTestScheduler(610_000)
 		hot := waiting("hot")
 		hot.mailing, hot.limited = "a", limited-1
-		x.again(hot, limitTarget, time.Second, false, epoch)
+		x.retry(hot, limitTarget, time.Second, false, epoch)
 		x.queue.pushBack(waiting("a1"))
 		x.queue.pushBack(waiting("a2"))
 		var got []string
@@ -204,7 +204,7 @@ func TestDecide(t *testing.T) {
 
 	later, late := waiting("later"), waiting("late")
 	late.limit = epoch.Add(-time.Millisecond)
-	x.again(later, limitTarget, 500*time.Millisecond, false, epoch)
+	x.retry(later, limitTarget, 500*time.Millisecond, false, epoch)
 	if d := x.decide(epoch); d.job != nil || d.wait != 500*time.Millisecond {
 		t.Errorf("with a retry in half a second: %+v", d)
 	}
@@ -233,7 +233,7 @@ func TestDecide(t *testing.T) {
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		then  next
+		then  nextStep
 		code  int
 		every int // how many answers one of these is among
 		stray bool
@@ -289,14 +289,14 @@ func TestImpatient(t *testing.T) {
 			j.once = true
 		case "retry":
 			j.limit = epoch.Add(8 * time.Second)
-			x.again(j, limitTarget, time.Second, false, epoch)
+			x.retry(j, limitTarget, time.Second, false, epoch)
 			continue
 		}
 		x.queue.pushBack(j)
 	}
 	x.limiter.hold(epoch.Add(10 * time.Second))
 	got := map[string]bool{}
-	for _, j := range x.impatient() {
+	for _, j := range x.beyondHold() {
 		got[j.Target] = true
 	}
 	if len(got) != 3 || got["patient"] {
@@ -311,7 +311,7 @@ func TestImpatient(t *testing.T) {
 	for !y.limiter.quota.usedUp(epoch) {
 		y.limiter.quota.limited(epoch, epoch, 0, true)
 	}
-	if got := y.impatient(); len(got) != 0 {
+	if got := y.beyondHold(); len(got) != 0 {
 		t.Errorf("%d jobs are given back that can wait for the next probe", len(got))
 	}
 }

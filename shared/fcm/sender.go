@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// A Sender sends messages to one project's FCM. One is enough for a process:
-// everything there is to send shares its connections and its rate, and there is
-// no barrier between batches.
+// A Sender sends messages to the FCM of one project. A process needs only one: all
+// messages share its connections and its rate, and batches do not wait for each
+// other.
 type Sender struct {
 	cfg     Config
-	request *http.Request // what all requests have in common
+	request *http.Request // the common part of all requests
 	ended   chan struct{}
 
 	mu         sync.Mutex
 	scheduler  scheduler
 	pool       pool
-	key        key
-	crowds     map[<-chan struct{}]*crowd
+	key        accessToken
+	crowds     map[<-chan struct{}]*contextGroup
 	workers    []*worker
 	parked     []*worker
 	flying     int
 	why        string // why everything is held, if it is
-	heldFor    int    // HTTP status of the answer that made it so
+	heldFor    int    // HTTP status of the answer that caused the hold
 	timer      *time.Timer
 	wakeAt     time.Time // zero: the timer is not set
-	exchanging bool      // with the peers
+	exchanging bool      // an exchange with the peers is under way
 	closed     bool
-	idle       sync.Cond // flying may have become 0
+	idle       sync.Cond // signals that the number of requests in flight may be 0
 }
 
-// New makes a sender and begins to connect. FCM out of reach is no error:
-// whatever is sent meanwhile is answered Waiting. Errors are a faulty Config and
-// missing credentials.
+// New makes a sender and begins to connect. It is no error if FCM is out of reach:
+// messages are answered Waiting then. Errors are a faulty Config and missing
+// credentials.
 func New(ctx context.Context, c Config) (*Sender, error) {
 	c = c.withDefaults()
 	t, err := c.target()
@@ -42,7 +42,7 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 		return nil, err
 	}
 
-	k, err := newKey(ctx, c, t)
+	k, err := newAccessToken(ctx, c, t)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 	}
 
 	now := time.Now()
-	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*crowd{},
+	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*contextGroup{},
 		scheduler: scheduler{queue: newQueue(), limiter: newLimiter(c.QuotaPerMinute, c.MaxInstances, c.Peers == nil, now)},
 		pool:      pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
 	s.idle.L = &s.mu
@@ -63,15 +63,14 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 	s.usableLocked(now)
 	s.dialLocked(now)
 	s.mu.Unlock()
-	go s.keep()
+	go s.watch()
 	return s, nil
 }
 
-// Send sends it as soon as connections and quota allow; the mailings that
-// messages were compiled for take turns. It never blocks. answered
-// is called exactly once, from a goroutine of the sender, and must be quick.
-// When ctx ends, what is not under way is answered Waiting at once, and what is
-// after Config.Grace at the latest.
+// Send sends an item as soon as connections and quota allow; mailings take turns. It
+// never blocks. answered is called exactly once, from a goroutine of the sender, and
+// must return quickly. When ctx ends, an item that is not under way is answered
+// Waiting at once, and one that is after Config.Grace at the latest.
 func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
 	s.sendJob(&job{Item: it, ctx: ctx, answered: answered, mailing: it.Message.mailing, index: -1})
 }
@@ -86,13 +85,13 @@ func (s *Sender) sendJob(j *job) {
 	j.limit = s.limit(j, now)
 	var out answers
 	s.mu.Lock()
-	s.joinLocked(j)
+	s.joinGroupLocked(j)
 	switch until := s.scheduler.limiter.heldUntil(); {
 	case s.closed:
 		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(s.scheduler.limiter.patience())):
+	case j.over(now), until.After(now) && (j.once || j.over(s.scheduler.limiter.holdEnd())):
 		if until.After(now) {
 			j.last.HTTP = s.heldFor
 		}
@@ -101,17 +100,17 @@ func (s *Sender) sendJob(j *job) {
 		s.scheduler.queue.pushBack(j)
 	}
 
-	more := s.scheduler.queue.n == 1 // whoever joins a longer queue has been seen to
+	more := s.scheduler.queue.n == 1 // if the queue had jobs already, a run of schedule is due anyway
 	s.mu.Unlock()
 	if out != nil {
 		go out.call()
 	}
 	if more {
-		s.kick()
+		s.schedule()
 	}
 }
 
-// limit is the time after which no attempt may begin.
+// limit returns the time after which the job may not be sent.
 func (s *Sender) limit(j *job, now time.Time) (at time.Time) {
 	if !j.Until.IsZero() {
 		at = now.Add(j.Until.Sub(s.cfg.Now()))
@@ -122,18 +121,18 @@ func (s *Sender) limit(j *job, now time.Time) (at time.Time) {
 	return at
 }
 
-// Stats is how a sender is doing.
+// Stats has the figures of a sender.
 type Stats struct {
-	Connections int           // that take requests
-	Dialled     int           // since the start
+	Connections int           // open connections that accept requests
+	Dialled     int           // connections opened since the start
 	InFlight    int           // requests
-	Ready       int           // items that wait for their turn
-	Waiting     int           // items that wait for their time
+	Ready       int           // items that are ready and wait for their turn
+	Waiting     int           // items that wait for a retry
 	Rate        float64       // messages a second that the limiter allows
-	P95         time.Duration // of the latency of late; 0: not known yet
+	P95         time.Duration // 95th percentile of the recent latency; 0: not known yet
 }
 
-// Stats says how the sender is doing.
+// Stats returns the figures of the sender.
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +140,7 @@ func (s *Sender) Stats() Stats {
 		Waiting: len(s.scheduler.retries), Rate: s.scheduler.limiter.rate(), P95: s.pool.latency.p95}
 }
 
-// Close answers everything that is not under way Waiting, gives the rest
+// Close answers everything that is not under way with Waiting, gives the rest
 // Config.Grace, and closes the connections.
 func (s *Sender) Close() {
 	s.mu.Lock()
@@ -156,7 +155,7 @@ func (s *Sender) Close() {
 	for _, c := range s.crowds {
 		for j, w := range c.jobs {
 			if w != nil {
-				w.hurryLocked(now.Add(s.cfg.Grace))
+				w.shortenLocked(now.Add(s.cfg.Grace))
 				continue
 			}
 			out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
@@ -186,9 +185,9 @@ func (s *Sender) Close() {
 	out.call()
 }
 
-// keep looks after what nobody asks for: overdue requests, dead connections,
-// items whose time is over while they are in the queue, the share of the quota.
-func (s *Sender) keep() {
+// watch handles what no event triggers: overdue requests, dead connections, queued
+// items whose time is over, the share of the quota.
+func (s *Sender) watch() {
 	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
 	t := time.NewTicker(every)
 	defer t.Stop()
@@ -206,15 +205,15 @@ func (s *Sender) keep() {
 		}
 		if now.Sub(fitted) >= 250*time.Millisecond {
 			fitted = now
-			s.pool.fit(s.scheduler.limiter.rate())
+			s.pool.resize(s.scheduler.limiter.rate())
 		}
 		s.pool.sweep()
 		s.dialLocked(now)
-		s.usableLocked(now) // so that the credentials are replaced in time
+		s.usableLocked(now) // replaces the credentials in time
 		s.exchangeLocked(now)
 		out := s.overdueLocked(now)
 		s.mu.Unlock()
 		out.call()
-		s.kick()
+		s.schedule()
 	}
 }

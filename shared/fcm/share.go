@@ -8,58 +8,60 @@ import (
 )
 
 const (
-	// announceEvery is how often an instance stores its demand at the most.
+	// announceEvery is the shortest time between two writes of the demand of an
+	// instance.
 	announceEvery = 10500 * time.Millisecond
 	// readEvery is how often a busy instance reads the demands of the others.
 	readEvery = 4 * time.Second
 	// knownAfter is how long after it was stored all others have read a demand:
-	// readEvery, and what a read may take.
+	// readEvery, and the time that a read may take.
 	knownAfter = 5500 * time.Millisecond
-	// leaseFor is how long an instance uses its share that cannot store its demand
-	// any more, or read those of the others: less than the others wait for it.
+	// leaseFor is how long an instance uses its share if it cannot store its demand
+	// any more, or read those of the others. It is less than the time for which the
+	// others count its demand.
 	leaseFor = push.DemandLife - 2*time.Second
-	// retryEvery is the pause after an attempt to store or read that failed.
+	// retryEvery is the pause after a failed store or read.
 	retryEvery = 2 * time.Second
-	// leaveAfter is how long an instance is idle before it takes its demand back.
+	// leaveAfter is how long an instance is idle before it deletes its demand.
 	leaveAfter = 3 * announceEvery
 )
 
-// A share is one sender's part of the project's quota, in messages a second. It
-// is the greatest part that is sure to leave the others theirs: they may not
-// know yet what this sender wants, so a demand that grows counts only once all
-// have read it. It has no clock: every method is told the time.
+// A share is one sender's part of the quota, in messages a second. It is the greatest
+// part that certainly leaves the others theirs. They may not know yet what this
+// sender wants, so a growing demand counts only once all have read it. It reads no
+// clock: every method gets the time.
 type share struct {
 	full   float64 // the quota of all senders together
-	static float64 // of one sender as long as it knows nothing of the others
+	static float64 // part of one sender as long as it does not know the others
 	floor  float64 // what a sender may always use
-	alone  bool    // there is nobody to share with: the share is static
+	alone  bool    // there are no other senders: the share is static
 
 	mine    push.Demand
-	known   float64   // the rate of mine that all others have read
-	sentAt  time.Time // of mine: when it was begun to be stored; zero: it is not
-	knownAt time.Time // of mine: from when on all others have read it
+	known   float64   // the part of mine that all others have read
+	sentAt  time.Time // when the store of mine began; zero: it is not stored
+	knownAt time.Time // from when on all others have read mine
 
 	others []push.Demand
 	readAt time.Time // when others were read; zero: never
 }
 
-// announced takes note that a demand was stored: begun then, done by now.
+// announced records that a demand was stored: begun then, done by now.
 func (s *share) announced(d push.Demand, began, now time.Time) {
 	s.known = min(s.knownRate(began), d.Rate)
 	s.mine, s.sentAt, s.knownAt = d, began, now.Add(knownAfter)
 }
 
-// left takes note that the demand was taken back; what the others want will have
-// changed when there is one again.
+// left records that the demand was deleted. What the others want will have changed
+// when there is one again.
 func (s *share) left() {
 	s.mine, s.known, s.sentAt, s.knownAt = push.Demand{}, 0, time.Time{}, time.Time{}
 	s.others, s.readAt = nil, time.Time{}
 }
 
-// read takes note of what the others want.
+// read records what the others want.
 func (s *share) read(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
 
-// knownRate is the rate that all others reckon with.
+// knownRate returns the rate that all others count for this sender.
 func (s *share) knownRate(now time.Time) float64 {
 	switch {
 	case s.sentAt.IsZero(), now.Sub(s.sentAt) > leaseFor:
@@ -70,20 +72,20 @@ func (s *share) knownRate(now time.Time) float64 {
 	return s.mine.Rate
 }
 
-// allowed is the share now.
+// allowed returns the share now.
 func (s *share) allowed(now time.Time) float64 {
 	if s.alone || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
 		return s.static
 	}
 
-	// What the others leave that have read what this one wants.
+	// What is left when the others have read what this sender wants.
 	known := s.knownRate(now)
 	allowed := s.full
 	for _, part := range s.parts(known, s.wanted)[1:] {
 		allowed -= part
 	}
 
-	// Until they have, a newcomer may use its part to come as far as those leave it
+	// Until they have, a new sender may use its part as far as the others leave it
 	// whose demands are known.
 	if known < s.mine.Rate {
 		free := s.full
@@ -95,10 +97,10 @@ func (s *share) allowed(now time.Time) float64 {
 	return max(allowed, s.floor)
 }
 
-// wanted is what one of the others wants.
+// wanted returns what another sender wants.
 func (s *share) wanted(o push.Demand) float64 { return o.Rate }
 
-// surelyWanted is what it wants as far as all others know.
+// surelyWanted returns what another sender wants, as far as all others know it.
 func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
 	return func(o push.Demand) float64 {
 		if o.Age+now.Sub(s.readAt) >= knownAfter {
@@ -108,9 +110,9 @@ func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
 	}
 }
 
-// parts divides the quota: the first part is this sender's, who wants mine.
-// Whoever wants less than an equal part gets what it wants, and the others
-// divide what that leaves.
+// parts divides the quota. The first part is that of this sender, who wants mine. A
+// sender that wants less than an equal part gets what it wants, and the others divide
+// the rest.
 func (s *share) parts(mine float64, of func(push.Demand) float64) []float64 {
 	wants := make([]float64, 0, len(s.others)+1)
 	wants = append(wants, mine)
@@ -144,7 +146,8 @@ func divide(total float64, wants []float64) []float64 {
 	return parts
 }
 
-// ramp is how far the project's sending has grown, as the others tell.
+// ramp returns how far the sending of the project has grown, by what the others
+// announced.
 func (s *share) ramp() (most float64) {
 	for _, o := range s.others {
 		if o.Rate > 0 {

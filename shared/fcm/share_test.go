@@ -99,7 +99,7 @@ func TestExchange(t *testing.T) {
 			at := epoch.Add(time.Duration(s) * time.Second)
 			spend(&l, at, 100*time.Millisecond, 10_000)
 			if d := l.exchangeDue(at); !d.idle() {
-				l.exchanged(d, heard{stored: d.announce}, at, at)
+				l.exchanged(d, exchangeResult{stored: d.announce}, at, at)
 				if d.announce {
 					stores++
 				}
@@ -122,8 +122,8 @@ func TestExchange(t *testing.T) {
 	if !d.announce {
 		t.Fatalf("after eleven seconds nothing is stored: %+v", d)
 	}
-	l.exchanged(d, heard{err: errUnreachable}, at, at)
-	l.exchanged(turn{read: true}, heard{}, at, at) // reading works
+	l.exchanged(d, exchangeResult{err: errUnreachable}, at, at)
+	l.exchanged(exchangeStep{read: true}, exchangeResult{}, at, at) // reading works
 	if d := l.exchangeDue(at.Add(retryEvery)); !d.announce {
 		t.Errorf("what could not be stored is not tried again: %+v", d)
 	}
@@ -134,7 +134,7 @@ func TestExchange(t *testing.T) {
 	if !d.leave {
 		t.Fatalf("idle, it does not leave: %+v", d)
 	}
-	l.exchanged(d, heard{stored: true}, gone, gone)
+	l.exchanged(d, exchangeResult{stored: true}, gone, gone)
 	if d := l.exchangeDue(gone.Add(time.Minute)); !d.idle() {
 		t.Errorf("it has left and wants to exchange %+v", d)
 	}

@@ -36,7 +36,7 @@ type instance struct {
 	credit   float64 // messages it has to send now
 	flights  []arriving
 	exchange struct {
-		turn turn
+		turn exchangeStep
 		at   time.Time // when it will have been done; zero: none is under way
 		from time.Time
 	}
@@ -172,7 +172,7 @@ func (c *cloud) exchange(i *instance) {
 	if c.now.Before(x.at) {
 		return
 	}
-	h := heard{stored: true}
+	h := exchangeResult{stored: true}
 	for other, d := range c.stored {
 		if d.Age = c.now.Sub(d.at); other != i && d.Age < push.DemandLife {
 			h.others = append(h.others, d.Demand)

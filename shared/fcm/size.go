@@ -5,15 +5,14 @@ import (
 	"encoding/json"
 )
 
-// measure counts the payload of a message without the customer's id: the names
-// and values, in bytes of UTF-8, of data and notification and of what the
-// platform that gets most has of its own. A platform's data stands instead of
-// the common one. FCM documents "keys and values" and a limit of 4,096 bytes, not
-// which of the nested ones; everything below these fields is counted, at all
-// depths, and of apns the payload as the JSON it is delivered as, so that the
-// result is never less than what FCM finds. Other fields (fcm_options, headers,
-// priorities) do not reach the device and are not counted.
-func measure(fields []member, o Extra) int {
+// payloadSize counts the payload of a message without the customer's id: names and
+// values, in bytes of UTF-8, of data and notification and of the fields of the
+// platform that has most. Data of a platform replaces the common data. FCM documents
+// "keys and values" and a limit of 4,096 bytes, but not which nested ones. So
+// everything below these fields is counted at all depths, and for apns the payload as
+// the JSON that is delivered: the result is never less than what FCM counts. Other
+// fields (fcm_options, headers, priorities) do not reach the device and do not count.
+func payloadSize(fields []member, o Extra) int {
 	added := len("mailing_id") + len(o.MailingID) + len("customer_id")
 	if o.Link != "" {
 		added += len("link") + len(o.Link)
@@ -23,9 +22,9 @@ func measure(fields []member, o Extra) int {
 	for _, f := range fields {
 		switch f.key {
 		case "data":
-			data = count(f.raw)
+			data = textLength(f.raw)
 		case "notification":
-			notification = count(f.raw)
+			notification = textLength(f.raw)
 		}
 	}
 
@@ -47,16 +46,16 @@ func measure(fields []member, o Extra) int {
 func platformSize(raw json.RawMessage, data int) int {
 	fields, err := members(raw)
 	if err != nil {
-		return data + count(raw)
+		return data + textLength(raw)
 	}
 
 	own := 0
 	for _, f := range fields {
 		switch {
-		case instead(f):
-			data = count(f.raw)
+		case replacesCommonData(f):
+			data = textLength(f.raw)
 		case f.key == "notification" || f.key == "data":
-			own += count(f.raw)
+			own += textLength(f.raw)
 		}
 	}
 
@@ -66,21 +65,21 @@ func platformSize(raw json.RawMessage, data int) int {
 func apnsSize(raw json.RawMessage) int {
 	fields, err := members(raw)
 	if err != nil {
-		return count(raw)
+		return textLength(raw)
 	}
 	for _, f := range fields {
 		if f.key == "payload" {
 			var b bytes.Buffer
 			if json.Compact(&b, f.raw) == nil {
-				return max(b.Len(), count(f.raw))
+				return max(b.Len(), textLength(f.raw))
 			}
 		}
 	}
 	return 0
 }
 
-// count adds up the lengths of all names and values in a JSON value.
-func count(raw json.RawMessage) (n int) {
+// textLength adds up the lengths of all names and values in a JSON value.
+func textLength(raw json.RawMessage) (n int) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	for {

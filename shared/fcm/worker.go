@@ -13,51 +13,50 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// A worker carries one request at a time; its buffers and its patience are used
-// again and again.
+// A worker sends one request at a time. Its buffers and its context are reused.
 type worker struct {
 	s        *Sender
-	work     chan flight
-	patience *patience
-	end      time.Time // when the flight under way is broken off; zero: none is. Guarded by Sender.mu
+	work     chan attempt
+	patience *attemptContext
+	end      time.Time // when the attempt under way is cancelled; zero: there is none. Sender.mu guards it
 	out, in  []byte
 }
 
-// A flight is one attempt of a job over a connection.
-type flight struct {
+// An attempt sends a job once over a connection.
+type attempt struct {
 	j      *job
 	c      *conn
 	header http.Header
-	key    int // number of the key in header
+	key    int // number of the access token in the header
 	began  time.Time
 }
 
-// A result is what came of a flight.
+// A result is the outcome of an attempt on the wire.
 type result struct {
-	code       int    // 0: no answer
-	body       []byte // whole, unless err is set; valid until the worker's next flight
+	code       int    // HTTP status; 0: no answer
+	body       []byte // complete, unless err is set; valid until the next attempt of the worker
 	retryAfter string
 	err        error
-	unread     bool // FCM cannot have processed it
+	unread     bool // FCM has not processed the request
 }
 
-func (w *worker) run(f flight) {
+func (w *worker) run(f attempt) {
 	for ok := true; ok; {
 		r := w.fly(f)
-		if f, ok = w.s.landed(w, f, r); !ok {
+		if f, ok = w.s.complete(w, f, r); !ok {
 			f, ok = <-w.work
 		}
 	}
 }
 
-func (w *worker) fly(f flight) result {
+func (w *worker) fly(f attempt) result {
 	j := f.j
 	if j.topic {
 		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, "topic", j.Target)
 	} else {
 		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, j.field(), j.Target)
 	}
-	b := &body{left: w.out}
+	b := &requestBody{left: w.out}
 	defer b.Close()
 	req := w.s.request.WithContext(w.patience)
 	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.out))
@@ -71,9 +70,9 @@ func (w *worker) fly(f flight) result {
 	return result{code: resp.StatusCode, body: w.in, err: err, retryAfter: resp.Header.Get("Retry-After")}
 }
 
-// unprocessed reports whether the server said that it has not begun with the
-// request. net/http does not export these errors, but for stream errors, so
-// that the words are compared; TestGoAway holds them.
+// unprocessed reports whether the server said that it has not processed the request.
+// net/http does not export these errors except stream errors, so their texts are
+// compared; TestGoAway checks them.
 func unprocessed(err error) bool {
 	if se, ok := errors.AsType[http2.StreamError](err); ok {
 		return se.Code == http2.ErrCodeRefusedStream
@@ -86,7 +85,7 @@ func unprocessed(err error) bool {
 	return false
 }
 
-// maxAnswer is how much of an answer is read, in bytes.
+// maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
 func readInto(b []byte, r io.Reader) ([]byte, error) {
@@ -107,16 +106,16 @@ func readInto(b []byte, r io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// A body is a request's body in a worker's buffer. The transport may still hold
-// it when the worker has gone on: once closed it is empty.
-type body struct {
+// A requestBody is the body of a request in the buffer of a worker. The transport may
+// still hold it when the worker has gone on, so it is empty once closed.
+type requestBody struct {
 	mu   sync.Mutex
 	left []byte
-	read bool // to its end
+	read bool // it was read to its end
 }
 
-// Read gives the end together with the last bytes, so that they go in one frame.
-func (b *body) Read(p []byte) (int, error) {
+// Read returns io.EOF together with the last bytes, so that they go in one frame.
+func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left == nil {
@@ -131,35 +130,35 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// Close takes the buffer away.
-func (b *body) Close() error {
+// Close releases the buffer.
+func (b *requestBody) Close() error {
 	b.mu.Lock()
 	b.left = nil
 	b.mu.Unlock()
 	return nil
 }
 
-func (b *body) wasRead() bool {
+func (b *requestBody) wasRead() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.read
 }
 
-// A patience is the context of a worker's requests. It ends when the sender's
-// watch finds a request overdue, which costs nothing as long as none is: no
-// timer and no context a request.
-type patience struct {
+// An attemptContext is the context of the requests of a worker. The watch of the
+// sender ends it when a request is overdue, so that no request needs a timer or a
+// context of its own.
+type attemptContext struct {
 	context.Context // Background
 	done            chan struct{}
 }
 
-func newPatience() *patience { return &patience{context.Background(), make(chan struct{})} }
+func newPatience() *attemptContext { return &attemptContext{context.Background(), make(chan struct{})} }
 
-// Done is closed when the patience has ended.
-func (p *patience) Done() <-chan struct{} { return p.done }
+// Done is closed when the context has ended.
+func (p *attemptContext) Done() <-chan struct{} { return p.done }
 
-// Err is DeadlineExceeded once it has ended.
-func (p *patience) Err() error {
+// Err is DeadlineExceeded once the context has ended.
+func (p *attemptContext) Err() error {
 	select {
 	case <-p.done:
 		return context.DeadlineExceeded
@@ -168,23 +167,23 @@ func (p *patience) Err() error {
 	}
 }
 
-// hurryLocked breaks the flight under way off at that time at the latest.
-func (w *worker) hurryLocked(end time.Time) {
+// shortenLocked cancels the attempt under way at that time at the latest.
+func (w *worker) shortenLocked(end time.Time) {
 	if end.Before(w.end) {
 		w.end = end
 	}
 }
 
-// watchLocked breaks the flight off if it is overdue.
+// watchLocked cancels the attempt if it is overdue.
 func (w *worker) watchLocked(now time.Time) {
 	if !w.end.IsZero() && now.After(w.end) && w.patience.Err() == nil {
 		close(w.patience.done)
 	}
 }
 
-// name finds the message's name in FCM's answer to an accepted one; ok is false
-// if the answer is no JSON object at all.
-func name(body []byte) (name string, ok bool) {
+// messageName finds the name of the message in an accepting answer of FCM. ok is
+// false if the answer is not a JSON object.
+func messageName(body []byte) (name string, ok bool) {
 	const key = `"name"`
 	if i := bytes.Index(body, []byte(key)); i > 0 && body[0] == '{' {
 		rest := bytes.TrimLeft(body[i+len(key):], " \t\r\n:")

@@ -54,7 +54,7 @@ func write(t *testing.T, c net.Conn, s string) {
 func TestWritesAreJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
-		j := joinWrites(g)
+		j := coalesceWrites(g)
 		write(t, j, "first ")
 		synctest.Wait() // it is on its way
 		for _, s := range []string{"what ", "comes ", "meanwhile"} {
@@ -73,10 +73,10 @@ func TestWritesAreJoined(t *testing.T) {
 func TestJoinedWritesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
-		j := joinWrites(g)
+		j := coalesceWrites(g)
 		write(t, j, "under way")
 		synctest.Wait()
-		write(t, j, strings.Repeat("x", joinMost))
+		write(t, j, strings.Repeat("x", maxPending))
 		done := make(chan error)
 		for range 2 {
 			go func() {
@@ -97,7 +97,7 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 			}
 		}
 		go func() {
-			_, err := j.Write(make([]byte, joinMost))
+			_, err := j.Write(make([]byte, maxPending))
 			done <- err
 		}()
 		if err := <-done; err != nil {
@@ -118,7 +118,7 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 func TestAFailedWriteClosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
-		j := joinWrites(g)
+		j := coalesceWrites(g)
 		write(t, j, "lost")
 		broken := errors.New("broken")
 		g.open <- broken

@@ -2,8 +2,9 @@ package fcm
 
 import "time"
 
-// landed books the result of a flight and gives the worker its next one.
-func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
+// complete handles the result of an attempt and returns the next attempt for the
+// worker.
+func (s *Sender) complete(w *worker, f attempt, r result) (attempt, bool) {
 	a, then, retry := r.judge(time.Now())
 	var out answers
 	s.mu.Lock()
@@ -12,12 +13,12 @@ func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
 	s.flying--
 	f.c.flying--
 	f.j.crowd.jobs[f.j] = nil
-	s.bookLocked(&f, &r, now, &out)
+	s.accountLocked(&f, &r, now, &out)
 	s.observeLocked(&f, &r, a, then, retry, now, &out)
 	if then == final {
 		out.add(s.answerLocked(f.j, a))
 	} else {
-		s.againLocked(&f, a, then, retry, now, &out)
+		s.retryLocked(&f, a, then, retry, now, &out)
 	}
 
 	more, ok := s.nextLocked(now, &out)
@@ -36,8 +37,8 @@ func (s *Sender) landed(w *worker, f flight, r result) (flight, bool) {
 	return more, ok
 }
 
-// bookLocked keeps the accounts of the connection.
-func (s *Sender) bookLocked(f *flight, r *result, now time.Time, out *answers) {
+// accountLocked updates what is known about the connection.
+func (s *Sender) accountLocked(f *attempt, r *result, now time.Time, out *answers) {
 	c := f.c
 	switch {
 	case r.code > 0:
@@ -57,24 +58,24 @@ func (s *Sender) bookLocked(f *flight, r *result, now time.Time, out *answers) {
 	}
 }
 
-// observeLocked tells the scheduler what the result says of FCM as a whole. When
-// everything is held by it, what cannot wait is answered.
-func (s *Sender) observeLocked(f *flight, r *result, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
+// observeLocked tells the scheduler what the result says about FCM as a whole. If
+// everything is held because of it, jobs that cannot wait are answered.
+func (s *Sender) observeLocked(f *attempt, r *result, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
 	code := r.code
 	switch {
 	case r.timedOut() && !r.unread && code == 0:
 		code = 504
 	case code == 0:
-		return // it says something of the connection
+		return // the result is about the connection only
 	}
 	if s.scheduler.observe(then, code, retry, f.began, now) {
 		s.why, s.heldFor = a.Text, a.HTTP
-		*out = append(*out, s.shedLocked(now)...)
+		*out = append(*out, s.failBeyondHoldLocked(now)...)
 	}
 }
 
-// againLocked decides when a job without a final answer is tried again.
-func (s *Sender) againLocked(f *flight, a Answer, then next, retry time.Duration, now time.Time, out *answers) {
+// retryLocked decides when a job without a final answer is tried again.
+func (s *Sender) retryLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
 	j := f.j
 	j.last = a
 	j.sent = j.sent || a.Sent && then == backOff
@@ -86,7 +87,7 @@ func (s *Sender) againLocked(f *flight, a Answer, then next, retry time.Duration
 	j.reauthorized = j.reauthorized || then == reauthorize
 	j.doubted = j.doubted || then == askAgain
 
-	if until, ok := s.scheduler.again(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
+	if until, ok := s.scheduler.retry(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
 		out.add(s.giveUpLocked(j, now, until, s.reasonLocked(now)))
 	}
 }
