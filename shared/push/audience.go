@@ -7,12 +7,12 @@ type ListState string
 // The states of a list.
 const (
 	ListShown   ListState = "shown"
-	ListLeftOut ListState = "left_out" // it is long, and nobody asked for it
-	ListDeleted ListState = "deleted"  // it is kept until 30 days after the mailing's last moment
+	ListLeftOut ListState = "left_out" // it is long and was not asked for
+	ListDeleted ListState = "deleted"  // it is deleted 30 days after the mailing's lifetime
 )
 
-// An AudienceList says what the list of a mailing's audience holds, also where
-// the list itself is not there to be read.
+// An AudienceList describes the list of customers or tokens of an audience, also if
+// the list itself is not included.
 type AudienceList struct {
 	Of      string    `json:"of" enum:"customers,tokens"`
 	Entries int       `json:"entries" doc:"as handed in, duplicates included"`

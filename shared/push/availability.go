@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// An AvailabilityState says how far push reaches a customer.
+// An AvailabilityState says whether push reaches a customer.
 type AvailabilityState string
 
 // The states of availability. A customer who is muted and silent is muted.
@@ -17,17 +17,17 @@ const (
 	StateUnreachable AvailabilityState = "unreachable" // there is no valid token
 )
 
-// What shows the state of a customer's availability. An unreachable customer
-// whose tokens are all invalid has the code of the last that was flagged.
+// Evidence of the state of availability. For an unreachable customer whose tokens are
+// all invalid it is the code of the last flag.
 const (
-	EvidenceSeen    = "token_seen"        // reachable: a valid token was seen lately
+	EvidenceSeen    = "token_seen"        // reachable: a valid token was seen within StaleAfter
 	EvidenceOff     = "notifications_off" // muted
 	EvidenceNotSeen = "not_seen"          // silent
 	EvidenceNoToken = "no_token"          // unreachable: there is no token at all
 )
 
-// StaleAfter is how long a token may go unseen before it counts as stale, and a
-// customer as silent (Google's advice: a month).
+// StaleAfter is how long a token may be unseen before it counts as stale, and a
+// customer as silent (Google advises a month).
 const StaleAfter = 30 * 24 * time.Hour
 
 // Availability is a state with its reason.
@@ -47,7 +47,7 @@ const (
 	NotificationsOff     Notifications = "off"
 )
 
-// CheckNotifications says what is wrong with a report, "" if nothing is.
+// CheckNotifications returns the fault of a report, "" if there is none.
 func CheckNotifications(n Notifications) string {
 	switch n {
 	case NotificationsUnknown, NotificationsOn, NotificationsOff:
@@ -56,10 +56,10 @@ func CheckNotifications(n Notifications) string {
 	return "is neither on nor off"
 }
 
-// AvailabilityAt is the customer's availability at now. The state that was told
-// last keeps the time at which it began. Without one, a customer was unreachable
-// from the beginning. The state that comes by itself, silent, began when the time
-// was over.
+// AvailabilityAt returns the availability of the customer at now. The state of the
+// last event keeps the time at which it began. A customer without an event was
+// unreachable from the beginning. The state silent comes by itself and began when
+// StaleAfter was over.
 func (c *Customer) AvailabilityAt(now time.Time) Availability {
 	a := c.judge(now)
 	switch {
@@ -91,7 +91,7 @@ func (c *Customer) Muted() bool {
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
-// lastSeen is when a valid token was seen last, zero without one.
+// lastSeen returns when a valid token was last seen, zero if there is none.
 func (c *Customer) lastSeen() (at time.Time) {
 	for _, t := range c.Select(AllDevices) {
 		if t.SeenAt.After(at) {
@@ -101,7 +101,7 @@ func (c *Customer) lastSeen() (at time.Time) {
 	return at
 }
 
-// lastFault is the code of the token that was flagged last.
+// lastFault returns the code of the last flag.
 func (c *Customer) lastFault() string {
 	var last *TokenFlag
 	for _, t := range c.Tokens {
@@ -115,9 +115,9 @@ func (c *Customer) lastFault() string {
 	return cmp.Or(last.Code, EvidenceNoToken)
 }
 
-// SilentDay is the day, as in 2026-11-24, on which a reachable customer turns
-// silent unless a token is seen before: the first that begins when the time is
-// over. It is "" for everybody else.
+// SilentDay returns the day, as in 2026-11-24, on which a reachable customer becomes
+// silent unless a token is seen before: the first day that begins after the time is
+// over. It is "" for all others.
 func (c *Customer) SilentDay() string {
 	if c.Reported.State != StateReachable {
 		return ""

@@ -6,59 +6,59 @@ import (
 	"time"
 )
 
-// MaxBatch is how many targets one batch has at most: each costs the same few
-// reads and writes, whatever its size, and is sent in a second or two.
+// MaxBatch is how many targets a batch has at most. A batch costs the same few reads
+// and writes whatever its size, and is sent in a second or two.
 const MaxBatch = 1000
 
-// A BatchRef names a batch: what Pub/Sub carries to deliver.
+// A BatchRef names a batch. It is the content of the messages to deliver.
 type BatchRef struct {
 	Mailing string `json:"mailing"`
 	Batch   string `json:"batch"`
 }
 
-// A DispatchMessage asks dispatch to start a mailing (Shard Start), to take its
-// flags back (Shard DispatchUnflag), or to go on with one of its shards.
+// A DispatchMessage asks dispatch to start a mailing (Shard DispatchStart), to remove
+// its flags (Shard DispatchUnflag), or to go on with one of its shards.
 type DispatchMessage struct {
 	Mailing string `json:"mailing"`
 	Shard   int    `json:"shard"`
 }
 
-// What an order asks for that names no shard.
+// Values of DispatchMessage.Shard that name no shard.
 const (
 	DispatchStart  = -1 // start the mailing
-	DispatchUnflag = -2 // begin, or go on, to take its flags back: see Unflag
+	DispatchUnflag = -2 // begin or continue to remove its flags: see Unflag
 )
 
-// A Target is one push token of a batch and what is needed to ring it.
+// A Target is one push token of a batch, and what is needed to send to it.
 type Target struct {
 	Customer   string // the customer's id
 	Token      string // the push token itself
 	Kind       Kind
 	Platform   Platform
-	App        string         // the app that registered the token, "" if nobody said
+	App        string         // the app that registered the token, "" if unknown
 	Young      bool           // an app registered it less than YoungToken before the batch was created
-	Attributes map[string]any // those the mailing's templates name, nil without templates
+	Attributes map[string]any // those that the templates of the mailing use; nil without templates
 }
 
-// A Result is the result on one target of a batch, one byte as stored.
+// A Result is what became of one target of a batch. It is stored as one byte.
 type Result byte
 
-// The results. Pending is no result yet.
+// The results. ResultPending is the zero value: there is no result yet.
 const (
 	ResultPending Result = iota
 	ResultAccepted
 	ResultUnregistered
 	ResultInvalidArgument
-	ResultRefused     // FCM takes no message like this for it
+	ResultRefused     // FCM does not accept this message for it
 	ResultFailed      // given up
 	ResultExpired     // the mailing's lifetime ended first
-	ResultCancelled   // by hand, or the token moved, was erased, opted out or flagged meanwhile
+	ResultCancelled   // by hand, or the token moved, or was erased or flagged, or its customer opted out
 	ResultWrongSender // the token belongs to another Firebase project
 	resultCount
 )
 
-// Codes that mark a token invalid: errorCode or status of FCM's answer, and our
-// own for a token too long unseen.
+// Codes of flags: errorCode or status of FCM, and our own for a token that was not
+// seen for too long.
 const (
 	CodeUnregistered    = "UNREGISTERED"
 	CodeInvalidArgument = "INVALID_ARGUMENT"
@@ -66,17 +66,18 @@ const (
 	CodeExpired         = "EXPIRED"
 )
 
-// CodeSuperseded says that another token of the same phone took a token's place.
-// It marks no token invalid: a superseded token is removed.
+// CodeSuperseded says that a token was replaced by another token of the same phone.
+// It is no code of a flag: a superseded token is removed.
 const CodeSuperseded = "SUPERSEDED"
 
-// Known reports whether r is a result this version knows.
+// Known reports whether this version knows the result.
 func (r Result) Known() bool { return r < resultCount }
 
 // resultNames are the results as the API has them, in order.
 var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid", "refused", "failed", "expired", "cancelled", "invalid"}
 
-// String is the result as the API has it: which of the invalid ones it is, Code says.
+// String returns the result as the API names it. Code says which of the invalid ones
+// it is.
 func (r Result) String() string {
 	if !r.Known() {
 		return "unknown"
@@ -84,7 +85,7 @@ func (r Result) String() string {
 	return resultNames[r]
 }
 
-// Code is the errorCode behind an invalid result, "" for any other.
+// Code returns the code of the flag of an invalid result, "" for any other.
 func (r Result) Code() string {
 	switch r {
 	case ResultUnregistered:
@@ -97,7 +98,8 @@ func (r Result) Code() string {
 	return ""
 }
 
-// A Tally counts the results of a batch, by result; index Pending stays 0.
+// A Tally has the number of targets of a batch by result. Its value for ResultPending
+// is always 0.
 type Tally [resultCount]int64
 
 // TallyOf counts results.
@@ -110,7 +112,7 @@ func TallyOf(rs []Result) (t Tally) {
 	return t
 }
 
-// Sum is how many targets have their result.
+// Sum returns how many targets have a result.
 func (t Tally) Sum() (n int64) {
 	for _, x := range t {
 		n += x
@@ -118,7 +120,7 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// A Lease says who may send a batch, and until when.
+// A Lease says which call may work on a batch, and until when.
 type Lease struct {
 	Owner string
 	Until time.Time
@@ -133,42 +135,41 @@ type InvalidToken struct {
 	At       time.Time `json:"at"`
 }
 
-// A Batch is a part of a mailing that one deliver call works through.
+// A Batch is a part of a mailing that one call of deliver works through.
 type Batch struct {
 	BatchRef
 	Shard     int
 	CutAt     time.Time
 	NotBefore time.Time // nothing is sent earlier: a rate, a quota, an outage
-	Attempts  int       // how often it was claimed
-	Tries     int       // claims since a call last ended well
-	Crashes   int       // of these, how many calls ended without giving the batch back
-	Saved     bool      // whether the last call that claimed it stored any result
+	Attempts  int       // how often it was leased
+	Tries     int       // leases since a call last ended well
+	Crashes   int       // how many calls in a row ended without releasing the lease
+	Saved     bool      // whether the last call that leased it stored any result
 	Lease     Lease
 	Settled   bool
 	Reason    string    // why targets failed, if any did
-	Revision  time.Time // the store's mark: a save based on an older one fails
+	Revision  time.Time // the revision that the next save expects
 
-	Lane        Lane      // which subscription of deliver it is published to
-	PublishedAt time.Time // when a message for it was last published; zero again once a call has leased it
+	Lane        Lane      // the subscription of deliver that it is published to
+	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
 
 	Targets   []Target
-	Results   []Result // one a target
+	Results   []Result // one for each target
 	OwedFlags []int    // targets whose flag or event is not stored yet
-	HeldFlags []int    // those of Owed whose flag waits for evidence: it is not decided yet
+	HeldFlags []int    // those of OwedFlags that wait for evidence
 
-	// CrashedWith is, by target, how many calls crashed while it may have been
-	// under way; nil if no call ever crashed with the batch. It is never taken
-	// back: a phone may have received the message that often already.
+	// CrashedWith has for each target how many calls crashed while it was possibly
+	// under way; nil if no call ever crashed with the batch. The counts never
+	// decrease, because the phone may have got the message that often.
 	CrashedWith []byte
-	// UnderWay lists what the call that has the batch may have under way and not
-	// saved. Only a call that finds CrashedWith set stores it, before it sends.
+	// UnderWay lists the targets that the call with the lease may have under way and
+	// not saved. Only a call that finds CrashedWith set stores it, before it sends.
 	UnderWay      []int
 	InvalidTokens []InvalidToken // the tokens this batch found invalid
 }
 
-// Crashed is how many calls in a row ended without giving the batch back, as of
-// a moment at which nobody holds it: a lease that is still there is one of a
-// call that crashed.
+// Crashed returns how many calls in a row ended without releasing the lease. Call it
+// when no valid lease exists: a lease that is still stored is that of a crashed call.
 func (b *Batch) Crashed() int {
 	if b.Lease.Owner != "" {
 		return b.Crashes + 1
@@ -176,8 +177,8 @@ func (b *Batch) Crashed() int {
 	return b.Crashes
 }
 
-// MostCrashes is how many calls crashed with the pending target they crashed
-// with most, as of a moment at which nobody holds the batch.
+// MostCrashes returns the greatest count of crashes of a pending target. Call it when
+// no valid lease exists.
 func (b *Batch) MostCrashes() int {
 	most := 0
 	for i, n := range b.countCrash() {
@@ -188,9 +189,9 @@ func (b *Batch) MostCrashes() int {
 	return most
 }
 
-// countCrash is CrashedWith once the call is counted whose lease is still there. The
-// first call that crashes may have sent any pending target; those after it have
-// stored what they were about to send.
+// countCrash returns CrashedWith with the crash of the call whose lease is still
+// stored. The first call that crashes may have sent to any pending target; later
+// calls have stored what they were about to send.
 func (b *Batch) countCrash() []byte {
 	if b.Lease.Owner == "" {
 		return b.CrashedWith
@@ -210,7 +211,8 @@ func (b *Batch) countCrash() []byte {
 	return counts
 }
 
-// Claim gives the batch to the owner of a lease.
+// Claim gives the lease of the batch to its owner, and counts the crash of a call
+// that did not release it.
 func (b *Batch) Claim(l Lease) {
 	b.CrashedWith = b.countCrash()
 	b.UnderWay = nil
@@ -221,8 +223,8 @@ func (b *Batch) Claim(l Lease) {
 	b.Lease = l
 }
 
-// Release takes the batch from its owner, whose call ended well, or failed but
-// has stored what it came to.
+// Release ends the lease. well says that the call ended well; otherwise it failed and
+// has stored its results.
 func (b *Batch) Release(well bool) {
 	b.Lease = Lease{}
 	b.Crashes = 0
@@ -231,7 +233,7 @@ func (b *Batch) Release(well bool) {
 	}
 }
 
-// PendingTargets lists the targets still without a result.
+// PendingTargets lists the targets without a result.
 func (b *Batch) PendingTargets() []int {
 	var out []int
 	for i, r := range b.Results {
@@ -242,8 +244,7 @@ func (b *Batch) PendingTargets() []int {
 	return out
 }
 
-// HeldByCode counts the flags that wait for evidence, by the code of the token's
-// result.
+// HeldByCode counts the held flags by code.
 func (b *Batch) HeldByCode() map[string]int64 {
 	n := map[string]int64{}
 	for _, i := range b.HeldFlags {
@@ -252,7 +253,8 @@ func (b *Batch) HeldByCode() map[string]int64 {
 	return n
 }
 
-// ClosePending gives every target still pending that result.
+// ClosePending gives a result to every pending target, and returns how many there
+// were.
 func (b *Batch) ClosePending(r Result) (n int) {
 	for i := range b.Results {
 		if b.Results[i] == ResultPending {
@@ -263,9 +265,9 @@ func (b *Batch) ClosePending(r Result) (n int) {
 	return n
 }
 
-// EraseTargets takes the targets of customers away and keeps their places: a target
-// without a result is cancelled, and nothing is owed of any. It reports whether
-// there was one.
+// EraseTargets empties the targets of customers and keeps their places. A target
+// without a result is cancelled, and its flags are not owed any more. It reports
+// whether there was one.
 func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 	for i, t := range b.Targets {
 		if t.Customer == "" || !erased(t.Customer) {
@@ -284,21 +286,22 @@ func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 	return found
 }
 
-// A Shard is one range of the audience's keys and how far dispatch has come.
+// A Shard is one range of the keys of an audience, and the progress of dispatch in
+// it.
 type Shard struct {
 	Mailing    string
 	Number     int
-	From       string // the range's lower end, exclusive; "" is the start of all keys
-	After      string // keys up to and including this one are done; at first From
-	Upto       string // the range's upper end, inclusive; "" is the end of all keys
-	Batches    int    // cut so far
+	From       string // lower end of the range, exclusive; "" is the start of all keys
+	After      string // cursor: keys up to and including this one are done; at first From
+	Upto       string // upper end of the range, inclusive; "" is the end of all keys
+	Batches    int    // created so far
 	Done       bool
-	LeaseUntil time.Time // until then a dispatch call has it; zero: none has
+	LeaseUntil time.Time // until then a call of dispatch has the lease; zero: none has
 	NextSlot   time.Time // rate-limited mailings: when the next batch may be sent
-	Revision   time.Time // as a batch's
-	ExpireAt   time.Time // from then on the store may drop it and its batches
+	Revision   time.Time // the revision that the next save expects
+	ExpireAt   time.Time // from then on TTL deletes it and its batches
 
-	ContinueAt  time.Time // when to go on cutting; zero: at once
-	PublishedAt time.Time // when a message for it was last published; zero again once a call has taken it
+	ContinueAt  time.Time // when to go on; zero: at once
+	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
 	AudienceCounts
 }

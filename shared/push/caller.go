@@ -10,22 +10,23 @@ import (
 	"strings"
 )
 
-// A Caller names who made a request, as Google has verified it: the e-mail
-// address of the ID token, or its subject where it has no verified address. ""
-// is a caller who is not known.
+// A Caller names who made a request, as Google has verified it: the e-mail address of
+// the ID token, or its subject if it has no verified address. "" is an unknown
+// caller.
 type Caller string
 
 // MaxCaller is the longest name of a caller in bytes: an e-mail address has at
 // most 254, a subject 255.
 const MaxCaller = 255
 
-// CheckCaller says what is wrong with the name of a caller, "" if nothing is.
+// CheckCaller returns the fault of the name of a caller, "" if there is none.
 func CheckCaller(name Caller) string { return checkText(string(name), MaxCaller) }
 
-// Address is a caller by e-mail address: addresses are compared in lower case.
+// Address returns the caller with an e-mail address. Addresses are compared in lower
+// case.
 func Address(email string) Caller { return Caller(strings.ToLower(email)) }
 
-// A Permission is what a caller may do.
+// A Permission allows a caller some operations.
 type Permission string
 
 // The permissions of an API. Every operation needs exactly one.
@@ -46,8 +47,8 @@ func Permissions() []Permission {
 // Callers says what each caller may do. nil: every caller may do everything.
 type Callers map[Caller][]Permission
 
-// Allow reports whether a caller has a permission. Where callers are listed, a
-// caller who is not in the list has none.
+// Allow reports whether a caller has a permission. If callers are listed, others have
+// none.
 func (c Callers) Allow(caller Caller, p Permission) bool {
 	return c == nil || slices.Contains(c[caller], p)
 }

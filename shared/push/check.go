@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName says what is wrong with the name of a segment, category or mailing,
-// "" if nothing is.
+// CheckName returns the fault of the name of a segment, category or mailing, "" if
+// there is none.
 func CheckName(name string) string { return checkText(name, MaxName) }
 
-// CheckTag says what is wrong with a mailing's tag, "" if nothing is.
+// CheckTag returns the fault of a tag of a mailing, "" if there is none.
 func CheckTag(tag string) string { return checkText(tag, MaxTag) }
 
-// CheckCustomerID says what is wrong with a customer's id, "" if nothing is. A
-// slash or dots alone have no path of their own, however they are encoded (WHATWG
-// URL, single-dot and double-dot path segments).
+// CheckCustomerID returns the fault of the id of a customer, "" if there is none. A
+// slash, or dots alone, cannot be in a path, however they are encoded (WHATWG URL,
+// single-dot and double-dot path segments).
 func CheckCustomerID(id string) string {
 	if id == "/" || id == "." || id == ".." {
 		return "is a slash or dots alone, which no path can name"
@@ -24,11 +24,11 @@ func CheckCustomerID(id string) string {
 	return checkText(id, MaxCustomerID)
 }
 
-// CheckToken says what is wrong with a push token, "" if nothing is. Whether
-// FCM knows it only FCM can say.
+// CheckToken returns the fault of a push token, "" if there is none. Only FCM can say
+// whether the token exists.
 func CheckToken(token string) string { return checkText(token, MaxToken) }
 
-// Truncate cuts a text to at most that many bytes, and says so with "…".
+// Truncate shortens a text to at most that many bytes, with "…" at the end.
 func Truncate(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -6,24 +6,23 @@ import (
 	"time"
 )
 
-// MaxConsents is how many decisions a customer's trail keeps, the newest.
+// MaxConsents is how many decisions of a customer are kept, the newest ones.
 const MaxConsents = 100
 
-// A Decision is what a customer wants of pushes.
+// A Decision is what a customer wants.
 type Decision string
 
-// The decisions: to get no pushes, to get them, and neither any more.
+// The decisions: to get no pushes, to get them, and that neither holds any more.
 const (
 	DecisionOut  Decision = "out"
 	DecisionIn   Decision = "in"
 	DecisionNone Decision = "none"
 )
 
-// SourceKept is the source of an opt-out that was known before the customer was
-// erased.
+// SourceKept is the source of an opt-out that was kept when the customer was erased.
 const SourceKept = "kept over an erasure"
 
-// A Consent is one decision: what changed, when, and who said so.
+// A Consent is one decision: what changed, when, and who reported it.
 type Consent struct {
 	Category string    `json:"category,omitempty" doc:"absent: all pushes"`
 	Decision Decision  `json:"decision" enum:"out,in,none" doc:"opted out, opted in, or not decided any more"`
@@ -31,7 +30,7 @@ type Consent struct {
 	Source   string    `json:"source" doc:"the caller who reported it"`
 }
 
-// noteConsents appends to c what differs from before.
+// noteConsents adds to c what differs from before.
 func (c *Customer) noteConsents(before *Customer, at time.Time, source string) {
 	note := func(category string, d Decision) {
 		c.Consents = append(slices.Clip(c.Consents), Consent{category, d, at, source})

@@ -6,20 +6,19 @@ import (
 	"strings"
 )
 
-// quiet are the fields of a notification that by themselves put nothing on a
-// screen and make no sound, as protobuf's JSON spells them.
+// quiet are the fields of a notification that by themselves show nothing and make no
+// sound, as the JSON of protobuf spells them.
 var quiet = []string{
 	"color", "icon", "tag", "channel_id", "channelId", "click_action", "clickAction", "sticky", "event_time", "eventTime",
 	"local_only", "localOnly", "notification_priority", "notificationPriority", "visibility",
 }
 
-// fields are those of a message, without its target.
+// fields are the fields of a message without its target.
 var fields = []string{"notification", "data", "android", "apns", "webpush", "fcm_options", "fcmOptions"}
 
-// HasContent reports whether a message shows or carries something: a phone that gets
-// one that does not shows an empty notification, or wakes for nothing. Parts of
-// the wrong type and fields that FCM does not have count as something: it names
-// what is wrong with them.
+// HasContent reports whether a message shows or carries something. A message without
+// content shows an empty notification, or wakes a phone for nothing. Parts of a wrong
+// type and unknown fields count as content, because FCM names their faults.
 func HasContent(message json.RawMessage) bool {
 	var m, android, apns, webpush map[string]json.RawMessage
 	if !object(message, &m) || !object(m["android"], &android) || !object(m["apns"], &apns) || !object(m["webpush"], &webpush) {
@@ -36,12 +35,12 @@ func HasContent(message json.RawMessage) bool {
 		filled(apns["payload"]) || filled(webpush["notification"])
 }
 
-// object decodes a JSON object; absent and null are an empty one.
+// object decodes a JSON object. An absent value and null are an empty one.
 func object(raw json.RawMessage, into *map[string]json.RawMessage) bool {
 	return len(raw) == 0 || json.Unmarshal(raw, into) == nil
 }
 
-// shows reports whether a notification has more than quiet fields.
+// shows reports whether a notification has other than quiet fields.
 func shows(raw json.RawMessage) bool {
 	var n map[string]json.RawMessage
 	if !object(raw, &n) {
@@ -61,8 +60,8 @@ func carries(raw json.RawMessage) bool {
 	return !object(raw, &data) || len(data) > 0
 }
 
-// filled reports whether a JSON value holds a number, true, or a text that is
-// not blank, at any depth.
+// filled reports whether a JSON value has a number, true, or a text that is not
+// blank, at any depth.
 func filled(raw json.RawMessage) bool {
 	var v any
 	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
@@ -94,9 +93,8 @@ func filledValue(v any) bool {
 // maxTitle is how much of a title lists show, in bytes.
 const maxTitle = 300
 
-// TitleOf is the title of a message for lists, as it was handed in (templates
-// are not rendered): that of the notification, else of the first platform that
-// has one of its own; "" where there is none.
+// TitleOf returns the title of a message for lists, without rendering templates: that
+// of the notification, else of the first platform that has one; "" if there is none.
 func TitleOf(message json.RawMessage) string {
 	var m struct {
 		Notification struct{ Title any }
@@ -106,7 +104,7 @@ func TitleOf(message json.RawMessage) string {
 		}
 		Webpush struct{ Notification struct{ Title any } }
 	}
-	// What does not decode has no title: the rest of the message has been read.
+	// A part that cannot be decoded has no title.
 	_ = json.Unmarshal(message, &m)
 
 	alert := m.APNS.Payload.APS.Alert

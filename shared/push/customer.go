@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Customer is one member of the programme with all devices.
+// A Customer is one customer with all tokens.
 type Customer struct {
 	ID         string
 	Tokens     []Token // in the order of their ids
@@ -15,18 +15,18 @@ type Customer struct {
 	OptedOut   bool            // wants no pushes at all
 	Categories map[string]bool // false: unsubscribed from that category
 	TimeZone   string
-	Consents   []Consent // the newest decisions on OptedOut and Categories, in their order
+	Consents   []Consent // the newest decisions about OptedOut and Categories, in order
 	Usage      Usage     // of apps that register by themselves
-	Objected   bool      // OptedOut was kept over an erasure: an import does not lift it
+	Objected   bool      // OptedOut was kept when the customer was erased: an import does not lift it
 
-	Version      int64        // grows with every change of reachability or tokens; events carry it
+	Version      int64        // increases with each change of availability or tokens; events have it
 	Availability int64        // the version at which Reported last changed
-	Reported     Availability // the state that was told last; none until the first
-	Revision     int64        // grows with every write
+	Reported     Availability // the state in the last event; none before the first
+	Revision     int64        // increases with each write
 	CreatedAt    time.Time
 }
 
-// Key is the name of the customer's document.
+// Key returns the name of the document of the customer.
 func (c *Customer) Key() string { return CustomerKey(c.ID) }
 
 // Reachable reports whether the customer has a valid token.
@@ -42,9 +42,9 @@ func (c *Customer) Token(id string) (*Token, bool) {
 	return nil, false
 }
 
-// Latest returns the most recently added of the valid tokens. Of two added in
-// the same instant the one seen last wins, then the one with the greater id, so
-// that everybody who asks gets the same answer.
+// Latest returns the valid token that was added last. If two were added at the same
+// time, it is the one that was seen last, then the one with the greater id, so that
+// the result is always the same.
 func (c *Customer) Latest() (Token, bool) {
 	var valid []Token
 	for _, t := range c.Tokens {
@@ -60,8 +60,7 @@ func (c *Customer) Latest() (Token, bool) {
 	}), true
 }
 
-// Select returns the valid tokens a mailing for d goes to, in the order of
-// their ids.
+// Select returns the valid tokens of a device selection, in the order of their ids.
 func (c *Customer) Select(d DeviceSelection) []Token {
 	if d == LatestDevice {
 		if t, ok := c.Latest(); ok {
@@ -72,21 +71,22 @@ func (c *Customer) Select(d DeviceSelection) []Token {
 	return slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !t.Valid() })
 }
 
-// An Exclusion is why a customer of the audience is not rung.
+// An Exclusion is the reason why a customer of the audience is left out.
 type Exclusion string
 
-// Why a customer is left out. A customer whom several reasons concern counts
-// for the first of them in this order.
+// The exclusions. If several apply, a customer counts for the first of them in this
+// order.
 const (
 	NotExcluded  Exclusion = ""
-	Unknown      Exclusion = "unknown"      // an id or token nobody registered
+	Unknown      Exclusion = "unknown"      // the id or token is not registered
 	NoValidToken Exclusion = "noValidToken" // cannot be reached
 	OptedOut     Exclusion = "optedOut"     // wants no pushes
 	Unsubscribed Exclusion = "category"     // wants none of this category
 	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
 )
 
-// Exclude says whether and why a mailing of that category leaves c out.
+// Exclude returns why a mailing of that category leaves c out, NotExcluded if it does
+// not.
 func (c *Customer) Exclude(category string) Exclusion {
 	if !c.Reachable() {
 		return NoValidToken
@@ -100,8 +100,8 @@ func (c *Customer) Exclude(category string) Exclusion {
 	return NotExcluded
 }
 
-// ExcludeMuted is Exclude under a setting: with MutedSkip it also leaves out who
-// has notifications off on every phone.
+// ExcludeMuted is like Exclude, and with MutedSkip it also leaves out customers who
+// have notifications off on every phone.
 func (c *Customer) ExcludeMuted(category string, muted MutedCustomers) Exclusion {
 	why := c.Exclude(category)
 	if why == NotExcluded && muted == MutedSkip && c.Muted() {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Limits of what a mailing may ask for.
+// Limits of a draft.
 const (
 	MaxListed       = 10_000               // customers or tokens named in one request
 	MaxSegments     = 30                   // values of array-contains-any (Firestore)
@@ -40,7 +40,7 @@ type Draft struct {
 	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
 }
 
-// An Audience is who a mailing goes to: exactly one of its fields is set.
+// An Audience says who gets a mailing. Exactly one of its fields is set.
 type Audience struct {
 	Everyone  bool      `json:"everyone,omitempty"`
 	Customers []string  `json:"customers,omitempty" doc:"customer ids, at most 10,000"`
@@ -48,8 +48,8 @@ type Audience struct {
 	Tokens    []string  `json:"tokens,omitempty" doc:"registered push tokens, at most 10,000"`
 }
 
-// recipient names the one customer or token of an audience, by its hash; "" where
-// there are more.
+// recipient returns the hash of the only customer or token of an audience, "" if it
+// has more.
 func (a *Audience) recipient() string {
 	switch {
 	case len(a.Customers) == 1:
@@ -90,7 +90,7 @@ func (d Duration) MarshalText() ([]byte, error) {
 	return []byte(s), nil
 }
 
-// errDuration does not repeat what was sent in.
+// errDuration does not repeat the input.
 var errDuration = errors.New("it is no duration like 90s or 48h")
 
 // UnmarshalText reads what time.ParseDuration reads.
@@ -103,7 +103,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Check names every fault of a draft handed in at now.
+// Check returns every fault of a draft that is handed in at now.
 func (d *Draft) Check(now time.Time) Faults {
 	var f Faults
 	if d.Name != "" {
@@ -139,15 +139,15 @@ func (d *Draft) Check(now time.Time) Faults {
 	return f
 }
 
-// hasOffset reports whether RFC 3339 can write a time: Go reads offsets that it
-// does not write.
+// hasOffset reports whether RFC 3339 can write a time. Go reads offsets that it
+// cannot write.
 func hasOffset(t time.Time) bool {
 	_, offset := t.Zone()
 	return max(offset, -offset) < 24*60*60
 }
 
-// What Carillon sets in a message: its target, and these keys of data (link where
-// the mailing has one).
+// Fields and keys of data that Carillon sets in a message: the target, and these keys
+// (link if the mailing has one).
 var (
 	TargetFields = []string{"token", "fid", "topic", "condition", "name"}
 	ReservedData = []string{"mailing_id", "customer_id", "link"}
@@ -233,7 +233,7 @@ func (a *Audience) check(f *Faults) {
 	}
 }
 
-// maxNamed is how many faults of one list are spelled out.
+// maxNamed is how many faults of one list are named.
 const maxNamed = 20
 
 func checkList(f *Faults, at string, list []string, check func(string) string) {

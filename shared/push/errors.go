@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// The type of an error is its outcome: shared/api answers by it, functions
-// settle messages by it. Faults is one more of them.
+// The type of an error is its outcome: shared/api chooses the status by it, and
+// functions settle messages by it. Faults is another one.
 type (
 	// NotFound: there is no such thing.
 	NotFound struct{ What, ID string }
-	// Conflict: what is there stands against what was asked.
+	// Conflict: the current state does not allow the request.
 	Conflict struct{ Why string }
-	// Outdated: what is to be changed does not stand as the caller has read it.
+	// PreconditionFailed: the thing has changed since the caller has read it.
 	PreconditionFailed struct{ What string }
-	// Unavailable: something we depend on cannot be reached; trying again after
-	// RetryAfter (0: no idea when) may help.
+	// Unavailable: something that Carillon depends on cannot be reached. Another try
+	// after RetryAfter (0: unknown) may succeed.
 	Unavailable struct {
 		RetryAfter time.Duration
 		Err        error
@@ -33,8 +33,8 @@ func (e *Unavailable) Error() string {
 }
 func (e *Unavailable) Unwrap() error { return e.Err }
 
-// IsNotFound reports whether err says that something does not exist.
+// IsNotFound reports whether err is a *NotFound.
 func IsNotFound(err error) bool { _, ok := errors.AsType[*NotFound](err); return ok }
 
-// IsConflict reports whether err says that what is there stands against it.
+// IsConflict reports whether err is a *Conflict.
 func IsConflict(err error) bool { _, ok := errors.AsType[*Conflict](err); return ok }

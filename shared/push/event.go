@@ -14,17 +14,18 @@ const (
 	MailingCompleted    = "mailing.completed"
 )
 
-// An Event tells other systems what happened, after it was stored. It may come
-// twice (ID is the same then) and late (Version is lower than one seen before).
+// An Event tells other systems what has happened, after it was stored. It may be
+// published twice (with the same ID) and late (with a lower Version than an earlier
+// one).
 type Event struct {
-	ID      string // stable: the same fact has the same id
+	ID      string // the same fact always has the same id
 	Type    string
 	Subject string // "customers/{id}" or "mailings/{id}"
 	Time    time.Time
 	Data    any // one of the Data types below
 }
 
-// AvailabilityData is what customer.availability.changed says.
+// AvailabilityData is the data of customer.availability.changed.
 type AvailabilityData struct {
 	Customer      string       `json:"customer"`
 	PushAvailable bool         `json:"pushAvailable"`
@@ -32,7 +33,7 @@ type AvailabilityData struct {
 	Version       int64        `json:"version"` // of the customer: drop what is lower than one seen
 }
 
-// InvalidatedData is what token.invalidated says.
+// InvalidatedData is the data of token.invalidated.
 type InvalidatedData struct {
 	Customer string `json:"customer"`
 	TokenID  string `json:"tokenId"`
@@ -40,7 +41,7 @@ type InvalidatedData struct {
 	Version int64 `json:"version"`
 }
 
-// SupersededData is what token.superseded says.
+// SupersededData is the data of token.superseded.
 type SupersededData struct {
 	Customer string `json:"customer"`
 	TokenID  string `json:"tokenId"`
@@ -49,26 +50,26 @@ type SupersededData struct {
 	Version  int64  `json:"version"`
 }
 
-// ErasedData is what customer.erased says.
+// ErasedData is the data of customer.erased.
 type ErasedData struct {
 	Customer string `json:"customer"`
 	Version  int64  `json:"version"`
 }
 
-// CompletedData is what mailing.completed says.
+// CompletedData is the data of mailing.completed.
 type CompletedData struct {
 	Mailing string   `json:"mailing"`
 	Name    string   `json:"name,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
 	State   State    `json:"state"`
-	// CreatedBy is who handed the mailing in, absent where that is not known.
+	// CreatedBy is the caller who handed the mailing in, absent if unknown.
 	CreatedBy Caller `json:"createdBy,omitempty"`
 	Totals
 }
 
-// AvailabilityEvent tells the state of c since it last changed. Somebody of whom
-// none was told is unreachable since the version's time: the same version says
-// the same.
+// AvailabilityEvent makes the event of the state of c since it last changed. A
+// customer without an event before is unreachable since the time of the version. Two
+// events with the same version say the same.
 func AvailabilityEvent(c *Customer, at time.Time) Event {
 	state := c.Reported
 	if state.State == "" {
@@ -81,7 +82,7 @@ func AvailabilityEvent(c *Customer, at time.Time) Event {
 	}
 }
 
-// InvalidatedEvent tells that a token was marked invalid.
+// InvalidatedEvent makes the event that a token was flagged.
 func InvalidatedEvent(c *Customer, t Token) Event {
 	return Event{
 		ID:   t.ID + "-" + strconv.FormatInt(t.Invalid.At.UnixMicro(), 36),
@@ -90,8 +91,8 @@ func InvalidatedEvent(c *Customer, t Token) Event {
 	}
 }
 
-// SupersededEvent tells that another token of the same phone took the place of t
-// at that time.
+// SupersededEvent makes the event that another token of the same phone replaced t at
+// that time.
 func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 	return Event{
 		ID:   t.ID + "-s" + strconv.FormatInt(at.UnixMicro(), 36),
@@ -100,7 +101,7 @@ func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 	}
 }
 
-// ErasedEvent tells that a customer was erased, at that time.
+// ErasedEvent makes the event that a customer was erased at that time.
 func ErasedEvent(c *Customer, at time.Time) Event {
 	return Event{
 		ID:   c.Key() + "-e" + strconv.FormatInt(c.Version, 10),
@@ -109,7 +110,8 @@ func ErasedEvent(c *Customer, at time.Time) Event {
 	}
 }
 
-// CompletedEvent tells that a mailing has ended and no token of it is pending.
+// CompletedEvent makes the event that a mailing has ended and none of its tokens is
+// pending.
 func CompletedEvent(m *Mailing) Event {
 	e := Event{ID: m.ID + "-completed", Type: MailingCompleted, Subject: "mailings/" + m.ID, Time: m.CompletedAt}
 	d := CompletedData{Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy}

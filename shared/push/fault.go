@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// A Fault is one thing wrong with what was sent in.
+// A Fault is one fault of a request.
 type Fault struct {
 	Location string `json:"location"` // as in "body.audience.segments.any[3]"
 	Message  string `json:"message"`
 }
 
-// Faults is everything wrong with what was sent in; as an error it names each.
+// Faults has all faults of a request. As an error it names each.
 type Faults []Fault
 
 func (f Faults) Error() string {
@@ -22,7 +22,7 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Err is f as an error, nil when there is no fault.
+// Err returns f as an error, nil if there is no fault.
 func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil
@@ -30,8 +30,7 @@ func (f Faults) Err() error {
 	return f
 }
 
-// maxFaults is how many faults a check spells out; the next one shows that there
-// are more.
+// maxFaults is how many faults a check names; one more says that there are others.
 const maxFaults = 200
 
 func (f *Faults) add(location, format string, a ...any) {

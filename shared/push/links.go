@@ -14,8 +14,8 @@ import (
 // scheme is how an absolute URL begins.
 var scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)
 
-// checkLink faults a draft's own link, which has to be absolute: it goes to the
-// app as it is.
+// checkLink finds faults of a draft's own link. It has to be absolute, because the
+// app gets it as it is.
 func checkLink(f *Faults, link string) {
 	if link == "" {
 		return
@@ -29,15 +29,15 @@ func checkLink(f *Faults, link string) {
 		return
 	}
 	if templated(link) {
-		return // shared/personal judges the rest
+		return // shared/personal checks the rest
 	}
 	if u, err := url.Parse(link); err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "" {
 		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
 	}
 }
 
-// CheckLink says what makes a link dangerous for whoever taps on it, "" if nothing
-// does: that it is executed, or leads elsewhere than it looks. It may be relative,
+// CheckLink returns why a link is dangerous for a user who taps on it, "" if it is
+// not: it is executed, or leads to another place than it shows. It may be relative,
 // and have templates.
 func CheckLink(link string) string {
 	link = asBrowsersRead(link)
@@ -47,8 +47,7 @@ func CheckLink(link string) string {
 	return CheckImage(link)
 }
 
-// CheckImage is CheckLink for what is shown, and leads nowhere: data and blob are
-// taken.
+// CheckImage is CheckLink for images, which lead nowhere: data and blob are allowed.
 func CheckImage(link string) string {
 	link = asBrowsersRead(link)
 	m := scheme.FindStringSubmatch(link)
@@ -71,9 +70,9 @@ var templates = regexp.MustCompile(`\{\{.*?\}\}|\{%.*?%\}`)
 
 func templated(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
-// asBrowsersRead is a link as browsers read it (WHATWG URL): without blanks and
-// control characters around it, without tabs and line breaks in it, and with
-// slashes for backslashes. A template stands for a letter.
+// asBrowsersRead returns a link as browsers read it (WHATWG URL): without spaces and
+// control characters around it, without tabs and line breaks in it, and with slashes
+// for backslashes. A template is replaced by a letter.
 func asBrowsersRead(link string) string {
 	link = templates.ReplaceAllString(link, "x")
 	link = strings.TrimFunc(link, func(r rune) bool { return r <= ' ' })
@@ -84,23 +83,23 @@ func asBrowsersRead(link string) string {
 	return link
 }
 
-// hidden reports whether a character shows a link as another one.
+// hidden reports whether a character makes a link look like another one.
 func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
-// NeedsHost reports whether links of a scheme name a host in any case (WHATWG
-// URL, special schemes).
+// NeedsHost reports whether links of a scheme always have a host (WHATWG URL, special
+// schemes).
 func NeedsHost(scheme string) bool {
 	return slices.Contains([]string{"http", "https", "ftp", "ws", "wss", "file"}, strings.ToLower(scheme))
 }
 
-// IsExecutableScheme reports whether what stands behind a scheme is executed or shown,
-// percent-encoded or not.
+// IsExecutableScheme reports whether the rest of a link with that scheme is executed
+// or shown, percent-encoded or not.
 func IsExecutableScheme(scheme string) bool {
 	return executes(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))
 }
 
-// executes reports whether what stands behind a scheme is a program. An intent
-// names a part of any app on an Android phone, and what to hand it.
+// executes reports whether the rest of a link with that scheme is a program. An
+// intent names a part of any app on an Android phone, and data for it.
 func executes(scheme string) bool {
 	return slices.Contains([]string{"javascript", "vbscript", "intent"}, strings.ToLower(scheme))
 }
@@ -113,12 +112,12 @@ var (
 	imageNames = []string{"image", "imageurl", "icon", "iconurl", "badge"}
 )
 
-// checkLinks faults the links and images in a message, wherever they stand. Texts
-// are left alone, whatever they begin with.
+// checkLinks finds faults of the links and images in a message, at any place. Texts
+// are not checked, whatever they begin with.
 func checkLinks(f *Faults, message json.RawMessage) {
 	var v any
 	if json.Unmarshal(message, &v) != nil {
-		return // whoever needs it says so
+		return // another check reports it
 	}
 	w := linkWalk{faults: f}
 	w.value("body.message", "", v)
@@ -132,8 +131,8 @@ type linkWalk struct {
 	found  int
 }
 
-// value goes through a value whose member has that name; items of a list have the
-// list's.
+// value checks a value whose member has that name. Items of a list have the name of
+// the list.
 func (w *linkWalk) value(at, name string, v any) {
 	switch v := v.(type) {
 	case string:

@@ -2,22 +2,22 @@ package push
 
 import "time"
 
-// A State is where a mailing stands.
+// A State is the state of a mailing.
 type State string
 
 // The states of a mailing. The last four are final.
 const (
-	Scheduled State = "scheduled" // recorded, waits for sendAt
-	Accepted  State = "accepted"  // recorded, about to start
+	Scheduled State = "scheduled" // stored; it waits for sendAt
+	Accepted  State = "accepted"  // stored; it is about to start
 	Sending   State = "sending"
 	Paused    State = "paused"
 	Completed State = "completed" // every token has its result
 	Cancelled State = "cancelled" // by hand
 	Expired   State = "expired"   // its lifetime ended first
-	Refused   State = "refused"   // FCM takes no message like this
+	Refused   State = "refused"   // FCM does not accept its message
 )
 
-// transitions lists for each state those that may follow it.
+// transitions lists the states that may follow each state.
 var transitions = map[State][]State{
 	Scheduled: {Accepted, Paused, Cancelled, Expired, Refused},
 	Accepted:  {Sending, Paused, Cancelled, Expired, Refused},
@@ -25,12 +25,12 @@ var transitions = map[State][]State{
 	Paused:    {Scheduled, Accepted, Sending, Completed, Cancelled, Expired, Refused},
 }
 
-// States lists every state in the order of a mailing's life.
+// States lists all states, in the order of the life of a mailing.
 func States() []State {
 	return []State{Scheduled, Accepted, Sending, Paused, Completed, Cancelled, Expired, Refused}
 }
 
-// Final reports whether no state follows s.
+// Final reports whether no state can follow s.
 func (s State) Final() bool { return len(transitions[s]) == 0 }
 
 // CanBecome reports whether next may follow s.
@@ -43,7 +43,7 @@ func (s State) CanBecome(next State) bool {
 	return false
 }
 
-// A Mailing is a draft that was recorded, and its life since.
+// A Mailing is a stored draft with its state and times.
 type Mailing struct {
 	ID string
 	Draft
@@ -52,13 +52,13 @@ type Mailing struct {
 	CreatedBy Caller // who handed it in
 
 	State           State
-	PausedReason    PauseReason // with Paused; with Completed, if our own fault held it when its last token was answered
+	PausedReason    PauseReason // with Paused; with Completed, if Carillon had paused it when the last token was answered
 	PausedDetail    string      // with PausedReason: what was found, in words; "" by hand
 	PausedPlatforms []Platform  // platforms that refuse the app's credentials: their targets wait, others go on
 	ResumedAt       time.Time   // when it was last resumed: messages of batches that came before were acknowledged
 	PausedFrom      State       // with Paused: the state resume goes back to
 	Refusal         string      // with Refused: FCM's words
-	Proven          bool        // FCM has taken this payload
+	Proven          bool        // FCM accepts this payload
 
 	CreatedAt   time.Time
 	StartAt     time.Time // sendAt, or CreatedAt
@@ -67,25 +67,25 @@ type Mailing struct {
 	ExpiresAt   time.Time // nothing is sent from then on
 
 	Selection  DeviceSelection // what Devices or the setting said when it started
-	Shards     int             // how many ranges dispatch works through side by side
-	Dispatched bool            // every shard has been cut into batches
-	Active     bool            // tick still has to look after it
+	Shards     int             // number of ranges of keys that dispatch works through at the same time
+	Dispatched bool            // every shard has all its batches
+	Active     bool            // tick still has something to do for it
 	Totals     *Totals         // frozen when it ended
 
 	Title        string       // TitleOf the message: lists are read without the message
 	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
-	Unflag       *Unflag      // nil: its flags were never taken back
+	Unflag       *Unflag      // nil: there was no unflag
 	PublishedAt  time.Time    // when tick last asked for its start; zero again after each change of its state
-	Revision     time.Time    // the store's mark: MarkStartPublished fails on an older one
+	Revision     time.Time    // the revision that MarkStartPublished expects
 }
 
-// Finishable reports whether a mailing ends once its batches are settled: it
-// was cut whole, or has ended otherwise.
+// Finishable reports whether a mailing ends once its batches are settled: every shard
+// has all its batches, or the mailing has ended otherwise.
 func (m *Mailing) Finishable() bool {
 	return m.State.Final() || m.Dispatched && (m.State == Sending || m.State == Paused)
 }
 
-// Rate is the most messages a minute the mailing may send, 0 for no limit.
+// Rate returns the limit of the mailing in messages a minute, 0 for none.
 func (m *Mailing) Rate() int {
 	if m.RatePerMinute == nil {
 		return 0
@@ -93,7 +93,7 @@ func (m *Mailing) Rate() int {
 	return *m.RatePerMinute
 }
 
-// NewMailing makes a checked draft a mailing handed in at now.
+// NewMailing makes a mailing of a checked draft that is handed in at now.
 func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.Message)}
 	if d.SendAt != nil && d.SendAt.After(now) {
@@ -108,7 +108,7 @@ func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	return m
 }
 
-// Totals says where every customer and every token of a mailing went.
+// Totals has the sums of a mailing, by customers and by tokens.
 type Totals struct {
 	Customers CustomerTotals   `json:"customers"`
 	Tokens    TokenTotals      `json:"tokens"`
@@ -122,7 +122,7 @@ type CustomerTotals struct {
 	Excluded Excluded `json:"excluded"`
 }
 
-// Excluded counts the customers left out, by the reason.
+// Excluded counts the customers that are left out, by reason.
 type Excluded struct {
 	NoValidToken int64 `json:"noValidToken"`
 	OptedOut     int64 `json:"optedOut"`
@@ -131,10 +131,10 @@ type Excluded struct {
 	Muted        int64 `json:"muted"`
 }
 
-// Sum is how many were left out.
+// Sum returns how many are left out.
 func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown + e.Muted }
 
-// Add counts n customers left out for that reason.
+// Add counts n customers that are left out for that reason.
 func (e *Excluded) Add(why Exclusion, n int64) {
 	switch why {
 	case NoValidToken:
@@ -163,13 +163,14 @@ type TokenTotals struct {
 	Pending   int64            `json:"pending"`
 }
 
-// AudienceCounts counts what a shard of the audience has been cut into so far.
+// AudienceCounts has the number of customers of a shard that are in batches or left
+// out so far.
 type AudienceCounts struct {
 	Targeted int64 // customers
 	Excluded Excluded
 }
 
-// NewTotals adds up what the shards and the batches counted.
+// NewTotals adds up the counts of shards and batches.
 func NewTotals(a AudienceCounts, targeted int64, t Tally, held map[string]int64) Totals {
 	return Totals{
 		Customers: CustomerTotals{Matched: a.Targeted + a.Excluded.Sum(), Targeted: a.Targeted, Excluded: a.Excluded},

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// A Match is the condition of an If-Match header (RFC 9110): what is to be
-// changed has to stand as it was read. A nil Match always holds.
+// A Match is the condition of an If-Match header (RFC 9110): the thing to change must
+// not have changed since it was read. A nil Match always holds.
 type Match struct {
-	Any       bool    // "*": it only has to be there
+	Any       bool    // "*": it has to exist
 	Revisions []int64 // one of these
 }
 
-// Holds reports whether what is stored, if anything is, meets the condition.
+// Holds reports whether the stored thing, if there is one, meets the condition.
 func (m *Match) Holds(stored bool, revision int64) bool {
 	return m == nil || stored && (m.Any || slices.Contains(m.Revisions, revision))
 }
 
-// ETag is a revision as HTTP names it.
+// ETag returns the ETag of a revision.
 func ETag(revision int64) string { return `"` + strconv.FormatInt(revision, 36) + `"` }
 
-// ParseMatch reads an If-Match header, nil without one. Tags that ETag did not
-// make match nothing. Its error is Faults.
+// ParseMatch reads an If-Match header; nil without one. Tags that ETag did not make
+// match nothing. The error is Faults.
 func ParseMatch(header string) (*Match, error) {
 	header = strings.TrimSpace(header)
 	if header == "" {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Limits of what is known of a customer beside the tokens. With all of them
-// reached and 20 tokens, a customer's document stays below 200 KiB.
+// Limits of a customer's data beside the tokens. With all of them reached and 20
+// tokens, the document of a customer stays below 200 KiB.
 const (
 	MaxCustomerSegments = 100      // segments a customer is in
 	MaxCategories       = 100      // categories a customer has decided on
@@ -22,12 +22,12 @@ const (
 	maxAttributeDepth   = 4        // objects and lists within an attribute
 )
 
-// A CustomerPatch changes what is known of a customer beside the tokens: a JSON
-// merge patch (RFC 7396). What it does not name stays as it is.
+// A CustomerPatch changes the data of a customer beside the tokens: a JSON merge
+// patch (RFC 7396). What it does not name stays as it is.
 type CustomerPatch struct {
-	If *Match    // nil: whatever there is
-	By string    // who reported it: the source of the decisions it changes
-	At time.Time // when, the same
+	If *Match    // nil: no condition
+	By string    // the caller: the source of the decisions that it changes
+	At time.Time // the time of these decisions
 
 	Segments    *[]string        // takes the place of all segments
 	Add, Remove []string         // segments; not beside Segments
@@ -39,14 +39,14 @@ type CustomerPatch struct {
 	noAttributes, noCategories bool // null: first take all away
 }
 
-// Decides reports whether the patch names what the customer wants: optedOut or
+// Decides reports whether the patch changes what the customer wants: optedOut or
 // categories.
 func (p *CustomerPatch) Decides() bool {
 	return p.OptedOut != nil || p.Categories != nil || p.noCategories
 }
 
-// ParsePatch reads the members of a JSON object whose place is at, as in
-// "body", and names every fault.
+// ParsePatch reads the members of a JSON object at a place, as in "body", and returns
+// every fault.
 func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, Faults) {
 	var p CustomerPatch
 	var f Faults
@@ -84,8 +84,8 @@ func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
 	return true
 }
 
-// parseSegments reads a list, which takes the place of all segments, or an object
-// of those to add and to remove.
+// parseSegments reads a list, which replaces all segments, or an object with those to
+// add and to remove.
 func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool, at string) {
 	if null {
 		p.Segments = &[]string{}
@@ -176,7 +176,8 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	}
 }
 
-// checkKey faults a key that Firestore does not take or nobody can write.
+// checkKey finds faults of a key: Firestore does not accept it, or it cannot be
+// written.
 func checkKey(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
 		f.add(at, "has the key %q, which %s", Truncate(name, 60), why)
@@ -185,8 +186,8 @@ func checkKey(f *Faults, at, name string) {
 	}
 }
 
-// plain is a value of JSON as Firestore keeps it: whole numbers apart from
-// others, no list directly in a list.
+// plain returns a JSON value as Firestore stores it: whole numbers differ from
+// others, and a list cannot be directly in a list.
 func plain(f *Faults, v any, at string, depth int, listed bool) any {
 	switch x := v.(type) {
 	case json.Number:
@@ -237,7 +238,7 @@ func mantissa(number string) string {
 	return number
 }
 
-// zones are the names of time zones found so far; there are some 600.
+// zones caches the names of time zones that were found; there are about 600.
 var zones sync.Map
 
 func isTimeZone(name string) bool {
@@ -254,8 +255,8 @@ func isTimeZone(name string) bool {
 	return true
 }
 
-// CheckTimeZone says what is wrong with the name of a time zone, "" if nothing
-// is or there is none.
+// CheckTimeZone returns the fault of the name of a time zone, "" if there is none. An
+// empty name has no fault.
 func CheckTimeZone(name string) string {
 	if name == "" || isTimeZone(name) {
 		return ""
@@ -263,8 +264,8 @@ func CheckTimeZone(name string) string {
 	return "is no time zone of the IANA database, as Europe/Riga is"
 }
 
-// Apply changes c, and reports whether that made a difference. Its error is
-// Faults: c would exceed a limit; then c is not to be stored.
+// Apply changes c, and reports whether anything changed. The error is Faults if c
+// would exceed a limit; then c must not be stored.
 func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	before := *c
 	if p.Segments != nil {
@@ -301,7 +302,7 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 	return !same(&before, c), f.Err()
 }
 
-// segments adds and removes on a copy, sorted.
+// segments returns a sorted copy with the segments added and removed.
 func (p *CustomerPatch) segments(have []string) []string {
 	if len(p.Add)+len(p.Remove) == 0 {
 		return have
@@ -312,8 +313,8 @@ func (p *CustomerPatch) segments(have []string) []string {
 	return slices.DeleteFunc(out, func(name string) bool { return slices.Contains(p.Remove, name) })
 }
 
-// jsonSize is the length of attributes, which came as JSON, in bytes; <, > and
-// & are one each.
+// jsonSize returns the length of attributes as JSON, in bytes; <, > and & count as
+// one each.
 func jsonSize(attributes map[string]any) int {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -332,8 +333,8 @@ func (p *CustomerPatch) attributes(have map[string]any) map[string]any {
 	return merge(have, p.Attributes)
 }
 
-// merge is RFC 7396 on a copy; an object that meets none of its own begins
-// empty.
+// merge applies a merge patch (RFC 7396) to a copy. An object that replaces something
+// else begins empty.
 func merge(have, patch map[string]any) map[string]any {
 	out := maps.Clone(have)
 	if out == nil {
@@ -379,7 +380,7 @@ func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
 	return out
 }
 
-// same reports whether a and b agree in all that a CustomerPatch changes.
+// same reports whether a and b are equal in everything that a CustomerPatch changes.
 func same(a, b *Customer) bool {
 	return a.OptedOut == b.OptedOut && a.TimeZone == b.TimeZone && slices.Equal(a.Segments, b.Segments) &&
 		maps.Equal(a.Categories, b.Categories) && sameValue(a.Attributes, b.Attributes)

@@ -6,15 +6,15 @@ type PauseReason string
 // The reasons of a pause.
 const (
 	PausedByHand      PauseReason = "by_hand"
-	PausedCredentials PauseReason = "credentials"          // FCM refuses our own account, or what answers is no FCM
+	PausedCredentials PauseReason = "credentials"          // FCM refuses our own account, or the answers do not come from FCM
 	PausedWrongSender PauseReason = "wrong_sender"         // more tokens of another Firebase project than can be true
 	PausedImplausible PauseReason = "implausible_invalid"  // more invalid tokens than can be true
 	PausedAudience    PauseReason = "audience_too_large"   // more customers than maxCustomers allows
 	PausedPlatform    PauseReason = "platform_credentials" // Apple or a browser's push service refuses the app's credentials
 )
 
-// Implausible reports whether a mailing is paused because FCM's answers about
-// tokens cannot be believed.
+// Implausible reports whether a mailing is paused because FCM's answers about tokens
+// are not credible.
 func (r PauseReason) Implausible() bool { return r == PausedImplausible || r == PausedWrongSender }
 
 // Why a mailing is paused, as pausedBecause says it.
@@ -23,8 +23,8 @@ const (
 	Misconfigured = "misconfigured credentials"
 )
 
-// PausedBecause is the reason and the detail as one text. The API answers it
-// beside pausedReason and pausedDetail until the next release.
+// PausedBecause returns reason and detail as one text. The API has it beside
+// pausedReason and pausedDetail until the next release.
 func (m *Mailing) PausedBecause() string {
 	text := string(m.PausedReason)
 	switch m.PausedReason {

@@ -8,7 +8,7 @@ import (
 // MaxDevice is the longest id of a device in bytes.
 const MaxDevice = 200
 
-// CheckDevice says what is wrong with the id of a device, "" if nothing is.
+// CheckDevice returns the fault of the id of a device, "" if there is none.
 func CheckDevice(device string) string {
 	if device == "" {
 		return ""
@@ -16,16 +16,16 @@ func CheckDevice(device string) string {
 	return checkText(device, MaxDevice)
 }
 
-// fidShape is what Firebase Installations hands out: 22 characters of base64url
-// whose first four bits are 0111.
+// fidShape is the shape of the ids of Firebase Installations: 22 characters of
+// base64url whose first four bits are 0111.
 var fidShape = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
 
 // minTokenSize is the size in bytes from which a value without a colon is a
 // registration token of the old form: those have 140 and more, a FID has 22.
 const minTokenSize = 100
 
-// KindOf is the kind of a push token by its shape. Where the shape does not say,
-// the kind is the declared one.
+// KindOf returns the kind of a push token by its shape, or the declared kind if the
+// shape does not show it.
 func KindOf(value string, declared Kind) Kind {
 	switch {
 	case strings.Contains(value, ":"), len(value) >= minTokenSize:
@@ -36,9 +36,9 @@ func KindOf(value string, declared Kind) Kind {
 	return declared
 }
 
-// Installation is the FID of the app installation that a push token belongs to:
-// a FID is its own, and a registration token begins with it and a colon. It is
-// "" for a registration token that does not say.
+// Installation returns the FID of the app installation that a push token belongs to.
+// A FID is its own; a registration token begins with it and a colon. It is "" for a
+// registration token that does not have it.
 func Installation(kind Kind, value string) string {
 	if kind == KindFID {
 		return value
@@ -50,9 +50,9 @@ func Installation(kind Kind, value string) string {
 	return fid
 }
 
-// SamePhone reports whether a newly registered token r takes the place of t,
-// because both reach one phone: a FID and a registration token of one
-// installation, or two tokens of one device and app.
+// SamePhone reports whether a newly registered token r replaces t because both reach
+// the same phone: a FID and a registration token of one installation, or two tokens
+// of one device and app.
 func (t *Token) SamePhone(r Registration) bool {
 	if t.Value == r.Value {
 		return false

@@ -1,7 +1,6 @@
-// Package push is Carillon's vocabulary: mailings, customers, push tokens,
-// batches and what became of them, with the rules that need no server to be
-// decided. Every other package speaks in these nouns; this one knows only the
-// standard library.
+// Package push defines the nouns of Carillon: mailings, customers, push tokens,
+// batches and results, with the rules that need no server. All other packages use it.
+// It imports only the standard library.
 package push
 
 import (
@@ -20,20 +19,20 @@ const MaxCustomerID = 256
 // seen are 140 to 200 bytes long.
 const MaxToken = 1024
 
-// A Kind tells how FCM is to address a token.
+// A Kind says how a token is addressed in a request to FCM.
 type Kind string
 
-// Registration tokens are being replaced by Firebase Installation IDs; both
-// work side by side.
+// Firebase Installation IDs are replacing registration tokens. Both work at the same
+// time.
 const (
 	KindToken Kind = "token"
 	KindFID   Kind = "fid"
 )
 
-// A Platform is what a device runs.
+// A Platform is the operating system of a device.
 type Platform string
 
-// The platforms FCM reaches.
+// The platforms that FCM reaches.
 const (
 	Android Platform = "android"
 	IOS     Platform = "ios"
@@ -43,14 +42,14 @@ const (
 // DeviceSelection says which of a customer's valid tokens a mailing goes to.
 type DeviceSelection string
 
-// All is the default; Latest is only the token most recently added.
+// AllDevices is the default; LatestDevice is only the token that was added last.
 const (
 	AllDevices   DeviceSelection = "all"
 	LatestDevice DeviceSelection = "latest"
 )
 
-// keys are lower-case base32hex: 32 characters whose order is the order of the
-// hash, so that a shard of the audience is a range of keys.
+// keys encodes hashes as 32 characters of lower-case base32hex. Their order is that
+// of the hashes, so that a shard of an audience is a range of keys.
 var keys = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 func hash(s string) string {
@@ -58,14 +57,14 @@ func hash(s string) string {
 	return strings.ToLower(keys.EncodeToString(sum[:20]))
 }
 
-// CustomerKey is the name of a customer's document: a hash of the id, so that
-// any id is a safe name and writes spread evenly over the key range.
+// CustomerKey returns the name of a customer's document: a hash of the id, so that
+// every id gives a valid name, and writes are spread evenly over the keys.
 func CustomerKey(id string) string { return hash("customer\x00" + id) }
 
-// MailingID names the mailing of a caller's Idempotency-Key, so that one key of one
-// caller is one document. Another caller's key of the same text is another one.
-// That of a caller who is not known keeps its bytes: a second try after a new
-// version was deployed has to meet the first.
+// MailingID returns the id of the mailing of an Idempotency-Key. A key belongs to its
+// caller: the same text from another caller gives another id. For an unknown caller
+// the key alone counts, as before callers were known, so that a second try after an
+// update finds the first.
 func MailingID(caller Caller, key string) string {
 	if caller == "" {
 		return "m" + TokenID("idempotency\x00"+key)
@@ -73,21 +72,21 @@ func MailingID(caller Caller, key string) string {
 	return "m" + TokenID("idempotency\x00"+string(caller)+"\x00"+key)
 }
 
-// TokenID names a push token without giving it away: a hash of the token.
+// TokenID returns the id of a push token: a hash, which does not reveal the token.
 func TokenID(token string) string { return hash("token\x00" + token) }
 
-// TokenFlag says why, when and by which mailing a token was marked invalid.
+// A TokenFlag says why, when and by which mailing a token was flagged.
 type TokenFlag struct {
 	Code    string    `json:"code"`              // FCM's errorCode, as UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH, or EXPIRED by age
 	Status  string    `json:"status,omitempty"`  // FCM's status, as it came
 	At      time.Time `json:"at"`                // when the answer was read
-	Mailing string    `json:"mailing,omitempty"` // the mailing that found out
+	Mailing string    `json:"mailing,omitempty"` // the mailing that found it
 }
 
-// A Token is a push token a customer's device registered.
+// A Token is a push token that a device of a customer registered.
 type Token struct {
 	ID            string
-	Value         string // the token itself: never logged whole
+	Value         string // the token itself; it must not be logged whole
 	Kind          Kind
 	Platform      Platform
 	App           string
@@ -96,18 +95,17 @@ type Token struct {
 	AddedAt       time.Time     // registered here, or registered again after having been invalid
 	SeenAt        time.Time     // last registration
 	Imported      bool          // an import brought it, and no app has shown it since
-	Expires       string        // the day on which it stops being valid unless it is seen again, as in 2026-11-24; "": never
+	Expires       string        // the day on which it becomes invalid unless it is seen again, as in 2026-11-24; "": never
 	Invalid       *TokenFlag    // nil while the token is valid
 }
 
-// YoungToken is how long after its registration a token is young. When an app's
-// release, or its SDK, hands out tokens that FCM does not know, it is the young
-// ones that FCM refuses.
+// YoungToken is how long after its registration a token is young. If the release of
+// an app, or its SDK, creates tokens that FCM does not know, these are young ones.
 const YoungToken = 7 * 24 * time.Hour
 
-// Young reports whether an app registered the token lately. What an import
-// brings says nothing of an app.
+// Young reports whether an app registered the token lately. A token of an import says
+// nothing about an app.
 func (t Token) Young(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
 
-// Valid reports whether nothing says that the token is dead.
+// Valid reports whether the token has no flag.
 func (t Token) Valid() bool { return t.Invalid == nil }

@@ -2,19 +2,19 @@ package push
 
 import "time"
 
-// MutedCustomers says what becomes of customers who have notifications off on
+// MutedCustomers says whether mailings go to customers who have notifications off on
 // every phone.
 type MutedCustomers string
 
-// MutedSend is the default: a phone that shows no notification still takes data.
+// MutedSend is the default: a phone that shows no notifications still receives data.
 // MutedSkip leaves muted customers out of mailings.
 const (
 	MutedSend MutedCustomers = "send"
 	MutedSkip MutedCustomers = "skip"
 )
 
-// WrongSenderTokens says what becomes of tokens that FCM calls another sender's
-// (SENDER_ID_MISMATCH).
+// WrongSenderTokens says whether tokens with the answer SENDER_ID_MISMATCH are
+// flagged.
 type WrongSenderTokens string
 
 // WrongSenderFlag is the default: they are flagged with that code, and left out of
@@ -24,10 +24,9 @@ const (
 	WrongSenderKeep WrongSenderTokens = "keep"
 )
 
-// Settings are the choices that hold for every mailing that does not say
-// otherwise.
+// Settings are the defaults of all mailings.
 type Settings struct {
-	Revision int64 `json:"-"` // grows with every write; 0: nobody has chosen
+	Revision int64 `json:"-"` // increases with each write; 0: never stored
 
 	Devices DeviceSelection `json:"devices" enum:"all,latest" doc:"which of a customer's tokens a mailing goes to that does not say"`
 	Muted   MutedCustomers  `json:"muted,omitempty" enum:"skip,send" doc:"whether mailings go to customers who have notifications off on every phone; absent: send"`
@@ -38,7 +37,7 @@ type Settings struct {
 	ChangedAt *time.Time `json:"changedAt,omitempty" readOnly:"true" doc:"when they were changed last; what a request says of it is not read"`
 }
 
-// DefaultSettings hold where nobody has chosen.
+// DefaultSettings are the settings if none are stored.
 func DefaultSettings() Settings {
 	return Settings{Devices: AllDevices, Muted: MutedSend, WrongSender: WrongSenderFlag}
 }

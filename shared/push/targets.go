@@ -119,8 +119,8 @@ func (r *reader) target() (t Target, err error) {
 	t.Kind, t.Platform, t.Young = kindCodes[kind], platformCodes[platform], head[0]&youngBit != 0
 	t.Customer, t.Token, t.App = string(r.take(r.uvarint())), string(r.take(r.uvarint())), string(r.take(r.uvarint()))
 	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
-		// Numbers stay as they are written: a float would change whole numbers
-		// above 2⁵³, which the numbers of loyalty cards are.
+		// Numbers stay as they are written: a float would change whole numbers above
+		// 2⁵³, and numbers of loyalty cards are greater.
 		d := json.NewDecoder(bytes.NewReader(attrs))
 		d.UseNumber()
 		if err := d.Decode(&t.Attributes); err != nil {
@@ -137,13 +137,13 @@ func (r *reader) target() (t Target, err error) {
 	return t, nil
 }
 
-// deadSize is how many bytes a invalid token takes in its batch besides the
+// deadSize is how many bytes an invalid token takes in its batch besides the
 // customer's id: the token's id, code, status, time, and their names.
 const deadSize = 200
 
-// Size is how many bytes t takes in a batch at most: once as a target, and once
-// more when its token turns out to be dead, in JSON, which writes no character
-// of an id longer than twice its size.
+// Size returns how many bytes t takes in a batch at most: once as a target, and once
+// more if its token is found invalid, as JSON, which writes no character of an id
+// longer than twice its size.
 func (t *Target) Size() int {
 	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + deadSize
 	if len(t.Attributes) > 0 {

@@ -2,7 +2,7 @@ package push
 
 import "time"
 
-// An UnflagState says how far taking a mailing's flags back has come.
+// An UnflagState is the state of an unflag.
 type UnflagState string
 
 // The states of an unflag.
@@ -11,8 +11,8 @@ const (
 	UnflagCompleted UnflagState = "completed"
 )
 
-// An Unflag is the taking back of every flag that a mailing set and that still
-// stands. From StartedAt on the mailing flags no token any more.
+// An Unflag removes all flags that a mailing set. From StartedAt on the mailing sets
+// no flag any more.
 type Unflag struct {
 	State       UnflagState `json:"state" enum:"running,completed"`
 	Unflagged   int64       `json:"unflagged" doc:"tokens that are valid again so far; those that were registered again or are gone do not count"`

@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// MoveWait is how long the owner of a token must not have shown it before an app
-// may take it to another customer.
+// MoveWait is how long the owner of a token must not have shown it before an app may
+// move it to another customer.
 const MoveWait = 24 * time.Hour
 
-// Limits bound what one customer's apps may register by themselves, in an hour
+// Limits limits what the apps of one customer may register by themselves, in an hour
 // and a day of UTC.
 type Limits struct {
 	PerHour, PerDay           int // registrations, moves included
 	MovesPerHour, MovesPerDay int // registrations that take a token from another customer
 }
 
-// DefaultLimits are far beyond what phones do, and far below what is worth a
-// stranger's while.
+// DefaultLimits are far above what phones need, and too low for an attack to be
+// useful.
 var DefaultLimits = Limits{PerHour: 60, PerDay: 300, MovesPerHour: 5, MovesPerDay: 10}
 
-// Usage counts what a customer's apps have registered.
+// Usage counts what the apps of a customer have registered.
 type Usage struct {
-	Hour, Day                 time.Time // that the counts are of
+	Hour, Day                 time.Time // of the counts
 	PerHour, PerDay           int
 	MovesPerHour, MovesPerDay int
 }
 
-// Count adds a registration at now. Its error is *LimitReached: the registration
-// is one too many, and is not counted.
+// Count counts a registration at now. The error is *LimitReached if it is too much;
+// it is not counted then.
 func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
 	hour, day := now.UTC().Truncate(time.Hour), now.UTC().Truncate(24*time.Hour)
 	next := *u
@@ -53,8 +53,7 @@ func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
 	return nil
 }
 
-// LimitReached: a caller has asked for too much; after RetryAfter it may ask
-// again.
+// LimitReached: a caller has asked for too much; it may ask again after RetryAfter.
 type LimitReached struct{ RetryAfter time.Duration }
 
 func (e *LimitReached) Error() string {
