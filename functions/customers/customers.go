@@ -24,16 +24,37 @@ type Deps struct {
 	API       api.Options      // the function's timeout, and who may do what
 }
 
+// ledger is what the function needs of the store.
 type ledger interface {
-	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
-	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
+	customerStore
+	tokenStore
+	transferStore
+	settingsStore
+}
+
+// customerStore has the customers.
+type customerStore interface {
 	Customer(ctx context.Context, id string) (*push.Customer, error)
 	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
 	EraseCustomer(ctx context.Context, customer string) ([]push.Event, error)
+	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
+}
+
+// tokenStore has the push tokens, and the events of their changes.
+type tokenStore interface {
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
+	MarkEventsPublished(ctx context.Context, events ...push.Event) error
+}
+
+// transferStore imports and exports.
+type transferStore interface {
 	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
 	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
-	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
+}
+
+// settingsStore has the settings.
+type settingsStore interface {
 	Settings(ctx context.Context) (push.Settings, error)
 	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }

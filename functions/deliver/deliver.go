@@ -33,19 +33,35 @@ type Deps struct {
 
 // ledger is what deliver needs of the store.
 type ledger interface {
+	batchStore
+	mailingStore
+	targetStore
+	evidenceStore
+	plausibilityStore
+}
+
+// batchStore has the batches.
+type batchStore interface {
 	Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
 	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
 	CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error
+}
+
+// mailingStore has the mailings.
+type mailingStore interface {
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkProven(ctx context.Context, id string) error
-	RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
-	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
 	MarkCompletedPublished(ctx context.Context, id string) error
-	evidenceStore
+}
+
+// targetStore has the customers of targets.
+type targetStore interface {
+	RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) (owed []bool, broken []string, err error)
+	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
 }
 
 type publisher interface {

@@ -306,7 +306,7 @@ func (d *delivery) saveControls(ctx context.Context) {
 	}
 }
 
-// evidenceStore is what the weighing needs of the store.
+// evidenceStore is what the weighing of invalid answers reads and stores.
 type evidenceStore interface {
 	Controls(ctx context.Context, group string) ([]store.ControlToken, error)
 	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
@@ -314,6 +314,10 @@ type evidenceStore interface {
 	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
 	Settings(ctx context.Context) (push.Settings, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+}
+
+// plausibilityStore changes a mailing because of what FCM answers.
+type plausibilityStore interface {
 	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
 	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
 }

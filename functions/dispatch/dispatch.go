@@ -26,26 +26,46 @@ type Deps struct {
 
 // ledger is what dispatch needs of the store.
 type ledger interface {
+	mailingStore
+	audienceStore
+	shardStore
+	batchStore
 	unflagger
-	Mailing(ctx context.Context, id string) (*push.Mailing, error)
+}
+
+// mailingStore has the mailings and their states.
+type mailingStore interface {
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
 	StartMailing(ctx context.Context, id string, d push.DeviceSelection, shards []push.Shard) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	Settings(ctx context.Context) (push.Settings, error)
+	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
+	MarkCompletedPublished(ctx context.Context, id string) error
+}
+
+// audienceStore has what a mailing goes to.
+type audienceStore interface {
+	Mailing(ctx context.Context, id string) (*push.Mailing, error)
 	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
+	Settings(ctx context.Context) (push.Settings, error)
+}
+
+// shardStore has the shards, and creates batches.
+type shardStore interface {
 	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	OpenTokens(ctx context.Context, mailing string) (int, error)
-	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
-	CountAhead(ctx context.Context) (store.Ahead, error)
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
 	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
 	MarkDispatched(ctx context.Context, id string) (bool, error)
-	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
-	MarkCompletedPublished(ctx context.Context, id string) error
+}
+
+// batchStore has the open batches.
+type batchStore interface {
+	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	OpenTokens(ctx context.Context, mailing string) (int, error)
+	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
+	CountAhead(ctx context.Context) (store.Ahead, error)
 }
 
 // publisher is what dispatch needs of the queue.

@@ -25,15 +25,31 @@ type Deps struct {
 	RequireKey bool
 }
 
+// ledger is what the function needs of the store.
 type ledger interface {
+	mailingStore
+	stateStore
+	flagStore
+}
+
+// mailingStore has the mailings.
+type mailingStore interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
-	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
-	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
+	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+}
+
+// stateStore changes the states of mailings.
+type stateStore interface {
 	CancelMailing(ctx context.Context, id string) (*push.Mailing, error)
 	PauseMailing(ctx context.Context, id string) (*push.Mailing, error)
 	ResumeMailing(ctx context.Context, id string) (*push.Mailing, error)
+}
+
+// flagStore has what mailings flagged.
+type flagStore interface {
 	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
 	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)

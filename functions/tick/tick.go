@@ -33,19 +33,39 @@ type Deps struct {
 
 // ledger is what tick needs of the store.
 type ledger interface {
+	mailingStore
+	shardStore
+	batchStore
+	sweepStore
+}
+
+// mailingStore has the mailings that tick looks after.
+type mailingStore interface {
 	DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
-	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
-	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
-	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
-	MarkDispatched(ctx context.Context, id string) (bool, error)
-	CloseStuck(ctx context.Context, mailing string) (int, error)
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
 	MarkCompletedPublished(ctx context.Context, id string) error
+}
+
+// shardStore has the shards.
+type shardStore interface {
+	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
+	MarkDispatched(ctx context.Context, id string) (bool, error)
+}
+
+// batchStore has the open batches.
+type batchStore interface {
+	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
+	CloseStuck(ctx context.Context, mailing string) (int, error)
+}
+
+// sweepStore has what ages: tokens, events and unflags.
+type sweepStore interface {
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
 	UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
