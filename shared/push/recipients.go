@@ -102,6 +102,27 @@ func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error)
 	return out, nil
 }
 
+// EraseRecipients writes zeros, in place, over the recipients of the customer with a
+// key in what EncodeRecipients wrote, and reports whether there were any.
+func EraseRecipients(b []byte, key string) (found bool, err error) {
+	_, rest, err := decodeApps(b)
+	if err != nil {
+		return false, err
+	}
+	if len(rest)%recipientBytes != 0 {
+		return false, fmt.Errorf("%w: %d bytes of recipients", errRecipients, len(rest))
+	}
+
+	prefix := string(hashed(key)[:keyPrefix])
+	for r := range slices.Chunk(rest, recipientBytes) {
+		if string(r[:keyPrefix]) == prefix {
+			clear(r)
+			found = true
+		}
+	}
+	return found, nil
+}
+
 // decodeApps reads the version and the list of apps, and returns the rest.
 func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	if len(b) == 0 || b[0] != recipientsV1 {
