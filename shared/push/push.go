@@ -54,13 +54,25 @@ const (
 var keys = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 func hash(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return strings.ToLower(keys.EncodeToString(sum[:20]))
+	sum := hashSum(s)
+	return strings.ToLower(keys.EncodeToString(sum[:]))
 }
+
+// hashSum is what hash writes as text.
+func hashSum(s string) [hashBytes]byte {
+	sum := sha256.Sum256([]byte(s))
+	return [hashBytes]byte(sum[:hashBytes])
+}
+
+// What is hashed begins with these, so that a customer and a token of the same text differ.
+const (
+	customerDomain = "customer\x00"
+	tokenDomain    = "token\x00"
+)
 
 // CustomerKey is the name of a customer's document: a hash of the id, so that
 // any id is a safe name and writes spread evenly over the key range.
-func CustomerKey(id string) string { return hash("customer\x00" + id) }
+func CustomerKey(id string) string { return hash(customerDomain + id) }
 
 // MailingID names the mailing of a caller's Idempotency-Key, so that one key of one
 // caller is one document. Another caller's key of the same text is another one.
@@ -74,7 +86,7 @@ func MailingID(caller Caller, key string) string {
 }
 
 // TokenID names a push token without giving it away: a hash of the token.
-func TokenID(token string) string { return hash("token\x00" + token) }
+func TokenID(token string) string { return hash(tokenDomain + token) }
 
 // TokenFlag says why, when and by which mailing a token was marked invalid.
 type TokenFlag struct {

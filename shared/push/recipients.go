@@ -63,8 +63,9 @@ func EncodeRecipients(targets []Target) []byte {
 			b = append(b, make([]byte, recipientBytes)...)
 			continue
 		}
-		b = append(b, hashed(CustomerKey(t.Customer))[:keyPrefix]...)
-		b = append(b, hashed(TokenID(t.Token))...)
+		key, token := hashSum(customerDomain+t.Customer), hashSum(tokenDomain+t.Token)
+		b = append(b, key[:keyPrefix]...)
+		b = append(b, token[:]...)
 		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
 		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
 	}
