@@ -292,3 +292,64 @@ func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 		t.Errorf("%d messages are listed of a mailing without batches, want none", got)
 	}
 }
+
+// TestATokenThatMoved stays in the list of whom it was sent to; the new owner has
+// only what was sent since.
+func TestATokenThatMoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	target := w.device("anna", "phone")
+	w.device("anna", "annas-other")
+	w.send("before", []push.Target{target})
+	w.settle("before", 0, push.ResultAccepted)
+	w.clock.Add(time.Hour)
+	moved := w.device("ben", "phone")
+	w.send("since", []push.Target{moved})
+	w.settle("since", 0, push.ResultExpired)
+
+	for customer, want := range map[string]map[string][]string{
+		"anna": {"before": {"accepted"}},
+		"ben":  {"since": {"expired"}},
+	} {
+		if d := cmp.Diff(want, w.sent(customer, "").results()); d != "" {
+			t.Errorf("what was sent to %s (-want +got):\n%s", customer, d)
+		}
+	}
+}
+
+// TestAThousandCustomersFindTheirOwn in two full batches of one mailing: each has
+// one token, and the result that is theirs.
+func TestAThousandCustomersFindTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var all []push.Target
+	for i := range 1000 {
+		all = append(all, push.Target{Customer: fmt.Sprint("c", i), Token: fmt.Sprint("t", i), Kind: push.KindToken, Platform: push.Web, App: "shop"})
+	}
+	slices.SortFunc(all, func(a, b push.Target) int {
+		return strings.Compare(push.CustomerKey(a.Customer), push.CustomerKey(b.Customer))
+	})
+	for i := 0; i < len(all); i += 50 {
+		w.device(all[i].Customer, all[i].Token)
+	}
+	w.send("m", all[:500:500], all[500:])
+	result := func(i int) push.Result { return push.Result(1 + i%7) }
+	for n := range 2 {
+		var results []push.Result
+		for i := range 500 {
+			results = append(results, result(500*n+i))
+		}
+		w.settle("m", n, results...)
+	}
+
+	for i := 0; i < len(all); i += 50 {
+		got := w.sent(all[i].Customer, "")
+		if len(got.Messages) != 1 || len(got.Messages[0].Tokens) != 1 {
+			t.Fatalf("customer %d in order was sent %+v, want one token in one mailing", i, got)
+		}
+		x := got.Messages[0].Tokens[0]
+		if x.ID != push.TokenID(all[i].Token) || x.Result != result(i).String() || x.Code != result(i).Code() {
+			t.Errorf("customer %d in order has %+v, want the result %s", i, x, result(i))
+		}
+	}
+}

@@ -53,13 +53,26 @@ const (
 var keys = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 func hash(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return strings.ToLower(keys.EncodeToString(sum[:20]))
+	sum := hashSum(s)
+	return strings.ToLower(keys.EncodeToString(sum[:]))
 }
+
+// hashSum returns the bytes that hash writes as text.
+func hashSum(s string) [hashBytes]byte {
+	sum := sha256.Sum256([]byte(s))
+	return [hashBytes]byte(sum[:hashBytes])
+}
+
+// Prefixes of what is hashed: a customer and a token of the same text have different
+// hashes.
+const (
+	customerDomain = "customer\x00"
+	tokenDomain    = "token\x00"
+)
 
 // CustomerKey returns the name of a customer's document: a hash of the id, so that
 // every id gives a valid name, and writes are spread evenly over the keys.
-func CustomerKey(id string) string { return hash("customer\x00" + id) }
+func CustomerKey(id string) string { return hash(customerDomain + id) }
 
 // MailingID returns the id of the mailing of an Idempotency-Key. A key belongs to its
 // caller: the same text from another caller gives another id. For an unknown caller
@@ -73,7 +86,7 @@ func MailingID(caller Caller, key string) string {
 }
 
 // TokenID returns the id of a push token: a hash, which does not reveal the token.
-func TokenID(token string) string { return hash("token\x00" + token) }
+func TokenID(token string) string { return hash(tokenDomain + token) }
 
 // A TokenFlag says why, when and by which mailing a token was flagged.
 type TokenFlag struct {

@@ -63,8 +63,9 @@ func EncodeRecipients(targets []Target) []byte {
 			b = append(b, make([]byte, recipientBytes)...)
 			continue
 		}
-		b = append(b, hashed(CustomerKey(t.Customer))[:keyPrefix]...)
-		b = append(b, hashed(TokenID(t.Token))...)
+		key, token := hashSum(customerDomain+t.Customer), hashSum(tokenDomain+t.Token)
+		b = append(b, key[:keyPrefix]...)
+		b = append(b, token[:]...)
 		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
 		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
 	}
@@ -100,6 +101,27 @@ func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error)
 		})
 	}
 	return out, nil
+}
+
+// EraseRecipients writes zeros, in place, over the recipients of the customer with a
+// key in what EncodeRecipients wrote, and reports whether there were any.
+func EraseRecipients(b []byte, key string) (found bool, err error) {
+	_, rest, err := decodeApps(b)
+	if err != nil {
+		return false, err
+	}
+	if len(rest)%recipientBytes != 0 {
+		return false, fmt.Errorf("%w: %d bytes of recipients", errRecipients, len(rest))
+	}
+
+	prefix := string(hashed(key)[:keyPrefix])
+	for r := range slices.Chunk(rest, recipientBytes) {
+		if string(r[:keyPrefix]) == prefix {
+			clear(r)
+			found = true
+		}
+	}
+	return found, nil
 }
 
 // decodeApps reads the version and the list of apps, and returns the rest.

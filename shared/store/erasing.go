@@ -21,11 +21,16 @@ type erasureDoc struct {
 	Tokens   []string  `firestore:"tokens"` // ids
 	At       time.Time `firestore:"at"`
 	ExpireAt time.Time `firestore:"expireAt"`
+
+	// The last mailing whose settled batches were searched, and when it expires.
+	After       string    `firestore:"after,omitempty"`
+	AfterExpiry time.Time `firestore:"afterExpiry,omitempty"`
 }
 
 // An erasure is an erasureDoc with its customer's key.
 type erasure struct {
-	key string
+	key      string
+	revision time.Time // of the stored document, zero before it is stored
 	erasureDoc
 }
 
@@ -117,7 +122,8 @@ func (b *customerTx) readObjections(ids []string) error {
 }
 
 // finishErasures looks once more for what is left of customers who were erased a
-// while ago, all of them in one go.
+// while ago, all of them in one go, and then empties their recipients in settled
+// batches, some mailings a call.
 func (s *Store) finishErasures(ctx context.Context) error {
 	snaps, err := s.db.Collection("erasures").Limit(erasuresAtOnce).Documents(ctx).GetAll()
 	if err != nil {
@@ -125,7 +131,7 @@ func (s *Store) finishErasures(ctx context.Context) error {
 	}
 	var due []erasure
 	for _, snap := range snaps {
-		x := erasure{key: snap.Ref.ID}
+		x := erasure{key: snap.Ref.ID, revision: snap.UpdateTime}
 		if err := snap.DataTo(&x.erasureDoc); err != nil {
 			return classify(err, "decoding erasure %s", snap.Ref.ID)
 		}
@@ -141,11 +147,21 @@ func (s *Store) finishErasures(ctx context.Context) error {
 	if err != nil {
 		return classify(err, "erasing the traces of %d customers", len(due))
 	}
+	budget := searchedACall
 	for _, x := range due {
 		if left[x.key] {
 			continue
 		}
-		if _, err := s.erasure(x.key).Delete(ctx, firestore.Exists); err != nil && !missing(err) {
+		done, err := s.forgetRecipients(ctx, x, &budget)
+		if err != nil {
+			return classify(err, "erasing the recipients of customer %s", x.key)
+		}
+		if !done {
+			continue
+		}
+		// A later order of the same customer stays.
+		_, err = s.erasure(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
+		if err != nil && !missing(err) && !failedPrecondition(err) {
 			return classify(err, "ending erasure %s", x.key)
 		}
 	}

@@ -68,24 +68,14 @@ func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int
 	return out, next, nil
 }
 
-// recipientsOf finds the tokens of a customer in the batches of a mailing. Batches
-// are ranges of customers' keys, in their order: the first that ends with this key or
-// a later one has the customer, and the next one, too, if the first ends with the
-// very key. A batch from before the customer was created is that of a former customer
-// with the same id, who was erased.
+// recipientsOf finds the tokens of a customer in the batches of a mailing. A batch
+// from before the customer was created is that of a former customer with the same
+// id, who was erased.
 func (s *Store) recipientsOf(ctx context.Context, mailing string, c *push.Customer) ([]push.Recipient, error) {
 	key := push.CustomerKey(c.ID)
-	q := s.mailing(mailing).Collection("batches").OrderBy("last", firestore.Asc).
-		Select("first", "last", "open", "cutAt", "targets", "recipients", "results")
-
-	snaps, err := q.StartAt(key).Limit(1).Documents(ctx).GetAll()
-	if err != nil || len(snaps) == 0 {
+	snaps, err := s.batchesWith(ctx, mailing, key, "first", "last", "open", "cutAt", "targets", "recipients", "results")
+	if err != nil {
 		return nil, err
-	}
-	if last, _ := snaps[0].DataAt("last"); last == key {
-		if snaps, err = q.StartAt(key).Limit(maxSpan).Documents(ctx).GetAll(); err != nil {
-			return nil, err
-		}
 	}
 
 	var out []push.Recipient
@@ -97,6 +87,22 @@ func (s *Store) recipientsOf(ctx context.Context, mailing string, c *push.Custom
 		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// batchesWith reads fields, of which one is "last", of the batches of a mailing that
+// may have targets of the customer with a key. Batches are ranges of customers' keys,
+// in their order: the first that ends with this key or a later one has the customer,
+// and the next one, too, if the first ends with the very key.
+func (s *Store) batchesWith(ctx context.Context, mailing, key string, fields ...string) ([]*firestore.DocumentSnapshot, error) {
+	q := s.mailing(mailing).Collection("batches").OrderBy("last", firestore.Asc).Select(fields...).StartAt(key)
+	snaps, err := q.Limit(1).Documents(ctx).GetAll()
+	if err != nil || len(snaps) == 0 {
+		return nil, err
+	}
+	if last, _ := snaps[0].DataAt("last"); last == key {
+		return q.Limit(maxSpan).Documents(ctx).GetAll()
+	}
+	return snaps, nil
 }
 
 // maxSpan is how many batches the tokens of one customer may be in.

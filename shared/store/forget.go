@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+)
+
+// searchedACall is how many mailings one call of finishErasures searches for the
+// recipients of erased customers, for all of them together.
+const searchedACall = 500
+
+// forgetRecipients removes an erased customer from the recipients of settled batches,
+// also of mailings that have ended. It continues after the mailing that was searched
+// last, and takes the number of searched mailings from budget. It reports whether all
+// kept mailings are searched; if not, the cursor is stored.
+//
+// It costs a read for each mailing that ended less than a month ago, one or three
+// more for each that has batches, and a write for each batch with the customer.
+func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
+	limit := *budget
+	if limit <= 0 {
+		return false, nil
+	}
+	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-Keep)).
+		OrderBy("expiresAt", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).
+		Select("createdAt", "startedAt", "expiresAt").Limit(limit)
+	if x.After != "" {
+		q = q.StartAfter(x.AfterExpiry, x.After)
+	}
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return false, err
+	}
+	*budget -= len(snaps)
+
+	g, searching := errgroup.WithContext(ctx)
+	g.SetLimit(lookUpsAtOnce)
+	var last time.Time
+	for _, snap := range snaps {
+		var d mailingDoc
+		if err := snap.DataTo(&d); err != nil {
+			return false, err
+		}
+		last = d.ExpiresAt
+		if d.StartedAt == nil || d.CreatedAt.After(x.At) {
+			continue
+		}
+		g.Go(func() error { return s.forgetRecipientsOf(searching, snap.Ref.ID, x) })
+	}
+	if err := g.Wait(); err != nil {
+		return false, err
+	}
+	if len(snaps) < limit {
+		return true, nil
+	}
+
+	_, err = s.erasure(x.key).Update(ctx, []firestore.Update{
+		{Path: "after", Value: snaps[len(snaps)-1].Ref.ID}, {Path: "afterExpiry", Value: last},
+	}, firestore.LastUpdateTime(x.revision))
+	if failedPrecondition(err) || missing(err) {
+		err = nil // the customer was erased again, which begins anew
+	}
+	return false, err
+}
+
+// forgetRecipientsOf removes the customer from the recipients of one mailing.
+func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, x erasure) error {
+	snaps, err := s.batchesWith(ctx, mailing, x.key, "first", "last", "cutAt")
+	if err != nil {
+		return err
+	}
+	for _, snap := range snaps {
+		var d batchDoc
+		if err := snap.DataTo(&d); err != nil {
+			return err
+		}
+		if x.key < d.First || d.CutAt.After(x.At.Add(stragglers)) {
+			continue
+		}
+		if err := s.forgetRecipientsIn(ctx, snap.Ref, x.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetRecipientsIn removes the customer from the recipients of one batch. A damaged
+// list is deleted as a whole.
+func (s *Store) forgetRecipientsIn(ctx context.Context, ref *firestore.DocumentRef, key string) error {
+	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(ref)
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var d batchDoc
+		if err := snap.DataTo(&d); err != nil {
+			return err
+		}
+		if len(d.Recipients) == 0 {
+			return nil
+		}
+
+		found, err := push.EraseRecipients(d.Recipients, key)
+		if err != nil {
+			slog.ErrorContext(ctx, "a damaged list of recipients is deleted", "batch", ref.ID, "err", err)
+			return tx.Update(ref, []firestore.Update{{Path: "recipients", Value: firestore.Delete}})
+		}
+		if !found {
+			return nil
+		}
+		return tx.Update(ref, []firestore.Update{{Path: "recipients", Value: d.Recipients}})
+	})
+}

@@ -1,0 +1,183 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"carillon.example/shared/push"
+)
+
+// settles a batch with a target for each customer, everything accepted.
+func (w *world) settles(t *testing.T, mailing string, n int, targets ...push.Target) {
+	t.Helper()
+	b := w.cuts(t, mailing, n, targets...)
+	for i := range b.Results {
+		b.Results[i] = push.ResultAccepted
+	}
+	b.Settled = true
+	if err := w.SaveBatch(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) starts(t *testing.T, mailing string) {
+	t.Helper()
+	w.drafts(t, mailing, "Hi", push.Audience{Everyone: true})
+	if _, err := w.StartMailing(t.Context(), mailing, push.AllDevices, []push.Shard{{Mailing: mailing}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recipients are the batches whose recipients have the customer's key or one of the
+// tokens, by the bytes that stand for them.
+func (w *world) recipients(t *testing.T, customer string, tokens ...string) (found []string) {
+	t.Helper()
+	raw := func(hash string) []byte {
+		b, err := base32.HexEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(hash))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	marks := [][]byte{raw(push.CustomerKey(customer))[:8]}
+	for _, token := range tokens {
+		marks = append(marks, raw(push.TokenID(token)))
+	}
+
+	docs := map[string]map[string]any{}
+	w.everything(t, w.DB().Collections(t.Context()), docs)
+	for path, doc := range docs {
+		b, _ := doc["recipients"].([]byte)
+		for _, mark := range marks {
+			if bytes.Contains(b, mark) {
+				found = append(found, path)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// TestAnErasureEmptiesRecipients in settled batches, of a mailing that goes on and of
+// one that has ended, where the customer is in two batches. The others of the batches
+// stay, and what was cut after the customer came back.
+func TestAnErasureEmptiesRecipients(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.register(t, tracelessID, tracelessToken)
+	w.register(t, "stays", "another")
+	one := push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken}
+	two := push.Target{Customer: tracelessID, Token: tracelessToken + "-2", Kind: push.KindToken}
+	other := push.Target{Customer: "stays", Token: "another", Kind: push.KindToken}
+	w.starts(t, "going")
+	w.settles(t, "going", 0, one, other)
+	w.starts(t, "ended")
+	w.settles(t, "ended", 0, one)
+	w.settles(t, "ended", 1, two)
+	if _, err := w.CancelMailing(ctx, "ended"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.recipients(t, tracelessID, one.Token, two.Token); len(got) != 3 {
+		t.Fatalf("before the erasure the customer is a recipient in %v, want three batches", got)
+	}
+
+	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(3 * time.Minute)
+	w.register(t, tracelessID, tracelessToken)
+	w.settles(t, "going", 1, one)
+	w.expire(t)
+
+	if got := w.recipients(t, tracelessID, one.Token, two.Token); len(got) != 1 || !strings.HasSuffix(got[0], "going/batches/00-000001") {
+		t.Errorf("the customer is a recipient in %v, want only what was cut after they came back", got)
+	}
+	if got := w.recipients(t, "stays", "another"); len(got) != 1 {
+		t.Errorf("the other customer is a recipient in %v, want one batch", got)
+	}
+	if got := w.Count("erasures"); got != 0 {
+		t.Errorf("%d erasures are open, want none", got)
+	}
+}
+
+// TestAnErasureSearchesMailingsInSteps: a call searches 500 mailings, and the next
+// one goes on behind them.
+func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.register(t, tracelessID, tracelessToken)
+	var g errgroup.Group
+	g.SetLimit(8)
+	for i := range 510 {
+		m := push.NewMailing(fmt.Sprintf("m%03d", i), fmt.Sprint(i), push.Draft{Message: []byte(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
+		g.Go(func() error {
+			_, _, err := w.CreateMailing(ctx, m)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Second)
+	w.starts(t, "the-last")
+	w.settles(t, "the-last", 0, push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken})
+	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(3 * time.Minute)
+	for call, want := range []int{1, 0} {
+		w.expire(t)
+		if got := w.Count("erasures"); got != want {
+			t.Errorf("after call %d %d erasures are open, want %d", call+1, got, want)
+		}
+		if got := w.recipients(t, tracelessID, tracelessToken); len(got) != want {
+			t.Errorf("after call %d the customer is a recipient in %v, want %d batches", call+1, got, want)
+		}
+	}
+}
+
+// TestALaterErasureIsNotEnded: who comes back and is erased again while the first
+// erasure is finished has an order that the first one leaves.
+func TestALaterErasureIsNotEnded(t *testing.T) {
+	t.Parallel()
+	var between func()
+	w := newWorld(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, o ...grpc.CallOption) error {
+		if c, ok := req.(*firestorepb.CommitRequest); ok && between != nil && len(c.Writes) == 1 && strings.Contains(c.Writes[0].GetDelete(), "/erasures/") {
+			f := between
+			between = nil
+			f()
+		}
+		return next(ctx, method, req, reply, cc, o...)
+	}))
+	ctx := t.Context()
+	w.register(t, tracelessID, tracelessToken)
+	if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(3 * time.Minute)
+	ran := false
+	between = func() {
+		ran = true
+		w.register(t, tracelessID, tracelessToken)
+		if _, err := w.EraseCustomer(ctx, tracelessID); err != nil {
+			t.Error(err)
+		}
+	}
+	w.expire(t)
+	if got := w.Count("erasures"); !ran || got != 1 {
+		t.Errorf("erased again meanwhile: %t; %d erasures are open, want the later one", ran, got)
+	}
+}
