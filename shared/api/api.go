@@ -1,6 +1,6 @@
-// Package api is what the HTTP functions share: an OpenAPI 3.1 document made
-// from the code, strict decoding that names every fault, and problem+json for
-// everything that is not the answer asked for.
+// Package api is the common part of the HTTP functions: an OpenAPI 3.1 document made
+// from the code, strict decoding that names every fault, and problem+json for all
+// errors.
 package api
 
 import (
@@ -24,8 +24,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// huma takes keys in any case and echoes what it refuses unless told otherwise;
-// both are settings of the package.
+// By default huma accepts keys in any case and repeats refused input; both are
+// settings of the package.
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = newProblem
@@ -46,18 +46,18 @@ type API struct {
 	log     *slog.Logger
 	options Options
 	slots   slots
-	arrive  slots // of large bodies
+	arrive  slots // for large bodies that arrive
 }
 
-// Options are what an API can be told; the zero value is the default.
+// Options configure an API; the zero value is the default.
 type Options struct {
-	Timeout time.Duration // the function's own; 0: DefaultTimeout
-	Callers push.Callers  // who may do what; nil: every caller may do everything
-	// Identify says who makes a request. nil: the caller of the ID token that
+	Timeout time.Duration // timeout of the function; 0: DefaultTimeout
+	Callers push.Callers  // permissions of callers; nil: every caller may do everything
+	// Identify returns the caller of a request. nil: the caller of the ID token that
 	// Cloud Run has verified.
 	Identify func(*http.Request) push.Caller
-	// AnyOrigin lets pages of every site call: for a function whose callers show a
-	// token that no browser sends by itself.
+	// AnyOrigin allows pages of every site to call: for a function whose callers need
+	// a token that a browser does not send by itself.
 	AnyOrigin bool
 }
 
@@ -75,15 +75,15 @@ func New(title string, log *slog.Logger, o Options) *API {
 	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots(), arrive: make(slots, maxReceiving)}
 }
 
-// crossOrigin refuses what a page of another site has a browser send: it would carry
-// whatever lets the browser's user in.
+// crossOrigin refuses requests that a browser sends for a page of another site: they
+// would carry the credentials of the user of the browser.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// Config is where huma looks for settings; without it those of New that are
-// about requests would not hold.
+// Config returns the settings where huma looks for them. Without it the settings of
+// New about requests would not apply.
 func (a *API) Config() huma.Config { return a.config }
 
-// ServeHTTP checks what huma does not, and answers everything as problem+json.
+// ServeHTTP checks what huma does not check, and answers every error as problem+json.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = WithRequestID(w, r)
 	out := &answer{ResponseWriter: w, request: r}
@@ -128,8 +128,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(out, r.WithContext(ctx))
 }
 
-// query refuses parameters that cannot be read, which would be passed over, and
-// those that stand twice.
+// query refuses parameters that cannot be read, which would be ignored otherwise, and
+// parameters that occur twice.
 func query(raw string) *Problem {
 	all, err := url.ParseQuery(raw)
 	if err != nil {
@@ -149,14 +149,15 @@ func query(raw string) *Problem {
 	return nil
 }
 
-// unclean reports whether the mux would answer with a redirect to the path's
-// clean form: of a POST that is no answer.
+// unclean reports whether the mux would answer with a redirect to the clean form of
+// the path, which is no good answer to a POST.
 func unclean(r *http.Request) bool {
 	p := r.URL.EscapedPath()
 	return p != path.Clean(p)
 }
 
-// operation is what the mux's pattern stands for, nil for the document itself.
+// operation returns the operation of a pattern of the mux, nil for the document
+// itself.
 func (a *API) operation(pattern string) *huma.Operation {
 	method, at, _ := strings.Cut(pattern, " ")
 	item := a.OpenAPI().Paths[at]
@@ -169,8 +170,8 @@ func (a *API) operation(pattern string) *huma.Operation {
 	}[method]
 }
 
-// recover answers for a handler that panicked. What it panicked with may hold
-// what was sent in, and is logged only when it is the runtime's own.
+// recover answers for a handler that panicked. The value of the panic may contain
+// input, and is logged only if it is a runtime error.
 func (a *API) recover(w *answer, r *http.Request) {
 	p := recover()
 	if p == nil {
@@ -194,10 +195,9 @@ func (a *API) recover(w *answer, r *http.Request) {
 	}
 }
 
-// answer knows whether it has begun. It also keeps huma from setting a deadline
-// for reading the body, which was read before: net/http would let it end every
-// request, and all later ones of the connection, whose answer takes longer than
-// that (five seconds).
+// answer knows whether the response has begun. It also keeps huma from setting a
+// deadline for reading the body, which was read before: net/http would apply it (five
+// seconds) to the whole request and all later ones of the connection.
 type answer struct {
 	http.ResponseWriter
 	request  *http.Request
@@ -205,7 +205,7 @@ type answer struct {
 	begun    bool
 }
 
-// begin is called before the answer's first byte.
+// begin is called before the first byte of the response.
 func (a *answer) begin() {
 	if !a.begun && !a.received {
 		Refuse(a.ResponseWriter, a.request)
@@ -213,13 +213,13 @@ func (a *answer) begin() {
 	a.begun = true
 }
 
-// WriteHeader begins the answer.
+// WriteHeader begins the response.
 func (a *answer) WriteHeader(status int) {
 	a.begin()
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Write begins the answer, or goes on with it.
+// Write begins the response, or continues it.
 func (a *answer) Write(b []byte) (int, error) {
 	a.begin()
 	return a.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
@@ -227,22 +227,22 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Flush sends what was written so far.
 func (a *answer) Flush() {
-	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot keeps it until the end
+	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot flush keeps it until the end
 }
 
-// breakOff ends the connection in the middle of the answer, so that nobody takes
-// a part for the whole. The functions framework would make a whole answer of one
-// whose handler panics, and write in it that it did.
+// breakOff closes the connection in the middle of the response, so that the client
+// does not take a part for the whole. If the handler panicked instead, the functions
+// framework would complete the response, with a text about the panic in it.
 func (a *answer) breakOff() {
 	conn, _, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // HTTP/2 has streams to break off
+		panic(http.ErrAbortHandler) // this ends the stream of HTTP/2
 	}
-	_ = conn.Close() // nothing more can be done about it
+	_ = conn.Close() // there is no other way to end it
 }
 
-// unrouted answers what no operation takes: the mux says whether the path or
-// the method is wrong.
+// unrouted answers requests that no operation accepts. The mux says whether the path
+// or the method is wrong.
 func unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	rec := &recorder{header: http.Header{}}
 	h.ServeHTTP(rec, r)

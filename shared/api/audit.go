@@ -13,8 +13,8 @@ const auditMessage = "audit"
 // A Change is one change that a caller made, as the audit log records it.
 type Change struct {
 	Operation string // the OpenAPI operation id, as change-settings
-	Mailing   string // the id of the mailing it is about; "": none
-	Customer  string // the id of the customer it is about, logged as a hash; "": none
+	Mailing   string // id of the changed mailing; "": none
+	Customer  string // id of the changed customer, logged as a hash; "": none
 	// Before and After are what changed, without personal data; nil is left out.
 	Before, After any
 }

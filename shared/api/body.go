@@ -16,18 +16,17 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Limits of bodies: what is taken is shorter, in bytes. Cloud Run itself takes
-// 32 MB.
+// Limits of bodies in bytes: a body must be shorter. Cloud Run itself accepts 32 MB.
 const (
 	MaxBody    = 4 << 20   // a mailing: 10,000 customers or tokens
 	MaxImport  = 16 << 20  // lines
-	MaxProfile = 256 << 10 // what is known of a customer: 32 KiB of attributes, and what JSON adds
+	MaxProfile = 256 << 10 // data of a customer: 32 KiB of attributes, and what JSON adds
 	MaxSmall   = 16 << 10  // a push token, settings, an action
 )
 
 const mergePatch = "application/merge-patch+json"
 
-// check reads and checks a request's body before huma does, and puts it back.
+// check reads and checks the body of a request before huma does, and puts it back.
 func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
 	if op == nil || !reads(r.Method) {
 		return nil
@@ -42,7 +41,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	if len(b) == 0 && op.RequestBody == nil {
-		return nil // an action
+		return nil // an action without a body
 	}
 	if why := coded(r.Header); why != "" {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: why}
@@ -71,7 +70,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	return nil
 }
 
-// unpack is the body of a request that came compressed, where op takes that.
+// unpack returns the body of a request that was compressed, if op accepts that.
 func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Problem) {
 	coding := r.Header.Values("Content-Encoding")
 	if op.Metadata[gzipKey] != true || len(coding) != 1 || !strings.EqualFold(coding[0], "gzip") {
@@ -96,13 +95,13 @@ func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Pr
 	return out, nil
 }
 
-// reads reports whether operations of a method have bodies.
+// reads reports whether operations with a method have bodies.
 func reads(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// receive reads a body of fewer bytes than limit. A large one, and one that does not
-// say how large it is, waits until few others arrive.
+// receive reads a body of fewer bytes than limit. A large body, and one of unknown
+// length, waits until few others are arriving.
 func (a *API) receive(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, p *Problem) {
 	if r.ContentLength >= limit {
 		return nil, tooLarge(limit)
@@ -120,7 +119,7 @@ func tooLarge(limit int64) *Problem {
 	return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
 }
 
-// read reads a body of fewer bytes than limit, for as long as bodies may take.
+// read reads a body of fewer bytes than limit, within the time that bodies may take.
 func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
 	received := receiving(w, min(bodyTimeout, a.options.Timeout/2))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
@@ -137,7 +136,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte,
 	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
 }
 
-// coded says that a body is compressed, "" if it is not.
+// coded returns how a body is compressed, "" if it is not.
 func coded(h http.Header) string {
 	for _, coding := range h.Values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -147,7 +146,7 @@ func coded(h http.Header) string {
 	return ""
 }
 
-// kindOf is the media type of a request, and whether op takes it.
+// kindOf returns the media type of a request, and whether op accepts it.
 func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !isUTF8(params["charset"]) {
@@ -156,13 +155,13 @@ func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	return kind, slices.Contains(kinds(op), kind)
 }
 
-// isUTF8 reports whether a charset is UTF-8, by its name or the one that many give
-// it; none is.
+// isUTF8 reports whether a charset is UTF-8, by its name or the usual alias. No
+// charset counts as UTF-8.
 func isUTF8(charset string) bool {
 	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
-// kinds are the media types op takes. A patch is taken under both names.
+// kinds lists the media types that op accepts. A patch has two names.
 func kinds(op *huma.Operation) []string {
 	if op.RequestBody == nil {
 		return []string{"application/json"}

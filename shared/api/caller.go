@@ -14,23 +14,23 @@ import (
 
 type callerKey struct{}
 
-// Caller is who made the request of ctx, "" where that is not known.
+// Caller returns the caller of the request of ctx, "" if unknown.
 func Caller(ctx context.Context) push.Caller {
 	c, _ := ctx.Value(callerKey{}).(push.Caller)
 	return c
 }
 
-// WithCaller is ctx for a request of that caller. ServeHTTP calls it with the
-// caller of the ID token; tests, and functions that verify callers themselves,
-// call it on their own.
+// WithCaller returns ctx for a request of that caller. ServeHTTP calls it with the
+// caller of the ID token; tests, and functions that verify callers themselves, call
+// it too.
 func WithCaller(ctx context.Context, c push.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// identify reads the caller from the ID token that Cloud Run has verified before
-// it let the request in. It verifies nothing itself: Cloud Run has replaced the
-// token's signature. Where X-Serverless-Authorization is present, Cloud Run has
-// verified that token alone, and Authorization may hold anything.
+// identify reads the caller from the ID token that Cloud Run has verified. It
+// verifies nothing itself, because Cloud Run has replaced the signature. If
+// X-Serverless-Authorization is present, Cloud Run has verified that token only, and
+// Authorization may hold anything.
 func identify(h http.Header) push.Caller {
 	all := h.Values("X-Serverless-Authorization")
 	if len(all) == 0 {
@@ -69,15 +69,15 @@ func identify(h http.Header) push.Caller {
 
 const permissionKey = "permission"
 
-// RequirePermission is op for callers with that permission alone.
+// RequirePermission returns op for callers with that permission only.
 func RequirePermission(p push.Permission, op huma.Operation) huma.Operation {
 	op = with(op, permissionKey, p)
 	op.Errors = append(op.Errors, http.StatusForbidden)
 	return op
 }
 
-// authorize refuses a caller who lacks the permission that op needs, nil where it
-// needs none.
+// authorize refuses a caller without the permission that op needs. It returns nil if
+// op needs none.
 func (a *API) authorize(ctx context.Context, op *huma.Operation) *Problem {
 	if op == nil {
 		return nil

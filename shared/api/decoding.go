@@ -5,22 +5,22 @@ import (
 	"runtime"
 )
 
-// largeBody is the size in bytes from which a body is decoded only where a slot
-// is free. Registrations and most other requests are smaller.
+// largeBody is the size in bytes from which a body needs a free slot to be decoded.
+// Registrations and most other requests are smaller.
 const largeBody = 16 << 10
 
-// slots bounds how many large bodies are decoded at once, so that those of one
-// caller leave the processor to the requests of others.
+// slots limits how many large bodies are decoded at the same time, so that the
+// requests of other callers get the processor.
 type slots chan struct{}
 
-// maxReceiving is how many large bodies arrive at once: each takes its memory, 16 MiB
-// at most. The others wait, and their callers with them.
+// maxReceiving is how many large bodies may arrive at the same time, because each
+// takes up to 16 MiB of memory. Others wait.
 const maxReceiving = 4
 
 func newSlots() slots { return make(slots, max(1, runtime.GOMAXPROCS(0)/2)) }
 
-// Decode runs f, which decodes a body of that many bytes. A large body waits for
-// a slot first; the error is that of ctx, and then f has not run.
+// Decode runs f, which decodes a body of that many bytes. A large body waits for a
+// slot first. The error is that of ctx; then f has not run.
 func (a *API) Decode(ctx context.Context, size int, f func()) error {
 	if size >= largeBody {
 		return a.slots.with(ctx, f)
@@ -29,7 +29,7 @@ func (a *API) Decode(ctx context.Context, size int, f func()) error {
 	return nil
 }
 
-// with runs f in a slot, or answers the error of ctx.
+// with runs f in a slot, or returns the error of ctx.
 func (s slots) with(ctx context.Context, f func()) error {
 	select {
 	case s <- struct{}{}:

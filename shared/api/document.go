@@ -11,16 +11,16 @@ import (
 	"sync"
 )
 
-// A Documentation is what an OpenAPI document says beside what the code tells.
+// A Documentation is the part of an OpenAPI document that is not in the code.
 type Documentation struct {
-	Description string            // of the whole, in CommonMark
-	Tags        map[string]string // from a tag's name to its description
+	Description string            // of the whole API, in CommonMark
+	Tags        map[string]string // descriptions of tags, by name
 	Operations  map[string]OperationDoc
-	// Schemas take the place of what the code tells of a property, as in
-	// "Draft.message", or are further ones that those refer to, as "AudienceEveryone".
-	// They document alone: nothing is refused by them.
+	// Schemas replace what the code says about a property, as in "Draft.message", or
+	// are further schemas that those refer to, as "AudienceEveryone". They are
+	// documentation only: requests are not checked against them.
 	Schemas map[string]map[string]any
-	// Security is the security scheme that every operation needs, and its name.
+	// Security is the security scheme that every operation needs.
 	SecurityName string
 	Security     map[string]any
 }
@@ -33,14 +33,14 @@ type OperationDoc struct {
 	Statuses    []int // further success statuses with the body of the first
 }
 
-// Invoker is the security of functions that Cloud Run IAM guards.
+// Invoker is the security scheme of functions that Cloud Run IAM protects.
 func Invoker() map[string]any {
 	return map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
 		"description": "a Google ID token of a caller with roles/run.invoker, with the function's address as its audience"}
 }
 
 // Describe adds documentation to the API, and serves the document at /openapi.json
-// and a page that leads to it at /. Call it when every operation is registered.
+// and a page that links to it at /. Call it after all operations are registered.
 func (a *API) Describe(d Documentation) {
 	made := sync.OnceValues(func() ([]byte, error) { return a.document(d) })
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -51,12 +51,12 @@ func (a *API) Describe(d Documentation) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
-		_, _ = w.Write(b) // whoever asked has gone
+		_, _ = w.Write(b) // the client has gone
 	})
 	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { a.page(w, d) })
 }
 
-// document is the OpenAPI document as JSON.
+// document returns the OpenAPI document as JSON.
 func (a *API) document(d Documentation) ([]byte, error) {
 	raw, err := json.Marshal(a.OpenAPI())
 	if err != nil {
@@ -116,7 +116,8 @@ func replace(schemas map[string]any, place string, schema map[string]any) error 
 	return nil
 }
 
-// describe adds to an operation what it is, and the answers that every one may give.
+// describe adds to an operation its description, and the answers that every operation
+// may give.
 func describe(method string, op map[string]any, d Documentation) {
 	doc := d.Operations[op["operationId"].(string)]
 	op["tags"], op["description"] = []any{doc.Tag}, doc.Description
@@ -200,5 +201,5 @@ func (a *API) page(w http.ResponseWriter, _ Documentation) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	_ = page.Execute(w, map[string]any{"Title": a.OpenAPI().Info.Title, "Operations": rows}) // whoever asked has gone
+	_ = page.Execute(w, map[string]any{"Title": a.OpenAPI().Info.Title, "Operations": rows}) // the client has gone
 }

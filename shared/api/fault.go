@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// maxFaults is how many faults an answer spells out.
+	// maxFaults is how many faults an answer names.
 	maxFaults = 200
-	// maxLocation is how much of a fault's place is repeated: the name of an
-	// unknown field is the caller's own text.
+	// maxLocation is how many bytes of the place of a fault are repeated: the name of
+	// an unknown field is input.
 	maxLocation = 100
 )
 
-// Join adds to the faults found first those that later checks found in what
-// could be read, without those that only follow from the first: what is faulty
-// or missing already need not be called empty too.
+// Join adds the faults of later checks to the first ones, without those that only
+// follow from the first: a field that is already reported is not reported again as
+// empty.
 func Join(first push.Faults, later ...push.Fault) push.Faults {
 	out := slices.Clone(first)
 	for _, f := range later {
@@ -37,14 +37,14 @@ func NamesField(faults push.Faults, places ...string) bool {
 	return slices.ContainsFunc(faults, func(f push.Fault) bool { return slices.Contains(places, f.Location) })
 }
 
-// within reports whether f lies at the place of outer or below it.
+// within reports whether f is at the place of outer or below it.
 func within(f, outer push.Fault) bool {
 	rest, ok := strings.CutPrefix(f.Location, outer.Location)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// detailed puts huma's errors as faults: without the values, a missing field at
-// its own place, in the order of the places (huma's comes from a map).
+// detailed converts errors of huma to faults: without values, with a missing field at
+// its own place, and in the order of the places (the order of huma comes from a map).
 func detailed(errs []error) push.Faults {
 	var out push.Faults
 	for _, err := range errs {
@@ -56,8 +56,8 @@ func detailed(errs []error) push.Faults {
 			out = append(out, push.Fault{Message: err.Error()})
 			continue
 		}
-		// Not err.Error(): the text of an ErrorDetail has the whole body in it, and
-		// costs as much.
+		// err.Error is not used: the text of an ErrorDetail contains the whole body,
+		// and costs as much.
 		d := e.ErrorDetail()
 		out = append(out, missing(push.Fault{Location: d.Location, Message: d.Message}))
 	}
@@ -74,7 +74,7 @@ func missing(f push.Fault) push.Fault {
 	return f
 }
 
-// spelled is what an answer says of faults: not more than anybody reads.
+// spelled returns the faults that an answer names, at most maxFaults.
 func spelled(faults push.Faults) push.Faults {
 	out := slices.Clone(faults[:min(len(faults), maxFaults)])
 	for i := range out {

@@ -12,22 +12,22 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Form is a kind of JSON body that is read so that all its faults come out at
-// once. huma by itself stops after its schema: what a field of the wrong type
-// stands beside would be found only by the next try.
+// A Form reads one kind of JSON body and finds all its faults at once. huma by itself
+// stops after its schema: a second fault beside a field of the wrong type would be
+// found only by the next try.
 type Form[T any] struct {
 	registry huma.Registry
 	schema   *huma.Schema
 }
 
-// NewForm makes the form of bodies that decode into T.
+// NewForm makes the form of bodies that are decoded into T.
 func NewForm[T any](a *API) *Form[T] {
 	r := a.OpenAPI().Components.Schemas
 	return &Form[T]{registry: r, schema: r.Schema(reflect.TypeFor[T](), true, "")}
 }
 
-// Takes documents that op takes such a body, and leaves reading it to Read: the
-// operation's input has a Body of json.RawMessage.
+// Takes documents that op accepts such a body, and leaves reading it to Read. The
+// input of the operation has a Body of json.RawMessage.
 func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 	op.SkipValidateBody = true
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
@@ -37,8 +37,8 @@ func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 	return op
 }
 
-// Read decodes a body as far as it can be, and names everything in it that is
-// not as the schema wants it.
+// Read decodes a body as far as possible, and names everything in it that does not
+// match the schema.
 func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
 	v, unread := decode[T](raw, f.schemaOf())
 	var parsed any
@@ -65,7 +65,7 @@ func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
 	return v, faults
 }
 
-// schemaOf is the form's schema itself, not a reference to it.
+// schemaOf returns the schema of the form itself, not a reference to it.
 func (f *Form[T]) schemaOf() *huma.Schema {
 	s := f.schema
 	for s.Ref != "" {
@@ -74,9 +74,9 @@ func (f *Form[T]) schemaOf() *huma.Schema {
 	return s
 }
 
-// decode reads raw into a T. When that fails it does so field by field, because
-// encoding/json stops at a text that a type refuses, and what comes behind it
-// would seem to be missing. Fields that the schema does not know are passed over.
+// decode reads raw into a T. If that fails, it decodes field by field, because
+// encoding/json stops at a text that a type refuses, and later fields would seem to
+// be missing. Fields that the schema does not know are skipped.
 func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 	v := new(T)
 	if json.Unmarshal(raw, v) == nil {

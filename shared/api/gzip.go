@@ -14,13 +14,13 @@ import (
 
 const gzipKey = "gzip"
 
-// TakesGzip is op with bodies that may be compressed by gzip. The limit of the
-// operation holds for what comes out.
+// TakesGzip returns op with bodies that may be compressed by gzip. The limit of the
+// operation applies to the uncompressed body.
 func TakesGzip(op huma.Operation) huma.Operation { return with(op, gzipKey, true) }
 
 var errTooLarge = errors.New("it is too large when it is unpacked")
 
-// unzip unpacks a body to fewer bytes than limit.
+// unzip uncompresses a body to fewer bytes than limit.
 func unzip(b []byte, limit int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -33,14 +33,14 @@ func unzip(b []byte, limit int64) ([]byte, error) {
 	return out, err
 }
 
-// WantsGzip reports whether the caller of a request takes gzip.
+// WantsGzip reports whether the caller of a request accepts gzip.
 func WantsGzip(acceptEncoding string) bool {
 	any, named := false, false
 	for _, part := range strings.Split(acceptEncoding, ",") {
 		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
 		weight := 1.0
 		if q, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
-			weight, _ = strconv.ParseFloat(q, 64) // what is no number is 0: not wanted
+			weight, _ = strconv.ParseFloat(q, 64) // an invalid number counts as 0: not accepted
 		}
 		switch strings.ToLower(strings.TrimSpace(coding)) {
 		case "gzip":
@@ -53,19 +53,19 @@ func WantsGzip(acceptEncoding string) bool {
 	return named && any
 }
 
-// Zipped compresses what is written to w. Flush sends what was written so far, and
-// Close ends it.
+// Zipped compresses what is written to w. Flush sends what was written so far, Close
+// ends it.
 type Zipped struct {
 	*gzip.Writer
 	w io.Writer
 }
 
-// Zip writes to w with gzip.
+// Zip returns a writer that compresses to w by gzip.
 func Zip(w io.Writer) *Zipped { return &Zipped{gzip.NewWriter(w), w} }
 
 // Flush sends what was written so far.
 func (z *Zipped) Flush() {
-	_ = z.Writer.Flush() // the next write says why not
+	_ = z.Writer.Flush() // the next write returns the error
 	if f, ok := z.w.(http.Flusher); ok {
 		f.Flush()
 	}

@@ -17,16 +17,15 @@ import (
 const (
 	// maxDepth is how deep JSON may be nested.
 	maxDepth = 64
-	// maxMembers is how many members an object may have: more than a customer's
-	// attributes (push.MaxAttributes), the largest object there is. What has more is
-	// refused before it costs what its size allows.
+	// maxMembers is how many members an object may have: more than the attributes of
+	// a customer (push.MaxAttributes), which is the largest object. An object with
+	// more is refused before it costs time.
 	maxMembers = 500
 )
 
-// CheckJSON says what is wrong with a text as JSON, by the name it is to have
-// (body, line): not UTF-8, not JSON, a key twice in one object, more than 500
-// members in one object, nested deeper than 64, something behind it, half a
-// surrogate pair.
+// CheckJSON returns what is wrong with a text as JSON, under a name (body, line): it
+// is not UTF-8, not JSON, has a key twice in an object, more than 500 members in an
+// object, more than 64 levels, something after the value, or half a surrogate pair.
 func CheckJSON(name string, b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the " + name + " is not UTF-8")
@@ -42,16 +41,16 @@ func CheckJSON(name string, b []byte) error {
 	return pairs(name, b)
 }
 
-// pairs finds escapes of half a surrogate pair in what is JSON otherwise. They
-// are no characters, and the decoder makes the same one of them all: two
-// customers, or two tokens, would become one.
+// pairs finds escapes of half a surrogate pair in valid JSON. They are not
+// characters, and the decoder makes the same character of all of them: two customers,
+// or two tokens, would become one.
 func pairs(name string, b []byte) error {
 	for at := 0; at < len(b); at++ {
 		if b[at] != '\\' {
 			continue
 		}
 		if r := escaped(b[at:]); !utf16.IsSurrogate(r) {
-			at++ // what is behind it may be a backslash, too
+			at++ // the next character may be a backslash, too
 		} else if utf16.DecodeRune(r, escaped(b[at+6:])) == utf8.RuneError {
 			return fmt.Errorf("the %s has half a surrogate pair, at byte %d", name, at)
 		} else {
@@ -61,7 +60,7 @@ func pairs(name string, b []byte) error {
 	return nil
 }
 
-// escaped is the number of the \u with which b begins, 0 where it does not.
+// escaped returns the number of the \u that b begins with, 0 if it does not.
 func escaped(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0
@@ -73,7 +72,7 @@ func escaped(b []byte) rune {
 	return rune(n)
 }
 
-// said puts what the decoder found without repeating what was sent in.
+// said returns an error of the decoder without the input.
 func said(name string, err error, at int64) error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("the %s has a number beyond the range of numbers, before byte %d", name, at)
@@ -84,16 +83,16 @@ func said(name string, err error, at int64) error {
 	return err
 }
 
-// A checker goes through a JSON text. It keeps the place it is at as steps, and
-// spells it out only in an error: a deep place in front of each of many values
-// would cost far more than the text.
+// A checker reads a JSON text. It keeps its place as steps, and writes it as text
+// only in an error: the text of a deep place for each of many values would cost far
+// more than the input.
 type checker struct {
 	dec   *json.Decoder
 	name  string
-	steps []any // a field's name, or an item's number
+	steps []any // the name of a field, or the number of an item
 }
 
-// at is the place the checker is at.
+// at returns the place of the checker.
 func (c *checker) at() string {
 	var b strings.Builder
 	b.WriteString(c.name)
@@ -144,7 +143,7 @@ func (c *checker) members() error {
 		if err != nil {
 			return err
 		}
-		key := t.(string) // the decoder takes no other
+		key := t.(string) // the decoder returns only strings here
 		c.steps[last] = key
 		if seen[key] {
 			return fmt.Errorf("%s stands twice", c.at())

@@ -15,15 +15,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Problem is an answer other than the one asked for (RFC 9457). It never
-// repeats what was sent in: that may be a push token.
+// A Problem is an error answer (RFC 9457). It never repeats input, which may contain
+// a push token.
 type Problem struct {
 	Type   string       `json:"type" doc:"about:blank: the status says what kind of problem it is"`
 	Title  string       `json:"title" doc:"the status in words"`
 	Status int          `json:"status" doc:"the HTTP status"`
 	Detail string       `json:"detail,omitempty" doc:"what is wrong"`
 	Errors []push.Fault `json:"errors,omitempty" doc:"every fault with its place"`
-	// Instance names the request, as the log does.
+	// Instance identifies the request, as the log does.
 	Instance string `json:"instance,omitempty" doc:"urn:carillon:request: and the X-Request-Id of the answer"`
 
 	retryAfter time.Duration
@@ -31,13 +31,13 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 
-// GetStatus is the HTTP status.
+// GetStatus returns the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType makes huma answer as the RFC wants.
+// ContentType makes huma use the media type of the RFC.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// GetHeaders are the headers that go with it.
+// GetHeaders returns the headers of the answer.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.retryAfter > 0 {
@@ -46,29 +46,30 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// blank is the type of problems that their status tells enough of (RFC 9457, 4.2.1).
+// blank is the type of problems that the status describes well enough (RFC 9457,
+// 4.2.1).
 const blank = "about:blank"
 
 func problem(status int, detail string) *Problem {
 	return &Problem{Type: blank, Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// refusal is the answer to what is understood, but not right.
+// refusal is the answer to a request that is understood but wrong.
 func refusal(f push.Faults) *Problem {
 	p := problem(http.StatusUnprocessableEntity, "understood, but not right")
 	p.Errors = spelled(f)
 	return p
 }
 
-// BadRequest is the answer to a request that lacks something it needs.
+// BadRequest is the answer to a request that lacks something.
 func BadRequest(f push.Faults) error {
 	p := problem(http.StatusBadRequest, "something is missing")
 	p.Errors = spelled(f)
 	return p
 }
 
-// newProblem takes the place of huma.NewError: the same without the values, and
-// without the texts of our own errors.
+// newProblem replaces huma.NewError: it leaves out values, and the texts of our own
+// errors.
 func newProblem(status int, msg string, errs ...error) huma.StatusError {
 	p := problem(status, msg)
 	if status < http.StatusInternalServerError {
@@ -88,13 +89,13 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(p) // the client has gone
 }
 
-// outOfReach is how long to wait where nobody knows better.
+// outOfReach is how long to wait if nothing better is known.
 const outOfReach = 30 * time.Second
 
-// Answering puts the table of errors behind a use case.
+// Answering adds the table of errors to a use case.
 func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
 	return func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
@@ -105,8 +106,8 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 	}
 }
 
-// ToProblem is the table from error to status. What it does not know is our own
-// fault: logged, and answered without its text.
+// ToProblem is the table from error to status. An unknown error is our own fault: it is
+// logged, and answered without its text.
 //
 //	*Problem           as it is
 //	push.Faults        422, every fault named
@@ -116,7 +117,7 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 //	*push.LimitReached 429 with Retry-After
 //	*push.Unavailable  503 with Retry-After
 //	a deadline         503 with Retry-After
-//	the caller gone    503, for nobody to read
+//	the caller gone    503, which is not read
 //	anything else      500
 //
 // What never reaches a use case is answered by ServeHTTP and by huma:
@@ -177,7 +178,7 @@ func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 	return problem(http.StatusInternalServerError, "")
 }
 
-// later asks to try again after a while, 0: nobody knows when.
+// later asks to try again after a while, 0 if unknown.
 func later(detail string, wait time.Duration) *Problem {
 	p := problem(http.StatusServiceUnavailable, detail)
 	if p.retryAfter = wait; wait <= 0 {

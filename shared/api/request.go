@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// requestHeader names a request in its answer and in the log.
+// requestHeader has the id of a request, in the answer and in the log.
 const requestHeader = "X-Request-Id"
 
 type requestKey struct{}
 
-// RequestID is the id of the request of ctx, "" outside of requests.
+// RequestID returns the id of the request of ctx, "" outside of requests.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id
 }
 
-// WithRequestID is r with the id that its X-Request-Id names, or a new one, and puts it
-// into the answer's header. A request that has one keeps it.
+// WithRequestID returns r with the id in its X-Request-Id, or a new one, and sets the
+// header of the answer. A request that has an id keeps it.
 func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := RequestID(r.Context())
 	if id == "" {
@@ -33,7 +33,7 @@ func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	return r
 }
 
-// isRequestID reports whether an id can stand in a header, a log and a URN as it is.
+// isRequestID reports whether an id can be used in a header, a log and a URN.
 func isRequestID(id string) bool {
 	const most = 128
 	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(c rune) bool {
@@ -41,7 +41,7 @@ func isRequestID(id string) bool {
 	})
 }
 
-// instance is the URI of the occurrence of a problem.
+// instance returns the URI of a problem of that request.
 func instance(requestID string) string {
 	if requestID == "" {
 		return ""
@@ -49,7 +49,8 @@ func instance(requestID string) string {
 	return "urn:carillon:request:" + requestID
 }
 
-// Logger is log with the request id in each line logged with a request's context.
+// Logger returns log with the request id in each line that is logged with the context
+// of a request.
 func Logger(log *slog.Logger) *slog.Logger { return slog.New(requestLog{log.Handler()}) }
 
 type requestLog struct{ slog.Handler }

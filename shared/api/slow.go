@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// bodyTimeout is how long a caller may take to send a body.
+// bodyTimeout is how long a body may take to arrive.
 const bodyTimeout = 30 * time.Second
 
-// Refuse prepares an answer to a request whose body nobody reads: the connection
-// ends with the answer, and net/http does not wait for the rest of the body before
-// it. Call it before the answer begins.
+// Refuse prepares an answer to a request whose body is not read: the connection ends
+// with the answer, and net/http does not wait for the rest of the body. Call it
+// before the answer begins.
 func Refuse(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
@@ -22,8 +22,8 @@ func Refuse(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 }
 
-// receiving gives the connection a deadline for the body, and answers what takes it
-// away again: with it, the connection would end later requests.
+// receiving sets a deadline of the connection for the body, and returns what removes
+// it again. If it stayed, it would end later requests of the connection.
 func receiving(w http.ResponseWriter, within time.Duration) (done func()) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(within)) != nil {

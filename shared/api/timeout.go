@@ -10,24 +10,25 @@ import (
 )
 
 const (
-	// DefaultTimeout is a function's own timeout where none is named.
+	// DefaultTimeout is the timeout of a function if none is set.
 	DefaultTimeout = 60 * time.Second
-	// readTimeout and writeTimeout bound operations on one thing, so that callers
-	// do not wait, and instances do not fill, for as long as the function may run.
-	// A write includes FCM's proof of a payload, which takes at most 15 s.
+	// readTimeout and writeTimeout limit operations on one thing, so that callers do
+	// not wait, and instances do not fill, for as long as the function may run. A
+	// write includes the proof of a payload, which takes at most 15 s.
 	readTimeout  = 10 * time.Second
 	writeTimeout = 30 * time.Second
-	// maxMargin is what is left of the function's timeout to write an answer.
+	// maxMargin is how much of the timeout of the function is left to write an
+	// answer, at most.
 	maxMargin = 5 * time.Second
 )
 
 const longKey = "long"
 
-// WithLongDeadline marks an operation on many things: it may take all of the function's
-// timeout.
+// WithLongDeadline marks an operation on many things: it may use the whole timeout of
+// the function.
 func WithLongDeadline(op huma.Operation) huma.Operation { return with(op, longKey, true) }
 
-// with is op with one more entry of metadata.
+// with returns op with one more entry of metadata.
 func with(op huma.Operation, key string, value any) huma.Operation {
 	meta := maps.Clone(op.Metadata)
 	if meta == nil {
@@ -38,8 +39,8 @@ func with(op huma.Operation, key string, value any) huma.Operation {
 	return op
 }
 
-// Within is ctx with the time by which a function of that timeout has to have
-// done its work, so that the answer is its own and not the platform's. 0 is
+// Within returns ctx with the deadline for the work of a function with that timeout,
+// so that the answer comes from the function and not from the platform. 0 is
 // DefaultTimeout.
 func Within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout <= 0 {
@@ -48,7 +49,7 @@ func Within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	return context.WithTimeout(ctx, timeout-min(maxMargin, timeout/10))
 }
 
-// operating is ctx with the time by which op has to be done.
+// operating returns ctx with the deadline of op.
 func operating(ctx context.Context, op *huma.Operation) (context.Context, context.CancelFunc) {
 	switch {
 	case op == nil || op.Metadata[longKey] == true:

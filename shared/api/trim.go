@@ -9,17 +9,17 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A trimmer takes out of a body what would only bring more faults than an answer
-// names, so that looking for them stays cheap: huma spells out every one.
+// A trimmer removes from a body what would only add more faults than an answer names,
+// so that finding them stays cheap: huma writes a text for each.
 type trimmer struct {
 	registry huma.Registry
-	left     int  // faults that are still looked for
-	more     bool // something was taken out
+	left     int  // how many more faults are looked for
+	more     bool // something was removed
 	scratch  huma.ValidateResult
 }
 
-// trim answers v without the unknown fields, and the items of lists and maps,
-// behind the last fault that is looked for. It changes v.
+// trim returns v without the unknown fields, and the items of lists and maps, after
+// the last fault that is looked for. It changes v.
 func (t *trimmer) trim(s *huma.Schema, v any) any {
 	for s.Ref != "" {
 		s = t.registry.SchemaFromRef(s.Ref)
@@ -77,8 +77,7 @@ func (t *trimmer) items(s *huma.Schema, list []any) []any {
 	return list
 }
 
-// spend counts n faults as looked for. Where fewer are left, cut takes out those
-// from that one on.
+// spend counts n faults. If fewer are left, cut removes those from that one on.
 func (t *trimmer) spend(n int, cut func(from int)) {
 	if n > t.left {
 		t.more = true
@@ -88,7 +87,7 @@ func (t *trimmer) spend(n int, cut func(from int)) {
 	t.left -= n
 }
 
-// faults is how many faults a value has.
+// faults returns how many faults a value has.
 func (t *trimmer) faults(s *huma.Schema, v any) int {
 	t.scratch.Reset()
 	huma.Validate(t.registry, s, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, v, &t.scratch)
