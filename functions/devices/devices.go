@@ -17,23 +17,23 @@ import (
 	"carillon.example/shared/store"
 )
 
-// MaxBody is what a body has to be shorter than, in bytes: a push token has at
-// most push.MaxToken.
+// MaxBody is the limit of a body in bytes; a push token has at most push.MaxToken.
 const MaxBody = 4 << 10
 
-// Deps is what the function works with; Store, Queue and Auth are needed.
+// Deps are the dependencies and settings of the function. Store, Queue and Auth are
+// required.
 type Deps struct {
 	Store   ledger
 	Queue   publisher
 	Auth    verifier
-	Claim   string        // of the ID token: who the customer is; "", uid or sub: the user id
-	Tenant  string        // whose tokens are taken, of Identity Platform's; "": those of none
-	Origins []string      // of web pages that may call; none: only apps
+	Claim   string        // the claim of the ID token that names the customer; "", uid or sub: the user id
+	Tenant  string        // the tenant of Identity Platform whose tokens are accepted; "": those without a tenant
+	Origins []string      // origins of web pages that may call; none: only apps
 	Log     *slog.Logger  // nil: the default
-	Timeout time.Duration // the function's own; 0: api.DefaultTimeout
+	Timeout time.Duration // timeout of the function; 0: api.DefaultTimeout
 
 	AppCheck AppCheck     // whether App Check tokens are verified; "": AppCheckOff
-	Apps     appVerifier  // needed unless AppCheck is off
+	Apps     appVerifier  // required unless AppCheck is off
 	Limits   *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
@@ -55,11 +55,11 @@ type appVerifier interface {
 	VerifyApp(ctx context.Context, token string) (app string, err error)
 }
 
-// AppCheck says what becomes of a request without a good App Check token.
+// AppCheck says what happens to a request without a valid App Check token.
 type AppCheck string
 
-// Of a request without a good token, off asks for none, log writes a line, and
-// enforce refuses it.
+// AppCheckOff needs no token, AppCheckLog logs a line without one, AppCheckEnforce
+// refuses the request.
 const (
 	AppCheckOff     AppCheck = "off"
 	AppCheckLog     AppCheck = "log"
@@ -71,8 +71,8 @@ type service struct {
 	bodies *api.Form[registration]
 }
 
-// New makes the function's handler. Everything behind it, its OpenAPI document
-// too, asks for an ID token.
+// New makes the handler of the function. All of it needs an ID token, its OpenAPI
+// document too.
 func New(d Deps) http.Handler {
 	if d.Log == nil {
 		d.Log = slog.Default()
@@ -94,7 +94,7 @@ func New(d Deps) http.Handler {
 	del.DefaultStatus = http.StatusNoContent
 	huma.Register(a, del, api.Answering(s.Log, s.unregister))
 	a.Describe(documentation)
-	return &gate{d, a}
+	return &authMiddleware{d, a}
 }
 
 func operation(method, path, id, summary string) huma.Operation {
@@ -114,7 +114,8 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check reads what the schema found no fault with, and adds what it cannot know.
+// check converts what the schema accepts, and adds the faults that the schema cannot
+// find.
 func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
@@ -176,8 +177,8 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	}
 
 	b := &out.Body
-	// App as it was sent: that of a token which another customer had is not the
-	// caller's to know.
+	// App is answered as it was sent: the caller must not learn the app of a token
+	// that another customer had.
 	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }

@@ -1,15 +1,13 @@
-// Package devices is the Cloud function that apps call themselves, without a
-// backend of the shop's in between: they register their own push token, and
-// take it back. It is the only function that everybody on the internet can
-// call, and is deployed only when asked for.
+// Package devices is the Cloud function that apps call themselves, without a backend of
+// the retailer in between: they register their own push token, and remove it. It is the
+// only function that everybody on the internet can call, and is deployed only if it is
+// enabled.
 //
-// Every call carries a Firebase Auth ID token, and the customer comes from it
-// alone: a device speaks for its own customer and for nobody else, and whoever
-// steals its token can read nothing, for nothing is answered but the push token
-// that was sent in, by its id. How much all callers together can ask for is
-// bounded by the number of instances that Terraform allows; one customer keeps
-// at most MAX_TOKENS tokens, whatever is sent, and registers and takes over only
-// so many an hour and a day.
+// Every call has a Firebase Auth ID token, which alone says which customer calls. A
+// device can change its own customer only. With a stolen ID token nobody can read
+// anything: the answer has only the id of the push token that was sent. All callers
+// together are limited by the number of instances, which Terraform sets; one customer has
+// at most MAX_TOKENS tokens, and may register and move only so many an hour and a day.
 package devices
 
 import (
@@ -31,8 +29,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("devices", Handler) }
@@ -49,33 +47,33 @@ type settings struct {
 	AllowedOrigins []string      `env:"ALLOWED_ORIGINS"`
 	AppCheck       AppCheck      `env:"APP_CHECK" envDefault:"off"`
 
-	// Of one customer's apps, in an hour and a day of UTC.
+	// Limits of the apps of one customer, in an hour and a day of UTC.
 	RegistrationsPerHour int `env:"REGISTRATIONS_PER_HOUR" envDefault:"60"`
 	RegistrationsPerDay  int `env:"REGISTRATIONS_PER_DAY" envDefault:"300"`
 	MovesPerHour         int `env:"MOVES_PER_HOUR" envDefault:"5"`
 	MovesPerDay          int `env:"MOVES_PER_DAY" envDefault:"10"`
 }
 
-// highestLimit is how high each of these limits may be.
+// highestLimit is the maximum of each of these limits.
 const highestLimit = 1_000_000
 
-// limits are those of each customer.
+// limits returns the limits of each customer.
 func (s *settings) limits() *push.Limits {
 	return &push.Limits{PerHour: s.RegistrationsPerHour, PerDay: s.RegistrationsPerDay, MovesPerHour: s.MovesPerHour, MovesPerDay: s.MovesPerDay}
 }
 
-// own are claims that people set themselves: an e-mail address is in the token
-// before anybody has confirmed it.
-var own = []string{"name", "picture", "email"}
+// selfAsserted are claims that users set themselves: an e-mail address is in the
+// token before it is confirmed.
+var selfAsserted = []string{"name", "picture", "email"}
 
-// Check finds what would let somebody speak for another customer, is no origin,
-// or out of bounds.
+// Check returns every fault of the settings: what would let a user speak for another
+// customer, wrong origins, values out of range.
 func (s *settings) Check() []error {
 	faults := append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
 	faults = slices.Concat(faults,
 		cloud.Between("REGISTRATIONS_PER_HOUR", s.RegistrationsPerHour, 1, highestLimit), cloud.Between("REGISTRATIONS_PER_DAY", s.RegistrationsPerDay, 1, highestLimit),
 		cloud.Between("MOVES_PER_HOUR", s.MovesPerHour, 1, highestLimit), cloud.Between("MOVES_PER_DAY", s.MovesPerDay, 1, highestLimit))
-	if s.CustomerClaim == "" || slices.Contains(own, s.CustomerClaim) {
+	if s.CustomerClaim == "" || slices.Contains(selfAsserted, s.CustomerClaim) {
 		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
 	}
 	if !slices.Contains([]AppCheck{AppCheckOff, AppCheckLog, AppCheckEnforce}, s.AppCheck) {
@@ -90,8 +88,8 @@ func (s *settings) Check() []error {
 	return faults
 }
 
-// origin reports whether a browser would name a page's origin like that; pages
-// without TLS may call from their developer's own machine alone.
+// origin reports whether a browser would send an origin in this form. Pages without
+// TLS may call only from the machine of their developer.
 func origin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host && !strings.Contains(s, "*") &&

@@ -12,24 +12,23 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A gate lets in whoever shows an ID token, before a path, a method or a body
-// is looked at.
-type gate struct {
+// An authMiddleware requires an ID token before path, method or body are read.
+type authMiddleware struct {
 	Deps
 	next http.Handler
 }
 
 type customerKey struct{}
 
-// customerOf is the customer the caller speaks for.
+// customerOf returns the customer that the caller speaks for.
 func customerOf(ctx context.Context) string {
 	id, _ := ctx.Value(customerKey{}).(string)
 	return id
 }
 
-// ServeHTTP answers browsers that ask whether they may ask, refuses whoever it
-// does not know, and passes the others on.
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers preflight requests, refuses callers without a valid ID token, and
+// passes the others on.
+func (g *authMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = api.WithRequestID(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -57,9 +56,9 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, customerKey{}, customer)))
 }
 
-// origin tells a browser that a page of an allowed origin may read the answer,
-// and reports whether it may.
-func (g *gate) origin(w http.ResponseWriter, r *http.Request) bool {
+// origin allows a page of an allowed origin to read the answer, and reports whether
+// it may.
+func (g *authMiddleware) origin(w http.ResponseWriter, r *http.Request) bool {
 	if len(g.Origins) == 0 {
 		return false
 	}
@@ -74,7 +73,7 @@ func (g *gate) origin(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// preflight answers a browser that asks before it sends. It carries no token.
+// preflight answers a preflight request of a browser. It has no token.
 func preflight(w http.ResponseWriter, allowed bool) {
 	if !allowed {
 		write(w, http.StatusForbidden, "pages of this origin may not call this function")
@@ -87,18 +86,18 @@ func preflight(w http.ResponseWriter, allowed bool) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// stranger is the error of a caller without an ID token, forbidden of one whose
-// token does not say for which customer.
+// unauthenticated is the error of a caller without an ID token; forbidden is that of
+// a token that names no customer.
 type (
-	stranger  struct{ why string }
-	forbidden struct{ why string }
+	unauthenticated struct{ why string }
+	forbidden       struct{ why string }
 )
 
-func (e *stranger) Error() string  { return e.why }
-func (e *forbidden) Error() string { return e.why }
+func (e *unauthenticated) Error() string { return e.why }
+func (e *forbidden) Error() string       { return e.why }
 
-// admit answers for which customer a request speaks.
-func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
+// admit returns the customer that a request speaks for.
+func (g *authMiddleware) admit(ctx context.Context, h http.Header) (string, error) {
 	token, err := bearer(h)
 	if err != nil {
 		return "", err
@@ -128,9 +127,9 @@ func (g *gate) admit(ctx context.Context, h http.Header) (string, error) {
 	return id, nil
 }
 
-// checkApp verifies the App Check token of a request, where the function is told
-// to. With AppCheckLog it refuses nobody.
-func (g *gate) checkApp(ctx context.Context, h http.Header) error {
+// checkApp verifies the App Check token of a request if the function is configured
+// to. With AppCheckLog it refuses no request.
+func (g *authMiddleware) checkApp(ctx context.Context, h http.Header) error {
 	if g.AppCheck == "" || g.AppCheck == AppCheckOff {
 		return nil
 	}
@@ -142,15 +141,15 @@ func (g *gate) checkApp(ctx context.Context, h http.Header) error {
 	return nil
 }
 
-// bearer is the token of the one Authorization header.
+// bearer returns the token of the only Authorization header.
 func bearer(h http.Header) (string, error) {
 	all := h.Values("Authorization")
 	if len(all) == 0 {
-		return "", &stranger{"a Firebase Auth ID token is needed, as in Authorization: Bearer …"}
+		return "", &unauthenticated{"a Firebase Auth ID token is needed, as in Authorization: Bearer …"}
 	}
 	scheme, token, _ := strings.Cut(all[0], " ")
 	if token = strings.TrimSpace(token); len(all) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", &stranger{"the Authorization header has to be Bearer and one ID token"}
+		return "", &unauthenticated{"the Authorization header has to be Bearer and one ID token"}
 	}
 	return token, nil
 }
@@ -162,8 +161,8 @@ func bearer(h http.Header) (string, error) {
 //	no good App Check token, where that is enforced   401
 //	no customer in it      403
 //	all else               as api.Answer has it: 503 where Google is out of reach
-func (g *gate) refuse(ctx context.Context, w http.ResponseWriter, err error) {
-	if e, ok := errors.AsType[*stranger](err); ok {
+func (g *authMiddleware) refuse(ctx context.Context, w http.ResponseWriter, err error) {
+	if e, ok := errors.AsType[*unauthenticated](err); ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		write(w, http.StatusUnauthorized, e.why)
 		return

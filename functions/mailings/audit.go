@@ -45,9 +45,9 @@ func summary(m *push.Mailing) auditedDraft {
 	return d
 }
 
-// alter lets f change the state of a mailing by hand, logs and answers it. It
+// changeState lets f change the state of a mailing by hand, logs and answers it. It
 // reads the mailing first, so that the audit log has the state before.
-func (s *service) alter(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
+func (s *service) changeState(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
 	before, err := s.Store.MailingHeader(ctx, id)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	var draft *push.Draft
 	var template *personal.Template
 	var faults push.Faults
-	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.judge(in.Body, now) }); err != nil {
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.validate(in.Body, now) }); err != nil {
 		return nil, err
 	}
 	if len(faults) > 0 {
@@ -110,9 +110,9 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
 }
 
-// judge reads a draft and names everything wrong with it, whoever finds it: the
+// validate reads a draft and names everything wrong with it, whoever finds it: the
 // schema, the draft's own rules, the templates, what Carillon adds to data.
-func (s *service) judge(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
+func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
 	draft, faults := s.drafts.Read(body)
 	faults = api.Join(faults, draft.Check(now)...)
 	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {

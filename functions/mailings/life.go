@@ -14,17 +14,17 @@ type stateOutput struct {
 }
 
 func (s *service) cancel(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "cancel", s.Store.CancelMailing)
+	m, err := s.changeState(ctx, in.ID, "cancel", s.Store.CancelMailing)
 	return stateOf(m), err
 }
 
 func (s *service) pause(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "pause", s.Store.PauseMailing)
+	m, err := s.changeState(ctx, in.ID, "pause", s.Store.PauseMailing)
 	return stateOf(m), err
 }
 
 func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error) {
-	m, err := s.alter(ctx, in.ID, "resume", s.Store.ResumeMailing)
+	m, err := s.changeState(ctx, in.ID, "resume", s.Store.ResumeMailing)
 	if err != nil {
 		return nil, err
 	}

@@ -75,8 +75,8 @@ type listInput struct {
 	PageToken string     `query:"pageToken" maxLength:"500"`
 }
 
-// listed is a mailing as a list shows it.
-type listed struct {
+// listedMailing is a mailing as a list shows it.
+type listedMailing struct {
 	ID           string               `json:"id"`
 	Name         string               `json:"name,omitempty"`
 	Tags         []string             `json:"tags,omitempty"`
@@ -96,8 +96,8 @@ type listed struct {
 
 type listOutput struct {
 	Body struct {
-		Mailings      []listed `json:"mailings"`
-		NextPageToken string   `json:"nextPageToken,omitempty"`
+		Mailings      []listedMailing `json:"mailings"`
+		NextPageToken string       `json:"nextPageToken,omitempty"`
 	}
 }
 
@@ -107,15 +107,15 @@ func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 		return nil, err
 	}
 	out := &listOutput{}
-	out.Body.Mailings, out.Body.NextPageToken = []listed{}, next
+	out.Body.Mailings, out.Body.NextPageToken = []listedMailing{}, next
 	for _, m := range list {
 		out.Body.Mailings = append(out.Body.Mailings, inList(m))
 	}
 	return out, nil
 }
 
-func inList(m *push.Mailing) listed {
-	l := listed{
+func inList(m *push.Mailing) listedMailing {
+	l := listedMailing{
 		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
 		CreatedBy: m.CreatedBy,
 		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,

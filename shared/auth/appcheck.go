@@ -44,7 +44,7 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 	if len(token) > MaxToken {
 		return "", &RefusedApp{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
 	}
-	c, err := v.opened(ctx)
+	c, err := v.openClient(ctx)
 	if err != nil {
 		return "", &push.Unavailable{Err: fmt.Errorf("fetching the keys of App Check: %w", err)}
 	}
@@ -62,9 +62,9 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 	return t.AppID, nil
 }
 
-// opened is the client, made where there is none yet. The keys are waited for until
+// openClient returns the client, made where there is none yet. The keys are waited for until
 // ctx ends, 10 s at most.
-func (v *AppVerifier) opened(ctx context.Context) (*appcheck.Client, error) {
+func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if c := v.kept(); c != nil {

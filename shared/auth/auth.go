@@ -96,17 +96,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	defer cancel()
 	t, err := v.client.VerifyIDToken(ctx, token)
 	if err == nil && v.revoked {
-		t, err = v.standing(ctx, token, t.Firebase.Tenant)
+		t, err = v.checkAccount(ctx, token, t.Firebase.Tenant)
 	}
 	if err != nil {
-		return Identity{}, judge(err)
+		return Identity{}, classify(err)
 	}
 	return Identity{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
 }
 
-// standing asks Google about the account behind a good token. An account of a
+// checkAccount asks Google about the account behind a good token. An account of a
 // tenant is found in that tenant alone, never in the project.
-func (v *Verifier) standing(ctx context.Context, token, tenant string) (*sdk.Token, error) {
+func (v *Verifier) checkAccount(ctx context.Context, token, tenant string) (*sdk.Token, error) {
 	if tenant == "" {
 		return v.client.VerifyIDTokenAndCheckRevoked(ctx, token)
 	}
@@ -117,9 +117,9 @@ func (v *Verifier) standing(ctx context.Context, token, tenant string) (*sdk.Tok
 	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
-// judge tells a bad token from a result that could not be reached. The SDK's
+// classify tells a bad token from a result that could not be reached. The SDK's
 // texts repeat claims of the token, and are not passed on for a bad one.
-func judge(err error) error {
+func classify(err error) error {
 	switch {
 	case sdk.IsIDTokenExpired(err):
 		return &Refused{"it has expired"}

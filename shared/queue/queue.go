@@ -1,5 +1,5 @@
-// Package queue carries orders between the functions and events to the world,
-// and is the only package that knows Pub/Sub.
+// Package queue publishes messages between the functions, and events for other
+// systems. No other package uses Pub/Sub.
 package queue
 
 import (
@@ -13,23 +13,22 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Topics names the topics a function publishes to; those it does not publish to
-// may be empty.
+// Topics names the topics that a function publishes to. Others may be empty.
 type Topics struct {
 	Dispatch     string // push.DispatchMessage
-	Deliver      string // push.Ref, of push.LaneLarge
-	DeliverSmall string // push.Ref, of push.LaneSmall
+	Deliver      string // push.BatchRef, of push.LaneLarge
+	DeliverSmall string // push.BatchRef, of push.LaneSmall
 	Tick         string // push.Wake
 	Events       string // CloudEvents JSON
 }
 
-// A Queue publishes. Every method waits until Pub/Sub has taken what it was
-// given: a function's CPU may stop after its answer.
+// A Queue publishes messages. Every method waits until Pub/Sub has accepted them,
+// because the CPU of a function may stop after its answer.
 type Queue struct {
 	dispatch, deliver, small, tick, events *pubsub.Publisher
 }
 
-// New opens the topics; the client stays the caller's to close.
+// New opens the topics. The caller closes the client.
 func New(client *pubsub.Client, t Topics) *Queue {
 	open := func(name string) *pubsub.Publisher {
 		if name == "" {
@@ -43,7 +42,7 @@ func New(client *pubsub.Client, t Topics) *Queue {
 		tick: open(t.Tick), events: open(t.Events)}
 }
 
-// Stop waits for what is under way and ends the publishers.
+// Stop waits for messages under way and ends the publishers.
 func (q *Queue) Stop() {
 	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.small, q.tick, q.events} {
 		if p != nil {
@@ -52,12 +51,12 @@ func (q *Queue) Stop() {
 	}
 }
 
-// PublishDispatch asks for mailings to be started or gone on with.
+// PublishDispatch asks dispatch to start mailings, or to go on with their shards.
 func (q *Queue) PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error {
 	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
 }
 
-// PublishBatches asks for batches of a lane to be sent.
+// PublishBatches asks deliver to send batches of a lane.
 func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	if lane == push.LaneSmall {
 		return publish(ctx, q.small, "batches of the small lane", refs, plain)
@@ -65,7 +64,7 @@ func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push
 	return publish(ctx, q.deliver, "batches", refs, plain)
 }
 
-// PublishWake asks tick to look at mailings before its next round.
+// PublishWake asks tick to check mailings before its next round.
 func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	list := make([]push.Wake, len(mailings))
 	for i, id := range mailings {
@@ -74,7 +73,7 @@ func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	return publish(ctx, q.tick, "mailings to look at", list, plain)
 }
 
-// PublishEvents tells the world. An event may arrive twice, with the same id.
+// PublishEvents publishes events. An event may arrive twice, with the same id.
 func (q *Queue) PublishEvents(ctx context.Context, events ...push.Event) error {
 	return publish(ctx, q.events, "events", events, cloudEvent)
 }

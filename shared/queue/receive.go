@@ -8,37 +8,37 @@ import (
 	"net/http"
 )
 
-// maxEnvelope is the longest push request taken: a message of 10 MB in base64
-// and what stands around it.
+// maxEnvelope is the longest push request that is accepted: a message of 10 MB in
+// base64, and its envelope.
 const maxEnvelope = 14 << 20
 
-// A Message is what a push subscription delivered.
+// A Message is a message from a push subscription.
 type Message struct {
 	ID           string
 	Data         []byte
 	Attributes   map[string]string
 	Subscription string
-	Attempt      int // 0 where the subscription has no dead letter
+	Attempt      int // 0 if the subscription has no dead letter topic
 }
 
-// DeadLetterOf is the subscription that gave the message up, "" for a message
-// that comes for the first time.
+// DeadLetterOf returns the subscription that gave the message up, "" for a message
+// that is no dead letter.
 func (m Message) DeadLetterOf() string {
 	return m.Attributes["CloudPubSubDeadLetterSourceSubscription"]
 }
 
-// A Settlement is what Pub/Sub is told of a message.
+// A Settlement is the answer to Pub/Sub for a message.
 type Settlement int
 
-// Ack ends the message; Redeliver brings it back after the subscription's
-// back-off, and to the dead letter in the end.
+// Ack acknowledges the message. Redeliver has it delivered again after the back-off
+// of the subscription, and in the end sent to the dead letters.
 const (
 	Ack Settlement = iota
 	Redeliver
 )
 
-// pushed is the body of a push request; Eventarc's binary CloudEvent for
-// Pub/Sub has the same.
+// pushed is the body of a push request. The binary CloudEvents of Eventarc for
+// Pub/Sub have the same body.
 type pushed struct {
 	Message *struct {
 		Data       []byte            `json:"data"`
@@ -64,8 +64,8 @@ func Decode(body []byte) (Message, error) {
 	}, nil
 }
 
-// Receive is the HTTP handler of a push subscription. What is no push request
-// is answered 400.
+// Receive returns the HTTP handler of a push subscription. A body that is not a push
+// request gets 400.
 func Receive(handle func(context.Context, Message) Settlement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {

@@ -9,14 +9,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// objectionDoc is objections/{key of the customer's id}: an opt-out that outlives
-// its customer. Nothing of it but the hash of the id says whose it is.
+// objectionDoc is objections/{key of the customer}: an opt-out that stays when its
+// customer is erased. It identifies the customer only by the hash of the id.
 type objectionDoc struct {
 	At time.Time `firestore:"at"` // when the customer was erased
 }
 
-// erasureDoc is erasures/{key of the customer's id}: what is left of an erased
-// customer is to be looked for, until nothing can be there any more.
+// erasureDoc is erasures/{key of the customer}: traces of an erased customer are
+// still to be removed.
 type erasureDoc struct {
 	Tokens   []string  `firestore:"tokens"` // ids
 	At       time.Time `firestore:"at"`
@@ -27,7 +27,7 @@ type erasureDoc struct {
 	AfterExpiry time.Time `firestore:"afterExpiry,omitempty"`
 }
 
-// An erasure is an erasureDoc with its customer's key.
+// An erasure is an erasureDoc with the key of its customer.
 type erasure struct {
 	key      string
 	revision time.Time // of the stored document, zero before it is stored
@@ -35,15 +35,14 @@ type erasure struct {
 }
 
 const (
-	// stragglers is how long after an erasure a page of the audience that was read
-	// before it may still be cut into batches; what is cut later is of a customer
-	// who came back.
+	// stragglers is how long after an erasure a page that was read before it may
+	// still be put into batches. Later batches belong to a customer who came back.
 	stragglers = time.Minute
-	// lookAgain is when what is left is looked for once more.
+	// lookAgain is when traces are removed once more.
 	lookAgain = 2 * stragglers
-	// keepErasures is how long it is looked for at most.
+	// keepErasures is how long that is tried at most.
 	keepErasures = 7 * 24 * time.Hour
-	// erasuresAtOnce is how many one call of finishErasures takes.
+	// erasuresAtOnce is how many erasures one call of finishErasures handles.
 	erasuresAtOnce = 200
 )
 
@@ -53,17 +52,15 @@ func (s *Store) objection(customer string) *firestore.DocumentRef {
 
 func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("erasures/" + key) }
 
-// EraseCustomer deletes a customer with all tokens, also from the index, and what names
-// them in mailings that have not ended; it answers the events that tell it, which
-// are in the outbox until Told. That the customer wanted no pushes stays, under
-// the hash of the id. What a mailing that has ended found invalid is left to its
-// TTL. Erasing somebody who is not known changes no customer, and
-// looks for traces all the same.
+// EraseCustomer deletes a customer with all tokens, also from the index, and the
+// customer's data in mailings that have not ended. It returns the events, which are in
+// the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. To
+// erase an unknown customer changes no customer, and removes traces all the same.
 //
-// The customer goes in one transaction, with an order to look for traces. They are
-// looked for at once, and by tick once more when every page that was read before
-// has been cut. A batch that is being sent is left until it is not: taking it
-// from its call would ring others twice.
+// The customer is deleted in one transaction, which also stores the order to remove
+// traces. They are removed at once, and once more by tick when every page that was read
+// before is in batches. A batch with a valid lease is changed after its call has ended:
+// a change before would make the call send to others twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
 	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.timestamp()}}
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
@@ -92,8 +89,8 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 	return events, classify(err, "erasing the traces of customer %s", x.key)
 }
 
-// readObjections has those of the customers who are not known opted out whose
-// objection was kept over an erasure.
+// readObjections sets OptedOut for unknown customers whose objection was kept when
+// they were erased.
 func (b *customerTx) readObjections(ids []string) error {
 	var unknown []*loadedCustomer
 	var refs []*firestore.DocumentRef
@@ -121,9 +118,9 @@ func (b *customerTx) readObjections(ids []string) error {
 	return nil
 }
 
-// finishErasures looks once more for what is left of customers who were erased a
-// while ago, all of them in one go, and then empties their recipients in settled
-// batches, some mailings a call.
+// finishErasures removes the traces of customers who were erased a while ago, all of
+// them together. Then it removes them from the recipients of settled batches, some
+// mailings a call.
 func (s *Store) finishErasures(ctx context.Context) error {
 	snaps, err := s.db.Collection("erasures").Limit(erasuresAtOnce).Documents(ctx).GetAll()
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// eraseTraces removes what names customers in mailings: the texts of mailings to
-// them alone, their entries in the lists of mailings that have not ended, and
-// their targets in batches that are not settled. It answers of whom something is
-// left that has to wait.
+// eraseTraces removes customers from mailings: the texts of mailings to them alone,
+// their entries in the lists of mailings that have not ended, and their targets in
+// batches that are not settled. It reports for which of them something is left that
+// has to wait.
 func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string]bool, err error) {
 	left = map[string]bool{}
 	for _, x := range xs {
@@ -56,8 +56,8 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 // recipientsAtOnce is how many values one query takes.
 const recipientsAtOnce = 30
 
-// eraseTexts cancels the mailings that go to this customer alone, and takes their
-// messages away, also of those that have ended.
+// eraseTexts cancels the mailings to this customer alone, and removes their messages,
+// also of those that have ended.
 func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
 	for part := range slices.Chunk(append([]string{x.key}, x.Tokens...), recipientsAtOnce) {
 		q := s.db.Collection("mailings").Where("recipient", "in", part).Select("createdAt")
@@ -115,7 +115,7 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 	})
 }
 
-// unlist takes customers and their tokens from a piece of a listed audience.
+// unlist removes customers and their tokens from one document of a listed audience.
 func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []erasure) error {
 	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
@@ -145,8 +145,8 @@ func named(xs []erasure, key, token string) bool {
 	return slices.ContainsFunc(xs, func(x erasure) bool { return x.key == key || slices.Contains(x.Tokens, token) })
 }
 
-// blankBatches blanks the targets of customers in the batches of a mailing that
-// are not settled, and notes in left of whom a batch is being sent.
+// blankBatches empties the targets of customers in the open batches of a mailing. It
+// records in left the customers with a batch that is being sent.
 func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, left map[string]bool) error {
 	snaps, err := s.openBatches(mailing).Select("first", "last", "cutAt").Documents(ctx).GetAll()
 	if err != nil {
@@ -176,9 +176,9 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, 
 	return nil
 }
 
-// blankBatch takes the targets of customers from a batch that nobody is sending;
-// it answers true for one that somebody is. The places of the targets stay, with
-// their results: those that had none are cancelled.
+// blankBatch empties the targets of customers in a batch without a valid lease; for a
+// batch with one it reports true. The places of the targets stay, with their results:
+// targets without a result are cancelled.
 func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure) (waits bool, err error) {
 	b, err := s.Batch(ctx, ref)
 	if push.IsNotFound(err) {
@@ -211,13 +211,13 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 		{Path: "holding", Value: len(b.HeldFlags) > 0},
 	}, firestore.LastUpdateTime(b.Revision))
 	if failedPrecondition(err) {
-		return true, nil // somebody has begun to send it
+		return true, nil // a call has leased it
 	}
 	return false, err
 }
 
-// forgetDead takes customers from the lists of invalid tokens of a mailing's
-// settled batches.
+// forgetDead removes customers from the lists of invalid tokens of the settled
+// batches of a mailing.
 func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) error {
 	for after := ""; ; {
 		id, dead, err := s.nextInvalidTokens(ctx, mailing, after)
@@ -233,7 +233,7 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 			return err
 		}
 		if !b.Settled {
-			continue // blankBatches has been there, or comes again
+			continue // blankBatches handles it
 		}
 		b.EraseTargets(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
 		text, err := encodeInvalidTokens(b.InvalidTokens)

@@ -16,31 +16,32 @@ type outbox interface {
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
 
-// tellTimeout is how long a request waits at most for its events to be published:
-// what it did is stored, and tick publishes what is left.
-const tellTimeout = 5 * time.Second
+// publishTimeout is how long a request waits at most until its events are published.
+// They are stored, and tick publishes the rest.
+const publishTimeout = 5 * time.Second
 
-// patience is how long Tell waits: half of the time that the request has left, so
-// that its answer can still be written.
-func patience(ctx context.Context) time.Duration {
+// timeToPublish returns how long PublishEvents may take: half of the time that the
+// request has left, so that its answer can still be written.
+func timeToPublish(ctx context.Context) time.Duration {
 	end, ok := ctx.Deadline()
 	if !ok {
-		return tellTimeout
+		return publishTimeout
 	}
-	return min(tellTimeout, time.Until(end)/2)
+	return min(publishTimeout, time.Until(end)/2)
 }
 
-// PublishEvents publishes events that stand in the outbox, and has that noted there. What
-// it cannot do tick does, and log has a line that says so.
+// PublishEvents publishes events of the outbox and deletes them there. If that fails,
+// it logs a warning, and tick does it.
 func PublishEvents(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
-	ctx, cancel := context.WithTimeout(ctx, patience(ctx))
+	ctx, cancel := context.WithTimeout(ctx, timeToPublish(ctx))
 	defer cancel()
 	if err := PublishEventsNow(ctx, q, o, events); err != nil {
 		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
 	}
 }
 
-// PublishEventsNow is Tell for whoever does something else about an error.
+// PublishEventsNow is like PublishEvents, but returns the error and has no timeout of
+// its own.
 func PublishEventsNow(ctx context.Context, q publisher, o outbox, events []push.Event) error {
 	if len(events) == 0 {
 		return nil
