@@ -8,8 +8,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// decisions are what a customer has decided about push, as the audit log shows
-// them.
+// decisions are the decisions of a customer about push, as the audit log shows them.
 type decisions struct {
 	OptedOut   bool            `json:"optedOut"`
 	Categories map[string]bool `json:"categories,omitempty"`
@@ -19,8 +18,8 @@ func decisionsOf(c *push.Customer) *decisions {
 	return &decisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
 }
 
-// decisions reads what a customer has decided before a patch that changes it: nil
-// where the patch changes nothing of it, which then costs no read.
+// decisions reads the decisions of a customer before a patch that changes them. It
+// returns nil, without a read, if the patch changes none.
 func (s *service) decisions(ctx context.Context, customer string, p push.CustomerPatch) (*decisions, error) {
 	if !p.Decides() {
 		return nil, nil
@@ -35,8 +34,8 @@ func (s *service) decisions(ctx context.Context, customer string, p push.Custome
 	return decisionsOf(c), nil
 }
 
-// auditDecisions records in the audit log what a customer's decisions were before
-// and are now, if they differ.
+// auditDecisions logs the decisions of a customer before and after a change, if they
+// differ.
 func (s *service) auditDecisions(ctx context.Context, customer string, before *decisions, c *push.Customer) {
 	if before == nil {
 		return

@@ -7,6 +7,6 @@ import (
 	"carillon.example/shared/api"
 )
 
-// callerOf names who makes a request: the source of the opt-outs and opt-ins it
-// reports. Where nothing says who that is, as on a laptop, it is "api".
+// callerOf names the caller of a request: the source of the opt-outs and opt-ins that
+// it reports. If the caller is unknown, as on a laptop, it is "api".
 func callerOf(ctx context.Context) string { return cmp.Or(string(api.Caller(ctx)), "api") }

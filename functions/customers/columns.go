@@ -11,10 +11,11 @@ import (
 	"carillon.example/shared/store"
 )
 
-// listSeparator parts the texts of a cell that holds a list, as in the CSV export.
+// listSeparator separates the texts of a cell that holds a list, as in the CSV
+// export.
 const listSeparator = "|"
 
-// Where the cells of a column go in the import line.
+// The parts of an import line that a column belongs to.
 const (
 	intoLine       = ""
 	intoToken      = "tokens"
@@ -22,9 +23,8 @@ const (
 	intoCategories = "categories"
 )
 
-// A column of a CSV import. Its name is that of the field in an import line;
-// attributes and categories have a column each, named attributes.NAME and
-// categories.NAME.
+// A column of a CSV import. Its name is that of the field in an import line. Each
+// attribute and category has its own column: attributes.NAME, categories.NAME.
 type column struct {
 	name string // as the header has it
 	into string
@@ -33,7 +33,7 @@ type column struct {
 
 const columnNames = "id (or customer), token, fid, platform, app, device, notifications, addedAt, seenAt, segments, optedOut, timeZone, attributes.NAME and categories.NAME"
 
-// columnOf is the column of a name, and whether there is such a one.
+// columnOf returns the column of a name, and whether there is one.
 func columnOf(name string) (column, bool) {
 	c := column{name: name, key: name}
 	switch name {
@@ -57,7 +57,7 @@ func columnOf(name string) (column, bool) {
 	return c, false
 }
 
-// columns reads the header, and names every fault of it.
+// columns reads the header and returns every fault of it.
 func columns(names []string) (out []column, faults push.Faults) {
 	fault := func(name, message string) {
 		faults = append(faults, push.Fault{Location: "body", Message: "the column " + quoted(name) + " " + message})
@@ -94,14 +94,14 @@ func columns(names []string) (out []column, faults push.Faults) {
 	return out, faults
 }
 
-// quoted is a short form of what was sent in.
+// quoted returns a short form of input.
 func quoted(name string) string {
 	b, _ := json.Marshal(push.Truncate(name, 60)) // a text always can be
 	return string(b)
 }
 
-// row reads a row as the import line that says the same. An empty cell says
-// nothing.
+// row converts a row to the import line with the same meaning. An empty cell has no
+// meaning.
 func (s *service) row(columns []column, cells []string) (store.ImportLine, push.Faults) {
 	parts := map[string]map[string]any{}
 	var faults push.Faults
@@ -137,7 +137,7 @@ func (s *service) row(columns []column, cells []string) (store.ImportLine, push.
 	return l, append(faults, inColumns(columns, more)...)
 }
 
-// value is a cell as JSON has it, or why it cannot be.
+// value returns a cell as JSON, or why it cannot be converted.
 func (c column) value(cell string) (value any, why string) {
 	switch {
 	case c.into == intoLine && c.key == "segments":
@@ -154,7 +154,7 @@ func (c column) value(cell string) (value any, why string) {
 	return cell, ""
 }
 
-// raw is a value as JSON.
+// raw encodes a value as JSON.
 func raw(v any) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -163,7 +163,7 @@ func raw(v any) json.RawMessage {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// inColumns are faults of an import line with the names of the columns.
+// inColumns returns faults of an import line with the names of the columns.
 func inColumns(columns []column, faults push.Faults) push.Faults {
 	for i, f := range faults {
 		at := strings.TrimPrefix(f.Location, "line.")

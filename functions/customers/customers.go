@@ -14,14 +14,15 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Deps is what the function works with; Store and Queue are needed.
+// Deps are the dependencies and settings of the function. Store and Queue are
+// required.
 type Deps struct {
 	Store     ledger
 	Queue     publisher
-	MaxTokens int              // the store's, for lines of an import; 0: push.MaxTokens
+	MaxTokens int              // tokens of a customer, as in the store; 0: push.MaxTokens
 	Log       *slog.Logger     // nil: the default
 	Now       func() time.Time // nil: time.Now
-	API       api.Options      // the function's timeout, and who may do what
+	API       api.Options      // timeout of the function, and permissions of callers
 }
 
 // ledger is what the function needs of the store.
@@ -70,7 +71,7 @@ type service struct {
 	choices       *api.Form[push.Settings]
 }
 
-// New makes the function's handler.
+// New makes the handler of the function.
 func New(d Deps) http.Handler {
 	if d.Log == nil {
 		d.Log = slog.Default()
@@ -123,7 +124,7 @@ func maxBody(method string) int64 {
 	return api.MaxSmall
 }
 
-// patchable documents that op takes a merge patch, under both of its names.
+// patchable documents that op accepts a merge patch, with both media types.
 // push.ParsePatch reads it.
 func patchable(a *api.API, op huma.Operation) huma.Operation {
 	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[patchBody](), true, "")
@@ -134,13 +135,13 @@ func patchable(a *api.API, op huma.Operation) huma.Operation {
 	return op
 }
 
-// CustomerPath names a customer. It is exported because huma fills in no fields of
-// an unexported one that other inputs embed.
+// CustomerPath is the customer in a path. It is exported because huma does not fill
+// in fields of an unexported struct that inputs embed.
 type CustomerPath struct {
 	Customer string `path:"customer" doc:"the customer's id, percent-encoded"`
 }
 
-// Resolve checks the id before anything is done with it.
+// Resolve checks the id before anything else is done.
 func (in *CustomerPath) Resolve(huma.Context) []error {
 	if why := push.CheckCustomerID(in.Customer); why != "" {
 		return []error{&huma.ErrorDetail{Location: "path.customer", Message: why}}

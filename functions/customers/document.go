@@ -9,7 +9,7 @@ const (
 	transfersTag = "transfers"
 )
 
-// documentation is what the OpenAPI document says beside what the code tells.
+// documentation is the part of the OpenAPI document that is not in the code.
 var documentation = api.Documentation{
 	Description: "Customers, their push tokens, and whether push reaches them. A customer is known by the retailer's own id, percent-encoded in paths. " +
 		"Errors are problem+json (RFC 9457) and name every fault with its place.",

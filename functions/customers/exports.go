@@ -18,7 +18,7 @@ import (
 	"carillon.example/shared/store"
 )
 
-// exportPage is how many customers are in memory at once.
+// exportPage is how many customers are in memory at the same time.
 const exportPage = 1000
 
 type exportInput struct {
@@ -38,7 +38,7 @@ type exportLine struct {
 	Since         time.Time              `json:"since" doc:"when the state began"`
 }
 
-// lineOf is the line of a customer.
+// lineOf returns the line of a customer.
 func lineOf(r store.CustomerAvailability) exportLine {
 	l := exportLine{ID: r.Customer, PushAvailable: r.ValidTokens > 0, ValidTokens: r.ValidTokens,
 		Platform: r.Platforms, App: r.Apps, State: r.Availability.State, Since: r.Availability.Since}
@@ -62,9 +62,9 @@ func exportOperation(a *api.API) huma.Operation {
 	return op
 }
 
-// export answers page by page. The first is read before the answer begins, so
-// that a fault can still be told; after a later one the connection is broken
-// off, and nobody takes a part for the whole.
+// export answers page by page. The first page is read before the answer begins, so
+// that an error can still be answered. After an error of a later page the connection
+// is closed, so that the client does not take a part for the whole.
 func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
 		return nil, push.Faults{{Location: "query.after", Message: why}}
@@ -82,13 +82,13 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 		h.SetHeader("Content-Type", kind)
 		h.SetHeader("Vary", "Accept-Encoding")
 		if h.Method() == http.MethodHead {
-			return // nobody would get the rest
+			return // the client has gone
 		}
 		w, end := h.BodyWriter(), func() error { return nil }
 		if api.WantsGzip(in.Accept) {
 			h.SetHeader("Content-Encoding", "gzip")
 			z := api.Zip(w)
-			w, end = z, z.Close // not where it breaks off: nobody takes a part for the whole
+			w, end = z, z.Close // not called after an error, so that the part does not look complete
 		}
 		write := lineWriter(in.Format, w, in.After == "")
 		for len(page) > 0 {
@@ -103,11 +103,11 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 				panic(http.ErrAbortHandler)
 			}
 		}
-		_ = end() // whoever asked has gone
+		_ = end() // the client has gone
 	}}, nil
 }
 
-// following is the page behind one, empty behind the last.
+// following returns the page after a page, empty after the last one.
 func (s *service) following(ctx context.Context, page []store.CustomerAvailability) ([]store.CustomerAvailability, error) {
 	if len(page) < exportPage {
 		return nil, nil
@@ -115,7 +115,7 @@ func (s *service) following(ctx context.Context, page []store.CustomerAvailabili
 	return s.Store.CustomerAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
 }
 
-// lineWriter writes pages in a format; CSV has its heading where it starts.
+// lineWriter writes pages in a format. CSV has its header at the start.
 func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAvailability) error {
 	if format != "csv" {
 		enc := json.NewEncoder(w)
@@ -145,7 +145,7 @@ func lineWriter(format string, w io.Writer, start bool) func([]store.CustomerAva
 	}
 }
 
-// joined is a list in one cell.
+// joined returns a list as one cell.
 func joined[T ~string](list []T) string {
 	texts := make([]string, len(list))
 	for i, x := range list {
@@ -154,8 +154,9 @@ func joined[T ~string](list []T) string {
 	return strings.Join(texts, "|")
 }
 
-// cell is a text in quotes, for what parts cells depends on the reader's
-// language, and a spreadsheet takes none for a formula.
+// cell returns a text in quotes, because the separator of cells depends on the
+// language of the reader, and in a form that a spreadsheet does not take for a
+// formula.
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
 		s = "'" + s

@@ -1,5 +1,5 @@
-// Package customers is the Cloud function that registers push tokens and
-// answers whether a customer can be reached.
+// Package customers is the Cloud function that registers push tokens and says whether
+// push can reach a customer.
 package customers
 
 import (
@@ -16,8 +16,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("customers", Handler) }
@@ -31,7 +31,7 @@ type settings struct {
 	Callers     push.Callers  `env:"CALLERS"`
 }
 
-// Check names what is wrong with the settings.
+// Check returns every fault of the settings.
 func (s *settings) Check() []error {
 	return append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
 }

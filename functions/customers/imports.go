@@ -20,12 +20,12 @@ import (
 )
 
 const (
-	// maxLines is how many lines one request carries; the empty ones count, so
-	// that a line's number is its place.
+	// maxLines is how many lines one request may have. Empty lines count, so that the
+	// number of a line is its place.
 	maxLines = 5000
-	// maxLine is the longest line in bytes; what a customer may have is shorter.
+	// maxLine is the longest line in bytes. What a customer may have is shorter.
 	maxLine = 256 << 10
-	// maxErrors is how many bad lines an answer spells out; it counts them all.
+	// maxErrors is how many bad lines an answer names. It counts all of them.
 	maxErrors = 1000
 )
 
@@ -34,7 +34,7 @@ type importInput struct {
 	RawBody     []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
 }
 
-// importOperation takes lines of JSON, and rows of CSV.
+// importOperation accepts lines of JSON, and rows of CSV.
 func importOperation() huma.Operation {
 	op := api.RequirePermission(push.PermissionProfile, operation(http.MethodPost, "/v1/imports", "import-customers", "Import customers, one a line", http.StatusOK))
 	op.MaxBodyBytes = api.MaxImport
@@ -129,7 +129,7 @@ func (s *service) lines(body []byte) *lines {
 	return out
 }
 
-// report lists the bad lines in their order.
+// report lists the bad lines in order.
 func report(faulty map[int]error) *importOutput {
 	out := &importOutput{}
 	b := &out.Body
@@ -142,7 +142,7 @@ func report(faulty map[int]error) *importOutput {
 	return out
 }
 
-// line reads one line, and names every fault of it.
+// line reads one line and returns every fault of it.
 func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	if len(raw) > maxLine {
 		return out, fmt.Errorf("the line is %d bytes long; at most %d are taken", len(raw), maxLine)
@@ -158,7 +158,7 @@ func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	return out, few(faults, "line").Err()
 }
 
-// members reads the members of a line, and names every fault.
+// members reads the members of a line and returns every fault.
 func (s *service) members(members map[string]json.RawMessage) (out store.ImportLine, faults push.Faults) {
 	id, tokens := members["id"], members["tokens"]
 	delete(members, "id")
@@ -174,10 +174,10 @@ func (s *service) members(members map[string]json.RawMessage) (out store.ImportL
 	return out, append(faults, more...)
 }
 
-// maxLineFaults is how many faults of a line are spelled out.
+// maxLineFaults is how many faults of a line are named.
 const maxLineFaults = 20
 
-// few are the first faults at a place, and whether there are more.
+// few returns the first faults at a place, and one more if there are others.
 func few(faults push.Faults, at string) push.Faults {
 	if len(faults) <= maxLineFaults {
 		return faults
@@ -229,8 +229,8 @@ func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults
 	return faults
 }
 
-// beforeTokens is before there was any push token: an earlier time is some
-// program's way to say none, and the earliest ones Firestore does not take.
+// beforeTokens is a time before push tokens existed: some programs write an earlier
+// time for none, and Firestore does not accept the earliest ones.
 var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 func moment(faults *push.Faults, at string, t *time.Time) time.Time {

@@ -8,37 +8,37 @@ import (
 	"carillon.example/shared/store"
 )
 
-// lines are those of one import.
+// lines are the lines of one import.
 type lines struct {
 	read    int // lines that are not empty
 	good    []store.ImportLine
-	origins [][]origin    // of each good one
+	origins [][]origin    // of each good line
 	faulty  map[int]error // by number
 
-	latest map[string]int  // by customer: which good line rows are joined to
+	latest map[string]int  // by customer: the good line that rows are joined to
 	named  map[string]bool // tokens of rows so far
 }
 
-// An origin is a line that was sent in.
+// An origin is a line of the input.
 type origin struct {
 	number  int  // counted from 1
-	decides bool // names what the customer wants
+	decides bool // it names optedOut or categories
 }
 
 func newLines() *lines {
 	return &lines{faulty: map[int]error{}, latest: map[string]int{}, named: map[string]bool{}}
 }
 
-// add takes a line in.
+// add adds a line.
 func (ls *lines) add(l store.ImportLine, number int) {
 	ls.good = append(ls.good, l)
 	ls.origins = append(ls.origins, []origin{{number, l.Patch.Decides()}})
 }
 
-// join takes a row in. Rows of one customer become one line, which is stored by one
-// write; apart each would wait for the one before it. What they say is the same as
-// if they came one by one: a token that another row names, too, stays where it
-// stands, for the last to name it has it.
+// join adds a row. Rows of one customer become one line, which is stored by one
+// write; otherwise each would wait for the one before it. The result is the same as
+// if they came one after the other: a token that another row names, too, stays in its
+// place, because the last row that names it gets it.
 func (ls *lines) join(l store.ImportLine, number, maxTokens int) {
 	known := false
 	for _, r := range l.Tokens {
@@ -59,8 +59,8 @@ func (ls *lines) join(l store.ImportLine, number, maxTokens int) {
 	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.Decides()})
 }
 
-// follow changes p to say what p and then the patch of another row say. A row takes
-// nothing away: its empty cells say nothing.
+// follow changes p to say what p and then the patch of another row say. A row removes
+// nothing, because empty cells have no meaning.
 func follow(p *push.CustomerPatch, row push.CustomerPatch) {
 	if row.Segments != nil {
 		p.Segments = row.Segments
@@ -75,7 +75,7 @@ func follow(p *push.CustomerPatch, row push.CustomerPatch) {
 	p.Categories = over(p.Categories, row.Categories)
 }
 
-// over is a map with the entries of another in it.
+// over returns a map with the entries of another added.
 func over[V any](m, with map[string]V) map[string]V {
 	if m == nil {
 		return with
@@ -84,8 +84,8 @@ func over[V any](m, with map[string]V) map[string]V {
 	return m
 }
 
-// refuse notes which lines the store refused, and why. It answers how many of the
-// others decide what a customer wants.
+// refuse records the lines that the store refused, and why. It returns how many of
+// the others decide what a customer wants.
 func (ls *lines) refuse(refused []error) (decided int) {
 	for i, why := range refused {
 		for _, o := range ls.origins[i] {

@@ -12,7 +12,7 @@ import (
 	"carillon.example/shared/queue"
 )
 
-// customerBody is a customer as shown.
+// customerBody is a customer as the API shows it.
 type customerBody struct {
 	ID            string            `json:"id"`
 	PushAvailable bool              `json:"pushAvailable" doc:"has a valid token"`
@@ -31,13 +31,13 @@ type customerOutput struct {
 	Body customerBody
 }
 
-// Condition is what a change may ask for: that what it changes stands as it was
+// Condition is the condition of a change: that the thing has not changed since it was
 // read. It is exported for the same reason as CustomerPath.
 type Condition struct {
 	IfMatch string `header:"If-Match" doc:"an ETag as GET answers it; the change is made only if nobody has changed anything since"`
 }
 
-// parse is the condition, nil for none.
+// parse returns the condition, nil for none.
 func (c *Condition) parse() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
 
 func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
@@ -77,8 +77,8 @@ func (s *service) shown(c *push.Customer) customerBody {
 	return b
 }
 
-// patchBody documents a merge patch; push.ParsePatch reads it, because what is
-// null differs from what is not there.
+// patchBody documents a merge patch. push.ParsePatch reads it, because null differs
+// from an absent member.
 type patchBody struct {
 	Segments   segmentsPatch    `json:"segments,omitempty"`
 	Attributes map[string]any   `json:"attributes,omitempty" doc:"merged; null takes one away"`
@@ -90,7 +90,7 @@ type patchBody struct {
 // segmentsPatch documents the two forms of segments in a patch.
 type segmentsPatch struct{}
 
-// Schema is a list, or an object of what to add and to remove.
+// Schema is a list, or an object with segments to add and to remove.
 func (segmentsPatch) Schema(huma.Registry) *huma.Schema {
 	most := push.MaxCustomerSegments
 	list := func(doc string) *huma.Schema {

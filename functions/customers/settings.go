@@ -25,7 +25,7 @@ func (s *service) settings(ctx context.Context, _ *struct{}) (*settingsOutput, e
 	return &settingsOutput{push.ETag(set.Revision), set}, err
 }
 
-// setSettings stores the settings whole: what the body leaves out is the default.
+// setSettings replaces all settings: what the body leaves out gets its default.
 func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
 	condition, err := in.parse()
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	return &settingsOutput{push.ETag(set.Revision), set}, nil
 }
 
-// choices are the settings as the audit log has them: its line says itself who
-// changed them, and when.
+// choices are the settings as the audit log shows them. The line of the log itself
+// says who changed them, and when.
 type choices struct {
 	Revision    int64
 	Devices     push.DeviceSelection

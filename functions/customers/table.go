@@ -16,12 +16,12 @@ import (
 type table struct {
 	columns []column
 	body    []byte
-	at      int // where the next row begins
-	line    int // of that place, counted from 1
+	at      int // the place of the next row
+	line    int // the line of that place, counted from 1
 }
 
-// openTable reads the header. Its errors are push.Faults: none of the rows can be
-// read then.
+// openTable reads the header. Its errors are push.Faults: the rows cannot be read
+// then.
 func openTable(body []byte) (*table, error) {
 	t := &table{body: body, line: 1}
 	names, _, err := t.next()
@@ -37,11 +37,11 @@ func openTable(body []byte) (*table, error) {
 	return t, few(faults, "body").Err()
 }
 
-// next reads a row, and says in which line it begins. Behind the last comes io.EOF;
-// any other error is of this row alone.
+// next reads a row, and returns the line that it begins in. After the last row it
+// returns io.EOF; any other error is about this row alone.
 //
-// A row that cannot be read ends with its first line: what follows a quote that
-// nobody closed is read as rows of its own, and no customer is lost in a text.
+// A row that cannot be read ends with its first line. What follows an unclosed quote
+// is read as rows of its own, so that no customer is lost inside a text.
 func (t *table) next() (cells []string, line int, err error) {
 	t.skip(len(t.body[t.at:]) - len(bytes.TrimLeft(t.body[t.at:], "\r\n")))
 	if t.at == len(t.body) {
@@ -66,14 +66,14 @@ func (t *table) next() (cells []string, line int, err error) {
 	return cells, line, said(err)
 }
 
-// skip goes on behind n bytes.
+// skip moves n bytes ahead.
 func (t *table) skip(n int) {
 	t.line += bytes.Count(t.body[t.at:t.at+n], []byte("\n"))
 	t.at += n
 }
 
-// said is why a row cannot be read, in words of its own: those of encoding/csv
-// count lines from the row.
+// said returns why a row cannot be read, in our own words: encoding/csv counts lines
+// from the row.
 func said(err error) error {
 	switch {
 	case errors.Is(err, csv.ErrBareQuote):
@@ -84,7 +84,7 @@ func said(err error) error {
 	return err
 }
 
-// check names what is wrong with a row before its cells are looked at one by one.
+// check returns faults of a row before its cells are read one by one.
 func (t *table) check(cells []string) error {
 	if len(cells) != len(t.columns) {
 		return fmt.Errorf("the line has %d cells, and the header %d columns", len(cells), len(t.columns))
@@ -97,7 +97,7 @@ func (t *table) check(cells []string) error {
 	return nil
 }
 
-// isBlank reports whether a row says nothing, as spreadsheets leave them at the end.
+// isBlank reports whether a row is empty: spreadsheets leave such rows at the end.
 func isBlank(cells []string) bool {
 	return !slices.ContainsFunc(cells, func(cell string) bool { return cell != "" })
 }

@@ -24,8 +24,8 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check names every fault of a registration at that place, those found in reading
-// it first.
+// check returns every fault of a registration at that place, first those that were
+// found when it was read.
 func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var faults push.Faults
@@ -106,7 +106,7 @@ func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{
 	return nil, err
 }
 
-// tokenBody is a token as it is shown: without the token itself.
+// tokenBody is a token as the API shows it: without the token itself.
 type tokenBody struct {
 	ID            string             `json:"id"`
 	Kind          push.Kind          `json:"kind"`

@@ -17,11 +17,11 @@ type auditedState struct {
 	State push.State `json:"state"`
 }
 
-// auditedDraft is a draft in the audit log: without the texts, which may name a
-// person, and without the customers and tokens listed.
+// auditedDraft is a draft in the audit log: without texts, which may name a person,
+// and without the listed customers and tokens.
 type auditedDraft struct {
 	State         push.State           `json:"state"`
-	Audience      string               `json:"audience"` // which of its fields is set
+	Audience      string               `json:"audience"` // the field that is set
 	Listed        int                  `json:"listed,omitempty"`
 	Segments      *push.Segments       `json:"segments,omitempty"`
 	Devices       push.DeviceSelection `json:"devices,omitempty"`
@@ -45,8 +45,9 @@ func summary(m *push.Mailing) auditedDraft {
 	return d
 }
 
-// changeState lets f change the state of a mailing by hand, logs and answers it. It
-// reads the mailing first, so that the audit log has the state before.
+// changeState lets f change the state of a mailing by hand, logs the change and
+// returns the mailing. It reads the mailing first, because the audit log has the
+// state before.
 func (s *service) changeState(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
 	before, err := s.Store.MailingHeader(ctx, id)
 	if err != nil {

@@ -24,8 +24,8 @@ type createInput struct {
 	Body json.RawMessage
 }
 
-// Resolve refuses keys that look like one and are none: an empty one would let
-// every try make a mailing, and of two the second would be passed over.
+// Resolve refuses wrong keys: with an empty one every try would make a mailing, and
+// of two keys the second would be ignored.
 func (in *createInput) Resolve(ctx huma.Context) []error {
 	var keys []string
 	ctx.EachHeader(func(name, value string) {
@@ -48,8 +48,8 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 	return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: why}}
 }
 
-// unquoted is a key without the quotes in which the IETF's draft writes it: "q-1"
-// and q-1 are the same key.
+// unquoted returns a key without the quotes of the IETF draft: "q-1" and q-1 are the
+// same key.
 func unquoted(key string) string {
 	inner, ok := strings.CutPrefix(strings.TrimSpace(key), `"`)
 	if inner, closed := strings.CutSuffix(inner, `"`); ok && closed {
@@ -74,7 +74,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	}
 	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {
-		// Before anything is judged: what was right when it came stays so.
+		// Before any check: a request that was accepted stays accepted.
 		if was, err := s.Store.MailingHeader(ctx, id); err == nil && was.Digest == digest {
 			return accepted(was, true), s.start(ctx, was, true)
 		} else if err != nil && !push.IsNotFound(err) {
@@ -110,13 +110,13 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
 }
 
-// validate reads a draft and names everything wrong with it, whoever finds it: the
-// schema, the draft's own rules, the templates, what Carillon adds to data.
+// validate reads a draft and returns every fault of it: by the schema, the rules of
+// drafts, the templates, and the additions of Carillon to data.
 func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
 	draft, faults := s.drafts.Read(body)
 	faults = api.Join(faults, draft.Check(now)...)
 	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {
-		return nil, nil, faults // Check has said so; compiling it would cost in vain
+		return nil, nil, faults // Check has reported it; there is no need to compile it
 	}
 
 	template, wrong := personal.Compile(draft.Message, draft.Link)
@@ -128,14 +128,14 @@ func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.T
 	return draft, template, faults
 }
 
-// publishTimeout is how long a request waits for Pub/Sub: what it did is stored,
-// and tick publishes what is left.
+// publishTimeout is how long a request waits for Pub/Sub. The mailing is stored, and
+// tick publishes the rest.
 const publishTimeout = 5 * time.Second
 
-// start publishes the order to start a mailing that is due; of one that was
-// handed in before, too, because that may be what its first answer could not
-// do. Where it fails, whoever can safely ask again is told to; without a key
-// that would make a second mailing, and tick starts this one.
+// start publishes the message that starts a mailing that is due, also for a repeated
+// request: the first one may have failed to publish. If it fails, the caller is told
+// to try again if there is a key. Without a key that would make a second mailing;
+// tick starts this one.
 func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error {
 	if m.State != push.Accepted && !s.startsSoon(m) {
 		return nil
@@ -150,15 +150,15 @@ func (s *service) start(ctx context.Context, m *push.Mailing, keyed bool) error 
 	return nil
 }
 
-// startsSoon reports whether a scheduled mailing starts before tick's next round
-// is sure to have seen it. Dispatch asks tick to start it in time: its lifetime may
-// be as short as a minute.
+// startsSoon reports whether a scheduled mailing starts before the next round of tick
+// has certainly seen it. Dispatch wakes tick then: the lifetime may be as short as a
+// minute.
 func (s *service) startsSoon(m *push.Mailing) bool {
 	return m.State == push.Scheduled && m.StartAt.Sub(s.Now()) < 2*time.Minute
 }
 
-// accepted is the answer to a mailing when it was taken in, whatever has become
-// of it since.
+// accepted is the answer for a mailing at the time when it was accepted, whatever
+// happened to it since.
 func accepted(m *push.Mailing, replayed bool) *createOutput {
 	out := &createOutput{Location: "/v1/mailings/" + m.ID}
 	if replayed {
@@ -171,7 +171,8 @@ func accepted(m *push.Mailing, replayed bool) *createOutput {
 	return out
 }
 
-// newID names a mailing by its caller and key, so that one key is one document.
+// newID returns the id of a mailing by its caller and key, so that one key is one
+// document.
 func newID(caller push.Caller, key string) string {
 	if key == "" {
 		return "m" + strings.ToLower(rand.Text())
@@ -184,9 +185,9 @@ func digest(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// prove has FCM judge the payload with no token involved; of a personal message
-// that of a customer of whom nothing is known. Out of reach, the mailing is
-// accepted, and proven before the first batch.
+// prove asks FCM about the payload without any token; for a personal message, about
+// that of a customer without data. If FCM is out of reach, the mailing is accepted,
+// and proven before its first batch.
 func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Template) error {
 	message, link, err := t.Render("customer", nil)
 	if err != nil {
@@ -203,7 +204,7 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Templa
 		m.Proven = true
 	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:
 		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", m.ID, "outcome", a.Outcome.String(), "text", a.Text)
-	case a.HTTP == 0: // it was not even asked
+	case a.HTTP == 0: // FCM was not asked
 		return push.Faults{{Location: "body.message", Message: a.Text}}
 	default:
 		return push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}

@@ -8,7 +8,7 @@ const (
 	fixing  = "flags"
 )
 
-// documentation is what the OpenAPI document says beside what the code tells.
+// documentation is the part of the OpenAPI document that is not in the code.
 var documentation = api.Documentation{
 	Description: "Mailings: one message to many customers. `POST /v1/mailings` answers at once; the mailing is sent in the background, " +
 		"and `GET /v1/mailings/{id}` says what became of every customer and every push token. Errors are problem+json (RFC 9457) and name every fault with its place.",

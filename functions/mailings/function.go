@@ -1,6 +1,6 @@
-// Package mailings is the Cloud function that takes mailings in over HTTP. It
-// never touches the audience: a mailing to one customer and one to ten million
-// take the same time.
+// Package mailings is the Cloud function that accepts mailings over HTTP. It does not
+// read the audience: a mailing to one customer and one to ten million take the same
+// time.
 package mailings
 
 import (
@@ -17,8 +17,8 @@ import (
 	"carillon.example/shared/store"
 )
 
-// Handler serves the function; its clients are made at the first request, from
-// the environment.
+// Handler serves the function. Its clients are made from the environment at the first
+// request.
 var Handler = cloud.Lazy(build)
 
 func init() { functions.HTTP("mailings", Handler) }

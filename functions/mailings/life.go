@@ -36,8 +36,8 @@ func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error)
 	return stateOf(m), nil
 }
 
-// decide decides about the flags that wait for evidence. deliver acts on it when
-// it next looks at the batches that hold them, within a minute.
+// decide decides about the held flags of a mailing. deliver acts on it when it next
+// works on their batches, within a minute.
 func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
 	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
 		m, err := s.Store.DecideHeld(ctx, in.ID, d)
@@ -72,8 +72,8 @@ type unflagOutput struct {
 	}
 }
 
-// unflag has every flag of a mailing taken back, by dispatch. Where its order
-// is not published tick publishes it.
+// unflag starts the unflag of a mailing, which dispatch does. If its message is not
+// published, tick publishes it.
 func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
 	m, err := s.Store.StartUnflag(ctx, in.ID)
 	if err != nil {

@@ -13,14 +13,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Deps is what the function works with; Store, Queue and Proof are needed.
+// Deps are the dependencies and settings of the function. Store, Queue and Proof are
+// required.
 type Deps struct {
 	Store ledger
 	Queue publisher
 	Proof prover
 	Log   *slog.Logger     // nil: the default
 	Now   func() time.Time // nil: time.Now
-	API   api.Options      // the function's timeout, and who may do what
+	API   api.Options      // timeout of the function, and permissions of callers
 	// RequireKey refuses mailings without an Idempotency-Key.
 	RequireKey bool
 }
@@ -70,7 +71,7 @@ type service struct {
 	drafts *api.Form[push.Draft]
 }
 
-// New makes the function's handler.
+// New makes the handler of the function.
 func New(d Deps) http.Handler {
 	if d.Log == nil {
 		d.Log = slog.Default()

@@ -1,6 +1,6 @@
 package mailings
 
-// schemas are those that the code cannot tell.
+// schemas are the schemas that are not in the code.
 var schemas = map[string]map[string]any{
 	"Message": {
 		"type": "object", "description": "FCM v1's message object without a target. FCM is its judge: fields that are not named here pass, too.",
@@ -35,7 +35,7 @@ var (
 	anything = map[string]any{"type": "object", "additionalProperties": true}
 )
 
-// audience is an audience of one kind: it has that property and no other.
+// audience is the schema of one kind of audience: it has that property and no other.
 func audience(property, description string, schema map[string]any) map[string]any {
 	return map[string]any{"type": "object", "description": description, "additionalProperties": false,
 		"required": []any{property}, "properties": map[string]any{property: schema}}

@@ -97,7 +97,7 @@ type listedMailing struct {
 type listOutput struct {
 	Body struct {
 		Mailings      []listedMailing `json:"mailings"`
-		NextPageToken string       `json:"nextPageToken,omitempty"`
+		NextPageToken string          `json:"nextPageToken,omitempty"`
 	}
 }
 
