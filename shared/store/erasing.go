@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -120,47 +122,92 @@ func (b *customerTx) readObjections(ids []string) error {
 
 // finishErasures removes the traces of customers who were erased a while ago, all of
 // them together. Then it removes them from the recipients of settled batches, some
-// mailings a call.
+// mailings a call. An erasure that fails does not delay the others.
 func (s *Store) finishErasures(ctx context.Context) error {
-	snaps, err := s.db.Collection("erasures").Limit(erasuresAtOnce).Documents(ctx).GetAll()
-	if err != nil {
-		return classify(err, "listing erasures")
+	due, err := s.dueErasures(ctx)
+	if err != nil || len(due) == 0 {
+		return err
 	}
+
+	due, left, err := s.eraseDueTraces(ctx, due)
+	faults := []error{err}
+	budget := searchedACall
+	for _, x := range due {
+		if !left[x.key] {
+			faults = append(faults, s.finishErasure(ctx, x, &budget))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// dueErasures lists the erasures whose traces are to be removed once more, at most
+// erasuresAtOnce. It begins at a random key, so that erasures that have to wait do not
+// hide the others for ever.
+func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
+	all := s.db.Collection("erasures").OrderBy(firestore.DocumentID, firestore.Asc)
+	begin := push.CustomerKey(rand.Text())
+	snaps, err := all.StartAt(begin).Limit(erasuresAtOnce).Documents(ctx).GetAll()
+	if err == nil && len(snaps) < erasuresAtOnce {
+		var rest []*firestore.DocumentSnapshot
+		rest, err = all.EndBefore(begin).Limit(erasuresAtOnce - len(snaps)).Documents(ctx).GetAll()
+		snaps = append(snaps, rest...)
+	}
+	if err != nil {
+		return nil, classify(err, "listing erasures")
+	}
+
 	var due []erasure
 	for _, snap := range snaps {
 		x := erasure{key: snap.Ref.ID, revision: snap.UpdateTime}
 		if err := snap.DataTo(&x.erasureDoc); err != nil {
-			return classify(err, "decoding erasure %s", snap.Ref.ID)
+			logSkipped(ctx, snap, err)
+			continue
 		}
 		if s.now().Sub(x.At) >= lookAgain {
 			due = append(due, x)
 		}
 	}
-	if len(due) == 0 {
+	return due, nil
+}
+
+// eraseDueTraces removes the traces of all erased customers together. If that fails, it
+// does so for each alone, and returns those for whom it succeeded beside the errors of
+// the others.
+func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasure, left map[string]bool, err error) {
+	left, err = s.eraseTraces(ctx, due...)
+	if err == nil {
+		return due, left, nil
+	}
+
+	var faults []error
+	left = map[string]bool{}
+	for _, x := range due {
+		waits, err := s.eraseTraces(ctx, x)
+		if err != nil {
+			faults = append(faults, classify(err, "erasing the traces of customer %s", x.key))
+			continue
+		}
+		left[x.key] = waits[x.key]
+		done = append(done, x)
+	}
+	return done, left, errors.Join(faults...)
+}
+
+// finishErasure removes an erased customer from recipients, as far as the budget
+// allows, and ends the erasure when nothing is left.
+func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error {
+	done, err := s.forgetRecipients(ctx, x, budget)
+	if err != nil {
+		return classify(err, "erasing the recipients of customer %s", x.key)
+	}
+	if !done {
 		return nil
 	}
 
-	left, err := s.eraseTraces(ctx, due...)
-	if err != nil {
-		return classify(err, "erasing the traces of %d customers", len(due))
-	}
-	budget := searchedACall
-	for _, x := range due {
-		if left[x.key] {
-			continue
-		}
-		done, err := s.forgetRecipients(ctx, x, &budget)
-		if err != nil {
-			return classify(err, "erasing the recipients of customer %s", x.key)
-		}
-		if !done {
-			continue
-		}
-		// A later order of the same customer stays.
-		_, err = s.erasure(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
-		if err != nil && !missing(err) && !failedPrecondition(err) {
-			return classify(err, "ending erasure %s", x.key)
-		}
+	// The revision: a later order of the same customer stays.
+	_, err = s.erasure(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
+	if err != nil && !missing(err) && !failedPrecondition(err) {
+		return classify(err, "ending erasure %s", x.key)
 	}
 	return nil
 }

@@ -5,15 +5,18 @@ import (
 	"context"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // settles a batch with a target for each customer, everything accepted.
@@ -180,4 +183,70 @@ func TestALaterErasureIsNotEnded(t *testing.T) {
 	if got := w.Count("erasures"); !ran || got != 1 {
 		t.Errorf("erased again meanwhile: %t; %d erasures are open, want the later one", ran, got)
 	}
+}
+
+// TestAnErasureThatFailsDelaysNoOther: a batch that cannot be decoded keeps the
+// erasure of its customer, and no other.
+func TestAnErasureThatFailsDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "a")
+	w.register(t, "ben", "b")
+	w.starts(t, "m")
+	broken := w.cuts(t, "m", 0, push.Target{Customer: "anna", Token: "a", Kind: push.KindToken})
+	whole := w.cuts(t, "m", 1, push.Target{Customer: "ben", Token: "b", Kind: push.KindToken})
+	if _, err := w.DB().Doc("mailings/m/batches/"+broken.Batch).Update(t.Context(), []firestore.Update{{Path: "targets", Value: []byte("nonsense")}}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.EraseCustomer(t.Context(), "anna") // the order is stored; the traces are tried again
+	if _, err := w.EraseCustomer(t.Context(), "ben"); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(3 * time.Minute)
+	if _, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 10); err == nil {
+		t.Error("the erasure that failed is not told")
+	}
+	if got := w.batchOf(t, whole.BatchRef).Targets[0].Customer; got != "" {
+		t.Errorf("ben's target names %q, want nobody", got)
+	}
+	if got := w.erasures(t); len(got) != 1 || got[0] != push.CustomerKey("anna") {
+		t.Errorf("erasures that go on: %v, want anna's alone", got)
+	}
+}
+
+// TestErasuresThatWaitHideNoOther: more than one call lists, and all before it in the
+// order of the keys.
+func TestErasuresThatWaitHideNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 250 {
+		if _, err := w.DB().Doc(fmt.Sprintf("erasures/0000%028d", i)).Set(t.Context(), map[string]any{"tokens": []string{}, "at": w.clock.Now().Add(time.Hour), "expireAt": w.clock.Now().Add(24 * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := strings.Repeat("v", 32)
+	if _, err := w.DB().Doc("erasures/"+last).Set(t.Context(), map[string]any{"tokens": []string{}, "at": w.clock.Now().Add(-time.Hour), "expireAt": w.clock.Now().Add(24 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+
+	for calls := 0; slices.Contains(w.erasures(t), last); calls++ {
+		if calls == 5 {
+			t.Fatalf("after %d calls the erasure that is due has not ended", calls)
+		}
+		w.expire(t)
+	}
+}
+
+// erasures lists the keys of erasures that have not ended.
+func (w *world) erasures(t *testing.T) (keys []string) {
+	t.Helper()
+	snaps, err := w.DB().Collection("erasures").Documents(t.Context()).GetAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, snap := range snaps {
+		keys = append(keys, snap.Ref.ID)
+	}
+	return keys
 }
