@@ -31,13 +31,13 @@ func main() {
 
 func run(ctx context.Context) error {
 	if err := useFirestore(ctx); err != nil {
-		return fmt.Errorf("Firestore: %w", err)
+		return fmt.Errorf("using Firestore: %w", err)
 	}
 	if err := usePubSub(ctx); err != nil {
-		return fmt.Errorf("Pub/Sub: %w", err)
+		return fmt.Errorf("using Pub/Sub: %w", err)
 	}
 	if err := useFCM(ctx); err != nil {
-		return fmt.Errorf("FCM: %w", err)
+		return fmt.Errorf("using FCM: %w", err)
 	}
 	return nil
 }
