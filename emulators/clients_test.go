@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 )
 
 // A clientWorld is everything on this machine, and the OpenAPI documents that it
@@ -27,7 +27,7 @@ func newClientWorld(t *testing.T) *clientWorld {
 	w.documents["customers"] = w.document(t, w.addr["API"], "/customers/openapi.json")
 	w.documents["devices"] = w.document(t, w.addr["Devices"], "/openapi.json", "Authorization", "Bearer "+w.idToken(t, "somebody"))
 
-	a := lab.At(t, w.addr["FCM"]).Ask("PUT", "/emulator/outcomes", `[{"token":"*-dead:token","outcome":"UNREGISTERED"}]`)
+	a := testcloud.At(t, w.addr["FCM"]).Ask("PUT", "/emulator/outcomes", `[{"token":"*-dead:token","outcome":"UNREGISTERED"}]`)
 	if a.Code/100 != 2 {
 		t.Fatalf("the outcomes: %v", a)
 	}
@@ -37,7 +37,7 @@ func newClientWorld(t *testing.T) *clientWorld {
 // document is one that a function serves.
 func (w *clientWorld) document(t *testing.T, at, path string, header ...string) string {
 	t.Helper()
-	a := lab.At(t, at).Ask("GET", path, "", header...)
+	a := testcloud.At(t, at).Ask("GET", path, "", header...)
 	if a.Code != http.StatusOK {
 		t.Fatalf("%s: %v", path, a)
 	}
@@ -47,7 +47,7 @@ func (w *clientWorld) document(t *testing.T, at, path string, header ...string) 
 // idToken signs somebody in.
 func (w *clientWorld) idToken(t *testing.T, sub string) string {
 	t.Helper()
-	return lab.Decode[struct{ IDToken string }](lab.At(t, "http://"+w.addr["Auth"]).Ask("POST", "/emulator/tokens", fmt.Sprintf(`{"sub":%q}`, sub)), http.StatusOK).IDToken
+	return testcloud.Decode[struct{ IDToken string }](testcloud.At(t, "http://"+w.addr["Auth"]).Ask("POST", "/emulator/tokens", fmt.Sprintf(`{"sub":%q}`, sub)), http.StatusOK).IDToken
 }
 
 // save writes the documents and copies of the files of a folder to a new one.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 )
 
 // TestDevices is an app's way on the laptop: an ID token of the Firebase Auth
@@ -16,13 +16,13 @@ func TestDevices(t *testing.T) {
 	if r.addr["Devices"] == "" || r.addr["Auth"] == "" {
 		t.Fatalf("it printed %v", r.addr)
 	}
-	devices := lab.At(t, r.addr["Devices"])
-	issued := lab.Decode[struct{ IDToken string }](lab.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"anna-of-devices"}`), 200)
+	devices := testcloud.At(t, r.addr["Devices"])
+	issued := testcloud.Decode[struct{ IDToken string }](testcloud.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"anna-of-devices"}`), 200)
 	const registration = `{"token":"anna-own-phone:APA91b","platform":"android","app":"shop"}`
 	if a := devices.Ask("POST", "/v1/devices", registration); a.Code != 401 {
 		t.Errorf("without an ID token: %v", a)
 	}
-	token := lab.Decode[struct{ ID string }](devices.Ask("POST", "/v1/devices", registration, "Authorization", "Bearer "+issued.IDToken), 201)
+	token := testcloud.Decode[struct{ ID string }](devices.Ask("POST", "/v1/devices", registration, "Authorization", "Bearer "+issued.IDToken), 201)
 	available := func(want string) {
 		t.Helper()
 		if a := r.ask(t, "GET", "/v1/customers/anna-of-devices", ""); a.Code != 200 || !strings.Contains(a.Body, want) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
 	"carillon.example/emulators/official"
+	"carillon.example/emulators/testcloud"
 )
 
 // TestPagesOfOtherSitesGetInNowhere: by no name that leads to this machine, and
@@ -16,7 +16,7 @@ func TestPagesOfOtherSitesGetInNowhere(t *testing.T) {
 	const page = "http://localhost:3000"
 	t.Setenv("ALLOWED_ORIGINS", page)
 	r := serveCommand(t, "-devices", "127.0.0.1:0", "-auth", "127.0.0.1:0")
-	ask := func(t *testing.T, url, method, path, body, host string, header ...string) lab.Answer {
+	ask := func(t *testing.T, url, method, path, body, host string, header ...string) testcloud.Answer {
 		t.Helper()
 		q, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
 		if err != nil {
@@ -26,7 +26,7 @@ func TestPagesOfOtherSitesGetInNowhere(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			q.Header.Set(header[i], header[i+1])
 		}
-		return lab.At(t, url).Send(q)
+		return testcloud.At(t, url).Send(q)
 	}
 
 	type door struct {
@@ -62,7 +62,7 @@ func TestPagesOfOtherSitesGetInNowhere(t *testing.T) {
 		guarded(t, door{"http://" + r.addr["Firestore"], "DELETE", "/emulator/v1/projects/p/databases/d/documents", "", 200})
 	})
 
-	issued := lab.Decode[struct{ IDToken string }](lab.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"page-of-devices"}`), 200)
+	issued := testcloud.Decode[struct{ IDToken string }](testcloud.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"page-of-devices"}`), 200)
 	a := ask(t, r.addr["Devices"], "POST", "/v1/devices", `{"token":"page-phone:APA91b","platform":"web"}`, "",
 		"Content-Type", "application/json", "Authorization", "Bearer "+issued.IDToken, "Origin", page, "Sec-Fetch-Site", "cross-site")
 	if a.Code != 201 || a.Header.Get("Access-Control-Allow-Origin") != page {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 )
 
 // A running command and the addresses it printed.
@@ -58,9 +58,9 @@ func serveCommand(t *testing.T, args ...string) *running {
 }
 
 // ask sends a request to the API, as a Site's Ask does.
-func (r *running) ask(t *testing.T, method, path, body string, header ...string) lab.Answer {
+func (r *running) ask(t *testing.T, method, path, body string, header ...string) testcloud.Answer {
 	t.Helper()
-	return lab.At(t, r.addr["API"]).Ask(method, path, body, header...)
+	return testcloud.At(t, r.addr["API"]).Ask(method, path, body, header...)
 }
 
 func TestServed(t *testing.T) {

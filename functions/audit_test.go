@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/fcm"
@@ -34,21 +34,21 @@ func (accepting) Prove(context.Context, *fcm.Message) fcm.Answer {
 // callers themselves.
 func TestTheAuditLogAnswersWhoDidWhatAndWhen(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t)
+	l := testcloud.New(t)
 	l.Topic("dispatch", "push-events")
 	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
 	t.Cleanup(q.Stop)
 	var written bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&written, nil))
 	db := store.New(l.DB(), store.Options{})
-	people := lab.Serve(t, customers.New(customers.Deps{Store: db, Queue: q, Log: log}))
-	sends := lab.Serve(t, mailings.New(mailings.Deps{Store: db, Queue: q, Proof: accepting{}, Log: log}))
+	people := testcloud.Serve(t, customers.New(customers.Deps{Store: db, Queue: q, Log: log}))
+	sends := testcloud.Serve(t, mailings.New(mailings.Deps{Store: db, Queue: q, Proof: accepting{}, Log: log}))
 	began := time.Now()
 	as := func(name string) []string {
 		claims := base64.RawURLEncoding.EncodeToString([]byte(`{"email":"` + name + `@shop.example","email_verified":true}`))
 		return []string{"Authorization", "Bearer e30." + claims + ".SIGNATURE_REMOVED_BY_GOOGLE"}
 	}
-	ask := func(site *lab.Site, who, method, path, body string, header ...string) lab.Answer {
+	ask := func(site *testcloud.Client, who, method, path, body string, header ...string) testcloud.Answer {
 		t.Helper()
 		a := site.Ask(method, path, body, append(as(who), header...)...)
 		if a.Code/100 != 2 {
@@ -61,7 +61,7 @@ func TestTheAuditLogAnswersWhoDidWhatAndWhen(t *testing.T) {
 	ask(people, "etl", "POST", "/v1/imports", `{"id":"anna"}`, "Content-Type", "application/x-ndjson")
 	ask(people, "desk", "PATCH", "/v1/customers/anna", `{"optedOut":true}`, "Content-Type", "application/merge-patch+json")
 	consents := ask(people, "desk", "GET", "/v1/customers/anna", "").Body
-	made := lab.Decode[struct{ ID string }](ask(sends, "crm", "POST", "/v1/mailings", `{"message":{"notification":{"title":"Sale"}},"audience":{"everyone":true}}`), 202)
+	made := testcloud.Decode[struct{ ID string }](ask(sends, "crm", "POST", "/v1/mailings", `{"message":{"notification":{"title":"Sale"}},"audience":{"everyone":true}}`), 202)
 	mailing := "/v1/mailings/" + made.ID
 	if _, err := db.StartMailing(t.Context(), made.ID, push.AllDevices, []push.Shard{{Mailing: made.ID}}); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/fcm"
@@ -21,29 +21,29 @@ import (
 // An archive is the HTTP functions over one database, whose TTLs run when the
 // test says so.
 type archive struct {
-	*lab.Lab
+	*testcloud.Cloud
 	t         *testing.T
 	store     *store.Store
-	clock     *lab.Clock
-	mailings  *lab.Site
-	customers *lab.Site
+	clock     *testcloud.Clock
+	mailings  *testcloud.Client
+	customers *testcloud.Client
 }
 
 func newArchive(t *testing.T) *archive {
 	t.Helper()
-	a := &archive{Lab: lab.New(t), t: t, clock: lab.Noon()}
+	a := &archive{Cloud: testcloud.New(t), t: t, clock: testcloud.Noon()}
 	a.Topic("dispatch", "push-events")
 	a.store = store.New(a.DB(), store.Options{Now: a.clock.Now})
 	q := queue.New(a.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"}) // of either function
 	t.Cleanup(q.Stop)
-	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: lab.Phones(t, phones.Options{}).URL(), MaxInstances: 1})
+	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: testcloud.Phones(t, phones.Options{}).URL(), MaxInstances: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sender.Close() })
 	log := slog.New(slog.DiscardHandler)
-	a.mailings = lab.Serve(t, mailings.New(mailings.Deps{Store: a.store, Queue: q, Proof: sender, Log: log, Now: a.clock.Now}))
-	a.customers = lab.Serve(t, customers.New(customers.Deps{Store: a.store, Queue: q, Log: log, Now: a.clock.Now}))
+	a.mailings = testcloud.Serve(t, mailings.New(mailings.Deps{Store: a.store, Queue: q, Proof: sender, Log: log, Now: a.clock.Now}))
+	a.customers = testcloud.Serve(t, customers.New(customers.Deps{Store: a.store, Queue: q, Log: log, Now: a.clock.Now}))
 	return a
 }
 
@@ -57,7 +57,7 @@ func (a *archive) must(err error) {
 // submit hands in a mailing under a key and answers its id.
 func (a *archive) submit(key, body string, code int) string {
 	a.t.Helper()
-	return lab.Decode[struct{ ID string }](a.mailings.Ask("POST", "/v1/mailings", body, "Idempotency-Key", key), code).ID
+	return testcloud.Decode[struct{ ID string }](a.mailings.Ask("POST", "/v1/mailings", body, "Idempotency-Key", key), code).ID
 }
 
 // sent takes a mailing to one customer through dispatch and deliver, whose token
@@ -87,12 +87,12 @@ func (a *archive) sent(id string) {
 	_, err = a.store.FlagToken(ctx, store.Flag{Mailing: id, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt})
 	a.must(err)
 	a.must(a.store.SaveBatch(ctx, b))
-	_, err = queue.FinishMailing(ctx, a.store, &lab.Board[push.Event]{}, id)
+	_, err = queue.FinishMailing(ctx, a.store, &testcloud.EventRecorder[push.Event]{}, id)
 	a.must(err)
 }
 
 // ask asks every GET that a function documents, about one mailing and customer.
-func (a *archive) ask(site *lab.Site, mailing string, want int) {
+func (a *archive) ask(site *testcloud.Client, mailing string, want int) {
 	a.t.Helper()
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
@@ -119,7 +119,7 @@ func (a *archive) ask(site *lab.Site, mailing string, want int) {
 	}
 }
 
-var start = lab.Noon().Now()
+var start = testcloud.Noon().Now()
 
 // TestEveryGETAnswersAfterEveryTTL, and so does every repeated submit: what
 // Firestore deletes by its time is missed by nobody.
@@ -143,7 +143,7 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if got := a.mailings.Ask("POST", "/v1/mailings/"+cancelled+"/cancel", ""); got.Code != 200 {
 		t.Fatal(got)
 	}
-	if _, err := queue.FinishMailing(t.Context(), a.store, &lab.Board[push.Event]{}, cancelled); err != nil {
+	if _, err := queue.FinishMailing(t.Context(), a.store, &testcloud.EventRecorder[push.Event]{}, cancelled); err != nil {
 		t.Fatal(err)
 	}
 
@@ -165,7 +165,7 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if gone < 6 {
 		t.Errorf("only %d documents had expired: this test shows nothing", gone)
 	}
-	list := lab.Decode[struct {
+	list := testcloud.Decode[struct {
 		AudienceList push.AudienceList
 		Unflag       *push.Unflag
 	}](a.mailings.Ask("GET", "/v1/mailings/"+unflagged, ""), http.StatusOK)

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/customers"
 	"carillon.example/shared/api"
 	"carillon.example/shared/queue"
@@ -28,11 +28,11 @@ import (
 func hostile() map[string][3]string {
 	big := 4 << 20
 	return map[string][3]string{
-		"unknown keys":     {"PUT", "/v1/settings", "{" + lab.Many(1000, `"k%d":1`) + "}"},
-		"unknown fields":   {"PATCH", "/v1/customers/eve", "{" + lab.Many(20_000, `"k%d":1`) + "}"},
+		"unknown keys":     {"PUT", "/v1/settings", "{" + testcloud.Many(1000, `"k%d":1`) + "}"},
+		"unknown fields":   {"PATCH", "/v1/customers/eve", "{" + testcloud.Many(20_000, `"k%d":1`) + "}"},
 		"deep nesting":     {"PATCH", "/v1/customers/eve", strings.Repeat(`{"a":`, 40_000)},
-		"lines of nothing": {"POST", "/v1/imports", strings.ReplaceAll(lab.Many(5000, `{"k%d":1}`), ",", "\n")},
-		"one long line":    {"POST", "/v1/imports", "{" + lab.Many(big/12, `"k%d":1`) + "}"},
+		"lines of nothing": {"POST", "/v1/imports", strings.ReplaceAll(testcloud.Many(5000, `{"k%d":1}`), ",", "\n")},
+		"one long line":    {"POST", "/v1/imports", "{" + testcloud.Many(big/12, `"k%d":1`) + "}"},
 		"too large":        {"POST", "/v1/customers/eve/tokens", strings.Repeat("x", big)},
 		"large settings":   {"PUT", "/v1/settings", strings.Repeat("[", big)},
 	}
@@ -80,11 +80,11 @@ func attackAll(ctx context.Context, url string, rest time.Duration) (end func() 
 // and 4 MiB of everything from 50 connections, another caller's registrations are
 // all stored. BenchmarkHostileLoad measures how long they take.
 func TestHostileRequestsLeaveOthersAlone(t *testing.T) {
-	l := lab.New(t)
+	l := testcloud.New(t)
 	l.Topic("push-events")
 	q := queue.New(l.PubSub(), queue.Topics{Events: "push-events"})
 	t.Cleanup(q.Stop)
-	site := lab.Serve(t, customers.New(customers.Deps{Store: store.New(l.DB(), store.Options{}), Queue: q,
+	site := testcloud.Serve(t, customers.New(customers.Deps{Store: store.New(l.DB(), store.Options{}), Queue: q,
 		Log: slog.New(slog.DiscardHandler), API: api.Options{Timeout: 20 * time.Second}}))
 
 	end := attackAll(t.Context(), site.URL, pause)

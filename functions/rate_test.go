@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/dispatch"
 	"carillon.example/functions/tick"
 	"carillon.example/shared/push"
@@ -25,7 +25,7 @@ import (
 type pair struct {
 	*store.Store
 	t        *testing.T
-	clock    *lab.Clock
+	clock    *testcloud.Clock
 	dispatch http.Handler
 	tick     http.Handler
 	wakes    []string
@@ -42,8 +42,8 @@ type sending struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	p := &pair{t: t, clock: lab.Noon()}
-	p.Store = store.New(lab.New(t).DB(), store.Options{Now: p.clock.Now})
+	p := &pair{t: t, clock: testcloud.Noon()}
+	p.Store = store.New(testcloud.New(t).DB(), store.Options{Now: p.clock.Now})
 	quiet := slog.New(slog.DiscardHandler)
 	p.dispatch = dispatch.New(dispatch.Deps{Store: p.Store, Queue: p, Log: quiet, CallTimeout: time.Minute, Now: p.clock.Now})
 	p.tick = tick.New(tick.Deps{Store: p.Store, Queue: p, Log: quiet, Now: p.clock.Now, Sleep: p.clock.Sleep})

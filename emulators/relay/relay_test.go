@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"carillon.example/emulators/lab"
 	"carillon.example/emulators/relay"
+	"carillon.example/emulators/testcloud"
 )
 
 // world is a relay before the database of a test, and a client of it.
@@ -29,16 +29,16 @@ type world struct {
 
 func open(t *testing.T) *world {
 	t.Helper()
-	r, err := relay.Start("127.0.0.1:0", lab.FirestoreAddr(t))
+	r, err := relay.Start("127.0.0.1:0", testcloud.FirestoreAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	conn, err := grpc.NewClient("passthrough:///"+r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), lab.AsOwner())
+	conn, err := grpc.NewClient("passthrough:///"+r.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), testcloud.AsOwner())
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := sdk.NewClient(context.Background(), lab.New(t).Project(), option.WithGRPCConn(conn))
+	db, err := sdk.NewClient(context.Background(), testcloud.New(t).Project(), option.WithGRPCConn(conn))
 	if err != nil {
 		t.Fatal(err)
 	}

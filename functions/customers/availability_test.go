@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -16,7 +16,7 @@ import (
 // availability is what GET says of a customer.
 func (w *world) availability(path string) push.Availability {
 	w.t.Helper()
-	return lab.Decode[struct{ Availability push.Availability }](w.Ask("GET", path, ""), http.StatusOK).Availability
+	return testcloud.Decode[struct{ Availability push.Availability }](w.Ask("GET", path, ""), http.StatusOK).Availability
 }
 
 // TestAvailabilityHasItsReason goes through every state, and wants the same from
@@ -63,7 +63,7 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 				t.Errorf("%d. %s: the event (-want +got):\n%s", i, c.what, d)
 			}
 		}
-		line := lab.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
+		line := testcloud.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
 		if line.State != c.want.State || !line.Since.Equal(c.want.Since) {
 			t.Errorf("%d. %s: the export says %s since %s, want %+v", i, c.what, line.State, line.Since, c.want)
 		}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -21,7 +21,7 @@ func (w *world) importing(imported int, body string) map[int]string {
 
 func (w *world) importingAs(kind string, imported int, body string) map[int]string {
 	w.t.Helper()
-	a := lab.Decode[struct {
+	a := testcloud.Decode[struct {
 		Imported, Failed int
 		Errors           []lineError
 	}](w.Ask("POST", "/v1/imports", body, "Content-Type", kind), http.StatusOK)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -29,7 +29,7 @@ type sentMessages struct {
 // sent asks for what was sent to a customer.
 func (w *world) sent(customer, query string) sentMessages {
 	w.t.Helper()
-	return lab.Decode[sentMessages](w.Ask("GET", "/v1/customers/"+customer+"/messages"+query, ""), http.StatusOK)
+	return testcloud.Decode[sentMessages](w.Ask("GET", "/v1/customers/"+customer+"/messages"+query, ""), http.StatusOK)
 }
 
 // results are the results of a customer's tokens in each message, by mailing.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -13,7 +13,7 @@ import (
 )
 
 // requests has a good request for every operation.
-var requests = map[string]lab.Request{
+var requests = map[string]testcloud.Request{
 	"show-customer":          {Method: "GET", Path: anna},
 	"list-customer-messages": {Method: "GET", Path: anna + "/messages"},
 	"change-customer":        {Method: "PATCH", Path: anna, Body: `{"optedOut": true}`},
@@ -31,7 +31,7 @@ var requests = map[string]lab.Request{
 const answeredWithin = 30 * time.Second
 
 // asked sends a request that has to be answered within the function's timeout.
-func asked(t *testing.T, s *lab.Site, r lab.Request) lab.Answer {
+func asked(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
 	t.Helper()
 	began := time.Now()
 	a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
@@ -43,11 +43,11 @@ func asked(t *testing.T, s *lab.Site, r lab.Request) lab.Answer {
 
 func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t)
 			w.serve(Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: w.queue, API: api.Options{Timeout: 500 * time.Millisecond}})
-			lab.EachOperation(t, w.Site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
+			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 				a := asked(t, s, r)
 				if a.Code != http.StatusServiceUnavailable {
 					t.Errorf("answered %v, want 503", a)
@@ -64,12 +64,12 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 // for tick publishes its events.
 func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t)
 			q := queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"})
 			w.serve(Deps{Store: w.Store, Queue: q, API: api.Options{Timeout: 10 * time.Second}})
-			lab.EachOperation(t, w.Site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
+			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 				a := asked(t, s, r)
 				if a.Code >= 400 && a.Code != http.StatusNotFound {
 					t.Errorf("answered %v, want success", a)
@@ -84,7 +84,7 @@ func TestEveryOperationNeedsAPermission(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.serve(Deps{Store: w.Store, Queue: w.queue, API: api.Options{Callers: push.Callers{}}})
-	lab.EachOperation(t, w.Site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
+	testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {
 			t.Errorf("answered %v, want 403", a)
 		}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -144,7 +144,7 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 			t.Errorf("%.40q was answered %d, want 422 and %s: %.300s", body, a.Code, want, a.Body)
 		}
 	}
-	many := lab.Decode[struct{ Errors push.Faults }](w.Ask("POST", "/v1/imports", "id"+strings.Repeat(",x", 1000), "Content-Type", csvType), http.StatusUnprocessableEntity)
+	many := testcloud.Decode[struct{ Errors push.Faults }](w.Ask("POST", "/v1/imports", "id"+strings.Repeat(",x", 1000), "Content-Type", csvType), http.StatusUnprocessableEntity)
 	if len(many.Errors) > maxLineFaults+2 {
 		t.Errorf("%d faults are spelled out", len(many.Errors))
 	}

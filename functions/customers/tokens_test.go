@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -27,7 +27,7 @@ type shown struct {
 
 func (w *world) show(path string) shown {
 	w.t.Helper()
-	return lab.Decode[shown](w.Ask("GET", path, ""), http.StatusOK)
+	return testcloud.Decode[shown](w.Ask("GET", path, ""), http.StatusOK)
 }
 
 // TestLifeOfACustomer registers, shows, unregisters and erases, and hears of
@@ -107,8 +107,8 @@ func TestEventsOutliveTheirWriter(t *testing.T) {
 }
 
 // down is Pub/Sub out of reach.
-func down() *lab.Board[push.Event] {
-	b := &lab.Board[push.Event]{}
+func down() *testcloud.EventRecorder[push.Event] {
+	b := &testcloud.EventRecorder[push.Event]{}
 	b.Fail(errors.New("no Pub/Sub"))
 	return b
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -21,18 +21,18 @@ const (
 
 // A world is the function over HTTP, with a database and a topic of its own.
 type world struct {
-	*lab.Lab
-	*lab.Site
+	*testcloud.Cloud
+	*testcloud.Client
 	*store.Store
 	t     testing.TB
 	queue *queue.Queue
-	clock *lab.Clock
-	log   *lab.Journal
+	clock *testcloud.Clock
+	log   *testcloud.LogBuffer
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{Lab: lab.New(t), t: t, clock: lab.Noon(), log: &lab.Journal{}}
+	w := &world{Cloud: testcloud.New(t), t: t, clock: testcloud.Noon(), log: &testcloud.LogBuffer{}}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	w.Topic("push-events")
 	w.queue = queue.New(w.PubSub(), queue.Topics{Events: "push-events"})
@@ -46,7 +46,7 @@ func (w *world) serve(d Deps) {
 	d.Now, d.Log = w.clock.Now, w.log.Logger()
 	mux := http.NewServeMux() // as the functions framework has one
 	mux.Handle("/", New(d))
-	w.Site = lab.Serve(w.t, mux)
+	w.Client = testcloud.Serve(w.t, mux)
 }
 
 // want asks and has to be answered with that code; it decodes the answer.
@@ -59,7 +59,7 @@ func (w *world) want(code int, method, path, body string, header ...string) map[
 	if a.Body == "" {
 		return nil
 	}
-	return lab.Decode[map[string]any](a, code)
+	return testcloud.Decode[map[string]any](a, code)
 }
 
 // event is what came out of the topic.

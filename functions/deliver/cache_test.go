@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -31,7 +31,7 @@ func (s *shelf) MailingHeader(context.Context, string) (*push.Mailing, error) {
 // read, never what was read before; and it is read once.
 func TestAStaleStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	clock := lab.Noon()
+	clock := testcloud.Noon()
 	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
 	states := newStates(s, clock.Now)
 	s.release <- &push.Mailing{State: push.Sending}
@@ -77,7 +77,7 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 func TestACallThatEndsWaitsForNoState(t *testing.T) {
 	t.Parallel()
 	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
-	states := newStates(s, (&lab.Clock{}).Now)
+	states := newStates(s, (&testcloud.Clock{}).Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -61,7 +61,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 		t.Run(fmt.Sprint(saves, " saves"), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, phones.Options{})
-			journal := &lab.Journal{}
+			journal := &testcloud.LogBuffer{}
 			w.deps.Log = journal.Logger()
 			w.d = newDeliverer(w.deps)
 			size := 60

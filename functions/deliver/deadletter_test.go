@@ -5,7 +5,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -85,7 +85,7 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 // ends all the same.
 func TestABatchThatCannotBeReadIsClosed(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t)
+	l := testcloud.New(t)
 	w := newWorldOver(t, phones.Options{}, l)
 	ref := w.mailing("m", true, names("t", 7)...)
 	doc := l.DB().Doc("mailings/m/batches/" + ref.Batch)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -40,7 +40,7 @@ func (d *deaf) SaveBatch(ctx context.Context, b *push.Batch) error {
 // that point of the call.
 type dying struct {
 	ledger
-	*lab.Board[push.Event]
+	*testcloud.EventRecorder[push.Event]
 	mu    sync.Mutex
 	after int // calls that still succeed; negative: all do
 	lost  bool
@@ -84,7 +84,7 @@ func (d *dying) PublishEvents(ctx context.Context, e ...push.Event) error {
 	if err != nil && !lost {
 		return err
 	}
-	return errors.Join(d.Board.PublishEvents(ctx, e...), err)
+	return errors.Join(d.EventRecorder.PublishEvents(ctx, e...), err)
 }
 
 // TestKilledInTheMiddle: whatever save it dies before, everybody is rung, and

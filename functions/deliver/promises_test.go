@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -113,7 +113,7 @@ type promise struct {
 	fcm     *script
 	proven  bool
 	crashes int
-	heard   *lab.Board[push.Event]
+	heard   *testcloud.EventRecorder[push.Event]
 }
 
 func (p *promise) run(t *testing.T) {
@@ -130,7 +130,7 @@ func (p *promise) run(t *testing.T) {
 		p.fcm.lines[d.token], p.fcm.code[d.token] = slices.Clone(d.line), d.code
 	}
 	p.ref = p.mailing(p.id, p.proven, names...)
-	p.heard = &lab.Board[push.Event]{}
+	p.heard = &testcloud.EventRecorder[push.Event]{}
 	p.clock.Add(time.Millisecond)
 	p.lateRegistrations()
 	for round := 0; ; round++ {
@@ -165,7 +165,7 @@ func (p *promise) round(round int) bool {
 	var wg sync.WaitGroup
 	for i := range copies {
 		deps := p.deps
-		x := &dying{ledger: p.Store, Board: p.heard, after: -1}
+		x := &dying{ledger: p.Store, EventRecorder: p.heard, after: -1}
 		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
 			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++

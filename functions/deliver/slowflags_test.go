@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -47,7 +47,7 @@ func (r *rpcs) options() []grpc.DialOption {
 func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	t.Parallel()
 	r := &rpcs{}
-	w := newWorldOver(t, phones.Options{}, lab.New(t, r.options()...))
+	w := newWorldOver(t, phones.Options{}, testcloud.New(t, r.options()...))
 	w.deps.CallTimeout = 2 * time.Minute
 	w.d = newDeliverer(w.deps)
 	w.phones.SetOutcome("*", "UNREGISTERED")
@@ -147,9 +147,9 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 	for name, age := range map[string]time.Duration{"new": 0, "outdated": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := lab.New(t)
+			l := testcloud.New(t)
 			w := newWorldOver(t, phones.Options{}, l)
-			journal := &lab.Journal{}
+			journal := &testcloud.LogBuffer{}
 			w.deps.Log = journal.Logger()
 			w.d = newDeliverer(w.deps)
 			w.phones.SetOutcome("*-token", "UNREGISTERED")

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -21,30 +21,30 @@ import (
 // clock runs, because the sender's does.
 type world struct {
 	*store.Store
-	*lab.Board[push.Event]
+	*testcloud.EventRecorder[push.Event]
 	t      *testing.T
 	phones *phones.Server
 	d      *deliverer
 	deps   Deps
-	clock  *lab.Clock
+	clock  *testcloud.Clock
 }
 
 func newWorld(t *testing.T, o phones.Options) *world {
 	t.Helper()
-	return newWorldOver(t, o, lab.New(t))
+	return newWorldOver(t, o, testcloud.New(t))
 }
 
 // newWorldOver is a world over a database of its own kind.
-func newWorldOver(t *testing.T, o phones.Options, l *lab.Lab) *world {
+func newWorldOver(t *testing.T, o phones.Options, l *testcloud.Cloud) *world {
 	t.Helper()
-	w := &world{Board: &lab.Board[push.Event]{}, t: t, phones: lab.Phones(t, o), clock: &lab.Clock{}}
+	w := &world{EventRecorder: &testcloud.EventRecorder[push.Event]{}, t: t, phones: testcloud.Phones(t, o), clock: &testcloud.Clock{}}
 	w.Store = store.New(l.DB(), store.Options{Now: w.clock.Now})
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sender.Close() })
-	w.deps = Deps{Store: w.Store, Queue: w.Board, Sender: sender, Log: slog.New(slog.DiscardHandler), CallTimeout: 30 * time.Second, Now: w.clock.Now}
+	w.deps = Deps{Store: w.Store, Queue: w.EventRecorder, Sender: sender, Log: slog.New(slog.DiscardHandler), CallTimeout: 30 * time.Second, Now: w.clock.Now}
 	w.d = newDeliverer(w.deps)
 	return w
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -262,7 +262,7 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{`{"token":"a","platform":"web"}`, `{"fid":"a","platform":"ios","app":"x"}`, `{"token":1}`, `[]`, `{"a":{"b":[`, "\xff", `{"platform":"web","token":"\ud800"}`} {
 		f.Add(s)
 	}
-	h := New(Deps{Store: nowhere{}, Queue: &lab.Board[push.Event]{}, Auth: anyone{}})
+	h := New(Deps{Store: nowhere{}, Queue: &testcloud.EventRecorder[push.Event]{}, Auth: anyone{}})
 	f.Fuzz(func(t *testing.T, body string) {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/devices", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer x")

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	google "carillon.example/emulators/auth"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
@@ -147,7 +147,7 @@ func TestOrigins(t *testing.T) {
 	t.Parallel()
 	const shop, evil = "https://shop.example", "https://shop.example.evil.example"
 	closed, open := newWorld(t, nil), newWorld(t, func(d *Deps) { d.Origins = []string{"https://m.shop.example", shop} })
-	asking := func(w *world, from string) lab.Answer {
+	asking := func(w *world, from string) testcloud.Answer {
 		return w.ask("OPTIONS", "/v1/devices", "", "", "Origin", from, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
 	}
 	for _, w := range []*world{closed, open} {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -16,13 +16,13 @@ import (
 const answeredWithin = 30 * time.Second
 
 // eachOperation asks every operation in ann's name.
-func eachOperation(t *testing.T, w *world, f func(t *testing.T, a lab.Answer)) {
+func eachOperation(t *testing.T, w *world, f func(t *testing.T, a testcloud.Answer)) {
 	t.Helper()
 	ann := []string{"Authorization", "Bearer " + person("ann")}
-	lab.EachOperation(t, w.Site, map[string]lab.Request{
+	testcloud.EachOperation(t, w.Client, map[string]testcloud.Request{
 		"register-device":   {Method: "POST", Path: "/v1/devices", Body: `{"token": "t", "platform": "web"}`, Header: ann},
 		"unregister-device": {Method: "DELETE", Path: "/v1/devices/" + push.TokenID("the-token-of-ann"), Header: ann},
-	}, func(t *testing.T, s *lab.Site, r lab.Request) {
+	}, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		began := time.Now()
 		a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
 		if took := time.Since(began); took > answeredWithin {
@@ -34,12 +34,12 @@ func eachOperation(t *testing.T, w *world, f func(t *testing.T, a lab.Answer)) {
 
 func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t, func(d *Deps) {
 				d.Store, d.Timeout = store.New(outage.Firestore(t), store.Options{}), 500*time.Millisecond
 			})
-			eachOperation(t, w, func(t *testing.T, a lab.Answer) {
+			eachOperation(t, w, func(t *testing.T, a testcloud.Answer) {
 				if a.Code != http.StatusServiceUnavailable {
 					t.Errorf("answered %v, want 503", a)
 				}
@@ -55,13 +55,13 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 // for tick publishes its events.
 func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t, func(d *Deps) {
 				d.Queue, d.Timeout = queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"}), 10*time.Second
 			})
 			w.register(person("ann"), "the-token-of-ann")
-			eachOperation(t, w, func(t *testing.T, a lab.Answer) {
+			eachOperation(t, w, func(t *testing.T, a testcloud.Answer) {
 				if a.Code >= 400 {
 					t.Errorf("answered %v, want success", a)
 				}

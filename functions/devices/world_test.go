@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -15,17 +15,17 @@ import (
 
 const project = "shop-push"
 
-var issuer = lab.Issuer(project)
+var issuer = testcloud.Issuer(project)
 
 // A world is the function behind a real server, with a real store and the Admin
 // SDK's verifier.
 type world struct {
-	*lab.Lab
-	*lab.Site
+	*testcloud.Cloud
+	*testcloud.Client
 	t     *testing.T
-	board lab.Board[push.Event]
+	board testcloud.EventRecorder[push.Event]
 	store *store.Store
-	log   *lab.Journal
+	log   *testcloud.LogBuffer
 	sent  []string // what no log line and no answer may hold
 }
 
@@ -36,7 +36,7 @@ func newWorld(t *testing.T, change func(*Deps)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Lab: lab.New(t), t: t, log: &lab.Journal{}}
+	w := &world{Cloud: testcloud.New(t), t: t, log: &testcloud.LogBuffer{}}
 	w.store = store.New(w.DB(), store.Options{})
 	d := Deps{Store: w.store, Queue: &w.board, Auth: v, Log: w.log.Logger()}
 	if change != nil {
@@ -49,7 +49,7 @@ func newWorld(t *testing.T, change func(*Deps)) *world {
 			}
 		}
 	})
-	w.Site = lab.Serve(t, New(d))
+	w.Client = testcloud.Serve(t, New(d))
 	return w
 }
 
@@ -67,7 +67,7 @@ func (w *world) told() (out []string) {
 }
 
 // ask sends a request with an ID token, "" for none, and further headers.
-func (w *world) ask(method, path, idToken, body string, header ...string) lab.Answer {
+func (w *world) ask(method, path, idToken, body string, header ...string) testcloud.Answer {
 	w.t.Helper()
 	if idToken != "" {
 		header = append(header, "Authorization", "Bearer "+idToken)
@@ -83,7 +83,7 @@ func (w *world) ask(method, path, idToken, body string, header ...string) lab.An
 }
 
 // register reports a push token for whoever the ID token speaks for.
-func (w *world) register(idToken, token string) lab.Answer {
+func (w *world) register(idToken, token string) testcloud.Answer {
 	w.t.Helper()
 	w.sent = append(w.sent, token)
 	return w.ask("POST", "/v1/devices", idToken, fmt.Sprintf(`{"token":%q,"platform":"android","app":"shop"}`, token))

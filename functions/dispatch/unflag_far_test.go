@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -48,8 +48,8 @@ func (f *far) stream(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientCon
 func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
 	t.Helper()
 	f = &far{}
-	c := lab.Noon()
-	s := store.New(lab.New(t, grpc.WithUnaryInterceptor(f.unary), grpc.WithStreamInterceptor(f.stream)).DB(), store.Options{Now: c.Now})
+	c := testcloud.Noon()
+	s := store.New(testcloud.New(t, grpc.WithUnaryInterceptor(f.unary), grpc.WithStreamInterceptor(f.stream)).DB(), store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: func(string) error { return nil }}
 	d := newDispatcher(Deps{Store: s, Queue: b, Log: slog.New(slog.DiscardHandler), CallTimeout: 10 * time.Minute, Now: c.Now})
 	w := &world{Store: s, board: b, clock: c, d: d}

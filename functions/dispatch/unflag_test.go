@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -207,7 +207,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 // ageing lets each transaction of an unflag take a while of the call's time.
 type ageing struct {
 	*store.Store
-	clock *lab.Clock
+	clock *testcloud.Clock
 	each  time.Duration
 }
 
@@ -293,8 +293,8 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 // TestOneBadCustomerDoesNotStopAnUnflag: it is logged, and the others are done.
 func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t)
-	c, log := lab.Noon(), &lab.Journal{}
+	l := testcloud.New(t)
+	c, log := testcloud.Noon(), &testcloud.LogBuffer{}
 	s := store.New(l.DB(), store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: func(string) error { return nil }}
 	w := &world{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}

@@ -11,14 +11,14 @@ import (
 
 	"cloud.google.com/go/firestore"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
 
 // A board collects what dispatch publishes; it may fail on demand.
 type board struct {
-	lab.Board[push.Event]
+	testcloud.EventRecorder[push.Event]
 	mu     sync.Mutex
 	orders []push.DispatchMessage
 	refs   []push.BatchRef
@@ -100,7 +100,7 @@ type world struct {
 	*store.Store
 	*board
 	d     *dispatcher
-	clock *lab.Clock
+	clock *testcloud.Clock
 	db    *firestore.Client
 }
 
@@ -109,8 +109,8 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 	if fail == nil {
 		fail = func(string) error { return nil }
 	}
-	c := lab.Noon()
-	db := lab.New(t).DB()
+	c := testcloud.Noon()
+	db := testcloud.New(t).DB()
 	s := store.New(db, store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: fail}
 	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now})

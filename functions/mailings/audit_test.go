@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -18,10 +18,10 @@ func TestTheAuditLogSaysWhoDidWhat(t *testing.T) {
 	w.Topic("dispatch")
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
-	log := &lab.Journal{}
-	site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: log.Logger()}))
+	log := &testcloud.LogBuffer{}
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: log.Logger()}))
 	const body = `{"message":{"notification":{"title":"Dear Anna"}},"audience":{"customers":["anna"]}}`
-	m := lab.Decode[brief](site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...), 202)
+	m := testcloud.Decode[brief](site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...), 202)
 	site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...) // a replay changes nothing
 	for _, action := range [][2]string{{"pause", "ann"}, {"pause", "bob"}, {"resume", "bob"}, {"unflag", "olga"}, {"cancel", "ann"}, {"cancel", "ann"}} {
 		if action[0] == "unflag" { // only a mailing that has started can be unflagged

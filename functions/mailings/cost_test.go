@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/mailings"
 )
 
@@ -19,24 +19,26 @@ func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
 		few  int
 		body func(n int) string
 	}{
-		"unknown fields":             {200, func(n int) string { return `{` + audience + `,` + lab.Many(n, `"k%d":1`) + `}` }},
-		"unknown fields of audience": {100, func(n int) string { return `{"audience":{` + lab.Many(n, `"k%d":1`) + `}}` }},
-		"fields of a message":        {100, func(n int) string { return `{` + audience + `,"message":{` + lab.Many(n, `"k%d":1`) + `}}` }},
-		"fields of data":             {100, func(n int) string { return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"a"`) + `}}}` }},
+		"unknown fields":             {200, func(n int) string { return `{` + audience + `,` + testcloud.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields of audience": {100, func(n int) string { return `{"audience":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"fields of a message":        {100, func(n int) string { return `{` + audience + `,"message":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"fields of data": {100, func(n int) string {
+			return `{` + audience + `,"message":{"data":{` + testcloud.Many(n, `"k%d":"a"`) + `}}}`
+		}},
 		"templates": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + testcloud.Many(n, `"k%d":"{{ a }}"`) + `}}}`
 		}},
 		"templates in one text": {200, func(n int) string {
-			return `{` + audience + `,"message":{"data":{"a":"` + lab.Many(n, `{{ a%d }}`) + `"}}}`
+			return `{` + audience + `,"message":{"data":{"a":"` + testcloud.Many(n, `{{ a%d }}`) + `"}}}`
 		}},
 		"templates of many names": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a%d }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + testcloud.Many(n, `"k%d":"{{ a%d }}"`) + `}}}`
 		}},
 		"faulty templates": {100, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a | b }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + testcloud.Many(n, `"k%d":"{{ a | b }}"`) + `}}}`
 		}},
 		"conditions in one text": {200, func(n int) string {
-			return `{` + audience + `,"message":{"data":{"a":"` + lab.Many(n, `{% if a %}b{% endif %}`) + `"}}}`
+			return `{` + audience + `,"message":{"data":{"a":"` + testcloud.Many(n, `{% if a %}b{% endif %}`) + `"}}}`
 		}},
 		"an open brace in one text": {2000, func(n int) string {
 			return `{` + audience + `,"message":{"data":{"a":"` + strings.Repeat("{{", n) + `"}}}`
@@ -45,18 +47,22 @@ func TestTheCostOfARefusedMailingIsLinear(t *testing.T) {
 			return `{` + audience + `,"message":{"data":{}},"link":"` + strings.Repeat("{{ a }}", n) + `"}`
 		}},
 		"a large message": {2_000, func(n int) string {
-			return `{` + audience + `,"message":{"data":{` + lab.Many(n, `"k%d":"{{ a }}"`) + `}}}`
+			return `{` + audience + `,"message":{"data":{` + testcloud.Many(n, `"k%d":"{{ a }}"`) + `}}}`
 		}},
-		"customers":                   {1000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `"c%d"`) + `]},"message":{}}` }},
-		"customers without a name":    {1000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `""`) + `]},"message":{}}` }},
-		"more customers than allowed": {2_000, func(n int) string { return `{"audience":{"customers":[` + lab.Many(n, `"c%d"`) + `]},"message":{}}` }},
+		"customers": {1000, func(n int) string {
+			return `{"audience":{"customers":[` + testcloud.Many(n, `"c%d"`) + `]},"message":{}}`
+		}},
+		"customers without a name": {1000, func(n int) string { return `{"audience":{"customers":[` + testcloud.Many(n, `""`) + `]},"message":{}}` }},
+		"more customers than allowed": {2_000, func(n int) string {
+			return `{"audience":{"customers":[` + testcloud.Many(n, `"c%d"`) + `]},"message":{}}`
+		}},
 		"segments": {2000, func(n int) string {
-			return `{"audience":{"segments":{"any":[` + lab.Many(n, `"c%d"`) + `]}},"message":{}}`
+			return `{"audience":{"segments":{"any":[` + testcloud.Many(n, `"c%d"`) + `]}},"message":{}}`
 		}},
 		"digits": {2000, func(n int) string { return `{"ratePerMinute":` + strings.Repeat("9", n) + `}` }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lab.GrowsLinearly(t, c.few, func(n int) func() {
+			testcloud.GrowsLinearly(t, c.few, func(n int) func() {
 				body := c.body(n)
 				return func() {
 					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/mailings", strings.NewReader(body))

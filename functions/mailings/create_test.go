@@ -9,7 +9,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -18,7 +18,7 @@ func TestCreate(t *testing.T) {
 	w := newWorld(t)
 	w.Topic("dispatch")
 	got := w.Ask("POST", "/v1/mailings", plain)
-	m := lab.Decode[brief](got, http.StatusAccepted)
+	m := testcloud.Decode[brief](got, http.StatusAccepted)
 	if m.State != push.Accepted || got.Header.Get("Location") != "/v1/mailings/"+m.ID || got.Header.Get("Idempotency-Replayed") != "" {
 		t.Errorf("%+v %v", m, got.Header)
 	}
@@ -51,7 +51,7 @@ func TestCreateForLater(t *testing.T) {
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
 	w.clock.Add(3 * time.Hour) // sendAt lies in the past now, and the body was right when it came
 	again := w.Ask("POST", "/v1/mailings", body, "Idempotency-Key", "later")
-	if was := lab.Decode[brief](again, http.StatusAccepted); was != m || again.Header.Get("Idempotency-Replayed") != "true" {
+	if was := testcloud.Decode[brief](again, http.StatusAccepted); was != m || again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("again: %+v, %v", was, again.Header)
 	}
 }
@@ -61,7 +61,7 @@ func TestIdempotencyKey(t *testing.T) {
 	w := newWorld(t)
 	w.Topic("dispatch")
 	first := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
-	m := lab.Decode[brief](first, http.StatusAccepted)
+	m := testcloud.Decode[brief](first, http.StatusAccepted)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	if again.Body != first.Body || again.Code != first.Code || again.Header.Get("Location") != first.Header.Get("Location") {
@@ -131,7 +131,7 @@ func TestPublishingFails(t *testing.T) {
 	}
 	w.Topic("dispatch")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
-	m := lab.Decode[brief](again, http.StatusAccepted)
+	m := testcloud.Decode[brief](again, http.StatusAccepted)
 	if order := w.Published("dispatch", 1)[0].Data; !strings.Contains(order, m.ID) || w.stored() != 1 {
 		t.Errorf("ordered %s, %d recorded", order, w.stored())
 	}

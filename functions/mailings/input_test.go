@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 )
 
 // draft is a good draft with other fields.
@@ -160,7 +160,7 @@ func FuzzCreate(f *testing.F) {
 	w := newWorld(f)
 	w.Topic("dispatch")
 	f.Fuzz(func(t *testing.T, body string) {
-		got := lab.At(t, w.URL).Ask("POST", "/v1/mailings", body, "Content-Type", "application/json")
+		got := testcloud.At(t, w.URL).Ask("POST", "/v1/mailings", body, "Content-Type", "application/json")
 		if got.Code >= 500 || got.Code < 200 || got.Code >= 300 && got.Code < 400 {
 			t.Fatalf("%d %s", got.Code, got.Body)
 		}

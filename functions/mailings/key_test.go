@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/queue"
 )
@@ -54,10 +54,10 @@ func TestMailingsNameWhoMadeThem(t *testing.T) {
 	type created struct {
 		CreatedBy string `json:"createdBy"`
 	}
-	if got := lab.Decode[created](w.Ask("GET", "/v1/mailings/"+m.ID, ""), 200); got.CreatedBy != "ann@shop.example" {
+	if got := testcloud.Decode[created](w.Ask("GET", "/v1/mailings/"+m.ID, ""), 200); got.CreatedBy != "ann@shop.example" {
 		t.Errorf("shown as made by %q", got.CreatedBy)
 	}
-	list := lab.Decode[struct{ Mailings []created }](w.Ask("GET", "/v1/mailings", ""), 200)
+	list := testcloud.Decode[struct{ Mailings []created }](w.Ask("GET", "/v1/mailings", ""), 200)
 	if len(list.Mailings) != 1 || list.Mailings[0].CreatedBy != "ann@shop.example" {
 		t.Errorf("listed as %+v", list)
 	}
@@ -70,7 +70,7 @@ func TestAKeyMayBeRequired(t *testing.T) {
 	w.Topic("dispatch")
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
-	site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
 	got := site.Ask("POST", "/v1/mailings", plain)
 	if got.Code != http.StatusBadRequest || len(got.Errors) != 1 || got.Errors[0].Location != "header.Idempotency-Key" {
 		t.Errorf("without a key: %v", got)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -69,7 +69,7 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s: %d %s", c.do, got.Code, got.Body)
 		}
 		if c.status == 200 {
-			if b := lab.Decode[brief](got, 200); b.ID != m.ID || b.State != c.state {
+			if b := testcloud.Decode[brief](got, 200); b.ID != m.ID || b.State != c.state {
 				t.Errorf("%s answers %+v", c.do, b)
 			}
 		}
@@ -123,8 +123,8 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		NextPageToken string              `json:"nextPageToken"`
 	}
 	base := "/v1/mailings/" + m.ID + "/invalid-tokens?pageSize=2"
-	first := lab.Decode[deads](w.Ask("GET", base, ""), 200)
-	second := lab.Decode[deads](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
+	first := testcloud.Decode[deads](w.Ask("GET", base, ""), 200)
+	second := testcloud.Decode[deads](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
 	all := slices.Concat(first.Tokens, second.Tokens)
 	if len(first.Tokens) != 2 || len(all) != 3 || second.NextPageToken != "" {
 		t.Fatalf("two pages: %+v %+v", first, second)
@@ -157,7 +157,7 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	w.Published("dispatch", 2)
 	began := w.clock.Now()
 	for range 2 { // asking again changes nothing
-		got := lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+		got := testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 		want := push.Unflag{State: push.UnflagRunning, StartedAt: began}
 		if diff := cmp.Diff(unflagged{m.ID, want}, got); diff != "" {
 			t.Errorf("the answer (-want +got):\n%s", diff)
@@ -184,7 +184,7 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 		t.Errorf("in the end it shows %+v, want 2", u)
 	}
 
-	got := lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+	got := testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	if got.Unflag.State != push.UnflagCompleted || got.Unflag.Unflagged != 2 {
 		t.Errorf("asked again it answers %+v, want it completed with 2", got.Unflag)
 	}
@@ -203,7 +203,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	w := newWorld(t) // without a topic dispatch
 	m := w.hand(plain)
 	w.sent(m.ID, push.ResultUnregistered)
-	lab.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
+	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
 	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
 		t.Errorf("tick would see %v, %v", due, err)
@@ -252,7 +252,7 @@ func (w *world) settle(ref push.BatchRef, results []push.Result) {
 	if err := w.store.SaveBatch(ctx, b); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := queue.FinishMailing(ctx, w.store, &lab.Board[push.Event]{}, ref.Mailing); err != nil {
+	if _, err := queue.FinishMailing(ctx, w.store, &testcloud.EventRecorder[push.Event]{}, ref.Mailing); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/api"
 	"carillon.example/shared/fcm"
@@ -17,8 +17,8 @@ import (
 )
 
 // requestsFor has a good request for every operation on that mailing.
-func requestsFor(id string) map[string]lab.Request {
-	return map[string]lab.Request{
+func requestsFor(id string) map[string]testcloud.Request {
+	return map[string]testcloud.Request{
 		"create-mailing":      {Method: "POST", Path: "/v1/mailings", Body: plain, Header: []string{"Idempotency-Key", "k"}},
 		"list-mailings":       {Method: "GET", Path: "/v1/mailings"},
 		"show-mailing":        {Method: "GET", Path: "/v1/mailings/" + id},
@@ -37,7 +37,7 @@ func requestsFor(id string) map[string]lab.Request {
 const answeredWithin = 30 * time.Second
 
 // asked sends a request that has to be answered within the function's timeout.
-func asked(t *testing.T, s *lab.Site, r lab.Request) lab.Answer {
+func asked(t *testing.T, s *testcloud.Client, r testcloud.Request) testcloud.Answer {
 	t.Helper()
 	began := time.Now()
 	a := s.Ask(r.Method, r.Path, r.Body, r.Header...)
@@ -48,7 +48,7 @@ func asked(t *testing.T, s *lab.Site, r lab.Request) lab.Answer {
 }
 
 // unavailable holds an answer to be one that asks to try again.
-func unavailable(t *testing.T, a lab.Answer) {
+func unavailable(t *testing.T, a testcloud.Answer) {
 	t.Helper()
 	if a.Code != http.StatusServiceUnavailable {
 		t.Errorf("answered %v, want 503", a)
@@ -70,18 +70,18 @@ var tenSeconds = api.Options{Timeout: 10 * time.Second}
 
 func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			q := queue.New(lab.New(t).PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+			q := queue.New(testcloud.New(t).PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
 			t.Cleanup(q.Stop)
-			site := lab.Serve(t, mailings.New(mailings.Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: q, Proof: proving{},
+			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: q, Proof: proving{},
 				Log: slog.New(slog.DiscardHandler), API: api.Options{Timeout: 500 * time.Millisecond}}))
-			lab.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *lab.Site, r lab.Request) {
+			testcloud.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 				unavailable(t, asked(t, s, r))
 			})
 			t.Run("create-mailing without a key", func(t *testing.T) {
 				t.Parallel()
-				unavailable(t, asked(t, lab.At(t, site.URL), lab.Request{Method: "POST", Path: "/v1/mailings", Body: plain}))
+				unavailable(t, asked(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}))
 			})
 		})
 	}
@@ -91,16 +91,16 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 // for once more, everything else is stored and left to tick.
 func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
-	for _, outage := range lab.Outages() {
+	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
 			w := newWorld(t)
 			paused := w.hand(plain)
 			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
 			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
-			site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
+			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
 			requests := requestsFor(w.hand(plain).ID)
-			requests["resume-mailing"] = lab.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
-			lab.EachOperation(t, site, requests, func(t *testing.T, s *lab.Site, r lab.Request) {
+			requests["resume-mailing"] = testcloud.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
+			testcloud.EachOperation(t, site, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 				a := asked(t, s, r)
 				switch {
 				case r.Header != nil:
@@ -111,7 +111,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 			})
 			t.Run("create-mailing without a key", func(t *testing.T) {
 				t.Parallel()
-				if a := asked(t, lab.At(t, site.URL), lab.Request{Method: "POST", Path: "/v1/mailings", Body: plain}); a.Code != http.StatusAccepted {
+				if a := asked(t, testcloud.At(t, site.URL), testcloud.Request{Method: "POST", Path: "/v1/mailings", Body: plain}); a.Code != http.StatusAccepted {
 					t.Errorf("answered %v, want 202", a)
 				}
 			})
@@ -123,8 +123,8 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 func TestEveryOperationNeedsAPermission(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	site := lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
-	lab.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *lab.Site, r lab.Request) {
+	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
+	testcloud.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {
 			t.Errorf("answered %v, want 403", a)
 		}

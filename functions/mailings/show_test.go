@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -31,7 +31,7 @@ type shown struct {
 
 func (w *world) show(id string) shown {
 	w.t.Helper()
-	return lab.Decode[shown](w.Ask("GET", "/v1/mailings/"+id, ""), http.StatusOK)
+	return testcloud.Decode[shown](w.Ask("GET", "/v1/mailings/"+id, ""), http.StatusOK)
 }
 
 func TestShow(t *testing.T) {
@@ -78,7 +78,7 @@ func TestListNewestFirst(t *testing.T) {
 	var times []time.Time
 	path, pages := "/v1/mailings?pageSize=3", 0
 	for next := "-"; next != ""; pages++ {
-		p := lab.Decode[page](w.Ask("GET", path, ""), 200)
+		p := testcloud.Decode[page](w.Ask("GET", path, ""), 200)
 		for _, m := range p.Mailings {
 			got, times = append(got, m.ID), append(times, m.CreatedAt)
 		}
@@ -94,7 +94,7 @@ func TestListNewestFirst(t *testing.T) {
 		t.Errorf("listed %v, want %v", got, want)
 	}
 	for state, n := range map[string]int{"cancelled": 2, "accepted": 5, "sending": 0} {
-		if p := lab.Decode[page](w.Ask("GET", "/v1/mailings?state="+state, ""), 200); len(p.Mailings) != n {
+		if p := testcloud.Decode[page](w.Ask("GET", "/v1/mailings?state="+state, ""), 200); len(p.Mailings) != n {
 			t.Errorf("%d mailings are %s, want %d", len(p.Mailings), state, n)
 		}
 	}
@@ -143,7 +143,7 @@ func TestALongListIsLeftOut(t *testing.T) {
 		t.Errorf("a long list is described as %+v, want %+v", got.AudienceList, want)
 	}
 
-	got = lab.Decode[shown](w.Ask("GET", "/v1/mailings/"+long.ID+"?audience=whole", ""), http.StatusOK)
+	got = testcloud.Decode[shown](w.Ask("GET", "/v1/mailings/"+long.ID+"?audience=whole", ""), http.StatusOK)
 	if !slices.Equal(got.Audience.Customers, ids) {
 		t.Errorf("asked for, the list came with %d customers, want %d", len(got.Audience.Customers), len(ids))
 	}
@@ -183,7 +183,7 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 	type items struct{ Mailings []item }
 	ask := func(query string) []item {
 		t.Helper()
-		return lab.Decode[items](w.Ask("GET", "/v1/mailings"+query, ""), http.StatusOK).Mailings
+		return testcloud.Decode[items](w.Ask("GET", "/v1/mailings"+query, ""), http.StatusOK).Mailings
 	}
 	at := time.Date(2026, 11, 1, 13, 0, 0, 0, time.UTC)
 	want := []item{

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/mailings"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
@@ -18,17 +18,17 @@ import (
 // A world is the function behind a real server, with a real store, a real
 // queue, and an FCM of its own.
 type world struct {
-	*lab.Lab
-	*lab.Site
+	*testcloud.Cloud
+	*testcloud.Client
 	t      testing.TB
 	store  *store.Store
 	phones *phones.Server
-	clock  *lab.Clock
+	clock  *testcloud.Clock
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{Lab: lab.New(t), t: t, phones: lab.Phones(t, phones.Options{}), clock: lab.Noon()}
+	w := &world{Cloud: testcloud.New(t), t: t, phones: testcloud.Phones(t, phones.Options{}), clock: testcloud.Noon()}
 	w.store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)
@@ -37,7 +37,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sender.Close() })
-	w.Site = lab.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: sender, Log: slog.New(slog.DiscardHandler), Now: w.clock.Now}))
+	w.Client = testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: sender, Log: slog.New(slog.DiscardHandler), Now: w.clock.Now}))
 	return w
 }
 
@@ -51,7 +51,7 @@ const plain = `{"message":{"notification":{"title":"a"}},"audience":{"everyone":
 // hand hands in a good mailing.
 func (w *world) hand(body string, header ...string) brief {
 	w.t.Helper()
-	return lab.Decode[brief](w.Ask("POST", "/v1/mailings", body, header...), http.StatusAccepted)
+	return testcloud.Decode[brief](w.Ask("POST", "/v1/mailings", body, header...), http.StatusAccepted)
 }
 
 // A page is what GET /v1/mailings answers.
@@ -67,5 +67,5 @@ type page struct {
 // stored counts the mailings that are recorded.
 func (w *world) stored() int {
 	w.t.Helper()
-	return len(lab.Decode[page](w.Ask("GET", "/v1/mailings?pageSize=500", ""), 200).Mailings)
+	return len(testcloud.Decode[page](w.Ask("GET", "/v1/mailings?pageSize=500", ""), 200).Mailings)
 }

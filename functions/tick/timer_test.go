@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -213,7 +213,7 @@ func TestManyMailingsFitIntoAMinute(t *testing.T) {
 		defer call()()
 		return s(ctx, d, cc, m, o...)
 	})
-	w := newWorldOn(t, lab.New(t, un, st))
+	w := newWorldOn(t, testcloud.New(t, un, st))
 	const n = 64
 	for i := range n {
 		id := fmt.Sprintf("m%03d", i)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -16,7 +16,7 @@ import (
 
 // A board collects what tick publishes.
 type board struct {
-	lab.Board[push.Event]
+	testcloud.EventRecorder[push.Event]
 	mu     sync.Mutex
 	now    func() time.Time
 	orders []push.DispatchMessage
@@ -56,19 +56,19 @@ type world struct {
 	*store.Store
 	*board
 	t     *ticker
-	lab   *lab.Lab
-	clock *lab.Clock
+	lab   *testcloud.Cloud
+	clock *testcloud.Clock
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldOn(t, lab.New(t))
+	return newWorldOn(t, testcloud.New(t))
 }
 
 // newWorldOn is tick over a database, by a clock that moves by sleeping on it.
-func newWorldOn(t *testing.T, l *lab.Lab) *world {
+func newWorldOn(t *testing.T, l *testcloud.Cloud) *world {
 	t.Helper()
-	c := lab.Noon()
+	c := testcloud.Noon()
 	w := &world{board: &board{now: c.Now}, clock: c, lab: l}
 	w.Store = store.New(l.DB(), store.Options{Now: c.Now})
 	w.t = newTicker(Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: c.Now, Sleep: c.Sleep})

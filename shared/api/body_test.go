@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 )
 
@@ -263,7 +263,7 @@ func FuzzForm(f *testing.F) {
 	}
 	base := small(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		got := lab.At(t, base.URL).Ask("POST", "/letters", body, "Content-Type", asJSON)
+		got := testcloud.At(t, base.URL).Ask("POST", "/letters", body, "Content-Type", asJSON)
 		if got.Code >= 500 || got.Code == 422 && len(got.Errors) == 0 {
 			t.Errorf("%d %s", got.Code, got.Body)
 		}

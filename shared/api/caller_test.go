@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
@@ -22,9 +22,9 @@ func idToken(claims string) string {
 
 // calling serves an API that answers who called, and one operation that needs
 // the permission to send.
-func calling(t *testing.T, o api.Options) (*lab.Site, *lab.Journal) {
+func calling(t *testing.T, o api.Options) (*testcloud.Client, *testcloud.LogBuffer) {
 	t.Helper()
-	j := &lab.Journal{}
+	j := &testcloud.LogBuffer{}
 	a := api.New("calling", j.Logger(), o)
 	who := func(ctx context.Context, _ *struct{}) (*output, error) {
 		out := &output{}
@@ -35,7 +35,7 @@ func calling(t *testing.T, o api.Options) (*lab.Site, *lab.Journal) {
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/who", OperationID: "who"}, who)
 	huma.Register(a, api.RequirePermission(push.PermissionSend, huma.Operation{Method: http.MethodPost, Path: "/send", OperationID: "send"}), who)
 	a.Describe(api.Documentation{})
-	return lab.Serve(t, a), j
+	return testcloud.Serve(t, a), j
 }
 
 func TestTheCallerIsTheOneOfTheVerifiedToken(t *testing.T) {
@@ -65,7 +65,7 @@ func TestTheCallerIsTheOneOfTheVerifiedToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := lab.Decode[struct{ OK string }](site.Ask("GET", "/who", "", c.header...), 200)
+			got := testcloud.Decode[struct{ OK string }](site.Ask("GET", "/who", "", c.header...), 200)
 			if got.OK != c.want {
 				t.Errorf("the caller is %q, want %q", got.OK, c.want)
 			}

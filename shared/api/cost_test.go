@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 )
 
@@ -21,19 +21,21 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 		few          int
 		body         func(n int) string
 	}{
-		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + lab.Many(n, `"k%d":1`) + `}` }},
-		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + lab.Many(n, `"k%d":1`) + `}` }},
-		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + lab.Many(n, `"k%d":1`) + `}}` }},
-		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + lab.Many(n, `%d`) + `]}` }},
-		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + lab.Many(n, `"%d"`) + `]}` }},
-		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + lab.Many(n, `"k%d":[1,2]`) + `}` }},
-		"deep below long names":    {"POST", "/letters", 200, func(n int) string { return `{"text":` + deep + "[" + lab.Many(n, "1") + "]" + strings.Repeat("}", 61) }},
-		"fields of a free map":     {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + lab.Many(n, `"k%d":1`) + `}}` }},
-		"parameters":               {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(lab.Many(n, `k%d=1`), ",", "&") }},
-		"parameters twice":         {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(lab.Many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
+		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `%d`) + `]}` }},
+		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `"%d"`) + `]}` }},
+		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + testcloud.Many(n, `"k%d":[1,2]`) + `}` }},
+		"deep below long names": {"POST", "/letters", 200, func(n int) string {
+			return `{"text":` + deep + "[" + testcloud.Many(n, "1") + "]" + strings.Repeat("}", 61)
+		}},
+		"fields of a free map": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"parameters":           {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&") }},
+		"parameters twice":     {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lab.GrowsLinearly(t, c.few, func(n int) func() {
+			testcloud.GrowsLinearly(t, c.few, func(n int) func() {
 				path, body := c.path, c.body(n)
 				if c.method == "GET" {
 					path, body = path+body, ""
@@ -60,12 +62,12 @@ func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 	form := api.NewForm[letter](a)
 	const named = 201 // and one that says that there are more
 	for name, body := range map[string]string{
-		"unknown fields":           `{` + lab.Many(1000, `"k%d":1`) + `}`,
-		"unknown fields of a part": `{"part":{` + lab.Many(1000, `"k%d":1`) + `}}`,
-		"faulty items":             `{"to":[` + lab.Many(1000, `%d`) + `]}`,
-		"faulty entries of a map":  `{"words":{` + lab.Many(1000, `"k%d":1`) + `}}`,
-		"all of them": `{"to":[` + lab.Many(1000, `%d`) + `],"words":{` + lab.Many(1000, `"k%d":1`) + `},"part":{` + lab.Many(1000, `"k%d":1`) + `},` +
-			lab.Many(1000, `"k%d":1`) + `}`,
+		"unknown fields":           `{` + testcloud.Many(1000, `"k%d":1`) + `}`,
+		"unknown fields of a part": `{"part":{` + testcloud.Many(1000, `"k%d":1`) + `}}`,
+		"faulty items":             `{"to":[` + testcloud.Many(1000, `%d`) + `]}`,
+		"faulty entries of a map":  `{"words":{` + testcloud.Many(1000, `"k%d":1`) + `}}`,
+		"all of them": `{"to":[` + testcloud.Many(1000, `%d`) + `],"words":{` + testcloud.Many(1000, `"k%d":1`) + `},"part":{` + testcloud.Many(1000, `"k%d":1`) + `},` +
+			testcloud.Many(1000, `"k%d":1`) + `}`,
 	} {
 		_, faults := form.Read([]byte(body))
 		if len(faults) < 200 || len(faults) > named+5 { // what is missing comes on top

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/go-cmp/cmp"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 )
 
@@ -48,7 +48,7 @@ func TestTheTableOfErrors(t *testing.T) {
 			}
 		})
 	}
-	if got := w.do("GET", "/things/faults", "", ""); cmp.Diff(got.Errors, []lab.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}) != "" {
+	if got := w.do("GET", "/things/faults", "", ""); cmp.Diff(got.Errors, []testcloud.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}) != "" {
 		t.Errorf("the faults came out as %s", got.Body)
 	}
 	if got := w.do("GET", "/unwrapped/own", "", ""); got.Code != 500 || strings.Contains(got.Body, "secret") {
@@ -120,7 +120,7 @@ func TestACallerThatHasGoneIsNoError(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	j := &lab.Journal{}
+	j := &testcloud.LogBuffer{}
 	err := api.ToProblem(ctx, j.Logger(), context.Canceled)
 	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 || strings.Contains(j.String(), "level=ERROR") {
 		t.Errorf("%v was logged as %s", err, j)
@@ -172,11 +172,11 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	got := small(t).do("GET", "/openapi.json", "", "")
-	doc := lab.Decode[struct{ OpenAPI string }](got, http.StatusOK)
+	doc := testcloud.Decode[struct{ OpenAPI string }](got, http.StatusOK)
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") {
 		t.Fatalf("openapi %q", doc.OpenAPI)
 	}
-	lab.Golden(t, "testdata/openapi.json", got.Body)
+	testcloud.Golden(t, "testdata/openapi.json", got.Body)
 }
 
 // TestAnswersThatHaveBegunBreakOff: what panics in the middle of an answer adds
@@ -192,7 +192,7 @@ func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 			panic("in the middle")
 		}}, nil
 	})
-	resp, err := http.Get(lab.Serve(t, a).URL + "/x")
+	resp, err := http.Get(testcloud.Serve(t, a).URL + "/x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestADocumentLeavesItsExamplesAlone(t *testing.T) {
 	})
 	a.Describe(shared)
 
-	got := lab.Serve(t, a).Ask("GET", "/openapi.json", "")
+	got := testcloud.Serve(t, a).Ask("GET", "/openapi.json", "")
 	if !strings.Contains(got.Body, `"x-pattern-description":"a text"`) {
 		t.Fatalf("the document has not the example: %v", got)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 )
 
@@ -104,7 +104,7 @@ func TestZippedBodies(t *testing.T) {
 		out.Body.OK = string(in.RawBody)
 		return out, nil
 	})
-	site := lab.Serve(t, a)
+	site := testcloud.Serve(t, a)
 	for name, c := range map[string]struct {
 		body string
 		code int
@@ -120,7 +120,7 @@ func TestZippedBodies(t *testing.T) {
 		if got.Code != c.code {
 			t.Errorf("%s: %v, want %d", name, got, c.code)
 		}
-		if name == "good" && lab.Decode[struct{ OK string }](got, 200).OK != "{}" {
+		if name == "good" && testcloud.Decode[struct{ OK string }](got, 200).OK != "{}" {
 			t.Errorf("it came as %s", got.Body)
 		}
 	}

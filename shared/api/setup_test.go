@@ -12,7 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
@@ -96,14 +96,14 @@ func faulty(_ context.Context, in *idInput) (*output, error) {
 
 // A world is a small API behind a real server.
 type world struct {
-	*lab.Site
-	log *lab.Journal
+	*testcloud.Client
+	log *testcloud.LogBuffer
 }
 
 func small(t testing.TB) *world {
 	t.Helper()
-	j := &lab.Journal{}
-	return &world{lab.Serve(t, handler(j.Logger(), 1<<10)), j}
+	j := &testcloud.LogBuffer{}
+	return &world{testcloud.Serve(t, handler(j.Logger(), 1<<10)), j}
 }
 
 // limitless is the small API that takes bodies as large as any function.
@@ -140,6 +140,6 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 }
 
 // do asks; kind is the Content-Type, "" for none.
-func (w *world) do(method, path, kind, body string) lab.Answer {
+func (w *world) do(method, path, kind, body string) testcloud.Answer {
 	return w.Ask(method, path, body, "Content-Type", kind)
 }

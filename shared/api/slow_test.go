@@ -16,14 +16,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 	"carillon.example/shared/push"
 )
 
 // stalled sends the head of a request and the beginning of its body, nothing more,
 // reads the answer, and waits for the end of the connection.
-func stalled(t *testing.T, site *lab.Site, head string) *http.Response {
+func stalled(t *testing.T, site *testcloud.Client, head string) *http.Response {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(site.URL, "http://"))
 	if err != nil {
@@ -57,7 +57,7 @@ func TestABodyThatDoesNotComeHoldsNoCall(t *testing.T) {
 	huma.Register(a, huma.Operation{Method: http.MethodPost, Path: "/things", OperationID: "post"}, ok)
 	huma.Register(a, huma.Operation{Method: http.MethodGet, Path: "/things", OperationID: "get"}, func(context.Context, *struct{}) (*output, error) { return &output{}, nil })
 	huma.Register(a, api.RequirePermission(push.PermissionSend, huma.Operation{Method: http.MethodPut, Path: "/things", OperationID: "put"}), ok)
-	site := lab.Serve(t, a)
+	site := testcloud.Serve(t, a)
 	for head, want := range map[string]int{
 		"POST /things HTTP/1.1":      408,
 		"PUT /things HTTP/1.1":       403,

@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/api"
 )
 
@@ -31,7 +31,7 @@ func TestAnOperationOnOneThingHasLessTime(t *testing.T) {
 	ends("read", http.MethodGet, same)
 	ends("write", http.MethodPost, same)
 	ends("export", http.MethodGet, api.WithLongDeadline)
-	site := lab.Serve(t, a)
+	site := testcloud.Serve(t, a)
 	for id, c := range map[string]struct {
 		method     string
 		least, max time.Duration

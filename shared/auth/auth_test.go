@@ -16,14 +16,14 @@ import (
 	"google.golang.org/api/option"
 
 	google "carillon.example/emulators/auth"
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 )
 
 const project = "shop-push"
 
-var issuer = lab.Issuer(project)
+var issuer = testcloud.Issuer(project)
 
 func none(string) string { return "" }
 

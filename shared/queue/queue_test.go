@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
 
 // open gives a queue over a Pub/Sub of its own, with one topic for everything.
-func open(t *testing.T) (*queue.Queue, *lab.Lab) {
+func open(t *testing.T) (*queue.Queue, *testcloud.Cloud) {
 	t.Helper()
-	l := lab.New(t)
+	l := testcloud.New(t)
 	l.Topic("topic")
 	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "topic", Deliver: "topic", Events: "topic"})
 	t.Cleanup(q.Stop)

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"carillon.example/emulators/lab"
 	"carillon.example/emulators/official"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -14,7 +14,7 @@ import (
 // and the document; no name makes a lost write an error of another kind.
 func TestAConflictIsKnownInAnyProject(t *testing.T) {
 	t.Parallel()
-	w := &world{Lab: lab.Named(t, "an-index-of-shops"), clock: lab.Noon()}
+	w := &world{Cloud: testcloud.Named(t, "an-index-of-shops"), clock: testcloud.Noon()}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	w.mailing(t, "index", push.Audience{Everyone: true})
 	sh := w.begin(t, "index")

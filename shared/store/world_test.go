@@ -5,21 +5,21 @@ import (
 
 	"google.golang.org/grpc"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
 
 // A world is a store over a database of its own.
 type world struct {
-	*lab.Lab
+	*testcloud.Cloud
 	*store.Store
-	clock *lab.Clock
+	clock *testcloud.Clock
 }
 
 func newWorld(t testing.TB, database ...grpc.DialOption) *world {
 	t.Helper()
-	w := &world{Lab: lab.New(t, database...), clock: lab.Noon()}
+	w := &world{Cloud: testcloud.New(t, database...), clock: testcloud.Noon()}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	return w
 }

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"carillon.example/emulators/lab"
+	"carillon.example/emulators/testcloud"
 )
 
 // How much is done for each figure.
@@ -32,7 +32,7 @@ const (
 // measureFirestore measures a server through the Go client, whose work is in
 // the figures. A first round, whose figures are dropped, warms the server.
 func measureFirestore(ctx context.Context, addr string) (out []figure, err error) {
-	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()), lab.AsOwner())
+	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()), testcloud.AsOwner())
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,11 @@
-package lab
+package testcloud
 
 import (
 	"net/http"
 	"testing"
 )
 
-// A Request is what a test sends to one operation.
+// A Request is a request of a test to one operation.
 type Request struct {
 	Method, Path string
 	Body         string
@@ -15,7 +15,7 @@ type Request struct {
 // EachOperation runs f in a parallel subtest for each operation of an API's
 // OpenAPI document, with the request of its operation id. An operation without a
 // request fails the test: whoever adds one adds its request.
-func EachOperation(t *testing.T, s *Site, requests map[string]Request, f func(t *testing.T, s *Site, r Request), header ...string) {
+func EachOperation(t *testing.T, s *Client, requests map[string]Request, f func(t *testing.T, s *Client, r Request), header ...string) {
 	t.Helper()
 	type document struct {
 		Paths map[string]map[string]struct {

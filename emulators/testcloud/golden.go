@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// Golden holds a JSON document to the one that was looked at last.
+// Golden compares a JSON document with the stored one; -update stores it.
 func Golden(t testing.TB, file, document string) {
 	t.Helper()
 	var pretty bytes.Buffer

@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"errors"
@@ -8,15 +8,15 @@ import (
 	"google.golang.org/api/iterator"
 )
 
-// Expire deletes what the service's TTL deletes, at once: every document of the
-// database whose expireAt is not after that time, also below documents that are
-// not there. It answers how many.
-func (l *Lab) Expire(now time.Time) (n int) {
+// Expire deletes at once what the TTL of the service deletes: every document of the
+// database whose expireAt is not after that time, also below documents that do not
+// exist. It returns how many.
+func (l *Cloud) Expire(now time.Time) (n int) {
 	l.t.Helper()
 	return l.expireIn(l.DB().Collections(l.t.Context()), now)
 }
 
-func (l *Lab) expireIn(collections *sdk.CollectionIterator, now time.Time) (n int) {
+func (l *Cloud) expireIn(collections *sdk.CollectionIterator, now time.Time) (n int) {
 	l.t.Helper()
 	for {
 		c, err := collections.Next()
@@ -39,7 +39,7 @@ func (l *Lab) expireIn(collections *sdk.CollectionIterator, now time.Time) (n in
 	}
 }
 
-func (l *Lab) expireOne(ref *sdk.DocumentRef, now time.Time) bool {
+func (l *Cloud) expireOne(ref *sdk.DocumentRef, now time.Time) bool {
 	l.t.Helper()
 	snaps, err := l.DB().GetAll(l.t.Context(), []*sdk.DocumentRef{ref})
 	if err != nil {

@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// An Outage is how a server is out of reach.
+// An Outage is a way of being out of reach.
 type Outage string
 
-// The outages: a port that refuses connections, and one that takes them and never
+// The outages: a port that refuses connections, and one that accepts them and never
 // answers.
 const (
 	Closed  Outage = "closed"
 	Hanging Outage = "hanging"
 )
 
-// Outages are all of them.
+// Outages returns all of them.
 func Outages() []Outage { return []Outage{Closed, Hanging} }
 
 // Firestore is a client of a database that is out of reach.

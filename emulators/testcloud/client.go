@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"encoding/json"
@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// A Site is an HTTP server and the test that asks it.
-type Site struct {
+// A Client sends requests of a test to an HTTP server.
+type Client struct {
 	URL string
 	t   testing.TB
 }
 
-// Serve puts a handler behind a real server until the test ends.
-func Serve(t testing.TB, h http.Handler) *Site {
+// Serve serves a handler on a real server until the test ends.
+func Serve(t testing.TB, h http.Handler) *Client {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return At(t, s.URL)
 }
 
-// At is a server that is there already.
-func At(t testing.TB, url string) *Site { return &Site{url, t} }
+// At returns a client of a server that is running already.
+func At(t testing.TB, url string) *Client { return &Client{url, t} }
 
-// An Answer is what came back of a request.
+// An Answer is the answer to a request.
 type Answer struct {
 	Code   int
 	Header http.Header
@@ -36,23 +36,23 @@ type Answer struct {
 	t testing.TB
 }
 
-// A Problem is what an answer says that is none of success.
+// A Problem is an error answer.
 type Problem struct {
 	Title, Detail string
 	Status        int
 	Errors        []Fault
 }
 
-// A Fault is one thing that is wrong, and where.
+// A Fault is one fault, and its place.
 type Fault struct{ Location, Message string }
 
-// transport is the lab's own, for a test may lead http.DefaultTransport
-// elsewhere. A request goes straight to it: no redirect is followed.
+// transport is a transport of its own, because a test may redirect
+// http.DefaultTransport. Redirects are not followed.
 var transport = &http.Transport{ResponseHeaderTimeout: time.Minute}
 
-// Ask sends a request with headers as pairs. A body goes as JSON, unless they
-// name another Content-Type, or "" for none.
-func (s *Site) Ask(method, path, body string, header ...string) Answer {
+// Ask sends a request with headers as pairs. A body is JSON, unless they have another
+// Content-Type, or "" for none.
+func (s *Client) Ask(method, path, body string, header ...string) Answer {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -72,9 +72,9 @@ func (s *Site) Ask(method, path, body string, header ...string) Answer {
 	return s.Send(r)
 }
 
-// Send sends a request. An answer that is none of success has to be
-// problem+json that says the same as its code.
-func (s *Site) Send(r *http.Request) Answer {
+// Send sends a request. An error answer must be problem+json with the same status as
+// the answer.
+func (s *Client) Send(r *http.Request) Answer {
 	s.t.Helper()
 	res, err := transport.RoundTrip(r)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Site) Send(r *http.Request) Answer {
 	return a
 }
 
-// Places are where the answer says that faults are.
+// Places returns the places of the faults in an answer.
 func (a Answer) Places() (out []string) {
 	for _, f := range a.Errors {
 		out = append(out, f.Location)
@@ -117,7 +117,7 @@ func (a Answer) Places() (out []string) {
 
 func (a Answer) String() string { return fmt.Sprintf("%d %v %s", a.Code, a.Header, a.Body) }
 
-// Decode reads an answer that has to have that code.
+// Decode decodes an answer that must have that status.
 func Decode[T any](a Answer, code int) (out T) {
 	a.t.Helper()
 	if a.Code != code {

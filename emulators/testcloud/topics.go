@@ -1,15 +1,15 @@
-package lab
+package testcloud
 
 import "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
-// A Message is one that came out of a topic.
+// A Message is a published message.
 type Message struct {
 	Data       string
 	Attributes map[string]string
 }
 
 // Topic makes topics, each with a subscription that keeps what is published.
-func (l *Lab) Topic(names ...string) {
+func (l *Cloud) Topic(names ...string) {
 	l.t.Helper()
 	ctx := l.t.Context()
 	for _, name := range names {
@@ -24,13 +24,13 @@ func (l *Lab) Topic(names ...string) {
 	}
 }
 
-func (l *Lab) subscription(topic string) string {
+func (l *Cloud) subscription(topic string) string {
 	return "projects/" + l.project + "/subscriptions/" + topic
 }
 
-// Published takes n messages off a topic and expects no more of them. They have
-// to be there: whoever publishes does not answer before.
-func (l *Lab) Published(topic string, n int) (out []Message) {
+// Published takes n messages from a topic and checks that there are no more. They
+// must be there already: publishers wait for Pub/Sub.
+func (l *Cloud) Published(topic string, n int) (out []Message) {
 	l.t.Helper()
 	for len(out) <= n {
 		more := l.pull(topic)
@@ -45,8 +45,8 @@ func (l *Lab) Published(topic string, n int) (out []Message) {
 	return out
 }
 
-// pull takes what is there.
-func (l *Lab) pull(topic string) (out []Message) {
+// pull takes the messages that are there.
+func (l *Cloud) pull(topic string) (out []Message) {
 	l.t.Helper()
 	//lint:ignore SA1019 nothing is to come that is not there
 	req := &pubsubpb.PullRequest{Subscription: l.subscription(topic), MaxMessages: 100, ReturnImmediately: true} //nolint:staticcheck // as above

@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"net/http"
@@ -6,9 +6,9 @@ import (
 	"carillon.example/emulators/auth"
 )
 
-// Issuer stands in, until the process ends, for Google's servers of ID tokens:
-// the SDK fetches certificates from an address that nobody can name, through a
-// copy of http.DefaultTransport. So it has to be called before any test runs.
+// Issuer replaces Google's servers of ID tokens until the process ends. The SDK
+// fetches certificates from a fixed address through a copy of http.DefaultTransport,
+// so it must be called before any test runs.
 func Issuer(project string) *auth.Server {
 	s, err := auth.Start("127.0.0.1:0", auth.Options{Project: project})
 	if err != nil {

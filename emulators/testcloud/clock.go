@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"context"
@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A Clock moves when a test moves it. The zero Clock runs besides, from the
-// time that it is; safe for concurrent use.
+// A Clock moves when a test moves it. The zero Clock also runs, from the current
+// time. It is safe for concurrent use.
 type Clock struct {
 	mu    sync.Mutex
 	base  time.Time // zero: it runs
 	moved time.Duration
 }
 
-// Noon is a clock that stands at noon of 1 November 2026, in UTC.
+// Noon returns a clock that stands at noon of 1 November 2026, UTC.
 func Noon() *Clock {
 	return &Clock{base: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 }
@@ -22,7 +22,7 @@ func Noon() *Clock {
 // Now is the time.
 func (c *Clock) Now() time.Time { return c.Add(0) }
 
-// Add moves the clock and answers what time it is then.
+// Add moves the clock and returns its new time.
 func (c *Clock) Add(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

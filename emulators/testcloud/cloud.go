@@ -1,8 +1,8 @@
-// Package lab is what the tests of shared/ and functions/ need of the cloud: a
-// database and topics of their own on servers that one process shares, phones,
-// a clock that they move, and what was published, logged and answered. It knows
-// neither shared/ nor functions/, which are what is tested.
-package lab
+// Package testcloud is the test kit of shared/ and functions/: a database and topics
+// of their own on servers that all tests of a process share, an FCM, a clock that
+// tests move, and recorders of what was published, logged and answered. It imports
+// neither shared/ nor functions/, which are under test.
+package testcloud
 
 import (
 	"context"
@@ -25,23 +25,22 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// A Lab is one test's project in the cloud. Its clients are made when they are
-// first asked for and closed with the test.
-type Lab struct {
+// A Cloud is the project of one test. Its clients are made at their first use and
+// closed with the test.
+type Cloud struct {
 	t       testing.TB
 	project string
 	db      func() *sdk.Client
 	topics  func() *cloudps.Client
 }
 
-// New makes a project that no other test has. The dial options are for the
-// connection to its database.
-func New(t testing.TB, database ...grpc.DialOption) *Lab { return Named(t, "test", database...) }
+// New makes a project that no other test has. The dial options are for the connection
+// to its database.
+func New(t testing.TB, database ...grpc.DialOption) *Cloud { return Named(t, "test", database...) }
 
-// Named is New for a test to which the project's name matters: it begins with
-// the prefix.
-func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Lab {
-	l := &Lab{t: t, project: prefix + "-" + strings.ToLower(rand.Text())}
+// Named is New with a prefix of the project's name.
+func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Cloud {
+	l := &Cloud{t: t, project: prefix + "-" + strings.ToLower(rand.Text())}
 	l.db = sync.OnceValue(func() *sdk.Client {
 		c, err := sdk.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, firestoreHost, append(database, asOwner)...)))
 		return opened(t, c, err)
@@ -54,16 +53,16 @@ func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Lab {
 }
 
 // DB is the project's database.
-func (l *Lab) DB() *sdk.Client { return l.db() }
+func (l *Cloud) DB() *sdk.Client { return l.db() }
 
 // PubSub is the project's client for topics.
-func (l *Lab) PubSub() *cloudps.Client { return l.topics() }
+func (l *Cloud) PubSub() *cloudps.Client { return l.topics() }
 
 // Project is the project's id.
-func (l *Lab) Project() string { return l.project }
+func (l *Cloud) Project() string { return l.project }
 
-// FirestoreAddr is host:port of the Firestore that the tests of this process
-// share, for clients that the lab does not make.
+// FirestoreAddr returns host:port of the Firestore that the tests of this process
+// share, for clients that this package does not make.
 func FirestoreAddr(t testing.TB) string {
 	t.Helper()
 	host, err := firestoreHost()
@@ -76,8 +75,8 @@ func FirestoreAddr(t testing.TB) string {
 // AsOwner passes the rules of Google's Firestore emulator.
 func AsOwner() grpc.DialOption { return asOwner }
 
-// Count is how many documents a collection has.
-func (l *Lab) Count(collection string) int {
+// Count returns how many documents a collection has.
+func (l *Cloud) Count(collection string) int {
 	l.t.Helper()
 	snaps, err := l.DB().Collection(collection).Documents(l.t.Context()).GetAll()
 	if err != nil {
@@ -86,7 +85,7 @@ func (l *Lab) Count(collection string) int {
 	return len(snaps)
 }
 
-// Phones starts an FCM of the test's own.
+// Phones starts an FCM emulator for this test alone.
 func Phones(t testing.TB, o fcm.Options) *fcm.Server {
 	t.Helper()
 	s, err := fcm.Start("127.0.0.1:0", o)
@@ -97,8 +96,8 @@ func Phones(t testing.TB, o fcm.Options) *fcm.Server {
 	return s
 }
 
-// firestoreHost is the embedded Firestore that all tests of a process share, or
-// the one FIRESTORE_EMULATOR_HOST names.
+// firestoreHost is the embedded Firestore that all tests of a process share, or the
+// one in FIRESTORE_EMULATOR_HOST.
 var firestoreHost = sync.OnceValues(func() (string, error) {
 	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
 		return host, nil
@@ -114,7 +113,7 @@ var firestoreHost = sync.OnceValues(func() (string, error) {
 	return s.Addr(), nil
 })
 
-// pubsubHost is the same of Pub/Sub and PUBSUB_EMULATOR_HOST.
+// pubsubHost is the same for Pub/Sub and PUBSUB_EMULATOR_HOST.
 var pubsubHost = sync.OnceValues(func() (string, error) {
 	if host := os.Getenv("PUBSUB_EMULATOR_HOST"); host != "" {
 		return host, nil
@@ -126,8 +125,8 @@ var pubsubHost = sync.OnceValues(func() (string, error) {
 	return s.Addr(), nil
 })
 
-// requiredIndexes are those that are deployed: firestore.indexes.json at the
-// module's root, which is somewhere above the package under test.
+// requiredIndexes returns the deployed indexes: firestore.indexes.json at the root of
+// the module, above the package under test.
 func requiredIndexes() ([]byte, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -156,7 +155,7 @@ func dial(t testing.TB, server func() (string, error), more ...grpc.DialOption) 
 	return conn
 }
 
-// opened is a client that is closed with the test, and its connection with it.
+// opened returns a client that is closed with the test, with its connection.
 func opened[C interface{ Close() error }](t testing.TB, c C, err error) C {
 	if err != nil {
 		t.Fatal(err)

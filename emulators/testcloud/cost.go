@@ -1,4 +1,4 @@
-package lab
+package testcloud
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Many is a text n times, with the number in the place of %d, and commas between:
-// the parts of a list or an object.
+// Many returns a text n times, with its number for %d, separated by commas: the parts
+// of a list or an object.
 func Many(n int, format string) string {
 	parts := make([]string, n)
 	for i := range parts {
@@ -19,13 +19,13 @@ func Many(n int, format string) string {
 	return strings.Join(parts, ",")
 }
 
-// GrowsLinearly fails the test if ten times the input costs 15 times as much or
-// more: what grows with the square of the input costs a hundred times. prepare
-// makes one run for an input of that many parts.
+// GrowsLinearly fails the test if ten times the input costs 15 times as much or more.
+// A cost that grows with the square of the input grows a hundredfold. prepare makes
+// one run for an input of that many parts.
 //
-// The cost is the thread's CPU time without the garbage collector, and the least of
-// several runs, so that what else the machine does is left out. On a busy machine
-// it takes more rounds. Do not call it in a parallel test.
+// The cost is the CPU time of the thread without the garbage collector, and the least
+// of several runs, so that other load of the machine does not count. On a busy
+// machine it takes more rounds. Do not call it in a parallel test.
 func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) {
 	t.Helper()
 	const (
@@ -54,7 +54,7 @@ func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) 
 		few, shortest, 10*few, longest, float64(longest)/float64(shortest), most)
 }
 
-// faster is the CPU time that run takes, or before if that is less and not 0.
+// faster returns the CPU time of run, or before if that is less and not 0.
 func faster(before time.Duration, run func()) time.Duration {
 	began := cpuTime()
 	run()
