@@ -13,6 +13,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 )
 
@@ -57,7 +58,7 @@ type chaos struct {
 	exam    *exam
 	events  *events
 	archive archive
-	client  *client
+	client  *client.Client
 	panics  *panics
 	poison  *poison
 	began   time.Time
@@ -131,8 +132,8 @@ func (c *chaos) open(ctx context.Context) error {
 	}
 
 	l.onClose(func() { db.Close() })
-	c.archive, c.client = archive{db}, newClient(l.apiURL)
-	c.client.http.Timeout = time.Minute
+	c.archive, c.client = archive{db}, client.New(l.apiURL)
+	c.client.HTTP.Timeout = time.Minute
 	c.people = newPeople(c.client, l.phones, c.customers, c.seed, c.forecast)
 	c.exam = newExam(c.people, calls, c.forecast)
 	c.weather = newWeather(l, c.fleet, c.ledger, c.seed, c.forecast)

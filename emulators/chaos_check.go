@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -272,7 +273,7 @@ func (o *one) add() {
 }
 
 // everybody examines every customer at the end.
-func (x *exam) everybody(ctx context.Context, c *client, e *events, stored map[string]storedCustomer) error {
+func (x *exam) everybody(ctx context.Context, c *client.Client, e *events, stored map[string]storedCustomer) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(examinedAtOnce)
 	for _, q := range x.people.all {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -22,7 +23,7 @@ type shown struct {
 
 // customer holds what the API says of one customer to the model, to the results
 // of all mailings, to what is stored, and to the events.
-func (x *exam) customer(ctx context.Context, c *client, q *person, e *events, stored map[string]storedCustomer) error {
+func (x *exam) customer(ctx context.Context, c *client.Client, q *person, e *events, stored map[string]storedCustomer) error {
 	var s shown
 	if err := insist(ctx, c, http.MethodGet, "/v1/customers/"+q.id, nil, &s); err != nil {
 		return fmt.Errorf("looking at customer %s: %w", q.id, err)

@@ -38,7 +38,7 @@ func (c *chaos) post(ctx, storming context.Context, lives *sync.WaitGroup) {
 func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *rand.Rand, done func()) error {
 	free := sync.OnceFunc(done)
 	defer free()
-	if err := p.submit(ctx, c.client.base, run, twice); err != nil {
+	if err := p.submit(ctx, c.client.BaseURL, run, twice); err != nil {
 		return err
 	}
 	if c.forecast.doubtsFCM() {

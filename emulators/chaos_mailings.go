@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -24,7 +25,7 @@ type post struct {
 	in      func(*person) bool
 	unknown int64 // listed ids nobody has
 	draft   map[string]any
-	end     *mailing
+	end     *client.Mailing
 	poison  string // the token that ends the instance that sends it
 	// doubtful reports whether FCM is not to be believed just now; nil: it is all
 	// the while, and no mailing may pause by itself.
@@ -116,8 +117,8 @@ func (p *post) tokens(m *people, r *rand.Rand) {
 
 // submit hands the mailing in until it is answered, often twice at once.
 func (p *post) submit(ctx context.Context, base string, run string, twice bool) error {
-	c := newClient(base)
-	c.http = &http.Client{Timeout: time.Minute, Transport: keyed{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
+	c := client.New(base)
+	c.HTTP = &http.Client{Timeout: time.Minute, Transport: keyed{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
 	var ids [2]string
 	var errs [2]error
 	var all sync.WaitGroup
@@ -126,7 +127,7 @@ func (p *post) submit(ctx context.Context, base string, run string, twice bool) 
 			break
 		}
 		all.Go(func() {
-			var m mailing
+			var m client.Mailing
 			errs[i] = insist(ctx, c, http.MethodPost, "/v1/mailings", p.draft, &m)
 			ids[i] = m.ID
 		})
@@ -157,10 +158,10 @@ func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // live takes a mailing through its life, to its end.
-func (p *post) live(ctx context.Context, c *client, r *rand.Rand, say func(kind, format string, a ...any)) error {
+func (p *post) live(ctx context.Context, c *client.Client, r *rand.Rand, say func(kind, format string, a ...any)) error {
 	act := func(what string) error {
 		err := insist(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
-		if q := asProblem(err); q != nil && q.Status == http.StatusConflict {
+		if q := client.AsProblem(err); q != nil && q.Status == http.StatusConflict {
 			return nil // it has ended, or a first try did it
 		}
 		return err
@@ -197,18 +198,18 @@ func (p *post) live(ctx context.Context, c *client, r *rand.Rand, say func(kind,
 
 // follow looks at the mailing until it has ended whole. Its sums must add up at
 // every look.
-func (p *post) follow(ctx context.Context, c *client, act func(string) error, say func(kind, format string, a ...any)) error {
+func (p *post) follow(ctx context.Context, c *client.Client, act func(string) error, say func(kind, format string, a ...any)) error {
 	for {
-		m := &mailing{}
+		m := &client.Mailing{}
 		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
-		if err := m.reconcile(); err != nil {
+		if err := m.Reconcile(); err != nil {
 			say("sums off", "%v", err)
 		}
 		p.end = m
 		switch {
-		case m.final() && m.CompletedAt != nil:
+		case m.IsFinal() && m.CompletedAt != nil:
 			return nil
 		case m.State == string(push.Paused) && m.Paused != push.ByHand:
 			if p.doubtful == nil {

@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
 )
 
@@ -22,7 +24,7 @@ var deadTokens = []fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}
 // requests that were answered. A third of them move tokens about all the while,
 // the others stay as they are, so that what they must get is known exactly.
 type people struct {
-	client *client
+	client *client.Client
 	phones *fcm.Server
 	all    []*person
 
@@ -65,7 +67,7 @@ func (p *person) good() int {
 	return n
 }
 
-func newPeople(c *client, phones *fcm.Server, n int, seed uint64, f forecast) *people {
+func newPeople(c *client.Client, phones *fcm.Server, n int, seed uint64, f forecast) *people {
 	m := &people{client: c, phones: phones, forecast: f, made: map[string]int{}}
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
@@ -162,7 +164,7 @@ func (m *people) imports(ctx context.Context) error {
 		w.CloseWithError(err)
 	}()
 
-	im := &importer{client: m.client, kind: importKinds["ndjson"], out: io.Discard, bar: newBar(io.Discard, "import")}
+	im := &importer{Client: m.client, kind: importKinds["ndjson"], out: io.Discard, bar: progress.NewBar(io.Discard, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return err
 	}
@@ -289,7 +291,7 @@ func (p *person) drop(x *phone) {
 
 func (m *people) remove(ctx context.Context, p *person, x *phone) error {
 	err := m.insist(ctx, http.MethodDelete, "/v1/customers/"+p.id+"/tokens/"+push.TokenID(x.token), nil, nil)
-	if q := asProblem(err); q != nil && q.Status == http.StatusNotFound {
+	if q := client.AsProblem(err); q != nil && q.Status == http.StatusNotFound {
 		err = nil // the first try did it, and its answer was lost
 	}
 	if err == nil {
@@ -303,10 +305,10 @@ func (m *people) insist(ctx context.Context, method, path string, body, answer a
 	return insist(ctx, m.client, method, path, body, answer)
 }
 
-func insist(ctx context.Context, c *client, method, path string, body, answer any) error {
+func insist(ctx context.Context, c *client.Client, method, path string, body, answer any) error {
 	for {
-		err := c.call(ctx, method, path, body, answer)
-		if p := asProblem(err); err == nil || p != nil && p.Status < 500 && p.Status != http.StatusTooManyRequests {
+		err := c.Call(ctx, method, path, body, answer)
+		if p := client.AsProblem(err); err == nil || p != nil && p.Status < 500 && p.Status != http.StatusTooManyRequests {
 			return err
 		}
 		if !wait(ctx, 250*time.Millisecond) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"carillon.example/emulators/client"
 )
 
 const (
@@ -17,13 +19,13 @@ const (
 
 // pauseAndResume pauses a mailing as soon as it has batches, most of which no call
 // has touched by then, and resumes it.
-func (p *post) pauseAndResume(ctx context.Context, c *client, act func(string) error) error {
+func (p *post) pauseAndResume(ctx context.Context, c *client.Client, act func(string) error) error {
 	for {
-		m := &mailing{}
+		m := &client.Mailing{}
 		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
-		if m.final() || m.Tokens.Targeted > 0 {
+		if m.IsFinal() || m.Tokens.Targeted > 0 {
 			break
 		}
 		if !wait(ctx, 50*time.Millisecond) {

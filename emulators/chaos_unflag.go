@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -18,13 +19,13 @@ const (
 )
 
 // unflag takes a mailing's flags back as soon as it has set one.
-func (p *post) unflag(ctx context.Context, c *client, act func(string) error) error {
+func (p *post) unflag(ctx context.Context, c *client.Client, act func(string) error) error {
 	for until := time.Now().Add(unflagAfter); time.Now().Before(until); {
-		m := &mailing{}
+		m := &client.Mailing{}
 		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
-		if m.final() || m.Tokens.Invalid[push.CodeUnregistered] > 0 {
+		if m.IsFinal() || m.Tokens.Invalid[push.CodeUnregistered] > 0 {
 			break
 		}
 		if !wait(ctx, 200*time.Millisecond) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/official"
+	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
 )
 
@@ -271,7 +272,7 @@ func TestReadableLines(t *testing.T) {
 		"the last, without it": "the last, without it",
 	} {
 		var out bytes.Buffer
-		copyReadable(&out, strings.NewReader(line))
+		progress.CopyReadable(&out, strings.NewReader(line))
 		if out.String() != want {
 			t.Errorf("%s becomes %q, want %q", line, out.String(), want)
 		}

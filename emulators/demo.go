@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
 )
 
@@ -52,7 +54,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	defer l.Close()
-	d := &show{laptop: l, client: newClient(l.apiURL), out: out}
+	d := &show{laptop: l, Client: client.New(l.apiURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	if err := d.createPages(showing); err != nil || !*keep {
@@ -67,7 +69,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 // A show is one run of the demo.
 type show struct {
 	*laptop
-	*client
+	*client.Client
 	out io.Writer
 }
 
@@ -138,8 +140,8 @@ func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 				Message string
 			}
 		}
-		err := d.call(ctx, http.MethodPost, "/v1/imports", strings.NewReader(lines), &answer)
-		if p := asProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && wait(ctx, time.Second) {
+		err := d.Call(ctx, http.MethodPost, "/v1/imports", strings.NewReader(lines), &answer)
+		if p := client.AsProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && wait(ctx, time.Second) {
 			continue
 		}
 		if err == nil && answer.Failed > 0 {
@@ -160,23 +162,23 @@ func demoTokens(end string) []string {
 	return out
 }
 
-func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
-	id, err := d.send(ctx, map[string]any{"message": demoMessage, "link": "https://shop.example/sale",
+func (d *show) ring(ctx context.Context, what string) (*client.Mailing, error) {
+	id, err := d.SendMailing(ctx, map[string]any{"message": demoMessage, "link": "https://shop.example/sale",
 		"audience": map[string]any{"everyone": true}, "category": "promo"})
 	if err != nil {
 		return nil, err
 	}
 
-	b := newBar(d.out, what)
+	b := progress.NewBar(d.out, what)
 	w := waiting{since: time.Now()}
-	m, err := d.follow(ctx, id, func(m *mailing) {
+	m, err := d.Follow(ctx, id, func(m *client.Mailing) {
 		if text := w.look(m.Tokens.Pending, time.Now()); text != "" {
-			b.say(text)
+			b.Say(text)
 		}
-		b.show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
+		b.Show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
 	})
 
-	b.end()
+	b.End()
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +190,7 @@ func (d *show) ring(ctx context.Context, what string) (*mailing, error) {
 	return m, nil
 }
 
-func (d *show) sums(m *mailing) {
+func (d *show) sums(m *client.Mailing) {
 	c, t := m.Customers, m.Tokens
 	d.say("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
 		c.Matched, c.Targeted, c.Excluded.NoValidToken, c.Excluded.OptedOut, c.Excluded.Category)
@@ -232,7 +234,7 @@ func (d *show) deadOf(ctx context.Context, id string) ([]dead, error) {
 			Tokens        []dead `json:"tokens"`
 			NextPageToken string `json:"nextPageToken"`
 		}
-		if err := d.call(ctx, http.MethodGet, "/v1/mailings/"+id+"/invalid-tokens?pageSize=200&pageToken="+token, nil, &page); err != nil {
+		if err := d.Call(ctx, http.MethodGet, "/v1/mailings/"+id+"/invalid-tokens?pageSize=200&pageToken="+token, nil, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Tokens...)
@@ -244,7 +246,7 @@ func (d *show) deadOf(ctx context.Context, id string) ([]dead, error) {
 
 // flagged shows the tokens the first mailing marked invalid, and who became
 // unreachable by it.
-func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
+func (d *show) flagged(ctx context.Context, m *client.Mailing) ([]dead, error) {
 	all, err := d.deadOf(ctx, m.ID)
 	if err != nil {
 		return nil, err
@@ -258,7 +260,7 @@ func (d *show) flagged(ctx context.Context, m *mailing) ([]dead, error) {
 		}
 		seen[x.Customer] = true
 		var c struct{ PushAvailable bool }
-		if err := d.call(ctx, http.MethodGet, "/v1/customers/"+x.Customer, nil, &c); err != nil {
+		if err := d.Call(ctx, http.MethodGet, "/v1/customers/"+x.Customer, nil, &c); err != nil {
 			return nil, err
 		}
 		if !c.PushAvailable {
@@ -285,13 +287,13 @@ func (d *show) move(ctx context.Context) error {
 	token := demoTokens("-ok")[0]
 	from, _, _ := strings.Cut(token, "-")
 	const to = "newcomer"
-	err := d.call(ctx, http.MethodPost, "/v1/customers/"+to+"/tokens", map[string]any{"token": token, "platform": "android"}, nil)
+	err := d.Call(ctx, http.MethodPost, "/v1/customers/"+to+"/tokens", map[string]any{"token": token, "platform": "android"}, nil)
 	if err != nil {
 		return err
 	}
 
 	var was struct{ Tokens []struct{ ID string } }
-	if err := d.call(ctx, http.MethodGet, "/v1/customers/"+from, nil, &was); err != nil {
+	if err := d.Call(ctx, http.MethodGet, "/v1/customers/"+from, nil, &was); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(was.Tokens, func(t struct{ ID string }) bool { return t.ID == push.TokenID(token) }) {
@@ -302,7 +304,7 @@ func (d *show) move(ctx context.Context) error {
 	return nil
 }
 
-func (d *show) compare(first, second *mailing, flagged []dead) error {
+func (d *show) compare(first, second *client.Mailing, flagged []dead) error {
 	d.say("The second mailing passed %d dead tokens by, and left out %d customers more without a valid token.\n",
 		len(flagged), second.Customers.Excluded.NoValidToken-first.Customers.Excluded.NoValidToken)
 	if n := second.Tokens.Invalid[push.CodeUnregistered] + second.Tokens.Invalid[push.CodeInvalidArgument]; n != 0 {
@@ -320,12 +322,12 @@ func (d *show) compare(first, second *mailing, flagged []dead) error {
 
 // refused hands in a mailing that FCM takes no message of.
 func (d *show) refused(ctx context.Context) error {
-	_, err := d.send(ctx, map[string]any{
+	_, err := d.SendMailing(ctx, map[string]any{
 		"message": map[string]any{"notification": map[string]any{"title": "Sale"},
 			"webpush": map[string]any{"headers": map[string]any{"TTL": "-1"}}},
 		"audience": map[string]any{"everyone": true},
 	})
-	p := asProblem(err)
+	p := client.AsProblem(err)
 	if p == nil || p.Status != http.StatusUnprocessableEntity {
 		return fmt.Errorf("a mailing that FCM refuses was accepted: %w", err)
 	}
@@ -335,7 +337,7 @@ func (d *show) refused(ctx context.Context) error {
 }
 
 // invalidTokens is how many tokens of a mailing FCM called invalid.
-func invalidTokens(m *mailing) (n int64) {
+func invalidTokens(m *client.Mailing) (n int64) {
 	for _, x := range m.Tokens.Invalid {
 		n += x
 	}

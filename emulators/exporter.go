@@ -13,6 +13,9 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/progress"
 )
 
 // stall is how long nothing may come of an answer. There is no limit to the
@@ -25,8 +28,8 @@ var errStalled = errors.New("the answer stood still")
 // machine's emulators, into a file.
 func exportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := newFlags("export")
-	var from remote
-	from.flags(f, "from")
+	var from client.Remote
+	from.RegisterFlags(f, "from")
 	kind := f.String("format", "ndjson", "ndjson or csv")
 	goOn := f.Bool("continue", false, "go on behind the last whole line of FILE.part, which an export that broke off has left")
 	if err := parse(f, args, out); err != nil {
@@ -41,22 +44,22 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("export: -format: unknown format %q: use ndjson or csv", *kind)
 	}
 
-	c, err := from.client()
+	c, err := from.Client()
 	if err != nil {
 		return fmt.Errorf("export: -from: %w", err)
 	}
 
-	c.http.Timeout = 0 // stall stands for it
-	x := &exporter{client: c, format: form, pause: pause, stall: stall}
+	c.HTTP.Timeout = 0 // stall stands for it
+	x := &exporter{Client: c, format: form, pause: client.RetryPause, stall: stall}
 	if name := f.Arg(0); name != "-" {
-		x.bar = newBar(out, "export")
+		x.bar = progress.NewBar(out, "export")
 		return x.intoFile(ctx, name, *goOn, out)
 	}
 	if *goOn {
 		return errors.New("export: -continue is for files: of standard output nothing is known")
 	}
 
-	x.bar, x.out = newBar(os.Stderr, "export"), bufio.NewWriter(out)
+	x.bar, x.out = progress.NewBar(os.Stderr, "export"), bufio.NewWriter(out)
 	if err := x.createPages(ctx); err != nil {
 		return err
 	}
@@ -67,10 +70,10 @@ func exportFile(ctx context.Context, args []string, out io.Writer) error {
 
 // An exporter asks for the rest until there is none.
 type exporter struct {
-	*client
+	*client.Client
 	format       format
 	out          *bufio.Writer
-	bar          *bar
+	bar          *progress.Bar
 	pause, stall time.Duration
 	answered     bool // once: the URL is right
 	heading      bool // of a CSV, is there
@@ -84,7 +87,7 @@ type exporter struct {
 func (x *exporter) createPages(ctx context.Context) error {
 	for {
 		had := x.lines
-		err := again(ctx, x.pause, x.bar.say, func() (bool, error) {
+		err := client.Retry(ctx, x.pause, x.bar.Say, func() (bool, error) {
 			before := x.lines
 			err := x.ask(ctx)
 			return x.lines > before, err
@@ -93,8 +96,8 @@ func (x *exporter) createPages(ctx context.Context) error {
 			return fmt.Errorf("behind %d customers: %w", x.customers, err)
 		}
 		if x.lines == had {
-			x.bar.draw(1, fmt.Sprintf("100 %% %d customers", x.customers))
-			x.bar.end()
+			x.bar.Draw(1, fmt.Sprintf("100 %% %d customers", x.customers))
+			x.bar.End()
 			return nil
 		}
 	}
@@ -116,7 +119,7 @@ func (x *exporter) ask(ctx context.Context) (err error) {
 	x.answered = true
 	err = x.take(bufio.NewReaderSize(&ticking{resp.Body, watch, x.stall}, exportLine))
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
-		err = &later{error: fmt.Errorf("%w for %v", errStalled, x.stall)}
+		err = &client.Temporary{Err: fmt.Errorf("%w for %v", errStalled, x.stall)}
 	}
 	if full := x.out.Flush(); full != nil {
 		return full
@@ -132,12 +135,12 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 		q.Set("after", x.last)
 	}
 
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.base+path+"?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, x.BaseURL+path+"?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
 
-	resp, err := x.http.Do(req)
+	resp, err := x.HTTP.Do(req)
 	if err != nil {
 		return nil, x.unanswered(ctx, err)
 	}
@@ -145,7 +148,7 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		err = refusal(resp, "GET "+path)
+		err = client.RefusalOf(resp, "GET "+path)
 	case kind != x.format.media:
 		err = fmt.Errorf("GET %s: the answer is %q, not %s: is this the API?", path, kind, x.format.media)
 	default:
@@ -160,7 +163,7 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 // server that cannot be called or proves to be another is a wrong URL.
 func (x *exporter) unanswered(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errStalled) {
-		return &later{error: fmt.Errorf("%w for %v", errStalled, x.stall)}
+		return &client.Temporary{Err: fmt.Errorf("%w for %v", errStalled, x.stall)}
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text has the customer's id
@@ -170,7 +173,7 @@ func (x *exporter) unanswered(ctx context.Context, err error) error {
 	if !x.answered && (other || call != nil && call.Op == "dial") {
 		return err
 	}
-	return &later{error: err}
+	return &client.Temporary{Err: err}
 }
 
 // ticking lets the time run only while something is waited for: a slow disk is

@@ -93,7 +93,7 @@ func (x *exporter) reread(f *os.File) error {
 		whole += int64(len(line))
 	}
 	if x.customers > 0 {
-		x.bar.say(fmt.Sprintf("going on behind %d customers, who are as they were until %s", x.customers, info.ModTime().Format(time.DateTime)))
+		x.bar.Say(fmt.Sprintf("going on behind %d customers, who are as they were until %s", x.customers, info.ModTime().Format(time.DateTime)))
 	}
 	if err := f.Truncate(whole); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -58,7 +59,7 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return nil, &later{error: fmt.Errorf("broke off: %w", err)}
+	return nil, &client.Temporary{Err: fmt.Errorf("broke off: %w", err)}
 }
 
 // note reads a line and remembers where it leads; "" is the heading of a CSV.
@@ -78,7 +79,7 @@ func (x *exporter) note(line []byte) (string, error) {
 	x.last = id
 	if x.customers%1000 == 0 {
 		part := passed(id)
-		x.bar.draw(part, fmt.Sprintf("%.0f %% %d customers", 100*part, x.customers))
+		x.bar.Draw(part, fmt.Sprintf("%.0f %% %d customers", 100*part, x.customers))
 	}
 	return id, nil
 }

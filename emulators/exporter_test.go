@@ -14,6 +14,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/progress"
 )
 
 // shelf gives exports out of n customers, whose ids are hard to read back, and
@@ -104,7 +107,7 @@ func exporting(t *testing.T, h http.Handler, format string) (*exporter, *bytes.B
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	var said bytes.Buffer
-	return &exporter{client: newClient(srv.URL), format: formats[format], bar: newBar(&said, "export"), pause: time.Millisecond, stall: stall}, &said
+	return &exporter{Client: client.New(srv.URL), format: formats[format], bar: progress.NewBar(&said, "export"), pause: time.Millisecond, stall: stall}, &said
 }
 
 func exported(t *testing.T, h http.Handler, format string) (text string, said string, err error) {
@@ -150,12 +153,12 @@ func TestExportComesWhenAskedTo(t *testing.T) {
 // TestExportGivesUp where nothing gets on, and keeps asking where it does.
 func TestExportGivesUp(t *testing.T) {
 	t.Parallel()
-	always := newShelf(3, slices.Repeat([]fault{tear(10)}, tries)...)
-	if got, _, err := exported(t, always, "ndjson"); err == nil || got != "" || len(always.asked) != tries {
+	always := newShelf(3, slices.Repeat([]fault{tear(10)}, client.MaxTries)...)
+	if got, _, err := exported(t, always, "ndjson"); err == nil || got != "" || len(always.asked) != client.MaxTries {
 		t.Errorf("%q after %d requests: %v", got, len(always.asked), err)
 	}
 	slow := newShelf(20, slices.Repeat([]fault{tear(60)}, 20)...)
-	if got, _, err := exported(t, slow, "ndjson"); err != nil || got != slow.text("ndjson", "") || len(slow.asked) <= tries {
+	if got, _, err := exported(t, slow, "ndjson"); err != nil || got != slow.text("ndjson", "") || len(slow.asked) <= client.MaxTries {
 		t.Errorf("%q after %d requests: %v", got, len(slow.asked), err)
 	}
 	hanging := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -190,11 +193,11 @@ func TestExportTakesNothingElse(t *testing.T) {
 	} {
 		s := newShelf(3, faults...)
 		x, _ := exporting(t, s, "ndjson")
-		c, err := (&remote{url: x.base}).client()
+		c, err := (&client.Remote{URL: x.BaseURL}).Client()
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.client, x.out = c, bufio.NewWriter(io.Discard)
+		x.Client, x.out = c, bufio.NewWriter(io.Discard)
 		if err := x.createPages(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
 			t.Errorf("%v after %d requests, want %q", err, len(s.asked), want)
 		}

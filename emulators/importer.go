@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/progress"
 )
 
 // What one request to /v1/imports carries: the API takes 5,000 lines or 16 MiB.
@@ -29,8 +32,8 @@ var importKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "te
 // this machine's emulators.
 func importFile(ctx context.Context, args []string, out io.Writer) error {
 	f := newFlags("import")
-	var to remote
-	to.flags(f, "to")
+	var to client.Remote
+	to.RegisterFlags(f, "to")
 	format := f.String("format", "", "ndjson or csv (default: csv where FILE ends in .csv, else ndjson)")
 	from := f.Int("from", 1, "the line to begin with: where an import broke off")
 	if err := parse(f, args, out); err != nil {
@@ -48,7 +51,7 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("import: -format: unknown format %q: use ndjson or csv", *format)
 	}
 
-	c, err := to.client()
+	c, err := to.Client()
 	if err != nil {
 		return fmt.Errorf("import: -to: %w", err)
 	}
@@ -59,12 +62,12 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	defer in.Close()
-	im := &importer{client: c, kind: kind, out: out, bar: newBar(out, "import"), size: size, from: *from, pause: pause}
+	im := &importer{Client: c, kind: kind, out: out, bar: progress.NewBar(out, "import"), size: size, from: *from, pause: client.RetryPause}
 	if err := im.stream(ctx, in); err != nil {
 		return err
 	}
 
-	im.bar.end()
+	im.bar.End()
 	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.imported, im.unit(), im.failed)
 	if im.failed > 0 {
 		return fmt.Errorf("%d lines were refused", im.failed)
@@ -98,11 +101,11 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 
 // An importer sends a file in chunks and adds up the answers.
 type importer struct {
-	*client
+	*client.Client
 	kind             string // the file's media type
 	header           []byte // of a CSV file: each chunk begins with it
 	out              io.Writer
-	bar              *bar
+	bar              *progress.Bar
 	size, read       int64
 	from             int // lines before it are skipped
 	pause            time.Duration
@@ -207,7 +210,7 @@ func (im *importer) send(ctx context.Context, c *chunk) error {
 		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
 
-	im.bar.show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.imported, im.unit()))
+	im.bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.imported, im.unit()))
 	return nil
 }
 
@@ -221,7 +224,7 @@ func (im *importer) unit() string {
 
 // hand hands in a chunk, again when it is asked to come later.
 func (im *importer) hand(ctx context.Context, chunk []byte) (a *imported, err error) {
-	err = again(ctx, im.pause, im.bar.say, func() (bool, error) {
+	err = client.Retry(ctx, im.pause, im.bar.Say, func() (bool, error) {
 		a, err = im.post(ctx, chunk)
 		return false, err
 	})
@@ -230,20 +233,20 @@ func (im *importer) hand(ctx context.Context, chunk []byte) (a *imported, err er
 
 func (im *importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 	const path = "/v1/imports"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.base+path, bytes.NewReader(chunk))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.BaseURL+path, bytes.NewReader(chunk))
 	if err != nil {
 		return nil, err
 	}
 
 	req.Header.Set("Content-Type", im.kind)
-	resp, err := im.http.Do(req)
+	resp, err := im.HTTP.Do(req)
 	if err != nil {
 		return nil, err
 	}
 
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, refusal(resp, "POST "+path)
+		return nil, client.RefusalOf(resp, "POST "+path)
 	}
 
 	a := &imported{}

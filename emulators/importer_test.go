@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/progress"
 )
 
 // desk takes imports: it asks some to come later, and refuses lines that say
@@ -58,7 +61,7 @@ func importTo(t *testing.T, d *desk, from int, file string) (*importer, string, 
 	srv := httptest.NewServer(d)
 	t.Cleanup(srv.Close)
 	var out bytes.Buffer
-	im := &importer{client: newClient(srv.URL), kind: d.kind, out: &out, bar: newBar(&out, "import"), size: int64(len(file)), from: from, pause: time.Millisecond}
+	im := &importer{Client: client.New(srv.URL), kind: d.kind, out: &out, bar: progress.NewBar(&out, "import"), size: int64(len(file)), from: from, pause: time.Millisecond}
 	err := im.stream(t.Context(), strings.NewReader(file))
 	return im, out.String(), err
 }
@@ -95,9 +98,9 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 	if _, _, err := importTo(t, refusing, 1, "a\nb\n"); err == nil || !strings.Contains(err.Error(), "lines 1 to 2") || !strings.Contains(err.Error(), "-from 1") || refusing.called != 1 {
 		t.Errorf("a refusal was answered by %v after %d requests", err, refusing.called)
 	}
-	always := &desk{busy: statuses(http.StatusServiceUnavailable, tries)}
-	if _, _, err := importTo(t, always, 1, "a\n"); err == nil || always.called != tries {
-		t.Errorf("%v after %d requests, want %d", err, always.called, tries)
+	always := &desk{busy: statuses(http.StatusServiceUnavailable, client.MaxTries)}
+	if _, _, err := importTo(t, always, 1, "a\n"); err == nil || always.called != client.MaxTries {
+		t.Errorf("%v after %d requests, want %d", err, always.called, client.MaxTries)
 	}
 }
 

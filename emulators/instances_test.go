@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"carillon.example/emulators/client"
 )
 
 // children are the process ids of the command's processes of a function.
@@ -71,12 +73,12 @@ func TestInstancesOfDeliver(t *testing.T) {
 	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91b","platform":"android"}`); a.Code != http.StatusCreated {
 		t.Fatalf("registering: %v", a)
 	}
-	c := newClient(r.addr["API"])
-	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
+	c := client.New(r.addr["API"])
+	id, err := c.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := c.follow(ctx, id, func(*mailing) {})
+	m, err := c.Follow(ctx, id, func(*client.Mailing) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,7 @@ func TestInstancesOfDeliver(t *testing.T) {
 	}
 
 	var s struct{ QuotaPerMinute int }
-	if err := newClient(r.addr["FCM"]).call(ctx, http.MethodGet, "/emulator/settings", nil, &s); err != nil {
+	if err := client.New(r.addr["FCM"]).Call(ctx, http.MethodGet, "/emulator/settings", nil, &s); err != nil {
 		t.Fatal(err)
 	}
 	if s.QuotaPerMinute != 6000 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/official"
 )
 
@@ -16,17 +17,17 @@ import (
 func TestLifeOfMailings(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-clock", "200ms", "-fcm-latency", "100ms")
-	c := newClient(r.addr["API"])
+	c := client.New(r.addr["API"])
 	var lines strings.Builder
 	const customers = 1500
 	for i := range customers {
 		fmt.Fprintf(&lines, "{\"id\":\"c%d\",\"tokens\":[{\"token\":\"c%d-old:token\",\"platform\":\"android\",\"addedAt\":\"2026-01-01T00:00:00Z\"},"+
 			"{\"token\":\"c%d-new:token\",\"platform\":\"ios\",\"addedAt\":\"2026-02-01T00:00:00Z\"}]}\n", i, i, i)
 	}
-	if err := c.call(t.Context(), http.MethodPost, "/v1/imports", strings.NewReader(lines.String()), nil); err != nil {
+	if err := c.Call(t.Context(), http.MethodPost, "/v1/imports", strings.NewReader(lines.String()), nil); err != nil {
 		t.Fatal(err)
 	}
-	l := &life{t: t, client: c, fcm: newClient(r.addr["FCM"]), customers: customers}
+	l := &life{t: t, Client: c, fcm: client.New(r.addr["FCM"]), customers: customers}
 	t.Run("dry run", l.dryRun)
 	t.Run("latest", l.latest)
 	t.Run("scheduled", l.scheduled)
@@ -35,9 +36,9 @@ func TestLifeOfMailings(t *testing.T) {
 }
 
 type life struct {
-	*client
+	*client.Client
 	t         *testing.T
-	fcm       *client
+	fcm       *client.Client
 	customers int64
 }
 
@@ -48,18 +49,18 @@ func (l *life) hand(t *testing.T, more map[string]any) string {
 	for k, v := range more {
 		d[k] = v
 	}
-	id, err := l.send(t.Context(), d)
+	id, err := l.SendMailing(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return id
 }
 
-func (l *life) end(t *testing.T, id string) *mailing {
+func (l *life) end(t *testing.T, id string) *client.Mailing {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
-	m, err := l.follow(ctx, id, func(*mailing) {})
+	m, err := l.Follow(ctx, id, func(*client.Mailing) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func (l *life) end(t *testing.T, id string) *mailing {
 func (l *life) accepted(t *testing.T) int64 {
 	t.Helper()
 	var s struct{ Accepted, Duplicates int64 }
-	if err := l.fcm.call(t.Context(), http.MethodGet, "/emulator/stats", nil, &s); err != nil {
+	if err := l.fcm.Call(t.Context(), http.MethodGet, "/emulator/stats", nil, &s); err != nil {
 		t.Fatal(err)
 	}
 	if s.Duplicates != 0 {
@@ -94,14 +95,14 @@ func (l *life) latest(t *testing.T) {
 		t.Errorf("%+v", m.Tokens)
 	}
 	for devices, want := range map[string]int64{"latest": l.customers, "all": 2 * l.customers} {
-		if err := l.call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": devices}, nil); err != nil {
+		if err := l.Call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": devices}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if m := l.end(t, l.hand(t, nil)); m.Tokens.Accepted != want {
 			t.Errorf("with the setting %s: %+v", devices, m.Tokens)
 		}
 	}
-	if err := l.call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": "all"}, nil); err != nil {
+	if err := l.Call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": "all"}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,8 +110,8 @@ func (l *life) latest(t *testing.T) {
 func (l *life) scheduled(t *testing.T) {
 	at := time.Now().Add(time.Second).UTC()
 	id := l.hand(t, map[string]any{"sendAt": at.Format(time.RFC3339Nano), "audience": map[string]any{"customers": []string{"c1"}}})
-	var m mailing
-	if err := l.call(t.Context(), http.MethodGet, "/v1/mailings/"+id, nil, &m); err != nil {
+	var m client.Mailing
+	if err := l.Call(t.Context(), http.MethodGet, "/v1/mailings/"+id, nil, &m); err != nil {
 		t.Fatal(err)
 	}
 	if m.State != "scheduled" {
@@ -120,7 +121,7 @@ func (l *life) scheduled(t *testing.T) {
 		StartedAt time.Time `json:"startedAt"`
 	}
 	l.end(t, id)
-	if err := l.call(t.Context(), http.MethodGet, "/v1/mailings/"+id, nil, &done); err != nil {
+	if err := l.Call(t.Context(), http.MethodGet, "/v1/mailings/"+id, nil, &done); err != nil {
 		t.Fatal(err)
 	}
 	if done.StartedAt.Before(at) {
@@ -131,8 +132,8 @@ func (l *life) scheduled(t *testing.T) {
 // act posts an action and returns the state it answers.
 func (l *life) act(t *testing.T, id, what string) string {
 	t.Helper()
-	var m mailing
-	if err := l.call(t.Context(), http.MethodPost, "/v1/mailings/"+id+"/"+what, nil, &m); err != nil {
+	var m client.Mailing
+	if err := l.Call(t.Context(), http.MethodPost, "/v1/mailings/"+id+"/"+what, nil, &m); err != nil {
 		t.Fatal(err)
 	}
 	return m.State
@@ -151,9 +152,9 @@ func (l *life) paused(t *testing.T) {
 	if m := l.end(t, id); m.State != "completed" || m.Tokens.Accepted != 2*l.customers || l.accepted(t)-before != 2*l.customers {
 		t.Errorf("%s: %+v", m.State, m.Tokens)
 	}
-	var p *problem
-	err := l.call(t.Context(), http.MethodPost, "/v1/mailings/"+id+"/pause", nil, nil)
-	if p = asProblem(err); p == nil || p.Status != http.StatusConflict {
+	var p *client.Problem
+	err := l.Call(t.Context(), http.MethodPost, "/v1/mailings/"+id+"/pause", nil, nil)
+	if p = client.AsProblem(err); p == nil || p.Status != http.StatusConflict {
 		t.Errorf("pausing what has ended: %v", err)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
 )
 
@@ -149,8 +151,8 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 		m.Customers += besideCustomers
 	}
 
-	c := newClient(l.apiURL)
-	c.http.Timeout = 10 * time.Minute
+	c := client.New(l.apiURL)
+	c.HTTP.Timeout = 10 * time.Minute
 	gone, err := p.fill(ctx, c, m, out)
 	if err != nil {
 		return nil, err
@@ -159,14 +161,14 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	billed, cpu := l.usage(), cpuSeconds()
 	l.phones.Clear() // counts, and when the first was sent
 	began := time.Now()
-	id, err := c.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
+	id, err := c.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
 	if err != nil {
 		return nil, err
 	}
 
-	b := newBar(out, "mailing")
-	c.every = 500 * time.Millisecond // each look costs reads, too
-	show := func(x *mailing) { b.show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
+	b := progress.NewBar(out, "mailing")
+	c.Every = 500 * time.Millisecond // each look costs reads, too
+	show := func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
 	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
 	if p.beside {
 		measuredBeside = startBeside(ctx, l, out)
@@ -182,8 +184,8 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 		return nil, err
 	}
 
-	end, err := c.follow(ctx, id, show)
-	b.end()
+	end, err := c.Follow(ctx, id, show)
+	b.End()
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +224,7 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
 
 // fill imports the customers, and answers how many tokens are dead.
-func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (gone int64, err error) {
+func (p plan) fill(ctx context.Context, c *client.Client, m *measured, out io.Writer) (gone int64, err error) {
 	r, w := io.Pipe()
 	go func() {
 		var err error
@@ -231,12 +233,12 @@ func (p plan) fill(ctx context.Context, c *client, m *measured, out io.Writer) (
 	}()
 
 	began := time.Now()
-	im := &importer{client: c, kind: importKinds["ndjson"], out: out, bar: newBar(out, "import")}
+	im := &importer{Client: c, kind: importKinds["ndjson"], out: out, bar: progress.NewBar(out, "import")}
 	if err := im.stream(ctx, r); err != nil {
 		return 0, err
 	}
 
-	im.bar.end()
+	im.bar.End()
 	m.ImportSeconds = time.Since(began).Seconds()
 	if im.failed > 0 {
 		return 0, fmt.Errorf("%d customers were refused", im.failed)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"carillon.example/emulators/progress"
 )
 
 // startApart starts the emulators in this process, and every function in
@@ -52,11 +54,11 @@ func (l *laptop) startFleet(ctx context.Context, sizes map[string]int) (*fleet, 
 // fleetLog is where processes of functions log: for people where that is a
 // terminal.
 func fleetLog() io.Writer {
-	if !terminal(os.Stderr) {
+	if !progress.IsTerminal(os.Stderr) {
 		return os.Stderr
 	}
 	r, w := io.Pipe()
-	go copyReadable(os.Stderr, r)
+	go progress.CopyReadable(os.Stderr, r)
 	return w
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 )
 
@@ -36,7 +37,7 @@ type besideMeasured struct {
 
 // beside hands in mailings to one customer, and sees when FCM is asked for each.
 type beside struct {
-	client *client
+	client *client.Client
 
 	mu      sync.Mutex
 	seen    map[string]time.Time // when FCM was asked first, by mailing
@@ -66,7 +67,7 @@ func (b *beside) sighted(s fcm.Sighting) {
 // startBeside hands mailings in until stop is called, which waits for those
 // that are under way and returns what was measured.
 func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*besideMeasured, error)) {
-	b := &beside{client: newClient(l.apiURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
+	b := &beside{client: client.New(l.apiURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
 	l.phones.SetWitness(b.sighted)
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -98,7 +99,7 @@ func (b *beside) one(ctx context.Context, i int) {
 	ctx, cancel := context.WithTimeout(ctx, besidePatience)
 	defer cancel()
 	began := time.Now()
-	id, err := b.client.send(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
+	id, err := b.client.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
 	if err != nil {
 		b.mu.Lock()
 		b.failed = fmt.Errorf("handing in a mailing beside the large one: %w", err)

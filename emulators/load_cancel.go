@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 	"carillon.example/shared/push"
 )
@@ -14,16 +15,16 @@ const stopsWithin = 5 * time.Second
 
 // cutShort cancels a mailing once a share of it is through, and waits until FCM
 // has heard nothing for longer than it may take to stop.
-func (p plan) cutShort(ctx context.Context, l *laptop, c *client, id string, m *measured, show func(*mailing)) error {
-	_, err := c.until(ctx, id, func(x *mailing) bool {
+func (p plan) cutShort(ctx context.Context, l *laptop, c *client.Client, id string, m *measured, show func(*client.Mailing)) error {
+	_, err := c.WaitUntil(ctx, id, func(x *client.Mailing) bool {
 		show(x)
 		through := x.Tokens.Targeted - x.Tokens.Pending
-		return x.final() || float64(through) >= p.cancel*float64(m.Tokens)
+		return x.IsFinal() || float64(through) >= p.cancel*float64(m.Tokens)
 	})
 	if err != nil {
 		return err
 	}
-	if err := c.call(ctx, "POST", "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
+	if err := c.Call(ctx, "POST", "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
 		return err
 	}
 
@@ -43,7 +44,7 @@ func (p plan) cutShort(ctx context.Context, l *laptop, c *client, id string, m *
 }
 
 // checkCut holds the sums of a mailing that was cancelled to what FCM answered.
-func checkCut(end *mailing, s fcm.Stats) error {
+func checkCut(end *client.Mailing, s fcm.Stats) error {
 	t := end.Tokens
 	switch {
 	case end.State != string(push.Cancelled) || end.CompletedAt == nil:

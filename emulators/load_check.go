@@ -7,11 +7,12 @@ import (
 	"syscall"
 	"time"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
 // check holds the mailing's sums to what was imported and what FCM saw.
-func check(end *mailing, m *measured, gone int64) error {
+func check(end *client.Mailing, m *measured, gone int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):

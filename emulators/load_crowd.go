@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"carillon.example/emulators/client"
 	"carillon.example/shared/push"
 )
 
@@ -17,11 +18,11 @@ type crowd struct {
 }
 
 // startCrowd hands them in.
-func (p plan) startCrowd(ctx context.Context, c *client) (crowd, error) {
+func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	var x crowd
 	draft := map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}}
 	for range p.mailings - 1 {
-		id, err := c.send(ctx, draft)
+		id, err := c.SendMailing(ctx, draft)
 		if err != nil {
 			return x, fmt.Errorf("handing in another large mailing: %w", err)
 		}
@@ -30,7 +31,7 @@ func (p plan) startCrowd(ctx context.Context, c *client) (crowd, error) {
 
 	draft["ratePerMinute"] = push.MinRate
 	for range p.rated {
-		id, err := c.send(ctx, draft)
+		id, err := c.SendMailing(ctx, draft)
 		if err != nil {
 			return x, fmt.Errorf("handing in a mailing with a rate: %w", err)
 		}
@@ -41,9 +42,9 @@ func (p plan) startCrowd(ctx context.Context, c *client) (crowd, error) {
 
 // end follows the large mailings to their end and cancels the others. Every
 // customer has to be in each large mailing, and every good token accepted.
-func (x crowd) end(ctx context.Context, c *client, m *measured, gone int64) error {
+func (x crowd) end(ctx context.Context, c *client.Client, m *measured, gone int64) error {
 	for _, id := range x.large {
-		end, err := c.follow(ctx, id, func(*mailing) {})
+		end, err := c.Follow(ctx, id, func(*client.Mailing) {})
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func (x crowd) end(ctx context.Context, c *client, m *measured, gone int64) erro
 	}
 
 	for _, id := range x.rated {
-		if err := c.call(ctx, http.MethodPost, "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
+		if err := c.Call(ctx, http.MethodPost, "/v1/mailings/"+id+"/cancel", nil, nil); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ func (x crowd) end(ctx context.Context, c *client, m *measured, gone int64) erro
 
 // checkOneOfMany holds the sums of a mailing to what was imported, where another
 // mailing may have flagged some of the invalid tokens before.
-func checkOneOfMany(end *mailing, m *measured, gone int64) error {
+func checkOneOfMany(end *client.Mailing, m *measured, gone int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"carillon.example/emulators/client"
+)
 
 // TestAMailingAmongManyIsHeldToItsSums: invalid tokens that another mailing flagged
 // before may be missing, and nothing else.
@@ -20,7 +24,7 @@ func TestAMailingAmongManyIsHeldToItsSums(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var end mailing
+			var end client.Mailing
 			end.Customers.Matched, end.Tokens.Targeted, end.Tokens.Accepted = c.matched, c.targeted, c.accepted
 			if err := checkOneOfMany(&end, m, gone); (err != nil) != c.faulty {
 				t.Errorf("checked with %v, want a fault: %t", err, c.faulty)

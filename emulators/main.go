@@ -20,6 +20,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"carillon.example/emulators/progress"
 )
 
 func main() {
@@ -67,7 +69,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintln(os.Stderr, "emulators: warning:", text)
 	}
 
-	defer readableLog()()
+	defer progress.ReadableLog()()
 	l, err := start(ctx, o)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/client"
 	"carillon.example/emulators/testcloud"
 )
 
@@ -100,8 +101,8 @@ func (r *running) testMailing(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
-	c := newClient(r.addr["API"])
-	m, err := c.follow(ctx, filepath.Base(handed.Header.Get("Location")), func(*mailing) {})
+	c := client.New(r.addr["API"])
+	m, err := c.Follow(ctx, filepath.Base(handed.Header.Get("Location")), func(*client.Mailing) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -9,31 +9,31 @@ import (
 
 // A bar shows progress on one line where out is a terminal, and only the end
 // of it elsewhere.
-type bar struct {
+type Bar struct {
 	out  io.Writer
 	what string
 	live bool
 	last string
 }
 
-func newBar(out io.Writer, what string) *bar {
-	b := &bar{out: out, what: what}
+func NewBar(out io.Writer, what string) *Bar {
+	b := &Bar{out: out, what: what}
 	if f, ok := out.(*os.File); ok {
-		b.live = terminal(f)
+		b.live = IsTerminal(f)
 	}
 	return b
 }
 
-func (b *bar) show(done, all int64, note string) {
+func (b *Bar) Show(done, all int64, note string) {
 	part := 0.0
 	if all > 0 {
 		part = float64(done) / float64(all)
 	}
-	b.draw(part, fmt.Sprintf("%d/%d %s", done, all, note))
+	b.Draw(part, fmt.Sprintf("%d/%d %s", done, all, note))
 }
 
 // draw fills a part of the bar, 0 to 1.
-func (b *bar) draw(part float64, text string) {
+func (b *Bar) Draw(part float64, text string) {
 	const width = 30
 	full := int(part * width)
 	b.last = fmt.Sprintf("%s [%s%s] %s", b.what, strings.Repeat("=", full), strings.Repeat(" ", width-full), text)
@@ -43,14 +43,14 @@ func (b *bar) draw(part float64, text string) {
 }
 
 // say writes a line of its own; the bar comes again with its next step.
-func (b *bar) say(text string) {
+func (b *Bar) Say(text string) {
 	if b.live {
 		fmt.Fprint(b.out, "\r\033[K")
 	}
 	fmt.Fprintf(b.out, "%s: %s\n", b.what, text)
 }
 
-func (b *bar) end() {
+func (b *Bar) End() {
 	if b.live {
 		fmt.Fprintln(b.out)
 	} else if b.last != "" {

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"cmp"
@@ -19,31 +19,31 @@ import (
 // pause how long to wait before the second time where Retry-After does not say;
 // it doubles each time.
 const (
-	tries = 8
-	pause = time.Second
+	MaxTries   = 8
+	RetryPause = time.Second
 )
 
 // A remote is where import and export find the API: a deployment, or this
 // machine's emulators.
-type remote struct{ url, token string }
+type Remote struct{ URL, Token string }
 
 // flags has the token's default applied later: help prints defaults.
-func (r *remote) flags(f *flag.FlagSet, where string) {
-	f.StringVar(&r.url, where, "http://127.0.0.1:5001", "the API's URL")
-	f.StringVar(&r.token, "token", "", "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
+func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
+	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "the API's URL")
+	f.StringVar(&r.Token, "token", "", "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
 }
 
 // client speaks to it. It follows no redirect: one leads to a sign-in page, or
 // from http to https, and the token is for nobody else.
-func (r *remote) client() (*client, error) {
-	u, err := url.Parse(r.url)
+func (r *Remote) Client() (*Client, error) {
+	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no URL of an API, as http://127.0.0.1:5001 or https://HOST are", r.url)
+		return nil, fmt.Errorf("%q is no URL of an API, as http://127.0.0.1:5001 or https://HOST are", r.URL)
 	}
-	c := newClient(r.url)
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if token := cmp.Or(r.token, os.Getenv("CARILLON_TOKEN")); token != "" {
-		c.http.Transport = bearer{token, http.DefaultTransport}
+	c := New(r.URL)
+	c.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if token := cmp.Or(r.Token, os.Getenv("CARILLON_TOKEN")); token != "" {
+		c.HTTP.Transport = bearer{token, http.DefaultTransport}
 	}
 	return c, nil
 }
@@ -61,18 +61,22 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // later is a fault that may pass: the same may be asked for again.
-type later struct {
-	error
-	wait time.Duration // at least; 0 where the answer does not say
+type Temporary struct {
+	Err  error
+	wait time.Duration // at least; 0 if the answer does not say
 }
 
-func (l *later) Unwrap() error { return l.error }
+// Error is the text of the fault.
+func (l *Temporary) Error() string { return l.Err.Error() }
+
+// Unwrap is the fault.
+func (l *Temporary) Unwrap() error { return l.Err }
 
 // refusal is the error in an answer that is not 200: later where the function
 // is busy or out of reach.
-func refusal(resp *http.Response, what string) error {
+func RefusalOf(resp *http.Response, what string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what is missing of it is only its words
-	p := &problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
+	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
 	if to := resp.Header.Get("Location"); to != "" {
 		p.Detail = "it leads to " + to
 	}
@@ -80,7 +84,7 @@ func refusal(resp *http.Response, what string) error {
 	err := fmt.Errorf("%s: %w", what, p)
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		l := &later{error: err}
+		l := &Temporary{Err: err}
 		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
 			l.wait = time.Duration(s) * time.Second
 		}
@@ -92,15 +96,15 @@ func refusal(resp *http.Response, what string) error {
 
 // again calls once until it succeeds, fails for good, or has failed tries times
 // without getting on, and says what it waits for.
-func again(ctx context.Context, pause time.Duration, say func(string), once func() (gotOn bool, err error)) error {
+func Retry(ctx context.Context, pause time.Duration, say func(string), once func() (gotOn bool, err error)) error {
 	wait := pause
 	for try := 1; ; try++ {
 		gotOn, err := once()
-		l, passing := errors.AsType[*later](err)
+		l, passing := errors.AsType[*Temporary](err)
 		if gotOn {
 			try, wait = 1, pause
 		}
-		if !passing || try == tries || ctx.Err() != nil {
+		if !passing || try == MaxTries || ctx.Err() != nil {
 			return err
 		}
 		rest := max(wait, l.wait)

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bufio"
@@ -15,8 +15,8 @@ import (
 // readableLog has what the functions log, which is JSON for Cloud Logging,
 // written for people where standard output is a terminal; elsewhere nothing
 // changes. The function returned ends it.
-func readableLog() (end func()) {
-	if !terminal(os.Stdout) {
+func ReadableLog() (end func()) {
+	if !IsTerminal(os.Stdout) {
 		return func() {}
 	}
 	r, w, err := os.Pipe()
@@ -28,7 +28,7 @@ func readableLog() (end func()) {
 	os.Stdout = w
 	go func() {
 		defer close(done)
-		copyReadable(real, r)
+		CopyReadable(real, r)
 	}()
 
 	return func() {
@@ -39,13 +39,13 @@ func readableLog() (end func()) {
 }
 
 // terminal reports whether a file is one.
-func terminal(f *os.File) bool {
+func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // copyReadable copies lines, those of a log in JSON in a form for people.
-func copyReadable(out io.Writer, in io.Reader) {
+func CopyReadable(out io.Writer, in io.Reader) {
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"bytes"
@@ -16,18 +16,18 @@ import (
 )
 
 // client speaks the HTTP API, as any user's program would.
-type client struct {
-	base  string
-	http  *http.Client
-	every time.Duration // between two looks at a mailing; 100 ms when 0
+type Client struct {
+	BaseURL string
+	HTTP    *http.Client
+	Every   time.Duration // between two looks at a mailing; 100 ms when 0
 }
 
-func newClient(base string) *client {
-	return &client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: 2 * time.Minute}}
+func New(base string) *Client {
+	return &Client{BaseURL: strings.TrimSuffix(base, "/"), HTTP: &http.Client{Timeout: 2 * time.Minute}}
 }
 
 // mailing is what GET /v1/mailings/{id} answers, as far as the commands need it.
-type mailing struct {
+type Mailing struct {
 	ID      string `json:"id"`
 	State   string `json:"state"`
 	Paused  string `json:"pausedBecause"`
@@ -37,10 +37,10 @@ type mailing struct {
 	push.Totals
 }
 
-func (m *mailing) final() bool { return push.State(m.State).Final() }
+func (m *Mailing) IsFinal() bool { return push.State(m.State).Final() }
 
 // reconcile names what does not add up.
-func (m *mailing) reconcile() error {
+func (m *Mailing) Reconcile() error {
 	c, t := m.Customers, m.Tokens
 	invalid := int64(0)
 	for _, n := range t.Invalid {
@@ -56,14 +56,14 @@ func (m *mailing) reconcile() error {
 }
 
 // problem is an answer other than the one hoped for.
-type problem struct {
+type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Errors []struct{ Location, Message string }
 }
 
-func (p *problem) Error() string {
+func (p *Problem) Error() string {
 	lines := []string{fmt.Sprintf("%d %s", p.Status, p.Title)}
 	if p.Detail != "" {
 		lines = append(lines, p.Detail)
@@ -75,7 +75,7 @@ func (p *problem) Error() string {
 }
 
 // call sends body as JSON (NDJSON where it is a reader) and decodes the answer.
-func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
+func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
 	switch b := body.(type) {
@@ -90,7 +90,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		r = bytes.NewReader(j)
 	}
 
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	req, err := http.NewRequestWithContext(ctx, method, c.BaseURL+path, r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		req.Header.Set("Content-Type", kind)
 	}
 
-	resp, err := c.http.Do(req)
+	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if resp.StatusCode >= 300 {
-		p := &problem{Status: resp.StatusCode, Title: resp.Status}
+		p := &Problem{Status: resp.StatusCode, Title: resp.Status}
 		_ = json.Unmarshal(b, p) // a body that is none leaves the status line
 		return fmt.Errorf("%s %s: %w", method, path, p)
 	}
@@ -121,28 +121,28 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 }
 
 // send hands in a mailing.
-func (c *client) send(ctx context.Context, draft any) (string, error) {
-	var m mailing
-	err := c.call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
+func (c *Client) SendMailing(ctx context.Context, draft any) (string, error) {
+	var m Mailing
+	err := c.Call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
 	return m.ID, err
 }
 
 // follow polls a mailing until it has ended and nothing is pending.
-func (c *client) follow(ctx context.Context, id string, seen func(*mailing)) (*mailing, error) {
-	return c.until(ctx, id, func(m *mailing) bool {
+func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*Mailing, error) {
+	return c.WaitUntil(ctx, id, func(m *Mailing) bool {
 		seen(m)
-		return m.final() && m.Tokens.Pending == 0
+		return m.IsFinal() && m.Tokens.Pending == 0
 	})
 }
 
 // until polls a mailing, whose sums have to add up at each look.
-func (c *client) until(ctx context.Context, id string, enough func(*mailing) bool) (*mailing, error) {
+func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
-		m := &mailing{}
-		if err := c.call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m); err != nil {
+		m := &Mailing{}
+		if err := c.Call(ctx, http.MethodGet, "/v1/mailings/"+id, nil, m); err != nil {
 			return nil, err
 		}
-		if err := m.reconcile(); err != nil {
+		if err := m.Reconcile(); err != nil {
 			return m, err
 		}
 		switch {
@@ -154,13 +154,13 @@ func (c *client) until(ctx context.Context, id string, enough func(*mailing) boo
 		select {
 		case <-ctx.Done():
 			return m, fmt.Errorf("mailing %s: %w", id, ctx.Err())
-		case <-time.After(cmp.Or(c.every, 100*time.Millisecond)):
+		case <-time.After(cmp.Or(c.Every, 100*time.Millisecond)):
 		}
 	}
 }
 
 // asProblem is the problem an error came from, nil if it is another.
-func asProblem(err error) *problem {
-	p, _ := errors.AsType[*problem](err)
+func AsProblem(err error) *Problem {
+	p, _ := errors.AsType[*Problem](err)
 	return p
 }
