@@ -14,6 +14,7 @@ import (
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/progress"
+	"carillon.example/emulators/transfer"
 	"carillon.example/shared/push"
 )
 
@@ -164,12 +165,12 @@ func (m *people) imports(ctx context.Context) error {
 		w.CloseWithError(err)
 	}()
 
-	im := &importer{Client: m.client, kind: importKinds["ndjson"], out: io.Discard, bar: progress.NewBar(io.Discard, "import")}
-	if err := im.stream(ctx, r); err != nil {
+	im := &transfer.Importer{Client: m.client, Kind: transfer.ImportKinds["ndjson"], Out: io.Discard, Bar: progress.NewBar(io.Discard, "import")}
+	if err := im.Stream(ctx, r); err != nil {
 		return err
 	}
-	if im.failed > 0 || im.imported != len(m.all) {
-		return fmt.Errorf("of %d customers %d were imported and %d refused", len(m.all), im.imported, im.failed)
+	if im.Failed > 0 || im.Imported != len(m.all) {
+		return fmt.Errorf("of %d customers %d were imported and %d refused", len(m.all), im.Imported, im.Failed)
 	}
 
 	return nil

@@ -3,84 +3,26 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"carillon.example/emulators/cli"
+	"carillon.example/emulators/transfer"
 )
 
-// A subcommand is what stands after `go run ./emulators`.
-type subcommand struct {
-	name string
-	args string // what follows it
-	what string // one sentence
-	run  func(context.Context, []string, io.Writer) error
-}
-
-// commandList is every command in the order of the help; it is filled in by
-// init, since help lists it.
-var commandList []subcommand
-
 func init() {
-	commandList = []subcommand{
-		{"demo", "[flags]", "Imports a thousand customers, sends two mailings, and shows what became of every token.", demo},
-		{"load", "[flags]", "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", load},
-		{"import", "[flags] FILE", "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", importFile},
-		{"export", "[flags] FILE", "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", exportFile},
-		{"events", "[flags]", "Follows the topic push-events and prints each event as a line of JSON.", followEvents},
-		{"function", "NAME", "Serves one function in a process of its own, as -instances and load -chaos start them.", function},
-		{"version", "", "Prints which version this is.", version},
-		{"help", "[COMMAND]", "Prints this, or what a command takes.", help},
+	cli.Commands = []cli.Command{
+		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows what became of every token.", Run: demo},
+		{Name: "load", Args: "[flags]", What: "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", Run: load},
+		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", Run: transfer.ImportFile},
+		{Name: "export", Args: "[flags] FILE", What: "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", Run: transfer.ExportFile},
+		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: followEvents},
+		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: function},
+		{Name: "version", Args: "", What: "Prints which version this is.", Run: version},
+		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: help},
 	}
-}
-
-func findCommand(name string) (subcommand, bool) {
-	for _, c := range commandList {
-		if c.name == name {
-			return c, true
-		}
-	}
-	return subcommand{}, false
-}
-
-// newFlags makes the flags of a command; nothing is printed by them: parse does.
-func newFlags(name string) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.Usage = func() {}
-	return f
-}
-
-// parse reads a command's flags. With -h it prints what the command takes and
-// returns flag.ErrHelp; what is wrong is told once, without the list.
-func parse(f *flag.FlagSet, args []string, out io.Writer) error {
-	err := f.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		usage(f, out)
-		return err
-	case err != nil:
-		return fmt.Errorf("%w; -h lists what there is", err)
-	}
-	return nil
-}
-
-// usage prints one sentence on a command and its flags.
-func usage(f *flag.FlagSet, out io.Writer) {
-	c, ok := findCommand(f.Name())
-	if !ok { // the command without a name
-		fmt.Fprint(out, "Runs the whole cloud Carillon needs on this machine, until Ctrl-C.\n\ngo run ./emulators [flags]\n")
-		for _, c := range commandList {
-			fmt.Fprintf(out, "go run ./emulators %-22s %s\n", c.name+" "+c.args, c.what)
-		}
-	} else {
-		fmt.Fprintf(out, "%s\n\ngo run ./emulators %s %s\n", c.what, c.name, c.args)
-	}
-	fmt.Fprintln(out)
-	f.SetOutput(out)
-	f.PrintDefaults()
-	f.SetOutput(io.Discard)
 }
 
 // help prints what there is, or what one command takes.
@@ -88,26 +30,15 @@ func help(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return serve(ctx, []string{"-h"}, out)
 	}
-	c, ok := findCommand(args[0])
+	c, ok := cli.FindCommand(args[0])
 	if !ok || len(args) > 1 {
-		return fmt.Errorf("help: name one command: %s", commandNames())
+		return fmt.Errorf("help: name one command: %s", cli.CommandNames())
 	}
-	if c.args == "" || c.name == "function" || c.name == "help" {
-		fmt.Fprintf(out, "%s\n\ngo run ./emulators %s %s\n", c.what, c.name, c.args)
+	if c.Args == "" || c.Name == "function" || c.Name == "help" {
+		fmt.Fprintf(out, "%s\n\ngo run ./emulators %s %s\n", c.What, c.Name, c.Args)
 		return nil
 	}
-	return c.run(ctx, []string{"-h"}, out)
-}
-
-func commandNames() string {
-	text := ""
-	for i, c := range commandList {
-		if i > 0 {
-			text += ", "
-		}
-		text += c.name
-	}
-	return text
+	return c.Run(ctx, []string{"-h"}, out)
 }
 
 // version prints the module's version, or the commit it was built from.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/official"
 	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
@@ -23,25 +24,25 @@ import (
 // TestHelp: every command says in a sentence what it does, and ends well.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, c := range commandList {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range cli.Commands {
+		t.Run(c.Name, func(t *testing.T) {
 			var helped bytes.Buffer
-			if err := run(t.Context(), []string{"help", c.name}, &helped); err != nil && !errors.Is(err, flag.ErrHelp) {
+			if err := run(t.Context(), []string{"help", c.Name}, &helped); err != nil && !errors.Is(err, flag.ErrHelp) {
 				t.Fatal(err)
 			}
-			if !strings.Contains(helped.String(), c.what) {
-				t.Errorf("help %s lacks %q:\n%s", c.name, c.what, helped.String())
+			if !strings.Contains(helped.String(), c.What) {
+				t.Errorf("help %s lacks %q:\n%s", c.Name, c.What, helped.String())
 			}
-			if !strings.Contains(c.args, "flags") {
+			if !strings.Contains(c.Args, "flags") {
 				return
 			}
-			out, err := command(t.Context(), c.name, "-h").Output()
+			out, err := command(t.Context(), c.Name, "-h").Output()
 			if err != nil {
-				t.Errorf("%s -h ends with %v, want no error", c.name, err)
+				t.Errorf("%s -h ends with %v, want no error", c.Name, err)
 			}
 			project := regexp.MustCompile(`\(default "demo-[^"]*"\)`) // each test has its own
 			if project.ReplaceAllString(string(out), "") != project.ReplaceAllString(helped.String(), "") {
-				t.Errorf("%s -h prints\n%s\nwant what help prints\n%s", c.name, out, helped.String())
+				t.Errorf("%s -h prints\n%s\nwant what help prints\n%s", c.Name, out, helped.String())
 			}
 		})
 	}
@@ -53,9 +54,9 @@ func TestHelpOfAll(t *testing.T) {
 	if err != nil {
 		t.Errorf("-h ends with %v, want no error", err)
 	}
-	for _, c := range commandList {
-		if !strings.Contains(string(out), "emulators "+c.name) {
-			t.Errorf("-h does not name %s", c.name)
+	for _, c := range cli.Commands {
+		if !strings.Contains(string(out), "emulators "+c.Name) {
+			t.Errorf("-h does not name %s", c.Name)
 		}
 	}
 	if !strings.Contains(string(out), "-firestore") {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/progress"
@@ -38,13 +39,13 @@ const demoTimeout = 10 * time.Minute
 
 // demo runs the main job before your eyes and fails when a sum does not add up.
 func demo(ctx context.Context, args []string, out io.Writer) error {
-	f := newFlags("demo")
+	f := cli.NewFlags("demo")
 	o := defaults().anywhere()
 	o.logLevel, o.clock, o.backOff = "error", 500*time.Millisecond, 0.1
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
 	keep := f.Bool("keep", false, "leave everything running afterwards, until Ctrl-C")
 	f.DurationVar(&o.fcmLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
-	if err := parse(f, args, out); err != nil {
+	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 

@@ -10,9 +10,11 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/progress"
+	"carillon.example/emulators/transfer"
 	"carillon.example/shared/push"
 )
 
@@ -57,7 +59,7 @@ type measured struct {
 // load imports customers, sends one mailing to everyone, checks every sum
 // against what was imported and what FCM saw, and prints what it took.
 func load(ctx context.Context, args []string, out io.Writer) error {
-	f := newFlags("load")
+	f := cli.NewFlags("load")
 	o := defaults().anywhere()
 	o.logLevel = "error"
 	o.clock = time.Minute // as in the cloud: a tick reads what is open
@@ -80,7 +82,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
 	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
 	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
-	if err := parse(f, args, out); err != nil {
+	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 
@@ -233,15 +235,15 @@ func (p plan) fill(ctx context.Context, c *client.Client, m *measured, out io.Wr
 	}()
 
 	began := time.Now()
-	im := &importer{Client: c, kind: importKinds["ndjson"], out: out, bar: progress.NewBar(out, "import")}
-	if err := im.stream(ctx, r); err != nil {
+	im := &transfer.Importer{Client: c, Kind: transfer.ImportKinds["ndjson"], Out: out, Bar: progress.NewBar(out, "import")}
+	if err := im.Stream(ctx, r); err != nil {
 		return 0, err
 	}
 
-	im.bar.End()
+	im.Bar.End()
 	m.ImportSeconds = time.Since(began).Seconds()
-	if im.failed > 0 {
-		return 0, fmt.Errorf("%d customers were refused", im.failed)
+	if im.Failed > 0 {
+		return 0, fmt.Errorf("%d customers were refused", im.Failed)
 	}
 	return gone, nil
 }

@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/progress"
 )
 
@@ -36,8 +37,8 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 0 {
-		if c, ok := findCommand(args[0]); ok {
-			return c.run(ctx, args[1:], out)
+		if c, ok := cli.FindCommand(args[0]); ok {
+			return c.Run(ctx, args[1:], out)
 		}
 		if args[0] == "-version" || args[0] == "--version" {
 			return version(ctx, nil, out)
@@ -48,15 +49,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // serve runs until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) error {
-	f := newFlags("emulators")
+	f := cli.NewFlags("emulators")
 	o := defaults()
 	o.flags(f)
 	only := f.String("only", "", "only these emulators, no functions: firestore,pubsub,fcm")
-	if err := parse(f, args, out); err != nil {
+	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
-		return fmt.Errorf("there is no command %q: %s are, or flags alone", f.Arg(0), commandNames())
+		return fmt.Errorf("there is no command %q: %s are, or flags alone", f.Arg(0), cli.CommandNames())
 	}
 	f.Visit(func(x *flag.Flag) { o.given = append(o.given, x.Name) })
 	if err := errors.Join(o.choose(*only), o.check()); err != nil {

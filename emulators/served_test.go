@@ -15,6 +15,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/testcloud"
+	"carillon.example/emulators/transfer"
 )
 
 // A running command and the addresses it printed.
@@ -194,11 +195,11 @@ func (r *running) testImportOfCSV(t *testing.T) {
 	b.WriteString("\ufeffid,token,platform,attributes.note\r\n")
 	for line := 2; line <= 2300; line++ {
 		switch line {
-		case chunkLines + 1:
+		case transfer.MaxChunkLines + 1:
 			fmt.Fprintf(&b, "csv-%d,csv-%d:token,ios,\"two\r\n", line, line)
-		case chunkLines + 2:
+		case transfer.MaxChunkLines + 2:
 			b.WriteString("lines\"\r\n")
-		case chunkLines + 5:
+		case transfer.MaxChunkLines + 5:
 			b.WriteString("csv-bad,csv-bad:token,tv,\r\n")
 		default:
 			fmt.Fprintf(&b, "csv-%d,csv-%d:token,android,\r\n", line, line)
@@ -211,10 +212,10 @@ func (r *running) testImportOfCSV(t *testing.T) {
 	if want := "2297 rows imported, 1 lines refused"; err == nil || !strings.Contains(string(out), want) {
 		t.Errorf("%v, want %q: %s", err, want, out)
 	}
-	if want := fmt.Sprintf("line %d: platform: ", chunkLines+5); !strings.Contains(string(out), want) {
+	if want := fmt.Sprintf("line %d: platform: ", transfer.MaxChunkLines+5); !strings.Contains(string(out), want) {
 		t.Errorf("%q is missing: %s", want, out)
 	}
-	if a := r.ask(t, "GET", fmt.Sprintf("/v1/customers/csv-%d", chunkLines+1), ""); !strings.Contains(a.Body, `"two\nlines"`) {
+	if a := r.ask(t, "GET", fmt.Sprintf("/v1/customers/csv-%d", transfer.MaxChunkLines+1), ""); !strings.Contains(a.Body, `"two\nlines"`) {
 		t.Errorf("the customer at the end of the first chunk: %v", a)
 	}
 }

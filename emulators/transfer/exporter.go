@@ -1,4 +1,4 @@
-package main
+package transfer
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/progress"
 )
@@ -26,13 +27,13 @@ var errStalled = errors.New("the answer stood still")
 
 // exportFile streams who can be reached from a deployment, or from this
 // machine's emulators, into a file.
-func exportFile(ctx context.Context, args []string, out io.Writer) error {
-	f := newFlags("export")
+func ExportFile(ctx context.Context, args []string, out io.Writer) error {
+	f := cli.NewFlags("export")
 	var from client.Remote
 	from.RegisterFlags(f, "from")
 	kind := f.String("format", "ndjson", "ndjson or csv")
 	goOn := f.Bool("continue", false, "go on behind the last whole line of FILE.part, which an export that broke off has left")
-	if err := parse(f, args, out); err != nil {
+	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {

@@ -1,4 +1,4 @@
-package main
+package transfer
 
 import (
 	"bufio"
@@ -14,29 +14,30 @@ import (
 	"strings"
 	"time"
 
+	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/progress"
 )
 
 // What one request to /v1/imports carries: the API takes 5,000 lines or 16 MiB.
 const (
-	chunkLines = 2000
-	chunkBytes = 8 << 20
-	lineBytes  = 1 << 20 // a longer line is refused here
+	MaxChunkLines = 2000
+	chunkBytes    = 8 << 20
+	lineBytes     = 1 << 20 // a longer line is refused here
 )
 
 // importKinds are the media types of what can be imported, by format.
-var importKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
+var ImportKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 // importFile streams an NDJSON or CSV file of customers to a deployment, or to
 // this machine's emulators.
-func importFile(ctx context.Context, args []string, out io.Writer) error {
-	f := newFlags("import")
+func ImportFile(ctx context.Context, args []string, out io.Writer) error {
+	f := cli.NewFlags("import")
 	var to client.Remote
 	to.RegisterFlags(f, "to")
 	format := f.String("format", "", "ndjson or csv (default: csv where FILE ends in .csv, else ndjson)")
 	from := f.Int("from", 1, "the line to begin with: where an import broke off")
-	if err := parse(f, args, out); err != nil {
+	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {
@@ -46,7 +47,7 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 		*format = formatOf(f.Arg(0))
 	}
 
-	kind, ok := importKinds[*format]
+	kind, ok := ImportKinds[*format]
 	if !ok {
 		return fmt.Errorf("import: -format: unknown format %q: use ndjson or csv", *format)
 	}
@@ -62,15 +63,15 @@ func importFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	defer in.Close()
-	im := &importer{Client: c, kind: kind, out: out, bar: progress.NewBar(out, "import"), size: size, from: *from, pause: client.RetryPause}
-	if err := im.stream(ctx, in); err != nil {
+	im := &Importer{Client: c, Kind: kind, Out: out, Bar: progress.NewBar(out, "import"), size: size, from: *from, pause: client.RetryPause}
+	if err := im.Stream(ctx, in); err != nil {
 		return err
 	}
 
-	im.bar.End()
-	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.imported, im.unit(), im.failed)
-	if im.failed > 0 {
-		return fmt.Errorf("%d lines were refused", im.failed)
+	im.Bar.End()
+	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.Imported, im.unit(), im.Failed)
+	if im.Failed > 0 {
+		return fmt.Errorf("%d lines were refused", im.Failed)
 	}
 	return nil
 }
@@ -100,21 +101,21 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 }
 
 // An importer sends a file in chunks and adds up the answers.
-type importer struct {
+type Importer struct {
 	*client.Client
-	kind             string // the file's media type
+	Kind             string // the file's media type
 	header           []byte // of a CSV file: each chunk begins with it
-	out              io.Writer
-	bar              *progress.Bar
+	Out              io.Writer
+	Bar              *progress.Bar
 	size, read       int64
 	from             int // lines before it are skipped
 	pause            time.Duration
 	lines            int // read so far
-	imported, failed int
+	Imported, Failed int
 }
 
 // stream reads the file line by line: its size is no matter of memory.
-func (im *importer) stream(ctx context.Context, in io.Reader) error {
+func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineBytes)
 	c := &chunk{}
 	for {
@@ -141,11 +142,11 @@ func (im *importer) stream(ctx context.Context, in io.Reader) error {
 }
 
 // isHeader reports whether the line just read names the columns.
-func (im *importer) isHeader() bool { return im.kind == importKinds["csv"] && im.lines == 1 }
+func (im *Importer) isHeader() bool { return im.Kind == ImportKinds["csv"] && im.lines == 1 }
 
 // next reads a line; one that is too long counts as refused and comes out
 // empty, so that the others keep their numbers.
-func (im *importer) next(r *bufio.Reader) ([]byte, error) {
+func (im *Importer) next(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	im.read += int64(len(line))
 	if len(line) == 0 && err != nil {
@@ -169,14 +170,14 @@ func (im *importer) next(r *bufio.Reader) ([]byte, error) {
 	}
 	if im.lines >= im.from {
 		im.refuse(im.lines, fmt.Sprintf("is longer than %d bytes", lineBytes))
-		im.failed++
+		im.Failed++
 	}
 
 	return nil, nil
 }
 
-func (im *importer) refuse(line int, why string) {
-	fmt.Fprintf(im.out, "line %d: %s\n", line, why)
+func (im *Importer) refuse(line int, why string) {
+	fmt.Fprintf(im.Out, "line %d: %s\n", line, why)
 }
 
 // imported is the answer to a chunk.
@@ -190,7 +191,7 @@ type imported struct {
 
 // send hands in a chunk. Sent again after a fault it changes nothing, so a run
 // that broke off is simply run again.
-func (im *importer) send(ctx context.Context, c *chunk) error {
+func (im *Importer) send(ctx context.Context, c *chunk) error {
 	last, before := c.first+c.n-1, c.first-1
 	if im.header != nil {
 		before-- // the chunk's first line is the header
@@ -201,21 +202,21 @@ func (im *importer) send(ctx context.Context, c *chunk) error {
 		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", c.first, last, err, c.first)
 	}
 
-	im.imported += a.Imported
-	im.failed += a.Failed
+	im.Imported += a.Imported
+	im.Failed += a.Failed
 	for _, e := range a.Errors {
 		im.refuse(before+e.Line, e.Message)
 	}
 	if more := a.Failed - len(a.Errors); more > 0 {
-		fmt.Fprintf(im.out, "lines %d to %d: %d more were refused\n", c.first, last, more)
+		fmt.Fprintf(im.Out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
 
-	im.bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.imported, im.unit()))
+	im.Bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.Imported, im.unit()))
 	return nil
 }
 
 // unit is what the answers count: a row of CSV is a device.
-func (im *importer) unit() string {
+func (im *Importer) unit() string {
 	if im.header != nil {
 		return "rows"
 	}
@@ -223,22 +224,22 @@ func (im *importer) unit() string {
 }
 
 // hand hands in a chunk, again when it is asked to come later.
-func (im *importer) hand(ctx context.Context, chunk []byte) (a *imported, err error) {
-	err = client.Retry(ctx, im.pause, im.bar.Say, func() (bool, error) {
+func (im *Importer) hand(ctx context.Context, chunk []byte) (a *imported, err error) {
+	err = client.Retry(ctx, im.pause, im.Bar.Say, func() (bool, error) {
 		a, err = im.post(ctx, chunk)
 		return false, err
 	})
 	return a, err
 }
 
-func (im *importer) post(ctx context.Context, chunk []byte) (*imported, error) {
+func (im *Importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 	const path = "/v1/imports"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.BaseURL+path, bytes.NewReader(chunk))
 	if err != nil {
 		return nil, err
 	}
 
-	req.Header.Set("Content-Type", im.kind)
+	req.Header.Set("Content-Type", im.Kind)
 	resp, err := im.HTTP.Do(req)
 	if err != nil {
 		return nil, err

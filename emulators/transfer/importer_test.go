@@ -1,4 +1,4 @@
-package main
+package transfer
 
 import (
 	"bytes"
@@ -55,14 +55,14 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"imported":%d,"failed":%d,"errors":[%s]}`, n, len(errors), strings.Join(errors, ","))
 }
 
-func importTo(t *testing.T, d *desk, from int, file string) (*importer, string, error) {
+func importTo(t *testing.T, d *desk, from int, file string) (*Importer, string, error) {
 	t.Helper()
-	d.kind = cmp.Or(d.kind, importKinds["ndjson"])
+	d.kind = cmp.Or(d.kind, ImportKinds["ndjson"])
 	srv := httptest.NewServer(d)
 	t.Cleanup(srv.Close)
 	var out bytes.Buffer
-	im := &importer{Client: client.New(srv.URL), kind: d.kind, out: &out, bar: progress.NewBar(&out, "import"), size: int64(len(file)), from: from, pause: time.Millisecond}
-	err := im.stream(t.Context(), strings.NewReader(file))
+	im := &Importer{Client: client.New(srv.URL), Kind: d.kind, Out: &out, Bar: progress.NewBar(&out, "import"), size: int64(len(file)), from: from, pause: time.Millisecond}
+	err := im.Stream(t.Context(), strings.NewReader(file))
 	return im, out.String(), err
 }
 
@@ -73,8 +73,8 @@ func TestImporterNumbersLinesByTheFile(t *testing.T) {
 	d := &desk{busy: []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}}
 	file := strings.Repeat("good\n", 2499) + "bad\r\n" + strings.Repeat("x", lineBytes+5) + "\n" + "good\nbad"
 	im, out, err := importTo(t, d, 1, file)
-	if err != nil || im.imported != 2500 || im.failed != 3 || im.read != int64(len(file)) {
-		t.Errorf("%d imported, %d refused, %d of %d bytes read, %v", im.imported, im.failed, im.read, len(file), err)
+	if err != nil || im.Imported != 2500 || im.Failed != 3 || im.read != int64(len(file)) {
+		t.Errorf("%d imported, %d refused, %d of %d bytes read, %v", im.Imported, im.Failed, im.read, len(file), err)
 	}
 	for _, want := range []string{"line 2500: is bad\n", "line 2501: is longer", "line 2503: is bad\n"} {
 		if !strings.Contains(out, want) {
@@ -91,8 +91,8 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 	d := &desk{}
 	file := strings.Repeat("good\n", 2000) + "a\nbad\nc\n"
 	im, out, err := importTo(t, d, 2001, file)
-	if err != nil || im.imported != 2 || strings.Join(d.lines, " ") != "a bad c" || !strings.Contains(out, "line 2002: is bad") {
-		t.Errorf("%d imported of %v, %q, %v", im.imported, d.lines, out, err)
+	if err != nil || im.Imported != 2 || strings.Join(d.lines, " ") != "a bad c" || !strings.Contains(out, "line 2002: is bad") {
+		t.Errorf("%d imported of %v, %q, %v", im.Imported, d.lines, out, err)
 	}
 	refusing := &desk{busy: []int{http.StatusForbidden}}
 	if _, _, err := importTo(t, refusing, 1, "a\nb\n"); err == nil || !strings.Contains(err.Error(), "lines 1 to 2") || !strings.Contains(err.Error(), "-from 1") || refusing.called != 1 {
@@ -108,12 +108,12 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 // is never closed the API still takes it.
 func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 	t.Parallel()
-	d := &desk{kind: importKinds["csv"]}
-	file := "id,x\n" + strings.Repeat("row\n", chunkLines-1) + "\"two\nlines\"\n" + strings.Repeat("row\n", 10) + "\"never\n" + strings.Repeat("row\n", 4*chunkLines) + "bad\n"
+	d := &desk{kind: ImportKinds["csv"]}
+	file := "id,x\n" + strings.Repeat("row\n", MaxChunkLines-1) + "\"two\nlines\"\n" + strings.Repeat("row\n", 10) + "\"never\n" + strings.Repeat("row\n", 4*MaxChunkLines) + "bad\n"
 	im, out, err := importTo(t, d, 1, file)
 	lines := strings.Count(file, "\n")
-	if err != nil || im.failed != 1 || !strings.Contains(out, fmt.Sprintf("line %d: is bad\n", lines)) {
-		t.Errorf("%d refused, %v, want line %d alone: %s", im.failed, err, lines, out)
+	if err != nil || im.Failed != 1 || !strings.Contains(out, fmt.Sprintf("line %d: is bad\n", lines)) {
+		t.Errorf("%d refused, %v, want line %d alone: %s", im.Failed, err, lines, out)
 	}
 	if got := len(d.lines) - d.called; got != lines-1 {
 		t.Errorf("%d rows came in %d chunks, want %d", got, d.called, lines-1)
@@ -124,7 +124,7 @@ func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 		}
 	}
 
-	rest := &desk{kind: importKinds["csv"]}
+	rest := &desk{kind: ImportKinds["csv"]}
 	if _, _, err := importTo(t, rest, 4, "id,x\nb\nc\nd\ne\n"); err != nil || strings.Join(rest.lines, " ") != "id,x d e" {
 		t.Errorf("from line 4 on %v came, %v", rest.lines, err)
 	}

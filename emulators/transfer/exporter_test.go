@@ -1,4 +1,4 @@
-package main
+package transfer
 
 import (
 	"bufio"
@@ -216,7 +216,7 @@ func TestExportSendsItsTokenToTheAPIAlone(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"export", "-from", srv.URL + "/", "-token", "secret", "-format", "csv", "-"}, &out); err != nil || out.String() != s.text("csv", "") {
+	if err := ExportFile(t.Context(), []string{"-from", srv.URL + "/", "-token", "secret", "-format", "csv", "-"}, &out); err != nil || out.String() != s.text("csv", "") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	stranger := newShelf(1)
@@ -224,7 +224,7 @@ func TestExportSendsItsTokenToTheAPIAlone(t *testing.T) {
 	t.Cleanup(other.Close)
 	moved := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
 	t.Cleanup(moved.Close)
-	if err := run(t.Context(), []string{"export", "-from", moved.URL, "-token", "secret", "-"}, io.Discard); err == nil || len(stranger.asked) != 0 {
+	if err := ExportFile(t.Context(), []string{"-from", moved.URL, "-token", "secret", "-"}, io.Discard); err == nil || len(stranger.asked) != 0 {
 		t.Errorf("%v; another server was asked %d times", err, len(stranger.asked))
 	}
 }
@@ -239,7 +239,7 @@ func TestExportIntoAFile(t *testing.T) {
 		name := filepath.Join(t.TempDir(), "who")
 		export := func(flags ...string) error {
 			var out bytes.Buffer
-			return run(t.Context(), append(append([]string{"export", "-from", srv.URL, "-format", format}, flags...), name), &out)
+			return ExportFile(t.Context(), append(append([]string{"-from", srv.URL, "-format", format}, flags...), name), &out)
 		}
 		is := func(file, want string) {
 			t.Helper()

@@ -1,4 +1,4 @@
-package main
+package transfer
 
 import "bytes"
 
@@ -11,7 +11,7 @@ type chunk struct {
 }
 
 // add appends a line to the chunk.
-func (c *chunk) add(line []byte, im *importer) {
+func (c *chunk) add(line []byte, im *Importer) {
 	if c.n == 0 {
 		c.first = im.lines
 		c.body.Write(im.header)
@@ -28,7 +28,7 @@ func (c *chunk) add(line []byte, im *importer) {
 // cell it takes half as much again: only a quote that nobody closes is longer, and
 // then the API finds the line.
 func (c *chunk) full(next int) bool {
-	lines, size := chunkLines, chunkBytes
+	lines, size := MaxChunkLines, chunkBytes
 	if c.open {
 		lines, size = lines+lines/2, size+size/2
 	}

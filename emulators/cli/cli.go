@@ -1,0 +1,83 @@
+// Package cli has the flags and the help of the commands.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+)
+
+// A Command is one of those after `go run ./emulators`.
+type Command struct {
+	Name string
+	Args string // what follows it
+	What string // one sentence
+	Run  func(context.Context, []string, io.Writer) error
+}
+
+// Commands lists every command in the order of the help. The program sets it before
+// it parses flags.
+var Commands []Command
+
+// FindCommand returns the command with that name.
+func FindCommand(name string) (Command, bool) {
+	for _, c := range Commands {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Command{}, false
+}
+
+// NewFlags makes the flags of a command; nothing is printed by them: ParseFlags does.
+func NewFlags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+// ParseFlags reads a command's flags. With -h it prints what the command takes and
+// returns flag.ErrHelp; what is wrong is told once, without the list.
+func ParseFlags(f *flag.FlagSet, args []string, out io.Writer) error {
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		usage(f, out)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w; -h lists what there is", err)
+	}
+	return nil
+}
+
+// usage prints one sentence on a command and its flags.
+func usage(f *flag.FlagSet, out io.Writer) {
+	c, ok := FindCommand(f.Name())
+	if !ok { // the command without a name
+		fmt.Fprint(out, "Runs the whole cloud Carillon needs on this machine, until Ctrl-C.\n\ngo run ./emulators [flags]\n")
+		for _, c := range Commands {
+			fmt.Fprintf(out, "go run ./emulators %-22s %s\n", c.Name+" "+c.Args, c.What)
+		}
+	} else {
+		fmt.Fprintf(out, "%s\n\ngo run ./emulators %s %s\n", c.What, c.Name, c.Args)
+	}
+	fmt.Fprintln(out)
+	f.SetOutput(out)
+	f.PrintDefaults()
+	f.SetOutput(io.Discard)
+}
+
+// CommandNames lists the names of all commands.
+func CommandNames() string {
+	text := ""
+	for i, c := range Commands {
+		if i > 0 {
+			text += ", "
+		}
+		text += c.Name
+	}
+	return text
+}
