@@ -15,6 +15,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/instances"
 )
 
 // A storm is what load -chaos is asked for.
@@ -51,7 +52,7 @@ type chaos struct {
 	faults  faulty
 	pubsub  shaky
 	pushes  *pushes // nil where the embedded Pub/Sub makes the faults
-	fleet   *fleet
+	fleet   *instances.Fleet
 	weather *weather
 	ledger  *ledger
 	people  *people
@@ -94,7 +95,7 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 
 // open starts the functions behind their addresses and subscribes them.
 func (c *chaos) open(ctx context.Context) error {
-	l, calls := c.laptop, newCalls()
+	l, calls := c.laptop, instances.NewCallLog()
 	if err := l.environment(); err != nil {
 		return err
 	}
@@ -108,15 +109,15 @@ func (c *chaos) open(ctx context.Context) error {
 	}
 
 	c.panics = &panics{to: logs}
-	if c.fleet, err = newFleet(fleetSizes(deliverApart), callTimeout, calls, c.panics); err != nil {
+	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panics); err != nil {
 		return err
 	}
 
 	l.onClose(c.fleet.Close)
-	if err := c.fleet.startAll(ctx); err != nil {
+	if err := c.fleet.StartAll(ctx); err != nil {
 		return err
 	}
-	if err := l.serve(c.workers(c.fleet.handler), c.listener()); err != nil {
+	if err := l.serve(c.workers(c.fleet.Handler), c.listener()); err != nil {
 		return err
 	}
 	if err := l.subscribe(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/instances"
 	"carillon.example/shared/push"
 )
 
@@ -19,7 +20,7 @@ type exam struct {
 	forecast
 	people *people
 	byID   map[string]*person
-	calls  *calls
+	calls  *instances.CallLog
 
 	tallyMu sync.Mutex
 	sum     tallied
@@ -28,7 +29,7 @@ type exam struct {
 	undone  map[who]bool      // tokens found dead by a mailing whose flags were taken back
 }
 
-func newExam(m *people, c *calls, f forecast) *exam {
+func newExam(m *people, c *instances.CallLog, f forecast) *exam {
 	x := &exam{people: m, calls: c, forecast: f, byID: map[string]*person{}, dead: map[who]time.Time{}, undone: map[who]bool{}}
 	x.sum.States = map[string]int{}
 	for _, p := range m.all {

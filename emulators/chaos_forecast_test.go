@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/instances"
 	"carillon.example/shared/push"
 )
 
@@ -41,7 +42,7 @@ func TestAKindForEachWeather(t *testing.T) {
 
 // examined is an examination of one mailing in which phones rang at times.
 func examined(f forecast, p *post, rang map[who][]time.Time) *one {
-	o := &one{exam: newExam(&people{}, newCalls(), f), p: p, b: &book{batches: map[string]*cut{}, seen: map[who]*sights{}}, places: map[who]place{}}
+	o := &one{exam: newExam(&people{}, instances.NewCallLog(), f), p: p, b: &book{batches: map[string]*cut{}, seen: map[who]*sights{}}, places: map[who]place{}}
 	for k, times := range rang {
 		s := &sights{}
 		for _, at := range times {
@@ -143,7 +144,7 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		{"found, and flagged", false, true, false, ""},
 		{"never found, and flagged", false, false, false, brokenFlagged},
 	} {
-		x := newExam(&people{}, newCalls(), forecast{})
+		x := newExam(&people{}, instances.NewCallLog(), forecast{})
 		if c.undone {
 			x.undone[k] = true
 		}
@@ -175,7 +176,7 @@ func TestFalseAlarms(t *testing.T) {
 	} {
 		e := newEvents()
 		c.tell(e)
-		x := newExam(&people{all: []*person{q}}, newCalls(), forecast{weatherBase404: true})
+		x := newExam(&people{all: []*person{q}}, instances.NewCallLog(), forecast{weatherBase404: true})
 		x.falseAlarms(e)
 		if got := x.counts[brokenAlarm]; got != c.want {
 			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
@@ -188,16 +189,16 @@ func TestFalseAlarms(t *testing.T) {
 func TestACrashIsAKill(t *testing.T) {
 	t.Parallel()
 	for _, crashed := range []bool{false, true} {
-		c, x, ref := newCalls(), &instance{life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
-		ended := c.begin(x, 1, ref)
-		if busy := c.busyWith(ref); len(busy) != 1 || busy[0] != x {
+		c, x, ref := instances.NewCallLog(), &instances.Instance{Life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
+		ended := c.Begin(x, 1, ref)
+		if busy := c.BusyWith(ref); len(busy) != 1 || busy[0] != x {
 			t.Errorf("busy with the batch are %v, want the instance", busy)
 		}
 		ended(crashed)
-		if got := !c.of(ref)[0].killed.IsZero(); got != crashed {
+		if got := !c.Of(ref)[0].Killed.IsZero(); got != crashed {
 			t.Errorf("crashed %t: killed %t", crashed, got)
 		}
-		if busy := c.busyWith(ref); len(busy) != 0 {
+		if busy := c.BusyWith(ref); len(busy) != 0 {
 			t.Errorf("busy after the end: %v", busy)
 		}
 	}

@@ -71,7 +71,7 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 	}
 
 	c.exam.mailing(p, c.ledger.take(p.id), stored)
-	c.exam.calls.forget(p.id)
+	c.exam.calls.Forget(p.id)
 	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d dead\n", time.Since(c.began).Seconds(), p.kind, p.id, p.end.State,
 		p.end.Tokens.Targeted, p.end.Tokens.Accepted, p.end.Tokens.Invalid["UNREGISTERED"])
 	return nil

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/instances"
 	"carillon.example/shared/push"
 )
 
@@ -15,12 +16,12 @@ const mostRings = 5
 // out, a fault of the runtime.
 type poison struct {
 	ledger *ledger
-	fleet  *fleet
+	fleet  *instances.Fleet
 	mu     sync.Mutex
 	tokens map[string]string // by mailing
 }
 
-func newPoison(g *ledger, f *fleet) *poison {
+func newPoison(g *ledger, f *instances.Fleet) *poison {
 	return &poison{ledger: g, fleet: f, tokens: map[string]string{}}
 }
 
@@ -39,7 +40,7 @@ func (p *poison) sighted(s fcm.Sighting) {
 		return
 	}
 	if ref, ok := p.ledger.refOf(s.Mailing, who{s.Customer, s.Token}); ok {
-		p.fleet.crash(ref)
+		p.fleet.Crash(ref)
 	}
 }
 
@@ -58,36 +59,6 @@ func (l *ledger) refOf(mailing string, k who) (push.BatchRef, bool) {
 		}
 	}
 	return push.BatchRef{}, false
-}
-
-// crash ends every process that has a call for a batch under way, as if it had
-// ended by itself.
-func (f *fleet) crash(ref push.BatchRef) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, x := range f.calls.busyWith(ref) {
-		if x.cmd == nil || x.dying {
-			continue
-		}
-		f.calls.killed(x)
-		_ = x.cmd.Process.Kill() // it may have ended by itself
-		f.stats[x.fn+" killed by its batch"]++
-	}
-}
-
-// busyWith are the instances that have a call for a batch under way.
-func (c *calls) busyWith(ref push.BatchRef) (out []*instance) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for x, list := range c.live {
-		for _, k := range list {
-			if k.ref == ref && k.life == x.life {
-				out = append(out, x)
-				break
-			}
-		}
-	}
-	return out
 }
 
 // openRings holds mailings that did not end to the same.

@@ -47,9 +47,9 @@ func (c *chaos) report() error {
 		}
 	}
 
-	table("faults made", c.weather.counts())
+	table("faults made", c.weather.Counts())
 	table("FCM's outcomes while it stormed", c.weather.fcm)
-	table("instances ended", c.fleet.counts())
+	table("instances ended", c.fleet.Counts())
 	table("changes of tokens", c.people.made)
 	for _, t := range x.texts {
 		fmt.Fprintln(out, "BROKEN ", t)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"carillon.example/emulators/instances"
 	"carillon.example/shared/push"
 )
 
@@ -56,9 +57,9 @@ func (d *duplicates) judge() {
 }
 
 func (d *duplicates) again(k who, at place, first, second sight) {
-	calls := d.calls.of(at.ref)
-	if c, ok := killedBetween(calls, first.at, second.at); ok && !first.lostBefore(c.killed) {
-		d.byKill[cause{at.ref, c.began}]++
+	calls := d.calls.Of(at.ref)
+	if c, ok := killedBetween(calls, first.at, second.at); ok && !first.lostBefore(c.Killed) {
+		d.byKill[cause{at.ref, c.Began}]++
 		d.count.Killed++
 		return
 	}
@@ -67,7 +68,7 @@ func (d *duplicates) again(k who, at place, first, second sight) {
 		return
 	}
 	if c, ok := d.savedBadly(calls, at.ref, first.at, second.at); ok {
-		d.bySave[cause{at.ref, c.began}]++
+		d.bySave[cause{at.ref, c.Began}]++
 		d.count.Saves++
 		return
 	}
@@ -80,7 +81,7 @@ func (s sight) lostBefore(t time.Time) bool { return !s.lost.IsZero() && s.lost.
 
 // unbooked judges what FCM took and the result does not say.
 func (d *duplicates) unbooked(k who, at place, last sight) {
-	calls, never := d.calls.of(at.ref), time.Now()
+	calls, never := d.calls.Of(at.ref), time.Now()
 	_, killed := killedBetween(calls, last.at, never)
 	_, unsaved := d.savedBadly(calls, at.ref, last.at, never)
 	if killed || unsaved || !last.lost.IsZero() {
@@ -93,42 +94,21 @@ func (d *duplicates) unbooked(k who, at place, last sight) {
 
 // killedBetween finds a call that was killed before second, and that may have
 // sent what FCM took at first.
-func killedBetween(calls []call, first, second time.Time) (call, bool) {
+func killedBetween(calls []instances.Call, first, second time.Time) (instances.Call, bool) {
 	for _, c := range calls {
-		if !c.killed.IsZero() && c.killed.Before(second) && c.maySend(first, calls) {
+		if !c.Killed.IsZero() && c.Killed.Before(second) && c.MaySend(first, calls) {
 			return c, true
 		}
 	}
-	return call{}, false
-}
-
-// maySend reports whether what FCM took at t may be a killed call's: it was
-// under way then, or had been killed, and no other call was under way since.
-// What a process has written to a connection outlives it, and takes as long as
-// FCM takes.
-func (c call) maySend(t time.Time, calls []call) bool {
-	if c.began.After(t) || c.killed.After(t) {
-		return !c.began.After(t)
-	}
-	return !slices.ContainsFunc(calls, func(o call) bool { return o != c && !o.began.After(t) && o.goesOnAfter(c.killed) })
-}
-
-func (c call) goesOnAfter(t time.Time) bool {
-	switch {
-	case !c.killed.IsZero():
-		return c.killed.After(t)
-	case !c.ended.IsZero():
-		return c.ended.After(t)
-	}
-	return true
+	return instances.Call{}, false
 }
 
 // savedBadly finds a write of the batch that failed on purpose between the two,
 // and the call that had begun before it.
-func (d *duplicates) savedBadly(calls []call, ref push.BatchRef, first, second time.Time) (call, bool) {
+func (d *duplicates) savedBadly(calls []instances.Call, ref push.BatchRef, first, second time.Time) (instances.Call, bool) {
 	cut := d.b.batches[ref.Batch]
 	if cut == nil {
-		return call{}, false
+		return instances.Call{}, false
 	}
 
 	for _, f := range cut.faults {
@@ -136,22 +116,22 @@ func (d *duplicates) savedBadly(calls []call, ref push.BatchRef, first, second t
 			continue
 		}
 		for _, c := range calls {
-			if !c.began.After(first) && (c.ended.IsZero() || c.ended.After(f)) {
+			if !c.Began.After(first) && (c.Ended.IsZero() || c.Ended.After(f)) {
 				return c, true
 			}
 		}
 	}
 
-	return call{}, false
+	return instances.Call{}, false
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
-func told(calls []call) (out []string) {
+func told(calls []instances.Call) (out []string) {
 	for _, c := range calls {
-		s := clock(c.began) + "–" + clock(c.ended)
-		if !c.killed.IsZero() {
-			s = clock(c.began) + "–killed " + clock(c.killed)
+		s := clock(c.Began) + "–" + clock(c.Ended)
+		if !c.Killed.IsZero() {
+			s = clock(c.Began) + "–killed " + clock(c.Killed)
 		}
 		out = append(out, s)
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/instances"
 	"carillon.example/emulators/pubsub"
 )
 
@@ -24,7 +25,7 @@ type weather struct {
 	l      *laptop
 	faults faulty
 	pubsub shaky
-	fleet  *fleet
+	fleet  *instances.Fleet
 	ledger *ledger
 	on     forecast
 
@@ -42,7 +43,7 @@ type weather struct {
 	fcm   map[string]int // FCM's own count, when the faults ended
 }
 
-func newWeather(l *laptop, f *fleet, g *ledger, seed uint64, on forecast) *weather {
+func newWeather(l *laptop, f *instances.Fleet, g *ledger, seed uint64, on forecast) *weather {
 	return &weather{l: l, fleet: f, ledger: g, on: on, now: on.begins(), dice: rand.New(rand.NewPCG(seed, 1)), made: map[string]int{}}
 }
 
@@ -63,7 +64,7 @@ func (w *weather) note(what string) {
 	w.made[what]++
 }
 
-func (w *weather) counts() map[string]int {
+func (w *weather) Counts() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.made)
@@ -97,7 +98,7 @@ func (w *weather) end(ctx context.Context) error {
 	if err := w.configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota, QuotaShape: w.l.quotaShape}); err != nil {
 		return err
 	}
-	return w.fleet.startAll(ctx)
+	return w.fleet.StartAll(ctx)
 }
 
 // clear takes FCM's rules back but those of the dead.
@@ -123,9 +124,9 @@ func (w *weather) kill(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for wait(ctx, w.between(500*time.Millisecond, 6*time.Second)) {
-		x := w.fleet.all[int(w.chance()*float64(len(w.fleet.all)))]
+		x := w.fleet.All[int(w.chance()*float64(len(w.fleet.All)))]
 		if w.chance() < 0.4 {
-			x = w.fleet.byFn["deliver"][int(w.chance()*float64(len(w.fleet.byFn["deliver"])))]
+			x = w.fleet.ByFunction["deliver"][int(w.chance()*float64(len(w.fleet.ByFunction["deliver"])))]
 		}
 		sig := syscall.SIGKILL
 		if w.chance() < 0.3 {
@@ -136,10 +137,10 @@ func (w *weather) kill(ctx context.Context) {
 	}
 }
 
-func (w *weather) bounce(ctx context.Context, x *instance, sig syscall.Signal, down time.Duration) {
-	w.fleet.end(x, sig)
+func (w *weather) bounce(ctx context.Context, x *instances.Instance, sig syscall.Signal, down time.Duration) {
+	w.fleet.End(x, sig)
 	if wait(ctx, down) {
-		if err := w.fleet.start(ctx, x); err != nil && ctx.Err() == nil {
+		if err := w.fleet.Start(ctx, x); err != nil && ctx.Err() == nil {
 			w.note("instances that did not start: " + err.Error())
 		}
 	}
@@ -151,7 +152,7 @@ func (w *weather) blackout(ctx context.Context) {
 		w.note("deliver wholly down")
 		down := w.between(6*time.Second, 10*time.Second)
 		var all sync.WaitGroup
-		for _, x := range w.fleet.byFn["deliver"] {
+		for _, x := range w.fleet.ByFunction["deliver"] {
 			all.Go(func() { w.bounce(ctx, x, syscall.SIGKILL, down) })
 		}
 		all.Wait()

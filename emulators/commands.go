@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"carillon.example/emulators/cli"
+	"carillon.example/emulators/instances"
 	"carillon.example/emulators/transfer"
 )
 
@@ -19,7 +20,7 @@ func init() {
 		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", Run: transfer.ImportFile},
 		{Name: "export", Args: "[flags] FILE", What: "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", Run: transfer.ExportFile},
 		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: followEvents},
-		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: function},
+		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: instances.ServeFunction},
 		{Name: "version", Args: "", What: "Prints which version this is.", Run: version},
 		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: help},
 	}

@@ -13,6 +13,7 @@ import (
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/instances"
 	"carillon.example/emulators/progress"
 	"carillon.example/emulators/transfer"
 	"carillon.example/shared/push"
@@ -133,13 +134,13 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 
 	m, err := p.run(ctx, l, out)
 	if err == nil && functions != nil {
-		m.FunctionsPeakMB = functions.peaks()
+		m.FunctionsPeakMB = functions.PeakMemory()
 	}
 	return m, err
 }
 
 // start answers a fleet where the functions run apart.
-func (p plan) start(ctx context.Context, o options) (l *laptop, f *fleet, err error) {
+func (p plan) start(ctx context.Context, o options) (l *laptop, f *instances.Fleet, err error) {
 	if p.apart {
 		return startApart(ctx, o)
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"carillon.example/emulators/inbox"
+	"carillon.example/emulators/instances"
 	"carillon.example/emulators/loopback"
 )
 
@@ -34,7 +35,7 @@ func (l *laptop) serve(of func(fn string) http.Handler, events http.Handler) (er
 }
 
 // here finds a function in this process.
-func here(fn string) http.Handler { return handlers[fn] }
+func here(fn string) http.Handler { return instances.Handlers[fn] }
 
 // functionsOf finds functions in this process, and deliver, with -instances, in
 // processes of its own.
@@ -48,7 +49,7 @@ func (l *laptop) functionsOf(ctx context.Context) (func(fn string) http.Handler,
 	}
 	return func(fn string) http.Handler {
 		if fn == "deliver" {
-			return f.handler(fn)
+			return f.Handler(fn)
 		}
 		return here(fn)
 	}, nil

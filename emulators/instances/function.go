@@ -1,4 +1,4 @@
-package main
+package instances
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 )
 
 // handlers are the functions as they are deployed, by name.
-var handlers = map[string]http.Handler{
+var Handlers = map[string]http.Handler{
 	"mailings": mailings.Handler, "customers": customers.Handler,
 	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
 	"devices": devices.Handler,
@@ -35,10 +35,10 @@ const lastWords = 10 * time.Second
 // Run: the environment names what it reaches, SIGTERM gives it ten seconds to
 // finish what it has begun. Its address is its first line. It ends with its
 // standard input, too, so that none outlives whoever started it.
-func function(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) != 1 || handlers[args[0]] == nil {
-		names := make([]string, 0, len(handlers))
-		for n := range handlers {
+func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 || Handlers[args[0]] == nil {
+		names := make([]string, 0, len(Handlers))
+		for n := range Handlers {
 			names = append(names, n)
 		}
 		slices.Sort(names)
@@ -57,7 +57,7 @@ func function(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("function %s: %w", args[0], err)
 	}
 
-	srv := &http.Server{Handler: loopback.Doors(handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: loopback.Doors(Handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	fmt.Fprintln(out, ln.Addr())

@@ -1,4 +1,4 @@
-package main
+package instances
 
 import (
 	"bufio"
@@ -18,35 +18,36 @@ import (
 	"syscall"
 	"time"
 
+	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
 )
 
 // A fleet runs every function in processes of its own behind one address each,
 // as Cloud Run does: while no instance is up the answer is 503, and what takes
 // longer than the function's time-out is broken off with 504.
-type fleet struct {
+type Fleet struct {
 	binary  string
 	timeout time.Duration
 	log     io.Writer // of the processes
-	calls   *calls
+	Calls   *CallLog
 
-	mu      sync.Mutex
-	all     []*instance
-	byFn    map[string][]*instance
-	turn    int
-	stats   map[string]int // what was done to instances
-	closed  bool
-	revived sync.WaitGroup
+	Mu         sync.Mutex
+	All        []*Instance
+	ByFunction map[string][]*Instance
+	turn       int
+	stats      map[string]int // what was done to instances
+	closed     bool
+	revived    sync.WaitGroup
 }
 
 // An instance is a place for one process of a function.
-type instance struct {
-	fn       string
+type Instance struct {
+	Function string
 	n        int
-	life     int // how many processes it has had
+	Life     int // how many processes it has had
 	crashed  int // the last of them that ended by itself
 	proxy    *httputil.ReverseProxy
-	cmd      *exec.Cmd
+	Command  *exec.Cmd
 	stdin    io.Closer
 	gone     chan struct{} // closed when the process has ended
 	starting bool
@@ -55,34 +56,34 @@ type instance struct {
 
 // fleetSizes are how many processes of each function run side by side where all
 // functions run apart.
-func fleetSizes(deliver int) map[string]int {
+func FleetSizes(deliver int) map[string]int {
 	return map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": deliver, "tick": 1}
 }
 
 // deliverApart is how many processes of deliver there are where nobody says.
-const deliverApart = 2
+const DefaultDeliver = 2
 
 // newFleet makes places for sizes[fn] processes of each function; nothing is
 // started yet. c may be nil.
-func newFleet(sizes map[string]int, timeout time.Duration, c *calls, out io.Writer) (*fleet, error) {
+func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Writer) (*Fleet, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	f := &fleet{binary: binary, timeout: timeout, log: out, calls: c, byFn: map[string][]*instance{}, stats: map[string]int{}}
+	f := &Fleet{binary: binary, timeout: timeout, log: out, Calls: c, ByFunction: map[string][]*Instance{}, stats: map[string]int{}}
 	for fn, n := range sizes {
 		for i := range n {
-			x := &instance{fn: fn, n: i}
-			f.all, f.byFn[fn] = append(f.all, x), append(f.byFn[fn], x)
+			x := &Instance{Function: fn, n: i}
+			f.All, f.ByFunction[fn] = append(f.All, x), append(f.ByFunction[fn], x)
 		}
 	}
 	return f, nil
 }
 
 // startAll starts what is not up.
-func (f *fleet) startAll(ctx context.Context) error {
-	for _, x := range f.all {
-		if err := f.start(ctx, x); err != nil {
+func (f *Fleet) StartAll(ctx context.Context) error {
+	for _, x := range f.All {
+		if err := f.Start(ctx, x); err != nil {
 			return err
 		}
 	}
@@ -90,27 +91,27 @@ func (f *fleet) startAll(ctx context.Context) error {
 }
 
 // start starts a process where none is, and waits for its address.
-func (f *fleet) start(ctx context.Context, x *instance) error {
-	f.mu.Lock()
+func (f *Fleet) Start(ctx context.Context, x *Instance) error {
+	f.Mu.Lock()
 	if x.gone != nil || x.starting || f.closed || ctx.Err() != nil {
-		f.mu.Unlock()
+		f.Mu.Unlock()
 		return ctx.Err()
 	}
 
 	x.starting = true
-	f.mu.Unlock()
-	cmd, stdin, addr, err := f.spawn(ctx, x.fn)
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Mu.Unlock()
+	cmd, stdin, addr, err := f.spawn(ctx, x.Function)
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	x.starting = false
 	if err != nil {
-		return fmt.Errorf("starting %s: %w", x.fn, err)
+		return fmt.Errorf("starting %s: %w", x.Function, err)
 	}
 
 	gone := make(chan struct{})
-	x.cmd, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
-	x.life++
-	life := x.life
+	x.Command, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
+	x.Life++
+	life := x.Life
 	go func() {
 		_ = cmd.Wait() // how it ended is known: it was told to, or it crashed
 		close(gone)
@@ -121,7 +122,7 @@ func (f *fleet) start(ctx context.Context, x *instance) error {
 }
 
 // spawn starts a process; its group is its own, since Ctrl-C is ours to pass on.
-func (f *fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
+func (f *Fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, "", err
@@ -176,77 +177,77 @@ func newProxy(addr string) *httputil.ReverseProxy {
 
 // end ends a process, at once or with its last words, and waits for it. The
 // place stays empty.
-func (f *fleet) end(x *instance, sig syscall.Signal) {
-	f.mu.Lock()
-	cmd, gone, stdin, fn := x.cmd, x.gone, x.stdin, x.fn
+func (f *Fleet) End(x *Instance, sig syscall.Signal) {
+	f.Mu.Lock()
+	cmd, gone, stdin, fn := x.Command, x.gone, x.stdin, x.Function
 	if gone == nil || x.dying {
-		f.mu.Unlock()
+		f.Mu.Unlock()
 		return
 	}
 
 	x.dying = true
 	if sig == syscall.SIGKILL {
-		f.calls.killed(x)
+		f.Calls.MarkKilled(x)
 	}
 	_ = cmd.Process.Signal(sig) // it may have ended by itself
 	f.stats[fn+" "+sig.String()]++
-	f.mu.Unlock()
+	f.Mu.Unlock()
 	late := time.AfterFunc(lastWords, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
+		f.Mu.Lock()
+		defer f.Mu.Unlock()
 		select {
 		case <-gone:
 			return
 		default:
 		}
-		f.calls.killed(x)
+		f.Calls.MarkKilled(x)
 		_ = cmd.Process.Kill()
 		f.stats[fn+" killed after its last words"]++
 	})
 	<-gone
 	late.Stop()
 	stdin.Close()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	x.gone, x.proxy, x.cmd = nil, nil, nil
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	x.gone, x.proxy, x.Command = nil, nil, nil
 }
 
 // Close ends every process.
-func (f *fleet) Close() {
-	f.mu.Lock()
+func (f *Fleet) Close() {
+	f.Mu.Lock()
 	f.closed = true
-	f.mu.Unlock()
+	f.Mu.Unlock()
 	f.revived.Wait()
 	var all sync.WaitGroup
-	for _, x := range f.all {
-		all.Go(func() { f.end(x, syscall.SIGTERM) })
+	for _, x := range f.All {
+		all.Go(func() { f.End(x, syscall.SIGTERM) })
 	}
 	all.Wait()
 }
 
-func (f *fleet) counts() map[string]int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (f *Fleet) Counts() map[string]int {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	return maps.Clone(f.stats)
 }
 
 // pick finds an instance that is up, in turn.
-func (f *fleet) pick(fn string) (*instance, int, *httputil.ReverseProxy) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (f *Fleet) pick(fn string) (*Instance, int, *httputil.ReverseProxy) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	f.turn++
-	list := f.byFn[fn]
+	list := f.ByFunction[fn]
 	for i := range list {
 		x := list[(f.turn+i)%len(list)]
 		if x.gone != nil && !x.dying {
-			return x, x.life, x.proxy
+			return x, x.Life, x.proxy
 		}
 	}
 	return nil, 0, nil
 }
 
 // handler is the function's stable address.
-func (f *fleet) handler(fn string) http.Handler {
+func (f *Fleet) Handler(fn string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), f.timeout)
 		defer cancel()
@@ -263,7 +264,7 @@ func (f *fleet) handler(fn string) http.Handler {
 		}
 		broken := false
 		if fn == "deliver" {
-			ended := f.calls.begin(x, life, refOf(body))
+			ended := f.Calls.Begin(x, life, refOf(body))
 			defer func() { ended(broken && f.hasCrashed(x, life)) }()
 		}
 		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
@@ -279,4 +280,41 @@ func refOf(body []byte) (ref push.BatchRef) {
 		_ = json.Unmarshal(p.Message.Data, &ref) // what is no batch stays empty
 	}
 	return ref
+}
+
+// peaks is the most memory a process of each function has had, in MiB; nothing
+// where the system does not tell.
+func (f *Fleet) PeakMemory() map[string]int64 {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	out := map[string]int64{}
+	for _, x := range f.All {
+		if x.Command == nil {
+			continue
+		}
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.Command.Process.Pid))
+		if err != nil {
+			continue
+		}
+		var kib int64
+		if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
+			_, _ = fmt.Sscan(rest, &kib) // 0 is not listed
+		}
+		if mib := kib / 1024; mib > out[x.Function] {
+			out[x.Function] = mib
+		}
+	}
+
+	return out
+}
+
+// fleetLog is where processes of functions log: for people where that is a
+// terminal.
+func LogWriter() io.Writer {
+	if !progress.IsTerminal(os.Stderr) {
+		return os.Stderr
+	}
+	r, w := io.Pipe()
+	go progress.CopyReadable(os.Stderr, r)
+	return w
 }
