@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carillon.example/emulators/local"
 )
 
 // TestFCMAloneWithTLSAndAuthorization: a client of its own, which trusts the
@@ -46,11 +48,11 @@ func TestFCMAloneWithTLSAndAuthorization(t *testing.T) {
 // only, so what would lock them out is refused.
 func TestFunctionsNeedAnOpenFCM(t *testing.T) {
 	t.Parallel()
-	for _, o := range []options{{fcmAuth: true}, {fcmTLS: "fcm.pem"}} {
-		if err := o.choose(""); err == nil || !strings.Contains(err.Error(), "-only fcm") {
-			t.Errorf("%t %q: %v", o.fcmAuth, o.fcmTLS, err)
+	for _, o := range []local.Options{{FCMAuth: true}, {FCMTLS: "fcm.pem"}} {
+		if err := o.ChooseEmulators(""); err == nil || !strings.Contains(err.Error(), "-only fcm") {
+			t.Errorf("%t %q: %v", o.FCMAuth, o.FCMTLS, err)
 		}
-		if err := o.choose("fcm"); err != nil {
+		if err := o.ChooseEmulators("fcm"); err != nil {
 			t.Error(err)
 		}
 	}

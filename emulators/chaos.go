@@ -16,6 +16,7 @@ import (
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/instances"
+	"carillon.example/emulators/local"
 )
 
 // A storm is what load -chaos is asked for.
@@ -48,7 +49,7 @@ const (
 type chaos struct {
 	storm
 	out     io.Writer
-	laptop  *laptop
+	laptop  *local.Cloud
 	faults  faulty
 	pubsub  shaky
 	pushes  *pushes // nil where the embedded Pub/Sub makes the faults
@@ -67,14 +68,14 @@ type chaos struct {
 
 // run drives mailings through faults of everything for some minutes, waits
 // until all is at rest, and holds what the servers saw to every promise.
-func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
+func (s storm) run(ctx context.Context, o local.Options, out io.Writer) (err error) {
 	if s.minutes <= 0 || s.customers < 100 {
 		return errors.New("load -chaos: some minutes, and at least 100 customers")
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.seed, s.minutes, s.customers, s.forecast)
-	o.functions, o.backOff, o.attempts, o.clock = false, 0.02, 5, clockEvery
+	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, clockEvery
 	c := &chaos{storm: s, out: out, ledger: newLedger(), events: newEvents()}
-	if c.laptop, err = start(ctx, o); err != nil {
+	if c.laptop, err = local.Start(ctx, o); err != nil {
 		return err
 	}
 
@@ -96,10 +97,10 @@ func (s storm) run(ctx context.Context, o options, out io.Writer) (err error) {
 // open starts the functions behind their addresses and subscribes them.
 func (c *chaos) open(ctx context.Context) error {
 	l, calls := c.laptop, instances.NewCallLog()
-	if err := l.environment(); err != nil {
+	if err := l.SetEnvironment(); err != nil {
 		return err
 	}
-	if err := l.setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
+	if err := l.Setenv("CALL_TIMEOUT", callTimeout.String()); err != nil {
 		return err
 	}
 
@@ -113,42 +114,42 @@ func (c *chaos) open(ctx context.Context) error {
 		return err
 	}
 
-	l.onClose(c.fleet.Close)
+	l.OnClose(c.fleet.Close)
 	if err := c.fleet.StartAll(ctx); err != nil {
 		return err
 	}
-	if err := l.serve(c.workers(c.fleet.Handler), c.listener()); err != nil {
+	if err := l.Serve(c.workers(c.fleet.Handler), c.listener()); err != nil {
 		return err
 	}
-	if err := l.subscribe(ctx); err != nil {
+	if err := l.Subscribe(ctx); err != nil {
 		return err
 	}
 	if err := c.listen(ctx); err != nil {
 		return err
 	}
 
-	db, err := firestore.NewClient(ctx, l.project)
+	db, err := firestore.NewClient(ctx, l.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Firestore: %w", err)
 	}
 
-	l.onClose(func() { db.Close() })
-	c.archive, c.client = archive{db}, client.New(l.apiURL)
+	l.OnClose(func() { db.Close() })
+	c.archive, c.client = archive{db}, client.New(l.APIURL)
 	c.client.HTTP.Timeout = time.Minute
-	c.people = newPeople(c.client, l.phones, c.customers, c.seed, c.forecast)
+	c.people = newPeople(c.client, l.Phones, c.customers, c.seed, c.forecast)
 	c.exam = newExam(c.people, calls, c.forecast)
 	c.weather = newWeather(l, c.fleet, c.ledger, c.seed, c.forecast)
 	c.weather.faults, c.weather.pubsub = c.faults, c.pubsub
 	c.poison = newPoison(c.ledger, c.fleet)
 	c.faults.SetFaultAfter(c.weather.after)
-	l.phones.SetWitness(func(x fcm.Sighting) {
+	l.Phones.SetWitness(func(x fcm.Sighting) {
 		c.ledger.sighted(x)
 		c.poison.sighted(x)
 	})
 
 	c.weather.change(func(*circumstances) {})
 	c.people.registerAll()
-	return l.phones.SetOutcomes(deadTokens...)
+	return l.Phones.SetOutcomes(deadTokens...)
 }
 
 func (c *chaos) openLogs() (io.Writer, error) {
@@ -159,20 +160,20 @@ func (c *chaos) openLogs() (io.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-logs: %w", err)
 	}
-	c.laptop.onClose(func() { f.Close() })
+	c.laptop.OnClose(func() { f.Close() })
 	return f, nil
 }
 
 // listen subscribes to the events.
 func (c *chaos) listen(ctx context.Context) error {
-	client, err := pubsub.NewClient(ctx, c.laptop.project)
+	client, err := pubsub.NewClient(ctx, c.laptop.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
 	defer client.Close()
 	_, err = client.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-		Name: "projects/" + c.laptop.project + "/subscriptions/chaos-events", Topic: c.laptop.topic("push-events"),
-		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.laptop.pushURL + "/events"}, AckDeadlineSeconds: 10,
+		Name: "projects/" + c.laptop.Project + "/subscriptions/chaos-events", Topic: c.laptop.TopicName("push-events"),
+		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.laptop.PushURL + "/events"}, AckDeadlineSeconds: 10,
 	})
 	return err
 }

@@ -34,7 +34,7 @@ func (x circumstances) lay(s fcm.Settings) fcm.Settings {
 func (w *weather) configure(s fcm.Settings) error {
 	w.fcmMu.Lock()
 	defer w.fcmMu.Unlock()
-	return w.l.phones.Configure(w.now.lay(s))
+	return w.l.Phones.Configure(w.now.lay(s))
 }
 
 // change changes the circumstances and keeps the other settings.
@@ -42,7 +42,7 @@ func (w *weather) change(f func(*circumstances)) {
 	w.fcmMu.Lock()
 	defer w.fcmMu.Unlock()
 	f(&w.now)
-	if err := w.l.phones.Configure(w.now.lay(w.l.phones.Settings())); err != nil {
+	if err := w.l.Phones.Configure(w.now.lay(w.l.Phones.Settings())); err != nil {
 		w.note("FCM took no settings: " + err.Error())
 	}
 }

@@ -37,18 +37,18 @@ type shaky interface {
 // that make none. The functions are to be told where by environment after it.
 func (c *chaos) rough(ctx context.Context) error {
 	l := c.laptop
-	if c.faults, c.pubsub = l.fs, l.ps; l.fs != nil && l.ps != nil {
+	if c.faults, c.pubsub = l.Firestore, l.PubSub; l.Firestore != nil && l.PubSub != nil {
 		return nil
 	}
-	if l.fs == nil {
-		r, err := relay.Start("127.0.0.1:0", l.fsAddr)
+	if l.Firestore == nil {
+		r, err := relay.Start("127.0.0.1:0", l.FirestoreHost)
 		if err != nil {
 			return err
 		}
-		l.onClose(r.Close)
-		l.fsAddr, c.faults = r.Addr(), r
+		l.OnClose(r.Close)
+		l.FirestoreHost, c.faults = r.Addr(), r
 	}
-	if l.ps == nil {
+	if l.PubSub == nil {
 		c.pushes = &pushes{ctx: ctx, dead: map[string]bool{}}
 		c.pubsub = c.pushes
 	}

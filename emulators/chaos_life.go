@@ -79,7 +79,7 @@ func (c *chaos) live(ctx context.Context, p *post, run string, twice bool, r *ra
 
 // clock is Cloud Scheduler, late and early while it storms.
 func (c *chaos) clock(ctx, storming context.Context) {
-	client, err := pubsub.NewClient(ctx, c.laptop.project)
+	client, err := pubsub.NewClient(ctx, c.laptop.Project)
 	if err != nil {
 		c.exam.say(brokenOther, "the clock does not reach Pub/Sub: %v", err)
 		return

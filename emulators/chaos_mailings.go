@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
 	"carillon.example/shared/push"
 )
 
@@ -36,7 +37,7 @@ type post struct {
 // newPost makes up the n-th mailing of kinds, which come in turn.
 func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
 	p := &post{n: n, kind: kinds[n%len(kinds)], in: func(*person) bool { return true }}
-	p.draft = map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}, "devices": "all"}
+	p.draft = map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}, "devices": "all"}
 	switch p.kind {
 	case "segments":
 		p.segments(map[string]any{"any": []string{"half", "tenth"}, "none": []string{"seventh"}}, func(x *person) bool {

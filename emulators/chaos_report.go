@@ -77,7 +77,7 @@ func (c *chaos) report() error {
 		Events      int            `json:"events"`
 		EventsTwice int            `json:"events_twice"`
 		Broken      map[string]int `json:"broken"`
-	}{c.seed, c.minutes, c.forecast.String(), float64(int(time.Since(c.began).Seconds())), x.sum, len(c.pubsub.Messages(c.laptop.topic("deliver-dead"))),
+	}{c.seed, c.minutes, c.forecast.String(), float64(int(time.Since(c.began).Seconds())), x.sum, len(c.pubsub.Messages(c.laptop.TopicName("deliver-dead"))),
 		len(c.events.ids), c.events.twice, promises}
 	if err := json.NewEncoder(out).Encode(line); err != nil {
 		return err

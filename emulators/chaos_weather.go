@@ -16,13 +16,14 @@ import (
 
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/instances"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/pubsub"
 )
 
 // weather makes the faults: who is hit and when is drawn from the seed, what is
 // under way then is not.
 type weather struct {
-	l      *laptop
+	l      *local.Cloud
 	faults faulty
 	pubsub shaky
 	fleet  *instances.Fleet
@@ -43,7 +44,7 @@ type weather struct {
 	fcm   map[string]int // FCM's own count, when the faults ended
 }
 
-func newWeather(l *laptop, f *instances.Fleet, g *ledger, seed uint64, on forecast) *weather {
+func newWeather(l *local.Cloud, f *instances.Fleet, g *ledger, seed uint64, on forecast) *weather {
 	return &weather{l: l, fleet: f, ledger: g, on: on, now: on.begins(), dice: rand.New(rand.NewPCG(seed, 1)), made: map[string]int{}}
 }
 
@@ -94,8 +95,8 @@ func (w *weather) end(ctx context.Context) error {
 	w.calm.Store(true)
 	w.pubsub.SetChaos(pubsub.Chaos{})
 	w.faults.SetFault(nil)
-	w.fcm = w.l.phones.Stats().Outcomes
-	if err := w.configure(fcm.Settings{Latency: w.l.fcmLatency, Jitter: w.l.fcmJitter, QuotaPerMinute: w.l.quota, QuotaShape: w.l.quotaShape}); err != nil {
+	w.fcm = w.l.Phones.Stats().Outcomes
+	if err := w.configure(fcm.Settings{Latency: w.l.FCMLatency, Jitter: w.l.FCMJitter, QuotaPerMinute: w.l.Quota, QuotaShape: w.l.QuotaShape}); err != nil {
 		return err
 	}
 	return w.fleet.StartAll(ctx)
@@ -103,8 +104,8 @@ func (w *weather) end(ctx context.Context) error {
 
 // clear takes FCM's rules back but those of the dead.
 func (w *weather) clear(dead []fcm.Outcome) error {
-	w.l.phones.ClearOutcomes()
-	return w.l.phones.SetOutcomes(dead...)
+	w.l.Phones.ClearOutcomes()
+	return w.l.Phones.SetOutcomes(dead...)
 }
 
 // wait sleeps, and reports whether the faults are to go on.
@@ -170,7 +171,7 @@ var ordinary = map[string]float64{
 func (w *weather) phones(ctx context.Context) {
 	for {
 		s := fcm.Settings{Latency: w.between(10*time.Millisecond, 150*time.Millisecond), Jitter: 10 * time.Millisecond, Slow: time.Second,
-			QuotaPerMinute: w.l.quota, QuotaShape: w.l.quotaShape, GoAwayAfter: 100 + int(w.chance()*900), Seed: uint64(w.chance() * (1 << 53)), Chaos: ordinary}
+			QuotaPerMinute: w.l.Quota, QuotaShape: w.l.QuotaShape, GoAwayAfter: 100 + int(w.chance()*900), Seed: uint64(w.chance() * (1 << 53)), Chaos: ordinary}
 		if err := w.configure(s); err != nil {
 			w.note("FCM took no settings: " + err.Error())
 		}
@@ -190,7 +191,7 @@ func (w *weather) phones(ctx context.Context) {
 			burst.Outcome = fcm.ResetDelivered
 		}
 		w.note("bursts of FCM's " + burst.Outcome)
-		if err := w.l.phones.SetOutcomes(burst); err != nil {
+		if err := w.l.Phones.SetOutcomes(burst); err != nil {
 			w.note("FCM took no rule: " + err.Error())
 		}
 	}
@@ -199,7 +200,7 @@ func (w *weather) phones(ctx context.Context) {
 // bursting reports whether a burst still goes on. A burst is so many requests:
 // the sender holds back as it goes on, and one upon another would never end.
 func (w *weather) bursting() bool {
-	return slices.ContainsFunc(w.l.phones.CurrentOutcomes(), func(o fcm.Outcome) bool { return o.Token == "*" })
+	return slices.ContainsFunc(w.l.Phones.CurrentOutcomes(), func(o fcm.Outcome) bool { return o.Token == "*" })
 }
 
 // gusts put Firestore wholly out of reach for moments.

@@ -9,13 +9,14 @@ import (
 	"runtime/debug"
 
 	"carillon.example/emulators/cli"
+	"carillon.example/emulators/demo"
 	"carillon.example/emulators/instances"
 	"carillon.example/emulators/transfer"
 )
 
 func init() {
 	cli.Commands = []cli.Command{
-		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows what became of every token.", Run: demo},
+		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows what became of every token.", Run: demo.Run},
 		{Name: "load", Args: "[flags]", What: "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", Run: load},
 		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", Run: transfer.ImportFile},
 		{Name: "export", Args: "[flags] FILE", What: "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", Run: transfer.ExportFile},

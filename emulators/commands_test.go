@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/cli"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/official"
 	"carillon.example/emulators/progress"
 	"carillon.example/shared/push"
@@ -106,9 +107,9 @@ func TestPortsThatAreTakenAreNamedTogether(t *testing.T) {
 		defer l.Close()
 		taken = append(taken, l.Addr().String())
 	}
-	o := defaults().anywhere()
-	o.api, o.fcm = taken[0], taken[1]
-	err := o.free()
+	o := local.Defaults().OnFreePorts()
+	o.APIAddr, o.FCMAddr = taken[0], taken[1]
+	err := o.CheckFree()
 	if err == nil {
 		t.Fatal("both are taken, and there is no error")
 	}
@@ -120,8 +121,8 @@ func TestPortsThatAreTakenAreNamedTogether(t *testing.T) {
 	if n := strings.Count(err.Error(), "\n"); n != 1 {
 		t.Errorf("%d lines, want two faults: %v", n+1, err)
 	}
-	o.api, o.fcm = "127.0.0.1:0", ""
-	if err := o.free(); err != nil {
+	o.APIAddr, o.FCMAddr = "127.0.0.1:0", ""
+	if err := o.CheckFree(); err != nil {
 		t.Errorf("where nothing is taken: %v", err)
 	}
 }
@@ -138,10 +139,10 @@ func TestEmptyIsOff(t *testing.T) {
 	if r.addr["FCM"] == "" {
 		t.Error("FCM is not served")
 	}
-	o := defaults()
-	o.fcm, o.logLevel = "", "loud"
+	o := local.Defaults()
+	o.FCMAddr, o.LogLevel = "", "loud"
 	for _, want := range []string{"-fcm is empty", `-log: there is no level "loud"`} {
-		if err := o.check(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := o.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -149,9 +150,9 @@ func TestEmptyIsOff(t *testing.T) {
 
 func TestWhatIsBeyondThisMachineIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	o := defaults()
-	o.api, o.ui, o.fcm, o.firestore, o.pubsub = "0.0.0.0:5001", "localhost:1", "[::1]:2", ":3", ""
-	got := o.exposed()
+	o := local.Defaults()
+	o.APIAddr, o.UIAddr, o.FCMAddr, o.FirestoreAddr, o.PubSubAddr = "0.0.0.0:5001", "localhost:1", "[::1]:2", ":3", ""
+	got := o.Exposed()
 	wants := []string{"the API listens on 0.0.0.0:5001"}
 	if !official.External(official.Firestore) { // else ours does not listen
 		wants = append(wants, "Firestore listens on :3")
@@ -177,12 +178,12 @@ func TestOnlyAsksForNoIndexes(t *testing.T) {
 	}{
 		{"", nil, "list.json"}, {"firestore", nil, ""}, {"firestore", []string{"require-indexes"}, "list.json"},
 	} {
-		o := options{indexes: "list.json", given: c.given}
-		if err := o.choose(c.only); err != nil {
+		o := local.Options{Indexes: "list.json", Given: c.given}
+		if err := o.ChooseEmulators(c.only); err != nil {
 			t.Fatal(err)
 		}
-		if o.indexes != c.want {
-			t.Errorf("-only %q with %v asks for the indexes of %q, want %q", c.only, c.given, o.indexes, c.want)
+		if o.Indexes != c.want {
+			t.Errorf("-only %q with %v asks for the indexes of %q, want %q", c.only, c.given, o.Indexes, c.want)
 		}
 	}
 }
@@ -276,24 +277,6 @@ func TestReadableLines(t *testing.T) {
 		progress.CopyReadable(&out, strings.NewReader(line))
 		if out.String() != want {
 			t.Errorf("%s becomes %q, want %q", line, out.String(), want)
-		}
-	}
-}
-
-// TestTheDemoSaysWhatItWaitsFor: once, and only where it stands still.
-func TestTheDemoSaysWhatItWaitsFor(t *testing.T) {
-	t.Parallel()
-	zero := time.Now()
-	w := waiting{since: zero}
-	for i, c := range []struct {
-		after   time.Duration
-		pending int64
-		want    bool
-	}{
-		{0, 20, false}, {2 * time.Second, 17, false}, {2500 * time.Millisecond, 17, false}, {3 * time.Second, 17, true}, {9 * time.Second, 17, false}, {10 * time.Second, 0, false},
-	} {
-		if text := w.look(c.pending, zero.Add(c.after)); (text != "") != c.want {
-			t.Errorf("look %d says %q, want words: %t", i, text, c.want)
 		}
 	}
 }

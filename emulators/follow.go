@@ -19,15 +19,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"carillon.example/emulators/cli"
+	"carillon.example/emulators/local"
 )
 
 // followEvents prints the events of the topic push-events, a line each, until
 // ctx ends: those published from now on.
 func followEvents(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("events")
-	o := defaults()
-	addr := f.String("pubsub", cmp.Or(os.Getenv("PUBSUB_EMULATOR_HOST"), o.pubsub), "address of Pub/Sub")
-	project := f.String("project", o.project, "the project")
+	o := local.Defaults()
+	addr := f.String("pubsub", cmp.Or(os.Getenv("PUBSUB_EMULATOR_HOST"), o.PubSubAddr), "address of Pub/Sub")
+	project := f.String("project", o.Project, "the project")
 	kind := f.String("type", "", "only events of this type, like token.invalidated")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
+	"carillon.example/shared/cloud"
 )
 
 // children are the process ids of the command's processes of a function.
@@ -65,7 +67,7 @@ func TestInstancesOfDeliver(t *testing.T) {
 		if len(now) == 2 && !slices.Contains(now, before[0]) && !slices.Contains(now, before[1]) {
 			break
 		}
-		if !wait(ctx, 50*time.Millisecond) {
+		if cloud.Sleep(ctx, 50*time.Millisecond) != nil {
 			t.Fatalf("processes of deliver are %v, were %v, want two new ones", now, before)
 		}
 	}
@@ -74,7 +76,7 @@ func TestInstancesOfDeliver(t *testing.T) {
 		t.Fatalf("registering: %v", a)
 	}
 	c := client.New(r.addr["API"])
-	id, err := c.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
+	id, err := c.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}})
 	if err != nil {
 		t.Fatal(err)
 	}

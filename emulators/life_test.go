@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
 	"carillon.example/emulators/official"
 )
 
@@ -45,7 +46,7 @@ type life struct {
 // hand sends a mailing to everyone, changed.
 func (l *life) hand(t *testing.T, more map[string]any) string {
 	t.Helper()
-	d := map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}}
+	d := map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}}
 	for k, v := range more {
 		d[k] = v
 	}

@@ -12,8 +12,10 @@ import (
 
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/instances"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/progress"
 	"carillon.example/emulators/transfer"
 	"carillon.example/shared/push"
@@ -61,9 +63,9 @@ type measured struct {
 // against what was imported and what FCM saw, and prints what it took.
 func load(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("load")
-	o := defaults().anywhere()
-	o.logLevel = "error"
-	o.clock = time.Minute // as in the cloud: a tick reads what is open
+	o := local.Defaults().OnFreePorts()
+	o.LogLevel = "error"
+	o.Clock = time.Minute // as in the cloud: a tick reads what is open
 	p := plan{}
 	f.IntVar(&p.customers, "customers", 100_000, "how many")
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
@@ -75,14 +77,14 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.mailings, "mailings", 1, "mailings to everyone at once; the figures are those of the first, and FCM's of all")
 	f.IntVar(&p.rated, "rated", 0, "mailings to everyone at the lowest rate beside it; they are cancelled at the end")
 	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
-	o.fleetFlags(f)
-	f.DurationVar(&o.fcmLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
+	o.RegisterFleetFlags(f)
+	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
 	var c storm
 	f.Uint64Var(&c.seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
 	f.Float64Var(&c.minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
 	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
 	f.StringVar(&c.logs, "logs", "", "with -chaos: a file for what the functions log")
-	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return c.run(ctx, o, out)
 	}
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	if (p.beside || p.crowded()) && p.cancel > 0 {
@@ -120,7 +122,7 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // measure starts everything, runs the plan, and ends everything.
-func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured, error) {
+func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*measured, error) {
 	l, functions, err := p.start(ctx, o)
 	if err != nil {
 		return nil, err
@@ -128,7 +130,7 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 
 	defer l.Close()
 	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
-	if err := l.phones.SetOutcomes(rules...); err != nil {
+	if err := l.Phones.SetOutcomes(rules...); err != nil {
 		return nil, err
 	}
 
@@ -140,31 +142,31 @@ func (p plan) measure(ctx context.Context, o options, out io.Writer) (*measured,
 }
 
 // start answers a fleet where the functions run apart.
-func (p plan) start(ctx context.Context, o options) (l *laptop, f *instances.Fleet, err error) {
+func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
 	if p.apart {
-		return startApart(ctx, o)
+		return local.StartApart(ctx, o)
 	}
-	l, err = start(ctx, o)
+	l, err = local.Start(ctx, o)
 	return l, nil, err
 }
 
-func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, error) {
-	m := &measured{Customers: p.customers, Instances: l.instances}
+func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*measured, error) {
+	m := &measured{Customers: p.customers, Instances: l.Instances}
 	if p.beside {
 		m.Customers += besideCustomers
 	}
 
-	c := client.New(l.apiURL)
+	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
 	gone, err := p.fill(ctx, c, m, out)
 	if err != nil {
 		return nil, err
 	}
 
-	billed, cpu := l.usage(), cpuSeconds()
-	l.phones.Clear() // counts, and when the first was sent
+	billed, cpu := usageOf(l), cpuSeconds()
+	l.Phones.Clear() // counts, and when the first was sent
 	began := time.Now()
-	id, err := c.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}})
+	id, err := c.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}})
 	if err != nil {
 		return nil, err
 	}
@@ -206,12 +208,12 @@ func (p plan) run(ctx context.Context, l *laptop, out io.Writer) (*measured, err
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
 	m.tellQuota(out)
-	m.bill(billed, l.usage())
+	m.bill(billed, usageOf(l))
 	if p.crowded() {
 		m.USDPerMillion = 0 // what was billed is not of one mailing
 	}
 
-	s := l.phones.Stats()
+	s := l.Phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 	switch {
 	case p.cancel > 0:

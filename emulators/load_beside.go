@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/local"
+	"carillon.example/shared/cloud"
 )
 
 const (
@@ -66,15 +69,15 @@ func (b *beside) sighted(s fcm.Sighting) {
 
 // startBeside hands mailings in until stop is called, which waits for those
 // that are under way and returns what was measured.
-func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*besideMeasured, error)) {
-	b := &beside{client: client.New(l.apiURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
-	l.phones.SetWitness(b.sighted)
+func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
+	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
+	l.Phones.SetWitness(b.sighted)
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := 0; ; i++ {
 			all.Go(func() { b.one(ctx, i) })
-			if !wait(handing, besideEvery) {
+			if cloud.Sleep(handing, besideEvery) != nil {
 				return
 			}
 		}
@@ -83,7 +86,7 @@ func startBeside(ctx context.Context, l *laptop, out io.Writer) (stop func() (*b
 	return func() (*besideMeasured, error) {
 		enough()
 		all.Wait()
-		l.phones.SetWitness(nil)
+		l.Phones.SetWitness(nil)
 		if b.failed != nil {
 			return nil, b.failed
 		}
@@ -99,7 +102,7 @@ func (b *beside) one(ctx context.Context, i int) {
 	ctx, cancel := context.WithTimeout(ctx, besidePatience)
 	defer cancel()
 	began := time.Now()
-	id, err := b.client.SendMailing(ctx, map[string]any{"message": demoMessage, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
+	id, err := b.client.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
 	if err != nil {
 		b.mu.Lock()
 		b.failed = fmt.Errorf("handing in a mailing beside the large one: %w", err)

@@ -1,6 +1,9 @@
 package main
 
-import "carillon.example/emulators/firestore"
+import (
+	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/local"
+)
 
 // billed is what the service would bill for. Only the embedded servers count
 // it: it is left out of the report where a server is an external one.
@@ -15,14 +18,14 @@ type published struct {
 	Bytes    int64 `json:"bytes"`
 }
 
-// usage is what the embedded servers have counted so far.
-func (l *laptop) usage() (b billed) {
-	if l.fs != nil {
-		u := l.fs.Usage()
+// usageOf returns what the embedded servers have counted so far.
+func usageOf(l *local.Cloud) (b billed) {
+	if l.Firestore != nil {
+		u := l.Firestore.Usage()
 		b.Firestore = &u
 	}
-	if l.ps != nil {
-		u := l.ps.Usage()
+	if l.PubSub != nil {
+		u := l.PubSub.Usage()
 		b.PubSub = &published{u.Messages, u.Bytes}
 	}
 	return b

@@ -7,6 +7,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/local"
 	"carillon.example/shared/push"
 )
 
@@ -15,7 +16,7 @@ const stopsWithin = 5 * time.Second
 
 // cutShort cancels a mailing once a share of it is through, and waits until FCM
 // has heard nothing for longer than it may take to stop.
-func (p plan) cutShort(ctx context.Context, l *laptop, c *client.Client, id string, m *measured, show func(*client.Mailing)) error {
+func (p plan) cutShort(ctx context.Context, l *local.Cloud, c *client.Client, id string, m *measured, show func(*client.Mailing)) error {
 	_, err := c.WaitUntil(ctx, id, func(x *client.Mailing) bool {
 		show(x)
 		through := x.Tokens.Targeted - x.Tokens.Pending
@@ -28,10 +29,10 @@ func (p plan) cutShort(ctx context.Context, l *laptop, c *client.Client, id stri
 		return err
 	}
 
-	cancelled, last, seen := time.Now(), time.Now(), l.phones.Stats().Requests
+	cancelled, last, seen := time.Now(), time.Now(), l.Phones.Stats().Requests
 	for time.Since(cancelled) < 2*stopsWithin {
 		time.Sleep(20 * time.Millisecond)
-		if n := l.phones.Stats().Requests; n != seen {
+		if n := l.Phones.Stats().Requests; n != seen {
 			seen, last = n, time.Now()
 		}
 	}

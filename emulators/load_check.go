@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/local"
 	"carillon.example/shared/push"
 )
 
@@ -70,11 +71,11 @@ func (m *measured) dollars() float64 {
 }
 
 // quota notes what FCM's quota let through between the first send and the last.
-func (m *measured) quota(l *laptop) {
-	s := l.phones.Stats()
+func (m *measured) quota(l *local.Cloud) {
+	s := l.Phones.Stats()
 	m.FCM.Answers429, m.FCM.OverQuota = int64(s.Statuses[http.StatusTooManyRequests]), int64(s.OverQuota)
-	if spent := s.LastAt.Sub(s.FirstAt).Minutes(); spent > 0 && l.quota > 0 {
-		m.QuotaShare = float64(s.Requests-s.OverQuota) / (spent * float64(l.quota))
+	if spent := s.LastAt.Sub(s.FirstAt).Minutes(); spent > 0 && l.Quota > 0 {
+		m.QuotaShare = float64(s.Requests-s.OverQuota) / (spent * float64(l.Quota))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
 	"carillon.example/shared/push"
 )
 
@@ -20,7 +21,7 @@ type crowd struct {
 // startCrowd hands them in.
 func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	var x crowd
-	draft := map[string]any{"message": demoMessage, "audience": map[string]any{"everyone": true}}
+	draft := map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}}
 	for range p.mailings - 1 {
 		id, err := c.SendMailing(ctx, draft)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"syscall"
 
 	"carillon.example/emulators/cli"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/progress"
 )
 
@@ -50,8 +51,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // serve runs until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("emulators")
-	o := defaults()
-	o.flags(f)
+	o := local.Defaults()
+	o.RegisterFlags(f)
 	only := f.String("only", "", "only these emulators, no functions: firestore,pubsub,fcm")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
@@ -59,26 +60,26 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if f.NArg() > 0 {
 		return fmt.Errorf("there is no command %q: %s are, or flags alone", f.Arg(0), cli.CommandNames())
 	}
-	f.Visit(func(x *flag.Flag) { o.given = append(o.given, x.Name) })
-	if err := errors.Join(o.choose(*only), o.check()); err != nil {
+	f.Visit(func(x *flag.Flag) { o.Given = append(o.Given, x.Name) })
+	if err := errors.Join(o.ChooseEmulators(*only), o.Check()); err != nil {
 		return err
 	}
-	if err := o.free(); err != nil {
+	if err := o.CheckFree(); err != nil {
 		return err
 	}
-	for _, text := range o.exposed() {
+	for _, text := range o.Exposed() {
 		fmt.Fprintln(os.Stderr, "emulators: warning:", text)
 	}
 
 	defer progress.ReadableLog()()
-	l, err := start(ctx, o)
+	l, err := local.Start(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	l.print(out)
+	l.Print(out)
 	fmt.Fprintln(out, "ready")
 	<-ctx.Done()
-	fmt.Fprintln(out, l.lost())
+	fmt.Fprintln(out, l.LostAtEnd())
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"cmp"
@@ -22,15 +22,15 @@ import (
 // serve puts the HTTP functions behind one address by path, as a load balancer
 // does, and the workers, and who listens to events, behind another, as their
 // run.app addresses.
-func (l *laptop) serve(of func(fn string) http.Handler, events http.Handler) (err error) {
-	if l.apiURL, err = l.listen(l.api, apiMux(of)); err != nil {
-		return fmt.Errorf("serving the API on %s: %w", l.api, err)
+func (l *Cloud) Serve(of func(fn string) http.Handler, events http.Handler) (err error) {
+	if l.APIURL, err = l.listen(l.APIAddr, apiMux(of)); err != nil {
+		return fmt.Errorf("serving the API on %s: %w", l.APIAddr, err)
 	}
 	workers := workerMux(of)
 	if events != nil {
 		workers.Handle("/events", events)
 	}
-	l.pushURL, err = l.listen("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
+	l.PushURL, err = l.listen("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
 	return err
 }
 
@@ -39,11 +39,11 @@ func here(fn string) http.Handler { return instances.Handlers[fn] }
 
 // functionsOf finds functions in this process, and deliver, with -instances, in
 // processes of its own.
-func (l *laptop) functionsOf(ctx context.Context) (func(fn string) http.Handler, error) {
-	if l.instances == 0 {
+func (l *Cloud) functionsOf(ctx context.Context) (func(fn string) http.Handler, error) {
+	if l.Instances == 0 {
 		return here, nil
 	}
-	f, err := l.startFleet(ctx, map[string]int{"deliver": l.instances})
+	f, err := l.startFleet(ctx, map[string]int{"deliver": l.Instances})
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +57,13 @@ func (l *laptop) functionsOf(ctx context.Context) (func(fn string) http.Handler,
 
 // inbox serves the page that shows what the phones got; api is nil where no
 // functions run.
-func (l *laptop) inbox(api http.Handler) (err error) {
-	if l.phones == nil {
+func (l *Cloud) inbox(api http.Handler) (err error) {
+	if l.Phones == nil {
 		return nil
 	}
-	o := inbox.Options{FCM: l.phones.Doors(), API: api, Address: l.phones.URL(), Project: l.project}
-	if l.uiURL, err = l.listen(l.ui, inbox.Handler(o)); err != nil {
-		return fmt.Errorf("serving the inbox on %s: %w", l.ui, err)
+	o := inbox.Options{FCM: l.Phones.Doors(), API: api, Address: l.Phones.URL(), Project: l.Project}
+	if l.UIURL, err = l.listen(l.UIAddr, inbox.Handler(o)); err != nil {
+		return fmt.Errorf("serving the inbox on %s: %w", l.UIAddr, err)
 	}
 	return nil
 }
@@ -97,20 +97,20 @@ func workerMux(of func(fn string) http.Handler) *http.ServeMux {
 
 // subscribe sets up the topics and subscriptions of terraform/pubsub.tf, with
 // one ack deadline and one number of attempts for all.
-func (l *laptop) subscribe(ctx context.Context) error {
-	client, err := pubsub.NewClient(ctx, l.project)
+func (l *Cloud) Subscribe(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, l.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
 
-	l.onClose(func() { client.Close() })
+	l.OnClose(func() { client.Close() })
 	topics := []string{"push-events"}
 	for topic := range subscribers {
 		topics = append(topics, topic, topic+"-dead")
 	}
 
 	for _, t := range topics {
-		_, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: l.topic(t)})
+		_, err := client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: l.TopicName(t)})
 		if err != nil && status.Code(err) != codes.AlreadyExists {
 			return fmt.Errorf("creating topic %s: %w", t, err)
 		}
@@ -135,18 +135,18 @@ func (l *laptop) subscribe(ctx context.Context) error {
 // has instances of its own, too.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "tick": "tick"}
 
-func (l *laptop) topic(name string) string { return "projects/" + l.project + "/topics/" + name }
+func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
 
 // push subscribes a worker to a topic; dead is the dead letter topic, if any.
-func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
+func (l *Cloud) push(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
 	s := &pubsubpb.Subscription{
-		Name: "projects/" + l.project + "/subscriptions/" + topic, Topic: l.topic(topic),
-		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.pushURL + "/" + worker},
+		Name: "projects/" + l.Project + "/subscriptions/" + topic, Topic: l.TopicName(topic),
+		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.PushURL + "/" + worker},
 		AckDeadlineSeconds: 120,
 		RetryPolicy:        l.retryPolicy(),
 	}
 	if dead != "" {
-		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.topic(dead), MaxDeliveryAttempts: int32(cmp.Or(l.attempts, 20))}
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.TopicName(dead), MaxDeliveryAttempts: int32(cmp.Or(l.Attempts, 20))}
 	}
 	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
 	if status.Code(err) == codes.AlreadyExists {
@@ -155,8 +155,8 @@ func (l *laptop) push(ctx context.Context, client *pubsub.Client, topic, worker,
 	if err != nil {
 		return fmt.Errorf("subscribing %s to topic %s: %w", worker, topic, err)
 	}
-	if l.ps == nil {
-		l.onClose(func() { stopPushes(client, s.Name) })
+	if l.PubSub == nil {
+		l.OnClose(func() { stopPushes(client, s.Name) })
 	}
 
 	return nil
@@ -173,18 +173,18 @@ func stopPushes(client *pubsub.Client, subscription string) {
 
 // retryPolicy is that of Terraform. The embedded server scales back-offs itself;
 // for an external one the policy is scaled.
-func (l *laptop) retryPolicy() *pubsubpb.RetryPolicy {
+func (l *Cloud) retryPolicy() *pubsubpb.RetryPolicy {
 	scale := 1.0
-	if l.ps == nil {
-		scale = l.backOff
+	if l.PubSub == nil {
+		scale = l.BackOff
 	}
 	scaled := func(d time.Duration) *durationpb.Duration { return durationpb.New(time.Duration(scale * float64(d))) }
 	return &pubsubpb.RetryPolicy{MinimumBackoff: scaled(10 * time.Second), MaximumBackoff: scaled(10 * time.Minute)}
 }
 
 // clockwork is Cloud Scheduler.
-func (l *laptop) clockwork(ctx context.Context) error {
-	client, err := pubsub.NewClient(ctx, l.project)
+func (l *Cloud) RunClock(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, l.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
@@ -194,7 +194,7 @@ func (l *laptop) clockwork(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t := time.NewTicker(l.clock)
+		t := time.NewTicker(l.Clock)
 		defer t.Stop()
 		for {
 			select {
@@ -206,6 +206,6 @@ func (l *laptop) clockwork(ctx context.Context) error {
 		}
 	}()
 
-	l.onClose(func() { cancel(); <-done; p.Stop(); client.Close() })
+	l.OnClose(func() { cancel(); <-done; p.Stop(); client.Close() })
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 type listening struct{ flag, what, addr string }
 
 // places are the addresses that the options need.
-func (o *options) places() []listening {
+func (o *Options) places() []listening {
 	var out []listening
 	add := func(wanted bool, flag, what, addr string) {
 		if wanted && addr != "" {
@@ -21,19 +21,19 @@ func (o *options) places() []listening {
 		}
 	}
 
-	add(o.onlyFirestore && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "Firestore", o.firestore)
-	add(o.onlyPubSub && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "Pub/Sub", o.pubsub)
-	add(o.onlyFCM, "fcm", "FCM", o.fcm)
-	add(o.onlyFCM, "ui", "the inbox", o.ui)
-	add(o.functions, "api", "the API", o.api)
-	add(o.functions, "devices", "the function for apps", o.devices)
-	add(o.devices != "" && os.Getenv("FIREBASE_AUTH_EMULATOR_HOST") == "" && strings.HasPrefix(o.project, "demo-"), "auth", "Firebase Auth", o.auth)
+	add(o.WithFirestore && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "Firestore", o.FirestoreAddr)
+	add(o.WithPubSub && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "Pub/Sub", o.PubSubAddr)
+	add(o.WithFCM, "fcm", "FCM", o.FCMAddr)
+	add(o.WithFCM, "ui", "the inbox", o.UIAddr)
+	add(o.WithFunctions, "api", "the API", o.APIAddr)
+	add(o.WithFunctions, "devices", "the function for apps", o.DevicesAddr)
+	add(o.DevicesAddr != "" && os.Getenv("FIREBASE_AUTH_EMULATOR_HOST") == "" && strings.HasPrefix(o.Project, "demo-"), "auth", "Firebase Auth", o.AuthAddr)
 	return out
 }
 
 // free names every address that cannot be listened on, and the flag that moves
 // the server elsewhere: all at once, before anything is started.
-func (o *options) free() error {
+func (o *Options) CheckFree() error {
 	var faults []error
 	for _, p := range o.places() {
 		l, err := net.Listen("tcp", p.addr)
@@ -52,7 +52,7 @@ func (o *options) free() error {
 }
 
 // exposed says of each address that is not this machine's alone what that means.
-func (o *options) exposed() (out []string) {
+func (o *Options) Exposed() (out []string) {
 	for _, p := range o.places() {
 		host, _, err := net.SplitHostPort(p.addr)
 		if err != nil || host == "localhost" {
@@ -67,39 +67,39 @@ func (o *options) exposed() (out []string) {
 }
 
 // off refuses to switch off what the functions cannot do without.
-func (o *options) off() error {
+func (o *Options) off() error {
 	var faults []error
 	need := func(off bool, flag, env string) {
 		if off {
 			faults = append(faults, fmt.Errorf("-%s is empty, and the functions need it: name another by %s", flag, env))
 		}
 	}
-	if !o.functions {
+	if !o.WithFunctions {
 		return nil
 	}
 
-	need(o.firestore == "" && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "FIRESTORE_EMULATOR_HOST")
-	need(o.pubsub == "" && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "PUBSUB_EMULATOR_HOST")
-	if o.fcm == "" {
+	need(o.FirestoreAddr == "" && os.Getenv("FIRESTORE_EMULATOR_HOST") == "", "firestore", "FIRESTORE_EMULATOR_HOST")
+	need(o.PubSubAddr == "" && os.Getenv("PUBSUB_EMULATOR_HOST") == "", "pubsub", "PUBSUB_EMULATOR_HOST")
+	if o.FCMAddr == "" {
 		faults = append(faults, errors.New("-fcm is empty, and the functions need it"))
 	}
 	return errors.Join(faults...)
 }
 
 // wasGiven reports whether a flag was named.
-func (o *options) wasGiven(name string) bool { return slices.Contains(o.given, name) }
+func (o *Options) wasGiven(name string) bool { return slices.Contains(o.Given, name) }
 
 // lost says what is gone with the command.
-func (l *laptop) lost() string {
+func (l *Cloud) LostAtEnd() string {
 	var what []string
-	if l.fs != nil {
+	if l.Firestore != nil {
 		what = append(what, "the documents in Firestore")
 	}
-	if l.ps != nil {
+	if l.PubSub != nil {
 		what = append(what, "the messages in Pub/Sub")
 	}
-	if l.phones != nil {
-		what = append(what, fmt.Sprintf("%d messages that FCM took", l.phones.Stats().Kept))
+	if l.Phones != nil {
+		what = append(what, fmt.Sprintf("%d messages that FCM took", l.Phones.Stats().Kept))
 	}
 	if len(what) == 0 {
 		return "stopped"

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -13,14 +13,16 @@ import (
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/progress"
+	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 )
 
 // demoCustomers is a thousand customers. What FCM says of a token stands at its
 // end, so that the file explains itself.
 //
-//go:embed demo/customers.ndjson
+//go:embed customers.ndjson
 var demoCustomers string
 
 // demoOutcomes are what FCM says of the file's tokens that are not good.
@@ -31,45 +33,45 @@ var demoOutcomes = []fcm.Outcome{
 	{Token: "*-stranger", Outcome: "SENDER_ID_MISMATCH"},
 }
 
-var demoMessage = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
+var Message = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
 // demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
 // servers may be slow, and others' too.
 const demoTimeout = 10 * time.Minute
 
 // demo runs the main job before your eyes and fails when a sum does not add up.
-func demo(ctx context.Context, args []string, out io.Writer) error {
+func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("demo")
-	o := defaults().anywhere()
-	o.logLevel, o.clock, o.backOff = "error", 500*time.Millisecond, 0.1
-	f.StringVar(&o.logLevel, "log", o.logLevel, "debug, info, warn or error")
+	o := local.Defaults().OnFreePorts()
+	o.LogLevel, o.Clock, o.BackOff = "error", 500*time.Millisecond, 0.1
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
 	keep := f.Bool("keep", false, "leave everything running afterwards, until Ctrl-C")
-	f.DurationVar(&o.fcmLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
+	f.DurationVar(&o.FCMLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 
-	l, err := start(ctx, o)
+	l, err := local.Start(ctx, o)
 	if err != nil {
 		return err
 	}
 
 	defer l.Close()
-	d := &show{laptop: l, Client: client.New(l.apiURL), out: out}
+	d := &show{Cloud: l, Client: client.New(l.APIURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	if err := d.createPages(showing); err != nil || !*keep {
 		return err
 	}
 
-	d.say("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.uiURL, l.apiURL)
+	d.say("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.UIURL, l.APIURL)
 	<-ctx.Done()
 	return nil
 }
 
 // A show is one run of the demo.
 type show struct {
-	*laptop
+	*local.Cloud
 	*client.Client
 	out io.Writer
 }
@@ -77,7 +79,7 @@ type show struct {
 func (d *show) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
 
 func (d *show) createPages(ctx context.Context) error {
-	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.fsAddr, d.psAddr, d.phones.URL())
+	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.FirestoreHost, d.PubSubHost, d.Phones.URL())
 	if err := d.seed(ctx); err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (d *show) seed(ctx context.Context) error {
 	for _, t := range demoTokens("-busy")[:2] {
 		rules = append(rules, fcm.Outcome{Token: t, Outcome: "QUOTA_DEVICE", Times: 1, RetryAfter: time.Second})
 	}
-	return d.phones.SetOutcomes(rules...)
+	return d.Phones.SetOutcomes(rules...)
 }
 
 // demoImport is how many customers one request of the demo imports: a slow
@@ -142,7 +144,7 @@ func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 			}
 		}
 		err := d.Call(ctx, http.MethodPost, "/v1/imports", strings.NewReader(lines), &answer)
-		if p := client.AsProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && wait(ctx, time.Second) {
+		if p := client.AsProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && cloud.Sleep(ctx, time.Second) == nil {
 			continue
 		}
 		if err == nil && answer.Failed > 0 {
@@ -164,7 +166,7 @@ func demoTokens(end string) []string {
 }
 
 func (d *show) ring(ctx context.Context, what string) (*client.Mailing, error) {
-	id, err := d.SendMailing(ctx, map[string]any{"message": demoMessage, "link": "https://shop.example/sale",
+	id, err := d.SendMailing(ctx, map[string]any{"message": Message, "link": "https://shop.example/sale",
 		"audience": map[string]any{"everyone": true}, "category": "promo"})
 	if err != nil {
 		return nil, err
@@ -314,7 +316,7 @@ func (d *show) compare(first, second *client.Mailing, flagged []dead) error {
 	if first.Tokens.Targeted-int64(len(flagged)) != second.Tokens.Targeted {
 		return fmt.Errorf("%d tokens minus %d dead ones are not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
 	}
-	seen := d.phones.Stats()
+	seen := d.Phones.Stats()
 	if seen.Duplicates != 0 {
 		return fmt.Errorf("FCM saw %d messages twice", seen.Duplicates)
 	}

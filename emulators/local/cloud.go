@@ -1,0 +1,203 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/firestore"
+	"carillon.example/emulators/loopback"
+	"carillon.example/emulators/pubsub"
+)
+
+// A laptop is the cloud in this process.
+type Cloud struct {
+	Options
+	Firestore                 *firestore.Server // nil where FIRESTORE_EMULATOR_HOST names another
+	PubSub                    *pubsub.Server    // nil where PUBSUB_EMULATOR_HOST names another
+	Phones                    *fcm.Server
+	FirestoreHost, PubSubHost string
+	APIURL, PushURL           string
+	UIURL                     string
+	devicesURL                string // "" where apps do not register directly
+	authAddr                  string // Firebase Auth's; "": Google's own
+	closers                   []func()
+}
+
+// start starts what the options choose; nothing stays behind when it fails.
+func Start(ctx context.Context, o Options) (l *Cloud, err error) {
+	l = &Cloud{Options: o}
+	defer func() {
+		if err != nil {
+			l.Close()
+			l = nil
+		}
+	}()
+	if err := l.StartEmulators(); err != nil {
+		return l, err
+	}
+	if !o.WithFunctions {
+		return l, l.inbox(nil)
+	}
+	if err := l.SetEnvironment(); err != nil {
+		return l, err
+	}
+
+	of, err := l.functionsOf(ctx)
+	if err != nil {
+		return l, err
+	}
+	if err := l.Serve(of, nil); err != nil {
+		return l, err
+	}
+	if err := l.public(); err != nil {
+		return l, err
+	}
+	if err := l.inbox(apiMux(here)); err != nil {
+		return l, err
+	}
+	if err := l.Subscribe(ctx); err != nil {
+		return l, err
+	}
+
+	return l, l.RunClock(ctx)
+}
+
+// Close ends everything, the last started first.
+func (l *Cloud) Close() {
+	for i := len(l.closers) - 1; i >= 0; i-- {
+		l.closers[i]()
+	}
+	l.closers = nil
+}
+
+func (l *Cloud) OnClose(f func()) { l.closers = append(l.closers, f) }
+
+func (l *Cloud) StartEmulators() (err error) {
+	if l.FirestoreHost = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.FirestoreHost == "" && l.WithFirestore && l.FirestoreAddr != "" {
+		var indexes []byte
+		if l.Indexes != "" {
+			if indexes, err = os.ReadFile(l.Indexes); err != nil {
+				return fmt.Errorf("-require-indexes: %w", err)
+			}
+		}
+		if l.Firestore, err = firestore.Start(l.FirestoreAddr, firestore.Options{RequireIndexes: indexes}); err != nil {
+			return fmt.Errorf("starting Firestore on %s: %w", l.FirestoreAddr, err)
+		}
+		l.OnClose(l.Firestore.Close)
+		l.FirestoreHost = l.Firestore.Addr()
+	}
+	if l.PubSubHost = os.Getenv("PUBSUB_EMULATOR_HOST"); l.PubSubHost == "" && l.WithPubSub && l.PubSubAddr != "" {
+		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff}); err != nil {
+			return fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
+		}
+		l.OnClose(l.PubSub.Close)
+		l.PubSubHost = l.PubSub.Addr()
+	}
+	if !l.WithFCM || l.FCMAddr == "" {
+		return nil
+	}
+
+	return l.ring()
+}
+
+// ring starts FCM.
+func (l *Cloud) ring() (err error) {
+	l.Phones, err = fcm.Start(l.FCMAddr, fcm.Options{
+		Latency: l.FCMLatency, Jitter: l.FCMJitter, QuotaPerMinute: l.Quota, QuotaShape: l.QuotaShape, RequireAuth: l.FCMAuth, TLS: l.FCMTLS != "",
+	})
+	if err != nil {
+		return fmt.Errorf("starting FCM on %s: %w", l.FCMAddr, err)
+	}
+
+	l.OnClose(l.Phones.Close)
+	if l.FCMTLS == "" {
+		return nil
+	}
+	if err := os.WriteFile(l.FCMTLS, l.Phones.CertificatePEM(), 0o644); err != nil {
+		return fmt.Errorf("writing FCM's certificate: %w", err)
+	}
+
+	return nil
+}
+
+// functionTimeout is what a function's call may take: that of deliver and tick in
+// Terraform, and within the ack deadline of subscribe.
+const FunctionTimeout = 2 * time.Minute
+
+// environment tells the functions where everything is, as Terraform does in
+// the cloud.
+func (l *Cloud) SetEnvironment() error {
+	var faults []error
+	for k, v := range map[string]string{
+		"GOOGLE_CLOUD_PROJECT":    l.Project,
+		"FIRESTORE_EMULATOR_HOST": l.FirestoreHost,
+		"PUBSUB_EMULATOR_HOST":    l.PubSubHost,
+		"FCM_ENDPOINT":            l.Phones.URL(),
+		"FCM_QUOTA_PER_MINUTE":    fmt.Sprint(l.Quota),
+		"MAX_INSTANCES":           fmt.Sprint(max(l.Instances, 1)),
+		"LOG_LEVEL":               l.LogLevel,
+		"TICK_EVERY":              l.Clock.String(),
+		"CALL_TIMEOUT":            FunctionTimeout.String(),
+	} {
+		faults = append(faults, l.Setenv(k, v))
+	}
+	return errors.Join(faults...)
+}
+
+// setenv sets a variable until Close.
+func (l *Cloud) Setenv(k, v string) error {
+	was, had := os.LookupEnv(k)
+	l.OnClose(func() {
+		if had {
+			os.Setenv(k, was)
+		} else {
+			os.Unsetenv(k)
+		}
+	})
+	return os.Setenv(k, v)
+}
+
+// listen serves h on an address and answers the URL; "" is off, and has none.
+func (l *Cloud) listen(addr string, h http.Handler) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: loopback.Hosts(h), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = srv.Serve(ln) }() // ends with Close
+	l.OnClose(func() { srv.Close() })
+	return "http://" + ln.Addr().String(), nil
+}
+
+func (l *Cloud) Print(out io.Writer) {
+	line := func(what, where string) {
+		if where != "" {
+			fmt.Fprintf(out, "%-10s %s\n", what, where)
+		}
+	}
+
+	line("API", l.APIURL)
+	line("Devices", l.devicesURL)
+	line("Auth", l.authAddr)
+	line("Firestore", l.FirestoreHost)
+	line("Pub/Sub", l.PubSubHost)
+	if l.Phones != nil {
+		line("FCM", l.Phones.URL())
+	}
+
+	line("Inbox", l.UIURL)
+	line("project", l.Project)
+	if l.Firestore != nil && l.Indexes != "" {
+		fmt.Fprintf(out, "queries need the composite indexes that %s declares; -require-indexes '' asks for none\n", l.Indexes)
+	}
+}

@@ -1,0 +1,144 @@
+package local
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+)
+
+// options are what to start, and where.
+type Options struct {
+	Project                                             string
+	APIAddr, FirestoreAddr, PubSubAddr, FCMAddr, UIAddr string        // addresses; port 0 is any
+	DevicesAddr, AuthAddr                               string        // of the public function, "": off, and of its Firebase Auth
+	WithFirestore, WithPubSub, WithFCM                  bool          // with -only
+	WithFunctions                                       bool          // false with -only
+	Clock                                               time.Duration // how often tick comes
+	BackOff                                             float64       // Pub/Sub's back-off times this
+	Attempts                                            int           // after which a message goes to the dead letters; 0: 20
+	LogLevel                                            string
+	FCMLatency, FCMJitter                               time.Duration
+	FCMAuth                                             bool     // FCM wants a bearer token
+	FCMTLS                                              string   // the file for FCM's certificate; "": clear text
+	Quota                                               int      // FCM's a minute, of emulator and functions; 0: none in the emulator
+	QuotaShape                                          string   // how the emulator counts it
+	Given                                               []string // flags that were named
+	Instances                                           int      // processes of deliver; 0: it runs in this process
+	Indexes                                             string   // firestore.indexes.json: what needs an index and has none is refused
+}
+
+func Defaults() Options {
+	return Options{
+		Project: cmp.Or(os.Getenv("GOOGLE_CLOUD_PROJECT"), "demo-carillon"),
+		APIAddr: "127.0.0.1:5001", FirestoreAddr: "127.0.0.1:8080", PubSubAddr: "127.0.0.1:8085",
+		FCMAddr: "127.0.0.1:9599", UIAddr: "127.0.0.1:4000", AuthAddr: "127.0.0.1:9099",
+		WithFirestore: true, WithPubSub: true, WithFCM: true, WithFunctions: true,
+		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declared(),
+	}
+}
+
+// declared is the repository's list of indexes, "" when run elsewhere.
+func declared() string {
+	const file = "firestore.indexes.json"
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+// anywhere puts every server on a free port, and the data into a project of its
+// own unless GOOGLE_CLOUD_PROJECT names one: for commands that end by themselves
+// and must not meet another instance, nor what it left on an external server.
+func (o Options) OnFreePorts() Options {
+	if os.Getenv("GOOGLE_CLOUD_PROJECT") == "" {
+		o.Project += "-" + strings.ToLower(rand.Text()[:8])
+	}
+	const free = "127.0.0.1:0"
+	o.APIAddr, o.FirestoreAddr, o.PubSubAddr, o.FCMAddr, o.UIAddr, o.AuthAddr = free, free, free, free, free, free
+	return o
+}
+
+func (o *Options) RegisterFlags(f *flag.FlagSet) {
+	f.StringVar(&o.APIAddr, "api", o.APIAddr, "address of the HTTP functions; port 0 is any, '' is off, here and below")
+	f.StringVar(&o.FirestoreAddr, "firestore", o.FirestoreAddr, "address of Firestore")
+	f.StringVar(&o.PubSubAddr, "pubsub", o.PubSubAddr, "address of Pub/Sub")
+	f.StringVar(&o.FCMAddr, "fcm", o.FCMAddr, "address of FCM")
+	f.StringVar(&o.UIAddr, "ui", o.UIAddr, "address of the inbox")
+	f.StringVar(&o.DevicesAddr, "devices", o.DevicesAddr, "address of the public function for apps; it is off by default, as in the cloud")
+	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices, address of Firebase Auth")
+	f.DurationVar(&o.Clock, "clock", o.Clock, "how often tick comes; in the cloud it is a minute")
+	f.DurationVar(&o.FCMLatency, "fcm-latency", o.FCMLatency, "how long FCM takes to answer")
+	o.RegisterFleetFlags(f)
+	f.BoolVar(&o.FCMAuth, "fcm-auth", o.FCMAuth, "with -only, FCM refuses who brings no bearer token")
+	f.StringVar(&o.FCMTLS, "fcm-tls", o.FCMTLS, "with -only, FCM speaks TLS with a certificate of its own, which is written to this file")
+	f.StringVar(&o.Indexes, "require-indexes", o.Indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused; '' refuses none, the default with -only")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
+}
+
+// fleetFlags are how many share which quota.
+func (o *Options) RegisterFleetFlags(f *flag.FlagSet) {
+	f.IntVar(&o.Instances, "instances", o.Instances, "run that many processes of deliver, as Cloud Run does; 0: deliver runs in this process")
+	f.IntVar(&o.Quota, "quota", o.Quota, "FCM's messages a minute, for the emulator and the functions; with -only 0 is no limit")
+	f.StringVar(&o.QuotaShape, "quota-shape", o.QuotaShape, "how FCM counts the quota: minute-retry-after, minute (no Retry-After), or bucket")
+}
+
+// maxInstances is how many processes of deliver one machine is asked to run.
+const maxInstances = 100
+
+// check names what is wrong with the numbers.
+func (o *Options) Check() error {
+	var faults []error
+	if o.Instances < 0 || o.Instances > maxInstances {
+		faults = append(faults, fmt.Errorf("-instances: %d processes of deliver; 0 to %d can be", o.Instances, maxInstances))
+	}
+	if o.Quota < 0 || o.Quota == 0 && o.WithFunctions {
+		faults = append(faults, fmt.Errorf("-quota: %d messages a minute; at least 1 is wanted", o.Quota))
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
+		faults = append(faults, fmt.Errorf("-log: there is no level %q: debug, info, warn and error are", o.LogLevel))
+	}
+	return errors.Join(append(faults, o.off())...)
+}
+
+// choose keeps only the emulators named.
+func (o *Options) ChooseEmulators(only string) error {
+	if only == "" && (o.FCMAuth || o.FCMTLS != "") {
+		return errors.New("-fcm-auth and -fcm-tls are for clients of your own: they go with -only fcm")
+	}
+	if only == "" {
+		return nil
+	}
+	if o.DevicesAddr != "" {
+		return errors.New("-devices is a function, and -only starts none")
+	}
+	if o.Instances != 0 {
+		return errors.New("-instances are processes of the function deliver, and -only starts none")
+	}
+
+	o.WithFunctions, o.WithFirestore, o.WithPubSub, o.WithFCM = false, false, false, false
+	if !o.wasGiven("require-indexes") {
+		o.Indexes = "" // Carillon's list is of no use to another project
+	}
+
+	for name := range strings.SplitSeq(only, ",") {
+		switch strings.TrimSpace(name) {
+		case "firestore":
+			o.WithFirestore = true
+		case "pubsub":
+			o.WithPubSub = true
+		case "fcm":
+			o.WithFCM = true
+		default:
+			return fmt.Errorf("-only: there is no emulator %q: firestore, pubsub and fcm are", name)
+		}
+	}
+
+	return nil
+}
