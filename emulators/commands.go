@@ -2,27 +2,26 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/demo"
 	"carillon.example/emulators/instances"
+	"carillon.example/emulators/loadtest"
+	"carillon.example/emulators/local"
 	"carillon.example/emulators/transfer"
 )
 
 func init() {
 	cli.Commands = []cli.Command{
 		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows what became of every token.", Run: demo.Run},
-		{Name: "load", Args: "[flags]", What: "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", Run: load},
+		{Name: "load", Args: "[flags]", What: "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", Run: loadtest.Run},
 		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", Run: transfer.ImportFile},
 		{Name: "export", Args: "[flags] FILE", What: "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", Run: transfer.ExportFile},
-		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: followEvents},
+		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: local.FollowEvents},
 		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: instances.ServeFunction},
-		{Name: "version", Args: "", What: "Prints which version this is.", Run: version},
+		{Name: "version", Args: "", What: "Prints which version this is.", Run: cli.Version},
 		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: help},
 	}
 }
@@ -41,25 +40,4 @@ func help(ctx context.Context, args []string, out io.Writer) error {
 		return nil
 	}
 	return c.Run(ctx, []string{"-h"}, out)
-}
-
-// version prints the module's version, or the commit it was built from.
-func version(_ context.Context, _ []string, out io.Writer) error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("version: this program was built without its version")
-	}
-
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			text += " " + s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " with changes"
-		}
-	}
-
-	fmt.Fprintf(out, "carillon emulators %s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
 }

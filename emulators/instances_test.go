@@ -14,7 +14,6 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/demo"
-	"carillon.example/shared/cloud"
 )
 
 // children are the process ids of the command's processes of a function.
@@ -67,7 +66,7 @@ func TestInstancesOfDeliver(t *testing.T) {
 		if len(now) == 2 && !slices.Contains(now, before[0]) && !slices.Contains(now, before[1]) {
 			break
 		}
-		if cloud.Sleep(ctx, 50*time.Millisecond) != nil {
+		if !client.Sleep(ctx, 50*time.Millisecond) {
 			t.Fatalf("processes of deliver are %v, were %v, want two new ones", now, before)
 		}
 	}

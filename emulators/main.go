@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return c.Run(ctx, args[1:], out)
 		}
 		if args[0] == "-version" || args[0] == "--version" {
-			return version(ctx, nil, out)
+			return cli.Version(ctx, nil, out)
 		}
 	}
 	return serve(ctx, args, out)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/official"
 )
 
@@ -88,7 +89,7 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 		t.Fatalf("load failed: %v\n%s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	var m measured
+	var m loadtest.Result
 	dec := json.NewDecoder(strings.NewReader(lines[len(lines)-1]))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&m); err != nil {
@@ -116,7 +117,7 @@ func TestLoadOnInstances(t *testing.T) {
 		t.Fatalf("load failed: %v\n%s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	var m measured
+	var m loadtest.Result
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &m); err != nil {
 		t.Fatalf("the last line is no report: %v\n%s", err, out)
 	}

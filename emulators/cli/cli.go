@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 )
 
 // A Command is one of those after `go run ./emulators`.
@@ -80,4 +82,25 @@ func CommandNames() string {
 		text += c.Name
 	}
 	return text
+}
+
+// Version prints the module's version, or the commit it was built from.
+func Version(_ context.Context, _ []string, out io.Writer) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("version: this program was built without its version")
+	}
+
+	text := info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			text += " " + s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " with changes"
+		}
+	}
+
+	fmt.Fprintf(out, "carillon emulators %s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
 }

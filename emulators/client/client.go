@@ -1,3 +1,4 @@
+// Package client calls the HTTP API, as a user's program would.
 package client
 
 import (
@@ -15,7 +16,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// client speaks the HTTP API, as any user's program would.
+// Client speaks the HTTP API, as any user's program would.
 type Client struct {
 	BaseURL string
 	HTTP    *http.Client
@@ -26,7 +27,7 @@ func New(base string) *Client {
 	return &Client{BaseURL: strings.TrimSuffix(base, "/"), HTTP: &http.Client{Timeout: 2 * time.Minute}}
 }
 
-// mailing is what GET /v1/mailings/{id} answers, as far as the commands need it.
+// Mailing is what GET /v1/mailings/{id} answers, as far as the commands need it.
 type Mailing struct {
 	ID      string `json:"id"`
 	State   string `json:"state"`
@@ -39,7 +40,7 @@ type Mailing struct {
 
 func (m *Mailing) IsFinal() bool { return push.State(m.State).Final() }
 
-// reconcile names what does not add up.
+// Reconcile names what does not add up.
 func (m *Mailing) Reconcile() error {
 	c, t := m.Customers, m.Tokens
 	invalid := int64(0)
@@ -55,7 +56,7 @@ func (m *Mailing) Reconcile() error {
 	return nil
 }
 
-// problem is an answer other than the one hoped for.
+// Problem is an answer other than the one hoped for.
 type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
@@ -74,7 +75,7 @@ func (p *Problem) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// call sends body as JSON (NDJSON where it is a reader) and decodes the answer.
+// Call sends body as JSON (NDJSON where it is a reader) and decodes the answer.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
@@ -120,14 +121,14 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 	return json.Unmarshal(b, answer)
 }
 
-// send hands in a mailing.
+// SendMailing hands in a mailing.
 func (c *Client) SendMailing(ctx context.Context, draft any) (string, error) {
 	var m Mailing
 	err := c.Call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
 	return m.ID, err
 }
 
-// follow polls a mailing until it has ended and nothing is pending.
+// Follow polls a mailing until it has ended and nothing is pending.
 func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*Mailing, error) {
 	return c.WaitUntil(ctx, id, func(m *Mailing) bool {
 		seen(m)
@@ -135,7 +136,7 @@ func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*M
 	})
 }
 
-// until polls a mailing, whose sums have to add up at each look.
+// WaitUntil polls a mailing, whose sums have to add up at each look.
 func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
 		m := &Mailing{}
@@ -159,7 +160,7 @@ func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing)
 	}
 }
 
-// asProblem is the problem an error came from, nil if it is another.
+// AsProblem is the problem an error came from, nil if it is another.
 func AsProblem(err error) *Problem {
 	p, _ := errors.AsType[*Problem](err)
 	return p

@@ -23,17 +23,17 @@ const (
 	RetryPause = time.Second
 )
 
-// A remote is where import and export find the API: a deployment, or this
+// A Remote is where import and export find the API: a deployment, or this
 // machine's emulators.
 type Remote struct{ URL, Token string }
 
-// flags has the token's default applied later: help prints defaults.
+// RegisterFlags has the token's default applied later: help prints defaults.
 func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
 	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "the API's URL")
 	f.StringVar(&r.Token, "token", "", "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
 }
 
-// client speaks to it. It follows no redirect: one leads to a sign-in page, or
+// Client speaks to it. It follows no redirect: one leads to a sign-in page, or
 // from http to https, and the token is for nobody else.
 func (r *Remote) Client() (*Client, error) {
 	u, err := url.Parse(r.URL)
@@ -60,7 +60,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// later is a fault that may pass: the same may be asked for again.
+// Temporary is a fault that may pass: the same may be asked for again.
 type Temporary struct {
 	Err  error
 	wait time.Duration // at least; 0 if the answer does not say
@@ -72,7 +72,7 @@ func (l *Temporary) Error() string { return l.Err.Error() }
 // Unwrap is the fault.
 func (l *Temporary) Unwrap() error { return l.Err }
 
-// refusal is the error in an answer that is not 200: later where the function
+// RefusalOf is the error in an answer that is not 200: later where the function
 // is busy or out of reach.
 func RefusalOf(resp *http.Response, what string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what is missing of it is only its words
@@ -94,7 +94,7 @@ func RefusalOf(resp *http.Response, what string) error {
 	return err
 }
 
-// again calls once until it succeeds, fails for good, or has failed tries times
+// Retry calls once until it succeeds, fails for good, or has failed tries times
 // without getting on, and says what it waits for.
 func Retry(ctx context.Context, pause time.Duration, say func(string), once func() (gotOn bool, err error)) error {
 	wait := pause

@@ -1,3 +1,5 @@
+// Package demo has the command demo: a thousand customers, two mailings, and the result
+// of every token.
 package demo
 
 import (
@@ -15,7 +17,6 @@ import (
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/progress"
-	"carillon.example/shared/cloud"
 	"carillon.example/shared/push"
 )
 
@@ -39,7 +40,7 @@ var Message = map[string]any{"notification": map[string]any{"title": "Spring sal
 // servers may be slow, and others' too.
 const demoTimeout = 10 * time.Minute
 
-// demo runs the main job before your eyes and fails when a sum does not add up.
+// Run runs the main job before your eyes and fails when a sum does not add up.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("demo")
 	o := local.Defaults().OnFreePorts()
@@ -144,7 +145,7 @@ func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 			}
 		}
 		err := d.Call(ctx, http.MethodPost, "/v1/imports", strings.NewReader(lines), &answer)
-		if p := client.AsProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && cloud.Sleep(ctx, time.Second) == nil {
+		if p := client.AsProblem(err); p != nil && p.Status == http.StatusServiceUnavailable && client.Sleep(ctx, time.Second) {
 			continue
 		}
 		if err == nil && answer.Failed > 0 {

@@ -8,7 +8,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// calls remembers which process worked on which batch when, and how that
+// CallLog remembers which process worked on which batch when, and how that
 // ended: what a killed process may have sent twice is judged by it.
 type CallLog struct {
 	mu    sync.Mutex
@@ -17,7 +17,7 @@ type CallLog struct {
 	dead  map[*Instance]int // the last life that was killed
 }
 
-// A call is one request to deliver for one batch.
+// A Call is one request to deliver for one batch.
 type Call struct {
 	ref           push.BatchRef
 	life          int
@@ -29,7 +29,7 @@ func NewCallLog() *CallLog {
 	return &CallLog{byRef: map[push.BatchRef][]*Call{}, live: map[*Instance][]*Call{}, dead: map[*Instance]int{}}
 }
 
-// begin books a call and answers what books its end: crashed says that the
+// Begin books a call and answers what books its end: crashed says that the
 // process ended by itself meanwhile. A nil *calls books nothing.
 func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed bool) {
 	if c == nil {
@@ -55,7 +55,7 @@ func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed b
 	}
 }
 
-// killed books the end of everything a process has under way.
+// MarkKilled books the end of everything a process has under way.
 func (c *CallLog) MarkKilled(x *Instance) {
 	if c == nil {
 		return
@@ -70,7 +70,7 @@ func (c *CallLog) MarkKilled(x *Instance) {
 	}
 }
 
-// of answers the calls for a batch, as they were, in order.
+// Of answers the calls for a batch, as they were, in order.
 func (c *CallLog) Of(ref push.BatchRef) []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *CallLog) Of(ref push.BatchRef) []Call {
 	return out
 }
 
-// forget drops what is known of a mailing's batches.
+// Forget drops what is known of a mailing's batches.
 func (c *CallLog) Forget(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -55,7 +55,7 @@ func (f *Fleet) hasCrashed(x *Instance, life int) bool {
 	}
 }
 
-// crash ends every process that has a call for a batch under way, as if it had
+// Crash ends every process that has a call for a batch under way, as if it had
 // ended by itself.
 func (f *Fleet) Crash(ref push.BatchRef) {
 	f.Mu.Lock()
@@ -70,7 +70,7 @@ func (f *Fleet) Crash(ref push.BatchRef) {
 	}
 }
 
-// busyWith are the instances that have a call for a batch under way.
+// BusyWith are the instances that have a call for a batch under way.
 func (c *CallLog) BusyWith(ref push.BatchRef) (out []*Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,3 +1,5 @@
+// Package instances runs functions in processes of their own behind one address each,
+// as Cloud Run does, and records what each process had under way.
 package instances
 
 import (
@@ -22,7 +24,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A fleet runs every function in processes of its own behind one address each,
+// A Fleet runs every function in processes of its own behind one address each,
 // as Cloud Run does: while no instance is up the answer is 503, and what takes
 // longer than the function's time-out is broken off with 504.
 type Fleet struct {
@@ -40,7 +42,7 @@ type Fleet struct {
 	revived    sync.WaitGroup
 }
 
-// An instance is a place for one process of a function.
+// An Instance is a place for one process of a function.
 type Instance struct {
 	Function string
 	n        int
@@ -54,16 +56,16 @@ type Instance struct {
 	dying    bool // it was sent SIGTERM: nothing new goes to it
 }
 
-// fleetSizes are how many processes of each function run side by side where all
+// FleetSizes are how many processes of each function run side by side where all
 // functions run apart.
 func FleetSizes(deliver int) map[string]int {
 	return map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": deliver, "tick": 1}
 }
 
-// deliverApart is how many processes of deliver there are where nobody says.
+// DefaultDeliver is how many processes of deliver there are where nobody says.
 const DefaultDeliver = 2
 
-// newFleet makes places for sizes[fn] processes of each function; nothing is
+// NewFleet makes places for sizes[fn] processes of each function; nothing is
 // started yet. c may be nil.
 func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Writer) (*Fleet, error) {
 	binary, err := os.Executable()
@@ -80,7 +82,7 @@ func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Wr
 	return f, nil
 }
 
-// startAll starts what is not up.
+// StartAll starts what is not up.
 func (f *Fleet) StartAll(ctx context.Context) error {
 	for _, x := range f.All {
 		if err := f.Start(ctx, x); err != nil {
@@ -90,7 +92,7 @@ func (f *Fleet) StartAll(ctx context.Context) error {
 	return nil
 }
 
-// start starts a process where none is, and waits for its address.
+// Start starts a process where none is, and waits for its address.
 func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 	f.Mu.Lock()
 	if x.gone != nil || x.starting || f.closed || ctx.Err() != nil {
@@ -175,7 +177,7 @@ func newProxy(addr string) *httputil.ReverseProxy {
 	}
 }
 
-// end ends a process, at once or with its last words, and waits for it. The
+// End ends a process, at once or with its last words, and waits for it. The
 // place stays empty.
 func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	f.Mu.Lock()
@@ -246,7 +248,7 @@ func (f *Fleet) pick(fn string) (*Instance, int, *httputil.ReverseProxy) {
 	return nil, 0, nil
 }
 
-// handler is the function's stable address.
+// Handler is the function's stable address.
 func (f *Fleet) Handler(fn string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), f.timeout)
@@ -282,7 +284,7 @@ func refOf(body []byte) (ref push.BatchRef) {
 	return ref
 }
 
-// peaks is the most memory a process of each function has had, in MiB; nothing
+// PeakMemory is the most memory a process of each function has had, in MiB; nothing
 // where the system does not tell.
 func (f *Fleet) PeakMemory() map[string]int64 {
 	f.Mu.Lock()
@@ -308,7 +310,7 @@ func (f *Fleet) PeakMemory() map[string]int64 {
 	return out
 }
 
-// fleetLog is where processes of functions log: for people where that is a
+// LogWriter is where processes of functions log: for people where that is a
 // terminal.
 func LogWriter() io.Writer {
 	if !progress.IsTerminal(os.Stderr) {

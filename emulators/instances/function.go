@@ -21,7 +21,7 @@ import (
 	"carillon.example/functions/tick"
 )
 
-// handlers are the functions as they are deployed, by name.
+// Handlers are the functions as they are deployed, by name.
 var Handlers = map[string]http.Handler{
 	"mailings": mailings.Handler, "customers": customers.Handler,
 	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
@@ -31,7 +31,7 @@ var Handlers = map[string]http.Handler{
 // lastWords is how long Cloud Run lets an instance live after SIGTERM.
 const lastWords = 10 * time.Second
 
-// function serves one function in a process of its own, as an instance on Cloud
+// ServeFunction serves one function in a process of its own, as an instance on Cloud
 // Run: the environment names what it reaches, SIGTERM gives it ten seconds to
 // finish what it has begun. Its address is its first line. It ends with its
 // standard input, too, so that none outlives whoever started it.

@@ -31,7 +31,7 @@ func (o *Options) places() []listening {
 	return out
 }
 
-// free names every address that cannot be listened on, and the flag that moves
+// CheckFree names every address that cannot be listened on, and the flag that moves
 // the server elsewhere: all at once, before anything is started.
 func (o *Options) CheckFree() error {
 	var faults []error
@@ -51,7 +51,7 @@ func (o *Options) CheckFree() error {
 	return errors.Join(faults...)
 }
 
-// exposed says of each address that is not this machine's alone what that means.
+// Exposed says of each address that is not this machine's alone what that means.
 func (o *Options) Exposed() (out []string) {
 	for _, p := range o.places() {
 		host, _, err := net.SplitHostPort(p.addr)
@@ -89,7 +89,7 @@ func (o *Options) off() error {
 // wasGiven reports whether a flag was named.
 func (o *Options) wasGiven(name string) bool { return slices.Contains(o.Given, name) }
 
-// lost says what is gone with the command.
+// LostAtEnd says what is gone with the command.
 func (l *Cloud) LostAtEnd() string {
 	var what []string
 	if l.Firestore != nil {

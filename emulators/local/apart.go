@@ -6,7 +6,7 @@ import (
 	"carillon.example/emulators/instances"
 )
 
-// startApart starts the emulators in this process, and every function in
+// StartApart starts the emulators in this process, and every function in
 // processes of its own, so that their memory can be told apart.
 func StartApart(ctx context.Context, o Options) (l *Cloud, f *instances.Fleet, err error) {
 	l = &Cloud{Options: o}

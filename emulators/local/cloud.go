@@ -1,3 +1,5 @@
+// Package local is the cloud in one process: Firestore, Pub/Sub, FCM, Firebase Auth, the
+// clock, the inbox, and all functions.
 package local
 
 import (
@@ -16,7 +18,7 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// A laptop is the cloud in this process.
+// A Cloud is the cloud in this process.
 type Cloud struct {
 	Options
 	Firestore                 *firestore.Server // nil where FIRESTORE_EMULATOR_HOST names another
@@ -30,7 +32,7 @@ type Cloud struct {
 	closers                   []func()
 }
 
-// start starts what the options choose; nothing stays behind when it fails.
+// Start starts what the options choose; nothing stays behind when it fails.
 func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 	l = &Cloud{Options: o}
 	defer func() {
@@ -127,11 +129,11 @@ func (l *Cloud) ring() (err error) {
 	return nil
 }
 
-// functionTimeout is what a function's call may take: that of deliver and tick in
+// FunctionTimeout is what a function's call may take: that of deliver and tick in
 // Terraform, and within the ack deadline of subscribe.
 const FunctionTimeout = 2 * time.Minute
 
-// environment tells the functions where everything is, as Terraform does in
+// SetEnvironment tells the functions where everything is, as Terraform does in
 // the cloud.
 func (l *Cloud) SetEnvironment() error {
 	var faults []error
@@ -151,7 +153,7 @@ func (l *Cloud) SetEnvironment() error {
 	return errors.Join(faults...)
 }
 
-// setenv sets a variable until Close.
+// Setenv sets a variable until Close.
 func (l *Cloud) Setenv(k, v string) error {
 	was, had := os.LookupEnv(k)
 	l.OnClose(func() {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// options are what to start, and where.
+// Options are what to start, and where.
 type Options struct {
 	Project                                             string
 	APIAddr, FirestoreAddr, PubSubAddr, FCMAddr, UIAddr string        // addresses; port 0 is any
@@ -52,7 +52,7 @@ func declared() string {
 	return file
 }
 
-// anywhere puts every server on a free port, and the data into a project of its
+// OnFreePorts puts every server on a free port, and the data into a project of its
 // own unless GOOGLE_CLOUD_PROJECT names one: for commands that end by themselves
 // and must not meet another instance, nor what it left on an external server.
 func (o Options) OnFreePorts() Options {
@@ -81,7 +81,7 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
 }
 
-// fleetFlags are how many share which quota.
+// RegisterFleetFlags are how many share which quota.
 func (o *Options) RegisterFleetFlags(f *flag.FlagSet) {
 	f.IntVar(&o.Instances, "instances", o.Instances, "run that many processes of deliver, as Cloud Run does; 0: deliver runs in this process")
 	f.IntVar(&o.Quota, "quota", o.Quota, "FCM's messages a minute, for the emulator and the functions; with -only 0 is no limit")
@@ -91,7 +91,7 @@ func (o *Options) RegisterFleetFlags(f *flag.FlagSet) {
 // maxInstances is how many processes of deliver one machine is asked to run.
 const maxInstances = 100
 
-// check names what is wrong with the numbers.
+// Check names what is wrong with the numbers.
 func (o *Options) Check() error {
 	var faults []error
 	if o.Instances < 0 || o.Instances > maxInstances {
@@ -107,7 +107,7 @@ func (o *Options) Check() error {
 	return errors.Join(append(faults, o.off())...)
 }
 
-// choose keeps only the emulators named.
+// ChooseEmulators keeps only the emulators named.
 func (o *Options) ChooseEmulators(only string) error {
 	if only == "" && (o.FCMAuth || o.FCMTLS != "") {
 		return errors.New("-fcm-auth and -fcm-tls are for clients of your own: they go with -only fcm")

@@ -19,7 +19,7 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// serve puts the HTTP functions behind one address by path, as a load balancer
+// Serve puts the HTTP functions behind one address by path, as a load balancer
 // does, and the workers, and who listens to events, behind another, as their
 // run.app addresses.
 func (l *Cloud) Serve(of func(fn string) http.Handler, events http.Handler) (err error) {
@@ -95,7 +95,7 @@ func workerMux(of func(fn string) http.Handler) *http.ServeMux {
 	return workers
 }
 
-// subscribe sets up the topics and subscriptions of terraform/pubsub.tf, with
+// Subscribe sets up the topics and subscriptions of terraform/pubsub.tf, with
 // one ack deadline and one number of attempts for all.
 func (l *Cloud) Subscribe(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, l.Project)
@@ -182,7 +182,7 @@ func (l *Cloud) retryPolicy() *pubsubpb.RetryPolicy {
 	return &pubsubpb.RetryPolicy{MinimumBackoff: scaled(10 * time.Second), MaximumBackoff: scaled(10 * time.Minute)}
 }
 
-// clockwork is Cloud Scheduler.
+// RunClock is Cloud Scheduler.
 func (l *Cloud) RunClock(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, l.Project)
 	if err != nil {

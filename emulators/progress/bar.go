@@ -1,3 +1,4 @@
+// Package progress shows on a terminal how far a command is, and makes logs readable there.
 package progress
 
 import (
@@ -7,7 +8,7 @@ import (
 	"strings"
 )
 
-// A bar shows progress on one line where out is a terminal, and only the end
+// A Bar shows progress on one line where out is a terminal, and only the end
 // of it elsewhere.
 type Bar struct {
 	out  io.Writer
@@ -32,7 +33,7 @@ func (b *Bar) Show(done, all int64, note string) {
 	b.Draw(part, fmt.Sprintf("%d/%d %s", done, all, note))
 }
 
-// draw fills a part of the bar, 0 to 1.
+// Draw fills a part of the bar, 0 to 1.
 func (b *Bar) Draw(part float64, text string) {
 	const width = 30
 	full := int(part * width)
@@ -42,7 +43,7 @@ func (b *Bar) Draw(part float64, text string) {
 	}
 }
 
-// say writes a line of its own; the bar comes again with its next step.
+// Say writes a line of its own; the bar comes again with its next step.
 func (b *Bar) Say(text string) {
 	if b.live {
 		fmt.Fprint(b.out, "\r\033[K")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// readableLog has what the functions log, which is JSON for Cloud Logging,
+// ReadableLog has what the functions log, which is JSON for Cloud Logging,
 // written for people where standard output is a terminal; elsewhere nothing
 // changes. The function returned ends it.
 func ReadableLog() (end func()) {
@@ -38,13 +38,13 @@ func ReadableLog() (end func()) {
 	}
 }
 
-// terminal reports whether a file is one.
+// IsTerminal reports whether a file is one.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// copyReadable copies lines, those of a log in JSON in a form for people.
+// CopyReadable copies lines, those of a log in JSON in a form for people.
 func CopyReadable(out io.Writer, in io.Reader) {
 	lines := bufio.NewReader(in)
 	for {

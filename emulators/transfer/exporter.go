@@ -25,7 +25,7 @@ const stall = 2 * time.Minute
 
 var errStalled = errors.New("the answer stood still")
 
-// exportFile streams who can be reached from a deployment, or from this
+// ExportFile streams who can be reached from a deployment, or from this
 // machine's emulators, into a file.
 func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("export")

@@ -1,3 +1,4 @@
+// Package transfer has the commands import and export.
 package transfer
 
 import (
@@ -26,10 +27,10 @@ const (
 	lineBytes     = 1 << 20 // a longer line is refused here
 )
 
-// importKinds are the media types of what can be imported, by format.
+// ImportKinds are the media types of what can be imported, by format.
 var ImportKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
-// importFile streams an NDJSON or CSV file of customers to a deployment, or to
+// ImportFile streams an NDJSON or CSV file of customers to a deployment, or to
 // this machine's emulators.
 func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("import")
@@ -100,7 +101,7 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// An importer sends a file in chunks and adds up the answers.
+// An Importer sends a file in chunks and adds up the answers.
 type Importer struct {
 	*client.Client
 	Kind             string // the file's media type
@@ -114,7 +115,7 @@ type Importer struct {
 	Imported, Failed int
 }
 
-// stream reads the file line by line: its size is no matter of memory.
+// Stream reads the file line by line: its size is no matter of memory.
 func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineBytes)
 	c := &chunk{}

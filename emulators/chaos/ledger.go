@@ -1,0 +1,178 @@
+package chaos
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/protobuf/proto"
+
+	"carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// A ledger is what the servers saw, written down outside of the functions: the
+// batches that were committed, what FCM was asked for whom, which writes of
+// batches failed or lost their answers, and which messages were given up.
+type ledger struct {
+	mu     sync.Mutex
+	books  map[string]*book // by mailing
+	closed map[string]bool  // mailings that were checked: nothing may follow
+	late   []string         // what followed all the same
+}
+
+// A book is one mailing's part.
+type book struct {
+	batches map[string]*cut
+	seen    map[who]*sights
+}
+
+// who is a token of a customer: moved from one to another within a mailing it
+// may ring for both.
+type who struct{ customer, token string }
+
+// A cut is a batch as dispatch committed it.
+type cut struct {
+	at      time.Time
+	targets []push.Target
+	faults  []time.Time // writes to it that failed on purpose, or whose answer was lost
+}
+
+// sights is what FCM saw of one token of one customer in one mailing.
+type sights struct {
+	delivered []sight
+	validated int
+	dead      int // answers that the token is gone
+}
+
+type sight struct {
+	at   time.Time
+	lost time.Time // when deliver's chance to hear of it was gone; zero: it was told
+}
+
+func newLedger() *ledger {
+	return &ledger{books: map[string]*book{}, closed: map[string]bool{}}
+}
+
+func (l *ledger) book(mailing string) *book {
+	b := l.books[mailing]
+	if b == nil {
+		b = &book{batches: map[string]*cut{}, seen: map[who]*sights{}}
+		l.books[mailing] = b
+	}
+	return b
+}
+
+// sighted is FCM's witness.
+func (l *ledger) sighted(x fcm.Sighting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed[x.Mailing] {
+		l.late = append(l.late, "mailing "+x.Mailing+": "+x.Outcome+" for customer "+x.Customer+" after its end")
+		return
+	}
+
+	b, k := l.book(x.Mailing), who{x.Customer, x.Token}
+	s := b.seen[k]
+	if s == nil {
+		s = &sights{}
+		b.seen[k] = s
+	}
+
+	switch {
+	case x.Delivered:
+		s.delivered = append(s.delivered, sight{at: x.At, lost: lostAt(x)})
+	case x.Validated:
+		s.validated++
+	case x.Outcome == push.CodeUnregistered:
+		s.dead++
+	}
+}
+
+// lostAt is called when the request has ended, one way or the other.
+func lostAt(x fcm.Sighting) time.Time {
+	if !x.Lost {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// committed reads what a commit stored of batches.
+func (l *ledger) committed(req proto.Message) {
+	c, ok := req.(*pb.CommitRequest)
+	if !ok {
+		return
+	}
+
+	for _, w := range c.GetWrites() {
+		ref, ok := batchOf(w.GetUpdate().GetName())
+		if !ok || w.GetCurrentDocument().GetConditionType() == nil || w.GetUpdateMask() != nil {
+			continue
+		}
+		if e, ok := w.GetCurrentDocument().GetConditionType().(*pb.Precondition_Exists); !ok || e.Exists {
+			continue
+		}
+		f := w.GetUpdate().GetFields()
+		targets, err := push.DecodeTargets(f["targets"].GetBytesValue())
+		if err != nil {
+			continue // its targets will be missed
+		}
+		l.mu.Lock()
+		l.book(ref.Mailing).batches[ref.Batch] = &cut{at: f["cutAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
+		l.mu.Unlock()
+	}
+}
+
+// disturbed notes a fault made of a commit that writes to batches.
+func (l *ledger) disturbed(req proto.Message) {
+	c, ok := req.(*pb.CommitRequest)
+	if !ok {
+		return
+	}
+
+	for _, w := range c.GetWrites() {
+		ref, ok := batchOf(w.GetUpdate().GetName())
+		if !ok {
+			continue
+		}
+		l.mu.Lock()
+		if b := l.book(ref.Mailing).batches[ref.Batch]; b != nil {
+			b.faults = append(b.faults, time.Now())
+		}
+		l.mu.Unlock()
+	}
+}
+
+// batchOf reads .../documents/mailings/{id}/batches/{id}.
+func batchOf(name string) (push.BatchRef, bool) {
+	_, path, ok := strings.Cut(name, "/documents/mailings/")
+	parts := strings.Split(path, "/")
+	if !ok || len(parts) != 3 || parts[1] != "batches" {
+		return push.BatchRef{}, false
+	}
+	return push.BatchRef{Mailing: parts[0], Batch: parts[2]}, true
+}
+
+// take hands a mailing's book over: from then on nothing may happen in it.
+func (l *ledger) take(mailing string) *book {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.book(mailing)
+	delete(l.books, mailing)
+	l.closed[mailing] = true
+	return b
+}
+
+// strays are what happened after an end, or in mailings nobody handed in.
+func (l *ledger) strays() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := l.late
+	for id, b := range l.books {
+		if len(b.seen) > 0 {
+			out = append(out, "FCM was asked for mailing "+id+", which nobody handed in")
+		}
+	}
+	return out
+}

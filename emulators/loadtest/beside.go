@@ -1,0 +1,145 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/local"
+)
+
+const (
+	// besideEvery is how often a mailing to one customer is handed in beside the
+	// large one.
+	besideEvery = 3 * time.Second
+	// besideCustomers get these mailings in turn; each has one good token, and
+	// gets the large mailing, too.
+	besideCustomers = 20
+	// besidePatience is how long such a mailing may take to reach FCM before it
+	// counts as not sent.
+	besidePatience = 5 * time.Minute
+)
+
+// besideMeasured is how long mailings to one customer took beside a large one,
+// from their POST to FCM, in seconds.
+type besideMeasured struct {
+	Mailings int     `json:"mailings"`
+	P50      float64 `json:"p50_seconds"`
+	Max      float64 `json:"max_seconds"`
+	Late     int     `json:"over_a_second"`
+	NotSent  int     `json:"not_sent"` // did not reach FCM in besidePatience
+}
+
+// beside hands in mailings to one customer, and sees when FCM is asked for each.
+type beside struct {
+	client *client.Client
+
+	mu      sync.Mutex
+	seen    map[string]time.Time // when FCM was asked first, by mailing
+	changed chan struct{}        // closed when seen changes
+	took    []time.Duration
+	missing int
+	failed  error
+}
+
+func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
+
+// sighted is FCM's witness.
+func (b *beside) sighted(s fcm.Sighting) {
+	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.seen[s.Mailing]; known {
+		return
+	}
+	b.seen[s.Mailing] = s.At
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// startBeside hands mailings in until stop is called, which waits for those
+// that are under way and returns what was measured.
+func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
+	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
+	l.Phones.SetWitness(b.sighted)
+	handing, enough := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := 0; ; i++ {
+			all.Go(func() { b.one(ctx, i) })
+			if !client.Sleep(handing, besideEvery) {
+				return
+			}
+		}
+	})
+
+	return func() (*besideMeasured, error) {
+		enough()
+		all.Wait()
+		l.Phones.SetWitness(nil)
+		if b.failed != nil {
+			return nil, b.failed
+		}
+		m := b.measured()
+		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d took more than a second, %d not sent in %s\n",
+			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besidePatience)
+		return m, nil
+	}
+}
+
+// one hands in a mailing and waits until FCM is asked for it.
+func (b *beside) one(ctx context.Context, i int) {
+	ctx, cancel := context.WithTimeout(ctx, besidePatience)
+	defer cancel()
+	began := time.Now()
+	id, err := b.client.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
+	if err != nil {
+		b.mu.Lock()
+		b.failed = fmt.Errorf("handing in a mailing beside the large one: %w", err)
+		b.mu.Unlock()
+		return
+	}
+
+	for {
+		b.mu.Lock()
+		at, ok := b.seen[id]
+		changed := b.changed
+		if ok {
+			b.took = append(b.took, at.Sub(began))
+		}
+		b.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			b.mu.Lock()
+			b.missing++
+			b.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (b *beside) measured() *besideMeasured {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := &besideMeasured{Mailings: len(b.took) + b.missing, NotSent: b.missing}
+	if len(b.took) > 0 {
+		slices.Sort(b.took)
+		first, _ := slices.BinarySearch(b.took, time.Second+1)
+		m.Late = len(b.took) - first
+		m.P50, m.Max = b.took[len(b.took)/2].Seconds(), b.took[len(b.took)-1].Seconds()
+	}
+	return m
+}

@@ -1,0 +1,103 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/local"
+	"carillon.example/shared/push"
+)
+
+// check holds the mailing's sums to what was imported and what FCM saw.
+func check(end *client.Mailing, m *Result, gone int64) error {
+	t := end.Tokens
+	switch {
+	case end.Customers.Matched != int64(m.Customers):
+		return fmt.Errorf("%d customers were imported, %d matched", m.Customers, end.Customers.Matched)
+	case t.Targeted != m.Tokens:
+		return fmt.Errorf("%d tokens were imported, %d targeted", m.Tokens, t.Targeted)
+	case t.Invalid[push.CodeUnregistered] != gone:
+		return fmt.Errorf("%d tokens are dead, %d were found so", gone, t.Invalid[push.CodeUnregistered])
+	case t.Accepted != m.Tokens-gone:
+		return fmt.Errorf("%d tokens are good, %d were accepted", m.Tokens-gone, t.Accepted)
+	case m.FCM.Duplicates != 0:
+		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
+	}
+
+	return checkCost(m, gone)
+}
+
+// checkCost holds a large mailing to what it may cost: a read for each customer
+// and three in two hundred besides (batches, cursors, what tick and dispatch look
+// at), a write for fifty tokens; for every invalid token
+// two reads (whether it is flagged already, and in the transaction that flags it)
+// and a write.
+func checkCost(m *Result, gone int64) error {
+	if m.Firestore == nil || m.Tokens < large {
+		return nil
+	}
+	reads, writes := m.Firestore.Reads-2*gone, m.Firestore.Writes-gone
+	switch {
+	case m.Tokens < large, m.Beside != nil: // what small mailings cost is not told apart
+		return nil
+	case reads > int64(m.Customers)*1015/1000:
+		return fmt.Errorf("%d customers took %d reads, flags apart", m.Customers, reads)
+	case writes > m.Tokens/50:
+		return fmt.Errorf("%d tokens took %d writes, flags apart", m.Tokens, writes)
+	}
+	return nil
+}
+
+// large is how many tokens a mailing has to have for its cost to be held to.
+const large = 100_000
+
+// List prices in dollars: Firestore of the multi-region in the United States,
+// a unit each; Pub/Sub a TiB.
+const (
+	usdRead, usdWrite, usdDelete = 0.06 / 1e5, 0.18 / 1e5, 0.02 / 1e5
+	usdPubSubByte                = 40.0 / (1 << 40)
+)
+
+// dollars is what the mailing would cost in Firestore and Pub/Sub operations;
+// publishing and delivering are billed alike. FCM is free; Cloud Run's seconds
+// are not in it.
+func (m *Result) dollars() float64 {
+	return float64(m.Firestore.Reads)*usdRead + float64(m.Firestore.Writes)*usdWrite + float64(m.Firestore.Deletes)*usdDelete +
+		2*float64(m.PubSub.Bytes)*usdPubSubByte
+}
+
+// quota notes what FCM's quota let through between the first send and the last.
+func (m *Result) quota(l *local.Cloud) {
+	s := l.Phones.Stats()
+	m.FCM.Answers429, m.FCM.OverQuota = int64(s.Statuses[http.StatusTooManyRequests]), int64(s.OverQuota)
+	if spent := s.LastAt.Sub(s.FirstAt).Minutes(); spent > 0 && l.Quota > 0 {
+		m.QuotaShare = float64(s.Requests-s.OverQuota) / (spent * float64(l.Quota))
+	}
+}
+
+// tellQuota says in words what the quota let through.
+func (m *Result) tellQuota(out io.Writer) {
+	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of the quota itself), %.0f tokens a second\n",
+		100*m.QuotaShare, m.FCM.Answers429, m.FCM.OverQuota, m.TokensPerSecond)
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// peakRSS is the greatest resident memory of this process, in MiB.
+func peakRSS() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return int64(u.Maxrss) / 1024
+}

@@ -1,0 +1,34 @@
+package loadtest
+
+import (
+	"testing"
+
+	"carillon.example/emulators/client"
+)
+
+// TestAMailingAmongManyIsHeldToItsSums: invalid tokens that another mailing flagged
+// before may be missing, and nothing else.
+func TestAMailingAmongManyIsHeldToItsSums(t *testing.T) {
+	t.Parallel()
+	m := &Result{Customers: 10, Tokens: 14}
+	const gone = 2
+	for name, c := range map[string]struct {
+		matched, targeted, accepted int64
+		faulty                      bool
+	}{
+		"all of it":              {10, 14, 12, false},
+		"dead tokens left out":   {10, 12, 12, false},
+		"a customer is missing":  {9, 14, 12, true},
+		"a good token is missed": {10, 14, 11, true},
+		"a token too many":       {10, 15, 12, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var end client.Mailing
+			end.Customers.Matched, end.Tokens.Targeted, end.Tokens.Accepted = c.matched, c.targeted, c.accepted
+			if err := checkOneOfMany(&end, m, gone); (err != nil) != c.faulty {
+				t.Errorf("checked with %v, want a fault: %t", err, c.faulty)
+			}
+		})
+	}
+}

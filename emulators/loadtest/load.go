@@ -1,0 +1,298 @@
+// Package loadtest has the command load: one mailing to many, measured.
+package loadtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"carillon.example/emulators/chaos"
+	"carillon.example/emulators/cli"
+	"carillon.example/emulators/client"
+	"carillon.example/emulators/demo"
+	"carillon.example/emulators/fcm"
+	"carillon.example/emulators/instances"
+	"carillon.example/emulators/local"
+	"carillon.example/emulators/progress"
+	"carillon.example/emulators/transfer"
+	"carillon.example/shared/push"
+)
+
+// A plan is what load is asked for.
+type plan struct {
+	customers int
+	tokens    float64 // a customer
+	invalid   float64 // share of the tokens
+	cancel    float64 // share after which the mailing is cancelled; 0: it is not
+	apart     bool    // the functions run in processes of their own
+	beside    bool    // mailings to one customer beside the large one
+	mailings  int     // to everyone at once; the first one is measured
+	rated     int     // mailings to everyone at the lowest rate, beside it
+	stray     stray   // errors of FCM's besides
+	seed      uint64
+}
+
+// Result is load's last line.
+type Result struct {
+	Customers       int              `json:"customers"`
+	Tokens          int64            `json:"tokens"`
+	ImportSeconds   float64          `json:"import_seconds"`
+	Seconds         float64          `json:"seconds"`
+	TokensPerSecond float64          `json:"tokens_per_second"`
+	QuotaShare      float64          `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
+	Instances       int              `json:"instances"`                 // processes of deliver; 0: it ran in this one
+	Beside          *besideMeasured  `json:"beside,omitempty"`          // with -beside
+	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
+	CPUSeconds      float64          `json:"cpu_seconds"`
+	PeakRSSMB       int64            `json:"peak_rss_mb"`
+	FunctionsPeakMB map[string]int64 `json:"functions_peak_mb,omitempty"` // with -apart
+	billed
+	FCM struct {
+		Requests    int64 `json:"requests"`
+		Connections int64 `json:"connections"`
+		Duplicates  int64 `json:"duplicates"`
+		Answers429  int64 `json:"answers_429"` // all of them
+		OverQuota   int64 `json:"over_quota"`  // those of the quota itself
+	} `json:"fcm"`
+}
+
+// Run imports customers, sends one mailing to everyone, checks every sum
+// against what was imported and what FCM saw, and prints what it took.
+func Run(ctx context.Context, args []string, out io.Writer) error {
+	f := cli.NewFlags("load")
+	o := local.Defaults().OnFreePorts()
+	o.LogLevel = "error"
+	o.Clock = time.Minute // as in the cloud: a tick reads what is open
+	p := plan{}
+	f.IntVar(&p.customers, "customers", 100_000, "how many")
+	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
+	f.Float64Var(&p.invalid, "invalid", 0.03, "share of dead tokens")
+	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of it is through, and see it stop")
+	f.BoolVar(&p.apart, "apart", false, "run every function in processes of its own, and tell their memory")
+	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
+	f.BoolVar(&p.beside, "beside", false, "hand in a mailing to one customer every few seconds beside the large one, and tell how long each took to FCM")
+	f.IntVar(&p.mailings, "mailings", 1, "mailings to everyone at once; the figures are those of the first, and FCM's of all")
+	f.IntVar(&p.rated, "rated", 0, "mailings to everyone at the lowest rate beside it; they are cancelled at the end")
+	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	o.RegisterFleetFlags(f)
+	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
+	var c chaos.Options
+	f.Uint64Var(&c.Seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
+	f.Float64Var(&c.Minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
+	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
+	f.StringVar(&c.Logs, "logs", "", "with -chaos: a file for what the functions log")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
+	if err := cli.ParseFlags(f, args, out); err != nil {
+		return err
+	}
+
+	given := map[string]bool{}
+	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
+	if given["chaos"] {
+		var err error
+		if c.Weather, err = chaos.ParseWeather(*weather); err != nil {
+			return err
+		}
+		if c.Customers = p.customers; !given["customers"] {
+			c.Customers = 2000
+		}
+		return c.Run(ctx, o, out)
+	}
+	if err := o.Check(); err != nil {
+		return err
+	}
+	if (p.beside || p.crowded()) && p.cancel > 0 {
+		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
+	}
+	if p.mailings < 1 || p.rated < 0 {
+		return errors.New("load: -mailings is at least 1, and -rated at least 0")
+	}
+	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
+		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
+	}
+
+	m, err := p.measure(ctx, o, out)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(m)
+}
+
+// measure starts everything, runs the plan, and ends everything.
+func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
+	l, functions, err := p.start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+
+	defer l.Close()
+	rules := append([]fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}, p.stray...)
+	if err := l.Phones.SetOutcomes(rules...); err != nil {
+		return nil, err
+	}
+
+	m, err := p.run(ctx, l, out)
+	if err == nil && functions != nil {
+		m.FunctionsPeakMB = functions.PeakMemory()
+	}
+	return m, err
+}
+
+// start answers a fleet where the functions run apart.
+func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
+	if p.apart {
+		return local.StartApart(ctx, o)
+	}
+	l, err = local.Start(ctx, o)
+	return l, nil, err
+}
+
+func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
+	m := &Result{Customers: p.customers, Instances: l.Instances}
+	if p.beside {
+		m.Customers += besideCustomers
+	}
+
+	c := client.New(l.APIURL)
+	c.HTTP.Timeout = 10 * time.Minute
+	gone, err := p.fill(ctx, c, m, out)
+	if err != nil {
+		return nil, err
+	}
+
+	billed, cpu := usageOf(l), cpuSeconds()
+	l.Phones.Clear() // counts, and when the first was sent
+	began := time.Now()
+	id, err := c.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}})
+	if err != nil {
+		return nil, err
+	}
+
+	b := progress.NewBar(out, "mailing")
+	c.Every = 500 * time.Millisecond // each look costs reads, too
+	show := func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
+	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
+	if p.beside {
+		measuredBeside = startBeside(ctx, l, out)
+	}
+	if p.cancel > 0 {
+		if err := p.cutShort(ctx, l, c, id, m, show); err != nil {
+			return nil, err
+		}
+	}
+
+	others, err := p.startCrowd(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+
+	end, err := c.Follow(ctx, id, show)
+	b.End()
+	if err != nil {
+		return nil, err
+	}
+
+	m.Seconds = time.Since(began).Seconds()
+	if err := others.end(ctx, c, m, gone); err != nil {
+		return nil, err
+	}
+
+	m.quota(l)
+	if m.Beside, err = measuredBeside(); err != nil {
+		return nil, err
+	}
+
+	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
+	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
+	m.tellQuota(out)
+	m.bill(billed, usageOf(l))
+	if p.crowded() {
+		m.USDPerMillion = 0 // what was billed is not of one mailing
+	}
+
+	s := l.Phones.Stats()
+	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
+	switch {
+	case p.cancel > 0:
+		return m, checkCut(end, s)
+	case p.crowded():
+		return m, checkOneOfMany(end, m, gone)
+	}
+
+	return m, check(end, m, gone)
+}
+
+// crowded reports whether there are mailings to everyone beside the measured one.
+func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
+
+// fill imports the customers, and answers how many tokens are dead.
+func (p plan) fill(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
+	r, w := io.Pipe()
+	go func() {
+		var err error
+		m.Tokens, gone, err = p.write(w)
+		w.CloseWithError(err)
+	}()
+
+	began := time.Now()
+	im := &transfer.Importer{Client: c, Kind: transfer.ImportKinds["ndjson"], Out: out, Bar: progress.NewBar(out, "import")}
+	if err := im.Stream(ctx, r); err != nil {
+		return 0, err
+	}
+
+	im.Bar.End()
+	m.ImportSeconds = time.Since(began).Seconds()
+	if im.Failed > 0 {
+		return 0, fmt.Errorf("%d customers were refused", im.Failed)
+	}
+	return gone, nil
+}
+
+// write makes up customers: everybody has one token, and some more.
+func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
+	r := rand.New(rand.NewPCG(p.seed, 0))
+	enc := json.NewEncoder(w)
+	type token struct {
+		Token    string `json:"token"`
+		Platform string `json:"platform"`
+	}
+	if p.beside {
+		for i := range besideCustomers {
+			tokens++
+			line := fmt.Sprintf(`{"id":%q,"tokens":[{"token":"%s:phone-ok","platform":"android"}]}`+"\n", besideCustomer(i), besideCustomer(i))
+			if _, err := io.WriteString(w, line); err != nil {
+				return tokens, gone, err
+			}
+		}
+	}
+
+	for i := range p.customers {
+		n := 1
+		for n < push.MaxTokens && r.Float64() < 1-1/p.tokens {
+			n++
+		}
+		c := struct {
+			ID     string  `json:"id"`
+			Tokens []token `json:"tokens"`
+		}{ID: fmt.Sprintf("customer-%08d", i)}
+		for j := range n {
+			end := "ok"
+			if r.Float64() < p.invalid {
+				end = "gone"
+				gone++
+			}
+			c.Tokens = append(c.Tokens, token{fmt.Sprintf("t%08d-%d:%032x%032x%032x%032x-%s", i, j, r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64(), end), "android"})
+		}
+		tokens += int64(n)
+		if err := enc.Encode(c); err != nil {
+			return tokens, gone, err
+		}
+	}
+
+	return tokens, gone, nil
+}

@@ -1,0 +1,100 @@
+package local
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"carillon.example/emulators/cli"
+)
+
+// FollowEvents prints the events of the topic push-events, a line each, until
+// ctx ends: those published from now on.
+func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
+	f := cli.NewFlags("events")
+	o := Defaults()
+	addr := f.String("pubsub", cmp.Or(os.Getenv("PUBSUB_EMULATOR_HOST"), o.PubSubAddr), "address of Pub/Sub")
+	project := f.String("project", o.Project, "the project")
+	kind := f.String("type", "", "only events of this type, like token.invalidated")
+	if err := cli.ParseFlags(f, args, out); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return errors.New("events: there is nothing to name behind the flags")
+	}
+	if err := os.Setenv("PUBSUB_EMULATOR_HOST", *addr); err != nil {
+		return err
+	}
+	client, err := pubsub.NewClient(ctx, *project)
+	if err != nil {
+		return fmt.Errorf("events: reaching Pub/Sub on %s: %w", *addr, err)
+	}
+	defer client.Close()
+	name, err := subscribeEvents(ctx, client, *project)
+	if err != nil {
+		return fmt.Errorf("events: on %s: %w", *addr, err)
+	}
+	defer unsubscribe(ctx, client, name)
+	fmt.Fprintln(os.Stderr, "following push-events of project "+*project+" on "+*addr+", until Ctrl-C")
+
+	var mu sync.Mutex // of out
+	err = client.Subscriber(name).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
+		defer m.Ack()
+		if *kind != "" && m.Attributes["type"] != *kind {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		var line bytes.Buffer
+		if json.Compact(&line, m.Data) != nil {
+			line.Write(m.Data) // no JSON: as it is
+		}
+		fmt.Fprintln(out, line.String())
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// reachWithin is how long Pub/Sub may take to answer at first.
+const reachWithin = 10 * time.Second
+
+// subscribeEvents makes a subscription of this command alone.
+func subscribeEvents(ctx context.Context, client *pubsub.Client, project string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	s := &pubsubpb.Subscription{
+		Name:               fmt.Sprintf("projects/%s/subscriptions/follow-%d-%d", project, os.Getpid(), time.Now().UnixNano()),
+		Topic:              "projects/" + project + "/topics/push-events",
+		AckDeadlineSeconds: 10,
+		// Where this command is killed, nobody deletes it.
+		ExpirationPolicy: &pubsubpb.ExpirationPolicy{Ttl: durationpb.New(24 * time.Hour)},
+	}
+	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
+	if status.Code(err) == codes.NotFound {
+		return "", fmt.Errorf("there is no topic push-events in project %s: are the functions running there?", project)
+	}
+
+	return s.Name, err
+}
+
+// unsubscribe deletes the subscription, even if ctx has ended.
+func unsubscribe(ctx context.Context, client *pubsub.Client, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reachWithin)
+	defer cancel()
+	_ = client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name}) // it expires
+}
