@@ -23,6 +23,7 @@ type Client struct {
 	Every   time.Duration // between two looks at a mailing; 100 ms when 0
 }
 
+// New makes a client of the API at a URL.
 func New(base string) *Client {
 	return &Client{BaseURL: strings.TrimSuffix(base, "/"), HTTP: &http.Client{Timeout: 2 * time.Minute}}
 }
@@ -38,6 +39,7 @@ type Mailing struct {
 	push.Totals
 }
 
+// IsFinal reports whether the mailing has ended.
 func (m *Mailing) IsFinal() bool { return push.State(m.State).Final() }
 
 // Reconcile names what does not add up.
@@ -64,6 +66,7 @@ type Problem struct {
 	Errors []struct{ Location, Message string }
 }
 
+// Error is the problem's status, title, detail and faults.
 func (p *Problem) Error() string {
 	lines := []string{fmt.Sprintf("%d %s", p.Status, p.Title)}
 	if p.Detail != "" {

@@ -34,6 +34,7 @@ var demoOutcomes = []fcm.Outcome{
 	{Token: "*-stranger", Outcome: "SENDER_ID_MISMATCH"},
 }
 
+// Message is the message of the demo.
 var Message = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
 // demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External

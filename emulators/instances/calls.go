@@ -25,6 +25,7 @@ type Call struct {
 	Ended         time.Time // zero while it goes on
 }
 
+// NewCallLog makes an empty log.
 func NewCallLog() *CallLog {
 	return &CallLog{byRef: map[push.BatchRef][]*Call{}, live: map[*Instance][]*Call{}, dead: map[*Instance]int{}}
 }

@@ -227,6 +227,7 @@ func (f *Fleet) Close() {
 	all.Wait()
 }
 
+// Counts returns how often something was done to processes, by what it was.
 func (f *Fleet) Counts() map[string]int {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()

@@ -79,8 +79,10 @@ func (l *Cloud) Close() {
 	l.closers = nil
 }
 
+// OnClose has f called by Close. What was added last is called first.
 func (l *Cloud) OnClose(f func()) { l.closers = append(l.closers, f) }
 
+// StartEmulators starts the emulators that the options choose.
 func (l *Cloud) StartEmulators() (err error) {
 	if l.FirestoreHost = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.FirestoreHost == "" && l.WithFirestore && l.FirestoreAddr != "" {
 		var indexes []byte
@@ -181,6 +183,7 @@ func (l *Cloud) listen(addr string, h http.Handler) (string, error) {
 	return "http://" + ln.Addr().String(), nil
 }
 
+// Print prints where everything is.
 func (l *Cloud) Print(out io.Writer) {
 	line := func(what, where string) {
 		if where != "" {

@@ -33,6 +33,7 @@ type Options struct {
 	Indexes                                             string   // firestore.indexes.json: what needs an index and has none is refused
 }
 
+// Defaults are the options of the command without flags.
 func Defaults() Options {
 	return Options{
 		Project: cmp.Or(os.Getenv("GOOGLE_CLOUD_PROJECT"), "demo-carillon"),
@@ -64,6 +65,7 @@ func (o Options) OnFreePorts() Options {
 	return o
 }
 
+// RegisterFlags adds a flag for each option to f.
 func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.APIAddr, "api", o.APIAddr, "address of the HTTP functions; port 0 is any, '' is off, here and below")
 	f.StringVar(&o.FirestoreAddr, "firestore", o.FirestoreAddr, "address of Firestore")

@@ -135,6 +135,7 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 // has instances of its own, too.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "tick": "tick"}
 
+// TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
 
 // push subscribes a worker to a topic; dead is the dead letter topic, if any.

@@ -17,6 +17,7 @@ type Bar struct {
 	last string
 }
 
+// NewBar draws on out; what names what makes progress.
 func NewBar(out io.Writer, what string) *Bar {
 	b := &Bar{out: out, what: what}
 	if f, ok := out.(*os.File); ok {
@@ -25,6 +26,7 @@ func NewBar(out io.Writer, what string) *Bar {
 	return b
 }
 
+// Show draws how much of all is done, with a note behind it.
 func (b *Bar) Show(done, all int64, note string) {
 	part := 0.0
 	if all > 0 {
@@ -51,6 +53,7 @@ func (b *Bar) Say(text string) {
 	fmt.Fprintf(b.out, "%s: %s\n", b.what, text)
 }
 
+// End ends the line of the bar.
 func (b *Bar) End() {
 	if b.live {
 		fmt.Fprintln(b.out)
