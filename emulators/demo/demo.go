@@ -62,7 +62,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	d := &show{Cloud: l, Client: client.New(l.APIURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	if err := d.createPages(showing); err != nil || !*keep {
+	if err := d.run(showing); err != nil || !*keep {
 		return err
 	}
 
@@ -80,7 +80,7 @@ type show struct {
 
 func (d *show) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
 
-func (d *show) createPages(ctx context.Context) error {
+func (d *show) run(ctx context.Context) error {
 	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.FirestoreHost, d.PubSubHost, d.Phones.URL())
 	if err := d.seed(ctx); err != nil {
 		return err

@@ -29,8 +29,8 @@ func (s *splitter) serve() {
 	for {
 		c, err := s.Accept()
 		if err != nil {
-			s.grpc.End()
-			s.http.End()
+			s.grpc.end()
+			s.http.end()
 			return
 		}
 		go s.route(c)
@@ -110,8 +110,8 @@ func (l *lane) Addr() net.Addr { return l.addr }
 
 // Close ends Accept.
 func (l *lane) Close() error {
-	l.End()
+	l.end()
 	return nil
 }
 
-func (l *lane) End() { l.once.Do(func() { close(l.done) }) }
+func (l *lane) end() { l.once.Do(func() { close(l.done) }) }

@@ -61,7 +61,7 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	x.bar, x.out = progress.NewBar(os.Stderr, "export"), bufio.NewWriter(out)
-	if err := x.createPages(ctx); err != nil {
+	if err := x.run(ctx); err != nil {
 		return err
 	}
 
@@ -83,9 +83,9 @@ type exporter struct {
 	lines        int // that this run has kept
 }
 
-// createPages ends well only when nothing comes behind the last customer: an answer
+// run ends well only when nothing comes behind the last customer: an answer
 // that seems to be whole may have been cut by something in between.
-func (x *exporter) createPages(ctx context.Context) error {
+func (x *exporter) run(ctx context.Context) error {
 	for {
 		had := x.lines
 		err := client.Retry(ctx, x.pause, x.bar.Say, func() (bool, error) {

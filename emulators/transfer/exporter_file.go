@@ -28,7 +28,7 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 	}
 
 	x.out = bufio.NewWriter(f)
-	if err = x.createPages(ctx); err == nil {
+	if err = x.run(ctx); err == nil {
 		err = f.Sync() // before the name, so that not even a power cut leaves a part under it
 	}
 

@@ -115,7 +115,7 @@ func exported(t *testing.T, h http.Handler, format string) (text string, said st
 	x, talk := exporting(t, h, format)
 	var out bytes.Buffer
 	x.out = bufio.NewWriter(&out)
-	err = x.createPages(t.Context())
+	err = x.run(t.Context())
 	return out.String(), talk.String(), err
 }
 
@@ -168,7 +168,7 @@ func TestExportGivesUp(t *testing.T) {
 	})
 	x, _ := exporting(t, hanging, "ndjson")
 	x.out, x.stall = bufio.NewWriter(io.Discard), 10*time.Millisecond
-	if err := x.createPages(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
+	if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
 		t.Errorf("an answer in which nothing comes: %v", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestExportTakesNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.Client, x.out = c, bufio.NewWriter(io.Discard)
-		if err := x.createPages(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
+		if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
 			t.Errorf("%v after %d requests, want %q", err, len(s.asked), want)
 		}
 	}

@@ -206,7 +206,7 @@ func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *pus
 	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	err = newDelivery(d, m, b, callEnds).createPages(ctx)
+	err = newDelivery(d, m, b, callEnds).run(ctx)
 	return err == nil && b.Settled, err
 }
 

@@ -49,9 +49,9 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	}
 }
 
-// createPages works on the batch until the call has to end. If a phase fails, the results so
+// run works on the batch until the call has to end. If a phase fails, the results so
 // far are saved and the lease is released.
-func (d *delivery) createPages(ctx context.Context) error {
+func (d *delivery) run(ctx context.Context) error {
 	defer func() { d.notes.put(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
 		return errors.Join(err, d.abandon(ctx))
