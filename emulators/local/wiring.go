@@ -75,7 +75,7 @@ func apiMux(of func(fn string) http.Handler) http.Handler {
 	mailings, customers := of("mailings"), of("customers")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
-		case p == "/v1/mailings", strings.HasPrefix(p, "/v1/mailings/"):
+		case p == "/v1/mailings", strings.HasPrefix(p, "/v1/mailings/"), p == "/v1/messages", p == "/v1/messages:batch", strings.HasPrefix(p, "/v1/messages/"):
 			mailings.ServeHTTP(w, r)
 		case p == "/mailings/", p == "/mailings/openapi.json":
 			http.StripPrefix("/mailings", mailings).ServeHTTP(w, r)
@@ -122,7 +122,7 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 		}
 	}
 
-	for _, dead := range []string{"deliver-dead", "deliver-small-dead"} {
+	for _, dead := range []string{"deliver-dead", "deliver-small-dead", "messages-dead"} {
 		if err := l.push(ctx, client, dead, "deliver", ""); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 // subscribers are the topics of work and who gets it. The small lane of deliver
 // has its own subscription and so its own pushes side by side; in the cloud it
 // has instances of its own, too.
-var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "tick": "tick"}
+var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "messages": "deliver", "tick": "tick"}
 
 // TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
@@ -145,6 +145,8 @@ func (l *Cloud) push(ctx context.Context, client *pubsub.Client, topic, worker, 
 		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.PushURL + "/" + worker},
 		AckDeadlineSeconds: 120,
 		RetryPolicy:        l.retryPolicy(),
+		// Two copies of a message to one customer are never under way at the same time.
+		EnableMessageOrdering: topic == "messages",
 	}
 	if dead != "" {
 		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.TopicName(dead), MaxDeliveryAttempts: int32(cmp.Or(l.Attempts, 20))}

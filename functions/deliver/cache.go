@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
 )
 
@@ -16,18 +17,37 @@ const maxCached = 200
 
 // payloads caches the compiled payloads of running mailings. Each is compiled once,
 // and calls of other mailings do not wait for it.
+//
+// The payload of a message to one customer is not cached, because it is sent once. Its
+// template is.
 type payloads struct {
-	mu sync.Mutex // guards m
-	m  map[string]func() (*payload, error)
+	mu        sync.Mutex // guards m
+	m         map[string]func() (*payload, error)
+	templates personal.Cache
 }
 
 func newPayloads() *payloads { return &payloads{m: map[string]func() (*payload, error){}} }
 
+// get returns the payload of a mailing, or of a message.
 func (c *payloads) get(m *push.Mailing) (*payload, error) {
+	if m.Single {
+		t, faults := c.templates.CompileMessage(m.Message, m.Link)
+		if err := faults.Err(); err != nil {
+			return nil, err
+		}
+		return newPayload(m, t)
+	}
+
 	c.mu.Lock()
 	compiled := c.m[m.ID]
 	if compiled == nil {
-		compiled = sync.OnceValues(func() (*payload, error) { return newPayload(m) })
+		compiled = sync.OnceValues(func() (*payload, error) {
+			t, faults := personal.Compile(m.Message, m.Link)
+			if err := faults.Err(); err != nil {
+				return nil, err
+			}
+			return newPayload(m, t)
+		})
 		if len(c.m) >= maxCached {
 			clear(c.m)
 		}
@@ -112,4 +132,35 @@ func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 	c.m[id] = state{m, began}
 	return m, nil
+}
+
+// settingsAge is how long the settings are cached. A change counts for messages to one
+// customer after this time.
+const settingsAge = 2 * time.Second
+
+// settingsCache caches the settings for messages to one customer, each of which would
+// read them.
+type settingsCache struct {
+	store ledger
+	now   func() time.Time
+	mu    sync.Mutex // guards set and at; held while the settings are read, so that others wait for the reading
+	set   push.Settings
+	at    time.Time // when the reading began
+}
+
+// get returns the settings as they were at most settingsAge ago.
+func (c *settingsCache) get(ctx context.Context) (push.Settings, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if !c.at.IsZero() && now.Sub(c.at) < settingsAge {
+		return c.set, nil
+	}
+
+	set, err := c.store.Settings(ctx)
+	if err != nil {
+		return push.Settings{}, err
+	}
+	c.set, c.at = set, now
+	return set, nil
 }

@@ -82,9 +82,13 @@ func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail
 // logBatch writes the line of a batch that the log-based metrics read.
 func (d *delivery) logBatch(ctx context.Context) {
 	t := push.TallyOf(d.batch.Results)
-	d.Log.InfoContext(ctx, "batch finished", "mailing", d.mailing.ID, "batch", d.batch.Batch, "attempt", d.batch.Attempts,
+	line, ids := "batch finished", []any{"mailing", d.mailing.ID, "batch", d.batch.Batch}
+	if d.mailing.Single {
+		line, ids = "message finished", []any{"message_id", d.mailing.ID, "age_milliseconds", d.Now().Sub(d.mailing.CreatedAt) / time.Millisecond}
+	}
+	d.Log.InfoContext(ctx, line, append(ids, "attempt", d.batch.Attempts,
 		"milliseconds", d.Now().Sub(d.started)/time.Millisecond, "settled", d.batch.Settled,
 		"accepted", t[push.ResultAccepted], "invalid", t[push.ResultUnregistered]+t[push.ResultInvalidArgument],
 		"refused", t[push.ResultRefused], "failed", t[push.ResultFailed], "expired", t[push.ResultExpired],
-		"cancelled", t[push.ResultCancelled], "pending", len(d.batch.PendingTargets()))
+		"cancelled", t[push.ResultCancelled], "pending", len(d.batch.PendingTargets()))...)
 }

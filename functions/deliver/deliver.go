@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -38,6 +37,7 @@ type ledger interface {
 	targetStore
 	evidenceStore
 	plausibilityStore
+	messageStore
 }
 
 // batchStore has the batches.
@@ -84,6 +84,7 @@ const (
 type deliverer struct {
 	Deps
 	payloads   *payloads
+	settings   *settingsCache
 	states     *states
 	calls      *callsByMailing
 	notes      *notes
@@ -116,17 +117,20 @@ func newDeliverer(d Deps) *deliverer {
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
-		Deps: d, payloads: newPayloads(), states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
+		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
 		groups: newGroups(), platforms: newPlatforms(),
 		quarantine: make(chan struct{}, 1),
 	}
 }
 
 func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
-	var ref push.BatchRef
-	if err := json.Unmarshal(m.Data, &ref); err != nil || ref.Mailing == "" || ref.Batch == "" {
-		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID, "error", err)
+	ref, message, ok := refOf(m.Data)
+	switch {
+	case !ok:
+		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID)
 		return settlementFor(m, errNoBatch)
+	case message.Message != "":
+		return d.receiveMessage(ctx, message, m)
 	}
 	err := d.deliver(ctx, ref, m.DeadLetterOf())
 	how := settlementFor(m, err)

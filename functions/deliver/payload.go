@@ -15,7 +15,8 @@ import (
 type payload struct {
 	sample   rendering          // what is proven; without a template it is sent to every customer
 	template *personal.Template // nil: the messages of customers differ only in their ids
-	mailing  string             // its id
+	mailing  string             // its id, or that of the message to one customer
+	values   map[string]any     // of a message to one customer
 }
 
 // A rendering is a payload with every template rendered.
@@ -25,15 +26,11 @@ type rendering struct {
 	extra   fcm.Extra
 }
 
-// newPayload compiles a mailing's message. Errors are push.Faults. The mailing was
-// checked when it was handed in, so a fault means that another version checked it.
-func newPayload(m *push.Mailing) (*payload, error) {
-	t, faults := personal.Compile(m.Message, m.Link)
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
-
-	p := &payload{mailing: m.ID}
+// newPayload makes the payload of a mailing with this template. Errors are push.Faults.
+// The mailing was checked when it was handed in, so a fault means that another version
+// checked it.
+func newPayload(m *push.Mailing, t *personal.Template) (*payload, error) {
+	p := &payload{mailing: m.ID, values: m.Values}
 	var err error
 	if !t.Personal() {
 		p.sample, err = compile(m.Message, fcm.Extra{MailingID: m.ID, Link: m.Link})
@@ -48,7 +45,7 @@ func newPayload(m *push.Mailing) (*payload, error) {
 func (p *payload) personal() bool { return p.template != nil }
 
 func (p *payload) render(customer string, attributes map[string]any) (rendering, error) {
-	object, link, err := p.template.Render(customer, attributes)
+	object, link, err := p.template.RenderMessage(customer, attributes, p.values)
 	if err != nil {
 		return rendering{}, err
 	}

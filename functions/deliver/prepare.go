@@ -25,7 +25,7 @@ func (d *delivery) prepare(ctx context.Context) error {
 	}
 	d.payload = payload
 
-	if d.mailing.Proven {
+	if d.mailing.Proven || d.mailing.Single { // a single message is proven only if an answer has to be explained
 		return nil
 	}
 	return d.proveFirst(ctx)

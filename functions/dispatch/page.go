@@ -109,31 +109,13 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 			continue
 		}
 		n.Targeted++
-		attributes := c.namedAttributes(m.Customer)
-		for _, t := range ts {
-			target := push.Target{Customer: m.Customer.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App,
-				Young: t.Young(now), Attributes: attributes}
+		for _, target := range m.Customer.Targets(ts, c.attributes, now) {
 			bytes += target.Size()
 			out = append(out, target)
 		}
 	}
 
 	return out, n, bytes
-}
-
-// namedAttributes returns the attributes of one customer that the templates of the
-// message use.
-func (c *shardRun) namedAttributes(of *push.Customer) map[string]any {
-	var out map[string]any
-	for _, name := range c.attributes {
-		if v, ok := of.Attributes[name]; ok {
-			if out == nil {
-				out = map[string]any{}
-			}
-			out[name] = v
-		}
-	}
-	return out
 }
 
 // pickTokens returns the tokens of one customer that the mailing goes to. If the

@@ -20,13 +20,18 @@ import (
 
 // createInput is POST /v1/mailings.
 type createInput struct {
-	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
+	keyHeader
 	Body json.RawMessage
 }
 
-// Resolve refuses wrong keys: with an empty one every try would make a mailing, and
-// of two keys the second would be ignored.
-func (in *createInput) Resolve(ctx huma.Context) []error {
+// keyHeader is the header by which a second try is recognised.
+type keyHeader struct {
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
+}
+
+// Resolve refuses wrong keys: with an empty one every try would send again, and of two
+// keys the second would be ignored.
+func (in *keyHeader) Resolve(ctx huma.Context) []error {
 	var keys []string
 	ctx.EachHeader(func(name, value string) {
 		if strings.EqualFold(name, "Idempotency-Key") {
@@ -39,7 +44,7 @@ func (in *createInput) Resolve(ctx huma.Context) []error {
 	case len(keys) > 1:
 		why = "stands twice"
 	case len(keys) == 1 && strings.TrimSpace(unquoted(keys[0])) == "":
-		why = "is empty; leave it out where a second try may make a second mailing"
+		why = "is empty; leave it out where a second try may send a second time"
 	default:
 		in.Key = unquoted(in.Key)
 		return nil
@@ -68,9 +73,12 @@ type createOutput struct {
 	}
 }
 
+// missingKey is the fault of a request without a key where one is required.
+var missingKey = push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}}
+
 func (s *service) create(ctx context.Context, in *createInput) (*createOutput, error) {
 	if in.Key == "" && s.RequireKey {
-		return nil, api.BadRequest(push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}})
+		return nil, api.BadRequest(missingKey)
 	}
 	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {

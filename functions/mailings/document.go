@@ -6,6 +6,7 @@ const (
 	sending = "sending"
 	looking = "looking"
 	fixing  = "flags"
+	single  = "messages"
 )
 
 // documentation is the part of the OpenAPI document that is not in the code.
@@ -17,6 +18,7 @@ var documentation = api.Documentation{
 		sending: "Create mailings, and pause, resume or cancel them.",
 		looking: "What became of mailings.",
 		fixing:  "The push tokens that a mailing marked invalid.",
+		single:  "Messages to one customer: triggers, sent at once in a lane of their own.",
 	},
 	Operations: map[string]api.OperationDoc{
 		"create-mailing": {Tag: sending, Description: "Records the mailing and starts it, or keeps it until `sendAt`. FCM judges the payload first. " +
@@ -36,7 +38,23 @@ var documentation = api.Documentation{
 			"This flags them, and those that the mailing still finds."},
 		"drop-held-mailing":   {Tag: fixing, Description: "The same tokens are valid: none of the held flags is set, nor any that the mailing still finds."},
 		"list-invalid-tokens": {Tag: fixing, Description: "The tokens that this mailing marked invalid, in pages, each with FCM's code."},
-		"unflag":              {Tag: fixing, Description: "Makes the tokens valid again that this mailing marked invalid, and nobody since."},
+		"send-message": {Tag: single, Description: "Accepts a message to one customer, by the customer's id or a push token, and sends it at once, with the same exclusions, results and flags as a mailing. " +
+			"Templates may use `customer` and `values`. With `wait` the answer is 200 with the result if it comes in time, else 202. With an `Idempotency-Key` a second try answers the first message and sends nothing twice. " +
+			"A change of the settings counts after two seconds.",
+			Example: map[string]any{
+				"customer": "c1",
+				"message":  map[string]any{"notification": map[string]any{"title": "+{{ values.points }} points", "body": "Thank you, {{ customer.first_name | default: 'there' }}"}},
+				"values":   map[string]any{"points": 50},
+				"category": "points",
+			}},
+		"send-messages": {Tag: single, Description: "Accepts up to 500 messages. Each is accepted or refused by itself, and has its own result, in their order. " +
+			"With an `Idempotency-Key` a second try of the same list sends nothing twice.",
+			Example: map[string]any{"messages": []any{
+				map[string]any{"customer": "c1", "message": map[string]any{"notification": map[string]any{"title": "Your order is ready"}}},
+				map[string]any{"customer": "c2", "message": map[string]any{"notification": map[string]any{"title": "Your order is ready"}}},
+			}}},
+		"show-message": {Tag: single, Description: "The state of a message, why its customer was left out, and the result of each token. Kept for 30 days."},
+		"unflag":       {Tag: fixing, Description: "Makes the tokens valid again that this mailing marked invalid, and nobody since."},
 	},
 	Schemas: schemas,
 }

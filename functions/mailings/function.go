@@ -27,6 +27,7 @@ func init() { functions.HTTP("mailings", Handler) }
 type settings struct {
 	cloud.Common
 	DispatchTopic string       `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
+	MessagesTopic string       `env:"MESSAGES_TOPIC" envDefault:"messages"`
 	FCMEndpoint   string       `env:"FCM_ENDPOINT" envDefault:"https://fcm.googleapis.com"`
 	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
 	Callers       push.Callers `env:"CALLERS"`
@@ -42,7 +43,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, c.Fail(err)
 	}
-	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic})
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Messages: set.MessagesTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
 		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey})), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
 )
 
@@ -31,6 +32,7 @@ type ledger interface {
 	mailingStore
 	stateStore
 	flagStore
+	messageStore
 }
 
 // mailingStore has the mailings.
@@ -59,6 +61,7 @@ type flagStore interface {
 
 type publisher interface {
 	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 }
 
 type prover interface {
@@ -69,6 +72,9 @@ type service struct {
 	Deps
 	api    *api.API
 	drafts *api.Form[push.Draft]
+
+	messages  *api.Form[push.MessageDraft]
+	templates personal.Cache // of messages to one customer
 }
 
 // New makes the handler of the function.
@@ -82,7 +88,7 @@ func New(d Deps) http.Handler {
 
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
-	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a)}
+	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a), messages: api.NewForm[push.MessageDraft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
 	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
@@ -102,6 +108,7 @@ func New(d Deps) http.Handler {
 	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows how far it has come. From the answer on the mailing flags no token any more. Asking again changes nothing."
 	unflag.DefaultStatus = http.StatusAccepted
 	huma.Register(a, unflag, api.Answering(s.Log, s.unflag))
+	s.registerMessages()
 	a.Describe(documentation)
 	return a
 }
@@ -119,4 +126,18 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 	}
 	return api.RequirePermission(permission, huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary,
 		DefaultStatus: http.StatusOK, MaxBodyBytes: api.MaxSmall, Errors: errors})
+}
+
+// registerMessages registers the operations of messages to one customer.
+func (s *service) registerMessages() {
+	send := operation(http.MethodPost, "/v1/messages", "send-message", "Send a message to one customer", http.StatusConflict, http.StatusUnsupportedMediaType)
+	send.DefaultStatus, send.MaxBodyBytes = http.StatusAccepted, api.MaxSmall
+	huma.Register(s.api, s.messages.Takes(send), api.Answering(s.Log, s.sendMessage))
+
+	many := operation(http.MethodPost, "/v1/messages:batch", "send-messages", "Send messages, up to 500, each to one customer", http.StatusConflict, http.StatusUnsupportedMediaType)
+	many.MaxBodyBytes = api.MaxBody
+	huma.Register(s.api, s.messages.TakesMany(many, "messages", push.MaxMessages), api.Answering(s.Log, s.sendMessages))
+
+	show := operation(http.MethodGet, "/v1/messages/{id}", "show-message", "Show a message and what became of it", http.StatusNotFound)
+	huma.Register(s.api, show, api.Answering(s.Log, s.showMessage))
 }

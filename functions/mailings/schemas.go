@@ -13,8 +13,9 @@ var schemas = map[string]map[string]any{
 			"android": anything, "apns": anything, "webpush": anything,
 		},
 	},
-	"Draft.message":       {"$ref": component + "Message"},
-	"MailingBody.message": {"$ref": component + "Message"},
+	"Draft.message":        {"$ref": component + "Message"},
+	"MessageDraft.message": {"$ref": component + "Message"},
+	"MailingBody.message":  {"$ref": component + "Message"},
 
 	"AudienceEveryone":  audience("everyone", "every customer", map[string]any{"type": "boolean", "const": true}),
 	"AudienceSegments":  audience("segments", "customers by their segments", map[string]any{"$ref": component + "Segments"}),

@@ -12,14 +12,15 @@ import (
 	"carillon.example/shared/store"
 )
 
-// An item is a message to publish at a time: to start a mailing, for a shard, or for
-// a batch.
+// An item is a Pub/Sub message to publish at a time: to start a mailing, or for a shard,
+// a batch or a message to one customer.
 type item struct {
 	at      time.Time
 	mailing string
 	start   *push.Mailing
 	shard   *store.OpenShard
 	batch   *store.OpenBatch
+	message *store.DueMessage
 }
 
 // An agenda has the messages that this instance publishes later, the earliest first.
@@ -199,12 +200,16 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 	_ = g.Wait() // it is nil: faults has the errors
 
 	var orders []push.DispatchMessage
+	var messages []push.MessageRef
 	refs := map[push.Lane][]push.BatchRef{}
 	for i, x := range items {
 		switch {
 		case !marked[i]:
 		case x.batch != nil:
 			refs[x.batch.Lane] = append(refs[x.batch.Lane], x.batch.BatchRef)
+			n.republished.Add(1)
+		case x.message != nil:
+			messages = append(messages, x.message.MessageRef)
 			n.republished.Add(1)
 		case x.shard != nil:
 			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
@@ -217,6 +222,9 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 	if len(orders) > 0 {
 		faults.add(t.Queue.PublishDispatch(ctx, orders...))
 	}
+	if len(messages) > 0 {
+		faults.add(t.Queue.PublishMessages(ctx, messages...))
+	}
 	for lane, list := range refs {
 		faults.add(t.Queue.PublishBatches(ctx, lane, list...))
 	}
@@ -227,6 +235,8 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 // must not be.
 func (t *ticker) markPublished(ctx context.Context, x item) (bool, error) {
 	switch {
+	case x.message != nil:
+		return t.Store.MarkMessagePublished(ctx, *x.message, t.Now())
 	case x.batch != nil:
 		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())
 	case x.shard != nil:

@@ -30,6 +30,7 @@ type settings struct {
 	DispatchTopic string        `env:"DISPATCH_TOPIC" envDefault:"dispatch"`
 	DeliverTopic  string        `env:"DELIVER_TOPIC" envDefault:"deliver"`
 	SmallTopic    string        `env:"DELIVER_SMALL_TOPIC" envDefault:"deliver-small"`
+	MessagesTopic string        `env:"MESSAGES_TOPIC" envDefault:"messages"`
 	EventsTopic   string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	TokenLife     time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
 	Every         time.Duration `env:"TICK_EVERY" envDefault:"1m"`
@@ -53,7 +54,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, DeliverSmall: set.SmallTopic, Events: set.EventsTopic})
+	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, DeliverSmall: set.SmallTopic, Messages: set.MessagesTopic, Events: set.EventsTopic})
 	s := store.New(c.Firestore, store.Options{TokenLife: set.TokenLife})
 	return cloud.Traced(New(Deps{Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout})), nil
 }

@@ -36,6 +36,7 @@ type ledger interface {
 	mailingStore
 	shardStore
 	batchStore
+	messageStore
 	sweepStore
 }
 
@@ -64,6 +65,12 @@ type batchStore interface {
 	CloseStuck(ctx context.Context, mailing string) (int, error)
 }
 
+// messageStore has the messages to one customer that are not settled.
+type messageStore interface {
+	DueMessages(ctx context.Context, until time.Time) ([]store.DueMessage, error)
+	MarkMessagePublished(ctx context.Context, m store.DueMessage, at time.Time) (bool, error)
+}
+
 // sweepStore has what ages: tokens, events and unflags.
 type sweepStore interface {
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
@@ -75,6 +82,7 @@ type sweepStore interface {
 type publisher interface {
 	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
 	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
+	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
@@ -187,14 +195,29 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	// The call must not use the time of the next round, which reads everything again.
 	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
 	defer cancel()
-	faults := make([]error, 4)
+	faults := make([]error, 5)
 	var g errgroup.Group
 	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
 	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
 	g.Go(func() error { faults[2] = t.publishOwedEvents(ctx); return nil })
 	g.Go(func() error { faults[3] = t.republishUnflags(ctx); return nil })
+	g.Go(func() error { faults[4] = t.checkMessages(ctx, until, n); return nil })
 	_ = g.Wait() // it is nil: faults has the errors
 	return errors.Join(faults...)
+}
+
+// checkMessages publishes the messages to one customer that are due, and puts those
+// that fall due until the horizon on the agenda.
+func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *counts) error {
+	list, err := t.Store.DueMessages(ctx, until)
+	if err != nil {
+		return err
+	}
+	items := make([]item, len(list))
+	for i, m := range list {
+		items[i] = item{at: m.At, message: &m}
+	}
+	return t.publish(ctx, t.planItems(items, until), n)
 }
 
 // checkMailings handles every mailing that is due. It begins at a random place in the

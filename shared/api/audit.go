@@ -14,6 +14,7 @@ const auditMessage = "audit"
 type Change struct {
 	Operation string // the OpenAPI operation id, as change-settings
 	Mailing   string // id of the changed mailing; "": none
+	Message   string // id of the message to one customer; "": none
 	Customer  string // id of the changed customer, logged as a hash; "": none
 	// Before and After are what changed, without personal data; nil is left out.
 	Before, After any
@@ -25,6 +26,9 @@ func Audit(ctx context.Context, log *slog.Logger, c Change) {
 	attrs := []slog.Attr{slog.String("caller", string(Caller(ctx))), slog.String("operation", c.Operation)}
 	if c.Mailing != "" {
 		attrs = append(attrs, slog.String("mailing", c.Mailing))
+	}
+	if c.Message != "" {
+		attrs = append(attrs, slog.String("message_id", c.Message))
 	}
 	if c.Customer != "" {
 		attrs = append(attrs, slog.String("customer", push.CustomerKey(c.Customer)))

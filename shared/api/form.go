@@ -37,6 +37,19 @@ func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 	return op
 }
 
+// TakesMany is like Takes for a body with a list of at most that many in a field. Read
+// reads each of them.
+func (f *Form[T]) TakesMany(op huma.Operation, field string, most int) huma.Operation {
+	op.SkipValidateBody = true
+	list := &huma.Schema{Type: huma.TypeArray, Items: f.schema, MinItems: new(1), MaxItems: &most}
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false,
+			Properties: map[string]*huma.Schema{field: list}, Required: []string{field}}},
+	}}
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity)
+	return op
+}
+
 // Read decodes a body as far as possible, and names everything in it that does not
 // match the schema.
 func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {

@@ -149,7 +149,9 @@ func (x *expression) operand() error {
 	case l[0] == '"' || l[0] == '\'', l == "true", l == "false", l == "nil", number.MatchString(l):
 		return nil
 	case l == "customer":
-		return x.attribute()
+		return x.member(l, "an attribute", x.use)
+	case l == "values" && x.values != nil:
+		return x.member(l, "a value", x.useValue)
 	case name.MatchString(l):
 		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", push.Truncate(l, 60))
 	default:
@@ -157,28 +159,29 @@ func (x *expression) operand() error {
 	}
 }
 
-// attribute reads which one it is.
-func (x *expression) attribute() error {
+// member reads which attribute of customer, or which of the values, it is. kind is the
+// noun for it in errors.
+func (x *expression) member(of, kind string, use func(key string) error) error {
 	key := ""
 	switch x.next() {
 	case ".":
 		if key = x.next(); !name.MatchString(key) {
-			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"] for names with other characters", push.Truncate(key, 60))
+			return fmt.Errorf("%q is no plain name of %s; write %s[\"…\"] for names with other characters", push.Truncate(key, 60), kind, of)
 		}
 	case "[":
 		quoted := x.next()
 		if len(quoted) < 3 || quoted[0] != '"' && quoted[0] != '\'' || x.next() != "]" {
-			return errors.New(`an attribute is written customer.name or customer["name"]`)
+			return fmt.Errorf(`%s is written %s.name or %s["name"]`, kind, of, of)
 		}
 		key = quoted[1 : len(quoted)-1]
 	default:
-		return errors.New("customer is a whole customer: name one attribute of it, as in customer.id")
+		return fmt.Errorf("%s is not a single value: name %s of it, as in %s.name", of, kind, of)
 	}
 	if l := x.peek(); l == "." || l == "[" {
-		return fmt.Errorf("customer.%s is one value and has nothing below it", push.Truncate(key, 60))
+		return fmt.Errorf("%s.%s is one value and has nothing below it", of, push.Truncate(key, 60))
 	}
 
-	return x.use(key)
+	return use(key)
 }
 
 // use notes that an attribute is used. Names between double underscores are
@@ -194,5 +197,20 @@ func (x *expression) use(key string) error {
 		return fmt.Errorf("the templates use more than %d attributes", MaxNames)
 	}
 	x.names[key] = true
+	return nil
+}
+
+// useValue notes that a value of a message is used.
+func (x *expression) useValue(key string) error {
+	if x.values[key] {
+		return nil
+	}
+	if len(key) > push.MaxName || strings.HasPrefix(key, "__") && strings.HasSuffix(key, "__") {
+		return fmt.Errorf("%q is no name that a value can have", push.Truncate(key, 60))
+	}
+	if len(x.values) == push.MaxValues {
+		return fmt.Errorf("the templates use more than %d values", push.MaxValues)
+	}
+	x.values[key] = true
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,10 +49,11 @@ type Template struct {
 	message json.RawMessage
 	link    string
 	// The message is parts[0] + slots[0] + parts[1] + … + parts[n].
-	parts [][]byte
-	slots []*text
-	to    *text // the link's template, nil without
-	names []string
+	parts  [][]byte
+	slots  []*text
+	to     *text // the link's template, nil without
+	names  []string
+	values []string // the values of a message that the templates use
 }
 
 // Compile checks and compiles the templates of a mailing's message, FCM's v1
@@ -59,8 +61,18 @@ type Template struct {
 // "body.message.notification.title". What is no JSON is said to have no
 // templates: that is another's to refuse.
 func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
+	return compileWith(compiler{}, message, link)
+}
+
+// CompileMessage is like Compile for a message to one customer: its templates may also
+// use values.<name>, which the caller of the API hands in with the message.
+func CompileMessage(message json.RawMessage, link string) (*Template, push.Faults) {
+	return compileWith(compiler{values: map[string]bool{}}, message, link)
+}
+
+func compileWith(c compiler, message json.RawMessage, link string) (*Template, push.Faults) {
 	t := &Template{message: message, link: link}
-	c := compiler{engine: newEngine(), names: map[string]bool{}}
+	c.engine, c.names = newEngine(), map[string]bool{}
 	if mayHaveTemplate(string(message)) && json.Valid(message) {
 		c.message(t)
 	}
@@ -71,10 +83,7 @@ func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
 		return nil, c.faults
 	}
 
-	for n := range c.names {
-		t.names = append(t.names, n)
-	}
-	slices.Sort(t.names)
+	t.names, t.values = slices.Sorted(maps.Keys(c.names)), slices.Sorted(maps.Keys(c.values))
 	return t, nil
 }
 
@@ -85,16 +94,28 @@ func (t *Template) Personal() bool { return len(t.slots) > 0 || t.to != nil }
 // Names are the attributes the templates use, in order; id is none.
 func (t *Template) Names() []string { return t.names }
 
+// Values are the names of the values that the templates of a message use, in order.
+func (t *Template) Values() []string { return t.values }
+
 // Render makes the message and the link of one customer. Attributes are
 // strings, numbers and booleans; what is missing, and what is of another type,
 // renders as nothing: with no attributes at all it is the sample that shows
 // whether FCM takes the message. Errors concern this customer only and repeat
 // none of the values; ErrTooLarge and ErrElsewhere are among them.
 func (t *Template) Render(customer string, attributes map[string]any) (message json.RawMessage, link string, err error) {
+	return t.RenderMessage(customer, attributes, nil)
+}
+
+// RenderMessage is like Render with the values of a message to one customer, which are
+// strings, numbers and booleans, too.
+func (t *Template) RenderMessage(customer string, attributes, values map[string]any) (message json.RawMessage, link string, err error) {
 	if !t.Personal() {
 		return t.message, t.link, nil
 	}
 	vars := bindings(customer, attributes, t.names)
+	if len(t.values) > 0 {
+		vars["values"] = named(values, t.values)
+	}
 	message, link = t.message, t.link
 	if len(t.slots) > 0 {
 		if message, err = t.fill(vars); err != nil {
@@ -129,12 +150,18 @@ func (t *Template) fill(vars map[string]any) (json.RawMessage, error) {
 // that are missing. A name that is not there at all may mean something to the
 // library, as size does.
 func bindings(customer string, attributes map[string]any, names []string) map[string]any {
-	c := make(map[string]any, len(names)+1)
-	for _, n := range names {
-		c[n] = plain(attributes[n])
-	}
+	c := named(attributes, names)
 	c["id"] = customer
 	return map[string]any{"customer": c}
+}
+
+// named returns the values with these names; nil for those that are missing.
+func named(values map[string]any, names []string) map[string]any {
+	out := make(map[string]any, len(names)+1)
+	for _, n := range names {
+		out[n] = plain(values[n])
+	}
+	return out
 }
 
 const hexDigits = "0123456789abcdef"

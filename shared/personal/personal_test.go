@@ -134,7 +134,7 @@ func TestFaultsAreNamedWithTheirPlace(t *testing.T) {
 		"{{ customer.a | truncate: 1, 2, 3 }}":            "it takes 1 to 2",
 		"{{ customer.a | }}":                              `no filter ""`,
 		"{{ user.name }}":                                 `"user" is not known`,
-		"{{ customer }}":                                  "whole customer",
+		"{{ customer }}":                                  "not a single value",
 		"{{ customer.a.b }}":                              "nothing below it",
 		"{{ customer[0] }}":                               "is written",
 		"{{ customer.a customer.b }}":                     "does not belong",

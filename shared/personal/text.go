@@ -61,7 +61,9 @@ func (c *compiler) text(at, source string, u use) *text {
 		c.fault(at, err.Error())
 		return nil
 	}
-	if _, err := x.render(bindings("", nil, slices.Collect(maps.Keys(c.names)))); err != nil {
+	vars := bindings("", nil, slices.Collect(maps.Keys(c.names)))
+	vars["values"] = named(nil, slices.Collect(maps.Keys(c.values)))
+	if _, err := x.render(vars); err != nil {
 		c.fault(at, "cannot be rendered for a customer without attributes: "+err.Error())
 		return nil
 	}

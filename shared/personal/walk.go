@@ -65,6 +65,7 @@ type compiler struct {
 	faults  push.Faults
 	found   int             // faults, including those not spelled out
 	names   map[string]bool // attributes used
+	values  map[string]bool // values used; nil: there are none, only in messages to one customer
 	filters int             // used in all templates
 }
 

@@ -71,6 +71,36 @@ func (c *Customer) Select(d DeviceSelection) []Token {
 	return slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !t.Valid() })
 }
 
+// SelectOnly is like Select among the tokens that only allows.
+func (c *Customer) SelectOnly(d DeviceSelection, only *Only) []Token {
+	if only == nil {
+		return c.Select(d)
+	}
+	allowed := *c
+	allowed.Tokens = slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !only.Allows(t) })
+	return allowed.Select(d)
+}
+
+// Targets returns the targets of tokens of the customer at a time, with those of the
+// customer's attributes that have these names.
+func (c *Customer) Targets(tokens []Token, attributes []string, now time.Time) []Target {
+	var named map[string]any
+	for _, name := range attributes {
+		if v, ok := c.Attributes[name]; ok {
+			if named == nil {
+				named = map[string]any{}
+			}
+			named[name] = v
+		}
+	}
+
+	targets := make([]Target, len(tokens))
+	for i, t := range tokens {
+		targets[i] = Target{Customer: c.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App, Young: t.Young(now), Attributes: named}
+	}
+	return targets
+}
+
 // An Exclusion is the reason why a customer of the audience is left out.
 type Exclusion string
 
@@ -83,6 +113,7 @@ const (
 	OptedOut     Exclusion = "optedOut"     // wants no pushes
 	Unsubscribed Exclusion = "category"     // wants none of this category
 	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
+	Filtered     Exclusion = "filtered"     // has valid tokens, but none of the platforms and apps that are wanted
 )
 
 // Exclude returns why a mailing of that category leaves c out, NotExcluded if it does

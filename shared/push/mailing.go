@@ -72,6 +72,9 @@ type Mailing struct {
 	Active     bool            // tick still has something to do for it
 	Totals     *Totals         // frozen when it ended
 
+	Single bool           // it is a message to one customer: see Message.Mailing
+	Values map[string]any // of such a message, for its templates
+
 	Title        string       // TitleOf the message: lists are read without the message
 	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
 	Unflag       *Unflag      // nil: there was no unflag

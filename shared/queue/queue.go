@@ -18,6 +18,7 @@ type Topics struct {
 	Dispatch     string // push.DispatchMessage
 	Deliver      string // push.BatchRef, of push.LaneLarge
 	DeliverSmall string // push.BatchRef, of push.LaneSmall
+	Messages     string // push.MessageRef
 	Tick         string // push.Wake
 	Events       string // CloudEvents JSON
 }
@@ -25,7 +26,7 @@ type Topics struct {
 // A Queue publishes messages. Every method waits until Pub/Sub has accepted them,
 // because the CPU of a function may stop after its answer.
 type Queue struct {
-	dispatch, deliver, small, tick, events *pubsub.Publisher
+	dispatch, deliver, small, messages, tick, events *pubsub.Publisher
 }
 
 // New opens the topics. The caller closes the client.
@@ -38,13 +39,17 @@ func New(client *pubsub.Client, t Topics) *Queue {
 		p.PublishSettings.DelayThreshold = 2 * time.Millisecond
 		return p
 	}
-	return &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), small: open(t.DeliverSmall),
+	q := &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), small: open(t.DeliverSmall), messages: open(t.Messages),
 		tick: open(t.Tick), events: open(t.Events)}
+	if q.messages != nil {
+		q.messages.EnableMessageOrdering = true
+	}
+	return q
 }
 
 // Stop waits for messages under way and ends the publishers.
 func (q *Queue) Stop() {
-	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.small, q.tick, q.events} {
+	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.small, q.messages, q.tick, q.events} {
 		if p != nil {
 			p.Stop()
 		}
@@ -62,6 +67,23 @@ func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push
 		return publish(ctx, q.small, "batches of the small lane", refs, plain)
 	}
 	return publish(ctx, q.deliver, "batches", refs, plain)
+}
+
+// PublishMessages asks deliver to send messages to one customer each. The ordering key
+// is the id of the message: Pub/Sub has only one copy of it under way at a time, so two
+// copies never send side by side.
+func (q *Queue) PublishMessages(ctx context.Context, refs ...push.MessageRef) error {
+	err := publish(ctx, q.messages, "messages", refs, func(ref push.MessageRef) (*pubsub.Message, error) {
+		m, err := plain(ref)
+		m.OrderingKey = ref.Message
+		return m, err
+	})
+	if err != nil && q.messages != nil {
+		for _, ref := range refs { // after a failure the publisher refuses the key until it is resumed
+			q.messages.ResumePublish(ref.Message)
+		}
+	}
+	return err
 }
 
 // PublishWake asks tick to check mailings before its next round.

@@ -1,0 +1,197 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
+)
+
+// messageStore has the messages to one customer.
+type messageStore interface {
+	MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
+	LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error
+	SaveMessage(ctx context.Context, m *push.Message) error
+	CloseUndecodableMessage(ctx context.Context, id, reason string) error
+}
+
+// refOf reads what a Pub/Sub message names: a batch, or a message to one customer.
+func refOf(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) {
+	if json.Unmarshal(data, &message) == nil && message.Message != "" {
+		return batch, message, true
+	}
+	err := json.Unmarshal(data, &batch)
+	return batch, push.MessageRef{}, err == nil && batch.Mailing != "" && batch.Batch != ""
+}
+
+// receiveMessage answers Pub/Sub for a message to one customer.
+func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
+	err := d.deliverMessage(ctx, ref, m)
+	how := settlementFor(m, err)
+	if err != nil {
+		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
+	}
+	return how
+}
+
+// deliverMessage works on one message as far as possible. It is sent as a mailing of
+// one batch, by the same code; singleStore stores the batch in the document of the
+// message.
+func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
+	deadLetter := from.DeadLetterOf() != ""
+	m, c, err := d.Store.MessageToSend(ctx, ref)
+	if errors.Is(err, store.ErrUndecodable) && deadLetter {
+		d.Log.ErrorContext(ctx, "message given up", "message_id", ref.Message, "error", err)
+		return d.Store.CloseUndecodableMessage(ctx, ref.Message, "given up: the stored message, or its customer, cannot be read")
+	}
+	if err != nil {
+		return err
+	}
+	if m.Batch.Settled {
+		return nil
+	}
+
+	x := d.forMessage(m)
+	mailing, b := m.Mailing(), &m.Batch
+	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
+	case admitNot:
+		return nil
+	case admitPostpone:
+		return x.postpone(ctx, b, deadLetterWait)
+	case admitGiveUp:
+		_, err := x.giveUp(ctx, mailing, b)
+		return err
+	}
+
+	if !m.Picked {
+		if err := d.pick(ctx, m, c, mailing); err != nil {
+			return err
+		}
+	}
+	if m.Excluded != push.NotExcluded {
+		return x.exclude(ctx, m)
+	}
+	return x.sendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
+}
+
+// forMessage returns a deliverer whose batches are the one of the message. It shares
+// everything that the instance remembers.
+func (d *deliverer) forMessage(m *push.Message) *deliverer {
+	x := *d
+	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m}
+	x.states = newStates(x.Store, d.Now)
+	return &x
+}
+
+// pick chooses the targets of the message.
+func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer, mailing *push.Mailing) error {
+	var set push.Settings
+	if m.NeedsSettings(c) {
+		var err error
+		if set, err = d.settings.get(ctx); err != nil {
+			return err
+		}
+	}
+
+	var attributes []string
+	if p, err := d.payloads.get(mailing); err == nil && p.personal() { // a fault is prepare's to report
+		attributes = p.template.Names()
+	}
+	m.Pick(c, set, attributes, d.Now())
+	return nil
+}
+
+// exclude settles a message whose customer is left out.
+func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
+	m.Batch.Settled = true
+	if err := d.Store.SaveMessage(ctx, m); err != nil {
+		return err
+	}
+	d.Log.InfoContext(ctx, "message finished", "message_id", m.ID, "state", m.State, "excluded", m.Excluded, "settled", true)
+	return nil
+}
+
+// sendMessage sends the message. The first delivery of a message that no call has
+// touched needs no stored lease, because Pub/Sub delivers one copy at a time: that
+// saves a write. Every other delivery leases the message first, so that what crashed is
+// counted.
+func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
+	callEnds := d.Now().Add(d.CallTimeout)
+	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
+	b := &m.Batch
+	if first && b.Attempts == 0 && m.PublishedAt.IsZero() {
+		b.Claim(lease)
+		return newDelivery(d, mailing, b, callEnds).run(ctx)
+	}
+
+	if b.Attempts == 0 {
+		b.Lease.Owner = unleased // the first delivery may have crashed while the message was under way
+	}
+	if isSuspect(b) {
+		select {
+		case d.quarantine <- struct{}{}:
+			defer func() { <-d.quarantine }()
+		default:
+			return d.postpone(ctx, b, suspectWait)
+		}
+	}
+	if err := d.Store.LeaseMessage(ctx, m, lease); err != nil {
+		return err
+	}
+	return newDelivery(d, mailing, b, callEnds).run(ctx)
+}
+
+// unleased stands for the lease of a delivery that stored none.
+const unleased = "unleased"
+
+// A singleStore stores the batch and the state of one message, instead of those of a
+// mailing. Everything else is the store's.
+type singleStore struct {
+	ledger
+	deliverer *deliverer
+	message   *push.Message
+}
+
+// SaveBatch stores the message with its batch. A message that waits for what would
+// pause a mailing is tried again in each round of tick.
+func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
+	return s.ledger.SaveMessage(ctx, s.message)
+}
+
+// MailingHeader returns the message as a mailing. Its state does not change elsewhere.
+func (s *singleStore) MailingHeader(context.Context, string) (*push.Mailing, error) {
+	return s.message.Mailing(), nil
+}
+
+// EndMailing records that the payload is refused.
+func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refusal string) (*push.Mailing, error) {
+	s.message.Refusal = refusal
+	return s.message.Mailing(), nil
+}
+
+// PauseFor does not pause anything: the message waits and is tried again until its
+// lifetime ends. The log line raises the alert of a paused mailing.
+func (s *singleStore) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+	s.deliverer.Log.ErrorContext(ctx, "message waits", "message_id", id, "reason", reason, "detail", detail)
+	s.message.Batch.Reason = detail
+	return nil, &push.Conflict{Why: "a message is not paused"}
+}
+
+// MarkProven has nothing to record: the proof is for this message alone.
+func (s *singleStore) MarkProven(context.Context, string) error { return nil }
+
+// PausePlatform has nothing to record: other messages find out themselves.
+func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool) error { return nil }
+
+// ResumeImplausible has nothing to resume.
+func (s *singleStore) ResumeImplausible(context.Context, string) (*push.Mailing, error) {
+	return s.message.Mailing(), nil
+}
+
+// Totals has no sums: a message is never paused because of them.
+func (s *singleStore) Totals(context.Context, *push.Mailing) (push.Totals, error) {
+	return push.Totals{}, nil
+}

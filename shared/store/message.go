@@ -1,0 +1,361 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// messageDoc is messages/{id}: a message to one customer, its only batch included.
+type messageDoc struct {
+	Draft     string `firestore:"draft"` // push.MessageDraft as JSON
+	Title     string `firestore:"title,omitempty"`
+	Digest    string `firestore:"digest"`
+	CreatedBy string `firestore:"createdBy,omitempty"`
+	Customer  string `firestore:"customer,omitempty"` // the customer's key: lists and erasures find the message by it
+	TokenID   string `firestore:"tokenId,omitempty"`  // of a message to a token; an erasure finds it by that before its customer is known
+
+	State       string     `firestore:"state"`
+	Excluded    string     `firestore:"excluded,omitempty"`
+	Refusal     string     `firestore:"refusal,omitempty"`
+	CreatedAt   time.Time  `firestore:"createdAt"`
+	CompletedAt *time.Time `firestore:"completedAt"`
+	ExpiresAt   time.Time  `firestore:"expiresAt"`
+	PublishedAt *time.Time `firestore:"publishedAt"`
+
+	// Due is when tick publishes the message again: a shard and a time, as dueText writes
+	// them. It is there until the message is settled.
+	Due string `firestore:"due,omitempty"`
+
+	Picked        bool       `firestore:"picked"`
+	PickedAt      time.Time  `firestore:"pickedAt"`
+	NotBefore     *time.Time `firestore:"notBefore"`
+	Settled       bool       `firestore:"settled"`
+	Attempts      int        `firestore:"attempts"`
+	Tries         int        `firestore:"tries"`
+	Crashes       int        `firestore:"crashes"`
+	Saved         bool       `firestore:"saved"`
+	CrashedWith   []byte     `firestore:"crashedWith,omitempty"`
+	UnderWay      []int      `firestore:"underWay,omitempty"`
+	LeaseOwner    string     `firestore:"leaseOwner,omitempty"`
+	LeaseUntil    *time.Time `firestore:"leaseUntil"`
+	Reason        string     `firestore:"reason,omitempty"`
+	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; gone once settled
+	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
+	Results       []byte     `firestore:"results,omitempty"`    // one byte a target
+	OwedFlags     []int      `firestore:"owedFlags,omitempty"`
+	HeldFlags     []int      `firestore:"heldFlags,omitempty"`
+	InvalidTokens string     `firestore:"invalidTokens,omitempty"` // JSON
+
+	ExpireAt time.Time `firestore:"expireAt"`
+	Write    string    `firestore:"write"` // the writeID of the last change
+}
+
+func (s *Store) message(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
+
+func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
+	draft, err := json.Marshal(m.MessageDraft)
+	if err != nil {
+		return nil, err
+	}
+	invalid, err := encodeInvalidTokens(m.Batch.InvalidTokens)
+	if err != nil {
+		return nil, err
+	}
+
+	b := &m.Batch
+	d := &messageDoc{
+		Draft: string(draft), Title: m.Title, Digest: m.Digest, CreatedBy: string(m.CreatedBy),
+		State: string(m.State), Excluded: string(m.Excluded), Refusal: m.Refusal,
+		CreatedAt: m.CreatedAt, CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt, PublishedAt: timeOrNil(m.PublishedAt),
+		Picked: m.Picked, PickedAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore), Settled: b.Settled,
+		Attempts: b.Attempts, Tries: b.Tries, Crashes: b.Crashes, Saved: b.Saved, CrashedWith: b.CrashedWith, UnderWay: b.UnderWay,
+		LeaseOwner: b.Lease.Owner, LeaseUntil: timeOrNil(b.Lease.Until), Reason: b.Reason, Results: encodeResults(b.Results),
+		OwedFlags: b.OwedFlags, HeldFlags: b.HeldFlags, InvalidTokens: invalid,
+		ExpireAt: m.ExpiresAt.Add(keepTexts), Write: string(w),
+	}
+	if at := nextLook(m, s.now()); !at.IsZero() {
+		d.Due = dueText(m.ID, at)
+	}
+	switch {
+	case m.Customer != "":
+		d.Customer = push.CustomerKey(m.Customer)
+	case len(b.Targets) > 0:
+		d.Customer = push.CustomerKey(b.Targets[0].Customer)
+	}
+	if address := m.Address(); address != "" {
+		d.TokenID = push.TokenID(address)
+	}
+
+	if b.Settled {
+		d.CrashedWith, d.UnderWay = nil, nil
+		d.Recipients = push.EncodeRecipients(b.Targets)
+	} else if d.Targets, err = push.EncodeTargets(b.Targets); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// decodeMessage returns ErrUndecodable for a document that is not a message.
+func decodeMessage(snap *firestore.DocumentSnapshot) (*push.Message, error) {
+	var d messageDoc
+	err := snap.DataTo(&d)
+	m := &push.Message{
+		ID: snap.Ref.ID, Title: d.Title, Digest: d.Digest, CreatedBy: push.Caller(d.CreatedBy),
+		State: push.State(d.State), Excluded: push.Exclusion(d.Excluded), Refusal: d.Refusal,
+		CreatedAt: d.CreatedAt, CompletedAt: timeOrZero(d.CompletedAt), ExpiresAt: d.ExpiresAt, PublishedAt: timeOrZero(d.PublishedAt),
+		Picked: d.Picked,
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
+	}
+	if err == nil {
+		err = decodeSingleBatch(m, &d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("message %s: %w: %w", snap.Ref.ID, ErrUndecodable, err)
+	}
+	m.Batch.Revision = snap.UpdateTime
+	return m, nil
+}
+
+// decodeSingleBatch gives a message its batch, or its recipients once it is settled.
+func decodeSingleBatch(m *push.Message, d *messageDoc) (err error) {
+	m.Batch = push.NewMessage(m.ID, m.Digest, m.MessageDraft, m.CreatedAt).Batch
+	b := &m.Batch
+	b.CutAt, b.NotBefore, b.Settled = d.PickedAt, timeOrZero(d.NotBefore), d.Settled
+	b.Attempts, b.Tries, b.Crashes, b.Saved = d.Attempts, d.Tries, d.Crashes, d.Saved
+	b.Lease = push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)}
+	b.Reason, b.OwedFlags, b.HeldFlags, b.Results = d.Reason, d.OwedFlags, d.HeldFlags, decodeResults(d.Results)
+	if d.InvalidTokens != "" {
+		if err := json.Unmarshal([]byte(d.InvalidTokens), &b.InvalidTokens); err != nil {
+			return err
+		}
+	}
+
+	if d.Settled {
+		if len(d.Recipients) > 0 && len(d.Results) > 0 {
+			m.Recipients, err = push.FindRecipients(d.Recipients, b.Results, d.Customer)
+		}
+		return err
+	}
+	if len(d.Targets) > 0 {
+		if b.Targets, err = push.DecodeTargets(d.Targets); err != nil {
+			return err
+		}
+	}
+	if len(b.Targets) != len(b.Results) {
+		return fmt.Errorf("%d targets and %d results", len(b.Targets), len(b.Results))
+	}
+	for _, t := range b.Targets {
+		r := push.Recipient{TokenID: push.TokenID(t.Token), Kind: t.Kind, Platform: t.Platform, App: t.App}
+		r.Result = b.Results[len(m.Recipients)]
+		m.Recipients = append(m.Recipients, r)
+	}
+	return decodeCrashes(b, &batchDoc{CrashedWith: d.CrashedWith, UnderWay: d.UnderWay})
+}
+
+// CreateMessage stores a new message and reports true, with one write. If a message
+// with its id is stored already, it returns that one and false; if that one came from
+// another request, a *push.Conflict.
+func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error) {
+	w := newWriteID()
+	d, err := s.encodeMessage(m, w)
+	if err != nil {
+		return nil, false, classify(err, "encoding message %s", m.ID)
+	}
+	res, err := s.message(m.ID).Create(ctx, d)
+	if err == nil {
+		m.Batch.Revision = res.UpdateTime
+		return m, true, nil
+	}
+	if !mayBeStored(err) {
+		return nil, false, classify(err, "recording message %s", m.ID)
+	}
+	if w.stored(ctx, s.message(m.ID), err) != nil {
+		return m, true, nil
+	}
+
+	was, err := s.Message(ctx, m.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	if was.Digest != m.Digest {
+		return nil, false, &push.Conflict{Why: "this Idempotency-Key was used with another body"}
+	}
+	return was, false, nil
+}
+
+// Message reads a message. It costs one read.
+func (s *Store) Message(ctx context.Context, id string) (*push.Message, error) {
+	if !validID(id) {
+		return nil, &push.NotFound{What: "message", ID: id}
+	}
+	snap, err := s.message(id).Get(ctx)
+	if missing(err) {
+		return nil, &push.NotFound{What: "message", ID: id}
+	}
+	if err != nil {
+		return nil, classify(err, "reading message %s", id)
+	}
+	return decodeMessage(snap)
+}
+
+// MessageToSend reads a message and the customer it is for, in one round trip if the
+// reference names the customer. An unknown customer is returned as nil. It costs two
+// reads, three for a message that is addressed to a token.
+func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error) {
+	if ref.Customer == "" || !validID(ref.Message) {
+		m, err := s.Message(ctx, ref.Message)
+		if err != nil || m.Picked {
+			return m, nil, err
+		}
+		c, err := s.customerOf(ctx, m)
+		return m, c, err
+	}
+
+	snaps, err := s.db.GetAll(ctx, []*firestore.DocumentRef{s.message(ref.Message), s.customer(ref.Customer)})
+	if err != nil {
+		return nil, nil, classify(err, "reading message %s", ref.Message)
+	}
+	if !snaps[0].Exists() {
+		return nil, nil, &push.NotFound{What: "message", ID: ref.Message}
+	}
+	m, err := decodeMessage(snaps[0])
+	if err != nil || !snaps[1].Exists() {
+		return m, nil, err
+	}
+	c, err := decodeCustomer(snaps[1])
+	if err != nil {
+		err = fmt.Errorf("customer %s: %w: %w", snaps[1].Ref.ID, ErrUndecodable, err)
+	}
+	return m, c, err
+}
+
+// customerOf reads the customer that a message is for, nil if there is none.
+func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer, error) {
+	ref := s.customer(m.Customer)
+	if address := m.Address(); address != "" {
+		snap, err := s.token(push.TokenID(address)).Get(ctx)
+		if missing(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, classify(err, "finding the customer of message %s", m.ID)
+		}
+		key, _ := snap.Data()["key"].(string)
+		if key == "" {
+			return nil, nil
+		}
+		ref = s.db.Doc("customers/" + key)
+	}
+
+	snap, err := ref.Get(ctx)
+	if missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err, "reading the customer of message %s", m.ID)
+	}
+	return decodeCustomer(snap)
+}
+
+// SaveMessage stores what became of a message, and its lease, with one write. The
+// revision of its batch is that of the document. ErrConflict: another call has written
+// since it was read, or it was erased, and nothing was stored.
+func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
+	m.Settle(s.now())
+	w := newWriteID()
+	d, err := s.encodeMessage(m, w)
+	if err != nil {
+		return classify(err, "encoding message %s", m.ID)
+	}
+
+	ref := s.message(m.ID)
+	revision, err := s.replaceOnce(ctx, ref, d, w, m.Batch.Revision)
+	if missing(err) {
+		return fmt.Errorf("saving message %s: %w: it was erased", m.ID, ErrConflict)
+	}
+	if err != nil {
+		return classify(err, "saving message %s", m.ID)
+	}
+	m.Batch.Revision = revision
+	return nil
+}
+
+// replaceOnce is like updateOnce for all fields of a document. An update with every
+// field deletes those that are omitted, which a set with a precondition cannot.
+func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, revision time.Time) (time.Time, error) {
+	res, err := ref.Update(ctx, d.updates(), firestore.LastUpdateTime(revision))
+	if err == nil {
+		return res.UpdateTime, nil
+	}
+	if snap := w.stored(ctx, ref, err); snap != nil {
+		return snap.UpdateTime, nil
+	}
+	return time.Time{}, err
+}
+
+// updates are the fields that change after a message was stored. Those that are empty
+// are deleted: due, so that tick does not find the message, and the targets.
+func (d *messageDoc) updates() []firestore.Update {
+	up := []firestore.Update{
+		{Path: "state", Value: d.State}, {Path: "completedAt", Value: d.CompletedAt}, {Path: "publishedAt", Value: d.PublishedAt},
+		{Path: "picked", Value: d.Picked}, {Path: "pickedAt", Value: d.PickedAt}, {Path: "notBefore", Value: d.NotBefore},
+		{Path: "settled", Value: d.Settled}, {Path: "attempts", Value: d.Attempts}, {Path: "tries", Value: d.Tries},
+		{Path: "crashes", Value: d.Crashes}, {Path: "saved", Value: d.Saved}, {Path: "leaseUntil", Value: d.LeaseUntil}, {Path: "write", Value: d.Write},
+	}
+	add := func(path string, set bool, value any) {
+		if !set {
+			value = firestore.Delete
+		}
+		up = append(up, firestore.Update{Path: path, Value: value})
+	}
+	add("due", d.Due != "", d.Due)
+	add("customer", d.Customer != "", d.Customer)
+	add("excluded", d.Excluded != "", d.Excluded)
+	add("refusal", d.Refusal != "", d.Refusal)
+	add("reason", d.Reason != "", d.Reason)
+	add("leaseOwner", d.LeaseOwner != "", d.LeaseOwner)
+	add("crashedWith", len(d.CrashedWith) > 0, d.CrashedWith)
+	add("underWay", len(d.UnderWay) > 0, d.UnderWay)
+	add("targets", len(d.Targets) > 0, d.Targets)
+	add("recipients", len(d.Recipients) > 0, d.Recipients)
+	add("results", len(d.Results) > 0, d.Results)
+	add("owedFlags", len(d.OwedFlags) > 0, d.OwedFlags)
+	add("heldFlags", len(d.HeldFlags) > 0, d.HeldFlags)
+	add("invalidTokens", d.InvalidTokens != "", d.InvalidTokens)
+	return up
+}
+
+// LeaseMessage gives a message as it was read to an owner until a time, and counts the
+// attempt, with one write. ErrConflict: another call was first.
+func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error {
+	leased := *m
+	leased.Batch.Claim(l)
+	leased.PublishedAt = time.Time{}
+	if err := s.SaveMessage(ctx, &leased); err != nil {
+		return err
+	}
+	*m = leased
+	return nil
+}
+
+// CloseUndecodableMessage settles a message whose document, or whose customer's, cannot
+// be decoded.
+func (s *Store) CloseUndecodableMessage(ctx context.Context, id, reason string) error {
+	_, err := s.message(id).Update(ctx, []firestore.Update{
+		{Path: "state", Value: string(push.Completed)}, {Path: "completedAt", Value: s.now()}, {Path: "settled", Value: true},
+		{Path: "reason", Value: reason}, {Path: "due", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
+		{Path: "results", Value: firestore.Delete}, {Path: "recipients", Value: firestore.Delete},
+	})
+	if missing(err) {
+		return nil
+	}
+	return classify(err, "closing message %s", id)
+}

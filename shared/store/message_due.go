@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+)
+
+const (
+	// orphanedAfter is how long after a message was stored tick publishes it again, if no
+	// call of deliver has stored anything about it: the function that stored it may have
+	// crashed before it published it.
+	orphanedAfter = 2 * time.Minute
+	// waitAtLeast is how long a message waits at least that cannot be sent now.
+	waitAtLeast = 5 * time.Second
+	// dueMessagesAtOnce is how many messages of one shard DueMessages lists.
+	dueMessagesAtOnce = 300
+)
+
+// dueFormat has as many characters for every time, so that texts sort as times do.
+const dueFormat = "2006-01-02T15:04:05.000Z"
+
+// dueText returns the value of the field due. The shard comes first, so that writes at
+// the same time go to different ranges of the index.
+func dueText(id string, at time.Time) string {
+	return duePrefix(push.MessageShard(id)) + at.UTC().Format(dueFormat)
+}
+
+func duePrefix(shard int) string { return fmt.Sprintf("%x-", shard) }
+
+// dueTime returns the time in a value of the field due, zero if it has none.
+func dueTime(due string) time.Time {
+	at, err := time.Parse(dueFormat, due[min(len(due), len(duePrefix(0))):])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// nextLook returns when tick publishes the message again, zero for never.
+func nextLook(m *push.Message, now time.Time) time.Time {
+	b := &m.Batch
+	switch {
+	case b.Settled:
+		return time.Time{}
+	case b.Lease.Until.After(now):
+		return b.Lease.Until
+	case !m.Picked && b.Attempts == 0:
+		return again(m.CreatedAt, now)
+	case b.NotBefore.Before(now.Add(waitAtLeast)):
+		return now.Add(waitAtLeast)
+	case m.ExpiresAt.After(now) && b.NotBefore.After(m.ExpiresAt):
+		return m.ExpiresAt
+	}
+	return b.NotBefore
+}
+
+// again returns when to publish a message again that is published now. The queue may be
+// long, so the time doubles, and there are few copies while no call answers.
+func again(createdAt, now time.Time) time.Time {
+	return now.Add(max(orphanedAfter, now.Sub(createdAt)))
+}
+
+// DueMessage is a message that tick has to publish again.
+type DueMessage struct {
+	push.MessageRef
+	At        time.Time // when it is due
+	CreatedAt time.Time
+	Revision  time.Time // the revision that MarkMessagePublished expects
+}
+
+// DueMessages lists messages that have to be published again by a time, of every shard
+// the first ones. It costs one read for each message, and at least one for each shard.
+func (s *Store) DueMessages(ctx context.Context, until time.Time) ([]DueMessage, error) {
+	lists := make([][]DueMessage, push.MessageShards)
+	g, ctx := errgroup.WithContext(ctx)
+	for shard := range lists {
+		g.Go(func() (err error) {
+			lists[shard], err = s.dueMessagesOf(ctx, shard, until)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, classify(err, "listing the messages that are due")
+	}
+
+	var out []DueMessage
+	for _, list := range lists {
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) ([]DueMessage, error) {
+	prefix := duePrefix(shard)
+	q := s.db.Collection("messages").Where("due", ">=", prefix).Where("due", "<=", prefix+until.UTC().Format(dueFormat)).
+		OrderBy("due", firestore.Asc).Select("draft", "due", "createdAt").Limit(dueMessagesAtOnce)
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, err
+	}
+
+	var out []DueMessage
+	for _, snap := range snaps {
+		// What does not decode is published all the same: deliver closes the message.
+		var d messageDoc
+		m := push.Message{ID: snap.Ref.ID}
+		if snap.DataTo(&d) == nil {
+			_ = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
+		}
+		out = append(out, DueMessage{MessageRef: m.Ref(), At: dueTime(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
+	}
+	return out, nil
+}
+
+// MarkMessagePublished records that the caller is about to publish a message again. It
+// reports false, and stores nothing, if the message has changed since it was listed.
+func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
+	_, err := s.message(x.Message).Update(ctx, []firestore.Update{
+		{Path: "publishedAt", Value: at}, {Path: "due", Value: dueText(x.Message, again(x.CreatedAt, at))},
+	}, firestore.LastUpdateTime(x.Revision))
+	if failedPrecondition(err) || missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "marking message %s as published", x.Message)
+}
