@@ -37,6 +37,10 @@ var demoOutcomes = []fcm.Outcome{
 // Message is the message of the demo.
 var Message = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
+// TriggerMessage is a message to one customer with a value of its own.
+var TriggerMessage = map[string]any{"notification": map[string]any{
+	"title": "+{{ values.points }} points", "body": "Thank you, {{ customer.first_name | default: 'and see you soon' }}"}}
+
 // demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
 // servers may be slow, and others' too.
 const demoTimeout = 10 * time.Minute

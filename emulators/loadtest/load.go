@@ -33,19 +33,25 @@ type plan struct {
 	beside    bool    // mailings to one customer beside the large one
 	mailings  int     // to everyone at once; the first one is measured
 	rated     int     // mailings to everyone at the lowest rate, beside it
-	stray     stray   // errors of FCM's besides
-	seed      uint64
+
+	messages      int     // to one customer each; 0: a mailing is measured
+	messageRate   float64 // a second
+	besideMailing bool    // one mailing to everyone beside the messages
+	stray         stray   // errors of FCM's besides
+	seed          uint64
 }
 
 // Result is load's last line.
 type Result struct {
-	Customers       int              `json:"customers"`
-	Tokens          int64            `json:"tokens"`
-	ImportSeconds   float64          `json:"import_seconds"`
-	Seconds         float64          `json:"seconds"`
-	TokensPerSecond float64          `json:"tokens_per_second"`
-	QuotaShare      float64          `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
-	Instances       int              `json:"instances"`                 // processes of deliver; 0: it ran in this one
+	Customers       int               `json:"customers"`
+	Tokens          int64             `json:"tokens"`
+	ImportSeconds   float64           `json:"import_seconds"`
+	Seconds         float64           `json:"seconds"`
+	TokensPerSecond float64           `json:"tokens_per_second"`
+	QuotaShare      float64           `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
+	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
+	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
+
 	Beside          *besideMeasured  `json:"beside,omitempty"`          // with -beside
 	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
 	CPUSeconds      float64          `json:"cpu_seconds"`
@@ -79,6 +85,9 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.mailings, "mailings", 1, "mailings to everyone at once; the figures are those of the first, and FCM's of all")
 	f.IntVar(&p.rated, "rated", 0, "mailings to everyone at the lowest rate beside it; they are cancelled at the end")
 	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	f.IntVar(&p.messages, "messages", 0, "send so many messages to one customer each, instead of a mailing, and tell how long each took to FCM")
+	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: how many a second")
+	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: send a mailing to -customers beside them")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
 	var c chaos.Options
@@ -116,6 +125,10 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
 	}
 
+	if p.messages < 0 || p.messages > 0 && p.messageRate <= 0 {
+		return errors.New("load: -messages is not negative, and -message-rate is more than 0")
+	}
+
 	m, err := p.measure(ctx, o, out)
 	if err != nil {
 		return err
@@ -136,7 +149,11 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 		return nil, err
 	}
 
-	m, err := p.run(ctx, l, out)
+	run := p.run
+	if p.messages > 0 {
+		run = p.runMessages
+	}
+	m, err := run(ctx, l, out)
 	if err == nil && functions != nil {
 		m.FunctionsPeakMB = functions.PeakMemory()
 	}
@@ -268,6 +285,14 @@ func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
 			if _, err := io.WriteString(w, line); err != nil {
 				return tokens, gone, err
 			}
+		}
+	}
+
+	for i := range p.messages {
+		tokens++
+		line := fmt.Sprintf(`{"id":%q,"tokens":[{"token":%q,"platform":"android"}]}`+"\n", messageCustomer(i), messageToken(i))
+		if _, err := io.WriteString(w, line); err != nil {
+			return tokens, gone, err
 		}
 	}
 

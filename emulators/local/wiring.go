@@ -135,6 +135,10 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 // has instances of its own, too.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "messages": "deliver", "tick": "tick"}
 
+// inFlight are the subscriptions with more pushes side by side than others: a message to
+// one customer is small and waits for FCM most of its time.
+var inFlight = map[string]int{"messages": 256}
+
 // TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
 

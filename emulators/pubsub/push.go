@@ -23,7 +23,7 @@ import (
 // stay while there is something to push, so that an idle subscription costs
 // nothing.
 func (b *subscription) hire() {
-	for b.workers < b.s.opt.InFlight && !b.closed && b.s.ctx.Err() == nil {
+	for b.workers < b.s.opt.inFlight(b.name) && !b.closed && b.s.ctx.Err() == nil {
 		e := b.next()
 		if e == nil {
 			return

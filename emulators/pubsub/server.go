@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,8 @@ type Options struct {
 	// InFlight is how many pushes of a subscription are under way side by
 	// side; 0: 64.
 	InFlight int
+	// InFlightOf is the same for subscriptions by their id, instead of InFlight.
+	InFlightOf map[string]int
 	// Client makes the pushes; nil: one that keeps its connections. Redirects
 	// are never followed.
 	Client *http.Client
@@ -52,6 +55,14 @@ func (o Options) withDefaults() Options {
 	}
 
 	return o
+}
+
+// inFlight returns how many pushes of a subscription are under way side by side.
+func (o Options) inFlight(subscription string) int {
+	if n := o.InFlightOf[subscription[strings.LastIndexByte(subscription, '/')+1:]]; n > 0 {
+		return n
+	}
+	return o.InFlight
 }
 
 // A Server is Pub/Sub, listening.

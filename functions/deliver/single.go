@@ -122,7 +122,7 @@ func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *p
 	callEnds := d.Now().Add(d.CallTimeout)
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
-	if first && b.Attempts == 0 && m.PublishedAt.IsZero() {
+	if first && !m.Touched {
 		b.Claim(lease)
 		return newDelivery(d, mailing, b, callEnds).run(ctx)
 	}

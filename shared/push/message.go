@@ -157,6 +157,7 @@ type Message struct {
 	ExpiresAt   time.Time // nothing is sent from then on
 	PublishedAt time.Time // when tick published it again; zero: never
 
+	Touched    bool        // whether a call has stored anything about it since it was accepted
 	Picked     bool        // whether Batch has the targets
 	Batch      Batch       // the targets, and what became of them
 	Recipients []Recipient // once Batch is settled, instead of its targets

@@ -43,6 +43,7 @@ func New(client *pubsub.Client, t Topics) *Queue {
 		tick: open(t.Tick), events: open(t.Events)}
 	if q.messages != nil {
 		q.messages.EnableMessageOrdering = true
+		q.messages.PublishSettings.CountThreshold = 1 // messages of different keys are never published together: waiting gains nothing
 	}
 	return q
 }

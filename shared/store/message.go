@@ -24,26 +24,25 @@ type messageDoc struct {
 	Excluded    string     `firestore:"excluded,omitempty"`
 	Refusal     string     `firestore:"refusal,omitempty"`
 	CreatedAt   time.Time  `firestore:"createdAt"`
-	CompletedAt *time.Time `firestore:"completedAt"`
+	CompletedAt *time.Time `firestore:"completedAt,omitempty"`
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
-	PublishedAt *time.Time `firestore:"publishedAt"`
+	PublishedAt *time.Time `firestore:"publishedAt,omitempty"`
 
 	// Due is when tick publishes the message again: a shard and a time, as dueText writes
 	// them. It is there until the message is settled.
 	Due string `firestore:"due,omitempty"`
 
-	Picked        bool       `firestore:"picked"`
-	PickedAt      time.Time  `firestore:"pickedAt"`
-	NotBefore     *time.Time `firestore:"notBefore"`
-	Settled       bool       `firestore:"settled"`
-	Attempts      int        `firestore:"attempts"`
-	Tries         int        `firestore:"tries"`
-	Crashes       int        `firestore:"crashes"`
-	Saved         bool       `firestore:"saved"`
+	PickedAt      *time.Time `firestore:"pickedAt,omitempty"` // when the targets were chosen
+	NotBefore     *time.Time `firestore:"notBefore,omitempty"`
+	Settled       bool       `firestore:"settled,omitempty"`
+	Attempts      int        `firestore:"attempts,omitempty"`
+	Tries         int        `firestore:"tries,omitempty"`
+	Crashes       int        `firestore:"crashes,omitempty"`
+	Saved         bool       `firestore:"saved,omitempty"`
 	CrashedWith   []byte     `firestore:"crashedWith,omitempty"`
 	UnderWay      []int      `firestore:"underWay,omitempty"`
 	LeaseOwner    string     `firestore:"leaseOwner,omitempty"`
-	LeaseUntil    *time.Time `firestore:"leaseUntil"`
+	LeaseUntil    *time.Time `firestore:"leaseUntil,omitempty"`
 	Reason        string     `firestore:"reason,omitempty"`
 	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; gone once settled
 	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
@@ -73,7 +72,7 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 		Draft: string(draft), Title: m.Title, Digest: m.Digest, CreatedBy: string(m.CreatedBy),
 		State: string(m.State), Excluded: string(m.Excluded), Refusal: m.Refusal,
 		CreatedAt: m.CreatedAt, CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt, PublishedAt: timeOrNil(m.PublishedAt),
-		Picked: m.Picked, PickedAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore), Settled: b.Settled,
+		PickedAt: timeOrNil(b.CutAt), NotBefore: timeOrNil(b.NotBefore), Settled: b.Settled,
 		Attempts: b.Attempts, Tries: b.Tries, Crashes: b.Crashes, Saved: b.Saved, CrashedWith: b.CrashedWith, UnderWay: b.UnderWay,
 		LeaseOwner: b.Lease.Owner, LeaseUntil: timeOrNil(b.Lease.Until), Reason: b.Reason, Results: encodeResults(b.Results),
 		OwedFlags: b.OwedFlags, HeldFlags: b.HeldFlags, InvalidTokens: invalid,
@@ -109,7 +108,7 @@ func decodeMessage(snap *firestore.DocumentSnapshot) (*push.Message, error) {
 		ID: snap.Ref.ID, Title: d.Title, Digest: d.Digest, CreatedBy: push.Caller(d.CreatedBy),
 		State: push.State(d.State), Excluded: push.Exclusion(d.Excluded), Refusal: d.Refusal,
 		CreatedAt: d.CreatedAt, CompletedAt: timeOrZero(d.CompletedAt), ExpiresAt: d.ExpiresAt, PublishedAt: timeOrZero(d.PublishedAt),
-		Picked: d.Picked,
+		Picked: d.PickedAt != nil, Touched: d.PickedAt != nil || d.Attempts > 0 || d.PublishedAt != nil,
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
@@ -128,7 +127,7 @@ func decodeMessage(snap *firestore.DocumentSnapshot) (*push.Message, error) {
 func decodeSingleBatch(m *push.Message, d *messageDoc) (err error) {
 	m.Batch = push.NewMessage(m.ID, m.Digest, m.MessageDraft, m.CreatedAt).Batch
 	b := &m.Batch
-	b.CutAt, b.NotBefore, b.Settled = d.PickedAt, timeOrZero(d.NotBefore), d.Settled
+	b.CutAt, b.NotBefore, b.Settled = timeOrZero(d.PickedAt), timeOrZero(d.NotBefore), d.Settled
 	b.Attempts, b.Tries, b.Crashes, b.Saved = d.Attempts, d.Tries, d.Crashes, d.Saved
 	b.Lease = push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)}
 	b.Reason, b.OwedFlags, b.HeldFlags, b.Results = d.Reason, d.OwedFlags, d.HeldFlags, decodeResults(d.Results)
@@ -277,21 +276,20 @@ func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 	}
 
 	ref := s.message(m.ID)
-	revision, err := s.replaceOnce(ctx, ref, d, w, m.Batch.Revision)
+	revision, err := s.replaceOnce(ctx, ref, d, w, m)
 	if missing(err) {
 		return fmt.Errorf("saving message %s: %w: it was erased", m.ID, ErrConflict)
 	}
 	if err != nil {
 		return classify(err, "saving message %s", m.ID)
 	}
-	m.Batch.Revision = revision
+	m.Batch.Revision, m.Touched = revision, true
 	return nil
 }
 
-// replaceOnce is like updateOnce for all fields of a document. An update with every
-// field deletes those that are omitted, which a set with a precondition cannot.
-func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, revision time.Time) (time.Time, error) {
-	res, err := ref.Update(ctx, d.updates(), firestore.LastUpdateTime(revision))
+// replaceOnce is like updateOnce for all fields of a message that change.
+func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
+	res, err := ref.Update(ctx, d.updates(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
 	if err == nil {
 		return res.UpdateTime, nil
 	}
@@ -302,26 +300,35 @@ func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *
 }
 
 // updates are the fields that change after a message was stored. Those that are empty
-// are deleted: due, so that tick does not find the message, and the targets.
-func (d *messageDoc) updates() []firestore.Update {
-	up := []firestore.Update{
-		{Path: "state", Value: d.State}, {Path: "completedAt", Value: d.CompletedAt}, {Path: "publishedAt", Value: d.PublishedAt},
-		{Path: "picked", Value: d.Picked}, {Path: "pickedAt", Value: d.PickedAt}, {Path: "notBefore", Value: d.NotBefore},
-		{Path: "settled", Value: d.Settled}, {Path: "attempts", Value: d.Attempts}, {Path: "tries", Value: d.Tries},
-		{Path: "crashes", Value: d.Crashes}, {Path: "saved", Value: d.Saved}, {Path: "leaseUntil", Value: d.LeaseUntil}, {Path: "write", Value: d.Write},
-	}
+// now are deleted: due, so that tick does not find the message, and, if an earlier call
+// may have stored them, the others.
+func (d *messageDoc) updates(touched bool) []firestore.Update {
+	up := []firestore.Update{{Path: "state", Value: d.State}, {Path: "write", Value: d.Write}}
 	add := func(path string, set bool, value any) {
 		if !set {
 			value = firestore.Delete
 		}
-		up = append(up, firestore.Update{Path: path, Value: value})
+		if set || touched || path == "due" {
+			up = append(up, firestore.Update{Path: path, Value: value})
+		}
 	}
+
 	add("due", d.Due != "", d.Due)
 	add("customer", d.Customer != "", d.Customer)
 	add("excluded", d.Excluded != "", d.Excluded)
 	add("refusal", d.Refusal != "", d.Refusal)
+	add("completedAt", d.CompletedAt != nil, d.CompletedAt)
+	add("publishedAt", d.PublishedAt != nil, d.PublishedAt)
+	add("pickedAt", d.PickedAt != nil, d.PickedAt)
+	add("notBefore", d.NotBefore != nil, d.NotBefore)
+	add("settled", d.Settled, d.Settled)
+	add("attempts", d.Attempts > 0, d.Attempts)
+	add("tries", d.Tries > 0, d.Tries)
+	add("crashes", d.Crashes > 0, d.Crashes)
+	add("saved", d.Saved, d.Saved)
 	add("reason", d.Reason != "", d.Reason)
 	add("leaseOwner", d.LeaseOwner != "", d.LeaseOwner)
+	add("leaseUntil", d.LeaseUntil != nil, d.LeaseUntil)
 	add("crashedWith", len(d.CrashedWith) > 0, d.CrashedWith)
 	add("underWay", len(d.UnderWay) > 0, d.UnderWay)
 	add("targets", len(d.Targets) > 0, d.Targets)
