@@ -27,14 +27,15 @@ type archive struct {
 	clock     *testcloud.Clock
 	mailings  *testcloud.Client
 	customers *testcloud.Client
+	message   string // the id of a message to one customer
 }
 
 func newArchive(t *testing.T) *archive {
 	t.Helper()
 	a := &archive{Cloud: testcloud.New(t), t: t, clock: testcloud.Noon()}
-	a.Topic("dispatch", "push-events")
+	a.Topic("dispatch", "messages", "push-events")
 	a.store = store.New(a.DB(), store.Options{Now: a.clock.Now})
-	q := queue.New(a.PubSub(), queue.Topics{Dispatch: "dispatch", Events: "push-events"}) // of either function
+	q := queue.New(a.PubSub(), queue.Topics{Dispatch: "dispatch", Messages: "messages", Events: "push-events"}) // of either function
 	t.Cleanup(q.Stop)
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: testcloud.Phones(t, phones.Options{}).URL(), MaxInstances: 1})
 	if err != nil {
@@ -108,7 +109,14 @@ func (a *archive) ask(site *testcloud.Client, mailing string, want int) {
 		if !strings.Contains(path, "{id}") {
 			code = http.StatusOK
 		}
-		at := strings.NewReplacer("{id}", mailing, "{customer}", "anna").Replace(path)
+		id := mailing
+		if path == "/v1/messages/{id}" {
+			id, code = a.message, http.StatusOK
+			if a.clock.Now().After(start.AddDate(0, 0, 31)) { // it is kept for 30 days
+				code = http.StatusNotFound
+			}
+		}
+		at := strings.NewReplacer("{id}", id, "{customer}", "anna").Replace(path)
 		if strings.Contains(at, "{") {
 			a.t.Errorf("this test does not know what to ask at %s", path)
 			continue
@@ -146,6 +154,9 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if _, err := queue.FinishMailing(t.Context(), a.store, &testcloud.EventRecorder[push.Event]{}, cancelled); err != nil {
 		t.Fatal(err)
 	}
+
+	sentMessage := a.mailings.Ask("POST", "/v1/messages", `{"customer":"anna","message":{"notification":{"title":"a"}}}`)
+	a.message = testcloud.Decode[struct{ ID string }](sentMessage, http.StatusAccepted).ID
 
 	gone := 0
 	for _, days := range []int{0, 8, 32, 60, 399} {

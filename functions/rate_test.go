@@ -82,6 +82,11 @@ func (p *pair) PublishDispatch(_ context.Context, orders ...push.DispatchMessage
 	return nil
 }
 
+// PublishMessages is not called: there are no messages to one customer.
+func (p *pair) PublishMessages(context.Context, ...push.MessageRef) error {
+	return errors.New("there are no messages")
+}
+
 // PublishBatches sends batches; each tenth time the instance is killed half way.
 func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.BatchRef) error {
 	p.mu.Lock()

@@ -10,21 +10,23 @@ import (
 
 type messagesInput struct {
 	CustomerPath
-	PageSize  int    `query:"pageSize" minimum:"1" maximum:"20" default:"20" doc:"how many mailings are searched for the customer"`
+	PageSize  int    `query:"pageSize" minimum:"1" maximum:"20" default:"20" doc:"how many mailings and messages are searched for the customer"`
 	PageToken string `query:"pageToken" maxLength:"500"`
 }
 
-// messageBody is one mailing that was sent to the customer.
+// messageBody is one mailing, or one message to this customer alone.
 type messageBody struct {
-	Mailing     string          `json:"mailing" doc:"the id of the mailing"`
+	Mailing     string          `json:"mailing,omitempty" doc:"the id of the mailing"`
+	Message     string          `json:"message,omitempty" doc:"the id of the message to this customer alone, instead of mailing"`
 	Name        string          `json:"name,omitempty"`
 	Title       string          `json:"title,omitempty" doc:"of its notification, as handed in, up to 300 bytes"`
-	State       push.State      `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused" doc:"of the mailing"`
+	State       push.State      `json:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused" doc:"of the mailing or message"`
+	Excluded    push.Exclusion  `json:"excluded,omitempty" enum:"unknown,noValidToken,optedOut,category,muted,filtered" doc:"of a message: why the customer was left out"`
 	DryRun      bool            `json:"dryRun,omitempty"`
 	CreatedAt   time.Time       `json:"createdAt"`
 	StartedAt   *time.Time      `json:"startedAt"`
 	CompletedAt *time.Time      `json:"completedAt"`
-	Tokens      []recipientBody `json:"tokens" nullable:"false" doc:"the tokens of the customer that the mailing was for"`
+	Tokens      []recipientBody `json:"tokens" nullable:"false" doc:"the tokens of the customer that it was for"`
 }
 
 // recipientBody is what became of one token.
@@ -65,10 +67,15 @@ func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOut
 }
 
 func shownMessage(x store.CustomerMessage) messageBody {
-	m := x.Mailing
-	b := messageBody{
-		Mailing: m.ID, Name: m.Name, Title: m.Title, State: m.State, DryRun: m.DryRun,
-		CreatedAt: m.CreatedAt, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt),
+	b := messageBody{Tokens: []recipientBody{}}
+	switch m := x.Message; {
+	case m != nil:
+		b.Message, b.Title, b.State, b.Excluded = m.ID, m.Title, m.State, m.Excluded
+		b.CreatedAt, b.StartedAt, b.CompletedAt = m.CreatedAt, timeOrNil(m.CreatedAt), timeOrNil(m.CompletedAt)
+	default:
+		m := x.Mailing
+		b.Mailing, b.Name, b.Title, b.State, b.DryRun = m.ID, m.Name, m.Title, m.State, m.DryRun
+		b.CreatedAt, b.StartedAt, b.CompletedAt = m.CreatedAt, timeOrNil(m.StartedAt), timeOrNil(m.CompletedAt)
 	}
 	for _, r := range x.Recipients {
 		b.Tokens = append(b.Tokens, recipientBody{

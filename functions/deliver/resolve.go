@@ -16,7 +16,7 @@ const proofsAtOnce = 16
 // resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
 // are not known to be good are proven. That takes time, so results are saved first.
 func (d *delivery) resolve(ctx context.Context) error {
-	if !d.mailing.Proven && !d.payload.personal() && d.accepted() {
+	if !d.mailing.Single && !d.mailing.Proven && !d.payload.personal() && d.accepted() {
 		if err := d.markProven(ctx); err != nil {
 			return err
 		}

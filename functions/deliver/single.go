@@ -180,9 +180,6 @@ func (s *singleStore) PauseFor(ctx context.Context, id string, reason push.Pause
 	return nil, &push.Conflict{Why: "a message is not paused"}
 }
 
-// MarkProven has nothing to record: the proof is for this message alone.
-func (s *singleStore) MarkProven(context.Context, string) error { return nil }
-
 // PausePlatform has nothing to record: other messages find out themselves.
 func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool) error { return nil }
 

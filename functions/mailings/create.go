@@ -20,18 +20,18 @@ import (
 
 // createInput is POST /v1/mailings.
 type createInput struct {
-	keyHeader
+	KeyHeader
 	Body json.RawMessage
 }
 
-// keyHeader is the header by which a second try is recognised.
-type keyHeader struct {
+// KeyHeader is the header by which a second try is recognised.
+type KeyHeader struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
 }
 
 // Resolve refuses wrong keys: with an empty one every try would send again, and of two
 // keys the second would be ignored.
-func (in *keyHeader) Resolve(ctx huma.Context) []error {
+func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	var keys []string
 	ctx.EachHeader(func(name, value string) {
 		if strings.EqualFold(name, "Idempotency-Key") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -132,6 +133,9 @@ func operation(method, path, id, summary string, errors ...int) huma.Operation {
 func (s *service) registerMessages() {
 	send := operation(http.MethodPost, "/v1/messages", "send-message", "Send a message to one customer", http.StatusConflict, http.StatusUnsupportedMediaType)
 	send.DefaultStatus, send.MaxBodyBytes = http.StatusAccepted, api.MaxSmall
+	result := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[sentBody](), true, "")
+	send.Responses = map[string]*huma.Response{"200": {Description: "With `wait`: the result came in time.",
+		Content: map[string]*huma.MediaType{"application/json": {Schema: result}}}}
 	huma.Register(s.api, s.messages.Takes(send), api.Answering(s.Log, s.sendMessage))
 
 	many := operation(http.MethodPost, "/v1/messages:batch", "send-messages", "Send messages, up to 500, each to one customer", http.StatusConflict, http.StatusUnsupportedMediaType)

@@ -37,7 +37,7 @@ const (
 
 // sendInput is POST /v1/messages.
 type sendInput struct {
-	keyHeader
+	KeyHeader
 	Wait string `query:"wait" maxLength:"20" doc:"how long to wait for the result, as 10s; at most 30s"`
 	Body json.RawMessage
 }
@@ -207,12 +207,13 @@ func (s *service) storeMessage(ctx context.Context, m *push.Message, keyed bool)
 // if that takes too long. A read that fails ends the wait, because the message is
 // accepted all the same.
 func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.Duration) *push.Message {
-	end := s.Now().Add(wait)
-	for pause := firstLook; wait > 0; pause = min(pause+pause/2, lookAtMost) {
-		left := end.Sub(s.Now())
-		if left <= 0 || cloud.Sleep(ctx, min(pause, left)) != nil {
-			return nil
-		}
+	if wait <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+
+	for pause := firstLook; cloud.Sleep(ctx, pause) == nil; pause = min(pause+pause/2, lookAtMost) {
 		now, err := s.Store.Message(ctx, m.ID)
 		if err != nil {
 			return nil
@@ -237,7 +238,7 @@ type shownOutput struct{ Body sentBody }
 
 // sendManyInput is POST /v1/messages:batch.
 type sendManyInput struct {
-	keyHeader
+	KeyHeader
 	Body json.RawMessage
 }
 
@@ -291,7 +292,21 @@ func (s *service) sendMessages(ctx context.Context, in *sendManyInput) (*sendMan
 		})
 	}
 	_ = g.Wait() // it is nil: each message has its own result
+	if p := allUnavailable(out.Body.Messages); p != nil {
+		return nil, p
+	}
 	return out, nil
+}
+
+// allUnavailable returns the problem of the first message if each of them failed because
+// something is out of reach: then the whole request is to be tried again.
+func allUnavailable(list []sentOrRefused) error {
+	for _, x := range list {
+		if x.Problem == nil || x.Problem.Status != http.StatusServiceUnavailable {
+			return nil
+		}
+	}
+	return list[0].Problem
 }
 
 // sendOne accepts one message of many.

@@ -59,7 +59,10 @@ func TestDocumentIsTheContract(t *testing.T) {
 	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Errorf("it is OpenAPI %s", d.OpenAPI)
 	}
+	const messageDraft = "category customer devices fid lifetime link message only token values"
+	const message = "completedAt createdAt createdBy customer excluded expiresAt id reason refusal state title tokens"
 	const draft = "audience category devices dryRun lifetime link message name ratePerMinute sendAt tags"
+	seen := map[string]bool{}
 	for _, c := range []struct{ path, method, body, status, answer, params string }{
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
 		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state tag"},
@@ -71,13 +74,17 @@ func TestDocumentIsTheContract(t *testing.T) {
 		{"/v1/mailings/{id}/drop-held", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
 		{"/v1/mailings/{id}/unflag", "post", "", "202", "id unflag", "id"},
+		{"/v1/messages", "post", messageDraft, "202", message, "Idempotency-Key wait"},
+		{"/v1/messages", "post", messageDraft, "200", message, "Idempotency-Key wait"},
+		{"/v1/messages:batch", "post", "messages", "200", "messages", "Idempotency-Key"},
+		{"/v1/messages/{id}", "get", "", "200", message, "id"},
 	} {
 		op, ok := d.Paths[c.path][c.method]
 		if !ok {
 			t.Errorf("%s %s is not there", c.method, c.path)
 			continue
 		}
-		delete(d.Paths[c.path], c.method)
+		seen[c.method+" "+c.path] = true
 		var params []string
 		for _, p := range op.Parameters {
 			params = append(params, p.Name)
@@ -99,6 +106,9 @@ func TestDocumentIsTheContract(t *testing.T) {
 	}
 	for path, more := range d.Paths {
 		for method := range more {
+			if seen[method+" "+path] {
+				continue
+			}
 			t.Errorf("%s %s is more than the contract", method, path)
 		}
 	}

@@ -16,6 +16,12 @@ import (
 	"carillon.example/shared/store"
 )
 
+// message is a good message, and messageID the id of one.
+const (
+	message   = `{"customer":"anna","message":{"notification":{"title":"a"}}}`
+	messageID = "s1"
+)
+
 // requestsFor has a good request for every operation on that mailing.
 func requestsFor(id string) map[string]testcloud.Request {
 	return map[string]testcloud.Request{
@@ -28,6 +34,9 @@ func requestsFor(id string) map[string]testcloud.Request {
 		"flag-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/flag-held"},
 		"drop-held-mailing":   {Method: "POST", Path: "/v1/mailings/" + id + "/drop-held"},
 		"list-invalid-tokens": {Method: "GET", Path: "/v1/mailings/" + id + "/invalid-tokens"},
+		"send-message":        {Method: "POST", Path: "/v1/messages", Body: message, Header: []string{"Idempotency-Key", "k"}},
+		"send-messages":       {Method: "POST", Path: "/v1/messages:batch", Body: `{"messages":[` + message + `]}`, Header: []string{"Idempotency-Key", "k"}},
+		"show-message":        {Method: "GET", Path: "/v1/messages/" + messageID},
 		"unflag":              {Method: "POST", Path: "/v1/mailings/" + id + "/unflag"},
 	}
 }
@@ -96,8 +105,11 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 			w := newWorld(t)
 			paused := w.hand(plain)
 			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
-			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Events: "push-events"})
+			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Messages: "messages", Events: "push-events"})
 			site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: tenSeconds}))
+			if _, _, err := w.store.CreateMessage(t.Context(), push.NewMessage(messageID, "", push.MessageDraft{Customer: "anna"}, time.Now())); err != nil {
+				t.Fatal(err)
+			}
 			requests := requestsFor(w.hand(plain).ID)
 			requests["resume-mailing"] = testcloud.Request{Method: "POST", Path: "/v1/mailings/" + paused.ID + "/resume"}
 			testcloud.EachOperation(t, site, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {

@@ -30,7 +30,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{Cloud: testcloud.New(t), t: t, phones: testcloud.Phones(t, phones.Options{}), clock: testcloud.Noon()}
 	w.store = store.New(w.DB(), store.Options{Now: w.clock.Now})
-	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
+	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch", Messages: "messages"})
 	t.Cleanup(q.Stop)
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), MaxInstances: 1})
 	if err != nil {

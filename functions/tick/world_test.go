@@ -23,7 +23,9 @@ type board struct {
 	refs   []push.BatchRef
 	lanes  []push.Lane // of refs
 	at     []time.Time // of refs
-	err    error
+
+	messages []string // ids
+	err      error
 }
 
 func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) error {

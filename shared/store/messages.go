@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -11,10 +13,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A CustomerMessage is a mailing that was sent to a customer, and what became of
-// each token.
+// A CustomerMessage is a mailing, or a message to one customer, that was sent to a
+// customer, and what became of each token.
 type CustomerMessage struct {
-	Mailing    *push.Mailing // as a list of mailings has it
+	Mailing    *push.Mailing // as a list of mailings has it; nil for a message
+	Message    *push.Message // nil for a mailing
 	Recipients []push.Recipient
 }
 
@@ -27,45 +30,112 @@ const (
 	keepPast = push.MaxAhead + push.MaxLifetime + Keep
 )
 
-// CustomerMessages lists the mailings that were sent to a customer, the newest first,
-// and returns the token of the next page, "" after the last one. A page is of size
-// mailings, of which those that the customer was not in are left out: it may be short
-// or empty and have a next one. Mailings are listed as long as their batches exist.
+// CustomerMessages lists the mailings and messages that were sent to a customer, the
+// newest first, and returns the token of the next page, "" after the last one. A page is
+// of size mailings and messages, of which mailings that the customer was not in are left
+// out: it may be short or empty and have a next one. They are listed as long as their
+// batches, or the messages, exist.
 //
-// It costs a read for each mailing of the page, one more for each that may have been
-// sent to the customer, and two more where a batch ends with the customer.
+// It costs a read for each mailing and message of the page, one more for each mailing
+// that may have been sent to the customer, and two more where a batch ends with the
+// customer.
 func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
-	mailings, next, err := s.Mailings(ctx, "", "", size, token)
+	mailings, more, err := s.Mailings(ctx, "", "", size, token)
 	if err != nil {
 		return nil, "", err
 	}
 	if n := len(mailings); n > 0 && s.now().Sub(mailings[n-1].CreatedAt) > keepPast {
-		next = ""
+		more = ""
+	}
+	messages, err := s.messagesOf(ctx, c, size+1, token)
+	if err != nil {
+		return nil, "", err
 	}
 
-	found := make([][]push.Recipient, len(mailings))
+	list := merged(mailings, messages)
+	next := ""
+	if len(list) > size || more != "" {
+		list = list[:min(size, len(list))]
+		next = tokenOf(list[len(list)-1].place())
+	}
+	list, err = s.findRecipients(ctx, c, list)
+	return list, next, err
+}
+
+// place returns the place of a mailing or message in a list of both.
+func (m *CustomerMessage) place() place {
+	if m.Message != nil {
+		return place{m.Message.CreatedAt, m.Message.ID}
+	}
+	return place{m.Mailing.CreatedAt, m.Mailing.ID}
+}
+
+// merged puts mailings and messages into one list, the newest first.
+func merged(mailings []*push.Mailing, messages []*push.Message) []CustomerMessage {
+	var out []CustomerMessage
+	for _, m := range mailings {
+		out = append(out, CustomerMessage{Mailing: m})
+	}
+	for _, m := range messages {
+		out = append(out, CustomerMessage{Message: m, Recipients: m.Recipients})
+	}
+	slices.SortFunc(out, func(a, b CustomerMessage) int {
+		x, y := a.place(), b.place()
+		return cmp.Or(y.created.Compare(x.created), cmp.Compare(y.id, x.id))
+	})
+	return out
+}
+
+// messagesOf lists the messages to one customer, the newest first, without those of a
+// former customer with the same id, who was erased.
+func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, token string) ([]*push.Message, error) {
+	q := s.db.Collection("messages").Where("customer", "==", push.CustomerKey(c.ID)).
+		OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).Limit(limit)
+	if token != "" {
+		at, err := pageTime(token)
+		if err != nil {
+			return nil, err
+		}
+		q = q.StartAfter(at.created, at.id)
+	}
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, classify(err, "listing the messages to a customer")
+	}
+
+	var out []*push.Message
+	for _, snap := range snaps {
+		m, err := decodeMessage(snap)
+		if err != nil {
+			logSkipped(ctx, snap, err)
+			continue
+		}
+		if !m.CreatedAt.Before(c.CreatedAt) {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// findRecipients searches the mailings of a list for the customer, and leaves out those
+// that the customer was not in.
+func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []CustomerMessage) ([]CustomerMessage, error) {
 	g, searching := errgroup.WithContext(ctx)
 	g.SetLimit(lookUpsAtOnce)
-	for i, m := range mailings {
-		if m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(Keep)) {
+	for i := range list {
+		m := list[i].Mailing
+		if m == nil || m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(Keep)) {
 			continue
 		}
 		g.Go(func() (err error) {
-			found[i], err = s.recipientsOf(searching, m.ID, c)
+			list[i].Recipients, err = s.recipientsOf(searching, m.ID, c)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, "", classify(err, "searching mailings for a customer")
+		return nil, classify(err, "searching mailings for a customer")
 	}
-
-	var out []CustomerMessage
-	for i, m := range mailings {
-		if len(found[i]) > 0 {
-			out = append(out, CustomerMessage{m, found[i]})
-		}
-	}
-	return out, next, nil
+	return slices.DeleteFunc(list, func(m CustomerMessage) bool { return m.Message == nil && len(m.Recipients) == 0 }), nil
 }
 
 // recipientsOf finds the tokens of a customer in the batches of a mailing. A batch

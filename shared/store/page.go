@@ -15,8 +15,10 @@ type place struct {
 }
 
 // pageToken returns the token of the page after m in a list of mailings.
-func pageToken(m *push.Mailing) string {
-	s := strconv.FormatInt(m.CreatedAt.UnixMicro(), 36) + " " + m.ID
+func pageToken(m *push.Mailing) string { return tokenOf(place{m.CreatedAt, m.ID}) }
+
+func tokenOf(p place) string {
+	s := strconv.FormatInt(p.created.UnixMicro(), 36) + " " + p.id
 	return base64.RawURLEncoding.EncodeToString([]byte(s))
 }
 

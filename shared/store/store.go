@@ -9,6 +9,7 @@
 //	mailings/{id}/audience/owners              the customers who had the listed tokens when the mailing started
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, results, tally
+//	messages/{id}                              a message to one customer, and what became of it
 //	objections/{key of the customer's id}      an opt-out that stays when its customer is erased
 //	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
 
 	"carillon.example/shared/push"
 )
@@ -18,6 +20,9 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 	left = map[string]bool{}
 	for _, x := range xs {
 		if err := s.eraseTexts(ctx, x); err != nil {
+			return nil, err
+		}
+		if err := s.eraseMessages(ctx, x); err != nil {
 			return nil, err
 		}
 	}
@@ -80,6 +85,44 @@ func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
 	}
 
 	return nil
+}
+
+// eraseMessages deletes the messages to this customer, sent or not. A call of deliver
+// that has one under way cannot store its result any more, which is no loss. A message to
+// a token of the customer that no call has taken yet is found by the token.
+func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
+	queries := []firestore.Query{s.db.Collection("messages").Where("customer", "==", x.key)}
+	for part := range slices.Chunk(x.Tokens, recipientsAtOnce) {
+		queries = append(queries, s.db.Collection("messages").Where("tokenId", "in", part))
+	}
+
+	for _, q := range queries {
+		snaps, err := q.Select("createdAt").Documents(ctx).GetAll()
+		if err != nil {
+			return err
+		}
+		var g errgroup.Group
+		g.SetLimit(lookUpsAtOnce)
+		for _, snap := range snaps {
+			if at, _ := snap.DataAt("createdAt"); laterThan(at, x.At) {
+				continue // of a customer who came back
+			}
+			g.Go(func() error {
+				_, err := snap.Ref.Delete(ctx)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// laterThan reports whether a field is a time after at.
+func laterThan(field any, at time.Time) bool {
+	t, ok := field.(time.Time)
+	return ok && t.After(at)
 }
 
 func (s *Store) eraseText(ctx context.Context, id string) error {

@@ -1,0 +1,206 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+func (w *world) messageTo(t *testing.T, id string, d push.MessageDraft) *push.Message {
+	t.Helper()
+	if d.Message == nil {
+		d.Message = json.RawMessage(`{"notification":{"title":"x"}}`)
+	}
+	m := push.NewMessage(id, "digest-"+id, d, w.clock.Now())
+	if _, _, err := w.CreateMessage(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A message is read as it was stored, in each stage of its life.
+func TestMessageIsReadAsItWasStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "anna-token")
+	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna", Values: map[string]any{"points": 5.0}})
+	same := func(stage string, want *push.Message) *push.Message {
+		t.Helper()
+		got, err := w.Message(t.Context(), "s1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ignore := cmp.FilterPath(func(p cmp.Path) bool {
+			switch p.Last().String() {
+			case ".Revision", ".Touched", ".Recipients", ".Targets", ".InvalidTokens":
+				return true
+			}
+			return false
+		}, cmp.Ignore())
+		if diff := cmp.Diff(want, got, ignore, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })); diff != "" {
+			t.Errorf("%s (-stored +read):\n%s", stage, diff)
+		}
+		return got
+	}
+	m = same("accepted", m)
+
+	m.Pick(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
+	m.Batch.NotBefore, m.Batch.Reason = w.clock.Now().Add(time.Minute), "FCM is out of reach"
+	if err := w.SaveMessage(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	m = same("waiting", m)
+	if diff := cmp.Diff([]push.Recipient{{TokenID: push.TokenID("anna-token"), Kind: push.KindToken, Platform: push.Android}}, m.Recipients); diff != "" {
+		t.Errorf("recipients while it waits (-want +got):\n%s", diff)
+	}
+
+	if err := w.LeaseMessage(t.Context(), m, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	m = same("leased", m)
+	m.Batch.Release(true)
+	m.Batch.NotBefore, m.Batch.Reason = time.Time{}, ""
+	m.Batch.Results[0], m.Batch.Settled = push.ResultAccepted, true
+	if err := w.SaveMessage(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	m = same("settled", m)
+	if m.State != push.Completed {
+		t.Errorf("the state is %s, want %s", m.State, push.Completed)
+	}
+	if diff := cmp.Diff([]push.Recipient{{TokenID: push.TokenID("anna-token"), Kind: push.KindToken, Platform: push.Android, Result: push.ResultAccepted}}, m.Recipients); diff != "" {
+		t.Errorf("recipients at the end (-want +got):\n%s", diff)
+	}
+}
+
+// Of two calls that read the same revision one stores its result.
+func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	var copies [2]*push.Message
+	for i := range copies {
+		m, err := w.Message(t.Context(), "s1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+		copies[i] = m
+	}
+	if err := w.SaveMessage(t.Context(), copies[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SaveMessage(t.Context(), copies[1]); !store.IsConflict(err) {
+		t.Errorf("the second save was answered %v, want a conflict", err)
+	}
+}
+
+// The list of a customer has mailings and messages in one order, in pages of any size.
+func TestListOfACustomerHasMailingsAndMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "c-anna", "anna")
+	anna := w.customer(t, "c-anna")
+	var want []string
+	for i := range 7 {
+		w.clock.Add(time.Second)
+		id := fmt.Sprint("m", i)
+		w.mailing(t, id, push.Audience{Everyone: true})
+		sh := w.begin(t, id)
+		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "anna")}); err != nil {
+			t.Fatal(err)
+		}
+		want = append([]string{id}, want...)
+		for j := range i % 3 {
+			w.clock.Add(time.Second)
+			id := fmt.Sprintf("s%d-%d", i, j)
+			w.messageTo(t, id, push.MessageDraft{Customer: "c-anna"})
+			want = append([]string{id}, want...)
+		}
+		w.messageTo(t, fmt.Sprint("s-bob-", i), push.MessageDraft{Customer: "bob"})
+	}
+
+	for size := 1; size <= len(want)+1; size++ {
+		var got []string
+		for token, pages := "", 0; ; pages++ {
+			list, next, err := w.CustomerMessages(t.Context(), anna, size, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range list {
+				if m.Message != nil {
+					got = append(got, m.Message.ID)
+				} else {
+					got = append(got, m.Mailing.ID)
+				}
+			}
+			if token = next; token == "" {
+				break
+			}
+			if pages > 2*len(want) {
+				t.Fatalf("pages of %d do not end", size)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("in pages of %d (-want +got):\n%s", size, diff)
+		}
+	}
+}
+
+// An erasure deletes the messages to the customer, and those to a token that no call
+// has taken yet; those to others stay.
+func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "anna-token")
+	w.register(t, "bob", "bob-token")
+	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	w.messageTo(t, "s2", push.MessageDraft{Token: "anna-token"})
+	w.messageTo(t, "s3", push.MessageDraft{Customer: "bob"})
+	w.messageTo(t, "s4", push.MessageDraft{Token: "bob-token"})
+	taken, err := w.Message(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Second)
+	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
+		t.Fatal(err)
+	}
+
+	for id, want := range map[string]bool{"s1": false, "s2": false, "s3": true, "s4": true} {
+		_, err := w.Message(t.Context(), id)
+		if got := !push.IsNotFound(err); got != want {
+			t.Errorf("message %s is there: %t, want %t", id, got, want)
+		}
+	}
+	taken.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+	if err := w.SaveMessage(t.Context(), taken); !store.IsConflict(err) {
+		t.Errorf("the result of an erased message was answered %v, want a conflict", err)
+	}
+}
+
+// A second try whose first commit was stored finds its own write.
+func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	again := push.NewMessage("s1", first.Digest, first.MessageDraft, w.clock.Now())
+	stored, created, err := w.CreateMessage(t.Context(), again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if created || stored.CreatedAt.UnixMicro() != first.CreatedAt.UnixMicro() {
+		t.Errorf("created %t at %s, want the message of %s", created, stored.CreatedAt, first.CreatedAt)
+	}
+	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
+	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
+		t.Errorf("another body was answered %v, want a conflict", err)
+	}
+}
