@@ -210,6 +210,7 @@ func (c *chaos) through(ctx context.Context) error {
 	}
 
 	c.people.churn(ctx, storming, &churn, c.Seed)
+	lives.Go(func() { c.sendMessages(ctx, storming, &lives) })
 	c.post(ctx, storming, &lives)
 	faults.Wait()
 	c.tell("the faults are over, the rest comes to its end")

@@ -49,6 +49,7 @@ func (f *findings) say(kind, format string, a ...any) {
 // tallied are the figures of the run.
 type tallied struct {
 	Mailings  int            `json:"mailings"`
+	Messages  int            `json:"messages"` // to one customer each; their tokens are in the sums, too
 	States    map[string]int `json:"states"`
 	Batches   int            `json:"batches"`
 	Tokens    int            `json:"tokens"`

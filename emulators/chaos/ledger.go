@@ -114,6 +114,12 @@ func (l *ledger) committed(req proto.Message) {
 			continue
 		}
 		f := w.GetUpdate().GetFields()
+		if ref.Batch == messageBatch {
+			l.mu.Lock()
+			l.book(ref.Mailing).batches[ref.Batch] = &cut{at: time.Now()}
+			l.mu.Unlock()
+			continue
+		}
 		targets, err := push.DecodeTargets(f["targets"].GetBytesValue())
 		if err != nil {
 			continue // its targets will be missed
@@ -144,8 +150,12 @@ func (l *ledger) disturbed(req proto.Message) {
 	}
 }
 
-// batchOf reads .../documents/mailings/{id}/batches/{id}.
+// batchOf reads .../documents/mailings/{id}/batches/{id}, and .../documents/messages/{id}
+// as the only batch of a message.
 func batchOf(name string) (push.BatchRef, bool) {
+	if _, id, ok := strings.Cut(name, "/documents/messages/"); ok {
+		return push.BatchRef{Mailing: id, Batch: messageBatch}, true
+	}
 	_, path, ok := strings.Cut(name, "/documents/mailings/")
 	parts := strings.Split(path, "/")
 	if !ok || len(parts) != 3 || parts[1] != "batches" {

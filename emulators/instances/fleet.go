@@ -276,12 +276,21 @@ func (f *Fleet) Handler(fn string) http.Handler {
 	})
 }
 
-// refOf is the batch that a push to deliver names.
+// MessageBatch stands for the only batch of a message to one customer.
+const MessageBatch = "message"
+
+// refOf is the batch that a push to deliver names. A message to one customer is a batch
+// of its own.
 func refOf(body []byte) (ref push.BatchRef) {
 	var p struct{ Message struct{ Data []byte } }
-	if json.Unmarshal(body, &p) == nil {
-		_ = json.Unmarshal(p.Message.Data, &ref) // what is no batch stays empty
+	if json.Unmarshal(body, &p) != nil {
+		return ref
 	}
+	var m push.MessageRef
+	if json.Unmarshal(p.Message.Data, &m) == nil && m.Message != "" {
+		return push.BatchRef{Mailing: m.Message, Batch: MessageBatch}
+	}
+	_ = json.Unmarshal(p.Message.Data, &ref) // what is no batch stays empty
 	return ref
 }
 

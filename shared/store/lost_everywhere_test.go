@@ -107,9 +107,23 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	set, err := w.SetSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
 	note("changing the settings", err, set.Devices)
 
+	single := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{}`)}, w.clock.Now())
+	_, created, err := w.CreateMessage(ctx, single)
+	note("recording a message", err, created)
+	if single, err = w.Message(ctx, "s1"); err != nil {
+		t.Fatal(err)
+	}
+	single.Pick(c, set, nil, w.clock.Now())
+	note("leasing a message", w.LeaseMessage(ctx, single, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)}), single.Batch.Attempts)
+	single.Batch.Release(true)
+	single.Batch.Settled = true
+	single.Batch.ClosePending(push.ResultAccepted)
+	note("saving a message", w.SaveMessage(ctx, single), single.State, single.Batch.Settled)
+
 	w.clock.Add(time.Minute)
 	m := push.NewMailing("m", "digest", push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
-	recorded, created, err := w.CreateMailing(ctx, m)
+	var recorded *push.Mailing
+	recorded, created, err = w.CreateMailing(ctx, m)
 	note("recording a mailing", err, recorded.ID, created)
 	note("proving", w.MarkProven(ctx, "m"))
 	change := func(what string, f func(context.Context, string) (*push.Mailing, error)) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"carillon.example/shared/push"
 )
@@ -173,11 +175,11 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 		m.Batch.Revision = res.UpdateTime
 		return m, true, nil
 	}
-	if !mayBeStored(err) {
-		return nil, false, classify(err, "recording message %s", m.ID)
-	}
 	if w.stored(ctx, s.message(m.ID), err) != nil {
 		return m, true, nil
+	}
+	if status.Code(err) != codes.AlreadyExists {
+		return nil, false, classify(err, "recording message %s", m.ID)
 	}
 
 	was, err := s.Message(ctx, m.ID)

@@ -1,13 +1,19 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -202,5 +208,25 @@ func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
 	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
 		t.Errorf("another body was answered %v, want a conflict", err)
+	}
+}
+
+// A message that was not stored because of contention is no message that is not found:
+// the caller tries again.
+func TestContentionWhileAMessageIsStoredIsUnavailable(t *testing.T) {
+	t.Parallel()
+	aborts := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if strings.HasSuffix(method, "/Commit") {
+			return status.Error(codes.Aborted, "too much contention on these documents")
+		}
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	w := newWorld(t, grpc.WithUnaryInterceptor(aborts))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	m := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{}`)}, w.clock.Now())
+	_, _, err := w.CreateMessage(ctx, m)
+	if _, ok := errors.AsType[*push.Unavailable](err); !ok {
+		t.Errorf("storing it was answered %v, want *push.Unavailable", err)
 	}
 }
