@@ -73,12 +73,12 @@ func TestEntryPoints(t *testing.T) {
 // and to no other.
 func TestPublishers(t *testing.T) {
 	t.Parallel()
-	topics := map[string][]string{"PublishDispatch": {"dispatch"}, "PublishBatches": {"deliver", "deliver-small"}, "PublishWake": {"tick"},
+	topics := map[string][]string{"PublishDispatch": {"dispatch"}, "PublishBatches": {"deliver", "deliver-small"}, "PublishMessages": {"messages"}, "PublishWake": {"tick"},
 		"PublishEvents": {"push-events"}, "PublishEventsNow": {"push-events"}}
 	iam := read(t, "iam.tf")
 	for _, name := range inCode(t) {
 		var uses []string
-		for _, method := range found(`\b[Qq]ueue\.(PublishDispatch|PublishBatches|PublishWake|PublishEvents|PublishEventsNow)\b`, glob(t, "../functions/"+name+"/*.go")) {
+		for _, method := range found(`\b[Qq]ueue\.(PublishDispatch|PublishBatches|PublishMessages|PublishWake|PublishEvents|PublishEventsNow)\b`, glob(t, "../functions/"+name+"/*.go")) {
 			uses = append(uses, topics[method]...)
 		}
 		slices.Sort(uses)
@@ -99,15 +99,15 @@ func TestLines(t *testing.T) {
 		code += glob(t, "../functions/"+name+"/*.go")
 	}
 	lines := slices.Concat(found(`message = "([^"]+)" }`, metrics), found(`jsonPayload\.message=\\"([^$"\\]+)\\"`, metrics))
-	if len(lines) != 8 {
-		t.Errorf("metrics listen for %q, want eight lines", lines)
+	if len(lines) != 11 {
+		t.Errorf("metrics listen for %q, want eleven lines", lines)
 	}
 	for _, l := range lines {
 		if !strings.Contains(code, `"`+l+`"`) {
 			t.Errorf("no function logs the line %q", l)
 		}
 	}
-	fields := slices.Concat(found(`jsonPayload\.([a-z]+)`, metrics), found(`"([a-z]+)"`, strings.Join(found(`results = toset\(\[([^\]]+)\]`, metrics), "")))
+	fields := slices.Concat(found(`jsonPayload\.([a-z_]+)`, metrics), found(`"([a-z]+)"`, strings.Join(found(`results = toset\(\[([^\]]+)\]`, metrics), "")))
 	for _, f := range without(fields, []string{"message"}) {
 		if !regexp.MustCompile(`Context\([^)]*"` + f + `"|"` + f + `", `).MatchString(code) {
 			t.Errorf("no function logs the attribute %q", f)

@@ -44,7 +44,7 @@ const (
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
-	conditions = 18
+	conditions = 22
 )
 
 // A row is one line of the table: how many units N million pushes a month take.
@@ -94,6 +94,31 @@ func costsTable() string {
 		b += fmt.Sprintf(" | **$%.2f**", s)
 	}
 	return b + " |\n"
+}
+
+// regional is what Firestore's operations cost in a region, of the price in a
+// multi-region.
+const regional = 0.5
+
+// messagesTable is what a million messages to one customer cost.
+func messagesTable() string {
+	type item struct {
+		price
+		units float64
+	}
+	items := []item{{reads, 2 * million}, {writes, 2 * million}, {deletes, million}, {requests, 2 * million}, {traffic, 2 * million * kB}}
+	b := "| a million messages | in a region | in a multi-region |\n|---|---|---|\n"
+	var one, multi float64
+	for _, x := range items {
+		usd := x.units / x.per * x.usd
+		there := usd
+		if strings.HasPrefix(x.name, "Firestore") {
+			there *= regional
+		}
+		one, multi = one+there, multi+usd
+		b += fmt.Sprintf("| %s, %s | $%.2f | $%.2f |\n", x.name, number(x.units), there, usd)
+	}
+	return b + fmt.Sprintf("| **sum** | **$%.2f** | **$%.2f** |\n", one, multi)
 }
 
 // number writes a count short: 2.17 M.

@@ -43,6 +43,14 @@ locals {
       }
     },
     {
+      title = "Messages to one customer: a minute, and milliseconds to the result"
+      queries = {
+        "finished a minute" = "sum(rate(${local.own}_message_age_milliseconds_count${local.on}[5m])) * 60"
+        "median"            = "histogram_quantile(0.5, sum by (le) (rate(${local.own}_message_age_milliseconds_bucket${local.on}[5m])))"
+        "99 %"              = "histogram_quantile(0.99, sum by (le) (rate(${local.own}_message_age_milliseconds_bucket${local.on}[5m])))"
+      }
+    },
+    {
       title = "Retries and what was given up"
       queries = {
         "batches that wait"                   = "sum(increase(${local.own}_batches_waiting${local.on}[5m]))"
@@ -125,5 +133,6 @@ resource "google_monitoring_dashboard" "this" {
     google_logging_metric.result,
     google_logging_metric.counter,
     google_logging_metric.batch_time,
+    google_logging_metric.message_age,
   ]
 }

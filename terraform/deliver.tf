@@ -65,7 +65,7 @@ resource "google_cloudfunctions2_function" "deliver" {
   lifecycle {
     precondition {
       condition     = local.send_rate.per_instance >= local.least_rate
-      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${local.send_rate.instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower functions.deliver.max_instances or functions.deliver-small.max_instances, or have the quota raised and fcm_quota_per_minute with it."
+      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${local.send_rate.instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower max_instances of functions.deliver, deliver-small or messages, or have the quota raised and fcm_quota_per_minute with it."
     }
   }
 }

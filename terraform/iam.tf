@@ -32,11 +32,11 @@ locals {
 
   # The topics each function publishes to.
   publishes = merge({
-    mailings  = ["dispatch"]
+    mailings  = ["dispatch", "messages"]
     customers = ["push-events"]
     dispatch  = ["dispatch", "deliver", "deliver-small", "tick", "push-events"]
     deliver   = ["push-events"]
-    tick      = ["dispatch", "deliver", "deliver-small", "push-events"]
+    tick      = ["dispatch", "deliver", "deliver-small", "messages", "push-events"]
     },
     var.devices.enabled ? { devices = ["push-events"] } : {},
   )

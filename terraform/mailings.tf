@@ -46,6 +46,7 @@ resource "google_cloudfunctions2_function" "mailings" {
       CALLERS                 = var.callers == null ? "" : jsonencode(var.callers)
       CALL_TIMEOUT            = "${var.functions.mailings.timeout_seconds}s"
       DISPATCH_TOPIC          = google_pubsub_topic.work["dispatch"].name
+      MESSAGES_TOPIC          = google_pubsub_topic.work["messages"].name
       FCM_ENDPOINT            = var.fcm_endpoint
       PROOF_TOPIC             = var.proof_topic
       REQUIRE_IDEMPOTENCY_KEY = var.require_idempotency_key

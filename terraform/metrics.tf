@@ -3,14 +3,19 @@
 locals {
   metric_prefix = replace(var.prefix, "-", "_")
 
+  delivers = "(deliver(-small)?|messages)" # the services that run deliver
+
   # The filter of a structured line: which function says it, and its message.
   lines = {
-    batch_finished   = { function = "deliver(-small)?", message = "batch finished" }
-    batch_given_up   = { function = "deliver(-small)?", message = "batch given up" }
-    targets_given_up = { function = "deliver(-small)?", message = "targets given up" }
-    breaker_open     = { function = "deliver(-small)?", message = "breaker open" }
-    dead_letter      = { function = "deliver(-small)?", message = "dead letter" }
-    platform_paused  = { function = "deliver(-small)?", message = "platform paused" }
+    batch_finished   = { function = local.delivers, message = "batch finished" }
+    batch_given_up   = { function = local.delivers, message = "batch given up" }
+    targets_given_up = { function = local.delivers, message = "targets given up" }
+    breaker_open     = { function = local.delivers, message = "breaker open" }
+    dead_letter      = { function = local.delivers, message = "dead letter" }
+    platform_paused  = { function = local.delivers, message = "platform paused" }
+    message_finished = { function = local.delivers, message = "message finished" }
+    message_given_up = { function = local.delivers, message = "message given up" }
+    message_waits    = { function = local.delivers, message = "message waits" }
     tick_done        = { function = "tick", message = "tick done" }
   }
   line = {
@@ -27,7 +32,7 @@ locals {
   ])
 
   # A batch is counted once, when it is settled: its line carries the sums of all
-  # its attempts.
+  # its attempts. So is a message to one customer.
   results = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
 
   counters = {
@@ -37,7 +42,7 @@ locals {
       labels      = {}
     }
     batches_given_up = {
-      filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]})"
+      filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]}) OR (${local.line["message_given_up"]})"
       description = "Batches closed, in whole or in part, because their calls failed or crashed again and again"
       labels      = {}
     }
@@ -54,6 +59,11 @@ locals {
     platforms_paused = {
       filter      = local.line["platform_paused"]
       description = "Platforms of a mailing that wait because their push service refuses the app's credentials"
+      labels      = {}
+    }
+    messages_waiting = {
+      filter      = local.line["message_waits"]
+      description = "Attempts at a message to one customer that FCM refused because of our own credentials"
       labels      = {}
     }
     ticks = {
@@ -79,8 +89,8 @@ resource "google_logging_metric" "result" {
 
   project         = var.project_id
   name            = "${local.metric_prefix}_${each.key}"
-  description     = "Tokens of settled batches that ended as ${each.key}"
-  filter          = "${local.line["batch_finished"]} AND jsonPayload.settled=true"
+  description     = "Tokens of settled batches and messages that ended as ${each.key}"
+  filter          = "((${local.line["batch_finished"]}) OR (${local.line["message_finished"]})) AND jsonPayload.settled=true"
   value_extractor = "EXTRACT(jsonPayload.${each.key})"
 
   metric_descriptor {
@@ -118,6 +128,30 @@ resource "google_logging_metric" "batch_time" {
       scale              = 10
       growth_factor      = 2
       num_finite_buckets = 16
+    }
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_logging_metric" "message_age" {
+  project         = var.project_id
+  name            = "${local.metric_prefix}_message_age_milliseconds"
+  description     = "Time from the acceptance of a message to one customer to its result"
+  filter          = "${local.line["message_finished"]} AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0"
+  value_extractor = "EXTRACT(jsonPayload.age_milliseconds)"
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "ms"
+  }
+
+  bucket_options {
+    exponential_buckets {
+      scale              = 10
+      growth_factor      = 2
+      num_finite_buckets = 20
     }
   }
 

@@ -16,7 +16,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["batches_given_up", "breaker_open", "mailings_held", "platforms_paused", "ticks"] : k =>
+    for k in ["batches_given_up", "breaker_open", "mailings_held", "messages_waiting", "platforms_paused", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -48,7 +48,7 @@ locals {
       conditions = {
         for n in local.workers : "the oldest message of ${n} waits too long" => {
           filter    = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.work[n].name}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-          above     = var.alerts.oldest_message_seconds
+          above     = n == "messages" ? var.alerts.oldest_single_seconds : var.alerts.oldest_message_seconds
           aligner   = "ALIGN_MAX"
           reducer   = "REDUCE_MAX"
           ratio_of  = null
@@ -108,6 +108,21 @@ locals {
       conditions = {
         "our own credentials were refused" = {
           filter    = local.counted["mailings_held"]
+          above     = 0
+          aligner   = "ALIGN_DELTA"
+          reducer   = "REDUCE_SUM"
+          ratio_of  = null
+          alignment = "60s"
+        }
+      }
+    }
+    message-waits = {
+      title    = "messages to one customer wait"
+      severity = "ERROR"
+      duration = "0s"
+      conditions = {
+        "FCM refused our own credentials" = {
+          filter    = local.counted["messages_waiting"]
           above     = 0
           aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"

@@ -10,8 +10,9 @@ locals {
     var.devices.enabled ? ["devices"] : [],
   ))
   # The small lane of deliver is the same code as a Cloud Run service of its own:
-  # its queue and its instances serve small mailings while large ones are sent.
-  lanes   = toset(["deliver", "deliver-small"])
+  # its queue and its instances serve small mailings while large ones are sent. So is
+  # the lane of messages to one customer.
+  lanes   = toset(["deliver", "deliver-small", "messages"])
   running = setunion(local.functions, local.lanes)
   workers = setunion(local.lanes, ["dispatch", "tick"])
 

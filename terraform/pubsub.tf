@@ -50,6 +50,10 @@ resource "google_pubsub_subscription" "work" {
   message_retention_duration = var.message_retention
   labels                     = local.labels
 
+  # The ordering key of a message to one customer is its id: Pub/Sub has only one copy
+  # of it under way at a time, so two copies never send side by side.
+  enable_message_ordering = each.key == "messages"
+
   push_config {
     push_endpoint = local.worker_urls[each.key]
     oidc_token {

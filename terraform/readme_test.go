@@ -78,7 +78,7 @@ func settingsTable(t *testing.T) string {
 	body := blocks(read(t, "variables.tf"), "variable")["functions"]
 	attributes := []string{"cpu", "memory", "concurrency", "min_instances", "max_instances", "timeout_seconds", "ack_deadline_seconds", "max_delivery_attempts"}
 	b := "| function | " + strings.Join(attributes, " | ") + " |\n|---|" + strings.Repeat("---|", len(attributes)) + "\n"
-	for _, f := range append(functionNames[:4:4], append([]string{"deliver-small"}, functionNames[4:]...)...) {
+	for _, f := range append(functionNames[:4:4], append([]string{"deliver-small", "messages"}, functionNames[4:]...)...) {
 		of := regexp.MustCompile(`(?s)    ` + f + ` = optional\(object\(\{(.*?)\}\), \{\}\)`).FindStringSubmatch(body)[1]
 		b += "| " + f
 		for _, a := range attributes {
@@ -108,7 +108,7 @@ func TestTables(t *testing.T) {
 	is := was
 	for mark, table := range map[string]string{
 		"variables": variablesTable(t), "settings": settingsTable(t), "outputs": outputsTable(t),
-		"prices": pricesTable(), "costs": costsTable(),
+		"prices": pricesTable(), "costs": costsTable(), "messages": messagesTable(),
 	} {
 		from, to := "<!-- "+mark+" -->\n", "<!-- end of "+mark+" -->"
 		before, rest, ok := strings.Cut(is, from)

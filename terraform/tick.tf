@@ -47,6 +47,7 @@ resource "google_cloudfunctions2_function" "tick" {
       DISPATCH_TOPIC      = google_pubsub_topic.work["dispatch"].name
       DELIVER_TOPIC       = google_pubsub_topic.work["deliver"].name
       DELIVER_SMALL_TOPIC = google_pubsub_topic.work["deliver-small"].name
+      MESSAGES_TOPIC      = google_pubsub_topic.work["messages"].name
       EVENTS_TOPIC        = google_pubsub_topic.events.name
       TICK_EVERY          = "60s" # the schedule of its job
       TOKEN_LIFE          = var.token_life

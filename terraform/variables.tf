@@ -197,6 +197,16 @@ variable "functions" {
       ack_deadline_seconds  = optional(number, 150)
       max_delivery_attempts = optional(number, 20)
     }), {})
+    messages = optional(object({
+      cpu                   = optional(string, "1")
+      memory                = optional(string, "512Mi")
+      concurrency           = optional(number, 200)
+      min_instances         = optional(number, 0)
+      max_instances         = optional(number, 2)
+      timeout_seconds       = optional(number, 60)
+      ack_deadline_seconds  = optional(number, 90)
+      max_delivery_attempts = optional(number, 20)
+    }), {})
     tick = optional(object({
       cpu                   = optional(string, "1")
       memory                = optional(string, "512Mi")
@@ -218,7 +228,7 @@ variable "functions" {
   })
   default     = {}
   nullable    = false
-  description = "Size and limits of each function: cpu, memory, concurrency (requests an instance), min_instances, max_instances, timeout_seconds; of the workers also ack_deadline_seconds, above the time-out, and max_delivery_attempts before the dead letter. deliver-small is deliver for small mailings and low rates; with min_instances = 1 the first of them need not wait for an instance to start."
+  description = "Size and limits of each function: cpu, memory, concurrency (requests an instance), min_instances, max_instances, timeout_seconds; of the workers also ack_deadline_seconds, above the time-out, and max_delivery_attempts before the dead letter. deliver-small is deliver for small mailings and low rates, messages is deliver for messages to one customer; with min_instances = 1 the first of them need not wait for an instance to start."
 
   validation {
     condition     = alltrue([for f in values(var.functions) : contains(keys(local.memory_of_cpu), f.cpu)])
@@ -256,7 +266,7 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.tick] : f.timeout_seconds >= 30])
+    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.messages, var.functions.tick] : f.timeout_seconds >= 30])
     error_message = "A worker has at least 30 s: FCM alone may take 10 s to answer."
   }
 
@@ -266,17 +276,17 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.tick] : f.ack_deadline_seconds >= 10 && f.ack_deadline_seconds <= 600 && f.ack_deadline_seconds == floor(f.ack_deadline_seconds)])
+    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.messages, var.functions.tick] : f.ack_deadline_seconds >= 10 && f.ack_deadline_seconds <= 600 && f.ack_deadline_seconds == floor(f.ack_deadline_seconds)])
     error_message = "ack_deadline_seconds is a whole number from 10 to 600."
   }
 
   validation {
-    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.tick] : f.ack_deadline_seconds > f.timeout_seconds])
+    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.messages, var.functions.tick] : f.ack_deadline_seconds > f.timeout_seconds])
     error_message = "ack_deadline_seconds has to be above timeout_seconds, or Pub/Sub delivers again what is still being worked on."
   }
 
   validation {
-    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.tick] : f.max_delivery_attempts >= 5 && f.max_delivery_attempts <= 100 && f.max_delivery_attempts == floor(f.max_delivery_attempts)])
+    condition     = alltrue([for f in [var.functions.dispatch, var.functions.deliver, var.functions["deliver-small"], var.functions.messages, var.functions.tick] : f.max_delivery_attempts >= 5 && f.max_delivery_attempts <= 100 && f.max_delivery_attempts == floor(f.max_delivery_attempts)])
     error_message = "max_delivery_attempts is a whole number from 5 to 100."
   }
 }
@@ -554,15 +564,21 @@ variable "notification_channels" {
 variable "alerts" {
   type = object({
     oldest_message_seconds = optional(number, 900)
+    oldest_single_seconds  = optional(number, 120)
     error_share            = optional(number, 0.05)
   })
   default     = {}
   nullable    = false
-  description = "When to alert: age of the oldest message not acknowledged, and share of requests that end in 5xx."
+  description = "When to alert: age of the oldest message not acknowledged, the same of the lane of messages to one customer (oldest_single_seconds), and share of requests that end in 5xx."
 
   validation {
     condition     = var.alerts.oldest_message_seconds >= 60 && var.alerts.oldest_message_seconds <= 86400
     error_message = "oldest_message_seconds is between 60 and 86400."
+  }
+
+  validation {
+    condition     = var.alerts.oldest_single_seconds >= 60 && var.alerts.oldest_single_seconds <= 86400
+    error_message = "oldest_single_seconds is between 60 and 86400."
   }
 
   validation {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,14 +79,14 @@ func newMessageRun(l *local.Cloud) *messageRun {
 
 // accepted is called for each request that FCM decided.
 func (r *messageRun) accepted(x fcm.Sighting) {
-	if !x.Delivered {
+	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside them goes to the same customers
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began, ok := r.begun[x.Token]
 	switch {
-	case !ok: // the mailing beside it
+	case !ok: // of nobody here
 	case began.IsZero():
 		r.twice++
 	default:

@@ -34,7 +34,7 @@ run "production" {
     billing_account = "012345-6789AB-CDEF01"
   }
   assert {
-    condition     = output.send_rate == { quota = 1200000, instances = 22, per_instance = 54545 } && output.reports_table == "shop-push.carillon.events"
+    condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.reports_table == "shop-push.carillon.events"
     error_message = "The production example is not set up as it says."
   }
 }

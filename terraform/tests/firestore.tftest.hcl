@@ -58,6 +58,7 @@ run "indexes" {
       "shop-push mailings COLLECTION tags CONTAINS, createdAt DESCENDING",
       "shop-push mailings COLLECTION state ASCENDING, startAt ASCENDING",
       "shop-push mailings COLLECTION state ASCENDING, expiresAt ASCENDING",
+      "shop-push messages COLLECTION customer ASCENDING, createdAt DESCENDING",
       "shop-push batches COLLECTION_GROUP lane ASCENDING, open ASCENDING, size ASCENDING",
       "shop-push batches COLLECTION lane ASCENDING, open ASCENDING, size ASCENDING",
       "shop-push batches COLLECTION open ASCENDING, size ASCENDING",
@@ -77,6 +78,10 @@ run "indexes" {
       "tokens.customer", "tokens.key", "outbox.event", "instances.rate", "instances.known", "instances.ramp", "instances.at",
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
       "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",
+      "messages.draft", "messages.title", "messages.digest", "messages.createdBy", "messages.state", "messages.excluded", "messages.refusal", "messages.createdAt", "messages.completedAt",
+      "messages.expiresAt", "messages.publishedAt", "messages.pickedAt", "messages.notBefore", "messages.settled", "messages.attempts", "messages.tries", "messages.crashes", "messages.saved",
+      "messages.crashedWith", "messages.underWay", "messages.leaseOwner", "messages.leaseUntil", "messages.reason", "messages.targets", "messages.recipients", "messages.results", "messages.owedFlags",
+      "messages.heldFlags", "messages.invalidTokens", "messages.write",
       "unflags.after", "unflags.owner", "unflags.leaseUntil", "unflags.moved",
       "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
       "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.leaseUntil", "shards.nextSlot", "shards.continueAt", "shards.publishedAt",
@@ -84,7 +89,7 @@ run "indexes" {
     error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
   assert {
-    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt", "erasures.expireAt", "instances.expireAt"])
+    condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt", "erasures.expireAt", "instances.expireAt", "messages.expireAt"])
     error_message = "What has an expireAt is deleted by it."
   }
   assert {

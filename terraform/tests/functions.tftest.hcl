@@ -57,10 +57,10 @@ run "build" {
     condition = {
       for f in [
         google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick,
+        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
       ] : f.name => "${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.project}"
       } == {
-      for n, source in { mailings = "mailings", customers = "customers", dispatch = "dispatch", deliver = "deliver", deliver-small = "deliver", tick = "tick" } :
+      for n, source in { mailings = "mailings", customers = "customers", dispatch = "dispatch", deliver = "deliver", deliver-small = "deliver", messages = "deliver", tick = "tick" } :
       "carillon-${n}" => "${source} go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions ${source}-c0ffee.zip europe-west1 shop-push"
     }
     error_message = "A function is built from its own upload (both lanes of deliver from the same one), with its own entry point, by the build account, into our registry."
@@ -68,14 +68,14 @@ run "build" {
   assert {
     condition = alltrue([for f in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick,
+      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
     ] : f.build_config[0].source[0].storage_source[0].bucket == google_storage_bucket.source.name && length(f.event_trigger) == 0])
     error_message = "Uploads come from our bucket, and no function has an Eventarc trigger."
   }
   assert {
     condition = alltrue([for f in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick,
+      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
     ] : f.build_config[0].environment_variables == tomap({ GOOGLE_GOLDFLAGS = "-s -w" })])
     error_message = "Binaries are built without symbols and debug data."
   }
@@ -94,7 +94,7 @@ run "service" {
     condition = {
       for f in [
         google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick,
+        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
         ] : f.name => join(" ", [
           f.service_config[0].ingress_settings, f.service_config[0].service_account_email, f.service_config[0].available_cpu, f.service_config[0].available_memory,
           f.service_config[0].max_instance_request_concurrency, f.service_config[0].min_instance_count, f.service_config[0].max_instance_count,
@@ -108,6 +108,7 @@ run "service" {
       carillon-tick      = "ALLOW_INTERNAL_ONLY tick@shop-push.iam.gserviceaccount.com 1 512Mi 20 0 2 120 true"
 
       carillon-deliver-small = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 1Gi 20 0 2 120 true"
+      carillon-messages      = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 512Mi 200 0 2 60 true"
     }
     error_message = "Size, limits, account and ingress of a function are not what they should be."
   }
@@ -117,7 +118,7 @@ run "environment" {
   assert {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
-      DISPATCH_TOPIC       = "dispatch", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
+      DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false"
     })
     error_message = "mailings is told something else."
@@ -141,14 +142,14 @@ run "environment" {
     condition = google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == google_cloudfunctions2_function.deliver["deliver-small"].service_config[0].environment_variables && google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       EVENTS_TOPIC         = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
-      FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "12", INVALID_SHARE = "0.3"
+      FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "14", INVALID_SHARE = "0.3"
     })
     error_message = "deliver is told something else."
   }
   assert {
     condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
-      DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", EVENTS_TOPIC = "push-events"
+      DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", MESSAGES_TOPIC = "messages", EVENTS_TOPIC = "push-events"
       TICK_EVERY           = "60s", TOKEN_LIFE = "6480h"
     })
     error_message = "tick is told something else."
@@ -174,13 +175,14 @@ run "settings_arrive" {
       tick      = { cpu = "4", memory = "2Gi", concurrency = 15, min_instances = 5, max_instances = 16, timeout_seconds = 97, ack_deadline_seconds = 98, max_delivery_attempts = 8 }
 
       deliver-small = { cpu = "2", memory = "2Gi", concurrency = 16, min_instances = 1, max_instances = 5, timeout_seconds = 39, ack_deadline_seconds = 40, max_delivery_attempts = 9 }
+      messages      = { cpu = "2", memory = "1Gi", concurrency = 99, min_instances = 1, max_instances = 4, timeout_seconds = 41, ack_deadline_seconds = 42, max_delivery_attempts = 10 }
     }
   }
   assert {
     condition = {
       for f in [
         google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick,
+        google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
         ] : f.name => join(" ", [
           f.service_config[0].available_cpu, f.service_config[0].available_memory, f.service_config[0].max_instance_request_concurrency,
           f.service_config[0].min_instance_count, f.service_config[0].max_instance_count, f.service_config[0].timeout_seconds,
@@ -195,11 +197,12 @@ run "settings_arrive" {
       carillon-tick      = "4 2Gi 15 5 16 97 97s debug push"
 
       carillon-deliver-small = "2 2Gi 16 1 5 39 39s debug push"
+      carillon-messages      = "2 1Gi 99 1 4 41 41s debug push"
     }
     error_message = "A function's own settings do not arrive."
   }
   assert {
-    condition     = { for n, s in google_pubsub_subscription.work : n => "${s.ack_deadline_seconds} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "34 6", deliver = "36 7", deliver-small = "40 9", tick = "98 8" } && { for n, s in google_pubsub_subscription.given_up : n => s.ack_deadline_seconds } == { deliver = 36, deliver-small = 40 }
+    condition     = { for n, s in google_pubsub_subscription.work : n => "${s.ack_deadline_seconds} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "34 6", deliver = "36 7", deliver-small = "40 9", messages = "42 10", tick = "98 8" } && { for n, s in google_pubsub_subscription.given_up : n => s.ack_deadline_seconds } == { deliver = 36, deliver-small = 40, messages = 42 }
     error_message = "Ack deadlines and attempts do not arrive."
   }
   assert {
@@ -212,14 +215,14 @@ run "settings_arrive" {
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_ENDPOINT"] == "https://fcm.example" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["PROOF_TOPIC"] == "proof" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["FCM_QUOTA_PER_MINUTE"] == "1200000" &&
-      google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["MAX_INSTANCES"] == "20" &&
+      google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["MAX_INSTANCES"] == "24" &&
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["INVALID_SHARE"] == "0.5" &&
       google_cloudfunctions2_function.tick.service_config[0].environment_variables["TOKEN_LIFE"] == "720h"
     )
     error_message = "A setting does not arrive in the environment."
   }
   assert {
-    condition     = output.send_rate == { quota = 1200000, instances = 20, per_instance = 60000 } && output.send_rate.instances * output.send_rate.per_instance <= 1200000
+    condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.send_rate.instances * output.send_rate.per_instance <= 1200000
     error_message = "The instances' rates together are above the quota."
   }
 }
@@ -310,7 +313,7 @@ run "devices_without_source" {
 run "quota_too_small_for_the_instances" {
   command = plan
   variables {
-    fcm_quota_per_minute = 7190
+    fcm_quota_per_minute = 8390
   }
   expect_failures = [google_cloudfunctions2_function.deliver]
 }
@@ -318,14 +321,14 @@ run "quota_too_small_for_the_instances" {
 run "quota_just_enough_for_the_instances" {
   command = plan
   variables {
-    fcm_quota_per_minute = 7200
+    fcm_quota_per_minute = 8400
   }
 }
 
 run "quota_that_cannot_be_used" {
   command = plan
   variables {
-    fcm_quota_per_minute = 10800012
+    fcm_quota_per_minute = 12600014
   }
   expect_failures = [check.quota_can_be_used]
 }

@@ -44,6 +44,8 @@ run "functions" {
       "tick/push-events"      = "shop-push push-events roles/pubsub.publisher serviceAccount:tick@shop-push.iam.gserviceaccount.com"
 
       "dispatch/deliver-small" = "shop-push deliver-small roles/pubsub.publisher serviceAccount:dispatch@shop-push.iam.gserviceaccount.com"
+      "mailings/messages"      = "shop-push messages roles/pubsub.publisher serviceAccount:mailings@shop-push.iam.gserviceaccount.com"
+      "tick/messages"          = "shop-push messages roles/pubsub.publisher serviceAccount:tick@shop-push.iam.gserviceaccount.com"
       "tick/deliver-small"     = "shop-push deliver-small roles/pubsub.publisher serviceAccount:tick@shop-push.iam.gserviceaccount.com"
     }
     error_message = "A function publishes to the topics it needs and to no other."
@@ -61,7 +63,7 @@ run "functions" {
 
 run "delivery" {
   assert {
-    condition     = { for k, m in google_cloud_run_v2_service_iam_member.delivery : k => "${m.project} ${m.location} ${m.name} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "tick"] : k => "shop-push europe-west1 carillon-${k} roles/run.invoker serviceAccount:delivery@shop-push.iam.gserviceaccount.com" }
+    condition     = { for k, m in google_cloud_run_v2_service_iam_member.delivery : k => "${m.project} ${m.location} ${m.name} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push europe-west1 carillon-${k} roles/run.invoker serviceAccount:delivery@shop-push.iam.gserviceaccount.com" }
     error_message = "The delivery account invokes the workers and nothing else."
   }
   assert {
@@ -69,11 +71,11 @@ run "delivery" {
     error_message = "Pub/Sub's agent has to sign tokens of the delivery account."
   }
   assert {
-    condition     = { for k, m in google_pubsub_topic_iam_member.dead_letter : k => "${m.project} ${m.topic} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "tick"] : k => "shop-push ${k}-dead roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
+    condition     = { for k, m in google_pubsub_topic_iam_member.dead_letter : k => "${m.project} ${m.topic} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push ${k}-dead roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
     error_message = "Pub/Sub's agent publishes to the dead-letter topics."
   }
   assert {
-    condition     = { for k, m in google_pubsub_subscription_iam_member.dead_letter : k => "${m.project} ${m.subscription} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "tick"] : k => "shop-push ${k} roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
+    condition     = { for k, m in google_pubsub_subscription_iam_member.dead_letter : k => "${m.project} ${m.subscription} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push ${k} roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
     error_message = "Pub/Sub's agent acknowledges what it moved to the dead letter."
   }
 }

@@ -95,21 +95,26 @@ run "metrics" {
   assert {
     condition = { for k, m in google_logging_metric.result : k => "${m.project} ${m.name} ${m.filter} ${m.value_extractor} ${m.metric_descriptor[0].metric_kind} ${m.metric_descriptor[0].value_type}" } == {
       for v in ["accepted", "invalid", "refused", "failed", "expired", "cancelled"] :
-      v => "shop-push carillon_${v} resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
+      v => "shop-push carillon_${v} ((resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\")) AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
     }
     error_message = "A metric for each result, from the line of a settled batch."
   }
   assert {
-    condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
+    condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
     error_message = "A metric of the time a batch takes."
   }
   assert {
+    condition     = "${google_logging_metric.message_age.project} ${google_logging_metric.message_age.name} ${google_logging_metric.message_age.filter} ${google_logging_metric.message_age.value_extractor} ${google_logging_metric.message_age.metric_descriptor[0].metric_kind} ${google_logging_metric.message_age.metric_descriptor[0].value_type}" == "shop-push carillon_message_age_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\" AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0 EXTRACT(jsonPayload.age_milliseconds) DELTA DISTRIBUTION"
+    error_message = "A metric of the time from a message's acceptance to its result."
+  }
+  assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
-      carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
-      carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"targets given up\")"
-      carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"breaker open\""
-      carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"dead letter\""
-      carillon_platforms_paused = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-deliver(-small)?$\" AND jsonPayload.message=\"platform paused\""
+      carillon_batches_waiting  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" AND jsonPayload.settled=false"
+      carillon_batches_given_up = "(resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"targets given up\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message given up\")"
+      carillon_breaker_open     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"breaker open\""
+      carillon_dead_letters     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"dead letter\""
+      carillon_platforms_paused = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"platform paused\""
+      carillon_messages_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message waits\""
       carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
       carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
       carillon_mailings_held    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
@@ -126,25 +131,26 @@ run "alerts" {
   variables {
     alert_emails          = ["ops@shop.example"]
     notification_channels = ["projects/shop-push/notificationChannels/2"]
-    alerts                = { oldest_message_seconds = 700, error_share = 0.1 }
+    alerts                = { oldest_message_seconds = 700, oldest_single_seconds = 70, error_share = 0.1 }
     functions             = { customers = { max_instances = 33 } }
   }
   assert {
     condition = { for k, p in google_monitoring_alert_policy.threshold : k => toset([for c in p.conditions : join(" | ", [c.condition_threshold[0].filter, c.condition_threshold[0].comparison, c.condition_threshold[0].threshold_value, c.condition_threshold[0].duration, c.condition_threshold[0].aggregations[0].per_series_aligner, c.condition_threshold[0].aggregations[0].cross_series_reducer, c.condition_threshold[0].aggregations[0].alignment_period])]) } == {
-      dead-letters = toset([for n in ["dispatch", "deliver", "deliver-small", "tick"] :
+      dead-letters = toset([for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] :
         "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}-dead\" AND metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" | COMPARISON_GT | 0 | 0s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
-      oldest-message = toset([for n in ["dispatch", "deliver", "deliver-small", "tick"] :
-        "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | 700 | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
+      oldest-message = toset([for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] :
+        "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${n}\" AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" | COMPARISON_GT | ${n == "messages" ? 70 : 700} | 0s | ALIGN_MAX | REDUCE_MAX | 60s"
       ])
       error-share = toset([
-        "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
+        "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)\") AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\" | COMPARISON_GT | 0.1 | 300s | ALIGN_RATE | REDUCE_SUM | 300s"
       ])
       batch-given-up  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       breaker-open    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       mailing-held    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      message-waits   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_messages_waiting\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       platform-paused = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_platforms_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, tick = 1 } :
+      instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, messages = 1, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
     }
@@ -152,7 +158,7 @@ run "alerts" {
   }
   assert {
     condition = (
-      google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)\") AND metric.type=\"run.googleapis.com/request_count\"" &&
+      google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)\") AND metric.type=\"run.googleapis.com/request_count\"" &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.label.service_name"]) &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].group_by_fields == tolist(["resource.label.service_name"]) &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].per_series_aligner == "ALIGN_RATE" &&
@@ -170,7 +176,7 @@ run "alerts" {
     error_message = "Five minutes without tick are an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-held", "platform-paused", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-held", "message-waits", "platform-paused", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
     error_message = "Every alert carries its runbook."
   }
   assert {
@@ -178,7 +184,7 @@ run "alerts" {
     error_message = "Every alert is told to everybody who is named."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-held = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-held = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
     error_message = "Severities are not what they should be."
   }
   assert {
@@ -189,7 +195,7 @@ run "alerts" {
 
 run "alert_thresholds" {
   assert {
-    condition     = toset([for c in google_monitoring_alert_policy.threshold["oldest-message"].conditions : c.condition_threshold[0].threshold_value]) == toset([900]) && google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].threshold_value == 0.05
+    condition     = toset([for c in google_monitoring_alert_policy.threshold["oldest-message"].conditions : c.condition_threshold[0].threshold_value]) == toset([900, 120]) && google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].threshold_value == 0.05
     error_message = "The thresholds' defaults are not what they should be."
   }
 }
@@ -198,24 +204,24 @@ run "dashboard" {
   assert {
     condition = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.widget.title] == [
       "Mailings by the state they went to", "Verdicts, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest order, seconds",
-      "Time of an attempt at a batch, ms", "Retries and what was given up", "Requests that ended in 5xx, a minute", "Instances",
+      "Time of an attempt at a batch, ms", "Messages to one customer: a minute, and milliseconds to the result", "Retries and what was given up", "Requests that ended in 5xx, a minute", "Instances",
       "Cost: billed instance seconds a second", "Cost: Firestore documents a minute", "Cost: Pub/Sub bytes a minute", "Cost: log bytes a minute",
     ]
     error_message = "The dashboard shows something else."
   }
   assert {
-    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${t.xPos} ${t.yPos}"])) == 12 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.xPos + t.width <= 12 && t.xPos % t.width == 0 && t.yPos % t.height == 0])
+    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${t.xPos} ${t.yPos}"])) == 13 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.xPos + t.width <= 12 && t.xPos % t.width == 0 && t.yPos % t.height == 0])
     error_message = "Tiles lie on one another."
   }
   assert {
     condition = length(setsubtract(
-      toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
-      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name])),
+      toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket|_count)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
+      toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name, google_logging_metric.message_age.name])),
     )) == 0
     error_message = "The dashboard asks for a metric that there is none of."
   }
   assert {
-    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
+    condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
     error_message = "The dashboard knows the quota, the services and the dead letters."
   }
 }
@@ -261,7 +267,7 @@ run "labels" {
   assert {
     condition = alltrue([for x in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
-      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.tick, google_cloudfunctions2_function.devices[0],
+      google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick, google_cloudfunctions2_function.devices[0],
     ] : x.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Functions are labelled."
   }
@@ -299,11 +305,11 @@ run "outputs" {
     error_message = "A command lacks the caller's token."
   }
   assert {
-    condition     = output.dead_letter_commands == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "gcloud pubsub subscriptions pull ${n}-dead --project=shop-push --limit=10 --format=json" }
+    condition     = output.dead_letter_commands == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "gcloud pubsub subscriptions pull ${n}-dead --project=shop-push --limit=10 --format=json" }
     error_message = "The dead letters' commands pull from somewhere else."
   }
   assert {
-    condition     = output.service_accounts == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : n => "${n}@shop-push.iam.gserviceaccount.com" } && output.send_rate == { quota = 600000, instances = 12, per_instance = 50000 }
+    condition     = output.service_accounts == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : n => "${n}@shop-push.iam.gserviceaccount.com" } && output.send_rate == { quota = 600000, instances = 14, per_instance = 42857 }
     error_message = "Accounts or the send rate are not what they should be."
   }
 }

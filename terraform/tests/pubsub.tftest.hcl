@@ -15,7 +15,7 @@ variables {
 
 run "topics" {
   assert {
-    condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => n } && { for k, t in google_pubsub_topic.dead : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "${n}-dead" } && google_pubsub_topic.events.name == "push-events"
+    condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => n } && { for k, t in google_pubsub_topic.dead : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "${n}-dead" } && google_pubsub_topic.events.name == "push-events"
     error_message = "Topics are named as the functions know them."
   }
 }
@@ -25,12 +25,12 @@ run "workers" {
     condition = { for k, s in google_pubsub_subscription.work : k => join(" ", [
       s.project, s.name, s.topic, s.push_config[0].push_endpoint, s.push_config[0].oidc_token[0].audience, s.push_config[0].oidc_token[0].service_account_email,
       ]) } == {
-      for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
+      for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
     }
     error_message = "A worker is pushed its own topic, at its own address, by the delivery account."
   }
   assert {
-    condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, deliver-small = 150, tick = 150 }
+    condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, deliver-small = 150, messages = 90, tick = 150 }
     error_message = "Ack deadlines are not what they should be."
   }
   assert {
@@ -38,21 +38,28 @@ run "workers" {
     error_message = "An ack deadline lies above the function's time-out and is at most 600 s."
   }
   assert {
-    condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", deliver-small = "projects/shop-push/topics/deliver-small-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
+    condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", deliver-small = "projects/shop-push/topics/deliver-small-dead 20", messages = "projects/shop-push/topics/messages-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
     error_message = "What fails too often goes to the worker's dead letter."
+  }
+}
+
+run "ordering" {
+  assert {
+    condition     = { for k, s in google_pubsub_subscription.work : k => s.enable_message_ordering if s.enable_message_ordering } == { messages = true }
+    error_message = "Copies of one message to a customer must not be under way together; other lanes need no order."
   }
 }
 
 run "dead_letters" {
   assert {
-    condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "deliver-small", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
+    condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
     error_message = "Every dead-letter topic has a subscription to pull from."
   }
   assert {
     condition = { for lane, s in google_pubsub_subscription.given_up : lane => join(" ", [
       s.project, s.name, s.topic, s.push_config[0].push_endpoint, s.push_config[0].oidc_token[0].audience, s.push_config[0].oidc_token[0].service_account_email, s.ack_deadline_seconds,
       ]) } == {
-      for n in ["deliver", "deliver-small"] : n => "shop-push ${n}-dead-to-${n} projects/shop-push/topics/${n}-dead https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com 150"
+      for n in ["deliver", "deliver-small", "messages"] : n => "shop-push ${n}-dead-to-${n} projects/shop-push/topics/${n}-dead https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com ${n == "messages" ? 90 : 150}"
     }
     error_message = "Each lane of deliver hears of its own dead letters."
   }

@@ -411,7 +411,7 @@ run "taken_1" {
     backoff              = { minimum = "0s", maximum = "600s" }
     message_retention    = "600s"
     invokers             = { mailings = ["principal://iam.googleapis.com/x"] }
-    fcm_quota_per_minute = 1200
+    fcm_quota_per_minute = 1800
     proof_topic          = "a"
     invalid_share        = 0.01
     max_tokens           = 1
@@ -422,7 +422,7 @@ run "taken_1" {
     reports              = { location = "EU", keep_days = 1 }
     alerts               = { oldest_message_seconds = 60, error_share = 0.001 }
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
-    functions            = { mailings = { cpu = "8", memory = "32Gi", concurrency = 1000, max_instances = 1000, timeout_seconds = 3600 }, deliver = { max_instances = 1, timeout_seconds = 599, ack_deadline_seconds = 600, max_delivery_attempts = 100 }, deliver-small = { max_instances = 1 }, dispatch = { cpu = "6", memory = "4Gi", timeout_seconds = 30, ack_deadline_seconds = 31, max_delivery_attempts = 5 } }
+    functions            = { mailings = { cpu = "8", memory = "32Gi", concurrency = 1000, max_instances = 1000, timeout_seconds = 3600 }, deliver = { max_instances = 1, timeout_seconds = 599, ack_deadline_seconds = 600, max_delivery_attempts = 100 }, deliver-small = { max_instances = 1 }, messages = { max_instances = 1 }, dispatch = { cpu = "6", memory = "4Gi", timeout_seconds = 30, ack_deadline_seconds = 31, max_delivery_attempts = 5 } }
   }
 }
 
@@ -469,7 +469,7 @@ run "taken_3" {
     backoff              = { minimum = "30s", maximum = "30s" }
     message_retention    = "86400s"
     invokers             = { customers = ["group:a@b.example"] }
-    fcm_quota_per_minute = 1800
+    fcm_quota_per_minute = 2400
     proof_topic          = "x"
     invalid_share        = 0.5
     max_tokens           = 5
@@ -480,7 +480,7 @@ run "taken_3" {
     reports              = { dataset = "A_1" }
     alerts               = {}
     budget               = null
-    functions            = { deliver = { max_instances = 2, cpu = "4", memory = "16Gi" }, deliver-small = { max_instances = 1 }, dispatch = { cpu = "2", memory = "256Mi" }, tick = { cpu = "6", memory = "16Gi" } }
+    functions            = { deliver = { max_instances = 2, cpu = "4", memory = "16Gi" }, deliver-small = { max_instances = 1 }, messages = { max_instances = 1 }, dispatch = { cpu = "2", memory = "256Mi" }, tick = { cpu = "6", memory = "16Gi" } }
   }
 }
 

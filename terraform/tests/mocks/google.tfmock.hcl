@@ -62,6 +62,13 @@ override_resource {
 }
 
 override_resource {
+  target = google_cloudfunctions2_function.deliver["messages"]
+  values = {
+    service_config = { uri = "https://messages.run.app" }
+  }
+}
+
+override_resource {
   target = google_cloudfunctions2_function.tick
   values = {
     service_config = { uri = "https://tick.run.app" }
@@ -206,4 +213,14 @@ override_resource {
 override_resource {
   target = google_pubsub_topic.dead["deliver-small"]
   values = { id = "projects/shop-push/topics/deliver-small-dead" }
+}
+
+override_resource {
+  target = google_pubsub_topic.work["messages"]
+  values = { id = "projects/shop-push/topics/messages" }
+}
+
+override_resource {
+  target = google_pubsub_topic.dead["messages"]
+  values = { id = "projects/shop-push/topics/messages-dead" }
 }
