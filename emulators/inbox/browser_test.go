@@ -101,7 +101,10 @@ func TestFaces(t *testing.T) {
 	w.send(t, message(1))
 	w.send(t, object{"token": "silent-phone:1", "data": object{"sync": "now"}})
 	w.send(t, object{"topic": "news", "notification": object{"title": "To a topic"}})
+	w.send(t, object{"token": "single-phone:1", "notification": object{"title": "+50 points"}, "data": object{"mailing_id": "s1"}})
 	p.Go(w.url)
+	p.Click(`.row[data-address="single-phone:1"]`)
+	p.Until(`document.querySelector(".from").textContent === "message s1" && !document.querySelector("a.from")`)
 	p.Click(`.row[data-address="all-faces-phone:1"]`)
 	p.Until(`document.querySelector(".face.android .title").textContent === "Android 1"`)
 	w.send(t, message(2)) // while the phone is looked at

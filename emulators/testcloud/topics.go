@@ -4,8 +4,9 @@ import "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
 // A Message is a published message.
 type Message struct {
-	Data       string
-	Attributes map[string]string
+	Data        string
+	Attributes  map[string]string
+	OrderingKey string
 }
 
 // Topic makes topics, each with a subscription that keeps what is published.
@@ -55,7 +56,7 @@ func (l *Cloud) pull(topic string) (out []Message) {
 		l.t.Fatal(err)
 	}
 	for _, m := range res.GetReceivedMessages() {
-		out = append(out, Message{string(m.GetMessage().GetData()), m.GetMessage().GetAttributes()})
+		out = append(out, Message{string(m.GetMessage().GetData()), m.GetMessage().GetAttributes(), m.GetMessage().GetOrderingKey()})
 	}
 	return out
 }

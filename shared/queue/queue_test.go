@@ -20,7 +20,7 @@ func open(t *testing.T) (*queue.Queue, *testcloud.Cloud) {
 	t.Helper()
 	l := testcloud.New(t)
 	l.Topic("topic")
-	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "topic", Deliver: "topic", Events: "topic"})
+	q := queue.New(l.PubSub(), queue.Topics{Dispatch: "topic", Deliver: "topic", Messages: "topic", Events: "topic"})
 	t.Cleanup(q.Stop)
 	return q, l
 }
@@ -141,4 +141,46 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q was taken for a message: %+v", b, m)
 		}
 	})
+}
+
+// Copies of one message to a customer have one ordering key, so that Pub/Sub has one of
+// them under way at a time; messages do not wait for each other.
+func TestMessagesAreOrderedByTheirID(t *testing.T) {
+	t.Parallel()
+	q, l := open(t)
+	for range 2 {
+		if err := q.PublishMessages(t.Context(), push.MessageRef{Message: "s1", Customer: "anna"}, push.MessageRef{Message: "s2", Customer: "anna"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := map[string]int{}
+	for _, m := range l.Published("topic", 4) {
+		if want := `{"message":"` + m.OrderingKey + `","customer":"anna"}`; m.Data != want {
+			t.Errorf("published %s, want %s", m.Data, want)
+		}
+		keys[m.OrderingKey]++
+	}
+	for _, id := range []string{"s1", "s2"} {
+		if keys[id] != 2 {
+			t.Errorf("ordering key %s came %d times, want 2", id, keys[id])
+		}
+	}
+}
+
+// A publisher that failed publishes the same message again.
+func TestMessageIsPublishedAgainAfterAFailure(t *testing.T) {
+	t.Parallel()
+	q, l := open(t)
+	ref := push.MessageRef{Message: "s1"}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.PublishMessages(gone, ref); err == nil {
+		t.Fatal("publishing with an ended context was no error")
+	}
+	if err := q.PublishMessages(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(l.Published("topic", 2)); n != 2 { // the first one was on its way when its caller left
+		t.Errorf("%d messages came, want 2", n)
+	}
 }

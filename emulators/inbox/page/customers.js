@@ -3,6 +3,7 @@
 // that may have changed them, and asked for again only where they are in sight.
 import { gate, get } from "./ask.js";
 import { brief, clip, h, moment, number, others, plural, put, timeOf } from "./dom.js";
+import { isSingle } from "./message.js";
 
 const alphabet = "0123456789abcdefghijklmnopqrstuv";
 
@@ -82,7 +83,8 @@ function tokenRow(t) {
     h("td", {}, timeOf(Date.parse(t.seenAt))),
     h("td", {}, t.valid ? h("span", { class: "chip good" }, t.latest ? "valid, latest" : "valid")
       : h("span", { class: "chip bad", title: t.invalid?.at ? `since ${moment(Date.parse(t.invalid.at))}` : "" }, t.invalid?.code || "invalid"),
-    t.invalid?.mailing ? h("a", { class: "by", href: `#mailings/${encodeURIComponent(t.invalid.mailing)}` }, "by a mailing") : null));
+    isSingle(t.invalid?.mailing) ? h("span", { class: "by" }, "by a message")
+    : t.invalid?.mailing ? h("a", { class: "by", href: `#mailings/${encodeURIComponent(t.invalid.mailing)}` }, "by a mailing") : null));
 }
 
 // sheet is all that Carillon knows of a customer.

@@ -1,7 +1,7 @@
 // A notification as Android, iOS and a browser set it. Pictures are framed and
 // linked, never loaded: the page loads nothing from elsewhere.
 import { anchor, brief, clip, copier, h, others, timeOf, web } from "./dom.js";
-import { shown } from "./message.js";
+import { isSingle, shown } from "./message.js";
 
 export const platformNames = { android: "Android", ios: "iOS", web: "Web" };
 
@@ -75,7 +75,9 @@ export function face(m, platform) {
     h("footer", {},
       s.link && h("span", { class: "tap" }, "Tap opens ", anchor(s.link, {}, clip(s.link, 200))),
       s.collapse && h("span", { class: "collapse", title: "A newer notification with this key takes its place" }, "collapse key ", others("code", clip(s.collapse, 64))),
-      m.mailingId && h("a", { class: "from", href: `#mailings/${encodeURIComponent(m.mailingId)}` }, "mailing ", brief(m.mailingId)),
+      m.mailingId && (isSingle(m.mailingId)
+        ? h("span", { class: "from" }, "message ", brief(m.mailingId))
+        : h("a", { class: "from", href: `#mailings/${encodeURIComponent(m.mailingId)}` }, "mailing ", brief(m.mailingId))),
       json(m)));
 }
 

@@ -3,7 +3,7 @@
 // most once a second; one that has ended is not.
 import { $, anchor, brief, clip, h, number, others, put, plural, timeOf, toast } from "./dom.js";
 import { gate, get, post, query } from "./ask.js";
-import { text } from "./message.js";
+import { isSingle, text } from "./message.js";
 
 const final = new Set(["completed", "cancelled", "expired", "refused"]);
 export const ended = (m) => final.has(m.state) && !(m.tokens?.pending > 0);
@@ -74,6 +74,7 @@ export class Mailings extends EventTarget {
 
   // heard of a mailing by a message: a new one is looked up, others stirred.
   heard(id) {
+    if (isSingle(id)) return; // a message to one customer is no mailing
     const m = this.#known.get(id);
     if (m) {
       if (!ended(m)) this.stir(true);

@@ -78,3 +78,6 @@ export function text(message) {
   }
   return { title: "", body: "" };
 }
+
+// isSingle tells the id of a message to one customer from that of a mailing.
+export const isSingle = (id) => Boolean(id?.startsWith("s"));
