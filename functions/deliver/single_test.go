@@ -326,28 +326,32 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		crashes int
+		tick    bool // every further copy is tick's
 		most    int
 		state   push.State
 		result  string
 	}{
-		"one crash":    {1, 2, push.Completed, "accepted"},
-		"many crashes": {20, maxCrashes, push.Completed, "failed"},
+		"one crash":                      {1, false, 2, push.Completed, "accepted"},
+		"one crash, then a copy of tick": {1, true, 2, push.Completed, "accepted"},
+		"many crashes":                   {20, false, maxCrashes, push.Completed, "failed"},
+		"many crashes, copies of tick":   {20, true, maxCrashes, push.Completed, "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newMessageHarness(t)
 			h.register("anna", phoneWith("a1-phone-token"))
-			ref := h.accept(push.MessageDraft{Customer: "anna"})
+			life := push.Duration(10 * time.Hour)
+			ref := h.accept(push.MessageDraft{Customer: "anna", Lifetime: &life})
 			for attempt := range c.crashes {
 				deps := h.deps
 				deps.Store = &crashesAfterSending{ledger: h.Store}
-				receiveBy(t, newDeliverer(deps), ref, attempt+1)
-				h.clock.Add(h.deps.CallTimeout + leaseMargin + time.Second)
+				receiveBy(t, newDeliverer(deps), ref, h.attempt(c.tick, attempt+1))
+				h.clock.Add(5 * time.Minute)
 			}
 
 			for attempt := range 3 {
-				h.receive(ref, c.crashes+attempt+1)
-				h.clock.Add(h.deps.CallTimeout + leaseMargin + time.Second)
+				h.receive(ref, h.attempt(c.tick, c.crashes+attempt+1))
+				h.clock.Add(5 * time.Minute)
 			}
 
 			if n := h.sent(ref)["a1-phone-token"]; n < 1 || n > c.most {
@@ -359,13 +363,37 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 	}
 }
 
+// attempt returns the attempt of the next delivery. tick publishes a new Pub/Sub message,
+// whose first attempt that is.
+func (h *messageHarness) attempt(tick bool, of int) int {
+	h.t.Helper()
+	if !tick || of == 1 {
+		return of
+	}
+	list, err := h.DueMessages(h.t.Context(), h.clock.Now())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, x := range list {
+		if _, err := h.MarkMessagePublished(h.t.Context(), x, h.clock.Now()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return 1
+}
+
 // crashesAfterSending is the store of a call that is killed once FCM has answered: no
 // result is stored any more.
 type crashesAfterSending struct{ ledger }
 
 var errCrashed = errors.New("the instance is gone")
 
-func (s *crashesAfterSending) SaveMessage(context.Context, *push.Message) error { return errCrashed }
+func (s *crashesAfterSending) SaveMessage(ctx context.Context, m *push.Message) error {
+	if len(m.Batch.PendingTargets()) < len(m.Batch.Results) {
+		return errCrashed
+	}
+	return s.ledger.SaveMessage(ctx, m)
+}
 
 // Of two copies that tick and Pub/Sub deliver side by side one has the lease.
 func TestALeasedMessageIsLeftAlone(t *testing.T) {

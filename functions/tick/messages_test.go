@@ -35,8 +35,8 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 	}{
 		{time.Minute, nil},
 		{90 * time.Second, []string{"s1"}},
-		{time.Minute, nil},
-		{2 * time.Minute, []string{"s1"}},
+		{130 * time.Second, nil},
+		{30 * time.Second, []string{"s1"}},
 	} {
 		w.clock.Add(c.after)
 		w.tick(t)

@@ -230,3 +230,31 @@ func TestContentionWhileAMessageIsStoredIsUnavailable(t *testing.T) {
 		t.Errorf("storing it was answered %v, want *push.Unavailable", err)
 	}
 }
+
+// tick publishes nothing again that a call of deliver has stored something about since
+// it was listed.
+func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	due, err := w.DueMessages(t.Context(), w.clock.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(due) != 1 {
+		t.Fatalf("%d messages are due, want 1", len(due))
+	}
+	m.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+	m.Batch.Settled = true
+	if err := w.SaveMessage(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+
+	marked, err := w.MarkMessagePublished(t.Context(), due[0], w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if marked {
+		t.Error("a settled message was marked as published")
+	}
+}
