@@ -12,7 +12,7 @@ import (
 // certificates is where the Admin SDKs look for Google's.
 const certificates = "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 
-func (s *Server) doors() http.Handler {
+func (s *Server) adminHandler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET "+certificates, s.serveCertificates)
 	m.HandleFunc("GET "+appCheckKeys, s.serveKeys)

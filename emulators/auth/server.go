@@ -71,7 +71,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 
-	s.srv = &http.Server{Handler: loopback.Doors(s.doors()), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // ends with Close
 	return s, nil
 }

@@ -9,7 +9,7 @@ import (
 
 // doors is the admin HTTP interface. The paths are those of Google's emulator,
 // except /emulator/usage, which is our own.
-func (s *Server) doors() http.Handler {
+func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {

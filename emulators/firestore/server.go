@@ -28,7 +28,7 @@ type Options struct {
 // A Server serves Firestore's gRPC API and the admin HTTP door on one port.
 type Server struct {
 	engine *engine.Engine
-	split  *splitter
+	split  *connMux
 	grpc   *grpc.Server
 	http   *http.Server
 	before atomic.Pointer[Fault]
@@ -43,7 +43,7 @@ func Start(addr string, o Options) (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("firestore emulator: %w", err)
 		}
-		eo.Indexes = ix
+		eo.IndexRules = ix
 	}
 
 	lis, err := net.Listen("tcp", addr)
@@ -58,7 +58,7 @@ func Start(addr string, o Options) (*Server, error) {
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
-	s.http = &http.Server{Handler: loopback.Doors(s.doors()), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
 	// Both end with an error that only says that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.split.grpc) }()
 	go func() { _ = s.http.Serve(s.split.http) }()

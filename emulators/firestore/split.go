@@ -12,34 +12,34 @@ const peekTimeout = 30 * time.Second
 
 // A splitter gives each connection of one listener to gRPC when it opens with
 // the HTTP/2 preface, and to net/http otherwise.
-type splitter struct {
+type connMux struct {
 	net.Listener
-	grpc, http *lane
+	grpc, http *muxListener
 }
 
-func newSplitter(l net.Listener) *splitter {
-	lane := func() *lane {
-		return &lane{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
+func newSplitter(l net.Listener) *connMux {
+	lane := func() *muxListener {
+		return &muxListener{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
 	}
-	return &splitter{Listener: l, grpc: lane(), http: lane()}
+	return &connMux{Listener: l, grpc: lane(), http: lane()}
 }
 
 // serve accepts until the listener is closed.
-func (s *splitter) serve() {
+func (s *connMux) serve() {
 	for {
 		c, err := s.Accept()
 		if err != nil {
-			s.grpc.end()
-			s.http.end()
+			s.grpc.stopAccepting()
+			s.http.stopAccepting()
 			return
 		}
 		go s.route(c)
 	}
 }
 
-func (s *splitter) route(c net.Conn) {
+func (s *connMux) route(c net.Conn) {
 	r := bufio.NewReader(c)
-	head, err := peek(c, r)
+	head, err := peekPreface(c, r)
 	if err != nil {
 		c.Close()
 		return
@@ -48,11 +48,11 @@ func (s *splitter) route(c net.Conn) {
 	if string(head) == "PRI " { // "PRI * HTTP/2.0" opens every HTTP/2 connection
 		to = s.grpc
 	}
-	to.give(&peeked{Conn: c, r: r})
+	to.deliverConn(&peekedConn{Conn: c, r: r})
 }
 
 // peek returns the first four bytes of a connection without taking them.
-func peek(c net.Conn, r *bufio.Reader) ([]byte, error) {
+func peekPreface(c net.Conn, r *bufio.Reader) ([]byte, error) {
 	if err := c.SetReadDeadline(time.Now().Add(peekTimeout)); err != nil {
 		return nil, err
 	}
@@ -64,12 +64,12 @@ func peek(c net.Conn, r *bufio.Reader) ([]byte, error) {
 }
 
 // A peeked connection reads the bytes looked at before the rest.
-type peeked struct {
+type peekedConn struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (p *peeked) Read(b []byte) (int, error) {
+func (p *peekedConn) Read(b []byte) (int, error) {
 	if p.r != nil {
 		if p.r.Buffered() > 0 {
 			return p.r.Read(b)
@@ -80,14 +80,14 @@ func (p *peeked) Read(b []byte) (int, error) {
 }
 
 // A lane is the listener that one of the two servers accepts from.
-type lane struct {
+type muxListener struct {
 	addr  net.Addr
 	conns chan net.Conn
 	once  sync.Once
 	done  chan struct{}
 }
 
-func (l *lane) give(c net.Conn) {
+func (l *muxListener) deliverConn(c net.Conn) {
 	select {
 	case l.conns <- c:
 	case <-l.done:
@@ -96,7 +96,7 @@ func (l *lane) give(c net.Conn) {
 }
 
 // Accept waits for the next connection of this lane.
-func (l *lane) Accept() (net.Conn, error) {
+func (l *muxListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -106,12 +106,12 @@ func (l *lane) Accept() (net.Conn, error) {
 }
 
 // Addr is the address of the listener that is split.
-func (l *lane) Addr() net.Addr { return l.addr }
+func (l *muxListener) Addr() net.Addr { return l.addr }
 
 // Close ends Accept.
-func (l *lane) Close() error {
-	l.end()
+func (l *muxListener) Close() error {
+	l.stopAccepting()
 	return nil
 }
 
-func (l *lane) end() { l.once.Do(func() { close(l.done) }) }
+func (l *muxListener) stopAccepting() { l.once.Do(func() { close(l.done) }) }

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxAggregations = 5
-	entriesARead    = 1000 // index entries that are billed as one read
+	entriesARead    = 1000 // number of index entries that are billed as one read
 )
 
 // An Aggregation is a checked StructuredAggregationQuery.
@@ -20,22 +20,22 @@ type Aggregation struct {
 	sums  []*accumulator
 }
 
-// An accumulator is one aggregation of the query.
+// An accumulator computes one aggregation of the query.
 type accumulator struct {
 	alias string
 	path  fieldPath // nil for a count
 	avg   bool
-	upTo  int64 // of a count; 0 for no limit
+	upTo  int64 // limit of a count; 0 for no limit
 
 	rows, numbers int64
 	ints          big.Int
-	double        float64 // sum of the doubles, and what it lacks for rounding
+	double        float64 // the sum of the doubles; lost is its rounding error
 	lost          float64
 	isDouble      bool
 }
 
 // NewAggregation checks an aggregation over the documents of a query. Documents
-// that lack a field that is summed or averaged do not count at all.
+// that lack a summed or averaged field are not counted.
 func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggregation, error) {
 	if n := len(saq.GetAggregations()); n < 1 || n > maxAggregations {
 		return nil, invalid("The number of aggregations must be between 1 and %d, it is %d.", maxAggregations, n)
@@ -94,9 +94,9 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 	return s, err
 }
 
-// Aggregate reads the query's documents and returns the results by alias.
+// Aggregate reads the documents of the query and returns the results by alias.
 func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[string]*pb.Value, Snapshot, error) {
-	if err := db.engine.opt.Indexes.check(a.query, a.query.required); err != nil {
+	if err := db.engine.opt.IndexRules.check(a.query, a.query.required); err != nil {
 		return nil, Snapshot{}, err
 	}
 	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, a.query) })
@@ -156,7 +156,7 @@ func (s *accumulator) add(v *version) {
 }
 
 // addDouble sums with Neumaier's compensation, so that the order of the
-// documents does not show in the last digits.
+// documents does not change the last digits.
 func (s *accumulator) addDouble(d float64) {
 	t := s.double + d
 	switch {
@@ -179,8 +179,8 @@ func (s *accumulator) total() float64 {
 	return s.double + s.lost
 }
 
-// value is the result: a sum of integers stays one while it fits, an average is
-// a double, or null without numbers.
+// value returns the result. A sum of integers is an integer while it fits. An
+// average is a double, or null when there are no numbers.
 func (s *accumulator) value() *pb.Value {
 	switch {
 	case s.path == nil:

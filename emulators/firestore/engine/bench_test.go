@@ -75,7 +75,7 @@ func fill(b *testing.B, db *Database, n int) (stored int) {
 				"segment": {ValueType: &pb.Value_StringValue{StringValue: fmt.Sprintf("s%d", k%10)}},
 			}
 			stored += documentSize(path, fields)
-			ws = append(ws, &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: db.prefix() + path, Fields: fields}}})
+			ws = append(ws, &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{Name: db.documentsPrefix() + path, Fields: fields}}})
 		}
 		if _, err := db.Commit(context.Background(), nil, ws); err != nil {
 			b.Fatal(err)

@@ -10,12 +10,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// A body is the fields of a document as they stand on the wire: the entries of
-// the map Document.fields, in the order of their keys. It is small, is never
-// changed, is sent as it is, and two bodies are equal when their bytes are.
+// A body holds the fields of a document in wire format: the entries of the map
+// Document.fields, ordered by key. It is small, it is never changed, and it is
+// sent without encoding it again. Two bodies are equal when their bytes are
+// equal.
 type body []byte
 
-// Field numbers of the messages that are read and written by hand.
+// These are the field numbers of the messages that this package reads and writes without generated code.
 const (
 	documentName, documentFields, documentCreated, documentUpdated = 1, 2, 3, 4
 	valueBool, valueInteger, valueDouble, valueMap, valueString    = 1, 2, 3, 6, 17
@@ -36,7 +37,7 @@ func newBody(fields map[string]*pb.Value) (body, error) {
 func (b body) fields() map[string]*pb.Value {
 	var d pb.Document
 	if err := proto.Unmarshal(b, &d); err != nil {
-		panic(fmt.Sprintf("a stored document does not decode: %v", err)) // it was encoded here
+		panic(fmt.Sprintf("a stored document does not decode: %v", err)) // this package encoded it
 	}
 	return d.Fields
 }
@@ -56,7 +57,7 @@ func (b body) find(path fieldPath) (raw []byte, ok bool) {
 	return raw, ok
 }
 
-// lookup decodes the one field at path.
+// lookup decodes only the field at path.
 func (b body) lookup(path fieldPath) (*pb.Value, bool) {
 	raw, ok := b.find(path)
 	if !ok {
@@ -68,12 +69,13 @@ func (b body) lookup(path fieldPath) (*pb.Value, bool) {
 func decodeValue(raw []byte) *pb.Value {
 	v := &pb.Value{}
 	if err := proto.Unmarshal(raw, v); err != nil {
-		panic(fmt.Sprintf("a stored value does not decode: %v", err)) // it was encoded here
+		panic(fmt.Sprintf("a stored value does not decode: %v", err)) // this package encoded it
 	}
 	return v
 }
 
-// findEntry returns the value of a key in a map, field number n of message b.
+// findEntry returns the value of a key in a map. The map is field number n of
+// message b.
 func findEntry(b []byte, n protowire.Number, key string) ([]byte, bool) {
 	for len(b) > 0 {
 		num, typ, tag := protowire.ConsumeTag(b)
@@ -122,7 +124,8 @@ func findBytes(b []byte, n protowire.Number) ([]byte, bool) {
 	return nil, false
 }
 
-// An instant is a point in time as Firestore keeps it: microseconds since 1970.
+// An instant is a point in time with Firestore's precision: microseconds since
+// 1970.
 type instant = int64
 
 func micros(t *timestamppb.Timestamp) instant {

@@ -8,12 +8,12 @@ import (
 
 const (
 	maxDocumentSize = 1 << 20
-	maxDepth        = 20 // of maps and arrays within each other
+	maxDepth        = 20 // of nested maps and arrays
 	maxFieldName    = 1500
 )
 
-// checkFields checks the fields of a document, or of a map within it, and rounds
-// timestamps down to microseconds, as they are stored.
+// checkFields checks the fields of a document or of a map in it. It rounds
+// timestamps down to microseconds, as the service stores them.
 func checkFields(m map[string]*pb.Value, depth int) error {
 	if depth > maxDepth {
 		return invalid("Input nesting is deeper than the maximum of %d.", maxDepth)
@@ -97,7 +97,7 @@ func checkVector(v *pb.Value) error {
 	return nil
 }
 
-// The sizes are those documented under "Storage size calculations".
+// The functions below compute sizes in bytes as Firestore documents them under "Storage size calculations".
 
 func documentSize(path string, fields map[string]*pb.Value) int {
 	return nameSize(path) + fieldsSize(fields) + 32

@@ -10,24 +10,27 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// maxBatch is how many writes a BatchWrite takes.
+// maxBatch is the largest number of writes in a BatchWrite.
 const maxBatch = 500
 
-// patience is how often a write that waits for locks looks whether a lease has
-// run out meanwhile.
-const patience = 100 * time.Millisecond
+// lockPollInterval is how often a write that waits for locks checks whether a
+// lease has expired in the meantime.
+const lockPollInterval = 100 * time.Millisecond
 
-// A Commit is what a commit answers.
+// A Commit is the result of a commit: one write result per write, in the order
+// of the request, and the commit time.
 type Commit struct {
 	Results []*pb.WriteResult
 	at      instant
 }
 
-// Time is the commit time.
+// Time returns the commit time.
 func (c *Commit) Time() *timestamppb.Timestamp { return timestamp(c.at) }
 
-// Commit carries writes out, all or none, and ends the transaction (nil outside
-// of one). A document written is billed as a write, one deleted as a delete.
+// Commit applies all writes or none and ends the transaction. transaction is
+// nil outside of a transaction. A written document is billed as a write, a
+// deleted document as a delete. The errors are gRPC statuses; Aborted means
+// contention.
 func (db *Database) Commit(ctx context.Context, transaction []byte, ws []*pb.Write) (*Commit, error) {
 	writes, err := db.prepare(ws)
 	db.mu.Lock()
@@ -51,63 +54,68 @@ func (db *Database) Commit(ctx context.Context, transaction []byte, ws []*pb.Wri
 	return db.commit(ctx, t, writes)
 }
 
-// commit evaluates the writes, waits for locks and, because the documents may
-// have changed while it waited, evaluates them again.
+// commit evaluates the writes and waits for locks. It evaluates them again
+// after each wait, because waiting releases the lock and the documents may have
+// changed. db.mu must be held.
 func (db *Database) commit(ctx context.Context, t *tx, writes []write) (*Commit, error) {
 	deadline := time.Now().Add(db.engine.opt.LockTimeout)
 	db.locks.born++
-	age := db.locks.born // outside a transaction a write is as old as its request
+	age := db.locks.born // outside of a transaction, a write takes its age from its request
 	if t != nil {
 		age = t.age
 	}
 
 	for {
-		at := db.tick()
+		at := db.nextCommitTime()
 		ps, results, err := db.evaluate(writes, at)
 		if err != nil {
 			return nil, err
 		}
 		if t != nil && db.outdated(t) {
-			return nil, db.abort(t)
+			return nil, db.abortTx(t)
 		}
 		if !db.blocked(t, age, ps) {
-			db.store(ps, at)
-			db.bill(writes)
+			db.storeChanges(ps, at)
+			db.countWrites(writes)
 			return &Commit{results, at}, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return nil, db.abort(t)
+			return nil, db.abortTx(t)
 		}
-		db.wait(deadline)
+		db.waitForLocks(deadline)
 		if t != nil && t.over {
 			return nil, errContention
 		}
 	}
 }
 
-// abort gives a commit up to contention; a retry of its transaction keeps its age.
-func (db *Database) abort(t *tx) error {
+// abortTx ends the transaction of a commit that failed because of contention. A
+// retry of the transaction keeps its age. t is nil outside of a transaction.
+func (db *Database) abortTx(t *tx) error {
 	if t != nil {
 		db.locks.wound(t, db.engine.opt.Now())
 	}
 	return errContention
 }
 
-// wait lets go of the lock until a transaction ends or a lease may have run out.
-func (db *Database) wait(deadline time.Time) {
-	wake := time.AfterFunc(min(patience, time.Until(deadline)), db.locks.free.Broadcast)
+// waitForLocks releases db.mu until a transaction ends or a lease may have
+// expired, and takes it again. The timer wakes the condition variable, because
+// a lease expires without a signal.
+func (db *Database) waitForLocks(deadline time.Time) {
+	wake := time.AfterFunc(min(lockPollInterval, time.Until(deadline)), db.locks.free.Broadcast)
 	db.locks.free.Wait()
 	wake.Stop()
 	db.sweep()
 }
 
-// A pending change is a document as writes of one commit leave it.
+// A pending change is one document before and after the writes of a commit.
 type pending struct {
 	path          string
 	before, after *version
 }
 
-// evaluate works out what writes do to the current documents.
+// evaluate computes the effect of writes on the current documents. It stores
+// nothing.
 func (db *Database) evaluate(writes []write, at instant) ([]*pending, []*pb.WriteResult, error) {
 	ps := make([]*pending, 0, len(writes))
 	byPath := make(map[string]*pending, len(writes))
@@ -129,11 +137,12 @@ func (db *Database) evaluate(writes []write, at instant) ([]*pending, []*pb.Writ
 		}
 	}
 
-	return changed(ps), results, nil
+	return dropUnchanged(ps), results, nil
 }
 
-// changed leaves out the documents that end as they were.
-func changed(ps []*pending) []*pending {
+// dropUnchanged removes the documents whose state before and after the commit
+// is the same.
+func dropUnchanged(ps []*pending) []*pending {
 	out := ps[:0]
 	for _, p := range ps {
 		a, b := p.before, p.after
@@ -147,21 +156,21 @@ func changed(ps []*pending) []*pending {
 	return out
 }
 
-func (db *Database) store(ps []*pending, at instant) {
+func (db *Database) storeChanges(ps []*pending, at instant) {
 	if len(ps) == 0 {
 		return
 	}
 	for _, p := range ps {
 		p.after.prev = nil
-		db.put(p.path, p.after)
+		db.storeVersion(p.path, p.after)
 	}
 	db.committed = at
 	db.prune()
-	db.announce()
+	db.wakeListeners()
 }
 
-// bill counts each document of a commit once, by what was done to it last.
-func (db *Database) bill(writes []write) {
+// countWrites bills each document of a commit once, by the last write to it.
+func (db *Database) countWrites(writes []write) {
 	deleted := make(map[string]bool, len(writes))
 	for _, w := range writes {
 		deleted[w.path] = w.deletes
@@ -176,8 +185,9 @@ func (db *Database) bill(writes []write) {
 	db.engine.writes.Add(int64(len(deleted)) - d)
 }
 
-// Batch carries writes out one by one and answers each for itself: a result,
-// or the error that kept the write from being made.
+// Batch commits each write on its own. For each write it returns the result, or
+// the status that says why the write failed. The error is for a batch that is
+// invalid as a whole.
 func (db *Database) Batch(ctx context.Context, ws []*pb.Write) ([]*pb.WriteResult, []*status.Status, error) {
 	if len(ws) > maxBatch {
 		return nil, nil, invalid("cannot write more than %d entities in a single call", maxBatch)
@@ -202,7 +212,7 @@ func (db *Database) Batch(ctx context.Context, ws []*pb.Write) ([]*pb.WriteResul
 	return results, errs, nil
 }
 
-// WriteOne commits one write and returns the document as the commit left it.
+// WriteOne commits one write and returns the document after the commit.
 func (db *Database) WriteOne(ctx context.Context, w *pb.Write, m *pb.DocumentMask) (*Document, error) {
 	mask, err := parseMask(m)
 	if err != nil {
@@ -222,5 +232,5 @@ func (db *Database) WriteOne(ctx context.Context, w *pb.Write, m *pb.DocumentMas
 	}
 
 	path := ws[0].path
-	return &Document{Path: path, prefix: db.prefix(), v: db.documents.get(path).version(c.at), mask: mask, masked: m != nil}, nil
+	return &Document{Path: path, prefix: db.documentsPrefix(), v: db.documents.get(path).version(c.at), mask: mask, masked: m != nil}, nil
 }

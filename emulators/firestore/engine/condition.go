@@ -7,7 +7,7 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
 
-// An operator of a condition. The requests' unary filters are conditions too:
+// An operator of a condition. The unary filters of requests are conditions too:
 // "is null" is equality with null, "is not NaN" is inequality with NaN.
 type operator int
 
@@ -22,19 +22,19 @@ const (
 	notIn
 )
 
-// A condition is one comparison of a field.
+// A condition compares one field with a value.
 type condition struct {
 	path   fieldPath // nil is __name__
 	op     operator
 	value  *pb.Value
 	key    string   // the encoded value
-	none   []string // encoded values that notIn excludes
-	name   string   // the path of the document compared with, for __name__
+	none   []string // the encoded values that notIn excludes
+	name   string   // for __name__: the path of the document to compare with
 	inList bool     // one of the values of in or array-contains-any
 }
 
-// ranged reports whether a condition selects a range of its field, so that the
-// field is ordered by even when the query does not say so.
+// ranged reports whether a condition selects a range of its field. The query is
+// then ordered by the field, even without an explicit order.
 func (c condition) ranged() bool { return c.op != equal && c.op != arrayContains }
 
 func (c condition) isRange() bool { return c.op >= less && c.op <= greaterOrEqual }
@@ -59,8 +59,8 @@ func (c condition) matches(v *pb.Value) bool {
 	return c.inRange(v)
 }
 
-// inRange compares with values of the same type only; nothing is less or greater
-// than null or NaN.
+// inRange compares only with values of the same type. No value is less or
+// greater than null or NaN.
 func (c condition) inRange(v *pb.Value) bool {
 	if kindOf(v) != c.key[0] || c.key[0] == kindNull || isNaN(v) || isNaN(c.value) {
 		return false
@@ -78,8 +78,8 @@ func (c condition) inRange(v *pb.Value) bool {
 	}
 }
 
-// A branch is conditions that all must hold. A filter is its branches joined by
-// or: the disjunctive normal form.
+// A branch is a list of conditions that must all match. A filter is a list of
+// branches of which one must match: the disjunctive normal form.
 type branch []condition
 
 func (b branch) matches(get func(fieldPath) (*pb.Value, bool)) bool {

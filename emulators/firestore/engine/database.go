@@ -6,13 +6,15 @@ import (
 	"sync"
 )
 
-// A Database is one database of a project.
+// A Database is one database of a project. It is safe for concurrent use.
 type Database struct {
 	name   string // projects/P/databases/D
 	engine *Engine
 
+	// mu guards all fields below it, and the indexes and versions that they lead
+	// to.
 	mu          sync.RWMutex
-	clock       instant // the latest commit or read time given out
+	clock       instant // the latest commit or read time that was assigned
 	committed   instant // the latest commit time
 	documents   *register
 	collections map[string]*collection
@@ -24,57 +26,58 @@ type Database struct {
 
 func newDatabase(name string, e *Engine) *Database {
 	db := &Database{name: name, engine: e, changed: make(chan struct{})}
-	db.empty()
+	db.resetState()
 	db.locks = newLocks(&db.mu)
 	return db
 }
 
-func (db *Database) empty() {
+func (db *Database) resetState() {
 	db.documents = newRegister()
 	db.collections = map[string]*collection{}
 	db.groups = map[string]map[string]*collection{}
 	db.history = history{}
 }
 
-// clear forgets all documents, and all transactions lose their locks.
+// clear removes all documents and releases the locks of all transactions.
 func (db *Database) clear() {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.empty()
-	db.committed = db.tick()
+	db.resetState()
+	db.committed = db.nextCommitTime()
 	db.history.lost = db.committed
 	db.locks.reset()
-	db.announce()
+	db.wakeListeners()
 }
 
-// announce wakes the listeners.
-func (db *Database) announce() {
+// wakeListeners closes the channel that listeners wait for. db.mu must be held.
+func (db *Database) wakeListeners() {
 	close(db.changed)
 	db.changed = make(chan struct{})
 }
 
-func (db *Database) prefix() string { return db.name + "/documents/" }
+func (db *Database) documentsPrefix() string { return db.name + "/documents/" }
 
-// tick returns a new commit time, later than every time given out before,
-// whatever the clock does.
-func (db *Database) tick() instant {
+// nextCommitTime returns a commit time later than every time assigned before,
+// even when the clock goes back. db.mu must be held.
+func (db *Database) nextCommitTime() instant {
 	db.clock = max(db.clock+1, db.engine.opt.Now().UnixMicro())
 	return db.clock
 }
 
-// now is a time at which all commits so far are visible and none to come is.
-func (db *Database) now() instant {
+// latestReadTime returns a time that includes all commits so far and precedes
+// all later commits. db.mu must be held.
+func (db *Database) latestReadTime() instant {
 	db.clock = max(db.clock, db.engine.opt.Now().UnixMicro())
 	return db.clock
 }
 
-// A collection is the documents directly in it, live or with history, and the
-// indexes made for them.
+// A collection holds the documents directly in it, current ones and deleted
+// ones with history, and their indexes.
 type collection struct {
 	path    string
-	size    int // documents, deleted ones with history included
+	size    int // number of documents, including deleted ones with history
 	names   *index
-	indexes map[string]*index // without names
+	indexes map[string]*index // all except names, by indexID
 }
 
 func (db *Database) collection(path string) *collection {
@@ -91,8 +94,8 @@ func (db *Database) collection(path string) *collection {
 	return c
 }
 
-// put stores a new version of a document and brings the indexes up to date.
-func (db *Database) put(path string, v *version) {
+// storeVersion stores a new version of a document and updates the indexes.
+func (db *Database) storeVersion(path string, v *version) {
 	d := db.documents.get(path)
 	if d == nil {
 		if !v.exists() {
@@ -110,11 +113,12 @@ func (db *Database) put(path string, v *version) {
 		ix.update(d, v.prev, v)
 	}
 
-	db.history.add(d, v)
+	db.history.record(d, v)
 }
 
-// forget takes a document without any live or old version away.
-func (db *Database) forget(d *document) {
+// removeDocument removes a document that has no current and no old version, and
+// its collection when that is empty.
+func (db *Database) removeDocument(d *document) {
 	db.documents.remove(d)
 	if d.in.size--; d.in.size > 0 {
 		return
@@ -126,9 +130,10 @@ func (db *Database) forget(d *document) {
 	}
 }
 
-// below returns the collections a query reads: the one with the id under the
-// parent, or all with the id at any depth below it.
-func (db *Database) below(parent, id string, deep bool) []*collection {
+// collectionsUnder returns the collections that a query reads, ordered by path:
+// the one with the id directly below the parent, or with deep all with the id
+// at any depth below it.
+func (db *Database) collectionsUnder(parent, id string, deep bool) []*collection {
 	if !deep {
 		if c := db.collections[joinPath(parent, id)]; c != nil {
 			return []*collection{c}

@@ -7,11 +7,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// gone as the creation time marks a version in which the document is deleted.
+// gone is the creation time of a version in which the document is deleted.
 const gone instant = math.MinInt64
 
-// A version is one state of a document. Only prev ever changes, under the
-// database's lock.
+// A version is one state of a document. Only prev ever changes. Database.mu
+// guards prev.
 type version struct {
 	at, created instant
 	body        body
@@ -20,7 +20,7 @@ type version struct {
 
 func (v *version) exists() bool { return v != nil && v.created != gone }
 
-// A document is the versions of what is stored at a path.
+// A document is the list of the versions at one path, newest first.
 type document struct {
 	path string // below documents/
 	last *version
@@ -29,7 +29,8 @@ type document struct {
 
 func (d *document) id() string { return d.path[len(d.in.path)+1:] }
 
-// version returns the state at a time, nil where the document is not there.
+// version returns the state at a time, or nil when the document does not exist
+// then.
 func (d *document) version(at instant) *version {
 	if d == nil {
 		return nil
@@ -44,17 +45,17 @@ func (d *document) version(at instant) *version {
 	return v
 }
 
-// A Document is a document as it was at the time of a read.
+// A Document is the state of a document at the time of a read.
 type Document struct {
 	Path   string // below documents/
 	prefix string // projects/P/databases/D/documents/
 	v      *version
-	mask   []fieldPath // fields to show, when masked
+	mask   []fieldPath // the fields to return, when masked is set
 	masked bool
 	extra  map[string]*pb.Value // fields that a vector search adds
 }
 
-// Name is the full name of the document.
+// Name returns the full name: projects/P/databases/D/documents/ and the path.
 func (d *Document) Name() string { return d.prefix + d.Path }
 
 func (d *Document) with(mask []fieldPath, masked bool) *Document {
@@ -79,8 +80,8 @@ func (d *Document) Proto() *pb.Document {
 	return m
 }
 
-// Append appends the document as it is on the wire. Without a mask the stored
-// bytes are copied as they are.
+// Append appends the document in wire format. Without a mask it copies the
+// stored bytes unchanged.
 func (d *Document) Append(b []byte) []byte {
 	b = protowire.AppendTag(b, documentName, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(len(d.prefix)+len(d.Path)))
@@ -93,7 +94,7 @@ func (d *Document) Append(b []byte) []byte {
 	if d.masked || len(d.extra) > 0 {
 		fields = nil
 		if len(d.mask) > 0 || len(d.extra) > 0 {
-			fields, _ = newBody(d.Proto().Fields) // was encoded before, so it encodes
+			fields, _ = newBody(d.Proto().Fields) // these fields were encoded before, so this cannot fail
 		}
 	}
 

@@ -1,15 +1,15 @@
 // Package engine is a Firestore database (Native mode, Standard edition) in
-// memory: documents in versions, indexes, queries, transactions and listeners.
+// memory: versioned documents, indexes, queries, transactions and listeners.
 //
-// It speaks in the messages of google.firestore.v1 and answers errors as gRPC
-// statuses, because their codes and texts are part of what Firestore promises;
-// it knows nothing of servers and streams.
+// It uses the messages of google.firestore.v1 and returns errors as gRPC
+// statuses, because their codes and texts are part of the behaviour of
+// Firestore. It contains no server code and no streams.
 //
-// Documents are kept encoded and in versions, so that a read at a time needs no
-// lock but while it looks at an index, and reading and writing do not wait for
-// each other. An index is made when a query first needs it and kept up to date
-// from then on: it holds exactly the fields the query filters and orders by, in
-// its order, so every query without OR reads one range of one index.
+// Documents are stored encoded and in versions. So a read at a time needs the
+// lock only while it uses an index, and reads and writes do not wait for each
+// other. An index is built when a query first needs it and updated from then
+// on. It holds exactly the fields that the query filters and orders by, in that
+// order. So every query without OR reads one range of one index.
 package engine
 
 import (
@@ -19,20 +19,20 @@ import (
 	"time"
 )
 
-// Options tune an Engine. The zero value is ready to use.
+// Options configure an Engine. The zero value is valid.
 type Options struct {
 	Now         func() time.Time // nil: time.Now
 	LockTimeout time.Duration    // how long a write waits for the locks of transactions; 0: 5 s
-	IdleLease   time.Duration    // a transaction unused for longer loses its locks; 0: the service's 60 s
-	TotalLease  time.Duration    // a transaction older than this loses its locks; 0: the service's 270 s
-	History     time.Duration    // how far back a read time may reach; 0: the service's hour
-	Superseded  int64            // bytes of old versions kept at most, the oldest are given up first; 0: 256 MiB
-	LookFirst   int              // documents a query in the order of names looks at before an index is made for it; 0: 4,096, negative: none
-	Indexes     *Indexes         // nil: no query is refused for want of an index
+	IdleLease   time.Duration    // a transaction that is idle for longer loses its locks; 0: 60 s, as the service
+	TotalLease  time.Duration    // a transaction that is older loses its locks; 0: 270 s, as the service
+	History     time.Duration    // how far back a read time may be; 0: one hour, as the service
+	Superseded  int64            // limit for old versions in bytes, the oldest are dropped first; 0: 256 MiB
+	LookFirst   int              // number of documents that a query ordered by name checks before an index is built for it; 0: 4,096, negative: none
+	IndexRules  *Indexes         // the declared indexes; nil: no query is refused because of a missing index
 }
 
-// An Engine holds databases, each made at its first use. It is safe for
-// concurrent use.
+// An Engine holds databases. It creates each one at its first use. It is safe
+// for concurrent use.
 type Engine struct {
 	opt Options
 
@@ -56,8 +56,9 @@ func New(o Options) *Engine {
 	return &Engine{opt: o, databases: map[string]*Database{}}
 }
 
-// Database returns the database that a name of a database, document or
-// collection's parent begins with ("projects/P/databases/D…").
+// Database returns a database. name is the name of the database
+// ("projects/P/databases/D"), or of a document or a parent of collections in
+// it.
 func (e *Engine) Database(name string) (*Database, error) {
 	if db, _, ok := splitName(name); ok {
 		name = db
@@ -74,8 +75,9 @@ func (e *Engine) Database(name string) (*Database, error) {
 	return d, nil
 }
 
-// Clear forgets one database ("projects/P/databases/D"), or all when name is "".
-// Its listeners see every document deleted.
+// Clear removes all documents of one database ("projects/P/databases/D"), or of
+// all databases when name is "". Its listeners receive every document as
+// deleted.
 func (e *Engine) Clear(name string) {
 	e.mu.Lock()
 	var cleared []*Database
@@ -90,7 +92,8 @@ func (e *Engine) Clear(name string) {
 	}
 }
 
-// Usage returns the billed reads, writes and deletes of documents so far.
+// Usage returns the numbers of billed document reads, writes and deletes so
+// far.
 func (e *Engine) Usage() (reads, writes, deletes int64) {
 	return e.reads.Load(), e.writes.Load(), e.deletes.Load()
 }

@@ -7,16 +7,17 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
 
-// nameField is the pseudo field that stands for a document's name.
+// nameField is the pseudo field for the name of a document.
 const nameField = "__name__"
 
 var simpleName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z_0-9]*$`)
 
-// A fieldPath is the way to a field through maps; nil stands for __name__.
+// A fieldPath leads to a field through maps. nil means __name__.
 type fieldPath []string
 
-// parseFieldPath reads simple names joined by dots; names of other characters
-// are quoted with backticks, with \ before a backtick or a backslash.
+// parseFieldPath parses simple names that are joined by dots. Other names are
+// quoted with backticks; inside of the quotes, a backslash escapes a backtick
+// or a backslash.
 func parseFieldPath(s string) (fieldPath, error) {
 	if len(s) > 20*maxIDSize {
 		return nil, invalid("Property path is too long")
@@ -68,7 +69,7 @@ func cutFieldName(s string) (name, rest string, err error) {
 	return "", "", invalid("a quote does not end")
 }
 
-// queryPath is parseFieldPath, and nil for __name__.
+// queryPath is parseFieldPath, but returns nil for __name__.
 func queryPath(s string) (fieldPath, error) {
 	if s == nameField {
 		return nil, nil
@@ -76,7 +77,7 @@ func queryPath(s string) (fieldPath, error) {
 	return parseFieldPath(s)
 }
 
-// String writes a path as requests and index definitions do.
+// String returns the path in the form of requests and index definitions.
 func (p fieldPath) String() string {
 	if p == nil {
 		return nameField
@@ -114,8 +115,8 @@ func lookup(m map[string]*pb.Value, path fieldPath) (*pb.Value, bool) {
 	return nil, false
 }
 
-// assign returns m with the value at path set, or removed when v is nil. Maps on
-// the way are copied, m is left as it was.
+// assign returns a copy of m in which the value at path is set, or removed when
+// v is nil. It copies the maps along the path and does not change m.
 func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.Value {
 	out := make(map[string]*pb.Value, len(m)+1)
 	for k, x := range m {
@@ -138,7 +139,7 @@ func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.
 	return out
 }
 
-// project keeps only the fields that paths name.
+// project returns only the fields at the paths.
 func project(m map[string]*pb.Value, paths []fieldPath) map[string]*pb.Value {
 	var out map[string]*pb.Value
 	for _, p := range paths {

@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	maxBranches = 30  // disjunctions of the normal form
+	maxBranches = 30  // disjunctions in the normal form
 	maxFilters  = 100 // filters and orders of a query
 	maxNotIn    = 10
 	maxUnequal  = 10 // fields with inequalities
 )
 
-// A filterReader turns a filter of a request into branches.
+// A filterReader turns the filter of a request into branches.
 type filterReader struct {
-	prefix  string // of names in the database
-	seen    int    // filters read so far
-	ops     map[pb.StructuredQuery_FieldFilter_Operator]int
-	unequal map[string]fieldPath // fields with inequalities, by their names
-	hasOr   bool
+	databasePrefix string // prefix of the names in the database
+	seen           int    // number of filters read so far
+	ops            map[pb.StructuredQuery_FieldFilter_Operator]int
+	unequal        map[string]fieldPath // the fields with inequalities, by name
+	hasOr          bool
 }
 
 var always = []branch{{}}
@@ -77,7 +77,7 @@ func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branc
 	return out, nil
 }
 
-// multiply joins every branch of a with every one of b.
+// multiply combines every branch of a with every branch of b.
 func multiply(a, b []branch) ([]branch, error) {
 	if len(a)*len(b) > maxBranches {
 		return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
@@ -150,7 +150,7 @@ func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error
 	return []branch{{c}}, nil
 }
 
-// bind sets what a condition compares with.
+// bind sets the value that a condition compares with.
 func (r *filterReader) bind(c condition, v *pb.Value) (condition, error) {
 	if v.GetValueType() == nil {
 		return c, invalid("Filter value is missing.")
@@ -167,9 +167,9 @@ func (r *filterReader) bind(c condition, v *pb.Value) (condition, error) {
 	return c, err
 }
 
-// documentPath is the path of the document a reference names.
+// documentPath returns the path of the document in a reference.
 func (r *filterReader) documentPath(v *pb.Value) (string, error) {
-	path, ok := strings.CutPrefix(v.GetReferenceValue(), r.prefix)
+	path, ok := strings.CutPrefix(v.GetReferenceValue(), r.databasePrefix)
 	if !ok {
 		return "", invalid("__key__ filter value must be a Key of this database")
 	}
@@ -177,7 +177,7 @@ func (r *filterReader) documentPath(v *pb.Value) (string, error) {
 	return path, err
 }
 
-// anyOf is in and array-contains-any: one branch for each value.
+// anyOf handles in and array-contains-any: it returns one branch per value.
 func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Operator) ([]branch, error) {
 	vs := c.value.GetArrayValue().GetValues()
 	if len(vs) == 0 {
@@ -194,7 +194,7 @@ func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Oper
 		if err != nil {
 			return nil, err
 		}
-		if kindOf(v) != kindNull || c.op == arrayContains { // in never finds null
+		if kindOf(v) != kindNull || c.op == arrayContains { // in never matches null
 			out = append(out, branch{one})
 		}
 	}
@@ -218,14 +218,14 @@ func (r *filterReader) noneOf(c condition) ([]branch, error) {
 		}
 		c.none = append(c.none, one.key)
 		if kindOf(v) == kindNull {
-			return []branch{}, nil // nothing is surely unequal to null
+			return []branch{}, nil // no value is known to differ from null, so the filter matches nothing
 		}
 	}
 
 	return []branch{{c}}, nil
 }
 
-// check holds a filter to the rules on what may be combined.
+// check applies the rules for combining filters.
 func (r *filterReader) check(bs []branch) error {
 	ne, ni := r.ops[pb.StructuredQuery_FieldFilter_NOT_EQUAL], r.ops[pb.StructuredQuery_FieldFilter_NOT_IN]
 	switch {

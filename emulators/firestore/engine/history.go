@@ -5,21 +5,22 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// history is the changes of the last hour, in the order of their commits: what
-// reads at a time, optimistic transactions and listeners look back at.
+// history holds the changes of the last hour in the order of their commits.
+// Reads at a time, optimistic transactions and listeners use it.
 type history struct {
 	changes []change
-	bytes   int64   // what the changes keep in memory, about
-	lost    instant // changes at or before this time are no longer known
+	bytes   int64   // the approximate memory that the changes hold
+	lost    instant // changes at or before this time have been dropped
 }
 
-// A change is one document's new version; its prev is the version before.
+// A change is a new version of one document. Its prev is the version before.
 type change struct {
 	doc   *document
 	after *version
 }
 
-// changeSize is what a change takes besides the body of the version before.
+// changeSize is the size of a change in bytes, without the body of the version
+// before.
 const changeSize = 64
 
 func (c change) size() int64 {
@@ -29,17 +30,17 @@ func (c change) size() int64 {
 	return changeSize + int64(len(c.after.prev.body))
 }
 
-func (h *history) add(d *document, v *version) {
+func (h *history) record(d *document, v *version) {
 	c := change{d, v}
 	h.changes = append(h.changes, c)
 	h.bytes += c.size()
 }
 
-// errTooOld answers reads of what the history no longer has.
+// errTooOld is the error of a read before the start of the history.
 var errTooOld = status.Error(codes.FailedPrecondition, "The requested read_time is too old.")
 
-// since returns the changes after a time, newest last; not ok when the memory
-// does not reach back so far.
+// since returns the changes after a time, newest last. ok is false when the
+// history does not reach back that far.
 func (h *history) since(at instant) ([]change, bool) {
 	if at < h.lost {
 		return nil, false
@@ -51,8 +52,8 @@ func (h *history) since(at instant) ([]change, bool) {
 	return h.changes[i:], true
 }
 
-// prune drops the versions that no read can reach any more, and the oldest ones
-// of those that take too much memory.
+// prune drops the versions that no read can reach any more. It also drops the
+// oldest versions when they use too much memory.
 func (db *Database) prune() {
 	horizon := db.clock - db.engine.opt.History.Microseconds()
 	h := &db.history
@@ -79,6 +80,6 @@ func (db *Database) drop(c change) {
 	}
 	c.after.prev = nil
 	if c.doc.last == c.after && !c.after.exists() {
-		db.forget(c.doc)
+		db.removeDocument(c.doc)
 	}
 }

@@ -29,7 +29,7 @@ func TestHistoryIsGivenUpWhenItTakesTooMuchMemory(t *testing.T) {
 	}
 	var first *Commit
 	for i := range 200 {
-		d := &pb.Document{Name: db.prefix() + fmt.Sprint("c/", i%4), Fields: map[string]*pb.Value{
+		d := &pb.Document{Name: db.documentsPrefix() + fmt.Sprint("c/", i%4), Fields: map[string]*pb.Value{
 			"n": intValue(int64(i)), "b": {ValueType: &pb.Value_BytesValue{BytesValue: bytes.Repeat([]byte{1}, 5000)}},
 		}}
 		c, err := db.Commit(context.Background(), nil, []*pb.Write{{Operation: &pb.Write_Update{Update: d}}})

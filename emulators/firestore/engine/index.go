@@ -11,23 +11,24 @@ import (
 // A part of an index is a field whose value is in the key.
 type part struct {
 	path     fieldPath
-	contains bool // each element of an array rather than its value
+	contains bool // the key holds one element of the array instead of the whole value
 	desc     bool
 }
 
-// An index lists the documents of a collection that have all its fields, by
-// their values, then by name. Without parts it lists all documents by name.
+// An index lists the documents of a collection that have all its fields,
+// ordered by the values and then by name. Without parts it lists all documents
+// by name.
 //
-// live holds the entries of the current versions. past holds those of older
-// versions, where they differ, for reads at a time; a reader of past compares
-// each entry with the version of its time.
+// live holds the entries of the current versions. past holds the entries of
+// older versions that differ, for reads at a time. A reader of past compares
+// each entry with the version at its read time.
 type index struct {
 	parts      []part
 	live, past sorted
-	used       atomic.Int64 // when it was last used, on the clock of uses
+	used       atomic.Int64 // the value of uses at the last use
 }
 
-// indexID names an index by its parts.
+// indexID returns the identity of an index, from its parts.
 func indexID(parts []part) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -44,8 +45,8 @@ func indexID(parts []part) string {
 	return b.String()
 }
 
-// keys are the keys under which a version stands in the index: none when it
-// lacks a field, one, or one for each element of an array.
+// keys returns the keys of a version in the index: none when a field is
+// missing, otherwise one, or one per element of an array.
 func (ix *index) keys(v *version) []string {
 	if !v.exists() {
 		return nil
@@ -72,8 +73,8 @@ func (ix *index) keys(v *version) []string {
 	return out
 }
 
-// onlyKey appends the one key of a version in an index without array elements.
-// It is not ok where there are such, or the version lacks a field.
+// onlyKey appends the single key of a version. ok is false when the index has
+// array elements or the version lacks a field.
 func (ix *index) onlyKey(b []byte, v *version) ([]byte, bool) {
 	for _, p := range ix.parts {
 		if p.contains {
@@ -93,7 +94,7 @@ func (ix *index) onlyKey(b []byte, v *version) ([]byte, bool) {
 	return b, true
 }
 
-// extend appends a value to every key, or each distinct element of an array.
+// extend appends a value, or each distinct element of an array, to every key.
 func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
 	if !p.contains {
 		for i, k := range keys {
@@ -127,7 +128,8 @@ func (p part) append(key []byte, v *pb.Value) []byte {
 	return key
 }
 
-// update follows a document from one version to the next.
+// update replaces the entries of one version of a document with those of the
+// next.
 func (ix *index) update(d *document, before, after *version) {
 	if len(ix.parts) == 0 && before.exists() && after.exists() {
 		return
@@ -136,18 +138,19 @@ func (ix *index) update(d *document, before, after *version) {
 	for _, k := range was {
 		if !slices.Contains(is, k) {
 			ix.live.remove(entry{k, d})
-			ix.past.add(entry{k, d})
+			ix.past.insert(entry{k, d})
 		}
 	}
 
 	for _, k := range is {
 		if !slices.Contains(was, k) {
-			ix.live.add(entry{k, d})
+			ix.live.insert(entry{k, d})
 		}
 	}
 }
 
-// drop takes back the entries that update moved to the past when after came.
+// drop removes the entries that update moved to past when the version after was
+// stored.
 func (ix *index) drop(d *document, after *version) {
 	if !after.prev.exists() || len(ix.parts) == 0 && after.exists() {
 		return
@@ -160,8 +163,8 @@ func (ix *index) drop(d *document, after *version) {
 	}
 }
 
-// build makes an index of what a collection holds.
-func (c *collection) build(parts []part) *index {
+// buildIndex builds an index of the documents of a collection.
+func (c *collection) buildIndex(parts []part) *index {
 	ix := &index{parts: parts}
 	var live []numbered
 	var past []entry
@@ -192,8 +195,8 @@ func (c *collection) build(parts []part) *index {
 	return ix
 }
 
-// A numbered entry knows how many live documents come before its own, which
-// sorts faster than their names.
+// A numbered entry holds the number of live documents before its own. Sorting
+// by this number is faster than sorting by name.
 type numbered struct {
 	entry
 	n int
@@ -213,7 +216,7 @@ func inOrder(ns []numbered) []entry {
 	return out
 }
 
-// An interner keeps equal keys once, as long as there are few.
+// An interner stores equal keys once, as long as there are few distinct keys.
 type interner map[string]string
 
 func (in interner) intern(k []byte) string {
@@ -227,7 +230,7 @@ func (in interner) intern(k []byte) string {
 	return s
 }
 
-// all returns every document with a version, live ones first.
+// all returns every document that has a version, current documents first.
 func (c *collection) all() []*document {
 	out := make([]*document, 0, c.size)
 	for _, b := range c.names.live.blocks {
@@ -236,7 +239,7 @@ func (c *collection) all() []*document {
 		}
 	}
 
-	var before *document // one deleted twice stands there twice, side by side
+	var before *document // a document that was deleted twice has two adjacent entries
 	for _, b := range c.names.past.blocks {
 		for _, e := range b {
 			if !e.doc.last.exists() && e.doc != before {

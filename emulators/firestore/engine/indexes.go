@@ -17,8 +17,9 @@ const (
 	inGroup      = "COLLECTION_GROUP"
 )
 
-// Indexes is what a firestore.indexes.json declares: composite indexes, and the
-// fields whose automatic single-field indexes are others than the default.
+// Indexes holds the declarations of a firestore.indexes.json: composite
+// indexes, and fields whose automatic single-field indexes differ from the
+// default.
 type Indexes struct {
 	Composite []compositeIndex `json:"indexes"`
 	Overrides []fieldOverride  `json:"fieldOverrides"`
@@ -26,7 +27,7 @@ type Indexes struct {
 
 type compositeIndex struct {
 	Group    string         `json:"collectionGroup"`
-	OldGroup string         `json:"collectionId,omitempty"` // of older files
+	OldGroup string         `json:"collectionId,omitempty"` // in older files
 	Scope    string         `json:"queryScope"`
 	Fields   []indexedField `json:"fields"`
 }
@@ -34,7 +35,7 @@ type compositeIndex struct {
 type indexedField struct {
 	Path  string          `json:"fieldPath"`
 	Order string          `json:"order,omitempty"`
-	Mode  string          `json:"mode,omitempty"` // of older files: order or arrayConfig; empty once read
+	Mode  string          `json:"mode,omitempty"` // in older files: order or arrayConfig; empty once read
 	Array string          `json:"arrayConfig,omitempty"`
 	Other json.RawMessage `json:"vectorConfig,omitempty"`
 }
@@ -51,8 +52,9 @@ type singleIndex struct {
 	Scope string `json:"queryScope"`
 }
 
-// A need is what one branch of a query asks of the indexes: fields that have one
-// value, the orders that follow, and fields whose values an aggregation adds up.
+// A need describes the index that one branch of a query requires: fields that
+// have one value, the orders that follow, and the fields that an aggregation
+// sums.
 type need struct {
 	group, scope string
 	filters      []indexedField
@@ -61,16 +63,16 @@ type need struct {
 	nameOrder    string
 }
 
-// check refuses a query for which neither automatic nor declared indexes
-// suffice. Indexes may be merged when they agree on everything but the fields
-// that have one value. A nil *Indexes refuses nothing.
+// check refuses a query when the automatic and declared indexes do not suffice.
+// Several indexes may be merged when they differ only in the fields that have
+// one value. A nil *Indexes refuses nothing.
 func (ix *Indexes) check(q *Query, sums []fieldPath) error {
 	if ix == nil || q.nearest != nil {
 		return nil
 	}
 	for _, b := range q.branches {
-		if n := q.need(b, sums); !ix.serve(n) {
-			return n.refusal()
+		if n := q.need(b, sums); !ix.canServe(n) {
+			return n.missingIndexError()
 		}
 	}
 	return nil
@@ -124,11 +126,12 @@ func direction(desc bool) string {
 	return ascending
 }
 
-// same compares what matters for a field with one value: not the direction.
+// same compares field and array mode. The direction does not matter for a field
+// that has one value.
 func (f indexedField) same(o indexedField) bool { return f.Path == o.Path && f.Array == o.Array }
 
-// serve reports whether indexes for all of the need are there.
-func (ix *Indexes) serve(n need) bool {
+// canServe reports whether the indexes cover the whole need.
+func (ix *Indexes) canServe(n need) bool {
 	open := slices.Clone(n.filters)
 	found := len(n.orders) == 0 && len(n.sums) == 0
 	for _, fields := range ix.candidates(n) {
@@ -140,8 +143,9 @@ func (ix *Indexes) serve(n need) bool {
 	return found && len(open) == 0
 }
 
-// candidates are the automatic indexes of the need's fields and the declared
-// ones of its collection group, with the direction of __name__ at the end.
+// candidates returns the automatic indexes of the fields of the need and the
+// declared indexes of its collection group. Each one ends with the direction of
+// __name__.
 func (ix *Indexes) candidates(n need) [][]indexedField {
 	var out [][]indexedField
 	single := slices.Concat(n.filters, n.orders)
@@ -176,8 +180,9 @@ func scopeOf(s string) string {
 	return s
 }
 
-// fits reports whether an index is fields of one value, then exactly the orders,
-// then exactly the summed fields; and which fields of one value it has.
+// fits reports whether an index consists of fields that have one value, then
+// exactly the orders, then exactly the summed fields. covered holds the fields
+// that have one value.
 func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
 	name := fields[len(fields)-1]
 	fields = fields[:len(fields)-1]
@@ -206,9 +211,10 @@ func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
 	return fields[:k], true
 }
 
-// automatic reports whether a field has the single-field index asked for: by its
-// own override, that of a map it lies in, the group's "*", or the default, which
-// is every index within a collection and none across a group.
+// automatic reports whether a field has the single-field index. The first of
+// these decides: the override of the field, the override of a map that contains
+// it, the override "*" of the group, the default. The default is every index
+// within a collection and no index across a group.
 func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
 	p, err := queryPath(f.Path)
 	if err != nil {
@@ -236,9 +242,9 @@ func (o fieldOverride) has(f indexedField, scope string) bool {
 	})
 }
 
-// refusal names the index that would serve the query, in the words of
-// firestore.indexes.json.
-func (n need) refusal() error {
+// missingIndexError describes the index that would serve the query, in the
+// format of firestore.indexes.json.
+func (n need) missingIndexError() error {
 	fields := slices.Concat(n.filters, n.orders)
 	for _, p := range n.sums {
 		fields = append(fields, indexedField{Path: p, Order: ascending})

@@ -9,14 +9,15 @@ import (
 	"slices"
 )
 
-// A firestore.indexes.json as firebase-tools reads it: with comments, and with
-// the forms of older versions (collectionId, mode) beside those of today.
+// This file parses a firestore.indexes.json as firebase-tools does: with
+// comments, and with the keys of older versions (collectionId, mode) beside the
+// current ones.
 
-// oldArray is how older files say arrayConfig.
+// oldArray is the value of mode that older files use for arrayConfig.
 const oldArray = "ARRAY_CONTAINS"
 
-// indexKeys are the keys known at each level of the file. Those that say nothing
-// about which queries an index serves are taken and not used.
+// indexKeys are the known keys at each level of the file. Keys that do not
+// affect which queries an index serves are accepted and ignored.
 var indexKeys = map[string][]string{
 	"":                       {"indexes", "fieldOverrides"},
 	"indexes":                {"collectionGroup", "collectionId", "queryScope", "apiScope", "density", "multikey", "unique", "fields"},
@@ -25,9 +26,9 @@ var indexKeys = map[string][]string{
 	"fieldOverrides.indexes": {"order", "arrayConfig", "queryScope", "apiScope", "density", "multikey", "unique"},
 }
 
-// ParseIndexes reads a firestore.indexes.json. All of its faults are in the
-// error; a key that nobody knows is one, for a typing error there would be a
-// query refused elsewhere.
+// ParseIndexes parses a firestore.indexes.json. The error joins all faults of
+// the file. An unknown key is a fault, because a typing error would otherwise
+// make the service refuse a query.
 func ParseIndexes(b []byte) (*Indexes, error) {
 	b = withoutComments(b)
 	var file any
@@ -58,7 +59,7 @@ func ParseIndexes(b []byte) (*Indexes, error) {
 	return ix, nil
 }
 
-// upgrade turns the forms of older versions into those of today.
+// upgrade converts the forms of older versions to the current ones.
 func (c *compositeIndex) upgrade() {
 	if c.Group == "" {
 		c.Group = c.OldGroup
@@ -80,8 +81,9 @@ func (c *compositeIndex) upgrade() {
 	}
 }
 
-// unknownKeys names the keys of a value of the file that are none, in the order
-// of the file's lists; level is the place in indexKeys.
+// unknownKeys reports the unknown keys in a value of the file, in the order of
+// the file's lists. level selects the known keys in indexKeys; at is the place
+// for the fault.
 func unknownKeys(value any, level, at string) (faults []error) {
 	switch v := value.(type) {
 	case []any:
@@ -119,8 +121,9 @@ func levelName(at string) string {
 	return at
 }
 
-// withoutComments blanks out // and /* */ outside of strings, and a byte order
-// mark. Places in the text stay as they are, so that faults name them rightly.
+// withoutComments overwrites comments (// and /* */ outside of strings) and a
+// byte order mark with spaces. Offsets stay the same, so that faults name the
+// right place.
 func withoutComments(b []byte) []byte {
 	b = bytes.Clone(bytes.TrimPrefix(b, []byte("\ufeff")))
 	for i := 0; i < len(b); i++ {
@@ -141,7 +144,8 @@ func withoutComments(b []byte) []byte {
 	return b
 }
 
-// endOfString is where the string that begins at i ends, or the end of the text.
+// endOfString returns the end of the string that begins at i, or the end of the
+// text.
 func endOfString(b []byte, i int) int {
 	for i++; i < len(b) && b[i] != '"'; i++ {
 		if b[i] == '\\' {
@@ -151,8 +155,8 @@ func endOfString(b []byte, i int) int {
 	return i
 }
 
-// blank overwrites length bytes from i, or all that follows where length is
-// negative, and returns the last place overwritten.
+// blank overwrites length bytes from i, or the rest when length is negative,
+// and returns the last offset that it overwrites.
 func blank(b []byte, i, length int) int {
 	end := len(b)
 	if length >= 0 {

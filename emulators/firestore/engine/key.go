@@ -10,13 +10,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// An encoded value is a string of bytes whose order is Firestore's order of
-// values, across types: 1 and 1.0 are one key, NaN comes before all numbers, -0
-// is 0. No encoding is a prefix of another, so encodings can be joined to the
-// key of an index over several fields, and bytewise complemented for descending
-// order.
-
 // encode appends the encoding of v to b.
+//
+// The encoding is a string of bytes in Firestore's order of values, across
+// types: 1 and 1.0 have the same key, NaN precedes all numbers, and -0 equals
+// 0. No encoding is a prefix of another one. So encodings can be joined to the
+// key of an index over several fields, and complemented byte by byte for
+// descending order.
 func encode(b []byte, v *pb.Value) []byte {
 	kind := kindOf(v)
 	b = append(b, kind)
@@ -57,8 +57,8 @@ func encode(b []byte, v *pb.Value) []byte {
 	return b
 }
 
-// encodeRaw is encode for a value that is still as it is on the wire. The common
-// types are read in place, the others decoded.
+// encodeRaw is encode for a value in wire format. It reads the common types in
+// place and decodes the others.
 func encodeRaw(b, raw []byte) []byte {
 	num, typ, n := protowire.ConsumeTag(raw)
 	switch {
@@ -77,7 +77,8 @@ func encodeRaw(b, raw []byte) []byte {
 	return encode(b, decodeValue(raw))
 }
 
-// encodeMap compares maps key by key in the order of their keys, then by size.
+// encodeMap orders maps key by key, in the order of their keys, and then by
+// size.
 func encodeMap(b []byte, m map[string]*pb.Value) []byte {
 	for _, k := range sortedKeys(m) {
 		b = encodeString(append(b, 1), k)
@@ -86,7 +87,7 @@ func encodeMap(b []byte, m map[string]*pb.Value) []byte {
 	return append(b, 0)
 }
 
-// encodeDouble maps doubles to eight bytes in their order, NaN first.
+// encodeDouble maps a double to eight bytes that sort like doubles, NaN first.
 func encodeDouble(b []byte, d float64) []byte {
 	if math.IsNaN(d) {
 		return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -103,8 +104,9 @@ func encodeDouble(b []byte, d float64) []byte {
 	return binary.BigEndian.AppendUint64(b, bits)
 }
 
-// exact is the size from which on not every integer is a double. From there a
-// number is the greatest double not above it, and two bytes for the rest.
+// exact is the magnitude above which a double cannot represent every integer.
+// From there on, a number is encoded as the greatest double that is not above
+// it, with two bytes for the difference.
 const exact = 1 << 53
 
 func encodeNumber(b []byte, v *pb.Value) []byte {
@@ -131,8 +133,8 @@ func encodeInteger(b []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint16(encodeDouble(b, d), uint16(n-int64(d)))
 }
 
-// encodeString escapes the byte 0 and ends with a pair that sorts before every
-// other continuation.
+// encodeString escapes zero bytes. It ends with a pair of bytes that sorts
+// before every continuation.
 func encodeString[S string | []byte](b []byte, s S) []byte {
 	from := 0
 	for i := range len(s) {
@@ -144,7 +146,7 @@ func encodeString[S string | []byte](b []byte, s S) []byte {
 	return append(append(b, s[from:]...), 0, 1)
 }
 
-// encodePath compares names segment by segment, numeric ids before the others.
+// encodePath orders names segment by segment, numeric ids first.
 func encodePath(b []byte, name string) []byte {
 	for s := range strings.SplitSeq(name, "/") {
 		if n, ok := numericID(s); ok {

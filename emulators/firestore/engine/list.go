@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxPage is the most documents or ids a page holds, and how many it holds when
-// the request does not say.
+// maxPage is the largest number of documents or ids in a page. It is also the
+// default when the request gives no size.
 const maxPage = 300
 
 func pageSize(n int32) int {
@@ -22,9 +22,10 @@ func pageSize(n int32) int {
 	return int(n)
 }
 
-// List returns a page of a collection's documents, and the token of the next
-// page. With ShowMissing, documents that do not exist but have collections below
-// them are among them, by name only. Each is billed as a read, at least one.
+// List returns a page of the documents of a collection and the token of the
+// next page. With ShowMissing the page also names documents that do not exist
+// but have collections below them. Each document is billed as a read, and a
+// page as one read at least.
 func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*Document, string, error) {
 	q, err := listQuery(req)
 	if err != nil {
@@ -103,7 +104,7 @@ func listQuery(req *pb.ListDocumentsRequest) (*Query, error) {
 	return q, err
 }
 
-// pageToken is a cursor behind the last document of a page.
+// pageToken returns a cursor that starts after the last document of a page.
 func (q *Query) pageToken(last *Document) (string, error) {
 	c := &pb.Cursor{}
 	for _, o := range q.orders {
@@ -117,8 +118,8 @@ func (q *Query) pageToken(last *Document) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 
-// missing returns the documents of a collection that only have collections
-// below them, as far as the query's cursor lets them in.
+// missing returns the documents that do not exist but have collections below
+// them, from the cursor of the query on.
 func (db *Database) missing(q *Query, at instant) []*Document {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
@@ -136,7 +137,7 @@ func (db *Database) missing(q *Query, at instant) []*Document {
 			continue
 		}
 		seen[path] = true
-		out = append(out, &Document{Path: path, prefix: db.prefix()})
+		out = append(out, &Document{Path: path, prefix: db.documentsPrefix()})
 	}
 
 	return out
@@ -205,8 +206,9 @@ func (db *Database) childIDs(parent string, at instant) []string {
 
 const maxPartitions = 10_000
 
-// Partition returns cursors that cut a query in up to one more parts than asked
-// for, all of about the same size; and the token of the next page.
+// Partition returns cursors that split a query into parts of about the same
+// size, and the token of the next page. There is at most one more part than the
+// request asks for.
 func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest) ([]*pb.Cursor, string, error) {
 	q, err := NewQuery(req.GetParent(), req.GetStructuredQuery())
 	if err != nil {
@@ -227,7 +229,7 @@ func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest
 	}
 
 	var paths []string
-	if err := q.each(ctx, db, snap.at, func(w row) bool { paths = append(paths, w.doc.path); return true }); err != nil {
+	if err := q.eachRow(ctx, db, snap.at, func(w row) bool { paths = append(paths, w.doc.path); return true }); err != nil {
 		return nil, "", err
 	}
 	return page(q.cuts(paths, n), req)
@@ -244,7 +246,7 @@ func (q *Query) cuts(paths []string, n int) []*pb.Cursor {
 	return out
 }
 
-// page cuts the page that a request asks for out of all partitions.
+// page selects the page of a request from all partitions.
 func page(all []*pb.Cursor, req *pb.PartitionQueryRequest) ([]*pb.Cursor, string, error) {
 	from := 0
 	if t := req.GetPageToken(); t != "" {

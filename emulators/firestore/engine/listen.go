@@ -9,18 +9,19 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
 
-// A Listener follows queries and documents of a database: it answers what a
-// client needs to keep its own copy of their results. It is used by one
-// goroutine.
+// A Listener follows queries and documents of a database. It returns the
+// messages that a client needs to keep its own copy of their results. It is not
+// safe for concurrent use.
 type Listener struct {
 	db      *Database
 	targets map[int32]*target
 	nextID  int32
-	at      instant // all targets are as of this time
+	at      instant // the time of the results of all targets
 	changed <-chan struct{}
 }
 
-// A target is a query or documents, and what the client has of them.
+// A target is a query or a list of documents, and the results that the client
+// has.
 type target struct {
 	id    int32
 	query *Query
@@ -28,36 +29,38 @@ type target struct {
 	sent  map[string]*version // by path
 }
 
-// Listen begins to follow a database.
+// Listen returns a listener without targets, at the latest commit.
 func (db *Database) Listen() *Listener {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	return &Listener{db: db, targets: map[int32]*target{}, nextID: 1, at: db.committed, changed: db.changed}
 }
 
-// Changed is closed when there may be something to update.
+// Changed returns a channel that is closed at the next commit. Call Update
+// then.
 func (l *Listener) Changed() <-chan struct{} { return l.changed }
 
-// Remove stops following a target.
+// Remove stops following a target and returns the message that confirms it.
 func (l *Listener) Remove(id int32) []*pb.ListenResponse {
 	delete(l.targets, id)
 	return []*pb.ListenResponse{targetChange(pb.TargetChange_REMOVE, 0, id)}
 }
 
-// Add follows another target. A resume token that the history still reaches is
-// answered by what has changed since, one that it does not by a reset.
+// Add follows another target and returns its results. For a resume token within
+// the history, it returns only the changes since then. For an older token, it
+// resets the target first.
 func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse, error) {
 	t, err := l.newTarget(p)
 	if err != nil {
 		return nil, err
 	}
 	if t.query != nil {
-		if err := l.db.engine.opt.Indexes.check(t.query, nil); err != nil {
+		if err := l.db.engine.opt.IndexRules.check(t.query, nil); err != nil {
 			return nil, err
 		}
 	}
 
-	out, err := l.Update(ctx) // so that all targets are of one time
+	out, err := l.Update(ctx) // so that all targets have the same time
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 		if t.query, err = NewQuery(x.Query.GetParent(), x.Query.GetStructuredQuery()); err != nil {
 			return nil, err
 		}
-		if t.query.prefix != l.db.prefix() {
+		if t.query.prefix != l.db.documentsPrefix() {
 			return nil, invalid("The query is on another database than the stream.")
 		}
 		if t.query.nearest != nil {
@@ -125,7 +128,8 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 	return t, err
 }
 
-// resumeFrom is the time up to which the client knows the target already.
+// resumeFrom returns the time up to which the client already has the results of
+// the target.
 func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool) {
 	switch x := p.GetResumeType().(type) {
 	case *pb.Target_ResumeToken:
@@ -148,7 +152,7 @@ func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool)
 	return since, known, !known
 }
 
-// results is what a target consists of at a time, by path.
+// results returns the documents of a target at a time, by path.
 func (l *Listener) results(ctx context.Context, t *target, at instant) (map[string]*version, error) {
 	out := map[string]*version{}
 	if t.query != nil {
@@ -172,10 +176,11 @@ func (l *Listener) results(ctx context.Context, t *target, at instant) (map[stri
 	return out, nil
 }
 
-// Update answers what has changed in all targets up to one moment, or nothing.
+// Update returns the changes of all targets up to one point in time, or
+// nothing.
 func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 	l.db.mu.Lock()
-	at := l.db.now()
+	at := l.db.latestReadTime()
 	l.changed = l.db.changed
 	changes, known := l.db.history.since(l.at)
 	changes = slices.Clone(changes)
@@ -200,7 +205,7 @@ func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 	return out, nil
 }
 
-// concerns reports whether changes may alter a target's results.
+// concerns reports whether changes may alter the results of a target.
 func (t *target) concerns(changes []change) bool {
 	return slices.ContainsFunc(changes, func(c change) bool {
 		if t.query == nil {
@@ -214,8 +219,9 @@ func (t *target) concerns(changes []change) bool {
 	})
 }
 
-// diff answers what brings the client from what it has to now. A document sent
-// is billed as a read, and so is one that has changed so that it left.
+// diff returns the messages that turn the results that the client has into now.
+// A sent document is billed as a read, and so is a document that left the
+// results because it changed.
 func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse {
 	var out []*pb.ListenResponse
 	for _, path := range slices.Sorted(maps.Keys(now)) {
@@ -240,7 +246,7 @@ func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse
 }
 
 func (l *Listener) changedDocument(t *target, path string, v *version) *pb.ListenResponse {
-	d := &Document{Path: path, prefix: l.db.prefix(), v: v}
+	d := &Document{Path: path, prefix: l.db.documentsPrefix(), v: v}
 	if t.query != nil {
 		d = d.with(t.query.mask, t.query.masked)
 	}
@@ -250,7 +256,7 @@ func (l *Listener) changedDocument(t *target, path string, v *version) *pb.Liste
 }
 
 func (l *Listener) leftDocument(t *target, path string) (m *pb.ListenResponse, deleted bool) {
-	name := l.db.prefix() + path
+	name := l.db.documentsPrefix() + path
 	l.db.mu.RLock()
 	there := l.db.documents.get(path).version(l.at) != nil
 	l.db.mu.RUnlock()

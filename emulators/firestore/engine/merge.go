@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// A merge is several streams in the one order of their query.
+// A merge is a heap of streams. It returns their rows in the order of the
+// query.
 type merge struct {
 	streams  []*stream
 	backward bool
@@ -22,11 +23,11 @@ func (m *merge) Pop() any {
 	return s
 }
 
-// Less compares the heads, which every stream in the heap has.
+// Less compares the next rows. Every stream in the heap has one.
 func (m *merge) Less(i, j int) bool {
 	a, b := m.streams[i], m.streams[j]
 	x, y := a.rows[a.next], b.rows[b.next]
-	c := strings.Compare(x.key[a.plan.prefix:], y.key[b.plan.prefix:])
+	c := strings.Compare(x.key[a.plan.sharedBytes:], y.key[b.plan.sharedBytes:])
 	if c == 0 {
 		c = comparePaths(x.doc.path, y.doc.path)
 	}
@@ -36,11 +37,11 @@ func (m *merge) Less(i, j int) bool {
 	return c < 0
 }
 
-// open begins to read the ranges of all branches in all collections.
-func (q *Query) open(db *Database, at instant) (*merge, error) {
+// openStreams opens a stream for each branch in each collection.
+func (q *Query) openStreams(db *Database, at instant) (*merge, error) {
 	m := &merge{}
 	for _, b := range q.branches {
-		p := q.plan(b)
+		p := q.planBranch(b)
 		m.backward = p.backward
 		for _, s := range db.streams(q, p, at) {
 			if _, ok := s.head(); ok {
@@ -55,10 +56,10 @@ func (q *Query) open(db *Database, at instant) (*merge, error) {
 	return m, nil
 }
 
-// take returns the first row of all and the plan it was found by.
-func (m *merge) take() (row, *plan, error) {
+// takeFirst returns the first row of all streams and the plan that found it.
+func (m *merge) takeFirst() (row, *plan, error) {
 	s := m.streams[0]
-	r, p := s.rows[s.next], s.plan // the head after it may be of another plan
+	r, p := s.rows[s.next], s.plan // the next row may come from another plan
 	s.next++
 	if _, ok := s.head(); ok {
 		heap.Fix(m, 0)
@@ -68,10 +69,10 @@ func (m *merge) take() (row, *plan, error) {
 	return r, p, s.err
 }
 
-// each calls f for every row of the query at a time, in order and once, until f
-// returns false. Offset and limit are not looked at.
-func (q *Query) each(ctx context.Context, db *Database, at instant, f func(row) bool) error {
-	m, err := q.open(db, at)
+// eachRow calls f for every row of the query at a time, in order and once per
+// document, until f returns false. It ignores offset and limit.
+func (q *Query) eachRow(ctx context.Context, db *Database, at instant, f func(row) bool) error {
+	m, err := q.openStreams(db, at)
 	if err != nil {
 		return err
 	}
@@ -81,12 +82,12 @@ func (q *Query) each(ctx context.Context, db *Database, at instant, f func(row) 
 		if n%laterBatch == 0 && ctx.Err() != nil {
 			return contextError(ctx)
 		}
-		r, p, err := m.take()
+		r, p, err := m.takeFirst()
 		if err != nil {
 			return err
 		}
 		if r.doc == before || !q.accepts(p, r) {
-			continue // two branches may find the same document, one after the other
+			continue // two branches may find the same document; the rows are then adjacent
 		}
 		before = r.doc
 		if !f(r) {
@@ -106,39 +107,40 @@ func (q *Query) accepts(p *plan, r row) bool {
 	return len(p.rest) == 0 || p.rest.matches(q.getter(r.doc.path, r.v))
 }
 
-// maxIndexes is how many indexes a collection keeps; beyond, the one unused for
-// longest is given up.
+// maxIndexes is the largest number of indexes of a collection. Beyond it, the
+// least recently used index is dropped.
 const maxIndexes = 64
 
-// streams begins to read a plan in each of the query's collections.
+// streams opens a stream of a plan in each collection of the query.
 func (db *Database) streams(q *Query, p *plan, at instant) []*stream {
 	id := indexID(p.parts)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	var out []*stream
-	for _, c := range db.below(q.parent, q.id, q.deep) {
+	for _, c := range db.collectionsUnder(q.parent, q.id, q.deep) {
 		out = append(out, db.stream(c, p, id, at))
 	}
 	return out
 }
 
-// index returns a collection's index of some parts, made when it is not there.
+// index returns the index of a collection with the given parts. It builds the
+// index when it does not exist.
 func (db *Database) index(c *collection, parts []part) *index {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	id := indexID(parts)
 	ix := c.indexes[id]
 	if ix == nil {
-		ix = c.build(parts)
-		c.keep(id, ix)
+		ix = c.buildIndex(parts)
+		c.keepIndex(id, ix)
 	}
 	ix.used.Store(uses.Add(1))
 	return ix
 }
 
-var uses atomic.Int64 // grows with every use of an index, to tell which is unused for longest
+var uses atomic.Int64 // counts all uses of indexes, to find the least recently used one
 
-func (c *collection) keep(id string, ix *index) {
+func (c *collection) keepIndex(id string, ix *index) {
 	if c.indexes == nil {
 		c.indexes = map[string]*index{}
 	}

@@ -36,7 +36,7 @@ func TestQueriesAnswerAsAModelDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &model{at: []instant{db.now()}, states: []map[string]map[string]*pb.Value{{}}}
+		m := &model{at: []instant{db.latestReadTime()}, states: []map[string]map[string]*pb.Value{{}}}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			m.commit(t, db)
 			for range rapid.IntRange(5, 40).Draw(t, "queries") {
@@ -51,7 +51,7 @@ func (m *model) commit(t *rapid.T, db *Database) {
 	var ws []*pb.Write
 	for range rapid.IntRange(1, 6).Draw(t, "writes") {
 		path := rapid.SampledFrom([]string{"c/a", "c/b", "c/__id7__", "c/d", "c/e", "c/f", "c/a/c/x", "c/b/c/x", "c/b/c/y", "o/a", "o/a/c/z"}).Draw(t, "path")
-		name := db.prefix() + path
+		name := db.documentsPrefix() + path
 		if rapid.IntRange(0, 4).Draw(t, "delete") == 0 {
 			delete(next, path)
 			ws = append(ws, &pb.Write{Operation: &pb.Write_Delete{Delete: name}})

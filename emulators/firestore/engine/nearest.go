@@ -10,14 +10,14 @@ import (
 
 const maxNearest = 1000
 
-// nearest is the vector search of a query: its documents, sorted by how far
-// their vector is from a given one. Every document is compared.
+// nearest is the vector search of a query. It sorts documents by the distance
+// of their vector from a given vector. It compares every document.
 type nearest struct {
 	path      fieldPath
 	vector    []float64
 	measure   pb.StructuredQuery_FindNearest_DistanceMeasure
 	limit     int
-	result    string // field to show the distance in, "" for none
+	result    string // the field for the distance in the result, "" for none
 	threshold *float64
 }
 
@@ -59,8 +59,8 @@ type neighbour struct {
 	distance float64
 }
 
-// pick returns the nearest of rows, nearest first. The distance result counts as
-// a field of the document.
+// pick returns the nearest rows, nearest first. The distance counts as a field
+// of the document.
 func (n *nearest) pick(q *Query, rows []row) []*Document {
 	var near []neighbour
 	for _, r := range rows {

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	maxNameSize = 6 << 10 // bytes of a document's name
-	maxIDSize   = 1500    // bytes of a collection's or document's id
+	maxNameSize = 6 << 10 // bytes in the name of a document
+	maxIDSize   = 1500    // bytes in the id of a collection or document
 	maxSegments = 200     // 100 subcollections deep
 )
 
 func invalid(f string, a ...any) error { return status.Errorf(codes.InvalidArgument, f, a...) }
 
-// splitName cuts "projects/P/databases/D/documents/a/b" into the name of the
+// splitName splits "projects/P/databases/D/documents/a/b" into the name of the
 // database and the path below documents.
 func splitName(name string) (db, path string, ok bool) {
 	db, path, found := strings.Cut(name, "/documents")
@@ -35,7 +35,7 @@ func isDatabase(name string) bool {
 	return len(p) == 4 && p[0] == "projects" && p[1] != "" && p[2] == "databases" && p[3] != ""
 }
 
-// parseDocName checks a document's name and returns its database and path.
+// parseDocName checks the name of a document and returns its database and path.
 func parseDocName(name string) (db, path string, err error) {
 	db, path, ok := splitName(name)
 	if !ok || path == "" {
@@ -54,7 +54,8 @@ func parseDocName(name string) (db, path string, err error) {
 	return db, path, nil
 }
 
-// parseParent checks the parent of collections: documents/ itself or a document.
+// parseParent checks the parent of collections: a document or documents/
+// itself.
 func parseParent(name string) (db, path string, err error) {
 	db, path, ok := splitName(name)
 	switch {
@@ -100,7 +101,7 @@ func isReserved(s string) bool {
 	return len(s) >= 4 && strings.HasPrefix(s, "__") && strings.HasSuffix(s, "__")
 }
 
-// numericID reads an id of the form __id123__, left over from Datastore.
+// numericID parses an id of the form __id123__, which comes from Datastore.
 func numericID(s string) (int64, bool) {
 	if len(s) < 7 || !strings.HasPrefix(s, "__id") || !strings.HasSuffix(s, "__") {
 		return 0, false
@@ -141,7 +142,7 @@ func comparePaths(a, b string) int {
 	}
 }
 
-// compareIDs orders numeric ids first, by number, and the others by their bytes.
+// compareIDs orders numeric ids first, by number, and other ids by their bytes.
 func compareIDs(a, b string) int {
 	if !strings.HasPrefix(a, "__id") && !strings.HasPrefix(b, "__id") {
 		return strings.Compare(a, b)

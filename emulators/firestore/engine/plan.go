@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// A bound is one end of a range of an index: a beginning of the key, and
-// perhaps a document's path. Entries that begin with the key are equal to it.
+// A bound is one end of a range of an index: the first bytes of a key, and
+// optionally the path of a document. An entry whose key starts with these bytes
+// is equal to the bound.
 type bound struct {
 	key       string
 	name      string // "" for none
@@ -24,18 +25,18 @@ func (b bound) compare(e entry) int {
 	return comparePaths(e.doc.path, b.name)
 }
 
-// A plan is how one branch of a query is read: a range of an index, forwards or
-// backwards, and the conditions that the range does not answer.
+// A plan says how to read one branch of a query: a range of an index, forwards
+// or backwards, and the conditions that the range does not satisfy.
 type plan struct {
-	parts    []part
-	pinned   int // parts whose value all entries share; the orders follow
-	prefix   int // bytes of the key that all entries share; what follows is the order
-	backward bool
-	lower    []bound // entries must be above all of these
-	upper    []bound // and below all of these
-	pins     branch  // the conditions that give the shared values
-	rest     branch  // those that the range does not answer
-	required []fieldPath
+	parts       []part
+	pinned      int // number of parts whose value all entries share; the orders follow
+	sharedBytes int // number of bytes of the key that all entries share; the rest is the order
+	backward    bool
+	lower       []bound // entries must be above all of these
+	upper       []bound // and below all of these
+	pins        branch  // the conditions that fix the shared values
+	rest        branch  // the conditions to check for each document
+	required    []fieldPath
 }
 
 func (p *plan) above(e entry) bool {
@@ -56,10 +57,11 @@ func (p *plan) below(e entry) bool {
 	return true
 }
 
-// plan lays an index out for a branch: first the fields compared for equality,
-// whose values all entries of the range share, then the orders. The direction of
-// __name__ is the direction of reading.
-func (q *Query) plan(b branch) *plan {
+// planBranch chooses the index and the range for a branch. The index starts
+// with the fields that are compared for equality, whose values all entries of
+// the range share. The orders follow. The direction of __name__ is the
+// direction of reading.
+func (q *Query) planBranch(b branch) *plan {
 	p := &plan{backward: q.orders[slices.IndexFunc(q.orders, func(o order) bool { return o.path == nil })].desc, required: q.required}
 	var key []byte
 	for _, c := range sortedBranch(b) {
@@ -73,7 +75,7 @@ func (q *Query) plan(b branch) *plan {
 		key = pt.append(key, c.value)
 	}
 
-	p.pinned, p.prefix = len(p.parts), len(key)
+	p.pinned, p.sharedBytes = len(p.parts), len(key)
 	prefix := string(key)
 	p.lower = []bound{{key: prefix, inclusive: true}}
 	p.upper = []bound{{key: prefix, inclusive: true}}
@@ -89,9 +91,9 @@ func (q *Query) plan(b branch) *plan {
 	return p
 }
 
-// byName is the same plan read from the list of all documents, where the
-// conditions that the index would answer are checked one document at a time. It
-// is for plans without orders besides __name__.
+// byName returns the same plan on the list of all documents. It checks the
+// conditions of the index for each document. It is only valid for plans whose
+// only order is __name__.
 func (p *plan) byName() *plan {
 	out := &plan{backward: p.backward, rest: append(slices.Clip(p.rest), p.pins...), required: p.required}
 	for _, b := range p.lower {
@@ -103,15 +105,16 @@ func (p *plan) byName() *plan {
 	return out
 }
 
-// sortedBranch puts conditions in the order of their fields, so that the same
-// set of fields makes the same index.
+// sortedBranch sorts conditions by their fields, so that the same set of fields
+// uses the same index.
 func sortedBranch(b branch) branch {
 	b = slices.Clone(b)
 	slices.SortStableFunc(b, func(x, y condition) int { return strings.Compare(x.path.String(), y.path.String()) })
 	return b
 }
 
-// canPin reports whether a condition gives the beginning of the key its value.
+// canPin reports whether a condition fixes the next value at the start of the
+// key.
 func (p *plan) canPin(c condition) bool {
 	if c.path == nil || c.ranged() {
 		return false
@@ -121,8 +124,9 @@ func (p *plan) canPin(c condition) bool {
 	})
 }
 
-// addOrders appends the orders up to __name__, behind which nothing differs, and
-// reports whether __name__ is the only one.
+// addOrders appends the orders before __name__ and reports whether __name__ is
+// the first order. The orders after __name__ cannot change the result, because
+// names are unique. Their fields are only required.
 func (p *plan) addOrders(orders []order) bool {
 	for i, o := range orders {
 		if o.path == nil {
@@ -136,7 +140,7 @@ func (p *plan) addOrders(orders []order) bool {
 	return false
 }
 
-// narrow turns conditions on the first order into bounds.
+// narrow turns the conditions on the first order into bounds.
 func (p *plan) narrow(prefix string, named bool) {
 	var rest branch
 	for _, c := range p.rest {
@@ -167,8 +171,8 @@ func (p *plan) boundName(prefix string, c condition) {
 	}
 }
 
-// boundValue keeps the range within the values of the condition's type, numbers
-// without NaN.
+// boundValue limits the range to values of the condition's type. For numbers it
+// excludes NaN.
 func (p *plan) boundValue(prefix string, c condition) {
 	pt := p.parts[p.pinned]
 	whole := c.key[:1]
@@ -198,13 +202,14 @@ func (p *plan) boundValue(prefix string, c condition) {
 	p.lower, p.upper = append(p.lower, low), append(p.upper, high)
 }
 
-// addCursor bounds the range by a cursor; low says at which end of the index.
+// addCursor bounds the range by a cursor. low selects the lower end of the
+// index range.
 func (p *plan) addCursor(c *cursor, prefix string, low, inclusive bool) {
 	b := bound{inclusive: inclusive, name: c.name}
 	key := []byte(prefix)
 	for i, v := range c.values {
 		if p.pinned+i == len(p.parts) {
-			break // __name__, or behind it
+			break // __name__, or an order after it
 		}
 		key = p.parts[p.pinned+i].append(key, v)
 	}

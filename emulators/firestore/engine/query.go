@@ -17,19 +17,19 @@ type order struct {
 
 type cursor struct {
 	values []*pb.Value
-	name   string // path of the document among the values, when it is
+	name   string // the path of the document, when the values contain one
 	before bool
 }
 
-// A Query is a checked StructuredQuery. It is never changed once made.
+// A Query is a checked StructuredQuery. It is immutable.
 type Query struct {
-	prefix     string // of names in the database
+	prefix     string // prefix of the names in the database
 	parent     string // "" or a document's path
-	id         string // of the collections, "" for all
-	deep       bool   // at any depth below parent
+	id         string // collection id, "" for all collections
+	deep       bool   // collections at any depth below parent
 	branches   []branch
-	orders     []order     // complete, __name__ included
-	required   []fieldPath // fields that must be there besides
+	orders     []order     // all orders, including __name__
+	required   []fieldPath // other fields that a document must have
 	start, end *cursor
 	offset     int
 	limit      int // -1 for none
@@ -38,8 +38,8 @@ type Query struct {
 	nearest    *nearest
 }
 
-// NewQuery checks a query on what is below parent, a document or documents/
-// itself.
+// NewQuery checks a query. parent is the name of a document or documents/
+// itself; the query reads collections below it.
 func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
 	db, path, err := parseParent(parent)
 	if err != nil {
@@ -86,7 +86,7 @@ func (q *Query) readLimits(sq *pb.StructuredQuery) error {
 }
 
 func (q *Query) readFilter(sq *pb.StructuredQuery) error {
-	r := &filterReader{prefix: q.prefix, ops: map[pb.StructuredQuery_FieldFilter_Operator]int{}, unequal: map[string]fieldPath{}}
+	r := &filterReader{databasePrefix: q.prefix, ops: map[pb.StructuredQuery_FieldFilter_Operator]int{}, unequal: map[string]fieldPath{}}
 	if f := sq.GetWhere(); f != nil {
 		bs, err := r.read(f)
 		if err != nil {
@@ -104,8 +104,9 @@ func (q *Query) readFilter(sq *pb.StructuredQuery) error {
 	return q.readOrders(sq.GetOrderBy(), r.unequal)
 }
 
-// readOrders completes the explicit orders: fields with inequalities follow by
-// name, then __name__, in the last direction given.
+// readOrders completes the explicit orders: it adds the fields with
+// inequalities, sorted by name, and then __name__, in the direction of the last
+// explicit order.
 func (q *Query) readOrders(os []*pb.StructuredQuery_Order, unequal map[string]fieldPath) error {
 	seen, desc := map[string]bool{}, false
 	for _, o := range os {
@@ -164,7 +165,7 @@ func (q *Query) readCursor(c *pb.Cursor) (*cursor, error) {
 			continue
 		}
 		var err error
-		if out.name, err = (&filterReader{prefix: q.prefix}).documentPath(v); err != nil {
+		if out.name, err = (&filterReader{databasePrefix: q.prefix}).documentPath(v); err != nil {
 			return nil, invalid("Cursor value for %s must be a reference in this database.", nameField)
 		}
 	}
@@ -192,7 +193,7 @@ func (q *Query) readSelect(sq *pb.StructuredQuery) error {
 	return nil
 }
 
-// covers reports whether a document is in one of the query's collections.
+// covers reports whether a document is in one of the collections of the query.
 func (q *Query) covers(path string) bool {
 	c := parentPath(path)
 	if !q.deep {
@@ -201,9 +202,8 @@ func (q *Query) covers(path string) bool {
 	return (q.id == "" || lastSegment(c) == q.id) && (q.parent == "" || strings.HasPrefix(c, q.parent+"/"))
 }
 
-// matches reports whether a version of a document the query covers passes its
-// filter and has the fields it orders by. Cursors, offset and limit are not
-// looked at.
+// matches reports whether a version of a covered document passes the filter and
+// has all ordered fields. It ignores cursors, offset and limit.
 func (q *Query) matches(path string, v *version) bool {
 	if !v.exists() {
 		return false

@@ -7,25 +7,25 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// A Read says what a request reads: the present, or at most one of a
-// transaction, a new transaction, or a time.
+// A Read selects what a request reads: the present, or one of a transaction, a
+// new transaction and a time. At most one field is set.
 type Read struct {
 	Transaction []byte
 	Begin       *pb.TransactionOptions
 	Time        *timestamppb.Timestamp
 }
 
-// A Snapshot is the moment a request has read.
+// A Snapshot is the point in time that a request has read.
 type Snapshot struct {
 	at          instant
-	Transaction []byte // of the transaction that the request began
+	Transaction []byte // the id of the transaction that the request began
 }
 
-// Time is the read time to answer.
+// Time returns the read time for the response.
 func (s Snapshot) Time() *timestamppb.Timestamp { return timestamp(s.at) }
 
-// open finds the moment of a read and takes the locks of its transaction, if it
-// is in one that locks.
+// open determines the time of a read. In a pessimistic transaction it also
+// takes the locks, by calling hold.
 func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -45,7 +45,7 @@ func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error)
 		return s, err
 	}
 
-	s.at = db.now()
+	s.at = db.latestReadTime()
 	if t == nil {
 		return s, nil
 	}
@@ -65,7 +65,7 @@ func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error)
 	return s, nil
 }
 
-// readTime checks a time to read at.
+// readTime checks the read time of a request.
 func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 	if t.CheckValid() != nil {
 		return 0, invalid("read_time is not a valid timestamp.")
@@ -81,8 +81,9 @@ func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 	return at, nil
 }
 
-// GetAll reads documents by their full names, each once, in the order of the
-// request; those that are missing have no fields. Each is billed as a read.
+// GetAll reads documents by their full names, each name once, in the order of
+// the request. For a missing document, Exists is false. Each document is billed
+// as a read.
 func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Document, Snapshot, error) {
 	mask, err := parseMask(m)
 	if err != nil {
@@ -106,7 +107,7 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	out := make([]*Document, len(paths))
 	db.mu.RLock()
 	for i, p := range paths {
-		out[i] = &Document{Path: p, prefix: db.prefix(), v: db.documents.get(p).version(snap.at), mask: mask, masked: m != nil}
+		out[i] = &Document{Path: p, prefix: db.documentsPrefix(), v: db.documents.get(p).version(snap.at), mask: mask, masked: m != nil}
 	}
 
 	db.mu.RUnlock()
@@ -114,10 +115,10 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	return out, snap, nil
 }
 
-// Exists reports whether there is such a document.
+// Exists reports whether the document exists.
 func (d *Document) Exists() bool { return d.v != nil }
 
-// paths checks names of documents and drops those that come again.
+// paths checks the names of documents and removes duplicates.
 func (db *Database) paths(names []string) ([]string, error) {
 	seen := make(map[string]bool, len(names))
 	out := make([]string, 0, len(names))
@@ -138,26 +139,26 @@ func (db *Database) paths(names []string) ([]string, error) {
 	return out, nil
 }
 
-// A Result is what a query finds, read as it is asked for.
+// A Result is the result of a query. Each reads it.
 type Result struct {
 	Snapshot
 	db *Database
 	q  *Query
 }
 
-// Query begins to run a query. It fails when the index the query needs is
-// required and not there.
+// Query starts a query. It returns FailedPrecondition when Options.IndexRules
+// requires an index that is not declared.
 func (db *Database) Query(q *Query, r Read) (*Result, error) {
-	if err := db.engine.opt.Indexes.check(q, nil); err != nil {
+	if err := db.engine.opt.IndexRules.check(q, nil); err != nil {
 		return nil, err
 	}
 	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
 	return &Result{snap, db, q}, err
 }
 
-// Each calls f with every document in order. The documents found and those that
-// the offset skipped are billed as reads, at least one. skipped is the number
-// passed over.
+// Each calls f with every document in order. The documents found and the
+// documents that the offset skips are billed as reads, at least one. skipped is
+// the number of documents that the offset skips.
 func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int, err error) {
 	found := 0
 	defer func() { r.db.engine.reads.Add(int64(max(1, found+skipped))) }()
@@ -203,14 +204,14 @@ func (q *Query) document(w row) *Document {
 	return &Document{Path: w.doc.path, prefix: q.prefix, v: w.v, mask: q.mask, masked: q.masked}
 }
 
-// results calls f for the rows that offset and limit leave, and with skipped for
-// those the offset passes over, until f returns false.
+// results calls f for the rows within offset and limit, and with skipped set
+// for the rows that the offset skips, until f returns false.
 func (db *Database) results(ctx context.Context, q *Query, at instant, f func(w row, skipped bool) bool) error {
 	if q.limit == 0 {
 		return nil
 	}
 	seen := 0
-	return q.each(ctx, db, at, func(w row) bool {
+	return q.eachRow(ctx, db, at, func(w row) bool {
 		seen++
 		if seen <= q.offset {
 			return f(w, true)

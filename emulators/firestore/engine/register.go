@@ -2,15 +2,17 @@ package engine
 
 import "hash/maphash"
 
-// A register finds documents by their paths. It is a hash table that keeps
-// nothing but the pointer, since the path stands in the document: a third of
-// what a map takes. It is cut in shards so that growing never takes long.
+// A register finds documents by their paths. It is a hash table that stores
+// only the pointer, because the document holds its own path. This takes a third
+// of the memory of a map. It has many shards, so that growing one shard is
+// always short.
 type register struct {
 	seed   maphash.Seed
 	shards [64]shard
 }
 
-// A shard is a table of open addresses, at most three quarters full.
+// A shard is a hash table with open addressing. It is at most three quarters
+// full.
 type shard struct {
 	slots []*document
 	used  int
@@ -18,7 +20,7 @@ type shard struct {
 
 func newRegister() *register { return &register{seed: maphash.MakeSeed()} }
 
-// locate returns the shard of a path, and the hash to look it up by there.
+// locate returns the shard of a path and the hash that finds the path in it.
 func (r *register) locate(path string) (*shard, uint64) {
 	h := maphash.String(r.seed, path)
 	return &r.shards[h>>58], h
@@ -33,7 +35,7 @@ func (r *register) get(path string) *document {
 	return s.slots[s.find(path, h)]
 }
 
-// find returns the slot of a path, or the empty slot where it belongs.
+// find returns the slot of a path, or the empty slot where the path belongs.
 func (s *shard) find(path string, h uint64) uint64 {
 	mask := uint64(len(s.slots) - 1)
 	i := h & mask
@@ -43,7 +45,7 @@ func (s *shard) find(path string, h uint64) uint64 {
 	return i
 }
 
-// put adds a document whose path is not there yet.
+// put adds a document. The register must not hold its path yet.
 func (r *register) put(d *document) {
 	s, h := r.locate(d.path)
 	if s.used*4 >= len(s.slots)*3 {
@@ -60,8 +62,8 @@ func (r *register) put(d *document) {
 	s.used++
 }
 
-// remove takes a document away and closes the gap, so that those behind it that
-// had to give way to it are still found.
+// remove takes a document out and moves the entries behind it, so that find
+// still reaches the entries that collided with it.
 func (r *register) remove(d *document) {
 	s, h := r.locate(d.path)
 	if s.used == 0 {

@@ -2,31 +2,31 @@ package engine
 
 import "slices"
 
-// Rows are fetched in batches, each under the lock, so that a long query lets
-// writers in. Later batches read the past where a commit came in between.
+// Rows are read in batches, each under the lock, so that writers can run during
+// a long query. Batches after a commit read older versions.
 const (
 	firstBatch = 64
 	laterBatch = 1024
 )
 
-// A row is a document a query has come upon.
+// A row is a document that a query has found.
 type row struct {
 	entry
 	v *version
 }
 
-// A stream is the rows of one plan in one collection.
+// A stream returns the rows of one plan in one collection.
 //
-// A plan ordered by name alone whose index is not there begins by looking at
-// some documents in the order of their names: where many match, a page is full
-// before an index would pay.
+// A plan that is ordered by name alone and has no index yet first checks some
+// documents in the order of their names. If many match, a page is full before
+// building an index would pay off.
 type stream struct {
 	db    *Database
 	in    *collection
 	plan  *plan
-	ix    *index // nil: to be found or made
-	then  *plan  // what to go on with when left is used up
-	left  int    // documents to look at by name before an index is made
+	ix    *index // nil until it is found or built
+	then  *plan  // the plan to continue with when left is 0
+	left  int    // number of documents to check by name before an index is built
 	at    instant
 	rows  []row
 	next  int
@@ -36,7 +36,7 @@ type stream struct {
 	err   error
 }
 
-// stream begins to read a plan in a collection. The database is locked.
+// stream starts to read a plan in a collection. db.mu must be held.
 func (db *Database) stream(c *collection, p *plan, id string, at instant) *stream {
 	s := &stream{db: db, in: c, plan: p, at: at}
 	switch {
@@ -51,7 +51,7 @@ func (db *Database) stream(c *collection, p *plan, id string, at instant) *strea
 	return s
 }
 
-// head returns the next row, fetching as needed.
+// head returns the next row and fetches a batch when it needs one.
 func (s *stream) head() (row, bool) {
 	for s.next == len(s.rows) {
 		if s.done {
@@ -80,14 +80,15 @@ func (s *stream) fetch() {
 	s.db.mu.RLock()
 	defer s.db.mu.RUnlock()
 	if s.db.history.lost > s.at {
-		s.done, s.err = true, errTooOld // a read so slow that its past is gone
+		s.done, s.err = true, errTooOld // the read was so slow that its versions have been dropped
 		return
 	}
 
 	s.fill(want)
 }
 
-// fill fetches rows until there are enough, or none, or an index shall be made.
+// fill fetches rows until it has enough, there are no more, or an index must be
+// built.
 func (s *stream) fill(want int) {
 	live := s.walk(&s.ix.live)
 	var past *walker
@@ -111,7 +112,8 @@ func (s *stream) fill(want int) {
 	}
 }
 
-// step returns the next entry of live and past together, each once.
+// step returns the next entry of live and past in their common order, each
+// entry once.
 func (s *stream) step(live, past *walker) (entry, bool) {
 	a, okA := live.head()
 	if past == nil {
@@ -126,7 +128,7 @@ func (s *stream) step(live, past *walker) (entry, bool) {
 	}
 
 	for x := b; okB && x.compare(b) == 0; x, okB = past.head() {
-		past.advance() // the same entry may stand there more than once
+		past.advance() // past may hold the same entry more than once
 	}
 	if okA && a.compare(b) == 0 {
 		live.advance()
@@ -143,8 +145,8 @@ func (p *plan) order(a, b entry) int {
 	return a.compare(b)
 }
 
-// A walker goes through the entries of one list that lie within the plan's
-// bounds, in the direction of reading.
+// A walker visits the entries of one list within the bounds of the plan, in the
+// direction of reading.
 type walker struct {
 	list *sorted
 	plan *plan
@@ -152,7 +154,7 @@ type walker struct {
 	over bool
 }
 
-// walk starts behind the entry that was read last.
+// walk returns a walker that starts after the last entry that was read.
 func (s *stream) walk(list *sorted) *walker {
 	w := &walker{list: list, plan: s.plan}
 	if !s.plan.backward {

@@ -2,12 +2,12 @@ package engine
 
 import "slices"
 
-// blockSize is how many entries a block of a sorted list holds before it is cut
-// in two: small enough that shifting it is cheap, large enough that few blocks
-// are needed.
+// blockSize is the number of entries at which a block of a sorted list is split
+// in two. It is small enough to shift a block cheaply and large enough to need
+// few blocks.
 const blockSize = 256
 
-// An entry of an index: the encoded values of a document.
+// An entry of an index holds the encoded values of a document.
 type entry struct {
 	key string
 	doc *document
@@ -26,19 +26,20 @@ func (a entry) compare(b entry) int {
 	return compareIDs(a.doc.id(), b.doc.id())
 }
 
-// A sorted list keeps entries in order in blocks: a search halves the blocks,
-// then the block. Next to a tree it is compact (no pointer per entry) and walks
-// fast; equal entries are kept as often as they were added.
+// A sorted list keeps its entries ordered, in blocks. A search bisects the
+// blocks and then one block. It is more compact than a tree (it has no pointer
+// per entry) and faster to walk. It keeps equal entries as often as they were
+// inserted.
 type sorted struct {
 	blocks [][]entry
 	len    int
 }
 
-// A place in a sorted list.
+// A place is a position in a sorted list.
 type place struct{ block, i int }
 
-// search finds the first place whose entry satisfies f, which once true stays
-// true; past the last entry when there is none.
+// search returns the first place whose entry satisfies f, or the place after
+// the last entry. f must stay true from that place on.
 func (s *sorted) search(f func(entry) bool) place {
 	lo, hi := 0, len(s.blocks)
 	for lo < hi {
@@ -67,7 +68,7 @@ func (s *sorted) search(f func(entry) bool) place {
 	return place{lo, i}
 }
 
-// at is the entry at p; not ok past either end.
+// at returns the entry at p. ok is false outside of the list.
 func (s *sorted) at(p place) (entry, bool) {
 	if p.block < 0 || p.block >= len(s.blocks) {
 		return entry{}, false
@@ -82,7 +83,7 @@ func (s *sorted) next(p place) place {
 	return place{p.block + 1, 0}
 }
 
-// previous is the place before p, which may be past the end.
+// previous returns the place before p. p may be the place after the last entry.
 func (s *sorted) previous(p place) place {
 	if p.i > 0 {
 		return place{p.block, p.i - 1}
@@ -93,7 +94,7 @@ func (s *sorted) previous(p place) place {
 	return place{p.block - 1, len(s.blocks[p.block-1]) - 1}
 }
 
-func (s *sorted) add(e entry) {
+func (s *sorted) insert(e entry) {
 	s.len++
 	if len(s.blocks) == 0 {
 		s.blocks = [][]entry{{e}}
@@ -115,8 +116,8 @@ func (s *sorted) add(e entry) {
 	}
 }
 
-// append adds e at the end; a full last block is left full, as entries that come
-// in order never return to it.
+// append adds e at the end. It does not split a full last block, because
+// entries that arrive in order are never inserted into it again.
 func (s *sorted) append(e entry) {
 	last := len(s.blocks) - 1
 	if len(s.blocks[last]) < blockSize {
@@ -127,7 +128,7 @@ func (s *sorted) append(e entry) {
 	s.blocks = append(s.blocks, []entry{e})
 }
 
-// remove takes one entry equal to e away.
+// remove takes out one entry that is equal to e.
 func (s *sorted) remove(e entry) {
 	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
 	if x, ok := s.at(p); !ok || x.compare(e) != 0 {
@@ -146,7 +147,7 @@ func (s *sorted) remove(e entry) {
 	}
 }
 
-// load fills an empty list with entries in order.
+// load fills an empty list with ordered entries.
 func (s *sorted) load(es []entry) {
 	s.len = len(es)
 	for b := range slices.Chunk(es, blockSize*3/4) {

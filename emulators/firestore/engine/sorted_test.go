@@ -24,7 +24,7 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 			want = slices.Delete(want, at, at+1)
 			continue
 		}
-		s.add(e)
+		s.insert(e)
 		want = slices.Insert(want, at, e)
 	}
 	if s.len != len(want) {
@@ -64,7 +64,7 @@ func TestALongQueryReadsOneMoment(t *testing.T) {
 	const n = 5000
 	put := func(id int, v int64) *pb.Write {
 		return &pb.Write{Operation: &pb.Write_Update{Update: &pb.Document{
-			Name: fmt.Sprintf("%sc/%05d", db.prefix(), id), Fields: map[string]*pb.Value{"v": intValue(v), "even": intValue(int64(id % 2))},
+			Name: fmt.Sprintf("%sc/%05d", db.documentsPrefix(), id), Fields: map[string]*pb.Value{"v": intValue(v), "even": intValue(int64(id % 2))},
 		}}}
 	}
 	var ws []*pb.Write
@@ -105,7 +105,7 @@ func TestALongQueryReadsOneMoment(t *testing.T) {
 			if seen%500 != 1 {
 				return
 			}
-			del := &pb.Write{Operation: &pb.Write_Delete{Delete: fmt.Sprintf("%sc/%05d", db.prefix(), seen+1000)}}
+			del := &pb.Write{Operation: &pb.Write_Delete{Delete: fmt.Sprintf("%sc/%05d", db.documentsPrefix(), seen+1000)}}
 			commit(put(seen, 0), put(seen+2500, int64(2*n)), put(n+seen, int64(seen)), del)
 		})
 		if !slices.Equal(got, want) {

@@ -6,13 +6,13 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
 
-const maxTransforms = 500 // of a document in one write
+const maxTransforms = 500 // per document in one write
 
 // A transform is a checked FieldTransform.
 type transform struct {
 	path fieldPath
-	// apply returns the field's new value and what to answer; old is nil where
-	// the document has no such field.
+	// apply returns the new value of the field and the transform result. old is nil when
+	// the document does not have the field.
 	apply func(old *pb.Value, at instant) (v, result *pb.Value)
 }
 
@@ -26,7 +26,7 @@ func newTransforms(ts []*pb.DocumentTransform_FieldTransform) ([]transform, erro
 		if err != nil {
 			return nil, err
 		}
-		f, err := transformation(t)
+		f, err := newTransformFunc(t)
 		if err != nil {
 			return nil, err
 		}
@@ -36,7 +36,7 @@ func newTransforms(ts []*pb.DocumentTransform_FieldTransform) ([]transform, erro
 	return out, nil
 }
 
-func transformation(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+func newTransformFunc(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
 	switch x := t.GetTransformType().(type) {
 	case *pb.DocumentTransform_FieldTransform_SetToServerValue:
 		if x.SetToServerValue != pb.DocumentTransform_FieldTransform_REQUEST_TIME {
@@ -47,27 +47,29 @@ func transformation(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, ins
 			return v, v
 		}, nil
 	case *pb.DocumentTransform_FieldTransform_Increment:
-		return numeric(x.Increment, add)
+		return numericTransform(x.Increment, sumNumbers)
 	case *pb.DocumentTransform_FieldTransform_Maximum:
-		return numeric(x.Maximum, greaterOf)
+		return numericTransform(x.Maximum, greaterOf)
 	case *pb.DocumentTransform_FieldTransform_Minimum:
-		return numeric(x.Minimum, lesserOf)
+		return numericTransform(x.Minimum, lesserOf)
 	case *pb.DocumentTransform_FieldTransform_AppendMissingElements:
-		return array(x.AppendMissingElements.GetValues(), union)
+		return arrayTransform(x.AppendMissingElements.GetValues(), union)
 	case *pb.DocumentTransform_FieldTransform_RemoveAllFromArray:
-		return array(x.RemoveAllFromArray.GetValues(), without)
+		return arrayTransform(x.RemoveAllFromArray.GetValues(), without)
 	}
 
 	return nil, invalid("Field transform has no type.")
 }
 
-// requestTime is the time of a commit in milliseconds, as the service rounds it.
+// requestTime returns the commit time, rounded down to milliseconds as the
+// service does.
 func requestTime(at instant) *pb.Value {
 	return &pb.Value{ValueType: &pb.Value_TimestampValue{TimestampValue: timestamp(at - at%1000)}}
 }
 
-// numeric replaces what is no number by the operand, and answers the new value.
-func numeric(by *pb.Value, f func(old, by *pb.Value) *pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+// numericTransform replaces a value that is not a number with the operand. The
+// transform result is the new value.
+func numericTransform(by *pb.Value, f func(old, by *pb.Value) *pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
 	if kindOf(by) != kindNumber {
 		return nil, invalid("The operand of a numeric transform must be an integer or a double.")
 	}
@@ -80,8 +82,9 @@ func numeric(by *pb.Value, f func(old, by *pb.Value) *pb.Value) (func(*pb.Value,
 	}, nil
 }
 
-// add saturates integers; a double makes the sum one.
-func add(a, b *pb.Value) *pb.Value {
+// sumNumbers adds two numbers. Integers saturate. The sum is a double when one
+// of the operands is a double.
+func sumNumbers(a, b *pb.Value) *pb.Value {
 	_, aInt := a.GetValueType().(*pb.Value_IntegerValue)
 	_, bInt := b.GetValueType().(*pb.Value_IntegerValue)
 	if !aInt || !bInt {
@@ -99,8 +102,7 @@ func add(a, b *pb.Value) *pb.Value {
 	}
 }
 
-// greaterOf and lesserOf keep the stored value when the two are equal, and make
-// NaN win.
+// greaterOf and lesserOf keep the stored value when both are equal. NaN wins.
 func greaterOf(old, by *pb.Value) *pb.Value {
 	if isNaN(old) || !isNaN(by) && compareNumbers(old, by) >= 0 {
 		return old
@@ -115,8 +117,9 @@ func lesserOf(old, by *pb.Value) *pb.Value {
 	return by
 }
 
-// array takes what is no array as an empty one, and answers null.
-func array(by []*pb.Value, f func(old, by []*pb.Value) []*pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
+// arrayTransform treats a value that is not an array as an empty array. The
+// transform result is null.
+func arrayTransform(by []*pb.Value, f func(old, by []*pb.Value) []*pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
 	if err := checkArray(by, 2); err != nil {
 		return nil, err
 	}

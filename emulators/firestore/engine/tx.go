@@ -15,21 +15,22 @@ import (
 
 var (
 	errContention = status.Error(codes.Aborted, "Too much contention on these documents. Please try again.")
-	// SDKs know a lost transaction by this text.
+	// SDKs recognize a lost transaction by this text.
 	errExpired = status.Error(codes.InvalidArgument, "The referenced transaction has expired or is no longer valid.")
 )
 
 func contextError(ctx context.Context) error { return status.FromContextError(ctx.Err()).Err() }
 
-// A tx is a transaction. A pessimistic one holds shared locks on what it read,
-// documents and queries, until it ends; an optimistic one reads at the time of
-// its first read and is checked when it commits.
+// A tx is a transaction. A pessimistic transaction holds shared locks on the
+// documents and queries that it has read, until it ends. An optimistic
+// transaction reads at the time of its first read and is checked when it
+// commits.
 type tx struct {
 	id         string
 	age        int64 // a retry keeps the age of its first attempt
 	readOnly   bool
 	optimistic bool
-	at         instant // what it reads, when it does not read the present
+	at         instant // the read time, when it does not read the present
 	docs       map[string]bool
 	queries    []*Query
 	begun      time.Time
@@ -37,17 +38,17 @@ type tx struct {
 	over       bool
 }
 
-// locks are the transactions under way and what they hold.
+// locks holds the active transactions and their locks. Database.mu guards it.
 type locks struct {
 	free    *sync.Cond // signalled when a transaction ends
 	born    int64
 	active  map[string]*tx
 	holders map[string]map[*tx]bool // of documents
 	watched map[*tx]bool            // transactions that hold queries
-	lost    map[string]loss         // transactions aborted of late
+	lost    map[string]loss         // transactions that were aborted recently
 }
 
-// A loss is what is remembered of a transaction that was aborted.
+// A loss is the record of an aborted transaction. A retry takes its age.
 type loss struct {
 	age int64
 	at  time.Time
@@ -86,7 +87,7 @@ func (l *locks) holdQuery(t *tx, q *Query) {
 	}
 }
 
-// end takes a transaction's locks from it.
+// end removes a transaction and releases its locks.
 func (l *locks) end(t *tx) {
 	if t.over {
 		return
@@ -107,7 +108,7 @@ func (l *locks) wound(t *tx, now time.Time) {
 	l.end(t)
 }
 
-// sweep ends the transactions whose lease is over.
+// sweep ends the transactions whose lease has expired.
 func (db *Database) sweep() {
 	now, o := db.engine.opt.Now(), db.engine.opt
 	for _, t := range db.locks.active {
@@ -118,8 +119,8 @@ func (db *Database) sweep() {
 	maps.DeleteFunc(db.locks.lost, func(_ string, x loss) bool { return now.Sub(x.at) > o.TotalLease })
 }
 
-// Begin starts a transaction and returns its id. Without options it reads and
-// writes, pessimistically.
+// Begin starts a transaction and returns its id. Without options the
+// transaction is read-write and pessimistic.
 func (db *Database) Begin(o *pb.TransactionOptions) ([]byte, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -138,7 +139,7 @@ func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
 	switch m := o.GetMode().(type) {
 	case *pb.TransactionOptions_ReadOnly_:
 		t.readOnly = true
-		t.at = db.now()
+		t.at = db.latestReadTime()
 		if rt := m.ReadOnly.GetReadTime(); rt != nil {
 			var err error
 			if t.at, err = db.readTime(rt); err != nil {
@@ -154,7 +155,7 @@ func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
 	return t, nil
 }
 
-// retry gives a transaction the age of the one it repeats.
+// retry gives a transaction the age of the transaction that it repeats.
 func (db *Database) retry(t *tx, id string) {
 	if old := db.locks.active[id]; old != nil {
 		t.age = old.age
@@ -164,7 +165,8 @@ func (db *Database) retry(t *tx, id string) {
 	}
 }
 
-// Rollback ends a transaction without writing. One that is over already is fine.
+// Rollback ends a transaction without writing. It does nothing when the
+// transaction has already ended.
 func (db *Database) Rollback(id []byte) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -187,10 +189,10 @@ func (db *Database) find(id []byte) (*tx, error) {
 	return t, nil
 }
 
-// blocked reports whether a pessimistic transaction other than self (nil outside
-// a transaction) has read what would change. A commit takes the locks from
-// transactions younger than itself and waits for older ones, so that no two wait
-// for each other and nobody waits for ever.
+// blocked reports whether a pessimistic transaction other than self has read
+// data that the commit would change. self is nil outside a transaction. A
+// commit takes the locks of younger transactions and waits for older ones. So
+// two commits never wait for each other, and each wait ends.
 func (db *Database) blocked(self *tx, age int64, ps []*pending) bool {
 	wait := false
 	for t := range db.inTheWay(self, ps) {
@@ -219,14 +221,15 @@ func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
 	return out
 }
 
-// watches reports whether a change alters the result of a query t has run.
+// watches reports whether a change alters the result of a query that t has run.
 func (t *tx) watches(path string, before, after *version) bool {
 	return slices.ContainsFunc(t.queries, func(q *Query) bool {
 		return q.covers(path) && (q.matches(path, before) || q.matches(path, after))
 	})
 }
 
-// outdated reports whether what an optimistic transaction read has changed since.
+// outdated reports whether the data that an optimistic transaction has read has
+// changed since.
 func (db *Database) outdated(t *tx) bool {
 	if !t.optimistic || t.at == 0 {
 		return false

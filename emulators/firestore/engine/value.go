@@ -8,8 +8,8 @@ import (
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
 )
 
-// The types of values in their documented order. The numbers are the first byte
-// of an encoded value, so they also are the order of an index.
+// These are the types of values in their documented order. The number is the first byte
+// of an encoded value, so it also orders the entries of an index.
 const (
 	kindNull      = 0x10
 	kindBool      = 0x18
@@ -54,7 +54,7 @@ func kindOf(v *pb.Value) byte {
 	return kindNull
 }
 
-// isVector reports whether a map is how SDKs send a vector.
+// isVector reports whether a map is a vector in the form that the SDKs send.
 func isVector(m *pb.MapValue) bool {
 	return m.GetFields()["__type__"].GetStringValue() == "__vector__"
 }

@@ -14,14 +14,15 @@ type write struct {
 	path       string
 	deletes    bool
 	fields     map[string]*pb.Value
-	body       body // the encoded fields, when they are all the document shall have
+	encoded    body // the encoded fields, when they replace the whole document
 	merges     bool // only the fields of the mask are set or removed
 	mask       []fieldPath
 	transforms []transform
 	condition  *pb.Precondition
 }
 
-// prepare checks writes and does all that needs no look at what is stored.
+// prepare checks writes. It does all work that does not need the stored
+// documents, so that this runs outside of the lock.
 func (db *Database) prepare(ws []*pb.Write) ([]write, error) {
 	out := make([]write, len(ws))
 	for i, w := range ws {
@@ -63,7 +64,7 @@ func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
 		return out, err
 	}
 	if !out.merges && len(out.transforms) == 0 {
-		if out.body, err = newBody(out.fields); err == nil {
+		if out.encoded, err = newBody(out.fields); err == nil {
 			err = db.checkSize(path, out.fields)
 		}
 	}
@@ -80,31 +81,31 @@ func (w *write) update(fields map[string]*pb.Value, mask *pb.DocumentMask) (err 
 	return err
 }
 
-// writtenName is the name of the document a write is for.
+// writtenName returns the name of the document that a write changes.
 func writtenName(w *pb.Write) string {
 	return cmp.Or(w.GetUpdate().GetName(), w.GetDelete(), w.GetTransform().GetDocument())
 }
 
 func (db *Database) checkSize(path string, fields map[string]*pb.Value) error {
 	if n := documentSize(path, fields); n > maxDocumentSize {
-		return invalid("Document '%s' cannot be written because its size (%d bytes) exceeds the maximum allowed size of %d bytes.", db.prefix()+path, n, maxDocumentSize)
+		return invalid("Document '%s' cannot be written because its size (%d bytes) exceeds the maximum allowed size of %d bytes.", db.documentsPrefix()+path, n, maxDocumentSize)
 	}
 	return nil
 }
 
-// checkCondition holds a stored version to a write's precondition.
+// checkCondition checks the precondition of a write against the stored version.
 func (db *Database) checkCondition(w write, cur *version) error {
 	switch c := w.condition.GetConditionType().(type) {
 	case *pb.Precondition_Exists:
 		if c.Exists && !cur.exists() {
-			return status.Errorf(codes.NotFound, "No document to update: %s", db.prefix()+w.path)
+			return status.Errorf(codes.NotFound, "No document to update: %s", db.documentsPrefix()+w.path)
 		}
 		if !c.Exists && cur.exists() {
-			return status.Errorf(codes.AlreadyExists, "Document already exists: %s", db.prefix()+w.path)
+			return status.Errorf(codes.AlreadyExists, "Document already exists: %s", db.documentsPrefix()+w.path)
 		}
 	case *pb.Precondition_UpdateTime:
 		if !cur.exists() {
-			return status.Errorf(codes.NotFound, "No document to update: %s", db.prefix()+w.path)
+			return status.Errorf(codes.NotFound, "No document to update: %s", db.documentsPrefix()+w.path)
 		}
 		if want := micros(c.UpdateTime); cur.at != want {
 			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", cur.at, want)
@@ -114,8 +115,8 @@ func (db *Database) checkCondition(w write, cur *version) error {
 	return nil
 }
 
-// apply works out the version that a write makes of the current one, and what
-// to answer. A write that changes nothing returns cur.
+// apply returns the version that a write makes from the current one, and the
+// write result. A write that changes nothing returns cur.
 func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.WriteResult, error) {
 	res := &pb.WriteResult{}
 	if err := db.checkCondition(w, cur); err != nil {
@@ -128,7 +129,7 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 		return &version{at: at, created: gone}, res, nil
 	}
 
-	b := w.body
+	b := w.encoded
 	if w.merges || len(w.transforms) > 0 {
 		fields, results, err := w.merge(cur, at)
 		if err != nil {
@@ -156,7 +157,7 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 	return v, res, nil
 }
 
-// merge is the fields after the mask and the transforms.
+// merge returns the fields after the mask and the transforms are applied.
 func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Value, error) {
 	fields := w.fields
 	if w.merges {
@@ -178,7 +179,7 @@ func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Valu
 		results = append(results, result)
 	}
 	if len(w.transforms) > 0 || len(w.mask) > 0 {
-		if err := checkFields(fields, 1); err != nil { // a path may have gone too deep
+		if err := checkFields(fields, 1); err != nil { // a field path may be too deep
 			return nil, nil, err
 		}
 	}
