@@ -11,12 +11,12 @@ import (
 	"carillon.example/emulators/firestore/engine"
 )
 
-// An encoded message is a response that is already as it goes over the wire.
-// Documents are kept encoded, and most answers consist of little else.
+// An encoded message is a response that is already in wire format. Documents
+// are stored encoded, and most responses contain little else.
 type encoded []byte
 
-// A codec is the ordinary one for protocol buffers, except that encoded
-// messages go out as they are.
+// A codec is the standard codec for protocol buffers, except that it sends
+// encoded messages unchanged.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
@@ -33,14 +33,15 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return out, nil
 }
 
-// Field numbers of the responses written by hand.
+// These are the field numbers of the responses that this package encodes without generated code.
 const (
 	runQueryDocument, runQueryReadTime = 1, 3
 	batchGetFound, batchGetReadTime    = 1, 4
 )
 
-// documentMessage is a response with a document in one field and the read time
-// in another. scratch is used for the document and returned for the next.
+// documentMessage returns a response that holds a document in one field and the
+// read time in another. It encodes the document into scratch and returns
+// scratch for the next call.
 func documentMessage(scratch []byte, document, readTime protowire.Number, d *engine.Document, at []byte) (encoded, []byte) {
 	scratch = d.Append(scratch[:0])
 	b := make([]byte, 0, len(scratch)+len(at)+16)

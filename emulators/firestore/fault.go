@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	maxReceive = 16 << 20 // what the connection takes, so that the limit below has words of its own
-	maxRequest = 10 << 20 // the service's limit for a request
+	maxReceive = 16 << 20 // bytes; the limit of the connection, above maxRequest so that our own error text is returned
+	maxRequest = 10 << 20 // bytes; the limit of the service for a request
 )
 
-// A Fault decides whether an RPC, named by its short method name ("Commit"),
-// fails. It may block, for latency.
+// A Fault decides whether an RPC fails. method is the short method name
+// ("Commit"). It may block, to simulate latency.
 type Fault = func(method string, req proto.Message) error
 
-// SetFault installs f, or nothing when f is nil. It is called before an RPC is
-// carried out; when it returns an error, that is the answer and nothing is done.
-// On a bidirectional stream it is called for every request.
+// SetFault installs f, which is called before each RPC. When f returns an
+// error, the RPC returns that error and has no effect. On a bidirectional
+// stream f is called for every request. A nil f removes the fault.
 func (s *Server) SetFault(f func(method string, req proto.Message) error) { set(&s.before, f) }
 
-// SetFaultAfter is SetFault for after an RPC was carried out: its effect stands
-// and the answer is lost. On a bidirectional stream f is called once the stream
-// has ended well, with its last request.
+// SetFaultAfter installs f, which is called after each RPC. When f returns an
+// error, the RPC has had its effect, but its response is lost. On a
+// bidirectional stream f is called with the last request, once the stream has
+// ended without an error. A nil f removes the fault.
 func (s *Server) SetFaultAfter(f func(method string, req proto.Message) error) { set(&s.after, f) }
 
 type pointer interface{ Store(*Fault) }
@@ -82,7 +83,7 @@ func (s *Server) stream(srv any, st grpc.ServerStream, info *grpc.StreamServerIn
 	return call(s.after.Load(), info.FullMethod, w.last)
 }
 
-// A watched stream shows each request it receives to the server's fault.
+// A watched stream passes each request to the fault of the server.
 type watched struct {
 	grpc.ServerStream
 	s      *Server
@@ -90,7 +91,8 @@ type watched struct {
 	last   any
 }
 
-// RecvMsg receives the next request, or the fault made of it.
+// RecvMsg receives the next request. It returns the error of the fault, if
+// there is one.
 func (w *watched) RecvMsg(m any) error {
 	if err := w.ServerStream.RecvMsg(m); err != nil {
 		return err

@@ -18,7 +18,7 @@ func endOfStream(err error) error {
 	return err
 }
 
-// Listen is the stream on which clients follow queries and documents.
+// Listen serves the stream on which clients follow queries and documents.
 func (s *service) Listen(st pb.Firestore_ListenServer) error {
 	reqs, ended := receive(st)
 	var l *engine.Listener
@@ -53,8 +53,8 @@ func (s *service) Listen(st pb.Firestore_ListenServer) error {
 	}
 }
 
-// retarget adds or removes a target. What is wrong with a target is answered on
-// the stream, which goes on for the others.
+// retarget adds or removes a target. It reports an error of a target as a
+// message on the stream, so that the stream continues for the other targets.
 func retarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.ListenRequest) []*pb.ListenResponse {
 	if r.GetAddTarget() == nil {
 		return l.Remove(r.GetRemoveTarget())
@@ -71,7 +71,9 @@ func retarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.ListenRequ
 	}}}}
 }
 
-// receive hands requests on until the stream ends.
+// receive passes requests on until the stream ends. Its goroutine ends with the
+// context of the stream. ended has room for one error, so that the goroutine
+// never blocks on it.
 func receive(st pb.Firestore_ListenServer) (<-chan *pb.ListenRequest, <-chan error) {
 	reqs, ended := make(chan *pb.ListenRequest), make(chan error, 1)
 	go func() {

@@ -11,7 +11,7 @@ import (
 	"carillon.example/emulators/firestore/engine"
 )
 
-// A service is google.firestore.v1.Firestore on an engine.
+// A service implements google.firestore.v1.Firestore on an engine.
 type service struct {
 	pb.UnimplementedFirestoreServer
 	engine *engine.Engine
@@ -33,7 +33,7 @@ func (s *service) GetDocument(_ context.Context, r *pb.GetDocumentRequest) (*pb.
 	return docs[0].Proto(), nil
 }
 
-// BatchGetDocuments returns documents and tells which are missing, each once.
+// BatchGetDocuments returns documents and the names of missing ones, each once.
 func (s *service) BatchGetDocuments(r *pb.BatchGetDocumentsRequest, st pb.Firestore_BatchGetDocumentsServer) error {
 	db, err := s.engine.Database(r.GetDatabase())
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *service) RunQuery(r *pb.RunQueryRequest, st pb.Firestore_RunQueryServer
 	return sendResult(res, st)
 }
 
-// sendResult sends the documents; where there are none, or some were skipped,
-// a message without a document says so.
+// sendResult sends the documents. When there are none, or the offset skipped
+// some, it also sends a message without a document, as the service does.
 func sendResult(res *engine.Result, st pb.Firestore_RunQueryServer) error {
 	at, err := proto.Marshal(res.Time())
 	if err != nil {
@@ -138,12 +138,13 @@ func (s *service) RunAggregationQuery(r *pb.RunAggregationQueryRequest, st pb.Fi
 	})
 }
 
-// ExecutePipeline is refused: pipelines belong to the Enterprise edition.
+// ExecutePipeline returns Unimplemented: pipelines belong to the Enterprise
+// edition.
 func (s *service) ExecutePipeline(*pb.ExecutePipelineRequest, pb.Firestore_ExecutePipelineServer) error {
 	return status.Error(codes.Unimplemented, "This emulator is a Standard edition database, which has no pipelines. Use RunQuery.")
 }
 
-// PartitionQuery returns cursors that cut a query in parts.
+// PartitionQuery returns cursors that split a query into parts.
 func (s *service) PartitionQuery(ctx context.Context, r *pb.PartitionQueryRequest) (*pb.PartitionQueryResponse, error) {
 	db, err := s.engine.Database(r.GetParent())
 	if err != nil {

@@ -15,27 +15,29 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// Options tune a Server; the zero value is ready to use.
+// Options configure a Server. The zero value is valid.
 type Options struct {
 	// RequireIndexes is the content of a firestore.indexes.json. When it is
-	// set, queries that the service would refuse for want of an index are
-	// refused; nil: index requirements are not checked.
+	// set, queries fail that the service would refuse because of a missing
+	// index. When it is nil, index requirements are not checked.
 	RequireIndexes []byte
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
 
-// A Server serves Firestore's gRPC API and the admin HTTP door on one port.
+// A Server serves Firestore's gRPC API and the admin HTTP interface on one
+// port.
 type Server struct {
 	engine *engine.Engine
-	split  *connMux
+	mux    *connMux
 	grpc   *grpc.Server
 	http   *http.Server
 	before atomic.Pointer[Fault]
 	after  atomic.Pointer[Fault]
 }
 
-// Start listens on addr ("127.0.0.1:0" for any free port) and serves until Close.
+// Start listens on addr ("127.0.0.1:0" for any free port) and serves until
+// Close. It fails when addr is in use or RequireIndexes has faults.
 func Start(addr string, o Options) (*Server, error) {
 	eo := engine.Options{Now: o.Now}
 	if o.RequireIndexes != nil {
@@ -51,7 +53,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("firestore emulator: listen on %s: %w", addr, err)
 	}
 
-	s := &Server{engine: engine.New(eo), split: newSplitter(lis)}
+	s := &Server{engine: engine.New(eo), mux: newConnMux(lis)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive), grpc.MaxSendMsgSize(math.MaxInt32),
@@ -59,24 +61,25 @@ func Start(addr string, o Options) (*Server, error) {
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
 	s.http = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
-	// Both end with an error that only says that the listener was closed.
-	go func() { _ = s.grpc.Serve(s.split.grpc) }()
-	go func() { _ = s.http.Serve(s.split.http) }()
-	go s.split.serve()
+	// Both return an error that only says that the listener was closed.
+	go func() { _ = s.grpc.Serve(s.mux.grpc) }()
+	go func() { _ = s.http.Serve(s.mux.http) }()
+	go s.mux.serve()
 	return s, nil
 }
 
-// Addr is the host:port listened on, what FIRESTORE_EMULATOR_HOST wants.
-func (s *Server) Addr() string { return s.split.Addr().String() }
+// Addr returns the host:port of the server, the value for
+// FIRESTORE_EMULATOR_HOST.
+func (s *Server) Addr() string { return s.mux.Addr().String() }
 
 // Close stops serving and drops every connection.
 func (s *Server) Close() {
-	s.split.Close()
+	s.mux.Close()
 	s.grpc.Stop()
 	s.http.Close()
 }
 
-// Clear forgets every project and database.
+// Clear removes all documents of every project and database.
 func (s *Server) Clear() { s.engine.Clear("") }
 
 // Usage is the number of billed operations since the start.

@@ -31,7 +31,7 @@ func (s *service) Rollback(_ context.Context, r *pb.RollbackRequest) (*emptypb.E
 	return &emptypb.Empty{}, nil
 }
 
-// Commit carries writes out, all or none.
+// Commit applies all writes or none.
 func (s *service) Commit(ctx context.Context, r *pb.CommitRequest) (*pb.CommitResponse, error) {
 	db, err := s.engine.Database(r.GetDatabase())
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *service) Commit(ctx context.Context, r *pb.CommitRequest) (*pb.CommitRe
 	return &pb.CommitResponse{WriteResults: c.Results, CommitTime: c.Time()}, nil
 }
 
-// BatchWrite carries writes out one by one.
+// BatchWrite commits each write on its own and returns a status per write.
 func (s *service) BatchWrite(ctx context.Context, r *pb.BatchWriteRequest) (*pb.BatchWriteResponse, error) {
 	db, err := s.engine.Database(r.GetDatabase())
 	if err != nil {
@@ -61,7 +61,8 @@ func (s *service) BatchWrite(ctx context.Context, r *pb.BatchWriteRequest) (*pb.
 	return out, nil
 }
 
-// CreateDocument writes a document that must not exist yet.
+// CreateDocument writes a document that must not exist yet. Without an id in
+// the request it chooses one.
 func (s *service) CreateDocument(ctx context.Context, r *pb.CreateDocumentRequest) (*pb.Document, error) {
 	id := r.GetDocumentId()
 	if id == "" {
@@ -74,7 +75,7 @@ func (s *service) CreateDocument(ctx context.Context, r *pb.CreateDocumentReques
 	}, d.Name, r.GetMask())
 }
 
-// UpdateDocument writes a document, or the fields of a mask.
+// UpdateDocument writes a whole document, or only the fields of the mask.
 func (s *service) UpdateDocument(ctx context.Context, r *pb.UpdateDocumentRequest) (*pb.Document, error) {
 	w := &pb.Write{Operation: &pb.Write_Update{Update: r.GetDocument()}, UpdateMask: r.GetUpdateMask(), CurrentDocument: r.GetCurrentDocument()}
 	return s.writeOne(ctx, w, r.GetDocument().GetName(), r.GetMask())
@@ -91,7 +92,7 @@ func (s *service) DeleteDocument(ctx context.Context, r *pb.DeleteDocumentReques
 	return &emptypb.Empty{}, err
 }
 
-// writeOne commits one write and returns the document as the commit left it.
+// writeOne commits one write and returns the document after the commit.
 func (s *service) writeOne(ctx context.Context, w *pb.Write, name string, mask *pb.DocumentMask) (*pb.Document, error) {
 	db, err := s.engine.Database(name)
 	if err != nil {
@@ -111,8 +112,8 @@ type writeStream struct {
 	token []byte
 }
 
-// Write is the stream on which writes are committed in order, each request for
-// itself. The stream ends with the first error.
+// Write serves the stream on which clients commit writes in order. Each request
+// is one commit. The first error ends the stream.
 func (s *service) Write(st pb.Firestore_WriteServer) error {
 	var ws *writeStream
 	for {

@@ -170,7 +170,7 @@ func transactions(ctx context.Context, c *sdk.Client) (figure, error) {
 // judge runs Google's tests of the Go client against a server, and answers the
 // sums.
 func judge(ctx context.Context, addr string) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "run", "./emulators/firestore/judge", "-min", "0", "-addr", addr).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "run", "./emulators/firestore/conformance", "-min", "0", "-addr", addr).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("judging: %w\n%s", err, out)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // judgesIndexes are those that Google's tests count on.
-const judgesIndexes = "emulators/firestore/judge/firestore.indexes.json"
+const judgesIndexes = "emulators/firestore/conformance/firestore.indexes.json"
 
 // A figure is one line of a table.
 type figure struct{ what, value string }

@@ -7,15 +7,15 @@ import (
 	"net/http"
 )
 
-// doors is the admin HTTP interface. The paths are those of Google's emulator,
-// except /emulator/usage, which is our own.
+// adminHandler serves the admin HTTP interface. The paths are those of Google's
+// emulator. Only /emulator/usage is our own.
 func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ok") })
 	mux.HandleFunc("GET /emulator/usage", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(s.Usage()); err != nil {
-			slog.Debug("firestore emulator: answer usage", "error", err)
+			slog.Debug("firestore emulator: write usage", "error", err)
 		}
 	})
 

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// writeKey writes a file of a service account's shape with a key made for this
-// run. The tests want one to start; it opens nothing.
+// writeKey writes a file in the format of a service account key, with a new
+// key. The tests need such a file to start; the key gives access to nothing.
 func writeKey(path string) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -25,7 +25,7 @@ func writeKey(path string) error {
 	b, err := json.Marshal(map[string]string{
 		"type": "service_account", "project_id": "demo", "private_key_id": "none",
 		"private_key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-		"client_email": "judge@demo.iam.gserviceaccount.com", "client_id": "1",
+		"client_email": "conformance@demo.iam.gserviceaccount.com", "client_id": "1",
 		"token_uri": "https://127.0.0.1/token",
 	})
 	if err != nil {

@@ -1,10 +1,10 @@
-// Command judge runs Google's own integration tests of the Firestore Go client
-// against the emulator: TestIntegration_DefaultDB, each subtest in a process of
-// its own with a time cap, because a failing one can retry for minutes. It
-// builds the tests from the module cache, so it judges the client version that
-// go.mod names.
+// Command conformance runs Google's own integration tests of the Firestore Go
+// client against the emulator: TestIntegration_DefaultDB. Each subtest runs in
+// its own process with a time limit, because a failing one can retry for
+// minutes. The tests are built from the module cache, so they belong to the
+// client version in go.mod.
 //
-//	go run ./emulators/firestore/judge -min 46
+//	go run ./emulators/firestore/conformance -min 46
 package main
 
 import (
@@ -25,28 +25,30 @@ import (
 
 const client = "cloud.google.com/go/firestore"
 
-// indexes are those that the tests count on: they run against a project of
-// Google's that has them.
+// indexes are the indexes that the tests need. Google runs the tests against a
+// project that has them.
 //
 //go:embed firestore.indexes.json
 var indexes []byte
 
-type verdict struct {
-	name, outcome, output string
-	took                  time.Duration
+// A testResult is the result of one subtest: passed, failed, failed (cap) or
+// skipped.
+type testResult struct {
+	name, result, output string
+	took                 time.Duration
 }
 
 func main() {
 	atLeast := flag.Int("min", 46, "exit non-zero when fewer subtests pass")
-	limit := flag.Duration("cap", 40*time.Second, "time a subtest may take")
-	side := flag.Int("parallel", 6, "subtests run side by side")
+	limit := flag.Duration("cap", 40*time.Second, "time limit of a subtest")
+	side := flag.Int("parallel", 6, "number of subtests that run at the same time")
 	only := flag.String("run", "", "run only subtests whose name matches this regular expression")
-	addr := flag.String("addr", "", "judge the server at host:port instead of an embedded one")
+	addr := flag.String("addr", "", "test the server at host:port instead of an embedded one")
 	verbose := flag.Bool("v", false, "print the output of subtests that do not pass")
 	flag.Parse()
-	passed, err := judge(*addr, *limit, *side, *only, *verbose)
+	passed, err := runTests(*addr, *limit, *side, *only, *verbose)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "judge:", err)
+		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 	if *only == "" && passed < *atLeast {
@@ -54,8 +56,10 @@ func main() {
 	}
 }
 
-func judge(addr string, limit time.Duration, side int, only string, verbose bool) (int, error) {
-	dir, err := os.MkdirTemp("", "judge")
+// runTests runs the subtests and returns how many passed. An empty addr means an
+// embedded server.
+func runTests(addr string, limit time.Duration, side int, only string, verbose bool) (int, error) {
+	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
 		return 0, err
 	}
@@ -96,8 +100,8 @@ func judge(addr string, limit time.Duration, side int, only string, verbose bool
 
 var subtest = regexp.MustCompile(`t\.Run\("(\w+)", testIntegration\w+\)`)
 
-// subtests reads the names of the subtests of TestIntegration_DefaultDB from
-// the client's source.
+// subtests returns the names of the subtests of TestIntegration_DefaultDB. It
+// reads them from the source of the client.
 func subtests() ([]string, error) {
 	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", client).Output()
 	if err != nil {
@@ -121,8 +125,8 @@ func subtests() ([]string, error) {
 	return names, nil
 }
 
-func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, limit time.Duration, side int) []verdict {
-	out := make([]verdict, len(names))
+func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, limit time.Duration, side int) []testResult {
+	out := make([]testResult, len(names))
 	slots := make(chan struct{}, side)
 	var wg sync.WaitGroup
 	for i, n := range names {
@@ -132,7 +136,7 @@ func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, 
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			out[i] = run(n, binary, env, limit)
+			out[i] = runSubtest(n, binary, env, limit)
 		})
 	}
 
@@ -140,37 +144,37 @@ func runAll(names []string, wanted *regexp.Regexp, binary string, env []string, 
 	return out
 }
 
-func run(name, binary string, env []string, limit time.Duration) verdict {
+func runSubtest(name, binary string, env []string, limit time.Duration) testResult {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.run", "TestIntegration_DefaultDB/^"+name+"$")
 	cmd.Env, cmd.WaitDelay = env, time.Second
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
-	v := verdict{name, "failed", string(out), time.Since(began)}
+	v := testResult{name, "failed", string(out), time.Since(began)}
 	switch {
 	case ctx.Err() != nil:
-		v.outcome = "failed (cap)"
+		v.result = "failed (cap)"
 	case err != nil:
 	case strings.Contains(v.output, "--- SKIP: TestIntegration_DefaultDB/"+name+" "):
-		v.outcome = "skipped"
+		v.result = "skipped"
 	case strings.Contains(v.output, "--- PASS: TestIntegration_DefaultDB/"+name+" "):
-		v.outcome = "passed"
+		v.result = "passed"
 	}
 
 	return v
 }
 
-// report prints each result and the sums, and returns how many passed.
-func report(vs []verdict, verbose bool) int {
+// report prints each result and the totals. It returns how many subtests passed.
+func report(vs []testResult, verbose bool) int {
 	sums := map[string]int{}
 	for _, v := range vs {
 		if v.name == "" {
 			continue
 		}
-		kind, _, _ := strings.Cut(v.outcome, " ")
+		kind, _, _ := strings.Cut(v.result, " ")
 		sums[kind]++
-		fmt.Printf("%-12s %6.1fs  %s\n", v.outcome, v.took.Seconds(), v.name)
+		fmt.Printf("%-12s %6.1fs  %s\n", v.result, v.took.Seconds(), v.name)
 		if verbose && kind != "passed" {
 			fmt.Println(v.output)
 		}

@@ -10,21 +10,21 @@ import (
 // peekTimeout is how long a new connection may stay silent before it is dropped.
 const peekTimeout = 30 * time.Second
 
-// A splitter gives each connection of one listener to gRPC when it opens with
-// the HTTP/2 preface, and to net/http otherwise.
+// A connMux accepts the connections of one listener. It passes a connection to
+// gRPC when it starts with the HTTP/2 preface, and to net/http otherwise.
 type connMux struct {
 	net.Listener
 	grpc, http *muxListener
 }
 
-func newSplitter(l net.Listener) *connMux {
-	lane := func() *muxListener {
+func newConnMux(l net.Listener) *connMux {
+	newListener := func() *muxListener {
 		return &muxListener{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
 	}
-	return &connMux{Listener: l, grpc: lane(), http: lane()}
+	return &connMux{Listener: l, grpc: newListener(), http: newListener()}
 }
 
-// serve accepts until the listener is closed.
+// serve accepts connections until the listener is closed.
 func (s *connMux) serve() {
 	for {
 		c, err := s.Accept()
@@ -51,7 +51,8 @@ func (s *connMux) route(c net.Conn) {
 	to.deliverConn(&peekedConn{Conn: c, r: r})
 }
 
-// peek returns the first four bytes of a connection without taking them.
+// peekPreface returns the first four bytes of a connection without consuming
+// them.
 func peekPreface(c net.Conn, r *bufio.Reader) ([]byte, error) {
 	if err := c.SetReadDeadline(time.Now().Add(peekTimeout)); err != nil {
 		return nil, err
@@ -63,7 +64,8 @@ func peekPreface(c net.Conn, r *bufio.Reader) ([]byte, error) {
 	return head, c.SetReadDeadline(time.Time{})
 }
 
-// A peeked connection reads the bytes looked at before the rest.
+// A peekedConn returns the bytes that peekPreface has buffered before the rest
+// of the connection.
 type peekedConn struct {
 	net.Conn
 	r *bufio.Reader
@@ -79,7 +81,8 @@ func (p *peekedConn) Read(b []byte) (int, error) {
 	return p.Conn.Read(b)
 }
 
-// A lane is the listener that one of the two servers accepts from.
+// A muxListener is the listener from which one of the two servers accepts. once
+// guards the close of done.
 type muxListener struct {
 	addr  net.Addr
 	conns chan net.Conn
@@ -95,7 +98,7 @@ func (l *muxListener) deliverConn(c net.Conn) {
 	}
 }
 
-// Accept waits for the next connection of this lane.
+// Accept waits for the next connection for this server.
 func (l *muxListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -105,10 +108,10 @@ func (l *muxListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Addr is the address of the listener that is split.
+// Addr returns the address of the shared listener.
 func (l *muxListener) Addr() net.Addr { return l.addr }
 
-// Close ends Accept.
+// Close makes Accept return net.ErrClosed.
 func (l *muxListener) Close() error {
 	l.stopAccepting()
 	return nil
