@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// certificates is where the Admin SDKs look for Google's.
+// certificates is the path of Google's certificates in the Admin SDKs.
 const certificates = "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 
 func (s *Server) adminHandler() http.Handler {
@@ -18,7 +18,7 @@ func (s *Server) adminHandler() http.Handler {
 	m.HandleFunc("GET "+appCheckKeys, s.serveKeys)
 	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.lookup)
 	m.HandleFunc("POST /v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
-	// The Admin SDKs put the host's name into the path where
+	// The Admin SDKs put the host name into the path when
 	// FIREBASE_AUTH_EMULATOR_HOST is set.
 	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/accounts:lookup", s.lookup)
 	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
@@ -36,9 +36,10 @@ func (s *Server) adminHandler() http.Handler {
 	})
 }
 
-// Transport reaches this server under the names of Google's, for what the Admin
-// SDK does not let anybody name: it stands in for http.DefaultTransport, of
-// which the SDK takes a copy. What goes elsewhere goes nowhere.
+// Transport returns a transport that connects to this server under the host
+// names of Google. It is for addresses that the Admin SDK does not let callers
+// configure: a test replaces http.DefaultTransport with it, and the SDK copies
+// that. Connections to other hosts fail.
 func (s *Server) Transport() *http.Transport {
 	return &http.Transport{
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -46,10 +47,10 @@ func (s *Server) Transport() *http.Transport {
 			case "www.googleapis.com:443", "identitytoolkit.googleapis.com:443", "firebaseappcheck.googleapis.com:443":
 				return (&net.Dialer{}).DialContext(ctx, network, s.Addr())
 			}
-			return nil, &net.AddrError{Err: "is no server of Firebase Auth", Addr: addr}
+			return nil, &net.AddrError{Err: "not a server of Firebase Auth", Addr: addr}
 		},
 		DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
-			return nil, &net.AddrError{Err: "is no server of Firebase Auth", Addr: addr}
+			return nil, &net.AddrError{Err: "not a server of Firebase Auth", Addr: addr}
 		},
 	}
 }
@@ -62,8 +63,8 @@ func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{s.keyID: s.cert})
 }
 
-// lookup answers as accounts:lookup does: users it does not find are left out,
-// and those of a tenant are found in that tenant alone.
+// lookup serves accounts:lookup. It leaves out users that do not exist. It
+// finds a user of a tenant only in that tenant.
 func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		LocalID []string `json:"localId"`
@@ -91,15 +92,16 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"kind": "identitytoolkit#GetAccountInfoResponse", "users": users})
 }
 
-// issue makes a token out of the claims sent in: `{"sub": "ada"}`.
+// issue returns an ID token for the claims in the body, for example `{"sub":
+// "ada"}`.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
 	claims := map[string]any{}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&claims); err != nil {
-		http.Error(w, "the body is no JSON object of claims", http.StatusBadRequest)
+		http.Error(w, "the body is not a JSON object of claims", http.StatusBadRequest)
 		return
 	}
 	if sub, _ := claims["sub"].(string); sub == "" {
-		http.Error(w, "claims have a sub: the user id", http.StatusBadRequest)
+		http.Error(w, "the claim sub (the user id) is missing", http.StatusBadRequest)
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"idToken": s.Token(claims), "expiresIn": strconv.Itoa(int(tokenLife / time.Second))})
@@ -108,7 +110,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
 func (s *Server) change(w http.ResponseWriter, r *http.Request) {
 	var a Account
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&a); err != nil {
-		http.Error(w, "the body is no account: disabled, deleted, validSince", http.StatusBadRequest)
+		http.Error(w, "the body is not an account (tenant, disabled, deleted, validSince)", http.StatusBadRequest)
 		return
 	}
 	s.Set(r.PathValue("uid"), a)
@@ -118,5 +120,5 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has disconnected
 }

@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-// appCheckKeys is where the Admin SDKs look for the keys of App Check.
+// appCheckKeys is the path of the App Check keys in the Admin SDKs.
 const appCheckKeys = "/v1beta/jwks"
 
-// serveKeys answers the signing key as a JSON Web Key Set.
+// serveKeys serves the signing key as a JSON Web Key Set.
 func (s *Server) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	encode := base64.RawURLEncoding.EncodeToString
 	answer(w, http.StatusOK, map[string]any{"keys": []map[string]any{{
@@ -19,8 +19,8 @@ func (s *Server) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
-// AppCheckToken issues an App Check token to an app. Further claims take the place
-// of what is there by itself; one that is nil is left out.
+// AppCheckToken issues an App Check token for an app. claims are added to the
+// default claims or replace them. A claim that is nil is left out.
 func (s *Server) AppCheckToken(app string, claims map[string]any) string {
 	now := s.now()
 	all := map[string]any{

@@ -1,7 +1,7 @@
-// Package auth stands in for Firebase Auth on a laptop and in tests. It issues
-// ID tokens as Google's servers do, serves the certificates by which their
-// signatures are checked, and answers whether an account still stands. Every
-// user id has an account until it is said to be disabled or deleted.
+// Package auth is an emulator of Firebase Auth for local runs and tests. It
+// issues ID tokens as Google's servers do. It serves the certificates that
+// verify their signatures. It answers account lookups. Every user id has an
+// account until Set disables or deletes it.
 package auth
 
 import (
@@ -21,21 +21,21 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// Options are what a server can be told.
+// Options configure a Server. The zero value is valid.
 type Options struct {
-	Project string           // whose tokens it issues; "": demo-carillon
+	Project string           // project of the tokens; "": demo-carillon
 	Now     func() time.Time // nil: time.Now
 }
 
-// An Account is what is known of a user id.
+// An Account is the state of a user id.
 type Account struct {
-	Tenant     string    `json:"tenant"` // where alone it is found; "": in the project itself
+	Tenant     string    `json:"tenant"` // the only tenant that has the account; "": the project itself
 	Disabled   bool      `json:"disabled"`
 	Deleted    bool      `json:"deleted"`
-	ValidSince time.Time `json:"validSince"` // tokens issued before are revoked
+	ValidSince time.Time `json:"validSince"` // tokens issued before this time are revoked
 }
 
-// A Server is Firebase Auth for one project; safe for concurrent use.
+// A Server is Firebase Auth for one project. It is safe for concurrent use.
 type Server struct {
 	project string
 	now     func() time.Time
@@ -45,13 +45,14 @@ type Server struct {
 	ln      net.Listener
 	srv     *http.Server
 
+	// mu guards the fields below.
 	mu       sync.Mutex
 	accounts map[string]Account
 	broken   bool
 	asked    int
 }
 
-// Start serves on addr (port 0: any) until Close.
+// Start serves on addr until Close. Port 0 selects a free port.
 func Start(addr string, o Options) (*Server, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -72,39 +73,39 @@ func Start(addr string, o Options) (*Server, error) {
 	}
 
 	s.srv = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = s.srv.Serve(s.ln) }() // ends with Close
+	go func() { _ = s.srv.Serve(s.ln) }() // Serve returns after Close
 	return s, nil
 }
 
-// Close ends the server.
+// Close stops the server.
 func (s *Server) Close() { s.srv.Close() }
 
-// Addr is what FIREBASE_AUTH_EMULATOR_HOST takes.
+// Addr returns host:port, the value for FIREBASE_AUTH_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
-// Set says what is known of a user id from now on.
+// Set replaces the account of a user id.
 func (s *Server) Set(uid string, a Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts[uid] = a
 }
 
-// Break makes every answer a 403 until it is called with false: an outage that
-// no client tries to sit out.
+// Break(true) makes the server answer every request with 403, until
+// Break(false). It simulates an outage that clients do not retry.
 func (s *Server) Break(broken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.broken = broken
 }
 
-// Asked is how often the certificates were asked for.
+// Asked returns how often the certificates were requested.
 func (s *Server) Asked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked
 }
 
-// certificate is a self-signed one around a key, as PEM.
+// certificate returns a self-signed certificate for a key, as PEM.
 func certificate(key *rsa.PrivateKey) (string, error) {
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "securetoken.system.gserviceaccount.com"},

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// tokenLife is how long Firebase's ID tokens are good.
+// tokenLife is the lifetime of Firebase's ID tokens.
 const tokenLife = time.Hour
 
-// Header is that of the server's tokens.
+// Header returns the header of the tokens that this server issues.
 func (s *Server) Header() map[string]any {
 	return map[string]any{"alg": "RS256", "kid": s.keyID, "typ": "JWT"}
 }
 
-// Claims are those of a token issued now to a user id.
+// Claims returns the claims of a token that is issued now for a user id.
 func (s *Server) Claims(uid string) map[string]any {
 	now := s.now()
 	return map[string]any{
@@ -30,9 +30,9 @@ func (s *Server) Claims(uid string) map[string]any {
 	}
 }
 
-// Token issues an ID token to the user id in claims["sub"]. The other claims
-// are added, or take the place of what is there by itself; one that is nil is
-// left out.
+// Token issues an ID token for the user id in claims["sub"]. The other claims
+// are added to the default claims or replace them. A claim that is nil is left
+// out.
 func (s *Server) Token(claims map[string]any) string {
 	uid, _ := claims["sub"].(string)
 	all := s.Claims(uid)
@@ -41,9 +41,9 @@ func (s *Server) Token(claims map[string]any) string {
 	return Sign(s.Header(), all, s.key)
 }
 
-// Sign writes a JSON Web Token signed with RS256, whatever its header says;
-// without a key its signature is empty. Header and claims that are no JSON are
-// a fault of the caller, and a panic.
+// Sign returns a JSON Web Token that is signed with RS256, whatever alg the
+// header names. Without a key the signature is empty. Sign panics when header
+// or claims cannot be encoded as JSON, because that is a mistake of the caller.
 func Sign(header, claims map[string]any, key *rsa.PrivateKey) string {
 	text := part(header) + "." + part(claims)
 	if key == nil {
