@@ -6,8 +6,8 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// guard lets in what the page itself asks, under names that can only be meant
-// for this machine. What phones were sent is for no page of another site.
+// guard accepts only requests of the page itself, under host names of this
+// machine. It keeps pages of other sites from reading what phones received.
 func guard(next http.Handler, hosts []string) http.Handler {
 	protected := loopback.SameOrigin(next, "requests that change something come from the inbox's own page")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

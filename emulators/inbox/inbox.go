@@ -1,11 +1,12 @@
-// Package inbox is a web page that shows what every phone would show: the
-// messages the FCM emulator took, live, as Android, iOS and a browser would
-// set them, and beside them the mailings and customers they belong to. Tokens
-// are made to die, and FCM to be slow, short of quota or faulty, by a click.
+// Package inbox is a web page that shows what every phone would show. It shows
+// the messages that the FCM emulator accepted, live, as Android, iOS and a
+// browser would display them. Beside them it shows their mailings and
+// customers. The page can make tokens invalid, and make FCM slow, short of
+// quota or faulty.
 //
-// The page is embedded and loads nothing from elsewhere. It speaks to one
-// origin: what it asks of FCM and of the functions goes through this handler,
-// so that neither needs to let other origins in.
+// The page is embedded and loads nothing from other origins. Its requests to
+// FCM and to the functions go through this handler, so that neither has to
+// allow other origins.
 package inbox
 
 import (
@@ -19,39 +20,39 @@ import (
 	"net/url"
 )
 
-// Options say what the page shows.
+// Options configure the page.
 type Options struct {
-	// FCM answers /emulator/…, the FCM emulator's doors: its Doors(), or To
-	// another process.
+	// FCM serves /emulator/…, the admin interface of the FCM emulator: its
+	// handler, or To for another process.
 	FCM http.Handler
-	// API answers /v1/…, mailings and customers. Without it the page is for
-	// phones alone.
+	// API serves /v1/…, mailings and customers. Without it the page only
+	// shows phones.
 	API http.Handler
-	// Address is where FCM's clients send to, as they are to be told; it may be
+	// Address is the address that the page shows for clients of FCM. It may be
 	// empty.
 	Address string
-	// Project is the name shown beside the title; it may be empty.
+	// Project is the name beside the title. It may be empty.
 	Project string
-	// Hosts are names this machine is reached by besides localhost and
-	// addresses: any other Host is refused.
+	// Hosts are the names of this machine besides localhost and IP
+	// addresses. Requests with any other Host header are refused.
 	Hosts []string
 }
 
 //go:embed page
 var files embed.FS
 
-// policy lets the page load its own scripts and styles and speak to its own
-// origin, and nothing else. Trusted types make the browser refuse text that
-// would be read as HTML, whatever the scripts do.
+// policy is the Content-Security-Policy. It lets the page load its own scripts
+// and styles and connect to its own origin, and nothing else. Trusted types
+// make the browser refuse to interpret text as HTML, whatever the scripts do.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Handler serves the page at /, the emulator's doors at /emulator/ and the
-// functions at /v1/.
+// Handler serves the page at /, the admin interface of the FCM emulator at
+// /emulator/ and the functions at /v1/.
 func Handler(o Options) http.Handler {
 	page, err := fs.Sub(files, "page")
 	if err != nil {
-		panic("inbox: " + err.Error()) // the folder is embedded above
+		panic("inbox: " + err.Error()) // cannot happen: the folder is embedded above
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(page))
@@ -63,7 +64,7 @@ func Handler(o Options) http.Handler {
 	return guard(mux, o.Hosts)
 }
 
-// describe tells the page what there is.
+// describe serves the settings that the page needs.
 func (o Options) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil, "fcm": o.Address})
@@ -71,19 +72,20 @@ func (o Options) describe(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	_, _ = w.Write(b) // the browser may be gone
+	_, _ = w.Write(b) // the browser may have disconnected
 }
 
-// To hands requests on to a server at another address, streams included.
+// To returns a proxy to a server at another address. It forwards streams
+// without buffering.
 func To(target *url.URL) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Header.Del("Cookie") // of other servers on this host: cookies know no ports
-			r.Out.Header.Del("Origin") // judged here
+			r.Out.Header.Del("Cookie") // cookies ignore ports, so they may belong to other servers on this host
+			r.Out.Header.Del("Origin") // guard has checked it
 		},
-		FlushInterval: -1,                         // server-sent events go on as they come
-		ErrorLog:      log.New(io.Discard, "", 0), // streams end with either side
+		FlushInterval: -1,                         // forward server-sent events at once
+		ErrorLog:      log.New(io.Discard, "", 0), // a stream that ends is not an error
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, target.Host+" cannot be reached: "+err.Error(), http.StatusBadGateway)
 		},

@@ -1,5 +1,5 @@
-// Package browser drives Chromium for tests of the inbox: a page of its own for
-// a test, what its console complained of, and the longest time it was held up.
+// Package browser drives Chromium for the tests of the inbox. It gives each
+// test its own page, and records the errors and warnings of the console.
 package browser
 
 import (
@@ -19,20 +19,21 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// names are what Chromium is called in Debian and elsewhere.
+// names are the names of the Chromium command in Debian and elsewhere.
 var names = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 
-// Page is a page of a browser that ends with its test.
+// A Page is a page of a browser. The browser ends with its test.
 type Page struct {
 	t   testing.TB
 	ctx context.Context
 
+	// mu guards faults: the browser's goroutine adds to it.
 	mu     sync.Mutex
 	faults []string
 }
 
-// Open starts a browser with an empty page of the given size in CSS pixels; the
-// test is skipped where there is none.
+// Open starts a browser with an empty page of the given size in CSS pixels. It
+// skips the test when no browser is installed.
 func Open(t testing.TB, width, height int) *Page {
 	t.Helper()
 	path := ""
@@ -49,7 +50,7 @@ func Open(t testing.TB, width, height int) *Page {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.WindowSize(width, height),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
 	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium does not run as root with it
+		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root with its sandbox
 	}
 
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
@@ -61,14 +62,14 @@ func Open(t testing.TB, width, height int) *Page {
 	})
 
 	p.ctx = ctx
-	// The first call makes the browser, which lives as long as its context.
+	// The first call starts the browser, which runs until its context ends.
 	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
 		t.Fatalf("starting %s: %v", path, err)
 	}
 	return p
 }
 
-// listen collects what the console complains of.
+// listen records the errors and warnings of the console.
 func (p *Page) listen(event any) {
 	say := func(format string, a ...any) {
 		p.mu.Lock()
@@ -96,21 +97,22 @@ func (p *Page) listen(event any) {
 	}
 }
 
-// Faults are the errors and warnings of the console so far.
+// Faults returns the errors and warnings of the console so far.
 func (p *Page) Faults() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.faults)
 }
 
-// patience is how long something may take before a test gives it up: much, so
-// that no test fails because a machine is slow.
-const patience = 3 * time.Minute
+// actionTimeout is the time limit of one action. It is long, so that no test
+// fails because a machine is slow.
+const actionTimeout = 3 * time.Minute
 
-// Run runs an action and answers its value; the test ends when it fails.
+// Run runs an action and returns its value. The test fails at once when the
+// action fails.
 func Run[T any](p *Page, what string, a chromedp.Action[T]) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, actionTimeout)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
 	if err != nil {
@@ -119,7 +121,7 @@ func Run[T any](p *Page, what string, a chromedp.Action[T]) T {
 	return v
 }
 
-// Eval evaluates a JavaScript expression, or what a promise it is comes to.
+// Eval evaluates a JavaScript expression. It waits for the value of a promise.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
 	return Run(p, expression, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -142,8 +144,8 @@ func (p *Page) Go(url string) {
 	p.Until(`document.body.dataset.ready === "yes"`)
 }
 
-// Until waits until a JavaScript expression is true, looking with each frame.
-// An expression that throws is not true yet.
+// Until waits until a JavaScript expression is true. It checks once per frame.
+// An expression that throws counts as false.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
 	Eval[bool](p, `new Promise((done) => {
@@ -153,25 +155,25 @@ func (p *Page) Until(expression string) {
 	})`)
 }
 
-// Click clicks what a selector finds, as a mouse does.
+// Click clicks the element that a selector finds, as a mouse does.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
 	Run(p, "clicking "+selector, chromedp.Click(selector, chromedp.NodeVisible))
 }
 
-// Type types into what a selector finds, as a keyboard does.
+// Type types into the element that a selector finds, as a keyboard does.
 func (p *Page) Type(selector, text string) {
 	p.t.Helper()
 	Run(p, "typing into "+selector, chromedp.SendKeys(selector, text, chromedp.NodeVisible))
 }
 
-// Key presses a key wherever the focus is.
+// Key presses keys in the focused element.
 func (p *Page) Key(keys string) {
 	p.t.Helper()
 	Run(p, "pressing "+keys, chromedp.KeyEvent(keys))
 }
 
-// Resize gives the page another size, in CSS pixels, and another colour scheme:
+// Resize changes the size of the page, in CSS pixels, and its colour scheme:
 // light or dark.
 func (p *Page) Resize(width, height int64, scheme string) {
 	p.t.Helper()
@@ -183,7 +185,7 @@ func (p *Page) Resize(width, height int64, scheme string) {
 	Eval[bool](p, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 }
 
-// Picture is what the page looks like, a PNG.
+// Picture returns a screenshot of the page as a PNG.
 func (p *Page) Picture() []byte {
 	p.t.Helper()
 	return Run(p, "taking a picture", chromedp.CaptureScreenshot())
