@@ -186,8 +186,10 @@ func BenchmarkPage(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if docs, err := q.Documents(context.Background()).GetAll(); err != nil || len(docs) != pageSize {
-					b.Fatal(len(docs), err)
+				if docs, err := q.Documents(context.Background()).GetAll(); err != nil {
+					b.Fatalf("read the page: %v", err)
+				} else if len(docs) != pageSize {
+					b.Fatalf("%d documents in the page, want %d", len(docs), pageSize)
 				}
 			}
 			page := b.Elapsed() / time.Duration(b.N)

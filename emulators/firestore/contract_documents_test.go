@@ -61,8 +61,10 @@ func TestEveryTypeOfValueComesBackAsItWas(t *testing.T) {
 	}
 	mustSet(t, ref, in)
 	out := mustGet(t, ref).Data()
-	if v, ok := out["nan"].(float64); !ok || !math.IsNaN(v) {
-		t.Errorf("NaN came back as %v", out["nan"])
+	if v, ok := out["nan"].(float64); !ok {
+		t.Errorf("NaN came back as %v, want a float64", out["nan"])
+	} else if !math.IsNaN(v) {
+		t.Errorf("NaN came back as %v, want NaN", v)
 	}
 	if got, want := out["time"], in["time"].(time.Time).Truncate(time.Microsecond); got != want {
 		t.Errorf("time %v, want %v: kept to the microsecond, rounded down", got, want)
@@ -136,8 +138,10 @@ func TestUpdateTimeGrowsAndStandsStillWhenNothingChanges(t *testing.T) {
 	if again := mustSet(t, ref, doc{"n": 49}); !again.Equal(last) {
 		t.Errorf("a write that changes nothing answers %v, want %v", again, last)
 	}
-	if snap := mustGet(t, ref); !snap.UpdateTime.Equal(last) || !snap.CreateTime.Before(last) {
-		t.Errorf("times %v, %v after a write that changes nothing", snap.CreateTime, snap.UpdateTime)
+	if snap := mustGet(t, ref); !snap.UpdateTime.Equal(last) {
+		t.Errorf("update time is %v after a write that changes nothing, want %v", snap.UpdateTime, last)
+	} else if !snap.CreateTime.Before(last) {
+		t.Errorf("create time is %v, want before %v", snap.CreateTime, last)
 	}
 }
 
@@ -206,8 +210,11 @@ func TestServerTimeIsOneInstantOfTheCommitInMilliseconds(t *testing.T) {
 	})
 	committed := mustGet(t, x).UpdateTime
 	at := mustGet(t, x).Data()["t"].(time.Time)
-	if at != mustGet(t, x).Data()["u"] || at != mustGet(t, y).Data()["t"] {
-		t.Error("one commit has several times")
+	if got := mustGet(t, x).Data()["u"]; got != at {
+		t.Errorf("u of x, written in one commit, is %v, want %v", got, at)
+	}
+	if got := mustGet(t, y).Data()["t"]; got != at {
+		t.Errorf("t of y, written in one commit, is %v, want %v", got, at)
 	}
 	if at.Truncate(time.Millisecond) != at {
 		t.Errorf("server time %v, want whole milliseconds", at)
@@ -268,8 +275,17 @@ func TestGetAllAnswersMissingDocumentsAndDoubles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if snaps[0].Exists() || !snaps[1].Exists() || !snaps[2].Exists() || snaps[0].ReadTime.IsZero() {
-		t.Errorf("exists: %v %v %v", snaps[0].Exists(), snaps[1].Exists(), snaps[2].Exists())
+	if snaps[0].Exists() {
+		t.Errorf("the first document exists, want missing")
+	}
+	if !snaps[1].Exists() {
+		t.Errorf("the second document is missing, want it to exist")
+	}
+	if !snaps[2].Exists() {
+		t.Errorf("the third document is missing, want it to exist")
+	}
+	if snaps[0].ReadTime.IsZero() {
+		t.Errorf("the missing document has no read time, want one")
 	}
 }
 
@@ -283,16 +299,28 @@ func TestCollectionsAndMissingParentsAreListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	cols, err := c.Collections(ctx).GetAll()
-	if err != nil || len(cols) != 1 || cols[0].ID != "a" {
-		t.Errorf("collections %v %v, want a", cols, err)
+	if err != nil {
+		t.Errorf("list the collections: %v", err)
+	} else if len(cols) != 1 {
+		t.Errorf("%d collections, want 1", len(cols))
+	} else if got := cols[0].ID; got != "a" {
+		t.Errorf("the collection is %v, want %v", got, "a")
 	}
 	refs, err := c.Collection("a").DocumentRefs(ctx).GetAll()
-	if err != nil || len(refs) != 2 || refs[0].ID != "ghost" || refs[1].ID != "real" {
-		t.Errorf("document refs %v %v, want ghost and real", refs, err)
+	if err != nil {
+		t.Errorf("list the document refs: %v", err)
+	} else if len(refs) != 2 {
+		t.Errorf("%d document refs, want 2", len(refs))
+	} else if got := refs[0].ID; got != "ghost" {
+		t.Errorf("the first document ref is %v, want %v", got, "ghost")
+	} else if got := refs[1].ID; got != "real" {
+		t.Errorf("the second document ref is %v, want %v", got, "real")
 	}
 	snaps, err := c.Collection("a").Documents(ctx).GetAll()
-	if err != nil || len(snaps) != 1 {
-		t.Errorf("a query finds %d documents, %v; want the real one", len(snaps), err)
+	if err != nil {
+		t.Errorf("query the collection: %v", err)
+	} else if len(snaps) != 1 {
+		t.Errorf("a query finds %d documents, want 1 (the real one)", len(snaps))
 	}
 }
 

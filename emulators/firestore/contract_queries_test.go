@@ -77,11 +77,17 @@ func TestFiltersMatchOneTypeAndLeaveNullOut(t *testing.T) {
 	wantIDs(t, "v in", col.Where("v", "in", []any{"b", true, int64(0)}), "02 06 13")
 	wantIDs(t, "v >= []", col.Where("v", ">=", []any{1}), "21 22 23")
 	wantIDs(t, "v > {}", col.Where("v", ">", doc{}), "27 28 29")
-	if got := strings.Fields(ids(t, col.Where("v", "!=", 0))); len(got) != 28 || slices.Contains(got, "00") || slices.Contains(got, "06") {
-		t.Errorf("v != 0 finds %v; want all but null, 0 and the document without v", got)
+	if got := strings.Fields(ids(t, col.Where("v", "!=", 0))); len(got) != 28 {
+		t.Errorf("v != 0 finds %d documents, want 28: %v", len(got), got)
+	} else if slices.Contains(got, "00") {
+		t.Errorf("v != 0 finds %v, want it without null (00)", got)
+	} else if slices.Contains(got, "06") {
+		t.Errorf("v != 0 finds %v, want it without 0 (06)", got)
 	}
-	if got := strings.Fields(ids(t, col.Where("v", "not-in", []any{"a", true}))); len(got) != 27 || slices.Contains(got, "00") {
-		t.Errorf("v not-in [a true] finds %v; want 27 without null", got)
+	if got := strings.Fields(ids(t, col.Where("v", "not-in", []any{"a", true}))); len(got) != 27 {
+		t.Errorf("v not-in [a true] finds %d documents, want 27: %v", len(got), got)
+	} else if slices.Contains(got, "00") {
+		t.Errorf("v not-in [a true] finds %v, want it without null (00)", got)
 	}
 	wantIDs(t, "not-in with null", col.Where("v", "not-in", []any{nil, 1}), "")
 	if got := strings.Fields(ids(t, col.Where("v", "!=", nil))); len(got) != 29 {
@@ -156,12 +162,16 @@ func TestProjectionAndKeysOnly(t *testing.T) {
 	t.Parallel()
 	col := people(t, client(t))
 	snaps, err := col.Where("a.b", "==", 1).Select("a.b", "age").Documents(t.Context()).GetAll()
-	if err != nil || fmt.Sprint(snaps[0].Data()) != "map[a:map[b:1] age:30]" {
-		t.Errorf("projection: %v %v", snaps, err)
+	if err != nil {
+		t.Errorf("projection: %v", err)
+	} else if got := fmt.Sprint(snaps[0].Data()); got != "map[a:map[b:1] age:30]" {
+		t.Errorf("the projection is %v, want %v", got, "map[a:map[b:1] age:30]")
 	}
 	snaps, err = col.Limit(1).Select().Documents(t.Context()).GetAll()
-	if err != nil || len(snaps[0].Data()) != 0 {
-		t.Errorf("keys only: %v %v", snaps, err)
+	if err != nil {
+		t.Errorf("keys only: %v", err)
+	} else if len(snaps[0].Data()) != 0 {
+		t.Errorf("keys only: the fields are %v, want none", snaps[0].Data())
 	}
 }
 
@@ -211,8 +221,10 @@ func TestQueriesReadThePast(t *testing.T) {
 	wantIDs(t, "now", col.Where("v", "==", 1), "")
 	q := col.Where("v", "==", 1)
 	wantIDs(t, "then", *q.WithReadOptions(sdk.ReadTime(then)), "a b")
-	if snap, err := col.Doc("a").WithReadOptions(sdk.ReadTime(then)).Get(ctx); err != nil || snap.Data()["v"] != int64(1) {
-		t.Errorf("get in the past: %v %v", snap, err)
+	if snap, err := col.Doc("a").WithReadOptions(sdk.ReadTime(then)).Get(ctx); err != nil {
+		t.Errorf("get in the past: %v", err)
+	} else if snap.Data()["v"] != int64(1) {
+		t.Errorf("v in the past is %v, want 1", snap.Data()["v"])
 	}
 	t.Run("three hours ago", func(t *testing.T) {
 		official.Skip(t)
@@ -261,21 +273,39 @@ func TestAggregations(t *testing.T) {
 		mustSet(t, col.Doc(fmt.Sprint(i)), d)
 	}
 	res, err := col.NewAggregationQuery().WithCount("all").Get(ctx)
-	if err != nil || number(t, res["all"]) != 5 {
-		t.Errorf("count %v %v, want 5", res, err)
+	if err != nil {
+		t.Errorf("count: %v", err)
+	} else if got := number(t, res["all"]); got != 5 {
+		t.Errorf("the count is %v, want %v", got, 5)
 	}
 	res, err = col.NewAggregationQuery().WithCount("n").WithSum("n", "sum").WithAvg("n", "avg").Get(ctx)
-	if err != nil || number(t, res["n"]) != 4 || number(t, res["sum"]) != 7.5 || number(t, res["avg"]) != 2.5 {
-		t.Errorf("%v %v; want 4 documents with n, sum 7.5, average of the three numbers 2.5", res, err)
+	if err != nil {
+		t.Errorf("count, sum and average: %v", err)
+	} else if got := number(t, res["n"]); got != 4 {
+		t.Errorf("the count of documents with n is %v, want %v", got, 4)
+	} else if got := number(t, res["sum"]); got != 7.5 {
+		t.Errorf("the sum is %v, want %v", got, 7.5)
+	} else if got := number(t, res["avg"]); got != 2.5 {
+		t.Errorf("the average of the three numbers is %v, want %v", got, 2.5)
 	}
 	res, err = col.NewAggregationQuery().WithCount("both").WithSum("n", "n").WithSum("m", "m").Get(ctx)
-	if err != nil || number(t, res["both"]) != 3 || number(t, res["n"]) != 3.5 || number(t, res["m"]) != 9 {
-		t.Errorf("%v %v; want only the three documents with both fields", res, err)
+	if err != nil {
+		t.Errorf("sums of two fields: %v", err)
+	} else if got := number(t, res["both"]); got != 3 {
+		t.Errorf("the count of documents with both fields is %v, want %v", got, 3)
+	} else if got := number(t, res["n"]); got != 3.5 {
+		t.Errorf("the sum of n is %v, want %v", got, 3.5)
+	} else if got := number(t, res["m"]); got != 9 {
+		t.Errorf("the sum of m is %v, want %v", got, 9)
 	}
 	none := col.Where("n", "==", 99)
 	res, err = none.NewAggregationQuery().WithSum("m", "sum").WithAvg("m", "avg").Get(ctx)
-	if err != nil || number(t, res["sum"]) != 0 || !isNull(res["avg"]) {
-		t.Errorf("of nothing: %v %v; want sum 0, average null", res, err)
+	if err != nil {
+		t.Errorf("aggregate no documents: %v", err)
+	} else if got := number(t, res["sum"]); got != 0 {
+		t.Errorf("the sum of no documents is %v, want %v", got, 0)
+	} else if !isNull(res["avg"]) {
+		t.Errorf("the average of no documents is %v, want null", res["avg"])
 	}
 	six := col.NewAggregationQuery()
 	for i := range 6 {
@@ -295,8 +325,10 @@ func TestSumsDoNotDependOnTheOrder(t *testing.T) {
 		mustSet(t, col.Doc(fmt.Sprint(i)), doc{"n": n, "big": int64(math.MaxInt64)})
 	}
 	res, err := col.NewAggregationQuery().WithSum("n", "n").WithSum("big", "big").Get(ctx)
-	if err != nil || number(t, res["n"]) != 1 {
-		t.Errorf("sum %v %v, want 1", res, err)
+	if err != nil {
+		t.Errorf("sum: %v", err)
+	} else if got := number(t, res["n"]); got != 1 {
+		t.Errorf("the sum of n is %v, want %v", got, 1)
 	}
 	if got := number(t, res["big"]); got != 3*float64(math.MaxInt64) {
 		t.Errorf("an overflowing sum of integers is %v, want the double", got)

@@ -113,8 +113,10 @@ func TestQueriesInTransactionsSeeNoPhantoms(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if snaps, err := col.Documents(ctx).GetAll(); err != nil || len(snaps) != 3 {
-		t.Errorf("%d seats taken, %v; want 3", len(snaps), err)
+	if snaps, err := col.Documents(ctx).GetAll(); err != nil {
+		t.Errorf("read the seats: %v", err)
+	} else if len(snaps) != 3 {
+		t.Errorf("%d seats are taken, want 3", len(snaps))
 	}
 }
 
@@ -197,8 +199,10 @@ func TestSixtyFourClientsAtOnce(t *testing.T) {
 	wg.Wait()
 	shared := connectTo(t, s.Addr(), "demo-busy")
 	res, err := shared.Collection("busy").NewAggregationQuery().WithSum("n", "n").Get(t.Context())
-	if err != nil || number(t, res["n"]) != 64*4 {
-		t.Errorf("sum %v %v, want %d", res, err, 64*4)
+	if err != nil {
+		t.Errorf("sum: %v", err)
+	} else if got := number(t, res["n"]); got != 64*4 {
+		t.Errorf("the sum is %v, want %v", got, 64*4)
 	}
 }
 

@@ -47,8 +47,10 @@ func TestFaultAfterLeavesTheEffect(t *testing.T) {
 	if _, err := ref.Set(t.Context(), doc{"n": 1}); status.Code(err) != codes.PermissionDenied {
 		t.Fatalf("Set under fault: %v", err)
 	}
-	if snap, err := ref.Get(t.Context()); err != nil || snap.Data()["n"] != int64(1) {
-		t.Fatalf("Get after lost answer: %v %v", snap.Data(), err)
+	if snap, err := ref.Get(t.Context()); err != nil {
+		t.Fatalf("Get after a lost answer: %v", err)
+	} else if snap.Data()["n"] != int64(1) {
+		t.Fatalf("n after a lost answer is %v, want 1", snap.Data()["n"])
 	}
 }
 
@@ -107,8 +109,10 @@ func request(t *testing.T, method, addr, path string) []byte {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s %v %s", method, path, resp.Status, err, b)
+	if err != nil {
+		t.Fatalf("%s %s: %s: %v", method, path, resp.Status, err)
+	} else if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: status is %s, want 200: %s", method, path, resp.Status, b)
 	}
 	return b
 }

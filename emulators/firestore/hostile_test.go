@@ -66,8 +66,10 @@ func TestHostileQueriesAreRefused(t *testing.T) {
 		_, err := query(c, q)
 		wantCode(t, name, err, codes.InvalidArgument)
 	}
-	if rs, err := query(c, &pb.StructuredQuery{From: from("a"), Offset: 1<<31 - 1}); err != nil || len(rs) != 1 {
-		t.Errorf("a huge offset: %v %v", rs, err)
+	if rs, err := query(c, &pb.StructuredQuery{From: from("a"), Offset: 1<<31 - 1}); err != nil {
+		t.Errorf("a huge offset: %v", err)
+	} else if len(rs) != 1 {
+		t.Errorf("a huge offset: %d responses, want 1: %v", len(rs), rs)
 	}
 }
 
@@ -104,8 +106,10 @@ func TestValuesThatCannotBeStoredAreRefused(t *testing.T) {
 	} {
 		w := set("a/x", 1)
 		w.GetUpdate().Fields["v"] = v
-		if _, err := commit(t, c, nil, w); err == nil || status.Code(err) == codes.Unavailable {
-			t.Errorf("%s: %v", name, err)
+		if _, err := commit(t, c, nil, w); err == nil {
+			t.Errorf("%s: the commit succeeds, want an error", name)
+		} else if status.Code(err) == codes.Unavailable {
+			t.Errorf("%s: %v, want an error of the server", name, err)
 		}
 	}
 }

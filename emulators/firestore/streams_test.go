@@ -32,8 +32,11 @@ func TestTheWriteStreamCommitsInOrder(t *testing.T) {
 		return out
 	}
 	hello := exchange(&pb.WriteRequest{Database: database})
-	if hello.StreamId == "" || len(hello.StreamToken) == 0 {
-		t.Errorf("handshake %v", hello)
+	if hello.StreamId == "" {
+		t.Errorf("the handshake has no stream id, want one: %v", hello)
+	}
+	if len(hello.StreamToken) == 0 {
+		t.Errorf("the handshake has no stream token, want one: %v", hello)
 	}
 	first := exchange(&pb.WriteRequest{StreamToken: hello.StreamToken, Writes: []*pb.Write{set("a/x", 1), set("a/y", 1)}})
 	second := exchange(&pb.WriteRequest{StreamToken: first.StreamToken, Writes: []*pb.Write{set("a/x", 2)}})
@@ -130,8 +133,10 @@ func TestOneStreamFollowsSeveralTargets(t *testing.T) {
 	if err := l.Send(&pb.ListenRequest{Database: database, TargetChange: &pb.ListenRequest_RemoveTarget{RemoveTarget: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := l.Recv(); err != nil || r.GetTargetChange().GetTargetChangeType() != pb.TargetChange_REMOVE {
-		t.Fatalf("remove: %v %v", r, err)
+	if r, err := l.Recv(); err != nil {
+		t.Fatalf("remove the target: %v", err)
+	} else if got := r.GetTargetChange().GetTargetChangeType(); got != pb.TargetChange_REMOVE {
+		t.Fatalf("the target change is %v, want %v", got, pb.TargetChange_REMOVE)
 	}
 	mustCommit(t, c, &pb.Write{Operation: &pb.Write_Delete{Delete: root + "/a/2"}}, set("a/3", 1))
 	l.want("-/a/2[2]")
@@ -168,8 +173,12 @@ func TestABadTargetEndsOnlyItself(t *testing.T) {
 	l.want("ADD[1] CURRENT[1]")
 	l.addQuery(2, "", nil)
 	r, err := l.Recv()
-	if err != nil || r.GetTargetChange().GetTargetChangeType() != pb.TargetChange_REMOVE || codes.Code(r.GetTargetChange().GetCause().GetCode()) != codes.InvalidArgument {
-		t.Fatalf("bad target: %v %v", r, err)
+	if err != nil {
+		t.Fatalf("add a bad target: %v", err)
+	} else if got := r.GetTargetChange().GetTargetChangeType(); got != pb.TargetChange_REMOVE {
+		t.Fatalf("the target change is %v, want %v", got, pb.TargetChange_REMOVE)
+	} else if got := codes.Code(r.GetTargetChange().GetCause().GetCode()); got != codes.InvalidArgument {
+		t.Fatalf("the cause is %v, want %v", got, codes.InvalidArgument)
 	}
 	mustCommit(t, c, set("a/1", 1))
 	l.want("+/a/1[1]")

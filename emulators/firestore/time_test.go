@@ -90,8 +90,10 @@ func TestOptimisticTransactionsTakeNoLocksAndFailAtCommit(t *testing.T) {
 		}
 	}
 	mustCommit(t, c, set("a/x", 2)) // waits for nobody
-	if d, err := get(c, "a/x", late); err != nil || d.Fields["n"].GetIntegerValue() != 1 {
-		t.Errorf("%v %v; want what the first read saw", d, err)
+	if d, err := get(c, "a/x", late); err != nil {
+		t.Errorf("read again: %v", err)
+	} else if d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("n is %v, want 1, as the first read saw it", d.Fields["n"])
 	}
 	_, err := commit(t, c, late, set("a/z", 1))
 	wantCode(t, "commit after another changed what was read", err, codes.Aborted)
@@ -108,8 +110,10 @@ func TestAReadOnlyTransactionAtATimeReadsItAndWritesNothing(t *testing.T) {
 	tx := begin(t, c, &pb.TransactionOptions{Mode: &pb.TransactionOptions_ReadOnly_{ReadOnly: &pb.TransactionOptions_ReadOnly{
 		ConsistencySelector: &pb.TransactionOptions_ReadOnly_ReadTime{ReadTime: then},
 	}}})
-	if d, err := get(c, "a/x", tx); err != nil || d.Fields["n"].GetIntegerValue() != 1 {
-		t.Errorf("%v %v, want 1", d, err)
+	if d, err := get(c, "a/x", tx); err != nil {
+		t.Errorf("read at a time: %v", err)
+	} else if d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("n is %v, want 1", d.Fields["n"])
 	}
 	_, err := commit(t, c, tx, set("a/y", 1))
 	wantCode(t, "write in a read-only transaction", err, codes.InvalidArgument)
@@ -137,7 +141,9 @@ func TestHistoryReachesBackAnHour(t *testing.T) {
 	mustCommit(t, c, set("a/y", 1))
 	wantCode(t, "read 61 minutes back", at(), codes.FailedPrecondition)
 	mustCommit(t, c, set("a/x", 5))
-	if d, err := get(c, "a/x", nil); err != nil || d.CreateTime.AsTime().Before(then.AsTime()) {
-		t.Errorf("a document made anew: %v %v", d, err)
+	if d, err := get(c, "a/x", nil); err != nil {
+		t.Errorf("read the new document: %v", err)
+	} else if d.CreateTime.AsTime().Before(then.AsTime()) {
+		t.Errorf("create time of the new document is %v, want not before %v", d.CreateTime.AsTime(), then.AsTime())
 	}
 }

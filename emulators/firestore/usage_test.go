@@ -16,8 +16,14 @@ func TestAnEmptyResultHasAReadTimeAndSkippedOnesAreCounted(t *testing.T) {
 	t.Parallel()
 	c, s := wire(t, firestore.Options{})
 	rs, err := query(c, &pb.StructuredQuery{From: from("a")})
-	if err != nil || len(rs) != 1 || rs[0].ReadTime == nil || rs[0].Document != nil {
-		t.Errorf("empty result: %v %v", rs, err)
+	if err != nil {
+		t.Errorf("empty result: %v", err)
+	} else if len(rs) != 1 {
+		t.Errorf("empty result: %d responses, want 1", len(rs))
+	} else if rs[0].ReadTime == nil {
+		t.Errorf("empty result: no read time, want one")
+	} else if rs[0].Document != nil {
+		t.Errorf("empty result: document %v, want none", rs[0].Document)
 	}
 	mustCommit(t, c, set("a/1", 1), set("a/2", 2), set("a/3", 3))
 	rs, err = query(c, &pb.StructuredQuery{From: from("a"), Offset: 2})
@@ -25,8 +31,12 @@ func TestAnEmptyResultHasAReadTimeAndSkippedOnesAreCounted(t *testing.T) {
 	for _, r := range rs {
 		skipped += r.SkippedResults
 	}
-	if err != nil || len(rs) != 2 || skipped != 2 {
-		t.Errorf("offset 2: %v %v", rs, err)
+	if err != nil {
+		t.Errorf("offset 2: %v", err)
+	} else if len(rs) != 2 {
+		t.Errorf("offset 2: %d responses, want 2", len(rs))
+	} else if skipped != 2 {
+		t.Errorf("offset 2: %d results skipped, want 2", skipped)
 	}
 	if got := s.Usage().Reads; got != 1+3 {
 		t.Errorf("billed %d reads, want 1 for nothing found and 3 for one found and two skipped", got)

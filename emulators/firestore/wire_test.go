@@ -104,24 +104,34 @@ func TestSingleDocumentMethods(t *testing.T) {
 	c, _ := wire(t, firestore.Options{})
 	ctx := t.Context()
 	create := &pb.CreateDocumentRequest{Parent: root, CollectionId: "a", DocumentId: "x", Document: &pb.Document{Fields: map[string]*pb.Value{"n": integer(1)}}}
-	if d, err := c.CreateDocument(ctx, create); err != nil || d.Name != root+"/a/x" {
-		t.Fatalf("create: %v %v", d, err)
+	if d, err := c.CreateDocument(ctx, create); err != nil {
+		t.Fatalf("create: %v", err)
+	} else if d.Name != root+"/a/x" {
+		t.Fatalf("the created document is %q, want %q", d.Name, root+"/a/x")
 	}
 	_, err := c.CreateDocument(ctx, create)
 	wantCode(t, "second create", err, codes.AlreadyExists)
 	create.DocumentId = ""
-	if d, err := c.CreateDocument(ctx, create); err != nil || len(d.GetName()) != len(root+"/a/")+20 {
-		t.Errorf("create with an id of the service: %v %v", d.GetName(), err)
+	if d, err := c.CreateDocument(ctx, create); err != nil {
+		t.Errorf("create with an id of the service: %v", err)
+	} else if len(d.GetName()) != len(root+"/a/")+20 {
+		t.Errorf("the created document is %q, want an id of 20 characters", d.GetName())
 	}
 	up := &pb.UpdateDocumentRequest{
 		Document:   &pb.Document{Name: root + "/a/x", Fields: map[string]*pb.Value{"m": integer(2)}},
 		UpdateMask: &pb.DocumentMask{FieldPaths: []string{"m"}}, Mask: &pb.DocumentMask{FieldPaths: []string{"n"}},
 	}
-	if d, err := c.UpdateDocument(ctx, up); err != nil || len(d.Fields) != 1 || d.Fields["n"].GetIntegerValue() != 1 {
-		t.Errorf("update: %v %v; want only what the mask shows", d, err)
+	if d, err := c.UpdateDocument(ctx, up); err != nil {
+		t.Errorf("update: %v", err)
+	} else if len(d.Fields) != 1 {
+		t.Errorf("the update returns %d fields, want the 1 of the mask", len(d.Fields))
+	} else if d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("n after the update is %v, want 1", d.Fields["n"])
 	}
-	if d, err := get(c, "a/x", nil); err != nil || len(d.Fields) != 2 {
-		t.Errorf("get: %v %v", d, err)
+	if d, err := get(c, "a/x", nil); err != nil {
+		t.Errorf("read the updated document: %v", err)
+	} else if len(d.Fields) != 2 {
+		t.Errorf("the document has the fields %v, want 2", d.Fields)
 	}
 	if _, err := c.DeleteDocument(ctx, &pb.DeleteDocumentRequest{Name: root + "/a/x"}); err != nil {
 		t.Errorf("delete: %v", err)
@@ -137,8 +147,10 @@ func TestAnEmptyMaskDiffersFromNone(t *testing.T) {
 	w := set("a/x", 5)
 	w.UpdateMask = &pb.DocumentMask{}
 	mustCommit(t, c, w)
-	if d, err := get(c, "a/x", nil); err != nil || d.Fields["n"].GetIntegerValue() != 1 {
-		t.Errorf("%v %v; an empty mask writes no field", d, err)
+	if d, err := get(c, "a/x", nil); err != nil {
+		t.Errorf("read after an empty mask: %v", err)
+	} else if d.Fields["n"].GetIntegerValue() != 1 {
+		t.Errorf("n is %v, want 1: an empty mask writes no field", d.Fields["n"])
 	}
 	mustCommit(t, c, &pb.Write{Operation: w.Operation, UpdateMask: &pb.DocumentMask{FieldPaths: []string{"`a b`"}}})
 	_, err := commit(t, c, nil, &pb.Write{Operation: w.Operation, UpdateMask: &pb.DocumentMask{FieldPaths: []string{"a b"}}})
@@ -155,8 +167,11 @@ func TestWritesOfOneCommitBuildOnEachOther(t *testing.T) {
 	if got := r.WriteResults[2].TransformResults[0].GetIntegerValue(); got != 5 {
 		t.Errorf("third write answers %d, want 5", got)
 	}
-	if len(r.WriteResults) != 3 || r.CommitTime.AsTime() != r.WriteResults[2].UpdateTime.AsTime() {
-		t.Errorf("results %v, commit time %v", r.WriteResults, r.CommitTime)
+	if len(r.WriteResults) != 3 {
+		t.Errorf("%d write results, want 3", len(r.WriteResults))
+	}
+	if got := r.CommitTime.AsTime(); got != r.WriteResults[2].UpdateTime.AsTime() {
+		t.Errorf("the commit time is %v, want %v", got, r.WriteResults[2].UpdateTime.AsTime())
 	}
 }
 
@@ -166,8 +181,14 @@ func TestBatchWriteAnswersAStatusEach(t *testing.T) {
 	missing := set("a/none", 1)
 	missing.CurrentDocument = &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: true}}
 	r, err := c.BatchWrite(t.Context(), &pb.BatchWriteRequest{Database: database, Writes: []*pb.Write{set("a/x", 1), missing, set("a/y", 1)}})
-	if err != nil || r.Status[0].Code != 0 || codes.Code(r.Status[1].Code) != codes.NotFound || r.Status[2].Code != 0 {
-		t.Fatalf("%v %v", r, err)
+	if err != nil {
+		t.Fatalf("batch write: %v", err)
+	} else if r.Status[0].Code != 0 {
+		t.Fatalf("status of the first write is %v, want OK", r.Status[0])
+	} else if codes.Code(r.Status[1].Code) != codes.NotFound {
+		t.Fatalf("status of the second write is %v, want NotFound", r.Status[1])
+	} else if r.Status[2].Code != 0 {
+		t.Fatalf("status of the third write is %v, want OK", r.Status[2])
 	}
 	_, err = c.BatchWrite(t.Context(), &pb.BatchWriteRequest{Database: database, Writes: []*pb.Write{set("a/x", 1), set("a/x", 2)}})
 	wantCode(t, "one document twice", err, codes.InvalidArgument)

@@ -103,8 +103,10 @@ func pageTime(b *testing.B, db *Database, c condition, orderBy string) float64 {
 		b.Fatal(err)
 	}
 	found := 0
-	if _, err := res.Each(context.Background(), func(*Document) error { found++; return nil }); err != nil || found != 500 {
-		b.Fatal(found, err)
+	if _, err := res.Each(context.Background(), func(*Document) error { found++; return nil }); err != nil {
+		b.Fatalf("run the query: %v", err)
+	} else if found != 500 {
+		b.Fatalf("%d documents found, want 500", found)
 	}
 	return float64(time.Since(began).Microseconds()) / 1000
 }

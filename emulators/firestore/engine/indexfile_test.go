@@ -24,8 +24,11 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 				t.Fatalf("%d indexes, want 1", len(ix.Composite))
 			}
 			c := ix.Composite[0]
-			if c.Group != "c" || c.Scope != inCollection {
-				t.Errorf("collection group %q, scope %q; want c, %s", c.Group, c.Scope, inCollection)
+			if c.Group != "c" {
+				t.Errorf("collection group is %q, want c", c.Group)
+			}
+			if c.Scope != inCollection {
+				t.Errorf("scope is %q, want %q", c.Scope, inCollection)
 			}
 			if c.Fields[0].Order != ascending || c.Fields[1].Order != descending {
 				t.Errorf("orders %q and %q, want %s and %s", c.Fields[0].Order, c.Fields[1].Order, ascending, descending)
@@ -36,8 +39,10 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := ix.Composite[0].Fields[0]; f.Array != elements || f.Order != "" {
-		t.Errorf("the mode ARRAY_CONTAINS is %+v, want arrayConfig %s", f, elements)
+	if f := ix.Composite[0].Fields[0]; f.Array != elements {
+		t.Errorf("arrayConfig for the mode ARRAY_CONTAINS is %q, want %q", f.Array, elements)
+	} else if f.Order != "" {
+		t.Errorf("order for the mode ARRAY_CONTAINS is %q, want none", f.Order)
 	}
 }
 
@@ -46,8 +51,10 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 func TestAnIndexFileWithoutIndexes(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"{\n // Example\n \"indexes\": [],\n \"fieldOverrides\": []\n}", `{}`, `{"indexes":[]} /* no end`} {
-		if ix, err := ParseIndexes([]byte(file)); err != nil || len(ix.Composite) != 0 {
-			t.Errorf("%s: %v, %+v", file, err, ix)
+		if ix, err := ParseIndexes([]byte(file)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if len(ix.Composite) != 0 {
+			t.Errorf("%s: composite indexes are %+v, want none", file, ix.Composite)
 		}
 	}
 }

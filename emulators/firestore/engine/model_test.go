@@ -273,8 +273,11 @@ func TestValuesEncodeInDocumentedOrder(t *testing.T) {
 			}
 		}
 	}
-	if !equalValues(intValue(1), doubleValue(1)) || !equalValues(intValue(0), doubleValue(-1/inf())) {
-		t.Error("1 and 1.0, or 0 and -0, are not equal")
+	if !equalValues(intValue(1), doubleValue(1)) {
+		t.Errorf("1 and 1.0 differ, want equal")
+	}
+	if !equalValues(intValue(0), doubleValue(-1/inf())) {
+		t.Errorf("0 and -0 differ, want equal")
 	}
 }
 

@@ -32,14 +32,18 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 	}
 	p := s.search(func(entry) bool { return true })
 	for i, w := range want {
-		if e, ok := s.at(p); !ok || e.compare(w) != 0 {
+		if e, ok := s.at(p); !ok {
+			t.Fatalf("there is no entry %d, want %v", i, w)
+		} else if e.compare(w) != 0 {
 			t.Fatalf("entry %d is %v, want %v", i, e, w)
 		}
 		p = s.next(p)
 	}
 	for i := len(want) - 1; i >= 0; i-- {
 		p = s.previous(p)
-		if e, ok := s.at(p); !ok || e.compare(want[i]) != 0 {
+		if e, ok := s.at(p); !ok {
+			t.Fatalf("backwards, there is no entry %d, want %v", i, want[i])
+		} else if e.compare(want[i]) != 0 {
 			t.Fatalf("backwards, entry %d is %v, want %v", i, e, want[i])
 		}
 	}
@@ -47,8 +51,11 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 		t.Error("there is an entry before the first")
 	}
 	for _, b := range s.blocks {
-		if len(b) == 0 || len(b) > blockSize {
-			t.Errorf("a block holds %d entries", len(b))
+		if len(b) == 0 {
+			t.Errorf("a block is empty, want at least one entry")
+		}
+		if len(b) > blockSize {
+			t.Errorf("a block holds %d entries, want at most %d", len(b), blockSize)
 		}
 	}
 }
