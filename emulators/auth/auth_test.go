@@ -52,8 +52,8 @@ func call(t *testing.T, c *http.Client, method, url, body string, into any) int 
 	return res.StatusCode
 }
 
-// TestTokens: a token that the door issues is signed by the key whose
-// certificate stands under Google's name.
+// TestTokens checks that a token of the admin interface is signed by the key of the
+// certificate that is served under Google's host name.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -77,12 +77,25 @@ func TestTokens(t *testing.T) {
 	}
 	decode(t, parts[0], &header)
 	decode(t, parts[1], &claims)
-	if claims.Iss != "https://securetoken.google.com/demo-shop" || claims.Aud != "demo-shop" || claims.Sub != "ada" || claims.Customer != "c-1" || claims.Exp-claims.Iat != 3600 {
-		t.Errorf("%+v", claims)
+	for name, c := range map[string]struct{ got, want string }{
+		"iss":      {claims.Iss, "https://securetoken.google.com/demo-shop"},
+		"aud":      {claims.Aud, "demo-shop"},
+		"sub":      {claims.Sub, "ada"},
+		"customer": {claims.Customer, "c-1"},
+	} {
+		if c.got != c.want {
+			t.Errorf("claim %s is %q, want %q", name, c.got, c.want)
+		}
+	}
+	if got := claims.Exp - claims.Iat; got != 3600 {
+		t.Errorf("the token is valid for %d s, want 3600 s", got)
 	}
 	block, _ := pem.Decode([]byte(certs[header.Kid]))
-	if block == nil || header.Alg != "RS256" {
-		t.Fatalf("no certificate for %+v", header)
+	if block == nil {
+		t.Fatalf("there is no certificate for key %q, want one", header.Kid)
+	}
+	if header.Alg != "RS256" {
+		t.Fatalf("alg is %q, want RS256", header.Alg)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -109,7 +122,7 @@ func decode(t *testing.T, part string, into any) {
 	}
 }
 
-// TestAccounts: what the door says of an account is what lookups find.
+// TestAccounts checks that lookups return the accounts that were set over HTTP.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -139,8 +152,8 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// TestFaults: what is no request is answered so, and what goes elsewhere under
-// the transport goes nowhere.
+// TestFaults checks that invalid requests get an error, and that the transport
+// refuses connections to other hosts.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	s := start(t)

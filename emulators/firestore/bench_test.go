@@ -52,8 +52,8 @@ func commitAll(tb testing.TB, c *sdk.Client, name string, from, to int) {
 	wg.Wait()
 }
 
-// together commits writes at once, through a transaction that reads nothing: the
-// client's batch is deprecated, and its BulkWriter throttles itself.
+// together commits writes at once, through a transaction that reads nothing.
+// The batch of the client is deprecated, and its BulkWriter throttles itself.
 func together(tb testing.TB, c *sdk.Client, f func(*sdk.Transaction) error) {
 	if err := c.RunTransaction(context.Background(), func(_ context.Context, tx *sdk.Transaction) error { return f(tx) }); err != nil {
 		tb.Error(err)
@@ -70,7 +70,7 @@ func BenchmarkBatchCommits(b *testing.B) {
 	perSecond(b, "docs", n)
 }
 
-// BulkWriter holds itself back: batches of 20, a limiter of its own.
+// BulkWriter limits its own rate: it sends batches of 20 through a limiter.
 func BenchmarkBulkWriter(b *testing.B) {
 	c := connect(b, start(b, firestore.Options{}).Addr())
 	n := 0
@@ -173,8 +173,8 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms-to-first-write")
 }
 
-// BenchmarkPage reads pages of 500 out of ten times more and more documents: the
-// time of a page must not grow with them.
+// BenchmarkPage reads pages of 500 from collections of growing size. The time
+// of a page must not grow with the collection.
 func BenchmarkPage(b *testing.B) {
 	var first time.Duration
 	for _, size := range []int{10_000, 100_000} {
@@ -182,7 +182,7 @@ func BenchmarkPage(b *testing.B) {
 			c := connect(b, start(b, firestore.Options{}).Addr())
 			commitAll(b, c, "c", 0, size)
 			q := c.Collection("c").Where("reachable", "==", true).OrderBy(sdk.DocumentID, sdk.Asc).StartAfter(fmt.Sprintf("d%08d", size/2)).Limit(pageSize)
-			if _, err := q.Documents(context.Background()).GetAll(); err != nil { // makes the index
+			if _, err := q.Documents(context.Background()).GetAll(); err != nil { // builds the index
 				b.Fatal(err)
 			}
 			for b.Loop() {

@@ -19,8 +19,8 @@ import (
 	"carillon.example/emulators/official"
 )
 
-// The contract tests say what the service does, through the real client, and
-// run on Google's emulator too when FIRESTORE_EMULATOR_HOST names one.
+// The contract tests check the behaviour of the service through the real client.
+// They also run on Google's emulator when FIRESTORE_EMULATOR_HOST is set.
 
 func client(t testing.TB) *sdk.Client { return connect(t, address(t)) }
 
@@ -180,9 +180,9 @@ func TestTransforms(t *testing.T) {
 		}
 	}
 	want := doc{
-		"int": 2.5, "big": int64(math.MaxInt64), "text": int64(4), "new": int64(2), // saturates; replaces what is no number
-		"list": []any{int64(1), int64(2), int64(2), int64(3), "a"}, "fresh": []any{int64(1)}, "gone": []any{}, // 2.0 is there as 2
-		"max": int64(7), "min": 5.0, "same": int64(3), // an equal operand keeps the stored one
+		"int": 2.5, "big": int64(math.MaxInt64), "text": int64(4), "new": int64(2), // saturates; replaces a value that is not a number
+		"list": []any{int64(1), int64(2), int64(2), int64(3), "a"}, "fresh": []any{int64(1)}, "gone": []any{}, // 2.0 equals the stored 2
+		"max": int64(7), "min": 5.0, "same": int64(3), // an equal operand keeps the stored value
 	}
 	if got := mustGet(t, ref).Data(); fmt.Sprintf("%#v", sorted(got)) != fmt.Sprintf("%#v", sorted(want)) {
 		t.Errorf("%#v\nwant %#v", sorted(got), sorted(want))

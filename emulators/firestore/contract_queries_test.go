@@ -15,7 +15,7 @@ import (
 	"carillon.example/emulators/official"
 )
 
-// ids runs a query and joins the ids of what it finds.
+// ids runs a query and joins the ids of the documents that it finds.
 func ids(t testing.TB, q sdk.Query) string {
 	t.Helper()
 	snaps, err := q.Documents(t.Context()).GetAll()
@@ -37,7 +37,7 @@ func wantIDs(t *testing.T, what string, q sdk.Query, want string) {
 	}
 }
 
-// mixed fills a collection with one document for each type of value; the ids
+// mixed fills a collection with one document for each type of value. The ids
 // are in the documented order of types.
 func mixed(t *testing.T, c *sdk.Client) *sdk.CollectionRef {
 	col := c.Collection("mixed")

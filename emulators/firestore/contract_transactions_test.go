@@ -26,7 +26,7 @@ func TestConcurrentIncrementsAddUp(t *testing.T) {
 	for range side {
 		wg.Go(func() {
 			for range each {
-				// The SDK gives up after five attempts; contention is what this makes.
+				// The SDK gives up after five attempts, and this test causes contention.
 				for {
 					err := addOne(t.Context(), c, ref)
 					if status.Code(err) == codes.Aborted {
@@ -130,7 +130,7 @@ func TestReadOnlyTransactionsReadOneMoment(t *testing.T) {
 		if _, err := tx.Get(x); err != nil {
 			return err
 		}
-		mustSet(t, y, doc{"n": 2}) // waits for nobody: read-only transactions lock nothing
+		mustSet(t, y, doc{"n": 2}) // does not wait: read-only transactions hold no locks
 		snap, err := tx.Get(y)
 		if err == nil && snap.Data()["n"] != int64(1) {
 			t.Errorf("read %v, want the moment the transaction began at", snap.Data())
@@ -142,8 +142,8 @@ func TestReadOnlyTransactionsReadOneMoment(t *testing.T) {
 	}
 }
 
-// A client whose answer to a commit was lost commits again. What it is told is
-// no answer to whether the first commit was stored.
+// A client that lost the response to a commit commits again. The second response
+// does not say whether the first commit was stored.
 func TestAClosedTransactionIsAnInvalidArgument(t *testing.T) {
 	t.Parallel()
 	addr := address(t)
@@ -206,7 +206,8 @@ func TestSixtyFourClientsAtOnce(t *testing.T) {
 	}
 }
 
-// busy does a bit of everything against documents that others use too.
+// busy runs several kinds of requests on documents that other goroutines use
+// too.
 func busy(t *testing.T, c *sdk.Client, i int) {
 	ctx := t.Context()
 	col := c.Collection("busy")

@@ -12,8 +12,8 @@ import (
 	"carillon.example/emulators/firestore"
 )
 
-// A server in the test's own process. Other processes reach it by
-// FIRESTORE_EMULATOR_HOST, which is its Addr.
+// The server runs in the process of the test. Other processes reach it when
+// FIRESTORE_EMULATOR_HOST is set to its Addr.
 func Example() {
 	server, err := firestore.Start("127.0.0.1:0", firestore.Options{})
 	if err != nil {

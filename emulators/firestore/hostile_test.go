@@ -114,7 +114,7 @@ func TestValuesThatCannotBeStoredAreRefused(t *testing.T) {
 	}
 }
 
-// requests is one empty request of every unary and server-streaming method.
+// requests holds one empty request of every unary and server-streaming method.
 var requests = map[string]proto.Message{
 	"GetDocument": &pb.GetDocumentRequest{}, "ListDocuments": &pb.ListDocumentsRequest{}, "UpdateDocument": &pb.UpdateDocumentRequest{},
 	"DeleteDocument": &pb.DeleteDocumentRequest{}, "CreateDocument": &pb.CreateDocumentRequest{}, "BatchGetDocuments": &pb.BatchGetDocumentsRequest{},
@@ -135,8 +135,8 @@ func TestEmptyRequestsGetAnError(t *testing.T) {
 	}
 }
 
-// FuzzRequests sends any bytes as the request of every method, right after a
-// document was stored: the server must answer, with whatever.
+// FuzzRequests sends random bytes as the request of every method, after a
+// document was stored. The server must answer; the answer does not matter.
 func FuzzRequests(f *testing.F) {
 	for _, m := range []proto.Message{
 		&pb.CommitRequest{Database: database, Writes: []*pb.Write{set("a/x", 1)}},
@@ -161,22 +161,23 @@ func FuzzRequests(f *testing.F) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for method := range requests {
-			if code := send(ctx, conn, method, b); code == codes.DeadlineExceeded || code == codes.Unavailable || code == codes.Unknown {
-				t.Errorf("%s answers %v to %x", method, code, b)
+			switch code := send(ctx, conn, method, b); code {
+			case codes.DeadlineExceeded, codes.Unavailable, codes.Unknown:
+				t.Errorf("%s returns %v for %x, want a response of the server", method, code, b)
 			}
 		}
 	})
 }
 
-// A bytesCodec sends bytes as they are and takes any answer.
+// A bytesCodec sends bytes unchanged and accepts any response.
 type bytesCodec struct{}
 
 func (bytesCodec) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
 func (bytesCodec) Unmarshal([]byte, any) error   { return nil }
 func (bytesCodec) Name() string                  { return "proto" }
 
-// send makes a call with the bytes b and reads until it ends, or, for a listener
-// that goes on, to its first answer.
+// send makes a call with the bytes b and reads until the call ends. For a
+// listener that stays open it reads the first response.
 func send(ctx context.Context, conn *grpc.ClientConn, method string, b []byte) codes.Code {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

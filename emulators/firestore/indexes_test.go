@@ -30,7 +30,7 @@ const declared = `{
   ]
 }`
 
-// errOf is the error a query ends with.
+// errOf returns the error of a query.
 func errOf(t *testing.T, q sdk.Query) error {
 	_, err := q.Documents(t.Context()).GetAll()
 	return err

@@ -11,7 +11,7 @@ import (
 	"carillon.example/emulators/firestore"
 )
 
-// arrivals tells of every commit that reaches the server.
+// arrivals returns a channel that reports every commit that reaches the server.
 func arrivals(s *firestore.Server) <-chan struct{} {
 	arrived := make(chan struct{}, 8)
 	s.SetFault(func(method string, _ proto.Message) error {
@@ -59,7 +59,7 @@ func TestWritesWaitForTheLocksOfATransaction(t *testing.T) {
 	}
 }
 
-// queryIn runs a query for n within a transaction.
+// queryIn runs a query for n in a transaction.
 func queryIn(c pb.FirestoreClient, tx []byte, n int64) error {
 	_, err := queryRequest(c, &pb.RunQueryRequest{
 		Parent: root, ConsistencySelector: &pb.RunQueryRequest_Transaction{Transaction: tx},

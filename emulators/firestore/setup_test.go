@@ -18,8 +18,8 @@ import (
 
 var projects atomic.Int64
 
-// address is the server under test: the one FIRESTORE_EMULATOR_HOST names, or
-// an embedded one of the test's own.
+// address returns the server under test: the server in FIRESTORE_EMULATOR_HOST, or
+// a new embedded server.
 func address(t testing.TB) string {
 	t.Helper()
 	if host := os.Getenv("FIRESTORE_EMULATOR_HOST"); host != "" {
@@ -48,16 +48,17 @@ func dial(t testing.TB, addr string) *grpc.ClientConn {
 	return conn
 }
 
-// owner is what every server SDK sends to an emulator: without it Google's
-// applies the security rules, and refuses administration.
+// owner is the credential that every server SDK sends to an emulator. Without
+// it Google's emulator applies the security rules and refuses administration.
 type owner struct{}
 
-// GetRequestMetadata is the header of each request.
+// GetRequestMetadata returns the header of each request.
 func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	return map[string]string{"authorization": "Bearer owner"}, nil
 }
 
-// RequireTransportSecurity reports that clear text will do: it is no secret.
+// RequireTransportSecurity returns false, because the credential is not a
+// secret.
 func (owner) RequireTransportSecurity() bool { return false }
 
 // connect returns the Go SDK's client for a project that no other test uses.
@@ -77,7 +78,7 @@ func connectTo(t testing.TB, addr, project string) *sdk.Client {
 	return c
 }
 
-// number is the numeric result of an aggregation.
+// number returns the numeric result of an aggregation.
 func number(t testing.TB, v any) float64 {
 	t.Helper()
 	p, ok := v.(*pb.Value)

@@ -40,8 +40,11 @@ func TestTheWriteStreamCommitsInOrder(t *testing.T) {
 	}
 	first := exchange(&pb.WriteRequest{StreamToken: hello.StreamToken, Writes: []*pb.Write{set("a/x", 1), set("a/y", 1)}})
 	second := exchange(&pb.WriteRequest{StreamToken: first.StreamToken, Writes: []*pb.Write{set("a/x", 2)}})
-	if len(first.WriteResults) != 2 || !second.CommitTime.AsTime().After(first.CommitTime.AsTime()) {
-		t.Errorf("answers %v then %v", first, second)
+	if got := len(first.WriteResults); got != 2 {
+		t.Errorf("the first response has %d write results, want 2", got)
+	}
+	if got, earlier := second.CommitTime.AsTime(), first.CommitTime.AsTime(); !got.After(earlier) {
+		t.Errorf("the second commit time is %v, want after %v", got, earlier)
 	}
 	w := set("a/x", 3)
 	w.CurrentDocument = &pb.Precondition{ConditionType: &pb.Precondition_Exists{Exists: false}}
@@ -52,7 +55,7 @@ func TestTheWriteStreamCommitsInOrder(t *testing.T) {
 	wantCode(t, "a write that fails", err, codes.AlreadyExists)
 }
 
-// A listener reads a Listen stream until all of it is consistent.
+// A listener reads a Listen stream until all targets are consistent.
 type listener struct {
 	pb.Firestore_ListenClient
 	t     *testing.T
@@ -87,7 +90,7 @@ func (l *listener) addQuery(id int32, collection string, token []byte) {
 	l.add(id, tg)
 }
 
-// consistent returns what came up to the next moment at which all targets agree.
+// consistent returns the messages up to the next point at which all targets agree.
 func (l *listener) consistent() string {
 	l.t.Helper()
 	var out []string
@@ -155,7 +158,7 @@ func TestAResumedTargetSendsOnlyWhatChanged(t *testing.T) {
 	second := listen(t, c)
 	second.addQuery(7, "a", first.token)
 	second.want("ADD[7] +/a/2[7] -/a/1[7] CURRENT[7]")
-	if got := s.Usage().Reads - before; got > 2 { // the first stream may have sent its own by now
+	if got := s.Usage().Reads - before; got > 2 { // the first stream may have sent its own documents by now
 		t.Errorf("billed %d reads for one changed document on two streams", got)
 	}
 	k.move(2 * time.Hour)

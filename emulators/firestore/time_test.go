@@ -13,7 +13,7 @@ import (
 	"carillon.example/emulators/firestore"
 )
 
-// A clock that a test moves.
+// A clock returns a time that the test sets.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -89,7 +89,7 @@ func TestOptimisticTransactionsTakeNoLocksAndFailAtCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mustCommit(t, c, set("a/x", 2)) // waits for nobody
+	mustCommit(t, c, set("a/x", 2)) // does not wait
 	if d, err := get(c, "a/x", late); err != nil {
 		t.Errorf("read again: %v", err)
 	} else if d.Fields["n"].GetIntegerValue() != 1 {

@@ -14,7 +14,7 @@ import (
 	"carillon.example/emulators/firestore"
 )
 
-// The wire tests speak the protocol itself, for what the Go client never sends.
+// The wire tests use the protocol directly, for requests that the Go client never sends.
 
 const (
 	database = "projects/p/databases/(default)"

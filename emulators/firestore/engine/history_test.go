@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Documents that are large and written again and again must not fill the memory
-// with their past: the oldest versions go first, and reads of them are refused
-// rather than answered wrongly.
+// Large documents that are written repeatedly must not fill the memory with old
+// versions. The oldest versions are dropped first, and reads of them fail instead
+// of returning wrong data.
 func TestHistoryIsGivenUpWhenItTakesTooMuchMemory(t *testing.T) {
 	t.Parallel()
 	db, err := New(Options{Superseded: 100_000}).Database(testDB)

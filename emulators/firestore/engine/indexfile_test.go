@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestOldFormsOfTheIndexFile: what `firebase init` has written over the years
-// declares the same index.
+// TestOldFormsOfTheIndexFile checks that all forms that `firebase init` has written
+// declare the same index.
 func TestOldFormsOfTheIndexFile(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{
@@ -30,8 +30,11 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 			if c.Scope != inCollection {
 				t.Errorf("scope is %q, want %q", c.Scope, inCollection)
 			}
-			if c.Fields[0].Order != ascending || c.Fields[1].Order != descending {
-				t.Errorf("orders %q and %q, want %s and %s", c.Fields[0].Order, c.Fields[1].Order, ascending, descending)
+			if got := c.Fields[0].Order; got != ascending {
+				t.Errorf("the first order is %q, want %q", got, ascending)
+			}
+			if got := c.Fields[1].Order; got != descending {
+				t.Errorf("the second order is %q, want %q", got, descending)
 			}
 		})
 	}
@@ -46,8 +49,8 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 	}
 }
 
-// TestAnIndexFileWithoutIndexes: the file that `firebase init` writes has
-// comments only.
+// TestAnIndexFileWithoutIndexes: the file that `firebase init` writes contains only
+// comments.
 func TestAnIndexFileWithoutIndexes(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"{\n // Example\n \"indexes\": [],\n \"fieldOverrides\": []\n}", `{}`, `{"indexes":[]} /* no end`} {

@@ -17,15 +17,15 @@ import (
 
 const testDB = "projects/p/databases/(default)"
 
-// A model is the database as plain maps, one a commit, to compare with.
+// A model holds the database as plain maps, one per commit, for comparison.
 type model struct {
 	at     []instant
 	states []map[string]map[string]*pb.Value
 }
 
 // TestQueriesAnswerAsAModelDoes runs random queries over random histories, at
-// the present and at past times, and compares what the indexes find with what
-// looking at every document finds.
+// the present and at past times. It compares the results of the indexes with the
+// results of checking every document.
 func TestQueriesAnswerAsAModelDoes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -179,7 +179,7 @@ func (m *model) compare(t *rapid.T, db *Database, clock time.Time) {
 	}
 }
 
-// answer looks at every document of a state.
+// answer checks every document of a state.
 func (m *model) answer(q *Query, i int) []string {
 	type found struct{ path, key string }
 	var fs []found
@@ -215,7 +215,7 @@ func (m *model) answer(q *Query, i int) []string {
 	return out
 }
 
-// orderKey is the values a document is ordered by, in one string.
+// orderKey joins the values that a document is ordered by.
 func (q *Query) orderKey(path string, v *version) string {
 	get, key := q.getter(path, v), []byte(nil)
 	for _, o := range q.orders {

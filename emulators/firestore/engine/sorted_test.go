@@ -60,8 +60,8 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 	}
 }
 
-// A query that takes long answers what was there when it began, while documents
-// come, go and change under it.
+// A long query returns the documents of its start, although documents are
+// added, removed and changed while it runs.
 func TestALongQueryReadsOneMoment(t *testing.T) {
 	t.Parallel()
 	db, err := New(Options{}).Database(testDB)
