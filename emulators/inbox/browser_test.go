@@ -196,8 +196,15 @@ func TestKnobs(t *testing.T) {
 	p.Click(`.row[data-address="well-phone:1"]`)
 	p.Click(`[data-outcome=SLOW]`)
 	p.Until(`document.querySelector("[data-outcome=SLOW]").ariaPressed === "true"`)
-	if got := w.fcm.CurrentOutcomes(); len(got) != 2 || got[1].Token != "well-phone:1" || got[1].Outcome != "SLOW" {
-		t.Errorf("rules %+v", got)
+	got := w.fcm.CurrentOutcomes()
+	if len(got) != 2 {
+		t.Fatalf("%d rules, want 2: %+v", len(got), got)
+	}
+	if got[1].Token != "well-phone:1" {
+		t.Errorf("the token of the second rule is %q, want well-phone:1", got[1].Token)
+	}
+	if got[1].Outcome != "SLOW" {
+		t.Errorf("the outcome of the second rule is %q, want SLOW", got[1].Outcome)
 	}
 	p.Click("#clear")
 	p.Until(`!document.querySelector("#empty").hidden && document.querySelector("#list-note").textContent === "0 phones, 0 messages"`)

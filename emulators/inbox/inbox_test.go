@@ -17,7 +17,7 @@ import (
 	"carillon.example/emulators/inbox"
 )
 
-// a world is an FCM emulator and an inbox before it.
+// A world is an FCM emulator and an inbox in front of it.
 type world struct {
 	fcm *fcm.Server
 	url string
@@ -35,7 +35,7 @@ func newWorld(t *testing.T) world {
 	return world{s, page.URL}
 }
 
-// send sends a message that FCM takes.
+// send sends a message that FCM accepts.
 func (w world) send(t *testing.T, message any) {
 	t.Helper()
 	if a := w.post(t, message); a.Code != http.StatusOK {
@@ -121,8 +121,12 @@ func TestOnlyItsOwnPageGetsIn(t *testing.T) {
 			if resp.StatusCode != c.want {
 				t.Errorf("%s %s: %d, want %d", c.method, c.path, resp.StatusCode, c.want)
 			}
-			if p := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(p, "default-src 'none'; script-src 'self';") || strings.Contains(p, "unsafe") {
-				t.Errorf("policy %q", p)
+			got, start := resp.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self';"
+			if !strings.HasPrefix(got, start) {
+				t.Errorf("the policy is %q, want it to start with %q", got, start)
+			}
+			if strings.Contains(got, "unsafe") {
+				t.Errorf("the policy is %q, want it without unsafe", got)
 			}
 			if resp.Header.Get("Access-Control-Allow-Origin") != "" {
 				t.Error("lets other origins read")
@@ -152,12 +156,15 @@ func TestPageNamesNothingElsewhere(t *testing.T) {
 	get := func(path string) string {
 		resp := request(t, "GET", w.url+path, nil, "")
 		b, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != 200 {
-			t.Fatalf("%s: %d %v", path, resp.StatusCode, err)
+		if err != nil {
+			t.Fatalf("read %s: %v", path, err)
+		}
+		if resp.StatusCode != 200 {
+			t.Fatalf("%s: status is %d, want 200", path, resp.StatusCode)
 		}
 		return string(b)
 	}
-	files := []string{"/", "/main.js", "/base.css", "/panes.css", "/faces.css"}
+	files := []string{"/", "/main.js", "/base.css", "/panes.css", "/preview.css"}
 	for i := 0; i < len(files); i++ {
 		f := files[i]
 		text := get(f)
@@ -179,7 +186,7 @@ func TestPageNamesNothingElsewhere(t *testing.T) {
 }
 
 // TestToAnotherProcess: with addresses instead of handlers, streams go through
-// as they come.
+// without buffering.
 func TestToAnotherProcess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -220,7 +227,10 @@ func TestToAnotherProcess(t *testing.T) {
 	}
 	got := request(t, "POST", page.URL+"/v1/mailings", map[string]string{"Cookie": "session=secret", "Origin": page.URL}, "{}")
 	b, err := io.ReadAll(got.Body)
-	if want := `POST /v1/mailings cookie="" origin=""`; err != nil || string(b) != want {
-		t.Errorf("%s %v, want %s", b, err, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(b), `POST /v1/mailings cookie="" origin=""`; got != want {
+		t.Errorf("the proxied request is %s, want %s", got, want)
 	}
 }

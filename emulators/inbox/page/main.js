@@ -7,7 +7,7 @@ import { List } from "./list.js";
 import { Phones } from "./phones.js";
 import { Phone } from "./phone.js";
 import { Rules } from "./rules.js";
-import { Knobs } from "./knobs.js";
+import { Knobs } from "./controls.js";
 import { Customers, Details, fill as fillCustomer, row as customerRow } from "./customers.js";
 import { Mailings, Sheet, fill, row } from "./mailings.js";
 import { Compose } from "./compose.js";

@@ -1,7 +1,7 @@
 // One phone: its screen with what it was sent, and what FCM shall say of it.
 import { brief, copier, date, h, hour, number, others, put, toast, timeOf, when } from "./dom.js";
 import { get, query } from "./ask.js";
-import { face, platformNames, stack } from "./faces.js";
+import { face, platformNames, stack } from "./preview.js";
 import { platforms } from "./message.js";
 import { kinds, nameOfPhone } from "./phones.js";
 import { nameOf, states } from "./rules.js";
