@@ -1,6 +1,6 @@
-// What is asked of the emulator's doors and of the functions.
+// Requests to the admin interface of the emulator and to the functions.
 
-// A Refused is an answer that is none of 2xx; faults are what it names.
+// A Refused is a response other than 2xx. faults are the faults that it names.
 export class Refused extends Error {
   constructor(status, body, text) {
     super(body?.detail || body?.title || text || `HTTP ${status}`);
@@ -16,13 +16,13 @@ async function ask(path, init) {
   let body = null;
   try {
     body = text ? JSON.parse(text) : null;
-  } catch { /* told by its status */ }
+  } catch { /* the status says enough */ }
   if (!answer.ok) throw new Refused(answer.status, body, answer.statusText);
   return body;
 }
 
-// withBody sends text as it is and anything else as JSON; nothing is sent for
-// undefined, and then nothing is said about its type.
+// withBody sends text unchanged and other values as JSON. For undefined it sends
+// no body and no content type.
 const withBody = (method) => (path, body, headers = {}) => ask(path, body === undefined ? { method, headers }
   : { method, headers: { "Content-Type": "application/json", ...headers }, body: typeof body === "string" ? body : JSON.stringify(body) });
 
@@ -31,10 +31,10 @@ export const post = withBody("POST");
 export const putTo = withBody("PUT");
 export const del = (path) => ask(path, { method: "DELETE" });
 
-// query writes parameters behind a path.
+// query appends parameters to a path.
 export const query = (path, params) => `${path}?${new URLSearchParams(params)}`;
 
-// gate lets at most so many of the tasks given to it run at a time.
+// gate limits how many of its tasks run at the same time.
 export function gate(most) {
   let running = 0;
   const waiting = [];

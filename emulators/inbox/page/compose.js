@@ -34,7 +34,7 @@ export class Compose {
     this.#show();
   }
 
-  // open shows the form, for these customers where any are given.
+  // open shows the form, for the given customers if there are any.
   open(customers) {
     if (customers?.length) {
       this.form.elements.to.value = "customers";
@@ -70,7 +70,7 @@ export class Compose {
     this.submit.disabled = true;
     this.faults.replaceChildren();
     const body = JSON.stringify(this.#draft());
-    if (this.last !== body) this.key = crypto.randomUUID?.() || `${Date.now()}-${Math.random()}`; // another mailing, another key
+    if (this.last !== body) this.key = crypto.randomUUID?.() || `${Date.now()}-${Math.random()}`; // a changed mailing needs a new key
     this.last = body;
     try {
       const { id } = await post("v1/mailings", body, { "Idempotency-Key": this.key });

@@ -11,7 +11,7 @@ const milliseconds = (text) => {
   return [...text.matchAll(/([\d.]+)(ns|µs|ms|s|m|h)/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0);
 };
 
-// place is the step next to a value; 0 of quotas is none, the last.
+// place returns the step nearest to a value. A quota of 0 means no quota, the last step.
 const place = (steps, value) => {
   if (steps === quotas && value === 0) return steps.length - 1;
   let best = 0;
@@ -66,7 +66,7 @@ export class Knobs {
     }, 150);
   }
 
-  // write says in words what the sliders stand for.
+  // write shows the values of the sliders as text.
   #write(latency, quota, share) {
     const texts = { latency: span(latency), quota: quota ? `${number(quota)} a minute` : "none", errors: share ? percent(share) : "none" };
     for (const [id, text] of Object.entries(texts)) {
@@ -77,7 +77,7 @@ export class Knobs {
     document.body.classList.toggle("stormy", share > 0 || latency > 500);
   }
 
-  // load shows what holds, unless somebody is just turning.
+  // load shows the current settings, unless the user is moving a slider.
   async load() {
     const s = await get("emulator/settings");
     if (this.#busy) return;

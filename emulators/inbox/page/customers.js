@@ -26,16 +26,16 @@ export class Customers extends EventTarget {
 
   constructor(on) {
     super();
-    this.on = on; // whether there is somebody to ask
+    this.on = on; // whether there are functions to ask
   }
 
-  // peek answers what is known; undefined: nothing yet, null: no such customer.
+  // peek returns the known data; undefined: nothing yet, null: no such customer.
   peek(id) { return this.#known.get(id)?.data; }
 
-  // ids are the customers that Carillon was asked about and knows.
+  // ids returns the requested customers that Carillon has.
   get ids() { return [...this.#known].filter(([, k]) => k.data).map(([id]) => id); }
 
-  // look asks about a customer unless the answer stands.
+  // look requests a customer unless the stored answer is current.
   look(id) {
     if (!this.on || !id) return;
     let k = this.#known.get(id);
@@ -55,7 +55,7 @@ export class Customers extends EventTarget {
     });
   }
 
-  // doubt has customers asked about again when they are next in sight.
+  // doubt marks customers to be requested again when they are next visible.
   doubt(id) {
     if (id === undefined) for (const k of this.#known.values()) k.stale = true;
     else if (this.#known.has(id)) this.#known.get(id).stale = true;
@@ -63,7 +63,7 @@ export class Customers extends EventTarget {
   }
 }
 
-// chip says in two words whether a customer can be reached.
+// chip shows in two words whether a customer can be reached.
 export function chip(customer, el = h("span")) {
   const [cls, text] = customer === undefined ? ["", ""] : customer === null ? ["unknown", "unknown to Carillon"]
     : customer.optedOut ? ["off", "opted out"] : customer.pushAvailable ? ["good", "reachable"] : ["bad", "not reachable"];
@@ -87,7 +87,7 @@ function tokenRow(t) {
     : t.invalid?.mailing ? h("a", { class: "by", href: `#mailings/${encodeURIComponent(t.invalid.mailing)}` }, "by a mailing") : null));
 }
 
-// sheet is all that Carillon knows of a customer.
+// sheet shows all that Carillon has about a customer.
 export function sheet(c) {
   const facts = [
     c.segments?.length && fact("Segments", list(c.segments)),
@@ -103,7 +103,7 @@ export function sheet(c) {
       h("tbody", {}, ...c.tokens.map(tokenRow)))));
 }
 
-// row and fill make and write a line of the list of customers.
+// row creates a line of the list of customers, and fill writes it.
 export function row() {
   const el = h("div", { class: "customer" });
   el.append(h("div", { class: "words" }, el.who = h("b", { dir: "auto" }), el.many = h("span", { class: "many" })), el.chip = h("span", { class: "chip" }));
@@ -117,7 +117,7 @@ export function fill(el, g, customers) {
   chip(customers.peek(g.customer), el.chip);
 }
 
-// Details is all there is of a customer: what Carillon knows, and the phones.
+// Details shows a customer: the data of Carillon, and the phones.
 export class Details {
   constructor(id, { customers, store, back, send }) {
     Object.assign(this, { id, customers, store, back, send });

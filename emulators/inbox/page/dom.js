@@ -16,17 +16,17 @@ export function h(tag, props = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-// put changes text only where it differs, so that selections and screen
-// readers are left alone.
+// put changes text only when it differs, so that it does not disturb selections
+// and screen readers.
 export function put(el, text) {
   if (el.textContent !== text) el.textContent = text;
 }
 
-// others is text written by a sender: isolated, so that its direction marks
-// end where it ends.
+// others is text of a sender. It is isolated, so that its direction marks do not
+// affect other text.
 export const others = (tag, text, props = {}) => h(tag, { dir: "auto", ...props }, text);
 
-// web answers a link's address when it is one that a browser may follow.
+// web returns the address of a link when a browser may follow it.
 export function web(link) {
   try {
     const url = new URL(link);
@@ -36,7 +36,7 @@ export function web(link) {
   }
 }
 
-// anchor is a link for http and https, and mere text for anything else.
+// anchor is a link for http and https, and text for other addresses.
 export function anchor(link, props = {}, label = link) {
   const href = web(link);
   if (!href) return others("span", label, props);
@@ -68,7 +68,7 @@ export const timeOf = (ms, props = {}) => h("time", { datetime: new Date(ms).toI
 // brief shortens a token to its two ends.
 export const brief = (token) => (token.length > 28 ? `${token.slice(0, 16)}…${token.slice(-8)}` : token);
 
-// clip bounds what is laid out of a long text, whole characters only.
+// clip limits the length of a long text and keeps characters whole.
 export function clip(text, most) {
   if (text.length <= most) return text;
   let end = most;
@@ -90,7 +90,7 @@ export function copier(text, label) {
   return b;
 }
 
-// toast says something in passing.
+// toast shows a short message for a moment.
 export function toast(text, ...more) {
   const el = h("div", { class: "toast" }, others("span", text), ...more);
   $("toasts").append(el);

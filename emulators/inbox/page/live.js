@@ -3,10 +3,10 @@
 // page is drawn once a frame however much has come.
 import { get, query } from "./ask.js";
 
-const budget = 6; // milliseconds of a frame for taking events in
+const budget = 6; // milliseconds per frame for processing events
 const page = 1000; // messages asked for at a time when catching up
 
-// breath lets the browser do what else it has to.
+// breath lets the browser do its other work.
 const breath = () => new Promise((done) => {
   const c = new MessageChannel();
   c.port1.onmessage = () => done();
@@ -36,7 +36,7 @@ export class Live extends EventTarget {
     };
     source.onerror = () => {
       this.#say("state", "offline");
-      if (source.readyState === EventSource.CLOSED) { // not tried again by the browser
+      if (source.readyState === EventSource.CLOSED) { // the browser does not reconnect
         source.close();
         setTimeout(() => this.start(), 2000);
       }
@@ -114,7 +114,7 @@ export class Live extends EventTarget {
     try {
       await this.#catchUp(from);
     } catch {
-      this.#gap = Math.min(this.#gap, from); // the server is away; later
+      this.#gap = Math.min(this.#gap, from); // the server cannot be reached; try again later
     }
     this.#catching = false;
     this.#say("loading", null);
@@ -128,7 +128,7 @@ export class Live extends EventTarget {
       const params = { limit: page };
       if (before) params.before = before;
       const list = (await get(query("emulator/messages", params))).messages.reverse();
-      if (!before && list.length > 0 && list[0].sequence < from) { // another server than before
+      if (!before && list.length > 0 && list[0].sequence < from) { // the server has been restarted
         this.store.clear();
         from = 0;
       }
@@ -140,7 +140,7 @@ export class Live extends EventTarget {
     }
   }
 
-  // slice adds messages a few milliseconds at a time.
+  // slice adds messages for a few milliseconds at a time.
   async #slice(list) {
     let until = performance.now() + budget;
     for (const m of list) {

@@ -34,7 +34,7 @@ export class Mailings extends EventTarget {
     this.stir();
   }
 
-  // look asks about one, unless its end is known or it is being asked about.
+  // look requests a mailing, unless it has ended or is being requested.
   look(id) {
     const was = this.#known.get(id);
     if (was?.message && was.tokens && !was.stale && ended(was)) return Promise.resolve(was);
@@ -54,7 +54,7 @@ export class Mailings extends EventTarget {
     return m;
   }
 
-  // stir has those under way asked about, now that something has happened.
+  // stir requests the running mailings, because something has happened.
   stir(happened = false) {
     if (happened) this.#wait = 1000;
     if (this.#timer && !happened) return;
@@ -84,7 +84,7 @@ export class Mailings extends EventTarget {
     this.refresh(id).catch(() => { /* a mailing of another sender */ });
   }
 
-  // reached tells that customers may be reachable now, or no more.
+  // reached reports that the reachability of customers may have changed.
   reached() { this.dispatchEvent(new CustomEvent("reach")); }
 
   #changed(m) { this.dispatchEvent(new CustomEvent("mailing", { detail: m })); }
@@ -94,7 +94,7 @@ const parts = [["accepted", "good"], ["invalid", "bad"], ["refused", "bad"], ["f
 const sum = (o) => Object.values(o || {}).reduce((a, b) => a + b, 0);
 const count = (t, name) => (name === "invalid" ? sum(t.invalid) : t[name] || 0);
 
-// bar is where a mailing's tokens went, as a bar.
+// bar shows the results of a mailing's tokens as a bar.
 export function bar(m, el = h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0 }, ...parts.map(([name, cls]) => h("i", { class: cls, title: name })), h("i", { class: "open" }))) {
   const t = m.tokens || { targeted: 0 };
   const done = t.targeted - (t.pending || 0);
@@ -161,7 +161,7 @@ function sums(m) {
       line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending))));
 }
 
-// Sheet is the details of a mailing.
+// Sheet shows the details of a mailing.
 export class Sheet {
   constructor(id, mailings, back) {
     Object.assign(this, { id, mailings, back });

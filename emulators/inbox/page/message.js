@@ -6,7 +6,7 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, c) => c.toUpperCase());
 // field reads a member by its snake_case name.
 const field = (o, name) => (o && typeof o === "object" ? (o[name] ?? o[camel(name)]) : undefined);
 
-// header reads a header, whose names know no case.
+// header reads a header. Header names are case-insensitive.
 function header(o, name) {
   for (const [k, v] of Object.entries(o || {})) if (k.toLowerCase() === name) return v;
   return undefined;
@@ -14,7 +14,7 @@ function header(o, name) {
 
 const words = (v) => (v == null ? "" : typeof v === "string" ? v : JSON.stringify(v));
 
-// first is the first value that is there, as text.
+// first returns the first value that exists, as text.
 const first = (...values) => words(values.find((v) => v != null && v !== ""));
 
 // localized stands for a text that the app looks up under a key.
@@ -70,7 +70,7 @@ export function shown(message, platform) {
   return s;
 }
 
-// text is title and body for a list that speaks of no platform.
+// text returns title and body for a list that is independent of a platform.
 export function text(message) {
   for (const p of platforms) {
     const s = readers[p](message || {});

@@ -1,4 +1,4 @@
-// One phone: its screen with what it was sent, and what FCM shall say of it.
+// One phone: its screen with the messages it was sent, and the rule for the answer of FCM.
 import { brief, copier, date, h, hour, number, others, put, toast, timeOf, when } from "./dom.js";
 import { get, query } from "./ask.js";
 import { face, platformNames, stack } from "./preview.js";
@@ -64,7 +64,7 @@ export class Phone {
     this.judge();
   }
 
-  // judge shows the rule that holds.
+  // judge shows the rule that applies.
   judge() {
     const now = this.rules.of(this.phone);
     for (const b of this.buttons) b.setAttribute("aria-pressed", String(b.dataset.outcome === now));
@@ -85,7 +85,7 @@ export class Phone {
     this.draw();
   }
 
-  // got is a message that came just now.
+  // got shows a message that has just arrived.
   got(m) {
     if (this.#messages.some((o) => o.sequence === m.sequence)) return;
     this.#messages.push(m);
@@ -93,7 +93,7 @@ export class Phone {
     this.draw();
   }
 
-  // about shows what Carillon knows of the customer, and of this token.
+  // about shows the data of Carillon about the customer and this token.
   about() {
     const c = this.customers.peek(this.phone.group.customer);
     chip(c, this.chip);

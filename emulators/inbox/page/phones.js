@@ -15,7 +15,7 @@ const initials = (name) => {
 // kinds are what a message can be addressed to, in words.
 export const kinds = { token: "token", fid: "installation", topic: "topic", condition: "condition" };
 
-// nameOfPhone stands for a phone whose customer nobody named.
+// nameOfPhone names a phone that has no customer.
 export const nameOfPhone = (p) => (p.kind === "token" || p.kind === "fid" ? brief(p.address) : clip(p.address, 80));
 
 export class Phones {
@@ -76,7 +76,7 @@ export class Phones {
     else this.#later ||= setTimeout(() => { if (this.list && this.#atTop) this.order(); }, wait);
   }
 
-  // order puts the list in order and shows it.
+  // order sorts the list and shows it.
   order() {
     clearTimeout(this.#later);
     this.#later = 0;
@@ -126,7 +126,7 @@ export class Phones {
     if (this.#terms.length) put($("spoken"), $("list-note").textContent);
   }
 
-  // seen asks who is in sight, once the scrolling rests.
+  // seen requests the visible customers when scrolling has stopped.
   #seen(phones) {
     clearTimeout(this.rest);
     this.rest = setTimeout(() => phones.forEach((p) => this.customers.look(p.group.customer)), 150);
@@ -166,7 +166,7 @@ export class Phones {
     el.classList.toggle("none", !last || !(last.title || last.body));
   }
 
-  // state tells what FCM will say next, or what it said last.
+  // state shows the next answer of FCM, or its last one.
   #state(row, p) {
     const rule = this.rules.of(p);
     const last = p.messages.at(-1);

@@ -48,7 +48,7 @@ const makers = {
   },
 };
 
-// json is the message as FCM got it, folded away.
+// json shows the message as FCM received it, collapsed.
 function json(m) {
   const pre = h("pre", { tabindex: 0 });
   const details = h("details", { class: "json" }, h("summary", {}, "JSON"), pre);

@@ -1,8 +1,8 @@
-// What FCM will say of a token: the emulator's rules, of which the latest that
-// fits wins.
+// The answers of FCM for a token: the rules of the emulator. The latest rule that
+// matches wins.
 import { get, putTo } from "./ask.js";
 
-// states are what a token can be made by a click.
+// states are the states that a click can give a token.
 export const states = [
   { outcome: "OK", label: "Well" },
   { outcome: "UNREGISTERED", label: "Unregistered" },

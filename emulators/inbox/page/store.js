@@ -23,7 +23,7 @@ export class Store {
 
   get size() { return this.bySequence.size; }
 
-  // phone finds or makes the phone of a message's target.
+  // phone finds or creates the phone of a message's target.
   phone(m) {
     const kind = m.token ? "token" : m.fid ? "fid" : m.topic ? "topic" : "condition";
     const address = m.token || m.fid || m.topic || m.condition || "";
@@ -55,7 +55,7 @@ export class Store {
     this.touched.add(g);
   }
 
-  // add takes a message that was accepted; false if it was known.
+  // add adds an accepted message. It returns false if the message is already known.
   add(m) {
     if (this.bySequence.has(m.sequence)) return false;
     const p = this.phone(m);
@@ -86,7 +86,7 @@ export class Store {
     return p;
   }
 
-  // trim forgets what the emulator has forgotten, too.
+  // trim removes the messages that the emulator has removed.
   trim() {
     for (; this.oldest <= this.newest - this.keep; this.oldest++) {
       const s = this.bySequence.get(this.oldest);
@@ -136,6 +136,6 @@ function summary(m, phone) {
   return {
     sequence: m.sequence, at: Date.parse(m.receivedAt), phone, mailing: m.mailingId || "", title, body,
     hay: `${m.mailingId || ""}\n${title}\n${body}\n${words(m.message.data)}`.toLowerCase(),
-    whole: phone.kind === "token" || phone.kind === "fid" ? null : m, // the doors have no filter for topics
+    whole: phone.kind === "token" || phone.kind === "fid" ? null : m, // the admin interface has no filter for topics
   };
 }
