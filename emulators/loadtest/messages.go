@@ -23,6 +23,9 @@ import (
 const (
 	// messageClients is how many requests are under way at the same time at most.
 	messageClients = 256
+	// mostMessageWrites is how many writes a message may take. Two are its own; an
+	// instance stores a few more for all of them together.
+	mostMessageWrites = 2.1
 	// messagesEnd is how long the last messages may take to reach FCM.
 	messagesEnd = time.Minute
 )
@@ -222,6 +225,9 @@ func (x *messagesMeasured) fill(m *Result, r *messageRun, requests int64, alone 
 			firestore := m.dollars() - 2*float64(m.PubSub.Bytes)*usdPubSubByte + n*usdDelete
 			x.USDPerMillion = x.USDMultiRegion - (1-regional)*firestore/n*1e6
 		}
+	}
+	if x.Reads > 3 || x.Writes > mostMessageWrites {
+		return fmt.Errorf("a message took %.2f reads and %.2f writes", x.Reads, x.Writes)
 	}
 	fmt.Fprintf(out, "%d messages at %.0f a second: p50 %.0f ms, p99 %.0f ms, max %.0f ms from POST to FCM; at most %d waited; %.2f reads and %.2f writes a message, $%.2f a million ($%.2f in a multi-region)\n",
 		x.Messages, x.Rate, x.P50, x.P99, x.Max, x.MostWaiting, x.Reads, x.Writes, x.USDPerMillion, x.USDMultiRegion)
