@@ -13,19 +13,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// RefusedApp is the error of an App Check token that is not good. Why is one of a
-// few fixed texts: it repeats nothing of the token.
+// RefusedApp is the error of an invalid App Check token. Why is one of a few fixed texts,
+// which do not repeat any part of the token.
 type RefusedApp struct{ Why string }
 
 func (e *RefusedApp) Error() string { return "the App Check token is refused: " + e.Why }
 
-// An AppVerifier verifies the Firebase App Check tokens of one project; safe for
-// concurrent use. It fetches Google's keys at the first token, and again while the
-// process lives.
+// An AppVerifier verifies the Firebase App Check tokens of one project. It is safe for
+// concurrent use. It fetches Google's keys at the first token. The SDK fetches them again
+// as long as the process runs.
 type AppVerifier struct {
 	project string
-	turn    chan struct{} // whoever has it may make the client
-	mu      sync.Mutex
+	turn    chan struct{} // holds a value while a goroutine makes the client, so that only one does
+	mu      sync.Mutex    // guards client
 	client  *appcheck.Client
 }
 
@@ -34,12 +34,11 @@ func NewAppVerifier(project string) *AppVerifier {
 	return &AppVerifier{project: project, turn: make(chan struct{}, 1)}
 }
 
-// VerifyApp answers the id of the app that a token was issued to. It answers
-// *RefusedApp when the token is not good, and *push.Unavailable when that cannot be
-// known now.
+// VerifyApp returns the id of the app that a token was issued to. The error is *RefusedApp
+// if the token is invalid, and *push.Unavailable if that cannot be decided now.
 func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, err error) {
 	if token == "" {
-		return "", &RefusedApp{"there is none"}
+		return "", &RefusedApp{"it is missing"}
 	}
 	if len(token) > MaxToken {
 		return "", &RefusedApp{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
@@ -50,22 +49,22 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 	}
 
 	defer func() {
-		// The SDK expects claims of the types that Google's servers write.
+		// The SDK panics if a claim has another type than those of Google's servers.
 		if recover() != nil {
-			app, err = "", &RefusedApp{"it is no valid App Check token of this project"}
+			app, err = "", &RefusedApp{"it is not a valid App Check token of this project"}
 		}
 	}()
 	t, err := c.VerifyToken(token)
 	if err != nil {
-		return "", &RefusedApp{"it is no valid App Check token of this project, or has expired"}
+		return "", &RefusedApp{"it is not a valid App Check token of this project, or has expired"}
 	}
 	return t.AppID, nil
 }
 
-// openClient returns the client, made where there is none yet. The keys are waited for until
-// ctx ends, 10 s at most.
+// openClient returns the client, and makes it if there is none yet. It waits for the keys
+// until ctx ends, at most fetchTimeout.
 func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	if c := v.kept(); c != nil {
 		return c, nil
@@ -81,7 +80,7 @@ func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) 
 		return c, nil
 	}
 	made := make(chan error, 1)
-	go func() { // the SDK takes no context for this
+	go func() { // in a goroutine, because the SDK takes no context and may block longer than ctx
 		defer func() { <-v.turn }()
 		made <- v.open()
 	}()
@@ -103,7 +102,7 @@ func (v *AppVerifier) kept() *appcheck.Client {
 	return v.client
 }
 
-// open fetches the keys. They are fetched anew for as long as the process lives.
+// open makes the client, which fetches the keys.
 func (v *AppVerifier) open() error {
 	app, err := firebase.NewApp(context.Background(), &firebase.Config{ProjectID: v.project}, option.WithoutAuthentication())
 	if err != nil {

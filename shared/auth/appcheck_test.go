@@ -13,13 +13,13 @@ import (
 // TestVerifyApp: which App Check tokens are good.
 func TestVerifyApp(t *testing.T) {
 	t.Parallel()
-	const invalid = "it is no valid App Check token of this project"
+	const invalid = "it is not a valid App Check token of this project"
 	v, forger, now := auth.NewAppVerifier(project), key(t), time.Now()
 	claim := func(k string, val any) string { return issuer.AppCheckToken("1:2:android:3", map[string]any{k: val}) }
 	claims := map[string]any{"iss": "https://firebaseappcheck.googleapis.com/1", "aud": []string{"projects/" + project}, "sub": "a", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	for name, c := range map[string]struct{ token, why string }{
 		"good":                     {claim("x", 1), ""},
-		"none":                     {"", "there is none"},
+		"none":                     {"", "it is missing"},
 		"no token":                 {"nonsense", invalid},
 		"too long":                 {strings.Repeat("a", auth.MaxToken+1), "it is longer than 8192 bytes"},
 		"expired":                  {claim("exp", now.Add(-time.Minute).Unix()), invalid},

@@ -1,6 +1,6 @@
-// Package auth tells who calls: it verifies Firebase Auth ID tokens, and is the
-// only package that knows Firebase Auth. Verifying needs no call to Google but
-// for the certificates, which the Admin SDK keeps as long as they say.
+// Package auth verifies Firebase Auth ID tokens and App Check tokens. No other package
+// uses Firebase Auth. The only calls to Google fetch the certificates, which the Admin SDK
+// caches as long as they allow, and, with CheckRevoked, the account.
 package auth
 
 import (
@@ -17,53 +17,53 @@ import (
 	"carillon.example/shared/push"
 )
 
-// MaxToken is the longest ID token in bytes that is looked at. Custom claims
-// are at most 1,000 bytes; tokens seen are one to two thousand.
+// MaxToken is the length of the longest ID token that is verified, in bytes. Custom claims
+// have at most 1,000 bytes; usual tokens have one to two thousand.
 const MaxToken = 8192
 
-// patience is how long certificates or an account are waited for.
-const patience = 10 * time.Second
+// fetchTimeout limits the time to fetch certificates or an account.
+const fetchTimeout = 10 * time.Second
 
-// A Identity is who an ID token speaks for.
+// An Identity is the user of an ID token.
 type Identity struct {
 	UID    string
 	Tenant string         // of Identity Platform; "": none
 	Claims map[string]any // without the registered ones and uid
 }
 
-// Refused is the error of a token that is not good. Why is one of a few fixed
-// texts: it repeats nothing of the token.
+// Refused is the error of an invalid token. Why is one of a few fixed texts, which do not
+// repeat any part of the token.
 type Refused struct{ Why string }
 
 func (e *Refused) Error() string { return "the ID token is refused: " + e.Why }
 
-// Options are what a Verifier can be told.
+// Options configure a Verifier.
 type Options struct {
-	// CheckRevoked asks Google about the account at every call, so that a
-	// sign-out everywhere or a disabled account ends its tokens at once. Without
-	// it they are good for the rest of their hour.
+	// CheckRevoked asks Google about the account at every call, so that the tokens of a
+	// user who signed out everywhere, or whose account is disabled, are refused at once.
+	// Without it they stay valid until they expire, at most an hour.
 	CheckRevoked bool
-	// Getenv looks the environment up: os.Getenv.
+	// Getenv reads the environment; os.Getenv in production.
 	Getenv func(string) string
-	// Client is for the calls about accounts alone; none: the process's
-	// credentials.
+	// Client has the options of the client that asks about accounts; without any it uses
+	// the credentials of the process.
 	Client []option.ClientOption
 }
 
-// A Verifier verifies the ID tokens of one project; safe for concurrent use.
+// A Verifier verifies the ID tokens of one project. It is safe for concurrent use.
 type Verifier struct {
 	client  *sdk.Client
 	revoked bool
 }
 
-// New makes a verifier of project's tokens. Where FIREBASE_AUTH_EMULATOR_HOST
-// is set, the SDK takes tokens without looking at their signature: New refuses
-// that on Cloud Run, and for projects whose id does not begin with "demo-",
-// which is Firebase's own sign of a project that has only emulators.
+// New makes a verifier of the tokens of a project. If FIREBASE_AUTH_EMULATOR_HOST is set,
+// the SDK accepts tokens without a valid signature. New refuses that on Cloud Run, and for
+// projects whose id does not begin with "demo-", Firebase's prefix for projects that exist
+// only in emulators.
 func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 	emulated := o.Getenv("FIREBASE_AUTH_EMULATOR_HOST") != ""
 	if emulated && (o.Getenv("K_SERVICE") != "" || !strings.HasPrefix(project, "demo-")) {
-		return nil, fmt.Errorf("FIREBASE_AUTH_EMULATOR_HOST is set: it lets unsigned tokens in, which project %s must not", project)
+		return nil, fmt.Errorf("FIREBASE_AUTH_EMULATOR_HOST is set: it accepts unsigned tokens, which is not allowed for project %s", project)
 	}
 
 	var client []option.ClientOption
@@ -86,13 +86,13 @@ func New(ctx context.Context, project string, o Options) (*Verifier, error) {
 	return &Verifier{client: c, revoked: o.CheckRevoked}, nil
 }
 
-// Verify answers who a token speaks for. It answers *Refused when the token is
-// not good, and *push.Unavailable when that cannot be known now.
+// Verify returns the identity of a token. The error is *Refused if the token is invalid,
+// and *push.Unavailable if that cannot be decided now.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > MaxToken {
 		return Identity{}, &Refused{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	t, err := v.client.VerifyIDToken(ctx, token)
 	if err == nil && v.revoked {
@@ -104,8 +104,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	return Identity{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
 }
 
-// checkAccount asks Google about the account behind a good token. An account of a
-// tenant is found in that tenant alone, never in the project.
+// checkAccount asks Google about the account of a valid token. An account of a tenant is
+// found only in that tenant, not in the project.
 func (v *Verifier) checkAccount(ctx context.Context, token, tenant string) (*sdk.Token, error) {
 	if tenant == "" {
 		return v.client.VerifyIDTokenAndCheckRevoked(ctx, token)
@@ -117,8 +117,9 @@ func (v *Verifier) checkAccount(ctx context.Context, token, tenant string) (*sdk
 	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
-// classify tells a bad token from a result that could not be reached. The SDK's
-// texts repeat claims of the token, and are not passed on for a bad one.
+// classify returns *Refused for an invalid token, and *push.Unavailable if Google could not
+// be reached. Texts of the SDK repeat claims of the token, so they are not part of
+// *Refused.
 func classify(err error) error {
 	switch {
 	case sdk.IsIDTokenExpired(err):
@@ -130,7 +131,7 @@ func classify(err error) error {
 	case sdk.IsUserNotFound(err):
 		return &Refused{"its account is gone"}
 	case sdk.IsIDTokenInvalid(err):
-		return &Refused{"it is no valid ID token of this project"}
+		return &Refused{"it is not a valid ID token of this project"}
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("verifying an ID token: %w", err)
 	}

@@ -60,7 +60,7 @@ func with(m map[string]any, k string, v any) map[string]any {
 // TestVerify: what is let in, and in which words everything else is not.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	const invalid, expired = "it is no valid ID token of this project", "it has expired"
+	const invalid, expired = "it is not a valid ID token of this project", "it has expired"
 	v, forger, now := verifier(t, auth.Options{}), key(t), time.Now()
 	claim := func(k string, val any) string { return issuer.Token(with(map[string]any{"sub": "ada"}, k, val)) }
 	header := func(k string, val any, signer *rsa.PrivateKey) string {

@@ -11,18 +11,18 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 )
 
-// Clients are what every function has open: its log, and the project's
-// database and Pub/Sub, or the emulators' where FIRESTORE_EMULATOR_HOST and
-// PUBSUB_EMULATOR_HOST are set.
+// Clients has what every function needs: its log, and clients of Firestore and Pub/Sub.
+// If FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST is set, the client connects to that
+// emulator.
 type Clients struct {
 	Log       *slog.Logger
 	Firestore *firestore.Client
 	PubSub    *pubsub.Client
 }
 
-// Open reads the settings of a function from this process's environment and
-// opens what each has. Its error names every fault of the settings together, or
-// the client that could not be made.
+// Open reads the settings of a function from the environment of this process and makes
+// its clients. The error names all faults of the settings together, or the client that
+// could not be made.
 func Open[T settings](ctx context.Context) (set T, c *Clients, err error) {
 	if set, err = Load[T](environ()); err != nil {
 		return set, nil, err
@@ -50,7 +50,7 @@ func open(ctx context.Context, set Common) (*Clients, error) {
 	return &Clients{log, db, ps}, nil
 }
 
-// Fail closes the clients of a function that cannot start, and answers why not.
+// Fail closes the clients of a function that cannot start, and returns the error why.
 func (c *Clients) Fail(why error) error {
 	return errors.Join(why, c.Firestore.Close(), c.PubSub.Close())
 }

@@ -27,7 +27,7 @@ func TestLoadReportsEveryFaultTogether(t *testing.T) {
 	if err == nil {
 		t.Fatal("faulty settings were taken")
 	}
-	for _, want := range []string{"GOOGLE_CLOUD_PROJECT", "CallTimeout", "QUOTA is 2000, not between 1 and 1000"} {
+	for _, want := range []string{"GOOGLE_CLOUD_PROJECT", "CallTimeout", "QUOTA is 2000; it must be between 1 and 1000"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not named: %v", want, err)
 		}

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// Lazy is a handler made at the first request: a function's process starts
-// without waiting for its clients. A success is kept, a failure is logged,
-// answered 503 and forgotten, so that the next request tries again.
+// Lazy returns a handler that is built at the first request, so that the process of a
+// function starts without waiting for its clients. If build fails, the error is logged,
+// the request is answered 503, and the next request tries again.
 func Lazy(build func(context.Context) (http.Handler, error)) http.HandlerFunc {
-	var mu sync.Mutex
+	var mu sync.Mutex // guards made; held during build, so that requests build only one handler
 	var made http.Handler
 	get := func() (http.Handler, error) {
 		mu.Lock()
@@ -19,7 +19,7 @@ func Lazy(build func(context.Context) (http.Handler, error)) http.HandlerFunc {
 		if made != nil {
 			return made, nil
 		}
-		// The clients outlive the request that made them.
+		// Not the context of the request: later requests use the clients, too.
 		h, err := build(context.Background())
 		if err == nil {
 			made = h

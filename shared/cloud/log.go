@@ -9,18 +9,19 @@ import (
 	"strings"
 )
 
-// Log makes a logger that writes one JSON line an entry in the form Cloud
-// Logging reads: severity, message, and the trace of the request.
+// Log makes a logger that writes one line of JSON for each entry, in the form that Cloud
+// Logging reads: severity, message, and the trace of the request. An unknown LogLevel is
+// an error.
 func Log(w io.Writer, c Common) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, fmt.Errorf("LOG_LEVEL is %q, not debug, info, warn or error", c.LogLevel)
+		return nil, fmt.Errorf("LOG_LEVEL is %q; it must be debug, info, warn or error", c.LogLevel)
 	}
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: entry})
 	return slog.New(traced{h, c.Project}), nil
 }
 
-// entry renames what Cloud Logging gives a meaning.
+// entry renames the attributes that have a meaning for Cloud Logging.
 func entry(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return a
@@ -41,8 +42,8 @@ func entry(groups []string, a slog.Attr) slog.Attr {
 
 type traceKey struct{}
 
-// Traced keeps the request's trace id for the lines logged with its context.
-// The header is traceparent (W3C), or X-Cloud-Trace-Context.
+// Traced stores the trace id of the request in its context, so that log lines have it. It
+// is read from the header traceparent (W3C) or X-Cloud-Trace-Context.
 func Traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id := traceID(r.Header); id != "" {

@@ -1,5 +1,5 @@
-// Package cloud is the process a function runs in: its settings, its clients
-// for Google Cloud, and its structured log.
+// Package cloud has what the process of every function needs: settings from the
+// environment, clients of Google Cloud, and a structured log.
 package cloud
 
 import (
@@ -12,25 +12,25 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Common is what every function is told by its environment. A function's own
-// settings embed it.
+// Common has the settings that every function reads from its environment. The settings
+// of a function embed it.
 type Common struct {
 	Project     string        `env:"GOOGLE_CLOUD_PROJECT,required,notEmpty"`
 	Database    string        `env:"FIRESTORE_DATABASE" envDefault:"(default)"`
 	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`
-	CallTimeout time.Duration `env:"CALL_TIMEOUT" envDefault:"60s"` // the function's time-out
+	CallTimeout time.Duration `env:"CALL_TIMEOUT" envDefault:"60s"` // the timeout of the function
 }
 
 func (c Common) common() Common { return c }
 
-// settings are what embeds Common.
+// settings is any type that embeds Common.
 type settings interface{ common() Common }
 
-// A checker finds what is wrong with settings whose types are right.
+// A checker returns the faults of settings that could be parsed.
 type checker interface{ Check() []error }
 
-// Load reads settings of type T from the environment given, and reports every
-// fault together.
+// Load reads settings of type T from an environment. The error names all faults
+// together.
 func Load[T any](environ map[string]string) (T, error) {
 	var t T
 	err := env.ParseWithOptions(&t, env.Options{Environment: environ})
@@ -50,7 +50,7 @@ func Load[T any](environ map[string]string) (T, error) {
 	return t, nil
 }
 
-// environ is the environment of this process.
+// environ returns the environment of this process by name.
 func environ() map[string]string {
 	m := map[string]string{}
 	for _, kv := range os.Environ() {
@@ -61,10 +61,11 @@ func environ() map[string]string {
 	return m
 }
 
-// Between faults a number outside its range; name is the variable's.
+// Between returns a fault if a number is not between low and high. name is the name of the
+// environment variable.
 func Between[N int | float64 | time.Duration](name string, v, low, high N) []error {
 	if v < low || v > high {
-		return []error{fmt.Errorf("%s is %v, not between %v and %v", name, v, low, high)}
+		return []error{fmt.Errorf("%s is %v; it must be between %v and %v", name, v, low, high)}
 	}
 	return nil
 }
