@@ -9,18 +9,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// check is the fence: it goes through a template's tokens before the library
-// makes anything of them, and names everything that is not let through.
+// check is the fence in front of the library. It reads the tokens of a template before
+// the library does, and names everything that is not allowed.
 type check struct {
 	*compiler
 	at   string
 	open []block
 }
 
-// A block is an if or unless that is open.
+// A block is an if or unless that has no end yet.
 type block struct {
 	name string
-	last bool // it has had its else
+	last bool // its else has come
 }
 
 func (c *check) say(format string, a ...any) { c.fault(c.at, fmt.Sprintf(format, a...)) }
@@ -41,8 +41,8 @@ func (c *check) tokens(tokens []parser.Token) {
 	}
 }
 
-// text is what stands between: an opening brace in it was never closed, or
-// holds what is neither output nor tag.
+// text checks the text between outputs and tags. An opening brace in it was never closed,
+// or encloses something that is neither an output nor a tag.
 func (c *check) text(s string) {
 	for _, brace := range []string{"{{", "{%"} {
 		if i := strings.Index(s, brace); i >= 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/osteele/liquid/render"
 )
 
-// A branch of an if or unless is rendered if its condition holds as it should.
+// A branch of an if or unless. It is rendered if its condition has the wanted value.
 type branch struct {
 	when expressions.Expression // nil: else
 	want bool
@@ -22,8 +22,8 @@ func (b branch) taken(ctx render.Context) (bool, error) {
 	return (v != nil && v != false) == b.want, err
 }
 
-// conditional makes the tag whose first branch wants its condition to be that.
-// The library's own is not to be had without its loops and includes.
+// conditional makes the tag if (wanted true) or unless (wanted false). The tags of the
+// library cannot be used without its loops and includes.
 func conditional(want bool) render.BlockCompiler {
 	return func(n render.BlockNode) (func(io.Writer, render.Context) error, error) {
 		when, err := expressions.Parse(n.Args)

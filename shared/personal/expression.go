@@ -11,21 +11,23 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An expression checks what stands between braces against a grammar narrower
-// than the library's:
+// An expression checks the text between braces against this grammar, which allows less
+// than that of the library:
 //
 //	output    = operand { "|" filter [ ":" operand { "," operand } ] }
 //	condition = comparison { ("and" | "or") comparison }
 //	comparison = operand [ ("==" | "!=" | "<" | ">" | "<=" | ">=" | "contains") operand ]
 //	operand   = string | number | "true" | "false" | "nil"
-//	          | "customer" ( "." name | "[" string "]" )
+//	          | ( "customer" | "values" ) ( "." name | "[" string "]" )
+//
+// values exist only in messages to one customer.
 type expression struct {
 	*check
 	source string
 	rest   []string
 }
 
-// lexeme is a string, a number, a name, an operator or a mark.
+// lexeme matches a string, a number, a name, an operator or a punctuation mark.
 var lexeme = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|-?[0-9]+(?:\.[0-9]+)?|[A-Za-z_][A-Za-z0-9_-]*|==|!=|<=|>=|[<>|:,.\[\]])`)
 
 var (
@@ -159,8 +161,8 @@ func (x *expression) operand() error {
 	}
 }
 
-// member reads which attribute of customer, or which of the values, it is. kind is the
-// noun for it in errors.
+// member reads the name of an attribute of customer, or of a value, and passes it to use.
+// kind is the noun for it in errors.
 func (x *expression) member(of, kind string, use func(key string) error) error {
 	key := ""
 	switch x.next() {
@@ -184,8 +186,8 @@ func (x *expression) member(of, kind string, use func(key string) error) error {
 	return use(key)
 }
 
-// use notes that an attribute is used. Names between double underscores are
-// Firestore's own.
+// use records that an attribute is used. Firestore reserves names between double
+// underscores.
 func (x *expression) use(key string) error {
 	if key == "id" || x.names[key] {
 		return nil
@@ -200,7 +202,7 @@ func (x *expression) use(key string) error {
 	return nil
 }
 
-// useValue notes that a value of a message is used.
+// useValue records that a value of a message is used.
 func (x *expression) useValue(key string) error {
 	if x.values[key] {
 		return nil

@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// A filter makes something of a value and its arguments. It takes every value
-// there is and fails by ErrTooLarge alone, so that no customer is refused for
-// the type of an attribute.
+// A filter computes a result from a value and arguments. It accepts values of every type,
+// so that no customer is refused because of the type of an attribute. Its only error is
+// ErrTooLarge.
 type filter struct {
-	least, most int  // how many arguments it takes
-	long        bool // it also takes values longer than MaxRendered
+	least, most int  // number of arguments
+	long        bool // it also accepts values longer than MaxRendered
 	make        func(v any, args []any) (any, error)
 }
 
@@ -26,8 +26,9 @@ func (f filter) takes() string {
 	return fmt.Sprintf("%d to %d", f.least, f.most)
 }
 
-// call is the filter as the library calls it. Chained filters cannot amplify:
-// each refuses what the one before made too large.
+// call is the function that the library calls. Each filter refuses a value that the
+// previous one made too large, so a chain of filters cannot make a text grow without
+// limit.
 func (f filter) call(v any, args ...any) (any, error) {
 	if s, ok := v.(string); ok && !f.long && len(s) > MaxRendered {
 		return nil, ErrTooLarge
@@ -40,7 +41,7 @@ func (f filter) call(v any, args ...any) (any, error) {
 	return f.make(v, args)
 }
 
-// filters are all there are.
+// filters has every filter by name.
 var filters = map[string]filter{
 	"append":     {1, 1, false, func(v any, a []any) (any, error) { return str(v) + str(a[0]), nil }},
 	"capitalize": ofText(capitalize),
@@ -86,20 +87,20 @@ func optional(args []any, i int, without any) any {
 	return without
 }
 
-// str is a value as it is written.
+// str returns the text of a value.
 func str(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
-	case float64: // a number in the template itself
+	case float64: // a number that is written in the template
 		return decimal(v).String()
 	}
 	return fmt.Sprint(v)
 }
 
-// fallback is the argument where v is missing, false or empty.
+// fallback returns the argument if v is missing, false or empty.
 func fallback(v any, args []any) (any, error) {
 	if v == nil || v == false || v == "" {
 		return args[0], nil
@@ -115,7 +116,7 @@ func capitalize(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// replace measures what it would make before it makes it.
+// replace computes the size of its result before it makes it.
 func replace(s, old, by string) (any, error) {
 	if old == "" {
 		return s, nil
@@ -126,8 +127,8 @@ func replace(s, old, by string) (any, error) {
 	return strings.ReplaceAll(s, old, by), nil
 }
 
-// truncate keeps n characters, the last of them the ending; all of them where
-// n is no number.
+// truncate shortens a text to n characters, including the ending. If n is not a number,
+// the text stays as it is.
 func truncate(s string, count any, ending string) string {
 	n, ok := toNumber(count)
 	if !ok || n < 0 || n > MaxRendered {
@@ -140,7 +141,7 @@ func truncate(s string, count any, ending string) string {
 	return s[:first(s, int(n)-utf8.RuneCountInString(end))] + end
 }
 
-// first is how many bytes the first n characters of s take.
+// first returns the number of bytes of the first n characters of s.
 func first(s string, n int) int {
 	for i := range s {
 		if n--; n < 0 {

@@ -11,10 +11,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// percent is put behind every output in a link; templates cannot name it.
+// percent is the name of the filter that is added to every output in a link. Templates
+// cannot use the name.
 const percent = "carillon_percent_encode"
 
-// encode leaves nothing of a value that could end a part of a URL.
+// encode escapes every character of a value that could end a part of a URL.
 func encode(v any) (any, error) {
 	s := str(v)
 	if len(s) > MaxRendered {
@@ -23,11 +24,11 @@ func encode(v any) (any, error) {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), nil
 }
 
-// isEncoded finds outputs that end in url_encode: a second encoding would spoil
-// the first, which lets nothing through either.
+// isEncoded matches outputs that end in url_encode. They are not encoded twice, because
+// url_encode escapes the same characters.
 var isEncoded = regexp.MustCompile(`\|\s*url_encode\s*$`)
 
-// encoded is the template with every output percent-encoded.
+// encoded returns the template with every output percent-encoded.
 func encoded(tokens []parser.Token) string {
 	var b strings.Builder
 	for _, t := range tokens {
@@ -48,20 +49,20 @@ func encoded(tokens []parser.Token) string {
 	return b.String()
 }
 
-// A link leads to one place whatever the values are if it begins with a scheme
-// and, up to what ends it, a host. Where the scheme has no hosts, as tel and
-// mailto, something other than a slash has to follow; browsers read a host even
-// without slashes after the schemes they know (WHATWG URL, special schemes).
+// A link leads to the same host for every value if it begins with a scheme and a complete
+// host. After a scheme without hosts, such as tel and mailto, a character other than a
+// slash must follow. After the schemes that browsers know they read a host even without
+// slashes (WHATWG URL, special schemes).
 var (
 	hosted = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\\\s\pC]+[/?#]`)
 	opaque = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):[^/\\\s\pC]`)
 )
 
-// link refuses links whose scheme or host is templated, or that browsers read
-// differently from how they look.
+// link refuses links whose scheme or host contains a template, and links that browsers
+// read differently from how they look.
 func (c *check) link(tokens []parser.Token) {
 	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !fixed(tokens[0].Source) {
-		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not taken")
+		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not allowed")
 	}
 	for _, t := range tokens {
 		if t.Type == parser.TextTokenType && (strings.Contains(t.Source, `\`) || strings.ContainsFunc(t.Source, unicode.IsControl)) {
@@ -81,9 +82,9 @@ func fixed(start string) bool {
 
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
 
-// wanders reports whether a part of the path is . or .., in whichever writing:
-// they lead out of it, and percent-encoding does not help (WHATWG URL,
-// double-dot path segments).
+// wanders reports whether a segment of the path is . or .., also percent-encoded. Such a
+// segment leads out of the path, and encoding it does not help (WHATWG URL, double-dot
+// path segments).
 func wanders(link string) bool {
 	_, path, ok := strings.Cut(link, "://")
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A decimal is a number that is no integer. The library compares it as the
-// float it is and writes it as String does: 1234567.25, not 1.23456725e+06.
+// A decimal is a number that is not an integer. The library compares it as a float and
+// writes it with String: 1234567.25, not 1.23456725e+06.
 type decimal float64
 
 func (d decimal) String() string {
@@ -19,8 +19,8 @@ func (d decimal) String() string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// plain makes an attribute what templates can use: a string, a boolean, an
-// integer where the number is one, a decimal. Everything else is nil.
+// plain converts an attribute to a type that templates can use: a string, a boolean, an
+// integer if the number is one, or a decimal. Everything else is nil.
 func plain(v any) any {
 	switch v := v.(type) {
 	case string, bool, int64:
@@ -45,7 +45,7 @@ func plain(v any) any {
 	return nil
 }
 
-// ofFloat is an integer up to 2⁵³, beyond which floats skip some.
+// ofFloat returns an integer up to 2⁵³. Greater floats cannot represent every integer.
 func ofFloat(f float64) any {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
@@ -56,7 +56,7 @@ func ofFloat(f float64) any {
 	return decimal(f)
 }
 
-// toNumber reads numbers, and strings that are some.
+// toNumber converts numbers, and strings that are numbers.
 func toNumber(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int:
@@ -78,9 +78,9 @@ func toNumber(v any) (float64, bool) {
 	return 0, false
 }
 
-// calculate is nil where a value is no number or the result is none: it
-// renders as nothing, and default applies to it. Fractions keep 15 digits, as
-// many as floats hold: 0.1 and 0.2 are 0.3.
+// calculate returns nil if a value or the result is not a number. nil renders as nothing,
+// and the filter default applies to it. Results have 15 digits, as many as floats hold, so
+// that 0.1 and 0.2 add up to 0.3.
 func calculate(a, b any, f func(a, b float64) float64) any {
 	x, ok := toNumber(a)
 	y, ok2 := toNumber(b)
@@ -94,7 +94,7 @@ func calculate(a, b any, f func(a, b float64) float64) any {
 	return ofFloat(r)
 }
 
-// round keeps so many digits behind the point, at most 9; none without.
+// round keeps that many digits after the point, at most 9; without an argument none.
 func round(a any, digits any) any {
 	n, ok := toNumber(digits)
 	if x, isNumber := toNumber(a); isNumber && ok && n >= 1 && n <= 9 && math.Abs(x) < 1e21 {
@@ -103,7 +103,7 @@ func round(a any, digits any) any {
 	return calculate(a, 0, func(a, _ float64) float64 { return math.Round(a) })
 }
 
-// thousands parts a number's thousands, 12 500, by a mark of at most 8 bytes.
+// thousands separates groups of three digits, as in 12 500, by a text of at most 8 bytes.
 func thousands(a any, mark string) any {
 	x, ok := toNumber(a)
 	if !ok || math.Abs(x) >= 1e15 || len(mark) > 8 {
@@ -119,7 +119,7 @@ func thousands(a any, mark string) any {
 	return whole
 }
 
-// pluralize is one for 1 and many for everything else.
+// pluralize returns its first argument for 1, and the second for everything else.
 func pluralize(a any, one, many string) string {
 	if x, ok := toNumber(a); ok && x == 1 {
 		return one

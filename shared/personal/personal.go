@@ -2,14 +2,13 @@
 // Liquid templates over the customer's id and attributes in titles, bodies,
 // images, links and data values.
 //
-// The Liquid is osteele/liquid's, behind a fence, because whoever writes a
-// mailing need not be trusted with the process that sends it. What is in a
-// template is checked before it reaches the library: output, if and unless with
-// elsif and else, a listed set of filters, and nothing but customer.id and
-// customer.<attribute>. There are no loops, no assignments and no includes, and
-// the engine does not have them either, should the fence ever have a hole.
-// Everything rendered is bounded in memory and time; values in links are
-// percent-encoded; a value is never rendered a second time.
+// The library is osteele/liquid. A sender of mailings must not be able to harm the process
+// that sends them, so each template is checked before it reaches the library. Allowed are
+// output, if and unless with elsif and else, the listed filters, customer.id and
+// customer.<attribute>, and values.<name> in messages to one customer. There are no loops,
+// assignments and includes, and the engine is configured without them as well. Memory and
+// time of a rendering are limited. Values in links are percent-encoded. A value is never
+// rendered as a template.
 package personal
 
 import (
@@ -23,8 +22,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Limits. FCM takes 4,096 bytes of a whole message, so they are in the way of
-// nobody; they bound what one rendering costs.
+// Limits of the cost of one rendering. FCM accepts 4,096 bytes of a whole message, so no
+// useful message reaches them.
 const (
 	MaxTemplate = 4 << 10  // bytes of one template
 	MaxRendered = 8 << 10  // bytes of one rendered text, and of a value that goes into most filters
@@ -32,34 +31,34 @@ const (
 	MaxNesting  = 8        // of if and unless
 	MaxFilters  = 100      // in all templates of a mailing
 	MaxNames    = 50       // attributes that the templates of a mailing use
-	maxFaults   = 20       // that are spelled out
+	maxFaults   = 20       // faults that are named
 )
 
-// ErrTooLarge is the error of a customer whose values make a text larger than
-// MaxRendered or a message larger by MaxAdded.
+// ErrTooLarge is the error for a customer whose values make a text larger than
+// MaxRendered, or a message longer by more than MaxAdded.
 var ErrTooLarge = errors.New("it is too large when rendered")
 
-// ErrElsewhere is the error of a customer whose values would lead a link out of
-// the path its template gives it.
+// ErrElsewhere is the error for a customer whose values would lead a link out of the path
+// of its template.
 var ErrElsewhere = errors.New("a value that is . or .. would change the link's path")
 
-// A Template is the message and link of a mailing, ready to be rendered. It
-// does not change and may be used by many goroutines at once.
+// A Template is the message and link of a mailing, ready to be rendered. It is immutable
+// and safe for concurrent use.
 type Template struct {
 	message json.RawMessage
 	link    string
 	// The message is parts[0] + slots[0] + parts[1] + … + parts[n].
 	parts  [][]byte
 	slots  []*text
-	to     *text // the link's template, nil without
+	to     *text // the template of the link; nil: it has none
 	names  []string
 	values []string // the values of a message that the templates use
 }
 
 // Compile checks and compiles the templates of a mailing's message, FCM's v1
 // object without a target, and of its link. Each fault has its place, as in
-// "body.message.notification.title". What is no JSON is said to have no
-// templates: that is another's to refuse.
+// "body.message.notification.title". A message that is not JSON has no templates; another
+// check refuses it.
 func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
 	return compileWith(compiler{}, message, link)
 }
@@ -87,21 +86,20 @@ func compileWith(c compiler, message json.RawMessage, link string) (*Template, p
 	return t, nil
 }
 
-// Personal reports whether there is any template; without, message and link
-// are everybody's as they are.
+// Personal reports whether there is any template. Without one every customer gets the same
+// message and link.
 func (t *Template) Personal() bool { return len(t.slots) > 0 || t.to != nil }
 
-// Names are the attributes the templates use, in order; id is none.
+// Names returns the attributes that the templates use, sorted, without id.
 func (t *Template) Names() []string { return t.names }
 
-// Values are the names of the values that the templates of a message use, in order.
+// Values returns the names of the values that the templates of a message use, sorted.
 func (t *Template) Values() []string { return t.values }
 
-// Render makes the message and the link of one customer. Attributes are
-// strings, numbers and booleans; what is missing, and what is of another type,
-// renders as nothing: with no attributes at all it is the sample that shows
-// whether FCM takes the message. Errors concern this customer only and repeat
-// none of the values; ErrTooLarge and ErrElsewhere are among them.
+// Render returns the message and the link for one customer. Attributes are strings,
+// numbers and booleans. A missing attribute, and one of another type, renders as nothing.
+// Without any attributes it is the sample that is proven at FCM. Errors concern only this
+// customer and repeat no values; they may be ErrTooLarge or ErrElsewhere.
 func (t *Template) Render(customer string, attributes map[string]any) (message json.RawMessage, link string, err error) {
 	return t.RenderMessage(customer, attributes, nil)
 }
@@ -146,9 +144,9 @@ func (t *Template) fill(vars map[string]any) (json.RawMessage, error) {
 	return append(out, t.parts[len(t.slots)]...), nil
 }
 
-// bindings are what templates see: the attributes they name, nil for those
-// that are missing. A name that is not there at all may mean something to the
-// library, as size does.
+// bindings returns the variables of templates: the attributes that they name, nil for
+// missing ones. Each name is set, because some names, such as size, have a meaning for the
+// library if they are not.
 func bindings(customer string, attributes map[string]any, names []string) map[string]any {
 	c := named(attributes, names)
 	c["id"] = customer
@@ -166,8 +164,8 @@ func named(values map[string]any, names []string) map[string]any {
 
 const hexDigits = "0123456789abcdef"
 
-// appendQuoted writes s as a JSON string. Where s is not UTF-8 it has U+FFFD;
-// the line separators that JavaScript does not take are escaped.
+// appendQuoted appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD. Line
+// separators that older JavaScript does not allow in strings are escaped.
 func appendQuoted(out []byte, s string) []byte {
 	out = append(out, '"')
 	for _, r := range strings.ToValidUTF8(s, "\ufffd") {

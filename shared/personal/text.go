@@ -14,8 +14,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An engine is the library's configuration, which knows no tags and no filters
-// but these.
+// An engine is the configuration of the library, which has only these tags and filters.
 type engine struct{ render.Config }
 
 func newEngine() engine {
@@ -37,7 +36,7 @@ type text struct {
 	engine engine
 }
 
-// text compiles one template, or names what is wrong with it.
+// text compiles one template, or records its faults and returns nil.
 func (c *compiler) text(at, source string, u use) *text {
 	if len(source) > MaxTemplate {
 		c.fault(at, fmt.Sprintf("is %d bytes long; templates have at most %d", len(source), MaxTemplate))
@@ -85,8 +84,8 @@ func (x *text) compile(source string) (err error) {
 	return nil
 }
 
-// render fills in one customer's values. The library panics when its writer
-// fails, and on its own mistakes.
+// render renders the template for one customer. The library panics if its writer fails,
+// and when it has a bug, so panics are recovered.
 func (x *text) render(vars map[string]any) (s string, err error) {
 	var out bounded
 	defer func() {
@@ -108,11 +107,11 @@ func (x *text) render(vars map[string]any) (s string, err error) {
 	return out.String(), nil
 }
 
-// errValues stands for the library's errors, whose text repeats values: a
-// customer's are not to get into logs.
+// errValues replaces the errors of the library, because their text repeats values of the
+// customer, which must not be logged.
 var errValues = errors.New("the template does not work with this customer's values")
 
-// because finds our own error in the library's, which do not unwrap.
+// because finds our own error in an error of the library, which does not unwrap.
 func because(failed render.Error) error {
 	if f, ok := errors.AsType[expressions.FilterError](failed.Cause()); ok && errors.Is(f.Err, ErrTooLarge) {
 		return ErrTooLarge
@@ -120,7 +119,7 @@ func because(failed render.Error) error {
 	return errValues
 }
 
-// bounded takes MaxRendered bytes.
+// bounded is a buffer for at most MaxRendered bytes.
 type bounded struct {
 	bytes.Buffer
 	full bool
@@ -134,5 +133,6 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// WriteString is Write: io.WriteString must not go around the bound.
+// WriteString is needed because io.WriteString would call that of bytes.Buffer, which has
+// no limit.
 func (b *bounded) WriteString(s string) (int, error) { return b.Write([]byte(s)) }

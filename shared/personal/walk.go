@@ -12,10 +12,11 @@ import (
 
 func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
-// mayHaveTemplate also finds braces that JSON has escaped, and more than them.
+// mayHaveTemplate also finds escaped braces. It may report true for a text without a
+// template.
 func mayHaveTemplate(json string) bool { return hasTemplate(json) || strings.Contains(json, `\u00`) }
 
-// A use is what a text is for.
+// A use is the purpose of a text in a message.
 type use int
 
 const (
@@ -24,7 +25,7 @@ const (
 	asLink
 )
 
-// uses says where in a message templates are rendered; "*" is any one key.
+// uses lists the places in a message where templates are rendered; "*" is any one key.
 var uses = []struct {
 	path string
 	use  use
@@ -59,11 +60,11 @@ func useOf(path []string) use {
 	return nowhere
 }
 
-// A compiler collects the templates of a message, and what is wrong with them.
+// A compiler collects the templates of a message and their faults.
 type compiler struct {
 	engine  engine
 	faults  push.Faults
-	found   int             // faults, including those not spelled out
+	found   int             // number of faults, including those that are not named
 	names   map[string]bool // attributes used
 	values  map[string]bool // values used; nil: there are none, only in messages to one customer
 	filters int             // used in all templates
@@ -78,13 +79,13 @@ func (c *compiler) fault(at, message string) {
 	}
 }
 
-// message finds every template in the message's strings. Everything else stays
-// byte for byte.
+// message finds every template in the strings of the message. Every other byte stays as it
+// is.
 func (c *compiler) message(t *Template) {
 	w := walker{compiler: c, raw: t.message, dec: json.NewDecoder(bytes.NewReader(t.message)), t: t}
 	if w.value(nil) {
 		t.parts = append(t.parts, t.message[w.kept:])
-	} else { // no JSON: not ours to refuse
+	} else { // not JSON: another check refuses it
 		t.slots, t.parts = nil, nil
 	}
 }
@@ -95,11 +96,11 @@ type walker struct {
 	raw  []byte
 	dec  *json.Decoder
 	t    *Template
-	kept int // up to here raw is in the template's parts
-	list int // lists around where the decoder is
+	kept int // raw up to this offset is in the parts of the template
+	list int // number of lists around the position of the decoder
 }
 
-// value walks over one value; false: the text is no JSON.
+// value reads one value. It returns false if the text is not JSON.
 func (w *walker) value(path []string) bool {
 	before := w.dec.InputOffset()
 	tok, err := w.dec.Token()
@@ -128,7 +129,7 @@ func (w *walker) members(path []string, open json.Delim) bool {
 			if err != nil {
 				return false
 			}
-			if name = k.(string); hasTemplate(name) { // the decoder takes no other
+			if name = k.(string); hasTemplate(name) { // the decoder accepts only strings as keys
 				w.fault(place(path), "has a template in a key; they are not rendered there")
 			}
 		}
@@ -140,8 +141,8 @@ func (w *walker) members(path []string, open json.Delim) bool {
 	return err == nil
 }
 
-// text looks at the string that ends where the decoder is and begins after
-// before.
+// text compiles the string that begins after the offset before and ends at the position of
+// the decoder, if it has a template.
 func (w *walker) text(path []string, s string, before int) {
 	if !hasTemplate(s) {
 		return
@@ -158,7 +159,7 @@ func (w *walker) text(path []string, s string, before int) {
 	w.kept = int(w.dec.InputOffset())
 }
 
-// place is where a path leads, in the way of push.Fault; of a long one its end.
+// place returns the location of a path as in push.Fault; of a long path only the end.
 func place(path []string) string {
 	at := "body.message"
 	if len(path) > 8 {
