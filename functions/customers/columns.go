@@ -79,7 +79,7 @@ func columns(names []string) (out []column, faults push.Faults) {
 			fault(name, "is not known")
 			unknown = true
 		case seen[place]:
-			fault(name, "stands twice")
+			fault(name, "is given twice")
 		}
 		seen[place] = true
 		out = append(out, c)
@@ -149,7 +149,7 @@ func (c column) value(cell string) (value any, why string) {
 		case "false":
 			return false, ""
 		}
-		return nil, "is neither true nor false"
+		return nil, "must be true or false"
 	}
 	return cell, ""
 }

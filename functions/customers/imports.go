@@ -145,14 +145,14 @@ func report(faulty map[int]error) *importOutput {
 // line reads one line and returns every fault of it.
 func (s *service) line(raw []byte) (out store.ImportLine, err error) {
 	if len(raw) > maxLine {
-		return out, fmt.Errorf("the line is %d bytes long; at most %d are taken", len(raw), maxLine)
+		return out, fmt.Errorf("the line is %d bytes long; at most %d are allowed", len(raw), maxLine)
 	}
 	if err := api.CheckJSON("line", raw); err != nil {
 		return out, err
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return out, push.Faults{{Location: "line", Message: "is no JSON object"}}
+		return out, push.Faults{{Location: "line", Message: "must be a JSON object"}}
 	}
 	out, faults := s.members(members)
 	return out, few(faults, "line").Err()
@@ -191,7 +191,7 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
-		return nil, push.Faults{{Location: "line.tokens", Message: "is no list"}}
+		return nil, push.Faults{{Location: "line.tokens", Message: "must be a list"}}
 	}
 	if len(list) > s.MaxTokens {
 		return nil, push.Faults{{Location: "line.tokens", Message: fmt.Sprintf("has %d tokens; a customer has at most %d", len(list), s.MaxTokens)}}
@@ -216,14 +216,14 @@ func (s *service) tokens(raw json.RawMessage) ([]push.Registration, push.Faults)
 func (t *importedToken) read(raw json.RawMessage, at string) (faults push.Faults) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return push.Faults{{Location: at, Message: "is no JSON object"}}
+		return push.Faults{{Location: at, Message: "must be a JSON object"}}
 	}
 	fields := map[string]any{"token": &t.Token, "fid": &t.FID, "platform": &t.Platform, "app": &t.App, "device": &t.Device, "notifications": &t.Notifications, "addedAt": &t.AddedAt, "seenAt": &t.SeenAt}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if into := fields[name]; into == nil {
 			faults = append(faults, push.Fault{Location: at + "." + push.Truncate(name, 60), Message: "is not known: a token has token or fid, and may have platform, app, device, notifications, addedAt and seenAt"})
 		} else if json.Unmarshal(members[name], into) != nil {
-			faults = append(faults, push.Fault{Location: at + "." + name, Message: "cannot be taken as it is written"})
+			faults = append(faults, push.Fault{Location: at + "." + name, Message: "has a value that cannot be read"})
 		}
 	}
 	return faults

@@ -56,7 +56,7 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 			t.Errorf("line 14 does not name %s: %s", at, bad[14])
 		}
 	}
-	for n, one := range map[int]string{18: "line.tokens[0].addedAt: cannot be taken as it is written", 19: "line.tokens[0].token: cannot be taken as it is written"} {
+	for n, one := range map[int]string{18: "line.tokens[0].addedAt: has a value that cannot be read", 19: "line.tokens[0].token: has a value that cannot be read"} {
 		if bad[n] != one {
 			t.Errorf("line %d is named %q, want %q alone", n, bad[n], one)
 		}

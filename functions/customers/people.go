@@ -114,7 +114,7 @@ type changeInput struct {
 func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
-		return nil, push.Faults{{Location: "body", Message: "is no JSON object"}}
+		return nil, push.Faults{{Location: "body", Message: "must be a JSON object"}}
 	}
 
 	condition, err := in.parse()

@@ -45,7 +45,7 @@ func TestACSVImportKeepsGoodRowsAndNamesBadOnes(t *testing.T) {
 	}
 	bad := w.importingAs(csvType, 4, strings.Join(rows, "\n"))
 	want := map[int]string{
-		8:  "optedOut: is neither true nor false; categories.promo: is neither true nor false; timeZone: is no time zone of the IANA database, as Europe/Riga is",
+		8:  "optedOut: must be true or false; categories.promo: must be true or false; timeZone: must be a time zone of the IANA database, as Europe/Riga",
 		9:  "line: needs exactly one of token and fid",
 		10: "line: needs exactly one of token and fid",
 		11: "id: is missing, or no text",
@@ -130,8 +130,8 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 		"id,colour,Token\na,red,t\n": `the column \"colour\" is not known`,
 		"id,Token\n":                 `the column \"Token\" is not known`,
 		"id,attributes.\n":           `the column \"attributes.\" is not known`,
-		"id,token,token\na,t,t\n":    `the column \"token\" stands twice`,
-		"id,customer\na,a\n":         `the column \"customer\" stands twice`,
+		"id,token,token\na,t,t\n":    `the column \"token\" is given twice`,
+		"id,customer\na,a\n":         `the column \"customer\" is given twice`,
 		"token\nt\n":                 `the column \"id\" is missing`,
 		"id;token\na;t\n":            "separate columns by commas",
 		"id,\"token\na,t\n":          "the header cannot be read",

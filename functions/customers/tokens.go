@@ -45,7 +45,7 @@ func (r *registration) check(at string, unread push.Faults) (push.Registration, 
 	switch r.Platform {
 	case "", push.Android, push.IOS, push.Web:
 	default:
-		fault(".platform", "is none of android, ios and web")
+		fault(".platform", "must be android, ios or web")
 	}
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)

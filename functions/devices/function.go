@@ -82,7 +82,7 @@ func (s *settings) Check() []error {
 
 	for _, o := range s.AllowedOrigins {
 		if !origin(o) {
-			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is no origin as in https://shop.example", o))
+			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is not an origin as in https://shop.example", o))
 		}
 	}
 	return faults

@@ -121,7 +121,7 @@ func (g *authMiddleware) admit(ctx context.Context, h http.Header) (string, erro
 		id = c
 	}
 	if why := push.CheckCustomerID(id); why != "" {
-		return "", &forbidden{"the claim " + g.Claim + " of the ID token is no customer's id: it " + why}
+		return "", &forbidden{"the claim " + g.Claim + " of the ID token is not a customer's id: it " + why}
 	}
 
 	return id, nil

@@ -103,7 +103,7 @@ func TestClaim(t *testing.T) {
 		a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-by-claim"), as(v), "")
 		why := "has no claim https://shop.example/customer that is a text"
 		if id, ok := v.(string); ok && id != "" {
-			why = "the claim https://shop.example/customer of the ID token is no customer's id"
+			why = "the claim https://shop.example/customer of the ID token is not a customer's id"
 		}
 		if a.Code != 403 || !strings.Contains(a.Detail, why) {
 			t.Errorf("%s: %v", name, a)

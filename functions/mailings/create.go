@@ -42,7 +42,7 @@ func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	why := ""
 	switch {
 	case len(keys) > 1:
-		why = "stands twice"
+		why = "is given twice"
 	case len(keys) == 1 && strings.TrimSpace(unquoted(keys[0])) == "":
 		why = "is empty; leave it out where a second try may send a second time"
 	default:

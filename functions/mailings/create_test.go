@@ -49,7 +49,7 @@ func TestCreateForLater(t *testing.T) {
 	}
 	w.Published("dispatch", 0)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
-	w.clock.Add(3 * time.Hour) // sendAt lies in the past now, and the body was right when it came
+	w.clock.Add(3 * time.Hour) // sendAt is in the past now, and the body was right when it came
 	again := w.Ask("POST", "/v1/mailings", body, "Idempotency-Key", "later")
 	if was := testcloud.Decode[brief](again, http.StatusAccepted); was != m || again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("again: %+v, %v", was, again.Header)

@@ -139,7 +139,7 @@ func query(raw string) *Problem {
 	var faults push.Faults
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if len(all[name]) > 1 {
-			faults = append(faults, push.Fault{Location: "query." + push.Truncate(name, maxLocation), Message: "stands twice"})
+			faults = append(faults, push.Fault{Location: "query." + push.Truncate(name, maxLocation), Message: "is given twice"})
 		}
 	}
 	if len(faults) > 0 {

@@ -56,7 +56,7 @@ func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
 	v, unread := decode[T](raw, f.schemaOf())
 	var parsed any
 	if err := json.Unmarshal(raw, &parsed); err != nil {
-		return v, push.Faults{{Location: "body", Message: "is no JSON that can be read"}}
+		return v, push.Faults{{Location: "body", Message: "is not valid JSON"}}
 	}
 
 	trimmer := trimmer{registry: f.registry, left: maxFaults}
@@ -99,7 +99,7 @@ func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 	v = new(T)
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
-		return v, push.Faults{{Location: "body", Message: "is no JSON object"}}
+		return v, push.Faults{{Location: "body", Message: "must be a JSON object"}}
 	}
 
 	var faults push.Faults
@@ -112,7 +112,7 @@ func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 			err = json.Unmarshal(one, v)
 		}
 		if err != nil {
-			faults = append(faults, push.Fault{Location: "body." + k, Message: "cannot be taken as it is written"})
+			faults = append(faults, push.Fault{Location: "body." + k, Message: "has a value that cannot be read"})
 		}
 	}
 

@@ -146,7 +146,7 @@ func (c *checker) members() error {
 		key := t.(string) // the decoder returns only strings here
 		c.steps[last] = key
 		if seen[key] {
-			return fmt.Errorf("%s stands twice", c.at())
+			return fmt.Errorf("%s is given twice", c.at())
 		}
 		if seen[key] = true; len(seen) > maxMembers {
 			c.steps[last] = nil

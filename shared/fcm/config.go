@@ -82,7 +82,7 @@ func (c Config) target() (target, error) {
 
 	ports := map[string]string{"http": "80", "https": "443"}
 	if ports[u.Scheme] == "" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return target{}, fmt.Errorf("fcm: endpoint %q is no address like https://%s", c.Endpoint, googleHost)
+		return target{}, fmt.Errorf("fcm: endpoint %q must be an address like https://%s", c.Endpoint, googleHost)
 	}
 
 	port := cmp.Or(u.Port(), ports[u.Scheme])

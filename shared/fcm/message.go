@@ -41,7 +41,7 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	}
 	fields, err := members(object)
 	if err != nil {
-		return nil, fault("body.message", "is no JSON object: "+err.Error())
+		return nil, fault("body.message", "must be a JSON object: "+err.Error())
 	}
 	if faults := checkFields(fields, o); len(faults) > 0 {
 		return nil, faults
@@ -84,7 +84,7 @@ func checkData(at string, raw json.RawMessage, o Extra) (faults push.Faults) {
 	}
 	data, err := members(raw)
 	if err != nil {
-		return fault(at, "is no JSON object")
+		return fault(at, "must be a JSON object")
 	}
 	for _, d := range data {
 		if o.sets(d.key) {

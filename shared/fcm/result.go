@@ -115,7 +115,7 @@ func (r *result) accepted() Answer {
 	id, ok := messageName(r.body)
 	if !ok && r.err == nil {
 		return Answer{Outcome: Misconfigured, HTTP: r.code,
-			Text: fmt.Sprintf("what answers is no FCM: HTTP %d: %s", r.code, excerpt(r.body))}
+			Text: fmt.Sprintf("the answer does not come from FCM: HTTP %d: %s", r.code, excerpt(r.body))}
 	}
 	return Answer{Outcome: Accepted, HTTP: r.code, Name: id}
 }

@@ -77,7 +77,7 @@ func (c *check) tag(name, args string) {
 			c.say("{%% %s %%} takes nothing", name)
 		}
 	default:
-		c.say("{%% %s %%} is no tag that is taken: there are if, unless, elsif and else", push.Truncate(name, 60))
+		c.say("{%% %s %%} is not an allowed tag: there are if, unless, elsif and else", push.Truncate(name, 60))
 	}
 }
 

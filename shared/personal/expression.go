@@ -40,7 +40,7 @@ func (x *expression) lex() error {
 	for s != "" {
 		l := lexeme.FindString(s)
 		if n := len(x.rest); l == "" && n > 0 && x.rest[n-1] == "." {
-			return fmt.Errorf("%q is no plain name of an attribute; write customer[\"…\"]", push.Truncate(s, 60))
+			return fmt.Errorf("%q is not a plain name of an attribute; write customer[\"…\"]", push.Truncate(s, 60))
 		}
 		if l == "" {
 			return fmt.Errorf("%q cannot be read", push.Truncate(s, 60))
@@ -168,7 +168,7 @@ func (x *expression) member(of, kind string, use func(key string) error) error {
 	switch x.next() {
 	case ".":
 		if key = x.next(); !name.MatchString(key) {
-			return fmt.Errorf("%q is no plain name of %s; write %s[\"…\"] for names with other characters", push.Truncate(key, 60), kind, of)
+			return fmt.Errorf("%q is not a plain name of %s; write %s[\"…\"] for names with other characters", push.Truncate(key, 60), kind, of)
 		}
 	case "[":
 		quoted := x.next()
@@ -193,7 +193,7 @@ func (x *expression) use(key string) error {
 		return nil
 	}
 	if len(key) > push.MaxName || strings.HasPrefix(key, "__") && strings.HasSuffix(key, "__") {
-		return fmt.Errorf("%q is no name that an attribute can have", push.Truncate(key, 60))
+		return fmt.Errorf("%q is not a name that an attribute can have", push.Truncate(key, 60))
 	}
 	if len(x.names) == MaxNames {
 		return fmt.Errorf("the templates use more than %d attributes", MaxNames)
@@ -208,7 +208,7 @@ func (x *expression) useValue(key string) error {
 		return nil
 	}
 	if len(key) > push.MaxName || strings.HasPrefix(key, "__") && strings.HasSuffix(key, "__") {
-		return fmt.Errorf("%q is no name that a value can have", push.Truncate(key, 60))
+		return fmt.Errorf("%q is not a name that a value can have", push.Truncate(key, 60))
 	}
 	if len(x.values) == push.MaxValues {
 		return fmt.Errorf("the templates use more than %d values", push.MaxValues)

@@ -73,7 +73,7 @@ func (c *compiler) text(at, source string, u use) *text {
 func (x *text) compile(source string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.New("is no template that can be read")
+			err = errors.New("is not a template that can be read")
 		}
 	}()
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})

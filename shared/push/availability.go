@@ -53,7 +53,7 @@ func CheckNotifications(n Notifications) string {
 	case NotificationsUnknown, NotificationsOn, NotificationsOff:
 		return ""
 	}
-	return "is neither on nor off"
+	return "must be on or off"
 }
 
 // AvailabilityAt returns the availability of the customer at now. The state of the

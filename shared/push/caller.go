@@ -62,7 +62,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	}
 	var listed map[string][]Permission
 	if err := json.Unmarshal(text, &listed); err != nil || listed == nil {
-		return errors.New(`CALLERS is no JSON object from caller to a list of permissions, as in {"crm@shop.example": ["read", "send"]}`)
+		return errors.New(`CALLERS must be a JSON object from caller to a list of permissions, as in {"crm@shop.example": ["read", "send"]}`)
 	}
 
 	callers := Callers{}
@@ -76,12 +76,12 @@ func (c *Callers) UnmarshalText(text []byte) error {
 			faults = append(faults, fmt.Sprintf("the name %q %s", Truncate(name, 60), why))
 		}
 		if _, twice := callers[caller]; twice {
-			faults = append(faults, fmt.Sprintf("%s stands twice", caller))
+			faults = append(faults, fmt.Sprintf("%s is given twice", caller))
 		}
 		callers[caller] = listed[name]
 		for _, p := range listed[name] {
 			if !slices.Contains(Permissions(), p) {
-				faults = append(faults, fmt.Sprintf("%s has %q, which is none of %v", caller, p, Permissions()))
+				faults = append(faults, fmt.Sprintf("%s has %q, which is not one of %v", caller, p, Permissions()))
 			}
 		}
 	}

@@ -41,12 +41,12 @@ func TestCallersOfTheSetting(t *testing.T) {
 func TestFaultyCallersAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`[]`:                               "no JSON object",
-		`null`:                             "no JSON object",
-		`{"a": "read"}`:                    "no JSON object",
+		`[]`:                               "must be a JSON object",
+		`null`:                             "must be a JSON object",
+		`{"a": "read"}`:                    "must be a JSON object",
 		`{"": ["read"]}`:                   "is empty",
 		`{"a": ["read", "write"]}`:         `a has "write"`,
-		`{"a@b": ["read"], "A@B": []}`:     "a@b stands twice",
+		`{"a@b": ["read"], "A@B": []}`:     "a@b is given twice",
 		`{"a": ["all"], "b": ["nothing"]}`: `b has "nothing"`,
 	} {
 		var got push.Callers

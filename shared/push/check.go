@@ -41,7 +41,7 @@ func checkText(s string, most int) string {
 	case s == "":
 		return "is empty"
 	case len(s) > most:
-		return fmt.Sprintf("is %d bytes long; at most %d are taken", len(s), most)
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(s), most)
 	case !utf8.ValidString(s):
 		return "is not UTF-8"
 	case strings.ContainsFunc(s, unicode.IsControl):

@@ -91,7 +91,7 @@ func (d Duration) MarshalText() ([]byte, error) {
 }
 
 // errDuration does not repeat the input.
-var errDuration = errors.New("it is no duration like 90s or 48h")
+var errDuration = errors.New("it must be a duration like 90s or 48h")
 
 // UnmarshalText reads what time.ParseDuration reads.
 func (d *Duration) UnmarshalText(b []byte) error {
@@ -115,16 +115,16 @@ func (d *Draft) Check(now time.Time) Faults {
 	checkLink(&f, d.Link)
 	d.Audience.check(&f)
 	if d.Devices != "" && d.Devices != AllDevices && d.Devices != LatestDevice {
-		f.add("body.devices", `is neither "all" nor "latest"`)
+		f.add("body.devices", `must be "all" or "latest"`)
 	}
 	if d.Category != "" {
 		checkName(&f, "body.category", d.Category)
 	}
 	if d.SendAt != nil && d.SendAt.Before(now.Add(-time.Minute)) {
-		f.add("body.sendAt", "lies in the past")
+		f.add("body.sendAt", "is in the past")
 	}
 	if d.SendAt != nil && d.SendAt.After(now.Add(MaxAhead)) {
-		f.add("body.sendAt", "lies more than 366 days ahead")
+		f.add("body.sendAt", "is more than 366 days ahead")
 	}
 	if d.SendAt != nil && !hasOffset(*d.SendAt) {
 		f.add("body.sendAt", "has an offset of a day or more")
@@ -155,7 +155,7 @@ var (
 
 func checkTags(f *Faults, tags []string) {
 	if len(tags) > MaxTags {
-		f.add("body.tags", "has %d tags; at most %d are taken", len(tags), MaxTags)
+		f.add("body.tags", "has %d tags; at most %d are allowed", len(tags), MaxTags)
 		return
 	}
 	for i, tag := range tags {
@@ -163,7 +163,7 @@ func checkTags(f *Faults, tags []string) {
 		if why := CheckTag(tag); why != "" {
 			f.add(at, "%s", why)
 		} else if slices.Index(tags, tag) < i {
-			f.add(at, "stands twice")
+			f.add(at, "is given twice")
 		}
 	}
 }
@@ -175,10 +175,10 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 		f.add("body.message", "is missing")
 		return
 	case len(raw) > MaxMessage:
-		f.add("body.message", "is %d bytes long; at most %d are taken", len(raw), MaxMessage)
+		f.add("body.message", "is %d bytes long; at most %d are allowed", len(raw), MaxMessage)
 		return
 	case json.Unmarshal(raw, &m) != nil:
-		f.add("body.message", "is no JSON object")
+		f.add("body.message", "must be a JSON object")
 		return
 	}
 	if len(m) == 0 {
@@ -222,7 +222,7 @@ func (a *Audience) check(f *Faults) {
 	checkList(f, "body.audience.tokens", a.Tokens, CheckToken)
 	if s := a.Segments; s != nil {
 		if len(s.Any)+len(s.All)+len(s.None) == 0 {
-			f.add("body.audience.segments", "names no segment")
+			f.add("body.audience.segments", "must name a segment")
 		}
 		if len(s.Any)+len(s.All) == 0 && len(s.None) > 0 {
 			f.add("body.audience.segments", "has only none: name any or all, too")
@@ -241,7 +241,7 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 		f.add(at, "is empty")
 	}
 	if len(list) > MaxListed {
-		f.add(at, "has %d entries; at most %d are taken in one request", len(list), MaxListed)
+		f.add(at, "has %d entries; at most %d are allowed in one request", len(list), MaxListed)
 		return
 	}
 
@@ -260,7 +260,7 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 
 func checkNames(f *Faults, at string, names []string) {
 	if len(names) > MaxSegments {
-		f.add(at, "has %d segments; at most %d are taken", len(names), MaxSegments)
+		f.add(at, "has %d segments; at most %d are allowed", len(names), MaxSegments)
 		return
 	}
 	for i, n := range names {

@@ -21,7 +21,7 @@ func checkLink(f *Faults, link string) {
 		return
 	}
 	if len(link) > MaxLink {
-		f.add("body.link", "is %d bytes long; at most %d are taken", len(link), MaxLink)
+		f.add("body.link", "is %d bytes long; at most %d are allowed", len(link), MaxLink)
 		return
 	}
 	if why := CheckLink(link); why != "" {
@@ -32,7 +32,7 @@ func checkLink(f *Faults, link string) {
 		return // shared/personal checks the rest
 	}
 	if u, err := url.Parse(link); err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "" {
-		f.add("body.link", "is no absolute URL, as https://shop.example/ is")
+		f.add("body.link", "must be an absolute URL, as https://shop.example/")
 	}
 }
 
@@ -42,7 +42,7 @@ func checkLink(f *Faults, link string) {
 func CheckLink(link string) string {
 	link = asBrowsersRead(link)
 	if m := scheme.FindStringSubmatch(link); m != nil && IsExecutableScheme(m[1]) {
-		return "is executed or shown instead of leading to a place: javascript, vbscript, data, blob and intent are not taken"
+		return "is executed or shown instead of leading to a place: javascript, vbscript, data, blob and intent are not allowed"
 	}
 	return CheckImage(link)
 }
@@ -53,7 +53,7 @@ func CheckImage(link string) string {
 	m := scheme.FindStringSubmatch(link)
 	switch {
 	case m != nil && executes(m[1]):
-		return "is executed instead of shown: javascript, vbscript and intent are not taken"
+		return "is executed instead of shown: javascript, vbscript and intent are not allowed"
 	case strings.ContainsFunc(link, hidden):
 		return "has control characters, or some that change the direction of writing"
 	case userInfo.MatchString(link):

@@ -40,7 +40,7 @@ func ParseMatch(header string) (*Match, error) {
 		inner, quoted := strings.CutPrefix(strings.TrimPrefix(tag, "W/"), `"`)
 		inner, closed := strings.CutSuffix(inner, `"`)
 		if !quoted || !closed || strings.Contains(inner, `"`) {
-			return nil, Faults{{Location: "header.If-Match", Message: `is neither * nor a list of entity tags, each in quotes, as ETag has them`}}
+			return nil, Faults{{Location: "header.If-Match", Message: `must be * or a list of entity tags, each in quotes, as in ETag`}}
 		}
 		if n, err := strconv.ParseInt(inner, 36, 64); err == nil && !weak {
 			m.Revisions = append(m.Revisions, n)

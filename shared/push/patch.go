@@ -60,13 +60,13 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 			p.parseAttributes(&f, raw, null, where)
 		case "optedOut":
 			p.OptedOut = new(bool)
-			read(&f, raw, p.OptedOut, where, "is neither true nor false")
+			read(&f, raw, p.OptedOut, where, "must be true or false")
 		case "categories":
 			p.parseCategories(&f, raw, null, where)
 		case "timeZone":
 			p.TimeZone = new(string)
-			if read(&f, raw, p.TimeZone, where, "is no text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
-				f.add(where, "is no time zone of the IANA database, as Europe/Riga is")
+			if read(&f, raw, p.TimeZone, where, "must be a text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
+				f.add(where, "must be a time zone of the IANA database, as Europe/Riga")
 			}
 		default:
 			f.add(at, "has a field that is not known: %s", Truncate(name, 60))
@@ -98,7 +98,7 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 	}
 
 	var members map[string]json.RawMessage
-	if !read(f, raw, &members, at, "is no object of add and remove") {
+	if !read(f, raw, &members, at, "must be an object of add and remove") {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -121,11 +121,11 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 // parseNames reads a list of segments, sorted and each once.
 func parseNames(f *Faults, raw json.RawMessage, at string) []string {
 	list := []string{}
-	if !read(f, raw, &list, at, "is no list of texts") {
+	if !read(f, raw, &list, at, "must be a list of texts") {
 		return list
 	}
 	if len(list) > MaxCustomerSegments {
-		f.add(at, "has %d segments; at most %d are taken", len(list), MaxCustomerSegments)
+		f.add(at, "has %d segments; at most %d are allowed", len(list), MaxCustomerSegments)
 		return list
 	}
 	for i, s := range list {
@@ -139,11 +139,11 @@ func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null boo
 	if p.noCategories = null; null {
 		return
 	}
-	if !read(f, raw, &p.Categories, at, "is no object of true, false and null") {
+	if !read(f, raw, &p.Categories, at, "must be an object of true, false and null") {
 		return
 	}
 	if len(p.Categories) > MaxCategories {
-		f.add(at, "has %d categories; at most %d are taken", len(p.Categories), MaxCategories)
+		f.add(at, "has %d categories; at most %d are allowed", len(p.Categories), MaxCategories)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
@@ -158,15 +158,15 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if dec.Decode(&p.Attributes) != nil {
-		f.add(at, "is no object")
+		f.add(at, "must be an object")
 		return
 	}
 	if len(p.Attributes) > MaxAttributes {
-		f.add(at, "has %d attributes; at most %d are taken", len(p.Attributes), MaxAttributes)
+		f.add(at, "has %d attributes; at most %d are allowed", len(p.Attributes), MaxAttributes)
 		return
 	}
 	if len(raw) > 2*MaxAttributeBytes {
-		f.add(at, "is %d bytes long; at most %d are taken", len(raw), MaxAttributeBytes)
+		f.add(at, "is %d bytes long; at most %d are allowed", len(raw), MaxAttributeBytes)
 		return
 	}
 
@@ -261,7 +261,7 @@ func CheckTimeZone(name string) string {
 	if name == "" || isTimeZone(name) {
 		return ""
 	}
-	return "is no time zone of the IANA database, as Europe/Riga is"
+	return "must be a time zone of the IANA database, as Europe/Riga"
 }
 
 // Apply changes c, and reports whether anything changed. The error is Faults if c

@@ -53,10 +53,10 @@ type pushed struct {
 func Decode(body []byte) (Message, error) {
 	var p pushed
 	if err := json.Unmarshal(body, &p); err != nil {
-		return Message{}, fmt.Errorf("this is no push request of Pub/Sub: %w", err)
+		return Message{}, fmt.Errorf("this is not a push request of Pub/Sub: %w", err)
 	}
 	if p.Message == nil {
-		return Message{}, fmt.Errorf("this is no push request of Pub/Sub: it has no message")
+		return Message{}, fmt.Errorf("this is not a push request of Pub/Sub: it has no message")
 	}
 	return Message{
 		ID: p.Message.MessageID, Data: p.Message.Data, Attributes: p.Message.Attributes,

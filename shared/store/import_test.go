@@ -111,7 +111,7 @@ func TestAFileIsNoDevice(t *testing.T) {
 	w.tokenOf(t, "anna", "moves")
 }
 
-// TestLinesComeOneAfterTheOther: what stands twice in a file is as if it had
+// TestLinesComeOneAfterTheOther: what is given twice in a file is as if it had
 // been handed in twice.
 func TestLinesComeOneAfterTheOther(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,7 @@ func parseInvalidTokensPage(token string) (after string, skip int, err error) {
 	if token == "" {
 		return "", 0, nil
 	}
-	bad := push.Faults{{Location: "query.pageToken", Message: "is none that this list has given"}}
+	bad := push.Faults{{Location: "query.pageToken", Message: "must be a token that this list has returned"}}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || parts[0] != "" && !validID(parts[0]) {
 		return "", 0, bad

@@ -23,7 +23,7 @@ func tokenOf(p place) string {
 }
 
 func pageTime(token string) (place, error) {
-	bad := push.Faults{{Location: "query.pageToken", Message: "is none that this list has given"}}
+	bad := push.Faults{{Location: "query.pageToken", Message: "must be a token that this list has returned"}}
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		return place{}, bad
