@@ -9,11 +9,11 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
-// defaultPage is how many names a list answers when not asked for a number.
+// defaultPage is the number of names in a page if the request names none.
 const defaultPage = 100
 
-// page picks a page of the names that begin with prefix, in order. The token is
-// the last name of the page before.
+// page returns a page of the sorted names that begin with prefix. The token is the last
+// name of the previous page.
 func page[T any](all map[string]T, prefix string, size int32, token string) (names []string, next string, err error) {
 	if size < 0 {
 		return nil, "", invalid("page_size must not be negative.")
@@ -36,8 +36,7 @@ func page[T any](all map[string]T, prefix string, size int32, token string) (nam
 	return names, next, nil
 }
 
-// merge copies the fields that mask names from src to dst; fixed ones cannot be
-// changed.
+// merge copies the fields in mask from src to dst. Changing a fixed field is an error.
 func merge(dst, src proto.Message, mask *fieldmaskpb.FieldMask, fixed ...string) error {
 	if len(mask.GetPaths()) == 0 {
 		return invalid("The update_mask in the request must be set and contain a non-empty list of paths.")
@@ -53,7 +52,7 @@ func merge(dst, src proto.Message, mask *fieldmaskpb.FieldMask, fixed ...string)
 	return nil
 }
 
-// assign copies one field, or clears it where src has none.
+// assign copies one field, or clears it if src does not have it.
 func assign(dst, src protoreflect.Message, path []string) bool {
 	f := dst.Descriptor().Fields().ByName(protoreflect.Name(path[0]))
 	switch {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Chaos is what at-least-once, unordered delivery allows and a quiet laptop
-// never shows. It holds for every subscription and for messages published from
-// now on. Who is hit depends on Seed, the subscription and how many messages it
-// has had.
+// Chaos has effects that at-least-once, unordered delivery allows and that never occur on
+// an idle machine. It applies to every subscription, for messages that are published after
+// SetChaos. Which messages are affected depends on Seed, the subscription, and the number
+// of its messages so far.
 type Chaos struct {
-	Duplicate float64       // share of messages delivered once more than they need be
-	Delay     time.Duration // a first delivery comes up to this much later
-	Reorder   bool          // any of the messages that are ready comes next, except within an ordering key
+	Duplicate float64       // share of messages that are delivered once more than necessary
+	Delay     time.Duration // a first delivery is delayed by up to this time
+	Reorder   bool          // the next message is any of those that are ready, except within an ordering key
 	Seed      uint64
 }
 
-// SetChaos replaces what was set before; Chaos{} ends it.
+// SetChaos replaces the previous Chaos; Chaos{} switches it off.
 func (s *Server) SetChaos(c Chaos) {
 	s.chaos.Store(&c)
 	s.mu.RLock()
@@ -35,7 +35,7 @@ func chance(seed uint64, name string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// delay and twice are asked with the subscription locked.
+// delay returns the delay of a first delivery. The subscription must be locked.
 func (b *subscription) delay(c *Chaos) time.Duration {
 	if c.Delay <= 0 {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// The service's limits of names and messages.
+// Limits of the service for names and messages.
 const (
 	maxMessages       = 1000
 	maxRequestBytes   = 10_000_000
@@ -25,7 +25,7 @@ const (
 	maxAttempts       = 100
 )
 
-// An id has 3 to 255 characters, as the service wants it.
+// An id has 3 to 255 characters, as in the service.
 var (
 	topicName        = regexp.MustCompile(`^projects/[^/]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
 	subscriptionName = regexp.MustCompile(`^projects/[^/]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
@@ -59,7 +59,7 @@ func checkTopic(t *pb.Topic) error {
 	return checkName(t.GetName(), topicName, "topics")
 }
 
-// withDefaults fills in what the service does.
+// withDefaults returns the subscription with the defaults of the service.
 func withDefaults(c *pb.Subscription) *pb.Subscription {
 	c = proto.CloneOf(c)
 	c.State = pb.Subscription_ACTIVE

@@ -7,7 +7,7 @@ import (
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 )
 
-// pushed is the body of a push request.
+// pushed is the JSON body of a push request.
 type pushed struct {
 	Message         pushedMessage `json:"message"`
 	Subscription    string        `json:"subscription"`
@@ -25,11 +25,11 @@ type pushedMessage struct {
 	OrderingKey  string            `json:"orderingKey,omitempty"`
 }
 
-// publishTimeFormat is that of push requests: milliseconds, always.
+// publishTimeFormat is the format of times in push requests, always with milliseconds.
 const publishTimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// envelope wraps a message for a push; the attempt is told only where there is
-// a dead letter policy.
+// envelope returns the body of the push of a message. It has the attempt only if the
+// subscription has a dead letter policy.
 func envelope(c *pb.Subscription, m *pb.PubsubMessage, attempt int) []byte {
 	at := m.GetPublishTime().AsTime().Format(publishTimeFormat)
 	p := pushed{Subscription: c.GetName(), Message: pushedMessage{
@@ -40,7 +40,7 @@ func envelope(c *pb.Subscription, m *pb.PubsubMessage, attempt int) []byte {
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic(fmt.Sprintf("pubsub: %v", err)) // bytes, strings and a number always marshal
+		panic(fmt.Sprintf("pubsub: %v", err)) // cannot happen: bytes, strings and a number always marshal
 	}
 	return body
 }

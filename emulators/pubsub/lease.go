@@ -10,11 +10,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// pullBytes bounds one answer to a puller; the first message always fits.
+// pullBytes is the most bytes of one answer to a pull; the first message is always sent.
 const pullBytes = 10_000_000
 
-// pull leases ready messages, to st or to a unary puller. Without any the bell
-// is closed when it is worth asking again.
+// pull leases ready messages to st, or to a unary pull if st is nil. If there are none, the
+// returned channel is closed when the caller should try again.
 func (b *subscription) pull(most int, st *stream) (msgs []*pb.ReceivedMessage, bell <-chan struct{}, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +54,7 @@ func (b *subscription) pullable() error {
 	return nil
 }
 
-// give leases an entry that next took.
+// give leases an entry that next has returned.
 func (b *subscription) give(e *entry, st *stream) *pb.ReceivedMessage {
 	b.lease++
 	e.lease = b.lease
@@ -77,7 +77,7 @@ func (b *subscription) scaled(deadline time.Duration) time.Duration {
 	return time.Duration(float64(deadline) * b.s.opt.DeadlineScale)
 }
 
-// end ends a lease.
+// end ends the lease of an entry.
 func (b *subscription) end(e *entry) {
 	delete(b.leased, e.lease)
 	e.lease = 0
@@ -90,7 +90,7 @@ func (b *subscription) end(e *entry) {
 	}
 }
 
-// acknowledge settles leases; those that have ended are passed by.
+// acknowledge settles leased messages. Leases that have ended are ignored.
 func (b *subscription) acknowledge(leases []uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,7 +103,7 @@ func (b *subscription) acknowledge(leases []uint64) {
 	b.wake()
 }
 
-// extend lets a lease end d from now; zero is a nack.
+// extend sets the end of leases to d from now; zero is a nack.
 func (b *subscription) extend(id uint64, d time.Duration) {
 	b.mu.Lock()
 	e := b.leased[id]
@@ -119,8 +119,8 @@ func (b *subscription) extend(id uint64, d time.Duration) {
 	}
 }
 
-// release takes back a lease that was refused or has run out. It reports
-// whether that was the last attempt: the caller buries the entry.
+// release ends a lease that was refused or has run out. It reports whether that was the
+// last attempt; then the caller buries the entry.
 func (b *subscription) release(e *entry) (dead bool) {
 	b.end(e)
 	if b.spent(e) {
@@ -131,7 +131,7 @@ func (b *subscription) release(e *entry) (dead bool) {
 	return false
 }
 
-// wake sets to work whoever may find something ready.
+// wake starts workers, or notifies pullers, if an entry is ready.
 func (b *subscription) wake() {
 	if b.endpoint != nil {
 		b.hire()
@@ -140,7 +140,7 @@ func (b *subscription) wake() {
 	}
 }
 
-// ring lets waiting pullers look again.
+// ring notifies the pullers that wait.
 func (b *subscription) ring() {
 	if b.bell != nil {
 		close(b.bell)
@@ -148,10 +148,10 @@ func (b *subscription) ring() {
 	}
 }
 
-// held is every entry, wherever it is.
+// held returns every entry of the subscription.
 func (b *subscription) held() []*entry {
 	out := b.ready.list()
-	out = append(out, b.waiting...) // the leased ones among them
+	out = append(out, b.waiting...) // includes the leased ones
 	for _, behind := range b.keys {
 		out = append(out, behind...)
 	}
@@ -161,9 +161,8 @@ func (b *subscription) held() []*entry {
 	return out
 }
 
-// drop forgets the entries that match. Those it cannot reach at once are marked
-// and passed by when their turn comes; a push under way is finished and not
-// repeated.
+// drop removes the entries that match. Entries in the queue are marked, and skipped when
+// their turn comes. A push under way is finished and not repeated.
 func (b *subscription) drop(match func(*entry) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

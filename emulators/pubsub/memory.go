@@ -7,7 +7,7 @@ import (
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 )
 
-// A Message is one that was published.
+// A Message is a published message.
 type Message struct {
 	ID          string
 	Data        []byte
@@ -16,12 +16,12 @@ type Message struct {
 	PublishTime time.Time
 }
 
-// memory is the last messages of a topic.
+// memory has the last messages of a topic.
 type memory struct {
 	mu   sync.Mutex
 	keep int
 	ring []*pb.PubsubMessage
-	next int // where the next one goes once the ring is full
+	next int // index of the next message once the ring is full
 }
 
 func (m *memory) add(msgs []*pb.PubsubMessage) {
@@ -52,9 +52,9 @@ func (m *memory) list() []Message {
 	return out
 }
 
-// Messages is what has been published to a topic, projects/{project}/topics/{topic},
-// oldest first: the last Options.Keep of it, whether delivered or not. Data and
-// attributes must not be changed.
+// Messages returns the last Options.Keep messages that were published to a topic,
+// projects/{project}/topics/{topic}, oldest first, delivered or not. Callers must not
+// change data and attributes.
 func (s *Server) Messages(topic string) []Message {
 	t, err := s.topic(topic)
 	if err != nil {

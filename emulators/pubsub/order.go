@@ -2,7 +2,7 @@ package pubsub
 
 import "slices"
 
-// fifo is a queue that gives its memory back.
+// fifo is a queue that releases its memory when it becomes short.
 type fifo struct {
 	items []*entry
 	head  int
@@ -29,7 +29,7 @@ func (q *fifo) pop() *entry {
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
 		if cap(q.items) > 4096 {
-			q.items = nil // a backlog is over
+			q.items = nil // release the memory of a backlog
 		}
 	}
 	return e
@@ -42,7 +42,7 @@ func (q *fifo) swapFirst(i int) {
 
 func (q *fifo) list() []*entry { return slices.Clone(q.items[q.head:]) }
 
-// byDue is a heap (container/heap) of entries, the earliest due first.
+// byDue is a heap (container/heap) of entries; the first one is due first.
 type byDue []*entry
 
 func (h byDue) Len() int           { return len(h) }
@@ -53,14 +53,14 @@ func (h byDue) Swap(i, j int) {
 	h[i].at, h[j].at = i, j
 }
 
-// Push is container/heap's.
+// Push implements heap.Interface.
 func (h *byDue) Push(x any) {
 	e := x.(*entry)
 	e.at = len(*h)
 	*h = append(*h, e)
 }
 
-// Pop is container/heap's.
+// Pop implements heap.Interface.
 func (h *byDue) Pop() any {
 	last := len(*h) - 1
 	e := (*h)[last]

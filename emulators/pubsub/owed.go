@@ -7,13 +7,13 @@ import (
 	"sync/atomic"
 )
 
-// owed counts the messages that push subscriptions have not settled, in one
-// number for all of them: an endpoint that publishes before it answers raises
-// it before its own message lowers it, so that it is zero only at rest.
+// owed counts the messages that push subscriptions have not settled, in one number for all
+// of them. An endpoint that publishes before it answers increases the number before its own
+// message decreases it, so it is zero only when nothing is left to do.
 type owed struct {
 	n    atomic.Int64
 	mu   sync.Mutex
-	bell chan struct{} // closed at zero; nil when nobody waits
+	bell chan struct{} // closed when the number becomes zero; nil if no goroutine waits
 }
 
 func (o *owed) add(n int) {

@@ -14,21 +14,20 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// publisher is the gRPC service Publisher. What it does not have answers
-// UNIMPLEMENTED.
+// publisher is the gRPC service Publisher. Methods that it lacks answer UNIMPLEMENTED.
 type publisher struct {
 	pb.UnimplementedPublisherServer
 	s *Server
 }
 
-// A topic hands messages to its subscriptions and forgets them.
+// A topic passes messages to its subscriptions and does not keep them.
 type topic struct {
-	conf   *pb.Topic       // replaced, never changed; guarded by Server.mu
-	subs   []*subscription // likewise
+	conf   *pb.Topic       // replaced as a whole and never changed; guarded by Server.mu
+	subs   []*subscription // the same
 	memory memory
 }
 
-// deletedTopic is the topic of a subscription whose topic is gone.
+// deletedTopic is the topic name of a subscription whose topic was deleted.
 const deletedTopic = "_deleted-topic_"
 
 func (s *Server) topic(name string) (*topic, error) {
@@ -125,7 +124,7 @@ func (p publisher) ListTopicSubscriptions(_ context.Context, r *pb.ListTopicSubs
 	return &pb.ListTopicSubscriptionsResponse{Subscriptions: names, NextPageToken: next}, nil
 }
 
-// DeleteTopic leaves the topic's subscriptions with what they hold.
+// DeleteTopic deletes a topic. Its subscriptions keep their messages.
 func (p publisher) DeleteTopic(_ context.Context, r *pb.DeleteTopicRequest) (*emptypb.Empty, error) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -140,7 +139,7 @@ func (p publisher) DeleteTopic(_ context.Context, r *pb.DeleteTopicRequest) (*em
 	return &emptypb.Empty{}, nil
 }
 
-// DetachSubscription takes a subscription off its topic and drops what it holds.
+// DetachSubscription detaches a subscription from its topic and drops its messages.
 func (p publisher) DetachSubscription(_ context.Context, r *pb.DetachSubscriptionRequest) (*pb.DetachSubscriptionResponse, error) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -154,7 +153,7 @@ func (p publisher) DetachSubscription(_ context.Context, r *pb.DetachSubscriptio
 	return &pb.DetachSubscriptionResponse{}, nil
 }
 
-// leave takes a subscription off its topic; Server.mu is held.
+// leave detaches a subscription from its topic. Server.mu must be held.
 func (s *Server) leave(b *subscription) {
 	if t := s.topics[b.config().GetTopic()]; t != nil {
 		t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(x *subscription) bool { return x == b })
@@ -175,8 +174,8 @@ func (p publisher) Publish(_ context.Context, r *pb.PublishRequest) (*pb.Publish
 	return out, nil
 }
 
-// publish gives the messages ids and the time, and hands them on. They are
-// shared by all subscriptions from then on and must not be changed.
+// publish gives the messages their ids and the time, and passes them to the subscriptions,
+// which share them. They must not be changed afterwards.
 func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 	s.mu.RLock()
 	t := s.topics[topic]
@@ -187,7 +186,7 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 
 	subs := t.subs
 	s.mu.RUnlock()
-	at := timestamppb.New(s.opt.Now().Truncate(time.Millisecond)) // as fine as the service's
+	at := timestamppb.New(s.opt.Now().Truncate(time.Millisecond)) // the precision of the service
 	bytes := 0
 	for _, m := range msgs {
 		m.MessageId = strconv.FormatUint(s.ids.Add(1), 10)
@@ -197,7 +196,7 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 
 	s.usage.published(len(msgs), bytes)
 	t.memory.add(msgs)
-	s.owed.add(1) // not idle between one subscription and the next
+	s.owed.add(1) // so that the server is not idle between two subscriptions
 	defer s.owed.add(-1)
 	for _, b := range subs {
 		b.enqueue(msgs)

@@ -19,9 +19,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// hire sets workers to what is ready, as many as may push side by side. They
-// stay while there is something to push, so that an idle subscription costs
-// nothing.
+// hire starts workers for ready messages, up to the limit of concurrent pushes. A worker
+// ends when nothing is ready, so an idle subscription has none.
 func (b *subscription) hire() {
 	for b.workers < b.s.opt.inFlight(b.name) && !b.closed && b.s.ctx.Err() == nil {
 		e := b.next()
@@ -49,7 +48,7 @@ func (b *subscription) work(p *endpoint, c *pb.Subscription, e *entry) {
 	}
 }
 
-// settle books what became of a push and takes the next one.
+// settle records the outcome of a push and returns the next entry, nil if none is ready.
 func (b *subscription) settle(e *entry, d Delivery) (*endpoint, *pb.Subscription, *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,12 +66,11 @@ func (b *subscription) settle(e *entry, d Delivery) (*endpoint, *pb.Subscription
 	}
 
 	b.workers--
-	b.wake() // turned to pull meanwhile
+	b.wake() // in case the subscription was changed to pull meanwhile
 	return nil, nil, nil
 }
 
-// push posts a message once, and waits for the answer as long as the ack
-// deadline allows.
+// push posts a message once, and waits for the answer until the ack deadline.
 func (b *subscription) push(p *endpoint, c *pb.Subscription, e *entry) Delivery {
 	d := Delivery{Subscription: b.name, MessageID: e.msg.GetMessageId(), Attempt: e.attempt}
 	began := time.Now()
@@ -87,10 +85,10 @@ func (b *subscription) push(p *endpoint, c *pb.Subscription, e *entry) Delivery 
 	return d
 }
 
-// An endpoint is where a push subscription posts to.
+// An endpoint is the address that a push subscription posts to.
 type endpoint struct {
 	url   string
-	token string // Authorization; "" none
+	token string // value of the header Authorization; "": none
 }
 
 func newEndpoint(c *pb.Subscription) (*endpoint, error) {
@@ -109,22 +107,22 @@ func newEndpoint(c *pb.Subscription) (*endpoint, error) {
 	return e, nil
 }
 
-// unsignedToken has the claims of the token the service would send. Its
-// audience is the endpoint where none is asked for.
+// unsignedToken returns a token with the claims that the service would send. Without an
+// audience in the configuration the audience is the endpoint.
 func unsignedToken(email, audience, endpoint string) string {
 	if audience == "" {
 		audience = endpoint
 	}
 	claims, err := json.Marshal(map[string]any{"iss": "https://accounts.google.com", "aud": audience, "email": email, "email_verified": true})
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err) // cannot happen: strings always marshal
 	}
 	enc := base64.RawURLEncoding
 	return enc.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + enc.EncodeToString(claims) + "."
 }
 
-// post sends body and returns the status. 102 acknowledges as soon as it comes,
-// whatever follows it.
+// post sends a body and returns the status. The status 102 acknowledges as soon as it
+// comes; a later status does not change that.
 func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (int, error) {
 	var processing atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
@@ -159,8 +157,9 @@ func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (
 	return resp.StatusCode, nil
 }
 
-// drain reads an answer to its end, or gives up its connection when it is long.
+// drain reads an answer to its end so that the connection can be used again. A long answer
+// is not read.
 func drain(resp *http.Response) {
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // the status has said it all
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // the body has no meaning
 	resp.Body.Close()
 }

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// Of a retry policy, where it leaves them open.
+	// Defaults of a retry policy.
 	leastBackOff = 10 * time.Second
 	mostBackOff  = 600 * time.Second
-	// Of a push subscription without one.
+	// Back-off of a push subscription without a retry policy.
 	leastPushBackOff = 100 * time.Millisecond
 	mostPushBackOff  = 60 * time.Second
-	// defaultAttempts of a dead letter policy that names none.
+	// defaultAttempts is the number of attempts of a dead letter policy that names none.
 	defaultAttempts = 5
 )
 
-// backOff is how long a message waits for its next attempt: the least at first,
-// then twice as long as the last time, up to the most. Without a retry policy
-// pullers wait for nothing.
+// backOff returns how long a message waits for its next attempt: the minimum at first, then
+// twice as long each time, up to the maximum. With pull and without a retry policy it does
+// not wait.
 func backOff(c *pb.Subscription, last time.Duration) time.Duration {
 	least, most := time.Duration(0), time.Duration(0)
 	if p := c.GetRetryPolicy(); p != nil {
@@ -39,8 +39,7 @@ func backOff(c *pb.Subscription, last time.Duration) time.Duration {
 	return min(max(least, 2*last), max(least, most))
 }
 
-// attemptsOver reports whether this many deliveries were all a message gets
-// before it is dead.
+// attemptsOver reports whether a message with so many deliveries becomes a dead letter.
 func attemptsOver(c *pb.Subscription, attempts int) bool {
 	p := c.GetDeadLetterPolicy()
 	if p.GetDeadLetterTopic() == "" {
@@ -53,13 +52,13 @@ func attemptsOver(c *pb.Subscription, attempts int) bool {
 	return attempts >= most
 }
 
-// spent reports whether a leased entry has had its last attempt.
+// spent reports whether the lease of an entry was its last attempt.
 func (b *subscription) spent(e *entry) bool {
 	return !e.twin && !e.dropped && attemptsOver(b.conf, e.attempt)
 }
 
-// bury publishes a message to the dead letter topic. It is called without the
-// lock: that topic's subscriptions may be this one.
+// bury publishes a message to the dead letter topic. The lock must not be held, because
+// this subscription may be one of that topic.
 func (b *subscription) bury(c *pb.Subscription, e *entry) error {
 	attrs := maps.Clone(e.msg.GetAttributes())
 	if attrs == nil {
@@ -74,8 +73,8 @@ func (b *subscription) bury(c *pb.Subscription, e *entry) error {
 		[]*pb.PubsubMessage{{Data: e.msg.GetData(), Attributes: attrs, OrderingKey: e.msg.GetOrderingKey()}})
 }
 
-// buryAll buries what pullers gave back for the last time. What cannot be
-// published, because the dead letter topic is gone, is delivered again.
+// buryAll buries entries whose last lease has ended. If the dead letter topic was deleted,
+// they are delivered again.
 func (b *subscription) buryAll(dead []*entry) {
 	for _, e := range dead {
 		err := b.bury(b.config(), e)

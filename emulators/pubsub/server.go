@@ -14,26 +14,25 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Options are what a Server is told at its start; the zero value is the default.
+// Options configure a Server; the zero value is the default.
 type Options struct {
-	// InFlight is how many pushes of a subscription are under way side by
-	// side; 0: 64.
+	// InFlight is the number of concurrent pushes of a subscription; 0: 64.
 	InFlight int
 	// InFlightOf is the same for subscriptions by their id, instead of InFlight.
 	InFlightOf map[string]int
-	// Client makes the pushes; nil: one that keeps its connections. Redirects
-	// are never followed.
+	// Client sends the pushes; nil: one that reuses connections. Redirects are
+	// never followed.
 	Client *http.Client
-	// Now is the clock of publish times; nil: time.Now. Waits are real time.
+	// Now is the clock of publish times; nil: time.Now. Waits use real time.
 	Now func() time.Time
-	// TimeScale is what back-offs are multiplied by; 0: 1. With 0.01 they are
-	// a hundred times shorter.
+	// TimeScale multiplies back-offs; 0: 1. With 0.01 they are a hundred times
+	// shorter.
 	TimeScale float64
-	// DeadlineScale is what ack deadlines are multiplied by; 0: 1. The service
-	// allows none under 10 s, and this is how a test sees one pass.
+	// DeadlineScale multiplies ack deadlines; 0: 1. The service allows no deadline
+	// below 10 s, so tests that wait for one need a scale.
 	DeadlineScale float64
-	// Keep is how many messages of each topic Messages remembers; 0: 10,000,
-	// negative: none.
+	// Keep is the number of messages of each topic that Messages returns; 0:
+	// 10,000, negative: none.
 	Keep int
 }
 
@@ -57,7 +56,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// inFlight returns how many pushes of a subscription are under way side by side.
+// inFlight returns the number of concurrent pushes of a subscription.
 func (o Options) inFlight(subscription string) int {
 	if n := o.InFlightOf[subscription[strings.LastIndexByte(subscription, '/')+1:]]; n > 0 {
 		return n
@@ -65,13 +64,13 @@ func (o Options) inFlight(subscription string) int {
 	return o.InFlight
 }
 
-// A Server is Pub/Sub, listening.
+// A Server is a running Pub/Sub.
 type Server struct {
 	opt      Options
 	listener net.Listener
 	grpc     *grpc.Server
 	client   *http.Client
-	ctx      context.Context // of the pushes; ends with Close
+	ctx      context.Context // context of the pushes; it ends with Close
 	stop     context.CancelFunc
 	pushes   sync.WaitGroup
 	watchers watchers
@@ -85,12 +84,12 @@ type Server struct {
 	subs   map[string]*subscription
 }
 
-// requestLimit is above the service's limit of 10 MB a publish request, so that
-// the server refuses a larger one in its own words.
+// requestLimit is above the limit of 10 MB for a publish request, so that the server
+// refuses a larger request with the error of the service.
 const requestLimit = 16 << 20
 
-// Start listens on addr, host:port, where port 0 is any free one, and serves
-// and pushes until Close.
+// Start listens on addr, host:port, and serves and pushes until Close. Port 0 is any free
+// port.
 func Start(addr string, o Options) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -101,33 +100,33 @@ func Start(addr string, o Options) (*Server, error) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.client = pushClient(s.opt)
 	s.chaos.Store(&Chaos{})
-	s.ids.Store(uint64(time.Now().UnixMicro())) // sixteen digits, as the service's
+	s.ids.Store(uint64(time.Now().UnixMicro())) // 16 digits, as in the service
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(requestLimit), grpc.WaitForHandlers(true))
 	pb.RegisterPublisherServer(s.grpc, publisher{s: s})
 	pb.RegisterSubscriberServer(s.grpc, subscriber{s: s})
-	go func() { _ = s.grpc.Serve(l) }() // ends with Close
+	go func() { _ = s.grpc.Serve(l) }() // returns after Close
 	return s, nil
 }
 
-// pushClient never follows a redirect: to Pub/Sub it is an answer like any
-// other that does not acknowledge.
+// pushClient returns a client that follows no redirect: for Pub/Sub a redirect is an answer
+// that does not acknowledge.
 func pushClient(o Options) *http.Client {
 	c := &http.Client{}
 	if o.Client != nil {
 		*c = *o.Client
 	} else {
-		// Several subscriptions often push to one host.
+		// Several subscriptions may push to the same host.
 		c.Transport = &http.Transport{MaxIdleConnsPerHost: 4 * o.InFlight, IdleConnTimeout: time.Minute, DisableCompression: true}
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }
 
-// Addr is host:port the server listens on: what PUBSUB_EMULATOR_HOST wants.
+// Addr returns host:port of the server, the value for PUBSUB_EMULATOR_HOST.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close ends the server at once: calls and pushes under way are broken off,
-// and nothing is pushed once it has returned. It may be called again.
+// Close stops the server at once. Calls and pushes under way are cancelled, and nothing is
+// pushed after Close has returned. It may be called again.
 func (s *Server) Close() {
 	s.stop()
 	s.grpc.Stop()
@@ -143,10 +142,10 @@ func (s *Server) Close() {
 	}
 }
 
-// Idle reports whether push subscriptions owe nothing: no message is
-// undelivered, on its way, or waiting for its next attempt.
+// Idle reports whether push subscriptions have settled every message: none is undelivered,
+// under way, or waiting for its next attempt.
 func (s *Server) Idle() bool { return s.owed.none() }
 
-// WaitIdle returns when Idle would report true, or with an error that says how
-// much is still owed when ctx ends first.
+// WaitIdle waits until Idle would report true. If ctx ends first, the error says how many
+// messages are not settled.
 func (s *Server) WaitIdle(ctx context.Context) error { return s.owed.wait(ctx) }

@@ -11,13 +11,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A stream is one StreamingPull call. What it holds is guarded by its
-// subscription's lock.
+// A stream is one StreamingPull call. The lock of its subscription guards its fields.
 type stream struct {
 	b            *subscription
 	call         pb.Subscriber_StreamingPullServer
-	deadline     time.Duration // of what it is given
-	most         int64         // messages at once; 0: any number
+	deadline     time.Duration // ack deadline of its messages
+	most         int64         // messages that the client holds at once; 0: no limit
 	mostBytes    int64
 	holding      int64
 	holdingBytes int64
@@ -25,7 +24,7 @@ type stream struct {
 	answersPings bool // clients of protocol version 1 expect it
 }
 
-// room reports whether the client takes more; a unary puller always does.
+// room reports whether the client accepts more messages; a unary pull always does.
 func (st *stream) room() bool {
 	return st == nil || (st.most <= 0 || st.holding < st.most) && (st.mostBytes <= 0 || st.holdingBytes < st.mostBytes)
 }
@@ -56,7 +55,7 @@ func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error 
 		most: q.GetMaxOutstandingMessages(), mostBytes: q.GetMaxOutstandingBytes(), pings: make(chan struct{}, 1),
 		answersPings: q.GetProtocolVersion() >= 1}
 	received := make(chan error, 1)
-	go func() { received <- st.receive(q) }() // ends with the call
+	go func() { received <- st.receive(q) }() // returns when the call ends
 	return st.send(call.Context(), received)
 }
 
@@ -95,7 +94,7 @@ func (st *stream) answer(msgs []*pb.ReceivedMessage) error {
 			MessageOrderingEnabled: st.b.config().GetEnableMessageOrdering()}})
 }
 
-// receive takes the client's acknowledgements, the first request's included.
+// receive handles the acknowledgements of the client, starting with the first request.
 func (st *stream) receive(q *pb.StreamingPullRequest) error {
 	for {
 		if err := st.handle(q); err != nil {
@@ -137,7 +136,7 @@ func (st *stream) handle(q *pb.StreamingPullRequest) error {
 	return nil
 }
 
-// ping answers a request without content, by which clients keep a stream alive.
+// ping answers an empty request, which clients send to keep a stream alive.
 func (st *stream) ping() {
 	if !st.answersPings {
 		return

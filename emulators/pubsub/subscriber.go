@@ -13,8 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// subscriber is the gRPC service Subscriber. What it does not have answers
-// UNIMPLEMENTED.
+// subscriber is the gRPC service Subscriber. Methods that it lacks answer UNIMPLEMENTED.
 type subscriber struct {
 	pb.UnimplementedSubscriberServer
 	s *Server
@@ -59,7 +58,8 @@ func (r subscriber) CreateSubscription(_ context.Context, c *pb.Subscription) (*
 	return c, nil
 }
 
-// checkDeadLetter wants the dead letter topic to exist; Server.mu is held.
+// checkDeadLetter returns an error if the dead letter topic does not exist. Server.mu must
+// be held.
 func (s *Server) checkDeadLetter(c *pb.Subscription) error {
 	if name := c.GetDeadLetterPolicy().GetDeadLetterTopic(); name != "" && s.topics[name] == nil {
 		return notFound(name)
@@ -99,8 +99,8 @@ func (r subscriber) UpdateSubscription(_ context.Context, q *pb.UpdateSubscripti
 	return c, b.configure(c)
 }
 
-// ModifyPushConfig turns a subscription to another endpoint, or without one to
-// pull, at once; pushes under way are finished.
+// ModifyPushConfig changes the endpoint of a subscription, or without one changes it to
+// pull, at once. Pushes under way are finished.
 func (r subscriber) ModifyPushConfig(_ context.Context, q *pb.ModifyPushConfigRequest) (*emptypb.Empty, error) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
@@ -131,7 +131,7 @@ func (r subscriber) ListSubscriptions(_ context.Context, q *pb.ListSubscriptions
 	return out, nil
 }
 
-// DeleteSubscription drops what the subscription holds; pushes under way are
+// DeleteSubscription deletes a subscription with its messages. Pushes under way are
 // finished and not repeated.
 func (r subscriber) DeleteSubscription(_ context.Context, q *pb.DeleteSubscriptionRequest) (*emptypb.Empty, error) {
 	r.s.mu.Lock()
@@ -146,8 +146,8 @@ func (r subscriber) DeleteSubscription(_ context.Context, q *pb.DeleteSubscripti
 	return &emptypb.Empty{}, nil
 }
 
-// pullWait is how long a pull waits for a first message; the service promises
-// no more than a bound.
+// pullWait is how long a pull waits for a first message. The service documents only that
+// the time is limited.
 const pullWait = time.Second
 
 func (r subscriber) Pull(ctx context.Context, q *pb.PullRequest) (*pb.PullResponse, error) {
@@ -213,7 +213,7 @@ func (r subscriber) leases(name string, ackIDs []string) (*subscription, []uint6
 	return b, leases, err
 }
 
-// parseLeases reads ack ids; one of a lease that has ended is no error.
+// parseLeases reads ack ids. The id of a lease that has ended is not an error.
 func parseLeases(ackIDs []string) ([]uint64, error) {
 	out := make([]uint64, len(ackIDs))
 	for i, a := range ackIDs {
@@ -226,7 +226,7 @@ func parseLeases(ackIDs []string) ([]uint64, error) {
 	return out, nil
 }
 
-// Seek to a time drops what was published before it.
+// Seek to a time drops the messages that were published before it.
 func (r subscriber) Seek(_ context.Context, q *pb.SeekRequest) (*pb.SeekResponse, error) {
 	if q.GetTime() == nil {
 		return nil, status.Error(codes.Unimplemented, "seek to a snapshot is not implemented by this emulator")

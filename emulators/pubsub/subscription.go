@@ -10,43 +10,42 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A subscription owes messages to somebody. Each of them is an entry, which is
-// in one place at a time: ready to go, leased to a puller, on its way to an
-// endpoint (in the hands of a worker), waiting for its time, or behind another
-// one of its ordering key.
+// A subscription has the messages that are not settled. Each of them is an entry, which is
+// in one place at a time: ready, leased to a puller, being pushed by a worker, waiting for
+// its time, or queued behind another one of its ordering key.
 type subscription struct {
 	s    *Server
 	name string
 
 	mu       sync.Mutex
-	conf     *pb.Subscription // replaced, never changed
+	conf     *pb.Subscription // replaced as a whole and never changed
 	endpoint *endpoint        // nil: pull
 	ready    fifo
 	leased   map[uint64]*entry
-	waiting  byDue // leases too, for their end
+	waiting  byDue // also leases, until their end
 	timer    *time.Timer
-	keys     map[string][]*entry // of a key on its way: those behind it
-	n        int                 // entries in all
-	lease    uint64              // the last one given
-	hands    map[*entry]bool     // of workers, or on its way to the dead letters
+	keys     map[string][]*entry // by ordering key under way: the entries queued behind it
+	n        int                 // number of all entries
+	lease    uint64              // the number of the last lease
+	hands    map[*entry]bool     // entries that a worker pushes, or that are being buried
 	workers  int
-	bell     chan struct{} // closed when a puller may find something; nil when none waits
+	bell     chan struct{} // closed when an entry may be ready; nil if no puller waits
 	rand     *rand.Rand
 	closed   bool
 }
 
-// An entry is one message owed by one subscription.
+// An entry is one message of one subscription that is not settled.
 type entry struct {
 	msg     *pb.PubsubMessage
-	attempt int           // deliveries begun
+	attempt int           // number of deliveries so far
 	waited  time.Duration // the last back-off
 	delay   time.Duration // before the first delivery
-	twin    bool          // a needless duplicate: delivered once, whatever the answer
-	lease   uint64        // 0 when no puller has it
-	owner   *stream       // that has it, if any
-	dropped bool          // owed no more
+	twin    bool          // an unnecessary duplicate: it is delivered once, whatever the answer is
+	lease   uint64        // 0: no puller has it
+	owner   *stream       // the stream that has it; nil: none
+	dropped bool          // to be skipped
 	due     time.Time     // end of the lease or of the wait
-	at      int           // in waiting; -1 when not there
+	at      int           // index in waiting; -1: it is not there
 }
 
 func newSubscription(s *Server, c *pb.Subscription) (*subscription, error) {
@@ -64,7 +63,7 @@ func (b *subscription) config() *pb.Subscription {
 	return b.conf
 }
 
-// change replaces the configuration in what needs no check.
+// change replaces fields of the configuration that need no check.
 func (b *subscription) change(f func(*pb.Subscription)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,7 +72,7 @@ func (b *subscription) change(f func(*pb.Subscription)) {
 	b.conf = c
 }
 
-// configure replaces the configuration; what is ready goes the new way.
+// configure replaces the configuration. Ready messages are delivered by the new one.
 func (b *subscription) configure(c *pb.Subscription) error {
 	e, err := newEndpoint(c)
 	if err != nil {
@@ -92,11 +91,11 @@ func (b *subscription) configure(c *pb.Subscription) error {
 	}
 
 	b.wake()
-	b.ring() // streams of what is no pull subscription any more end
+	b.ring() // ends the streams of a subscription that was changed to push
 	return nil
 }
 
-// close forgets everything.
+// close drops all messages and stops the timer.
 func (b *subscription) close() {
 	b.drop(func(*entry) bool { return true })
 	b.mu.Lock()
@@ -115,7 +114,7 @@ func (b *subscription) count(n int) {
 	}
 }
 
-// enqueue takes messages in.
+// enqueue adds published messages.
 func (b *subscription) enqueue(msgs []*pb.PubsubMessage) {
 	c := b.s.chaos.Load()
 	b.mu.Lock()
@@ -159,7 +158,7 @@ func (b *subscription) begin(e *entry) {
 	b.ready.push(e)
 }
 
-// next takes the entry whose turn it is; nil when none is ready.
+// next removes and returns the next ready entry, nil if there is none.
 func (b *subscription) next() *entry {
 	for {
 		if b.s.chaos.Load().Reorder && b.ready.len() > 1 {
@@ -177,7 +176,7 @@ func (b *subscription) next() *entry {
 	}
 }
 
-// done settles an entry.
+// done removes a settled entry.
 func (b *subscription) done(e *entry) {
 	if !e.dropped {
 		b.count(-1)
@@ -185,7 +184,7 @@ func (b *subscription) done(e *entry) {
 	b.advance(e)
 }
 
-// advance lets the next entry of a settled one's key go.
+// advance starts the next entry of the ordering key of a settled one.
 func (b *subscription) advance(e *entry) {
 	key := b.key(e)
 	if key == "" {
@@ -200,7 +199,7 @@ func (b *subscription) advance(e *entry) {
 	b.begin(behind[0])
 }
 
-// again lets an entry that was not acknowledged wait for its next attempt.
+// again schedules the next attempt of an entry that was not acknowledged.
 func (b *subscription) again(e *entry) {
 	if e.dropped || e.twin {
 		b.done(e)
@@ -214,7 +213,7 @@ func (b *subscription) again(e *entry) {
 	b.ready.push(e)
 }
 
-// schedule sets when an entry is due.
+// schedule makes an entry due after d.
 func (b *subscription) schedule(e *entry, d time.Duration) {
 	e.due = time.Now().Add(d)
 	if e.at >= 0 {
@@ -225,7 +224,7 @@ func (b *subscription) schedule(e *entry, d time.Duration) {
 	b.arm()
 }
 
-// arm sets the timer to what is due first.
+// arm sets the timer to the entry that is due first.
 func (b *subscription) arm() {
 	if len(b.waiting) == 0 || b.closed {
 		return
@@ -238,7 +237,7 @@ func (b *subscription) arm() {
 	b.timer.Reset(d)
 }
 
-// fire makes ready what is due and takes leases back that have run out.
+// fire makes due entries ready and ends leases that have run out.
 func (b *subscription) fire() {
 	b.mu.Lock()
 	var dead []*entry

@@ -6,20 +6,20 @@ import (
 	pb "cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 )
 
-// Usage is what would be billed so far.
+// Usage has the volume that the service would bill.
 type Usage struct {
-	Messages int64 `json:"messages"` // published, dead letters included
-	Bytes    int64 `json:"bytes"`    // of publish requests, each 1,000 at least
-	// Delivered counts messages handed out, again for each attempt, and
-	// DeliveredBytes those of the requests that carried them: 1,000 at least
-	// for each push, however many messages were published together.
+	Messages int64 `json:"messages"` // published messages, including dead letters
+	Bytes    int64 `json:"bytes"`    // of publish requests, at least 1,000 for each
+	// Delivered counts deliveries of messages, each attempt separately.
+	// DeliveredBytes is their volume: at least 1,000 for each push, even if the
+	// messages were published together.
 	Delivered      int64 `json:"delivered"`
 	DeliveredBytes int64 `json:"deliveredBytes"`
 }
 
 type meter struct{ messages, bytes, delivered, deliveredBytes atomic.Int64 }
 
-// leastBilled is what the price list asks for a request at the least.
+// leastBilled is the least volume of a request in the price list, in bytes.
 const leastBilled = 1000
 
 func (m *meter) published(messages, bytes int) {
@@ -32,9 +32,9 @@ func (m *meter) handedOut(messages, bytes int) {
 	m.deliveredBytes.Add(int64(max(bytes, leastBilled)))
 }
 
-// billed is a message's volume by the price list: its data, the keys and values
-// of its attributes, its id, and 20 bytes for the publish time. The ordering
-// key is taken for one of its "optional fields".
+// billed returns the volume of a message by the price list, in bytes: its data, the keys
+// and values of its attributes, its id, and 20 bytes for the publish time. The ordering key
+// is counted as one of the "optional fields".
 func billed(m *pb.PubsubMessage) int {
 	n := len(m.GetData()) + len(m.GetMessageId()) + len(m.GetOrderingKey()) + 20
 	for k, v := range m.GetAttributes() {
@@ -43,7 +43,7 @@ func billed(m *pb.PubsubMessage) int {
 	return n
 }
 
-// Usage is what would be billed so far.
+// Usage returns the volume so far.
 func (s *Server) Usage() Usage {
 	return Usage{
 		Messages: s.usage.messages.Load(), Bytes: s.usage.bytes.Load(),

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A Delivery is one push and what came of it.
+// A Delivery is one push and its outcome.
 type Delivery struct {
 	Subscription, MessageID string
-	Attempt                 int   // from 1
-	Status                  int   // of the answer; 0 without one
-	Err                     error // why there was none
+	Attempt                 int   // the first is 1
+	Status                  int   // HTTP status of the answer; 0: there was none
+	Err                     error // why there was no answer
 	Took                    time.Duration
-	DeadLettered            bool // this was the last attempt, and the message is in the dead letter topic
+	DeadLettered            bool // it was the last attempt, and the message was published to the dead letter topic
 }
 
 func (d Delivery) acknowledged() bool {
@@ -23,25 +23,25 @@ func (d Delivery) acknowledged() bool {
 	return false
 }
 
-// watchers are the readers of Subscribe.
+// watchers has the watchers of Subscribe.
 type watchers struct {
 	mu   sync.Mutex
 	all  map[*watcher]bool
 	none bool // closed
 }
 
-// A watcher holds what its reader has not read yet.
+// A watcher has the deliveries that its reader has not read yet.
 type watcher struct {
 	mu      sync.Mutex
 	pending []Delivery
-	more    chan struct{} // holds one while something is pending
+	more    chan struct{} // holds a value while a delivery is pending
 	stop    chan struct{}
 }
 
-// Subscribe tells every push that ends from now on, in the order they ended,
-// and leaves none out: what is not read is kept until the function returned is
-// called, which closes the channel. A push is told before its message is
-// settled, so that after WaitIdle all are there to be read.
+// Subscribe returns a channel with every push that ends from now on, in the order of their
+// ends. Unread deliveries are kept until the returned function is called, which closes the
+// channel. A push is in the channel before its message is settled, so after WaitIdle all of
+// them can be read.
 func (s *Server) Subscribe() (<-chan Delivery, func()) {
 	w := &watcher{more: make(chan struct{}, 1), stop: make(chan struct{})}
 	c := make(chan Delivery, 64)
