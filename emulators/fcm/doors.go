@@ -61,8 +61,8 @@ func writeBody(w http.ResponseWriter, code int, v any) {
 	_, _ = w.Write(append(b, '\n')) // the client may be gone
 }
 
-// Doors is the handler of /emulator/…, for who wants to serve it on another
-// port as well.
+// Doors returns the handler of the paths below /emulator/, to serve them on another port as
+// well.
 func (s *Server) Doors() http.Handler {
 	return doors{
 		"/emulator/outcomes": {"GET": s.getOutcomes, "PUT": s.putOutcomes, "DELETE": s.deleteOutcomes},
@@ -80,10 +80,10 @@ func (s *Server) Doors() http.Handler {
 	}
 }
 
-// door is a handler that returns what is wrong with a request, all of it.
+// door is a handler that returns all faults of a request.
 type door func(http.ResponseWriter, *http.Request) error
 
-// doors are the emulator's own paths, by method.
+// doors has the handlers of the paths below /emulator/, by path and method.
 type doors map[string]map[string]door
 
 func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {

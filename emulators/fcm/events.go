@@ -17,7 +17,7 @@ const (
 	EventLost      = "lost"      // Lost events did not fit the reader's queue
 )
 
-// Event is something that happened in the server.
+// Event is an event of the server.
 type Event struct {
 	Kind    string    `json:"kind"`
 	At      time.Time `json:"at"`
@@ -98,9 +98,9 @@ func (s *readers) publish(e Event) {
 	}
 }
 
-// Subscribe listens to what happens from now on. Events come in order. A slow
-// reader loses events and gets one of kind EventLost where they are missing.
-// The channel is closed by cancel, which may be called again, and by Close.
+// Subscribe returns a channel with the events from now on, in order. A slow reader misses
+// events, and gets one of kind EventLost in their place. The channel is closed by cancel,
+// which may be called again, and by Close.
 func (s *Server) Subscribe() (events <-chan Event, cancel func()) {
 	r := &reader{ready: make(chan struct{}, 1)}
 	out, stop := make(chan Event), make(chan struct{})

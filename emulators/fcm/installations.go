@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// An Installation says by what FCM reaches an installation of an app. A
-// registration token has the form FID:rest; the token and the FID of one
-// installation exclude each other.
+// An Installation says which address FCM knows for an installation of an app. A registration
+// token has the form FID:rest. The token and the FID of one installation exclude each other.
 type Installation struct {
 	FID string `json:"fid"`
 	// Registered is what the app registered with FCM last: token, fid, or none.
@@ -84,9 +83,9 @@ func (s *installations) clear() {
 	s.all = nil
 }
 
-// SetInstallations says what apps have registered, all or none. With
-// Settings.ExclusiveInstallations the other of token and FID then answers
-// UNREGISTERED, with Settings.FIDsMustRegister so does a FID nobody registered.
+// SetInstallations sets what apps have registered, all or none. With
+// Settings.ExclusiveInstallations the other one of token and FID then answers UNREGISTERED.
+// With Settings.FIDsMustRegister a FID that is not registered does so as well.
 func (s *Server) SetInstallations(all ...Installation) error {
 	if err := checkAll("setting installations", all); err != nil {
 		return err
@@ -98,10 +97,10 @@ func (s *Server) SetInstallations(all ...Installation) error {
 	return nil
 }
 
-// Installations are the installations something is known of, by FID.
+// Installations returns the known installations, sorted by FID.
 func (s *Server) Installations() []Installation { return s.installations.list() }
 
-// ClearInstallations forgets what was registered.
+// ClearInstallations deletes all registrations.
 func (s *Server) ClearInstallations() {
 	s.installations.clear()
 	s.tell(EventChanged, "", nil)

@@ -28,7 +28,8 @@ var (
 	analyticsLabel = regexp.MustCompile(`^[a-zA-Z0-9\-_.~%]{1,50}$`)
 )
 
-// judge says what FCM has against a message, whoever it goes to; nil: nothing.
+// judge returns the error with which FCM refuses a message, whatever its target; nil: FCM
+// accepts it.
 func (m *decoded) judge(topicLimit int) *answer {
 	switch {
 	case len(m.faults) > 0:
@@ -119,9 +120,8 @@ func (m *decoded) topic() string { return strings.TrimPrefix(m.values[slotTopic]
 // toDevice reports whether the message goes to one device and not to a topic.
 func (m *decoded) toDevice() bool { return m.target == "token" || m.target == "fid" }
 
-// judgeToken refuses a token that cannot be one. FCM knows real tokens; a
-// stand-in takes every plausible one, and says which rule of its own a token
-// does not meet.
+// judgeToken refuses a token whose form is impossible. FCM knows the real tokens. The
+// emulator accepts every plausible one, and names the rule that a token does not meet.
 func (m *decoded) judgeToken() *answer {
 	if !m.toDevice() {
 		return nil

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Message is a message the server took.
+// Message is a message that the server has accepted.
 type Message struct {
 	Sequence     uint64    `json:"sequence"` // counts accepted messages from 1
-	ID           string    `json:"id"`       // projects/P/messages/M, as the sender got it
+	ID           string    `json:"id"`       // projects/P/messages/M, as in the answer to the sender
 	Project      string    `json:"project"`
 	Token        string    `json:"token,omitempty"`
 	FID          string    `json:"fid,omitempty"`
@@ -19,24 +19,24 @@ type Message struct {
 	MailingID    string    `json:"mailingId,omitempty"`  // data.mailing_id
 	CustomerID   string    `json:"customerId,omitempty"` // data.customer_id
 	ReceivedAt   time.Time `json:"receivedAt"`
-	ValidateOnly bool      `json:"validateOnly,omitempty"` // seen in events only: such messages are not kept
-	// NotificationsOff says that the phone does not show notifications: the
-	// message was accepted, and nobody saw it.
+	ValidateOnly bool      `json:"validateOnly,omitempty"` // only in events, because such messages are not stored
+	// NotificationsOff says that the phone does not show notifications: the message
+	// was accepted and not shown.
 	NotificationsOff bool            `json:"notificationsOff,omitempty"`
 	Raw              json.RawMessage `json:"message"` // the message object as it was sent
 }
 
-// Filter picks messages; empty fields pick all.
+// Filter selects messages; an empty field selects all.
 type Filter struct {
 	// Token is a token or installation id, exact or with *.
 	Token string
 	// Mailing and Customer are data.mailing_id and data.customer_id.
 	Mailing, Customer string
-	// Text is searched for in the message's values and names, in any case.
+	// Text is searched for in the names and values of the message, ignoring case.
 	Text string
-	// Before picks messages with a smaller Sequence: the page before.
+	// Before selects messages with a smaller Sequence: the previous page.
 	Before uint64
-	// Limit keeps the newest so many; 0: all.
+	// Limit selects so many of the newest messages; 0: all.
 	Limit int
 }
 

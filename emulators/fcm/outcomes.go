@@ -9,58 +9,59 @@ import (
 	"time"
 )
 
-// Outcome is a rule: what a send to a token is answered with.
+// Outcome is a rule for the answer to sends to a token.
 type Outcome struct {
-	// Token is a registration token or installation id, exact or as a pattern
-	// in which * stands for any text. Topics are addressed as /topics/NAME.
+	// Token is a registration token or installation id, exact or a pattern in which
+	// * matches any text. A topic is /topics/NAME.
 	Token string
 	// Outcome is one of Outcomes().
 	Outcome string
-	// Times is how often the rule holds; 0: always.
+	// Times is how often the rule applies; 0: always.
 	Times int
 	// RetryAfter is sent as a header, rounded up to seconds; 0: none.
 	RetryAfter time.Duration
-	// Latency is added to that of the settings; 0: none, for SLOW
-	// Settings.Slow.
+	// Latency is added to that of the settings; 0: none, and Settings.Slow for
+	// SLOW.
 	Latency time.Duration
-	// Share is how many of the sends the rule holds for, from 0 to 1; 0: all.
-	// The others go by the rules before it. What speaks of a token is drawn by
-	// token, the rest by request.
+	// Share is the share of the sends that the rule applies to, from 0 to 1; 0: all.
+	// Earlier rules apply to the others. An outcome about a token is drawn by token,
+	// any other by request.
 	Share float64
 }
 
-// Outcomes that are no error bodies.
+// Outcomes without an error body.
 const (
-	// OK accepts, whatever the token looks like and chaos has drawn.
+	// OK accepts the message, whatever the form of the token and the draw of chaos.
 	OK = "OK"
-	// SLOW accepts, late.
+	// SLOW accepts the message after an additional latency.
 	SLOW = "SLOW"
-	// HANG answers nothing until the client gives up.
+	// HANG sends no answer until the client disconnects.
 	HANG = "HANG"
 	// RESET breaks the stream (HTTP/2) or the connection (HTTP/1.1).
 	RESET = "RESET"
-	// UnavailableDelivered answers 503 and delivers all the same, as FCM
-	// sometimes does.
+	// UnavailableDelivered answers 503 and delivers the message, as FCM sometimes
+	// does.
 	UnavailableDelivered = "UNAVAILABLE_DELIVERED"
-	// HangDelivered delivers and answers nothing until the client gives up.
+	// HangDelivered delivers the message and sends no answer until the client
+	// disconnects.
 	HangDelivered = "HANG_DELIVERED"
-	// ResetDelivered delivers and breaks what carries the request before its
-	// answer: like HangDelivered an answer lost on the wire.
+	// ResetDelivered delivers the message and breaks the stream or connection before
+	// the answer, so that the answer is lost, as with HangDelivered.
 	ResetDelivered = "RESET_DELIVERED"
 )
 
-// silently are the outcomes that deliver and do not say so.
+// silently lists the outcomes that deliver the message without saying so.
 var silently = map[string]bool{UnavailableDelivered: true, HangDelivered: true, ResetDelivered: true}
 
-// aboutToken are the outcomes that speak of a token. They need a valid payload,
-// as with FCM; a pattern does not give them to a topic; and chaos draws them by
-// token, since a invalid token does not come back to life.
+// aboutToken lists the outcomes about a token. They need a valid payload, as with FCM. A
+// pattern does not apply them to a topic. Chaos draws them by token, because an invalid
+// token stays invalid.
 var aboutToken = map[string]bool{
 	"UNREGISTERED": true, "UNREGISTERED_SEED": true, "INVALID_TOKEN": true, "INVALID_TOKEN_BARE": true,
 	"INVALID_TOKEN_OLD": true, "SENDER_ID_MISMATCH": true,
 }
 
-// Outcomes lists the names a rule may give, sorted.
+// Outcomes returns the names of outcomes that a rule may have, sorted.
 func Outcomes() []string {
 	names := []string{OK, SLOW, HANG, RESET, UnavailableDelivered, HangDelivered, ResetDelivered}
 	for name := range answers {
@@ -78,7 +79,7 @@ func known(outcome string) bool {
 	return answers[outcome] != nil
 }
 
-// check returns what is wrong with a rule, by field.
+// check returns the faults of a rule, by field.
 func (o Outcome) check() faults {
 	var faults faults
 	if o.Token == "" {
@@ -104,7 +105,7 @@ func (o Outcome) check() faults {
 	return faults
 }
 
-// rule is an outcome that has been set.
+// rule is a stored Outcome.
 type rule struct {
 	Outcome
 	order   uint64 // the later one wins
@@ -114,8 +115,8 @@ type rule struct {
 
 func (r *rule) spent() bool { return r.Times > 0 && r.left == 0 }
 
-// rules holds the outcomes: those of one token in a map, so that a hundred
-// thousand cost a send nothing, and the patterns in a list.
+// rules has the outcomes: those of exact tokens in a map, so that a hundred thousand do not
+// slow a send down, and the patterns in a list.
 type rules struct {
 	any      atomic.Bool // whether there is any rule
 	mu       sync.Mutex
@@ -144,9 +145,9 @@ func (s *rules) set(outcomes []Outcome) {
 	s.any.Store(true)
 }
 
-// without drops what can never win again once r is set: rules that are spent,
-// and all for the same tokens if r always holds. A share takes the place of
-// another of the same outcome.
+// without removes the rules that can never apply again after r is set: rules without
+// remaining times, and all for the same tokens if r always applies. A rule with a share
+// replaces another one with the same outcome.
 func without(all []*rule, r *rule) []*rule {
 	return slices.DeleteFunc(all, func(old *rule) bool {
 		replaced := r.Times == 0 && old.Token == r.Token &&
@@ -162,7 +163,7 @@ func (s *rules) clear() {
 	s.any.Store(false)
 }
 
-// take finds the latest rule for an address that fits, and uses it up once.
+// take returns the latest rule that matches an address, and counts its use.
 func (s *rules) take(address string, fits func(*rule) bool) (Outcome, bool) {
 	if !s.any.Load() {
 		return Outcome{}, false
@@ -193,8 +194,8 @@ func latest(all []*rule, fits func(*rule) bool) *rule {
 	return nil
 }
 
-// list returns the rules that still hold, in the order they were set, each
-// with the times it has left.
+// list returns the rules that still apply, in the order in which they were set, each with
+// its remaining times.
 func (s *rules) list() []Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,7 +215,7 @@ func (s *rules) list() []Outcome {
 	return out
 }
 
-// matches reports whether text fits a pattern in which * stands for any text.
+// matches reports whether a text matches a pattern in which * matches any text.
 func matches(pattern, text string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {

@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// A Phone is what is true of the phones whose token or installation id matches.
+// A Phone describes the phones whose token or installation id matches.
 type Phone struct {
 	// Token is a registration token or installation id, exact or as a pattern
 	// in which * stands for any text.
 	Token string `json:"token"`
-	// Platform is android, ios or web; "": nothing is said of it. It decides
-	// which of Settings.Outages concern the phone.
+	// Platform is android, ios or web; "": unknown. It decides which of
+	// Settings.Outages apply to the phone.
 	Platform string `json:"platform,omitempty"`
-	// Notifications is on or off; "": nothing is said of it. What is sent to a
-	// phone with notifications off is accepted and not shown: FCM does not know.
+	// Notifications is on or off; "": unknown. A message to a phone with
+	// notifications off is accepted and not shown, because FCM does not know.
 	Notifications string `json:"notifications,omitempty"`
 }
 
@@ -129,8 +129,7 @@ func (s *phones) clear() {
 	s.any.Store(false)
 }
 
-// SetPhones says what is true of phones, all or none. What a Phone leaves empty
-// stays as it is.
+// SetPhones describes phones, all or none. Empty fields of a Phone change nothing.
 func (s *Server) SetPhones(all ...Phone) error {
 	if err := checkAll("setting phones", all); err != nil {
 		return err
@@ -140,11 +139,10 @@ func (s *Server) SetPhones(all ...Phone) error {
 	return nil
 }
 
-// Phones is what was said of phones: the patterns in their order, then single
-// tokens.
+// Phones returns the descriptions of phones: patterns in their order, then exact tokens.
 func (s *Server) Phones() []Phone { return s.phones.list() }
 
-// ClearPhones forgets what was said of phones.
+// ClearPhones deletes all descriptions of phones.
 func (s *Server) ClearPhones() {
 	s.phones.clear()
 	s.tell(EventChanged, "", nil)

@@ -177,8 +177,8 @@ func (c *sendCall) refuse(w http.ResponseWriter, r *http.Request, a *answer, o O
 	}
 }
 
-// accept keeps the message, or not if it was only to be validated, and answers
-// after the latency: who hangs up in between has sent it all the same.
+// accept stores the message, unless it was only to be validated, and answers after the
+// latency. If the client disconnects in between, the message is sent all the same.
 func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	name := o.Outcome
 	if name == "" {

@@ -41,8 +41,7 @@ type Server struct {
 // idleTimeout is after how long FCM sends an idle connection GOAWAY.
 const idleTimeout = 4 * time.Minute
 
-// Start listens on addr, host:port, where port 0 is any free one, and serves
-// until Close.
+// Start listens on addr, host:port, and serves until Close. Port 0 is any free port.
 func Start(addr string, o Options) (*Server, error) {
 	settings := o.settings()
 	if f := settings.check(); len(f) > 0 {
@@ -105,10 +104,10 @@ func (s *Server) serve(o Options) error {
 	return nil
 }
 
-// Addr is host:port the server listens on.
+// Addr returns host:port of the server.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// URL is http://host:port, with TLS https://host:port.
+// URL returns http://host:port, with TLS https://host:port.
 func (s *Server) URL() string {
 	if s.pool != nil {
 		return "https://" + s.Addr()
@@ -116,19 +115,19 @@ func (s *Server) URL() string {
 	return "http://" + s.Addr()
 }
 
-// Handler answers all paths of the server, for who wants to serve it on a
-// listener of their own or to call it without a network. Outcomes that break
-// connections then break what it is served by.
+// Handler answers all paths of the server, to serve them on another listener or to call
+// them without a network. Outcomes that break connections break the connection of that
+// listener.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Client is an HTTP/2 client that trusts the server's certificate, and without
-// TLS speaks HTTP/2 with prior knowledge.
+// Client returns an HTTP/2 client that trusts the certificate of the server. Without TLS it
+// uses HTTP/2 with prior knowledge.
 func (s *Server) Client() *http.Client { return s.client }
 
-// CertPool holds the server's certificate; nil without TLS.
+// CertPool has the certificate of the server; nil without TLS.
 func (s *Server) CertPool() *x509.CertPool { return s.pool }
 
-// CertificatePEM is the server's certificate in PEM, for clients that read it
+// CertificatePEM returns the certificate of the server in PEM, for clients that read it
 // from a file; nil without TLS.
 func (s *Server) CertificatePEM() []byte {
 	if s.pool == nil {
@@ -137,25 +136,25 @@ func (s *Server) CertificatePEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.TLSConfig.Certificates[0].Certificate[0]})
 }
 
-// Close stops serving at once: connections break, hanging requests and event
-// streams end. It may be called again.
+// Close stops the server at once. It breaks connections and ends requests and event
+// streams. It may be called again.
 func (s *Server) Close() {
 	s.end()
 	_ = s.http.Close() // nothing to do about a listener that was closed before
 	s.client.CloseIdleConnections()
 }
 
-// SetOutcome makes a token, exact or a pattern with *, end in an outcome from
-// now on. It panics on an unknown outcome: for code, where that is a typing
-// error. SetOutcomes returns it as an error instead.
+// SetOutcome sets the outcome of sends to a token, exact or a pattern with *. It panics on
+// an unknown outcome, which is a mistake in the caller's code. SetOutcomes returns an error
+// instead.
 func (s *Server) SetOutcome(token, outcome string) {
 	if err := s.SetOutcomes(Outcome{Token: token, Outcome: outcome}); err != nil {
 		panic("fcm: " + err.Error())
 	}
 }
 
-// SetOutcomes adds rules, all or none; of those that match a token the latest
-// wins. A rule that always holds replaces earlier ones for the same Token.
+// SetOutcomes adds rules, all or none. If several rules match a token, the latest one
+// applies. A rule that always applies replaces earlier ones for the same Token.
 func (s *Server) SetOutcomes(rules ...Outcome) error {
 	if err := checkAll("setting outcomes", rules); err != nil {
 		return err
@@ -165,17 +164,18 @@ func (s *Server) SetOutcomes(rules ...Outcome) error {
 	return nil
 }
 
-// CurrentOutcomes are the rules that hold, in the order they were set, each
-// with the Times it has left.
+// CurrentOutcomes returns the rules that still apply, in the order in which they were set,
+// each with its remaining Times.
 func (s *Server) CurrentOutcomes() []Outcome { return s.rules.list() }
 
-// ClearOutcomes takes all rules back.
+// ClearOutcomes removes all rules.
 func (s *Server) ClearOutcomes() {
 	s.rules.clear()
 	s.tell(EventChanged, "", nil)
 }
 
-// Configure replaces all settings. A changed quota starts new minutes.
+// Configure replaces all settings. After a change of the quota every project has its whole
+// quota.
 func (s *Server) Configure(settings Settings) error {
 	if f := settings.check(); len(f) > 0 {
 		return fmt.Errorf("configuring the FCM emulator: %w", f)
@@ -200,11 +200,11 @@ func (s *Server) apply(settings Settings) {
 	s.policy.Store(p)
 }
 
-// Settings returns what holds now, defaults filled in.
+// Settings returns the current settings with their defaults.
 func (s *Server) Settings() Settings { return s.policy.Load().Settings }
 
-// Messages returns the accepted messages that fit, oldest first; a limit keeps
-// the newest.
+// Messages returns the accepted messages that match a filter, oldest first. With a limit it
+// returns the newest of them.
 func (s *Server) Messages(f Filter) []Message {
 	found := s.memory.find(f)
 	out := make([]Message, len(found))
@@ -214,8 +214,7 @@ func (s *Server) Messages(f Filter) []Message {
 	return out
 }
 
-// Stats returns the counts of this moment. What a client has been answered is
-// in them.
+// Stats returns the current counts. They include every request that was answered.
 func (s *Server) Stats() Stats {
 	stats := s.counts.snapshot()
 	stats.Kept = s.memory.count()
@@ -223,8 +222,8 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Clear forgets messages and counts. Outcomes, settings, phones, installations
-// and topics stay.
+// Clear deletes messages and counts. Outcomes, settings, phones, installations and topics
+// stay.
 func (s *Server) Clear() {
 	s.memory.clear()
 	s.counts.reset()

@@ -8,82 +8,83 @@ import (
 	"time"
 )
 
-// Options say how a server starts. The zero value is a server without latency,
+// Options configure a server at its start. The zero value is a server without latency,
 // quota and authorization.
 type Options struct {
-	// Latency passes before each answer, plus or minus up to Jitter.
+	// Latency is the time before each answer, plus or minus up to Jitter.
 	Latency, Jitter time.Duration
-	// QuotaPerMinute is how many sends a project has a minute; 0: no quota.
+	// QuotaPerMinute is the number of sends of a project in a minute; 0: no limit.
 	QuotaPerMinute int
 	// QuotaShape is how the quota is counted and refused: QuotaMinuteRetryAfter,
 	// the default, QuotaMinute or QuotaBucket.
 	QuotaShape string
-	// Keep is how many messages stay in memory; 0: 100,000.
+	// Keep is the number of messages that are stored; 0: 100,000.
 	Keep int
 	// RequireAuth refuses sends without "Authorization: Bearer …" as
-	// UNAUTHENTICATED. Any bearer token will do.
+	// UNAUTHENTICATED. Any bearer token is accepted.
 	RequireAuth bool
 	// Seed makes jitter and chaos repeatable.
 	Seed uint64
-	// MaxStreams is how many requests one HTTP/2 connection carries at a time;
-	// 0: 100, as with FCM.
+	// MaxStreams is the number of concurrent requests of an HTTP/2 connection; 0:
+	// 100, as FCM.
 	MaxStreams int
-	// GoAwayAfter is after how many requests a connection gets GOAWAY
+	// GoAwayAfter is the number of requests after which a connection gets GOAWAY
 	// (HTTP/1.1: Connection: close); 0: never.
 	GoAwayAfter int
-	// TLS serves TLS with a certificate of its own, HTTP/2 by ALPN, instead of
-	// clear text (HTTP/1.1, and HTTP/2 with prior knowledge, on one port).
+	// TLS serves TLS with a new certificate, HTTP/2 by ALPN, instead of clear text
+	// (HTTP/1.1, and HTTP/2 with prior knowledge, on the same port).
 	TLS bool
 }
 
-// Settings are what can be changed while the server runs. Zero values mean
-// the defaults named.
+// Settings can be changed while the server runs. A zero value is the default that its field
+// names.
 type Settings struct {
 	// Latency passes before each answer, plus or minus up to Jitter.
 	Latency, Jitter time.Duration
 	// Slow is the latency that the outcome SLOW adds; default 5 s.
 	Slow time.Duration
-	// JumpLatency stands in for Latency during the last JumpFor of every
-	// JumpEvery, counted from the moment it was set; JumpEvery 0: never.
+	// JumpLatency replaces Latency during the last JumpFor of every JumpEvery,
+	// counted from when it was set; JumpEvery 0: never.
 	JumpLatency, JumpEvery, JumpFor time.Duration
 	// QuotaPerMinute is the quota of each project; 0: none.
 	QuotaPerMinute int
 	// QuotaShape is how the quota is counted and refused; default
 	// QuotaMinuteRetryAfter.
 	QuotaShape string
-	// Keep is how many messages stay in memory; default 100,000.
+	// Keep is the number of messages that are stored; default 100,000.
 	Keep int
 	// RequireAuth refuses sends without a bearer token.
 	RequireAuth bool
-	// GoAwayAfter is after how many requests a connection gets GOAWAY; 0: never.
+	// GoAwayAfter is the number of requests after which a connection gets GOAWAY;
+	// 0: never.
 	GoAwayAfter int
 	// TopicLimit is the payload limit of topics and conditions in bytes.
 	// Google documents 2,048, the default; captures show 4,096.
 	TopicLimit int
 	// Seed makes jitter and chaos repeatable.
 	Seed uint64
-	// Chaos is the share, from 0 to 1, of sends that end in an outcome. Outcomes
-	// that speak of a token are drawn by token, so that a invalid token stays dead;
-	// the others by the number of the request.
+	// Chaos has the share of sends, from 0 to 1, with an outcome. Outcomes about a
+	// token are drawn by token, so that an invalid token stays invalid; the others
+	// by the number of the request.
 	Chaos map[string]float64
-	// Outages give every send of a kind an outcome, whatever the rules are, as
-	// long as they stand here: the key is * for all, a platform (see SetPhones),
-	// or token, fid, topic or condition. A platform's wins over a target's, and
-	// that over *. An outcome that speaks of a token spares topics.
+	// Outages sets the outcome of all sends of a kind, before any rule. The key is
+	// * for all, a platform (see SetPhones), or token, fid, topic or condition. A
+	// platform goes before a kind of target, and that before *. An outcome about a
+	// token does not apply to topics.
 	Outages map[string]string
-	// PhonesProject is the project that all phones belong to. Sends of another
-	// one get SENDER_ID_MISMATCH for tokens and UNREGISTERED for installation
-	// ids; "": phones belong to whoever sends.
+	// PhonesProject is the project of all phones. Sends of another project get
+	// SENDER_ID_MISMATCH for tokens and UNREGISTERED for installation ids; "":
+	// phones belong to the project of each sender.
 	PhonesProject string
-	// ExclusiveInstallations has the token FID:rest and the installation id FID
-	// exclude each other: once a message was delivered to one of them, or the app
-	// registered it (SetInstallations), the other answers UNREGISTERED.
+	// ExclusiveInstallations makes the token FID:rest and the installation id FID
+	// exclude each other: after a message was delivered to one of them, or the app
+	// registered it (SetInstallations), the other one answers UNREGISTERED.
 	ExclusiveInstallations bool
-	// FIDsMustRegister has installation ids answer UNREGISTERED until the app
-	// has registered them with FCM (SetInstallations).
+	// FIDsMustRegister makes installation ids answer UNREGISTERED until the app has
+	// registered them with FCM (SetInstallations).
 	FIDsMustRegister bool
-	// IgnoreDuplicates turns off the counting of messages with the same
-	// mailing_id and token, and with it its memory (about 16 bytes a message).
+	// IgnoreDuplicates switches off the count of messages with the same mailing_id
+	// and token, which needs about 16 bytes of memory for each message.
 	IgnoreDuplicates bool
 }
 
@@ -101,13 +102,13 @@ func (o Options) settings() Settings {
 	}
 }
 
-// fault is something wrong with what was asked of the emulator's own doors.
+// fault is a fault of a request to one of the paths below /emulator/.
 type fault struct {
 	Location string `json:"location"`
 	Message  string `json:"message"`
 }
 
-// faults is an error that names all of them.
+// faults is an error that names every fault.
 type faults []fault
 
 func (f faults) Error() string {
@@ -134,7 +135,7 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// check returns what is wrong with the settings.
+// check returns the faults of the settings.
 func (s Settings) check() faults {
 	var f faults
 	add := func(bad bool, at, why string) {
@@ -171,14 +172,14 @@ func (s Settings) check() faults {
 	return f
 }
 
-// policy is the settings as a send reads them.
+// policy has the settings in the form that a send reads.
 type policy struct {
 	Settings
-	began              time.Time // since when they hold
+	began              time.Time // when they were set
 	byToken, byRequest []chance
 }
 
-// chance is an outcome with the upper end of its part of [0, 1).
+// chance is an outcome with the upper bound of its part of [0, 1).
 type chance struct {
 	below   float64
 	outcome string
@@ -207,8 +208,8 @@ func newPolicy(s Settings) *policy {
 	return p
 }
 
-// draw returns the outcome that chaos has for a send, "" for none. token is
-// empty for topics; number is the request's, counted from the start.
+// draw returns the outcome of chaos for a send, "" for none. token is empty for topics;
+// number counts the requests from the start.
 func (p *policy) draw(token string, number uint64) string {
 	if token != "" && len(p.byToken) > 0 {
 		if o := pick(p.byToken, mix(hashString(p.Seed, token))); o != "" {
@@ -231,7 +232,7 @@ func pick(list []chance, x uint64) string {
 	return ""
 }
 
-// delay is the latency of the request with this number at a time.
+// delay returns the latency of the request with this number at a time.
 func (p *policy) delay(number uint64, now time.Time) time.Duration {
 	latency := p.Latency
 	if p.jumps(now) {
@@ -249,8 +250,8 @@ func (p *policy) jumps(now time.Time) bool {
 	return p.JumpEvery > 0 && now.Sub(p.began)%p.JumpEvery >= p.JumpEvery-p.JumpFor
 }
 
-// hits reports whether a rule that holds for a share of the sends holds for
-// this one: by token where it speaks of the token, else by request.
+// hits reports whether a rule for a share of the sends applies to this one. An outcome about
+// a token is drawn by token, any other by request.
 func (p *policy) hits(r *rule, address string, number uint64) bool {
 	if r.Share == 0 {
 		return true

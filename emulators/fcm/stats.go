@@ -10,48 +10,49 @@ import (
 	"time"
 )
 
-// Stats are counts since the start or the last Clear; connections are never
+// Stats has counts since the start or the last Clear. Counts of connections are never
 // reset.
 type Stats struct {
 	Requests int `json:"requests"` // calls of messages:send
-	// FirstAt and LastAt are when the first and the last of them came.
+	// FirstAt and LastAt are the times of the first and the last of them.
 	FirstAt   time.Time `json:"firstAt,omitzero"`
 	LastAt    time.Time `json:"lastAt,omitzero"`
-	Accepted  int       `json:"accepted"`  // messages answered OK, and kept
-	Validated int       `json:"validated"` // validate_only answered OK
-	// Outcomes counts requests by the name of their outcome; those of the
-	// judging of messages are there besides those a rule may give.
+	Accepted  int       `json:"accepted"`  // messages that were accepted and stored
+	Validated int       `json:"validated"` // requests with validate_only that were accepted
+	// Outcomes counts requests by the name of their outcome: those of rules, and
+	// those of the validation of messages.
 	Outcomes map[string]int `json:"outcomes"`
-	// Statuses counts answers by HTTP status; requests that got none are not
-	// in it.
+	// Statuses counts answers by HTTP status. Requests without an answer are not
+	// counted.
 	Statuses map[int]int `json:"statuses"`
-	// OverQuota are requests refused since their project's quota was used up.
-	// They are among the 429s of Statuses; those of rules and chaos are not here.
+	// OverQuota counts requests that were refused because the quota of their project
+	// was used up. They are part of the 429 of Statuses. 429 of rules and chaos are
+	// not counted here.
 	OverQuota int `json:"overQuota"`
-	// Duplicates are messages delivered for the same mailing_id and token, or
-	// installation id, as one before.
+	// Duplicates counts delivered messages with the same mailing_id and token, or
+	// installation id, as an earlier one.
 	Duplicates int `json:"duplicates"`
-	// DuplicatesExact is false while duplicates are not counted, or once more
-	// messages were delivered than there is memory to compare with.
+	// DuplicatesExact is false if duplicates are not counted, or if more messages
+	// were delivered than fit into the memory for the comparison.
 	DuplicatesExact     bool `json:"duplicatesExact"`
-	Abandoned           int  `json:"abandoned"` // clients that left before their answer
-	Kept                int  `json:"kept"`      // messages in memory
+	Abandoned           int  `json:"abandoned"` // clients that disconnected before their answer
+	Kept                int  `json:"kept"`      // messages that are stored
 	ConnectionsAccepted int  `json:"connectionsAccepted"`
 	OpenConnections     int  `json:"openConnections"`
 }
 
-// maxSeen bounds the memory for duplicates: about 400 MB.
+// maxSeen limits the memory for duplicates to about 400 MB.
 const maxSeen = 20_000_000
 
-// counts holds the stats and wakes who waits for them.
+// counts has the stats and notifies goroutines that wait for a change.
 type counts struct {
 	mu      sync.Mutex
 	stats   Stats
-	number  uint64 // of the request, never reset: chaos is drawn with it
+	number  uint64 // number of the last request; it is never reset, because chaos is drawn by it
 	seen    map[uint64]struct{}
 	seed    maphash.Seed
 	full    bool
-	changed chan struct{} // nil while nobody waits
+	changed chan struct{} // closed by the next change; nil if no goroutine waits
 }
 
 func (c *counts) reset() {
@@ -63,7 +64,7 @@ func (c *counts) reset() {
 	c.wake()
 }
 
-// change alters the stats and wakes who waits.
+// change changes the stats and notifies waiting goroutines.
 func (c *counts) change(f func(*Stats)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,8 +94,8 @@ func (c *counts) arrived() uint64 {
 	return c.number
 }
 
-// decided counts what did not accept a message; status is that of the answer, 0
-// where there is none.
+// decided counts a request whose message was not accepted. status is that of the answer; 0:
+// there is none.
 func (c *counts) decided(outcome string, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +106,7 @@ func (c *counts) decided(outcome string, status int) {
 	c.wake()
 }
 
-// accepted counts a message that was taken, or only validated.
+// accepted counts a message that was accepted, or only validated.
 func (c *counts) accepted(outcome string, validated bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,9 +120,9 @@ func (c *counts) accepted(outcome string, validated bool) {
 	c.wake()
 }
 
-// note remembers a mailing's message to a device and counts it if it is not
-// the first. 64-bit hashes stand for the pairs: two of a million pairs share
-// one with a chance of one in thirty-seven million.
+// note stores the pair of mailing and device of a message, and counts a duplicate if the
+// pair was stored before. Pairs are stored as 64-bit hashes: the probability that two of a
+// million pairs have the same hash is one in thirty-seven million.
 func (c *counts) note(mailing, device string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +150,7 @@ func (c *counts) snapshot() Stats {
 	return s
 }
 
-// next is closed by the next change.
+// next returns a channel that the next change closes.
 func (c *counts) next() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,11 +160,11 @@ func (c *counts) next() <-chan struct{} {
 	return c.changed
 }
 
-// Wait blocks until the stats are as asked, and looks at each change; it fails
-// with the context, naming the stats it saw last.
+// Wait waits until a condition of the stats is true, and checks it at each change. If ctx
+// ends first, the error has the last stats.
 func (s *Server) Wait(ctx context.Context, asked func(Stats) bool) error {
 	for {
-		changed := s.counts.next() // before looking, so that no change is missed
+		changed := s.counts.next() // before the check, so that no change is missed
 		now := s.Stats()
 		if asked(now) {
 			return nil

@@ -50,7 +50,7 @@ func (t *topics) since(topic, token string) (time.Time, bool) {
 	return at, ok
 }
 
-// Subscribers are the tokens subscribed to a topic, sorted.
+// Subscribers returns the tokens that are subscribed to a topic, sorted.
 func (s *Server) Subscribers(topic string) []string {
 	s.topics.mu.Lock()
 	defer s.topics.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *Server) Subscribers(topic string) []string {
 	return out
 }
 
-// Topics counts the subscribers of each topic.
+// Topics returns the number of subscribers of each topic.
 func (s *Server) Topics() map[string]int {
 	s.topics.mu.Lock()
 	defer s.topics.mu.Unlock()

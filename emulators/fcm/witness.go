@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// A Sighting is one request for a device and what came of it: unlike a Message
-// it is there for refused ones, too, and says whether the sender can know.
+// A Sighting is one request for a device and its outcome. Unlike a Message it also exists
+// for refused requests, and says whether the sender can know the outcome.
 type Sighting struct {
 	At                       time.Time // of the decision
 	Mailing, Customer, Token string    // data.mailing_id, data.customer_id; token or installation id
 	Outcome                  string    // as in Stats.Outcomes
-	Delivered                bool      // the device got the message
-	Validated                bool      // it was only to be validated, and is good
-	// Lost says of a delivered message that its sender was not told: the answer
-	// was another one, or was lost with the connection, or came after the
-	// sender had left. Who sends it again then has no better choice.
+	Delivered                bool      // the message was delivered to the device
+	Validated                bool      // validate_only, and the message is valid
+	// Lost says that the sender of a delivered message does not know it: the answer
+	// was an error, was lost with the connection, or came after the sender had
+	// disconnected. Then the sender has to send the message again.
 	Lost bool
 }
 
-// SetWitness has f told of every request for a device that could be read, at
-// its end, from many goroutines; nil ends it. Requests under way tell the
-// witness of the moment they end.
+// SetWitness makes the server call f at the end of every request for a device that could be
+// decoded, from many goroutines. nil ends that. Requests under way call the function that is
+// set when they end.
 func (s *Server) SetWitness(f func(Sighting)) {
 	if f == nil {
 		s.witness.Store(nil)
@@ -30,7 +30,7 @@ func (s *Server) SetWitness(f func(Sighting)) {
 	s.witness.Store(&f)
 }
 
-// testify is deferred, so that broken connections are told as well.
+// testify is deferred, so that it is also called for broken connections.
 func (c *sendCall) testify(r *http.Request) {
 	f := c.server.witness.Load()
 	m := c.message
