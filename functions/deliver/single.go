@@ -13,6 +13,7 @@ import (
 // messageStore has the messages to one customer.
 type messageStore interface {
 	MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
+	Message(ctx context.Context, id string) (*push.Message, error)
 	LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error
 	SaveMessage(ctx context.Context, m *push.Message) error
 	CloseUndecodableMessage(ctx context.Context, id, reason string) error
@@ -54,7 +55,10 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 		return nil
 	}
 
-	x := d.forMessage(m)
+	// The first delivery of a message that no call has touched needs no stored lease,
+	// because Pub/Sub delivers one copy at a time: that saves a write.
+	leaseless := from.Attempt == 1 && !deadLetter && !m.Touched
+	x := d.forMessage(m, leaseless)
 	mailing, b := m.Mailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
@@ -74,14 +78,14 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 	if m.Excluded != push.NotExcluded {
 		return x.exclude(ctx, m)
 	}
-	return x.sendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
+	return x.sendMessage(ctx, mailing, m, leaseless)
 }
 
 // forMessage returns a deliverer whose batches are the one of the message. It shares
 // everything that the instance remembers.
-func (d *deliverer) forMessage(m *push.Message) *deliverer {
+func (d *deliverer) forMessage(m *push.Message, leaseless bool) *deliverer {
 	x := *d
-	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m}
+	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m, leaseless: leaseless}
 	x.states = newStates(x.Store, d.Now)
 	return &x
 }
@@ -114,15 +118,13 @@ func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
 	return nil
 }
 
-// sendMessage sends the message. The first delivery of a message that no call has
-// touched needs no stored lease, because Pub/Sub delivers one copy at a time: that
-// saves a write. Every other delivery leases the message first, so that what crashed is
-// counted.
-func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
+// sendMessage sends the message. Unless the delivery needs no stored lease, it leases
+// the message first, so that what crashed is counted.
+func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, leaseless bool) error {
 	callEnds := d.Now().Add(d.CallTimeout)
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
-	if first && !m.Touched {
+	if leaseless {
 		b.Claim(lease)
 		return newDelivery(d, mailing, b, callEnds).run(ctx)
 	}
@@ -153,12 +155,36 @@ type singleStore struct {
 	ledger
 	deliverer *deliverer
 	message   *push.Message
+	leaseless bool // the message is sent under a lease that is not stored yet
 }
 
 // SaveBatch stores the message with its batch. A message that waits for what would
 // pause a mailing is tried again in each round of tick.
+//
+// A delivery without a stored lease does not keep others from writing: tick may publish
+// the message again, and a dead letter of another copy may postpone it. They know no
+// results, so those of this call are stored over what they wrote; otherwise they would
+// be lost, and the message sent again.
 func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
-	return s.ledger.SaveMessage(ctx, s.message)
+	const tries = 5
+	for try := 1; ; try++ {
+		err := s.ledger.SaveMessage(ctx, s.message)
+		if err == nil {
+			s.leaseless = false // the lease is stored with the rest
+		}
+		if !s.leaseless || !store.IsConflict(err) || try == tries {
+			return err
+		}
+
+		stored, readErr := s.ledger.Message(ctx, s.message.ID)
+		if readErr != nil {
+			return readErr // abandon tries again
+		}
+		if stored.Picked || stored.Batch.Attempts > 0 || stored.Batch.Settled {
+			return err // another call is sending the message, or has sent it
+		}
+		s.message.Batch.Revision, s.message.Touched = stored.Batch.Revision, true
+	}
 }
 
 // MailingHeader returns the message as a mailing. Its state does not change elsewhere.

@@ -92,11 +92,22 @@ func (h *messageHarness) receive(ref push.MessageRef, attempt int) queue.Settlem
 
 func receiveBy(t *testing.T, d *deliverer, ref push.MessageRef, attempt int) queue.Settlement {
 	t.Helper()
+	return d.receive(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
+}
+
+// receiveDeadLetter delivers the Pub/Sub message as a dead letter.
+func (h *messageHarness) receiveDeadLetter(ref push.MessageRef) queue.Settlement {
+	h.t.Helper()
+	return h.d.receive(h.t.Context(), queue.Message{Data: encoded(h.t, ref), Attributes: map[string]string{"CloudPubSubDeadLetterSourceSubscription": "messages"}})
+}
+
+func encoded(t *testing.T, ref push.MessageRef) []byte {
+	t.Helper()
 	data, err := json.Marshal(ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.receive(t.Context(), queue.Message{Data: data, Attempt: attempt})
+	return data
 }
 
 func (h *messageHarness) show(ref push.MessageRef) *push.Message {
@@ -278,8 +289,12 @@ func TestMessageCosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	db, err := sdk.NewClient(t.Context(), "cost", option.WithEndpoint(srv.Addr()), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	// Only Carillon's emulator counts what is billed, so the test takes no other.
+	conn, err := grpc.NewClient(srv.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sdk.NewClient(t.Context(), "cost", option.WithGRPCConn(conn))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,6 +425,112 @@ func TestALeasedMessageIsLeftAlone(t *testing.T) {
 	h.want("due", h.due(), []string{ref.Message})
 }
 
+// The first delivery stores no lease. What another function stores about the message
+// meanwhile does not take its results away: they would be lost, and the message sent
+// again.
+func TestFirstDeliveryKeepsItsResults(t *testing.T) {
+	t.Parallel()
+	for name, meanwhile := range map[string]func(h *messageHarness, ref push.MessageRef){
+		"a dead letter is postponed": func(h *messageHarness, ref push.MessageRef) {
+			h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+		},
+		"tick publishes it again": func(h *messageHarness, _ push.MessageRef) {
+			h.clock.Add(5 * time.Minute)
+			h.attempt(true, 2)
+		},
+		"both": func(h *messageHarness, ref push.MessageRef) {
+			h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+			h.clock.Add(5 * time.Minute)
+			h.attempt(true, 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newMessageHarness(t)
+			h.register("anna", phoneWith("a1-phone-token"))
+			ref := h.accept(push.MessageDraft{Customer: "anna"})
+			deps := h.deps
+			deps.Store = &savesLater{ledger: h.Store, before: func() { meanwhile(h, ref) }}
+
+			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
+
+			h.want("results", h.results(ref), map[string]string{push.TokenID("a1-phone-token"): "accepted"})
+			h.want("state", h.show(ref).State, push.Completed)
+			h.want("due", h.due(), []string(nil))
+			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+			h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})
+		})
+	}
+}
+
+// A first delivery leaves what another call knows: its lease, and its results.
+func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(h *messageHarness, ref push.MessageRef)
+		state     push.State
+	}{
+		"a lease": {func(h *messageHarness, ref push.MessageRef) {
+			if err := h.LeaseMessage(h.t.Context(), h.show(ref), push.Lease{Owner: "another", Until: h.clock.Now().Add(time.Minute)}); err != nil {
+				h.t.Fatal(err)
+			}
+		}, push.Accepted},
+		"results": {func(h *messageHarness, ref push.MessageRef) {
+			h.phones.SetOutcome("a1-phone-token", "UNREGISTERED")
+			h.wantSettlement(h.receive(ref, 1), queue.Ack)
+		}, push.Completed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newMessageHarness(t)
+			h.register("anna", phoneWith("a1-phone-token"))
+			ref := h.accept(push.MessageDraft{Customer: "anna"})
+			deps := h.deps
+			var kept *push.Message
+			deps.Store = &savesLater{ledger: h.Store, before: func() { c.meanwhile(h, ref); kept = h.show(ref) }}
+
+			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
+
+			h.want("message", h.show(ref), kept)
+			h.want("state", h.show(ref).State, c.state)
+		})
+	}
+}
+
+// savesLater does something before the first save of a message.
+type savesLater struct {
+	ledger
+	before func()
+}
+
+func (s *savesLater) SaveMessage(ctx context.Context, m *push.Message) error {
+	if before := s.before; before != nil {
+		s.before = nil
+		before()
+	}
+	return s.ledger.SaveMessage(ctx, m)
+}
+
+// A dead letter of a message that no call has sent is published again a minute later.
+func TestDeadLetterOfAMessageWaitsAMinute(t *testing.T) {
+	t.Parallel()
+	h := newMessageHarness(t)
+	h.register("anna", phoneWith("a1-phone-token"))
+	ref := h.accept(push.MessageDraft{Customer: "anna"})
+	h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
+
+	list, err := h.DueMessages(t.Context(), h.clock.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 {
+		t.Fatalf("%d messages are due, want 1", len(list))
+	}
+	if wait := list[0].At.Sub(h.clock.Now()).Round(time.Second); wait != deadLetterWait {
+		t.Errorf("the message is due in %s, want %s", wait, deadLetterWait)
+	}
+}
+
 func TestInvalidTokenOfAMessageIsFlagged(t *testing.T) {
 	t.Parallel()
 	h := newMessageHarness(t)
@@ -507,12 +628,7 @@ func TestUndecodableMessageIsClosedByItsDeadLetter(t *testing.T) {
 	}
 	h.wantSettlement(h.receive(ref, 1), queue.Redeliver)
 
-	data, err := json.Marshal(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := h.d.receive(t.Context(), queue.Message{Data: data, Attributes: map[string]string{"CloudPubSubDeadLetterSourceSubscription": "messages"}})
-	h.wantSettlement(got, queue.Ack)
+	h.wantSettlement(h.receiveDeadLetter(ref), queue.Ack)
 	h.want("due", h.due(), []string(nil))
 	h.want("sent", h.sent(ref), map[string]int{})
 }

@@ -51,7 +51,7 @@ func nextLook(m *push.Message, now time.Time) time.Time {
 		return time.Time{}
 	case b.Lease.Until.After(now):
 		return b.Lease.Until
-	case !m.Picked && b.Attempts == 0:
+	case !m.Picked && b.Attempts == 0 && b.NotBefore.IsZero():
 		return again(m.CreatedAt, now)
 	case b.NotBefore.Before(now.Add(waitAtLeast)):
 		return now.Add(waitAtLeast)
