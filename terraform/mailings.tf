@@ -48,6 +48,7 @@ resource "google_cloudfunctions2_function" "mailings" {
       DISPATCH_TOPIC          = google_pubsub_topic.work["dispatch"].name
       MESSAGES_TOPIC          = google_pubsub_topic.work["messages"].name
       FCM_ENDPOINT            = var.fcm_endpoint
+      FCM_QUOTA_PER_MINUTE    = var.fcm_quota_per_minute
       PROOF_TOPIC             = var.proof_topic
       REQUIRE_IDEMPOTENCY_KEY = var.require_idempotency_key
     })

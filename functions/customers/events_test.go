@@ -43,6 +43,7 @@ func TestDocumentedEvents(t *testing.T) {
 		Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
 	totals := push.NewTotals(push.AudienceCounts{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
 		push.Tally{push.ResultAccepted: 9, push.ResultUnregistered: 2, push.ResultInvalidArgument: 1}, nil)
+	totals.Customers.Estimated = 10
 	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
 		State: push.Completed, CompletedAt: at, Totals: &totals}
 	if err := w.queue.PublishEvents(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),

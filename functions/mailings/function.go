@@ -32,6 +32,12 @@ type settings struct {
 	ProofTopic    string       `env:"PROOF_TOPIC" envDefault:"carillon-proof"`
 	Callers       push.Callers `env:"CALLERS"`
 	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
+	Quota         int          `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
+}
+
+// Check returns every fault of the settings.
+func (s *settings) Check() []error {
+	return cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -45,5 +51,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Messages: set.MessagesTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota})), nil
 }

@@ -1,6 +1,7 @@
 package mailings
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,9 @@ type Deps struct {
 	API   api.Options      // timeout of the function, and permissions of callers
 	// RequireKey refuses mailings without an Idempotency-Key.
 	RequireKey bool
+	// QuotaPerMinute is FCM's quota for the project in messages a minute, for estimates;
+	// 0: 600,000.
+	QuotaPerMinute int
 }
 
 // ledger is what the function needs of the store.
@@ -87,6 +91,7 @@ func New(d Deps) http.Handler {
 		d.Now = time.Now
 	}
 
+	d.QuotaPerMinute = cmp.Or(d.QuotaPerMinute, 600_000)
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
 	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a), messages: api.NewForm[push.MessageDraft](a)}

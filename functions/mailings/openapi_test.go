@@ -66,7 +66,7 @@ func TestDocumentIsTheContract(t *testing.T) {
 	for _, c := range []struct{ path, method, body, status, answer, params string }{
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
 		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state tag"},
-		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt createdAt createdBy customers devices dryRun expiresAt held id lifetime link message name pausedBecause pausedDetail pausedPlatforms pausedReason ratePerMinute refusal sendAt startedAt state tags tokens unflag", "audience id"},
+		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt createdAt createdBy customers devices dryRun expiresAt held id lifetime link message name pausedBecause pausedDetail pausedPlatforms pausedReason ratePerMinute refusal secondsLeft sendAt startedAt state tags tokens unflag", "audience id"},
 		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},

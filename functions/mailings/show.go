@@ -30,6 +30,7 @@ type mailingBody struct {
 	StartedAt       *time.Time         `json:"startedAt"`
 	CompletedAt     *time.Time         `json:"completedAt"`
 	ExpiresAt       time.Time          `json:"expiresAt"`
+	SecondsLeft     *int64             `json:"secondsLeft,omitempty" doc:"while it is sending: about how long it still takes, by the rate, the quota and the estimated audience"`
 	AudienceList    *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
 	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
@@ -63,6 +64,7 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 		return nil, err
 	}
 	out := &mailingOutput{body(m, t)}
+	out.Body.SecondsLeft = s.secondsLeft(m, t)
 	out.Body.AudienceList = list
 	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
 	return out, err

@@ -294,6 +294,7 @@ type Shard struct {
 	From       string // lower end of the range, exclusive; "" is the start of all keys
 	After      string // cursor: keys up to and including this one are done; at first From
 	Upto       string // upper end of the range, inclusive; "" is the end of all keys
+	Estimated  int64  // about how many customers it has; not stored
 	Batches    int    // created so far
 	Done       bool
 	LeaseUntil time.Time // until then a call of dispatch has the lease; zero: none has

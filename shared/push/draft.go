@@ -67,6 +67,12 @@ type Segments struct {
 	None []string `json:"none,omitempty" doc:"in none of these"`
 }
 
+// OneCondition reports whether customers are selected by one condition alone: any of
+// some segments, or one segment.
+func (s *Segments) OneCondition() bool {
+	return len(s.None) == 0 && (len(s.All) == 0 || len(s.All) == 1 && len(s.Any) == 0)
+}
+
 // Match reports whether a customer in these segments belongs to the audience.
 func (s *Segments) Match(in []string) bool {
 	has := func(x string) bool { return slices.Contains(in, x) }

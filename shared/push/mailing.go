@@ -67,6 +67,7 @@ type Mailing struct {
 	ExpiresAt   time.Time // nothing is sent from then on
 
 	Selection  DeviceSelection // what Devices or the setting said when it started
+	Estimated  int64           // customers of the audience, as counted when it started; 0 before
 	Shards     int             // number of ranges of keys that dispatch works through at the same time
 	Dispatched bool            // every shard has all its batches
 	Active     bool            // tick still has something to do for it
@@ -118,11 +119,14 @@ type Totals struct {
 	Held      map[string]int64 `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 }
 
-// CustomerTotals: Matched = Targeted + everything in Excluded.
+// CustomerTotals: Matched = Targeted + everything in Excluded. Once the mailing has
+// ended, Matched + NotReached is its whole audience.
 type CustomerTotals struct {
-	Matched  int64    `json:"matched"`
-	Targeted int64    `json:"targeted"`
-	Excluded Excluded `json:"excluded"`
+	Estimated  int64    `json:"estimated" doc:"about how many customers the audience has; 0 until the mailing starts"`
+	Matched    int64    `json:"matched" doc:"customers that the mailing has come to"`
+	Targeted   int64    `json:"targeted"`
+	NotReached int64    `json:"notReached" doc:"customers of the audience that a cancelled, expired or refused mailing never came to; counted once completedAt is set"`
+	Excluded   Excluded `json:"excluded"`
 }
 
 // Excluded counts the customers that are left out, by reason.

@@ -28,8 +28,12 @@ type Audience interface {
 	// Page reads at most size members whose keys are greater than after and not
 	// greater than upto ("": no end).
 	Page(ctx context.Context, after, upto string, size int) (Page, error)
-	// Count estimates the number of customers. Its cost hardly depends on it.
+	// Count estimates the number of customers. A number below exactBelow is exact. Its
+	// cost hardly depends on the number.
 	Count(ctx context.Context) (int, error)
+	// CountRange counts the members whose keys are greater than after and not greater
+	// than upto ("": no end).
+	CountRange(ctx context.Context, after, upto string) (int, error)
 }
 
 // Audience opens the audience of a mailing that was read by Mailing. Of the
@@ -78,6 +82,20 @@ func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
 	return 32 * n, err
 }
 
+// exactBelow is the number of customers below which they are counted exactly: the
+// count costs a read for each 1,000.
+const exactBelow = 20_000
+
+// count estimates the number of customers that a query finds, and counts them where
+// they seem to be few.
+func (s *Store) count(ctx context.Context, q firestore.Query) (int, error) {
+	n, err := s.estimate(ctx, q)
+	if err != nil || n >= exactBelow {
+		return n, err
+	}
+	return s.countDocuments(ctx, q)
+}
+
 // everyone is the audience of all customers. It reads reachable customers only. The
 // others are counted by an aggregation over the same range at the same read time: a
 // customer whom this mailing makes unreachable is not counted twice.
@@ -87,7 +105,7 @@ type everyone struct {
 }
 
 func (e everyone) Count(ctx context.Context) (int, error) {
-	n, err := e.s.estimate(ctx, e.s.customers().Query)
+	n, err := e.s.count(ctx, e.s.customers().Query)
 	return n, classify(err, "counting customers")
 }
 
@@ -163,7 +181,8 @@ func (a *listedAudience) sort() {
 
 func (a *listedAudience) Count(context.Context) (int, error) { return len(a.keys), nil }
 
-func (a *listedAudience) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+// keysOf returns the keys of a range, in order.
+func (a *listedAudience) keysOf(after, upto string) []string {
 	from, found := slices.BinarySearch(a.keys, after)
 	if found {
 		from++
@@ -177,8 +196,11 @@ func (a *listedAudience) Page(ctx context.Context, after, upto string, size int)
 			to = i
 		}
 	}
+	return a.keys[from:max(from, to)]
+}
 
-	keys := a.keys[from:max(from, to)]
+func (a *listedAudience) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+	keys := a.keysOf(after, upto)
 	var p Page
 	if len(keys) > size {
 		keys = keys[:size]

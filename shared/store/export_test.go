@@ -14,8 +14,14 @@ func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.InvalidT
 
 // Freeze freezes the totals of a mailing if nothing of it is left.
 func (s *Store) Freeze(ctx context.Context, mailing string) (*push.Mailing, error) {
-	return s.freezeTotals(ctx, mailing)
+	return s.freezeTotals(ctx, &push.Mailing{ID: mailing, Dispatched: true})
 }
 
 // Classify gives an error of Firestore the type that says its outcome.
 func Classify(err error) error { return classify(err, "testing") }
+
+// CountCustomersInParts counts the customers of a range of keys as a large audience is
+// counted.
+func CountCustomersInParts(ctx context.Context, s *Store, after, upto string) (int, error) {
+	return s.countInParts(ctx, s.customers().Query, after, upto)
+}

@@ -172,7 +172,9 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		if m.State != push.Accepted {
 			return errUnchanged
 		}
+		m.Estimated = 0
 		for _, sh := range shards {
+			m.Estimated += sh.Estimated
 			sh.ExpireAt = m.ExpiresAt.Add(Keep)
 			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
 				return err

@@ -48,6 +48,7 @@ type mailingDoc struct {
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
 
 	Selection    string     `firestore:"selection,omitempty"`
+	Estimated    int64      `firestore:"estimated,omitempty"` // customers of the audience when it started
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
 	Active       bool       `firestore:"active"`
@@ -96,7 +97,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
-		Selection: string(m.Selection), Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
+		Selection: string(m.Selection), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
 		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
@@ -136,7 +137,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
-		Selection: push.DeviceSelection(doc.Selection), Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
+		Selection: push.DeviceSelection(doc.Selection), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
 		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}

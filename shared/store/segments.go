@@ -39,7 +39,7 @@ func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []fir
 }
 
 func (g segments) Count(ctx context.Context) (int, error) {
-	n, err := g.s.estimate(ctx, g.base)
+	n, err := g.s.count(ctx, g.base)
 	return n, classify(err, "counting the customers of segments")
 }
 

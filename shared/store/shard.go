@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ type shardDoc struct {
 	Upto       string     `firestore:"upto"`
 	Batches    int        `firestore:"batches"`
 	Done       bool       `firestore:"done"`
+	EndedEarly bool       `firestore:"endedEarly,omitempty"` // done before it came to Upto, because the mailing ended
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	NextSlot   *time.Time `firestore:"nextSlot"`
 
@@ -194,16 +196,29 @@ func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenS
 }
 
 // endShards ends the creation of batches of a mailing that has ended: a call of dispatch that
-// still works on a shard gets ErrConflict with its next batches.
+// still works on a shard gets ErrConflict with its next batches. The cursor of such a shard
+// stays, for countNotReached. A shard that changes meanwhile may have become done by itself,
+// so it is read again. ErrConflict: a shard changed each time.
 func (s *Store) endShards(ctx context.Context, mailing string) error {
-	open, err := s.OpenShards(ctx, mailing)
-	if err != nil {
-		return err
-	}
-	for _, sh := range open {
-		if _, err := s.shard(mailing, sh.Number).Update(ctx, []firestore.Update{{Path: "done", Value: true}}); err != nil {
-			return classify(err, "ending shard %d of mailing %s", sh.Number, mailing)
+	const tries = 10
+	end := []firestore.Update{{Path: "done", Value: true}, {Path: "endedEarly", Value: true}}
+	for range tries {
+		open, err := s.OpenShards(ctx, mailing)
+		if err != nil {
+			return err
+		}
+		changed := false
+		for _, sh := range open {
+			_, err := s.shard(mailing, sh.Number).Update(ctx, end, firestore.LastUpdateTime(sh.Revision))
+			if failedPrecondition(err) {
+				changed = true
+			} else if err != nil {
+				return classify(err, "ending shard %d of mailing %s", sh.Number, mailing)
+			}
+		}
+		if !changed {
+			return nil
 		}
 	}
-	return nil
+	return fmt.Errorf("ending the shards of mailing %s: %w", mailing, ErrConflict)
 }

@@ -23,6 +23,7 @@ func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error
 		t, err = s.addUp(ctx, tx, m.ID)
 		return err
 	}, firestore.ReadOnly)
+	t.Customers.Estimated = m.Estimated
 	return t, classify(err, "adding up mailing %s", m.ID)
 }
 
@@ -169,7 +170,7 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 	if err != nil || open > 0 {
 		return nil, err
 	}
-	return s.freezeTotals(ctx, id)
+	return s.freezeTotals(ctx, m)
 }
 
 // freezeTotals stores the totals of a mailing. It returns the mailing if this call
@@ -177,10 +178,16 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 // locks the mailing alone and none of its batches: no sum changes any more, since no
 // batch is open and none is created. The reason of a pause that was not by hand
 // stays, so that an operator can still read it.
-func (s *Store) freezeTotals(ctx context.Context, id string) (*push.Mailing, error) {
-	totals, err := s.Totals(ctx, &push.Mailing{ID: id})
+func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Mailing, error) {
+	id := of.ID
+	totals, err := s.Totals(ctx, of)
 	if err != nil || totals.Tokens.Pending > 0 {
 		return nil, err
+	}
+	if !of.Dispatched {
+		if totals.Customers.NotReached, err = s.countNotReached(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {

@@ -94,15 +94,32 @@ const parts = [["accepted", "good"], ["invalid", "bad"], ["refused", "bad"], ["f
 const sum = (o) => Object.values(o || {}).reduce((a, b) => a + b, 0);
 const count = (t, name) => (name === "invalid" ? sum(t.invalid) : t[name] || 0);
 
-// bar shows the results of a mailing's tokens as a bar.
+// ahead estimates how many tokens have the customers that a mailing has not come to:
+// as many a customer as those before.
+function ahead(m) {
+  const c = m.customers, t = m.tokens;
+  if (!c || !t) return 0;
+  const customers = m.completedAt ? c.notReached : Math.max(0, c.estimated - c.matched);
+  return Math.round(customers * (c.matched ? t.targeted / c.matched : 1));
+}
+
+// reach says how many tokens a mailing has done, and of how many.
+function reach(m) {
+  const t = m.tokens, more = ahead(m);
+  const done = number(t.targeted - t.pending);
+  return more ? `${done} of about ${plural(t.targeted + more, "token")}` : `${done} of ${plural(t.targeted, "token")}`;
+}
+
+// bar shows the results of a mailing's tokens as a bar. What it has not come to stays
+// grey, also once the mailing has ended.
 export function bar(m, el = h("div", { class: "progress", role: "progressbar", "aria-valuemin": 0 }, ...parts.map(([name, cls]) => h("i", { class: cls, title: name })), h("i", { class: "open" }))) {
-  const t = m.tokens || { targeted: 0 };
-  const done = t.targeted - (t.pending || 0);
-  el.setAttribute("aria-valuemax", Math.max(1, t.targeted));
-  el.setAttribute("aria-valuenow", done);
-  el.setAttribute("aria-label", `${number(done)} of ${plural(t.targeted, "token")} done`);
+  const t = m.tokens || { targeted: 0, pending: 0 };
+  const open = t.pending + ahead(m);
+  el.setAttribute("aria-valuemax", Math.max(1, t.targeted + ahead(m)));
+  el.setAttribute("aria-valuenow", t.targeted - t.pending);
+  el.setAttribute("aria-label", `${m.tokens ? reach(m) : "0 tokens"} done`);
   parts.forEach(([name], i) => { el.children[i].style.flexGrow = count(t, name); });
-  el.lastChild.style.flexGrow = t.targeted ? t.pending : 1;
+  el.lastChild.style.flexGrow = t.targeted || open ? open : 1;
   return el;
 }
 
@@ -133,7 +150,7 @@ export function fill(el, m) {
   stateChip(m.state, el.state);
   bar(m, el.bar);
   const t = m.tokens;
-  put(el.sums, !t ? "" : [`${number(t.targeted - t.pending)} of ${plural(t.targeted, "token")}`, sum(t.invalid) ? `${number(sum(t.invalid))} invalid` : "", m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
+  put(el.sums, !t ? "" : [reach(m), sum(t.invalid) ? `${number(sum(t.invalid))} invalid` : "", m.dryRun ? "dry run" : ""].filter(Boolean).join(" · "));
   put(el.time, "");
   el.time.replaceChildren(timeOf(Date.parse(m.createdAt)));
 }
@@ -154,7 +171,7 @@ function sums(m) {
   if (!c || !t) return null;
   const x = c.excluded;
   return h("div", { class: "sums" },
-    h("table", {}, h("caption", {}, "Customers"), h("tbody", {}, line("matched", c.matched, "total"), line("targeted", c.targeted),
+    h("table", {}, h("caption", {}, "Customers"), h("tbody", {}, line("matched", c.matched, "total"), line("targeted", c.targeted), line("not reached", c.notReached),
       line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown), line("muted", x.muted))),
     h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
       ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
@@ -207,6 +224,7 @@ export class Sheet {
       bar(m), sums(m) || "",
       h("dl", {}, ...[["To", others("span", audience(m.audience, m.audienceList))], m.link && ["Link", anchor(m.link)], m.createdAt && ["Handed in", timeOf(Date.parse(m.createdAt))],
         m.startedAt && ["Started", timeOf(Date.parse(m.startedAt))], m.completedAt && ["Ended", timeOf(Date.parse(m.completedAt))],
+        m.secondsLeft > 0 && ["Left", `about ${m.secondsLeft < 90 ? plural(m.secondsLeft, "second") : plural(Math.round(m.secondsLeft / 60), "minute")}`],
         m.ratePerMinute && ["Rate", `${number(m.ratePerMinute)} a minute`], m.dryRun && ["Dry run", "no phone shows it"]]
         .filter(Boolean).flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
       h("p", {}, h("a", { href: "#phones", onclick: () => {

@@ -1,0 +1,39 @@
+package mailings
+
+import (
+	"time"
+
+	"carillon.example/shared/push"
+)
+
+// durationOf returns how long it takes to send messages: at the rate of the mailing, or
+// at the quota of FCM where that is lower. Other mailings at the same time are not
+// considered.
+func (s *service) durationOf(d *push.Draft, messages int64) time.Duration {
+	perMinute := s.QuotaPerMinute
+	if r := d.RatePerMinute; r != nil {
+		perMinute = min(perMinute, *r)
+	}
+	return time.Duration(float64(messages) / float64(perMinute) * float64(time.Minute))
+}
+
+// secondsLeft estimates how long a mailing still takes, nil if it is not sending. The
+// customers it has not come to yet are taken to have as many tokens as those before.
+func (s *service) secondsLeft(m *push.Mailing, t push.Totals) *int64 {
+	if m.State != push.Sending {
+		return nil
+	}
+	messages := float64(t.Tokens.Pending)
+	if ahead := m.Estimated - t.Customers.Matched; ahead > 0 && !m.Dispatched {
+		perCustomer := 1.0
+		if t.Customers.Matched > 0 {
+			perCustomer = float64(t.Tokens.Targeted) / float64(t.Customers.Matched)
+		}
+		messages += float64(ahead) * perCustomer
+	}
+	seconds := wholeSeconds(s.durationOf(&m.Draft, int64(messages+0.5)))
+	return &seconds
+}
+
+// wholeSeconds rounds a duration up.
+func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
