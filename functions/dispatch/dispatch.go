@@ -48,6 +48,7 @@ type audienceStore interface {
 	Mailing(ctx context.Context, id string) (*push.Mailing, error)
 	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
 	Settings(ctx context.Context) (push.Settings, error)
+	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 }
 
 // shardStore has the shards, and creates batches.

@@ -42,7 +42,7 @@ func (c *shardRun) readPage(ctx context.Context) ([]*push.Batch, error) {
 		}
 		batches := c.splitIntoBatches(targets)
 		c.sh.Targeted += counted.Targeted
-		c.sh.Excluded = sum(c.sh.Excluded, counted.Excluded)
+		c.sh.Excluded = c.sh.Excluded.Plus(counted.Excluded)
 		c.sh.After, c.sh.Done = p.Last, p.Last == ""
 		c.sinceCount += len(targets)
 		c.customers, c.tokens, c.bytes = c.customers+len(p.Members), c.tokens+len(targets), c.bytes+bytes
@@ -90,13 +90,6 @@ func (c *shardRun) memorySize() int {
 	return size
 }
 
-func sum(a, b push.Excluded) push.Excluded {
-	return push.Excluded{
-		NoValidToken: a.NoValidToken + b.NoValidToken, OptedOut: a.OptedOut + b.OptedOut,
-		Category: a.Category + b.Category, Unknown: a.Unknown + b.Unknown, Muted: a.Muted + b.Muted,
-	}
-}
-
 // pickTargets lists the targets of a page, and counts the customers that are left
 // out, by reason.
 func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
@@ -118,47 +111,19 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 	return out, n, bytes
 }
 
-// pickTokens returns the tokens of one customer that the mailing goes to. If the
-// audience lists tokens, these are used, whatever the device selection is.
-func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
-	if m.Customer == nil {
-		return nil, push.Unknown
-	}
-	if why := m.Customer.ExcludeMuted(c.m.Category, c.muted); why != push.NotExcluded {
-		return nil, why
-	}
-	if m.Only == nil {
-		return c.selectTokens(m.Customer)
-	}
-
-	var out []push.Token
-	for _, id := range m.Only {
-		if t, ok := m.Customer.Token(id); ok && t.Valid() {
-			out = append(out, *t)
-		}
-	}
-	if len(out) == 0 {
-		return nil, push.NoValidToken
-	}
-
-	return out, push.NotExcluded
-}
-
-// selectTokens returns the tokens of a customer by the device selection. A token that
+// pickTokens returns the tokens of one customer that the mailing goes to. A token that
 // came to this customer after the mailing started does not count: a batch may have it
 // already, under the customer who had it before, and the mailing goes to each token
-// once. A mailing of one page has no batch before.
-func (c *shardRun) selectTokens(of *push.Customer) ([]push.Token, push.Exclusion) {
-	if !c.whole {
+// once. That cannot be for a mailing of one page, and for listed tokens, whose owners
+// are stored.
+func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
+	of := m.Customer
+	if of != nil && m.Only == nil && !c.whole {
 		old := *of
 		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.m.StartedAt) })
 		of = &old
 	}
-	out := of.Select(c.m.Selection)
-	if len(out) == 0 {
-		return nil, push.NoValidToken
-	}
-	return out, push.NotExcluded
+	return c.targeting.Tokens(of, m.Only)
 }
 
 // splitIntoBatches splits targets into batches by number and by bytes, and gives each

@@ -25,7 +25,7 @@ type shardRun struct {
 	sh         *push.Shard
 	audience   store.Audience
 	attributes []string // names that the templates of the message use
-	muted      push.MutedCustomers
+	targeting  push.Targeting
 	until      time.Time // when to hand over
 	lane       push.Lane // of the batches
 	whole      bool      // the mailing is one page
@@ -61,7 +61,7 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 	if err != nil {
 		return err
 	}
-	c.muted = set.Muted
+	c.targeting = push.Targeting{Mailing: m.ID, Category: m.Category, Devices: m.Selection, Muted: set.Muted, Only: m.Only, ControlGroup: m.ControlGroup}
 
 	// If the message does not compile any more, deliver refuses it.
 	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {

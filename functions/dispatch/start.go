@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -157,5 +158,15 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	if err != nil {
 		return nil, err
 	}
+	if most := m.MaxCustomers; most != nil && n > *most && !m.SizeAllowed {
+		return d.pauseTooLarge(ctx, m, n)
+	}
 	return d.Store.StartMailing(ctx, id, selection, newShards(m, n, d.Now()))
+}
+
+// pauseTooLarge pauses a mailing whose audience is larger than its sender expected.
+// Resuming it sends it to all of them.
+func (d *dispatcher) pauseTooLarge(ctx context.Context, m *push.Mailing, estimated int) (*push.Mailing, error) {
+	detail := fmt.Sprintf("the audience has about %d customers, and maxCustomers is %d; resume the mailing to send it to all of them", estimated, *m.MaxCustomers)
+	return d.Store.PauseFor(ctx, m.ID, push.PausedAudience, detail)
 }

@@ -114,6 +114,7 @@ const (
 	Unsubscribed Exclusion = "category"     // wants none of this category
 	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
 	Filtered     Exclusion = "filtered"     // has valid tokens, but none of the platforms and apps that are wanted
+	Control      Exclusion = "control"      // is in the control group of the mailing
 )
 
 // Exclude returns why a mailing of that category leaves c out, NotExcluded if it does

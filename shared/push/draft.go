@@ -20,6 +20,7 @@ const (
 	MaxTag          = 50                   // bytes of a mailing's tag
 	DefaultLifetime = 24 * time.Hour       //
 	MaxLifetime     = 28 * 24 * time.Hour  // FCM's own limit of a TTL
+	MaxControlGroup = 0.5                  // share of the audience
 	MaxAhead        = 366 * 24 * time.Hour // how far ahead sendAt may lie
 	MinRate         = 600                  // messages a minute
 	MaxRate         = 100_000_000          // messages a minute
@@ -32,6 +33,9 @@ type Draft struct {
 	Message       json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
 	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
 	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
+	Only          *Only           `json:"only,omitempty" doc:"of the audience only tokens of these platforms and apps; a customer without one counts in excluded.filtered"`
+	ControlGroup  float64         `json:"controlGroup,omitempty" minimum:"0" maximum:"0.5" doc:"this share of the customers gets nothing and counts in excluded.control; a hash of mailing and customer decides"`
+	MaxCustomers  *int            `json:"maxCustomers,omitempty" doc:"a mailing whose audience is estimated to be larger is paused as audience_too_large before anything is sent"`
 	Devices       DeviceSelection `json:"devices,omitempty" enum:"all,latest" doc:"which of a customer's tokens; absent: the setting"`
 	Category      string          `json:"category,omitempty" doc:"customers unsubscribed from it are left out"`
 	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"absent: now"`
@@ -120,6 +124,15 @@ func (d *Draft) Check(now time.Time) Faults {
 	checkMessage(&f, d.Message)
 	checkLink(&f, d.Link)
 	d.Audience.check(&f)
+	if d.Only != nil {
+		d.Only.check(&f)
+	}
+	if !(d.ControlGroup >= 0 && d.ControlGroup <= MaxControlGroup) {
+		f.add("body.controlGroup", "must be between 0 and %g", MaxControlGroup)
+	}
+	if n := d.MaxCustomers; n != nil && *n < 1 {
+		f.add("body.maxCustomers", "must be at least 1")
+	}
 	if d.Devices != "" && d.Devices != AllDevices && d.Devices != LatestDevice {
 		f.add("body.devices", `must be "all" or "latest"`)
 	}

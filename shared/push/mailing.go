@@ -77,6 +77,7 @@ type Mailing struct {
 	Values map[string]any // of such a message, for its templates
 
 	Title        string       // TitleOf the message: lists are read without the message
+	SizeAllowed  bool         // a person resumed it although its audience is larger than MaxCustomers
 	HeldDecision HeldDecision // what a person decided about held flags, "": nothing
 	Unflag       *Unflag      // nil: there was no unflag
 	PublishedAt  time.Time    // when tick last asked for its start; zero again after each change of its state
@@ -136,10 +137,22 @@ type Excluded struct {
 	Category     int64 `json:"category"`
 	Unknown      int64 `json:"unknown"`
 	Muted        int64 `json:"muted"`
+	Filtered     int64 `json:"filtered"`
+	Control      int64 `json:"control"`
 }
 
 // Sum returns how many are left out.
-func (e Excluded) Sum() int64 { return e.NoValidToken + e.OptedOut + e.Category + e.Unknown + e.Muted }
+func (e Excluded) Sum() int64 {
+	return e.NoValidToken + e.OptedOut + e.Category + e.Unknown + e.Muted + e.Filtered + e.Control
+}
+
+// Plus returns the sums of both, reason by reason.
+func (e Excluded) Plus(o Excluded) Excluded {
+	return Excluded{
+		NoValidToken: e.NoValidToken + o.NoValidToken, OptedOut: e.OptedOut + o.OptedOut, Category: e.Category + o.Category,
+		Unknown: e.Unknown + o.Unknown, Muted: e.Muted + o.Muted, Filtered: e.Filtered + o.Filtered, Control: e.Control + o.Control,
+	}
+}
 
 // Add counts n customers that are left out for that reason.
 func (e *Excluded) Add(why Exclusion, n int64) {
@@ -154,6 +167,10 @@ func (e *Excluded) Add(why Exclusion, n int64) {
 		e.Unknown += n
 	case Muted:
 		e.Muted += n
+	case Filtered:
+		e.Filtered += n
+	case Control:
+		e.Control += n
 	}
 }
 

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -30,10 +31,11 @@ type MessageDraft struct {
 	Lifetime *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"what is not sent by then is expired; absent: 1h"`
 }
 
-// Only restricts the tokens that a message goes to. An empty list restricts nothing.
+// Only restricts the tokens that a mailing or a message goes to. An empty list
+// restricts nothing.
 type Only struct {
-	Platforms []Platform `json:"platforms,omitempty" enum:"android,ios,web" maxItems:"3"`
-	Apps      []string   `json:"apps,omitempty" maxItems:"30"`
+	Platforms []Platform `json:"platforms,omitempty" enum:"android,ios,web" maxItems:"3" doc:"tokens of these platforms; absent: of each"`
+	Apps      []string   `json:"apps,omitempty" maxItems:"30" doc:"tokens of these apps; absent: of each"`
 }
 
 // MaxApps is how many apps an Only names at most.
@@ -209,32 +211,11 @@ func (m *Message) NeedsSettings(c *Customer) bool {
 
 // tokensOf returns the tokens of the customer that the message goes to.
 func (m *Message) tokensOf(c *Customer, set Settings) ([]Token, Exclusion) {
-	if c == nil {
-		return nil, Unknown
-	}
-	if why := c.ExcludeMuted(m.Category, set.Muted); why != NotExcluded {
-		return nil, why
-	}
-
-	var tokens []Token
+	by := Targeting{Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Devices, set.Devices), Muted: set.Muted, Only: m.Only}
 	if address := m.Address(); address != "" {
-		if t, ok := c.Token(TokenID(address)); ok && t.Valid() {
-			tokens = []Token{*t}
-		}
-	} else {
-		selection := m.Devices
-		if selection == "" {
-			selection = set.Devices
-		}
-		tokens = c.SelectOnly(selection, m.Only)
-		if len(tokens) == 0 && m.Only != nil {
-			return nil, Filtered
-		}
+		return by.Tokens(c, []string{TokenID(address)})
 	}
-	if len(tokens) == 0 {
-		return nil, NoValidToken
-	}
-	return tokens, NotExcluded
+	return by.Tokens(c, nil)
 }
 
 // Settle gives the message its state, by the results of its targets. It stays

@@ -89,6 +89,7 @@ func (s *Store) resume(m *push.Mailing) error {
 	if m.State != push.Paused {
 		return errTransition(m, "resumed")
 	}
+	m.SizeAllowed = m.SizeAllowed || m.PausedReason == push.PausedAudience
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail = m.PausedFrom, "", "", ""
 	m.ResumedAt = s.timestamp()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {

@@ -58,6 +58,7 @@ type mailingDoc struct {
 	Totals       string     `firestore:"totals,omitempty"`      // JSON
 	Unflag       *unflagDoc `firestore:"unflag,omitempty"`
 	HeldDecision string     `firestore:"heldDecision,omitempty"`
+	SizeAllowed  bool       `firestore:"sizeAllowed,omitempty"`
 	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
 }
 
@@ -98,7 +99,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
-		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision),
+		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
 		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
 	if m.Totals != nil {
@@ -138,7 +139,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.DeviceSelection(doc.Selection), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
-		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision),
+		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
 		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {

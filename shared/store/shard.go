@@ -31,6 +31,8 @@ type shardDoc struct {
 	Category     int64 `firestore:"category"`
 	Unknown      int64 `firestore:"unknown"`
 	Muted        int64 `firestore:"muted"`
+	Filtered     int64 `firestore:"filtered"`
+	Control      int64 `firestore:"control"`
 
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
@@ -46,7 +48,8 @@ func encodeShard(sh *push.Shard) *shardDoc {
 		LeaseUntil: timeOrNil(sh.LeaseUntil), NextSlot: timeOrNil(sh.NextSlot),
 		ContinueAt: timeOrNil(sh.ContinueAt), PublishedAt: timeOrNil(sh.PublishedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
-		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted, ExpireAt: sh.ExpireAt,
+		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted,
+		Filtered: sh.Excluded.Filtered, Control: sh.Excluded.Control, ExpireAt: sh.ExpireAt,
 	}
 }
 
@@ -69,7 +72,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 		LeaseUntil: timeOrZero(d.LeaseUntil), NextSlot: timeOrZero(d.NextSlot), Revision: snap.UpdateTime, ExpireAt: d.ExpireAt,
 		ContinueAt: timeOrZero(d.ContinueAt), PublishedAt: timeOrZero(d.PublishedAt),
 		AudienceCounts: push.AudienceCounts{Targeted: d.Targeted, Excluded: push.Excluded{
-			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted}},
+			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted, Filtered: d.Filtered, Control: d.Control}},
 	}, nil
 }
 
@@ -114,6 +117,7 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 		{Path: "targeted", Value: sh.Targeted}, {Path: "noValidToken", Value: sh.Excluded.NoValidToken},
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
 		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
+		{Path: "filtered", Value: sh.Excluded.Filtered}, {Path: "control", Value: sh.Excluded.Control},
 	}
 }
 

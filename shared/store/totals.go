@@ -38,7 +38,7 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 	if err != nil {
 		return push.Totals{}, err
 	}
-	more, err := sum(ctx, tx, shards, "muted")
+	more, err := sum(ctx, tx, shards, "muted", "filtered", "control")
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -65,7 +65,7 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 	for i, n := range append(b[1:], c...) {
 		tally[tallyFields[i].result] = n
 	}
-	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0]}}
+	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0], Filtered: more[1], Control: more[2]}}
 	return push.NewTotals(counts, b[0], tally, held), nil
 }
 

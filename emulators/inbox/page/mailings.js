@@ -172,7 +172,7 @@ function sums(m) {
   const x = c.excluded;
   return h("div", { class: "sums" },
     h("table", {}, h("caption", {}, "Customers"), h("tbody", {}, line("matched", c.matched, "total"), line("targeted", c.targeted), line("not reached", c.notReached),
-      line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown), line("muted", x.muted))),
+      line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown), line("muted", x.muted), line("filtered", x.filtered), line("control group", x.control))),
     h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
       ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
       line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending))));

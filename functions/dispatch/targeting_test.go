@@ -1,0 +1,106 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// Customers without a wanted token, and those of the control group, are counted and
+// get nothing; the sums reconcile.
+func TestFilterAndControlGroupAreCounted(t *testing.T) {
+	t.Parallel()
+	const customers = 300
+	w := newWorld(t, nil)
+	platforms := []push.Platform{push.Android, push.IOS, push.Web}
+	lines := make([]store.ImportLine, customers)
+	for i := range lines {
+		lines[i].Customer = fmt.Sprint("c", i)
+		lines[i].Tokens = []push.Registration{{Kind: push.KindToken, Value: fmt.Sprintf("c%d-token", i), Platform: platforms[i%3], App: "shop"}}
+		if i%3 == 2 { // those with a browser have the other app on a phone
+			lines[i].Tokens = append(lines[i].Tokens, push.Registration{Kind: push.KindToken, Value: fmt.Sprintf("c%d-pharmacy", i), Platform: push.Android, App: "pharmacy"})
+		}
+	}
+	refused, _, err := w.ImportCustomers(t.Context(), lines)
+	if err := errors.Join(append(refused, err)...); err != nil {
+		t.Fatal(err)
+	}
+
+	by := push.Targeting{Mailing: "m", ControlGroup: 0.25}
+	want, control := map[string]int{}, int64(0)
+	for i := range customers {
+		switch {
+		case i%3 != 0:
+		case by.InControlGroup(fmt.Sprint("c", i)):
+			control++
+		default:
+			want[fmt.Sprintf("c%d-token", i)] = 1
+		}
+	}
+	if control == 0 || len(want) == 0 {
+		t.Fatalf("%d customers in the control group and %d outside of it show nothing", control, len(want))
+	}
+
+	m := w.mailing(t, "m", func(d *push.Draft) {
+		d.Only, d.ControlGroup = &push.Only{Platforms: []push.Platform{push.Android}, Apps: []string{"shop"}}, 0.25
+	})
+	w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+
+	got := w.targets(t, m.ID)
+	if len(got) != len(want) {
+		t.Errorf("%d tokens are in batches, want %d", len(got), len(want))
+	}
+	for token := range got {
+		if want[token] == 0 {
+			t.Errorf("token %s is in a batch", token)
+		}
+	}
+	totals, err := w.Totals(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	excluded := push.Excluded{Filtered: 200, Control: control}
+	if totals.Customers.Excluded != excluded {
+		t.Errorf("excluded %+v, want %+v", totals.Customers.Excluded, excluded)
+	}
+	if totals.Customers.Matched != customers {
+		t.Errorf("matched %d, want %d", totals.Customers.Matched, customers)
+	}
+}
+
+// A mailing whose audience is larger than its sender expected sends nothing until a
+// person resumes it.
+func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	tokens := w.seed(t, 12)
+	for most, paused := range map[int]bool{11: true, 12: false} {
+		id := fmt.Sprint("m", most)
+		w.mailing(t, id, func(d *push.Draft) { d.MaxCustomers = &most })
+		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+
+		m, err := w.Mailing(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.State == push.Paused && m.PausedReason == push.PausedAudience; got != paused {
+			t.Errorf("at most %d customers: the mailing is %s (%s)", most, m.State, m.PausedReason)
+		}
+		if !paused {
+			w.checkOnce(t, id, tokens)
+			continue
+		}
+		if n := len(w.targets(t, id)); n != 0 {
+			t.Errorf("%d tokens are in batches of a paused mailing, want none", n)
+		}
+
+		if _, err := w.ResumeMailing(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
+		w.checkOnce(t, id, tokens)
+	}
+}
