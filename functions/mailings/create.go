@@ -122,9 +122,15 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 // drafts, the templates, and the additions of Carillon to data.
 func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
 	draft, faults := s.drafts.Read(body)
+	template, faults := s.validateDraft(draft, faults, now)
+	return draft, template, faults
+}
+
+// validateDraft adds the faults of a draft to those that its schema has found.
+func (s *service) validateDraft(draft *push.Draft, faults push.Faults, now time.Time) (*personal.Template, push.Faults) {
 	faults = api.Join(faults, draft.Check(now)...)
 	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {
-		return nil, nil, faults // Check has reported it; there is no need to compile it
+		return nil, faults // Check has reported it; there is no need to compile it
 	}
 
 	template, wrong := personal.Compile(draft.Message, draft.Link)
@@ -133,7 +139,7 @@ func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.T
 	if wrong, ok := errors.AsType[push.Faults](err); ok {
 		faults = api.Join(faults, wrong...)
 	}
-	return draft, template, faults
+	return template, faults
 }
 
 // publishTimeout is how long a request waits for Pub/Sub. The mailing is stored, and

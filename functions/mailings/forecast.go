@@ -37,3 +37,25 @@ func (s *service) secondsLeft(m *push.Mailing, t push.Totals) *int64 {
 
 // wholeSeconds rounds a duration up.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// List prices in dollars of a multi-region in the United States, and what a mailing
+// uses: docs/performance.md measures it, and terraform/README.md has the same figures.
+const (
+	usdRead         = 0.06 / 1e5
+	usdWrite        = 0.18 / 1e5
+	usdCPUSecond    = 0.000024
+	batchTokens     = 1000.0
+	readsOfABatch   = 3
+	writesOfABatch  = 12
+	cpuSecondsOfOne = 1300.0 / 1e6 // of a message: dispatch and deliver
+)
+
+// usdOf estimates what a mailing costs: one read a customer, the batches, and the time
+// of the functions. FCM is free.
+func usdOf(customers, tokens int64) float64 {
+	if tokens == 0 {
+		return float64(customers) * usdRead
+	}
+	batches := max(1, float64(tokens)/batchTokens)
+	return float64(customers)*usdRead + batches*(readsOfABatch*usdRead+writesOfABatch*usdWrite) + float64(tokens)*cpuSecondsOfOne*usdCPUSecond
+}

@@ -38,6 +38,7 @@ type ledger interface {
 	stateStore
 	flagStore
 	messageStore
+	previewStore
 }
 
 // mailingStore has the mailings.
@@ -78,6 +79,8 @@ type service struct {
 	api    *api.API
 	drafts *api.Form[push.Draft]
 
+	previews *api.Form[previewDraft]
+
 	messages  *api.Form[push.MessageDraft]
 	templates personal.Cache // of messages to one customer
 }
@@ -94,10 +97,13 @@ func New(d Deps) http.Handler {
 	d.QuotaPerMinute = cmp.Or(d.QuotaPerMinute, 600_000)
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
-	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a), messages: api.NewForm[push.MessageDraft](a)}
+	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a), previews: api.NewForm[previewDraft](a), messages: api.NewForm[push.MessageDraft](a)}
 	create := operation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
 	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
+	preview := operation(http.MethodPost, "/v1/mailings/preview", "preview-mailing", "Show what a mailing would send, to how many, at what cost", http.StatusNotFound, http.StatusUnsupportedMediaType)
+	preview.Description, preview.MaxBodyBytes = "Sends nothing and stores nothing. The numbers are estimates from a sample of 200 customers of the audience; those of a smaller audience are exact.", api.MaxBody
+	huma.Register(a, s.previews.Takes(preview), api.Answering(s.Log, s.preview))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.list))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.show))
 	life := func(path, name, summary string, f func(context.Context, *idInput) (*stateOutput, error)) {

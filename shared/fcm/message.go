@@ -235,6 +235,22 @@ func (b *builder) data(raw json.RawMessage) {
 	b.buf = []byte{'"', '}'}
 }
 
+// Object returns the message object for a customer as FCM gets it, without its target.
+func (m *Message) Object(customer string) json.RawMessage {
+	return append(m.appendObject(nil, customer), '}')
+}
+
+// appendObject appends the message object up to its closing brace.
+func (m *Message) appendObject(dst []byte, customer string) []byte {
+	for i, p := range m.parts {
+		if i > 0 {
+			dst = appendEscaped(dst, customer)
+		}
+		dst = append(dst, p...)
+	}
+	return dst
+}
+
 // appendBody appends the body of a request. field names the kind of target.
 func (m *Message) appendBody(dst []byte, validateOnly bool, customer, field, target string) []byte {
 	if validateOnly {
@@ -242,12 +258,7 @@ func (m *Message) appendBody(dst []byte, validateOnly bool, customer, field, tar
 	} else {
 		dst = append(dst, `{"message":`...)
 	}
-	for i, p := range m.parts {
-		if i > 0 {
-			dst = appendEscaped(dst, customer)
-		}
-		dst = append(dst, p...)
-	}
+	dst = m.appendObject(dst, customer)
 	dst = append(append(append(dst, `,"`...), field...), `":"`...)
 	return append(appendEscaped(dst, target), `"}}`...)
 }

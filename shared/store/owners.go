@@ -83,6 +83,24 @@ func (d *ownersDoc) byToken() (map[string]string, error) {
 // resolveOwners looks up the customers who have the tokens and stores them. If another call
 // has stored them meanwhile, it returns what that call stored.
 func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string) (map[string]string, error) {
+	owners, err := s.lookUpOwners(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
+	_, err = s.owners(m.ID).Create(ctx, d)
+	if failedPrecondition(err) { // another call has stored it
+		return s.storedOwners(ctx, m.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.byToken()
+}
+
+// lookUpOwners returns the keys of the customers who have the tokens, "" for a token that
+// is not registered. It costs a read for each.
+func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error) {
 	owners := make([]string, 0, len(ids))
 	for part := range slices.Chunk(ids, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
@@ -98,16 +116,7 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 			owners = append(owners, key)
 		}
 	}
-
-	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
-	_, err := s.owners(m.ID).Create(ctx, d)
-	if failedPrecondition(err) { // another call has stored it
-		return s.storedOwners(ctx, m.ID)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return d.byToken()
+	return owners, nil
 }
 
 // addOwner adds a token to its customer. A token that is not registered is added under its

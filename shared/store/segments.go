@@ -38,9 +38,42 @@ func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []fir
 	return segments{s, sel, q, fields}, nil
 }
 
+// sampleSize is how many customers of a base are read to estimate how many of all of
+// them the other conditions select.
+const sampleSize = 300
+
 func (g segments) Count(ctx context.Context) (int, error) {
 	n, err := g.s.count(ctx, g.base)
+	if err == nil && n > 0 && !g.sel.OneCondition() {
+		n, err = g.scale(ctx, n)
+	}
 	return n, classify(err, "counting the customers of segments")
+}
+
+// scale returns how many of the customers of the base all conditions select: by the
+// first ones in the order of the keys, which are hashes.
+func (g segments) scale(ctx context.Context, all int) (int, error) {
+	snaps, err := keyRange(g.base, "", "").Select("segments").Limit(sampleSize).Documents(ctx).GetAll()
+	if err != nil {
+		return 0, err
+	}
+	selected := 0
+	for _, snap := range snaps {
+		if g.selects(snap) {
+			selected++
+		}
+	}
+	if len(snaps) < sampleSize {
+		return selected, nil
+	}
+	return all * selected / len(snaps), nil
+}
+
+// selects reports whether all conditions select a customer of whom the segments were
+// read. One who cannot be decoded is counted, as dispatch counts it as unknown.
+func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
+	var d customerDoc
+	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
 }
 
 func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {

@@ -1,0 +1,222 @@
+package mailings
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"carillon.example/shared/api"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/personal"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// previewStore has what a preview reads.
+type previewStore interface {
+	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.Sample, error)
+	Settings(ctx context.Context) (push.Settings, error)
+	Customer(ctx context.Context, id string) (*push.Customer, error)
+}
+
+const (
+	// previewSample is how many customers of the audience a preview reads.
+	previewSample = 200
+	// previewID stands for the id that the mailing would get.
+	previewID = "preview"
+)
+
+// previewDraft is the body of POST /v1/mailings/preview.
+type previewDraft struct {
+	push.Draft
+	Customer string `json:"customer,omitempty" maxLength:"512" doc:"whose text is shown; absent: that of a customer of the audience"`
+}
+
+type previewInput struct {
+	Body json.RawMessage
+}
+
+type previewOutput struct {
+	Body previewBody
+}
+
+// previewBody says what a mailing would send, and to whom.
+type previewBody struct {
+	Payloads  []payloadBody `json:"payloads" doc:"what FCM would get"`
+	Missing   []missingBody `json:"missing" doc:"attributes that the templates name and customers who would get the mailing do not have"`
+	Customers int64         `json:"customers" doc:"about how many customers the audience has"`
+	Targeted  int64         `json:"targeted" doc:"about how many of them would get it"`
+	Excluded  push.Excluded `json:"excluded" doc:"about how many are left out, by reason"`
+	Tokens    int64         `json:"tokens" doc:"about how many messages are sent"`
+	Sampled   int64         `json:"sampled" doc:"how many customers these numbers come from"`
+	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota"`
+	USD       float64       `json:"usd" doc:"about what it costs, at list prices of a multi-region in the United States"`
+	Proven    bool          `json:"proven" doc:"FCM accepts the payload; false: FCM could not be asked now"`
+}
+
+// payloadBody is a rendered message.
+type payloadBody struct {
+	Customer string          `json:"customer,omitempty" doc:"whose text it is; absent: that of a customer without attributes"`
+	Message  json.RawMessage `json:"message" doc:"the message without its target; data.mailing_id is not known yet"`
+	Bytes    int             `json:"bytes" doc:"of the payload, by FCM's rules"`
+	MaxBytes int             `json:"maxBytes" doc:"how many FCM takes"`
+	Missing  []string        `json:"missing" doc:"attributes that the templates name and this customer does not have"`
+}
+
+// missingBody is an attribute that customers of the audience do not have.
+type missingBody struct {
+	Attribute string `json:"attribute"`
+	Customers int64  `json:"customers" doc:"about how many of those who would get the mailing"`
+}
+
+// preview answers what a mailing would send, and to whom, without storing anything.
+func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
+	var draft *previewDraft
+	var template *personal.Template
+	var faults push.Faults
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.validatePreview(in.Body) }); err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+
+	m := push.NewMailing(previewID, "", draft.Draft, s.Now().UTC())
+	if err := s.prove(ctx, m, template); err != nil {
+		return nil, err
+	}
+	f, err := s.estimate(ctx, m, template)
+	if err != nil {
+		return nil, err
+	}
+	shown := f.example
+	if draft.Customer != "" {
+		if shown, err = s.Store.Customer(ctx, draft.Customer); err != nil {
+			return nil, err
+		}
+	}
+	payload, err := renderFor(shown, m, template)
+	if err != nil {
+		return nil, err
+	}
+
+	out := &previewOutput{}
+	out.Body = f.body(template)
+	out.Body.Payloads, out.Body.Proven = []payloadBody{payload}, m.Proven
+	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens))
+	read := out.Body.Customers
+	if m.Audience.Everyone {
+		read -= out.Body.Excluded.NoValidToken // they are counted, not read
+	}
+	out.Body.USD = usdOf(read, out.Body.Tokens)
+	return out, nil
+}
+
+// validatePreview is like validate for the body of a preview.
+func (s *service) validatePreview(body []byte) (*previewDraft, *personal.Template, push.Faults) {
+	draft, faults := s.previews.Read(body)
+	template, faults := s.validateDraft(&draft.Draft, faults, s.Now().UTC())
+	if draft.Customer != "" {
+		if why := push.CheckCustomerID(draft.Customer); why != "" {
+			faults = api.Join(faults, push.Fault{Location: "body.customer", Message: why})
+		}
+	}
+	return draft, template, faults
+}
+
+// renderFor renders the message for a customer, nil for one without attributes.
+func renderFor(c *push.Customer, m *push.Mailing, t *personal.Template) (payloadBody, error) {
+	if c == nil {
+		c = &push.Customer{}
+	}
+	message, link, err := t.Render(c.ID, c.Attributes)
+	if err != nil {
+		return payloadBody{}, push.Faults{{Location: "body.message", Message: err.Error()}}
+	}
+	compiled, err := fcm.Compile(message, fcm.Extra{MailingID: m.ID, Link: link})
+	if err != nil {
+		return payloadBody{}, err
+	}
+	return payloadBody{
+		Customer: c.ID, Message: compiled.Object(c.ID), Bytes: compiled.Size(c.ID), MaxBytes: fcm.MaxSize,
+		Missing: missingOf(c, t),
+	}, nil
+}
+
+// missingOf returns the attributes that the templates name and the customer does not
+// have, sorted.
+func missingOf(c *push.Customer, t *personal.Template) []string {
+	missing := []string{}
+	for _, name := range t.Names() {
+		if v, ok := c.Attributes[name]; !ok || v == nil || v == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// An audienceEstimate is what a sample of an audience says about the whole.
+type audienceEstimate struct {
+	estimated int64 // customers
+	sampled   int64
+	targeted  int64 // customers of the sample
+	tokens    int64 // of them
+	excluded  push.Excluded
+	missing   map[string]int64 // customers of the sample by attribute
+	example   *push.Customer   // one who would get the mailing; nil: nobody would
+}
+
+// estimate reads a sample of the audience and picks the tokens of each of its
+// customers, as dispatch does.
+func (s *service) estimate(ctx context.Context, m *push.Mailing, t *personal.Template) (*audienceEstimate, error) {
+	set, err := s.Store.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sample, err := s.Store.SampleAudience(ctx, m.Audience, previewSample, t.Names()...)
+	if err != nil {
+		return nil, err
+	}
+
+	by := push.Targeting{Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Devices, set.Devices), Muted: set.Muted, Only: m.Only, ControlGroup: m.ControlGroup}
+	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
+	for _, member := range sample.Members {
+		tokens, why := by.Tokens(member.Customer, member.Only)
+		if why != push.NotExcluded {
+			f.excluded.Add(why, 1)
+			continue
+		}
+		f.targeted++
+		f.tokens += int64(len(tokens))
+		for _, name := range missingOf(member.Customer, t) {
+			f.missing[name]++
+		}
+		if f.example == nil {
+			f.example = member.Customer
+		}
+	}
+	return f, nil
+}
+
+// body scales the sample to the whole audience.
+func (f *audienceEstimate) body(t *personal.Template) previewBody {
+	whole := func(n int64) int64 {
+		if f.sampled == 0 {
+			return 0
+		}
+		return (n*f.estimated + f.sampled/2) / f.sampled
+	}
+	b := previewBody{
+		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Sampled: f.sampled,
+		Excluded: push.Excluded{
+			NoValidToken: whole(f.excluded.NoValidToken), OptedOut: whole(f.excluded.OptedOut), Category: whole(f.excluded.Category),
+			Unknown: whole(f.excluded.Unknown), Muted: whole(f.excluded.Muted), Filtered: whole(f.excluded.Filtered), Control: whole(f.excluded.Control),
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.missing)) {
+		b.Missing = append(b.Missing, missingBody{name, whole(f.missing[name])})
+	}
+	return b
+}
