@@ -22,32 +22,27 @@ const maxCached = 200
 // template is.
 type payloads struct {
 	mu        sync.Mutex // guards m
-	m         map[string]func() (*payload, error)
+	m         map[string]func() (payloadSet, error)
 	templates personal.Cache
 }
 
-func newPayloads() *payloads { return &payloads{m: map[string]func() (*payload, error){}} }
+func newPayloads() *payloads { return &payloads{m: map[string]func() (payloadSet, error){}} }
 
-// get returns the payload of a mailing, or of a message.
-func (c *payloads) get(m *push.Mailing) (*payload, error) {
+// get returns the payloads of a mailing, or the one of a message.
+func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 	if m.Single {
 		t, faults := c.templates.CompileMessage(m.Message, m.Link)
 		if err := faults.Err(); err != nil {
 			return nil, err
 		}
-		return newPayload(m, t)
+		p, err := newPayload(m, m.Payloads()[0], t)
+		return payloadSet{p}, err
 	}
 
 	c.mu.Lock()
 	compiled := c.m[m.ID]
 	if compiled == nil {
-		compiled = sync.OnceValues(func() (*payload, error) {
-			t, faults := personal.Compile(m.Message, m.Link)
-			if err := faults.Err(); err != nil {
-				return nil, err
-			}
-			return newPayload(m, t)
-		})
+		compiled = sync.OnceValues(func() (payloadSet, error) { return newPayloadSet(m) })
 		if len(c.m) >= maxCached {
 			clear(c.m)
 		}

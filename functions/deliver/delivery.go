@@ -22,7 +22,7 @@ type delivery struct {
 	*deliverer
 	results
 	mailing  *push.Mailing
-	payload  *payload              // set by prepare; nil if nothing is to be sent
+	variants payloadSet            // what the targets get; set by prepare, nil if nothing is to be sent
 	before   map[tokenGroup][]bool // answers that this instance got shortly before the call, by group
 	note     note                  // what this instance remembers of the batch
 	started  time.Time
@@ -67,7 +67,7 @@ func (d *delivery) runPhases(ctx context.Context) error {
 			return err
 		}
 	}
-	if !d.stopped() && d.payload != nil {
+	if !d.stopped() && d.variants != nil {
 		if err := d.send(ctx); err != nil {
 			return err
 		}

@@ -10,12 +10,37 @@ import (
 	"carillon.example/shared/push"
 )
 
+// A payloadSet has the payload of a mailing, or that of each of its variants.
+type payloadSet []*payload
+
+// of returns the payload that a target gets.
+func (s payloadSet) of(t push.Target) *payload { return s[min(t.Variant, len(s)-1)] }
+
+// newPayloadSet compiles the payloads of a mailing. Errors are push.Faults. The mailing
+// was checked when it was handed in, so a fault means that another version checked it.
+func newPayloadSet(m *push.Mailing) (payloadSet, error) {
+	var set payloadSet
+	for _, v := range m.Payloads() {
+		t, faults := personal.Compile(v.Message, v.Link)
+		if err := faults.Err(); err != nil {
+			return nil, err
+		}
+		p, err := newPayload(m, v, t)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, p)
+	}
+	return set, nil
+}
+
 // A payload is a mailing's message: the same for every customer, or a template that
 // is rendered for each.
 type payload struct {
 	sample   rendering          // what is proven; without a template it is sent to every customer
 	template *personal.Template // nil: the messages of customers differ only in their ids
 	mailing  string             // its id, or that of the message to one customer
+	variant  string             // its name, "" in a mailing without variants
 	values   map[string]any     // of a message to one customer
 }
 
@@ -26,19 +51,25 @@ type rendering struct {
 	extra   fcm.Extra
 }
 
-// newPayload makes the payload of a mailing with this template. Errors are push.Faults.
-// The mailing was checked when it was handed in, so a fault means that another version
-// checked it.
-func newPayload(m *push.Mailing, t *personal.Template) (*payload, error) {
-	p := &payload{mailing: m.ID, values: m.Values}
+// newPayload makes a payload of a mailing, whose template is t.
+func newPayload(m *push.Mailing, v push.Variant, t *personal.Template) (*payload, error) {
+	p := &payload{mailing: m.ID, variant: v.Name, values: m.Values}
 	var err error
 	if !t.Personal() {
-		p.sample, err = compile(m.Message, fcm.Extra{MailingID: m.ID, Link: m.Link})
+		p.sample, err = compile(v.Message, fcm.Extra{MailingID: m.ID, Link: v.Link})
 		return p, err
 	}
 	p.template = t
 	p.sample, err = p.render("customer", nil)
 	return p, err
+}
+
+// named adds the variant that a text is about, if there are several.
+func (p *payload) named(text string) string {
+	if p.variant == "" {
+		return text
+	}
+	return "variant " + p.variant + ": " + text
 }
 
 // personal reports whether customers get messages that differ in more than their ids.
@@ -116,7 +147,7 @@ func cutTexts(v any, limit int) any {
 // A renderer renders messages and keeps the last one, because the targets of a
 // customer follow each other.
 type renderer struct {
-	*payload
+	payloads payloadSet
 	customer string
 	last     *fcm.Message
 	err      error
@@ -124,11 +155,12 @@ type renderer struct {
 
 // message returns the message for a target.
 func (r *renderer) message(t push.Target) (*fcm.Message, error) {
-	if !r.personal() {
-		return r.sample.message, nil
+	p := r.payloads.of(t)
+	if !p.personal() {
+		return p.sample.message, nil
 	}
-	if r.customer != t.Customer || r.last == nil && r.err == nil {
-		x, err := r.render(t.Customer, t.Attributes)
+	if r.customer != t.Customer || r.last == nil && r.err == nil { // all tokens of a customer get the same variant
+		x, err := p.render(t.Customer, t.Attributes)
 		r.customer, r.last, r.err = t.Customer, x.message, err
 	}
 	return r.last, r.err

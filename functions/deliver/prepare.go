@@ -19,11 +19,11 @@ func (d *delivery) prepare(ctx context.Context) error {
 		}
 	}
 
-	payload, err := d.payloads.get(d.mailing)
+	variants, err := d.payloads.get(d.mailing)
 	if err != nil {
 		return d.refuse(ctx, err.Error())
 	}
-	d.payload = payload
+	d.variants = variants
 
 	if d.mailing.Proven || d.mailing.Single { // a single message is proven only if an answer has to be explained
 		return nil
@@ -65,25 +65,33 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 }
 
 // proveFirst proves the payload of a mailing that was handed in while FCM was out of
-// reach, before its first batch is sent.
+// reach, before its first batch is sent; of a mailing with variants, each of them.
 func (d *delivery) proveFirst(ctx context.Context) error {
 	out, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	proof := d.prove(out, d.payload.sample)
-	switch proof.Outcome {
-	case fcm.Accepted:
-		return d.markProven(ctx)
-	case fcm.Waiting:
-		d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
-	case fcm.Misconfigured:
-		d.stopWith(stop{reason: stopCredentials, answer: proof})
-	default:
-		if !proof.Provisional {
-			return d.refuse(ctx, proof.Text)
+	proven := true
+	for _, p := range d.variants {
+		proof := d.prove(out, p.sample)
+		switch proof.Outcome {
+		case fcm.Accepted:
+		case fcm.Waiting:
+			d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
+			return nil
+		case fcm.Misconfigured:
+			d.stopWith(stop{reason: stopCredentials, answer: proof})
+			return nil
+		default:
+			if !proof.Provisional {
+				return d.refuse(ctx, p.named(proof.Text))
+			}
+			proven = false
 		}
 	}
-	return nil
+	if !proven {
+		return nil
+	}
+	return d.markProven(ctx)
 }
 
 // markProven records that FCM accepts the payload. Results are saved first, because

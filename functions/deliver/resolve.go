@@ -16,7 +16,7 @@ const proofsAtOnce = 16
 // resolve decides what the INVALID_ARGUMENT answers of the call mean. Payloads that
 // are not known to be good are proven. That takes time, so results are saved first.
 func (d *delivery) resolve(ctx context.Context) error {
-	if !d.mailing.Single && !d.mailing.Proven && !d.payload.personal() && d.accepted() {
+	if d.isProvenByAnswers() {
 		if err := d.markProven(ctx); err != nil {
 			return err
 		}
@@ -51,6 +51,12 @@ func (d *delivery) resolve(ctx context.Context) error {
 	return nil
 }
 
+// isProvenByAnswers reports whether an accepted token proves the payload of a mailing
+// that is not proven: it has one payload, the same for every customer.
+func (d *delivery) isProvenByAnswers() bool {
+	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].personal() && d.accepted(0)
+}
+
 // judgeSuspects gives results to the suspects that can be decided, and keeps the
 // others.
 func (d *delivery) judgeSuspects(of func(answer) evidence) {
@@ -65,37 +71,46 @@ func (d *delivery) judgeSuspects(of func(answer) evidence) {
 
 // evidenceOf returns what is known about the payload of a suspect without asking FCM.
 func (d *delivery) evidenceOf(a answer, breakerOpen bool) evidence {
-	if d.payload.personal() {
-		return evidence{breakerOpen: breakerOpen, accepted: d.acceptedBy(d.batch.Targets[a.target].Customer)}
+	t := d.batch.Targets[a.target]
+	if d.variants.of(t).personal() {
+		return evidence{breakerOpen: breakerOpen, accepted: d.acceptedBy(t.Customer)}
 	}
-	return evidence{breakerOpen: breakerOpen, proven: d.mailing.Proven, accepted: d.accepted()}
+	return evidence{breakerOpen: breakerOpen, proven: d.mailing.Proven, accepted: d.accepted(t.Variant)}
 }
 
-// payloadOf names the payload of a suspect: a personal one is named by the customer.
-func (d *delivery) payloadOf(a answer) string {
-	if d.payload.personal() {
-		return d.batch.Targets[a.target].Customer
+// A payloadKey names a payload: its variant, and of a personal one the customer.
+type payloadKey struct {
+	variant  int
+	customer string
+}
+
+// payloadOf names the payload of a suspect.
+func (d *delivery) payloadOf(a answer) payloadKey {
+	t := d.batch.Targets[a.target]
+	key := payloadKey{variant: t.Variant}
+	if d.variants.of(t).personal() {
+		key.customer = t.Customer
 	}
-	return ""
+	return key
 }
 
 // proveSuspects proves each payload of a suspect once.
-func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
+func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer {
 	ctx, cancel := d.untilDeadline(ctx)
 	defer cancel()
 
-	sentTo := map[string]push.Target{} // by payload: one of its suspects
+	sentTo := map[payloadKey]push.Target{} // by payload: one of its suspects
 	for _, a := range d.suspects {
 		sentTo[d.payloadOf(a)] = d.batch.Targets[a.target]
 	}
 
-	proofs := make(map[string]fcm.Answer, len(sentTo))
+	proofs := make(map[payloadKey]fcm.Answer, len(sentTo))
 	var mu sync.Mutex // guards proofs
 	var g errgroup.Group
 	g.SetLimit(proofsAtOnce)
 	for name, target := range sentTo {
 		g.Go(func() error {
-			proof := d.proveFor(ctx, target.Customer, target.Attributes)
+			proof := d.proveFor(ctx, target)
 			mu.Lock()
 			defer mu.Unlock()
 			proofs[name] = proof
@@ -106,12 +121,13 @@ func (d *delivery) proveSuspects(ctx context.Context) map[string]fcm.Answer {
 	return proofs
 }
 
-// proveFor proves the payload of a customer.
-func (d *delivery) proveFor(ctx context.Context, customer string, attributes map[string]any) fcm.Answer {
-	if !d.payload.personal() {
-		return d.prove(ctx, d.payload.sample)
+// proveFor proves the payload of a target.
+func (d *delivery) proveFor(ctx context.Context, t push.Target) fcm.Answer {
+	p := d.variants.of(t)
+	if !p.personal() {
+		return d.prove(ctx, p.sample)
 	}
-	r, err := d.payload.render(customer, attributes)
+	r, err := p.render(t.Customer, t.Attributes)
 	if err != nil { // cannot happen: it was rendered before it was sent
 		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
 	}

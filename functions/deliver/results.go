@@ -138,8 +138,16 @@ func (r *results) implausible(n int) bool {
 // breakerOpen reports whether there is more INVALID_ARGUMENT than can be true.
 func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
 
-// accepted reports whether FCM accepted the message for a token of the batch.
-func (r *results) accepted() bool { return slices.Contains(r.batch.Results, push.ResultAccepted) }
+// accepted reports whether FCM accepted the message of a variant for a token of the
+// batch. A mailing without variants has the variant 0 alone.
+func (r *results) accepted(variant int) bool {
+	for i, t := range r.batch.Targets {
+		if t.Variant == variant && r.batch.Results[i] == push.ResultAccepted {
+			return true
+		}
+	}
+	return false
+}
 
 // acceptedBy reports whether FCM accepted the message for a token of that customer.
 // All tokens of a customer get the same message.

@@ -42,7 +42,7 @@ func (d *delivery) send(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	l := &sendLoop{
-		delivery: d, renderer: renderer{payload: d.payload}, inFlight: map[int]bool{},
+		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
 		strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 

@@ -101,8 +101,8 @@ func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer,
 	}
 
 	var attributes []string
-	if p, err := d.payloads.get(mailing); err == nil && p.personal() { // a fault is prepare's to report
-		attributes = p.template.Names()
+	if p, err := d.payloads.get(mailing); err == nil && p[0].personal() { // a fault is prepare's to report
+		attributes = p[0].template.Names()
 	}
 	m.Pick(c, set, attributes, d.Now())
 	return nil

@@ -18,13 +18,13 @@ type fcmWitness struct {
 }
 
 func (w *fcmWitness) askAgain(answers []int) []askResult {
-	payload, err := w.payloads.get(w.mailing)
+	variants, err := w.payloads.get(w.mailing)
 	out := make([]askResult, len(answers))
 	if err != nil {
 		return out
 	}
 
-	renderer := renderer{payload: payload}
+	renderer := renderer{payloads: variants}
 	var wg sync.WaitGroup
 	for k, i := range answers {
 		t := w.batch.Targets[w.part.targets[i]]
@@ -76,7 +76,7 @@ func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 }
 
 func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
-	payload, err := w.payloads.get(w.mailing)
+	variants, err := w.payloads.get(w.mailing)
 	if err != nil {
 		return controlUnanswered
 	}
@@ -96,7 +96,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		}
 		answer := make(chan fcm.Answer, 1)
 		t := push.Target{Customer: c.customer, Token: c.token, Kind: c.kind, Platform: key.platform}
-		w.ask(t, payload.sample.message, func(a fcm.Answer) { answer <- a })
+		w.ask(t, variants[0].sample.message, func(a fcm.Answer) { answer <- a })
 		switch a := <-answer; askResultOf(a) {
 		case askAccepted:
 			return controlAccepted

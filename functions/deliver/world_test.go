@@ -106,7 +106,10 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Targets: targets, Results: make([]push.Result, len(targets))}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: len(d.Variants), Targets: targets, Results: make([]push.Result, len(targets))}
+	for _, x := range targets {
+		sh.ByVariant[x.Variant]++
+	}
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(targets))
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)

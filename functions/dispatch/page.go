@@ -42,6 +42,9 @@ func (c *shardRun) readPage(ctx context.Context) ([]*push.Batch, error) {
 		}
 		batches := c.splitIntoBatches(targets)
 		c.sh.Targeted += counted.Targeted
+		for i, n := range counted.ByVariant {
+			c.sh.ByVariant[i] += n
+		}
 		c.sh.Excluded = c.sh.Excluded.Plus(counted.Excluded)
 		c.sh.After, c.sh.Done = p.Last, p.Last == ""
 		c.sinceCount += len(targets)
@@ -102,7 +105,13 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 			continue
 		}
 		n.Targeted++
+		variant := 0
+		if len(c.m.Variants) > 0 {
+			variant = c.targeting.VariantOf(m.Customer.ID)
+			n.ByVariant[variant]++
+		}
 		for _, target := range m.Customer.Targets(ts, c.attributes, now) {
+			target.Variant = variant
 			bytes += target.Size()
 			out = append(out, target)
 		}
@@ -158,7 +167,7 @@ func (c *shardRun) batchSize() int {
 func (c *shardRun) batch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: c.m.ID, Batch: fmt.Sprintf("%02d-%06d", c.sh.Number, c.sh.Batches)},
-		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Targets: targets, Results: make([]push.Result, len(targets)),
+		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.m.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.sh.Batches++
 	if r := c.m.Rate(); r > 0 {

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"carillon.example/shared/personal"
@@ -25,7 +27,7 @@ type shardRun struct {
 	sh         *push.Shard
 	audience   store.Audience
 	attributes []string // names that the templates of the message use
-	targeting  push.Targeting
+	targeting  *push.Targeting
 	until      time.Time // when to hand over
 	lane       push.Lane // of the batches
 	whole      bool      // the mailing is one page
@@ -61,12 +63,9 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 	if err != nil {
 		return err
 	}
-	c.targeting = push.Targeting{Mailing: m.ID, Category: m.Category, Devices: m.Selection, Muted: set.Muted, Only: m.Only, ControlGroup: m.ControlGroup}
+	c.targeting = push.TargetingOf(m, set)
 
-	// If the message does not compile any more, deliver refuses it.
-	if t, faults := personal.Compile(m.Message, m.Link); len(faults) == 0 {
-		c.attributes = t.Names()
-	}
+	c.attributes = attributesOf(m)
 	if c.audience, err = d.Store.Audience(ctx, m, c.attributes...); err != nil {
 		return err
 	}
@@ -74,6 +73,20 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 		return err
 	}
 	return c.createPages(ctx)
+}
+
+// attributesOf returns the attributes that the templates of a mailing use, of every
+// variant. If a message does not compile any more, deliver refuses it.
+func attributesOf(m *push.Mailing) []string {
+	names := map[string]bool{}
+	for _, p := range m.Payloads() {
+		if t, faults := personal.Compile(p.Message, p.Link); len(faults) == 0 {
+			for _, name := range t.Names() {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // createPage creates the batches of one page of the audience in one commit, then

@@ -1,9 +1,13 @@
 package dispatch
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -102,5 +106,63 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 		}
 		w.carryOut(t, push.DispatchMessage{Mailing: id, Shard: push.DispatchStart})
 		w.checkOnce(t, id, tokens)
+	}
+}
+
+// Each customer gets one variant, always the same, in the shares that were asked for,
+// and the templates of every variant get their attributes.
+func TestVariantsShareTheAudience(t *testing.T) {
+	t.Parallel()
+	const customers = 2000
+	w := newWorld(t, nil)
+	w.seedEach(t, customers, 2)
+	message := func(text string) json.RawMessage {
+		return json.RawMessage(`{"notification":{"title":"` + text + `"}}`)
+	}
+	m := w.mailing(t, "m", func(d *push.Draft) {
+		d.Message = nil
+		d.Variants = []push.Variant{{Name: "a", Share: 0.2, Message: message("{{ customer.first }}")},
+			{Name: "b", Share: 0.3, Message: message("{{ customer.second }}")}, {Name: "c", Share: 0.5, Message: message("x")}}
+	})
+	if diff := cmp.Diff([]string{"first", "second"}, attributesOf(m)); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	w.carryOut(t, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart})
+	w.checkOnce(t, m.ID, 2*customers)
+
+	by := push.TargetingOf(m, push.Settings{})
+	open, err := w.OpenBatches(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := map[int]int64{}
+	for _, o := range open {
+		b, err := w.Batch(t.Context(), o.BatchRef)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range b.Targets {
+			tokens[x.Variant]++
+			if want := by.VariantOf(x.Customer); x.Variant != want {
+				t.Fatalf("customer %s gets variant %d, want %d", x.Customer, x.Variant, want)
+			}
+		}
+	}
+
+	totals, err := w.Totals(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range m.Variants {
+		got := totals.Variants[v.Name]
+		if got.Targeted != tokens[i] {
+			t.Errorf("variant %s: the sums say %d tokens, want %d", v.Name, got.Targeted, tokens[i])
+		}
+		if got.Customers != tokens[i]/2 {
+			t.Errorf("variant %s: the sums say %d customers, want %d", v.Name, got.Customers, tokens[i]/2)
+		}
+		if share := float64(got.Customers) / customers; math.Abs(share-v.Share) > 0.05 {
+			t.Errorf("variant %s: %.3f of the customers get it, want about %g", v.Name, share, v.Share)
+		}
 	}
 }

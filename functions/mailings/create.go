@@ -91,19 +91,18 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	}
 
 	now := s.Now().UTC()
-	var draft *push.Draft
-	var template *personal.Template
+	var draft *compiledDraft
 	var faults push.Faults
-	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.validate(in.Body, now) }); err != nil {
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, faults = s.validate(in.Body, now) }); err != nil {
 		return nil, err
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
 
-	m := push.NewMailing(id, digest, *draft, now)
+	m := push.NewMailing(id, digest, *draft.Draft, now)
 	m.CreatedBy = api.Caller(ctx)
-	if err := s.prove(ctx, m, template); err != nil {
+	if err := s.prove(ctx, m, draft.templates); err != nil {
 		return nil, err
 	}
 
@@ -118,24 +117,40 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	return accepted(stored, !created), s.start(ctx, stored, in.Key != "")
 }
 
-// validate reads a draft and returns every fault of it: by the schema, the rules of
-// drafts, the templates, and the additions of Carillon to data.
-func (s *service) validate(body []byte, now time.Time) (*push.Draft, *personal.Template, push.Faults) {
-	draft, faults := s.drafts.Read(body)
-	template, faults := s.validateDraft(draft, faults, now)
-	return draft, template, faults
+// A compiledDraft is a checked draft with its templates, one for each payload.
+type compiledDraft struct {
+	*push.Draft
+	templates []*personal.Template
 }
 
-// validateDraft adds the faults of a draft to those that its schema has found.
-func (s *service) validateDraft(draft *push.Draft, faults push.Faults, now time.Time) (*personal.Template, push.Faults) {
-	faults = api.Join(faults, draft.Check(now)...)
-	if len(draft.Message) > push.MaxMessage || len(draft.Link) > push.MaxLink {
-		return nil, faults // Check has reported it; there is no need to compile it
-	}
+// validate reads a draft and returns every fault of it.
+func (s *service) validate(body []byte, now time.Time) (*compiledDraft, push.Faults) {
+	draft, faults := s.drafts.Read(body)
+	return s.compileDraft(draft, faults, now)
+}
 
-	template, wrong := personal.Compile(draft.Message, draft.Link)
-	faults = api.Join(faults, wrong...)
-	_, err := fcm.Compile(draft.Message, fcm.Extra{Link: draft.Link})
+// compileDraft compiles the templates of a draft, and adds its faults to those that its
+// schema has found: by the rules of drafts, the templates, and the additions of
+// Carillon to data.
+func (s *service) compileDraft(draft *push.Draft, faults push.Faults, now time.Time) (*compiledDraft, push.Faults) {
+	faults = api.Join(faults, draft.Check(now)...)
+	out := &compiledDraft{Draft: draft}
+	for i, p := range draft.Payloads() {
+		if i == push.MaxVariants || len(p.Message) > push.MaxMessage || len(p.Link) > push.MaxLink {
+			break // Check has reported it; there is no need to compile it
+		}
+		template, wrong := compilePayload(p)
+		faults = api.Join(faults, wrong.Within(draft.PayloadAt(i))...)
+		out.templates = append(out.templates, template)
+	}
+	return out, faults
+}
+
+// compilePayload compiles the templates of a message and its link, and returns their
+// faults.
+func compilePayload(p push.Variant) (*personal.Template, push.Faults) {
+	template, faults := personal.Compile(p.Message, p.Link)
+	_, err := fcm.Compile(p.Message, fcm.Extra{Link: p.Link})
 	if wrong, ok := errors.AsType[push.Faults](err); ok {
 		faults = api.Join(faults, wrong...)
 	}
@@ -199,30 +214,46 @@ func digest(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// prove asks FCM about the payload without any token; for a personal message, about
-// that of a customer without data. If FCM is out of reach, the mailing is accepted,
-// and proven before its first batch.
-func (s *service) prove(ctx context.Context, m *push.Mailing, t *personal.Template) error {
+// prove asks FCM about each payload without any token; about a personal one with the
+// text of a customer without data. If FCM is out of reach, the mailing is accepted, and
+// proven before its first batch.
+func (s *service) prove(ctx context.Context, m *push.Mailing, templates []*personal.Template) error {
+	proven := true
+	for i, t := range templates {
+		ok, err := s.proveOne(ctx, m.ID, t)
+		if faults, wrong := errors.AsType[push.Faults](err); wrong {
+			return faults.Within(m.PayloadAt(i))
+		}
+		if err != nil {
+			return err
+		}
+		proven = proven && ok
+	}
+	m.Proven = proven
+	return nil
+}
+
+// proveOne reports whether FCM accepts a payload; false: FCM could not be asked. If it
+// refuses it, the error is push.Faults.
+func (s *service) proveOne(ctx context.Context, id string, t *personal.Template) (bool, error) {
 	message, link, err := t.Render("customer", nil)
 	if err != nil {
-		return push.Faults{{Location: "body.message", Message: err.Error()}}
+		return false, push.Faults{{Location: "body.message", Message: err.Error()}}
 	}
-
-	msg, err := fcm.Compile(message, fcm.Extra{MailingID: m.ID, Link: link})
+	msg, err := fcm.Compile(message, fcm.Extra{MailingID: id, Link: link})
 	if err != nil {
-		return err
+		return false, err
 	}
 
 	switch a := s.Proof.Prove(ctx, msg); {
 	case a.Outcome == fcm.Accepted:
-		m.Proven = true
+		return true, nil
 	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:
-		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", m.ID, "outcome", a.Outcome.String(), "text", a.Text)
+		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", id, "outcome", a.Outcome.String(), "text", a.Text)
+		return false, nil
 	case a.HTTP == 0: // FCM was not asked
-		return push.Faults{{Location: "body.message", Message: a.Text}}
+		return false, push.Faults{{Location: "body.message", Message: a.Text}}
 	default:
-		return push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}
+		return false, push.Faults{{Location: "body.message", Message: "FCM refuses it: " + a.Text}}
 	}
-
-	return nil
 }

@@ -71,6 +71,19 @@ func TestBadInput(t *testing.T) {
 		"sendAt with a comma":               {draft(everyone + `,"sendAt":"2026-11-02T12:00:00,5Z"`), 422, []string{"body.sendAt"}},
 		"sendAt with a point":               {draft(everyone + `,"sendAt":"2026-11-02T12:00:00.5Z"`), 202, nil},
 		"sendAt without a zone":             {draft(everyone + `,"sendAt":"2026-11-02T12:00:00"`), 422, []string{"body.sendAt"}},
+		"two variants":                      {variants(`{"name":"a","share":0.5,"message":{"data":{"a":"b"}}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}},"link":"https://x.example/"}`), 202, nil},
+		"three thirds":                      {variants(third("a") + `,` + third("b") + `,` + third("c")), 202, nil},
+		"one variant":                       {variants(`{"name":"a","share":0.5,"message":{"data":{"a":"b"}}}`), 422, []string{"body.variants"}},
+		"six variants":                      {variants(third("a") + `,` + third("b") + `,` + third("c") + `,` + third("d") + `,` + third("e") + `,` + third("f")), 422, []string{"body.variants"}},
+		"two variants of one name":          {variants(`{"name":"a","share":0.5,"message":{"data":{"a":"b"}}},{"name":"a","share":0.5,"message":{"data":{"a":"c"}}}`), 422, []string{"body.variants[1].name"}},
+		"shares above one":                  {variants(`{"name":"a","share":0.6,"message":{"data":{"a":"b"}}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}}}`), 422, []string{"body.variants"}},
+		"a variant without a share":         {variants(`{"name":"a","share":0,"message":{"data":{"a":"b"}}},{"name":"b","share":1,"message":{"data":{"a":"c"}}}`), 422, []string{"body.variants[0].share", "body.variants[1].share"}},
+		"a variant that shows nothing":      {variants(`{"name":"a","share":0.5,"message":{}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}}}`), 422, []string{"body.variants[0].message"}},
+		"a faulty template of a variant":    {variants(`{"name":"a","share":0.5,"message":{"data":{"a":"{{ x }}"}}},{"name":"b","share":0.5,"message":{"data":{"a":"{{ customer.x | y }}"}},"link":"https://x.example/{{ z }}"}`), 422, []string{"body.variants[0].message.data.a", "body.variants[1].message.data.a", "body.variants[1].link"}},
+		"a variant that FCM refuses":        {variants(third("a") + `,` + third("b") + `,{"name":"c","share":0.334,"message":{"data":{"a":"b"},"android":{"ttl":"soon"}}}`), 422, []string{"body.variants[2].message"}},
+		"variants and a message":            {`{"message":{"data":{"a":"b"}},"link":"https://x.example/","audience":{"everyone":true},"variants":[` + third("a") + `,` + third("b") + `,` + third("c") + `]}`, 422, []string{"body.message", "body.link"}},
+		"neither message nor variants":      {`{"audience":{"everyone":true}}`, 422, []string{"body.message"}},
+		"an unknown field of a variant":     {variants(`{"name":"a","share":0.5,"message":{"data":{"a":"b"}},"weight":1},` + third("b")), 422, []string{"body.variants[0].weight", "body.variants"}},
 		"half of the audience is control":   {draft(everyone + `,"controlGroup":0.5`), 202, nil},
 		"more than half is control":         {draft(everyone + `,"controlGroup":0.51`), 422, []string{"body.controlGroup"}},
 		"a negative control group":          {draft(everyone + `,"controlGroup":-0.1`), 422, []string{"body.controlGroup"}},
@@ -177,4 +190,12 @@ func FuzzCreate(f *testing.F) {
 			t.Errorf("422 names no fault: %s", got.Body)
 		}
 	})
+}
+
+func variants(list string) string {
+	return `{"audience":{"everyone":true},"variants":[` + list + `]}`
+}
+
+func third(name string) string {
+	return `{"name":"` + name + `","share":0.333,"message":{"data":{"a":"` + name + `"}}}`
 }

@@ -26,6 +26,7 @@ const (
 func requestsFor(id string) map[string]testcloud.Request {
 	return map[string]testcloud.Request{
 		"create-mailing":      {Method: "POST", Path: "/v1/mailings", Body: plain, Header: []string{"Idempotency-Key", "k"}},
+		"preview-mailing":     {Method: "POST", Path: "/v1/mailings/preview", Body: plain},
 		"list-mailings":       {Method: "GET", Path: "/v1/mailings"},
 		"show-mailing":        {Method: "GET", Path: "/v1/mailings/" + id},
 		"cancel-mailing":      {Method: "POST", Path: "/v1/mailings/" + id + "/cancel"},

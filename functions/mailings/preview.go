@@ -1,9 +1,9 @@
 package mailings
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -58,6 +58,7 @@ type previewBody struct {
 
 // payloadBody is a rendered message.
 type payloadBody struct {
+	Variant  string          `json:"variant,omitempty" doc:"its name, in a mailing with variants"`
 	Customer string          `json:"customer,omitempty" doc:"whose text it is; absent: that of a customer without attributes"`
 	Message  json.RawMessage `json:"message" doc:"the message without its target; data.mailing_id is not known yet"`
 	Bytes    int             `json:"bytes" doc:"of the payload, by FCM's rules"`
@@ -73,38 +74,45 @@ type missingBody struct {
 
 // preview answers what a mailing would send, and to whom, without storing anything.
 func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
-	var draft *previewDraft
-	var template *personal.Template
+	var draft *compiledDraft
+	var customer string
 	var faults push.Faults
-	if err := s.api.Decode(ctx, len(in.Body), func() { draft, template, faults = s.validatePreview(in.Body) }); err != nil {
+	if err := s.api.Decode(ctx, len(in.Body), func() { draft, customer, faults = s.validatePreview(in.Body) }); err != nil {
 		return nil, err
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
 
-	m := push.NewMailing(previewID, "", draft.Draft, s.Now().UTC())
-	if err := s.prove(ctx, m, template); err != nil {
+	m := push.NewMailing(previewID, "", *draft.Draft, s.Now().UTC())
+	if err := s.prove(ctx, m, draft.templates); err != nil {
 		return nil, err
 	}
-	f, err := s.estimate(ctx, m, template)
+	f, err := s.estimate(ctx, m, namesOf(draft.templates))
 	if err != nil {
 		return nil, err
 	}
 	shown := f.example
-	if draft.Customer != "" {
-		if shown, err = s.Store.Customer(ctx, draft.Customer); err != nil {
+	if customer != "" {
+		if shown, err = s.Store.Customer(ctx, customer); err != nil {
 			return nil, err
 		}
 	}
-	payload, err := renderFor(shown, m, template)
-	if err != nil {
-		return nil, err
-	}
 
 	out := &previewOutput{}
-	out.Body = f.body(template)
-	out.Body.Payloads, out.Body.Proven = []payloadBody{payload}, m.Proven
+	out.Body = f.body()
+	for i, v := range m.Payloads() {
+		payload, err := renderFor(shown, m, draft.templates[i])
+		if faults, wrong := errors.AsType[push.Faults](err); wrong {
+			return nil, faults.Within(m.PayloadAt(i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		payload.Variant = v.Name
+		out.Body.Payloads = append(out.Body.Payloads, payload)
+	}
+	out.Body.Proven = m.Proven
 	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens))
 	read := out.Body.Customers
 	if m.Audience.Everyone {
@@ -114,16 +122,27 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	return out, nil
 }
 
-// validatePreview is like validate for the body of a preview.
-func (s *service) validatePreview(body []byte) (*previewDraft, *personal.Template, push.Faults) {
-	draft, faults := s.previews.Read(body)
-	template, faults := s.validateDraft(&draft.Draft, faults, s.Now().UTC())
-	if draft.Customer != "" {
-		if why := push.CheckCustomerID(draft.Customer); why != "" {
+// validatePreview is like validate for the body of a preview, which may name a customer.
+func (s *service) validatePreview(body []byte) (*compiledDraft, string, push.Faults) {
+	in, faults := s.previews.Read(body)
+	draft, faults := s.compileDraft(&in.Draft, faults, s.Now().UTC())
+	if in.Customer != "" {
+		if why := push.CheckCustomerID(in.Customer); why != "" {
 			faults = api.Join(faults, push.Fault{Location: "body.customer", Message: why})
 		}
 	}
-	return draft, template, faults
+	return draft, in.Customer, faults
+}
+
+// namesOf returns the attributes that templates use, sorted.
+func namesOf(templates []*personal.Template) []string {
+	names := map[string]bool{}
+	for _, t := range templates {
+		for _, name := range t.Names() {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // renderFor renders the message for a customer, nil for one without attributes.
@@ -141,15 +160,14 @@ func renderFor(c *push.Customer, m *push.Mailing, t *personal.Template) (payload
 	}
 	return payloadBody{
 		Customer: c.ID, Message: compiled.Object(c.ID), Bytes: compiled.Size(c.ID), MaxBytes: fcm.MaxSize,
-		Missing: missingOf(c, t),
+		Missing: missingOf(c, t.Names()),
 	}, nil
 }
 
-// missingOf returns the attributes that the templates name and the customer does not
-// have, sorted.
-func missingOf(c *push.Customer, t *personal.Template) []string {
+// missingOf returns those of the attributes that the customer does not have.
+func missingOf(c *push.Customer, attributes []string) []string {
 	missing := []string{}
-	for _, name := range t.Names() {
+	for _, name := range attributes {
 		if v, ok := c.Attributes[name]; !ok || v == nil || v == "" {
 			missing = append(missing, name)
 		}
@@ -170,17 +188,17 @@ type audienceEstimate struct {
 
 // estimate reads a sample of the audience and picks the tokens of each of its
 // customers, as dispatch does.
-func (s *service) estimate(ctx context.Context, m *push.Mailing, t *personal.Template) (*audienceEstimate, error) {
+func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
 	set, err := s.Store.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sample, err := s.Store.SampleAudience(ctx, m.Audience, previewSample, t.Names()...)
+	sample, err := s.Store.SampleAudience(ctx, m.Audience, previewSample, attributes...)
 	if err != nil {
 		return nil, err
 	}
 
-	by := push.Targeting{Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Devices, set.Devices), Muted: set.Muted, Only: m.Only, ControlGroup: m.ControlGroup}
+	by := push.TargetingOf(m, set)
 	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
 		tokens, why := by.Tokens(member.Customer, member.Only)
@@ -190,7 +208,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, t *personal.Tem
 		}
 		f.targeted++
 		f.tokens += int64(len(tokens))
-		for _, name := range missingOf(member.Customer, t) {
+		for _, name := range missingOf(member.Customer, attributes) {
 			f.missing[name]++
 		}
 		if f.example == nil {
@@ -201,7 +219,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, t *personal.Tem
 }
 
 // body scales the sample to the whole audience.
-func (f *audienceEstimate) body(t *personal.Template) previewBody {
+func (f *audienceEstimate) body() previewBody {
 	whole := func(n int64) int64 {
 		if f.sampled == 0 {
 			return 0

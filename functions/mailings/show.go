@@ -2,6 +2,7 @@ package mailings
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"carillon.example/shared/push"
@@ -34,7 +35,18 @@ type mailingBody struct {
 	AudienceList    *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
 	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
-	push.Totals
+	Customers push.CustomerTotals    `json:"customers"`
+	Tokens    push.TokenTotals       `json:"tokens"`
+	Held      map[string]int64       `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
+	Variants  map[string]variantBody `json:"variants,omitempty" doc:"the variants by name, each with its sums: together they are customers.targeted and tokens"`
+}
+
+// variantBody is a variant as the API shows it, with its sums.
+type variantBody struct {
+	Share   float64         `json:"share"`
+	Message json.RawMessage `json:"message"`
+	Link    string          `json:"link,omitempty"`
+	push.VariantTotals
 }
 
 type mailingOutput struct{ Body mailingBody }
@@ -47,10 +59,17 @@ func stamp(t time.Time) *time.Time {
 }
 
 func body(m *push.Mailing, t push.Totals) mailingBody {
+	var variants map[string]variantBody
+	for _, v := range m.Draft.Variants {
+		if variants == nil {
+			variants = map[string]variantBody{}
+		}
+		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name]}
+	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
-		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Totals: t,
+		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Held: t.Held, Variants: variants,
 	}
 }
 

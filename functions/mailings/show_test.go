@@ -26,7 +26,10 @@ type shown struct {
 	AudienceList  *push.AudienceList `json:"audienceList"`
 	Unflag        *push.Unflag       `json:"unflag"`
 	push.Draft
-	push.Totals
+	Customers push.CustomerTotals           `json:"customers"`
+	Tokens    push.TokenTotals              `json:"tokens"`
+	Held      map[string]int64              `json:"held"`
+	Variants  map[string]push.VariantTotals `json:"variants"`
 }
 
 func (w *world) show(id string) shown {

@@ -37,6 +37,7 @@ type Target struct {
 	Platform   Platform
 	App        string         // the app that registered the token, "" if unknown
 	Young      bool           // an app registered it less than YoungToken before the batch was created
+	Variant    int            // index of the message that it gets, 0 in a mailing without variants
 	Attributes map[string]any // those that the templates of the mailing use; nil without templates
 }
 
@@ -153,6 +154,7 @@ type Batch struct {
 	Lane        Lane      // the subscription of deliver that it is published to
 	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
 
+	Variants  int // how many the mailing has; 0: its targets all get one message
 	Targets   []Target
 	Results   []Result // one for each target
 	OwedFlags []int    // targets whose flag or event is not stored yet
@@ -274,7 +276,7 @@ func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 			continue
 		}
 		found = true
-		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform}
+		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform, Variant: t.Variant}
 		if b.Results[i] == ResultPending {
 			b.Results[i] = ResultCancelled
 		}

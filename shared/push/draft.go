@@ -30,8 +30,9 @@ const (
 type Draft struct {
 	Name          string          `json:"name,omitempty" doc:"what people call the mailing, at most 100 bytes; shown in lists and events, never on a phone"`
 	Tags          []string        `json:"tags,omitempty" doc:"at most 10 of 50 bytes; GET /v1/mailings?tag= lists by them"`
-	Message       json.RawMessage `json:"message" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge"`
+	Message       json.RawMessage `json:"message,omitempty" doc:"FCM v1's message object without a target, kept as it came; FCM is its judge. Needed unless there are variants"`
 	Link          string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
+	Variants      []Variant       `json:"variants,omitempty" doc:"2 to 5 messages in place of message and link, of which each customer gets one; a hash of mailing and customer decides"`
 	Audience      Audience        `json:"audience" doc:"who is rung: exactly one of its fields"`
 	Only          *Only           `json:"only,omitempty" doc:"of the audience only tokens of these platforms and apps; a customer without one counts in excluded.filtered"`
 	ControlGroup  float64         `json:"controlGroup,omitempty" minimum:"0" maximum:"0.5" doc:"this share of the customers gets nothing and counts in excluded.control; a hash of mailing and customer decides"`
@@ -121,8 +122,7 @@ func (d *Draft) Check(now time.Time) Faults {
 	}
 
 	checkTags(&f, d.Tags)
-	checkMessage(&f, d.Message)
-	checkLink(&f, d.Link)
+	d.checkPayloads(&f)
 	d.Audience.check(&f)
 	if d.Only != nil {
 		d.Only.check(&f)

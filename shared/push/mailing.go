@@ -100,7 +100,7 @@ func (m *Mailing) Rate() int {
 
 // NewMailing makes a mailing of a checked draft that is handed in at now.
 func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
-	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.Message)}
+	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.Payloads()[0].Message)}
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}
@@ -118,6 +118,8 @@ type Totals struct {
 	Customers CustomerTotals   `json:"customers"`
 	Tokens    TokenTotals      `json:"tokens"`
 	Held      map[string]int64 `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
+	// Variants is nil for a mailing without variants.
+	Variants map[string]VariantTotals `json:"variants,omitempty" doc:"the sums of each variant, by name: together they are customers.targeted and tokens"`
 }
 
 // CustomerTotals: Matched = Targeted + everything in Excluded. Once the mailing has
@@ -190,21 +192,27 @@ type TokenTotals struct {
 // AudienceCounts has the number of customers of a shard that are in batches or left
 // out so far.
 type AudienceCounts struct {
-	Targeted int64 // customers
-	Excluded Excluded
+	Targeted  int64              // customers
+	ByVariant [MaxVariants]int64 // those of Targeted, by the index of the variant; zeros without variants
+	Excluded  Excluded
 }
 
 // NewTotals adds up the counts of shards and batches.
 func NewTotals(a AudienceCounts, targeted int64, t Tally, held map[string]int64) Totals {
 	return Totals{
 		Customers: CustomerTotals{Matched: a.Targeted + a.Excluded.Sum(), Targeted: a.Targeted, Excluded: a.Excluded},
-		Tokens: TokenTotals{
-			Targeted: targeted, Accepted: t[ResultAccepted],
-			Invalid: map[string]int64{CodeUnregistered: t[ResultUnregistered], CodeInvalidArgument: t[ResultInvalidArgument],
-				CodeWrongSender: t[ResultWrongSender]},
-			Refused: t[ResultRefused], Failed: t[ResultFailed], Expired: t[ResultExpired], Cancelled: t[ResultCancelled],
-			Pending: targeted - t.Sum(),
-		},
-		Held: held,
+		Tokens:    NewTokenTotals(targeted, t),
+		Held:      held,
+	}
+}
+
+// NewTokenTotals makes the sums of tokens.
+func NewTokenTotals(targeted int64, t Tally) TokenTotals {
+	return TokenTotals{
+		Targeted: targeted, Accepted: t[ResultAccepted],
+		Invalid: map[string]int64{CodeUnregistered: t[ResultUnregistered], CodeInvalidArgument: t[ResultInvalidArgument],
+			CodeWrongSender: t[ResultWrongSender]},
+		Refused: t[ResultRefused], Failed: t[ResultFailed], Expired: t[ResultExpired], Cancelled: t[ResultCancelled],
+		Pending: targeted - t.Sum(),
 	}
 }

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 )
@@ -11,8 +12,18 @@ type Targeting struct {
 	Category     string
 	Devices      DeviceSelection
 	Muted        MutedCustomers
-	Only         *Only   // nil: every platform and app
-	ControlGroup float64 // share of the customers who get nothing, 0 to MaxControlGroup
+	Only         *Only     // nil: every platform and app
+	ControlGroup float64   // share of the customers who get nothing, 0 to MaxControlGroup
+	Shares       []float64 // of the variants; nil without variants
+}
+
+// TargetingOf returns the targeting of a mailing. The settings decide what the mailing
+// leaves open.
+func TargetingOf(m *Mailing, set Settings) *Targeting {
+	return &Targeting{
+		Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Selection, m.Devices, set.Devices), Muted: set.Muted,
+		Only: m.Only, ControlGroup: m.ControlGroup, Shares: m.shares(),
+	}
 }
 
 // Tokens returns the valid tokens of a customer that the mailing goes to, or the first

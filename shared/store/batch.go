@@ -48,6 +48,11 @@ type batchDoc struct {
 	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
 	Tally            map[string]int `firestore:"tally"` // always written in full
 
+	// Only of a mailing with variants: the index of each target's variant, and the number
+	// of targets and the tally of each variant.
+	VariantOf    []byte                    `firestore:"variantOf,omitempty"`
+	VariantTally map[string]map[string]int `firestore:"variantTally,omitempty"`
+
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
@@ -125,6 +130,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
+		VariantOf: encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
 
@@ -161,6 +167,9 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	}
 
 	b.Results = decodeResults(d.Results)
+	if err := decodeVariants(b, &d); err != nil {
+		return nil, err
+	}
 	return b, decodeCrashes(b, &d)
 }
 
@@ -256,7 +265,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	}
 
 	up := []firestore.Update{
-		{Path: "results", Value: encodeResults(b.Results)}, {Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
+		{Path: "results", Value: encodeResults(b.Results)},
 		{Path: "heldFlags", Value: undecided}, {Path: "holding", Value: len(undecided) > 0}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "owedFlags", Value: owed}, {Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
 		{Path: "notBefore", Value: timeOrNil(b.NotBefore)}, {Path: "leaseOwner", Value: b.Lease.Owner},
@@ -264,7 +273,7 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "tries", Value: b.Tries}, {Path: "crashes", Value: b.Crashes}, {Path: "saved", Value: b.Saved},
 		{Path: "publishedAt", Value: timeOrNil(b.PublishedAt)},
 	}
-	up = append(up, crashUpdates(b)...)
+	up = append(append(up, tallyUpdates(b)...), crashUpdates(b)...)
 	if b.Settled {
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete},
 			firestore.Update{Path: "recipients", Value: push.EncodeRecipients(b.Targets)})

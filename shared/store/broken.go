@@ -65,20 +65,18 @@ func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
 // given up.
 func closing(fields map[string]any, pendingAs, reason string) []firestore.Update {
 	stored, _ := fields["tally"].(map[string]any)
-	tally, known := make(map[string]int64, len(tallyFields)), int64(0)
-	for _, f := range tallyFields {
-		n, _ := stored[f.name].(int64)
-		tally[f.name] = n
-		known += n
-	}
 	size, _ := fields["size"].(int64)
-	size = max(size, known)
-	tally[pendingAs] += size - known
+	tally, size := closedTally(stored, size, pendingAs)
 
-	return []firestore.Update{
+	up := []firestore.Update{
 		{Path: "tally", Value: tally}, {Path: "size", Value: size}, {Path: "reason", Value: reason},
 		{Path: "owedFlags", Value: []int{}}, {Path: "heldFlags", Value: []int{}}, {Path: "held", Value: encodeHeld(nil)},
 		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
+	variants, _ := fields["variantTally"].(map[string]any)
+	if t := closedVariants(variants, pendingAs); t != nil {
+		up = append(up, firestore.Update{Path: "variantTally", Value: t})
+	}
+	return up
 }

@@ -34,6 +34,8 @@ type shardDoc struct {
 	Filtered     int64 `firestore:"filtered"`
 	Control      int64 `firestore:"control"`
 
+	TargetedBy map[string]int64 `firestore:"targetedBy"` // of targeted, by variant; always written in full
+
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
@@ -49,7 +51,7 @@ func encodeShard(sh *push.Shard) *shardDoc {
 		ContinueAt: timeOrNil(sh.ContinueAt), PublishedAt: timeOrNil(sh.PublishedAt),
 		Targeted: sh.Targeted, NoValidToken: sh.Excluded.NoValidToken, OptedOut: sh.Excluded.OptedOut,
 		Category: sh.Excluded.Category, Unknown: sh.Excluded.Unknown, Muted: sh.Excluded.Muted,
-		Filtered: sh.Excluded.Filtered, Control: sh.Excluded.Control, ExpireAt: sh.ExpireAt,
+		Filtered: sh.Excluded.Filtered, Control: sh.Excluded.Control, TargetedBy: encodeByVariant(sh.ByVariant), ExpireAt: sh.ExpireAt,
 	}
 }
 
@@ -71,7 +73,7 @@ func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, 
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
 		LeaseUntil: timeOrZero(d.LeaseUntil), NextSlot: timeOrZero(d.NextSlot), Revision: snap.UpdateTime, ExpireAt: d.ExpireAt,
 		ContinueAt: timeOrZero(d.ContinueAt), PublishedAt: timeOrZero(d.PublishedAt),
-		AudienceCounts: push.AudienceCounts{Targeted: d.Targeted, Excluded: push.Excluded{
+		AudienceCounts: push.AudienceCounts{Targeted: d.Targeted, ByVariant: decodeByVariant(d.TargetedBy), Excluded: push.Excluded{
 			NoValidToken: d.NoValidToken, OptedOut: d.OptedOut, Category: d.Category, Unknown: d.Unknown, Muted: d.Muted, Filtered: d.Filtered, Control: d.Control}},
 	}, nil
 }
@@ -118,6 +120,7 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 		{Path: "optedOut", Value: sh.Excluded.OptedOut}, {Path: "category", Value: sh.Excluded.Category},
 		{Path: "unknown", Value: sh.Excluded.Unknown}, {Path: "muted", Value: sh.Excluded.Muted},
 		{Path: "filtered", Value: sh.Excluded.Filtered}, {Path: "control", Value: sh.Excluded.Control},
+		{Path: "targetedBy", Value: encodeByVariant(sh.ByVariant)},
 	}
 }
 

@@ -20,7 +20,10 @@ func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error
 	}
 	var t push.Totals
 	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
-		t, err = s.addUp(ctx, tx, m.ID)
+		if t, err = s.addUp(ctx, tx, m.ID); err != nil {
+			return err
+		}
+		t.Variants, err = s.addUpVariants(ctx, tx, m)
 		return err
 	}, firestore.ReadOnly)
 	t.Customers.Estimated = m.Estimated
@@ -32,7 +35,6 @@ func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error
 // shards and batches always have all of them.
 func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
 	shards := s.mailing(mailing).Collection("shards").Query
-	batches := s.mailing(mailing).Collection("batches").Query
 
 	a, err := sum(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
 	if err != nil {
@@ -43,30 +45,41 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 		return push.Totals{}, err
 	}
 
-	names := []string{"size"}
-	for _, f := range tallyFields {
-		names = append(names, "tally."+f.name)
-	}
-	b, err := sum(ctx, tx, batches, names[:5]...)
+	size, tally, err := s.sumTally(ctx, tx, mailing, "size", "tally")
 	if err != nil {
 		return push.Totals{}, err
 	}
-	c, err := sum(ctx, tx, batches, names[5:]...)
-	if err != nil {
-		return push.Totals{}, err
-	}
-
 	held, err := s.heldFlags(ctx, tx, mailing)
 	if err != nil {
 		return push.Totals{}, err
 	}
 
-	var tally push.Tally
-	for i, n := range append(b[1:], c...) {
-		tally[tallyFields[i].result] = n
-	}
 	counts := push.AudienceCounts{Targeted: a[0], Excluded: push.Excluded{NoValidToken: a[1], OptedOut: a[2], Category: a[3], Unknown: a[4], Muted: more[0], Filtered: more[1], Control: more[2]}}
-	return push.NewTotals(counts, b[0], tally, held), nil
+	return push.NewTotals(counts, size, tally, held), nil
+}
+
+// sumTally adds up, over the batches of a mailing, a field that has their size and a
+// tally.
+func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing, size, tally string) (int64, push.Tally, error) {
+	names := []string{size}
+	for _, f := range tallyFields {
+		names = append(names, tally+"."+f.name)
+	}
+	batches := s.mailing(mailing).Collection("batches").Query
+	first, err := sum(ctx, tx, batches, names[:5]...)
+	if err != nil {
+		return 0, push.Tally{}, err
+	}
+	rest, err := sum(ctx, tx, batches, names[5:]...)
+	if err != nil {
+		return 0, push.Tally{}, err
+	}
+
+	var out push.Tally
+	for i, n := range append(first[1:], rest...) {
+		out[tallyFields[i].result] = n
+	}
+	return first[0], out, nil
 }
 
 // heldFlags counts the flags of a mailing that wait for evidence, by code.

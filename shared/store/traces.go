@@ -246,13 +246,13 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 	if err != nil {
 		return false, err
 	}
-	_, err = s.batch(ref).Update(ctx, []firestore.Update{
+	_, err = s.batch(ref).Update(ctx, append(tallyUpdates(b), []firestore.Update{
 		{Path: "targets", Value: targets}, {Path: "results", Value: encodeResults(b.Results)},
-		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))}, {Path: "owedFlags", Value: slices.Concat([]int{}, b.OwedFlags)},
+		{Path: "owedFlags", Value: slices.Concat([]int{}, b.OwedFlags)},
 		{Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
 		{Path: "heldFlags", Value: slices.Concat([]int{}, b.HeldFlags)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "holding", Value: len(b.HeldFlags) > 0},
-	}, firestore.LastUpdateTime(b.Revision))
+	}...), firestore.LastUpdateTime(b.Revision))
 	if failedPrecondition(err) {
 		return true, nil // a call has leased it
 	}

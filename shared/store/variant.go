@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"cloud.google.com/go/firestore"
+
+	"carillon.example/shared/push"
+)
+
+// variantField is the name of a variant in stored sums. Names of fields that begin with
+// a digit would have to be quoted.
+func variantField(i int) string { return fmt.Sprintf("v%d", i) }
+
+// encodeVariants returns the index of each target's variant, nil without variants.
+func encodeVariants(b *push.Batch) []byte {
+	if b.Variants == 0 {
+		return nil
+	}
+	out := make([]byte, len(b.Targets))
+	for i, t := range b.Targets {
+		out[i] = byte(t.Variant)
+	}
+	return out
+}
+
+// decodeVariants gives the targets of a batch their variants.
+func decodeVariants(b *push.Batch, d *batchDoc) error {
+	b.Variants = len(d.VariantTally)
+	if b.Variants == 0 {
+		return nil
+	}
+	if len(d.VariantOf) != len(b.Targets) {
+		return fmt.Errorf("batch %s: %w: %d targets and variants of %d", b.Batch, ErrUndecodable, len(b.Targets), len(d.VariantOf))
+	}
+	for i, v := range d.VariantOf {
+		if int(v) >= b.Variants {
+			return fmt.Errorf("batch %s: %w: variant %d of %d", b.Batch, ErrUndecodable, v, b.Variants)
+		}
+		b.Targets[i].Variant = int(v)
+	}
+	return nil
+}
+
+// encodeVariantTally returns the number of targets and the tally of each variant, nil
+// without variants. Always written in full, as sums count only documents that have all
+// their fields.
+func encodeVariantTally(b *push.Batch) map[string]map[string]int {
+	if b.Variants == 0 {
+		return nil
+	}
+	results := make([][]push.Result, b.Variants)
+	for i, t := range b.Targets {
+		results[t.Variant] = append(results[t.Variant], b.Results[i])
+	}
+	out := make(map[string]map[string]int, b.Variants)
+	for i, list := range results {
+		out[variantField(i)] = encodeTally(push.TallyOf(list))
+		out[variantField(i)]["size"] = len(list)
+	}
+	return out
+}
+
+func encodeByVariant(n [push.MaxVariants]int64) map[string]int64 {
+	out := make(map[string]int64, len(n))
+	for i := range n {
+		out[variantField(i)] = n[i]
+	}
+	return out
+}
+
+func decodeByVariant(stored map[string]int64) (n [push.MaxVariants]int64) {
+	for i := range n {
+		n[i] = stored[variantField(i)]
+	}
+	return n
+}
+
+// tallyUpdates are the fields that count the results of a batch.
+func tallyUpdates(b *push.Batch) []firestore.Update {
+	up := []firestore.Update{{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))}}
+	if t := encodeVariantTally(b); t != nil {
+		up = append(up, firestore.Update{Path: "variantTally", Value: t})
+	}
+	return up
+}
+
+// closedTally counts the pending targets of a stored tally of that many targets as a
+// field of it. It returns the number of targets, which is never less than what the
+// tally counts.
+func closedTally(stored map[string]any, size int64, pendingAs string) (map[string]int64, int64) {
+	tally, known := make(map[string]int64, len(tallyFields)), int64(0)
+	for _, f := range tallyFields {
+		n, _ := stored[f.name].(int64)
+		tally[f.name] = n
+		known += n
+	}
+	size = max(size, known)
+	tally[pendingAs] += size - known
+	return tally, size
+}
+
+// closedVariants is like closedTally for the tallies of the variants, nil without
+// variants.
+func closedVariants(stored map[string]any, pendingAs string) map[string]map[string]int64 {
+	var out map[string]map[string]int64
+	for name, v := range stored {
+		fields, _ := v.(map[string]any)
+		size, _ := fields["size"].(int64)
+		tally, size := closedTally(fields, size, pendingAs)
+		tally["size"] = size
+		if out == nil {
+			out = map[string]map[string]int64{}
+		}
+		out[name] = tally
+	}
+	return out
+}
+
+// addUpVariants computes the sums of each variant of a mailing, nil without variants.
+func (s *Store) addUpVariants(ctx context.Context, tx *firestore.Transaction, m *push.Mailing) (map[string]push.VariantTotals, error) {
+	if len(m.Variants) == 0 {
+		return nil, nil
+	}
+	var fields []string
+	for i := range push.MaxVariants {
+		fields = append(fields, "targetedBy."+variantField(i))
+	}
+	customers, err := sum(ctx, tx, s.mailing(m.ID).Collection("shards").Query, fields...)
+	if err != nil {
+		return nil, err
+	}
+
+	out := map[string]push.VariantTotals{}
+	for i, v := range m.Variants {
+		size, tally, err := s.sumTally(ctx, tx, m.ID, "variantTally."+variantField(i)+".size", "variantTally."+variantField(i))
+		if err != nil {
+			return nil, err
+		}
+		out[v.Name] = push.VariantTotals{Customers: customers[i], TokenTotals: push.NewTokenTotals(size, tally)}
+	}
+	return out, nil
+}
