@@ -39,6 +39,7 @@ func newPayloadSet(m *push.Mailing) (payloadSet, error) {
 type payload struct {
 	sample   rendering          // what is proven; without a template it is sent to every customer
 	template *personal.Template // nil: the messages of customers differ only in their ids
+	label    string             // FCM's analytics label, "" for none
 	mailing  string             // its id, or that of the message to one customer
 	variant  string             // its name, "" in a mailing without variants
 	values   map[string]any     // of a message to one customer
@@ -53,10 +54,10 @@ type rendering struct {
 
 // newPayload makes a payload of a mailing, whose template is t.
 func newPayload(m *push.Mailing, v push.Variant, t *personal.Template) (*payload, error) {
-	p := &payload{mailing: m.ID, variant: v.Name, values: m.Values}
+	p := &payload{mailing: m.ID, label: m.Label, variant: v.Name, values: m.Values}
 	var err error
 	if !t.Personal() {
-		p.sample, err = compile(v.Message, fcm.Extra{MailingID: m.ID, Link: v.Link})
+		p.sample, err = compile(v.Message, fcm.Extra{MailingID: m.ID, Link: v.Link, Label: m.Label})
 		return p, err
 	}
 	p.template = t
@@ -80,7 +81,7 @@ func (p *payload) render(customer string, attributes map[string]any) (rendering,
 	if err != nil {
 		return rendering{}, err
 	}
-	return compile(object, fcm.Extra{MailingID: p.mailing, Link: link})
+	return compile(object, fcm.Extra{MailingID: p.mailing, Link: link, Label: p.label})
 }
 
 func compile(object json.RawMessage, extra fcm.Extra) (rendering, error) {

@@ -102,10 +102,14 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 
 	m := push.NewMailing(id, digest, *draft.Draft, now)
 	m.CreatedBy = api.Caller(ctx)
-	if err := s.prove(ctx, m, draft.templates); err != nil {
+	err := s.prove(ctx, m, draft.templates)
+	if err != nil {
 		return nil, err
 	}
 
+	if m.Label, err = s.labelFor(ctx, m); err != nil {
+		return nil, err
+	}
 	stored, created, err := s.Store.CreateMailing(ctx, m)
 	if err != nil {
 		return nil, err
@@ -155,6 +159,28 @@ func compilePayload(p push.Variant) (*personal.Template, push.Faults) {
 		faults = api.Join(faults, wrong...)
 	}
 	return template, faults
+}
+
+// labelsADay is how many mailings of a day (of UTC) have a label of their own. FCM
+// counts at most 100 labels a day.
+const labelsADay = 90
+
+// labelFor returns FCM's analytics label of a mailing: its id, by which Firebase's
+// reports and its BigQuery export count the messages. When a day has many mailings,
+// later ones share one label. A dry run has none, since no phone gets it.
+func (s *service) labelFor(ctx context.Context, m *push.Mailing) (string, error) {
+	if m.DryRun {
+		return "", nil
+	}
+	day := m.CreatedAt.UTC().Truncate(24 * time.Hour)
+	n, err := s.Store.CountMailingsSince(ctx, day)
+	if err != nil {
+		return "", err
+	}
+	if n >= labelsADay {
+		return "other-" + day.Format("2006-01-02"), nil
+	}
+	return m.ID, nil
 }
 
 // publishTimeout is how long a request waits for Pub/Sub. The mailing is stored, and

@@ -29,6 +29,9 @@ type Message struct {
 type Extra struct {
 	MailingID string // data.mailing_id
 	Link      string // data.link, left out when empty
+	// Label is fcm_options.analytics_label, by which Firebase's reports count the
+	// message. It is left out when empty, and where the message has one of its own.
+	Label string
 }
 
 // Compile compiles an FCM v1 message object without a target. Its fields stay as they
@@ -149,7 +152,7 @@ type builder struct {
 // object writes everything but the closing brace.
 func (b *builder) object(fields []member) {
 	b.buf = append(b.buf, '{')
-	hasData := false
+	hasData, hasOptions := false, false
 	for i, f := range fields {
 		if i > 0 {
 			b.buf = append(b.buf, ',')
@@ -161,9 +164,20 @@ func (b *builder) object(fields []member) {
 			b.data(f.raw)
 		case "android", "android_v2", "androidV2", "webpush":
 			b.platform(f.raw)
+		case "fcm_options", "fcmOptions":
+			hasOptions = true
+			b.options(f.raw)
 		default:
 			b.buf = append(b.buf, f.raw...)
 		}
+	}
+	if b.extra.Label != "" && !hasOptions {
+		if len(fields) > 0 {
+			b.buf = append(b.buf, ',')
+		}
+		b.key("fcm_options")
+		b.options(json.RawMessage("{}"))
+		fields = append(fields, member{key: "fcm_options"})
 	}
 	if !hasData {
 		if len(fields) > 0 {
@@ -172,6 +186,28 @@ func (b *builder) object(fields []member) {
 		b.key("data")
 		b.data(json.RawMessage("{}"))
 	}
+}
+
+// options writes fcm_options with the label. What is not an object stays as it came,
+// because FCM judges it.
+func (b *builder) options(raw json.RawMessage) {
+	if isNull(raw) && b.extra.Label != "" {
+		raw = json.RawMessage("{}")
+	}
+	fields, err := members(raw)
+	has := slices.ContainsFunc(fields, func(f member) bool { return f.key == "analytics_label" || f.key == "analyticsLabel" })
+	if err != nil || has || b.extra.Label == "" {
+		b.buf = append(b.buf, raw...)
+		return
+	}
+
+	b.buf = append(b.buf, '{')
+	for _, f := range fields {
+		b.key(f.key)
+		b.buf = append(append(b.buf, f.raw...), ',')
+	}
+	b.key("analytics_label")
+	b.buf = append(appendQuoted(b.buf, b.extra.Label), '}')
 }
 
 func (b *builder) key(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }

@@ -148,11 +148,37 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// The label is added where the message has none of its own, and changes nothing else.
+func TestLabel(t *testing.T) {
+	t.Parallel()
+	const own = `"data":{"mailing_id":"m","customer_id":"c"}`
+	for object, want := range map[string]string{
+		`{}`:                                         `{"fcm_options":{"analytics_label":"m1"},` + own + `}`,
+		`{"notification":{"title":"x"}}`:             `{"notification":{"title":"x"},"fcm_options":{"analytics_label":"m1"},` + own + `}`,
+		`{"data":{}}`:                                `{` + own + `,"fcm_options":{"analytics_label":"m1"}}`,
+		`{"fcm_options":{},"data":{}}`:               `{"fcm_options":{"analytics_label":"m1"},` + own + `}`,
+		`{"fcm_options":{"x":1}}`:                    `{"fcm_options":{"x":1,"analytics_label":"m1"},` + own + `}`,
+		`{"fcm_options":"x"}`:                        `{"fcm_options":"x",` + own + `}`,
+		`{"fcm_options":null,"data":{}}`:             `{"fcm_options":{"analytics_label":"m1"},` + own + `}`,
+		`{"fcmOptions":{"analyticsLabel":"mine"}}`:   `{"fcmOptions":{"analyticsLabel":"mine"},` + own + `}`,
+		`{"fcm_options":{"analytics_label":"mine"}}`: `{"fcm_options":{"analytics_label":"mine"},` + own + `}`,
+	} {
+		m, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Label: "m1"})
+		if err != nil {
+			t.Errorf("%s: %v", object, err)
+			continue
+		}
+		if got := string(m.Object("c")); got != want {
+			t.Errorf("%s became %s, want %s", object, got, want)
+		}
+	}
+}
+
 func FuzzCompile(f *testing.F) {
 	f.Add(`{"data":{"a":"b"}}`, "m", "", "c", "t")
 	f.Add(`{"android":{"data":{"a":null}},"data":null}`, "m\n", "https://x", "\xff", `"`)
 	f.Fuzz(func(t *testing.T, object, mailing, link, customer, target string) {
-		m, err := Compile(json.RawMessage(object), Extra{mailing, link})
+		m, err := Compile(json.RawMessage(object), Extra{MailingID: mailing, Link: link, Label: mailing})
 		if err != nil {
 			return
 		}

@@ -50,6 +50,7 @@ type Mailing struct {
 	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
 	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
 	CreatedBy Caller // who handed it in
+	Label     string // FCM's analytics label of its messages, "" for none
 
 	State           State
 	PausedReason    PauseReason // with Paused; with Completed, if Carillon had paused it when the last token was answered

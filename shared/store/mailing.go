@@ -31,6 +31,7 @@ type mailingDoc struct {
 	Entries int    `firestore:"entries,omitempty"` // how many customers or tokens they list
 
 	CreatedBy string `firestore:"createdBy,omitempty"`
+	Label     string `firestore:"label,omitempty"`     // FCM's analytics label
 	Recipient string `firestore:"recipient,omitempty"` // key or token id, where one customer or token is listed; an erasure finds the mailing by it
 
 	State           string          `firestore:"state"`
@@ -92,7 +93,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 	}
 
 	doc := &mailingDoc{
-		Draft: string(draft), Digest: m.Digest, CreatedBy: string(m.CreatedBy), Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
+		Draft: string(draft), Digest: m.Digest, CreatedBy: string(m.CreatedBy), Label: m.Label, Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
 		Listed: l.parts, ListOf: l.of, Entries: l.entries,
 		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
@@ -133,7 +134,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	}
 
 	m := &push.Mailing{
-		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Recipient: doc.Recipient, Title: doc.Title,
+		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Label: doc.Label, Recipient: doc.Recipient, Title: doc.Title,
 		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
@@ -192,6 +193,13 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	}
 
 	return was, false, nil
+}
+
+// CountMailingsSince counts the mailings that were handed in since a time. It costs a
+// read for each 1,000.
+func (s *Store) CountMailingsSince(ctx context.Context, at time.Time) (int, error) {
+	n, err := s.countDocuments(ctx, s.db.Collection("mailings").Where("createdAt", ">=", at))
+	return n, classify(err, "counting the mailings since %s", at)
 }
 
 // MailingHeader reads a mailing without the list of its audience. It costs one read.
