@@ -45,14 +45,18 @@ func TestDocumentedEvents(t *testing.T) {
 		push.Tally{push.ResultAccepted: 9, push.ResultUnregistered: 2, push.ResultInvalidArgument: 1}, nil)
 	totals.Customers.Estimated = 10
 	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
-		State: push.Completed, CompletedAt: at, Totals: &totals}
+		Title: "Spring sale", State: push.Completed, CreatedAt: at.Add(-time.Hour), StartedAt: at.Add(-time.Hour), CompletedAt: at, ExpiresAt: at.Add(23 * time.Hour),
+		Estimated: 10, Totals: &totals}
+	started, paused := *m, *m
+	started.State, started.CompletedAt = push.Sending, time.Time{}
+	paused.State, paused.CompletedAt, paused.PausedReason, paused.PausedDetail = push.Paused, time.Time{}, push.PausedAudience, "the audience has about 10 customers, and maxCustomers is 5; resume the mailing to send it to all of them"
 	if err := w.queue.PublishEvents(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
 		push.SupersededEvent(c, invalid, push.TokenID("installation"), at),
-		push.ErasedEvent(c, at), push.CompletedEvent(m)); err != nil {
+		push.ErasedEvent(c, at), push.StartedEvent(&started), push.PausedEvent(&paused, at), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, e := range w.published(5) {
+	for _, e := range w.published(7) {
 		got[e.Type] = e.raw
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -11,6 +11,8 @@ const (
 	TokenSuperseded     = "token.superseded"
 	CustomerErased      = "customer.erased"
 	AvailabilityChanged = "customer.availability.changed"
+	MailingStarted      = "mailing.started"
+	MailingPaused       = "mailing.paused"
 	MailingCompleted    = "mailing.completed"
 )
 
@@ -56,14 +58,40 @@ type ErasedData struct {
 	Version  int64  `json:"version"`
 }
 
-// CompletedData is the data of mailing.completed.
-type CompletedData struct {
+// MailingData is what every event of a mailing says about it.
+type MailingData struct {
 	Mailing string   `json:"mailing"`
 	Name    string   `json:"name,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
-	State   State    `json:"state"`
+	// Title is that of the notification, of the first variant. It is left out of a
+	// mailing to one customer, whom it may be about.
+	Title string `json:"title,omitempty"`
+	State State  `json:"state"`
 	// CreatedBy is the caller who handed the mailing in, absent if unknown.
-	CreatedBy Caller `json:"createdBy,omitempty"`
+	CreatedBy   Caller     `json:"createdBy,omitempty"`
+	DryRun      bool       `json:"dryRun,omitempty"`
+	CreatedAt   time.Time  `json:"createdAt"`
+	StartedAt   *time.Time `json:"startedAt,omitempty"`
+	CompletedAt *time.Time `json:"completedAt,omitempty"`
+	ExpiresAt   time.Time  `json:"expiresAt"`
+}
+
+// StartedData is the data of mailing.started.
+type StartedData struct {
+	MailingData
+	Estimated int64 `json:"estimated"` // customers of the audience
+}
+
+// PausedData is the data of mailing.paused.
+type PausedData struct {
+	MailingData
+	PausedReason PauseReason `json:"pausedReason"`
+	PausedDetail string      `json:"pausedDetail,omitempty"`
+}
+
+// CompletedData is the data of mailing.completed.
+type CompletedData struct {
+	MailingData
 	Totals
 }
 
@@ -114,10 +142,41 @@ func ErasedEvent(c *Customer, at time.Time) Event {
 // pending.
 func CompletedEvent(m *Mailing) Event {
 	e := Event{ID: m.ID + "-completed", Type: MailingCompleted, Subject: "mailings/" + m.ID, Time: m.CompletedAt}
-	d := CompletedData{Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy}
+	d := CompletedData{MailingData: dataOf(m)}
 	if m.Totals != nil {
 		d.Totals = *m.Totals
 	}
 	e.Data = d
 	return e
+}
+
+// StartedEvent makes the event that a mailing has started.
+func StartedEvent(m *Mailing) Event {
+	return Event{ID: m.ID + "-started", Type: MailingStarted, Subject: "mailings/" + m.ID, Time: m.StartedAt,
+		Data: StartedData{MailingData: dataOf(m), Estimated: m.Estimated}}
+}
+
+// PausedEvent makes the event that a mailing was paused at a time.
+func PausedEvent(m *Mailing, at time.Time) Event {
+	return Event{ID: m.ID + "-paused-" + strconv.FormatInt(at.UnixMicro(), 36), Type: MailingPaused, Subject: "mailings/" + m.ID, Time: at,
+		Data: PausedData{MailingData: dataOf(m), PausedReason: m.PausedReason, PausedDetail: m.PausedDetail}}
+}
+
+func dataOf(m *Mailing) MailingData {
+	d := MailingData{
+		Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy, DryRun: m.DryRun,
+		CreatedAt: m.CreatedAt.UTC(), StartedAt: utcOrNil(m.StartedAt), CompletedAt: utcOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt.UTC(),
+	}
+	if m.Recipient == "" {
+		d.Title = m.Title
+	}
+	return d
+}
+
+func utcOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

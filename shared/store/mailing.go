@@ -315,7 +315,11 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 		if m, l, err = decodeMailing(snap); err != nil {
 			return err
 		}
+		was := m.State
 		if err := f(m, tx); err != nil {
+			return err
+		}
+		if err := s.storeEvents(tx, s.eventsOf(m, was)); err != nil {
 			return err
 		}
 		doc, err := encodeMailing(m, l)
@@ -327,4 +331,18 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 	})
 
 	return m, err
+}
+
+// eventsOf returns what is published about a change of the state of a mailing, beside
+// mailing.completed. tick publishes it from the outbox.
+func (s *Store) eventsOf(m *push.Mailing, was push.State) []push.Event {
+	switch {
+	case was == m.State:
+		return nil
+	case was == push.Accepted && m.State == push.Sending:
+		return []push.Event{push.StartedEvent(m)}
+	case m.State == push.Paused:
+		return []push.Event{push.PausedEvent(m, s.now())}
+	}
+	return nil
 }
