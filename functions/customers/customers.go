@@ -52,6 +52,7 @@ type tokenStore interface {
 type transferStore interface {
 	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
 	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
+	Stats(ctx context.Context, first, last string) ([]push.DayStats, error)
 }
 
 // settingsStore has the settings.
@@ -95,6 +96,7 @@ func New(d Deps) http.Handler {
 	huma.Register(a, api.RequirePermission(push.PermissionErase, operation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.erase))
 	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.settings))
 	huma.Register(a, s.choices.Takes(api.RequirePermission(push.PermissionSettings, operation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.setSettings))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, "/v1/stats", "show-stats", "Show whom push could reach, day by day", http.StatusOK)), api.Answering(s.Log, s.stats))
 	huma.Register(a, importOperation(), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
 	a.Describe(documentation)

@@ -22,6 +22,7 @@ var requests = map[string]testcloud.Request{
 	"unregister-token":       {Method: "DELETE", Path: anna + "/tokens/" + push.TokenID("t")},
 	"export-availability":    {Method: "GET", Path: "/v1/exports/availability"},
 	"import-customers":       {Method: "POST", Path: "/v1/imports", Body: `{"id": "anna", "tokens": [{"token": "t"}]}`, Header: []string{"Content-Type", ndjson}},
+	"show-stats":             {Method: "GET", Path: "/v1/stats"},
 	"show-settings":          {Method: "GET", Path: "/v1/settings"},
 	"change-settings":        {Method: "PUT", Path: "/v1/settings", Body: `{"devices": "all"}`},
 }

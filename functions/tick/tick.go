@@ -38,6 +38,7 @@ type ledger interface {
 	batchStore
 	messageStore
 	sweepStore
+	statsStore
 }
 
 // mailingStore has the mailings that tick looks after.
@@ -101,6 +102,8 @@ type ticker struct {
 	Deps
 	agenda *agenda
 	said   atomic.Int64 // when a round without work was last logged, in Unix seconds
+
+	counted atomic.Pointer[string] // the last day that this instance has seen counted
 }
 
 // New makes the handler of tick's push subscription.
@@ -195,13 +198,14 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	// The call must not use the time of the next round, which reads everything again.
 	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
 	defer cancel()
-	faults := make([]error, 5)
+	faults := make([]error, 6)
 	var g errgroup.Group
 	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
 	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
 	g.Go(func() error { faults[2] = t.publishOwedEvents(ctx); return nil })
 	g.Go(func() error { faults[3] = t.republishUnflags(ctx); return nil })
 	g.Go(func() error { faults[4] = t.checkMessages(ctx, until, n); return nil })
+	g.Go(func() error { faults[5] = t.countDay(ctx); return nil })
 	_ = g.Wait() // it is nil: faults has the errors
 	return errors.Join(faults...)
 }

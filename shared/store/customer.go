@@ -20,6 +20,7 @@ type customerDoc struct {
 	Expires      string               `firestore:"expires,omitempty"`  // the first day on which a valid token stops being valid
 	SilentOn     string               `firestore:"silentOn,omitempty"` // the day on which a reachable customer becomes silent
 	Status       statusDoc            `firestore:"status"`             // as the last event said
+	Platforms    []string             `firestore:"platforms"`          // of valid tokens, for the statistics of a day
 	Segments     []string             `firestore:"segments"`
 	Attributes   map[string]any       `firestore:"attributes"`
 	OptedOut     bool                 `firestore:"optedOut"`
@@ -91,6 +92,10 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
 	d.Objected, d.Usage = c.Objected, encodeUsage(c.Usage)
+	d.Platforms = []string{}
+	for _, p := range c.Platforms() {
+		d.Platforms = append(d.Platforms, string(p))
+	}
 	for _, x := range c.Consents {
 		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}

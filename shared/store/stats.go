@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"carillon.example/shared/push"
+)
+
+// statsDoc is stats/{day}: how many customers push could reach on that day.
+type statsDoc struct {
+	CountedAt time.Time        `firestore:"countedAt"`
+	Customers int64            `firestore:"customers"`
+	Reachable int64            `firestore:"reachable"`
+	OptedOut  int64            `firestore:"optedOut"`
+	Platforms map[string]int64 `firestore:"platforms"`
+}
+
+func (s *Store) dayStats(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
+
+// HasDayStats reports whether a day is counted.
+func (s *Store) HasDayStats(ctx context.Context, day string) (bool, error) {
+	_, err := s.dayStats(day).Get(ctx)
+	if missing(err) {
+		return false, nil
+	}
+	return err == nil, classify(err, "reading the statistics of %s", day)
+}
+
+// CountDay counts whom push can reach now, and stores it as a day. A day that is stored
+// stays as it is. It costs up to six reads for each 1,000 customers.
+func (s *Store) CountDay(ctx context.Context, day string) error {
+	d := statsDoc{CountedAt: s.now(), Platforms: map[string]int64{}}
+	all := s.customers().Query
+	counts := []struct {
+		to    *int64
+		query firestore.Query
+	}{
+		{&d.Customers, all},
+		{&d.Reachable, all.Where("reachable", "==", true)},
+		{&d.OptedOut, all.Where("optedOut", "==", true)},
+	}
+	platforms := []push.Platform{push.Android, push.IOS, push.Web}
+	byPlatform := make([]int64, len(platforms))
+	for i, p := range platforms {
+		counts = append(counts, struct {
+			to    *int64
+			query firestore.Query
+		}{&byPlatform[i], all.Where("platforms", "array-contains", string(p))})
+	}
+
+	g, counting := errgroup.WithContext(ctx)
+	for _, c := range counts {
+		g.Go(func() error {
+			n, err := s.countRange(counting, c.query, "", "")
+			*c.to = int64(n)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return classify(err, "counting the customers of %s", day)
+	}
+
+	for i, p := range platforms {
+		d.Platforms[string(p)] = byPlatform[i]
+	}
+	_, err := s.dayStats(day).Create(ctx, d)
+	if status.Code(err) == codes.AlreadyExists {
+		return nil
+	}
+	return classify(err, "storing the statistics of %s", day)
+}
+
+// Stats returns the days that are counted, from the first to the last, both included.
+// It costs a read a day.
+func (s *Store) Stats(ctx context.Context, first, last string) ([]push.DayStats, error) {
+	q := s.db.Collection("stats").OrderBy(firestore.DocumentID, firestore.Asc).StartAt(first).EndAt(last)
+	snaps, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, classify(err, "reading statistics")
+	}
+
+	out := []push.DayStats{}
+	for _, snap := range snaps {
+		var d statsDoc
+		if err := snap.DataTo(&d); err != nil {
+			logSkipped(ctx, snap, err)
+			continue
+		}
+		day := push.DayStats{Day: snap.Ref.ID, CountedAt: d.CountedAt.UTC(), Customers: d.Customers, Reachable: d.Reachable, OptedOut: d.OptedOut,
+			Platforms: map[push.Platform]int64{}}
+		for p, n := range d.Platforms {
+			day.Platforms[push.Platform(p)] = n
+		}
+		out = append(out, day)
+	}
+	return out, nil
+}
