@@ -135,6 +135,10 @@ func (o *one) sums() {
 		}
 	}
 
+	// A customer whose document does not decode may be found by no segment.
+	if reached := c.Matched + c.NotReached; reached > matched+o.p.unknown || reached < matched+o.p.unknown-damaged {
+		o.say(brokenSums, "mailing %s (%s, %s) matched %d customers and did not reach %d, and its audience is %d", o.p.id, o.p.kind, o.p.end.State, c.Matched, c.NotReached, matched+o.p.unknown)
+	}
 	wantC := []int64{matched + o.p.unknown, opted, category, o.p.unknown}
 	gotC := []int64{c.Matched, c.Excluded.OptedOut, c.Excluded.Category, c.Excluded.Unknown}
 	whole := o.p.end.State == string(push.Completed)
@@ -200,7 +204,7 @@ func (o *one) verdicts() {
 func (o *one) coverage() {
 	owners := map[string]int{}
 	for k := range o.places {
-		if q := o.byID[k.customer]; q == nil || !o.p.in(q) || q.optedOut || o.p.promo && q.noPromo {
+		if q := o.byID[k.customer]; q == nil || o.p.leavesOut(q) {
 			o.say(brokenOther, "customer %s was cut into mailing %s (%s), to whom it does not go", k.customer, o.p.id, o.p.kind)
 		}
 		if owners[k.token]++; owners[k.token] == 2 {
@@ -212,7 +216,7 @@ func (o *one) coverage() {
 	}
 
 	for _, q := range o.people.all {
-		if q.stable && !q.damaged && o.p.in(q) && !q.optedOut && !(o.p.promo && q.noPromo) {
+		if q.stable && !q.damaged && !o.p.leavesOut(q) {
 			o.covered(q)
 		}
 	}

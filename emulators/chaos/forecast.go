@@ -110,5 +110,5 @@ func (f forecast) kinds() []string {
 			out = append(out, name)
 		}
 	}
-	return append(out, "everyone", "segments", "paused", "latest", "rate", "cancelled", "dry run", "listed", "scheduled", "tokens", "expiring", "promo")
+	return append(out, "everyone", "segments", "variants", "paused", "latest", "rate", "cancelled", "dry run", "listed", "scheduled", "tokens", "expiring", "promo")
 }

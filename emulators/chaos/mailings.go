@@ -28,6 +28,8 @@ type post struct {
 	draft   map[string]any
 	end     *client.Mailing
 	poison  string // the token that ends the instance that sends it
+
+	controlGroup float64 // share of the customers who get nothing
 	// doubtful reports whether FCM is not to be believed just now; nil: it is all
 	// the while, and no mailing may pause by itself.
 	doubtful func() bool
@@ -64,9 +66,21 @@ func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
 		p.draft["lifetime"], p.draft["ratePerMinute"] = "60s", 1200
 	case "promo":
 		p.promo, p.draft["category"] = true, "promo"
+	case "variants":
+		p.controlGroup = 0.1
+		delete(p.draft, "message")
+		p.draft["controlGroup"] = p.controlGroup
+		p.draft["variants"] = []map[string]any{{"name": "a", "share": 0.3, "message": demo.Message}, {"name": "b", "share": 0.7, "message": demo.Message, "link": "https://shop.example/b"}}
 	}
 
 	return p
+}
+
+// leavesOut reports whether the mailing goes to none of a person's tokens, whatever
+// they are.
+func (p *post) leavesOut(x *person) bool {
+	control := push.Targeting{Mailing: p.id, ControlGroup: p.controlGroup}
+	return !p.in(x) || x.optedOut || p.promo && x.noPromo || control.InControlGroup(x.id)
 }
 
 func (p *post) segments(s map[string]any, in func(*person) bool) {

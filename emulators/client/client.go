@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,23 @@ func (m *Mailing) Reconcile() error {
 	}
 	if sum := t.Accepted + invalid + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending; t.Targeted != sum {
 		return fmt.Errorf("mailing %s: %d tokens targeted, but the verdicts add up to %d", m.ID, t.Targeted, sum)
+	}
+	return m.reconcileVariants()
+}
+
+// reconcileVariants names what the variants of the mailing do not add up to.
+func (m *Mailing) reconcileVariants() error {
+	if len(m.Variants) == 0 {
+		return nil
+	}
+	var customers, targeted, accepted, pending int64
+	for _, v := range m.Variants {
+		customers, targeted, accepted, pending = customers+v.Customers, targeted+v.Targeted, accepted+v.Accepted, pending+v.Pending
+	}
+	got := []int64{customers, targeted, accepted, pending}
+	want := []int64{m.Customers.Targeted, m.Tokens.Targeted, m.Tokens.Accepted, m.Tokens.Pending}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("mailing %s: the variants have %v customers, tokens, accepted and pending, and the mailing has %v", m.ID, got, want)
 	}
 	return nil
 }

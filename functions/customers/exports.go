@@ -63,8 +63,7 @@ func exportOperation(a *api.API) huma.Operation {
 }
 
 // export answers page by page. The first page is read before the answer begins, so
-// that an error can still be answered. After an error of a later page the connection
-// is closed, so that the client does not take a part for the whole.
+// that an error can still be answered.
 func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
 		return nil, push.Faults{{Location: "query.after", Message: why}}
@@ -74,36 +73,24 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 		return nil, err
 	}
 
+	kind := "application/x-ndjson"
+	if in.Format == "csv" {
+		kind = "text/csv; charset=utf-8; header=present"
+	}
+	failed := func(err error) { s.Log.WarnContext(ctx, "an export broke off", "error", err) }
 	return &huma.StreamResponse{Body: func(h huma.Context) {
-		kind := "application/x-ndjson"
-		if in.Format == "csv" {
-			kind = "text/csv; charset=utf-8; header=present"
-		}
-		h.SetHeader("Content-Type", kind)
-		h.SetHeader("Vary", "Accept-Encoding")
-		if h.Method() == http.MethodHead {
-			return // the client has gone
-		}
-		w, end := h.BodyWriter(), func() error { return nil }
-		if api.WantsGzip(in.Accept) {
-			h.SetHeader("Content-Encoding", "gzip")
-			z := api.Zip(w)
-			w, end = z, z.Close // not called after an error, so that the part does not look complete
-		}
-		write := lineWriter(in.Format, w, in.After == "")
-		for len(page) > 0 {
-			if err = write(page); err == nil {
-				if f, ok := w.(http.Flusher); ok {
-					f.Flush()
-				}
-				page, err = s.following(ctx, page)
+		var lines func([]store.CustomerAvailability) error
+		write := func(w io.Writer) error {
+			if lines == nil {
+				lines = lineWriter(in.Format, w, in.After == "")
 			}
-			if err != nil {
-				s.Log.WarnContext(ctx, "an export broke off", "error", err)
-				panic(http.ErrAbortHandler)
-			}
+			return lines(page)
 		}
-		_ = end() // the client has gone
+		api.Stream(h, kind, in.Accept, failed, write, func() (bool, error) {
+			var err error
+			page, err = s.following(ctx, page)
+			return len(page) > 0, err
+		})
 	}}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
+	"carillon.example/shared/store"
 )
 
 // Deps are the dependencies and settings of the function. Store, Queue and Proof are
@@ -58,12 +59,14 @@ type stateStore interface {
 	ResumeMailing(ctx context.Context, id string) (*push.Mailing, error)
 }
 
-// flagStore has what mailings flagged.
+// flagStore has what became of mailings: their recipients, and the tokens they
+// flagged.
 type flagStore interface {
 	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
 	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
 	UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
+	Recipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
 }
 
 type publisher interface {
@@ -121,6 +124,7 @@ func New(d Deps) http.Handler {
 	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows how far it has come. From the answer on the mailing flags no token any more. Asking again changes nothing."
 	unflag.DefaultStatus = http.StatusAccepted
 	huma.Register(a, unflag, api.Answering(s.Log, s.unflag))
+	s.registerRecipients()
 	s.registerMessages()
 	a.Describe(documentation)
 	return a

@@ -73,6 +73,7 @@ func TestDocumentIsTheContract(t *testing.T) {
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/flag-held", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/drop-held", "post", "", "200", "id state", "id"},
+		{"/v1/mailings/{id}/recipients", "get", "", "200", "", "Accept-Encoding after id"},
 		{"/v1/mailings/{id}/invalid-tokens", "get", "", "200", "nextPageToken tokens", "id pageSize pageToken"},
 		{"/v1/mailings/{id}/unflag", "post", "", "202", "id unflag", "id"},
 		{"/v1/messages", "post", messageDraft, "202", message, "Idempotency-Key wait"},

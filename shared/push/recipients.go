@@ -18,6 +18,18 @@ type Recipient struct {
 	Result   Result
 }
 
+// A KeyedRecipient is a recipient of whom it can be said whether it was a token of a
+// given customer.
+type KeyedRecipient struct {
+	Recipient
+	keyPrefix string // the first bytes of the customer's key; "": the customer was erased
+}
+
+// Is reports whether the recipient was a token of the customer with that key.
+func (r *KeyedRecipient) Is(key string) bool {
+	return r.keyPrefix != "" && r.keyPrefix == string(hashed(key)[:keyPrefix])
+}
+
 const (
 	// recipientsV1 begins an encoded list of recipients.
 	recipientsV1 = 1
@@ -75,6 +87,23 @@ func EncodeRecipients(targets []Target) []byte {
 // FindRecipients reads the recipients of the customer with a key from what
 // EncodeRecipients wrote. results are those of the batch, in the same order.
 func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error) {
+	prefix := string(hashed(key)[:keyPrefix])
+	list, err := decodeRecipients(b, results, func(r []byte) bool { return string(r[:keyPrefix]) == prefix })
+	var out []Recipient
+	for _, r := range list {
+		out = append(out, r.Recipient)
+	}
+	return out, err
+}
+
+// DecodeRecipients reads all recipients from what EncodeRecipients wrote, in the order
+// of the targets. One that was erased has no token id.
+func DecodeRecipients(b []byte, results []Result) ([]KeyedRecipient, error) {
+	return decodeRecipients(b, results, func([]byte) bool { return true })
+}
+
+// decodeRecipients reads the recipients that want picks by their bytes.
+func decodeRecipients(b []byte, results []Result, want func(r []byte) bool) ([]KeyedRecipient, error) {
 	apps, b, err := decodeApps(b)
 	if err != nil {
 		return nil, err
@@ -83,11 +112,15 @@ func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error)
 		return nil, fmt.Errorf("%w: %d results and %d bytes of recipients", errRecipients, len(results), len(b))
 	}
 
-	var out []Recipient
-	prefix := string(hashed(key)[:keyPrefix])
+	var out []KeyedRecipient
+	erased := string(make([]byte, recipientBytes))
 	for i, result := range results {
 		r := b[i*recipientBytes : (i+1)*recipientBytes]
-		if string(r[:keyPrefix]) != prefix {
+		if !want(r) {
+			continue
+		}
+		if string(r) == erased {
+			out = append(out, KeyedRecipient{Recipient: Recipient{Result: result}})
 			continue
 		}
 		head, app := r[keyPrefix+hashBytes], int(binary.BigEndian.Uint16(r[recipientBytes-2:]))
@@ -95,10 +128,10 @@ func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error)
 		if app >= len(apps) || kind >= len(kindCodes) || platform >= len(platformCodes) {
 			return nil, fmt.Errorf("%w: recipient %d", errRecipients, i)
 		}
-		out = append(out, Recipient{
+		out = append(out, KeyedRecipient{keyPrefix: string(r[:keyPrefix]), Recipient: Recipient{
 			TokenID: strings.ToLower(keys.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
 			Kind:    kindCodes[kind], Platform: platformCodes[platform], App: apps[app], Result: result,
-		})
+		}})
 	}
 	return out, nil
 }
