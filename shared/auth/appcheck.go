@@ -66,7 +66,7 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	if c := v.kept(); c != nil {
+	if c := v.currentClient(); c != nil {
 		return c, nil
 	}
 
@@ -75,14 +75,14 @@ func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if c := v.kept(); c != nil {
+	if c := v.currentClient(); c != nil {
 		<-v.turn
 		return c, nil
 	}
 	made := make(chan error, 1)
 	go func() { // in a goroutine, because the SDK takes no context and may block longer than ctx
 		defer func() { <-v.turn }()
-		made <- v.open()
+		made <- v.makeClient()
 	}()
 
 	select {
@@ -90,20 +90,20 @@ func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) 
 		if err != nil {
 			return nil, err
 		}
-		return v.kept(), nil
+		return v.currentClient(), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (v *AppVerifier) kept() *appcheck.Client {
+func (v *AppVerifier) currentClient() *appcheck.Client {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.client
 }
 
-// open makes the client, which fetches the keys.
-func (v *AppVerifier) open() error {
+// makeClient makes the client, which fetches the keys.
+func (v *AppVerifier) makeClient() error {
 	app, err := firebase.NewApp(context.Background(), &firebase.Config{ProjectID: v.project}, option.WithoutAuthentication())
 	if err != nil {
 		return err

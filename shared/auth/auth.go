@@ -99,7 +99,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		t, err = v.checkAccount(ctx, token, t.Firebase.Tenant)
 	}
 	if err != nil {
-		return Identity{}, classify(err)
+		return Identity{}, classifyError(err)
 	}
 	return Identity{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
 }
@@ -117,10 +117,10 @@ func (v *Verifier) checkAccount(ctx context.Context, token, tenant string) (*sdk
 	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
-// classify returns *Refused for an invalid token, and *push.Unavailable if Google could not
+// classifyError returns *Refused for an invalid token, and *push.Unavailable if Google could not
 // be reached. Texts of the SDK repeat claims of the token, so they are not part of
 // *Refused.
-func classify(err error) error {
+func classifyError(err error) error {
 	switch {
 	case sdk.IsIDTokenExpired(err):
 		return &Refused{"it has expired"}

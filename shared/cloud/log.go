@@ -17,12 +17,12 @@ func Log(w io.Writer, c Common) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return nil, fmt.Errorf("LOG_LEVEL is %q; it must be debug, info, warn or error", c.LogLevel)
 	}
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: entry})
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: renameAttr})
 	return slog.New(traced{h, c.Project}), nil
 }
 
-// entry renames the attributes that have a meaning for Cloud Logging.
-func entry(groups []string, a slog.Attr) slog.Attr {
+// renameAttr renames the attributes that have a meaning for Cloud Logging.
+func renameAttr(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return a
 	}

@@ -50,8 +50,8 @@ func Load[T any](environ map[string]string) (T, error) {
 	return t, nil
 }
 
-// environ returns the environment of this process by name.
-func environ() map[string]string {
+// readEnviron returns the environment of this process by name.
+func readEnviron() map[string]string {
 	m := map[string]string{}
 	for _, kv := range os.Environ() {
 		if k, v, ok := strings.Cut(kv, "="); ok {

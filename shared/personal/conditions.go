@@ -14,7 +14,7 @@ type branch struct {
 	body *render.BlockNode
 }
 
-func (b branch) taken(ctx render.Context) (bool, error) {
+func (b branch) isTaken(ctx render.Context) (bool, error) {
 	if b.when == nil {
 		return true, nil
 	}
@@ -22,9 +22,9 @@ func (b branch) taken(ctx render.Context) (bool, error) {
 	return (v != nil && v != false) == b.want, err
 }
 
-// conditional makes the tag if (wanted true) or unless (wanted false). The tags of the
+// conditionalTag makes the tag if (wanted true) or unless (wanted false). The tags of the
 // library cannot be used without its loops and includes.
-func conditional(want bool) render.BlockCompiler {
+func conditionalTag(want bool) render.BlockCompiler {
 	return func(n render.BlockNode) (func(io.Writer, render.Context) error, error) {
 		when, err := expressions.Parse(n.Args)
 		if err != nil {
@@ -46,7 +46,7 @@ func conditional(want bool) render.BlockCompiler {
 
 func renderFirst(w io.Writer, ctx render.Context, branches []branch) error {
 	for _, b := range branches {
-		taken, err := b.taken(ctx)
+		taken, err := b.isTaken(ctx)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ import (
 //
 // values exist only in messages to one customer.
 type expression struct {
-	*check
+	*templateCheck
 	source string
 	rest   []string
 }
@@ -35,7 +35,7 @@ var (
 	name   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
-func (x *expression) lex() error {
+func (x *expression) splitLexemes() error {
 	s := strings.TrimSpace(x.source)
 	for s != "" {
 		l := lexeme.FindString(s)
@@ -66,30 +66,30 @@ func (x *expression) next() string {
 	return l
 }
 
-func (x *expression) output() error {
-	if err := x.lex(); err != nil {
+func (x *expression) parseOutput() error {
+	if err := x.splitLexemes(); err != nil {
 		return err
 	}
-	if err := x.operand(); err != nil {
+	if err := x.parseOperand(); err != nil {
 		return err
 	}
 	for x.peek() == "|" {
 		x.next()
-		if err := x.filter(); err != nil {
+		if err := x.parseFilter(); err != nil {
 			return err
 		}
 	}
-	return x.end()
+	return x.parseEnd()
 }
 
-func (x *expression) end() error {
+func (x *expression) parseEnd() error {
 	if l := x.peek(); l != "" {
 		return fmt.Errorf("%q does not belong there", push.Truncate(l, 60))
 	}
 	return nil
 }
 
-func (x *expression) filter() error {
+func (x *expression) parseFilter() error {
 	called := x.next()
 	f, ok := filters[called]
 	if !ok {
@@ -102,7 +102,7 @@ func (x *expression) filter() error {
 	n := 0
 	if x.peek() == ":" {
 		for x.next(); ; x.next() {
-			if err := x.operand(); err != nil {
+			if err := x.parseOperand(); err != nil {
 				return err
 			}
 			if n++; x.peek() != "," {
@@ -111,49 +111,49 @@ func (x *expression) filter() error {
 		}
 	}
 	if n < f.least || n > f.most {
-		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.takes())
+		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.describeArgs())
 	}
 
 	return nil
 }
 
-func (x *expression) condition() error {
-	if err := x.lex(); err != nil {
+func (x *expression) parseCondition() error {
+	if err := x.splitLexemes(); err != nil {
 		return err
 	}
 	for {
-		if err := x.comparison(); err != nil {
+		if err := x.parseComparison(); err != nil {
 			return err
 		}
 		if l := x.peek(); l != "and" && l != "or" {
-			return x.end()
+			return x.parseEnd()
 		}
 		x.next()
 	}
 }
 
-func (x *expression) comparison() error {
-	if err := x.operand(); err != nil {
+func (x *expression) parseComparison() error {
+	if err := x.parseOperand(); err != nil {
 		return err
 	}
 	switch x.peek() {
 	case "==", "!=", "<", ">", "<=", ">=", "contains":
 		x.next()
-		return x.operand()
+		return x.parseOperand()
 	}
 	return nil
 }
 
-func (x *expression) operand() error {
+func (x *expression) parseOperand() error {
 	switch l := x.next(); {
 	case l == "":
 		return errors.New("a value is missing")
 	case l[0] == '"' || l[0] == '\'', l == "true", l == "false", l == "nil", number.MatchString(l):
 		return nil
 	case l == "customer":
-		return x.member(l, "an attribute", x.use)
+		return x.parseMember(l, "an attribute", x.useAttribute)
 	case l == "values" && x.values != nil:
-		return x.member(l, "a value", x.useValue)
+		return x.parseMember(l, "a value", x.useValue)
 	case name.MatchString(l):
 		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", push.Truncate(l, 60))
 	default:
@@ -161,9 +161,9 @@ func (x *expression) operand() error {
 	}
 }
 
-// member reads the name of an attribute of customer, or of a value, and passes it to use.
+// parseMember reads the name of an attribute of customer, or of a value, and passes it to use.
 // kind is the noun for it in errors.
-func (x *expression) member(of, kind string, use func(key string) error) error {
+func (x *expression) parseMember(of, kind string, use func(key string) error) error {
 	key := ""
 	switch x.next() {
 	case ".":
@@ -186,9 +186,9 @@ func (x *expression) member(of, kind string, use func(key string) error) error {
 	return use(key)
 }
 
-// use records that an attribute is used. Firestore reserves names between double
+// useAttribute records that an attribute is used. Firestore reserves names between double
 // underscores.
-func (x *expression) use(key string) error {
+func (x *expression) useAttribute(key string) error {
 	if key == "id" || x.names[key] {
 		return nil
 	}

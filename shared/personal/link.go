@@ -13,11 +13,11 @@ import (
 
 // percent is the name of the filter that is added to every output in a link. Templates
 // cannot use the name.
-const percent = "carillon_percent_encode"
+const percentFilter = "carillon_percent_encode"
 
-// encode escapes every character of a value that could end a part of a URL.
-func encode(v any) (any, error) {
-	s := str(v)
+// percentEncode escapes every character of a value that could end a part of a URL.
+func percentEncode(v any) (any, error) {
+	s := toText(v)
 	if len(s) > MaxRendered {
 		return nil, ErrTooLarge
 	}
@@ -28,8 +28,8 @@ func encode(v any) (any, error) {
 // url_encode escapes the same characters.
 var isEncoded = regexp.MustCompile(`\|\s*url_encode\s*$`)
 
-// encoded returns the template with every output percent-encoded.
-func encoded(tokens []parser.Token) string {
+// encodeOutputs returns the template with every output percent-encoded.
+func encodeOutputs(tokens []parser.Token) string {
 	var b strings.Builder
 	for _, t := range tokens {
 		if t.Type != parser.ObjTokenType || isEncoded.MatchString(t.Args) {
@@ -43,7 +43,7 @@ func encoded(tokens []parser.Token) string {
 		if t.Source[len(t.Source)-3] == '-' {
 			right = " -}}"
 		}
-		b.WriteString(left + t.Args + " | " + percent + right)
+		b.WriteString(left + t.Args + " | " + percentFilter + right)
 	}
 
 	return b.String()
@@ -58,21 +58,21 @@ var (
 	opaque = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):[^/\\\s\pC]`)
 )
 
-// link refuses links whose scheme or host contains a template, and links that browsers
+// checkLink refuses links whose scheme or host contains a template, and links that browsers
 // read differently from how they look.
-func (c *check) link(tokens []parser.Token) {
-	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !fixed(tokens[0].Source) {
-		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not allowed")
+func (c *templateCheck) checkLink(tokens []parser.Token) {
+	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !hasFixedHost(tokens[0].Source) {
+		c.addFaultf("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not allowed")
 	}
 	for _, t := range tokens {
 		if t.Type == parser.TextTokenType && (strings.Contains(t.Source, `\`) || strings.ContainsFunc(t.Source, unicode.IsControl)) {
-			c.say("has a backslash, a line break or another control character, which browsers read in ways of their own")
+			c.addFaultf("has a backslash, a line break or another control character, which browsers read in ways of their own")
 			return
 		}
 	}
 }
 
-func fixed(start string) bool {
+func hasFixedHost(start string) bool {
 	if hosted.MatchString(start) {
 		return !push.IsExecutableScheme(start[:strings.IndexByte(start, ':')])
 	}
@@ -82,10 +82,10 @@ func fixed(start string) bool {
 
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
 
-// wanders reports whether a segment of the path is . or .., also percent-encoded. Such a
+// leavesPath reports whether a segment of the path is . or .., also percent-encoded. Such a
 // segment leads out of the path, and encoding it does not help (WHATWG URL, double-dot
 // path segments).
-func wanders(link string) bool {
+func leavesPath(link string) bool {
 	_, path, ok := strings.Cut(link, "://")
 	if !ok {
 		return false

@@ -19,9 +19,9 @@ func (d decimal) String() string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// plain converts an attribute to a type that templates can use: a string, a boolean, an
+// toPlain converts an attribute to a type that templates can use: a string, a boolean, an
 // integer if the number is one, or a decimal. Everything else is nil.
-func plain(v any) any {
+func toPlain(v any) any {
 	switch v := v.(type) {
 	case string, bool, int64:
 		return v

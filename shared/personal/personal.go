@@ -49,8 +49,8 @@ type Template struct {
 	link    string
 	// The message is parts[0] + slots[0] + parts[1] + … + parts[n].
 	parts  [][]byte
-	slots  []*text
-	to     *text // the template of the link; nil: it has none
+	slots  []*textTemplate
+	to     *textTemplate // the template of the link; nil: it has none
 	names  []string
 	values []string // the values of a message that the templates use
 }
@@ -73,10 +73,10 @@ func compileWith(c compiler, message json.RawMessage, link string) (*Template, p
 	t := &Template{message: message, link: link}
 	c.engine, c.names = newEngine(), map[string]bool{}
 	if mayHaveTemplate(string(message)) && json.Valid(message) {
-		c.message(t)
+		c.walkMessage(t)
 	}
 	if hasTemplate(link) {
-		t.to = c.text("body.link", link, asLink)
+		t.to = c.compileText("body.link", link, asLink)
 	}
 	if len(c.faults) > 0 {
 		return nil, c.faults
@@ -110,13 +110,13 @@ func (t *Template) RenderMessage(customer string, attributes, values map[string]
 	if !t.Personal() {
 		return t.message, t.link, nil
 	}
-	vars := bindings(customer, attributes, t.names)
+	vars := makeVars(customer, attributes, t.names)
 	if len(t.values) > 0 {
-		vars["values"] = named(values, t.values)
+		vars["values"] = pickNamed(values, t.values)
 	}
 	message, link = t.message, t.link
 	if len(t.slots) > 0 {
-		if message, err = t.fill(vars); err != nil {
+		if message, err = t.fillSlots(vars); err != nil {
 			return nil, "", err
 		}
 	}
@@ -129,7 +129,7 @@ func (t *Template) RenderMessage(customer string, attributes, values map[string]
 	return message, link, nil
 }
 
-func (t *Template) fill(vars map[string]any) (json.RawMessage, error) {
+func (t *Template) fillSlots(vars map[string]any) (json.RawMessage, error) {
 	out := make([]byte, 0, len(t.message)+256)
 	for i, slot := range t.slots {
 		out = append(out, t.parts[i]...)
@@ -144,20 +144,20 @@ func (t *Template) fill(vars map[string]any) (json.RawMessage, error) {
 	return append(out, t.parts[len(t.slots)]...), nil
 }
 
-// bindings returns the variables of templates: the attributes that they name, nil for
+// makeVars returns the variables of templates: the attributes that they name, nil for
 // missing ones. Each name is set, because some names, such as size, have a meaning for the
 // library if they are not.
-func bindings(customer string, attributes map[string]any, names []string) map[string]any {
-	c := named(attributes, names)
+func makeVars(customer string, attributes map[string]any, names []string) map[string]any {
+	c := pickNamed(attributes, names)
 	c["id"] = customer
 	return map[string]any{"customer": c}
 }
 
-// named returns the values with these names; nil for those that are missing.
-func named(values map[string]any, names []string) map[string]any {
+// pickNamed returns the values with these names; nil for those that are missing.
+func pickNamed(values map[string]any, names []string) map[string]any {
 	out := make(map[string]any, len(names)+1)
 	for _, n := range names {
-		out[n] = plain(values[n])
+		out[n] = toPlain(values[n])
 	}
 	return out
 }

@@ -16,11 +16,11 @@ func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Co
 // template.
 func mayHaveTemplate(json string) bool { return hasTemplate(json) || strings.Contains(json, `\u00`) }
 
-// A use is the purpose of a text in a message.
-type use int
+// A purpose is the purpose of a text in a message.
+type purpose int
 
 const (
-	nowhere use = iota // templates are not rendered there
+	nowhere purpose = iota // templates are not rendered there
 	asText
 	asLink
 )
@@ -28,7 +28,7 @@ const (
 // uses lists the places in a message where templates are rendered; "*" is any one key.
 var uses = []struct {
 	path string
-	use  use
+	use  purpose
 }{
 	{"notification.title", asText},
 	{"notification.body", asText},
@@ -50,7 +50,7 @@ var uses = []struct {
 	{"apns.fcm_options.image", asLink},
 }
 
-func useOf(path []string) use {
+func useOf(path []string) purpose {
 	for _, u := range uses {
 		want := strings.Split(u.path, ".")
 		if slices.EqualFunc(want, path, func(a, b string) bool { return a == "*" || a == b }) {
@@ -62,7 +62,7 @@ func useOf(path []string) use {
 
 // A compiler collects the templates of a message and their faults.
 type compiler struct {
-	engine  engine
+	engine  liquidEngine
 	faults  push.Faults
 	found   int             // number of faults, including those that are not named
 	names   map[string]bool // attributes used
@@ -70,7 +70,7 @@ type compiler struct {
 	filters int             // used in all templates
 }
 
-func (c *compiler) fault(at, message string) {
+func (c *compiler) addFault(at, message string) {
 	switch c.found++; {
 	case c.found <= maxFaults:
 		c.faults = append(c.faults, push.Fault{Location: at, Message: message})
@@ -79,11 +79,11 @@ func (c *compiler) fault(at, message string) {
 	}
 }
 
-// message finds every template in the strings of the message. Every other byte stays as it
+// walkMessage finds every template in the strings of the message. Every other byte stays as it
 // is.
-func (c *compiler) message(t *Template) {
+func (c *compiler) walkMessage(t *Template) {
 	w := walker{compiler: c, raw: t.message, dec: json.NewDecoder(bytes.NewReader(t.message)), t: t}
-	if w.value(nil) {
+	if w.walkValue(nil) {
 		t.parts = append(t.parts, t.message[w.kept:])
 	} else { // not JSON: another check refuses it
 		t.slots, t.parts = nil, nil
@@ -100,8 +100,8 @@ type walker struct {
 	list int // number of lists around the position of the decoder
 }
 
-// value reads one value. It returns false if the text is not JSON.
-func (w *walker) value(path []string) bool {
+// walkValue reads one value. It returns false if the text is not JSON.
+func (w *walker) walkValue(path []string) bool {
 	before := w.dec.InputOffset()
 	tok, err := w.dec.Token()
 	if err != nil {
@@ -109,14 +109,14 @@ func (w *walker) value(path []string) bool {
 	}
 	switch tok := tok.(type) {
 	case string:
-		w.text(path, tok, int(before))
+		w.addSlot(path, tok, int(before))
 	case json.Delim:
-		return w.members(path, tok)
+		return w.walkMembers(path, tok)
 	}
 	return true
 }
 
-func (w *walker) members(path []string, open json.Delim) bool {
+func (w *walker) walkMembers(path []string, open json.Delim) bool {
 	if open == '[' {
 		w.list++
 		defer func() { w.list-- }()
@@ -130,10 +130,10 @@ func (w *walker) members(path []string, open json.Delim) bool {
 				return false
 			}
 			if name = k.(string); hasTemplate(name) { // the decoder accepts only strings as keys
-				w.fault(place(path), "has a template in a key; they are not rendered there")
+				w.addFault(locationOf(path), "has a template in a key; they are not rendered there")
 			}
 		}
-		if !w.value(append(path, name)) { // the next member's name may overwrite this one
+		if !w.walkValue(append(path, name)) { // the next member's name may overwrite this one
 			return false
 		}
 	}
@@ -141,26 +141,26 @@ func (w *walker) members(path []string, open json.Delim) bool {
 	return err == nil
 }
 
-// text compiles the string that begins after the offset before and ends at the position of
+// addSlot compiles the string that begins after the offset before and ends at the position of
 // the decoder, if it has a template.
-func (w *walker) text(path []string, s string, before int) {
+func (w *walker) addSlot(path []string, s string, before int) {
 	if !hasTemplate(s) {
 		return
 	}
 	u := useOf(path)
 	if u == nowhere || w.list > 0 {
-		w.fault(place(path), "has a template; they are rendered in titles, bodies, images, links and data only")
+		w.addFault(locationOf(path), "has a template; they are rendered in titles, bodies, images, links and data only")
 		return
 	}
-	x := w.compiler.text(place(path), s, u)
+	x := w.compiler.compileText(locationOf(path), s, u)
 	from := before + bytes.IndexByte(w.raw[before:], '"')
 	w.t.parts = append(w.t.parts, w.raw[w.kept:from])
 	w.t.slots = append(w.t.slots, x)
 	w.kept = int(w.dec.InputOffset())
 }
 
-// place returns the location of a path as in push.Fault; of a long path only the end.
-func place(path []string) string {
+// locationOf returns the location of a path as in push.Fault; of a long path only the end.
+func locationOf(path []string) string {
 	at := "body.message"
 	if len(path) > 8 {
 		at, path = at+".…", path[len(path)-8:]

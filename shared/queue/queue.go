@@ -59,23 +59,23 @@ func (q *Queue) Stop() {
 
 // PublishDispatch asks dispatch to start mailings, or to go on with their shards.
 func (q *Queue) PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error {
-	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
+	return publishAll(ctx, q.dispatch, "dispatch orders", orders, encodeJSON)
 }
 
 // PublishBatches asks deliver to send batches of a lane.
 func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	if lane == push.LaneSmall {
-		return publish(ctx, q.small, "batches of the small lane", refs, plain)
+		return publishAll(ctx, q.small, "batches of the small lane", refs, encodeJSON)
 	}
-	return publish(ctx, q.deliver, "batches", refs, plain)
+	return publishAll(ctx, q.deliver, "batches", refs, encodeJSON)
 }
 
 // PublishMessages asks deliver to send messages to one customer each. The ordering key
 // is the id of the message: Pub/Sub has only one copy of it under way at a time, so two
 // copies never send side by side.
 func (q *Queue) PublishMessages(ctx context.Context, refs ...push.MessageRef) error {
-	err := publish(ctx, q.messages, "messages", refs, func(ref push.MessageRef) (*pubsub.Message, error) {
-		m, err := plain(ref)
+	err := publishAll(ctx, q.messages, "messages", refs, func(ref push.MessageRef) (*pubsub.Message, error) {
+		m, err := encodeJSON(ref)
 		m.OrderingKey = ref.Message
 		return m, err
 	})
@@ -93,20 +93,20 @@ func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	for i, id := range mailings {
 		list[i].Mailing = id
 	}
-	return publish(ctx, q.tick, "mailings to look at", list, plain)
+	return publishAll(ctx, q.tick, "mailings to look at", list, encodeJSON)
 }
 
 // PublishEvents publishes events. An event may arrive twice, with the same id.
 func (q *Queue) PublishEvents(ctx context.Context, events ...push.Event) error {
-	return publish(ctx, q.events, "events", events, cloudEvent)
+	return publishAll(ctx, q.events, "events", events, cloudEvent)
 }
 
-func plain[T any](x T) (*pubsub.Message, error) {
+func encodeJSON[T any](x T) (*pubsub.Message, error) {
 	b, err := json.Marshal(x)
 	return &pubsub.Message{Data: b}, err
 }
 
-func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list []T, encode func(T) (*pubsub.Message, error)) error {
+func publishAll[T any](ctx context.Context, p *pubsub.Publisher, what string, list []T, encode func(T) (*pubsub.Message, error)) error {
 	if len(list) == 0 {
 		return nil
 	}
