@@ -31,6 +31,8 @@ func Open[T settings](ctx context.Context) (set T, c *Clients, err error) {
 	return set, c, err
 }
 
+// openClients makes the log and the clients. The log becomes slog's default, too, for the
+// lines of libraries.
 func openClients(ctx context.Context, set Common) (*Clients, error) {
 	log, err := Log(os.Stdout, set)
 	if err != nil {

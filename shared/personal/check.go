@@ -9,20 +9,21 @@ import (
 	"carillon.example/shared/push"
 )
 
-// templateCheck is the fence in front of the library. It reads the tokens of a template before
-// the library does, and names everything that is not allowed.
+// A templateCheck checks one template before the library reads it. It reads the tokens,
+// and records a fault for everything that is not allowed.
 type templateCheck struct {
 	*compiler
-	at   string
-	open []block
+	at   string  // location of the template, as in push.Fault
+	open []block // blocks without an end so far, outermost first
 }
 
 // A block is an if or unless that has no end yet.
 type block struct {
 	name string
-	last bool // its else has come
+	last bool // its else has been read, so no further clause may follow
 }
 
+// addFaultf records a fault of this template.
 func (c *templateCheck) addFaultf(format string, a ...any) {
 	c.addFault(c.at, fmt.Sprintf(format, a...))
 }
@@ -38,13 +39,14 @@ func (c *templateCheck) checkTokens(tokens []parser.Token) {
 			c.checkTag(t.Name, t.Args)
 		}
 	}
+
 	if n := len(c.open); n > 0 {
 		c.addFaultf("{%% %s %%} has no {%% end%s %%}", c.open[n-1].name, c.open[n-1].name)
 	}
 }
 
-// checkText checks the text between outputs and tags. An opening brace in it was never closed,
-// or encloses something that is neither an output nor a tag.
+// checkText checks the text between outputs and tags. Opening braces in it have no
+// closing braces, or enclose something that is neither an output nor a tag.
 func (c *templateCheck) checkText(s string) {
 	for _, brace := range []string{"{{", "{%"} {
 		if i := strings.Index(s, brace); i >= 0 {
@@ -53,6 +55,7 @@ func (c *templateCheck) checkText(s string) {
 	}
 }
 
+// checkOutput checks what is between {{ and }}.
 func (c *templateCheck) checkOutput(args string) {
 	x := expression{templateCheck: c, source: args}
 	if err := x.parseOutput(); err != nil {
@@ -60,6 +63,7 @@ func (c *templateCheck) checkOutput(args string) {
 	}
 }
 
+// checkTag checks what is between {% and %}, and keeps the list of open blocks.
 func (c *templateCheck) checkTag(name, args string) {
 	switch name {
 	case "if", "unless":
@@ -83,15 +87,17 @@ func (c *templateCheck) checkTag(name, args string) {
 	}
 }
 
+// checkClause checks an elsif or else.
 func (c *templateCheck) checkClause(name, args string) {
 	switch n := len(c.open); {
 	case n == 0:
-		c.addFaultf("{%% %s %%} stands outside of if and unless", name)
+		c.addFaultf("{%% %s %%} is outside of if and unless", name)
 	case c.open[n-1].last:
 		c.addFaultf("{%% %s %%} comes after {%% else %%}", name)
 	default:
 		c.open[n-1].last = name == "else"
 	}
+
 	if name == "elsif" {
 		c.checkCondition(name, args)
 	} else if args != "" {

@@ -24,7 +24,7 @@ import (
 type expression struct {
 	*templateCheck
 	source string
-	rest   []string
+	rest   []string // the lexemes that are not parsed yet
 }
 
 // lexeme matches a string, a number, a name, an operator or a punctuation mark.
@@ -35,6 +35,7 @@ var (
 	name   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
+// splitLexemes splits the source into lexemes.
 func (x *expression) splitLexemes() error {
 	s := strings.TrimSpace(x.source)
 	for s != "" {
@@ -51,6 +52,7 @@ func (x *expression) splitLexemes() error {
 	return nil
 }
 
+// peek returns the next lexeme, "" at the end.
 func (x *expression) peek() string {
 	if len(x.rest) == 0 {
 		return ""
@@ -58,6 +60,7 @@ func (x *expression) peek() string {
 	return x.rest[0]
 }
 
+// next returns the next lexeme, "" at the end, and moves behind it.
 func (x *expression) next() string {
 	l := x.peek()
 	if l != "" {
@@ -89,6 +92,7 @@ func (x *expression) parseEnd() error {
 	return nil
 }
 
+// parseFilter parses the name of a filter and its arguments.
 func (x *expression) parseFilter() error {
 	called := x.next()
 	f, ok := filters[called]
@@ -161,8 +165,8 @@ func (x *expression) parseOperand() error {
 	}
 }
 
-// parseMember reads the name of an attribute of customer, or of a value, and passes it to use.
-// kind is the noun for it in errors.
+// parseMember reads the name behind customer or values (of), and passes it to use. kind
+// is the noun for the name in errors.
 func (x *expression) parseMember(of, kind string, use func(key string) error) error {
 	key := ""
 	switch x.next() {
@@ -186,8 +190,8 @@ func (x *expression) parseMember(of, kind string, use func(key string) error) er
 	return use(key)
 }
 
-// useAttribute records that an attribute is used. Firestore reserves names between double
-// underscores.
+// useAttribute records that the templates use an attribute. A name between double
+// underscores cannot be one, because Firestore reserves such names.
 func (x *expression) useAttribute(key string) error {
 	if key == "id" || x.names[key] {
 		return nil
@@ -198,11 +202,12 @@ func (x *expression) useAttribute(key string) error {
 	if len(x.names) == MaxNames {
 		return fmt.Errorf("the templates use more than %d attributes", MaxNames)
 	}
+
 	x.names[key] = true
 	return nil
 }
 
-// useValue records that a value of a message is used.
+// useValue records that the templates use a value of a message to one customer.
 func (x *expression) useValue(key string) error {
 	if x.values[key] {
 		return nil
@@ -213,6 +218,7 @@ func (x *expression) useValue(key string) error {
 	if len(x.values) == push.MaxValues {
 		return fmt.Errorf("the templates use more than %d values", push.MaxValues)
 	}
+
 	x.values[key] = true
 	return nil
 }

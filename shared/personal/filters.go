@@ -11,14 +11,15 @@ import (
 )
 
 // A filter computes a result from a value and arguments. It accepts values of every type,
-// so that no customer is refused because of the type of an attribute. Its only error is
-// ErrTooLarge.
+// so that every customer gets the message, whatever type an attribute has. Its only error
+// is ErrTooLarge.
 type filter struct {
 	least, most int  // number of arguments
 	long        bool // it also accepts values longer than MaxRendered
 	compute     func(v any, args []any) (any, error)
 }
 
+// describeArgs says how many arguments f accepts.
 func (f filter) describeArgs() string {
 	if f.least == f.most {
 		return strconv.Itoa(f.least)
@@ -26,9 +27,8 @@ func (f filter) describeArgs() string {
 	return fmt.Sprintf("%d to %d", f.least, f.most)
 }
 
-// callWithLimit is the function that the library calls. Each filter refuses a value that the
-// previous one made too large, so a chain of filters cannot make a text grow without
-// limit.
+// callWithLimit is the function that the library calls. It refuses a value longer than
+// MaxRendered, so a chain of filters cannot make a text grow without limit.
 func (f filter) callWithLimit(v any, args ...any) (any, error) {
 	if s, ok := v.(string); ok && !f.long && len(s) > MaxRendered {
 		return nil, ErrTooLarge
@@ -68,20 +68,24 @@ var filters = map[string]filter{
 	"url_encode": ofText(url.QueryEscape),
 }
 
+// ofText returns the filter that computes a text from a text.
 func ofText(f func(string) string) filter {
 	return filter{0, 0, false, func(v any, _ []any) (any, error) { return f(toText(v)), nil }}
 }
 
+// ofNumber returns the filter that computes a number from a number.
 func ofNumber(f func(float64) float64) filter {
 	return filter{0, 0, false, func(v any, _ []any) (any, error) {
 		return calculate(v, 0, func(a, _ float64) float64 { return f(a) }), nil
 	}}
 }
 
+// ofNumbers returns the filter that computes a number from a number and an argument.
 func ofNumbers(f func(a, b float64) float64) filter {
 	return filter{1, 1, false, func(v any, args []any) (any, error) { return calculate(v, args[0], f), nil }}
 }
 
+// optionalArg returns argument i, or without if it is missing.
 func optionalArg(args []any, i int, without any) any {
 	if i < len(args) {
 		return args[i]
@@ -110,6 +114,7 @@ func defaultValue(v any, args []any) (any, error) {
 	return v, nil
 }
 
+// capitalize makes the first letter upper case and leaves the rest as it is.
 func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError {
@@ -118,7 +123,8 @@ func capitalize(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// replaceText computes the size of its result before it makes it.
+// replaceText replaces every old in s. It computes the size of the result before it makes
+// it, because the result may be thousands of times as long as s.
 func replaceText(s, old, by string) (any, error) {
 	if old == "" {
 		return s, nil
@@ -153,6 +159,7 @@ func prefixLength(s string, n int) int {
 	return len(s)
 }
 
+// firstWord returns s up to its first white space, without leading white space.
 func firstWord(s string) string {
 	for word := range strings.FieldsSeq(s) {
 		return word

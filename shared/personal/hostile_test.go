@@ -107,8 +107,8 @@ func TestHostileTemplatesAreRefused(t *testing.T) {
 		"braces and nothing else":     {string(title(strings.Repeat("{", 4000))), "is not closed"},
 		"many attributes":             {string(title(names.String())), "more than 50 attributes"},
 		"many filters over many keys": {many(51, "{{ customer.a | strip | strip }}"), "more than 100 filters"},
-		"deep JSON":                   {`{"a":` + strings.Repeat(`[`, 9000) + `"{{"` + strings.Repeat(`]`, 9000) + `}`, "rendered in titles"},
-		"a template in a list":        {`{"data":["{{ customer.id }}"]}`, "rendered in titles"},
+		"deep JSON":                   {`{"a":` + strings.Repeat(`[`, 9000) + `"{{"` + strings.Repeat(`]`, 9000) + `}`, "rendered only in titles"},
+		"a template in a list":        {`{"data":["{{ customer.id }}"]}`, "rendered only in titles"},
 		"a template in escapes":       {`{"notification":{"title":"\u007b\u007b user.id }}"}}`, `"user" is not known`},
 		"a filter of 4,000 bytes":     {string(title("{{ 1 | " + strings.Repeat("f", 4000) + " }}")), "there is no filter"},
 	} {

@@ -14,7 +14,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An liquidEngine is the configuration of the library, which has only these tags and filters.
+// A liquidEngine is the configuration of the library. It has only the tags and filters of
+// this package.
 type liquidEngine struct{ render.Config }
 
 func newEngine() liquidEngine {
@@ -30,7 +31,7 @@ func newEngine() liquidEngine {
 
 // A textTemplate is one compiled template.
 type textTemplate struct {
-	at      string
+	at      string // location of the template, as in push.Fault
 	purpose purpose
 	root    render.Node
 	engine  liquidEngine
@@ -60,6 +61,7 @@ func (c *compiler) compileText(at, source string, u purpose) *textTemplate {
 		c.addFault(at, err.Error())
 		return nil
 	}
+
 	vars := makeVars("", nil, slices.Collect(maps.Keys(c.names)))
 	vars["values"] = pickNamed(nil, slices.Collect(maps.Keys(c.values)))
 	if _, err := x.render(vars); err != nil {
@@ -70,12 +72,15 @@ func (c *compiler) compileText(at, source string, u purpose) *textTemplate {
 	return x
 }
 
+// compile has the library parse the source. The library may panic, so panics become
+// errors.
 func (x *textTemplate) compile(source string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.New("is not a template that can be read")
 		}
 	}()
+
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})
 	if failed != nil {
 		return fmt.Errorf("cannot be read: %s", push.Truncate(failed.Error(), 60))
@@ -84,8 +89,8 @@ func (x *textTemplate) compile(source string) (err error) {
 	return nil
 }
 
-// render renders the template for one customer. The library panics if its writer fails,
-// and when it has a bug, so panics are recovered.
+// render renders the template for one customer. The library panics if its writer returns
+// an error, and if it has a bug, so panics become errors.
 func (x *textTemplate) render(vars map[string]any) (s string, err error) {
 	var out bounded
 	defer func() {
@@ -97,6 +102,7 @@ func (x *textTemplate) render(vars map[string]any) (s string, err error) {
 			s, err = "", fmt.Errorf("rendering %s: %w", x.at, errValues)
 		}
 	}()
+
 	if failed := render.Render(x.root, &out, vars, x.engine.Config); failed != nil {
 		return "", fmt.Errorf("rendering %s: %w", x.at, ownError(failed))
 	}
@@ -111,7 +117,8 @@ func (x *textTemplate) render(vars map[string]any) (s string, err error) {
 // customer, which must not be logged.
 var errValues = errors.New("the template does not work with this customer's values")
 
-// ownError finds our own error in an error of the library, which does not unwrap.
+// ownError returns ErrTooLarge if it caused an error of the library, which does not
+// unwrap, and errValues for every other cause.
 func ownError(failed render.Error) error {
 	if f, ok := errors.AsType[expressions.FilterError](failed.Cause()); ok && errors.Is(f.Err, ErrTooLarge) {
 		return ErrTooLarge
@@ -125,6 +132,7 @@ type bounded struct {
 	full bool
 }
 
+// Write returns ErrTooLarge if the buffer would become longer than MaxRendered.
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > MaxRendered {
 		b.full = true
@@ -133,6 +141,6 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// WriteString is needed because io.WriteString would call that of bytes.Buffer, which has
-// no limit.
+// WriteString hides the method of bytes.Buffer, which io.WriteString would call and which
+// has no limit.
 func (b *bounded) WriteString(s string) (int, error) { return b.Write([]byte(s)) }

@@ -10,13 +10,14 @@ import (
 	"carillon.example/shared/push"
 )
 
+// hasTemplate reports whether a text contains the beginning of an output or a tag.
 func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
-// mayHaveTemplate also finds escaped braces. It may report true for a text without a
-// template.
+// mayHaveTemplate reports whether a JSON text may have a template. Braces may be escaped
+// in JSON, so it also reports true for every escape that begins with \u00.
 func mayHaveTemplate(json string) bool { return hasTemplate(json) || strings.Contains(json, `\u00`) }
 
-// A purpose is the purpose of a text in a message.
+// A purpose is what FCM and the app use a text of a message for.
 type purpose int
 
 const (
@@ -25,7 +26,7 @@ const (
 	asLink
 )
 
-// uses lists the places in a message where templates are rendered; "*" is any one key.
+// uses lists the places in a message where templates are rendered. "*" matches one key.
 var uses = []struct {
 	path string
 	use  purpose
@@ -50,6 +51,7 @@ var uses = []struct {
 	{"apns.fcm_options.image", asLink},
 }
 
+// useOf returns the purpose of the text at a path of the message.
 func useOf(path []string) purpose {
 	for _, u := range uses {
 		want := strings.Split(u.path, ".")
@@ -66,10 +68,11 @@ type compiler struct {
 	faults  push.Faults
 	found   int             // number of faults, including those that are not named
 	names   map[string]bool // attributes used
-	values  map[string]bool // values used; nil: there are none, only in messages to one customer
-	filters int             // used in all templates
+	values  map[string]bool // values used; nil for a mailing, which has no values
+	filters int             // number of filters used in all templates
 }
 
+// addFault records a fault. After maxFaults it records only that there are more.
 func (c *compiler) addFault(at, message string) {
 	switch c.found++; {
 	case c.found <= maxFaults:
@@ -79,8 +82,8 @@ func (c *compiler) addFault(at, message string) {
 	}
 }
 
-// walkMessage finds every template in the strings of the message. Every other byte stays as it
-// is.
+// walkMessage splits the message into parts and slots, one slot for each string with a
+// template. Every byte outside of the slots stays as it is.
 func (c *compiler) walkMessage(t *Template) {
 	w := walker{compiler: c, raw: t.message, dec: json.NewDecoder(bytes.NewReader(t.message)), t: t}
 	if w.walkValue(nil) {
@@ -90,14 +93,14 @@ func (c *compiler) walkMessage(t *Template) {
 	}
 }
 
-// A walker goes through a JSON text, string by string.
+// A walker reads a JSON text and compiles the templates in its strings.
 type walker struct {
 	*compiler
 	raw  []byte
 	dec  *json.Decoder
-	t    *Template
-	kept int // raw up to this offset is in the parts of the template
-	list int // number of lists around the position of the decoder
+	t    *Template // gets the parts and slots
+	kept int       // raw up to this offset is in the parts of the template
+	list int       // number of lists around the position of the decoder
 }
 
 // walkValue reads one value. It returns false if the text is not JSON.
@@ -107,6 +110,7 @@ func (w *walker) walkValue(path []string) bool {
 	if err != nil {
 		return false
 	}
+
 	switch tok := tok.(type) {
 	case string:
 		w.addSlot(path, tok, int(before))
@@ -116,6 +120,8 @@ func (w *walker) walkValue(path []string) bool {
 	return true
 }
 
+// walkMembers reads the members of an object, or the elements of an array, and the closing
+// delimiter. It returns false if the text is not JSON.
 func (w *walker) walkMembers(path []string, open json.Delim) bool {
 	if open == '[' {
 		w.list++
@@ -129,29 +135,33 @@ func (w *walker) walkMembers(path []string, open json.Delim) bool {
 			if err != nil {
 				return false
 			}
-			if name = k.(string); hasTemplate(name) { // the decoder accepts only strings as keys
-				w.addFault(locationOf(path), "has a template in a key; they are not rendered there")
+			name = k.(string) // the decoder accepts only strings as keys
+			if hasTemplate(name) {
+				w.addFault(locationOf(path), "has a template in a key; templates are not rendered in keys")
 			}
 		}
 		if !w.walkValue(append(path, name)) { // the next member's name may overwrite this one
 			return false
 		}
 	}
+
 	_, err := w.dec.Token()
 	return err == nil
 }
 
-// addSlot compiles the string that begins after the offset before and ends at the position of
-// the decoder, if it has a template.
+// addSlot compiles a string that has a template. The string begins after the offset before
+// and ends at the position of the decoder.
 func (w *walker) addSlot(path []string, s string, before int) {
 	if !hasTemplate(s) {
 		return
 	}
+
 	u := useOf(path)
 	if u == nowhere || w.list > 0 {
-		w.addFault(locationOf(path), "has a template; they are rendered in titles, bodies, images, links and data only")
+		w.addFault(locationOf(path), "has a template; templates are rendered only in titles, bodies, images, links and data")
 		return
 	}
+
 	x := w.compiler.compileText(locationOf(path), s, u)
 	from := before + bytes.IndexByte(w.raw[before:], '"')
 	w.t.parts = append(w.t.parts, w.raw[w.kept:from])
@@ -159,7 +169,8 @@ func (w *walker) addSlot(path []string, s string, before int) {
 	w.kept = int(w.dec.InputOffset())
 }
 
-// locationOf returns the location of a path as in push.Fault; of a long path only the end.
+// locationOf returns the location of a path as in push.Fault. Of a path with more than
+// eight steps it names only the last eight.
 func locationOf(path []string) string {
 	at := "body.message"
 	if len(path) > 8 {
