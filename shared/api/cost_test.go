@@ -11,8 +11,8 @@ import (
 	"carillon.example/shared/api"
 )
 
-// TestTheCostOfARequestIsLinear: a body of unknown fields once cost the square of
-// their number.
+// TestTheCostOfARequestIsLinear checks that the cost of a request grows with its size. The
+// cost of a body of unknown fields once grew with the square of their number.
 func TestTheCostOfARequestIsLinear(t *testing.T) {
 	a := limitless(slog.New(slog.DiscardHandler))
 	deep := strings.Repeat(`{"`+strings.Repeat("k", 60)+`":`, 60)
@@ -54,8 +54,8 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 	}
 }
 
-// TestFaultsBeyondThoseNamedAreNotLookedFor: neither unknown fields nor faulty
-// items, wherever they stand.
+// TestFaultsBeyondThoseNamedAreNotLookedFor checks this for unknown fields and for faulty
+// items, at every place of a body.
 func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 	t.Parallel()
 	a := api.New("form", slog.New(slog.DiscardHandler), api.Options{})
@@ -70,11 +70,11 @@ func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 			testcloud.Many(1000, `"k%d":1`) + `}`,
 	} {
 		_, faults := form.Read([]byte(body))
-		if len(faults) < 200 || len(faults) > named+5 { // what is missing comes on top
-			t.Errorf("%s: %d faults, want some %d", name, len(faults), named)
+		if len(faults) < 200 || len(faults) > named+5 { // missing fields are added to the named faults
+			t.Errorf("%s: %d faults, want about %d", name, len(faults), named)
 		}
 		if last := faults[len(faults)-1]; last.Message != "has more faults than are named here" {
-			t.Errorf("%s: the last fault is %v", name, last)
+			t.Errorf("%s: the last fault is %v, want that there are more", name, last)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// thing is a body that huma reads; letter one that a form reads.
+// thing is a body that huma reads. letter is a body that a form reads.
 type thing struct {
 	Name  string         `json:"name" maxLength:"10"`
 	Count int            `json:"count,omitempty" minimum:"1"`
@@ -69,7 +69,7 @@ type output struct {
 	}
 }
 
-// faulty answers each id with the error of its name.
+// faulty returns the error that the id names, or panics with it.
 func faulty(_ context.Context, in *idInput) (*output, error) {
 	switch in.ID {
 	case "faults":
@@ -94,7 +94,7 @@ func faulty(_ context.Context, in *idInput) (*output, error) {
 	return &output{}, nil
 }
 
-// A world is a small API behind a real server.
+// A world is a client of the small API, which runs on a real server.
 type world struct {
 	*testcloud.Client
 	log *testcloud.LogBuffer
@@ -106,7 +106,7 @@ func small(t testing.TB) *world {
 	return &world{testcloud.Serve(t, handler(j.Logger(), 1<<10)), j}
 }
 
-// limitless is the small API that takes bodies as large as any function.
+// limitless returns the small API with the largest limit of bodies that a function has.
 func limitless(log *slog.Logger) http.Handler { return handler(log, api.MaxImport) }
 
 func handler(log *slog.Logger, maxBody int64) http.Handler {
@@ -139,7 +139,7 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 	return a
 }
 
-// do asks; kind is the Content-Type, "" for none.
+// do sends a request. kind is the Content-Type, "" for none.
 func (w *world) do(method, path, kind, body string) testcloud.Answer {
 	return w.Ask(method, path, body, "Content-Type", kind)
 }
