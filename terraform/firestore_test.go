@@ -77,7 +77,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 		t.Errorf("the progress of an unflag: %v", err)
 	}
 	if _, err := s.StalledUnflags(ctx); err != nil {
-		t.Errorf("the unflags that stand still: %v", err)
+		t.Errorf("the unflags without progress: %v", err)
 	}
 	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)

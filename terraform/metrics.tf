@@ -43,7 +43,7 @@ locals {
     }
     batches_given_up = {
       filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]}) OR (${local.line["message_given_up"]})"
-      description = "Batches closed, in whole or in part, because their calls failed or crashed again and again"
+      description = "Batches and messages that were closed, in whole or in part, because their calls failed or crashed several times"
       labels      = {}
     }
     breaker_open = {

@@ -1,5 +1,5 @@
 # The upload of each function. The Go buildpack expects the function's package at the root,
-# and no other package beside it. So the upload has the files of functions/<name>/*.go at
+# and no other package there. So the upload has the files of functions/<name>/*.go at
 # its root, with go.mod, go.sum and shared/. It contains no tests, no test data and no other
 # files.
 

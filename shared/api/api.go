@@ -236,15 +236,15 @@ func (a *answer) Flush() {
 	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot flush keeps it until the end
 }
 
-// breakOff closes the connection in the middle of the response, so that the client
-// does not take a part for the whole. If the handler panicked instead, the functions
+// breakOff closes the connection in the middle of the response, so that the client sees
+// that the response is not complete. If the handler panicked instead, the functions
 // framework would complete the response, with a text about the panic in it.
 func (a *answer) breakOff() {
 	conn, _, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // this ends the stream of HTTP/2
 	}
-	_ = conn.Close() // there is no other way to end it
+	_ = conn.Close() // the connection ends in any case
 }
 
 // answerUnrouted answers requests that match no operation. The answer of the mux shows

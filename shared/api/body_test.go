@@ -22,7 +22,7 @@ var bodies = []struct{ method, path, good string }{
 	{http.MethodPost, "/things", `{"name":"a"}`},
 	{http.MethodPut, "/things", `{"name":"a"}`},
 	{http.MethodPatch, "/things", `{"name":"a"}`},
-	{http.MethodPost, "/letters", `{"to":["a"],"text":"b"}`},
+	{http.MethodPost, "/notes", `{"to":["a"],"text":"b"}`},
 	{http.MethodPost, "/act", `{}`},
 }
 
@@ -97,7 +97,7 @@ func TestKeysInTheWrongCaseAreUnknown(t *testing.T) {
 		{"/things", `{"Name":"a"}`, "body.Name"},
 		{"/things", `{"name":"a","COUNT":3}`, "body.COUNT"},
 		{"/things", `{"name":"a","parts":[{"size":1,"Size":2}]}`, "body.parts[0].Size"},
-		{"/letters", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
+		{"/notes", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
 	} {
 		got := w.do(http.MethodPost, c.path, asJSON, c.body)
 		if got.Code != 422 {
@@ -119,17 +119,17 @@ func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 		{"/things", `{"a":1,"name":3,"b":2,"count":0,"color":"green","parts":[{"size":"x"},{}]}`,
 			[]string{"body.a", "body.b", "body.color", "body.count", "body.name", "body.parts[0].size", "body.parts[1].size"}},
 		{"/things", `{}`, []string{"body.name"}},
-		{"/letters", `{}`, []string{"body.text", "body.to"}},
+		{"/notes", `{}`, []string{"body.text", "body.to"}},
 		// encoding/json stops at within; the faults behind it are named, too.
-		{"/letters", `{"within":"2 days","text":""}`, []string{"body.to", "body.within", "body.text"}},
-		{"/letters", `{"at":"tomorrow","copies":1.5,"to":[],"text":"x","zzz":0}`, []string{"body.at", "body.copies", "body.zzz", "body.to"}},
+		{"/notes", `{"within":"2 days","text":""}`, []string{"body.to", "body.within", "body.text"}},
+		{"/notes", `{"at":"tomorrow","copies":1.5,"to":[],"text":"x","zzz":0}`, []string{"body.at", "body.copies", "body.zzz", "body.to"}},
 		// Correct fields behind the first fault are not reported as missing.
-		{"/letters", `{"at":"tomorrow","to":["a"],"text":"x","within":"2 days"}`, []string{"body.at", "body.within"}},
-		{"/letters", `{"to":"a","text":["x"]}`, []string{"body.text", "body.to"}},
+		{"/notes", `{"at":"tomorrow","to":["a"],"text":"x","within":"2 days"}`, []string{"body.at", "body.within"}},
+		{"/notes", `{"to":"a","text":["x"]}`, []string{"body.text", "body.to"}},
 		// Faults that only decoding finds have a place, too.
-		{"/letters", `{"to":["a"],"text":"","copies":1e30}`, []string{"body.copies", "body.text"}},
-		{"/letters", `{"to":["a"],"text":"","within":"99999999999h"}`, []string{"body.within", "body.text"}},
-		{"/letters", `[]`, []string{"body"}},
+		{"/notes", `{"to":["a"],"text":"","copies":1e30}`, []string{"body.copies", "body.text"}},
+		{"/notes", `{"to":["a"],"text":"","within":"99999999999h"}`, []string{"body.within", "body.text"}},
+		{"/notes", `[]`, []string{"body"}},
 	} {
 		got := w.do(http.MethodPost, c.path, asJSON, c.body)
 		if got.Code != 422 {
@@ -150,7 +150,7 @@ func TestNothingSentInComesBack(t *testing.T) {
 		{"POST", "/things", asJSON, `"` + secret + `"`},
 		{"POST", "/things", asJSON, secret},
 		{"POST", "/things", "text/" + secret, secret},
-		{"POST", "/letters", asJSON, `{"at":"` + secret + `","within":"` + secret + `","to":"` + secret + `","copies":"` + secret + `"}`},
+		{"POST", "/notes", asJSON, `{"at":"` + secret + `","within":"` + secret + `","to":"` + secret + `","copies":"` + secret + `"}`},
 		{"POST", "/panic", asJSON, `{"name":"` + secret[:10] + `"}`},
 		{"GET", "/things/x?size=" + secret, "", ""},
 		{"GET", "/things/" + strings.Repeat(secret, 9), "", ""},
@@ -287,7 +287,7 @@ func FuzzForm(f *testing.F) {
 	}
 	base := small(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		got := testcloud.At(t, base.URL).Ask("POST", "/letters", body, "Content-Type", asJSON)
+		got := testcloud.At(t, base.URL).Ask("POST", "/notes", body, "Content-Type", asJSON)
 		if got.Code >= 500 {
 			t.Errorf("%d %s, want an answer below 500", got.Code, got.Body)
 		}

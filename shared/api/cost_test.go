@@ -21,16 +21,16 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 		few          int
 		body         func(n int) string
 	}{
-		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields":           {"POST", "/notes", 200, func(n int) string { return `{"text":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
 		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
-		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
-		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `%d`) + `]}` }},
-		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `"%d"`) + `]}` }},
-		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + testcloud.Many(n, `"k%d":[1,2]`) + `}` }},
-		"deep below long names": {"POST", "/letters", 200, func(n int) string {
+		"unknown fields of a part": {"POST", "/notes", 200, func(n int) string { return `{"text":"a","part":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"items of a wrong type":    {"POST", "/notes", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `%d`) + `]}` }},
+		"items of a right type":    {"POST", "/notes", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `"%d"`) + `]}` }},
+		"a field that is no text":  {"POST", "/notes", 200, func(n int) string { return `{"text":{},` + testcloud.Many(n, `"k%d":[1,2]`) + `}` }},
+		"deep below long names": {"POST", "/notes", 200, func(n int) string {
 			return `{"text":` + deep + "[" + testcloud.Many(n, "1") + "]" + strings.Repeat("}", 61)
 		}},
-		"fields of a free map": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"fields of a free map": {"POST", "/notes", 200, func(n int) string { return `{"text":"a","words":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
 		"parameters":           {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&") }},
 		"parameters twice":     {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
 	} {
@@ -59,7 +59,7 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 	t.Parallel()
 	a := api.New("form", slog.New(slog.DiscardHandler), api.Options{})
-	form := api.NewForm[letter](a)
+	form := api.NewForm[note](a)
 	const named = 201 // and one that says that there are more
 	for name, body := range map[string]string{
 		"unknown fields":           `{` + testcloud.Many(1000, `"k%d":1`) + `}`,

@@ -17,7 +17,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// thing is a body that huma reads. letter is a body that a form reads.
+// thing is a body that huma reads. note is a body that a form reads.
 type thing struct {
 	Name  string         `json:"name" maxLength:"10"`
 	Count int            `json:"count,omitempty" minimum:"1"`
@@ -30,7 +30,7 @@ type part struct {
 	Size int `json:"size"`
 }
 
-type letter struct {
+type note struct {
 	To     []string          `json:"to"`
 	At     *time.Time        `json:"at,omitempty"`
 	Within *push.Duration    `json:"within,omitempty" pattern:"^[0-9]+[smh]$" patternDescription:"a duration like 90s"`
@@ -40,7 +40,7 @@ type letter struct {
 	Words  map[string]string `json:"words,omitempty"`
 }
 
-func (l *letter) check() (f push.Faults) {
+func (l *note) check() (f push.Faults) {
 	if len(l.To) == 0 {
 		f = append(f, push.Fault{Location: "body.to", Message: "names nobody"})
 	}
@@ -52,7 +52,7 @@ func (l *letter) check() (f push.Faults) {
 
 type thingInput struct{ Body thing }
 
-type letterInput struct{ Body json.RawMessage }
+type noteInput struct{ Body json.RawMessage }
 
 type linesInput struct {
 	RawBody []byte `contentType:"application/x-ndjson"`
@@ -120,8 +120,8 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 		huma.Register(a, op(m, "/things", strings.ToLower(m)), func(ctx context.Context, _ *thingInput) (*output, error) { return ok(ctx) })
 	}
 	huma.Register(a, op(http.MethodPost, "/panic", "panic"), func(_ context.Context, in *thingInput) (*output, error) { panic(in.Body.Name) })
-	form := api.NewForm[letter](a)
-	huma.Register(a, form.Takes(op(http.MethodPost, "/letters", "letter")), func(ctx context.Context, in *letterInput) (*output, error) {
+	form := api.NewForm[note](a)
+	huma.Register(a, form.Takes(op(http.MethodPost, "/notes", "note")), func(ctx context.Context, in *noteInput) (*output, error) {
 		l, faults := form.Read(in.Body)
 		if faults = api.Join(faults, l.check()...); len(faults) > 0 {
 			return nil, api.ToProblem(ctx, log, faults)

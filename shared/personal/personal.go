@@ -64,7 +64,7 @@ func Compile(message json.RawMessage, link string) (*Template, push.Faults) {
 }
 
 // CompileMessage is like Compile for a message to one customer: its templates may also
-// use values.<name>, which the caller of the API hands in with the message.
+// use values.<name>, which the request of the message contains.
 func CompileMessage(message json.RawMessage, link string) (*Template, push.Faults) {
 	return compileWith(compiler{values: map[string]bool{}}, message, link)
 }
