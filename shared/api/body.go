@@ -129,6 +129,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 		removeDeadline()
 		return b, nil
 	}
+
 	if tooSlow(err) {
 		return nil, &Problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
@@ -170,6 +171,7 @@ func acceptedKinds(op *huma.Operation) []string {
 	if op.RequestBody == nil {
 		return []string{"application/json"}
 	}
+
 	var out []string
 	for kind := range op.RequestBody.Content {
 		out = append(out, kind)

@@ -41,7 +41,8 @@ func Invoker() map[string]any {
 // Describe adds documentation to the API, and serves the document at /openapi.json
 // and a page that links to it at /. Call it after all operations are registered.
 func (a *API) Describe(d Documentation) {
-	made := sync.OnceValues(func() ([]byte, error) { return a.buildDocument(d) })
+	made := sync.OnceValues(func() ([]byte, error) { return a.buildDocument(d) }) // the same for all requests
+
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		b, err := made()
 		if err != nil {
@@ -52,6 +53,7 @@ func (a *API) Describe(d Documentation) {
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
 		_, _ = w.Write(b) // the client has gone
 	})
+
 	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { a.servePage(w, d) })
 }
 

@@ -25,6 +25,7 @@ func (t *trimmer) trimValue(s *huma.Schema, v any) any {
 	for s.Ref != "" {
 		s = t.registry.SchemaFromRef(s.Ref)
 	}
+
 	switch v := v.(type) {
 	case map[string]any:
 		t.trimFields(s, v)

@@ -1,6 +1,6 @@
 // Package auth verifies Firebase Auth ID tokens and App Check tokens. No other package
-// uses Firebase Auth. The only calls to Google fetch the certificates, which the Admin SDK
-// caches as long as they allow, and, with CheckRevoked, the account.
+// uses Firebase Auth. It calls Google to fetch certificates, which the Admin SDK caches for
+// their lifetime, and, with CheckRevoked, to fetch the account.
 package auth
 
 import (

@@ -75,12 +75,12 @@ func (c *templateCheck) checkTag(name, args string) {
 		c.checkClause(name, args)
 	case "endif", "endunless":
 		if n := len(c.open); n == 0 || "end"+c.open[n-1].name != name {
-			c.addFaultf("{%% %s %%} ends nothing", name)
+			c.addFaultf("{%% %s %%} does not end an open tag", name)
 		} else {
 			c.open = c.open[:n-1]
 		}
 		if args != "" {
-			c.addFaultf("{%% %s %%} takes nothing", name)
+			c.addFaultf("{%% %s %%} accepts no arguments", name)
 		}
 	default:
 		c.addFaultf("{%% %s %%} is not an allowed tag: there are if, unless, elsif and else", push.Truncate(name, 60))
@@ -101,7 +101,7 @@ func (c *templateCheck) checkClause(name, args string) {
 	if name == "elsif" {
 		c.checkCondition(name, args)
 	} else if args != "" {
-		c.addFaultf("{%% else %%} takes no condition")
+		c.addFaultf("{%% else %%} accepts no condition")
 	}
 }
 

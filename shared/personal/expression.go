@@ -46,6 +46,7 @@ func (x *expression) splitLexemes() error {
 		if l == "" {
 			return fmt.Errorf("%q cannot be read", push.Truncate(s, 60))
 		}
+
 		x.rest = append(x.rest, l)
 		s = strings.TrimLeft(s[len(l):], " \t\r\n")
 	}
@@ -76,6 +77,7 @@ func (x *expression) parseOutput() error {
 	if err := x.parseOperand(); err != nil {
 		return err
 	}
+
 	for x.peek() == "|" {
 		x.next()
 		if err := x.parseFilter(); err != nil {
@@ -125,6 +127,7 @@ func (x *expression) parseCondition() error {
 	if err := x.splitLexemes(); err != nil {
 		return err
 	}
+
 	for {
 		if err := x.parseComparison(); err != nil {
 			return err
@@ -181,10 +184,10 @@ func (x *expression) parseMember(of, kind string, use func(key string) error) er
 		}
 		key = quoted[1 : len(quoted)-1]
 	default:
-		return fmt.Errorf("%s is not a single value: name %s of it, as in %s.name", of, kind, of)
+		return fmt.Errorf("%s is not a single value: name %s, as in %s.name", of, kind, of)
 	}
 	if l := x.peek(); l == "." || l == "[" {
-		return fmt.Errorf("%s.%s is one value and has nothing below it", of, push.Truncate(key, 60))
+		return fmt.Errorf("%s.%s is a single value and has no members", of, push.Truncate(key, 60))
 	}
 
 	return use(key)
