@@ -13,8 +13,9 @@ const (
 	envSet    = `(?m)^\s+([A-Z][A-Z0-9_]+)\s+= `
 )
 
-// TestEnvironment: a variable that Terraform sets and nobody reads is a setting
-// without effect; one that is read and not set cannot be set at all.
+// TestEnvironment checks that a function reads every variable that Terraform sets for it,
+// and that Terraform sets every variable that it reads. A variable that only one of them
+// has is a setting without effect, or one that cannot be set.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	common := found(envTag, glob(t, "../shared/cloud/*.go"))
@@ -38,7 +39,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestDefaults: a variable's default here is the code's own.
+// TestDefaults checks that a variable of Terraform has the same default as in the code.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	tag := regexp.MustCompile(`env:"([A-Z0-9_]+)" envDefault:"([^"]*)"`)
@@ -48,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		for _, m := range tag.FindAllStringSubmatch(glob(t, "../functions/"+name+"/*.go"), -1) {
 			from := found(`(?m)^\s+`+m[1]+`\s+= var\.([a-z_]+)$`, set)
 			if len(from) != 1 {
-				continue // a topic, or of the function's size
+				continue // a topic, or a setting of the function's size
 			}
 			got := strings.Trim(variables[from[0]].Default, `"`)
 			if got != m[2] {
@@ -63,14 +64,17 @@ func TestEntryPoints(t *testing.T) {
 	for _, name := range inCode(t) {
 		registered := found(`functions\.HTTP\("([^"]+)"`, glob(t, "../functions/"+name+"/*.go"))
 		deployed := found(`entry_point\s+= "([^"]+)"`, read(t, name+".tf"))
-		if !slices.Equal(registered, deployed) || len(deployed) != 1 {
+		if len(deployed) != 1 {
+			t.Errorf("%s.tf has the entry points %v, want one", name, deployed)
+		}
+		if !slices.Equal(registered, deployed) {
 			t.Errorf("%s: the code registers %v, Terraform's entry point is %v", name, registered, deployed)
 		}
 	}
 }
 
-// TestPublishers: a function may publish to the topics its code publishes to,
-// and to no other.
+// TestPublishers checks that a function may publish to the topics that its code publishes
+// to, and only to these.
 func TestPublishers(t *testing.T) {
 	t.Parallel()
 	topics := map[string][]string{"PublishDispatch": {"dispatch"}, "PublishBatches": {"deliver", "deliver-small"}, "PublishMessages": {"messages"}, "PublishWake": {"tick"},
@@ -85,12 +89,12 @@ func TestPublishers(t *testing.T) {
 		uses = slices.Compact(uses)
 		granted := found(`"([a-z-]+)"`, strings.Join(found(`(?m)\b`+name+`\s+= \[("[^\]]*)\]`, iam), ","))
 		if !slices.Equal(uses, granted) {
-			t.Errorf("%s publishes to %v, and may publish to %v", name, uses, granted)
+			t.Errorf("%s publishes to %v, but may publish to %v", name, uses, granted)
 		}
 	}
 }
 
-// TestLines: metrics read lines and fields that the functions do log.
+// TestLines checks that the functions log the lines and attributes that the metrics read.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	metrics := read(t, "metrics.tf")
@@ -100,7 +104,7 @@ func TestLines(t *testing.T) {
 	}
 	lines := slices.Concat(found(`message = "([^"]+)" }`, metrics), found(`jsonPayload\.message=\\"([^$"\\]+)\\"`, metrics))
 	if len(lines) != 11 {
-		t.Errorf("metrics listen for %q, want eleven lines", lines)
+		t.Errorf("metrics read the %d lines %q, want 11", len(lines), lines)
 	}
 	for _, l := range lines {
 		if !strings.Contains(code, `"`+l+`"`) {

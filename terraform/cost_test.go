@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// What a month costs, computed: README prints it, and TestTables keeps it.
+// This file computes the costs in README.md. TestTables compares them with its tables.
 
-// A price is Google's list price of one unit, in US dollars.
+// A price is a list price of Google.
 type price struct {
 	name, unit string
-	per        float64 // units the price is for
-	usd        float64
+	per        float64 // how many units the price is for
+	usd        float64 // the price of per units, in US dollars
 }
 
 var (
@@ -26,45 +26,47 @@ var (
 	alerting = price{"Cloud Monitoring, conditions of alerts", "condition and month", 1, 0.10}
 )
 
-// What a million pushes take.
+// What a million pushes need.
 const (
 	million    = 1e6
 	perClient  = 1.4                 // tokens a customer
 	batches    = million / 1000      // of 1000 targets
 	customers  = million / perClient // read once each by dispatch
-	dead       = million / 1000      // tokens found dead: one in a thousand
-	batchReads = 3                   // claim, mailing, customers of a late batch
-	batchSaves = 12                  // cut, cursor, lease, results eight times, settled
-	deliverSec = 1000                // ten instances that send 10,000 a second together
-	cutSec     = 300                 // dispatch
+	invalid    = million / 1000      // tokens found to be invalid: one in a thousand
+	batchReads = 3                   // lease, mailing, customers of an outdated batch
+	batchSaves = 12                  // created, cursor, lease, results eight times, settled
+	deliverSec = 1000                // seconds of ten instances that send 10,000 a second together
+	cutSec     = 300                 // seconds of dispatch
 	kB         = 1000
 )
 
-// What a month takes whatever is sent.
+// What a month needs, however much is sent.
 const (
 	ticks      = 30 * 24 * 60
 	tickSec    = 0.2
 	conditions = 22
 )
 
-// A row is one line of the table: how many units N million pushes a month take.
+// A row is one line of the table of costs. units returns how many units n million pushes a
+// month need, to an audience of that many tokens.
 type row struct {
 	price
 	units func(n, audience float64) float64
 }
 
 var rows = []row{
-	{reads, func(n, _ float64) float64 { return n * (customers + batchReads*batches + dead) }},
-	{writes, func(n, _ float64) float64 { return n * (batchSaves*batches + dead) }},
+	{reads, func(n, _ float64) float64 { return n * (customers + batchReads*batches + invalid) }},
+	{writes, func(n, _ float64) float64 { return n * (batchSaves*batches + invalid) }},
 	{deletes, func(n, _ float64) float64 { return n * batches }},
 	{stored, func(_, audience float64) float64 { return audience / perClient * 2048 / (1 << 30) }},
 	{cpu, func(n, _ float64) float64 { return n*(deliverSec+cutSec) + ticks*tickSec }},
 	{memory, func(n, _ float64) float64 { return n*(deliverSec*1+cutSec*0.5) + ticks*tickSec*0.5 }},
 	{requests, func(n, _ float64) float64 { return n*2*batches + ticks }},
-	{traffic, func(n, _ float64) float64 { return (n*(batches+2*dead) + ticks) * 2 * kB }},
+	{traffic, func(n, _ float64) float64 { return (n*(batches+2*invalid) + ticks) * 2 * kB }},
 	{alerting, func(_, _ float64) float64 { return conditions }},
 }
 
+// pricesTable returns the table of list prices.
 func pricesTable() string {
 	b := "| what | list price |\n|---|---|\n"
 	for _, r := range rows {
@@ -73,8 +75,8 @@ func pricesTable() string {
 	return b
 }
 
-// costsTable is for 100 thousand, 1 million and 10 million pushes a day to an
-// audience of as many tokens.
+// costsTable returns the table of costs for 100 thousand, 1 million and 10 million pushes a
+// day, each to an audience of as many tokens.
 func costsTable() string {
 	days := []float64{1e5, 1e6, 1e7}
 	b := "| a month of | 100 thousand a day | 1 million a day | 10 million a day |\n|---|---|---|---|\n"
@@ -96,11 +98,11 @@ func costsTable() string {
 	return b + " |\n"
 }
 
-// regional is what Firestore's operations cost in a region, of the price in a
-// multi-region.
+// regional is the price of Firestore's operations in a region, as a share of the price in
+// a multi-region.
 const regional = 0.5
 
-// messagesTable is what a million messages to one customer cost.
+// messagesTable returns the table of costs of a million messages to one customer.
 func messagesTable() string {
 	type item struct {
 		price
@@ -121,7 +123,7 @@ func messagesTable() string {
 	return b + fmt.Sprintf("| **sum** | **$%.2f** | **$%.2f** |\n", one, multi)
 }
 
-// number writes a count short: 2.17 M.
+// number writes a number with three digits and a unit, as in 2.17 M.
 func number(x float64) string {
 	for _, u := range []struct {
 		of   float64

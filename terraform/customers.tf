@@ -1,9 +1,9 @@
-# The HTTP function that registers push tokens. IAM lets only invokers reach it.
+# The HTTP function that registers push tokens. Only invokers can call it (IAM).
 
 resource "google_service_account" "customers" {
   project      = var.project_id
   account_id   = "${var.prefix}-customers"
-  display_name = "Carillon: registers push tokens and answers who can be reached"
+  display_name = "Carillon: registers push tokens and answers which customers can be reached"
 
   depends_on = [google_project_service.this]
 }
@@ -12,7 +12,7 @@ resource "google_cloudfunctions2_function" "customers" {
   project     = var.project_id
   location    = var.region
   name        = "${var.prefix}-customers"
-  description = "registers push tokens and answers who can be reached"
+  description = "registers push tokens and answers which customers can be reached"
   labels      = local.labels
 
   build_config {

@@ -1,14 +1,15 @@
-# One page that shows whether mailings get out, and what they cost.
+# A dashboard that shows whether mailings are sent, and what they cost.
 
 locals {
-  # Names of Cloud Monitoring's metrics in PromQL.
+  # Parts of the PromQL queries: the prefix of our own metrics, and the labels that
+  # select our services, subscriptions and dead letters.
   own = "logging_googleapis_com:user_${local.metric_prefix}"
   on  = "{monitored_resource=\"cloud_run_revision\"}"
   run = "{monitored_resource=\"cloud_run_revision\",service_name=~\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\"}"
   sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
   dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
 
-  verdict_rates = { for v in sort(tolist(local.results)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
+  result_rates = { for v in sort(tolist(local.results)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
 
   tiles = [
     {
@@ -18,19 +19,19 @@ locals {
       }
     },
     {
-      title   = "Verdicts, tokens a minute"
-      queries = local.verdict_rates
+      title   = "Results, tokens a minute"
+      queries = local.result_rates
     },
     {
       title = "Rate against FCM's quota, a minute"
       queries = {
-        "sent, by our lines"   = join(" + ", [for v in ["accepted", "invalid", "refused", "failed"] : "(${local.verdict_rates[v]} or vector(0))"])
-        "counted by FCM"       = "sum(rate(serviceruntime_googleapis_com:quota_rate_net_usage{monitored_resource=\"consumer_quota\",service=\"fcm.googleapis.com\"}[5m])) * 60"
-        "quota, as we know of" = "vector(${var.fcm_quota_per_minute})"
+        "sent, by our log"     = join(" + ", [for v in ["accepted", "invalid", "refused", "failed"] : "(${local.result_rates[v]} or vector(0))"])
+        "counted by Google"    = "sum(rate(serviceruntime_googleapis_com:quota_rate_net_usage{monitored_resource=\"consumer_quota\",service=\"fcm.googleapis.com\"}[5m])) * 60"
+        "fcm_quota_per_minute" = "vector(${var.fcm_quota_per_minute})"
       }
     },
     {
-      title = "Age of the oldest order, seconds"
+      title = "Age of the oldest message, seconds"
       queries = {
         "$${labels.subscription_id}" = "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age${local.sub})"
       }
@@ -51,17 +52,17 @@ locals {
       }
     },
     {
-      title = "Retries and what was given up"
+      title = "Retries, failures and dead letters"
       queries = {
         "batches that wait"                   = "sum(increase(${local.own}_batches_waiting${local.on}[5m]))"
-        "batches given up"                    = "sum(increase(${local.own}_batches_given_up${local.on}[5m]))"
+        "batches closed as failed"            = "sum(increase(${local.own}_batches_given_up${local.on}[5m]))"
         "breaker open"                        = "sum(increase(${local.own}_breaker_open${local.on}[5m]))"
         "dead letters"                        = "sum(increase(${local.own}_dead_letters${local.on}[5m]))"
         "$${labels.subscription_id}, waiting" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages${local.dlq})"
       }
     },
     {
-      title = "Requests that ended in 5xx, a minute"
+      title = "Requests answered with 5xx, a minute"
       queries = {
         "$${labels.service_name}" = "sum by (service_name) (rate(run_googleapis_com:request_count${replace(local.run, "}", ",response_code_class=\"5xx\"}")}[5m])) * 60"
       }

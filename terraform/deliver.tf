@@ -1,4 +1,4 @@
-# The worker that sends, once for each lane. Only Pub/Sub reaches it.
+# The worker that sends messages: one service for each lane. Only Pub/Sub can call it.
 
 resource "google_service_account" "deliver" {
   project      = var.project_id
@@ -65,13 +65,13 @@ resource "google_cloudfunctions2_function" "deliver" {
   lifecycle {
     precondition {
       condition     = local.send_rate.per_instance >= local.least_rate
-      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute over ${local.send_rate.instances} instances of deliver leaves each ${local.send_rate.per_instance} a minute, fewer than ${local.least_rate}. Lower max_instances of functions.deliver, deliver-small or messages, or have the quota raised and fcm_quota_per_minute with it."
+      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute, divided among ${local.send_rate.instances} instances of deliver, is ${local.send_rate.per_instance} a minute for each; it must be at least ${local.least_rate}. Lower max_instances of functions.deliver, deliver-small or messages, or ask Google for a higher quota and set fcm_quota_per_minute to it."
     }
   }
 }
 
-# Each instance's limiter starts at its share of the project's quota, whichever
-# lane it serves, until it has heard of the others.
+# The limiter of each instance, in every lane, starts at the same share of the project's
+# quota. It keeps to that share until it knows what the other instances need.
 locals {
   send_rate = {
     quota        = var.fcm_quota_per_minute
@@ -82,13 +82,14 @@ locals {
   most_instances = sum([for lane in local.lanes : var.functions[lane].max_instances])
 
   least_rate = 600                                                         # a minute: also the least ratePerMinute of a mailing
-  most_rate  = 900000 * max(1, floor(tonumber(var.functions.deliver.cpu))) # a minute and vCPU: 15,000 a second, as measured
+  most_rate  = 900000 * max(1, floor(tonumber(var.functions.deliver.cpu))) # a minute: 15,000 a second for each vCPU, as measured
 }
 
-# A warning, not a refusal: the quota is merely not used up.
+# This is a warning and not an error: the only effect is that part of the quota is not
+# used.
 check "quota_can_be_used" {
   assert {
     condition     = local.send_rate.per_instance <= local.most_rate
-    error_message = "An instance of deliver would have to send ${local.send_rate.per_instance} a minute to use FCM's quota up, and manages about ${local.most_rate}. Raise functions.deliver.max_instances or cpu."
+    error_message = "An instance of deliver would have to send ${local.send_rate.per_instance} a minute to use all of FCM's quota, but it can send about ${local.most_rate}. Raise functions.deliver.max_instances or cpu."
   }
 }

@@ -1,6 +1,6 @@
-# The public HTTP function: apps register their own token with it, and it asks for a
-# Firebase Auth ID token itself. Off by default: everybody on the internet can
-# call it, and every call costs.
+# The public HTTP function, with which apps register their own push token. It verifies a
+# Firebase Auth ID token itself. It is off by default, because everyone on the internet
+# can call it, and every call costs.
 
 resource "google_service_account" "devices" {
   count = var.devices.enabled ? 1 : 0
@@ -76,15 +76,15 @@ resource "google_cloudfunctions2_function" "devices" {
   lifecycle {
     precondition {
       condition     = length(local.function_files["devices"]) > 0
-      error_message = "The function's source folder must exist: functions/devices holds no Go file, so devices.enabled cannot be true."
+      error_message = "devices.enabled cannot be true: functions/devices contains no Go file."
     }
   }
 }
 
-# A warning in every plan, not a refusal.
+# This is a warning in every plan and not an error.
 check "devices_is_public" {
   assert {
     condition     = !var.devices.enabled
-    error_message = "devices.enabled makes ${var.prefix}-devices callable by everybody on the internet. It asks for a Firebase Auth ID token; its instances and your bill are bounded by functions.devices.max_instances."
+    error_message = "devices.enabled makes ${var.prefix}-devices callable by everyone on the internet. It refuses calls without a Firebase Auth ID token; functions.devices.max_instances limits its instances and so its cost."
   }
 }

@@ -1,4 +1,4 @@
-# The worker that turns an audience into batches. Only Pub/Sub reaches it.
+# The worker that turns an audience into batches. Only Pub/Sub can call it.
 
 resource "google_service_account" "dispatch" {
   project      = var.project_id

@@ -1,6 +1,6 @@
-// Package terraform_test holds the deployment against the code it deploys: what
-// Terraform tells a function is what the function reads, what the alerts listen
-// for is what the functions say, and what README prints is what is there.
+// Package terraform_test compares the deployment with the code that it deploys: functions
+// read the settings that Terraform sets, functions log the lines that metrics and alerts
+// read, and README.md shows the variables, outputs and commands of the module.
 package terraform_test
 
 import (
@@ -11,11 +11,12 @@ import (
 	"testing"
 )
 
-// functionNames are the functions that have a file of their own here; devices is
-// deployed when it is asked for.
+// functionNames are the functions that have a file of their own here. devices is deployed
+// only if it is enabled.
 var functionNames = []string{"mailings", "customers", "dispatch", "deliver", "tick", "devices"}
 
-// inCode are the functions whose folder is there.
+// inCode returns the functions that have a folder in functions/. All except devices must
+// have one.
 func inCode(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -23,7 +24,7 @@ func inCode(t *testing.T) []string {
 		if _, err := os.Stat(filepath.Join("..", "functions", name, "function.go")); err == nil {
 			out = append(out, name)
 		} else if name != "devices" {
-			t.Errorf("terraform deploys %s, and functions/%s/function.go is not there", name, name)
+			t.Errorf("terraform deploys %s, but functions/%s/function.go does not exist", name, name)
 		}
 	}
 	return out
@@ -38,12 +39,12 @@ func read(t *testing.T, path ...string) string {
 	return string(b)
 }
 
-// glob reads files together, without Go's tests.
+// glob returns the contents of all files that match a pattern, without Go's test files.
 func glob(t *testing.T, pattern string) string {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no file is named like %s (%v)", pattern, err)
+		t.Fatalf("no file matches %s (%v)", pattern, err)
 	}
 	var all string
 	for _, f := range files {
@@ -56,7 +57,7 @@ func glob(t *testing.T, pattern string) string {
 
 var testFile = regexp.MustCompile(`_test\.go$`)
 
-// found is the first group of every match, sorted, each once.
+// found returns the first group of every match, sorted and without duplicates.
 func found(pattern, text string) []string {
 	var out []string
 	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
@@ -66,6 +67,7 @@ func found(pattern, text string) []string {
 	return slices.Compact(out)
 }
 
+// without returns list without the members of drop.
 func without(list, drop []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(x string) bool { return slices.Contains(drop, x) })
 }

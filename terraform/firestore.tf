@@ -1,5 +1,5 @@
-# The database, and what firestore.indexes.json says of it: Terraform and the
-# Firebase CLI read the same file, so they cannot disagree.
+# The database, its indexes, TTL policies and rules. Terraform and the Firebase CLI read
+# the indexes from the same file, firestore.indexes.json, so they cannot differ.
 
 locals {
   indexes = jsondecode(file("${path.module}/../firestore.indexes.json"))
@@ -20,7 +20,7 @@ resource "google_firestore_database" "this" {
   concurrency_mode                  = "PESSIMISTIC"
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
   delete_protection_state           = var.protect_data ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
-  deletion_policy                   = "DELETE" # which delete protection refuses
+  deletion_policy                   = "DELETE" # delete protection still prevents it
 
   depends_on = [google_project_service.this]
 }
@@ -87,7 +87,7 @@ resource "google_firebaserules_ruleset" "this" {
   }
 
   lifecycle {
-    create_before_destroy = true # a ruleset that is released cannot be deleted
+    create_before_destroy = true # Google does not delete a ruleset that is released
   }
 
   depends_on = [google_project_service.this]

@@ -19,8 +19,8 @@ import (
 
 const indexesFile = "../firestore.indexes.json"
 
-// holdToIndexes is a store on an embedded server that refuses, as the service
-// does, what firestore.indexes.json declares no index for.
+// holdToIndexes returns a store on an embedded server. As the service does, the server
+// refuses queries for which the file declares no index.
 func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
 	t.Helper()
 	srv, err := firestore.Start("127.0.0.1:0", firestore.Options{RequireIndexes: indexes})
@@ -41,7 +41,7 @@ func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
 	return store.New(db, store.Options{})
 }
 
-// queries need a composite index each.
+// queries has the queries that need a composite index.
 var queries = map[string]func(context.Context, *store.Store) error{
 	"the sums of a mailing": func(ctx context.Context, s *store.Store) error {
 		_, err := s.Totals(ctx, &push.Mailing{ID: "m1"})
@@ -77,7 +77,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 		t.Errorf("the progress of an unflag: %v", err)
 	}
 	if _, err := s.StalledUnflags(ctx); err != nil {
-		t.Errorf("the unflags that stand still: %v", err)
+		t.Errorf("the unflags without progress: %v", err)
 	}
 	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
@@ -90,8 +90,8 @@ func TestIndexesServeTheCode(t *testing.T) {
 	}
 }
 
-// TestNoIndexIsForNothing: the queries are refused without the declared indexes,
-// so the test above can fail.
+// TestNoIndexIsForNothing checks that the queries are refused without the declared
+// indexes. This shows that TestIndexesServeTheCode can fail.
 func TestNoIndexIsForNothing(t *testing.T) {
 	t.Parallel()
 	s := holdToIndexes(t, []byte(`{"indexes": [], "fieldOverrides": []}`))
@@ -99,7 +99,7 @@ func TestNoIndexIsForNothing(t *testing.T) {
 	defer cancel()
 	for what, query := range queries {
 		if query(ctx, s) == nil {
-			t.Errorf("%s need no index", what)
+			t.Errorf("%s: the query works without its index, want an error", what)
 		}
 	}
 }
@@ -121,7 +121,8 @@ func overrides(t *testing.T) []override {
 	return file.FieldOverrides
 }
 
-// TestTTL: what the code gives an expireAt is deleted by it.
+// TestTTL checks that there is a TTL policy for every collection whose documents get an
+// expireAt.
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
@@ -132,11 +133,14 @@ func TestTTL(t *testing.T) {
 			continue
 		}
 		ttl = append(ttl, o.CollectionGroup)
-		if o.FieldPath != "expireAt" || len(o.Indexes) != 0 || o.Indexes == nil {
-			t.Errorf("%s.%s: a TTL field is called expireAt and has no index", o.CollectionGroup, o.FieldPath)
+		if o.FieldPath != "expireAt" {
+			t.Errorf("%s: the TTL field is %s, want expireAt", o.CollectionGroup, o.FieldPath)
+		}
+		if len(o.Indexes) != 0 || o.Indexes == nil { // a missing list would leave the default indexes
+			t.Errorf("%s.%s has the indexes %v, want an empty list", o.CollectionGroup, o.FieldPath, o.Indexes)
 		}
 		if len(found(perDocument, read(t, "../shared/store", written[o.CollectionGroup]))) != 1 {
-			t.Errorf("shared/store writes no expireAt to %s", o.CollectionGroup)
+			t.Errorf("shared/store does not write expireAt to %s", o.CollectionGroup)
 		}
 	}
 	slices.Sort(ttl)
@@ -144,17 +148,17 @@ func TestTTL(t *testing.T) {
 		t.Errorf("TTL policies on %v, want %v", ttl, want)
 	}
 	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {
-		t.Error("shared/store writes no expireAt")
+		t.Error("shared/store does not write expireAt")
 	}
 }
 
-// TestExemptFields: what is exempt is a field the code knows.
+// TestExemptFields checks that every exempt field is a field of the code.
 func TestExemptFields(t *testing.T) {
 	t.Parallel()
 	code := glob(t, "../shared/store/*.go")
 	for _, o := range overrides(t) {
 		if len(found(`"(`+o.FieldPath+`)[",.]`, code)) == 0 {
-			t.Errorf("shared/store knows no field %s (%s)", o.FieldPath, o.CollectionGroup)
+			t.Errorf("shared/store has no field %s (%s)", o.FieldPath, o.CollectionGroup)
 		}
 	}
 }

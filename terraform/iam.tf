@@ -1,7 +1,8 @@
-# Who may do what. Roles stand on the resource wherever that is possible, and
-# every grant is one member's: nothing here takes a role away from anybody else.
+# All grants. A role is granted on a resource, and on the project only where a resource
+# cannot have it. Every grant adds one member to a role, so it never removes the members
+# that others added.
 
-# The identity Pub/Sub pushes with.
+# The identity with which Pub/Sub calls the workers.
 resource "google_service_account" "delivery" {
   project      = var.project_id
   account_id   = "${var.prefix}-delivery"
@@ -10,7 +11,7 @@ resource "google_service_account" "delivery" {
   depends_on = [google_project_service.this]
 }
 
-# The identity Cloud Scheduler calls the API with, for the audit.
+# The identity with which Cloud Scheduler calls the API, for the audit.
 resource "google_service_account" "scheduler" {
   project      = var.project_id
   account_id   = "${var.prefix}-scheduler"
@@ -30,7 +31,7 @@ locals {
     var.devices.enabled ? { devices = google_service_account.devices[0].member } : {},
   )
 
-  # The topics each function publishes to.
+  # The topics that each function publishes to.
   publishes = merge({
     mailings  = ["dispatch", "messages"]
     customers = ["push-events"]
@@ -50,8 +51,8 @@ locals {
   ]...)
 }
 
-# Firestore has no IAM of its own on a database: the condition confines the role
-# to the one.
+# A Firestore database has no IAM policy of its own, so the role is granted on the project
+# with a condition that limits it to this database.
 resource "google_project_iam_member" "datastore" {
   for_each = local.members
 
@@ -66,7 +67,7 @@ resource "google_project_iam_member" "datastore" {
   }
 }
 
-# Sending, and nothing else of FCM's.
+# Sending is the only permission of FCM that Carillon needs.
 resource "google_project_iam_custom_role" "sender" {
   project     = var.project_id
   role_id     = "${replace(var.prefix, "-", "_")}_sender"
@@ -87,8 +88,8 @@ resource "google_project_iam_member" "sender" {
   member  = each.value
 }
 
-# Looking an account up, and nothing else of Firebase Auth's. Verifying a token
-# needs no role: the certificates are public.
+# devices reads accounts with check_revoked, and needs no other permission of Firebase
+# Auth. It verifies tokens without a role, because the certificates are public.
 resource "google_project_iam_custom_role" "accounts" {
   count = local.asks_accounts ? 1 : 0
 
@@ -117,7 +118,7 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member  = local.members[each.value.function]
 }
 
-# Pub/Sub signs the push's token as the delivery account.
+# Pub/Sub signs the token of a push request as the delivery account.
 resource "google_service_account_iam_member" "push_token" {
   service_account_id = google_service_account.delivery.name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
@@ -140,7 +141,8 @@ resource "google_cloud_run_v2_service_iam_member" "delivery" {
   member   = google_service_account.delivery.member
 }
 
-# Without both of these grants dead-lettering silently does nothing.
+# Pub/Sub needs both of these grants to move messages to the dead letters. Without one of
+# them it does not move them, and reports no error.
 resource "google_pubsub_topic_iam_member" "dead_letter" {
   for_each = local.workers
 
@@ -192,7 +194,7 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
   member   = "allUsers"
 }
 
-# What a build needs: its log, the upload, and a place for the image.
+# A build writes its log, reads the upload, and stores the image.
 resource "google_project_iam_member" "build_logs" {
   project = var.project_id
   role    = "roles/logging.logWriter"
@@ -205,8 +207,8 @@ resource "google_storage_bucket_iam_member" "build" {
   member = google_service_account.build.member
 }
 
-# The service copies an upload to a bucket of its own before the build, and makes
-# that bucket at the first deployment: there is nothing yet to grant the role on.
+# Cloud Run functions copies an upload to a bucket of its own before the build. It makes
+# that bucket at the first deployment, so the role cannot be granted on the bucket.
 resource "google_project_iam_member" "build_sources" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
@@ -214,7 +216,7 @@ resource "google_project_iam_member" "build_sources" {
 
   condition {
     title       = "${var.prefix}-sources"
-    description = "Only the bucket Cloud Run functions keeps uploads in"
+    description = "Only the bucket in which Cloud Run functions keeps uploads"
     expression  = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-\")"
   }
 }

@@ -1,9 +1,9 @@
-# The HTTP function that takes mailings in. IAM lets only invokers reach it.
+# The HTTP function that accepts mailings. Only invokers can call it (IAM).
 
 resource "google_service_account" "mailings" {
   project      = var.project_id
   account_id   = "${var.prefix}-mailings"
-  display_name = "Carillon: takes mailings in over HTTP"
+  display_name = "Carillon: accepts mailings over HTTP"
 
   depends_on = [google_project_service.this]
 }
@@ -12,7 +12,7 @@ resource "google_cloudfunctions2_function" "mailings" {
   project     = var.project_id
   location    = var.region
   name        = "${var.prefix}-mailings"
-  description = "takes mailings in over HTTP"
+  description = "accepts mailings over HTTP"
   labels      = local.labels
 
   build_config {

@@ -1,11 +1,11 @@
-# What the functions say in their structured lines, as metrics.
+# Metrics that Cloud Logging makes from the structured log lines of the functions.
 
 locals {
   metric_prefix = replace(var.prefix, "-", "_")
 
   delivers = "(deliver(-small)?|messages)" # the services that run deliver
 
-  # The filter of a structured line: which function says it, and its message.
+  # The log lines that metrics count: the function that writes the line, and its message.
   lines = {
     batch_finished   = { function = local.delivers, message = "batch finished" }
     batch_given_up   = { function = local.delivers, message = "batch given up" }
@@ -31,29 +31,29 @@ locals {
     "jsonPayload.message=\"mailing state\"",
   ])
 
-  # A batch is counted once, when it is settled: its line carries the sums of all
-  # its attempts. So is a message to one customer.
+  # A batch is counted once, when it is settled: that line has the sums of all its
+  # attempts. A message to one customer is counted in the same way.
   results = toset(["accepted", "invalid", "refused", "failed", "expired", "cancelled"])
 
   counters = {
     batches_waiting = {
       filter      = "${local.line["batch_finished"]} AND jsonPayload.settled=false"
-      description = "Attempts at a batch that left something to wait for"
+      description = "Attempts at a batch after which some of its targets wait"
       labels      = {}
     }
     batches_given_up = {
       filter      = "(${local.line["batch_given_up"]}) OR (${local.line["targets_given_up"]}) OR (${local.line["message_given_up"]})"
-      description = "Batches closed, in whole or in part, because their calls failed or crashed again and again"
+      description = "Batches and messages that were closed, in whole or in part, because their calls failed or crashed several times"
       labels      = {}
     }
     breaker_open = {
       filter      = local.line["breaker_open"]
-      description = "Batches with so much INVALID_ARGUMENT that it cannot be true"
+      description = "Batches with a share of INVALID_ARGUMENT above invalid_share"
       labels      = {}
     }
     dead_letters = {
       filter      = local.line["dead_letter"]
-      description = "Batches given up after too many deliveries"
+      description = "Messages of Pub/Sub that were given up after too many deliveries"
       labels      = {}
     }
     platforms_paused = {
@@ -68,7 +68,7 @@ locals {
     }
     ticks = {
       filter      = local.line["tick_done"]
-      description = "Rounds of tick"
+      description = "Finished rounds of tick"
       labels      = {}
     }
     mailing_states = {
@@ -76,9 +76,9 @@ locals {
       description = "Changes of a mailing's state"
       labels      = { to = "EXTRACT(jsonPayload.to)" }
     }
-    mailings_held = {
+    mailings_paused = {
       filter      = "${local.state_line} AND severity=ERROR"
-      description = "Mailings that had to be paused because of our own credentials"
+      description = "Mailings that Carillon paused because FCM refused our own credentials, or too many tokens belong to another sender"
       labels      = {}
     }
   }

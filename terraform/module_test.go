@@ -7,42 +7,42 @@ import (
 	"testing"
 )
 
-// TestModule holds what a plan does not show: which kinds of resources there are,
-// in which order they are made, and which versions are asked for.
+// TestModule checks what a plan does not show: the kinds of resources, and the versions
+// that the module and the examples require.
 func TestModule(t *testing.T) {
 	t.Parallel()
 	module := glob(t, "*.tf")
 	for _, kind := range found(`(?m)^resource "([a-z0-9_]+)"`, module) {
 		if strings.Contains(kind, "_iam_") && !strings.HasSuffix(kind, "_iam_member") && !strings.HasSuffix(kind, "_iam_custom_role") {
-			t.Errorf("%s takes roles away from others: only _iam_member", kind)
+			t.Errorf("%s removes the roles of other members; use _iam_member", kind)
 		}
 		if kind == "google_eventarc_trigger" || kind == "google_service_account_key" {
-			t.Errorf("the module makes a %s", kind)
+			t.Errorf("the module has a %s, which it must not have", kind)
 		}
 	}
 	for _, word := range []string{"event_trigger", "provider \"google\"", "_iam_binding", "_iam_policy"} {
 		if strings.Contains(module, word) {
-			t.Errorf("the module contains %s", word)
+			t.Errorf("the module contains %s, which it must not contain", word)
 		}
 	}
 	versions := glob(t, "versions.tf") + glob(t, "examples/*/main.tf")
 	if n := strings.Count(versions, `version = ">= 7.40, < 8.0"`); n != 3 {
-		t.Errorf("google is pinned %d times, want thrice and alike", n)
+		t.Errorf("the same version of google is required %d times, want 3", n)
 	}
 	if n := strings.Count(versions, `version = "~> 2.7"`); n != 3 {
-		t.Errorf("archive is pinned %d times, want thrice and alike", n)
+		t.Errorf("the same version of archive is required %d times, want 3", n)
 	}
 	if n := strings.Count(versions, `required_version = ">= 1.9.0, < 2.0.0"`); n != 3 {
-		t.Errorf("Terraform is pinned %d times, want thrice and alike", n)
+		t.Errorf("the same version of Terraform is required %d times, want 3", n)
 	}
 	rules := blockOf(t, "firestore.tf", "google_firebaserules_ruleset", "this")
 	if !strings.Contains(rules, "create_before_destroy = true") {
-		t.Error("a released ruleset cannot be deleted before the next is there")
+		t.Error("the ruleset has no create_before_destroy: Google does not delete a ruleset that is released")
 	}
 }
 
-// TestOrder: a function is built after the build account has its roles, and what
-// needs an API is made after it is on.
+// TestOrder checks that a function is built after the build account has its roles, and that
+// a resource is made after its API is enabled.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	grants := []string{"google_artifact_registry_repository_iam_member.build", "google_project_iam_member.build_logs",
@@ -71,7 +71,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// blockOf is the body of a resource.
+// blockOf returns the body of a resource.
 func blockOf(t *testing.T, file, kind, name string) string {
 	t.Helper()
 	_, after, ok := strings.Cut(read(t, file), `resource "`+kind+`" "`+name+`" {`)
@@ -82,8 +82,8 @@ func blockOf(t *testing.T, file, kind, name string) string {
 	return body
 }
 
-// TestProject: everything lies in the project that was named, whatever the
-// provider's own default is.
+// TestProject checks that every resource is in var.project_id, whatever the default project
+// of the provider is.
 func TestProject(t *testing.T) {
 	t.Parallel()
 	elsewhere := []string{"google_storage_bucket_object", "google_storage_bucket_iam_member", "google_service_account_iam_member", "google_billing_budget"}
@@ -94,7 +94,7 @@ func TestProject(t *testing.T) {
 	}
 	for _, r := range all {
 		if attribute(r[3], "project") != "var.project_id" && !slices.Contains(elsewhere, r[1]) {
-			t.Errorf("%s.%s is in no project, or in another", r[1], r[2])
+			t.Errorf("%s.%s has project = %q, want var.project_id", r[1], r[2], attribute(r[3], "project"))
 		}
 	}
 }

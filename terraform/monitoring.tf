@@ -1,4 +1,4 @@
-# Alerts, each with its runbook from docs/runbooks, and the budget.
+# Alerts, each with its runbook from docs/runbooks, and the budget of the project.
 
 resource "google_monitoring_notification_channel" "email" {
   for_each = var.alert_emails
@@ -16,7 +16,7 @@ locals {
   channels = concat([for c in google_monitoring_notification_channel.email : c.name], tolist(var.notification_channels))
 
   counted = {
-    for k in ["batches_given_up", "breaker_open", "mailings_held", "messages_waiting", "platforms_paused", "ticks"] : k =>
+    for k in ["batches_given_up", "breaker_open", "mailings_paused", "messages_waiting", "platforms_paused", "ticks"] : k =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter[k].name}\""
   }
   service_filters = {
@@ -24,7 +24,7 @@ locals {
   }
   all_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"${var.prefix}-(${join("|", sort(tolist(local.running)))})\")"
 
-  # Alerts on a value above a threshold; runbook is the file's name.
+  # Alerts on a value above a threshold. The key is the file name of the runbook.
   alerts = {
     dead-letters = {
       title    = "dead letters"
@@ -42,7 +42,7 @@ locals {
       }
     }
     oldest-message = {
-      title    = "orders wait"
+      title    = "messages wait too long"
       severity = "WARNING"
       duration = "0s"
       conditions = {
@@ -61,7 +61,7 @@ locals {
       severity = "ERROR"
       duration = "300s"
       conditions = {
-        "too many requests end in 5xx" = {
+        "too many requests are answered with 5xx" = {
           filter    = "${local.all_services} AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class=\"5xx\""
           above     = var.alerts.error_share
           aligner   = "ALIGN_RATE"
@@ -76,7 +76,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "its calls crashed or failed again and again" = {
+        "its calls crashed or failed several times" = {
           filter    = local.counted["batches_given_up"]
           above     = 0
           aligner   = "ALIGN_DELTA"
@@ -91,7 +91,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "a batch met more INVALID_ARGUMENT than can be true" = {
+        "the share of INVALID_ARGUMENT in a batch is above invalid_share" = {
           filter    = local.counted["breaker_open"]
           above     = 0
           aligner   = "ALIGN_DELTA"
@@ -101,13 +101,13 @@ locals {
         }
       }
     }
-    mailing-held = {
-      title    = "a mailing is held"
+    mailing-paused = {
+      title    = "Carillon has paused a mailing"
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "our own credentials were refused" = {
-          filter    = local.counted["mailings_held"]
+        "FCM refuses our own credentials, or too many tokens belong to another sender" = {
+          filter    = local.counted["mailings_paused"]
           above     = 0
           aligner   = "ALIGN_DELTA"
           reducer   = "REDUCE_SUM"
@@ -121,7 +121,7 @@ locals {
       severity = "ERROR"
       duration = "0s"
       conditions = {
-        "FCM refused our own credentials" = {
+        "FCM refuses our own credentials" = {
           filter    = local.counted["messages_waiting"]
           above     = 0
           aligner   = "ALIGN_DELTA"
@@ -151,7 +151,7 @@ locals {
       severity = "WARNING"
       duration = "600s"
       conditions = {
-        for n in local.running : "${n} runs as many instances as it may" => {
+        for n in local.running : "${n} runs max_instances instances" => {
           filter    = "${local.service_filters[n]} AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\""
           above     = var.functions[n].max_instances - 1
           aligner   = "ALIGN_MAX"
@@ -212,7 +212,7 @@ resource "google_monitoring_alert_policy" "threshold" {
   }
 }
 
-# Silence is the signal here: tick says a line each minute.
+# tick writes a line each minute, so this alert looks for a missing line.
 resource "google_monitoring_alert_policy" "tick_missing" {
   project               = var.project_id
   display_name          = "Carillon: tick is missing"
@@ -222,7 +222,7 @@ resource "google_monitoring_alert_policy" "tick_missing" {
   user_labels           = local.labels
 
   conditions {
-    display_name = "no round of tick for five minutes"
+    display_name = "tick has finished no round for five minutes"
 
     condition_absent {
       filter   = local.counted["ticks"]
@@ -269,7 +269,7 @@ resource "google_billing_budget" "this" {
   dynamic "all_updates_rule" {
     for_each = length(local.channels) > 0 ? [true] : []
     content {
-      # A budget takes five channels at most.
+      # A budget accepts at most five channels.
       monitoring_notification_channels = slice(local.channels, 0, min(5, length(local.channels)))
     }
   }

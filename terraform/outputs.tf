@@ -7,22 +7,22 @@ locals {
 }
 
 output "mailings_url" {
-  description = "Where mailings are handed in."
+  description = "Address of the function that accepts mailings."
   value       = local.urls.mailings
 }
 
 output "customers_url" {
-  description = "Where push tokens are registered and customers looked up."
+  description = "Address of the function that registers push tokens and looks up customers."
   value       = local.urls.customers
 }
 
 output "devices_url" {
-  description = "Where apps register their own token; null while devices is not enabled."
+  description = "Address of the function with which apps register their own push token; null if devices is not enabled."
   value       = one(google_cloudfunctions2_function.devices[*].service_config[0].uri)
 }
 
 output "register_command" {
-  description = "Registers a push token of a customer; put a real token in."
+  description = "Command that registers a push token of the customer anna. Put in a real token."
   value       = <<-EOT
     curl -s -X POST ${local.urls.customers}/v1/customers/anna/tokens \
       ${local.authorization} \
@@ -32,7 +32,7 @@ output "register_command" {
 }
 
 output "send_command" {
-  description = "Sends a first mailing, to that customer alone."
+  description = "Command that sends a first mailing, only to the customer anna."
   value       = <<-EOT
     curl -s -X POST ${local.urls.mailings}/v1/mailings \
       ${local.authorization} \
@@ -42,7 +42,7 @@ output "send_command" {
 }
 
 output "mailings_command" {
-  description = "Lists the mailings, newest first, with what became of them."
+  description = "Command that lists the mailings and their results, newest first."
   value       = <<-EOT
     curl -s ${local.urls.mailings}/v1/mailings \
       ${local.authorization}
@@ -50,7 +50,7 @@ output "mailings_command" {
 }
 
 output "customer_command" {
-  description = "Shows whether that customer can be reached."
+  description = "Command that shows whether the customer anna can be reached."
   value       = <<-EOT
     curl -s ${local.urls.customers}/v1/customers/anna \
       ${local.authorization}
@@ -58,7 +58,7 @@ output "customer_command" {
 }
 
 output "dead_letter_commands" {
-  description = "Show what waits in the dead letters, without taking it."
+  description = "Commands that show the dead letters of each worker without removing them."
   value = {
     for n, s in google_pubsub_subscription.dead : n =>
     "gcloud pubsub subscriptions pull ${s.name} --project=${var.project_id} --limit=10 --format=json"
@@ -66,22 +66,22 @@ output "dead_letter_commands" {
 }
 
 output "dashboard_url" {
-  description = "The dashboard."
+  description = "Address of the list of dashboards; the dashboard is named Carillon."
   value       = "https://console.cloud.google.com/monitoring/dashboards?project=${var.project_id}"
 }
 
 output "events_topic" {
-  description = "The topic that tells other systems what happened; subscribe to it."
+  description = "Topic of the events for other systems, which subscribe to it."
   value       = google_pubsub_topic.events.id
 }
 
 output "reports_table" {
-  description = "The BigQuery table of events; null while reports are not enabled."
+  description = "BigQuery table of the events; null if reports are not enabled."
   value       = one([for s in google_pubsub_subscription.reports : s.bigquery_config[0].table])
 }
 
 output "service_accounts" {
-  description = "The address of each service account."
+  description = "E-mail address of each service account."
   value = merge({
     mailings  = google_service_account.mailings.email
     customers = google_service_account.customers.email
@@ -97,6 +97,6 @@ output "service_accounts" {
 }
 
 output "send_rate" {
-  description = "FCM's quota a minute, the most instances of deliver, and the rate each instance starts from."
+  description = "FCM's quota a minute, the maximum number of instances of deliver in all lanes, and the rate a minute at which each instance starts."
   value       = local.send_rate
 }

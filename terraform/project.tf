@@ -1,4 +1,4 @@
-# What every other file leans on: the project, its APIs, names and labels.
+# What every other file uses: the project, its APIs, names and labels.
 
 locals {
   repository = coalesce(var.source_root, "${path.module}/..")
@@ -9,14 +9,14 @@ locals {
     ["mailings", "customers", "dispatch", "deliver", "tick"],
     var.devices.enabled ? ["devices"] : [],
   ))
-  # The small lane of deliver is the same code as a Cloud Run service of its own:
-  # its queue and its instances serve small mailings while large ones are sent. So is
-  # the lane of messages to one customer.
+  # Each lane is a Cloud Run service of its own with the code of deliver, and has its own
+  # topic. So small mailings (deliver-small) and messages to one customer (messages) do not
+  # wait for the queue and the instances of large mailings (deliver).
   lanes   = toset(["deliver", "deliver-small", "messages"])
   running = setunion(local.functions, local.lanes)
   workers = setunion(local.lanes, ["dispatch", "tick"])
 
-  # Whether devices asks Firebase Auth about its callers' accounts.
+  # Whether devices asks Google about the account of each caller.
   asks_accounts = var.devices.enabled && var.devices.check_revoked
 
   services = toset(concat([
@@ -40,14 +40,15 @@ locals {
     local.asks_accounts ? ["identitytoolkit.googleapis.com"] : [],
   ))
 
-  # Every function is told these; what it is told besides stands in its file.
+  # The settings of every function. The file of a function has its further settings.
   environment = {
     GOOGLE_CLOUD_PROJECT = var.project_id
     FIRESTORE_DATABASE   = google_firestore_database.this.name
     LOG_LEVEL            = var.log_level
   }
 
-  # Pub/Sub's own account in this project: it pushes, and moves dead letters.
+  # The account of Pub/Sub itself in this project. It signs push requests and moves dead
+  # letters.
   pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
@@ -60,5 +61,5 @@ resource "google_project_service" "this" {
 
   project            = var.project_id
   service            = each.key
-  disable_on_destroy = false # other things in the project may live on it
+  disable_on_destroy = false # other software in the project may use the API
 }

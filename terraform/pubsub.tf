@@ -1,6 +1,6 @@
-# Orders between the functions, and events to the world. The push subscriptions
-# are our own: an Eventarc trigger lets nobody set the ack deadline, the back-off
-# or the dead letter.
+# Messages between the functions, and events for other systems. The module makes the push
+# subscriptions itself, because the ack deadline, the back-off and the dead letters of an
+# Eventarc trigger cannot be set.
 
 locals {
   worker_urls = merge(
@@ -50,8 +50,8 @@ resource "google_pubsub_subscription" "work" {
   message_retention_duration = var.message_retention
   labels                     = local.labels
 
-  # The ordering key of a message to one customer is its id: Pub/Sub has only one copy
-  # of it under way at a time, so two copies never send side by side.
+  # The ordering key of a message to one customer is its id. So Pub/Sub delivers only one
+  # copy of it at a time, and two calls never send the same message at the same time.
   enable_message_ordering = each.key == "messages"
 
   push_config {
@@ -77,8 +77,8 @@ resource "google_pubsub_subscription" "work" {
   }
 }
 
-# A dead-letter topic without a subscription loses its messages. These keep them
-# for whoever looks into it.
+# A dead-letter topic without a subscription loses its messages. These subscriptions keep
+# them for the operator.
 resource "google_pubsub_subscription" "dead" {
   for_each = local.workers
 
@@ -94,9 +94,9 @@ resource "google_pubsub_subscription" "dead" {
   }
 }
 
-# Deliver hears of its own dead letters, too: it books what is left of such a
-# batch as failed, so that the mailing can end. There is no dead letter behind
-# this one: it is tried until it works, for as long as messages are kept.
+# deliver also receives its own dead letters: it gives the remaining targets of such a batch
+# the result failed, so that the mailing can end. These subscriptions have no dead letters:
+# Pub/Sub delivers until deliver acknowledges, as long as it keeps messages.
 resource "google_pubsub_subscription" "given_up" {
   for_each = local.lanes
 

@@ -15,11 +15,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-var update = flag.Bool("update", false, "write the tables of README.md anew")
+var update = flag.Bool("update", false, "update the tables of README.md")
 
 type variable struct{ Type, Default, Description string }
 
-// variablesOf reads variables.tf, whose layout is terraform fmt's.
+// variablesOf reads variables.tf. It relies on the layout of terraform fmt.
 func variablesOf(t *testing.T) map[string]variable {
 	t.Helper()
 	out := map[string]variable{}
@@ -29,7 +29,7 @@ func variablesOf(t *testing.T) map[string]variable {
 	return out
 }
 
-// blocks are the top-level blocks of a kind: name to body.
+// blocks returns the bodies of the top-level blocks of a kind, by name.
 func blocks(text, kind string) map[string]string {
 	out := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?ms)^`+kind+` "([a-z_]+)" \{\n(.*?)^\}$`).FindAllStringSubmatch(text, -1) {
@@ -38,7 +38,8 @@ func blocks(text, kind string) map[string]string {
 	return out
 }
 
-// attribute is a block's own attribute; of a value over several lines the first.
+// attribute returns the value of an attribute of a block, "" if it is missing. Of a value
+// that has several lines it returns the first.
 func attribute(body, name string) string {
 	m := regexp.MustCompile(`(?m)^  ` + name + ` += (.*)$`).FindStringSubmatch(body)
 	if m == nil {
@@ -49,6 +50,7 @@ func attribute(body, name string) string {
 
 func unquote(s string) string { return strings.ReplaceAll(strings.Trim(s, `"`), `\"`, `"`) }
 
+// names returns the names of the blocks of a kind in the order of the text.
 func names[T any](m map[string]T, text, kind string) []string {
 	var out []string
 	for _, x := range regexp.MustCompile(`(?m)^`+kind+` "([a-z_]+)" \{`).FindAllStringSubmatch(text, -1) {
@@ -73,7 +75,7 @@ func variablesTable(t *testing.T) string {
 	return b
 }
 
-// settingsTable are the attributes of var.functions with their defaults.
+// settingsTable returns the table of the defaults in var.functions.
 func settingsTable(t *testing.T) string {
 	body := blocks(read(t, "variables.tf"), "variable")["functions"]
 	attributes := []string{"cpu", "memory", "concurrency", "min_instances", "max_instances", "timeout_seconds", "ack_deadline_seconds", "max_delivery_attempts"}
@@ -100,11 +102,12 @@ func outputsTable(t *testing.T) string {
 	return b
 }
 
-// TestTables: README's tables are those of the module. With -update they are
-// written anew.
+// TestTables checks that the tables of README.md are those of the module. With -update it
+// updates them.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	was := read(t, "README.md")
+
 	is := was
 	for mark, table := range map[string]string{
 		"variables": variablesTable(t), "settings": settingsTable(t), "outputs": outputsTable(t),
@@ -114,37 +117,42 @@ func TestTables(t *testing.T) {
 		before, rest, ok := strings.Cut(is, from)
 		_, after, ok2 := strings.Cut(rest, to)
 		if !ok || !ok2 {
-			t.Fatalf("README.md has no place for %s", mark)
+			t.Fatalf("README.md has no marks for the table %s", mark)
 		}
 		is = before + from + table + to + after
 	}
+
 	if is == was {
 		return
 	}
 	if !*update {
-		t.Fatal("README.md's tables are not those of the module: run go test ./terraform -run TestTables -update")
+		t.Fatal("the tables of README.md are not those of the module: run go test ./terraform -run TestTables -update")
 	}
 	if err := os.WriteFile("README.md", []byte(is), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestVariablesAreDescribed: everything that can be set or read says what it is.
+// TestVariablesAreDescribed checks that every variable and output has a description that
+// is a sentence.
 func TestVariablesAreDescribed(t *testing.T) {
 	t.Parallel()
 	for n, v := range variablesOf(t) {
-		if v.Type == "" || !strings.HasSuffix(v.Description, ".") && !strings.HasSuffix(v.Description, ")") {
-			t.Errorf("variable %s has no type or no description that is a sentence", n)
+		if v.Type == "" {
+			t.Errorf("variable %s has no type", n)
+		}
+		if !strings.HasSuffix(v.Description, ".") && !strings.HasSuffix(v.Description, ")") {
+			t.Errorf("variable %s has the description %q, want a sentence", n, v.Description)
 		}
 	}
 	for n, body := range blocks(read(t, "outputs.tf"), "output") {
-		if !strings.HasSuffix(unquote(attribute(body, "description")), ".") {
-			t.Errorf("output %s has no description that is a sentence", n)
+		if text := unquote(attribute(body, "description")); !strings.HasSuffix(text, ".") {
+			t.Errorf("output %s has the description %q, want a sentence", n, text)
 		}
 	}
 }
 
-// strict decodes as the API does: what it does not know it refuses.
+// strict decodes JSON as the API does: it refuses unknown fields.
 func strict(t *testing.T, text string, into any) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
@@ -154,6 +162,7 @@ func strict(t *testing.T, text string, into any) {
 	}
 }
 
+// checkDraft checks that the API accepts a text as a mailing.
 func checkDraft(t *testing.T, text string) {
 	t.Helper()
 	var d push.Draft
@@ -163,7 +172,8 @@ func checkDraft(t *testing.T, text string) {
 	}
 }
 
-// TestCommands: what README, outputs and the audit hand in is what the API takes.
+// TestCommands checks that the API accepts the bodies in README.md, in the outputs and in
+// the audit.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	checkDraft(t, read(t, "audit.json"))
@@ -178,28 +188,34 @@ func TestCommands(t *testing.T) {
 				tokens++
 				var r struct{ Token, FID, Platform, App string }
 				strict(t, m[2], &r)
-				if r.Token == "" || !slices.Contains([]string{"android", "ios", "web"}, r.Platform) {
-					t.Errorf("%s: no token, or no platform", m[2])
+				if r.Token == "" {
+					t.Errorf("%s has no token", m[2])
+				}
+				if platforms := []string{"android", "ios", "web"}; !slices.Contains(platforms, r.Platform) {
+					t.Errorf("%s has the platform %q, want one of %v", m[2], r.Platform, platforms)
 				}
 			default:
 				t.Errorf("%s posts to %s, which the API does not have", file, m[1])
 			}
 		}
 		if file == "outputs.tf" && (mailings != 1 || tokens != 1) {
-			t.Errorf("%s hands in %d mailings and %d tokens, want one each", file, mailings, tokens)
+			t.Errorf("%s creates %d mailings and registers %d tokens, want one each", file, mailings, tokens)
 		}
 	}
 }
 
-// TestPaths: every path that README, outputs and runbooks name is one that the
-// functions serve.
+// TestPaths checks that the functions serve every path that README.md, the outputs and the
+// runbooks name.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	code := glob(t, "../functions/mailings/*.go") + glob(t, "../functions/customers/*.go")
 	served := found(`"(/v1/[^"]+)"`, code)
 	named := found(`(/v1/[a-z{}/-]+)`, read(t, "outputs.tf")+read(t, "README.md")+read(t, "scheduler.tf")+glob(t, "../docs/runbooks/*.md"))
-	if len(named) < 5 || len(served) < 5 {
-		t.Errorf("found only %v, served are %v", named, served)
+	if len(named) < 5 {
+		t.Errorf("found the named paths %v, want at least 5", named)
+	}
+	if len(served) < 5 {
+		t.Errorf("found the served paths %v, want at least 5", served)
 	}
 	for _, p := range named {
 		if !slices.ContainsFunc(served, func(route string) bool { return serves(route, p, code) }) {
@@ -208,8 +224,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// serves reports whether a route of the code is a path's. A route that ends in a
-// slash goes on with a word that stands in the code, too.
+// serves reports whether a route of the code matches a path. After a route that ends in a
+// slash, the path has one more word, which must be a string in the code.
 func serves(route, path, code string) bool {
 	pattern := regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(route, `[^/]+`)
 	if !strings.HasSuffix(route, "/") {
@@ -219,14 +235,15 @@ func serves(route, path, code string) bool {
 	return regexp.MustCompile(`^`+pattern+`[a-z]+$`).MatchString(path) && strings.Contains(code, `"`+last+`"`)
 }
 
-// TestRunbooks: one for every alert, no other, each short enough for the
-// documentation of an alert (8,192 characters).
+// TestRunbooks checks that every runbook belongs to an alert, has all its parts, is named
+// in README.md, and is short enough for the documentation of an alert (8,192 characters).
 func TestRunbooks(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir("../docs/runbooks")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	monitoring, readme := read(t, "monitoring.tf"), read(t, "README.md")
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".md")
@@ -236,11 +253,11 @@ func TestRunbooks(t *testing.T) {
 		}
 		for _, part := range []string{"# ", "**What it means.**", "**Look.**", "**Do.**"} {
 			if !strings.Contains(text, part) {
-				t.Errorf("%s has no %s", f.Name(), part)
+				t.Errorf("%s has no part %q", f.Name(), part)
 			}
 		}
 		if !strings.Contains(monitoring, "    "+name+" = {") && !strings.Contains(monitoring, "/"+name+".md") {
-			t.Errorf("%s is the runbook of no alert", f.Name())
+			t.Errorf("%s does not belong to an alert", f.Name())
 		}
 		if !strings.Contains(readme, "docs/runbooks/"+f.Name()) {
 			t.Errorf("README.md does not name %s", f.Name())

@@ -1,4 +1,4 @@
-# Optional: every event of push-events as a row in BigQuery, for reports.
+# Optional: a row in BigQuery for every event of push-events.
 
 resource "google_bigquery_dataset" "reports" {
   count = var.reports.enabled ? 1 : 0
@@ -6,21 +6,21 @@ resource "google_bigquery_dataset" "reports" {
   project                    = var.project_id
   dataset_id                 = var.reports.dataset
   location                   = coalesce(var.reports.location, var.region)
-  description                = "What Carillon tells: events of the topic push-events"
+  description                = "Events of Carillon, from the topic push-events"
   delete_contents_on_destroy = false
   labels                     = local.labels
 
   depends_on = [google_project_service.this]
 }
 
-# The columns Pub/Sub writes when it is given no schema: data is the CloudEvent.
+# The columns that Pub/Sub writes for a topic without a schema. data is the CloudEvent.
 resource "google_bigquery_table" "events" {
   count = var.reports.enabled ? 1 : 0
 
   project             = var.project_id
   dataset_id          = google_bigquery_dataset.reports[0].dataset_id
   table_id            = "events"
-  description         = "One row an event; an event may come twice, with the same data.id"
+  description         = "One row for each event; an event may have two rows, with the same data.id"
   deletion_protection = var.protect_data
   labels              = local.labels
 

@@ -1,4 +1,4 @@
-# The clock, and the weekly audit.
+# The jobs of Cloud Scheduler: tick, each minute, and the weekly audit.
 
 resource "google_cloud_scheduler_job" "tick" {
   project     = var.project_id
@@ -16,18 +16,18 @@ resource "google_cloud_scheduler_job" "tick" {
   depends_on = [google_project_service.this]
 }
 
-# A dry run to everyone: FCM validates a message for every token and no phone
-# shows anything, so tokens that died since the last mailing are found and marked.
+# A dry run to everyone. FCM validates a message for every token, and no phone shows it. So
+# Carillon finds and flags the tokens that became invalid since the last mailing.
 resource "google_cloud_scheduler_job" "audit" {
   count = var.audit.enabled ? 1 : 0
 
   project          = var.project_id
   region           = coalesce(var.scheduler_region, var.region)
   name             = "${var.prefix}-audit"
-  description      = "starts a dry run to everyone, to find dead tokens"
+  description      = "starts a dry run to everyone, to find invalid tokens"
   schedule         = var.audit.schedule
   time_zone        = var.audit.time_zone
-  attempt_deadline = "${max(15, min(1800, var.functions.mailings.timeout_seconds))}s" # what Cloud Scheduler takes
+  attempt_deadline = "${max(15, min(1800, var.functions.mailings.timeout_seconds))}s" # Cloud Scheduler accepts 15 s to 30 minutes
 
   http_target {
     http_method = "POST"
@@ -42,7 +42,7 @@ resource "google_cloud_scheduler_job" "audit" {
   }
 
   retry_config {
-    retry_count = 0 # a second dry run would be a mailing of its own
+    retry_count = 0 # a retry would start a second dry run
   }
 
   depends_on = [google_project_service.this]

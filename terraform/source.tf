@@ -1,10 +1,11 @@
-# The upload of each function. The Go buildpack wants the function's package as
-# the only one at the root: functions/<x>/*.go lie there, flat, beside go.mod,
-# go.sum and shared/. Tests, their data and what else is no Go stay at home.
+# The upload of each function. The Go buildpack expects the function's package at the root,
+# and no other package there. So the upload has the files of functions/<name>/*.go at
+# its root, with go.mod, go.sum and shared/. It contains no tests, no test data and no other
+# files.
 
 locals {
-  # Without symbols and debug data a binary is a third smaller, and so is what a
-  # cold start has to load. Stack traces keep their lines.
+  # Without symbols and debug data a binary is a third smaller, so an instance loads less
+  # when it starts. Stack traces still have line numbers.
   build_environment = {
     GOOGLE_GOLDFLAGS = "-s -w"
   }
@@ -31,7 +32,7 @@ data "archive_file" "source" {
 
   type             = "zip"
   output_path      = "${path.root}/.terraform/${var.prefix}-${each.key}.zip"
-  output_file_mode = "0644" # the same bytes from every machine
+  output_file_mode = "0644" # so that every machine makes the same bytes
 
   dynamic "source" {
     for_each = merge(local.shared_files, local.module_files, local.function_files[each.key])
@@ -44,7 +45,7 @@ data "archive_file" "source" {
   lifecycle {
     precondition {
       condition     = fileexists("${local.repository}/go.mod") && fileexists("${local.repository}/go.sum") && length(local.shared_files) > 0
-      error_message = "There is no go.mod, go.sum or shared/ in ${local.repository}: the module has to lie in a checkout of Carillon, or source_root has to name one."
+      error_message = "${local.repository} contains no go.mod, go.sum or shared/: the module must be in a checkout of Carillon, or source_root must name one."
     }
   }
 }
@@ -55,14 +56,14 @@ resource "google_storage_bucket" "source" {
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true # it holds nothing that is not in the repository
+  force_destroy               = true # everything in it is also in the repository
   labels                      = local.labels
 
   depends_on = [google_project_service.this]
 }
 
-# The name carries the hash: a function is deployed again when its own upload
-# changed, and only then.
+# The name contains the hash of the upload, so that a function is deployed again only if
+# its own upload has changed.
 resource "google_storage_bucket_object" "source" {
   for_each = local.functions
 

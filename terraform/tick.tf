@@ -1,9 +1,10 @@
-# The worker that Cloud Scheduler wakes each minute. Only Pub/Sub reaches it.
+# The worker that Cloud Scheduler starts each minute through Pub/Sub. Only Pub/Sub can call
+# it.
 
 resource "google_service_account" "tick" {
   project      = var.project_id
   account_id   = "${var.prefix}-tick"
-  display_name = "Carillon: the clock and the safety net"
+  display_name = "Carillon: starts what is due and republishes what was lost"
 
   depends_on = [google_project_service.this]
 }
@@ -12,7 +13,7 @@ resource "google_cloudfunctions2_function" "tick" {
   project     = var.project_id
   location    = var.region
   name        = "${var.prefix}-tick"
-  description = "the clock and the safety net"
+  description = "starts what is due and republishes what was lost"
   labels      = local.labels
 
   build_config {
@@ -49,7 +50,7 @@ resource "google_cloudfunctions2_function" "tick" {
       DELIVER_SMALL_TOPIC = google_pubsub_topic.work["deliver-small"].name
       MESSAGES_TOPIC      = google_pubsub_topic.work["messages"].name
       EVENTS_TOPIC        = google_pubsub_topic.events.name
-      TICK_EVERY          = "60s" # the schedule of its job
+      TICK_EVERY          = "60s" # the interval of its job in scheduler.tf
       TOKEN_LIFE          = var.token_life
     })
   }

@@ -1,6 +1,5 @@
 terraform {
-  # Validations that look at other variables came with 1.9; the tests' overrides
-  # with 1.7.
+  # Validations that read other variables need 1.9, the overrides in tests 1.7.
   required_version = ">= 1.9.0, < 2.0.0"
 
   required_providers {

@@ -24,15 +24,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// By default huma accepts keys in any case and repeats refused input; both are
-// settings of the package.
+// By default huma accepts keys in any case, and repeats refused input in its errors.
+// Both can be changed only in variables of its package.
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = newProblem
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
 		p := newProblem(status, msg, errs...)
 		if p, ok := p.(*Problem); ok && ctx != nil {
-			p.Instance = instance(RequestID(ctx.Context()))
+			p.Instance = instanceURI(RequestID(ctx.Context()))
 		}
 		return p
 	}
@@ -41,12 +41,12 @@ func init() {
 // An API is the handler of one HTTP function.
 type API struct {
 	huma.API
-	config  huma.Config
-	mux     *http.ServeMux
-	log     *slog.Logger
-	options Options
-	slots   slots
-	arrive  slots // for large bodies that arrive
+	config   huma.Config
+	mux      *http.ServeMux
+	log      *slog.Logger
+	options  Options
+	slots    slots
+	arriving slots // limits how many large bodies arrive at the same time
 }
 
 // Options configure an API; the zero value is the default.
@@ -56,8 +56,8 @@ type Options struct {
 	// Identify returns the caller of a request. nil: the caller of the ID token that
 	// Cloud Run has verified.
 	Identify func(*http.Request) push.Caller
-	// AnyOrigin allows pages of every site to call: for a function whose callers need
-	// a token that a browser does not send by itself.
+	// AnyOrigin allows pages of every site to call. It is for a function whose callers
+	// need a token that a browser does not send by itself.
 	AnyOrigin bool
 }
 
@@ -65,22 +65,24 @@ type Options struct {
 func New(title string, log *slog.Logger, o Options) *API {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if o.Identify == nil {
-		o.Identify = func(r *http.Request) push.Caller { return identify(r.Header) }
+		o.Identify = func(r *http.Request) push.Caller { return callerOfToken(r.Header) }
 	}
+
 	c := huma.DefaultConfig(title, "1")
 	c.CreateHooks = nil                                   // no $schema in bodies
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "" // Describe serves the document
 	c.RejectUnknownQueryParameters = true
+
 	mux := http.NewServeMux()
-	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots(), arrive: make(slots, maxReceiving)}
+	return &API{API: humago.New(mux, c), config: c, mux: mux, log: Logger(log), options: o, slots: newSlots(), arriving: make(slots, maxReceiving)}
 }
 
-// crossOrigin refuses requests that a browser sends for a page of another site: they
-// would carry the credentials of the user of the browser.
+// crossOrigin refuses requests that a browser sends for a page of another site. Such a
+// request would carry the credentials of the person at the browser.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// Config returns the settings where huma looks for them. Without it the settings of
-// New about requests would not apply.
+// Config returns the settings where huma looks for them. Without this method the
+// settings of New that concern requests would have no effect.
 func (a *API) Config() huma.Config { return a.config }
 
 // ServeHTTP checks what huma does not check, and answers every error as problem+json.
@@ -89,48 +91,50 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &answer{ResponseWriter: w, request: r}
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	out.Header().Set("Cache-Control", "no-store")
-	defer a.recover(out, r)
+	defer a.answerPanic(out, r)
 
 	ctx, cancel := Within(WithCaller(r.Context(), a.options.Identify(r)), a.options.Timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 
 	h, pattern := a.mux.Handler(r)
-	if unclean(r) {
+	if isUnclean(r) {
 		h, pattern = http.NotFoundHandler(), ""
 	}
 	if pattern == "" {
-		unrouted(out, r, h)
+		answerUnrouted(out, r, h)
 		return
 	}
 	if !a.options.AnyOrigin && crossOrigin.Check(r) != nil {
 		(&Problem{Status: http.StatusForbidden, Detail: "pages of other sites may not call this function"}).Write(out)
 		return
 	}
-	if p := query(r.URL.RawQuery); p != nil {
+
+	if p := checkQuery(r.URL.RawQuery); p != nil {
 		p.Write(out)
 		return
 	}
-	op := a.operation(pattern)
-	if p := a.authorize(ctx, op); p != nil {
+	op := a.findOperation(pattern)
+	if p := a.authorizeCaller(ctx, op); p != nil {
 		p.Write(out)
 		return
 	}
-	p := a.check(w, r, op)
+	p := a.checkBody(w, r, op)
 	if p != nil {
 		p.Write(out)
 		return
 	}
-	out.received = reads(r.Method)
 
-	ctx, cancel = operating(ctx, op)
+	out.received = methodHasBody(r.Method)
+
+	ctx, cancel = withOperationDeadline(ctx, op)
 	defer cancel()
 	a.mux.ServeHTTP(out, r.WithContext(ctx))
 }
 
-// query refuses parameters that cannot be read, which would be ignored otherwise, and
-// parameters that occur twice.
-func query(raw string) *Problem {
+// checkQuery refuses parameters that cannot be read, which the mux would ignore, and
+// parameters that occur twice. It returns nil if it refuses none.
+func checkQuery(raw string) *Problem {
 	all, err := url.ParseQuery(raw)
 	if err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: "the query is not encoded as in ?name=value&name=value"}
@@ -143,22 +147,22 @@ func query(raw string) *Problem {
 		}
 	}
 	if len(faults) > 0 {
-		return refusal(faults)
+		return faultsProblem(faults)
 	}
 
 	return nil
 }
 
-// unclean reports whether the mux would answer with a redirect to the clean form of
-// the path, which is no good answer to a POST.
-func unclean(r *http.Request) bool {
+// isUnclean reports whether the mux would answer with a redirect to the clean form of
+// the path. A redirect is not a useful answer to a POST, so such a path gets 404.
+func isUnclean(r *http.Request) bool {
 	p := r.URL.EscapedPath()
 	return p != path.Clean(p)
 }
 
-// operation returns the operation of a pattern of the mux, nil for the document
-// itself.
-func (a *API) operation(pattern string) *huma.Operation {
+// findOperation returns the operation of a pattern of the mux. It returns nil for the
+// document itself.
+func (a *API) findOperation(pattern string) *huma.Operation {
 	method, at, _ := strings.Cut(pattern, " ")
 	item := a.OpenAPI().Paths[at]
 	if item == nil {
@@ -170,9 +174,9 @@ func (a *API) operation(pattern string) *huma.Operation {
 	}[method]
 }
 
-// recover answers for a handler that panicked. The value of the panic may contain
-// input, and is logged only if it is a runtime error.
-func (a *API) recover(w *answer, r *http.Request) {
+// answerPanic answers for a handler that panicked. The value of the panic may contain
+// input, so it is logged only if it is a runtime error.
+func (a *API) answerPanic(w *answer, r *http.Request) {
 	p := recover()
 	if p == nil {
 		return
@@ -195,9 +199,10 @@ func (a *API) recover(w *answer, r *http.Request) {
 	}
 }
 
-// answer knows whether the response has begun. It also keeps huma from setting a
-// deadline for reading the body, which was read before: net/http would apply it (five
-// seconds) to the whole request and all later ones of the connection.
+// answer records whether the response has begun. It also hides the connection from
+// huma, which would set a deadline of five seconds for reading the body. The body was
+// read before, and net/http would apply the deadline to the whole request and to all
+// later ones of the connection.
 type answer struct {
 	http.ResponseWriter
 	request  *http.Request
@@ -205,8 +210,9 @@ type answer struct {
 	begun    bool
 }
 
-// begin is called before the first byte of the response.
-func (a *answer) begin() {
+// beginResponse is called before the first byte of the response. A body that was not
+// read ends the connection with the response.
+func (a *answer) beginResponse() {
 	if !a.begun && !a.received {
 		Refuse(a.ResponseWriter, a.request)
 	}
@@ -215,13 +221,13 @@ func (a *answer) begin() {
 
 // WriteHeader begins the response.
 func (a *answer) WriteHeader(status int) {
-	a.begin()
+	a.beginResponse()
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write begins the response, or continues it.
 func (a *answer) Write(b []byte) (int, error) {
-	a.begin()
+	a.beginResponse()
 	return a.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
 }
 
@@ -230,31 +236,31 @@ func (a *answer) Flush() {
 	_ = http.NewResponseController(a.ResponseWriter).Flush() // a writer that cannot flush keeps it until the end
 }
 
-// breakOff closes the connection in the middle of the response, so that the client
-// does not take a part for the whole. If the handler panicked instead, the functions
+// breakOff closes the connection in the middle of the response, so that the client sees
+// that the response is not complete. If the handler panicked instead, the functions
 // framework would complete the response, with a text about the panic in it.
 func (a *answer) breakOff() {
 	conn, _, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // this ends the stream of HTTP/2
 	}
-	_ = conn.Close() // there is no other way to end it
+	_ = conn.Close() // the connection ends in any case
 }
 
-// unrouted answers requests that no operation accepts. The mux says whether the path
-// or the method is wrong.
-func unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
+// answerUnrouted answers requests that match no operation. The answer of the mux shows
+// whether the path or the method is wrong.
+func answerUnrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	rec := &recorder{header: http.Header{}}
 	h.ServeHTTP(rec, r)
 	if rec.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", rec.header.Get("Allow"))
-		(&Problem{Status: rec.status, Detail: "this path does not take this method"}).Write(w)
+		(&Problem{Status: rec.status, Detail: "this path does not accept this method"}).Write(w)
 		return
 	}
 	(&Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"}).Write(w)
 }
 
-// recorder keeps what the mux would have answered.
+// recorder records the status and the headers of the mux's answer, and drops its body.
 type recorder struct {
 	header http.Header
 	status int

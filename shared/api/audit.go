@@ -16,7 +16,8 @@ type Change struct {
 	Mailing   string // id of the changed mailing; "": none
 	Message   string // id of the message to one customer; "": none
 	Customer  string // id of the changed customer, logged as a hash; "": none
-	// Before and After are what changed, without personal data; nil is left out.
+	// Before and After are the changed value before and after the change, without
+	// personal data. nil is left out of the line.
 	Before, After any
 }
 

@@ -26,16 +26,17 @@ const (
 
 const mergePatch = "application/merge-patch+json"
 
-// check reads and checks the body of a request before huma does, and puts it back.
-func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
-	if op == nil || !reads(r.Method) {
+// checkBody reads and checks the body of a request before huma does, and puts it back.
+func (a *API) checkBody(w http.ResponseWriter, r *http.Request, op *huma.Operation) *Problem {
+	if op == nil || !methodHasBody(r.Method) {
 		return nil
 	}
-	b, p := a.receive(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
+
+	b, p := a.receiveBody(w, r, cmp.Or(op.MaxBodyBytes, MaxBody))
 	if p != nil {
 		return p
 	}
-	if b, p = a.unpack(r, op, b); p != nil {
+	if b, p = a.unzipBody(r, op, b); p != nil {
 		return p
 	}
 
@@ -43,13 +44,13 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	if len(b) == 0 && op.RequestBody == nil {
 		return nil // an action without a body
 	}
-	if why := coded(r.Header); why != "" {
+	if why := refuseCoding(r.Header); why != "" {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: why}
 	}
 
 	kind, ok := kindOf(r, op)
 	if !ok {
-		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be " + taken(op)}
+		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type has to be " + describeKinds(op)}
 	}
 	if kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return nil // lines, each checked on its own
@@ -58,20 +59,21 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, op *huma.Operation) 
 	r.Header.Set("Content-Type", kind)
 	var err error
 	if late := a.Decode(r.Context(), len(b), func() { err = CheckJSON("body", b) }); late != nil {
-		return later("it took too long", 0)
+		return unavailableProblem("it took too long", 0)
 	}
 	if err != nil {
 		return &Problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	}
 	if op.RequestBody == nil && string(bytes.TrimSpace(b)) != "{}" {
-		return refusal(push.Faults{{Location: "body", Message: "this operation takes none"}})
+		return faultsProblem(push.Faults{{Location: "body", Message: "must be empty: this operation has no body"}})
 	}
 
 	return nil
 }
 
-// unpack returns the body of a request that was compressed, if op accepts that.
-func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Problem) {
+// unzipBody uncompresses the body of a request, if op accepts gzip and the request has
+// it. Every other body is returned as it is.
+func (a *API) unzipBody(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Problem) {
 	coding := r.Header.Values("Content-Encoding")
 	if op.Metadata[gzipKey] != true || len(coding) != 1 || !strings.EqualFold(coding[0], "gzip") {
 		return b, nil
@@ -82,7 +84,7 @@ func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Pr
 	var out []byte
 	var err error
 	if late := a.Decode(r.Context(), largeBody, func() { out, err = unzip(b, limit) }); late != nil {
-		return nil, later("it took too long", 0)
+		return nil, unavailableProblem("it took too long", 0)
 	}
 
 	switch {
@@ -95,22 +97,22 @@ func (a *API) unpack(r *http.Request, op *huma.Operation, b []byte) ([]byte, *Pr
 	return out, nil
 }
 
-// reads reports whether operations with a method have bodies.
-func reads(method string) bool {
+// methodHasBody reports whether operations with a method have bodies.
+func methodHasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// receive reads a body of fewer bytes than limit. A large body, and one of unknown
-// length, waits until few others are arriving.
-func (a *API) receive(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, p *Problem) {
+// receiveBody reads a body of fewer bytes than limit. A large body, and one of unknown
+// length, waits until fewer than maxReceiving others are arriving.
+func (a *API) receiveBody(w http.ResponseWriter, r *http.Request, limit int64) (b []byte, p *Problem) {
 	if r.ContentLength >= limit {
 		return nil, tooLarge(limit)
 	}
 	if limit <= largeBody || r.ContentLength >= 0 && r.ContentLength < largeBody {
-		return a.read(w, r, limit)
+		return a.readBody(w, r, limit)
 	}
-	if late := a.arrive.with(r.Context(), func() { b, p = a.read(w, r, limit) }); late != nil {
-		return nil, later("too many large bodies arrive at once", 0)
+	if late := a.arriving.runInSlot(r.Context(), func() { b, p = a.readBody(w, r, limit) }); late != nil {
+		return nil, unavailableProblem("too many large bodies arrive at once", 0)
 	}
 	return b, p
 }
@@ -119,28 +121,30 @@ func tooLarge(limit int64) *Problem {
 	return &Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a body has fewer than %d bytes; this one has more", limit)}
 }
 
-// read reads a body of fewer bytes than limit, within the time that bodies may take.
-func (a *API) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
-	received := receiving(w, min(bodyTimeout, a.options.Timeout/2))
+// readBody reads a body of fewer bytes than limit, within the time that bodies may take.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *Problem) {
+	removeDeadline := setBodyDeadline(w, min(bodyTimeout, a.options.Timeout/2))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit-1))
 	if err == nil {
-		received()
+		removeDeadline()
 		return b, nil
 	}
+
 	if tooSlow(err) {
 		return nil, &Problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge(limit)
 	}
-	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body did not arrive whole"}
+	return nil, &Problem{Status: http.StatusBadRequest, Detail: "the body ended too early"}
 }
 
-// coded returns how a body is compressed, "" if it is not.
-func coded(h http.Header) string {
+// refuseCoding returns why a compressed body is refused, and "" for a body that is not
+// compressed.
+func refuseCoding(h http.Header) string {
 	for _, coding := range h.Values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return "the body is compressed (Content-Encoding), which is not taken"
+			return "the body is compressed (Content-Encoding), which this operation does not accept"
 		}
 	}
 	return ""
@@ -152,20 +156,22 @@ func kindOf(r *http.Request, op *huma.Operation) (string, bool) {
 	if err != nil || !isUTF8(params["charset"]) {
 		return "", false
 	}
-	return kind, slices.Contains(kinds(op), kind)
+	return kind, slices.Contains(acceptedKinds(op), kind)
 }
 
-// isUTF8 reports whether a charset is UTF-8, by its name or the usual alias. No
+// isUTF8 reports whether a charset is UTF-8, by its name or the usual alias. A missing
 // charset counts as UTF-8.
 func isUTF8(charset string) bool {
 	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
-// kinds lists the media types that op accepts. A patch has two names.
-func kinds(op *huma.Operation) []string {
+// acceptedKinds lists the media types that op accepts, sorted. A patch may have either
+// of two types.
+func acceptedKinds(op *huma.Operation) []string {
 	if op.RequestBody == nil {
 		return []string{"application/json"}
 	}
+
 	var out []string
 	for kind := range op.RequestBody.Content {
 		out = append(out, kind)
@@ -177,4 +183,7 @@ func kinds(op *huma.Operation) []string {
 	return slices.Compact(out)
 }
 
-func taken(op *huma.Operation) string { return strings.Join(kinds(op), " or ") + " in UTF-8" }
+// describeKinds names the media types that op accepts, for an error.
+func describeKinds(op *huma.Operation) string {
+	return strings.Join(acceptedKinds(op), " or ") + " in UTF-8"
+}

@@ -17,19 +17,19 @@ import (
 
 const asJSON = "application/json"
 
-// bodies lists every operation that reads JSON and a body each of them takes.
+// bodies lists every operation that reads JSON, with a body that it accepts.
 var bodies = []struct{ method, path, good string }{
 	{http.MethodPost, "/things", `{"name":"a"}`},
 	{http.MethodPut, "/things", `{"name":"a"}`},
 	{http.MethodPatch, "/things", `{"name":"a"}`},
-	{http.MethodPost, "/letters", `{"to":["a"],"text":"b"}`},
+	{http.MethodPost, "/notes", `{"to":["a"],"text":"b"}`},
 	{http.MethodPost, "/act", `{}`},
 }
 
 func TestEveryOperationIsStrict(t *testing.T) {
 	t.Parallel()
 	w := small(t)
-	with := func(good, more string) string { // a field more
+	with := func(good, more string) string { // adds a field to a body
 		return strings.Replace(strings.TrimSuffix(good, "}")+","+more+"}", "{,", "{", 1)
 	}
 	for name, c := range map[string]struct {
@@ -97,10 +97,14 @@ func TestKeysInTheWrongCaseAreUnknown(t *testing.T) {
 		{"/things", `{"Name":"a"}`, "body.Name"},
 		{"/things", `{"name":"a","COUNT":3}`, "body.COUNT"},
 		{"/things", `{"name":"a","parts":[{"size":1,"Size":2}]}`, "body.parts[0].Size"},
-		{"/letters", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
+		{"/notes", `{"to":["a"],"text":"b","TEXT":"c"}`, "body.TEXT"},
 	} {
-		if got := w.do(http.MethodPost, c.path, asJSON, c.body); got.Code != 422 || !slices.Contains(got.Places(), c.place) {
-			t.Errorf("%s: %d %s, want a fault at %s", c.body, got.Code, got.Body, c.place)
+		got := w.do(http.MethodPost, c.path, asJSON, c.body)
+		if got.Code != 422 {
+			t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
+		}
+		if !slices.Contains(got.Places(), c.place) {
+			t.Errorf("%s: faults at %v, want one at %s", c.body, got.Places(), c.place)
 		}
 	}
 }
@@ -115,24 +119,24 @@ func TestAllFaultsOfABodyComeAtOnce(t *testing.T) {
 		{"/things", `{"a":1,"name":3,"b":2,"count":0,"color":"green","parts":[{"size":"x"},{}]}`,
 			[]string{"body.a", "body.b", "body.color", "body.count", "body.name", "body.parts[0].size", "body.parts[1].size"}},
 		{"/things", `{}`, []string{"body.name"}},
-		{"/letters", `{}`, []string{"body.text", "body.to"}},
-		// What encoding/json stops at hides nothing that comes behind it.
-		{"/letters", `{"within":"2 days","text":""}`, []string{"body.to", "body.within", "body.text"}},
-		{"/letters", `{"at":"tomorrow","copies":1.5,"to":[],"text":"x","zzz":0}`, []string{"body.at", "body.copies", "body.zzz", "body.to"}},
-		// What is right behind it is not called missing.
-		{"/letters", `{"at":"tomorrow","to":["a"],"text":"x","within":"2 days"}`, []string{"body.at", "body.within"}},
-		{"/letters", `{"to":"a","text":["x"]}`, []string{"body.text", "body.to"}},
-		// What only decoding finds has a place, too.
-		{"/letters", `{"to":["a"],"text":"","copies":1e30}`, []string{"body.copies", "body.text"}},
-		{"/letters", `{"to":["a"],"text":"","within":"99999999999h"}`, []string{"body.within", "body.text"}},
-		{"/letters", `[]`, []string{"body"}},
+		{"/notes", `{}`, []string{"body.text", "body.to"}},
+		// encoding/json stops at within; the faults behind it are named, too.
+		{"/notes", `{"within":"2 days","text":""}`, []string{"body.to", "body.within", "body.text"}},
+		{"/notes", `{"at":"tomorrow","copies":1.5,"to":[],"text":"x","zzz":0}`, []string{"body.at", "body.copies", "body.zzz", "body.to"}},
+		// Correct fields behind the first fault are not reported as missing.
+		{"/notes", `{"at":"tomorrow","to":["a"],"text":"x","within":"2 days"}`, []string{"body.at", "body.within"}},
+		{"/notes", `{"to":"a","text":["x"]}`, []string{"body.text", "body.to"}},
+		// Faults that only decoding finds have a place, too.
+		{"/notes", `{"to":["a"],"text":"","copies":1e30}`, []string{"body.copies", "body.text"}},
+		{"/notes", `{"to":["a"],"text":"","within":"99999999999h"}`, []string{"body.within", "body.text"}},
+		{"/notes", `[]`, []string{"body"}},
 	} {
 		got := w.do(http.MethodPost, c.path, asJSON, c.body)
 		if got.Code != 422 {
-			t.Errorf("%s: %d %s", c.body, got.Code, got.Body)
+			t.Errorf("%s: %d %s, want 422", c.body, got.Code, got.Body)
 		}
 		if diff := cmp.Diff(c.want, got.Places()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s%s", c.body, diff, got.Body)
+			t.Errorf("%s: places of the faults (-want +got):\n%s%s", c.body, diff, got.Body)
 		}
 	}
 }
@@ -146,32 +150,45 @@ func TestNothingSentInComesBack(t *testing.T) {
 		{"POST", "/things", asJSON, `"` + secret + `"`},
 		{"POST", "/things", asJSON, secret},
 		{"POST", "/things", "text/" + secret, secret},
-		{"POST", "/letters", asJSON, `{"at":"` + secret + `","within":"` + secret + `","to":"` + secret + `","copies":"` + secret + `"}`},
+		{"POST", "/notes", asJSON, `{"at":"` + secret + `","within":"` + secret + `","to":"` + secret + `","copies":"` + secret + `"}`},
 		{"POST", "/panic", asJSON, `{"name":"` + secret[:10] + `"}`},
 		{"GET", "/things/x?size=" + secret, "", ""},
 		{"GET", "/things/" + strings.Repeat(secret, 9), "", ""},
 		{"GET", "/" + secret, "", ""},
 	} {
 		got := w.do(c.method, c.path, c.kind, c.body)
-		if got.Code < 400 || strings.Contains(got.Body, secret[:10]) || strings.Contains(got.Body, `"value"`) {
-			t.Errorf("%s %s: %d %s", c.path, c.body, got.Code, got.Body)
+		if got.Code < 400 {
+			t.Errorf("%s %s: %d, want an error", c.path, c.body, got.Code)
+		}
+		for _, text := range []string{secret[:10], `"value"`} {
+			if strings.Contains(got.Body, text) {
+				t.Errorf("%s %s: the answer contains %s: %s", c.path, c.body, text, got.Body)
+			}
 		}
 	}
 	if log := w.log.String(); strings.Contains(log, secret[:10]) {
-		t.Errorf("the log repeats what was sent in: %s", log)
+		t.Errorf("the log repeats input: %s", log)
 	}
 }
 
 func TestAnAnswerStaysReadable(t *testing.T) {
 	t.Parallel()
 	a := strings.Repeat("k", 600)
-	if got := small(t).do("POST", "/things", asJSON, `{"name":"a","`+a+`":1}`); len(got.Body) > 500 || len(got.Errors) != 1 {
-		t.Errorf("the name of an unknown field is repeated whole: %s", got.Body)
+	got := small(t).do("POST", "/things", asJSON, `{"name":"a","`+a+`":1}`)
+	if len(got.Errors) != 1 {
+		t.Errorf("an unknown field has %d faults, want 1: %s", len(got.Errors), got.Body)
 	}
+	if len(got.Body) > 500 {
+		t.Errorf("the answer has %d bytes, want at most 500: %s", len(got.Body), got.Body)
+	}
+
 	w := small(t)
-	got := w.do("POST", "/things", asJSON, `{"parts":[`+strings.Repeat("1,", 400)+`1]}`)
-	if n := len(got.Errors); n != 201 || got.Errors[200].Message != "has more faults than are named here" {
-		t.Errorf("402 faults are told in %d lines: %s", n, got.Body[max(0, len(got.Body)-200):])
+	got = w.do("POST", "/things", asJSON, `{"parts":[`+strings.Repeat("1,", 400)+`1]}`)
+	if n := len(got.Errors); n != 201 {
+		t.Fatalf("the answer names %d of 402 faults, want 201: %s", n, got.Body[max(0, len(got.Body)-200):])
+	}
+	if last := got.Errors[200].Message; last != "has more faults than are named here" {
+		t.Errorf("the last fault is %q, want that there are more", last)
 	}
 }
 
@@ -180,11 +197,11 @@ func TestLinesAreNotRead(t *testing.T) {
 	w := small(t)
 	for kind, want := range map[string]int{"application/x-ndjson": 200, asJSON: 415, "": 415} {
 		if got := w.do("POST", "/lines", kind, "{}\nbroken\n"); got.Code != want {
-			t.Errorf("lines as %q: %d %s", kind, got.Code, got.Body)
+			t.Errorf("lines as %q: %d %s, want %d", kind, got.Code, got.Body, want)
 		}
 	}
 	if got := w.do("POST", "/lines", "application/x-ndjson", strings.Repeat("x", 1<<10)); got.Code != 413 {
-		t.Errorf("too many lines: %d %s", got.Code, got.Body)
+		t.Errorf("too many lines: %d %s, want 413", got.Code, got.Body)
 	}
 }
 
@@ -193,7 +210,7 @@ func TestPatchesGoByBothNames(t *testing.T) {
 	w := small(t)
 	for method, want := range map[string]int{"PATCH": 200, "PUT": 415} {
 		if got := w.do(method, "/things", "application/merge-patch+json", `{"name":"a"}`); got.Code != want {
-			t.Errorf("%s: %d %s", method, got.Code, got.Body)
+			t.Errorf("%s: %d %s, want %d", method, got.Code, got.Body, want)
 		}
 	}
 }
@@ -207,14 +224,14 @@ func TestActionsTakeNoBody(t *testing.T) {
 			kind = ""
 		}
 		if got := w.do("POST", "/act", kind, body); got.Code != want {
-			t.Errorf("%q: %d %s", body, got.Code, got.Body)
+			t.Errorf("%q: %d %s, want %d", body, got.Code, got.Body, want)
 		}
 	}
 	if got := w.do("POST", "/things", "", ""); got.Code != 415 {
-		t.Errorf("no body where one is wanted: %d %s", got.Code, got.Body)
+		t.Errorf("a missing body: %d %s, want 415", got.Code, got.Body)
 	}
 	if got := w.do("POST", "/things", asJSON, ""); got.Code != 400 {
-		t.Errorf("an empty body where one is wanted: %d %s", got.Code, got.Body)
+		t.Errorf("an empty body: %d %s, want 400", got.Code, got.Body)
 	}
 }
 
@@ -223,7 +240,7 @@ func TestCompressedBodiesAreRefused(t *testing.T) {
 	w := small(t)
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write([]byte(`{"name":"a"}`)) // a buffer takes everything
+	_, _ = z.Write([]byte(`{"name":"a"}`)) // a buffer returns no error
 	_ = z.Close()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", w.URL+"/things", &b)
 	if err != nil {
@@ -231,13 +248,18 @@ func TestCompressedBodiesAreRefused(t *testing.T) {
 	}
 	r.Header.Set("Content-Type", asJSON)
 	r.Header.Set("Content-Encoding", "gzip")
-	if got := w.Send(r); got.Code != 415 || !strings.Contains(got.Body, "compressed") {
-		t.Errorf("%d %s", got.Code, got.Body)
+
+	got := w.Send(r)
+	if got.Code != 415 {
+		t.Errorf("%d %s, want 415", got.Code, got.Body)
+	}
+	if !strings.Contains(got.Body, "compressed") {
+		t.Errorf("the answer does not say that the body is compressed: %s", got.Body)
 	}
 }
 
-// FuzzCheckJSON holds the check to encoding/json: what passes is JSON in UTF-8
-// and stays the same when it is decoded and encoded.
+// FuzzCheckJSON compares CheckJSON with encoding/json: CheckJSON accepts only JSON, and the
+// errors that deny that a text is JSON are true.
 func FuzzCheckJSON(f *testing.F) {
 	for _, s := range []string{`{"a":[1,{"b":null}],"c":"\u00e9"}`, `{"a":1,"a":2}`, `[1,]`, `{"a":1,}`, `1 2`, `"\ud800"`, "\xff", `[[[[]]]]`, ``, `1e999`, `{"a" 1}`} {
 		f.Add([]byte(s))
@@ -245,27 +267,32 @@ func FuzzCheckJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		err := api.CheckJSON("body", b)
 		if err == nil && !json.Valid(b) {
-			t.Errorf("%q was taken", b)
+			t.Errorf("%q is accepted and is not JSON", b)
 		}
-		if err != nil && json.Valid(b) && strings.Contains(err.Error(), "not JSON") {
-			t.Errorf("%q: %v", b, err)
+		if err == nil || !json.Valid(b) {
+			return
 		}
-		if err != nil && (strings.Contains(err.Error(), "something stands behind") && json.Valid(b)) {
-			t.Errorf("%q: %v", b, err)
+		for _, text := range []string{"not JSON", "there is text after the JSON"} {
+			if strings.Contains(err.Error(), text) {
+				t.Errorf("%q is JSON, but the error is %v", b, err)
+			}
 		}
 	})
 }
 
-// FuzzForm: whatever comes in is taken or refused with its faults.
+// FuzzForm checks that every body is accepted, or refused with its faults.
 func FuzzForm(f *testing.F) {
 	for _, s := range []string{`{"to":["a"],"text":"b"}`, `{"to":[null],"at":"2026-01-01T00:00:00Z","within":"1s","copies":-0}`, `{"":1}`, `[]`, `{"to":{"a":{}}}`, `{"TO":[]}`} {
 		f.Add(s)
 	}
 	base := small(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		got := testcloud.At(t, base.URL).Ask("POST", "/letters", body, "Content-Type", asJSON)
-		if got.Code >= 500 || got.Code == 422 && len(got.Errors) == 0 {
-			t.Errorf("%d %s", got.Code, got.Body)
+		got := testcloud.At(t, base.URL).Ask("POST", "/notes", body, "Content-Type", asJSON)
+		if got.Code >= 500 {
+			t.Errorf("%d %s, want an answer below 500", got.Code, got.Body)
+		}
+		if got.Code == 422 && len(got.Errors) == 0 {
+			t.Errorf("422 names no fault: %s", got.Body)
 		}
 	})
 }

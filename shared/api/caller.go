@@ -14,7 +14,7 @@ import (
 
 type callerKey struct{}
 
-// Caller returns the caller of the request of ctx, "" if unknown.
+// Caller returns the caller of the request of ctx, "" if it is unknown.
 func Caller(ctx context.Context) push.Caller {
 	c, _ := ctx.Value(callerKey{}).(push.Caller)
 	return c
@@ -27,11 +27,11 @@ func WithCaller(ctx context.Context, c push.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// identify reads the caller from the ID token that Cloud Run has verified. It
-// verifies nothing itself, because Cloud Run has replaced the signature. If
-// X-Serverless-Authorization is present, Cloud Run has verified that token only, and
-// Authorization may hold anything.
-func identify(h http.Header) push.Caller {
+// callerOfToken reads the caller from the ID token that Cloud Run has verified. It does
+// not verify the token itself, because Cloud Run has replaced the signature. If
+// X-Serverless-Authorization is present, Cloud Run has verified only that token, and
+// Authorization may hold anything. The caller is "" if there is no valid token.
+func callerOfToken(h http.Header) push.Caller {
 	all := h.Values("X-Serverless-Authorization")
 	if len(all) == 0 {
 		all = h.Values("Authorization")
@@ -39,11 +39,13 @@ func identify(h http.Header) push.Caller {
 	if len(all) != 1 {
 		return ""
 	}
+
 	scheme, token, _ := strings.Cut(all[0], " ")
 	parts := strings.Split(strings.TrimSpace(token), ".")
 	if !strings.EqualFold(scheme, "Bearer") || len(parts) != 3 {
 		return ""
 	}
+
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
 		return ""
@@ -69,16 +71,16 @@ func identify(h http.Header) push.Caller {
 
 const permissionKey = "permission"
 
-// RequirePermission returns op for callers with that permission only.
+// RequirePermission returns op restricted to callers that have permission p.
 func RequirePermission(p push.Permission, op huma.Operation) huma.Operation {
-	op = with(op, permissionKey, p)
+	op = withMetadata(op, permissionKey, p)
 	op.Errors = append(op.Errors, http.StatusForbidden)
 	return op
 }
 
-// authorize refuses a caller without the permission that op needs. It returns nil if
-// op needs none.
-func (a *API) authorize(ctx context.Context, op *huma.Operation) *Problem {
+// authorizeCaller refuses a caller that lacks the permission which op needs. It returns
+// nil if the caller has it, or if op needs no permission.
+func (a *API) authorizeCaller(ctx context.Context, op *huma.Operation) *Problem {
 	if op == nil {
 		return nil
 	}
@@ -86,10 +88,11 @@ func (a *API) authorize(ctx context.Context, op *huma.Operation) *Problem {
 	if !ok || a.options.Callers.Allow(Caller(ctx), p) {
 		return nil
 	}
+
 	a.log.WarnContext(ctx, "a caller lacks a permission", "caller", Caller(ctx), "permission", p, "operation", op.OperationID)
-	return forbidden(p)
+	return forbiddenProblem(p)
 }
 
-func forbidden(p push.Permission) *Problem {
-	return problem(http.StatusForbidden, `this needs the permission "`+string(p)+`", which CALLERS does not give the caller`)
+func forbiddenProblem(p push.Permission) *Problem {
+	return makeProblem(http.StatusForbidden, `this needs the permission "`+string(p)+`", which CALLERS does not give the caller`)
 }

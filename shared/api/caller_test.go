@@ -14,14 +14,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// idToken is an ID token as Cloud Run hands it on: verified, and without its
-// signature.
+// idToken returns an ID token as a function gets it from Cloud Run: verified, and without
+// its signature.
 func idToken(claims string) string {
 	return "Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".SIGNATURE_REMOVED_BY_GOOGLE"
 }
 
-// calling serves an API that answers who called, and one operation that needs
-// the permission to send.
+// calling serves an API with an operation that answers with its caller, and another one
+// that needs the permission to send.
 func calling(t *testing.T, o api.Options) (*testcloud.Client, *testcloud.LogBuffer) {
 	t.Helper()
 	j := &testcloud.LogBuffer{}
@@ -73,8 +73,8 @@ func TestTheCallerIsTheOneOfTheVerifiedToken(t *testing.T) {
 	}
 }
 
-// TestPermissions: who is listed may do what is listed, and the answer names what
-// is missing.
+// TestPermissions checks that a caller has only the permissions that are listed for it, and
+// that the answer names the missing one.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	site, log := calling(t, api.Options{Callers: push.Callers{"ann@shop.example": {push.PermissionSend}, "bob@shop.example": {push.PermissionRead}}})

@@ -11,8 +11,8 @@ import (
 	"carillon.example/shared/api"
 )
 
-// TestTheCostOfARequestIsLinear: a body of unknown fields once cost the square of
-// their number.
+// TestTheCostOfARequestIsLinear checks that the cost of a request grows with its size. The
+// cost of a body of unknown fields once grew with the square of their number.
 func TestTheCostOfARequestIsLinear(t *testing.T) {
 	a := limitless(slog.New(slog.DiscardHandler))
 	deep := strings.Repeat(`{"`+strings.Repeat("k", 60)+`":`, 60)
@@ -21,16 +21,16 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 		few          int
 		body         func(n int) string
 	}{
-		"unknown fields":           {"POST", "/letters", 200, func(n int) string { return `{"text":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
+		"unknown fields":           {"POST", "/notes", 200, func(n int) string { return `{"text":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
 		"unknown fields for huma":  {"POST", "/things", 200, func(n int) string { return `{"name":"a",` + testcloud.Many(n, `"k%d":1`) + `}` }},
-		"unknown fields of a part": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","part":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
-		"items of a wrong type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `%d`) + `]}` }},
-		"items of a right type":    {"POST", "/letters", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `"%d"`) + `]}` }},
-		"a field that is no text":  {"POST", "/letters", 200, func(n int) string { return `{"text":{},` + testcloud.Many(n, `"k%d":[1,2]`) + `}` }},
-		"deep below long names": {"POST", "/letters", 200, func(n int) string {
+		"unknown fields of a part": {"POST", "/notes", 200, func(n int) string { return `{"text":"a","part":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"items of a wrong type":    {"POST", "/notes", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `%d`) + `]}` }},
+		"items of a right type":    {"POST", "/notes", 200, func(n int) string { return `{"text":"a","to":[` + testcloud.Many(n, `"%d"`) + `]}` }},
+		"a field that is no text":  {"POST", "/notes", 200, func(n int) string { return `{"text":{},` + testcloud.Many(n, `"k%d":[1,2]`) + `}` }},
+		"deep below long names": {"POST", "/notes", 200, func(n int) string {
 			return `{"text":` + deep + "[" + testcloud.Many(n, "1") + "]" + strings.Repeat("}", 61)
 		}},
-		"fields of a free map": {"POST", "/letters", 200, func(n int) string { return `{"text":"a","words":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
+		"fields of a free map": {"POST", "/notes", 200, func(n int) string { return `{"text":"a","words":{` + testcloud.Many(n, `"k%d":1`) + `}}` }},
 		"parameters":           {"GET", "/things/1?", 200, func(n int) string { return strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&") }},
 		"parameters twice":     {"GET", "/things/1?", 200, func(n int) string { q := strings.ReplaceAll(testcloud.Many(n, `k%d=1`), ",", "&"); return q + "&" + q }},
 	} {
@@ -54,12 +54,12 @@ func TestTheCostOfARequestIsLinear(t *testing.T) {
 	}
 }
 
-// TestFaultsBeyondThoseNamedAreNotLookedFor: neither unknown fields nor faulty
-// items, wherever they stand.
+// TestFaultsBeyondThoseNamedAreNotLookedFor checks this for unknown fields and for faulty
+// items, at every place of a body.
 func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 	t.Parallel()
 	a := api.New("form", slog.New(slog.DiscardHandler), api.Options{})
-	form := api.NewForm[letter](a)
+	form := api.NewForm[note](a)
 	const named = 201 // and one that says that there are more
 	for name, body := range map[string]string{
 		"unknown fields":           `{` + testcloud.Many(1000, `"k%d":1`) + `}`,
@@ -70,11 +70,11 @@ func TestFaultsBeyondThoseNamedAreNotLookedFor(t *testing.T) {
 			testcloud.Many(1000, `"k%d":1`) + `}`,
 	} {
 		_, faults := form.Read([]byte(body))
-		if len(faults) < 200 || len(faults) > named+5 { // what is missing comes on top
-			t.Errorf("%s: %d faults, want some %d", name, len(faults), named)
+		if len(faults) < 200 || len(faults) > named+5 { // missing fields are added to the named faults
+			t.Errorf("%s: %d faults, want about %d", name, len(faults), named)
 		}
 		if last := faults[len(faults)-1]; last.Message != "has more faults than are named here" {
-			t.Errorf("%s: the last fault is %v", name, last)
+			t.Errorf("%s: the last fault is %v, want that there are more", name, last)
 		}
 	}
 }

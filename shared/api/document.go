@@ -16,21 +16,20 @@ type Documentation struct {
 	Description string            // of the whole API, in CommonMark
 	Tags        map[string]string // descriptions of tags, by name
 	Operations  map[string]OperationDoc
-	// Schemas replace what the code says about a property, as in "Draft.message", or
-	// are further schemas that those refer to, as "AudienceEveryone". They are
-	// documentation only: requests are not checked against them.
-	Schemas map[string]map[string]any
-	// Security is the security scheme that every operation needs.
-	SecurityName string
-	Security     map[string]any
+	// Schemas are keyed by place. "Draft.message" replaces the schema that the code
+	// gives to a property; "AudienceEveryone" adds a schema that others refer to. They
+	// are documentation only: requests are not checked against them.
+	Schemas      map[string]map[string]any
+	SecurityName string         // name of the security scheme that every operation needs
+	Security     map[string]any // the scheme itself
 }
 
 // An OperationDoc describes one operation.
 type OperationDoc struct {
 	Tag         string
 	Description string
-	Example     any   // a body
-	Statuses    []int // further success statuses with the body of the first
+	Example     any   // an example of the request body; nil: none
+	Statuses    []int // further success statuses, with the same body as the first
 }
 
 // Invoker is the security scheme of functions that Cloud Run IAM protects.
@@ -42,7 +41,8 @@ func Invoker() map[string]any {
 // Describe adds documentation to the API, and serves the document at /openapi.json
 // and a page that links to it at /. Call it after all operations are registered.
 func (a *API) Describe(d Documentation) {
-	made := sync.OnceValues(func() ([]byte, error) { return a.document(d) })
+	made := sync.OnceValues(func() ([]byte, error) { return a.buildDocument(d) }) // the same for all requests
+
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		b, err := made()
 		if err != nil {
@@ -53,11 +53,12 @@ func (a *API) Describe(d Documentation) {
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
 		_, _ = w.Write(b) // the client has gone
 	})
-	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { a.page(w, d) })
+
+	a.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { a.servePage(w, d) })
 }
 
-// document returns the OpenAPI document as JSON.
-func (a *API) document(d Documentation) ([]byte, error) {
+// buildDocument returns the OpenAPI document as JSON.
+func (a *API) buildDocument(d Documentation) ([]byte, error) {
 	raw, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		return nil, err
@@ -67,12 +68,14 @@ func (a *API) document(d Documentation) ([]byte, error) {
 		return nil, err
 	}
 
+	// The document comes from OpenAPI, so the types below are known.
 	info := doc["info"].(map[string]any)
 	info["description"] = d.Description
-	info["contact"] = map[string]any{"name": "whoever runs this Carillon"}
+	info["contact"] = map[string]any{"name": "the operator of this Carillon"}
 	info["license"] = map[string]any{"name": "not licensed to others", "identifier": "LicenseRef-Carillon"}
 	doc["servers"] = []any{map[string]any{"url": "/", "description": "the function that serves this document"}}
 	doc["security"] = []any{map[string]any{d.SecurityName: []any{}}}
+
 	tags := []any{}
 	for _, name := range slices.Sorted(maps.Keys(d.Tags)) {
 		tags = append(tags, map[string]any{"name": name, "description": d.Tags[name]})
@@ -82,20 +85,22 @@ func (a *API) document(d Documentation) ([]byte, error) {
 	components := doc["components"].(map[string]any)
 	components["securitySchemes"] = map[string]any{d.SecurityName: d.Security}
 	for place, schema := range d.Schemas {
-		if err := replace(components["schemas"].(map[string]any), place, schema); err != nil {
+		if err := replaceSchema(components["schemas"].(map[string]any), place, schema); err != nil {
 			return nil, err
 		}
 	}
+
 	for _, item := range doc["paths"].(map[string]any) {
 		for method, op := range item.(map[string]any) {
-			describe(method, op.(map[string]any), d)
+			describeOperation(method, op.(map[string]any), d)
 		}
 	}
-	return json.Marshal(keywords(doc))
+	return json.Marshal(fixKeywords(doc))
 }
 
-// replace sets a property of a schema, or a whole schema, by its place.
-func replace(schemas map[string]any, place string, schema map[string]any) error {
+// replaceSchema sets the schema of a property (place "Draft.message"), or a whole schema
+// (place "AudienceEveryone"). A property that the code does not have is an error.
+func replaceSchema(schemas map[string]any, place string, schema map[string]any) error {
 	name, property, ok := strings.Cut(place, ".")
 	if !ok {
 		schemas[name] = schema
@@ -116,11 +121,12 @@ func replace(schemas map[string]any, place string, schema map[string]any) error 
 	return nil
 }
 
-// describe adds to an operation its description, and the answers that every operation
-// may give.
-func describe(method string, op map[string]any, d Documentation) {
+// describeOperation adds its description to an operation, and the error answers that
+// every operation may give.
+func describeOperation(method string, op map[string]any, d Documentation) {
 	doc := d.Operations[op["operationId"].(string)]
 	op["tags"], op["description"] = []any{doc.Tag}, doc.Description
+
 	answers := op["responses"].(map[string]any)
 	delete(answers, "default")
 	errors := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
@@ -150,15 +156,15 @@ func describe(method string, op map[string]any, d Documentation) {
 	}
 }
 
-// keywords returns a copy of a document in which what is not a keyword of JSON Schema
-// is an extension, and no list may be null. It is a copy because examples are shared
-// by all APIs with the same Documentation.
-func keywords(v any) any {
+// fixKeywords returns a copy of a document. In the copy huma's patternDescription, which
+// JSON Schema does not have, is an extension (x-…), and no list may be null. The result
+// is a copy because all APIs with the same Documentation share its examples.
+func fixKeywords(v any) any {
 	switch v := v.(type) {
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			out[i] = keywords(v[i])
+			out[i] = fixKeywords(v[i])
 		}
 		return out
 	case map[string]any:
@@ -167,7 +173,7 @@ func keywords(v any) any {
 			if k == "patternDescription" {
 				k = "x-pattern-description"
 			}
-			out[k] = keywords(x)
+			out[k] = fixKeywords(x)
 		}
 		if types, ok := v["type"].([]any); ok && len(types) == 2 && types[0] == "array" && types[1] == "null" {
 			out["type"] = "array"
@@ -187,17 +193,18 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 {{end}}</table></html>
 `))
 
-// page answers a page that lists the operations.
-func (a *API) page(w http.ResponseWriter, _ Documentation) {
+// servePage answers with an HTML page that lists the operations.
+func (a *API) servePage(w http.ResponseWriter, _ Documentation) {
 	type row struct{ Method, Path, Summary string }
 	var rows []row
 	for _, path := range slices.Sorted(maps.Keys(a.OpenAPI().Paths)) {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-			if op := a.operation(method + " " + path); op != nil {
+			if op := a.findOperation(method + " " + path); op != nil {
 				rows = append(rows, row{method, path, op.Summary})
 			}
 		}
 	}
+
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

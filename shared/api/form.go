@@ -12,9 +12,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Form reads one kind of JSON body and finds all its faults at once. huma by itself
-// stops after its schema: a second fault beside a field of the wrong type would be
-// found only by the next try.
+// A Form reads one kind of JSON body and finds all its faults at once. huma alone stops
+// at the first field of a wrong type: the caller would learn of the next fault only with
+// the next request.
 type Form[T any] struct {
 	registry huma.Registry
 	schema   *huma.Schema
@@ -26,8 +26,8 @@ func NewForm[T any](a *API) *Form[T] {
 	return &Form[T]{registry: r, schema: r.Schema(reflect.TypeFor[T](), true, "")}
 }
 
-// Takes documents that op accepts such a body, and leaves reading it to Read. The
-// input of the operation has a Body of json.RawMessage.
+// Takes returns op with such a body in its documentation. huma does not check the body;
+// Read does. The input of the operation has a Body of type json.RawMessage.
 func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 	op.SkipValidateBody = true
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
@@ -37,8 +37,8 @@ func (f *Form[T]) Takes(op huma.Operation) huma.Operation {
 	return op
 }
 
-// TakesMany is like Takes for a body with a list of at most that many in a field. Read
-// reads each of them.
+// TakesMany is like Takes for a body with a list of 1 to most items in a field. Read
+// reads each item.
 func (f *Form[T]) TakesMany(op huma.Operation, field string, most int) huma.Operation {
 	op.SkipValidateBody = true
 	list := &huma.Schema{Type: huma.TypeArray, Items: f.schema, MinItems: new(1), MaxItems: &most}
@@ -50,31 +50,34 @@ func (f *Form[T]) TakesMany(op huma.Operation, field string, most int) huma.Oper
 	return op
 }
 
-// Read decodes a body as far as possible, and names everything in it that does not
-// match the schema.
+// Read decodes a body as far as possible. The faults name everything in it that does
+// not match the schema.
 func (f *Form[T]) Read(raw []byte) (*T, push.Faults) {
-	v, unread := decode[T](raw, f.schemaOf())
+	v, unread := decodeFields[T](raw, f.schemaOf())
+
 	var parsed any
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return v, push.Faults{{Location: "body", Message: "is not valid JSON"}}
 	}
 
 	trimmer := trimmer{registry: f.registry, left: maxFaults}
-	parsed = trimmer.trim(f.schema, parsed)
+	parsed = trimmer.trimValue(f.schema, parsed)
+
 	res := &huma.ValidateResult{}
 	at := huma.NewPathBuffer(nil, 0)
 	at.Push("body")
 	huma.Validate(f.registry, f.schema, at, huma.ModeWriteToServer, parsed, res)
-	faults := detailed(res.Errors)
+	faults := toFaults(res.Errors)
 
 	for _, u := range unread {
-		if !slices.ContainsFunc(faults, func(x push.Fault) bool { return within(x, u) || within(u, x) }) {
+		if !slices.ContainsFunc(faults, func(x push.Fault) bool { return isWithin(x, u) || isWithin(u, x) }) {
 			faults = append(faults, u)
 		}
 	}
 	if trimmer.more {
 		faults = append(faults, moreFaults)
 	}
+
 	return v, faults
 }
 
@@ -87,10 +90,10 @@ func (f *Form[T]) schemaOf() *huma.Schema {
 	return s
 }
 
-// decode reads raw into a T. If that fails, it decodes field by field, because
-// encoding/json stops at a text that a type refuses, and later fields would seem to
-// be missing. Fields that the schema does not know are skipped.
-func decode[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
+// decodeFields reads raw into a T. If that fails, it decodes field by field: encoding/json
+// stops at a text that a type refuses, so later fields would seem to be missing. It skips
+// fields that the schema does not have.
+func decodeFields[T any](raw []byte, schema *huma.Schema) (*T, push.Faults) {
 	v := new(T)
 	if json.Unmarshal(raw, v) == nil {
 		return v, nil

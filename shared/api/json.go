@@ -17,51 +17,54 @@ import (
 const (
 	// maxDepth is how deep JSON may be nested.
 	maxDepth = 64
-	// maxMembers is how many members an object may have: more than the attributes of
-	// a customer (push.MaxAttributes), which is the largest object. An object with
-	// more is refused before it costs time.
+	// maxMembers is how many members an object may have. The largest object of the API
+	// is that of a customer's attributes (push.MaxAttributes), which is smaller. A larger
+	// object is refused before it costs time.
 	maxMembers = 500
 )
 
-// CheckJSON returns what is wrong with a text as JSON, under a name (body, line): it
-// is not UTF-8, not JSON, has a key twice in an object, more than 500 members in an
-// object, more than 64 levels, something after the value, or half a surrogate pair.
+// CheckJSON checks a text that has to be JSON. name is what the error calls it (body,
+// line). These are errors: a text that is not UTF-8 or not JSON, a key that occurs twice
+// in an object, an object with more than 500 members, more than 64 levels, text after
+// the value, and half a surrogate pair. An error does not repeat values.
 func CheckJSON(name string, b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the " + name + " is not UTF-8")
 	}
+
 	dec := json.NewDecoder(bytes.NewReader(b))
 	c := checker{dec: dec, name: name}
-	if err := c.value(); err != nil {
-		return said(name, err, dec.InputOffset())
+	if err := c.checkValue(); err != nil {
+		return describeError(name, err, dec.InputOffset())
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("something stands behind the JSON, at byte %d", dec.InputOffset())
+		return fmt.Errorf("there is text after the JSON, at byte %d", dec.InputOffset())
 	}
-	return pairs(name, b)
+	return checkSurrogates(name, b)
 }
 
-// pairs finds escapes of half a surrogate pair in valid JSON. They are not
-// characters, and the decoder makes the same character of all of them: two customers,
+// checkSurrogates refuses escapes of half a surrogate pair in valid JSON. Half a pair is
+// not a character, and the decoder replaces each with the same character: two customers,
 // or two tokens, would become one.
-func pairs(name string, b []byte) error {
+func checkSurrogates(name string, b []byte) error {
 	for at := 0; at < len(b); at++ {
 		if b[at] != '\\' {
 			continue
 		}
-		if r := escaped(b[at:]); !utf16.IsSurrogate(r) {
-			at++ // the next character may be a backslash, too
-		} else if utf16.DecodeRune(r, escaped(b[at+6:])) == utf8.RuneError {
+		if r := parseEscape(b[at:]); !utf16.IsSurrogate(r) {
+			at++ // skip the escaped character, which may be a backslash, too
+		} else if utf16.DecodeRune(r, parseEscape(b[at+6:])) == utf8.RuneError {
 			return fmt.Errorf("the %s has half a surrogate pair, at byte %d", name, at)
 		} else {
-			at += 11
+			at += 11 // the rest of both escapes
 		}
 	}
 	return nil
 }
 
-// escaped returns the number of the \u that b begins with, 0 if it does not.
-func escaped(b []byte) rune {
+// parseEscape returns the code unit of the escape \uXXXX at the beginning of b, and 0 if
+// b does not begin with one.
+func parseEscape(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0
 	}
@@ -72,8 +75,9 @@ func escaped(b []byte) rune {
 	return rune(n)
 }
 
-// said returns an error of the decoder without the input.
-func said(name string, err error, at int64) error {
+// describeError replaces an error of the decoder, whose text repeats input, by one that
+// names only the offset. It returns errors of the checker as they are.
+func describeError(name string, err error, at int64) error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("the %s has a number beyond the range of numbers, before byte %d", name, at)
 	}
@@ -83,17 +87,17 @@ func said(name string, err error, at int64) error {
 	return err
 }
 
-// A checker reads a JSON text. It keeps its place as steps, and writes it as text
-// only in an error: the text of a deep place for each of many values would cost far
-// more than the input.
+// A checker reads a JSON text. It stores its place as steps, and writes the place as
+// text only in an error: to write a deep place for each of many values would cost far
+// more than to read the input.
 type checker struct {
 	dec   *json.Decoder
 	name  string
 	steps []any // the name of a field, or the number of an item
 }
 
-// at returns the place of the checker.
-func (c *checker) at() string {
+// currentPlace returns the place of the checker as text, as in body.audience.customers[3].
+func (c *checker) currentPlace() string {
 	var b strings.Builder
 	b.WriteString(c.name)
 	for _, step := range c.steps {
@@ -107,11 +111,13 @@ func (c *checker) at() string {
 	return b.String()
 }
 
-func (c *checker) value() error {
+// checkValue reads one value, with everything in it.
+func (c *checker) checkValue() error {
 	t, err := c.dec.Token()
 	if err != nil {
 		return err
 	}
+
 	d, ok := t.(json.Delim)
 	if !ok {
 		return nil
@@ -122,9 +128,9 @@ func (c *checker) value() error {
 
 	c.steps = append(c.steps, nil)
 	if d == '{' {
-		err = c.members()
+		err = c.checkMembers()
 	} else {
-		err = c.elements()
+		err = c.checkElements()
 	}
 	if err != nil {
 		return err
@@ -135,7 +141,8 @@ func (c *checker) value() error {
 	return err
 }
 
-func (c *checker) members() error {
+// checkMembers reads the members of an object up to its closing brace.
+func (c *checker) checkMembers() error {
 	last := len(c.steps) - 1
 	seen := map[string]bool{}
 	for c.dec.More() {
@@ -144,15 +151,16 @@ func (c *checker) members() error {
 			return err
 		}
 		key := t.(string) // the decoder returns only strings here
+
 		c.steps[last] = key
 		if seen[key] {
-			return fmt.Errorf("%s is given twice", c.at())
+			return fmt.Errorf("%s is given twice", c.currentPlace())
 		}
 		if seen[key] = true; len(seen) > maxMembers {
 			c.steps[last] = nil
-			return fmt.Errorf("%s has more than %d members", c.at(), maxMembers)
+			return fmt.Errorf("%s has more than %d members", c.currentPlace(), maxMembers)
 		}
-		if err := c.value(); err != nil {
+		if err := c.checkValue(); err != nil {
 			return err
 		}
 	}
@@ -160,11 +168,12 @@ func (c *checker) members() error {
 	return nil
 }
 
-func (c *checker) elements() error {
+// checkElements reads the elements of an array up to its closing bracket.
+func (c *checker) checkElements() error {
 	last := len(c.steps) - 1
 	for i := 0; c.dec.More(); i++ {
 		c.steps[last] = i
-		if err := c.value(); err != nil {
+		if err := c.checkValue(); err != nil {
 			return err
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"carillon.example/shared/api"
 )
 
-// TestHalfASurrogatePairIsNoText: the decoder would make U+FFFD of each, and
-// one customer of two.
+// TestHalfASurrogatePairIsNoText checks that half a surrogate pair is refused. The decoder
+// would replace each by U+FFFD, so two customers would become one.
 func TestHalfASurrogatePairIsNoText(t *testing.T) {
 	t.Parallel()
 	for text, good := range map[string]bool{
@@ -18,11 +18,15 @@ func TestHalfASurrogatePairIsNoText(t *testing.T) {
 		`"\\\ud800"`: false, `{"\ud800":1}`: false, `["\ud83d\n"]`: false, `"\ud83d\u0041"`: false, `"\ud83d\\udd14"`: false,
 	} {
 		if !json.Valid([]byte(text)) {
-			t.Fatalf("%s is no JSON", text)
+			t.Fatalf("%s is not JSON", text)
 		}
+
 		err := api.CheckJSON("body", []byte(text))
-		if good != (err == nil) || err != nil && !strings.Contains(err.Error(), "half a surrogate pair") {
-			t.Errorf("%s: %v", text, err)
+		if accepted := err == nil; accepted != good {
+			t.Errorf("%s is accepted: %v, want %v", text, accepted, good)
+		}
+		if err != nil && !strings.Contains(err.Error(), "half a surrogate pair") {
+			t.Errorf("%s: the error is %q, want half a surrogate pair", text, err)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Problem is an error answer (RFC 9457). It never repeats input, which may contain
-// a push token.
+// A Problem is the body of an error answer (RFC 9457). It never repeats input, which may
+// contain a push token.
 type Problem struct {
 	Type   string       `json:"type" doc:"about:blank: the status says what kind of problem it is"`
 	Title  string       `json:"title" doc:"the status in words"`
@@ -26,7 +26,7 @@ type Problem struct {
 	// Instance identifies the request, as the log does.
 	Instance string `json:"instance,omitempty" doc:"urn:carillon:request: and the X-Request-Id of the answer"`
 
-	retryAfter time.Duration
+	retryAfter time.Duration // for the header Retry-After, in whole seconds, rounded up; 0: no header
 }
 
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
@@ -34,7 +34,7 @@ func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 // GetStatus returns the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType makes huma use the media type of the RFC.
+// ContentType returns the media type of RFC 9457, which huma uses for the answer.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
 // GetHeaders returns the headers of the answer.
@@ -50,40 +50,41 @@ func (p *Problem) GetHeaders() http.Header {
 // 4.2.1).
 const blank = "about:blank"
 
-func problem(status int, detail string) *Problem {
+func makeProblem(status int, detail string) *Problem {
 	return &Problem{Type: blank, Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// refusal is the answer to a request that is understood but wrong.
-func refusal(f push.Faults) *Problem {
-	p := problem(http.StatusUnprocessableEntity, "understood, but not right")
-	p.Errors = spelled(f)
+// faultsProblem is the answer to a request whose values are wrong.
+func faultsProblem(f push.Faults) *Problem {
+	p := makeProblem(http.StatusUnprocessableEntity, "the request has faults; see errors")
+	p.Errors = limitFaults(f)
 	return p
 }
 
-// BadRequest is the answer to a request that lacks something.
+// BadRequest is the answer to a request that lacks a header or a field.
 func BadRequest(f push.Faults) error {
-	p := problem(http.StatusBadRequest, "something is missing")
-	p.Errors = spelled(f)
+	p := makeProblem(http.StatusBadRequest, "something is missing")
+	p.Errors = limitFaults(f)
 	return p
 }
 
-// newProblem replaces huma.NewError: it leaves out values, and the texts of our own
-// errors.
+// newProblem replaces huma.NewError. A problem contains no values of the request, and
+// above 499 no texts of errors.
 func newProblem(status int, msg string, errs ...error) huma.StatusError {
-	p := problem(status, msg)
+	p := makeProblem(status, msg)
 	if status < http.StatusInternalServerError {
-		p.Errors = spelled(detailed(errs))
+		p.Errors = limitFaults(toFaults(errs))
 	}
 	return p
 }
 
-// Write answers with p.
+// Write writes p as the answer.
 func (p *Problem) Write(w http.ResponseWriter) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
-	p.Type, p.Instance = blank, instance(w.Header().Get(requestHeader))
+
+	p.Type, p.Instance = blank, instanceURI(w.Header().Get(requestHeader))
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
 	}
@@ -92,10 +93,10 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p) // the client has gone
 }
 
-// outOfReach is how long to wait if nothing better is known.
+// outOfReach is the Retry-After of a 503 if no better time is known.
 const outOfReach = 30 * time.Second
 
-// Answering adds the table of errors to a use case.
+// Answering returns f with its errors converted by ToProblem.
 func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
 	return func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
@@ -106,81 +107,85 @@ func Answering[I, O any](log *slog.Logger, f func(context.Context, *I) (*O, erro
 	}
 }
 
-// ToProblem is the table from error to status. An unknown error is our own fault: it is
-// logged, and answered without its text.
+// ToProblem converts an error of a use case to the answer. An unknown error is our own
+// fault: it is logged, and the answer does not contain its text.
 //
-//	*Problem           as it is
-//	push.Faults        422, every fault named
-//	*push.NotFound     404
-//	*push.Conflict     409
-//	*push.PreconditionFailed  412
-//	*push.LimitReached 429 with Retry-After
-//	*push.Unavailable  503 with Retry-After
-//	a deadline         503 with Retry-After
-//	the caller gone    503, which is not read
-//	anything else      500
+//	*Problem                    the problem itself
+//	push.Faults                 422, every fault named
+//	*push.NotFound              404
+//	*push.Conflict              409
+//	*push.PreconditionFailed    412
+//	*push.LimitReached          429 with Retry-After
+//	*push.Unavailable           503 with Retry-After
+//	the deadline has passed     503 with Retry-After
+//	the caller has gone         503, which the caller does not read
+//	every other error           500
 //
-// What never reaches a use case is answered by ServeHTTP and by huma:
+// ServeHTTP and huma answer requests that do not reach a use case:
 //
-//	no such path                                                          404
-//	a path that does not take the method                                  405 with Allow
-//	no JSON, no UTF-8, a key twice, half a surrogate pair, nested deeper
-//	than 64, a body cut off                                               400
-//	a body too large                                                      413
-//	a Content-Type or Content-Encoding that is not read                   415
-//	a field, parameter or header unknown or not as the schema wants it    422
-//	a panic                                                               500
+//	the path does not exist                                               404
+//	the path does not accept the method                                   405 with Allow
+//	the body is not JSON or not UTF-8, has a key twice, half a surrogate
+//	pair or more than 64 levels, or ended too early                       400
+//	the body is too large                                                 413
+//	the Content-Type or Content-Encoding is not accepted                  415
+//	a field, parameter or header is unknown or does not match the schema  422
+//	a handler panics                                                      500
 func ToProblem(ctx context.Context, log *slog.Logger, err error) error {
 	answer := answerTo(ctx, log, err)
 	if p, ok := errors.AsType[*Problem](answer); ok {
-		p.Instance = instance(RequestID(ctx))
+		p.Instance = instanceURI(RequestID(ctx))
 	}
 	return answer
 }
 
+// answerTo is ToProblem without the id of the request.
 func answerTo(ctx context.Context, log *slog.Logger, err error) error {
 	if err == nil {
 		return nil
 	}
+
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	if f, ok := errors.AsType[push.Faults](err); ok {
-		return refusal(f)
+		return faultsProblem(f)
 	}
 	if e, ok := errors.AsType[*push.NotFound](err); ok {
-		return problem(http.StatusNotFound, "there is no such "+e.What)
+		return makeProblem(http.StatusNotFound, "there is no such "+e.What)
 	}
 	if e, ok := errors.AsType[*push.Conflict](err); ok {
-		return problem(http.StatusConflict, e.Why)
+		return makeProblem(http.StatusConflict, e.Why)
 	}
 	if e, ok := errors.AsType[*push.LimitReached](err); ok {
-		p := problem(http.StatusTooManyRequests, e.Error())
+		p := makeProblem(http.StatusTooManyRequests, e.Error())
 		p.retryAfter = e.RetryAfter
 		return p
 	}
 	if e, ok := errors.AsType[*push.PreconditionFailed](err); ok {
-		return problem(http.StatusPreconditionFailed, e.Error()+": If-Match does not hold")
+		return makeProblem(http.StatusPreconditionFailed, e.Error()+": If-Match does not hold")
 	}
+
 	if errors.Is(ctx.Err(), context.Canceled) {
 		log.InfoContext(ctx, "the caller has gone", "error", err)
-		return later("the request was given up", 0)
+		return unavailableProblem("the caller has ended the request", 0)
 	}
 
 	log.ErrorContext(ctx, "a request failed", "error", err)
 	if e, ok := errors.AsType[*push.Unavailable](err); ok {
-		return later("something needed is out of reach", e.RetryAfter)
+		return unavailableProblem("a service that Carillon needs is not available", e.RetryAfter)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return later("it took too long", 0)
+		return unavailableProblem("it took too long", 0)
 	}
 
-	return problem(http.StatusInternalServerError, "")
+	return makeProblem(http.StatusInternalServerError, "")
 }
 
-// later asks to try again after a while, 0 if unknown.
-func later(detail string, wait time.Duration) *Problem {
-	p := problem(http.StatusServiceUnavailable, detail)
+// unavailableProblem is a 503 that asks the caller to try again after wait; 0:
+// outOfReach.
+func unavailableProblem(detail string, wait time.Duration) *Problem {
+	p := makeProblem(http.StatusServiceUnavailable, detail)
 	if p.retryAfter = wait; wait <= 0 {
 		p.retryAfter = outOfReach
 	}

@@ -36,23 +36,38 @@ func TestTheTableOfErrors(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			w := small(t)
 			got := w.do("GET", "/things/"+id, "", "")
-			if got.Code != c.status || got.Header.Get("Retry-After") != c.after {
-				t.Errorf("%d, Retry-After %q; want %d, %q", got.Code, got.Header.Get("Retry-After"), c.status, c.after)
+			if got.Code != c.status {
+				t.Errorf("answered %d %s, want %d", got.Code, got.Body, c.status)
+			}
+			if after := got.Header.Get("Retry-After"); after != c.after {
+				t.Errorf("Retry-After is %q, want %q", after, c.after)
 			}
 			if strings.Contains(got.Body, "secret") {
-				t.Errorf("our own text comes out: %s", got.Body)
+				t.Errorf("the answer has the text of our own error: %s", got.Body)
 			}
+
 			log := w.log.String()
-			if logged := strings.Contains(log, "a request failed"); logged != c.logged || logged && !strings.Contains(log, "level=ERROR") {
-				t.Errorf("logged: %v, want %v, and as an error: %s", logged, c.logged, log)
+			logged := strings.Contains(log, "a request failed")
+			if logged != c.logged {
+				t.Errorf("logged: %v, want %v: %s", logged, c.logged, log)
+			}
+			if logged && !strings.Contains(log, "level=ERROR") {
+				t.Errorf("the line has not the level ERROR: %s", log)
 			}
 		})
 	}
-	if got := w.do("GET", "/things/faults", "", ""); cmp.Diff(got.Errors, []testcloud.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}) != "" {
-		t.Errorf("the faults came out as %s", got.Body)
+
+	want := []testcloud.Fault{{Location: "body.a", Message: "is odd"}, {Location: "body.b", Message: "is even"}}
+	if diff := cmp.Diff(want, w.do("GET", "/things/faults", "", "").Errors); diff != "" {
+		t.Errorf("the faults in the answer (-want +got):\n%s", diff)
 	}
-	if got := w.do("GET", "/unwrapped/own", "", ""); got.Code != 500 || strings.Contains(got.Body, "secret") {
-		t.Errorf("an error past the table: %d %s", got.Code, got.Body)
+
+	got := w.do("GET", "/unwrapped/own", "", "") // does not pass through the table
+	if got.Code != 500 {
+		t.Errorf("an error without the table: %d, want 500", got.Code)
+	}
+	if strings.Contains(got.Body, "secret") {
+		t.Errorf("an error without the table: the answer has its text: %s", got.Body)
 	}
 }
 
@@ -64,16 +79,28 @@ func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 		"/things/index": "index out of range",
 	} {
 		got := w.do("GET", path, "", "")
-		if got.Code != 500 || strings.Contains(got.Body, "secret") || strings.Contains(got.Body, "goroutine") {
-			t.Errorf("%s: %d %s", path, got.Code, got.Body)
+		if got.Code != 500 {
+			t.Errorf("%s: %d, want 500", path, got.Code)
 		}
+		for _, text := range []string{"secret", "goroutine"} {
+			if strings.Contains(got.Body, text) {
+				t.Errorf("%s: the answer contains %q: %s", path, text, got.Body)
+			}
+		}
+
 		log := w.log.String()
-		if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, logged) || !strings.Contains(log, "setup_test.go") || strings.Contains(log, "secret") {
-			t.Errorf("%s was logged as %s", path, log)
+		for _, text := range []string{"level=ERROR", logged, "setup_test.go"} {
+			if !strings.Contains(log, text) {
+				t.Errorf("%s: the log does not contain %q: %s", path, text, log)
+			}
+		}
+		if strings.Contains(log, "secret") {
+			t.Errorf("%s: the log contains the value of the panic: %s", path, log)
 		}
 	}
+
 	if got := w.do("GET", "/things/fine", "", ""); got.Code != 200 {
-		t.Errorf("after panics: %d", got.Code)
+		t.Errorf("after panics: %d, want 200", got.Code)
 	}
 }
 
@@ -100,8 +127,11 @@ func TestPathsAndMethodsThatAreNot(t *testing.T) {
 		{"POST", "/openapi.json", 405, "GET, HEAD"},
 	} {
 		got := w.do(c.method, c.path, "", "")
-		if got.Code != c.status || got.Header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, got.Code, got.Header.Get("Allow"), c.status, c.allow)
+		if got.Code != c.status {
+			t.Errorf("%s %s: %d, want %d", c.method, c.path, got.Code, c.status)
+		}
+		if allow := got.Header.Get("Allow"); allow != c.allow {
+			t.Errorf("%s %s: Allow is %q, want %q", c.method, c.path, allow, c.allow)
 		}
 	}
 }
@@ -111,7 +141,7 @@ func TestEncodedPathsReachTheOperation(t *testing.T) {
 	w := small(t)
 	for _, path := range []string{"/things/%2E%2E", "/things/a%2Fb", "/things/a%2F%2Fb", "/things/%20", "/things/%C3%BC"} {
 		if got := w.do("GET", path, "", ""); got.Code != 200 {
-			t.Errorf("%s: %d %s", path, got.Code, got.Body)
+			t.Errorf("%s: %d %s, want 200", path, got.Code, got.Body)
 		}
 	}
 }
@@ -121,9 +151,13 @@ func TestACallerThatHasGoneIsNoError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j := &testcloud.LogBuffer{}
+
 	err := api.ToProblem(ctx, j.Logger(), context.Canceled)
-	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 || strings.Contains(j.String(), "level=ERROR") {
-		t.Errorf("%v was logged as %s", err, j)
+	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 {
+		t.Errorf("the problem is %v, want one with status 503", err)
+	}
+	if log := j.String(); strings.Contains(log, "level=ERROR") {
+		t.Errorf("it is logged as an error: %s", log)
 	}
 }
 
@@ -137,10 +171,10 @@ func TestParametersAreStrict(t *testing.T) {
 	} {
 		got := w.do("GET", "/things/x"+query, "", "")
 		if got.Code != 422 {
-			t.Errorf("%s: %d %s", query, got.Code, got.Body)
+			t.Errorf("%s: %d %s, want 422", query, got.Code, got.Body)
 		}
 		if diff := cmp.Diff(want, got.Places()); diff != "" {
-			t.Errorf("%s: %s", query, diff)
+			t.Errorf("%s: places of the faults (-want +got):\n%s", query, diff)
 		}
 	}
 }
@@ -150,7 +184,7 @@ func TestAQueryThatCannotBeReadIsNotPassedOver(t *testing.T) {
 	w := small(t)
 	for _, query := range []string{"?%zz", "?size=1;size=2", "?size=%"} {
 		if got := w.do("GET", "/things/x"+query, "", ""); got.Code != 400 {
-			t.Errorf("%s: %d %s", query, got.Code, got.Body)
+			t.Errorf("%s: %d %s, want 400", query, got.Code, got.Body)
 		}
 	}
 }
@@ -160,11 +194,14 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	w := small(t)
 	for _, path := range []string{"/things/fine", "/things/own", "/things/bare", "/nothing", "/openapi.json"} {
 		got := w.do("GET", path, "", "")
-		if got.Header.Get("X-Content-Type-Options") != "nosniff" || got.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", path, got.Header)
+		// Link would name a schema, as $schema in a body does.
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Link": ""} {
+			if value := got.Header.Get(name); value != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, value, want)
+			}
 		}
-		if got.Header.Get("Link") != "" || strings.Contains(got.Body, "$schema") {
-			t.Errorf("%s points at a schema: %v %s", path, got.Header, got.Body)
+		if strings.Contains(got.Body, "$schema") {
+			t.Errorf("%s: the body names a schema: %s", path, got.Body)
 		}
 	}
 }
@@ -174,13 +211,13 @@ func TestDocument(t *testing.T) {
 	got := small(t).do("GET", "/openapi.json", "", "")
 	doc := testcloud.Decode[struct{ OpenAPI string }](got, http.StatusOK)
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") {
-		t.Fatalf("openapi %q", doc.OpenAPI)
+		t.Fatalf("the version is %q, want 3.1", doc.OpenAPI)
 	}
 	testcloud.Golden(t, "testdata/openapi.json", got.Body)
 }
 
-// TestAnswersThatHaveBegunBreakOff: what panics in the middle of an answer adds
-// nothing to it, and nobody takes the part for the whole.
+// TestAnswersThatHaveBegunBreakOff checks that a panic in the middle of an answer adds
+// nothing to it, and that the client sees that the answer is not complete.
 func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 	t.Parallel()
 	a := api.New("test", slog.New(slog.DiscardHandler), api.Options{})
@@ -197,12 +234,21 @@ func TestAnswersThatHaveBegunBreakOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if got, err := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(got) != "half" || err == nil {
-		t.Errorf("%d %q, %v", resp.StatusCode, got, err)
+
+	if resp.StatusCode != 200 {
+		t.Errorf("answered %d, want 200", resp.StatusCode)
+	}
+	got, err := io.ReadAll(resp.Body)
+	if string(got) != "half" {
+		t.Errorf("the body is %q, want half", got)
+	}
+	if err == nil {
+		t.Error("the body ended without an error, want a broken connection")
 	}
 }
 
-// TestADocumentLeavesItsExamplesAlone: APIs of one process share them.
+// TestADocumentLeavesItsExamplesAlone checks that a document does not change its examples,
+// because the APIs of one process share them.
 func TestADocumentLeavesItsExamplesAlone(t *testing.T) {
 	t.Parallel()
 	example := func() map[string]any {
@@ -217,7 +263,7 @@ func TestADocumentLeavesItsExamplesAlone(t *testing.T) {
 
 	got := testcloud.Serve(t, a).Ask("GET", "/openapi.json", "")
 	if !strings.Contains(got.Body, `"x-pattern-description":"a text"`) {
-		t.Fatalf("the document has not the example: %v", got)
+		t.Fatalf("the document does not contain the example: %v", got)
 	}
 	if d := cmp.Diff(example(), shared.Operations["x"].Example); d != "" {
 		t.Errorf("the example was changed (-want +got):\n%s", d)

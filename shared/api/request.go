@@ -8,19 +8,20 @@ import (
 	"strings"
 )
 
-// requestHeader has the id of a request, in the answer and in the log.
+// requestHeader is the header with the id of a request, in the request and the answer.
 const requestHeader = "X-Request-Id"
 
 type requestKey struct{}
 
-// RequestID returns the id of the request of ctx, "" outside of requests.
+// RequestID returns the id of the request of ctx, "" if ctx belongs to no request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id
 }
 
-// WithRequestID returns r with the id in its X-Request-Id, or a new one, and sets the
-// header of the answer. A request that has an id keeps it.
+// WithRequestID returns r with an id in its context, and sets the header of the answer.
+// The id is the one that the context has already, else that of X-Request-Id, else a new
+// one.
 func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := RequestID(r.Context())
 	if id == "" {
@@ -33,7 +34,7 @@ func WithRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	return r
 }
 
-// isRequestID reports whether an id can be used in a header, a log and a URN.
+// isRequestID reports whether an id is safe in a header, a log and a URN.
 func isRequestID(id string) bool {
 	const most = 128
 	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(c rune) bool {
@@ -41,16 +42,16 @@ func isRequestID(id string) bool {
 	})
 }
 
-// instance returns the URI of a problem of that request.
-func instance(requestID string) string {
+// instanceURI returns the instance of a problem (RFC 9457), "" without a request id.
+func instanceURI(requestID string) string {
 	if requestID == "" {
 		return ""
 	}
 	return "urn:carillon:request:" + requestID
 }
 
-// Logger returns log with the request id in each line that is logged with the context
-// of a request.
+// Logger returns log with the attribute requestId in each line that is logged with the
+// context of a request.
 func Logger(log *slog.Logger) *slog.Logger { return slog.New(requestLog{log.Handler()}) }
 
 type requestLog struct{ slog.Handler }

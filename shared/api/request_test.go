@@ -16,15 +16,15 @@ import (
 	"carillon.example/shared/api"
 )
 
-// TestEveryAnswerNamesItsRequest: by the id that came, or one of its own, in the
-// header, in a problem and in the log.
+// TestEveryAnswerNamesItsRequest checks that an answer has the id of the request, or a new
+// one, in its header, in a problem and in the log.
 func TestEveryAnswerNamesItsRequest(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for _, c := range []struct {
 		path, sent string
 		code       int
-		own        bool // the id is made here
+		own        bool // the answer has a new id
 	}{
 		{"/things/1", "r-1:2.3_4", 200, false},
 		{"/things/away", "r-2", 503, false},
@@ -41,8 +41,11 @@ func TestEveryAnswerNamesItsRequest(t *testing.T) {
 		if a.Code != c.code {
 			t.Errorf("%s: %v, want %d", c.path, a, c.code)
 		}
-		if id == "" || (id != c.sent) != c.own {
-			t.Errorf("%s of %q is answered as %q", c.path, c.sent, id)
+		if id == "" {
+			t.Errorf("%s of %q: the answer has no id", c.path, c.sent)
+		}
+		if own := id != c.sent; own != c.own {
+			t.Errorf("%s of %q: the id is %q; is it new: %v, want %v", c.path, c.sent, id, own, c.own)
 		}
 		if a.Code < 300 {
 			continue
@@ -51,8 +54,11 @@ func TestEveryAnswerNamesItsRequest(t *testing.T) {
 		if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
 			t.Fatal(err)
 		}
-		if p.Type != "about:blank" || p.Instance != "urn:carillon:request:"+id {
-			t.Errorf("%s: the problem is %+v", c.path, p)
+		if p.Type != "about:blank" {
+			t.Errorf("%s: the type of the problem is %q, want about:blank", c.path, p.Type)
+		}
+		if want := "urn:carillon:request:" + id; p.Instance != want {
+			t.Errorf("%s: the instance of the problem is %q, want %q", c.path, p.Instance, want)
 		}
 		if a.Code >= 500 && !strings.Contains(w.log.String(), "requestId="+id) {
 			t.Errorf("%s: %s is not in the log:\n%s", c.path, id, w.log)
@@ -60,7 +66,8 @@ func TestEveryAnswerNamesItsRequest(t *testing.T) {
 	}
 }
 
-// TestPagesOfOtherSites: what a page of another site has a browser send is refused.
+// TestPagesOfOtherSites checks that requests that a browser sends for a page of another site
+// are refused.
 func TestPagesOfOtherSites(t *testing.T) {
 	t.Parallel()
 	w := small(t)
@@ -93,8 +100,8 @@ func zipped(t *testing.T, text string) string {
 	return b.String()
 }
 
-// TestZippedBodies: taken where the operation takes them, and no larger than others
-// when they are unpacked.
+// TestZippedBodies checks that an operation accepts compressed bodies, with the same limit
+// for the uncompressed body.
 func TestZippedBodies(t *testing.T) {
 	t.Parallel()
 	a := api.New("zip", slog.New(slog.DiscardHandler), api.Options{})
@@ -121,7 +128,7 @@ func TestZippedBodies(t *testing.T) {
 			t.Errorf("%s: %v, want %d", name, got, c.code)
 		}
 		if name == "good" && testcloud.Decode[struct{ OK string }](got, 200).OK != "{}" {
-			t.Errorf("it came as %s", got.Body)
+			t.Errorf("the operation got %s, want {}", got.Body)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// thing is a body that huma reads; letter one that a form reads.
+// thing is a body that huma reads. note is a body that a form reads.
 type thing struct {
 	Name  string         `json:"name" maxLength:"10"`
 	Count int            `json:"count,omitempty" minimum:"1"`
@@ -30,7 +30,7 @@ type part struct {
 	Size int `json:"size"`
 }
 
-type letter struct {
+type note struct {
 	To     []string          `json:"to"`
 	At     *time.Time        `json:"at,omitempty"`
 	Within *push.Duration    `json:"within,omitempty" pattern:"^[0-9]+[smh]$" patternDescription:"a duration like 90s"`
@@ -40,7 +40,7 @@ type letter struct {
 	Words  map[string]string `json:"words,omitempty"`
 }
 
-func (l *letter) check() (f push.Faults) {
+func (l *note) check() (f push.Faults) {
 	if len(l.To) == 0 {
 		f = append(f, push.Fault{Location: "body.to", Message: "names nobody"})
 	}
@@ -52,7 +52,7 @@ func (l *letter) check() (f push.Faults) {
 
 type thingInput struct{ Body thing }
 
-type letterInput struct{ Body json.RawMessage }
+type noteInput struct{ Body json.RawMessage }
 
 type linesInput struct {
 	RawBody []byte `contentType:"application/x-ndjson"`
@@ -69,7 +69,7 @@ type output struct {
 	}
 }
 
-// faulty answers each id with the error of its name.
+// faulty returns the error that the id names, or panics with it.
 func faulty(_ context.Context, in *idInput) (*output, error) {
 	switch in.ID {
 	case "faults":
@@ -94,7 +94,7 @@ func faulty(_ context.Context, in *idInput) (*output, error) {
 	return &output{}, nil
 }
 
-// A world is a small API behind a real server.
+// A world is a client of the small API, which runs on a real server.
 type world struct {
 	*testcloud.Client
 	log *testcloud.LogBuffer
@@ -106,7 +106,7 @@ func small(t testing.TB) *world {
 	return &world{testcloud.Serve(t, handler(j.Logger(), 1<<10)), j}
 }
 
-// limitless is the small API that takes bodies as large as any function.
+// limitless returns the small API with the largest limit of bodies that a function has.
 func limitless(log *slog.Logger) http.Handler { return handler(log, api.MaxImport) }
 
 func handler(log *slog.Logger, maxBody int64) http.Handler {
@@ -120,8 +120,8 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 		huma.Register(a, op(m, "/things", strings.ToLower(m)), func(ctx context.Context, _ *thingInput) (*output, error) { return ok(ctx) })
 	}
 	huma.Register(a, op(http.MethodPost, "/panic", "panic"), func(_ context.Context, in *thingInput) (*output, error) { panic(in.Body.Name) })
-	form := api.NewForm[letter](a)
-	huma.Register(a, form.Takes(op(http.MethodPost, "/letters", "letter")), func(ctx context.Context, in *letterInput) (*output, error) {
+	form := api.NewForm[note](a)
+	huma.Register(a, form.Takes(op(http.MethodPost, "/notes", "note")), func(ctx context.Context, in *noteInput) (*output, error) {
 		l, faults := form.Read(in.Body)
 		if faults = api.Join(faults, l.check()...); len(faults) > 0 {
 			return nil, api.ToProblem(ctx, log, faults)
@@ -139,7 +139,7 @@ func handler(log *slog.Logger, maxBody int64) http.Handler {
 	return a
 }
 
-// do asks; kind is the Content-Type, "" for none.
+// do sends a request. kind is the Content-Type, "" for none.
 func (w *world) do(method, path, kind, body string) testcloud.Answer {
 	return w.Ask(method, path, body, "Content-Type", kind)
 }

@@ -10,9 +10,9 @@ import (
 // bodyTimeout is how long a body may take to arrive.
 const bodyTimeout = 30 * time.Second
 
-// Refuse prepares an answer to a request whose body is not read: the connection ends
-// with the answer, and net/http does not wait for the rest of the body. Call it
-// before the answer begins.
+// Refuse prepares the answer to a request whose body is not read. The connection ends
+// with the answer, and net/http does not wait for the rest of the body. Call it before
+// the answer begins.
 func Refuse(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
@@ -22,9 +22,10 @@ func Refuse(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 }
 
-// receiving sets a deadline of the connection for the body, and returns what removes
-// it again. If it stayed, it would end later requests of the connection.
-func receiving(w http.ResponseWriter, within time.Duration) (done func()) {
+// setBodyDeadline sets the read deadline of the connection, and returns the function that
+// removes it. A deadline that stayed would end later requests of the connection. A
+// connection without deadlines is left as it is.
+func setBodyDeadline(w http.ResponseWriter, within time.Duration) (remove func()) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(within)) != nil {
 		return func() {}
@@ -32,5 +33,5 @@ func receiving(w http.ResponseWriter, within time.Duration) (done func()) {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// tooSlow reports whether a body was cut off by the deadline.
+// tooSlow reports whether err of reading a body comes from its deadline.
 func tooSlow(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -21,8 +21,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// stalled sends the head of a request and the beginning of its body, nothing more,
-// reads the answer, and waits for the end of the connection.
+// stalled sends the head of a request and only the beginning of its body. It reads the
+// answer, and waits until the server closes the connection.
 func stalled(t *testing.T, site *testcloud.Client, head string) *http.Response {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(site.URL, "http://"))
@@ -33,6 +33,7 @@ func stalled(t *testing.T, site *testcloud.Client, head string) *http.Response {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
+
 	if _, err := fmt.Fprintf(conn, "%s\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{", head); err != nil {
 		t.Fatal(err)
 	}
@@ -41,15 +42,17 @@ func stalled(t *testing.T, site *testcloud.Client, head string) *http.Response {
 	if err != nil {
 		t.Fatalf("%s was not answered: %v", head, err)
 	}
-	_, _ = io.Copy(io.Discard, res.Body) // an answer that is cut off is no end of the connection
+
+	_, _ = io.Copy(io.Discard, res.Body) // the read below checks the end of the connection
 	if _, err := r.ReadByte(); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%s was answered, and the server waits for the rest of its body", head)
+		t.Errorf("%s was answered, but the server waits for the rest of its body", head)
 	}
 	return res
 }
 
-// TestABodyThatDoesNotComeHoldsNoCall: whatever is refused without the body is
-// answered at once, and a body has its time. Then the connection ends.
+// TestABodyThatDoesNotComeHoldsNoCall checks that a request which is refused without its
+// body is answered at once, and that other bodies have a time limit. Then the connection
+// ends.
 func TestABodyThatDoesNotComeHoldsNoCall(t *testing.T) {
 	t.Parallel()
 	a := api.New("slow", slog.New(slog.DiscardHandler), api.Options{Timeout: time.Second, Callers: push.Callers{}})
@@ -79,13 +82,17 @@ func TestABodyThatDoesNotComeHoldsNoCall(t *testing.T) {
 	}
 }
 
-// TestAConnectionGoesOnAfterABody: the deadline for a body ends with it.
+// TestAConnectionGoesOnAfterABody checks that the deadline for a body is removed after it.
 func TestAConnectionGoesOnAfterABody(t *testing.T) {
 	t.Parallel()
 	w := small(t)
 	for range 3 {
-		if a := w.do("POST", "/things", asJSON, `{"name":"a"}`); a.Header.Get("Connection") != "" || a.Code != 200 {
-			t.Errorf("answered %v", a)
+		a := w.do("POST", "/things", asJSON, `{"name":"a"}`)
+		if a.Code != 200 {
+			t.Errorf("answered %v, want 200", a)
+		}
+		if got := a.Header.Get("Connection"); got != "" {
+			t.Errorf("the header Connection is %q, want none", got)
 		}
 	}
 }

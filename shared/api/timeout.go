@@ -12,24 +12,26 @@ import (
 const (
 	// DefaultTimeout is the timeout of a function if none is set.
 	DefaultTimeout = 60 * time.Second
-	// readTimeout and writeTimeout limit operations on one thing, so that callers do
-	// not wait, and instances do not fill, for as long as the function may run. A
-	// write includes the proof of a payload, which takes at most 15 s.
+	// readTimeout and writeTimeout limit operations on one document. Without them a
+	// slow dependency would make callers wait, and occupy instances, for the whole
+	// timeout of the function. A write includes the proof of a payload, which takes at
+	// most 15 s.
 	readTimeout  = 10 * time.Second
 	writeTimeout = 30 * time.Second
-	// maxMargin is how much of the timeout of the function is left to write an
-	// answer, at most.
+	// maxMargin is the longest time before the timeout of the function that is left for
+	// writing the answer.
 	maxMargin = 5 * time.Second
 )
 
 const longKey = "long"
 
-// WithLongDeadline marks an operation on many things: it may use the whole timeout of
-// the function.
-func WithLongDeadline(op huma.Operation) huma.Operation { return with(op, longKey, true) }
+// WithLongDeadline returns op with the whole timeout of the function as its deadline. It
+// is for operations on many documents.
+func WithLongDeadline(op huma.Operation) huma.Operation { return withMetadata(op, longKey, true) }
 
-// with returns op with one more entry of metadata.
-func with(op huma.Operation, key string, value any) huma.Operation {
+// withMetadata returns op with one more entry of metadata. It copies the map, which op
+// may share with others.
+func withMetadata(op huma.Operation, key string, value any) huma.Operation {
 	meta := maps.Clone(op.Metadata)
 	if meta == nil {
 		meta = map[string]any{}
@@ -39,8 +41,8 @@ func with(op huma.Operation, key string, value any) huma.Operation {
 	return op
 }
 
-// Within returns ctx with the deadline for the work of a function with that timeout,
-// so that the answer comes from the function and not from the platform. 0 is
+// Within returns ctx with a deadline shortly before the timeout of the function, so that
+// the function can still answer before the platform ends the request. A timeout of 0 is
 // DefaultTimeout.
 func Within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout <= 0 {
@@ -49,8 +51,9 @@ func Within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	return context.WithTimeout(ctx, timeout-min(maxMargin, timeout/10))
 }
 
-// operating returns ctx with the deadline of op.
-func operating(ctx context.Context, op *huma.Operation) (context.Context, context.CancelFunc) {
+// withOperationDeadline returns ctx with the deadline of op. The caller must call the
+// function it returns.
+func withOperationDeadline(ctx context.Context, op *huma.Operation) (context.Context, context.CancelFunc) {
 	switch {
 	case op == nil || op.Metadata[longKey] == true:
 		return context.WithCancel(ctx)

@@ -13,8 +13,8 @@ import (
 	"carillon.example/shared/api"
 )
 
-// TestAnOperationOnOneThingHasLessTime than its function: 10 s to read and 30 s to
-// write.
+// TestAnOperationOnOneThingHasLessTime checks that an operation on one document has less
+// time than its function: 10 s to read and 30 s to write.
 func TestAnOperationOnOneThingHasLessTime(t *testing.T) {
 	t.Parallel()
 	a := api.New("time", slog.New(slog.DiscardHandler), api.Options{Timeout: time.Minute})

@@ -24,12 +24,12 @@ func (e *RefusedApp) Error() string { return "the App Check token is refused: " 
 // as long as the process runs.
 type AppVerifier struct {
 	project string
-	turn    chan struct{} // holds a value while a goroutine makes the client, so that only one does
-	mu      sync.Mutex    // guards client
-	client  *appcheck.Client
+	turn    chan struct{}    // capacity 1: holds a value while one goroutine makes the client
+	mu      sync.Mutex       // guards client
+	client  *appcheck.Client // nil until the first token
 }
 
-// NewAppVerifier makes a verifier of project's App Check tokens.
+// NewAppVerifier makes a verifier of the App Check tokens of a project.
 func NewAppVerifier(project string) *AppVerifier {
 	return &AppVerifier{project: project, turn: make(chan struct{}, 1)}
 }
@@ -43,17 +43,19 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 	if len(token) > MaxToken {
 		return "", &RefusedApp{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
 	}
+
 	c, err := v.openClient(ctx)
 	if err != nil {
 		return "", &push.Unavailable{Err: fmt.Errorf("fetching the keys of App Check: %w", err)}
 	}
 
 	defer func() {
-		// The SDK panics if a claim has another type than those of Google's servers.
+		// The SDK panics if a claim does not have the type that Google's servers use.
 		if recover() != nil {
 			app, err = "", &RefusedApp{"it is not a valid App Check token of this project"}
 		}
 	}()
+
 	t, err := c.VerifyToken(token)
 	if err != nil {
 		return "", &RefusedApp{"it is not a valid App Check token of this project, or has expired"}
@@ -61,12 +63,12 @@ func (v *AppVerifier) VerifyApp(ctx context.Context, token string) (app string, 
 	return t.AppID, nil
 }
 
-// openClient returns the client, and makes it if there is none yet. It waits for the keys
-// until ctx ends, at most fetchTimeout.
+// openClient returns the client, and makes it first if no call has made it. It waits for
+// the keys until ctx ends, at most fetchTimeout.
 func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	if c := v.kept(); c != nil {
+	if c := v.currentClient(); c != nil {
 		return c, nil
 	}
 
@@ -75,14 +77,17 @@ func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if c := v.kept(); c != nil {
+	if c := v.currentClient(); c != nil { // another call made it while this one waited
 		<-v.turn
 		return c, nil
 	}
+
+	// The SDK has no context here and may block longer than ctx, so the goroutine may go on
+	// after this call. It keeps the turn until then.
 	made := make(chan error, 1)
-	go func() { // in a goroutine, because the SDK takes no context and may block longer than ctx
+	go func() {
 		defer func() { <-v.turn }()
-		made <- v.open()
+		made <- v.makeClient()
 	}()
 
 	select {
@@ -90,20 +95,21 @@ func (v *AppVerifier) openClient(ctx context.Context) (*appcheck.Client, error) 
 		if err != nil {
 			return nil, err
 		}
-		return v.kept(), nil
+		return v.currentClient(), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (v *AppVerifier) kept() *appcheck.Client {
+// currentClient returns the client, nil if it is not made yet.
+func (v *AppVerifier) currentClient() *appcheck.Client {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.client
 }
 
-// open makes the client, which fetches the keys.
-func (v *AppVerifier) open() error {
+// makeClient makes the client and stores it. The SDK fetches the keys while it makes it.
+func (v *AppVerifier) makeClient() error {
 	app, err := firebase.NewApp(context.Background(), &firebase.Config{ProjectID: v.project}, option.WithoutAuthentication())
 	if err != nil {
 		return err

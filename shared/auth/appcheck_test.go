@@ -10,7 +10,7 @@ import (
 	"carillon.example/shared/auth"
 )
 
-// TestVerifyApp: which App Check tokens are good.
+// TestVerifyApp checks which App Check tokens are valid.
 func TestVerifyApp(t *testing.T) {
 	t.Parallel()
 	const invalid = "it is not a valid App Check token of this project"
@@ -36,14 +36,17 @@ func TestVerifyApp(t *testing.T) {
 			t.Parallel()
 			app, err := v.VerifyApp(t.Context(), c.token)
 			if c.why == "" {
-				if err != nil || app != "1:2:android:3" {
-					t.Errorf("%q, %v", app, err)
+				if err != nil {
+					t.Errorf("the token is refused: %v", err)
+				}
+				if app != "1:2:android:3" {
+					t.Errorf("the app is %q, want 1:2:android:3", app)
 				}
 				return
 			}
 			r, ok := errors.AsType[*auth.RefusedApp](err)
 			if !ok {
-				t.Fatalf("%q, %v; want it refused", app, err)
+				t.Fatalf("the app is %q, and the error %v, want *auth.RefusedApp", app, err)
 			}
 			if !strings.HasPrefix(r.Why, c.why) {
 				t.Errorf("refused because %q, want %q", r.Why, c.why)

@@ -1,6 +1,6 @@
 // Package auth verifies Firebase Auth ID tokens and App Check tokens. No other package
-// uses Firebase Auth. The only calls to Google fetch the certificates, which the Admin SDK
-// caches as long as they allow, and, with CheckRevoked, the account.
+// uses Firebase Auth. It calls Google to fetch certificates, which the Admin SDK caches for
+// their lifetime, and, with CheckRevoked, to fetch the account.
 package auth
 
 import (
@@ -27,8 +27,8 @@ const fetchTimeout = 10 * time.Second
 // An Identity is the user of an ID token.
 type Identity struct {
 	UID    string
-	Tenant string         // of Identity Platform; "": none
-	Claims map[string]any // without the registered ones and uid
+	Tenant string         // tenant of Identity Platform; "": none
+	Claims map[string]any // all claims except the registered ones and uid
 }
 
 // Refused is the error of an invalid token. Why is one of a few fixed texts, which do not
@@ -45,15 +45,15 @@ type Options struct {
 	CheckRevoked bool
 	// Getenv reads the environment; os.Getenv in production.
 	Getenv func(string) string
-	// Client has the options of the client that asks about accounts; without any it uses
-	// the credentials of the process.
+	// Client has the options of the client that asks about accounts. If it is empty, the
+	// client uses the credentials of the process.
 	Client []option.ClientOption
 }
 
 // A Verifier verifies the ID tokens of one project. It is safe for concurrent use.
 type Verifier struct {
 	client  *sdk.Client
-	revoked bool
+	revoked bool // CheckRevoked of the options
 }
 
 // New makes a verifier of the tokens of a project. If FIREBASE_AUTH_EMULATOR_HOST is set,
@@ -92,6 +92,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > MaxToken {
 		return Identity{}, &Refused{fmt.Sprintf("it is longer than %d bytes", MaxToken)}
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	t, err := v.client.VerifyIDToken(ctx, token)
@@ -99,7 +100,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		t, err = v.checkAccount(ctx, token, t.Firebase.Tenant)
 	}
 	if err != nil {
-		return Identity{}, classify(err)
+		return Identity{}, classifyError(err)
 	}
 	return Identity{UID: t.UID, Tenant: t.Firebase.Tenant, Claims: t.Claims}, nil
 }
@@ -117,10 +118,10 @@ func (v *Verifier) checkAccount(ctx context.Context, token, tenant string) (*sdk
 	return of.VerifyIDTokenAndCheckRevoked(ctx, token)
 }
 
-// classify returns *Refused for an invalid token, and *push.Unavailable if Google could not
-// be reached. Texts of the SDK repeat claims of the token, so they are not part of
-// *Refused.
-func classify(err error) error {
+// classifyError returns *Refused for an invalid token, and *push.Unavailable if Google
+// cannot be reached. An error of a cancelled context is returned as it is. Texts of the SDK
+// repeat claims of the token, so they are not part of *Refused.
+func classifyError(err error) error {
 	switch {
 	case sdk.IsIDTokenExpired(err):
 		return &Refused{"it has expired"}

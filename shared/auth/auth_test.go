@@ -48,7 +48,7 @@ func key(t *testing.T) *rsa.PrivateKey {
 	return k
 }
 
-// with is m with one field of another value; nil takes it out.
+// with returns m with another value for one field. nil removes the field.
 func with(m map[string]any, k string, v any) map[string]any {
 	m = maps.Clone(m)
 	if m[k] = v; v == nil {
@@ -57,7 +57,19 @@ func with(m map[string]any, k string, v any) map[string]any {
 	return m
 }
 
-// TestVerify: what is let in, and in which words everything else is not.
+// refusedFor checks that a token was refused for that reason.
+func refusedFor(t *testing.T, err error, why string) {
+	t.Helper()
+	r, ok := errors.AsType[*auth.Refused](err)
+	if !ok {
+		t.Fatalf("the error is %v, want *auth.Refused", err)
+	}
+	if r.Why != why {
+		t.Errorf("refused because %q, want %q", r.Why, why)
+	}
+}
+
+// TestVerify checks which tokens are valid, and why every other one is refused.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	const invalid, expired = "it is not a valid ID token of this project", "it has expired"
@@ -94,46 +106,61 @@ func TestVerify(t *testing.T) {
 		"no token":                        {"good", invalid},
 		"four parts":                      {good + ".x", invalid},
 		"no base64":                       {"a.b.c", invalid},
-		"longer than anybody's":           {strings.Repeat("x", auth.MaxToken+1), "it is longer than 8192 bytes"},
+		"too long":                        {strings.Repeat("x", auth.MaxToken+1), "it is longer than 8192 bytes"},
 		"a custom token, not exchanged":   {google.Sign(map[string]any{"alg": "RS256"}, issuer.Claims("ada"), forger), invalid},
 		"a uid claim beside another sub":  {issuer.Token(map[string]any{"sub": "ada", "uid": "eve", "customer": "c-1"}), ""},
-		"of an account that was disabled": {disabled(), ""}, // known only to who asks
+		"of an account that was disabled": {disabled(), ""}, // only CheckRevoked finds this
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, err := v.Verify(t.Context(), c.token)
 			if c.why == "" {
-				if err != nil || p.UID != "ada" && p.UID != "gone" || p.Claims["uid"] != nil {
-					t.Errorf("%+v, %v", p, err)
+				if err != nil {
+					t.Fatalf("the token is refused: %v", err)
+				}
+				if p.UID != "ada" && p.UID != "gone" {
+					t.Errorf("the user is %q, want ada or gone", p.UID)
+				}
+				if p.Claims["uid"] != nil {
+					t.Errorf("the claims contain uid: %v", p.Claims)
 				}
 				return
 			}
-			r, ok := errors.AsType[*auth.Refused](err)
-			if !ok || r.Why != c.why || p.UID != "" {
-				t.Errorf("%+v, %v; want refused because %s", p, err, c.why)
+
+			refusedFor(t, err, c.why)
+			if p.UID != "" {
+				t.Errorf("a refused token has the user %q, want none", p.UID)
 			}
 		})
 	}
 }
 
+// disabled returns a token of an account that is disabled.
 func disabled() string {
 	issuer.Set("gone", google.Account{Disabled: true})
 	return issuer.Token(map[string]any{"sub": "gone"})
 }
 
-func TestPerson(t *testing.T) {
+func TestIdentity(t *testing.T) {
 	t.Parallel()
 	p, err := verifier(t, auth.Options{}).Verify(t.Context(), issuer.Token(map[string]any{
 		"sub": "ada", "customer": "c-1", "firebase": map[string]any{"tenant": "riga", "sign_in_provider": "password"},
 	}))
-	if err != nil || p.UID != "ada" || p.Tenant != "riga" || p.Claims["customer"] != "c-1" {
-		t.Errorf("%+v, %v", p, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, c := range map[string]struct{ got, want any }{
+		"user": {p.UID, "ada"}, "tenant": {p.Tenant, "riga"}, "claim customer": {p.Claims["customer"], "c-1"},
+	} {
+		if c.got != c.want {
+			t.Errorf("the %s is %v, want %v", field, c.got, c.want)
+		}
 	}
 }
 
-// TestCertificatesAreKept: Google is asked once, not by every call, and not by
-// tokens that name keys nobody knows. It is not parallel, for it counts what the
-// one issuer is asked.
+// TestCertificatesAreKept checks that the certificates are fetched only once: not by every
+// call, and not for tokens with unknown key ids. The test is not parallel, because it counts
+// the requests to the issuer of all tests.
 func TestCertificatesAreKept(t *testing.T) {
 	v, forger, before := verifier(t, auth.Options{}), key(t), issuer.Asked()
 	for range 20 {
@@ -141,37 +168,41 @@ func TestCertificatesAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := v.Verify(t.Context(), google.Sign(with(issuer.Header(), "kid", rand.Text()), issuer.Claims("ada"), forger)); err == nil {
-			t.Fatal("a forged token was let in")
+			t.Fatal("a forged token is accepted")
 		}
 	}
 	if n := issuer.Asked() - before; n != 1 {
-		t.Errorf("the certificates were asked for %d times, want once", n)
+		t.Errorf("the certificates were fetched %d times, want once", n)
 	}
 }
 
-// TestOutage: without certificates nobody is let in, and nobody is told that
-// the token is bad. It is not parallel, for it breaks the one issuer.
+// TestOutage checks that without certificates no token is accepted, and that the error does
+// not say that the token is invalid. The test is not parallel, because it breaks the issuer
+// of all tests.
 func TestOutage(t *testing.T) {
 	v := verifier(t, auth.Options{})
 	good := issuer.Token(map[string]any{"sub": "ada"})
 	issuer.Break(true)
 	defer issuer.Break(false)
+
 	_, err := v.Verify(t.Context(), good)
 	if _, ok := errors.AsType[*push.Unavailable](err); !ok {
-		t.Errorf("%v, want that it is out of reach", err)
+		t.Errorf("the error is %v, want *push.Unavailable", err)
 	}
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := v.Verify(ctx, good); err == nil {
-		t.Error("a token was let in without certificates")
+		t.Error("a token is accepted without certificates")
 	}
+
 	issuer.Break(false)
 	if _, err := v.Verify(t.Context(), good); err != nil {
 		t.Errorf("after the outage: %v", err)
 	}
 }
 
-// TestRevoked: with CheckRevoked a sign-out everywhere counts at once.
+// TestRevoked checks that with CheckRevoked a sign-out everywhere counts at once.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
 	v := verifier(t, auth.Options{CheckRevoked: true, Client: []option.ClientOption{
@@ -190,19 +221,20 @@ func TestRevoked(t *testing.T) {
 		issuer.Set(uid, c.Account)
 		p, err := v.Verify(t.Context(), issuer.Token(map[string]any{"sub": uid}))
 		if c.why == "" {
-			if err != nil || p.UID != uid {
-				t.Errorf("%s: %+v, %v", uid, p, err)
+			if err != nil {
+				t.Errorf("%s is refused: %v", uid, err)
+			}
+			if p.UID != uid {
+				t.Errorf("%s: the user is %q", uid, p.UID)
 			}
 			continue
 		}
-		if r, ok := errors.AsType[*auth.Refused](err); !ok || r.Why != c.why {
-			t.Errorf("%s: %v, want that %s", uid, err, c.why)
-		}
+		t.Run(uid, func(t *testing.T) { refusedFor(t, err, c.why) })
 	}
 }
 
-// TestRevokedOfTenant: an account of a tenant is looked for in its tenant, for
-// it is nowhere else.
+// TestRevokedOfTenant checks that an account of a tenant is looked up in its tenant. The
+// project does not have it.
 func TestRevokedOfTenant(t *testing.T) {
 	t.Parallel()
 	v := verifier(t, auth.Options{CheckRevoked: true, Client: []option.ClientOption{
@@ -220,20 +252,24 @@ func TestRevokedOfTenant(t *testing.T) {
 		issuer.Set(uid, c.Account)
 		p, err := v.Verify(t.Context(), issuer.Token(map[string]any{"sub": uid, "firebase": map[string]any{"tenant": "riga"}}))
 		if c.why == "" {
-			if err != nil || p.UID != uid || p.Tenant != "riga" {
-				t.Errorf("%s: %+v, %v", uid, p, err)
+			if err != nil {
+				t.Errorf("%s is refused: %v", uid, err)
+			}
+			if p.UID != uid {
+				t.Errorf("%s: the user is %q", uid, p.UID)
+			}
+			if p.Tenant != "riga" {
+				t.Errorf("%s: the tenant is %q, want riga", uid, p.Tenant)
 			}
 			continue
 		}
-		if r, ok := errors.AsType[*auth.Refused](err); !ok || r.Why != c.why {
-			t.Errorf("%s: %v, want that %s", uid, err, c.why)
-		}
+		t.Run(uid, func(t *testing.T) { refusedFor(t, err, c.why) })
 	}
 }
 
-// TestEmulator: unsigned tokens are taken where the process is told to use an
-// emulator, and such a process does not start where customers are. It sets the
-// process's environment, which the SDK reads, and is not parallel.
+// TestEmulator checks that unsigned tokens are accepted if the environment names an emulator,
+// and that such a process does not start on Cloud Run or for a real project. The test is not
+// parallel, because it sets the environment of the process, which the SDK reads.
 func TestEmulator(t *testing.T) {
 	laptop, err := google.Start("127.0.0.1:0", google.Options{})
 	if err != nil {
@@ -241,12 +277,14 @@ func TestEmulator(t *testing.T) {
 	}
 	t.Cleanup(laptop.Close)
 	was := http.DefaultTransport
-	http.DefaultTransport = &http.Transport{} // goes where the variable says
+	http.DefaultTransport = &http.Transport{} // connects to the address of the variable
 	defer func() { http.DefaultTransport = was }()
+
 	t.Setenv("FIREBASE_AUTH_EMULATOR_HOST", laptop.Addr())
 	if _, err := auth.New(t.Context(), project, auth.Options{Getenv: os.Getenv}); err == nil {
-		t.Error("a project that is no demo started with an emulator's tokens")
+		t.Error("it starts with an emulator for a project that is not a demo")
 	}
+
 	cloudRun := func(k string) string {
 		if k == "K_SERVICE" {
 			return "devices"
@@ -254,18 +292,24 @@ func TestEmulator(t *testing.T) {
 		return os.Getenv(k)
 	}
 	if _, err := auth.New(t.Context(), "demo-carillon", auth.Options{Getenv: cloudRun}); err == nil {
-		t.Error("it started on Cloud Run with an emulator's tokens")
+		t.Error("it starts with an emulator on Cloud Run")
 	}
+
 	v, err := auth.New(t.Context(), "demo-carillon", auth.Options{Getenv: os.Getenv})
 	if err != nil {
 		t.Fatal(err)
 	}
 	unsigned := google.Sign(map[string]any{"alg": "none", "typ": "JWT"}, laptop.Claims("ada"), nil)
-	if p, err := v.Verify(t.Context(), unsigned); err != nil || p.UID != "ada" {
-		t.Errorf("%+v, %v", p, err)
+	p, err := v.Verify(t.Context(), unsigned)
+	if err != nil {
+		t.Errorf("an unsigned token is refused: %v", err)
 	}
+	if p.UID != "ada" {
+		t.Errorf("the user is %q, want ada", p.UID)
+	}
+
 	laptop.Set("ada", google.Account{Disabled: true})
 	if _, err := v.Verify(t.Context(), unsigned); err == nil {
-		t.Error("a disabled account of the emulator was let in")
+		t.Error("the token of a disabled account of the emulator is accepted")
 	}
 }

@@ -24,14 +24,16 @@ type Clients struct {
 // its clients. The error names all faults of the settings together, or the client that
 // could not be made.
 func Open[T settings](ctx context.Context) (set T, c *Clients, err error) {
-	if set, err = Load[T](environ()); err != nil {
+	if set, err = Load[T](readEnviron()); err != nil {
 		return set, nil, err
 	}
-	c, err = open(ctx, set.common())
+	c, err = openClients(ctx, set.common())
 	return set, c, err
 }
 
-func open(ctx context.Context, set Common) (*Clients, error) {
+// openClients makes the log and the clients. The log becomes slog's default, too, for the
+// lines of libraries.
+func openClients(ctx context.Context, set Common) (*Clients, error) {
 	log, err := Log(os.Stdout, set)
 	if err != nil {
 		return nil, err

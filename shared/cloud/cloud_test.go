@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"carillon.example/shared/cloud"
 )
 
@@ -25,21 +27,26 @@ func TestLoadReportsEveryFaultTogether(t *testing.T) {
 	t.Parallel()
 	_, err := cloud.Load[settings](map[string]string{"CALL_TIMEOUT": "soon", "QUOTA": "2000"})
 	if err == nil {
-		t.Fatal("faulty settings were taken")
+		t.Fatal("faulty settings are accepted")
 	}
 	for _, want := range []string{"GOOGLE_CLOUD_PROJECT", "CallTimeout", "QUOTA is 2000; it must be between 1 and 1000"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not named: %v", want, err)
+			t.Errorf("the error does not contain %q: %v", want, err)
 		}
 	}
+
 	s, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "p", "CALL_TIMEOUT": "90s"})
-	if err != nil || s.Project != "p" || s.CallTimeout != 90*time.Second || s.Database != "(default)" || s.Quota != 600 {
-		t.Errorf("%+v, %v", s, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings{Common: cloud.Common{Project: "p", Database: "(default)", LogLevel: "info", CallTimeout: 90 * time.Second}, Quota: 600}
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Errorf("the settings (-want +got):\n%s", diff)
 	}
 }
 
-// FuzzLoad: whatever the environment says, settings that are taken keep to
-// their ranges, and a fault never costs the process.
+// FuzzLoad checks that settings from any environment are in their ranges or refused, and
+// that nothing panics.
 func FuzzLoad(f *testing.F) {
 	for _, s := range [][4]string{{"p", "90s", "600", "info"}, {"", "", "", ""}, {"p", "soon", "2000", "${HOME}"}, {"p", "-1h", "0x10", "a\x00b"}, {"p", "9e99h", "1e3", "é"}} {
 		f.Add(s[0], s[1], s[2], s[3])
@@ -47,13 +54,13 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, project, timeout, quota, level string) {
 		s, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": project, "CALL_TIMEOUT": timeout, "QUOTA": quota, "LOG_LEVEL": level})
 		if err == nil && (s.Project == "" || s.Project != project || s.Quota < 1 || s.Quota > 1000) {
-			t.Errorf("%q, %q, %q, %q were taken: %+v", project, timeout, quota, level, s)
+			t.Errorf("%q, %q, %q, %q are accepted as %+v, want a fault", project, timeout, quota, level, s)
 		}
 	})
 }
 
-// TestLazyKeepsSuccessAndForgetsFailure: a start that fails is tried again by
-// the next request, and one that works is not repeated.
+// TestLazyKeepsSuccessAndForgetsFailure checks that the next request repeats a start that
+// failed, and that a start that worked is not repeated.
 func TestLazyKeepsSuccessAndForgetsFailure(t *testing.T) {
 	t.Parallel()
 	tries := 0
@@ -67,18 +74,26 @@ func TestLazyKeepsSuccessAndForgetsFailure(t *testing.T) {
 		w := httptest.NewRecorder()
 		h(w, httptest.NewRequest("GET", "/", nil))
 		if w.Code != want {
-			t.Errorf("request %d was answered %d, want %d", i, w.Code, want)
+			t.Errorf("request %d got %d, want %d", i, w.Code, want)
 		}
-		if i == 0 && (w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "credentials")) {
-			t.Errorf("the failure was answered %v %s", w.Header(), w.Body)
+		if i > 0 {
+			continue
+		}
+		if w.Header().Get("Retry-After") == "" {
+			t.Errorf("the answer has no Retry-After: %v", w.Header())
+		}
+		if body := w.Body.String(); strings.Contains(body, "credentials") {
+			t.Errorf("the answer has the text of the error: %s", body)
 		}
 	}
+
 	if tries != 2 {
-		t.Errorf("it was made %d times, want 2", tries)
+		t.Errorf("the handler was built %d times, want 2", tries)
 	}
 }
 
-// TestLogIsWhatCloudLoggingReads: severity, message, and the request's trace.
+// TestLogIsWhatCloudLoggingReads checks the severity, the message, and the trace of the
+// request.
 func TestLogIsWhatCloudLoggingReads(t *testing.T) {
 	t.Parallel()
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -98,12 +113,15 @@ func TestLogIsWhatCloudLoggingReads(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 			t.Fatalf("%v: %s", err, out.String())
 		}
-		if line["severity"] != "WARNING" || line["message"] != "batch finished" || line["mailing"] != "m" || line["accepted"] != 3.0 ||
-			line["logging.googleapis.com/trace"] != "projects/p/traces/"+id {
-			t.Errorf("%s: logged %s", header, out.String())
+
+		want := map[string]any{"severity": "WARNING", "message": "batch finished", "mailing": "m", "accepted": 3.0,
+			"logging.googleapis.com/trace": "projects/p/traces/" + id}
+		delete(line, "time")
+		if diff := cmp.Diff(want, line); diff != "" {
+			t.Errorf("%s: the line (-want +got):\n%s", header, diff)
 		}
 	}
 	if _, err := cloud.Log(nil, cloud.Common{LogLevel: "loud"}); err == nil {
-		t.Error(`the level "loud" was taken`)
+		t.Error(`the level "loud" is accepted`)
 	}
 }

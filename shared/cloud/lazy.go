@@ -7,19 +7,22 @@ import (
 	"sync"
 )
 
-// Lazy returns a handler that is built at the first request, so that the process of a
-// function starts without waiting for its clients. If build fails, the error is logged,
-// the request is answered 503, and the next request tries again.
+// Lazy returns a handler that calls build at the first request, so that the process of a
+// function starts without waiting for its clients. If build fails, the handler logs the
+// error and answers 503, and the next request calls build again.
 func Lazy(build func(context.Context) (http.Handler, error)) http.HandlerFunc {
 	var mu sync.Mutex // guards made; held during build, so that requests build only one handler
 	var made http.Handler
+
 	get := func() (http.Handler, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if made != nil {
 			return made, nil
 		}
-		// Not the context of the request: later requests use the clients, too.
+
+		// Later requests use the clients, too, so they must not end with this request's
+		// context.
 		h, err := build(context.Background())
 		if err == nil {
 			made = h

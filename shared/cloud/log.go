@@ -17,12 +17,14 @@ func Log(w io.Writer, c Common) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return nil, fmt.Errorf("LOG_LEVEL is %q; it must be debug, info, warn or error", c.LogLevel)
 	}
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: entry})
+
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: renameAttr})
 	return slog.New(traced{h, c.Project}), nil
 }
 
-// entry renames the attributes that have a meaning for Cloud Logging.
-func entry(groups []string, a slog.Attr) slog.Attr {
+// renameAttr gives level and message the names, and level the values, that Cloud Logging
+// reads.
+func renameAttr(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
 		return a
 	}
@@ -53,6 +55,7 @@ func Traced(next http.Handler) http.Handler {
 	})
 }
 
+// traceID returns the 32 hexadecimal digits of the trace, "" if the headers have none.
 func traceID(h http.Header) string {
 	if p := strings.Split(h.Get("Traceparent"), "-"); len(p) == 4 && len(p[1]) == 32 {
 		return p[1]

@@ -29,17 +29,19 @@ type settings interface{ common() Common }
 // A checker returns the faults of settings that could be parsed.
 type checker interface{ Check() []error }
 
-// Load reads settings of type T from an environment. The error names all faults
-// together.
+// Load reads settings of type T from an environment: a map from the names of the variables
+// to their values. The error names all faults together.
 func Load[T any](environ map[string]string) (T, error) {
 	var t T
 	err := env.ParseWithOptions(&t, env.Options{Environment: environ})
+
 	var faults []error
 	if agg, ok := errors.AsType[env.AggregateError](err); ok {
 		faults = append(faults, agg.Errors...)
 	} else if err != nil {
 		faults = append(faults, err)
 	}
+
 	if c, ok := any(&t).(checker); ok {
 		faults = append(faults, c.Check()...)
 	}
@@ -50,8 +52,8 @@ func Load[T any](environ map[string]string) (T, error) {
 	return t, nil
 }
 
-// environ returns the environment of this process by name.
-func environ() map[string]string {
+// readEnviron returns the environment of this process by name.
+func readEnviron() map[string]string {
 	m := map[string]string{}
 	for _, kv := range os.Environ() {
 		if k, v, ok := strings.Cut(kv, "="); ok {
@@ -61,8 +63,8 @@ func environ() map[string]string {
 	return m
 }
 
-// Between returns a fault if a number is not between low and high. name is the name of the
-// environment variable.
+// Between returns a fault if v is less than low or greater than high, and nil otherwise.
+// name is the name of the environment variable.
 func Between[N int | float64 | time.Duration](name string, v, low, high N) []error {
 	if v < low || v > high {
 		return []error{fmt.Errorf("%s is %v; it must be between %v and %v", name, v, low, high)}

@@ -7,19 +7,20 @@ import (
 	"carillon.example/shared/push"
 )
 
-// maxCached is how many templates a Cache keeps. A template has a few kilobytes.
+// maxCached is how many templates a Cache keeps. A template has a few kilobytes. A full
+// cache is emptied.
 const maxCached = 500
 
-// A Cache compiles the templates of messages to one customer, each content once: the
-// same text that is sent to a million customers, each by a request of its own, is
-// compiled once. The zero value is empty; a Cache is safe for concurrent use.
+// A Cache compiles each template of messages to one customer only once, even if the same
+// text is sent to a million customers by a request for each. The zero value is empty. A
+// Cache is safe for concurrent use.
 type Cache struct {
 	mu       sync.Mutex // guards compiled
 	compiled map[string]func() (*Template, push.Faults)
 }
 
 // CompileMessage is like the function CompileMessage. Callers with the same content wait
-// for one compilation, others do not wait.
+// for one compilation. It does not run under the lock, so other callers do not wait.
 func (c *Cache) CompileMessage(message json.RawMessage, link string) (*Template, push.Faults) {
 	content := string(message) + "\x00" + link
 
@@ -33,5 +34,6 @@ func (c *Cache) CompileMessage(message json.RawMessage, link string) (*Template,
 		c.compiled[content] = f
 	}
 	c.mu.Unlock()
+
 	return f()
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The same content is compiled once, also by many requests at the same time; faults are
-// cached as well, and old contents do not stay for ever.
+// TestCacheCompilesEachContentOnce checks that a content is compiled once, even by many
+// requests at the same time, that faults are cached, too, and that the cache stays small.
 func TestCacheCompilesEachContentOnce(t *testing.T) {
 	t.Parallel()
 	var c Cache
@@ -50,7 +50,8 @@ func TestCacheCompilesEachContentOnce(t *testing.T) {
 	}
 }
 
-// Values are rendered beside the customer's attributes; one that is missing is nothing.
+// TestRenderMessage checks that values are rendered like the customer's attributes, and that
+// a missing value is rendered as nothing.
 func TestRenderMessage(t *testing.T) {
 	t.Parallel()
 	x, faults := CompileMessage(json.RawMessage(`{"notification":{"title":"{{ customer.name }} +{{ values.points }}","body":"{{ values.none | default: 'x' }}{{ values['odd name'] }}"}}`), "")
@@ -65,6 +66,6 @@ func TestRenderMessage(t *testing.T) {
 		t.Errorf("rendered %s, want %s", got, want)
 	}
 	if names := fmt.Sprint(x.Values()); names != "[none odd name points]" {
-		t.Errorf("the template uses values %s", names)
+		t.Errorf("the template uses the values %s, want [none odd name points]", names)
 	}
 }

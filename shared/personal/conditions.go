@@ -7,14 +7,15 @@ import (
 	"github.com/osteele/liquid/render"
 )
 
-// A branch of an if or unless. It is rendered if its condition has the wanted value.
+// A branch is one part of an if or unless. It is rendered if its condition has the wanted
+// value.
 type branch struct {
 	when expressions.Expression // nil: else
 	want bool
 	body *render.BlockNode
 }
 
-func (b branch) taken(ctx render.Context) (bool, error) {
+func (b branch) isTaken(ctx render.Context) (bool, error) {
 	if b.when == nil {
 		return true, nil
 	}
@@ -22,14 +23,16 @@ func (b branch) taken(ctx render.Context) (bool, error) {
 	return (v != nil && v != false) == b.want, err
 }
 
-// conditional makes the tag if (wanted true) or unless (wanted false). The tags of the
-// library cannot be used without its loops and includes.
-func conditional(want bool) render.BlockCompiler {
+// conditionalTag returns the tag if (want is true) or unless (want is false). The tags of
+// the library itself are not used, because it adds them only together with loops and
+// includes.
+func conditionalTag(want bool) render.BlockCompiler {
 	return func(n render.BlockNode) (func(io.Writer, render.Context) error, error) {
 		when, err := expressions.Parse(n.Args)
 		if err != nil {
 			return nil, err
 		}
+
 		branches := []branch{{when, want, &n}}
 		for _, clause := range n.Clauses {
 			b := branch{want: true, body: clause}
@@ -40,13 +43,15 @@ func conditional(want bool) render.BlockCompiler {
 			}
 			branches = append(branches, b)
 		}
+
 		return func(w io.Writer, ctx render.Context) error { return renderFirst(w, ctx, branches) }, nil
 	}
 }
 
+// renderFirst renders the first branch whose condition has its wanted value, if any.
 func renderFirst(w io.Writer, ctx render.Context, branches []branch) error {
 	for _, b := range branches {
-		taken, err := b.taken(ctx)
+		taken, err := b.isTaken(ctx)
 		if err != nil {
 			return err
 		}

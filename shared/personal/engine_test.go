@@ -8,7 +8,8 @@ import (
 	"github.com/osteele/liquid/parser"
 )
 
-// The engine by itself, without the fence before it, has no way out either.
+// TestTheEngineHasNothingToFence checks that the engine without templateCheck has no tags
+// that read files, loop or assign.
 func TestTheEngineHasNothingToFence(t *testing.T) {
 	t.Parallel()
 	for _, source := range []string{
@@ -17,7 +18,7 @@ func TestTheEngineHasNothingToFence(t *testing.T) {
 		"{% raw %}{% endraw %}", "{% comment %}{% endcomment %}",
 	} {
 		if _, err := newEngine().Compile(source, parser.SourceLoc{}); err == nil || !strings.Contains(err.Error(), "undefined tag") {
-			t.Errorf("%s: %v; want it undefined", source, err)
+			t.Errorf("%s: the error is %v, want undefined tag", source, err)
 		}
 	}
 }
@@ -33,10 +34,13 @@ func FuzzQuoted(f *testing.F) {
 			t.Fatalf("%q became %s: %v", s, quoted, err)
 		}
 		if want := strings.ToValidUTF8(s, "\ufffd"); got != want {
-			t.Errorf("%q came back as %q", want, got)
+			t.Errorf("%q is decoded as %q, want %q", quoted, got, want)
 		}
-		if strings.ContainsAny(string(quoted), "\u2028\u2029") || strings.ContainsFunc(string(quoted), func(r rune) bool { return r < ' ' }) {
-			t.Errorf("%q has raw controls or line separators", quoted)
+		if strings.ContainsAny(string(quoted), "\u2028\u2029") {
+			t.Errorf("%q has line separators that are not escaped", quoted)
+		}
+		if strings.ContainsFunc(string(quoted), func(r rune) bool { return r < ' ' }) {
+			t.Errorf("%q has control characters that are not escaped", quoted)
 		}
 	})
 }

@@ -22,9 +22,9 @@ import (
 //
 // values exist only in messages to one customer.
 type expression struct {
-	*check
+	*templateCheck
 	source string
-	rest   []string
+	rest   []string // the lexemes that are not parsed yet
 }
 
 // lexeme matches a string, a number, a name, an operator or a punctuation mark.
@@ -35,7 +35,8 @@ var (
 	name   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 )
 
-func (x *expression) lex() error {
+// splitLexemes splits the source into lexemes.
+func (x *expression) splitLexemes() error {
 	s := strings.TrimSpace(x.source)
 	for s != "" {
 		l := lexeme.FindString(s)
@@ -45,12 +46,14 @@ func (x *expression) lex() error {
 		if l == "" {
 			return fmt.Errorf("%q cannot be read", push.Truncate(s, 60))
 		}
+
 		x.rest = append(x.rest, l)
 		s = strings.TrimLeft(s[len(l):], " \t\r\n")
 	}
 	return nil
 }
 
+// peek returns the next lexeme, "" at the end.
 func (x *expression) peek() string {
 	if len(x.rest) == 0 {
 		return ""
@@ -58,6 +61,7 @@ func (x *expression) peek() string {
 	return x.rest[0]
 }
 
+// next returns the next lexeme, "" at the end, and moves behind it.
 func (x *expression) next() string {
 	l := x.peek()
 	if l != "" {
@@ -66,30 +70,32 @@ func (x *expression) next() string {
 	return l
 }
 
-func (x *expression) output() error {
-	if err := x.lex(); err != nil {
+func (x *expression) parseOutput() error {
+	if err := x.splitLexemes(); err != nil {
 		return err
 	}
-	if err := x.operand(); err != nil {
+	if err := x.parseOperand(); err != nil {
 		return err
 	}
+
 	for x.peek() == "|" {
 		x.next()
-		if err := x.filter(); err != nil {
+		if err := x.parseFilter(); err != nil {
 			return err
 		}
 	}
-	return x.end()
+	return x.parseEnd()
 }
 
-func (x *expression) end() error {
+func (x *expression) parseEnd() error {
 	if l := x.peek(); l != "" {
 		return fmt.Errorf("%q does not belong there", push.Truncate(l, 60))
 	}
 	return nil
 }
 
-func (x *expression) filter() error {
+// parseFilter parses the name of a filter and its arguments.
+func (x *expression) parseFilter() error {
 	called := x.next()
 	f, ok := filters[called]
 	if !ok {
@@ -102,7 +108,7 @@ func (x *expression) filter() error {
 	n := 0
 	if x.peek() == ":" {
 		for x.next(); ; x.next() {
-			if err := x.operand(); err != nil {
+			if err := x.parseOperand(); err != nil {
 				return err
 			}
 			if n++; x.peek() != "," {
@@ -111,49 +117,50 @@ func (x *expression) filter() error {
 		}
 	}
 	if n < f.least || n > f.most {
-		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.takes())
+		return fmt.Errorf("filter %s is given %d values; it takes %s", called, n, f.describeArgs())
 	}
 
 	return nil
 }
 
-func (x *expression) condition() error {
-	if err := x.lex(); err != nil {
+func (x *expression) parseCondition() error {
+	if err := x.splitLexemes(); err != nil {
 		return err
 	}
+
 	for {
-		if err := x.comparison(); err != nil {
+		if err := x.parseComparison(); err != nil {
 			return err
 		}
 		if l := x.peek(); l != "and" && l != "or" {
-			return x.end()
+			return x.parseEnd()
 		}
 		x.next()
 	}
 }
 
-func (x *expression) comparison() error {
-	if err := x.operand(); err != nil {
+func (x *expression) parseComparison() error {
+	if err := x.parseOperand(); err != nil {
 		return err
 	}
 	switch x.peek() {
 	case "==", "!=", "<", ">", "<=", ">=", "contains":
 		x.next()
-		return x.operand()
+		return x.parseOperand()
 	}
 	return nil
 }
 
-func (x *expression) operand() error {
+func (x *expression) parseOperand() error {
 	switch l := x.next(); {
 	case l == "":
 		return errors.New("a value is missing")
 	case l[0] == '"' || l[0] == '\'', l == "true", l == "false", l == "nil", number.MatchString(l):
 		return nil
 	case l == "customer":
-		return x.member(l, "an attribute", x.use)
+		return x.parseMember(l, "an attribute", x.useAttribute)
 	case l == "values" && x.values != nil:
-		return x.member(l, "a value", x.useValue)
+		return x.parseMember(l, "a value", x.useValue)
 	case name.MatchString(l):
 		return fmt.Errorf("%q is not known: there is customer.id and customer.<attribute>", push.Truncate(l, 60))
 	default:
@@ -161,9 +168,9 @@ func (x *expression) operand() error {
 	}
 }
 
-// member reads the name of an attribute of customer, or of a value, and passes it to use.
-// kind is the noun for it in errors.
-func (x *expression) member(of, kind string, use func(key string) error) error {
+// parseMember reads the name behind customer or values (of), and passes it to use. kind
+// is the noun for the name in errors.
+func (x *expression) parseMember(of, kind string, use func(key string) error) error {
 	key := ""
 	switch x.next() {
 	case ".":
@@ -177,18 +184,18 @@ func (x *expression) member(of, kind string, use func(key string) error) error {
 		}
 		key = quoted[1 : len(quoted)-1]
 	default:
-		return fmt.Errorf("%s is not a single value: name %s of it, as in %s.name", of, kind, of)
+		return fmt.Errorf("%s is not a single value: name %s, as in %s.name", of, kind, of)
 	}
 	if l := x.peek(); l == "." || l == "[" {
-		return fmt.Errorf("%s.%s is one value and has nothing below it", of, push.Truncate(key, 60))
+		return fmt.Errorf("%s.%s is a single value and has no members", of, push.Truncate(key, 60))
 	}
 
 	return use(key)
 }
 
-// use records that an attribute is used. Firestore reserves names between double
-// underscores.
-func (x *expression) use(key string) error {
+// useAttribute records that the templates use an attribute. A name between double
+// underscores cannot be one, because Firestore reserves such names.
+func (x *expression) useAttribute(key string) error {
 	if key == "id" || x.names[key] {
 		return nil
 	}
@@ -198,11 +205,12 @@ func (x *expression) use(key string) error {
 	if len(x.names) == MaxNames {
 		return fmt.Errorf("the templates use more than %d attributes", MaxNames)
 	}
+
 	x.names[key] = true
 	return nil
 }
 
-// useValue records that a value of a message is used.
+// useValue records that the templates use a value of a message to one customer.
 func (x *expression) useValue(key string) error {
 	if x.values[key] {
 		return nil
@@ -213,6 +221,7 @@ func (x *expression) useValue(key string) error {
 	if len(x.values) == push.MaxValues {
 		return fmt.Errorf("the templates use more than %d values", push.MaxValues)
 	}
+
 	x.values[key] = true
 	return nil
 }

@@ -9,14 +9,14 @@ import (
 	"carillon.example/shared/personal"
 )
 
-// most is how many bytes a message can have after rendering: what it had, what
-// is added, and the text that crosses that line, escaped.
+// most returns how many bytes a message can have after rendering: its own bytes, MaxAdded,
+// and the text that exceeds MaxAdded, escaped.
 func most(message []byte) int {
 	return len(message) + personal.MaxAdded + 6*personal.MaxRendered
 }
 
-// FuzzCompile takes any bytes for a message: no panic, and what is rendered of
-// a JSON object is one.
+// FuzzCompile compiles any bytes as a message. It checks that nothing panics, and that the
+// result is JSON if the message is JSON.
 func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		`{"notification":{"title":"{{ customer.a }}"},"data":{"k":"{% if customer.b %}x{% endif %}"}}`,
@@ -28,17 +28,24 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte, link string) {
 		x, faults := personal.Compile(message, link)
 		if len(faults) > 0 {
-			if len(faults) > 21 || len(faults.Error()) > 64<<10 {
-				t.Errorf("%d faults in %d bytes", len(faults), len(faults.Error()))
+			if len(faults) > 21 {
+				t.Errorf("%d faults, want at most 21", len(faults))
+			}
+			if n := len(faults.Error()); n > 64<<10 {
+				t.Errorf("the faults have %d bytes, want at most %d", n, 64<<10)
 			}
 			return
 		}
+
 		got, _, err := x.Render("c", map[string]any{"a": `"}`, "b": true})
 		if err != nil {
 			return
 		}
-		if json.Valid(message) != json.Valid(got) || len(got) > most(message) {
-			t.Errorf("%q became %q", message, got)
+		if valid := json.Valid(got); valid != json.Valid(message) {
+			t.Errorf("%q became %q; is it JSON: %v, want %v", message, got, valid, !valid)
+		}
+		if n := len(got); n > most(message) {
+			t.Errorf("%q became %d bytes, want at most %d", message, n, most(message))
 		}
 		if !x.Personal() && string(got) != string(message) {
 			t.Errorf("%q has no template and became %q", message, got)
@@ -46,8 +53,8 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// FuzzRender takes any template and any values: no panic, one JSON object of
-// bounded size, errors of the two known kinds that repeat no value.
+// FuzzRender renders any template with any values. It checks that nothing panics, that the
+// result is a JSON object of limited size, and that the only error is ErrTooLarge.
 func FuzzRender(f *testing.F) {
 	for _, s := range []string{
 		"{{ customer.a }}", "{% if customer.a %}x{% endif %}", "{{", "{% for i in x %}", "{{ customer.a | truncate: customer.n, customer.a }}",
@@ -70,12 +77,22 @@ func FuzzRender(f *testing.F) {
 			return
 		}
 		var m struct{ Notification struct{ Title *string } }
-		if err := json.Unmarshal(got, &m); err != nil || m.Notification.Title == nil || len(got) > most(message) {
+		if err := json.Unmarshal(got, &m); err != nil {
 			t.Fatalf("%q became %q: %v", template, got, err)
 		}
+		if m.Notification.Title == nil {
+			t.Fatalf("%q became %q, want a title", template, got)
+		}
+		if n := len(got); n > most(message) {
+			t.Fatalf("%q became %d bytes, want at most %d", template, n, most(message))
+		}
+
 		again, _, err := x.Render(a, map[string]any{"a": a, "n": n, "b": b})
-		if err != nil || string(again) != string(got) {
-			t.Errorf("%q rendered twice differs: %q, %q, %v", template, got, again, err)
+		if err != nil {
+			t.Errorf("%q rendered again: %v", template, err)
+		}
+		if string(again) != string(got) {
+			t.Errorf("%q rendered again became %q, want %q", template, again, got)
 		}
 		if strings.Contains(*m.Notification.Title, "Inf") && !strings.Contains(template+a, "Inf") {
 			t.Errorf("%q with %v became %q", template, n, *m.Notification.Title)

@@ -19,7 +19,7 @@ func compiled(t *testing.T, message, link string) *personal.Template {
 	return x
 }
 
-// many is a message of n data values, each with that template.
+// many returns a message with n data values, each with the same template.
 func many(n int, template string) string {
 	var b strings.Builder
 	for i := range n {
@@ -39,8 +39,8 @@ func TestAMessageIsBoundedAsAWhole(t *testing.T) {
 	}
 }
 
-// A long attribute is nobody's fault where the template cuts it or only asks
-// whether it is there.
+// TestLongValues checks that a long attribute is accepted if the template shortens it, or
+// only uses it in a condition.
 func TestLongValues(t *testing.T) {
 	t.Parallel()
 	long := map[string]any{"v": strings.Repeat("ā ", 500_000)}
@@ -64,8 +64,8 @@ func TestLongValues(t *testing.T) {
 	}
 }
 
-// A chain of filters cannot grow beyond what one of them may make, whatever
-// they are.
+// TestChainsDoNotAmplify checks that a chain of filters cannot make a larger text than one
+// filter may make.
 func TestChainsDoNotAmplify(t *testing.T) {
 	t.Parallel()
 	for _, filter := range []string{"url_encode", "append: customer.v", "prepend: customer.v", "replace: '%', '%%%%'"} {
@@ -86,8 +86,14 @@ func TestErrorsRepeatNoValues(t *testing.T) {
 		{"v": secret, "x": ".."},
 	} {
 		_, _, err := x.Render(secret, attributes)
-		if err == nil || strings.Contains(err.Error(), "anna") || !strings.Contains(err.Error(), "body.") {
-			t.Errorf("the error is %v; want one with its place and without values", err)
+		if err == nil {
+			t.Fatal("rendering succeeds, want an error")
+		}
+		if text := err.Error(); strings.Contains(text, "anna") {
+			t.Errorf("the error repeats a value: %s", text)
+		}
+		if text := err.Error(); !strings.Contains(text, "body.") {
+			t.Errorf("the error is %q, want one with its place", text)
 		}
 	}
 }
@@ -107,8 +113,8 @@ func TestHostileTemplatesAreRefused(t *testing.T) {
 		"braces and nothing else":     {string(title(strings.Repeat("{", 4000))), "is not closed"},
 		"many attributes":             {string(title(names.String())), "more than 50 attributes"},
 		"many filters over many keys": {many(51, "{{ customer.a | strip | strip }}"), "more than 100 filters"},
-		"deep JSON":                   {`{"a":` + strings.Repeat(`[`, 9000) + `"{{"` + strings.Repeat(`]`, 9000) + `}`, "rendered in titles"},
-		"a template in a list":        {`{"data":["{{ customer.id }}"]}`, "rendered in titles"},
+		"deep JSON":                   {`{"a":` + strings.Repeat(`[`, 9000) + `"{{"` + strings.Repeat(`]`, 9000) + `}`, "rendered only in titles"},
+		"a template in a list":        {`{"data":["{{ customer.id }}"]}`, "rendered only in titles"},
 		"a template in escapes":       {`{"notification":{"title":"\u007b\u007b user.id }}"}}`, `"user" is not known`},
 		"a filter of 4,000 bytes":     {string(title("{{ 1 | " + strings.Repeat("f", 4000) + " }}")), "there is no filter"},
 	} {
@@ -119,12 +125,16 @@ func TestHostileTemplatesAreRefused(t *testing.T) {
 				t.Errorf("%v; want %q", faults, c.want)
 			}
 			if len(faults.Error()) > 12_000 {
-				t.Errorf("the faults take %d bytes", len(faults.Error()))
+				t.Errorf("the faults have %d bytes, want at most 12,000", len(faults.Error()))
 			}
 		})
 	}
+
 	_, faults := personal.Compile(json.RawMessage(many(1000, "{{ x }}")), "")
-	if len(faults) != 21 || faults[20].Location != "body.message" {
-		t.Errorf("1,000 faults are named in %d; want 20 and one that says so", len(faults))
+	if len(faults) != 21 {
+		t.Fatalf("%d faults for 1,000 templates, want 20 and one that says that there are more", len(faults))
+	}
+	if at := faults[20].Location; at != "body.message" {
+		t.Errorf("the last fault is at %s, want body.message", at)
 	}
 }

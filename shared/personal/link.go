@@ -11,31 +11,32 @@ import (
 	"carillon.example/shared/push"
 )
 
-// percent is the name of the filter that is added to every output in a link. Templates
-// cannot use the name.
-const percent = "carillon_percent_encode"
+// percentFilter is the name of the filter that is added to every output in a link. It is
+// not in filters, so templates cannot use it.
+const percentFilter = "carillon_percent_encode"
 
-// encode escapes every character of a value that could end a part of a URL.
-func encode(v any) (any, error) {
-	s := str(v)
+// percentEncode escapes every character of a value that could end a part of a URL.
+func percentEncode(v any) (any, error) {
+	s := toText(v)
 	if len(s) > MaxRendered {
 		return nil, ErrTooLarge
 	}
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), nil
 }
 
-// isEncoded matches outputs that end in url_encode. They are not encoded twice, because
-// url_encode escapes the same characters.
+// isEncoded matches outputs that end in url_encode. That filter escapes the same
+// characters, so these outputs are not encoded again.
 var isEncoded = regexp.MustCompile(`\|\s*url_encode\s*$`)
 
-// encoded returns the template with every output percent-encoded.
-func encoded(tokens []parser.Token) string {
+// encodeOutputs returns the source of the template with percentFilter in every output.
+func encodeOutputs(tokens []parser.Token) string {
 	var b strings.Builder
 	for _, t := range tokens {
 		if t.Type != parser.ObjTokenType || isEncoded.MatchString(t.Args) {
 			b.WriteString(t.Source)
 			continue
 		}
+
 		left, right := "{{ ", " }}"
 		if t.Source[2] == '-' {
 			left = "{{- "
@@ -43,36 +44,38 @@ func encoded(tokens []parser.Token) string {
 		if t.Source[len(t.Source)-3] == '-' {
 			right = " -}}"
 		}
-		b.WriteString(left + t.Args + " | " + percent + right)
+		b.WriteString(left + t.Args + " | " + percentFilter + right)
 	}
 
 	return b.String()
 }
 
-// A link leads to the same host for every value if it begins with a scheme and a complete
-// host. After a scheme without hosts, such as tel and mailto, a character other than a
-// slash must follow. After the schemes that browsers know they read a host even without
-// slashes (WHATWG URL, special schemes).
+// hosted and opaque match the beginning of links that lead to the same host for every
+// value: a scheme and a complete host, or a scheme without hosts, such as tel and mailto,
+// and a character other than a slash. hasFixedHost excludes the schemes of which browsers
+// read a host even without slashes (WHATWG URL, special schemes).
 var (
 	hosted = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\\\s\pC]+[/?#]`)
 	opaque = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):[^/\\\s\pC]`)
 )
 
-// link refuses links whose scheme or host contains a template, and links that browsers
-// read differently from how they look.
-func (c *check) link(tokens []parser.Token) {
-	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !fixed(tokens[0].Source) {
-		c.say("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not allowed")
+// checkLink refuses links whose scheme or host contains a template, and links with
+// characters that browsers interpret in different ways.
+func (c *templateCheck) checkLink(tokens []parser.Token) {
+	if len(tokens) == 0 || tokens[0].Type != parser.TextTokenType || !hasFixedHost(tokens[0].Source) {
+		c.addFaultf("has to begin with its scheme and host, as in https://shop.example/: they cannot be templated, and javascript, vbscript, data, blob and intent are not allowed")
 	}
 	for _, t := range tokens {
 		if t.Type == parser.TextTokenType && (strings.Contains(t.Source, `\`) || strings.ContainsFunc(t.Source, unicode.IsControl)) {
-			c.say("has a backslash, a line break or another control character, which browsers read in ways of their own")
+			c.addFaultf("has a backslash, a line break or another control character, which browsers interpret in different ways")
 			return
 		}
 	}
 }
 
-func fixed(start string) bool {
+// hasFixedHost reports whether a link that begins with start leads to the same host for
+// every value, and does not run code.
+func hasFixedHost(start string) bool {
 	if hosted.MatchString(start) {
 		return !push.IsExecutableScheme(start[:strings.IndexByte(start, ':')])
 	}
@@ -82,14 +85,15 @@ func fixed(start string) bool {
 
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
 
-// wanders reports whether a segment of the path is . or .., also percent-encoded. Such a
-// segment leads out of the path, and encoding it does not help (WHATWG URL, double-dot
-// path segments).
-func wanders(link string) bool {
+// leavesPath reports whether a segment of the path is . or .., also if it is
+// percent-encoded. Such a segment leads out of the path of the template, and encoding does
+// not prevent that (WHATWG URL, double-dot path segments).
+func leavesPath(link string) bool {
 	_, path, ok := strings.Cut(link, "://")
 	if !ok {
 		return false
 	}
+
 	if end := strings.IndexAny(path, "?#"); end >= 0 {
 		path = path[:end]
 	}

@@ -19,9 +19,9 @@ func (d decimal) String() string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// plain converts an attribute to a type that templates can use: a string, a boolean, an
+// toPlain converts an attribute to a type that templates can use: a string, a boolean, an
 // integer if the number is one, or a decimal. Everything else is nil.
-func plain(v any) any {
+func toPlain(v any) any {
 	switch v := v.(type) {
 	case string, bool, int64:
 		return v
@@ -45,7 +45,8 @@ func plain(v any) any {
 	return nil
 }
 
-// ofFloat returns an integer up to 2⁵³. Greater floats cannot represent every integer.
+// ofFloat returns an int64 if f is an integer of at most 2⁵³, else a decimal. Above that a
+// float does not represent every integer. NaN and infinity are nil.
 func ofFloat(f float64) any {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
@@ -56,7 +57,7 @@ func ofFloat(f float64) any {
 	return decimal(f)
 }
 
-// toNumber converts numbers, and strings that are numbers.
+// toNumber converts numbers, and strings of at most 40 bytes that are numbers.
 func toNumber(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int:
@@ -78,15 +79,16 @@ func toNumber(v any) (float64, bool) {
 	return 0, false
 }
 
-// calculate returns nil if a value or the result is not a number. nil renders as nothing,
-// and the filter default applies to it. Results have 15 digits, as many as floats hold, so
-// that 0.1 and 0.2 add up to 0.3.
+// calculate returns f of two numbers, and nil if a value or the result is not a number.
+// nil renders as nothing, and the filter default applies to it. Results have 15 digits,
+// the precision of a float, so that 0.1 and 0.2 add up to 0.3.
 func calculate(a, b any, f func(a, b float64) float64) any {
 	x, ok := toNumber(a)
 	y, ok2 := toNumber(b)
 	if !ok || !ok2 {
 		return nil
 	}
+
 	r := f(x, y)
 	if r != math.Trunc(r) {
 		r, _ = strconv.ParseFloat(strconv.FormatFloat(r, 'g', 15, 64), 64)
@@ -94,7 +96,7 @@ func calculate(a, b any, f func(a, b float64) float64) any {
 	return ofFloat(r)
 }
 
-// round keeps that many digits after the point, at most 9; without an argument none.
+// round rounds to 0 to 9 digits after the point.
 func round(a any, digits any) any {
 	n, ok := toNumber(digits)
 	if x, isNumber := toNumber(a); isNumber && ok && n >= 1 && n <= 9 && math.Abs(x) < 1e21 {
@@ -103,12 +105,14 @@ func round(a any, digits any) any {
 	return calculate(a, 0, func(a, _ float64) float64 { return math.Round(a) })
 }
 
-// thousands separates groups of three digits, as in 12 500, by a text of at most 8 bytes.
+// thousands drops the digits after the point and puts mark, of at most 8 bytes, between
+// groups of three digits, as in 12 500. Other values and marks give nil.
 func thousands(a any, mark string) any {
 	x, ok := toNumber(a)
 	if !ok || math.Abs(x) >= 1e15 || len(mark) > 8 {
 		return nil
 	}
+
 	whole := strconv.FormatFloat(math.Abs(math.Trunc(x)), 'f', 0, 64)
 	for i := len(whole) - 3; i > 0; i -= 3 {
 		whole = whole[:i] + mark + whole[i:]
@@ -119,7 +123,7 @@ func thousands(a any, mark string) any {
 	return whole
 }
 
-// pluralize returns its first argument for 1, and the second for everything else.
+// pluralize returns one if a is the number 1, and many for every other value.
 func pluralize(a any, one, many string) string {
 	if x, ok := toNumber(a); ok && x == 1 {
 		return one

@@ -12,6 +12,7 @@ import (
 	"carillon.example/shared/personal"
 )
 
+// title returns a message with that title.
 func title(s string) json.RawMessage {
 	b, err := json.Marshal(map[string]any{"notification": map[string]string{"title": s}})
 	if err != nil {
@@ -20,6 +21,7 @@ func title(s string) json.RawMessage {
 	return b
 }
 
+// rendered returns the title that a template becomes for a customer.
 func rendered(t *testing.T, template, customer string, attributes map[string]any) string {
 	t.Helper()
 	x, faults := personal.Compile(title(template), "")
@@ -102,11 +104,11 @@ func TestHostileValuesStayValues(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{`"},"token":"x`, "a\"b\\c\n\r\t\x00\x1f", "\u2028\u2029", "</script><script>", "\u202ertl", strings.Repeat("😀", 1000), "{% include '/etc/passwd' %}", "%}{{"} {
 		if got := rendered(t, "{{ customer.v }}", "c", map[string]any{"v": v}); got != v {
-			t.Errorf("%q became %q", v, got)
+			t.Errorf("%q became %q, want no change", v, got)
 		}
 	}
 	if got := rendered(t, "{{ customer.v }}", "c", map[string]any{"v": "a\xffb"}); got != "a\ufffdb" {
-		t.Errorf("text that is not UTF-8 became %q", got)
+		t.Errorf("text that is not UTF-8 became %q, want %q", got, "a\ufffdb")
 	}
 }
 
@@ -135,7 +137,7 @@ func TestFaultsAreNamedWithTheirPlace(t *testing.T) {
 		"{{ customer.a | }}":                              `no filter ""`,
 		"{{ user.name }}":                                 `"user" is not known`,
 		"{{ customer }}":                                  "not a single value",
-		"{{ customer.a.b }}":                              "nothing below it",
+		"{{ customer.a.b }}":                              "has no members",
 		"{{ customer[0] }}":                               "is written",
 		"{{ customer.a customer.b }}":                     "does not belong",
 		"{{ (1..9) }}":                                    "cannot be read",
@@ -143,27 +145,27 @@ func TestFaultsAreNamedWithTheirPlace(t *testing.T) {
 		"{% if %}x{% endif %}":                            "a value is missing",
 		"{% if customer.a = 1 %}x{% endif %}":             "cannot be read",
 		"{% if customer.a %}x":                            "has no {% endif %}",
-		"x{% endif %}":                                    "ends nothing",
+		"x{% endif %}":                                    "does not end an open tag",
 		"{% else %}":                                      "outside of if",
 		"{% if customer.a %}{% else %}{% elsif customer.b %}{% endif %}": "comes after",
 		"{% if customer.a %}{% else %}{% else %}{% endif %}":             "comes after",
-		"{% if customer.a %}{% else customer.b %}{% endif %}":            "takes no condition",
-		"{% if customer.a %}{% endif customer.a %}":                      "takes nothing",
+		"{% if customer.a %}{% else customer.b %}{% endif %}":            "accepts no condition",
+		"{% if customer.a %}{% endif customer.a %}":                      "accepts no arguments",
 		"{{ customer.имя }}":                                             `write customer["…"]`,
 		"{{ customer['__name__'] }}":                                     "is not a name",
 		"{{ customer['" + strings.Repeat("n", 101) + "'] }}":             "is not a name",
 		"{{ customer.a" + strings.Repeat(" | strip", 101) + " }}":        "more than 100 filters",
-		"{% if customer.a %}{% endunless %}":                             "ends nothing",
+		"{% if customer.a %}{% endunless %}":                             "does not end an open tag",
 		deep:                                                             "nested deeper than 8",
 		"{{ customer.a }}" + strings.Repeat("x", 5000):                   "templates have at most 4096",
 	} {
 		_, faults := personal.Compile(title(template), "")
 		if !strings.Contains(faults.Error(), want) {
-			t.Errorf("%.60s: %v; want %q", template, faults, want)
+			t.Errorf("%.60s: the faults are %v, want %q", template, faults, want)
 		}
 		for _, f := range faults {
 			if f.Location != "body.message.notification.title" {
-				t.Errorf("%.60s is at %s", template, f.Location)
+				t.Errorf("%.60s: the fault is at %s, want body.message.notification.title", template, f.Location)
 			}
 		}
 	}
@@ -179,8 +181,9 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 		t.Fatal(faults)
 	}
 	if got := fmt.Sprint(x.Names()); got != "[a b c d e f]" {
-		t.Errorf("names %s", got)
+		t.Errorf("the names are %s, want [a b c d e f]", got)
 	}
+
 	got, link, err := x.Render("c", map[string]any{"a": "A", "b": "B", "c": "C", "d": "D&x=1", "e": "E", "f": "../f?g#h"})
 	if err != nil {
 		t.Fatal(err)
@@ -189,9 +192,10 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
-	if link != "https://x.example/..%2Ff%3Fg%23h" {
-		t.Errorf("link %s", link)
+	if want := "https://x.example/..%2Ff%3Fg%23h"; link != want {
+		t.Errorf("the link is %s, want %s", link, want)
 	}
+
 	for at, message := range map[string]string{
 		"body.message.android.collapse_key":     `{"android":{"collapse_key":"{{ customer.id }}"}}`,
 		"body.message.data":                     `{"data":{"{{ customer.id }}":"x"}}`,
@@ -200,12 +204,12 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 		"body.message.webpush.fcm_options.link": `{"webpush":{"fcm_options":{"link":"https://{{ customer.a }}.example/"}}}`,
 	} {
 		if _, faults := personal.Compile(json.RawMessage(message), ""); len(faults) != 1 || faults[0].Location != at {
-			t.Errorf("%s: %v; want a fault at %s", message, faults, at)
+			t.Errorf("%s: the faults are %v, want one at %s", message, faults, at)
 		}
 	}
 	for _, link := range []string{"{{ customer.a }}", "{{ customer.a }}://x", "https://{{ customer.a }}/", "https://a.{{ customer.a }}/", "https:/{{ customer.a }}", "//x/{{ customer.a }}"} {
 		if _, faults := personal.Compile(json.RawMessage(`{}`), link); len(faults) != 1 || faults[0].Location != "body.link" {
-			t.Errorf("link %s: %v; want a fault", link, faults)
+			t.Errorf("link %s: the faults are %v, want one at body.link", link, faults)
 		}
 	}
 }
@@ -214,17 +218,32 @@ func TestWithoutTemplatesNothingIsTouched(t *testing.T) {
 	t.Parallel()
 	for _, message := range []string{`{"a": 1.50,"data":{"json":"{\"a\":{\"b\":1}}"}}`, `no json`, `{"a"`, ``, `[1]`} {
 		x, faults := personal.Compile(json.RawMessage(message), "https://x.example/")
-		if len(faults) > 0 || x.Personal() || len(x.Names()) > 0 {
-			t.Errorf("%s: %v", message, faults)
+		if len(faults) > 0 {
+			t.Errorf("%s: the faults are %v, want none", message, faults)
 			continue
 		}
-		if got, link, err := x.Render("c", nil); string(got) != message || link != "https://x.example/" || err != nil {
-			t.Errorf("%s became %s, %s, %v", message, got, link, err)
+		if x.Personal() {
+			t.Errorf("%s is personal, want that it is not", message)
+		}
+		if names := x.Names(); len(names) > 0 {
+			t.Errorf("%s uses the attributes %v, want none", message, names)
+		}
+
+		got, link, err := x.Render("c", nil)
+		if err != nil {
+			t.Errorf("%s: %v", message, err)
+		}
+		if string(got) != message {
+			t.Errorf("%s became %s", message, got)
+		}
+		if link != "https://x.example/" {
+			t.Errorf("%s: the link became %s, want https://x.example/", message, link)
 		}
 	}
 }
 
-// What grows is stopped: by the bound on a filter's result, or on the text's.
+// TestAmplificationIsBounded checks that a text cannot grow beyond the limit of a filter's
+// result, or of a rendered text.
 func TestAmplificationIsBounded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1000)
@@ -242,7 +261,7 @@ func TestAmplificationIsBounded(t *testing.T) {
 			t.Errorf("%.40s…: %v, want ErrTooLarge", template, err)
 		}
 		if _, _, err := x.Render("c", map[string]any{"a": "s"}); err != nil {
-			t.Errorf("%.40s… of a small one: %v", template, err)
+			t.Errorf("%.40s… with a short value: %v", template, err)
 		}
 	}
 }
@@ -262,8 +281,13 @@ func TestOneTemplateIsRenderedSideBySide(t *testing.T) {
 				if i > 10 {
 					want = "c" + want
 				}
-				if err != nil || string(got) != `{"notification":{"title":"`+want+`"}}` {
-					t.Errorf("%d became %s, %v", i, got, err)
+				want = `{"notification":{"title":"` + want + `"}}`
+				if err != nil {
+					t.Errorf("customer %d: %v", i, err)
+					return
+				}
+				if string(got) != want {
+					t.Errorf("customer %d got %s, want %s", i, got, want)
 					return
 				}
 			}

@@ -14,68 +14,73 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An engine is the configuration of the library, which has only these tags and filters.
-type engine struct{ render.Config }
+// A liquidEngine is the configuration of the library. It has only the tags and filters of
+// this package.
+type liquidEngine struct{ render.Config }
 
-func newEngine() engine {
+func newEngine() liquidEngine {
 	c := render.NewConfig()
-	c.AddBlock("if").Clause("elsif").Clause("else").Compiler(conditional(true))
-	c.AddBlock("unless").Clause("elsif").Clause("else").Compiler(conditional(false))
+	c.AddBlock("if").Clause("elsif").Clause("else").Compiler(conditionalTag(true))
+	c.AddBlock("unless").Clause("elsif").Clause("else").Compiler(conditionalTag(false))
 	for name, f := range filters {
-		c.AddFilter(name, f.call)
+		c.AddFilter(name, f.callWithLimit)
 	}
-	c.AddFilter(percent, encode)
-	return engine{c}
+	c.AddFilter(percentFilter, percentEncode)
+	return liquidEngine{c}
 }
 
-// A text is one compiled template.
-type text struct {
-	at     string
-	use    use
-	root   render.Node
-	engine engine
+// A textTemplate is one compiled template.
+type textTemplate struct {
+	at      string // location of the template, as in push.Fault
+	purpose purpose
+	root    render.Node
+	engine  liquidEngine
 }
 
-// text compiles one template, or records its faults and returns nil.
-func (c *compiler) text(at, source string, u use) *text {
+// compileText compiles one template, or records its faults and returns nil.
+func (c *compiler) compileText(at, source string, u purpose) *textTemplate {
 	if len(source) > MaxTemplate {
-		c.fault(at, fmt.Sprintf("is %d bytes long; templates have at most %d", len(source), MaxTemplate))
+		c.addFault(at, fmt.Sprintf("is %d bytes long; templates have at most %d", len(source), MaxTemplate))
 		return nil
 	}
 
 	tokens := parser.Scan(source, parser.SourceLoc{}, nil)
 	before := c.found
-	k := check{compiler: c, at: at}
-	k.tokens(tokens)
+	k := templateCheck{compiler: c, at: at}
+	k.checkTokens(tokens)
 	if u == asLink {
-		k.link(tokens)
-		source = encoded(tokens)
+		k.checkLink(tokens)
+		source = encodeOutputs(tokens)
 	}
 	if c.found > before {
 		return nil
 	}
 
-	x := &text{at: at, use: u, engine: c.engine}
+	x := &textTemplate{at: at, purpose: u, engine: c.engine}
 	if err := x.compile(source); err != nil {
-		c.fault(at, err.Error())
+		c.addFault(at, err.Error())
 		return nil
 	}
-	vars := bindings("", nil, slices.Collect(maps.Keys(c.names)))
-	vars["values"] = named(nil, slices.Collect(maps.Keys(c.values)))
+
+	vars := makeVars("", nil, slices.Collect(maps.Keys(c.names)))
+	vars["values"] = pickNamed(nil, slices.Collect(maps.Keys(c.values)))
 	if _, err := x.render(vars); err != nil {
-		c.fault(at, "cannot be rendered for a customer without attributes: "+err.Error())
+		c.addFault(at, "cannot be rendered for a customer without attributes: "+err.Error())
 		return nil
 	}
 
 	return x
 }
 
-func (x *text) compile(source string) (err error) {
+// compile has the library parse the source. The library may panic, so panics become
+// errors.
+func (x *textTemplate) compile(source string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.New("is not a template that can be read")
 		}
 	}()
+
 	root, failed := x.engine.Compile(source, parser.SourceLoc{})
 	if failed != nil {
 		return fmt.Errorf("cannot be read: %s", push.Truncate(failed.Error(), 60))
@@ -84,9 +89,9 @@ func (x *text) compile(source string) (err error) {
 	return nil
 }
 
-// render renders the template for one customer. The library panics if its writer fails,
-// and when it has a bug, so panics are recovered.
-func (x *text) render(vars map[string]any) (s string, err error) {
+// render renders the template for one customer. The library panics if its writer returns
+// an error, and if it has a bug, so panics become errors.
+func (x *textTemplate) render(vars map[string]any) (s string, err error) {
 	var out bounded
 	defer func() {
 		p := recover()
@@ -97,10 +102,11 @@ func (x *text) render(vars map[string]any) (s string, err error) {
 			s, err = "", fmt.Errorf("rendering %s: %w", x.at, errValues)
 		}
 	}()
+
 	if failed := render.Render(x.root, &out, vars, x.engine.Config); failed != nil {
-		return "", fmt.Errorf("rendering %s: %w", x.at, because(failed))
+		return "", fmt.Errorf("rendering %s: %w", x.at, ownError(failed))
 	}
-	if x.use == asLink && wanders(out.String()) {
+	if x.purpose == asLink && leavesPath(out.String()) {
 		return "", fmt.Errorf("rendering %s: %w", x.at, ErrElsewhere)
 	}
 
@@ -111,8 +117,9 @@ func (x *text) render(vars map[string]any) (s string, err error) {
 // customer, which must not be logged.
 var errValues = errors.New("the template does not work with this customer's values")
 
-// because finds our own error in an error of the library, which does not unwrap.
-func because(failed render.Error) error {
+// ownError returns ErrTooLarge if it caused an error of the library, which does not
+// unwrap, and errValues for every other cause.
+func ownError(failed render.Error) error {
 	if f, ok := errors.AsType[expressions.FilterError](failed.Cause()); ok && errors.Is(f.Err, ErrTooLarge) {
 		return ErrTooLarge
 	}
@@ -125,6 +132,7 @@ type bounded struct {
 	full bool
 }
 
+// Write returns ErrTooLarge if the buffer would become longer than MaxRendered.
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > MaxRendered {
 		b.full = true
@@ -133,6 +141,6 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// WriteString is needed because io.WriteString would call that of bytes.Buffer, which has
-// no limit.
+// WriteString hides the method of bytes.Buffer, which io.WriteString would call and which
+// has no limit.
 func (b *bounded) WriteString(s string) (int, error) { return b.Write([]byte(s)) }

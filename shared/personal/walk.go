@@ -10,25 +10,26 @@ import (
 	"carillon.example/shared/push"
 )
 
+// hasTemplate reports whether a text contains the beginning of an output or a tag.
 func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
-// mayHaveTemplate also finds escaped braces. It may report true for a text without a
-// template.
+// mayHaveTemplate reports whether a JSON text may have a template. Braces may be escaped
+// in JSON, so it also reports true for every escape that begins with \u00.
 func mayHaveTemplate(json string) bool { return hasTemplate(json) || strings.Contains(json, `\u00`) }
 
-// A use is the purpose of a text in a message.
-type use int
+// A purpose is what FCM and the app use a text of a message for.
+type purpose int
 
 const (
-	nowhere use = iota // templates are not rendered there
+	nowhere purpose = iota // templates are not rendered there
 	asText
 	asLink
 )
 
-// uses lists the places in a message where templates are rendered; "*" is any one key.
+// uses lists the places in a message where templates are rendered. "*" matches one key.
 var uses = []struct {
 	path string
-	use  use
+	use  purpose
 }{
 	{"notification.title", asText},
 	{"notification.body", asText},
@@ -50,7 +51,8 @@ var uses = []struct {
 	{"apns.fcm_options.image", asLink},
 }
 
-func useOf(path []string) use {
+// useOf returns the purpose of the text at a path of the message.
+func useOf(path []string) purpose {
 	for _, u := range uses {
 		want := strings.Split(u.path, ".")
 		if slices.EqualFunc(want, path, func(a, b string) bool { return a == "*" || a == b }) {
@@ -62,15 +64,16 @@ func useOf(path []string) use {
 
 // A compiler collects the templates of a message and their faults.
 type compiler struct {
-	engine  engine
+	engine  liquidEngine
 	faults  push.Faults
 	found   int             // number of faults, including those that are not named
 	names   map[string]bool // attributes used
-	values  map[string]bool // values used; nil: there are none, only in messages to one customer
-	filters int             // used in all templates
+	values  map[string]bool // values used; nil for a mailing, which has no values
+	filters int             // number of filters used in all templates
 }
 
-func (c *compiler) fault(at, message string) {
+// addFault records a fault. After maxFaults it records only that there are more.
+func (c *compiler) addFault(at, message string) {
 	switch c.found++; {
 	case c.found <= maxFaults:
 		c.faults = append(c.faults, push.Fault{Location: at, Message: message})
@@ -79,44 +82,47 @@ func (c *compiler) fault(at, message string) {
 	}
 }
 
-// message finds every template in the strings of the message. Every other byte stays as it
-// is.
-func (c *compiler) message(t *Template) {
+// walkMessage splits the message into parts and slots, one slot for each string with a
+// template. Every byte outside of the slots stays as it is.
+func (c *compiler) walkMessage(t *Template) {
 	w := walker{compiler: c, raw: t.message, dec: json.NewDecoder(bytes.NewReader(t.message)), t: t}
-	if w.value(nil) {
+	if w.walkValue(nil) {
 		t.parts = append(t.parts, t.message[w.kept:])
 	} else { // not JSON: another check refuses it
 		t.slots, t.parts = nil, nil
 	}
 }
 
-// A walker goes through a JSON text, string by string.
+// A walker reads a JSON text and compiles the templates in its strings.
 type walker struct {
 	*compiler
 	raw  []byte
 	dec  *json.Decoder
-	t    *Template
-	kept int // raw up to this offset is in the parts of the template
-	list int // number of lists around the position of the decoder
+	t    *Template // gets the parts and slots
+	kept int       // raw up to this offset is in the parts of the template
+	list int       // number of lists around the position of the decoder
 }
 
-// value reads one value. It returns false if the text is not JSON.
-func (w *walker) value(path []string) bool {
+// walkValue reads one value. It returns false if the text is not JSON.
+func (w *walker) walkValue(path []string) bool {
 	before := w.dec.InputOffset()
 	tok, err := w.dec.Token()
 	if err != nil {
 		return false
 	}
+
 	switch tok := tok.(type) {
 	case string:
-		w.text(path, tok, int(before))
+		w.addSlot(path, tok, int(before))
 	case json.Delim:
-		return w.members(path, tok)
+		return w.walkMembers(path, tok)
 	}
 	return true
 }
 
-func (w *walker) members(path []string, open json.Delim) bool {
+// walkMembers reads the members of an object, or the elements of an array, and the closing
+// delimiter. It returns false if the text is not JSON.
+func (w *walker) walkMembers(path []string, open json.Delim) bool {
 	if open == '[' {
 		w.list++
 		defer func() { w.list-- }()
@@ -129,38 +135,43 @@ func (w *walker) members(path []string, open json.Delim) bool {
 			if err != nil {
 				return false
 			}
-			if name = k.(string); hasTemplate(name) { // the decoder accepts only strings as keys
-				w.fault(place(path), "has a template in a key; they are not rendered there")
+			name = k.(string) // the decoder accepts only strings as keys
+			if hasTemplate(name) {
+				w.addFault(locationOf(path), "has a template in a key; templates are not rendered in keys")
 			}
 		}
-		if !w.value(append(path, name)) { // the next member's name may overwrite this one
+		if !w.walkValue(append(path, name)) { // the next member's name may overwrite this one
 			return false
 		}
 	}
+
 	_, err := w.dec.Token()
 	return err == nil
 }
 
-// text compiles the string that begins after the offset before and ends at the position of
-// the decoder, if it has a template.
-func (w *walker) text(path []string, s string, before int) {
+// addSlot compiles a string that has a template. The string begins after the offset before
+// and ends at the position of the decoder.
+func (w *walker) addSlot(path []string, s string, before int) {
 	if !hasTemplate(s) {
 		return
 	}
+
 	u := useOf(path)
 	if u == nowhere || w.list > 0 {
-		w.fault(place(path), "has a template; they are rendered in titles, bodies, images, links and data only")
+		w.addFault(locationOf(path), "has a template; templates are rendered only in titles, bodies, images, links and data")
 		return
 	}
-	x := w.compiler.text(place(path), s, u)
+
+	x := w.compiler.compileText(locationOf(path), s, u)
 	from := before + bytes.IndexByte(w.raw[before:], '"')
 	w.t.parts = append(w.t.parts, w.raw[w.kept:from])
 	w.t.slots = append(w.t.slots, x)
 	w.kept = int(w.dec.InputOffset())
 }
 
-// place returns the location of a path as in push.Fault; of a long path only the end.
-func place(path []string) string {
+// locationOf returns the location of a path as in push.Fault. Of a path with more than
+// eight steps it names only the last eight.
+func locationOf(path []string) string {
 	at := "body.message"
 	if len(path) > 8 {
 		at, path = at+".…", path[len(path)-8:]

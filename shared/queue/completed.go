@@ -15,9 +15,10 @@ type completer interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// FinishMailing stores the totals of a mailing if nothing of it is left to do, and
-// publishes mailing.completed. It returns the mailing if this call finished it, else
-// nil. If it fails after the totals are stored, tick calls PublishCompleted.
+// FinishMailing stores the totals of a mailing if no work of it is left, and
+// publishes mailing.completed. It returns the mailing if this call finished it, and nil
+// if the mailing is not done or another call has finished it. If it fails after the totals
+// are stored, tick calls PublishCompleted.
 func FinishMailing(ctx context.Context, s freezer, q publisher, id string) (*push.Mailing, error) {
 	m, err := s.FreezeMailing(ctx, id)
 	if err != nil || m == nil {
@@ -26,8 +27,9 @@ func FinishMailing(ctx context.Context, s freezer, q publisher, id string) (*pus
 	return m, PublishCompleted(ctx, s, q, m)
 }
 
-// PublishCompleted publishes mailing.completed of a mailing that has its totals and
-// records that it was published. It does nothing where that is recorded already.
+// PublishCompleted publishes mailing.completed of a mailing that has its totals, and
+// records that it was published. It does nothing if the totals are missing, or if the
+// event is already recorded as published.
 func PublishCompleted(ctx context.Context, s completer, q publisher, m *push.Mailing) error {
 	if m.Totals == nil || !m.Active {
 		return nil

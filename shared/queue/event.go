@@ -21,8 +21,8 @@ type envelope struct {
 	Data        any       `json:"data"`
 }
 
-// cloudEvent encodes an event. Its type is also an attribute, so that a subscription
-// can filter by it.
+// cloudEvent encodes an event. Its type is also an attribute of the message, so that a
+// subscription can filter by it.
 func cloudEvent(e push.Event) (*pubsub.Message, error) {
 	b, err := json.Marshal(envelope{
 		SpecVersion: "1.0", ID: e.ID, Source: "//carillon", Type: e.Type, Subject: e.Subject,

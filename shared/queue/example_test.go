@@ -10,8 +10,8 @@ import (
 	"carillon.example/shared/queue"
 )
 
-// A worker is the handler of a push subscription: what it returns is what
-// Pub/Sub is told.
+// A worker is the handler of a push subscription. What it returns becomes the answer to
+// Pub/Sub.
 func ExampleReceive() {
 	worker := queue.Receive(func(_ context.Context, m queue.Message) queue.Settlement {
 		fmt.Printf("attempt %d at %s\n", m.Attempt, m.Data)

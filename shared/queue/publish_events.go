@@ -16,8 +16,8 @@ type outbox interface {
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
 
-// publishTimeout is how long a request waits at most until its events are published.
-// They are stored, and tick publishes the rest.
+// publishTimeout is the longest time that a request waits until its events are published.
+// The events are stored, so tick can publish what is left.
 const publishTimeout = 5 * time.Second
 
 // timeToPublish returns how long PublishEvents may take: half of the time that the
@@ -30,11 +30,12 @@ func timeToPublish(ctx context.Context) time.Duration {
 	return min(publishTimeout, time.Until(end)/2)
 }
 
-// PublishEvents publishes events of the outbox and deletes them there. If that fails,
-// it logs a warning, and tick does it.
+// PublishEvents publishes events of the outbox and deletes them there. If that fails, it
+// logs a warning, and the next tick publishes them.
 func PublishEvents(ctx context.Context, q publisher, o outbox, log *slog.Logger, events []push.Event) {
 	ctx, cancel := context.WithTimeout(ctx, timeToPublish(ctx))
 	defer cancel()
+
 	if err := PublishEventsNow(ctx, q, o, events); err != nil {
 		log.WarnContext(ctx, "events are left to the next tick", "events", len(events), "error", err)
 	}

@@ -13,23 +13,24 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Topics names the topics that a function publishes to. Others may be empty.
+// Topics has the names of the topics that a function publishes to. "" is a topic that it
+// does not publish to.
 type Topics struct {
 	Dispatch     string // push.DispatchMessage
-	Deliver      string // push.BatchRef, of push.LaneLarge
-	DeliverSmall string // push.BatchRef, of push.LaneSmall
+	Deliver      string // push.BatchRef of push.LaneLarge
+	DeliverSmall string // push.BatchRef of push.LaneSmall
 	Messages     string // push.MessageRef
 	Tick         string // push.Wake
 	Events       string // CloudEvents JSON
 }
 
-// A Queue publishes messages. Every method waits until Pub/Sub has accepted them,
-// because the CPU of a function may stop after its answer.
+// A Queue publishes messages. Every method returns only after Pub/Sub has accepted them,
+// because Cloud Run may stop the CPU of a function after its answer.
 type Queue struct {
 	dispatch, deliver, small, messages, tick, events *pubsub.Publisher
 }
 
-// New opens the topics. The caller closes the client.
+// New makes the publishers of the topics. The caller closes the client.
 func New(client *pubsub.Client, t Topics) *Queue {
 	open := func(name string) *pubsub.Publisher {
 		if name == "" {
@@ -39,16 +40,19 @@ func New(client *pubsub.Client, t Topics) *Queue {
 		p.PublishSettings.DelayThreshold = 2 * time.Millisecond
 		return p
 	}
+
 	q := &Queue{dispatch: open(t.Dispatch), deliver: open(t.Deliver), small: open(t.DeliverSmall), messages: open(t.Messages),
 		tick: open(t.Tick), events: open(t.Events)}
+
 	if q.messages != nil {
 		q.messages.EnableMessageOrdering = true
-		q.messages.PublishSettings.CountThreshold = 1 // messages of different keys are never published together: waiting gains nothing
+		q.messages.PublishSettings.CountThreshold = 1 // the client never publishes messages of different keys together, so waiting for more gains nothing
 	}
+
 	return q
 }
 
-// Stop waits for messages under way and ends the publishers.
+// Stop waits until all messages so far are published, and stops the publishers.
 func (q *Queue) Stop() {
 	for _, p := range []*pubsub.Publisher{q.dispatch, q.deliver, q.small, q.messages, q.tick, q.events} {
 		if p != nil {
@@ -58,29 +62,30 @@ func (q *Queue) Stop() {
 }
 
 // PublishDispatch asks dispatch to start mailings, or to go on with their shards.
-func (q *Queue) PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error {
-	return publish(ctx, q.dispatch, "dispatch orders", orders, plain)
+func (q *Queue) PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error {
+	return publishAll(ctx, q.dispatch, "dispatch messages", messages, encodeJSON)
 }
 
 // PublishBatches asks deliver to send batches of a lane.
 func (q *Queue) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	if lane == push.LaneSmall {
-		return publish(ctx, q.small, "batches of the small lane", refs, plain)
+		return publishAll(ctx, q.small, "batches of the small lane", refs, encodeJSON)
 	}
-	return publish(ctx, q.deliver, "batches", refs, plain)
+	return publishAll(ctx, q.deliver, "batches", refs, encodeJSON)
 }
 
-// PublishMessages asks deliver to send messages to one customer each. The ordering key
-// is the id of the message: Pub/Sub has only one copy of it under way at a time, so two
-// copies never send side by side.
+// PublishMessages asks deliver to send messages to one customer each. The ordering key is
+// the id of the message: Pub/Sub delivers only one copy of it at a time, so two calls never
+// send the same message at the same time.
 func (q *Queue) PublishMessages(ctx context.Context, refs ...push.MessageRef) error {
-	err := publish(ctx, q.messages, "messages", refs, func(ref push.MessageRef) (*pubsub.Message, error) {
-		m, err := plain(ref)
+	err := publishAll(ctx, q.messages, "messages", refs, func(ref push.MessageRef) (*pubsub.Message, error) {
+		m, err := encodeJSON(ref)
 		m.OrderingKey = ref.Message
 		return m, err
 	})
+
 	if err != nil && q.messages != nil {
-		for _, ref := range refs { // after a failure the publisher refuses the key until it is resumed
+		for _, ref := range refs { // after an error the publisher refuses the key until it is resumed
 			q.messages.ResumePublish(ref.Message)
 		}
 	}
@@ -93,20 +98,25 @@ func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
 	for i, id := range mailings {
 		list[i].Mailing = id
 	}
-	return publish(ctx, q.tick, "mailings to look at", list, plain)
+	return publishAll(ctx, q.tick, "mailings to check", list, encodeJSON)
 }
 
-// PublishEvents publishes events. An event may arrive twice, with the same id.
+// PublishEvents publishes events. A subscriber may receive an event twice, with the same
+// id.
 func (q *Queue) PublishEvents(ctx context.Context, events ...push.Event) error {
-	return publish(ctx, q.events, "events", events, cloudEvent)
+	return publishAll(ctx, q.events, "events", events, cloudEvent)
 }
 
-func plain[T any](x T) (*pubsub.Message, error) {
+// encodeJSON encodes x as the data of a message.
+func encodeJSON[T any](x T) (*pubsub.Message, error) {
 	b, err := json.Marshal(x)
 	return &pubsub.Message{Data: b}, err
 }
 
-func publish[T any](ctx context.Context, p *pubsub.Publisher, what string, list []T, encode func(T) (*pubsub.Message, error)) error {
+// publishAll publishes every message of a list and waits for all of them. what names the
+// messages in errors. If Pub/Sub does not accept one, the error is *push.Unavailable; the
+// others may be published.
+func publishAll[T any](ctx context.Context, p *pubsub.Publisher, what string, list []T, encode func(T) (*pubsub.Message, error)) error {
 	if len(list) == 0 {
 		return nil
 	}

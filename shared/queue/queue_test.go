@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
 
-// open gives a queue over a Pub/Sub of its own, with one topic for everything.
+// open returns a queue on a Pub/Sub emulator of its own. All its topics are the same one.
 func open(t *testing.T) (*queue.Queue, *testcloud.Cloud) {
 	t.Helper()
 	l := testcloud.New(t)
@@ -25,7 +27,7 @@ func open(t *testing.T) (*queue.Queue, *testcloud.Cloud) {
 	return q, l
 }
 
-func TestOrdersAndBatchesArrive(t *testing.T) {
+func TestDispatchMessagesAndBatchesArrive(t *testing.T) {
 	t.Parallel()
 	q, l := open(t)
 	if err := q.PublishDispatch(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
@@ -40,12 +42,12 @@ func TestOrdersAndBatchesArrive(t *testing.T) {
 	}
 	for _, want := range []string{`{"mailing":"m","shard":-1}`, `{"mailing":"m","batch":"b1"}`, `{"mailing":"m","batch":"b2"}`} {
 		if !got[want] {
-			t.Errorf("%s did not arrive; %v did", want, got)
+			t.Errorf("%s did not arrive; the messages are %v", want, got)
 		}
 	}
 }
 
-// TestEventIsACloudEvent holds the wire form of an event.
+// TestEventIsACloudEvent checks the wire format of an event.
 func TestEventIsACloudEvent(t *testing.T) {
 	t.Parallel()
 	q, l := open(t)
@@ -61,8 +63,10 @@ func TestEventIsACloudEvent(t *testing.T) {
 	if m.Data != want {
 		t.Errorf("published\n%s\nwant\n%s", m.Data, want)
 	}
-	if m.Attributes["type"] != push.AvailabilityChanged || m.Attributes["content-type"] != "application/cloudevents+json" {
-		t.Errorf("attributes %v", m.Attributes)
+	for name, want := range map[string]string{"type": push.AvailabilityChanged, "content-type": "application/cloudevents+json"} {
+		if got := m.Attributes[name]; got != want {
+			t.Errorf("the attribute %s is %q, want %q", name, got, want)
+		}
 	}
 }
 
@@ -73,10 +77,10 @@ func TestPublishingFailsAloud(t *testing.T) {
 	cancel()
 	err := q.PublishBatches(ctx, push.LaneLarge, push.BatchRef{Mailing: "m", Batch: "b"})
 	if err == nil || !strings.Contains(err.Error(), "batches") {
-		t.Errorf("publishing with an ended context: %v", err)
+		t.Errorf("publishing with a cancelled context: the error is %v, want one that names batches", err)
 	}
 	if err := queue.New(nil, queue.Topics{}).PublishDispatch(t.Context(), push.DispatchMessage{}); err == nil {
-		t.Error("publishing to no topic was no error")
+		t.Error("publishing without a topic succeeds, want an error")
 	}
 	if err := queue.New(nil, queue.Topics{}).PublishDispatch(t.Context()); err != nil {
 		t.Errorf("publishing nothing: %v", err)
@@ -106,19 +110,26 @@ func TestReceive(t *testing.T) {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		return resp.StatusCode
 	}
+
 	const body = `{"message":{"data":"aGVsbG8=","attributes":{"CloudPubSubDeadLetterSourceSubscription":"deliver"},"messageId":"17",` +
 		`"publishTime":"2026-11-01T12:00:00Z"},"subscription":"projects/p/subscriptions/s","deliveryAttempt":3}`
 	if code := post("POST", body); code != http.StatusNoContent {
-		t.Errorf("acknowledged by %d", code)
+		t.Errorf("Ack is answered %d, want 204", code)
 	}
-	if string(got.Data) != "hello" || got.ID != "17" || got.Attempt != 3 || got.Subscription != "projects/p/subscriptions/s" ||
-		got.DeadLetterOf() != "deliver" {
-		t.Errorf("decoded %+v", got)
+	want := queue.Message{ID: "17", Data: []byte("hello"), Subscription: "projects/p/subscriptions/s", Attempt: 3,
+		Attributes: map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the decoded message (-want +got):\n%s", diff)
 	}
+	if from := got.DeadLetterOf(); from != "deliver" {
+		t.Errorf("the dead letter is of %q, want deliver", from)
+	}
+
 	answer = queue.Redeliver
 	if code := post("POST", body); code != http.StatusServiceUnavailable {
-		t.Errorf("handed back by %d", code)
+		t.Errorf("Redeliver is answered %d, want 503", code)
 	}
+
 	for _, c := range []struct {
 		method, body string
 		want         int
@@ -127,7 +138,7 @@ func TestReceive(t *testing.T) {
 		{"POST", `{"message":{"data":"not base64!"}}`, 400}, {"POST", `{"message":{"data":"` + strings.Repeat("a", 15<<20) + `"}}`, 400},
 	} {
 		if code := post(c.method, c.body); code != c.want {
-			t.Errorf("%s %.30s was answered %d, want %d", c.method, c.body, code, c.want)
+			t.Errorf("%s %.30s is answered %d, want %d", c.method, c.body, code, c.want)
 		}
 	}
 }
@@ -138,13 +149,14 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := queue.Decode(b)
 		if err == nil && !json.Valid(b) {
-			t.Fatalf("%q was taken for a message: %+v", b, m)
+			t.Fatalf("%q is not JSON and is decoded as %+v", b, m)
 		}
 	})
 }
 
-// Copies of one message to a customer have one ordering key, so that Pub/Sub has one of
-// them under way at a time; messages do not wait for each other.
+// TestMessagesAreOrderedByTheirID checks that copies of one message to a customer have the
+// same ordering key, so that Pub/Sub delivers one copy at a time, and that different messages
+// have different keys, so that they do not wait for each other.
 func TestMessagesAreOrderedByTheirID(t *testing.T) {
 	t.Parallel()
 	q, l := open(t)
@@ -162,13 +174,13 @@ func TestMessagesAreOrderedByTheirID(t *testing.T) {
 	}
 	for _, id := range []string{"s1", "s2"} {
 		if keys[id] != 2 {
-			t.Errorf("ordering key %s came %d times, want 2", id, keys[id])
+			t.Errorf("%d messages have the ordering key %s, want 2", keys[id], id)
 		}
 	}
 }
 
-// A message that could not be published is published by the next try: the publisher does
-// not refuse its key for ever.
+// TestMessageIsPublishedAgainAfterAFailure checks that a message whose publishing failed can
+// be published again: the publisher accepts its ordering key again.
 func TestMessageIsPublishedAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	l := testcloud.New(t)
@@ -176,8 +188,9 @@ func TestMessageIsPublishedAgainAfterAFailure(t *testing.T) {
 	t.Cleanup(q.Stop)
 	ref := push.MessageRef{Message: "s1"}
 	if err := q.PublishMessages(t.Context(), ref); err == nil {
-		t.Fatal("publishing to a topic that does not exist was no error")
+		t.Fatal("publishing to a topic that does not exist succeeds, want an error")
 	}
+
 	l.Topic("topic")
 	if err := q.PublishMessages(t.Context(), ref); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ type Message struct {
 	Attempt      int // 0 if the subscription has no dead letter topic
 }
 
-// DeadLetterOf returns the subscription that gave the message up, "" for a message
-// that is no dead letter.
+// DeadLetterOf returns the subscription that gave the message up, "" for a message that is
+// not a dead letter.
 func (m Message) DeadLetterOf() string {
 	return m.Attributes["CloudPubSubDeadLetterSourceSubscription"]
 }
@@ -30,8 +30,9 @@ func (m Message) DeadLetterOf() string {
 // A Settlement is the answer to Pub/Sub for a message.
 type Settlement int
 
-// Ack acknowledges the message. Redeliver has it delivered again after the back-off
-// of the subscription, and in the end sent to the dead letters.
+// Ack acknowledges the message. After Redeliver, Pub/Sub delivers the message again after
+// the back-off of the subscription, and after too many deliveries it moves the message to
+// the dead letters.
 const (
 	Ack Settlement = iota
 	Redeliver
@@ -58,6 +59,7 @@ func Decode(body []byte) (Message, error) {
 	if p.Message == nil {
 		return Message{}, fmt.Errorf("this is not a push request of Pub/Sub: it has no message")
 	}
+
 	return Message{
 		ID: p.Message.MessageID, Data: p.Message.Data, Attributes: p.Message.Attributes,
 		Subscription: p.Subscription, Attempt: p.DeliveryAttempt,
@@ -70,12 +72,13 @@ func Receive(handle func(context.Context, Message) Settlement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "a push subscription of Pub/Sub posts", http.StatusMethodNotAllowed)
+			http.Error(w, "a push subscription of Pub/Sub sends POST requests", http.StatusMethodNotAllowed)
 			return
 		}
+
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnvelope))
 		if err != nil {
-			http.Error(w, "the body cannot be read, or is longer than Pub/Sub's are", http.StatusBadRequest)
+			http.Error(w, "the body cannot be read, or is longer than a push request of Pub/Sub can be", http.StatusBadRequest)
 			return
 		}
 		m, err := Decode(body)
@@ -83,6 +86,7 @@ func Receive(handle func(context.Context, Message) Settlement) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+
 		if handle(r.Context(), m) == Redeliver {
 			http.Error(w, "not done; deliver it again", http.StatusServiceUnavailable)
 			return

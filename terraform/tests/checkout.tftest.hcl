@@ -1,4 +1,4 @@
-# The real upload: every function of this checkout, laid out for the buildpack.
+# The real upload: the layout that the buildpack expects, for every function of this checkout.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -19,7 +19,7 @@ run "layout" {
   }
   assert {
     condition     = alltrue([for a in data.archive_file.source : alltrue([for s in a.source : can(regex("^([a-z0-9_]+[.]go|go[.](mod|sum)|shared/[a-z0-9_/]+[.]go)$", s.filename)) && !endswith(s.filename, "_test.go")])])
-    error_message = "A function's upload holds more than Go files, go.mod and go.sum, or holds tests."
+    error_message = "A function's upload contains tests, or files other than Go files, go.mod and go.sum."
   }
   assert {
     condition     = alltrue([for n, a in data.archive_file.source : can(regex("functions[.]HTTP\\(\"${n}\"", join("", [for s in a.source : s.content if s.filename == "function.go"])))])

@@ -1,5 +1,5 @@
-# The examples use the module as a child, from the checkout it lies in: what they
-# upload is the real code.
+# The examples use the module as a child module from this checkout, so they upload the
+# real code.
 
 mock_provider "google" {
   mock_resource "google_cloudfunctions2_function" {
@@ -21,7 +21,7 @@ run "minimal" {
   }
   assert {
     condition     = startswith(output.send, "curl -s -X POST https://function.run.app/v1/mailings ") && startswith(output.register, "curl -s -X POST https://function.run.app/v1/customers/")
-    error_message = "The minimal example does not say how to go on."
+    error_message = "The minimal example does not output the commands of the next steps."
   }
 }
 
@@ -35,6 +35,6 @@ run "production" {
   }
   assert {
     condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.reports_table == "shop-push.carillon.events"
-    error_message = "The production example is not set up as it says."
+    error_message = "The settings of the production example do not match its comment."
   }
 }

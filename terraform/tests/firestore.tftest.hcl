@@ -1,5 +1,5 @@
-# The database, and that what Terraform makes of firestore.indexes.json is what the
-# code needs.
+# The database, and that the indexes which Terraform makes from firestore.indexes.json
+# are those that the code needs.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -17,15 +17,15 @@ variables {
 run "database" {
   assert {
     condition     = google_firestore_database.this.name == "(default)" && google_firestore_database.this.project == "shop-push" && google_firestore_database.this.location_id == "europe-west1" && google_firestore_database.this.type == "FIRESTORE_NATIVE" && google_firestore_database.this.concurrency_mode == "PESSIMISTIC"
-    error_message = "The database is the default one, native, in the region."
+    error_message = "The database must be the default one, in native mode, in the region."
   }
   assert {
     condition     = google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_ENABLED" && google_firestore_database.this.deletion_policy == "DELETE" && google_firestore_database.this.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED"
-    error_message = "The database is protected and can be read as it was."
+    error_message = "The database must have delete protection and point-in-time recovery."
   }
   assert {
     condition     = google_firestore_backup_schedule.daily.database == "(default)" && google_firestore_backup_schedule.daily.retention == "604800s" && length(google_firestore_backup_schedule.daily.daily_recurrence) == 1 && google_firestore_backup_schedule.daily.project == "shop-push"
-    error_message = "There is a backup each day."
+    error_message = "There must be a backup each day."
   }
 }
 
@@ -39,15 +39,15 @@ run "another_database" {
   }
   assert {
     condition     = google_firestore_database.this.name == "push" && google_firestore_database.this.location_id == "eur3" && google_firestore_database.this.delete_protection_state == "DELETE_PROTECTION_DISABLED" && google_firestore_backup_schedule.daily.retention == "1209600s" && google_bigquery_table.events[0].deletion_protection == false
-    error_message = "The database's settings do not arrive."
+    error_message = "The settings of the database have no effect."
   }
   assert {
     condition     = toset(concat([for i in google_firestore_index.this : i.database], [for f in google_firestore_field.this : f.database], [google_firestore_backup_schedule.daily.database])) == toset(["push"])
-    error_message = "Indexes, exemptions and backups are those of the database that is used."
+    error_message = "Indexes, exemptions and backups must belong to the configured database."
   }
   assert {
     condition     = google_firebaserules_release.this.name == "cloud.firestore/push"
-    error_message = "The rules are released for the database that is used."
+    error_message = "The rules must be released for the configured database."
   }
 }
 
@@ -67,7 +67,7 @@ run "indexes" {
       "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING, tally.wrongSender ASCENDING",
       "shop-push batches COLLECTION held.unregistered ASCENDING, held.invalidArgument ASCENDING, held.wrongSender ASCENDING",
     ])
-    error_message = "The list of mailings, what tick looks at, and the sums of mailings need these indexes and no other."
+    error_message = "The list of mailings, the queries of tick and the sums of mailings need exactly these indexes."
   }
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
@@ -86,33 +86,33 @@ run "indexes" {
       "batches.cutAt", "batches.notBefore", "batches.publishedAt", "batches.leaseUntil", "batches.leaseOwner", "batches.reason", "batches.attempts", "batches.lane", "batches.shard",
       "shards.after", "shards.from", "shards.upto", "shards.batches", "shards.leaseUntil", "shards.nextSlot", "shards.continueAt", "shards.publishedAt",
     ])
-    error_message = "Fields that nobody queries are not indexed: large ones, those that grow with the clock, and those of the busiest collections."
+    error_message = "Fields without queries must not be indexed: large ones, those that grow with the clock, and those of the busiest collections."
   }
   assert {
     condition     = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 1]) == toset(["mailings.expireAt", "batches.expireAt", "shards.expireAt", "audience.expireAt", "unflags.expireAt", "outbox.expireAt", "controls.expireAt", "erasures.expireAt", "instances.expireAt", "messages.expireAt"])
-    error_message = "What has an expireAt is deleted by it."
+    error_message = "Documents with expireAt must have a TTL policy on it."
   }
   assert {
     condition     = alltrue([for k, f in google_firestore_field.this : length(f.index_config) == 1 && length(f.index_config[0].indexes) == (k == "batches.last" ? 1 : 0) && f.project == "shop-push"])
-    error_message = "Exempt means no index at all; a field that grows with the clock wants none either."
+    error_message = "An exempt field, and a field that grows with the clock, must have no index."
   }
   assert {
     condition     = [for i in one(google_firestore_field.this["batches.last"].index_config).indexes : "${i.order} ${i.query_scope}"] == ["ASCENDING COLLECTION"]
-    error_message = "The batch of a customer is found by the last key of a batch, in one mailing."
+    error_message = "The query for the batch of a customer needs the index on the last key of batches, in one mailing."
   }
 }
 
 run "rules" {
   assert {
     condition     = google_firebaserules_ruleset.this.source[0].files[0].content == file("../firestore.rules") && length(google_firebaserules_ruleset.this.source[0].files) == 1 && google_firebaserules_ruleset.this.project == "shop-push"
-    error_message = "The rules are those of firestore.rules."
+    error_message = "The rules must be those of firestore.rules."
   }
   assert {
     condition     = length(regexall("allow ", google_firebaserules_ruleset.this.source[0].files[0].content)) == 1 && length(regexall("allow read, write: if false;", google_firebaserules_ruleset.this.source[0].files[0].content)) == 1
-    error_message = "The rules let nobody in."
+    error_message = "The rules must refuse every request."
   }
   assert {
     condition     = google_firebaserules_release.this.name == "cloud.firestore" && google_firebaserules_release.this.ruleset_name == google_firebaserules_ruleset.this.name && google_firebaserules_release.this.project == "shop-push"
-    error_message = "The rules are released for the default database."
+    error_message = "The rules must be released for the default database."
   }
 }

@@ -1,4 +1,4 @@
-# What is deployed, how it is laid out, and what each function is told.
+# The uploads, their layout, and the settings of each function.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -16,39 +16,39 @@ variables {
 run "upload" {
   assert {
     condition     = toset([for s in data.archive_file.source["mailings"].source : s.filename]) == toset(["function.go", "handler.go", "go.mod", "go.sum", "shared/push/push.go", "shared/cloud/cloud.go"])
-    error_message = "A function's files lie flat at the root beside go.mod, go.sum and shared/, without tests, their data and folders."
+    error_message = "The files of a function must be at the root of the upload, beside go.mod, go.sum and shared/, without tests, test data and folders."
   }
   assert {
     condition     = toset([for s in data.archive_file.source["tick"].source : s.filename]) == toset(["function.go", "go.mod", "go.sum", "shared/push/push.go", "shared/cloud/cloud.go"])
-    error_message = "An upload holds its own function alone."
+    error_message = "An upload must contain only its own function."
   }
   assert {
     condition     = one([for s in data.archive_file.source["tick"].source : s.content if s.filename == "function.go"]) == "package tick\n"
-    error_message = "An upload holds its own function's files."
+    error_message = "An upload must contain the files of its function."
   }
   assert {
     condition     = alltrue([for s in data.archive_file.source["tick"].source : s.content == file("./tests/testdata/checkout/${s.filename}") if s.filename != "function.go"])
-    error_message = "What is not the function's own comes from the checkout, unchanged."
+    error_message = "go.mod, go.sum and shared/ must be those of the checkout."
   }
   assert {
     condition     = alltrue([for a in data.archive_file.source : a.output_file_mode == "0644" && a.type == "zip"])
-    error_message = "The archive has to be the same from every machine."
+    error_message = "The archive must be the same from every machine."
   }
   assert {
     condition     = length(toset([for a in data.archive_file.source : a.output_path])) == 5
-    error_message = "Each archive is a file of its own."
+    error_message = "Each archive must be a file of its own."
   }
   assert {
     condition     = { for k, o in google_storage_bucket_object.source : k => o.name } == { for k in ["mailings", "customers", "dispatch", "deliver", "tick"] : k => "${k}-c0ffee.zip" }
-    error_message = "An object is named by its function and its hash."
+    error_message = "The name of an object must contain its function and its hash."
   }
   assert {
     condition     = alltrue([for k, o in google_storage_bucket_object.source : o.bucket == google_storage_bucket.source.name && o.source == data.archive_file.source[k].output_path])
-    error_message = "An object is its function's archive."
+    error_message = "An object must be the archive of its function."
   }
   assert {
     condition     = google_storage_bucket.source.name == "shop-push-carillon-source" && google_storage_bucket.source.location == "europe-west1" && google_storage_bucket.source.uniform_bucket_level_access && google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.force_destroy
-    error_message = "The bucket is private and stays in the region."
+    error_message = "The bucket must be private and in the region."
   }
 }
 
@@ -63,29 +63,29 @@ run "build" {
       for n, source in { mailings = "mailings", customers = "customers", dispatch = "dispatch", deliver = "deliver", deliver-small = "deliver", messages = "deliver", tick = "tick" } :
       "carillon-${n}" => "${source} go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions ${source}-c0ffee.zip europe-west1 shop-push"
     }
-    error_message = "A function is built from its own upload (both lanes of deliver from the same one), with its own entry point, by the build account, into our registry."
+    error_message = "A function must be built from its own upload (all lanes of deliver from the same one), with its own entry point, by the build account, into our registry."
   }
   assert {
     condition = alltrue([for f in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
       google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
     ] : f.build_config[0].source[0].storage_source[0].bucket == google_storage_bucket.source.name && length(f.event_trigger) == 0])
-    error_message = "Uploads come from our bucket, and no function has an Eventarc trigger."
+    error_message = "Uploads must come from our bucket, and a function must not have an Eventarc trigger."
   }
   assert {
     condition = alltrue([for f in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
       google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick,
     ] : f.build_config[0].environment_variables == tomap({ GOOGLE_GOLDFLAGS = "-s -w" })])
-    error_message = "Binaries are built without symbols and debug data."
+    error_message = "Binaries must be built without symbols and debug data."
   }
   assert {
     condition     = google_artifact_registry_repository.images.format == "DOCKER" && google_artifact_registry_repository.images.location == "europe-west1" && google_artifact_registry_repository.images.cleanup_policy_dry_run == false && google_artifact_registry_repository.images.repository_id == "carillon-functions"
-    error_message = "Images lie in a registry of our own that cleans up."
+    error_message = "Images must be in a registry of our own with cleanup policies."
   }
   assert {
     condition     = { for p in google_artifact_registry_repository.images.cleanup_policies : p.action => "${join("", [for c in p.condition : c.older_than])}${join("", [for c in p.most_recent_versions : c.keep_count])}" } == { KEEP = "5", DELETE = "2592000s" }
-    error_message = "The registry keeps the five newest and deletes after a month."
+    error_message = "The registry must keep the five newest images and delete others after a month."
   }
 }
 
@@ -110,7 +110,7 @@ run "service" {
       carillon-deliver-small = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 1Gi 20 0 2 120 true"
       carillon-messages      = "ALLOW_INTERNAL_ONLY deliver@shop-push.iam.gserviceaccount.com 1 512Mi 200 0 2 60 true"
     }
-    error_message = "Size, limits, account and ingress of a function are not what they should be."
+    error_message = "Size, limits, account or ingress of a function are wrong."
   }
 }
 
@@ -121,14 +121,14 @@ run "environment" {
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false"
     })
-    error_message = "mailings is told something else."
+    error_message = "The environment of mailings is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.customers.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CALLERS = ""
     })
-    error_message = "customers is told something else."
+    error_message = "The environment of customers is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.dispatch.service_config[0].environment_variables == tomap({
@@ -136,7 +136,7 @@ run "environment" {
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", TICK_TOPIC = "tick"
       EVENTS_TOPIC         = "push-events", FCM_QUOTA_PER_MINUTE = "600000"
     })
-    error_message = "dispatch is told something else."
+    error_message = "The environment of dispatch is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == google_cloudfunctions2_function.deliver["deliver-small"].service_config[0].environment_variables && google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == tomap({
@@ -144,7 +144,7 @@ run "environment" {
       EVENTS_TOPIC         = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "14", INVALID_SHARE = "0.3"
     })
-    error_message = "deliver is told something else."
+    error_message = "The environment of deliver is wrong."
   }
   assert {
     condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
@@ -152,11 +152,11 @@ run "environment" {
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", MESSAGES_TOPIC = "messages", EVENTS_TOPIC = "push-events"
       TICK_EVERY           = "60s", TOKEN_LIFE = "6480h"
     })
-    error_message = "tick is told something else."
+    error_message = "The environment of tick is wrong."
   }
 }
 
-# What is set arrives where it should: every value differs from its default.
+# Every setting has an effect: each value below differs from its default.
 run "settings_arrive" {
   variables {
     database             = "push"
@@ -199,11 +199,11 @@ run "settings_arrive" {
       carillon-deliver-small = "2 2Gi 16 1 5 39 39s debug push"
       carillon-messages      = "2 1Gi 99 1 4 41 41s debug push"
     }
-    error_message = "A function's own settings do not arrive."
+    error_message = "A setting of a function has no effect."
   }
   assert {
     condition     = { for n, s in google_pubsub_subscription.work : n => "${s.ack_deadline_seconds} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "34 6", deliver = "36 7", deliver-small = "40 9", messages = "42 10", tick = "98 8" } && { for n, s in google_pubsub_subscription.given_up : n => s.ack_deadline_seconds } == { deliver = 36, deliver-small = 40, messages = 42 }
-    error_message = "Ack deadlines and attempts do not arrive."
+    error_message = "Ack deadlines or delivery attempts have no effect."
   }
   assert {
     condition = (
@@ -219,18 +219,18 @@ run "settings_arrive" {
       google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables["INVALID_SHARE"] == "0.5" &&
       google_cloudfunctions2_function.tick.service_config[0].environment_variables["TOKEN_LIFE"] == "720h"
     )
-    error_message = "A setting does not arrive in the environment."
+    error_message = "A setting is missing in the environment."
   }
   assert {
     condition     = output.send_rate == { quota = 1200000, instances = 24, per_instance = 50000 } && output.send_rate.instances * output.send_rate.per_instance <= 1200000
-    error_message = "The instances' rates together are above the quota."
+    error_message = "The rates of all instances together are above the quota."
   }
 }
 
 run "devices_off" {
   assert {
     condition     = length(google_cloudfunctions2_function.devices) == 0 && length(google_service_account.devices) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && !contains(keys(google_project_iam_member.datastore), "devices") && output.devices_url == null && length(google_project_iam_custom_role.accounts) == 0
-    error_message = "The public function is off unless asked for."
+    error_message = "The public function must be off by default."
   }
 }
 
@@ -254,29 +254,29 @@ run "devices_on" {
 
       REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2"
     })
-    error_message = "devices is told something else."
+    error_message = "The environment of devices is wrong."
   }
   assert {
     condition     = google_project_iam_custom_role.accounts[0].permissions == toset(["firebaseauth.users.get"]) && google_project_iam_member.accounts[0].role == google_project_iam_custom_role.accounts[0].name && google_project_iam_member.accounts[0].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com" && contains(keys(google_project_service.this), "identitytoolkit.googleapis.com")
-    error_message = "devices may look accounts up, and nothing more."
+    error_message = "devices must have only the permission to look up accounts."
   }
   assert {
     condition = join(" ", [
       for f in google_cloudfunctions2_function.devices : "${f.name} ${f.build_config[0].environment_variables.GOOGLE_GOLDFLAGS} ${f.build_config[0].entry_point} ${f.build_config[0].runtime} ${f.build_config[0].service_account} ${f.build_config[0].docker_repository} ${f.build_config[0].source[0].storage_source[0].bucket} ${f.build_config[0].source[0].storage_source[0].object} ${f.location} ${f.service_config[0].all_traffic_on_latest_revision} ${f.service_config[0].ingress_settings} ${f.service_config[0].service_account_email} ${f.service_config[0].available_cpu} ${f.service_config[0].available_memory} ${f.service_config[0].max_instance_request_concurrency} ${f.service_config[0].min_instance_count} ${f.service_config[0].max_instance_count} ${f.service_config[0].timeout_seconds}"
     ]) == "carillon-devices -s -w devices go126 projects/shop-push/serviceAccounts/build@shop-push.iam.gserviceaccount.com projects/shop-push/locations/europe-west1/repositories/carillon-functions shop-push-carillon-source devices-c0ffee.zip europe-west1 true ALLOW_ALL devices@shop-push.iam.gserviceaccount.com 1 512Mi 80 0 3 20"
-    error_message = "devices is not deployed as it should be."
+    error_message = "The deployment of devices is wrong."
   }
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.public) == 1 && length(google_service_account.devices) == 1 && google_cloud_run_v2_service_iam_member.public[0].member == "allUsers" && google_cloud_run_v2_service_iam_member.public[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.public[0].name == "carillon-devices" && google_cloud_run_v2_service_iam_member.public[0].location == "europe-west1" && google_cloud_run_v2_service_iam_member.public[0].project == "shop-push"
-    error_message = "devices is the one function that everybody may call."
+    error_message = "devices must be the only function that everyone may call."
   }
   assert {
     condition     = google_project_iam_member.datastore["devices"].role == "roles/datastore.user" && google_service_account.devices[0].account_id == "carillon-devices" && google_project_iam_member.datastore["devices"].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com" && google_pubsub_topic_iam_member.publisher["devices/push-events"].member == "serviceAccount:devices@shop-push.iam.gserviceaccount.com"
-    error_message = "devices needs the database and the topic of events."
+    error_message = "devices must have roles for the database and the topic of events."
   }
   assert {
     condition     = output.devices_url == "https://devices.run.app" && output.service_accounts["devices"] == "devices@shop-push.iam.gserviceaccount.com"
-    error_message = "The outputs do not name devices."
+    error_message = "The outputs do not contain devices."
   }
 }
 
@@ -294,11 +294,11 @@ run "devices_without_questions" {
 
       REGISTRATIONS_PER_HOUR = "60", REGISTRATIONS_PER_DAY = "300", MOVES_PER_HOUR = "5", MOVES_PER_DAY = "10"
     })
-    error_message = "devices is told something else by default."
+    error_message = "The default environment of devices is wrong."
   }
   assert {
     condition     = length(google_project_iam_custom_role.accounts) == 0 && length(google_project_iam_member.accounts) == 0 && !contains(keys(google_project_service.this), "identitytoolkit.googleapis.com")
-    error_message = "devices that asks nobody has no role to ask."
+    error_message = "Without check_revoked, devices must not have the role to look up accounts."
   }
 }
 

@@ -1,4 +1,4 @@
-# Every role, exactly: a misspelt one is caught by nothing else before an apply.
+# Every role by its exact name: nothing else finds a misspelt role before an apply.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -16,19 +16,19 @@ variables {
 run "functions" {
   assert {
     condition     = { for k, m in google_project_iam_member.datastore : k => "${m.project} ${m.role} ${m.member}" } == { for k in ["mailings", "customers", "dispatch", "deliver", "tick"] : k => "shop-push roles/datastore.user serviceAccount:${k}@shop-push.iam.gserviceaccount.com" }
-    error_message = "Each function uses the database as itself."
+    error_message = "Each function must use the database with its own account."
   }
   assert {
     condition     = toset([for m in google_project_iam_member.datastore : m.condition[0].expression]) == toset(["resource.name == \"projects/shop-push/databases/(default)\""])
-    error_message = "Only the one database."
+    error_message = "The role must be limited to the database of Carillon."
   }
   assert {
     condition     = { for k, m in google_project_iam_member.sender : k => "${m.project} ${m.role} ${m.member}" } == { for k in ["mailings", "deliver"] : k => "shop-push projects/shop-push/roles/carillon_sender serviceAccount:${k}@shop-push.iam.gserviceaccount.com" }
-    error_message = "mailings and deliver alone may talk to FCM."
+    error_message = "Only mailings and deliver may call FCM."
   }
   assert {
     condition     = google_project_iam_custom_role.sender.permissions == toset(["cloudmessaging.messages.create"]) && google_project_iam_custom_role.sender.role_id == "carillon_sender" && google_project_iam_custom_role.sender.project == "shop-push"
-    error_message = "FCM's role allows sending and nothing else."
+    error_message = "The role for FCM must allow only sending."
   }
   assert {
     condition = { for k, m in google_pubsub_topic_iam_member.publisher : k => "${m.project} ${m.topic} ${m.role} ${m.member}" } == {
@@ -48,7 +48,7 @@ run "functions" {
       "tick/messages"          = "shop-push messages roles/pubsub.publisher serviceAccount:tick@shop-push.iam.gserviceaccount.com"
       "tick/deliver-small"     = "shop-push deliver-small roles/pubsub.publisher serviceAccount:tick@shop-push.iam.gserviceaccount.com"
     }
-    error_message = "A function publishes to the topics it needs and to no other."
+    error_message = "A function may publish only to the topics that it needs."
   }
   assert {
     condition = {
@@ -57,52 +57,52 @@ run "functions" {
         google_service_account.tick, google_service_account.delivery, google_service_account.scheduler, google_service_account.build,
       ] : a.email => "${a.project} ${a.account_id}"
     } == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : "${n}@shop-push.iam.gserviceaccount.com" => "shop-push carillon-${n}" }
-    error_message = "Every function has an account of its own, and so have delivery, scheduler and builds."
+    error_message = "Every function, delivery, the scheduler and builds must have an account of their own."
   }
 }
 
 run "delivery" {
   assert {
     condition     = { for k, m in google_cloud_run_v2_service_iam_member.delivery : k => "${m.project} ${m.location} ${m.name} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push europe-west1 carillon-${k} roles/run.invoker serviceAccount:delivery@shop-push.iam.gserviceaccount.com" }
-    error_message = "The delivery account invokes the workers and nothing else."
+    error_message = "The delivery account may invoke only the workers."
   }
   assert {
     condition     = google_service_account_iam_member.push_token.service_account_id == "projects/shop-push/serviceAccounts/delivery@shop-push.iam.gserviceaccount.com" && google_service_account_iam_member.push_token.role == "roles/iam.serviceAccountOpenIdTokenCreator" && google_service_account_iam_member.push_token.member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    error_message = "Pub/Sub's agent has to sign tokens of the delivery account."
+    error_message = "Pub/Sub must be able to sign tokens of the delivery account."
   }
   assert {
     condition     = { for k, m in google_pubsub_topic_iam_member.dead_letter : k => "${m.project} ${m.topic} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push ${k}-dead roles/pubsub.publisher serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
-    error_message = "Pub/Sub's agent publishes to the dead-letter topics."
+    error_message = "Pub/Sub must be able to publish to the dead-letter topics."
   }
   assert {
     condition     = { for k, m in google_pubsub_subscription_iam_member.dead_letter : k => "${m.project} ${m.subscription} ${m.role} ${m.member}" } == { for k in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : k => "shop-push ${k} roles/pubsub.subscriber serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com" }
-    error_message = "Pub/Sub's agent acknowledges what it moved to the dead letter."
+    error_message = "Pub/Sub must be able to acknowledge the messages that it moves to the dead letters."
   }
 }
 
 run "build" {
   assert {
     condition     = google_project_iam_member.build_logs.role == "roles/logging.logWriter" && google_project_iam_member.build_logs.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_project_iam_member.build_logs.project == "shop-push"
-    error_message = "A build writes its log."
+    error_message = "A build must be able to write its log."
   }
   assert {
     condition     = google_storage_bucket_iam_member.build.role == "roles/storage.objectViewer" && google_storage_bucket_iam_member.build.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_storage_bucket_iam_member.build.bucket == "shop-push-carillon-source"
-    error_message = "A build reads the uploads."
+    error_message = "A build must be able to read the uploads."
   }
   assert {
     condition     = google_project_iam_member.build_sources.role == "roles/storage.objectViewer" && google_project_iam_member.build_sources.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_project_iam_member.build_sources.project == "shop-push" && google_project_iam_member.build_sources.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-123456789012-\")"
-    error_message = "A build reads the bucket that the service copies uploads to, and no other."
+    error_message = "A build must be able to read the bucket to which the service copies uploads, and no other."
   }
   assert {
     condition     = google_artifact_registry_repository_iam_member.build.role == "roles/artifactregistry.writer" && google_artifact_registry_repository_iam_member.build.member == "serviceAccount:build@shop-push.iam.gserviceaccount.com" && google_artifact_registry_repository_iam_member.build.repository == "carillon-functions" && google_artifact_registry_repository_iam_member.build.location == "europe-west1" && google_artifact_registry_repository_iam_member.build.project == "shop-push"
-    error_message = "A build writes images to our registry."
+    error_message = "A build must be able to write images to our registry."
   }
 }
 
 run "nobody_else" {
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0 && length(google_cloud_run_v2_service_iam_member.audit) == 0 && length(google_cloud_run_v2_service_iam_member.public) == 0 && length(google_bigquery_table_iam_member.reports) == 0
-    error_message = "Nobody is let in unless named."
+    error_message = "Only named members may call a function."
   }
 }
 
@@ -122,18 +122,18 @@ run "named" {
       "mailings/serviceAccount:crm@shop.iam.gserviceaccount.com" = "shop-push europe-west1 carillon-mailings roles/run.invoker serviceAccount:crm@shop.iam.gserviceaccount.com"
       "customers/group:apps@shop.example"                        = "shop-push europe-west1 carillon-customers roles/run.invoker group:apps@shop.example"
     }
-    error_message = "Who is named may call that function."
+    error_message = "A named member must be able to call its function."
   }
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.audit) == 1 && google_cloud_run_v2_service_iam_member.audit[0].name == "carillon-mailings" && google_cloud_run_v2_service_iam_member.audit[0].role == "roles/run.invoker" && google_cloud_run_v2_service_iam_member.audit[0].member == "serviceAccount:scheduler@shop-push.iam.gserviceaccount.com" && google_cloud_run_v2_service_iam_member.audit[0].location == "europe-west1" && google_cloud_run_v2_service_iam_member.audit[0].project == "shop-push"
-    error_message = "The scheduler may start the audit."
+    error_message = "The scheduler must be able to start the audit."
   }
   assert {
     condition     = length(google_bigquery_table_iam_member.reports) == 1 && google_bigquery_table_iam_member.reports[0].role == "roles/bigquery.dataEditor" && google_bigquery_table_iam_member.reports[0].table_id == "events" && google_bigquery_table_iam_member.reports[0].dataset_id == "carillon" && google_bigquery_table_iam_member.reports[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    error_message = "Pub/Sub's agent writes to the one table."
+    error_message = "Pub/Sub must be able to write to the table of events, and to no other."
   }
   assert {
     condition     = toset([for m in google_project_iam_member.datastore : m.condition[0].expression]) == toset(["resource.name == \"projects/shop-push/databases/push\""])
-    error_message = "The condition names the database that is used."
+    error_message = "The condition must name the configured database."
   }
 }

@@ -1,4 +1,4 @@
-# APIs, clock, audit, metrics, alerts, dashboard, budget, labels and outputs.
+# APIs, scheduled jobs, metrics, alerts, dashboard, budget, labels and outputs.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -20,26 +20,26 @@ run "apis" {
       "cloudscheduler.googleapis.com", "fcm.googleapis.com", "firebaserules.googleapis.com", "firestore.googleapis.com", "iam.googleapis.com",
       "logging.googleapis.com", "monitoring.googleapis.com", "pubsub.googleapis.com", "run.googleapis.com", "storage.googleapis.com",
     ])
-    error_message = "Those APIs have to be on, and no other."
+    error_message = "Exactly these APIs must be on."
   }
   assert {
     condition     = alltrue([for s in google_project_service.this : s.disable_on_destroy == false && s.project == "shop-push"])
-    error_message = "Destroying Carillon must not switch off what others use."
+    error_message = "Destroying Carillon must not switch off APIs that other software uses."
   }
 }
 
 run "clock" {
   assert {
     condition     = google_cloud_scheduler_job.tick.schedule == "* * * * *" && google_cloud_scheduler_job.tick.time_zone == "Etc/UTC" && google_cloud_scheduler_job.tick.pubsub_target[0].topic_name == "projects/shop-push/topics/tick" && google_cloud_scheduler_job.tick.region == "europe-west1" && google_cloud_scheduler_job.tick.name == "carillon-tick" && google_cloud_scheduler_job.tick.project == "shop-push"
-    error_message = "The clock strikes each minute, to the topic tick."
+    error_message = "The job must publish to the topic tick each minute."
   }
   assert {
     condition     = can(jsondecode(base64decode(google_cloud_scheduler_job.tick.pubsub_target[0].data)))
-    error_message = "Cloud Scheduler wants a body, in base64."
+    error_message = "Cloud Scheduler needs data in base64."
   }
   assert {
     condition     = length(google_cloud_scheduler_job.audit) == 0
-    error_message = "The audit is off unless asked for."
+    error_message = "The audit must be off by default."
   }
 }
 
@@ -54,18 +54,18 @@ run "audit" {
       google_cloud_scheduler_job.audit[0].project, google_cloud_scheduler_job.audit[0].region, google_cloud_scheduler_job.audit[0].name, google_cloud_scheduler_job.audit[0].schedule, google_cloud_scheduler_job.audit[0].time_zone,
       google_cloud_scheduler_job.audit[0].attempt_deadline, google_cloud_scheduler_job.audit[0].retry_config[0].retry_count, google_cloud_scheduler_job.tick.region,
     ]) == "shop-push europe-west3 carillon-audit 30 3 * * sun Europe/Riga 45s 0 europe-west3"
-    error_message = "The audit runs when asked to, once."
+    error_message = "The audit must run on its schedule, without retries."
   }
   assert {
     condition = join(" ", [
       google_cloud_scheduler_job.audit[0].http_target[0].http_method, google_cloud_scheduler_job.audit[0].http_target[0].uri, google_cloud_scheduler_job.audit[0].http_target[0].headers["Content-Type"],
       google_cloud_scheduler_job.audit[0].http_target[0].oidc_token[0].service_account_email, google_cloud_scheduler_job.audit[0].http_target[0].oidc_token[0].audience,
     ]) == "POST https://mailings.run.app/v1/mailings application/json scheduler@shop-push.iam.gserviceaccount.com https://mailings.run.app"
-    error_message = "The audit is a mailing handed in by the scheduler's account."
+    error_message = "The audit must create a mailing with the account of the scheduler."
   }
   assert {
     condition     = jsondecode(base64decode(google_cloud_scheduler_job.audit[0].http_target[0].body)) == { message = { data = { audit = "1" } }, audience = { everyone = true }, dryRun = true }
-    error_message = "The audit is a dry run to everyone."
+    error_message = "The audit must be a dry run to everyone."
   }
 }
 
@@ -76,7 +76,7 @@ run "audit_with_a_short_deadline" {
   }
   assert {
     condition     = google_cloud_scheduler_job.audit[0].attempt_deadline == "15s" && google_cloud_scheduler_job.audit[0].schedule == "0 4 * * 2" && google_cloud_scheduler_job.audit[0].time_zone == "Etc/UTC"
-    error_message = "Cloud Scheduler waits at least 15 s; the audit is on Tuesday at four."
+    error_message = "The deadline must be at least 15 s, and the default schedule Tuesday at 4:00."
   }
 }
 
@@ -87,7 +87,7 @@ run "audit_with_a_long_deadline" {
   }
   assert {
     condition     = google_cloud_scheduler_job.audit[0].attempt_deadline == "1800s"
-    error_message = "Cloud Scheduler waits at most half an hour."
+    error_message = "The deadline must be at most 30 minutes."
   }
 }
 
@@ -97,15 +97,15 @@ run "metrics" {
       for v in ["accepted", "invalid", "refused", "failed", "expired", "cancelled"] :
       v => "shop-push carillon_${v} ((resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\") OR (resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\")) AND jsonPayload.settled=true EXTRACT(jsonPayload.${v}) DELTA DISTRIBUTION"
     }
-    error_message = "A metric for each result, from the line of a settled batch."
+    error_message = "There must be a metric for each result, from the line of a settled batch."
   }
   assert {
     condition     = "${google_logging_metric.batch_time.project} ${google_logging_metric.batch_time.name} ${google_logging_metric.batch_time.filter} ${google_logging_metric.batch_time.value_extractor} ${google_logging_metric.batch_time.metric_descriptor[0].metric_kind} ${google_logging_metric.batch_time.metric_descriptor[0].value_type}" == "shop-push carillon_batch_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"batch finished\" EXTRACT(jsonPayload.milliseconds) DELTA DISTRIBUTION"
-    error_message = "A metric of the time a batch takes."
+    error_message = "There must be a metric of the time of an attempt at a batch."
   }
   assert {
     condition     = "${google_logging_metric.message_age.project} ${google_logging_metric.message_age.name} ${google_logging_metric.message_age.filter} ${google_logging_metric.message_age.value_extractor} ${google_logging_metric.message_age.metric_descriptor[0].metric_kind} ${google_logging_metric.message_age.metric_descriptor[0].value_type}" == "shop-push carillon_message_age_milliseconds resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message finished\" AND jsonPayload.settled=true AND jsonPayload.age_milliseconds>=0 EXTRACT(jsonPayload.age_milliseconds) DELTA DISTRIBUTION"
-    error_message = "A metric of the time from a message's acceptance to its result."
+    error_message = "There must be a metric of the time from a message's acceptance to its result."
   }
   assert {
     condition = { for k, m in google_logging_metric.counter : m.name => m.filter } == {
@@ -117,13 +117,13 @@ run "metrics" {
       carillon_messages_waiting = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(deliver(-small)?|messages)$\" AND jsonPayload.message=\"message waits\""
       carillon_ticks            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-tick$\" AND jsonPayload.message=\"tick done\""
       carillon_mailing_states   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\""
-      carillon_mailings_held    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
+      carillon_mailings_paused  = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^carillon-(mailings|dispatch|deliver|deliver-small|tick)$\" AND jsonPayload.message=\"mailing state\" AND severity=ERROR"
     }
-    error_message = "A metric for each line that counts."
+    error_message = "There must be a metric for each counted line."
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.counter : m.project == "shop-push" && m.metric_descriptor[0].metric_kind == "DELTA" && m.metric_descriptor[0].value_type == "INT64"]) && google_logging_metric.counter["mailing_states"].label_extractors == tomap({ to = "EXTRACT(jsonPayload.to)" }) && one(google_logging_metric.counter["mailing_states"].metric_descriptor[0].labels).key == "to" && length(google_logging_metric.counter["ticks"].label_extractors) == 0
-    error_message = "Counters count, and states by where they went to."
+    error_message = "Counters must be of kind DELTA, and states must have a label for the new state."
   }
 }
 
@@ -147,14 +147,14 @@ run "alerts" {
       ])
       batch-given-up  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_batches_given_up\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       breaker-open    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_breaker_open\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
-      mailing-held    = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_held\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
+      mailing-paused  = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_mailings_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       message-waits   = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_messages_waiting\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       platform-paused = toset(["resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_platforms_paused\" | COMPARISON_GT | 0 | 0s | ALIGN_DELTA | REDUCE_SUM | 60s"])
       instances-at-maximum = toset([for n, m in { mailings = 9, customers = 32, dispatch = 9, deliver = 9, deliver-small = 1, messages = 1, tick = 1 } :
         "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"carillon-${n}\" AND metric.type=\"run.googleapis.com/container/instance_count\" AND metric.labels.state=\"active\" | COMPARISON_GT | ${m} | 600s | ALIGN_MAX | REDUCE_SUM | 60s"
       ])
     }
-    error_message = "An alert does not look where it should, or not in that way."
+    error_message = "The conditions of an alert are wrong."
   }
   assert {
     condition = (
@@ -165,7 +165,7 @@ run "alerts" {
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].cross_series_reducer == "REDUCE_SUM" &&
       google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].denominator_aggregations[0].alignment_period == "300s"
     )
-    error_message = "The share of errors is one of all requests, service by service."
+    error_message = "The share of errors must be that of all requests of a service."
   }
   assert {
     condition = join(" | ", [
@@ -173,63 +173,63 @@ run "alerts" {
       google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].aggregations[0].per_series_aligner, google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].aggregations[0].cross_series_reducer,
       google_monitoring_alert_policy.tick_missing.conditions[0].condition_absent[0].aggregations[0].alignment_period,
     ]) == "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/carillon_ticks\" | 300s | ALIGN_DELTA | REDUCE_SUM | 60s"
-    error_message = "Five minutes without tick are an alert."
+    error_message = "Five minutes without tick must raise an alert."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-held", "message-waits", "platform-paused", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
-    error_message = "Every alert carries its runbook."
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.documentation[0].content } == { for k in ["dead-letters", "oldest-message", "error-share", "batch-given-up", "breaker-open", "mailing-paused", "message-waits", "platform-paused", "instances-at-maximum", "tick-missing"] : k => file("../docs/runbooks/${k}.md") }
+    error_message = "Every alert must contain its runbook."
   }
   assert {
     condition     = alltrue([for p in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing]) : toset(p.notification_channels) == toset(["projects/shop-push/notificationChannels/1", "projects/shop-push/notificationChannels/2"]) && p.combiner == "OR" && p.documentation[0].mime_type == "text/markdown" && p.project == "shop-push"])
-    error_message = "Every alert is told to everybody who is named."
+    error_message = "Every alert must use all notification channels."
   }
   assert {
-    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-held = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
-    error_message = "Severities are not what they should be."
+    condition     = { for k, p in merge(google_monitoring_alert_policy.threshold, { tick-missing = google_monitoring_alert_policy.tick_missing }) : k => p.severity } == { dead-letters = "ERROR", oldest-message = "WARNING", error-share = "ERROR", batch-given-up = "ERROR", breaker-open = "ERROR", mailing-paused = "ERROR", message-waits = "ERROR", platform-paused = "ERROR", instances-at-maximum = "WARNING", tick-missing = "CRITICAL" }
+    error_message = "The severities of alerts are wrong."
   }
   assert {
     condition     = google_monitoring_notification_channel.email["ops@shop.example"].type == "email" && google_monitoring_notification_channel.email["ops@shop.example"].labels["email_address"] == "ops@shop.example"
-    error_message = "Alerts are mailed."
+    error_message = "Alerts must be sent by e-mail."
   }
 }
 
 run "alert_thresholds" {
   assert {
     condition     = toset([for c in google_monitoring_alert_policy.threshold["oldest-message"].conditions : c.condition_threshold[0].threshold_value]) == toset([900, 120]) && google_monitoring_alert_policy.threshold["error-share"].conditions[0].condition_threshold[0].threshold_value == 0.05
-    error_message = "The thresholds' defaults are not what they should be."
+    error_message = "The default thresholds of alerts are wrong."
   }
 }
 
 run "dashboard" {
   assert {
     condition = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.widget.title] == [
-      "Mailings by the state they went to", "Verdicts, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest order, seconds",
-      "Time of an attempt at a batch, ms", "Messages to one customer: a minute, and milliseconds to the result", "Retries and what was given up", "Requests that ended in 5xx, a minute", "Instances",
+      "Mailings by the state they went to", "Results, tokens a minute", "Rate against FCM's quota, a minute", "Age of the oldest message, seconds",
+      "Time of an attempt at a batch, ms", "Messages to one customer: a minute, and milliseconds to the result", "Retries, failures and dead letters", "Requests answered with 5xx, a minute", "Instances",
       "Cost: billed instance seconds a second", "Cost: Firestore documents a minute", "Cost: Pub/Sub bytes a minute", "Cost: log bytes a minute",
     ]
-    error_message = "The dashboard shows something else."
+    error_message = "The titles of the dashboard are wrong."
   }
   assert {
     condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${t.xPos} ${t.yPos}"])) == 13 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.xPos + t.width <= 12 && t.xPos % t.width == 0 && t.yPos % t.height == 0])
-    error_message = "Tiles lie on one another."
+    error_message = "Tiles of the dashboard overlap."
   }
   assert {
     condition = length(setsubtract(
       toset(flatten([for q in regexall("user_([a-z_]+?)(?:_sum|_bucket|_count)?[{]", google_monitoring_dashboard.this.dashboard_json) : q])),
       toset(concat([for m in google_logging_metric.result : m.name], [for m in google_logging_metric.counter : m.name], [google_logging_metric.batch_time.name, google_logging_metric.message_age.name])),
     )) == 0
-    error_message = "The dashboard asks for a metric that there is none of."
+    error_message = "The dashboard uses a metric that does not exist."
   }
   assert {
     condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "vector(600000)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "carillon-(customers|deliver|deliver-small|dispatch|mailings|messages|tick)") && strcontains(google_monitoring_dashboard.this.dashboard_json, "deliver-dead|") == true && jsondecode(google_monitoring_dashboard.this.dashboard_json).displayName == "Carillon" && google_monitoring_dashboard.this.project == "shop-push"
-    error_message = "The dashboard knows the quota, the services and the dead letters."
+    error_message = "The dashboard must contain the quota, the services and the dead letters."
   }
 }
 
 run "budget_off" {
   assert {
     condition     = length(google_billing_budget.this) == 0
-    error_message = "There is no budget unless asked for."
+    error_message = "There must be no budget by default."
   }
 }
 
@@ -240,11 +240,11 @@ run "budget" {
   }
   assert {
     condition     = length(google_billing_budget.this) == 1 && google_billing_budget.this[0].billing_account == "012345-6789AB-CDEF01" && google_billing_budget.this[0].amount[0].specified_amount[0].units == "500" && google_billing_budget.this[0].amount[0].specified_amount[0].currency_code == "EUR" && google_billing_budget.this[0].budget_filter[0].projects == toset(["projects/123456789012"])
-    error_message = "The budget is the project's."
+    error_message = "The budget must be for the project."
   }
   assert {
     condition     = [for r in google_billing_budget.this[0].threshold_rules : r.threshold_percent] == [0.5, 0.9, 1] && length(google_billing_budget.this[0].all_updates_rule[0].monitoring_notification_channels) == 5 && contains(keys(google_project_service.this), "billingbudgets.googleapis.com")
-    error_message = "The budget warns in time, to at most five channels."
+    error_message = "The budget must warn at 50, 90 and 100 %, in at most five channels."
   }
 }
 
@@ -262,22 +262,22 @@ run "labels" {
       values(google_pubsub_topic.work), values(google_pubsub_topic.dead), [google_pubsub_topic.events],
       values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports,
     ) : x.labels == tomap({ app = "carillon", team = "crm" })])
-    error_message = "Topics and subscriptions are labelled."
+    error_message = "Topics and subscriptions must have the labels."
   }
   assert {
     condition = alltrue([for x in [
       google_cloudfunctions2_function.mailings, google_cloudfunctions2_function.customers, google_cloudfunctions2_function.dispatch,
       google_cloudfunctions2_function.deliver["deliver"], google_cloudfunctions2_function.deliver["deliver-small"], google_cloudfunctions2_function.deliver["messages"], google_cloudfunctions2_function.tick, google_cloudfunctions2_function.devices[0],
     ] : x.labels == tomap({ app = "carillon", team = "crm" })])
-    error_message = "Functions are labelled."
+    error_message = "Functions must have the labels."
   }
   assert {
     condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.reports[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" })
-    error_message = "Bucket, registry and reports are labelled."
+    error_message = "Bucket, registry and reports must have the labels."
   }
   assert {
     condition     = alltrue([for x in concat(values(google_monitoring_alert_policy.threshold), [google_monitoring_alert_policy.tick_missing], values(google_monitoring_notification_channel.email)) : x.user_labels == tomap({ app = "carillon", team = "crm" })])
-    error_message = "Alerts and channels are labelled."
+    error_message = "Alerts and channels must have the labels."
   }
 }
 
@@ -287,14 +287,14 @@ run "prefix" {
   }
   assert {
     condition     = google_cloudfunctions2_function.tick.name == "push-eu-tick" && google_service_account.tick.account_id == "push-eu-tick" && google_storage_bucket.source.name == "shop-push-push-eu-source" && google_project_iam_custom_role.sender.role_id == "push_eu_sender" && google_logging_metric.counter["ticks"].name == "push_eu_ticks" && google_cloud_scheduler_job.tick.name == "push-eu-tick" && google_artifact_registry_repository.images.repository_id == "push-eu-functions"
-    error_message = "Names begin with the prefix."
+    error_message = "Names must begin with the prefix."
   }
 }
 
 run "outputs" {
   assert {
     condition     = output.mailings_url == "https://mailings.run.app" && output.customers_url == "https://customers.run.app" && output.events_topic == "projects/shop-push/topics/push-events" && output.dashboard_url == "https://console.cloud.google.com/monitoring/dashboards?project=shop-push"
-    error_message = "The outputs' addresses are not those of the functions."
+    error_message = "The addresses in the outputs are not those of the functions."
   }
   assert {
     condition     = startswith(output.send_command, "curl -s -X POST https://mailings.run.app/v1/mailings ") && startswith(output.register_command, "curl -s -X POST https://customers.run.app/v1/customers/anna/tokens ") && startswith(output.mailings_command, "curl -s https://mailings.run.app/v1/mailings ") && startswith(output.customer_command, "curl -s https://customers.run.app/v1/customers/anna ")
@@ -306,10 +306,10 @@ run "outputs" {
   }
   assert {
     condition     = output.dead_letter_commands == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "gcloud pubsub subscriptions pull ${n}-dead --project=shop-push --limit=10 --format=json" }
-    error_message = "The dead letters' commands pull from somewhere else."
+    error_message = "The commands for dead letters use other subscriptions."
   }
   assert {
     condition     = output.service_accounts == { for n in ["mailings", "customers", "dispatch", "deliver", "tick", "delivery", "scheduler", "build"] : n => "${n}@shop-push.iam.gserviceaccount.com" } && output.send_rate == { quota = 600000, instances = 14, per_instance = 42857 }
-    error_message = "Accounts or the send rate are not what they should be."
+    error_message = "The outputs of accounts or of the send rate are wrong."
   }
 }

@@ -1,4 +1,4 @@
-# Delivery: who is pushed to, how long it may take, and what becomes of what fails.
+# Topics and subscriptions: push requests, deadlines, dead letters and reports.
 
 mock_provider "google" {
   source = "./tests/mocks"
@@ -16,7 +16,7 @@ variables {
 run "topics" {
   assert {
     condition     = { for k, t in google_pubsub_topic.work : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => n } && { for k, t in google_pubsub_topic.dead : k => t.name } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "${n}-dead" } && google_pubsub_topic.events.name == "push-events"
-    error_message = "Topics are named as the functions know them."
+    error_message = "Topics must have the names that the functions use."
   }
 }
 
@@ -27,33 +27,33 @@ run "workers" {
       ]) } == {
       for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "shop-push ${n} projects/shop-push/topics/${n} https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com"
     }
-    error_message = "A worker is pushed its own topic, at its own address, by the delivery account."
+    error_message = "A subscription must push its own topic to the address of its worker, with the delivery account."
   }
   assert {
     condition     = { for k, s in google_pubsub_subscription.work : k => s.ack_deadline_seconds } == { dispatch = 330, deliver = 150, deliver-small = 150, messages = 90, tick = 150 }
-    error_message = "Ack deadlines are not what they should be."
+    error_message = "The ack deadlines are wrong."
   }
   assert {
     condition     = alltrue([for k, s in google_pubsub_subscription.work : s.ack_deadline_seconds > var.functions[k].timeout_seconds && s.ack_deadline_seconds <= 600])
-    error_message = "An ack deadline lies above the function's time-out and is at most 600 s."
+    error_message = "An ack deadline must be above the timeout of the function, and at most 600 s."
   }
   assert {
     condition     = { for k, s in google_pubsub_subscription.work : k => "${s.dead_letter_policy[0].dead_letter_topic} ${s.dead_letter_policy[0].max_delivery_attempts}" } == { dispatch = "projects/shop-push/topics/dispatch-dead 20", deliver = "projects/shop-push/topics/deliver-dead 20", deliver-small = "projects/shop-push/topics/deliver-small-dead 20", messages = "projects/shop-push/topics/messages-dead 20", tick = "projects/shop-push/topics/tick-dead 5" }
-    error_message = "What fails too often goes to the worker's dead letter."
+    error_message = "After too many deliveries a message must go to the dead letters of its worker."
   }
 }
 
 run "ordering" {
   assert {
     condition     = { for k, s in google_pubsub_subscription.work : k => s.enable_message_ordering if s.enable_message_ordering } == { messages = true }
-    error_message = "Copies of one message to a customer must not be under way together; other lanes need no order."
+    error_message = "Only the lane of messages to one customer must be ordered, so that two copies of a message are not delivered at the same time."
   }
 }
 
 run "dead_letters" {
   assert {
     condition     = { for k, s in google_pubsub_subscription.dead : k => "${s.project} ${s.name} ${s.topic} ${length(s.push_config)} ${s.ack_deadline_seconds}" } == { for n in ["dispatch", "deliver", "deliver-small", "messages", "tick"] : n => "shop-push ${n}-dead projects/shop-push/topics/${n}-dead 0 60" }
-    error_message = "Every dead-letter topic has a subscription to pull from."
+    error_message = "Every dead-letter topic must have a subscription to pull from."
   }
   assert {
     condition = { for lane, s in google_pubsub_subscription.given_up : lane => join(" ", [
@@ -61,11 +61,11 @@ run "dead_letters" {
       ]) } == {
       for n in ["deliver", "deliver-small", "messages"] : n => "shop-push ${n}-dead-to-${n} projects/shop-push/topics/${n}-dead https://${n}.run.app https://${n}.run.app delivery@shop-push.iam.gserviceaccount.com ${n == "messages" ? 90 : 150}"
     }
-    error_message = "Each lane of deliver hears of its own dead letters."
+    error_message = "Each lane of deliver must receive its own dead letters."
   }
   assert {
     condition     = alltrue([for s in google_pubsub_subscription.given_up : length(s.dead_letter_policy) == 0])
-    error_message = "There is no dead letter behind the dead letter."
+    error_message = "The subscription of dead letters must not have dead letters of its own."
   }
 }
 
@@ -75,15 +75,15 @@ run "all" {
   }
   assert {
     condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.expiration_policy[0].ttl == ""])
-    error_message = "No subscription expires."
+    error_message = "A subscription must not expire."
   }
   assert {
     condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "604800s"])
-    error_message = "Messages are kept for seven days."
+    error_message = "Messages must be kept for seven days."
   }
   assert {
     condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "10s" && s.retry_policy[0].maximum_backoff == "600s"])
-    error_message = "Back-off grows from 10 to 600 s."
+    error_message = "The back-off must grow from 10 to 600 s."
   }
 }
 
@@ -95,18 +95,18 @@ run "settings_arrive" {
   }
   assert {
     condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.dead), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.message_retention_duration == "86400s"])
-    error_message = "message_retention does not arrive."
+    error_message = "message_retention has no effect."
   }
   assert {
     condition     = alltrue([for s in concat(values(google_pubsub_subscription.work), values(google_pubsub_subscription.given_up), google_pubsub_subscription.reports) : s.retry_policy[0].minimum_backoff == "20s" && s.retry_policy[0].maximum_backoff == "300s"])
-    error_message = "backoff does not arrive."
+    error_message = "backoff has no effect."
   }
 }
 
 run "reports_off" {
   assert {
     condition     = length(google_pubsub_subscription.reports) + length(google_bigquery_dataset.reports) + length(google_bigquery_table.events) == 0 && output.reports_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
-    error_message = "Reports are off unless asked for."
+    error_message = "Reports must be off by default."
   }
 }
 
@@ -116,18 +116,18 @@ run "reports" {
   }
   assert {
     condition     = length(google_pubsub_subscription.reports) == 1 && google_pubsub_subscription.reports[0].bigquery_config[0].table == "shop-push.push.events" && google_pubsub_subscription.reports[0].bigquery_config[0].write_metadata && google_pubsub_subscription.reports[0].topic == "projects/shop-push/topics/push-events" && google_pubsub_subscription.reports[0].name == "push-events-to-bigquery" && output.reports_table == "shop-push.push.events"
-    error_message = "Events go to the table, with their metadata."
+    error_message = "Events must go to the table, with their metadata."
   }
   assert {
     condition     = length(google_bigquery_dataset.reports) == 1 && length(google_bigquery_table.events) == 1 && google_bigquery_dataset.reports[0].location == "EU" && google_bigquery_dataset.reports[0].dataset_id == "push" && google_bigquery_dataset.reports[0].delete_contents_on_destroy == false && contains(keys(google_project_service.this), "bigquery.googleapis.com")
-    error_message = "The dataset lies where it was asked to, and is not emptied."
+    error_message = "The dataset must be in the configured location, and must not be deleted with its contents."
   }
   assert {
     condition     = google_bigquery_table.events[0].deletion_protection && google_bigquery_table.events[0].time_partitioning[0].type == "DAY" && google_bigquery_table.events[0].time_partitioning[0].field == "publish_time" && google_bigquery_table.events[0].time_partitioning[0].expiration_ms == 864000000
-    error_message = "A partition a day, kept as long as asked."
+    error_message = "The table must have a partition for each day, kept for keep_days."
   }
   assert {
     condition     = { for c in jsondecode(google_bigquery_table.events[0].schema) : c.name => "${c.type} ${c.mode}" } == { subscription_name = "STRING NULLABLE", message_id = "STRING NULLABLE", publish_time = "TIMESTAMP NULLABLE", attributes = "JSON NULLABLE", data = "JSON NULLABLE" }
-    error_message = "The columns are those Pub/Sub writes."
+    error_message = "The columns must be those that Pub/Sub writes."
   }
 }

@@ -1,5 +1,5 @@
-# What neither validate nor a plan catches is refused here. A run gives several
-# variables a wrong value each, and every one of them has to be refused.
+# Wrong values that neither validate nor a plan finds. Each run sets several variables to
+# wrong values, and the validation of each variable must refuse its value.
 
 mock_provider "google" {
   source = "./tests/mocks"

@@ -1,4 +1,4 @@
-# The least: a project, a region, and who may send.
+# The minimal settings: a project, a region, and who may send.
 #
 #   terraform init && terraform apply -var project_id=… -var region=europe-west1 -var sender=user:you@example.com
 
@@ -36,7 +36,7 @@ provider "google" {
 }
 
 module "carillon" {
-  source = "../.." # elsewhere: the repository's address, with //terraform and a ref
+  source = "../.." # outside of this repository: its address, with //terraform and a ref
 
   project_id = var.project_id
   region     = var.region

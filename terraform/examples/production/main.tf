@@ -1,5 +1,5 @@
-# A shop that rings ten million phones a day: a raised FCM quota, more instances,
-# a database in two regions, alerts, reports, an audit and a budget.
+# A shop that sends to ten million phones a day: a raised FCM quota, more instances, a
+# database in two regions, alerts, reports, an audit and a budget.
 
 terraform {
   required_version = ">= 1.9.0, < 2.0.0"
@@ -13,7 +13,7 @@ terraform {
       version = "~> 2.7"
     }
   }
-  # Keep the state where it is versioned and locked:
+  # Store the state in a bucket, where it is versioned and locked:
   # backend "gcs" {
   #   bucket = "…"
   #   prefix = "carillon"
@@ -31,7 +31,7 @@ variable "billing_account" {
 provider "google" {
   project               = var.project_id
   billing_project       = var.project_id
-  user_project_override = true # budgets are counted against this project
+  user_project_override = true # Google counts calls of the budget API against this project
 }
 
 module "carillon" {
