@@ -27,7 +27,7 @@ type Options struct {
 	Minutes   float64
 	Customers int
 	Logs      string // a file for what the functions log; "": none
-	Weather   forecast
+	Weather   faultSet
 }
 
 const (
@@ -36,36 +36,36 @@ const (
 	callTimeout = 20 * time.Second
 	// clockEvery is how often tick is told that its rounds come: about as often as
 	// they do, and well within callTimeout.
-	clockEvery = 3 * time.Second
+	tickInterval = 3 * time.Second
 	// patience is how long everything may take to come to its end once the
 	// faults are over: a batch that was committed and not published waits
 	// three minutes for tick.
-	patience = 6 * time.Minute
+	settleTimeout = 6 * time.Minute
 	// quiet is how long nothing may happen in a mailing that has ended.
-	quiet = 5 * time.Second
+	quietAfterEnd = 5 * time.Second
 	// atOnce is how many mailings are under way at most.
-	atOnce = 8
+	maxActiveMailings = 8
 )
 
 // A chaos is one run.
-type chaos struct {
+type chaosRun struct {
 	Options
-	out     io.Writer
-	laptop  *local.Cloud
-	faults  faulty
-	pubsub  shaky
-	pushes  *pushes // nil where the embedded Pub/Sub makes the faults
-	fleet   *instances.Fleet
-	weather *weather
-	ledger  *ledger
-	people  *people
-	exam    *exam
-	events  *events
-	archive archive
-	client  *client.Client
-	panics  *panics
-	poison  *poison
-	began   time.Time
+	out        io.Writer
+	cloud      *local.Cloud
+	firestore  faultyFirestore
+	pubsub     faultyPubSub
+	pushFaults *pushFaults // nil where the embedded Pub/Sub makes the faults
+	fleet      *instances.Fleet
+	injector   *faultInjector
+	sendLog    *sendLog
+	customers  *testCustomers
+	checker    *checker
+	events     *eventLog
+	reader     storeReader
+	client     *client.Client
+	panicLog   *panicLog
+	crasher    *crasher
+	startedAt  time.Time
 }
 
 // Run drives mailings through faults of everything for some minutes, waits
@@ -75,30 +75,30 @@ func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err e
 		return errors.New("load -chaos: some minutes, and at least 100 customers")
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.Seed, s.Minutes, s.Customers, s.Weather)
-	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, clockEvery
-	c := &chaos{Options: s, out: out, ledger: newLedger(), events: newEvents()}
-	if c.laptop, err = local.Start(ctx, o); err != nil {
+	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, tickInterval
+	c := &chaosRun{Options: s, out: out, sendLog: newSendLog(), events: newEventLog()}
+	if c.cloud, err = local.Start(ctx, o); err != nil {
 		return err
 	}
 
-	defer c.laptop.Close()
-	if err := c.rough(ctx); err != nil {
+	defer c.cloud.Close()
+	if err := c.connectFaults(ctx); err != nil {
 		return err
 	}
-	if err := c.open(ctx); err != nil {
+	if err := c.startFunctions(ctx); err != nil {
 		return err
 	}
 
-	err = c.through(ctx)
+	err = c.runPhases(ctx)
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; seed %d", s.Seed)
 	}
-	return errors.Join(c.report(), err)
+	return errors.Join(c.printReport(), err)
 }
 
 // open starts the functions behind their addresses and subscribes them.
-func (c *chaos) open(ctx context.Context) error {
-	l, calls := c.laptop, instances.NewCallLog()
+func (c *chaosRun) startFunctions(ctx context.Context) error {
+	l, calls := c.cloud, instances.NewCallLog()
 	if err := l.SetEnvironment(); err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func (c *chaos) open(ctx context.Context) error {
 		return err
 	}
 
-	c.panics = &panics{to: logs}
-	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panics); err != nil {
+	c.panicLog = &panicLog{next: logs}
+	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panicLog); err != nil {
 		return err
 	}
 
@@ -120,13 +120,13 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := c.fleet.StartAll(ctx); err != nil {
 		return err
 	}
-	if err := l.Serve(c.workers(c.fleet.Handler), c.listener()); err != nil {
+	if err := l.Serve(c.wrapWorkers(c.fleet.Handler), c.wrapEvents()); err != nil {
 		return err
 	}
 	if err := l.Subscribe(ctx); err != nil {
 		return err
 	}
-	if err := c.listen(ctx); err != nil {
+	if err := c.subscribeEvents(ctx); err != nil {
 		return err
 	}
 
@@ -136,25 +136,25 @@ func (c *chaos) open(ctx context.Context) error {
 	}
 
 	l.OnClose(func() { db.Close() })
-	c.archive, c.client = archive{db}, client.New(l.APIURL)
+	c.reader, c.client = storeReader{db}, client.New(l.APIURL)
 	c.client.HTTP.Timeout = time.Minute
-	c.people = newPeople(c.client, l.Phones, c.Customers, c.Seed, c.Weather)
-	c.exam = newExam(c.people, calls, c.Weather)
-	c.weather = newWeather(l, c.fleet, c.ledger, c.Seed, c.Weather)
-	c.weather.faults, c.weather.pubsub = c.faults, c.pubsub
-	c.poison = newPoison(c.ledger, c.fleet)
-	c.faults.SetFaultAfter(c.weather.after)
+	c.customers = newTestCustomers(c.client, l.Phones, c.Customers, c.Seed, c.Weather)
+	c.checker = newChecker(c.customers, calls, c.Weather)
+	c.injector = newFaultInjector(l, c.fleet, c.sendLog, c.Seed, c.Weather)
+	c.injector.firestore, c.injector.pubsub = c.firestore, c.pubsub
+	c.crasher = newCrasher(c.sendLog, c.fleet)
+	c.firestore.SetFaultAfter(c.injector.recordCommit)
 	l.Phones.SetWitness(func(x fcm.Sighting) {
-		c.ledger.sighted(x)
-		c.poison.sighted(x)
+		c.sendLog.recordRequest(x)
+		c.crasher.crashOnRequest(x)
 	})
 
-	c.weather.change(func(*circumstances) {})
-	c.people.registerAll()
-	return l.Phones.SetOutcomes(deadTokens...)
+	c.injector.changeConditions(func(*fcmConditions) {})
+	c.customers.registerFIDs()
+	return l.Phones.SetOutcomes(initialOutcomes...)
 }
 
-func (c *chaos) openLogs() (io.Writer, error) {
+func (c *chaosRun) openLogs() (io.Writer, error) {
 	if c.Logs == "" {
 		return io.Discard, nil
 	}
@@ -162,38 +162,38 @@ func (c *chaos) openLogs() (io.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-logs: %w", err)
 	}
-	c.laptop.OnClose(func() { f.Close() })
+	c.cloud.OnClose(func() { f.Close() })
 	return f, nil
 }
 
 // listen subscribes to the events.
-func (c *chaos) listen(ctx context.Context) error {
-	client, err := pubsub.NewClient(ctx, c.laptop.Project)
+func (c *chaosRun) subscribeEvents(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, c.cloud.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
 	defer client.Close()
 	_, err = client.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-		Name: "projects/" + c.laptop.Project + "/subscriptions/chaos-events", Topic: c.laptop.TopicName("push-events"),
-		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.laptop.PushURL + "/events"}, AckDeadlineSeconds: 10,
+		Name: "projects/" + c.cloud.Project + "/subscriptions/chaos-events", Topic: c.cloud.TopicName("push-events"),
+		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.cloud.PushURL + "/events"}, AckDeadlineSeconds: 10,
 	})
 	return err
 }
 
 // through is the run itself.
-func (c *chaos) through(ctx context.Context) error {
-	c.weather.calm.Store(true)
-	if err := c.people.imports(ctx); err != nil {
+func (c *chaosRun) runPhases(ctx context.Context) error {
+	c.injector.stopped.Store(true)
+	if err := c.customers.importAll(ctx); err != nil {
 		return err
 	}
-	if err := c.remember(ctx); err != nil {
+	if err := c.saveImportVersions(ctx); err != nil {
 		return err
 	}
 
-	c.weather.calm.Store(false)
-	c.began = time.Now()
+	c.injector.stopped.Store(false)
+	c.startedAt = time.Now()
 	long := time.Duration(c.Minutes * float64(time.Minute))
-	ctx, cancel := context.WithTimeout(ctx, long+patience)
+	ctx, cancel := context.WithTimeout(ctx, long+settleTimeout)
 	defer cancel()
 	storming, calm := context.WithTimeout(ctx, long)
 	defer calm()
@@ -202,59 +202,59 @@ func (c *chaos) through(ctx context.Context) error {
 	var clock sync.WaitGroup
 	defer clock.Wait()
 	defer stop()
-	clock.Go(func() { c.clock(ticking, storming) })
-	c.weather.begin(storming, &faults, c.Seed)
-	c.doubt(ctx, storming, &churn)
-	if c.Weather[weatherUndecodable] {
-		faults.Go(func() { c.undecodable(storming) })
+	clock.Go(func() { c.publishTicks(ticking, storming) })
+	c.injector.startFaults(storming, &faults, c.Seed)
+	c.startUnreliableFCM(ctx, storming, &churn)
+	if c.Weather[faultUndecodable] {
+		faults.Go(func() { c.damageDocuments(storming) })
 	}
 
-	c.people.churn(ctx, storming, &churn, c.Seed)
+	c.customers.startTokenChanges(ctx, storming, &churn, c.Seed)
 	lives.Go(func() { c.sendMessages(ctx, storming, &lives) })
-	c.post(ctx, storming, &lives)
+	c.submitMailings(ctx, storming, &lives)
 	faults.Wait()
-	c.tell("the faults are over, the rest comes to its end")
-	if err := c.weather.end(ctx); err != nil {
+	c.printProgress("the faults are over, the rest comes to its end")
+	if err := c.injector.stopFaults(ctx); err != nil {
 		return err
 	}
-	if err := c.repair(ctx); err != nil {
+	if err := c.repairCustomers(ctx); err != nil {
 		return err
 	}
 
 	churn.Wait()
-	if err := c.weather.clear(c.people.dead()); err != nil {
+	if err := c.injector.resetOutcomes(c.customers.invalidOutcomes()); err != nil {
 		return err
 	}
 
 	lives.Wait()
-	c.tell("every mailing has ended, and has been examined")
-	if err := c.archive.published(ctx); err != nil {
-		c.exam.say(brokenEvents, "%v", err)
+	c.printProgress("every mailing has ended, and has been examined")
+	if err := c.reader.waitForPublished(ctx); err != nil {
+		c.checker.addFinding(brokenEvents, "%v", err)
 	}
-	if err := errors.Join(c.flagsTakenBack(ctx), c.cleared(ctx)); err != nil {
+	if err := errors.Join(c.waitForUnflag(ctx), c.waitForHeldFlags(ctx)); err != nil {
 		return err
 	}
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
-		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
+		c.checker.addFinding(brokenOther, "Pub/Sub is not at rest: %v", err)
 	}
 
-	c.tell("all is at rest, every customer is examined")
-	return c.last(ctx)
+	c.printProgress("all is at rest, every customer is examined")
+	return c.checkFinalState(ctx)
 }
 
 // tell prints how far the run is.
-func (c *chaos) tell(what string) {
-	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.began).Round(time.Second), what)
+func (c *chaosRun) printProgress(what string) {
+	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.startedAt).Round(time.Second), what)
 }
 
 // remember writes down which version of everybody the import left.
-func (c *chaos) remember(ctx context.Context) error {
-	stored, err := c.archive.customers(ctx)
+func (c *chaosRun) saveImportVersions(ctx context.Context) error {
+	stored, err := c.reader.readCustomers(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range c.people.all {
-		p.before = stored[p.id].availability
+	for _, p := range c.customers.all {
+		p.importVersion = stored[p.id].availability
 	}
 	return nil
 }

@@ -7,22 +7,22 @@ import (
 
 // The promises, as the report counts them when they are broken.
 const (
-	brokenLost      = "lost"               // somebody was not rung, or a result has nothing behind it
-	brokenTwice     = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
-	brokenMany      = "too many at a kill" // more than a killed call may send again
-	brokenSums      = "sums off"
-	brokenFlagged   = "wrongly flagged"
-	brokenUnflagged = "missed flags"
-	brokenReach     = "availability wrong"
-	brokenEvents    = "events missing"
-	brokenRings     = "rung too often" // more than mostRings times for one mailing
-	brokenAlarm     = "false events"
-	brokenSlow      = "too slow"
-	brokenOther     = "other"
+	brokenLost          = "lost"               // somebody was not rung, or a result has nothing behind it
+	brokenDuplicates    = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
+	brokenTooManyAtKill = "too many at a kill" // more than a killed call may send again
+	brokenSums          = "sums off"
+	brokenFlagged       = "wrongly flagged"
+	brokenMissedFlags   = "missed flags"
+	brokenAvailability  = "availability wrong"
+	brokenEvents        = "events missing"
+	brokenSendCount     = "rung too often" // more than mostRings times for one mailing
+	brokenFalseEvents   = "false events"
+	brokenSlow          = "too slow"
+	brokenOther         = "other"
 )
 
 // mostAgain is how many of a batch a killed call may send a second time.
-const mostAgain = 250
+const maxResentByKill = 250
 
 // findings are the broken promises.
 type findings struct {
@@ -32,22 +32,22 @@ type findings struct {
 }
 
 // maxTexts is how many are told in words.
-const maxTexts = 60
+const maxFindingTexts = 60
 
-func (f *findings) say(kind, format string, a ...any) {
+func (f *findings) addFinding(kind, format string, a ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.counts == nil {
 		f.counts = map[string]int{}
 	}
 	f.counts[kind]++
-	if len(f.texts) < maxTexts {
+	if len(f.texts) < maxFindingTexts {
 		f.texts = append(f.texts, kind+": "+fmt.Sprintf(format, a...))
 	}
 }
 
 // tallied are the figures of the run.
-type tallied struct {
+type runTotals struct {
 	Mailings  int            `json:"mailings"`
 	Messages  int            `json:"messages"` // to one customer each; their tokens are in the sums, too
 	States    map[string]int `json:"states"`
@@ -64,9 +64,9 @@ type tallied struct {
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`
 	Saves      int `json:"duplicates_of_failed_saves"`
-	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the result cannot know
+	Unrecorded int `json:"rung_but_not_known"` // FCM took it, and the result cannot know
 	BothOwners int `json:"moved_and_rung_for_both"`
-	MostRings  int `json:"most_rings"` // of one phone for one mailing
+	MostSends  int `json:"most_rings"` // of one phone for one mailing
 
 	ResumeSeconds float64 `json:"resume_seconds,omitempty"` // the longest from a resume to the next message
 }

@@ -11,10 +11,10 @@ import (
 // CallLog remembers which process worked on which batch when, and how that
 // ended: what a killed process may have sent twice is judged by it.
 type CallLog struct {
-	mu    sync.Mutex
-	byRef map[push.BatchRef][]*Call
-	live  map[*Instance][]*Call
-	dead  map[*Instance]int // the last life that was killed
+	mu         sync.Mutex
+	byRef      map[push.BatchRef][]*Call
+	active     map[*Instance][]*Call
+	killedLife map[*Instance]int // the last life that was killed
 }
 
 // A Call is one request to deliver for one batch.
@@ -27,7 +27,7 @@ type Call struct {
 
 // NewCallLog makes an empty log.
 func NewCallLog() *CallLog {
-	return &CallLog{byRef: map[push.BatchRef][]*Call{}, live: map[*Instance][]*Call{}, dead: map[*Instance]int{}}
+	return &CallLog{byRef: map[push.BatchRef][]*Call{}, active: map[*Instance][]*Call{}, killedLife: map[*Instance]int{}}
 }
 
 // Begin books a call and answers what books its end: crashed says that the
@@ -39,12 +39,12 @@ func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed b
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := &Call{ref: ref, life: life, Began: time.Now()}
-	if c.dead[x] >= life {
+	if c.killedLife[x] >= life {
 		k.Killed = k.Began // it never got there
 	}
 
 	c.byRef[ref] = append(c.byRef[ref], k)
-	c.live[x] = append(c.live[x], k)
+	c.active[x] = append(c.active[x], k)
 	return func(crashed bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -52,7 +52,7 @@ func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed b
 		if crashed && k.Killed.IsZero() {
 			k.Killed = k.Ended
 		}
-		c.live[x] = slices.DeleteFunc(c.live[x], func(o *Call) bool { return o == k })
+		c.active[x] = slices.DeleteFunc(c.active[x], func(o *Call) bool { return o == k })
 	}
 }
 
@@ -63,8 +63,8 @@ func (c *CallLog) MarkKilled(x *Instance) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dead[x] = x.Life
-	for _, k := range c.live[x] {
+	c.killedLife[x] = x.Life
+	for _, k := range c.active[x] {
 		if k.life == x.Life && k.Killed.IsZero() {
 			k.Killed = time.Now()
 		}
@@ -72,7 +72,7 @@ func (c *CallLog) MarkKilled(x *Instance) {
 }
 
 // Of answers the calls for a batch, as they were, in order.
-func (c *CallLog) Of(ref push.BatchRef) []Call {
+func (c *CallLog) ForBatch(ref push.BatchRef) []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make([]Call, len(c.byRef[ref]))
@@ -101,10 +101,10 @@ func (c Call) MaySend(t time.Time, calls []Call) bool {
 	if c.Began.After(t) || c.Killed.After(t) {
 		return !c.Began.After(t)
 	}
-	return !slices.ContainsFunc(calls, func(o Call) bool { return o != c && !o.Began.After(t) && o.goesOnAfter(c.Killed) })
+	return !slices.ContainsFunc(calls, func(o Call) bool { return o != c && !o.Began.After(t) && o.activeAfter(c.Killed) })
 }
 
-func (c Call) goesOnAfter(t time.Time) bool {
+func (c Call) activeAfter(t time.Time) bool {
 	switch {
 	case !c.Killed.IsZero():
 		return c.Killed.After(t)

@@ -10,14 +10,14 @@ import (
 
 // afterCrash is how long the place of a process that ended by itself stays
 // empty: an instance has to start.
-const afterCrash = 500 * time.Millisecond
+const restartDelay = 500 * time.Millisecond
 
 // crashed clears the place of a process that has ended without being told to,
 // and starts another one there a moment later.
-func (f *Fleet) crashed(x *Instance, life int) {
+func (f *Fleet) handleCrash(x *Instance, life int) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	if x.dying || x.Life != life || f.closed {
+	if x.stopping || x.Life != life || f.closed {
 		return
 	}
 
@@ -25,9 +25,9 @@ func (f *Fleet) crashed(x *Instance, life int) {
 	f.Calls.MarkKilled(x)
 	f.stats[x.Function+" ended by itself"]++
 	_ = x.stdin.Close()
-	x.gone, x.proxy, x.Command = nil, nil, nil
-	f.revived.Go(func() {
-		time.Sleep(afterCrash)
+	x.exited, x.proxy, x.Command = nil, nil, nil
+	f.restarts.Go(func() {
+		time.Sleep(restartDelay)
 		if err := f.Start(context.Background(), x); err != nil {
 			fmt.Fprintln(f.log, err) // what comes meanwhile is answered 503
 		}
@@ -40,14 +40,14 @@ type brokenKey struct{}
 
 // noticed is how long the end of a process may take to be noticed after its
 // connections broke.
-const noticed = 2 * time.Second
+const crashNoticeTimeout = 2 * time.Second
 
 // hasCrashed reports whether a process whose connection broke has ended by
 // itself. It waits for the end to be noticed.
 func (f *Fleet) hasCrashed(x *Instance, life int) bool {
-	for until := time.Now().Add(noticed); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(crashNoticeTimeout); ; time.Sleep(10 * time.Millisecond) {
 		f.Mu.Lock()
-		crashed, told := x.crashed >= life, x.dying || x.Life != life
+		crashed, told := x.crashed >= life, x.stopping || x.Life != life
 		f.Mu.Unlock()
 		if crashed || told || time.Now().After(until) {
 			return crashed
@@ -60,8 +60,8 @@ func (f *Fleet) hasCrashed(x *Instance, life int) bool {
 func (f *Fleet) Crash(ref push.BatchRef) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	for _, x := range f.Calls.BusyWith(ref) {
-		if x.Command == nil || x.dying {
+	for _, x := range f.Calls.WorkingOn(ref) {
+		if x.Command == nil || x.stopping {
 			continue
 		}
 		f.Calls.MarkKilled(x)
@@ -71,10 +71,10 @@ func (f *Fleet) Crash(ref push.BatchRef) {
 }
 
 // BusyWith are the instances that have a call for a batch under way.
-func (c *CallLog) BusyWith(ref push.BatchRef) (out []*Instance) {
+func (c *CallLog) WorkingOn(ref push.BatchRef) (out []*Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for x, list := range c.live {
+	for x, list := range c.active {
 		for _, k := range list {
 			if k.ref == ref && k.life == x.Life {
 				out = append(out, x)

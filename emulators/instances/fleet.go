@@ -39,7 +39,7 @@ type Fleet struct {
 	turn       int
 	stats      map[string]int // what was done to instances
 	closed     bool
-	revived    sync.WaitGroup
+	restarts   sync.WaitGroup
 }
 
 // An Instance is a place for one process of a function.
@@ -51,9 +51,9 @@ type Instance struct {
 	proxy    *httputil.ReverseProxy
 	Command  *exec.Cmd
 	stdin    io.Closer
-	gone     chan struct{} // closed when the process has ended
+	exited   chan struct{} // closed when the process has ended
 	starting bool
-	dying    bool // it was sent SIGTERM: nothing new goes to it
+	stopping bool // it was sent SIGTERM: nothing new goes to it
 }
 
 // FleetSizes are how many processes of each function run side by side where all
@@ -95,14 +95,14 @@ func (f *Fleet) StartAll(ctx context.Context) error {
 // Start starts a process where none is, and waits for its address.
 func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 	f.Mu.Lock()
-	if x.gone != nil || x.starting || f.closed || ctx.Err() != nil {
+	if x.exited != nil || x.starting || f.closed || ctx.Err() != nil {
 		f.Mu.Unlock()
 		return ctx.Err()
 	}
 
 	x.starting = true
 	f.Mu.Unlock()
-	cmd, stdin, addr, err := f.spawn(ctx, x.Function)
+	cmd, stdin, addr, err := f.startProcess(ctx, x.Function)
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	x.starting = false
@@ -111,20 +111,20 @@ func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 	}
 
 	gone := make(chan struct{})
-	x.Command, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
+	x.Command, x.stdin, x.exited, x.stopping, x.proxy = cmd, stdin, gone, false, newProxy(addr)
 	x.Life++
 	life := x.Life
 	go func() {
 		_ = cmd.Wait() // how it ended is known: it was told to, or it crashed
 		close(gone)
-		f.crashed(x, life)
+		f.handleCrash(x, life)
 	}()
 
 	return nil
 }
 
 // spawn starts a process; its group is its own, since Ctrl-C is ours to pass on.
-func (f *Fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
+func (f *Fleet) startProcess(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, "", err
@@ -181,20 +181,20 @@ func newProxy(addr string) *httputil.ReverseProxy {
 // place stays empty.
 func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	f.Mu.Lock()
-	cmd, gone, stdin, fn := x.Command, x.gone, x.stdin, x.Function
-	if gone == nil || x.dying {
+	cmd, gone, stdin, fn := x.Command, x.exited, x.stdin, x.Function
+	if gone == nil || x.stopping {
 		f.Mu.Unlock()
 		return
 	}
 
-	x.dying = true
+	x.stopping = true
 	if sig == syscall.SIGKILL {
 		f.Calls.MarkKilled(x)
 	}
 	_ = cmd.Process.Signal(sig) // it may have ended by itself
 	f.stats[fn+" "+sig.String()]++
 	f.Mu.Unlock()
-	late := time.AfterFunc(lastWords, func() {
+	late := time.AfterFunc(shutdownTimeout, func() {
 		f.Mu.Lock()
 		defer f.Mu.Unlock()
 		select {
@@ -211,7 +211,7 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	stdin.Close()
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	x.gone, x.proxy, x.Command = nil, nil, nil
+	x.exited, x.proxy, x.Command = nil, nil, nil
 }
 
 // Close ends every process.
@@ -219,7 +219,7 @@ func (f *Fleet) Close() {
 	f.Mu.Lock()
 	f.closed = true
 	f.Mu.Unlock()
-	f.revived.Wait()
+	f.restarts.Wait()
 	var all sync.WaitGroup
 	for _, x := range f.All {
 		all.Go(func() { f.End(x, syscall.SIGTERM) })
@@ -235,14 +235,14 @@ func (f *Fleet) Counts() map[string]int {
 }
 
 // pick finds an instance that is up, in turn.
-func (f *Fleet) pick(fn string) (*Instance, int, *httputil.ReverseProxy) {
+func (f *Fleet) pickInstance(fn string) (*Instance, int, *httputil.ReverseProxy) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	f.turn++
 	list := f.ByFunction[fn]
 	for i := range list {
 		x := list[(f.turn+i)%len(list)]
-		if x.gone != nil && !x.dying {
+		if x.exited != nil && !x.stopping {
 			return x, x.Life, x.proxy
 		}
 	}
@@ -259,7 +259,7 @@ func (f *Fleet) Handler(fn string) http.Handler {
 			http.Error(w, "the request broke off", http.StatusBadRequest)
 			return
 		}
-		x, life, p := f.pick(fn)
+		x, life, p := f.pickInstance(fn)
 		if p == nil {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "no instance is up", http.StatusServiceUnavailable)
@@ -267,7 +267,7 @@ func (f *Fleet) Handler(fn string) http.Handler {
 		}
 		broken := false
 		if fn == "deliver" {
-			ended := f.Calls.Begin(x, life, refOf(body))
+			ended := f.Calls.Begin(x, life, parseBatchRef(body))
 			defer func() { ended(broken && f.hasCrashed(x, life)) }()
 		}
 		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
@@ -281,7 +281,7 @@ const MessageBatch = "message"
 
 // refOf is the batch that a push to deliver names. A message to one customer is a batch
 // of its own.
-func refOf(body []byte) (ref push.BatchRef) {
+func parseBatchRef(body []byte) (ref push.BatchRef) {
 	var p struct{ Message struct{ Data []byte } }
 	if json.Unmarshal(body, &p) != nil {
 		return ref

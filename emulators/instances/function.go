@@ -29,7 +29,7 @@ var Handlers = map[string]http.Handler{
 }
 
 // lastWords is how long Cloud Run lets an instance live after SIGTERM.
-const lastWords = 10 * time.Second
+const shutdownTimeout = 10 * time.Second
 
 // ServeFunction serves one function in a process of its own, as an instance on Cloud
 // Run: the environment names what it reaches, SIGTERM gives it ten seconds to
@@ -67,7 +67,7 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 	case <-ctx.Done():
 	}
 
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(patience); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("function %s was not done in time: %w", args[0], err)

@@ -20,14 +20,14 @@ import (
 
 // A faulty Firestore is one that fails on order: the embedded server, or a relay
 // before an external one.
-type faulty interface {
+type faultyFirestore interface {
 	SetFault(func(method string, req proto.Message) error)
 	SetFaultAfter(func(method string, req proto.Message) error)
 }
 
 // A shaky Pub/Sub is what a chaos run needs of it: the embedded server, or
 // pushes before the workers of an external one.
-type shaky interface {
+type faultyPubSub interface {
 	SetChaos(pubsub.Chaos)
 	WaitIdle(context.Context) error
 	Messages(topic string) []pubsub.Message
@@ -35,9 +35,9 @@ type shaky interface {
 
 // rough finds the servers that make the faults, and puts something before those
 // that make none. The functions are to be told where by environment after it.
-func (c *chaos) rough(ctx context.Context) error {
-	l := c.laptop
-	if c.faults, c.pubsub = l.Firestore, l.PubSub; l.Firestore != nil && l.PubSub != nil {
+func (c *chaosRun) connectFaults(ctx context.Context) error {
+	l := c.cloud
+	if c.firestore, c.pubsub = l.Firestore, l.PubSub; l.Firestore != nil && l.PubSub != nil {
 		return nil
 	}
 	if l.Firestore == nil {
@@ -46,11 +46,11 @@ func (c *chaos) rough(ctx context.Context) error {
 			return err
 		}
 		l.OnClose(r.Close)
-		l.FirestoreHost, c.faults = r.Addr(), r
+		l.FirestoreHost, c.firestore = r.Addr(), r
 	}
 	if l.PubSub == nil {
-		c.pushes = &pushes{ctx: ctx, dead: map[string]bool{}}
-		c.pubsub = c.pushes
+		c.pushFaults = &pushFaults{ctx: ctx, deadLetters: map[string]bool{}}
+		c.pubsub = c.pushFaults
 	}
 
 	return nil
@@ -58,99 +58,99 @@ func (c *chaos) rough(ctx context.Context) error {
 
 // workers are the workers' handlers, behind the faults of pushes where Pub/Sub
 // makes none itself.
-func (c *chaos) workers(of func(fn string) http.Handler) func(fn string) http.Handler {
+func (c *chaosRun) wrapWorkers(of func(fn string) http.Handler) func(fn string) http.Handler {
 	return func(fn string) http.Handler {
-		if c.pushes == nil || fn == "mailings" || fn == "customers" {
+		if c.pushFaults == nil || fn == "mailings" || fn == "customers" {
 			return of(fn)
 		}
-		return c.pushes.before(fn, of(fn))
+		return c.pushFaults.wrap(fn, of(fn))
 	}
 }
 
 // listener is the events' handler, likewise.
-func (c *chaos) listener() http.Handler {
-	if c.pushes == nil {
+func (c *chaosRun) wrapEvents() http.Handler {
+	if c.pushFaults == nil {
 		return c.events
 	}
-	return c.pushes.before("events", c.events)
+	return c.pushFaults.wrap("events", c.events)
 }
 
 // pushes stands between an external Pub/Sub and the workers. It repeats and
 // delays pushes, and sees when no more of them come. Safe for concurrent use.
-type pushes struct {
-	ctx   context.Context // of the run: no push is repeated after it
-	mu    sync.Mutex
-	chaos pubsub.Chaos
-	dice  *rand.Rand
-	under int             // pushes under way, repeated ones too
-	last  time.Time       // when the last one came or ended
-	to    string          // the function that the last one went to
-	dead  map[string]bool // ids of messages that came out of deliver-dead
+type pushFaults struct {
+	ctx          context.Context // of the run: no push is repeated after it
+	mu           sync.Mutex
+	chaos        pubsub.Chaos
+	rng          *rand.Rand
+	inFlight     int             // pushes under way, repeated ones too
+	lastAt       time.Time       // when the last one came or ended
+	lastFunction string          // the function that the last one went to
+	deadLetters  map[string]bool // ids of messages that came out of deliver-dead
 }
 
 // atRest is how long no push may come before an external Pub/Sub counts as
 // idle: longer than its longest back-off in a chaos run, which is 12 s.
-const atRest = 20 * time.Second
+const pushIdleTime = 20 * time.Second
 
 // SetChaos sets how pushes are repeated and delayed from now on. Their order is
 // left to the delays.
-func (p *pushes) SetChaos(c pubsub.Chaos) {
+func (p *pushFaults) SetChaos(c pubsub.Chaos) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.chaos, p.dice = c, rand.New(rand.NewPCG(c.Seed, 2))
+	p.chaos, p.rng = c, rand.New(rand.NewPCG(c.Seed, 2))
 }
 
 // Messages answers the dead letters that were pushed to deliver; of other
 // topics it knows nothing.
-func (p *pushes) Messages(string) []pubsub.Message {
+func (p *pushFaults) Messages(string) []pubsub.Message {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return make([]pubsub.Message, len(p.dead))
+	return make([]pubsub.Message, len(p.deadLetters))
 }
 
 // WaitIdle waits until no push is under way and none has come for atRest; ticks
 // come for ever and do not count.
-func (p *pushes) WaitIdle(ctx context.Context) error {
+func (p *pushFaults) WaitIdle(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		under, rest, to := p.under, atRest-time.Since(p.last), p.to
+		under, rest, to := p.inFlight, pushIdleTime-time.Since(p.lastAt), p.lastFunction
 		p.mu.Unlock()
 		if under == 0 && rest <= 0 {
 			return nil
 		}
-		if !wait(ctx, max(rest, 100*time.Millisecond)) {
-			return fmt.Errorf("%d pushes are under way, the last came or ended %v ago at %s: %w", under, atRest-rest, to, ctx.Err())
+		if !sleep(ctx, max(rest, 100*time.Millisecond)) {
+			return fmt.Errorf("%d pushes are under way, the last came or ended %v ago at %s: %w", under, pushIdleTime-rest, to, ctx.Err())
 		}
 	}
 }
 
 // before is a worker's handler behind the faults.
-func (p *pushes) before(fn string, next http.Handler) http.Handler {
+func (p *pushFaults) wrap(fn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			http.Error(w, "the push broke off", http.StatusBadRequest)
 			return
 		}
-		defer p.note(fn, body)()
+		defer p.countPush(fn, body)()
 
-		delay, repeat := p.draw()
-		wait(r.Context(), delay)
+		delay, repeat := p.drawFaults()
+		sleep(r.Context(), delay)
 		next.ServeHTTP(w, withBody(r, body))
 		if repeat {
-			go p.again(fn, next, withBody(r, body), body)
+			go p.repeatPush(fn, next, withBody(r, body), body)
 		}
 	})
 }
 
 // again makes a push once more, and drops the answer.
-func (p *pushes) again(fn string, next http.Handler, r *http.Request, body []byte) {
-	defer p.note(fn, body)()
-	next.ServeHTTP(&dropped{header: http.Header{}}, r.WithContext(p.ctx))
+func (p *pushFaults) repeatPush(fn string, next http.Handler, r *http.Request, body []byte) {
+	defer p.countPush(fn, body)()
+	next.ServeHTTP(&discardedResponse{header: http.Header{}}, r.WithContext(p.ctx))
 }
 
 // note counts a push; call what it answers at the push's end.
-func (p *pushes) note(fn string, body []byte) func() {
+func (p *pushFaults) countPush(fn string, body []byte) func() {
 	var push struct {
 		Subscription string
 		Message      struct{ MessageID string }
@@ -160,10 +160,10 @@ func (p *pushes) note(fn string, body []byte) func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if fn != "tick" {
-			p.under, p.last, p.to = p.under+n, time.Now(), fn
+			p.inFlight, p.lastAt, p.lastFunction = p.inFlight+n, time.Now(), fn
 		}
 		if fn == "deliver" && strings.HasSuffix(push.Subscription, "/deliver-dead") {
-			p.dead[push.Message.MessageID] = true
+			p.deadLetters[push.Message.MessageID] = true
 		}
 	}
 
@@ -171,13 +171,13 @@ func (p *pushes) note(fn string, body []byte) func() {
 	return func() { step(-1) }
 }
 
-func (p *pushes) draw() (delay time.Duration, repeat bool) {
+func (p *pushFaults) drawFaults() (delay time.Duration, repeat bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dice == nil || p.chaos.Duplicate == 0 {
+	if p.rng == nil || p.chaos.Duplicate == 0 {
 		return 0, false
 	}
-	return time.Duration(p.dice.Float64() * float64(p.chaos.Delay)), p.dice.Float64() < p.chaos.Duplicate
+	return time.Duration(p.rng.Float64() * float64(p.chaos.Delay)), p.rng.Float64() < p.chaos.Duplicate
 }
 
 func withBody(r *http.Request, body []byte) *http.Request {
@@ -187,13 +187,13 @@ func withBody(r *http.Request, body []byte) *http.Request {
 }
 
 // dropped is an answer that nobody reads.
-type dropped struct{ header http.Header }
+type discardedResponse struct{ header http.Header }
 
 // Header is written to and never read.
-func (d *dropped) Header() http.Header { return d.header }
+func (d *discardedResponse) Header() http.Header { return d.header }
 
 // Write drops b.
-func (d *dropped) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discardedResponse) Write(b []byte) (int, error) { return len(b), nil }
 
 // WriteHeader drops the status.
-func (d *dropped) WriteHeader(int) {}
+func (d *discardedResponse) WriteHeader(int) {}

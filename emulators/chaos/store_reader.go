@@ -10,7 +10,7 @@ import (
 )
 
 // archive reads what is stored, beside the functions.
-type archive struct{ db *firestore.Client }
+type storeReader struct{ db *firestore.Client }
 
 // storedBatch is a batch as it ended.
 type storedBatch struct {
@@ -28,7 +28,7 @@ type storedCustomer struct {
 
 // told reports whether a mailing's end is wholly recorded and told, so that
 // nobody looks after it any more.
-func (a archive) told(ctx context.Context, mailing string) (bool, error) {
+func (a storeReader) isInactive(ctx context.Context, mailing string) (bool, error) {
 	snap, err := a.db.Doc("mailings/" + mailing).Get(ctx)
 	if err != nil {
 		return false, fmt.Errorf("reading mailing %s: %w", mailing, err)
@@ -39,20 +39,20 @@ func (a archive) told(ctx context.Context, mailing string) (bool, error) {
 
 // published waits until no event waits in the outbox to be published: one whose
 // writer was killed waits for tick.
-func (a archive) published(ctx context.Context) error {
+func (a storeReader) waitForPublished(ctx context.Context) error {
 	for ctx.Err() == nil { // when the time is up, something else was too slow
 		snaps, err := a.db.Collection("outbox").Limit(1).Documents(ctx).GetAll()
 		if err == nil && len(snaps) == 0 {
 			return nil
 		}
-		if !wait(ctx, time.Second) {
+		if !sleep(ctx, time.Second) {
 			return fmt.Errorf("events wait in the outbox, and nobody publishes them: %w", errors.Join(err, ctx.Err()))
 		}
 	}
 	return nil
 }
 
-func (a archive) batches(ctx context.Context, mailing string) (map[string]storedBatch, error) {
+func (a storeReader) readBatches(ctx context.Context, mailing string) (map[string]storedBatch, error) {
 	snaps, err := a.db.Collection("mailings/" + mailing + "/batches").Documents(ctx).GetAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the batches of mailing %s: %w", mailing, err)
@@ -73,7 +73,7 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 }
 
 // customers reads every customer, by id.
-func (a archive) customers(ctx context.Context) (map[string]storedCustomer, error) {
+func (a storeReader) readCustomers(ctx context.Context) (map[string]storedCustomer, error) {
 	snaps, err := a.db.Collection("customers").Documents(ctx).GetAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the customers: %w", err)

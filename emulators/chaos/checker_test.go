@@ -34,21 +34,21 @@ func TestForecast(t *testing.T) {
 // TestAKindForEachWeather: what a weather needs is handed in first.
 func TestAKindForEachWeather(t *testing.T) {
 	t.Parallel()
-	f := forecast{weatherPoison: true, weatherResume: true, weatherKills: true}
-	if k := f.kinds(); k[0] != weatherPoison || k[1] != weatherResume || k[2] != "everyone" {
+	f := faultSet{faultPoison: true, faultResume: true, faultKills: true}
+	if k := f.mailingKinds(); k[0] != faultPoison || k[1] != faultResume || k[2] != "everyone" {
 		t.Errorf("kinds are %v, want those of poison and resume first", k)
 	}
 }
 
 // examined is an examination of one mailing in which phones rang at times.
-func examined(f forecast, p *post, rang map[who][]time.Time) *one {
-	o := &one{exam: newExam(&people{}, instances.NewCallLog(), f), p: p, b: &book{batches: map[string]*cut{}, seen: map[who]*sights{}}, places: map[who]place{}}
+func newTestCheck(f faultSet, p *testMailing, rang map[tokenKey][]time.Time) *mailingCheck {
+	o := &mailingCheck{checker: newChecker(&testCustomers{}, instances.NewCallLog(), f), mailing: p, log: &mailingLog{batches: map[string]*committedBatch{}, tokens: map[tokenKey]*tokenLog{}}, targets: map[tokenKey]targetResult{}}
 	for k, times := range rang {
-		s := &sights{}
+		s := &tokenLog{}
 		for _, at := range times {
-			s.delivered = append(s.delivered, sight{at: at})
+			s.accepted = append(s.accepted, acceptedSend{at: at})
 		}
-		o.b.seen[k] = s
+		o.log.tokens[k] = s
 	}
 	return o
 }
@@ -61,13 +61,13 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 		for i := range times {
 			times[i] = now.Add(time.Duration(i) * time.Second)
 		}
-		o := examined(forecast{}, &post{id: "m"}, map[who][]time.Time{{"c", "t"}: times})
-		o.rings()
-		if got := o.counts[brokenRings]; got != want {
+		o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
+		o.checkSendCounts()
+		if got := o.counts[brokenSendCount]; got != want {
 			t.Errorf("%d rings: %d findings, want %d", rings, got, want)
 		}
-		if o.count.MostRings != rings {
-			t.Errorf("%d rings are told as %d", rings, o.count.MostRings)
+		if o.figures.MostSends != rings {
+			t.Errorf("%d rings are told as %d", rings, o.figures.MostSends)
 		}
 	}
 }
@@ -75,25 +75,25 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	t.Parallel()
 	resumed := time.Now()
-	storm := forecast{weatherKills: true, weatherResume: true}
+	storm := faultSet{faultKills: true, faultResume: true}
 	for _, c := range []struct {
 		name  string
-		f     forecast
+		f     faultSet
 		after []time.Duration
 		want  int
 	}{
-		{"at once", forecast{weatherResume: true}, []time.Duration{-time.Second, time.Second}, 0},
-		{"late", forecast{weatherResume: true}, []time.Duration{-time.Second, resumesWithin + time.Second}, 1},
-		{"late, in a storm", storm, []time.Duration{resumesWithin + time.Second}, 0},
-		{"too late in a storm", storm, []time.Duration{resumesInStorm + time.Second}, 1},
-		{"nothing was left", forecast{weatherResume: true}, []time.Duration{-time.Second}, 0},
+		{"at once", faultSet{faultResume: true}, []time.Duration{-time.Second, time.Second}, 0},
+		{"late", faultSet{faultResume: true}, []time.Duration{-time.Second, maxResumeDelay + time.Second}, 1},
+		{"late, in a storm", storm, []time.Duration{maxResumeDelay + time.Second}, 0},
+		{"too late in a storm", storm, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
+		{"nothing was left", faultSet{faultResume: true}, []time.Duration{-time.Second}, 0},
 	} {
 		var times []time.Time
 		for _, d := range c.after {
 			times = append(times, resumed.Add(d))
 		}
-		o := examined(c.f, &post{id: "m", resumed: resumed}, map[who][]time.Time{{"c", "t"}: times})
-		o.resumption()
+		o := newTestCheck(c.f, &testMailing{id: "m", resumedAt: resumed}, map[tokenKey][]time.Time{{"c", "t"}: times})
+		o.checkResume()
 		if got := o.counts[brokenSlow]; got != c.want {
 			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
 		}
@@ -106,17 +106,17 @@ func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 	now := []time.Time{time.Now()}
 	for _, c := range []struct {
 		name string
-		rang map[who][]time.Time
+		rang map[tokenKey][]time.Time
 		want int
 	}{
-		{"two phones", map[who][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-2"}: now}, 0},
-		{"one phone twice", map[who][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-1"}: now}, 1},
-		{"moved to another customer", map[who][]time.Time{{"c", "fid-1:rest"}: now, {"d", "fid-1:rest"}: now}, 0},
-		{"asked for, not rung", map[who][]time.Time{{"c", "fid-1:rest"}: nil, {"c", "fid-1"}: now}, 0},
+		{"two phones", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-2"}: now}, 0},
+		{"one phone twice", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-1"}: now}, 1},
+		{"moved to another customer", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"d", "fid-1:rest"}: now}, 0},
+		{"asked for, not rung", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: nil, {"c", "fid-1"}: now}, 0},
 	} {
-		o := examined(forecast{weatherMigration: true}, &post{id: "m"}, c.rang)
-		o.migrated()
-		if got := o.counts[brokenTwice]; got != c.want {
+		o := newTestCheck(faultSet{faultMigration: true}, &testMailing{id: "m"}, c.rang)
+		o.checkMigration()
+		if got := o.counts[brokenDuplicates]; got != c.want {
 			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
 		}
 	}
@@ -128,8 +128,8 @@ func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 	t.Parallel()
 	cut := time.Now()
-	q, gone := &person{id: "c"}, &phone{token: "t", gone: true}
-	k := who{"c", "t"}
+	q, gone := &testCustomer{id: "c"}, &testToken{token: "t", unregistered: true}
+	k := tokenKey{"c", "t"}
 	for _, c := range []struct {
 		name         string
 		undone, dead bool
@@ -140,18 +140,18 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		{"taken back, and stands", true, false, false, brokenFlagged},
 		{"found by another, too, flagged", true, true, false, ""},
 		{"found by another, too, valid", true, true, true, ""},
-		{"found, and valid", false, true, true, brokenUnflagged},
+		{"found, and valid", false, true, true, brokenMissedFlags},
 		{"found, and flagged", false, true, false, ""},
 		{"never found, and flagged", false, false, false, brokenFlagged},
 	} {
-		x := newExam(&people{}, instances.NewCallLog(), forecast{})
+		x := newChecker(&testCustomers{}, instances.NewCallLog(), faultSet{})
 		if c.undone {
-			x.undone[k] = true
+			x.unflagged[k] = true
 		}
 		if c.dead {
-			x.dead[k] = cut
+			x.foundInvalid[k] = cut
 		}
-		x.flag(q, gone, c.valid, cut.Add(-time.Hour))
+		x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
 		if c.want == "" && len(x.counts) != 0 || c.want != "" && x.counts[c.want] != 1 {
 			t.Errorf("%s: findings %v, want %q", c.name, x.counts, c.want)
 		}
@@ -161,24 +161,24 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 // TestFalseAlarms: who was reachable all the while is told as such.
 func TestFalseAlarms(t *testing.T) {
 	t.Parallel()
-	q := &person{id: "c", stable: true, before: 3, phones: []*phone{{token: "live"}, {token: "dead", gone: true}}}
+	q := &testCustomer{id: "c", stable: true, importVersion: 3, tokens: []*testToken{{token: "live"}, {token: "dead", unregistered: true}}}
 	for _, c := range []struct {
 		name string
-		tell func(*events)
+		tell func(*eventLog)
 		want int
 	}{
-		{"nothing", func(*events) {}, 0},
-		{"out of reach", func(e *events) { e.availability[told2{"c", 4}] = false }, 1},
-		{"out of reach, by the import", func(e *events) { e.availability[told2{"c", 2}] = false }, 0},
-		{"in reach", func(e *events) { e.availability[told2{"c", 4}] = true }, 0},
-		{"a live token", func(e *events) { e.invalidated[told3{"c", push.TokenID("live"), "m"}] = true }, 1},
-		{"a dead token", func(e *events) { e.invalidated[told3{"c", push.TokenID("dead"), "m"}] = true }, 0},
+		{"nothing", func(*eventLog) {}, 0},
+		{"out of reach", func(e *eventLog) { e.availability[availabilityKey{"c", 4}] = false }, 1},
+		{"out of reach, by the import", func(e *eventLog) { e.availability[availabilityKey{"c", 2}] = false }, 0},
+		{"in reach", func(e *eventLog) { e.availability[availabilityKey{"c", 4}] = true }, 0},
+		{"a live token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("live"), "m"}] = true }, 1},
+		{"a dead token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("dead"), "m"}] = true }, 0},
 	} {
-		e := newEvents()
+		e := newEventLog()
 		c.tell(e)
-		x := newExam(&people{all: []*person{q}}, instances.NewCallLog(), forecast{weatherBase404: true})
-		x.falseAlarms(e)
-		if got := x.counts[brokenAlarm]; got != c.want {
+		x := newChecker(&testCustomers{all: []*testCustomer{q}}, instances.NewCallLog(), faultSet{faultBase404: true})
+		x.checkFalseEvents(e)
+		if got := x.counts[brokenFalseEvents]; got != c.want {
 			t.Errorf("%s: %d findings, want %d", c.name, got, c.want)
 		}
 	}
@@ -191,14 +191,14 @@ func TestACrashIsAKill(t *testing.T) {
 	for _, crashed := range []bool{false, true} {
 		c, x, ref := instances.NewCallLog(), &instances.Instance{Life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
 		ended := c.Begin(x, 1, ref)
-		if busy := c.BusyWith(ref); len(busy) != 1 || busy[0] != x {
+		if busy := c.WorkingOn(ref); len(busy) != 1 || busy[0] != x {
 			t.Errorf("busy with the batch are %v, want the instance", busy)
 		}
 		ended(crashed)
-		if got := !c.Of(ref)[0].Killed.IsZero(); got != crashed {
+		if got := !c.ForBatch(ref)[0].Killed.IsZero(); got != crashed {
 			t.Errorf("crashed %t: killed %t", crashed, got)
 		}
-		if busy := c.BusyWith(ref); len(busy) != 0 {
+		if busy := c.WorkingOn(ref); len(busy) != 0 {
 			t.Errorf("busy after the end: %v", busy)
 		}
 	}

@@ -15,57 +15,57 @@ import (
 // A ledger is what the servers saw, written down outside of the functions: the
 // batches that were committed, what FCM was asked for whom, which writes of
 // batches failed or lost their answers, and which messages were given up.
-type ledger struct {
-	mu     sync.Mutex
-	books  map[string]*book // by mailing
-	closed map[string]bool  // mailings that were checked: nothing may follow
-	late   []string         // what followed all the same
+type sendLog struct {
+	mu       sync.Mutex
+	mailings map[string]*mailingLog // by mailing
+	closed   map[string]bool        // mailings that were checked: nothing may follow
+	late     []string               // what followed all the same
 }
 
 // A book is one mailing's part.
-type book struct {
-	batches map[string]*cut
-	seen    map[who]*sights
+type mailingLog struct {
+	batches map[string]*committedBatch
+	tokens  map[tokenKey]*tokenLog
 }
 
 // who is a token of a customer: moved from one to another within a mailing it
 // may ring for both.
-type who struct{ customer, token string }
+type tokenKey struct{ customer, token string }
 
 // A cut is a batch as dispatch committed it.
-type cut struct {
-	at      time.Time
-	targets []push.Target
-	faults  []time.Time // writes to it that failed on purpose, or whose answer was lost
+type committedBatch struct {
+	createdAt time.Time
+	targets   []push.Target
+	faults    []time.Time // writes to it that failed on purpose, or whose answer was lost
 }
 
 // sights is what FCM saw of one token of one customer in one mailing.
-type sights struct {
-	delivered []sight
-	validated int
-	dead      int // answers that the token is gone
+type tokenLog struct {
+	accepted     []acceptedSend
+	validated    int
+	unregistered int // answers that the token is gone
 }
 
-type sight struct {
-	at   time.Time
-	lost time.Time // when deliver's chance to hear of it was gone; zero: it was told
+type acceptedSend struct {
+	at           time.Time
+	answerLostAt time.Time // when deliver's chance to hear of it was gone; zero: it was told
 }
 
-func newLedger() *ledger {
-	return &ledger{books: map[string]*book{}, closed: map[string]bool{}}
+func newSendLog() *sendLog {
+	return &sendLog{mailings: map[string]*mailingLog{}, closed: map[string]bool{}}
 }
 
-func (l *ledger) book(mailing string) *book {
-	b := l.books[mailing]
+func (l *sendLog) mailingOf(mailing string) *mailingLog {
+	b := l.mailings[mailing]
 	if b == nil {
-		b = &book{batches: map[string]*cut{}, seen: map[who]*sights{}}
-		l.books[mailing] = b
+		b = &mailingLog{batches: map[string]*committedBatch{}, tokens: map[tokenKey]*tokenLog{}}
+		l.mailings[mailing] = b
 	}
 	return b
 }
 
 // sighted is FCM's witness.
-func (l *ledger) sighted(x fcm.Sighting) {
+func (l *sendLog) recordRequest(x fcm.Sighting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed[x.Mailing] {
@@ -73,20 +73,20 @@ func (l *ledger) sighted(x fcm.Sighting) {
 		return
 	}
 
-	b, k := l.book(x.Mailing), who{x.Customer, x.Token}
-	s := b.seen[k]
+	b, k := l.mailingOf(x.Mailing), tokenKey{x.Customer, x.Token}
+	s := b.tokens[k]
 	if s == nil {
-		s = &sights{}
-		b.seen[k] = s
+		s = &tokenLog{}
+		b.tokens[k] = s
 	}
 
 	switch {
 	case x.Delivered:
-		s.delivered = append(s.delivered, sight{at: x.At, lost: lostAt(x)})
+		s.accepted = append(s.accepted, acceptedSend{at: x.At, answerLostAt: lostAt(x)})
 	case x.Validated:
 		s.validated++
 	case x.Outcome == push.CodeUnregistered:
-		s.dead++
+		s.unregistered++
 	}
 }
 
@@ -99,14 +99,14 @@ func lostAt(x fcm.Sighting) time.Time {
 }
 
 // committed reads what a commit stored of batches.
-func (l *ledger) committed(req proto.Message) {
+func (l *sendLog) recordBatches(req proto.Message) {
 	c, ok := req.(*pb.CommitRequest)
 	if !ok {
 		return
 	}
 
 	for _, w := range c.GetWrites() {
-		ref, ok := batchOf(w.GetUpdate().GetName())
+		ref, ok := parseBatchName(w.GetUpdate().GetName())
 		if !ok || w.GetCurrentDocument().GetConditionType() == nil || w.GetUpdateMask() != nil {
 			continue
 		}
@@ -116,7 +116,7 @@ func (l *ledger) committed(req proto.Message) {
 		f := w.GetUpdate().GetFields()
 		if ref.Batch == messageBatch {
 			l.mu.Lock()
-			l.book(ref.Mailing).batches[ref.Batch] = &cut{at: time.Now()}
+			l.mailingOf(ref.Mailing).batches[ref.Batch] = &committedBatch{createdAt: time.Now()}
 			l.mu.Unlock()
 			continue
 		}
@@ -125,25 +125,25 @@ func (l *ledger) committed(req proto.Message) {
 			continue // its targets will be missed
 		}
 		l.mu.Lock()
-		l.book(ref.Mailing).batches[ref.Batch] = &cut{at: f["cutAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
+		l.mailingOf(ref.Mailing).batches[ref.Batch] = &committedBatch{createdAt: f["cutAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
 		l.mu.Unlock()
 	}
 }
 
 // disturbed notes a fault made of a commit that writes to batches.
-func (l *ledger) disturbed(req proto.Message) {
+func (l *sendLog) recordFault(req proto.Message) {
 	c, ok := req.(*pb.CommitRequest)
 	if !ok {
 		return
 	}
 
 	for _, w := range c.GetWrites() {
-		ref, ok := batchOf(w.GetUpdate().GetName())
+		ref, ok := parseBatchName(w.GetUpdate().GetName())
 		if !ok {
 			continue
 		}
 		l.mu.Lock()
-		if b := l.book(ref.Mailing).batches[ref.Batch]; b != nil {
+		if b := l.mailingOf(ref.Mailing).batches[ref.Batch]; b != nil {
 			b.faults = append(b.faults, time.Now())
 		}
 		l.mu.Unlock()
@@ -152,7 +152,7 @@ func (l *ledger) disturbed(req proto.Message) {
 
 // batchOf reads .../documents/mailings/{id}/batches/{id}, and .../documents/messages/{id}
 // as the only batch of a message.
-func batchOf(name string) (push.BatchRef, bool) {
+func parseBatchName(name string) (push.BatchRef, bool) {
 	if _, id, ok := strings.Cut(name, "/documents/messages/"); ok {
 		return push.BatchRef{Mailing: id, Batch: messageBatch}, true
 	}
@@ -165,22 +165,22 @@ func batchOf(name string) (push.BatchRef, bool) {
 }
 
 // take hands a mailing's book over: from then on nothing may happen in it.
-func (l *ledger) take(mailing string) *book {
+func (l *sendLog) closeMailing(mailing string) *mailingLog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.book(mailing)
-	delete(l.books, mailing)
+	b := l.mailingOf(mailing)
+	delete(l.mailings, mailing)
 	l.closed[mailing] = true
 	return b
 }
 
 // strays are what happened after an end, or in mailings nobody handed in.
-func (l *ledger) strays() []string {
+func (l *sendLog) unexpectedRequests() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := l.late
-	for id, b := range l.books {
-		if len(b.seen) > 0 {
+	for id, b := range l.mailings {
+		if len(b.tokens) > 0 {
 			out = append(out, "FCM was asked for mailing "+id+", which nobody handed in")
 		}
 	}

@@ -19,78 +19,78 @@ import (
 )
 
 // deadTokens is what FCM says of tokens that are dead from the beginning.
-var deadTokens = []fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}
+var initialOutcomes = []fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}
 
 // people is the model: who was imported, and what became of their devices by
 // requests that were answered. A third of them move tokens about all the while,
 // the others stay as they are, so that what they must get is known exactly.
-type people struct {
-	client *client.Client
-	phones *fcm.Server
-	all    []*person
+type testCustomers struct {
+	client    *client.Client
+	fcmServer *fcm.Server
+	all       []*testCustomer
 
-	forecast
-	mu    sync.Mutex
-	made  map[string]int
-	fresh int // number of the next new token
-	wrong []string
+	faultSet
+	mu         sync.Mutex
+	changes    map[string]int
+	lastNumber int // number of the next new token
+	errorTexts []string
 }
 
 // A person is changed by one goroutine only, and read after the last change.
-type person struct {
-	id       string
-	stable   bool
-	segments []string
-	moving   bool // the app is updated, or goes over to FIDs, while it storms
-	optedOut bool
-	noPromo  bool
-	phones   []*phone // in the order in which they were added
-	damaged  bool     // the document does not decode for a while
-	saved    any      // its devices meanwhile
-	before   int64    // the version of the last change of availability before the faults
+type testCustomer struct {
+	id            string
+	stable        bool
+	segments      []string
+	migrating     bool // the app is updated, or goes over to FIDs, while it storms
+	optedOut      bool
+	noPromo       bool
+	tokens        []*testToken // in the order in which they were added
+	damaged       bool         // the document does not decode for a while
+	savedDevices  any          // its devices meanwhile
+	importVersion int64        // the version of the last change of availability before the faults
 }
 
 // A phone is a token.
-type phone struct {
-	token string
-	gone  bool      // dead at FCM
-	died  time.Time // when that was, zero: from the beginning
-	fid   bool      // an installation id, not a registration token
+type testToken struct {
+	token          string
+	unregistered   bool      // dead at FCM
+	unregisteredAt time.Time // when that was, zero: from the beginning
+	isFID          bool      // an installation id, not a registration token
 }
 
-func (p *person) good() int {
+func (p *testCustomer) countValid() int {
 	n := 0
-	for _, x := range p.phones {
-		if !x.gone {
+	for _, x := range p.tokens {
+		if !x.unregistered {
 			n++
 		}
 	}
 	return n
 }
 
-func newPeople(c *client.Client, phones *fcm.Server, n int, seed uint64, f forecast) *people {
-	m := &people{client: c, phones: phones, forecast: f, made: map[string]int{}}
+func newTestCustomers(c *client.Client, phones *fcm.Server, n int, seed uint64, f faultSet) *testCustomers {
+	m := &testCustomers{client: c, fcmServer: phones, faultSet: f, changes: map[string]int{}}
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
-		p := &person{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
+		p := &testCustomer{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
 		special := p.stable && i%20 == 1 // their exclusion is counted exactly: no invalid tokens
 		p.optedOut, p.noPromo = special && i%40 == 1, special && i%40 != 1
 		for j := 0; j == 0 || j < 4 && r.Float64() < 0.3; j++ {
 			gone := !special && r.Float64() < 0.05
-			x := &phone{token: m.token(r, gone), gone: gone}
+			x := &testToken{token: m.newToken(r, gone), unregistered: gone}
 			if f.hasFIDs() && !gone && r.Float64() < fidShare {
-				x = &phone{token: m.installation(), fid: true}
+				x = &testToken{token: m.newFID(), isFID: true}
 			}
-			p.phones = append(p.phones, x)
+			p.tokens = append(p.tokens, x)
 		}
 		if f.hasFIDs() && i%6 == 4 && !special { // none of those that move tokens about
-			p.stable, p.moving = false, true
+			p.stable, p.migrating = false, true
 		}
 		m.all = append(m.all, p)
 	}
-	if f[weatherUndecodable] {
+	if f[faultUndecodable] {
 		for i := range undecodableCustomers {
-			m.all[stableAt(i)].damaged = true
+			m.all[stableIndex(i)].damaged = true
 		}
 	}
 
@@ -99,7 +99,7 @@ func newPeople(c *client.Client, phones *fcm.Server, n int, seed uint64, f forec
 
 // stableAt is the place of the i-th customer of some who stay as they are, are in
 // no segment but perhaps half, and are not excluded.
-func stableAt(i int) int { return 32 + 60*i }
+func stableIndex(i int) int { return 32 + 60*i }
 
 // segmentsOf spreads people over three segments.
 func segmentsOf(i int) (out []string) {
@@ -112,26 +112,26 @@ func segmentsOf(i int) (out []string) {
 	return out
 }
 
-func (m *people) token(r *rand.Rand, gone bool) string {
+func (m *testCustomers) newToken(r *rand.Rand, gone bool) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fresh++
+	m.lastNumber++
 	end := "ok"
 	if gone {
 		end = "gone"
 	}
 	if m.hasFIDs() {
-		return fmt.Sprintf("%s:%016x%016x-%s", fidOf(m.fresh), r.Uint64(), r.Uint64(), end)
+		return fmt.Sprintf("%s:%016x%016x-%s", formatFID(m.lastNumber), r.Uint64(), r.Uint64(), end)
 	}
-	return fmt.Sprintf("chaos%07d:%016x%016x-%s", m.fresh, r.Uint64(), r.Uint64(), end)
+	return fmt.Sprintf("chaos%07d:%016x%016x-%s", m.lastNumber, r.Uint64(), r.Uint64(), end)
 }
 
 // firstAdded is when the first imported token was added; each further one of a
 // customer is an hour younger.
-var firstAdded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+var firstAddedAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // imports hands everybody in, before the faults begin.
-func (m *people) imports(ctx context.Context) error {
+func (m *testCustomers) importAll(ctx context.Context) error {
 	type token struct {
 		Token    string    `json:"token,omitempty"`
 		FID      string    `json:"fid,omitempty"`
@@ -154,9 +154,9 @@ func (m *people) imports(ctx context.Context) error {
 			if p.noPromo {
 				l.Categories = map[string]bool{"promo": false}
 			}
-			for j, x := range p.phones {
-				t, fid := x.address()
-				l.Tokens = append(l.Tokens, token{t, fid, "android", firstAdded.Add(time.Duration(j) * time.Hour)})
+			for j, x := range p.tokens {
+				t, fid := x.requestFields()
+				l.Tokens = append(l.Tokens, token{t, fid, "android", firstAddedAt.Add(time.Duration(j) * time.Hour)})
 			}
 			if err = enc.Encode(l); err != nil {
 				break
@@ -177,15 +177,15 @@ func (m *people) imports(ctx context.Context) error {
 }
 
 // groups is how many goroutines move tokens about, each among its own people.
-const groups = 4
+const changeGroups = 4
 
 // churn moves tokens about until calm ends. A change that has begun is brought
 // to its end, however long that takes: only then it is known what must be.
-func (m *people) churn(ctx, calm context.Context, all *sync.WaitGroup, seed uint64) {
-	for g := range groups {
-		var mine []*person
+func (m *testCustomers) startTokenChanges(ctx, calm context.Context, all *sync.WaitGroup, seed uint64) {
+	for g := range changeGroups {
+		var mine []*testCustomer
 		for i, p := range m.all {
-			if !p.stable && i%(3*groups) == 3*g {
+			if !p.stable && i%(3*changeGroups) == 3*g {
 				mine = append(mine, p)
 			}
 		}
@@ -194,72 +194,72 @@ func (m *people) churn(ctx, calm context.Context, all *sync.WaitGroup, seed uint
 		}
 		r := rand.New(rand.NewPCG(seed, uint64(100+g)))
 		all.Go(func() {
-			for wait(calm, time.Duration(20+r.IntN(180))*time.Millisecond) {
-				if err := m.change(ctx, r, mine); err != nil {
-					m.complain(err)
+			for sleep(calm, time.Duration(20+r.IntN(180))*time.Millisecond) {
+				if err := m.changeToken(ctx, r, mine); err != nil {
+					m.addError(err)
 				}
 			}
 		})
 	}
 }
 
-func (m *people) complain(err error) {
+func (m *testCustomers) addError(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.wrong = append(m.wrong, err.Error())
+	m.errorTexts = append(m.errorTexts, err.Error())
 }
 
-func (m *people) note(what string) {
+func (m *testCustomers) countChange(what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.made[what]++
+	m.changes[what]++
 }
 
 // change does one thing to one person's tokens.
-func (m *people) change(ctx context.Context, r *rand.Rand, mine []*person) error {
+func (m *testCustomers) changeToken(ctx context.Context, r *rand.Rand, mine []*testCustomer) error {
 	p := mine[r.IntN(len(mine))]
-	var x *phone
-	if len(p.phones) > 0 {
-		x = p.phones[r.IntN(len(p.phones))]
+	var x *testToken
+	if len(p.tokens) > 0 {
+		x = p.tokens[r.IntN(len(p.tokens))]
 	}
 
 	switch what := r.IntN(10); {
-	case x == nil || what < 2 && len(p.phones) < 6:
-		m.note("new")
-		return m.register(ctx, p, &phone{token: m.token(r, false)}, nil)
+	case x == nil || what < 2 && len(p.tokens) < 6:
+		m.countChange("new")
+		return m.registerToken(ctx, p, &testToken{token: m.newToken(r, false)}, nil)
 	case what < 5:
 		to := mine[r.IntN(len(mine))]
-		if len(to.phones) >= push.MaxTokens-1 {
+		if len(to.tokens) >= push.MaxTokens-1 {
 			return nil // one more too many would push another out
 		}
-		m.note("moved")
-		return m.register(ctx, to, x, p)
+		m.countChange("moved")
+		return m.registerToken(ctx, to, x, p)
 	case what < 7: // the app is installed again: FCM knows the token, then we are told
-		if err := m.phones.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: fcm.OK}); err != nil {
+		if err := m.fcmServer.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: fcm.OK}); err != nil {
 			return err
 		}
-		x.gone = false
-		m.note("registered again")
-		return m.register(ctx, p, x, p)
+		x.unregistered = false
+		m.countChange("registered again")
+		return m.registerToken(ctx, p, x, p)
 	case what < 8: // an app server repeats what it knows, dead or not
-		m.note("repeated")
-		return m.register(ctx, p, x, p)
+		m.countChange("repeated")
+		return m.registerToken(ctx, p, x, p)
 	case what < 9:
-		m.note("deleted")
-		return m.remove(ctx, p, x)
+		m.countChange("deleted")
+		return m.removeToken(ctx, p, x)
 	}
 
-	m.note("died")
-	x.gone, x.died = true, time.Now()
-	return m.phones.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
+	m.countChange("died")
+	x.unregistered, x.unregisteredAt = true, time.Now()
+	return m.fcmServer.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
 }
 
 // dead are FCM's rules for all tokens that are dead; there is none that a
 // token alive could fall under.
-func (m *people) dead() (out []fcm.Outcome) {
+func (m *testCustomers) invalidOutcomes() (out []fcm.Outcome) {
 	for _, p := range m.all {
-		for _, x := range p.phones {
-			if x.gone {
+		for _, x := range p.tokens {
+			if x.unregistered {
 				out = append(out, fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
 			}
 		}
@@ -268,51 +268,51 @@ func (m *people) dead() (out []fcm.Outcome) {
 }
 
 // register gives a token to a person, and takes it from another.
-func (m *people) register(ctx context.Context, to *person, x *phone, from *person) error {
+func (m *testCustomers) registerToken(ctx context.Context, to *testCustomer, x *testToken, from *testCustomer) error {
 	path := "/v1/customers/" + to.id + "/tokens"
 	body := map[string]string{"token": x.token, "platform": "android"}
-	if x.fid {
+	if x.isFID {
 		body = map[string]string{"fid": x.token, "platform": "android"}
 	}
-	if err := m.insist(ctx, http.MethodPost, path, body, nil); err != nil {
+	if err := m.callUntilAnswered(ctx, http.MethodPost, path, body, nil); err != nil {
 		return err
 	}
 	if from != nil {
-		from.drop(x)
+		from.dropToken(x)
 	}
 
-	to.drop(x)
-	to.phones = append(to.phones, x)
+	to.dropToken(x)
+	to.tokens = append(to.tokens, x)
 	return nil
 }
 
-func (p *person) drop(x *phone) {
-	p.phones = slices.DeleteFunc(p.phones, func(y *phone) bool { return y == x })
+func (p *testCustomer) dropToken(x *testToken) {
+	p.tokens = slices.DeleteFunc(p.tokens, func(y *testToken) bool { return y == x })
 }
 
-func (m *people) remove(ctx context.Context, p *person, x *phone) error {
-	err := m.insist(ctx, http.MethodDelete, "/v1/customers/"+p.id+"/tokens/"+push.TokenID(x.token), nil, nil)
+func (m *testCustomers) removeToken(ctx context.Context, p *testCustomer, x *testToken) error {
+	err := m.callUntilAnswered(ctx, http.MethodDelete, "/v1/customers/"+p.id+"/tokens/"+push.TokenID(x.token), nil, nil)
 	if q := client.AsProblem(err); q != nil && q.Status == http.StatusNotFound {
 		err = nil // the first try did it, and its answer was lost
 	}
 	if err == nil {
-		p.drop(x)
+		p.dropToken(x)
 	}
 	return err
 }
 
 // insist asks until there is an answer that is one.
-func (m *people) insist(ctx context.Context, method, path string, body, answer any) error {
-	return insist(ctx, m.client, method, path, body, answer)
+func (m *testCustomers) callUntilAnswered(ctx context.Context, method, path string, body, answer any) error {
+	return callUntilAnswered(ctx, m.client, method, path, body, answer)
 }
 
-func insist(ctx context.Context, c *client.Client, method, path string, body, answer any) error {
+func callUntilAnswered(ctx context.Context, c *client.Client, method, path string, body, answer any) error {
 	for {
 		err := c.Call(ctx, method, path, body, answer)
 		if p := client.AsProblem(err); err == nil || p != nil && p.Status < 500 && p.Status != http.StatusTooManyRequests {
 			return err
 		}
-		if !wait(ctx, 250*time.Millisecond) {
+		if !sleep(ctx, 250*time.Millisecond) {
 			return err
 		}
 	}

@@ -1,0 +1,114 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Weathers of a chaos run, by name.
+const (
+	faultKills         = "kills"
+	faultBlackouts     = "blackouts"
+	faultFCM           = "fcm"
+	faultFirestore     = "firestore"
+	faultPubSub        = "pubsub"
+	faultSlowFirestore = "slow-firestore"
+	faultPoison        = "poison"
+	faultUndecodable   = "undecodable"
+	faultResume        = "resume"
+	faultUnflag        = "unflag"
+	faultBase404       = "base404"
+	faultOtherProject  = "other-project"
+	faultUnknownFIDs   = "unknown-fids"
+	faultMigration     = "migration"
+)
+
+// weathers are what -weather may name; those of usual are on without it.
+var faultKinds = map[string]struct {
+	usual bool
+	what  string
+}{
+	faultKills:         {true, "instances are killed, and told to stop"},
+	faultBlackouts:     {true, "all of deliver is down for some seconds"},
+	faultFCM:           {true, "FCM answers errors, hangs, breaks connections"},
+	faultFirestore:     {true, "Firestore fails, loses answers, is out of reach for moments"},
+	faultPubSub:        {true, "Pub/Sub delivers twice, late and in another order"},
+	faultSlowFirestore: {true, "Firestore takes 100 ms more for each RPC, for 20 to 40 s at a time"},
+	faultPoison:        {false, "a batch that ends the instance that sends it, each time"},
+	faultUndecodable:   {false, "a mailing and customers whose documents do not decode"},
+	faultResume:        {false, "a mailing is paused, and sends soon after it is resumed"},
+	faultUnflag:        {false, "a mailing's flags are taken back while it is sending"},
+	faultBase404:       {false, "every token answers UNREGISTERED for a third of the run"},
+	faultOtherProject:  {false, "the functions send for another project than the phones', a third of which have FIDs"},
+	faultUnknownFIDs:   {false, "an app update registers FIDs that FCM does not know until the weather ends"},
+	faultMigration:     {false, "phones move from registration tokens to FIDs, which exclude each other"},
+}
+
+// A forecast is which weathers a run has.
+type faultSet map[string]bool
+
+// usualWeather are the weathers of a run that is asked for none.
+func usualFaults() faultSet {
+	f := faultSet{}
+	for name, w := range faultKinds {
+		if w.usual {
+			f[name] = true
+		}
+	}
+	return f
+}
+
+// ParseWeather reads names separated by commas: those alone, with usual for
+// those that are on by default, all for every one, and -name for all but one.
+func ParseWeather(text string) (faultSet, error) {
+	f := faultSet{}
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.TrimSpace(name)
+		bare, without := strings.CutPrefix(name, "-")
+		_, known := faultKinds[bare]
+		switch {
+		case name == "usual":
+			maps.Copy(f, usualFaults())
+		case name == "all":
+			for n := range faultKinds {
+				f[n] = true
+			}
+		case name == "none":
+		case known && without:
+			delete(f, bare)
+		case known:
+			f[name] = true
+		default:
+			return nil, fmt.Errorf("-weather: there is no weather %q: usual, all, none and %s are", name,
+				strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", "))
+		}
+	}
+
+	return f, nil
+}
+
+func (f faultSet) String() string { return strings.Join(slices.Sorted(maps.Keys(f)), ",") }
+
+// doubtsFCM reports whether FCM says things of live phones that are not true:
+// then a result or a pause that says so is no fault, and a flag is.
+func (f faultSet) makesFCMUnreliable() bool {
+	return f[faultBase404] || f[faultOtherProject] || f[faultUnknownFIDs] || f[faultMigration]
+}
+
+// hasFIDs reports whether phones have installation ids.
+func (f faultSet) hasFIDs() bool {
+	return f[faultOtherProject] || f[faultUnknownFIDs] || f[faultMigration]
+}
+
+// kinds are the mailings of a run, in turn: those that a weather needs first.
+func (f faultSet) mailingKinds() []string {
+	var out []string
+	for _, name := range []string{faultPoison, faultUnflag, faultResume} {
+		if f[name] {
+			out = append(out, name)
+		}
+	}
+	return append(out, "everyone", "segments", "paused", "latest", "rate", "cancelled", "dry run", "listed", "scheduled", "tokens", "expiring", "promo")
+}
