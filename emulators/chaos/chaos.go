@@ -1,5 +1,8 @@
-// Package chaos sends many mailings under faults of everything, and compares what the
-// servers saw with every promise.
+// Package chaos sends mailings while it injects faults into the functions, FCM,
+// Firestore and Pub/Sub. Then it compares what the servers saw with every promise of
+// Carillon.
+//
+// The flag -weather names the kinds of faults that a run has.
 package chaos
 
 import (
@@ -21,40 +24,40 @@ import (
 	"carillon.example/emulators/local"
 )
 
-// A Options is what load -chaos is asked for.
+// Options are the flags of load -chaos.
 type Options struct {
 	Seed      uint64
 	Minutes   float64
 	Customers int
-	Logs      string // a file for what the functions log; "": none
+	Logs      string // the file for the logs of the functions; "": the logs are dropped
 	Weather   faultSet
 }
 
 const (
-	// callTimeout is what the functions are given for a call: short, so that a
-	// killed one's lease is soon over.
+	// callTimeout is the time-out of one call of a function. It is short, so that the
+	// lease of a killed call ends soon.
 	callTimeout = 20 * time.Second
-	// clockEvery is how often tick is told that its rounds come: about as often as
-	// they do, and well within callTimeout.
+	// tickInterval is the interval between ticks that the functions are configured with:
+	// about the real one of the run, and much shorter than callTimeout.
 	tickInterval = 3 * time.Second
-	// patience is how long everything may take to come to its end once the
-	// faults are over: a batch that was committed and not published waits
-	// three minutes for tick.
+	// patience is how long the mailings may take to end after the last fault. A
+	// batch that was committed and not published waits three minutes for tick.
 	settleTimeout = 6 * time.Minute
-	// quiet is how long nothing may happen in a mailing that has ended.
+	// quiet is how long a run waits after the end of a mailing, to see whether
+	// something still happens in it.
 	quietAfterEnd = 5 * time.Second
-	// atOnce is how many mailings are under way at most.
+	// atOnce is the limit of mailings that run at the same time.
 	maxActiveMailings = 8
 )
 
-// A chaos is one run.
+// A chaosRun is one run of load -chaos.
 type chaosRun struct {
 	Options
 	out        io.Writer
 	cloud      *local.Cloud
 	firestore  faultyFirestore
 	pubsub     faultyPubSub
-	pushFaults *pushFaults // nil where the embedded Pub/Sub makes the faults
+	pushFaults *pushFaults // nil if the embedded Pub/Sub injects the faults itself
 	fleet      *instances.Fleet
 	injector   *faultInjector
 	sendLog    *sendLog
@@ -68,11 +71,12 @@ type chaosRun struct {
 	startedAt  time.Time
 }
 
-// Run drives mailings through faults of everything for some minutes, waits
-// until all is at rest, and holds what the servers saw to every promise.
+// Run sends mailings under faults for s.Minutes minutes, waits until nothing is in
+// progress, and checks every promise against what the servers saw. It prints a report
+// to out. The error is not nil if a promise was broken.
 func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err error) {
 	if s.Minutes <= 0 || s.Customers < 100 {
-		return errors.New("load -chaos: some minutes, and at least 100 customers")
+		return errors.New("load -chaos: -minutes must be above 0, and there must be at least 100 customers")
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.Seed, s.Minutes, s.Customers, s.Weather)
 	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, tickInterval
@@ -96,7 +100,8 @@ func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err e
 	return errors.Join(c.printReport(), err)
 }
 
-// open starts the functions behind their addresses and subscribes them.
+// startFunctions starts the functions, serves their addresses, creates the
+// subscriptions and prepares the checks.
 func (c *chaosRun) startFunctions(ctx context.Context) error {
 	l, calls := c.cloud, instances.NewCallLog()
 	if err := l.SetEnvironment(); err != nil {
@@ -154,6 +159,7 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	return l.Phones.SetOutcomes(initialOutcomes...)
 }
 
+// openLogs opens the file for the logs of the functions.
 func (c *chaosRun) openLogs() (io.Writer, error) {
 	if c.Logs == "" {
 		return io.Discard, nil
@@ -166,7 +172,7 @@ func (c *chaosRun) openLogs() (io.Writer, error) {
 	return f, nil
 }
 
-// listen subscribes to the events.
+// subscribeEvents creates a push subscription to the topic push-events.
 func (c *chaosRun) subscribeEvents(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, c.cloud.Project)
 	if err != nil {
@@ -180,7 +186,7 @@ func (c *chaosRun) subscribeEvents(ctx context.Context) error {
 	return err
 }
 
-// through is the run itself.
+// runPhases runs the phases in order: import, faults, recovery, final checks.
 func (c *chaosRun) runPhases(ctx context.Context) error {
 	c.injector.stopped.Store(true)
 	if err := c.customers.importAll(ctx); err != nil {
@@ -213,7 +219,7 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 	lives.Go(func() { c.sendMessages(ctx, storming, &lives) })
 	c.submitMailings(ctx, storming, &lives)
 	faults.Wait()
-	c.printProgress("the faults are over, the rest comes to its end")
+	c.printProgress("the faults have ended; the mailings finish")
 	if err := c.injector.stopFaults(ctx); err != nil {
 		return err
 	}
@@ -227,7 +233,7 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 	}
 
 	lives.Wait()
-	c.printProgress("every mailing has ended, and has been examined")
+	c.printProgress("every mailing has ended and was checked")
 	if err := c.reader.waitForPublished(ctx); err != nil {
 		c.checker.addFinding(brokenEvents, "%v", err)
 	}
@@ -235,19 +241,20 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 		return err
 	}
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
-		c.checker.addFinding(brokenOther, "Pub/Sub is not at rest: %v", err)
+		c.checker.addFinding(brokenOther, "Pub/Sub still delivers messages: %v", err)
 	}
 
-	c.printProgress("all is at rest, every customer is examined")
+	c.printProgress("nothing is in progress; every customer is checked")
 	return c.checkFinalState(ctx)
 }
 
-// tell prints how far the run is.
+// printProgress prints the time since the start, and the phase.
 func (c *chaosRun) printProgress(what string) {
 	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.startedAt).Round(time.Second), what)
 }
 
-// remember writes down which version of everybody the import left.
+// saveImportVersions keeps the availability version that each customer has after the
+// import. Events of the import have no higher version.
 func (c *chaosRun) saveImportVersions(ctx context.Context) error {
 	stored, err := c.reader.readCustomers(ctx)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// shown is what GET /v1/customers/{customer} answers, as far as it is checked.
+// A customerView has the checked fields of GET /v1/customers/{customer}.
 type customerView struct {
 	PushAvailable bool `json:"pushAvailable"`
 	Tokens        []struct {
@@ -21,12 +21,12 @@ type customerView struct {
 	} `json:"tokens"`
 }
 
-// customer holds what the API says of one customer to the model, to the results
-// of all mailings, to what is stored, and to the events.
+// checkCustomer compares the API's answer for one customer with the model, with the
+// results of all mailings, with Firestore and with the events.
 func (x *checker) checkCustomer(ctx context.Context, c *client.Client, q *testCustomer, e *eventLog, stored map[string]storedCustomer) error {
 	var s customerView
 	if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/customers/"+q.id, nil, &s); err != nil {
-		return fmt.Errorf("looking at customer %s: %w", q.id, err)
+		return fmt.Errorf("reading customer %s: %w", q.id, err)
 	}
 
 	have := map[string]*testToken{}
@@ -38,7 +38,7 @@ func (x *checker) checkCustomer(ctx context.Context, c *client.Client, q *testCu
 	for _, t := range s.Tokens {
 		y := have[t.ID]
 		if y == nil {
-			x.addFinding(brokenAvailability, "customer %s has token %s, which is another's or was deleted", q.id, t.ID)
+			x.addFinding(brokenAvailability, "customer %s has token %s, which belongs to another customer or was deleted", q.id, t.ID)
 			continue
 		}
 		delete(have, t.ID)
@@ -50,35 +50,35 @@ func (x *checker) checkCustomer(ctx context.Context, c *client.Client, q *testCu
 	}
 
 	for id := range have {
-		x.addFinding(brokenAvailability, "customer %s lacks token %s, which was registered", q.id, id)
+		x.addFinding(brokenAvailability, "customer %s does not have token %s, which was registered", q.id, id)
 	}
 	d := stored[q.id]
 	if s.PushAvailable != valid || d.reachable != valid {
-		x.addFinding(brokenAvailability, "customer %s is told available %t, stored %t, and is %t", q.id, s.PushAvailable, d.reachable, valid)
+		x.addFinding(brokenAvailability, "customer %s: available is %t in the API and %t in Firestore, want %t", q.id, s.PushAvailable, d.reachable, valid)
 	}
 	if d.availability > q.importVersion {
 		if available, ok := e.availability[availabilityKey{q.id, d.availability}]; !ok || available != valid {
-			x.addFinding(brokenEvents, "customer.availability.changed of customer %s, version %d, available %t (told %t as %t)", q.id, d.availability, valid, ok, available)
+			x.addFinding(brokenEvents, "customer.availability.changed of customer %s, version %d, want available %t (an event came: %t, available %t)", q.id, d.availability, valid, ok, available)
 		}
 	}
 
 	return nil
 }
 
-// flag: a token is flagged if, and only if, a batch cut after its last
-// registration found it dead.
+// checkFlag checks that a token is flagged exactly when a batch that was created
+// after the token's last registration found it invalid.
 func (x *checker) checkFlag(q *testCustomer, y *testToken, valid bool, seen time.Time) {
 	found, ok := x.foundInvalid[tokenKey{q.id, y.token}]
 	late := ok && !seen.After(found)
 	undone := x.unflagged[tokenKey{q.id, y.token}]
 	switch {
 	case !valid && !late && undone:
-		x.addFinding(brokenFlagged, "token %s of customer %s is flagged, and the flags of the mailing that found it dead were taken back", push.TokenID(y.token), q.id)
+		x.addFinding(brokenFlagged, "token %s of customer %s is flagged, but the flags of the mailing that found it invalid were taken back", push.TokenID(y.token), q.id)
 	case !valid && !y.unregistered:
-		x.addFinding(brokenFlagged, "a token of customer %s that FCM knows (%s) is flagged", q.id, push.TokenID(y.token))
+		x.addFinding(brokenFlagged, "a token of customer %s that is registered with FCM (%s) is flagged", q.id, push.TokenID(y.token))
 	case !valid && !late:
-		x.addFinding(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it dead was cut %s", push.TokenID(y.token), q.id, formatTime(seen), formatTime(found))
+		x.addFinding(brokenFlagged, "token %s of customer %s is flagged; it was seen %s, and the last batch that found it invalid was created %s", push.TokenID(y.token), q.id, formatTime(seen), formatTime(found))
 	case valid && late && !undone && (!x.makesFCMUnreliable() || y.unregistered && y.unregisteredAt.Before(found)):
-		x.addFinding(brokenMissedFlags, "token %s of customer %s was found dead in a batch cut %s, was last seen %s, and is valid", push.TokenID(y.token), q.id, formatTime(found), formatTime(seen))
+		x.addFinding(brokenMissedFlags, "token %s of customer %s was found invalid in a batch created %s, was last seen %s, and has no flag", push.TokenID(y.token), q.id, formatTime(found), formatTime(seen))
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An exam holds every mailing, and everybody at the end, to the promises.
+// A checker checks the promises for every mailing, and for every customer at the end.
 type checker struct {
 	findings
 	faultSet
@@ -38,14 +38,15 @@ func newChecker(m *testCustomers, c *instances.CallLog, f faultSet) *checker {
 	return x
 }
 
-// A place is where a token of a customer stands in a mailing.
+// A targetResult is the batch and the result of one token of one customer in a
+// mailing.
 type targetResult struct {
 	ref       push.BatchRef
 	createdAt time.Time
 	result    push.Result
 }
 
-// one is the examination of one mailing.
+// A mailingCheck is the check of one mailing.
 type mailingCheck struct {
 	*checker
 	mailing *testMailing
@@ -56,8 +57,8 @@ type mailingCheck struct {
 	figures runTotals
 }
 
-// mailing examines a mailing that has ended, by what the servers saw and what
-// is stored of it.
+// checkMailing checks a mailing that has ended, by what the servers saw and by what
+// is stored.
 func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]storedBatch) {
 	x.totalsMu.Lock()
 	defer x.totalsMu.Unlock()
@@ -78,6 +79,8 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	o.addToTotals()
 }
 
+// checkBatches checks that every committed batch is stored and settled, and that
+// every target is in one batch and has a result.
 func (o *mailingCheck) checkBatches() {
 	for id, c := range o.log.batches {
 		s, ok := o.stored[id]
@@ -109,7 +112,8 @@ func (o *mailingCheck) checkBatches() {
 	}
 }
 
-// sums holds the API's totals to the results and to who was imported.
+// checkSums compares the API's totals with the stored results and with the imported
+// customers.
 func (o *mailingCheck) checkSums() {
 	t, c, ty := o.mailing.final.Tokens, o.mailing.final.Customers, o.tally
 	got := []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender], t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
@@ -149,7 +153,7 @@ func (o *mailingCheck) checkSums() {
 	}
 }
 
-// results holds each result to what FCM saw of that token.
+// checkResults compares each result with what FCM saw of the token.
 func (o *mailingCheck) checkResults() {
 	for k, at := range o.targets {
 		s := o.log.tokens[k]
@@ -196,7 +200,8 @@ func (o *mailingCheck) checkResults() {
 	}
 }
 
-// coverage holds who was rung to who should be, where that is known exactly.
+// checkCoverage compares the targets with the customers of the audience, as far as
+// these are known exactly.
 func (o *mailingCheck) checkCoverage() {
 	owners := map[string]int{}
 	for k := range o.targets {
@@ -218,8 +223,8 @@ func (o *mailingCheck) checkCoverage() {
 	}
 }
 
-// covered: every good token of somebody who stayed as they were has its
-// result, or the latest has.
+// checkTokensOf checks a customer whose tokens do not change: every valid token has a
+// result, or the latest token has one if the mailing goes to the latest.
 func (o *mailingCheck) checkTokensOf(q *testCustomer) {
 	n, missing := 0, 0
 	for _, x := range slices.Backward(q.tokens) {
@@ -247,7 +252,7 @@ func (o *mailingCheck) checkTokensOf(q *testCustomer) {
 	}
 }
 
-// add puts the mailing's figures to those of the run.
+// addToTotals adds the figures of the mailing to the totals of the run.
 func (o *mailingCheck) addToTotals() {
 	s, t := &o.totals, o.tally
 	s.Mailings++
@@ -273,7 +278,7 @@ func (o *mailingCheck) addToTotals() {
 	s.ResumeSeconds = max(s.ResumeSeconds, o.figures.ResumeSeconds)
 }
 
-// everybody examines every customer at the end.
+// checkCustomers checks every customer at the end.
 func (x *checker) checkCustomers(ctx context.Context, c *client.Client, e *eventLog, stored map[string]storedCustomer) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(maxParallelChecks)
@@ -283,5 +288,5 @@ func (x *checker) checkCustomers(ctx context.Context, c *client.Client, e *event
 	return all.Wait()
 }
 
-// examinedAtOnce is how many customers the API is asked about at a time.
+// maxParallelChecks is how many customers are checked at the same time.
 const maxParallelChecks = 8

@@ -9,10 +9,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// events is what came out of the topic push-events: a system beside ours, that
-// drops what comes twice.
+// An eventLog receives the topic push-events, as a system of the retailer does. It
+// drops events that come twice.
 type eventLog struct {
-	mu           sync.Mutex
+	mu           sync.Mutex // guards the fields below
 	ids          map[string]bool
 	duplicates   int
 	completed    map[string]push.CompletedData // by mailing
@@ -21,10 +21,12 @@ type eventLog struct {
 }
 
 type (
+	// An availabilityKey names an event customer.availability.changed.
 	availabilityKey struct {
 		customer string
 		version  int64
 	}
+	// An invalidationKey names an event token.invalidated.
 	invalidationKey struct{ customer, token, mailing string }
 )
 
@@ -32,7 +34,7 @@ func newEventLog() *eventLog {
 	return &eventLog{ids: map[string]bool{}, completed: map[string]push.CompletedData{}, invalidated: map[invalidationKey]bool{}, availability: map[availabilityKey]bool{}}
 }
 
-// ServeHTTP takes a push of the topic.
+// ServeHTTP receives a push request of the topic. A body that is not an event gets 400.
 func (e *eventLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var p struct{ Message struct{ Data []byte } }
 	var event struct {
@@ -40,25 +42,26 @@ func (e *eventLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Data     json.RawMessage
 	}
 	if json.NewDecoder(r.Body).Decode(&p) != nil || json.Unmarshal(p.Message.Data, &event) != nil || !e.record(event.ID, event.Type, event.Data) {
-		http.Error(w, "this is no event", http.StatusBadRequest)
+		http.Error(w, "the body is not an event", http.StatusBadRequest)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// completion holds the events of mailings that have ended to what the API told
-// of them. e is locked.
+// checkCompletedEvents compares the events of the mailings that have ended with the
+// API's answers. The caller holds e.mu.
 func (x *checker) checkCompletedEvents(e *eventLog) {
 	for _, p := range x.endedMailings {
 		told, ok := e.completed[p.id]
 		if !ok {
 			x.addFinding(brokenEvents, "mailing.completed of mailing %s (%s)", p.id, p.kind)
 		} else if string(told.State) != p.final.State || !reflect.DeepEqual(told.Totals, p.final.Totals) {
-			x.addFinding(brokenEvents, "mailing.completed tells mailing %s as %+v, and the API as %s %+v", p.id, told, p.final.State, p.final.Totals)
+			x.addFinding(brokenEvents, "mailing.completed of mailing %s has %+v, and the API has %s %+v", p.id, told, p.final.State, p.final.Totals)
 		}
 	}
 }
 
+// record stores an event, and reports whether its data could be decoded.
 func (e *eventLog) record(id, kind string, data []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

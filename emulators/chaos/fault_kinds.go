@@ -25,7 +25,8 @@ const (
 	faultMigration     = "migration"
 )
 
-// weathers are what -weather may name; those of usual are on without it.
+// faultKinds are the names that -weather accepts. The usual ones are on without the
+// flag.
 var faultKinds = map[string]struct {
 	usual bool
 	what  string
@@ -46,10 +47,10 @@ var faultKinds = map[string]struct {
 	faultMigration:     {false, "phones move from registration tokens to FIDs, which exclude each other"},
 }
 
-// A forecast is which weathers a run has.
+// A faultSet is the set of kinds of faults that a run has.
 type faultSet map[string]bool
 
-// usualWeather are the weathers of a run that is asked for none.
+// usualFaults is the faultSet of a run without the flag -weather.
 func usualFaults() faultSet {
 	f := faultSet{}
 	for name, w := range faultKinds {
@@ -60,8 +61,9 @@ func usualFaults() faultSet {
 	return f
 }
 
-// ParseWeather reads names separated by commas: those alone, with usual for
-// those that are on by default, all for every one, and -name for all but one.
+// ParseWeather parses names that are separated by commas. The run has only these
+// kinds of faults. "usual" stands for those that are on by default, "all" for all,
+// "none" for none, and -name removes one.
 func ParseWeather(text string) (faultSet, error) {
 	f := faultSet{}
 	for name := range strings.SplitSeq(text, ",") {
@@ -91,18 +93,19 @@ func ParseWeather(text string) (faultSet, error) {
 
 func (f faultSet) String() string { return strings.Join(slices.Sorted(maps.Keys(f)), ",") }
 
-// doubtsFCM reports whether FCM says things of live phones that are not true:
-// then a result or a pause that says so is no fault, and a flag is.
+// makesFCMUnreliable reports whether FCM gives wrong answers for valid tokens in this
+// run. A result or a pause that follows such an answer is correct; a flag is not.
 func (f faultSet) makesFCMUnreliable() bool {
 	return f[faultBase404] || f[faultOtherProject] || f[faultUnknownFIDs] || f[faultMigration]
 }
 
-// hasFIDs reports whether phones have installation ids.
+// hasFIDs reports whether customers have FIDs.
 func (f faultSet) hasFIDs() bool {
 	return f[faultOtherProject] || f[faultUnknownFIDs] || f[faultMigration]
 }
 
-// kinds are the mailings of a run, in turn: those that a weather needs first.
+// mailingKinds are the kinds of mailings of a run, in turn: first those that belong
+// to a kind of faults.
 func (f faultSet) mailingKinds() []string {
 	var out []string
 	for _, name := range []string{faultPoison, faultUnflag, faultResume} {

@@ -10,13 +10,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// fidShare is how many phones have a FID from the start, where some have.
+// fidShare is the share of valid tokens that are FIDs at the start, in runs with
+// FIDs.
 const fidShare = 1.0 / 3
 
-// fidOf is the n-th installation id: 22 characters, as Firebase's.
+// formatFID returns the n-th FID: 22 characters, as in Firebase.
 func formatFID(n int) string { return fmt.Sprintf("c%021d", n) }
 
-// installation makes up a FID.
+// newFID returns a new FID.
 func (m *testCustomers) newFID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -24,7 +25,8 @@ func (m *testCustomers) newFID() string {
 	return formatFID(m.lastNumber)
 }
 
-// address is a phone as the API takes it.
+// requestFields returns the token as the fields token and fid of a request to the
+// API.
 func (x *testToken) requestFields() (token, fid string) {
 	if x.isFID {
 		return "", x.token
@@ -32,7 +34,7 @@ func (x *testToken) requestFields() (token, fid string) {
 	return x.token, ""
 }
 
-// registerAll registers every FID with FCM.
+// registerFIDs registers every FID with FCM.
 func (m *testCustomers) registerFIDs() {
 	var all []fcm.Installation
 	for _, p := range m.all {
@@ -47,7 +49,8 @@ func (m *testCustomers) registerFIDs() {
 	}
 }
 
-// update has the moving people register a FID more that FCM does not know.
+// addUnknownFIDs registers one more FID, which FCM does not know, for each migrating
+// customer.
 func (m *testCustomers) addUnknownFIDs(ctx context.Context) {
 	for _, p := range m.all {
 		if !p.migrating || len(p.tokens) >= push.MaxTokens-1 {
@@ -62,8 +65,8 @@ func (m *testCustomers) addUnknownFIDs(ctx context.Context) {
 	}
 }
 
-// migrate lets the moving people's apps go over from their token to their FID,
-// one by one, from a quarter of the run to three quarters.
+// migrateToFIDs replaces the tokens of the migrating customers with FIDs, one by one,
+// from a quarter of the run to three quarters.
 func (m *testCustomers) migrateToFIDs(ctx, storming context.Context, long time.Duration) {
 	var moving []*testToken
 	owners := map[*testToken]*testCustomer{}
@@ -90,8 +93,8 @@ func (m *testCustomers) migrateToFIDs(ctx, storming context.Context, long time.D
 	}
 }
 
-// goOver registers a phone's FID with FCM, from when its token is dead, and then
-// with us, where the FID takes the token's place.
+// migrateToken registers a FID with FCM, which makes the old token invalid there, and
+// then with the API, where the FID replaces the token.
 func (m *testCustomers) migrateToken(ctx context.Context, p *testCustomer, old *testToken) error {
 	fid, _, _ := strings.Cut(old.token, ":")
 	if err := m.fcmServer.SetInstallations(fcm.Installation{FID: fid, Registered: fcm.ByFID}); err != nil {

@@ -21,19 +21,20 @@ const (
 	brokenOther         = "other"
 )
 
-// mostAgain is how many of a batch a killed call may send a second time.
+// maxResentByKill is how many targets of a batch a killed call may send again.
 const maxResentByKill = 250
 
-// findings are the broken promises.
+// findings are the broken promises. They are safe for concurrent use.
 type findings struct {
 	mu     sync.Mutex
 	counts map[string]int
 	texts  []string
 }
 
-// maxTexts is how many are told in words.
+// maxFindingTexts is how many findings are printed in words.
 const maxFindingTexts = 60
 
+// addFinding counts a broken promise, and keeps its text.
 func (f *findings) addFinding(kind, format string, a ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,7 +47,7 @@ func (f *findings) addFinding(kind, format string, a ...any) {
 	}
 }
 
-// tallied are the figures of the run.
+// runTotals are the figures of the run.
 type runTotals struct {
 	Mailings  int            `json:"mailings"`
 	Messages  int            `json:"messages"` // to one customer each; their tokens are in the sums, too

@@ -18,23 +18,24 @@ import (
 	"carillon.example/emulators/relay"
 )
 
-// A faulty Firestore is one that fails on order: the embedded server, or a relay
-// before an external one.
+// A faultyFirestore fails on request: it is the embedded server, or a relay before an
+// external one.
 type faultyFirestore interface {
 	SetFault(func(method string, req proto.Message) error)
 	SetFaultAfter(func(method string, req proto.Message) error)
 }
 
-// A shaky Pub/Sub is what a chaos run needs of it: the embedded server, or
-// pushes before the workers of an external one.
+// A faultyPubSub repeats and delays messages: it is the embedded server, or
+// pushFaults before the workers of an external one.
 type faultyPubSub interface {
 	SetChaos(pubsub.Chaos)
 	WaitIdle(context.Context) error
 	Messages(topic string) []pubsub.Message
 }
 
-// rough finds the servers that make the faults, and puts something before those
-// that make none. The functions are to be told where by environment after it.
+// connectFaults finds the servers that inject faults, and puts a relay or pushFaults
+// before those that do not. It runs before the environment of the functions is set,
+// because it changes the address of Firestore.
 func (c *chaosRun) connectFaults(ctx context.Context) error {
 	l := c.cloud
 	if c.firestore, c.pubsub = l.Firestore, l.PubSub; l.Firestore != nil && l.PubSub != nil {
@@ -56,8 +57,8 @@ func (c *chaosRun) connectFaults(ctx context.Context) error {
 	return nil
 }
 
-// workers are the workers' handlers, behind the faults of pushes where Pub/Sub
-// makes none itself.
+// wrapWorkers returns the handlers of the workers, behind pushFaults if Pub/Sub does
+// not inject faults itself.
 func (c *chaosRun) wrapWorkers(of func(fn string) http.Handler) func(fn string) http.Handler {
 	return func(fn string) http.Handler {
 		if c.pushFaults == nil || fn == "mailings" || fn == "customers" {
@@ -67,7 +68,8 @@ func (c *chaosRun) wrapWorkers(of func(fn string) http.Handler) func(fn string) 
 	}
 }
 
-// listener is the events' handler, likewise.
+// wrapEvents returns the handler of the events, behind pushFaults if Pub/Sub does not
+// inject faults itself.
 func (c *chaosRun) wrapEvents() http.Handler {
 	if c.pushFaults == nil {
 		return c.events
@@ -75,8 +77,8 @@ func (c *chaosRun) wrapEvents() http.Handler {
 	return c.pushFaults.wrap("events", c.events)
 }
 
-// pushes stands between an external Pub/Sub and the workers. It repeats and
-// delays pushes, and sees when no more of them come. Safe for concurrent use.
+// pushFaults stands between an external Pub/Sub and the workers. It repeats and
+// delays pushes, and knows when no more pushes come. It is safe for concurrent use.
 type pushFaults struct {
 	ctx          context.Context // of the run: no push is repeated after it
 	mu           sync.Mutex
@@ -88,28 +90,28 @@ type pushFaults struct {
 	deadLetters  map[string]bool // ids of messages that came out of deliver-dead
 }
 
-// atRest is how long no push may come before an external Pub/Sub counts as
-// idle: longer than its longest back-off in a chaos run, which is 12 s.
+// pushIdleTime is how long an external Pub/Sub must send no push to count as idle. It
+// is longer than the longest back-off in a chaos run, which is 12 s.
 const pushIdleTime = 20 * time.Second
 
-// SetChaos sets how pushes are repeated and delayed from now on. Their order is
-// left to the delays.
+// SetChaos sets how pushes are repeated and delayed from now on. Delays change the
+// order; there is no other reordering.
 func (p *pushFaults) SetChaos(c pubsub.Chaos) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.chaos, p.rng = c, rand.New(rand.NewPCG(c.Seed, 2))
 }
 
-// Messages answers the dead letters that were pushed to deliver; of other
-// topics it knows nothing.
+// Messages returns one empty message for each dead letter that was pushed to deliver,
+// whatever the topic is: other topics are not recorded.
 func (p *pushFaults) Messages(string) []pubsub.Message {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return make([]pubsub.Message, len(p.deadLetters))
 }
 
-// WaitIdle waits until no push is under way and none has come for atRest; ticks
-// come for ever and do not count.
+// WaitIdle waits until no push is in progress and none has come for pushIdleTime.
+// Ticks do not count, because they never stop.
 func (p *pushFaults) WaitIdle(ctx context.Context) error {
 	for {
 		p.mu.Lock()
@@ -124,7 +126,7 @@ func (p *pushFaults) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// before is a worker's handler behind the faults.
+// wrap returns the handler of a worker behind the faults.
 func (p *pushFaults) wrap(fn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -143,13 +145,15 @@ func (p *pushFaults) wrap(fn string, next http.Handler) http.Handler {
 	})
 }
 
-// again makes a push once more, and drops the answer.
+// repeatPush makes a push a second time and drops the response. It uses the context
+// of the run, because that of the first push ends with its response.
 func (p *pushFaults) repeatPush(fn string, next http.Handler, r *http.Request, body []byte) {
 	defer p.countPush(fn, body)()
 	next.ServeHTTP(&discardedResponse{header: http.Header{}}, r.WithContext(p.ctx))
 }
 
-// note counts a push; call what it answers at the push's end.
+// countPush counts a push. The caller calls the returned function at the end of the
+// push.
 func (p *pushFaults) countPush(fn string, body []byte) func() {
 	var push struct {
 		Subscription string
@@ -171,6 +175,7 @@ func (p *pushFaults) countPush(fn string, body []byte) func() {
 	return func() { step(-1) }
 }
 
+// drawFaults draws the delay of a push, and whether it is repeated.
 func (p *pushFaults) drawFaults() (delay time.Duration, repeat bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,10 +191,10 @@ func withBody(r *http.Request, body []byte) *http.Request {
 	return r
 }
 
-// dropped is an answer that nobody reads.
+// A discardedResponse drops what is written to it.
 type discardedResponse struct{ header http.Header }
 
-// Header is written to and never read.
+// Header returns the header, which is not read.
 func (d *discardedResponse) Header() http.Header { return d.header }
 
 // Write drops b.

@@ -9,10 +9,10 @@ import (
 	"cloud.google.com/go/firestore"
 )
 
-// archive reads what is stored, beside the functions.
+// A storeReader reads Firestore directly, without the functions.
 type storeReader struct{ db *firestore.Client }
 
-// storedBatch is a batch as it ended.
+// A storedBatch is the stored state of a batch after its mailing ended.
 type storedBatch struct {
 	open    bool
 	results []byte
@@ -20,14 +20,14 @@ type storedBatch struct {
 	reason  string
 }
 
-// storedCustomer is what audiences and events go by.
+// A storedCustomer has the fields that audiences and events depend on.
 type storedCustomer struct {
 	reachable    bool
 	availability int64
 }
 
-// told reports whether a mailing's end is wholly recorded and told, so that
-// nobody looks after it any more.
+// isInactive reports whether the end of a mailing is recorded and published. From
+// then on tick does not work on the mailing.
 func (a storeReader) isInactive(ctx context.Context, mailing string) (bool, error) {
 	snap, err := a.db.Doc("mailings/" + mailing).Get(ctx)
 	if err != nil {
@@ -37,21 +37,22 @@ func (a storeReader) isInactive(ctx context.Context, mailing string) (bool, erro
 	return ok && !active, nil
 }
 
-// published waits until no event waits in the outbox to be published: one whose
-// writer was killed waits for tick.
+// waitForPublished waits until the outbox is empty. An event stays in the outbox
+// until tick if its process was killed before it published the event.
 func (a storeReader) waitForPublished(ctx context.Context) error {
-	for ctx.Err() == nil { // when the time is up, something else was too slow
+	for ctx.Err() == nil { // a context that has ended already is not a fault of the outbox
 		snaps, err := a.db.Collection("outbox").Limit(1).Documents(ctx).GetAll()
 		if err == nil && len(snaps) == 0 {
 			return nil
 		}
 		if !sleep(ctx, time.Second) {
-			return fmt.Errorf("events wait in the outbox, and nobody publishes them: %w", errors.Join(err, ctx.Err()))
+			return fmt.Errorf("events in the outbox are not published: %w", errors.Join(err, ctx.Err()))
 		}
 	}
 	return nil
 }
 
+// readBatches reads the batches of a mailing, by id.
 func (a storeReader) readBatches(ctx context.Context, mailing string) (map[string]storedBatch, error) {
 	snaps, err := a.db.Collection("mailings/" + mailing + "/batches").Documents(ctx).GetAll()
 	if err != nil {
@@ -62,7 +63,7 @@ func (a storeReader) readBatches(ctx context.Context, mailing string) (map[strin
 	for _, s := range snaps {
 		d := s.Data()
 		var b storedBatch
-		b.open, _ = d["open"].(bool) // gone once settled
+		b.open, _ = d["open"].(bool) // the field is deleted when the batch is settled
 		b.results, _ = d["results"].([]byte)
 		b.owed, _ = d["owedFlags"].([]any)
 		b.reason, _ = d["reason"].(string)
@@ -72,7 +73,7 @@ func (a storeReader) readBatches(ctx context.Context, mailing string) (map[strin
 	return out, nil
 }
 
-// customers reads every customer, by id.
+// readCustomers reads all customers, by id.
 func (a storeReader) readCustomers(ctx context.Context) (map[string]storedCustomer, error) {
 	snaps, err := a.db.Collection("customers").Documents(ctx).GetAll()
 	if err != nil {

@@ -91,7 +91,7 @@ func (c *chaosRun) repairCustomers(ctx context.Context) error {
 	return nil
 }
 
-// customer reads a customer's document.
+// readCustomer reads the document of a customer.
 func (a storeReader) readCustomer(ctx context.Context, id string) (*firestore.DocumentSnapshot, error) {
 	snap, err := a.db.Collection("customers").Doc(push.CustomerKey(id)).Get(ctx)
 	if err != nil {

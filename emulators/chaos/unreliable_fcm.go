@@ -10,13 +10,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// These weathers let FCM say things of live phones that are not true of them:
-// none may be flagged in the end, and nobody be told that one is out of reach.
+// In these kinds of faults FCM gives wrong answers for valid tokens. At the end no valid
+// token may have a flag, and no event may report its customer as unreachable.
 
-// anotherProject is a project that is not ours.
+// otherProject is a project that the functions do not send for.
 const otherProject = "demo-another"
 
-// circumstances are the settings of FCM that a doubt changes.
+// fcmConditions are the FCM settings that these faults change.
 type fcmConditions struct {
 	outages          map[string]string
 	phonesProject    string
@@ -24,33 +24,34 @@ type fcmConditions struct {
 	mustRegisterFIDs bool
 }
 
-// lay puts the circumstances over settings.
+// applyTo returns the settings with the conditions in them.
 func (x fcmConditions) applyTo(s fcm.Settings) fcm.Settings {
 	s.Outages, s.PhonesProject, s.ExclusiveInstallations, s.FIDsMustRegister = x.outages, x.phonesProject, x.exclusive, x.mustRegisterFIDs
 	return s
 }
 
-// configure changes FCM's settings and keeps the circumstances.
+// configureFCM changes FCM's settings and keeps the conditions.
 func (w *faultInjector) configureFCM(s fcm.Settings) error {
 	w.fcmMu.Lock()
 	defer w.fcmMu.Unlock()
 	return w.cloud.Phones.Configure(w.conditions.applyTo(s))
 }
 
-// change changes the circumstances and keeps the other settings.
+// changeConditions changes the conditions and keeps the other settings.
 func (w *faultInjector) changeConditions(f func(*fcmConditions)) {
 	w.fcmMu.Lock()
 	defer w.fcmMu.Unlock()
 	f(&w.conditions)
 	if err := w.cloud.Phones.Configure(w.conditions.applyTo(w.cloud.Phones.Settings())); err != nil {
-		w.countFault("FCM took no settings: " + err.Error())
+		w.countFault("FCM refused the settings: " + err.Error())
 	}
 }
 
-// doubtful reports whether FCM says things that are not true just now.
+// fcmUnreliable reports whether FCM gives wrong answers now.
 func (w *faultInjector) fcmUnreliable() bool { return w.unreliableKinds.Load() > 0 }
 
-// doubt waits for a quarter of the run, and lets begin hold for a third of it.
+// runUnreliableFCM waits for a quarter of the run, calls begin, waits for a third of
+// the run and calls end.
 func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration, what string, begin, end func()) {
 	if !sleep(ctx, long/4) {
 		return
@@ -65,14 +66,15 @@ func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration
 	w.countFault("end of: " + what)
 }
 
-// doubt lets what the forecast has of them happen while it storms. What an app
-// has begun to tell us is brought to its end in ctx.
+// startUnreliableFCM starts these kinds of faults, as far as the run has them. They
+// end with storming. A registration that has begun continues in ctx: the model is
+// exact only if every registration finishes.
 func (c *chaosRun) startUnreliableFCM(ctx, storming context.Context, all *sync.WaitGroup) {
 	w, m := c.injector, c.customers
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	if c.Weather[faultBase404] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "every token answers 404",
+			w.runUnreliableFCM(storming, long, "FCM answers 404 for every token",
 				func() {
 					w.changeConditions(func(x *fcmConditions) { x.outages = map[string]string{fcm.Every: "UNREGISTERED"} })
 				},
@@ -81,14 +83,14 @@ func (c *chaosRun) startUnreliableFCM(ctx, storming context.Context, all *sync.W
 	}
 	if c.Weather[faultOtherProject] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "another project than the phones'",
+			w.runUnreliableFCM(storming, long, "the tokens belong to another project",
 				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = otherProject }) },
 				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = "" }) })
 		})
 	}
 	if c.Weather[faultUnknownFIDs] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "an app update hands out FIDs that FCM does not know",
+			w.runUnreliableFCM(storming, long, "an app update registers FIDs that FCM does not know",
 				func() { m.addUnknownFIDs(ctx) }, m.registerFIDs)
 		})
 	}
@@ -98,12 +100,13 @@ func (c *chaosRun) startUnreliableFCM(ctx, storming context.Context, all *sync.W
 	}
 }
 
-// begins are the circumstances at the start of a run.
+// initialConditions are the conditions at the start of a run.
 func (f faultSet) initialConditions() fcmConditions {
 	return fcmConditions{exclusive: f[faultMigration], mustRegisterFIDs: f[faultUnknownFIDs]}
 }
 
-// migrated holds a mailing to one ring a phone: by its token or by its FID.
+// checkMigration checks that a mailing was sent to a device by its token or by its
+// FID, not by both.
 func (o *mailingCheck) checkMigration() {
 	if !o.faultSet[faultMigration] {
 		return
@@ -115,19 +118,18 @@ func (o *mailingCheck) checkMigration() {
 		}
 		fid, _, _ := strings.Cut(k.token, ":")
 		if other, twice := by[fid]; twice && other.token != k.token {
-			o.addFinding(brokenDuplicates, "a phone of customer %s was rung by its token and by its FID in mailing %s", k.customer, o.mailing.id)
+			o.addFinding(brokenDuplicates, "mailing %[2]s was sent to a device of customer %[1]s by its token and by its FID", k.customer, o.mailing.id)
 		}
 		by[fid] = k
 	}
 }
 
-// clearedWithin is how long after a doubt flags may wait to be released or
-// confirmed.
+// heldFlagsTimeout is how long after the wrong answers the held flags may wait for
+// evidence.
 const heldFlagsTimeout = 2 * time.Minute
 
-// cleared waits until every customer is as they must be, or until the flags that
-// a doubt has held back have had their time. What is wrong after that is found
-// by the examination.
+// waitForHeldFlags waits until the checks of all customers pass, or until
+// heldFlagsTimeout has passed. The final check reports what is wrong after that.
 func (c *chaosRun) waitForHeldFlags(ctx context.Context) error {
 	until := time.Unix(0, c.injector.unreliableEndedAt.Load()).Add(heldFlagsTimeout)
 	for c.Weather.makesFCMUnreliable() && time.Now().Before(until) {
@@ -148,15 +150,15 @@ func (c *chaosRun) waitForHeldFlags(ctx context.Context) error {
 	return nil
 }
 
-// falseAlarms are events that say that somebody whose phones were alive all the
-// while is out of reach, or a token of theirs invalid.
+// checkFalseEvents finds events that report a customer as unreachable, or a token as
+// invalid, although the tokens were valid in the whole run.
 func (x *checker) checkFalseEvents(e *eventLog) {
 	if !x.makesFCMUnreliable() {
 		return
 	}
 	for k, available := range e.availability {
 		if q := x.byID[k.customer]; q != nil && q.stable && q.countValid() > 0 && !available && k.version > q.importVersion {
-			x.addFinding(brokenFalseEvents, "customer %s, version %d, is told as out of reach, and never was", k.customer, k.version)
+			x.addFinding(brokenFalseEvents, "an event reports customer %s, version %d, as unreachable; the customer was reachable in the whole run", k.customer, k.version)
 		}
 	}
 
@@ -167,7 +169,7 @@ func (x *checker) checkFalseEvents(e *eventLog) {
 		}
 		for _, y := range q.tokens {
 			if !y.unregistered && push.TokenID(y.token) == k.token {
-				x.addFinding(brokenFalseEvents, "token %s of customer %s is told as invalid in mailing %s, and never was", k.token, k.customer, k.mailing)
+				x.addFinding(brokenFalseEvents, "an event reports token %s of customer %s as invalid in mailing %s; the token was valid in the whole run", k.token, k.customer, k.mailing)
 			}
 		}
 	}
