@@ -8,12 +8,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// mostRings is how often a phone may ring for one mailing, whatever happens.
+// maxSendsPerToken is how often a mailing may be sent to a token, whatever happens.
 const maxSendsPerToken = 5
 
-// A poison is a token of a mailing whose sending ends the instance that sent it.
-// It stands for whatever crashes a process again and again: memory that runs
-// out, a fault of the runtime.
+// A crasher crashes the instance that sends to a chosen token of a mailing. It stands
+// for every cause that crashes a process again and again: for example, no memory or a
+// fault of the runtime.
 type crasher struct {
 	sendLog *sendLog
 	fleet   *instances.Fleet
@@ -25,13 +25,15 @@ func newCrasher(g *sendLog, f *instances.Fleet) *crasher {
 	return &crasher{sendLog: g, fleet: f, tokens: map[string]string{}}
 }
 
+// addMailing chooses the token of a mailing.
 func (p *crasher) addMailing(mailing, token string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens[mailing] = token
 }
 
-// sighted is FCM's witness: it ends the instances that work on the batch.
+// crashOnRequest crashes the instances that work on the batch of the chosen token
+// when FCM gets the request for it.
 func (p *crasher) crashOnRequest(s fcm.Sighting) {
 	p.mu.Lock()
 	token := p.tokens[s.Mailing]
@@ -44,7 +46,7 @@ func (p *crasher) crashOnRequest(s fcm.Sighting) {
 	}
 }
 
-// refOf finds the batch that a token of a customer stands in.
+// findBatch finds the batch that has a token of a customer.
 func (l *sendLog) findBatch(mailing string, k tokenKey) (push.BatchRef, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +63,7 @@ func (l *sendLog) findBatch(mailing string, k tokenKey) (push.BatchRef, bool) {
 	return push.BatchRef{}, false
 }
 
-// openRings holds mailings that did not end to the same.
+// checkOpenMailings checks the number of sends of the mailings that have not ended.
 func (x *checker) checkOpenMailings(l *sendLog) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,8 +74,8 @@ func (x *checker) checkOpenMailings(l *sendLog) {
 	}
 }
 
-// rings holds how often each phone rang to what is allowed, whatever explains
-// it.
+// checkSendCounts compares how often the mailing was sent to each token with the
+// limit. No cause excuses more.
 func (o *mailingCheck) checkSendCounts() {
 	for k, s := range o.log.tokens {
 		o.figures.MostSends = max(o.figures.MostSends, len(s.accepted))

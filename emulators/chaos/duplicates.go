@@ -8,19 +8,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// duplicates judges what FCM took more than once in a mailing. FCM has no
-// idempotency key, so that three things leave no better choice than to send
-// again: the process was killed before it saved the result, FCM's answer was
-// lost, or the save failed. Each second sending must have one of them between
-// it and the first, and a call cut short excuses 250 tokens at most. An answer
-// that was lost before the kill is not the kill's: it would have been sent again
-// without one, and while it waits for that it counts towards no 250.
+// A duplicateCheck checks the messages that FCM accepted more than once in a mailing.
+// FCM has no idempotency key, so in three cases deliver must send again: the process
+// was killed before it saved the result, FCM's answer was lost, or the save failed.
+// One of them must lie between two sends to a token, and a call that was cut short
+// excuses 250 tokens at most. If the answer was lost before the kill, the kill is not
+// the cause: deliver would have sent again without it. While such a target waits to
+// be sent again, it does not count towards the 250.
 type duplicateCheck struct {
 	*mailingCheck
 	resentByKill, resentBySave map[callID]int
 }
 
-// A cause is a call of deliver that was cut short.
+// A callID names a call of deliver that was cut short.
 type callID struct {
 	ref   push.BatchRef
 	began time.Time
@@ -30,6 +30,7 @@ func newDuplicateCheck(o *mailingCheck) *duplicateCheck {
 	return &duplicateCheck{mailingCheck: o, resentByKill: map[callID]int{}, resentBySave: map[callID]int{}}
 }
 
+// check checks every token of the mailing, then the limit for each call.
 func (d *duplicateCheck) check() {
 	for k, s := range d.log.tokens {
 		slices.SortFunc(s.accepted, func(a, b acceptedSend) int { return a.at.Compare(b.at) })
@@ -56,6 +57,7 @@ func (d *duplicateCheck) check() {
 	}
 }
 
+// checkRepeat finds the cause of a second send.
 func (d *duplicateCheck) checkRepeat(k tokenKey, at targetResult, first, second acceptedSend) {
 	calls := d.calls.ForBatch(at.ref)
 	if c, ok := findKilledCall(calls, first.at, second.at); ok && !first.answerLostBefore(c.Killed) {
@@ -77,11 +79,13 @@ func (d *duplicateCheck) checkRepeat(k tokenKey, at targetResult, first, second 
 		formatTime(first.at), formatTime(second.at), formatCalls(calls), formatFaults(d.log.batches[at.ref.Batch]))
 }
 
+// answerLostBefore reports whether the answer was lost before t.
 func (s acceptedSend) answerLostBefore(t time.Time) bool {
 	return !s.answerLostAt.IsZero() && s.answerLostAt.Before(t)
 }
 
-// unbooked judges what FCM took and the result does not say.
+// checkUnrecorded finds the cause of a send that FCM accepted and whose result is not
+// accepted.
 func (d *duplicateCheck) checkUnrecorded(k tokenKey, at targetResult, last acceptedSend) {
 	calls, never := d.calls.ForBatch(at.ref), time.Now()
 	_, killed := findKilledCall(calls, last.at, never)
@@ -94,8 +98,8 @@ func (d *duplicateCheck) checkUnrecorded(k tokenKey, at targetResult, last accep
 		formatTime(last.at), at.result, formatCalls(calls), formatFaults(d.log.batches[at.ref.Batch]))
 }
 
-// killedBetween finds a call that was killed before second, and that may have
-// sent what FCM took at first.
+// findKilledCall finds a call that was killed before second, and that may have sent
+// what FCM accepted at first.
 func findKilledCall(calls []instances.Call, first, second time.Time) (instances.Call, bool) {
 	for _, c := range calls {
 		if !c.Killed.IsZero() && c.Killed.Before(second) && c.MaySend(first, calls) {
@@ -105,8 +109,8 @@ func findKilledCall(calls []instances.Call, first, second time.Time) (instances.
 	return instances.Call{}, false
 }
 
-// savedBadly finds a write of the batch that failed on purpose between the two,
-// and the call that had begun before it.
+// findFailedSave finds an injected fault in a write of the batch between first and
+// second, and the call that had begun before it.
 func (d *duplicateCheck) findFailedSave(calls []instances.Call, ref push.BatchRef, first, second time.Time) (instances.Call, bool) {
 	cut := d.log.batches[ref.Batch]
 	if cut == nil {

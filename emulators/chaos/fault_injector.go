@@ -21,8 +21,8 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// weather makes the faults: who is hit and when is drawn from the seed, what is
-// under way then is not.
+// A faultInjector injects the faults. The seed determines what is hit and when, but
+// not what is in progress at that time.
 type faultInjector struct {
 	cloud     *local.Cloud
 	firestore faultyFirestore
@@ -49,30 +49,33 @@ func newFaultInjector(l *local.Cloud, f *instances.Fleet, g *sendLog, seed uint6
 	return &faultInjector{cloud: l, fleet: f, sendLog: g, enabled: on, conditions: on.initialConditions(), rng: rand.New(rand.NewPCG(seed, 1)), counts: map[string]int{}}
 }
 
-// chance draws a number in [0, 1), between draws a duration.
+// randomFloat draws a number in [0, 1).
 func (w *faultInjector) randomFloat() float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.rng.Float64()
 }
 
+// randomDuration draws a duration in [low, high).
 func (w *faultInjector) randomDuration(low, high time.Duration) time.Duration {
 	return low + time.Duration(w.randomFloat()*float64(high-low))
 }
 
+// countFault counts a fault, by what it was.
 func (w *faultInjector) countFault(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counts[what]++
 }
 
+// Counts returns how often each fault was injected.
 func (w *faultInjector) Counts() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.counts)
 }
 
-// begin lets the faults begin; they go on until ctx ends.
+// startFaults starts the faults. They go on until ctx ends.
 func (w *faultInjector) startFaults(ctx context.Context, all *sync.WaitGroup, seed uint64) {
 	switch {
 	case w.enabled[faultPubSub]:
@@ -91,7 +94,8 @@ func (w *faultInjector) startFaults(ctx context.Context, all *sync.WaitGroup, se
 	}
 }
 
-// end makes everything work again but FCM, and starts what is down.
+// stopFaults ends the faults and starts the instances that are down. FCM's rules for
+// tokens stay.
 func (w *faultInjector) stopFaults(ctx context.Context) error {
 	w.stopped.Store(true)
 	w.pubsub.SetChaos(pubsub.Chaos{})
@@ -103,16 +107,16 @@ func (w *faultInjector) stopFaults(ctx context.Context) error {
 	return w.fleet.StartAll(ctx)
 }
 
-// clear takes FCM's rules back but those of the dead.
+// resetOutcomes removes FCM's rules, except those for invalid tokens.
 func (w *faultInjector) resetOutcomes(dead []fcm.Outcome) error {
 	w.cloud.Phones.ClearOutcomes()
 	return w.cloud.Phones.SetOutcomes(dead...)
 }
 
-// wait sleeps, and reports whether the faults are to go on.
+// sleep waits for d. It reports false if ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool { return client.Sleep(ctx, d) }
 
-// kill ends instances, most of them without a word, and starts them again.
+// killInstances ends instances, most of them with SIGKILL, and starts them again.
 func (w *faultInjector) killInstances(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -130,6 +134,7 @@ func (w *faultInjector) killInstances(ctx context.Context) {
 	}
 }
 
+// restartInstance ends an instance, and starts it again after down.
 func (w *faultInjector) restartInstance(ctx context.Context, x *instances.Instance, sig syscall.Signal, down time.Duration) {
 	w.fleet.End(x, sig)
 	if sleep(ctx, down) {
@@ -139,7 +144,8 @@ func (w *faultInjector) restartInstance(ctx context.Context, x *instances.Instan
 	}
 }
 
-// blackout keeps all of deliver down for so long that Pub/Sub gives up.
+// stopDeliver keeps all instances of deliver down for so long that Pub/Sub gives
+// messages up.
 func (w *faultInjector) stopDeliver(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(20*time.Second, 90*time.Second)) {
 		w.countFault("deliver wholly down")
@@ -152,14 +158,15 @@ func (w *faultInjector) stopDeliver(ctx context.Context) {
 	}
 }
 
-// ordinary is FCM's chaos all the while, as shares of the requests.
+// steadyFaults are the faults of FCM in the whole run, as shares of the requests.
 var steadyFaults = map[string]float64{
 	"UNAVAILABLE": 0.006, "INTERNAL": 0.006, "UNAVAILABLE_BARE": 0.002, "BAD_GATEWAY": 0.002, "QUOTA_DEVICE": 0.002,
 	fcm.HANG: 0.0005, fcm.RESET: 0.003, fcm.SLOW: 0.01,
 	fcm.HangDelivered: 0.0005, fcm.ResetDelivered: 0.003, fcm.UnavailableDelivered: 0.003,
 }
 
-// phones makes FCM's faults: the ordinary ones, GOAWAY, and bursts on top.
+// injectFCMFaults injects the steady faults of FCM, GOAWAY frames, and bursts of
+// errors.
 func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 	for {
 		s := fcm.Settings{Latency: w.randomDuration(10*time.Millisecond, 150*time.Millisecond), Jitter: 10 * time.Millisecond, Slow: time.Second,
@@ -189,13 +196,13 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 	}
 }
 
-// bursting reports whether a burst still goes on. A burst is so many requests:
-// the sender holds back as it goes on, and one upon another would never end.
+// burstActive reports whether a burst still goes on. A burst is a number of requests,
+// and the sender slows down during it: bursts on top of each other would never end.
 func (w *faultInjector) burstActive() bool {
 	return slices.ContainsFunc(w.cloud.Phones.CurrentOutcomes(), func(o fcm.Outcome) bool { return o.Token == "*" })
 }
 
-// gusts put Firestore wholly out of reach for moments.
+// blockFirestore makes Firestore unavailable for short times.
 func (w *faultInjector) blockFirestore(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(10*time.Second, 30*time.Second)) {
 		w.countFault("Firestore out of reach for a moment")
@@ -203,10 +210,10 @@ func (w *faultInjector) blockFirestore(ctx context.Context) {
 	}
 }
 
-// slowRPC is how much longer Firestore takes while it is slow.
+// slowRPCDelay is the delay that is added to each RPC while Firestore is slow.
 const slowRPCDelay = 100 * time.Millisecond
 
-// slowFirestore lets Firestore take longer for a while, for everything.
+// slowDownFirestore makes all RPCs of Firestore slow for some time.
 func (w *faultInjector) slowDownFirestore(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(10*time.Second, 30*time.Second)) {
 		w.countFault("Firestore slow for a while")
@@ -214,7 +221,7 @@ func (w *faultInjector) slowDownFirestore(ctx context.Context) {
 	}
 }
 
-// before fails or delays what Firestore is asked, with nothing done.
+// failRequest fails or delays a request of Firestore before it is executed.
 func (w *faultInjector) failRequest(method string, req proto.Message) error {
 	if w.stopped.Load() {
 		return nil
@@ -244,7 +251,8 @@ func (w *faultInjector) failRequest(method string, req proto.Message) error {
 	return nil
 }
 
-// after reads along what was stored, and loses some answers.
+// recordCommit records the batches of a commit, and loses the answers of some
+// commits.
 func (w *faultInjector) recordCommit(method string, req proto.Message) error {
 	if method != "Commit" {
 		return nil

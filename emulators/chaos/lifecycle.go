@@ -12,7 +12,7 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 )
 
-// post hands mailings in while it storms, and lets each live its life.
+// submitMailings submits mailings until storming ends, and follows each to its end.
 func (c *chaosRun) submitMailings(ctx, storming context.Context, lives *sync.WaitGroup) {
 	r := rand.New(rand.NewPCG(c.Seed, 3))
 	run := strconv.FormatInt(c.startedAt.UnixNano(), 36)
@@ -34,7 +34,8 @@ func (c *chaosRun) submitMailings(ctx, storming context.Context, lives *sync.Wai
 	}
 }
 
-// live takes a mailing through its life and examines it once it is at rest.
+// runMailing submits a mailing, follows it to its end and checks it. It calls done
+// when another mailing may start.
 func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, twice bool, r *rand.Rand, done func()) error {
 	free := sync.OnceFunc(done)
 	defer free()
@@ -77,7 +78,8 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 	return nil
 }
 
-// clock is Cloud Scheduler, late and early while it storms.
+// publishTicks does the work of Cloud Scheduler. While there are faults, ticks come
+// early and late.
 func (c *chaosRun) publishTicks(ctx, storming context.Context) {
 	client, err := pubsub.NewClient(ctx, c.cloud.Project)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A post is a mailing that was handed in, and what is known of it.
+// A testMailing is a mailing that the run submits, and what is known about it.
 type testMailing struct {
 	n           int
 	id          string
@@ -34,7 +34,7 @@ type testMailing struct {
 	resumedAt     time.Time // when the answer to a resume came; zero: it was not measured
 }
 
-// newPost makes up the n-th mailing of kinds, which come in turn.
+// newTestMailing makes the n-th mailing of the run. The kinds come in turn.
 func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *testMailing {
 	p := &testMailing{n: n, kind: kinds[n%len(kinds)], includes: func(*testCustomer) bool { return true }}
 	p.draft = map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}, "devices": "all"}
@@ -69,11 +69,14 @@ func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *test
 	return p
 }
 
+// useSegments addresses the mailing to segments. includes reports which customers are
+// in them.
 func (p *testMailing) useSegments(s map[string]any, in func(*testCustomer) bool) {
 	p.includes = in
 	p.draft["audience"] = map[string]any{"segments": s}
 }
 
+// useCustomerList addresses the mailing to some customers, and to unknown ids.
 func (p *testMailing) useCustomerList(m *testCustomers, r *rand.Rand) {
 	p.unknown = 5
 	chosen := map[*testCustomer]bool{}
@@ -90,7 +93,8 @@ func (p *testMailing) useCustomerList(m *testCustomers, r *rand.Rand) {
 	p.draft["audience"] = map[string]any{"customers": ids}
 }
 
-// tokens names good tokens of people who stay as they are.
+// useTokenList addresses the mailing to valid tokens of customers whose tokens do not
+// change.
 func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 	p.unknown = 3
 	chosen := map[*testCustomer]bool{}
@@ -116,7 +120,8 @@ func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 	p.draft["audience"] = map[string]any{"tokens": list}
 }
 
-// submit hands the mailing in until it is answered, often twice at once.
+// submit sends the mailing to the API until it gets an answer, in some cases twice at
+// the same time.
 func (p *testMailing) submit(ctx context.Context, base string, run string, twice bool) error {
 	c := client.New(base)
 	c.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
@@ -146,7 +151,7 @@ func (p *testMailing) submit(ctx context.Context, base string, run string, twice
 	return nil
 }
 
-// keyed adds an Idempotency-Key.
+// An idempotentTransport adds an Idempotency-Key to each request.
 type idempotentTransport struct {
 	key  string
 	next http.RoundTripper
@@ -158,7 +163,8 @@ func (k idempotentTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 	return k.next.RoundTrip(r)
 }
 
-// live takes a mailing through its life, to its end.
+// runActions pauses, cancels or unflags the mailing as its kind says, and waits for
+// its end.
 func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.Rand, say func(kind, format string, a ...any)) error {
 	act := func(what string) error {
 		err := callUntilAnswered(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
@@ -197,8 +203,8 @@ func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.
 	return p.waitForEnd(ctx, c, act, say)
 }
 
-// follow looks at the mailing until it has ended whole. Its sums must add up at
-// every look.
+// waitForEnd reads the mailing until it has ended. The totals must add up in every
+// answer.
 func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func(string) error, say func(kind, format string, a ...any)) error {
 	for {
 		m := &client.Mailing{}
@@ -228,7 +234,7 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 	}
 }
 
-// may lists how the mailing may end.
+// mayEndAs reports whether the mailing may end in a state.
 func (p *testMailing) mayEndAs(s push.State) bool {
 	switch p.kind {
 	case "cancelled":

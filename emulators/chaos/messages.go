@@ -27,8 +27,8 @@ const (
 	messageBatch = instances.MessageBatch
 )
 
-// sendMessages hands in messages to customers who stay as they are, while it storms,
-// and holds each to the promises once it is at rest.
+// sendMessages submits messages to customers whose tokens do not change, until
+// storming ends, and checks each message after it has settled.
 func (c *chaosRun) sendMessages(ctx, storming context.Context, lives *sync.WaitGroup) {
 	var stable []*testCustomer
 	for _, q := range c.customers.all {
@@ -52,7 +52,7 @@ func (c *chaosRun) sendMessages(ctx, storming context.Context, lives *sync.WaitG
 	}
 }
 
-// message takes one message through its life and examines it.
+// runMessage submits one message, waits until it has settled and checks it.
 func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, twice bool) error {
 	id, err := c.submitMessage(ctx, q, key, twice)
 	if err != nil {
@@ -79,7 +79,8 @@ func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, 
 	return nil
 }
 
-// handInMessage hands a message in until it is answered, sometimes twice at once.
+// submitMessage sends a message to the API until it gets an answer, in some cases
+// twice at the same time. It returns the message's id.
 func (c *chaosRun) submitMessage(ctx context.Context, q *testCustomer, key string, twice bool) (string, error) {
 	api := client.New(c.client.BaseURL)
 	api.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{key, http.DefaultTransport}}
@@ -108,7 +109,7 @@ func (c *chaosRun) submitMessage(ctx context.Context, q *testCustomer, key strin
 	return ids[0], nil
 }
 
-// message examines a message that is settled, as a mailing of one batch.
+// checkMessage checks a settled message, as a mailing of one batch.
 func (x *checker) checkMessage(id string, q *testCustomer, b *mailingLog, stored map[string]any) {
 	x.totalsMu.Lock()
 	defer x.totalsMu.Unlock()
@@ -135,7 +136,7 @@ func (x *checker) checkMessage(id string, q *testCustomer, b *mailingLog, stored
 	x.totals.Messages++
 }
 
-// readMessage reads which tokens the message went to, and their results.
+// readMessage reads the tokens that the message went to, and their results.
 func (o *mailingCheck) readMessage(q *testCustomer, stored map[string]any) {
 	recipients, _ := stored["recipients"].([]byte)
 	bytes, _ := stored["results"].([]byte)

@@ -8,18 +8,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// panics passes on what functions log, and keeps what tells that one panicked:
-// nothing may, and what answers for a panic would hide it.
+// A panicLog passes on the logs of the functions, and keeps the lines that report a
+// panic. Every panic is a broken promise; a handler that recovers would hide it.
 type panicLog struct {
 	next  io.Writer
-	mu    sync.Mutex
+	mu    sync.Mutex // guards lines, and writes to next
 	lines []string
 }
 
-// signs are how the net/http server, our own handlers and the runtime tell it.
+// panicTexts are the texts with which the net/http server, our handlers and the
+// runtime report a panic.
 var panicTexts = [][]byte{[]byte("panic serving"), []byte("a handler panicked"), []byte("panic: "), []byte("fatal error: ")}
 
-// Write takes what a process has written: whole lines.
+// Write takes the output of a process: whole lines.
 func (p *panicLog) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -34,7 +35,7 @@ func (p *panicLog) Write(b []byte) (int, error) {
 	return p.next.Write(b) //nolint:wrapcheck // a writer's errors are the writer's
 }
 
-// examine says what panicked.
+// addFindings adds a finding for each panic.
 func (p *panicLog) addFindings(x *checker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// last examines everybody, and what is left over.
+// checkFinalState checks every customer, the events, and what is left over.
 func (c *chaosRun) checkFinalState(ctx context.Context) error {
 	stored, err := c.reader.readCustomers(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *chaosRun) checkFinalState(ctx context.Context) error {
 	return nil
 }
 
-// report prints the figures, and fails when a promise was broken.
+// printReport prints the figures. It returns an error if a promise was broken.
 func (c *chaosRun) printReport() error {
 	x, out := c.checker, c.out
 	x.checkOpenMailings(c.sendLog)

@@ -17,8 +17,8 @@ const (
 	maxResumeDelayUnderFaults = 90 * time.Second
 )
 
-// pauseAndResume pauses a mailing as soon as it has batches, most of which no call
-// has touched by then, and resumes it.
+// pauseAndResume pauses a mailing as soon as it has batches, and resumes it. At that
+// time no call has leased most of the batches.
 func (p *testMailing) pauseAndResume(ctx context.Context, c *client.Client, act func(string) error) error {
 	for {
 		m := &client.Mailing{}
@@ -45,8 +45,8 @@ func (p *testMailing) pauseAndResume(ctx context.Context, c *client.Client, act 
 	return nil
 }
 
-// resumption holds a resumed mailing to how soon it went on, if anything was
-// left of it.
+// checkResume checks how soon a resumed mailing was sent again, if anything was left
+// to send.
 func (o *mailingCheck) checkResume() {
 	if o.mailing.resumedAt.IsZero() {
 		return

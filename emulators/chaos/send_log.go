@@ -12,9 +12,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A ledger is what the servers saw, written down outside of the functions: the
-// batches that were committed, what FCM was asked for whom, which writes of
-// batches failed or lost their answers, and which messages were given up.
+// A sendLog records what the servers saw, outside of the functions: the batches that
+// were committed, FCM's requests by token, and the writes of batches that failed or
+// whose answers were lost.
 type sendLog struct {
 	mu       sync.Mutex
 	mailings map[string]*mailingLog // by mailing
@@ -22,30 +22,31 @@ type sendLog struct {
 	late     []string               // what followed all the same
 }
 
-// A book is one mailing's part.
+// A mailingLog is the part of the sendLog for one mailing or message.
 type mailingLog struct {
 	batches map[string]*committedBatch
 	tokens  map[tokenKey]*tokenLog
 }
 
-// who is a token of a customer: moved from one to another within a mailing it
-// may ring for both.
+// A tokenKey is a token of a customer. A token that moves to another customer during
+// a mailing may get the message for both.
 type tokenKey struct{ customer, token string }
 
-// A cut is a batch as dispatch committed it.
+// A committedBatch is a batch as dispatch committed it.
 type committedBatch struct {
 	createdAt time.Time
 	targets   []push.Target
 	faults    []time.Time // writes to it that failed on purpose, or whose answer was lost
 }
 
-// sights is what FCM saw of one token of one customer in one mailing.
+// A tokenLog is what FCM saw of one token of one customer in one mailing.
 type tokenLog struct {
 	accepted     []acceptedSend
 	validated    int
 	unregistered int // answers that the token is gone
 }
 
+// An acceptedSend is a message that FCM accepted.
 type acceptedSend struct {
 	at           time.Time
 	answerLostAt time.Time // when deliver's chance to hear of it was gone; zero: it was told
@@ -55,6 +56,8 @@ func newSendLog() *sendLog {
 	return &sendLog{mailings: map[string]*mailingLog{}, closed: map[string]bool{}}
 }
 
+// mailingOf returns the log of a mailing, and makes it if it does not exist. The
+// caller holds l.mu.
 func (l *sendLog) mailingOf(mailing string) *mailingLog {
 	b := l.mailings[mailing]
 	if b == nil {
@@ -64,7 +67,7 @@ func (l *sendLog) mailingOf(mailing string) *mailingLog {
 	return b
 }
 
-// sighted is FCM's witness.
+// recordRequest records a request that FCM has answered or broken off.
 func (l *sendLog) recordRequest(x fcm.Sighting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +93,9 @@ func (l *sendLog) recordRequest(x fcm.Sighting) {
 	}
 }
 
-// lostAt is called when the request has ended, one way or the other.
+// lostAt returns the time from which deliver cannot get the answer, zero if the
+// answer was not lost. FCM reports a request when the request has ended, so this is
+// now.
 func lostAt(x fcm.Sighting) time.Time {
 	if !x.Lost {
 		return time.Time{}
@@ -98,7 +103,7 @@ func lostAt(x fcm.Sighting) time.Time {
 	return time.Now()
 }
 
-// committed reads what a commit stored of batches.
+// recordBatches records the batches that a commit created.
 func (l *sendLog) recordBatches(req proto.Message) {
 	c, ok := req.(*pb.CommitRequest)
 	if !ok {
@@ -130,7 +135,7 @@ func (l *sendLog) recordBatches(req proto.Message) {
 	}
 }
 
-// disturbed notes a fault made of a commit that writes to batches.
+// recordFault records a fault that was injected into a commit that writes batches.
 func (l *sendLog) recordFault(req proto.Message) {
 	c, ok := req.(*pb.CommitRequest)
 	if !ok {
@@ -150,8 +155,8 @@ func (l *sendLog) recordFault(req proto.Message) {
 	}
 }
 
-// batchOf reads .../documents/mailings/{id}/batches/{id}, and .../documents/messages/{id}
-// as the only batch of a message.
+// parseBatchName reads .../documents/mailings/{id}/batches/{id}. It reads
+// .../documents/messages/{id} as the only batch of a message.
 func parseBatchName(name string) (push.BatchRef, bool) {
 	if _, id, ok := strings.Cut(name, "/documents/messages/"); ok {
 		return push.BatchRef{Mailing: id, Batch: messageBatch}, true
@@ -164,7 +169,8 @@ func parseBatchName(name string) (push.BatchRef, bool) {
 	return push.BatchRef{Mailing: parts[0], Batch: parts[2]}, true
 }
 
-// take hands a mailing's book over: from then on nothing may happen in it.
+// closeMailing removes the log of a mailing and returns it. From then on every
+// request for the mailing is unexpected.
 func (l *sendLog) closeMailing(mailing string) *mailingLog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +180,8 @@ func (l *sendLog) closeMailing(mailing string) *mailingLog {
 	return b
 }
 
-// strays are what happened after an end, or in mailings nobody handed in.
+// unexpectedRequests describes requests after the end of a mailing, and requests for
+// mailings that the run did not submit.
 func (l *sendLog) unexpectedRequests() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -18,12 +18,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// deadTokens is what FCM says of tokens that are dead from the beginning.
+// initialOutcomes are FCM's answers for the tokens that are invalid from the start.
 var initialOutcomes = []fcm.Outcome{{Token: "*-gone", Outcome: "UNREGISTERED"}}
 
-// people is the model: who was imported, and what became of their devices by
-// requests that were answered. A third of them move tokens about all the while,
-// the others stay as they are, so that what they must get is known exactly.
+// testCustomers are the model: the imported customers, with the tokens that they must
+// have after all answered requests. The tokens of a third of them change in the whole
+// run. The others do not change, so that it is known exactly what they must get.
 type testCustomers struct {
 	client    *client.Client
 	fcmServer *fcm.Server
@@ -36,7 +36,7 @@ type testCustomers struct {
 	errorTexts []string
 }
 
-// A person is changed by one goroutine only, and read after the last change.
+// A testCustomer is changed by one goroutine only, and read after the last change.
 type testCustomer struct {
 	id            string
 	stable        bool
@@ -50,7 +50,7 @@ type testCustomer struct {
 	importVersion int64        // the version of the last change of availability before the faults
 }
 
-// A phone is a token.
+// A testToken is a push token of a customer.
 type testToken struct {
 	token          string
 	unregistered   bool      // dead at FCM
@@ -58,6 +58,7 @@ type testToken struct {
 	isFID          bool      // an installation id, not a registration token
 }
 
+// countValid returns the number of valid tokens.
 func (p *testCustomer) countValid() int {
 	n := 0
 	for _, x := range p.tokens {
@@ -97,11 +98,12 @@ func newTestCustomers(c *client.Client, phones *fcm.Server, n int, seed uint64, 
 	return m
 }
 
-// stableAt is the place of the i-th customer of some who stay as they are, are in
-// no segment but perhaps half, and are not excluded.
+// stableIndex is the index of the i-th customer in a selection of customers whose
+// tokens do not change, who are in no segment except possibly half, and who are not
+// excluded.
 func stableIndex(i int) int { return 32 + 60*i }
 
-// segmentsOf spreads people over three segments.
+// segmentsOf spreads customers over three segments.
 func segmentsOf(i int) (out []string) {
 	for name, every := range map[string]int{"half": 2, "tenth": 10, "seventh": 7} {
 		if i%every == 0 {
@@ -112,6 +114,8 @@ func segmentsOf(i int) (out []string) {
 	return out
 }
 
+// newToken returns a new registration token. The name of an invalid one ends in
+// -gone, which initialOutcomes matches.
 func (m *testCustomers) newToken(r *rand.Rand, gone bool) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,11 +130,11 @@ func (m *testCustomers) newToken(r *rand.Rand, gone bool) string {
 	return fmt.Sprintf("chaos%07d:%016x%016x-%s", m.lastNumber, r.Uint64(), r.Uint64(), end)
 }
 
-// firstAdded is when the first imported token was added; each further one of a
-// customer is an hour younger.
+// firstAddedAt is when the first imported token of each customer was added. Each
+// further token is one hour newer.
 var firstAddedAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// imports hands everybody in, before the faults begin.
+// importAll imports all customers, before the faults begin.
 func (m *testCustomers) importAll(ctx context.Context) error {
 	type token struct {
 		Token    string    `json:"token,omitempty"`
@@ -176,11 +180,12 @@ func (m *testCustomers) importAll(ctx context.Context) error {
 	return nil
 }
 
-// groups is how many goroutines move tokens about, each among its own people.
+// changeGroups is the number of goroutines that change tokens. Each has customers of
+// its own.
 const changeGroups = 4
 
-// churn moves tokens about until calm ends. A change that has begun is brought
-// to its end, however long that takes: only then it is known what must be.
+// startTokenChanges changes tokens until calm ends. A change that has begun is
+// finished, however long it takes: the expected state is known only then.
 func (m *testCustomers) startTokenChanges(ctx, calm context.Context, all *sync.WaitGroup, seed uint64) {
 	for g := range changeGroups {
 		var mine []*testCustomer
@@ -203,19 +208,21 @@ func (m *testCustomers) startTokenChanges(ctx, calm context.Context, all *sync.W
 	}
 }
 
+// addError keeps an error of a change, which the report shows.
 func (m *testCustomers) addError(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.errorTexts = append(m.errorTexts, err.Error())
 }
 
+// countChange counts a change, by what it was.
 func (m *testCustomers) countChange(what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changes[what]++
 }
 
-// change does one thing to one person's tokens.
+// changeToken makes one random change to one token of one customer.
 func (m *testCustomers) changeToken(ctx context.Context, r *rand.Rand, mine []*testCustomer) error {
 	p := mine[r.IntN(len(mine))]
 	var x *testToken
@@ -254,8 +261,8 @@ func (m *testCustomers) changeToken(ctx context.Context, r *rand.Rand, mine []*t
 	return m.fcmServer.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
 }
 
-// dead are FCM's rules for all tokens that are dead; there is none that a
-// token alive could fall under.
+// invalidOutcomes are FCM's answers for all invalid tokens. No rule matches a valid
+// token.
 func (m *testCustomers) invalidOutcomes() (out []fcm.Outcome) {
 	for _, p := range m.all {
 		for _, x := range p.tokens {
@@ -267,7 +274,8 @@ func (m *testCustomers) invalidOutcomes() (out []fcm.Outcome) {
 	return out
 }
 
-// register gives a token to a person, and takes it from another.
+// registerToken registers a token for one customer, and removes it from another in
+// the model.
 func (m *testCustomers) registerToken(ctx context.Context, to *testCustomer, x *testToken, from *testCustomer) error {
 	path := "/v1/customers/" + to.id + "/tokens"
 	body := map[string]string{"token": x.token, "platform": "android"}
@@ -286,10 +294,12 @@ func (m *testCustomers) registerToken(ctx context.Context, to *testCustomer, x *
 	return nil
 }
 
+// dropToken removes a token from the model.
 func (p *testCustomer) dropToken(x *testToken) {
 	p.tokens = slices.DeleteFunc(p.tokens, func(y *testToken) bool { return y == x })
 }
 
+// removeToken deletes a token through the API.
 func (m *testCustomers) removeToken(ctx context.Context, p *testCustomer, x *testToken) error {
 	err := m.callUntilAnswered(ctx, http.MethodDelete, "/v1/customers/"+p.id+"/tokens/"+push.TokenID(x.token), nil, nil)
 	if q := client.AsProblem(err); q != nil && q.Status == http.StatusNotFound {
@@ -301,11 +311,12 @@ func (m *testCustomers) removeToken(ctx context.Context, p *testCustomer, x *tes
 	return err
 }
 
-// insist asks until there is an answer that is one.
+// callUntilAnswered repeats a request until the answer is neither 429 nor 5xx.
 func (m *testCustomers) callUntilAnswered(ctx context.Context, method, path string, body, answer any) error {
 	return callUntilAnswered(ctx, m.client, method, path, body, answer)
 }
 
+// callUntilAnswered repeats a request until the answer is neither 429 nor 5xx.
 func callUntilAnswered(ctx context.Context, c *client.Client, method, path string, body, answer any) error {
 	for {
 		err := c.Call(ctx, method, path, body, answer)

@@ -12,12 +12,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// undecodableCustomers is how many customers' documents do not decode for a
+// undecodableCustomers is the number of customers whose documents do not decode for a
 // while.
 const undecodableCustomers = 2
 
-// undecodable makes documents that do not decode: a mailing, which stays so to
-// the end, and customers, until the faults are over. Nobody else may notice.
+// damageDocuments makes documents that do not decode: a mailing, which stays so to
+// the end, and customers, until the faults are over. No other document may be
+// affected.
 func (c *chaosRun) damageDocuments(ctx context.Context) {
 	if !c.damageUntilDone(ctx, "a mailing that does not decode", c.addUndecodableMailing) {
 		return
@@ -32,8 +33,9 @@ func (c *chaosRun) damageDocuments(ctx context.Context) {
 	}
 }
 
-// damaged damages a document until it succeeds: Firestore has faults of its own
-// meanwhile. A run in which it never does has not shown what it is for.
+// damageUntilDone damages a document and retries until it succeeds, because Firestore
+// has faults at the same time. A run in which it never succeeds proves nothing, so
+// that is a finding.
 func (c *chaosRun) damageUntilDone(ctx context.Context, what string, do func(context.Context) error) bool {
 	for {
 		err := do(ctx)
@@ -48,7 +50,7 @@ func (c *chaosRun) damageUntilDone(ctx context.Context, what string, do func(con
 	}
 }
 
-// addUndecodableMailing stores a mailing that is being sent and whose draft is no
+// addUndecodableMailing stores a mailing that is being sent and whose draft is not
 // JSON.
 func (c *chaosRun) addUndecodableMailing(ctx context.Context) error {
 	now := time.Now()
@@ -59,7 +61,8 @@ func (c *chaosRun) addUndecodableMailing(ctx context.Context) error {
 	return err
 }
 
-// damage replaces a customer's devices with what is none, and keeps them.
+// damageCustomer replaces the devices of a customer's document with a value of
+// another type, and keeps them for repairCustomers.
 func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	doc, err := c.reader.readCustomer(ctx, q.id)
 	if err != nil {
@@ -72,7 +75,7 @@ func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	return err
 }
 
-// repair gives the customers their devices back.
+// repairCustomers restores the devices of the damaged customers.
 func (c *chaosRun) repairCustomers(ctx context.Context) error {
 	for _, q := range c.customers.all {
 		if q.savedDevices == nil {

@@ -18,7 +18,7 @@ const (
 	unflagWithin = 2 * time.Minute
 )
 
-// unflag takes a mailing's flags back as soon as it has set one.
+// unflagEarly unflags a mailing as soon as it has set one flag.
 func (p *testMailing) unflagEarly(ctx context.Context, c *client.Client, act func(string) error) error {
 	for until := time.Now().Add(unflagAfter); time.Now().Before(until); {
 		m := &client.Mailing{}
@@ -35,8 +35,8 @@ func (p *testMailing) unflagEarly(ctx context.Context, c *client.Client, act fun
 	return act("unflag")
 }
 
-// flagsTakenBack waits until no customer has a flag of a mailing whose flags
-// were taken back. What stands after that is found by the examination.
+// waitForUnflag waits until no customer has a flag of a mailing that was unflagged,
+// for unflagWithin at most. The final check reports the flags that are left.
 func (c *chaosRun) waitForUnflag(ctx context.Context) error {
 	undone := map[string]bool{}
 	for _, p := range c.checker.endedMailings {
@@ -65,7 +65,7 @@ func (c *chaosRun) waitForUnflag(ctx context.Context) error {
 	return nil
 }
 
-// flaggedBy reports whether a customer has a flag of one of the mailings.
+// hasFlagOf reports whether a customer has a flag of one of the mailings.
 func (c *chaosRun) hasFlagOf(ctx context.Context, customer string, mailings map[string]bool) (bool, error) {
 	var s customerView
 	if err := callUntilAnswered(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s); err != nil {
