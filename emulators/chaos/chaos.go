@@ -201,23 +201,23 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	ctx, cancel := context.WithTimeout(ctx, long+settleTimeout)
 	defer cancel()
-	storming, calm := context.WithTimeout(ctx, long)
+	faultCtx, calm := context.WithTimeout(ctx, long)
 	defer calm()
 	var faults, lives, churn sync.WaitGroup
 	ticking, stop := context.WithCancel(ctx)
 	var clock sync.WaitGroup
 	defer clock.Wait()
 	defer stop()
-	clock.Go(func() { c.publishTicks(ticking, storming) })
-	c.injector.startFaults(storming, &faults, c.Seed)
-	c.startUnreliableFCM(ctx, storming, &churn)
+	clock.Go(func() { c.publishTicks(ticking, faultCtx) })
+	c.injector.startFaults(faultCtx, &faults, c.Seed)
+	c.startUnreliableFCM(ctx, faultCtx, &churn)
 	if c.Weather[faultUndecodable] {
-		faults.Go(func() { c.damageDocuments(storming) })
+		faults.Go(func() { c.damageDocuments(faultCtx) })
 	}
 
-	c.customers.startTokenChanges(ctx, storming, &churn, c.Seed)
-	lives.Go(func() { c.sendMessages(ctx, storming, &lives) })
-	c.submitMailings(ctx, storming, &lives)
+	c.customers.startTokenChanges(ctx, faultCtx, &churn, c.Seed)
+	lives.Go(func() { c.sendMessages(ctx, faultCtx, &lives) })
+	c.submitMailings(ctx, faultCtx, &lives)
 	faults.Wait()
 	c.printProgress("the faults have ended; the mailings finish")
 	if err := c.injector.stopFaults(ctx); err != nil {

@@ -86,7 +86,7 @@ func (o *mailingCheck) checkBatches() {
 		s, ok := o.stored[id]
 		switch {
 		case !ok:
-			o.addFinding(brokenLost, "batch %s of mailing %s was committed and is not there", id, o.mailing.id)
+			o.addFinding(brokenLost, "batch %s of mailing %s was committed and is not stored", id, o.mailing.id)
 			continue
 		case s.open || len(s.owed) > 0:
 			o.addFinding(brokenLost, "batch %s of ended mailing %s is open (%t) or owes flags (%v)", id, o.mailing.id, s.open, s.owed)
@@ -97,11 +97,11 @@ func (o *mailingCheck) checkBatches() {
 		for i, t := range c.targets {
 			k, at := tokenKey{t.Customer, t.Token}, targetResult{push.BatchRef{Mailing: o.mailing.id, Batch: id}, c.createdAt, push.Result(s.results[i])}
 			if was, twice := o.targets[k]; twice {
-				o.addFinding(brokenDuplicates, "customer %s was cut twice in mailing %s, into %s and %s", t.Customer, o.mailing.id, was.ref.Batch, id)
+				o.addFinding(brokenDuplicates, "customer %s is in two batches of mailing %s, %s and %s", t.Customer, o.mailing.id, was.ref.Batch, id)
 			}
 			o.targets[k] = at
 			if at.result == push.ResultPending {
-				o.addFinding(brokenLost, "customer %s in batch %s of ended mailing %s has no verdict", t.Customer, id, o.mailing.id)
+				o.addFinding(brokenLost, "customer %s in batch %s of ended mailing %s has no result", t.Customer, id, o.mailing.id)
 			} else {
 				o.tally[at.result]++
 			}
@@ -120,7 +120,7 @@ func (o *mailingCheck) checkSums() {
 	want := []int64{int64(len(o.targets)), ty[push.ResultAccepted], ty[push.ResultUnregistered], ty[push.ResultInvalidArgument], ty[push.ResultWrongSender],
 		ty[push.ResultRefused], ty[push.ResultFailed], ty[push.ResultExpired], ty[push.ResultCancelled], 0}
 	if !slices.Equal(got, want) {
-		o.addFinding(brokenSums, "mailing %s tells tokens %v, its results are %v", o.mailing.id, got, want)
+		o.addFinding(brokenSums, "mailing %s has the token totals %v, its results are %v", o.mailing.id, got, want)
 	}
 
 	var matched, opted, category, damaged int64
@@ -144,10 +144,10 @@ func (o *mailingCheck) checkSums() {
 	whole := o.mailing.final.State == string(push.Completed)
 	mostC := []int64{wantC[0], opted, category, o.mailing.unknown + damaged}
 	for i := range gotC {
-		// Whose document does not decode is excluded as unknown, and not as what
-		// they are; a mailing by segments may not find them at all.
+		// A customer whose document does not decode is excluded as unknown, whatever
+		// the document holds. A mailing by segments may not match the customer.
 		if gotC[i] > mostC[i] || whole && gotC[i] < wantC[i]-damaged {
-			o.addFinding(brokenSums, "mailing %s (%s, %s) tells matched, optedOut, category, unknown %v; they are %v", o.mailing.id, o.mailing.kind, o.mailing.final.State, gotC, wantC)
+			o.addFinding(brokenSums, "mailing %s (%s, %s) has matched, optedOut, category, unknown %v, want %v", o.mailing.id, o.mailing.kind, o.mailing.final.State, gotC, wantC)
 			break
 		}
 	}
@@ -161,16 +161,16 @@ func (o *mailingCheck) checkResults() {
 			s = &tokenLog{}
 		}
 		if o.mailing.dryRun && len(s.accepted) > 0 {
-			o.addFinding(brokenOther, "dry run %s rang customer %s", o.mailing.id, k.customer)
+			o.addFinding(brokenOther, "dry run %s was sent to customer %s", o.mailing.id, k.customer)
 		}
 		switch at.result {
 		case push.ResultAccepted:
 			if len(s.accepted) == 0 && (!o.mailing.dryRun || s.validated == 0) {
-				o.addFinding(brokenLost, "customer %s in batch %s of mailing %s is booked accepted, and FCM never took it", k.customer, at.ref.Batch, o.mailing.id)
+				o.addFinding(brokenLost, "customer %s in batch %s of mailing %s has the result accepted, and FCM did not accept it", k.customer, at.ref.Batch, o.mailing.id)
 			}
 		case push.ResultUnregistered:
 			if s.unregistered == 0 {
-				o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s is booked dead, and FCM never said so", k.customer, at.ref.Batch, o.mailing.id)
+				o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s has the result unregistered, which FCM did not answer", k.customer, at.ref.Batch, o.mailing.id)
 			}
 			if o.mailing.kind == faultUnflag {
 				o.unflagged[k] = true
@@ -179,13 +179,13 @@ func (o *mailingCheck) checkResults() {
 			}
 		case push.ResultWrongSender:
 			if !o.faultSet[faultOtherProject] {
-				o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s is booked as another sender's, which FCM never said", k.customer, at.ref.Batch, o.mailing.id)
+				o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s has the result wrong sender, which FCM did not answer", k.customer, at.ref.Batch, o.mailing.id)
 			}
 		case push.ResultInvalidArgument, push.ResultRefused:
 			if at.result == push.ResultRefused && o.faultSet[faultOtherProject] {
-				continue // of another sender: FCM said so
+				continue // FCM answers this for a token of another project
 			}
-			o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s is booked %d, which FCM never said", k.customer, at.ref.Batch, o.mailing.id, at.result)
+			o.addFinding(brokenFlagged, "customer %s in batch %s of mailing %s has the result %d, which FCM did not answer", k.customer, at.ref.Batch, o.mailing.id, at.result)
 		case push.ResultFailed:
 			if !strings.HasPrefix(o.stored[at.ref.Batch].reason, "given up after ") {
 				o.addFinding(brokenLost, "customer %s in batch %s of mailing %s failed: %s", k.customer, at.ref.Batch, o.mailing.id, o.stored[at.ref.Batch].reason)
@@ -194,7 +194,7 @@ func (o *mailingCheck) checkResults() {
 	}
 
 	for k, s := range o.log.tokens {
-		if _, ok := o.targets[k]; !ok && len(s.accepted) > 0 { // deliver may ask about control tokens, and they show nothing
+		if _, ok := o.targets[k]; !ok && len(s.accepted) > 0 { // deliver validates control tokens, which are not targets: that sends nothing
 			o.addFinding(brokenOther, "mailing %s was sent to customer %s, who was not in it", o.mailing.id, k.customer)
 		}
 	}
@@ -206,7 +206,7 @@ func (o *mailingCheck) checkCoverage() {
 	owners := map[string]int{}
 	for k := range o.targets {
 		if q := o.byID[k.customer]; q == nil || !o.mailing.includes(q) || q.optedOut || o.mailing.promo && q.noPromo {
-			o.addFinding(brokenOther, "customer %s was cut into mailing %s (%s), to whom it does not go", k.customer, o.mailing.id, o.mailing.kind)
+			o.addFinding(brokenOther, "customer %s is a target of mailing %s (%s), and is not in its audience", k.customer, o.mailing.id, o.mailing.kind)
 		}
 		if owners[k.token]++; owners[k.token] == 2 {
 			o.figures.BothOwners++
@@ -235,20 +235,20 @@ func (o *mailingCheck) checkTokensOf(q *testCustomer) {
 		if !ok && !x.unregistered && !(o.mailing.latest && n > 0) {
 			missing++
 		}
-		// A batch that waited long leaves out what another mailing has marked since.
-		marked := x.unregistered && at.result == push.ResultCancelled
-		if ok && !marked && !o.makesFCMUnreliable() && at.result != push.ResultAccepted && at.result != push.ResultUnregistered && at.result != push.ResultFailed {
-			o.addFinding(brokenLost, "customer %s in batch %s of completed mailing %s is booked %d", q.id, at.ref.Batch, o.mailing.id, at.result)
+		// An outdated batch leaves out the tokens that another mailing has flagged since.
+		flagged := x.unregistered && at.result == push.ResultCancelled
+		if ok && !flagged && !o.makesFCMUnreliable() && at.result != push.ResultAccepted && at.result != push.ResultUnregistered && at.result != push.ResultFailed {
+			o.addFinding(brokenLost, "customer %s in batch %s of completed mailing %s has the result %d", q.id, at.ref.Batch, o.mailing.id, at.result)
 		}
 		if ok && at.result == push.ResultUnregistered && !x.unregistered && !o.makesFCMUnreliable() {
-			o.addFinding(brokenFlagged, "a good token of customer %s is booked dead in batch %s of mailing %s", q.id, at.ref.Batch, o.mailing.id)
+			o.addFinding(brokenFlagged, "a valid token of customer %s has the result unregistered in batch %s of mailing %s", q.id, at.ref.Batch, o.mailing.id)
 		}
 	}
 	if missing > 0 {
-		o.addFinding(brokenLost, "%d good tokens of customer %s are missing from mailing %s (%s)", missing, q.id, o.mailing.id, o.mailing.kind)
+		o.addFinding(brokenLost, "%d valid tokens of customer %s are missing from mailing %s (%s)", missing, q.id, o.mailing.id, o.mailing.kind)
 	}
 	if o.mailing.latest && n > 1 {
-		o.addFinding(brokenDuplicates, "mailing %s to the latest device went to %d of customer %s", o.mailing.id, n, q.id)
+		o.addFinding(brokenDuplicates, "mailing %s to the latest device was sent to %d tokens of customer %s", o.mailing.id, n, q.id)
 	}
 }
 

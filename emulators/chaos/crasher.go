@@ -80,7 +80,7 @@ func (o *mailingCheck) checkSendCounts() {
 	for k, s := range o.log.tokens {
 		o.figures.MostSends = max(o.figures.MostSends, len(s.accepted))
 		if len(s.accepted) > maxSendsPerToken {
-			o.addFinding(brokenSendCount, "customer %s was rung %d times in mailing %s (%s)", k.customer, len(s.accepted), o.mailing.id, o.mailing.kind)
+			o.addFinding(brokenSendCount, "mailing %[3]s (%[4]s) was sent %[2]d times to a token of customer %[1]s", k.customer, len(s.accepted), o.mailing.id, o.mailing.kind)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (d *duplicateCheck) checkRepeat(k tokenKey, at targetResult, first, second 
 		return
 	}
 
-	d.addFinding(brokenDuplicates, "customer %s in batch %s of mailing %s was rung at %s and %s; calls %s, faults %s", k.customer, at.ref.Batch, d.mailing.id,
+	d.addFinding(brokenDuplicates, "customer %s in batch %s of mailing %s was sent at %s and %s; calls %s, faults %s", k.customer, at.ref.Batch, d.mailing.id,
 		formatTime(first.at), formatTime(second.at), formatCalls(calls), formatFaults(d.log.batches[at.ref.Batch]))
 }
 
@@ -94,7 +94,7 @@ func (d *duplicateCheck) checkUnrecorded(k tokenKey, at targetResult, last accep
 		d.figures.Unrecorded++
 		return
 	}
-	d.addFinding(brokenLost, "customer %s in batch %s of mailing %s was rung at %s and is booked %d; calls %s, faults %s", k.customer, at.ref.Batch, d.mailing.id,
+	d.addFinding(brokenLost, "customer %s in batch %s of mailing %s was sent at %s and has the result %d; calls %s, faults %s", k.customer, at.ref.Batch, d.mailing.id,
 		formatTime(last.at), at.result, formatCalls(calls), formatFaults(d.log.batches[at.ref.Batch]))
 }
 

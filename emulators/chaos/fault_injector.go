@@ -80,7 +80,7 @@ func (w *faultInjector) startFaults(ctx context.Context, all *sync.WaitGroup, se
 	switch {
 	case w.enabled[faultPubSub]:
 		w.pubsub.SetChaos(pubsub.Chaos{Duplicate: 0.1, Delay: time.Second, Reorder: true, Seed: seed})
-	case w.enabled[faultResume]: // so that batches wait untouched when their mailing is paused
+	case w.enabled[faultResume]: // the delay leaves batches without a lease when their mailing is paused
 		w.pubsub.SetChaos(pubsub.Chaos{Delay: 2 * time.Second, Seed: seed})
 	}
 
@@ -148,7 +148,7 @@ func (w *faultInjector) restartInstance(ctx context.Context, x *instances.Instan
 // messages up.
 func (w *faultInjector) stopDeliver(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(20*time.Second, 90*time.Second)) {
-		w.countFault("deliver wholly down")
+		w.countFault("all instances of deliver down")
 		down := w.randomDuration(6*time.Second, 10*time.Second)
 		var all sync.WaitGroup
 		for _, x := range w.fleet.ByFunction["deliver"] {
@@ -172,7 +172,7 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 		s := fcm.Settings{Latency: w.randomDuration(10*time.Millisecond, 150*time.Millisecond), Jitter: 10 * time.Millisecond, Slow: time.Second,
 			QuotaPerMinute: w.cloud.Quota, QuotaShape: w.cloud.QuotaShape, GoAwayAfter: 100 + int(w.randomFloat()*900), Seed: uint64(w.randomFloat() * (1 << 53)), Chaos: steadyFaults}
 		if err := w.configureFCM(s); err != nil {
-			w.countFault("FCM took no settings: " + err.Error())
+			w.countFault("FCM refused the settings: " + err.Error())
 		}
 		if !sleep(ctx, w.randomDuration(2*time.Second, 8*time.Second)) {
 			return
@@ -191,7 +191,7 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 		}
 		w.countFault("bursts of FCM's " + burst.Outcome)
 		if err := w.cloud.Phones.SetOutcomes(burst); err != nil {
-			w.countFault("FCM took no rule: " + err.Error())
+			w.countFault("FCM refused the rule: " + err.Error())
 		}
 	}
 }
@@ -205,7 +205,7 @@ func (w *faultInjector) burstActive() bool {
 // blockFirestore makes Firestore unavailable for short times.
 func (w *faultInjector) blockFirestore(ctx context.Context) {
 	for sleep(ctx, w.randomDuration(10*time.Second, 30*time.Second)) {
-		w.countFault("Firestore out of reach for a moment")
+		w.countFault("Firestore unavailable for some seconds")
 		w.unreachableUntil.Store(time.Now().Add(w.randomDuration(500*time.Millisecond, 4*time.Second)).UnixNano())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Weathers of a chaos run, by name.
+// The kinds of faults, as -weather names them.
 const (
 	faultKills         = "kills"
 	faultBlackouts     = "blackouts"
@@ -31,20 +31,20 @@ var faultKinds = map[string]struct {
 	usual bool
 	what  string
 }{
-	faultKills:         {true, "instances are killed, and told to stop"},
-	faultBlackouts:     {true, "all of deliver is down for some seconds"},
+	faultKills:         {true, "instances are killed or get SIGTERM"},
+	faultBlackouts:     {true, "all instances of deliver are down for some seconds"},
 	faultFCM:           {true, "FCM answers errors, hangs, breaks connections"},
-	faultFirestore:     {true, "Firestore fails, loses answers, is out of reach for moments"},
+	faultFirestore:     {true, "Firestore fails, loses answers, is unavailable for seconds"},
 	faultPubSub:        {true, "Pub/Sub delivers twice, late and in another order"},
 	faultSlowFirestore: {true, "Firestore takes 100 ms more for each RPC, for 20 to 40 s at a time"},
-	faultPoison:        {false, "a batch that ends the instance that sends it, each time"},
+	faultPoison:        {false, "a batch crashes each instance that sends it"},
 	faultUndecodable:   {false, "a mailing and customers whose documents do not decode"},
 	faultResume:        {false, "a mailing is paused, and sends soon after it is resumed"},
-	faultUnflag:        {false, "a mailing's flags are taken back while it is sending"},
+	faultUnflag:        {false, "a mailing is unflagged while it is sending"},
 	faultBase404:       {false, "every token answers UNREGISTERED for a third of the run"},
-	faultOtherProject:  {false, "the functions send for another project than the phones', a third of which have FIDs"},
-	faultUnknownFIDs:   {false, "an app update registers FIDs that FCM does not know until the weather ends"},
-	faultMigration:     {false, "phones move from registration tokens to FIDs, which exclude each other"},
+	faultOtherProject:  {false, "the tokens belong to another project for a third of the run; a third of them are FIDs"},
+	faultUnknownFIDs:   {false, "an app update registers FIDs that FCM does not know until these faults end"},
+	faultMigration:     {false, "apps move from registration tokens to FIDs; the FID makes the token invalid"},
 }
 
 // A faultSet is the set of kinds of faults that a run has.
@@ -83,7 +83,7 @@ func ParseWeather(text string) (faultSet, error) {
 		case known:
 			f[name] = true
 		default:
-			return nil, fmt.Errorf("-weather: there is no weather %q: usual, all, none and %s are", name,
+			return nil, fmt.Errorf("-weather: unknown name %q, want usual, all, none or some of %s", name,
 				strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", "))
 		}
 	}

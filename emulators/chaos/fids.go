@@ -61,13 +61,13 @@ func (m *testCustomers) addUnknownFIDs(ctx context.Context) {
 			m.addError(err)
 			return
 		}
-		m.countChange("updated, with a FID that FCM does not know")
+		m.countChange("registered a FID that FCM does not know")
 	}
 }
 
 // migrateToFIDs replaces the tokens of the migrating customers with FIDs, one by one,
 // from a quarter of the run to three quarters.
-func (m *testCustomers) migrateToFIDs(ctx, storming context.Context, long time.Duration) {
+func (m *testCustomers) migrateToFIDs(ctx, faultCtx context.Context, long time.Duration) {
 	var moving []*testToken
 	owners := map[*testToken]*testCustomer{}
 	for _, p := range m.all {
@@ -78,7 +78,7 @@ func (m *testCustomers) migrateToFIDs(ctx, storming context.Context, long time.D
 			}
 		}
 	}
-	if len(moving) == 0 || !sleep(storming, long/4) {
+	if len(moving) == 0 || !sleep(faultCtx, long/4) {
 		return
 	}
 
@@ -87,7 +87,7 @@ func (m *testCustomers) migrateToFIDs(ctx, storming context.Context, long time.D
 			m.addError(err)
 			return
 		}
-		if !sleep(storming, long/2/time.Duration(len(moving))) {
+		if !sleep(faultCtx, long/2/time.Duration(len(moving))) {
 			return
 		}
 	}
@@ -104,6 +104,6 @@ func (m *testCustomers) migrateToken(ctx context.Context, p *testCustomer, old *
 		return err
 	}
 	p.dropToken(old)
-	m.countChange("went over from token to FID")
+	m.countChange("moved from token to FID")
 	return nil
 }

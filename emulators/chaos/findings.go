@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// The promises, as the report counts them when they are broken.
+// The names of the broken promises in the report.
 const (
-	brokenLost          = "lost"               // somebody was not rung, or a result has nothing behind it
-	brokenDuplicates    = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
-	brokenTooManyAtKill = "too many at a kill" // more than a killed call may send again
+	brokenLost          = "lost"               // a target was not sent, or a result has no cause
+	brokenDuplicates    = "duplicates"         // sent twice, without a kill, a lost answer or a failed save between
+	brokenTooManyAtKill = "too many at a kill" // more than maxResentByKill
 	brokenSums          = "sums off"
 	brokenFlagged       = "wrongly flagged"
 	brokenMissedFlags   = "missed flags"
@@ -50,24 +50,24 @@ func (f *findings) addFinding(kind, format string, a ...any) {
 // runTotals are the figures of the run.
 type runTotals struct {
 	Mailings  int            `json:"mailings"`
-	Messages  int            `json:"messages"` // to one customer each; their tokens are in the sums, too
+	Messages  int            `json:"messages"` // to one customer each; their tokens are in the totals, too
 	States    map[string]int `json:"states"`
 	Batches   int            `json:"batches"`
 	Tokens    int            `json:"tokens"`
 	Accepted  int            `json:"accepted"`
 	Invalid   int            `json:"invalid"`
-	Failed    int            `json:"failed"` // of batches that Pub/Sub gave up
+	Failed    int            `json:"failed"` // in batches that Pub/Sub gave up
 	Expired   int            `json:"expired"`
 	Cancelled int            `json:"cancelled"`
-	Delivered int            `json:"delivered"` // messages FCM took, those taken twice twice
+	Delivered int            `json:"delivered"` // sends that FCM accepted, with repeats
 
 	Killed     int `json:"duplicates_of_killed"`
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`
 	Saves      int `json:"duplicates_of_failed_saves"`
-	Unrecorded int `json:"rung_but_not_known"` // FCM took it, and the result cannot know
+	Unrecorded int `json:"rung_but_not_known"` // FCM accepted it, and a kill, a lost answer or a failed save hid that
 	BothOwners int `json:"moved_and_rung_for_both"`
-	MostSends  int `json:"most_rings"` // of one phone for one mailing
+	MostSends  int `json:"most_rings"` // to one token for one mailing
 
 	ResumeSeconds float64 `json:"resume_seconds,omitempty"` // the longest from a resume to the next message
 }

@@ -12,15 +12,15 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 )
 
-// submitMailings submits mailings until storming ends, and follows each to its end.
-func (c *chaosRun) submitMailings(ctx, storming context.Context, lives *sync.WaitGroup) {
+// submitMailings submits mailings until faultCtx ends, and follows each to its end.
+func (c *chaosRun) submitMailings(ctx, faultCtx context.Context, lives *sync.WaitGroup) {
 	r := rand.New(rand.NewPCG(c.Seed, 3))
 	run := strconv.FormatInt(c.startedAt.UnixNano(), 36)
 	slots, kinds := make(chan struct{}, maxActiveMailings), c.Weather.mailingKinds()
-	for n := 0; storming.Err() == nil; n++ {
+	for n := 0; faultCtx.Err() == nil; n++ {
 		select {
 		case slots <- struct{}{}:
-		case <-storming.Done():
+		case <-faultCtx.Done():
 			return
 		}
 		p, twice := newTestMailing(n, kinds, c.customers, r), r.Float64() < 0.3
@@ -30,7 +30,7 @@ func (c *chaosRun) submitMailings(ctx, storming context.Context, lives *sync.Wai
 				c.checker.addFinding(brokenLost, "%v", err)
 			}
 		})
-		sleep(storming, time.Duration(1000+r.IntN(5000))*time.Millisecond)
+		sleep(faultCtx, time.Duration(1000+r.IntN(5000))*time.Millisecond)
 	}
 }
 
@@ -59,7 +59,7 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 			break
 		}
 		if !sleep(ctx, time.Second) {
-			return fmt.Errorf("mailing %s has ended, and tick still looks after it: %w", p.id, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("mailing %s has ended, and is still active for tick: %w", p.id, errors.Join(err, ctx.Err()))
 		}
 	}
 
@@ -73,17 +73,17 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 
 	c.checker.checkMailing(p, c.sendLog.closeMailing(p.id), stored)
 	c.checker.calls.Forget(p.id)
-	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d dead\n", time.Since(c.startedAt).Seconds(), p.kind, p.id, p.final.State,
+	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d invalid\n", time.Since(c.startedAt).Seconds(), p.kind, p.id, p.final.State,
 		p.final.Tokens.Targeted, p.final.Tokens.Accepted, p.final.Tokens.Invalid["UNREGISTERED"])
 	return nil
 }
 
 // publishTicks does the work of Cloud Scheduler. While there are faults, ticks come
 // early and late.
-func (c *chaosRun) publishTicks(ctx, storming context.Context) {
+func (c *chaosRun) publishTicks(ctx, faultCtx context.Context) {
 	client, err := pubsub.NewClient(ctx, c.cloud.Project)
 	if err != nil {
-		c.checker.addFinding(brokenOther, "the clock does not reach Pub/Sub: %v", err)
+		c.checker.addFinding(brokenOther, "the ticks do not reach Pub/Sub: %v", err)
 		return
 	}
 
@@ -93,7 +93,7 @@ func (c *chaosRun) publishTicks(ctx, storming context.Context) {
 	r := rand.New(rand.NewPCG(c.Seed, 4))
 	for {
 		next := time.Second
-		if storming.Err() == nil {
+		if faultCtx.Err() == nil {
 			next = time.Duration(r.IntN(3000)) * time.Millisecond
 			if r.Float64() < 0.05 {
 				next = 15 * time.Second

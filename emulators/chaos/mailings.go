@@ -58,7 +58,7 @@ func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *test
 		p.draft["sendAt"] = time.Now().Add(time.Duration(5+r.IntN(10)) * time.Second).UTC().Format(time.RFC3339)
 	case faultPoison:
 		p.useTokenList(m, r)
-		// Its id must be known before FCM is asked for it.
+		// The crasher must know the mailing's id before FCM gets its requests.
 		p.draft["sendAt"] = time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339)
 	case "expiring":
 		p.draft["lifetime"], p.draft["ratePerMinute"] = "60s", 1200
@@ -142,10 +142,10 @@ func (p *testMailing) submit(ctx context.Context, base string, run string, twice
 	all.Wait()
 	p.id = ids[0]
 	if errs[0] != nil || errs[1] != nil {
-		return fmt.Errorf("handing in mailing %d (%s): %w", p.n, p.kind, errors.Join(errs[0], errs[1]))
+		return fmt.Errorf("submitting mailing %d (%s): %w", p.n, p.kind, errors.Join(errs[0], errs[1]))
 	}
 	if twice && ids[0] != ids[1] {
-		return fmt.Errorf("one Idempotency-Key made two mailings, %s and %s", ids[0], ids[1])
+		return fmt.Errorf("two requests with one Idempotency-Key made two mailings, %s and %s", ids[0], ids[1])
 	}
 
 	return nil
@@ -165,11 +165,11 @@ func (k idempotentTransport) RoundTrip(r *http.Request) (*http.Response, error) 
 
 // runActions pauses, cancels or unflags the mailing as its kind says, and waits for
 // its end.
-func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.Rand, say func(kind, format string, a ...any)) error {
+func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.Rand, addFinding func(kind, format string, a ...any)) error {
 	act := func(what string) error {
 		err := callUntilAnswered(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
 		if q := client.AsProblem(err); q != nil && q.Status == http.StatusConflict {
-			return nil // it has ended, or a first try did it
+			return nil // the mailing has ended, or an earlier try succeeded and its answer was lost
 		}
 		return err
 	}
@@ -200,19 +200,19 @@ func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.
 		}
 	}
 
-	return p.waitForEnd(ctx, c, act, say)
+	return p.waitForEnd(ctx, c, act, addFinding)
 }
 
 // waitForEnd reads the mailing until it has ended. The totals must add up in every
 // answer.
-func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func(string) error, say func(kind, format string, a ...any)) error {
+func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func(string) error, addFinding func(kind, format string, a ...any)) error {
 	for {
 		m := &client.Mailing{}
 		if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
 		if err := m.Reconcile(); err != nil {
-			say("sums off", "%v", err)
+			addFinding(brokenSums, "%v", err)
 		}
 		p.final = m
 		switch {
@@ -220,9 +220,9 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 			return nil
 		case m.State == string(push.Paused) && m.Paused != push.ByHand:
 			if p.fcmUnreliable == nil {
-				say("paused by itself", "mailing %s: %s", p.id, m.Paused)
+				addFinding("paused by itself", "mailing %s: %s", p.id, m.Paused)
 			} else if p.fcmUnreliable() {
-				break // a person would not resume it yet
+				break // an operator would not resume it yet
 			}
 			if err := act("resume"); err != nil {
 				return err

@@ -20,16 +20,16 @@ import (
 )
 
 const (
-	// messagesEvery is how often a message to one customer is handed in.
+	// messagesEvery is the interval between two messages to one customer.
 	messagesEvery = 250 * time.Millisecond
-	// messageBatch is the name of the only batch of a message, as deliver's calls
-	// and the ledger have it.
+	// messageBatch is the name of the only batch of a message, in the log of deliver's
+	// calls and in the sendLog.
 	messageBatch = instances.MessageBatch
 )
 
 // sendMessages submits messages to customers whose tokens do not change, until
-// storming ends, and checks each message after it has settled.
-func (c *chaosRun) sendMessages(ctx, storming context.Context, lives *sync.WaitGroup) {
+// faultCtx ends, and checks each message after it has settled.
+func (c *chaosRun) sendMessages(ctx, faultCtx context.Context, lives *sync.WaitGroup) {
 	var stable []*testCustomer
 	for _, q := range c.customers.all {
 		if q.stable && !q.damaged {
@@ -42,7 +42,7 @@ func (c *chaosRun) sendMessages(ctx, storming context.Context, lives *sync.WaitG
 
 	r := rand.New(rand.NewPCG(c.Seed, 5))
 	run := strconv.FormatInt(c.startedAt.UnixNano(), 36)
-	for n := 0; sleep(storming, messagesEvery); n++ {
+	for n := 0; sleep(faultCtx, messagesEvery); n++ {
 		q, twice := stable[r.IntN(len(stable))], r.Float64() < 0.3
 		lives.Go(func() {
 			if err := c.runMessage(ctx, q, fmt.Sprintf("message-%s-%d", run, n), twice); err != nil {
@@ -66,7 +66,7 @@ func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, 
 				break
 			}
 		} else if status.Code(err) == codes.NotFound {
-			return fmt.Errorf("message %s was accepted, and is not there", id)
+			return fmt.Errorf("message %s was accepted, and is not stored", id)
 		}
 		if !sleep(ctx, time.Second) {
 			return fmt.Errorf("message %s is still %v: %w", id, stored["state"], errors.Join(err, ctx.Err()))
@@ -101,10 +101,10 @@ func (c *chaosRun) submitMessage(ctx context.Context, q *testCustomer, key strin
 
 	all.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
-		return "", fmt.Errorf("handing in a message to customer %s: %w", q.id, err)
+		return "", fmt.Errorf("submitting a message to customer %s: %w", q.id, err)
 	}
 	if twice && ids[0] != ids[1] {
-		return "", fmt.Errorf("one Idempotency-Key made two messages, %s and %s", ids[0], ids[1])
+		return "", fmt.Errorf("two requests with one Idempotency-Key made two messages, %s and %s", ids[0], ids[1])
 	}
 	return ids[0], nil
 }

@@ -121,7 +121,7 @@ func (p *pushFaults) WaitIdle(ctx context.Context) error {
 			return nil
 		}
 		if !sleep(ctx, max(rest, 100*time.Millisecond)) {
-			return fmt.Errorf("%d pushes are under way, the last came or ended %v ago at %s: %w", under, pushIdleTime-rest, to, ctx.Err())
+			return fmt.Errorf("%d pushes are in progress, the last one began or ended %v ago at %s: %w", under, pushIdleTime-rest, to, ctx.Err())
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (p *pushFaults) wrap(fn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			http.Error(w, "the push broke off", http.StatusBadRequest)
+			http.Error(w, "the push was cut off", http.StatusBadRequest)
 			return
 		}
 		defer p.countPush(fn, body)()
@@ -159,7 +159,7 @@ func (p *pushFaults) countPush(fn string, body []byte) func() {
 		Subscription string
 		Message      struct{ MessageID string }
 	}
-	_ = json.Unmarshal(body, &push) // what is no push counts all the same
+	_ = json.Unmarshal(body, &push) // a body that is not a push request counts, too
 	step := func(n int) {
 		p.mu.Lock()
 		defer p.mu.Unlock()

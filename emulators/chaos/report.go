@@ -47,8 +47,8 @@ func (c *chaosRun) printReport() error {
 		}
 	}
 
-	table("faults made", c.injector.Counts())
-	table("FCM's outcomes while it stormed", c.injector.fcmOutcomes)
+	table("injected faults", c.injector.Counts())
+	table("FCM's outcomes during the faults", c.injector.fcmOutcomes)
 	table("instances ended", c.fleet.Counts())
 	table("changes of tokens", c.customers.changes)
 	for _, t := range x.texts {

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// resumesWithin is how soon after the answer to a resume FCM is asked, where
-	// nothing else goes wrong.
+	// resumesWithin is how soon after the answer to a resume FCM must get a request,
+	// in a run without other faults.
 	maxResumeDelay = 5 * time.Second
-	// resumesInStorm is the same where instances are killed and FCM and Firestore
-	// fail: a lease has to end, and a tick to come.
+	// resumesInStorm is the same in a run with faults of instances, FCM or
+	// Firestore: a lease has to end, and a tick has to come.
 	maxResumeDelayUnderFaults = 90 * time.Second
 )
 
@@ -70,6 +70,6 @@ func (o *mailingCheck) checkResume() {
 		limit = maxResumeDelayUnderFaults
 	}
 	if took > limit {
-		o.addFinding(brokenSlow, "mailing %s went on %.1f s after it was resumed, and %s are allowed", o.mailing.id, took.Seconds(), limit)
+		o.addFinding(brokenSlow, "mailing %s was sent again %.1f s after it was resumed, the limit is %s", o.mailing.id, took.Seconds(), limit)
 	}
 }

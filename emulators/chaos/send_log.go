@@ -127,7 +127,7 @@ func (l *sendLog) recordBatches(req proto.Message) {
 		}
 		targets, err := push.DecodeTargets(f["targets"].GetBytesValue())
 		if err != nil {
-			continue // its targets will be missed
+			continue // the check of the batch reports the missing targets
 		}
 		l.mu.Lock()
 		l.mailingOf(ref.Mailing).batches[ref.Batch] = &committedBatch{createdAt: f["cutAt"].GetTimestampValue().AsTime().Truncate(time.Microsecond), targets: targets}
@@ -188,7 +188,7 @@ func (l *sendLog) unexpectedRequests() []string {
 	out := l.late
 	for id, b := range l.mailings {
 		if len(b.tokens) > 0 {
-			out = append(out, "FCM was asked for mailing "+id+", which nobody handed in")
+			out = append(out, "FCM was asked for mailing "+id+", which the run did not submit")
 		}
 	}
 	return out

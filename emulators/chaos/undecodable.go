@@ -44,7 +44,7 @@ func (c *chaosRun) damageUntilDone(ctx context.Context, what string, do func(con
 			return true
 		}
 		if !sleep(ctx, time.Second) {
-			c.checker.addFinding(brokenOther, "not damaged: %s: %v", what, err)
+			c.checker.addFinding(brokenOther, "could not damage %s: %v", what, err)
 			return false
 		}
 	}
@@ -71,7 +71,7 @@ func (c *chaosRun) damageCustomer(ctx context.Context, q *testCustomer) error {
 	if q.savedDevices == nil {
 		q.savedDevices = doc.Data()["devices"]
 	}
-	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: "these are no devices"}})
+	_, err = doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: "not a list of devices"}})
 	return err
 }
 
@@ -86,7 +86,7 @@ func (c *chaosRun) repairCustomers(ctx context.Context) error {
 			return err
 		}
 		if _, err := doc.Ref.Update(ctx, []firestore.Update{{Path: "devices", Value: q.savedDevices}}); err != nil {
-			return fmt.Errorf("giving customer %s their devices back: %w", q.id, err)
+			return fmt.Errorf("restoring the devices of customer %s: %w", q.id, err)
 		}
 		q.savedDevices = nil
 	}

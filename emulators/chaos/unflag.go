@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// unflagAfter is how long a mailing may take to find its first invalid token
-	// before its flags are taken back all the same.
+	// unflagAfter is how long unflagEarly waits for the first invalid token. After it
+	// the mailing is unflagged anyway.
 	unflagAfter = 20 * time.Second
-	// unflagWithin is how long the taking back may go on once all is at rest.
+	// unflagWithin is how long the unflagging may take after all mailings have ended.
 	unflagWithin = 2 * time.Minute
 )
 
@@ -69,7 +69,7 @@ func (c *chaosRun) waitForUnflag(ctx context.Context) error {
 func (c *chaosRun) hasFlagOf(ctx context.Context, customer string, mailings map[string]bool) (bool, error) {
 	var s customerView
 	if err := callUntilAnswered(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s); err != nil {
-		return false, fmt.Errorf("looking at customer %s: %w", customer, err)
+		return false, fmt.Errorf("reading customer %s: %w", customer, err)
 	}
 	for _, t := range s.Tokens {
 		if t.Invalid != nil && mailings[t.Invalid.Mailing] {

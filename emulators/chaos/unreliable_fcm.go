@@ -67,14 +67,14 @@ func (w *faultInjector) runUnreliableFCM(ctx context.Context, long time.Duration
 }
 
 // startUnreliableFCM starts these kinds of faults, as far as the run has them. They
-// end with storming. A registration that has begun continues in ctx: the model is
+// end with faultCtx. A registration that has begun continues in ctx: the model is
 // exact only if every registration finishes.
-func (c *chaosRun) startUnreliableFCM(ctx, storming context.Context, all *sync.WaitGroup) {
+func (c *chaosRun) startUnreliableFCM(ctx, faultCtx context.Context, all *sync.WaitGroup) {
 	w, m := c.injector, c.customers
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	if c.Weather[faultBase404] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "FCM answers 404 for every token",
+			w.runUnreliableFCM(faultCtx, long, "FCM answers 404 for every token",
 				func() {
 					w.changeConditions(func(x *fcmConditions) { x.outages = map[string]string{fcm.Every: "UNREGISTERED"} })
 				},
@@ -83,20 +83,20 @@ func (c *chaosRun) startUnreliableFCM(ctx, storming context.Context, all *sync.W
 	}
 	if c.Weather[faultOtherProject] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "the tokens belong to another project",
+			w.runUnreliableFCM(faultCtx, long, "the tokens belong to another project",
 				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = otherProject }) },
 				func() { w.changeConditions(func(x *fcmConditions) { x.phonesProject = "" }) })
 		})
 	}
 	if c.Weather[faultUnknownFIDs] {
 		all.Go(func() {
-			w.runUnreliableFCM(storming, long, "an app update registers FIDs that FCM does not know",
+			w.runUnreliableFCM(faultCtx, long, "an app update registers FIDs that FCM does not know",
 				func() { m.addUnknownFIDs(ctx) }, m.registerFIDs)
 		})
 	}
 	if c.Weather[faultMigration] {
 		w.countFault("a migration from tokens to FIDs")
-		all.Go(func() { m.migrateToFIDs(ctx, storming, long) })
+		all.Go(func() { m.migrateToFIDs(ctx, faultCtx, long) })
 	}
 }
 
