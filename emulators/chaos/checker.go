@@ -22,11 +22,11 @@ type checker struct {
 	byID      map[string]*testCustomer
 	calls     *instances.CallLog
 
-	totalsMu      sync.Mutex
+	totalsMu      sync.Mutex // guards the fields below
 	totals        runTotals
 	endedMailings []*testMailing
-	foundInvalid  map[tokenKey]time.Time // tokens found dead: when the last batch that did was cut
-	unflagged     map[tokenKey]bool      // tokens found dead by a mailing whose flags were taken back
+	foundInvalid  map[tokenKey]time.Time // tokens found invalid: when the last batch that found them was created
+	unflagged     map[tokenKey]bool      // tokens found invalid by a mailing that was unflagged
 }
 
 func newChecker(m *testCustomers, c *instances.CallLog, f faultSet) *checker {

@@ -1,8 +1,11 @@
 package chaos
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carillon.example/emulators/instances"
 	"carillon.example/shared/push"
@@ -27,16 +30,17 @@ func TestForecast(t *testing.T) {
 		}
 	}
 	if _, err := ParseWeather("usual,rain"); err == nil {
-		t.Error("rain is a weather")
+		t.Error("ParseWeather accepts rain, want an error")
 	}
 }
 
-// TestAKindForEachWeather: what a weather needs is handed in first.
+// TestAKindForEachWeather: the mailings that belong to a kind of faults come first.
 func TestAKindForEachWeather(t *testing.T) {
 	t.Parallel()
 	f := faultSet{faultPoison: true, faultResume: true, faultKills: true}
-	if k := f.mailingKinds(); k[0] != faultPoison || k[1] != faultResume || k[2] != "everyone" {
-		t.Errorf("kinds are %v, want those of poison and resume first", k)
+	want := []string{faultPoison, faultResume, "everyone"}
+	if d := cmp.Diff(want, f.mailingKinds()[:len(want)]); d != "" {
+		t.Errorf("the first kinds (-want +got):\n%s", d)
 	}
 }
 
@@ -64,10 +68,10 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 		o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
 		o.checkSendCounts()
 		if got := o.counts[brokenSendCount]; got != want {
-			t.Errorf("%d rings: %d findings, want %d", rings, got, want)
+			t.Errorf("%d sends: %d findings, want %d", rings, got, want)
 		}
 		if o.figures.MostSends != rings {
-			t.Errorf("%d rings are told as %d", rings, o.figures.MostSends)
+			t.Errorf("after %d sends MostSends is %d", rings, o.figures.MostSends)
 		}
 	}
 }
@@ -100,7 +104,7 @@ func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	}
 }
 
-// TestOnePhoneRingsOnceWhileItMigrates: its token and its FID are one phone.
+// TestOnePhoneRingsOnceWhileItMigrates: a token and the FID in it are one device.
 func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 	t.Parallel()
 	now := []time.Time{time.Now()}
@@ -112,7 +116,7 @@ func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 		{"two phones", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-2"}: now}, 0},
 		{"one phone twice", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"c", "fid-1"}: now}, 1},
 		{"moved to another customer", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: now, {"d", "fid-1:rest"}: now}, 0},
-		{"asked for, not rung", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: nil, {"c", "fid-1"}: now}, 0},
+		{"validated, not sent", map[tokenKey][]time.Time{{"c", "fid-1:rest"}: nil, {"c", "fid-1"}: now}, 0},
 	} {
 		o := newTestCheck(faultSet{faultMigration: true}, &testMailing{id: "m"}, c.rang)
 		o.checkMigration()
@@ -122,9 +126,8 @@ func TestOnePhoneRingsOnceWhileItMigrates(t *testing.T) {
 	}
 }
 
-// TestFlagsThatAreTakenBackStayBack: of a token that only a mailing whose flags
-// were taken back has found dead, no flag may stand; of one that another found
-// dead, too, either may.
+// TestFlagsThatAreTakenBackStayBack: a token that only an unflagged mailing found
+// invalid must have no flag. A token that another mailing also found invalid may have one.
 func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 	t.Parallel()
 	cut := time.Now()
@@ -152,13 +155,18 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 			x.foundInvalid[k] = cut
 		}
 		x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
-		if c.want == "" && len(x.counts) != 0 || c.want != "" && x.counts[c.want] != 1 {
-			t.Errorf("%s: findings %v, want %q", c.name, x.counts, c.want)
+		var want map[string]int
+		if c.want != "" {
+			want = map[string]int{c.want: 1}
+		}
+		if d := cmp.Diff(want, x.counts); d != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", c.name, d)
 		}
 	}
 }
 
-// TestFalseAlarms: who was reachable all the while is told as such.
+// TestFalseAlarms: no event reports a customer as unreachable who was reachable in the
+// whole run.
 func TestFalseAlarms(t *testing.T) {
 	t.Parallel()
 	q := &testCustomer{id: "c", stable: true, importVersion: 3, tokens: []*testToken{{token: "live"}, {token: "dead", unregistered: true}}}
@@ -172,7 +180,7 @@ func TestFalseAlarms(t *testing.T) {
 		{"out of reach, by the import", func(e *eventLog) { e.availability[availabilityKey{"c", 2}] = false }, 0},
 		{"in reach", func(e *eventLog) { e.availability[availabilityKey{"c", 4}] = true }, 0},
 		{"a live token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("live"), "m"}] = true }, 1},
-		{"a dead token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("dead"), "m"}] = true }, 0},
+		{"an invalid token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("dead"), "m"}] = true }, 0},
 	} {
 		e := newEventLog()
 		c.tell(e)
@@ -184,22 +192,22 @@ func TestFalseAlarms(t *testing.T) {
 	}
 }
 
-// TestACrashIsAKill: a call whose process ended by itself explains what was sent
-// again, as one whose process was killed does.
+// TestACrashIsAKill: a call whose process ended by itself explains a second send, like a
+// call whose process was killed.
 func TestACrashIsAKill(t *testing.T) {
 	t.Parallel()
 	for _, crashed := range []bool{false, true} {
 		c, x, ref := instances.NewCallLog(), &instances.Instance{Life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
 		ended := c.Begin(x, 1, ref)
-		if busy := c.WorkingOn(ref); len(busy) != 1 || busy[0] != x {
-			t.Errorf("busy with the batch are %v, want the instance", busy)
+		if got := c.WorkingOn(ref); !slices.Equal(got, []*instances.Instance{x}) {
+			t.Errorf("working on the batch: %v, want %v", got, x)
 		}
 		ended(crashed)
 		if got := !c.ForBatch(ref)[0].Killed.IsZero(); got != crashed {
-			t.Errorf("crashed %t: killed %t", crashed, got)
+			t.Errorf("crashed %t: killed is %t", crashed, got)
 		}
-		if busy := c.WorkingOn(ref); len(busy) != 0 {
-			t.Errorf("busy after the end: %v", busy)
+		if got := c.WorkingOn(ref); len(got) != 0 {
+			t.Errorf("working on the batch after the end: %v, want none", got)
 		}
 	}
 }

@@ -17,7 +17,7 @@ const maxSendsPerToken = 5
 type crasher struct {
 	sendLog *sendLog
 	fleet   *instances.Fleet
-	mu      sync.Mutex
+	mu      sync.Mutex        // guards tokens
 	tokens  map[string]string // by mailing
 }
 

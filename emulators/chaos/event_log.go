@@ -52,11 +52,11 @@ func (e *eventLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // API's answers. The caller holds e.mu.
 func (x *checker) checkCompletedEvents(e *eventLog) {
 	for _, p := range x.endedMailings {
-		told, ok := e.completed[p.id]
+		event, ok := e.completed[p.id]
 		if !ok {
 			x.addFinding(brokenEvents, "mailing.completed of mailing %s (%s)", p.id, p.kind)
-		} else if string(told.State) != p.final.State || !reflect.DeepEqual(told.Totals, p.final.Totals) {
-			x.addFinding(brokenEvents, "mailing.completed of mailing %s has %+v, and the API has %s %+v", p.id, told, p.final.State, p.final.Totals)
+		} else if string(event.State) != p.final.State || !reflect.DeepEqual(event.Totals, p.final.Totals) {
+			x.addFinding(brokenEvents, "mailing.completed of mailing %s has %+v, and the API has %s %+v", p.id, event, p.final.State, p.final.Totals)
 		}
 	}
 }

@@ -31,18 +31,18 @@ type faultInjector struct {
 	sendLog   *sendLog
 	enabled   faultSet
 
-	fcmMu             sync.Mutex    // of changes of FCM's settings
-	conditions        fcmConditions // of FCM, kept whatever else is set
-	unreliableEndedAt atomic.Int64  // when the last of them ended (unix nanoseconds)
-	unreliableKinds   atomic.Int32  // weathers under way in which FCM is not to be believed
+	fcmMu             sync.Mutex    // held while FCM's settings change; guards conditions
+	conditions        fcmConditions // stay when other settings of FCM change
+	unreliableEndedAt atomic.Int64  // when FCM gave its last wrong answers (unix nanoseconds)
+	unreliableKinds   atomic.Int32  // faults in progress in which FCM gives wrong answers
 
-	slowUntil        atomic.Int64 // until then (unix nanoseconds) Firestore takes longer
-	unreachableUntil atomic.Int64 // until then (unix nanoseconds) Firestore is out of reach
+	slowUntil        atomic.Int64 // Firestore is slow until then (unix nanoseconds)
+	unreachableUntil atomic.Int64 // Firestore is unavailable until then (unix nanoseconds)
 	stopped          atomic.Bool  // no more faults
-	mu               sync.Mutex
+	mu               sync.Mutex   // guards rng and counts
 	rng              *rand.Rand
 	counts           map[string]int
-	fcmOutcomes      map[string]int // FCM's own count, when the faults ended
+	fcmOutcomes      map[string]int // FCM's own count at the end of the faults
 }
 
 func newFaultInjector(l *local.Cloud, f *instances.Fleet, g *sendLog, seed uint64, on faultSet) *faultInjector {
@@ -108,9 +108,9 @@ func (w *faultInjector) stopFaults(ctx context.Context) error {
 }
 
 // resetOutcomes removes FCM's rules, except those for invalid tokens.
-func (w *faultInjector) resetOutcomes(dead []fcm.Outcome) error {
+func (w *faultInjector) resetOutcomes(invalid []fcm.Outcome) error {
 	w.cloud.Phones.ClearOutcomes()
-	return w.cloud.Phones.SetOutcomes(dead...)
+	return w.cloud.Phones.SetOutcomes(invalid...)
 }
 
 // sleep waits for d. It reports false if ctx has ended.

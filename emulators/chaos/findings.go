@@ -15,7 +15,7 @@ const (
 	brokenMissedFlags   = "missed flags"
 	brokenAvailability  = "availability wrong"
 	brokenEvents        = "events missing"
-	brokenSendCount     = "rung too often" // more than mostRings times for one mailing
+	brokenSendCount     = "rung too often" // more than maxSendsPerToken times for one mailing
 	brokenFalseEvents   = "false events"
 	brokenSlow          = "too slow"
 	brokenOther         = "other"
@@ -26,7 +26,7 @@ const maxResentByKill = 250
 
 // findings are the broken promises. They are safe for concurrent use.
 type findings struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	counts map[string]int
 	texts  []string
 }

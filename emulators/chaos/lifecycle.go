@@ -54,8 +54,8 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 
 	free()
 	for {
-		told, err := c.reader.isInactive(ctx, p.id)
-		if err == nil && told {
+		inactive, err := c.reader.isInactive(ctx, p.id)
+		if err == nil && inactive {
 			break
 		}
 		if !sleep(ctx, time.Second) {

@@ -24,14 +24,14 @@ type testMailing struct {
 	dryRun      bool
 	promo       bool
 	includes    func(*testCustomer) bool
-	unknown     int64 // listed ids nobody has
+	unknown     int64 // ids or tokens in the list that no customer has
 	draft       map[string]any
 	final       *client.Mailing
-	poisonToken string // the token that ends the instance that sends it
-	// doubtful reports whether FCM is not to be believed just now; nil: it is all
-	// the while, and no mailing may pause by itself.
+	poisonToken string // the token that crashes each instance that sends to it
+	// fcmUnreliable reports whether FCM gives wrong answers now. If it is nil, FCM
+	// never does, and no mailing may pause by itself.
 	fcmUnreliable func() bool
-	resumedAt     time.Time // when the answer to a resume came; zero: it was not measured
+	resumedAt     time.Time // when the resume was answered; zero: not measured
 }
 
 // newTestMailing makes the n-th mailing of the run. The kinds come in turn.

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPanicsAreBrokenPromises: the run finds them in the functions' log.
+// TestPanicsAreBrokenPromises: the run finds panics in the logs of the functions.
 func TestPanicsAreBrokenPromises(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
@@ -14,13 +14,20 @@ func TestPanicsAreBrokenPromises(t *testing.T) {
 		`{"severity":"INFO","message":"batch finished"}` + "\n", "{\"message\":\"http: panic serving 127.0.0.1:1: runtime error\"}\n{\"message\":\"tick done\"}\n",
 		`{"severity":"ERROR","message":"a handler panicked","panic":"x"}` + "\n", "fatal error: concurrent map writes\n",
 	} {
-		if n, err := p.Write([]byte(lines)); n != len(lines) || err != nil {
-			t.Errorf("%d of %d bytes were taken, %v", n, len(lines), err)
+		n, err := p.Write([]byte(lines))
+		if err != nil {
+			t.Errorf("writing %q: %v", lines, err)
+		}
+		if n != len(lines) {
+			t.Errorf("%d bytes were written, want %d", n, len(lines))
 		}
 	}
 	x := &checker{}
 	p.addFindings(x)
-	if x.counts[brokenOther] != 3 || strings.Count(log.String(), "\n") != 5 {
-		t.Errorf("%d panics were found in\n%s", x.counts[brokenOther], log.String())
+	if got := x.counts[brokenOther]; got != 3 {
+		t.Errorf("%d panics were found, want 3, in\n%s", got, log.String())
+	}
+	if got := strings.Count(log.String(), "\n"); got != 5 {
+		t.Errorf("%d lines were passed on, want 5", got)
 	}
 }

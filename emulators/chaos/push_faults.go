@@ -80,14 +80,14 @@ func (c *chaosRun) wrapEvents() http.Handler {
 // pushFaults stands between an external Pub/Sub and the workers. It repeats and
 // delays pushes, and knows when no more pushes come. It is safe for concurrent use.
 type pushFaults struct {
-	ctx          context.Context // of the run: no push is repeated after it
-	mu           sync.Mutex
+	ctx          context.Context // of the run: repeated pushes end with it
+	mu           sync.Mutex      // guards the fields below
 	chaos        pubsub.Chaos
 	rng          *rand.Rand
-	inFlight     int             // pushes under way, repeated ones too
-	lastAt       time.Time       // when the last one came or ended
-	lastFunction string          // the function that the last one went to
-	deadLetters  map[string]bool // ids of messages that came out of deliver-dead
+	inFlight     int             // pushes in progress, with repeated ones
+	lastAt       time.Time       // when the last push began or ended
+	lastFunction string          // the function that got the last push
+	deadLetters  map[string]bool // ids of the messages from deliver-dead
 }
 
 // pushIdleTime is how long an external Pub/Sub must send no push to count as idle. It

@@ -16,10 +16,10 @@ import (
 // were committed, FCM's requests by token, and the writes of batches that failed or
 // whose answers were lost.
 type sendLog struct {
-	mu       sync.Mutex
+	mu       sync.Mutex             // guards the fields below
 	mailings map[string]*mailingLog // by mailing
-	closed   map[string]bool        // mailings that were checked: nothing may follow
-	late     []string               // what followed all the same
+	closed   map[string]bool        // mailings that were checked: no request may follow
+	late     []string               // requests that followed nevertheless
 }
 
 // A mailingLog is the part of the sendLog for one mailing or message.
@@ -36,20 +36,20 @@ type tokenKey struct{ customer, token string }
 type committedBatch struct {
 	createdAt time.Time
 	targets   []push.Target
-	faults    []time.Time // writes to it that failed on purpose, or whose answer was lost
+	faults    []time.Time // injected: writes to it that failed or whose answer was lost
 }
 
 // A tokenLog is what FCM saw of one token of one customer in one mailing.
 type tokenLog struct {
 	accepted     []acceptedSend
 	validated    int
-	unregistered int // answers that the token is gone
+	unregistered int // UNREGISTERED answers
 }
 
 // An acceptedSend is a message that FCM accepted.
 type acceptedSend struct {
 	at           time.Time
-	answerLostAt time.Time // when deliver's chance to hear of it was gone; zero: it was told
+	answerLostAt time.Time // when deliver could no longer get the answer; zero: it got the answer
 }
 
 func newSendLog() *sendLog {

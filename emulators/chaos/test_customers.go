@@ -30,7 +30,7 @@ type testCustomers struct {
 	all       []*testCustomer
 
 	faultSet
-	mu         sync.Mutex
+	mu         sync.Mutex // guards the fields below
 	changes    map[string]int
 	lastNumber int // number of the next new token
 	errorTexts []string
@@ -41,21 +41,21 @@ type testCustomer struct {
 	id            string
 	stable        bool
 	segments      []string
-	migrating     bool // the app is updated, or goes over to FIDs, while it storms
+	migrating     bool // the app is updated or moves to FIDs during the faults
 	optedOut      bool
 	noPromo       bool
 	tokens        []*testToken // in the order in which they were added
 	damaged       bool         // the document does not decode for a while
-	savedDevices  any          // its devices meanwhile
+	savedDevices  any          // its devices while it is damaged
 	importVersion int64        // the version of the last change of availability before the faults
 }
 
 // A testToken is a push token of a customer.
 type testToken struct {
 	token          string
-	unregistered   bool      // dead at FCM
-	unregisteredAt time.Time // when that was, zero: from the beginning
-	isFID          bool      // an installation id, not a registration token
+	unregistered   bool      // FCM answers UNREGISTERED
+	unregisteredAt time.Time // zero: from the start
+	isFID          bool      // a Firebase installation id, not a registration token
 }
 
 // countValid returns the number of valid tokens.
@@ -74,7 +74,7 @@ func newTestCustomers(c *client.Client, phones *fcm.Server, n int, seed uint64, 
 	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range n {
 		p := &testCustomer{id: fmt.Sprintf("customer-%06d", i), stable: i%3 != 0, segments: segmentsOf(i)}
-		special := p.stable && i%20 == 1 // their exclusion is counted exactly: no invalid tokens
+		special := p.stable && i%20 == 1 // excluded customers have no invalid tokens, so that exclusions can be counted exactly
 		p.optedOut, p.noPromo = special && i%40 == 1, special && i%40 != 1
 		for j := 0; j == 0 || j < 4 && r.Float64() < 0.3; j++ {
 			gone := !special && r.Float64() < 0.05
@@ -84,7 +84,7 @@ func newTestCustomers(c *client.Client, phones *fcm.Server, n int, seed uint64, 
 			}
 			p.tokens = append(p.tokens, x)
 		}
-		if f.hasFIDs() && i%6 == 4 && !special { // none of those that move tokens about
+		if f.hasFIDs() && i%6 == 4 && !special { // never a customer whose tokens change at random
 			p.stable, p.migrating = false, true
 		}
 		m.all = append(m.all, p)
@@ -237,18 +237,18 @@ func (m *testCustomers) changeToken(ctx context.Context, r *rand.Rand, mine []*t
 	case what < 5:
 		to := mine[r.IntN(len(mine))]
 		if len(to.tokens) >= push.MaxTokens-1 {
-			return nil // one more too many would push another out
+			return nil // above MaxTokens the API removes the oldest token
 		}
 		m.countChange("moved")
 		return m.registerToken(ctx, to, x, p)
-	case what < 7: // the app is installed again: FCM knows the token, then we are told
+	case what < 7: // the app is installed again: FCM accepts the token again, then the app registers it
 		if err := m.fcmServer.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: fcm.OK}); err != nil {
 			return err
 		}
 		x.unregistered = false
 		m.countChange("registered again")
 		return m.registerToken(ctx, p, x, p)
-	case what < 8: // an app server repeats what it knows, dead or not
+	case what < 8: // an app server registers a token again, valid or not
 		m.countChange("repeated")
 		return m.registerToken(ctx, p, x, p)
 	case what < 9:
@@ -256,7 +256,7 @@ func (m *testCustomers) changeToken(ctx context.Context, r *rand.Rand, mine []*t
 		return m.removeToken(ctx, p, x)
 	}
 
-	m.countChange("died")
+	m.countChange("became invalid")
 	x.unregistered, x.unregisteredAt = true, time.Now()
 	return m.fcmServer.SetOutcomes(fcm.Outcome{Token: x.token, Outcome: "UNREGISTERED"})
 }
@@ -303,7 +303,7 @@ func (p *testCustomer) dropToken(x *testToken) {
 func (m *testCustomers) removeToken(ctx context.Context, p *testCustomer, x *testToken) error {
 	err := m.callUntilAnswered(ctx, http.MethodDelete, "/v1/customers/"+p.id+"/tokens/"+push.TokenID(x.token), nil, nil)
 	if q := client.AsProblem(err); q != nil && q.Status == http.StatusNotFound {
-		err = nil // the first try did it, and its answer was lost
+		err = nil // an earlier try succeeded, and its answer was lost
 	}
 	if err == nil {
 		p.dropToken(x)

@@ -8,10 +8,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// CallLog remembers which process worked on which batch when, and how that
-// ended: what a killed process may have sent twice is judged by it.
+// A CallLog records which process worked on which batch, when, and how the call
+// ended. The chaos run uses it to explain what a killed process sent twice. It is
+// safe for concurrent use. A nil *CallLog records nothing.
 type CallLog struct {
-	mu         sync.Mutex
+	mu         sync.Mutex // guards the fields below
 	byRef      map[push.BatchRef][]*Call
 	active     map[*Instance][]*Call
 	killedLife map[*Instance]int // the last life that was killed
@@ -21,17 +22,18 @@ type CallLog struct {
 type Call struct {
 	ref           push.BatchRef
 	life          int
-	Began, Killed time.Time // killed: zero when it was not
+	Began, Killed time.Time // Killed is zero if the call was not killed
 	Ended         time.Time // zero while it goes on
 }
 
-// NewCallLog makes an empty log.
+// NewCallLog returns an empty log.
 func NewCallLog() *CallLog {
 	return &CallLog{byRef: map[push.BatchRef][]*Call{}, active: map[*Instance][]*Call{}, killedLife: map[*Instance]int{}}
 }
 
-// Begin books a call and answers what books its end: crashed says that the
-// process ended by itself meanwhile. A nil *calls books nothing.
+// Begin records a call. The caller calls the returned function at the end of the
+// call; crashed says that the process ended by itself before. A nil *CallLog records
+// nothing.
 func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed bool) {
 	if c == nil {
 		return func(bool) {}
@@ -40,7 +42,7 @@ func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed b
 	defer c.mu.Unlock()
 	k := &Call{ref: ref, life: life, Began: time.Now()}
 	if c.killedLife[x] >= life {
-		k.Killed = k.Began // it never got there
+		k.Killed = k.Began // the process was killed before the call reached it
 	}
 
 	c.byRef[ref] = append(c.byRef[ref], k)
@@ -56,7 +58,8 @@ func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed b
 	}
 }
 
-// MarkKilled books the end of everything a process has under way.
+// MarkKilled records that the process was killed, with every call that it has in
+// progress.
 func (c *CallLog) MarkKilled(x *Instance) {
 	if c == nil {
 		return
@@ -71,7 +74,7 @@ func (c *CallLog) MarkKilled(x *Instance) {
 	}
 }
 
-// Of answers the calls for a batch, as they were, in order.
+// ForBatch returns copies of the calls for a batch, in the order in which they began.
 func (c *CallLog) ForBatch(ref push.BatchRef) []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +85,7 @@ func (c *CallLog) ForBatch(ref push.BatchRef) []Call {
 	return out
 }
 
-// Forget drops what is known of a mailing's batches.
+// Forget deletes the calls for the batches of a mailing.
 func (c *CallLog) Forget(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,10 +96,10 @@ func (c *CallLog) Forget(mailing string) {
 	}
 }
 
-// MaySend reports whether what FCM took at t may be a killed call's: it was
-// under way then, or had been killed, and no other call was under way since.
-// What a process has written to a connection outlives it, and takes as long as
-// FCM takes.
+// MaySend reports whether a killed call may have sent what FCM accepted at t. It may
+// have if the call was in progress at t. It also may have if it was killed before t
+// and no other call was in progress since: what a process has written to a connection
+// stays there after its end, and FCM may take long to accept it.
 func (c Call) MaySend(t time.Time, calls []Call) bool {
 	if c.Began.After(t) || c.Killed.After(t) {
 		return !c.Began.After(t)
@@ -104,6 +107,7 @@ func (c Call) MaySend(t time.Time, calls []Call) bool {
 	return !slices.ContainsFunc(calls, func(o Call) bool { return o != c && !o.Began.After(t) && o.activeAfter(c.Killed) })
 }
 
+// activeAfter reports whether the call was in progress after t.
 func (c Call) activeAfter(t time.Time) bool {
 	switch {
 	case !c.Killed.IsZero():

@@ -8,12 +8,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// afterCrash is how long the place of a process that ended by itself stays
-// empty: an instance has to start.
+// restartDelay is how long an instance stays down after its process ended by itself:
+// a new process has to start.
 const restartDelay = 500 * time.Millisecond
 
-// crashed clears the place of a process that has ended without being told to,
-// and starts another one there a moment later.
+// handleCrash cleans up after a process that ended by itself, and starts another
+// process after restartDelay.
 func (f *Fleet) handleCrash(x *Instance, life int) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
@@ -29,34 +29,34 @@ func (f *Fleet) handleCrash(x *Instance, life int) {
 	f.restarts.Go(func() {
 		time.Sleep(restartDelay)
 		if err := f.Start(context.Background(), x); err != nil {
-			fmt.Fprintln(f.log, err) // what comes meanwhile is answered 503
+			fmt.Fprintln(f.log, err) // requests get 503 while the instance is down
 		}
 	})
 }
 
-// brokenKey finds, in a request's context, the *bool that the proxy sets when the
-// connection to the process broke.
+// brokenKey is the key, in the context of a request, of the *bool that the proxy sets
+// when the connection to the process broke.
 type brokenKey struct{}
 
-// noticed is how long the end of a process may take to be noticed after its
-// connections broke.
+// crashNoticeTimeout is how long hasCrashed waits for the end of a process after its
+// connection broke.
 const crashNoticeTimeout = 2 * time.Second
 
-// hasCrashed reports whether a process whose connection broke has ended by
-// itself. It waits for the end to be noticed.
+// hasCrashed reports whether a process whose connection broke ended by itself. It
+// waits until the end of the process is noticed.
 func (f *Fleet) hasCrashed(x *Instance, life int) bool {
 	for until := time.Now().Add(crashNoticeTimeout); ; time.Sleep(10 * time.Millisecond) {
 		f.Mu.Lock()
-		crashed, told := x.crashed >= life, x.stopping || x.Life != life
+		crashed, ordered := x.crashed >= life, x.stopping || x.Life != life
 		f.Mu.Unlock()
-		if crashed || told || time.Now().After(until) {
+		if crashed || ordered || time.Now().After(until) {
 			return crashed
 		}
 	}
 }
 
-// Crash ends every process that has a call for a batch under way, as if it had
-// ended by itself.
+// Crash kills every process that has a call for a batch in progress. The fleet treats
+// this as a process that ended by itself.
 func (f *Fleet) Crash(ref push.BatchRef) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
@@ -65,12 +65,12 @@ func (f *Fleet) Crash(ref push.BatchRef) {
 			continue
 		}
 		f.Calls.MarkKilled(x)
-		_ = x.Command.Process.Kill() // it may have ended by itself
+		_ = x.Command.Process.Kill() // an error means that the process has ended already
 		f.stats[x.Function+" killed by its batch"]++
 	}
 }
 
-// BusyWith are the instances that have a call for a batch under way.
+// WorkingOn returns the instances that have a call for a batch in progress.
 func (c *CallLog) WorkingOn(ref push.BatchRef) (out []*Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
