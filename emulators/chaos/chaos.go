@@ -40,13 +40,13 @@ const (
 	// tickInterval is the interval between ticks that the functions are configured with:
 	// about the real one of the run, and much shorter than callTimeout.
 	tickInterval = 3 * time.Second
-	// patience is how long the mailings may take to end after the last fault. A
+	// settleTimeout is how long the mailings may take to end after the last fault. A
 	// batch that was committed and not published waits three minutes for tick.
 	settleTimeout = 6 * time.Minute
-	// quiet is how long a run waits after the end of a mailing, to see whether
+	// quietAfterEnd is how long a run waits after the end of a mailing, to see whether
 	// something still happens in it.
 	quietAfterEnd = 5 * time.Second
-	// atOnce is the limit of mailings that run at the same time.
+	// maxActiveMailings is the limit of mailings that run at the same time.
 	maxActiveMailings = 8
 )
 
@@ -201,23 +201,26 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 	long := time.Duration(c.Minutes * float64(time.Minute))
 	ctx, cancel := context.WithTimeout(ctx, long+settleTimeout)
 	defer cancel()
-	faultCtx, calm := context.WithTimeout(ctx, long)
-	defer calm()
-	var faults, lives, churn sync.WaitGroup
+	faultCtx, endFaults := context.WithTimeout(ctx, long)
+	defer endFaults()
+	var faults, mailings, tokenChanges sync.WaitGroup
+
 	ticking, stop := context.WithCancel(ctx)
 	var clock sync.WaitGroup
 	defer clock.Wait()
 	defer stop()
 	clock.Go(func() { c.publishTicks(ticking, faultCtx) })
+
 	c.injector.startFaults(faultCtx, &faults, c.Seed)
-	c.startUnreliableFCM(ctx, faultCtx, &churn)
+	c.startUnreliableFCM(ctx, faultCtx, &tokenChanges)
 	if c.Weather[faultUndecodable] {
 		faults.Go(func() { c.damageDocuments(faultCtx) })
 	}
 
-	c.customers.startTokenChanges(ctx, faultCtx, &churn, c.Seed)
-	lives.Go(func() { c.sendMessages(ctx, faultCtx, &lives) })
-	c.submitMailings(ctx, faultCtx, &lives)
+	c.customers.startTokenChanges(ctx, faultCtx, &tokenChanges, c.Seed)
+	mailings.Go(func() { c.sendMessages(ctx, faultCtx, &mailings) })
+	c.submitMailings(ctx, faultCtx, &mailings)
+
 	faults.Wait()
 	c.printProgress("the faults have ended; the mailings finish")
 	if err := c.injector.stopFaults(ctx); err != nil {
@@ -227,12 +230,12 @@ func (c *chaosRun) runPhases(ctx context.Context) error {
 		return err
 	}
 
-	churn.Wait()
+	tokenChanges.Wait()
 	if err := c.injector.resetOutcomes(c.customers.invalidOutcomes()); err != nil {
 		return err
 	}
 
-	lives.Wait()
+	mailings.Wait()
 	c.printProgress("every mailing has ended and was checked")
 	if err := c.reader.waitForPublished(ctx); err != nil {
 		c.checker.addFinding(brokenEvents, "%v", err)

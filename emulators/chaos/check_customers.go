@@ -71,6 +71,7 @@ func (x *checker) checkFlag(q *testCustomer, y *testToken, valid bool, seen time
 	found, ok := x.foundInvalid[tokenKey{q.id, y.token}]
 	late := ok && !seen.After(found)
 	undone := x.unflagged[tokenKey{q.id, y.token}]
+
 	switch {
 	case !valid && !late && undone:
 		x.addFinding(brokenFlagged, "token %s of customer %s is flagged, but the flags of the mailing that found it invalid were taken back", push.TokenID(y.token), q.id)

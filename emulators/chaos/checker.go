@@ -107,6 +107,7 @@ func (o *mailingCheck) checkBatches() {
 			}
 		}
 	}
+
 	if len(o.stored) > len(o.log.batches) {
 		o.addFinding(brokenOther, "mailing %s has %d batches, %d were seen committed", o.mailing.id, len(o.stored), len(o.log.batches))
 	}
@@ -244,6 +245,7 @@ func (o *mailingCheck) checkTokensOf(q *testCustomer) {
 			o.addFinding(brokenFlagged, "a valid token of customer %s has the result unregistered in batch %s of mailing %s", q.id, at.ref.Batch, o.mailing.id)
 		}
 	}
+
 	if missing > 0 {
 		o.addFinding(brokenLost, "%d valid tokens of customer %s are missing from mailing %s (%s)", missing, q.id, o.mailing.id, o.mailing.kind)
 	}

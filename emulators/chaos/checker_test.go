@@ -44,7 +44,7 @@ func TestAKindForEachWeather(t *testing.T) {
 	}
 }
 
-// examined is an examination of one mailing in which phones rang at times.
+// newTestCheck returns the check of a mailing that FCM accepted at these times.
 func newTestCheck(f faultSet, p *testMailing, rang map[tokenKey][]time.Time) *mailingCheck {
 	o := &mailingCheck{checker: newChecker(&testCustomers{}, instances.NewCallLog(), f), mailing: p, log: &mailingLog{batches: map[string]*committedBatch{}, tokens: map[tokenKey]*tokenLog{}}, targets: map[tokenKey]targetResult{}}
 	for k, times := range rang {
@@ -65,6 +65,7 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 		for i := range times {
 			times[i] = now.Add(time.Duration(i) * time.Second)
 		}
+
 		o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
 		o.checkSendCounts()
 		if got := o.counts[brokenSendCount]; got != want {
@@ -96,6 +97,7 @@ func TestAResumedMailingGoesOnSoon(t *testing.T) {
 		for _, d := range c.after {
 			times = append(times, resumed.Add(d))
 		}
+
 		o := newTestCheck(c.f, &testMailing{id: "m", resumedAt: resumed}, map[tokenKey][]time.Time{{"c", "t"}: times})
 		o.checkResume()
 		if got := o.counts[brokenSlow]; got != c.want {
@@ -154,7 +156,9 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		if c.dead {
 			x.foundInvalid[k] = cut
 		}
+
 		x.checkFlag(q, gone, c.valid, cut.Add(-time.Hour))
+
 		var want map[string]int
 		if c.want != "" {
 			want = map[string]int{c.want: 1}
@@ -202,6 +206,7 @@ func TestACrashIsAKill(t *testing.T) {
 		if got := c.WorkingOn(ref); !slices.Equal(got, []*instances.Instance{x}) {
 			t.Errorf("working on the batch: %v, want %v", got, x)
 		}
+
 		ended(crashed)
 		if got := !c.ForBatch(ref)[0].Killed.IsZero(); got != crashed {
 			t.Errorf("crashed %t: killed is %t", crashed, got)

@@ -53,6 +53,7 @@ func (l *sendLog) findBatch(mailing string, k tokenKey) (push.BatchRef, bool) {
 	if l.closed[mailing] {
 		return push.BatchRef{}, false
 	}
+
 	for id, c := range l.mailingOf(mailing).batches {
 		for _, t := range c.targets {
 			if t.Token == k.token && t.Customer == k.customer {

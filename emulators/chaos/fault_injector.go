@@ -125,6 +125,7 @@ func (w *faultInjector) killInstances(ctx context.Context) {
 		if w.randomFloat() < 0.4 {
 			x = w.fleet.ByFunction["deliver"][int(w.randomFloat()*float64(len(w.fleet.ByFunction["deliver"])))]
 		}
+
 		sig := syscall.SIGKILL
 		if w.randomFloat() < 0.3 {
 			sig = syscall.SIGTERM
@@ -177,6 +178,7 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 		if !sleep(ctx, w.randomDuration(2*time.Second, 8*time.Second)) {
 			return
 		}
+
 		if w.burstActive() || w.randomFloat() < 0.5 {
 			continue
 		}
@@ -189,6 +191,7 @@ func (w *faultInjector) injectFCMFaults(ctx context.Context) {
 		case p < 0.6:
 			burst.Outcome = fcm.ResetDelivered
 		}
+
 		w.countFault("bursts of FCM's " + burst.Outcome)
 		if err := w.cloud.Phones.SetOutcomes(burst); err != nil {
 			w.countFault("FCM refused the rule: " + err.Error())

@@ -23,6 +23,7 @@ func (c *chaosRun) submitMailings(ctx, faultCtx context.Context, lives *sync.Wai
 		case <-faultCtx.Done():
 			return
 		}
+
 		p, twice := newTestMailing(n, kinds, c.customers, r), r.Float64() < 0.3
 		own := rand.New(rand.NewPCG(c.Seed, uint64(1000+n)))
 		lives.Go(func() {
@@ -42,6 +43,7 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 	if err := p.submit(ctx, c.client.BaseURL, run, twice); err != nil {
 		return err
 	}
+
 	if c.Weather.makesFCMUnreliable() {
 		p.fcmUnreliable = c.injector.fcmUnreliable
 	}

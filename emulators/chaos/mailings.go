@@ -86,6 +86,7 @@ func (p *testMailing) useCustomerList(m *testCustomers, r *rand.Rand) {
 			chosen[x], ids = true, append(ids, x.id)
 		}
 	}
+
 	for i := range p.unknown {
 		ids = append(ids, fmt.Sprintf("nobody-%d", i))
 	}
@@ -214,6 +215,7 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 		if err := m.Reconcile(); err != nil {
 			addFinding(brokenSums, "%v", err)
 		}
+
 		p.final = m
 		switch {
 		case m.IsFinal() && m.CompletedAt != nil:

@@ -22,6 +22,7 @@ func TestPanicsAreBrokenPromises(t *testing.T) {
 			t.Errorf("%d bytes were written, want %d", n, len(lines))
 		}
 	}
+
 	x := &checker{}
 	p.addFindings(x)
 	if got := x.counts[brokenOther]; got != 3 {

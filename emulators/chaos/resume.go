@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// resumesWithin is how soon after the answer to a resume FCM must get a request,
+	// maxResumeDelay is how soon after the answer to a resume FCM must get a request,
 	// in a run without other faults.
 	maxResumeDelay = 5 * time.Second
-	// resumesInStorm is the same in a run with faults of instances, FCM or
+	// maxResumeDelayUnderFaults is the same in a run with faults of instances, FCM or
 	// Firestore: a lease has to end, and a tick has to come.
 	maxResumeDelayUnderFaults = 90 * time.Second
 )

@@ -197,6 +197,7 @@ func (m *testCustomers) startTokenChanges(ctx, calm context.Context, all *sync.W
 		if len(mine) < 2 {
 			continue
 		}
+
 		r := rand.New(rand.NewPCG(seed, uint64(100+g)))
 		all.Go(func() {
 			for sleep(calm, time.Duration(20+r.IntN(180))*time.Millisecond) {

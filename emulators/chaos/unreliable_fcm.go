@@ -111,6 +111,7 @@ func (o *mailingCheck) checkMigration() {
 	if !o.faultSet[faultMigration] {
 		return
 	}
+
 	by := map[string]tokenKey{}
 	for k, s := range o.log.tokens {
 		if len(s.accepted) == 0 {

@@ -1,5 +1,5 @@
 // Package instances runs functions in processes of their own behind one address each,
-// as Cloud Run does, and records what each process had under way.
+// as Cloud Run does, and records which calls each process had in progress.
 package instances
 
 import (
@@ -72,6 +72,7 @@ func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Wr
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	f := &Fleet{binary: binary, timeout: timeout, log: out, Calls: c, ByFunction: map[string][]*Instance{}, stats: map[string]int{}}
+
 	for fn, n := range sizes {
 		for i := range n {
 			x := &Instance{Function: fn, n: i}
@@ -263,17 +264,20 @@ func (f *Fleet) Handler(fn string) http.Handler {
 			http.Error(w, "the request was cut off", http.StatusBadRequest)
 			return
 		}
+
 		x, life, p := f.pickInstance(fn)
 		if p == nil {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "no instance is up", http.StatusServiceUnavailable)
 			return
 		}
+
 		broken := false
 		if fn == "deliver" {
 			ended := f.Calls.Begin(x, life, parseBatchRef(body))
 			defer func() { ended(broken && f.hasCrashed(x, life)) }()
 		}
+
 		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
 		p.ServeHTTP(w, r)
