@@ -10,7 +10,7 @@ import (
 
 // A CallLog records which process worked on which batch, when, and how the call
 // ended. The chaos run uses it to explain what a killed process sent twice. It is
-// safe for concurrent use. A nil *CallLog records nothing.
+// safe for concurrent use. Begin and MarkKilled accept a nil *CallLog.
 type CallLog struct {
 	mu         sync.Mutex // guards the fields below
 	byRef      map[push.BatchRef][]*Call
