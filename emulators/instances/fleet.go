@@ -207,7 +207,7 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 		}
 		f.Calls.MarkKilled(x)
 		_ = cmd.Process.Kill()
-		f.stats[fn+" killed after its last words"]++
+		f.stats[fn+" killed after the shutdown time-out"]++
 	})
 	<-gone
 	late.Stop()
