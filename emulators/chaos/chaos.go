@@ -1,5 +1,8 @@
-// Package chaos sends many mailings under faults of everything, and compares what the
-// servers saw with every promise.
+// Package chaos sends mailings while it injects faults into the functions, FCM,
+// Firestore and Pub/Sub. Then it compares what the servers saw with every promise of
+// Carillon.
+//
+// The flag -weather names the kinds of faults that a run has.
 package chaos
 
 import (
@@ -21,84 +24,86 @@ import (
 	"carillon.example/emulators/local"
 )
 
-// A Options is what load -chaos is asked for.
+// Options are the flags of load -chaos.
 type Options struct {
 	Seed      uint64
 	Minutes   float64
 	Customers int
-	Logs      string // a file for what the functions log; "": none
-	Weather   forecast
+	Logs      string // the file for the logs of the functions; "": the logs are dropped
+	Weather   faultSet
 }
 
 const (
-	// callTimeout is what the functions are given for a call: short, so that a
-	// killed one's lease is soon over.
+	// callTimeout is the time-out of one call of a function. It is short, so that the
+	// lease of a killed call ends soon.
 	callTimeout = 20 * time.Second
-	// clockEvery is how often tick is told that its rounds come: about as often as
-	// they do, and well within callTimeout.
-	clockEvery = 3 * time.Second
-	// patience is how long everything may take to come to its end once the
-	// faults are over: a batch that was committed and not published waits
-	// three minutes for tick.
-	patience = 6 * time.Minute
-	// quiet is how long nothing may happen in a mailing that has ended.
-	quiet = 5 * time.Second
-	// atOnce is how many mailings are under way at most.
-	atOnce = 8
+	// tickInterval is the interval between ticks that the functions are configured with:
+	// about the real one of the run, and much shorter than callTimeout.
+	tickInterval = 3 * time.Second
+	// settleTimeout is how long the mailings may take to end after the last fault. A
+	// batch that was committed and not published waits three minutes for tick.
+	settleTimeout = 6 * time.Minute
+	// quietAfterEnd is how long a run waits after the end of a mailing, to see whether
+	// something still happens in it.
+	quietAfterEnd = 5 * time.Second
+	// maxActiveMailings is the limit of mailings that run at the same time.
+	maxActiveMailings = 8
 )
 
-// A chaos is one run.
-type chaos struct {
+// A chaosRun is one run of load -chaos.
+type chaosRun struct {
 	Options
-	out     io.Writer
-	laptop  *local.Cloud
-	faults  faulty
-	pubsub  shaky
-	pushes  *pushes // nil where the embedded Pub/Sub makes the faults
-	fleet   *instances.Fleet
-	weather *weather
-	ledger  *ledger
-	people  *people
-	exam    *exam
-	events  *events
-	archive archive
-	client  *client.Client
-	panics  *panics
-	poison  *poison
-	began   time.Time
+	out        io.Writer
+	cloud      *local.Cloud
+	firestore  faultyFirestore
+	pubsub     faultyPubSub
+	pushFaults *pushFaults // nil if the embedded Pub/Sub injects the faults itself
+	fleet      *instances.Fleet
+	injector   *faultInjector
+	sendLog    *sendLog
+	customers  *testCustomers
+	checker    *checker
+	events     *eventLog
+	reader     storeReader
+	client     *client.Client
+	panicLog   *panicLog
+	crasher    *crasher
+	startedAt  time.Time
 }
 
-// Run drives mailings through faults of everything for some minutes, waits
-// until all is at rest, and holds what the servers saw to every promise.
+// Run sends mailings under faults for s.Minutes minutes, waits until nothing is in
+// progress, and checks every promise against what the servers saw. It prints a report
+// to out. The error is not nil if a promise was broken.
 func (s Options) Run(ctx context.Context, o local.Options, out io.Writer) (err error) {
 	if s.Minutes <= 0 || s.Customers < 100 {
-		return errors.New("load -chaos: some minutes, and at least 100 customers")
+		return errors.New("load -chaos: -minutes must be above 0, and there must be at least 100 customers")
 	}
 	fmt.Fprintf(out, "seed %d, %g minutes of faults, %d customers, weather %s\n", s.Seed, s.Minutes, s.Customers, s.Weather)
-	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, clockEvery
-	c := &chaos{Options: s, out: out, ledger: newLedger(), events: newEvents()}
-	if c.laptop, err = local.Start(ctx, o); err != nil {
+	o.WithFunctions, o.BackOff, o.Attempts, o.Clock = false, 0.02, 5, tickInterval
+	c := &chaosRun{Options: s, out: out, sendLog: newSendLog(), events: newEventLog()}
+	if c.cloud, err = local.Start(ctx, o); err != nil {
 		return err
 	}
 
-	defer c.laptop.Close()
-	if err := c.rough(ctx); err != nil {
+	defer c.cloud.Close()
+	if err := c.connectFaults(ctx); err != nil {
 		return err
 	}
-	if err := c.open(ctx); err != nil {
+	if err := c.startFunctions(ctx); err != nil {
 		return err
 	}
 
-	err = c.through(ctx)
+	err = c.runPhases(ctx)
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; seed %d", s.Seed)
 	}
-	return errors.Join(c.report(), err)
+	return errors.Join(c.printReport(), err)
 }
 
-// open starts the functions behind their addresses and subscribes them.
-func (c *chaos) open(ctx context.Context) error {
-	l, calls := c.laptop, instances.NewCallLog()
+// startFunctions starts the functions, serves their addresses, creates the
+// subscriptions and prepares the checks.
+func (c *chaosRun) startFunctions(ctx context.Context) error {
+	l, calls := c.cloud, instances.NewCallLog()
 	if err := l.SetEnvironment(); err != nil {
 		return err
 	}
@@ -111,8 +116,8 @@ func (c *chaos) open(ctx context.Context) error {
 		return err
 	}
 
-	c.panics = &panics{to: logs}
-	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panics); err != nil {
+	c.panicLog = &panicLog{next: logs}
+	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panicLog); err != nil {
 		return err
 	}
 
@@ -120,13 +125,13 @@ func (c *chaos) open(ctx context.Context) error {
 	if err := c.fleet.StartAll(ctx); err != nil {
 		return err
 	}
-	if err := l.Serve(c.workers(c.fleet.Handler), c.listener()); err != nil {
+	if err := l.Serve(c.wrapWorkers(c.fleet.Handler), c.wrapEvents()); err != nil {
 		return err
 	}
 	if err := l.Subscribe(ctx); err != nil {
 		return err
 	}
-	if err := c.listen(ctx); err != nil {
+	if err := c.subscribeEvents(ctx); err != nil {
 		return err
 	}
 
@@ -136,25 +141,26 @@ func (c *chaos) open(ctx context.Context) error {
 	}
 
 	l.OnClose(func() { db.Close() })
-	c.archive, c.client = archive{db}, client.New(l.APIURL)
+	c.reader, c.client = storeReader{db}, client.New(l.APIURL)
 	c.client.HTTP.Timeout = time.Minute
-	c.people = newPeople(c.client, l.Phones, c.Customers, c.Seed, c.Weather)
-	c.exam = newExam(c.people, calls, c.Weather)
-	c.weather = newWeather(l, c.fleet, c.ledger, c.Seed, c.Weather)
-	c.weather.faults, c.weather.pubsub = c.faults, c.pubsub
-	c.poison = newPoison(c.ledger, c.fleet)
-	c.faults.SetFaultAfter(c.weather.after)
+	c.customers = newTestCustomers(c.client, l.Phones, c.Customers, c.Seed, c.Weather)
+	c.checker = newChecker(c.customers, calls, c.Weather)
+	c.injector = newFaultInjector(l, c.fleet, c.sendLog, c.Seed, c.Weather)
+	c.injector.firestore, c.injector.pubsub = c.firestore, c.pubsub
+	c.crasher = newCrasher(c.sendLog, c.fleet)
+	c.firestore.SetFaultAfter(c.injector.recordCommit)
 	l.Phones.SetWitness(func(x fcm.Sighting) {
-		c.ledger.sighted(x)
-		c.poison.sighted(x)
+		c.sendLog.recordRequest(x)
+		c.crasher.crashOnRequest(x)
 	})
 
-	c.weather.change(func(*circumstances) {})
-	c.people.registerAll()
-	return l.Phones.SetOutcomes(deadTokens...)
+	c.injector.changeConditions(func(*fcmConditions) {})
+	c.customers.registerFIDs()
+	return l.Phones.SetOutcomes(initialOutcomes...)
 }
 
-func (c *chaos) openLogs() (io.Writer, error) {
+// openLogs opens the file for the logs of the functions.
+func (c *chaosRun) openLogs() (io.Writer, error) {
 	if c.Logs == "" {
 		return io.Discard, nil
 	}
@@ -162,99 +168,103 @@ func (c *chaos) openLogs() (io.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-logs: %w", err)
 	}
-	c.laptop.OnClose(func() { f.Close() })
+	c.cloud.OnClose(func() { f.Close() })
 	return f, nil
 }
 
-// listen subscribes to the events.
-func (c *chaos) listen(ctx context.Context) error {
-	client, err := pubsub.NewClient(ctx, c.laptop.Project)
+// subscribeEvents creates a push subscription to the topic push-events.
+func (c *chaosRun) subscribeEvents(ctx context.Context) error {
+	client, err := pubsub.NewClient(ctx, c.cloud.Project)
 	if err != nil {
 		return fmt.Errorf("reaching Pub/Sub: %w", err)
 	}
 	defer client.Close()
 	_, err = client.SubscriptionAdminClient.CreateSubscription(ctx, &pubsubpb.Subscription{
-		Name: "projects/" + c.laptop.Project + "/subscriptions/chaos-events", Topic: c.laptop.TopicName("push-events"),
-		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.laptop.PushURL + "/events"}, AckDeadlineSeconds: 10,
+		Name: "projects/" + c.cloud.Project + "/subscriptions/chaos-events", Topic: c.cloud.TopicName("push-events"),
+		PushConfig: &pubsubpb.PushConfig{PushEndpoint: c.cloud.PushURL + "/events"}, AckDeadlineSeconds: 10,
 	})
 	return err
 }
 
-// through is the run itself.
-func (c *chaos) through(ctx context.Context) error {
-	c.weather.calm.Store(true)
-	if err := c.people.imports(ctx); err != nil {
+// runPhases runs the phases in order: import, faults, recovery, final checks.
+func (c *chaosRun) runPhases(ctx context.Context) error {
+	c.injector.stopped.Store(true)
+	if err := c.customers.importAll(ctx); err != nil {
 		return err
 	}
-	if err := c.remember(ctx); err != nil {
+	if err := c.saveImportVersions(ctx); err != nil {
 		return err
 	}
 
-	c.weather.calm.Store(false)
-	c.began = time.Now()
+	c.injector.stopped.Store(false)
+	c.startedAt = time.Now()
 	long := time.Duration(c.Minutes * float64(time.Minute))
-	ctx, cancel := context.WithTimeout(ctx, long+patience)
+	ctx, cancel := context.WithTimeout(ctx, long+settleTimeout)
 	defer cancel()
-	storming, calm := context.WithTimeout(ctx, long)
-	defer calm()
-	var faults, lives, churn sync.WaitGroup
+	faultCtx, endFaults := context.WithTimeout(ctx, long)
+	defer endFaults()
+	var faults, mailings, tokenChanges sync.WaitGroup
+
 	ticking, stop := context.WithCancel(ctx)
 	var clock sync.WaitGroup
 	defer clock.Wait()
 	defer stop()
-	clock.Go(func() { c.clock(ticking, storming) })
-	c.weather.begin(storming, &faults, c.Seed)
-	c.doubt(ctx, storming, &churn)
-	if c.Weather[weatherUndecodable] {
-		faults.Go(func() { c.undecodable(storming) })
+	clock.Go(func() { c.publishTicks(ticking, faultCtx) })
+
+	c.injector.startFaults(faultCtx, &faults, c.Seed)
+	c.startUnreliableFCM(ctx, faultCtx, &tokenChanges)
+	if c.Weather[faultUndecodable] {
+		faults.Go(func() { c.damageDocuments(faultCtx) })
 	}
 
-	c.people.churn(ctx, storming, &churn, c.Seed)
-	lives.Go(func() { c.sendMessages(ctx, storming, &lives) })
-	c.post(ctx, storming, &lives)
+	c.customers.startTokenChanges(ctx, faultCtx, &tokenChanges, c.Seed)
+	mailings.Go(func() { c.sendMessages(ctx, faultCtx, &mailings) })
+	c.submitMailings(ctx, faultCtx, &mailings)
+
 	faults.Wait()
-	c.tell("the faults are over, the rest comes to its end")
-	if err := c.weather.end(ctx); err != nil {
+	c.printProgress("the faults have ended; the mailings finish")
+	if err := c.injector.stopFaults(ctx); err != nil {
 		return err
 	}
-	if err := c.repair(ctx); err != nil {
-		return err
-	}
-
-	churn.Wait()
-	if err := c.weather.clear(c.people.dead()); err != nil {
+	if err := c.repairCustomers(ctx); err != nil {
 		return err
 	}
 
-	lives.Wait()
-	c.tell("every mailing has ended, and has been examined")
-	if err := c.archive.published(ctx); err != nil {
-		c.exam.say(brokenEvents, "%v", err)
+	tokenChanges.Wait()
+	if err := c.injector.resetOutcomes(c.customers.invalidOutcomes()); err != nil {
+		return err
 	}
-	if err := errors.Join(c.flagsTakenBack(ctx), c.cleared(ctx)); err != nil {
+
+	mailings.Wait()
+	c.printProgress("every mailing has ended and was checked")
+	if err := c.reader.waitForPublished(ctx); err != nil {
+		c.checker.addFinding(brokenEvents, "%v", err)
+	}
+	if err := errors.Join(c.waitForUnflag(ctx), c.waitForHeldFlags(ctx)); err != nil {
 		return err
 	}
 	if err := c.pubsub.WaitIdle(ctx); err != nil {
-		c.exam.say(brokenOther, "Pub/Sub is not at rest: %v", err)
+		c.checker.addFinding(brokenOther, "Pub/Sub still delivers messages: %v", err)
 	}
 
-	c.tell("all is at rest, every customer is examined")
-	return c.last(ctx)
+	c.printProgress("nothing is in progress; every customer is checked")
+	return c.checkFinalState(ctx)
 }
 
-// tell prints how far the run is.
-func (c *chaos) tell(what string) {
-	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.began).Round(time.Second), what)
+// printProgress prints the time since the start, and the phase.
+func (c *chaosRun) printProgress(what string) {
+	fmt.Fprintf(c.out, "%s: %s\n", time.Since(c.startedAt).Round(time.Second), what)
 }
 
-// remember writes down which version of everybody the import left.
-func (c *chaos) remember(ctx context.Context) error {
-	stored, err := c.archive.customers(ctx)
+// saveImportVersions keeps the availability version that each customer has after the
+// import. Events of the import have no higher version.
+func (c *chaosRun) saveImportVersions(ctx context.Context) error {
+	stored, err := c.reader.readCustomers(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range c.people.all {
-		p.before = stored[p.id].availability
+	for _, p := range c.customers.all {
+		p.importVersion = stored[p.id].availability
 	}
 	return nil
 }

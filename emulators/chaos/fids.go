@@ -10,97 +10,100 @@ import (
 	"carillon.example/shared/push"
 )
 
-// fidShare is how many phones have a FID from the start, where some have.
+// fidShare is the share of valid tokens that are FIDs at the start, in runs with
+// FIDs.
 const fidShare = 1.0 / 3
 
-// fidOf is the n-th installation id: 22 characters, as Firebase's.
-func fidOf(n int) string { return fmt.Sprintf("c%021d", n) }
+// formatFID returns the n-th FID: 22 characters, as in Firebase.
+func formatFID(n int) string { return fmt.Sprintf("c%021d", n) }
 
-// installation makes up a FID.
-func (m *people) installation() string {
+// newFID returns a new FID.
+func (m *testCustomers) newFID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fresh++
-	return fidOf(m.fresh)
+	m.lastNumber++
+	return formatFID(m.lastNumber)
 }
 
-// address is a phone as the API takes it.
-func (x *phone) address() (token, fid string) {
-	if x.fid {
+// requestFields returns the token as the fields token and fid of a request to the
+// API.
+func (x *testToken) requestFields() (token, fid string) {
+	if x.isFID {
 		return "", x.token
 	}
 	return x.token, ""
 }
 
-// registerAll registers every FID with FCM.
-func (m *people) registerAll() {
+// registerFIDs registers every FID with FCM.
+func (m *testCustomers) registerFIDs() {
 	var all []fcm.Installation
 	for _, p := range m.all {
-		for _, x := range p.phones {
-			if x.fid {
+		for _, x := range p.tokens {
+			if x.isFID {
 				all = append(all, fcm.Installation{FID: x.token, Registered: fcm.ByFID})
 			}
 		}
 	}
-	if err := m.phones.SetInstallations(all...); err != nil {
-		m.complain(err)
+	if err := m.fcmServer.SetInstallations(all...); err != nil {
+		m.addError(err)
 	}
 }
 
-// update has the moving people register a FID more that FCM does not know.
-func (m *people) update(ctx context.Context) {
+// addUnknownFIDs registers one more FID, which FCM does not know, for each migrating
+// customer.
+func (m *testCustomers) addUnknownFIDs(ctx context.Context) {
 	for _, p := range m.all {
-		if !p.moving || len(p.phones) >= push.MaxTokens-1 {
+		if !p.migrating || len(p.tokens) >= push.MaxTokens-1 {
 			continue
 		}
-		x := &phone{token: m.installation(), fid: true}
-		if err := m.register(ctx, p, x, nil); err != nil {
-			m.complain(err)
+		x := &testToken{token: m.newFID(), isFID: true}
+		if err := m.registerToken(ctx, p, x, nil); err != nil {
+			m.addError(err)
 			return
 		}
-		m.note("updated, with a FID that FCM does not know")
+		m.countChange("registered a FID that FCM does not know")
 	}
 }
 
-// migrate lets the moving people's apps go over from their token to their FID,
-// one by one, from a quarter of the run to three quarters.
-func (m *people) migrate(ctx, storming context.Context, long time.Duration) {
-	var moving []*phone
-	owners := map[*phone]*person{}
+// migrateToFIDs replaces the tokens of the migrating customers with FIDs, one by one,
+// from a quarter of the run to three quarters.
+func (m *testCustomers) migrateToFIDs(ctx, faultCtx context.Context, long time.Duration) {
+	var moving []*testToken
+	owners := map[*testToken]*testCustomer{}
 	for _, p := range m.all {
-		for _, x := range p.phones {
-			if p.moving && !x.fid && !x.gone {
+		for _, x := range p.tokens {
+			if p.migrating && !x.isFID && !x.unregistered {
 				moving = append(moving, x)
 				owners[x] = p
 			}
 		}
 	}
-	if len(moving) == 0 || !wait(storming, long/4) {
+	if len(moving) == 0 || !sleep(faultCtx, long/4) {
 		return
 	}
 
 	for _, x := range moving {
-		if err := m.goOver(ctx, owners[x], x); err != nil {
-			m.complain(err)
+		if err := m.migrateToken(ctx, owners[x], x); err != nil {
+			m.addError(err)
 			return
 		}
-		if !wait(storming, long/2/time.Duration(len(moving))) {
+		if !sleep(faultCtx, long/2/time.Duration(len(moving))) {
 			return
 		}
 	}
 }
 
-// goOver registers a phone's FID with FCM, from when its token is dead, and then
-// with us, where the FID takes the token's place.
-func (m *people) goOver(ctx context.Context, p *person, old *phone) error {
+// migrateToken registers a FID with FCM, which makes the old token invalid there, and
+// then with the API, where the FID replaces the token.
+func (m *testCustomers) migrateToken(ctx context.Context, p *testCustomer, old *testToken) error {
 	fid, _, _ := strings.Cut(old.token, ":")
-	if err := m.phones.SetInstallations(fcm.Installation{FID: fid, Registered: fcm.ByFID}); err != nil {
+	if err := m.fcmServer.SetInstallations(fcm.Installation{FID: fid, Registered: fcm.ByFID}); err != nil {
 		return fmt.Errorf("registering a FID with FCM: %w", err)
 	}
-	if err := m.register(ctx, p, &phone{token: fid, fid: true}, nil); err != nil {
+	if err := m.registerToken(ctx, p, &testToken{token: fid, isFID: true}, nil); err != nil {
 		return err
 	}
-	p.drop(old)
-	m.note("went over from token to FID")
+	p.dropToken(old)
+	m.countChange("moved from token to FID")
 	return nil
 }

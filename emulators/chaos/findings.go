@@ -5,68 +5,69 @@ import (
 	"sync"
 )
 
-// The promises, as the report counts them when they are broken.
+// The names of the broken promises in the report.
 const (
-	brokenLost      = "lost"               // somebody was not rung, or a result has nothing behind it
-	brokenTwice     = "duplicates"         // rung twice, and no kill, lost answer or failed save explains it
-	brokenMany      = "too many at a kill" // more than a killed call may send again
-	brokenSums      = "sums off"
-	brokenFlagged   = "wrongly flagged"
-	brokenUnflagged = "missed flags"
-	brokenReach     = "availability wrong"
-	brokenEvents    = "events missing"
-	brokenRings     = "rung too often" // more than mostRings times for one mailing
-	brokenAlarm     = "false events"
-	brokenSlow      = "too slow"
-	brokenOther     = "other"
+	brokenLost          = "lost"               // a target was not sent, or a result has no cause
+	brokenDuplicates    = "duplicates"         // sent twice, without a kill, a lost answer or a failed save between
+	brokenTooManyAtKill = "too many at a kill" // more than maxResentByKill
+	brokenSums          = "sums off"
+	brokenFlagged       = "wrongly flagged"
+	brokenMissedFlags   = "missed flags"
+	brokenAvailability  = "availability wrong"
+	brokenEvents        = "events missing"
+	brokenSendCount     = "rung too often" // more than maxSendsPerToken times for one mailing
+	brokenFalseEvents   = "false events"
+	brokenSlow          = "too slow"
+	brokenOther         = "other"
 )
 
-// mostAgain is how many of a batch a killed call may send a second time.
-const mostAgain = 250
+// maxResentByKill is how many targets of a batch a killed call may send again.
+const maxResentByKill = 250
 
-// findings are the broken promises.
+// findings are the broken promises. They are safe for concurrent use.
 type findings struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	counts map[string]int
 	texts  []string
 }
 
-// maxTexts is how many are told in words.
-const maxTexts = 60
+// maxFindingTexts is how many findings are printed in words.
+const maxFindingTexts = 60
 
-func (f *findings) say(kind, format string, a ...any) {
+// addFinding counts a broken promise, and keeps its text.
+func (f *findings) addFinding(kind, format string, a ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.counts == nil {
 		f.counts = map[string]int{}
 	}
 	f.counts[kind]++
-	if len(f.texts) < maxTexts {
+	if len(f.texts) < maxFindingTexts {
 		f.texts = append(f.texts, kind+": "+fmt.Sprintf(format, a...))
 	}
 }
 
-// tallied are the figures of the run.
-type tallied struct {
+// runTotals are the figures of the run.
+type runTotals struct {
 	Mailings  int            `json:"mailings"`
-	Messages  int            `json:"messages"` // to one customer each; their tokens are in the sums, too
+	Messages  int            `json:"messages"` // to one customer each; their tokens are in the totals, too
 	States    map[string]int `json:"states"`
 	Batches   int            `json:"batches"`
 	Tokens    int            `json:"tokens"`
 	Accepted  int            `json:"accepted"`
 	Invalid   int            `json:"invalid"`
-	Failed    int            `json:"failed"` // of batches that Pub/Sub gave up
+	Failed    int            `json:"failed"` // in batches that Pub/Sub gave up
 	Expired   int            `json:"expired"`
 	Cancelled int            `json:"cancelled"`
-	Delivered int            `json:"delivered"` // messages FCM took, those taken twice twice
+	Delivered int            `json:"delivered"` // sends that FCM accepted, with repeats
 
 	Killed     int `json:"duplicates_of_killed"`
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`
 	Saves      int `json:"duplicates_of_failed_saves"`
-	Unbooked   int `json:"rung_but_not_known"` // FCM took it, and the result cannot know
+	Unrecorded int `json:"rung_but_not_known"` // FCM accepted it, and a kill, a lost answer or a failed save hid that
 	BothOwners int `json:"moved_and_rung_for_both"`
-	MostRings  int `json:"most_rings"` // of one phone for one mailing
+	MostSends  int `json:"most_rings"` // to one token for one mailing
 
 	ResumeSeconds float64 `json:"resume_seconds,omitempty"` // the longest from a resume to the next message
 }

@@ -15,52 +15,52 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A post is a mailing that was handed in, and what is known of it.
-type post struct {
-	n       int
-	id      string
-	kind    string
-	latest  bool
-	dryRun  bool
-	promo   bool
-	in      func(*person) bool
-	unknown int64 // listed ids nobody has
-	draft   map[string]any
-	end     *client.Mailing
-	poison  string // the token that ends the instance that sends it
+// A testMailing is a mailing that the run submits, and what is known about it.
+type testMailing struct {
+	n           int
+	id          string
+	kind        string
+	latest      bool
+	dryRun      bool
+	promo       bool
+	includes    func(*testCustomer) bool
+	unknown     int64 // ids or tokens in the list that no customer has
+	draft       map[string]any
+	final       *client.Mailing
+	poisonToken string // the token that crashes each instance that sends to it
 
 	controlGroup float64 // share of the customers who get nothing
-	// doubtful reports whether FCM is not to be believed just now; nil: it is all
-	// the while, and no mailing may pause by itself.
-	doubtful func() bool
-	resumed  time.Time // when the answer to a resume came; zero: it was not measured
+	// fcmUnreliable reports whether FCM gives wrong answers now. If it is nil, FCM
+	// never does, and no mailing may pause by itself.
+	fcmUnreliable func() bool
+	resumedAt     time.Time // when the resume was answered; zero: not measured
 }
 
-// newPost makes up the n-th mailing of kinds, which come in turn.
-func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
-	p := &post{n: n, kind: kinds[n%len(kinds)], in: func(*person) bool { return true }}
+// newTestMailing makes the n-th mailing of the run. The kinds come in turn.
+func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *testMailing {
+	p := &testMailing{n: n, kind: kinds[n%len(kinds)], includes: func(*testCustomer) bool { return true }}
 	p.draft = map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}, "devices": "all"}
 	switch p.kind {
 	case "segments":
-		p.segments(map[string]any{"any": []string{"half", "tenth"}, "none": []string{"seventh"}}, func(x *person) bool {
+		p.useSegments(map[string]any{"any": []string{"half", "tenth"}, "none": []string{"seventh"}}, func(x *testCustomer) bool {
 			return (slices.Contains(x.segments, "half") || slices.Contains(x.segments, "tenth")) && !slices.Contains(x.segments, "seventh")
 		})
 	case "latest":
 		p.latest, p.draft["devices"] = true, "latest"
 	case "rate":
-		p.segments(map[string]any{"all": []string{"tenth"}}, func(x *person) bool { return slices.Contains(x.segments, "tenth") })
+		p.useSegments(map[string]any{"all": []string{"tenth"}}, func(x *testCustomer) bool { return slices.Contains(x.segments, "tenth") })
 		p.draft["ratePerMinute"] = 1200
 	case "dry run":
 		p.dryRun, p.draft["dryRun"] = true, true
 	case "listed":
-		p.listed(m, r)
+		p.useCustomerList(m, r)
 	case "tokens":
-		p.tokens(m, r)
+		p.useTokenList(m, r)
 	case "scheduled":
 		p.draft["sendAt"] = time.Now().Add(time.Duration(5+r.IntN(10)) * time.Second).UTC().Format(time.RFC3339)
-	case weatherPoison:
-		p.tokens(m, r)
-		// Its id must be known before FCM is asked for it.
+	case faultPoison:
+		p.useTokenList(m, r)
+		// The crasher must know the mailing's id before FCM gets its requests.
 		p.draft["sendAt"] = time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339)
 	case "expiring":
 		p.draft["lifetime"], p.draft["ratePerMinute"] = "60s", 1200
@@ -76,64 +76,70 @@ func newPost(n int, kinds []string, m *people, r *rand.Rand) *post {
 	return p
 }
 
-// leavesOut reports whether the mailing goes to none of a person's tokens, whatever
+// leavesOut reports whether the mailing goes to none of a customer's tokens, whatever
 // they are.
-func (p *post) leavesOut(x *person) bool {
+func (p *testMailing) leavesOut(c *testCustomer) bool {
 	control := push.Targeting{Mailing: p.id, ControlGroup: p.controlGroup}
-	return !p.in(x) || x.optedOut || p.promo && x.noPromo || control.InControlGroup(x.id)
+	return !p.includes(c) || c.optedOut || p.promo && c.noPromo || control.InControlGroup(c.id)
 }
 
-func (p *post) segments(s map[string]any, in func(*person) bool) {
-	p.in = in
+// useSegments addresses the mailing to segments. includes reports which customers are
+// in them.
+func (p *testMailing) useSegments(s map[string]any, in func(*testCustomer) bool) {
+	p.includes = in
 	p.draft["audience"] = map[string]any{"segments": s}
 }
 
-func (p *post) listed(m *people, r *rand.Rand) {
+// useCustomerList addresses the mailing to some customers, and to unknown ids.
+func (p *testMailing) useCustomerList(m *testCustomers, r *rand.Rand) {
 	p.unknown = 5
-	chosen := map[*person]bool{}
+	chosen := map[*testCustomer]bool{}
 	var ids []string
 	for range min(200, len(m.all)/4) {
 		if x := m.all[r.IntN(len(m.all))]; !chosen[x] {
 			chosen[x], ids = true, append(ids, x.id)
 		}
 	}
+
 	for i := range p.unknown {
 		ids = append(ids, fmt.Sprintf("nobody-%d", i))
 	}
-	p.in = func(x *person) bool { return chosen[x] }
+	p.includes = func(x *testCustomer) bool { return chosen[x] }
 	p.draft["audience"] = map[string]any{"customers": ids}
 }
 
-// tokens names good tokens of people who stay as they are.
-func (p *post) tokens(m *people, r *rand.Rand) {
+// useTokenList addresses the mailing to valid tokens of customers whose tokens do not
+// change.
+func (p *testMailing) useTokenList(m *testCustomers, r *rand.Rand) {
 	p.unknown = 3
-	chosen := map[*person]bool{}
+	chosen := map[*testCustomer]bool{}
 	var list []string
 	for len(chosen) < min(100, len(m.all)/8) {
 		x := m.all[r.IntN(len(m.all))]
-		if !x.stable || chosen[x] || x.good() != len(x.phones) {
+		if !x.stable || chosen[x] || x.countValid() != len(x.tokens) {
 			continue
 		}
 		chosen[x] = true
-		for _, y := range x.phones {
+		for _, y := range x.tokens {
 			list = append(list, y.token)
 		}
 	}
-	if p.kind == weatherPoison {
-		p.poison = list[len(list)/2]
+	if p.kind == faultPoison {
+		p.poisonToken = list[len(list)/2]
 	}
 
 	for i := range p.unknown {
 		list = append(list, fmt.Sprintf("nobody:%d-token", i))
 	}
-	p.in = func(x *person) bool { return chosen[x] }
+	p.includes = func(x *testCustomer) bool { return chosen[x] }
 	p.draft["audience"] = map[string]any{"tokens": list}
 }
 
-// submit hands the mailing in until it is answered, often twice at once.
-func (p *post) submit(ctx context.Context, base string, run string, twice bool) error {
+// submit sends the mailing to the API until it gets an answer, in some cases twice at
+// the same time.
+func (p *testMailing) submit(ctx context.Context, base string, run string, twice bool) error {
 	c := client.New(base)
-	c.HTTP = &http.Client{Timeout: time.Minute, Transport: keyed{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
+	c.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{fmt.Sprintf("chaos-%s-%d", run, p.n), http.DefaultTransport}}
 	var ids [2]string
 	var errs [2]error
 	var all sync.WaitGroup
@@ -143,7 +149,7 @@ func (p *post) submit(ctx context.Context, base string, run string, twice bool) 
 		}
 		all.Go(func() {
 			var m client.Mailing
-			errs[i] = insist(ctx, c, http.MethodPost, "/v1/mailings", p.draft, &m)
+			errs[i] = callUntilAnswered(ctx, c, http.MethodPost, "/v1/mailings", p.draft, &m)
 			ids[i] = m.ID
 		})
 	}
@@ -151,38 +157,39 @@ func (p *post) submit(ctx context.Context, base string, run string, twice bool) 
 	all.Wait()
 	p.id = ids[0]
 	if errs[0] != nil || errs[1] != nil {
-		return fmt.Errorf("handing in mailing %d (%s): %w", p.n, p.kind, errors.Join(errs[0], errs[1]))
+		return fmt.Errorf("submitting mailing %d (%s): %w", p.n, p.kind, errors.Join(errs[0], errs[1]))
 	}
 	if twice && ids[0] != ids[1] {
-		return fmt.Errorf("one Idempotency-Key made two mailings, %s and %s", ids[0], ids[1])
+		return fmt.Errorf("two requests with one Idempotency-Key made two mailings, %s and %s", ids[0], ids[1])
 	}
 
 	return nil
 }
 
-// keyed adds an Idempotency-Key.
-type keyed struct {
+// An idempotentTransport adds an Idempotency-Key to each request.
+type idempotentTransport struct {
 	key  string
 	next http.RoundTripper
 }
 
-func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
+func (k idempotentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Idempotency-Key", k.key)
 	return k.next.RoundTrip(r)
 }
 
-// live takes a mailing through its life, to its end.
-func (p *post) live(ctx context.Context, c *client.Client, r *rand.Rand, say func(kind, format string, a ...any)) error {
+// runActions pauses, cancels or unflags the mailing as its kind says, and waits for
+// its end.
+func (p *testMailing) runActions(ctx context.Context, c *client.Client, r *rand.Rand, addFinding func(kind, format string, a ...any)) error {
 	act := func(what string) error {
-		err := insist(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
+		err := callUntilAnswered(ctx, c, http.MethodPost, "/v1/mailings/"+p.id+"/"+what, nil, nil)
 		if q := client.AsProblem(err); q != nil && q.Status == http.StatusConflict {
-			return nil // it has ended, or a first try did it
+			return nil // the mailing has ended, or an earlier try succeeded and its answer was lost
 		}
 		return err
 	}
 
-	pause := func(low, high int) { wait(ctx, time.Duration(low+r.IntN(high-low))*time.Millisecond) }
+	pause := func(low, high int) { sleep(ctx, time.Duration(low+r.IntN(high-low))*time.Millisecond) }
 	switch p.kind {
 	case "paused":
 		pause(200, 3000)
@@ -193,11 +200,11 @@ func (p *post) live(ctx context.Context, c *client.Client, r *rand.Rand, say fun
 		if err := act("resume"); err != nil {
 			return err
 		}
-	case weatherUnflag:
-		if err := p.unflag(ctx, c, act); err != nil {
+	case faultUnflag:
+		if err := p.unflagEarly(ctx, c, act); err != nil {
 			return err
 		}
-	case weatherResume:
+	case faultResume:
 		if err := p.pauseAndResume(ctx, c, act); err != nil {
 			return err
 		}
@@ -208,42 +215,43 @@ func (p *post) live(ctx context.Context, c *client.Client, r *rand.Rand, say fun
 		}
 	}
 
-	return p.follow(ctx, c, act, say)
+	return p.waitForEnd(ctx, c, act, addFinding)
 }
 
-// follow looks at the mailing until it has ended whole. Its sums must add up at
-// every look.
-func (p *post) follow(ctx context.Context, c *client.Client, act func(string) error, say func(kind, format string, a ...any)) error {
+// waitForEnd reads the mailing until it has ended. The totals must add up in every
+// answer.
+func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func(string) error, addFinding func(kind, format string, a ...any)) error {
 	for {
 		m := &client.Mailing{}
-		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
+		if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
 		if err := m.Reconcile(); err != nil {
-			say("sums off", "%v", err)
+			addFinding(brokenSums, "%v", err)
 		}
-		p.end = m
+
+		p.final = m
 		switch {
 		case m.IsFinal() && m.CompletedAt != nil:
 			return nil
 		case m.State == string(push.Paused) && m.Paused != push.ByHand:
-			if p.doubtful == nil {
-				say("paused by itself", "mailing %s: %s", p.id, m.Paused)
-			} else if p.doubtful() {
-				break // a person would not resume it yet
+			if p.fcmUnreliable == nil {
+				addFinding("paused by itself", "mailing %s: %s", p.id, m.Paused)
+			} else if p.fcmUnreliable() {
+				break // an operator would not resume it yet
 			}
 			if err := act("resume"); err != nil {
 				return err
 			}
 		}
-		if !wait(ctx, time.Second) {
+		if !sleep(ctx, time.Second) {
 			return fmt.Errorf("mailing %s (%s) is still %s with %d tokens pending: %w", p.id, p.kind, m.State, m.Tokens.Pending, ctx.Err())
 		}
 	}
 }
 
-// may lists how the mailing may end.
-func (p *post) may(s push.State) bool {
+// mayEndAs reports whether the mailing may end in a state.
+func (p *testMailing) mayEndAs(s push.State) bool {
 	switch p.kind {
 	case "cancelled":
 		return s == push.Cancelled || s == push.Completed

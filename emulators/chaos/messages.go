@@ -20,18 +20,18 @@ import (
 )
 
 const (
-	// messagesEvery is how often a message to one customer is handed in.
+	// messagesEvery is the interval between two messages to one customer.
 	messagesEvery = 250 * time.Millisecond
-	// messageBatch is the name of the only batch of a message, as deliver's calls
-	// and the ledger have it.
+	// messageBatch is the name of the only batch of a message, in the log of deliver's
+	// calls and in the sendLog.
 	messageBatch = instances.MessageBatch
 )
 
-// sendMessages hands in messages to customers who stay as they are, while it storms,
-// and holds each to the promises once it is at rest.
-func (c *chaos) sendMessages(ctx, storming context.Context, lives *sync.WaitGroup) {
-	var stable []*person
-	for _, q := range c.people.all {
+// sendMessages submits messages to customers whose tokens do not change, until
+// faultCtx ends, and checks each message after it has settled.
+func (c *chaosRun) sendMessages(ctx, faultCtx context.Context, lives *sync.WaitGroup) {
+	var stable []*testCustomer
+	for _, q := range c.customers.all {
 		if q.stable && !q.damaged {
 			stable = append(stable, q)
 		}
@@ -41,48 +41,49 @@ func (c *chaos) sendMessages(ctx, storming context.Context, lives *sync.WaitGrou
 	}
 
 	r := rand.New(rand.NewPCG(c.Seed, 5))
-	run := strconv.FormatInt(c.began.UnixNano(), 36)
-	for n := 0; wait(storming, messagesEvery); n++ {
+	run := strconv.FormatInt(c.startedAt.UnixNano(), 36)
+	for n := 0; sleep(faultCtx, messagesEvery); n++ {
 		q, twice := stable[r.IntN(len(stable))], r.Float64() < 0.3
 		lives.Go(func() {
-			if err := c.message(ctx, q, fmt.Sprintf("message-%s-%d", run, n), twice); err != nil {
-				c.exam.say(brokenLost, "%v", err)
+			if err := c.runMessage(ctx, q, fmt.Sprintf("message-%s-%d", run, n), twice); err != nil {
+				c.checker.addFinding(brokenLost, "%v", err)
 			}
 		})
 	}
 }
 
-// message takes one message through its life and examines it.
-func (c *chaos) message(ctx context.Context, q *person, key string, twice bool) error {
-	id, err := c.handInMessage(ctx, q, key, twice)
+// runMessage submits one message, waits until it has settled and checks it.
+func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, twice bool) error {
+	id, err := c.submitMessage(ctx, q, key, twice)
 	if err != nil {
 		return err
 	}
 	var stored map[string]any
 	for {
-		snap, err := c.archive.db.Doc("messages/" + id).Get(ctx)
+		snap, err := c.reader.db.Doc("messages/" + id).Get(ctx)
 		if err == nil {
 			if stored = snap.Data(); stored["settled"] == true {
 				break
 			}
 		} else if status.Code(err) == codes.NotFound {
-			return fmt.Errorf("message %s was accepted, and is not there", id)
+			return fmt.Errorf("message %s was accepted, and is not stored", id)
 		}
-		if !wait(ctx, time.Second) {
+		if !sleep(ctx, time.Second) {
 			return fmt.Errorf("message %s is still %v: %w", id, stored["state"], errors.Join(err, ctx.Err()))
 		}
 	}
 
-	wait(ctx, quiet)
-	c.exam.message(id, q, c.ledger.take(id), stored)
-	c.exam.calls.Forget(id)
+	sleep(ctx, quietAfterEnd)
+	c.checker.checkMessage(id, q, c.sendLog.closeMailing(id), stored)
+	c.checker.calls.Forget(id)
 	return nil
 }
 
-// handInMessage hands a message in until it is answered, sometimes twice at once.
-func (c *chaos) handInMessage(ctx context.Context, q *person, key string, twice bool) (string, error) {
+// submitMessage sends a message to the API until it gets an answer, in some cases
+// twice at the same time. It returns the message's id.
+func (c *chaosRun) submitMessage(ctx context.Context, q *testCustomer, key string, twice bool) (string, error) {
 	api := client.New(c.client.BaseURL)
-	api.HTTP = &http.Client{Timeout: time.Minute, Transport: keyed{key, http.DefaultTransport}}
+	api.HTTP = &http.Client{Timeout: time.Minute, Transport: idempotentTransport{key, http.DefaultTransport}}
 	draft := map[string]any{"customer": q.id, "message": demo.TriggerMessage, "values": map[string]any{"points": 5}, "devices": "all"}
 	var ids [2]string
 	var errs [2]error
@@ -93,50 +94,50 @@ func (c *chaos) handInMessage(ctx context.Context, q *person, key string, twice 
 		}
 		all.Go(func() {
 			var m struct{ ID string }
-			errs[i] = insist(ctx, api, http.MethodPost, "/v1/messages", draft, &m)
+			errs[i] = callUntilAnswered(ctx, api, http.MethodPost, "/v1/messages", draft, &m)
 			ids[i] = m.ID
 		})
 	}
 
 	all.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
-		return "", fmt.Errorf("handing in a message to customer %s: %w", q.id, err)
+		return "", fmt.Errorf("submitting a message to customer %s: %w", q.id, err)
 	}
 	if twice && ids[0] != ids[1] {
-		return "", fmt.Errorf("one Idempotency-Key made two messages, %s and %s", ids[0], ids[1])
+		return "", fmt.Errorf("two requests with one Idempotency-Key made two messages, %s and %s", ids[0], ids[1])
 	}
 	return ids[0], nil
 }
 
-// message examines a message that is settled, as a mailing of one batch.
-func (x *exam) message(id string, q *person, b *book, stored map[string]any) {
-	x.tallyMu.Lock()
-	defer x.tallyMu.Unlock()
+// checkMessage checks a settled message, as a mailing of one batch.
+func (x *checker) checkMessage(id string, q *testCustomer, b *mailingLog, stored map[string]any) {
+	x.totalsMu.Lock()
+	defer x.totalsMu.Unlock()
 	reason, _ := stored["reason"].(string)
-	o := &one{exam: x, b: b, places: map[who]place{},
-		p:      &post{id: id, kind: "message", end: &client.Mailing{State: string(push.Completed)}},
-		stored: map[string]storedBatch{messageBatch: {reason: reason}}}
+	o := &mailingCheck{checker: x, log: b, targets: map[tokenKey]targetResult{},
+		mailing: &testMailing{id: id, kind: "message", final: &client.Mailing{State: string(push.Completed)}},
+		stored:  map[string]storedBatch{messageBatch: {reason: reason}}}
 	o.readMessage(q, stored)
 
 	switch excluded, _ := stored["excluded"].(string); {
 	case q.optedOut && excluded != string(push.OptedOut):
-		o.say(brokenOther, "message %s to customer %s, who opted out, is excluded as %q", id, q.id, excluded)
-	case !q.optedOut && excluded != "" && q.good() > 0:
-		o.say(brokenLost, "message %s to customer %s is excluded as %q", id, q.id, excluded)
+		o.addFinding(brokenOther, "message %s to customer %s, who opted out, is excluded as %q", id, q.id, excluded)
+	case !q.optedOut && excluded != "" && q.countValid() > 0:
+		o.addFinding(brokenLost, "message %s to customer %s is excluded as %q", id, q.id, excluded)
 	case !q.optedOut && excluded == "":
-		o.covered(q)
+		o.checkTokensOf(q)
 	}
-	o.verdicts()
-	newDuplicates(o).judge()
-	o.rings()
-	o.add()
-	x.sum.Mailings--
-	x.sum.States[string(push.Completed)]--
-	x.sum.Messages++
+	o.checkResults()
+	newDuplicateCheck(o).check()
+	o.checkSendCounts()
+	o.addToTotals()
+	x.totals.Mailings--
+	x.totals.States[string(push.Completed)]--
+	x.totals.Messages++
 }
 
-// readMessage reads which tokens the message went to, and their results.
-func (o *one) readMessage(q *person, stored map[string]any) {
+// readMessage reads the tokens that the message went to, and their results.
+func (o *mailingCheck) readMessage(q *testCustomer, stored map[string]any) {
 	recipients, _ := stored["recipients"].([]byte)
 	bytes, _ := stored["results"].([]byte)
 	at, _ := stored["pickedAt"].(time.Time)
@@ -150,17 +151,17 @@ func (o *one) readMessage(q *person, stored map[string]any) {
 
 	found, err := push.FindRecipients(recipients, results, push.CustomerKey(q.id))
 	if err != nil {
-		o.say(brokenOther, "message %s: %v", o.p.id, err)
+		o.addFinding(brokenOther, "message %s: %v", o.mailing.id, err)
 	}
 	tokens := map[string]string{}
-	for _, y := range q.phones {
+	for _, y := range q.tokens {
 		tokens[push.TokenID(y.token)] = y.token
 	}
 	for _, r := range found {
-		o.places[who{q.id, tokens[r.TokenID]}] = place{push.BatchRef{Mailing: o.p.id, Batch: messageBatch}, at, r.Result}
+		o.targets[tokenKey{q.id, tokens[r.TokenID]}] = targetResult{push.BatchRef{Mailing: o.mailing.id, Batch: messageBatch}, at, r.Result}
 		o.tally[r.Result]++
 		if r.Result == push.ResultPending {
-			o.say(brokenLost, "settled message %s has a token without a result", o.p.id)
+			o.addFinding(brokenLost, "settled message %s has a token without a result", o.mailing.id)
 		}
 	}
 }

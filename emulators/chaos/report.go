@@ -9,36 +9,36 @@ import (
 	"time"
 )
 
-// last examines everybody, and what is left over.
-func (c *chaos) last(ctx context.Context) error {
-	stored, err := c.archive.customers(ctx)
+// checkFinalState checks every customer, the events, and what is left over.
+func (c *chaosRun) checkFinalState(ctx context.Context) error {
+	stored, err := c.reader.readCustomers(ctx)
 	if err != nil {
 		return err
 	}
 
 	c.events.mu.Lock()
 	defer c.events.mu.Unlock()
-	if err := c.exam.everybody(ctx, c.client, c.events, stored); err != nil {
+	if err := c.checker.checkCustomers(ctx, c.client, c.events, stored); err != nil {
 		return err
 	}
 
-	c.exam.completion(c.events)
-	c.exam.falseAlarms(c.events)
-	c.panics.examine(c.exam)
-	for _, s := range c.ledger.strays() {
-		c.exam.say(brokenTwice, "%s", s)
+	c.checker.checkCompletedEvents(c.events)
+	c.checker.checkFalseEvents(c.events)
+	c.panicLog.addFindings(c.checker)
+	for _, s := range c.sendLog.unexpectedRequests() {
+		c.checker.addFinding(brokenDuplicates, "%s", s)
 	}
 
-	for _, text := range c.people.wrong {
-		c.exam.say(brokenOther, "%s", text)
+	for _, text := range c.customers.errorTexts {
+		c.checker.addFinding(brokenOther, "%s", text)
 	}
 	return nil
 }
 
-// report prints the figures, and fails when a promise was broken.
-func (c *chaos) report() error {
-	x, out := c.exam, c.out
-	x.openRings(c.ledger)
+// printReport prints the figures. It returns an error if a promise was broken.
+func (c *chaosRun) printReport() error {
+	x, out := c.checker, c.out
+	x.checkOpenMailings(c.sendLog)
 	fmt.Fprintln(out)
 	table := func(title string, m map[string]int) {
 		fmt.Fprintln(out, title)
@@ -47,17 +47,17 @@ func (c *chaos) report() error {
 		}
 	}
 
-	table("faults made", c.weather.Counts())
-	table("FCM's outcomes while it stormed", c.weather.fcm)
+	table("injected faults", c.injector.Counts())
+	table("FCM's outcomes during the faults", c.injector.fcmOutcomes)
 	table("instances ended", c.fleet.Counts())
-	table("changes of tokens", c.people.made)
+	table("changes of tokens", c.customers.changes)
 	for _, t := range x.texts {
 		fmt.Fprintln(out, "BROKEN ", t)
 	}
 
 	broken := 0
 	promises := map[string]int{}
-	for _, k := range []string{brokenLost, brokenTwice, brokenMany, brokenSums, brokenFlagged, brokenUnflagged, brokenReach, brokenEvents, brokenAlarm, brokenRings, brokenSlow, brokenOther} {
+	for _, k := range []string{brokenLost, brokenDuplicates, brokenTooManyAtKill, brokenSums, brokenFlagged, brokenMissedFlags, brokenAvailability, brokenEvents, brokenFalseEvents, brokenSendCount, brokenSlow, brokenOther} {
 		promises[k] = 0
 	}
 
@@ -72,13 +72,13 @@ func (c *chaos) report() error {
 		Minutes float64 `json:"minutes"`
 		Weather string  `json:"weather"`
 		Seconds float64 `json:"seconds"`
-		tallied
+		runTotals
 		DeadLetters int            `json:"dead_letters"`
 		Events      int            `json:"events"`
 		EventsTwice int            `json:"events_twice"`
 		Broken      map[string]int `json:"broken"`
-	}{c.Seed, c.Minutes, c.Weather.String(), float64(int(time.Since(c.began).Seconds())), x.sum, len(c.pubsub.Messages(c.laptop.TopicName("deliver-dead"))),
-		len(c.events.ids), c.events.twice, promises}
+	}{c.Seed, c.Minutes, c.Weather.String(), float64(int(time.Since(c.startedAt).Seconds())), x.totals, len(c.pubsub.Messages(c.cloud.TopicName("deliver-dead"))),
+		len(c.events.ids), c.events.duplicates, promises}
 	if err := json.NewEncoder(out).Encode(line); err != nil {
 		return err
 	}

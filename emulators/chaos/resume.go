@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// resumesWithin is how soon after the answer to a resume FCM is asked, where
-	// nothing else goes wrong.
-	resumesWithin = 5 * time.Second
-	// resumesInStorm is the same where instances are killed and FCM and Firestore
-	// fail: a lease has to end, and a tick to come.
-	resumesInStorm = 90 * time.Second
+	// maxResumeDelay is how soon after the answer to a resume FCM must get a request,
+	// in a run without other faults.
+	maxResumeDelay = 5 * time.Second
+	// maxResumeDelayUnderFaults is the same in a run with faults of instances, FCM or
+	// Firestore: a lease has to end, and a tick has to come.
+	maxResumeDelayUnderFaults = 90 * time.Second
 )
 
-// pauseAndResume pauses a mailing as soon as it has batches, most of which no call
-// has touched by then, and resumes it.
-func (p *post) pauseAndResume(ctx context.Context, c *client.Client, act func(string) error) error {
+// pauseAndResume pauses a mailing as soon as it has batches, and resumes it. At that
+// time no call has leased most of the batches.
+func (p *testMailing) pauseAndResume(ctx context.Context, c *client.Client, act func(string) error) error {
 	for {
 		m := &client.Mailing{}
-		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
+		if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
 		if m.IsFinal() || m.Tokens.Targeted > 0 {
 			break
 		}
-		if !wait(ctx, 50*time.Millisecond) {
+		if !sleep(ctx, 50*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
@@ -36,25 +36,25 @@ func (p *post) pauseAndResume(ctx context.Context, c *client.Client, act func(st
 		return err
 	}
 
-	wait(ctx, 5*time.Second)
+	sleep(ctx, 5*time.Second)
 	if err := act("resume"); err != nil {
 		return err
 	}
 
-	p.resumed = time.Now()
+	p.resumedAt = time.Now()
 	return nil
 }
 
-// resumption holds a resumed mailing to how soon it went on, if anything was
-// left of it.
-func (o *one) resumption() {
-	if o.p.resumed.IsZero() {
+// checkResume checks how soon a resumed mailing was sent again, if anything was left
+// to send.
+func (o *mailingCheck) checkResume() {
+	if o.mailing.resumedAt.IsZero() {
 		return
 	}
 	first := time.Time{}
-	for _, s := range o.b.seen {
-		for _, d := range s.delivered {
-			if d.at.After(o.p.resumed) && (first.IsZero() || d.at.Before(first)) {
+	for _, s := range o.log.tokens {
+		for _, d := range s.accepted {
+			if d.at.After(o.mailing.resumedAt) && (first.IsZero() || d.at.Before(first)) {
 				first = d.at
 			}
 		}
@@ -63,13 +63,13 @@ func (o *one) resumption() {
 		return
 	}
 
-	took := first.Sub(o.p.resumed)
-	o.count.ResumeSeconds = max(o.count.ResumeSeconds, took.Seconds())
-	limit := resumesWithin
-	if o.forecast[weatherKills] || o.forecast[weatherBlackouts] || o.forecast[weatherFCM] || o.forecast[weatherFirestore] || o.forecast[weatherSlow] {
-		limit = resumesInStorm
+	took := first.Sub(o.mailing.resumedAt)
+	o.figures.ResumeSeconds = max(o.figures.ResumeSeconds, took.Seconds())
+	limit := maxResumeDelay
+	if o.faultSet[faultKills] || o.faultSet[faultBlackouts] || o.faultSet[faultFCM] || o.faultSet[faultFirestore] || o.faultSet[faultSlowFirestore] {
+		limit = maxResumeDelayUnderFaults
 	}
 	if took > limit {
-		o.say(brokenSlow, "mailing %s went on %.1f s after it was resumed, and %s are allowed", o.p.id, took.Seconds(), limit)
+		o.addFinding(brokenSlow, "mailing %s was sent again %.1f s after it was resumed, the limit is %s", o.mailing.id, took.Seconds(), limit)
 	}
 }

@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	// unflagAfter is how long a mailing may take to find its first invalid token
-	// before its flags are taken back all the same.
+	// unflagAfter is how long unflagEarly waits for the first invalid token. After it
+	// the mailing is unflagged anyway.
 	unflagAfter = 20 * time.Second
-	// unflagWithin is how long the taking back may go on once all is at rest.
+	// unflagWithin is how long the unflagging may take after all mailings have ended.
 	unflagWithin = 2 * time.Minute
 )
 
-// unflag takes a mailing's flags back as soon as it has set one.
-func (p *post) unflag(ctx context.Context, c *client.Client, act func(string) error) error {
+// unflagEarly unflags a mailing as soon as it has set one flag.
+func (p *testMailing) unflagEarly(ctx context.Context, c *client.Client, act func(string) error) error {
 	for until := time.Now().Add(unflagAfter); time.Now().Before(until); {
 		m := &client.Mailing{}
-		if err := insist(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
+		if err := callUntilAnswered(ctx, c, http.MethodGet, "/v1/mailings/"+p.id, nil, m); err != nil {
 			return err
 		}
 		if m.IsFinal() || m.Tokens.Invalid[push.CodeUnregistered] > 0 {
 			break
 		}
-		if !wait(ctx, 200*time.Millisecond) {
+		if !sleep(ctx, 200*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
 	return act("unflag")
 }
 
-// flagsTakenBack waits until no customer has a flag of a mailing whose flags
-// were taken back. What stands after that is found by the examination.
-func (c *chaos) flagsTakenBack(ctx context.Context) error {
+// waitForUnflag waits until no customer has a flag of a mailing that was unflagged,
+// for unflagWithin at most. The final check reports the flags that are left.
+func (c *chaosRun) waitForUnflag(ctx context.Context) error {
 	undone := map[string]bool{}
-	for _, p := range c.exam.ended {
-		if p.kind == weatherUnflag {
+	for _, p := range c.checker.endedMailings {
+		if p.kind == faultUnflag {
 			undone[p.id] = true
 		}
 	}
@@ -50,14 +50,14 @@ func (c *chaos) flagsTakenBack(ctx context.Context) error {
 
 	for until := time.Now().Add(unflagWithin); time.Now().Before(until); {
 		left := false
-		for k := range c.exam.undone {
-			stands, err := c.flaggedBy(ctx, k.customer, undone)
+		for k := range c.checker.unflagged {
+			stands, err := c.hasFlagOf(ctx, k.customer, undone)
 			if err != nil {
 				return err
 			}
 			left = left || stands
 		}
-		if !left || !wait(ctx, time.Second) {
+		if !left || !sleep(ctx, time.Second) {
 			break
 		}
 	}
@@ -65,11 +65,11 @@ func (c *chaos) flagsTakenBack(ctx context.Context) error {
 	return nil
 }
 
-// flaggedBy reports whether a customer has a flag of one of the mailings.
-func (c *chaos) flaggedBy(ctx context.Context, customer string, mailings map[string]bool) (bool, error) {
-	var s shown
-	if err := insist(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s); err != nil {
-		return false, fmt.Errorf("looking at customer %s: %w", customer, err)
+// hasFlagOf reports whether a customer has a flag of one of the mailings.
+func (c *chaosRun) hasFlagOf(ctx context.Context, customer string, mailings map[string]bool) (bool, error) {
+	var s customerView
+	if err := callUntilAnswered(ctx, c.client, http.MethodGet, "/v1/customers/"+customer, nil, &s); err != nil {
+		return false, fmt.Errorf("reading customer %s: %w", customer, err)
 	}
 	for _, t := range s.Tokens {
 		if t.Invalid != nil && mailings[t.Invalid.Mailing] {

@@ -1,5 +1,5 @@
 // Package instances runs functions in processes of their own behind one address each,
-// as Cloud Run does, and records what each process had under way.
+// as Cloud Run does, and records which calls each process had in progress.
 package instances
 
 import (
@@ -24,25 +24,25 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Fleet runs every function in processes of its own behind one address each,
-// as Cloud Run does: while no instance is up the answer is 503, and what takes
-// longer than the function's time-out is broken off with 504.
+// A Fleet runs every function in processes of its own behind one address each, as
+// Cloud Run does. While no instance is up, a request gets 503. A request that takes
+// longer than the time-out of the function is cut off with 504.
 type Fleet struct {
 	binary  string
 	timeout time.Duration
 	log     io.Writer // of the processes
 	Calls   *CallLog
 
-	Mu         sync.Mutex
+	Mu         sync.Mutex // guards the fields below, and those of the instances
 	All        []*Instance
 	ByFunction map[string][]*Instance
 	turn       int
-	stats      map[string]int // what was done to instances
+	stats      map[string]int // how often each thing was done to processes
 	closed     bool
-	revived    sync.WaitGroup
+	restarts   sync.WaitGroup
 }
 
-// An Instance is a place for one process of a function.
+// An Instance runs one process of a function at a time.
 type Instance struct {
 	Function string
 	n        int
@@ -51,28 +51,28 @@ type Instance struct {
 	proxy    *httputil.ReverseProxy
 	Command  *exec.Cmd
 	stdin    io.Closer
-	gone     chan struct{} // closed when the process has ended
+	exited   chan struct{} // closed when the process has ended
 	starting bool
-	dying    bool // it was sent SIGTERM: nothing new goes to it
+	stopping bool // End has signalled it: it gets no new requests
 }
 
-// FleetSizes are how many processes of each function run side by side where all
-// functions run apart.
+// FleetSizes returns the number of processes of each function, if all functions run
+// in processes of their own.
 func FleetSizes(deliver int) map[string]int {
 	return map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": deliver, "tick": 1}
 }
 
-// DefaultDeliver is how many processes of deliver there are where nobody says.
+// DefaultDeliver is the default number of processes of deliver.
 const DefaultDeliver = 2
 
-// NewFleet makes places for sizes[fn] processes of each function; nothing is
-// started yet. c may be nil.
+// NewFleet makes sizes[fn] instances of each function and starts none. c may be nil.
 func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Writer) (*Fleet, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	f := &Fleet{binary: binary, timeout: timeout, log: out, Calls: c, ByFunction: map[string][]*Instance{}, stats: map[string]int{}}
+
 	for fn, n := range sizes {
 		for i := range n {
 			x := &Instance{Function: fn, n: i}
@@ -82,7 +82,7 @@ func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Wr
 	return f, nil
 }
 
-// StartAll starts what is not up.
+// StartAll starts every instance that is down.
 func (f *Fleet) StartAll(ctx context.Context) error {
 	for _, x := range f.All {
 		if err := f.Start(ctx, x); err != nil {
@@ -92,17 +92,17 @@ func (f *Fleet) StartAll(ctx context.Context) error {
 	return nil
 }
 
-// Start starts a process where none is, and waits for its address.
+// Start starts a process for an instance that is down, and waits for its address.
 func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 	f.Mu.Lock()
-	if x.gone != nil || x.starting || f.closed || ctx.Err() != nil {
+	if x.exited != nil || x.starting || f.closed || ctx.Err() != nil {
 		f.Mu.Unlock()
 		return ctx.Err()
 	}
 
 	x.starting = true
 	f.Mu.Unlock()
-	cmd, stdin, addr, err := f.spawn(ctx, x.Function)
+	cmd, stdin, addr, err := f.startProcess(ctx, x.Function)
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	x.starting = false
@@ -111,25 +111,27 @@ func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 	}
 
 	gone := make(chan struct{})
-	x.Command, x.stdin, x.gone, x.dying, x.proxy = cmd, stdin, gone, false, newProxy(addr)
+	x.Command, x.stdin, x.exited, x.stopping, x.proxy = cmd, stdin, gone, false, newProxy(addr)
 	x.Life++
 	life := x.Life
 	go func() {
-		_ = cmd.Wait() // how it ended is known: it was told to, or it crashed
+		_ = cmd.Wait() // the cause is known: End, Crash, or the process ended by itself
 		close(gone)
-		f.crashed(x, life)
+		f.handleCrash(x, life)
 	}()
 
 	return nil
 }
 
-// spawn starts a process; its group is its own, since Ctrl-C is ours to pass on.
-func (f *Fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
+// startProcess starts a process. The process has a process group of its own, because
+// Ctrl-C in a terminal signals the whole group, and the fleet ends its processes itself.
+func (f *Fleet) startProcess(ctx context.Context, fn string) (*exec.Cmd, io.Closer, string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, "", err
 	}
 
+	// WithoutCancel: the process must outlive the call that starts it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), f.binary, "function", fn)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stdout, cmd.Stderr = w, f.log
@@ -137,7 +139,7 @@ func (f *Fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, str
 	if err == nil {
 		err = cmd.Start()
 	}
-	_ = w.Close() // the process has its own
+	_ = w.Close() // the process has a copy
 	if err != nil {
 		_ = r.Close()
 		return nil, nil, "", err
@@ -149,10 +151,10 @@ func (f *Fleet) spawn(ctx context.Context, fn string) (*exec.Cmd, io.Closer, str
 		_ = r.Close()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		return nil, nil, "", fmt.Errorf("it did not say where it is: %w", err)
+		return nil, nil, "", fmt.Errorf("the process did not print its address: %w", err)
 	}
 
-	go func() { // its log: to the end, or it would break on a closed pipe
+	go func() { // without a reader of its output the process would fail on a closed pipe
 		_, _ = io.Copy(f.log, lines)
 		_ = r.Close()
 	}()
@@ -172,29 +174,30 @@ func newProxy(addr string) *httputil.ReverseProxy {
 			} else if b, ok := r.Context().Value(brokenKey{}).(*bool); ok {
 				*b = true
 			}
-			http.Error(w, "the instance is gone: "+err.Error(), code)
+			http.Error(w, "the instance is down: "+err.Error(), code)
 		},
 	}
 }
 
-// End ends a process, at once or with its last words, and waits for it. The
-// place stays empty.
+// End ends a process and waits until it has ended. With SIGTERM the process has
+// shutdownTimeout to finish. The instance stays down.
 func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	f.Mu.Lock()
-	cmd, gone, stdin, fn := x.Command, x.gone, x.stdin, x.Function
-	if gone == nil || x.dying {
+	cmd, gone, stdin, fn := x.Command, x.exited, x.stdin, x.Function
+	if gone == nil || x.stopping {
 		f.Mu.Unlock()
 		return
 	}
 
-	x.dying = true
+	x.stopping = true
 	if sig == syscall.SIGKILL {
 		f.Calls.MarkKilled(x)
 	}
-	_ = cmd.Process.Signal(sig) // it may have ended by itself
+	_ = cmd.Process.Signal(sig) // an error means that the process has ended already
 	f.stats[fn+" "+sig.String()]++
 	f.Mu.Unlock()
-	late := time.AfterFunc(lastWords, func() {
+	// A process that ignores SIGTERM is killed, so that End always returns.
+	late := time.AfterFunc(shutdownTimeout, func() {
 		f.Mu.Lock()
 		defer f.Mu.Unlock()
 		select {
@@ -204,14 +207,14 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 		}
 		f.Calls.MarkKilled(x)
 		_ = cmd.Process.Kill()
-		f.stats[fn+" killed after its last words"]++
+		f.stats[fn+" killed after the shutdown time-out"]++
 	})
 	<-gone
 	late.Stop()
 	stdin.Close()
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	x.gone, x.proxy, x.Command = nil, nil, nil
+	x.exited, x.proxy, x.Command = nil, nil, nil
 }
 
 // Close ends every process.
@@ -219,7 +222,7 @@ func (f *Fleet) Close() {
 	f.Mu.Lock()
 	f.closed = true
 	f.Mu.Unlock()
-	f.revived.Wait()
+	f.restarts.Wait()
 	var all sync.WaitGroup
 	for _, x := range f.All {
 		all.Go(func() { f.End(x, syscall.SIGTERM) })
@@ -227,61 +230,67 @@ func (f *Fleet) Close() {
 	all.Wait()
 }
 
-// Counts returns how often something was done to processes, by what it was.
+// Counts returns how often each thing was done to processes.
 func (f *Fleet) Counts() map[string]int {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	return maps.Clone(f.stats)
 }
 
-// pick finds an instance that is up, in turn.
-func (f *Fleet) pick(fn string) (*Instance, int, *httputil.ReverseProxy) {
+// pickInstance returns an instance that is up, in turn, with its life and its proxy.
+// The proxy is nil if no instance is up.
+func (f *Fleet) pickInstance(fn string) (*Instance, int, *httputil.ReverseProxy) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	f.turn++
 	list := f.ByFunction[fn]
 	for i := range list {
 		x := list[(f.turn+i)%len(list)]
-		if x.gone != nil && !x.dying {
+		if x.exited != nil && !x.stopping {
 			return x, x.Life, x.proxy
 		}
 	}
 	return nil, 0, nil
 }
 
-// Handler is the function's stable address.
+// Handler returns the handler of the function's address, which does not change when
+// processes do.
 func (f *Fleet) Handler(fn string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), f.timeout)
 		defer cancel()
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			http.Error(w, "the request broke off", http.StatusBadRequest)
+			http.Error(w, "the request was cut off", http.StatusBadRequest)
 			return
 		}
-		x, life, p := f.pick(fn)
+
+		x, life, p := f.pickInstance(fn)
 		if p == nil {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "no instance is up", http.StatusServiceUnavailable)
 			return
 		}
+
 		broken := false
 		if fn == "deliver" {
-			ended := f.Calls.Begin(x, life, refOf(body))
+			ended := f.Calls.Begin(x, life, parseBatchRef(body))
 			defer func() { ended(broken && f.hasCrashed(x, life)) }()
 		}
+
 		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
 		p.ServeHTTP(w, r)
 	})
 }
 
-// MessageBatch stands for the only batch of a message to one customer.
+// MessageBatch is the batch id in the CallLog for the only batch of a message to one
+// customer.
 const MessageBatch = "message"
 
-// refOf is the batch that a push to deliver names. A message to one customer is a batch
-// of its own.
-func refOf(body []byte) (ref push.BatchRef) {
+// parseBatchRef returns the batch that a push to deliver names. A message to one
+// customer is a batch of its own.
+func parseBatchRef(body []byte) (ref push.BatchRef) {
 	var p struct{ Message struct{ Data []byte } }
 	if json.Unmarshal(body, &p) != nil {
 		return ref
@@ -290,12 +299,12 @@ func refOf(body []byte) (ref push.BatchRef) {
 	if json.Unmarshal(p.Message.Data, &m) == nil && m.Message != "" {
 		return push.BatchRef{Mailing: m.Message, Batch: MessageBatch}
 	}
-	_ = json.Unmarshal(p.Message.Data, &ref) // what is no batch stays empty
+	_ = json.Unmarshal(p.Message.Data, &ref) // ref stays empty if the data is not a batch
 	return ref
 }
 
-// PeakMemory is the most memory a process of each function has had, in MiB; nothing
-// where the system does not tell.
+// PeakMemory returns the most memory that a process of each function has used, in
+// MiB. It is empty on a system without /proc.
 func (f *Fleet) PeakMemory() map[string]int64 {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
@@ -310,7 +319,7 @@ func (f *Fleet) PeakMemory() map[string]int64 {
 		}
 		var kib int64
 		if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
-			_, _ = fmt.Sscan(rest, &kib) // 0 is not listed
+			_, _ = fmt.Sscan(rest, &kib) // on an error kib stays 0, which is not listed
 		}
 		if mib := kib / 1024; mib > out[x.Function] {
 			out[x.Function] = mib
@@ -320,8 +329,8 @@ func (f *Fleet) PeakMemory() map[string]int64 {
 	return out
 }
 
-// LogWriter is where processes of functions log: for people where that is a
-// terminal.
+// LogWriter returns the writer for the logs of the processes. On a terminal it makes
+// the lines readable.
 func LogWriter() io.Writer {
 	if !progress.IsTerminal(os.Stderr) {
 		return os.Stderr

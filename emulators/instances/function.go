@@ -21,20 +21,20 @@ import (
 	"carillon.example/functions/tick"
 )
 
-// Handlers are the functions as they are deployed, by name.
+// Handlers are the handlers of the functions as they are deployed, by name.
 var Handlers = map[string]http.Handler{
 	"mailings": mailings.Handler, "customers": customers.Handler,
 	"dispatch": dispatch.Handler, "deliver": deliver.Handler, "tick": tick.Handler,
 	"devices": devices.Handler,
 }
 
-// lastWords is how long Cloud Run lets an instance live after SIGTERM.
-const lastWords = 10 * time.Second
+// shutdownTimeout is how long Cloud Run lets an instance live after SIGTERM.
+const shutdownTimeout = 10 * time.Second
 
 // ServeFunction serves one function in a process of its own, as an instance on Cloud
-// Run: the environment names what it reaches, SIGTERM gives it ten seconds to
-// finish what it has begun. Its address is its first line. It ends with its
-// standard input, too, so that none outlives whoever started it.
+// Run. The environment names the servers. After SIGTERM the process has ten seconds
+// to finish its requests. The first line of its output is its address. It also ends
+// when its standard input is closed, so that it does not outlive its parent.
 func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 || Handlers[args[0]] == nil {
 		names := make([]string, 0, len(Handlers))
@@ -45,11 +45,11 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("function: name one of %s", strings.Join(names, ", "))
 	}
 
-	ctx, orphaned := context.WithCancel(ctx)
-	defer orphaned()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		orphaned()
+		stop() // the parent has ended
 	}()
 
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -67,10 +67,11 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 	case <-ctx.Done():
 	}
 
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	// WithoutCancel: ctx has ended, and the requests in progress get time to finish.
+	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := srv.Shutdown(patience); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("function %s was not done in time: %w", args[0], err)
+	if err := srv.Shutdown(shutdownCtx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("function %s did not finish its requests in time: %w", args[0], err)
 	}
 	return nil
 }

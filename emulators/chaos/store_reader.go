@@ -9,10 +9,10 @@ import (
 	"cloud.google.com/go/firestore"
 )
 
-// archive reads what is stored, beside the functions.
-type archive struct{ db *firestore.Client }
+// A storeReader reads Firestore directly, without the functions.
+type storeReader struct{ db *firestore.Client }
 
-// storedBatch is a batch as it ended.
+// A storedBatch is the stored state of a batch after its mailing ended.
 type storedBatch struct {
 	open    bool
 	results []byte
@@ -20,15 +20,15 @@ type storedBatch struct {
 	reason  string
 }
 
-// storedCustomer is what audiences and events go by.
+// A storedCustomer has the fields that audiences and events depend on.
 type storedCustomer struct {
 	reachable    bool
 	availability int64
 }
 
-// told reports whether a mailing's end is wholly recorded and told, so that
-// nobody looks after it any more.
-func (a archive) told(ctx context.Context, mailing string) (bool, error) {
+// isInactive reports whether the end of a mailing is recorded and published. From
+// then on tick does not work on the mailing.
+func (a storeReader) isInactive(ctx context.Context, mailing string) (bool, error) {
 	snap, err := a.db.Doc("mailings/" + mailing).Get(ctx)
 	if err != nil {
 		return false, fmt.Errorf("reading mailing %s: %w", mailing, err)
@@ -37,22 +37,23 @@ func (a archive) told(ctx context.Context, mailing string) (bool, error) {
 	return ok && !active, nil
 }
 
-// published waits until no event waits in the outbox to be published: one whose
-// writer was killed waits for tick.
-func (a archive) published(ctx context.Context) error {
-	for ctx.Err() == nil { // when the time is up, something else was too slow
+// waitForPublished waits until the outbox is empty. An event stays in the outbox
+// until tick if its process was killed before it published the event.
+func (a storeReader) waitForPublished(ctx context.Context) error {
+	for ctx.Err() == nil { // a context that has ended already is not a fault of the outbox
 		snaps, err := a.db.Collection("outbox").Limit(1).Documents(ctx).GetAll()
 		if err == nil && len(snaps) == 0 {
 			return nil
 		}
-		if !wait(ctx, time.Second) {
-			return fmt.Errorf("events wait in the outbox, and nobody publishes them: %w", errors.Join(err, ctx.Err()))
+		if !sleep(ctx, time.Second) {
+			return fmt.Errorf("events in the outbox are not published: %w", errors.Join(err, ctx.Err()))
 		}
 	}
 	return nil
 }
 
-func (a archive) batches(ctx context.Context, mailing string) (map[string]storedBatch, error) {
+// readBatches reads the batches of a mailing, by id.
+func (a storeReader) readBatches(ctx context.Context, mailing string) (map[string]storedBatch, error) {
 	snaps, err := a.db.Collection("mailings/" + mailing + "/batches").Documents(ctx).GetAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the batches of mailing %s: %w", mailing, err)
@@ -62,7 +63,7 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 	for _, s := range snaps {
 		d := s.Data()
 		var b storedBatch
-		b.open, _ = d["open"].(bool) // gone once settled
+		b.open, _ = d["open"].(bool) // the field is deleted when the batch is settled
 		b.results, _ = d["results"].([]byte)
 		b.owed, _ = d["owedFlags"].([]any)
 		b.reason, _ = d["reason"].(string)
@@ -72,8 +73,8 @@ func (a archive) batches(ctx context.Context, mailing string) (map[string]stored
 	return out, nil
 }
 
-// customers reads every customer, by id.
-func (a archive) customers(ctx context.Context) (map[string]storedCustomer, error) {
+// readCustomers reads all customers, by id.
+func (a storeReader) readCustomers(ctx context.Context) (map[string]storedCustomer, error) {
 	snaps, err := a.db.Collection("customers").Documents(ctx).GetAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the customers: %w", err)
