@@ -70,10 +70,6 @@ func TestPreview(t *testing.T) {
 	// 100 customers: 10 without a token (9, 19, …), 25 opted out (1, 5, 9, …), of whom 5
 	// are among those without a token.
 	everyone := push.Excluded{NoValidToken: 10, OptedOut: 20}
-	var tokens []string
-	for i := range 100 {
-		tokens = append(tokens, fmt.Sprintf(`"android-of-c%d"`, i))
-	}
 	for name, c := range map[string]struct {
 		body     string
 		want     previewed

@@ -54,10 +54,11 @@ func TestControlGroup(t *testing.T) {
 		in, both := 0, 0
 		for i := range customers {
 			id := fmt.Sprint("customer-", i)
-			if a.InControlGroup(id) != a.InControlGroup(id) {
-				t.Fatalf("customer %s is in the control group and is not", id)
+			first := a.InControlGroup(id)
+			if second := a.InControlGroup(id); second != first {
+				t.Fatalf("customer %s is in the control group: %v, and then %v", id, first, second)
 			}
-			if a.InControlGroup(id) {
+			if first {
 				in++
 				if b.InControlGroup(id) {
 					both++

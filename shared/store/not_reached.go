@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"cloud.google.com/go/firestore"
-	"google.golang.org/api/iterator"
 
 	"carillon.example/shared/push"
 )
@@ -87,20 +85,22 @@ func (g segments) CountRange(ctx context.Context, after, upto string) (int, erro
 	}
 
 	// An aggregation cannot combine conditions on one array, so the segments are read.
+	const page = 1000
 	n := 0
-	it := keyRange(g.base, after, upto).Select("segments").Documents(ctx)
-	defer it.Stop()
 	for {
-		snap, err := it.Next()
-		if errors.Is(err, iterator.Done) {
-			return n, nil
-		}
+		snaps, err := keyRange(g.base, after, upto).Select("segments").Limit(page).Documents(ctx).GetAll()
 		if err != nil {
 			return 0, classify(err, "counting the customers of segments after %q", after)
 		}
-		if g.selects(snap) {
-			n++
+		for _, snap := range snaps {
+			if g.selects(snap) {
+				n++
+			}
 		}
+		if len(snaps) < page {
+			return n, nil
+		}
+		after = snaps[page-1].Ref.ID
 	}
 }
 
