@@ -109,7 +109,7 @@ func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 		"load -stray QUOTA_PROJECT=2":     "is not NAME=SHARE",
 		"load -stray QUOTA_PROJECT=0.1/x": "Retry-After is no duration",
 		"load -beside -cancel 0.5":        "do not go with -cancel",
-		"load -chaos 1 -weather rain":     `there is no weather "rain"`,
+		"load -chaos 1 -weather rain":     `unknown name "rain"`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

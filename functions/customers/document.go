@@ -30,6 +30,7 @@ var documentation = api.Documentation{
 		"change-customer": {Tag: profilesTag, Description: "A JSON merge patch (RFC 7396): what it does not name stays, null takes away. A customer who is not known becomes known.",
 			Example: map[string]any{"optedOut": false, "segments": []any{"riga"}, "attributes": map[string]any{"first_name": "Anna"}}},
 		"erase-customer": {Tag: profilesTag, Description: "Deletes everything that is kept of a customer. Erasing an unknown customer is not an error."},
+		"show-stats":     {Tag: transfersTag, Description: "How many customers push could reach, day by day: all, reachable, opted out, and by platform. Without days the last 90."},
 		"show-settings":  {Tag: settingsTag, Description: "The settings as they are."},
 		"change-settings": {Tag: settingsTag, Description: "Replaces the settings; the next mailing that starts goes by them.",
 			Example: map[string]any{"devices": "latest"}},

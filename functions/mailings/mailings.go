@@ -106,7 +106,7 @@ func New(d Deps) http.Handler {
 	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.create))
 	preview := operation(http.MethodPost, "/v1/mailings/preview", "preview-mailing", "Show what a mailing would send, to how many, at what cost", http.StatusNotFound, http.StatusUnsupportedMediaType)
-	preview.Description, preview.MaxBodyBytes = "Sends nothing and stores nothing. The numbers are estimates from a sample of 200 customers of the audience; those of a smaller audience are exact.", api.MaxBody
+	preview.MaxBodyBytes = api.MaxBody
 	huma.Register(a, s.previews.Takes(preview), api.Answering(s.Log, s.preview))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.list))
 	huma.Register(a, operation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.show))

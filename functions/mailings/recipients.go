@@ -40,7 +40,6 @@ type recipientLine struct {
 // registerRecipients registers the stream of the recipients of a mailing.
 func (s *service) registerRecipients() {
 	op := api.WithLongDeadline(operation(http.MethodGet, "/v1/mailings/{id}/recipients", "list-recipients", "Stream to whom a mailing went, and what became of it", http.StatusNotFound))
-	op.Description = "A token a line, until 30 days after the mailing's lifetime. An answer that breaks off is gone on with by after: drop the lines of the last batch, which may not be whole, and name the batch before."
 	line := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[recipientLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}}
 	huma.Register(s.api, op, api.Answering(s.Log, s.recipients))

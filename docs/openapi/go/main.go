@@ -97,7 +97,7 @@ func send(ctx context.Context, api string) (id string, err error) {
 		return "", err
 	}
 	title, key := "Hi from Go", fmt.Sprint("go-", time.Now().UnixNano())
-	draft := mailings.Draft{Message: mailings.Message{Notification: &mailings.Message_Notification{Title: &title}}}
+	draft := mailings.Draft{Message: &mailings.Message{Notification: &mailings.Message_Notification{Title: &title}}}
 	if err := draft.Audience.FromAudienceCustomers(mailings.AudienceCustomers{Customers: []string{"go-alive", "go-dead", "go-app"}}); err != nil {
 		return "", err
 	}
