@@ -65,6 +65,18 @@ run "indexes" {
       "shop-push shards COLLECTION targeted ASCENDING, noValidToken ASCENDING, optedOut ASCENDING, category ASCENDING, unknown ASCENDING",
       "shop-push batches COLLECTION size ASCENDING, tally.accepted ASCENDING, tally.unregistered ASCENDING, tally.invalidArgument ASCENDING, tally.refused ASCENDING",
       "shop-push batches COLLECTION tally.failed ASCENDING, tally.expired ASCENDING, tally.cancelled ASCENDING, tally.wrongSender ASCENDING",
+      "shop-push shards COLLECTION muted ASCENDING, filtered ASCENDING, control ASCENDING",
+      "shop-push shards COLLECTION targetedBy.v0 ASCENDING, targetedBy.v1 ASCENDING, targetedBy.v2 ASCENDING, targetedBy.v3 ASCENDING, targetedBy.v4 ASCENDING",
+      "shop-push batches COLLECTION variantTally.v0.size ASCENDING, variantTally.v0.accepted ASCENDING, variantTally.v0.unregistered ASCENDING, variantTally.v0.invalidArgument ASCENDING, variantTally.v0.refused ASCENDING",
+      "shop-push batches COLLECTION variantTally.v0.failed ASCENDING, variantTally.v0.expired ASCENDING, variantTally.v0.cancelled ASCENDING, variantTally.v0.wrongSender ASCENDING",
+      "shop-push batches COLLECTION variantTally.v1.size ASCENDING, variantTally.v1.accepted ASCENDING, variantTally.v1.unregistered ASCENDING, variantTally.v1.invalidArgument ASCENDING, variantTally.v1.refused ASCENDING",
+      "shop-push batches COLLECTION variantTally.v1.failed ASCENDING, variantTally.v1.expired ASCENDING, variantTally.v1.cancelled ASCENDING, variantTally.v1.wrongSender ASCENDING",
+      "shop-push batches COLLECTION variantTally.v2.size ASCENDING, variantTally.v2.accepted ASCENDING, variantTally.v2.unregistered ASCENDING, variantTally.v2.invalidArgument ASCENDING, variantTally.v2.refused ASCENDING",
+      "shop-push batches COLLECTION variantTally.v2.failed ASCENDING, variantTally.v2.expired ASCENDING, variantTally.v2.cancelled ASCENDING, variantTally.v2.wrongSender ASCENDING",
+      "shop-push batches COLLECTION variantTally.v3.size ASCENDING, variantTally.v3.accepted ASCENDING, variantTally.v3.unregistered ASCENDING, variantTally.v3.invalidArgument ASCENDING, variantTally.v3.refused ASCENDING",
+      "shop-push batches COLLECTION variantTally.v3.failed ASCENDING, variantTally.v3.expired ASCENDING, variantTally.v3.cancelled ASCENDING, variantTally.v3.wrongSender ASCENDING",
+      "shop-push batches COLLECTION variantTally.v4.size ASCENDING, variantTally.v4.accepted ASCENDING, variantTally.v4.unregistered ASCENDING, variantTally.v4.invalidArgument ASCENDING, variantTally.v4.refused ASCENDING",
+      "shop-push batches COLLECTION variantTally.v4.failed ASCENDING, variantTally.v4.expired ASCENDING, variantTally.v4.cancelled ASCENDING, variantTally.v4.wrongSender ASCENDING",
       "shop-push batches COLLECTION held.unregistered ASCENDING, held.invalidArgument ASCENDING, held.wrongSender ASCENDING",
     ])
     error_message = "The list of mailings, the queries of tick and the sums of mailings need exactly these indexes."
@@ -72,9 +84,9 @@ run "indexes" {
   assert {
     condition = toset([for f in google_firestore_field.this : "${f.collection}.${f.field}" if length(f.ttl_config) == 0]) == toset([
       "customers.devices", "customers.attributes", "customers.categories", "mailings.draft",
-      "customers.id", "customers.optedOut", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
+      "customers.id", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
-      "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients",
+      "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.variantOf",
       "tokens.customer", "tokens.key", "outbox.event", "instances.rate", "instances.known", "instances.ramp", "instances.at",
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
       "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",

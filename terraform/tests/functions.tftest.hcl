@@ -119,7 +119,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
-      CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false"
+      CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000"
     })
     error_message = "The environment of mailings is wrong."
   }
