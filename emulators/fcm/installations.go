@@ -83,9 +83,10 @@ func (s *installations) clear() {
 	s.all = nil
 }
 
-// SetInstallations sets what apps have registered, all or none. With
-// Settings.ExclusiveInstallations the other one of token and FID then answers UNREGISTERED.
-// With Settings.FIDsMustRegister a FID that is not registered does so as well.
+// SetInstallations sets what apps have registered. If one of them has a fault, it changes
+// nothing and returns every fault. With Settings.ExclusiveInstallations, an app that has
+// registered its token gets UNREGISTERED for its FID, and the other way round. With
+// Settings.FIDsMustRegister, a FID that is not registered gets UNREGISTERED as well.
 func (s *Server) SetInstallations(all ...Installation) error {
 	if err := checkAll("setting installations", all); err != nil {
 		return err

@@ -24,14 +24,15 @@ type Outcome struct {
 	// SLOW.
 	Latency time.Duration
 	// Share is the share of the sends that the rule applies to, from 0 to 1; 0: all.
-	// Earlier rules apply to the others. An outcome about a token is drawn by token,
-	// any other by request.
+	// Earlier rules apply to the other sends. For an outcome about a token the token
+	// decides whether the rule applies; for any other outcome, each request.
 	Share float64
 }
 
 // Outcomes without an error body.
 const (
-	// OK accepts the message, whatever the form of the token and the draw of chaos.
+	// OK accepts the message, even if the token has an impossible form, and without
+	// chaos.
 	OK = "OK"
 	// SLOW accepts the message after an additional latency.
 	SLOW = "SLOW"
@@ -50,7 +51,8 @@ const (
 	ResetDelivered = "RESET_DELIVERED"
 )
 
-// silently lists the outcomes that deliver the message without saying so.
+// silently lists the outcomes that deliver the message although the sender gets an error
+// or no answer.
 var silently = map[string]bool{UnavailableDelivered: true, HangDelivered: true, ResetDelivered: true}
 
 // aboutToken lists the outcomes about a token. They need a valid payload, as with FCM. A

@@ -129,7 +129,8 @@ func (s *phones) clear() {
 	s.any.Store(false)
 }
 
-// SetPhones describes phones, all or none. Empty fields of a Phone change nothing.
+// SetPhones describes phones. If one of them has a fault, it changes nothing and returns
+// every fault. Empty fields of a Phone change nothing.
 func (s *Server) SetPhones(all ...Phone) error {
 	if err := checkAll("setting phones", all); err != nil {
 		return err

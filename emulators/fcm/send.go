@@ -178,7 +178,7 @@ func (c *sendCall) refuse(w http.ResponseWriter, r *http.Request, a *answer, o O
 }
 
 // accept stores the message, unless it was only to be validated, and answers after the
-// latency. If the client disconnects in between, the message is sent all the same.
+// latency. If the client disconnects during the latency, the message is stored all the same.
 func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	name := o.Outcome
 	if name == "" {

@@ -153,7 +153,8 @@ func (s *Server) SetOutcome(token, outcome string) {
 	}
 }
 
-// SetOutcomes adds rules, all or none. If several rules match a token, the latest one
+// SetOutcomes adds rules. If one of them has a fault, it adds none and returns every
+// fault. If several rules match a token, the latest one
 // applies. A rule that always applies replaces earlier ones for the same Token.
 func (s *Server) SetOutcomes(rules ...Outcome) error {
 	if err := checkAll("setting outcomes", rules); err != nil {

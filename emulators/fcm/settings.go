@@ -179,7 +179,8 @@ type policy struct {
 	byToken, byRequest []chance
 }
 
-// chance is an outcome with the upper bound of its part of [0, 1).
+// chance is an outcome of chaos. It applies to a draw from [0, 1) that is less than below,
+// and not less than the bound of the chance before it.
 type chance struct {
 	below   float64
 	outcome string

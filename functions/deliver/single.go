@@ -55,10 +55,7 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 		return nil
 	}
 
-	// The first delivery of a message that no call has touched needs no stored lease,
-	// because Pub/Sub delivers one copy at a time: that saves a write.
-	leaseless := from.Attempt == 1 && !deadLetter && !m.Touched
-	x := d.forMessage(m, leaseless)
+	x := d.forMessage(m)
 	mailing, b := m.Mailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
@@ -78,14 +75,14 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 	if m.Excluded != push.NotExcluded {
 		return x.exclude(ctx, m)
 	}
-	return x.sendMessage(ctx, mailing, m, leaseless)
+	return x.sendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
 }
 
 // forMessage returns a deliverer whose batches are the one of the message. It shares
 // everything that the instance remembers.
-func (d *deliverer) forMessage(m *push.Message, leaseless bool) *deliverer {
+func (d *deliverer) forMessage(m *push.Message) *deliverer {
 	x := *d
-	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m, leaseless: leaseless}
+	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m}
 	x.states = newStates(x.Store, d.Now)
 	return &x
 }
@@ -118,13 +115,15 @@ func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
 	return nil
 }
 
-// sendMessage sends the message. Unless the delivery needs no stored lease, it leases
-// the message first, so that what crashed is counted.
-func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, leaseless bool) error {
+// sendMessage sends the message. The first delivery of a message that no call has
+// touched needs no stored lease, because Pub/Sub delivers one copy at a time: that
+// saves a write. Every other delivery leases the message first, so that crashes are
+// counted.
+func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
 	callEnds := d.Now().Add(d.CallTimeout)
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
-	if leaseless {
+	if first && !m.Touched {
 		b.Claim(lease)
 		return newDelivery(d, mailing, b, callEnds).run(ctx)
 	}
@@ -155,25 +154,21 @@ type singleStore struct {
 	ledger
 	deliverer *deliverer
 	message   *push.Message
-	leaseless bool // the message is sent under a lease that is not stored yet
 }
 
 // SaveBatch stores the message with its batch. A message that waits for what would
 // pause a mailing is tried again in each round of tick.
 //
-// A delivery without a stored lease does not keep others from writing: tick may publish
-// the message again, and a dead letter of another copy may postpone it. They know no
-// results, so those of this call are stored over what they wrote; otherwise they would
-// be lost, and the message sent again.
+// A first delivery stores no lease before it sends, so tick can mark the message as
+// published again and a dead letter can postpone it in the meantime. Neither stores a
+// lease or a result. SaveBatch stores the results of this call over such a change;
+// otherwise they would be lost, and the message would be sent again.
 func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		err := s.ledger.SaveMessage(ctx, s.message)
-		if err == nil {
-			s.leaseless = false // the lease is stored with the rest
-		}
-		if !s.leaseless || !store.IsConflict(err) || try == tries {
-			return err
+		if !store.IsConflict(err) || !s.message.Picked || try == tries {
+			return err // a message without targets has no results to lose
 		}
 
 		stored, readErr := s.ledger.Message(ctx, s.message.ID)
