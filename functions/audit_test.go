@@ -63,7 +63,7 @@ func TestTheAuditLogAnswersWhoDidWhatAndWhen(t *testing.T) {
 	consents := ask(people, "desk", "GET", "/v1/customers/anna", "").Body
 	made := testcloud.Decode[struct{ ID string }](ask(sends, "crm", "POST", "/v1/mailings", `{"message":{"notification":{"title":"Sale"}},"audience":{"everyone":true}}`), 202)
 	mailing := "/v1/mailings/" + made.ID
-	if _, err := db.StartMailing(t.Context(), made.ID, push.AllDevices, []push.Shard{{Mailing: made.ID}}); err != nil {
+	if _, err := db.StartMailing(t.Context(), made.ID, push.AllDevices, nil, []push.Shard{{Mailing: made.ID}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range [][2]string{{"ann", "pause"}, {"bob", "resume"}, {"eva", "flag-held"}, {"ivo", "drop-held"}, {"olga", "unflag"}, {"kim", "cancel"}} {

@@ -69,7 +69,7 @@ func (a *archive) sent(id string) {
 	_, err := a.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-token", Platform: push.Android})
 	a.must(err)
 	a.clock.Add(time.Second)
-	_, err = a.store.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: id}})
+	_, err = a.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	a.must(err)
 	sh, err := a.store.Shard(ctx, id, 0)
 	a.must(err)

@@ -109,7 +109,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 	if _, _, err := c.store.CreateMailing(ctx, m); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := c.store.StartMailing(ctx, m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
+	if _, err := c.store.StartMailing(ctx, m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		b.Fatal(err)
 	}
 	sh, err := c.store.Shard(ctx, m.ID, 0)

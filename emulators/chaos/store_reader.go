@@ -63,7 +63,7 @@ func (a storeReader) readBatches(ctx context.Context, mailing string) (map[strin
 	for _, s := range snaps {
 		d := s.Data()
 		var b storedBatch
-		b.open, _ = d["open"].(bool) // the field is deleted when the batch is settled
+		_, b.open = d["open"] // the field is deleted when the batch is settled
 		b.results, _ = d["results"].([]byte)
 		b.owed, _ = d["owedFlags"].([]any)
 		b.reason, _ = d["reason"].(string)

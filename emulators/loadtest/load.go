@@ -37,6 +37,7 @@ type plan struct {
 	messages      int     // to one customer each; 0: a mailing is measured
 	messageRate   float64 // a second
 	besideMailing bool    // one mailing to everyone beside the messages
+	campaign      bool    // a campaign by time zones is measured
 	stray         stray   // errors of FCM's besides
 	seed          uint64
 }
@@ -51,6 +52,8 @@ type Result struct {
 	QuotaShare      float64           `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
 	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
+
+	Campaign *campaignMeasured `json:"campaign,omitempty"` // with -campaign
 
 	Beside          *besideMeasured  `json:"beside,omitempty"`          // with -beside
 	StoppedSeconds  float64          `json:"stopped_seconds,omitempty"` // from the cancel to the last call of FCM
@@ -88,6 +91,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.messages, "messages", 0, "send so many messages to one customer each, instead of a mailing, and tell how long each took to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: how many a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: send a mailing to -customers beside them")
+	f.BoolVar(&p.campaign, "campaign", false, "send a campaign with variants, a control group, a filter and hours to -customers in 25 time zones, and hold every sum and message to it")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
 	var c chaos.Options
@@ -150,8 +154,11 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 	}
 
 	run := p.run
-	if p.messages > 0 {
+	switch {
+	case p.messages > 0:
 		run = p.runMessages
+	case p.campaign:
+		run = p.runCampaign
 	}
 	m, err := run(ctx, l, out)
 	if err == nil && functions != nil {

@@ -66,7 +66,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 	d := push.Draft{Name: "name of " + id, Message: json.RawMessage(`{"notification":{"title":"title of ` + id + `"}}`), Audience: push.Audience{Everyone: true}}
 	_, _, err := w.CreateMailing(ctx, push.NewMailing(id, id, d, w.clock.Now()))
 	must(err)
-	_, err = w.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: id}})
+	_, err = w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
 	sh, err := w.Shard(ctx, id, 0)
 	must(err)

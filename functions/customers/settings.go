@@ -32,6 +32,11 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 		return nil, err
 	}
 	body, faults := s.choices.Read(in.Body)
+	if body.Window != nil {
+		var wrong push.Faults
+		body.Window.Check(&wrong, "body.window")
+		faults = api.Join(faults, wrong...)
+	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -58,8 +63,9 @@ type choices struct {
 	Devices     push.DeviceSelection
 	Muted       push.MutedCustomers
 	WrongSender push.WrongSenderTokens
+	Window      *push.Window `json:",omitempty"`
 }
 
 func choicesOf(s push.Settings) choices {
-	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender}
+	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window}
 }

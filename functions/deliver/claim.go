@@ -64,7 +64,7 @@ func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Sa
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
 	ended := stopOf(m, now).reason == stopEnded
 	switch {
-	case b.Lease.Until.After(now):
+	case b.Lease.Until.After(now), !b.WaitUntil.IsZero():
 		return admitNot
 	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > nearby):
 		return admitNot

@@ -35,6 +35,9 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	if m.ExpiresAt.Before(deadline) {
 		deadline = m.ExpiresAt
 	}
+	if p := m.NextFor(b.Zone, d.Now()); !p.Closes.IsZero() && p.Closes.Before(deadline) {
+		deadline = p.Closes
+	}
 
 	note := d.notes.get(b.BatchRef)
 	return &delivery{
@@ -61,6 +64,7 @@ func (d *delivery) run(ctx context.Context) error {
 
 func (d *delivery) runPhases(ctx context.Context) error {
 	d.stopWith(stopOf(d.mailing, d.Now()))
+	d.stopOutsideHours()
 
 	if !d.stopped() && len(d.batch.PendingTargets()) > 0 {
 		if err := d.prepare(ctx); err != nil {
@@ -94,6 +98,24 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 		return stop{reason: stopPaused}
 	}
 	return stop{}
+}
+
+// stopOutsideHours stops the call if it is not in the hours of the mailing, by the clock of
+// the batch's time zone. If there are none any more before the mailing expires, the targets
+// expire now. A call that comes a moment too early waits for the hours.
+func (d *delivery) stopOutsideHours() {
+	if d.mailing.Hours == nil || d.stopped() {
+		return
+	}
+	now := d.Now()
+	switch p := d.mailing.NextFor(d.batch.Zone, now); {
+	case p.Opens.IsZero():
+		d.stopWith(stop{reason: stopEnded, result: push.ResultExpired})
+	case p.Opens.Sub(now) > nearby:
+		d.stopWith(stop{reason: stopClosed, until: p.Opens})
+	case p.Opens.After(now):
+		d.batch.NotBefore = p.Opens
+	}
 }
 
 // untilDeadline returns ctx until FCM must not be asked any more: the lease is about

@@ -39,7 +39,7 @@ type stop struct {
 	reason stopReason
 	result push.Result // with stopEnded: the result of every pending target
 	answer fcm.Answer  // with stopCredentials: FCM's answer
-	until  time.Time   // with stopUnproven: when a proof may be asked for again
+	until  time.Time   // with stopUnproven: when a proof may be asked for again; with stopClosed: when the hours begin
 }
 
 type stopReason int
@@ -50,6 +50,7 @@ const (
 	stopUnproven               // FCM cannot be asked whether it accepts the payload
 	stopEnded                  // cancelled, expired or refused: pending targets are closed
 	stopCredentials            // FCM refuses our credentials: the mailing is paused
+	stopClosed                 // it is not in the hours of the mailing: pending targets wait for them
 )
 
 func (r *results) stopped() bool { return r.stop.reason != running }
@@ -179,7 +180,7 @@ func (r *results) release(well bool) {
 	switch r.stop.reason {
 	case stopPaused, stopCredentials:
 		at = time.Time{} // a resume continues at once
-	case stopUnproven:
+	case stopUnproven, stopClosed:
 		at = r.stop.until
 	}
 	if at.IsZero() {
@@ -190,6 +191,9 @@ func (r *results) release(well bool) {
 	}
 
 	r.batch.NotBefore = at
+	if r.stop.reason == stopClosed && len(r.batch.OwedFlags) == 0 && len(r.batch.PendingTargets()) > 0 {
+		r.batch.WaitUntil, r.batch.PublishedAt = r.stop.until, time.Time{}
+	}
 }
 
 // firstDue returns when the first pending target may be sent; zero if one may be sent

@@ -86,7 +86,7 @@ func (w *world) begin(id string) {
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -99,7 +99,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if _, _, err := w.CreateMailing(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
 	sh, err := w.Shard(w.t.Context(), id, 0)

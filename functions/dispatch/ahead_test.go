@@ -20,7 +20,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 	for k := range shards {
 		list = append(list, push.Shard{Mailing: id, Number: k, From: shardBound(k, shards), After: shardBound(k, shards), Upto: shardBound(k+1, shards)})
 	}
-	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, list); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, list); err != nil {
 		t.Fatal(err)
 	}
 }

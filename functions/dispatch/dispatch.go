@@ -37,7 +37,7 @@ type ledger interface {
 type mailingStore interface {
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
-	StartMailing(ctx context.Context, id string, d push.DeviceSelection, shards []push.Shard) (*push.Mailing, error)
+	StartMailing(ctx context.Context, id string, selection push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
 	MarkCompletedPublished(ctx context.Context, id string) error

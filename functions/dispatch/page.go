@@ -27,12 +27,12 @@ const (
 
 // readPage reads the next page and moves the cursor of the shard in memory. A page
 // whose targets are too large for a commit is read again with half the customers.
-func (c *shardRun) readPage(ctx context.Context) ([]*push.Batch, error) {
+func (c *shardRun) readPage(ctx context.Context) (targets []push.Target, bytes int, err error) {
 	first := c.sh.After == c.sh.From && c.m.Shards == 1
 	for size := c.pageSize(); ; size /= 2 {
 		p, err := c.audience.Page(ctx, c.sh.After, c.sh.Upto, size)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		c.whole = first && p.Last == ""
 		c.lane = c.laneOf()
@@ -40,18 +40,47 @@ func (c *shardRun) readPage(ctx context.Context) ([]*push.Batch, error) {
 		if bytes > pageBytes && size > 1 {
 			continue
 		}
-		batches := c.splitIntoBatches(targets)
 		c.sh.Targeted += counted.Targeted
 		for i, n := range counted.ByVariant {
 			c.sh.ByVariant[i] += n
 		}
 		c.sh.Excluded = c.sh.Excluded.Plus(counted.Excluded)
 		c.sh.After, c.sh.Done = p.Last, p.Last == ""
-		c.sinceCount += len(targets)
 		c.customers, c.tokens, c.bytes = c.customers+len(p.Members), c.tokens+len(targets), c.bytes+bytes
-		c.ahead.add(len(targets))
-		return batches, nil
+		return targets, bytes, nil
 	}
+}
+
+// readBatches reads the next page and makes its batches. Of a mailing with hours it reads
+// several pages: their targets are divided by time zone, and batches of one page would be
+// small.
+func (c *shardRun) readBatches(ctx context.Context) ([]*push.Batch, error) {
+	targets, bytes, err := c.readPage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.m.Hours == nil {
+		c.countReady(len(targets))
+		return c.splitIntoBatches(targets), nil
+	}
+
+	zones := newZoneGroups(c.m, c.Now())
+	zones.add(targets)
+	for pages := 1; !c.sh.Done && pages < pagesByZone && bytes*(pages+1)/pages <= c.zoneBytes(); pages++ {
+		more, size, err := c.readPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		zones.add(more)
+		bytes += size
+	}
+	return c.splitByZone(zones), nil
+}
+
+// countReady counts targets that are in batches which may be sent now.
+func (c *shardRun) countReady(targets int) {
+	c.sinceCount += targets
+	c.ahead.add(targets)
 }
 
 // pageSize returns how many customers to read.
@@ -112,6 +141,7 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 		}
 		for _, target := range m.Customer.Targets(ts, c.attributes, now) {
 			target.Variant = variant
+			target.Zone = m.Customer.TimeZone
 			bytes += target.Size()
 			out = append(out, target)
 		}
@@ -170,7 +200,7 @@ func (c *shardRun) batch(targets []push.Target) *push.Batch {
 		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.m.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.sh.Batches++
-	if r := c.m.Rate(); r > 0 {
+	if r := c.m.Rate(); r > 0 && c.m.Hours == nil {
 		c.assignSlot(b, r)
 	}
 	if !b.NotBefore.After(b.CutAt) {

@@ -15,7 +15,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.mailing(t, "m", nil)
-	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), "m", 0)

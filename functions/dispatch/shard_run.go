@@ -178,7 +178,7 @@ func (c *shardRun) isSending(ctx context.Context) (bool, error) {
 // createPage cuts one page of the audience: one commit, then those of its batches that
 // are due are published. The others tick publishes, each at its time.
 func (c *shardRun) createPage(ctx context.Context) error {
-	batches, err := c.readPage(ctx)
+	batches, err := c.readBatches(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,9 +188,10 @@ func (c *shardRun) createPage(ctx context.Context) error {
 
 	refs := make([]push.BatchRef, 0, len(batches))
 	for _, b := range batches {
-		if !b.PublishedAt.IsZero() {
+		switch {
+		case !b.PublishedAt.IsZero():
 			refs = append(refs, b.BatchRef)
-		} else if b.NotBefore.Sub(b.CutAt) < nextRound {
+		case max(b.NotBefore.Sub(b.CutAt), b.WaitUntil.Sub(b.CutAt)) < nextRound:
 			c.wake = true
 		}
 	}

@@ -23,7 +23,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 	if official.External(official.Firestore) {
 		perCommit = 4 // Google's emulator takes 4 MiB a request, the service 10 MiB
 	}
-	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), m.ID, 0)

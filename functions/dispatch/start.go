@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -36,7 +37,7 @@ func (d *dispatcher) start(ctx context.Context, id string) error {
 	}
 
 	if resumed {
-		if err := d.republishBatches(ctx, id); err != nil {
+		if err := d.republishBatches(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -69,14 +70,14 @@ const (
 
 // republishBatches publishes the open batches that are due and not leased: their
 // messages were acknowledged while the mailing was paused. It asks tick for those
-// that fall due later.
-func (d *dispatcher) republishBatches(ctx context.Context, id string) error {
-	open, err := d.Store.OpenBatches(ctx, id)
+// that fall due later, and for those whose hours began during the pause.
+func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) error {
+	open, err := d.Store.OpenBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}
 
-	now, waits := d.Now(), false
+	now, waits := d.Now(), m.Hours != nil
 	lanes := map[push.Lane][]store.OpenBatch{}
 	for _, b := range open {
 		if b.LeaseUntil.After(now) || b.NotBefore.After(now) {
@@ -96,7 +97,7 @@ func (d *dispatcher) republishBatches(ctx context.Context, id string) error {
 		}
 	}
 	if waits {
-		return d.Queue.PublishWake(ctx, id)
+		return d.Queue.PublishWake(ctx, m.ID)
 	}
 
 	return nil
@@ -140,14 +141,11 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 		return nil, err
 	}
 
-	selection := m.Devices
-	if selection == "" {
-		set, err := d.Store.Settings(ctx)
-		if err != nil {
-			return nil, err
-		}
-		selection = set.Devices
+	set, err := d.Store.Settings(ctx)
+	if err != nil {
+		return nil, err
 	}
+	selection := cmp.Or(m.Devices, set.Devices)
 
 	audience, err := d.Store.Audience(ctx, m)
 	if err != nil {
@@ -161,7 +159,7 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 	if most := m.MaxCustomers; most != nil && n > *most && !m.SizeAllowed {
 		return d.pauseTooLarge(ctx, m, n)
 	}
-	return d.Store.StartMailing(ctx, id, selection, newShards(m, n, d.Now()))
+	return d.Store.StartMailing(ctx, id, selection, m.HoursIn(set), newShards(m, n, d.Now()))
 }
 
 // pauseTooLarge pauses a mailing whose audience is larger than its sender expected.

@@ -28,7 +28,7 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 	}
 	_, _, err := w.CreateMailing(t.Context(), push.NewMailing(id, id, push.Draft{Message: []byte(`{}`), Audience: push.Audience{Everyone: true}}, w.clock.Now()))
 	must(err)
-	_, err = w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}})
+	_, err = w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {

@@ -75,11 +75,11 @@ func (f *fragile) CreateBatches(ctx context.Context, sh *push.Shard, batches []*
 	return f.fail("after cut")
 }
 
-func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSelection, shards []push.Shard) (*push.Mailing, error) {
+func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error) {
 	if err := f.fail("before start"); err != nil {
 		return nil, err
 	}
-	m, err := f.Store.StartMailing(ctx, id, d, shards)
+	m, err := f.Store.StartMailing(ctx, id, d, hours, shards)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func TestTheAuditLogSaysWhoDidWhat(t *testing.T) {
 	site.Ask("POST", "/v1/mailings", body, by("crm@shop.example", "k")...) // a replay changes nothing
 	for _, action := range [][2]string{{"pause", "ann"}, {"pause", "bob"}, {"resume", "bob"}, {"unflag", "olga"}, {"cancel", "ann"}, {"cancel", "ann"}} {
 		if action[0] == "unflag" { // only a mailing that has started can be unflagged
-			if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
+			if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package mailings
 
 import (
+	"context"
 	"time"
 
 	"carillon.example/shared/push"
@@ -19,9 +20,10 @@ func (s *service) durationOf(d *push.Draft, messages int64) time.Duration {
 
 // secondsLeft estimates how long a mailing still takes, nil if it is not sending. The
 // customers it has not come to yet are taken to have as many tokens as those before.
-func (s *service) secondsLeft(m *push.Mailing, t push.Totals) *int64 {
+// With hours, the last batches may have to wait first.
+func (s *service) secondsLeft(ctx context.Context, m *push.Mailing, t push.Totals) (*int64, error) {
 	if m.State != push.Sending {
-		return nil
+		return nil, nil
 	}
 	messages := float64(t.Tokens.Pending)
 	if ahead := m.Estimated - t.Customers.Matched; ahead > 0 && !m.Dispatched {
@@ -32,7 +34,15 @@ func (s *service) secondsLeft(m *push.Mailing, t push.Totals) *int64 {
 		messages += float64(ahead) * perCustomer
 	}
 	seconds := wholeSeconds(s.durationOf(&m.Draft, int64(messages+0.5)))
-	return &seconds
+
+	if m.Hours != nil {
+		last, err := s.Store.LastWaiting(ctx, m.ID)
+		if err != nil {
+			return nil, err
+		}
+		seconds += max(0, wholeSeconds(last.Sub(s.Now())))
+	}
+	return &seconds, nil
 }
 
 // wholeSeconds rounds a duration up.

@@ -30,7 +30,7 @@ func TestSecondsLeft(t *testing.T) {
 	}
 
 	shards := []push.Shard{{Mailing: m.ID, Upto: "", Estimated: 300}}
-	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, shards); err != nil {
+	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.store.Shard(t.Context(), m.ID, 0)

@@ -33,7 +33,7 @@ func (w *world) sent(id string, results ...push.Result) {
 		must(err)
 		b.Targets = append(b.Targets, push.Target{Customer: "c-" + name(i), Token: "t-" + name(i), Kind: push.KindToken, Platform: push.Android})
 	}
-	_, err := w.store.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: id}})
+	_, err := w.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
 	sh, err := w.store.Shard(ctx, id, 0)
 	must(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"carillon.example/shared/api"
 	"carillon.example/shared/fcm"
@@ -49,9 +50,11 @@ type previewBody struct {
 	Customers int64         `json:"customers" doc:"about how many customers the audience has"`
 	Targeted  int64         `json:"targeted" doc:"about how many of them would get it"`
 	Excluded  push.Excluded `json:"excluded" doc:"about how many are left out, by reason"`
-	Tokens    int64         `json:"tokens" doc:"about how many messages are sent"`
+	Tokens    int64         `json:"tokens" doc:"about how many messages are sent, unless they expire first"`
+	Expired   int64         `json:"expired" doc:"about how many of them are not sent, because no hours of the window begin in their customer's time zone before the lifetime ends"`
+	LastOpens *time.Time    `json:"lastOpens,omitempty" doc:"when the hours begin in the last time zone; absent: in none are they later than the start"`
 	Sampled   int64         `json:"sampled" doc:"how many customers these numbers come from"`
-	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota"`
+	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota, with the time until the hours begin in the last time zone"`
 	USD       float64       `json:"usd" doc:"about what it costs, at list prices of a multi-region in the United States"`
 	Proven    bool          `json:"proven" doc:"FCM accepts the payload; false: FCM could not be asked now"`
 }
@@ -113,7 +116,10 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 		out.Body.Payloads = append(out.Body.Payloads, payload)
 	}
 	out.Body.Proven = m.Proven
-	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens))
+	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens-out.Body.Expired))
+	if at := out.Body.LastOpens; at != nil {
+		out.Body.Seconds += wholeSeconds(at.Sub(m.StartAt))
+	}
 	read := out.Body.Customers
 	if m.Audience.Everyone {
 		read -= out.Body.Excluded.NoValidToken // they are counted, not read
@@ -182,6 +188,8 @@ type audienceEstimate struct {
 	targeted  int64 // customers of the sample
 	tokens    int64 // of them
 	excluded  push.Excluded
+	expired   int64            // tokens of the sample that find no hours of the window
+	lastOpens time.Time        // when the last hours begin that the sample finds; zero: all have begun
 	missing   map[string]int64 // customers of the sample by attribute
 	example   *push.Customer   // one who would get the mailing; nil: nobody would
 }
@@ -198,6 +206,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 		return nil, err
 	}
 
+	m.Hours = m.HoursIn(set)
 	by := push.TargetingOf(m, set)
 	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
@@ -208,6 +217,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 		}
 		f.targeted++
 		f.tokens += int64(len(tokens))
+		f.findHours(m, member.Customer.TimeZone, int64(len(tokens)))
 		for _, name := range missingOf(member.Customer, attributes) {
 			f.missing[name]++
 		}
@@ -216,6 +226,16 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 		}
 	}
 	return f, nil
+}
+
+// findHours looks for the hours of the mailing in the time zone of a customer.
+func (f *audienceEstimate) findHours(m *push.Mailing, zone string, tokens int64) {
+	switch p := m.NextFor(zone, m.StartAt); {
+	case p.Opens.IsZero():
+		f.expired += tokens
+	case p.Opens.After(m.StartAt) && p.Opens.After(f.lastOpens):
+		f.lastOpens = p.Opens
+	}
 }
 
 // body scales the sample to the whole audience.
@@ -227,7 +247,7 @@ func (f *audienceEstimate) body() previewBody {
 		return (n*f.estimated + f.sampled/2) / f.sampled
 	}
 	b := previewBody{
-		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Sampled: f.sampled,
+		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Expired: whole(f.expired), LastOpens: stamp(f.lastOpens), Sampled: f.sampled,
 		Excluded: push.Excluded{
 			NoValidToken: whole(f.excluded.NoValidToken), OptedOut: whole(f.excluded.OptedOut), Category: whole(f.excluded.Category),
 			Unknown: whole(f.excluded.Unknown), Muted: whole(f.excluded.Muted), Filtered: whole(f.excluded.Filtered), Control: whole(f.excluded.Control),

@@ -41,7 +41,7 @@ func TestRecipients(t *testing.T) {
 	w.Topic("dispatch")
 	const batches, size = 12, 3 // more than one page
 	m := w.hand(`{"audience":{"everyone":true},"variants":[{"name":"a","share":0.5,"message":{"data":{"a":"b"}}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}}}]}`)
-	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID}}); err != nil {
+	if _, err := w.store.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.store.Shard(t.Context(), m.ID, 0)

@@ -33,6 +33,7 @@ type mailingBody struct {
 	ExpiresAt       time.Time          `json:"expiresAt"`
 	SecondsLeft     *int64             `json:"secondsLeft,omitempty" doc:"while it is sending: about how long it still takes, by the rate, the quota and the estimated audience"`
 	AudienceList    *push.AudienceList `json:"audienceList,omitempty" doc:"with an audience of customers or tokens: how many it lists, and whether this answer has them"`
+	Hours           *push.Window       `json:"hours,omitempty" doc:"once it has started: the hours in force, its own window or that of the settings"`
 	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
 	Customers push.CustomerTotals    `json:"customers"`
@@ -68,7 +69,7 @@ func body(m *push.Mailing, t push.Totals) mailingBody {
 	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
-		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Held: t.Held, Variants: variants,
 	}
 }
@@ -83,7 +84,9 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 		return nil, err
 	}
 	out := &mailingOutput{body(m, t)}
-	out.Body.SecondsLeft = s.secondsLeft(m, t)
+	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
+		return nil, err
+	}
 	out.Body.AudienceList = list
 	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
 	return out, err

@@ -20,6 +20,7 @@ type item struct {
 	start   *push.Mailing
 	shard   *store.OpenShard
 	batch   *store.OpenBatch
+	waiting *store.WaitingBatch
 	message *store.DueMessage
 }
 
@@ -208,6 +209,9 @@ func (t *ticker) publishChunk(ctx context.Context, items []item, n *counts) erro
 		case x.batch != nil:
 			refs[x.batch.Lane] = append(refs[x.batch.Lane], x.batch.BatchRef)
 			n.republished.Add(1)
+		case x.waiting != nil:
+			refs[x.waiting.Lane] = append(refs[x.waiting.Lane], x.waiting.BatchRef)
+			n.republished.Add(1)
 		case x.message != nil:
 			messages = append(messages, x.message.MessageRef)
 			n.republished.Add(1)
@@ -237,6 +241,8 @@ func (t *ticker) markPublished(ctx context.Context, x item) (bool, error) {
 	switch {
 	case x.message != nil:
 		return t.Store.MarkMessagePublished(ctx, *x.message, t.Now())
+	case x.waiting != nil:
+		return t.Store.OpenWaiting(ctx, *x.waiting, t.Now())
 	case x.batch != nil:
 		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())
 	case x.shard != nil:

@@ -36,6 +36,7 @@ type ledger interface {
 	mailingStore
 	shardStore
 	batchStore
+	waitingStore
 	messageStore
 	sweepStore
 	statsStore
@@ -64,6 +65,14 @@ type batchStore interface {
 	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	CloseStuck(ctx context.Context, mailing string) (int, error)
+}
+
+// waitingStore has the batches that wait for the hours of their mailing.
+type waitingStore interface {
+	CountOpen(ctx context.Context, mailing string) (int, error)
+	WaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
+	OpenWaiting(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
+	AssignSlots(ctx context.Context, mailing string, batches []store.WaitingBatch, until time.Time) (int, error)
 }
 
 // messageStore has the messages to one customer that are not settled.
@@ -101,6 +110,7 @@ const (
 type ticker struct {
 	Deps
 	agenda *agenda
+	awake  int          // see defaultAwake
 	said   atomic.Int64 // when a round without work was last logged, in Unix seconds
 
 	counted atomic.Pointer[string] // the last day that this instance has seen counted
@@ -124,7 +134,7 @@ func newTicker(d Deps) *ticker {
 	}
 	d.Every = cmp.Or(d.Every, time.Minute)
 	d.CallTimeout = cmp.Or(d.CallTimeout, 2*time.Minute)
-	return &ticker{Deps: d, agenda: &agenda{}}
+	return &ticker{Deps: d, agenda: &agenda{}, awake: defaultAwake}
 }
 
 // receive does a round, or checks the one mailing that the message names. Then the
@@ -283,6 +293,12 @@ func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.T
 		t.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", m.State, "to", ended.State)
 		n.expired.Add(1)
 		m = ended
+	}
+
+	if m.Hours != nil {
+		if err := t.checkWaiting(ctx, m, until, n); err != nil {
+			return err
+		}
 	}
 
 	switch {

@@ -18,7 +18,7 @@ import (
 // slots cuts batches of a mailing, each not before its time from now.
 func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.BatchRef {
 	t.Helper()
-	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)

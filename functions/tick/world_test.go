@@ -118,7 +118,7 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) {
 // that was all of its shard.
 func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 	t.Helper()
-	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)

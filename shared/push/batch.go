@@ -39,6 +39,8 @@ type Target struct {
 	Young      bool           // an app registered it less than YoungToken before the batch was created
 	Variant    int            // index of the message that it gets, 0 in a mailing without variants
 	Attributes map[string]any // those that the templates of the mailing use; nil without templates
+
+	Zone string // the customer's time zone; not stored: Batch has one for all
 }
 
 // A Result is what became of one target of a batch. It is stored as one byte.
@@ -142,6 +144,8 @@ type Batch struct {
 	Shard     int
 	CutAt     time.Time
 	NotBefore time.Time // nothing is sent earlier: a rate, a quota, an outage
+	Zone      string    // of a mailing with hours: the time zone of all its customers, or one with the same hours
+	WaitUntil time.Time // when the hours of Zone begin; zero: the batch does not wait for them
 	Attempts  int       // how often it was leased
 	Tries     int       // leases since a call last ended well
 	Crashes   int       // how many calls in a row ended without releasing the lease
@@ -153,6 +157,10 @@ type Batch struct {
 
 	Lane        Lane      // the subscription of deliver that it is published to
 	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
+
+	// First and Last are keys of customers: no target lies outside of them. "": those of
+	// the first and last target.
+	First, Last string
 
 	Variants  int // how many the mailing has; 0: its targets all get one message
 	Targets   []Target

@@ -42,6 +42,8 @@ type Draft struct {
 	SendAt        *time.Time      `json:"sendAt,omitempty" pattern:"^[^,]*$" patternDescription:"a time as RFC 3339 writes it, with a point in front of parts of a second" doc:"absent: now"`
 	Lifetime      *Duration       `json:"lifetime,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration like 90s or 48h" doc:"from the start; what is not sent by then is expired"`
 	RatePerMinute *int            `json:"ratePerMinute,omitempty" doc:"at least 600; absent: as fast as the quota allows"`
+	Window        *Window         `json:"window,omitempty" doc:"hours of each customer's own time zone in which the mailing is sent; absent: those of the settings. Who has none before the lifetime ends counts in tokens.expired"`
+	Immediately   bool            `json:"immediately,omitempty" doc:"at any hour, whatever the settings say"`
 	DryRun        bool            `json:"dryRun,omitempty" doc:"every step but the ring"`
 }
 
@@ -154,8 +156,26 @@ func (d *Draft) Check(now time.Time) Faults {
 	if r := d.RatePerMinute; r != nil && (*r < MinRate || *r > MaxRate) {
 		f.add("body.ratePerMinute", "is not between %d and %d", MinRate, MaxRate)
 	}
+	if d.Window != nil {
+		d.Window.Check(&f, "body.window")
+	}
+	if d.Window != nil && d.Immediately {
+		f.add("body.immediately", "contradicts window: leave one of them out")
+	}
 
 	return f
+}
+
+// HoursIn returns the hours in which a mailing is sent when it starts with some settings;
+// nil for at any time.
+func (d *Draft) HoursIn(set Settings) *Window {
+	switch {
+	case d.Immediately:
+		return nil
+	case d.Window != nil:
+		return d.Window
+	}
+	return set.Window
 }
 
 // hasOffset reports whether RFC 3339 can write a time. Go reads offsets that it

@@ -68,6 +68,8 @@ type Mailing struct {
 	ExpiresAt   time.Time // nothing is sent from then on
 
 	Selection  DeviceSelection // what Devices or the setting said when it started
+	Hours      *Window         // what Window or the setting said when it started; nil: it is sent at any time
+	NextSlot   time.Time       // of a mailing with hours and a rate: when the next batch may be sent
 	Estimated  int64           // customers of the audience, as counted when it started; 0 before
 	Shards     int             // number of ranges of keys that dispatch works through at the same time
 	Dispatched bool            // every shard has all its batches

@@ -33,6 +33,8 @@ type Settings struct {
 
 	WrongSender WrongSenderTokens `json:"wrongSender,omitempty" enum:"flag,keep" doc:"whether tokens that FCM calls another sender's are flagged, with the code SENDER_ID_MISMATCH; absent: flag"`
 
+	Window *Window `json:"window,omitempty" doc:"hours of each customer's own time zone in which mailings are sent that say nothing of them; absent: any time. Messages to one customer are sent at once"`
+
 	ChangedBy Caller     `json:"changedBy,omitempty" readOnly:"true" doc:"who changed them last; what a request says of it is not read"`
 	ChangedAt *time.Time `json:"changedAt,omitempty" readOnly:"true" doc:"when they were changed last; what a request says of it is not read"`
 }

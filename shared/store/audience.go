@@ -52,9 +52,10 @@ func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...str
 	}
 }
 
-// customerFields are the fields of a customer that dispatch needs.
+// customerFields are the fields of a customer that dispatch needs. Firestore bills a read
+// by the document, however many fields it answers.
 func customerFields(attributes []string) []firestore.FieldPath {
-	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}}
+	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}, {"timeZone"}}
 	for _, name := range attributes {
 		fields = append(fields, firestore.FieldPath{"attributes", name})
 	}

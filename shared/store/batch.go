@@ -12,13 +12,16 @@ import (
 	"carillon.example/shared/push"
 )
 
-// batchDoc is mailings/{id}/batches/{id}. Open is there until the batch is
-// settled; the index on it is what tick finds unfinished batches by.
+// batchDoc is mailings/{id}/batches/{id}. Open is true until the batch is settled, except
+// while it waits for its hours: then WaitUntil is there. The index on Open is what tick
+// finds unfinished batches by each minute, which those that wait for hours must not cost.
 type batchDoc struct {
 	Shard     int        `firestore:"shard"`
 	CutAt     time.Time  `firestore:"cutAt"`
 	NotBefore *time.Time `firestore:"notBefore"`
 	Open      bool       `firestore:"open"`
+	WaitUntil *time.Time `firestore:"waitUntil,omitempty"`
+	Zone      string     `firestore:"zone,omitempty"` // only of a mailing with hours
 	Attempts  int        `firestore:"attempts"`
 	Tries     int        `firestore:"tries"`
 	Crashes   int        `firestore:"crashes"`
@@ -42,8 +45,8 @@ type batchDoc struct {
 	HeldFlags        []int          `firestore:"heldFlags"` // those of owed whose flag waits for evidence
 	Held             map[string]int `firestore:"held"`      // how many of those, by result; always written in full
 	Holding          bool           `firestore:"holding,omitempty"`
-	First            string         `firestore:"first"`         // key of the first target's customer: targets are in their order
-	Last             string         `firestore:"last"`          // key of the last one's
+	First            string         `firestore:"first"`         // key of the first target's customer, or before it: targets are in their order
+	Last             string         `firestore:"last"`          // key of the last one's, or behind it; batches of one commit by zone all have the same
 	InvalidTokens    string         `firestore:"invalidTokens"` // JSON
 	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
 	Tally            map[string]int `firestore:"tally"` // always written in full
@@ -121,18 +124,22 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		return nil, fmt.Errorf("batch %s of mailing %s: %w", b.Batch, b.Mailing, err)
 	}
 
-	first, last := "", ""
-	if n := len(b.Targets); n > 0 {
+	first, last := b.First, b.Last
+	if n := len(b.Targets); n > 0 && last == "" {
 		first, last = push.CustomerKey(b.Targets[0].Customer), push.CustomerKey(b.Targets[n-1].Customer)
 	}
 	return &batchDoc{
-		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore), Open: true,
+		First: first, Last: last, Shard: b.Shard, CutAt: b.CutAt, NotBefore: timeOrNil(b.NotBefore),
+		Open: b.WaitUntil.IsZero(), WaitUntil: timeOrNil(b.WaitUntil), Zone: b.Zone,
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 		VariantOf: encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
+
+// settled reports whether nothing of the batch is left to do.
+func (d *batchDoc) settled() bool { return !d.Open && d.WaitUntil == nil }
 
 // decodeBatch answers ErrUndecodable for a document that makes no batch.
 func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
@@ -144,10 +151,11 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: snap.Ref.Parent.Parent.ID, Batch: snap.Ref.ID},
 		Shard:    d.Shard, CutAt: d.CutAt, NotBefore: timeOrZero(d.NotBefore),
+		Zone: d.Zone, WaitUntil: timeOrZero(d.WaitUntil), First: d.First, Last: d.Last,
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
-		Settled: !d.Open, Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
+		Settled: d.settled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
 	}
 	if d.InvalidTokens != "" {
 		if err := json.Unmarshal([]byte(d.InvalidTokens), &b.InvalidTokens); err != nil {
@@ -248,7 +256,7 @@ func encodeInvalidTokens(dead []push.InvalidToken) (string, error) {
 }
 
 // SaveBatch stores the results, what is owed, the times and the lease of a
-// batch; with Settled it closes it. ErrConflict: somebody else has written since it
+// batch; with Settled it closes it, with WaitUntil it waits for its hours. ErrConflict: somebody else has written since it
 // was read or saved, and nothing was stored.
 func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 	dead, err := encodeInvalidTokens(b.InvalidTokens)
@@ -274,9 +282,12 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		{Path: "publishedAt", Value: timeOrNil(b.PublishedAt)},
 	}
 	up = append(append(up, tallyUpdates(b)...), crashUpdates(b)...)
-	if b.Settled {
+	switch {
+	case b.Settled:
 		up = append(up, firestore.Update{Path: "open", Value: firestore.Delete}, firestore.Update{Path: "targets", Value: firestore.Delete},
 			firestore.Update{Path: "recipients", Value: push.EncodeRecipients(b.Targets)})
+	case !b.WaitUntil.IsZero():
+		up = append(up, firestore.Update{Path: "open", Value: false}, firestore.Update{Path: "waitUntil", Value: b.WaitUntil})
 	}
 
 	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)
@@ -292,8 +303,20 @@ func (s *Store) openBatches(mailing string) firestore.Query {
 	return s.mailing(mailing).Collection("batches").Where("open", "==", true)
 }
 
-// CountOpen counts the batches of a mailing that are not settled.
+// CountOpen counts the batches of a mailing that are not settled and do not wait for its
+// hours.
 func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
 	n, err := s.countDocuments(ctx, s.openBatches(mailing))
 	return n, classify(err, "counting open batches of mailing %s", mailing)
+}
+
+// countUnsettled counts the batches of a mailing that are not settled: the open ones, and
+// those that wait for their hours.
+func (s *Store) countUnsettled(ctx context.Context, mailing string) (int, error) {
+	open, err := s.CountOpen(ctx, mailing)
+	if err != nil || open > 0 {
+		return open, err
+	}
+	waiting, err := s.countDocuments(ctx, s.waitingBatches(mailing))
+	return waiting, classify(err, "counting waiting batches of mailing %s", mailing)
 }

@@ -14,7 +14,7 @@ import (
 // begin starts a mailing with one shard and returns that.
 func (w *world) begin(t *testing.T, id string) *push.Shard {
 	t.Helper()
-	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(t.Context(), id, 0)

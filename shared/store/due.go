@@ -17,7 +17,7 @@ const dueLimit = 500
 
 // dueFields are the fields of a mailing that DueMailings reads. They exclude the draft,
 // which may be long.
-var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt"}
+var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt", "hours", "rate", "nextSlot"}
 
 // final are the states that no other state can follow.
 var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
@@ -93,8 +93,15 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	m := &push.Mailing{
 		ID: snap.Ref.ID, State: push.State(d.State), PausedReason: push.PauseReason(d.PausedReason), PausedFrom: push.State(d.PausedFrom),
 		StartAt: d.StartAt, StartedAt: timeOrZero(d.StartedAt), ExpiresAt: d.ExpiresAt,
-		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active,
+		Shards: d.Shards, Dispatched: d.Dispatched, Active: d.Active, NextSlot: timeOrZero(d.NextSlot),
 		PublishedAt: timeOrZero(d.PublishedAt), ResumedAt: timeOrZero(d.ResumedAt), Revision: snap.UpdateTime,
+	}
+	var err error
+	if m.Hours, err = decodeWindow(d.Hours); err != nil {
+		return nil, err
+	}
+	if d.Rate > 0 {
+		m.RatePerMinute = &d.Rate
 	}
 	if d.Totals != "" {
 		m.Totals = &push.Totals{} // the caller needs to know only that there are some

@@ -119,7 +119,7 @@ func TestMarksAreForOne(t *testing.T) {
 		t.Errorf("the start was asked for at %s, want %s", got, at)
 	}
 
-	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m", PublishedAt: at}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m", PublishedAt: at}}); err != nil {
 		t.Fatal(err)
 	}
 	shard := func() store.OpenShard {
@@ -182,7 +182,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	cut := func(id string, lane push.Lane, tokens int) {
 		t.Helper()
 		w.mailing(t, id, push.Audience{Everyone: true})
-		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
+		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
 			t.Fatal(err)
 		}
 		sh, err := w.Shard(t.Context(), id, 0)
@@ -234,7 +234,7 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "leaseUntil", Value: "nonsense"}}); err != nil {
@@ -271,7 +271,7 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 	})
 	w := newWorld(t, un, st)
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {

@@ -107,7 +107,7 @@ func (w *world) stands(t *testing.T) {
 	if _, err := w.CancelMailing(ctx, "ended"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.StartMailing(ctx, "paused", push.AllDevices, []push.Shard{{Mailing: "paused"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "paused", push.AllDevices, nil, []push.Shard{{Mailing: "paused"}}); err != nil {
 		t.Fatal(err)
 	}
 	attributes := map[string]any{"name": tracelessAttribute}
@@ -244,7 +244,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	ctx := t.Context()
 	w.register(t, tracelessID, tracelessToken)
 	w.drafts(t, "m", "Hi", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	target := push.Target{Customer: tracelessID, Token: tracelessToken, Kind: push.KindToken}

@@ -21,7 +21,7 @@ const searchedACall = 500
 // kept mailings are searched; if not, the cursor is stored.
 //
 // It costs a read for each mailing that ended less than a month ago, one or three
-// more for each that has batches, and a write for each batch with the customer.
+// more for each that has batches, as many as a commit has batches for one with hours, and a write for each batch with the customer.
 func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
 	limit := *budget
 	if limit <= 0 {
@@ -29,7 +29,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 	}
 	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-Keep)).
 		OrderBy("expiresAt", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).
-		Select("createdAt", "startedAt", "expiresAt").Limit(limit)
+		Select("createdAt", "startedAt", "expiresAt", "hours").Limit(limit)
 	if x.After != "" {
 		q = q.StartAfter(x.AfterExpiry, x.After)
 	}
@@ -51,7 +51,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 		if d.StartedAt == nil || d.CreatedAt.After(x.At) {
 			continue
 		}
-		g.Go(func() error { return s.forgetRecipientsOf(searching, snap.Ref.ID, x) })
+		g.Go(func() error { return s.forgetRecipientsOf(searching, snap.Ref.ID, d.Hours != "", x) })
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
@@ -70,8 +70,8 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 }
 
 // forgetRecipientsOf removes the customer from the recipients of one mailing.
-func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, x erasure) error {
-	snaps, err := s.batchesWith(ctx, mailing, x.key, "first", "last", "cutAt")
+func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone bool, x erasure) error {
+	snaps, err := s.batchesWith(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
 	if err != nil {
 		return err
 	}

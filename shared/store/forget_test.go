@@ -35,7 +35,7 @@ func (w *world) settles(t *testing.T, mailing string, n int, targets ...push.Tar
 func (w *world) starts(t *testing.T, mailing string) {
 	t.Helper()
 	w.drafts(t, mailing, "Hi", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(t.Context(), mailing, push.AllDevices, []push.Shard{{Mailing: mailing}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), mailing, push.AllDevices, nil, []push.Shard{{Mailing: mailing}}); err != nil {
 		t.Fatal(err)
 	}
 }

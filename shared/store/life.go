@@ -167,8 +167,9 @@ func (s *Store) AcceptMailing(ctx context.Context, id string) (*push.Mailing, er
 }
 
 // StartMailing creates the shards of an accepted mailing and changes it to sending, in
-// one transaction. A mailing that has started already stays as it is.
-func (s *Store) StartMailing(ctx context.Context, id string, selection push.DeviceSelection, shards []push.Shard) (*push.Mailing, error) {
+// one transaction, with the selection of devices and the hours that are in force. A
+// mailing that has started already stays as it is.
+func (s *Store) StartMailing(ctx context.Context, id string, selection push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
 		if m.State != push.Accepted {
 			return errUnchanged
@@ -182,6 +183,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 			}
 		}
 		m.State, m.StartedAt, m.Selection, m.Shards = push.Sending, s.now(), selection, len(shards)
+		m.Hours = hours
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {

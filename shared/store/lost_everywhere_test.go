@@ -137,7 +137,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	change("pausing", w.PauseMailing)
 	change("resuming", w.ResumeMailing)
 	change("starting", func(ctx context.Context, id string) (*push.Mailing, error) {
-		return w.StartMailing(ctx, id, push.AllDevices, []push.Shard{{Mailing: "m"}})
+		return w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: "m"}})
 	})
 
 	sh, err := w.Shard(ctx, "m", 0)

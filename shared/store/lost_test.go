@@ -52,7 +52,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	w, l := newLossyWorld(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(ctx, "m", 0)
@@ -88,7 +88,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(ctx, "m", push.AllDevices, []push.Shard{{Mailing: "m"}}); err != nil {
+	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
 	sh, err := w.Shard(ctx, "m", 0)

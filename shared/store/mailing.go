@@ -49,6 +49,9 @@ type mailingDoc struct {
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
 
 	Selection    string     `firestore:"selection,omitempty"`
+	Hours        string     `firestore:"hours,omitempty"`     // JSON: the window in force
+	Rate         int        `firestore:"rate,omitempty"`      // of the draft, for tick
+	NextSlot     *time.Time `firestore:"nextSlot,omitempty"`  // with both
 	Estimated    int64      `firestore:"estimated,omitempty"` // customers of the audience when it started
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
@@ -67,7 +70,7 @@ type mailingDoc struct {
 // them: it may have 64 KiB.
 var listFields = []string{
 	"createdBy", "name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
-	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals",
+	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals", "hours",
 }
 
 func timeOrNil(t time.Time) *time.Time {
@@ -99,7 +102,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
-		Selection: string(m.Selection), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
+		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.Rate(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
 		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
@@ -139,7 +142,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
-		Selection: push.DeviceSelection(doc.Selection), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
+		Selection: push.DeviceSelection(doc.Selection), NextSlot: timeOrZero(doc.NextSlot), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
 		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
 		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
@@ -147,6 +150,10 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
 	} else if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
 		return nil, list{}, classify(err, "decoding the draft of mailing %s", m.ID)
+	}
+	var err error
+	if m.Hours, err = decodeWindow(doc.Hours); err != nil {
+		return nil, list{}, classify(err, "decoding the hours of mailing %s", m.ID)
 	}
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {

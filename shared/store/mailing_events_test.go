@@ -14,7 +14,7 @@ func TestStartAndPauseAreEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.mailing(t, "m", push.Audience{Everyone: true})
-	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, []push.Shard{{Mailing: m.ID, Estimated: 7}}); err != nil {
+	if _, err := w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID, Estimated: 7}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // a second pause changes nothing

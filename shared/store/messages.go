@@ -128,7 +128,7 @@ func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []Cus
 			continue
 		}
 		g.Go(func() (err error) {
-			list[i].Recipients, err = s.recipientsOf(searching, m.ID, c)
+			list[i].Recipients, err = s.recipientsOf(searching, m, c)
 			return err
 		})
 	}
@@ -141,9 +141,9 @@ func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []Cus
 // recipientsOf finds the tokens of a customer in the batches of a mailing. A batch
 // from before the customer was created is that of a former customer with the same
 // id, who was erased.
-func (s *Store) recipientsOf(ctx context.Context, mailing string, c *push.Customer) ([]push.Recipient, error) {
+func (s *Store) recipientsOf(ctx context.Context, m *push.Mailing, c *push.Customer) ([]push.Recipient, error) {
 	key := push.CustomerKey(c.ID)
-	snaps, err := s.batchesWith(ctx, mailing, key, "first", "last", "open", "cutAt", "targets", "recipients", "results")
+	snaps, err := s.batchesWith(ctx, m.ID, key, m.Hours != nil, "first", "last", "open", "waitUntil", "cutAt", "targets", "recipients", "results")
 	if err != nil {
 		return nil, err
 	}
@@ -162,14 +162,20 @@ func (s *Store) recipientsOf(ctx context.Context, mailing string, c *push.Custom
 // batchesWith reads fields, of which one is "last", of the batches of a mailing that
 // may have targets of the customer with a key. Batches are ranges of customers' keys,
 // in their order: the first that ends with this key or a later one has the customer,
-// and the next one, too, if the first ends with the very key.
-func (s *Store) batchesWith(ctx context.Context, mailing, key string, fields ...string) ([]*firestore.DocumentSnapshot, error) {
-	q := s.mailing(mailing).Collection("batches").OrderBy("last", firestore.Asc).Select(fields...).StartAt(key)
+// and the next one, too, if the first ends with the very key. Batches by zone have the
+// range of all batches of their commit, so that those with the same end are read.
+func (s *Store) batchesWith(ctx context.Context, mailing, key string, byZone bool, fields ...string) ([]*firestore.DocumentSnapshot, error) {
+	batches := s.mailing(mailing).Collection("batches").Select(fields...)
+	q := batches.OrderBy("last", firestore.Asc).StartAt(key)
 	snaps, err := q.Limit(1).Documents(ctx).GetAll()
 	if err != nil || len(snaps) == 0 {
 		return nil, err
 	}
-	if last, _ := snaps[0].DataAt("last"); last == key {
+	last, _ := snaps[0].DataAt("last")
+	switch {
+	case byZone:
+		return batches.Where("last", "==", last).Documents(ctx).GetAll()
+	case last == key:
 		return q.Limit(maxSpan).Documents(ctx).GetAll()
 	}
 	return snaps, nil
@@ -190,7 +196,7 @@ func recipientsIn(snap *firestore.DocumentSnapshot, key string, since time.Time)
 	}
 
 	recipients := d.Recipients
-	if d.Open {
+	if !d.settled() {
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil {
 			return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)

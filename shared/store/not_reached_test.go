@@ -107,7 +107,7 @@ func (w *world) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *r
 		for k := range shards {
 			shards[k] = push.Shard{Mailing: id, Number: k, From: bounds[k], After: bounds[k], Upto: bounds[k+1]}
 		}
-		m, err := w.StartMailing(ctx, id, push.AllDevices, shards)
+		m, err := w.StartMailing(ctx, id, push.AllDevices, nil, shards)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		}
 
 		shards := []push.Shard{{Mailing: m.ID, Estimated: int64(n)}}
-		if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, shards); err != nil {
+		if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
 			t.Fatal(err)
 		}
 		totals, err := w.Totals(t.Context(), m)

@@ -25,7 +25,7 @@ type MailingRecipient struct {
 // has no customers: they are found by their tokens, with one read for each.
 func (s *Store) Recipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
 	q := s.mailing(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
-		Select("open", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
+		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
@@ -55,7 +55,7 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	results := decodeResults(d.Results)
 	var out []MailingRecipient
 	switch {
-	case d.Open:
+	case !d.settled():
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil || len(targets) != len(results) {
 			return nil, fmt.Errorf("%w: %d targets and %d results: %w", ErrUndecodable, len(targets), len(results), err)

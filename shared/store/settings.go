@@ -16,6 +16,7 @@ type settingsDoc struct {
 	Devices     string `firestore:"devices"`
 	Muted       string `firestore:"muted,omitempty"`
 	WrongSender string `firestore:"wrongSender,omitempty"`
+	Window      string `firestore:"window,omitempty"` // JSON
 
 	ChangedBy string     `firestore:"changedBy,omitempty"`
 	ChangedAt *time.Time `firestore:"changedAt"`
@@ -37,6 +38,10 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	set.Devices = cmp.Or(push.DeviceSelection(d.Devices), set.Devices)
 	set.Muted = cmp.Or(push.MutedCustomers(d.Muted), set.Muted)
 	set.WrongSender = cmp.Or(push.WrongSenderTokens(d.WrongSender), set.WrongSender)
+	var err error
+	if set.Window, err = decodeWindow(d.Window); err != nil {
+		return push.Settings{}, fmt.Errorf("decoding the window of the settings: %w", err)
+	}
 	set.Revision, set.ChangedBy, set.ChangedAt = d.Revision, push.Caller(d.ChangedBy), d.ChangedAt
 	return set, nil
 }
@@ -77,7 +82,7 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 		now := s.timestamp()
 		set.Revision, set.ChangedAt = was.Revision+1, &now
 		return tx.Set(s.settings(), settingsDoc{
-			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender),
+			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender), Window: encodeWindow(set.Window),
 			ChangedBy: string(set.ChangedBy), ChangedAt: set.ChangedAt, Revision: set.Revision, Write: string(w),
 		})
 	})

@@ -179,7 +179,7 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 			return nil, err
 		}
 	}
-	open, err := s.CountOpen(ctx, id)
+	open, err := s.countUnsettled(ctx, id)
 	if err != nil || open > 0 {
 		return nil, err
 	}

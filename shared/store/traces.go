@@ -27,7 +27,7 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 		}
 	}
 
-	snaps, err := s.db.Collection("mailings").Where("active", "==", true).Select("listed", "shards", "createdAt").Documents(ctx).GetAll()
+	snaps, err := s.db.Collection("mailings").Where("active", "==", true).Select("listed", "shards", "createdAt", "hours").Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,13 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 		if d.Shards == 0 {
 			continue
 		}
-		if err := s.blankBatches(ctx, snap.Ref.ID, before, left); err != nil {
+		if err := s.blankBatches(ctx, snap.Ref.ID, s.openBatches(snap.Ref.ID), before, left); err != nil {
 			return nil, err
+		}
+		if d.Hours != "" {
+			if err := s.blankBatches(ctx, snap.Ref.ID, s.waitingBatches(snap.Ref.ID), before, left); err != nil {
+				return nil, err
+			}
 		}
 		if err := s.forgetDead(ctx, snap.Ref.ID, before); err != nil {
 			return nil, err
@@ -188,10 +193,10 @@ func named(xs []erasure, key, token string) bool {
 	return slices.ContainsFunc(xs, func(x erasure) bool { return x.key == key || slices.Contains(x.Tokens, token) })
 }
 
-// blankBatches empties the targets of customers in the open batches of a mailing. It
-// records in left the customers with a batch that is being sent.
-func (s *Store) blankBatches(ctx context.Context, mailing string, xs []erasure, left map[string]bool) error {
-	snaps, err := s.openBatches(mailing).Select("first", "last", "cutAt").Documents(ctx).GetAll()
+// blankBatches empties the targets of customers in the batches of a mailing that a query
+// finds, which are not settled. It records in left the customers with a batch that is being sent.
+func (s *Store) blankBatches(ctx context.Context, mailing string, batches firestore.Query, xs []erasure, left map[string]bool) error {
+	snaps, err := batches.Select("first", "last", "cutAt").Documents(ctx).GetAll()
 	if err != nil {
 		return err
 	}

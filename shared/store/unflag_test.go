@@ -21,7 +21,7 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 			t.Fatal(err)
 		}
 	}
-	_, err := w.StartMailing(t.Context(), id, push.AllDevices, []push.Shard{{Mailing: id}})
+	_, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
 	cut := w.clock.Now()
 	for n := range batches {
