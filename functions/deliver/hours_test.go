@@ -134,6 +134,12 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 	began := w.clock.Now().Truncate(time.Minute)
 	closes := began.Add(time.Minute)
 	w.clock.Add(closes.Add(-time.Second).Sub(w.clock.Now()))
+	ahead := w.clock.Now().Sub(time.Now())
+	w.phones.SetWitness(func(x phones.Sighting) {
+		if late := x.At.Add(ahead).Sub(closes); late > 500*time.Millisecond {
+			t.Errorf("FCM was asked %s after the hours had ended", late)
+		}
+	})
 	w.deliver(ref)
 	if _, totals := w.totals("m"); totals.Accepted != 2 || totals.Pending != 2 {
 		t.Errorf("accepted %d, pending %d, want 2 and 2", totals.Accepted, totals.Pending)

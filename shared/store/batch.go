@@ -310,8 +310,8 @@ func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
 	return n, classify(err, "counting open batches of mailing %s", mailing)
 }
 
-// countUnsettled counts the batches of a mailing that are not settled: the open ones, and
-// those that wait for their hours.
+// countUnsettled counts the batches of a mailing that are not settled: the open ones, or,
+// if there are none, those that wait for their hours.
 func (s *Store) countUnsettled(ctx context.Context, mailing string) (int, error) {
 	open, err := s.CountOpen(ctx, mailing)
 	if err != nil || open > 0 {
