@@ -76,6 +76,7 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	o.checkSendCounts()
 	o.checkMigration()
 	o.checkResume()
+	o.checkHours()
 	o.addToTotals()
 }
 
@@ -155,6 +156,20 @@ func (o *mailingCheck) checkSums() {
 		if gotC[i] > mostC[i] || whole && gotC[i] < wantC[i]-damaged {
 			o.addFinding(brokenSums, "mailing %s (%s, %s) has matched, optedOut, category, unknown %v, want %v", o.mailing.id, o.mailing.kind, o.mailing.final.State, gotC, wantC)
 			break
+		}
+	}
+}
+
+// checkHours checks that nothing was sent before the hours of the mailing began.
+func (o *mailingCheck) checkHours() {
+	if o.mailing.opens.IsZero() {
+		return
+	}
+	for k, s := range o.log.tokens {
+		for _, a := range s.accepted {
+			if early := o.mailing.opens.Sub(a.at); early > 0 {
+				o.addFinding(brokenOther, "mailing %s was sent to customer %s %s before its hours", o.mailing.id, k.customer, early)
+			}
 		}
 	}
 }

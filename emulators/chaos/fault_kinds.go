@@ -113,5 +113,5 @@ func (f faultSet) mailingKinds() []string {
 			out = append(out, name)
 		}
 	}
-	return append(out, "everyone", "segments", "variants", "paused", "latest", "rate", "cancelled", "dry run", "listed", "scheduled", "tokens", "expiring", "promo")
+	return append(out, "everyone", "segments", "variants", "hours", "paused", "latest", "rate", "cancelled", "dry run", "listed", "scheduled", "tokens", "expiring", "promo")
 }

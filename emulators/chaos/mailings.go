@@ -29,7 +29,8 @@ type testMailing struct {
 	final       *client.Mailing
 	poisonToken string // the token that crashes each instance that sends to it
 
-	controlGroup float64 // share of the customers who get nothing
+	opens        time.Time // when its hours begin; zero: it has none
+	controlGroup float64   // share of the customers who get nothing
 	// fcmUnreliable reports whether FCM gives wrong answers now. If it is nil, FCM
 	// never does, and no mailing may pause by itself.
 	fcmUnreliable func() bool
@@ -66,6 +67,8 @@ func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *test
 		p.draft["lifetime"], p.draft["ratePerMinute"] = "60s", 1200
 	case "promo":
 		p.promo, p.draft["category"] = true, "promo"
+	case "hours":
+		p.useHours()
 	case "variants":
 		p.controlGroup = 0.1
 		delete(p.draft, "message")
@@ -81,6 +84,14 @@ func newTestMailing(n int, kinds []string, m *testCustomers, r *rand.Rand) *test
 func (p *testMailing) leavesOut(c *testCustomer) bool {
 	control := push.Targeting{Mailing: p.id, ControlGroup: p.controlGroup}
 	return !p.includes(c) || c.optedOut || p.promo && c.noPromo || control.InControlGroup(c.id)
+}
+
+// useHours makes the mailing wait for hours that begin with the next minute but a few
+// seconds. The customers have no time zone, so that the window's is theirs.
+func (p *testMailing) useHours() {
+	p.opens = time.Now().UTC().Add(5 * time.Second).Truncate(time.Minute).Add(time.Minute)
+	clock := func(at time.Time) string { return at.Add(2 * time.Hour).Format("15:04") }
+	p.draft["window"] = map[string]any{"from": clock(p.opens), "to": clock(p.opens.Add(12 * time.Hour)), "timeZone": "Etc/GMT-2"}
 }
 
 // useSegments addresses the mailing to segments. includes reports which customers are

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"carillon.example/shared/cloud"
 )
 
@@ -65,4 +67,30 @@ func TestSettingsOfTheAPI(t *testing.T) {
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"all","muted":"no"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{"devices":"some"}`)
 	w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings", `{}`)
+}
+
+// The window of the settings is kept as it came, and every fault of it is named.
+func TestWindowOfTheSettings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const window = `{"from":"09:00","to":"21:00","days":["mon","sat"],"timeZone":"Europe/Riga"}`
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","window":`+window+`}`)
+	got := w.want(http.StatusOK, "GET", "/v1/settings", "")
+	want := map[string]any{"from": "09:00", "to": "21:00", "days": []any{"mon", "sat"}, "timeZone": "Europe/Riga"}
+	if diff := cmp.Diff(want, got["window"]); diff != "" {
+		t.Errorf("the window (-want +got):\n%s", diff)
+	}
+
+	answer := fmt.Sprint(w.want(http.StatusUnprocessableEntity, "PUT", "/v1/settings",
+		`{"devices":"all","window":{"from":"9","to":"25:00","days":["mon","mon"],"timeZone":"Mars"}}`))
+	for _, place := range []string{"window.from", "window.to", "window.days[1]", "window.timeZone"} {
+		if !strings.Contains(answer, place) {
+			t.Errorf("the faults do not name %s: %s", place, answer)
+		}
+	}
+
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all"}`)
+	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["window"] != nil {
+		t.Errorf("left out, the window is %v, want none", got["window"])
+	}
 }
