@@ -4,6 +4,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -155,10 +157,26 @@ func (p *Page) Until(expression string) {
 	})`)
 }
 
-// Click clicks the element that a selector finds, as a mouse does.
+// Click clicks the element that a selector finds, as a mouse does. When the page
+// replaces the element after it was found, the new one is clicked: nothing has been
+// clicked then.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
-	Run(p, "clicking "+selector, chromedp.Click(selector, chromedp.NodeVisible))
+	click := chromedp.Click(selector, chromedp.NodeVisible)
+	Run(p, "clicking "+selector, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for {
+			_, err := click(ctx, t)
+			if !isReplaced(err) || ctx.Err() != nil {
+				return err
+			}
+		}
+	}))
+}
+
+// isReplaced reports whether an element was replaced after it was found.
+func isReplaced(err error) bool {
+	fault, ok := errors.AsType[*cdproto.Error](err)
+	return ok && fault.Message == "Could not find node with given id"
 }
 
 // Type types into the element that a selector finds, as a keyboard does.
