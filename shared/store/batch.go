@@ -48,6 +48,8 @@ type batchDoc struct {
 	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
 	Tally            map[string]int `firestore:"tally"` // always written in full
 
+	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; always written in full
+
 	// Only of a mailing with variants: the index of each target's variant, and the number
 	// of targets and the tally of each variant.
 	VariantOf    []byte                    `firestore:"variantOf,omitempty"`
@@ -130,7 +132,8 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
-		VariantOf: encodeVariants(b), VariantTally: encodeVariantTally(b),
+		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
+		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
 

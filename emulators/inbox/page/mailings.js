@@ -176,6 +176,8 @@ function sums(m) {
     h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
       ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
       line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending))),
+    ...Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => h("table", {}, h("caption", {}, `Platform ${name}`), h("tbody", {},
+      line("targeted", p.targeted, "total"), line("accepted", p.accepted, "good"), line("invalid", sum(p.invalid), "bad")))),
     ...Object.entries(m.variants || {}).map(([name, v]) => h("table", {}, h("caption", {}, `Variant ${name}`), h("tbody", {},
       line("customers", v.customers, "total"), line("targeted", v.targeted), line("accepted", v.accepted, "good"), line("invalid", sum(v.invalid), "bad")))));
 }
