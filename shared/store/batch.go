@@ -50,6 +50,9 @@ type batchDoc struct {
 
 	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; always written in full
 
+	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
+	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; gone once settled
+
 	// Only of a mailing with variants: the index of each target's variant, and the number
 	// of targets and the tally of each variant.
 	VariantOf    []byte                    `firestore:"variantOf,omitempty"`
@@ -171,6 +174,9 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 
 	b.Results = decodeResults(d.Results)
 	if err := decodeVariants(b, &d); err != nil {
+		return nil, err
+	}
+	if err := decodeMissing(b, &d); err != nil {
 		return nil, err
 	}
 	return b, decodeCrashes(b, &d)

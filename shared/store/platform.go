@@ -25,27 +25,28 @@ func encodePlatformTally(targets []push.Target, results []push.Result) map[strin
 }
 
 // addUpPlatforms computes the sums of the tokens of each platform of a mailing. It takes
-// one aggregation query, and two more for each platform that has targets.
-func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]push.TokenTotals, error) {
+// one aggregation query, and two more for each platform that has targets. The first has
+// room for one more sum: that of the tokens whose message lacked an attribute.
+func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (platforms map[string]push.TokenTotals, missingAttribute int64, err error) {
 	names := push.PlatformNames()
 	var fields []string
 	for _, name := range names {
 		fields = append(fields, "platformTally."+name+".size")
 	}
-	sizes, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, fields...)
+	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 
-	out := map[string]push.TokenTotals{}
+	platforms = map[string]push.TokenTotals{}
 	for i, name := range names {
-		size, tally := sizes[i], push.Tally{}
+		size, tally := sums[i], push.Tally{}
 		if size > 0 {
 			if size, tally, err = s.sumTally(ctx, tx, mailing, fields[i], "platformTally."+name); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
-		out[name] = push.NewTokenTotals(size, tally)
+		platforms[name] = push.NewTokenTotals(size, tally)
 	}
-	return out, nil
+	return platforms, sums[len(names)], nil
 }

@@ -89,7 +89,9 @@ func tallyUpdates(b *push.Batch) []firestore.Update {
 	up := []firestore.Update{
 		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
 		{Path: "platformTally", Value: encodePlatformTally(b.Targets, b.Results)},
+		{Path: "missingAttribute", Value: b.CountMissingAttribute()},
 	}
+	up = append(up, missingUpdates(b)...)
 	if t := encodeVariantTally(b); t != nil {
 		up = append(up, firestore.Update{Path: "variantTally", Value: t})
 	}
