@@ -3,6 +3,7 @@ package terraform_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -67,6 +68,9 @@ func TestIndexesServeTheCode(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	if _, err := s.Totals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
+		t.Errorf("the sums of every platform and variant: %v", err)
+	}
 	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
@@ -75,6 +79,12 @@ func TestIndexesServeTheCode(t *testing.T) {
 	}
 	if _, err := s.UnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
 		t.Errorf("the progress of an unflag: %v", err)
+	}
+	if _, err := s.WaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
+		t.Errorf("the batches that wait for hours: %v", err)
+	}
+	if _, err := s.LastWaiting(ctx, "m1"); err != nil {
+		t.Errorf("the last batch that waits for hours: %v", err)
 	}
 	if _, err := s.StalledUnflags(ctx); err != nil {
 		t.Errorf("the unflags without progress: %v", err)
@@ -88,6 +98,37 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
 		t.Errorf("the invalid tokens of a mailing: %v", err)
 	}
+}
+
+// createMailingOfAllSums creates a mailing with as many variants as are allowed, and with
+// a token of each platform: its sums take every aggregation query.
+func createMailingOfAllSums(ctx context.Context, t *testing.T, s *store.Store) *push.Mailing {
+	t.Helper()
+	d := push.Draft{Audience: push.Audience{Everyone: true}}
+	for i := range push.MaxVariants {
+		d.Variants = append(d.Variants, push.Variant{Name: fmt.Sprint("v", i), Share: 0.2, Message: json.RawMessage(`{"data":{"a":"b"}}`)})
+	}
+	m := push.NewMailing("all-sums", "", d, time.Now())
+	if _, _, err := s.CreateMailing(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.StartMailing(ctx, m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := s.Shard(ctx, m.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: m.ID, Batch: "00-000000"}, Variants: len(d.Variants)}
+	for i, p := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
+		b.Targets = append(b.Targets, push.Target{Customer: fmt.Sprint("c", i), Token: fmt.Sprint("t", i), Kind: push.KindToken, Platform: p, Variant: i})
+	}
+	b.Results = make([]push.Result, len(b.Targets))
+	if err := s.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // TestNoIndexIsForNothing checks that the queries are refused without the declared

@@ -1,4 +1,14 @@
-# Optional: a row in BigQuery for every event of push-events.
+# Optional: a row in BigQuery for every event of push-events, and views of these rows.
+
+locals {
+  reports_table = "${var.project_id}.${var.reports.dataset}.events"
+  report_views = {
+    mailings               = "One row for each mailing that has started or ended, with its sums"
+    reachability_by_day    = "Customers whose availability changed on a day, by the state they had at its end"
+    invalid_tokens_by_week = "Tokens that were flagged in a week, by code"
+    opens                  = "How often each mailing was opened, as phones report it"
+  }
+}
 
 resource "google_bigquery_dataset" "reports" {
   count = var.reports.enabled ? 1 : 0
@@ -37,6 +47,25 @@ resource "google_bigquery_table" "events" {
     { name = "attributes", type = "JSON", mode = "NULLABLE" },
     { name = "data", type = "JSON", mode = "NULLABLE" },
   ])
+}
+
+# The queries are in views/. A view has no data: who may read the dataset may read it.
+resource "google_bigquery_table" "views" {
+  for_each = var.reports.enabled ? local.report_views : {}
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.reports[0].dataset_id
+  table_id            = each.key
+  description         = each.value
+  deletion_protection = false
+  labels              = local.labels
+
+  view {
+    query          = templatefile("${path.module}/views/${each.key}.sql", { events = local.reports_table })
+    use_legacy_sql = false
+  }
+
+  depends_on = [google_bigquery_table.events] # BigQuery refuses a view of a table that is not there
 }
 
 resource "google_bigquery_table_iam_member" "reports" {

@@ -520,7 +520,7 @@ variable "reports" {
   })
   default     = {}
   nullable    = false
-  description = "Reports in BigQuery: whether the events of push-events are stored there, in which dataset and location (null: region), and for how many days."
+  description = "Reports in BigQuery: whether the events of push-events are stored there, with views of them, in which dataset and location (null: region), and for how many days."
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_]+$", var.reports.dataset))

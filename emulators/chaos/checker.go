@@ -55,6 +55,8 @@ type mailingCheck struct {
 	targets map[tokenKey]targetResult
 	tally   push.Tally
 	figures runTotals
+
+	platforms platformResults
 }
 
 // checkMailing checks a mailing that has ended, by what the servers saw and by what
@@ -63,13 +65,14 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	x.totalsMu.Lock()
 	defer x.totalsMu.Unlock()
 	x.endedMailings = append(x.endedMailings, p)
-	o := &mailingCheck{checker: x, mailing: p, log: b, stored: stored, targets: map[tokenKey]targetResult{}}
+	o := &mailingCheck{checker: x, mailing: p, log: b, stored: stored, targets: map[tokenKey]targetResult{}, platforms: platformResults{}}
 	if state := push.State(p.final.State); !p.mayEndAs(state) {
 		o.addFinding(brokenLost, "mailing %s (%s) ended as %s %s", p.id, p.kind, state, p.final.Refusal)
 	}
 
 	o.checkBatches()
 	o.checkSums()
+	o.checkPlatforms()
 	o.checkResults()
 	o.checkCoverage()
 	newDuplicateCheck(o).check()
@@ -101,6 +104,7 @@ func (o *mailingCheck) checkBatches() {
 				o.addFinding(brokenDuplicates, "customer %s is in two batches of mailing %s, %s and %s", t.Customer, o.mailing.id, was.ref.Batch, id)
 			}
 			o.targets[k] = at
+			o.platforms.add(t.Platform, at.result)
 			if at.result == push.ResultPending {
 				o.addFinding(brokenLost, "customer %s in batch %s of ended mailing %s has no result", t.Customer, id, o.mailing.id)
 			} else {

@@ -56,7 +56,48 @@ func (m *Mailing) Reconcile() error {
 	if sum := t.Accepted + invalid + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending; t.Targeted != sum {
 		return fmt.Errorf("mailing %s: %d tokens targeted, but the verdicts add up to %d", m.ID, t.Targeted, sum)
 	}
+	if err := m.reconcilePlatforms(); err != nil {
+		return err
+	}
 	return m.reconcileVariants()
+}
+
+// reconcilePlatforms names what the platforms of the mailing do not add up to.
+func (m *Mailing) reconcilePlatforms() error {
+	if len(m.Platforms) == 0 {
+		return nil
+	}
+	var got []int64
+	for _, p := range m.Platforms {
+		n := tokenSums(p)
+		if n[0] != sumOf(n[1:]) {
+			return fmt.Errorf("mailing %s: the tokens of one platform do not add up: %+v", m.ID, p)
+		}
+		if got == nil {
+			got = make([]int64, len(n))
+		}
+		for i := range n {
+			got[i] += n[i]
+		}
+	}
+	if want := tokenSums(m.Tokens); !slices.Equal(got, want) {
+		return fmt.Errorf("mailing %s: the platforms have %v tokens, by result, and the mailing has %v", m.ID, got, want)
+	}
+	return nil
+}
+
+// tokenSums lists the sums of tokens: how many are targeted, then how many have each
+// result.
+func tokenSums(t push.TokenTotals) []int64 {
+	return []int64{t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender],
+		t.Refused, t.Failed, t.Expired, t.Cancelled, t.Pending}
+}
+
+func sumOf(numbers []int64) (sum int64) {
+	for _, n := range numbers {
+		sum += n
+	}
+	return sum
 }
 
 // reconcileVariants names what the variants of the mailing do not add up to.

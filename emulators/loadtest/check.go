@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -27,8 +28,26 @@ func check(end *client.Mailing, m *Result, gone int64) error {
 	case m.FCM.Duplicates != 0:
 		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
 	}
+	if err := checkPlatforms(end); err != nil {
+		return err
+	}
 
 	return checkCost(m, gone)
+}
+
+// checkPlatforms holds the sums of each platform to those of the mailing. Only tokens of
+// Android are imported.
+func checkPlatforms(end *client.Mailing) error {
+	for _, name := range push.PlatformNames() {
+		want := push.NewTokenTotals(0, push.Tally{})
+		if name == string(push.Android) {
+			want = end.Tokens
+		}
+		if got := end.Platforms[name]; !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("the platform %s has the sums %+v, want %+v", name, got, want)
+		}
+	}
+	return nil
 }
 
 // checkCost holds a large mailing to what it may cost: a read for each customer

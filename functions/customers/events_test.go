@@ -43,7 +43,12 @@ func TestDocumentedEvents(t *testing.T) {
 		Reported: push.Availability{State: push.StateUnreachable, Since: at, Evidence: push.CodeUnregistered}}
 	totals := push.NewTotals(push.AudienceCounts{Targeted: 8, Excluded: push.Excluded{NoValidToken: 1, OptedOut: 1}}, 12,
 		push.Tally{push.ResultAccepted: 9, push.ResultUnregistered: 2, push.ResultInvalidArgument: 1}, nil)
-	totals.Customers.Estimated = 10
+	totals.Customers.Estimated, totals.MissingAttribute = 10, 3
+	totals.Platforms = map[string]push.TokenTotals{
+		"android": push.NewTokenTotals(8, push.Tally{push.ResultAccepted: 6, push.ResultUnregistered: 1, push.ResultInvalidArgument: 1}),
+		"ios":     push.NewTokenTotals(4, push.Tally{push.ResultAccepted: 3, push.ResultUnregistered: 1}),
+		"web":     push.NewTokenTotals(0, push.Tally{}), "unknown": push.NewTokenTotals(0, push.Tally{}),
+	}
 	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
 		Title: "Spring sale", State: push.Completed, CreatedAt: at.Add(-time.Hour), StartedAt: at.Add(-time.Hour), CompletedAt: at, ExpiresAt: at.Add(23 * time.Hour),
 		Estimated: 10, Totals: &totals}

@@ -73,6 +73,12 @@ func (p *payload) named(text string) string {
 	return "variant " + p.variant + ": " + text
 }
 
+// lacksAttribute reports whether the customer of a target does not have an attribute that
+// the templates name.
+func (p *payload) lacksAttribute(t push.Target) bool {
+	return p.personal() && len(personal.Missing(p.template.Names(), t.Attributes)) > 0
+}
+
 // personal reports whether customers get messages that differ in more than their ids.
 func (p *payload) personal() bool { return p.template != nil }
 

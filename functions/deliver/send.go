@@ -180,6 +180,7 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 		return
 	}
 
+	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.of(t).lacksAttribute(t)
 	l.inFlight[i] = true
 	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: l.mailing.DryRun, Priority: l.mailing.Single, Until: l.deadline}
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })

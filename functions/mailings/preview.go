@@ -170,15 +170,10 @@ func renderFor(c *push.Customer, m *push.Mailing, t *personal.Template) (payload
 	}, nil
 }
 
-// missingOf returns those of the attributes that the customer does not have.
+// missingOf returns those of the attributes that the customer does not have: an empty list
+// in JSON if there is none, not null.
 func missingOf(c *push.Customer, attributes []string) []string {
-	missing := []string{}
-	for _, name := range attributes {
-		if v, ok := c.Attributes[name]; !ok || v == nil || v == "" {
-			missing = append(missing, name)
-		}
-	}
-	return missing
+	return append([]string{}, personal.Missing(attributes, c.Attributes)...)
 }
 
 // An audienceEstimate is what a sample of an audience says about the whole.

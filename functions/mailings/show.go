@@ -36,10 +36,12 @@ type mailingBody struct {
 	Hours           *push.Window       `json:"hours,omitempty" doc:"once it has started: the hours in force, its own window or that of the settings"`
 	Unflag          *push.Unflag       `json:"unflag,omitempty" doc:"how far the taking back of its flags has come, once it was asked for"`
 	push.Draft
-	Customers push.CustomerTotals    `json:"customers"`
-	Tokens    push.TokenTotals       `json:"tokens"`
-	Held      map[string]int64       `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
-	Variants  map[string]variantBody `json:"variants,omitempty" doc:"the variants by name, each with its sums: together they are customers.targeted and tokens"`
+	Customers        push.CustomerTotals         `json:"customers"`
+	Tokens           push.TokenTotals            `json:"tokens"`
+	Held             map[string]int64            `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
+	MissingAttribute int64                       `json:"missingAttribute" doc:"a warning: tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
+	Platforms        map[string]push.TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
+	Variants         map[string]variantBody      `json:"variants,omitempty" doc:"the variants by name, each with its sums: together they are customers.targeted and tokens"`
 }
 
 // variantBody is a variant as the API shows it, with its sums.
@@ -71,6 +73,7 @@ func body(m *push.Mailing, t push.Totals) mailingBody {
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Held: t.Held, Variants: variants,
+		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms,
 	}
 }
 

@@ -26,10 +26,12 @@ type shown struct {
 	AudienceList  *push.AudienceList `json:"audienceList"`
 	Unflag        *push.Unflag       `json:"unflag"`
 	push.Draft
-	Customers push.CustomerTotals           `json:"customers"`
-	Tokens    push.TokenTotals              `json:"tokens"`
-	Held      map[string]int64              `json:"held"`
-	Variants  map[string]push.VariantTotals `json:"variants"`
+	Customers        push.CustomerTotals           `json:"customers"`
+	Tokens           push.TokenTotals              `json:"tokens"`
+	Held             map[string]int64              `json:"held"`
+	MissingAttribute *int64                        `json:"missingAttribute"`
+	Platforms        map[string]push.TokenTotals   `json:"platforms"`
+	Variants         map[string]push.VariantTotals `json:"variants"`
 }
 
 func (w *world) show(id string) shown {
@@ -201,5 +203,30 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 		if got := ask(query); len(got) != n {
 			t.Errorf("%s lists %d mailings, want %d", query, len(got), n)
 		}
+	}
+}
+
+// GET shows the sums of each platform, and the warning about missing attributes, while a
+// mailing runs and once it has ended.
+func TestShowHasSumsByPlatform(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Topic("dispatch")
+	m := w.hand(plain)
+	none := push.NewTokenTotals(0, push.Tally{})
+	want := map[string]push.TokenTotals{"android": none, "ios": none, "web": none, "unknown": none}
+	if diff := cmp.Diff(want, w.show(m.ID).Platforms); diff != "" {
+		t.Errorf("before it starts (-want +got):\n%s", diff)
+	}
+
+	w.sent(m.ID, push.ResultAccepted, push.ResultUnregistered)
+
+	got := w.show(m.ID)
+	want["android"] = push.NewTokenTotals(2, push.TallyOf([]push.Result{push.ResultAccepted, push.ResultUnregistered}))
+	if diff := cmp.Diff(want, got.Platforms); diff != "" {
+		t.Errorf("once it has ended (-want +got):\n%s", diff)
+	}
+	if got.MissingAttribute == nil || *got.MissingAttribute != 0 {
+		t.Errorf("missingAttribute is %v, want 0", got.MissingAttribute)
 	}
 }

@@ -39,6 +39,9 @@ type Target struct {
 	Young      bool           // an app registered it less than YoungToken before the batch was created
 	Variant    int            // index of the message that it gets, 0 in a mailing without variants
 	Attributes map[string]any // those that the templates of the mailing use; nil without templates
+	// MissingAttribute says that its message was rendered without an attribute that the
+	// templates name.
+	MissingAttribute bool
 
 	Zone string // the customer's time zone; not stored: Batch has one for all
 }
@@ -121,6 +124,12 @@ func (t Tally) Sum() (n int64) {
 		n += x
 	}
 	return n
+}
+
+// sent reports whether it is the result of a message that was sent. What is cancelled or
+// expired was not, or FCM answered that it has to wait.
+func (r Result) sent() bool {
+	return r != ResultPending && r != ResultExpired && r != ResultCancelled
 }
 
 // A Lease says which call may work on a batch, and until when.
@@ -263,6 +272,17 @@ func (b *Batch) HeldByCode() map[string]int64 {
 	return n
 }
 
+// CountMissingAttribute counts the targets that were sent a message which was rendered
+// without an attribute that the templates name, whatever FCM answered.
+func (b *Batch) CountMissingAttribute() (n int) {
+	for i, t := range b.Targets {
+		if t.MissingAttribute && b.Results[i].sent() {
+			n++
+		}
+	}
+	return n
+}
+
 // ClosePending gives a result to every pending target, and returns how many there
 // were.
 func (b *Batch) ClosePending(r Result) (n int) {
@@ -284,7 +304,7 @@ func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 			continue
 		}
 		found = true
-		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform, Variant: t.Variant}
+		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform, Variant: t.Variant, MissingAttribute: t.MissingAttribute}
 		if b.Results[i] == ResultPending {
 			b.Results[i] = ResultCancelled
 		}

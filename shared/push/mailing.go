@@ -121,6 +121,11 @@ type Totals struct {
 	Customers CustomerTotals   `json:"customers"`
 	Tokens    TokenTotals      `json:"tokens"`
 	Held      map[string]int64 `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
+	// MissingAttribute is 0 for a mailing without templates.
+	MissingAttribute int64 `json:"missingAttribute" doc:"tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
+	// Platforms has every one of PlatformNames; nil for a mailing that ended before there
+	// were sums by platform.
+	Platforms map[string]TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
 	// Variants is nil for a mailing without variants.
 	Variants map[string]VariantTotals `json:"variants,omitempty" doc:"the sums of each variant, by name: together they are customers.targeted and tokens"`
 }

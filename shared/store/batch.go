@@ -51,6 +51,11 @@ type batchDoc struct {
 	HasInvalidTokens bool           `firestore:"hasInvalidTokens"`
 	Tally            map[string]int `firestore:"tally"` // always written in full
 
+	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; always written in full
+
+	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
+	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; gone once settled
+
 	// Only of a mailing with variants: the index of each target's variant, and the number
 	// of targets and the tally of each variant.
 	VariantOf    []byte                    `firestore:"variantOf,omitempty"`
@@ -134,7 +139,8 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		Lane: string(b.Lane), PublishedAt: timeOrNil(b.PublishedAt),
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
-		VariantOf: encodeVariants(b), VariantTally: encodeVariantTally(b),
+		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
+		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }
 
@@ -176,6 +182,9 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 
 	b.Results = decodeResults(d.Results)
 	if err := decodeVariants(b, &d); err != nil {
+		return nil, err
+	}
+	if err := decodeMissing(b, &d); err != nil {
 		return nil, err
 	}
 	return b, decodeCrashes(b, &d)

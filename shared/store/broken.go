@@ -74,9 +74,11 @@ func closing(fields map[string]any, pendingAs, reason string) []firestore.Update
 		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
-	variants, _ := fields["variantTally"].(map[string]any)
-	if t := closedVariants(variants, pendingAs); t != nil {
-		up = append(up, firestore.Update{Path: "variantTally", Value: t})
+	for _, name := range []string{"platformTally", "variantTally"} {
+		parts, _ := fields[name].(map[string]any)
+		if t := closedParts(parts, pendingAs); t != nil {
+			up = append(up, firestore.Update{Path: name, Value: t})
+		}
 	}
 	return up
 }

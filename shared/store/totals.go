@@ -23,6 +23,9 @@ func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error
 		if t, err = s.addUp(ctx, tx, m.ID); err != nil {
 			return err
 		}
+		if t.Platforms, t.MissingAttribute, err = s.addUpPlatforms(ctx, tx, m.ID); err != nil {
+			return err
+		}
 		t.Variants, err = s.addUpVariants(ctx, tx, m)
 		return err
 	}, firestore.ReadOnly)

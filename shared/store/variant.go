@@ -56,9 +56,16 @@ func encodeVariantTally(b *push.Batch) map[string]map[string]int {
 	}
 	out := make(map[string]map[string]int, b.Variants)
 	for i, list := range results {
-		out[variantField(i)] = encodeTally(push.TallyOf(list))
-		out[variantField(i)]["size"] = len(list)
+		out[variantField(i)] = encodeSizedTally(list)
 	}
+	return out
+}
+
+// encodeSizedTally returns the tally of a part of a batch, and how many targets the part
+// has.
+func encodeSizedTally(results []push.Result) map[string]int {
+	out := encodeTally(push.TallyOf(results))
+	out["size"] = len(results)
 	return out
 }
 
@@ -79,7 +86,12 @@ func decodeByVariant(stored map[string]int64) (n [push.MaxVariants]int64) {
 
 // tallyUpdates are the fields that count the results of a batch.
 func tallyUpdates(b *push.Batch) []firestore.Update {
-	up := []firestore.Update{{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))}}
+	up := []firestore.Update{
+		{Path: "tally", Value: encodeTally(push.TallyOf(b.Results))},
+		{Path: "platformTally", Value: encodePlatformTally(b.Targets, b.Results)},
+		{Path: "missingAttribute", Value: b.CountMissingAttribute()},
+	}
+	up = append(up, missingUpdates(b)...)
 	if t := encodeVariantTally(b); t != nil {
 		up = append(up, firestore.Update{Path: "variantTally", Value: t})
 	}
@@ -101,9 +113,9 @@ func closedTally(stored map[string]any, size int64, pendingAs string) (map[strin
 	return tally, size
 }
 
-// closedVariants is like closedTally for the tallies of the variants, nil without
-// variants.
-func closedVariants(stored map[string]any, pendingAs string) map[string]map[string]int64 {
+// closedParts is like closedTally for the tallies of the parts of a batch, its variants
+// or platforms; nil without any.
+func closedParts(stored map[string]any, pendingAs string) map[string]map[string]int64 {
 	var out map[string]map[string]int64
 	for name, v := range stored {
 		fields, _ := v.(map[string]any)

@@ -272,7 +272,7 @@ run "labels" {
     error_message = "Functions must have the labels."
   }
   assert {
-    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.reports[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" })
+    condition     = google_storage_bucket.source.labels == tomap({ app = "carillon", team = "crm" }) && google_artifact_registry_repository.images.labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_dataset.reports[0].labels == tomap({ app = "carillon", team = "crm" }) && google_bigquery_table.events[0].labels == tomap({ app = "carillon", team = "crm" }) && alltrue([for v in google_bigquery_table.views : v.labels == tomap({ app = "carillon", team = "crm" })])
     error_message = "Bucket, registry and reports must have the labels."
   }
   assert {

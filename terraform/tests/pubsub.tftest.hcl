@@ -105,7 +105,7 @@ run "settings_arrive" {
 
 run "reports_off" {
   assert {
-    condition     = length(google_pubsub_subscription.reports) + length(google_bigquery_dataset.reports) + length(google_bigquery_table.events) == 0 && output.reports_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
+    condition     = length(google_pubsub_subscription.reports) + length(google_bigquery_dataset.reports) + length(google_bigquery_table.events) + length(google_bigquery_table.views) == 0 && output.reports_table == null && !contains(keys(google_project_service.this), "bigquery.googleapis.com")
     error_message = "Reports must be off by default."
   }
 }
@@ -129,5 +129,17 @@ run "reports" {
   assert {
     condition     = { for c in jsondecode(google_bigquery_table.events[0].schema) : c.name => "${c.type} ${c.mode}" } == { subscription_name = "STRING NULLABLE", message_id = "STRING NULLABLE", publish_time = "TIMESTAMP NULLABLE", attributes = "JSON NULLABLE", data = "JSON NULLABLE" }
     error_message = "The columns must be those that Pub/Sub writes."
+  }
+  assert {
+    condition     = { for k, v in google_bigquery_table.views : k => "${v.project} ${v.dataset_id} ${v.table_id}" } == { for n in ["mailings", "reachability_by_day", "invalid_tokens_by_week", "opens"] : n => "shop-push push ${n}" }
+    error_message = "The views must be in the dataset of the events."
+  }
+  assert {
+    condition     = alltrue([for v in google_bigquery_table.views : v.view[0].use_legacy_sql == false && strcontains(v.view[0].query, "FROM `shop-push.push.events`") && !strcontains(v.view[0].query, "$${")])
+    error_message = "The views must read the table of the events, in GoogleSQL."
+  }
+  assert {
+    condition     = alltrue([for v in google_bigquery_table.views : v.deletion_protection == false])
+    error_message = "A view has no data to protect, and must be replaceable."
   }
 }

@@ -175,7 +175,9 @@ function sums(m) {
       line("no valid token", x.noValidToken), line("opted out", x.optedOut), line("unsubscribed", x.category), line("unknown", x.unknown), line("muted", x.muted), line("filtered", x.filtered), line("control group", x.control))),
     h("table", {}, h("caption", {}, "Tokens"), h("tbody", {}, line("targeted", t.targeted, "total"), line("accepted", t.accepted, "good"),
       ...Object.entries(t.invalid || {}).map(([code, n]) => line(code, n, "bad")), line("refused", t.refused), line("failed", t.failed),
-      line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending))),
+      line("expired", t.expired), line("cancelled", t.cancelled), line("pending", t.pending), ...(m.missingAttribute ? [line("missing attribute", m.missingAttribute, "bad")] : []))),
+    ...Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => h("table", {}, h("caption", {}, `Platform ${name}`), h("tbody", {},
+      line("targeted", p.targeted, "total"), line("accepted", p.accepted, "good"), line("invalid", sum(p.invalid), "bad")))),
     ...Object.entries(m.variants || {}).map(([name, v]) => h("table", {}, h("caption", {}, `Variant ${name}`), h("tbody", {},
       line("customers", v.customers, "total"), line("targeted", v.targeted), line("accepted", v.accepted, "good"), line("invalid", sum(v.invalid), "bad")))));
 }

@@ -1,0 +1,26 @@
+package chaos
+
+import (
+	"reflect"
+
+	"carillon.example/shared/push"
+)
+
+// platformResults has the results of the targets of a mailing by platform, as sums name
+// it.
+type platformResults map[string][]push.Result
+
+func (p platformResults) add(of push.Platform, result push.Result) {
+	p[of.Name()] = append(p[of.Name()], result)
+}
+
+// checkPlatforms compares the API's totals of each platform with the stored results.
+func (o *mailingCheck) checkPlatforms() {
+	for _, name := range push.PlatformNames() {
+		results := o.platforms[name]
+		got, want := o.mailing.final.Platforms[name], push.NewTokenTotals(int64(len(results)), push.TallyOf(results))
+		if !reflect.DeepEqual(got, want) {
+			o.addFinding(brokenSums, "mailing %s has the token totals %+v of the platform %s, its results are %+v", o.mailing.id, got, name, want)
+		}
+	}
+}
