@@ -49,7 +49,7 @@ func build(ctx context.Context) (http.Handler, error) {
 
 	st := store.New(c.Firestore, store.Options{})
 	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic,
-		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances, Peers: st.NewInstance()})
+		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances, Peers: st.NewInstance("")})
 	if err != nil {
 		return nil, c.Fail(err)
 	}
