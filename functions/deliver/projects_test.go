@@ -46,7 +46,12 @@ func newRetailer(t *testing.T, change func(*Deps)) *world {
 // rule sets the outcome of sends to the pharmacy's project.
 func (w *world) rule(token, outcome string) {
 	w.t.Helper()
-	if err := w.phones.SetOutcomes(phones.Outcome{Token: token, Project: "pharmacy-prod", Outcome: outcome}); err != nil {
+	w.ruleOf("pharmacy-prod", token, outcome)
+}
+
+func (w *world) ruleOf(project, token, outcome string) {
+	w.t.Helper()
+	if err := w.phones.SetOutcomes(phones.Outcome{Token: token, Project: project, Outcome: outcome}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -115,34 +120,40 @@ func TestAMessageToOneCustomerGoesToTheProjectOfTheApp(t *testing.T) {
 }
 
 // A wrong setting sends the pharmacy's messages to a project that its tokens do not
-// belong to. The accepted tokens of the shop are no evidence that they are foreign: none
-// is flagged, and the mailing pauses with the project in its detail.
-func TestWrongSenderInOneProjectFlagsNobody(t *testing.T) {
+// belong to, or FCM answers nonsense there. The accepted tokens of the shop are no
+// evidence about them: none is flagged, and the mailing pauses with the project in its
+// detail.
+func TestFaultOfOneProjectFlagsNobody(t *testing.T) {
 	t.Parallel()
-	w := newRetailer(t, nil)
-	w.rule("*", "SENDER_ID_MISMATCH")
-	ref, pharmacy, shop := w.ofApps("m", true, 60, 600)
-	w.deliver(ref)
-	m, totals := w.totals("m")
-	if totals.Accepted != 600 {
-		t.Errorf("%d tokens of the shop are accepted, want 600", totals.Accepted)
-	}
-	if n := w.flagged(append(pharmacy, shop...)...); n != 0 {
-		t.Errorf("%d tokens are flagged, want none", n)
-	}
-	if m.State != push.Paused || m.PausedReason != push.PausedWrongSender {
-		t.Errorf("the mailing is %s (%s), want paused because of a wrong sender", m.State, m.PausedReason)
-	}
-	if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: FCM calls 60 of 60 tokens invalid") {
-		t.Errorf("the detail is %q, want the project and its counts", m.PausedDetail)
-	}
+	for outcome, reason := range map[string]push.PauseReason{"SENDER_ID_MISMATCH": push.PausedWrongSender, "UNREGISTERED": push.PausedImplausible} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			w := newRetailer(t, nil)
+			w.rule("pharmacy-*", outcome)
+			ref, pharmacy, shop := w.ofApps("m", true, 60, 600)
+			w.deliver(ref)
+			m, totals := w.totals("m")
+			if totals.Accepted != 600 {
+				t.Errorf("%d tokens of the shop are accepted, want 600", totals.Accepted)
+			}
+			if n := w.flagged(append(pharmacy, shop...)...); n != 0 {
+				t.Errorf("%d tokens are flagged, want none", n)
+			}
+			if m.State != push.Paused || m.PausedReason != reason {
+				t.Errorf("the mailing is %s (%s), want paused (%s)", m.State, m.PausedReason, reason)
+			}
+			if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: FCM calls 60 of 60 tokens invalid") {
+				t.Errorf("the detail is %q, want the project and its counts", m.PausedDetail)
+			}
 
-	// The shop has a few invalid tokens, and FCM accepts its control tokens.
-	w.phones.SetOutcome("shop-other-token-0003", "UNREGISTERED")
-	other, _, others := w.ofApps("other", true, 0, 10)
-	w.deliver(other)
-	if n := w.flagged(others...); n != 1 {
-		t.Errorf("%d tokens of the shop are flagged in another mailing, want 1", n)
+			// The shop has an invalid token, and FCM accepts its control tokens.
+			w.phones.SetOutcome("shop-other-token-0003", "UNREGISTERED")
+			other, _, others := w.ofApps("other", true, 0, 10)
+			w.deliver(other)
+			if n := w.flagged(others...); n != 1 {
+				t.Errorf("%d tokens of the shop are flagged in another mailing, want 1", n)
+			}
+		})
 	}
 }
 
@@ -315,7 +326,7 @@ func TestTurnsOfProjects(t *testing.T) {
 // for no other one.
 func TestEachProjectHasItsBreaker(t *testing.T) {
 	t.Parallel()
-	r := newResults(500)
+	r := newResults(250)
 	r.projects = twoProjects
 	for i := range r.batch.Targets {
 		a := answer{i, fcm.Answer{Outcome: fcm.Accepted}}
@@ -371,6 +382,14 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	}
 	if n := len(w.rung("both")); n != 0 {
 		t.Errorf("%d phones got a payload that is not proven in each project", n)
+	}
+
+	w.rule("/topics/carillon-proof", phones.OK)
+	w.ruleOf("shop-prod", "/topics/carillon-proof", "PAYLOAD_FIELD")
+	onlyPharmacy, _, _ := w.ofApps("pharmacy", false, 2, 0)
+	w.deliver(onlyPharmacy)
+	if m, _ := w.totals("pharmacy"); m.Proven || !strings.HasPrefix(m.Refusal, "project shop-prod: ") {
+		t.Errorf("the mailing to the pharmacy: proven %v, %q, want refused by the default project, for which Proven stands", m.Proven, m.Refusal)
 	}
 }
 
