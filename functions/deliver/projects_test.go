@@ -11,6 +11,7 @@ import (
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
@@ -360,6 +361,13 @@ func TestEachProjectIsItsOwnEvidence(t *testing.T) {
 	}
 	if x, y := d.payloadOf(answer{target: 1}), d.payloadOf(answer{target: 2}); x == y {
 		t.Errorf("the payloads of two projects are proven as one, %v", x)
+	}
+
+	d.variants = payloadSet{&payload{template: &personal.Template{}}}
+	for target, want := range map[int]evidence{0: {accepted: true}, 3: {}} {
+		if got := d.evidenceOf(answer{target: target}, nil); got != want {
+			t.Errorf("target %d of a payload for each customer: evidence %+v, want %+v", target, got, want)
+		}
 	}
 }
 
