@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
-	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
@@ -269,60 +267,6 @@ func TestCredentialsOfOneProjectAreNamed(t *testing.T) {
 	}
 }
 
-// The quota of the pharmacy's project is used up, and there FCM does not answer at all:
-// its tokens come first in the batch, and the shop's are sent all the same.
-func TestAProjectThatWaitsDoesNotDelayTheOther(t *testing.T) {
-	t.Parallel()
-	for _, outcome := range []string{"QUOTA_PROJECT", phones.HANG} {
-		t.Run(outcome, func(t *testing.T) {
-			t.Parallel()
-			w := newRetailer(t, func(d *Deps) { d.CallTimeout = 6 * time.Second })
-			w.rule("*", outcome)
-			ref, _, _ := w.ofApps("m", true, 600, 400)
-			w.deliver(ref)
-			_, totals := w.totals("m")
-			if totals.Accepted != 400 {
-				t.Errorf("%d tokens of the shop are accepted in the first call, want all 400", totals.Accepted)
-			}
-			if totals.Pending != 600 {
-				t.Errorf("%d tokens wait, want the 600 of the pharmacy", totals.Pending)
-			}
-		})
-	}
-}
-
-func TestTurnsOfProjects(t *testing.T) {
-	t.Parallel()
-	p := newProjectTurns()
-	if !p.start("a", 0) || !p.start("a", 1) {
-		t.Fatal("the only project has to wait")
-	}
-	p = newProjectTurns()
-	p.share(2)
-	for i := range maxUnsaved / 2 {
-		if !p.start("a", i) {
-			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
-		}
-	}
-	if p.start("a", 500) || p.start("a", 501) {
-		t.Error("a project has more than its part of the window")
-	}
-	if !p.start("b", 600) {
-		t.Error("the other project has to wait")
-	}
-
-	queue := []int{700}
-	p.end("a", &queue)
-	p.next("a", &queue)
-	p.end("b", &queue)
-	if len(queue) != 3 || queue[0] != 501 || queue[1] != 500 {
-		t.Errorf("the queue is %v, want both targets that waited at its front", queue)
-	}
-	if !p.start("a", 500) || p.start("a", 501) {
-		t.Error("one place of the project is free, want exactly one of its targets to start")
-	}
-}
-
 // The breaker opens for the project that answers INVALID_ARGUMENT to too many tokens, and
 // for no other one.
 func TestEachProjectHasItsBreaker(t *testing.T) {
@@ -400,38 +344,3 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 		t.Errorf("the mailing to the pharmacy: proven %v, %q, want refused by the default project, for which Proven stands", m.Proven, m.Refusal)
 	}
 }
-
-func TestSettingsOfProjects(t *testing.T) {
-	t.Parallel()
-	set, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "carillon",
-		"FIREBASE_PROJECTS": "*=shop-prod,pharmacy=pharmacy-prod", "FIREBASE_QUOTAS": "pharmacy-prod=60000"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	peers := map[string]fcm.Peers{"": nobody{"shop"}, "pharmacy-prod": nobody{"pharmacy"}}
-	c := set.senderConfig(func(project string) fcm.Peers { return peers[project] })
-	if c.Project != "shop-prod" || c.QuotaPerMinute != 600_000 || c.Peers != peers[""] {
-		t.Errorf("the default project is %s with a quota of %d and peers %v", c.Project, c.QuotaPerMinute, c.Peers)
-	}
-	want := fcm.Project{ID: "pharmacy-prod", QuotaPerMinute: 60_000, Peers: nobody{"pharmacy"}}
-	if len(c.Projects) != 1 || c.Projects[0] != want {
-		t.Errorf("the other projects are %+v, want %+v", c.Projects, want)
-	}
-
-	_, err = cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "carillon", "FIREBASE_PROJECTS": "shop", "FIREBASE_QUOTAS": "x=1", "INVALID_SHARE": "2"})
-	if err == nil {
-		t.Fatal("faulty settings are accepted")
-	}
-	for _, part := range []string{`"shop" is not a pair`, `no app is in the project "x"`, "INVALID_SHARE"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not contain %q: %v", part, err)
-		}
-	}
-}
-
-// nobody are peers that exist only by name.
-type nobody struct{ name string }
-
-func (nobody) Announce(context.Context, push.Demand) error   { return nil }
-func (nobody) Others(context.Context) ([]push.Demand, error) { return nil, nil }
-func (nobody) Leave(context.Context) error                   { return nil }
