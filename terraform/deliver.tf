@@ -50,6 +50,8 @@ resource "google_cloudfunctions2_function" "deliver" {
       FCM_ENDPOINT         = var.fcm_endpoint
       PROOF_TOPIC          = var.proof_topic
       FCM_QUOTA_PER_MINUTE = var.fcm_quota_per_minute
+      FIREBASE_PROJECTS    = local.app_projects
+      FIREBASE_QUOTAS      = local.project_quotas
       MAX_INSTANCES        = local.send_rate.instances
       INVALID_SHARE        = var.invalid_share
     })
@@ -64,8 +66,8 @@ resource "google_cloudfunctions2_function" "deliver" {
 
   lifecycle {
     precondition {
-      condition     = local.send_rate.per_instance >= local.least_rate
-      error_message = "FCM's quota of ${var.fcm_quota_per_minute} a minute, divided among ${local.send_rate.instances} instances of deliver, is ${local.send_rate.per_instance} a minute for each; it must be at least ${local.least_rate}. Lower max_instances of functions.deliver, deliver-small or messages, or ask Google for a higher quota and set fcm_quota_per_minute to it."
+      condition     = local.smallest_quota / local.send_rate.instances >= local.least_rate
+      error_message = "FCM's quota of ${local.smallest_quota} a minute, divided among ${local.send_rate.instances} instances of deliver, must be at least ${local.least_rate} a minute for each. Lower max_instances of functions.deliver, deliver-small or messages, or ask Google for a higher quota and set fcm_quota_per_minute, or firebase_quotas, to it."
     }
   }
 }
@@ -80,6 +82,8 @@ locals {
   }
 
   most_instances = sum([for lane in local.lanes : var.functions[lane].max_instances])
+
+  smallest_quota = min(concat([var.fcm_quota_per_minute], values(var.firebase_quotas))...)
 
   least_rate = 600                                                         # a minute: also the least ratePerMinute of a mailing
   most_rate  = 900000 * max(1, floor(tonumber(var.functions.deliver.cpu))) # a minute: 15,000 a second for each vCPU, as measured

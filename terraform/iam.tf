@@ -77,11 +77,15 @@ resource "google_project_iam_custom_role" "sender" {
   depends_on = [google_project_service.this]
 }
 
-resource "google_project_iam_member" "sender" {
-  for_each = {
+locals {
+  senders = {
     mailings = google_service_account.mailings.member # proves payloads
     deliver  = google_service_account.deliver.member  # sends
   }
+}
+
+resource "google_project_iam_member" "sender" {
+  for_each = local.senders
 
   project = var.project_id
   role    = google_project_iam_custom_role.sender.name

@@ -49,6 +49,7 @@ resource "google_cloudfunctions2_function" "mailings" {
       MESSAGES_TOPIC          = google_pubsub_topic.work["messages"].name
       FCM_ENDPOINT            = var.fcm_endpoint
       FCM_QUOTA_PER_MINUTE    = var.fcm_quota_per_minute
+      FIREBASE_PROJECTS       = local.app_projects
       PROOF_TOPIC             = var.proof_topic
       REQUIRE_IDEMPOTENCY_KEY = var.require_idempotency_key
     })

@@ -83,17 +83,18 @@ func blockOf(t *testing.T, file, kind, name string) string {
 }
 
 // TestProject checks that every resource is in var.project_id, whatever the default project
-// of the provider is.
+// of the provider is, except what lets Carillon send to the Firebase projects of apps.
 func TestProject(t *testing.T) {
 	t.Parallel()
-	elsewhere := []string{"google_storage_bucket_object", "google_storage_bucket_iam_member", "google_service_account_iam_member", "google_billing_budget"}
+	elsewhere := []string{"google_storage_bucket_object", "google_storage_bucket_iam_member", "google_service_account_iam_member", "google_billing_budget",
+		"google_project_iam_custom_role.firebase_sender", "google_project_iam_member.firebase_sender", "google_project_service.firebase"}
 	resource := regexp.MustCompile(`(?ms)^resource "([a-z0-9_]+)" "([a-z_]+)" \{\n(.*?)^\}$`)
 	all := resource.FindAllStringSubmatch(glob(t, "*.tf"), -1)
 	if len(all) < 50 {
 		t.Errorf("found only %d resources", len(all))
 	}
 	for _, r := range all {
-		if attribute(r[3], "project") != "var.project_id" && !slices.Contains(elsewhere, r[1]) {
+		if attribute(r[3], "project") != "var.project_id" && !slices.Contains(elsewhere, r[1]) && !slices.Contains(elsewhere, r[1]+"."+r[2]) {
 			t.Errorf("%s.%s has project = %q, want var.project_id", r[1], r[2], attribute(r[3], "project"))
 		}
 	}

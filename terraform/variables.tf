@@ -356,6 +356,40 @@ variable "fcm_quota_per_minute" {
   }
 }
 
+variable "firebase_projects" {
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  description = "Firebase projects of apps that are not in project_id: a map from the name of the app, as its tokens are registered, to the id of its project. The key * stands for every other app. Terraform grants mailings and deliver the permission to send there."
+
+  validation {
+    condition     = alltrue([for app in keys(var.firebase_projects) : can(regex("^[^,=[:cntrl:]]{1,200}$", app)) && trimspace(app) == app])
+    error_message = "The name of an app in firebase_projects must have 1 to 200 characters, no comma, no equals sign, and no space at an end."
+  }
+
+  validation {
+    condition     = alltrue([for p in values(var.firebase_projects) : can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", p))])
+    error_message = "firebase_projects must have ids of projects (6 to 30 lower-case letters, digits and hyphens), not their numbers or names."
+  }
+}
+
+variable "firebase_quotas" {
+  type        = map(number)
+  default     = {}
+  nullable    = false
+  description = "FCM quota, in messages a minute, of each project in firebase_projects that has another one than fcm_quota_per_minute: a map from the id of the project."
+
+  validation {
+    condition     = alltrue([for q in values(var.firebase_quotas) : q >= 600 && q <= 1000000000 && q == floor(q)])
+    error_message = "The quotas in firebase_quotas must be whole numbers from 600 to 1000000000."
+  }
+
+  validation {
+    condition     = alltrue([for p in keys(var.firebase_quotas) : contains(values(var.firebase_projects), p)])
+    error_message = "firebase_quotas must have ids of projects that firebase_projects has, too."
+  }
+}
+
 variable "fcm_endpoint" {
   type        = string
   default     = "https://fcm.googleapis.com"

@@ -144,6 +144,7 @@ func parseList[T interface{ check() faults }](data []byte, what string, read fun
 func parseOutcomes(data []byte) ([]Outcome, error) {
 	return parseList(data, "outcomes", func(o *object, r *Outcome) {
 		o.read("token", &r.Token, aString)
+		o.read("project", &r.Project, aString)
 		o.read("outcome", &r.Outcome, aString)
 		o.read("times", &r.Times, aCount)
 		o.read("retryAfter", &r.RetryAfter, aDuration)
@@ -249,6 +250,9 @@ func outcomesJSON(rules []Outcome) []map[string]any {
 	out := make([]map[string]any, len(rules))
 	for i, r := range rules {
 		m := map[string]any{"token": r.Token, "outcome": r.Outcome, "times": r.Times}
+		if r.Project != "" {
+			m["project"] = r.Project
+		}
 		if r.RetryAfter > 0 {
 			m["retryAfter"] = r.RetryAfter.String()
 		}

@@ -14,6 +14,8 @@ type Outcome struct {
 	// Token is a registration token or installation id, exact or a pattern in which
 	// * matches any text. A topic is /topics/NAME.
 	Token string
+	// Project limits the rule to the sends of one project; "": all.
+	Project string
 	// Outcome is one of Outcomes().
 	Outcome string
 	// Times is how often the rule applies; 0: always.
@@ -148,11 +150,11 @@ func (s *rules) set(outcomes []Outcome) {
 }
 
 // without removes the rules that can never apply again after r is set: rules without
-// remaining times, and all for the same tokens if r always applies. A rule with a share
+// remaining times, and all for the same tokens and project if r always applies. A rule with a share
 // replaces another one with the same outcome.
 func without(all []*rule, r *rule) []*rule {
 	return slices.DeleteFunc(all, func(old *rule) bool {
-		replaced := r.Times == 0 && old.Token == r.Token &&
+		replaced := r.Times == 0 && old.Token == r.Token && old.Project == r.Project &&
 			(r.Share == 0 || old.Share > 0 && old.Outcome.Outcome == r.Outcome.Outcome)
 		return old.spent() || replaced
 	})

@@ -3,6 +3,7 @@ package fcm
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,35 @@ func TestPhonesOfAnotherProject(t *testing.T) {
 	expect(t, s, `{"message":{"token":"`+token+`","data":{"from":"x"}}}`, "RESERVED_KEY")
 	configure(t, s, func(x *Settings) { x.PhonesProject = project })
 	expect(t, s, toToken(token), OK)
+}
+
+// TestARuleForAProject checks that a rule with a project leaves the sends of other
+// projects alone, whatever rule they have, and that it is shown as it was set.
+func TestARuleForAProject(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	url := s.URL() + "/emulator/outcomes"
+	rules := `[{"token":"*","project":"another","outcome":"QUOTA_PROJECT"},{"token":"*","project":"` + project + `","outcome":"UNREGISTERED"},
+		{"token":"told-0123456","project":"another","outcome":"SENDER_ID_MISMATCH"}]`
+	if got := call(t, s.Client(), http.MethodPut, url, rules); got.code != http.StatusOK || !strings.Contains(got.body, `"project": "another"`) {
+		t.Fatalf("setting the rules got %d: %s", got.code, got.body)
+	}
+	for _, c := range []struct {
+		project, token string
+		want           string
+	}{
+		{"another", token, "QUOTA_PROJECT"},
+		{project, token, "UNREGISTERED"},
+		{"third", token, OK},
+		{"another", "told-0123456", "SENDER_ID_MISMATCH"},
+		{project, "told-0123456", "UNREGISTERED"},
+	} {
+		before := s.Stats().Outcomes[c.want]
+		call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/"+c.project+"/messages:send", toToken(c.token))
+		if got := s.Stats().Outcomes[c.want] - before; got != 1 {
+			t.Errorf("a send of %s to %s: %d more %s, want 1", c.project, c.token, got, c.want)
+		}
+	}
 }
 
 func TestOutages(t *testing.T) {

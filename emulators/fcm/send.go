@@ -79,6 +79,8 @@ func (c *sendCall) chosen(bad *answer) (o Outcome, ok bool) {
 	return c.server.rules.take(m.address(), func(r *rule) bool {
 		fits := true
 		switch {
+		case r.Project != "" && r.Project != c.project:
+			fits = false
 		case aboutToken[r.Outcome.Outcome]:
 			fits = bad == nil && (m.toDevice() || !r.pattern || strings.HasPrefix(r.Token, "/topics/"))
 		case r.Outcome.Outcome == OK, r.Outcome.Outcome == SLOW:

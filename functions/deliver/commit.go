@@ -63,12 +63,14 @@ func (d *delivery) closeEnded() {
 
 // pauseForCredentials pauses the mailing because FCM refuses our credentials.
 func (d *delivery) pauseForCredentials(ctx context.Context) error {
-	return d.pauseFor(ctx, push.PausedCredentials, d.stop.answer.Text)
+	return d.pauseFor(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
 }
 
-// pauseFor pauses the mailing for a reason that an operator has to look at.
-func (d *delivery) pauseFor(ctx context.Context, reason push.PauseReason, detail string) error {
-	m, err := d.Store.PauseFor(ctx, d.mailing.ID, reason, detail)
+// pauseFor pauses the mailing for a reason in a project, "" for the default one, that an
+// operator has to look at.
+func (d *delivery) pauseFor(ctx context.Context, project string, reason push.PauseReason, detail string) error {
+	detail = d.Projects.Explain(project, detail)
+	m, err := d.Store.PauseForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}

@@ -23,6 +23,7 @@ type Deps struct {
 	Queue        publisher
 	Sender       sender
 	Log          *slog.Logger
+	Projects     push.Projects   // those of Sender; the zero value: one
 	CallTimeout  time.Duration   // the function's timeout; 0: a minute
 	InvalidShare float64         // the breaker opens above this share of INVALID_ARGUMENT; 0: 0.3
 	Stopping     context.Context // is done when the instance has to stop
@@ -51,7 +52,7 @@ type batchStore interface {
 // mailingStore has the mailings.
 type mailingStore interface {
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
-	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkProven(ctx context.Context, id string) error
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
@@ -70,7 +71,7 @@ type publisher interface {
 
 type sender interface {
 	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
-	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
+	ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer
 }
 
 const (
@@ -118,7 +119,7 @@ func newDeliverer(d Deps) *deliverer {
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
 		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
-		groups: newGroups(), platforms: newPlatforms(),
+		groups: newGroups(d.Projects), platforms: newPlatforms(),
 		quarantine: make(chan struct{}, 1),
 	}
 }

@@ -42,7 +42,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	note := d.notes.get(b.BatchRef)
 	return &delivery{
 		deliverer: d,
-		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, due: note.due},
+		results:   results{batch: b, now: d.Now, invalidShare: d.InvalidShare, projects: d.Projects, due: note.due},
 		mailing:   m,
 		note:      note,
 		before:    map[tokenGroup][]bool{},

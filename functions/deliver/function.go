@@ -4,6 +4,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 
 	"carillon.example/shared/cloud"
 	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -32,13 +34,32 @@ type settings struct {
 	Quota        int     `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
 	MaxInstances int     `env:"MAX_INSTANCES" envDefault:"10"`
 	InvalidShare float64 `env:"INVALID_SHARE" envDefault:"0.3"`
+
+	Apps   push.AppProjects   `env:"FIREBASE_PROJECTS"`
+	Quotas push.ProjectQuotas `env:"FIREBASE_QUOTAS"`
 }
 
 // Check names what is wrong with the settings.
 func (s *settings) Check() []error {
 	faults := cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
 	faults = append(faults, cloud.Between("MAX_INSTANCES", s.MaxInstances, 1, 1000)...)
-	return append(faults, cloud.Between("INVALID_SHARE", s.InvalidShare, 0.01, 1)...)
+	faults = append(faults, cloud.Between("INVALID_SHARE", s.InvalidShare, 0.01, 1)...)
+	if err := s.Quotas.Check(s.Apps.Projects(s.Project)); err != nil {
+		faults = append(faults, err)
+	}
+	return faults
+}
+
+// senderConfig returns the config of the sender. peers connects the senders of a
+// project, "" for the default project.
+func (s *settings) senderConfig(peers func(project string) fcm.Peers) fcm.Config {
+	projects := s.Apps.Projects(s.Project)
+	c := fcm.Config{Project: projects.Default, Own: s.Project, Endpoint: s.FCMEndpoint, ProofTopic: s.ProofTopic,
+		QuotaPerMinute: cmp.Or(s.Quotas[projects.Default], s.Quota), MaxInstances: s.MaxInstances, Peers: peers("")}
+	for _, id := range projects.Others() {
+		c.Projects = append(c.Projects, fcm.Project{ID: id, QuotaPerMinute: cmp.Or(s.Quotas[id], s.Quota), Peers: peers(id)})
+	}
+	return c
 }
 
 func build(ctx context.Context) (http.Handler, error) {
@@ -48,8 +69,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 
 	st := store.New(c.Firestore, store.Options{})
-	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic,
-		QuotaPerMinute: set.Quota, MaxInstances: set.MaxInstances, Peers: st.NewInstance()})
+	sender, err := fcm.New(ctx, set.senderConfig(func(project string) fcm.Peers { return st.NewInstance(project) }))
 	if err != nil {
 		return nil, c.Fail(err)
 	}
@@ -57,6 +77,6 @@ func build(ctx context.Context) (http.Handler, error) {
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	context.AfterFunc(stopping, sender.Leave)
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: st, Queue: q, Sender: sender, Log: c.Log,
+	return cloud.Traced(New(Deps{Store: st, Queue: q, Sender: sender, Log: c.Log, Projects: set.Apps.Projects(set.Project),
 		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
 }

@@ -21,6 +21,8 @@ const (
 // groups has what an instance remembers of FCM's answers, by group. It is safe for
 // concurrent use.
 type groups struct {
+	projects push.Projects
+
 	mu sync.Mutex // guards of and what it points to
 	of map[tokenGroup]*group
 }
@@ -33,24 +35,33 @@ type group struct {
 	read     time.Time      // when its control tokens were last read from the store
 }
 
-func newGroups() *groups { return &groups{of: map[tokenGroup]*group{}} }
+func newGroups(p push.Projects) *groups {
+	return &groups{projects: p, of: map[tokenGroup]*group{}}
+}
 
 // groupOf returns the group of a target.
 func groupOf(t push.Target) tokenGroup {
 	return tokenGroup{kind: t.Kind, platform: t.Platform, app: t.App, young: t.Young}
 }
 
-// anyOf returns the group whose control tokens show two things: that FCM answers
-// correctly (any accepted token shows that), and that this is the project of tokens
-// of a kind (an accepted installation id is needed for that; see credibleAlone).
-func anyOf(kind push.Kind) tokenGroup { return tokenGroup{kind: kind, app: "\x00any"} }
+// anyOf returns the group of a project, "" for the default one, whose control tokens
+// show two things: that FCM answers correctly there (any accepted token shows that), and
+// that it is the project of tokens of a kind (an accepted installation id is needed for
+// that; see credibleAlone).
+func anyOf(kind push.Kind, project string) tokenGroup {
+	app := "\x00any"
+	if project != "" {
+		app += "\x00" + project
+	}
+	return tokenGroup{kind: kind, app: app}
+}
 
 // anysOf lists the groups of anyOf that an accepted token of a kind counts for.
-func anysOf(kind push.Kind) []tokenGroup {
+func anysOf(kind push.Kind, project string) []tokenGroup {
 	if kind == push.KindFID {
-		return []tokenGroup{anyOf(push.KindFID), anyOf(push.KindToken)}
+		return []tokenGroup{anyOf(push.KindFID, project), anyOf(push.KindToken, project)}
 	}
-	return []tokenGroup{anyOf(push.KindToken)}
+	return []tokenGroup{anyOf(push.KindToken, project)}
 }
 
 // name returns the name of a group in the store.
@@ -86,7 +97,7 @@ func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
 	if !invalid {
 		c := control{customer: t.Customer, token: t.Token, kind: t.Kind, at: now}
 		x.accept(c)
-		for _, any := range anysOf(t.Kind) {
+		for _, any := range anysOf(t.Kind, g.projects.Of(t.App)) {
 			g.getLocked(any).accept(c)
 		}
 	}

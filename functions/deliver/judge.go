@@ -67,7 +67,7 @@ func (r *results) bookSuspect(a answer, e evidence) (open bool) {
 	case waitForProof:
 		r.due[a.target] = e.proof.NotBefore
 	case stopSending:
-		r.stopWith(stop{reason: stopCredentials, answer: *e.proof})
+		r.stopWith(stop{reason: stopCredentials, answer: *e.proof, project: r.projectOf(a.target)})
 	case askProof:
 		return true
 	}

@@ -65,33 +65,60 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 }
 
 // proveFirst proves the payload of a mailing that was handed in while FCM was out of
-// reach, before its first batch is sent; of a mailing with variants, each of them.
+// reach, before its first batch is sent; of a mailing with variants, each of them. It
+// does so in the default project, for which Mailing.Proven stands, and in the projects of
+// the batch.
 func (d *delivery) proveFirst(ctx context.Context) error {
-	out, cancel := d.untilDeadline(ctx)
-	defer cancel()
-
 	proven := true
-	for _, p := range d.variants {
-		proof := d.prove(out, p.sample)
-		switch proof.Outcome {
-		case fcm.Accepted:
-		case fcm.Waiting:
-			d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
-			return nil
-		case fcm.Misconfigured:
-			d.stopWith(stop{reason: stopCredentials, answer: proof})
-			return nil
-		default:
-			if !proof.Provisional {
-				return d.refuse(ctx, p.named(proof.Text))
-			}
-			proven = false
+	for _, project := range d.projectsToProve() {
+		ok, err := d.proveVariants(ctx, project)
+		if err != nil || d.stopped() {
+			return err
 		}
+		proven = proven && ok
 	}
 	if !proven {
 		return nil
 	}
 	return d.markProven(ctx)
+}
+
+// projectsToProve lists the default project, and those of the pending targets.
+func (d *delivery) projectsToProve() []string {
+	projects := []string{""}
+	for _, i := range d.batch.PendingTargets() {
+		if project := d.projectOf(i); !slices.Contains(projects, project) {
+			projects = append(projects, project)
+		}
+	}
+	return projects
+}
+
+// proveVariants proves each payload of the mailing in a project, and reports whether all
+// are proven. It stops the sending if FCM does not accept one of them.
+func (d *delivery) proveVariants(ctx context.Context, project string) (proven bool, err error) {
+	out, cancel := d.untilDeadline(ctx)
+	defer cancel()
+
+	proven = true
+	for _, p := range d.variants {
+		proof := d.prove(out, project, p.sample)
+		switch proof.Outcome {
+		case fcm.Accepted:
+		case fcm.Waiting:
+			d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
+			return false, nil
+		case fcm.Misconfigured:
+			d.stopWith(stop{reason: stopCredentials, answer: proof, project: project})
+			return false, nil
+		default:
+			if !proof.Provisional {
+				return false, d.refuse(ctx, d.Projects.Explain(project, p.named(proof.Text)))
+			}
+			proven = false
+		}
+	}
+	return proven, nil
 }
 
 // markProven records that FCM accepts the payload. Results are saved first, because

@@ -58,7 +58,7 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	go answered(a)
 }
 
-func (s *script) Prove(context.Context, *fcm.Message) fcm.Answer {
+func (s *script) ProveIn(context.Context, string, *fcm.Message) fcm.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}

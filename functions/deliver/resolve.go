@@ -28,11 +28,7 @@ func (d *delivery) resolve(ctx context.Context) error {
 		return nil
 	}
 
-	open := d.breakerOpen()
-	if open {
-		d.Log.WarnContext(ctx, "breaker open", "mailing", d.mailing.ID, "batch", d.batch.Batch,
-			"share", float64(len(d.suspects))/float64(d.answered))
-	}
+	open := d.openBreakers(ctx)
 	d.judgeSuspects(func(a answer) evidence { return d.evidenceOf(a, open) })
 	if len(d.suspects) == 0 {
 		return nil
@@ -51,10 +47,27 @@ func (d *delivery) resolve(ctx context.Context) error {
 	return nil
 }
 
-// isProvenByAnswers reports whether an accepted token proves the payload of a mailing
-// that is not proven: it has one payload, the same for every customer.
+// isProvenByAnswers reports whether an accepted token of the default project proves the
+// payload of a mailing that is not proven: it has one payload, the same for every
+// customer.
 func (d *delivery) isProvenByAnswers() bool {
-	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].personal() && d.accepted(0)
+	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].personal() && d.accepted(0, "")
+}
+
+// openBreakers returns the projects whose breaker is open.
+func (d *delivery) openBreakers(ctx context.Context) map[string]bool {
+	open := map[string]bool{}
+	for _, a := range d.suspects {
+		project := d.projectOf(a.target)
+		if _, known := open[project]; known {
+			continue
+		}
+		if open[project] = d.breakerOpen(project); open[project] {
+			d.Log.WarnContext(ctx, "breaker open", "mailing", d.mailing.ID, "batch", d.batch.Batch, "project", project,
+				"share", float64(d.suspectsIn(project))/float64(d.answered[project]))
+		}
+	}
+	return open
 }
 
 // judgeSuspects gives results to the suspects that can be decided, and keeps the
@@ -70,16 +83,20 @@ func (d *delivery) judgeSuspects(of func(answer) evidence) {
 }
 
 // evidenceOf returns what is known about the payload of a suspect without asking FCM.
-func (d *delivery) evidenceOf(a answer, breakerOpen bool) evidence {
-	t := d.batch.Targets[a.target]
+// What one project accepts says nothing about another: only the proof of the default
+// project is recorded in the mailing.
+func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) evidence {
+	t, project := d.batch.Targets[a.target], d.projectOf(a.target)
 	if d.variants.of(t).personal() {
-		return evidence{breakerOpen: breakerOpen, accepted: d.acceptedBy(t.Customer)}
+		return evidence{breakerOpen: breakerOpen[project], accepted: d.acceptedBy(t.Customer, project)}
 	}
-	return evidence{breakerOpen: breakerOpen, proven: d.mailing.Proven, accepted: d.accepted(t.Variant)}
+	return evidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.accepted(t.Variant, project)}
 }
 
-// A payloadKey names a payload: its variant, and of a personal one the customer.
+// A payloadKey names a payload in a project: its variant, and of a personal one the
+// customer.
 type payloadKey struct {
+	project  string
 	variant  int
 	customer string
 }
@@ -87,7 +104,7 @@ type payloadKey struct {
 // payloadOf names the payload of a suspect.
 func (d *delivery) payloadOf(a answer) payloadKey {
 	t := d.batch.Targets[a.target]
-	key := payloadKey{variant: t.Variant}
+	key := payloadKey{project: d.projectOf(a.target), variant: t.Variant}
 	if d.variants.of(t).personal() {
 		key.customer = t.Customer
 	}
@@ -121,25 +138,25 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 	return proofs
 }
 
-// proveFor proves the payload of a target.
+// proveFor proves the payload of a target, in its project.
 func (d *delivery) proveFor(ctx context.Context, t push.Target) fcm.Answer {
-	p := d.variants.of(t)
+	p, project := d.variants.of(t), d.Projects.Of(t.App)
 	if !p.personal() {
-		return d.prove(ctx, p.sample)
+		return d.prove(ctx, project, p.sample)
 	}
 	r, err := p.render(t.Customer, t.Attributes)
 	if err != nil { // cannot happen: it was rendered before it was sent
 		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
 	}
-	return d.prove(ctx, r)
+	return d.prove(ctx, project, r)
 }
 
-// prove asks FCM whether it accepts a payload, without any token. A topic may accept
+// prove asks FCM whether it accepts a payload in a project, without any token. A topic may accept
 // less than a token. For a payload that is too large for a topic FCM is asked about a
 // copy with shorter texts. The size needs no proof: it was computed, and tokens
 // accept it.
-func (d *delivery) prove(ctx context.Context, r rendering) fcm.Answer {
-	proof := d.proveOnce(ctx, r.message)
+func (d *delivery) prove(ctx context.Context, project string, r rendering) fcm.Answer {
+	proof := d.proveOnce(ctx, project, r.message)
 	if !proof.Provisional {
 		return proof
 	}
@@ -147,17 +164,17 @@ func (d *delivery) prove(ctx context.Context, r rendering) fcm.Answer {
 	if short == nil {
 		return proof
 	}
-	if p := d.proveOnce(ctx, short); !p.Provisional {
+	if p := d.proveOnce(ctx, project, short); !p.Provisional {
 		return p
 	}
 	return proof
 }
 
 // proveOnce asks for a proof, and once more if something other than FCM answered.
-func (d *delivery) proveOnce(ctx context.Context, m *fcm.Message) fcm.Answer {
-	proof := d.Sender.Prove(ctx, m)
+func (d *delivery) proveOnce(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
+	proof := d.Sender.ProveIn(ctx, project, m)
 	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {
 		return proof
 	}
-	return d.Sender.Prove(ctx, m)
+	return d.Sender.ProveIn(ctx, project, m)
 }

@@ -18,9 +18,10 @@ type results struct {
 	batch        *push.Batch
 	now          func() time.Time
 	invalidShare float64 // the breaker opens above this share of INVALID_ARGUMENT
+	projects     push.Projects
 
 	unsaved           int               // results that are not stored yet
-	answered          int               // answers of this call that are final
+	answered          map[string]int    // by project: answers of this call that are final
 	observed          []observation     // answers of this call that say something about their token, in order
 	suspects          []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
 	refusedByPlatform []answer          // Apple, or a browser's push service, refused the credentials of the app
@@ -36,6 +37,8 @@ type answer struct {
 
 // A stop says why no more is sent, and has what its reason needs.
 type stop struct {
+	project string // with stopCredentials: the project that gave the answer, "" for the default one
+
 	reason stopReason
 	result push.Result // with stopEnded: the result of every pending target
 	answer fcm.Answer  // with stopCredentials: FCM's answer
@@ -65,7 +68,10 @@ func (r *results) stopWith(s stop) {
 // record takes FCM's answer for one target.
 func (r *results) record(a answer) {
 	if a.Outcome != fcm.Waiting {
-		r.answered++
+		if r.answered == nil {
+			r.answered = map[string]int{}
+		}
+		r.answered[r.projectOf(a.target)]++
 	}
 
 	switch a.Outcome {
@@ -90,7 +96,7 @@ func (r *results) record(a answer) {
 	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
 	case fcm.Misconfigured:
-		r.stopWith(stop{reason: stopCredentials, answer: a.Answer})
+		r.stopWith(stop{reason: stopCredentials, answer: a.Answer, project: r.projectOf(a.target)})
 	case fcm.Waiting:
 		r.due[a.target] = a.NotBefore
 	}
@@ -131,30 +137,41 @@ func (r *results) setInvalid(a answer, result push.Result) {
 // closePending gives a result to every pending target.
 func (r *results) closePending(result push.Result) { r.unsaved += r.batch.ClosePending(result) }
 
-// implausible reports whether n of the answers so far are more than can be true.
-func (r *results) implausible(n int) bool {
-	return r.answered >= minAnswers && float64(n) > r.invalidShare*float64(r.answered)
+// projectOf returns the project of a target's token, "" for the default project.
+func (r *results) projectOf(target int) string { return r.projects.Of(r.batch.Targets[target].App) }
+
+// breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
+// true.
+func (r *results) breakerOpen(project string) bool {
+	return implausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
 }
 
-// breakerOpen reports whether there is more INVALID_ARGUMENT than can be true.
-func (r *results) breakerOpen() bool { return r.implausible(len(r.suspects)) }
+// suspectsIn counts the suspects of a project.
+func (r *results) suspectsIn(project string) (n int) {
+	for _, a := range r.suspects {
+		if r.projectOf(a.target) == project {
+			n++
+		}
+	}
+	return n
+}
 
 // accepted reports whether FCM accepted the message of a variant for a token of the
-// batch. A mailing without variants has the variant 0 alone.
-func (r *results) accepted(variant int) bool {
+// batch, in a project. A mailing without variants has the variant 0 alone.
+func (r *results) accepted(variant int, project string) bool {
 	for i, t := range r.batch.Targets {
-		if t.Variant == variant && r.batch.Results[i] == push.ResultAccepted {
+		if t.Variant == variant && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
 		}
 	}
 	return false
 }
 
-// acceptedBy reports whether FCM accepted the message for a token of that customer.
-// All tokens of a customer get the same message.
-func (r *results) acceptedBy(customer string) bool {
+// acceptedBy reports whether FCM accepted the message for a token of that customer, in
+// a project. All tokens of a customer get the same message.
+func (r *results) acceptedBy(customer, project string) bool {
 	for i, t := range r.batch.Targets {
-		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted {
+		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
 		}
 	}

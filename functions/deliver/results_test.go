@@ -134,7 +134,7 @@ func TestBreaker(t *testing.T) {
 		for i := range c.accepted {
 			r.record(answer{c.suspects + i, fcm.Answer{Outcome: fcm.Accepted}})
 		}
-		if got := r.breakerOpen(); got != c.want {
+		if got := r.breakerOpen(""); got != c.want {
 			t.Errorf("%d suspects beside %d accepted: open %v, want %v", c.suspects, c.accepted, got, c.want)
 		}
 	}

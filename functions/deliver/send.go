@@ -29,6 +29,7 @@ type sendLoop struct {
 	*delivery
 	renderer renderer
 	queue    []int                // targets that the sender did not get yet
+	turns    projectTurns         // which of them wait because their project has its part of the window
 	inFlight map[int]bool         // targets that the sender has
 	cleared  int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
 	strays   map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
@@ -43,11 +44,14 @@ func (d *delivery) send(ctx context.Context) error {
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
-		strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		turns: newProjectTurns(), strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
 		l.queue = d.ready(d.Now())
+		if !l.cautious() { // a cautious call sends in its own order
+			l.turns.share(l.projectsOf(l.queue))
+		}
 		l.sort()
 	}
 
@@ -170,19 +174,25 @@ func (l *sendLoop) sendNext(ctx context.Context) {
 	l.queue = l.queue[1:]
 	l.cleared = max(0, l.cleared-1)
 	t := l.batch.Targets[i]
+	project := l.projectOf(i)
 	if l.postponed(i) {
+		l.turns.next(project, &l.queue)
+		return
+	}
+	if !l.turns.start(project, i) {
 		return
 	}
 
 	message, err := l.renderer.message(t)
 	if err != nil { // the attributes of this customer make no valid message
+		l.turns.end(project, &l.queue)
 		l.setFailed(i, push.ResultRefused, err.Error())
 		return
 	}
 
 	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.of(t).lacksAttribute(t)
 	l.inFlight[i] = true
-	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: l.mailing.DryRun, Priority: l.mailing.Single, Until: l.deadline}
+	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: project, Kind: t.Kind, DryRun: l.mailing.DryRun, Priority: l.mailing.Single, Until: l.deadline}
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
 }
 
@@ -220,6 +230,7 @@ func (l *sendLoop) drain() {
 func (l *sendLoop) take(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
+	l.turns.end(l.projectOf(a.target), &l.queue)
 
 	if _, again := l.strays[a.target]; stray(a.Answer) && !again {
 		l.strays[a.target] = true

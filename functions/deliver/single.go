@@ -193,9 +193,9 @@ func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refu
 	return s.message.Mailing(), nil
 }
 
-// PauseFor does not pause anything: the message waits and is tried again until its
-// lifetime ends. The log line raises the alert of a paused mailing.
-func (s *singleStore) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+// PauseForProject does not pause anything: the message waits and is tried again until
+// its lifetime ends. The log line raises the alert of a paused mailing.
+func (s *singleStore) PauseForProject(ctx context.Context, id, _ string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	s.deliverer.Log.ErrorContext(ctx, "message waits", "message_id", id, "reason", reason, "detail", detail)
 	s.message.Batch.Reason = detail
 	return nil, &push.Conflict{Why: "a message is not paused"}

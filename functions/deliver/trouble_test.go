@@ -30,9 +30,9 @@ func (o odd) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
 	o.sender.Send(ctx, it, answered)
 }
 
-func (o odd) Prove(ctx context.Context, m *fcm.Message) fcm.Answer {
+func (o odd) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
 	if o.proof == nil {
-		return o.sender.Prove(ctx, m)
+		return o.sender.ProveIn(ctx, project, m)
 	}
 	return o.proof(ctx)
 }
@@ -45,12 +45,12 @@ type busyMailing struct {
 	held  atomic.Int64
 }
 
-func (b *busyMailing) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (b *busyMailing) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	b.asked()
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.PauseFor(ctx, id, reason, detail)
+	return b.ledger.PauseForProject(ctx, id, project, reason, detail)
 }
 
 // TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the

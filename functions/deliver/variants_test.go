@@ -146,7 +146,7 @@ func TestEachVariantIsItsOwnEvidence(t *testing.T) {
 		Results: []push.Result{push.ResultAccepted, push.ResultPending, push.ResultPending}}
 	d := &delivery{results: results{batch: b}, mailing: &push.Mailing{}, variants: payloadSet{&payload{variant: "a"}, &payload{variant: "b"}}}
 	for target, want := range map[int]bool{1: false, 2: true} {
-		if got := d.evidenceOf(answer{target: target}, false).accepted; got != want {
+		if got := d.evidenceOf(answer{target: target}, nil).accepted; got != want {
 			t.Errorf("target %d: its payload was accepted: %v, want %v", target, got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -43,50 +42,40 @@ func (d *delivery) weigh(ctx context.Context) error {
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	found := d.weighParts(asking, d.heldParts())
-	if found.recovered && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
+	if recovered := found.recovered(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
 		// FCM accepts some of them now: its outage may be over.
 		d.observed = nil
 		found = d.weighParts(asking, d.heldParts())
-		found.recovered = true
+		for _, project := range recovered {
+			found.of(project).recovered = true
+		}
 	}
-
-	switch {
-	case found.refused && !d.ended():
-		return d.pauseImplausible(ctx)
-	case found.accepted || found.recovered: // FCM accepts tokens that it refused before
-		return d.resumePlausible(ctx)
-	}
-	return nil
-}
-
-// weighed is the evidence that a call has found.
-type weighed struct {
-	refused   bool // FCM refuses control tokens, or there are none
-	accepted  bool // FCM accepts a control token
-	recovered bool // FCM accepts tokens that it called invalid before
+	return d.pauseOrResume(ctx, found)
 }
 
 // weighParts decides about each part.
-func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) (out weighed) {
+func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceByProject {
+	found := evidenceByProject{}
 	for _, part := range parts {
+		out := found.of(d.Projects.Of(part.answers.group.app))
 		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
 		recorded := d.lookAtRelease(ctx, part)
-		found := decideInvalid(part.answers, w)
-		recovered := len(found.drop) > 0
-		d.recordRelease(ctx, part, found, recorded)
-		if part.answers.foreign && len(found.flag) > 0 {
-			found = d.asSet(ctx, found)
+		decision := decideInvalid(part.answers, w)
+		recovered := len(decision.drop) > 0
+		d.recordRelease(ctx, part, decision, recorded)
+		if part.answers.foreign && len(decision.flag) > 0 {
+			decision = d.asSet(ctx, decision)
 		}
-		d.decide(part.pick(found.flag), true)
-		d.decide(part.pick(found.drop), false)
-		d.logHeld(ctx, part, found)
-		out.refused = out.refused || found.refused
+		d.decide(part.pick(decision.flag), true)
+		d.decide(part.pick(decision.drop), false)
+		d.logHeld(ctx, part, decision)
+		out.refused = out.refused || decision.refused
 		out.accepted = out.accepted || w.control == controlAccepted
 		out.recovered = out.recovered || recovered
 	}
 
-	return out
+	return found
 }
 
 // asSet drops the flags of tokens of another sender if the settings say so. If the
@@ -237,52 +226,7 @@ func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision
 	g := p.answers.group
 	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
 		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"controls_refused", found.refused)
-}
-
-// pauseImplausible pauses the mailing if the share of held flags, over all of its
-// answers so far, is greater than can be true.
-func (d *delivery) pauseImplausible(ctx context.Context) error {
-	if err := d.saveUnsaved(ctx); err != nil {
-		return err
-	}
-	m := *d.mailing
-	m.Totals = nil
-	totals, err := d.Store.Totals(ctx, &m)
-	if err != nil {
-		return err
-	}
-	var held, wrongSender int64
-	for code, n := range totals.Held {
-		held += n
-		if code == push.CodeWrongSender {
-			wrongSender = n
-		}
-	}
-	answered := totals.Tokens.Targeted - totals.Tokens.Pending
-	if answered < minAnswers || float64(held) <= d.InvalidShare*float64(answered) {
-		return nil
-	}
-
-	reason := push.PausedImplausible
-	if wrongSender > held/2 {
-		reason = push.PausedWrongSender
-	}
-	return d.pauseFor(ctx, reason, implausibleText(held, answered))
-}
-
-// resumePlausible resumes a mailing that was paused because of implausible answers,
-// when FCM accepts control tokens again.
-func (d *delivery) resumePlausible(ctx context.Context) error {
-	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() {
-		return nil
-	}
-	m, err := d.Store.ResumeImplausible(ctx, d.mailing.ID)
-	if err != nil {
-		return err
-	}
-	d.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "from", push.Paused, "to", m.State, "reason", "FCM accepts control tokens again")
-	return nil
+		"project", d.Projects.Of(g.app), "controls_refused", found.refused)
 }
 
 // saveControls stores the tokens of this call that FCM accepted, at most every
@@ -293,7 +237,7 @@ func (d *delivery) saveControls(ctx context.Context) {
 		if !o.invalid {
 			t := d.batch.Targets[o.target]
 			keys[groupOf(t)] = true
-			for _, any := range anysOf(t.Kind) {
+			for _, any := range anysOf(t.Kind, d.projectOf(o.target)) {
 				keys[any] = true
 			}
 		}
@@ -314,16 +258,4 @@ type evidenceStore interface {
 	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
 	Settings(ctx context.Context) (push.Settings, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
-}
-
-// plausibilityStore changes a mailing because of what FCM answers.
-type plausibilityStore interface {
-	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
-	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
-}
-
-// implausibleText says in words why a mailing is paused.
-func implausibleText(held, answered int64) string {
-	return fmt.Sprintf("FCM calls %d of %d tokens invalid, and refuses tokens that it accepted lately, or has accepted none yet. "+
-		"Nobody is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)
 }

@@ -56,23 +56,35 @@ func askResultOf(a fcm.Answer) askResult {
 	return askUnanswered
 }
 
-// ask sends a message to a target with validate_only; the phone shows nothing.
+// project returns the project of the part, "" for the default one.
+func (w *fcmWitness) project() string { return w.Projects.Of(w.part.answers.group.app) }
+
+// ask sends a message to a target of the project with validate_only; the phone shows
+// nothing.
 func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
-	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
+	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.project(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
 func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 	w.control = w.askControlsOf(key)
-	if w.control != controlMissing {
+	if w.control != controlMissing || w.doubtsProject() {
 		return w.control
 	}
-	switch elsewhere := w.askControlsOf(anyOf(key.kind)); elsewhere {
+	switch elsewhere := w.askControlsOf(anyOf(key.kind, w.project())); elsewhere {
 	case controlAccepted:
 		w.control = controlElsewhere
 	default:
 		w.control = elsewhere
 	}
 	return w.control
+}
+
+// doubtsProject reports whether the answers may come from a wrong entry in the setting of
+// projects. In a project of another app FCM answers SENDER_ID_MISMATCH for registration
+// tokens, and UNREGISTERED for installation ids. That it accepts tokens of another app
+// does not show that this one is in the project, too.
+func (w *fcmWitness) doubtsProject() bool {
+	return w.Projects.Several() && (w.part.answers.foreign || w.part.answers.group.kind == push.KindFID)
 }
 
 func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
@@ -118,7 +130,7 @@ func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
 		if len(out) == controlsKept {
 			break
 		}
-		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind), key)) {
+		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind, w.projectOf(i)), key)) {
 			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
 		}
 	}

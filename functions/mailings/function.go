@@ -33,6 +33,8 @@ type settings struct {
 	Callers       push.Callers `env:"CALLERS"`
 	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
 	Quota         int          `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
+
+	Apps push.AppProjects `env:"FIREBASE_PROJECTS"`
 }
 
 // Check returns every fault of the settings.
@@ -45,7 +47,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := fcm.New(ctx, fcm.Config{Project: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
+	sender, err := fcm.New(ctx, fcm.Config{Project: set.Apps.Projects(set.Project).Default, Own: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
 	if err != nil {
 		return nil, c.Fail(err)
 	}

@@ -28,6 +28,7 @@ type accessToken struct {
 	fetch    func() (*oauth2.Token, error) // nil: requests have no credentials
 	header   http.Header                   // all requests share it; it is never changed
 	number   int                           // number of the token, counted from the first
+	accepted int                           // number of the last token with which FCM accepted a message
 	expiry   time.Time                     // zero: never
 	fetching bool
 	forced   bool      // FCM refused it: nothing is sent before the next one is fetched
@@ -87,15 +88,19 @@ func (s *Sender) usableLocked(now time.Time) bool {
 	return have
 }
 
-// refusedLocked records that FCM refused the token with that number, and reports
-// whether another try makes sense.
-func (s *Sender) refusedLocked(number int, now time.Time) bool {
+// refusedLocked records that FCM refused the token with that number, with this HTTP
+// status, and reports whether another try makes sense. It does not if the token is
+// good and our account has no permission in one of several projects: to fetch another
+// one would delay the other projects.
+func (s *Sender) refusedLocked(number, status int, now time.Time) bool {
 	k := &s.key
 	switch {
 	case k.fetch == nil || k.broken != nil:
 		return false
 	case number < k.number:
 		return true // there is a newer one
+	case status == http.StatusForbidden && len(s.projects) > 1 && number == k.accepted:
+		return false
 	case k.number > 1 && !k.fetching && now.Sub(k.tried) < fetchPause:
 		return false // it was just fetched
 	}

@@ -38,13 +38,13 @@ func (m *mint) Token() (*oauth2.Token, error) {
 
 // atGoogle is a sender that believes it speaks to Google's host; to be used
 // within synctest.Test.
-func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc) (s *Sender, end func()) {
+func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, others ...Project) (s *Sender, end func()) {
 	t.Helper()
 	cert, roots := certificate(t)
 	p := newPipe()
 	srv := &http.Server{ErrorLog: quiet, Handler: handle, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	go srv.ServeTLS(p, "", "")
-	s, err := New(t.Context(), Config{Project: "p", TokenSource: source, TLS: clientTLS(roots), dial: p.dial})
+	s, err := New(t.Context(), Config{Project: "p", Projects: others, TokenSource: source, TLS: clientTLS(roots), dial: p.dial})
 	if err != nil {
 		t.Fatal(err)
 	}

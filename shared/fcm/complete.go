@@ -43,6 +43,9 @@ func (s *Sender) accountLocked(f *attempt, r *result, now time.Time, out *answer
 	switch {
 	case r.code > 0:
 		c.answered++
+		if r.code < 300 {
+			s.key.accepted = f.key
+		}
 		s.pool.failures = 0
 		s.pool.latency.observe(now.Sub(f.began))
 	case r.timedOut() && !r.unread:
@@ -58,8 +61,9 @@ func (s *Sender) accountLocked(f *attempt, r *result, now time.Time, out *answer
 	}
 }
 
-// observeLocked tells the scheduler what the result says about FCM as a whole. If
-// everything is held because of it, jobs that cannot wait are answered.
+// observeLocked tells the scheduler of the project what the result says about FCM as
+// a whole. If everything of the project is held because of it, jobs that cannot wait
+// are answered.
 func (s *Sender) observeLocked(f *attempt, r *result, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
 	code := r.code
 	switch {
@@ -68,9 +72,10 @@ func (s *Sender) observeLocked(f *attempt, r *result, a Answer, then nextStep, r
 	case code == 0:
 		return // the result is about the connection only
 	}
-	if s.scheduler.observe(then, code, retry, f.began, now) {
-		s.why, s.heldFor = a.Text, a.HTTP
-		*out = append(*out, s.failBeyondHoldLocked(now)...)
+	p := f.j.project
+	if p.scheduler.observe(then, code, retry, f.began, now) {
+		p.why, p.heldFor = a.Text, a.HTTP
+		*out = append(*out, s.failBeyondHoldLocked(p, now)...)
 	}
 }
 
@@ -80,14 +85,14 @@ func (s *Sender) retryLocked(f *attempt, a Answer, then nextStep, retry time.Dur
 	j.last = a
 	j.sent = j.sent || a.Sent && then == backOff
 	switch {
-	case then == reauthorize && (j.reauthorized || !s.refusedLocked(f.key, now)), then == askAgain && j.doubted:
+	case then == reauthorize && (j.reauthorized || !s.refusedLocked(f.key, a.HTTP, now)), then == askAgain && j.doubted:
 		out.add(s.answerLocked(j, a))
 		return
 	}
 	j.reauthorized = j.reauthorized || then == reauthorize
 	j.doubted = j.doubted || then == askAgain
 
-	if until, ok := s.scheduler.retry(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
-		out.add(s.giveUpLocked(j, now, until, s.reasonLocked(now)))
+	if until, ok := j.project.scheduler.retry(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
+		out.add(s.giveUpLocked(j, now, until, j.project.reason(now)))
 	}
 }

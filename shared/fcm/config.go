@@ -17,17 +17,19 @@ import (
 
 // Config configures a Sender. Only Project is required.
 type Config struct {
-	Project    string
-	Endpoint   string // scheme and host; "": Google's. http: HTTP/2 without TLS (an emulator)
-	ProofTopic string // the topic payloads are proven against; "": carillon-proof
+	Project    string    // of items that name none
+	Projects   []Project // further ones
+	Own        string    // that of our account; "": Project. See project.foreign
+	Endpoint   string    // scheme and host; "": Google's. http: HTTP/2 without TLS (an emulator)
+	ProofTopic string    // the topic payloads are proven against; "": carillon-proof
 
 	// TokenSource gives the credentials; nil: the default ones of the process. They
 	// are sent to Google's host only, whatever Endpoint is.
 	TokenSource oauth2.TokenSource
 
-	QuotaPerMinute int // messages a minute that the project may send; 0: 600,000
+	QuotaPerMinute int // messages a minute that a project may send; 0: 600,000
 	MaxInstances   int // senders that may share the quota; 0: 10
-	// Peers connects the senders of the project; nil: each uses an equal part of the
+	// Peers connects the senders of Project; nil: each uses an equal part of the
 	// quota for MaxInstances.
 	Peers Peers
 
@@ -47,6 +49,7 @@ const googleHost = "fcm.googleapis.com"
 
 func (c Config) withDefaults() Config {
 	c.Endpoint = strings.TrimSuffix(cmp.Or(c.Endpoint, "https://"+googleHost), "/")
+	c.Own = cmp.Or(c.Own, c.Project)
 	c.ProofTopic = cmp.Or(c.ProofTopic, "carillon-proof")
 	c.QuotaPerMinute = cmp.Or(c.QuotaPerMinute, 600_000)
 	c.MaxInstances = cmp.Or(c.MaxInstances, 10)
@@ -66,9 +69,9 @@ func (c Config) withDefaults() Config {
 
 // target is the server that messages are sent to.
 type target struct {
-	url     *url.URL
-	address string // host and port
-	google  bool   // it gets our credentials
+	url     *url.URL // without a path of a project
+	address string   // host and port
+	google  bool     // it gets our credentials
 }
 
 func (c Config) target() (target, error) {
@@ -88,8 +91,13 @@ func (c Config) target() (target, error) {
 	port := cmp.Or(u.Port(), ports[u.Scheme])
 	t := target{address: net.JoinHostPort(u.Hostname(), port),
 		google: u.Scheme == "https" && strings.EqualFold(u.Hostname(), googleHost) && port == "443"}
-	t.url = u.JoinPath("v1", "projects", c.Project, "messages:send")
+	t.url = u
 	return t, nil
+}
+
+// sendURL returns where messages of a project are sent.
+func (t target) sendURL(project string) string {
+	return t.url.JoinPath("v1", "projects", project, "messages:send").String()
 }
 
 // An Item is one message to one target.
@@ -97,6 +105,7 @@ type Item struct {
 	Message  *Message
 	Customer string
 	Target   string // the push token
+	Project  string // whose token it is: one of the sender's; "": Config.Project
 	Kind     push.Kind
 	DryRun   bool      // FCM only validates
 	Priority bool      // it goes before mailings: a message to one customer

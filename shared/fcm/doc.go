@@ -10,12 +10,15 @@
 // The way of one message:
 //
 //	Send      the job joins the queue of its mailing                   sender.go, queue.go
-//	schedule  while something may be sent, decide whose turn it is     flow.go, scheduler.go
+//	schedule  while something may be sent, decide which project's      flow.go, project.go
+//	          turn it is, and in the project whose                     scheduler.go
 //	          (fairness, retries, the rate) and give it a worker       limiter.go, quota.go, share.go
 //	attempt   the worker sends it over a connection                    worker.go, pool.go
 //	complete  judge the answer; answer the caller, or retry            complete.go, result.go
 //
 // scheduler decides and Sender acts: scheduler and what it has (queue, retries, limiter)
-// take no lock, start no goroutine and read no clock. Sender.mu guards them, and methods
+// take no lock, start no goroutine and read no clock. Each project has one of its own, so
+// that its quota, its outages and what its senders want do not concern the others; all
+// share the connections. Sender.mu guards them, and methods
 // whose name ends in Locked need it. They return the answers to give once it is free.
 package fcm

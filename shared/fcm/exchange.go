@@ -140,22 +140,24 @@ func (l *limiter) exchanged(t exchangeStep, h exchangeResult, began, now time.Ti
 // leave ends the part of this sender in the quota.
 func (l *limiter) leave() { l.exchange.leaving = true }
 
-// exchangeLocked starts an exchange with the peers if one is due.
+// exchangeLocked starts the exchanges with the peers that are due.
 func (s *Sender) exchangeLocked(now time.Time) {
-	if s.exchanging || s.closed {
-		return
-	}
-	if t := s.scheduler.limiter.exchangeDue(now); !t.idle() {
-		s.exchanging = true
-		go s.exchange(t, now)
+	for _, p := range s.projects {
+		if p.exchanging || s.closed {
+			continue
+		}
+		if t := p.scheduler.limiter.exchangeDue(now); !t.idle() {
+			p.exchanging = true
+			go s.exchange(p, t, now)
+		}
 	}
 }
 
-func (s *Sender) exchange(t exchangeStep, began time.Time) {
-	h := t.do(s.cfg.Peers)
+func (s *Sender) exchange(p *project, t exchangeStep, began time.Time) {
+	h := t.do(p.peers)
 	s.mu.Lock()
-	s.exchanging = false
-	s.scheduler.limiter.exchanged(t, h, began, time.Now())
+	p.exchanging = false
+	p.scheduler.limiter.exchanged(t, h, began, time.Now())
 	s.mu.Unlock()
 	s.schedule()
 }
@@ -176,12 +178,14 @@ func (t exchangeStep) do(p Peers) (h exchangeResult) {
 	return h
 }
 
-// Leave gives up this sender's part of the quota, because it is about to end: the
+// Leave gives up this sender's part of the quotas, because it is about to end: the
 // others need not wait until they notice. What it still sends uses only what they
 // leave.
 func (s *Sender) Leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scheduler.limiter.leave()
+	for _, p := range s.projects {
+		p.scheduler.limiter.leave()
+	}
 	s.exchangeLocked(time.Now())
 }

@@ -33,39 +33,36 @@ func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	return s.answerLocked(j, a)
 }
 
-// holdLocked sends nothing before until, and answers the jobs that cannot wait so
-// long.
+// holdLocked sends nothing to any project before until, and answers the jobs that
+// cannot wait so long.
 func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
-	s.scheduler.limiter.hold(until)
-	s.why, s.heldFor = why, 0
-	return s.failBeyondHoldLocked(now)
-}
-
-// failBeyondHoldLocked answers the jobs that may not be sent any more when the
-// current hold ends.
-func (s *Sender) failBeyondHoldLocked(now time.Time) (out answers) {
-	until := s.scheduler.limiter.heldUntil()
-	for _, j := range s.scheduler.beyondHold() {
-		if j.index < 0 {
-			j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
-		}
-		out.add(s.giveUpLocked(j, now, until, s.why))
+	for _, p := range s.projects {
+		p.scheduler.limiter.hold(until)
+		p.why, p.heldFor = why, 0
+		out = append(out, s.failBeyondHoldLocked(p, now)...)
 	}
 	return out
 }
 
-// reasonLocked returns why an item is given back now.
-func (s *Sender) reasonLocked(now time.Time) string {
-	if s.scheduler.limiter.heldUntil().After(now) {
-		return s.why
+// failBeyondHoldLocked answers the jobs of a project that may not be sent any more
+// when its current hold ends.
+func (s *Sender) failBeyondHoldLocked(p *project, now time.Time) (out answers) {
+	until := p.scheduler.limiter.heldUntil()
+	for _, j := range p.scheduler.beyondHold() {
+		if j.index < 0 {
+			j.last.HTTP = cmp.Or(j.last.HTTP, p.heldFor)
+		}
+		out.add(s.giveUpLocked(j, now, until, p.why))
 	}
-	return "its time ended"
+	return out
 }
 
 // overdueLocked answers jobs that are still ready though their time is over.
 func (s *Sender) overdueLocked(now time.Time) (out answers) {
-	for _, j := range s.scheduler.overdue(now) {
-		out.add(s.expireLocked(j, now))
+	for _, p := range s.projects {
+		for _, j := range p.scheduler.overdue(now) {
+			out.add(s.expireLocked(j, now))
+		}
 	}
 	return out
 }
@@ -73,11 +70,11 @@ func (s *Sender) overdueLocked(now time.Time) (out answers) {
 // expireLocked answers a job whose time is over: it may be tried again when the
 // current hold ends.
 func (s *Sender) expireLocked(j *job, now time.Time) func() {
-	until := s.scheduler.limiter.heldUntil()
+	until := j.project.scheduler.limiter.heldUntil()
 	if until.After(now) {
-		j.last.HTTP = cmp.Or(j.last.HTTP, s.heldFor)
+		j.last.HTTP = cmp.Or(j.last.HTTP, j.project.heldFor)
 	}
-	return s.giveUpLocked(j, now, until, s.reasonLocked(now))
+	return s.giveUpLocked(j, now, until, j.project.reason(now))
 }
 
 // schedule starts everything that can be started.
@@ -141,11 +138,24 @@ func (s *Sender) wakeInLocked(now time.Time, d time.Duration) {
 	}
 }
 
-// nextLocked takes the next job if it can be sent now. Otherwise the timer or an
-// event calls schedule again.
+// nextLocked takes the next job if one can be sent now. Projects take turns; one that
+// has to wait is passed over. If none can send, the timer or an event calls schedule
+// again.
 func (s *Sender) nextLocked(now time.Time, out *answers) (attempt, bool) {
+	for range s.projects {
+		p := s.projects[s.turn]
+		s.turn = (s.turn + 1) % len(s.projects)
+		if f, ok := s.nextOfLocked(p, now, out); ok {
+			return f, true
+		}
+	}
+	return attempt{}, false
+}
+
+// nextOfLocked takes the next job of a project if it can be sent now.
+func (s *Sender) nextOfLocked(p *project, now time.Time, out *answers) (attempt, bool) {
 	for !s.closed {
-		d := s.scheduler.decide(now)
+		d := p.scheduler.decide(now)
 		if d.job == nil {
 			if d.wait > 0 {
 				s.wakeInLocked(now, d.wait)
@@ -167,15 +177,15 @@ func (s *Sender) nextLocked(now time.Time, out *answers) (attempt, bool) {
 
 		c, soon := s.pool.pick(now)
 		if c == nil {
-			s.scheduler.limiter.use.blocked = true
+			s.blockedLocked()
 			if s.dialLocked(now); soon {
 				s.wakeInLocked(now, time.Millisecond)
 			}
 			return attempt{}, false // a completed attempt or a dial calls schedule
 		}
-		s.scheduler.take(d.job, now)
+		p.scheduler.take(d.job, now)
 		s.flying++
-		return attempt{j: d.job, c: c, header: s.key.header, key: s.key.number, began: now}, true
+		return attempt{j: d.job, c: c, header: s.headerLocked(p), key: s.key.number, began: now}, true
 	}
 	return attempt{}, false
 }

@@ -10,6 +10,7 @@ type job struct {
 	Item
 	ctx      context.Context
 	answered func(Answer)
+	project  *project  // of Item.Project
 	mailing  string    // it is sent when it is the turn of this mailing
 	limit    time.Time // no attempt begins after it; zero: no end
 	topic    bool      // the target is a topic: a proof
@@ -59,7 +60,7 @@ func (s *Sender) joinGroupLocked(j *job) {
 
 // leaveLocked removes j everywhere, because it is about to be answered.
 func (s *Sender) leaveLocked(j *job) {
-	s.scheduler.remove(j)
+	j.project.scheduler.remove(j)
 	c := j.crowd
 	delete(c.jobs, j)
 	if len(c.jobs) == 0 && s.crowds[c.done] == c {

@@ -7,12 +7,16 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Prove asks FCM to judge the payload of m without any token: it is sent to a topic
-// with validate_only, with the longest customer id that fits into the limit.
+// Prove asks FCM to judge the payload of m in Config.Project. See ProveIn.
+func (s *Sender) Prove(ctx context.Context, m *Message) Answer { return s.ProveIn(ctx, "", m) }
+
+// ProveIn asks FCM to judge the payload of m without any token: it is sent to a topic
+// of the project with validate_only, with the longest customer id that fits into the
+// limit. "" is Config.Project.
 // Accepted: what FCM refuses of this message later is not the fault of the payload.
 // Refused: Text is the reason of FCM, unless Provisional is set. Waiting: FCM is out
 // of reach or has no quota left, or ctx has ended. There is only one try.
-func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
+func (s *Sender) ProveIn(ctx context.Context, project string, m *Message) Answer {
 	room := MaxSize - m.Size("")
 	if room < 1 {
 		return tooLarge(m.Size("x"))
@@ -20,7 +24,7 @@ func (s *Sender) Prove(ctx context.Context, m *Message) Answer {
 
 	answered := make(chan Answer, 1)
 	s.sendJob(&job{
-		Item:     Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, DryRun: true},
+		Item:     Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, Project: project, DryRun: true},
 		ctx:      ctx,
 		answered: func(a Answer) { answered <- a },
 		topic:    true, once: true, index: -1,

@@ -2,34 +2,30 @@ package fcm
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 )
 
-// A Sender sends messages to the FCM of one project. A process needs only one: all
-// messages share its connections and its rate, and batches do not wait for each
-// other.
+// A Sender sends messages to FCM. A process needs only one: all messages share its
+// connections, those of a project share the rate of the project, and batches do not
+// wait for each other.
 type Sender struct {
-	cfg     Config
-	request *http.Request // the common part of all requests
-	ended   chan struct{}
+	cfg      Config
+	projects []*project // the first one is that of the config
+	ended    chan struct{}
 
-	mu         sync.Mutex
-	scheduler  scheduler
-	pool       pool
-	key        accessToken
-	crowds     map[<-chan struct{}]*contextGroup
-	workers    []*worker
-	parked     []*worker
-	flying     int
-	why        string // why everything is held, if it is
-	heldFor    int    // HTTP status of the answer that caused the hold
-	timer      *time.Timer
-	wakeAt     time.Time // zero: the timer is not set
-	exchanging bool      // an exchange with the peers is under way
-	closed     bool
-	idle       sync.Cond // signals that the number of requests in flight may be 0
+	mu      sync.Mutex
+	turn    int // index of the project that is asked first for the next message
+	pool    pool
+	key     accessToken
+	crowds  map[<-chan struct{}]*contextGroup
+	workers []*worker
+	parked  []*worker
+	flying  int
+	timer   *time.Timer
+	wakeAt  time.Time // zero: the timer is not set
+	closed  bool
+	idle    sync.Cond // signals that the number of requests in flight may be 0
 }
 
 // New makes a sender and begins to connect. It is no error if FCM is out of reach:
@@ -47,15 +43,14 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 		return nil, err
 	}
 
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, t.url.String(), http.NoBody)
+	now := time.Now()
+	projects, err := newProjects(c, t, now)
 	if err != nil {
 		return nil, err
 	}
 
-	now := time.Now()
-	s := &Sender{cfg: c, request: request, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*contextGroup{},
-		scheduler: scheduler{queue: newQueue(), limiter: newLimiter(c.QuotaPerMinute, c.MaxInstances, c.Peers == nil, now)},
-		pool:      pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
+	s := &Sender{cfg: c, projects: projects, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*contextGroup{},
+		pool: pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
 	s.idle.L = &s.mu
 	s.timer = time.AfterFunc(time.Hour, s.wake)
 	s.timer.Stop()
@@ -67,7 +62,8 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 	return s, nil
 }
 
-// Send sends an item as soon as connections and quota allow; mailings take turns. It
+// Send sends an item as soon as connections and the quota of its project allow;
+// mailings take turns, and so do projects. It
 // never blocks. answered is called exactly once, from a goroutine of the sender, and
 // must return quickly. When ctx ends, an item that is not under way is answered
 // Waiting at once, and one that is after Config.Grace at the latest.
@@ -81,26 +77,32 @@ func (s *Sender) sendJob(j *job) {
 		return
 	}
 
+	if j.project = s.projectOf(j.Project); j.project == nil {
+		go j.answered(Answer{Outcome: Misconfigured, Text: "the sender has no project " + j.Project})
+		return
+	}
+
 	now := time.Now()
 	j.limit = s.limit(j, now)
+	p := j.project
 	var out answers
 	s.mu.Lock()
 	s.joinGroupLocked(j)
-	switch until := s.scheduler.limiter.heldUntil(); {
+	switch until := p.scheduler.limiter.heldUntil(); {
 	case s.closed:
 		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(s.scheduler.limiter.holdEnd())):
+	case j.over(now), until.After(now) && (j.once || j.over(p.scheduler.limiter.holdEnd())):
 		if until.After(now) {
-			j.last.HTTP = s.heldFor
+			j.last.HTTP = p.heldFor
 		}
-		out.add(s.giveUpLocked(j, now, until, s.reasonLocked(now)))
+		out.add(s.giveUpLocked(j, now, until, p.reason(now)))
 	default:
-		s.scheduler.queue.pushBack(j)
+		p.scheduler.queue.pushBack(j)
 	}
 
-	more := s.scheduler.queue.n == 1 // if the queue had jobs already, a run of schedule is due anyway
+	more := p.scheduler.queue.n == 1 // if the queue had jobs already, a run of schedule is due anyway
 	s.mu.Unlock()
 	if out != nil {
 		go out.call()
@@ -132,12 +134,16 @@ type Stats struct {
 	P95         time.Duration // 95th percentile of the recent latency; 0: not known yet
 }
 
-// Stats returns the figures of the sender.
+// Stats returns the figures of the sender, all projects together.
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Ready: s.scheduler.queue.n,
-		Waiting: len(s.scheduler.retries), Rate: s.scheduler.limiter.rate(), P95: s.pool.latency.p95}
+	out := Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Rate: s.rateLocked(), P95: s.pool.latency.p95}
+	for _, p := range s.projects {
+		out.Ready += p.scheduler.queue.n
+		out.Waiting += len(p.scheduler.retries)
+	}
+	return out
 }
 
 // Close answers everything that is not under way with Waiting, gives the rest
@@ -205,7 +211,7 @@ func (s *Sender) watch() {
 		}
 		if now.Sub(fitted) >= 250*time.Millisecond {
 			fitted = now
-			s.pool.resize(s.scheduler.limiter.rate())
+			s.pool.resize(s.rateLocked())
 		}
 		s.pool.sweep()
 		s.dialLocked(now)

@@ -362,8 +362,8 @@ func TestConfig(t *testing.T) {
 		if err != nil || tg.google != google {
 			t.Errorf("%s: Google's is %v, want %v (%v)", endpoint, tg.google, google, err)
 		}
-		if !strings.HasSuffix(tg.url.String(), "/v1/projects/p/messages:send") {
-			t.Errorf("%s: sends to %s", endpoint, tg.url)
+		if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
+			t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
 		}
 	}
 }

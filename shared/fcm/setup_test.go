@@ -63,9 +63,16 @@ func newBallot(t *testing.T, s *Sender) *ballot {
 }
 
 func (b *ballot) send(ctx context.Context, target string, until time.Time) {
+	b.sendItem(ctx, Item{Target: target, Until: until})
+}
+
+// sendItem sends an item, whose message and customer it adds.
+func (b *ballot) sendItem(ctx context.Context, it Item) {
+	target := it.Target
+	it.Message, it.Customer = b.m, "c-"+target
 	b.wg.Add(1)
 	b.sent++
-	b.s.Send(ctx, Item{Message: b.m, Customer: "c-" + target, Target: target, Until: until}, func(a Answer) {
+	b.s.Send(ctx, it, func(a Answer) {
 		b.mu.Lock()
 		_, twice := b.got[target]
 		b.got[target] = a

@@ -58,7 +58,7 @@ func (w *worker) fly(f attempt) result {
 	}
 	b := &requestBody{left: w.out}
 	defer b.Close()
-	req := w.s.request.WithContext(w.patience)
+	req := j.project.request.WithContext(w.patience)
 	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.out))
 	resp, err := f.c.cc.RoundTrip(req)
 	if err != nil {

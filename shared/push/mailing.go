@@ -55,6 +55,7 @@ type Mailing struct {
 	State           State
 	PausedReason    PauseReason // with Paused; with Completed, if Carillon had paused it when the last token was answered
 	PausedDetail    string      // with PausedReason: what was found, in words; "" by hand
+	PausedProject   string      // with PausedReason: the Firebase project that it is about; "" by hand, and for the default project
 	PausedPlatforms []Platform  // platforms that refuse the app's credentials: their targets wait, others go on
 	ResumedAt       time.Time   // when it was last resumed: messages of batches that came before were acknowledged
 	PausedFrom      State       // with Paused: the state resume goes back to

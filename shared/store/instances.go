@@ -10,8 +10,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// instanceDoc is instances/{id}: what one instance of deliver needs of the project's FCM
-// quota. None of its fields is indexed, because all of them change with each write.
+// instanceDoc is instances/{id}: what one instance of deliver needs of a project's FCM
+// quota. The document is below firebaseProjects/{project} for another project than the
+// default one. None of its fields is indexed, because all of them change with each write.
 type instanceDoc struct {
 	Rate     float64   `firestore:"rate"`
 	Known    float64   `firestore:"known"`
@@ -24,19 +25,22 @@ type instanceDoc struct {
 // ended without deleting it. The TTL would take up to a day.
 const forgottenAfter = time.Minute
 
-// An Instance exchanges with the other instances of deliver what each needs. Announce costs
-// one write, Others one read for each live instance.
+// An Instance exchanges with the other instances of deliver what each needs of one
+// project's quota. Announce costs one write, Others one read for each live instance.
 type Instance struct {
 	store *Store
 	doc   *firestore.DocumentRef
 }
 
-// NewInstance gives a new instance its id. Nothing is stored before Announce.
-func (s *Store) NewInstance() *Instance {
-	return &Instance{store: s, doc: s.instances().Doc(rand.Text())}
+// NewInstance gives a new instance its id. It shares the quota of a Firebase project, ""
+// for the default project, with the other instances. Nothing is stored before Announce.
+func (s *Store) NewInstance(project string) *Instance {
+	all := s.db.Collection("instances")
+	if project != "" {
+		all = s.db.Collection("firebaseProjects").Doc(project).Collection("instances")
+	}
+	return &Instance{store: s, doc: all.Doc(rand.Text())}
 }
-
-func (s *Store) instances() *firestore.CollectionRef { return s.db.Collection("instances") }
 
 // Announce stores what the instance needs. It replaces what it stored before.
 func (i *Instance) Announce(ctx context.Context, d push.Demand) error {
@@ -46,7 +50,7 @@ func (i *Instance) Announce(ctx context.Context, d push.Demand) error {
 
 // Others reads what the other live instances need. Ages are by Firestore's clock.
 func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
-	snaps, err := i.store.instances().Documents(ctx).GetAll()
+	snaps, err := i.doc.Parent.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classify(err, "reading the demands of the instances")
 	}

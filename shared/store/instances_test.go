@@ -34,7 +34,7 @@ func TestInstancesHearOfEachOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	a, b, c := w.NewInstance(), w.NewInstance(), w.NewInstance()
+	a, b, c := w.NewInstance(""), w.NewInstance(""), w.NewInstance("")
 	little := push.Demand{Rate: 5, Ramp: 0.1}
 	all := push.Demand{Rate: 9836, Known: 12, Ramp: 1}
 	if err := errors.Join(a.Announce(ctx, all), b.Announce(ctx, all), c.Announce(ctx, little)); err != nil {
@@ -55,6 +55,23 @@ func TestInstancesHearOfEachOther(t *testing.T) {
 	}
 }
 
+// TestInstancesOfEachProjectAreApart checks that an instance reads the demands for the
+// quota of its own project only.
+func TestInstancesOfEachProjectAreApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	shop, pharmacy := push.Demand{Rate: 9836, Ramp: 1}, push.Demand{Rate: 5, Ramp: 0.1}
+	if err := errors.Join(w.NewInstance("").Announce(ctx, shop), w.NewInstance("pharmacy-prod").Announce(ctx, pharmacy)); err != nil {
+		t.Fatal(err)
+	}
+	for project, want := range map[string][]push.Demand{"": {shop}, "pharmacy-prod": {pharmacy}, "kiosk-prod": nil} {
+		if diff := gocmp.Diff(want, demands(t, w.NewInstance(project))); diff != "" {
+			t.Errorf("an instance of project %q reads (-want +got):\n%s", project, diff)
+		}
+	}
+}
+
 // TestInstancesThatEndedAreForgotten: what one stored that ended without a word
 // counts for push.DemandLife, and is deleted by whoever reads it later.
 func TestInstancesThatEndedAreForgotten(t *testing.T) {
@@ -70,7 +87,7 @@ func TestInstancesThatEndedAreForgotten(t *testing.T) {
 	}
 	store("dead", push.DemandLife+time.Second)
 	store("forgotten", 2*time.Minute)
-	if got := demands(t, w.NewInstance()); len(got) != 0 {
+	if got := demands(t, w.NewInstance("")); len(got) != 0 {
 		t.Errorf("of two that ended it hears %+v", got)
 	}
 	if n := w.Count("instances"); n != 1 {

@@ -53,7 +53,7 @@ func (s *Store) EndMailing(ctx context.Context, id string, state push.State, ref
 		if !m.State.CanBecome(state) {
 			return errTransition(m, string(state))
 		}
-		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedFrom = state, refusal, "", "", ""
+		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedProject, m.PausedFrom = state, refusal, "", "", "", ""
 		return nil
 	})
 }
@@ -66,6 +66,12 @@ func (s *Store) PauseMailing(ctx context.Context, id string) (*push.Mailing, err
 // PauseFor pauses a mailing for a reason; detail describes what was found. A mailing
 // that is already paused keeps its first reason.
 func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+	return s.PauseForProject(ctx, id, "", reason, detail)
+}
+
+// PauseForProject is PauseFor with the Firebase project that the reason is about, ""
+// for the default project.
+func (s *Store) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errUnchanged
@@ -73,7 +79,7 @@ func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason
 		if !m.State.CanBecome(push.Paused) {
 			return errTransition(m, "paused")
 		}
-		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail = m.State, push.Paused, reason, detail
+		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail, m.PausedProject = m.State, push.Paused, reason, detail, project
 		return nil
 	})
 }
@@ -90,7 +96,7 @@ func (s *Store) resume(m *push.Mailing) error {
 		return errTransition(m, "resumed")
 	}
 	m.SizeAllowed = m.SizeAllowed || m.PausedReason == push.PausedAudience
-	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail = m.PausedFrom, "", "", ""
+	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail, m.PausedProject = m.PausedFrom, "", "", "", ""
 	m.ResumedAt = s.timestamp()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
 		m.State = push.Accepted

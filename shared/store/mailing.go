@@ -37,6 +37,7 @@ type mailingDoc struct {
 	State           string          `firestore:"state"`
 	PausedReason    string          `firestore:"pausedReason,omitempty"`
 	PausedDetail    string          `firestore:"pausedDetail,omitempty"`
+	PausedProject   string          `firestore:"pausedProject,omitempty"`
 	PausedFrom      string          `firestore:"pausedFrom,omitempty"`
 	PausedPlatforms []push.Platform `firestore:"pausedPlatforms,omitempty"`
 	Refusal         string          `firestore:"refusal,omitempty"`
@@ -98,7 +99,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 	doc := &mailingDoc{
 		Draft: string(draft), Digest: m.Digest, CreatedBy: string(m.CreatedBy), Label: m.Label, Recipient: m.Recipient, Name: m.Name, Tags: m.Tags, Title: m.Title, SendAt: m.SendAt, DryRun: m.DryRun,
 		Listed: l.parts, ListOf: l.of, Entries: l.entries,
-		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedFrom: string(m.PausedFrom),
+		State: string(m.State), PausedReason: string(m.PausedReason), PausedDetail: m.PausedDetail, PausedProject: m.PausedProject, PausedFrom: string(m.PausedFrom),
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
@@ -138,7 +139,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 
 	m := &push.Mailing{
 		ID: snap.Ref.ID, Digest: doc.Digest, CreatedBy: push.Caller(doc.CreatedBy), Label: doc.Label, Recipient: doc.Recipient, Title: doc.Title,
-		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail,
+		State: push.State(doc.State), PausedReason: push.PauseReason(doc.PausedReason), PausedDetail: doc.PausedDetail, PausedProject: doc.PausedProject,
 		PausedFrom: push.State(doc.PausedFrom), Refusal: doc.Refusal, Proven: doc.Proven,
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,

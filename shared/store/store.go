@@ -14,6 +14,7 @@
 //	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet
 //	instances/{id}                             what an instance of deliver wants of the quota
+//	firebaseProjects/{project}/instances/{id}  the same of the quota of another project than the default one
 //	settings/push                              device selection, muted customers
 package store
 

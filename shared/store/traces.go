@@ -153,7 +153,7 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 		m.Title = ""
 		m.Recipient, m.Digest = "", ""
 		if !m.State.Final() {
-			m.State, m.PausedReason, m.PausedDetail, m.PausedFrom = push.Cancelled, "", "", ""
+			m.State, m.PausedReason, m.PausedDetail, m.PausedProject, m.PausedFrom = push.Cancelled, "", "", "", ""
 		}
 		doc, err := encodeMailing(m, list{})
 		if err != nil {

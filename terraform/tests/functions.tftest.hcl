@@ -119,7 +119,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.mailings.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
-      CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000"
+      CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000", FIREBASE_PROJECTS = ""
     })
     error_message = "The environment of mailings is wrong."
   }
@@ -142,7 +142,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == google_cloudfunctions2_function.deliver["deliver-small"].service_config[0].environment_variables && google_cloudfunctions2_function.deliver["deliver"].service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       EVENTS_TOPIC         = "push-events", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
-      FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "14", INVALID_SHARE = "0.3"
+      FCM_QUOTA_PER_MINUTE = "600000", MAX_INSTANCES = "14", INVALID_SHARE = "0.3", FIREBASE_PROJECTS = "", FIREBASE_QUOTAS = ""
     })
     error_message = "The environment of deliver is wrong."
   }
@@ -322,6 +322,30 @@ run "quota_just_enough_for_the_instances" {
   command = plan
   variables {
     fcm_quota_per_minute = 8400
+  }
+}
+
+run "quota_of_a_project_too_small_for_the_instances" {
+  command = plan
+  variables {
+    firebase_projects = { pharmacy = "pharmacy-prod" }
+    firebase_quotas   = { pharmacy-prod = 8390 }
+  }
+  expect_failures = [google_cloudfunctions2_function.deliver]
+}
+
+run "projects_of_apps" {
+  variables {
+    firebase_projects = { "com.shop" = "shop-push", "com.pharmacy" = "pharmacy-prod", "*" = "kiosk-prod" }
+    firebase_quotas   = { "pharmacy-prod" = 60000 }
+  }
+  assert {
+    condition = alltrue(concat(
+      [for f in google_cloudfunctions2_function.deliver : f.service_config[0].environment_variables["FIREBASE_PROJECTS"] == "*=kiosk-prod,com.pharmacy=pharmacy-prod,com.shop=shop-push"],
+      [for f in google_cloudfunctions2_function.deliver : f.service_config[0].environment_variables["FIREBASE_QUOTAS"] == "pharmacy-prod=60000"],
+      [google_cloudfunctions2_function.mailings.service_config[0].environment_variables["FIREBASE_PROJECTS"] == "*=kiosk-prod,com.pharmacy=pharmacy-prod,com.shop=shop-push"],
+    ))
+    error_message = "The projects of the apps are missing in the environment."
   }
 }
 

@@ -137,3 +137,30 @@ run "named" {
     error_message = "The condition must name the configured database."
   }
 }
+
+run "projects_of_apps" {
+  variables {
+    firebase_projects = { "com.shop" = "shop-push", "com.pharmacy" = "pharmacy-prod", "com.pharmacy.beta" = "pharmacy-prod", "*" = "kiosk-prod" }
+  }
+  assert {
+    condition = { for k, m in google_project_iam_member.firebase_sender : k => "${m.project} ${m.role} ${m.member}" } == merge([
+      for p in ["pharmacy-prod", "kiosk-prod"] : { for f in ["mailings", "deliver"] : "${p}/${f}" => "${p} projects/${p}/roles/carillon_sender serviceAccount:${f}@shop-push.iam.gserviceaccount.com" }
+    ]...)
+    error_message = "mailings and deliver must be able to send in each project of an app, and nobody else."
+  }
+  assert {
+    condition     = { for k, r in google_project_iam_custom_role.firebase_sender : k => "${r.project} ${r.role_id}" } == { for p in ["pharmacy-prod", "kiosk-prod"] : p => "${p} carillon_sender" } && toset(flatten([for r in google_project_iam_custom_role.firebase_sender : tolist(r.permissions)])) == toset(["cloudmessaging.messages.create", "serviceusage.services.use"])
+    error_message = "The role in another project must allow only sending, and using its quota."
+  }
+  assert {
+    condition     = { for k, s in google_project_service.firebase : k => "${s.project} ${s.service} ${s.disable_on_destroy}" } == { for p in ["pharmacy-prod", "kiosk-prod"] : p => "${p} fcm.googleapis.com false" }
+    error_message = "FCM's API must be enabled in each project of an app."
+  }
+}
+
+run "one_project" {
+  assert {
+    condition     = length(google_project_iam_member.firebase_sender) == 0 && length(google_project_iam_custom_role.firebase_sender) == 0 && length(google_project_service.firebase) == 0
+    error_message = "Without firebase_projects nothing may be granted in another project."
+  }
+}

@@ -547,3 +547,65 @@ run "devices_refused_8" {
   }
   expect_failures = [var.devices]
 }
+
+run "refused_projects_1" {
+  command = plan
+  variables {
+    firebase_projects = { "com.shop,x" = "shop-prod" }
+    firebase_quotas   = {}
+  }
+  expect_failures = [var.firebase_projects]
+}
+
+run "refused_projects_2" {
+  command = plan
+  variables {
+    firebase_projects = { "a=b" = "shop-prod" }
+    firebase_quotas   = {}
+  }
+  expect_failures = [var.firebase_projects]
+}
+
+run "refused_projects_3" {
+  command = plan
+  variables {
+    firebase_projects = { " com.shop" = "shop-prod" }
+    firebase_quotas   = {}
+  }
+  expect_failures = [var.firebase_projects]
+}
+
+run "refused_projects_4" {
+  command = plan
+  variables {
+    firebase_projects = { "com.shop" = "123456789012" }
+    firebase_quotas   = {}
+  }
+  expect_failures = [var.firebase_projects]
+}
+
+run "refused_projects_5" {
+  command = plan
+  variables {
+    firebase_projects = { "com.shop" = "shop-prod" }
+    firebase_quotas   = { "shop-prod" = 600.5 }
+  }
+  expect_failures = [var.firebase_quotas]
+}
+
+run "refused_projects_6" {
+  command = plan
+  variables {
+    firebase_projects = { "com.shop" = "shop-prod" }
+    firebase_quotas   = { "pharmacy-prod" = 60000 }
+  }
+  expect_failures = [var.firebase_quotas]
+}
+
+run "accepted_projects" {
+  command = plan
+  variables {
+    firebase_projects = { "com.shop" = "example.com:shop-prod", "*" = "kiosk-prod" }
+    firebase_quotas   = { "kiosk-prod" = 1000000000 }
+  }
+}

@@ -1,0 +1,46 @@
+package deliver
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"carillon.example/shared/cloud"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
+)
+
+func TestSettingsOfProjects(t *testing.T) {
+	t.Parallel()
+	set, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "carillon",
+		"FIREBASE_PROJECTS": "*=shop-prod,pharmacy=pharmacy-prod", "FIREBASE_QUOTAS": "pharmacy-prod=60000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers := map[string]fcm.Peers{"": nobody{"shop"}, "pharmacy-prod": nobody{"pharmacy"}}
+	c := set.senderConfig(func(project string) fcm.Peers { return peers[project] })
+	if c.Project != "shop-prod" || c.QuotaPerMinute != 600_000 || c.Peers != peers[""] {
+		t.Errorf("the default project is %s with a quota of %d and peers %v", c.Project, c.QuotaPerMinute, c.Peers)
+	}
+	want := fcm.Project{ID: "pharmacy-prod", QuotaPerMinute: 60_000, Peers: nobody{"pharmacy"}}
+	if len(c.Projects) != 1 || c.Projects[0] != want {
+		t.Errorf("the other projects are %+v, want %+v", c.Projects, want)
+	}
+
+	_, err = cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": "carillon", "FIREBASE_PROJECTS": "shop", "FIREBASE_QUOTAS": "x=1", "INVALID_SHARE": "2"})
+	if err == nil {
+		t.Fatal("faulty settings are accepted")
+	}
+	for _, part := range []string{`"shop" is not a pair`, `no app is in the project "x"`, "INVALID_SHARE"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not contain %q: %v", part, err)
+		}
+	}
+}
+
+// nobody are peers that exist only by name.
+type nobody struct{ name string }
+
+func (nobody) Announce(context.Context, push.Demand) error   { return nil }
+func (nobody) Others(context.Context) ([]push.Demand, error) { return nil, nil }
+func (nobody) Leave(context.Context) error                   { return nil }

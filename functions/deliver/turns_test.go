@@ -1,0 +1,62 @@
+package deliver
+
+import (
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+)
+
+// The quota of the pharmacy's project is used up, and there FCM does not answer at all:
+// its tokens come first in the batch, and the shop's are sent all the same.
+func TestAProjectThatWaitsDoesNotDelayTheOther(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []string{"QUOTA_PROJECT", phones.HANG} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			w := newRetailer(t, func(d *Deps) { d.CallTimeout = 6 * time.Second })
+			w.rule("*", outcome)
+			ref, _, _ := w.ofApps("m", true, 600, 400)
+			w.deliver(ref)
+			_, totals := w.totals("m")
+			if totals.Accepted != 400 {
+				t.Errorf("%d tokens of the shop are accepted in the first call, want all 400", totals.Accepted)
+			}
+			if totals.Pending != 600 {
+				t.Errorf("%d tokens wait, want the 600 of the pharmacy", totals.Pending)
+			}
+		})
+	}
+}
+
+func TestTurnsOfProjects(t *testing.T) {
+	t.Parallel()
+	p := newProjectTurns()
+	if !p.start("a", 0) || !p.start("a", 1) {
+		t.Fatal("the only project has to wait")
+	}
+	p = newProjectTurns()
+	p.share(2)
+	for i := range maxUnsaved / 2 {
+		if !p.start("a", i) {
+			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
+		}
+	}
+	if p.start("a", 500) || p.start("a", 501) {
+		t.Error("a project has more than its part of the window")
+	}
+	if !p.start("b", 600) {
+		t.Error("the other project has to wait")
+	}
+
+	queue := []int{700}
+	p.end("a", &queue)
+	p.next("a", &queue)
+	p.end("b", &queue)
+	if len(queue) != 3 || queue[0] != 501 || queue[1] != 500 {
+		t.Errorf("the queue is %v, want both targets that waited at its front", queue)
+	}
+	if !p.start("a", 500) || p.start("a", 501) {
+		t.Error("one place of the project is free, want exactly one of its targets to start")
+	}
+}
