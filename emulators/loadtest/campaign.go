@@ -181,8 +181,7 @@ type campaignWatch struct {
 	base  *campaignBase
 	opens time.Time // of UTC, and when the hours of the zones 12 hours away end
 
-	mu      sync.Mutex
-	mailing string
+	mu      sync.Mutex // guards the fields below
 	seen    map[string]int
 	outside int
 	first   time.Time // to a customer of UTC

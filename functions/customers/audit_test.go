@@ -35,7 +35,7 @@ func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	key := push.CustomerKey("anna")
-	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"latest"}`, as("olga")...)
+	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"latest","window":{"from":"10:00","to":"21:00","days":["mon"],"timeZone":"Europe/Riga"}}`, as("olga")...)
 	w.want(http.StatusOK, "PATCH", anna, `{"optedOut":true,"attributes":{"diagnosis":"secret"},"segments":["vip"]}`, as("crm")...)
 	w.want(http.StatusOK, "PATCH", anna, `{"optedOut":true}`, as("crm")...)
 	w.want(http.StatusOK, "PATCH", anna, `{"attributes":{"diagnosis":"other"}}`, as("crm")...)
@@ -43,7 +43,7 @@ func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	w.want(http.StatusOK, "POST", "/v1/imports", "{\"id\":\"anna\",\"optedOut\":true}\n{\"id\":\"bob\"}\n{}\n", append(as("etl"), "Content-Type", ndjson)...)
 	w.want(http.StatusNoContent, "DELETE", anna, "", as("dpo")...)
 	want := []string{
-		`caller=olga@shop.example operation=change-settings before="{Revision:0 Devices:all Muted:send WrongSender:flag}" after="{Revision:1 Devices:latest Muted:send WrongSender:flag}"`,
+		`caller=olga@shop.example operation=change-settings before="{Revision:0 Devices:all Muted:send WrongSender:flag Window:}" after="{Revision:1 Devices:latest Muted:send WrongSender:flag Window:10:00-21:00 mon Europe/Riga}"`,
 		`caller=crm@shop.example operation=change-customer customer=` + key + ` before="&{OptedOut:false Categories:map[]}" after="&{OptedOut:true Categories:map[]}"`,
 		`caller=app@shop.example operation=change-customer customer=` + key + ` before="&{OptedOut:true Categories:map[]}" after="&{OptedOut:false Categories:map[promo:false]}"`,
 		`caller=etl@shop.example operation=import-customers after="{Imported:2 Failed:1 Decided:1}"`,

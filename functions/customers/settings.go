@@ -63,9 +63,9 @@ type choices struct {
 	Devices     push.DeviceSelection
 	Muted       push.MutedCustomers
 	WrongSender push.WrongSenderTokens
-	Window      *push.Window `json:",omitempty"`
+	Window      string
 }
 
 func choicesOf(s push.Settings) choices {
-	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window}
+	return choices{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window.String()}
 }

@@ -114,7 +114,7 @@ func TestACallThatComesAMomentTooEarlyWaits(t *testing.T) {
 		t.Errorf("accepted %d, want 3: %+v", totals.Accepted, totals)
 	}
 	for _, m := range w.phones.Messages(phones.Filter{}) {
-		if early := opens.Sub(m.ReceivedAt.Add(w.clock.Now().Sub(time.Now()))); early > 100*time.Millisecond {
+		if early := opens.Sub(m.ReceivedAt.Add(time.Until(w.clock.Now()))); early > 100*time.Millisecond {
 			t.Errorf("a message was sent %s before the hours", early)
 		}
 	}
@@ -134,7 +134,7 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 	began := w.clock.Now().Truncate(time.Minute)
 	closes := began.Add(time.Minute)
 	w.clock.Add(closes.Add(-time.Second).Sub(w.clock.Now()))
-	ahead := w.clock.Now().Sub(time.Now())
+	ahead := time.Until(w.clock.Now())
 	w.phones.SetWitness(func(x phones.Sighting) {
 		if late := x.At.Add(ahead).Sub(closes); late > 500*time.Millisecond {
 			t.Errorf("FCM was asked %s after the hours had ended", late)

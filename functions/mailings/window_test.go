@@ -71,7 +71,7 @@ func TestFaultsOfAWindowAreNamed(t *testing.T) {
 		t.Errorf("the status is %d, want 422: %s", answer.Status, answer.Body)
 	}
 	for _, place := range []string{"body.window.from", "body.window.to", "body.window.days[0]", "body.window.timeZone", "body.immediately"} {
-		if !strings.Contains(string(answer.Body), `"`+place+`"`) {
+		if !strings.Contains(answer.Body, `"`+place+`"`) {
 			t.Errorf("the faults do not name %s: %s", place, answer.Body)
 		}
 	}

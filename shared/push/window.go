@@ -17,6 +17,18 @@ type Window struct {
 	TimeZone string    `json:"timeZone,omitempty" doc:"of customers whose own is not known, of the IANA database; absent: UTC"`
 }
 
+// String returns a window as one line for people, "" for none.
+func (w *Window) String() string {
+	if w == nil {
+		return ""
+	}
+	parts := []string{w.From + "-" + w.To}
+	for _, day := range w.Days {
+		parts = append(parts, string(day))
+	}
+	return strings.TrimSpace(strings.Join(parts, " ") + " " + w.TimeZone)
+}
+
 // A Weekday is a day of the week as the API writes it.
 type Weekday string
 
