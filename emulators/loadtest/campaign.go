@@ -16,7 +16,6 @@ import (
 	"carillon.example/emulators/fcm"
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/progress"
-	"carillon.example/emulators/transfer"
 	"carillon.example/shared/push"
 )
 
@@ -119,21 +118,6 @@ func (b *campaignBase) write(w io.Writer) error {
 	return nil
 }
 
-// importAll imports the base.
-func (b *campaignBase) importAll(ctx context.Context, c *client.Client, out io.Writer) error {
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(b.write(w)) }()
-	im := &transfer.Importer{Client: c, Kind: transfer.ImportKinds["ndjson"], Out: out, Bar: progress.NewBar(out, "import")}
-	if err := im.Stream(ctx, r); err != nil {
-		return err
-	}
-	im.Bar.End()
-	if im.Failed > 0 {
-		return fmt.Errorf("%d customers were refused", im.Failed)
-	}
-	return nil
-}
-
 // A campaignSums has what the sums of a campaign have to be, or are.
 type campaignSums struct {
 	control, filtered int64
@@ -227,7 +211,7 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	c.HTTP.Timeout = 10 * time.Minute
 	base := newCampaignBase(p)
 	m.Tokens = int64(len(base.zoneOf))
-	if err := base.importAll(ctx, c, out); err != nil {
+	if err := importLines(ctx, c, out, base.write); err != nil {
 		return nil, err
 	}
 

@@ -256,25 +256,28 @@ func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
 
 // fill imports the customers, and answers how many tokens are dead.
 func (p plan) fill(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
-	r, w := io.Pipe()
-	go func() {
-		var err error
-		m.Tokens, gone, err = p.write(w)
-		w.CloseWithError(err)
-	}()
-
 	began := time.Now()
+	err = importLines(ctx, c, out, func(w io.Writer) (err error) {
+		m.Tokens, gone, err = p.write(w)
+		return err
+	})
+	m.ImportSeconds = time.Since(began).Seconds()
+	return gone, err
+}
+
+// importLines imports the customers that write writes, a line each.
+func importLines(ctx context.Context, c *client.Client, out io.Writer, write func(io.Writer) error) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(write(w)) }()
 	im := &transfer.Importer{Client: c, Kind: transfer.ImportKinds["ndjson"], Out: out, Bar: progress.NewBar(out, "import")}
 	if err := im.Stream(ctx, r); err != nil {
-		return 0, err
+		return err
 	}
-
 	im.Bar.End()
-	m.ImportSeconds = time.Since(began).Seconds()
 	if im.Failed > 0 {
-		return 0, fmt.Errorf("%d customers were refused", im.Failed)
+		return fmt.Errorf("%d customers were refused", im.Failed)
 	}
-	return gone, nil
+	return nil
 }
 
 // write makes up customers: everybody has one token, and some more.
