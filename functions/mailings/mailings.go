@@ -49,6 +49,7 @@ type mailingStore interface {
 	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
 	CountMailingsSince(ctx context.Context, at time.Time) (int, error)
 }
 

@@ -37,6 +37,7 @@ type mailingBody struct {
 	push.Draft
 	Customers push.CustomerTotals    `json:"customers"`
 	Tokens    push.TokenTotals       `json:"tokens"`
+	Reported  push.Reported          `json:"reported" doc:"what phones reported; it says nothing of phones whose app does not report"`
 	Held      map[string]int64       `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 	Variants  map[string]variantBody `json:"variants,omitempty" doc:"the variants by name, each with its sums: together they are customers.targeted and tokens"`
 }
@@ -47,6 +48,7 @@ type variantBody struct {
 	Message json.RawMessage `json:"message"`
 	Link    string          `json:"link,omitempty"`
 	push.VariantTotals
+	push.Reported
 }
 
 type mailingOutput struct{ Body mailingBody }
@@ -58,18 +60,18 @@ func stamp(t time.Time) *time.Time {
 	return &t
 }
 
-func body(m *push.Mailing, t push.Totals) mailingBody {
+func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	var variants map[string]variantBody
-	for _, v := range m.Draft.Variants {
+	for i, v := range m.Draft.Variants {
 		if variants == nil {
 			variants = map[string]variantBody{}
 		}
-		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name]}
+		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.Variant(i)}
 	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
-		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Held: t.Held, Variants: variants,
+		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Reported: r.Reported, Held: t.Held, Variants: variants,
 	}
 }
 
@@ -82,7 +84,11 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	out := &mailingOutput{body(m, t)}
+	reported, err := s.Store.Reported(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	out := &mailingOutput{body(m, t, reported)}
 	out.Body.SecondsLeft = s.secondsLeft(m, t)
 	out.Body.AudienceList = list
 	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
