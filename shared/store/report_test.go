@@ -340,6 +340,24 @@ func TestReportsOfAnErasedCustomer(t *testing.T) {
 	}
 }
 
+// TestReportsOfACustomerWhoCameBackStay when tick finishes the erasure of the former
+// customer with the same id.
+func TestReportsOfACustomerWhoCameBackStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "anna-1")
+	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Minute)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered))
+	w.clock.Add(2 * time.Minute)
+	w.expire(t)
+	w.reports(t, 0, 1, 0, w.report("m1", "anna-1", push.ReportDelivered))
+}
+
 // TestCountsOfReportsOutliveThem: they are frozen before TTL deletes the reports, and
 // later reports do not count.
 func TestCountsOfReportsOutliveThem(t *testing.T) {
