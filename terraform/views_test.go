@@ -20,6 +20,7 @@ func TestViewsReadFieldsOfEvents(t *testing.T) {
 		"mailings":               {push.MailingStarted, push.MailingCompleted},
 		"reachability_by_day":    {push.AvailabilityChanged},
 		"invalid_tokens_by_week": {push.TokenInvalidated},
+		"opens":                  {push.MessageOpened},
 	} {
 		t.Run(view, func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +70,7 @@ func sampleEvents(t *testing.T) map[string]map[string]any {
 	c := &push.Customer{ID: "c", Tokens: []push.Token{invalid}}
 
 	out := map[string]map[string]any{}
-	for _, e := range []push.Event{push.StartedEvent(m), push.CompletedEvent(m), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid)} {
+	for _, e := range []push.Event{push.StartedEvent(m), push.CompletedEvent(m), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid), push.OpenedEvent("m", push.OpenedData{Mailing: "m", Customer: "c", At: at})} {
 		raw, err := json.Marshal(map[string]any{"id": e.ID, "type": e.Type, "time": e.Time, "data": e.Data})
 		if err != nil {
 			t.Fatal(err)

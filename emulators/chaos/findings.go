@@ -61,6 +61,8 @@ type runTotals struct {
 	Cancelled int            `json:"cancelled"`
 	Delivered int            `json:"delivered"` // sends that FCM accepted, with repeats
 
+	Reports int `json:"reports"` // that phones reported and that count
+
 	Killed     int `json:"duplicates_of_killed"`
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`

@@ -73,8 +73,12 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 		return err
 	}
 
-	c.checker.checkMailing(p, c.sendLog.closeMailing(p.id), stored)
+	log := c.sendLog.closeMailing(p.id)
+	c.checker.checkMailing(p, log, stored)
 	c.checker.calls.Forget(p.id)
+	if err := c.reportOpens(ctx, "/v1/mailings/"+p.id, p.id, log.allTargets()); err != nil {
+		return err
+	}
 	fmt.Fprintf(c.out, "%5.0fs  %-9s %s %-9s %6d tokens, %d accepted, %d invalid\n", time.Since(c.startedAt).Seconds(), p.kind, p.id, p.final.State,
 		p.final.Tokens.Targeted, p.final.Tokens.Accepted, p.final.Tokens.Invalid["UNREGISTERED"])
 	return nil

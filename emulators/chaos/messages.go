@@ -76,7 +76,7 @@ func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, 
 	sleep(ctx, quietAfterEnd)
 	c.checker.checkMessage(id, q, c.sendLog.closeMailing(id), stored)
 	c.checker.calls.Forget(id)
-	return nil
+	return c.reportOpens(ctx, "/v1/messages/"+id, id, targetsOfMessage(q, stored))
 }
 
 // submitMessage sends a message to the API until it gets an answer, in some cases

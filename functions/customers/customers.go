@@ -31,6 +31,7 @@ type ledger interface {
 	tokenStore
 	transferStore
 	settingsStore
+	reportStore
 }
 
 // customerStore has the customers.
@@ -70,6 +71,7 @@ type service struct {
 	api           *api.API
 	registrations *api.Form[registration]
 	choices       *api.Form[push.Settings]
+	events        *api.Form[phoneEvents]
 }
 
 // New makes the handler of the function.
@@ -86,7 +88,7 @@ func New(d Deps) http.Handler {
 
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: customers", d.Log, d.API)
-	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a)}
+	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a), events: api.NewForm[phoneEvents](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
 	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, operation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.register))
 	huma.Register(a, api.RequirePermission(push.PermissionRegister, operation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregister))
@@ -99,6 +101,7 @@ func New(d Deps) http.Handler {
 	huma.Register(a, api.RequirePermission(push.PermissionRead, operation(http.MethodGet, "/v1/stats", "show-stats", "Show whom push could reach, day by day", http.StatusOK)), api.Answering(s.Log, s.stats))
 	huma.Register(a, importOperation(), api.Answering(s.Log, s.importLines))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.export))
+	s.registerReports()
 	a.Describe(documentation)
 	return a
 }

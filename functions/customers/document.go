@@ -7,6 +7,7 @@ const (
 	profilesTag  = "profiles"
 	settingsTag  = "settings"
 	transfersTag = "transfers"
+	reportsTag   = "reports"
 )
 
 // documentation is the part of the OpenAPI document that is not in the code.
@@ -18,6 +19,7 @@ var documentation = api.Documentation{
 		tokensTag:    "Register and remove push tokens.",
 		profilesTag:  "What is known of a customer.",
 		settingsTag:  "What holds for mailings that do not say otherwise.",
+		reportsTag:   "What phones did with mailings and messages.",
 		transfersTag: "Many customers in one request.",
 	},
 	Operations: map[string]api.OperationDoc{
@@ -30,8 +32,11 @@ var documentation = api.Documentation{
 		"change-customer": {Tag: profilesTag, Description: "A JSON merge patch (RFC 7396): what it does not name stays, null takes away. A customer who is not known becomes known.",
 			Example: map[string]any{"optedOut": false, "segments": []any{"riga"}, "attributes": map[string]any{"first_name": "Anna"}}},
 		"erase-customer": {Tag: profilesTag, Description: "Deletes everything that is kept of a customer. Erasing an unknown customer is not an error."},
-		"show-stats":     {Tag: transfersTag, Description: "How many customers push could reach, day by day: all, reachable, opted out, and by platform. Without days the last 90."},
-		"show-settings":  {Tag: settingsTag, Description: "The settings as they are."},
+		"report-events": {Tag: reportsTag, Description: "At most 100 events. Each type counts once for each mailing or message and token, whenever it comes, until 28 days after the mailing's lifetime; " +
+			"repeat a request that failed. A request with a faulty event counts nothing.",
+			Example: map[string]any{"events": []any{map[string]any{"mailing": "m4o1l3", "customer": "anna", "token": "a-registration-token", "type": "opened", "at": "2026-11-24T09:30:00Z"}}}},
+		"show-stats":    {Tag: transfersTag, Description: "How many customers push could reach, day by day: all, reachable, opted out, and by platform. Without days the last 90."},
+		"show-settings": {Tag: settingsTag, Description: "The settings as they are."},
 		"change-settings": {Tag: settingsTag, Description: "Replaces the settings; the next mailing that starts goes by them.",
 			Example: map[string]any{"devices": "latest"}},
 		"import-customers": {Tag: transfersTag, Description: "At most 5,000 lines. In NDJSON each is a customer: `id`, `tokens` and what PATCH takes. In CSV the first names the columns, and each other one is a customer with one token at most: " +

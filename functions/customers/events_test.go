@@ -55,13 +55,14 @@ func TestDocumentedEvents(t *testing.T) {
 	started, paused := *m, *m
 	started.State, started.CompletedAt = push.Sending, time.Time{}
 	paused.State, paused.CompletedAt, paused.PausedReason, paused.PausedDetail = push.Paused, time.Time{}, push.PausedAudience, "the audience has about 10 customers, and maxCustomers is 5; resume the mailing to send it to all of them"
+	opened := push.OpenedData{Mailing: "m-7f3a", Name: m.Name, Tags: m.Tags, Variant: "a", Customer: "anna", TokenID: push.TokenID("token"), Platform: push.Android, App: "shop", At: at}
 	if err := w.queue.PublishEvents(t.Context(), push.AvailabilityEvent(c, at), push.InvalidatedEvent(c, invalid),
 		push.SupersededEvent(c, invalid, push.TokenID("installation"), at),
-		push.ErasedEvent(c, at), push.StartedEvent(&started), push.PausedEvent(&paused, at), push.CompletedEvent(m)); err != nil {
+		push.ErasedEvent(c, at), push.OpenedEvent("m-7f3a", opened), push.StartedEvent(&started), push.PausedEvent(&paused, at), push.CompletedEvent(m)); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, e := range w.published(7) {
+	for _, e := range w.published(8) {
 		got[e.Type] = e.raw
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

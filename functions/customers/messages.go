@@ -37,6 +37,7 @@ type recipientBody struct {
 	App      string        `json:"app"`
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled" doc:"accepted by FCM, which does not say whether it was delivered; pending: not answered yet"`
 	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
 type messagesOutput struct {
@@ -79,7 +80,7 @@ func shownMessage(x store.CustomerMessage) messageBody {
 	}
 	for _, r := range x.Recipients {
 		b.Tokens = append(b.Tokens, recipientBody{
-			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(),
+			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(), Opened: timeOrNil(r.Opened.UTC()),
 		})
 	}
 	return b

@@ -19,6 +19,7 @@ var requests = map[string]testcloud.Request{
 	"change-customer":        {Method: "PATCH", Path: anna, Body: `{"optedOut": true}`},
 	"erase-customer":         {Method: "DELETE", Path: anna},
 	"register-token":         {Method: "POST", Path: anna + "/tokens", Body: `{"token": "t", "platform": "web"}`},
+	"report-events":          {Method: "POST", Path: "/v1/events", Body: `{"events": [{"mailing": "m1", "token": "t", "type": "opened"}]}`},
 	"unregister-token":       {Method: "DELETE", Path: anna + "/tokens/" + push.TokenID("t")},
 	"export-availability":    {Method: "GET", Path: "/v1/exports/availability"},
 	"import-customers":       {Method: "POST", Path: "/v1/imports", Body: `{"id": "anna", "tokens": [{"token": "t"}]}`, Header: []string{"Content-Type", ndjson}},

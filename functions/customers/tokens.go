@@ -116,14 +116,15 @@ type tokenBody struct {
 	Notifications push.Notifications `json:"notifications" enum:"on,off,unknown" doc:"whether the phone shows them"`
 	AddedAt       time.Time          `json:"addedAt" doc:"registered here, or again after having been invalid"`
 	SeenAt        time.Time          `json:"seenAt" doc:"last registration"`
+	ReportedAt    *time.Time         `json:"reportedAt,omitempty" doc:"when it last reported a message as received or opened, to a day"`
 	Expires       string             `json:"expires,omitempty" doc:"the day on which it stops being valid unless it is registered again"`
 	Valid         bool               `json:"valid"`
 	Latest        bool               `json:"latest" doc:"the one that a mailing to the latest device goes to"`
-	Stale         bool               `json:"stale" doc:"not seen for 30 days"`
+	Stale         bool               `json:"stale" doc:"neither seen nor heard of by a report for 30 days"`
 	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 
 func (s *service) token(t push.Token, latest string) tokenBody {
-	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Expires: t.Expires,
-		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.SeenAt) > push.StaleAfter, Invalid: t.Invalid}
+	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSign()) > push.StaleAfter, Invalid: t.Invalid}
 }

@@ -26,11 +26,12 @@ type Deps struct {
 	Store   ledger
 	Queue   publisher
 	Auth    verifier
-	Claim   string        // the claim of the ID token that names the customer; "", uid or sub: the user id
-	Tenant  string        // the tenant of Identity Platform whose tokens are accepted; "": those without a tenant
-	Origins []string      // origins of web pages that may call; none: only apps
-	Log     *slog.Logger  // nil: the default
-	Timeout time.Duration // timeout of the function; 0: api.DefaultTimeout
+	Claim   string           // the claim of the ID token that names the customer; "", uid or sub: the user id
+	Tenant  string           // the tenant of Identity Platform whose tokens are accepted; "": those without a tenant
+	Origins []string         // origins of web pages that may call; none: only apps
+	Log     *slog.Logger     // nil: the default
+	Now     func() time.Time // nil: time.Now
+	Timeout time.Duration    // timeout of the function; 0: api.DefaultTimeout
 
 	AppCheck AppCheck     // whether App Check tokens are verified; "": AppCheckOff
 	Apps     appVerifier  // required unless AppCheck is off
@@ -41,6 +42,7 @@ type ledger interface {
 	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
+	RecordReports(ctx context.Context, list []push.Report) (store.Recorded, error)
 }
 
 type publisher interface {
@@ -69,6 +71,7 @@ const (
 type service struct {
 	Deps
 	bodies *api.Form[registration]
+	events *api.Form[phoneEvents]
 }
 
 // New makes the handler of the function. All of it needs an ID token, its OpenAPI
@@ -77,6 +80,9 @@ func New(d Deps) http.Handler {
 	if d.Log == nil {
 		d.Log = slog.Default()
 	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
 	d.Claim = cmp.Or(d.Claim, "uid")
 	if d.Limits == nil {
 		d.Limits = &push.DefaultLimits
@@ -84,7 +90,7 @@ func New(d Deps) http.Handler {
 
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
-	s := &service{Deps: d, bodies: api.NewForm[registration](a)}
+	s := &service{Deps: d, bodies: api.NewForm[registration](a), events: api.NewForm[phoneEvents](a)}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
@@ -93,6 +99,7 @@ func New(d Deps) http.Handler {
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
 	huma.Register(a, del, api.Answering(s.Log, s.unregister))
+	s.registerReports(a)
 	a.Describe(documentation)
 	return &authMiddleware{d, a}
 }

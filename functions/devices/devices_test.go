@@ -230,7 +230,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	slices.Sort(ops)
-	if want := []string{"delete /v1/devices/{tokenId}", "post /v1/devices"}; !slices.Equal(ops, want) {
+	if want := []string{"delete /v1/devices/{tokenId}", "post /v1/devices", "post /v1/devices/events"}; !slices.Equal(ops, want) {
 		t.Errorf("the document has %q, want %q", ops, want)
 	}
 }
@@ -253,6 +253,9 @@ func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registra
 }
 func (nowhere) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
+}
+func (nowhere) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
+	return store.Recorded{}, nil
 }
 func (nowhere) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 

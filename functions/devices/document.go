@@ -14,6 +14,8 @@ var documentation = api.Documentation{
 	Operations: map[string]api.OperationDoc{
 		"register-device": {Tag: devicesTag, Description: "Registers the caller's token, or refreshes it (200). Call it at each start of the app. An App Check token goes into `X-Firebase-AppCheck`.",
 			Example: map[string]any{"token": "a-registration-token", "platform": "android", "app": "shop"}, Statuses: []int{200}},
+		"report-device-events": {Tag: devicesTag, Description: "At most 100 events of the caller's own phones. Each type counts once for each mailing or message and token, whenever it comes; repeat a request that failed.",
+			Example: map[string]any{"events": []any{map[string]any{"mailing": "m4o1l3", "token": "a-registration-token", "type": "opened", "at": "2026-11-24T09:30:00Z"}}}},
 		"unregister-device": {Tag: devicesTag, Description: "Takes the caller's token back, by the id that registering it answered."},
 	},
 }

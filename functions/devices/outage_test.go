@@ -20,7 +20,9 @@ func eachOperation(t *testing.T, w *world, f func(t *testing.T, a testcloud.Answ
 	t.Helper()
 	ann := []string{"Authorization", "Bearer " + person("ann")}
 	testcloud.EachOperation(t, w.Client, map[string]testcloud.Request{
-		"register-device":   {Method: "POST", Path: "/v1/devices", Body: `{"token": "t", "platform": "web"}`, Header: ann},
+		"register-device": {Method: "POST", Path: "/v1/devices", Body: `{"token": "t", "platform": "web"}`, Header: ann},
+		"report-device-events": {Method: "POST", Path: "/v1/devices/events", Header: ann,
+			Body: `{"events": [{"mailing": "m1", "token": "the-token-of-ann", "type": "opened"}]}`},
 		"unregister-device": {Method: "DELETE", Path: "/v1/devices/" + push.TokenID("the-token-of-ann"), Header: ann},
 	}, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		began := time.Now()

@@ -165,6 +165,19 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 		}
 	}
 
+	var reports []push.Report
+	for i := range 40 {
+		id := fmt.Sprintf("c%d", i)
+		reports = append(reports, push.Report{Of: "m", Customer: id, TokenID: push.TokenID("token of " + id), Type: push.ReportOpened, At: w.clock.Now()})
+	}
+	done, err := w.RecordReports(t.Context(), reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Counted != 40 {
+		t.Errorf("of 40 reports of recipients %d were counted", done.Counted)
+	}
+
 	if _, err := w.EraseCustomer(t.Context(), "c3"); err != nil { // of Tokyo: waits until the next day
 		t.Fatal(err)
 	}

@@ -50,6 +50,7 @@ type mailingStore interface {
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
 	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	LastWaiting(ctx context.Context, mailing string) (time.Time, error)
+	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
 	CountMailingsSince(ctx context.Context, at time.Time) (int, error)
 }
 

@@ -22,6 +22,7 @@ import (
 type messageStore interface {
 	CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error)
 	Message(ctx context.Context, id string) (*push.Message, error)
+	MessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
 }
 
 const (
@@ -77,6 +78,7 @@ type sentBody struct {
 	CompletedAt *time.Time      `json:"completedAt,omitempty"`
 	ExpiresAt   *time.Time      `json:"expiresAt,omitempty"`
 	Tokens      []recipientBody `json:"tokens,omitempty" doc:"the tokens that it is for, once a worker has taken it"`
+	Reported    *push.Reported  `json:"reported,omitempty" doc:"what its phones reported; GET /v1/messages/{id} shows it"`
 }
 
 // recipientBody is what became of one token.
@@ -87,6 +89,7 @@ type recipientBody struct {
 	App      string        `json:"app"`
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled" doc:"accepted by FCM, which does not say whether it was delivered; pending: not answered yet"`
 	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
+	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
 func shownMessage(m *push.Message) sentBody {
@@ -95,7 +98,7 @@ func shownMessage(m *push.Message) sentBody {
 		CreatedAt: stamp(m.CreatedAt), CreatedBy: m.CreatedBy, CompletedAt: stamp(m.CompletedAt), ExpiresAt: stamp(m.ExpiresAt),
 	}
 	for _, r := range m.Recipients {
-		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code()})
+		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(), Opened: stamp(r.Opened.UTC())})
 	}
 	return b
 }
@@ -225,13 +228,19 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 	return nil
 }
 
-// showMessage shows a message.
+// showMessage shows a message, and what phones reported of it.
 func (s *service) showMessage(ctx context.Context, in *idInput) (*shownOutput, error) {
 	m, err := s.Store.Message(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &shownOutput{shownMessage(m)}, nil
+	reported, err := s.Store.MessageReports(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	out := &shownOutput{shownMessage(m)}
+	out.Body.Reported = &reported
+	return out, nil
 }
 
 type shownOutput struct{ Body sentBody }

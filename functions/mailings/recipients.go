@@ -34,6 +34,7 @@ type recipientLine struct {
 	Result   string        `json:"result" enum:"pending,accepted,invalid,refused,failed,expired,cancelled"`
 	Code     string        `json:"code,omitempty" doc:"with invalid: UNREGISTERED, INVALID_ARGUMENT or SENDER_ID_MISMATCH"`
 	At       time.Time     `json:"at" doc:"when the token was chosen"`
+	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 	Batch    string        `json:"batch" doc:"for after"`
 }
 
@@ -81,7 +82,7 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 		}
 		line := recipientLine{
 			Customer: r.Customer, TokenID: r.TokenID, Platform: r.Platform, App: r.App,
-			Result: r.Result.String(), Code: r.Result.Code(), At: r.At.UTC(), Batch: r.Batch,
+			Result: r.Result.String(), Code: r.Result.Code(), At: r.At.UTC(), Opened: stamp(r.Opened.UTC()), Batch: r.Batch,
 		}
 		if r.Variant < len(m.Variants) {
 			line.Variant = m.Variants[r.Variant].Name

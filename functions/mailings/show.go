@@ -38,6 +38,7 @@ type mailingBody struct {
 	push.Draft
 	Customers        push.CustomerTotals         `json:"customers"`
 	Tokens           push.TokenTotals            `json:"tokens"`
+	Reported         push.Reported               `json:"reported" doc:"what phones reported; it says nothing of phones whose app does not report"`
 	Held             map[string]int64            `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 	MissingAttribute int64                       `json:"missingAttribute" doc:"a warning: tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
 	Platforms        map[string]push.TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
@@ -50,6 +51,7 @@ type variantBody struct {
 	Message json.RawMessage `json:"message"`
 	Link    string          `json:"link,omitempty"`
 	push.VariantTotals
+	push.Reported
 }
 
 type mailingOutput struct{ Body mailingBody }
@@ -61,18 +63,18 @@ func stamp(t time.Time) *time.Time {
 	return &t
 }
 
-func body(m *push.Mailing, t push.Totals) mailingBody {
+func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	var variants map[string]variantBody
-	for _, v := range m.Draft.Variants {
+	for i, v := range m.Draft.Variants {
 		if variants == nil {
 			variants = map[string]variantBody{}
 		}
-		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name]}
+		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.Variant(i)}
 	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
-		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Held: t.Held, Variants: variants,
+		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Reported: r.Reported, Held: t.Held, Variants: variants,
 		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms,
 	}
 }
@@ -86,7 +88,11 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	out := &mailingOutput{body(m, t)}
+	reported, err := s.Store.Reported(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	out := &mailingOutput{body(m, t, reported)}
 	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
 		return nil, err
 	}

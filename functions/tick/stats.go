@@ -2,6 +2,7 @@ package tick
 
 import (
 	"context"
+	"time"
 
 	"carillon.example/shared/push"
 )
@@ -10,6 +11,29 @@ import (
 type statsStore interface {
 	HasDayStats(ctx context.Context, day string) (bool, error)
 	CountDay(ctx context.Context, day string) error
+}
+
+// reportStore freezes the counts of what phones reported.
+type reportStore interface {
+	FreezeReports(ctx context.Context) error
+}
+
+// freezeEvery is how often an instance freezes counts of reports. There are two days to
+// do it.
+const freezeEvery = time.Hour
+
+// freezeReports freezes the counts of the mailings whose reports are not counted any
+// more. What fails is tried again in the next round.
+func (t *ticker) freezeReports(ctx context.Context) error {
+	if last := t.froze.Load(); last != nil && t.Now().Sub(*last) < freezeEvery {
+		return nil
+	}
+	now := t.Now()
+	if err := t.Store.FreezeReports(ctx); err != nil {
+		return err
+	}
+	t.froze.Store(&now)
+	return nil
 }
 
 // countDay counts once a day (of UTC) whom push can reach. An instance remembers the

@@ -36,3 +36,27 @@ func TestTickCountsEachDayOnce(t *testing.T) {
 		t.Errorf("customers by day (-want +got):\n%s", diff)
 	}
 }
+
+// tick stores with a mailing what phones reported, before the reports are deleted.
+func TestTickFreezesTheCountsOfReports(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := push.NewMailing("m1", "digest", push.Draft{Message: []byte(`{"data":{"a":"b"}}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
+	if _, _, err := w.CreateMailing(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.StartMailing(t.Context(), "m1", push.AllDevices, nil, []push.Shard{{Mailing: "m1"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.tick(t)
+	w.clock.Add(push.DefaultLifetime + push.ReportsFor + 2*time.Hour)
+	w.tick(t)
+
+	got, err := w.MailingHeader(t.Context(), "m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Reports == nil {
+		t.Error("the counts of the mailing's reports are not frozen")
+	}
+}

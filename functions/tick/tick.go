@@ -40,6 +40,7 @@ type ledger interface {
 	messageStore
 	sweepStore
 	statsStore
+	reportStore
 }
 
 // mailingStore has the mailings that tick looks after.
@@ -113,7 +114,8 @@ type ticker struct {
 	awake  int          // see defaultAwake
 	said   atomic.Int64 // when a round without work was last logged, in Unix seconds
 
-	counted atomic.Pointer[string] // the last day that this instance has seen counted
+	counted atomic.Pointer[string]    // the last day that this instance has seen counted
+	froze   atomic.Pointer[time.Time] // when this instance last froze the counts of reports
 }
 
 // New makes the handler of tick's push subscription.
@@ -208,7 +210,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	// The call must not use the time of the next round, which reads everything again.
 	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
 	defer cancel()
-	faults := make([]error, 6)
+	faults := make([]error, 7)
 	var g errgroup.Group
 	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
 	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
@@ -216,6 +218,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	g.Go(func() error { faults[3] = t.republishUnflags(ctx); return nil })
 	g.Go(func() error { faults[4] = t.checkMessages(ctx, until, n); return nil })
 	g.Go(func() error { faults[5] = t.countDay(ctx); return nil })
+	g.Go(func() error { faults[6] = t.freezeReports(ctx); return nil })
 	_ = g.Wait() // it is nil: faults has the errors
 	return errors.Join(faults...)
 }

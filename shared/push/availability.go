@@ -13,14 +13,14 @@ type AvailabilityState string
 const (
 	StateReachable   AvailabilityState = "reachable"   // there is a valid token, and none of the other states holds
 	StateMuted       AvailabilityState = "muted"       // every valid token has notifications off
-	StateSilent      AvailabilityState = "silent"      // no valid token was seen for StaleAfter
+	StateSilent      AvailabilityState = "silent"      // no valid token was seen, or reported anything, for StaleAfter
 	StateUnreachable AvailabilityState = "unreachable" // there is no valid token
 )
 
 // Evidence of the state of availability. For an unreachable customer whose tokens are
 // all invalid it is the code of the last flag.
 const (
-	EvidenceSeen    = "token_seen"        // reachable: a valid token was seen within StaleAfter
+	EvidenceSeen    = "token_seen"        // reachable: a valid token was seen, or reported something, within StaleAfter
 	EvidenceOff     = "notifications_off" // muted
 	EvidenceNotSeen = "not_seen"          // silent
 	EvidenceNoToken = "no_token"          // unreachable: there is no token at all
@@ -32,7 +32,7 @@ const StaleAfter = 30 * 24 * time.Hour
 
 // Availability is a state with its reason.
 type Availability struct {
-	State    AvailabilityState `json:"state" enum:"reachable,muted,silent,unreachable" doc:"reachable; muted: every valid token has notifications off; silent: no valid token was seen for 30 days; unreachable: no valid token"`
+	State    AvailabilityState `json:"state" enum:"reachable,muted,silent,unreachable" doc:"reachable; muted: every valid token has notifications off; silent: no valid token was seen, and none reported anything, for 30 days; unreachable: no valid token"`
 	Since    time.Time         `json:"since" doc:"when the state began"`
 	Evidence string            `json:"evidence" doc:"token_seen, notifications_off, not_seen, no_token, or the code that the last token was found invalid by"`
 }
@@ -91,11 +91,11 @@ func (c *Customer) Muted() bool {
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
-// lastSeen returns when a valid token was last seen, zero if there is none.
+// lastSeen returns when a valid token last gave a sign of life, zero if there is none.
 func (c *Customer) lastSeen() (at time.Time) {
 	for _, t := range c.Select(AllDevices) {
-		if t.SeenAt.After(at) {
-			at = t.SeenAt
+		if sign := t.LastSign(); sign.After(at) {
+			at = sign
 		}
 	}
 	return at

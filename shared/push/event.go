@@ -14,6 +14,7 @@ const (
 	MailingStarted      = "mailing.started"
 	MailingPaused       = "mailing.paused"
 	MailingCompleted    = "mailing.completed"
+	MessageOpened       = "message.opened"
 )
 
 // An Event tells other systems what has happened, after it was stored. It may be
@@ -95,6 +96,20 @@ type CompletedData struct {
 	Totals
 }
 
+// OpenedData is the data of message.opened.
+type OpenedData struct {
+	Mailing  string    `json:"mailing,omitempty"` // its id; or
+	Message  string    `json:"message,omitempty"` // that of the message to one customer
+	Name     string    `json:"name,omitempty"`    // of the mailing
+	Tags     []string  `json:"tags,omitempty"`    // of the mailing
+	Variant  string    `json:"variant,omitempty"` // that the customer got
+	Customer string    `json:"customer"`
+	TokenID  string    `json:"tokenId"`
+	Platform Platform  `json:"platform,omitempty"`
+	App      string    `json:"app,omitempty"`
+	At       time.Time `json:"at"` // as the phone says, between the sending and now
+}
+
 // AvailabilityEvent makes the event of the state of c since it last changed. A
 // customer without an event before is unreachable since the time of the version. Two
 // events with the same version say the same.
@@ -136,6 +151,11 @@ func ErasedEvent(c *Customer, at time.Time) Event {
 		Type: CustomerErased, Subject: "customers/" + c.ID, Time: at,
 		Data: ErasedData{Customer: c.ID, Version: c.Version},
 	}
+}
+
+// OpenedEvent makes the event that a mailing or message was opened on a phone.
+func OpenedEvent(of string, d OpenedData) Event {
+	return Event{ID: ReportID(of, d.TokenID) + "-opened", Type: MessageOpened, Subject: "customers/" + d.Customer, Time: d.At, Data: d}
 }
 
 // CompletedEvent makes the event that a mailing has ended and none of its tokens is

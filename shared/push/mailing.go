@@ -76,6 +76,7 @@ type Mailing struct {
 	Dispatched bool            // every shard has all its batches
 	Active     bool            // tick still has something to do for it
 	Totals     *Totals         // frozen when it ended
+	Reports    *ReportCounts   // frozen when its reports are not counted any more
 
 	Single bool           // it is a message to one customer: see Message.Mailing
 	Values map[string]any // of such a message, for its templates

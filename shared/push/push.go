@@ -107,6 +107,7 @@ type Token struct {
 	Notifications Notifications // whether the phone shows them
 	AddedAt       time.Time     // registered here, or registered again after having been invalid
 	SeenAt        time.Time     // last registration
+	ReportedAt    time.Time     // when its phone last reported a message as received or opened, to a day; zero: never
 	Imported      bool          // an import brought it, and no app has shown it since
 	Expires       string        // the day on which it becomes invalid unless it is seen again, as in 2026-11-24; "": never
 	Invalid       *TokenFlag    // nil while the token is valid
@@ -119,6 +120,15 @@ const YoungToken = 7 * 24 * time.Hour
 // Young reports whether an app registered the token lately. A token of an import says
 // nothing about an app.
 func (t Token) Young(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
+
+// LastSign returns when the phone last showed that it lives: by a registration, or by
+// a report.
+func (t Token) LastSign() time.Time {
+	if t.ReportedAt.After(t.SeenAt) {
+		return t.ReportedAt
+	}
+	return t.SeenAt
+}
 
 // Valid reports whether the token has no flag.
 func (t Token) Valid() bool { return t.Invalid == nil }

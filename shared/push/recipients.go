@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Recipient is what stays of a target once its batch is settled: enough to find
@@ -16,6 +17,7 @@ type Recipient struct {
 	Platform Platform
 	App      string
 	Result   Result
+	Opened   time.Time // when its phone reported that the message was opened; zero: never
 }
 
 // A KeyedRecipient is a recipient of whom it can be said whether it was a token of a

@@ -58,6 +58,7 @@ type deviceDoc struct {
 	Notifications string      `firestore:"notifications,omitempty"`
 	AddedAt       time.Time   `firestore:"addedAt"`
 	SeenAt        time.Time   `firestore:"seenAt"`
+	ReportedAt    *time.Time  `firestore:"reportedAt,omitempty"`
 	Imported      bool        `firestore:"imported,omitempty"`
 	Expires       string      `firestore:"expires,omitempty"`
 	Invalid       *invalidDoc `firestore:"invalid,omitempty"`
@@ -101,7 +102,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	}
 
 	for _, t := range c.Tokens {
-		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, Imported: t.Imported, Expires: t.Expires}
+		x := deviceDoc{Token: t.Value, Kind: string(t.Kind), Platform: string(t.Platform), App: t.App, Device: t.Device, Notifications: string(t.Notifications), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Imported: t.Imported, Expires: t.Expires}
 		if t.Invalid != nil {
 			x.Invalid = &invalidDoc{t.Invalid.Code, t.Invalid.Status, t.Invalid.At, t.Invalid.Mailing}
 		} else if t.Expires != "" && (d.Expires == "" || t.Expires < d.Expires) {
@@ -130,7 +131,7 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	}
 
 	for id, x := range d.Devices {
-		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, Imported: x.Imported, Expires: x.Expires}
+		t := push.Token{ID: id, Value: x.Token, Kind: push.Kind(x.Kind), Platform: push.Platform(x.Platform), App: x.App, Device: x.Device, Notifications: push.Notifications(x.Notifications), AddedAt: x.AddedAt, SeenAt: x.SeenAt, ReportedAt: timeOrZero(x.ReportedAt), Imported: x.Imported, Expires: x.Expires}
 		if i := x.Invalid; i != nil {
 			t.Invalid = &push.TokenFlag{Code: i.Code, Status: i.Status, At: i.At, Mailing: i.Mailing}
 		}

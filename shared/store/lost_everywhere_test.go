@@ -177,10 +177,16 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	})
 	note("taking the flags back", err, n, len(events))
 
+	reported, err := w.RecordReports(ctx, []push.Report{{Of: "m", Customer: "ben", TokenID: push.TokenID("b1"), Type: push.ReportOpened, At: w.clock.Now()}})
+	note("reporting", err, reported)
 	events, err = w.UnregisterToken(ctx, "ben", push.TokenID("b1"))
 	note("unregistering", err, events)
 	_, err = w.EraseCustomer(ctx, "cleo") // its events are published by tick when its answer was lost
 	note("erasing", err)
+	_, err = w.EraseCustomer(ctx, "ben")
+	note("erasing one whose phone reported", err)
+	counts, err := w.Reported(ctx, m)
+	note("counting reports", err, counts)
 	w.clock.Add(300 * 24 * time.Hour)
 	expired, err := w.ExpireTokens(ctx, store.ExpiryCursor{}, 10)
 	note("expiring", err, expired.Customers, len(expired.Events))

@@ -61,6 +61,7 @@ type mailingDoc struct {
 	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
 	PublishedAt  *time.Time `firestore:"publishedAt,omitempty"` // written by MarkStartPublished alone
 	Totals       string     `firestore:"totals,omitempty"`      // JSON
+	Reports      string     `firestore:"reports,omitempty"`     // push.ReportCounts as JSON, frozen by FreezeReports
 	Unflag       *unflagDoc `firestore:"unflag,omitempty"`
 	HeldDecision string     `firestore:"heldDecision,omitempty"`
 	SizeAllowed  bool       `firestore:"sizeAllowed,omitempty"`
@@ -114,6 +115,13 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		}
 		doc.Totals = string(totals)
 	}
+	if m.Reports != nil {
+		reports, err := json.Marshal(m.Reports)
+		if err != nil {
+			return nil, err
+		}
+		doc.Reports = string(reports)
+	}
 	if !m.Active {
 		doc.ExpireAt = timeOrNil(m.CompletedAt.Add(keepFor(m)))
 	}
@@ -159,6 +167,11 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {
 			return nil, list{}, classify(err, "decoding the totals of mailing %s", m.ID)
+		}
+	}
+	if doc.Reports != "" {
+		if err := json.Unmarshal([]byte(doc.Reports), &m.Reports); err != nil {
+			return nil, list{}, classify(err, "decoding the reports of mailing %s", m.ID)
 		}
 	}
 

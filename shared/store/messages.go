@@ -38,7 +38,7 @@ const (
 //
 // It costs a read for each mailing and message of the page, one more for each mailing
 // that may have been sent to the customer, and two more where a batch ends with the
-// customer.
+// customer. What was opened costs a read for each token.
 func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
 	mailings, more, err := s.Mailings(ctx, "", "", size, token)
 	if err != nil {
@@ -58,8 +58,24 @@ func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int
 		list = list[:min(size, len(list))]
 		next = tokenOf(list[len(list)-1].place())
 	}
-	list, err = s.findRecipients(ctx, c, list)
-	return list, next, err
+	if list, err = s.findRecipients(ctx, c, list); err != nil {
+		return nil, "", err
+	}
+	return list, next, s.addOpeningsOf(ctx, list)
+}
+
+// addOpeningsOf gives the recipients of each mailing and message the times of their
+// openings.
+func (s *Store) addOpeningsOf(ctx context.Context, list []CustomerMessage) error {
+	var all []reported
+	for i := range list {
+		m := &list[i]
+		for k := range m.Recipients {
+			all = append(all, reported{m.place().id, &m.Recipients[k]})
+		}
+	}
+	_, err := s.readReports(ctx, all)
+	return err
 }
 
 // place returns the place of a mailing or message in a list of both.

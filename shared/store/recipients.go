@@ -22,7 +22,8 @@ type MailingRecipient struct {
 
 // Recipients reads the recipients of at most n batches of a mailing, in the order of
 // the batches' names, behind the batch after. An empty list ends them. A settled batch
-// has no customers: they are found by their tokens, with one read for each.
+// has no customers: they are found by their tokens, with one read for each. If anybody
+// has opened the mailing, that costs one more for each.
 func (s *Store) Recipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
 	q := s.mailing(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
@@ -42,7 +43,7 @@ func (s *Store) Recipients(ctx context.Context, mailing, after string, n int) ([
 		}
 		out = append(out, list...)
 	}
-	return out, nil
+	return out, s.addOpenings(ctx, mailing, out)
 }
 
 // recipientsOfBatch returns the recipients of a batch. A batch that was closed without

@@ -10,6 +10,7 @@
 //	mailings/{id}/shards/{k}                   a range of the audience: cursor, counts
 //	mailings/{id}/batches/{id}                 targets, lease, results, tally
 //	messages/{id}                              a message to one customer, and what became of it
+//	reports/{hash of mailing and token}        what the phone of a target reported
 //	objections/{key of the customer's id}      an opt-out that stays when its customer is erased
 //	erasures/{key of the customer's id}        traces of an erased customer still to be removed
 //	outbox/{event id}                          an event not published yet
@@ -57,6 +58,7 @@ type Store struct {
 	maxTokens int
 	tokenLife time.Duration
 	sizes     sizes
+	subjects  subjectCache
 }
 
 // New makes a store over a client. The caller closes the client.

@@ -13,6 +13,7 @@ import (
 )
 
 // eraseTraces removes customers from mailings: the texts of mailings to them alone,
+// what their phones reported,
 // their entries in the lists of mailings that have not ended, and their targets in
 // batches that are not settled. It reports for which of them something is left that
 // has to wait.
@@ -23,6 +24,9 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 			return nil, err
 		}
 		if err := s.eraseMessages(ctx, x); err != nil {
+			return nil, err
+		}
+		if err := s.eraseReports(ctx, x); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,114 @@
+package mailings_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carillon.example/emulators/testcloud"
+	"carillon.example/shared/push"
+)
+
+// reports counts what the phone with a token reports now.
+func (w *world) reports(of, token string, types ...push.ReportType) {
+	w.t.Helper()
+	for _, typ := range types {
+		n, err := w.store.RecordReports(w.t.Context(), []push.Report{{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}})
+		if err != nil || n.Counted != 1 {
+			w.t.Fatalf("reporting %s: %+v, %v; want one counted", typ, n, err)
+		}
+	}
+}
+
+// TestAMailingShowsWhatPhonesReported: for the whole, each variant and each recipient,
+// and no sum of ours changes.
+func TestAMailingShowsWhatPhonesReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	if _, err := w.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-1", Platform: push.IOS}); err != nil {
+		t.Fatal(err)
+	}
+	id := w.hand(`{"variants":[{"name":"a","share":0.5,"message":{"data":{"a":"b"}}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}}}],"audience":{"everyone":true}}`).ID
+	if _, err := w.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := w.store.Shard(ctx, id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := push.Target{Customer: "anna", Token: "anna-1", Kind: push.KindToken, Platform: push.IOS, Variant: 1}
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: 2, Targets: []push.Target{target}, Results: make([]push.Result, 1)}
+	if err := w.store.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Hour)
+	w.reports(id, "anna-1", push.ReportDelivered, push.ReportOpened)
+
+	type shown struct {
+		Reported push.Reported
+		Tokens   push.TokenTotals
+		Variants map[string]push.Reported
+	}
+	got := testcloud.Decode[shown](w.Ask("GET", "/v1/mailings/"+id, ""), http.StatusOK)
+	one := push.Reported{Delivered: 1, Opened: 1}
+	if d := cmp.Diff(one, got.Reported); d != "" {
+		t.Errorf("reported (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(map[string]push.Reported{"a": {}, "b": one}, got.Variants); d != "" {
+		t.Errorf("by variant (-want +got):\n%s", d)
+	}
+	if got.Tokens.Accepted != 0 || got.Tokens.Pending != 1 {
+		t.Errorf("%d tokens are accepted and %d pending, want 0 and 1", got.Tokens.Accepted, got.Tokens.Pending)
+	}
+
+	lines := strings.TrimSpace(w.Ask("GET", "/v1/mailings/"+id+"/recipients", "").Body)
+	var line struct {
+		TokenID string
+		Opened  time.Time
+	}
+	if err := json.Unmarshal([]byte(lines), &line); err != nil {
+		t.Fatalf("the recipients are %q: %v", lines, err)
+	}
+	if !line.Opened.Equal(w.clock.Now()) {
+		t.Errorf("opened at %v, want %v", line.Opened, w.clock.Now())
+	}
+}
+
+// TestAMessageShowsWhatPhonesReported, for the whole and each token.
+func TestAMessageShowsWhatPhonesReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	done, err := w.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-1", Platform: push.IOS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: []byte(`{"data":{"a":"b"}}`)}, w.clock.Now())
+	if _, _, err := w.store.CreateMessage(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	m.Pick(done.Customer, push.DefaultSettings(), nil, w.clock.Now())
+	m.Batch.ClosePending(push.ResultAccepted)
+	m.Batch.Settled = true
+	if err := w.store.SaveMessage(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	w.reports("s1", "anna-1", push.ReportOpened)
+
+	type shown struct {
+		Reported *push.Reported
+		Tokens   []struct{ Opened *time.Time }
+	}
+	got := testcloud.Decode[shown](w.Ask("GET", "/v1/messages/s1", ""), http.StatusOK)
+	if d := cmp.Diff(&push.Reported{Opened: 1}, got.Reported); d != "" {
+		t.Errorf("reported (-want +got):\n%s", d)
+	}
+	if len(got.Tokens) != 1 || got.Tokens[0].Opened == nil || !got.Tokens[0].Opened.Equal(w.clock.Now()) {
+		t.Errorf("the tokens are %+v, want one that was opened at %v", got.Tokens, w.clock.Now())
+	}
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+
+	"carillon.example/shared/push"
+)
+
+// reportDoc is reports/{push.ReportID}: what the phone of one target reported.
+type reportDoc struct {
+	Customer string `firestore:"customer,omitempty"` // the customer's key; an erasure finds the document by it, and removes it
+
+	// What was reported, each as the reportGroup of the target: to count a type is to
+	// count the documents with a group in its field.
+	Delivered string `firestore:"delivered,omitempty"`
+	Opened    string `firestore:"opened,omitempty"`
+	Dismissed string `firestore:"dismissed,omitempty"`
+
+	OpenedAt  *time.Time `firestore:"openedAt,omitempty"`
+	CreatedAt time.Time  `firestore:"createdAt"`
+	ExpireAt  time.Time  `firestore:"expireAt"`
+	Write     string     `firestore:"write"` // the writeID of the last change
+}
+
+// field returns the field of a type, nil for an unknown one.
+func (d *reportDoc) field(t push.ReportType) *string {
+	switch t {
+	case push.ReportDelivered:
+		return &d.Delivered
+	case push.ReportOpened:
+		return &d.Opened
+	case push.ReportDismissed:
+		return &d.Dismissed
+	}
+	return nil
+}
+
+// reportGroup names the targets of a mailing or message that are counted together:
+// those of one variant.
+func reportGroup(of string, variant int) string { return of + "/" + variantField(variant) }
+
+func (s *Store) reports() *firestore.CollectionRef { return s.db.Collection("reports") }
+
+func (s *Store) report(of, tokenID string) *firestore.DocumentRef {
+	return s.reports().Doc(push.ReportID(of, tokenID))
+}
+
+// Recorded says what became of reports.
+type Recorded struct {
+	push.ReportResult
+	Events []push.Event // in the outbox until MarkEventsPublished
+}
+
+func (n *Recorded) add(o Recorded) {
+	n.Counted += o.Counted
+	n.Repeated += o.Repeated
+	n.Unknown += o.Unknown
+	n.Events = append(n.Events, o.Events...)
+}
+
+// reportsAtOnce is how many customers of one request are written at the same time.
+const reportsAtOnce = 16
+
+// RecordReports counts what phones report, each type once for each target. After an
+// error some reports may be recorded, and the result has their events; the caller may
+// repeat all of them.
+//
+// A report costs a read of the customer and one of the target's document, and a write of
+// it; one more write for an opening, which is an event, and once a day and token one
+// more of the customer. Reports without a customer's id cost a read for each token. The
+// batches of a mailing are read once for all reports about them, and a mailing once an
+// instance. Reports about one target share its read and its write.
+func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded, error) {
+	list = slices.Clone(list)
+	if err := s.nameCustomers(ctx, list); err != nil {
+		return Recorded{}, err
+	}
+	found, err := s.findReported(ctx, list)
+	if err != nil {
+		return Recorded{}, err
+	}
+
+	byCustomer := map[string][]targetReport{}
+	for _, r := range found {
+		byCustomer[r.Customer] = append(byCustomer[r.Customer], r)
+	}
+	sum := Recorded{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
+	var mu sync.Mutex // guards sum and faults
+	var faults []error
+	var g errgroup.Group
+	g.SetLimit(reportsAtOnce)
+	for customer, reports := range byCustomer {
+		g.Go(func() error {
+			n, err := s.recordOf(ctx, customer, reports)
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(n)
+			faults = append(faults, classify(err, "recording reports of customer %s", push.CustomerKey(customer)))
+			return nil
+		})
+	}
+	_ = g.Wait() // it is nil: faults has the errors
+	return sum, errors.Join(faults...)
+}
+
+// nameCustomers gives the reports without a customer the one who has the token. Those
+// of unknown tokens stay without one.
+func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
+	var ids []string
+	for _, r := range list {
+		if r.Customer == "" {
+			ids = append(ids, r.TokenID)
+		}
+	}
+	if ids = unique(ids); len(ids) == 0 {
+		return nil
+	}
+
+	refs := make([]*firestore.DocumentRef, len(ids))
+	for i, id := range ids {
+		refs[i] = s.token(id)
+	}
+	snaps, err := s.db.GetAll(ctx, refs)
+	if err != nil {
+		return classify(err, "reading whose %d tokens are", len(ids))
+	}
+	owners := map[string]string{}
+	for i, snap := range snaps {
+		owners[ids[i]], _ = snap.Data()["customer"].(string)
+	}
+	for i := range list {
+		if list[i].Customer == "" {
+			list[i].Customer = owners[list[i].TokenID]
+		}
+	}
+	return nil
+}
+
+// recordOf records reports of one customer, in one transaction with their events.
+func (s *Store) recordOf(ctx context.Context, customer string, list []targetReport) (n Recorded, err error) {
+	var ids []string
+	for _, r := range list {
+		ids = append(ids, push.ReportID(r.Of, r.TokenID))
+	}
+	ids = unique(ids)
+	refs := make([]*firestore.DocumentRef, len(ids))
+	for i, id := range ids {
+		refs[i] = s.reports().Doc(id)
+	}
+
+	w := newWriteID()
+	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.openCustomerTx(tx, w, []string{customer}, nil, refs...)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(b.alsoRead, w.in) {
+			return errStored
+		}
+		b.announceNew, b.storeEvents = true, true
+		if n, err = b.record(b.byID[customer], list); err != nil {
+			return err
+		}
+		err = b.writeChanges()
+		n.Events = b.events
+		return err
+	})
+	if err != nil {
+		return Recorded{}, err
+	}
+	return n, nil
+}
+
+// record writes the documents of the reports, which are alsoRead, and makes the events
+// of openings.
+func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded, err error) {
+	docs := map[string]*reportDoc{}
+	for _, snap := range b.alsoRead {
+		d := &reportDoc{}
+		if snap.Exists() {
+			if err := snap.DataTo(d); err != nil {
+				return n, err
+			}
+		}
+		docs[snap.Ref.ID] = d
+	}
+
+	changed := map[string]bool{}
+	for _, r := range list {
+		if !r.sentTo(e) {
+			n.Unknown++
+			continue
+		}
+		id := push.ReportID(r.Of, r.TokenID)
+		d := docs[id]
+		field := d.field(r.Type)
+		if *field != "" {
+			n.Repeated++
+			continue
+		}
+
+		n.Counted++
+		changed[id] = true
+		*field = reportGroup(r.Of, r.variant)
+		if d.CreatedAt.IsZero() {
+			d.Customer, d.CreatedAt, d.ExpireAt = e.Key(), b.now, r.subject.expireAt
+		}
+		if r.Type == push.ReportOpened {
+			d.OpenedAt = &r.At
+			b.events = append(b.events, r.openedEvent(e))
+		}
+		b.noteSign(e, r)
+	}
+
+	for id := range changed {
+		docs[id].Write = string(b.id)
+		if err := b.tx.Set(b.s.reports().Doc(id), docs[id]); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// noteSign stores that the phone lives, if its last sign is at least a day older.
+func (b *customerTx) noteSign(e *loadedCustomer, r targetReport) {
+	t, ok := e.Token(r.TokenID)
+	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSign()) < push.ReportsRefreshed {
+		return
+	}
+	t.ReportedAt = r.At
+	e.touched = true
+}

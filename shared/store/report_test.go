@@ -1,0 +1,473 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "cloud.google.com/go/firestore"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"carillon.example/emulators/firestore"
+	"carillon.example/shared/push"
+	"carillon.example/shared/store"
+)
+
+// phone registers a token of a customer and returns it as a target.
+func (w *world) phone(t *testing.T, customer, token string) push.Target {
+	t.Helper()
+	w.register(t, customer, token)
+	return push.Target{Customer: customer, Token: token, Kind: push.KindToken, Platform: push.Android, App: "shop"}
+}
+
+// report is a report that happens now.
+func (w *world) report(of, token string, typ push.ReportType) push.Report {
+	return push.Report{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}
+}
+
+// reports records reports and has to get that result.
+func (w *world) reports(t *testing.T, counted, repeated, unknown int, list ...push.Report) []push.Event {
+	t.Helper()
+	got, err := w.RecordReports(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(push.ReportResult{Counted: counted, Repeated: repeated, Unknown: unknown}, got.ReportResult); d != "" {
+		t.Errorf("the result of %d reports (-want +got):\n%s", len(list), d)
+	}
+	return got.Events
+}
+
+// reported has to be what phones reported of a mailing.
+func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed int64) {
+	t.Helper()
+	m, err := w.MailingHeader(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Reported(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(push.Reported{Delivered: delivered, Opened: opened, Dismissed: dismissed}, got.Reported); d != "" {
+		t.Errorf("reported of mailing %s (-want +got):\n%s", id, d)
+	}
+}
+
+// TestReportsOfTargetsCountOnce: what was sent counts once for each type, whether the
+// batch is open or settled; nothing else counts.
+func TestReportsOfTargetsCountOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	targets := sortedByKey([]push.Target{w.phone(t, "c1", "token-1"), w.phone(t, "c2", "token-2"), w.phone(t, "c3", "token-3")})
+	first, second, third := targets[0], targets[1], targets[2]
+	w.phone(t, first.Customer, "no-target")
+	w.starts(t, "m1")
+	w.cuts(t, "m1", 0, first)
+	w.settles(t, "m1", 1, second, third)
+	w.drafts(t, "m2", "Hi", push.Audience{Everyone: true}) // it has not started
+
+	for _, c := range []struct {
+		name                       string
+		of, token, customer        string
+		typ                        push.ReportType
+		counted, repeated, unknown int
+	}{
+		{name: "of an open batch", of: "m1", token: first.Token, typ: push.ReportDelivered, counted: 1},
+		{name: "again", of: "m1", token: first.Token, typ: push.ReportDelivered, repeated: 1},
+		{name: "another type", of: "m1", token: first.Token, typ: push.ReportOpened, counted: 1},
+		{name: "of a settled batch", of: "m1", token: second.Token, typ: push.ReportOpened, counted: 1},
+		{name: "with the customer", of: "m1", token: third.Token, customer: third.Customer, typ: push.ReportDismissed, counted: 1},
+		{name: "with another customer", of: "m1", token: third.Token, customer: second.Customer, typ: push.ReportOpened, unknown: 1},
+		{name: "with an unknown customer", of: "m1", token: third.Token, customer: "dan", typ: push.ReportOpened, unknown: 1},
+		{name: "a token that was no target", of: "m1", token: "no-target", typ: push.ReportOpened, unknown: 1},
+		{name: "an unknown token", of: "m1", token: "nobody's", typ: push.ReportOpened, unknown: 1},
+		{name: "a mailing that has not started", of: "m2", token: first.Token, typ: push.ReportOpened, unknown: 1},
+		{name: "an unknown mailing", of: "m3", token: first.Token, typ: push.ReportOpened, unknown: 1},
+		{name: "an unknown message", of: "s3", token: first.Token, typ: push.ReportOpened, unknown: 1},
+		{name: "no id at all", of: "m/1", token: first.Token, typ: push.ReportOpened, unknown: 1},
+	} {
+		r := w.report(c.of, c.token, c.typ)
+		r.Customer = c.customer
+		got, err := w.RecordReports(t.Context(), []push.Report{r})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if want := (push.ReportResult{Counted: c.counted, Repeated: c.repeated, Unknown: c.unknown}); got.ReportResult != want {
+			t.Errorf("%s: %+v, want %+v", c.name, got.ReportResult, want)
+		}
+	}
+	w.reported(t, "m1", 1, 2, 1)
+	w.reported(t, "m2", 0, 0, 0)
+}
+
+// TestReportsCountExactlyInAnyOrder: many requests at the same time, each event several
+// times, among them unknown ones.
+func TestReportsCountExactlyInAnyOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.starts(t, "m1")
+	var targets []push.Target
+	for i := range 40 {
+		targets = append(targets, w.phone(t, fmt.Sprint("c", i/2), fmt.Sprint("token-", i)))
+	}
+	for n := range 4 {
+		w.settles(t, "m1", n, sortedByKey(targets)[n*10:(n+1)*10]...)
+	}
+
+	var list []push.Report
+	opened := 0
+	for i := range targets {
+		of := w.report("m1", fmt.Sprint("token-", i), push.ReportDelivered)
+		list = append(list, of, of, of)
+		if i%3 == 0 {
+			opened++
+			of.Type = push.ReportOpened
+			list = append(list, of, of)
+		}
+		list = append(list, w.report("m1", fmt.Sprint("stray-", i), push.ReportOpened))
+	}
+	rand.Shuffle(len(list), func(i, k int) { list[i], list[k] = list[k], list[i] })
+
+	var g errgroup.Group
+	counted := make([]int, 8)
+	for i := range counted {
+		g.Go(func() error {
+			n, err := w.RecordReports(t.Context(), list[i*len(list)/8:(i+1)*len(list)/8])
+			counted[i] = n.Counted
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, n := range counted {
+		sum += n
+	}
+	if want := len(targets) + opened; sum != want {
+		t.Errorf("the requests counted %d, want %d", sum, want)
+	}
+	w.reported(t, "m1", int64(len(targets)), int64(opened), 0)
+}
+
+// TestReportsOfVariants: each counts for the variant that the target got, and all are
+// the whole.
+func TestReportsOfVariants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := push.Draft{Audience: push.Audience{Everyone: true}, Name: "Spring", Tags: []string{"sale"}}
+	for _, name := range []string{"a", "b"} {
+		d.Variants = append(d.Variants, push.Variant{Name: name, Share: 0.5, Message: json.RawMessage(`{"data":{"a":"b"}}`)})
+	}
+	if _, _, err := w.CreateMailing(t.Context(), push.NewMailing("m1", "digest", d, w.clock.Now())); err != nil {
+		t.Fatal(err)
+	}
+	sh := w.begin(t, "m1")
+	anna, ben := w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1")
+	ben.Variant = 1
+	targets := sortedByKey([]push.Target{anna, ben})
+	b := &push.Batch{BatchRef: push.BatchRef{Mailing: "m1", Batch: "00-000000"}, CutAt: w.clock.Now(), Variants: 2, Targets: targets, Results: make([]push.Result, 2)}
+	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
+		t.Fatal(err)
+	}
+
+	owed := w.Count("outbox")
+	events := w.reports(t, 3, 0, 0, w.report("m1", "anna-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportOpened))
+	m, err := w.MailingHeader(t.Context(), "m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Reported(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := push.ReportCounts{Reported: push.Reported{Delivered: 2, Opened: 1}, Variants: []push.Reported{{Delivered: 1}, {Delivered: 1, Opened: 1}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the counts (-want +got):\n%s", d)
+	}
+
+	opened := push.OpenedData{Mailing: "m1", Name: "Spring", Tags: []string{"sale"}, Variant: "b", Customer: "ben", TokenID: push.TokenID("ben-1"), Platform: push.Android, App: "shop", At: w.clock.Now().UTC()}
+	if len(events) != 1 {
+		t.Fatalf("%d events, want message.opened alone: %+v", len(events), events)
+	}
+	if d := cmp.Diff(push.Event{ID: push.ReportID("m1", push.TokenID("ben-1")) + "-opened", Type: push.MessageOpened, Subject: "customers/ben", Time: opened.At, Data: opened}, events[0]); d != "" {
+		t.Errorf("the event (-want +got):\n%s", d)
+	}
+	if n := w.Count("outbox") - owed; n != 1 {
+		t.Errorf("%d more events in the outbox, want 1", n)
+	}
+}
+
+// TestReportsOfAMessage to one customer, also those that come before its targets are
+// stored.
+func TestReportsOfAMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.phone(t, "anna", "anna-1")
+	w.phone(t, "ben", "ben-1")
+	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
+	w.reports(t, 1, 0, 2, w.report("s1", "anna-1", push.ReportDelivered), w.report("s1", "ben-1", push.ReportDelivered), w.report("s1", "anna-9", push.ReportDelivered))
+	m.Pick(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
+	m.Batch.ClosePending(push.ResultAccepted)
+	m.Batch.Settled = true
+	if err := w.SaveMessage(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	w.phone(t, "anna", "anna-2") // it was not for this one
+	w.clock.Add(time.Hour)
+	w.reports(t, 1, 1, 1, w.report("s1", "anna-1", push.ReportDelivered), w.report("s1", "anna-1", push.ReportOpened), w.report("s1", "anna-2", push.ReportOpened))
+
+	m, err := w.Message(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.MessageReports(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (push.Reported{Delivered: 1, Opened: 1}); got != want {
+		t.Errorf("reported %+v, want %+v", got, want)
+	}
+	if at := m.Recipients[0].Opened; !at.Equal(w.clock.Now()) {
+		t.Errorf("opened at %v, want %v", at, w.clock.Now())
+	}
+}
+
+// TestTimesOfReportsAreBetweenSendingAndNow: the clock of a phone may be wrong.
+func TestTimesOfReportsAreBetweenSendingAndNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sent := w.clock.Now()
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
+	w.clock.Add(time.Hour)
+	r := w.report("m1", "anna-1", push.ReportOpened)
+	r.At = sent.Add(-24 * time.Hour)
+	events := w.reports(t, 1, 0, 0, r)
+	if len(events) != 1 || !events[0].Time.Equal(sent) {
+		t.Errorf("the events are %+v, want one at %v", events, sent)
+	}
+}
+
+// TestReportIsASignOfLife: a silent customer whose phone reports is reachable, and
+// further reports of a day write nothing more.
+func TestReportIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
+	w.clock.Add(20 * 24 * time.Hour)
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDismissed))
+	if at := w.tokenOf(t, "anna", "anna-1").ReportedAt; !at.IsZero() {
+		t.Errorf("a dismissal counts as a sign of life at %v", at)
+	}
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered))
+	delivered := w.clock.Now()
+	w.clock.Add(time.Hour)
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportOpened))
+	if at := w.tokenOf(t, "anna", "anna-1").ReportedAt; !at.Equal(delivered) {
+		t.Errorf("the last sign is %v, want %v: once a day is enough", at, delivered)
+	}
+
+	w.clock.Add(20 * 24 * time.Hour)
+	if a := w.customer(t, "anna").AvailabilityAt(w.clock.Now()); a.State != push.StateReachable {
+		t.Errorf("20 days after the report anna is %s, want reachable", a.State)
+	}
+	w.expire(t)
+	w.clock.Add(11 * 24 * time.Hour)
+	if a := w.customer(t, "anna").AvailabilityAt(w.clock.Now()); a.State != push.StateSilent {
+		t.Errorf("31 days after the report anna is %s, want silent", a.State)
+	}
+}
+
+// TestReportEndsSilence: a customer who was published as silent is published as
+// reachable.
+func TestReportEndsSilence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	target := w.phone(t, "anna", "anna-1")
+	w.clock.Add(32 * 24 * time.Hour)
+	w.expire(t)
+	if s := w.customer(t, "anna").Reported.State; s != push.StateSilent {
+		t.Fatalf("anna is %s, want silent", s)
+	}
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, target)
+	events := w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered))
+	if len(events) != 1 || events[0].Type != push.AvailabilityChanged {
+		t.Fatalf("the events are %+v, want one of the availability", events)
+	}
+	if s := w.customer(t, "anna").Reported.State; s != push.StateReachable {
+		t.Errorf("anna is %s, want reachable", s)
+	}
+}
+
+// TestReportsOfAnErasedCustomer: the counts stay, and nothing leads to the customer.
+// Phones of the customer, also of one who comes back, report nothing about it any more.
+func TestReportsOfAnErasedCustomer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"), w.phone(t, "ben", "ben-1"))
+	w.reports(t, 3, 0, 0, w.report("m1", "anna-1", push.ReportDelivered), w.report("m1", "anna-1", push.ReportOpened), w.report("m1", "ben-1", push.ReportDelivered))
+	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
+		t.Fatal(err)
+	}
+	w.reported(t, "m1", 2, 1, 0)
+	w.reports(t, 0, 0, 1, push.Report{Of: "m1", Customer: "anna", TokenID: push.TokenID("anna-1"), Type: push.ReportDismissed, At: w.clock.Now()})
+
+	w.clock.Add(time.Minute)
+	w.register(t, "anna", "anna-1")
+	w.reports(t, 0, 0, 1, w.report("m1", "anna-1", push.ReportDismissed))
+	w.reported(t, "m1", 2, 1, 0)
+	docs := map[string]map[string]any{}
+	w.everything(t, w.DB().Collections(t.Context()), docs)
+	for name, d := range docs {
+		if !strings.HasPrefix(name, "reports/") {
+			continue
+		}
+		if d["customer"] == push.CustomerKey("anna") || name == "reports/"+push.ReportID("m1", push.TokenID("anna-1")) {
+			t.Errorf("%s leads to anna: %v", name, d)
+		}
+	}
+}
+
+// TestReportsOfACustomerWhoCameBackStay when tick finishes the erasure of the former
+// customer with the same id.
+func TestReportsOfACustomerWhoCameBackStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(t, "anna", "anna-1")
+	if _, err := w.EraseCustomer(t.Context(), "anna"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Minute)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered))
+	w.clock.Add(2 * time.Minute)
+	w.expire(t)
+	w.reports(t, 0, 1, 0, w.report("m1", "anna-1", push.ReportDelivered))
+}
+
+// TestCountsOfReportsOutliveThem: they are frozen before TTL deletes the reports, and
+// later reports do not count.
+func TestCountsOfReportsOutliveThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.starts(t, "m1")
+	w.settles(t, "m1", 0, w.phone(t, "anna", "anna-1"))
+	w.clock.Add(push.DefaultLifetime + push.ReportsFor - time.Minute)
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportOpened))
+	if err := w.FreezeReports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.reports(t, 1, 0, 0, w.report("m1", "anna-1", push.ReportDelivered)) // nothing is frozen yet
+	w.clock.Add(2 * time.Minute)
+	w.reports(t, 0, 0, 1, w.report("m1", "anna-1", push.ReportDismissed))
+	w.clock.Add(2 * time.Hour)
+	if err := w.FreezeReports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	w.clock.Add(24 * time.Hour)
+	if _, err := w.DB().Doc("reports/" + push.ReportID("m1", push.TokenID("anna-1"))).Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.reported(t, "m1", 1, 1, 0)
+}
+
+// TestWhatReportsCost: reads and writes as the emulator bills them, and what a million
+// costs at the list prices of a region.
+func TestWhatReportsCost(t *testing.T) {
+	t.Parallel()
+	srv, err := firestore.Start("127.0.0.1:0", firestore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	conn, err := grpc.NewClient("passthrough:///"+srv.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	db, err := sdk.NewClient(t.Context(), "cost", option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	w := newWorld(t)
+	w.Store = store.New(db, store.Options{Now: w.clock.Now})
+	w.starts(t, "m1")
+	var targets []push.Target
+	for i := range 100 {
+		targets = append(targets, w.phone(t, fmt.Sprint("c", i), fmt.Sprint("token-", i)))
+	}
+	targets = sortedByKey(targets)
+	w.settles(t, "m1", 0, targets...)
+	w.reports(t, 1, 0, 0, w.report("m1", targets[99].Token, push.ReportDelivered)) // reads the mailing
+
+	about := func(i int, typ push.ReportType, named bool) push.Report {
+		r := w.report("m1", targets[i].Token, typ)
+		if named {
+			r.Customer = targets[i].Customer
+		}
+		return r
+	}
+	var burst []push.Report
+	for i := 10; i < 90; i++ {
+		burst = append(burst, about(i, push.ReportDelivered, true))
+	}
+	for _, c := range []struct {
+		name          string
+		list          []push.Report
+		reads, writes int64 // at most
+	}{
+		{"a delivery", []push.Report{about(0, push.ReportDelivered, false)}, 4, 1},
+		{"an opening", []push.Report{about(0, push.ReportOpened, false)}, 4, 2},
+		{"an opening with the customer", []push.Report{about(1, push.ReportOpened, true)}, 3, 2},
+		{"both at once", []push.Report{about(2, push.ReportDelivered, true), about(2, push.ReportOpened, true)}, 3, 2},
+		{"a repeated opening", []push.Report{about(0, push.ReportOpened, true)}, 3, 0},
+		{"a burst of 80 deliveries", burst, 2*80 + 1, 80},
+	} {
+		before := srv.Usage()
+		done, err := w.RecordReports(t.Context(), c.list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.MarkEventsPublished(t.Context(), done.Events...); err != nil {
+			t.Fatal(err)
+		}
+		after := srv.Usage()
+		reads, writes, deletes := after.Reads-before.Reads, after.Writes-before.Writes, after.Deletes-before.Deletes
+		if reads > c.reads || writes > c.writes {
+			t.Errorf("%s took %d reads and %d writes, want at most %d and %d", c.name, reads, writes, c.reads, c.writes)
+		}
+		// In dollars a million operations; TTL deletes each document that is written.
+		usd := (0.3*float64(reads) + 0.9*float64(writes) + 0.1*float64(deletes) + 0.1) / float64(len(c.list))
+		if usd > 4 {
+			t.Errorf("a million of %s cost $%.2f, want at most $4", c.name, usd)
+		}
+		t.Logf("%s: %d reads, %d writes, %d deletes, $%.2f a million", c.name, reads, writes, deletes, usd)
+	}
+}
+
+// sortedByKey returns targets in the order of their customers' keys, as batches have
+// them.
+func sortedByKey(list []push.Target) []push.Target {
+	out := append([]push.Target{}, list...)
+	for i := range out {
+		for k := i; k > 0 && push.CustomerKey(out[k].Customer) < push.CustomerKey(out[k-1].Customer); k-- {
+			out[k], out[k-1] = out[k-1], out[k]
+		}
+	}
+	return out
+}
