@@ -132,15 +132,15 @@ func TestAdminSDKRetriesA503(t *testing.T) {
 	if _, err := admin(t, s).Send(within(t), m); err != nil {
 		t.Fatal(err)
 	}
-	// The first was delivered though it was answered 503: the phone rings twice.
+	// The first send was delivered although its answer was 503, so the phone gets two messages.
 	if st := s.Stats(); st.Requests != 2 || st.Outcomes[UnavailableDelivered] != 1 || st.Kept != 2 || st.Duplicates != 1 {
 		t.Errorf("stats %+v", st)
 	}
 }
 
-// redirect sends requests for any host to one server. The Admin SDK's endpoint
-// option moves its FCM client alone; the Instance ID host of its topic calls
-// is a constant, which only the transport can lead elsewhere.
+// redirect sends requests for any host to one server. The endpoint option of the Admin
+// SDK only changes its FCM client. The host of its topic calls is a constant, which only
+// the transport can redirect.
 type redirect struct {
 	to   *url.URL
 	next http.RoundTripper

@@ -44,8 +44,8 @@ func TestCurl(t *testing.T) {
 			t.Errorf("%v: %v %s", c.args, err, out)
 		}
 	}
-	// Google's own host, led here: what a hosts entry or a proxy does for
-	// clients that have no setting for another endpoint.
+	// The host of Google is redirected to the server, as a hosts entry or a proxy does it
+	// for clients without a setting for the endpoint.
 	_, port, _ := strings.Cut(secure.Addr(), ":")
 	cmd := exec.CommandContext(within(t), curl, "-sS", "--cacert", ca, "--connect-to", "fcm.googleapis.com:443:127.0.0.1:"+port,
 		"-H", "Authorization: Bearer ya29.x", "-w", "%{http_code}", "-d", toToken(token), "https://fcm.googleapis.com/v1/projects/p/messages:send")

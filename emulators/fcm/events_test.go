@@ -39,7 +39,7 @@ func TestSubscribe(t *testing.T) {
 	if _, ok := <-events; ok {
 		t.Error("open after cancel")
 	}
-	post(t, s, toToken(token)) // nobody listens
+	post(t, s, toToken(token)) // no subscriber
 }
 
 func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
@@ -49,7 +49,7 @@ func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
 	defer cancel()
 	const all = 3*eventQueue + 17
 	for range all {
-		s.tell(EventChanged, "", nil)
+		s.publishEvent(EventChanged, "", nil)
 	}
 	got, lost := 0, 0
 	for got+lost < all {
@@ -70,7 +70,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	events, cancel := s.Subscribe()
 	defer cancel()
 	s.Close()
-	for range events { // ends, or the test's time does
+	for range events { // otherwise the time limit of the test ends it
 		t.Error("an event of a closed server")
 	}
 }
@@ -140,7 +140,7 @@ func TestDuplicates(t *testing.T) {
 	send(`"topic":"spring"`, "m1")
 	send(`"topic":"spring"`, "m1")
 	post(t, s, toToken(token))
-	post(t, s, toToken(token)) // no mailing: nothing to compare
+	post(t, s, toToken(token)) // without a mailing it is not a duplicate
 	if st := s.Stats(); st.Duplicates != 2 || !st.DuplicatesExact || st.Accepted != 9 {
 		t.Errorf("stats %+v", st)
 	}
@@ -159,13 +159,13 @@ func TestDuplicatesAreExactForAMillion(t *testing.T) {
 	c.reset()
 	const n = 1_000_000
 	for i := range n {
-		c.note("m", fmt.Sprintf("token-%d", i))
+		c.noteDuplicate("m", fmt.Sprintf("token-%d", i))
 	}
 	if st := c.snapshot(); st.Duplicates != 0 || !st.DuplicatesExact {
 		t.Fatalf("%d of a million different tokens", st.Duplicates)
 	}
 	for i := 0; i < n; i += 1000 {
-		c.note("m", fmt.Sprintf("token-%d", i))
+		c.noteDuplicate("m", fmt.Sprintf("token-%d", i))
 	}
 	if st := c.snapshot(); st.Duplicates != 1000 {
 		t.Errorf("%d of a thousand", st.Duplicates)

@@ -34,8 +34,8 @@ func TestJitterIsRepeatable(t *testing.T) {
 	var sum time.Duration
 	seen := map[time.Duration]bool{}
 	for n := range uint64(1000) {
-		d := p.delay(n, p.began)
-		if d < 30*time.Millisecond || d > 70*time.Millisecond || d != p.delay(n, p.began) {
+		d := p.latencyAt(n, p.began)
+		if d < 30*time.Millisecond || d > 70*time.Millisecond || d != p.latencyAt(n, p.began) {
 			t.Fatalf("delay %d is %s", n, d)
 		}
 		seen[d] = true
@@ -64,7 +64,7 @@ func TestAClientThatLeavesHasSentAllTheSame(t *testing.T) {
 	}
 }
 
-// try sends one message and returns what kept it from being answered.
+// try sends one message and returns the error if there is no answer.
 func try(ctx context.Context, c *http.Client, s *Server) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sendURL(s), strings.NewReader(toToken(token)))
 	if err != nil {
@@ -139,7 +139,7 @@ func TestReset(t *testing.T) {
 		if got := post(t, s, toToken("another-token")); got.code != 200 {
 			t.Errorf("the connection's next stream: %d", got.code)
 		}
-		// HTTP/1.1 lost its connection, HTTP/2 one stream of it.
+		// With HTTP/1.1 the connection is broken, with HTTP/2 only the stream.
 		if st := s.Stats(); st.Outcomes[RESET] != 2 || st.ConnectionsAccepted != 2 {
 			t.Errorf("stats %+v", st)
 		}
@@ -158,7 +158,7 @@ func TestGoAwayAfterSoManyRequests(t *testing.T) {
 				}
 			}
 			after := s.Stats()
-			// HTTP/2's client may squeeze in a request before GOAWAY reaches it.
+			// An HTTP/2 client may send another request before it gets the GOAWAY.
 			if n := after.ConnectionsAccepted - before.ConnectionsAccepted; n < 2 || n > 4 || after.Accepted-before.Accepted != 20 {
 				t.Errorf("tls %t: %d connections for 20 requests, %+v", secure, n, after)
 			}
@@ -166,8 +166,8 @@ func TestGoAwayAfterSoManyRequests(t *testing.T) {
 	}
 }
 
-// What is under way on a connection that gets GOAWAY is still answered, and
-// what comes too late was not taken: the client may send it again elsewhere.
+// A request that is under way when its connection gets GOAWAY is still answered. A later
+// request was not processed, so the client may send it on another connection.
 func TestGoAwayLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{GoAwayAfter: 10, Latency: 5 * time.Millisecond})

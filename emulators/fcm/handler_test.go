@@ -9,8 +9,7 @@ import (
 	"carillon.example/emulators/fcm"
 )
 
-// TestHandlerWithoutNetwork: what is sent to the handler is what is sent to
-// the server.
+// A request to the handler has the effect of a request to the server.
 func TestHandlerWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	s, err := fcm.Start("127.0.0.1:0", fcm.Options{})

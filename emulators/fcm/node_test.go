@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestNodeAdminSDK runs Google's Node Admin SDK against the server: HTTP/1.1
-// for one message, HTTP/2 for many, in clear text and over TLS.
+// TestNodeAdminSDK runs the Admin SDK of Node with the server: HTTP/1.1 for one message,
+// HTTP/2 for many, in clear text and with TLS.
 func TestNodeAdminSDK(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")

@@ -19,7 +19,7 @@ func TestPatterns(t *testing.T) {
 		{"*c", "abc", true}, {"*c", "cb", false}, {"a*c", "abbc", true}, {"a*a", "a", false}, {"a*b*c", "axbyc", true},
 		{"a*b*c", "acb", false}, {"*b*", "abc", true}, {"*b*", "ac", false}, {"a**c", "ac", true}, {"*ab", "aab", true},
 	} {
-		if got := matches(c.pattern, c.text); got != c.want {
+		if got := matchesPattern(c.pattern, c.text); got != c.want {
 			t.Errorf("%q ~ %q: %t", c.pattern, c.text, got)
 		}
 	}
@@ -131,22 +131,22 @@ func TestChaosKeepsItsShares(t *testing.T) {
 	const n = 20_000
 	for i := range uint64(n) {
 		device := fmt.Sprintf("token-%d", i)
-		o := p.draw(device, i)
+		o := p.drawChaos(device, i)
 		count[o] += 1.0 / n
-		if o != p.draw(device, i) {
+		if o != p.drawChaos(device, i) {
 			t.Fatal("not repeatable")
 		}
-		if o != other.draw(device, i) {
+		if o != other.drawChaos(device, i) {
 			differ++
 		}
-		if (o == "UNREGISTERED") != (p.draw(device, i+n) == "UNREGISTERED") {
+		if (o == "UNREGISTERED") != (p.drawChaos(device, i+n) == "UNREGISTERED") {
 			t.Fatalf("%s came back to life", device)
 		}
-		if p.draw("", i) == "UNREGISTERED" {
+		if p.drawChaos("", i) == "UNREGISTERED" {
 			t.Fatal("a topic died")
 		}
 	}
-	// What is drawn by request is drawn among the tokens that live.
+	// An outcome by request is only drawn for tokens that are valid.
 	for o, want := range map[string]float64{"UNREGISTERED": 0.1, "UNAVAILABLE": 0.18, "INTERNAL": 0.045, "": 0.675} {
 		if d := count[o] - want; d > 0.01 || d < -0.01 {
 			t.Errorf("%q: %.3f, want %.3f", o, count[o], want)

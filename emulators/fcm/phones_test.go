@@ -20,7 +20,7 @@ func configure(t testing.TB, s *Server, change func(*Settings)) {
 	}
 }
 
-// expect sends a message and compares the outcome it is counted by.
+// expect sends a message and compares its outcome in the counts.
 func expect(t testing.TB, s *Server, body, want string) {
 	t.Helper()
 	before := s.Stats().Outcomes
@@ -50,14 +50,13 @@ func TestTokenAndFIDOfOneInstallationExcludeEachOther(t *testing.T) {
 
 	expect(t, s, toFID("fid-other-1"), OK)
 	expect(t, s, toToken("fid-other-1:APA91b"), "UNREGISTERED")
-	expect(t, s, toFID("fid-third-1:APA91b"), "UNREGISTERED") // a token is no FID
+	expect(t, s, toFID("fid-third-1:APA91b"), "UNREGISTERED") // a token is not a FID
 
 	configure(t, s, func(x *Settings) { x.ExclusiveInstallations = false })
 	expect(t, s, toToken("fid-0123456:APA91b"), OK)
 }
 
-// TestValidatingRegistersNothing: only a message that was delivered says by what
-// an installation is reached.
+// Only a message that was delivered registers the address of an installation.
 func TestValidatingRegistersNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -157,12 +156,12 @@ func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
 	for target, want := range map[string]Phone{
 		"y-1": {"y-1", Android, "on"}, "x-2": {"x-2", Android, "on"}, "x-1": {"x-1", Web, "on"},
 	} {
-		if got := s.phones.of(target); got != want {
+		if got := s.phones.describeToken(target); got != want {
 			t.Errorf("%s is %+v, want %+v", target, got, want)
 		}
 	}
 	s.ClearPhones()
-	if got := s.phones.of("x-1"); got != (Phone{Token: "x-1"}) {
+	if got := s.phones.describeToken("x-1"); got != (Phone{Token: "x-1"}) {
 		t.Errorf("after all was forgotten x-1 is %+v", got)
 	}
 }
@@ -223,7 +222,7 @@ func TestTheNewDoorsNameEveryFault(t *testing.T) {
 	}
 }
 
-// TestARuleForAShare: the others go by the rule before it.
+// The rule before applies to the sends outside of the share.
 func TestARuleForAShare(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Seed: 3})
@@ -249,7 +248,7 @@ func TestARuleForAShare(t *testing.T) {
 	}
 }
 
-// TestAShareOfTokensIsTheSameTokens: a invalid token does not come back to life.
+// A share of tokens is always the same tokens: an invalid token does not become valid.
 func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -272,7 +271,7 @@ func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 	}
 }
 
-// TestWhyATokenIsRefused: FCM's words alone would look like a fault of FCM's.
+// The text of FCM alone would not show that the rule is one of the emulator.
 func TestWhyATokenIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})

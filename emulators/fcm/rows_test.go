@@ -11,7 +11,7 @@ import (
 	"firebase.google.com/go/v4/messaging"
 )
 
-// said is what the Admin SDK makes of an answer.
+// said is the error of the Admin SDK for an answer.
 type said struct {
 	unregistered, invalid, quota, unavailable, internal, sender, thirdParty bool
 }
@@ -25,8 +25,8 @@ func ask(err error) said {
 	}
 }
 
-// rows is the table of error bodies as captures and documentation have it, and
-// what the Go Admin SDK 4.21.0 makes of each.
+// rows is the table of error bodies, from captured answers and the documentation, with the
+// error of the Go Admin SDK 4.21.0 for each of them.
 var rows = []struct {
 	name, status, message string
 	code                  int
@@ -106,8 +106,8 @@ func TestAdminSDKDecodesEveryRow(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{})
-			// The SDK tries a 503 again after 0, 1, 2 and 4 seconds, but not
-			// where it would have to wait for more than two minutes.
+			// The SDK repeats a 503 after 0, 1, 2 and 4 seconds, except if it
+			// would have to wait for more than two minutes.
 			if err := s.SetOutcomes(Outcome{Token: token, Outcome: row.name, RetryAfter: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestRowBodies(t *testing.T) {
 	}
 }
 
-// errorBody is Google's error as a client sees it.
+// errorBody is an error of Google in JSON.
 type errorBody struct {
 	Error struct {
 		Code            int

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// plain is a client of HTTP/1.1.
+// plain is an HTTP/1.1 client.
 func plain(t testing.TB, s *Server) *http.Client {
 	tr := &http.Transport{Protocols: &http.Protocols{}, TLSClientConfig: &tls.Config{RootCAs: s.CertPool()}}
 	tr.Protocols.SetHTTP1(true)
@@ -96,7 +96,7 @@ func TestQuotaOfAMinute(t *testing.T) {
 	s.SetOutcome("gone-0123456", "UNREGISTERED")
 	post(t, s, toToken(token))
 	post(t, s, toToken("gone-0123456")) // a 404 counts
-	post(t, s, "no JSON")               // as does a 400
+	post(t, s, "no JSON")               // a 400 counts, too
 	for range 2 {
 		got := post(t, s, toToken(token))
 		wait, err := strconv.Atoi(got.header.Get("Retry-After"))
@@ -124,7 +124,7 @@ func TestQuotaOfAMinute(t *testing.T) {
 	if got := post(t, s, toToken(token)); got.code != 200 {
 		t.Errorf("after the quota was lifted: %d", got.code)
 	}
-	s.SetOutcome(token, "QUOTA_PROJECT") // a stray one, not of the quota
+	s.SetOutcome(token, "QUOTA_PROJECT") // from a rule, not from the quota
 	post(t, s, toToken(token))
 	st := s.Stats()
 	if st.Outcomes["QUOTA_PROJECT"] != 3 || st.Requests != 8 {
@@ -143,26 +143,26 @@ func TestQuotaWindow(t *testing.T) {
 	var q quotas
 	now := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC) // its minute ends at :47
 	for range 2 {
-		if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now); !ok {
+		if _, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now); !ok {
 			t.Fatal("refused within the quota")
 		}
 	}
-	if wait, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); ok || wait != time.Second {
+	if wait, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); ok || wait != time.Second {
 		t.Errorf("after 59 s: %t, wait %s", ok, wait)
 	}
-	if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
+	if _, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
 		t.Error("refused in the next minute")
 	}
 }
 
-// TestQuotaShapes: how much each shape lets through, and what it tells those it
-// refuses, at moments counted from the first send.
+// TestQuotaShapes checks how many sends each shape accepts, and the Retry-After of the
+// others, at times after the first send.
 func TestQuotaShapes(t *testing.T) {
 	t.Parallel()
 	first := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC)
 	type moment struct {
 		after      time.Duration
-		let        int // of 100 sends at this moment
+		let        int // accepted of 100 sends at this time
 		retryAfter time.Duration
 	}
 	for shape, moments := range map[string][]moment{
@@ -176,7 +176,7 @@ func TestQuotaShapes(t *testing.T) {
 			for _, m := range moments {
 				let, said := 0, time.Duration(0)
 				for range 100 {
-					wait, ok := q.take("p", shape, 60, first.Add(m.after))
+					wait, ok := q.countSend("p", shape, 60, first.Add(m.after))
 					if ok {
 						let++
 					} else {
@@ -194,8 +194,8 @@ func TestQuotaShapes(t *testing.T) {
 	}
 }
 
-// TestAQuotaWithoutRetryAfter: the shape holds over the wire, and a change of it
-// gives the project its whole quota again.
+// The shape of the quota also applies over the network, and its change gives the project
+// its whole quota again.
 func TestAQuotaWithoutRetryAfter(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{QuotaPerMinute: 1, QuotaShape: QuotaMinute})
@@ -225,7 +225,7 @@ func TestLatencyJumps(t *testing.T) {
 		0: 50 * time.Millisecond, 49 * time.Second: 50 * time.Millisecond, 50 * time.Second: 2 * time.Second,
 		59 * time.Second: 2 * time.Second, time.Minute: 50 * time.Millisecond, 111 * time.Second: 2 * time.Second,
 	} {
-		if got := p.delay(1, p.began.Add(after)); got != want {
+		if got := p.latencyAt(1, p.began.Add(after)); got != want {
 			t.Errorf("after %s the latency is %s, want %s", after, got, want)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 
 const badSize = "PAYLOAD_TOO_LARGE"
 
-// judged are messages and what FCM has against them: the outcome, the field
-// of the first violation and the start of the text.
+// judged has messages and the errors of FCM for them: the outcome, the field of the first
+// violation and the start of the text.
 var judged = []struct {
 	name, body, outcome, field, text string
-	fcm                              bool // an FcmError is among the details
+	fcm                              bool // the details have an FcmError
 }{
 	{name: "good", body: `{"message":{"token":"%s","data":{"a":"b"}}}`, outcome: OK},
 	{name: "camel case", outcome: OK, body: `{"validateOnly":false,"message":{"token":"%s","android":{"collapseKey":"k","restrictedPackageName":"p","directBootOk":true},"fcmOptions":{"analyticsLabel":"l"}}}`},
@@ -155,8 +155,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds the decoder against encoding/json: what one takes as JSON,
-// the other does, and what is kept of a message is JSON again.
+// FuzzDecode compares the decoder with encoding/json: both accept the same texts as JSON,
+// and the stored part of a message is JSON, too.
 func FuzzDecode(f *testing.F) {
 	for _, c := range judged {
 		if len(c.body) < 1000 {
@@ -165,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(`{"message":{"data":{"\ud83d\ude00\ud83d":"\/\b"}}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		m, err := decode(body)
+		m, err := decodeRequest(body)
 		if err == nil && strings.TrimSpace(body) != "" && !json.Valid([]byte(body)) {
 			t.Fatalf("took %q", body)
 		}
@@ -181,7 +181,7 @@ func FuzzDecode(f *testing.F) {
 				Data  map[string]any
 			}
 		}
-		if m.judge(TopicPayloadLimit) == nil && json.Unmarshal([]byte(body), &data) == nil && data.Message.Token != nil && *data.Message.Token != m.values[slotToken] &&
+		if m.validate(TopicPayloadLimit) == nil && json.Unmarshal([]byte(body), &data) == nil && data.Message.Token != nil && *data.Message.Token != m.values[slotToken] &&
 			strings.Count(body, `oken"`) == 1 {
 			t.Fatalf("token %q, want %q", m.values[slotToken], *data.Message.Token)
 		}
