@@ -45,7 +45,7 @@ func TestDeadLetterAfterItsAttempts(t *testing.T) {
 					t.Fatalf("delivery %d was %+v", want, d)
 				}
 			}
-			// It is in the dead letter topic by the time the delivery is told.
+			// The message is in the dead letter topic before the delivery is reported.
 			got := w.Messages(dead)
 			want := map[string]string{"k": "v",
 				"CloudPubSubDeadLetterSourceDeliveryCount":       strconv.Itoa(last),
@@ -87,7 +87,7 @@ func TestWithoutADeadLetterPolicyAttemptsGoOn(t *testing.T) {
 	}
 }
 
-// TestDeadLetterTopicGone: what cannot be buried is not lost.
+// A message that cannot be published as a dead letter is not lost.
 func TestDeadLetterTopicGone(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{TimeScale: 0.0001})
@@ -109,8 +109,8 @@ func TestDeadLetterTopicGone(t *testing.T) {
 	}
 }
 
-// TestPullersDieToo: a message nacked to its last attempt goes to the dead
-// letter topic without a push subscription, and the next of its key follows.
+// With pull, too, a message goes to the dead letter topic after the nack of its last
+// attempt, and the next message of its key follows.
 func TestPullersDieToo(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})

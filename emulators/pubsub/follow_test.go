@@ -60,7 +60,7 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	none(t, atSecond)
 }
 
-// TestDeletedWhileItWaits: what a deleted subscription owed is owed no more.
+// The messages of a deleted subscription are not waited for.
 func TestDeletedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -136,8 +136,8 @@ func TestLeasesRunOutAndAreExtended(t *testing.T) {
 	}
 }
 
-// TestReceive is the Go client's own way, a streaming pull: nacked messages
-// come again, and all are acknowledged once.
+// TestReceive uses the streaming pull of the Go client: nacked messages are delivered again,
+// and each message is acknowledged once.
 func TestReceive(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})

@@ -18,8 +18,8 @@ type Message struct {
 
 // memory has the last messages of a topic.
 type memory struct {
-	mu   sync.Mutex
-	keep int
+	mu   sync.Mutex // guards ring and next
+	keep int        // the size of the ring; it never changes
 	ring []*pb.PubsubMessage
 	next int // index of the next message once the ring is full
 }
@@ -56,7 +56,7 @@ func (m *memory) list() []Message {
 // projects/{project}/topics/{topic}, oldest first, delivered or not. Callers must not
 // change data and attributes.
 func (s *Server) Messages(topic string) []Message {
-	t, err := s.topic(topic)
+	t, err := s.findTopic(topic)
 	if err != nil {
 		return nil
 	}

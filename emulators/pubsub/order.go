@@ -35,6 +35,7 @@ func (q *fifo) pop() *entry {
 	return e
 }
 
+// swapFirst exchanges the first entry and the one at index i.
 func (q *fifo) swapFirst(i int) {
 	i += q.head
 	q.items[q.head], q.items[i] = q.items[i], q.items[q.head]

@@ -117,8 +117,8 @@ func TestBackOffDoublesBetweenItsBounds(t *testing.T) {
 	last := next(t, got).at
 	for i, least := range []time.Duration{20, 40, 60, 60} {
 		at := next(t, got).at
-		// The endpoint's clock reads before the answer, so a wait is at least
-		// as long; how much longer is the machine's affair.
+		// The endpoint reads the clock before it answers, so a measured wait is at
+		// least as long as the back-off. On a slow machine it is longer.
 		if gap := at.Sub(last); gap < least*time.Millisecond {
 			t.Errorf("attempt %d came after %v, want %d ms at least", i+2, gap, least)
 		}
@@ -151,7 +151,7 @@ func TestNoAnswerWithinTheAckDeadlineIsANack(t *testing.T) {
 	var n atomic.Int32
 	gone := make(chan struct{}, 1)
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // a server notices a client's leaving only then
+		_, _ = io.Copy(io.Discard, r.Body) // a server only notices that a client disconnects after the body is read
 		if n.Add(1) == 1 {
 			<-r.Context().Done()
 			gone <- struct{}{}

@@ -74,12 +74,12 @@ type Server struct {
 	stop     context.CancelFunc
 	pushes   sync.WaitGroup
 	watchers watchers
-	owed     owed
+	owed     pushBacklog
 	usage    meter
 	chaos    atomic.Pointer[Chaos]
 	ids      atomic.Uint64
 
-	mu     sync.RWMutex
+	mu     sync.RWMutex // guards topics and subs, and conf and subs of each topic
 	topics map[string]*topic
 	subs   map[string]*subscription
 }

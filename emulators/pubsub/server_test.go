@@ -62,7 +62,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// TestDuplicatesDieOnce: a duplicate that fails is no second dead letter.
+// A duplicate that fails does not become a second dead letter.
 func TestDuplicatesDieOnce(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{TimeScale: 0.0001})
@@ -140,7 +140,7 @@ func TestSeekDropsWhatIsOlder(t *testing.T) {
 	}
 }
 
-// TestAdministration is what a deployment does before anything is published.
+// TestAdministration makes the calls of a deployment before a first message is published.
 func TestAdministration(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -243,7 +243,7 @@ func TestStartSaysWhyNot(t *testing.T) {
 	}
 }
 
-// TestCloseBreaksOff: Close waits for nobody, and is final.
+// Close does not wait for pushes, and nothing is pushed after it.
 func TestCloseBreaksOff(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
