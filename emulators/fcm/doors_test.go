@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// door calls one of the paths below /emulator/.
+// openDoor calls one of the paths below /emulator/.
 func openDoor(t testing.TB, s *Server, method, path, body string) reply {
 	t.Helper()
 	return call(t, plain(t, s), method, s.URL()+"/emulator/"+path, body)

@@ -217,7 +217,8 @@ func (s *rules) list() []Outcome {
 	return out
 }
 
-// matches reports whether a text matches a pattern in which * matches any text.
+// matchesPattern reports whether a text matches a pattern in which * matches any
+// text.
 func matchesPattern(pattern, text string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {

@@ -203,7 +203,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	}
 }
 
-// keep stores the message as delivered and returns its id.
+// storeMessage stores the message as delivered and returns its id.
 func (c *sendCall) storeMessage() string {
 	s, m := c.server, c.message
 	k := c.newStoredMessage("")
