@@ -41,8 +41,13 @@ func TestTheLatestRuleWins(t *testing.T) {
 	if err := s.SetOutcomes(Outcome{Token: "rule-012345", Outcome: "UNAVAILABLE", Times: 2}); err != nil {
 		t.Fatal(err)
 	}
-	if a, b, c := code("rule-012345"), code("rule-012345"), code("rule-012345"); a != 503 || b != 503 || c != 403 {
-		t.Errorf("two times, then as before: %d %d %d", a, b, c)
+	switch a, b, c := code("rule-012345"), code("rule-012345"), code("rule-012345"); {
+	case a != 503:
+		t.Errorf("two times, then as before: first code %v, want 503", a)
+	case b != 503:
+		t.Errorf("two times, then as before: second code %v, want 503", b)
+	case c != 403:
+		t.Errorf("two times, then as before: third code %v, want 403", c)
 	}
 	s.SetOutcome("rule-012345", OK)
 	if got := code("rule-012345"); got != 200 {
@@ -93,11 +98,21 @@ func TestWrongRulesAreRefusedTogether(t *testing.T) {
 	s := start(t, Options{})
 	err := s.SetOutcomes(Outcome{Token: "a", Outcome: OK}, Outcome{Outcome: "DEAD", Times: -1})
 	var all faults
-	if !errors.As(err, &all) || len(all) != 3 || len(s.CurrentOutcomes()) != 0 || !strings.Contains(err.Error(), "UNREGISTERED") {
-		t.Errorf("%v", err)
+	switch {
+	case !errors.As(err, &all):
+		t.Errorf("error %v, want a list of faults", err)
+	case len(all) != 3:
+		t.Errorf("%v faults, want 3", len(all))
+	case len(s.CurrentOutcomes()) != 0:
+		t.Errorf("%v outcomes, want 0", len(s.CurrentOutcomes()))
+	case !strings.Contains(err.Error(), "UNREGISTERED"):
+		t.Errorf(`error %q, want "UNREGISTERED" in it`, err.Error())
 	}
-	if err := s.Configure(Settings{Keep: -1, Chaos: map[string]float64{"X": 2}}); !errors.As(err, &all) || len(all) != 4 {
-		t.Errorf("%v", err)
+	switch err := s.Configure(Settings{Keep: -1, Chaos: map[string]float64{"X": 2}}); {
+	case !errors.As(err, &all):
+		t.Errorf("error %v, want a list of faults", err)
+	case len(all) != 4:
+		t.Errorf("%v faults, want 4: %v", len(all), err)
 	}
 	if _, err := Start("127.0.0.1:0", Options{Latency: -1}); err == nil {
 		t.Error("a negative latency")
@@ -174,8 +189,15 @@ func TestChaosOfTheServerIsRepeatable(t *testing.T) {
 		return s.Stats().Outcomes
 	}
 	one, two := run(), run()
-	if !maps.Equal(one, two) || one["UNREGISTERED"] == 0 || one["INTERNAL"] == 0 || one[OK] == 120 {
-		t.Errorf("%v, then %v", one, two)
+	switch {
+	case !maps.Equal(one, two):
+		t.Errorf("outcomes %v, then %v", one, two)
+	case one["UNREGISTERED"] == 0:
+		t.Errorf("UNREGISTERED %v, want at least 1", one["UNREGISTERED"])
+	case one["INTERNAL"] == 0:
+		t.Errorf("INTERNAL %v, want at least 1", one["INTERNAL"])
+	case one[OK] == 120:
+		t.Errorf("OK %v, want less than 120", one[OK])
 	}
 }
 
@@ -198,7 +220,12 @@ func TestAMalformedInstallationIDByRule(t *testing.T) {
 	s := start(t, Options{})
 	s.SetOutcome("fid-*", "INVALID_TOKEN")
 	got := post(t, s, `{"message":{"fid":"fid-0123456"}}`)
-	if got.code != 400 || !strings.Contains(got.body, `"message.fid"`) || strings.Contains(got.body, "message.token") {
-		t.Errorf("%d %s", got.code, got.body)
+	switch {
+	case got.code != 400:
+		t.Errorf("code %v, want 400; body %s", got.code, got.body)
+	case !strings.Contains(got.body, `"message.fid"`):
+		t.Errorf(`body %q, want "message.fid" in it`, got.body)
+	case strings.Contains(got.body, "message.token"):
+		t.Errorf(`body %q, want no "message.token" in it`, got.body)
 	}
 }

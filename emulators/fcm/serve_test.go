@@ -26,15 +26,28 @@ func TestProtocols(t *testing.T) {
 		s := start(t, Options{TLS: secure})
 		for proto, client := range map[int]*http.Client{1: plain(t, s), 2: s.Client()} {
 			got := call(t, client, http.MethodPost, sendURL(s), toToken(token))
-			if got.code != 200 || got.proto != proto {
-				t.Errorf("tls %t: HTTP/%d answered %d over HTTP/%d", secure, proto, got.code, got.proto)
+			switch {
+			case got.code != 200:
+				t.Errorf("tls %t: HTTP/%d: code %v, want 200", secure, proto, got.code)
+			case got.proto != proto:
+				t.Errorf("tls %t: HTTP/%d: proto %v, want %v", secure, proto, got.proto, proto)
 			}
 		}
-		if secure != strings.HasPrefix(s.URL(), "https://") || secure == (s.CertPool() == nil) || secure == (s.CertificatePEM() == nil) {
-			t.Errorf("tls %t: %s", secure, s.URL())
+		switch {
+		case secure != strings.HasPrefix(s.URL(), "https://"):
+			t.Errorf("tls %t: URL %s", secure, s.URL())
+		case secure == (s.CertPool() == nil):
+			t.Errorf("tls %t: the pool of certificates is %v", secure, s.CertPool())
+		case secure == (s.CertificatePEM() == nil):
+			t.Errorf("tls %t: the certificate is %q", secure, s.CertificatePEM())
 		}
-		if st := s.Stats(); st.ConnectionsAccepted != 2 || st.OpenConnections != 2 || st.Accepted != 2 {
-			t.Errorf("tls %t: %+v", secure, st)
+		switch st := s.Stats(); {
+		case st.ConnectionsAccepted != 2:
+			t.Errorf("tls %t: connections accepted %v, want 2", secure, st.ConnectionsAccepted)
+		case st.OpenConnections != 2:
+			t.Errorf("tls %t: open connections %v, want 2", secure, st.OpenConnections)
+		case st.Accepted != 2:
+			t.Errorf("tls %t: accepted %v, want 2", secure, st.Accepted)
 		}
 	}
 }
@@ -100,16 +113,35 @@ func TestQuotaOfAMinute(t *testing.T) {
 	for range 2 {
 		got := post(t, s, toToken(token))
 		wait, err := strconv.Atoi(got.header.Get("Retry-After"))
-		if got.code != 429 || err != nil || wait < 1 || wait > 60 {
-			t.Fatalf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+		switch {
+		case got.code != 429:
+			t.Fatalf("code %v, want 429", got.code)
+		case err != nil:
+			t.Fatalf("error %v, want none", err)
+		case wait < 1 || wait > 60:
+			t.Fatalf("wait %v, want %v to %v", wait, 1, 60)
 		}
 		e := parse(t, got.body).Error
 		info := e.Details[0]
-		if e.Status != "RESOURCE_EXHAUSTED" || info.Reason != "RATE_LIMIT_EXCEEDED" || info.Domain != "googleapis.com" ||
-			info.Metadata["service"] != "fcm.googleapis.com" || info.Metadata["quota_limit"] != "SendsPerMinutePerProject" ||
-			info.Metadata["quota_limit_value"] != "3" || len(e.Details[1].Links) == 0 || strings.Contains(got.body, "FcmError") ||
-			!strings.Contains(e.Message, "for consumer 'project_number:"+projectNumber(project)+"'.") {
-			t.Errorf("answer %s", got.body)
+		switch {
+		case e.Status != "RESOURCE_EXHAUSTED":
+			t.Errorf(`answer: status %q, want "RESOURCE_EXHAUSTED"; body %s`, e.Status, got.body)
+		case info.Reason != "RATE_LIMIT_EXCEEDED":
+			t.Errorf(`answer: reason %q, want "RATE_LIMIT_EXCEEDED"; body %s`, info.Reason, got.body)
+		case info.Domain != "googleapis.com":
+			t.Errorf(`answer: domain %q, want "googleapis.com"; body %s`, info.Domain, got.body)
+		case info.Metadata["service"] != "fcm.googleapis.com":
+			t.Errorf(`answer: metadata service %q, want "fcm.googleapis.com"; body %s`, info.Metadata["service"], got.body)
+		case info.Metadata["quota_limit"] != "SendsPerMinutePerProject":
+			t.Errorf(`answer: metadata quota_limit %q, want "SendsPerMinutePerProject"; body %s`, info.Metadata["quota_limit"], got.body)
+		case info.Metadata["quota_limit_value"] != "3":
+			t.Errorf(`answer: metadata quota_limit_value %q, want "3"; body %s`, info.Metadata["quota_limit_value"], got.body)
+		case len(e.Details[1].Links) == 0:
+			t.Errorf("answer: no links; body %s", got.body)
+		case strings.Contains(got.body, "FcmError"):
+			t.Errorf(`answer: body %q, want no "FcmError" in it`, got.body)
+		case !strings.Contains(e.Message, "for consumer 'project_number:"+projectNumber(project)+"'."):
+			t.Errorf("answer: message %q, want the project number; body %s", e.Message, got.body)
 		}
 	}
 	other := call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/another/messages:send", toToken(token))
@@ -127,8 +159,11 @@ func TestQuotaOfAMinute(t *testing.T) {
 	s.SetOutcome(token, "QUOTA_PROJECT") // from a rule, not from the quota
 	post(t, s, toToken(token))
 	st := s.Stats()
-	if st.Outcomes["QUOTA_PROJECT"] != 3 || st.Requests != 8 {
-		t.Errorf("stats %+v", st)
+	switch {
+	case st.Outcomes["QUOTA_PROJECT"] != 3:
+		t.Errorf("stats: outcomes QUOTA_PROJECT %v, want 3", st.Outcomes["QUOTA_PROJECT"])
+	case st.Requests != 8:
+		t.Errorf("stats: requests %v, want 8", st.Requests)
 	}
 	if st.OverQuota != 2 {
 		t.Errorf("%d requests were over the quota, want 2", st.OverQuota)
@@ -147,8 +182,11 @@ func TestQuotaWindow(t *testing.T) {
 			t.Fatal("refused within the quota")
 		}
 	}
-	if wait, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); ok || wait != time.Second {
-		t.Errorf("after 59 s: %t, wait %s", ok, wait)
+	switch wait, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); {
+	case ok:
+		t.Errorf("after 59 s: ok true, want false")
+	case wait != time.Second:
+		t.Errorf("after 59 s: wait %v, want %v", wait, time.Second)
 	}
 	if _, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
 		t.Error("refused in the next minute")
@@ -237,14 +275,20 @@ func TestRetryAfterOfARule(t *testing.T) {
 	if err := s.SetOutcomes(Outcome{Token: token, Outcome: "UNAVAILABLE", RetryAfter: 1500 * time.Millisecond, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if got := post(t, s, toToken(token)); got.code != 503 || got.header.Get("Retry-After") != "2" {
-		t.Errorf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+	switch got := post(t, s, toToken(token)); {
+	case got.code != 503:
+		t.Errorf("code %v, want 503", got.code)
+	case got.header.Get("Retry-After") != "2":
+		t.Errorf(`Retry-After %q, want "2"`, got.header.Get("Retry-After"))
 	}
 	if got := post(t, s, toToken(token)); got.code != 200 {
 		t.Errorf("the second: %d", got.code)
 	}
 	s.SetOutcome(token, "QUOTA_PROJECT")
-	if got := post(t, s, toToken(token)); got.code != 429 || got.header.Get("Retry-After") != "" {
-		t.Errorf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+	switch got := post(t, s, toToken(token)); {
+	case got.code != 429:
+		t.Errorf("code %v, want 429", got.code)
+	case got.header.Get("Retry-After") != "":
+		t.Errorf(`Retry-After %q, want ""`, got.header.Get("Retry-After"))
 	}
 }

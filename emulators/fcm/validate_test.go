@@ -104,15 +104,29 @@ func TestMessagesAreJudgedAsByFCM(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{})
 			got := post(t, s, strings.ReplaceAll(c.body, "%s", token))
-			if st := s.Stats(); st.Outcomes[c.outcome] != 1 || st.Requests != 1 || st.Kept != st.Accepted || (st.Kept == 1) != (c.outcome == OK) {
-				t.Fatalf("stats %+v, want %s; answer %s", st, c.outcome, got.body)
+			switch st := s.Stats(); {
+			case st.Outcomes[c.outcome] != 1:
+				t.Fatalf("outcome %s counted %v times, want 1; body %s", c.outcome, st.Outcomes[c.outcome], got.body)
+			case st.Requests != 1:
+				t.Fatalf("stats: requests %v, want 1; body %s", st.Requests, got.body)
+			case st.Kept != st.Accepted:
+				t.Fatalf("stats: kept %v, want %v; body %s", st.Kept, st.Accepted, got.body)
+			case (st.Kept == 1) != (c.outcome == OK):
+				t.Fatalf("%v messages kept for %s; body %s", st.Kept, c.outcome, got.body)
 			}
 			if c.outcome == OK {
 				return
 			}
 			e := parse(t, got.body).Error
-			if got.code != 400 || e.Code != 400 || e.Status != badArgument || !strings.HasPrefix(e.Message, c.text) {
-				t.Errorf("code %d, text %q, want %q", got.code, e.Message, c.text)
+			switch {
+			case got.code != 400:
+				t.Errorf("code %v, want 400", got.code)
+			case e.Code != 400:
+				t.Errorf("code %v, want 400", e.Code)
+			case e.Status != badArgument:
+				t.Errorf("status %v, want %v", e.Status, badArgument)
+			case !strings.HasPrefix(e.Message, c.text):
+				t.Errorf("message %q, want %q at its start", e.Message, c.text)
 			}
 			field, fcm := "", false
 			for _, d := range e.Details {
@@ -121,8 +135,11 @@ func TestMessagesAreJudgedAsByFCM(t *testing.T) {
 					field = d.Faults[0].Field
 				}
 			}
-			if fcm != c.fcm || c.field != "" && field != c.field {
-				t.Errorf("field %q, FcmError %t; want %q, %t in %s", field, fcm, c.field, c.fcm, got.body)
+			switch {
+			case fcm != c.fcm:
+				t.Errorf("FcmError %v, want %v; body %s", fcm, c.fcm, got.body)
+			case c.field != "" && field != c.field:
+				t.Errorf("field %q, want %q; body %s", field, c.field, got.body)
 			}
 		})
 	}
