@@ -287,7 +287,10 @@ func TestContractDeletedTopic(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := k.SubscriptionAdminClient.GetSubscription(t.Context(), &pb.GetSubscriptionRequest{Subscription: name})
-	if err != nil || s.GetTopic() != "_deleted-topic_" {
-		t.Errorf("after its topic was deleted: %v, %v", s, err)
+	switch {
+	case err != nil:
+		t.Errorf("after its topic was deleted: error %v, want none", err)
+	case s.GetTopic() != "_deleted-topic_":
+		t.Errorf(`after its topic was deleted: topic %q, want "_deleted-topic_"`, s.GetTopic())
 	}
 }

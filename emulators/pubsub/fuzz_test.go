@@ -37,8 +37,11 @@ func FuzzLeases(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if back, err := strconv.ParseUint(id, 36, 64); err != nil || got[0] != back {
-			t.Errorf("ack id %q was read as %d", id, got[0])
+		switch back, err := strconv.ParseUint(id, 36, 64); {
+		case err != nil:
+			t.Errorf("ack id %q: error %v, want none", id, err)
+		case got[0] != back:
+			t.Errorf("ack id %q: read as %v, want %v", id, got[0], back)
 		}
 	})
 }
@@ -57,8 +60,13 @@ func FuzzEnvelope(f *testing.F) {
 		if err := json.Unmarshal(pushBody(&pb.Subscription{Name: "s"}, m, 1), &got); err != nil {
 			t.Fatal(err)
 		}
-		if string(got.Message.Data) != string(data) || !maps.Equal(got.Message.Attributes, m.Attributes) || got.Message.OrderingKey != order {
-			t.Errorf("%+v was pushed as %+v", m, got)
+		switch {
+		case string(got.Message.Data) != string(data):
+			t.Errorf("%+v: data %q, want %q", m, string(got.Message.Data), string(data))
+		case !maps.Equal(got.Message.Attributes, m.Attributes):
+			t.Errorf("%+v: attributes %v, want %v", m, got.Message.Attributes, m.Attributes)
+		case got.Message.OrderingKey != order:
+			t.Errorf("%+v: ordering key %v, want %v", m, got.Message.OrderingKey, order)
 		}
 	})
 }
