@@ -231,6 +231,7 @@ func (a *answer) writeTo(w http.ResponseWriter, retryAfter time.Duration) {
 	if a.hint != "" {
 		h["X-Emulator-Reason"] = []string{a.hint}
 	}
+
 	w.WriteHeader(a.code)
 	_, _ = w.Write(a.body) // the client may have disconnected
 }

@@ -38,6 +38,7 @@ func (c *sendCall) outageOutcome() string {
 	if len(all) == 0 {
 		return ""
 	}
+
 	if c.message.toDevice() {
 		if name := all[c.server.phones.describeToken(c.message.address()).Platform]; name != "" {
 			return name

@@ -143,6 +143,7 @@ func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.SetOutcomes(rules...); err != nil {
 		return err
 	}
@@ -240,6 +241,7 @@ func (s *Server) putSettings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.Configure(settings); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (r *reader) addEvent(e Event) {
 		r.lost++
 	}
 	r.mu.Unlock()
+
 	select {
 	case r.ready <- struct{}{}:
 	default:
@@ -135,6 +136,7 @@ func (s *Server) publishEvent(kind, outcome string, k *storedMessage) {
 	if s.readers.count.Load() == 0 {
 		return
 	}
+
 	e := Event{Kind: kind, At: time.Now(), Outcome: outcome}
 	if k != nil {
 		m := k.toMessage()

@@ -9,6 +9,7 @@ func (s *scanner) takeScalar() string {
 	for s.pos < len(s.text) && !strings.ContainsRune(" \t\r\n,]}:\"[{", rune(s.text[s.pos])) {
 		s.pos++
 	}
+
 	text := s.text[start:s.pos]
 	if text != "true" && text != "false" && text != "null" && !isNumber(text) {
 		s.pos = start

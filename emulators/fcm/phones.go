@@ -99,8 +99,10 @@ func (s *phones) describeToken(token string) Phone {
 	if !s.any.Load() {
 		return Phone{Token: token}
 	}
+
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+
 	p := Phone{Token: token}
 	for _, q := range s.patterns {
 		if matchesPattern(q.Token, token) {

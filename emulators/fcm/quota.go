@@ -89,6 +89,7 @@ func (q *quotas) openLocked(project string, limit int, now time.Time) *account {
 	if q.accounts == nil {
 		q.accounts = map[string]*account{}
 	}
+
 	if len(q.accounts) >= maxProjects {
 		for name, a := range q.accounts {
 			if now.Sub(a.at) > time.Minute {
@@ -96,6 +97,7 @@ func (q *quotas) openLocked(project string, limit int, now time.Time) *account {
 			}
 		}
 	}
+
 	a := &account{at: now, level: float64(limit)}
 	q.accounts[project] = a
 	return a

@@ -80,9 +80,11 @@ func (s *Server) startServing(o Options) error {
 		ConnContext: newConnection, ConnState: s.countConnection,
 		ErrorLog: silent,
 	}
+
 	p := s.http.Protocols
 	p.SetHTTP1(true)
 	l := s.listener
+
 	transport := &http.Transport{Protocols: &http.Protocols{}}
 	if o.TLS {
 		cert, pool, err := throwAwayCertificate(l.Addr())
@@ -100,6 +102,7 @@ func (s *Server) startServing(o Options) error {
 		transport.Protocols.SetUnencryptedHTTP2(true)
 		go func() { _ = s.http.Serve(l) }()
 	}
+
 	s.client = &http.Client{Transport: transport}
 	return nil
 }

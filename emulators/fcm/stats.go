@@ -128,12 +128,14 @@ func (c *counts) countAccepted(outcome string, validated bool) {
 func (c *counts) noteDuplicate(mailing, device string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	var h maphash.Hash
 	h.SetSeed(c.seed)
 	_, _ = h.WriteString(mailing)
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(device)
 	sum := h.Sum64()
+
 	if _, again := c.seen[sum]; again {
 		c.stats.Duplicates++
 		return

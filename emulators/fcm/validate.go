@@ -64,12 +64,14 @@ func (m *decoded) validateSize(topicLimit int) *answer {
 	if m.target == "topic" || m.target == "condition" {
 		limit = topicLimit
 	}
+
 	switch {
 	case m.payloadSize() <= limit && m.length <= maxRequest:
 		return nil
 	case limit == PayloadLimit:
 		return answers["PAYLOAD_TOO_LARGE"]
 	}
+
 	a := *answers["PAYLOAD_TOO_LARGE"]
 	a.body = tooLarge(limit)
 	return &a
@@ -81,12 +83,14 @@ func (m *decoded) validateSize(topicLimit int) *answer {
 func (m *decoded) payloadSize() int {
 	n := m.sizes[slotNotification] + m.sizes[slotTitle] + m.sizes[slotBody]
 	data := m.sizes[slotData]
+
 	instead := func(own int) int {
 		if own > 0 {
 			return own
 		}
 		return data
 	}
+
 	return n + max(
 		instead(m.sizes[slotAndroidData])+m.sizes[slotAndroid],
 		instead(m.sizes[slotWebpushData])+m.sizes[slotWebpush],
@@ -190,6 +194,7 @@ func badFields(faults []violation) *answer {
 		}
 		texts = append(texts, f.Description)
 	}
+
 	return &answer{outcome: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT",
 		strings.Join(texts, "\n"), badRequest{Violations: faults})}
 }

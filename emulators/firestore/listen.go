@@ -44,6 +44,7 @@ func (s *service) Listen(st pb.Firestore_ListenServer) error {
 		if err != nil {
 			return err
 		}
+
 		for _, m := range out {
 			if err := st.Send(m); err != nil {
 				return err
@@ -59,10 +60,12 @@ func changeTarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.Listen
 	if r.GetAddTarget() == nil {
 		return l.Remove(r.GetRemoveTarget())
 	}
+
 	out, err := l.Add(st.Context(), r.GetAddTarget())
 	if err == nil {
 		return out
 	}
+
 	e := status.Convert(err)
 	return []*pb.ListenResponse{{ResponseType: &pb.ListenResponse_TargetChange{TargetChange: &pb.TargetChange{
 		TargetChangeType: pb.TargetChange_REMOVE,

@@ -139,6 +139,7 @@ func checkPublish(r *pb.PublishRequest) error {
 	if n := proto.Size(r); n > maxRequestBytes {
 		return invalidArgument("The request has %d bytes: at most %d are allowed.", n, maxRequestBytes)
 	}
+
 	for i, m := range r.GetMessages() {
 		if err := checkMessage(i, m); err != nil {
 			return err

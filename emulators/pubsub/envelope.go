@@ -35,9 +35,11 @@ func pushBody(c *pb.Subscription, m *pb.PubsubMessage, attempt int) []byte {
 	p := pushed{Subscription: c.GetName(), Message: pushedMessage{
 		Data: m.GetData(), Attributes: m.GetAttributes(), OrderingKey: m.GetOrderingKey(),
 		MessageID: m.GetMessageId(), MessageID2: m.GetMessageId(), PublishTime: at, PublishTime2: at}}
+
 	if c.GetDeadLetterPolicy() != nil {
 		p.DeliveryAttempt = attempt
 	}
+
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(fmt.Sprintf("pubsub: %v", err)) // cannot happen: bytes, strings and a number always marshal

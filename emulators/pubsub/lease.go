@@ -114,9 +114,11 @@ func (b *subscription) extendLease(id uint64, d time.Duration) {
 		b.scheduleLocked(e, b.scaleDeadline(d))
 		e = nil
 	}
+
 	dead := e != nil && b.releaseLocked(e)
 	b.wakeLocked()
 	b.mu.Unlock()
+
 	if dead {
 		b.publishDeadLetters([]*entry{e})
 	}

@@ -28,6 +28,7 @@ func (m *memory) add(msgs []*pb.PubsubMessage) {
 	if m.keep <= 0 {
 		return
 	}
+
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, x := range msgs {

@@ -23,6 +23,7 @@ func (q *fifo) pop() *entry {
 	if q.len() == 0 {
 		return nil
 	}
+
 	e := q.items[q.head]
 	q.items[q.head] = nil
 	q.head++

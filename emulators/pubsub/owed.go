@@ -41,9 +41,11 @@ func (o *pushBacklog) wait(ctx context.Context) error {
 		}
 		bell := o.bell
 		o.mu.Unlock()
+
 		if o.none() {
 			return nil
 		}
+
 		select {
 		case <-bell:
 		case <-ctx.Done():

@@ -61,6 +61,7 @@ func (b *subscription) settlePush(e *entry, d Delivery) (*endpoint, *pb.Subscrip
 	} else {
 		b.scheduleRetryLocked(e)
 	}
+
 	if b.endpoint != nil && !b.closed {
 		if e := b.takeReadyLocked(); e != nil {
 			b.hands[e] = true
@@ -77,8 +78,10 @@ func (b *subscription) settlePush(e *entry, d Delivery) (*endpoint, *pb.Subscrip
 func (b *subscription) pushOnce(p *endpoint, c *pb.Subscription, e *entry) Delivery {
 	d := Delivery{Subscription: b.name, MessageID: e.msg.GetMessageId(), Attempt: e.attempt}
 	began := time.Now()
+
 	ctx, cancel := context.WithTimeout(b.s.ctx, b.scaleDeadline(time.Duration(c.GetAckDeadlineSeconds())*time.Second))
 	defer cancel()
+
 	b.s.usage.countDelivered(1, billedBytes(e.msg))
 	d.Status, d.Err = p.post(ctx, b.s.client, pushBody(c, e.msg, e.attempt))
 	if d.Err != nil {
@@ -99,10 +102,12 @@ func newEndpoint(c *pb.Subscription) (*endpoint, error) {
 	if p.GetPushEndpoint() == "" {
 		return nil, nil
 	}
+
 	u, err := url.Parse(p.GetPushEndpoint())
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, status.Errorf(codes.InvalidArgument, "Invalid push endpoint given (endpoint=%s).", p.GetPushEndpoint())
 	}
+
 	e := &endpoint{url: p.GetPushEndpoint()}
 	if t := p.GetOidcToken(); t.GetServiceAccountEmail() != "" {
 		e.token = "Bearer " + unsignedToken(t.GetServiceAccountEmail(), t.GetAudience(), e.url)

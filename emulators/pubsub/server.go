@@ -130,11 +130,13 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 func (s *Server) Close() {
 	s.stop()
 	s.grpc.Stop()
+
 	s.mu.RLock()
 	for _, b := range s.subs {
 		b.close()
 	}
 	s.mu.RUnlock()
+
 	s.pushes.Wait()
 	s.watchers.close()
 	if s.opt.Client == nil {

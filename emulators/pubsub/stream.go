@@ -74,6 +74,7 @@ func (st *stream) sendMessages(ctx context.Context, received <-chan error) error
 			}
 			continue
 		}
+
 		select {
 		case <-bell:
 		case <-st.pings:

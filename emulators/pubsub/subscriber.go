@@ -108,6 +108,7 @@ func (r subscriber) ModifyPushConfig(_ context.Context, q *pb.ModifyPushConfigRe
 	if b == nil {
 		return nil, notFound(q.GetSubscription())
 	}
+
 	c := proto.CloneOf(b.config())
 	c.PushConfig = q.GetPushConfig()
 	c = withDefaults(c)

@@ -124,12 +124,14 @@ func (b *subscription) enqueue(msgs []*pb.PubsubMessage) {
 	if b.closed || b.conf.GetDetached() {
 		return
 	}
+
 	for _, m := range msgs {
 		b.addEntryLocked(&entry{msg: m, at: -1, delay: b.chaosDelayLocked(c)})
 		if b.chaosDuplicateLocked(c) {
 			b.addEntryLocked(&entry{msg: m, at: -1, delay: b.chaosDelayLocked(c), twin: true})
 		}
 	}
+
 	b.wakeLocked()
 }
 

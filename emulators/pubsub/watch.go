@@ -110,10 +110,12 @@ func (w *watcher) forwardDeliveries(c chan<- Delivery) {
 		case <-w.stop:
 			return
 		}
+
 		w.mu.Lock()
 		batch := w.pending
 		w.pending = nil
 		w.mu.Unlock()
+
 		for _, d := range batch {
 			select {
 			case c <- d:

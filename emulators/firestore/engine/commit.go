@@ -176,12 +176,14 @@ func (db *Database) countWrites(writes []write) {
 	for _, w := range writes {
 		deleted[w.path] = w.deletes
 	}
+
 	var d int64
 	for _, is := range deleted {
 		if is {
 			d++
 		}
 	}
+
 	db.engine.deletes.Add(d)
 	db.engine.writes.Add(int64(len(deleted)) - d)
 }

@@ -66,6 +66,7 @@ func (c condition) inRange(v *pb.Value) bool {
 	if kindOf(v) != c.key[0] || c.key[0] == kindNull || isNaN(v) || isNaN(c.value) {
 		return false
 	}
+
 	x := strings.Compare(string(encodeValue(nil, v)), c.key)
 	switch c.op {
 	case less:

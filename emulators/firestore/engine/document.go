@@ -69,8 +69,10 @@ func (d *Document) Proto() *pb.Document {
 	if d.v == nil {
 		return m
 	}
+
 	m.CreateTime, m.UpdateTime = toTimestamp(d.v.created), toTimestamp(d.v.at)
 	m.Fields = d.v.body.decodeFields()
+
 	if d.masked {
 		m.Fields = selectFields(m.Fields, d.mask)
 	}

@@ -65,6 +65,7 @@ func (e *Engine) Database(name string) (*Database, error) {
 	} else if !isDatabase(name) {
 		return nil, invalidArgument("Invalid database name: %.200q", name)
 	}
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.databases[name]

@@ -104,6 +104,7 @@ func (r *filterReader) parseUnary(f *pb.StructuredQuery_UnaryFilter) ([]branch, 
 	default:
 		return nil, invalidArgument("Unary filter has no operator.")
 	}
+
 	return r.parseField(ff)
 }
 
@@ -155,6 +156,7 @@ func (r *filterReader) bindValue(c condition, v *pb.Value) (condition, error) {
 	if v.GetValueType() == nil {
 		return c, invalidArgument("Filter value is missing.")
 	}
+
 	c.value, c.key = v, string(encodeValue(nil, v))
 	if c.path != nil {
 		return c, nil
@@ -162,6 +164,7 @@ func (r *filterReader) bindValue(c condition, v *pb.Value) (condition, error) {
 	if c.op == arrayContains {
 		return c, invalidArgument("%s cannot be filtered by array-contains.", nameField)
 	}
+
 	var err error
 	c.name, err = r.documentPath(v)
 	return c, err

@@ -249,10 +249,12 @@ func (n need) missingIndexError() error {
 	for _, p := range n.sums {
 		fields = append(fields, indexedField{Path: p, Order: ascending})
 	}
+
 	if len(fields) == 1 {
 		f := fields[0]
 		return status.Errorf(codes.FailedPrecondition, "The query requires a %s index for collection %s and field %s.", n.scope+"_"+f.Order+f.Array, n.group, f.Path)
 	}
+
 	b, err := json.Marshal(compositeIndex{Group: n.group, Scope: n.scope, Fields: fields})
 	if err != nil {
 		return err

@@ -95,6 +95,7 @@ func encodeDouble(b []byte, d float64) []byte {
 	if d == 0 {
 		d = 0 // not -0
 	}
+
 	bits := math.Float64bits(d)
 	if bits>>63 == 1 {
 		bits = ^bits

@@ -255,6 +255,7 @@ func partitionPage(all []*pb.Cursor, req *pb.PartitionQueryRequest) ([]*pb.Curso
 			return nil, "", invalidArgument("Invalid page token.")
 		}
 	}
+
 	all = all[from:]
 	if n := int(req.GetPageSize()); n > 0 && len(all) > n {
 		return all[:n], strconv.Itoa(from + n), nil

@@ -257,9 +257,11 @@ func (l *Listener) changedDocument(t *target, path string, v *version) *pb.Liste
 
 func (l *Listener) leftDocument(t *target, path string) (m *pb.ListenResponse, deleted bool) {
 	name := l.db.documentsPrefix() + path
+
 	l.db.mu.RLock()
 	there := l.db.documents.get(path).versionAt(l.at) != nil
 	l.db.mu.RUnlock()
+
 	if there {
 		return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentRemove{
 			DocumentRemove: &pb.DocumentRemove{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: toTimestamp(l.at)},

@@ -70,6 +70,7 @@ func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 	if t.CheckValid() != nil {
 		return 0, invalidArgument("read_time is not a valid timestamp.")
 	}
+
 	at, now := toInstant(t), db.engine.opt.Now()
 	switch {
 	case at > max(db.clock, now.UnixMicro()):
@@ -77,6 +78,7 @@ func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 	case at < now.Add(-db.engine.opt.History).UnixMicro() || at < db.history.lost:
 		return 0, errTooOld
 	}
+
 	db.clock = max(db.clock, at)
 	return at, nil
 }
@@ -105,12 +107,13 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	}
 
 	out := make([]*Document, len(paths))
+
 	db.mu.RLock()
 	for i, p := range paths {
 		out[i] = &Document{Path: p, prefix: db.documentsPrefix(), v: db.documents.get(p).versionAt(snap.at), mask: mask, masked: m != nil}
 	}
-
 	db.mu.RUnlock()
+
 	db.engine.reads.Add(int64(len(out)))
 	return out, snap, nil
 }

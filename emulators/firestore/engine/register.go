@@ -58,6 +58,7 @@ func (r *register) put(d *document) {
 			}
 		}
 	}
+
 	s.slots[s.findSlot(d.path, h)] = d
 	s.used++
 }

@@ -159,12 +159,14 @@ type walker struct {
 // newWalker returns a walker that starts after the last entry that was read.
 func (s *stream) newWalker(list *sorted) *walker {
 	w := &walker{list: list, plan: s.plan}
+
 	if !s.plan.backward {
 		w.p = list.findFirst(func(e entry) bool {
 			return s.plan.aboveLower(e) && (!s.begun || e.compareTo(s.last) > 0)
 		})
 		return w
 	}
+
 	beyond := list.findFirst(func(e entry) bool {
 		return !s.plan.belowUpper(e) || s.begun && e.compareTo(s.last) >= 0
 	})

@@ -92,6 +92,7 @@ func (l *locks) endTx(t *tx) {
 	if t.over {
 		return
 	}
+
 	t.over = true
 	delete(l.active, t.id)
 	delete(l.watched, t)
@@ -100,6 +101,7 @@ func (l *locks) endTx(t *tx) {
 			delete(l.holders, path)
 		}
 	}
+
 	l.free.Broadcast()
 }
 
@@ -224,6 +226,7 @@ func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
 			}
 		}
 	}
+
 	delete(out, self)
 	return out
 }
