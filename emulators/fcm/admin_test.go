@@ -253,6 +253,6 @@ func TestAdminSDKManagesTopics(t *testing.T) {
 		t.Errorf("unsubscribed: success count %v, want 1", got.SuccessCount)
 	}
 	if n := s.Topics()["spring"]; n != 1 {
-		t.Errorf("%d subscribers left", n)
+		t.Errorf("%d subscribers left, want 1", n)
 	}
 }

@@ -23,7 +23,7 @@ func TestDoorOfOutcomes(t *testing.T) {
 	got := openDoor(t, s, "PUT", "outcomes", `[{"token":"dead-*","outcome":"UNREGISTERED"},
 		{"token":"dead-0123456","outcome":"UNAVAILABLE","times":1,"retryAfter":"5s"},{"token":"late-0123456","outcome":"SLOW","latency":"1ms"}]`)
 	if got.code != 200 {
-		t.Fatalf("%d %s", got.code, got.body)
+		t.Fatalf("code %d, want 200; body %s", got.code, got.body)
 	}
 	switch a := post(t, s, toToken("dead-0123456")); {
 	case a.code != 503:
@@ -32,10 +32,10 @@ func TestDoorOfOutcomes(t *testing.T) {
 		t.Errorf(`the first: Retry-After %q, want "5"`, a.header.Get("Retry-After"))
 	}
 	if a := post(t, s, toToken("dead-0123456")); a.code != 404 {
-		t.Errorf("the second: %d", a.code)
+		t.Errorf("the second: %d, want 404", a.code)
 	}
 	if a := post(t, s, toToken("late-0123456")); a.code != 200 {
-		t.Errorf("the slow one: %d", a.code)
+		t.Errorf("the slow one: %d, want 200", a.code)
 	}
 	got = openDoor(t, s, "GET", "outcomes", "")
 	var list []map[string]any
@@ -56,7 +56,7 @@ func TestDoorOfOutcomes(t *testing.T) {
 		t.Errorf("%v outcomes, want 0", len(s.CurrentOutcomes()))
 	}
 	if a := post(t, s, toToken("dead-0123456")); a.code != 200 {
-		t.Errorf("after all were taken back: %d", a.code)
+		t.Errorf("after all rules were removed: %d, want 200", a.code)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestDoorOfEvents(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
-		t.Errorf("type %q", ct)
+		t.Errorf(`type %q, want "text/event-stream"`, ct)
 	}
 	s.SetOutcome("dead-0123456", "UNREGISTERED")
 	post(t, s, `{"message":{"token":"`+token+`",`+"\n"+`"data":{"mailing_id":"m1"}}}`)
@@ -260,9 +260,9 @@ func TestDoorsOnAnotherPort(t *testing.T) {
 	other.Handler = s.Doors()
 	url := listen(t, other)
 	if got := call(t, http.DefaultClient, "GET", url+"/emulator/stats", ""); got.code != 200 {
-		t.Errorf("%d", got.code)
+		t.Errorf("%d, want 200", got.code)
 	}
 	if got := call(t, http.DefaultClient, "POST", url+"/v1/projects/p/messages:send", toToken(token)); got.code != 404 {
-		t.Errorf("sending there: %d", got.code)
+		t.Errorf("sending there: %d, want 404", got.code)
 	}
 }

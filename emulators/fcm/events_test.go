@@ -47,7 +47,7 @@ func TestSubscribe(t *testing.T) {
 	cancel()
 	cancel()
 	if _, ok := <-events; ok {
-		t.Error("open after cancel")
+		t.Error("the channel is open after cancel")
 	}
 	post(t, s, toToken(token)) // no subscriber
 }
@@ -200,6 +200,6 @@ func TestDuplicatesAreExactForAMillion(t *testing.T) {
 		c.noteDuplicate("m", fmt.Sprintf("token-%d", i))
 	}
 	if st := c.snapshot(); st.Duplicates != 1000 {
-		t.Errorf("%d of a thousand", st.Duplicates)
+		t.Errorf("%d duplicates of a thousand, want 1000", st.Duplicates)
 	}
 }

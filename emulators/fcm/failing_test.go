@@ -149,7 +149,7 @@ func TestReset(t *testing.T) {
 			t.Errorf(`HTTP/2 at %s: error %q, want "stream error" in it`, s.URL(), err.Error())
 		}
 		if got := post(t, s, toToken("another-token")); got.code != 200 {
-			t.Errorf("the connection's next stream: %d", got.code)
+			t.Errorf("the connection's next stream: %d, want 200", got.code)
 		}
 		// With HTTP/1.1 the connection is broken, with HTTP/2 only the stream.
 		switch st := s.Stats(); {
@@ -169,7 +169,7 @@ func TestGoAwayAfterSoManyRequests(t *testing.T) {
 			before := s.Stats()
 			for i := range 20 {
 				if got := call(t, client, http.MethodPost, sendURL(s), toToken(token)); got.code != 200 {
-					t.Fatalf("request %d: %d", i, got.code)
+					t.Fatalf("request %d: %d, want 200", i, got.code)
 				}
 			}
 			after := s.Stats()
@@ -193,7 +193,7 @@ func TestGoAwayLosesNothing(t *testing.T) {
 	for i := range 200 {
 		wg.Go(func() {
 			if got := post(t, s, toToken(fmt.Sprintf("away-token-%03d", i))); got.code != 200 {
-				t.Errorf("request %d: %d", i, got.code)
+				t.Errorf("request %d: %d, want 200", i, got.code)
 			}
 		})
 	}

@@ -91,6 +91,6 @@ func nodeRound(t *testing.T, node string, secure bool) {
 		t.Errorf("subscribers %v", subs)
 	}
 	if kept := s.Messages(Filter{Mailing: "node"}); len(kept) != 3 {
-		t.Errorf("%d messages of the mailing", len(kept))
+		t.Errorf("%d messages of the mailing, want 3", len(kept))
 	}
 }

@@ -20,7 +20,7 @@ func TestPatterns(t *testing.T) {
 		{"a*b*c", "acb", false}, {"*b*", "abc", true}, {"*b*", "ac", false}, {"a**c", "ac", true}, {"*ab", "aab", true},
 	} {
 		if got := matchesPattern(c.pattern, c.text); got != c.want {
-			t.Errorf("%q ~ %q: %t", c.pattern, c.text, got)
+			t.Errorf("%q matches %q: %t, want %v", c.pattern, c.text, got, c.want)
 		}
 	}
 }
@@ -32,11 +32,11 @@ func TestTheLatestRuleWins(t *testing.T) {
 	s.SetOutcome("rule-*", "UNREGISTERED")
 	s.SetOutcome("rule-012345", "INTERNAL")
 	if got := code("rule-012345"); got != 500 {
-		t.Errorf("exact after pattern: %d", got)
+		t.Errorf("exact after pattern: %d, want 500", got)
 	}
 	s.SetOutcome("*-012345", "PERMISSION_DENIED")
 	if got := code("rule-012345"); got != 403 {
-		t.Errorf("pattern after exact: %d", got)
+		t.Errorf("pattern after exact: %d, want 403", got)
 	}
 	if err := s.SetOutcomes(Outcome{Token: "rule-012345", Outcome: "UNAVAILABLE", Times: 2}); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestTheLatestRuleWins(t *testing.T) {
 	}
 	s.SetOutcome("rule-012345", OK)
 	if got := code("rule-012345"); got != 200 {
-		t.Errorf("healed: %d", got)
+		t.Errorf("after the rule OK: %d, want 200", got)
 	}
 	if got := len(s.CurrentOutcomes()); got != 3 {
 		t.Errorf("%d rules hold, want 3", got)
@@ -63,15 +63,15 @@ func TestRulesWinOverTheShapeOfATokenButNotOverThePayload(t *testing.T) {
 	s := start(t, Options{})
 	s.SetOutcome("bad", OK)
 	if got := post(t, s, toToken("bad")); got.code != 200 {
-		t.Errorf("a short token told OK: %d", got.code)
+		t.Errorf("a short token with the rule OK: %d, want 200", got.code)
 	}
 	s.SetOutcome("gone-0123456", "UNREGISTERED")
 	if got := post(t, s, `{"message":{"token":"gone-0123456","data":{"from":"x"}}}`); got.code != 400 {
-		t.Errorf("a bad payload to a dead token: %d", got.code)
+		t.Errorf("a bad payload to an invalid token: %d, want 400", got.code)
 	}
 	s.SetOutcome("busy-0123456", "UNAVAILABLE")
 	if got := post(t, s, `{"message":{"token":"busy-0123456","data":{"from":"x"}}}`); got.code != 503 {
-		t.Errorf("a bad payload in an outage: %d", got.code)
+		t.Errorf("a bad payload in an outage: %d, want 503", got.code)
 	}
 }
 
@@ -81,15 +81,15 @@ func TestTopicsObeyRules(t *testing.T) {
 	toTopic := func() int { return post(t, s, `{"message":{"topic":"spring"}}`).code }
 	s.SetOutcome("*", "UNREGISTERED")
 	if got := toTopic(); got != 200 {
-		t.Errorf("a topic is no token that could die: %d", got)
+		t.Errorf("a topic with a rule about tokens: %d, want 200", got)
 	}
 	s.SetOutcome("*", "UNAVAILABLE")
 	if got := toTopic(); got != 503 {
-		t.Errorf("an outage is for all: %d", got)
+		t.Errorf("a topic in an outage for all: %d, want 503", got)
 	}
 	s.SetOutcome("/topics/spring", OK)
 	if got := toTopic(); got != 200 {
-		t.Errorf("the topic told OK: %d", got)
+		t.Errorf("the topic with the rule OK: %d, want 200", got)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestWrongRulesAreRefusedTogether(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("SetOutcome took an unknown name")
+			t.Error("SetOutcome accepted an unknown name")
 		}
 	}()
 	s.SetOutcome("a", "DEAD")
@@ -149,16 +149,16 @@ func TestChaosKeepsItsShares(t *testing.T) {
 		o := p.drawChaos(device, i)
 		count[o] += 1.0 / n
 		if o != p.drawChaos(device, i) {
-			t.Fatal("not repeatable")
+			t.Fatal("the same seed gives another outcome")
 		}
 		if o != other.drawChaos(device, i) {
 			differ++
 		}
 		if (o == "UNREGISTERED") != (p.drawChaos(device, i+n) == "UNREGISTERED") {
-			t.Fatalf("%s came back to life", device)
+			t.Fatalf("%s became valid again", device)
 		}
 		if p.drawChaos("", i) == "UNREGISTERED" {
-			t.Fatal("a topic died")
+			t.Fatal("chaos drew UNREGISTERED for a topic")
 		}
 	}
 	// An outcome by request is only drawn for tokens that are valid.
@@ -183,7 +183,7 @@ func TestChaosOfTheServerIsRepeatable(t *testing.T) {
 		for i := range 60 {
 			post(t, s, toToken(fmt.Sprintf("chaos-token-%d", i)))
 			if got := post(t, s, toToken(fmt.Sprintf("sure-token-%d", i))); got.code != 200 {
-				t.Errorf("a rule gave way to chaos: %d", got.code)
+				t.Errorf("a rule beside chaos: %d, want 200", got.code)
 			}
 		}
 		return s.Stats().Outcomes
@@ -208,10 +208,10 @@ func TestAHundredThousandRules(t *testing.T) {
 		s.SetOutcome(fmt.Sprintf("rule-token-%d", i), "UNREGISTERED")
 	}
 	if got := post(t, s, toToken("rule-token-99999")); got.code != 404 {
-		t.Errorf("the last: %d", got.code)
+		t.Errorf("the last: %d, want 404", got.code)
 	}
 	if got := post(t, s, toToken("rule-token-x")); got.code != 200 {
-		t.Errorf("none of them: %d", got.code)
+		t.Errorf("none of them: %d, want 200", got.code)
 	}
 }
 

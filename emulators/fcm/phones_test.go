@@ -145,7 +145,7 @@ func TestNotificationsOff(t *testing.T) {
 		}
 	}
 	if got := openDoor(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
-		t.Errorf("the door does not say that notifications are off: %s", got.body)
+		t.Errorf("the answer lacks notificationsOff: %s", got.body)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
 	}
 	s.ClearPhones()
 	if got := s.phones.describeToken("x-1"); got != (Phone{Token: "x-1"}) {
-		t.Errorf("after all was forgotten x-1 is %+v", got)
+		t.Errorf("after the deletion x-1 is %+v, want %v", got, (Phone{Token: "x-1"}))
 	}
 }
 
@@ -196,10 +196,10 @@ func TestDoorsOfPhonesAndInstallations(t *testing.T) {
 			t.Errorf("%s: shown values set again: body %v, want %v", c.path, again.body, shown.body)
 		}
 		if got := openDoor(t, s, "DELETE", c.path, ""); got.code != 204 {
-			t.Errorf("DELETE %s: %d", c.path, got.code)
+			t.Errorf("DELETE %s: %d, want 204", c.path, got.code)
 		}
 		if got := openDoor(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
-			t.Errorf("%s after all was forgotten: %s", c.path, got.body)
+			t.Errorf("%s after DELETE: %s", c.path, got.body)
 		}
 	}
 }
@@ -285,7 +285,7 @@ func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 		}
 	}
 	if dead < 10 || dead > 60 {
-		t.Errorf("%d of 100 tokens are dead, want about 30", dead)
+		t.Errorf("%d of 100 tokens are invalid, want about 30", dead)
 	}
 }
 
@@ -309,7 +309,7 @@ func TestWhyATokenIsRefused(t *testing.T) {
 	}
 	s.SetOutcome(token, "INVALID_TOKEN")
 	if got := post(t, s, toToken(token)).header.Get("X-Emulator-Reason"); got != "" {
-		t.Errorf("what a rule refuses has the reason %q", got)
+		t.Errorf(`X-Emulator-Reason of a rule: %q, want ""`, got)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestRowsAreTheAnswers(t *testing.T) {
 	}
 	for name := range answers {
 		if !slices.Contains(names, name) {
-			t.Errorf("%s has no row here", name)
+			t.Errorf("%s has no row in the table", name)
 		}
 	}
 }

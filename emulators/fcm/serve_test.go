@@ -69,7 +69,7 @@ func TestOtherPathsAreNotFound(t *testing.T) {
 		{"POST", "/batch"}, {"GET", "/iid/v1:batchAdd"}, {"GET", "/"}, {"PUT", "/v1/projects/p/registrations/t/topicSubscriptions"},
 	} {
 		if got := call(t, s.Client(), c[0], s.URL()+c[1], ""); got.code != 404 {
-			t.Errorf("%v: %d", c, got.code)
+			t.Errorf("%v: %d, want 404", c, got.code)
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
@@ -81,7 +81,7 @@ func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{RequireAuth: true})
 	if got := post(t, s, toToken(token)); got.code != 401 {
-		t.Errorf("without: %d", got.code)
+		t.Errorf("without: %d, want 401", got.code)
 	}
 	for header, code := range map[string]int{"Bearer x": 200, "bearer y": 200, "Bearer ": 401, "Basic eA==": 401} {
 		req, err := http.NewRequestWithContext(within(t), http.MethodPost, sendURL(s), strings.NewReader(toToken(token)))
@@ -146,7 +146,7 @@ func TestQuotaOfAMinute(t *testing.T) {
 	}
 	other := call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/another/messages:send", toToken(token))
 	if other.code != 200 {
-		t.Errorf("another project: %d", other.code)
+		t.Errorf("another project: %d, want 200", other.code)
 	}
 	settings := s.Settings()
 	settings.QuotaPerMinute = 0
@@ -154,7 +154,7 @@ func TestQuotaOfAMinute(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := post(t, s, toToken(token)); got.code != 200 {
-		t.Errorf("after the quota was lifted: %d", got.code)
+		t.Errorf("after the quota was lifted: %d, want 200", got.code)
 	}
 	s.SetOutcome(token, "QUOTA_PROJECT") // from a rule, not from the quota
 	post(t, s, toToken(token))
@@ -282,7 +282,7 @@ func TestRetryAfterOfARule(t *testing.T) {
 		t.Errorf(`Retry-After %q, want "2"`, got.header.Get("Retry-After"))
 	}
 	if got := post(t, s, toToken(token)); got.code != 200 {
-		t.Errorf("the second: %d", got.code)
+		t.Errorf("the second: %d, want 200", got.code)
 	}
 	s.SetOutcome(token, "QUOTA_PROJECT")
 	switch got := post(t, s, toToken(token)); {

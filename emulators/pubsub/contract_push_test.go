@@ -23,7 +23,7 @@ func TestContractPushEnvelope(t *testing.T) {
 	id := k.publish(&pb.PubsubMessage{Data: []byte("hello <&>\xff"), Attributes: map[string]string{"k": "v"}})[0]
 	q := next(t, got)
 	if q.data() != "hello <&>\xff" {
-		t.Errorf("data %q", q.data())
+		t.Errorf(`data %q, want "hello <&>\xff"`, q.data())
 	}
 	if q.Message.Attributes["k"] != "v" {
 		t.Errorf("attributes %v", q.Message.Attributes)

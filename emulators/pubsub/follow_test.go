@@ -34,7 +34,7 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	}
 	modify(first)
 	if d := next(t, atFirst).data(); d != "one" {
-		t.Errorf("pushed %q", d)
+		t.Errorf(`pushed %q, want "one"`, d)
 	}
 	_, err := w.SubscriptionAdminClient.UpdateSubscription(t.Context(), &pb.UpdateSubscriptionRequest{
 		Subscription: &pb.Subscription{Name: name, PushConfig: to(second)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"push_config"}}})
@@ -43,7 +43,7 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	}
 	w.publish("two")
 	if d := next(t, atSecond).data(); d != "two" {
-		t.Errorf("pushed %q", d)
+		t.Errorf(`pushed %q, want "two"`, d)
 	}
 	w.idle()
 	modify("")

@@ -28,10 +28,10 @@ func TestEnvelopeIsThatOfPubSub(t *testing.T) {
 		t.Errorf("pushed\n%s\nwant\n%s", q.body, want)
 	}
 	if c := q.header.Get("Content-Type"); c != "application/json" {
-		t.Errorf("Content-Type is %q", c)
+		t.Errorf(`Content-Type is %q, want "application/json"`, c)
 	}
 	if a := q.header.Get("Authorization"); a != "" {
-		t.Errorf("a token nobody asked for: %q", a)
+		t.Errorf(`Authorization %q, want ""`, a)
 	}
 }
 

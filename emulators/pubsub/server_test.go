@@ -101,7 +101,7 @@ func TestReorder(t *testing.T) {
 		return out
 	}
 	if got := order(pubsub.Chaos{}); got != "abcdefghijklmnop" {
-		t.Errorf("one at a time and without chaos came %s", got)
+		t.Errorf(`one at a time and without chaos: %s, want "abcdefghijklmnop"`, got)
 	}
 	first, second := order(pubsub.Chaos{Reorder: true, Seed: 3}), order(pubsub.Chaos{Reorder: true, Seed: 3})
 	switch {
