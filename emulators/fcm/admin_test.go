@@ -41,12 +41,35 @@ func TestAdminSDKSends(t *testing.T) {
 		t.Errorf("id %q", id)
 	}
 	got := s.Messages(Filter{})
-	if len(got) != 1 || got[0].ID != id || got[0].Token != token || got[0].MailingID != "m1" || got[0].CustomerID != "c1" ||
-		got[0].Project != project || got[0].Sequence != 1 || !strings.Contains(string(got[0].Raw), `"title":"Spring"`) {
-		t.Errorf("kept %+v", got)
+	switch {
+	case len(got) != 1:
+		t.Errorf("kept: %v messages, want 1", len(got))
+	case got[0].ID != id:
+		t.Errorf("kept: id %v, want %v", got[0].ID, id)
+	case got[0].Token != token:
+		t.Errorf("kept: token %v, want %v", got[0].Token, token)
+	case got[0].MailingID != "m1":
+		t.Errorf(`kept: mailing id %q, want "m1"`, got[0].MailingID)
+	case got[0].CustomerID != "c1":
+		t.Errorf(`kept: customer id %q, want "c1"`, got[0].CustomerID)
+	case got[0].Project != project:
+		t.Errorf("kept: project %v, want %v", got[0].Project, project)
+	case got[0].Sequence != 1:
+		t.Errorf("kept: sequence %v, want 1", got[0].Sequence)
+	case !strings.Contains(string(got[0].Raw), `"title":"Spring"`):
+		t.Errorf(`kept: raw %q, want "title":"Spring" in it`, string(got[0].Raw))
 	}
-	if st := s.Stats(); st.Requests != 1 || st.Accepted != 1 || st.Outcomes[OK] != 1 || st.ConnectionsAccepted != 1 || st.Kept != 1 {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Requests != 1:
+		t.Errorf("stats: requests %v, want 1", st.Requests)
+	case st.Accepted != 1:
+		t.Errorf("stats: accepted %v, want 1", st.Accepted)
+	case st.Outcomes[OK] != 1:
+		t.Errorf("stats: outcomes OK %v, want 1", st.Outcomes[OK])
+	case st.ConnectionsAccepted != 1:
+		t.Errorf("stats: connections accepted %v, want 1", st.ConnectionsAccepted)
+	case st.Kept != 1:
+		t.Errorf("stats: kept %v, want 1", st.Kept)
 	}
 }
 
@@ -62,15 +85,26 @@ func TestAdminSDKTargets(t *testing.T) {
 		}
 	}
 	got := s.Messages(Filter{})
-	if len(got) != 3 || got[0].FID != "fid-0123456789abcdefgh" || got[0].Token != "" || got[1].Topic != "spring" ||
-		got[2].Condition != "'a' in topics && !('b' in topics)" {
-		t.Errorf("kept %+v", got)
+	switch {
+	case len(got) != 3:
+		t.Errorf("kept: %v messages, want 3", len(got))
+	case got[0].FID != "fid-0123456789abcdefgh":
+		t.Errorf(`kept: fid %q, want "fid-0123456789abcdefgh"`, got[0].FID)
+	case got[0].Token != "":
+		t.Errorf(`kept: token %q, want ""`, got[0].Token)
+	case got[1].Topic != "spring":
+		t.Errorf(`kept: topic of message 1 %q, want "spring"`, got[1].Topic)
+	case got[2].Condition != "'a' in topics && !('b' in topics)":
+		t.Errorf(`kept: condition of message 2 %q, want "'a' in topics && !('b' in topics)"`, got[2].Condition)
 	}
 	if _, err := c.Send(within(t), &messaging.Message{Fid: "no fid"}); !messaging.IsUnregistered(err) {
 		t.Errorf("a malformed installation id: %v", err)
 	}
-	if _, err := c.Send(within(t), phone("short", messaging.Message{})); !messaging.IsInvalidArgument(err) || err.Error() != badToken {
-		t.Errorf("a malformed token: %v", err)
+	switch _, err := c.Send(within(t), phone("short", messaging.Message{})); {
+	case !messaging.IsInvalidArgument(err):
+		t.Errorf("a malformed token: error %v, want an invalid argument", err)
+	case err.Error() != badToken:
+		t.Errorf("a malformed token: error %v, want %v", err.Error(), badToken)
 	}
 }
 
@@ -80,8 +114,11 @@ func TestAdminSDKDryRun(t *testing.T) {
 	c := admin(t, s)
 	s.SetOutcome("gone-*", "UNREGISTERED")
 	id, err := c.SendDryRun(within(t), phone(token, messaging.Message{Data: map[string]string{"mailing_id": "m1"}}))
-	if err != nil || id != "projects/"+project+"/messages/fake_message_id" {
-		t.Errorf("%q, %v", id, err)
+	switch {
+	case err != nil:
+		t.Errorf("error %v, want none", err)
+	case id != "projects/"+project+"/messages/fake_message_id":
+		t.Errorf("id %q, want %q", id, "projects/"+project+"/messages/fake_message_id")
 	}
 	if _, err := c.SendDryRun(within(t), phone("gone-0123456789", messaging.Message{})); !messaging.IsUnregistered(err) {
 		t.Errorf("dry run to a dead token: %v", err)
@@ -90,8 +127,15 @@ func TestAdminSDKDryRun(t *testing.T) {
 	if _, err := c.SendDryRun(within(t), phone(token, messaging.Message{Data: map[string]string{"a": big}})); !messaging.IsInvalidArgument(err) {
 		t.Errorf("dry run of a large payload: %v", err)
 	}
-	if st := s.Stats(); st.Validated != 1 || st.Accepted != 0 || st.Kept != 0 || st.Requests != 3 {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Validated != 1:
+		t.Errorf("stats: validated %v, want 1", st.Validated)
+	case st.Accepted != 0:
+		t.Errorf("stats: accepted %v, want 0", st.Accepted)
+	case st.Kept != 0:
+		t.Errorf("stats: kept %v, want 0", st.Kept)
+	case st.Requests != 3:
+		t.Errorf("stats: requests %v, want 3", st.Requests)
 	}
 }
 
@@ -108,8 +152,11 @@ func TestAdminSDKSendEach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.SuccessCount != 89 || got.FailureCount != 11 {
-		t.Errorf("%d sent, %d failed", got.SuccessCount, got.FailureCount)
+	switch {
+	case got.SuccessCount != 89:
+		t.Errorf("success count %v, want 89", got.SuccessCount)
+	case got.FailureCount != 11:
+		t.Errorf("failure count %v, want 11", got.FailureCount)
 	}
 	for i, r := range got.Responses {
 		switch {
@@ -117,8 +164,15 @@ func TestAdminSDKSendEach(t *testing.T) {
 			t.Errorf("%d: %v", i, r.Error)
 		}
 	}
-	if st := s.Stats(); st.Accepted != 89 || st.Outcomes["UNREGISTERED"] != 10 || st.Outcomes["SENDER_ID_MISMATCH"] != 1 || st.Outcomes[OK] != 89 {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Accepted != 89:
+		t.Errorf("stats: accepted %v, want 89", st.Accepted)
+	case st.Outcomes["UNREGISTERED"] != 10:
+		t.Errorf("stats: outcomes UNREGISTERED %v, want 10", st.Outcomes["UNREGISTERED"])
+	case st.Outcomes["SENDER_ID_MISMATCH"] != 1:
+		t.Errorf("stats: outcomes SENDER_ID_MISMATCH %v, want 1", st.Outcomes["SENDER_ID_MISMATCH"])
+	case st.Outcomes[OK] != 89:
+		t.Errorf("stats: outcomes OK %v, want 89", st.Outcomes[OK])
 	}
 }
 
@@ -132,15 +186,22 @@ func TestAdminSDKRetriesA503(t *testing.T) {
 	if _, err := admin(t, s).Send(within(t), m); err != nil {
 		t.Fatal(err)
 	}
-	// The first was delivered though it was answered 503: the phone rings twice.
-	if st := s.Stats(); st.Requests != 2 || st.Outcomes[UnavailableDelivered] != 1 || st.Kept != 2 || st.Duplicates != 1 {
-		t.Errorf("stats %+v", st)
+	// The first send was delivered although its answer was 503, so the phone gets two messages.
+	switch st := s.Stats(); {
+	case st.Requests != 2:
+		t.Errorf("stats: requests %v, want 2", st.Requests)
+	case st.Outcomes[UnavailableDelivered] != 1:
+		t.Errorf("stats: outcomes UnavailableDelivered %v, want 1", st.Outcomes[UnavailableDelivered])
+	case st.Kept != 2:
+		t.Errorf("stats: kept %v, want 2", st.Kept)
+	case st.Duplicates != 1:
+		t.Errorf("stats: duplicates %v, want 1", st.Duplicates)
 	}
 }
 
-// redirect sends requests for any host to one server. The Admin SDK's endpoint
-// option moves its FCM client alone; the Instance ID host of its topic calls
-// is a constant, which only the transport can lead elsewhere.
+// redirect sends requests for any host to one server. The endpoint option of the Admin
+// SDK only changes its FCM client. The host of its topic calls is a constant, which only
+// the transport can redirect.
 type redirect struct {
 	to   *url.URL
 	next http.RoundTripper
@@ -168,17 +229,30 @@ func TestAdminSDKManagesTopics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.SuccessCount != 2 || got.FailureCount != 2 || got.Errors[0].Index != 1 || got.Errors[0].Reason != "NOT_FOUND" ||
-		got.Errors[1].Index != 3 || got.Errors[1].Reason != "INVALID_ARGUMENT" {
-		t.Errorf("subscribed %+v", got)
+	switch {
+	case got.SuccessCount != 2:
+		t.Errorf("subscribed: success count %v, want 2", got.SuccessCount)
+	case got.FailureCount != 2:
+		t.Errorf("subscribed: failure count %v, want 2", got.FailureCount)
+	case got.Errors[0].Index != 1:
+		t.Errorf("subscribed: index %v, want 1", got.Errors[0].Index)
+	case got.Errors[0].Reason != "NOT_FOUND":
+		t.Errorf(`subscribed: reason %q, want "NOT_FOUND"`, got.Errors[0].Reason)
+	case got.Errors[1].Index != 3:
+		t.Errorf("subscribed: index of error 1 %v, want 3", got.Errors[1].Index)
+	case got.Errors[1].Reason != "INVALID_ARGUMENT":
+		t.Errorf(`subscribed: reason of error 1 %q, want "INVALID_ARGUMENT"`, got.Errors[1].Reason)
 	}
 	if subs := s.Subscribers("spring"); !slices.Equal(subs, []string{"topic-token-1", "topic-token-2"}) {
 		t.Errorf("subscribers %v", subs)
 	}
-	if got, err = c.UnsubscribeFromTopic(within(t), []string{"topic-token-1"}, "spring"); err != nil || got.SuccessCount != 1 {
-		t.Errorf("unsubscribed %+v, %v", got, err)
+	switch got, err = c.UnsubscribeFromTopic(within(t), []string{"topic-token-1"}, "spring"); {
+	case err != nil:
+		t.Errorf("unsubscribed: error %v, want none", err)
+	case got.SuccessCount != 1:
+		t.Errorf("unsubscribed: success count %v, want 1", got.SuccessCount)
 	}
 	if n := s.Topics()["spring"]; n != 1 {
-		t.Errorf("%d subscribers left", n)
+		t.Errorf("%d subscribers left, want 1", n)
 	}
 }

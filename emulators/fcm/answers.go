@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// answer is an error answer: a row of the table below, or a fault found.
+// An answer is an error answer: a row of the table of outcomes, or an answer that is
+// made for a fault of the request.
 type answer struct {
-	name string // of the outcome, for rules and counts
-	code int
-	body []byte
-	html bool
-	hint string // for who uses the emulator, in the header X-Emulator-Reason; FCM has none
+	outcome string // its name, for rules and counts
+	code    int
+	body    []byte
+	html    bool
+	hint    string // a help for developers, in the header X-Emulator-Reason, which FCM does not send
 }
 
-// Parts of error details, by their google.rpc and FCM types.
+// These types are parts of error details. Their names are those of google.rpc and FCM.
 type (
 	badRequest struct{ Violations []violation }
 	fcmError   string
@@ -30,29 +31,31 @@ type (
 	quotaFailure []violation
 )
 
-func typed(name string, rest map[string]any) ([]byte, error) {
+// marshalDetail encodes an error detail with the name of its protobuf type. It adds a
+// key to rest.
+func marshalDetail(name string, rest map[string]any) ([]byte, error) {
 	rest["@type"] = "type.googleapis.com/" + name
 	return json.Marshal(rest)
 }
 
-// MarshalJSON writes google.rpc.BadRequest; without violations the field is
-// missing, as in captures.
+// MarshalJSON writes google.rpc.BadRequest. Without violations it leaves the field out,
+// as in captured answers of FCM.
 func (b badRequest) MarshalJSON() ([]byte, error) {
 	m := map[string]any{}
 	if len(b.Violations) > 0 {
 		m["fieldViolations"] = b.Violations
 	}
-	return typed("google.rpc.BadRequest", m)
+	return marshalDetail("google.rpc.BadRequest", m)
 }
 
 // MarshalJSON writes google.firebase.fcm.v1.FcmError.
 func (e fcmError) MarshalJSON() ([]byte, error) {
-	return typed("google.firebase.fcm.v1.FcmError", map[string]any{"errorCode": string(e)})
+	return marshalDetail("google.firebase.fcm.v1.FcmError", map[string]any{"errorCode": string(e)})
 }
 
 // MarshalJSON writes google.rpc.ErrorInfo.
 func (e errorInfo) MarshalJSON() ([]byte, error) {
-	return typed("google.rpc.ErrorInfo", map[string]any{
+	return marshalDetail("google.rpc.ErrorInfo", map[string]any{
 		"reason": e.Reason, "domain": "googleapis.com", "metadata": e.Metadata})
 }
 
@@ -62,7 +65,7 @@ func (q quotaFailure) MarshalJSON() ([]byte, error) {
 	for _, v := range q {
 		all = append(all, map[string]string{"subject": v.Field, "description": v.Description})
 	}
-	return typed("google.rpc.QuotaFailure", map[string]any{"violations": all})
+	return marshalDetail("google.rpc.QuotaFailure", map[string]any{"violations": all})
 }
 
 // quotaHelp is the google.rpc.Help of the project quota's answer.
@@ -70,12 +73,12 @@ type quotaHelp struct{}
 
 // MarshalJSON writes google.rpc.Help.
 func (quotaHelp) MarshalJSON() ([]byte, error) {
-	return typed("google.rpc.Help", map[string]any{"links": []map[string]string{{
+	return marshalDetail("google.rpc.Help", map[string]any{"links": []map[string]string{{
 		"description": "Request a higher quota limit.",
 		"url":         "https://cloud.google.com/docs/quotas/help/request_increase"}}})
 }
 
-// faultBody is the JSON of an error; without details the field is missing.
+// faultBody returns the JSON of an error. Without details it leaves the field out.
 func faultBody(code int, status, message string, details ...any) []byte {
 	type fault struct {
 		Code    int    `json:"code"`
@@ -85,26 +88,28 @@ func faultBody(code int, status, message string, details ...any) []byte {
 	}
 	b, err := json.MarshalIndent(map[string]any{"error": fault{code, message, status, details}}, "", "  ")
 	if err != nil {
-		panic("fcm: " + err.Error()) // the parts above cannot fail
+		panic("fcm: " + err.Error()) // cannot happen: every detail above marshals
 	}
 	return append(b, '\n')
 }
 
-// answers are the error bodies by outcome name, in the words of captures of
-// 2026 and Google's documentation.
-var answers = table()
+// answers has the error answers by the name of their outcome. The texts are those of
+// answers that were captured in 2026, and of Google's documentation.
+var answers = answersByName()
 
-func row(name string, code int, status, message string, details ...any) *answer {
-	return &answer{name: name, code: code, body: faultBody(code, status, message, details...)}
+// newAnswer returns an answer with a JSON body.
+func newAnswer(name string, code int, status, message string, details ...any) *answer {
+	return &answer{outcome: name, code: code, body: faultBody(code, status, message, details...)}
 }
 
-func page(name string, code int, message string) *answer {
-	return &answer{name: name, code: code, html: true, body: htmlPage(code, message)}
+// newHTMLAnswer returns an answer with an HTML body, as Google's front ends send it.
+func newHTMLAnswer(name string, code int, message string) *answer {
+	return &answer{outcome: name, code: code, html: true, body: htmlPage(code, message)}
 }
 
-// refused is a row of the shape most refusals of a payload have.
-func refused(name, field, message string) *answer {
-	return row(name, 400, badArgument, message, at(field, message), fcmError(badArgument))
+// newRefusal returns an answer in the form that most refusals of a payload have.
+func newRefusal(name, field, message string) *answer {
+	return newAnswer(name, 400, badArgument, message, fieldViolation(field, message), fcmError(badArgument))
 }
 
 func htmlPage(code int, message string) []byte {
@@ -112,11 +117,11 @@ func htmlPage(code int, message string) []byte {
 		"<ins>That’s an error.</ins>\n<p>%s  <ins>That’s all we know.</ins>\n", code, http.StatusText(code), code, message)
 }
 
-func at(field, message string) badRequest {
+func fieldViolation(field, message string) badRequest {
 	return badRequest{Violations: []violation{{Field: field, Description: message}}}
 }
 
-// defaultQuota is FCM's quota of a project, messages a minute.
+// defaultQuota is FCM's quota of a project, in messages per minute.
 const defaultQuota = 600_000
 
 const (
@@ -133,7 +138,7 @@ func tooLarge(limit int) []byte {
 		badRequest{}, fcmError(badArgument))
 }
 
-// quotaBody is the answer to a send beyond the quota of limit messages a minute.
+// quotaBody returns the body for a send beyond a quota of limit messages per minute.
 func quotaBody(project string, limit int) []byte {
 	number := "project_number:" + projectNumber(project)
 	return faultBody(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Send requests' and limit "+
@@ -145,61 +150,62 @@ func quotaBody(project string, limit int) []byte {
 		quotaHelp{})
 }
 
-// projectNumber makes up a stable number for a project's name.
+// projectNumber returns an invented number for a project. It is always the same for one
+// name.
 func projectNumber(project string) string {
-	return strconv.FormatUint(100_000_000_000+mix(hashString(0, project))%900_000_000_000, 10)
+	return strconv.FormatUint(100_000_000_000+mixBits(hashString(0, project))%900_000_000_000, 10)
 }
 
-// table makes the rows: name, HTTP code, status, message, details in the order
-// of the captures, which is no contract.
-func table() map[string]*answer {
+// answersByName builds the table. The details are in the order of the captured answers,
+// which FCM does not guarantee.
+func answersByName() map[string]*answer {
 	const wrong = "Invalid value at 'message.data[0].value' (TYPE_STRING), 12"
 	const unknown = `Invalid JSON payload received. Unknown name "key" at 'message': Cannot find field.`
 	const unavailable = "The service is currently unavailable."
 	rows := []*answer{
-		row("UNREGISTERED", 404, "NOT_FOUND", noEntity, fcmError("UNREGISTERED")),
-		row("UNREGISTERED_SEED", 404, "UNREGISTERED", noEntity, fcmError("UNREGISTERED")),
-		row("INVALID_TOKEN", 400, badArgument, badToken, fcmError(badArgument), at("message.token", badToken)),
-		row("INVALID_TOKEN_BARE", 400, badArgument, badToken, fcmError(badArgument)),
-		row("INVALID_TOKEN_OLD", 400, badArgument, badRequestM, fcmError(badArgument), at("message.token", "Invalid registration token")),
-		{name: "PAYLOAD_TOO_LARGE", code: 400, body: tooLarge(PayloadLimit)},
-		row("PAYLOAD_TOO_LARGE_OLD", 400, badArgument, "Android message is too big", fcmError(badArgument)),
-		row("PAYLOAD_TOO_LARGE_BARE", 400, badArgument, "Android message is too big"),
-		row("PAYLOAD_FIELD", 400, badArgument, wrong, at("message.data[0].value", wrong)),
-		row("UNKNOWN_FIELD", 400, badArgument, unknown, at("message", unknown)),
-		refused("NO_TARGET", "message", "Recipient of the message is not set."),
-		refused("BAD_TOPIC", "message", "Topic name contains invalid characters."),
-		row("BAD_CONDITION", 400, badArgument, badRequestM),
-		refused("WEBPUSH_TTL", "message.webpush.headers.TTL", "TTL must be a non-negative integer."),
-		row("SENDER_ID_MISMATCH", 403, "PERMISSION_DENIED", "SenderId mismatch", fcmError("SENDER_ID_MISMATCH")),
-		row("PERMISSION_DENIED", 403, "PERMISSION_DENIED", "The caller does not have permission"),
-		{name: "QUOTA_PROJECT", code: 429, body: quotaBody("", defaultQuota)},
-		row("QUOTA_DEVICE_BARE", 429, "RESOURCE_EXHAUSTED", "Sending limit exceeded for the message target.", fcmError("QUOTA_EXCEEDED")),
-		row("QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for messages to this device.", fcmError("QUOTA_EXCEEDED"),
+		newAnswer("UNREGISTERED", 404, "NOT_FOUND", noEntity, fcmError("UNREGISTERED")),
+		newAnswer("UNREGISTERED_SEED", 404, "UNREGISTERED", noEntity, fcmError("UNREGISTERED")),
+		newAnswer("INVALID_TOKEN", 400, badArgument, badToken, fcmError(badArgument), fieldViolation("message.token", badToken)),
+		newAnswer("INVALID_TOKEN_BARE", 400, badArgument, badToken, fcmError(badArgument)),
+		newAnswer("INVALID_TOKEN_OLD", 400, badArgument, badRequestM, fcmError(badArgument), fieldViolation("message.token", "Invalid registration token")),
+		{outcome: "PAYLOAD_TOO_LARGE", code: 400, body: tooLarge(PayloadLimit)},
+		newAnswer("PAYLOAD_TOO_LARGE_OLD", 400, badArgument, "Android message is too big", fcmError(badArgument)),
+		newAnswer("PAYLOAD_TOO_LARGE_BARE", 400, badArgument, "Android message is too big"),
+		newAnswer("PAYLOAD_FIELD", 400, badArgument, wrong, fieldViolation("message.data[0].value", wrong)),
+		newAnswer("UNKNOWN_FIELD", 400, badArgument, unknown, fieldViolation("message", unknown)),
+		newRefusal("NO_TARGET", "message", "Recipient of the message is not set."),
+		newRefusal("BAD_TOPIC", "message", "Topic name contains invalid characters."),
+		newAnswer("BAD_CONDITION", 400, badArgument, badRequestM),
+		newRefusal("WEBPUSH_TTL", "message.webpush.headers.TTL", "TTL must be a non-negative integer."),
+		newAnswer("SENDER_ID_MISMATCH", 403, "PERMISSION_DENIED", "SenderId mismatch", fcmError("SENDER_ID_MISMATCH")),
+		newAnswer("PERMISSION_DENIED", 403, "PERMISSION_DENIED", "The caller does not have permission"),
+		{outcome: "QUOTA_PROJECT", code: 429, body: quotaBody("", defaultQuota)},
+		newAnswer("QUOTA_DEVICE_BARE", 429, "RESOURCE_EXHAUSTED", "Sending limit exceeded for the message target.", fcmError("QUOTA_EXCEEDED")),
+		newAnswer("QUOTA_DEVICE", 429, "RESOURCE_EXHAUSTED", "Quota exceeded for messages to this device.", fcmError("QUOTA_EXCEEDED"),
 			quotaFailure{{Field: "device", Description: "Message rate exceeded."}}),
-		row("UNAVAILABLE", 503, "UNAVAILABLE", unavailable, fcmError("UNAVAILABLE")),
-		row("UNAVAILABLE_BARE", 503, "UNAVAILABLE", unavailable),
-		row("INTERNAL", 500, "INTERNAL", "Internal error encountered.", fcmError("INTERNAL")),
-		page("BAD_GATEWAY", 502, "The server encountered a temporary error and could not complete your request."+
+		newAnswer("UNAVAILABLE", 503, "UNAVAILABLE", unavailable, fcmError("UNAVAILABLE")),
+		newAnswer("UNAVAILABLE_BARE", 503, "UNAVAILABLE", unavailable),
+		newAnswer("INTERNAL", 500, "INTERNAL", "Internal error encountered.", fcmError("INTERNAL")),
+		newHTMLAnswer("BAD_GATEWAY", 502, "The server encountered a temporary error and could not complete your request."+
 			"<p>Please try again in 30 seconds."),
-		row("THIRD_PARTY_AUTH", 401, "UNAUTHENTICATED", "Auth error from APNS or Web Push Service", fcmError("THIRD_PARTY_AUTH_ERROR")),
-		row("THIRD_PARTY_AUTH_OTHER", 401, "UNAUTHENTICATED", noLogin, fcmError("THIRD_PARTY_AUTH_ERROR")),
-		row("UNAUTHENTICATED", 401, "UNAUTHENTICATED", noLogin, errorInfo{Reason: "CREDENTIALS_MISSING", Metadata: map[string]string{
+		newAnswer("THIRD_PARTY_AUTH", 401, "UNAUTHENTICATED", "Auth error from APNS or Web Push Service", fcmError("THIRD_PARTY_AUTH_ERROR")),
+		newAnswer("THIRD_PARTY_AUTH_OTHER", 401, "UNAUTHENTICATED", noLogin, fcmError("THIRD_PARTY_AUTH_ERROR")),
+		newAnswer("UNAUTHENTICATED", 401, "UNAUTHENTICATED", noLogin, errorInfo{Reason: "CREDENTIALS_MISSING", Metadata: map[string]string{
 			"service": "fcm.googleapis.com", "method": "google.firebase.fcm.v1.FcmService.SendMessage"}}),
-		page("UNAUTHENTICATED_HTML", 401, "Your client does not have permission to the requested URL."),
+		newHTMLAnswer("UNAUTHENTICATED_HTML", 401, "Your client does not have permission to the requested URL."),
 	}
 	byName := make(map[string]*answer, len(rows))
 	for _, a := range rows {
-		byName[a.name] = a
+		byName[a.outcome] = a
 	}
 
 	return byName
 }
 
-// to is the answer for a target: what is said of message.token is said of
-// message.fid where that was the target.
-func (a *answer) to(target string) *answer {
-	if target != "fid" || !strings.HasPrefix(a.name, "INVALID_TOKEN") {
+// forTarget returns the answer for a kind of target. For an installation id a fault of
+// message.token becomes a fault of message.fid.
+func (a *answer) forTarget(target string) *answer {
+	if target != "fid" || !strings.HasPrefix(a.outcome, "INVALID_TOKEN") {
 		return a
 	}
 	b := *a
@@ -212,8 +218,8 @@ var (
 	typeHTML = []string{"text/html; charset=UTF-8"}
 )
 
-// write sends the answer; a retryAfter of 0 sends no such header.
-func (a *answer) write(w http.ResponseWriter, retryAfter time.Duration) {
+// writeTo sends the answer. A retryAfter of 0 sends no Retry-After header.
+func (a *answer) writeTo(w http.ResponseWriter, retryAfter time.Duration) {
 	h := w.Header()
 	h["Content-Type"] = typeJSON
 	if a.html {
@@ -225,6 +231,7 @@ func (a *answer) write(w http.ResponseWriter, retryAfter time.Duration) {
 	if a.hint != "" {
 		h["X-Emulator-Reason"] = []string{a.hint}
 	}
+
 	w.WriteHeader(a.code)
-	_, _ = w.Write(a.body) // the client may be gone
+	_, _ = w.Write(a.body) // the client may have disconnected
 }

@@ -7,13 +7,15 @@ import (
 	"sync"
 )
 
-// maxBody is the largest request read, in bytes.
+// maxBody is the size of the largest request body that is read, in bytes.
 const maxBody = 1 << 20
 
-// bodies are buffers to read requests into.
+// bodies has buffers that requests are read into, so that each request does not allocate
+// its own.
 var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 8192); return &b }}
 
-// readBody returns the whole body of a request.
+// readBody returns the whole body of a request. A body above maxBody is a
+// *http.MaxBytesError.
 func readBody(r *http.Request) (string, error) {
 	buf := bodies.Get().(*[]byte)
 	defer bodies.Put(buf)

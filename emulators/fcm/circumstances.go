@@ -2,16 +2,16 @@ package fcm
 
 import "fmt"
 
-// Every is the key of Settings.Outages that concerns all sends.
+// Every is the key of Settings.Outages for all sends.
 const Every = "*"
 
-// circumstance is what the settings make of a message, before any rule: an
-// outage, a project that the phones do not belong to, or an installation FCM
-// does not know by this address. "": nothing. What speaks of a token needs a
-// payload that FCM has nothing against.
-func (c *sendCall) circumstance(bad *answer) string {
+// circumstanceOutcome returns the outcome that the settings force on a message before
+// any rule applies: an outage, a project to which the phones do not belong, or an
+// installation that FCM does not know by this address. "" means that there is none. bad
+// is the fault of the payload; an outcome about a token needs a payload without a fault.
+func (c *sendCall) circumstanceOutcome(bad *answer) string {
 	m, p := c.message, c.policy
-	if name := c.outage(); name != "" && (!aboutToken[name] || bad == nil && m.toDevice()) {
+	if name := c.outageOutcome(); name != "" && (!aboutToken[name] || bad == nil && m.toDevice()) {
 		return name
 	}
 	if bad != nil || !m.toDevice() {
@@ -24,21 +24,23 @@ func (c *sendCall) circumstance(bad *answer) string {
 		}
 		return "SENDER_ID_MISMATCH"
 	}
-	if !c.server.reachable(p, m) {
+	if !c.server.knowsAddress(p, m) {
 		return "UNREGISTERED"
 	}
 	return ""
 }
 
-// outage is the outcome that Settings.Outages have for the message: of its
-// platform, else of its kind of target, else of everything.
-func (c *sendCall) outage() string {
+// outageOutcome returns the outcome that Settings.Outages have for the message, "" for
+// none. An outage of its platform goes before one of its kind of target, and that before
+// one of everything.
+func (c *sendCall) outageOutcome() string {
 	all := c.policy.Outages
 	if len(all) == 0 {
 		return ""
 	}
+
 	if c.message.toDevice() {
-		if name := all[c.server.phones.of(c.message.address()).Platform]; name != "" {
+		if name := all[c.server.phones.describeToken(c.message.address()).Platform]; name != "" {
 			return name
 		}
 	}
@@ -48,10 +50,11 @@ func (c *sendCall) outage() string {
 	return all[Every]
 }
 
-// outageKeys are what Settings.Outages may name.
+// outageKeys are the keys that Settings.Outages may have.
 var outageKeys = []string{Every, Android, IOS, Web, "token", "fid", "topic", "condition"}
 
-// checkAll names every fault of a list, each with its place.
+// checkAll returns one error with every fault of a list. Each fault names its index in
+// the list. doing says what was being done.
 func checkAll[T interface{ check() faults }](doing string, all []T) error {
 	var wrong faults
 	for i, one := range all {

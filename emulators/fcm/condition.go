@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// maxConditionTopics is how many topics a condition may name.
+// maxConditionTopics is the largest number of topics in a condition.
 const maxConditionTopics = 5
 
 var conditionPart = regexp.MustCompile(`^(?:'([a-zA-Z0-9\-_.~%]+)'\s+in\s+topics\b|&&|\|\||[()!])`)
 
-// validCondition reports whether a condition is one: topics as 'NAME' in
+// validCondition reports whether a text is a condition: topics in the form 'NAME' in
 // topics, joined by && and ||, with ! and brackets.
 func validCondition(text string) bool {
-	c := condition{}
+	c := conditionParser{}
 	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
 		found := conditionPart.FindString(text)
 		if found == "" {
@@ -22,17 +22,18 @@ func validCondition(text string) bool {
 		text = text[len(found):]
 		c.parts = append(c.parts, found)
 	}
-	return c.either() && len(c.parts) == 0 && c.topics <= maxConditionTopics
+	return c.parseOr() && len(c.parts) == 0 && c.topicCount <= maxConditionTopics
 }
 
-// condition is what is left to read of one.
-type condition struct {
-	parts  []string
-	topics int
-	depth  int
+// A conditionParser has the tokens of a condition that are not parsed yet.
+type conditionParser struct {
+	parts      []string
+	topicCount int
+	depth      int // of brackets and negations
 }
 
-func (c *condition) take(part string) bool {
+// takePart removes the next token if it is the given one.
+func (c *conditionParser) takePart(part string) bool {
 	if len(c.parts) == 0 || c.parts[0] != part {
 		return false
 	}
@@ -40,41 +41,44 @@ func (c *condition) take(part string) bool {
 	return true
 }
 
-func (c *condition) either() bool {
+// parseOr parses operands that are joined by ||.
+func (c *conditionParser) parseOr() bool {
 	for {
-		if !c.both() {
+		if !c.parseAnd() {
 			return false
 		}
-		if !c.take("||") {
+		if !c.takePart("||") {
 			return true
 		}
 	}
 }
 
-func (c *condition) both() bool {
+// parseAnd parses operands that are joined by &&.
+func (c *conditionParser) parseAnd() bool {
 	for {
-		if !c.one() {
+		if !c.parseOperand() {
 			return false
 		}
-		if !c.take("&&") {
+		if !c.takePart("&&") {
 			return true
 		}
 	}
 }
 
-func (c *condition) one() bool {
+// parseOperand parses a topic, a negation or a condition in brackets.
+func (c *conditionParser) parseOperand() bool {
 	if c.depth++; c.depth > maxDepth {
 		return false
 	}
 	defer func() { c.depth-- }()
 	switch {
-	case c.take("!"):
-		return c.one()
-	case c.take("("):
-		return c.either() && c.take(")")
+	case c.takePart("!"):
+		return c.parseOperand()
+	case c.takePart("("):
+		return c.parseOr() && c.takePart(")")
 	case len(c.parts) > 0 && c.parts[0][0] == '\'':
 		c.parts = c.parts[1:]
-		c.topics++
+		c.topicCount++
 		return true
 	}
 

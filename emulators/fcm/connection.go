@@ -18,30 +18,32 @@ import (
 	"time"
 )
 
-// silent takes what net/http says about broken connections, which here are
-// broken on purpose.
+// silent drops the log of net/http about broken connections, because the emulator breaks
+// them on purpose.
 var silent = log.New(io.Discard, "", 0)
 
-// connectionKey finds the connection's count of requests in a context.
+// connectionKey is the key of the number of requests of a connection, in the context of
+// a request.
 type connectionKey struct{}
 
 func newConnection(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, new(atomic.Int64))
 }
 
-// connection counts connections that come and go.
-func (s *Server) connection(_ net.Conn, state http.ConnState) {
+// countConnection counts connections that open and close.
+func (s *Server) countConnection(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		s.counts.change(func(st *Stats) { st.ConnectionsAccepted++; st.OpenConnections++ })
+		s.counts.update(func(st *Stats) { st.ConnectionsAccepted++; st.OpenConnections++ })
 	case http.StateClosed, http.StateHijacked:
-		s.counts.change(func(st *Stats) { st.OpenConnections-- })
+		s.counts.update(func(st *Stats) { st.OpenConnections-- })
 	}
 }
 
-// retire lets a connection go after its share of requests: net/http turns the
-// header into a graceful GOAWAY on HTTP/2, which finishes what is under way.
-func retire(w http.ResponseWriter, r *http.Request, after int) {
+// retireConnection closes a connection after a number of requests; 0 means never.
+// net/http turns the header into a graceful GOAWAY on HTTP/2, which lets the requests
+// under way end.
+func retireConnection(w http.ResponseWriter, r *http.Request, after int) {
 	if after == 0 {
 		return
 	}
@@ -51,16 +53,17 @@ func retire(w http.ResponseWriter, r *http.Request, after int) {
 	}
 }
 
-// reset breaks what carries the request: a connection of HTTP/1.1 by TCP RST,
-// on HTTP/2 the stream by RST_STREAM. It does not return.
-func reset(w http.ResponseWriter, r *http.Request) {
+// resetStream breaks the carrier of the request: the connection by TCP RST with
+// HTTP/1.1, the stream by RST_STREAM with HTTP/2. It panics with http.ErrAbortHandler,
+// so it does not return.
+func resetStream(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			if t, ok := conn.(*tls.Conn); ok {
 				conn = t.NetConn()
 			}
 			if t, ok := conn.(*net.TCPConn); ok {
-				_ = t.SetLinger(0) // without it the peer sees an orderly end
+				_ = t.SetLinger(0) // otherwise the peer sees a normal end
 			}
 			_ = conn.Close()
 		}
@@ -68,13 +71,12 @@ func reset(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// certificateNames are what clients may call the server: Google's own hosts are
-// there for those that can only be led here by a hosts entry or a proxy.
+// certificateNames are the host names of the server. The names of Google are for clients
+// that reach the server only through a hosts entry or a proxy.
 var certificateNames = []string{"localhost", "fcm.googleapis.com", "iid.googleapis.com"}
 
-// throwAwayCertificate makes a certificate for this machine's loopback names,
-// Google's hosts and the address listened on, with a key that is never written
-// down.
+// throwAwayCertificate returns a new certificate for the loopback names, Google's hosts
+// and the address of the listener. Its key is never stored.
 func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -99,7 +101,7 @@ func throwAwayCertificate(addr net.Addr) (tls.Certificate, *x509.CertPool, error
 
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("reading the certificate made: %w", err)
+		return tls.Certificate{}, nil, fmt.Errorf("reading the new certificate: %w", err)
 	}
 
 	pool := x509.NewCertPool()

@@ -40,20 +40,31 @@ func TestCurl(t *testing.T) {
 		cmd := exec.CommandContext(within(t), curl, args...)
 		cmd.Stderr = t.Output()
 		out, err := cmd.Output()
-		if err != nil || !strings.Contains(string(out), `"name": "projects/myproject-b5ae1/messages/0:`) || !strings.HasSuffix(string(out), "200 "+c.proto) {
-			t.Errorf("%v: %v %s", c.args, err, out)
+		switch {
+		case err != nil:
+			t.Errorf("%v: error %v, want none", c.args, err)
+		case !strings.Contains(string(out), `"name": "projects/myproject-b5ae1/messages/0:`):
+			t.Errorf(`%v: output %q, want "name": "projects/myproject-b5ae1/messages/0: in it`, c.args, string(out))
+		case !strings.HasSuffix(string(out), "200 "+c.proto):
+			t.Errorf("%v: output %q, want %q at its end", c.args, out, "200 "+c.proto)
 		}
 	}
-	// Google's own host, led here: what a hosts entry or a proxy does for
-	// clients that have no setting for another endpoint.
+	// The host of Google is redirected to the server, as a hosts entry or a proxy does it
+	// for clients without a setting for the endpoint.
 	_, port, _ := strings.Cut(secure.Addr(), ":")
 	cmd := exec.CommandContext(within(t), curl, "-sS", "--cacert", ca, "--connect-to", "fcm.googleapis.com:443:127.0.0.1:"+port,
 		"-H", "Authorization: Bearer ya29.x", "-w", "%{http_code}", "-d", toToken(token), "https://fcm.googleapis.com/v1/projects/p/messages:send")
 	cmd.Stderr = t.Output()
-	if out, err := cmd.Output(); err != nil || !strings.HasSuffix(string(out), "200") {
-		t.Errorf("as fcm.googleapis.com: %v %s", err, out)
+	switch out, err := cmd.Output(); {
+	case err != nil:
+		t.Errorf("as fcm.googleapis.com: error %v, want none", err)
+	case !strings.HasSuffix(string(out), "200"):
+		t.Errorf(`as fcm.googleapis.com: output %q, want "200" at its end`, string(out))
 	}
-	if got := clear.Messages(Filter{Text: "this is an fcm"}); len(got) != 2 || got[0].Project != "myproject-b5ae1" {
-		t.Errorf("kept %+v", got)
+	switch got := clear.Messages(Filter{Text: "this is an fcm"}); {
+	case len(got) != 2:
+		t.Errorf("kept: %v messages, want 2", len(got))
+	case got[0].Project != "myproject-b5ae1":
+		t.Errorf(`kept: project %q, want "myproject-b5ae1"`, got[0].Project)
 	}
 }

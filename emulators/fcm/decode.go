@@ -6,52 +6,52 @@ import (
 	"unicode/utf8"
 )
 
-// violation is one fault of a request, as google.rpc.BadRequest carries it.
+// A violation is one fault of a request, in the form of google.rpc.BadRequest.
 type violation struct {
 	Field       string `json:"field,omitempty"`
 	Description string `json:"description,omitempty"`
 }
 
-// maxViolations bounds an answer; Google's own are cut, too.
+// maxViolations limits the faults of an answer. Google also cuts its answers.
 const maxViolations = 50
 
-// decoded is a request as far as judging and remembering it needs.
+// decoded has what is needed of a request to validate and to store it.
 type decoded struct {
 	validateOnly bool
-	length       int    // of the request, bytes
+	length       int    // of the request, in bytes
 	raw          string // the message object
 	values       [slots]string
-	sizes        [slots]int // of everything that went to a slot: names and values, bytes
-	target       string     // the target field that is set: token, fid, topic, condition
+	sizes        [slots]int // of all names and values of a slot, in bytes
+	target       string     // the name of the target field that is set: token, fid, topic or condition; "": none
 	mailing      string     // data.mailing_id
 	customer     string     // data.customer_id
-	reserved     string     // a data key that FCM keeps for itself
-	reservedAt   string     // and the field it stood in
+	reserved     string     // the first data key that is reserved for FCM
+	reservedAt   string     // the path of the field that has the reserved key
 	labels       []string
 	headerTTL    string // of webpush.headers
 	faults       []violation
 }
 
-// decoder reads one request, once, along the schema.
+// A decoder reads one request in one pass, guided by the schema.
 type decoder struct {
 	scanner
 	decoded
-	path []byte // of the field at hand, for faults: message.data[0].value
+	path []byte // of the current field, for faults: message.data[0].value
 }
 
-// decode reads a request's body. Faults of the fields are in the result, a
-// text that is no JSON is the error.
-func decode(body string) (*decoded, error) {
+// decodeRequest reads the body of a request. Faults of fields are in the result. The
+// error is for a text that is not JSON.
+func decodeRequest(body string) (*decoded, error) {
 	d := &decoder{scanner: scanner{text: body}, decoded: decoded{length: len(body)}}
 	if !utf8.ValidString(body) {
 		return nil, &syntaxError{}
 	}
-	if d.ended() {
+	if d.atEnd() {
 		return &d.decoded, nil
 	}
 
-	d.object(request, true)
-	if d.err == nil && !d.ended() {
+	d.readObject(request, true)
+	if d.err == nil && !d.atEnd() {
 		d.fail()
 	}
 	if d.err != nil {
@@ -61,37 +61,37 @@ func decode(body string) (*decoded, error) {
 	return &d.decoded, nil
 }
 
-// object reads the fields of a message.
-func (d *decoder) object(m *schema, top bool) {
+// readObject reads the fields of a message. top is true for the request itself.
+func (d *decoder) readObject(m *schema, top bool) {
 	if !d.enter('{') {
 		return
 	}
-	for first := true; d.more(first, '}'); first = false {
-		name := d.key()
+	for first := true; d.nextMember(first, '}'); first = false {
+		name := d.takeKey()
 		f := m.fields[name]
 		if f == nil {
-			d.unknown(name, "Cannot find field.")
-			d.skip()
+			d.addUnknownName(name, "Cannot find field.")
+			d.skipValue()
 			continue
 		}
-		d.member(f, top)
+		d.readMember(f, top)
 	}
 }
 
-// member reads the value of a known field.
-func (d *decoder) member(f *field, top bool) {
+// readMember reads the value of a known field.
+func (d *decoder) readMember(f *field, top bool) {
 	if d.peek() == 'n' {
-		d.scalar() // null: the field is absent
+		d.takeScalar() // null means that the field is absent
 		return
 	}
 
-	mark := d.push(f.name)
+	mark := d.pushPath(f.name)
 	start := d.pos
 	if f.kind == kindMessage && f.slot != slotNone {
-		d.sizes[f.slot]++ // present, even if it is empty
+		d.sizes[f.slot]++ // so that an empty message is present, too
 	}
 
-	d.value(f)
+	d.readValue(f)
 	d.path = d.path[:mark]
 	if top && f.kind == kindMessage {
 		d.raw = d.text[start:d.pos]
@@ -101,7 +101,9 @@ func (d *decoder) member(f *field, top bool) {
 	}
 }
 
-func (d *decoder) push(name string) (mark int) {
+// pushPath appends a field to the path and returns the length to which the caller cuts
+// the path afterwards.
+func (d *decoder) pushPath(name string) (mark int) {
 	mark = len(d.path)
 	if mark > 0 {
 		d.path = append(d.path, '.')
@@ -110,14 +112,14 @@ func (d *decoder) push(name string) (mark int) {
 	return mark
 }
 
-// value reads a value of any kind but null.
-func (d *decoder) value(f *field) {
+// readValue reads a value of any kind except null.
+func (d *decoder) readValue(f *field) {
 	c := d.peek()
 	switch f.kind {
 	case kindMessage:
 		switch c {
 		case '{':
-			d.object(f.message, false)
+			d.readObject(f.schema, false)
 			return
 		case '[':
 			d.notRepeating(f)
@@ -126,17 +128,17 @@ func (d *decoder) value(f *field) {
 	case kindMap:
 		switch c {
 		case '{':
-			d.pairs(f)
+			d.readMap(f)
 			return
 		case '[':
-			d.skip()
-			d.fault("Invalid value at '"+string(d.path)+"' (Map), Cannot bind a list to map for field '"+f.name+"'.", "")
+			d.skipValue()
+			d.addFault("Invalid value at '"+string(d.path)+"' (Map), Cannot bind a list to map for field '"+f.name+"'.", "")
 			return
 		}
 	case kindStruct:
 		switch c {
 		case '{':
-			d.sizes[f.slot] += d.skip()
+			d.sizes[f.slot] += d.skipValue()
 			return
 		case '[':
 			d.notRepeating(f)
@@ -144,61 +146,63 @@ func (d *decoder) value(f *field) {
 		}
 	case kindStrings, kindDurations:
 		if c == '[' {
-			d.list(f)
+			d.readList(f)
 			return
 		}
 	default:
-		d.single(f, c)
+		d.readSingle(f, c)
 		return
 	}
 
-	d.wrong(f)
+	d.skipWrongType(f)
 }
 
-// single reads a value that is neither object nor list.
-func (d *decoder) single(f *field, c byte) {
+// readSingle reads a value for a field that takes neither an object nor a list. c is the
+// first byte of the value.
+func (d *decoder) readSingle(f *field, c byte) {
 	switch {
 	case c == '[':
 		d.notRepeating(f)
 	case c == '{':
-		d.fault("Invalid value at '"+string(d.path)+"' ("+f.typ+"), Starting an object on a scalar field", "")
-		d.skip()
+		d.addFault("Invalid value at '"+string(d.path)+"' ("+f.typ+"), Starting an object on a scalar field", "")
+		d.skipValue()
 	case c == '"':
 		start := d.pos
-		d.quoted(f, d.str(), start)
+		d.checkString(f, d.takeString(), start)
 	default:
 		start := d.pos
-		v := d.scalar()
-		if !f.takesScalar(v) {
-			d.fault(d.invalid(f), d.text[start:d.pos])
+		v := d.takeScalar()
+		if !f.acceptsScalar(v) {
+			d.addFault(d.invalidValueText(f), d.text[start:d.pos])
 		}
 	}
 }
 
-// notRepeating refuses a list for a field that takes one value. FCM blames the
-// message that the field stands in; the path is cut to it.
+// notRepeating refuses a list for a field that takes one value. FCM names the message
+// that contains the field, so the path is cut to that message.
 func (d *decoder) notRepeating(f *field) {
 	d.path = d.path[:max(0, len(d.path)-len(f.name)-1)]
-	d.unknown(f.name, "Proto field is not repeating, cannot start list.")
-	d.skip()
+	d.addUnknownName(f.name, "Proto field is not repeating, cannot start list.")
+	d.skipValue()
 }
 
-// quoted takes a string for a field that is not a list.
-func (d *decoder) quoted(f *field, v string, start int) {
-	if why := f.takesString(v); why != "" {
+// checkString checks a string for a field that is not a list, and stores it. start is
+// the position of the string.
+func (d *decoder) checkString(f *field, v string, start int) {
+	if why := f.stringFault(v); why != "" {
 		if why == isWrong {
 			why = d.text[start:d.pos]
 		}
-		d.fault(d.invalid(f), why)
+		d.addFault(d.invalidValueText(f), why)
 		return
 	}
 	if f.slot != slotNone {
-		d.keep(f, v)
+		d.storeString(f, v)
 	}
 }
 
-// keep stores what the judging needs of a string.
-func (d *decoder) keep(f *field, v string) {
+// storeString stores a string if the validation needs it.
+func (d *decoder) storeString(f *field, v string) {
 	d.sizes[f.slot] += len(f.name) + len(v)
 	switch f.slot {
 	case slotToken, slotFID, slotTopic, slotCondition:
@@ -213,26 +217,27 @@ func (d *decoder) keep(f *field, v string) {
 	d.values[f.slot] = v
 }
 
-// pairs reads a map of strings to strings.
-func (d *decoder) pairs(f *field) {
+// readMap reads a map of strings to strings.
+func (d *decoder) readMap(f *field) {
 	if !d.enter('{') {
 		return
 	}
 	index := 0
-	for ; d.more(index == 0, '}'); index++ {
-		key := d.key()
+	for ; d.nextMember(index == 0, '}'); index++ {
+		key := d.takeKey()
 		if d.peek() != '"' {
 			mark := len(d.path)
 			d.path = append(strconv.AppendInt(append(d.path, '['), int64(index), 10), "].value"...)
-			d.wrong(f)
+			d.skipWrongType(f)
 			d.path = d.path[:mark]
 			continue
 		}
-		d.pair(f, key, d.str())
+		d.storePair(f, key, d.takeString())
 	}
 }
 
-func (d *decoder) pair(f *field, key, value string) {
+// storePair stores what the validation needs of an entry of a map.
+func (d *decoder) storePair(f *field, key, value string) {
 	d.sizes[f.slot] += len(key) + len(value)
 	switch f.slot {
 	case slotWebpushHeaders:
@@ -246,32 +251,32 @@ func (d *decoder) pair(f *field, key, value string) {
 		case "customer_id":
 			d.customer = value
 		}
-		d.guard(key)
+		d.noteReservedKey(key)
 	case slotAndroidData:
-		d.guard(key)
+		d.noteReservedKey(key)
 	}
 }
 
-// guard remembers the first data key that FCM keeps for itself.
-func (d *decoder) guard(key string) {
+// noteReservedKey stores the first data key that is reserved for FCM.
+func (d *decoder) noteReservedKey(key string) {
 	if d.reserved == "" && (key == "from" || key == "message_type" ||
 		strings.HasPrefix(key, "google.") || strings.HasPrefix(key, "gcm.")) {
 		d.reserved, d.reservedAt = key, string(d.path)
 	}
 }
 
-// list reads a list of strings.
-func (d *decoder) list(f *field) {
+// readList reads a list of strings.
+func (d *decoder) readList(f *field) {
 	if !d.enter('[') {
 		return
 	}
-	for index := 0; d.more(index == 0, ']'); index++ {
+	for index := 0; d.nextMember(index == 0, ']'); index++ {
 		mark := len(d.path)
 		d.path = append(strconv.AppendInt(append(d.path, '['), int64(index), 10), ']')
 		if d.peek() != '"' {
-			d.wrong(f)
-		} else if v := d.str(); f.kind == kindDurations && !isDuration(v) {
-			d.fault(d.invalid(f), wrongDuration)
+			d.skipWrongType(f)
+		} else if v := d.takeString(); f.kind == kindDurations && !isDuration(v) {
+			d.addFault(d.invalidValueText(f), wrongDuration)
 		} else {
 			d.sizes[f.slot] += len(v)
 		}
@@ -279,18 +284,19 @@ func (d *decoder) list(f *field) {
 	}
 }
 
-// wrong skips a value of a type that the field does not have, and says so.
-func (d *decoder) wrong(f *field) {
+// skipWrongType skips a value whose type does not fit the field, and adds a fault.
+func (d *decoder) skipWrongType(f *field) {
 	start := d.pos
-	d.skip()
-	d.fault(d.invalid(f), d.text[start:d.pos])
+	d.skipValue()
+	d.addFault(d.invalidValueText(f), d.text[start:d.pos])
 }
 
-func (d *decoder) invalid(f *field) string {
+func (d *decoder) invalidValueText(f *field) string {
 	return "Invalid value at '" + string(d.path) + "' (" + f.typ + "), "
 }
 
-func (d *decoder) fault(text, value string) {
+// addFault adds a fault of the current field. It shortens a long value.
+func (d *decoder) addFault(text, value string) {
 	if len(value) > 200 {
 		value = strings.ToValidUTF8(value[:200], "") + "…"
 	}
@@ -299,11 +305,11 @@ func (d *decoder) fault(text, value string) {
 	}
 }
 
-// unknown is the fault of a name that cannot stand where it stands.
-func (d *decoder) unknown(name, why string) {
+// addUnknownName adds the fault of a name that is not allowed in the current message.
+func (d *decoder) addUnknownName(name, why string) {
 	at := ""
 	if len(d.path) > 0 {
 		at = " at '" + string(d.path) + "'"
 	}
-	d.fault("Invalid JSON payload received. Unknown name "+strconv.Quote(name)+at+": "+why, "")
+	d.addFault("Invalid JSON payload received. Unknown name "+strconv.Quote(name)+at+": "+why, "")
 }

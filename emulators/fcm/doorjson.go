@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// maxDoorBody is the largest body of the emulator's own doors: some hundred
-// thousand outcomes.
+// maxDoorBody is the largest body of the paths below /emulator/, in bytes. It has room
+// for some hundred thousand outcomes.
 const maxDoorBody = 32 << 20
 
-// notJSONError says why a body is no JSON of the kind asked for.
+// A notJSONError says why a body is not JSON of the expected type.
 type notJSONError struct{ why string }
 
 func (e notJSONError) Error() string { return e.why }
 
-// params refuses query parameters that the door does not know.
-func params(r *http.Request, known ...string) error {
+// checkParams returns an error for query parameters that the path does not have.
+func checkParams(r *http.Request, known ...string) error {
 	var wrong faults
 	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
 		if !slices.Contains(known, name) {
-			wrong = append(wrong, fault{"query." + name, "is no parameter here"})
+			wrong = append(wrong, fault{"query." + name, "is not a parameter of this path"})
 		}
 	}
 	if len(wrong) > 0 {
@@ -34,8 +34,9 @@ func params(r *http.Request, known ...string) error {
 	return nil
 }
 
-func doorBody(r *http.Request) ([]byte, error) {
-	if err := params(r); err != nil {
+// readDoorBody reads the body of a request that has no query parameters.
+func readDoorBody(r *http.Request) ([]byte, error) {
+	if err := checkParams(r); err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxDoorBody+1))
@@ -48,8 +49,9 @@ func doorBody(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// strict decodes JSON that must be of v's type; v is a list or map of raw JSON.
-func strict(data []byte, v any, what string) error {
+// decodeStrictly decodes JSON into v, which is a list or a map of raw JSON. what names
+// the expected type for the error.
+func decodeStrictly(data []byte, v any, what string) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(v); err != nil {
 		return notJSONError{"must be " + what + ": " + err.Error()}
@@ -60,17 +62,16 @@ func strict(data []byte, v any, what string) error {
 	return nil
 }
 
-// object reads the members of a JSON object one by one and collects what is
-// wrong with them.
+// An object decodes the members of a JSON object one by one and collects their faults.
 type object struct {
-	at      string // where it stands: body, body[3]
+	at      string // its place in the request: body, body[3]
 	members map[string]json.RawMessage
 	wrong   faults
 }
 
-// read decodes a member, if it is there, into a pointer; what says what the
-// member must be.
-func (o *object) read(name string, into any, what string) {
+// decodeMember decodes a member into a pointer, and removes it from the members. An
+// absent member changes nothing. what says what the member must be.
+func (o *object) decodeMember(name string, into any, what string) {
 	raw, ok := o.members[name]
 	if !ok {
 		return
@@ -98,10 +99,10 @@ func readDuration(raw json.RawMessage, into *time.Duration) error {
 	return err
 }
 
-// done adds what is left over: members nobody knows.
-func (o *object) done() faults {
+// allFaults returns the faults so far, and one for each member that was not decoded.
+func (o *object) allFaults() faults {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
-		o.wrong = append(o.wrong, fault{o.at + "." + name, "is no field here"})
+		o.wrong = append(o.wrong, fault{o.at + "." + name, "is not a field of this object"})
 	}
 	return o.wrong
 }
@@ -114,11 +115,11 @@ const (
 	aShare    = "a number from 0 to 1"
 )
 
-// parseList reads a list of objects, each by read, and collects what is wrong
-// with all of them.
+// parseList reads a list of objects with read, and returns an error with the faults of
+// all of them.
 func parseList[T interface{ check() faults }](data []byte, what string, read func(*object, *T)) ([]T, error) {
 	var list []json.RawMessage
-	if err := strict(data, &list, "a list of "+what); err != nil {
+	if err := decodeStrictly(data, &list, "a list of "+what); err != nil {
 		return nil, err
 	}
 
@@ -131,7 +132,7 @@ func parseList[T interface{ check() faults }](data []byte, what string, read fun
 			continue
 		}
 		read(&o, &all[i])
-		wrong = append(wrong, merge(o.at, o.done(), all[i].check())...)
+		wrong = append(wrong, mergeFaults(o.at, o.allFaults(), all[i].check())...)
 	}
 	if len(wrong) > 0 {
 		return nil, wrong
@@ -143,35 +144,36 @@ func parseList[T interface{ check() faults }](data []byte, what string, read fun
 // parseOutcomes reads the rules of PUT /emulator/outcomes.
 func parseOutcomes(data []byte) ([]Outcome, error) {
 	return parseList(data, "outcomes", func(o *object, r *Outcome) {
-		o.read("token", &r.Token, aString)
-		o.read("project", &r.Project, aString)
-		o.read("outcome", &r.Outcome, aString)
-		o.read("times", &r.Times, aCount)
-		o.read("retryAfter", &r.RetryAfter, aDuration)
-		o.read("latency", &r.Latency, aDuration)
-		o.read("share", &r.Share, aShare)
+		o.decodeMember("token", &r.Token, aString)
+		o.decodeMember("project", &r.Project, aString)
+		o.decodeMember("outcome", &r.Outcome, aString)
+		o.decodeMember("times", &r.Times, aCount)
+		o.decodeMember("retryAfter", &r.RetryAfter, aDuration)
+		o.decodeMember("latency", &r.Latency, aDuration)
+		o.decodeMember("share", &r.Share, aShare)
 	})
 }
 
 // parsePhones reads the phones of PUT /emulator/phones.
 func parsePhones(data []byte) ([]Phone, error) {
 	return parseList(data, "phones", func(o *object, p *Phone) {
-		o.read("token", &p.Token, aString)
-		o.read("platform", &p.Platform, aString)
-		o.read("notifications", &p.Notifications, aString)
+		o.decodeMember("token", &p.Token, aString)
+		o.decodeMember("platform", &p.Platform, aString)
+		o.decodeMember("notifications", &p.Notifications, aString)
 	})
 }
 
 // parseInstallations reads the installations of PUT /emulator/installations.
 func parseInstallations(data []byte) ([]Installation, error) {
 	return parseList(data, "installations", func(o *object, i *Installation) {
-		o.read("fid", &i.FID, aString)
-		o.read("registered", &i.Registered, aString)
+		o.decodeMember("fid", &i.FID, aString)
+		o.decodeMember("registered", &i.Registered, aString)
 	})
 }
 
-// merge adds to faults of form those of content, where form had none.
-func merge(at string, form, content faults) faults {
+// mergeFaults adds the faults of content to those of form. It leaves out a fault of
+// content where form has one already.
+func mergeFaults(at string, form, content faults) faults {
 	for _, f := range content {
 		f.Location = at + "." + f.Location
 		if !slices.ContainsFunc(form, func(g fault) bool { return g.Location == f.Location }) {
@@ -181,50 +183,51 @@ func merge(at string, form, content faults) faults {
 	return form
 }
 
-// parseSettings lays the settings that a body names over others.
+// parseSettings returns the settings s with the values of a body. Settings that the body
+// does not name stay.
 func parseSettings(s Settings, data []byte) (Settings, error) {
 	o := object{at: "body"}
-	if err := strict(data, &o.members, "an object"); err != nil {
+	if err := decodeStrictly(data, &o.members, "an object"); err != nil {
 		return s, err
 	}
 	if o.members == nil {
 		return s, faults{{"body", "must be an object"}}
 	}
 
-	o.read("latency", &s.Latency, aDuration)
-	o.read("jitter", &s.Jitter, aDuration)
-	o.read("slow", &s.Slow, aDuration)
-	o.read("quotaPerMinute", &s.QuotaPerMinute, aCount)
-	o.read("quotaShape", &s.QuotaShape, aString)
-	o.read("jumpLatency", &s.JumpLatency, aDuration)
-	o.read("jumpEvery", &s.JumpEvery, aDuration)
-	o.read("jumpFor", &s.JumpFor, aDuration)
-	o.read("phonesProject", &s.PhonesProject, aString)
-	o.read("exclusiveInstallations", &s.ExclusiveInstallations, aFlag)
-	o.read("fidsMustRegister", &s.FIDsMustRegister, aFlag)
-	o.read("keep", &s.Keep, aCount)
-	o.read("requireAuth", &s.RequireAuth, aFlag)
-	o.read("goAwayAfter", &s.GoAwayAfter, aCount)
-	o.read("topicLimit", &s.TopicLimit, aCount)
-	o.read("seed", &s.Seed, aCount+", not negative")
-	o.read("ignoreDuplicates", &s.IgnoreDuplicates, aFlag)
+	o.decodeMember("latency", &s.Latency, aDuration)
+	o.decodeMember("jitter", &s.Jitter, aDuration)
+	o.decodeMember("slow", &s.Slow, aDuration)
+	o.decodeMember("quotaPerMinute", &s.QuotaPerMinute, aCount)
+	o.decodeMember("quotaShape", &s.QuotaShape, aString)
+	o.decodeMember("jumpLatency", &s.JumpLatency, aDuration)
+	o.decodeMember("jumpEvery", &s.JumpEvery, aDuration)
+	o.decodeMember("jumpFor", &s.JumpFor, aDuration)
+	o.decodeMember("phonesProject", &s.PhonesProject, aString)
+	o.decodeMember("exclusiveInstallations", &s.ExclusiveInstallations, aFlag)
+	o.decodeMember("fidsMustRegister", &s.FIDsMustRegister, aFlag)
+	o.decodeMember("keep", &s.Keep, aCount)
+	o.decodeMember("requireAuth", &s.RequireAuth, aFlag)
+	o.decodeMember("goAwayAfter", &s.GoAwayAfter, aCount)
+	o.decodeMember("topicLimit", &s.TopicLimit, aCount)
+	o.decodeMember("seed", &s.Seed, aCount+", not negative")
+	o.decodeMember("ignoreDuplicates", &s.IgnoreDuplicates, aFlag)
 	if _, ok := o.members["chaos"]; ok {
-		s.Chaos = nil // replaced, not merged
+		s.Chaos = nil // the map is replaced, not merged
 	}
 
-	o.read("chaos", &s.Chaos, "an object of shares by outcome")
+	o.decodeMember("chaos", &s.Chaos, "an object of shares by outcome")
 	if _, ok := o.members["outages"]; ok {
-		s.Outages = nil // replaced, not merged
+		s.Outages = nil // the map is replaced, not merged
 	}
 
-	o.read("outages", &s.Outages, "an object of outcomes by platform or target")
-	if wrong := merge(o.at, o.done(), s.check()); len(wrong) > 0 {
+	o.decodeMember("outages", &s.Outages, "an object of outcomes by platform or target")
+	if wrong := mergeFaults(o.at, o.allFaults(), s.check()); len(wrong) > 0 {
 		return s, wrong
 	}
 	return s, nil
 }
 
-// settingsJSON is how settings are shown.
+// settingsJSON returns settings in the form in which they are read and shown.
 func settingsJSON(s Settings) map[string]any {
 	chaos, outages := s.Chaos, s.Outages
 	if chaos == nil {
@@ -245,7 +248,7 @@ func settingsJSON(s Settings) map[string]any {
 	}
 }
 
-// outcomesJSON is how rules are shown: as they are set.
+// outcomesJSON returns rules in the form in which they are set.
 func outcomesJSON(rules []Outcome) []map[string]any {
 	out := make([]map[string]any, len(rules))
 	for i, r := range rules {

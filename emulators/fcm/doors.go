@@ -11,19 +11,20 @@ import (
 	"strings"
 )
 
-// routes are all paths the server answers: Google's and the emulator's own.
-func (s *Server) routes() http.Handler {
+// rootHandler returns the handler of all paths: those of Google's APIs and those below
+// /emulator/.
+func (s *Server) rootHandler() http.Handler {
 	doors := s.Doors()
-	add, remove := s.manage(true), s.manage(false)
+	add, remove := s.topicHandler(true), s.topicHandler(false)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if project, ok := sendPath(r.URL.Path); ok && r.Method == http.MethodPost {
-			s.send(w, r, project)
+			s.handleSend(w, r, project)
 			return
 		}
 		sub, isSub := subscriptionPath(r.URL.Path)
 		switch {
 		case isSub:
-			s.subscriptions(w, r, sub)
+			s.handleSubscription(w, r, sub)
 		case strings.HasPrefix(r.URL.Path, "/emulator/"):
 			doors.ServeHTTP(w, r)
 		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchAdd":
@@ -31,12 +32,12 @@ func (s *Server) routes() http.Handler {
 		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchRemove":
 			remove(w, r)
 		default:
-			(&answer{code: 404, html: true, body: htmlPage(404, "The requested URL was not found on this server.")}).write(w, 0)
+			(&answer{code: 404, html: true, body: htmlPage(404, "The requested URL was not found on this server.")}).writeTo(w, 0)
 		}
 	})
 }
 
-// sendPath takes the project out of /v1/projects/{project}/messages:send.
+// sendPath returns the project of a path /v1/projects/{project}/messages:send.
 func sendPath(path string) (project string, ok bool) {
 	rest, ok := strings.CutPrefix(path, "/v1/projects/")
 	if !ok {
@@ -58,19 +59,19 @@ func writeBody(w http.ResponseWriter, code int, v any) {
 		return
 	}
 	w.WriteHeader(code)
-	_, _ = w.Write(append(b, '\n')) // the client may be gone
+	_, _ = w.Write(append(b, '\n')) // the client may have disconnected
 }
 
-// Doors returns the handler of the paths below /emulator/, to serve them on another port as
-// well.
+// Doors returns the handler of the paths below /emulator/. It can also be served on
+// another port.
 func (s *Server) Doors() http.Handler {
 	return doors{
 		"/emulator/outcomes": {"GET": s.getOutcomes, "PUT": s.putOutcomes, "DELETE": s.deleteOutcomes},
 		"/emulator/phones": {
-			"GET": show(s.Phones), "PUT": put(parsePhones, s.SetPhones, s.Phones), "DELETE": forget(s.ClearPhones)},
+			"GET": listDoor(s.Phones), "PUT": putDoor(parsePhones, s.SetPhones, s.Phones), "DELETE": clearDoor(s.ClearPhones)},
 		"/emulator/installations": {
-			"GET": show(s.Installations), "PUT": put(parseInstallations, s.SetInstallations, s.Installations),
-			"DELETE": forget(s.ClearInstallations)},
+			"GET": listDoor(s.Installations), "PUT": putDoor(parseInstallations, s.SetInstallations, s.Installations),
+			"DELETE": clearDoor(s.ClearInstallations)},
 		"/emulator/redirect.mjs": {"GET": getRedirect},
 		"/emulator/settings":     {"GET": s.getSettings, "PUT": s.putSettings},
 		"/emulator/messages":     {"GET": s.getMessages, "DELETE": s.deleteMessages},
@@ -80,7 +81,8 @@ func (s *Server) Doors() http.Handler {
 	}
 }
 
-// door is a handler that returns all faults of a request.
+// A door is the handler of one path and method below /emulator/. Its error has all
+// faults of the request.
 type door func(http.ResponseWriter, *http.Request) error
 
 // doors has the handlers of the paths below /emulator/, by path and method.
@@ -91,40 +93,41 @@ func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handle := methods[r.Method]
 	switch {
 	case methods == nil:
-		problem(w, http.StatusNotFound, faults{{"path", "is none of " + strings.Join(slices.Sorted(maps.Keys(d)), ", ")}})
+		writeProblem(w, http.StatusNotFound, faults{{"path", "must be one of " + strings.Join(slices.Sorted(maps.Keys(d)), ", ")}})
 	case handle == nil:
 		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 		w.Header().Set("Allow", allow)
-		problem(w, http.StatusMethodNotAllowed, faults{{"method", "is none of " + allow}})
+		writeProblem(w, http.StatusMethodNotAllowed, faults{{"method", "must be one of " + allow}})
 	default:
 		if err := handle(w, r); err != nil {
-			report(w, err)
+			writeError(w, err)
 		}
 	}
 }
 
-// report answers what a door found wrong.
-func report(w http.ResponseWriter, err error) {
+// writeError answers with the error of a door: 422 for faults of the content, 400 for a
+// body that cannot be read.
+func writeError(w http.ResponseWriter, err error) {
 	var f faults
 	var syntax notJSONError
 	switch {
 	case errors.As(err, &f):
-		problem(w, http.StatusUnprocessableEntity, f)
+		writeProblem(w, http.StatusUnprocessableEntity, f)
 	case errors.As(err, &syntax):
-		problem(w, http.StatusBadRequest, faults{{"body", syntax.Error()}})
+		writeProblem(w, http.StatusBadRequest, faults{{"body", syntax.Error()}})
 	default:
-		problem(w, http.StatusBadRequest, faults{{"body", "cannot be read: " + err.Error()}})
+		writeProblem(w, http.StatusBadRequest, faults{{"body", "cannot be read: " + err.Error()}})
 	}
 }
 
-// problem answers with every fault (RFC 9457).
-func problem(w http.ResponseWriter, code int, f faults) {
+// writeProblem answers with every fault, in the format of RFC 9457.
+func writeProblem(w http.ResponseWriter, code int, f faults) {
 	w.Header()["Content-Type"] = []string{"application/problem+json"}
 	writeBody(w, code, map[string]any{"title": http.StatusText(code), "status": code, "errors": []fault(f)})
 }
 
 func (s *Server) getOutcomes(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, outcomesJSON(s.CurrentOutcomes()))
@@ -132,7 +135,7 @@ func (s *Server) getOutcomes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
-	body, err := doorBody(r)
+	body, err := readDoorBody(r)
 	if err != nil {
 		return err
 	}
@@ -140,6 +143,7 @@ func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.SetOutcomes(rules...); err != nil {
 		return err
 	}
@@ -148,7 +152,7 @@ func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deleteOutcomes(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	s.ClearOutcomes()
@@ -156,10 +160,10 @@ func (s *Server) deleteOutcomes(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// show answers with a list.
-func show[T any](list func() []T) door {
+// listDoor returns a door that answers with a list.
+func listDoor[T any](list func() []T) door {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := params(r); err != nil {
+		if err := checkParams(r); err != nil {
 			return err
 		}
 		all := list()
@@ -171,10 +175,11 @@ func show[T any](list func() []T) door {
 	}
 }
 
-// put reads a list, sets what it says, and answers with all that holds then.
-func put[T any](parse func([]byte) ([]T, error), set func(...T) error, list func() []T) door {
+// putDoor returns a door that reads a list, sets it, and answers with the list of all
+// current values.
+func putDoor[T any](parse func([]byte) ([]T, error), set func(...T) error, list func() []T) door {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := doorBody(r)
+		body, err := readDoorBody(r)
 		if err != nil {
 			return err
 		}
@@ -190,10 +195,10 @@ func put[T any](parse func([]byte) ([]T, error), set func(...T) error, list func
 	}
 }
 
-// forget clears what a door keeps.
-func forget(clear func()) door {
+// clearDoor returns a door that deletes all values.
+func clearDoor(clear func()) door {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := params(r); err != nil {
+		if err := checkParams(r); err != nil {
 			return err
 		}
 		clear()
@@ -202,33 +207,33 @@ func forget(clear func()) door {
 	}
 }
 
-// redirectModule leads Node's Admin SDK to an emulator.
+// redirectModule makes the Admin SDK of Node send to an emulator.
 //
 //go:embed node/redirect.mjs
 var redirectModule []byte
 
-// getRedirect answers with the file that leads Node's Admin SDK here, for who
-// has the server without its repository.
+// getRedirect answers with the module that makes the Admin SDK of Node send to this
+// server, so that a client does not need the repository.
 func getRedirect(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	w.Header()["Content-Type"] = []string{"text/javascript; charset=UTF-8"}
-	_, _ = w.Write(redirectModule) // the client may be gone
+	_, _ = w.Write(redirectModule) // the client may have disconnected
 	return nil
 }
 
 func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, settingsJSON(s.Settings()))
 	return nil
 }
 
-// putSettings changes the settings the body names and leaves the others.
+// putSettings changes the settings that the body names. The others stay.
 func (s *Server) putSettings(w http.ResponseWriter, r *http.Request) error {
-	body, err := doorBody(r)
+	body, err := readDoorBody(r)
 	if err != nil {
 		return err
 	}
@@ -236,17 +241,18 @@ func (s *Server) putSettings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.Configure(settings); err != nil {
 		return err
 	}
 	return s.getSettings(w, r)
 }
 
-// defaultPage is how many messages an answer has without a limit.
+// defaultPage is the number of messages in an answer if the request has no limit.
 const defaultPage = 100
 
 func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r, "token", "mailing", "customer", "text", "before", "limit"); err != nil {
+	if err := checkParams(r, "token", "mailing", "customer", "text", "before", "limit"); err != nil {
 		return err
 	}
 	q := r.URL.Query()
@@ -262,7 +268,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 	if v := q.Get("before"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 64)
 		if err != nil || n < 1 {
-			wrong = append(wrong, fault{"query.before", "must be a message's sequence"})
+			wrong = append(wrong, fault{"query.before", "must be the sequence of a message"})
 		}
 		f.Before = n
 	}
@@ -275,7 +281,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deleteMessages(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	s.Clear()
@@ -284,17 +290,17 @@ func (s *Server) deleteMessages(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, s.Stats())
 	return nil
 }
 
-// getTopics answers with the number of subscribers of each topic, or with the
-// tokens of the topic asked for.
+// getTopics answers with the number of subscribers of each topic, or with the tokens of
+// one topic.
 func (s *Server) getTopics(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r, "topic"); err != nil {
+	if err := checkParams(r, "topic"); err != nil {
 		return err
 	}
 	if topic := r.URL.Query().Get("topic"); topic != "" {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// door calls one of the emulator's own paths.
+// openDoor calls one of the paths below /emulator/.
 func openDoor(t testing.TB, s *Server, method, path, body string) reply {
 	t.Helper()
 	return call(t, plain(t, s), method, s.URL()+"/emulator/"+path, body)
@@ -23,27 +23,40 @@ func TestDoorOfOutcomes(t *testing.T) {
 	got := openDoor(t, s, "PUT", "outcomes", `[{"token":"dead-*","outcome":"UNREGISTERED"},
 		{"token":"dead-0123456","outcome":"UNAVAILABLE","times":1,"retryAfter":"5s"},{"token":"late-0123456","outcome":"SLOW","latency":"1ms"}]`)
 	if got.code != 200 {
-		t.Fatalf("%d %s", got.code, got.body)
+		t.Fatalf("code %d, want 200; body %s", got.code, got.body)
 	}
-	if a := post(t, s, toToken("dead-0123456")); a.code != 503 || a.header.Get("Retry-After") != "5" {
-		t.Errorf("the first: %d %v", a.code, a.header)
+	switch a := post(t, s, toToken("dead-0123456")); {
+	case a.code != 503:
+		t.Errorf("the first: code %v, want 503", a.code)
+	case a.header.Get("Retry-After") != "5":
+		t.Errorf(`the first: Retry-After %q, want "5"`, a.header.Get("Retry-After"))
 	}
 	if a := post(t, s, toToken("dead-0123456")); a.code != 404 {
-		t.Errorf("the second: %d", a.code)
+		t.Errorf("the second: %d, want 404", a.code)
 	}
 	if a := post(t, s, toToken("late-0123456")); a.code != 200 {
-		t.Errorf("the slow one: %d", a.code)
+		t.Errorf("the slow one: %d, want 200", a.code)
 	}
 	got = openDoor(t, s, "GET", "outcomes", "")
 	var list []map[string]any
-	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list) != 2 || list[0]["token"] != "dead-*" || list[1]["latency"] != "1ms" {
-		t.Errorf("%v %s", err, got.body)
+	switch err := json.Unmarshal([]byte(got.body), &list); {
+	case err != nil:
+		t.Errorf("error %v, want none; body %s", err, got.body)
+	case len(list) != 2:
+		t.Errorf("%v outcomes, want 2; body %s", len(list), got.body)
+	case list[0]["token"] != "dead-*":
+		t.Errorf(`list 0 token %q, want "dead-*"; body %s`, list[0]["token"], got.body)
+	case list[1]["latency"] != "1ms":
+		t.Errorf(`list 1 latency %q, want "1ms"; body %s`, list[1]["latency"], got.body)
 	}
-	if got = openDoor(t, s, "DELETE", "outcomes", ""); got.code != 204 || len(s.CurrentOutcomes()) != 0 {
-		t.Errorf("%d, left %v", got.code, s.CurrentOutcomes())
+	switch got = openDoor(t, s, "DELETE", "outcomes", ""); {
+	case got.code != 204:
+		t.Errorf("code %v, want 204", got.code)
+	case len(s.CurrentOutcomes()) != 0:
+		t.Errorf("%v outcomes, want 0", len(s.CurrentOutcomes()))
 	}
 	if a := post(t, s, toToken("dead-0123456")); a.code != 200 {
-		t.Errorf("after all were taken back: %d", a.code)
+		t.Errorf("after all rules were removed: %d, want 200", a.code)
 	}
 }
 
@@ -52,16 +65,36 @@ func TestDoorOfSettings(t *testing.T) {
 	s := start(t, Options{Seed: 5})
 	got := openDoor(t, s, "PUT", "settings", `{"latency":"70ms","jitter":"20ms","quotaPerMinute":600000,"chaos":{"UNAVAILABLE":0.25}}`)
 	now := s.Settings()
-	if got.code != 200 || now.Latency != 70*time.Millisecond || now.Jitter != 20*time.Millisecond || now.QuotaPerMinute != 600_000 ||
-		now.Chaos["UNAVAILABLE"] != 0.25 || now.Seed != 5 || now.Keep != DefaultKeep {
-		t.Errorf("%d %s; %+v", got.code, got.body, now)
+	switch {
+	case got.code != 200:
+		t.Errorf("code %v, want 200; body %s", got.code, got.body)
+	case now.Latency != 70*time.Millisecond:
+		t.Errorf("latency %v, want %v; body %s", now.Latency, 70*time.Millisecond, got.body)
+	case now.Jitter != 20*time.Millisecond:
+		t.Errorf("jitter %v, want %v; body %s", now.Jitter, 20*time.Millisecond, got.body)
+	case now.QuotaPerMinute != 600_000:
+		t.Errorf("quota per minute %v, want 600000; body %s", now.QuotaPerMinute, got.body)
+	case now.Chaos["UNAVAILABLE"] != 0.25:
+		t.Errorf("chaos UNAVAILABLE %v, want %v; body %s", now.Chaos["UNAVAILABLE"], 0.25, got.body)
+	case now.Seed != 5:
+		t.Errorf("seed %v, want 5; body %s", now.Seed, got.body)
+	case now.Keep != DefaultKeep:
+		t.Errorf("keep %v, want %v; body %s", now.Keep, DefaultKeep, got.body)
 	}
-	if got = openDoor(t, s, "PUT", "settings", `{"latency":"0s"}`); got.code != 200 || s.Settings().Latency != 0 || s.Settings().QuotaPerMinute != 600_000 {
-		t.Errorf("what is not named stays: %s", got.body)
+	switch got = openDoor(t, s, "PUT", "settings", `{"latency":"0s"}`); {
+	case got.code != 200:
+		t.Errorf("after a change of the latency: code %v, want 200; body %s", got.code, got.body)
+	case s.Settings().Latency != 0:
+		t.Errorf("after a change of the latency: latency %v, want 0; body %s", s.Settings().Latency, got.body)
+	case s.Settings().QuotaPerMinute != 600_000:
+		t.Errorf("after a change of the latency: quota per minute %v, want 600000; body %s", s.Settings().QuotaPerMinute, got.body)
 	}
 	shown := openDoor(t, s, "GET", "settings", "")
-	if again := openDoor(t, s, "PUT", "settings", shown.body); again.code != 200 || again.body != shown.body {
-		t.Errorf("what is shown can be set: %d %s", again.code, again.body)
+	switch again := openDoor(t, s, "PUT", "settings", shown.body); {
+	case again.code != 200:
+		t.Errorf("shown values set again: code %v, want 200; body %s", again.code, again.body)
+	case again.body != shown.body:
+		t.Errorf("shown values set again: body %v, want %v", again.body, shown.body)
 	}
 }
 
@@ -101,13 +134,26 @@ func TestDoorsNameEveryFault(t *testing.T) {
 			at = append(at, f.Location)
 		}
 		slices.Sort(at)
-		if err != nil || got.code != c.code || p.Status != c.code || p.Title == "" || !slices.Equal(at, c.at) ||
-			got.header.Get("Content-Type") != "application/problem+json" {
-			t.Errorf("%s %s %s: %d %v, want %d %v; %s", c.method, c.path, c.body, got.code, at, c.code, c.at, got.body)
+		switch {
+		case err != nil:
+			t.Errorf("%s %s %s: error %v, want none", c.method, c.path, c.body, err)
+		case got.code != c.code:
+			t.Errorf("%s %s %s: code %v, want %v", c.method, c.path, c.body, got.code, c.code)
+		case p.Status != c.code:
+			t.Errorf("%s %s %s: status %v, want %v", c.method, c.path, c.body, p.Status, c.code)
+		case p.Title == "":
+			t.Errorf("%s %s %s: the title is missing", c.method, c.path, c.body)
+		case !slices.Equal(at, c.at):
+			t.Errorf("%s %s %s: at %v, want %v", c.method, c.path, c.body, at, c.at)
+		case got.header.Get("Content-Type") != "application/problem+json":
+			t.Errorf(`%s %s %s: Content-Type %q, want "application/problem+json"`, c.method, c.path, c.body, got.header.Get("Content-Type"))
 		}
 	}
-	if len(s.CurrentOutcomes()) != 0 || s.Settings().Jitter != 0 {
-		t.Error("something was changed all the same")
+	switch {
+	case len(s.CurrentOutcomes()) != 0:
+		t.Errorf("after refused requests: %v outcomes, want 0", len(s.CurrentOutcomes()))
+	case s.Settings().Jitter != 0:
+		t.Errorf("after refused requests: jitter %v, want 0", s.Settings().Jitter)
 	}
 }
 
@@ -124,8 +170,11 @@ func TestDoorOfMessages(t *testing.T) {
 	} {
 		got := openDoor(t, s, "GET", "messages"+query, "")
 		var body struct{ Messages []Message }
-		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.code != 200 {
-			t.Fatalf("%d %v %s", got.code, err, got.body)
+		switch err := json.Unmarshal([]byte(got.body), &body); {
+		case err != nil:
+			t.Fatalf("error %v, want none; body %s", err, got.body)
+		case got.code != 200:
+			t.Fatalf("code %v, want 200; body %s", got.code, got.body)
 		}
 		found := []int{}
 		for _, m := range body.Messages {
@@ -135,13 +184,25 @@ func TestDoorOfMessages(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, found, want)
 		}
 	}
-	if got := openDoor(t, s, "DELETE", "messages", ""); got.code != 204 || len(s.Messages(Filter{})) != 0 || s.Stats().Accepted != 0 {
-		t.Errorf("%d, %+v", got.code, s.Stats())
+	switch got := openDoor(t, s, "DELETE", "messages", ""); {
+	case got.code != 204:
+		t.Errorf("code %v, want 204", got.code)
+	case len(s.Messages(Filter{})) != 0:
+		t.Errorf("%v messages, want 0", len(s.Messages(Filter{})))
+	case s.Stats().Accepted != 0:
+		t.Errorf("accepted %v, want 0", s.Stats().Accepted)
 	}
 	post(t, s, toToken(token))
 	var st Stats
-	if err := json.Unmarshal([]byte(openDoor(t, s, "GET", "stats", "").body), &st); err != nil || st.Accepted != 1 || st.Outcomes[OK] != 1 || st.OpenConnections < 1 {
-		t.Errorf("%v %+v", err, st)
+	switch err := json.Unmarshal([]byte(openDoor(t, s, "GET", "stats", "").body), &st); {
+	case err != nil:
+		t.Errorf("error %v, want none", err)
+	case st.Accepted != 1:
+		t.Errorf("accepted %v, want 1", st.Accepted)
+	case st.Outcomes[OK] != 1:
+		t.Errorf("outcomes OK %v, want 1", st.Outcomes[OK])
+	case st.OpenConnections < 1:
+		t.Errorf("open connections %v, want at least 1", st.OpenConnections)
 	}
 }
 
@@ -154,7 +215,7 @@ func TestDoorOfEvents(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
-		t.Errorf("type %q", ct)
+		t.Errorf(`type %q, want "text/event-stream"`, ct)
 	}
 	s.SetOutcome("dead-0123456", "UNREGISTERED")
 	post(t, s, `{"message":{"token":"`+token+`",`+"\n"+`"data":{"mailing_id":"m1"}}}`)
@@ -199,9 +260,9 @@ func TestDoorsOnAnotherPort(t *testing.T) {
 	other.Handler = s.Doors()
 	url := listen(t, other)
 	if got := call(t, http.DefaultClient, "GET", url+"/emulator/stats", ""); got.code != 200 {
-		t.Errorf("%d", got.code)
+		t.Errorf("%d, want 200", got.code)
 	}
 	if got := call(t, http.DefaultClient, "POST", url+"/v1/projects/p/messages:send", toToken(token)); got.code != 404 {
-		t.Errorf("sending there: %d", got.code)
+		t.Errorf("sending there: %d, want 404", got.code)
 	}
 }

@@ -9,15 +9,15 @@ import (
 
 // Kinds of events.
 const (
-	EventAccepted  = "accepted"  // Message was taken for delivery
-	EventValidated = "validated" // Message was found good, validate_only
-	EventRefused   = "refused"   // Message got the error named in Outcome, or none
+	EventAccepted  = "accepted"  // Message was accepted and stored
+	EventValidated = "validated" // Message is valid, and only validation was asked for (validate_only)
+	EventRefused   = "refused"   // Message got the error of Outcome, or no answer
 	EventChanged   = "changed"   // outcomes or settings were changed
 	EventCleared   = "cleared"   // messages and counts were cleared
-	EventLost      = "lost"      // Lost events did not fit the reader's queue
+	EventLost      = "lost"      // the queue of the reader was full, and Lost events are missing
 )
 
-// Event is an event of the server.
+// An Event is something that happened on the server.
 type Event struct {
 	Kind    string    `json:"kind"`
 	At      time.Time `json:"at"`
@@ -26,18 +26,21 @@ type Event struct {
 	Lost    int       `json:"lost,omitempty"`
 }
 
-// eventQueue is how many events wait for a slow reader before more are lost.
+// eventQueue is the number of events that wait for a slow reader. Further events are
+// lost.
 const eventQueue = 4096
 
-// reader is one who listens: a bounded queue and a goroutine that empties it.
+// A reader has the events that one subscriber has not received yet, in a bounded queue.
+// A goroutine empties it.
 type reader struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards queue and lost
 	queue []Event
 	lost  int
-	ready chan struct{} // holds one when there is something to take
+	ready chan struct{} // holds a value while the queue has an event
 }
 
-func (r *reader) put(e Event) {
+// addEvent never blocks, because a send calls it.
+func (r *reader) addEvent(e Event) {
 	r.mu.Lock()
 	if len(r.queue) < eventQueue {
 		r.queue = append(r.queue, e)
@@ -45,14 +48,16 @@ func (r *reader) put(e Event) {
 		r.lost++
 	}
 	r.mu.Unlock()
+
 	select {
 	case r.ready <- struct{}{}:
 	default:
 	}
 }
 
-// take empties the queue; what was lost stands at its end, where it is missing.
-func (r *reader) take() []Event {
+// takeAll empties the queue. The event of lost events is last, because the lost ones
+// came after the others.
+func (r *reader) takeAll() []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.queue
@@ -64,8 +69,8 @@ func (r *reader) take() []Event {
 	return all
 }
 
-// pump hands the events on, until told to stop.
-func (r *reader) pump(out chan<- Event, stop <-chan struct{}) {
+// forwardEvents sends the events to out until stop is closed.
+func (r *reader) forwardEvents(out chan<- Event, stop <-chan struct{}) {
 	defer close(out)
 	for {
 		select {
@@ -73,7 +78,7 @@ func (r *reader) pump(out chan<- Event, stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		for _, e := range r.take() {
+		for _, e := range r.takeAll() {
 			select {
 			case out <- e:
 			case <-stop:
@@ -83,24 +88,24 @@ func (r *reader) pump(out chan<- Event, stop <-chan struct{}) {
 	}
 }
 
-// readers are all who listen.
+// readers has all subscribers.
 type readers struct {
-	some atomic.Int32 // how many; a send looks here first
-	mu   sync.Mutex
-	all  map[*reader]struct{}
+	count atomic.Int32 // number of readers; a send checks it first, without the lock
+	mu    sync.Mutex   // guards all
+	all   map[*reader]struct{}
 }
 
 func (s *readers) publish(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for r := range s.all {
-		r.put(e)
+		r.addEvent(e)
 	}
 }
 
-// Subscribe returns a channel with the events from now on, in order. A slow reader misses
-// events, and gets one of kind EventLost in their place. The channel is closed by cancel,
-// which may be called again, and by Close.
+// Subscribe returns a channel with the events from now on, in order. A slow reader
+// misses events, and gets one of kind EventLost in their place. cancel and Close close
+// the channel. cancel may be called more than once.
 func (s *Server) Subscribe() (events <-chan Event, cancel func()) {
 	r := &reader{ready: make(chan struct{}, 1)}
 	out, stop := make(chan Event), make(chan struct{})
@@ -110,28 +115,31 @@ func (s *Server) Subscribe() (events <-chan Event, cancel func()) {
 	}
 
 	s.readers.all[r] = struct{}{}
-	s.readers.some.Add(1)
+	s.readers.count.Add(1)
 	s.readers.mu.Unlock()
 	leave := sync.OnceFunc(func() {
 		s.readers.mu.Lock()
 		delete(s.readers.all, r)
-		s.readers.some.Add(-1)
+		s.readers.count.Add(-1)
 		s.readers.mu.Unlock()
 		close(stop)
 	})
 
-	detach := context.AfterFunc(s.life, leave)
-	go r.pump(out, stop)
+	detach := context.AfterFunc(s.life, leave) // Close ends the subscription
+	go r.forwardEvents(out, stop)
 	return out, func() { detach(); leave() }
 }
 
-func (s *Server) tell(kind, outcome string, k *kept) {
-	if s.readers.some.Load() == 0 {
+// publishEvent passes an event to all readers. k may be nil. It costs almost nothing
+// without readers.
+func (s *Server) publishEvent(kind, outcome string, k *storedMessage) {
+	if s.readers.count.Load() == 0 {
 		return
 	}
+
 	e := Event{Kind: kind, At: time.Now(), Outcome: outcome}
 	if k != nil {
-		m := k.message()
+		m := k.toMessage()
 		m.ValidateOnly = kind == EventValidated
 		e.Message = &m
 	}

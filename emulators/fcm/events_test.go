@@ -28,18 +28,28 @@ func TestSubscribe(t *testing.T) {
 	events, cancel := s.Subscribe()
 	post(t, s, toToken(token))
 	post(t, s, `{"validate_only":true,"message":{"token":"`+token+`"}}`)
-	if e := next(t, events); e.Kind != EventAccepted || e.Message.Token != token || e.Message.ValidateOnly || e.Message.ID == "" {
-		t.Errorf("%+v", e)
+	switch e := next(t, events); {
+	case e.Kind != EventAccepted:
+		t.Errorf("kind %v, want %v", e.Kind, EventAccepted)
+	case e.Message.Token != token:
+		t.Errorf("token %v, want %v", e.Message.Token, token)
+	case e.Message.ValidateOnly:
+		t.Errorf("validate only true, want false")
+	case e.Message.ID == "":
+		t.Errorf("the id is missing")
 	}
-	if e := next(t, events); e.Kind != EventValidated || !e.Message.ValidateOnly {
-		t.Errorf("%+v", e)
+	switch e := next(t, events); {
+	case e.Kind != EventValidated:
+		t.Errorf("kind %v, want %v", e.Kind, EventValidated)
+	case !e.Message.ValidateOnly:
+		t.Errorf("validate only false, want true")
 	}
 	cancel()
 	cancel()
 	if _, ok := <-events; ok {
-		t.Error("open after cancel")
+		t.Error("the channel is open after cancel")
 	}
-	post(t, s, toToken(token)) // nobody listens
+	post(t, s, toToken(token)) // no subscriber
 }
 
 func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
@@ -49,7 +59,7 @@ func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
 	defer cancel()
 	const all = 3*eventQueue + 17
 	for range all {
-		s.tell(EventChanged, "", nil)
+		s.publishEvent(EventChanged, "", nil)
 	}
 	got, lost := 0, 0
 	for got+lost < all {
@@ -59,8 +69,13 @@ func TestSlowReadersLearnWhatTheyLost(t *testing.T) {
 			got++
 		}
 	}
-	if got+lost != all || lost == 0 || got < eventQueue {
-		t.Errorf("%d events and %d lost of %d", got, lost, all)
+	switch {
+	case got+lost != all:
+		t.Errorf("%v events with the lost ones, want %v", got+lost, all)
+	case lost == 0:
+		t.Errorf("no events were lost")
+	case got < eventQueue:
+		t.Errorf("%v events, want at least %v", got, eventQueue)
 	}
 }
 
@@ -70,7 +85,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	events, cancel := s.Subscribe()
 	defer cancel()
 	s.Close()
-	for range events { // ends, or the test's time does
+	for range events { // otherwise the time limit of the test ends it
 		t.Error("an event of a closed server")
 	}
 }
@@ -106,13 +121,19 @@ func TestMemoryIsBounded(t *testing.T) {
 	check := func(first, n int) {
 		t.Helper()
 		got := s.Messages(Filter{})
-		if len(got) != n || n > 0 && (got[0].Token != fmt.Sprintf("kept-token-%02d", first) || got[n-1].Token != "kept-token-24") {
-			t.Errorf("kept %d, want %d from %d", len(got), n, first)
+		switch {
+		case len(got) != n:
+			t.Errorf("kept: %v messages, want %v", len(got), n)
+		case n > 0 && (got[0].Token != fmt.Sprintf("kept-token-%02d", first) || got[n-1].Token != "kept-token-24"):
+			t.Errorf(`kept: messages %+v, want those from %d to 24`, got, first)
 		}
 	}
 	check(15, 10)
-	if st := s.Stats(); st.Accepted != 25 || st.Kept != 10 {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Accepted != 25:
+		t.Errorf("stats: accepted %v, want 25", st.Accepted)
+	case st.Kept != 10:
+		t.Errorf("stats: kept %v, want 10", st.Kept)
 	}
 	if err := s.Configure(Settings{Keep: 4}); err != nil {
 		t.Fatal(err)
@@ -140,16 +161,24 @@ func TestDuplicates(t *testing.T) {
 	send(`"topic":"spring"`, "m1")
 	send(`"topic":"spring"`, "m1")
 	post(t, s, toToken(token))
-	post(t, s, toToken(token)) // no mailing: nothing to compare
-	if st := s.Stats(); st.Duplicates != 2 || !st.DuplicatesExact || st.Accepted != 9 {
-		t.Errorf("stats %+v", st)
+	post(t, s, toToken(token)) // without a mailing it is not a duplicate
+	switch st := s.Stats(); {
+	case st.Duplicates != 2:
+		t.Errorf("stats: duplicates %v, want 2", st.Duplicates)
+	case !st.DuplicatesExact:
+		t.Errorf("stats: duplicates exact false, want true")
+	case st.Accepted != 9:
+		t.Errorf("stats: accepted %v, want 9", st.Accepted)
 	}
 	if err := s.Configure(Settings{IgnoreDuplicates: true}); err != nil {
 		t.Fatal(err)
 	}
 	send(`"token":"twice-token-1"`, "m1")
-	if st := s.Stats(); st.Duplicates != 2 || st.DuplicatesExact {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Duplicates != 2:
+		t.Errorf("stats: duplicates %v, want 2", st.Duplicates)
+	case st.DuplicatesExact:
+		t.Errorf("stats: duplicates exact true, want false")
 	}
 }
 
@@ -159,15 +188,18 @@ func TestDuplicatesAreExactForAMillion(t *testing.T) {
 	c.reset()
 	const n = 1_000_000
 	for i := range n {
-		c.note("m", fmt.Sprintf("token-%d", i))
+		c.noteDuplicate("m", fmt.Sprintf("token-%d", i))
 	}
-	if st := c.snapshot(); st.Duplicates != 0 || !st.DuplicatesExact {
-		t.Fatalf("%d of a million different tokens", st.Duplicates)
+	switch st := c.snapshot(); {
+	case st.Duplicates != 0:
+		t.Fatalf("duplicates %v, want 0", st.Duplicates)
+	case !st.DuplicatesExact:
+		t.Fatalf("duplicates exact false, want true")
 	}
 	for i := 0; i < n; i += 1000 {
-		c.note("m", fmt.Sprintf("token-%d", i))
+		c.noteDuplicate("m", fmt.Sprintf("token-%d", i))
 	}
 	if st := c.snapshot(); st.Duplicates != 1000 {
-		t.Errorf("%d of a thousand", st.Duplicates)
+		t.Errorf("%d duplicates of a thousand, want 1000", st.Duplicates)
 	}
 }

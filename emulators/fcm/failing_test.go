@@ -34,15 +34,21 @@ func TestJitterIsRepeatable(t *testing.T) {
 	var sum time.Duration
 	seen := map[time.Duration]bool{}
 	for n := range uint64(1000) {
-		d := p.delay(n, p.began)
-		if d < 30*time.Millisecond || d > 70*time.Millisecond || d != p.delay(n, p.began) {
-			t.Fatalf("delay %d is %s", n, d)
+		d := p.latencyAt(n, p.began)
+		switch {
+		case d < 30*time.Millisecond || d > 70*time.Millisecond:
+			t.Fatalf("delay %d: %v, want %v to %v", n, d, 30*time.Millisecond, 70*time.Millisecond)
+		case d != p.latencyAt(n, p.began):
+			t.Fatalf("delay %d: %v, want %v", n, d, p.latencyAt(n, p.began))
 		}
 		seen[d] = true
 		sum += d
 	}
-	if mean := sum / 1000; mean < 48*time.Millisecond || mean > 52*time.Millisecond || len(seen) < 900 {
-		t.Errorf("mean %s of %d different delays", mean, len(seen))
+	switch mean := sum / 1000; {
+	case mean < 48*time.Millisecond || mean > 52*time.Millisecond:
+		t.Errorf("mean %v, want %v to %v", mean, 48*time.Millisecond, 52*time.Millisecond)
+	case len(seen) < 900:
+		t.Errorf("%v different delays, want at least 900", len(seen))
 	}
 }
 
@@ -64,7 +70,7 @@ func TestAClientThatLeavesHasSentAllTheSame(t *testing.T) {
 	}
 }
 
-// try sends one message and returns what kept it from being answered.
+// try sends one message and returns the error if there is no answer.
 func try(ctx context.Context, c *http.Client, s *Server) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sendURL(s), strings.NewReader(toToken(token)))
 	if err != nil {
@@ -118,8 +124,11 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 	}
 	s.Close()
 	s.Close()
-	if err := <-done; err == nil || ctx.Err() != nil {
-		t.Errorf("the client got %v, %v", err, ctx.Err())
+	switch err := <-done; {
+	case err == nil:
+		t.Errorf("the client got: no error")
+	case ctx.Err() != nil:
+		t.Errorf("the client got: context error %v, want none", ctx.Err())
 	}
 }
 
@@ -133,15 +142,21 @@ func TestReset(t *testing.T) {
 			t.Errorf("HTTP/1.1 at %s: %v", s.URL(), err)
 		}
 		err := try(within(t), s.Client(), s)
-		if err == nil || !strings.Contains(err.Error(), "stream error") {
-			t.Errorf("HTTP/2 at %s: %v", s.URL(), err)
+		switch {
+		case err == nil:
+			t.Errorf("HTTP/2 at %s: no error", s.URL())
+		case !strings.Contains(err.Error(), "stream error"):
+			t.Errorf(`HTTP/2 at %s: error %q, want "stream error" in it`, s.URL(), err.Error())
 		}
 		if got := post(t, s, toToken("another-token")); got.code != 200 {
-			t.Errorf("the connection's next stream: %d", got.code)
+			t.Errorf("the connection's next stream: %d, want 200", got.code)
 		}
-		// HTTP/1.1 lost its connection, HTTP/2 one stream of it.
-		if st := s.Stats(); st.Outcomes[RESET] != 2 || st.ConnectionsAccepted != 2 {
-			t.Errorf("stats %+v", st)
+		// With HTTP/1.1 the connection is broken, with HTTP/2 only the stream.
+		switch st := s.Stats(); {
+		case st.Outcomes[RESET] != 2:
+			t.Errorf("stats: outcomes RESET %v, want 2", st.Outcomes[RESET])
+		case st.ConnectionsAccepted != 2:
+			t.Errorf("stats: connections accepted %v, want 2", st.ConnectionsAccepted)
 		}
 	}
 }
@@ -154,20 +169,23 @@ func TestGoAwayAfterSoManyRequests(t *testing.T) {
 			before := s.Stats()
 			for i := range 20 {
 				if got := call(t, client, http.MethodPost, sendURL(s), toToken(token)); got.code != 200 {
-					t.Fatalf("request %d: %d", i, got.code)
+					t.Fatalf("request %d: %d, want 200", i, got.code)
 				}
 			}
 			after := s.Stats()
-			// HTTP/2's client may squeeze in a request before GOAWAY reaches it.
-			if n := after.ConnectionsAccepted - before.ConnectionsAccepted; n < 2 || n > 4 || after.Accepted-before.Accepted != 20 {
-				t.Errorf("tls %t: %d connections for 20 requests, %+v", secure, n, after)
+			// An HTTP/2 client may send another request before it gets the GOAWAY.
+			switch n := after.ConnectionsAccepted - before.ConnectionsAccepted; {
+			case n < 2 || n > 4:
+				t.Errorf("tls %t: %v connections, want %v to %v", secure, n, 2, 4)
+			case after.Accepted-before.Accepted != 20:
+				t.Errorf("tls %t: %v accepted, want 20", secure, after.Accepted-before.Accepted)
 			}
 		}
 	}
 }
 
-// What is under way on a connection that gets GOAWAY is still answered, and
-// what comes too late was not taken: the client may send it again elsewhere.
+// A request that is under way when its connection gets GOAWAY is still answered. A later
+// request was not processed, so the client may send it on another connection.
 func TestGoAwayLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{GoAwayAfter: 10, Latency: 5 * time.Millisecond})
@@ -175,13 +193,16 @@ func TestGoAwayLosesNothing(t *testing.T) {
 	for i := range 200 {
 		wg.Go(func() {
 			if got := post(t, s, toToken(fmt.Sprintf("away-token-%03d", i))); got.code != 200 {
-				t.Errorf("request %d: %d", i, got.code)
+				t.Errorf("request %d: %d, want 200", i, got.code)
 			}
 		})
 	}
 	wg.Wait()
-	if st := s.Stats(); st.Accepted != 200 || st.Requests != 200 {
-		t.Errorf("stats %+v", st)
+	switch st := s.Stats(); {
+	case st.Accepted != 200:
+		t.Errorf("stats: accepted %v, want 200", st.Accepted)
+	case st.Requests != 200:
+		t.Errorf("stats: requests %v, want 200", st.Requests)
 	}
 }
 
@@ -212,8 +233,13 @@ func TestStreamsOfAConnection(t *testing.T) {
 		if err := s.Wait(within(t), func(st Stats) bool { return st.Outcomes[HANG] == want }); err != nil {
 			t.Error(err)
 		}
-		if st := s.Stats(); conn.Available() != 0 || st.ConnectionsAccepted != 1 || st.OpenConnections != 1 {
-			t.Errorf("limit %d: %d free, %+v", limit, conn.Available(), st)
+		switch st := s.Stats(); {
+		case conn.Available() != 0:
+			t.Errorf("limit %d: available %v, want 0", limit, conn.Available())
+		case st.ConnectionsAccepted != 1:
+			t.Errorf("limit %d: connections accepted %v, want 1", limit, st.ConnectionsAccepted)
+		case st.OpenConnections != 1:
+			t.Errorf("limit %d: open connections %v, want 1", limit, st.OpenConnections)
 		}
 		cancel()
 		wg.Wait()
@@ -228,10 +254,16 @@ func TestDeliveredThoughUnavailable(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	s.SetOutcome(token, UnavailableDelivered)
-	if got := post(t, s, toToken(token)); got.code != 503 || len(s.Messages(Filter{Token: token})) != 1 {
-		t.Errorf("%d, kept %d", got.code, s.Stats().Kept)
+	switch got := post(t, s, toToken(token)); {
+	case got.code != 503:
+		t.Errorf("code %v, want 503", got.code)
+	case len(s.Messages(Filter{Token: token})) != 1:
+		t.Errorf("%v messages, want 1", len(s.Messages(Filter{Token: token})))
 	}
-	if got := post(t, s, `{"validate_only":true,"message":{"token":"`+token+`"}}`); got.code != 503 || s.Stats().Kept != 1 {
-		t.Errorf("validated: %d, kept %d", got.code, s.Stats().Kept)
+	switch got := post(t, s, `{"validate_only":true,"message":{"token":"`+token+`"}}`); {
+	case got.code != 503:
+		t.Errorf("validated: code %v, want 503", got.code)
+	case s.Stats().Kept != 1:
+		t.Errorf("validated: kept %v, want 1", s.Stats().Kept)
 	}
 }

@@ -7,26 +7,27 @@ import (
 	"sync"
 )
 
-// An Installation says which address FCM knows for an installation of an app. A registration
-// token has the form FID:rest. The token and the FID of one installation exclude each other.
+// An Installation says which address FCM knows for an installation of an app. A
+// registration token has the form FID:rest. The token and the FID of one installation
+// exclude each other.
 type Installation struct {
 	FID string `json:"fid"`
-	// Registered is what the app registered with FCM last: token, fid, or none.
+	// Registered is what the app registered with FCM last: token, fid or none.
 	Registered string `json:"registered"`
 }
 
-// What an installation is registered by.
+// Values of Installation.Registered.
 const (
 	ByToken = "token"
 	ByFID   = "fid"
 	ByNone  = "none"
 )
 
-// check returns what is wrong with an installation, by field.
+// check returns the faults of an installation, by field.
 func (i Installation) check() faults {
 	var f faults
 	if i.FID == "" || strings.ContainsAny(i.FID, ":*") {
-		f = append(f, fault{"fid", "must be an installation id: what stands before the colon of a token"})
+		f = append(f, fault{"fid", "must be an installation id: the part of a token before its colon"})
 	}
 	if !slices.Contains([]string{ByToken, ByFID, ByNone}, i.Registered) {
 		f = append(f, fault{"registered", "must be token, fid or none"})
@@ -34,9 +35,9 @@ func (i Installation) check() faults {
 	return f
 }
 
-// installations holds what each installation is registered by.
+// installations has the registered address of each installation.
 type installations struct {
-	mu  sync.Mutex
+	mu  sync.Mutex        // guards all
 	all map[string]string // ByToken, ByFID, ByNone by FID
 }
 
@@ -49,8 +50,9 @@ func (s *installations) set(fid, by string) {
 	s.all[fid] = by
 }
 
-// use registers an installation by what was sent to, if nothing is known of it.
-func (s *installations) use(fid, by string) {
+// registerIfUnknown registers an installation by the address of a send, if nothing is
+// known about it.
+func (s *installations) registerIfUnknown(fid, by string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
@@ -61,7 +63,7 @@ func (s *installations) use(fid, by string) {
 	}
 }
 
-func (s *installations) of(fid string) string {
+func (s *installations) registeredBy(fid string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.all[fid]
@@ -94,7 +96,7 @@ func (s *Server) SetInstallations(all ...Installation) error {
 	for _, i := range all {
 		s.installations.set(i.FID, i.Registered)
 	}
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 	return nil
 }
 
@@ -104,12 +106,12 @@ func (s *Server) Installations() []Installation { return s.installations.list() 
 // ClearInstallations deletes all registrations.
 func (s *Server) ClearInstallations() {
 	s.installations.clear()
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 }
 
-// installation is the FID a message to a device goes to, and by which of token
-// and FID. A FID may stand in the field token, too; a token in the field fid is
-// none.
+// installation returns the FID of the device, and whether the message addresses it by
+// token or by FID. The form of the address decides, because the field token may also
+// have a FID.
 func (m *decoded) installation() (fid, by string) {
 	address := m.address()
 	fid, _, isToken := strings.Cut(address, ":")
@@ -119,18 +121,19 @@ func (m *decoded) installation() (fid, by string) {
 	return fid, ByFID
 }
 
-// reachable reports whether FCM knows the installation a message goes to by
-// the address it was given.
-func (s *Server) reachable(p *policy, m *decoded) bool {
+// knowsAddress reports whether FCM knows the installation by the address that the
+// message has.
+func (s *Server) knowsAddress(p *policy, m *decoded) bool {
 	if !p.ExclusiveInstallations && !p.FIDsMustRegister {
 		return true
 	}
+
 	fid, by := m.installation()
 	if m.target == "fid" && by == ByToken {
 		return false
 	}
 
-	registered := s.installations.of(fid)
+	registered := s.installations.registeredBy(fid)
 	if p.FIDsMustRegister && m.target == "fid" && registered != ByFID {
 		return false
 	}

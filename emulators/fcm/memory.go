@@ -40,8 +40,9 @@ type Filter struct {
 	Limit int
 }
 
-// kept is a message in memory; its strings are parts of one text.
-type kept struct {
+// A storedMessage is a message in memory. Its strings are parts of the text of the
+// request, not copies.
+type storedMessage struct {
 	sequence          uint64
 	at                time.Time
 	project, id       string
@@ -51,7 +52,7 @@ type kept struct {
 	hidden            bool // the phone has notifications off
 }
 
-func (k *kept) message() Message {
+func (k *storedMessage) toMessage() Message {
 	m := Message{
 		Sequence: k.sequence, ID: k.id, Project: k.project, MailingID: k.mailing, CustomerID: k.customer,
 		ReceivedAt: k.at, NotificationsOff: k.hidden,
@@ -74,17 +75,17 @@ func (k *kept) message() Message {
 	return m
 }
 
-// memory keeps the newest messages: a ring that grows up to its size.
+// memory has the newest messages, in a ring that grows up to its size.
 type memory struct {
-	mu    sync.Mutex
-	ring  []*kept
-	next  int // where the next goes once the ring is full
+	mu    sync.Mutex // guards all fields
+	ring  []*storedMessage
+	next  int // index of the next message once the ring is full
 	size  int
 	total uint64
 }
 
-// add keeps a message and numbers it.
-func (m *memory) add(k *kept) {
+// add stores a message and gives it its number.
+func (m *memory) add(k *storedMessage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total++
@@ -97,15 +98,15 @@ func (m *memory) add(k *kept) {
 	m.next = (m.next + 1) % m.size
 }
 
-// resize changes how many are kept; the newest stay.
+// resize changes the number of messages that are stored. The newest ones stay.
 func (m *memory) resize(size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if size == m.size {
 		return
 	}
-	all := m.inOrder()
-	m.ring, m.next, m.size = append([]*kept(nil), all[max(0, len(all)-size):]...), 0, size
+	all := m.inOrderLocked()
+	m.ring, m.next, m.size = append([]*storedMessage(nil), all[max(0, len(all)-size):]...), 0, size
 }
 
 func (m *memory) clear() {
@@ -120,24 +121,24 @@ func (m *memory) count() int {
 	return len(m.ring)
 }
 
-// inOrder copies the ring, oldest first. The lock is held.
-func (m *memory) inOrder() []*kept {
-	out := make([]*kept, 0, len(m.ring))
+// inOrderLocked returns a copy of the ring, oldest first.
+func (m *memory) inOrderLocked() []*storedMessage {
+	out := make([]*storedMessage, 0, len(m.ring))
 	return append(append(out, m.ring[m.next:]...), m.ring[:m.next]...)
 }
 
-// find returns what fits, oldest first.
-func (m *memory) find(f Filter) []*kept {
+// find returns the messages that match a filter, oldest first.
+func (m *memory) find(f Filter) []*storedMessage {
 	m.mu.Lock()
-	all := m.inOrder()
+	all := m.inOrderLocked()
 	m.mu.Unlock()
 	f.Text = strings.ToLower(f.Text)
-	at := len(all) // what fits is moved to the end
+	at := len(all) // the messages that match are moved to the end of all
 	for i := len(all) - 1; i >= 0; i-- {
 		if f.Limit > 0 && len(all)-at == f.Limit {
 			break
 		}
-		if f.fits(all[i]) {
+		if f.selects(all[i]) {
 			at--
 			all[at] = all[i]
 		}
@@ -146,17 +147,17 @@ func (m *memory) find(f Filter) []*kept {
 	return all[at:]
 }
 
-func (f *Filter) fits(k *kept) bool {
+func (f *Filter) selects(k *storedMessage) bool {
 	return (f.Before == 0 || k.sequence < f.Before) &&
-		(f.Token == "" || (k.target == "token" || k.target == "fid") && matches(f.Token, k.address)) &&
+		(f.Token == "" || (k.target == "token" || k.target == "fid") && matchesPattern(f.Token, k.address)) &&
 		(f.Mailing == "" || f.Mailing == k.mailing) &&
 		(f.Customer == "" || f.Customer == k.customer) &&
-		(f.Text == "" || strings.Contains(strings.ToLower(readable(k.raw)), f.Text))
+		(f.Text == "" || strings.Contains(strings.ToLower(resolveEscapes(k.raw)), f.Text))
 }
 
-// readable resolves the escapes of a JSON text, so that a search for what a
-// phone shows finds it however its sender wrote it.
-func readable(raw string) string {
+// resolveEscapes replaces the escapes of a JSON text, so that a search for a visible
+// text finds it in every way of writing it.
+func resolveEscapes(raw string) string {
 	if !strings.Contains(raw, `\`) {
 		return raw
 	}
@@ -164,7 +165,7 @@ func readable(raw string) string {
 	s := scanner{text: raw}
 	for s.pos < len(raw) && s.err == nil {
 		if raw[s.pos] == '\\' {
-			s.escape(&b)
+			s.takeEscape(&b)
 			continue
 		}
 		b.WriteByte(raw[s.pos])

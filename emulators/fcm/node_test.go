@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestNodeAdminSDK runs Google's Node Admin SDK against the server: HTTP/1.1
-// for one message, HTTP/2 for many, in clear text and over TLS.
+// TestNodeAdminSDK runs the Admin SDK of Node with the server: HTTP/1.1 for one message,
+// HTTP/2 for many, in clear text and with TLS.
 func TestNodeAdminSDK(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -58,23 +58,39 @@ func nodeRound(t *testing.T, node string, secure bool) {
 		t.Fatalf("%v: %s", err, b)
 	}
 	const id = "projects/" + project + "/messages/"
-	if !strings.HasPrefix(got.Send, id+"0:") || got.DryRun != id+"fake_message_id" || !strings.HasPrefix(got.Topic, id) {
-		t.Errorf("ids in %s", b)
+	switch {
+	case !strings.HasPrefix(got.Send, id+"0:"):
+		t.Errorf("ids in %s: send %q, want %q at its start", b, got.Send, id+"0:")
+	case got.DryRun != id+"fake_message_id":
+		t.Errorf("ids in %s: dry run %v, want %v", b, got.DryRun, id+"fake_message_id")
+	case !strings.HasPrefix(got.Topic, id):
+		t.Errorf("ids in %s: topic %q, want %q at its start", b, got.Topic, id)
 	}
-	if got.Unregistered.Code != "messaging/registration-token-not-registered" || got.Unregistered.Message != noEntity ||
-		got.Malformed.Code != "messaging/invalid-argument" || got.Malformed.Message != badToken {
-		t.Errorf("errors in %s", b)
+	switch {
+	case got.Unregistered.Code != "messaging/registration-token-not-registered":
+		t.Errorf(`errors in %s: code %q, want "messaging/registration-token-not-registered"`, b, got.Unregistered.Code)
+	case got.Unregistered.Message != noEntity:
+		t.Errorf("errors in %s: message %v, want %v", b, got.Unregistered.Message, noEntity)
+	case got.Malformed.Code != "messaging/invalid-argument":
+		t.Errorf(`errors in %s: code %q, want "messaging/invalid-argument"`, b, got.Malformed.Code)
+	case got.Malformed.Message != badToken:
+		t.Errorf("errors in %s: message %v, want %v", b, got.Malformed.Message, badToken)
 	}
 	if !slices.Equal(got.Each, []string{"ok", "messaging/registration-token-not-registered", "ok"}) {
 		t.Errorf("each: %v", got.Each)
 	}
-	if !slices.Equal(got.Subscribed, []int{2, 1}) || !slices.Equal(got.Unsubscribed, []int{1, 0}) || !slices.Equal(got.Legacy, []int{1, 0}) {
-		t.Errorf("topics: %s", b)
+	switch {
+	case !slices.Equal(got.Subscribed, []int{2, 1}):
+		t.Errorf("topics: %s: subscribed %v, want %v", b, got.Subscribed, []int{2, 1})
+	case !slices.Equal(got.Unsubscribed, []int{1, 0}):
+		t.Errorf("topics: %s: unsubscribed %v, want %v", b, got.Unsubscribed, []int{1, 0})
+	case !slices.Equal(got.Legacy, []int{1, 0}):
+		t.Errorf("topics: %s: legacy %v, want %v", b, got.Legacy, []int{1, 0})
 	}
 	if subs := s.Subscribers("spring"); !slices.Equal(subs, []string{"node-token-two"}) {
 		t.Errorf("subscribers %v", subs)
 	}
 	if kept := s.Messages(Filter{Mailing: "node"}); len(kept) != 3 {
-		t.Errorf("%d messages of the mailing", len(kept))
+		t.Errorf("%d messages of the mailing, want 3", len(kept))
 	}
 }

@@ -2,13 +2,14 @@ package fcm
 
 import "strings"
 
-// scalar takes a number, true, false or null and returns its text.
-func (s *scanner) scalar() string {
+// takeScalar consumes a number, true, false or null, and returns its text.
+func (s *scanner) takeScalar() string {
 	s.peek()
 	start := s.pos
 	for s.pos < len(s.text) && !strings.ContainsRune(" \t\r\n,]}:\"[{", rune(s.text[s.pos])) {
 		s.pos++
 	}
+
 	text := s.text[start:s.pos]
 	if text != "true" && text != "false" && text != "null" && !isNumber(text) {
 		s.pos = start
@@ -18,17 +19,17 @@ func (s *scanner) scalar() string {
 	return text
 }
 
-// isNumber follows the grammar of RFC 8259, section 6.
+// isNumber reports whether a text is a number by the grammar of RFC 8259, section 6.
 func isNumber(t string) bool {
 	t = strings.TrimPrefix(t, "-")
-	whole := digits(t)
+	whole := countDigits(t)
 	if whole == 0 || whole > 1 && t[0] == '0' {
 		return false
 	}
 
 	t = t[whole:]
 	if strings.HasPrefix(t, ".") {
-		n := digits(t[1:])
+		n := countDigits(t[1:])
 		if n == 0 {
 			return false
 		}
@@ -45,10 +46,11 @@ func isNumber(t string) bool {
 	if t != "" && (t[0] == '+' || t[0] == '-') {
 		t = t[1:]
 	}
-	return t != "" && digits(t) == len(t)
+	return t != "" && countDigits(t) == len(t)
 }
 
-func digits(t string) int {
+// countDigits returns the number of digits at the start of a text.
+func countDigits(t string) int {
 	n := 0
 	for n < len(t) && t[n] >= '0' && t[n] <= '9' {
 		n++

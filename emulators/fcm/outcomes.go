@@ -75,7 +75,7 @@ func Outcomes() []string {
 	return names
 }
 
-func known(outcome string) bool {
+func knownOutcome(outcome string) bool {
 	switch outcome {
 	case OK, SLOW, HANG, RESET, UnavailableDelivered, HangDelivered, ResetDelivered:
 		return true
@@ -89,7 +89,7 @@ func (o Outcome) check() faults {
 	if o.Token == "" {
 		faults = append(faults, fault{"token", "must be a token or a pattern"})
 	}
-	if !known(o.Outcome) {
+	if !knownOutcome(o.Outcome) {
 		faults = append(faults, fault{"outcome", fmt.Sprintf("unknown outcome %q; known are %s",
 			o.Outcome, strings.Join(Outcomes(), ", "))})
 	}
@@ -112,18 +112,18 @@ func (o Outcome) check() faults {
 // rule is a stored Outcome.
 type rule struct {
 	Outcome
-	order   uint64 // the later one wins
+	order   uint64 // a higher order wins
 	left    int    // of Times
 	pattern bool
 }
 
-func (r *rule) spent() bool { return r.Times > 0 && r.left == 0 }
+func (r *rule) usedUp() bool { return r.Times > 0 && r.left == 0 }
 
 // rules has the outcomes: those of exact tokens in a map, so that a hundred thousand do not
 // slow a send down, and the patterns in a list.
 type rules struct {
-	any      atomic.Bool // whether there is any rule
-	mu       sync.Mutex
+	any      atomic.Bool // whether there is any rule; a send checks it first, without the lock
+	mu       sync.Mutex  // guards the fields below, and left of each rule
 	order    uint64
 	exact    map[string][]*rule
 	patterns []*rule
@@ -140,23 +140,23 @@ func (s *rules) set(outcomes []Outcome) {
 		s.order++
 		r := &rule{Outcome: o, order: s.order, left: o.Times, pattern: strings.Contains(o.Token, "*")}
 		if r.pattern {
-			s.patterns = append(without(s.patterns, r), r)
+			s.patterns = append(withoutReplaced(s.patterns, r), r)
 		} else {
-			s.exact[o.Token] = append(without(s.exact[o.Token], r), r)
+			s.exact[o.Token] = append(withoutReplaced(s.exact[o.Token], r), r)
 		}
 	}
 
 	s.any.Store(true)
 }
 
-// without removes the rules that can never apply again after r is set: rules without
-// remaining times, and all for the same tokens and project if r always applies. A rule with a share
-// replaces another one with the same outcome.
-func without(all []*rule, r *rule) []*rule {
+// withoutReplaced removes the rules that can never apply again after r is set: rules
+// without remaining times, and all for the same tokens and project if r always applies. A
+// rule with a share replaces another one with the same outcome.
+func withoutReplaced(all []*rule, r *rule) []*rule {
 	return slices.DeleteFunc(all, func(old *rule) bool {
 		replaced := r.Times == 0 && old.Token == r.Token && old.Project == r.Project &&
 			(r.Share == 0 || old.Share > 0 && old.Outcome.Outcome == r.Outcome.Outcome)
-		return old.spent() || replaced
+		return old.usedUp() || replaced
 	})
 }
 
@@ -167,15 +167,15 @@ func (s *rules) clear() {
 	s.any.Store(false)
 }
 
-// take returns the latest rule that matches an address, and counts its use.
-func (s *rules) take(address string, fits func(*rule) bool) (Outcome, bool) {
+// applyLatest returns the latest rule that matches an address, and counts its use.
+func (s *rules) applyLatest(address string, fits func(*rule) bool) (Outcome, bool) {
 	if !s.any.Load() {
 		return Outcome{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	best := latest(s.exact[address], fits)
-	if p := latest(s.patterns, func(r *rule) bool { return matches(r.Token, address) && fits(r) }); p != nil &&
+	best := latestRule(s.exact[address], fits)
+	if p := latestRule(s.patterns, func(r *rule) bool { return matchesPattern(r.Token, address) && fits(r) }); p != nil &&
 		(best == nil || p.order > best.order) {
 		best = p
 	}
@@ -189,9 +189,9 @@ func (s *rules) take(address string, fits func(*rule) bool) (Outcome, bool) {
 	return best.Outcome, true
 }
 
-func latest(all []*rule, fits func(*rule) bool) *rule {
+func latestRule(all []*rule, fits func(*rule) bool) *rule {
 	for _, r := range slices.Backward(all) {
-		if !r.spent() && fits(r) {
+		if !r.usedUp() && fits(r) {
 			return r
 		}
 	}
@@ -208,7 +208,7 @@ func (s *rules) list() []Outcome {
 		all = append(all, rs...)
 	}
 
-	all = slices.DeleteFunc(all, (*rule).spent)
+	all = slices.DeleteFunc(all, (*rule).usedUp)
 	slices.SortFunc(all, func(a, b *rule) int { return int(a.order) - int(b.order) })
 	out := make([]Outcome, len(all))
 	for i, r := range all {
@@ -219,8 +219,9 @@ func (s *rules) list() []Outcome {
 	return out
 }
 
-// matches reports whether a text matches a pattern in which * matches any text.
-func matches(pattern, text string) bool {
+// matchesPattern reports whether a text matches a pattern in which * matches any
+// text.
+func matchesPattern(pattern, text string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !star {
 		return pattern == text

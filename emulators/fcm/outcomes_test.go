@@ -19,8 +19,8 @@ func TestPatterns(t *testing.T) {
 		{"*c", "abc", true}, {"*c", "cb", false}, {"a*c", "abbc", true}, {"a*a", "a", false}, {"a*b*c", "axbyc", true},
 		{"a*b*c", "acb", false}, {"*b*", "abc", true}, {"*b*", "ac", false}, {"a**c", "ac", true}, {"*ab", "aab", true},
 	} {
-		if got := matches(c.pattern, c.text); got != c.want {
-			t.Errorf("%q ~ %q: %t", c.pattern, c.text, got)
+		if got := matchesPattern(c.pattern, c.text); got != c.want {
+			t.Errorf("%q matches %q: %t, want %v", c.pattern, c.text, got, c.want)
 		}
 	}
 }
@@ -32,21 +32,26 @@ func TestTheLatestRuleWins(t *testing.T) {
 	s.SetOutcome("rule-*", "UNREGISTERED")
 	s.SetOutcome("rule-012345", "INTERNAL")
 	if got := code("rule-012345"); got != 500 {
-		t.Errorf("exact after pattern: %d", got)
+		t.Errorf("exact after pattern: %d, want 500", got)
 	}
 	s.SetOutcome("*-012345", "PERMISSION_DENIED")
 	if got := code("rule-012345"); got != 403 {
-		t.Errorf("pattern after exact: %d", got)
+		t.Errorf("pattern after exact: %d, want 403", got)
 	}
 	if err := s.SetOutcomes(Outcome{Token: "rule-012345", Outcome: "UNAVAILABLE", Times: 2}); err != nil {
 		t.Fatal(err)
 	}
-	if a, b, c := code("rule-012345"), code("rule-012345"), code("rule-012345"); a != 503 || b != 503 || c != 403 {
-		t.Errorf("two times, then as before: %d %d %d", a, b, c)
+	switch a, b, c := code("rule-012345"), code("rule-012345"), code("rule-012345"); {
+	case a != 503:
+		t.Errorf("two times, then as before: first code %v, want 503", a)
+	case b != 503:
+		t.Errorf("two times, then as before: second code %v, want 503", b)
+	case c != 403:
+		t.Errorf("two times, then as before: third code %v, want 403", c)
 	}
 	s.SetOutcome("rule-012345", OK)
 	if got := code("rule-012345"); got != 200 {
-		t.Errorf("healed: %d", got)
+		t.Errorf("after the rule OK: %d, want 200", got)
 	}
 	if got := len(s.CurrentOutcomes()); got != 3 {
 		t.Errorf("%d rules hold, want 3", got)
@@ -58,15 +63,15 @@ func TestRulesWinOverTheShapeOfATokenButNotOverThePayload(t *testing.T) {
 	s := start(t, Options{})
 	s.SetOutcome("bad", OK)
 	if got := post(t, s, toToken("bad")); got.code != 200 {
-		t.Errorf("a short token told OK: %d", got.code)
+		t.Errorf("a short token with the rule OK: %d, want 200", got.code)
 	}
 	s.SetOutcome("gone-0123456", "UNREGISTERED")
 	if got := post(t, s, `{"message":{"token":"gone-0123456","data":{"from":"x"}}}`); got.code != 400 {
-		t.Errorf("a bad payload to a dead token: %d", got.code)
+		t.Errorf("a bad payload to an invalid token: %d, want 400", got.code)
 	}
 	s.SetOutcome("busy-0123456", "UNAVAILABLE")
 	if got := post(t, s, `{"message":{"token":"busy-0123456","data":{"from":"x"}}}`); got.code != 503 {
-		t.Errorf("a bad payload in an outage: %d", got.code)
+		t.Errorf("a bad payload in an outage: %d, want 503", got.code)
 	}
 }
 
@@ -76,15 +81,15 @@ func TestTopicsObeyRules(t *testing.T) {
 	toTopic := func() int { return post(t, s, `{"message":{"topic":"spring"}}`).code }
 	s.SetOutcome("*", "UNREGISTERED")
 	if got := toTopic(); got != 200 {
-		t.Errorf("a topic is no token that could die: %d", got)
+		t.Errorf("a topic with a rule about tokens: %d, want 200", got)
 	}
 	s.SetOutcome("*", "UNAVAILABLE")
 	if got := toTopic(); got != 503 {
-		t.Errorf("an outage is for all: %d", got)
+		t.Errorf("a topic in an outage for all: %d, want 503", got)
 	}
 	s.SetOutcome("/topics/spring", OK)
 	if got := toTopic(); got != 200 {
-		t.Errorf("the topic told OK: %d", got)
+		t.Errorf("the topic with the rule OK: %d, want 200", got)
 	}
 }
 
@@ -93,18 +98,28 @@ func TestWrongRulesAreRefusedTogether(t *testing.T) {
 	s := start(t, Options{})
 	err := s.SetOutcomes(Outcome{Token: "a", Outcome: OK}, Outcome{Outcome: "DEAD", Times: -1})
 	var all faults
-	if !errors.As(err, &all) || len(all) != 3 || len(s.CurrentOutcomes()) != 0 || !strings.Contains(err.Error(), "UNREGISTERED") {
-		t.Errorf("%v", err)
+	switch {
+	case !errors.As(err, &all):
+		t.Errorf("error %v, want a list of faults", err)
+	case len(all) != 3:
+		t.Errorf("%v faults, want 3", len(all))
+	case len(s.CurrentOutcomes()) != 0:
+		t.Errorf("%v outcomes, want 0", len(s.CurrentOutcomes()))
+	case !strings.Contains(err.Error(), "UNREGISTERED"):
+		t.Errorf(`error %q, want "UNREGISTERED" in it`, err.Error())
 	}
-	if err := s.Configure(Settings{Keep: -1, Chaos: map[string]float64{"X": 2}}); !errors.As(err, &all) || len(all) != 4 {
-		t.Errorf("%v", err)
+	switch err := s.Configure(Settings{Keep: -1, Chaos: map[string]float64{"X": 2}}); {
+	case !errors.As(err, &all):
+		t.Errorf("error %v, want a list of faults", err)
+	case len(all) != 4:
+		t.Errorf("%v faults, want 4: %v", len(all), err)
 	}
 	if _, err := Start("127.0.0.1:0", Options{Latency: -1}); err == nil {
 		t.Error("a negative latency")
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("SetOutcome took an unknown name")
+			t.Error("SetOutcome accepted an unknown name")
 		}
 	}()
 	s.SetOutcome("a", "DEAD")
@@ -131,22 +146,22 @@ func TestChaosKeepsItsShares(t *testing.T) {
 	const n = 20_000
 	for i := range uint64(n) {
 		device := fmt.Sprintf("token-%d", i)
-		o := p.draw(device, i)
+		o := p.drawChaos(device, i)
 		count[o] += 1.0 / n
-		if o != p.draw(device, i) {
-			t.Fatal("not repeatable")
+		if o != p.drawChaos(device, i) {
+			t.Fatal("the same seed gives another outcome")
 		}
-		if o != other.draw(device, i) {
+		if o != other.drawChaos(device, i) {
 			differ++
 		}
-		if (o == "UNREGISTERED") != (p.draw(device, i+n) == "UNREGISTERED") {
-			t.Fatalf("%s came back to life", device)
+		if (o == "UNREGISTERED") != (p.drawChaos(device, i+n) == "UNREGISTERED") {
+			t.Fatalf("%s became valid again", device)
 		}
-		if p.draw("", i) == "UNREGISTERED" {
-			t.Fatal("a topic died")
+		if p.drawChaos("", i) == "UNREGISTERED" {
+			t.Fatal("chaos drew UNREGISTERED for a topic")
 		}
 	}
-	// What is drawn by request is drawn among the tokens that live.
+	// An outcome by request is only drawn for tokens that are valid.
 	for o, want := range map[string]float64{"UNREGISTERED": 0.1, "UNAVAILABLE": 0.18, "INTERNAL": 0.045, "": 0.675} {
 		if d := count[o] - want; d > 0.01 || d < -0.01 {
 			t.Errorf("%q: %.3f, want %.3f", o, count[o], want)
@@ -168,14 +183,21 @@ func TestChaosOfTheServerIsRepeatable(t *testing.T) {
 		for i := range 60 {
 			post(t, s, toToken(fmt.Sprintf("chaos-token-%d", i)))
 			if got := post(t, s, toToken(fmt.Sprintf("sure-token-%d", i))); got.code != 200 {
-				t.Errorf("a rule gave way to chaos: %d", got.code)
+				t.Errorf("a rule beside chaos: %d, want 200", got.code)
 			}
 		}
 		return s.Stats().Outcomes
 	}
 	one, two := run(), run()
-	if !maps.Equal(one, two) || one["UNREGISTERED"] == 0 || one["INTERNAL"] == 0 || one[OK] == 120 {
-		t.Errorf("%v, then %v", one, two)
+	switch {
+	case !maps.Equal(one, two):
+		t.Errorf("outcomes %v, then %v", one, two)
+	case one["UNREGISTERED"] == 0:
+		t.Errorf("UNREGISTERED %v, want at least 1", one["UNREGISTERED"])
+	case one["INTERNAL"] == 0:
+		t.Errorf("INTERNAL %v, want at least 1", one["INTERNAL"])
+	case one[OK] == 120:
+		t.Errorf("OK %v, want less than 120", one[OK])
 	}
 }
 
@@ -186,10 +208,10 @@ func TestAHundredThousandRules(t *testing.T) {
 		s.SetOutcome(fmt.Sprintf("rule-token-%d", i), "UNREGISTERED")
 	}
 	if got := post(t, s, toToken("rule-token-99999")); got.code != 404 {
-		t.Errorf("the last: %d", got.code)
+		t.Errorf("the last: %d, want 404", got.code)
 	}
 	if got := post(t, s, toToken("rule-token-x")); got.code != 200 {
-		t.Errorf("none of them: %d", got.code)
+		t.Errorf("none of them: %d, want 200", got.code)
 	}
 }
 
@@ -198,7 +220,12 @@ func TestAMalformedInstallationIDByRule(t *testing.T) {
 	s := start(t, Options{})
 	s.SetOutcome("fid-*", "INVALID_TOKEN")
 	got := post(t, s, `{"message":{"fid":"fid-0123456"}}`)
-	if got.code != 400 || !strings.Contains(got.body, `"message.fid"`) || strings.Contains(got.body, "message.token") {
-		t.Errorf("%d %s", got.code, got.body)
+	switch {
+	case got.code != 400:
+		t.Errorf("code %v, want 400; body %s", got.code, got.body)
+	case !strings.Contains(got.body, `"message.fid"`):
+		t.Errorf(`body %q, want "message.fid" in it`, got.body)
+	case strings.Contains(got.body, "message.token"):
+		t.Errorf(`body %q, want no "message.token" in it`, got.body)
 	}
 }

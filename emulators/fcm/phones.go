@@ -10,8 +10,8 @@ import (
 
 // A Phone describes the phones whose token or installation id matches.
 type Phone struct {
-	// Token is a registration token or installation id, exact or as a pattern
-	// in which * stands for any text.
+	// Token is a registration token or installation id, exact or a pattern in
+	// which * matches any text.
 	Token string `json:"token"`
 	// Platform is android, ios or web; "": unknown. It decides which of
 	// Settings.Outages apply to the phone.
@@ -33,7 +33,7 @@ const (
 	notificationsOff = "off"
 )
 
-// check returns what is wrong with a phone, by field.
+// check returns the faults of a phone, by field.
 func (p Phone) check() faults {
 	var f faults
 	if p.Token == "" {
@@ -48,8 +48,8 @@ func (p Phone) check() faults {
 	return f
 }
 
-// over is p with what q says laid over it.
-func (p Phone) over(q Phone) Phone {
+// withOverrides returns p with the fields that q sets.
+func (p Phone) withOverrides(q Phone) Phone {
 	if q.Platform != "" {
 		p.Platform = q.Platform
 	}
@@ -59,11 +59,11 @@ func (p Phone) over(q Phone) Phone {
 	return p
 }
 
-// phones holds what is known of phones: of exact tokens in a map, of patterns
-// in the order in which they were set.
+// phones has the descriptions of phones: those of exact tokens in a map, and those of
+// patterns in the order in which they were set.
 type phones struct {
-	any      atomic.Bool // whether anything is known; a send looks here first
-	mu       sync.RWMutex
+	any      atomic.Bool  // whether there is any description; a send checks it first, without the lock
+	mu       sync.RWMutex // guards exact and patterns
 	exact    map[string]Phone
 	patterns []Phone
 }
@@ -79,12 +79,12 @@ func (s *phones) set(all []Phone) {
 		if !strings.Contains(p.Token, "*") {
 			old := s.exact[p.Token]
 			old.Token = p.Token
-			s.exact[p.Token] = old.over(p)
+			s.exact[p.Token] = old.withOverrides(p)
 			continue
 		}
 		i := slices.IndexFunc(s.patterns, func(q Phone) bool { return q.Token == p.Token })
 		if i >= 0 {
-			p = s.patterns[i].over(p)
+			p = s.patterns[i].withOverrides(p)
 			s.patterns = slices.Delete(s.patterns, i, i+1)
 		}
 		s.patterns = append(s.patterns, p)
@@ -93,25 +93,26 @@ func (s *phones) set(all []Phone) {
 	s.any.Store(true)
 }
 
-// of returns what is known of a token: what was said of it alone wins over
-// patterns, and of those the latest.
-func (s *phones) of(token string) Phone {
+// describeToken returns the description of a token. A later pattern overrides an earlier
+// one, and a description of the token alone overrides all patterns.
+func (s *phones) describeToken(token string) Phone {
 	if !s.any.Load() {
 		return Phone{Token: token}
 	}
+
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+
 	p := Phone{Token: token}
 	for _, q := range s.patterns {
-		if matches(q.Token, token) {
-			p = p.over(q)
+		if matchesPattern(q.Token, token) {
+			p = p.withOverrides(q)
 		}
 	}
-	return p.over(s.exact[token])
+	return p.withOverrides(s.exact[token])
 }
 
-// list returns the patterns in their order, then what is known of single
-// tokens, by token.
+// list returns the patterns in their order, then the exact tokens, sorted.
 func (s *phones) list() []Phone {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -136,7 +137,7 @@ func (s *Server) SetPhones(all ...Phone) error {
 		return err
 	}
 	s.phones.set(all)
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 	return nil
 }
 
@@ -146,5 +147,5 @@ func (s *Server) Phones() []Phone { return s.phones.list() }
 // ClearPhones deletes all descriptions of phones.
 func (s *Server) ClearPhones() {
 	s.phones.clear()
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 }

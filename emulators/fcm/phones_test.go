@@ -21,7 +21,7 @@ func configure(t testing.TB, s *Server, change func(*Settings)) {
 	}
 }
 
-// expect sends a message and compares the outcome it is counted by.
+// expect sends a message and compares its outcome in the counts.
 func expect(t testing.TB, s *Server, body, want string) {
 	t.Helper()
 	before := s.Stats().Outcomes
@@ -51,14 +51,13 @@ func TestTokenAndFIDOfOneInstallationExcludeEachOther(t *testing.T) {
 
 	expect(t, s, toFID("fid-other-1"), OK)
 	expect(t, s, toToken("fid-other-1:APA91b"), "UNREGISTERED")
-	expect(t, s, toFID("fid-third-1:APA91b"), "UNREGISTERED") // a token is no FID
+	expect(t, s, toFID("fid-third-1:APA91b"), "UNREGISTERED") // a token is not a FID
 
 	configure(t, s, func(x *Settings) { x.ExclusiveInstallations = false })
 	expect(t, s, toToken("fid-0123456:APA91b"), OK)
 }
 
-// TestValidatingRegistersNothing: only a message that was delivered says by what
-// an installation is reached.
+// Only a message that was delivered registers the address of an installation.
 func TestValidatingRegistersNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -168,12 +167,15 @@ func TestNotificationsOff(t *testing.T) {
 			t.Errorf("%s is answered %d, want 200: FCM does not know", target, got.code)
 		}
 		found := s.Messages(Filter{Token: target})
-		if len(found) != 1 || found[0].NotificationsOff != want {
-			t.Errorf("%s: %+v, want one with notifications off: %t", target, found, want)
+		switch {
+		case len(found) != 1:
+			t.Errorf("%s: %v messages, want 1", target, len(found))
+		case found[0].NotificationsOff != want:
+			t.Errorf("%s: notifications off %v, want %v", target, found[0].NotificationsOff, want)
 		}
 	}
 	if got := openDoor(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
-		t.Errorf("the door does not say that notifications are off: %s", got.body)
+		t.Errorf("the answer lacks notificationsOff: %s", got.body)
 	}
 }
 
@@ -187,13 +189,13 @@ func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
 	for target, want := range map[string]Phone{
 		"y-1": {"y-1", Android, "on"}, "x-2": {"x-2", Android, "on"}, "x-1": {"x-1", Web, "on"},
 	} {
-		if got := s.phones.of(target); got != want {
+		if got := s.phones.describeToken(target); got != want {
 			t.Errorf("%s is %+v, want %+v", target, got, want)
 		}
 	}
 	s.ClearPhones()
-	if got := s.phones.of("x-1"); got != (Phone{Token: "x-1"}) {
-		t.Errorf("after all was forgotten x-1 is %+v", got)
+	if got := s.phones.describeToken("x-1"); got != (Phone{Token: "x-1"}) {
+		t.Errorf("after the deletion x-1 is %+v, want %v", got, (Phone{Token: "x-1"}))
 	}
 }
 
@@ -204,21 +206,30 @@ func TestDoorsOfPhonesAndInstallations(t *testing.T) {
 		{"phones", `[{"token":"ios-*","platform":"ios"},{"token":"muted-1","notifications":"off"}]`, `"muted-1"`},
 		{"installations", `[{"fid":"fid-0123456","registered":"fid"}]`, `"fid-0123456"`},
 	} {
-		if got := openDoor(t, s, "GET", c.path, ""); got.code != 200 || strings.TrimSpace(got.body) != "[]" {
-			t.Errorf("%s at first: %d %s", c.path, got.code, got.body)
+		switch got := openDoor(t, s, "GET", c.path, ""); {
+		case got.code != 200:
+			t.Errorf("%s at first: code %v, want 200; body %s", c.path, got.code, got.body)
+		case strings.TrimSpace(got.body) != "[]":
+			t.Errorf(`%s at first: body %q, want "[]"`, c.path, strings.TrimSpace(got.body))
 		}
-		if got := openDoor(t, s, "PUT", c.path, c.body); got.code != 200 || !strings.Contains(got.body, c.back) {
-			t.Errorf("PUT %s: %d %s", c.path, got.code, got.body)
+		switch got := openDoor(t, s, "PUT", c.path, c.body); {
+		case got.code != 200:
+			t.Errorf("PUT %s: code %v, want 200; body %s", c.path, got.code, got.body)
+		case !strings.Contains(got.body, c.back):
+			t.Errorf("PUT %s: body %q, want %q in it", c.path, got.body, c.back)
 		}
 		shown := openDoor(t, s, "GET", c.path, "")
-		if again := openDoor(t, s, "PUT", c.path, shown.body); again.code != 200 || again.body != shown.body {
-			t.Errorf("%s: what is shown can be set: %d %s", c.path, again.code, again.body)
+		switch again := openDoor(t, s, "PUT", c.path, shown.body); {
+		case again.code != 200:
+			t.Errorf("%s: shown values set again: code %v, want 200; body %s", c.path, again.code, again.body)
+		case again.body != shown.body:
+			t.Errorf("%s: shown values set again: body %v, want %v", c.path, again.body, shown.body)
 		}
 		if got := openDoor(t, s, "DELETE", c.path, ""); got.code != 204 {
-			t.Errorf("DELETE %s: %d", c.path, got.code)
+			t.Errorf("DELETE %s: %d, want 204", c.path, got.code)
 		}
 		if got := openDoor(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
-			t.Errorf("%s after all was forgotten: %s", c.path, got.body)
+			t.Errorf("%s after DELETE: %s", c.path, got.body)
 		}
 	}
 }
@@ -239,8 +250,11 @@ func TestTheNewDoorsNameEveryFault(t *testing.T) {
 		t.Run(c.path+" "+c.body, func(t *testing.T) {
 			got := openDoor(t, s, "PUT", c.path, c.body)
 			var p struct{ Errors []fault }
-			if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.code != 422 {
-				t.Fatalf("%d %v %s", got.code, err, got.body)
+			switch err := json.Unmarshal([]byte(got.body), &p); {
+			case err != nil:
+				t.Fatalf("error %v, want none; body %s", err, got.body)
+			case got.code != 422:
+				t.Fatalf("code %v, want 422; body %s", got.code, got.body)
 			}
 			var at []string
 			for _, f := range p.Errors {
@@ -253,7 +267,7 @@ func TestTheNewDoorsNameEveryFault(t *testing.T) {
 	}
 }
 
-// TestARuleForAShare: the others go by the rule before it.
+// The rule before applies to the sends outside of the share.
 func TestARuleForAShare(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Seed: 3})
@@ -262,8 +276,11 @@ func TestARuleForAShare(t *testing.T) {
 		Outcome{Token: "*", Outcome: "QUOTA_PROJECT", Share: 0.25, RetryAfter: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	if rules := s.CurrentOutcomes(); len(rules) != 2 || rules[1].Share != 0.25 {
-		t.Fatalf("rules %+v, want the share of an outcome to take its place", rules)
+	switch rules := s.CurrentOutcomes(); {
+	case len(rules) != 2:
+		t.Fatalf("%v rules, want 2", len(rules))
+	case rules[1].Share != 0.25:
+		t.Fatalf("share of the last rule %v, want %v", rules[1].Share, 0.25)
 	}
 	const n = 2000
 	for i := range n {
@@ -279,7 +296,7 @@ func TestARuleForAShare(t *testing.T) {
 	}
 }
 
-// TestAShareOfTokensIsTheSameTokens: a invalid token does not come back to life.
+// A share of tokens is always the same tokens: an invalid token does not become valid.
 func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -298,11 +315,11 @@ func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 		}
 	}
 	if dead < 10 || dead > 60 {
-		t.Errorf("%d of 100 tokens are dead, want about 30", dead)
+		t.Errorf("%d of 100 tokens are invalid, want about 30", dead)
 	}
 }
 
-// TestWhyATokenIsRefused: FCM's words alone would look like a fault of FCM's.
+// The text of FCM alone would not show that the rule is one of the emulator.
 func TestWhyATokenIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
@@ -313,13 +330,16 @@ func TestWhyATokenIsRefused(t *testing.T) {
 		toToken(token):            "",
 	} {
 		got := post(t, s, body).header.Get("X-Emulator-Reason")
-		if (want == "") != (got == "") || !strings.Contains(got, want) {
+		switch {
+		case (want == "") != (got == ""):
 			t.Errorf("%s: X-Emulator-Reason %q, want %q", body, got, want)
+		case !strings.Contains(got, want):
+			t.Errorf("%s: X-Emulator-Reason %q, want %q in it", body, got, want)
 		}
 	}
 	s.SetOutcome(token, "INVALID_TOKEN")
 	if got := post(t, s, toToken(token)).header.Get("X-Emulator-Reason"); got != "" {
-		t.Errorf("what a rule refuses has the reason %q", got)
+		t.Errorf(`X-Emulator-Reason of a rule: %q, want ""`, got)
 	}
 }
 
@@ -327,8 +347,11 @@ func TestTheRedirectFileIsServed(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	got := openDoor(t, s, "GET", "redirect.mjs", "")
-	if got.code != 200 || !strings.Contains(got.body, "FCM_EMULATOR") {
-		t.Errorf("%d %.100s", got.code, got.body)
+	switch {
+	case got.code != 200:
+		t.Errorf("code %v, want 200; body %s", got.code, got.body)
+	case !strings.Contains(got.body, "FCM_EMULATOR"):
+		t.Errorf(`body %q, want "FCM_EMULATOR" in it`, got.body)
 	}
 	if kind := got.header.Get("Content-Type"); !strings.HasPrefix(kind, "text/javascript") {
 		t.Errorf("type %q", kind)

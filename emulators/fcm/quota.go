@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Shapes of a project's quota, for Settings.QuotaShape. Google documents that
-// the minute is not aligned to the clock and that a 429 is to be repeated after
-// Retry-After, else after 60 s; it does not say how the quota is counted. A
-// sender has to do with each of these.
+// Shapes of a project's quota, for Settings.QuotaShape. Google documents that the minute
+// is not aligned to the clock, and that a sender repeats after a 429 when Retry-After is
+// over, or after 60 s without that header. Google does not document how the quota is
+// counted. A sender has to work with each shape.
 const (
-	// QuotaMinuteRetryAfter is a minute that begins with its first send; a 429
-	// says in Retry-After how long it still lasts. The default.
+	// QuotaMinuteRetryAfter is a minute that begins with its first send. Retry-After of
+	// a 429 is the rest of the minute. It is the default.
 	QuotaMinuteRetryAfter = "minute-retry-after"
 	// QuotaMinute is the same minute, and a 429 has no Retry-After.
 	QuotaMinute = "minute"
-	// QuotaBucket is a bucket that holds a minute's quota, begins full and is
-	// refilled steadily; a 429 has no Retry-After.
+	// QuotaBucket is a bucket that holds the quota of a minute. It is full at the start
+	// and is refilled steadily. A 429 has no Retry-After.
 	QuotaBucket = "bucket"
 )
 
@@ -25,26 +25,28 @@ var quotaShapes = []string{QuotaMinuteRetryAfter, QuotaMinute, QuotaBucket}
 
 func knownShape(shape string) bool { return slices.Contains(quotaShapes, shape) }
 
-// quotas counts sends by project. Everything counts but what is refused here.
+// quotas counts sends by project. A send that is refused because of the quota does not
+// count.
 type quotas struct {
-	mu       sync.Mutex
+	mu       sync.Mutex // guards accounts and their fields
 	accounts map[string]*account
 }
 
-// account is what a project has used of its quota.
+// An account is what a project has used of its quota.
 type account struct {
-	at    time.Time // a minute: when it ends; a bucket: when level was true
-	used  int       // a minute's sends
-	level float64   // sends left in a bucket
+	at    time.Time // the end of a minute, or the time of level for a bucket
+	used  int       // sends in the minute
+	level float64   // sends that the bucket still has
 }
 
-// maxProjects bounds the memory; beyond it the accounts of projects that have
-// all of their quota again are dropped.
+// maxProjects limits the memory. Beyond it, the accounts of projects that have their
+// whole quota again are dropped.
 const maxProjects = 10_000
 
-// take counts a send of a project with a quota of limit sends a minute. If the
-// quota is used up it returns false, and what Retry-After is to say; 0: nothing.
-func (q *quotas) take(project, shape string, limit int, now time.Time) (retryAfter time.Duration, ok bool) {
+// countSend counts a send of a project with a quota of limit sends per minute. If the
+// quota is used up, it returns false and the value of Retry-After; 0 means no such
+// header.
+func (q *quotas) countSend(project, shape string, limit int, now time.Time) (retryAfter time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.accounts[project]
@@ -52,7 +54,7 @@ func (q *quotas) take(project, shape string, limit int, now time.Time) (retryAft
 		a = q.openLocked(project, limit, now)
 	}
 	if shape == QuotaBucket {
-		return 0, a.draw(limit, now)
+		return 0, a.takeSend(limit, now)
 	}
 
 	if !now.Before(a.at) {
@@ -68,8 +70,8 @@ func (q *quotas) take(project, shape string, limit int, now time.Time) (retryAft
 	return a.at.Sub(now), false
 }
 
-// draw takes one send out of a bucket, if there is one.
-func (a *account) draw(limit int, now time.Time) bool {
+// takeSend takes one send out of a bucket. It returns false if the bucket is empty.
+func (a *account) takeSend(limit int, now time.Time) bool {
 	if elapsed := now.Sub(a.at).Minutes(); elapsed > 0 {
 		a.level = min(float64(limit), a.level+elapsed*float64(limit))
 		a.at = now
@@ -81,12 +83,13 @@ func (a *account) draw(limit int, now time.Time) bool {
 	return true
 }
 
-// openLocked begins a project's account: a minute that has ended, or a bucket
+// openLocked begins the account of a project, with a minute that is over and a bucket
 // that is full.
 func (q *quotas) openLocked(project string, limit int, now time.Time) *account {
 	if q.accounts == nil {
 		q.accounts = map[string]*account{}
 	}
+
 	if len(q.accounts) >= maxProjects {
 		for name, a := range q.accounts {
 			if now.Sub(a.at) > time.Minute {
@@ -94,6 +97,7 @@ func (q *quotas) openLocked(project string, limit int, now time.Time) *account {
 			}
 		}
 	}
+
 	a := &account{at: now, level: float64(limit)}
 	q.accounts[project] = a
 	return a

@@ -11,7 +11,7 @@ import (
 	"firebase.google.com/go/v4/messaging"
 )
 
-// said is what the Admin SDK makes of an answer.
+// said is the error of the Admin SDK for an answer.
 type said struct {
 	unregistered, invalid, quota, unavailable, internal, sender, thirdParty bool
 }
@@ -25,8 +25,8 @@ func ask(err error) said {
 	}
 }
 
-// rows is the table of error bodies as captures and documentation have it, and
-// what the Go Admin SDK 4.21.0 makes of each.
+// rows is the table of error bodies, from captured answers and the documentation, with the
+// error of the Go Admin SDK 4.21.0 for each of them.
 var rows = []struct {
 	name, status, message string
 	code                  int
@@ -95,7 +95,7 @@ func TestRowsAreTheAnswers(t *testing.T) {
 	}
 	for name := range answers {
 		if !slices.Contains(names, name) {
-			t.Errorf("%s has no row here", name)
+			t.Errorf("%s has no row in the table", name)
 		}
 	}
 }
@@ -106,8 +106,8 @@ func TestAdminSDKDecodesEveryRow(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{})
-			// The SDK tries a 503 again after 0, 1, 2 and 4 seconds, but not
-			// where it would have to wait for more than two minutes.
+			// The SDK repeats a 503 after 0, 1, 2 and 4 seconds, except if it
+			// would have to wait for more than two minutes.
 			if err := s.SetOutcomes(Outcome{Token: token, Outcome: row.name, RetryAfter: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
@@ -120,14 +120,22 @@ func TestAdminSDKDecodesEveryRow(t *testing.T) {
 				t.Errorf("the SDK says %+v, want %+v; error %v", got, row.sdk, err)
 			}
 			resp := errorutils.HTTPResponse(err)
-			if resp == nil || resp.StatusCode != row.code {
-				t.Fatalf("response %+v, want code %d", resp, row.code)
+			switch {
+			case resp == nil:
+				t.Fatalf("no response")
+			case resp.StatusCode != row.code:
+				t.Fatalf("response: status code %v, want %v", resp.StatusCode, row.code)
 			}
 			if row.status != "" && !strings.HasPrefix(err.Error(), row.message) {
 				t.Errorf("the SDK's text is %q, want %q", err, row.message)
 			}
-			if st := s.Stats(); st.Requests != 1 || st.Outcomes[row.name] != 1 || st.Accepted != 0 {
-				t.Errorf("stats %+v", st)
+			switch st := s.Stats(); {
+			case st.Requests != 1:
+				t.Errorf("stats: requests %v, want 1", st.Requests)
+			case st.Outcomes[row.name] != 1:
+				t.Errorf("outcome %s counted %v times, want 1", row.name, st.Outcomes[row.name])
+			case st.Accepted != 0:
+				t.Errorf("stats: accepted %v, want 0", st.Accepted)
 			}
 		})
 	}
@@ -146,8 +154,13 @@ func TestRowBodies(t *testing.T) {
 				t.Errorf("code %d, want %d", got.code, row.code)
 			}
 			if row.status == "" {
-				if !strings.Contains(got.body, row.message) || json.Valid([]byte(got.body)) || got.header.Get("Content-Type") != typeHTML[0] {
-					t.Errorf("not the page wanted: %s", got.body)
+				switch {
+				case !strings.Contains(got.body, row.message):
+					t.Errorf("HTML page: body %q, want %q in it", got.body, row.message)
+				case json.Valid([]byte(got.body)):
+					t.Errorf("HTML page: is JSON: %s", got.body)
+				case got.header.Get("Content-Type") != typeHTML[0]:
+					t.Errorf("HTML page: Content-Type %v, want %v; body %s", got.header.Get("Content-Type"), typeHTML[0], got.body)
 				}
 				return
 			}
@@ -156,7 +169,7 @@ func TestRowBodies(t *testing.T) {
 	}
 }
 
-// errorBody is Google's error as a client sees it.
+// errorBody is an error of Google in JSON.
 type errorBody struct {
 	Error struct {
 		Code            int
@@ -185,8 +198,13 @@ func parse(t *testing.T, body string) errorBody {
 func sameBody(t *testing.T, body string, code int, status, message, fcm, field string, types []string) {
 	t.Helper()
 	e := parse(t, body).Error
-	if e.Code != code || e.Status != status || !strings.HasPrefix(e.Message, message) {
-		t.Errorf("code %d status %q message %q; want %d, %q, %q", e.Code, e.Status, e.Message, code, status, message)
+	switch {
+	case e.Code != code:
+		t.Errorf("code %v, want %v", e.Code, code)
+	case e.Status != status:
+		t.Errorf("status %v, want %v", e.Status, status)
+	case !strings.HasPrefix(e.Message, message):
+		t.Errorf("message %q, want %q at its start", e.Message, message)
 	}
 	var gotTypes []string
 	var gotFCM, gotField string
@@ -197,8 +215,13 @@ func sameBody(t *testing.T, body string, code int, status, message, fcm, field s
 			gotField = d.Faults[0].Field
 		}
 	}
-	if !slices.Equal(gotTypes, types) || gotFCM != fcm || gotField != field {
-		t.Errorf("details %v, FcmError %q, field %q; want %v, %q, %q", gotTypes, gotFCM, gotField, types, fcm, field)
+	switch {
+	case !slices.Equal(gotTypes, types):
+		t.Errorf("types of details %v, want %v", gotTypes, types)
+	case gotFCM != fcm:
+		t.Errorf("FcmError %v, want %v", gotFCM, fcm)
+	case gotField != field:
+		t.Errorf("field %v, want %v", gotField, field)
 	}
 	if len(types) == 0 && strings.Contains(body, "details") {
 		t.Errorf("details in %s", body)

@@ -7,16 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep JSON may nest; FCM refuses about the same.
+// maxDepth is how deep JSON may nest. The limit of FCM is about the same.
 const maxDepth = 64
 
-// syntaxError says where a text stopped being JSON.
+// A syntaxError has the byte at which a text is not JSON any more.
 type syntaxError struct{ at int }
 
 func (e *syntaxError) Error() string { return "not JSON at byte " + strconv.Itoa(e.at) }
 
-// scanner walks over one JSON text once. Values without escapes are parts of
-// the text, not copies. After fail, every method is a no-op that ends loops.
+// A scanner reads one JSON text in one pass. Values without escapes are parts of the
+// text, not copies. After fail every method does nothing and ends the loops of its
+// callers.
 type scanner struct {
 	text  string
 	pos   int
@@ -43,10 +44,10 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// ended reports whether only white space is left.
-func (s *scanner) ended() bool { return s.peek() == 0 && s.pos == len(s.text) }
+// atEnd reports whether only white space is left.
+func (s *scanner) atEnd() bool { return s.peek() == 0 && s.pos == len(s.text) }
 
-// expect takes one byte, which must be c.
+// expect consumes one byte, which must be c.
 func (s *scanner) expect(c byte) bool {
 	if s.err == nil && s.peek() == c {
 		s.pos++
@@ -56,7 +57,7 @@ func (s *scanner) expect(c byte) bool {
 	return false
 }
 
-// enter takes an opening bracket; more then walks the members.
+// enter consumes an opening bracket. nextMember then goes through the members.
 func (s *scanner) enter(open byte) bool {
 	if s.depth++; s.depth > maxDepth {
 		s.fail()
@@ -64,9 +65,9 @@ func (s *scanner) enter(open byte) bool {
 	return s.expect(open)
 }
 
-// more reports whether another member follows, and takes the comma before it
-// or the bracket that closes. first is true for the first call after enter.
-func (s *scanner) more(first bool, closing byte) bool {
+// nextMember reports whether another member follows. It consumes the comma before that
+// member, or the closing bracket. first is true for the first call after enter.
+func (s *scanner) nextMember(first bool, closing byte) bool {
 	if s.err != nil {
 		return false
 	}
@@ -75,23 +76,24 @@ func (s *scanner) more(first bool, closing byte) bool {
 		s.depth--
 		return false
 	}
-	return first || s.expect(',') && s.peek() != closing || s.trailing()
+	return first || s.expect(',') && s.peek() != closing || s.rejectTrailing()
 }
 
-func (s *scanner) trailing() bool {
+// rejectTrailing fails because of a comma without a member after it. It returns false.
+func (s *scanner) rejectTrailing() bool {
 	s.fail()
 	return false
 }
 
-// key takes a member's name and its colon.
-func (s *scanner) key() string {
-	k := s.str()
+// takeKey consumes the name of a member and its colon.
+func (s *scanner) takeKey() string {
+	k := s.takeString()
 	s.expect(':')
 	return k
 }
 
-// str takes a string.
-func (s *scanner) str() string {
+// takeString consumes a string.
+func (s *scanner) takeString() string {
 	if !s.expect('"') {
 		return ""
 	}
@@ -102,7 +104,7 @@ func (s *scanner) str() string {
 			s.pos++
 			return s.text[start : s.pos-1]
 		case c == '\\':
-			return s.escaped(start)
+			return s.takeEscaped(start)
 		case c < ' ':
 			s.fail()
 			return ""
@@ -114,8 +116,9 @@ func (s *scanner) str() string {
 	return ""
 }
 
-// escaped goes on with a string in which a backslash was met.
-func (s *scanner) escaped(start int) string {
+// takeEscaped consumes the rest of a string from its first backslash on. start is the
+// position of the string.
+func (s *scanner) takeEscaped(start int) string {
 	var b strings.Builder
 	b.WriteString(s.text[start:s.pos])
 	for s.err == nil && s.pos < len(s.text) {
@@ -124,7 +127,7 @@ func (s *scanner) escaped(start int) string {
 			s.pos++
 			return b.String()
 		case c == '\\':
-			s.escape(&b)
+			s.takeEscape(&b)
 		case c < ' ':
 			s.fail()
 		default:
@@ -137,12 +140,12 @@ func (s *scanner) escaped(start int) string {
 	return ""
 }
 
-// plainEscapes are the escapes of one letter.
+// plainEscapes has the escapes of one letter.
 var plainEscapes = [256]byte{
 	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
 }
 
-func (s *scanner) escape(b *strings.Builder) {
+func (s *scanner) takeEscape(b *strings.Builder) {
 	if s.pos+1 >= len(s.text) {
 		s.fail()
 		return
@@ -150,7 +153,7 @@ func (s *scanner) escape(b *strings.Builder) {
 
 	c := s.text[s.pos+1]
 	if c == 'u' {
-		s.unicode(b)
+		s.takeUnicode(b)
 		return
 	}
 	if plainEscapes[c] == 0 {
@@ -162,10 +165,10 @@ func (s *scanner) escape(b *strings.Builder) {
 	s.pos += 2
 }
 
-// unicode takes \uXXXX and, where it is the first half of a pair, the second;
-// half a pair alone becomes the replacement character, as in encoding/json.
-func (s *scanner) unicode(b *strings.Builder) {
-	r, ok := s.hex(s.pos)
+// takeUnicode consumes \uXXXX, and the second one of a surrogate pair. A single
+// surrogate becomes the replacement character, as in encoding/json.
+func (s *scanner) takeUnicode(b *strings.Builder) {
+	r, ok := s.parseHex(s.pos)
 	if !ok {
 		s.fail()
 		return
@@ -173,7 +176,7 @@ func (s *scanner) unicode(b *strings.Builder) {
 
 	s.pos += 6
 	if utf16.IsSurrogate(r) {
-		low, ok := s.hex(s.pos)
+		low, ok := s.parseHex(s.pos)
 		if pair := utf16.DecodeRune(r, low); ok && pair != utf8.RuneError {
 			s.pos += 6
 			b.WriteRune(pair)
@@ -185,7 +188,7 @@ func (s *scanner) unicode(b *strings.Builder) {
 	b.WriteRune(r)
 }
 
-func (s *scanner) hex(at int) (rune, bool) {
+func (s *scanner) parseHex(at int) (rune, bool) {
 	if at+6 > len(s.text) || s.text[at] != '\\' || s.text[at+1] != 'u' {
 		return 0, false
 	}
@@ -193,9 +196,9 @@ func (s *scanner) hex(at int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// skip takes any value and returns its size without white space between its
-// parts: what the value weighs in a payload.
-func (s *scanner) skip() int {
+// skipValue consumes any value and returns its size in bytes without white space between
+// its parts, which is its size in a payload.
+func (s *scanner) skipValue() int {
 	switch s.peek() {
 	case '{':
 		return s.skipMembers('{', '}')
@@ -203,10 +206,10 @@ func (s *scanner) skip() int {
 		return s.skipMembers('[', ']')
 	case '"':
 		start := s.pos
-		s.str()
+		s.takeString()
 		return s.pos - start
 	}
-	return len(s.scalar())
+	return len(s.takeScalar())
 }
 
 func (s *scanner) skipMembers(open, closing byte) int {
@@ -215,18 +218,18 @@ func (s *scanner) skipMembers(open, closing byte) int {
 		return size
 	}
 
-	for first := true; s.more(first, closing); first = false {
+	for first := true; s.nextMember(first, closing); first = false {
 		if !first {
 			size++
 		}
 		if open == '{' {
 			s.peek()
 			start := s.pos
-			s.str()
+			s.takeString()
 			size += s.pos - start + 1
 			s.expect(':')
 		}
-		size += s.skip()
+		size += s.skipValue()
 	}
 
 	return size

@@ -1,6 +1,6 @@
 package fcm
 
-// kind is how a field's value is written in JSON.
+// kind is the form of the value of a field in JSON.
 type kind uint8
 
 const (
@@ -18,7 +18,7 @@ const (
 	kindStruct // any object
 )
 
-// slot names the values and sizes that the judging of a message needs.
+// slot names the values and sizes that the validation of a message needs.
 type slot uint8
 
 const (
@@ -44,17 +44,17 @@ const (
 	slots
 )
 
-// field is one field of a message of the v1 API.
+// A field is one field of a message of the v1 API.
 type field struct {
-	name    string // as Google's faults call it: snake_case
-	kind    kind
-	slot    slot
-	typ     string   // the type as a fault names it
-	values  []string // of an enum
-	message *schema  // of a message
+	name   string // in snake_case, as Google's faults name it
+	kind   kind
+	slot   slot
+	typ    string   // the name of the type in a fault
+	values []string // of an enum
+	schema *schema  // of a message
 }
 
-// schema is a message of the v1 API: its fields by both of their JSON names.
+// A schema is a message of the v1 API. It has its fields by both of their JSON names.
 type schema struct {
 	typ    string
 	fields map[string]*field
@@ -62,18 +62,18 @@ type schema struct {
 
 const typePrefix = "type.googleapis.com/google.firebase.fcm.v1."
 
-func message(typ string, fields ...field) *schema {
+func newSchema(typ string, fields ...field) *schema {
 	s := &schema{typ: typePrefix + typ, fields: map[string]*field{}}
 	for i := range fields {
 		f := &fields[i]
 		s.fields[f.name] = f
-		s.fields[camel(f.name)] = f
+		s.fields[camelCase(f.name)] = f
 	}
 	return s
 }
 
-// camel is the JSON name of a proto field: collapse_key, collapseKey.
-func camel(name string) string {
+// camelCase returns the JSON name of a proto field: collapseKey for collapse_key.
+func camelCase(name string) string {
 	out := make([]byte, 0, len(name))
 	upper := false
 	for i := range len(name) {
@@ -92,60 +92,60 @@ func camel(name string) string {
 	return string(out)
 }
 
-func text(name string, to slot) field { return field{name: name, typ: "TYPE_STRING", slot: to} }
+func stringField(name string, to slot) field { return field{name: name, typ: "TYPE_STRING", slot: to} }
 
-func texts(to slot, names ...string) []field {
+func stringFields(to slot, names ...string) []field {
 	var out []field
 	for _, n := range names {
-		out = append(out, text(n, to))
+		out = append(out, stringField(n, to))
 	}
 	return out
 }
 
-func flag(name string) field { return field{name: name, kind: kindBool, typ: "TYPE_BOOL"} }
+func boolField(name string) field { return field{name: name, kind: kindBool, typ: "TYPE_BOOL"} }
 
-func flags(names ...string) []field {
+func boolFields(names ...string) []field {
 	var out []field
 	for _, n := range names {
-		out = append(out, flag(n))
+		out = append(out, boolField(n))
 	}
 	return out
 }
 
-func number(name string) field { return field{name: name, kind: kindInt32, typ: "TYPE_INT32"} }
+func intField(name string) field { return field{name: name, kind: kindInt32, typ: "TYPE_INT32"} }
 
-func list(name string, to slot) field {
+func stringsField(name string, to slot) field {
 	return field{name: name, kind: kindStrings, typ: "TYPE_STRING", slot: to}
 }
 
-func pairs(name string, to slot) field {
+func mapField(name string, to slot) field {
 	return field{name: name, kind: kindMap, typ: "TYPE_STRING", slot: to}
 }
 
-func free(name string, to slot) field {
+func structField(name string, to slot) field {
 	return field{name: name, kind: kindStruct, typ: "type.googleapis.com/google.protobuf.Struct", slot: to}
 }
 
-func lasting(name string, to slot) field {
+func durationField(name string, to slot) field {
 	return field{name: name, kind: kindDuration, typ: "type.googleapis.com/google.protobuf.Duration", slot: to}
 }
 
-func enum(name, typ string, values ...string) field {
+func enumField(name, typ string, values ...string) field {
 	return field{name: name, kind: kindEnum, typ: typePrefix + typ, values: values}
 }
 
-func sub(name string, m *schema) field {
-	return field{name: name, kind: kindMessage, typ: m.typ, message: m}
+func messageField(name string, m *schema) field {
+	return field{name: name, kind: kindMessage, typ: m.typ, schema: m}
 }
 
-// part is a message whose presence matters to the judging.
-func part(name string, m *schema, to slot) field {
-	f := sub(name, m)
+// messagePartField returns the field of a message whose presence the validation needs.
+func messagePartField(name string, m *schema, to slot) field {
+	f := messageField(name, m)
 	f.slot = to
 	return f
 }
 
-func join(parts ...[]field) []field {
+func joinFields(parts ...[]field) []field {
 	var out []field
 	for _, p := range parts {
 		out = append(out, p...)

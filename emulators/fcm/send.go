@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// sendCall is one request to messages:send on its way.
+// A sendCall is one request to messages:send.
 type sendCall struct {
 	server  *Server
 	policy  *policy
@@ -16,41 +16,41 @@ type sendCall struct {
 	number  uint64
 	message *decoded
 
-	seen Sighting // what a witness is told at the end
-	told bool     // the sender was told that the message was taken
+	seen     Sighting // what the function of SetWitness gets at the end
+	answered bool     // the answer that the message is accepted was written
 }
 
-// send answers POST /v1/projects/{project}/messages:send.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, project string) {
-	c := &sendCall{server: s, policy: s.policy.Load(), project: project, number: s.counts.arrived()}
-	defer c.testify(r)
-	retire(w, r, c.policy.GoAwayAfter)
+// handleSend answers POST /v1/projects/{project}/messages:send.
+func (s *Server) handleSend(w http.ResponseWriter, r *http.Request, project string) {
+	c := &sendCall{server: s, policy: s.policy.Load(), project: project, number: s.counts.countRequest()}
+	defer c.reportSighting(r)
+	retireConnection(w, r, c.policy.GoAwayAfter)
 	if c.policy.RequireAuth && !hasBearer(r) {
-		c.refuse(w, r, answers["UNAUTHENTICATED"], Outcome{})
+		c.sendError(w, r, answers["UNAUTHENTICATED"], Outcome{})
 		return
 	}
 
 	body, err := readBody(r)
 	if err != nil {
-		c.unread(w, r, err)
+		c.refuseUnreadable(w, r, err)
 		return
 	}
 	if c.policy.QuotaPerMinute > 0 {
-		if wait, ok := s.quotas.take(project, c.policy.QuotaShape, c.policy.QuotaPerMinute, time.Now()); !ok {
-			s.counts.change(func(st *Stats) { st.OverQuota++ })
-			c.refuse(w, r, &answer{name: "QUOTA_PROJECT", code: 429, body: quotaBody(project, c.policy.QuotaPerMinute)}, Outcome{RetryAfter: wait})
+		if wait, ok := s.quotas.countSend(project, c.policy.QuotaShape, c.policy.QuotaPerMinute, time.Now()); !ok {
+			s.counts.update(func(st *Stats) { st.OverQuota++ })
+			c.sendError(w, r, &answer{outcome: "QUOTA_PROJECT", code: 429, body: quotaBody(project, c.policy.QuotaPerMinute)}, Outcome{RetryAfter: wait})
 			return
 		}
 	}
 
-	c.message, err = decode(body)
+	c.message, err = decodeRequest(body)
 	if err != nil {
 		c.message = nil
-		c.refuse(w, r, notJSON(body, err), Outcome{})
+		c.sendError(w, r, notJSON(body, err), Outcome{})
 		return
 	}
 
-	c.decide(w, r)
+	c.decideOutcome(w, r)
 }
 
 func hasBearer(r *http.Request) bool {
@@ -58,25 +58,26 @@ func hasBearer(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != ""
 }
 
-// unread answers a body that is too large or did not come to its end.
-func (c *sendCall) unread(w http.ResponseWriter, r *http.Request, err error) {
+// refuseUnreadable answers a body that is too large, and breaks the connection of a body
+// that did not arrive completely.
+func (c *sendCall) refuseUnreadable(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	if !errors.As(err, &large) {
-		c.server.counts.decided("UNREADABLE", 0)
+		c.server.counts.countOutcome("UNREADABLE", 0)
 		panic(http.ErrAbortHandler)
 	}
 	text := "Request payload size exceeds the limit: " + strconv.Itoa(maxBody) + " bytes."
-	c.refuse(w, r, &answer{name: "REQUEST_TOO_LARGE", code: 400, body: faultBody(400, badArgument, text)}, Outcome{})
+	c.sendError(w, r, &answer{outcome: "REQUEST_TOO_LARGE", code: 400, body: faultBody(400, badArgument, text)}, Outcome{})
 }
 
-// chosen is the outcome of a circumstance or a rule, in this order; false: there
-// is none.
-func (c *sendCall) chosen(bad *answer) (o Outcome, ok bool) {
-	if name := c.circumstance(bad); name != "" {
+// chosenOutcome returns the outcome of a circumstance or else of a rule; false means
+// that there is none.
+func (c *sendCall) chosenOutcome(bad *answer) (o Outcome, ok bool) {
+	if name := c.circumstanceOutcome(bad); name != "" {
 		return Outcome{Outcome: name}, true
 	}
 	m := c.message
-	return c.server.rules.take(m.address(), func(r *rule) bool {
+	return c.server.rules.applyLatest(m.address(), func(r *rule) bool {
 		fits := true
 		switch {
 		case r.Project != "" && r.Project != c.project:
@@ -86,96 +87,96 @@ func (c *sendCall) chosen(bad *answer) (o Outcome, ok bool) {
 		case r.Outcome.Outcome == OK, r.Outcome.Outcome == SLOW:
 			fits = bad == nil
 		}
-		return fits && c.policy.hits(r, m.address(), c.number)
+		return fits && c.policy.ruleApplies(r, m.address(), c.number)
 	})
 }
 
-// decide finds the outcome: of a circumstance, a rule, chaos, judging, in this
-// order, where what speaks of a token needs a message FCM has nothing else
-// against.
-func (c *sendCall) decide(w http.ResponseWriter, r *http.Request) {
+// decideOutcome finds the outcome and answers. The first of these decides: a
+// circumstance, a rule, chaos, the validation. An outcome about a token needs a message
+// without another fault.
+func (c *sendCall) decideOutcome(w http.ResponseWriter, r *http.Request) {
 	m := c.message
-	bad := m.judge(c.policy.TopicLimit)
-	o, ruled := c.chosen(bad)
+	bad := m.validate(c.policy.TopicLimit)
+	o, ruled := c.chosenOutcome(bad)
 	if !ruled {
-		o.Outcome = c.drawn(bad)
+		o.Outcome = c.chaosOutcome(bad)
 	}
 	if bad == nil && !ruled && o.Outcome == "" {
-		bad = m.judgeToken()
+		bad = m.validateToken()
 	}
 
 	switch {
 	case o.Outcome == HANG:
-		c.hang(r, HANG)
+		c.hangUntilGone(r, HANG)
 	case o.Outcome == RESET:
-		c.count(RESET, 0)
-		reset(w, r)
+		c.countOutcome(RESET, 0)
+		resetStream(w, r)
 	case silently[o.Outcome] && bad == nil:
 		c.deliverSilently(w, r, o)
 	case answers[o.Outcome] != nil:
-		c.refuse(w, r, answers[o.Outcome].to(m.target), o)
+		c.sendError(w, r, answers[o.Outcome].forTarget(m.target), o)
 	case bad != nil:
-		c.refuse(w, r, bad, Outcome{})
+		c.sendError(w, r, bad, Outcome{})
 	default:
 		c.accept(w, r, o)
 	}
 }
 
-// deliverSilently takes the message and does not say so.
+// deliverSilently stores the message as delivered, and sends an error or no answer.
 func (c *sendCall) deliverSilently(w http.ResponseWriter, r *http.Request, o Outcome) {
 	if !c.message.validateOnly {
-		c.keep()
+		c.storeMessage()
 	}
 	switch o.Outcome {
 	case HangDelivered:
-		c.hang(r, HangDelivered)
+		c.hangUntilGone(r, HangDelivered)
 	case ResetDelivered:
-		c.count(ResetDelivered, 0)
-		reset(w, r)
+		c.countOutcome(ResetDelivered, 0)
+		resetStream(w, r)
 	default:
-		c.refuse(w, r, answers["UNAVAILABLE"].as(UnavailableDelivered), o)
+		c.sendError(w, r, answers["UNAVAILABLE"].countedAs(UnavailableDelivered), o)
 	}
 }
 
-// drawn is the outcome that chaos has for the message, "" for none.
-func (c *sendCall) drawn(bad *answer) string {
+// chaosOutcome returns the outcome that chaos has for the message, "" for none.
+func (c *sendCall) chaosOutcome(bad *answer) string {
 	device := ""
 	if bad == nil && c.message.toDevice() {
 		device = c.message.address()
 	}
-	o := c.policy.draw(device, c.number)
+	o := c.policy.drawChaos(device, c.number)
 	if bad != nil && o == SLOW {
 		return ""
 	}
 	return o
 }
 
-// as is the answer counted under another name.
-func (a *answer) as(name string) *answer {
+// countedAs returns the answer with another name for the counts.
+func (a *answer) countedAs(name string) *answer {
 	b := *a
-	b.name = name
+	b.outcome = name
 	return &b
 }
 
-// count counts an outcome that is no acceptance; status is that of the answer,
-// 0: there is none.
-func (c *sendCall) count(outcome string, status int) {
+// countOutcome counts a request whose message was not accepted. status is that of the
+// answer; 0 means that there is no answer.
+func (c *sendCall) countOutcome(outcome string, status int) {
 	c.seen.Outcome = outcome
-	c.server.counts.decided(outcome, status)
-	c.tellRefused(outcome)
+	c.server.counts.countOutcome(outcome, status)
+	c.publishRefused(outcome)
 }
 
-func (c *sendCall) tellRefused(outcome string) {
-	if c.server.readers.some.Load() > 0 {
-		c.server.tell(EventRefused, outcome, c.remembered(""))
+func (c *sendCall) publishRefused(outcome string) {
+	if c.server.readers.count.Load() > 0 {
+		c.server.publishEvent(EventRefused, outcome, c.newStoredMessage(""))
 	}
 }
 
-// refuse counts and sends an error answer after the latency.
-func (c *sendCall) refuse(w http.ResponseWriter, r *http.Request, a *answer, o Outcome) {
-	c.count(a.name, a.code)
-	if c.wait(r, o) {
-		a.write(w, o.RetryAfter)
+// sendError counts an error answer, and sends it after the latency.
+func (c *sendCall) sendError(w http.ResponseWriter, r *http.Request, a *answer, o Outcome) {
+	c.countOutcome(a.outcome, a.code)
+	if c.waitLatency(r, o) {
+		a.writeTo(w, o.RetryAfter)
 	}
 }
 
@@ -188,56 +189,57 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 	}
 
 	c.seen.Outcome, c.seen.Validated = name, c.message.validateOnly
-	id := "fake_message_id" // FCM's own answer to validate_only
+	id := "fake_message_id" // the id in the answer of FCM to validate_only
 	if c.message.validateOnly {
-		c.server.counts.accepted(name, true)
-		if c.server.readers.some.Load() > 0 {
-			c.server.tell(EventValidated, name, c.remembered("projects/"+c.project+"/messages/"+id))
+		c.server.counts.countAccepted(name, true)
+		if c.server.readers.count.Load() > 0 {
+			c.server.publishEvent(EventValidated, name, c.newStoredMessage("projects/"+c.project+"/messages/"+id))
 		}
 	} else {
-		id = c.keep()
-		c.server.counts.accepted(name, false)
+		id = c.storeMessage()
+		c.server.counts.countAccepted(name, false)
 	}
-	if c.wait(r, o) {
-		c.write(w, id)
-		c.told = true
+	if c.waitLatency(r, o) {
+		c.writeName(w, id)
+		c.answered = true
 	}
 }
 
-// keep stores the message as delivered and returns its id.
-func (c *sendCall) keep() string {
+// storeMessage stores the message as delivered and returns its id.
+func (c *sendCall) storeMessage() string {
 	s, m := c.server, c.message
-	k := c.remembered("")
+	k := c.newStoredMessage("")
 	c.seen.At, c.seen.Delivered = k.at, true
 	id := s.messageID(c.number, m.toDevice())
 	k.id = "projects/" + c.project + "/messages/" + id
 	if m.mailing != "" && m.toDevice() && !c.policy.IgnoreDuplicates {
-		s.counts.note(m.mailing, k.address)
+		s.counts.noteDuplicate(m.mailing, k.address)
 	}
 	if m.toDevice() {
-		k.hidden = s.phones.of(k.address).Notifications == notificationsOff
+		k.hidden = s.phones.describeToken(k.address).Notifications == notificationsOff
 		if c.policy.ExclusiveInstallations {
-			s.installations.use(m.installation())
+			s.installations.registerIfUnknown(m.installation())
 		}
 	}
 
 	s.memory.add(k)
-	s.tell(EventAccepted, OK, k)
+	s.publishEvent(EventAccepted, OK, k)
 	return id
 }
 
-// remembered is the message as memory and events hold it.
-func (c *sendCall) remembered(id string) *kept {
-	k := &kept{at: time.Now(), project: c.project, id: id}
+// newStoredMessage returns the message in the form of the memory and of events.
+func (c *sendCall) newStoredMessage(id string) *storedMessage {
+	k := &storedMessage{at: time.Now(), project: c.project, id: id}
 	if m := c.message; m != nil {
 		k.target, k.address, k.mailing, k.customer, k.raw = m.target, m.address(), m.mailing, m.customer, m.raw
 	}
 	return k
 }
 
-// messageID makes an id in FCM's shape: a number for topics, else 0:time%hex.
+// messageID returns an id in the form of FCM: a number for a topic, otherwise
+// 0:time%hex.
 func (s *Server) messageID(number uint64, device bool) string {
-	x := mix(s.ids + number)
+	x := mixBits(s.ids + number)
 	if !device {
 		return strconv.FormatUint(x>>1|1<<60, 10)
 	}
@@ -246,16 +248,18 @@ func (s *Server) messageID(number uint64, device bool) string {
 	return string(strconv.AppendUint(b, x|1<<63, 16))
 }
 
-func (c *sendCall) write(w http.ResponseWriter, id string) {
+// writeName answers with the name of the message.
+func (c *sendCall) writeName(w http.ResponseWriter, id string) {
 	b := append(make([]byte, 0, 128), "{\n  \"name\": "...)
 	b = strconv.AppendQuote(b, "projects/"+c.project+"/messages/"+id)
 	w.Header()["Content-Type"] = typeJSON
-	_, _ = w.Write(append(b, "\n}\n"...)) // the client may be gone
+	_, _ = w.Write(append(b, "\n}\n"...)) // the client may have disconnected
 }
 
-// wait lets the latency pass; false if the client left before its end.
-func (c *sendCall) wait(r *http.Request, o Outcome) bool {
-	d := c.policy.delay(c.number, time.Now()) + o.Latency
+// waitLatency waits for the latency. It returns false if the client disconnects or the
+// server closes before its end.
+func (c *sendCall) waitLatency(r *http.Request, o Outcome) bool {
+	d := c.policy.latencyAt(c.number, time.Now()) + o.Latency
 	if o.Outcome == SLOW && o.Latency == 0 {
 		d += c.policy.Slow
 	}
@@ -269,19 +273,20 @@ func (c *sendCall) wait(r *http.Request, o Outcome) bool {
 	case <-t.C:
 		return true
 	case <-r.Context().Done():
-		c.server.counts.change(func(s *Stats) { s.Abandoned++ })
+		c.server.counts.update(func(s *Stats) { s.Abandoned++ })
 	case <-c.server.life.Done():
 	}
 
 	return false
 }
 
-// hang answers nothing until the client gives up or the server closes.
-func (c *sendCall) hang(r *http.Request, outcome string) {
-	c.count(outcome, 0)
+// hangUntilGone sends no answer until the client disconnects or the server closes. It
+// panics with http.ErrAbortHandler.
+func (c *sendCall) hangUntilGone(r *http.Request, outcome string) {
+	c.countOutcome(outcome, 0)
 	select {
 	case <-r.Context().Done():
-		c.server.counts.change(func(s *Stats) { s.Abandoned++ })
+		c.server.counts.update(func(s *Stats) { s.Abandoned++ })
 	case <-c.server.life.Done():
 	}
 	panic(http.ErrAbortHandler)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// plain is a client of HTTP/1.1.
+// plain is an HTTP/1.1 client.
 func plain(t testing.TB, s *Server) *http.Client {
 	tr := &http.Transport{Protocols: &http.Protocols{}, TLSClientConfig: &tls.Config{RootCAs: s.CertPool()}}
 	tr.Protocols.SetHTTP1(true)
@@ -26,15 +26,28 @@ func TestProtocols(t *testing.T) {
 		s := start(t, Options{TLS: secure})
 		for proto, client := range map[int]*http.Client{1: plain(t, s), 2: s.Client()} {
 			got := call(t, client, http.MethodPost, sendURL(s), toToken(token))
-			if got.code != 200 || got.proto != proto {
-				t.Errorf("tls %t: HTTP/%d answered %d over HTTP/%d", secure, proto, got.code, got.proto)
+			switch {
+			case got.code != 200:
+				t.Errorf("tls %t: HTTP/%d: code %v, want 200", secure, proto, got.code)
+			case got.proto != proto:
+				t.Errorf("tls %t: HTTP/%d: proto %v, want %v", secure, proto, got.proto, proto)
 			}
 		}
-		if secure != strings.HasPrefix(s.URL(), "https://") || secure == (s.CertPool() == nil) || secure == (s.CertificatePEM() == nil) {
-			t.Errorf("tls %t: %s", secure, s.URL())
+		switch {
+		case secure != strings.HasPrefix(s.URL(), "https://"):
+			t.Errorf("tls %t: URL %s", secure, s.URL())
+		case secure == (s.CertPool() == nil):
+			t.Errorf("tls %t: the pool of certificates is %v", secure, s.CertPool())
+		case secure == (s.CertificatePEM() == nil):
+			t.Errorf("tls %t: the certificate is %q", secure, s.CertificatePEM())
 		}
-		if st := s.Stats(); st.ConnectionsAccepted != 2 || st.OpenConnections != 2 || st.Accepted != 2 {
-			t.Errorf("tls %t: %+v", secure, st)
+		switch st := s.Stats(); {
+		case st.ConnectionsAccepted != 2:
+			t.Errorf("tls %t: connections accepted %v, want 2", secure, st.ConnectionsAccepted)
+		case st.OpenConnections != 2:
+			t.Errorf("tls %t: open connections %v, want 2", secure, st.OpenConnections)
+		case st.Accepted != 2:
+			t.Errorf("tls %t: accepted %v, want 2", secure, st.Accepted)
 		}
 	}
 }
@@ -56,7 +69,7 @@ func TestOtherPathsAreNotFound(t *testing.T) {
 		{"POST", "/batch"}, {"GET", "/iid/v1:batchAdd"}, {"GET", "/"}, {"PUT", "/v1/projects/p/registrations/t/topicSubscriptions"},
 	} {
 		if got := call(t, s.Client(), c[0], s.URL()+c[1], ""); got.code != 404 {
-			t.Errorf("%v: %d", c, got.code)
+			t.Errorf("%v: %d, want 404", c, got.code)
 		}
 	}
 	if st := s.Stats(); st.Requests != 0 {
@@ -68,7 +81,7 @@ func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{RequireAuth: true})
 	if got := post(t, s, toToken(token)); got.code != 401 {
-		t.Errorf("without: %d", got.code)
+		t.Errorf("without: %d, want 401", got.code)
 	}
 	for header, code := range map[string]int{"Bearer x": 200, "bearer y": 200, "Bearer ": 401, "Basic eA==": 401} {
 		req, err := http.NewRequestWithContext(within(t), http.MethodPost, sendURL(s), strings.NewReader(toToken(token)))
@@ -96,25 +109,44 @@ func TestQuotaOfAMinute(t *testing.T) {
 	s.SetOutcome("gone-0123456", "UNREGISTERED")
 	post(t, s, toToken(token))
 	post(t, s, toToken("gone-0123456")) // a 404 counts
-	post(t, s, "no JSON")               // as does a 400
+	post(t, s, "no JSON")               // a 400 counts, too
 	for range 2 {
 		got := post(t, s, toToken(token))
 		wait, err := strconv.Atoi(got.header.Get("Retry-After"))
-		if got.code != 429 || err != nil || wait < 1 || wait > 60 {
-			t.Fatalf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+		switch {
+		case got.code != 429:
+			t.Fatalf("code %v, want 429", got.code)
+		case err != nil:
+			t.Fatalf("error %v, want none", err)
+		case wait < 1 || wait > 60:
+			t.Fatalf("wait %v, want %v to %v", wait, 1, 60)
 		}
 		e := parse(t, got.body).Error
 		info := e.Details[0]
-		if e.Status != "RESOURCE_EXHAUSTED" || info.Reason != "RATE_LIMIT_EXCEEDED" || info.Domain != "googleapis.com" ||
-			info.Metadata["service"] != "fcm.googleapis.com" || info.Metadata["quota_limit"] != "SendsPerMinutePerProject" ||
-			info.Metadata["quota_limit_value"] != "3" || len(e.Details[1].Links) == 0 || strings.Contains(got.body, "FcmError") ||
-			!strings.Contains(e.Message, "for consumer 'project_number:"+projectNumber(project)+"'.") {
-			t.Errorf("answer %s", got.body)
+		switch {
+		case e.Status != "RESOURCE_EXHAUSTED":
+			t.Errorf(`answer: status %q, want "RESOURCE_EXHAUSTED"; body %s`, e.Status, got.body)
+		case info.Reason != "RATE_LIMIT_EXCEEDED":
+			t.Errorf(`answer: reason %q, want "RATE_LIMIT_EXCEEDED"; body %s`, info.Reason, got.body)
+		case info.Domain != "googleapis.com":
+			t.Errorf(`answer: domain %q, want "googleapis.com"; body %s`, info.Domain, got.body)
+		case info.Metadata["service"] != "fcm.googleapis.com":
+			t.Errorf(`answer: metadata service %q, want "fcm.googleapis.com"; body %s`, info.Metadata["service"], got.body)
+		case info.Metadata["quota_limit"] != "SendsPerMinutePerProject":
+			t.Errorf(`answer: metadata quota_limit %q, want "SendsPerMinutePerProject"; body %s`, info.Metadata["quota_limit"], got.body)
+		case info.Metadata["quota_limit_value"] != "3":
+			t.Errorf(`answer: metadata quota_limit_value %q, want "3"; body %s`, info.Metadata["quota_limit_value"], got.body)
+		case len(e.Details[1].Links) == 0:
+			t.Errorf("answer: no links; body %s", got.body)
+		case strings.Contains(got.body, "FcmError"):
+			t.Errorf(`answer: body %q, want no "FcmError" in it`, got.body)
+		case !strings.Contains(e.Message, "for consumer 'project_number:"+projectNumber(project)+"'."):
+			t.Errorf("answer: message %q, want the project number; body %s", e.Message, got.body)
 		}
 	}
 	other := call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/another/messages:send", toToken(token))
 	if other.code != 200 {
-		t.Errorf("another project: %d", other.code)
+		t.Errorf("another project: %d, want 200", other.code)
 	}
 	settings := s.Settings()
 	settings.QuotaPerMinute = 0
@@ -122,13 +154,16 @@ func TestQuotaOfAMinute(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := post(t, s, toToken(token)); got.code != 200 {
-		t.Errorf("after the quota was lifted: %d", got.code)
+		t.Errorf("after the quota was lifted: %d, want 200", got.code)
 	}
-	s.SetOutcome(token, "QUOTA_PROJECT") // a stray one, not of the quota
+	s.SetOutcome(token, "QUOTA_PROJECT") // from a rule, not from the quota
 	post(t, s, toToken(token))
 	st := s.Stats()
-	if st.Outcomes["QUOTA_PROJECT"] != 3 || st.Requests != 8 {
-		t.Errorf("stats %+v", st)
+	switch {
+	case st.Outcomes["QUOTA_PROJECT"] != 3:
+		t.Errorf("stats: outcomes QUOTA_PROJECT %v, want 3", st.Outcomes["QUOTA_PROJECT"])
+	case st.Requests != 8:
+		t.Errorf("stats: requests %v, want 8", st.Requests)
 	}
 	if st.OverQuota != 2 {
 		t.Errorf("%d requests were over the quota, want 2", st.OverQuota)
@@ -143,26 +178,29 @@ func TestQuotaWindow(t *testing.T) {
 	var q quotas
 	now := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC) // its minute ends at :47
 	for range 2 {
-		if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now); !ok {
+		if _, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now); !ok {
 			t.Fatal("refused within the quota")
 		}
 	}
-	if wait, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); ok || wait != time.Second {
-		t.Errorf("after 59 s: %t, wait %s", ok, wait)
+	switch wait, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(59*time.Second)); {
+	case ok:
+		t.Errorf("after 59 s: ok true, want false")
+	case wait != time.Second:
+		t.Errorf("after 59 s: wait %v, want %v", wait, time.Second)
 	}
-	if _, ok := q.take("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
+	if _, ok := q.countSend("p", QuotaMinuteRetryAfter, 2, now.Add(time.Minute)); !ok {
 		t.Error("refused in the next minute")
 	}
 }
 
-// TestQuotaShapes: how much each shape lets through, and what it tells those it
-// refuses, at moments counted from the first send.
+// TestQuotaShapes checks how many sends each shape accepts, and the Retry-After of the
+// others, at times after the first send.
 func TestQuotaShapes(t *testing.T) {
 	t.Parallel()
 	first := time.Date(2026, 12, 1, 9, 0, 47, 0, time.UTC)
 	type moment struct {
 		after      time.Duration
-		let        int // of 100 sends at this moment
+		let        int // accepted of 100 sends at this time
 		retryAfter time.Duration
 	}
 	for shape, moments := range map[string][]moment{
@@ -176,7 +214,7 @@ func TestQuotaShapes(t *testing.T) {
 			for _, m := range moments {
 				let, said := 0, time.Duration(0)
 				for range 100 {
-					wait, ok := q.take("p", shape, 60, first.Add(m.after))
+					wait, ok := q.countSend("p", shape, 60, first.Add(m.after))
 					if ok {
 						let++
 					} else {
@@ -194,8 +232,8 @@ func TestQuotaShapes(t *testing.T) {
 	}
 }
 
-// TestAQuotaWithoutRetryAfter: the shape holds over the wire, and a change of it
-// gives the project its whole quota again.
+// The shape of the quota also applies over the network, and its change gives the project
+// its whole quota again.
 func TestAQuotaWithoutRetryAfter(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{QuotaPerMinute: 1, QuotaShape: QuotaMinute})
@@ -225,7 +263,7 @@ func TestLatencyJumps(t *testing.T) {
 		0: 50 * time.Millisecond, 49 * time.Second: 50 * time.Millisecond, 50 * time.Second: 2 * time.Second,
 		59 * time.Second: 2 * time.Second, time.Minute: 50 * time.Millisecond, 111 * time.Second: 2 * time.Second,
 	} {
-		if got := p.delay(1, p.began.Add(after)); got != want {
+		if got := p.latencyAt(1, p.began.Add(after)); got != want {
 			t.Errorf("after %s the latency is %s, want %s", after, got, want)
 		}
 	}
@@ -237,14 +275,20 @@ func TestRetryAfterOfARule(t *testing.T) {
 	if err := s.SetOutcomes(Outcome{Token: token, Outcome: "UNAVAILABLE", RetryAfter: 1500 * time.Millisecond, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if got := post(t, s, toToken(token)); got.code != 503 || got.header.Get("Retry-After") != "2" {
-		t.Errorf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+	switch got := post(t, s, toToken(token)); {
+	case got.code != 503:
+		t.Errorf("code %v, want 503", got.code)
+	case got.header.Get("Retry-After") != "2":
+		t.Errorf(`Retry-After %q, want "2"`, got.header.Get("Retry-After"))
 	}
 	if got := post(t, s, toToken(token)); got.code != 200 {
-		t.Errorf("the second: %d", got.code)
+		t.Errorf("the second: %d, want 200", got.code)
 	}
 	s.SetOutcome(token, "QUOTA_PROJECT")
-	if got := post(t, s, toToken(token)); got.code != 429 || got.header.Get("Retry-After") != "" {
-		t.Errorf("%d, Retry-After %q", got.code, got.header.Get("Retry-After"))
+	switch got := post(t, s, toToken(token)); {
+	case got.code != 429:
+		t.Errorf("code %v, want 429", got.code)
+	case got.header.Get("Retry-After") != "":
+		t.Errorf(`Retry-After %q, want ""`, got.header.Get("Retry-After"))
 	}
 }

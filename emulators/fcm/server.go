@@ -15,7 +15,7 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// Server is a running emulator.
+// A Server is a running emulator.
 type Server struct {
 	listener net.Listener
 	http     *http.Server
@@ -35,10 +35,10 @@ type Server struct {
 	topics  topics
 
 	installations installations
-	ids           uint64 // makes message ids of different servers differ
+	ids           uint64 // seed of message ids, so that two servers give different ids
 }
 
-// idleTimeout is after how long FCM sends an idle connection GOAWAY.
+// idleTimeout is the time after which FCM sends GOAWAY to an idle connection.
 const idleTimeout = 4 * time.Minute
 
 // Start listens on addr, host:port, and serves until Close. Port 0 is any free port.
@@ -56,11 +56,11 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
 	}
 
-	s := &Server{listener: l, ids: mix(uint64(time.Now().UnixNano()))}
+	s := &Server{listener: l, ids: mixBits(uint64(time.Now().UnixNano()))}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.counts.reset()
-	s.apply(settings)
-	if err := s.serve(o); err != nil {
+	s.applySettings(settings)
+	if err := s.startServing(o); err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("starting the FCM emulator on %s: %w", addr, err)
 	}
@@ -68,21 +68,23 @@ func Start(addr string, o Options) (*Server, error) {
 	return s, nil
 }
 
-// serve makes the HTTP server and its client, and starts serving.
-func (s *Server) serve(o Options) error {
+// startServing creates the HTTP server and its client, and starts to serve.
+func (s *Server) startServing(o Options) error {
 	if o.MaxStreams == 0 {
 		o.MaxStreams = DefaultMaxStreams
 	}
 	s.http = &http.Server{
-		Handler: loopback.Doors(s.routes()), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
+		Handler: loopback.Doors(s.rootHandler()), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: o.MaxStreams},
 		Protocols:   &http.Protocols{},
-		ConnContext: newConnection, ConnState: s.connection,
+		ConnContext: newConnection, ConnState: s.countConnection,
 		ErrorLog: silent,
 	}
+
 	p := s.http.Protocols
 	p.SetHTTP1(true)
 	l := s.listener
+
 	transport := &http.Transport{Protocols: &http.Protocols{}}
 	if o.TLS {
 		cert, pool, err := throwAwayCertificate(l.Addr())
@@ -100,6 +102,7 @@ func (s *Server) serve(o Options) error {
 		transport.Protocols.SetUnencryptedHTTP2(true)
 		go func() { _ = s.http.Serve(l) }()
 	}
+
 	s.client = &http.Client{Transport: transport}
 	return nil
 }
@@ -140,7 +143,7 @@ func (s *Server) CertificatePEM() []byte {
 // streams. It may be called again.
 func (s *Server) Close() {
 	s.end()
-	_ = s.http.Close() // nothing to do about a listener that was closed before
+	_ = s.http.Close() // the only error is that the listener was closed before
 	s.client.CloseIdleConnections()
 }
 
@@ -154,14 +157,14 @@ func (s *Server) SetOutcome(token, outcome string) {
 }
 
 // SetOutcomes adds rules. If one of them has a fault, it adds none and returns every
-// fault. If several rules match a token, the latest one
-// applies. A rule that always applies replaces earlier ones for the same Token.
+// fault. If several rules match a token, the latest one applies. A rule that always
+// applies replaces earlier ones for the same Token.
 func (s *Server) SetOutcomes(rules ...Outcome) error {
 	if err := checkAll("setting outcomes", rules); err != nil {
 		return err
 	}
 	s.rules.set(rules)
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 	return nil
 }
 
@@ -172,7 +175,7 @@ func (s *Server) CurrentOutcomes() []Outcome { return s.rules.list() }
 // ClearOutcomes removes all rules.
 func (s *Server) ClearOutcomes() {
 	s.rules.clear()
-	s.tell(EventChanged, "", nil)
+	s.publishEvent(EventChanged, "", nil)
 }
 
 // Configure replaces all settings. After a change of the quota every project has its whole
@@ -181,12 +184,12 @@ func (s *Server) Configure(settings Settings) error {
 	if f := settings.check(); len(f) > 0 {
 		return fmt.Errorf("configuring the FCM emulator: %w", f)
 	}
-	s.apply(settings)
-	s.tell(EventChanged, "", nil)
+	s.applySettings(settings)
+	s.publishEvent(EventChanged, "", nil)
 	return nil
 }
 
-func (s *Server) apply(settings Settings) {
+func (s *Server) applySettings(settings Settings) {
 	settings = settings.withDefaults()
 	p := newPolicy(settings)
 	if old := s.policy.Load(); old != nil {
@@ -194,9 +197,10 @@ func (s *Server) apply(settings Settings) {
 			s.quotas.reset()
 		}
 		if old.JumpEvery == p.JumpEvery && old.JumpFor == p.JumpFor {
-			p.began = old.began // the jumps go on as they were
+			p.began = old.began // a change of other settings does not move the jumps
 		}
 	}
+
 	s.memory.resize(settings.Keep)
 	s.policy.Store(p)
 }
@@ -210,7 +214,7 @@ func (s *Server) Messages(f Filter) []Message {
 	found := s.memory.find(f)
 	out := make([]Message, len(found))
 	for i, k := range found {
-		out[i] = k.message()
+		out[i] = k.toMessage()
 	}
 	return out
 }
@@ -228,5 +232,5 @@ func (s *Server) Stats() Stats {
 func (s *Server) Clear() {
 	s.memory.clear()
 	s.counts.reset()
-	s.tell(EventCleared, "", nil)
+	s.publishEvent(EventCleared, "", nil)
 }

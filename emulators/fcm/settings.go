@@ -158,12 +158,12 @@ func (s Settings) check() faults {
 	add(s.TopicLimit < 0, "topicLimit", negative)
 	for key, name := range s.Outages {
 		add(!slices.Contains(outageKeys, key), "outages."+key, "must be one of "+strings.Join(outageKeys, ", "))
-		add(!known(name) || name == OK, "outages."+key, "is no outcome of an outage")
+		add(!knownOutcome(name) || name == OK, "outages."+key, "is not an outcome that an outage can have")
 	}
 
 	sum := 0.0
 	for name, share := range s.Chaos {
-		add(!known(name) || name == OK, "chaos."+name, "is no outcome that can be drawn")
+		add(!knownOutcome(name) || name == OK, "chaos."+name, "is not an outcome that chaos can have")
 		add(!(share >= 0 && share <= 1), "chaos."+name, "must be a share from 0 to 1")
 		sum += share
 	}
@@ -172,7 +172,8 @@ func (s Settings) check() faults {
 	return f
 }
 
-// policy has the settings in the form that a send reads.
+// A policy has the settings in the form that a send reads. It is replaced as a whole and
+// never changed.
 type policy struct {
 	Settings
 	began              time.Time // when they were set
@@ -209,22 +210,23 @@ func newPolicy(s Settings) *policy {
 	return p
 }
 
-// draw returns the outcome of chaos for a send, "" for none. token is empty for topics;
-// number counts the requests from the start.
-func (p *policy) draw(token string, number uint64) string {
+// drawChaos returns the outcome of chaos for a send, "" for none. token is empty for
+// topics. number is the number of the request.
+func (p *policy) drawChaos(token string, number uint64) string {
 	if token != "" && len(p.byToken) > 0 {
-		if o := pick(p.byToken, mix(hashString(p.Seed, token))); o != "" {
+		if o := pickChance(p.byToken, mixBits(hashString(p.Seed, token))); o != "" {
 			return o
 		}
 	}
-	return pick(p.byRequest, mix(p.Seed+mix(number)))
+	return pickChance(p.byRequest, mixBits(p.Seed+mixBits(number)))
 }
 
-func pick(list []chance, x uint64) string {
+// pickChance returns the outcome for 64 random bits, "" for none.
+func pickChance(list []chance, x uint64) string {
 	if len(list) == 0 {
 		return ""
 	}
-	at := fraction(x)
+	at := unitFraction(x)
 	for _, c := range list {
 		if at < c.below {
 			return c.outcome
@@ -233,33 +235,33 @@ func pick(list []chance, x uint64) string {
 	return ""
 }
 
-// delay returns the latency of the request with this number at a time.
-func (p *policy) delay(number uint64, now time.Time) time.Duration {
+// latencyAt returns the latency of the request with this number at a time.
+func (p *policy) latencyAt(number uint64, now time.Time) time.Duration {
 	latency := p.Latency
-	if p.jumps(now) {
+	if p.inJump(now) {
 		latency = p.JumpLatency
 	}
 	if p.Jitter == 0 {
 		return latency
 	}
-	at := 2*fraction(mix(p.Seed^mix(number+1<<40))) - 1
+	at := 2*unitFraction(mixBits(p.Seed^mixBits(number+1<<40))) - 1
 	return max(0, latency+time.Duration(at*float64(p.Jitter)))
 }
 
-// jumps reports whether the latency has jumped.
-func (p *policy) jumps(now time.Time) bool {
+// inJump reports whether the latency has jumped.
+func (p *policy) inJump(now time.Time) bool {
 	return p.JumpEvery > 0 && now.Sub(p.began)%p.JumpEvery >= p.JumpEvery-p.JumpFor
 }
 
-// hits reports whether a rule for a share of the sends applies to this one. An outcome about
-// a token is drawn by token, any other by request.
-func (p *policy) hits(r *rule, address string, number uint64) bool {
+// ruleApplies reports whether a rule for a share of the sends applies to this one. For
+// an outcome about a token the token decides, for any other outcome the request.
+func (p *policy) ruleApplies(r *rule, address string, number uint64) bool {
 	if r.Share == 0 {
 		return true
 	}
-	seed := mix(p.Seed ^ r.order)
+	seed := mixBits(p.Seed ^ r.order)
 	if aboutToken[r.Outcome.Outcome] {
-		return fraction(mix(hashString(seed, address))) < r.Share
+		return unitFraction(mixBits(hashString(seed, address))) < r.Share
 	}
-	return fraction(mix(seed+mix(number))) < r.Share
+	return unitFraction(mixBits(seed+mixBits(number))) < r.Share
 }

@@ -35,7 +35,7 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// admin is the Go Admin SDK's client of the server.
+// admin returns a client of the Go Admin SDK for the server.
 func admin(t testing.TB, s *Server, opts ...option.ClientOption) *messaging.Client {
 	t.Helper()
 	opts = append([]option.ClientOption{option.WithEndpoint(s.URL() + "/v1"), option.WithoutAuthentication()}, opts...)
@@ -50,7 +50,7 @@ func admin(t testing.TB, s *Server, opts ...option.ClientOption) *messaging.Clie
 	return c
 }
 
-// reply is an answer read to its end.
+// A reply is an answer with its whole body.
 type reply struct {
 	code   int
 	header http.Header
@@ -58,7 +58,7 @@ type reply struct {
 	proto  int
 }
 
-// post sends a request's JSON with the server's own client.
+// post sends the JSON of a request with the client of the server.
 func post(t testing.TB, s *Server, body string) reply {
 	t.Helper()
 	return call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/"+project+"/messages:send", body)
@@ -84,7 +84,7 @@ func call(t testing.TB, c *http.Client, method, url, body string) reply {
 
 func toToken(token string) string { return `{"message":{"token":"` + token + `","data":{"a":"b"}}}` }
 
-// listen serves a handler of its own and returns its URL.
+// listen serves a handler on its own port and returns its URL.
 func listen(t testing.TB, srv *http.Server) string {
 	t.Helper()
 	var lc net.ListenConfig
@@ -97,10 +97,10 @@ func listen(t testing.TB, srv *http.Server) string {
 	return "http://" + l.Addr().String()
 }
 
-// phone addresses a message by registration token. The SDK deprecates the field
-// for installation ids; both are in use side by side.
+// phone addresses a message to a registration token. The SDK deprecates the field in favour
+// of installation ids. Senders use both.
 func phone(token string, m messaging.Message) *messaging.Message {
-	//lint:ignore SA1019 tokens are what most senders still have
+	//lint:ignore SA1019 most senders still have tokens
 	m.Token = token
 	return &m
 }

@@ -46,13 +46,13 @@ const maxSeen = 20_000_000
 
 // counts has the stats and notifies goroutines that wait for a change.
 type counts struct {
-	mu      sync.Mutex
-	stats   Stats
-	number  uint64 // number of the last request; it is never reset, because chaos is drawn by it
-	seen    map[uint64]struct{}
-	seed    maphash.Seed
-	full    bool
-	changed chan struct{} // closed by the next change; nil if no goroutine waits
+	mu         sync.Mutex // guards all fields
+	stats      Stats
+	lastNumber uint64 // number of the last request; it is never reset, because chaos is drawn by it
+	seen       map[uint64]struct{}
+	seed       maphash.Seed
+	full       bool
+	changed    chan struct{} // closed by the next change; nil if no goroutine waits
 }
 
 func (c *counts) reset() {
@@ -61,26 +61,27 @@ func (c *counts) reset() {
 	c.stats = Stats{Outcomes: map[string]int{}, Statuses: map[int]int{},
 		ConnectionsAccepted: c.stats.ConnectionsAccepted, OpenConnections: c.stats.OpenConnections}
 	c.seen, c.full, c.seed = map[uint64]struct{}{}, false, maphash.MakeSeed()
-	c.wake()
+	c.wakeLocked()
 }
 
-// change changes the stats and notifies waiting goroutines.
-func (c *counts) change(f func(*Stats)) {
+// update changes the stats and notifies the goroutines that wait.
+func (c *counts) update(f func(*Stats)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.stats)
-	c.wake()
+	c.wakeLocked()
 }
 
-func (c *counts) wake() {
+// wakeLocked notifies the goroutines that wait for a change.
+func (c *counts) wakeLocked() {
 	if c.changed != nil {
 		close(c.changed)
 		c.changed = nil
 	}
 }
 
-// arrived counts a request and returns its number.
-func (c *counts) arrived() uint64 {
+// countRequest counts a request and returns its number.
+func (c *counts) countRequest() uint64 {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,25 +90,25 @@ func (c *counts) arrived() uint64 {
 	}
 	c.stats.LastAt = now
 	c.stats.Requests++
-	c.number++
-	c.wake()
-	return c.number
+	c.lastNumber++
+	c.wakeLocked()
+	return c.lastNumber
 }
 
-// decided counts a request whose message was not accepted. status is that of the answer; 0:
-// there is none.
-func (c *counts) decided(outcome string, status int) {
+// countOutcome counts a request whose message was not accepted. status is that of the
+// answer; 0 means that there is no answer.
+func (c *counts) countOutcome(outcome string, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Outcomes[outcome]++
 	if status != 0 {
 		c.stats.Statuses[status]++
 	}
-	c.wake()
+	c.wakeLocked()
 }
 
-// accepted counts a message that was accepted, or only validated.
-func (c *counts) accepted(outcome string, validated bool) {
+// countAccepted counts a message that was accepted, or only validated.
+func (c *counts) countAccepted(outcome string, validated bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Outcomes[outcome]++
@@ -117,21 +118,24 @@ func (c *counts) accepted(outcome string, validated bool) {
 	} else {
 		c.stats.Accepted++
 	}
-	c.wake()
+	c.wakeLocked()
 }
 
-// note stores the pair of mailing and device of a message, and counts a duplicate if the
-// pair was stored before. Pairs are stored as 64-bit hashes: the probability that two of a
-// million pairs have the same hash is one in thirty-seven million.
-func (c *counts) note(mailing, device string) {
+// noteDuplicate stores the pair of mailing and device of a message, and counts a
+// duplicate if the pair was stored before. Pairs are stored as 64-bit hashes: the
+// probability that two of a million pairs have the same hash is one in thirty-seven
+// million.
+func (c *counts) noteDuplicate(mailing, device string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	var h maphash.Hash
 	h.SetSeed(c.seed)
 	_, _ = h.WriteString(mailing)
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(device)
 	sum := h.Sum64()
+
 	if _, again := c.seen[sum]; again {
 		c.stats.Duplicates++
 		return
@@ -150,8 +154,8 @@ func (c *counts) snapshot() Stats {
 	return s
 }
 
-// next returns a channel that the next change closes.
-func (c *counts) next() <-chan struct{} {
+// nextChange returns a channel that the next change closes.
+func (c *counts) nextChange() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.changed == nil {
@@ -164,7 +168,7 @@ func (c *counts) next() <-chan struct{} {
 // ends first, the error has the last stats.
 func (s *Server) Wait(ctx context.Context, asked func(Stats) bool) error {
 	for {
-		changed := s.counts.next() // before the check, so that no change is missed
+		changed := s.counts.nextChange() // before the check, so that no change is missed
 		now := s.Stats()
 		if asked(now) {
 			return nil

@@ -8,24 +8,28 @@ import (
 	"time"
 )
 
-// heartbeat is how often a quiet event stream says that it lives.
+// heartbeat is the time after which an event stream without events sends a comment, so
+// that the connection stays open.
 const heartbeat = 15 * time.Second
 
-// getEvents streams what happens as server-sent events: the event's name is
-// its kind, the data the Event, the id a message's sequence. What is ready is
-// written together, so that thousands of events a second stay few writes.
+// getEvents sends events as server-sent events. The event name is the kind, the data is
+// the Event, the id is the sequence of the message. Events that are ready are written
+// together, so that thousands of events a second need few writes.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
-	if err := params(r); err != nil {
+	if err := checkParams(r); err != nil {
 		return err
 	}
 	events, cancel := s.Subscribe()
 	defer cancel()
+
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
+
 	out := http.NewResponseController(w)
 	_, _ = fmt.Fprint(w, "retry: 1000\n: listening\n\n")
-	_ = out.Flush() // a broken stream ends the request's context
+	_ = out.Flush() // an error of the connection ends the context of the request
+
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	var buf bytes.Buffer
@@ -37,7 +41,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 				return nil
 			}
 			writeEvent(&buf, e)
-			gather(&buf, events)
+			appendReady(&buf, events)
 		case <-tick.C:
 			buf.WriteString(": still here\n\n")
 		case <-r.Context().Done():
@@ -50,11 +54,11 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// maxGather is how many bytes of events are written at once.
+// maxGather is the size of one write of events, in bytes.
 const maxGather = 64 << 10
 
-// gather adds the events that are ready now.
-func gather(buf *bytes.Buffer, events <-chan Event) {
+// appendReady appends the events that are ready now.
+func appendReady(buf *bytes.Buffer, events <-chan Event) {
 	for buf.Len() < maxGather {
 		select {
 		case e, ok := <-events:
@@ -69,9 +73,9 @@ func gather(buf *bytes.Buffer, events <-chan Event) {
 }
 
 func writeEvent(buf *bytes.Buffer, e Event) {
-	data, err := json.Marshal(e) // compact, so on one line
+	data, err := json.Marshal(e) // one line, as the format requires
 	if err != nil {
-		return // the parts of an Event cannot fail
+		return // cannot happen: an Event always marshals
 	}
 	fmt.Fprintf(buf, "event: %s\n", e.Kind)
 	if e.Kind == EventAccepted {

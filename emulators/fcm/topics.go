@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// maxTopicTokens is how many tokens one topic call may name.
+// maxTopicTokens is the largest number of tokens of one topic call.
 const maxTopicTokens = 1000
 
-// topics holds who subscribed to what, and when.
+// topics has the subscriptions and their times.
 type topics struct {
-	mu   sync.Mutex
-	subs map[string]map[string]time.Time // topic → token → since
+	mu   sync.Mutex                      // guards subs
+	subs map[string]map[string]time.Time // by topic and token: since when
 }
 
-// change subscribes a token, or takes it off, and returns since when.
-func (t *topics) change(topic, token string, add bool) time.Time {
+// setSubscribed subscribes a token or unsubscribes it. It returns the time of the
+// subscription, zero after an unsubscription.
+func (t *topics) setSubscribed(topic, token string, add bool) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	subs := t.subs[topic]
@@ -43,7 +44,7 @@ func (t *topics) change(topic, token string, add bool) time.Time {
 	return subs[token]
 }
 
-func (t *topics) since(topic, token string) (time.Time, bool) {
+func (t *topics) subscribedSince(topic, token string) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at, ok := t.subs[topic][token]
@@ -73,9 +74,10 @@ func (s *Server) Topics() map[string]int {
 	return out
 }
 
-// manage answers the Instance ID API's batchAdd and batchRemove, which the
-// Admin SDKs call: a result for each token, empty or with an error.
-func (s *Server) manage(add bool) http.HandlerFunc {
+// topicHandler returns the handler of batchAdd or batchRemove of the Instance ID API,
+// which the Admin SDKs call. The answer has a result for each token: empty, or with an
+// error.
+func (s *Server) topicHandler(add bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := s.policy.Load()
 		if p.RequireAuth && !hasBearer(r) {
@@ -99,12 +101,12 @@ func (s *Server) manage(add bool) http.HandlerFunc {
 		case len(call.Tokens) > maxTopicTokens:
 			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "TooManyTokens"})
 		default:
-			writeJSON(w, http.StatusOK, map[string]any{"results": s.manageAll(topic, call.Tokens, add)})
+			writeJSON(w, http.StatusOK, map[string]any{"results": s.changeSubscriptions(topic, call.Tokens, add)})
 		}
 	}
 }
 
-func (s *Server) manageAll(topic string, tokens []string, add bool) []map[string]string {
+func (s *Server) changeSubscriptions(topic string, tokens []string, add bool) []map[string]string {
 	results := make([]map[string]string, len(tokens))
 	for i, token := range tokens {
 		results[i] = map[string]string{}
@@ -112,15 +114,15 @@ func (s *Server) manageAll(topic string, tokens []string, add bool) []map[string
 			results[i]["error"] = why
 			continue
 		}
-		s.topics.change(topic, token, add)
+		s.topics.setSubscribed(topic, token, add)
 	}
 	return results
 }
 
-// topicError is what the Instance ID API says of a token; only rules that
-// always hold matter to it.
+// topicError returns the error of the Instance ID API for a token, "" for none. Only
+// rules that always apply count.
 func (s *Server) topicError(token string) string {
-	o, ruled := s.rules.take(token, func(r *rule) bool {
+	o, ruled := s.rules.applyLatest(token, func(r *rule) bool {
 		return r.Times == 0 && (aboutToken[r.Outcome.Outcome] || r.Outcome.Outcome == OK)
 	})
 	switch {
@@ -128,7 +130,7 @@ func (s *Server) topicError(token string) string {
 		return ""
 	case strings.HasPrefix(o.Outcome, "UNREGISTERED"):
 		return "NOT_FOUND"
-	case ruled, !plausible(token):
+	case ruled, !plausibleToken(token):
 		return "INVALID_ARGUMENT"
 	}
 	return ""

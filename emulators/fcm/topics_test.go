@@ -18,8 +18,13 @@ func TestInstanceIDFaults(t *testing.T) {
 	} {
 		got := call(t, s.Client(), "POST", s.URL()+"/iid/v1:batchAdd", body)
 		var answer struct{ Error string }
-		if err := json.Unmarshal([]byte(got.body), &answer); err != nil || got.code != 400 || answer.Error != want {
-			t.Errorf("%.60s: %d %s", body, got.code, got.body)
+		switch err := json.Unmarshal([]byte(got.body), &answer); {
+		case err != nil:
+			t.Errorf("%.60s: error %v, want none", body, err)
+		case got.code != 400:
+			t.Errorf("%.60s: code %v, want 400", body, got.code)
+		case answer.Error != want:
+			t.Errorf("%.60s: error %v, want %v", body, answer.Error, want)
 		}
 	}
 }
@@ -51,12 +56,20 @@ func TestTopicSubscriptionsOfV1(t *testing.T) {
 		{"PATCH", token, "/winter", 200, "winter"},
 	} {
 		got := call(t, s.Client(), c.method, fmt.Sprintf(base, c.token, c.rest), "{}")
-		if got.code != c.code || !strings.Contains(got.body, c.contains) {
-			t.Errorf("%d: %s %s%s: %d %s", i, c.method, c.token, c.rest, got.code, got.body)
+		switch {
+		case got.code != c.code:
+			t.Errorf("%d: %s %s%s: code %v, want %v; body %s", i, c.method, c.token, c.rest, got.code, c.code, got.body)
+		case !strings.Contains(got.body, c.contains):
+			t.Errorf("%d: %s %s%s: body %q, want %q in it", i, c.method, c.token, c.rest, got.body, c.contains)
 		}
 	}
-	if all := s.Topics(); len(all) != 2 || all["autumn"] != 1 || all["winter"] != 1 {
-		t.Errorf("topics %v", all)
+	switch all := s.Topics(); {
+	case len(all) != 2:
+		t.Errorf("%v topics, want 2", len(all))
+	case all["autumn"] != 1:
+		t.Errorf("subscribers of autumn %v, want 1", all["autumn"])
+	case all["winter"] != 1:
+		t.Errorf("subscribers of winter %v, want 1", all["winter"])
 	}
 	if got := openDoor(t, s, "GET", "topics?topic=winter", ""); !strings.Contains(got.body, token) {
 		t.Errorf("the door of topics: %s", got.body)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// isWrong stands for "the value as it was written" in a fault.
+// isWrong means that the fault has the value as it was written.
 const isWrong = "\x00"
 
 const (
@@ -14,9 +14,9 @@ const (
 	wrongTime     = "Illegal timestamp format; timestamps must end with 'Z' or have a valid timezone offset."
 )
 
-// takesString says why a string is no value of the field, "" if it is one.
-// Numbers and truth values may be written as strings, as in proto3's JSON.
-func (f *field) takesString(v string) string {
+// stringFault says why a string is not a value of the field, "" if it is one. Numbers
+// and booleans may be written as strings, as in the JSON of proto3.
+func (f *field) stringFault(v string) string {
 	ok := true
 	switch f.kind {
 	case kindBool:
@@ -29,14 +29,14 @@ func (f *field) takesString(v string) string {
 		ok = err == nil
 	case kindDuration:
 		if !isDuration(v) {
-			return "Field '" + camel(f.name) + "', " + wrongDuration
+			return "Field '" + camelCase(f.name) + "', " + wrongDuration
 		}
 	case kindTime:
 		if _, err := time.Parse(time.RFC3339Nano, v); err != nil {
-			return "Field '" + camel(f.name) + "', " + wrongTime
+			return "Field '" + camelCase(f.name) + "', " + wrongTime
 		}
 	case kindEnum:
-		ok = f.has(v)
+		ok = f.hasValue(v)
 	}
 	if !ok {
 		return isWrong
@@ -45,7 +45,7 @@ func (f *field) takesString(v string) string {
 	return ""
 }
 
-func (f *field) has(v string) bool {
+func (f *field) hasValue(v string) bool {
 	for _, known := range f.values {
 		if strings.EqualFold(v, known) {
 			return true
@@ -54,8 +54,8 @@ func (f *field) has(v string) bool {
 	return false
 }
 
-// takesScalar reports whether a number or truth value fits the field.
-func (f *field) takesScalar(v string) bool {
+// acceptsScalar reports whether a number or a boolean is a value of the field.
+func (f *field) acceptsScalar(v string) bool {
 	switch f.kind {
 	case kindBool:
 		return v == "true" || v == "false"
@@ -73,12 +73,12 @@ func (f *field) takesScalar(v string) bool {
 	return false
 }
 
-// isDuration reports whether v is a google.protobuf.Duration in JSON: whole
-// seconds, at most nine digits after the point, and an s.
+// isDuration reports whether v is a google.protobuf.Duration in JSON: whole seconds, at
+// most nine digits after the point, and an s.
 func isDuration(v string) bool {
 	v, ok := strings.CutSuffix(v, "s")
 	v = strings.TrimPrefix(v, "-")
 	whole, part, point := strings.Cut(v, ".")
-	return ok && len(whole) > 0 && len(whole) <= 12 && digits(whole) == len(whole) &&
-		(!point || len(part) > 0 && len(part) <= 9 && digits(part) == len(part))
+	return ok && len(whole) > 0 && len(whole) <= 12 && countDigits(whole) == len(whole) &&
+		(!point || len(part) > 0 && len(part) <= 9 && countDigits(part) == len(part))
 }

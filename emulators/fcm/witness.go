@@ -30,18 +30,20 @@ func (s *Server) SetWitness(f func(Sighting)) {
 	s.witness.Store(&f)
 }
 
-// testify is deferred, so that it is also called for broken connections.
-func (c *sendCall) testify(r *http.Request) {
+// reportSighting calls the function of SetWitness. It is deferred, so that it also runs
+// when the handler panics to break a connection.
+func (c *sendCall) reportSighting(r *http.Request) {
 	f := c.server.witness.Load()
 	m := c.message
 	if f == nil || m == nil || !m.toDevice() {
 		return
 	}
+
 	x := c.seen
 	if x.At.IsZero() {
 		x.At = time.Now()
 	}
 	x.Mailing, x.Customer, x.Token = m.mailing, m.customer, m.address()
-	x.Lost = x.Delivered && (!c.told || r.Context().Err() != nil)
+	x.Lost = x.Delivered && (!c.answered || r.Context().Err() != nil)
 	(*f)(x)
 }

@@ -45,8 +45,19 @@ func TestAWitnessTellsTakenFromLost(t *testing.T) {
 		}
 		leave()
 		x := <-seen
-		if x.Outcome != c.outcome || x.Delivered != c.delivered || x.Lost != c.lost || x.Validated != c.validated || x.Token != token || x.At.IsZero() {
-			t.Errorf("%s was seen as %+v", c.outcome, x)
+		switch {
+		case x.Outcome != c.outcome:
+			t.Errorf("%s: outcome %v, want %v", c.outcome, x.Outcome, c.outcome)
+		case x.Delivered != c.delivered:
+			t.Errorf("%s: delivered %v, want %v", c.outcome, x.Delivered, c.delivered)
+		case x.Lost != c.lost:
+			t.Errorf("%s: lost %v, want %v", c.outcome, x.Lost, c.lost)
+		case x.Validated != c.validated:
+			t.Errorf("%s: validated %v, want %v", c.outcome, x.Validated, c.validated)
+		case x.Token != token:
+			t.Errorf("%s: token %v, want %v", c.outcome, x.Token, token)
+		case x.At.IsZero():
+			t.Errorf("%s: the time is missing", c.outcome)
 		}
 	}
 	if got := len(s.Messages(Filter{})); got != 5 {
@@ -60,8 +71,15 @@ func TestAWitnessSeesWhoseMessageItWas(t *testing.T) {
 	seen := make(chan Sighting, 2)
 	s.SetWitness(func(x Sighting) { seen <- x })
 	post(t, s, fmt.Sprintf(`{"validate_only":true,"message":{"token":%q,"data":{"mailing_id":"m","customer_id":"c"}}}`, token))
-	if x := <-seen; x.Mailing != "m" || x.Customer != "c" || !x.Validated || x.Delivered {
-		t.Errorf("seen as %+v", x)
+	switch x := <-seen; {
+	case x.Mailing != "m":
+		t.Errorf(`seen: mailing %q, want "m"`, x.Mailing)
+	case x.Customer != "c":
+		t.Errorf(`seen: customer %q, want "c"`, x.Customer)
+	case !x.Validated:
+		t.Errorf("seen: validated false, want true")
+	case x.Delivered:
+		t.Errorf("seen: delivered true, want false")
 	}
 	s.SetWitness(nil)
 	post(t, s, toToken(token))

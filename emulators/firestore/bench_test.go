@@ -12,7 +12,7 @@ import (
 	"carillon.example/emulators/firestore"
 )
 
-// The benchmarks go through the real client and count its work too. Run each
+// The benchmarks use the real client and include its work. Run each
 // for a fixed number of rounds, for instance
 //
 //	go test -run - -bench . -benchtime 3x ./emulators/firestore

@@ -24,8 +24,9 @@ func newConnMux(l net.Listener) *connMux {
 	return &connMux{Listener: l, grpc: newListener(), http: newListener()}
 }
 
-// serve accepts connections until the listener is closed.
-func (s *connMux) serve() {
+// acceptConns accepts connections until the listener is closed. Each connection has its
+// own goroutine, so that a silent one does not block the others.
+func (s *connMux) acceptConns() {
 	for {
 		c, err := s.Accept()
 		if err != nil {
@@ -33,11 +34,13 @@ func (s *connMux) serve() {
 			s.http.stopAccepting()
 			return
 		}
-		go s.route(c)
+		go s.routeConn(c)
 	}
 }
 
-func (s *connMux) route(c net.Conn) {
+// routeConn passes a connection to the server of its protocol, and closes it when the
+// client sends nothing.
+func (s *connMux) routeConn(c net.Conn) {
 	r := bufio.NewReader(c)
 	head, err := peekPreface(c, r)
 	if err != nil {

@@ -22,17 +22,20 @@ type Fault = func(method string, req proto.Message) error
 // SetFault installs f, which is called before each RPC. When f returns an
 // error, the RPC returns that error and has no effect. On a bidirectional
 // stream f is called for every request. A nil f removes the fault.
-func (s *Server) SetFault(f func(method string, req proto.Message) error) { set(&s.before, f) }
+func (s *Server) SetFault(f func(method string, req proto.Message) error) { storeFault(&s.before, f) }
 
 // SetFaultAfter installs f, which is called after each RPC. When f returns an
 // error, the RPC has had its effect, but its response is lost. On a
 // bidirectional stream f is called with the last request, once the stream has
 // ended without an error. A nil f removes the fault.
-func (s *Server) SetFaultAfter(f func(method string, req proto.Message) error) { set(&s.after, f) }
+func (s *Server) SetFaultAfter(f func(method string, req proto.Message) error) {
+	storeFault(&s.after, f)
+}
 
 type pointer interface{ Store(*Fault) }
 
-func set(p pointer, f Fault) {
+// storeFault stores a fault, or nil without one, so that a call tests only for nil.
+func storeFault(p pointer, f Fault) {
 	if f == nil {
 		p.Store(nil)
 		return
@@ -40,7 +43,8 @@ func set(p pointer, f Fault) {
 	p.Store(&f)
 }
 
-func call(f *Fault, method string, req any) error {
+// callFault calls a fault, if there is one.
+func callFault(f *Fault, method string, req any) error {
 	m, ok := req.(proto.Message)
 	if f == nil || !ok {
 		return nil
@@ -48,6 +52,7 @@ func call(f *Fault, method string, req any) error {
 	return (*f)(path.Base(method), m)
 }
 
+// checkSize returns an error for a request above the limit of the service.
 func checkSize(req any) error {
 	m, ok := req.(proto.Message)
 	if ok && proto.Size(m) > maxRequest {
@@ -56,11 +61,12 @@ func checkSize(req any) error {
 	return nil
 }
 
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+// interceptUnary calls the faults before and after a unary RPC.
+func (s *Server) interceptUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	if err := checkSize(req); err != nil {
 		return nil, err
 	}
-	if err := call(s.before.Load(), info.FullMethod, req); err != nil {
+	if err := callFault(s.before.Load(), info.FullMethod, req); err != nil {
 		return nil, err
 	}
 
@@ -68,19 +74,20 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err != nil {
 		return nil, err
 	}
-	if err := call(s.after.Load(), info.FullMethod, req); err != nil {
+	if err := callFault(s.after.Load(), info.FullMethod, req); err != nil {
 		return nil, err
 	}
 
 	return resp, nil
 }
 
-func (s *Server) stream(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+// interceptStream calls the faults of a streaming RPC.
+func (s *Server) interceptStream(srv any, st grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	w := &watched{ServerStream: st, s: s, method: info.FullMethod}
 	if err := handle(srv, w); err != nil {
 		return err
 	}
-	return call(s.after.Load(), info.FullMethod, w.last)
+	return callFault(s.after.Load(), info.FullMethod, w.last)
 }
 
 // A watched stream passes each request to the fault of the server.
@@ -101,5 +108,5 @@ func (w *watched) RecvMsg(m any) error {
 	if err := checkSize(m); err != nil {
 		return err
 	}
-	return call(w.s.before.Load(), w.method, m)
+	return callFault(w.s.before.Load(), w.method, m)
 }

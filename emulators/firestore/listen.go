@@ -20,7 +20,7 @@ func endOfStream(err error) error {
 
 // Listen serves the stream on which clients follow queries and documents.
 func (s *service) Listen(st pb.Firestore_ListenServer) error {
-	reqs, ended := receive(st)
+	reqs, ended := receiveRequests(st)
 	var l *engine.Listener
 	var changed <-chan struct{}
 	for {
@@ -39,11 +39,12 @@ func (s *service) Listen(st pb.Firestore_ListenServer) error {
 				}
 				l = db.Listen()
 			}
-			out = retarget(st, l, r)
+			out = changeTarget(st, l, r)
 		}
 		if err != nil {
 			return err
 		}
+
 		for _, m := range out {
 			if err := st.Send(m); err != nil {
 				return err
@@ -53,16 +54,18 @@ func (s *service) Listen(st pb.Firestore_ListenServer) error {
 	}
 }
 
-// retarget adds or removes a target. It reports an error of a target as a
+// changeTarget adds or removes a target. It reports an error of a target as a
 // message on the stream, so that the stream continues for the other targets.
-func retarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.ListenRequest) []*pb.ListenResponse {
+func changeTarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.ListenRequest) []*pb.ListenResponse {
 	if r.GetAddTarget() == nil {
 		return l.Remove(r.GetRemoveTarget())
 	}
+
 	out, err := l.Add(st.Context(), r.GetAddTarget())
 	if err == nil {
 		return out
 	}
+
 	e := status.Convert(err)
 	return []*pb.ListenResponse{{ResponseType: &pb.ListenResponse_TargetChange{TargetChange: &pb.TargetChange{
 		TargetChangeType: pb.TargetChange_REMOVE,
@@ -71,10 +74,10 @@ func retarget(st pb.Firestore_ListenServer, l *engine.Listener, r *pb.ListenRequ
 	}}}}
 }
 
-// receive passes requests on until the stream ends. Its goroutine ends with the
-// context of the stream. ended has room for one error, so that the goroutine
-// never blocks on it.
-func receive(st pb.Firestore_ListenServer) (<-chan *pb.ListenRequest, <-chan error) {
+// receiveRequests passes requests on until the stream ends. Its goroutine ends
+// with the context of the stream. ended has room for one error, so that the
+// goroutine never blocks on it.
+func receiveRequests(st pb.Firestore_ListenServer) (<-chan *pb.ListenRequest, <-chan error) {
 	reqs, ended := make(chan *pb.ListenRequest), make(chan error, 1)
 	go func() {
 		for {

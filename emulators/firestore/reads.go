@@ -23,10 +23,12 @@ func (s *service) GetDocument(_ context.Context, r *pb.GetDocumentRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
+
 	docs, _, err := db.GetAll(engine.Read{Transaction: r.GetTransaction(), Time: r.GetReadTime()}, []string{r.GetName()}, r.GetMask())
 	if err != nil {
 		return nil, err
 	}
+
 	if !docs[0].Exists() {
 		return nil, status.Errorf(codes.NotFound, "Document %q not found.", r.GetName())
 	}
@@ -160,10 +162,12 @@ func (s *service) ListDocuments(ctx context.Context, r *pb.ListDocumentsRequest)
 	if err != nil {
 		return nil, err
 	}
+
 	docs, next, err := db.List(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &pb.ListDocumentsResponse{NextPageToken: next}
 	for _, d := range docs {
 		out.Documents = append(out.Documents, d.Proto())

@@ -57,14 +57,14 @@ func Start(addr string, o Options) (*Server, error) {
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxReceive), grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
+		grpc.UnaryInterceptor(s.interceptUnary), grpc.StreamInterceptor(s.interceptStream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
 	s.http = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
-	// Both return an error that only says that the listener was closed.
+	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.grpc) }()
 	go func() { _ = s.http.Serve(s.mux.http) }()
-	go s.mux.serve()
+	go s.mux.acceptConns()
 	return s, nil
 }
 

@@ -50,10 +50,12 @@ func (s *service) BatchWrite(ctx context.Context, r *pb.BatchWriteRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
+
 	results, errs, err := db.Batch(ctx, r.GetWrites())
 	if err != nil {
 		return nil, err
 	}
+
 	out := &pb.BatchWriteResponse{WriteResults: results}
 	for _, e := range errs {
 		out.Status = append(out.Status, &rpcstatus.Status{Code: int32(e.Code()), Message: e.Message()})

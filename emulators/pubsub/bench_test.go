@@ -15,9 +15,10 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// BenchmarkPush publishes through the client, 1,000 messages a request, and
-// pushes each to an HTTP server in this process. Beside it, as what it could be
-// at best: the same number of bare posts from as many goroutines.
+// BenchmarkPush publishes through the client, 1,000 messages per request, and pushes
+// each message to an HTTP server in this process. For comparison it sends the same
+// number of plain POST requests from as many goroutines, which is the best possible
+// rate.
 func BenchmarkPush(b *testing.B) {
 	url := serve(b, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	w := start(b, pubsub.Options{Keep: -1})
@@ -43,7 +44,7 @@ func BenchmarkPush(b *testing.B) {
 	b.ReportMetric(pushCPU.Seconds()/bareCPU.Seconds(), "of-bare-cpu")
 }
 
-// heap is what is reachable, in bytes.
+// heap returns the size of reachable memory in bytes.
 func heap() float64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -24,25 +24,28 @@ func (s *Server) SetChaos(c Chaos) {
 	defer s.mu.RUnlock()
 	for _, b := range s.subs {
 		b.mu.Lock()
-		b.rand = chance(c.Seed, b.name)
+		b.rand = newRandom(c.Seed, b.name)
 		b.mu.Unlock()
 	}
 }
 
-func chance(seed uint64, name string) *rand.Rand {
+// newRandom returns a source of chance for a subscription. It is the same for the same
+// seed and name.
+func newRandom(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// delay returns the delay of a first delivery. The subscription must be locked.
-func (b *subscription) delay(c *Chaos) time.Duration {
+// chaosDelayLocked returns the delay of a first delivery.
+func (b *subscription) chaosDelayLocked(c *Chaos) time.Duration {
 	if c.Delay <= 0 {
 		return 0
 	}
 	return time.Duration(b.rand.Int64N(int64(c.Delay) + 1))
 }
 
-func (b *subscription) twice(c *Chaos) bool {
+// chaosDuplicateLocked reports whether a message gets an unnecessary duplicate.
+func (b *subscription) chaosDuplicateLocked(c *Chaos) bool {
 	return c.Duplicate > 0 && b.rand.Float64() < c.Duplicate
 }

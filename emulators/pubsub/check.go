@@ -25,14 +25,14 @@ const (
 	maxAttempts       = 100
 )
 
-// An id has 3 to 255 characters, as in the service.
+// Names of resources, by the rules of the service. An id has 3 to 255 characters.
 var (
 	topicName        = regexp.MustCompile(`^projects/[^/]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
 	subscriptionName = regexp.MustCompile(`^projects/[^/]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
 	reservedName     = regexp.MustCompile(`/goog[^/]*$`)
 )
 
-func invalid(format string, a ...any) error {
+func invalidArgument(format string, a ...any) error {
 	return status.Errorf(codes.InvalidArgument, format, a...)
 }
 
@@ -42,7 +42,7 @@ func unimplemented(what string) error {
 
 func checkName(name string, rule *regexp.Regexp, what string) error {
 	if !rule.MatchString(name) || reservedName.MatchString(name) {
-		return invalid("Invalid resource name given (name=%s): projects/{project}/%s/{id} is wanted, where the id has 3 to 255 letters, digits and -_.~+%%, begins with a letter, and not with goog.", name, what)
+		return invalidArgument("Invalid resource name given (name=%s): the form is projects/{project}/%s/{id}, where the id has 3 to 255 letters, digits and -_.~+%%, begins with a letter, and does not begin with goog.", name, what)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func checkSubscription(c *pb.Subscription) error {
 		return unimplemented("message transforms are")
 	}
 	if d := c.GetAckDeadlineSeconds(); d < minAckDeadline || d > maxAckDeadline {
-		return invalid("Invalid ack deadline given (ack_deadline_seconds=%d): %d to %d are allowed.", d, minAckDeadline, maxAckDeadline)
+		return invalidArgument("Invalid ack deadline given (ack_deadline_seconds=%d): %d to %d are allowed.", d, minAckDeadline, maxAckDeadline)
 	}
 	if err := checkRetry(c.GetRetryPolicy()); err != nil {
 		return err
@@ -104,10 +104,10 @@ func checkSubscription(c *pb.Subscription) error {
 
 	p := c.GetDeadLetterPolicy()
 	if n := p.GetMaxDeliveryAttempts(); n != 0 && (n < minAttempts || n > maxAttempts) {
-		return invalid("Invalid max_delivery_attempts given (%d): %d to %d are allowed.", n, minAttempts, maxAttempts)
+		return invalidArgument("Invalid max_delivery_attempts given (%d): %d to %d are allowed.", n, minAttempts, maxAttempts)
 	}
 	if p != nil && p.GetDeadLetterTopic() == "" {
-		return invalid("A dead letter policy must name a topic.")
+		return invalidArgument("A dead letter policy must name a topic.")
 	}
 
 	return nil
@@ -116,29 +116,30 @@ func checkSubscription(c *pb.Subscription) error {
 func checkRetry(p *pb.RetryPolicy) error {
 	for _, d := range []*durationpb.Duration{p.GetMinimumBackoff(), p.GetMaximumBackoff()} {
 		if d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > mostBackOff) {
-			return invalid("Invalid back-off given (%v): 0 to 600 seconds are allowed.", d.AsDuration())
+			return invalidArgument("Invalid back-off given (%v): 0 to 600 seconds are allowed.", d.AsDuration())
 		}
 	}
 	if lo, hi := p.GetMinimumBackoff(), p.GetMaximumBackoff(); lo != nil && hi != nil && lo.AsDuration() > hi.AsDuration() {
-		return invalid("The minimum back-off %v is above the maximum %v.", lo.AsDuration(), hi.AsDuration())
+		return invalidArgument("The minimum back-off %v is above the maximum %v.", lo.AsDuration(), hi.AsDuration())
 	}
 	return nil
 }
 
 func checkExtension(seconds int32) error {
 	if seconds < 0 || seconds > maxAckDeadline {
-		return invalid("Invalid ack deadline given (ack_deadline_seconds=%d): 0 to %d are allowed.", seconds, maxAckDeadline)
+		return invalidArgument("Invalid ack deadline given (ack_deadline_seconds=%d): 0 to %d are allowed.", seconds, maxAckDeadline)
 	}
 	return nil
 }
 
 func checkPublish(r *pb.PublishRequest) error {
 	if n := len(r.GetMessages()); n == 0 || n > maxMessages {
-		return invalid("The request has %d messages: 1 to %d are allowed.", n, maxMessages)
+		return invalidArgument("The request has %d messages: 1 to %d are allowed.", n, maxMessages)
 	}
 	if n := proto.Size(r); n > maxRequestBytes {
-		return invalid("The request has %d bytes: at most %d are allowed.", n, maxRequestBytes)
+		return invalidArgument("The request has %d bytes: at most %d are allowed.", n, maxRequestBytes)
 	}
+
 	for i, m := range r.GetMessages() {
 		if err := checkMessage(i, m); err != nil {
 			return err
@@ -150,16 +151,16 @@ func checkPublish(r *pb.PublishRequest) error {
 func checkMessage(i int, m *pb.PubsubMessage) error {
 	switch {
 	case m == nil || len(m.GetData()) == 0 && len(m.GetAttributes()) == 0:
-		return invalid("Message %d has neither data nor attributes.", i)
+		return invalidArgument("Message %d has neither data nor attributes.", i)
 	case len(m.GetAttributes()) > maxAttributes:
-		return invalid("Message %d has %d attributes: at most %d are allowed.", i, len(m.GetAttributes()), maxAttributes)
+		return invalidArgument("Message %d has %d attributes: at most %d are allowed.", i, len(m.GetAttributes()), maxAttributes)
 	case len(m.GetOrderingKey()) > maxOrderingKey:
-		return invalid("The ordering key of message %d has %d bytes: at most %d are allowed.", i, len(m.GetOrderingKey()), maxOrderingKey)
+		return invalidArgument("The ordering key of message %d has %d bytes: at most %d are allowed.", i, len(m.GetOrderingKey()), maxOrderingKey)
 	}
 
 	for k, v := range m.GetAttributes() {
 		if k == "" || len(k) > maxAttributeKey || len(v) > maxAttributeValue {
-			return invalid("An attribute of message %d is too long, or has no key: at most %d bytes of key and %d of value are allowed.", i, maxAttributeKey, maxAttributeValue)
+			return invalidArgument("An attribute of message %d is too long, or has no key: at most %d bytes of key and %d of value are allowed.", i, maxAttributeKey, maxAttributeValue)
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ func TestContractPushEnvelope(t *testing.T) {
 	id := k.publish(&pb.PubsubMessage{Data: []byte("hello <&>\xff"), Attributes: map[string]string{"k": "v"}})[0]
 	q := next(t, got)
 	if q.data() != "hello <&>\xff" {
-		t.Errorf("data %q", q.data())
+		t.Errorf(`data %q, want "hello <&>\xff"`, q.data())
 	}
 	if q.Message.Attributes["k"] != "v" {
 		t.Errorf("attributes %v", q.Message.Attributes)
@@ -66,7 +66,7 @@ func TestContractPushesAgainUntilAcknowledged(t *testing.T) {
 					t.Errorf("push %d is of message %q, want %q", i+1, q.Message.MessageID, id)
 				}
 			}
-			// The next message comes, the acknowledged one does not.
+			// The next message is delivered, the acknowledged one is not delivered again.
 			second := k.publish(text("y"))[0]
 			if q := next(t, got); q.Message.MessageID != second {
 				t.Errorf("pushed %q after it was acknowledged, want %q", q.Message.MessageID, second)
@@ -83,7 +83,7 @@ func TestContractPushWithoutAnAnswer(t *testing.T) {
 	ended := make(chan struct{})
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		came <- time.Now()
-		_, _ = io.Copy(io.Discard, r.Body) // a server notices a client's leaving only then
+		_, _ = io.Copy(io.Discard, r.Body) // a server only notices that a client disconnects after the body is read
 		if n.Add(1) == 1 {
 			select {
 			case <-r.Context().Done():
@@ -193,7 +193,7 @@ func TestContractOrdering(t *testing.T) {
 	})
 }
 
-// inOrder holds what came of each ordering key to its order.
+// inOrder checks the order of the messages of each ordering key.
 func inOrder(t *testing.T, byKey map[string][]string, each int) {
 	t.Helper()
 	if len(byKey) != 2 {

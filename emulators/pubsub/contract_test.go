@@ -22,12 +22,12 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// The contract tests say what the service does, through the real client, and
-// run on Google's emulator too when PUBSUB_EMULATOR_HOST names one. They know
-// no scaled time: what takes ten seconds in the service takes ten seconds here.
+// The contract tests check the behaviour of the service through the real client. They also
+// run on Google's emulator when PUBSUB_EMULATOR_HOST is set. They use real time: a deadline
+// of ten seconds takes ten seconds.
 
-// contract is a project of a test's own on the server under test, with a topic
-// and a topic for dead letters.
+// contract is a project for one test on the server under test, with a topic and a topic for
+// dead letters.
 type contract struct {
 	*client.Client
 	t             *testing.T
@@ -68,8 +68,8 @@ func (k *contract) newTopic(id string) string {
 	return name
 }
 
-// subscribe makes a subscription, of topic alpha unless s names another. It ends
-// with the test: an external server would go on pushing.
+// subscribe creates a subscription, of topic alpha unless s names another one. The end of the
+// test deletes it, because an external server would continue to push.
 func (k *contract) subscribe(id string, s *pb.Subscription) string {
 	k.t.Helper()
 	s.Name = "projects/" + k.project + "/subscriptions/" + id
@@ -98,7 +98,7 @@ func (k *contract) publish(msgs ...*pb.PubsubMessage) []string {
 
 func text(data string) *pb.PubsubMessage { return &pb.PubsubMessage{Data: []byte(data)} }
 
-// pull waits until a subscription has something, and takes it.
+// pull waits until a subscription has messages, and returns them.
 func (k *contract) pull(subscription string) []*pb.ReceivedMessage {
 	k.t.Helper()
 	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
@@ -199,7 +199,7 @@ func TestContractExtendedDeadline(t *testing.T) {
 	if string(second[0].GetMessage().GetData()) != "second" {
 		t.Fatalf("pulled %v, want the second", second)
 	}
-	// The second comes back after its ten seconds, the first does not.
+	// The second message is delivered again after ten seconds, the first is not.
 	if got := k.pull(name); string(got[0].GetMessage().GetData()) != "second" {
 		t.Errorf("pulled %v; its deadline was extended", got)
 	}
@@ -287,7 +287,10 @@ func TestContractDeletedTopic(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := k.SubscriptionAdminClient.GetSubscription(t.Context(), &pb.GetSubscriptionRequest{Subscription: name})
-	if err != nil || s.GetTopic() != "_deleted-topic_" {
-		t.Errorf("after its topic was deleted: %v, %v", s, err)
+	switch {
+	case err != nil:
+		t.Errorf("after its topic was deleted: error %v, want none", err)
+	case s.GetTopic() != "_deleted-topic_":
+		t.Errorf(`after its topic was deleted: topic %q, want "_deleted-topic_"`, s.GetTopic())
 	}
 }

@@ -41,22 +41,39 @@ func TestDeadLetterAfterItsAttempts(t *testing.T) {
 			}
 			for want := 1; want <= last; want++ {
 				d := nextOf(t, seen, from)
-				if d.Attempt != want || d.Status != 500 || d.MessageID != id || d.DeadLettered != (want == last) {
-					t.Fatalf("delivery %d was %+v", want, d)
+				switch {
+				case d.Attempt != want:
+					t.Fatalf("delivery %d: attempt %v, want %v", want, d.Attempt, want)
+				case d.Status != 500:
+					t.Fatalf("delivery %d: status %v, want 500", want, d.Status)
+				case d.MessageID != id:
+					t.Fatalf("delivery %d: message id %v, want %v", want, d.MessageID, id)
+				case d.DeadLettered != (want == last):
+					t.Fatalf("delivery %d: dead lettered %v, want %v", want, d.DeadLettered, (want == last))
 				}
 			}
-			// It is in the dead letter topic by the time the delivery is told.
+			// The message is in the dead letter topic before the delivery is reported.
 			got := w.Messages(dead)
 			want := map[string]string{"k": "v",
 				"CloudPubSubDeadLetterSourceDeliveryCount":       strconv.Itoa(last),
 				"CloudPubSubDeadLetterSourceSubscription":        "failing",
 				"CloudPubSubDeadLetterSourceSubscriptionProject": "p",
 				"CloudPubSubDeadLetterSourceTopicPublishTime":    "2026-05-04T03:02:01.700+00:00"}
-			if len(got) != 1 || string(got[0].Data) != "bad" || got[0].ID == id || !maps.Equal(got[0].Attributes, want) {
-				t.Fatalf("the dead letter topic has %+v, want one message with %v", got, want)
+			switch {
+			case len(got) != 1:
+				t.Fatalf("the dead letter topic: %v messages, want 1", len(got))
+			case string(got[0].Data) != "bad":
+				t.Fatalf(`the dead letter topic: data %q, want "bad"`, string(got[0].Data))
+			case got[0].ID == id:
+				t.Fatalf("the dead letter topic: id %v, want a new one", got[0].ID)
+			case !maps.Equal(got[0].Attributes, want):
+				t.Fatalf("the dead letter topic: attributes %v, want %v", got[0].Attributes, want)
 			}
-			if q := next(t, buried); q.Message.MessageID != got[0].ID || !maps.Equal(q.Message.Attributes, want) {
-				t.Errorf("the dead letter came as %s", q.body)
+			switch q := next(t, buried); {
+			case q.Message.MessageID != got[0].ID:
+				t.Errorf("the dead letter: message id %v, want %v; body %s", q.Message.MessageID, got[0].ID, q.body)
+			case !maps.Equal(q.Message.Attributes, want):
+				t.Errorf("the dead letter: attributes %v, want %v; body %s", q.Message.Attributes, want, q.body)
 			}
 			w.idle()
 			none(t, buried)
@@ -87,7 +104,7 @@ func TestWithoutADeadLetterPolicyAttemptsGoOn(t *testing.T) {
 	}
 }
 
-// TestDeadLetterTopicGone: what cannot be buried is not lost.
+// A message that cannot be published as a dead letter is not lost.
 func TestDeadLetterTopicGone(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{TimeScale: 0.0001})
@@ -109,8 +126,8 @@ func TestDeadLetterTopicGone(t *testing.T) {
 	}
 }
 
-// TestPullersDieToo: a message nacked to its last attempt goes to the dead
-// letter topic without a push subscription, and the next of its key follows.
+// With pull, too, a message goes to the dead letter topic after the nack of its last
+// attempt, and the next message of its key follows.
 func TestPullersDieToo(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -119,18 +136,29 @@ func TestPullersDieToo(t *testing.T) {
 	w.publishAll(&pb.PubsubMessage{Data: []byte("bad"), OrderingKey: "k"}, &pb.PubsubMessage{Data: []byte("good"), OrderingKey: "k"})
 	for want := int32(1); want <= 5; want++ {
 		got := w.pull(name, 10)
-		if len(got) != 1 || got[0].GetDeliveryAttempt() != want || string(got[0].GetMessage().GetData()) != "bad" {
-			t.Fatalf("pull %d answers %v", want, got)
+		switch {
+		case len(got) != 1:
+			t.Fatalf("pull %d: %v messages, want 1", want, len(got))
+		case got[0].GetDeliveryAttempt() != want:
+			t.Fatalf("pull %d: delivery attempt %v, want %v", want, got[0].GetDeliveryAttempt(), want)
+		case string(got[0].GetMessage().GetData()) != "bad":
+			t.Fatalf(`pull %d: data %q, want "bad"`, want, string(got[0].GetMessage().GetData()))
 		}
 		err := w.SubscriptionAdminClient.ModifyAckDeadline(t.Context(), &pb.ModifyAckDeadlineRequest{Subscription: name, AckIds: []string{got[0].GetAckId()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := w.Messages(dead); len(got) != 1 || string(got[0].Data) != "bad" {
-		t.Errorf("the dead letter topic has %+v", got)
+	switch got := w.Messages(dead); {
+	case len(got) != 1:
+		t.Errorf("the dead letter topic: %v messages, want 1", len(got))
+	case string(got[0].Data) != "bad":
+		t.Errorf(`the dead letter topic: data %q, want "bad"`, string(got[0].Data))
 	}
-	if got := w.pull(name, 10); len(got) != 1 || string(got[0].GetMessage().GetData()) != "good" {
-		t.Errorf("after it came %v", got)
+	switch got := w.pull(name, 10); {
+	case len(got) != 1:
+		t.Errorf("after the dead letter: %v messages, want 1", len(got))
+	case string(got[0].GetMessage().GetData()) != "good":
+		t.Errorf(`after the dead letter: data %q, want "good"`, string(got[0].GetMessage().GetData()))
 	}
 }

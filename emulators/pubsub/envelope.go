@@ -28,16 +28,18 @@ type pushedMessage struct {
 // publishTimeFormat is the format of times in push requests, always with milliseconds.
 const publishTimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// envelope returns the body of the push of a message. It has the attempt only if the
+// pushBody returns the body of the push of a message. It has the attempt only if the
 // subscription has a dead letter policy.
-func envelope(c *pb.Subscription, m *pb.PubsubMessage, attempt int) []byte {
+func pushBody(c *pb.Subscription, m *pb.PubsubMessage, attempt int) []byte {
 	at := m.GetPublishTime().AsTime().Format(publishTimeFormat)
 	p := pushed{Subscription: c.GetName(), Message: pushedMessage{
 		Data: m.GetData(), Attributes: m.GetAttributes(), OrderingKey: m.GetOrderingKey(),
 		MessageID: m.GetMessageId(), MessageID2: m.GetMessageId(), PublishTime: at, PublishTime2: at}}
+
 	if c.GetDeadLetterPolicy() != nil {
 		p.DeliveryAttempt = attempt
 	}
+
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(fmt.Sprintf("pubsub: %v", err)) // cannot happen: bytes, strings and a number always marshal

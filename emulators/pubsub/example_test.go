@@ -16,8 +16,8 @@ import (
 	"carillon.example/emulators/pubsub"
 )
 
-// A message is pushed to a worker as the service pushes it, and WaitIdle
-// returns once it was acknowledged.
+// A message is pushed to a worker as the service does it. WaitIdle returns when the message
+// is acknowledged.
 func Example() {
 	server, err := pubsub.Start("127.0.0.1:0", pubsub.Options{})
 	if err != nil {

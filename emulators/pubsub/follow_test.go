@@ -34,7 +34,7 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	}
 	modify(first)
 	if d := next(t, atFirst).data(); d != "one" {
-		t.Errorf("pushed %q", d)
+		t.Errorf(`pushed %q, want "one"`, d)
 	}
 	_, err := w.SubscriptionAdminClient.UpdateSubscription(t.Context(), &pb.UpdateSubscriptionRequest{
 		Subscription: &pb.Subscription{Name: name, PushConfig: to(second)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"push_config"}}})
@@ -43,13 +43,16 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	}
 	w.publish("two")
 	if d := next(t, atSecond).data(); d != "two" {
-		t.Errorf("pushed %q", d)
+		t.Errorf(`pushed %q, want "two"`, d)
 	}
 	w.idle()
 	modify("")
 	w.publish("three")
-	if got := w.pull(name, 10); len(got) != 1 || string(got[0].GetMessage().GetData()) != "three" {
-		t.Errorf("pulled %v", got)
+	switch got := w.pull(name, 10); {
+	case len(got) != 1:
+		t.Errorf("pulled: %v messages, want 1", len(got))
+	case string(got[0].GetMessage().GetData()) != "three":
+		t.Errorf(`pulled: data %q, want "three"`, string(got[0].GetMessage().GetData()))
 	}
 	if err := w.SubscriptionAdminClient.DeleteSubscription(t.Context(), &pb.DeleteSubscriptionRequest{Subscription: name}); err != nil {
 		t.Fatal(err)
@@ -60,7 +63,7 @@ func TestSubscriptionsAreFollowed(t *testing.T) {
 	none(t, atSecond)
 }
 
-// TestDeletedWhileItWaits: what a deleted subscription owed is owed no more.
+// The messages of a deleted subscription are not waited for.
 func TestDeletedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -95,8 +98,11 @@ func TestPullSubscriptionsAreLeftAlone(t *testing.T) {
 		t.Errorf("%d pushes, want 3", len(got))
 	}
 	pulled := w.pull(name, 10)
-	if len(pulled) != 3 || pulled[0].GetDeliveryAttempt() != 0 {
-		t.Fatalf("pulled %v, want all three as new", pulled)
+	switch {
+	case len(pulled) != 3:
+		t.Fatalf("pulled: %v messages, want 3", len(pulled))
+	case pulled[0].GetDeliveryAttempt() != 0:
+		t.Fatalf("pulled: delivery attempt %v, want 0", pulled[0].GetDeliveryAttempt())
 	}
 	for i, m := range pulled {
 		if want := string(rune('a' + i)); string(m.GetMessage().GetData()) != want {
@@ -123,8 +129,13 @@ func TestLeasesRunOutAndAreExtended(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := w.pull(name, 10) // waits until the other lease has run out
-	if len(again) != 1 || string(again[0].GetMessage().GetData()) != string(got[1].GetMessage().GetData()) || again[0].GetAckId() == got[1].GetAckId() {
-		t.Fatalf("pulled %v, want what was not extended, under a new id", again)
+	switch {
+	case len(again) != 1:
+		t.Fatalf("pulled: %v messages, want 1", len(again))
+	case string(again[0].GetMessage().GetData()) != string(got[1].GetMessage().GetData()):
+		t.Fatalf("pulled: data %q, want %q", string(again[0].GetMessage().GetData()), string(got[1].GetMessage().GetData()))
+	case again[0].GetAckId() == got[1].GetAckId():
+		t.Fatalf("pulled: ack id %v, want a new one", again[0].GetAckId())
 	}
 	late := &pb.AcknowledgeRequest{Subscription: name, AckIds: []string{kept, got[1].GetAckId(), again[0].GetAckId()}}
 	if err := w.SubscriptionAdminClient.Acknowledge(t.Context(), late); err != nil {
@@ -136,8 +147,8 @@ func TestLeasesRunOutAndAreExtended(t *testing.T) {
 	}
 }
 
-// TestReceive is the Go client's own way, a streaming pull: nacked messages
-// come again, and all are acknowledged once.
+// TestReceive uses the streaming pull of the Go client: nacked messages are delivered again,
+// and each message is acknowledged once.
 func TestReceive(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -172,8 +183,11 @@ func TestReceive(t *testing.T) {
 	for range n {
 		seen[next(t, acked)] = true
 	}
-	if len(seen) != n || !seen[next(t, nacked)] {
-		t.Errorf("%d different messages came, want %d, the nacked one among them", len(seen), n)
+	switch {
+	case len(seen) != n:
+		t.Errorf("%v different messages, want %v", len(seen), n)
+	case !seen[next(t, nacked)]:
+		t.Errorf("the nacked message is missing")
 	}
 	cancel()
 	if err := next(t, done); err != nil {

@@ -13,26 +13,26 @@ import (
 // pullBytes is the most bytes of one answer to a pull; the first message is always sent.
 const pullBytes = 10_000_000
 
-// pull leases ready messages to st, or to a unary pull if st is nil. If there are none, the
-// returned channel is closed when the caller should try again.
-func (b *subscription) pull(most int, st *stream) (msgs []*pb.ReceivedMessage, bell <-chan struct{}, err error) {
+// leaseReady leases ready messages to st, or to a unary pull if st is nil. If there are
+// none, the returned channel is closed when the caller should try again.
+func (b *subscription) leaseReady(most int, st *stream) (msgs []*pb.ReceivedMessage, bell <-chan struct{}, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.pullable(); err != nil {
+	if err := b.checkPullLocked(); err != nil {
 		return nil, nil, err
 	}
 
 	bytes := 0
-	for len(msgs) < min(most, 1000) && bytes < pullBytes && st.room() {
-		e := b.next()
+	for len(msgs) < min(most, 1000) && bytes < pullBytes && st.hasRoom() {
+		e := b.takeReadyLocked()
 		if e == nil {
 			break
 		}
-		bytes += billed(e.msg)
-		msgs = append(msgs, b.give(e, st))
+		bytes += billedBytes(e.msg)
+		msgs = append(msgs, b.leaseEntryLocked(e, st))
 	}
 	if len(msgs) > 0 {
-		b.s.usage.handedOut(len(msgs), bytes)
+		b.s.usage.countDelivered(len(msgs), bytes)
 		return msgs, nil, nil
 	}
 	if b.bell == nil {
@@ -42,7 +42,8 @@ func (b *subscription) pull(most int, st *stream) (msgs []*pb.ReceivedMessage, b
 	return nil, b.bell, nil
 }
 
-func (b *subscription) pullable() error {
+// checkPullLocked returns an error if messages cannot be pulled.
+func (b *subscription) checkPullLocked() error {
 	switch {
 	case b.closed:
 		return notFound(b.name)
@@ -54,18 +55,18 @@ func (b *subscription) pullable() error {
 	return nil
 }
 
-// give leases an entry that next has returned.
-func (b *subscription) give(e *entry, st *stream) *pb.ReceivedMessage {
+// leaseEntryLocked leases an entry that takeReadyLocked has returned.
+func (b *subscription) leaseEntryLocked(e *entry, st *stream) *pb.ReceivedMessage {
 	b.lease++
 	e.lease = b.lease
 	b.leased[e.lease] = e
 	deadline := time.Duration(b.conf.GetAckDeadlineSeconds()) * time.Second
 	if st != nil {
 		e.owner, deadline = st, st.deadline
-		st.holds(e, 1)
+		st.addHeldLocked(e, 1)
 	}
 
-	b.schedule(e, b.scaled(deadline))
+	b.scheduleLocked(e, b.scaleDeadline(deadline))
 	m := &pb.ReceivedMessage{AckId: strconv.FormatUint(e.lease, 36), Message: e.msg}
 	if b.conf.GetDeadLetterPolicy() != nil {
 		m.DeliveryAttempt = int32(e.attempt)
@@ -73,16 +74,16 @@ func (b *subscription) give(e *entry, st *stream) *pb.ReceivedMessage {
 	return m
 }
 
-func (b *subscription) scaled(deadline time.Duration) time.Duration {
+func (b *subscription) scaleDeadline(deadline time.Duration) time.Duration {
 	return time.Duration(float64(deadline) * b.s.opt.DeadlineScale)
 }
 
-// end ends the lease of an entry.
-func (b *subscription) end(e *entry) {
+// endLeaseLocked ends the lease of an entry.
+func (b *subscription) endLeaseLocked(e *entry) {
 	delete(b.leased, e.lease)
 	e.lease = 0
 	if e.owner != nil {
-		e.owner.holds(e, -1)
+		e.owner.addHeldLocked(e, -1)
 		e.owner = nil
 	}
 	if e.at >= 0 {
@@ -96,60 +97,64 @@ func (b *subscription) acknowledge(leases []uint64) {
 	defer b.mu.Unlock()
 	for _, id := range leases {
 		if e := b.leased[id]; e != nil {
-			b.end(e)
-			b.done(e)
+			b.endLeaseLocked(e)
+			b.removeSettledLocked(e)
 		}
 	}
-	b.wake()
+	b.wakeLocked()
 }
 
-// extend sets the end of leases to d from now; zero is a nack.
-func (b *subscription) extend(id uint64, d time.Duration) {
+// extendLease sets the end of a lease to d from now. A zero d is a nack. It publishes a
+// dead letter only after it has released the lock, because this subscription may be one
+// of that topic.
+func (b *subscription) extendLease(id uint64, d time.Duration) {
 	b.mu.Lock()
 	e := b.leased[id]
 	if e != nil && d > 0 {
-		b.schedule(e, b.scaled(d))
+		b.scheduleLocked(e, b.scaleDeadline(d))
 		e = nil
 	}
-	dead := e != nil && b.release(e)
-	b.wake()
+
+	dead := e != nil && b.releaseLocked(e)
+	b.wakeLocked()
 	b.mu.Unlock()
+
 	if dead {
-		b.buryAll([]*entry{e})
+		b.publishDeadLetters([]*entry{e})
 	}
 }
 
-// release ends a lease that was refused or has run out. It reports whether that was the
-// last attempt; then the caller buries the entry.
-func (b *subscription) release(e *entry) (dead bool) {
-	b.end(e)
-	if b.spent(e) {
+// releaseLocked ends a lease that was refused or has run out. It reports whether that
+// was the last attempt; then the caller publishes the dead letter.
+func (b *subscription) releaseLocked(e *entry) (dead bool) {
+	b.endLeaseLocked(e)
+	if b.attemptsUsedLocked(e) {
 		b.hands[e] = true
 		return true
 	}
-	b.again(e)
+	b.scheduleRetryLocked(e)
 	return false
 }
 
-// wake starts workers, or notifies pullers, if an entry is ready.
-func (b *subscription) wake() {
+// wakeLocked starts workers, or notifies pullers, if an entry is ready.
+func (b *subscription) wakeLocked() {
 	if b.endpoint != nil {
-		b.hire()
+		b.startWorkersLocked()
 	} else if b.ready.len() > 0 {
-		b.ring()
+		b.notifyPullersLocked()
 	}
 }
 
-// ring notifies the pullers that wait.
-func (b *subscription) ring() {
+// notifyPullersLocked notifies the pullers that wait.
+func (b *subscription) notifyPullersLocked() {
 	if b.bell != nil {
 		close(b.bell)
 		b.bell = nil
 	}
 }
 
-// held returns every entry of the subscription.
-func (b *subscription) held() []*entry {
+// allEntriesLocked returns every entry of the subscription.
+func (b *subscription) allEntriesLocked() []*entry {
 	out := b.ready.list()
 	out = append(out, b.waiting...) // includes the leased ones
 	for _, behind := range b.keys {
@@ -161,30 +166,30 @@ func (b *subscription) held() []*entry {
 	return out
 }
 
-// drop removes the entries that match. Entries in the queue are marked, and skipped when
-// their turn comes. A push under way is finished and not repeated.
-func (b *subscription) drop(match func(*entry) bool) {
+// dropMatching removes the entries that match. Entries in the queue are marked, and
+// skipped when their turn comes. A push under way is finished and not repeated.
+func (b *subscription) dropMatching(match func(*entry) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, e := range b.held() {
+	for _, e := range b.allEntriesLocked() {
 		if e.dropped || !match(e) {
 			continue
 		}
 		e.dropped = true
-		b.count(-1)
+		b.addCountLocked(-1)
 		if e.lease != 0 {
-			b.end(e)
-			b.advance(e)
+			b.endLeaseLocked(e)
+			b.startNextOfKeyLocked(e)
 		}
 	}
 
 	for range b.ready.len() {
 		if e := b.ready.pop(); e.dropped {
-			b.advance(e)
+			b.startNextOfKeyLocked(e)
 		} else {
 			b.ready.push(e)
 		}
 	}
 
-	b.wake()
+	b.wakeLocked()
 }

@@ -18,8 +18,8 @@ type Message struct {
 
 // memory has the last messages of a topic.
 type memory struct {
-	mu   sync.Mutex
-	keep int
+	mu   sync.Mutex // guards ring and next
+	keep int        // the size of the ring; it never changes
 	ring []*pb.PubsubMessage
 	next int // index of the next message once the ring is full
 }
@@ -28,6 +28,7 @@ func (m *memory) add(msgs []*pb.PubsubMessage) {
 	if m.keep <= 0 {
 		return
 	}
+
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, x := range msgs {
@@ -56,7 +57,7 @@ func (m *memory) list() []Message {
 // projects/{project}/topics/{topic}, oldest first, delivered or not. Callers must not
 // change data and attributes.
 func (s *Server) Messages(topic string) []Message {
-	t, err := s.topic(topic)
+	t, err := s.findTopic(topic)
 	if err != nil {
 		return nil
 	}

@@ -23,6 +23,7 @@ func (q *fifo) pop() *entry {
 	if q.len() == 0 {
 		return nil
 	}
+
 	e := q.items[q.head]
 	q.items[q.head] = nil
 	q.head++
@@ -35,6 +36,7 @@ func (q *fifo) pop() *entry {
 	return e
 }
 
+// swapFirst exchanges the first entry and the one at index i.
 func (q *fifo) swapFirst(i int) {
 	i += q.head
 	q.items[q.head], q.items[i] = q.items[i], q.items[q.head]

@@ -7,16 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// owed counts the messages that push subscriptions have not settled, in one number for all
-// of them. An endpoint that publishes before it answers increases the number before its own
-// message decreases it, so it is zero only when nothing is left to do.
-type owed struct {
+// pushBacklog counts the messages that push subscriptions have not settled, in one
+// number for all of them. An endpoint that publishes before it answers increases the
+// number before its own message decreases it. So the number is zero only when nothing is
+// left to do.
+type pushBacklog struct {
 	n    atomic.Int64
-	mu   sync.Mutex
+	mu   sync.Mutex    // guards bell
 	bell chan struct{} // closed when the number becomes zero; nil if no goroutine waits
 }
 
-func (o *owed) add(n int) {
+func (o *pushBacklog) add(n int) {
 	if o.n.Add(int64(n)) > 0 {
 		return
 	}
@@ -28,9 +29,11 @@ func (o *owed) add(n int) {
 	}
 }
 
-func (o *owed) none() bool { return o.n.Load() == 0 }
+func (o *pushBacklog) none() bool { return o.n.Load() == 0 }
 
-func (o *owed) wait(ctx context.Context) error {
+// wait waits until the number is zero. It reads the number only after it has the
+// channel, so that no change is missed.
+func (o *pushBacklog) wait(ctx context.Context) error {
 	for {
 		o.mu.Lock()
 		if o.bell == nil {
@@ -38,13 +41,15 @@ func (o *owed) wait(ctx context.Context) error {
 		}
 		bell := o.bell
 		o.mu.Unlock()
+
 		if o.none() {
 			return nil
 		}
+
 		select {
 		case <-bell:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for pushes, %d messages still owed: %w", o.n.Load(), ctx.Err())
+			return fmt.Errorf("waiting for pushes, %d messages are not settled: %w", o.n.Load(), ctx.Err())
 		}
 	}
 }

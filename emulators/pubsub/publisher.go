@@ -30,7 +30,7 @@ type topic struct {
 // deletedTopic is the topic name of a subscription whose topic was deleted.
 const deletedTopic = "_deleted-topic_"
 
-func (s *Server) topic(name string) (*topic, error) {
+func (s *Server) findTopic(name string) (*topic, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if t := s.topics[name]; t != nil {
@@ -43,7 +43,7 @@ func notFound(name string) error {
 	return status.Errorf(codes.NotFound, "Resource not found (resource=%s).", name)
 }
 
-func exists(name string) error {
+func alreadyExists(name string) error {
 	return status.Errorf(codes.AlreadyExists, "Resource already exists in the project (resource=%s).", name)
 }
 
@@ -54,7 +54,7 @@ func (p publisher) CreateTopic(_ context.Context, t *pb.Topic) (*pb.Topic, error
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	if p.s.topics[t.GetName()] != nil {
-		return nil, exists(t.GetName())
+		return nil, alreadyExists(t.GetName())
 	}
 	t.State = pb.Topic_ACTIVE
 	p.s.topics[t.GetName()] = &topic{conf: t, memory: memory{keep: p.s.opt.Keep}}
@@ -70,7 +70,7 @@ func (p publisher) UpdateTopic(_ context.Context, r *pb.UpdateTopicRequest) (*pb
 	}
 
 	conf := proto.CloneOf(t.conf)
-	if err := merge(conf, r.GetTopic(), r.GetUpdateMask(), "name", "state"); err != nil {
+	if err := mergeFields(conf, r.GetTopic(), r.GetUpdateMask(), "name", "state"); err != nil {
 		return nil, err
 	}
 	if err := checkTopic(conf); err != nil {
@@ -93,7 +93,7 @@ func (p publisher) GetTopic(_ context.Context, r *pb.GetTopicRequest) (*pb.Topic
 func (p publisher) ListTopics(_ context.Context, r *pb.ListTopicsRequest) (*pb.ListTopicsResponse, error) {
 	p.s.mu.RLock()
 	defer p.s.mu.RUnlock()
-	names, next, err := page(p.s.topics, r.GetProject()+"/topics/", r.GetPageSize(), r.GetPageToken())
+	names, next, err := pageOfNames(p.s.topics, r.GetProject()+"/topics/", r.GetPageSize(), r.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (p publisher) ListTopicSubscriptions(_ context.Context, r *pb.ListTopicSubs
 		of[b.name] = b
 	}
 
-	names, next, err := page(of, "", r.GetPageSize(), r.GetPageToken())
+	names, next, err := pageOfNames(of, "", r.GetPageSize(), r.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (p publisher) DeleteTopic(_ context.Context, r *pb.DeleteTopicRequest) (*em
 	}
 	delete(p.s.topics, r.GetTopic())
 	for _, b := range t.subs {
-		b.change(func(c *pb.Subscription) { c.Topic = deletedTopic })
+		b.updateConfig(func(c *pb.Subscription) { c.Topic = deletedTopic })
 	}
 	return &emptypb.Empty{}, nil
 }
@@ -147,14 +147,14 @@ func (p publisher) DetachSubscription(_ context.Context, r *pb.DetachSubscriptio
 	if b == nil {
 		return nil, notFound(r.GetSubscription())
 	}
-	p.s.leave(b)
-	b.change(func(c *pb.Subscription) { c.Detached = true })
-	b.drop(func(*entry) bool { return true })
+	p.s.detachLocked(b)
+	b.updateConfig(func(c *pb.Subscription) { c.Detached = true })
+	b.dropMatching(func(*entry) bool { return true })
 	return &pb.DetachSubscriptionResponse{}, nil
 }
 
-// leave detaches a subscription from its topic. Server.mu must be held.
-func (s *Server) leave(b *subscription) {
+// detachLocked removes a subscription from its topic. s.mu must be held.
+func (s *Server) detachLocked(b *subscription) {
 	if t := s.topics[b.config().GetTopic()]; t != nil {
 		t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(x *subscription) bool { return x == b })
 	}
@@ -164,7 +164,7 @@ func (p publisher) Publish(_ context.Context, r *pb.PublishRequest) (*pb.Publish
 	if err := checkPublish(r); err != nil {
 		return nil, err
 	}
-	if err := p.s.publish(r.GetTopic(), r.GetMessages()); err != nil {
+	if err := p.s.publishMessages(r.GetTopic(), r.GetMessages()); err != nil {
 		return nil, err
 	}
 	out := &pb.PublishResponse{MessageIds: make([]string, len(r.GetMessages()))}
@@ -174,9 +174,9 @@ func (p publisher) Publish(_ context.Context, r *pb.PublishRequest) (*pb.Publish
 	return out, nil
 }
 
-// publish gives the messages their ids and the time, and passes them to the subscriptions,
-// which share them. They must not be changed afterwards.
-func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
+// publishMessages gives the messages their ids and the time, and passes them to the
+// subscriptions, which share them. They must not be changed afterwards.
+func (s *Server) publishMessages(topic string, msgs []*pb.PubsubMessage) error {
 	s.mu.RLock()
 	t := s.topics[topic]
 	if t == nil {
@@ -191,10 +191,10 @@ func (s *Server) publish(topic string, msgs []*pb.PubsubMessage) error {
 	for _, m := range msgs {
 		m.MessageId = strconv.FormatUint(s.ids.Add(1), 10)
 		m.PublishTime = at
-		bytes += billed(m)
+		bytes += billedBytes(m)
 	}
 
-	s.usage.published(len(msgs), bytes)
+	s.usage.countPublished(len(msgs), bytes)
 	t.memory.add(msgs)
 	s.owed.add(1) // so that the server is not idle between two subscriptions
 	defer s.owed.add(-1)

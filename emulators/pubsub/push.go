@@ -19,65 +19,71 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// hire starts workers for ready messages, up to the limit of concurrent pushes. A worker
-// ends when nothing is ready, so an idle subscription has none.
-func (b *subscription) hire() {
+// startWorkersLocked starts workers for ready messages, up to the limit of concurrent
+// pushes. A worker ends when nothing is ready, so an idle subscription has none.
+func (b *subscription) startWorkersLocked() {
 	for b.workers < b.s.opt.inFlight(b.name) && !b.closed && b.s.ctx.Err() == nil {
-		e := b.next()
+		e := b.takeReadyLocked()
 		if e == nil {
 			return
 		}
 		b.workers++
 		b.hands[e] = true
 		p, c := b.endpoint, b.conf
-		b.s.pushes.Go(func() { b.work(p, c, e) })
+		b.s.pushes.Go(func() { b.pushUntilEmpty(p, c, e) })
 	}
 }
 
-func (b *subscription) work(p *endpoint, c *pb.Subscription, e *entry) {
+// pushUntilEmpty is a worker: it pushes an entry, and then further ready entries until
+// there are none. It holds no lock during a push.
+func (b *subscription) pushUntilEmpty(p *endpoint, c *pb.Subscription, e *entry) {
 	for e != nil {
-		d := b.push(p, c, e)
+		d := b.pushOnce(p, c, e)
 		if b.s.ctx.Err() != nil {
 			return
 		}
 		if !d.acknowledged() && !e.twin && attemptsOver(c, e.attempt) {
-			d.DeadLettered = b.bury(c, e) == nil
+			d.DeadLettered = b.publishDeadLetter(c, e) == nil
 		}
-		b.s.watchers.tell(d)
-		p, c, e = b.settle(e, d)
+		b.s.watchers.notifyAll(d)
+		p, c, e = b.settlePush(e, d)
 	}
 }
 
-// settle records the outcome of a push and returns the next entry, nil if none is ready.
-func (b *subscription) settle(e *entry, d Delivery) (*endpoint, *pb.Subscription, *entry) {
+// settlePush records the result of a push and returns the next entry, nil if none is
+// ready.
+func (b *subscription) settlePush(e *entry, d Delivery) (*endpoint, *pb.Subscription, *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.hands, e)
 	if d.acknowledged() || d.DeadLettered {
-		b.done(e)
+		b.removeSettledLocked(e)
 	} else {
-		b.again(e)
+		b.scheduleRetryLocked(e)
 	}
+
 	if b.endpoint != nil && !b.closed {
-		if e := b.next(); e != nil {
+		if e := b.takeReadyLocked(); e != nil {
 			b.hands[e] = true
 			return b.endpoint, b.conf, e
 		}
 	}
 
 	b.workers--
-	b.wake() // in case the subscription was changed to pull meanwhile
+	b.wakeLocked() // in case the subscription was changed to pull meanwhile
 	return nil, nil, nil
 }
 
-// push posts a message once, and waits for the answer until the ack deadline.
-func (b *subscription) push(p *endpoint, c *pb.Subscription, e *entry) Delivery {
+// pushOnce posts a message once, and waits for the answer until the ack deadline.
+func (b *subscription) pushOnce(p *endpoint, c *pb.Subscription, e *entry) Delivery {
 	d := Delivery{Subscription: b.name, MessageID: e.msg.GetMessageId(), Attempt: e.attempt}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(b.s.ctx, b.scaled(time.Duration(c.GetAckDeadlineSeconds())*time.Second))
+
+	ctx, cancel := context.WithTimeout(b.s.ctx, b.scaleDeadline(time.Duration(c.GetAckDeadlineSeconds())*time.Second))
 	defer cancel()
-	b.s.usage.handedOut(1, billed(e.msg))
-	d.Status, d.Err = p.post(ctx, b.s.client, envelope(c, e.msg, e.attempt))
+
+	b.s.usage.countDelivered(1, billedBytes(e.msg))
+	d.Status, d.Err = p.post(ctx, b.s.client, pushBody(c, e.msg, e.attempt))
 	if d.Err != nil {
 		d.Err = fmt.Errorf("pushing message %s of %s: %w", d.MessageID, b.name, d.Err)
 	}
@@ -96,10 +102,12 @@ func newEndpoint(c *pb.Subscription) (*endpoint, error) {
 	if p.GetPushEndpoint() == "" {
 		return nil, nil
 	}
+
 	u, err := url.Parse(p.GetPushEndpoint())
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, status.Errorf(codes.InvalidArgument, "Invalid push endpoint given (endpoint=%s).", p.GetPushEndpoint())
 	}
+
 	e := &endpoint{url: p.GetPushEndpoint()}
 	if t := p.GetOidcToken(); t.GetServiceAccountEmail() != "" {
 		e.token = "Bearer " + unsignedToken(t.GetServiceAccountEmail(), t.GetAudience(), e.url)
@@ -145,7 +153,7 @@ func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (
 	resp, err := client.Do(req)
 	if processing.Load() {
 		if err == nil {
-			drain(resp)
+			drainBody(resp)
 		}
 		return http.StatusProcessing, nil
 	}
@@ -153,13 +161,13 @@ func (p *endpoint) post(ctx context.Context, client *http.Client, body []byte) (
 		return 0, err
 	}
 
-	drain(resp)
+	drainBody(resp)
 	return resp.StatusCode, nil
 }
 
-// drain reads an answer to its end so that the connection can be used again. A long answer
-// is not read.
-func drain(resp *http.Response) {
+// drainBody reads an answer to its end so that the connection can be used again. It does
+// not read the rest of a long answer.
+func drainBody(resp *http.Response) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // the body has no meaning
 	resp.Body.Close()
 }

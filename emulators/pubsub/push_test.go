@@ -28,10 +28,10 @@ func TestEnvelopeIsThatOfPubSub(t *testing.T) {
 		t.Errorf("pushed\n%s\nwant\n%s", q.body, want)
 	}
 	if c := q.header.Get("Content-Type"); c != "application/json" {
-		t.Errorf("Content-Type is %q", c)
+		t.Errorf(`Content-Type is %q, want "application/json"`, c)
 	}
 	if a := q.header.Get("Authorization"); a != "" {
-		t.Errorf("a token nobody asked for: %q", a)
+		t.Errorf(`Authorization %q, want ""`, a)
 	}
 }
 
@@ -80,8 +80,13 @@ func TestStatusesThatAcknowledge(t *testing.T) {
 			defer stop()
 			name := w.subscribe(fmt.Sprintf("s%d", code), &pb.Subscription{PushConfig: to(url)})
 			w.publish("x")
-			if d := nextOf(t, seen, name); d.Status != code || d.Err != nil || d.Attempt != 1 {
-				t.Errorf("the first delivery was %+v", d)
+			switch d := nextOf(t, seen, name); {
+			case d.Status != code:
+				t.Errorf("the first delivery: status %v, want %v", d.Status, code)
+			case d.Err != nil:
+				t.Errorf("the first delivery: error %v, want none", d.Err)
+			case d.Attempt != 1:
+				t.Errorf("the first delivery: attempt %v, want 1", d.Attempt)
 			}
 			w.idle()
 			if want := map[bool]int32{true: 1, false: 2}[acked]; n.Load() != want {
@@ -117,8 +122,8 @@ func TestBackOffDoublesBetweenItsBounds(t *testing.T) {
 	last := next(t, got).at
 	for i, least := range []time.Duration{20, 40, 60, 60} {
 		at := next(t, got).at
-		// The endpoint's clock reads before the answer, so a wait is at least
-		// as long; how much longer is the machine's affair.
+		// The endpoint reads the clock before it answers, so a measured wait is at
+		// least as long as the back-off. On a slow machine it is longer.
 		if gap := at.Sub(last); gap < least*time.Millisecond {
 			t.Errorf("attempt %d came after %v, want %d ms at least", i+2, gap, least)
 		}
@@ -151,7 +156,7 @@ func TestNoAnswerWithinTheAckDeadlineIsANack(t *testing.T) {
 	var n atomic.Int32
 	gone := make(chan struct{}, 1)
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // a server notices a client's leaving only then
+		_, _ = io.Copy(io.Discard, r.Body) // a server only notices that a client disconnects after the body is read
 		if n.Add(1) == 1 {
 			<-r.Context().Done()
 			gone <- struct{}{}
@@ -161,8 +166,13 @@ func TestNoAnswerWithinTheAckDeadlineIsANack(t *testing.T) {
 	defer stop()
 	w.subscribe("late", &pb.Subscription{PushConfig: to(url), AckDeadlineSeconds: 10})
 	w.publish("x")
-	if d := next(t, seen); d.Err == nil || d.Status != 0 || d.Took < 100*time.Millisecond {
-		t.Errorf("the first delivery was %+v, want none answered within 100 ms", d)
+	switch d := next(t, seen); {
+	case d.Err == nil:
+		t.Errorf("the first delivery: no error")
+	case d.Status != 0:
+		t.Errorf("the first delivery: status %v, want 0", d.Status)
+	case d.Took < 100*time.Millisecond:
+		t.Errorf("the first delivery: took %v, want at least %v", d.Took, 100*time.Millisecond)
 	}
 	next(t, gone)
 	for d := next(t, seen); ; d = next(t, seen) {
@@ -181,8 +191,17 @@ func TestNobodyListeningIsANack(t *testing.T) {
 	name := w.subscribe("nobody", &pb.Subscription{PushConfig: to("http://127.0.0.1:1/")})
 	id := w.publish("x")[0]
 	for want := 1; want <= 3; want++ {
-		if d := next(t, seen); d.Attempt != want || d.Err == nil || d.Status != 0 || d.MessageID != id || d.Subscription != name {
-			t.Errorf("delivery %d was %+v", want, d)
+		switch d := next(t, seen); {
+		case d.Attempt != want:
+			t.Errorf("delivery %d: attempt %v, want %v", want, d.Attempt, want)
+		case d.Err == nil:
+			t.Errorf("delivery %d: no error", want)
+		case d.Status != 0:
+			t.Errorf("delivery %d: status %v, want 0", want, d.Status)
+		case d.MessageID != id:
+			t.Errorf("delivery %d: message id %v, want %v", want, d.MessageID, id)
+		case d.Subscription != name:
+			t.Errorf("delivery %d: subscription %v, want %v", want, d.Subscription, name)
 		}
 	}
 	if w.Idle() {
@@ -213,8 +232,11 @@ func TestSideBySideUpToTheLimit(t *testing.T) {
 	}
 	close(release)
 	w.idle()
-	if most.Load() != 3 || len(full) != 4 {
-		t.Errorf("%d pushes were under way at once, want 3; %d more followed, want 4", most.Load(), len(full))
+	switch {
+	case most.Load() != 3:
+		t.Errorf("%v pushes at once, want 3", most.Load())
+	case len(full) != 4:
+		t.Errorf("%v further pushes, want 4", len(full))
 	}
 }
 

@@ -52,14 +52,14 @@ func attemptsOver(c *pb.Subscription, attempts int) bool {
 	return attempts >= most
 }
 
-// spent reports whether the lease of an entry was its last attempt.
-func (b *subscription) spent(e *entry) bool {
+// attemptsUsedLocked reports whether the lease of an entry was its last attempt.
+func (b *subscription) attemptsUsedLocked(e *entry) bool {
 	return !e.twin && !e.dropped && attemptsOver(b.conf, e.attempt)
 }
 
-// bury publishes a message to the dead letter topic. The lock must not be held, because
-// this subscription may be one of that topic.
-func (b *subscription) bury(c *pb.Subscription, e *entry) error {
+// publishDeadLetter publishes a message to the dead letter topic. The lock must not be
+// held, because this subscription may be one of that topic.
+func (b *subscription) publishDeadLetter(c *pb.Subscription, e *entry) error {
 	attrs := maps.Clone(e.msg.GetAttributes())
 	if attrs == nil {
 		attrs = map[string]string{}
@@ -69,23 +69,23 @@ func (b *subscription) bury(c *pb.Subscription, e *entry) error {
 	attrs["CloudPubSubDeadLetterSourceSubscription"] = parts[3]
 	attrs["CloudPubSubDeadLetterSourceSubscriptionProject"] = parts[1]
 	attrs["CloudPubSubDeadLetterSourceTopicPublishTime"] = e.msg.GetPublishTime().AsTime().Format("2006-01-02T15:04:05.000-07:00")
-	return b.s.publish(c.GetDeadLetterPolicy().GetDeadLetterTopic(),
+	return b.s.publishMessages(c.GetDeadLetterPolicy().GetDeadLetterTopic(),
 		[]*pb.PubsubMessage{{Data: e.msg.GetData(), Attributes: attrs, OrderingKey: e.msg.GetOrderingKey()}})
 }
 
-// buryAll buries entries whose last lease has ended. If the dead letter topic was deleted,
-// they are delivered again.
-func (b *subscription) buryAll(dead []*entry) {
+// publishDeadLetters publishes the entries whose last lease has ended. If the dead
+// letter topic was deleted, they are delivered again.
+func (b *subscription) publishDeadLetters(dead []*entry) {
 	for _, e := range dead {
-		err := b.bury(b.config(), e)
+		err := b.publishDeadLetter(b.config(), e)
 		b.mu.Lock()
 		delete(b.hands, e)
 		if err != nil {
-			b.again(e)
+			b.scheduleRetryLocked(e)
 		} else {
-			b.done(e)
+			b.removeSettledLocked(e)
 		}
-		b.wake()
+		b.wakeLocked()
 		b.mu.Unlock()
 	}
 }

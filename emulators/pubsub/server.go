@@ -74,12 +74,12 @@ type Server struct {
 	stop     context.CancelFunc
 	pushes   sync.WaitGroup
 	watchers watchers
-	owed     owed
+	owed     pushBacklog
 	usage    meter
 	chaos    atomic.Pointer[Chaos]
 	ids      atomic.Uint64
 
-	mu     sync.RWMutex
+	mu     sync.RWMutex // guards topics and subs, and conf and subs of each topic
 	topics map[string]*topic
 	subs   map[string]*subscription
 }
@@ -130,11 +130,13 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 func (s *Server) Close() {
 	s.stop()
 	s.grpc.Stop()
+
 	s.mu.RLock()
 	for _, b := range s.subs {
 		b.close()
 	}
 	s.mu.RUnlock()
+
 	s.pushes.Wait()
 	s.watchers.close()
 	if s.opt.Client == nil {

@@ -57,12 +57,15 @@ func TestDuplicates(t *testing.T) {
 	w.SetChaos(pubsub.Chaos{})
 	w.publish("once")
 	w.idle()
-	if len(times) != 50 || len(got) != 1 {
-		t.Errorf("%d messages came, want 50; %d pushes without chaos, want 1", len(times), len(got))
+	switch {
+	case len(times) != 50:
+		t.Errorf("%v messages, want 50", len(times))
+	case len(got) != 1:
+		t.Errorf("%v messages, want 1", len(got))
 	}
 }
 
-// TestDuplicatesDieOnce: a duplicate that fails is no second dead letter.
+// A duplicate that fails does not become a second dead letter.
 func TestDuplicatesDieOnce(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{TimeScale: 0.0001})
@@ -71,8 +74,11 @@ func TestDuplicatesDieOnce(t *testing.T) {
 	w.subscribe("dying", &pb.Subscription{PushConfig: to(url), DeadLetterPolicy: &pb.DeadLetterPolicy{DeadLetterTopic: dead}})
 	w.publish("x")
 	w.idle()
-	if n := len(w.Messages(dead)); n != 1 || len(got) != 6 {
-		t.Errorf("%d dead letters after %d pushes, want 1 after 6", n, len(got))
+	switch n := len(w.Messages(dead)); {
+	case n != 1:
+		t.Errorf("%v dead letters, want 1", n)
+	case len(got) != 6:
+		t.Errorf("%v pushes, want 6", len(got))
 	}
 }
 
@@ -95,11 +101,16 @@ func TestReorder(t *testing.T) {
 		return out
 	}
 	if got := order(pubsub.Chaos{}); got != "abcdefghijklmnop" {
-		t.Errorf("one at a time and without chaos came %s", got)
+		t.Errorf(`one at a time and without chaos: %s, want "abcdefghijklmnop"`, got)
 	}
 	first, second := order(pubsub.Chaos{Reorder: true, Seed: 3}), order(pubsub.Chaos{Reorder: true, Seed: 3})
-	if first == "abcdefghijklmnop" || first != second || len(first) != 16 {
-		t.Errorf("the same seed reordered to %s and %s", first, second)
+	switch {
+	case first == "abcdefghijklmnop":
+		t.Errorf("the same seed reordered: %q, want another order", first)
+	case first != second:
+		t.Errorf("the same seed reordered: %v, want %v", first, second)
+	case len(first) != 16:
+		t.Errorf("the same seed reordered: %v messages, want 16", len(first))
 	}
 }
 
@@ -112,8 +123,13 @@ func TestMessagesAreRememberedUpToKeep(t *testing.T) {
 		t.Fatalf("remembers %+v", got)
 	}
 	for i, m := range got {
-		if m.ID != ids[i+2] || string(m.Data) != string(rune('c'+i)) || m.PublishTime.IsZero() {
-			t.Errorf("message %d is %+v", i, m)
+		switch {
+		case m.ID != ids[i+2]:
+			t.Errorf("message %d: ID %v, want %v", i, m.ID, ids[i+2])
+		case string(m.Data) != string(rune('c'+i)):
+			t.Errorf("message %d: data %q, want %q", i, string(m.Data), string(rune('c'+i)))
+		case m.PublishTime.IsZero():
+			t.Errorf("message %d: the time is missing", i)
 		}
 	}
 	if m := w.Messages("projects/p/topics/none"); m != nil {
@@ -135,12 +151,15 @@ func TestSeekDropsWhatIsOlder(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.publishAll(&pb.PubsubMessage{Data: []byte("new"), OrderingKey: "k"})
-	if got := w.pull(name, 10); len(got) != 1 || string(got[0].GetMessage().GetData()) != "new" {
-		t.Errorf("pulled %v", got)
+	switch got := w.pull(name, 10); {
+	case len(got) != 1:
+		t.Errorf("pulled: %v messages, want 1", len(got))
+	case string(got[0].GetMessage().GetData()) != "new":
+		t.Errorf(`pulled: data %q, want "new"`, string(got[0].GetMessage().GetData()))
 	}
 }
 
-// TestAdministration is what a deployment does before anything is published.
+// TestAdministration makes the calls of a deployment before a first message is published.
 func TestAdministration(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
@@ -152,8 +171,15 @@ func TestAdministration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.GetAckDeadlineSeconds() != 120 || c.GetLabels()["a"] != "b" || c.GetRetryPolicy() != nil || c.GetPushConfig().GetPushEndpoint() != "http://z.example/" {
-		t.Errorf("updated to %v", c)
+	switch {
+	case c.GetAckDeadlineSeconds() != 120:
+		t.Errorf("updated: ack deadline seconds %v, want 120", c.GetAckDeadlineSeconds())
+	case c.GetLabels()["a"] != "b":
+		t.Errorf(`updated: labels a %q, want "b"`, c.GetLabels()["a"])
+	case c.GetRetryPolicy() != nil:
+		t.Errorf("updated: retry policy %v, want none", c.GetRetryPolicy())
+	case c.GetPushConfig().GetPushEndpoint() != "http://z.example/":
+		t.Errorf(`updated: push endpoint %q, want "http://z.example/"`, c.GetPushConfig().GetPushEndpoint())
 	}
 	var names []string
 	for it := w.SubscriptionAdminClient.ListSubscriptions(t.Context(), &pb.ListSubscriptionsRequest{Project: "projects/p", PageSize: 1}); ; {
@@ -172,8 +198,11 @@ func TestAdministration(t *testing.T) {
 	if err := w.TopicAdminClient.DeleteTopic(t.Context(), &pb.DeleteTopicRequest{Topic: alpha}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := w.SubscriptionAdminClient.GetSubscription(t.Context(), &pb.GetSubscriptionRequest{Subscription: name}); err != nil || s.GetTopic() != "_deleted-topic_" {
-		t.Errorf("after its topic was deleted: %v, %v", s, err)
+	switch s, err := w.SubscriptionAdminClient.GetSubscription(t.Context(), &pb.GetSubscriptionRequest{Subscription: name}); {
+	case err != nil:
+		t.Errorf("after its topic was deleted: error %v, want none", err)
+	case s.GetTopic() != "_deleted-topic_":
+		t.Errorf(`after its topic was deleted: topic %q, want "_deleted-topic_"`, s.GetTopic())
 	}
 }
 
@@ -238,12 +267,15 @@ func TestRefusals(t *testing.T) {
 func TestStartSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})
-	if _, err := pubsub.Start(w.Addr(), pubsub.Options{}); err == nil || !strings.Contains(err.Error(), w.Addr()) {
-		t.Errorf("a second server on the same address: %v", err)
+	switch _, err := pubsub.Start(w.Addr(), pubsub.Options{}); {
+	case err == nil:
+		t.Errorf("a second server on the same address: no error")
+	case !strings.Contains(err.Error(), w.Addr()):
+		t.Errorf("a second server on the same address: error %q, want %q in it", err.Error(), w.Addr())
 	}
 }
 
-// TestCloseBreaksOff: Close waits for nobody, and is final.
+// Close does not wait for pushes, and nothing is pushed after it.
 func TestCloseBreaksOff(t *testing.T) {
 	t.Parallel()
 	w := start(t, pubsub.Options{})

@@ -25,7 +25,7 @@ const (
 	dead  = "projects/p/topics/dead"
 )
 
-// world is a server, a client of it, and the topics alpha and dead.
+// world has a server, a client for it, and the topics alpha and dead.
 type world struct {
 	t testing.TB
 	*pubsub.Server
@@ -103,7 +103,7 @@ func (w *world) pull(subscription string, most int32) []*pb.ReceivedMessage {
 	return r.GetReceivedMessages()
 }
 
-// idle waits until everything is pushed.
+// idle waits until all messages are pushed.
 func (w *world) idle() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
@@ -113,7 +113,7 @@ func (w *world) idle() {
 	}
 }
 
-// request is a push as an endpoint gets it.
+// A request is a push that an endpoint got.
 type request struct {
 	body   string
 	header http.Header
@@ -134,7 +134,8 @@ type envelope struct {
 
 func (r request) data() string { return string(r.Message.Data) }
 
-// endpoint answers the nth push, from 1, with a status, and hands pushes over.
+// endpoint starts an endpoint that answers the nth push, from 1, with a status. The channel
+// has the pushes.
 func endpoint(t testing.TB, answer func(n int32) int) (string, <-chan request) {
 	t.Helper()
 	var n atomic.Int32

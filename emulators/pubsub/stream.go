@@ -24,16 +24,18 @@ type stream struct {
 	answersPings bool // clients of protocol version 1 expect it
 }
 
-// room reports whether the client accepts more messages; a unary pull always does.
-func (st *stream) room() bool {
+// hasRoom reports whether the client accepts more messages. A unary pull (nil) always
+// does.
+func (st *stream) hasRoom() bool {
 	return st == nil || (st.most <= 0 || st.holding < st.most) && (st.mostBytes <= 0 || st.holdingBytes < st.mostBytes)
 }
 
-func (st *stream) holds(e *entry, n int64) {
+// addHeldLocked counts an entry that the client gets (n is 1) or has settled (n is -1).
+func (st *stream) addHeldLocked(e *entry, n int64) {
 	st.holding += n
 	st.holdingBytes += n * int64(len(e.msg.GetData()))
 	if n < 0 {
-		st.b.ring()
+		st.b.notifyPullersLocked()
 	}
 }
 
@@ -43,7 +45,7 @@ func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error 
 		return err
 	}
 
-	b, err := r.s.subscription(q.GetSubscription())
+	b, err := r.s.findSubscription(q.GetSubscription())
 	if err != nil {
 		return err
 	}
@@ -55,26 +57,28 @@ func (r subscriber) StreamingPull(call pb.Subscriber_StreamingPullServer) error 
 		most: q.GetMaxOutstandingMessages(), mostBytes: q.GetMaxOutstandingBytes(), pings: make(chan struct{}, 1),
 		answersPings: q.GetProtocolVersion() >= 1}
 	received := make(chan error, 1)
-	go func() { received <- st.receive(q) }() // returns when the call ends
-	return st.send(call.Context(), received)
+	go func() { received <- st.receiveRequests(q) }() // returns when the call ends
+	return st.sendMessages(call.Context(), received)
 }
 
-func (st *stream) send(ctx context.Context, received <-chan error) error {
+// sendMessages sends ready messages until the client ends the stream.
+func (st *stream) sendMessages(ctx context.Context, received <-chan error) error {
 	for {
-		msgs, bell, err := st.b.pull(1000, st)
+		msgs, bell, err := st.b.leaseReady(1000, st)
 		if err != nil {
 			return err
 		}
 		if len(msgs) > 0 {
-			if err := st.answer(msgs); err != nil {
+			if err := st.sendResponse(msgs); err != nil {
 				return err
 			}
 			continue
 		}
+
 		select {
 		case <-bell:
 		case <-st.pings:
-			if err := st.answer(nil); err != nil {
+			if err := st.sendResponse(nil); err != nil {
 				return err
 			}
 		case err := <-received:
@@ -88,16 +92,17 @@ func (st *stream) send(ctx context.Context, received <-chan error) error {
 	}
 }
 
-func (st *stream) answer(msgs []*pb.ReceivedMessage) error {
+func (st *stream) sendResponse(msgs []*pb.ReceivedMessage) error {
 	return st.call.Send(&pb.StreamingPullResponse{ReceivedMessages: msgs,
 		SubscriptionProperties: &pb.StreamingPullResponse_SubscriptionProperties{
 			MessageOrderingEnabled: st.b.config().GetEnableMessageOrdering()}})
 }
 
-// receive handles the acknowledgements of the client, starting with the first request.
-func (st *stream) receive(q *pb.StreamingPullRequest) error {
+// receiveRequests handles the acknowledgements of the client, starting with the first
+// request.
+func (st *stream) receiveRequests(q *pb.StreamingPullRequest) error {
 	for {
-		if err := st.handle(q); err != nil {
+		if err := st.handleRequest(q); err != nil {
 			return err
 		}
 		var err error
@@ -105,12 +110,12 @@ func (st *stream) receive(q *pb.StreamingPullRequest) error {
 			return err
 		}
 		if len(q.GetAckIds())+len(q.GetModifyDeadlineAckIds()) == 0 {
-			st.ping()
+			st.answerPing()
 		}
 	}
 }
 
-func (st *stream) handle(q *pb.StreamingPullRequest) error {
+func (st *stream) handleRequest(q *pb.StreamingPullRequest) error {
 	if len(q.GetModifyDeadlineAckIds()) != len(q.GetModifyDeadlineSeconds()) {
 		return status.Error(codes.InvalidArgument, "modify_deadline_ack_ids and modify_deadline_seconds must be of the same length.")
 	}
@@ -130,14 +135,14 @@ func (st *stream) handle(q *pb.StreamingPullRequest) error {
 		if err := checkExtension(seconds); err != nil {
 			return err
 		}
-		st.b.extend(id, time.Duration(seconds)*time.Second)
+		st.b.extendLease(id, time.Duration(seconds)*time.Second)
 	}
 
 	return nil
 }
 
-// ping answers an empty request, which clients send to keep a stream alive.
-func (st *stream) ping() {
+// answerPing answers an empty request, which clients send to keep a stream alive.
+func (st *stream) answerPing() {
 	if !st.answersPings {
 		return
 	}

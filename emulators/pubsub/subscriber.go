@@ -19,7 +19,7 @@ type subscriber struct {
 	s *Server
 }
 
-func (s *Server) subscription(name string) (*subscription, error) {
+func (s *Server) findSubscription(name string) (*subscription, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if b := s.subs[name]; b != nil {
@@ -37,7 +37,7 @@ func (r subscriber) CreateSubscription(_ context.Context, c *pb.Subscription) (*
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	if r.s.subs[c.GetName()] != nil {
-		return nil, exists(c.GetName())
+		return nil, alreadyExists(c.GetName())
 	}
 
 	t := r.s.topics[c.GetTopic()]
@@ -68,7 +68,7 @@ func (s *Server) checkDeadLetter(c *pb.Subscription) error {
 }
 
 func (r subscriber) GetSubscription(_ context.Context, q *pb.GetSubscriptionRequest) (*pb.Subscription, error) {
-	b, err := r.s.subscription(q.GetSubscription())
+	b, err := r.s.findSubscription(q.GetSubscription())
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (r subscriber) UpdateSubscription(_ context.Context, q *pb.UpdateSubscripti
 	}
 
 	c := proto.CloneOf(b.config())
-	if err := merge(c, q.GetSubscription(), q.GetUpdateMask(), "name", "topic", "filter", "enable_message_ordering", "state", "detached"); err != nil {
+	if err := mergeFields(c, q.GetSubscription(), q.GetUpdateMask(), "name", "topic", "filter", "enable_message_ordering", "state", "detached"); err != nil {
 		return nil, err
 	}
 
@@ -108,6 +108,7 @@ func (r subscriber) ModifyPushConfig(_ context.Context, q *pb.ModifyPushConfigRe
 	if b == nil {
 		return nil, notFound(q.GetSubscription())
 	}
+
 	c := proto.CloneOf(b.config())
 	c.PushConfig = q.GetPushConfig()
 	c = withDefaults(c)
@@ -120,7 +121,7 @@ func (r subscriber) ModifyPushConfig(_ context.Context, q *pb.ModifyPushConfigRe
 func (r subscriber) ListSubscriptions(_ context.Context, q *pb.ListSubscriptionsRequest) (*pb.ListSubscriptionsResponse, error) {
 	r.s.mu.RLock()
 	defer r.s.mu.RUnlock()
-	names, next, err := page(r.s.subs, q.GetProject()+"/subscriptions/", q.GetPageSize(), q.GetPageToken())
+	names, next, err := pageOfNames(r.s.subs, q.GetProject()+"/subscriptions/", q.GetPageSize(), q.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (r subscriber) DeleteSubscription(_ context.Context, q *pb.DeleteSubscripti
 	if b == nil {
 		return nil, notFound(q.GetSubscription())
 	}
-	r.s.leave(b)
+	r.s.detachLocked(b)
 	delete(r.s.subs, q.GetSubscription())
 	b.close()
 	return &emptypb.Empty{}, nil
@@ -154,7 +155,7 @@ func (r subscriber) Pull(ctx context.Context, q *pb.PullRequest) (*pb.PullRespon
 	if q.GetMaxMessages() <= 0 {
 		return nil, status.Error(codes.InvalidArgument, "max_messages must be positive.")
 	}
-	b, err := r.s.subscription(q.GetSubscription())
+	b, err := r.s.findSubscription(q.GetSubscription())
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func (r subscriber) Pull(ctx context.Context, q *pb.PullRequest) (*pb.PullRespon
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	for {
-		msgs, bell, err := b.pull(int(q.GetMaxMessages()), nil)
+		msgs, bell, err := b.leaseReady(int(q.GetMaxMessages()), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +180,7 @@ func (r subscriber) Pull(ctx context.Context, q *pb.PullRequest) (*pb.PullRespon
 }
 
 func (r subscriber) Acknowledge(_ context.Context, q *pb.AcknowledgeRequest) (*emptypb.Empty, error) {
-	b, leases, err := r.leases(q.GetSubscription(), q.GetAckIds())
+	b, leases, err := r.findLeases(q.GetSubscription(), q.GetAckIds())
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func (r subscriber) Acknowledge(_ context.Context, q *pb.AcknowledgeRequest) (*e
 }
 
 func (r subscriber) ModifyAckDeadline(_ context.Context, q *pb.ModifyAckDeadlineRequest) (*emptypb.Empty, error) {
-	b, leases, err := r.leases(q.GetSubscription(), q.GetAckIds())
+	b, leases, err := r.findLeases(q.GetSubscription(), q.GetAckIds())
 	if err != nil {
 		return nil, err
 	}
@@ -196,13 +197,13 @@ func (r subscriber) ModifyAckDeadline(_ context.Context, q *pb.ModifyAckDeadline
 		return nil, err
 	}
 	for _, id := range leases {
-		b.extend(id, time.Duration(q.GetAckDeadlineSeconds())*time.Second)
+		b.extendLease(id, time.Duration(q.GetAckDeadlineSeconds())*time.Second)
 	}
 	return &emptypb.Empty{}, nil
 }
 
-func (r subscriber) leases(name string, ackIDs []string) (*subscription, []uint64, error) {
-	b, err := r.s.subscription(name)
+func (r subscriber) findLeases(name string, ackIDs []string) (*subscription, []uint64, error) {
+	b, err := r.s.findSubscription(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -231,11 +232,11 @@ func (r subscriber) Seek(_ context.Context, q *pb.SeekRequest) (*pb.SeekResponse
 	if q.GetTime() == nil {
 		return nil, status.Error(codes.Unimplemented, "seek to a snapshot is not implemented by this emulator")
 	}
-	b, err := r.s.subscription(q.GetSubscription())
+	b, err := r.s.findSubscription(q.GetSubscription())
 	if err != nil {
 		return nil, err
 	}
 	at := q.GetTime().AsTime()
-	b.drop(func(e *entry) bool { return e.msg.GetPublishTime().AsTime().Before(at) })
+	b.dropMatching(func(e *entry) bool { return e.msg.GetPublishTime().AsTime().Before(at) })
 	return &pb.SeekResponse{}, nil
 }

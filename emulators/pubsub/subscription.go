@@ -17,7 +17,7 @@ type subscription struct {
 	s    *Server
 	name string
 
-	mu       sync.Mutex
+	mu       sync.Mutex       // guards the fields below, and the entries
 	conf     *pb.Subscription // replaced as a whole and never changed
 	endpoint *endpoint        // nil: pull
 	ready    fifo
@@ -54,7 +54,7 @@ func newSubscription(s *Server, c *pb.Subscription) (*subscription, error) {
 		return nil, err
 	}
 	return &subscription{s: s, name: c.GetName(), conf: c, endpoint: e, leased: map[uint64]*entry{},
-		hands: map[*entry]bool{}, keys: map[string][]*entry{}, rand: chance(s.chaos.Load().Seed, c.GetName())}, nil
+		hands: map[*entry]bool{}, keys: map[string][]*entry{}, rand: newRandom(s.chaos.Load().Seed, c.GetName())}, nil
 }
 
 func (b *subscription) config() *pb.Subscription {
@@ -63,8 +63,8 @@ func (b *subscription) config() *pb.Subscription {
 	return b.conf
 }
 
-// change replaces fields of the configuration that need no check.
-func (b *subscription) change(f func(*pb.Subscription)) {
+// updateConfig replaces fields of the configuration that need no check.
+func (b *subscription) updateConfig(f func(*pb.Subscription)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := proto.CloneOf(b.conf)
@@ -90,24 +90,26 @@ func (b *subscription) configure(c *pb.Subscription) error {
 		b.s.owed.add(b.n)
 	}
 
-	b.wake()
-	b.ring() // ends the streams of a subscription that was changed to push
+	b.wakeLocked()
+	b.notifyPullersLocked() // ends the streams of a subscription that was changed to push
 	return nil
 }
 
 // close drops all messages and stops the timer.
 func (b *subscription) close() {
-	b.drop(func(*entry) bool { return true })
+	b.dropMatching(func(*entry) bool { return true })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	b.ring()
+	b.notifyPullersLocked()
 }
 
-func (b *subscription) count(n int) {
+// addCountLocked changes the number of entries, and the backlog of the server if they
+// are pushed.
+func (b *subscription) addCountLocked(n int) {
 	b.n += n
 	if b.endpoint != nil {
 		b.s.owed.add(n)
@@ -122,44 +124,48 @@ func (b *subscription) enqueue(msgs []*pb.PubsubMessage) {
 	if b.closed || b.conf.GetDetached() {
 		return
 	}
+
 	for _, m := range msgs {
-		b.add(&entry{msg: m, at: -1, delay: b.delay(c)})
-		if b.twice(c) {
-			b.add(&entry{msg: m, at: -1, delay: b.delay(c), twin: true})
+		b.addEntryLocked(&entry{msg: m, at: -1, delay: b.chaosDelayLocked(c)})
+		if b.chaosDuplicateLocked(c) {
+			b.addEntryLocked(&entry{msg: m, at: -1, delay: b.chaosDelayLocked(c), twin: true})
 		}
 	}
-	b.wake()
+
+	b.wakeLocked()
 }
 
-func (b *subscription) add(e *entry) {
-	b.count(1)
-	if key := b.key(e); key != "" {
+// addEntryLocked adds an entry, or queues it behind the entry of its ordering key that
+// is under way.
+func (b *subscription) addEntryLocked(e *entry) {
+	b.addCountLocked(1)
+	if key := b.orderingKeyLocked(e); key != "" {
 		if behind, busy := b.keys[key]; busy {
 			b.keys[key] = append(behind, e)
 			return
 		}
 		b.keys[key] = nil
 	}
-	b.begin(e)
+	b.startEntryLocked(e)
 }
 
-func (b *subscription) key(e *entry) string {
+func (b *subscription) orderingKeyLocked(e *entry) string {
 	if b.conf.GetEnableMessageOrdering() {
 		return e.msg.GetOrderingKey()
 	}
 	return ""
 }
 
-func (b *subscription) begin(e *entry) {
+func (b *subscription) startEntryLocked(e *entry) {
 	if e.delay > 0 {
-		b.schedule(e, e.delay)
+		b.scheduleLocked(e, e.delay)
 		return
 	}
 	b.ready.push(e)
 }
 
-// next removes and returns the next ready entry, nil if there is none.
-func (b *subscription) next() *entry {
+// takeReadyLocked removes and returns the next ready entry, nil if there is none.
+func (b *subscription) takeReadyLocked() *entry {
 	for {
 		if b.s.chaos.Load().Reorder && b.ready.len() > 1 {
 			b.ready.swapFirst(b.rand.IntN(b.ready.len()))
@@ -172,21 +178,21 @@ func (b *subscription) next() *entry {
 			e.attempt++
 			return e
 		}
-		b.advance(e)
+		b.startNextOfKeyLocked(e)
 	}
 }
 
-// done removes a settled entry.
-func (b *subscription) done(e *entry) {
+// removeSettledLocked removes a settled entry.
+func (b *subscription) removeSettledLocked(e *entry) {
 	if !e.dropped {
-		b.count(-1)
+		b.addCountLocked(-1)
 	}
-	b.advance(e)
+	b.startNextOfKeyLocked(e)
 }
 
-// advance starts the next entry of the ordering key of a settled one.
-func (b *subscription) advance(e *entry) {
-	key := b.key(e)
+// startNextOfKeyLocked starts the next entry of the ordering key of a settled one.
+func (b *subscription) startNextOfKeyLocked(e *entry) {
+	key := b.orderingKeyLocked(e)
 	if key == "" {
 		return
 	}
@@ -196,49 +202,50 @@ func (b *subscription) advance(e *entry) {
 		return
 	}
 	b.keys[key] = behind[1:]
-	b.begin(behind[0])
+	b.startEntryLocked(behind[0])
 }
 
-// again schedules the next attempt of an entry that was not acknowledged.
-func (b *subscription) again(e *entry) {
+// scheduleRetryLocked schedules the next attempt of an entry that was not acknowledged.
+func (b *subscription) scheduleRetryLocked(e *entry) {
 	if e.dropped || e.twin {
-		b.done(e)
+		b.removeSettledLocked(e)
 		return
 	}
 	e.waited = backOff(b.conf, e.waited)
 	if d := time.Duration(float64(e.waited) * b.s.opt.TimeScale); d > 0 {
-		b.schedule(e, d)
+		b.scheduleLocked(e, d)
 		return
 	}
 	b.ready.push(e)
 }
 
-// schedule makes an entry due after d.
-func (b *subscription) schedule(e *entry, d time.Duration) {
+// scheduleLocked makes an entry due after d.
+func (b *subscription) scheduleLocked(e *entry, d time.Duration) {
 	e.due = time.Now().Add(d)
 	if e.at >= 0 {
 		heap.Fix(&b.waiting, e.at)
 	} else {
 		heap.Push(&b.waiting, e)
 	}
-	b.arm()
+	b.setTimerLocked()
 }
 
-// arm sets the timer to the entry that is due first.
-func (b *subscription) arm() {
+// setTimerLocked sets the timer to the entry that is due first.
+func (b *subscription) setTimerLocked() {
 	if len(b.waiting) == 0 || b.closed {
 		return
 	}
 	d := max(0, time.Until(b.waiting[0].due))
 	if b.timer == nil {
-		b.timer = time.AfterFunc(d, b.fire)
+		b.timer = time.AfterFunc(d, b.handleDue)
 		return
 	}
 	b.timer.Reset(d)
 }
 
-// fire makes due entries ready and ends leases that have run out.
-func (b *subscription) fire() {
+// handleDue makes due entries ready and ends leases that have run out. The timer calls
+// it. It publishes dead letters only after it has released the lock.
+func (b *subscription) handleDue() {
 	b.mu.Lock()
 	var dead []*entry
 	for now := time.Now(); len(b.waiting) > 0 && !b.waiting[0].due.After(now); {
@@ -246,13 +253,13 @@ func (b *subscription) fire() {
 		switch {
 		case e.lease == 0:
 			b.ready.push(e)
-		case b.release(e):
+		case b.releaseLocked(e):
 			dead = append(dead, e)
 		}
 	}
 
-	b.arm()
-	b.wake()
+	b.setTimerLocked()
+	b.wakeLocked()
 	b.mu.Unlock()
-	b.buryAll(dead)
+	b.publishDeadLetters(dead)
 }

@@ -22,20 +22,20 @@ type meter struct{ messages, bytes, delivered, deliveredBytes atomic.Int64 }
 // leastBilled is the least volume of a request in the price list, in bytes.
 const leastBilled = 1000
 
-func (m *meter) published(messages, bytes int) {
+func (m *meter) countPublished(messages, bytes int) {
 	m.messages.Add(int64(messages))
 	m.bytes.Add(int64(max(bytes, leastBilled)))
 }
 
-func (m *meter) handedOut(messages, bytes int) {
+func (m *meter) countDelivered(messages, bytes int) {
 	m.delivered.Add(int64(messages))
 	m.deliveredBytes.Add(int64(max(bytes, leastBilled)))
 }
 
-// billed returns the volume of a message by the price list, in bytes: its data, the keys
-// and values of its attributes, its id, and 20 bytes for the publish time. The ordering key
-// is counted as one of the "optional fields".
-func billed(m *pb.PubsubMessage) int {
+// billedBytes returns the volume of a message by the price list, in bytes: its data, the
+// keys and values of its attributes, its id, and 20 bytes for the publish time. The
+// ordering key is counted as one of the "optional fields".
+func billedBytes(m *pb.PubsubMessage) int {
 	n := len(m.GetData()) + len(m.GetMessageId()) + len(m.GetOrderingKey()) + 20
 	for k, v := range m.GetAttributes() {
 		n += len(k) + len(v)

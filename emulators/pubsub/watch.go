@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Delivery is one push and its outcome.
+// A Delivery is one push and its result.
 type Delivery struct {
 	Subscription, MessageID string
 	Attempt                 int   // the first is 1
@@ -25,14 +25,14 @@ func (d Delivery) acknowledged() bool {
 
 // watchers has the watchers of Subscribe.
 type watchers struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // guards all and none
 	all  map[*watcher]bool
 	none bool // closed
 }
 
 // A watcher has the deliveries that its reader has not read yet.
 type watcher struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards pending
 	pending []Delivery
 	more    chan struct{} // holds a value while a delivery is pending
 	stop    chan struct{}
@@ -49,7 +49,7 @@ func (s *Server) Subscribe() (<-chan Delivery, func()) {
 		close(c)
 		return c, func() {}
 	}
-	go w.run(c)
+	go w.forwardDeliveries(c)
 	return c, func() { s.watchers.remove(w) }
 }
 
@@ -85,7 +85,9 @@ func (w *watchers) close() {
 	}
 }
 
-func (w *watchers) tell(d Delivery) {
+// notifyAll gives a delivery to every watcher. It never blocks, because a worker calls
+// it.
+func (w *watchers) notifyAll(d Delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for x := range w.all {
@@ -99,7 +101,8 @@ func (w *watchers) tell(d Delivery) {
 	}
 }
 
-func (w *watcher) run(c chan<- Delivery) {
+// forwardDeliveries sends the pending deliveries to c until stop is closed.
+func (w *watcher) forwardDeliveries(c chan<- Delivery) {
 	defer close(c)
 	for {
 		select {
@@ -107,10 +110,12 @@ func (w *watcher) run(c chan<- Delivery) {
 		case <-w.stop:
 			return
 		}
+
 		w.mu.Lock()
 		batch := w.pending
 		w.pending = nil
 		w.mu.Unlock()
+
 		for _, d := range batch {
 			select {
 			case c <- d:

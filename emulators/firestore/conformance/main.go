@@ -65,7 +65,7 @@ func runTests(addr string, limit time.Duration, side int, only string, verbose b
 	}
 
 	defer func() { _ = os.RemoveAll(dir) }()
-	names, err := subtests()
+	names, err := subtestNames()
 	if err != nil {
 		return 0, err
 	}
@@ -95,14 +95,14 @@ func runTests(addr string, limit time.Duration, side int, only string, verbose b
 		return 0, err
 	}
 
-	return report(runAll(names, wanted, binary, env, limit, side), verbose), nil
+	return printResults(runAll(names, wanted, binary, env, limit, side), verbose), nil
 }
 
 var subtest = regexp.MustCompile(`t\.Run\("(\w+)", testIntegration\w+\)`)
 
-// subtests returns the names of the subtests of TestIntegration_DefaultDB. It
+// subtestNames returns the names of the subtests of TestIntegration_DefaultDB. It
 // reads them from the source of the client.
-func subtests() ([]string, error) {
+func subtestNames() ([]string, error) {
 	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", client).Output()
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", client, err)
@@ -165,8 +165,9 @@ func runSubtest(name, binary string, env []string, limit time.Duration) testResu
 	return v
 }
 
-// report prints each result and the totals. It returns how many subtests passed.
-func report(vs []testResult, verbose bool) int {
+// printResults prints each result and the totals. It returns how many subtests
+// passed.
+func printResults(vs []testResult, verbose bool) int {
 	sums := map[string]int{}
 	for _, v := range vs {
 		if v.name == "" {

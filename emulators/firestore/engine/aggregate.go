@@ -38,14 +38,14 @@ type accumulator struct {
 // that lack a summed or averaged field are not counted.
 func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggregation, error) {
 	if n := len(saq.GetAggregations()); n < 1 || n > maxAggregations {
-		return nil, invalid("The number of aggregations must be between 1 and %d, it is %d.", maxAggregations, n)
+		return nil, invalidArgument("The number of aggregations must be between 1 and %d, it is %d.", maxAggregations, n)
 	}
 	q, err := NewQuery(parent, saq.GetStructuredQuery())
 	if err != nil {
 		return nil, err
 	}
 	if q.nearest != nil {
-		return nil, invalid("Aggregations of a vector search are not possible.")
+		return nil, invalidArgument("Aggregations of a vector search are not possible.")
 	}
 
 	a := &Aggregation{query: q}
@@ -56,7 +56,7 @@ func NewAggregation(parent string, saq *pb.StructuredAggregationQuery) (*Aggrega
 			return nil, err
 		}
 		if seen[s.alias] {
-			return nil, invalid("Aggregation alias %q appears more than once.", s.alias)
+			return nil, invalidArgument("Aggregation alias %q appears more than once.", s.alias)
 		}
 		seen[s.alias] = true
 		a.sums = append(a.sums, s)
@@ -79,7 +79,7 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 	case *pb.StructuredAggregationQuery_Aggregation_Count_:
 		if up := x.Count.GetUpTo(); up != nil {
 			if s.upTo = up.GetValue(); s.upTo <= 0 {
-				return nil, invalid("up_to must be greater than zero.")
+				return nil, invalidArgument("up_to must be greater than zero.")
 			}
 		}
 	case *pb.StructuredAggregationQuery_Aggregation_Sum_:
@@ -88,7 +88,7 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 		s.avg = true
 		s.path, err = parseFieldPath(x.Avg.GetField().GetFieldPath())
 	default:
-		return nil, invalid("Aggregation has no operator.")
+		return nil, invalidArgument("Aggregation has no operator.")
 	}
 
 	return s, err
@@ -96,23 +96,23 @@ func newAccumulator(a *pb.StructuredAggregationQuery_Aggregation, i int) (*accum
 
 // Aggregate reads the documents of the query and returns the results by alias.
 func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[string]*pb.Value, Snapshot, error) {
-	if err := db.engine.opt.IndexRules.check(a.query, a.query.required); err != nil {
+	if err := db.engine.opt.IndexRules.checkQuery(a.query, a.query.required); err != nil {
 		return nil, Snapshot{}, err
 	}
-	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, a.query) })
+	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, a.query) })
 	if err != nil {
 		return nil, snap, err
 	}
 
 	var entries int64
-	err = db.results(ctx, a.query, snap.at, func(w row, skipped bool) bool {
+	err = db.eachResult(ctx, a.query, snap.at, func(w row, skipped bool) bool {
 		entries++
 		if !skipped {
 			for _, s := range a.sums {
-				s.add(w.v)
+				s.addVersion(w.v)
 			}
 		}
-		return !a.satisfied()
+		return !a.limitsReached()
 	})
 	if err != nil {
 		return nil, snap, err
@@ -121,14 +121,14 @@ func (db *Database) Aggregate(ctx context.Context, a *Aggregation, r Read) (map[
 	db.engine.reads.Add(max(1, (entries+entriesARead-1)/entriesARead))
 	out := map[string]*pb.Value{}
 	for _, s := range a.sums {
-		out[s.alias] = s.value()
+		out[s.alias] = s.resultValue()
 	}
 	return out, snap, nil
 }
 
-// satisfied reports whether all aggregations are counts that have reached their
-// limit.
-func (a *Aggregation) satisfied() bool {
+// limitsReached reports whether all aggregations are counts that have reached
+// their limit.
+func (a *Aggregation) limitsReached() bool {
 	for _, s := range a.sums {
 		if s.upTo == 0 || s.rows < s.upTo {
 			return false
@@ -137,13 +137,13 @@ func (a *Aggregation) satisfied() bool {
 	return true
 }
 
-func (s *accumulator) add(v *version) {
+func (s *accumulator) addVersion(v *version) {
 	s.rows++
 	if s.path == nil {
 		return
 	}
 
-	value, _ := v.body.lookup(s.path)
+	value, _ := v.body.valueAt(s.path)
 	switch x := value.GetValueType().(type) {
 	case *pb.Value_IntegerValue:
 		s.numbers++
@@ -170,7 +170,7 @@ func (s *accumulator) addDouble(d float64) {
 	s.double = t
 }
 
-func (s *accumulator) total() float64 {
+func (s *accumulator) doubleTotal() float64 {
 	f, _ := new(big.Float).SetInt(&s.ints).Float64()
 	if s.ints.Sign() != 0 {
 		s.addDouble(f)
@@ -179,9 +179,9 @@ func (s *accumulator) total() float64 {
 	return s.double + s.lost
 }
 
-// value returns the result. A sum of integers is an integer while it fits. An
-// average is a double, or null when there are no numbers.
-func (s *accumulator) value() *pb.Value {
+// resultValue returns the result. A sum of integers is an integer while it fits.
+// An average is a double, or null when there are no numbers.
+func (s *accumulator) resultValue() *pb.Value {
 	switch {
 	case s.path == nil:
 		if s.upTo > 0 {
@@ -191,10 +191,10 @@ func (s *accumulator) value() *pb.Value {
 	case s.avg && s.numbers == 0:
 		return nullValue
 	case s.avg:
-		return doubleValue(s.total() / float64(s.numbers))
+		return doubleValue(s.doubleTotal() / float64(s.numbers))
 	case !s.isDouble && s.ints.IsInt64():
 		return intValue(s.ints.Int64())
 	}
 
-	return doubleValue(s.total())
+	return doubleValue(s.doubleTotal())
 }

@@ -13,11 +13,11 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// BenchmarkMemory fills a collection with small documents (1,000,000, or as many
-// as FIRESTORE_BENCH_DOCUMENTS says), and prints what the engine holds for each
-// stored byte, as the service counts stored bytes, without indexes and with the
-// two that two queries make; how long a page of 500 takes that half of the
-// documents match, and one that wants an index, the first time and then.
+// BenchmarkMemory fills a collection with small documents: 1,000,000, or the number in
+// FIRESTORE_BENCH_DOCUMENTS. It prints the bytes of memory for each stored byte, as the
+// service counts stored bytes, without indexes and with the two indexes that two queries
+// need. It also prints the time of a page of 500 that half of the documents match, and the
+// time of a page that needs an index, for the first and for a later read.
 //
 //	go test -run - -bench Memory -benchtime 1x ./emulators/firestore/engine
 func BenchmarkMemory(b *testing.B) {

@@ -28,13 +28,13 @@ const (
 func newBody(fields map[string]*pb.Value) (body, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(&pb.Document{Fields: fields})
 	if err != nil {
-		return nil, invalid("Document cannot be encoded: %v", err)
+		return nil, invalidArgument("Document cannot be encoded: %v", err)
 	}
 	return b, nil
 }
 
-// fields decodes the whole body.
-func (b body) fields() map[string]*pb.Value {
+// decodeFields decodes the whole body.
+func (b body) decodeFields() map[string]*pb.Value {
 	var d pb.Document
 	if err := proto.Unmarshal(b, &d); err != nil {
 		panic(fmt.Sprintf("a stored document does not decode: %v", err)) // this package encoded it
@@ -42,8 +42,8 @@ func (b body) fields() map[string]*pb.Value {
 	return d.Fields
 }
 
-// find returns the encoded value at path.
-func (b body) find(path fieldPath) (raw []byte, ok bool) {
+// rawValueAt returns the encoded value at path.
+func (b body) rawValueAt(path fieldPath) (raw []byte, ok bool) {
 	raw, ok = findEntry(b, documentFields, path[0])
 	for _, name := range path[1:] {
 		if !ok {
@@ -57,9 +57,9 @@ func (b body) find(path fieldPath) (raw []byte, ok bool) {
 	return raw, ok
 }
 
-// lookup decodes only the field at path.
-func (b body) lookup(path fieldPath) (*pb.Value, bool) {
-	raw, ok := b.find(path)
+// valueAt decodes only the field at path.
+func (b body) valueAt(path fieldPath) (*pb.Value, bool) {
+	raw, ok := b.rawValueAt(path)
 	if !ok {
 		return nil, false
 	}
@@ -128,14 +128,14 @@ func findBytes(b []byte, n protowire.Number) ([]byte, bool) {
 // 1970.
 type instant = int64
 
-func micros(t *timestamppb.Timestamp) instant {
+func toInstant(t *timestamppb.Timestamp) instant {
 	return t.GetSeconds()*1e6 + int64(t.GetNanos())/1000
 }
 
-func timestamp(t instant) *timestamppb.Timestamp { return timestamppb.New(time.UnixMicro(t)) }
+func toTimestamp(t instant) *timestamppb.Timestamp { return timestamppb.New(time.UnixMicro(t)) }
 
 func appendTimestamp(b []byte, n protowire.Number, t instant) []byte {
-	ts := timestamp(t)
+	ts := toTimestamp(t)
 	size := 2 + protowire.SizeVarint(uint64(ts.Seconds)) + protowire.SizeVarint(uint64(ts.Nanos))
 	b = protowire.AppendTag(b, n, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))

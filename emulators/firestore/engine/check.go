@@ -16,16 +16,16 @@ const (
 // timestamps down to microseconds, as the service stores them.
 func checkFields(m map[string]*pb.Value, depth int) error {
 	if depth > maxDepth {
-		return invalid("Input nesting is deeper than the maximum of %d.", maxDepth)
+		return invalidArgument("Input nesting is deeper than the maximum of %d.", maxDepth)
 	}
 	for k, v := range m {
 		switch {
 		case k == "":
-			return invalid("Document fields must not be empty.")
+			return invalidArgument("Document fields must not be empty.")
 		case len(k) > maxFieldName:
-			return invalid("Property name is longer than %d bytes.", maxFieldName)
+			return invalidArgument("Property name is longer than %d bytes.", maxFieldName)
 		case isReserved(k) && !(depth > 1 && k == "__type__"):
-			return invalid("Property name %q is reserved.", k)
+			return invalidArgument("Property name %q is reserved.", k)
 		}
 		if err := checkValue(v, depth); err != nil {
 			return err
@@ -49,7 +49,7 @@ func checkValue(v *pb.Value, depth int) error {
 		return checkArray(x.ArrayValue.GetValues(), depth+1)
 	case *pb.Value_TimestampValue:
 		if x.TimestampValue.CheckValid() != nil {
-			return invalid("Timestamp is outside of the years 1 to 9999.")
+			return invalidArgument("Timestamp is outside of the years 1 to 9999.")
 		}
 		x.TimestampValue.Nanos -= x.TimestampValue.Nanos % 1000
 		return nil
@@ -59,21 +59,21 @@ func checkValue(v *pb.Value, depth int) error {
 	case *pb.Value_GeoPointValue:
 		lat, lng := x.GeoPointValue.GetLatitude(), x.GeoPointValue.GetLongitude()
 		if !(lat >= -90 && lat <= 90 && lng >= -180 && lng <= 180) {
-			return invalid("Geo point (%g, %g) is out of range.", lat, lng)
+			return invalidArgument("Geo point (%g, %g) is out of range.", lat, lng)
 		}
 		return nil
 	}
 
-	return invalid("A value has no type that can be stored.")
+	return invalidArgument("A value has no type that can be stored.")
 }
 
 func checkArray(vs []*pb.Value, depth int) error {
 	if depth > maxDepth {
-		return invalid("Input nesting is deeper than the maximum of %d.", maxDepth)
+		return invalidArgument("Input nesting is deeper than the maximum of %d.", maxDepth)
 	}
 	for _, e := range vs {
 		if kindOf(e) == kindArray {
-			return invalid("Cannot convert an array value in an array value.")
+			return invalidArgument("Cannot convert an array value in an array value.")
 		}
 		if err := checkValue(e, depth); err != nil {
 			return err
@@ -87,11 +87,11 @@ const maxDimensions = 2048
 func checkVector(v *pb.Value) error {
 	vs := vectorOf(v)
 	if len(v.GetMapValue().GetFields()) != 2 || len(vs) == 0 || len(vs) > maxDimensions {
-		return invalid("A vector has 1 to %d dimensions and nothing else.", maxDimensions)
+		return invalidArgument("A vector has 1 to %d dimensions and nothing else.", maxDimensions)
 	}
 	for _, e := range vs {
 		if kindOf(e) != kindNumber {
-			return invalid("A vector holds numbers only.")
+			return invalidArgument("A vector holds numbers only.")
 		}
 	}
 	return nil

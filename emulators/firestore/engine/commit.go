@@ -25,39 +25,39 @@ type Commit struct {
 }
 
 // Time returns the commit time.
-func (c *Commit) Time() *timestamppb.Timestamp { return timestamp(c.at) }
+func (c *Commit) Time() *timestamppb.Timestamp { return toTimestamp(c.at) }
 
 // Commit applies all writes or none and ends the transaction. transaction is
 // nil outside of a transaction. A written document is billed as a write, a
 // deleted document as a delete. The errors are gRPC statuses; Aborted means
 // contention.
 func (db *Database) Commit(ctx context.Context, transaction []byte, ws []*pb.Write) (*Commit, error) {
-	writes, err := db.prepare(ws)
+	writes, err := db.checkWrites(ws)
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var t *tx
 	if len(transaction) > 0 {
 		var e error
-		if t, e = db.find(transaction); e != nil {
+		if t, e = db.findTx(transaction); e != nil {
 			return nil, e
 		}
-		defer db.locks.end(t)
+		defer db.locks.endTx(t)
 	}
 
 	switch {
 	case err != nil:
 		return nil, err
 	case t != nil && t.readOnly && len(writes) > 0:
-		return nil, invalid("Cannot modify entities in a read-only transaction.")
+		return nil, invalidArgument("Cannot modify entities in a read-only transaction.")
 	}
 
-	return db.commit(ctx, t, writes)
+	return db.commitLocked(ctx, t, writes)
 }
 
-// commit evaluates the writes and waits for locks. It evaluates them again
+// commitLocked evaluates the writes and waits for locks. It evaluates them again
 // after each wait, because waiting releases the lock and the documents may have
 // changed. db.mu must be held.
-func (db *Database) commit(ctx context.Context, t *tx, writes []write) (*Commit, error) {
+func (db *Database) commitLocked(ctx context.Context, t *tx, writes []write) (*Commit, error) {
 	deadline := time.Now().Add(db.engine.opt.LockTimeout)
 	db.locks.born++
 	age := db.locks.born // outside of a transaction, a write takes its age from its request
@@ -67,14 +67,14 @@ func (db *Database) commit(ctx context.Context, t *tx, writes []write) (*Commit,
 
 	for {
 		at := db.nextCommitTime()
-		ps, results, err := db.evaluate(writes, at)
+		ps, results, err := db.evaluateWrites(writes, at)
 		if err != nil {
 			return nil, err
 		}
-		if t != nil && db.outdated(t) {
+		if t != nil && db.readsOutdated(t) {
 			return nil, db.abortTx(t)
 		}
-		if !db.blocked(t, age, ps) {
+		if !db.blockedByLocks(t, age, ps) {
 			db.storeChanges(ps, at)
 			db.countWrites(writes)
 			return &Commit{results, at}, nil
@@ -89,11 +89,11 @@ func (db *Database) commit(ctx context.Context, t *tx, writes []write) (*Commit,
 	}
 }
 
-// abortTx ends the transaction of a commit that failed because of contention. A
-// retry of the transaction keeps its age. t is nil outside of a transaction.
+// abortTx ends the transaction of a commit that failed because of contention. A retry of
+// the transaction keeps its age. t is nil outside of a transaction. db.mu must be held.
 func (db *Database) abortTx(t *tx) error {
 	if t != nil {
-		db.locks.wound(t, db.engine.opt.Now())
+		db.locks.woundTx(t, db.engine.opt.Now())
 	}
 	return errContention
 }
@@ -105,7 +105,7 @@ func (db *Database) waitForLocks(deadline time.Time) {
 	wake := time.AfterFunc(min(lockPollInterval, time.Until(deadline)), db.locks.free.Broadcast)
 	db.locks.free.Wait()
 	wake.Stop()
-	db.sweep()
+	db.endExpired()
 }
 
 // A pending change is one document before and after the writes of a commit.
@@ -114,9 +114,9 @@ type pending struct {
 	before, after *version
 }
 
-// evaluate computes the effect of writes on the current documents. It stores
-// nothing.
-func (db *Database) evaluate(writes []write, at instant) ([]*pending, []*pb.WriteResult, error) {
+// evaluateWrites computes the effect of writes on the current documents. It stores
+// nothing. db.mu must be held.
+func (db *Database) evaluateWrites(writes []write, at instant) ([]*pending, []*pb.WriteResult, error) {
 	ps := make([]*pending, 0, len(writes))
 	byPath := make(map[string]*pending, len(writes))
 	results := make([]*pb.WriteResult, len(writes))
@@ -132,7 +132,7 @@ func (db *Database) evaluate(writes []write, at instant) ([]*pending, []*pb.Writ
 			ps = append(ps, p)
 		}
 		var err error
-		if p.after, results[i], err = db.apply(w, p.after, at); err != nil {
+		if p.after, results[i], err = db.applyWrite(w, p.after, at); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -156,6 +156,7 @@ func dropUnchanged(ps []*pending) []*pending {
 	return out
 }
 
+// storeChanges stores the new versions and wakes the listeners. db.mu must be held.
 func (db *Database) storeChanges(ps []*pending, at instant) {
 	if len(ps) == 0 {
 		return
@@ -165,7 +166,7 @@ func (db *Database) storeChanges(ps []*pending, at instant) {
 		db.storeVersion(p.path, p.after)
 	}
 	db.committed = at
-	db.prune()
+	db.pruneHistory()
 	db.wakeListeners()
 }
 
@@ -175,12 +176,14 @@ func (db *Database) countWrites(writes []write) {
 	for _, w := range writes {
 		deleted[w.path] = w.deletes
 	}
+
 	var d int64
 	for _, is := range deleted {
 		if is {
 			d++
 		}
 	}
+
 	db.engine.deletes.Add(d)
 	db.engine.writes.Add(int64(len(deleted)) - d)
 }
@@ -190,12 +193,12 @@ func (db *Database) countWrites(writes []write) {
 // invalid as a whole.
 func (db *Database) Batch(ctx context.Context, ws []*pb.Write) ([]*pb.WriteResult, []*status.Status, error) {
 	if len(ws) > maxBatch {
-		return nil, nil, invalid("cannot write more than %d entities in a single call", maxBatch)
+		return nil, nil, invalidArgument("cannot write more than %d entities in a single call", maxBatch)
 	}
 	seen := make(map[string]bool, len(ws))
 	for _, w := range ws {
 		if name := writtenName(w); seen[name] {
-			return nil, nil, invalid("Document %.200q is written more than once.", name)
+			return nil, nil, invalidArgument("Document %.200q is written more than once.", name)
 		}
 		seen[writtenName(w)] = true
 	}
@@ -219,18 +222,18 @@ func (db *Database) WriteOne(ctx context.Context, w *pb.Write, m *pb.DocumentMas
 		return nil, err
 	}
 
-	ws, err := db.prepare([]*pb.Write{w})
+	ws, err := db.checkWrites([]*pb.Write{w})
 	if err != nil {
 		return nil, err
 	}
 
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	c, err := db.commit(ctx, nil, ws)
+	c, err := db.commitLocked(ctx, nil, ws)
 	if err != nil {
 		return nil, err
 	}
 
 	path := ws[0].path
-	return &Document{Path: path, prefix: db.documentsPrefix(), v: db.documents.get(path).version(c.at), mask: mask, masked: m != nil}, nil
+	return &Document{Path: path, prefix: db.documentsPrefix(), v: db.documents.get(path).versionAt(c.at), mask: mask, masked: m != nil}, nil
 }

@@ -33,23 +33,24 @@ type condition struct {
 	inList bool     // one of the values of in or array-contains-any
 }
 
-// ranged reports whether a condition selects a range of its field. The query is
+// impliesOrder reports whether a condition selects a range of its field. The query is
 // then ordered by the field, even without an explicit order.
-func (c condition) ranged() bool { return c.op != equal && c.op != arrayContains }
+func (c condition) impliesOrder() bool { return c.op != equal && c.op != arrayContains }
 
+// isRange reports whether the operator is less, greater, or one of them with equality.
 func (c condition) isRange() bool { return c.op >= less && c.op <= greaterOrEqual }
 
-func (c condition) matches(v *pb.Value) bool {
+func (c condition) matchesValue(v *pb.Value) bool {
 	switch c.op {
 	case equal:
-		return string(encode(nil, v)) == c.key
+		return string(encodeValue(nil, v)) == c.key
 	case notEqual:
-		return kindOf(v) != kindNull && string(encode(nil, v)) != c.key
+		return kindOf(v) != kindNull && string(encodeValue(nil, v)) != c.key
 	case notIn:
-		return kindOf(v) != kindNull && !slices.Contains(c.none, string(encode(nil, v)))
+		return kindOf(v) != kindNull && !slices.Contains(c.none, string(encodeValue(nil, v)))
 	case arrayContains:
 		for _, e := range v.GetArrayValue().GetValues() {
-			if string(encode(nil, e)) == c.key {
+			if string(encodeValue(nil, e)) == c.key {
 				return true
 			}
 		}
@@ -65,7 +66,8 @@ func (c condition) inRange(v *pb.Value) bool {
 	if kindOf(v) != c.key[0] || c.key[0] == kindNull || isNaN(v) || isNaN(c.value) {
 		return false
 	}
-	x := strings.Compare(string(encode(nil, v)), c.key)
+
+	x := strings.Compare(string(encodeValue(nil, v)), c.key)
 	switch c.op {
 	case less:
 		return x < 0
@@ -82,9 +84,9 @@ func (c condition) inRange(v *pb.Value) bool {
 // branches of which one must match: the disjunctive normal form.
 type branch []condition
 
-func (b branch) matches(get func(fieldPath) (*pb.Value, bool)) bool {
+func (b branch) matchesFields(get func(fieldPath) (*pb.Value, bool)) bool {
 	for _, c := range b {
-		if v, ok := get(c.path); !ok || !c.matches(v) {
+		if v, ok := get(c.path); !ok || !c.matchesValue(v) {
 			return false
 		}
 	}

@@ -38,8 +38,9 @@ func (db *Database) resetState() {
 	db.history = history{}
 }
 
-// clear removes all documents and releases the locks of all transactions.
-func (db *Database) clear() {
+// clearDocuments removes all documents and releases the locks of all
+// transactions.
+func (db *Database) clearDocuments() {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.resetState()
@@ -80,7 +81,9 @@ type collection struct {
 	indexes map[string]*index // all except names, by indexID
 }
 
-func (db *Database) collection(path string) *collection {
+// collectionAt returns the collection with a path, and creates it when it does not
+// exist. db.mu must be held.
+func (db *Database) collectionAt(path string) *collection {
 	c := db.collections[path]
 	if c == nil {
 		c = &collection{path: path, names: &index{}}
@@ -94,30 +97,31 @@ func (db *Database) collection(path string) *collection {
 	return c
 }
 
-// storeVersion stores a new version of a document and updates the indexes.
+// storeVersion stores a new version of a document and updates the indexes. db.mu must be
+// held.
 func (db *Database) storeVersion(path string, v *version) {
 	d := db.documents.get(path)
 	if d == nil {
 		if !v.exists() {
 			return
 		}
-		d = &document{path: path, in: db.collection(parentPath(path))}
+		d = &document{path: path, in: db.collectionAt(parentPath(path))}
 		db.documents.put(d)
 		d.in.size++
 	}
 
 	v.prev = d.last
 	d.last = v
-	d.in.names.update(d, v.prev, v)
+	d.in.names.updateEntries(d, v.prev, v)
 	for _, ix := range d.in.indexes {
-		ix.update(d, v.prev, v)
+		ix.updateEntries(d, v.prev, v)
 	}
 
-	db.history.record(d, v)
+	db.history.addChange(d, v)
 }
 
-// removeDocument removes a document that has no current and no old version, and
-// its collection when that is empty.
+// removeDocument removes a document that has no current and no old version, and its
+// collection when that is empty. db.mu must be held.
 func (db *Database) removeDocument(d *document) {
 	db.documents.remove(d)
 	if d.in.size--; d.in.size > 0 {
@@ -130,9 +134,9 @@ func (db *Database) removeDocument(d *document) {
 	}
 }
 
-// collectionsUnder returns the collections that a query reads, ordered by path:
-// the one with the id directly below the parent, or with deep all with the id
-// at any depth below it.
+// collectionsUnder returns the collections that a query reads, ordered by path: the one
+// with the id directly below the parent, or with deep all with the id at any depth below
+// it. db.mu must be held.
 func (db *Database) collectionsUnder(parent, id string, deep bool) []*collection {
 	if !deep {
 		if c := db.collections[joinPath(parent, id)]; c != nil {

@@ -29,9 +29,9 @@ type document struct {
 
 func (d *document) id() string { return d.path[len(d.in.path)+1:] }
 
-// version returns the state at a time, or nil when the document does not exist
+// versionAt returns the state at a time, or nil when the document does not exist
 // then.
-func (d *document) version(at instant) *version {
+func (d *document) versionAt(at instant) *version {
 	if d == nil {
 		return nil
 	}
@@ -58,7 +58,7 @@ type Document struct {
 // Name returns the full name: projects/P/databases/D/documents/ and the path.
 func (d *Document) Name() string { return d.prefix + d.Path }
 
-func (d *Document) with(mask []fieldPath, masked bool) *Document {
+func (d *Document) withMask(mask []fieldPath, masked bool) *Document {
 	d.mask, d.masked = mask, masked
 	return d
 }
@@ -69,13 +69,15 @@ func (d *Document) Proto() *pb.Document {
 	if d.v == nil {
 		return m
 	}
-	m.CreateTime, m.UpdateTime = timestamp(d.v.created), timestamp(d.v.at)
-	m.Fields = d.v.body.fields()
+
+	m.CreateTime, m.UpdateTime = toTimestamp(d.v.created), toTimestamp(d.v.at)
+	m.Fields = d.v.body.decodeFields()
+
 	if d.masked {
-		m.Fields = project(m.Fields, d.mask)
+		m.Fields = selectFields(m.Fields, d.mask)
 	}
 	for k, v := range d.extra {
-		m.Fields = assign(m.Fields, fieldPath{k}, v)
+		m.Fields = withField(m.Fields, fieldPath{k}, v)
 	}
 	return m
 }

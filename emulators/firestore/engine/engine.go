@@ -36,7 +36,7 @@ type Options struct {
 type Engine struct {
 	opt Options
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards databases
 	databases map[string]*Database
 
 	reads, writes, deletes atomic.Int64
@@ -63,8 +63,9 @@ func (e *Engine) Database(name string) (*Database, error) {
 	if db, _, ok := splitName(name); ok {
 		name = db
 	} else if !isDatabase(name) {
-		return nil, invalid("Invalid database name: %.200q", name)
+		return nil, invalidArgument("Invalid database name: %.200q", name)
 	}
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.databases[name]
@@ -88,7 +89,7 @@ func (e *Engine) Clear(name string) {
 	}
 	e.mu.Unlock()
 	for _, d := range cleared {
-		d.clear()
+		d.clearDocuments()
 	}
 }
 

@@ -20,20 +20,20 @@ type fieldPath []string
 // or a backslash.
 func parseFieldPath(s string) (fieldPath, error) {
 	if len(s) > 20*maxIDSize {
-		return nil, invalid("Property path is too long")
+		return nil, invalidArgument("Property path is too long")
 	}
 	var out fieldPath
 	for rest := s; ; {
 		name, after, err := cutFieldName(rest)
 		if err != nil {
-			return nil, invalid("Invalid property path %.200q: %v", s, err)
+			return nil, invalidArgument("Invalid property path %.200q: %v", s, err)
 		}
 		out = append(out, name)
 		if after == "" {
 			return out, nil
 		}
 		if after[0] != '.' {
-			return nil, invalid("Invalid property path %.200q.", s)
+			return nil, invalidArgument("Invalid property path %.200q.", s)
 		}
 		rest = after[1:]
 	}
@@ -46,7 +46,7 @@ func cutFieldName(s string) (name, rest string, err error) {
 			end = len(s)
 		}
 		if !simpleName.MatchString(s[:end]) {
-			return "", "", invalid("%.200q must be quoted with backticks", s[:end])
+			return "", "", invalidArgument("%.200q must be quoted with backticks", s[:end])
 		}
 		return s[:end], s[end:], nil
 	}
@@ -60,13 +60,13 @@ func cutFieldName(s string) (name, rest string, err error) {
 		case s[i] != '`':
 			b.WriteByte(s[i])
 		case b.Len() == 0:
-			return "", "", invalid("a component is empty")
+			return "", "", invalidArgument("a component is empty")
 		default:
 			return b.String(), s[i+1:], nil
 		}
 	}
 
-	return "", "", invalid("a quote does not end")
+	return "", "", invalidArgument("a quote does not end")
 }
 
 // queryPath is parseFieldPath, but returns nil for __name__.
@@ -104,7 +104,8 @@ func parseMask(m *pb.DocumentMask) ([]fieldPath, error) {
 	return out, nil
 }
 
-func lookup(m map[string]*pb.Value, path fieldPath) (*pb.Value, bool) {
+// fieldAt returns the value at a path. ok is false when there is none.
+func fieldAt(m map[string]*pb.Value, path fieldPath) (*pb.Value, bool) {
 	for i, name := range path {
 		v, ok := m[name]
 		if !ok || i == len(path)-1 {
@@ -115,9 +116,9 @@ func lookup(m map[string]*pb.Value, path fieldPath) (*pb.Value, bool) {
 	return nil, false
 }
 
-// assign returns a copy of m in which the value at path is set, or removed when
-// v is nil. It copies the maps along the path and does not change m.
-func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.Value {
+// withField returns a copy of m in which the value at path is set, or removed
+// when v is nil. It copies the maps along the path and does not change m.
+func withField(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.Value {
 	out := make(map[string]*pb.Value, len(m)+1)
 	for k, x := range m {
 		out[k] = x
@@ -131,20 +132,20 @@ func assign(m map[string]*pb.Value, path fieldPath, v *pb.Value) map[string]*pb.
 	case len(path) == 1:
 		out[name] = v
 	case isMap:
-		out[name] = mapValue(assign(child.MapValue.GetFields(), path[1:], v))
+		out[name] = mapValue(withField(child.MapValue.GetFields(), path[1:], v))
 	case v != nil:
-		out[name] = mapValue(assign(nil, path[1:], v))
+		out[name] = mapValue(withField(nil, path[1:], v))
 	}
 
 	return out
 }
 
-// project returns only the fields at the paths.
-func project(m map[string]*pb.Value, paths []fieldPath) map[string]*pb.Value {
+// selectFields returns only the fields at the paths.
+func selectFields(m map[string]*pb.Value, paths []fieldPath) map[string]*pb.Value {
 	var out map[string]*pb.Value
 	for _, p := range paths {
-		if v, ok := lookup(m, p); ok {
-			out = assign(out, p, v)
+		if v, ok := fieldAt(m, p); ok {
+			out = withField(out, p, v)
 		}
 	}
 	return out

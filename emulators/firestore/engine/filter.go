@@ -25,32 +25,32 @@ type filterReader struct {
 
 var always = []branch{{}}
 
-func (r *filterReader) read(f *pb.StructuredQuery_Filter) ([]branch, error) {
+func (r *filterReader) parseFilter(f *pb.StructuredQuery_Filter) ([]branch, error) {
 	if r.seen++; r.seen > 2*maxFilters {
 		return nil, tooComplex()
 	}
 	switch x := f.GetFilterType().(type) {
 	case *pb.StructuredQuery_Filter_CompositeFilter:
-		return r.composite(x.CompositeFilter)
+		return r.parseComposite(x.CompositeFilter)
 	case *pb.StructuredQuery_Filter_UnaryFilter:
-		return r.unary(x.UnaryFilter)
+		return r.parseUnary(x.UnaryFilter)
 	case *pb.StructuredQuery_Filter_FieldFilter:
-		return r.field(x.FieldFilter)
+		return r.parseField(x.FieldFilter)
 	}
-	return nil, invalid("Filter has no type.")
+	return nil, invalidArgument("Filter has no type.")
 }
 
 func tooComplex() error {
-	return invalid("The query is too complex: at most %d filters and orders are allowed.", maxFilters)
+	return invalidArgument("The query is too complex: at most %d filters and orders are allowed.", maxFilters)
 }
 
-func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branch, error) {
+func (r *filterReader) parseComposite(f *pb.StructuredQuery_CompositeFilter) ([]branch, error) {
 	if len(f.GetFilters()) == 0 {
-		return nil, invalid("Composite filter has no filters.")
+		return nil, invalidArgument("Composite filter has no filters.")
 	}
 	or := f.GetOp() == pb.StructuredQuery_CompositeFilter_OR
 	if !or && f.GetOp() != pb.StructuredQuery_CompositeFilter_AND {
-		return nil, invalid("Composite filter has no operator.")
+		return nil, invalidArgument("Composite filter has no operator.")
 	}
 
 	r.hasOr = r.hasOr || or && len(f.GetFilters()) > 1
@@ -60,27 +60,27 @@ func (r *filterReader) composite(f *pb.StructuredQuery_CompositeFilter) ([]branc
 	}
 
 	for _, sub := range f.GetFilters() {
-		bs, err := r.read(sub)
+		bs, err := r.parseFilter(sub)
 		if err != nil {
 			return nil, err
 		}
 		if or {
 			out = append(out, bs...)
-		} else if out, err = multiply(out, bs); err != nil {
+		} else if out, err = crossBranches(out, bs); err != nil {
 			return nil, err
 		}
 		if len(out) > maxBranches {
-			return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
+			return nil, invalidArgument("The query has more than %d disjunctions in its normal form.", maxBranches)
 		}
 	}
 
 	return out, nil
 }
 
-// multiply combines every branch of a with every branch of b.
-func multiply(a, b []branch) ([]branch, error) {
+// crossBranches combines every branch of a with every branch of b.
+func crossBranches(a, b []branch) ([]branch, error) {
 	if len(a)*len(b) > maxBranches {
-		return nil, invalid("The query has more than %d disjunctions in its normal form.", maxBranches)
+		return nil, invalidArgument("The query has more than %d disjunctions in its normal form.", maxBranches)
 	}
 	var out []branch
 	for _, x := range a {
@@ -91,7 +91,7 @@ func multiply(a, b []branch) ([]branch, error) {
 	return out, nil
 }
 
-func (r *filterReader) unary(f *pb.StructuredQuery_UnaryFilter) ([]branch, error) {
+func (r *filterReader) parseUnary(f *pb.StructuredQuery_UnaryFilter) ([]branch, error) {
 	ff := &pb.StructuredQuery_FieldFilter{Field: f.GetField(), Value: nullValue, Op: pb.StructuredQuery_FieldFilter_EQUAL}
 	switch f.GetOp() {
 	case pb.StructuredQuery_UnaryFilter_IS_NULL:
@@ -102,9 +102,10 @@ func (r *filterReader) unary(f *pb.StructuredQuery_UnaryFilter) ([]branch, error
 	case pb.StructuredQuery_UnaryFilter_IS_NOT_NAN:
 		ff.Op, ff.Value = pb.StructuredQuery_FieldFilter_NOT_EQUAL, doubleValue(nan)
 	default:
-		return nil, invalid("Unary filter has no operator.")
+		return nil, invalidArgument("Unary filter has no operator.")
 	}
-	return r.field(ff)
+
+	return r.parseField(ff)
 }
 
 var operators = map[pb.StructuredQuery_FieldFilter_Operator]operator{
@@ -120,7 +121,7 @@ var operators = map[pb.StructuredQuery_FieldFilter_Operator]operator{
 	pb.StructuredQuery_FieldFilter_NOT_IN:                notIn,
 }
 
-func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error) {
+func (r *filterReader) parseField(f *pb.StructuredQuery_FieldFilter) ([]branch, error) {
 	path, err := queryPath(f.GetField().GetFieldPath())
 	if err != nil {
 		return nil, err
@@ -128,12 +129,12 @@ func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error
 
 	op, ok := operators[f.GetOp()]
 	if !ok {
-		return nil, invalid("Field filter has no operator.")
+		return nil, invalidArgument("Field filter has no operator.")
 	}
 
 	r.ops[f.GetOp()]++
 	c := condition{path: path, op: op, value: f.GetValue()}
-	if c.ranged() {
+	if c.impliesOrder() {
 		r.unequal[path.String()] = path
 	}
 
@@ -143,25 +144,27 @@ func (r *filterReader) field(f *pb.StructuredQuery_FieldFilter) ([]branch, error
 	case pb.StructuredQuery_FieldFilter_NOT_IN:
 		return r.noneOf(c)
 	}
-	if c, err = r.bind(c, c.value); err != nil {
+	if c, err = r.bindValue(c, c.value); err != nil {
 		return nil, err
 	}
 
 	return []branch{{c}}, nil
 }
 
-// bind sets the value that a condition compares with.
-func (r *filterReader) bind(c condition, v *pb.Value) (condition, error) {
+// bindValue sets the value that a condition compares with.
+func (r *filterReader) bindValue(c condition, v *pb.Value) (condition, error) {
 	if v.GetValueType() == nil {
-		return c, invalid("Filter value is missing.")
+		return c, invalidArgument("Filter value is missing.")
 	}
-	c.value, c.key = v, string(encode(nil, v))
+
+	c.value, c.key = v, string(encodeValue(nil, v))
 	if c.path != nil {
 		return c, nil
 	}
 	if c.op == arrayContains {
-		return c, invalid("%s cannot be filtered by array-contains.", nameField)
+		return c, invalidArgument("%s cannot be filtered by array-contains.", nameField)
 	}
+
 	var err error
 	c.name, err = r.documentPath(v)
 	return c, err
@@ -171,7 +174,7 @@ func (r *filterReader) bind(c condition, v *pb.Value) (condition, error) {
 func (r *filterReader) documentPath(v *pb.Value) (string, error) {
 	path, ok := strings.CutPrefix(v.GetReferenceValue(), r.databasePrefix)
 	if !ok {
-		return "", invalid("__key__ filter value must be a Key of this database")
+		return "", invalidArgument("__key__ filter value must be a Key of this database")
 	}
 	_, _, err := parseDocName(v.GetReferenceValue())
 	return path, err
@@ -181,16 +184,16 @@ func (r *filterReader) documentPath(v *pb.Value) (string, error) {
 func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Operator) ([]branch, error) {
 	vs := c.value.GetArrayValue().GetValues()
 	if len(vs) == 0 {
-		return nil, invalid("'%v' requires a non-empty ArrayValue.", op)
+		return nil, invalidArgument("'%v' requires a non-empty ArrayValue.", op)
 	}
 	if len(vs) > maxBranches {
-		return nil, invalid("'%v' supports up to %d comparison values.", op, maxBranches)
+		return nil, invalidArgument("'%v' supports up to %d comparison values.", op, maxBranches)
 	}
 
 	c.inList = true
 	out := []branch{}
 	for _, v := range vs {
-		one, err := r.bind(c, v)
+		one, err := r.bindValue(c, v)
 		if err != nil {
 			return nil, err
 		}
@@ -205,14 +208,14 @@ func (r *filterReader) anyOf(c condition, op pb.StructuredQuery_FieldFilter_Oper
 func (r *filterReader) noneOf(c condition) ([]branch, error) {
 	vs := c.value.GetArrayValue().GetValues()
 	if len(vs) == 0 {
-		return nil, invalid("'NOT_IN' requires a non-empty ArrayValue.")
+		return nil, invalidArgument("'NOT_IN' requires a non-empty ArrayValue.")
 	}
 	if len(vs) > maxNotIn {
-		return nil, invalid("'NOT_IN' supports up to %d comparison values.", maxNotIn)
+		return nil, invalidArgument("'NOT_IN' supports up to %d comparison values.", maxNotIn)
 	}
 
 	for _, v := range vs {
-		one, err := r.bind(c, v)
+		one, err := r.bindValue(c, v)
 		if err != nil {
 			return nil, err
 		}
@@ -225,16 +228,16 @@ func (r *filterReader) noneOf(c condition) ([]branch, error) {
 	return []branch{{c}}, nil
 }
 
-// check applies the rules for combining filters.
-func (r *filterReader) check(bs []branch) error {
+// checkCombination applies the rules for combining filters.
+func (r *filterReader) checkCombination(bs []branch) error {
 	ne, ni := r.ops[pb.StructuredQuery_FieldFilter_NOT_EQUAL], r.ops[pb.StructuredQuery_FieldFilter_NOT_IN]
 	switch {
 	case ni > 1, ni > 0 && ne > 0:
-		return invalid("Only one NOT_IN filter is allowed, and none together with NOT_EQUAL.")
+		return invalidArgument("Only one NOT_IN filter is allowed, and none together with NOT_EQUAL.")
 	case ni > 0 && (r.hasOr || r.ops[pb.StructuredQuery_FieldFilter_IN] > 0 || r.ops[pb.StructuredQuery_FieldFilter_ARRAY_CONTAINS_ANY] > 0):
-		return invalid("NOT_IN cannot be used in the same query with OR, IN or ARRAY_CONTAINS_ANY.")
+		return invalidArgument("NOT_IN cannot be used in the same query with OR, IN or ARRAY_CONTAINS_ANY.")
 	case len(r.unequal) > maxUnequal:
-		return invalid("At most %d fields may have inequality filters.", maxUnequal)
+		return invalidArgument("At most %d fields may have inequality filters.", maxUnequal)
 	}
 
 	for _, b := range bs {
@@ -245,7 +248,7 @@ func (r *filterReader) check(bs []branch) error {
 			}
 		}
 		if n > 1 {
-			return invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
+			return invalidArgument("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
 		}
 	}
 

@@ -23,25 +23,25 @@ type change struct {
 // before.
 const changeSize = 64
 
-func (c change) size() int64 {
+func (c change) byteSize() int64 {
 	if c.after.prev == nil {
 		return changeSize
 	}
 	return changeSize + int64(len(c.after.prev.body))
 }
 
-func (h *history) record(d *document, v *version) {
+func (h *history) addChange(d *document, v *version) {
 	c := change{d, v}
 	h.changes = append(h.changes, c)
-	h.bytes += c.size()
+	h.bytes += c.byteSize()
 }
 
 // errTooOld is the error of a read before the start of the history.
 var errTooOld = status.Error(codes.FailedPrecondition, "The requested read_time is too old.")
 
-// since returns the changes after a time, newest last. ok is false when the
-// history does not reach back that far.
-func (h *history) since(at instant) ([]change, bool) {
+// changesSince returns the changes after a time, newest last. ok is false when
+// the history does not reach back that far.
+func (h *history) changesSince(at instant) ([]change, bool) {
 	if at < h.lost {
 		return nil, false
 	}
@@ -52,15 +52,15 @@ func (h *history) since(at instant) ([]change, bool) {
 	return h.changes[i:], true
 }
 
-// prune drops the versions that no read can reach any more. It also drops the
-// oldest versions when they use too much memory.
-func (db *Database) prune() {
+// pruneHistory drops the versions that no read can reach any more. It also drops the
+// oldest versions when they use too much memory. db.mu must be held.
+func (db *Database) pruneHistory() {
 	horizon := db.clock - db.engine.opt.History.Microseconds()
 	h := &db.history
 	n := 0
 	for n < len(h.changes) && (h.changes[n].after.at < horizon || h.bytes > db.engine.opt.Superseded) {
-		h.bytes -= h.changes[n].size()
-		db.drop(h.changes[n])
+		h.bytes -= h.changes[n].byteSize()
+		db.dropVersion(h.changes[n])
 		n++
 	}
 	if n == 0 {
@@ -72,11 +72,11 @@ func (db *Database) prune() {
 	h.changes = h.changes[n:]
 }
 
-// drop makes the version before a change unreachable.
-func (db *Database) drop(c change) {
-	c.doc.in.names.drop(c.doc, c.after)
+// dropVersion makes the version before a change unreachable. db.mu must be held.
+func (db *Database) dropVersion(c change) {
+	c.doc.in.names.dropPastEntries(c.doc, c.after)
 	for _, ix := range c.doc.in.indexes {
-		ix.drop(c.doc, c.after)
+		ix.dropPastEntries(c.doc, c.after)
 	}
 	c.after.prev = nil
 	if c.doc.last == c.after && !c.after.exists() {

@@ -55,7 +55,7 @@ func TestHistoryIsGivenUpWhenItTakesTooMuchMemory(t *testing.T) {
 	if _, err := db.Query(q, Read{Time: first.Time()}); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("a read of what is given up: %v", err)
 	}
-	then := timestamp(db.history.changes[0].after.at)
+	then := toTimestamp(db.history.changes[0].after.at)
 	if found := countRows(t, db, q, Read{Time: then}); found != 4 {
 		t.Errorf("%d documents in the oldest past kept", found)
 	}

@@ -45,9 +45,9 @@ func indexID(parts []part) string {
 	return b.String()
 }
 
-// keys returns the keys of a version in the index: none when a field is
+// keysOf returns the keys of a version in the index: none when a field is
 // missing, otherwise one, or one per element of an array.
-func (ix *index) keys(v *version) []string {
+func (ix *index) keysOf(v *version) []string {
 	if !v.exists() {
 		return nil
 	}
@@ -57,11 +57,11 @@ func (ix *index) keys(v *version) []string {
 
 	keys := [][]byte{nil}
 	for _, p := range ix.parts {
-		value, ok := v.body.lookup(p.path)
+		value, ok := v.body.valueAt(p.path)
 		if !ok {
 			return nil
 		}
-		if keys = p.extend(keys, value); len(keys) == 0 {
+		if keys = p.extendKeys(keys, value); len(keys) == 0 {
 			return nil
 		}
 	}
@@ -80,25 +80,25 @@ func (ix *index) onlyKey(b []byte, v *version) ([]byte, bool) {
 		if p.contains {
 			return nil, false
 		}
-		raw, ok := v.body.find(p.path)
+		raw, ok := v.body.rawValueAt(p.path)
 		if !ok {
 			return nil, false
 		}
 		from := len(b)
 		b = encodeRaw(b, raw)
 		if p.desc {
-			invert(b, from)
+			invertBytes(b, from)
 		}
 	}
 
 	return b, true
 }
 
-// extend appends a value, or each distinct element of an array, to every key.
-func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
+// extendKeys appends a value, or each distinct element of an array, to every key.
+func (p part) extendKeys(keys [][]byte, v *pb.Value) [][]byte {
 	if !p.contains {
 		for i, k := range keys {
-			keys[i] = p.append(k, v)
+			keys[i] = p.appendValue(k, v)
 		}
 		return keys
 	}
@@ -106,7 +106,7 @@ func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
 	var out [][]byte
 	seen := map[string]bool{}
 	for _, e := range v.GetArrayValue().GetValues() {
-		enc := p.append(nil, e)
+		enc := p.appendValue(nil, e)
 		if seen[string(enc)] {
 			continue
 		}
@@ -119,22 +119,22 @@ func (p part) extend(keys [][]byte, v *pb.Value) [][]byte {
 	return out
 }
 
-func (p part) append(key []byte, v *pb.Value) []byte {
+func (p part) appendValue(key []byte, v *pb.Value) []byte {
 	from := len(key)
-	key = encode(key, v)
+	key = encodeValue(key, v)
 	if p.desc {
-		invert(key, from)
+		invertBytes(key, from)
 	}
 	return key
 }
 
-// update replaces the entries of one version of a document with those of the
-// next.
-func (ix *index) update(d *document, before, after *version) {
+// updateEntries replaces the entries of one version of a document with those of
+// the next.
+func (ix *index) updateEntries(d *document, before, after *version) {
 	if len(ix.parts) == 0 && before.exists() && after.exists() {
 		return
 	}
-	was, is := ix.keys(before), ix.keys(after)
+	was, is := ix.keysOf(before), ix.keysOf(after)
 	for _, k := range was {
 		if !slices.Contains(is, k) {
 			ix.live.remove(entry{k, d})
@@ -149,14 +149,14 @@ func (ix *index) update(d *document, before, after *version) {
 	}
 }
 
-// drop removes the entries that update moved to past when the version after was
-// stored.
-func (ix *index) drop(d *document, after *version) {
+// dropPastEntries removes the entries that updateEntries moved to past when the version
+// after was stored.
+func (ix *index) dropPastEntries(d *document, after *version) {
 	if !after.prev.exists() || len(ix.parts) == 0 && after.exists() {
 		return
 	}
-	is := ix.keys(after)
-	for _, k := range ix.keys(after.prev) {
+	is := ix.keysOf(after)
+	for _, k := range ix.keysOf(after.prev) {
 		if !slices.Contains(is, k) {
 			ix.past.remove(entry{k, d})
 		}
@@ -170,18 +170,18 @@ func (c *collection) buildIndex(parts []part) *index {
 	var past []entry
 	one := interner{}
 	var scratch []byte
-	for i, d := range c.all() {
+	for i, d := range c.allDocuments() {
 		if k, ok := ix.onlyKey(scratch[:0], d.last); ok && d.last.exists() {
 			live = append(live, numbered{entry{one.intern(k), d}, i})
 			scratch = k
 		} else {
-			for _, k := range ix.keys(d.last) {
+			for _, k := range ix.keysOf(d.last) {
 				live = append(live, numbered{entry{k, d}, i})
 			}
 		}
 		for v := d.last; v != nil && v.prev != nil; v = v.prev {
-			is := ix.keys(v)
-			for _, k := range ix.keys(v.prev) {
+			is := ix.keysOf(v)
+			for _, k := range ix.keysOf(v.prev) {
 				if !slices.Contains(is, k) {
 					past = append(past, entry{k, d})
 				}
@@ -189,9 +189,9 @@ func (c *collection) buildIndex(parts []part) *index {
 		}
 	}
 
-	slices.SortFunc(past, entry.compare)
-	ix.live.load(inOrder(live))
-	ix.past.load(past)
+	slices.SortFunc(past, entry.compareTo)
+	ix.live.loadOrdered(sortEntries(live))
+	ix.past.loadOrdered(past)
 	return ix
 }
 
@@ -202,7 +202,7 @@ type numbered struct {
 	n int
 }
 
-func inOrder(ns []numbered) []entry {
+func sortEntries(ns []numbered) []entry {
 	slices.SortFunc(ns, func(a, b numbered) int {
 		if a.key != b.key {
 			return strings.Compare(a.key, b.key)
@@ -230,8 +230,9 @@ func (in interner) intern(k []byte) string {
 	return s
 }
 
-// all returns every document that has a version, current documents first.
-func (c *collection) all() []*document {
+// allDocuments returns every document that has a version, current documents
+// first.
+func (c *collection) allDocuments() []*document {
 	out := make([]*document, 0, c.size)
 	for _, b := range c.names.live.blocks {
 		for _, e := range b {

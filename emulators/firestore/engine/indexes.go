@@ -63,22 +63,22 @@ type need struct {
 	nameOrder    string
 }
 
-// check refuses a query when the automatic and declared indexes do not suffice.
-// Several indexes may be merged when they differ only in the fields that have
-// one value. A nil *Indexes refuses nothing.
-func (ix *Indexes) check(q *Query, sums []fieldPath) error {
+// checkQuery refuses a query when the automatic and declared indexes do not
+// suffice. Several indexes may be merged when they differ only in the fields that
+// have one value. A nil *Indexes refuses nothing.
+func (ix *Indexes) checkQuery(q *Query, sums []fieldPath) error {
 	if ix == nil || q.nearest != nil {
 		return nil
 	}
 	for _, b := range q.branches {
-		if n := q.need(b, sums); !ix.canServe(n) {
+		if n := q.indexNeed(b, sums); !ix.canServe(n) {
 			return n.missingIndexError()
 		}
 	}
 	return nil
 }
 
-func (q *Query) need(b branch, sums []fieldPath) need {
+func (q *Query) indexNeed(b branch, sums []fieldPath) need {
 	n := need{group: q.id, scope: inCollection, nameOrder: ascending}
 	if q.deep {
 		n.scope = inGroup
@@ -89,13 +89,13 @@ func (q *Query) need(b branch, sums []fieldPath) need {
 		if c.op == arrayContains {
 			f.Order, f.Array = "", elements
 		}
-		if c.path != nil && !c.ranged() && !slices.ContainsFunc(n.filters, f.same) {
+		if c.path != nil && !c.impliesOrder() && !slices.ContainsFunc(n.filters, f.sameField) {
 			n.filters = append(n.filters, f)
 		}
 	}
 
 	for _, o := range q.orders {
-		f := indexedField{Path: o.path.String(), Order: direction(o.desc)}
+		f := indexedField{Path: o.path.String(), Order: directionName(o.desc)}
 		if o.path == nil {
 			n.nameOrder = f.Order
 			break
@@ -119,34 +119,34 @@ func (n *need) addSums(sums []fieldPath) {
 	}
 }
 
-func direction(desc bool) string {
+func directionName(desc bool) string {
 	if desc {
 		return descending
 	}
 	return ascending
 }
 
-// same compares field and array mode. The direction does not matter for a field
-// that has one value.
-func (f indexedField) same(o indexedField) bool { return f.Path == o.Path && f.Array == o.Array }
+// sameField compares field and array mode. The direction does not matter for a
+// field that has one value.
+func (f indexedField) sameField(o indexedField) bool { return f.Path == o.Path && f.Array == o.Array }
 
 // canServe reports whether the indexes cover the whole need.
 func (ix *Indexes) canServe(n need) bool {
 	open := slices.Clone(n.filters)
 	found := len(n.orders) == 0 && len(n.sums) == 0
-	for _, fields := range ix.candidates(n) {
-		if covered, ok := n.fits(fields); ok {
+	for _, fields := range ix.candidateIndexes(n) {
+		if covered, ok := n.fitsIndex(fields); ok {
 			found = true
-			open = slices.DeleteFunc(open, func(f indexedField) bool { return slices.ContainsFunc(covered, f.same) })
+			open = slices.DeleteFunc(open, func(f indexedField) bool { return slices.ContainsFunc(covered, f.sameField) })
 		}
 	}
 	return found && len(open) == 0
 }
 
-// candidates returns the automatic indexes of the fields of the need and the
-// declared indexes of its collection group. Each one ends with the direction of
-// __name__.
-func (ix *Indexes) candidates(n need) [][]indexedField {
+// candidateIndexes returns the automatic indexes of the fields of the need and
+// the declared indexes of its collection group. Each one ends with the direction
+// of __name__.
+func (ix *Indexes) candidateIndexes(n need) [][]indexedField {
 	var out [][]indexedField
 	single := slices.Concat(n.filters, n.orders)
 	for _, p := range n.sums {
@@ -154,7 +154,7 @@ func (ix *Indexes) candidates(n need) [][]indexedField {
 	}
 
 	for _, f := range single {
-		if ix.automatic(n.group, n.scope, f) {
+		if ix.isAutomatic(n.group, n.scope, f) {
 			out = append(out, []indexedField{f, {Path: nameField, Order: f.Order}})
 		}
 	}
@@ -180,10 +180,10 @@ func scopeOf(s string) string {
 	return s
 }
 
-// fits reports whether an index consists of fields that have one value, then
+// fitsIndex reports whether an index consists of fields that have one value, then
 // exactly the orders, then exactly the summed fields. covered holds the fields
 // that have one value.
-func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
+func (n need) fitsIndex(fields []indexedField) (covered []indexedField, ok bool) {
 	name := fields[len(fields)-1]
 	fields = fields[:len(fields)-1]
 	k := len(fields) - len(n.orders) - len(n.sums)
@@ -192,7 +192,7 @@ func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
 	}
 
 	for _, f := range fields[:k] {
-		if !slices.ContainsFunc(n.filters, f.same) {
+		if !slices.ContainsFunc(n.filters, f.sameField) {
 			return nil, false
 		}
 	}
@@ -211,11 +211,11 @@ func (n need) fits(fields []indexedField) (covered []indexedField, ok bool) {
 	return fields[:k], true
 }
 
-// automatic reports whether a field has the single-field index. The first of
+// isAutomatic reports whether a field has the single-field index. The first of
 // these decides: the override of the field, the override of a map that contains
 // it, the override "*" of the group, the default. The default is every index
 // within a collection and no index across a group.
-func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
+func (ix *Indexes) isAutomatic(group, scope string, f indexedField) bool {
 	p, err := queryPath(f.Path)
 	if err != nil {
 		return false
@@ -228,7 +228,7 @@ func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
 		}
 		for _, o := range ix.Overrides {
 			if o.Group == group && o.Path == name {
-				return o.has(f, scope)
+				return o.hasIndex(f, scope)
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func (ix *Indexes) automatic(group, scope string, f indexedField) bool {
 	return scope == inCollection
 }
 
-func (o fieldOverride) has(f indexedField, scope string) bool {
+func (o fieldOverride) hasIndex(f indexedField, scope string) bool {
 	return slices.ContainsFunc(o.Indexes, func(s singleIndex) bool {
 		return scopeOf(s.Scope) == scope && s.Array == f.Array && (f.Array != "" || s.Order == f.Order)
 	})
@@ -249,10 +249,12 @@ func (n need) missingIndexError() error {
 	for _, p := range n.sums {
 		fields = append(fields, indexedField{Path: p, Order: ascending})
 	}
+
 	if len(fields) == 1 {
 		f := fields[0]
 		return status.Errorf(codes.FailedPrecondition, "The query requires a %s index for collection %s and field %s.", n.scope+"_"+f.Order+f.Array, n.group, f.Path)
 	}
+
 	b, err := json.Marshal(compositeIndex{Group: n.group, Scope: n.scope, Fields: fields})
 	if err != nil {
 		return err

@@ -40,7 +40,7 @@ func ParseIndexes(b []byte) (*Indexes, error) {
 	faults := unknownKeys(file, "", "")
 	for i := range ix.Composite {
 		c := &ix.Composite[i]
-		c.upgrade()
+		c.convertOldForms()
 		if c.Group == "" || len(c.Fields) == 0 {
 			faults = append(faults, fmt.Errorf("indexes[%d] lacks collectionGroup or fields", i))
 		}
@@ -59,8 +59,8 @@ func ParseIndexes(b []byte) (*Indexes, error) {
 	return ix, nil
 }
 
-// upgrade converts the forms of older versions to the current ones.
-func (c *compositeIndex) upgrade() {
+// convertOldForms converts the forms of older versions to the current ones.
+func (c *compositeIndex) convertOldForms() {
 	if c.Group == "" {
 		c.Group = c.OldGroup
 	}
@@ -100,14 +100,14 @@ func unknownKeys(value any, level, at string) (faults []error) {
 				faults = append(faults, fmt.Errorf("%s has the unknown key %q: %s are known", levelName(at), name, known))
 				continue
 			}
-			faults = append(faults, unknownKeys(v[name], join(level, name), join(at, name))...)
+			faults = append(faults, unknownKeys(v[name], joinLevels(level, name), joinLevels(at, name))...)
 		}
 	}
 
 	return faults
 }
 
-func join(at, name string) string {
+func joinLevels(at, name string) string {
 	if at == "" {
 		return name
 	}
@@ -131,13 +131,13 @@ func withoutComments(b []byte) []byte {
 		case b[i] == '"':
 			i = endOfString(b, i)
 		case bytes.HasPrefix(b[i:], []byte("//")):
-			i = blank(b, i, bytes.IndexByte(b[i:], '\n'))
+			i = overwriteBlank(b, i, bytes.IndexByte(b[i:], '\n'))
 		case bytes.HasPrefix(b[i:], []byte("/*")):
 			end := bytes.Index(b[i+2:], []byte("*/"))
 			if end >= 0 {
 				end += 4
 			}
-			i = blank(b, i, end)
+			i = overwriteBlank(b, i, end)
 		}
 	}
 
@@ -155,9 +155,9 @@ func endOfString(b []byte, i int) int {
 	return i
 }
 
-// blank overwrites length bytes from i, or the rest when length is negative,
-// and returns the last offset that it overwrites.
-func blank(b []byte, i, length int) int {
+// overwriteBlank overwrites length bytes from i, or the rest when length is
+// negative, and returns the last offset that it overwrites.
+func overwriteBlank(b []byte, i, length int) int {
 	end := len(b)
 	if length >= 0 {
 		end = i + length

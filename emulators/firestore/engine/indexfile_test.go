@@ -49,7 +49,7 @@ func TestOldFormsOfTheIndexFile(t *testing.T) {
 	}
 }
 
-// TestAnIndexFileWithoutIndexes: the file that `firebase init` writes contains only
+// TestAnIndexFileWithoutIndexes checks the file that `firebase init` writes, which has only
 // comments.
 func TestAnIndexFileWithoutIndexes(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestFaultsOfTheIndexFileAreNamed(t *testing.T) {
 	}
 }
 
-// TestCommentsInStringsStay: a path or a name may look like a comment.
+// A path or a name may look like a comment.
 func TestCommentsInStringsStay(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{"a":"http://x/*y*/"}`, `{"a\"//":"b"}`, `"\\"`, `"`, `"\`, `/`, ``} {

@@ -10,14 +10,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// encode appends the encoding of v to b.
+// encodeValue appends the encoding of v to b.
 //
 // The encoding is a string of bytes in Firestore's order of values, across
 // types: 1 and 1.0 have the same key, NaN precedes all numbers, and -0 equals
 // 0. No encoding is a prefix of another one. So encodings can be joined to the
 // key of an index over several fields, and complemented byte by byte for
 // descending order.
-func encode(b []byte, v *pb.Value) []byte {
+func encodeValue(b []byte, v *pb.Value) []byte {
 	kind := kindOf(v)
 	b = append(b, kind)
 	switch kind {
@@ -29,7 +29,7 @@ func encode(b []byte, v *pb.Value) []byte {
 	case kindNumber:
 		return encodeNumber(b, v)
 	case kindTimestamp:
-		return binary.BigEndian.AppendUint64(b, uint64(micros(v.GetTimestampValue()))^1<<63)
+		return binary.BigEndian.AppendUint64(b, uint64(toInstant(v.GetTimestampValue()))^1<<63)
 	case kindString:
 		return encodeString(b, v.GetStringValue())
 	case kindBytes:
@@ -41,14 +41,14 @@ func encode(b []byte, v *pb.Value) []byte {
 		return encodeDouble(b, v.GetGeoPointValue().GetLongitude())
 	case kindArray:
 		for _, e := range v.GetArrayValue().GetValues() {
-			b = encode(b, e)
+			b = encodeValue(b, e)
 		}
 		return append(b, 0)
 	case kindVector:
 		vs := vectorOf(v)
 		b = binary.BigEndian.AppendUint32(b, uint32(len(vs)))
 		for _, e := range vs {
-			b = encode(b, e)
+			b = encodeValue(b, e)
 		}
 	case kindMap:
 		return encodeMap(b, v.GetMapValue().GetFields())
@@ -57,7 +57,7 @@ func encode(b []byte, v *pb.Value) []byte {
 	return b
 }
 
-// encodeRaw is encode for a value in wire format. It reads the common types in
+// encodeRaw is encodeValue for a value in wire format. It reads the common types in
 // place and decodes the others.
 func encodeRaw(b, raw []byte) []byte {
 	num, typ, n := protowire.ConsumeTag(raw)
@@ -74,7 +74,7 @@ func encodeRaw(b, raw []byte) []byte {
 		return encodeString(append(b, kindString), x)
 	}
 
-	return encode(b, decodeValue(raw))
+	return encodeValue(b, decodeValue(raw))
 }
 
 // encodeMap orders maps key by key, in the order of their keys, and then by
@@ -82,7 +82,7 @@ func encodeRaw(b, raw []byte) []byte {
 func encodeMap(b []byte, m map[string]*pb.Value) []byte {
 	for _, k := range sortedKeys(m) {
 		b = encodeString(append(b, 1), k)
-		b = encode(b, m[k])
+		b = encodeValue(b, m[k])
 	}
 	return append(b, 0)
 }
@@ -95,6 +95,7 @@ func encodeDouble(b []byte, d float64) []byte {
 	if d == 0 {
 		d = 0 // not -0
 	}
+
 	bits := math.Float64bits(d)
 	if bits>>63 == 1 {
 		bits = ^bits
@@ -158,8 +159,8 @@ func encodePath(b []byte, name string) []byte {
 	return append(b, 0)
 }
 
-// invert complements b from position i on, for descending order.
-func invert(b []byte, i int) []byte {
+// invertBytes complements b from position i on, for descending order.
+func invertBytes(b []byte, i int) []byte {
 	for ; i < len(b); i++ {
 		b[i] = ^b[i]
 	}

@@ -33,21 +33,21 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 	}
 
 	r := Read{Transaction: req.GetTransaction(), Time: req.GetReadTime()}
-	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
+	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
 	if err != nil {
 		return nil, "", err
 	}
 
-	q = q.limited(pageSize(req.GetPageSize()) + 1)
+	q = q.withLimit(pageSize(req.GetPageSize()) + 1)
 	var out []*Document
-	if err := db.results(ctx, q, snap.at, func(w row, _ bool) bool {
-		out = append(out, q.document(w))
+	if err := db.eachResult(ctx, q, snap.at, func(w row, _ bool) bool {
+		out = append(out, q.documentOf(w))
 		return true
 	}); err != nil {
 		return nil, "", err
 	}
 	if req.GetShowMissing() {
-		out = append(out, db.missing(q, snap.at)...)
+		out = append(out, db.missingDocuments(q, snap.at)...)
 		slices.SortFunc(out, func(a, b *Document) int { return comparePaths(a.Path, b.Path) })
 	}
 
@@ -61,7 +61,7 @@ func (db *Database) List(ctx context.Context, req *pb.ListDocumentsRequest) ([]*
 	return out, next, err
 }
 
-func (q *Query) limited(n int) *Query {
+func (q *Query) withLimit(n int) *Query {
 	c := *q
 	c.limit = n
 	return &c
@@ -70,10 +70,10 @@ func (q *Query) limited(n int) *Query {
 func listQuery(req *pb.ListDocumentsRequest) (*Query, error) {
 	sq := &pb.StructuredQuery{From: []*pb.StructuredQuery_CollectionSelector{{CollectionId: req.GetCollectionId()}}}
 	if req.GetCollectionId() == "" {
-		return nil, invalid("collection_id is missing.")
+		return nil, invalidArgument("collection_id is missing.")
 	}
 	if req.GetShowMissing() && req.GetOrderBy() != "" {
-		return nil, invalid("show_missing and order_by cannot be used together.")
+		return nil, invalidArgument("show_missing and order_by cannot be used together.")
 	}
 
 	for o := range strings.SplitSeq(req.GetOrderBy(), ",") {
@@ -89,7 +89,7 @@ func listQuery(req *pb.ListDocumentsRequest) (*Query, error) {
 		c := &pb.Cursor{}
 		b, err := base64.RawURLEncoding.DecodeString(t)
 		if err != nil || proto.Unmarshal(b, c) != nil {
-			return nil, invalid("Invalid page token.")
+			return nil, invalidArgument("Invalid page token.")
 		}
 		sq.StartAt = c
 	}
@@ -110,7 +110,7 @@ func (q *Query) pageToken(last *Document) (string, error) {
 	for _, o := range q.orders {
 		v := referenceValue(last.Name())
 		if o.path != nil {
-			v, _ = last.v.body.lookup(o.path)
+			v, _ = last.v.body.valueAt(o.path)
 		}
 		c.Values = append(c.Values, v)
 	}
@@ -118,9 +118,9 @@ func (q *Query) pageToken(last *Document) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 
-// missing returns the documents that do not exist but have collections below
-// them, from the cursor of the query on.
-func (db *Database) missing(q *Query, at instant) []*Document {
+// missingDocuments returns the documents that do not exist but have collections
+// below them, from the cursor of the query on.
+func (db *Database) missingDocuments(q *Query, at instant) []*Document {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	collection := joinPath(q.parent, q.id)
@@ -133,7 +133,7 @@ func (db *Database) missing(q *Query, at instant) []*Document {
 		}
 		id, _, _ := strings.Cut(rest, "/")
 		path := collection + "/" + id
-		if seen[path] || db.documents.get(path).version(at) != nil || q.start != nil && comparePaths(path, q.start.name) <= 0 {
+		if seen[path] || db.documents.get(path).versionAt(at) != nil || q.start != nil && comparePaths(path, q.start.name) <= 0 {
 			continue
 		}
 		seen[path] = true
@@ -148,7 +148,7 @@ func (c *collection) livesAt(at instant) bool {
 	for _, list := range []*sorted{&c.names.live, &c.names.past} {
 		for _, b := range list.blocks {
 			for _, e := range b {
-				if e.doc.version(at) != nil {
+				if e.doc.versionAt(at) != nil {
 					return true
 				}
 			}
@@ -165,7 +165,7 @@ func (db *Database) CollectionIDs(req *pb.ListCollectionIdsRequest) ([]string, s
 		return nil, "", err
 	}
 
-	snap, err := db.open(Read{Time: req.GetReadTime()}, nil)
+	snap, err := db.openRead(Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -215,15 +215,15 @@ func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest
 		return nil, "", err
 	}
 	if !q.deep || len(q.orders) != 1 || q.orders[0].desc || req.GetStructuredQuery().GetWhere() != nil || q.limit >= 0 || q.offset > 0 || q.start != nil || q.end != nil {
-		return nil, "", invalid("Only collection group queries ordered by __name__ ascending, without filter, limit, offset and cursors, can be partitioned.")
+		return nil, "", invalidArgument("Only collection group queries ordered by __name__ ascending, without filter, limit, offset and cursors, can be partitioned.")
 	}
 
 	n := int(req.GetPartitionCount())
 	if n < 1 || n > maxPartitions {
-		return nil, "", invalid("partition_count must be between 1 and %d.", maxPartitions)
+		return nil, "", invalidArgument("partition_count must be between 1 and %d.", maxPartitions)
 	}
 
-	snap, err := db.open(Read{Time: req.GetReadTime()}, nil)
+	snap, err := db.openRead(Read{Time: req.GetReadTime()}, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -232,10 +232,10 @@ func (db *Database) Partition(ctx context.Context, req *pb.PartitionQueryRequest
 	if err := q.eachRow(ctx, db, snap.at, func(w row) bool { paths = append(paths, w.doc.path); return true }); err != nil {
 		return nil, "", err
 	}
-	return page(q.cuts(paths, n), req)
+	return partitionPage(q.partitionCursors(paths, n), req)
 }
 
-func (q *Query) cuts(paths []string, n int) []*pb.Cursor {
+func (q *Query) partitionCursors(paths []string, n int) []*pb.Cursor {
 	var out []*pb.Cursor
 	for i, last := 1, 0; i <= n; i++ {
 		if k := i * len(paths) / (n + 1); k > last {
@@ -246,15 +246,16 @@ func (q *Query) cuts(paths []string, n int) []*pb.Cursor {
 	return out
 }
 
-// page selects the page of a request from all partitions.
-func page(all []*pb.Cursor, req *pb.PartitionQueryRequest) ([]*pb.Cursor, string, error) {
+// partitionPage selects the page of a request from all partitions.
+func partitionPage(all []*pb.Cursor, req *pb.PartitionQueryRequest) ([]*pb.Cursor, string, error) {
 	from := 0
 	if t := req.GetPageToken(); t != "" {
 		var err error
 		if from, err = strconv.Atoi(t); err != nil || from < 0 || from > len(all) {
-			return nil, "", invalid("Invalid page token.")
+			return nil, "", invalidArgument("Invalid page token.")
 		}
 	}
+
 	all = all[from:]
 	if n := int(req.GetPageSize()); n > 0 && len(all) > n {
 		return all[:n], strconv.Itoa(from + n), nil

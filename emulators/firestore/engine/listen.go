@@ -55,7 +55,7 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 		return nil, err
 	}
 	if t.query != nil {
-		if err := l.db.engine.opt.IndexRules.check(t.query, nil); err != nil {
+		if err := l.db.engine.opt.IndexRules.checkQuery(t.query, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -68,7 +68,7 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 	out = append(out, targetChange(pb.TargetChange_ADD, 0, t.id))
 	since, resumed, reset := l.resumeFrom(p)
 	if resumed {
-		if t.sent, err = l.results(ctx, t, since); err != nil {
+		if t.sent, err = l.targetResults(ctx, t, since); err != nil {
 			return nil, err
 		}
 	}
@@ -76,7 +76,7 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 		out = append(out, targetChange(pb.TargetChange_RESET, 0, t.id))
 	}
 
-	now, err := l.results(ctx, t, l.at)
+	now, err := l.targetResults(ctx, t, l.at)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (l *Listener) Add(ctx context.Context, p *pb.Target) ([]*pb.ListenResponse,
 	}
 
 	l.targets[t.id] = t
-	out = append(out, l.diff(t, now)...)
+	out = append(out, l.diffMessages(t, now)...)
 	out = append(out, targetChange(pb.TargetChange_CURRENT, l.at, t.id), targetChange(pb.TargetChange_NO_CHANGE, l.at))
 	if p.GetOnce() {
 		out = append(out, l.Remove(t.id)...)
@@ -104,7 +104,7 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 		l.nextID++
 	}
 	if t.id < 0 || l.targets[t.id] != nil {
-		return nil, invalid("Target id %d is in use or negative.", t.id)
+		return nil, invalidArgument("Target id %d is in use or negative.", t.id)
 	}
 
 	var err error
@@ -114,15 +114,15 @@ func (l *Listener) newTarget(p *pb.Target) (*target, error) {
 			return nil, err
 		}
 		if t.query.prefix != l.db.documentsPrefix() {
-			return nil, invalid("The query is on another database than the stream.")
+			return nil, invalidArgument("The query is on another database than the stream.")
 		}
 		if t.query.nearest != nil {
-			return nil, invalid("A vector search cannot be listened to.")
+			return nil, invalidArgument("A vector search cannot be listened to.")
 		}
 	case *pb.Target_Documents:
-		t.paths, err = l.db.paths(x.Documents.GetDocuments())
+		t.paths, err = l.db.checkPaths(x.Documents.GetDocuments())
 	default:
-		err = invalid("Target has no type.")
+		err = invalidArgument("Target has no type.")
 	}
 
 	return t, err
@@ -141,7 +141,7 @@ func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool)
 		}
 		since = instant(binary.BigEndian.Uint64(x.ResumeToken))
 	case *pb.Target_ReadTime:
-		since = micros(x.ReadTime)
+		since = toInstant(x.ReadTime)
 	default:
 		return 0, false, false
 	}
@@ -152,11 +152,11 @@ func (l *Listener) resumeFrom(p *pb.Target) (since instant, resumed, reset bool)
 	return since, known, !known
 }
 
-// results returns the documents of a target at a time, by path.
-func (l *Listener) results(ctx context.Context, t *target, at instant) (map[string]*version, error) {
+// targetResults returns the documents of a target at a time, by path.
+func (l *Listener) targetResults(ctx context.Context, t *target, at instant) (map[string]*version, error) {
 	out := map[string]*version{}
 	if t.query != nil {
-		err := l.db.results(ctx, t.query, at, func(w row, skipped bool) bool {
+		err := l.db.eachResult(ctx, t.query, at, func(w row, skipped bool) bool {
 			if !skipped {
 				out[w.doc.path] = w.v
 			}
@@ -168,7 +168,7 @@ func (l *Listener) results(ctx context.Context, t *target, at instant) (map[stri
 	l.db.mu.RLock()
 	defer l.db.mu.RUnlock()
 	for _, p := range t.paths {
-		if v := l.db.documents.get(p).version(at); v != nil {
+		if v := l.db.documents.get(p).versionAt(at); v != nil {
 			out[p] = v
 		}
 	}
@@ -182,21 +182,21 @@ func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 	l.db.mu.Lock()
 	at := l.db.latestReadTime()
 	l.changed = l.db.changed
-	changes, known := l.db.history.since(l.at)
+	changes, known := l.db.history.changesSince(l.at)
 	changes = slices.Clone(changes)
 	l.db.mu.Unlock()
 	var out []*pb.ListenResponse
 	l.at = at
 	for _, id := range slices.Sorted(maps.Keys(l.targets)) {
 		t := l.targets[id]
-		if known && !t.concerns(changes) {
+		if known && !t.isAffectedBy(changes) {
 			continue
 		}
-		now, err := l.results(ctx, t, at)
+		now, err := l.targetResults(ctx, t, at)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, l.diff(t, now)...)
+		out = append(out, l.diffMessages(t, now)...)
 	}
 	if len(out) > 0 {
 		out = append(out, targetChange(pb.TargetChange_NO_CHANGE, at))
@@ -205,24 +205,24 @@ func (l *Listener) Update(ctx context.Context) ([]*pb.ListenResponse, error) {
 	return out, nil
 }
 
-// concerns reports whether changes may alter the results of a target.
-func (t *target) concerns(changes []change) bool {
+// isAffectedBy reports whether changes may alter the results of a target.
+func (t *target) isAffectedBy(changes []change) bool {
 	return slices.ContainsFunc(changes, func(c change) bool {
 		if t.query == nil {
 			return slices.Contains(t.paths, c.doc.path)
 		}
-		if !t.query.covers(c.doc.path) {
+		if !t.query.coversPath(c.doc.path) {
 			return false
 		}
 		_, had := t.sent[c.doc.path]
-		return had || t.query.matches(c.doc.path, c.after)
+		return had || t.query.matchesDocument(c.doc.path, c.after)
 	})
 }
 
-// diff returns the messages that turn the results that the client has into now.
-// A sent document is billed as a read, and so is a document that left the
-// results because it changed.
-func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse {
+// diffMessages returns the messages that turn the results that the client has
+// into now. A sent document is billed as a read, and so is a document that left
+// the results because it changed.
+func (l *Listener) diffMessages(t *target, now map[string]*version) []*pb.ListenResponse {
 	var out []*pb.ListenResponse
 	for _, path := range slices.Sorted(maps.Keys(now)) {
 		if v := now[path]; t.sent[path] != v {
@@ -248,7 +248,7 @@ func (l *Listener) diff(t *target, now map[string]*version) []*pb.ListenResponse
 func (l *Listener) changedDocument(t *target, path string, v *version) *pb.ListenResponse {
 	d := &Document{Path: path, prefix: l.db.documentsPrefix(), v: v}
 	if t.query != nil {
-		d = d.with(t.query.mask, t.query.masked)
+		d = d.withMask(t.query.mask, t.query.masked)
 	}
 	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentChange{
 		DocumentChange: &pb.DocumentChange{Document: d.Proto(), TargetIds: []int32{t.id}},
@@ -257,23 +257,25 @@ func (l *Listener) changedDocument(t *target, path string, v *version) *pb.Liste
 
 func (l *Listener) leftDocument(t *target, path string) (m *pb.ListenResponse, deleted bool) {
 	name := l.db.documentsPrefix() + path
+
 	l.db.mu.RLock()
-	there := l.db.documents.get(path).version(l.at) != nil
+	there := l.db.documents.get(path).versionAt(l.at) != nil
 	l.db.mu.RUnlock()
+
 	if there {
 		return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentRemove{
-			DocumentRemove: &pb.DocumentRemove{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: timestamp(l.at)},
+			DocumentRemove: &pb.DocumentRemove{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: toTimestamp(l.at)},
 		}}, false
 	}
 	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_DocumentDelete{
-		DocumentDelete: &pb.DocumentDelete{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: timestamp(l.at)},
+		DocumentDelete: &pb.DocumentDelete{Document: name, RemovedTargetIds: []int32{t.id}, ReadTime: toTimestamp(l.at)},
 	}}, true
 }
 
 func targetChange(kind pb.TargetChange_TargetChangeType, at instant, ids ...int32) *pb.ListenResponse {
 	tc := &pb.TargetChange{TargetChangeType: kind, TargetIds: ids}
 	if at != 0 {
-		tc.ReadTime, tc.ResumeToken = timestamp(at), binary.BigEndian.AppendUint64(nil, uint64(at))
+		tc.ReadTime, tc.ResumeToken = toTimestamp(at), binary.BigEndian.AppendUint64(nil, uint64(at))
 	}
 	return &pb.ListenResponse{ResponseType: &pb.ListenResponse_TargetChange{TargetChange: tc}}
 }

@@ -7,24 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// A merge is a heap of streams. It returns their rows in the order of the
-// query.
-type merge struct {
+// A streamHeap is a heap (container/heap) of streams. It returns their rows in the order
+// of the query.
+type streamHeap struct {
 	streams  []*stream
 	backward bool
 }
 
-func (m *merge) Len() int      { return len(m.streams) }
-func (m *merge) Swap(i, j int) { m.streams[i], m.streams[j] = m.streams[j], m.streams[i] }
-func (m *merge) Push(x any)    { m.streams = append(m.streams, x.(*stream)) }
-func (m *merge) Pop() any {
+func (m *streamHeap) Len() int      { return len(m.streams) }
+func (m *streamHeap) Swap(i, j int) { m.streams[i], m.streams[j] = m.streams[j], m.streams[i] }
+func (m *streamHeap) Push(x any)    { m.streams = append(m.streams, x.(*stream)) }
+func (m *streamHeap) Pop() any {
 	s := m.streams[len(m.streams)-1]
 	m.streams = m.streams[:len(m.streams)-1]
 	return s
 }
 
 // Less compares the next rows. Every stream in the heap has one.
-func (m *merge) Less(i, j int) bool {
+func (m *streamHeap) Less(i, j int) bool {
 	a, b := m.streams[i], m.streams[j]
 	x, y := a.rows[a.next], b.rows[b.next]
 	c := strings.Compare(x.key[a.plan.sharedBytes:], y.key[b.plan.sharedBytes:])
@@ -38,13 +38,13 @@ func (m *merge) Less(i, j int) bool {
 }
 
 // openStreams opens a stream for each branch in each collection.
-func (q *Query) openStreams(db *Database, at instant) (*merge, error) {
-	m := &merge{}
+func (q *Query) openStreams(db *Database, at instant) (*streamHeap, error) {
+	m := &streamHeap{}
 	for _, b := range q.branches {
 		p := q.planBranch(b)
 		m.backward = p.backward
-		for _, s := range db.streams(q, p, at) {
-			if _, ok := s.head(); ok {
+		for _, s := range db.streamsOfPlan(q, p, at) {
+			if _, ok := s.peekRow(); ok {
 				m.streams = append(m.streams, s)
 			} else if s.err != nil {
 				return nil, s.err
@@ -57,11 +57,11 @@ func (q *Query) openStreams(db *Database, at instant) (*merge, error) {
 }
 
 // takeFirst returns the first row of all streams and the plan that found it.
-func (m *merge) takeFirst() (row, *plan, error) {
+func (m *streamHeap) takeFirst() (row, *plan, error) {
 	s := m.streams[0]
 	r, p := s.rows[s.next], s.plan // the next row may come from another plan
 	s.next++
-	if _, ok := s.head(); ok {
+	if _, ok := s.peekRow(); ok {
 		heap.Fix(m, 0)
 	} else {
 		heap.Pop(m)
@@ -86,7 +86,7 @@ func (q *Query) eachRow(ctx context.Context, db *Database, at instant, f func(ro
 		if err != nil {
 			return err
 		}
-		if r.doc == before || !q.accepts(p, r) {
+		if r.doc == before || !q.acceptsRow(p, r) {
 			continue // two branches may find the same document; the rows are then adjacent
 		}
 		before = r.doc
@@ -98,34 +98,34 @@ func (q *Query) eachRow(ctx context.Context, db *Database, at instant, f func(ro
 	return nil
 }
 
-func (q *Query) accepts(p *plan, r row) bool {
+func (q *Query) acceptsRow(p *plan, r row) bool {
 	for _, f := range p.required {
-		if _, ok := r.v.body.lookup(f); !ok {
+		if _, ok := r.v.body.valueAt(f); !ok {
 			return false
 		}
 	}
-	return len(p.rest) == 0 || p.rest.matches(q.getter(r.doc.path, r.v))
+	return len(p.rest) == 0 || p.rest.matchesFields(q.fieldGetter(r.doc.path, r.v))
 }
 
 // maxIndexes is the largest number of indexes of a collection. Beyond it, the
 // least recently used index is dropped.
 const maxIndexes = 64
 
-// streams opens a stream of a plan in each collection of the query.
-func (db *Database) streams(q *Query, p *plan, at instant) []*stream {
+// streamsOfPlan opens a stream of a plan in each collection of the query.
+func (db *Database) streamsOfPlan(q *Query, p *plan, at instant) []*stream {
 	id := indexID(p.parts)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	var out []*stream
 	for _, c := range db.collectionsUnder(q.parent, q.id, q.deep) {
-		out = append(out, db.stream(c, p, id, at))
+		out = append(out, db.newStreamLocked(c, p, id, at))
 	}
 	return out
 }
 
-// index returns the index of a collection with the given parts. It builds the
-// index when it does not exist.
-func (db *Database) index(c *collection, parts []part) *index {
+// findOrBuildIndex returns the index of a collection with the given parts. It
+// builds the index when it does not exist.
+func (db *Database) findOrBuildIndex(c *collection, parts []part) *index {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	id := indexID(parts)

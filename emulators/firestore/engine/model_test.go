@@ -189,7 +189,7 @@ func (m *model) answer(q *Query, i int) []string {
 			panic(err)
 		}
 		v := &version{body: b}
-		if q.covers(path) && q.matches(path, v) {
+		if q.coversPath(path) && q.matchesDocument(path, v) {
 			fs = append(fs, found{path, q.orderKey(path, v)})
 		}
 	}
@@ -217,10 +217,10 @@ func (m *model) answer(q *Query, i int) []string {
 
 // orderKey joins the values that a document is ordered by.
 func (q *Query) orderKey(path string, v *version) string {
-	get, key := q.getter(path, v), []byte(nil)
+	get, key := q.fieldGetter(path, v), []byte(nil)
 	for _, o := range q.orders {
 		x, _ := get(o.path)
-		key = part{desc: o.desc}.append(key, x)
+		key = part{desc: o.desc}.appendValue(key, x)
 	}
 	return string(key)
 }
@@ -228,7 +228,7 @@ func (q *Query) orderKey(path string, v *version) string {
 func (q *Query) cursorKey(c *cursor) string {
 	var key []byte
 	for i, v := range c.values {
-		key = part{desc: q.orders[i].desc}.append(key, v)
+		key = part{desc: q.orders[i].desc}.appendValue(key, v)
 	}
 	return string(key)
 }
@@ -264,7 +264,7 @@ func TestValuesEncodeInDocumentedOrder(t *testing.T) {
 	}
 	for i := range ordered {
 		for j := range ordered {
-			a, b := string(encode(nil, ordered[i])), string(encode(nil, ordered[j]))
+			a, b := string(encodeValue(nil, ordered[i])), string(encodeValue(nil, ordered[j]))
 			if got, want := strings.Compare(a, b), strings.Compare(fmt.Sprintf("%03d", i), fmt.Sprintf("%03d", j)); got != want {
 				t.Errorf("%v against %v: %d, want %d", ordered[i], ordered[j], got, want)
 			}

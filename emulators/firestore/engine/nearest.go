@@ -38,11 +38,11 @@ func (q *Query) readNearest(sq *pb.StructuredQuery) error {
 	}
 	switch {
 	case len(n.vector) == 0 || len(n.vector) > maxDimensions:
-		return invalid("The query vector must have 1 to %d dimensions.", maxDimensions)
+		return invalidArgument("The query vector must have 1 to %d dimensions.", maxDimensions)
 	case n.limit < 1 || n.limit > maxNearest:
-		return invalid("FindNearest needs a limit between 1 and %d.", maxNearest)
+		return invalidArgument("FindNearest needs a limit between 1 and %d.", maxNearest)
 	case n.measure < pb.StructuredQuery_FindNearest_EUCLIDEAN || n.measure > pb.StructuredQuery_FindNearest_DOT_PRODUCT:
-		return invalid("FindNearest needs a distance measure.")
+		return invalidArgument("FindNearest needs a distance measure.")
 	}
 	if t := f.GetDistanceThreshold(); t != nil {
 		d := t.GetValue()
@@ -59,16 +59,16 @@ type neighbour struct {
 	distance float64
 }
 
-// pick returns the nearest rows, nearest first. The distance counts as a field
-// of the document.
-func (n *nearest) pick(q *Query, rows []row) []*Document {
+// pickNearest returns the nearest rows, nearest first. The distance counts as a
+// field of the document.
+func (n *nearest) pickNearest(q *Query, rows []row) []*Document {
 	var near []neighbour
 	for _, r := range rows {
-		v, _ := r.v.body.lookup(n.path)
+		v, _ := r.v.body.valueAt(n.path)
 		if kindOf(v) != kindVector || len(vectorOf(v)) != len(n.vector) {
 			continue
 		}
-		if d := n.distance(vectorOf(v)); n.within(d) {
+		if d := n.distanceTo(vectorOf(v)); n.withinThreshold(d) {
 			near = append(near, neighbour{r, d})
 		}
 	}
@@ -82,7 +82,7 @@ func (n *nearest) pick(q *Query, rows []row) []*Document {
 
 	var out []*Document
 	for _, x := range near[:min(len(near), n.limit)] {
-		d := q.document(x.row)
+		d := q.documentOf(x.row)
 		if n.result != "" {
 			d.extra = map[string]*pb.Value{n.result: doubleValue(x.distance)}
 		}
@@ -92,7 +92,7 @@ func (n *nearest) pick(q *Query, rows []row) []*Document {
 	return out
 }
 
-func (n *nearest) within(d float64) bool {
+func (n *nearest) withinThreshold(d float64) bool {
 	switch {
 	case n.threshold == nil:
 		return true
@@ -102,7 +102,7 @@ func (n *nearest) within(d float64) bool {
 	return d <= *n.threshold
 }
 
-func (n *nearest) distance(vs []*pb.Value) float64 {
+func (n *nearest) distanceTo(vs []*pb.Value) float64 {
 	var squares, dot, lengthA, lengthB float64
 	for i, v := range vs {
 		a, b := asDouble(v), n.vector[i]

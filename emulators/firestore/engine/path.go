@@ -15,7 +15,7 @@ const (
 	maxSegments = 200     // 100 subcollections deep
 )
 
-func invalid(f string, a ...any) error { return status.Errorf(codes.InvalidArgument, f, a...) }
+func invalidArgument(f string, a ...any) error { return status.Errorf(codes.InvalidArgument, f, a...) }
 
 // splitName splits "projects/P/databases/D/documents/a/b" into the name of the
 // database and the path below documents.
@@ -39,16 +39,16 @@ func isDatabase(name string) bool {
 func parseDocName(name string) (db, path string, err error) {
 	db, path, ok := splitName(name)
 	if !ok || path == "" {
-		return "", "", invalid("Invalid resource name: %.200q", name)
+		return "", "", invalidArgument("Invalid resource name: %.200q", name)
 	}
 	if len(name) > maxNameSize {
-		return "", "", invalid("Document name is longer than %d bytes", maxNameSize)
+		return "", "", invalidArgument("Document name is longer than %d bytes", maxNameSize)
 	}
 	if err := checkPath(path); err != nil {
 		return "", "", err
 	}
 	if strings.Count(path, "/")%2 == 0 {
-		return "", "", invalid("Document name %.200q lacks \"/\" at index %d", name, len(name))
+		return "", "", invalidArgument("Document name %.200q lacks \"/\" at index %d", name, len(name))
 	}
 
 	return db, path, nil
@@ -60,7 +60,7 @@ func parseParent(name string) (db, path string, err error) {
 	db, path, ok := splitName(name)
 	switch {
 	case !ok:
-		return "", "", invalid("Invalid parent: %.200q", name)
+		return "", "", invalidArgument("Invalid parent: %.200q", name)
 	case path == "":
 		return db, "", nil
 	}
@@ -71,7 +71,7 @@ func checkPath(path string) error {
 	n := 0
 	for s := range strings.SplitSeq(path, "/") {
 		if n++; n > maxSegments {
-			return invalid("Document name has more than %d segments", maxSegments)
+			return invalidArgument("Document name has more than %d segments", maxSegments)
 		}
 		if err := checkID(s); err != nil {
 			return err
@@ -83,14 +83,14 @@ func checkPath(path string) error {
 func checkID(s string) error {
 	switch {
 	case s == "":
-		return invalid("Resource name has an empty segment")
+		return invalidArgument("Resource name has an empty segment")
 	case s == "." || s == "..":
-		return invalid("Resource id %q is invalid", s)
+		return invalidArgument("Resource id %q is invalid", s)
 	case len(s) > maxIDSize:
-		return invalid("Resource id is longer than %d bytes", maxIDSize)
+		return invalidArgument("Resource id is longer than %d bytes", maxIDSize)
 	case isReserved(s):
 		if _, ok := numericID(s); !ok {
-			return invalid("Resource id %q is invalid because it is reserved.", s)
+			return invalidArgument("Resource id %q is invalid because it is reserved.", s)
 		}
 	}
 	return nil

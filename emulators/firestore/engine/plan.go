@@ -14,7 +14,7 @@ type bound struct {
 	inclusive bool
 }
 
-func (b bound) compare(e entry) int {
+func (b bound) compareEntry(e entry) int {
 	k := e.key
 	if len(k) > len(b.key) {
 		k = k[:len(b.key)]
@@ -39,18 +39,18 @@ type plan struct {
 	required    []fieldPath
 }
 
-func (p *plan) above(e entry) bool {
+func (p *plan) aboveLower(e entry) bool {
 	for _, b := range p.lower {
-		if c := b.compare(e); c < 0 || c == 0 && !b.inclusive {
+		if c := b.compareEntry(e); c < 0 || c == 0 && !b.inclusive {
 			return false
 		}
 	}
 	return true
 }
 
-func (p *plan) below(e entry) bool {
+func (p *plan) belowUpper(e entry) bool {
 	for _, b := range p.upper {
-		if c := b.compare(e); c > 0 || c == 0 && !b.inclusive {
+		if c := b.compareEntry(e); c > 0 || c == 0 && !b.inclusive {
 			return false
 		}
 	}
@@ -72,7 +72,7 @@ func (q *Query) planBranch(b branch) *plan {
 		p.pins = append(p.pins, c)
 		pt := part{path: c.path, contains: c.op == arrayContains}
 		p.parts = append(p.parts, pt)
-		key = pt.append(key, c.value)
+		key = pt.appendValue(key, c.value)
 	}
 
 	p.pinned, p.sharedBytes = len(p.parts), len(key)
@@ -80,7 +80,7 @@ func (q *Query) planBranch(b branch) *plan {
 	p.lower = []bound{{key: prefix, inclusive: true}}
 	p.upper = []bound{{key: prefix, inclusive: true}}
 	named := p.addOrders(q.orders)
-	p.narrow(prefix, named)
+	p.narrowRange(prefix, named)
 	if q.start != nil {
 		p.addCursor(q.start, prefix, !p.backward, q.start.before)
 	}
@@ -116,7 +116,7 @@ func sortedBranch(b branch) branch {
 // canPin reports whether a condition fixes the next value at the start of the
 // key.
 func (p *plan) canPin(c condition) bool {
-	if c.path == nil || c.ranged() {
+	if c.path == nil || c.impliesOrder() {
 		return false
 	}
 	return !slices.ContainsFunc(p.parts, func(x part) bool {
@@ -140,8 +140,8 @@ func (p *plan) addOrders(orders []order) bool {
 	return false
 }
 
-// narrow turns the conditions on the first order into bounds.
-func (p *plan) narrow(prefix string, named bool) {
+// narrowRange turns the conditions on the first order into bounds.
+func (p *plan) narrowRange(prefix string, named bool) {
 	var rest branch
 	for _, c := range p.rest {
 		switch {
@@ -179,14 +179,14 @@ func (p *plan) boundValue(prefix string, c condition) {
 	at := func(key string, inclusive bool) bound {
 		b := []byte(prefix + key)
 		if pt.desc {
-			invert(b, len(prefix))
+			invertBytes(b, len(prefix))
 		}
 		return bound{key: string(b), inclusive: inclusive}
 	}
 
 	low, high := at(whole, true), at(whole, true)
 	if whole[0] == kindNumber {
-		low = at(string(encode(nil, doubleValue(nan))), false)
+		low = at(string(encodeValue(nil, doubleValue(nan))), false)
 	}
 
 	value := at(c.key, c.op == lessOrEqual || c.op == greaterOrEqual)
@@ -211,7 +211,7 @@ func (p *plan) addCursor(c *cursor, prefix string, low, inclusive bool) {
 		if p.pinned+i == len(p.parts) {
 			break // __name__, or an order after it
 		}
-		key = p.parts[p.pinned+i].append(key, v)
+		key = p.parts[p.pinned+i].appendValue(key, v)
 	}
 
 	b.key = string(key)

@@ -46,7 +46,7 @@ func NewQuery(parent string, sq *pb.StructuredQuery) (*Query, error) {
 		return nil, err
 	}
 	if len(sq.GetFrom()) != 1 {
-		return nil, invalid("Query must have exactly one collection selector.")
+		return nil, invalidArgument("Query must have exactly one collection selector.")
 	}
 
 	from := sq.GetFrom()[0]
@@ -68,18 +68,18 @@ func (q *Query) readFrom(*pb.StructuredQuery) error {
 		return nil
 	}
 	if strings.Contains(q.id, "/") {
-		return invalid("Collection id %.200q is invalid because it contains \"/\".", q.id)
+		return invalidArgument("Collection id %.200q is invalid because it contains \"/\".", q.id)
 	}
 	return checkID(q.id)
 }
 
 func (q *Query) readLimits(sq *pb.StructuredQuery) error {
 	if q.offset < 0 {
-		return invalid("offset must not be negative.")
+		return invalidArgument("offset must not be negative.")
 	}
 	if l := sq.GetLimit(); l != nil {
 		if q.limit = int(l.GetValue()); q.limit < 0 {
-			return invalid("limit must not be negative.")
+			return invalidArgument("limit must not be negative.")
 		}
 	}
 	return nil
@@ -88,11 +88,11 @@ func (q *Query) readLimits(sq *pb.StructuredQuery) error {
 func (q *Query) readFilter(sq *pb.StructuredQuery) error {
 	r := &filterReader{databasePrefix: q.prefix, ops: map[pb.StructuredQuery_FieldFilter_Operator]int{}, unequal: map[string]fieldPath{}}
 	if f := sq.GetWhere(); f != nil {
-		bs, err := r.read(f)
+		bs, err := r.parseFilter(f)
 		if err != nil {
 			return err
 		}
-		if err := r.check(bs); err != nil {
+		if err := r.checkCombination(bs); err != nil {
 			return err
 		}
 		q.branches = bs
@@ -116,7 +116,7 @@ func (q *Query) readOrders(os []*pb.StructuredQuery_Order, unequal map[string]fi
 		}
 		desc = o.GetDirection() == pb.StructuredQuery_DESCENDING
 		if seen[p.String()] {
-			return invalid("order by clause cannot contain duplicate fields %s", p)
+			return invalidArgument("order by clause cannot contain duplicate fields %s", p)
 		}
 		seen[p.String()] = true
 		q.orders = append(q.orders, order{p, desc})
@@ -153,20 +153,20 @@ func (q *Query) readCursor(c *pb.Cursor) (*cursor, error) {
 		return nil, nil
 	}
 	if len(c.GetValues()) > len(q.orders) {
-		return nil, invalid("Cursor has too many values.")
+		return nil, invalidArgument("Cursor has too many values.")
 	}
 
 	out := &cursor{values: c.GetValues(), before: c.GetBefore()}
 	for i, v := range c.GetValues() {
 		if v.GetValueType() == nil {
-			return nil, invalid("Cursor value %d is missing.", i)
+			return nil, invalidArgument("Cursor value %d is missing.", i)
 		}
 		if q.orders[i].path != nil {
 			continue
 		}
 		var err error
 		if out.name, err = (&filterReader{databasePrefix: q.prefix}).documentPath(v); err != nil {
-			return nil, invalid("Cursor value for %s must be a reference in this database.", nameField)
+			return nil, invalidArgument("Cursor value for %s must be a reference in this database.", nameField)
 		}
 	}
 
@@ -193,8 +193,9 @@ func (q *Query) readSelect(sq *pb.StructuredQuery) error {
 	return nil
 }
 
-// covers reports whether a document is in one of the collections of the query.
-func (q *Query) covers(path string) bool {
+// coversPath reports whether a document is in one of the collections of the
+// query.
+func (q *Query) coversPath(path string) bool {
 	c := parentPath(path)
 	if !q.deep {
 		return c == joinPath(q.parent, q.id)
@@ -202,35 +203,35 @@ func (q *Query) covers(path string) bool {
 	return (q.id == "" || lastSegment(c) == q.id) && (q.parent == "" || strings.HasPrefix(c, q.parent+"/"))
 }
 
-// matches reports whether a version of a covered document passes the filter and
-// has all ordered fields. It ignores cursors, offset and limit.
-func (q *Query) matches(path string, v *version) bool {
+// matchesDocument reports whether a version of a covered document passes the
+// filter and has all ordered fields. It ignores cursors, offset and limit.
+func (q *Query) matchesDocument(path string, v *version) bool {
 	if !v.exists() {
 		return false
 	}
-	get := q.getter(path, v)
+	get := q.fieldGetter(path, v)
 	for _, o := range q.orders {
 		if _, ok := get(o.path); !ok {
 			return false
 		}
 	}
-	return q.hasRequired(v) && slices.ContainsFunc(q.branches, func(b branch) bool { return b.matches(get) })
+	return q.hasRequired(v) && slices.ContainsFunc(q.branches, func(b branch) bool { return b.matchesFields(get) })
 }
 
 func (q *Query) hasRequired(v *version) bool {
 	for _, p := range q.required {
-		if _, ok := v.body.lookup(p); !ok {
+		if _, ok := v.body.valueAt(p); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-func (q *Query) getter(path string, v *version) func(fieldPath) (*pb.Value, bool) {
+func (q *Query) fieldGetter(path string, v *version) func(fieldPath) (*pb.Value, bool) {
 	return func(p fieldPath) (*pb.Value, bool) {
 		if p == nil {
 			return referenceValue(q.prefix + path), true
 		}
-		return v.body.lookup(p)
+		return v.body.valueAt(p)
 	}
 }

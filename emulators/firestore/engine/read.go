@@ -22,21 +22,21 @@ type Snapshot struct {
 }
 
 // Time returns the read time for the response.
-func (s Snapshot) Time() *timestamppb.Timestamp { return timestamp(s.at) }
+func (s Snapshot) Time() *timestamppb.Timestamp { return toTimestamp(s.at) }
 
-// open determines the time of a read. In a pessimistic transaction it also
+// openRead determines the time of a read. In a pessimistic transaction it also
 // takes the locks, by calling hold.
-func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error) {
+func (db *Database) openRead(r Read, hold func(*locks, *tx)) (s Snapshot, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var t *tx
 	switch {
 	case r.Begin != nil:
-		if t, err = db.begin(r.Begin); err == nil {
+		if t, err = db.beginLocked(r.Begin); err == nil {
 			s.Transaction = []byte(t.id)
 		}
 	case len(r.Transaction) > 0:
-		t, err = db.find(r.Transaction)
+		t, err = db.findTx(r.Transaction)
 	case r.Time != nil:
 		s.at, err = db.readTime(r.Time)
 		return s, err
@@ -65,18 +65,20 @@ func (db *Database) open(r Read, hold func(*locks, *tx)) (s Snapshot, err error)
 	return s, nil
 }
 
-// readTime checks the read time of a request.
+// readTime checks the read time of a request. db.mu must be held.
 func (db *Database) readTime(t *timestamppb.Timestamp) (instant, error) {
 	if t.CheckValid() != nil {
-		return 0, invalid("read_time is not a valid timestamp.")
+		return 0, invalidArgument("read_time is not a valid timestamp.")
 	}
-	at, now := micros(t), db.engine.opt.Now()
+
+	at, now := toInstant(t), db.engine.opt.Now()
 	switch {
 	case at > max(db.clock, now.UnixMicro()):
-		return 0, invalid("read_time cannot be in the future.")
+		return 0, invalidArgument("read_time cannot be in the future.")
 	case at < now.Add(-db.engine.opt.History).UnixMicro() || at < db.history.lost:
 		return 0, errTooOld
 	}
+
 	db.clock = max(db.clock, at)
 	return at, nil
 }
@@ -90,12 +92,12 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 		return nil, Snapshot{}, err
 	}
 
-	paths, err := db.paths(names)
+	paths, err := db.checkPaths(names)
 	if err != nil {
 		return nil, Snapshot{}, err
 	}
 
-	snap, err := db.open(r, func(l *locks, t *tx) {
+	snap, err := db.openRead(r, func(l *locks, t *tx) {
 		for _, p := range paths {
 			l.holdDocument(t, p)
 		}
@@ -105,12 +107,13 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 	}
 
 	out := make([]*Document, len(paths))
+
 	db.mu.RLock()
 	for i, p := range paths {
-		out[i] = &Document{Path: p, prefix: db.documentsPrefix(), v: db.documents.get(p).version(snap.at), mask: mask, masked: m != nil}
+		out[i] = &Document{Path: p, prefix: db.documentsPrefix(), v: db.documents.get(p).versionAt(snap.at), mask: mask, masked: m != nil}
 	}
-
 	db.mu.RUnlock()
+
 	db.engine.reads.Add(int64(len(out)))
 	return out, snap, nil
 }
@@ -118,8 +121,8 @@ func (db *Database) GetAll(r Read, names []string, m *pb.DocumentMask) ([]*Docum
 // Exists reports whether the document exists.
 func (d *Document) Exists() bool { return d.v != nil }
 
-// paths checks the names of documents and removes duplicates.
-func (db *Database) paths(names []string) ([]string, error) {
+// checkPaths checks the names of documents and removes duplicates.
+func (db *Database) checkPaths(names []string) ([]string, error) {
 	seen := make(map[string]bool, len(names))
 	out := make([]string, 0, len(names))
 	for _, n := range names {
@@ -128,7 +131,7 @@ func (db *Database) paths(names []string) ([]string, error) {
 			return nil, err
 		}
 		if name != db.name {
-			return nil, invalid("Document %.200q is not in database %q.", n, db.name)
+			return nil, invalidArgument("Document %.200q is not in database %q.", n, db.name)
 		}
 		if !seen[path] {
 			seen[path] = true
@@ -149,10 +152,10 @@ type Result struct {
 // Query starts a query. It returns FailedPrecondition when Options.IndexRules
 // requires an index that is not declared.
 func (db *Database) Query(q *Query, r Read) (*Result, error) {
-	if err := db.engine.opt.IndexRules.check(q, nil); err != nil {
+	if err := db.engine.opt.IndexRules.checkQuery(q, nil); err != nil {
 		return nil, err
 	}
-	snap, err := db.open(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
+	snap, err := db.openRead(r, func(l *locks, t *tx) { l.holdQuery(t, q) })
 	return &Result{snap, db, q}, err
 }
 
@@ -163,7 +166,7 @@ func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int
 	found := 0
 	defer func() { r.db.engine.reads.Add(int64(max(1, found+skipped))) }()
 	var near []row
-	e := r.db.results(ctx, r.q, r.at, func(w row, skip bool) bool {
+	e := r.db.eachResult(ctx, r.q, r.at, func(w row, skip bool) bool {
 		switch {
 		case skip:
 			skipped++
@@ -173,7 +176,7 @@ func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int
 			return true
 		}
 		found++
-		err = f(r.q.document(w))
+		err = f(r.q.documentOf(w))
 		return err == nil
 	})
 	if err != nil || e != nil {
@@ -183,7 +186,7 @@ func (r *Result) Each(ctx context.Context, f func(*Document) error) (skipped int
 		return skipped, nil
 	}
 
-	for _, d := range r.q.nearest.pick(r.q, near) {
+	for _, d := range r.q.nearest.pickNearest(r.q, near) {
 		found++
 		if err := f(d); err != nil {
 			return skipped, err
@@ -200,13 +203,13 @@ func firstOf(a, b error) error {
 	return b
 }
 
-func (q *Query) document(w row) *Document {
+func (q *Query) documentOf(w row) *Document {
 	return &Document{Path: w.doc.path, prefix: q.prefix, v: w.v, mask: q.mask, masked: q.masked}
 }
 
-// results calls f for the rows within offset and limit, and with skipped set
+// eachResult calls f for the rows within offset and limit, and with skipped set
 // for the rows that the offset skips, until f returns false.
-func (db *Database) results(ctx context.Context, q *Query, at instant, f func(w row, skipped bool) bool) error {
+func (db *Database) eachResult(ctx context.Context, q *Query, at instant, f func(w row, skipped bool) bool) error {
 	if q.limit == 0 {
 		return nil
 	}

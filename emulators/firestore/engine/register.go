@@ -32,11 +32,11 @@ func (r *register) get(path string) *document {
 	if s.used == 0 {
 		return nil
 	}
-	return s.slots[s.find(path, h)]
+	return s.slots[s.findSlot(path, h)]
 }
 
-// find returns the slot of a path, or the empty slot where the path belongs.
-func (s *shard) find(path string, h uint64) uint64 {
+// findSlot returns the slot of a path, or the empty slot where the path belongs.
+func (s *shard) findSlot(path string, h uint64) uint64 {
 	mask := uint64(len(s.slots) - 1)
 	i := h & mask
 	for s.slots[i] != nil && s.slots[i].path != path {
@@ -54,15 +54,16 @@ func (r *register) put(d *document) {
 		for _, x := range old {
 			if x != nil {
 				_, h := r.locate(x.path)
-				s.slots[s.find(x.path, h)] = x
+				s.slots[s.findSlot(x.path, h)] = x
 			}
 		}
 	}
-	s.slots[s.find(d.path, h)] = d
+
+	s.slots[s.findSlot(d.path, h)] = d
 	s.used++
 }
 
-// remove takes a document out and moves the entries behind it, so that find
+// remove takes a document out and moves the entries behind it, so that findSlot
 // still reaches the entries that collided with it.
 func (r *register) remove(d *document) {
 	s, h := r.locate(d.path)
@@ -70,7 +71,7 @@ func (r *register) remove(d *document) {
 		return
 	}
 
-	gap := s.find(d.path, h)
+	gap := s.findSlot(d.path, h)
 	if s.slots[gap] == nil {
 		return
 	}
@@ -82,6 +83,6 @@ func (r *register) remove(d *document) {
 		x := s.slots[i]
 		s.slots[i] = nil
 		_, h := r.locate(x.path)
-		s.slots[s.find(x.path, h)] = x
+		s.slots[s.findSlot(x.path, h)] = x
 	}
 }

@@ -36,8 +36,8 @@ type stream struct {
 	err   error
 }
 
-// stream starts to read a plan in a collection. db.mu must be held.
-func (db *Database) stream(c *collection, p *plan, id string, at instant) *stream {
+// newStreamLocked starts to read a plan in a collection.
+func (db *Database) newStreamLocked(c *collection, p *plan, id string, at instant) *stream {
 	s := &stream{db: db, in: c, plan: p, at: at}
 	switch {
 	case len(p.parts) == 0:
@@ -51,24 +51,26 @@ func (db *Database) stream(c *collection, p *plan, id string, at instant) *strea
 	return s
 }
 
-// head returns the next row and fetches a batch when it needs one.
-func (s *stream) head() (row, bool) {
+// peekRow returns the next row and fetches a batch when it needs one.
+func (s *stream) peekRow() (row, bool) {
 	for s.next == len(s.rows) {
 		if s.done {
 			return row{}, false
 		}
-		s.fetch()
+		s.fetchBatch()
 	}
 	return s.rows[s.next], true
 }
 
-func (s *stream) fetch() {
+// fetchBatch reads the next rows. It takes db.mu for each batch and not for the whole
+// query, so that writers do not wait for a long query.
+func (s *stream) fetchBatch() {
 	if s.then != nil && s.left <= 0 {
 		s.plan, s.then, s.ix = s.then, nil, nil
 		s.last.key = s.plan.lower[0].key // all entries of the range share it
 	}
 	if s.ix == nil {
-		s.ix = s.db.index(s.in, s.plan.parts)
+		s.ix = s.db.findOrBuildIndex(s.in, s.plan.parts)
 	}
 
 	want := laterBatch
@@ -84,65 +86,65 @@ func (s *stream) fetch() {
 		return
 	}
 
-	s.fill(want)
+	s.fillRows(want)
 }
 
-// fill fetches rows until it has enough, there are no more, or an index must be
-// built.
-func (s *stream) fill(want int) {
-	live := s.walk(&s.ix.live)
+// fillRows fetches rows until it has enough, there are no more, or an index must be
+// built. db.mu must be held.
+func (s *stream) fillRows(want int) {
+	live := s.newWalker(&s.ix.live)
 	var past *walker
 	if s.db.committed > s.at {
-		past = s.walk(&s.ix.past)
+		past = s.newWalker(&s.ix.past)
 	}
 
 	for len(s.rows) < want && (s.then == nil || s.left > 0) {
-		e, ok := s.step(live, past)
+		e, ok := s.nextEntry(live, past)
 		if !ok {
 			s.done = true
 			return
 		}
 		s.begun, s.last = true, e
 		s.left--
-		v := e.doc.version(s.at)
-		if v == nil || past != nil && !slices.Contains(s.ix.keys(v), e.key) {
+		v := e.doc.versionAt(s.at)
+		if v == nil || past != nil && !slices.Contains(s.ix.keysOf(v), e.key) {
 			continue
 		}
 		s.rows = append(s.rows, row{e, v})
 	}
 }
 
-// step returns the next entry of live and past in their common order, each
+// nextEntry returns the next entry of live and past in their common order, each
 // entry once.
-func (s *stream) step(live, past *walker) (entry, bool) {
-	a, okA := live.head()
+func (s *stream) nextEntry(live, past *walker) (entry, bool) {
+	a, okA := live.peekEntry()
 	if past == nil {
 		live.advance()
 		return a, okA
 	}
 
-	b, okB := past.head()
-	if !okB || okA && s.plan.order(a, b) < 0 {
+	b, okB := past.peekEntry()
+	if !okB || okA && s.plan.compareInOrder(a, b) < 0 {
 		live.advance()
 		return a, okA
 	}
 
-	for x := b; okB && x.compare(b) == 0; x, okB = past.head() {
+	for x := b; okB && x.compareTo(b) == 0; x, okB = past.peekEntry() {
 		past.advance() // past may hold the same entry more than once
 	}
-	if okA && a.compare(b) == 0 {
+	if okA && a.compareTo(b) == 0 {
 		live.advance()
 	}
 
 	return b, true
 }
 
-// order compares entries in the direction of reading.
-func (p *plan) order(a, b entry) int {
+// compareInOrder compares entries in the direction of reading.
+func (p *plan) compareInOrder(a, b entry) int {
 	if p.backward {
-		return b.compare(a)
+		return b.compareTo(a)
 	}
-	return a.compare(b)
+	return a.compareTo(b)
 }
 
 // A walker visits the entries of one list within the bounds of the plan, in the
@@ -154,28 +156,30 @@ type walker struct {
 	over bool
 }
 
-// walk returns a walker that starts after the last entry that was read.
-func (s *stream) walk(list *sorted) *walker {
+// newWalker returns a walker that starts after the last entry that was read.
+func (s *stream) newWalker(list *sorted) *walker {
 	w := &walker{list: list, plan: s.plan}
+
 	if !s.plan.backward {
-		w.p = list.search(func(e entry) bool {
-			return s.plan.above(e) && (!s.begun || e.compare(s.last) > 0)
+		w.p = list.findFirst(func(e entry) bool {
+			return s.plan.aboveLower(e) && (!s.begun || e.compareTo(s.last) > 0)
 		})
 		return w
 	}
-	beyond := list.search(func(e entry) bool {
-		return !s.plan.below(e) || s.begun && e.compare(s.last) >= 0
+
+	beyond := list.findFirst(func(e entry) bool {
+		return !s.plan.belowUpper(e) || s.begun && e.compareTo(s.last) >= 0
 	})
 	w.p = list.previous(beyond)
 	return w
 }
 
-func (w *walker) head() (entry, bool) {
-	e, ok := w.list.at(w.p)
+func (w *walker) peekEntry() (entry, bool) {
+	e, ok := w.list.entryAt(w.p)
 	if w.over || !ok {
 		return entry{}, false
 	}
-	if w.plan.backward && !w.plan.above(e) || !w.plan.backward && !w.plan.below(e) {
+	if w.plan.backward && !w.plan.aboveLower(e) || !w.plan.backward && !w.plan.belowUpper(e) {
 		w.over = true
 		return entry{}, false
 	}
@@ -183,7 +187,7 @@ func (w *walker) head() (entry, bool) {
 }
 
 func (w *walker) advance() {
-	switch _, ok := w.list.at(w.p); {
+	switch _, ok := w.list.entryAt(w.p); {
 	case !ok:
 	case w.plan.backward:
 		w.p = w.list.previous(w.p)

@@ -13,7 +13,7 @@ type entry struct {
 	doc *document
 }
 
-func (a entry) compare(b entry) int {
+func (a entry) compareTo(b entry) int {
 	if a.key != b.key {
 		if a.key < b.key {
 			return -1
@@ -38,9 +38,9 @@ type sorted struct {
 // A place is a position in a sorted list.
 type place struct{ block, i int }
 
-// search returns the first place whose entry satisfies f, or the place after
+// findFirst returns the first place whose entry satisfies f, or the place after
 // the last entry. f must stay true from that place on.
-func (s *sorted) search(f func(entry) bool) place {
+func (s *sorted) findFirst(f func(entry) bool) place {
 	lo, hi := 0, len(s.blocks)
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
@@ -68,8 +68,8 @@ func (s *sorted) search(f func(entry) bool) place {
 	return place{lo, i}
 }
 
-// at returns the entry at p. ok is false outside of the list.
-func (s *sorted) at(p place) (entry, bool) {
+// entryAt returns the entry at p. ok is false outside of the list.
+func (s *sorted) entryAt(p place) (entry, bool) {
 	if p.block < 0 || p.block >= len(s.blocks) {
 		return entry{}, false
 	}
@@ -101,7 +101,7 @@ func (s *sorted) insert(e entry) {
 		return
 	}
 
-	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
+	p := s.findFirst(func(x entry) bool { return x.compareTo(e) >= 0 })
 	if p.block == len(s.blocks) {
 		s.append(e)
 		return
@@ -130,8 +130,8 @@ func (s *sorted) append(e entry) {
 
 // remove takes out one entry that is equal to e.
 func (s *sorted) remove(e entry) {
-	p := s.search(func(x entry) bool { return x.compare(e) >= 0 })
-	if x, ok := s.at(p); !ok || x.compare(e) != 0 {
+	p := s.findFirst(func(x entry) bool { return x.compareTo(e) >= 0 })
+	if x, ok := s.entryAt(p); !ok || x.compareTo(e) != 0 {
 		return
 	}
 
@@ -147,8 +147,8 @@ func (s *sorted) remove(e entry) {
 	}
 }
 
-// load fills an empty list with ordered entries.
-func (s *sorted) load(es []entry) {
+// loadOrdered fills an empty list with ordered entries.
+func (s *sorted) loadOrdered(es []entry) {
 	s.len = len(es)
 	for b := range slices.Chunk(es, blockSize*3/4) {
 		s.blocks = append(s.blocks, slices.Clone(b))

@@ -18,7 +18,7 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 	var want []entry
 	for i := range 20_000 {
 		e := entry{fmt.Sprint(r.IntN(500)), &document{path: fmt.Sprintf("c/%d", r.IntN(1000)), in: c}}
-		at, _ := slices.BinarySearchFunc(want, e, entry.compare)
+		at, _ := slices.BinarySearchFunc(want, e, entry.compareTo)
 		if i%3 == 2 && at < len(want) {
 			s.remove(want[at])
 			want = slices.Delete(want, at, at+1)
@@ -30,24 +30,24 @@ func TestASortedListKeepsItsOrderThroughAddsAndRemoves(t *testing.T) {
 	if s.len != len(want) {
 		t.Fatalf("length %d, want %d", s.len, len(want))
 	}
-	p := s.search(func(entry) bool { return true })
+	p := s.findFirst(func(entry) bool { return true })
 	for i, w := range want {
-		if e, ok := s.at(p); !ok {
+		if e, ok := s.entryAt(p); !ok {
 			t.Fatalf("there is no entry %d, want %v", i, w)
-		} else if e.compare(w) != 0 {
+		} else if e.compareTo(w) != 0 {
 			t.Fatalf("entry %d is %v, want %v", i, e, w)
 		}
 		p = s.next(p)
 	}
 	for i := len(want) - 1; i >= 0; i-- {
 		p = s.previous(p)
-		if e, ok := s.at(p); !ok {
+		if e, ok := s.entryAt(p); !ok {
 			t.Fatalf("backwards, there is no entry %d, want %v", i, want[i])
-		} else if e.compare(want[i]) != 0 {
+		} else if e.compareTo(want[i]) != 0 {
 			t.Fatalf("backwards, entry %d is %v, want %v", i, e, want[i])
 		}
 	}
-	if _, ok := s.at(s.previous(p)); ok {
+	if _, ok := s.entryAt(s.previous(p)); ok {
 		t.Error("there is an entry before the first")
 	}
 	for _, b := range s.blocks {

@@ -18,7 +18,7 @@ type transform struct {
 
 func newTransforms(ts []*pb.DocumentTransform_FieldTransform) ([]transform, error) {
 	if len(ts) > maxTransforms {
-		return nil, invalid("At most %d field transforms per document are allowed, there are %d.", maxTransforms, len(ts))
+		return nil, invalidArgument("At most %d field transforms per document are allowed, there are %d.", maxTransforms, len(ts))
 	}
 	out := make([]transform, len(ts))
 	for i, t := range ts {
@@ -40,7 +40,7 @@ func newTransformFunc(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, i
 	switch x := t.GetTransformType().(type) {
 	case *pb.DocumentTransform_FieldTransform_SetToServerValue:
 		if x.SetToServerValue != pb.DocumentTransform_FieldTransform_REQUEST_TIME {
-			return nil, invalid("Unknown server value.")
+			return nil, invalidArgument("Unknown server value.")
 		}
 		return func(_ *pb.Value, at instant) (*pb.Value, *pb.Value) {
 			v := requestTime(at)
@@ -53,25 +53,25 @@ func newTransformFunc(t *pb.DocumentTransform_FieldTransform) (func(*pb.Value, i
 	case *pb.DocumentTransform_FieldTransform_Minimum:
 		return numericTransform(x.Minimum, lesserOf)
 	case *pb.DocumentTransform_FieldTransform_AppendMissingElements:
-		return arrayTransform(x.AppendMissingElements.GetValues(), union)
+		return arrayTransform(x.AppendMissingElements.GetValues(), appendMissing)
 	case *pb.DocumentTransform_FieldTransform_RemoveAllFromArray:
-		return arrayTransform(x.RemoveAllFromArray.GetValues(), without)
+		return arrayTransform(x.RemoveAllFromArray.GetValues(), removeElements)
 	}
 
-	return nil, invalid("Field transform has no type.")
+	return nil, invalidArgument("Field transform has no type.")
 }
 
 // requestTime returns the commit time, rounded down to milliseconds as the
 // service does.
 func requestTime(at instant) *pb.Value {
-	return &pb.Value{ValueType: &pb.Value_TimestampValue{TimestampValue: timestamp(at - at%1000)}}
+	return &pb.Value{ValueType: &pb.Value_TimestampValue{TimestampValue: toTimestamp(at - at%1000)}}
 }
 
 // numericTransform replaces a value that is not a number with the operand. The
 // transform result is the new value.
 func numericTransform(by *pb.Value, f func(old, by *pb.Value) *pb.Value) (func(*pb.Value, instant) (*pb.Value, *pb.Value), error) {
 	if kindOf(by) != kindNumber {
-		return nil, invalid("The operand of a numeric transform must be an integer or a double.")
+		return nil, invalidArgument("The operand of a numeric transform must be an integer or a double.")
 	}
 	return func(old *pb.Value, _ instant) (*pb.Value, *pb.Value) {
 		v := by
@@ -128,20 +128,20 @@ func arrayTransform(by []*pb.Value, f func(old, by []*pb.Value) []*pb.Value) (fu
 	}, nil
 }
 
-func union(old, by []*pb.Value) []*pb.Value {
+func appendMissing(old, by []*pb.Value) []*pb.Value {
 	out := append([]*pb.Value{}, old...)
 	for _, v := range by {
-		if !contains(out, v) {
+		if !containsValue(out, v) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
-func without(old, by []*pb.Value) []*pb.Value {
+func removeElements(old, by []*pb.Value) []*pb.Value {
 	var out []*pb.Value
 	for _, v := range old {
-		if !contains(by, v) {
+		if !containsValue(by, v) {
 			out = append(out, v)
 		}
 	}

@@ -34,14 +34,14 @@ type tx struct {
 	docs       map[string]bool
 	queries    []*Query
 	begun      time.Time
-	used       time.Time
-	over       bool
+	used       time.Time // the last request
+	over       bool      // committed, rolled back, aborted or expired
 }
 
 // locks holds the active transactions and their locks. Database.mu guards it.
 type locks struct {
 	free    *sync.Cond // signalled when a transaction ends
-	born    int64
+	born    int64      // the age of the last transaction or write that began
 	active  map[string]*tx
 	holders map[string]map[*tx]bool // of documents
 	watched map[*tx]bool            // transactions that hold queries
@@ -87,11 +87,12 @@ func (l *locks) holdQuery(t *tx, q *Query) {
 	}
 }
 
-// end removes a transaction and releases its locks.
-func (l *locks) end(t *tx) {
+// endTx removes a transaction and releases its locks.
+func (l *locks) endTx(t *tx) {
 	if t.over {
 		return
 	}
+
 	t.over = true
 	delete(l.active, t.id)
 	delete(l.watched, t)
@@ -100,20 +101,23 @@ func (l *locks) end(t *tx) {
 			delete(l.holders, path)
 		}
 	}
+
 	l.free.Broadcast()
 }
 
-func (l *locks) wound(t *tx, now time.Time) {
+// woundTx aborts a transaction, so that an older one can continue (wound-wait), and
+// records its age for a retry.
+func (l *locks) woundTx(t *tx, now time.Time) {
 	l.lost[t.id] = loss{t.age, now}
-	l.end(t)
+	l.endTx(t)
 }
 
-// sweep ends the transactions whose lease has expired.
-func (db *Database) sweep() {
+// endExpired ends the transactions whose lease has expired. db.mu must be held.
+func (db *Database) endExpired() {
 	now, o := db.engine.opt.Now(), db.engine.opt
 	for _, t := range db.locks.active {
 		if now.Sub(t.used) > o.IdleLease || now.Sub(t.begun) > o.TotalLease {
-			db.locks.end(t)
+			db.locks.endTx(t)
 		}
 	}
 	maps.DeleteFunc(db.locks.lost, func(_ string, x loss) bool { return now.Sub(x.at) > o.TotalLease })
@@ -124,15 +128,16 @@ func (db *Database) sweep() {
 func (db *Database) Begin(o *pb.TransactionOptions) ([]byte, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	t, err := db.begin(o)
+	t, err := db.beginLocked(o)
 	if err != nil {
 		return nil, err
 	}
 	return []byte(t.id), nil
 }
 
-func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
-	db.sweep()
+// beginLocked starts a transaction with the options of a request.
+func (db *Database) beginLocked(o *pb.TransactionOptions) (*tx, error) {
+	db.endExpired()
 	now := db.engine.opt.Now()
 	db.locks.born++
 	t := &tx{id: rand.Text(), age: db.locks.born, docs: map[string]bool{}, begun: now, used: now}
@@ -148,18 +153,19 @@ func (db *Database) begin(o *pb.TransactionOptions) (*tx, error) {
 		}
 	case *pb.TransactionOptions_ReadWrite_:
 		t.optimistic = m.ReadWrite.GetConcurrencyMode() == pb.TransactionOptions_OPTIMISTIC
-		db.retry(t, string(m.ReadWrite.GetRetryTransaction()))
+		db.inheritAge(t, string(m.ReadWrite.GetRetryTransaction()))
 	}
 
 	db.locks.active[t.id] = t
 	return t, nil
 }
 
-// retry gives a transaction the age of the transaction that it repeats.
-func (db *Database) retry(t *tx, id string) {
+// inheritAge gives a transaction the age of the transaction that it repeats. db.mu must
+// be held.
+func (db *Database) inheritAge(t *tx, id string) {
 	if old := db.locks.active[id]; old != nil {
 		t.age = old.age
-		db.locks.end(old)
+		db.locks.endTx(old)
 	} else if x, ok := db.locks.lost[id]; ok {
 		t.age = x.age
 	}
@@ -171,13 +177,14 @@ func (db *Database) Rollback(id []byte) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if t := db.locks.active[string(id)]; t != nil {
-		db.locks.end(t)
+		db.locks.endTx(t)
 	}
 }
 
-// find returns the transaction of a request and renews its idle lease.
-func (db *Database) find(id []byte) (*tx, error) {
-	db.sweep()
+// findTx returns the transaction of a request and renews its idle lease. db.mu must be
+// held.
+func (db *Database) findTx(id []byte) (*tx, error) {
+	db.endExpired()
 	t := db.locks.active[string(id)]
 	if t == nil {
 		if _, wounded := db.locks.lost[string(id)]; wounded {
@@ -189,15 +196,15 @@ func (db *Database) find(id []byte) (*tx, error) {
 	return t, nil
 }
 
-// blocked reports whether a pessimistic transaction other than self has read
-// data that the commit would change. self is nil outside a transaction. A
-// commit takes the locks of younger transactions and waits for older ones. So
-// two commits never wait for each other, and each wait ends.
-func (db *Database) blocked(self *tx, age int64, ps []*pending) bool {
+// blockedByLocks reports whether a pessimistic transaction other than self has read data
+// that the commit would change. self is nil outside a transaction. A commit takes the
+// locks of younger transactions and waits for older ones. So two commits never wait for
+// each other, and each wait ends. db.mu must be held.
+func (db *Database) blockedByLocks(self *tx, age int64, ps []*pending) bool {
 	wait := false
 	for t := range db.inTheWay(self, ps) {
 		if age < t.age {
-			db.locks.wound(t, db.engine.opt.Now())
+			db.locks.woundTx(t, db.engine.opt.Now())
 		} else {
 			wait = true
 		}
@@ -205,6 +212,8 @@ func (db *Database) blocked(self *tx, age int64, ps []*pending) bool {
 	return wait
 }
 
+// inTheWay returns the other pessimistic transactions that have read data that the
+// changes alter. db.mu must be held.
 func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
 	out := map[*tx]bool{}
 	for _, p := range ps {
@@ -212,30 +221,32 @@ func (db *Database) inTheWay(self *tx, ps []*pending) map[*tx]bool {
 			out[t] = true
 		}
 		for t := range db.locks.watched {
-			if !out[t] && t.watches(p.path, p.before, p.after) {
+			if !out[t] && t.watchesChange(p.path, p.before, p.after) {
 				out[t] = true
 			}
 		}
 	}
+
 	delete(out, self)
 	return out
 }
 
-// watches reports whether a change alters the result of a query that t has run.
-func (t *tx) watches(path string, before, after *version) bool {
+// watchesChange reports whether a change alters the result of a query that t has
+// run.
+func (t *tx) watchesChange(path string, before, after *version) bool {
 	return slices.ContainsFunc(t.queries, func(q *Query) bool {
-		return q.covers(path) && (q.matches(path, before) || q.matches(path, after))
+		return q.coversPath(path) && (q.matchesDocument(path, before) || q.matchesDocument(path, after))
 	})
 }
 
-// outdated reports whether the data that an optimistic transaction has read has
-// changed since.
-func (db *Database) outdated(t *tx) bool {
+// readsOutdated reports whether the data that an optimistic transaction has read has
+// changed since. db.mu must be held.
+func (db *Database) readsOutdated(t *tx) bool {
 	if !t.optimistic || t.at == 0 {
 		return false
 	}
-	changes, ok := db.history.since(t.at)
+	changes, ok := db.history.changesSince(t.at)
 	return !ok || slices.ContainsFunc(changes, func(c change) bool {
-		return t.docs[c.doc.path] || t.watches(c.doc.path, c.after.prev, c.after)
+		return t.docs[c.doc.path] || t.watchesChange(c.doc.path, c.after.prev, c.after)
 	})
 }

@@ -75,9 +75,11 @@ func asDouble(v *pb.Value) float64 {
 	return v.GetDoubleValue()
 }
 
-func equalValues(a, b *pb.Value) bool { return string(encode(nil, a)) == string(encode(nil, b)) }
+func equalValues(a, b *pb.Value) bool {
+	return string(encodeValue(nil, a)) == string(encodeValue(nil, b))
+}
 
-func contains(vs []*pb.Value, v *pb.Value) bool {
+func containsValue(vs []*pb.Value, v *pb.Value) bool {
 	return slices.ContainsFunc(vs, func(x *pb.Value) bool { return equalValues(x, v) })
 }
 
@@ -102,5 +104,5 @@ func referenceValue(name string) *pb.Value {
 }
 
 func compareNumbers(a, b *pb.Value) int {
-	return bytes.Compare(encode(nil, a), encode(nil, b))
+	return bytes.Compare(encodeValue(nil, a), encodeValue(nil, b))
 }

@@ -21,27 +21,27 @@ type write struct {
 	condition  *pb.Precondition
 }
 
-// prepare checks writes. It does all work that does not need the stored
+// checkWrites checks writes. It does all work that does not need the stored
 // documents, so that this runs outside of the lock.
-func (db *Database) prepare(ws []*pb.Write) ([]write, error) {
+func (db *Database) checkWrites(ws []*pb.Write) ([]write, error) {
 	out := make([]write, len(ws))
 	for i, w := range ws {
 		var err error
-		if out[i], err = db.prepareOne(w); err != nil {
+		if out[i], err = db.checkWrite(w); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
+func (db *Database) checkWrite(w *pb.Write) (out write, err error) {
 	name := writtenName(w)
 	database, path, err := parseDocName(name)
 	if err != nil {
 		return out, err
 	}
 	if database != db.name {
-		return out, invalid("Document %.200q is not in database %q.", name, db.name)
+		return out, invalidArgument("Document %.200q is not in database %q.", name, db.name)
 	}
 
 	out = write{path: path, condition: w.GetCurrentDocument()}
@@ -54,11 +54,11 @@ func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
 		out.merges = true
 		transforms = op.Transform.GetFieldTransforms()
 	case *pb.Write_Update:
-		if err := out.update(op.Update.GetFields(), w.GetUpdateMask()); err != nil {
+		if err := out.setFields(op.Update.GetFields(), w.GetUpdateMask()); err != nil {
 			return out, err
 		}
 	default:
-		return out, invalid("Write has no operation.")
+		return out, invalidArgument("Write has no operation.")
 	}
 	if out.transforms, err = newTransforms(transforms); err != nil {
 		return out, err
@@ -72,7 +72,7 @@ func (db *Database) prepareOne(w *pb.Write) (out write, err error) {
 	return out, err
 }
 
-func (w *write) update(fields map[string]*pb.Value, mask *pb.DocumentMask) (err error) {
+func (w *write) setFields(fields map[string]*pb.Value, mask *pb.DocumentMask) (err error) {
 	w.fields, w.merges = fields, mask != nil
 	if err := checkFields(fields, 1); err != nil {
 		return err
@@ -88,7 +88,7 @@ func writtenName(w *pb.Write) string {
 
 func (db *Database) checkSize(path string, fields map[string]*pb.Value) error {
 	if n := documentSize(path, fields); n > maxDocumentSize {
-		return invalid("Document '%s' cannot be written because its size (%d bytes) exceeds the maximum allowed size of %d bytes.", db.documentsPrefix()+path, n, maxDocumentSize)
+		return invalidArgument("Document '%s' cannot be written because its size (%d bytes) exceeds the maximum allowed size of %d bytes.", db.documentsPrefix()+path, n, maxDocumentSize)
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (db *Database) checkCondition(w write, cur *version) error {
 		if !cur.exists() {
 			return status.Errorf(codes.NotFound, "No document to update: %s", db.documentsPrefix()+w.path)
 		}
-		if want := micros(c.UpdateTime); cur.at != want {
+		if want := toInstant(c.UpdateTime); cur.at != want {
 			return status.Errorf(codes.FailedPrecondition, "the stored version (%d) does not match the required base version (%d)", cur.at, want)
 		}
 	}
@@ -115,9 +115,9 @@ func (db *Database) checkCondition(w write, cur *version) error {
 	return nil
 }
 
-// apply returns the version that a write makes from the current one, and the
+// applyWrite returns the version that a write makes from the current one, and the
 // write result. A write that changes nothing returns cur.
-func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.WriteResult, error) {
+func (db *Database) applyWrite(w write, cur *version, at instant) (*version, *pb.WriteResult, error) {
 	res := &pb.WriteResult{}
 	if err := db.checkCondition(w, cur); err != nil {
 		return nil, nil, err
@@ -131,7 +131,7 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 
 	b := w.encoded
 	if w.merges || len(w.transforms) > 0 {
-		fields, results, err := w.merge(cur, at)
+		fields, results, err := w.mergeFields(cur, at)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -144,7 +144,7 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 		res.TransformResults = results
 	}
 	if cur.exists() && bytes.Equal(cur.body, b) {
-		res.UpdateTime = timestamp(cur.at)
+		res.UpdateTime = toTimestamp(cur.at)
 		return cur, res, nil
 	}
 
@@ -153,29 +153,29 @@ func (db *Database) apply(w write, cur *version, at instant) (*version, *pb.Writ
 		v.created = cur.created
 	}
 
-	res.UpdateTime = timestamp(at)
+	res.UpdateTime = toTimestamp(at)
 	return v, res, nil
 }
 
-// merge returns the fields after the mask and the transforms are applied.
-func (w write) merge(cur *version, at instant) (map[string]*pb.Value, []*pb.Value, error) {
+// mergeFields returns the fields after the mask and the transforms are applied.
+func (w write) mergeFields(cur *version, at instant) (map[string]*pb.Value, []*pb.Value, error) {
 	fields := w.fields
 	if w.merges {
 		fields = nil
 		if cur.exists() {
-			fields = cur.body.fields()
+			fields = cur.body.decodeFields()
 		}
 		for _, p := range w.mask {
-			v, _ := lookup(w.fields, p)
-			fields = assign(fields, p, v)
+			v, _ := fieldAt(w.fields, p)
+			fields = withField(fields, p, v)
 		}
 	}
 
 	var results []*pb.Value
 	for _, t := range w.transforms {
-		old, _ := lookup(fields, t.path)
+		old, _ := fieldAt(fields, t.path)
 		v, result := t.apply(old, at)
-		fields = assign(fields, t.path, v)
+		fields = withField(fields, t.path, v)
 		results = append(results, result)
 	}
 	if len(w.transforms) > 0 || len(w.mask) > 0 {

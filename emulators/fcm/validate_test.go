@@ -9,11 +9,11 @@ import (
 
 const badSize = "PAYLOAD_TOO_LARGE"
 
-// judged are messages and what FCM has against them: the outcome, the field
-// of the first violation and the start of the text.
+// judged has messages and the errors of FCM for them: the outcome, the field of the first
+// violation and the start of the text.
 var judged = []struct {
 	name, body, outcome, field, text string
-	fcm                              bool // an FcmError is among the details
+	fcm                              bool // the details have an FcmError
 }{
 	{name: "good", body: `{"message":{"token":"%s","data":{"a":"b"}}}`, outcome: OK},
 	{name: "camel case", outcome: OK, body: `{"validateOnly":false,"message":{"token":"%s","android":{"collapseKey":"k","restrictedPackageName":"p","directBootOk":true},"fcmOptions":{"analyticsLabel":"l"}}}`},
@@ -104,15 +104,29 @@ func TestMessagesAreJudgedAsByFCM(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{})
 			got := post(t, s, strings.ReplaceAll(c.body, "%s", token))
-			if st := s.Stats(); st.Outcomes[c.outcome] != 1 || st.Requests != 1 || st.Kept != st.Accepted || (st.Kept == 1) != (c.outcome == OK) {
-				t.Fatalf("stats %+v, want %s; answer %s", st, c.outcome, got.body)
+			switch st := s.Stats(); {
+			case st.Outcomes[c.outcome] != 1:
+				t.Fatalf("outcome %s counted %v times, want 1; body %s", c.outcome, st.Outcomes[c.outcome], got.body)
+			case st.Requests != 1:
+				t.Fatalf("stats: requests %v, want 1; body %s", st.Requests, got.body)
+			case st.Kept != st.Accepted:
+				t.Fatalf("stats: kept %v, want %v; body %s", st.Kept, st.Accepted, got.body)
+			case (st.Kept == 1) != (c.outcome == OK):
+				t.Fatalf("%v messages kept for %s; body %s", st.Kept, c.outcome, got.body)
 			}
 			if c.outcome == OK {
 				return
 			}
 			e := parse(t, got.body).Error
-			if got.code != 400 || e.Code != 400 || e.Status != badArgument || !strings.HasPrefix(e.Message, c.text) {
-				t.Errorf("code %d, text %q, want %q", got.code, e.Message, c.text)
+			switch {
+			case got.code != 400:
+				t.Errorf("code %v, want 400", got.code)
+			case e.Code != 400:
+				t.Errorf("code %v, want 400", e.Code)
+			case e.Status != badArgument:
+				t.Errorf("status %v, want %v", e.Status, badArgument)
+			case !strings.HasPrefix(e.Message, c.text):
+				t.Errorf("message %q, want %q at its start", e.Message, c.text)
 			}
 			field, fcm := "", false
 			for _, d := range e.Details {
@@ -121,8 +135,11 @@ func TestMessagesAreJudgedAsByFCM(t *testing.T) {
 					field = d.Faults[0].Field
 				}
 			}
-			if fcm != c.fcm || c.field != "" && field != c.field {
-				t.Errorf("field %q, FcmError %t; want %q, %t in %s", field, fcm, c.field, c.fcm, got.body)
+			switch {
+			case fcm != c.fcm:
+				t.Errorf("FcmError %v, want %v; body %s", fcm, c.fcm, got.body)
+			case c.field != "" && field != c.field:
+				t.Errorf("field %q, want %q; body %s", field, c.field, got.body)
 			}
 		})
 	}
@@ -155,8 +172,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds the decoder against encoding/json: what one takes as JSON,
-// the other does, and what is kept of a message is JSON again.
+// FuzzDecode compares the decoder with encoding/json: both accept the same texts as JSON,
+// and the stored part of a message is JSON, too.
 func FuzzDecode(f *testing.F) {
 	for _, c := range judged {
 		if len(c.body) < 1000 {
@@ -165,7 +182,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(`{"message":{"data":{"\ud83d\ude00\ud83d":"\/\b"}}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		m, err := decode(body)
+		m, err := decodeRequest(body)
 		if err == nil && strings.TrimSpace(body) != "" && !json.Valid([]byte(body)) {
 			t.Fatalf("took %q", body)
 		}
@@ -181,7 +198,7 @@ func FuzzDecode(f *testing.F) {
 				Data  map[string]any
 			}
 		}
-		if m.judge(TopicPayloadLimit) == nil && json.Unmarshal([]byte(body), &data) == nil && data.Message.Token != nil && *data.Message.Token != m.values[slotToken] &&
+		if m.validate(TopicPayloadLimit) == nil && json.Unmarshal([]byte(body), &data) == nil && data.Message.Token != nil && *data.Message.Token != m.values[slotToken] &&
 			strings.Count(body, `oken"`) == 1 {
 			t.Fatalf("token %q, want %q", m.values[slotToken], *data.Message.Token)
 		}

@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// Limits of FCM's documentation.
+// Limits of payloads and tokens. All but maxRequest are those of FCM's documentation.
 const (
-	// PayloadLimit is the largest payload to a token or installation, in bytes
-	// of keys and values.
+	// PayloadLimit is the largest payload to a token or an installation id, in bytes of
+	// keys and values.
 	PayloadLimit = 4096
-	// TopicPayloadLimit is the documented one to topics; see Settings.TopicLimit.
+	// TopicPayloadLimit is the documented limit for topics, in bytes; see
+	// Settings.TopicLimit.
 	TopicPayloadLimit = 2048
-	// maxRequest bounds what fields that are no payload may add to a request, so
-	// that messages in memory are bounded in bytes, too. The number is ours.
+	// maxRequest limits the whole request in bytes, with the fields that do not count as
+	// payload, so that the memory for stored messages is limited. FCM has no such limit.
 	maxRequest     = 64 << 10
 	maxTTL         = 28 * 24 * time.Hour
 	minTokenLength = 8
@@ -28,9 +29,9 @@ var (
 	analyticsLabel = regexp.MustCompile(`^[a-zA-Z0-9\-_.~%]{1,50}$`)
 )
 
-// judge returns the error with which FCM refuses a message, whatever its target; nil: FCM
-// accepts it.
-func (m *decoded) judge(topicLimit int) *answer {
+// validate returns the error with which FCM refuses the message whatever its token is;
+// nil means that FCM accepts the message.
+func (m *decoded) validate(topicLimit int) *answer {
 	switch {
 	case len(m.faults) > 0:
 		return badFields(m.faults)
@@ -41,50 +42,55 @@ func (m *decoded) judge(topicLimit int) *answer {
 	case m.target == "condition" && !validCondition(m.values[slotCondition]):
 		return answers["BAD_CONDITION"]
 	case m.sizes[slotAndroidPart] > 0 && m.sizes[slotAndroidV2Part] > 0:
-		return invalid("BOTH_ANDROID", "message.android_v2", "Only one of android and android_v2 can be set.")
+		return newInvalidArgument("BOTH_ANDROID", "message.android_v2", "Only one of android and android_v2 can be set.")
 	case m.reserved != "":
-		return invalid("RESERVED_KEY", m.reservedAt, "Invalid data payload key: "+m.reserved)
+		return newInvalidArgument("RESERVED_KEY", m.reservedAt, "Invalid data payload key: "+m.reserved)
 	case m.headerTTL != "" && !wholeSeconds(m.headerTTL) || m.headerTTL == "" && m.values[slotWebpushHeaders] != "":
 		return answers["WEBPUSH_TTL"]
 	case m.values[slotTTL] != "" && !validTTL(m.values[slotTTL]):
-		return invalid("BAD_TTL", "message.android.ttl", "Invalid TTL. It must be between 0 and 2419200 seconds.")
+		return newInvalidArgument("BAD_TTL", "message.android.ttl", "Invalid TTL. It must be between 0 and 2419200 seconds.")
 	}
 
 	for i := 0; i < len(m.labels); i += 2 {
 		if !analyticsLabel.MatchString(m.labels[i+1]) {
-			return invalid("BAD_LABEL", m.labels[i], "Invalid analytics label. It must match ^[a-zA-Z0-9-_.~%]{1,50}$")
+			return newInvalidArgument("BAD_LABEL", m.labels[i], "Invalid analytics label. It must match ^[a-zA-Z0-9-_.~%]{1,50}$")
 		}
 	}
-	return m.judgeSize(topicLimit)
+	return m.validateSize(topicLimit)
 }
 
-func (m *decoded) judgeSize(topicLimit int) *answer {
+func (m *decoded) validateSize(topicLimit int) *answer {
 	limit := PayloadLimit
 	if m.target == "topic" || m.target == "condition" {
 		limit = topicLimit
 	}
+
 	switch {
-	case m.size() <= limit && m.length <= maxRequest:
+	case m.payloadSize() <= limit && m.length <= maxRequest:
 		return nil
 	case limit == PayloadLimit:
 		return answers["PAYLOAD_TOO_LARGE"]
 	}
+
 	a := *answers["PAYLOAD_TOO_LARGE"]
 	a.body = tooLarge(limit)
 	return &a
 }
 
-// size is the payload of the platform that gets most: what all share, and its
-// own part, which for Android's and the web's data stands in for the shared.
-func (m *decoded) size() int {
+// payloadSize returns the payload of the platform that gets most, in bytes: the common
+// part and the part of the platform. The data of Android and of the web replace the
+// common data.
+func (m *decoded) payloadSize() int {
 	n := m.sizes[slotNotification] + m.sizes[slotTitle] + m.sizes[slotBody]
 	data := m.sizes[slotData]
+
 	instead := func(own int) int {
 		if own > 0 {
 			return own
 		}
 		return data
 	}
+
 	return n + max(
 		instead(m.sizes[slotAndroidData])+m.sizes[slotAndroid],
 		instead(m.sizes[slotWebpushData])+m.sizes[slotWebpush],
@@ -103,8 +109,8 @@ func (m *decoded) targetSlot() slot {
 	return slotCondition
 }
 
-// address is what outcomes are matched with: a token or installation id as it
-// is, a topic as /topics/NAME, a condition as it was written.
+// address returns what rules are matched with: a token or installation id unchanged, a
+// topic as /topics/NAME, a condition as it was written.
 func (m *decoded) address() string {
 	if m.target == "topic" {
 		return "/topics/" + m.topic()
@@ -117,16 +123,17 @@ func (m *decoded) address() string {
 
 func (m *decoded) topic() string { return strings.TrimPrefix(m.values[slotTopic], "/topics/") }
 
-// toDevice reports whether the message goes to one device and not to a topic.
+// toDevice reports whether the message goes to one device, and not to a topic or a
+// condition.
 func (m *decoded) toDevice() bool { return m.target == "token" || m.target == "fid" }
 
-// judgeToken refuses a token whose form is impossible. FCM knows the real tokens. The
-// emulator accepts every plausible one, and names the rule that a token does not meet.
-func (m *decoded) judgeToken() *answer {
+// validateToken refuses a token whose form is impossible. FCM knows the real tokens. The
+// emulator accepts every plausible token, and names the rule that another token breaks.
+func (m *decoded) validateToken() *answer {
 	if !m.toDevice() {
 		return nil
 	}
-	why := implausible(m.values[m.targetSlot()])
+	why := tokenFault(m.values[m.targetSlot()])
 	if why == "" {
 		return nil
 	}
@@ -135,24 +142,24 @@ func (m *decoded) judgeToken() *answer {
 	if m.target == "fid" {
 		a = *answers["UNREGISTERED"]
 	}
-	a.hint = "this emulator takes no such token: " + why + `; the rule {"token": "*", "outcome": "OK"} makes it take any`
+	a.hint = "this emulator does not accept the token: " + why + `; with the rule {"token": "*", "outcome": "OK"} it accepts every token`
 	return &a
 }
 
-// validTopic takes a topic's name without /topics/.
+// validTopic reports whether a name without /topics/ is the name of a topic.
 func validTopic(name string) bool { return topicName.MatchString(name) }
 
-func plausible(token string) bool { return implausible(token) == "" }
+func plausibleToken(token string) bool { return tokenFault(token) == "" }
 
-// implausible says why a token cannot be one of FCM's, "" if it can.
-func implausible(token string) string {
+// tokenFault says why a text cannot be a token of FCM; "" means that it can be one.
+func tokenFault(token string) string {
 	if len(token) < minTokenLength {
-		return fmt.Sprintf("it has %d characters, and at least %d are wanted", len(token), minTokenLength)
+		return fmt.Sprintf("it has %d characters, and the minimum is %d", len(token), minTokenLength)
 	}
 	for i := range len(token) {
 		c := token[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != ':' && c != '_' && c != '-' {
-			return fmt.Sprintf("its byte %d is %q, and only A-Z a-z 0-9 : _ - are wanted", i+1, rune(c))
+			return fmt.Sprintf("its byte %d is %q, and only A-Z a-z 0-9 : _ - are allowed", i+1, rune(c))
 		}
 	}
 	return ""
@@ -168,13 +175,14 @@ func validTTL(v string) bool {
 	return err == nil && d >= 0 && d <= maxTTL
 }
 
-func invalid(name, field, message string) *answer {
-	return &answer{name: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT", message,
+func newInvalidArgument(name, field, message string) *answer {
+	return &answer{outcome: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT", message,
 		badRequest{Violations: []violation{{Field: field, Description: message}}}, fcmError("INVALID_ARGUMENT"))}
 }
 
-// badFields is the answer to fields that are unknown or of another type: they
-// never reach FCM proper, so there is no FcmError in it.
+// badFields returns the answer for fields that are unknown or have another type. It has
+// no FcmError, because Google's front end finds these faults before the request reaches
+// FCM.
 func badFields(faults []violation) *answer {
 	name := "PAYLOAD_FIELD"
 	var texts []string
@@ -186,7 +194,8 @@ func badFields(faults []violation) *answer {
 		}
 		texts = append(texts, f.Description)
 	}
-	return &answer{name: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT",
+
+	return &answer{outcome: name, code: 400, body: faultBody(400, "INVALID_ARGUMENT",
 		strings.Join(texts, "\n"), badRequest{Violations: faults})}
 }
 
@@ -195,5 +204,5 @@ func notJSON(body string, err error) *answer {
 	if e, ok := errors.AsType[*syntaxError](err); ok && e.at < len(body) {
 		message += fmt.Sprintf("\n%s\n^", strings.ToValidUTF8(body[e.at:min(len(body), e.at+60)], "�"))
 	}
-	return &answer{name: "NOT_JSON", code: 400, body: faultBody(400, "INVALID_ARGUMENT", message)}
+	return &answer{outcome: "NOT_JSON", code: 400, body: faultBody(400, "INVALID_ARGUMENT", message)}
 }
