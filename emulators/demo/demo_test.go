@@ -17,7 +17,7 @@ func TestTheDemoSaysWhatItWaitsFor(t *testing.T) {
 	}{
 		{0, 20, false}, {2 * time.Second, 17, false}, {2500 * time.Millisecond, 17, false}, {3 * time.Second, 17, true}, {9 * time.Second, 17, false}, {10 * time.Second, 0, false},
 	} {
-		if text := w.look(c.pending, zero.Add(c.after)); (text != "") != c.want {
+		if text := w.noteProgress(c.pending, zero.Add(c.after)); (text != "") != c.want {
 			t.Errorf("look %d says %q, want words: %t", i, text, c.want)
 		}
 	}

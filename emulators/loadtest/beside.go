@@ -22,9 +22,9 @@ const (
 	// besideCustomers get these mailings in turn; each has one good token, and
 	// gets the large mailing, too.
 	besideCustomers = 20
-	// besidePatience is how long such a mailing may take to reach FCM before it
+	// besideTimeout is how long such a mailing may take to reach FCM before it
 	// counts as not sent.
-	besidePatience = 5 * time.Minute
+	besideTimeout = 5 * time.Minute
 )
 
 // besideMeasured is how long mailings to one customer took beside a large one,
@@ -51,8 +51,8 @@ type beside struct {
 
 func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
 
-// sighted is FCM's witness.
-func (b *beside) sighted(s fcm.Sighting) {
+// recordRequest is FCM's witness.
+func (b *beside) recordRequest(s fcm.Sighting) {
 	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
 		return
 	}
@@ -70,12 +70,12 @@ func (b *beside) sighted(s fcm.Sighting) {
 // that are under way and returns what was measured.
 func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
 	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
-	l.Phones.SetWitness(b.sighted)
+	l.Phones.SetWitness(b.recordRequest)
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := 0; ; i++ {
-			all.Go(func() { b.one(ctx, i) })
+			all.Go(func() { b.sendAndWait(ctx, i) })
 			if !client.Sleep(handing, besideEvery) {
 				return
 			}
@@ -89,16 +89,16 @@ func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func(
 		if b.failed != nil {
 			return nil, b.failed
 		}
-		m := b.measured()
+		m := b.summarize()
 		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d took more than a second, %d not sent in %s\n",
-			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besidePatience)
+			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besideTimeout)
 		return m, nil
 	}
 }
 
-// one hands in a mailing and waits until FCM is asked for it.
-func (b *beside) one(ctx context.Context, i int) {
-	ctx, cancel := context.WithTimeout(ctx, besidePatience)
+// sendAndWait hands in a mailing and waits until FCM is asked for it.
+func (b *beside) sendAndWait(ctx context.Context, i int) {
+	ctx, cancel := context.WithTimeout(ctx, besideTimeout)
 	defer cancel()
 	began := time.Now()
 	id, err := b.client.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
@@ -131,7 +131,7 @@ func (b *beside) one(ctx context.Context, i int) {
 	}
 }
 
-func (b *beside) measured() *besideMeasured {
+func (b *beside) summarize() *besideMeasured {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := &besideMeasured{Mailings: len(b.took) + b.missing, NotSent: b.missing}

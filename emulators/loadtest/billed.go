@@ -31,8 +31,8 @@ func usageOf(l *local.Cloud) (b billed) {
 	return b
 }
 
-// bill reports what was counted between two moments.
-func (m *Result) bill(before, after billed) {
+// setUsage reports what was counted between two moments.
+func (m *Result) setUsage(before, after billed) {
 	if after.Firestore != nil {
 		m.Firestore = &firestore.Usage{
 			Reads:   after.Firestore.Reads - before.Firestore.Reads,
@@ -44,6 +44,6 @@ func (m *Result) bill(before, after billed) {
 		m.PubSub = &published{after.PubSub.Messages - before.PubSub.Messages, after.PubSub.Bytes - before.PubSub.Bytes}
 	}
 	if m.Firestore != nil && m.PubSub != nil {
-		m.USDPerMillion = m.dollars() / float64(m.Tokens) * 1e6
+		m.USDPerMillion = m.costInDollars() / float64(m.Tokens) * 1e6
 	}
 }

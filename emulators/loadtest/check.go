@@ -12,8 +12,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// check holds the mailing's sums to what was imported and what FCM saw.
-func check(end *client.Mailing, m *Result, gone int64) error {
+// checkMailing holds the mailing's sums to what was imported and what FCM saw.
+func checkMailing(end *client.Mailing, m *Result, gone int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):
@@ -62,16 +62,16 @@ const (
 	usdPubSubByte                = 40.0 / (1 << 40)
 )
 
-// dollars is what the mailing would cost in Firestore and Pub/Sub operations;
+// costInDollars is what the mailing would cost in Firestore and Pub/Sub operations;
 // publishing and delivering are billed alike. FCM is free; Cloud Run's seconds
 // are not in it.
-func (m *Result) dollars() float64 {
+func (m *Result) costInDollars() float64 {
 	return float64(m.Firestore.Reads)*usdRead + float64(m.Firestore.Writes)*usdWrite + float64(m.Firestore.Deletes)*usdDelete +
 		2*float64(m.PubSub.Bytes)*usdPubSubByte
 }
 
-// quota notes what FCM's quota let through between the first send and the last.
-func (m *Result) quota(l *local.Cloud) {
+// recordQuota notes what FCM's quota let through between the first send and the last.
+func (m *Result) recordQuota(l *local.Cloud) {
 	s := l.Phones.Stats()
 	m.FCM.Answers429, m.FCM.OverQuota = int64(s.Statuses[http.StatusTooManyRequests]), int64(s.OverQuota)
 	if spent := s.LastAt.Sub(s.FirstAt).Minutes(); spent > 0 && l.Quota > 0 {
@@ -79,8 +79,8 @@ func (m *Result) quota(l *local.Cloud) {
 	}
 }
 
-// tellQuota says in words what the quota let through.
-func (m *Result) tellQuota(out io.Writer) {
+// printQuota says in words what the quota let through.
+func (m *Result) printQuota(out io.Writer) {
 	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of the quota itself), %.0f tokens a second\n",
 		100*m.QuotaShare, m.FCM.Answers429, m.FCM.OverQuota, m.TokensPerSecond)
 }

@@ -41,9 +41,9 @@ func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	return x, nil
 }
 
-// end follows the large mailings to their end and cancels the others. Every
+// finishMailings follows the large mailings to their end and cancels the others. Every
 // customer has to be in each large mailing, and every good token accepted.
-func (x crowd) end(ctx context.Context, c *client.Client, m *Result, gone int64) error {
+func (x crowd) finishMailings(ctx context.Context, c *client.Client, m *Result, gone int64) error {
 	for _, id := range x.large {
 		end, err := c.Follow(ctx, id, func(*client.Mailing) {})
 		if err != nil {

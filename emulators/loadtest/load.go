@@ -34,10 +34,10 @@ type plan struct {
 	mailings  int     // to everyone at once; the first one is measured
 	rated     int     // mailings to everyone at the lowest rate, beside it
 
-	messages      int     // to one customer each; 0: a mailing is measured
-	messageRate   float64 // a second
-	besideMailing bool    // one mailing to everyone beside the messages
-	stray         stray   // errors of FCM's besides
+	messages      int         // to one customer each; 0: a mailing is measured
+	messageRate   float64     // a second
+	besideMailing bool        // one mailing to everyone beside the messages
+	stray         strayErrors // errors of FCM's besides
 	seed          uint64
 }
 
@@ -115,7 +115,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	if (p.beside || p.crowded()) && p.cancel > 0 {
+	if (p.beside || p.hasCrowd()) && p.cancel > 0 {
 		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
 	}
 	if p.mailings < 1 || p.rated < 0 {
@@ -129,16 +129,16 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("load: -messages is not negative, and -message-rate is more than 0")
 	}
 
-	m, err := p.measure(ctx, o, out)
+	m, err := p.runInCloud(ctx, o, out)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(m)
 }
 
-// measure starts everything, runs the plan, and ends everything.
-func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
-	l, functions, err := p.start(ctx, o)
+// runInCloud starts everything, runs the plan, and ends everything.
+func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
+	l, functions, err := p.startCloud(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 		return nil, err
 	}
 
-	run := p.run
+	run := p.runMailing
 	if p.messages > 0 {
 		run = p.runMessages
 	}
@@ -160,8 +160,8 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 	return m, err
 }
 
-// start answers a fleet where the functions run apart.
-func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
+// startCloud answers a fleet where the functions run apart.
+func (p plan) startCloud(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
 	if p.apart {
 		return local.StartApart(ctx, o)
 	}
@@ -169,7 +169,7 @@ func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *in
 	return l, nil, err
 }
 
-func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
+func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers, Instances: l.Instances}
 	if p.beside {
 		m.Customers += besideCustomers
@@ -177,7 +177,7 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	gone, err := p.fill(ctx, c, m, out)
+	gone, err := p.importCustomers(ctx, c, m, out)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 		measuredBeside = startBeside(ctx, l, out)
 	}
 	if p.cancel > 0 {
-		if err := p.cutShort(ctx, l, c, id, m, show); err != nil {
+		if err := p.cancelMidway(ctx, l, c, id, m, show); err != nil {
 			return nil, err
 		}
 	}
@@ -215,20 +215,20 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 	}
 
 	m.Seconds = time.Since(began).Seconds()
-	if err := others.end(ctx, c, m, gone); err != nil {
+	if err := others.finishMailings(ctx, c, m, gone); err != nil {
 		return nil, err
 	}
 
-	m.quota(l)
+	m.recordQuota(l)
 	if m.Beside, err = measuredBeside(); err != nil {
 		return nil, err
 	}
 
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
-	m.tellQuota(out)
-	m.bill(billed, usageOf(l))
-	if p.crowded() {
+	m.printQuota(out)
+	m.setUsage(billed, usageOf(l))
+	if p.hasCrowd() {
 		m.USDPerMillion = 0 // what was billed is not of one mailing
 	}
 
@@ -236,23 +236,23 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 	switch {
 	case p.cancel > 0:
-		return m, checkCut(end, s)
-	case p.crowded():
+		return m, checkCancelled(end, s)
+	case p.hasCrowd():
 		return m, checkOneOfMany(end, m, gone)
 	}
 
-	return m, check(end, m, gone)
+	return m, checkMailing(end, m, gone)
 }
 
-// crowded reports whether there are mailings to everyone beside the measured one.
-func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
+// hasCrowd reports whether there are mailings to everyone beside the measured one.
+func (p plan) hasCrowd() bool { return p.mailings > 1 || p.rated > 0 }
 
-// fill imports the customers, and answers how many tokens are dead.
-func (p plan) fill(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
+// importCustomers imports the customers, and answers how many tokens are dead.
+func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
 	r, w := io.Pipe()
 	go func() {
 		var err error
-		m.Tokens, gone, err = p.write(w)
+		m.Tokens, gone, err = p.writeCustomers(w)
 		w.CloseWithError(err)
 	}()
 
@@ -270,8 +270,8 @@ func (p plan) fill(ctx context.Context, c *client.Client, m *Result, out io.Writ
 	return gone, nil
 }
 
-// write makes up customers: everybody has one token, and some more.
-func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
+// writeCustomers makes up customers: everybody has one token, and some more.
+func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 	r := rand.New(rand.NewPCG(p.seed, 0))
 	enc := json.NewEncoder(w)
 	type token struct {

@@ -26,8 +26,8 @@ const (
 	// mostMessageWrites is how many writes a message may take. Two are its own; an
 	// instance stores a few more for all of them together.
 	mostMessageWrites = 2.1
-	// messagesEnd is how long the last messages may take to reach FCM.
-	messagesEnd = time.Minute
+	// messagesTimeout is how long the last messages may take to reach FCM.
+	messagesTimeout = time.Minute
 )
 
 // A region costs half of a multi-region in Firestore's list prices. A message is two
@@ -80,8 +80,8 @@ func newMessageRun(l *local.Cloud) *messageRun {
 	}
 }
 
-// accepted is called for each request that FCM decided.
-func (r *messageRun) accepted(x fcm.Sighting) {
+// recordAccepted is called for each request that FCM decided.
+func (r *messageRun) recordAccepted(x fcm.Sighting) {
 	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside them goes to the same customers
 		return
 	}
@@ -104,8 +104,8 @@ func messageCustomer(n int) string { return fmt.Sprintf("trigger-%07d", n) }
 
 func messageToken(n int) string { return messageCustomer(n) + ":phone-ok" }
 
-// hand hands in n messages at a rate, in messages a second, and returns how many it was.
-func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
+// sendAtRate hands in n messages at a rate, in messages a second, and returns how many it was.
+func (r *messageRun) sendAtRate(ctx context.Context, n int, rate float64) float64 {
 	began := time.Now()
 	var all sync.WaitGroup
 	slots := make(chan struct{}, messageClients)
@@ -116,7 +116,7 @@ func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
 		}
 		slots <- struct{}{}
 		all.Go(func() {
-			r.post(ctx, i)
+			r.sendMessage(ctx, i)
 			<-slots
 		})
 	}
@@ -124,7 +124,7 @@ func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-func (r *messageRun) post(ctx context.Context, n int) {
+func (r *messageRun) sendMessage(ctx context.Context, n int) {
 	body, err := json.Marshal(map[string]any{
 		"customer": messageCustomer(n), "message": demo.TriggerMessage, "values": map[string]any{"points": n}, "category": "points",
 	})
@@ -133,7 +133,7 @@ func (r *messageRun) post(ctx context.Context, n int) {
 		r.begun[messageToken(n)] = time.Now()
 		r.mu.Unlock()
 		r.most.Store(max(r.most.Load(), r.waiting.Add(1)))
-		err = r.send(ctx, body)
+		err = r.postBody(ctx, body)
 	}
 	if err != nil {
 		r.mu.Lock()
@@ -142,7 +142,7 @@ func (r *messageRun) post(ctx context.Context, n int) {
 	}
 }
 
-func (r *messageRun) send(ctx context.Context, body []byte) error {
+func (r *messageRun) postBody(ctx context.Context, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -166,11 +166,11 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	m := &Result{Customers: p.customers + p.messages, Instances: l.Instances}
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	if _, err := p.fill(ctx, c, m, out); err != nil {
+	if _, err := p.importCustomers(ctx, c, m, out); err != nil {
 		return nil, err
 	}
 	r := newMessageRun(l)
-	l.Phones.SetWitness(r.accepted)
+	l.Phones.SetWitness(r.recordAccepted)
 	defer l.Phones.SetWitness(nil)
 
 	var mailing string
@@ -183,26 +183,26 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	}
 	before, requests, cpu := usageOf(l), l.Phones.Stats().Requests, cpuSeconds()
 	x := &messagesMeasured{Messages: p.messages}
-	x.Rate = r.hand(ctx, p.messages, p.messageRate)
+	x.Rate = r.sendAtRate(ctx, p.messages, p.messageRate)
 	x.LastWaiting = r.waiting.Load()
 
-	for end := time.Now().Add(messagesEnd); r.waiting.Load() > 0 && time.Now().Before(end) && client.Sleep(ctx, 50*time.Millisecond); {
+	for end := time.Now().Add(messagesTimeout); r.waiting.Load() > 0 && time.Now().Before(end) && client.Sleep(ctx, 50*time.Millisecond); {
 	}
 	time.Sleep(time.Second) // the last results are being stored
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
-	m.bill(before, usageOf(l))
+	m.setUsage(before, usageOf(l))
 	if mailing != "" {
 		if err := c.Call(ctx, http.MethodPost, "/v1/mailings/"+mailing+"/cancel", nil, nil); err != nil {
 			return nil, err
 		}
 	}
 	m.Messages = x
-	return m, x.fill(m, r, int64(l.Phones.Stats().Requests-requests), mailing == "", out)
+	return m, x.computeFigures(m, r, int64(l.Phones.Stats().Requests-requests), mailing == "", out)
 }
 
-// fill computes what was measured, and returns an error if a message was lost or sent
+// computeFigures computes what was measured, and returns an error if a message was lost or sent
 // twice.
-func (x *messagesMeasured) fill(m *Result, r *messageRun, requests int64, alone bool, out io.Writer) error {
+func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int64, alone bool, out io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failed != nil {
@@ -221,8 +221,8 @@ func (x *messagesMeasured) fill(m *Result, r *messageRun, requests int64, alone 
 	if n := float64(x.Messages); alone && m.Firestore != nil {
 		x.Reads, x.Writes, x.Requests = float64(m.Firestore.Reads)/n, float64(m.Firestore.Writes)/n, float64(requests)/n
 		if m.PubSub != nil {
-			x.USDMultiRegion = (m.dollars() + n*(usdDelete+2*usdRequest)) / n * 1e6
-			firestore := m.dollars() - 2*float64(m.PubSub.Bytes)*usdPubSubByte + n*usdDelete
+			x.USDMultiRegion = (m.costInDollars() + n*(usdDelete+2*usdRequest)) / n * 1e6
+			firestore := m.costInDollars() - 2*float64(m.PubSub.Bytes)*usdPubSubByte + n*usdDelete
 			x.USDPerMillion = x.USDMultiRegion - (1-regional)*firestore/n*1e6
 		}
 	}

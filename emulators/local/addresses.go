@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// listening is an address that a server listens on, and the flag that names it.
-type listening struct{ flag, what, addr string }
+// listenAddress is an address that a server listens on, and the flag that names it.
+type listenAddress struct{ flag, what, addr string }
 
-// places are the addresses that the options need.
-func (o *Options) places() []listening {
-	var out []listening
+// listenAddresses are the addresses that the options need.
+func (o *Options) listenAddresses() []listenAddress {
+	var out []listenAddress
 	add := func(wanted bool, flag, what, addr string) {
 		if wanted && addr != "" {
-			out = append(out, listening{flag, what, addr})
+			out = append(out, listenAddress{flag, what, addr})
 		}
 	}
 
@@ -35,7 +35,7 @@ func (o *Options) places() []listening {
 // the server elsewhere: all at once, before anything is started.
 func (o *Options) CheckFree() error {
 	var faults []error
-	for _, p := range o.places() {
+	for _, p := range o.listenAddresses() {
 		l, err := net.Listen("tcp", p.addr)
 		if err != nil {
 			var op *net.OpError
@@ -53,7 +53,7 @@ func (o *Options) CheckFree() error {
 
 // Exposed says of each address that is not this machine's alone what that means.
 func (o *Options) Exposed() (out []string) {
-	for _, p := range o.places() {
+	for _, p := range o.listenAddresses() {
 		host, _, err := net.SplitHostPort(p.addr)
 		if err != nil || host == "localhost" {
 			continue
@@ -66,8 +66,8 @@ func (o *Options) Exposed() (out []string) {
 	return out
 }
 
-// off refuses to switch off what the functions cannot do without.
-func (o *Options) off() error {
+// checkRequired refuses to switch off what the functions cannot do without.
+func (o *Options) checkRequired() error {
 	var faults []error
 	need := func(off bool, flag, env string) {
 		if off {

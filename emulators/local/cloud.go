@@ -45,23 +45,23 @@ func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 		return l, err
 	}
 	if !o.WithFunctions {
-		return l, l.inbox(nil)
+		return l, l.serveInbox(nil)
 	}
 	if err := l.SetEnvironment(); err != nil {
 		return l, err
 	}
 
-	of, err := l.functionsOf(ctx)
+	of, err := l.functionHandlers(ctx)
 	if err != nil {
 		return l, err
 	}
 	if err := l.Serve(of, nil); err != nil {
 		return l, err
 	}
-	if err := l.public(); err != nil {
+	if err := l.serveDevices(); err != nil {
 		return l, err
 	}
-	if err := l.inbox(apiMux(here)); err != nil {
+	if err := l.serveInbox(apiMux(localHandler)); err != nil {
 		return l, err
 	}
 	if err := l.Subscribe(ctx); err != nil {
@@ -98,7 +98,7 @@ func (l *Cloud) StartEmulators() (err error) {
 		l.FirestoreHost = l.Firestore.Addr()
 	}
 	if l.PubSubHost = os.Getenv("PUBSUB_EMULATOR_HOST"); l.PubSubHost == "" && l.WithPubSub && l.PubSubAddr != "" {
-		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: inFlight}); err != nil {
+		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: maxInFlight}); err != nil {
 			return fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
 		}
 		l.OnClose(l.PubSub.Close)
@@ -108,11 +108,11 @@ func (l *Cloud) StartEmulators() (err error) {
 		return nil
 	}
 
-	return l.ring()
+	return l.startFCM()
 }
 
-// ring starts FCM.
-func (l *Cloud) ring() (err error) {
+// startFCM starts FCM.
+func (l *Cloud) startFCM() (err error) {
 	l.Phones, err = fcm.Start(l.FCMAddr, fcm.Options{
 		Latency: l.FCMLatency, Jitter: l.FCMJitter, QuotaPerMinute: l.Quota, QuotaShape: l.QuotaShape, RequireAuth: l.FCMAuth, TLS: l.FCMTLS != "",
 	})
@@ -168,8 +168,8 @@ func (l *Cloud) Setenv(k, v string) error {
 	return os.Setenv(k, v)
 }
 
-// listen serves h on an address and answers the URL; "" is off, and has none.
-func (l *Cloud) listen(addr string, h http.Handler) (string, error) {
+// serveOn serves h on an address and answers the URL; "" is off, and has none.
+func (l *Cloud) serveOn(addr string, h http.Handler) (string, error) {
 	if addr == "" {
 		return "", nil
 	}

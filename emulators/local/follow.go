@@ -47,7 +47,7 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("events: on %s: %w", *addr, err)
 	}
-	defer unsubscribe(ctx, client, name)
+	defer deleteSubscription(ctx, client, name)
 	fmt.Fprintln(os.Stderr, "following push-events of project "+*project+" on "+*addr+", until Ctrl-C")
 
 	var mu sync.Mutex // of out
@@ -92,8 +92,8 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 	return s.Name, err
 }
 
-// unsubscribe deletes the subscription, even if ctx has ended.
-func unsubscribe(ctx context.Context, client *pubsub.Client, name string) {
+// deleteSubscription deletes the subscription, even if ctx has ended.
+func deleteSubscription(ctx context.Context, client *pubsub.Client, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reachWithin)
 	defer cancel()
 	_ = client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name}) // it expires

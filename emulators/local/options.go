@@ -40,12 +40,12 @@ func Defaults() Options {
 		APIAddr: "127.0.0.1:5001", FirestoreAddr: "127.0.0.1:8080", PubSubAddr: "127.0.0.1:8085",
 		FCMAddr: "127.0.0.1:9599", UIAddr: "127.0.0.1:4000", AuthAddr: "127.0.0.1:9099",
 		WithFirestore: true, WithPubSub: true, WithFCM: true, WithFunctions: true,
-		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declared(),
+		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declaredIndexes(),
 	}
 }
 
-// declared is the repository's list of indexes, "" when run elsewhere.
-func declared() string {
+// declaredIndexes is the repository's list of indexes, "" when run elsewhere.
+func declaredIndexes() string {
 	const file = "firestore.indexes.json"
 	if _, err := os.Stat(file); err != nil {
 		return ""
@@ -106,7 +106,7 @@ func (o *Options) Check() error {
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		faults = append(faults, fmt.Errorf("-log: there is no level %q: debug, info, warn and error are", o.LogLevel))
 	}
-	return errors.Join(append(faults, o.off())...)
+	return errors.Join(append(faults, o.checkRequired())...)
 }
 
 // ChooseEmulators keeps only the emulators named.

@@ -23,25 +23,25 @@ import (
 // does, and the workers, and who listens to events, behind another, as their
 // run.app addresses.
 func (l *Cloud) Serve(of func(fn string) http.Handler, events http.Handler) (err error) {
-	if l.APIURL, err = l.listen(l.APIAddr, apiMux(of)); err != nil {
+	if l.APIURL, err = l.serveOn(l.APIAddr, apiMux(of)); err != nil {
 		return fmt.Errorf("serving the API on %s: %w", l.APIAddr, err)
 	}
 	workers := workerMux(of)
 	if events != nil {
 		workers.Handle("/events", events)
 	}
-	l.PushURL, err = l.listen("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
+	l.PushURL, err = l.serveOn("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
 	return err
 }
 
-// here finds a function in this process.
-func here(fn string) http.Handler { return instances.Handlers[fn] }
+// localHandler finds a function in this process.
+func localHandler(fn string) http.Handler { return instances.Handlers[fn] }
 
-// functionsOf finds functions in this process, and deliver, with -instances, in
+// functionHandlers finds functions in this process, and deliver, with -instances, in
 // processes of its own.
-func (l *Cloud) functionsOf(ctx context.Context) (func(fn string) http.Handler, error) {
+func (l *Cloud) functionHandlers(ctx context.Context) (func(fn string) http.Handler, error) {
 	if l.Instances == 0 {
-		return here, nil
+		return localHandler, nil
 	}
 	f, err := l.startFleet(ctx, map[string]int{"deliver": l.Instances})
 	if err != nil {
@@ -51,18 +51,18 @@ func (l *Cloud) functionsOf(ctx context.Context) (func(fn string) http.Handler, 
 		if fn == "deliver" {
 			return f.Handler(fn)
 		}
-		return here(fn)
+		return localHandler(fn)
 	}, nil
 }
 
-// inbox serves the page that shows what the phones got; api is nil where no
+// serveInbox serves the page that shows what the phones got; api is nil where no
 // functions run.
-func (l *Cloud) inbox(api http.Handler) (err error) {
+func (l *Cloud) serveInbox(api http.Handler) (err error) {
 	if l.Phones == nil {
 		return nil
 	}
 	o := inbox.Options{FCM: l.Phones.Doors(), API: api, Address: l.Phones.URL(), Project: l.Project}
-	if l.UIURL, err = l.listen(l.UIAddr, inbox.Handler(o)); err != nil {
+	if l.UIURL, err = l.serveOn(l.UIAddr, inbox.Handler(o)); err != nil {
 		return fmt.Errorf("serving the inbox on %s: %w", l.UIAddr, err)
 	}
 	return nil
@@ -117,13 +117,13 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 	}
 
 	for topic, worker := range subscribers {
-		if err := l.push(ctx, client, topic, worker, topic+"-dead"); err != nil {
+		if err := l.subscribeWorker(ctx, client, topic, worker, topic+"-dead"); err != nil {
 			return err
 		}
 	}
 
 	for _, dead := range []string{"deliver-dead", "deliver-small-dead", "messages-dead"} {
-		if err := l.push(ctx, client, dead, "deliver", ""); err != nil {
+		if err := l.subscribeWorker(ctx, client, dead, "deliver", ""); err != nil {
 			return err
 		}
 	}
@@ -135,15 +135,15 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 // has instances of its own, too.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "messages": "deliver", "tick": "tick"}
 
-// inFlight are the subscriptions with more pushes side by side than others: a message to
+// maxInFlight are the subscriptions with more pushes side by side than others: a message to
 // one customer is small and waits for FCM most of its time.
-var inFlight = map[string]int{"messages": 256}
+var maxInFlight = map[string]int{"messages": 256}
 
 // TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
 
-// push subscribes a worker to a topic; dead is the dead letter topic, if any.
-func (l *Cloud) push(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
+// subscribeWorker subscribes a worker to a topic; dead is the dead letter topic, if any.
+func (l *Cloud) subscribeWorker(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
 	s := &pubsubpb.Subscription{
 		Name: "projects/" + l.Project + "/subscriptions/" + topic, Topic: l.TopicName(topic),
 		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.PushURL + "/" + worker},

@@ -34,9 +34,9 @@ func (raw) Unmarshal(data []byte, v any) error {
 // Name is that of the ordinary codec: what goes over the wire is the same.
 func (raw) Name() string { return "proto" }
 
-// decode reads a request of a method, "/package.Service/Method", by the type
+// decodeRequest reads a request of a method, "/package.Service/Method", by the type
 // that this process has registered for it.
-func decode(method string, data []byte) (proto.Message, error) {
+func decodeRequest(method string, data []byte) (proto.Message, error) {
 	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	if err != nil {

@@ -54,7 +54,7 @@ func Start(addr, target string) (*Relay, error) {
 	}
 
 	r := &Relay{target: conn, addr: ln.Addr().String()}
-	r.server = grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(r.pass), grpc.MaxRecvMsgSize(maxMessage))
+	r.server = grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(r.relayCall), grpc.MaxRecvMsgSize(maxMessage))
 	go func() { _ = r.server.Serve(ln) }() // ends with Close
 	return r, nil
 }
@@ -71,14 +71,14 @@ func (r *Relay) Close() {
 // SetFault installs f, or nothing when f is nil. It is called for each request
 // before it is passed on; its error is the answer, and the server never gets
 // the request.
-func (r *Relay) SetFault(f Fault) { set(&r.before, f) }
+func (r *Relay) SetFault(f Fault) { storeFault(&r.before, f) }
 
 // SetFaultAfter is SetFault for after the server has answered well: its work is
 // done, and f's error is what the client gets instead of the answer's end. It
 // is called with the last request of the call.
-func (r *Relay) SetFaultAfter(f Fault) { set(&r.after, f) }
+func (r *Relay) SetFaultAfter(f Fault) { storeFault(&r.after, f) }
 
-func set(p *atomic.Pointer[Fault], f Fault) {
+func storeFault(p *atomic.Pointer[Fault], f Fault) {
 	if f == nil {
 		p.Store(nil)
 		return
@@ -86,8 +86,8 @@ func set(p *atomic.Pointer[Fault], f Fault) {
 	p.Store(&f)
 }
 
-// pass carries one call, unary or of any kind of stream.
-func (r *Relay) pass(_ any, client grpc.ServerStream) error {
+// relayCall carries one call, unary or of any kind of stream.
+func (r *Relay) relayCall(_ any, client grpc.ServerStream) error {
 	method, ok := grpc.MethodFromServerStream(client)
 	if !ok {
 		return status.Error(codes.Internal, "relay: a call without a method")
@@ -104,9 +104,9 @@ func (r *Relay) pass(_ any, client grpc.ServerStream) error {
 
 	c := &call{relay: r, method: method, client: client, server: server}
 	requests := make(chan error, 1)
-	go func() { requests <- c.requests() }()
+	go func() { requests <- c.forwardRequests() }()
 	answers := make(chan error, 1)
-	go func() { answers <- c.answers() }()
+	go func() { answers <- c.forwardAnswers() }()
 	for {
 		select {
 		case err := <-requests:
@@ -119,7 +119,7 @@ func (r *Relay) pass(_ any, client grpc.ServerStream) error {
 			if err != nil {
 				return err
 			}
-			return r.fault(&r.after, method, c.last.Load())
+			return r.callFault(&r.after, method, c.last.Load())
 		}
 	}
 }
@@ -133,8 +133,8 @@ type call struct {
 	last   atomic.Pointer[[]byte] // the last request
 }
 
-// requests passes requests on until the client has sent its last.
-func (c *call) requests() error {
+// forwardRequests passes requests on until the client has sent its last.
+func (c *call) forwardRequests() error {
 	for {
 		var m []byte
 		err := c.client.RecvMsg(&m)
@@ -145,7 +145,7 @@ func (c *call) requests() error {
 			return err
 		}
 		c.last.Store(&m)
-		if err := c.relay.fault(&c.relay.before, c.method, &m); err != nil {
+		if err := c.relay.callFault(&c.relay.before, c.method, &m); err != nil {
 			return err
 		}
 		if err := c.server.SendMsg(&m); err != nil && !errors.Is(err, io.EOF) { // EOF: answers knows why
@@ -154,8 +154,8 @@ func (c *call) requests() error {
 	}
 }
 
-// answers passes answers back until the server has sent its last.
-func (c *call) answers() error {
+// forwardAnswers passes answers back until the server has sent its last.
+func (c *call) forwardAnswers() error {
 	header, err := c.server.Header()
 	if err == nil && header != nil {
 		err = c.client.SendHeader(header)
@@ -179,13 +179,13 @@ func (c *call) answers() error {
 	}
 }
 
-// fault asks a fault, if there is one, what becomes of a request.
-func (r *Relay) fault(p *atomic.Pointer[Fault], method string, req *[]byte) error {
+// callFault asks a fault, if there is one, what becomes of a request.
+func (r *Relay) callFault(p *atomic.Pointer[Fault], method string, req *[]byte) error {
 	f := p.Load()
 	if f == nil || req == nil {
 		return nil
 	}
-	m, err := decode(method, *req)
+	m, err := decodeRequest(method, *req)
 	if err != nil {
 		return status.Errorf(codes.Internal, "relay: %s: %v", method, err)
 	}

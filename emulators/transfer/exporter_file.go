@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// intoFile writes to FILE.part, and gives it its name when it is whole: what
+// exportToFile writes to FILE.part, and gives it its name when it is whole: what
 // has the name is never a part, and what had it before stays until then.
-func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.Writer) error {
+func (x *exporter) exportToFile(ctx context.Context, name string, goOn bool, out io.Writer) error {
 	part := name + ".part"
 	f, err := openPart(name, part, goOn)
 	if err != nil {
@@ -22,13 +22,13 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 
 	defer f.Close()
 	if goOn {
-		if err := x.reread(f); err != nil {
+		if err := x.resumePart(f); err != nil {
 			return fmt.Errorf("export: %s: %w", part, err)
 		}
 	}
 
 	x.out = bufio.NewWriter(f)
-	if err = x.run(ctx); err == nil {
+	if err = x.exportAll(ctx); err == nil {
 		err = f.Sync() // before the name, so that not even a power cut leaves a part under it
 	}
 
@@ -71,21 +71,21 @@ func openPart(name, part string, goOn bool) (*os.File, error) {
 	return f, err
 }
 
-// reread finds where a part broke off, and cuts a line that is not whole.
-func (x *exporter) reread(f *os.File) error {
+// resumePart finds where a part broke off, and cuts a line that is not whole.
+func (x *exporter) resumePart(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 
 	whole := int64(0)
-	for r := bufio.NewReaderSize(f, exportLine); ; {
+	for r := bufio.NewReaderSize(f, maxLineBytes); ; {
 		line, err := wholeLine(r)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			break
 		}
 		if err == nil {
-			_, err = x.note(line)
+			_, err = x.recordLine(line)
 		}
 		if err != nil {
 			return fmt.Errorf("behind %d customers: %w", x.customers, err)

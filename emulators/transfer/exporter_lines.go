@@ -13,12 +13,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// exportLine is more than any line has in bytes: an id has at most 256, and
+// maxLineBytes is more than any line has in bytes: an id has at most 256, and
 // JSON makes six of one at most.
-const exportLine = 64 << 10
+const maxLineBytes = 64 << 10
 
-// take keeps the lines of an answer.
-func (x *exporter) take(r *bufio.Reader) error {
+// keepLines keeps the lines of an answer.
+func (x *exporter) keepLines(r *bufio.Reader) error {
 	for begun := false; ; {
 		line, err := wholeLine(r)
 		if errors.Is(err, io.EOF) {
@@ -28,7 +28,7 @@ func (x *exporter) take(r *bufio.Reader) error {
 			return err
 		}
 		had := x.heading
-		id, err := x.note(line)
+		id, err := x.recordLine(line)
 		switch {
 		case err != nil:
 			return err
@@ -53,7 +53,7 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	case err == nil:
 		return line, nil
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, fmt.Errorf("a line is longer than %d bytes: this is no export", exportLine)
+		return nil, fmt.Errorf("a line is longer than %d bytes: this is no export", maxLineBytes)
 	case errors.Is(err, io.EOF) && len(line) == 0:
 		return nil, io.EOF
 	case errors.Is(err, io.EOF):
@@ -62,8 +62,8 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	return nil, &client.Temporary{Err: fmt.Errorf("broke off: %w", err)}
 }
 
-// note reads a line and remembers where it leads; "" is the heading of a CSV.
-func (x *exporter) note(line []byte) (string, error) {
+// recordLine reads a line and remembers where it leads; "" is the heading of a CSV.
+func (x *exporter) recordLine(line []byte) (string, error) {
 	id, err := x.format.id(line)
 	if err != nil {
 		return "", err
@@ -78,16 +78,16 @@ func (x *exporter) note(line []byte) (string, error) {
 
 	x.last = id
 	if x.customers%1000 == 0 {
-		part := passed(id)
+		part := shareExported(id)
 		x.bar.Draw(part, fmt.Sprintf("%.0f %% %d customers", 100*part, x.customers))
 	}
 	return id, nil
 }
 
-// passed is how much of an export is behind a customer, 0 to 1. Nobody counts
+// shareExported is how much of an export is behind a customer, 0 to 1. Nobody counts
 // customers before they come, but they come in the order of their keys, which
 // are hashes in base 32: evenly spread.
-func passed(id string) float64 {
+func shareExported(id string) float64 {
 	n, _ := strconv.ParseUint(push.CustomerKey(id)[:4], 32, 64)
 	return float64(n) / (1 << 20)
 }

@@ -107,7 +107,7 @@ func exporting(t *testing.T, h http.Handler, format string) (*exporter, *bytes.B
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	var said bytes.Buffer
-	return &exporter{Client: client.New(srv.URL), format: formats[format], bar: progress.NewBar(&said, "export"), pause: time.Millisecond, stall: stall}, &said
+	return &exporter{Client: client.New(srv.URL), format: formats[format], bar: progress.NewBar(&said, "export"), pause: time.Millisecond, stall: stallTimeout}, &said
 }
 
 func exported(t *testing.T, h http.Handler, format string) (text string, said string, err error) {
@@ -115,7 +115,7 @@ func exported(t *testing.T, h http.Handler, format string) (text string, said st
 	x, talk := exporting(t, h, format)
 	var out bytes.Buffer
 	x.out = bufio.NewWriter(&out)
-	err = x.run(t.Context())
+	err = x.exportAll(t.Context())
 	return out.String(), talk.String(), err
 }
 
@@ -168,7 +168,7 @@ func TestExportGivesUp(t *testing.T) {
 	})
 	x, _ := exporting(t, hanging, "ndjson")
 	x.out, x.stall = bufio.NewWriter(io.Discard), 10*time.Millisecond
-	if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
+	if err := x.exportAll(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
 		t.Errorf("an answer in which nothing comes: %v", err)
 	}
 }
@@ -188,7 +188,7 @@ func TestExportTakesNothingElse(t *testing.T) {
 		"leads to /sign-in": {answer(http.StatusFound, "Location", "/sign-in")},
 		`"text/html"`:       {page("text/html", "<p>Welcome")},
 		"no NDJSON":         {page("application/x-ndjson", "<p>Welcome\n")},
-		"longer than":       {page("application/x-ndjson", strings.Repeat("x", exportLine+1))},
+		"longer than":       {page("application/x-ndjson", strings.Repeat("x", maxLineBytes+1))},
 		"begins anew":       {nil, page("application/x-ndjson", all)},
 	} {
 		s := newShelf(3, faults...)
@@ -198,7 +198,7 @@ func TestExportTakesNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.Client, x.out = c, bufio.NewWriter(io.Discard)
-		if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
+		if err := x.exportAll(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
 			t.Errorf("%v after %d requests, want %q", err, len(s.asked), want)
 		}
 	}

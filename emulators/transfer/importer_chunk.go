@@ -10,8 +10,8 @@ type chunk struct {
 	open  bool // in CSV: the last line ends within a cell in quotes
 }
 
-// add appends a line to the chunk.
-func (c *chunk) add(line []byte, im *Importer) {
+// addLine appends a line to the chunk.
+func (c *chunk) addLine(line []byte, im *Importer) {
 	if c.n == 0 {
 		c.first = im.lines
 		c.body.Write(im.header)
@@ -24,10 +24,10 @@ func (c *chunk) add(line []byte, im *Importer) {
 	}
 }
 
-// full reports whether the chunk ends before a line of that many bytes. Within a
+// isFull reports whether the chunk ends before a line of that many bytes. Within a
 // cell it takes half as much again: only a quote that nobody closes is longer, and
 // then the API finds the line.
-func (c *chunk) full(next int) bool {
+func (c *chunk) isFull(next int) bool {
 	lines, size := MaxChunkLines, chunkBytes
 	if c.open {
 		lines, size = lines+lines/2, size+size/2
