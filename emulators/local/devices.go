@@ -8,11 +8,11 @@ import (
 	"carillon.example/emulators/auth"
 )
 
-// serveDevices serves the function that apps call themselves, at an address of its
-// own as in the cloud, and like there only when it is asked for. In a project
-// that has only emulators, which Firebase marks by "demo-", Firebase Auth is one
-// too, where FIREBASE_AUTH_EMULATOR_HOST names no other; in any other project
-// apps bring the ID tokens of the real one.
+// serveDevices serves the function that apps call directly. As in the cloud, it has its
+// own address and is off by default. Firebase gives projects that use only emulators
+// the prefix "demo-": in such a project, serveDevices also starts an emulator of
+// Firebase Auth, unless FIREBASE_AUTH_EMULATOR_HOST names another server. In any other
+// project, apps send the ID tokens of the real Firebase Auth.
 func (l *Cloud) serveDevices() (err error) {
 	if l.DevicesAddr == "" {
 		return nil
