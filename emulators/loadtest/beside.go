@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// besideEvery is how often a mailing to one customer is handed in beside the
+	// besideEvery is the interval between two mailings to one customer beside the
 	// large one.
 	besideEvery = 3 * time.Second
-	// besideCustomers get these mailings in turn; each has one good token, and
-	// gets the large mailing, too.
+	// besideCustomers is the number of customers who get these mailings in turn. Each
+	// has one good token and also gets the large mailing.
 	besideCustomers = 20
-	// besideTimeout is how long such a mailing may take to reach FCM before it
-	// counts as not sent.
+	// besideTimeout is the time after which such a mailing counts as not sent if it has
+	// not reached FCM.
 	besideTimeout = 5 * time.Minute
 )
 
-// besideMeasured is how long mailings to one customer took beside a large one,
-// from their POST to FCM, in seconds.
+// besideMeasured has the times of mailings to one customer beside a large one, from
+// their POST to FCM, in seconds.
 type besideMeasured struct {
 	Mailings int     `json:"mailings"`
 	P50      float64 `json:"p50_seconds"`
@@ -37,12 +37,13 @@ type besideMeasured struct {
 	NotSent  int     `json:"not_sent"` // did not reach FCM in besidePatience
 }
 
-// beside hands in mailings to one customer, and sees when FCM is asked for each.
+// beside creates mailings to one customer, and records when FCM gets each.
 type beside struct {
 	client *client.Client
 
+	// mu guards the fields below.
 	mu      sync.Mutex
-	seen    map[string]time.Time // when FCM was asked first, by mailing
+	seen    map[string]time.Time // when FCM got the first request, by mailing id
 	changed chan struct{}        // closed when seen changes
 	took    []time.Duration
 	missing int
@@ -51,7 +52,7 @@ type beside struct {
 
 func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
 
-// recordRequest is FCM's witness.
+// recordRequest records the first request of a mailing. FCM calls it for each request.
 func (b *beside) recordRequest(s fcm.Sighting) {
 	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
 		return
@@ -66,8 +67,8 @@ func (b *beside) recordRequest(s fcm.Sighting) {
 	b.changed = make(chan struct{})
 }
 
-// startBeside hands mailings in until stop is called, which waits for those
-// that are under way and returns what was measured.
+// startBeside creates mailings until stop is called. stop waits for those that have not
+// reached FCM yet, and returns the times.
 func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
 	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
 	l.Phones.SetWitness(b.recordRequest)
@@ -96,7 +97,7 @@ func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func(
 	}
 }
 
-// sendAndWait hands in a mailing and waits until FCM is asked for it.
+// sendAndWait creates a mailing and waits until FCM gets it.
 func (b *beside) sendAndWait(ctx context.Context, i int) {
 	ctx, cancel := context.WithTimeout(ctx, besideTimeout)
 	defer cancel()

@@ -11,11 +11,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// maxStopDelay is how long after the answer to a cancel the last phone may ring.
+// maxStopDelay is the longest time from the answer to a cancel to the last call of FCM.
 const maxStopDelay = 5 * time.Second
 
-// cancelMidway cancels a mailing once a share of it is through, and waits until FCM
-// has heard nothing for longer than it may take to stop.
+// cancelMidway cancels a mailing when a share of its tokens has a result. It then
+// watches FCM for twice maxStopDelay, and returns an error if the calls stop too late.
 func (p plan) cancelMidway(ctx context.Context, l *local.Cloud, c *client.Client, id string, m *Result, show func(*client.Mailing)) error {
 	_, err := c.WaitUntil(ctx, id, func(x *client.Mailing) bool {
 		show(x)
@@ -44,7 +44,7 @@ func (p plan) cancelMidway(ctx context.Context, l *local.Cloud, c *client.Client
 	return nil
 }
 
-// checkCancelled holds the sums of a mailing that was cancelled to what FCM answered.
+// checkCancelled compares the totals of a cancelled mailing with FCM's answers.
 func checkCancelled(end *client.Mailing, s fcm.Stats) error {
 	t := end.Tokens
 	switch {
@@ -63,6 +63,7 @@ func checkCancelled(end *client.Mailing, s fcm.Stats) error {
 	return nil
 }
 
-// isInvalidCount reports whether FCM called tokens invalid as often as must be: each
-// once, and those that did not stand alone once more when they were confirmed.
+// isInvalidCount reports whether FCM's number of answers for invalid tokens is possible.
+// FCM answers once for each token, and once more for tokens whose flag had to be
+// confirmed.
 func isInvalidCount(invalid, called int64) bool { return called >= invalid && called <= 2*invalid }

@@ -1,4 +1,5 @@
-// Package loadtest has the command load: one mailing to many, measured.
+// Package loadtest has the command load. It measures one mailing to many customers, or
+// many messages to one customer each.
 package loadtest
 
 import (
@@ -23,13 +24,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A plan is what load is asked for.
+// A plan is what a run of load sends and measures.
 type plan struct {
 	customers int
 	tokens    float64 // a customer
 	invalid   float64 // share of the tokens
-	cancel    float64 // share after which the mailing is cancelled; 0: it is not
-	apart     bool    // the functions run in processes of their own
+	cancel    float64 // share of the tokens after which the mailing is cancelled; 0: never
+	apart     bool    // each function runs in its own processes
 	beside    bool    // mailings to one customer beside the large one
 	mailings  int     // to everyone at once; the first one is measured
 	rated     int     // mailings to everyone at the lowest rate, beside it
@@ -37,18 +38,18 @@ type plan struct {
 	messages      int         // to one customer each; 0: a mailing is measured
 	messageRate   float64     // a second
 	besideMailing bool        // one mailing to everyone beside the messages
-	stray         strayErrors // errors of FCM's besides
+	stray         strayErrors // other errors that FCM answers with
 	seed          uint64
 }
 
-// Result is load's last line.
+// Result has the figures that load prints as its last line.
 type Result struct {
 	Customers       int               `json:"customers"`
 	Tokens          int64             `json:"tokens"`
 	ImportSeconds   float64           `json:"import_seconds"`
 	Seconds         float64           `json:"seconds"`
 	TokensPerSecond float64           `json:"tokens_per_second"`
-	QuotaShare      float64           `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
+	QuotaShare      float64           `json:"quota_share"`               // share of the quota that was used, from the first send to the last
 	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
 
@@ -62,18 +63,18 @@ type Result struct {
 		Requests    int64 `json:"requests"`
 		Connections int64 `json:"connections"`
 		Duplicates  int64 `json:"duplicates"`
-		Answers429  int64 `json:"answers_429"` // all of them
-		OverQuota   int64 `json:"over_quota"`  // those of the quota itself
+		Answers429  int64 `json:"answers_429"` // all answers of 429
+		OverQuota   int64 `json:"over_quota"`  // answers of 429 because of the quota
 	} `json:"fcm"`
 }
 
-// Run imports customers, sends one mailing to everyone, checks every sum
-// against what was imported and what FCM saw, and prints what it took.
+// Run imports customers, sends one mailing to everyone, compares the totals with the
+// import and with FCM's counts, and prints the figures.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("load")
 	o := local.Defaults().OnFreePorts()
 	o.LogLevel = "error"
-	o.Clock = time.Minute // as in the cloud: a tick reads what is open
+	o.Clock = time.Minute // as in the cloud, because each tick reads the open mailings
 	p := plan{}
 	f.IntVar(&p.customers, "customers", 100_000, "how many")
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
@@ -136,7 +137,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(m)
 }
 
-// runInCloud starts everything, runs the plan, and ends everything.
+// runInCloud starts a cloud, runs the plan in it, and closes the cloud.
 func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
 	l, functions, err := p.startCloud(ctx, o)
 	if err != nil {
@@ -160,7 +161,7 @@ func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*
 	return m, err
 }
 
-// startCloud answers a fleet where the functions run apart.
+// startCloud starts the cloud. f is nil unless the functions run in their own processes.
 func (p plan) startCloud(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
 	if p.apart {
 		return local.StartApart(ctx, o)
@@ -183,7 +184,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	}
 
 	billed, cpu := usageOf(l), cpuSeconds()
-	l.Phones.Clear() // counts, and when the first was sent
+	l.Phones.Clear() // resets the counts and the time of the first send
 	began := time.Now()
 	id, err := c.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}})
 	if err != nil {
@@ -191,7 +192,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	}
 
 	b := progress.NewBar(out, "mailing")
-	c.Every = 500 * time.Millisecond // each look costs reads, too
+	c.Every = 500 * time.Millisecond // each poll costs reads, too
 	show := func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
 	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
 	if p.beside {
@@ -229,7 +230,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	m.printQuota(out)
 	m.setUsage(billed, usageOf(l))
 	if p.hasCrowd() {
-		m.USDPerMillion = 0 // what was billed is not of one mailing
+		m.USDPerMillion = 0 // the operations are those of several mailings
 	}
 
 	s := l.Phones.Stats()
@@ -244,10 +245,10 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	return m, checkMailing(end, m, gone)
 }
 
-// hasCrowd reports whether there are mailings to everyone beside the measured one.
+// hasCrowd reports whether other mailings to everyone run beside the measured one.
 func (p plan) hasCrowd() bool { return p.mailings > 1 || p.rated > 0 }
 
-// importCustomers imports the customers, and answers how many tokens are dead.
+// importCustomers imports the customers, and returns the number of invalid tokens.
 func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
 	r, w := io.Pipe()
 	go func() {
@@ -270,7 +271,8 @@ func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, 
 	return gone, nil
 }
 
-// writeCustomers makes up customers: everybody has one token, and some more.
+// writeCustomers writes random customers as NDJSON. Each has one token or more. The same
+// seed gives the same customers.
 func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 	r := rand.New(rand.NewPCG(p.seed, 0))
 	enc := json.NewEncoder(w)

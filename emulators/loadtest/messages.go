@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	// messageClients is how many requests are under way at the same time at most.
+	// messageClients is the largest number of concurrent requests.
 	messageClients = 256
-	// mostMessageWrites is how many writes a message may take. Two are its own; an
-	// instance stores a few more for all of them together.
+	// mostMessageWrites is the largest number of Firestore writes a message. Each message
+	// needs two; an instance adds a few for all messages together.
 	mostMessageWrites = 2.1
-	// messagesTimeout is how long the last messages may take to reach FCM.
+	// messagesTimeout is how long a run waits for the last messages to reach FCM.
 	messagesTimeout = time.Minute
 )
 
@@ -37,16 +37,16 @@ const (
 	usdRequest = 0.40 / 1e6
 )
 
-// messagesMeasured is how messages to one customer fared: the times are from the POST
-// to FCM's acceptance, in milliseconds.
+// messagesMeasured has the figures of messages to one customer. The times are from the
+// POST to FCM's acceptance, in milliseconds.
 type messagesMeasured struct {
 	Messages      int     `json:"messages"`
-	Rate          float64 `json:"messages_per_second"` // that were handed in
+	Rate          float64 `json:"messages_per_second"` // rate of the POST requests
 	P50           float64 `json:"p50_milliseconds"`
 	P99           float64 `json:"p99_milliseconds"`
 	Max           float64 `json:"max_milliseconds"`
-	MostWaiting   int64   `json:"most_waiting"`                       // handed in, and not accepted by FCM yet
-	LastWaiting   int64   `json:"last_waiting"`                       // when the last one was handed in
+	MostWaiting   int64   `json:"most_waiting"`                       // posted, and not accepted by FCM yet
+	LastWaiting   int64   `json:"last_waiting"`                       // when the last one was posted
 	Reads         float64 `json:"reads"`                              // a message
 	Writes        float64 `json:"writes"`                             // a message
 	Requests      float64 `json:"fcm_requests"`                       // a message
@@ -55,17 +55,18 @@ type messagesMeasured struct {
 	USDMultiRegion float64 `json:"usd_per_million_messages_multi_region,omitempty"`
 }
 
-// A messageRun hands in messages at a rate, and sees when FCM accepts each.
+// A messageRun posts messages at a rate, and records when FCM accepts each.
 type messageRun struct {
 	url     string
 	http    *http.Client
-	latency time.Duration // of FCM: its answer comes so long after it has decided
+	latency time.Duration // of FCM: the time between its decision and its answer
 
 	waiting atomic.Int64
 	most    atomic.Int64
 
+	// mu guards the fields below.
 	mu     sync.Mutex
-	begun  map[string]time.Time // when it was handed in, by the customer's id
+	begun  map[string]time.Time // when the message was posted, by token; zero after FCM accepted it
 	took   []time.Duration
 	twice  int
 	failed error
@@ -80,16 +81,16 @@ func newMessageRun(l *local.Cloud) *messageRun {
 	}
 }
 
-// recordAccepted is called for each request that FCM decided.
+// recordAccepted records an accepted message. FCM calls it for each request.
 func (r *messageRun) recordAccepted(x fcm.Sighting) {
-	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside them goes to the same customers
+	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside the messages goes to the same customers
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began, ok := r.begun[x.Token]
 	switch {
-	case !ok: // of nobody here
+	case !ok: // not a message of this run
 	case began.IsZero():
 		r.twice++
 	default:
@@ -99,12 +100,13 @@ func (r *messageRun) recordAccepted(x fcm.Sighting) {
 	}
 }
 
-// messageCustomer is the customer of the nth message, who has one good token.
+// messageCustomer returns the customer of the nth message, who has one good token.
 func messageCustomer(n int) string { return fmt.Sprintf("trigger-%07d", n) }
 
 func messageToken(n int) string { return messageCustomer(n) + ":phone-ok" }
 
-// sendAtRate hands in n messages at a rate, in messages a second, and returns how many it was.
+// sendAtRate posts n messages at a rate, in messages a second, and returns the rate that
+// it reached.
 func (r *messageRun) sendAtRate(ctx context.Context, n int, rate float64) float64 {
 	began := time.Now()
 	var all sync.WaitGroup
@@ -160,8 +162,8 @@ func (r *messageRun) postBody(ctx context.Context, body []byte) error {
 	return err
 }
 
-// runMessages registers a customer for each message, hands the messages in, and beside
-// them, with -customers, one mailing to everyone.
+// runMessages imports a customer for each message and posts the messages. With
+// -beside-mailing it also sends one mailing to everyone.
 func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers + p.messages, Instances: l.Instances}
 	c := client.New(l.APIURL)
@@ -200,8 +202,8 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	return m, x.computeFigures(m, r, int64(l.Phones.Stats().Requests-requests), mailing == "", out)
 }
 
-// computeFigures computes what was measured, and returns an error if a message was lost or sent
-// twice.
+// computeFigures computes the figures and prints them. It returns an error if a message
+// was lost, was sent twice, or needed too many operations.
 func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int64, alone bool, out io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"carillon.example/emulators/fcm"
 )
 
-// strayErrors are errors that FCM answers a share of all sends with: NAME=SHARE, or
-// NAME=SHARE/RETRY_AFTER, separated by commas.
+// strayErrors is the value of a flag: errors with which FCM answers a share of all
+// sends. Its text is NAME=SHARE or NAME=SHARE/RETRY_AFTER, separated by commas.
 type strayErrors []fcm.Outcome
 
 func (s *strayErrors) String() string {
@@ -24,7 +24,7 @@ func (s *strayErrors) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Set reads the flag's value.
+// Set adds the errors of a flag's text.
 func (s *strayErrors) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		name, rest, ok := strings.Cut(part, "=")
