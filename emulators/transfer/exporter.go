@@ -19,14 +19,14 @@ import (
 	"carillon.example/emulators/progress"
 )
 
-// stallTimeout is how long nothing may come of an answer. There is no limit to the
-// whole of it, as other requests have one: it is as long as there are customers.
+// stallTimeout is the longest time without a byte of the response. The whole response
+// has no time-out, because its length depends on the number of customers.
 const stallTimeout = 2 * time.Minute
 
 var errStalled = errors.New("the answer stood still")
 
-// ExportFile streams who can be reached from a deployment, or from this
-// machine's emulators, into a file.
+// ExportFile streams which customers push can reach, from a deployment or from the
+// emulators of this machine, into a file.
 func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("export")
 	var from client.Remote
@@ -50,7 +50,7 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("export: -from: %w", err)
 	}
 
-	c.HTTP.Timeout = 0 // stall stands for it
+	c.HTTP.Timeout = 0 // stallTimeout replaces it
 	x := &exporter{Client: c, format: form, pause: client.RetryPause, stall: stallTimeout}
 	if name := f.Arg(0); name != "-" {
 		x.bar = progress.NewBar(out, "export")
@@ -69,22 +69,22 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// An exporter asks for the rest until there is none.
+// An exporter requests the rest of the customers until none is left.
 type exporter struct {
 	*client.Client
 	format       format
 	out          *bufio.Writer
 	bar          *progress.Bar
 	pause, stall time.Duration
-	answered     bool // once: the URL is right
-	heading      bool // of a CSV, is there
+	answered     bool // the server has answered once, so the URL is right
+	heading      bool // the heading of the CSV is written
 	first, last  string
 	customers    int
-	lines        int // that this run has kept
+	lines        int // number of lines that this run has written
 }
 
-// exportAll ends well only when nothing comes behind the last customer: an answer
-// that seems to be whole may have been cut by something in between.
+// exportAll succeeds only after a response with no customer behind the last one: a proxy
+// may cut a response so that it looks complete.
 func (x *exporter) exportAll(ctx context.Context) error {
 	for {
 		had := x.lines
@@ -104,8 +104,8 @@ func (x *exporter) exportAll(ctx context.Context) error {
 	}
 }
 
-// requestRest makes one request, behind the last customer, and keeps the whole lines of
-// its answer.
+// requestRest requests the customers behind the last one, and writes the complete lines
+// of the response. The AfterFunc cancels the request when the response stalls.
 func (x *exporter) requestRest(ctx context.Context) (err error) {
 	ctx, hangUp := context.WithCancelCause(ctx)
 	defer hangUp(nil)
@@ -160,14 +160,15 @@ func (x *exporter) sendRequest(ctx context.Context) (*http.Response, error) {
 	return nil, err
 }
 
-// classifyError is what a request without an answer means: before any answer, a
-// server that cannot be called or proves to be another is a wrong URL.
+// classifyError returns the error of a request without a response. Before the first
+// response, an error of the connection or of the certificate means a wrong URL, and is
+// not retried. All other errors are temporary.
 func (x *exporter) classifyError(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &client.Temporary{Err: fmt.Errorf("%w for %v", errStalled, x.stall)}
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its text has the customer's id
+		err = e.Err // the text of url.Error contains the customer's id
 	}
 	call, _ := errors.AsType[*net.OpError](err)
 	_, other := errors.AsType[*tls.CertificateVerificationError](err)
@@ -177,8 +178,8 @@ func (x *exporter) classifyError(ctx context.Context, err error) error {
 	return &client.Temporary{Err: err}
 }
 
-// watchedReader lets the time run only while something is waited for: a slow disk is
-// not the server's fault.
+// watchedReader runs the stall timer only during Read: the time that a slow disk needs
+// does not count.
 type watchedReader struct {
 	io.Reader
 	watch *time.Timer

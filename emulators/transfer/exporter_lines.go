@@ -13,11 +13,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// maxLineBytes is more than any line has in bytes: an id has at most 256, and
-// JSON makes six of one at most.
+// maxLineBytes is larger than any line: an id has at most 256 bytes, and JSON encodes a
+// byte in at most six.
 const maxLineBytes = 64 << 10
 
-// keepLines keeps the lines of an answer.
+// keepLines writes the lines of a response.
 func (x *exporter) keepLines(r *bufio.Reader) error {
 	for begun := false; ; {
 		line, err := wholeLine(r)
@@ -33,7 +33,7 @@ func (x *exporter) keepLines(r *bufio.Reader) error {
 		case err != nil:
 			return err
 		case id == "" && had:
-			continue // it came before something broke off
+			continue // an earlier response had the heading
 		case id != "" && !begun && x.customers > 1 && id == x.first:
 			return errors.New("the answer begins anew: this API does not know after")
 		}
@@ -45,8 +45,9 @@ func (x *exporter) keepLines(r *bufio.Reader) error {
 	}
 }
 
-// wholeLine reads a line with its end. What breaks off within one or between
-// two comes later; the error of a line without end is io.ErrUnexpectedEOF.
+// wholeLine reads a line with its line end. It returns io.EOF behind the last line. If
+// the response breaks off, the error is Temporary; for a line without its end it wraps
+// io.ErrUnexpectedEOF.
 func wholeLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	switch {
@@ -62,7 +63,8 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	return nil, &client.Temporary{Err: fmt.Errorf("broke off: %w", err)}
 }
 
-// recordLine reads a line and remembers where it leads; "" is the heading of a CSV.
+// recordLine stores the customer of a line as the last one, and returns the customer's
+// id. It returns "" for the heading of a CSV.
 func (x *exporter) recordLine(line []byte) (string, error) {
 	id, err := x.format.id(line)
 	if err != nil {
@@ -84,18 +86,18 @@ func (x *exporter) recordLine(line []byte) (string, error) {
 	return id, nil
 }
 
-// shareExported is how much of an export is behind a customer, 0 to 1. Nobody counts
-// customers before they come, but they come in the order of their keys, which
-// are hashes in base 32: evenly spread.
+// shareExported returns the share of an export, 0 to 1, up to a customer. The number of
+// customers is not known in advance. But they come in the order of their keys, which are
+// hashes in base 32 and so are evenly distributed.
 func shareExported(id string) float64 {
 	n, _ := strconv.ParseUint(push.CustomerKey(id)[:4], 32, 64)
 	return float64(n) / (1 << 20)
 }
 
-// A format is how a line tells its customer.
+// A format is a file format, with a function that reads the customer's id from a line.
 type format struct {
 	name, media string
-	id          func(line []byte) (string, error) // "" of a heading
+	id          func(line []byte) (string, error) // returns "" for a heading
 }
 
 var formats = map[string]format{
@@ -111,9 +113,9 @@ func objectID(line []byte) (string, error) {
 	return l.ID, nil
 }
 
-// rowID reads the first cell. It is always in quotes, which tells it from the
-// heading, and has an apostrophe before what a spreadsheet would take for a
-// formula, and before an apostrophe.
+// rowID reads the first cell. The cell is always in quotes; the heading is not. An
+// apostrophe precedes an id that a spreadsheet would read as a formula, and an id that
+// begins with an apostrophe.
 func rowID(line []byte) (string, error) {
 	if bytes.HasPrefix(line, []byte("id,")) {
 		return "", nil

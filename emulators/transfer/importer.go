@@ -20,18 +20,19 @@ import (
 	"carillon.example/emulators/progress"
 )
 
-// What one request to /v1/imports carries: the API takes 5,000 lines or 16 MiB.
+// The size of one request to /v1/imports, below the API's limits of 5,000 lines and
+// 16 MiB.
 const (
 	MaxChunkLines = 2000
 	chunkBytes    = 8 << 20
-	lineBytes     = 1 << 20 // a longer line is refused here
+	lineBytes     = 1 << 20 // the importer refuses a longer line
 )
 
-// ImportKinds are the media types of what can be imported, by format.
+// ImportKinds has the media type of each format that can be imported.
 var ImportKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
-// ImportFile streams an NDJSON or CSV file of customers to a deployment, or to
-// this machine's emulators.
+// ImportFile streams an NDJSON or CSV file of customers to a deployment, or to the
+// emulators of this machine.
 func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("import")
 	var to client.Remote
@@ -77,7 +78,7 @@ func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// formatOf is the format of a file by its name.
+// formatOf returns the format of a file by its name.
 func formatOf(name string) string {
 	if strings.EqualFold(filepath.Ext(name), ".csv") {
 		return "csv"
@@ -101,21 +102,22 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// An Importer sends a file in chunks and adds up the answers.
+// An Importer sends a file in chunks and adds up the responses.
 type Importer struct {
 	*client.Client
 	Kind             string // the file's media type
-	header           []byte // of a CSV file: each chunk begins with it
+	header           []byte // first line of a CSV file; each chunk begins with it
 	Out              io.Writer
 	Bar              *progress.Bar
 	size, read       int64
-	from             int // lines before it are skipped
+	from             int // lines before this number are skipped
 	pause            time.Duration
-	lines            int // read so far
+	lines            int // number of lines read so far
 	Imported, Failed int
 }
 
-// Stream reads the file line by line: its size is no matter of memory.
+// Stream imports a file. It reads line by line, so that the memory that it needs does not
+// depend on the size of the file.
 func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineBytes)
 	c := &chunk{}
@@ -142,11 +144,11 @@ func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 	}
 }
 
-// isHeader reports whether the line just read names the columns.
+// isHeader reports whether the last line read is the CSV header.
 func (im *Importer) isHeader() bool { return im.Kind == ImportKinds["csv"] && im.lines == 1 }
 
-// readLine reads a line; one that is too long counts as refused and comes out
-// empty, so that the others keep their numbers.
+// readLine reads a line. It counts a line that is too long as refused and returns it
+// empty, so that the following lines keep their numbers.
 func (im *Importer) readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	im.read += int64(len(line))
@@ -181,7 +183,7 @@ func (im *Importer) reportRefused(line int, why string) {
 	fmt.Fprintf(im.Out, "line %d: %s\n", line, why)
 }
 
-// importAnswer is the answer to a chunk.
+// importAnswer is the response to a chunk.
 type importAnswer struct {
 	Imported, Failed int
 	Errors           []struct {
@@ -190,8 +192,8 @@ type importAnswer struct {
 	}
 }
 
-// sendChunk hands in a chunk. Sent again after a fault it changes nothing, so a run
-// that broke off is simply run again.
+// sendChunk imports a chunk. An import of the same lines again changes nothing, so a run
+// that broke off can be repeated.
 func (im *Importer) sendChunk(ctx context.Context, c *chunk) error {
 	last, before := c.first+c.n-1, c.first-1
 	if im.header != nil {
@@ -216,7 +218,8 @@ func (im *Importer) sendChunk(ctx context.Context, c *chunk) error {
 	return nil
 }
 
-// unitName is what the answers count: a row of CSV is a device.
+// unitName names what the responses count. A row of a CSV file is one token, and a line
+// of NDJSON is one customer.
 func (im *Importer) unitName() string {
 	if im.header != nil {
 		return "rows"
@@ -224,7 +227,7 @@ func (im *Importer) unitName() string {
 	return "customers"
 }
 
-// postWithRetry hands in a chunk, again when it is asked to come later.
+// postWithRetry posts a chunk, and retries temporary errors.
 func (im *Importer) postWithRetry(ctx context.Context, chunk []byte) (a *importAnswer, err error) {
 	err = client.Retry(ctx, im.pause, im.Bar.Say, func() (bool, error) {
 		a, err = im.postChunk(ctx, chunk)
