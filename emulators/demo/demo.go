@@ -1,5 +1,5 @@
-// Package demo has the command demo: a thousand customers, two mailings, and the result
-// of every token.
+// Package demo has the command demo. It sends two mailings to a thousand customers and
+// shows the result of every token.
 package demo
 
 import (
@@ -20,13 +20,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// demoCustomers is a thousand customers. What FCM says of a token stands at its
-// end, so that the file explains itself.
+// demoCustomers is NDJSON of a thousand customers. The end of each token names the
+// answer of FCM, so that the file explains itself.
 //
 //go:embed customers.ndjson
 var demoCustomers string
 
-// demoOutcomes are what FCM says of the file's tokens that are not good.
+// demoOutcomes are FCM's answers to the file's tokens that are not good.
 var demoOutcomes = []fcm.Outcome{
 	{Token: "*-gone", Outcome: "UNREGISTERED"},
 	{Token: "*-malformed", Outcome: "INVALID_TOKEN"},
@@ -37,15 +37,15 @@ var demoOutcomes = []fcm.Outcome{
 // Message is the message of the demo.
 var Message = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
-// TriggerMessage is a message to one customer with a value of its own.
+// TriggerMessage is a message to one customer, with values for its template.
 var TriggerMessage = map[string]any{"notification": map[string]any{
 	"title": "+{{ values.points }} points", "body": "Thank you, {{ customer.first_name | default: 'and see you soon' }}"}}
 
-// demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
-// servers may be slow, and others' too.
+// demoTimeout is the time limit of a demo. A demo usually takes seconds, but external
+// servers may be slow.
 const demoTimeout = 10 * time.Minute
 
-// Run runs the main job before your eyes and fails when a sum does not add up.
+// Run runs the demo and prints its steps. It returns an error if totals do not match.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("demo")
 	o := local.Defaults().OnFreePorts()
@@ -114,8 +114,8 @@ func (d *show) exportAll(ctx context.Context) error {
 	return d.showRefusal(ctx)
 }
 
-// importCustomers imports the customers and tells FCM which tokens are dead, and which are
-// over their device's quota at first.
+// importCustomers imports the customers. It sets FCM's answers for invalid tokens, and
+// for two tokens whose first send exceeds the quota of their device.
 func (d *show) importCustomers(ctx context.Context) error {
 	imported := 0
 	for part := range slices.Chunk(slices.Collect(strings.Lines(demoCustomers)), importChunk) {
@@ -134,12 +134,12 @@ func (d *show) importCustomers(ctx context.Context) error {
 	return d.Phones.SetOutcomes(rules...)
 }
 
-// importChunk is how many customers one request of the demo imports: a slow
-// Firestore answers that well within the function's timeout.
+// importChunk is the number of customers in one import request. Even a slow Firestore
+// stores so many within the function's time-out.
 const importChunk = 250
 
-// importPart imports some lines of the file, again where the function answers
-// that something was out of reach: the same lines again change nothing.
+// importPart imports some lines of the file, and returns the number of customers. It
+// retries after 503: an import of the same lines again changes nothing.
 func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 	for {
 		var answer struct {
@@ -160,7 +160,7 @@ func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 	}
 }
 
-// demoTokens lists the tokens of the file that end so.
+// demoTokens returns the tokens of the file that have the given end.
 func demoTokens(end string) []string {
 	var out []string
 	for part := range strings.SplitSeq(demoCustomers, `"`) {
@@ -208,17 +208,18 @@ func (d *show) printSums(m *client.Mailing) {
 	d.printLine("")
 }
 
-// waiting notices that a mailing stands still, and says once why.
+// waiting notices that a mailing makes no progress, and explains it once.
 type waiting struct {
 	pending  int64
-	since    time.Time // when pending changed last
+	since    time.Time // time of the last change of pending
 	reported bool
 }
 
-// stallAfter is how long nothing happens before a word is said about it.
+// stallAfter is the time without progress after which the demo explains the wait.
 const stallAfter = time.Second
 
-// noteProgress takes note of how many tokens are pending, and answers what to say.
+// noteProgress stores how many tokens are pending, and returns the text to print; "" is
+// none.
 func (w *waiting) noteProgress(pending int64, now time.Time) string {
 	if pending != w.pending {
 		w.pending, w.since = pending, now
@@ -230,7 +231,7 @@ func (w *waiting) noteProgress(pending int64, now time.Time) string {
 	return fmt.Sprintf("%d tokens wait: FCM was busy (429, 503), and they are sent again after the wait that it asks for, up to some ten seconds", pending)
 }
 
-// invalidToken is a token of GET /v1/mailings/{id}/invalid-tokens.
+// invalidToken is one entry of GET /v1/mailings/{id}/invalid-tokens.
 type invalidToken struct {
 	Customer, TokenID, Code string
 	At                      time.Time
@@ -253,8 +254,8 @@ func (d *show) listInvalidTokens(ctx context.Context, id string) ([]invalidToken
 	}
 }
 
-// showFlags shows the tokens the first mailing marked invalid, and who became
-// unreachable by it.
+// showFlags prints the tokens that the first mailing flagged, and the customers who
+// cannot be reached any more. It returns the tokens.
 func (d *show) showFlags(ctx context.Context, m *client.Mailing) ([]invalidToken, error) {
 	all, err := d.listInvalidTokens(ctx, m.ID)
 	if err != nil {
@@ -285,13 +286,13 @@ func (d *show) showFlags(ctx context.Context, m *client.Mailing) ([]invalidToken
 	slices.Sort(lost)
 	d.printLine("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
 	if want := countInvalid(m); int64(len(all)) != want {
-		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d got such a verdict", len(all), want)
+		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d have this result", len(all), want)
 	}
 	return all, nil
 }
 
-// moveToken registers a token of one customer for another one, as when a phone is
-// handed on.
+// moveToken registers a token of one customer for another customer, as an app does after
+// a phone changes its owner.
 func (d *show) moveToken(ctx context.Context) error {
 	token := demoTokens("-ok")[0]
 	from, _, _ := strings.Cut(token, "-")
@@ -314,13 +315,13 @@ func (d *show) moveToken(ctx context.Context) error {
 }
 
 func (d *show) compareMailings(first, second *client.Mailing, flagged []invalidToken) error {
-	d.printLine("The second mailing passed %d dead tokens by, and left out %d customers more without a valid token.\n",
+	d.printLine("The second mailing skipped %d invalid tokens, and left out %d more customers without a valid token.\n",
 		len(flagged), second.Customers.Excluded.NoValidToken-first.Customers.Excluded.NoValidToken)
 	if n := second.Tokens.Invalid[push.CodeUnregistered] + second.Tokens.Invalid[push.CodeInvalidArgument]; n != 0 {
-		return fmt.Errorf("the second mailing met %d dead tokens that the first had marked", n)
+		return fmt.Errorf("the second mailing was sent to %d invalid tokens that the first had flagged", n)
 	}
 	if first.Tokens.Targeted-int64(len(flagged)) != second.Tokens.Targeted {
-		return fmt.Errorf("%d tokens minus %d dead ones are not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
+		return fmt.Errorf("%d tokens minus %d invalid tokens is not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
 	}
 	seen := d.Phones.Stats()
 	if seen.Duplicates != 0 {
@@ -329,7 +330,7 @@ func (d *show) compareMailings(first, second *client.Mailing, flagged []invalidT
 	return nil
 }
 
-// showRefusal hands in a mailing that FCM takes no message of.
+// showRefusal creates a mailing whose payload FCM refuses, and prints the problem.
 func (d *show) showRefusal(ctx context.Context) error {
 	_, err := d.SendMailing(ctx, map[string]any{
 		"message": map[string]any{"notification": map[string]any{"title": "Sale"},
@@ -345,7 +346,7 @@ func (d *show) showRefusal(ctx context.Context) error {
 	return nil
 }
 
-// countInvalid is how many tokens of a mailing FCM called invalid.
+// countInvalid returns how many tokens of a mailing have the result invalid.
 func countInvalid(m *client.Mailing) (n int64) {
 	for _, x := range m.Tokens.Invalid {
 		n += x
