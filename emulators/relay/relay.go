@@ -1,9 +1,9 @@
-// Package relay is a gRPC proxy that makes faults between a client and a server
-// that has none to order, such as Google's emulators: requests that never reach
-// the server, and answers that are lost after the server has done its work.
+// Package relay is a gRPC proxy that injects faults between a client and a server that
+// cannot inject them itself, such as Google's emulators. A request fails before it
+// reaches the server, or its response is lost after the server has done its work.
 //
-// It passes messages on as bytes, with their metadata, whatever the service.
-// Only a fault has a request decoded, by its type in this process.
+// The relay forwards messages of any service as bytes, with their metadata. It decodes a
+// request only for a fault, with the type that this process has registered.
 package relay
 
 import (
@@ -23,15 +23,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxMessage is how many bytes a message may have: more than any server behind
-// it takes.
+// maxMessage is the largest message in bytes. It is above the limit of every server
+// behind the relay.
 const maxMessage = 64 << 20
 
 // A Fault decides whether a request, named by its short method name ("Commit"),
 // fails. It may block, for latency.
 type Fault = func(method string, req proto.Message) error
 
-// A Relay is one proxy; safe for concurrent use.
+// A Relay is one proxy. It is safe for concurrent use.
 type Relay struct {
 	server        *grpc.Server
 	target        *grpc.ClientConn
@@ -39,8 +39,8 @@ type Relay struct {
 	before, after atomic.Pointer[Fault]
 }
 
-// Start listens on an address, with port 0 on any port, and passes requests on
-// to the server at target, host:port.
+// Start listens on an address until Close, and forwards requests to the server at target,
+// host:port. Port 0 selects a free port.
 func Start(addr, target string) (*Relay, error) {
 	conn, err := grpc.NewClient("passthrough:///"+target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
@@ -55,27 +55,27 @@ func Start(addr, target string) (*Relay, error) {
 
 	r := &Relay{target: conn, addr: ln.Addr().String()}
 	r.server = grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(r.relayCall), grpc.MaxRecvMsgSize(maxMessage))
-	go func() { _ = r.server.Serve(ln) }() // ends with Close
+	go func() { _ = r.server.Serve(ln) }() // returns after Close
 	return r, nil
 }
 
-// Addr is host:port of the relay.
+// Addr returns host:port of the relay.
 func (r *Relay) Addr() string { return r.addr }
 
-// Close breaks off what is under way, and may be called again.
+// Close stops the relay and breaks off the calls in progress. It can be called again.
 func (r *Relay) Close() {
 	r.server.Stop()
 	r.target.Close()
 }
 
-// SetFault installs f, or nothing when f is nil. It is called for each request
-// before it is passed on; its error is the answer, and the server never gets
-// the request.
+// SetFault makes the relay call f for each request before it forwards the request. If f
+// returns an error, the client gets the error, and the server never gets the request. A
+// nil f removes the fault.
 func (r *Relay) SetFault(f Fault) { storeFault(&r.before, f) }
 
-// SetFaultAfter is SetFault for after the server has answered well: its work is
-// done, and f's error is what the client gets instead of the answer's end. It
-// is called with the last request of the call.
+// SetFaultAfter makes the relay call f, with the last request of the call, after the
+// server has answered without an error. The server has done its work, and the client gets
+// f's error instead of the status OK. A nil f removes the fault.
 func (r *Relay) SetFaultAfter(f Fault) { storeFault(&r.after, f) }
 
 func storeFault(p *atomic.Pointer[Fault], f Fault) {
@@ -86,7 +86,7 @@ func storeFault(p *atomic.Pointer[Fault], f Fault) {
 	p.Store(&f)
 }
 
-// relayCall carries one call, unary or of any kind of stream.
+// relayCall forwards one call, unary or streaming.
 func (r *Relay) relayCall(_ any, client grpc.ServerStream) error {
 	method, ok := grpc.MethodFromServerStream(client)
 	if !ok {
@@ -111,9 +111,9 @@ func (r *Relay) relayCall(_ any, client grpc.ServerStream) error {
 		select {
 		case err := <-requests:
 			if err != nil {
-				return err // a fault, or the client is gone
+				return err // of a fault, or because the client has gone
 			}
-			requests = nil // every request is passed on
+			requests = nil // all requests are forwarded
 		case err := <-answers:
 			client.SetTrailer(server.Trailer())
 			if err != nil {
@@ -124,7 +124,7 @@ func (r *Relay) relayCall(_ any, client grpc.ServerStream) error {
 	}
 }
 
-// A call is one call on its way.
+// A call is one call in progress.
 type call struct {
 	relay  *Relay
 	method string
@@ -133,7 +133,7 @@ type call struct {
 	last   atomic.Pointer[[]byte] // the last request
 }
 
-// forwardRequests passes requests on until the client has sent its last.
+// forwardRequests forwards requests until the client has sent its last one.
 func (c *call) forwardRequests() error {
 	for {
 		var m []byte
@@ -148,13 +148,13 @@ func (c *call) forwardRequests() error {
 		if err := c.relay.callFault(&c.relay.before, c.method, &m); err != nil {
 			return err
 		}
-		if err := c.server.SendMsg(&m); err != nil && !errors.Is(err, io.EOF) { // EOF: answers knows why
+		if err := c.server.SendMsg(&m); err != nil && !errors.Is(err, io.EOF) { // io.EOF: forwardAnswers gets the reason
 			return err
 		}
 	}
 }
 
-// forwardAnswers passes answers back until the server has sent its last.
+// forwardAnswers forwards responses until the server has sent its last one.
 func (c *call) forwardAnswers() error {
 	header, err := c.server.Header()
 	if err == nil && header != nil {
@@ -179,7 +179,8 @@ func (c *call) forwardAnswers() error {
 	}
 }
 
-// callFault asks a fault, if there is one, what becomes of a request.
+// callFault calls a fault, if there is one, with the decoded request, and returns its
+// error.
 func (r *Relay) callFault(p *atomic.Pointer[Fault], method string, req *[]byte) error {
 	f := p.Load()
 	if f == nil || req == nil {
