@@ -26,7 +26,7 @@ func init() {
 	}
 }
 
-// printHelp prints what there is, or what one command takes.
+// printHelp prints the list of commands, or the help of one command.
 func printHelp(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return serveEmulators(ctx, []string{"-h"}, out)

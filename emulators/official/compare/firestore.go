@@ -123,7 +123,7 @@ func measureQueries(ctx context.Context, c *sdk.Client) (figure, error) {
 	return newFigure("queries a second that find one of 10,000", selective, began), nil
 }
 
-// runEach does something with n documents, some side by side.
+// runEach calls do for n documents, several at the same time.
 func runEach(n int, do func(i int) error) error {
 	var g errgroup.Group
 	g.SetLimit(sideBySide)
@@ -167,8 +167,8 @@ func measureTransactions(ctx context.Context, c *sdk.Client) (figure, error) {
 	return newFigure("transactions a second, 16 side by side", increments, began), err
 }
 
-// runConformance runs Google's tests of the Go client against a server, and answers the
-// sums.
+// runConformance runs Google's tests of the Go client against a server, and returns
+// how many pass.
 func runConformance(ctx context.Context, addr string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "run", "./emulators/firestore/conformance", "-min", "0", "-addr", addr).CombinedOutput()
 	if err != nil {

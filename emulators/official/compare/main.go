@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// judgesIndexes are those that Google's tests count on.
+// judgesIndexes are the indexes that Google's tests need.
 const judgesIndexes = "emulators/firestore/conformance/firestore.indexes.json"
 
 // A figure is one line of a table.
@@ -81,7 +81,7 @@ func compareServers(ctx context.Context, judged bool) error {
 		func(addr, _ string) server { return server{[]string{binary, "-only", "pubsub", "-pubsub", addr}, addr} })
 }
 
-// printTable measures Google's server, then ours, and prints one beside the other.
+// printTable measures Google's server, then ours, and prints the figures side by side.
 func printTable(ctx context.Context, name string, measure func(addr string) ([]figure, error), googles, ours func(addr, port string) server) error {
 	var columns [2][]figure
 	for i, make := range []func(addr, port string) server{googles, ours} {
@@ -101,12 +101,12 @@ func printTable(ctx context.Context, name string, measure func(addr string) ([]f
 	return nil
 }
 
-// newFigure is a figure of n things done since a moment.
+// newFigure returns the rate of n operations since a time.
 func newFigure(what string, n int, began time.Time) figure {
 	return figure{what, formatNumber(int(float64(n) / time.Since(began).Seconds()))}
 }
 
-// formatNumber writes a number with a comma between its thousands.
+// formatNumber returns a number with commas between its thousands.
 func formatNumber(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)

@@ -54,7 +54,7 @@ func measurePubSub(ctx context.Context, addr string) (out []figure, err error) {
 	return out, conn.Close()
 }
 
-// createSubscription makes a topic with a subscription.
+// createSubscription creates a topic with a subscription. push is nil for pulls.
 func (b *bench) createSubscription(ctx context.Context, id string, push *pb.PushConfig) (topic, subscription string, err error) {
 	topic, subscription = "projects/"+b.project+"/topics/"+id, "projects/"+b.project+"/subscriptions/"+id
 	if _, err = b.TopicAdminClient.CreateTopic(ctx, &pb.Topic{Name: topic}); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// startWithin is how long a server may take to listen.
+// startWithin is the longest time until a server listens.
 const startWithin = time.Minute
 
 // startAndMeasure starts the server, measures it, and ends it. To the figures it adds how
@@ -41,7 +41,7 @@ func (s server) startAndMeasure(ctx context.Context, measure func(addr string) (
 	return append([]figure{start}, append(figures, figure{"resident memory after it, MiB", residentMemory(cmd.Process.Pid)})...), nil
 }
 
-// waitUntilListening waits until the server takes connections.
+// waitUntilListening waits until the server accepts connections.
 func (s server) waitUntilListening(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -58,7 +58,8 @@ func (s server) waitUntilListening(ctx context.Context) error {
 	}
 }
 
-// residentMemory is a process's memory in MiB, where the system tells it.
+// residentMemory returns the resident memory of a process in MiB, if the system reports
+// it.
 func residentMemory(pid int) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -66,12 +67,12 @@ func residentMemory(pid int) string {
 	}
 	var kib int
 	if _, rest, ok := strings.Cut(string(b), "VmRSS:"); ok {
-		_, _ = fmt.Sscan(rest, &kib) // 0 says that it is not told
+		_, _ = fmt.Sscan(rest, &kib) // 0 if the text cannot be read
 	}
 	return formatNumber(kib / 1024)
 }
 
-// freePort is a port that nobody listens on.
+// freePort returns a port on which no process listens.
 func freePort(ctx context.Context) (string, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
