@@ -22,14 +22,14 @@ func init() {
 		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: local.FollowEvents},
 		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: instances.ServeFunction},
 		{Name: "version", Args: "", What: "Prints which version this is.", Run: cli.Version},
-		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: help},
+		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: printHelp},
 	}
 }
 
-// help prints what there is, or what one command takes.
-func help(ctx context.Context, args []string, out io.Writer) error {
+// printHelp prints the list of commands, or the help of one command.
+func printHelp(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return serve(ctx, []string{"-h"}, out)
+		return serveEmulators(ctx, []string{"-h"}, out)
 	}
 	c, ok := cli.FindCommand(args[0])
 	if !ok || len(args) > 1 {

@@ -28,7 +28,7 @@ func TestHelp(t *testing.T) {
 	for _, c := range cli.Commands {
 		t.Run(c.Name, func(t *testing.T) {
 			var helped bytes.Buffer
-			if err := run(t.Context(), []string{"help", c.Name}, &helped); err != nil && !errors.Is(err, flag.ErrHelp) {
+			if err := runCommand(t.Context(), []string{"help", c.Name}, &helped); err != nil && !errors.Is(err, flag.ErrHelp) {
 				t.Fatal(err)
 			}
 			if !strings.Contains(helped.String(), c.What) {
@@ -86,7 +86,7 @@ func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"version", "-version"} {
 		var out bytes.Buffer
-		if err := run(t.Context(), []string{name}, &out); err != nil {
+		if err := runCommand(t.Context(), []string{name}, &out); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasPrefix(out.String(), "carillon emulators ") {
@@ -207,7 +207,7 @@ func TestTheEndSaysWhatIsLost(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &stopper{stop: cancel}
 	args := []string{"-only", "firestore,fcm", "-firestore", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "", "-require-indexes", "../firestore.indexes.json"}
-	if err := run(ctx, args, out); err != nil {
+	if err := runCommand(ctx, args, out); err != nil {
 		t.Fatal(err)
 	}
 	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM took"}

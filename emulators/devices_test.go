@@ -50,7 +50,7 @@ func TestDevicesIsOff(t *testing.T) {
 		t.Errorf("answered %v", a)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-only", "fcm", "-devices", "127.0.0.1:0"}, &out); err == nil || !strings.Contains(err.Error(), "-devices") {
+	if err := runCommand(t.Context(), []string{"-only", "fcm", "-devices", "127.0.0.1:0"}, &out); err == nil || !strings.Contains(err.Error(), "-devices") {
 		t.Errorf("-only with -devices: %v", err)
 	}
 }

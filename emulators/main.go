@@ -29,14 +29,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := runCommand(ctx, os.Args[1:], os.Stdout)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "emulators:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+func runCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 0 {
 		if c, ok := cli.FindCommand(args[0]); ok {
 			return c.Run(ctx, args[1:], out)
@@ -45,11 +45,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return cli.Version(ctx, nil, out)
 		}
 	}
-	return serve(ctx, args, out)
+	return serveEmulators(ctx, args, out)
 }
 
-// serve runs until ctx ends.
-func serve(ctx context.Context, args []string, out io.Writer) error {
+// serveEmulators runs until ctx ends.
+func serveEmulators(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("emulators")
 	o := local.Defaults()
 	o.RegisterFlags(f)

@@ -160,7 +160,7 @@ func TestCommandsNameWhatIsWrong(t *testing.T) {
 		{"export -colour red -", "not defined: -colour"},
 	} {
 		var out bytes.Buffer
-		if err := run(t.Context(), strings.Fields(c.args), &out); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := runCommand(t.Context(), strings.Fields(c.args), &out); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.args, err, c.want)
 		}
 	}

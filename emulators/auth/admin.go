@@ -16,20 +16,20 @@ func (s *Server) adminHandler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET "+certificates, s.serveCertificates)
 	m.HandleFunc("GET "+appCheckKeys, s.serveKeys)
-	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.lookup)
-	m.HandleFunc("POST /v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
+	m.HandleFunc("POST /v1/projects/{project}/accounts:lookup", s.serveLookup)
+	m.HandleFunc("POST /v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.serveLookup)
 	// The Admin SDKs put the host name into the path when
 	// FIREBASE_AUTH_EMULATOR_HOST is set.
-	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/accounts:lookup", s.lookup)
-	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.lookup)
-	m.HandleFunc("POST /emulator/tokens", s.issue)
-	m.HandleFunc("PUT /emulator/accounts/{uid}", s.change)
+	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/accounts:lookup", s.serveLookup)
+	m.HandleFunc("POST /identitytoolkit.googleapis.com/v1/projects/{project}/tenants/{tenant}/accounts:lookup", s.serveLookup)
+	m.HandleFunc("POST /emulator/tokens", s.serveToken)
+	m.HandleFunc("PUT /emulator/accounts/{uid}", s.serveAccount)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		broken := s.broken
 		s.mu.Unlock()
 		if broken {
-			answer(w, http.StatusForbidden, map[string]any{"error": map[string]any{"code": 403, "message": "PERMISSION_DENIED"}})
+			writeJSON(w, http.StatusForbidden, map[string]any{"error": map[string]any{"code": 403, "message": "PERMISSION_DENIED"}})
 			return
 		}
 		m.ServeHTTP(w, r)
@@ -60,17 +60,17 @@ func (s *Server) serveCertificates(w http.ResponseWriter, _ *http.Request) {
 	s.asked++
 	s.mu.Unlock()
 	w.Header().Set("Cache-Control", "public, max-age=3600, must-revalidate, no-transform")
-	answer(w, http.StatusOK, map[string]string{s.keyID: s.cert})
+	writeJSON(w, http.StatusOK, map[string]string{s.keyID: s.cert})
 }
 
-// lookup serves accounts:lookup. It leaves out users that do not exist. It
+// serveLookup serves accounts:lookup. It leaves out users that do not exist. It
 // finds a user of a tenant only in that tenant.
-func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveLookup(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		LocalID []string `json:"localId"`
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in); err != nil || r.PathValue("project") != s.project {
-		answer(w, http.StatusBadRequest, map[string]any{"error": map[string]any{"code": 400, "message": "INVALID_REQUEST"}})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": map[string]any{"code": 400, "message": "INVALID_REQUEST"}})
 		return
 	}
 
@@ -89,12 +89,12 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 		users = append(users, u)
 	}
 
-	answer(w, http.StatusOK, map[string]any{"kind": "identitytoolkit#GetAccountInfoResponse", "users": users})
+	writeJSON(w, http.StatusOK, map[string]any{"kind": "identitytoolkit#GetAccountInfoResponse", "users": users})
 }
 
-// issue returns an ID token for the claims in the body, for example `{"sub":
+// serveToken returns an ID token for the claims in the body, for example `{"sub":
 // "ada"}`.
-func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	claims := map[string]any{}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&claims); err != nil {
 		http.Error(w, "the body is not a JSON object of claims", http.StatusBadRequest)
@@ -104,10 +104,10 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the claim sub (the user id) is missing", http.StatusBadRequest)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"idToken": s.Token(claims), "expiresIn": strconv.Itoa(int(tokenLife / time.Second))})
+	writeJSON(w, http.StatusOK, map[string]any{"idToken": s.Token(claims), "expiresIn": strconv.Itoa(int(tokenLife / time.Second))})
 }
 
-func (s *Server) change(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request) {
 	var a Account
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&a); err != nil {
 		http.Error(w, "the body is not an account (tenant, disabled, deleted, validSince)", http.StatusBadRequest)
@@ -117,7 +117,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // an error means that the client has disconnected

@@ -13,7 +13,7 @@ const appCheckKeys = "/v1beta/jwks"
 // serveKeys serves the signing key as a JSON Web Key Set.
 func (s *Server) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	encode := base64.RawURLEncoding.EncodeToString
-	answer(w, http.StatusOK, map[string]any{"keys": []map[string]any{{
+	writeJSON(w, http.StatusOK, map[string]any{"keys": []map[string]any{{
 		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": s.keyID,
 		"n": encode(s.key.N.Bytes()), "e": encode(big.NewInt(int64(s.key.E)).Bytes()),
 	}}})

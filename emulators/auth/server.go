@@ -65,7 +65,7 @@ func Start(addr string, o Options) (*Server, error) {
 	}
 
 	s.keyID = "key-" + rand.Text()
-	if s.cert, err = certificate(key); err != nil {
+	if s.cert, err = makeCertificate(key); err != nil {
 		return nil, err
 	}
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
@@ -105,8 +105,8 @@ func (s *Server) Asked() int {
 	return s.asked
 }
 
-// certificate returns a self-signed certificate for a key, as PEM.
-func certificate(key *rsa.PrivateKey) (string, error) {
+// makeCertificate returns a self-signed certificate for a key, as PEM.
+func makeCertificate(key *rsa.PrivateKey) (string, error) {
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "securetoken.system.gserviceaccount.com"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),

@@ -45,7 +45,7 @@ func (s *Server) Token(claims map[string]any) string {
 // header names. Without a key the signature is empty. Sign panics when header
 // or claims cannot be encoded as JSON, because that is a mistake of the caller.
 func Sign(header, claims map[string]any, key *rsa.PrivateKey) string {
-	text := part(header) + "." + part(claims)
+	text := encodePart(header) + "." + encodePart(claims)
 	if key == nil {
 		return text + "."
 	}
@@ -57,7 +57,7 @@ func Sign(header, claims map[string]any, key *rsa.PrivateKey) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-func part(v map[string]any) string {
+func encodePart(v map[string]any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("encoding a part of a token: %v", err))

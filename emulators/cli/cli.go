@@ -11,10 +11,10 @@ import (
 	"runtime/debug"
 )
 
-// A Command is one of those after `go run ./emulators`.
+// A Command is a command of `go run ./emulators`.
 type Command struct {
 	Name string
-	Args string // what follows it
+	Args string // arguments, as the help shows them
 	What string // one sentence
 	Run  func(context.Context, []string, io.Writer) error
 }
@@ -33,7 +33,8 @@ func FindCommand(name string) (Command, bool) {
 	return Command{}, false
 }
 
-// NewFlags makes the flags of a command; nothing is printed by them: ParseFlags does.
+// NewFlags returns a flag set for a command. The set prints nothing itself: ParseFlags
+// prints the help.
 func NewFlags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -41,13 +42,13 @@ func NewFlags(name string) *flag.FlagSet {
 	return f
 }
 
-// ParseFlags reads a command's flags. With -h it prints what the command takes and
-// returns flag.ErrHelp; what is wrong is told once, without the list.
+// ParseFlags parses a command's flags. With -h it prints the help and returns
+// flag.ErrHelp. Its error names the first fault, without the list of flags.
 func ParseFlags(f *flag.FlagSet, args []string, out io.Writer) error {
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		usage(f, out)
+		printUsage(f, out)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w; -h lists what there is", err)
@@ -55,8 +56,8 @@ func ParseFlags(f *flag.FlagSet, args []string, out io.Writer) error {
 	return nil
 }
 
-// usage prints one sentence on a command and its flags.
-func usage(f *flag.FlagSet, out io.Writer) {
+// printUsage prints one sentence about a command, and its flags.
+func printUsage(f *flag.FlagSet, out io.Writer) {
 	c, ok := FindCommand(f.Name())
 	if !ok { // the command without a name
 		fmt.Fprint(out, "Runs the whole cloud Carillon needs on this machine, until Ctrl-C.\n\ngo run ./emulators [flags]\n")

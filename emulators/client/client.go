@@ -1,4 +1,4 @@
-// Package client calls the HTTP API, as a user's program would.
+// Package client is a client of the HTTP API, for the commands and tests.
 package client
 
 import (
@@ -17,19 +17,19 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Client speaks the HTTP API, as any user's program would.
+// Client calls the HTTP API at BaseURL.
 type Client struct {
 	BaseURL string
 	HTTP    *http.Client
-	Every   time.Duration // between two looks at a mailing; 100 ms when 0
+	Every   time.Duration // interval between two polls of a mailing; 0: 100 ms
 }
 
-// New makes a client of the API at a URL.
+// New returns a client of the API at a URL. Its requests have a time-out of two minutes.
 func New(base string) *Client {
 	return &Client{BaseURL: strings.TrimSuffix(base, "/"), HTTP: &http.Client{Timeout: 2 * time.Minute}}
 }
 
-// Mailing is what GET /v1/mailings/{id} answers, as far as the commands need it.
+// Mailing has the fields of the response of GET /v1/mailings/{id} that the commands need.
 type Mailing struct {
 	ID      string `json:"id"`
 	State   string `json:"state"`
@@ -43,7 +43,7 @@ type Mailing struct {
 // IsFinal reports whether the mailing has ended.
 func (m *Mailing) IsFinal() bool { return push.State(m.State).Final() }
 
-// Reconcile names what does not add up.
+// Reconcile returns an error if the totals of the mailing do not add up.
 func (m *Mailing) Reconcile() error {
 	c, t := m.Customers, m.Tokens
 	invalid := int64(0)
@@ -54,7 +54,7 @@ func (m *Mailing) Reconcile() error {
 		return fmt.Errorf("mailing %s: %d customers matched, but %d targeted and %d excluded", m.ID, c.Matched, c.Targeted, c.Excluded.Sum())
 	}
 	if sum := t.Accepted + invalid + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending; t.Targeted != sum {
-		return fmt.Errorf("mailing %s: %d tokens targeted, but the verdicts add up to %d", m.ID, t.Targeted, sum)
+		return fmt.Errorf("mailing %s: %d tokens targeted, but the results add up to %d", m.ID, t.Targeted, sum)
 	}
 	if err := m.reconcilePlatforms(); err != nil {
 		return err
@@ -62,7 +62,8 @@ func (m *Mailing) Reconcile() error {
 	return m.reconcileVariants()
 }
 
-// reconcilePlatforms names what the platforms of the mailing do not add up to.
+// reconcilePlatforms returns an error if the sums of the platforms differ from the totals
+// of the mailing.
 func (m *Mailing) reconcilePlatforms() error {
 	if len(m.Platforms) == 0 {
 		return nil
@@ -100,7 +101,8 @@ func sumOf(numbers []int64) (sum int64) {
 	return sum
 }
 
-// reconcileVariants names what the variants of the mailing do not add up to.
+// reconcileVariants returns an error if the sums of the variants differ from the totals
+// of the mailing.
 func (m *Mailing) reconcileVariants() error {
 	if len(m.Variants) == 0 {
 		return nil
@@ -117,7 +119,7 @@ func (m *Mailing) reconcileVariants() error {
 	return nil
 }
 
-// Problem is an answer other than the one hoped for.
+// Problem is an error response of the API.
 type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
@@ -125,7 +127,7 @@ type Problem struct {
 	Errors []struct{ Location, Message string }
 }
 
-// Error is the problem's status, title, detail and faults.
+// Error returns the problem's status, title, detail and faults.
 func (p *Problem) Error() string {
 	lines := []string{fmt.Sprintf("%d %s", p.Status, p.Title)}
 	if p.Detail != "" {
@@ -137,7 +139,8 @@ func (p *Problem) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Call sends body as JSON (NDJSON where it is a reader) and decodes the answer.
+// Call sends body as JSON, or as NDJSON if it is an io.Reader, and decodes the response
+// into answer, unless answer is nil. From status 300 on, the error wraps a *Problem.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	var r io.Reader
 	kind := "application/json"
@@ -173,7 +176,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 	}
 	if resp.StatusCode >= 300 {
 		p := &Problem{Status: resp.StatusCode, Title: resp.Status}
-		_ = json.Unmarshal(b, p) // a body that is none leaves the status line
+		_ = json.Unmarshal(b, p) // if the body is not a problem, the status line stays
 		return fmt.Errorf("%s %s: %w", method, path, p)
 	}
 	if answer == nil {
@@ -183,14 +186,15 @@ func (c *Client) Call(ctx context.Context, method, path string, body, answer any
 	return json.Unmarshal(b, answer)
 }
 
-// SendMailing hands in a mailing.
+// SendMailing creates a mailing and returns its id.
 func (c *Client) SendMailing(ctx context.Context, draft any) (string, error) {
 	var m Mailing
 	err := c.Call(ctx, http.MethodPost, "/v1/mailings", draft, &m)
 	return m.ID, err
 }
 
-// Follow polls a mailing until it has ended and nothing is pending.
+// Follow polls a mailing until it has ended and no token is pending. It calls seen after
+// each poll.
 func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*Mailing, error) {
 	return c.WaitUntil(ctx, id, func(m *Mailing) bool {
 		seen(m)
@@ -198,7 +202,8 @@ func (c *Client) Follow(ctx context.Context, id string, seen func(*Mailing)) (*M
 	})
 }
 
-// WaitUntil polls a mailing, whose sums have to add up at each look.
+// WaitUntil polls a mailing until enough returns true. It returns an error if the totals
+// do not add up at any poll, or if the mailing is paused.
 func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing) bool) (*Mailing, error) {
 	for {
 		m := &Mailing{}
@@ -222,7 +227,7 @@ func (c *Client) WaitUntil(ctx context.Context, id string, enough func(*Mailing)
 	}
 }
 
-// AsProblem is the problem an error came from, nil if it is another.
+// AsProblem returns the *Problem that an error wraps, or nil.
 func AsProblem(err error) *Problem {
 	p, _ := errors.AsType[*Problem](err)
 	return p

@@ -15,26 +15,27 @@ import (
 	"time"
 )
 
-// tries is how often in a row something is asked for that gets nowhere, and
-// pause how long to wait before the second time where Retry-After does not say;
-// it doubles each time.
+// MaxTries is the number of attempts without progress, and RetryPause the wait before
+// the second attempt. The wait doubles for each attempt; a longer Retry-After replaces it.
 const (
 	MaxTries   = 8
 	RetryPause = time.Second
 )
 
-// A Remote is where import and export find the API: a deployment, or this
-// machine's emulators.
+// A Remote is the API that import and export call: a deployment, or the emulators of
+// this machine.
 type Remote struct{ URL, Token string }
 
-// RegisterFlags has the token's default applied later: help prints defaults.
+// RegisterFlags adds the flags for the URL and the token to f. Client applies the default
+// of the token, because the help prints the defaults of flags.
 func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
 	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "the API's URL")
 	f.StringVar(&r.Token, "token", "", "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
 }
 
-// Client speaks to it. It follows no redirect: one leads to a sign-in page, or
-// from http to https, and the token is for nobody else.
+// Client returns a client of the API. It does not follow redirects, so that it does not
+// send the token to another server: a redirect leads to a sign-in page, or from http to
+// https.
 func (r *Remote) Client() (*Client, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -48,7 +49,7 @@ func (r *Remote) Client() (*Client, error) {
 	return c, nil
 }
 
-// bearer adds an ID token: in the cloud only IAM invokers get in.
+// bearer adds an ID token to requests: in the cloud, IAM admits only invokers.
 type bearer struct {
 	token string
 	next  http.RoundTripper
@@ -60,22 +61,22 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// Temporary is a fault that may pass: the same may be asked for again.
+// Temporary is an error after which the request can be retried.
 type Temporary struct {
 	Err  error
-	wait time.Duration // at least; 0 if the answer does not say
+	wait time.Duration // shortest wait before the retry; 0: the response does not say
 }
 
-// Error is the text of the fault.
+// Error returns the text of the wrapped error.
 func (l *Temporary) Error() string { return l.Err.Error() }
 
-// Unwrap is the fault.
+// Unwrap returns the wrapped error.
 func (l *Temporary) Unwrap() error { return l.Err }
 
-// RefusalOf is the error in an answer that is not 200: later where the function
-// is busy or out of reach.
+// RefusalOf returns the error of a response that is not 200. what names the request. The
+// error is Temporary for 429, 502, 503 and 504.
 func RefusalOf(resp *http.Response, what string) error {
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what is missing of it is only its words
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // on an error the problem has less text
 	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
 	if to := resp.Header.Get("Location"); to != "" {
 		p.Detail = "it leads to " + to
@@ -94,8 +95,8 @@ func RefusalOf(resp *http.Response, what string) error {
 	return err
 }
 
-// Retry calls once until it succeeds, fails for good, or has failed tries times
-// without getting on, and says what it waits for.
+// Retry calls once until it succeeds, returns an error that is not Temporary, or has
+// failed MaxTries times without progress. It passes the reason of each wait to say.
 func Retry(ctx context.Context, pause time.Duration, say func(string), once func() (gotOn bool, err error)) error {
 	wait := pause
 	for try := 1; ; try++ {

@@ -1,5 +1,5 @@
-// Package demo has the command demo: a thousand customers, two mailings, and the result
-// of every token.
+// Package demo has the command demo. It sends two mailings to a thousand customers and
+// shows the result of every token.
 package demo
 
 import (
@@ -20,13 +20,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// demoCustomers is a thousand customers. What FCM says of a token stands at its
-// end, so that the file explains itself.
+// demoCustomers is NDJSON of a thousand customers. The end of each token names the
+// answer of FCM, so that the file explains itself.
 //
 //go:embed customers.ndjson
 var demoCustomers string
 
-// demoOutcomes are what FCM says of the file's tokens that are not good.
+// demoOutcomes are FCM's answers to the file's tokens that are not good.
 var demoOutcomes = []fcm.Outcome{
 	{Token: "*-gone", Outcome: "UNREGISTERED"},
 	{Token: "*-malformed", Outcome: "INVALID_TOKEN"},
@@ -37,15 +37,15 @@ var demoOutcomes = []fcm.Outcome{
 // Message is the message of the demo.
 var Message = map[string]any{"notification": map[string]any{"title": "Spring sale", "body": "20 % off until Sunday"}}
 
-// TriggerMessage is a message to one customer with a value of its own.
+// TriggerMessage is a message to one customer, with values for its template.
 var TriggerMessage = map[string]any{"notification": map[string]any{
 	"title": "+{{ values.points }} points", "body": "Thank you, {{ customer.first_name | default: 'and see you soon' }}"}}
 
-// demoTimeout bounds a demo that gets nowhere; it usually takes seconds. External
-// servers may be slow, and others' too.
+// demoTimeout is the time limit of a demo. A demo usually takes seconds, but external
+// servers may be slow.
 const demoTimeout = 10 * time.Minute
 
-// Run runs the main job before your eyes and fails when a sum does not add up.
+// Run runs the demo and prints its steps. It returns an error if totals do not match.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("demo")
 	o := local.Defaults().OnFreePorts()
@@ -66,11 +66,11 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	d := &show{Cloud: l, Client: client.New(l.APIURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	if err := d.run(showing); err != nil || !*keep {
+	if err := d.exportAll(showing); err != nil || !*keep {
 		return err
 	}
 
-	d.say("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.UIURL, l.APIURL)
+	d.printLine("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.UIURL, l.APIURL)
 	<-ctx.Done()
 	return nil
 }
@@ -82,43 +82,43 @@ type show struct {
 	out io.Writer
 }
 
-func (d *show) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
+func (d *show) printLine(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
 
-func (d *show) run(ctx context.Context) error {
-	d.say("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.FirestoreHost, d.PubSubHost, d.Phones.URL())
-	if err := d.seed(ctx); err != nil {
+func (d *show) exportAll(ctx context.Context) error {
+	d.printLine("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.FirestoreHost, d.PubSubHost, d.Phones.URL())
+	if err := d.importCustomers(ctx); err != nil {
 		return err
 	}
 
-	first, err := d.ring(ctx, "first mailing ")
+	first, err := d.runMailing(ctx, "first mailing ")
 	if err != nil {
 		return err
 	}
 
-	dead, err := d.flagged(ctx, first)
+	dead, err := d.showFlags(ctx, first)
 	if err != nil {
 		return err
 	}
-	if err := d.move(ctx); err != nil {
+	if err := d.moveToken(ctx); err != nil {
 		return err
 	}
 
-	second, err := d.ring(ctx, "second mailing")
+	second, err := d.runMailing(ctx, "second mailing")
 	if err != nil {
 		return err
 	}
-	if err := d.compare(first, second, dead); err != nil {
+	if err := d.compareMailings(first, second, dead); err != nil {
 		return err
 	}
 
-	return d.refused(ctx)
+	return d.showRefusal(ctx)
 }
 
-// seed imports the customers and tells FCM which tokens are dead, and which are
-// over their device's quota at first.
-func (d *show) seed(ctx context.Context) error {
+// importCustomers imports the customers. It sets FCM's answers for invalid tokens, and
+// for two tokens whose first send exceeds the quota of their device.
+func (d *show) importCustomers(ctx context.Context) error {
 	imported := 0
-	for part := range slices.Chunk(slices.Collect(strings.Lines(demoCustomers)), demoImport) {
+	for part := range slices.Chunk(slices.Collect(strings.Lines(demoCustomers)), importChunk) {
 		n, err := d.importPart(ctx, strings.Join(part, ""))
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (d *show) seed(ctx context.Context) error {
 		imported += n
 	}
 
-	d.say("%d customers imported over HTTP, from emulators/demo/customers.ndjson.\n", imported)
+	d.printLine("%d customers imported over HTTP, from emulators/demo/customers.ndjson.\n", imported)
 	rules := slices.Clone(demoOutcomes)
 	for _, t := range demoTokens("-busy")[:2] {
 		rules = append(rules, fcm.Outcome{Token: t, Outcome: "QUOTA_DEVICE", Times: 1, RetryAfter: time.Second})
@@ -134,12 +134,12 @@ func (d *show) seed(ctx context.Context) error {
 	return d.Phones.SetOutcomes(rules...)
 }
 
-// demoImport is how many customers one request of the demo imports: a slow
-// Firestore answers that well within the function's timeout.
-const demoImport = 250
+// importChunk is the number of customers in one import request. Even a slow Firestore
+// stores so many within the function's time-out.
+const importChunk = 250
 
-// importPart imports some lines of the file, again where the function answers
-// that something was out of reach: the same lines again change nothing.
+// importPart imports some lines of the file, and returns the number of customers. It
+// retries after 503: an import of the same lines again changes nothing.
 func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 	for {
 		var answer struct {
@@ -160,7 +160,7 @@ func (d *show) importPart(ctx context.Context, lines string) (int, error) {
 	}
 }
 
-// demoTokens lists the tokens of the file that end so.
+// demoTokens returns the tokens of the file that have the given end.
 func demoTokens(end string) []string {
 	var out []string
 	for part := range strings.SplitSeq(demoCustomers, `"`) {
@@ -171,7 +171,7 @@ func demoTokens(end string) []string {
 	return out
 }
 
-func (d *show) ring(ctx context.Context, what string) (*client.Mailing, error) {
+func (d *show) runMailing(ctx context.Context, what string) (*client.Mailing, error) {
 	id, err := d.SendMailing(ctx, map[string]any{"message": Message, "link": "https://shop.example/sale",
 		"audience": map[string]any{"everyone": true}, "category": "promo"})
 	if err != nil {
@@ -181,7 +181,7 @@ func (d *show) ring(ctx context.Context, what string) (*client.Mailing, error) {
 	b := progress.NewBar(d.out, what)
 	w := waiting{since: time.Now()}
 	m, err := d.Follow(ctx, id, func(m *client.Mailing) {
-		if text := w.look(m.Tokens.Pending, time.Now()); text != "" {
+		if text := w.noteProgress(m.Tokens.Pending, time.Now()); text != "" {
 			b.Say(text)
 		}
 		b.Show(m.Tokens.Targeted-m.Tokens.Pending, m.Tokens.Targeted, m.State)
@@ -195,53 +195,54 @@ func (d *show) ring(ctx context.Context, what string) (*client.Mailing, error) {
 		return nil, fmt.Errorf("mailing %s is %s, not completed", m.ID, m.State)
 	}
 
-	d.sums(m)
+	d.printSums(m)
 	return m, nil
 }
 
-func (d *show) sums(m *client.Mailing) {
+func (d *show) printSums(m *client.Mailing) {
 	c, t := m.Customers, m.Tokens
-	d.say("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
+	d.printLine("  customers: %d matched = %d targeted + %d without a valid token + %d opted out + %d unsubscribed",
 		c.Matched, c.Targeted, c.Excluded.NoValidToken, c.Excluded.OptedOut, c.Excluded.Category)
-	d.say("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d SENDER_ID_MISMATCH + %d refused + %d failed",
+	d.printLine("  tokens:    %d targeted = %d accepted by FCM + %d UNREGISTERED + %d INVALID_ARGUMENT + %d SENDER_ID_MISMATCH + %d refused + %d failed",
 		t.Targeted, t.Accepted, t.Invalid[push.CodeUnregistered], t.Invalid[push.CodeInvalidArgument], t.Invalid[push.CodeWrongSender], t.Refused, t.Failed)
-	d.say("")
+	d.printLine("")
 }
 
-// waiting notices that a mailing stands still, and says once why.
+// waiting notices that a mailing makes no progress, and explains it once.
 type waiting struct {
-	pending int64
-	since   time.Time // when pending changed last
-	told    bool
+	pending  int64
+	since    time.Time // time of the last change of pending
+	reported bool
 }
 
-// stillAfter is how long nothing happens before a word is said about it.
-const stillAfter = time.Second
+// stallAfter is the time without progress after which the demo explains the wait.
+const stallAfter = time.Second
 
-// look takes note of how many tokens are pending, and answers what to say.
-func (w *waiting) look(pending int64, now time.Time) string {
+// noteProgress stores how many tokens are pending, and returns the text to print; "" is
+// none.
+func (w *waiting) noteProgress(pending int64, now time.Time) string {
 	if pending != w.pending {
 		w.pending, w.since = pending, now
 	}
-	if pending == 0 || w.told || now.Sub(w.since) < stillAfter {
+	if pending == 0 || w.reported || now.Sub(w.since) < stallAfter {
 		return ""
 	}
-	w.told = true
+	w.reported = true
 	return fmt.Sprintf("%d tokens wait: FCM was busy (429, 503), and they are sent again after the wait that it asks for, up to some ten seconds", pending)
 }
 
-// dead is a token of GET /v1/mailings/{id}/invalid-tokens.
-type dead struct {
+// invalidToken is one entry of GET /v1/mailings/{id}/invalid-tokens.
+type invalidToken struct {
 	Customer, TokenID, Code string
 	At                      time.Time
 }
 
-func (d *show) deadOf(ctx context.Context, id string) ([]dead, error) {
-	var all []dead
+func (d *show) listInvalidTokens(ctx context.Context, id string) ([]invalidToken, error) {
+	var all []invalidToken
 	for token := ""; ; {
 		var page struct {
-			Tokens        []dead `json:"tokens"`
-			NextPageToken string `json:"nextPageToken"`
+			Tokens        []invalidToken `json:"tokens"`
+			NextPageToken string         `json:"nextPageToken"`
 		}
 		if err := d.Call(ctx, http.MethodGet, "/v1/mailings/"+id+"/invalid-tokens?pageSize=200&pageToken="+token, nil, &page); err != nil {
 			return nil, err
@@ -253,10 +254,10 @@ func (d *show) deadOf(ctx context.Context, id string) ([]dead, error) {
 	}
 }
 
-// flagged shows the tokens the first mailing marked invalid, and who became
-// unreachable by it.
-func (d *show) flagged(ctx context.Context, m *client.Mailing) ([]dead, error) {
-	all, err := d.deadOf(ctx, m.ID)
+// showFlags prints the tokens that the first mailing flagged, and the customers who
+// cannot be reached any more. It returns the tokens.
+func (d *show) showFlags(ctx context.Context, m *client.Mailing) ([]invalidToken, error) {
+	all, err := d.listInvalidTokens(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -277,22 +278,22 @@ func (d *show) flagged(ctx context.Context, m *client.Mailing) ([]dead, error) {
 		}
 	}
 
-	d.say("%d tokens are marked invalid in Firestore by mailing %s, the first of them:", len(all), m.ID)
+	d.printLine("%d tokens are marked invalid in Firestore by mailing %s, the first of them:", len(all), m.ID)
 	for _, x := range all[:min(5, len(all))] {
-		d.say("  customer %s  token %s…  %-16s %s", x.Customer, x.TokenID[:8], x.Code, x.At.UTC().Format(time.RFC3339))
+		d.printLine("  customer %s  token %s…  %-16s %s", x.Customer, x.TokenID[:8], x.Code, x.At.UTC().Format(time.RFC3339))
 	}
 
 	slices.Sort(lost)
-	d.say("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
-	if want := invalidTokens(m); int64(len(all)) != want {
-		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d got such a verdict", len(all), want)
+	d.printLine("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
+	if want := countInvalid(m); int64(len(all)) != want {
+		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d have this result", len(all), want)
 	}
 	return all, nil
 }
 
-// move registers a token of one customer for another one, as when a phone is
-// handed on.
-func (d *show) move(ctx context.Context) error {
+// moveToken registers a token of one customer for another customer, as an app does after
+// a phone changes its owner.
+func (d *show) moveToken(ctx context.Context) error {
 	token := demoTokens("-ok")[0]
 	from, _, _ := strings.Cut(token, "-")
 	const to = "newcomer"
@@ -309,18 +310,18 @@ func (d *show) move(ctx context.Context) error {
 		return fmt.Errorf("the token that moved to %s is still with %s", to, from)
 	}
 
-	d.say("A phone of customer %s is handed on: its token now belongs to customer %s alone.\n", from, to)
+	d.printLine("A phone of customer %s is handed on: its token now belongs to customer %s alone.\n", from, to)
 	return nil
 }
 
-func (d *show) compare(first, second *client.Mailing, flagged []dead) error {
-	d.say("The second mailing passed %d dead tokens by, and left out %d customers more without a valid token.\n",
+func (d *show) compareMailings(first, second *client.Mailing, flagged []invalidToken) error {
+	d.printLine("The second mailing skipped %d invalid tokens, and left out %d more customers without a valid token.\n",
 		len(flagged), second.Customers.Excluded.NoValidToken-first.Customers.Excluded.NoValidToken)
 	if n := second.Tokens.Invalid[push.CodeUnregistered] + second.Tokens.Invalid[push.CodeInvalidArgument]; n != 0 {
-		return fmt.Errorf("the second mailing met %d dead tokens that the first had marked", n)
+		return fmt.Errorf("the second mailing was sent to %d invalid tokens that the first had flagged", n)
 	}
 	if first.Tokens.Targeted-int64(len(flagged)) != second.Tokens.Targeted {
-		return fmt.Errorf("%d tokens minus %d dead ones are not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
+		return fmt.Errorf("%d tokens minus %d invalid tokens is not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
 	}
 	seen := d.Phones.Stats()
 	if seen.Duplicates != 0 {
@@ -329,8 +330,8 @@ func (d *show) compare(first, second *client.Mailing, flagged []dead) error {
 	return nil
 }
 
-// refused hands in a mailing that FCM takes no message of.
-func (d *show) refused(ctx context.Context) error {
+// showRefusal creates a mailing whose payload FCM refuses, and prints the problem.
+func (d *show) showRefusal(ctx context.Context) error {
 	_, err := d.SendMailing(ctx, map[string]any{
 		"message": map[string]any{"notification": map[string]any{"title": "Sale"},
 			"webpush": map[string]any{"headers": map[string]any{"TTL": "-1"}}},
@@ -340,13 +341,13 @@ func (d *show) refused(ctx context.Context) error {
 	if p == nil || p.Status != http.StatusUnprocessableEntity {
 		return fmt.Errorf("a mailing that FCM refuses was accepted: %w", err)
 	}
-	d.say("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
-	d.say("Every sum adds up.")
+	d.printLine("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
+	d.printLine("Every sum adds up.")
 	return nil
 }
 
-// invalidTokens is how many tokens of a mailing FCM called invalid.
-func invalidTokens(m *client.Mailing) (n int64) {
+// countInvalid returns how many tokens of a mailing have the result invalid.
+func countInvalid(m *client.Mailing) (n int64) {
 	for _, x := range m.Tokens.Invalid {
 		n += x
 	}

@@ -56,7 +56,7 @@ func Handler(o Options) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(page))
-	mux.HandleFunc("GET /inbox.json", o.describe)
+	mux.HandleFunc("GET /inbox.json", o.serveDescription)
 	mux.Handle("/emulator/", o.FCM)
 	if o.API != nil {
 		mux.Handle("/v1/", o.API)
@@ -64,8 +64,8 @@ func Handler(o Options) http.Handler {
 	return guard(mux, o.Hosts)
 }
 
-// describe serves the settings that the page needs.
-func (o Options) describe(w http.ResponseWriter, _ *http.Request) {
+// serveDescription serves the settings that the page needs.
+func (o Options) serveDescription(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	b, err := json.Marshal(map[string]any{"project": o.Project, "api": o.API != nil, "fcm": o.Address})
 	if err != nil {

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// besideEvery is how often a mailing to one customer is handed in beside the
+	// besideEvery is the interval between two mailings to one customer beside the
 	// large one.
 	besideEvery = 3 * time.Second
-	// besideCustomers get these mailings in turn; each has one good token, and
-	// gets the large mailing, too.
+	// besideCustomers is the number of customers who get these mailings in turn. Each
+	// has one good token and also gets the large mailing.
 	besideCustomers = 20
-	// besidePatience is how long such a mailing may take to reach FCM before it
-	// counts as not sent.
-	besidePatience = 5 * time.Minute
+	// besideTimeout is the time after which such a mailing counts as not sent if it has
+	// not reached FCM.
+	besideTimeout = 5 * time.Minute
 )
 
-// besideMeasured is how long mailings to one customer took beside a large one,
-// from their POST to FCM, in seconds.
+// besideMeasured has the times of mailings to one customer beside a large one, from
+// their POST to FCM, in seconds.
 type besideMeasured struct {
 	Mailings int     `json:"mailings"`
 	P50      float64 `json:"p50_seconds"`
@@ -37,12 +37,13 @@ type besideMeasured struct {
 	NotSent  int     `json:"not_sent"` // did not reach FCM in besidePatience
 }
 
-// beside hands in mailings to one customer, and sees when FCM is asked for each.
+// beside creates mailings to one customer, and records when FCM gets each.
 type beside struct {
 	client *client.Client
 
+	// mu guards the fields below.
 	mu      sync.Mutex
-	seen    map[string]time.Time // when FCM was asked first, by mailing
+	seen    map[string]time.Time // when FCM got the first request, by mailing id
 	changed chan struct{}        // closed when seen changes
 	took    []time.Duration
 	missing int
@@ -51,8 +52,8 @@ type beside struct {
 
 func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
 
-// sighted is FCM's witness.
-func (b *beside) sighted(s fcm.Sighting) {
+// recordRequest records the first request of a mailing. FCM calls it for each request.
+func (b *beside) recordRequest(s fcm.Sighting) {
 	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
 		return
 	}
@@ -66,16 +67,16 @@ func (b *beside) sighted(s fcm.Sighting) {
 	b.changed = make(chan struct{})
 }
 
-// startBeside hands mailings in until stop is called, which waits for those
-// that are under way and returns what was measured.
+// startBeside creates mailings until stop is called. stop waits for those that have not
+// reached FCM yet, and returns the times.
 func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
 	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
-	l.Phones.SetWitness(b.sighted)
+	l.Phones.SetWitness(b.recordRequest)
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := 0; ; i++ {
-			all.Go(func() { b.one(ctx, i) })
+			all.Go(func() { b.sendAndWait(ctx, i) })
 			if !client.Sleep(handing, besideEvery) {
 				return
 			}
@@ -89,16 +90,16 @@ func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func(
 		if b.failed != nil {
 			return nil, b.failed
 		}
-		m := b.measured()
+		m := b.summarize()
 		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d took more than a second, %d not sent in %s\n",
-			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besidePatience)
+			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besideTimeout)
 		return m, nil
 	}
 }
 
-// one hands in a mailing and waits until FCM is asked for it.
-func (b *beside) one(ctx context.Context, i int) {
-	ctx, cancel := context.WithTimeout(ctx, besidePatience)
+// sendAndWait creates a mailing and waits until FCM gets it.
+func (b *beside) sendAndWait(ctx context.Context, i int) {
+	ctx, cancel := context.WithTimeout(ctx, besideTimeout)
 	defer cancel()
 	began := time.Now()
 	id, err := b.client.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
@@ -131,7 +132,7 @@ func (b *beside) one(ctx context.Context, i int) {
 	}
 }
 
-func (b *beside) measured() *besideMeasured {
+func (b *beside) summarize() *besideMeasured {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := &besideMeasured{Mailings: len(b.took) + b.missing, NotSent: b.missing}

@@ -5,8 +5,8 @@ import (
 	"carillon.example/emulators/local"
 )
 
-// billed is what the service would bill for. Only the embedded servers count
-// it: it is left out of the report where a server is an external one.
+// billed counts the operations that Google would bill. Only the embedded servers count
+// them: the report leaves them out for an external server.
 type billed struct {
 	Firestore     *firestore.Usage `json:"firestore,omitempty"`
 	PubSub        *published       `json:"pubsub,omitempty"`
@@ -18,7 +18,7 @@ type published struct {
 	Bytes    int64 `json:"bytes"`
 }
 
-// usageOf returns what the embedded servers have counted so far.
+// usageOf returns the counts of the embedded servers so far.
 func usageOf(l *local.Cloud) (b billed) {
 	if l.Firestore != nil {
 		u := l.Firestore.Usage()
@@ -31,8 +31,8 @@ func usageOf(l *local.Cloud) (b billed) {
 	return b
 }
 
-// bill reports what was counted between two moments.
-func (m *Result) bill(before, after billed) {
+// setUsage stores the difference of two counts, and the costs that follow from it.
+func (m *Result) setUsage(before, after billed) {
 	if after.Firestore != nil {
 		m.Firestore = &firestore.Usage{
 			Reads:   after.Firestore.Reads - before.Firestore.Reads,
@@ -44,6 +44,6 @@ func (m *Result) bill(before, after billed) {
 		m.PubSub = &published{after.PubSub.Messages - before.PubSub.Messages, after.PubSub.Bytes - before.PubSub.Bytes}
 	}
 	if m.Firestore != nil && m.PubSub != nil {
-		m.USDPerMillion = m.dollars() / float64(m.Tokens) * 1e6
+		m.USDPerMillion = m.costInDollars() / float64(m.Tokens) * 1e6
 	}
 }

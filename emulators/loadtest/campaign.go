@@ -238,8 +238,8 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 		return nil, err
 	}
 	m.Seconds, m.CPUSeconds, m.PeakRSSMB = time.Since(began).Seconds(), cpuSeconds()-cpu, peakRSS()
-	m.bill(before, usageOf(l))
-	m.quota(l)
+	m.setUsage(before, usageOf(l))
+	m.recordQuota(l)
 	s := l.Phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 

@@ -11,12 +11,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// stopsWithin is how long after the answer to a cancel the last phone may ring.
-const stopsWithin = 5 * time.Second
+// maxStopDelay is the longest time from the answer to a cancel to the last call of FCM.
+const maxStopDelay = 5 * time.Second
 
-// cutShort cancels a mailing once a share of it is through, and waits until FCM
-// has heard nothing for longer than it may take to stop.
-func (p plan) cutShort(ctx context.Context, l *local.Cloud, c *client.Client, id string, m *Result, show func(*client.Mailing)) error {
+// cancelMidway cancels a mailing when a share of its tokens has a result. It then
+// watches FCM for twice maxStopDelay, and returns an error if the calls stop too late.
+func (p plan) cancelMidway(ctx context.Context, l *local.Cloud, c *client.Client, id string, m *Result, show func(*client.Mailing)) error {
 	_, err := c.WaitUntil(ctx, id, func(x *client.Mailing) bool {
 		show(x)
 		through := x.Tokens.Targeted - x.Tokens.Pending
@@ -30,7 +30,7 @@ func (p plan) cutShort(ctx context.Context, l *local.Cloud, c *client.Client, id
 	}
 
 	cancelled, last, seen := time.Now(), time.Now(), l.Phones.Stats().Requests
-	for time.Since(cancelled) < 2*stopsWithin {
+	for time.Since(cancelled) < 2*maxStopDelay {
 		time.Sleep(20 * time.Millisecond)
 		if n := l.Phones.Stats().Requests; n != seen {
 			seen, last = n, time.Now()
@@ -38,21 +38,21 @@ func (p plan) cutShort(ctx context.Context, l *local.Cloud, c *client.Client, id
 	}
 
 	m.StoppedSeconds = last.Sub(cancelled).Seconds()
-	if last.Sub(cancelled) > stopsWithin {
+	if last.Sub(cancelled) > maxStopDelay {
 		return fmt.Errorf("FCM was called %.1f s after the mailing was cancelled", m.StoppedSeconds)
 	}
 	return nil
 }
 
-// checkCut holds the sums of a mailing that was cancelled to what FCM answered.
-func checkCut(end *client.Mailing, s fcm.Stats) error {
+// checkCancelled compares the totals of a cancelled mailing with FCM's answers.
+func checkCancelled(end *client.Mailing, s fcm.Stats) error {
 	t := end.Tokens
 	switch {
 	case end.State != string(push.Cancelled) || end.CompletedAt == nil:
 		return fmt.Errorf("the mailing was cancelled, and is %s", end.State)
 	case t.Accepted != int64(s.Accepted):
 		return fmt.Errorf("FCM took %d messages, %d are accepted", s.Accepted, t.Accepted)
-	case !askedAgain(t.Invalid[push.CodeUnregistered], int64(s.Outcomes[push.CodeUnregistered])):
+	case !isInvalidCount(t.Invalid[push.CodeUnregistered], int64(s.Outcomes[push.CodeUnregistered])):
 		return fmt.Errorf("FCM called %d tokens dead, %d were found so", s.Outcomes[push.CodeUnregistered], t.Invalid[push.CodeUnregistered])
 	case t.Cancelled == 0 || t.Targeted != t.Accepted+t.Invalid[push.CodeUnregistered]+t.Cancelled:
 		return fmt.Errorf("%d tokens were targeted, %d accepted, %v invalid, %d cancelled", t.Targeted, t.Accepted, t.Invalid, t.Cancelled)
@@ -63,6 +63,7 @@ func checkCut(end *client.Mailing, s fcm.Stats) error {
 	return nil
 }
 
-// askedAgain reports whether FCM called tokens invalid as often as must be: each
-// once, and those that did not stand alone once more when they were confirmed.
-func askedAgain(invalid, called int64) bool { return called >= invalid && called <= 2*invalid }
+// isInvalidCount reports whether FCM's number of answers for invalid tokens is possible.
+// FCM answers once for each token, and once more for tokens whose flag had to be
+// confirmed.
+func isInvalidCount(invalid, called int64) bool { return called >= invalid && called <= 2*invalid }

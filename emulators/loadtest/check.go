@@ -13,8 +13,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// check holds the mailing's sums to what was imported and what FCM saw.
-func check(end *client.Mailing, m *Result, gone int64) error {
+// checkMailing compares the mailing's totals with the import and with FCM's counts. gone
+// is the number of invalid tokens.
+func checkMailing(end *client.Mailing, m *Result, gone int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):
@@ -35,7 +36,7 @@ func check(end *client.Mailing, m *Result, gone int64) error {
 	return checkCost(m, gone)
 }
 
-// checkPlatforms holds the sums of each platform to those of the mailing. Only tokens of
+// checkPlatforms compares the sums of each platform with those of the mailing. Only tokens of
 // Android are imported.
 func checkPlatforms(end *client.Mailing) error {
 	for _, name := range push.PlatformNames() {
@@ -50,18 +51,17 @@ func checkPlatforms(end *client.Mailing) error {
 	return nil
 }
 
-// checkCost holds a large mailing to what it may cost: a read for each customer
-// and three in two hundred besides (batches, cursors, what tick and dispatch look
-// at), a write for fifty tokens; for every invalid token
-// two reads (whether it is flagged already, and in the transaction that flags it)
-// and a write.
+// checkCost checks that a large mailing needs no more operations than expected: one read
+// a customer and 1.5 % more (batches, cursors, the reads of tick and dispatch), and one
+// write for fifty tokens. Each invalid token adds two reads (to see whether it has a
+// flag, and in the transaction that flags it) and one write.
 func checkCost(m *Result, gone int64) error {
 	if m.Firestore == nil || m.Tokens < large {
 		return nil
 	}
 	reads, writes := m.Firestore.Reads-2*gone, m.Firestore.Writes-gone
 	switch {
-	case m.Tokens < large, m.Beside != nil: // what small mailings cost is not told apart
+	case m.Tokens < large, m.Beside != nil: // the operations of the small mailings are in the same counts
 		return nil
 	case reads > int64(m.Customers)*1015/1000:
 		return fmt.Errorf("%d customers took %d reads, flags apart", m.Customers, reads)
@@ -71,26 +71,27 @@ func checkCost(m *Result, gone int64) error {
 	return nil
 }
 
-// large is how many tokens a mailing has to have for its cost to be held to.
+// large is the number of tokens from which checkCost checks a mailing.
 const large = 100_000
 
-// List prices in dollars: Firestore of the multi-region in the United States,
-// a unit each; Pub/Sub a TiB.
+// List prices in dollars: of one operation of Firestore in the multi-region in the
+// United States, and of one byte of Pub/Sub.
 const (
 	usdRead, usdWrite, usdDelete = 0.06 / 1e5, 0.18 / 1e5, 0.02 / 1e5
 	usdPubSubByte                = 40.0 / (1 << 40)
 )
 
-// dollars is what the mailing would cost in Firestore and Pub/Sub operations;
-// publishing and delivering are billed alike. FCM is free; Cloud Run's seconds
-// are not in it.
-func (m *Result) dollars() float64 {
+// costInDollars returns the price of the mailing's operations in Firestore and Pub/Sub.
+// Google bills a byte when it is published and again when it is delivered. FCM is free.
+// The time of Cloud Run is not included.
+func (m *Result) costInDollars() float64 {
 	return float64(m.Firestore.Reads)*usdRead + float64(m.Firestore.Writes)*usdWrite + float64(m.Firestore.Deletes)*usdDelete +
 		2*float64(m.PubSub.Bytes)*usdPubSubByte
 }
 
-// quota notes what FCM's quota let through between the first send and the last.
-func (m *Result) quota(l *local.Cloud) {
+// recordQuota stores how many sends FCM's quota let through, from the first send to the
+// last.
+func (m *Result) recordQuota(l *local.Cloud) {
 	s := l.Phones.Stats()
 	m.FCM.Answers429, m.FCM.OverQuota = int64(s.Statuses[http.StatusTooManyRequests]), int64(s.OverQuota)
 	if spent := s.LastAt.Sub(s.FirstAt).Minutes(); spent > 0 && l.Quota > 0 {
@@ -98,8 +99,8 @@ func (m *Result) quota(l *local.Cloud) {
 	}
 }
 
-// tellQuota says in words what the quota let through.
-func (m *Result) tellQuota(out io.Writer) {
+// printQuota prints the figures of recordQuota.
+func (m *Result) printQuota(out io.Writer) {
 	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of the quota itself), %.0f tokens a second\n",
 		100*m.QuotaShare, m.FCM.Answers429, m.FCM.OverQuota, m.TokensPerSecond)
 }
@@ -112,7 +113,8 @@ func cpuSeconds() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// peakRSS is the greatest resident memory of this process, in MiB.
+// peakRSS returns the largest resident memory of this process, in MiB; 0 if the system
+// does not report it.
 func peakRSS() int64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -10,15 +10,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A crowd is what stands beside the mailing that load measures: further mailings
-// to everyone, and mailings to everyone at the lowest rate, which wait most of
-// the time.
+// A crowd is the set of mailings beside the one that load measures: more mailings to
+// everyone, and mailings to everyone at the lowest rate, which wait most of the time.
 type crowd struct {
 	large []string // ids of the mailings that are followed to their end
 	rated []string // ids of those that are cancelled at the end
 }
 
-// startCrowd hands them in.
+// startCrowd creates the mailings of the crowd.
 func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	var x crowd
 	draft := map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}}
@@ -41,9 +40,9 @@ func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	return x, nil
 }
 
-// end follows the large mailings to their end and cancels the others. Every
-// customer has to be in each large mailing, and every good token accepted.
-func (x crowd) end(ctx context.Context, c *client.Client, m *Result, gone int64) error {
+// finishMailings waits until the large mailings have ended, and cancels the others. It
+// returns an error if a large mailing misses a customer or a good token.
+func (x crowd) finishMailings(ctx context.Context, c *client.Client, m *Result, gone int64) error {
 	for _, id := range x.large {
 		end, err := c.Follow(ctx, id, func(*client.Mailing) {})
 		if err != nil {
@@ -62,8 +61,8 @@ func (x crowd) end(ctx context.Context, c *client.Client, m *Result, gone int64)
 	return nil
 }
 
-// checkOneOfMany holds the sums of a mailing to what was imported, where another
-// mailing may have flagged some of the invalid tokens before.
+// checkOneOfMany compares the totals of a mailing with the import. Another mailing may
+// have flagged some of the invalid tokens before, so these may be missing.
 func checkOneOfMany(end *client.Mailing, m *Result, gone int64) error {
 	t := end.Tokens
 	switch {

@@ -6,8 +6,8 @@ import (
 	"carillon.example/emulators/client"
 )
 
-// TestAMailingAmongManyIsHeldToItsSums: invalid tokens that another mailing flagged
-// before may be missing, and nothing else.
+// TestAMailingAmongManyIsHeldToItsSums: only invalid tokens that another mailing has
+// flagged before may be missing.
 func TestAMailingAmongManyIsHeldToItsSums(t *testing.T) {
 	t.Parallel()
 	m := &Result{Customers: 10, Tokens: 14}
@@ -17,7 +17,7 @@ func TestAMailingAmongManyIsHeldToItsSums(t *testing.T) {
 		faulty                      bool
 	}{
 		"all of it":              {10, 14, 12, false},
-		"dead tokens left out":   {10, 12, 12, false},
+		"invalid tokens missing": {10, 12, 12, false},
 		"a customer is missing":  {9, 14, 12, true},
 		"a good token is missed": {10, 14, 11, true},
 		"a token too many":       {10, 15, 12, true},

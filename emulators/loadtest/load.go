@@ -1,4 +1,5 @@
-// Package loadtest has the command load: one mailing to many, measured.
+// Package loadtest has the command load. It measures one mailing to many customers, or
+// many messages to one customer each.
 package loadtest
 
 import (
@@ -23,33 +24,33 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A plan is what load is asked for.
+// A plan is what a run of load sends and measures.
 type plan struct {
 	customers int
 	tokens    float64 // a customer
 	invalid   float64 // share of the tokens
-	cancel    float64 // share after which the mailing is cancelled; 0: it is not
-	apart     bool    // the functions run in processes of their own
+	cancel    float64 // share of the tokens after which the mailing is cancelled; 0: never
+	apart     bool    // each function runs in its own processes
 	beside    bool    // mailings to one customer beside the large one
 	mailings  int     // to everyone at once; the first one is measured
 	rated     int     // mailings to everyone at the lowest rate, beside it
 
-	messages      int     // to one customer each; 0: a mailing is measured
-	messageRate   float64 // a second
-	besideMailing bool    // one mailing to everyone beside the messages
-	campaign      bool    // a campaign by time zones is measured
-	stray         stray   // errors of FCM's besides
+	messages      int         // to one customer each; 0: a mailing is measured
+	messageRate   float64     // a second
+	besideMailing bool        // one mailing to everyone beside the messages
+	campaign      bool        // a campaign by time zones is measured
+	stray         strayErrors // other errors that FCM answers with
 	seed          uint64
 }
 
-// Result is load's last line.
+// Result has the figures that load prints as its last line.
 type Result struct {
 	Customers       int               `json:"customers"`
 	Tokens          int64             `json:"tokens"`
 	ImportSeconds   float64           `json:"import_seconds"`
 	Seconds         float64           `json:"seconds"`
 	TokensPerSecond float64           `json:"tokens_per_second"`
-	QuotaShare      float64           `json:"quota_share"`               // sends that FCM's quota let through, of what it allows in their time
+	QuotaShare      float64           `json:"quota_share"`               // share of the quota that was used, from the first send to the last
 	Instances       int               `json:"instances"`                 // processes of deliver; 0: it ran in this one
 	Messages        *messagesMeasured `json:"single_messages,omitempty"` // with -messages
 
@@ -65,18 +66,18 @@ type Result struct {
 		Requests    int64 `json:"requests"`
 		Connections int64 `json:"connections"`
 		Duplicates  int64 `json:"duplicates"`
-		Answers429  int64 `json:"answers_429"` // all of them
-		OverQuota   int64 `json:"over_quota"`  // those of the quota itself
+		Answers429  int64 `json:"answers_429"` // all answers of 429
+		OverQuota   int64 `json:"over_quota"`  // answers of 429 because of the quota
 	} `json:"fcm"`
 }
 
-// Run imports customers, sends one mailing to everyone, checks every sum
-// against what was imported and what FCM saw, and prints what it took.
+// Run imports customers, sends one mailing to everyone, compares the totals with the
+// import and with FCM's counts, and prints the figures.
 func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("load")
 	o := local.Defaults().OnFreePorts()
 	o.LogLevel = "error"
-	o.Clock = time.Minute // as in the cloud: a tick reads what is open
+	o.Clock = time.Minute // as in the cloud, because each tick reads the open mailings
 	p := plan{}
 	f.IntVar(&p.customers, "customers", 100_000, "how many")
 	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
@@ -119,7 +120,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	if (p.beside || p.crowded()) && p.cancel > 0 {
+	if (p.beside || p.hasCrowd()) && p.cancel > 0 {
 		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
 	}
 	if p.mailings < 1 || p.rated < 0 {
@@ -133,16 +134,16 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("load: -messages is not negative, and -message-rate is more than 0")
 	}
 
-	m, err := p.measure(ctx, o, out)
+	m, err := p.runInCloud(ctx, o, out)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(m)
 }
 
-// measure starts everything, runs the plan, and ends everything.
-func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
-	l, functions, err := p.start(ctx, o)
+// runInCloud starts a cloud, runs the plan in it, and closes the cloud.
+func (p plan) runInCloud(ctx context.Context, o local.Options, out io.Writer) (*Result, error) {
+	l, functions, err := p.startCloud(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +154,7 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 		return nil, err
 	}
 
-	run := p.run
+	run := p.runMailing
 	switch {
 	case p.messages > 0:
 		run = p.runMessages
@@ -167,8 +168,8 @@ func (p plan) measure(ctx context.Context, o local.Options, out io.Writer) (*Res
 	return m, err
 }
 
-// start answers a fleet where the functions run apart.
-func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
+// startCloud starts the cloud. f is nil unless the functions run in their own processes.
+func (p plan) startCloud(ctx context.Context, o local.Options) (l *local.Cloud, f *instances.Fleet, err error) {
 	if p.apart {
 		return local.StartApart(ctx, o)
 	}
@@ -176,7 +177,7 @@ func (p plan) start(ctx context.Context, o local.Options) (l *local.Cloud, f *in
 	return l, nil, err
 }
 
-func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
+func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers, Instances: l.Instances}
 	if p.beside {
 		m.Customers += besideCustomers
@@ -184,13 +185,13 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	gone, err := p.fill(ctx, c, m, out)
+	gone, err := p.importCustomers(ctx, c, m, out)
 	if err != nil {
 		return nil, err
 	}
 
 	billed, cpu := usageOf(l), cpuSeconds()
-	l.Phones.Clear() // counts, and when the first was sent
+	l.Phones.Clear() // resets the counts and the time of the first send
 	began := time.Now()
 	id, err := c.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}})
 	if err != nil {
@@ -198,14 +199,14 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 	}
 
 	b := progress.NewBar(out, "mailing")
-	c.Every = 500 * time.Millisecond // each look costs reads, too
+	c.Every = 500 * time.Millisecond // each poll costs reads, too
 	show := func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
 	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
 	if p.beside {
 		measuredBeside = startBeside(ctx, l, out)
 	}
 	if p.cancel > 0 {
-		if err := p.cutShort(ctx, l, c, id, m, show); err != nil {
+		if err := p.cancelMidway(ctx, l, c, id, m, show); err != nil {
 			return nil, err
 		}
 	}
@@ -222,43 +223,43 @@ func (p plan) run(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, 
 	}
 
 	m.Seconds = time.Since(began).Seconds()
-	if err := others.end(ctx, c, m, gone); err != nil {
+	if err := others.finishMailings(ctx, c, m, gone); err != nil {
 		return nil, err
 	}
 
-	m.quota(l)
+	m.recordQuota(l)
 	if m.Beside, err = measuredBeside(); err != nil {
 		return nil, err
 	}
 
 	m.TokensPerSecond = float64(end.Tokens.Targeted-end.Tokens.Cancelled) / m.Seconds
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
-	m.tellQuota(out)
-	m.bill(billed, usageOf(l))
-	if p.crowded() {
-		m.USDPerMillion = 0 // what was billed is not of one mailing
+	m.printQuota(out)
+	m.setUsage(billed, usageOf(l))
+	if p.hasCrowd() {
+		m.USDPerMillion = 0 // the operations are those of several mailings
 	}
 
 	s := l.Phones.Stats()
 	m.FCM.Requests, m.FCM.Connections, m.FCM.Duplicates = int64(s.Requests), int64(s.ConnectionsAccepted), int64(s.Duplicates)
 	switch {
 	case p.cancel > 0:
-		return m, checkCut(end, s)
-	case p.crowded():
+		return m, checkCancelled(end, s)
+	case p.hasCrowd():
 		return m, checkOneOfMany(end, m, gone)
 	}
 
-	return m, check(end, m, gone)
+	return m, checkMailing(end, m, gone)
 }
 
-// crowded reports whether there are mailings to everyone beside the measured one.
-func (p plan) crowded() bool { return p.mailings > 1 || p.rated > 0 }
+// hasCrowd reports whether other mailings to everyone run beside the measured one.
+func (p plan) hasCrowd() bool { return p.mailings > 1 || p.rated > 0 }
 
-// fill imports the customers, and answers how many tokens are dead.
-func (p plan) fill(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
+// importCustomers imports the customers, and returns the number of invalid tokens.
+func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
 	began := time.Now()
 	err = importLines(ctx, c, out, func(w io.Writer) (err error) {
-		m.Tokens, gone, err = p.write(w)
+		m.Tokens, gone, err = p.writeCustomers(w)
 		return err
 	})
 	m.ImportSeconds = time.Since(began).Seconds()
@@ -280,8 +281,9 @@ func importLines(ctx context.Context, c *client.Client, out io.Writer, write fun
 	return nil
 }
 
-// write makes up customers: everybody has one token, and some more.
-func (p plan) write(w io.Writer) (tokens, gone int64, err error) {
+// writeCustomers writes random customers as NDJSON. Each has one token or more. The same
+// seed gives the same customers.
+func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 	r := rand.New(rand.NewPCG(p.seed, 0))
 	enc := json.NewEncoder(w)
 	type token struct {

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// messageClients is how many requests are under way at the same time at most.
+	// messageClients is the largest number of concurrent requests.
 	messageClients = 256
-	// mostMessageWrites is how many writes a message may take. Two are its own; an
-	// instance stores a few more for all of them together.
+	// mostMessageWrites is the largest number of Firestore writes a message. Each message
+	// needs two; an instance adds a few for all messages together.
 	mostMessageWrites = 2.1
-	// messagesEnd is how long the last messages may take to reach FCM.
-	messagesEnd = time.Minute
+	// messagesTimeout is how long a run waits for the last messages to reach FCM.
+	messagesTimeout = time.Minute
 )
 
 // A region costs half of a multi-region in Firestore's list prices. A message is two
@@ -37,16 +37,16 @@ const (
 	usdRequest = 0.40 / 1e6
 )
 
-// messagesMeasured is how messages to one customer fared: the times are from the POST
-// to FCM's acceptance, in milliseconds.
+// messagesMeasured has the figures of messages to one customer. The times are from the
+// POST to FCM's acceptance, in milliseconds.
 type messagesMeasured struct {
 	Messages      int     `json:"messages"`
-	Rate          float64 `json:"messages_per_second"` // that were handed in
+	Rate          float64 `json:"messages_per_second"` // rate of the POST requests
 	P50           float64 `json:"p50_milliseconds"`
 	P99           float64 `json:"p99_milliseconds"`
 	Max           float64 `json:"max_milliseconds"`
-	MostWaiting   int64   `json:"most_waiting"`                       // handed in, and not accepted by FCM yet
-	LastWaiting   int64   `json:"last_waiting"`                       // when the last one was handed in
+	MostWaiting   int64   `json:"most_waiting"`                       // posted, and not accepted by FCM yet
+	LastWaiting   int64   `json:"last_waiting"`                       // when the last one was posted
 	Reads         float64 `json:"reads"`                              // a message
 	Writes        float64 `json:"writes"`                             // a message
 	Requests      float64 `json:"fcm_requests"`                       // a message
@@ -55,17 +55,18 @@ type messagesMeasured struct {
 	USDMultiRegion float64 `json:"usd_per_million_messages_multi_region,omitempty"`
 }
 
-// A messageRun hands in messages at a rate, and sees when FCM accepts each.
+// A messageRun posts messages at a rate, and records when FCM accepts each.
 type messageRun struct {
 	url     string
 	http    *http.Client
-	latency time.Duration // of FCM: its answer comes so long after it has decided
+	latency time.Duration // of FCM: the time between its decision and its answer
 
 	waiting atomic.Int64
 	most    atomic.Int64
 
+	// mu guards the fields below.
 	mu     sync.Mutex
-	begun  map[string]time.Time // when it was handed in, by the customer's id
+	begun  map[string]time.Time // when the message was posted, by token; zero after FCM accepted it
 	took   []time.Duration
 	twice  int
 	failed error
@@ -80,16 +81,16 @@ func newMessageRun(l *local.Cloud) *messageRun {
 	}
 }
 
-// accepted is called for each request that FCM decided.
-func (r *messageRun) accepted(x fcm.Sighting) {
-	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside them goes to the same customers
+// recordAccepted records an accepted message. FCM calls it for each request.
+func (r *messageRun) recordAccepted(x fcm.Sighting) {
+	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside the messages goes to the same customers
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	began, ok := r.begun[x.Token]
 	switch {
-	case !ok: // of nobody here
+	case !ok: // not a message of this run
 	case began.IsZero():
 		r.twice++
 	default:
@@ -99,13 +100,14 @@ func (r *messageRun) accepted(x fcm.Sighting) {
 	}
 }
 
-// messageCustomer is the customer of the nth message, who has one good token.
+// messageCustomer returns the customer of the nth message, who has one good token.
 func messageCustomer(n int) string { return fmt.Sprintf("trigger-%07d", n) }
 
 func messageToken(n int) string { return messageCustomer(n) + ":phone-ok" }
 
-// hand hands in n messages at a rate, in messages a second, and returns how many it was.
-func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
+// sendAtRate posts n messages at a rate, in messages a second, and returns the rate that
+// it reached.
+func (r *messageRun) sendAtRate(ctx context.Context, n int, rate float64) float64 {
 	began := time.Now()
 	var all sync.WaitGroup
 	slots := make(chan struct{}, messageClients)
@@ -116,7 +118,7 @@ func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
 		}
 		slots <- struct{}{}
 		all.Go(func() {
-			r.post(ctx, i)
+			r.sendMessage(ctx, i)
 			<-slots
 		})
 	}
@@ -124,7 +126,7 @@ func (r *messageRun) hand(ctx context.Context, n int, rate float64) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-func (r *messageRun) post(ctx context.Context, n int) {
+func (r *messageRun) sendMessage(ctx context.Context, n int) {
 	body, err := json.Marshal(map[string]any{
 		"customer": messageCustomer(n), "message": demo.TriggerMessage, "values": map[string]any{"points": n}, "category": "points",
 	})
@@ -133,7 +135,7 @@ func (r *messageRun) post(ctx context.Context, n int) {
 		r.begun[messageToken(n)] = time.Now()
 		r.mu.Unlock()
 		r.most.Store(max(r.most.Load(), r.waiting.Add(1)))
-		err = r.send(ctx, body)
+		err = r.postBody(ctx, body)
 	}
 	if err != nil {
 		r.mu.Lock()
@@ -142,7 +144,7 @@ func (r *messageRun) post(ctx context.Context, n int) {
 	}
 }
 
-func (r *messageRun) send(ctx context.Context, body []byte) error {
+func (r *messageRun) postBody(ctx context.Context, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -160,17 +162,17 @@ func (r *messageRun) send(ctx context.Context, body []byte) error {
 	return err
 }
 
-// runMessages registers a customer for each message, hands the messages in, and beside
-// them, with -customers, one mailing to everyone.
+// runMessages imports a customer for each message and posts the messages. With
+// -beside-mailing it also sends one mailing to everyone.
 func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers + p.messages, Instances: l.Instances}
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	if _, err := p.fill(ctx, c, m, out); err != nil {
+	if _, err := p.importCustomers(ctx, c, m, out); err != nil {
 		return nil, err
 	}
 	r := newMessageRun(l)
-	l.Phones.SetWitness(r.accepted)
+	l.Phones.SetWitness(r.recordAccepted)
 	defer l.Phones.SetWitness(nil)
 
 	var mailing string
@@ -183,26 +185,26 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	}
 	before, requests, cpu := usageOf(l), l.Phones.Stats().Requests, cpuSeconds()
 	x := &messagesMeasured{Messages: p.messages}
-	x.Rate = r.hand(ctx, p.messages, p.messageRate)
+	x.Rate = r.sendAtRate(ctx, p.messages, p.messageRate)
 	x.LastWaiting = r.waiting.Load()
 
-	for end := time.Now().Add(messagesEnd); r.waiting.Load() > 0 && time.Now().Before(end) && client.Sleep(ctx, 50*time.Millisecond); {
+	for end := time.Now().Add(messagesTimeout); r.waiting.Load() > 0 && time.Now().Before(end) && client.Sleep(ctx, 50*time.Millisecond); {
 	}
 	time.Sleep(time.Second) // the last results are being stored
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
-	m.bill(before, usageOf(l))
+	m.setUsage(before, usageOf(l))
 	if mailing != "" {
 		if err := c.Call(ctx, http.MethodPost, "/v1/mailings/"+mailing+"/cancel", nil, nil); err != nil {
 			return nil, err
 		}
 	}
 	m.Messages = x
-	return m, x.fill(m, r, int64(l.Phones.Stats().Requests-requests), mailing == "", out)
+	return m, x.computeFigures(m, r, int64(l.Phones.Stats().Requests-requests), mailing == "", out)
 }
 
-// fill computes what was measured, and returns an error if a message was lost or sent
-// twice.
-func (x *messagesMeasured) fill(m *Result, r *messageRun, requests int64, alone bool, out io.Writer) error {
+// computeFigures computes the figures and prints them. It returns an error if a message
+// was lost, was sent twice, or needed too many operations.
+func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int64, alone bool, out io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failed != nil {
@@ -221,8 +223,8 @@ func (x *messagesMeasured) fill(m *Result, r *messageRun, requests int64, alone 
 	if n := float64(x.Messages); alone && m.Firestore != nil {
 		x.Reads, x.Writes, x.Requests = float64(m.Firestore.Reads)/n, float64(m.Firestore.Writes)/n, float64(requests)/n
 		if m.PubSub != nil {
-			x.USDMultiRegion = (m.dollars() + n*(usdDelete+2*usdRequest)) / n * 1e6
-			firestore := m.dollars() - 2*float64(m.PubSub.Bytes)*usdPubSubByte + n*usdDelete
+			x.USDMultiRegion = (m.costInDollars() + n*(usdDelete+2*usdRequest)) / n * 1e6
+			firestore := m.costInDollars() - 2*float64(m.PubSub.Bytes)*usdPubSubByte + n*usdDelete
 			x.USDPerMillion = x.USDMultiRegion - (1-regional)*firestore/n*1e6
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"carillon.example/emulators/fcm"
 )
 
-// stray are errors that FCM answers a share of all sends with: NAME=SHARE, or
-// NAME=SHARE/RETRY_AFTER, separated by commas.
-type stray []fcm.Outcome
+// strayErrors is the value of a flag: errors with which FCM answers a share of all
+// sends. Its text is NAME=SHARE or NAME=SHARE/RETRY_AFTER, separated by commas.
+type strayErrors []fcm.Outcome
 
-func (s *stray) String() string {
+func (s *strayErrors) String() string {
 	parts := make([]string, len(*s))
 	for i, o := range *s {
 		parts[i] = fmt.Sprintf("%s=%g", o.Outcome, o.Share)
@@ -24,8 +24,8 @@ func (s *stray) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Set reads the flag's value.
-func (s *stray) Set(text string) error {
+// Set adds the errors of a flag's text.
+func (s *strayErrors) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		name, rest, ok := strings.Cut(part, "=")
 		share, after, timed := strings.Cut(rest, "/")

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// listening is an address that a server listens on, and the flag that names it.
-type listening struct{ flag, what, addr string }
+// listenAddress is an address that a server listens on, and the flag that sets it.
+type listenAddress struct{ flag, what, addr string }
 
-// places are the addresses that the options need.
-func (o *Options) places() []listening {
-	var out []listening
+// listenAddresses are the addresses that the options need.
+func (o *Options) listenAddresses() []listenAddress {
+	var out []listenAddress
 	add := func(wanted bool, flag, what, addr string) {
 		if wanted && addr != "" {
-			out = append(out, listening{flag, what, addr})
+			out = append(out, listenAddress{flag, what, addr})
 		}
 	}
 
@@ -31,11 +31,12 @@ func (o *Options) places() []listening {
 	return out
 }
 
-// CheckFree names every address that cannot be listened on, and the flag that moves
-// the server elsewhere: all at once, before anything is started.
+// CheckFree returns an error that names every address on which a server cannot listen,
+// and the flag that changes the address. It reports all of them together, before
+// anything is started.
 func (o *Options) CheckFree() error {
 	var faults []error
-	for _, p := range o.places() {
+	for _, p := range o.listenAddresses() {
 		l, err := net.Listen("tcp", p.addr)
 		if err != nil {
 			var op *net.OpError
@@ -45,15 +46,15 @@ func (o *Options) CheckFree() error {
 			faults = append(faults, fmt.Errorf("%s cannot listen on %s: %w; -%s 127.0.0.1:0 takes any free port", p.what, p.addr, err, p.flag))
 			continue
 		}
-		_ = l.Close() // it was only tried
+		_ = l.Close() // the server listens again when it starts
 	}
 
 	return errors.Join(faults...)
 }
 
-// Exposed says of each address that is not this machine's alone what that means.
+// Exposed returns a warning for each address that other machines can reach.
 func (o *Options) Exposed() (out []string) {
-	for _, p := range o.places() {
+	for _, p := range o.listenAddresses() {
 		host, _, err := net.SplitHostPort(p.addr)
 		if err != nil || host == "localhost" {
 			continue
@@ -66,8 +67,8 @@ func (o *Options) Exposed() (out []string) {
 	return out
 }
 
-// off refuses to switch off what the functions cannot do without.
-func (o *Options) off() error {
+// checkRequired returns an error if an emulator that the functions need is switched off.
+func (o *Options) checkRequired() error {
 	var faults []error
 	need := func(off bool, flag, env string) {
 		if off {
@@ -86,10 +87,10 @@ func (o *Options) off() error {
 	return errors.Join(faults...)
 }
 
-// wasGiven reports whether a flag was named.
+// wasGiven reports whether the user set a flag.
 func (o *Options) wasGiven(name string) bool { return slices.Contains(o.Given, name) }
 
-// LostAtEnd says what is gone with the command.
+// LostAtEnd returns a sentence that lists the data that is lost when the command ends.
 func (l *Cloud) LostAtEnd() string {
 	var what []string
 	if l.Firestore != nil {

@@ -6,8 +6,8 @@ import (
 	"carillon.example/emulators/instances"
 )
 
-// StartApart starts the emulators in this process, and every function in
-// processes of its own, so that their memory can be told apart.
+// StartApart starts the emulators in this process, and every function in its own
+// processes, so that the memory of each function can be measured.
 func StartApart(ctx context.Context, o Options) (l *Cloud, f *instances.Fleet, err error) {
 	l = &Cloud{Options: o}
 	defer func() {
@@ -37,7 +37,8 @@ func StartApart(ctx context.Context, o Options) (l *Cloud, f *instances.Fleet, e
 	return l, f, l.RunClock(ctx)
 }
 
-// startFleet starts processes of functions, as many of each as sizes says.
+// startFleet starts processes of functions. sizes has the number of processes by
+// function.
 func (l *Cloud) startFleet(ctx context.Context, sizes map[string]int) (*instances.Fleet, error) {
 	f, err := instances.NewFleet(sizes, FunctionTimeout, nil, instances.LogWriter())
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package local is the cloud in one process: Firestore, Pub/Sub, FCM, Firebase Auth, the
-// clock, the inbox, and all functions.
+// Package local runs the cloud in one process: Firestore, Pub/Sub, FCM, Firebase Auth,
+// the clock, the inbox, and all functions.
 package local
 
 import (
@@ -21,18 +21,18 @@ import (
 // A Cloud is the cloud in this process.
 type Cloud struct {
 	Options
-	Firestore                 *firestore.Server // nil where FIRESTORE_EMULATOR_HOST names another
-	PubSub                    *pubsub.Server    // nil where PUBSUB_EMULATOR_HOST names another
+	Firestore                 *firestore.Server // nil if FIRESTORE_EMULATOR_HOST names another server
+	PubSub                    *pubsub.Server    // nil if PUBSUB_EMULATOR_HOST names another server
 	Phones                    *fcm.Server
 	FirestoreHost, PubSubHost string
 	APIURL, PushURL           string
 	UIURL                     string
-	devicesURL                string // "" where apps do not register directly
-	authAddr                  string // Firebase Auth's; "": Google's own
+	devicesURL                string // "" if the function for apps is off
+	authAddr                  string // of Firebase Auth; "": the service itself
 	closers                   []func()
 }
 
-// Start starts what the options choose; nothing stays behind when it fails.
+// Start starts what the options select. If it fails, it stops what it has started.
 func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 	l = &Cloud{Options: o}
 	defer func() {
@@ -45,23 +45,23 @@ func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 		return l, err
 	}
 	if !o.WithFunctions {
-		return l, l.inbox(nil)
+		return l, l.serveInbox(nil)
 	}
 	if err := l.SetEnvironment(); err != nil {
 		return l, err
 	}
 
-	of, err := l.functionsOf(ctx)
+	of, err := l.functionHandlers(ctx)
 	if err != nil {
 		return l, err
 	}
 	if err := l.Serve(of, nil); err != nil {
 		return l, err
 	}
-	if err := l.public(); err != nil {
+	if err := l.serveDevices(); err != nil {
 		return l, err
 	}
-	if err := l.inbox(apiMux(here)); err != nil {
+	if err := l.serveInbox(apiMux(localHandler)); err != nil {
 		return l, err
 	}
 	if err := l.Subscribe(ctx); err != nil {
@@ -71,7 +71,7 @@ func Start(ctx context.Context, o Options) (l *Cloud, err error) {
 	return l, l.RunClock(ctx)
 }
 
-// Close ends everything, the last started first.
+// Close stops everything, in reverse order of its start.
 func (l *Cloud) Close() {
 	for i := len(l.closers) - 1; i >= 0; i-- {
 		l.closers[i]()
@@ -79,10 +79,10 @@ func (l *Cloud) Close() {
 	l.closers = nil
 }
 
-// OnClose has f called by Close. What was added last is called first.
+// OnClose makes Close call f. Close calls the function that was added last first.
 func (l *Cloud) OnClose(f func()) { l.closers = append(l.closers, f) }
 
-// StartEmulators starts the emulators that the options choose.
+// StartEmulators starts the emulators that the options select.
 func (l *Cloud) StartEmulators() (err error) {
 	if l.FirestoreHost = os.Getenv("FIRESTORE_EMULATOR_HOST"); l.FirestoreHost == "" && l.WithFirestore && l.FirestoreAddr != "" {
 		var indexes []byte
@@ -98,7 +98,7 @@ func (l *Cloud) StartEmulators() (err error) {
 		l.FirestoreHost = l.Firestore.Addr()
 	}
 	if l.PubSubHost = os.Getenv("PUBSUB_EMULATOR_HOST"); l.PubSubHost == "" && l.WithPubSub && l.PubSubAddr != "" {
-		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: inFlight}); err != nil {
+		if l.PubSub, err = pubsub.Start(l.PubSubAddr, pubsub.Options{TimeScale: l.BackOff, InFlightOf: maxInFlight}); err != nil {
 			return fmt.Errorf("starting Pub/Sub on %s: %w", l.PubSubAddr, err)
 		}
 		l.OnClose(l.PubSub.Close)
@@ -108,11 +108,11 @@ func (l *Cloud) StartEmulators() (err error) {
 		return nil
 	}
 
-	return l.ring()
+	return l.startFCM()
 }
 
-// ring starts FCM.
-func (l *Cloud) ring() (err error) {
+// startFCM starts FCM, and writes its certificate to a file if it uses TLS.
+func (l *Cloud) startFCM() (err error) {
 	l.Phones, err = fcm.Start(l.FCMAddr, fcm.Options{
 		Latency: l.FCMLatency, Jitter: l.FCMJitter, QuotaPerMinute: l.Quota, QuotaShape: l.QuotaShape, RequireAuth: l.FCMAuth, TLS: l.FCMTLS != "",
 	})
@@ -131,12 +131,13 @@ func (l *Cloud) ring() (err error) {
 	return nil
 }
 
-// FunctionTimeout is what a function's call may take: that of deliver and tick in
-// Terraform, and within the ack deadline of subscribe.
+// FunctionTimeout is the longest time of one call of a function. It is the time-out of
+// deliver and tick in Terraform, and not longer than the ack deadline of the
+// subscriptions.
 const FunctionTimeout = 2 * time.Minute
 
-// SetEnvironment tells the functions where everything is, as Terraform does in
-// the cloud.
+// SetEnvironment sets the environment variables from which the functions read the
+// addresses and settings. In the cloud, Terraform sets them.
 func (l *Cloud) SetEnvironment() error {
 	var faults []error
 	for k, v := range map[string]string{
@@ -155,7 +156,7 @@ func (l *Cloud) SetEnvironment() error {
 	return errors.Join(faults...)
 }
 
-// Setenv sets a variable until Close.
+// Setenv sets an environment variable. Close restores its former value.
 func (l *Cloud) Setenv(k, v string) error {
 	was, had := os.LookupEnv(k)
 	l.OnClose(func() {
@@ -168,8 +169,9 @@ func (l *Cloud) Setenv(k, v string) error {
 	return os.Setenv(k, v)
 }
 
-// listen serves h on an address and answers the URL; "" is off, and has none.
-func (l *Cloud) listen(addr string, h http.Handler) (string, error) {
+// serveOn serves h on an address until Close, and returns the URL. With the address ""
+// it serves nothing and returns "".
+func (l *Cloud) serveOn(addr string, h http.Handler) (string, error) {
 	if addr == "" {
 		return "", nil
 	}
@@ -178,12 +180,12 @@ func (l *Cloud) listen(addr string, h http.Handler) (string, error) {
 		return "", err
 	}
 	srv := &http.Server{Handler: loopback.Hosts(h), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = srv.Serve(ln) }() // ends with Close
+	go func() { _ = srv.Serve(ln) }() // returns after Close
 	l.OnClose(func() { srv.Close() })
 	return "http://" + ln.Addr().String(), nil
 }
 
-// Print prints where everything is.
+// Print prints the addresses of all servers, and the project.
 func (l *Cloud) Print(out io.Writer) {
 	line := func(what, where string) {
 		if where != "" {

@@ -8,12 +8,12 @@ import (
 	"carillon.example/emulators/auth"
 )
 
-// public serves the function that apps call themselves, at an address of its
-// own as in the cloud, and like there only when it is asked for. In a project
-// that has only emulators, which Firebase marks by "demo-", Firebase Auth is one
-// too, where FIREBASE_AUTH_EMULATOR_HOST names no other; in any other project
-// apps bring the ID tokens of the real one.
-func (l *Cloud) public() (err error) {
+// serveDevices serves the function that apps call directly. As in the cloud, it has its
+// own address and is off by default. Firebase gives projects that use only emulators
+// the prefix "demo-": in such a project, serveDevices also starts an emulator of
+// Firebase Auth, unless FIREBASE_AUTH_EMULATOR_HOST names another server. In any other
+// project, apps send the ID tokens of the real Firebase Auth.
+func (l *Cloud) serveDevices() (err error) {
 	if l.DevicesAddr == "" {
 		return nil
 	}
@@ -28,7 +28,7 @@ func (l *Cloud) public() (err error) {
 			return err
 		}
 	}
-	if l.devicesURL, err = l.listen(l.DevicesAddr, here("devices")); err != nil {
+	if l.devicesURL, err = l.serveOn(l.DevicesAddr, localHandler("devices")); err != nil {
 		return fmt.Errorf("serving devices on %s: %w", l.DevicesAddr, err)
 	}
 

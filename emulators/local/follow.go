@@ -21,8 +21,8 @@ import (
 	"carillon.example/emulators/cli"
 )
 
-// FollowEvents prints the events of the topic push-events, a line each, until
-// ctx ends: those published from now on.
+// FollowEvents prints the events that are published to the topic push-events from now
+// on, one on each line, until ctx ends.
 func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("events")
 	o := Defaults()
@@ -47,10 +47,10 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("events: on %s: %w", *addr, err)
 	}
-	defer unsubscribe(ctx, client, name)
+	defer deleteSubscription(ctx, client, name)
 	fmt.Fprintln(os.Stderr, "following push-events of project "+*project+" on "+*addr+", until Ctrl-C")
 
-	var mu sync.Mutex // of out
+	var mu sync.Mutex // guards out: Receive calls the function concurrently
 	err = client.Subscriber(name).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
 		defer m.Ack()
 		if *kind != "" && m.Attributes["type"] != *kind {
@@ -60,7 +60,7 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 		defer mu.Unlock()
 		var line bytes.Buffer
 		if json.Compact(&line, m.Data) != nil {
-			line.Write(m.Data) // no JSON: as it is
+			line.Write(m.Data) // not JSON: print it unchanged
 		}
 		fmt.Fprintln(out, line.String())
 	})
@@ -70,10 +70,11 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// reachWithin is how long Pub/Sub may take to answer at first.
+// reachWithin is the time-out of a call that creates or deletes the subscription.
 const reachWithin = 10 * time.Second
 
-// subscribeEvents makes a subscription of this command alone.
+// subscribeEvents creates a subscription that only this command uses, and returns its
+// full name.
 func subscribeEvents(ctx context.Context, client *pubsub.Client, project string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
@@ -81,7 +82,7 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 		Name:               fmt.Sprintf("projects/%s/subscriptions/follow-%d-%d", project, os.Getpid(), time.Now().UnixNano()),
 		Topic:              "projects/" + project + "/topics/push-events",
 		AckDeadlineSeconds: 10,
-		// Where this command is killed, nobody deletes it.
+		// A killed command cannot delete its subscription, so it expires.
 		ExpirationPolicy: &pubsubpb.ExpirationPolicy{Ttl: durationpb.New(24 * time.Hour)},
 	}
 	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
@@ -92,9 +93,10 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 	return s.Name, err
 }
 
-// unsubscribe deletes the subscription, even if ctx has ended.
-func unsubscribe(ctx context.Context, client *pubsub.Client, name string) {
+// deleteSubscription deletes the subscription. WithoutCancel is there because ctx has
+// ended when the command ends.
+func deleteSubscription(ctx context.Context, client *pubsub.Client, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reachWithin)
 	defer cancel()
-	_ = client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name}) // it expires
+	_ = client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name}) // if this fails, the subscription expires
 }

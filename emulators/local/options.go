@@ -12,40 +12,41 @@ import (
 	"time"
 )
 
-// Options are what to start, and where.
+// Options select what to start, and where it listens.
 type Options struct {
 	Project                                             string
 	APIAddr, FirestoreAddr, PubSubAddr, FCMAddr, UIAddr string        // addresses; port 0 is any
-	DevicesAddr, AuthAddr                               string        // of the public function, "": off, and of its Firebase Auth
+	DevicesAddr, AuthAddr                               string        // of the function for apps ("": off), and of its Firebase Auth
 	WithFirestore, WithPubSub, WithFCM                  bool          // with -only
 	WithFunctions                                       bool          // false with -only
-	Clock                                               time.Duration // how often tick comes
-	BackOff                                             float64       // Pub/Sub's back-off times this
-	Attempts                                            int           // after which a message goes to the dead letters; 0: 20
+	Clock                                               time.Duration // interval between two ticks
+	BackOff                                             float64       // factor by which Pub/Sub's back-offs are multiplied
+	Attempts                                            int           // after which a message becomes a dead letter; 0: 20
 	LogLevel                                            string
 	FCMLatency, FCMJitter                               time.Duration
-	FCMAuth                                             bool     // FCM wants a bearer token
+	FCMAuth                                             bool     // FCM requires a bearer token
 	FCMTLS                                              string   // the file for FCM's certificate; "": clear text
-	Quota                                               int      // FCM's a minute, of emulator and functions; 0: none in the emulator
-	QuotaShape                                          string   // how the emulator counts it
-	Given                                               []string // flags that were named
+	Quota                                               int      // FCM messages a minute, for the emulator and the functions; 0: the emulator has no quota
+	QuotaShape                                          string   // how the emulator counts the quota
+	Given                                               []string // names of the flags that the user set
 	Instances                                           int      // processes of deliver; 0: it runs in this process
-	Indexes                                             string   // firestore.indexes.json: what needs an index and has none is refused
+	Indexes                                             string   // path of firestore.indexes.json; a query whose index is missing there is refused; "": no query is
 }
 
-// Defaults are the options of the command without flags.
+// Defaults returns the options of the command without flags.
 func Defaults() Options {
 	return Options{
 		Project: cmp.Or(os.Getenv("GOOGLE_CLOUD_PROJECT"), "demo-carillon"),
 		APIAddr: "127.0.0.1:5001", FirestoreAddr: "127.0.0.1:8080", PubSubAddr: "127.0.0.1:8085",
 		FCMAddr: "127.0.0.1:9599", UIAddr: "127.0.0.1:4000", AuthAddr: "127.0.0.1:9099",
 		WithFirestore: true, WithPubSub: true, WithFCM: true, WithFunctions: true,
-		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declared(),
+		Clock: time.Second, BackOff: 1, LogLevel: "info", Quota: 600_000, Indexes: declaredIndexes(),
 	}
 }
 
-// declared is the repository's list of indexes, "" when run elsewhere.
-func declared() string {
+// declaredIndexes returns the path of the repository's list of indexes, or "" if the
+// working directory has none.
+func declaredIndexes() string {
 	const file = "firestore.indexes.json"
 	if _, err := os.Stat(file); err != nil {
 		return ""
@@ -53,9 +54,9 @@ func declared() string {
 	return file
 }
 
-// OnFreePorts puts every server on a free port, and the data into a project of its
-// own unless GOOGLE_CLOUD_PROJECT names one: for commands that end by themselves
-// and must not meet another instance, nor what it left on an external server.
+// OnFreePorts returns options with a free port for every server, and with a new project
+// unless GOOGLE_CLOUD_PROJECT names one. It is for commands that end by themselves: they
+// must not collide with another instance or with its data on an external server.
 func (o Options) OnFreePorts() Options {
 	if os.Getenv("GOOGLE_CLOUD_PROJECT") == "" {
 		o.Project += "-" + strings.ToLower(rand.Text()[:8])
@@ -83,17 +84,17 @@ func (o *Options) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
 }
 
-// RegisterFleetFlags are how many share which quota.
+// RegisterFleetFlags adds the flags for the instances of deliver and their quota to f.
 func (o *Options) RegisterFleetFlags(f *flag.FlagSet) {
 	f.IntVar(&o.Instances, "instances", o.Instances, "run that many processes of deliver, as Cloud Run does; 0: deliver runs in this process")
 	f.IntVar(&o.Quota, "quota", o.Quota, "FCM's messages a minute, for the emulator and the functions; with -only 0 is no limit")
 	f.StringVar(&o.QuotaShape, "quota-shape", o.QuotaShape, "how FCM counts the quota: minute-retry-after, minute (no Retry-After), or bucket")
 }
 
-// maxInstances is how many processes of deliver one machine is asked to run.
+// maxInstances is the largest number of processes of deliver on one machine.
 const maxInstances = 100
 
-// Check names what is wrong with the numbers.
+// Check validates the options and reports all faults together.
 func (o *Options) Check() error {
 	var faults []error
 	if o.Instances < 0 || o.Instances > maxInstances {
@@ -106,10 +107,11 @@ func (o *Options) Check() error {
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		faults = append(faults, fmt.Errorf("-log: there is no level %q: debug, info, warn and error are", o.LogLevel))
 	}
-	return errors.Join(append(faults, o.off())...)
+	return errors.Join(append(faults, o.checkRequired())...)
 }
 
-// ChooseEmulators keeps only the emulators named.
+// ChooseEmulators switches off the functions and all emulators that only does not name.
+// only is a list of names, separated by commas; "" changes nothing.
 func (o *Options) ChooseEmulators(only string) error {
 	if only == "" && (o.FCMAuth || o.FCMTLS != "") {
 		return errors.New("-fcm-auth and -fcm-tls are for clients of your own: they go with -only fcm")
@@ -126,7 +128,7 @@ func (o *Options) ChooseEmulators(only string) error {
 
 	o.WithFunctions, o.WithFirestore, o.WithPubSub, o.WithFCM = false, false, false, false
 	if !o.wasGiven("require-indexes") {
-		o.Indexes = "" // Carillon's list is of no use to another project
+		o.Indexes = "" // Carillon's list does not fit other projects
 	}
 
 	for name := range strings.SplitSeq(only, ",") {

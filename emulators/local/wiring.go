@@ -19,29 +19,29 @@ import (
 	"carillon.example/emulators/loopback"
 )
 
-// Serve puts the HTTP functions behind one address by path, as a load balancer
-// does, and the workers, and who listens to events, behind another, as their
-// run.app addresses.
+// Serve serves the HTTP functions at one address and routes by path, as a load balancer
+// does. It serves the workers, and the handler of events if it is not nil, at a second
+// address. In the cloud each worker has its own run.app address.
 func (l *Cloud) Serve(of func(fn string) http.Handler, events http.Handler) (err error) {
-	if l.APIURL, err = l.listen(l.APIAddr, apiMux(of)); err != nil {
+	if l.APIURL, err = l.serveOn(l.APIAddr, apiMux(of)); err != nil {
 		return fmt.Errorf("serving the API on %s: %w", l.APIAddr, err)
 	}
 	workers := workerMux(of)
 	if events != nil {
 		workers.Handle("/events", events)
 	}
-	l.PushURL, err = l.listen("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
+	l.PushURL, err = l.serveOn("127.0.0.1:0", loopback.SameOrigin(workers, "pages of other origins may not call the workers"))
 	return err
 }
 
-// here finds a function in this process.
-func here(fn string) http.Handler { return instances.Handlers[fn] }
+// localHandler returns the handler of a function in this process.
+func localHandler(fn string) http.Handler { return instances.Handlers[fn] }
 
-// functionsOf finds functions in this process, and deliver, with -instances, in
-// processes of its own.
-func (l *Cloud) functionsOf(ctx context.Context) (func(fn string) http.Handler, error) {
+// functionHandlers returns a function that finds the handler of a function by name. All
+// run in this process, but with -instances deliver runs in its own processes.
+func (l *Cloud) functionHandlers(ctx context.Context) (func(fn string) http.Handler, error) {
 	if l.Instances == 0 {
-		return here, nil
+		return localHandler, nil
 	}
 	f, err := l.startFleet(ctx, map[string]int{"deliver": l.Instances})
 	if err != nil {
@@ -51,26 +51,26 @@ func (l *Cloud) functionsOf(ctx context.Context) (func(fn string) http.Handler, 
 		if fn == "deliver" {
 			return f.Handler(fn)
 		}
-		return here(fn)
+		return localHandler(fn)
 	}, nil
 }
 
-// inbox serves the page that shows what the phones got; api is nil where no
+// serveInbox serves the page that shows the messages that phones got. api is nil if no
 // functions run.
-func (l *Cloud) inbox(api http.Handler) (err error) {
+func (l *Cloud) serveInbox(api http.Handler) (err error) {
 	if l.Phones == nil {
 		return nil
 	}
 	o := inbox.Options{FCM: l.Phones.Doors(), API: api, Address: l.Phones.URL(), Project: l.Project}
-	if l.UIURL, err = l.listen(l.UIAddr, inbox.Handler(o)); err != nil {
+	if l.UIURL, err = l.serveOn(l.UIAddr, inbox.Handler(o)); err != nil {
 		return fmt.Errorf("serving the inbox on %s: %w", l.UIAddr, err)
 	}
 	return nil
 }
 
-// apiMux leads to the functions as a load balancer does: by the path as it came.
-// A ServeMux would redirect to a clean one, and a client that follows would ask
-// for something else.
+// apiMux routes to the functions by the unchanged path, as a load balancer does. A
+// ServeMux would redirect to the cleaned path, and a client that follows the redirect
+// would request another resource.
 func apiMux(of func(fn string) http.Handler) http.Handler {
 	mailings, customers := of("mailings"), of("customers")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,8 +95,8 @@ func workerMux(of func(fn string) http.Handler) *http.ServeMux {
 	return workers
 }
 
-// Subscribe sets up the topics and subscriptions of terraform/pubsub.tf, with
-// one ack deadline and one number of attempts for all.
+// Subscribe creates the topics and subscriptions of terraform/pubsub.tf. All have the
+// same ack deadline and the same number of attempts.
 func (l *Cloud) Subscribe(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, l.Project)
 	if err != nil {
@@ -117,33 +117,34 @@ func (l *Cloud) Subscribe(ctx context.Context) error {
 	}
 
 	for topic, worker := range subscribers {
-		if err := l.push(ctx, client, topic, worker, topic+"-dead"); err != nil {
+		if err := l.subscribeWorker(ctx, client, topic, worker, topic+"-dead"); err != nil {
 			return err
 		}
 	}
 
 	for _, dead := range []string{"deliver-dead", "deliver-small-dead", "messages-dead"} {
-		if err := l.push(ctx, client, dead, "deliver", ""); err != nil {
+		if err := l.subscribeWorker(ctx, client, dead, "deliver", ""); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// subscribers are the topics of work and who gets it. The small lane of deliver
-// has its own subscription and so its own pushes side by side; in the cloud it
-// has instances of its own, too.
+// subscribers maps each topic to the worker that gets its messages. The topic for small
+// batches has its own subscription, so that large batches do not use up its concurrent
+// pushes. In the cloud it also has its own instances.
 var subscribers = map[string]string{"dispatch": "dispatch", "deliver": "deliver", "deliver-small": "deliver", "messages": "deliver", "tick": "tick"}
 
-// inFlight are the subscriptions with more pushes side by side than others: a message to
-// one customer is small and waits for FCM most of its time.
-var inFlight = map[string]int{"messages": 256}
+// maxInFlight is the largest number of concurrent pushes of a subscription, where it is
+// not the default: a message to one customer is small and mostly waits for FCM.
+var maxInFlight = map[string]int{"messages": 256}
 
 // TopicName returns the full name of a topic.
 func (l *Cloud) TopicName(name string) string { return "projects/" + l.Project + "/topics/" + name }
 
-// push subscribes a worker to a topic; dead is the dead letter topic, if any.
-func (l *Cloud) push(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
+// subscribeWorker subscribes a worker to a topic. If the subscription exists, it gets the
+// new push address. dead is the dead letter topic; "": there is none.
+func (l *Cloud) subscribeWorker(ctx context.Context, client *pubsub.Client, topic, worker, dead string) error {
 	s := &pubsubpb.Subscription{
 		Name: "projects/" + l.Project + "/subscriptions/" + topic, Topic: l.TopicName(topic),
 		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: l.PushURL + "/" + worker},
@@ -169,17 +170,18 @@ func (l *Cloud) push(ctx context.Context, client *pubsub.Client, topic, worker, 
 	return nil
 }
 
-// stopPushes keeps an external server from pushing to an address where nobody is
-// any more, again and again. What it holds waits for the next who subscribes.
+// stopPushes stops an external server from pushing to an address that has closed. The
+// messages stay in the subscription until a worker subscribes again. The context is
+// new because stopPushes runs in Close, when the context of the command has ended.
 func stopPushes(client *pubsub.Client, subscription string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = client.SubscriptionAdminClient.ModifyPushConfig(ctx, &pubsubpb.ModifyPushConfigRequest{ // best effort on the way out
+	_ = client.SubscriptionAdminClient.ModifyPushConfig(ctx, &pubsubpb.ModifyPushConfigRequest{ // the command ends, so an error is ignored
 		Subscription: subscription, PushConfig: &pubsubpb.PushConfig{}})
 }
 
-// retryPolicy is that of Terraform. The embedded server scales back-offs itself;
-// for an external one the policy is scaled.
+// retryPolicy returns the retry policy of Terraform. The embedded server scales
+// back-offs itself; for an external server, retryPolicy scales them.
 func (l *Cloud) retryPolicy() *pubsubpb.RetryPolicy {
 	scale := 1.0
 	if l.PubSub == nil {
@@ -189,7 +191,8 @@ func (l *Cloud) retryPolicy() *pubsubpb.RetryPolicy {
 	return &pubsubpb.RetryPolicy{MinimumBackoff: scaled(10 * time.Second), MaximumBackoff: scaled(10 * time.Minute)}
 }
 
-// RunClock is Cloud Scheduler.
+// RunClock publishes a tick at the interval l.Clock until Close or the end of ctx, as
+// Cloud Scheduler does.
 func (l *Cloud) RunClock(ctx context.Context) error {
 	client, err := pubsub.NewClient(ctx, l.Project)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package loopback guards HTTP servers on a person's own machine, where nobody
-// is asked who they are, against the pages that this person's browser shows. A
-// page of another site can make the browser send requests here (cross-site
-// request forgery), and a name of its own may lead to this address (DNS
-// rebinding), so that the browser takes the server for a part of that site.
+// Package loopback protects HTTP servers without authentication on a developer's machine
+// against web pages in the developer's browser. A page of another site can make the
+// browser send requests to the server (cross-site request forgery). A host name of the
+// site can resolve to the address of the server (DNS rebinding), so that the browser
+// treats the server as a part of that site.
 //
-// Programs that are no browsers are let in as before. Servers that speak gRPC
-// alone need no guard: a browser opens no HTTP/2 connection without TLS.
+// Programs that are not browsers are not affected. Servers that serve only gRPC need no
+// protection, because a browser does not open HTTP/2 connections without TLS.
 package loopback
 
 import (
@@ -17,45 +17,45 @@ import (
 	"strings"
 )
 
-// Doors lets no page of another origin change anything, other ports of this
-// machine included, and holds requests to Hosts. No answer names an origin that
-// may read it, so that no such page reads anything either.
+// Doors combines Hosts and SameOrigin: pages of other origins, also of other ports of
+// this machine, cannot change anything. They cannot read anything either, because no
+// response allows another origin to read it.
 func Doors(next http.Handler) http.Handler {
 	return Hosts(SameOrigin(next, "pages of other origins may not call this server"))
 }
 
-// SameOrigin answers 403, with a detail, where a page of another origin asks for
-// something else than to read.
+// SameOrigin answers 403, with a detail, if a page of another origin sends a request
+// with a method that can change something.
 func SameOrigin(next http.Handler, detail string) http.Handler {
 	site := http.NewCrossOriginProtection()
 	site.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, detail)
+		writeProblem(w, http.StatusForbidden, detail)
 	}))
 	return site.Handler(next)
 }
 
-// Hosts answers 421 where a request came over the loopback interface and its
-// Host is none of Ours. What came from elsewhere came to a server that was opened
-// to others on purpose, under whatever name they have for it.
+// Hosts answers 421 if a request came over the loopback interface and Ours does not
+// accept its Host header. It accepts any Host header over other interfaces: that server
+// was opened to other machines on purpose, and they may use any name for it.
 func Hosts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if local(r) && r.Host != "" && !Ours(r.Host) {
-			refuse(w, http.StatusMisdirectedRequest, "this server is not reached under this name: use localhost or its address")
+		if isLocal(r) && r.Host != "" && !Ours(r.Host) {
+			writeProblem(w, http.StatusMisdirectedRequest, "this server is not reached under this name: use localhost or its address")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// local reports whether a request came over the loopback interface.
-func local(r *http.Request) bool {
+// isLocal reports whether a request came over the loopback interface.
+func isLocal(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && addr.IP.IsLoopback()
 }
 
-// Ours reports whether a Host header can only have come from somebody who meant
-// this machine, or Google: an address, a name that no stranger can have, or one
-// of names. A rebound request carries the stranger's name.
+// Ours reports whether a Host header names this machine or Google: an IP address, a name
+// that other sites cannot own, or one of names. After DNS rebinding, the header has the
+// name of the other site.
 func Ours(host string, names ...string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -69,16 +69,16 @@ func Ours(host string, names ...string) bool {
 		slices.Contains(names, name))
 }
 
-// reserved are the ends of names that lead only where this machine's owner, or
-// Google, wants: besides those without a dot, as containers have. Clients that
-// are led to an emulator by their dialer keep the service's name.
+// reserved are the ends of names that other sites cannot own. Names without a dot, as
+// containers have, are accepted too. Google's names are in the list because a client
+// whose dialer connects to an emulator keeps the name of the service.
 var reserved = []string{".localhost", ".internal", ".googleapis.com"}
 
-// refuse answers as problem+json.
-func refuse(w http.ResponseWriter, status int, detail string) {
+// writeProblem writes an error response as problem+json.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(map[string]any{ // an error means that the client has disconnected
 		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
 	})
 }

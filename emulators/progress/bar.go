@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// A Bar shows progress on one line where out is a terminal, and only the end
-// of it elsewhere.
+// A Bar shows progress on one line of a terminal. If out is not a terminal, it prints
+// only the last state.
 type Bar struct {
 	out  io.Writer
 	what string
@@ -17,7 +17,7 @@ type Bar struct {
 	last string
 }
 
-// NewBar draws on out; what names what makes progress.
+// NewBar returns a bar that writes to out. what names the work.
 func NewBar(out io.Writer, what string) *Bar {
 	b := &Bar{out: out, what: what}
 	if f, ok := out.(*os.File); ok {
@@ -26,7 +26,7 @@ func NewBar(out io.Writer, what string) *Bar {
 	return b
 }
 
-// Show draws how much of all is done, with a note behind it.
+// Show draws the share of all that is done, with a note behind it.
 func (b *Bar) Show(done, all int64, note string) {
 	part := 0.0
 	if all > 0 {
@@ -35,7 +35,7 @@ func (b *Bar) Show(done, all int64, note string) {
 	b.Draw(part, fmt.Sprintf("%d/%d %s", done, all, note))
 }
 
-// Draw fills a part of the bar, 0 to 1.
+// Draw fills a share of the bar, 0 to 1, with a text behind it.
 func (b *Bar) Draw(part float64, text string) {
 	const width = 30
 	full := int(part * width)
@@ -45,7 +45,7 @@ func (b *Bar) Draw(part float64, text string) {
 	}
 }
 
-// Say writes a line of its own; the bar comes again with its next step.
+// Say writes a separate line. The next Draw or Show draws the bar again.
 func (b *Bar) Say(text string) {
 	if b.live {
 		fmt.Fprint(b.out, "\r\033[K")

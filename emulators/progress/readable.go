@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// ReadableLog has what the functions log, which is JSON for Cloud Logging,
-// written for people where standard output is a terminal; elsewhere nothing
-// changes. The function returned ends it.
+// ReadableLog replaces os.Stdout, to which the functions log JSON for Cloud Logging, and
+// writes the lines in a readable form. It changes nothing if standard output is not a
+// terminal. The returned function restores os.Stdout.
 func ReadableLog() (end func()) {
 	if !IsTerminal(os.Stdout) {
 		return func() {}
@@ -33,24 +33,24 @@ func ReadableLog() (end func()) {
 
 	return func() {
 		os.Stdout = real
-		_ = w.Close() // the reader sees the end
+		_ = w.Close() // the reader gets io.EOF
 		<-done
 	}
 }
 
-// IsTerminal reports whether a file is one.
+// IsTerminal reports whether a file is a terminal.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// CopyReadable copies lines, those of a log in JSON in a form for people.
+// CopyReadable copies lines, and writes those of a JSON log in a readable form.
 func CopyReadable(out io.Writer, in io.Reader) {
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')
 		if line != "" {
-			_, _ = io.WriteString(out, readableLine(line)) // a terminal that is gone
+			_, _ = io.WriteString(out, readableLine(line)) // an error means that the terminal has closed
 		}
 		if err != nil {
 			return
@@ -58,8 +58,8 @@ func CopyReadable(out io.Writer, in io.Reader) {
 	}
 }
 
-// readableLine is a line of a log as time, severity, message, and the rest as
-// name=value; what is no such line stays as it is.
+// readableLine returns a line of a JSON log as time, severity, message, and the other
+// attributes as name=value. It returns any other line unchanged.
 func readableLine(line string) string {
 	var entry map[string]any
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &entry) != nil || entry["message"] == nil {

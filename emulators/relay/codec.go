@@ -9,34 +9,34 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// raw is a codec of messages that stay bytes.
+// raw is a codec that does not decode messages: they stay bytes.
 type raw struct{}
 
-// Marshal answers the bytes that v points to.
+// Marshal returns the bytes that v points to.
 func (raw) Marshal(v any) ([]byte, error) {
 	b, ok := v.(*[]byte)
 	if !ok {
-		return nil, fmt.Errorf("relay: %T are no bytes", v)
+		return nil, fmt.Errorf("relay: %T is not *[]byte", v)
 	}
 	return *b, nil
 }
 
-// Unmarshal copies data: it is the transport's.
+// Unmarshal copies data, because the transport uses its buffer again.
 func (raw) Unmarshal(data []byte, v any) error {
 	b, ok := v.(*[]byte)
 	if !ok {
-		return fmt.Errorf("relay: %T are no bytes", v)
+		return fmt.Errorf("relay: %T is not *[]byte", v)
 	}
 	*b = append([]byte(nil), data...)
 	return nil
 }
 
-// Name is that of the ordinary codec: what goes over the wire is the same.
+// Name returns the name of the ordinary codec, because the bytes on the wire are the same.
 func (raw) Name() string { return "proto" }
 
-// decode reads a request of a method, "/package.Service/Method", by the type
+// decodeRequest decodes a request of a method, "/package.Service/Method", with the type
 // that this process has registered for it.
-func decode(method string, data []byte) (proto.Message, error) {
+func decodeRequest(method string, data []byte) (proto.Message, error) {
 	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	if err != nil {

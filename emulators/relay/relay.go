@@ -1,9 +1,9 @@
-// Package relay is a gRPC proxy that makes faults between a client and a server
-// that has none to order, such as Google's emulators: requests that never reach
-// the server, and answers that are lost after the server has done its work.
+// Package relay is a gRPC proxy that injects faults between a client and a server that
+// cannot inject them itself, such as Google's emulators. A request fails before it
+// reaches the server, or its response is lost after the server has done its work.
 //
-// It passes messages on as bytes, with their metadata, whatever the service.
-// Only a fault has a request decoded, by its type in this process.
+// The relay forwards messages of any service as bytes, with their metadata. It decodes a
+// request only for a fault, with the type that this process has registered.
 package relay
 
 import (
@@ -23,15 +23,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxMessage is how many bytes a message may have: more than any server behind
-// it takes.
+// maxMessage is the largest message in bytes. It is above the limit of every server
+// behind the relay.
 const maxMessage = 64 << 20
 
 // A Fault decides whether a request, named by its short method name ("Commit"),
 // fails. It may block, for latency.
 type Fault = func(method string, req proto.Message) error
 
-// A Relay is one proxy; safe for concurrent use.
+// A Relay is one proxy. It is safe for concurrent use.
 type Relay struct {
 	server        *grpc.Server
 	target        *grpc.ClientConn
@@ -39,8 +39,8 @@ type Relay struct {
 	before, after atomic.Pointer[Fault]
 }
 
-// Start listens on an address, with port 0 on any port, and passes requests on
-// to the server at target, host:port.
+// Start listens on an address until Close, and forwards requests to the server at target,
+// host:port. Port 0 selects a free port.
 func Start(addr, target string) (*Relay, error) {
 	conn, err := grpc.NewClient("passthrough:///"+target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{}), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
@@ -54,31 +54,31 @@ func Start(addr, target string) (*Relay, error) {
 	}
 
 	r := &Relay{target: conn, addr: ln.Addr().String()}
-	r.server = grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(r.pass), grpc.MaxRecvMsgSize(maxMessage))
-	go func() { _ = r.server.Serve(ln) }() // ends with Close
+	r.server = grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(r.relayCall), grpc.MaxRecvMsgSize(maxMessage))
+	go func() { _ = r.server.Serve(ln) }() // returns after Close
 	return r, nil
 }
 
-// Addr is host:port of the relay.
+// Addr returns host:port of the relay.
 func (r *Relay) Addr() string { return r.addr }
 
-// Close breaks off what is under way, and may be called again.
+// Close stops the relay and breaks off the calls in progress. It can be called again.
 func (r *Relay) Close() {
 	r.server.Stop()
 	r.target.Close()
 }
 
-// SetFault installs f, or nothing when f is nil. It is called for each request
-// before it is passed on; its error is the answer, and the server never gets
-// the request.
-func (r *Relay) SetFault(f Fault) { set(&r.before, f) }
+// SetFault makes the relay call f for each request before it forwards the request. If f
+// returns an error, the client gets the error, and the server never gets the request. A
+// nil f removes the fault.
+func (r *Relay) SetFault(f Fault) { storeFault(&r.before, f) }
 
-// SetFaultAfter is SetFault for after the server has answered well: its work is
-// done, and f's error is what the client gets instead of the answer's end. It
-// is called with the last request of the call.
-func (r *Relay) SetFaultAfter(f Fault) { set(&r.after, f) }
+// SetFaultAfter makes the relay call f, with the last request of the call, after the
+// server has answered without an error. The server has done its work, and the client gets
+// f's error instead of the status OK. A nil f removes the fault.
+func (r *Relay) SetFaultAfter(f Fault) { storeFault(&r.after, f) }
 
-func set(p *atomic.Pointer[Fault], f Fault) {
+func storeFault(p *atomic.Pointer[Fault], f Fault) {
 	if f == nil {
 		p.Store(nil)
 		return
@@ -86,8 +86,8 @@ func set(p *atomic.Pointer[Fault], f Fault) {
 	p.Store(&f)
 }
 
-// pass carries one call, unary or of any kind of stream.
-func (r *Relay) pass(_ any, client grpc.ServerStream) error {
+// relayCall forwards one call, unary or streaming.
+func (r *Relay) relayCall(_ any, client grpc.ServerStream) error {
 	method, ok := grpc.MethodFromServerStream(client)
 	if !ok {
 		return status.Error(codes.Internal, "relay: a call without a method")
@@ -104,27 +104,27 @@ func (r *Relay) pass(_ any, client grpc.ServerStream) error {
 
 	c := &call{relay: r, method: method, client: client, server: server}
 	requests := make(chan error, 1)
-	go func() { requests <- c.requests() }()
+	go func() { requests <- c.forwardRequests() }()
 	answers := make(chan error, 1)
-	go func() { answers <- c.answers() }()
+	go func() { answers <- c.forwardAnswers() }()
 	for {
 		select {
 		case err := <-requests:
 			if err != nil {
-				return err // a fault, or the client is gone
+				return err // of a fault, or because the client has gone
 			}
-			requests = nil // every request is passed on
+			requests = nil // all requests are forwarded
 		case err := <-answers:
 			client.SetTrailer(server.Trailer())
 			if err != nil {
 				return err
 			}
-			return r.fault(&r.after, method, c.last.Load())
+			return r.callFault(&r.after, method, c.last.Load())
 		}
 	}
 }
 
-// A call is one call on its way.
+// A call is one call in progress.
 type call struct {
 	relay  *Relay
 	method string
@@ -133,8 +133,8 @@ type call struct {
 	last   atomic.Pointer[[]byte] // the last request
 }
 
-// requests passes requests on until the client has sent its last.
-func (c *call) requests() error {
+// forwardRequests forwards requests until the client has sent its last one.
+func (c *call) forwardRequests() error {
 	for {
 		var m []byte
 		err := c.client.RecvMsg(&m)
@@ -145,17 +145,17 @@ func (c *call) requests() error {
 			return err
 		}
 		c.last.Store(&m)
-		if err := c.relay.fault(&c.relay.before, c.method, &m); err != nil {
+		if err := c.relay.callFault(&c.relay.before, c.method, &m); err != nil {
 			return err
 		}
-		if err := c.server.SendMsg(&m); err != nil && !errors.Is(err, io.EOF) { // EOF: answers knows why
+		if err := c.server.SendMsg(&m); err != nil && !errors.Is(err, io.EOF) { // io.EOF: forwardAnswers gets the reason
 			return err
 		}
 	}
 }
 
-// answers passes answers back until the server has sent its last.
-func (c *call) answers() error {
+// forwardAnswers forwards responses until the server has sent its last one.
+func (c *call) forwardAnswers() error {
 	header, err := c.server.Header()
 	if err == nil && header != nil {
 		err = c.client.SendHeader(header)
@@ -179,13 +179,14 @@ func (c *call) answers() error {
 	}
 }
 
-// fault asks a fault, if there is one, what becomes of a request.
-func (r *Relay) fault(p *atomic.Pointer[Fault], method string, req *[]byte) error {
+// callFault calls a fault, if there is one, with the decoded request, and returns its
+// error.
+func (r *Relay) callFault(p *atomic.Pointer[Fault], method string, req *[]byte) error {
 	f := p.Load()
 	if f == nil || req == nil {
 		return nil
 	}
-	m, err := decode(method, *req)
+	m, err := decodeRequest(method, *req)
 	if err != nil {
 		return status.Errorf(codes.Internal, "relay: %s: %v", method, err)
 	}

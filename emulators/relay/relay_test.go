@@ -59,16 +59,23 @@ func TestCallsOfEveryKindPass(t *testing.T) {
 	for i := range 300 {
 		w.set(t, fmt.Sprint(i))
 	}
-	snaps, err := w.db.Collection("a").Documents(t.Context()).GetAll() // a stream of answers
-	if err != nil || len(snaps) != 300 {
-		t.Errorf("a query answers %d documents, %v; want 300", len(snaps), err)
+	snaps, err := w.db.Collection("a").Documents(t.Context()).GetAll() // a stream of responses
+	if err != nil {
+		t.Errorf("a query failed: %v", err)
+	}
+	if len(snaps) != 300 {
+		t.Errorf("a query returns %d documents, want 300", len(snaps))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	it := w.db.Doc("a/0").Snapshots(ctx) // streams in both directions
 	defer it.Stop()
-	if snap, err := it.Next(); err != nil || !snap.Exists() {
-		t.Errorf("a listener: %v, %v", snap, err)
+	snap, err := it.Next()
+	if err != nil {
+		t.Fatalf("a listener failed: %v", err)
+	}
+	if !snap.Exists() {
+		t.Error("a listener does not find the document")
 	}
 	w.set(t, "0")
 	_, err = w.db.Doc("a/none").Get(t.Context())

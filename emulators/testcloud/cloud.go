@@ -42,12 +42,12 @@ func New(t testing.TB, database ...grpc.DialOption) *Cloud { return Named(t, "te
 func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Cloud {
 	l := &Cloud{t: t, project: prefix + "-" + strings.ToLower(rand.Text())}
 	l.db = sync.OnceValue(func() *sdk.Client {
-		c, err := sdk.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, firestoreHost, append(database, asOwner)...)))
-		return opened(t, c, err)
+		c, err := sdk.NewClient(context.Background(), l.project, option.WithGRPCConn(dialServer(t, firestoreHost, append(database, asOwner)...)))
+		return closeAtEnd(t, c, err)
 	})
 	l.topics = sync.OnceValue(func() *cloudps.Client {
-		c, err := cloudps.NewClient(context.Background(), l.project, option.WithGRPCConn(dial(t, pubsubHost)))
-		return opened(t, c, err)
+		c, err := cloudps.NewClient(context.Background(), l.project, option.WithGRPCConn(dialServer(t, pubsubHost)))
+		return closeAtEnd(t, c, err)
 	})
 	return l
 }
@@ -143,7 +143,7 @@ func requiredIndexes() ([]byte, error) {
 	}
 }
 
-func dial(t testing.TB, server func() (string, error), more ...grpc.DialOption) *grpc.ClientConn {
+func dialServer(t testing.TB, server func() (string, error), more ...grpc.DialOption) *grpc.ClientConn {
 	host, err := server()
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +155,8 @@ func dial(t testing.TB, server func() (string, error), more ...grpc.DialOption) 
 	return conn
 }
 
-// opened returns a client that is closed with the test, with its connection.
-func opened[C interface{ Close() error }](t testing.TB, c C, err error) C {
+// closeAtEnd returns a client that is closed with the test, with its connection.
+func closeAtEnd[C interface{ Close() error }](t testing.TB, c C, err error) C {
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) 
 			break
 		}
 		runtime.GC()
-		shortest, longest = faster(shortest, small), faster(longest, large)
+		shortest, longest = shorterTime(shortest, small), shorterTime(longest, large)
 		if round+1 >= least && float64(longest) < most*float64(shortest) {
 			return
 		}
@@ -54,8 +54,8 @@ func GrowsLinearly(t *testing.T, few int, prepare func(parts int) (run func())) 
 		few, shortest, 10*few, longest, float64(longest)/float64(shortest), most)
 }
 
-// faster returns the CPU time of run, or before if that is less and not 0.
-func faster(before time.Duration, run func()) time.Duration {
+// shorterTime returns the CPU time of run, or before if that is less and not 0.
+func shorterTime(before time.Duration, run func()) time.Duration {
 	began := cpuTime()
 	run()
 	took := cpuTime() - began

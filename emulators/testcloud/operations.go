@@ -14,7 +14,7 @@ type Request struct {
 
 // EachOperation runs f in a parallel subtest for each operation of an API's
 // OpenAPI document, with the request of its operation id. An operation without a
-// request fails the test: whoever adds one adds its request.
+// request fails the test, so that each new operation gets a request.
 func EachOperation(t *testing.T, s *Client, requests map[string]Request, f func(t *testing.T, s *Client, r Request), header ...string) {
 	t.Helper()
 	type document struct {

@@ -18,14 +18,14 @@ func (l *Cloud) Topic(names ...string) {
 		if _, err := l.PubSub().TopicAdminClient.CreateTopic(ctx, topic); err != nil {
 			l.t.Fatal(err)
 		}
-		sub := &pubsubpb.Subscription{Name: l.subscription(name), Topic: topic.Name, AckDeadlineSeconds: 600}
+		sub := &pubsubpb.Subscription{Name: l.subscriptionName(name), Topic: topic.Name, AckDeadlineSeconds: 600}
 		if _, err := l.PubSub().SubscriptionAdminClient.CreateSubscription(ctx, sub); err != nil {
 			l.t.Fatal(err)
 		}
 	}
 }
 
-func (l *Cloud) subscription(topic string) string {
+func (l *Cloud) subscriptionName(topic string) string {
 	return "projects/" + l.project + "/subscriptions/" + topic
 }
 
@@ -34,7 +34,7 @@ func (l *Cloud) subscription(topic string) string {
 func (l *Cloud) Published(topic string, n int) (out []Message) {
 	l.t.Helper()
 	for len(out) <= n {
-		more := l.pull(topic)
+		more := l.pullMessages(topic)
 		if len(more) == 0 {
 			break
 		}
@@ -46,11 +46,11 @@ func (l *Cloud) Published(topic string, n int) (out []Message) {
 	return out
 }
 
-// pull takes the messages that are there.
-func (l *Cloud) pull(topic string) (out []Message) {
+// pullMessages takes the messages that are there.
+func (l *Cloud) pullMessages(topic string) (out []Message) {
 	l.t.Helper()
 	//lint:ignore SA1019 nothing is to come that is not there
-	req := &pubsubpb.PullRequest{Subscription: l.subscription(topic), MaxMessages: 100, ReturnImmediately: true} //nolint:staticcheck // as above
+	req := &pubsubpb.PullRequest{Subscription: l.subscriptionName(topic), MaxMessages: 100, ReturnImmediately: true} //nolint:staticcheck // as above
 	res, err := l.PubSub().SubscriptionAdminClient.Pull(l.t.Context(), req)
 	if err != nil {
 		l.t.Fatal(err)

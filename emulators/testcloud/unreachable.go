@@ -28,25 +28,25 @@ func Outages() []Outage { return []Outage{Closed, Hanging} }
 
 // Firestore is a client of a database that is out of reach.
 func (o Outage) Firestore(t testing.TB) *sdk.Client {
-	c, err := sdk.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.conn(t)))
-	return opened(t, c, err)
+	c, err := sdk.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.dialOutage(t)))
+	return closeAtEnd(t, c, err)
 }
 
 // PubSub is a client of a Pub/Sub that is out of reach.
 func (o Outage) PubSub(t testing.TB) *cloudps.Client {
-	c, err := cloudps.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.conn(t)))
-	return opened(t, c, err)
+	c, err := cloudps.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.dialOutage(t)))
+	return closeAtEnd(t, c, err)
 }
 
-func (o Outage) conn(t testing.TB) *grpc.ClientConn {
-	conn, err := grpc.NewClient("passthrough:///out-of-reach", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(o.dialer(t)))
+func (o Outage) dialOutage(t testing.TB) *grpc.ClientConn {
+	conn, err := grpc.NewClient("passthrough:///out-of-reach", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(o.newDialer(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return conn
 }
 
-func (o Outage) dialer(t testing.TB) func(context.Context, string) (net.Conn, error) {
+func (o Outage) newDialer(t testing.TB) func(context.Context, string) (net.Conn, error) {
 	if o == Closed {
 		return func(context.Context, string) (net.Conn, error) { return nil, errors.New("connection refused") }
 	}

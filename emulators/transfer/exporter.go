@@ -19,14 +19,14 @@ import (
 	"carillon.example/emulators/progress"
 )
 
-// stall is how long nothing may come of an answer. There is no limit to the
-// whole of it, as other requests have one: it is as long as there are customers.
-const stall = 2 * time.Minute
+// stallTimeout is the longest time without a byte of the response. The whole response
+// has no time-out, because its length depends on the number of customers.
+const stallTimeout = 2 * time.Minute
 
 var errStalled = errors.New("the answer stood still")
 
-// ExportFile streams who can be reached from a deployment, or from this
-// machine's emulators, into a file.
+// ExportFile streams which customers push can reach, from a deployment or from the
+// emulators of this machine, into a file.
 func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("export")
 	var from client.Remote
@@ -50,18 +50,18 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("export: -from: %w", err)
 	}
 
-	c.HTTP.Timeout = 0 // stall stands for it
-	x := &exporter{Client: c, format: form, pause: client.RetryPause, stall: stall}
+	c.HTTP.Timeout = 0 // stallTimeout replaces it
+	x := &exporter{Client: c, format: form, pause: client.RetryPause, stall: stallTimeout}
 	if name := f.Arg(0); name != "-" {
 		x.bar = progress.NewBar(out, "export")
-		return x.intoFile(ctx, name, *goOn, out)
+		return x.exportToFile(ctx, name, *goOn, out)
 	}
 	if *goOn {
 		return errors.New("export: -continue is for files: of standard output nothing is known")
 	}
 
 	x.bar, x.out = progress.NewBar(os.Stderr, "export"), bufio.NewWriter(out)
-	if err := x.run(ctx); err != nil {
+	if err := x.exportAll(ctx); err != nil {
 		return err
 	}
 
@@ -69,28 +69,28 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// An exporter asks for the rest until there is none.
+// An exporter requests the rest of the customers until none is left.
 type exporter struct {
 	*client.Client
 	format       format
 	out          *bufio.Writer
 	bar          *progress.Bar
 	pause, stall time.Duration
-	answered     bool // once: the URL is right
-	heading      bool // of a CSV, is there
+	answered     bool // the server has answered once, so the URL is right
+	heading      bool // the heading of the CSV is written
 	first, last  string
 	customers    int
-	lines        int // that this run has kept
+	lines        int // number of lines that this run has written
 }
 
-// run ends well only when nothing comes behind the last customer: an answer
-// that seems to be whole may have been cut by something in between.
-func (x *exporter) run(ctx context.Context) error {
+// exportAll succeeds only after a response with no customer behind the last one: a proxy
+// may cut a response so that it looks complete.
+func (x *exporter) exportAll(ctx context.Context) error {
 	for {
 		had := x.lines
 		err := client.Retry(ctx, x.pause, x.bar.Say, func() (bool, error) {
 			before := x.lines
-			err := x.ask(ctx)
+			err := x.requestRest(ctx)
 			return x.lines > before, err
 		})
 		if err != nil {
@@ -104,21 +104,21 @@ func (x *exporter) run(ctx context.Context) error {
 	}
 }
 
-// ask makes one request, behind the last customer, and keeps the whole lines of
-// its answer.
-func (x *exporter) ask(ctx context.Context) (err error) {
+// requestRest requests the customers behind the last one, and writes the complete lines
+// of the response. The AfterFunc cancels the request when the response stalls.
+func (x *exporter) requestRest(ctx context.Context) (err error) {
 	ctx, hangUp := context.WithCancelCause(ctx)
 	defer hangUp(nil)
 	watch := time.AfterFunc(x.stall, func() { hangUp(errStalled) })
 	defer watch.Stop()
-	resp, err := x.get(ctx)
+	resp, err := x.sendRequest(ctx)
 	if err != nil {
 		return err
 	}
 
 	defer resp.Body.Close()
 	x.answered = true
-	err = x.take(bufio.NewReaderSize(&ticking{resp.Body, watch, x.stall}, exportLine))
+	err = x.keepLines(bufio.NewReaderSize(&watchedReader{resp.Body, watch, x.stall}, maxLineBytes))
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		err = &client.Temporary{Err: fmt.Errorf("%w for %v", errStalled, x.stall)}
 	}
@@ -129,7 +129,7 @@ func (x *exporter) ask(ctx context.Context) (err error) {
 	return err
 }
 
-func (x *exporter) get(ctx context.Context) (*http.Response, error) {
+func (x *exporter) sendRequest(ctx context.Context) (*http.Response, error) {
 	const path = "/v1/exports/availability"
 	q := url.Values{"format": {x.format.name}}
 	if x.last != "" {
@@ -143,7 +143,7 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 
 	resp, err := x.HTTP.Do(req)
 	if err != nil {
-		return nil, x.unanswered(ctx, err)
+		return nil, x.classifyError(ctx, err)
 	}
 
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -160,14 +160,15 @@ func (x *exporter) get(ctx context.Context) (*http.Response, error) {
 	return nil, err
 }
 
-// unanswered is what a request without an answer means: before any answer, a
-// server that cannot be called or proves to be another is a wrong URL.
-func (x *exporter) unanswered(ctx context.Context, err error) error {
+// classifyError returns the error of a request without a response. Before the first
+// response, an error of the connection or of the certificate means a wrong URL, and is
+// not retried. All other errors are temporary.
+func (x *exporter) classifyError(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &client.Temporary{Err: fmt.Errorf("%w for %v", errStalled, x.stall)}
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its text has the customer's id
+		err = e.Err // the text of url.Error contains the customer's id
 	}
 	call, _ := errors.AsType[*net.OpError](err)
 	_, other := errors.AsType[*tls.CertificateVerificationError](err)
@@ -177,15 +178,15 @@ func (x *exporter) unanswered(ctx context.Context, err error) error {
 	return &client.Temporary{Err: err}
 }
 
-// ticking lets the time run only while something is waited for: a slow disk is
-// not the server's fault.
-type ticking struct {
+// watchedReader runs the stall timer only during Read: the time that a slow disk needs
+// does not count.
+type watchedReader struct {
 	io.Reader
 	watch *time.Timer
 	stall time.Duration
 }
 
-func (w *ticking) Read(p []byte) (int, error) {
+func (w *watchedReader) Read(p []byte) (int, error) {
 	w.watch.Reset(w.stall)
 	defer w.watch.Stop()
 	return w.Reader.Read(p)

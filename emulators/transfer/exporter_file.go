@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// intoFile writes to FILE.part, and gives it its name when it is whole: what
-// has the name is never a part, and what had it before stays until then.
-func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.Writer) error {
+// exportToFile writes to FILE.part, and renames it when it is complete. So FILE is never
+// incomplete, and the former FILE stays until then.
+func (x *exporter) exportToFile(ctx context.Context, name string, goOn bool, out io.Writer) error {
 	part := name + ".part"
 	f, err := openPart(name, part, goOn)
 	if err != nil {
@@ -22,19 +22,19 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 
 	defer f.Close()
 	if goOn {
-		if err := x.reread(f); err != nil {
+		if err := x.resumePart(f); err != nil {
 			return fmt.Errorf("export: %s: %w", part, err)
 		}
 	}
 
 	x.out = bufio.NewWriter(f)
-	if err = x.run(ctx); err == nil {
-		err = f.Sync() // before the name, so that not even a power cut leaves a part under it
+	if err = x.exportAll(ctx); err == nil {
+		err = f.Sync() // before the rename, so that FILE is complete even after a power failure
 	}
 
 	switch {
 	case err != nil && x.customers == 0:
-		return errors.Join(err, os.Remove(part)) // nothing to go on with
+		return errors.Join(err, os.Remove(part)) // an empty part is useless
 	case err != nil:
 		return fmt.Errorf("%w (go on with -continue: %s has what came)", err, part)
 	}
@@ -49,9 +49,9 @@ func (x *exporter) intoFile(ctx context.Context, name string, goOn bool, out io.
 	return nil
 }
 
-// openPart makes the part, or opens the one that is there. That is never
-// guessed: it may be of another deployment or of last year, or just now be
-// written by somebody else.
+// openPart creates the part, or opens the existing one if goOn is true. It does not open
+// an existing part without goOn: the part may be old, may come from another deployment,
+// or another process may be writing it.
 func openPart(name, part string, goOn bool) (*os.File, error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no file to be replaced; - is standard output", name)
@@ -71,21 +71,22 @@ func openPart(name, part string, goOn bool) (*os.File, error) {
 	return f, err
 }
 
-// reread finds where a part broke off, and cuts a line that is not whole.
-func (x *exporter) reread(f *os.File) error {
+// resumePart reads a part up to its last complete line, and removes an incomplete line
+// behind it.
+func (x *exporter) resumePart(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 
 	whole := int64(0)
-	for r := bufio.NewReaderSize(f, exportLine); ; {
+	for r := bufio.NewReaderSize(f, maxLineBytes); ; {
 		line, err := wholeLine(r)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			break
 		}
 		if err == nil {
-			_, err = x.note(line)
+			_, err = x.recordLine(line)
 		}
 		if err != nil {
 			return fmt.Errorf("behind %d customers: %w", x.customers, err)

@@ -13,12 +13,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// exportLine is more than any line has in bytes: an id has at most 256, and
-// JSON makes six of one at most.
-const exportLine = 64 << 10
+// maxLineBytes is larger than any line: an id has at most 256 bytes, and JSON encodes a
+// byte in at most six.
+const maxLineBytes = 64 << 10
 
-// take keeps the lines of an answer.
-func (x *exporter) take(r *bufio.Reader) error {
+// keepLines writes the lines of a response.
+func (x *exporter) keepLines(r *bufio.Reader) error {
 	for begun := false; ; {
 		line, err := wholeLine(r)
 		if errors.Is(err, io.EOF) {
@@ -28,12 +28,12 @@ func (x *exporter) take(r *bufio.Reader) error {
 			return err
 		}
 		had := x.heading
-		id, err := x.note(line)
+		id, err := x.recordLine(line)
 		switch {
 		case err != nil:
 			return err
 		case id == "" && had:
-			continue // it came before something broke off
+			continue // an earlier response had the heading
 		case id != "" && !begun && x.customers > 1 && id == x.first:
 			return errors.New("the answer begins anew: this API does not know after")
 		}
@@ -45,15 +45,16 @@ func (x *exporter) take(r *bufio.Reader) error {
 	}
 }
 
-// wholeLine reads a line with its end. What breaks off within one or between
-// two comes later; the error of a line without end is io.ErrUnexpectedEOF.
+// wholeLine reads a line with its line end. It returns io.EOF behind the last line. If
+// the response breaks off, the error is Temporary; for a line without its end it wraps
+// io.ErrUnexpectedEOF.
 func wholeLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	switch {
 	case err == nil:
 		return line, nil
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, fmt.Errorf("a line is longer than %d bytes: this is no export", exportLine)
+		return nil, fmt.Errorf("a line is longer than %d bytes: this is no export", maxLineBytes)
 	case errors.Is(err, io.EOF) && len(line) == 0:
 		return nil, io.EOF
 	case errors.Is(err, io.EOF):
@@ -62,8 +63,9 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	return nil, &client.Temporary{Err: fmt.Errorf("broke off: %w", err)}
 }
 
-// note reads a line and remembers where it leads; "" is the heading of a CSV.
-func (x *exporter) note(line []byte) (string, error) {
+// recordLine stores the customer of a line as the last one, and returns the customer's
+// id. It returns "" for the heading of a CSV.
+func (x *exporter) recordLine(line []byte) (string, error) {
 	id, err := x.format.id(line)
 	if err != nil {
 		return "", err
@@ -78,24 +80,24 @@ func (x *exporter) note(line []byte) (string, error) {
 
 	x.last = id
 	if x.customers%1000 == 0 {
-		part := passed(id)
+		part := shareExported(id)
 		x.bar.Draw(part, fmt.Sprintf("%.0f %% %d customers", 100*part, x.customers))
 	}
 	return id, nil
 }
 
-// passed is how much of an export is behind a customer, 0 to 1. Nobody counts
-// customers before they come, but they come in the order of their keys, which
-// are hashes in base 32: evenly spread.
-func passed(id string) float64 {
+// shareExported returns the share of an export, 0 to 1, up to a customer. The number of
+// customers is not known in advance. But they come in the order of their keys, which are
+// hashes in base 32 and so are evenly distributed.
+func shareExported(id string) float64 {
 	n, _ := strconv.ParseUint(push.CustomerKey(id)[:4], 32, 64)
 	return float64(n) / (1 << 20)
 }
 
-// A format is how a line tells its customer.
+// A format is a file format, with a function that reads the customer's id from a line.
 type format struct {
 	name, media string
-	id          func(line []byte) (string, error) // "" of a heading
+	id          func(line []byte) (string, error) // returns "" for a heading
 }
 
 var formats = map[string]format{
@@ -111,9 +113,9 @@ func objectID(line []byte) (string, error) {
 	return l.ID, nil
 }
 
-// rowID reads the first cell. It is always in quotes, which tells it from the
-// heading, and has an apostrophe before what a spreadsheet would take for a
-// formula, and before an apostrophe.
+// rowID reads the first cell. The cell is always in quotes; the heading is not. An
+// apostrophe precedes an id that a spreadsheet would read as a formula, and an id that
+// begins with an apostrophe.
 func rowID(line []byte) (string, error) {
 	if bytes.HasPrefix(line, []byte("id,")) {
 		return "", nil

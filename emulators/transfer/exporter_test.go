@@ -107,7 +107,7 @@ func exporting(t *testing.T, h http.Handler, format string) (*exporter, *bytes.B
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	var said bytes.Buffer
-	return &exporter{Client: client.New(srv.URL), format: formats[format], bar: progress.NewBar(&said, "export"), pause: time.Millisecond, stall: stall}, &said
+	return &exporter{Client: client.New(srv.URL), format: formats[format], bar: progress.NewBar(&said, "export"), pause: time.Millisecond, stall: stallTimeout}, &said
 }
 
 func exported(t *testing.T, h http.Handler, format string) (text string, said string, err error) {
@@ -115,22 +115,27 @@ func exported(t *testing.T, h http.Handler, format string) (text string, said st
 	x, talk := exporting(t, h, format)
 	var out bytes.Buffer
 	x.out = bufio.NewWriter(&out)
-	err = x.run(t.Context())
+	err = x.exportAll(t.Context())
 	return out.String(), talk.String(), err
 }
 
-// TestExportGoesOnBehindWhatBreaksOff: no line is lost or doubled, wherever an
-// answer is cut, and whether that shows or not.
+// TestExportGoesOnBehindWhatBreaksOff: no line is lost or doubled, wherever a response is
+// cut, and whether the cut is visible or not.
 func TestExportGoesOnBehindWhatBreaksOff(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"ndjson", "csv"} {
 		s := newShelf(3000, tear(0), tear(12), short(29), tear(29), answer(http.StatusTooManyRequests, "X", "y"), tear(60_000), short(20_001), tear(0), short(70))
 		got, said, err := exported(t, s, format)
-		if want := s.text(format, ""); err != nil || got != want {
-			t.Errorf("%s: %d bytes, want %d, %v", format, len(got), len(want), err)
+		if err != nil {
+			t.Errorf("%s: the export failed: %v", format, err)
 		}
-		if !strings.Contains(said, "again in 1ms") || !strings.Contains(said, "100 % 3000 customers") {
-			t.Errorf("it said %q", said)
+		if want := s.text(format, ""); got != want {
+			t.Errorf("%s: the export has %d bytes, want %d, or differs in its text", format, len(got), len(want))
+		}
+		for _, want := range []string{"again in 1ms", "100 % 3000 customers"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: the progress is %q, want %q in it", format, said, want)
+			}
 		}
 		if last := s.asked[len(s.asked)-1]; last != s.ids[2999] {
 			t.Errorf("it was not asked what is behind the last customer, but behind %q", last)
@@ -142,25 +147,48 @@ func TestExportComesWhenAskedTo(t *testing.T) {
 	t.Parallel()
 	s := newShelf(7, answer(http.StatusServiceUnavailable, "Retry-After", "1"))
 	got, said, err := exported(t, s, "ndjson")
-	if err != nil || got != s.text("ndjson", "") || !strings.Contains(said, "503 Service Unavailable; again in 1s") {
-		t.Errorf("%q, %q, %v", got, said, err)
+	if err != nil {
+		t.Errorf("the export failed: %v", err)
+	}
+	if want := s.text("ndjson", ""); got != want {
+		t.Errorf("the export is %q, want %q", got, want)
+	}
+	if want := "503 Service Unavailable; again in 1s"; !strings.Contains(said, want) {
+		t.Errorf("the progress is %q, want %q in it", said, want)
 	}
 	if came := s.at[1].Sub(s.at[0]); came < time.Second {
 		t.Errorf("it came again after %v", came)
 	}
 }
 
-// TestExportGivesUp where nothing gets on, and keeps asking where it does.
+// TestExportGivesUp: it ends after MaxTries requests without progress, and goes on as long
+// as there is progress.
 func TestExportGivesUp(t *testing.T) {
 	t.Parallel()
 	always := newShelf(3, slices.Repeat([]fault{tear(10)}, client.MaxTries)...)
-	if got, _, err := exported(t, always, "ndjson"); err == nil || got != "" || len(always.asked) != client.MaxTries {
-		t.Errorf("%q after %d requests: %v", got, len(always.asked), err)
+	got, _, err := exported(t, always, "ndjson")
+	if err == nil {
+		t.Error("an export without progress succeeded")
 	}
+	if got != "" {
+		t.Errorf("an export without progress is %q, want it empty", got)
+	}
+	if len(always.asked) != client.MaxTries {
+		t.Errorf("%d requests without progress, want %d", len(always.asked), client.MaxTries)
+	}
+
 	slow := newShelf(20, slices.Repeat([]fault{tear(60)}, 20)...)
-	if got, _, err := exported(t, slow, "ndjson"); err != nil || got != slow.text("ndjson", "") || len(slow.asked) <= client.MaxTries {
-		t.Errorf("%q after %d requests: %v", got, len(slow.asked), err)
+	got, _, err = exported(t, slow, "ndjson")
+	if err != nil {
+		t.Errorf("an export with slow progress failed: %v", err)
 	}
+	if want := slow.text("ndjson", ""); got != want {
+		t.Errorf("an export with slow progress is %q, want %q", got, want)
+	}
+	if len(slow.asked) <= client.MaxTries {
+		t.Errorf("%d requests with slow progress, want more than %d", len(slow.asked), client.MaxTries)
+	}
+
 	hanging := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		w.(http.Flusher).Flush()
@@ -168,12 +196,13 @@ func TestExportGivesUp(t *testing.T) {
 	})
 	x, _ := exporting(t, hanging, "ndjson")
 	x.out, x.stall = bufio.NewWriter(io.Discard), 10*time.Millisecond
-	if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
+	if err := x.exportAll(t.Context()); err == nil || !strings.Contains(err.Error(), "stood still") {
 		t.Errorf("an answer in which nothing comes: %v", err)
 	}
 }
 
-// TestExportTakesNothingElse: what is no export is named, and not asked for again.
+// TestExportTakesNothingElse: a response that is not an export is an error without a
+// retry.
 func TestExportTakesNothingElse(t *testing.T) {
 	t.Parallel()
 	page := func(kind, text string) fault {
@@ -188,7 +217,7 @@ func TestExportTakesNothingElse(t *testing.T) {
 		"leads to /sign-in": {answer(http.StatusFound, "Location", "/sign-in")},
 		`"text/html"`:       {page("text/html", "<p>Welcome")},
 		"no NDJSON":         {page("application/x-ndjson", "<p>Welcome\n")},
-		"longer than":       {page("application/x-ndjson", strings.Repeat("x", exportLine+1))},
+		"longer than":       {page("application/x-ndjson", strings.Repeat("x", maxLineBytes+1))},
 		"begins anew":       {nil, page("application/x-ndjson", all)},
 	} {
 		s := newShelf(3, faults...)
@@ -198,8 +227,11 @@ func TestExportTakesNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.Client, x.out = c, bufio.NewWriter(io.Discard)
-		if err := x.run(t.Context()); err == nil || !strings.Contains(err.Error(), want) || len(s.asked) != len(faults) {
-			t.Errorf("%v after %d requests, want %q", err, len(s.asked), want)
+		if err := x.exportAll(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %q in it", err, want)
+		}
+		if len(s.asked) != len(faults) {
+			t.Errorf("%q: %d requests, want %d", want, len(s.asked), len(faults))
 		}
 	}
 }
@@ -216,20 +248,27 @@ func TestExportSendsItsTokenToTheAPIAlone(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	var out bytes.Buffer
-	if err := ExportFile(t.Context(), []string{"-from", srv.URL + "/", "-token", "secret", "-format", "csv", "-"}, &out); err != nil || out.String() != s.text("csv", "") {
-		t.Errorf("%q, %v", out.String(), err)
+	if err := ExportFile(t.Context(), []string{"-from", srv.URL + "/", "-token", "secret", "-format", "csv", "-"}, &out); err != nil {
+		t.Errorf("the export failed: %v", err)
 	}
+	if got, want := out.String(), s.text("csv", ""); got != want {
+		t.Errorf("the export is %q, want %q", got, want)
+	}
+
 	stranger := newShelf(1)
 	other := httptest.NewServer(stranger)
 	t.Cleanup(other.Close)
 	moved := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
 	t.Cleanup(moved.Close)
-	if err := ExportFile(t.Context(), []string{"-from", moved.URL, "-token", "secret", "-"}, io.Discard); err == nil || len(stranger.asked) != 0 {
-		t.Errorf("%v; another server was asked %d times", err, len(stranger.asked))
+	if err := ExportFile(t.Context(), []string{"-from", moved.URL, "-token", "secret", "-"}, io.Discard); err == nil {
+		t.Error("the export followed a redirect to another server")
+	}
+	if len(stranger.asked) != 0 {
+		t.Errorf("the other server got %d requests, want 0", len(stranger.asked))
 	}
 }
 
-// TestExportIntoAFile: under the file's name there is only ever a whole one.
+// TestExportIntoAFile: the file with the final name is always complete.
 func TestExportIntoAFile(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"ndjson", "csv"} {
@@ -244,7 +283,10 @@ func TestExportIntoAFile(t *testing.T) {
 		is := func(file, want string) {
 			t.Helper()
 			b, err := os.ReadFile(file)
-			if missing := os.IsNotExist(err); missing != (want == "") || string(b) != want {
+			if missing := os.IsNotExist(err); missing != (want == "") {
+				t.Errorf("%s is missing: %t, want %t", filepath.Base(file), missing, want == "")
+			}
+			if string(b) != want {
 				t.Errorf("%s is %q, want %q", filepath.Base(file), b, want)
 			}
 		}
@@ -257,7 +299,7 @@ func TestExportIntoAFile(t *testing.T) {
 		fails(export("-continue"), "there is no "+name+".part")
 		s.faults = []fault{answer(http.StatusForbidden, "X", "y")}
 		fails(export(), "403")
-		is(name+".part", "") // so that the next need not go on with nothing
+		is(name+".part", "") // an empty part is removed
 
 		all := s.text(format, "")
 		if err := os.WriteFile(name, []byte("yesterday's"), 0o600); err != nil {

@@ -20,18 +20,19 @@ import (
 	"carillon.example/emulators/progress"
 )
 
-// What one request to /v1/imports carries: the API takes 5,000 lines or 16 MiB.
+// The size of one request to /v1/imports, below the API's limits of 5,000 lines and
+// 16 MiB.
 const (
 	MaxChunkLines = 2000
 	chunkBytes    = 8 << 20
-	lineBytes     = 1 << 20 // a longer line is refused here
+	lineBytes     = 1 << 20 // the importer refuses a longer line
 )
 
-// ImportKinds are the media types of what can be imported, by format.
+// ImportKinds has the media type of each format that can be imported.
 var ImportKinds = map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
-// ImportFile streams an NDJSON or CSV file of customers to a deployment, or to
-// this machine's emulators.
+// ImportFile streams an NDJSON or CSV file of customers to a deployment, or to the
+// emulators of this machine.
 func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("import")
 	var to client.Remote
@@ -70,14 +71,14 @@ func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	im.Bar.End()
-	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.Imported, im.unit(), im.Failed)
+	fmt.Fprintf(out, "%d %s imported, %d lines refused\n", im.Imported, im.unitName(), im.Failed)
 	if im.Failed > 0 {
 		return fmt.Errorf("%d lines were refused", im.Failed)
 	}
 	return nil
 }
 
-// formatOf is the format of a file by its name.
+// formatOf returns the format of a file by its name.
 func formatOf(name string) string {
 	if strings.EqualFold(filepath.Ext(name), ".csv") {
 		return "csv"
@@ -101,32 +102,33 @@ func openInput(name string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// An Importer sends a file in chunks and adds up the answers.
+// An Importer sends a file in chunks and adds up the responses.
 type Importer struct {
 	*client.Client
 	Kind             string // the file's media type
-	header           []byte // of a CSV file: each chunk begins with it
+	header           []byte // first line of a CSV file; each chunk begins with it
 	Out              io.Writer
 	Bar              *progress.Bar
 	size, read       int64
-	from             int // lines before it are skipped
+	from             int // lines before this number are skipped
 	pause            time.Duration
-	lines            int // read so far
+	lines            int // number of lines read so far
 	Imported, Failed int
 }
 
-// Stream reads the file line by line: its size is no matter of memory.
+// Stream imports a file. It reads line by line, so that the memory that it needs does not
+// depend on the size of the file.
 func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineBytes)
 	c := &chunk{}
 	for {
-		line, err := im.next(r)
+		line, err := im.readLine(r)
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
 			return fmt.Errorf("behind line %d: %w", im.lines, err)
 		}
-		if c.n > 0 && (end || c.full(len(line))) {
-			if err := im.send(ctx, c); err != nil {
+		if c.n > 0 && (end || c.isFull(len(line))) {
+			if err := im.sendChunk(ctx, c); err != nil {
 				return err
 			}
 			c = &chunk{}
@@ -137,17 +139,17 @@ func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 		case im.isHeader():
 			im.header = append(bytes.Clone(line), '\n')
 		case im.lines >= im.from:
-			c.add(line, im)
+			c.addLine(line, im)
 		}
 	}
 }
 
-// isHeader reports whether the line just read names the columns.
+// isHeader reports whether the last line read is the CSV header.
 func (im *Importer) isHeader() bool { return im.Kind == ImportKinds["csv"] && im.lines == 1 }
 
-// next reads a line; one that is too long counts as refused and comes out
-// empty, so that the others keep their numbers.
-func (im *Importer) next(r *bufio.Reader) ([]byte, error) {
+// readLine reads a line. It counts a line that is too long as refused and returns it
+// empty, so that the following lines keep their numbers.
+func (im *Importer) readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	im.read += int64(len(line))
 	if len(line) == 0 && err != nil {
@@ -170,19 +172,19 @@ func (im *Importer) next(r *bufio.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if im.lines >= im.from {
-		im.refuse(im.lines, fmt.Sprintf("is longer than %d bytes", lineBytes))
+		im.reportRefused(im.lines, fmt.Sprintf("is longer than %d bytes", lineBytes))
 		im.Failed++
 	}
 
 	return nil, nil
 }
 
-func (im *Importer) refuse(line int, why string) {
+func (im *Importer) reportRefused(line int, why string) {
 	fmt.Fprintf(im.Out, "line %d: %s\n", line, why)
 }
 
-// imported is the answer to a chunk.
-type imported struct {
+// importAnswer is the response to a chunk.
+type importAnswer struct {
 	Imported, Failed int
 	Errors           []struct {
 		Line    int
@@ -190,15 +192,15 @@ type imported struct {
 	}
 }
 
-// send hands in a chunk. Sent again after a fault it changes nothing, so a run
-// that broke off is simply run again.
-func (im *Importer) send(ctx context.Context, c *chunk) error {
+// sendChunk imports a chunk. An import of the same lines again changes nothing, so a run
+// that broke off can be repeated.
+func (im *Importer) sendChunk(ctx context.Context, c *chunk) error {
 	last, before := c.first+c.n-1, c.first-1
 	if im.header != nil {
 		before-- // the chunk's first line is the header
 	}
 
-	a, err := im.hand(ctx, c.body.Bytes())
+	a, err := im.postWithRetry(ctx, c.body.Bytes())
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", c.first, last, err, c.first)
 	}
@@ -206,34 +208,35 @@ func (im *Importer) send(ctx context.Context, c *chunk) error {
 	im.Imported += a.Imported
 	im.Failed += a.Failed
 	for _, e := range a.Errors {
-		im.refuse(before+e.Line, e.Message)
+		im.reportRefused(before+e.Line, e.Message)
 	}
 	if more := a.Failed - len(a.Errors); more > 0 {
 		fmt.Fprintf(im.Out, "lines %d to %d: %d more were refused\n", c.first, last, more)
 	}
 
-	im.Bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.Imported, im.unit()))
+	im.Bar.Show(im.read, max(im.read, im.size), fmt.Sprintf("%d %s", im.Imported, im.unitName()))
 	return nil
 }
 
-// unit is what the answers count: a row of CSV is a device.
-func (im *Importer) unit() string {
+// unitName names what the responses count. A row of a CSV file is one token, and a line
+// of NDJSON is one customer.
+func (im *Importer) unitName() string {
 	if im.header != nil {
 		return "rows"
 	}
 	return "customers"
 }
 
-// hand hands in a chunk, again when it is asked to come later.
-func (im *Importer) hand(ctx context.Context, chunk []byte) (a *imported, err error) {
+// postWithRetry posts a chunk, and retries temporary errors.
+func (im *Importer) postWithRetry(ctx context.Context, chunk []byte) (a *importAnswer, err error) {
 	err = client.Retry(ctx, im.pause, im.Bar.Say, func() (bool, error) {
-		a, err = im.post(ctx, chunk)
+		a, err = im.postChunk(ctx, chunk)
 		return false, err
 	})
 	return a, err
 }
 
-func (im *Importer) post(ctx context.Context, chunk []byte) (*imported, error) {
+func (im *Importer) postChunk(ctx context.Context, chunk []byte) (*importAnswer, error) {
 	const path = "/v1/imports"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, im.BaseURL+path, bytes.NewReader(chunk))
 	if err != nil {
@@ -251,7 +254,7 @@ func (im *Importer) post(ctx context.Context, chunk []byte) (*imported, error) {
 		return nil, client.RefusalOf(resp, "POST "+path)
 	}
 
-	a := &imported{}
+	a := &importAnswer{}
 	if err := json.NewDecoder(resp.Body).Decode(a); err != nil {
 		return nil, fmt.Errorf("POST %s: %w", path, err)
 	}

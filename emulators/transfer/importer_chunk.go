@@ -2,16 +2,16 @@ package transfer
 
 import "bytes"
 
-// A chunk is what one request carries.
+// A chunk is the body of one request.
 type chunk struct {
 	body  bytes.Buffer
-	first int  // of its lines, by the file's number
-	n     int  // lines, without a header
-	open  bool // in CSV: the last line ends within a cell in quotes
+	first int  // number of its first line in the file
+	n     int  // number of lines, without the header
+	open  bool // the last line of a CSV ends within a quoted cell
 }
 
-// add appends a line to the chunk.
-func (c *chunk) add(line []byte, im *Importer) {
+// addLine appends a line to the chunk, and the header before the first line.
+func (c *chunk) addLine(line []byte, im *Importer) {
 	if c.n == 0 {
 		c.first = im.lines
 		c.body.Write(im.header)
@@ -24,10 +24,10 @@ func (c *chunk) add(line []byte, im *Importer) {
 	}
 }
 
-// full reports whether the chunk ends before a line of that many bytes. Within a
-// cell it takes half as much again: only a quote that nobody closes is longer, and
-// then the API finds the line.
-func (c *chunk) full(next int) bool {
+// isFull reports whether the chunk must end before a line of that many bytes. Within a
+// quoted cell the limits are 50 % higher, so that the cell is not split. Only a quote
+// that is never closed exceeds them, and the API then reports the line.
+func (c *chunk) isFull(next int) bool {
 	lines, size := MaxChunkLines, chunkBytes
 	if c.open {
 		lines, size = lines+lines/2, size+size/2

@@ -66,15 +66,24 @@ func importTo(t *testing.T, d *desk, from int, file string) (*Importer, string, 
 	return im, out.String(), err
 }
 
-// TestImporterNumbersLinesByTheFile: over chunks, and over a line that is too
-// long to be sent.
+// TestImporterNumbersLinesByTheFile: the numbers are right in each chunk, and behind a
+// line that is too long.
 func TestImporterNumbersLinesByTheFile(t *testing.T) {
 	t.Parallel()
 	d := &desk{busy: []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}}
 	file := strings.Repeat("good\n", 2499) + "bad\r\n" + strings.Repeat("x", lineBytes+5) + "\n" + "good\nbad"
 	im, out, err := importTo(t, d, 1, file)
-	if err != nil || im.Imported != 2500 || im.Failed != 3 || im.read != int64(len(file)) {
-		t.Errorf("%d imported, %d refused, %d of %d bytes read, %v", im.Imported, im.Failed, im.read, len(file), err)
+	if err != nil {
+		t.Errorf("the import failed: %v", err)
+	}
+	if im.Imported != 2500 {
+		t.Errorf("%d imported, want 2500", im.Imported)
+	}
+	if im.Failed != 3 {
+		t.Errorf("%d refused, want 3", im.Failed)
+	}
+	if want := int64(len(file)); im.read != want {
+		t.Errorf("%d bytes read, want %d", im.read, want)
 	}
 	for _, want := range []string{"line 2500: is bad\n", "line 2501: is longer", "line 2503: is bad\n"} {
 		if !strings.Contains(out, want) {
@@ -91,29 +100,55 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 	d := &desk{}
 	file := strings.Repeat("good\n", 2000) + "a\nbad\nc\n"
 	im, out, err := importTo(t, d, 2001, file)
-	if err != nil || im.Imported != 2 || strings.Join(d.lines, " ") != "a bad c" || !strings.Contains(out, "line 2002: is bad") {
-		t.Errorf("%d imported of %v, %q, %v", im.Imported, d.lines, out, err)
+	if err != nil {
+		t.Errorf("the import failed: %v", err)
 	}
+	if im.Imported != 2 {
+		t.Errorf("%d imported, want 2", im.Imported)
+	}
+	if got := strings.Join(d.lines, " "); got != "a bad c" {
+		t.Errorf("lines %q were sent, want %q", got, "a bad c")
+	}
+	if !strings.Contains(out, "line 2002: is bad") {
+		t.Errorf("the output is %q, want line 2002 to be bad", out)
+	}
+
 	refusing := &desk{busy: []int{http.StatusForbidden}}
-	if _, _, err := importTo(t, refusing, 1, "a\nb\n"); err == nil || !strings.Contains(err.Error(), "lines 1 to 2") || !strings.Contains(err.Error(), "-from 1") || refusing.called != 1 {
-		t.Errorf("a refusal was answered by %v after %d requests", err, refusing.called)
+	_, _, err = importTo(t, refusing, 1, "a\nb\n")
+	for _, want := range []string{"lines 1 to 2", "-from 1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a refused import: %v, want an error with %q", err, want)
+		}
 	}
+	if refusing.called != 1 {
+		t.Errorf("%d requests for a refused import, want 1", refusing.called)
+	}
+
 	always := &desk{busy: statuses(http.StatusServiceUnavailable, client.MaxTries)}
-	if _, _, err := importTo(t, always, 1, "a\n"); err == nil || always.called != client.MaxTries {
-		t.Errorf("%v after %d requests, want %d", err, always.called, client.MaxTries)
+	if _, _, err := importTo(t, always, 1, "a\n"); err == nil {
+		t.Error("an import that always gets 503 succeeded")
+	}
+	if always.called != client.MaxTries {
+		t.Errorf("%d requests, want %d", always.called, client.MaxTries)
 	}
 }
 
-// TestImporterGivesEachChunkTheHeader: a chunk ends between rows, and where a quote
-// is never closed the API still takes it.
+// TestImporterGivesEachChunkTheHeader: a chunk ends between rows. With a quote that is
+// never closed, the chunks stay within the API's limits.
 func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 	t.Parallel()
 	d := &desk{kind: ImportKinds["csv"]}
 	file := "id,x\n" + strings.Repeat("row\n", MaxChunkLines-1) + "\"two\nlines\"\n" + strings.Repeat("row\n", 10) + "\"never\n" + strings.Repeat("row\n", 4*MaxChunkLines) + "bad\n"
 	im, out, err := importTo(t, d, 1, file)
 	lines := strings.Count(file, "\n")
-	if err != nil || im.Failed != 1 || !strings.Contains(out, fmt.Sprintf("line %d: is bad\n", lines)) {
-		t.Errorf("%d refused, %v, want line %d alone: %s", im.Failed, err, lines, out)
+	if err != nil {
+		t.Errorf("the import failed: %v", err)
+	}
+	if im.Failed != 1 {
+		t.Errorf("%d refused, want 1", im.Failed)
+	}
+	if want := fmt.Sprintf("line %d: is bad\n", lines); !strings.Contains(out, want) {
+		t.Errorf("the output is %q, want %q in it", out, want)
 	}
 	if got := len(d.lines) - d.called; got != lines-1 {
 		t.Errorf("%d rows came in %d chunks, want %d", got, d.called, lines-1)
@@ -125,8 +160,11 @@ func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 	}
 
 	rest := &desk{kind: ImportKinds["csv"]}
-	if _, _, err := importTo(t, rest, 4, "id,x\nb\nc\nd\ne\n"); err != nil || strings.Join(rest.lines, " ") != "id,x d e" {
-		t.Errorf("from line 4 on %v came, %v", rest.lines, err)
+	if _, _, err := importTo(t, rest, 4, "id,x\nb\nc\nd\ne\n"); err != nil {
+		t.Errorf("the import from line 4 failed: %v", err)
+	}
+	if got := strings.Join(rest.lines, " "); got != "id,x d e" {
+		t.Errorf("from line 4, %q were sent, want %q", got, "id,x d e")
 	}
 }
 

@@ -43,7 +43,7 @@ func measureFirestore(ctx context.Context, addr string) (out []figure, err error
 			return nil, err
 		}
 		out = nil
-		for _, measure := range []func(context.Context, *sdk.Client) (figure, error){commits, bulkWriter, stream, queries, sets, gets, transactions} {
+		for _, measure := range []func(context.Context, *sdk.Client) (figure, error){measureCommits, bulkWriter, measureStream, measureQueries, measureSets, measureGets, measureTransactions} {
 			f, err := measure(ctx, c)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", f.what, err)
@@ -55,11 +55,11 @@ func measureFirestore(ctx context.Context, addr string) (out []figure, err error
 	return out, conn.Close()
 }
 
-func small(i int) map[string]any {
+func smallDocument(i int) map[string]any {
 	return map[string]any{"id": fmt.Sprintf("customer-%d", i), "n": i, "reachable": i%2 == 0, "segment": fmt.Sprintf("s%d", i%10)}
 }
 
-func commits(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureCommits(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
 	var g errgroup.Group
 	g.SetLimit(4)
@@ -67,7 +67,7 @@ func commits(ctx context.Context, c *sdk.Client) (figure, error) {
 		g.Go(func() error {
 			return c.RunTransaction(ctx, func(_ context.Context, tx *sdk.Transaction) error {
 				for i := from; i < from+perCommit; i++ {
-					if err := tx.Set(c.Doc(fmt.Sprintf("c/d%08d", i)), small(i)); err != nil {
+					if err := tx.Set(c.Doc(fmt.Sprintf("c/d%08d", i)), smallDocument(i)); err != nil {
 						return err
 					}
 				}
@@ -77,22 +77,22 @@ func commits(ctx context.Context, c *sdk.Client) (figure, error) {
 	}
 
 	err := g.Wait()
-	return rate("documents written a second, commits of 500", documents, began), err
+	return newFigure("documents written a second, commits of 500", documents, began), err
 }
 
 func bulkWriter(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
 	w := c.BulkWriter(ctx)
 	for i := range bulk {
-		if _, err := w.Set(c.Doc(fmt.Sprintf("bulk/d%08d", i)), small(i)); err != nil {
+		if _, err := w.Set(c.Doc(fmt.Sprintf("bulk/d%08d", i)), smallDocument(i)); err != nil {
 			return figure{what: "BulkWriter"}, err
 		}
 	}
 	w.End()
-	return rate("documents written a second by BulkWriter", bulk, began), nil
+	return newFigure("documents written a second by BulkWriter", bulk, began), nil
 }
 
-func stream(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureStream(ctx context.Context, c *sdk.Client) (figure, error) {
 	began, n := time.Now(), 0
 	it := c.Collection("c").OrderBy("n", sdk.Asc).Documents(ctx)
 	defer it.Stop()
@@ -109,10 +109,10 @@ func stream(ctx context.Context, c *sdk.Client) (figure, error) {
 		return figure{what: "a query"}, fmt.Errorf("%d documents came, want %d", n, documents)
 	}
 
-	return rate("documents read a second, one query in order", n, began), nil
+	return newFigure("documents read a second, one query in order", n, began), nil
 }
 
-func queries(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureQueries(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
 	for i := range selective {
 		snaps, err := c.Collection("c").Where("id", "==", fmt.Sprintf("customer-%d", i*7)).Documents(ctx).GetAll()
@@ -120,11 +120,11 @@ func queries(ctx context.Context, c *sdk.Client) (figure, error) {
 			return figure{what: "selective queries"}, fmt.Errorf("%d documents: %w", len(snaps), err)
 		}
 	}
-	return rate("queries a second that find one of 10,000", selective, began), nil
+	return newFigure("queries a second that find one of 10,000", selective, began), nil
 }
 
-// each does something with n documents, some side by side.
-func each(n int, do func(i int) error) error {
+// runEach calls do for n documents, several at the same time.
+func runEach(n int, do func(i int) error) error {
 	var g errgroup.Group
 	g.SetLimit(sideBySide)
 	for i := range n {
@@ -133,27 +133,27 @@ func each(n int, do func(i int) error) error {
 	return g.Wait()
 }
 
-func sets(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureSets(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
-	err := each(singles, func(i int) error {
-		_, err := c.Doc(fmt.Sprintf("single/d%d", i)).Set(ctx, small(i))
+	err := runEach(singles, func(i int) error {
+		_, err := c.Doc(fmt.Sprintf("single/d%d", i)).Set(ctx, smallDocument(i))
 		return err
 	})
-	return rate("Set a second, 16 side by side", singles, began), err
+	return newFigure("Set a second, 16 side by side", singles, began), err
 }
 
-func gets(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureGets(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
-	err := each(singles, func(i int) error {
+	err := runEach(singles, func(i int) error {
 		_, err := c.Doc(fmt.Sprintf("single/d%d", i)).Get(ctx)
 		return err
 	})
-	return rate("Get a second, 16 side by side", singles, began), err
+	return newFigure("Get a second, 16 side by side", singles, began), err
 }
 
-func transactions(ctx context.Context, c *sdk.Client) (figure, error) {
+func measureTransactions(ctx context.Context, c *sdk.Client) (figure, error) {
 	began := time.Now()
-	err := each(increments, func(i int) error {
+	err := runEach(increments, func(i int) error {
 		ref := c.Doc(fmt.Sprintf("counters/d%d", i))
 		return c.RunTransaction(ctx, func(_ context.Context, tx *sdk.Transaction) error {
 			snaps, err := tx.GetAll([]*sdk.DocumentRef{ref})
@@ -164,12 +164,12 @@ func transactions(ctx context.Context, c *sdk.Client) (figure, error) {
 			return tx.Set(ref, map[string]any{"n": n + 1})
 		})
 	})
-	return rate("transactions a second, 16 side by side", increments, began), err
+	return newFigure("transactions a second, 16 side by side", increments, began), err
 }
 
-// judge runs Google's tests of the Go client against a server, and answers the
-// sums.
-func judge(ctx context.Context, addr string) (string, error) {
+// runConformance runs Google's tests of the Go client against a server, and returns
+// how many pass.
+func runConformance(ctx context.Context, addr string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "run", "./emulators/firestore/conformance", "-min", "0", "-addr", addr).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("judging: %w\n%s", err, out)

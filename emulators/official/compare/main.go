@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// judgesIndexes are those that Google's tests count on.
+// judgesIndexes are the indexes that Google's tests need.
 const judgesIndexes = "emulators/firestore/conformance/firestore.indexes.json"
 
 // A figure is one line of a table.
@@ -35,13 +35,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := compare(ctx, *judged); err != nil {
+	if err := compareServers(ctx, *judged); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func compare(ctx context.Context, judged bool) error {
+func compareServers(ctx context.Context, judged bool) error {
 	dir, err := os.MkdirTemp("", "compare")
 	if err != nil {
 		return err
@@ -61,10 +61,10 @@ func compare(ctx context.Context, judged bool) error {
 		if err != nil || !judged {
 			return figures, err
 		}
-		sums, err := judge(ctx, addr)
+		sums, err := runConformance(ctx, addr)
 		return append(figures, figure{"Google's tests of the Go client", sums}), err
 	}
-	err = table(ctx, "Firestore", firestore,
+	err = printTable(ctx, "Firestore", firestore,
 		func(addr, port string) server {
 			return server{[]string{"java", "-Duser.language=en", "-jar", jar, "--host=127.0.0.1", "--port=" + port}, addr}
 		},
@@ -74,22 +74,22 @@ func compare(ctx context.Context, judged bool) error {
 	if err != nil {
 		return err
 	}
-	return table(ctx, "Pub/Sub", func(addr string) ([]figure, error) { return measurePubSub(ctx, addr) },
+	return printTable(ctx, "Pub/Sub", func(addr string) ([]figure, error) { return measurePubSub(ctx, addr) },
 		func(addr, port string) server {
 			return server{[]string{script, "--host=127.0.0.1", "--port=" + port}, addr}
 		},
 		func(addr, _ string) server { return server{[]string{binary, "-only", "pubsub", "-pubsub", addr}, addr} })
 }
 
-// table measures Google's server, then ours, and prints one beside the other.
-func table(ctx context.Context, name string, measure func(addr string) ([]figure, error), googles, ours func(addr, port string) server) error {
+// printTable measures Google's server, then ours, and prints the figures side by side.
+func printTable(ctx context.Context, name string, measure func(addr string) ([]figure, error), googles, ours func(addr, port string) server) error {
 	var columns [2][]figure
 	for i, make := range []func(addr, port string) server{googles, ours} {
 		port, err := freePort(ctx)
 		if err != nil {
 			return err
 		}
-		if columns[i], err = make("127.0.0.1:"+port, port).run(ctx, measure); err != nil {
+		if columns[i], err = make("127.0.0.1:"+port, port).startAndMeasure(ctx, measure); err != nil {
 			return fmt.Errorf("%s, %s: %w", name, []string{"Google's", "ours"}[i], err)
 		}
 	}
@@ -101,15 +101,15 @@ func table(ctx context.Context, name string, measure func(addr string) ([]figure
 	return nil
 }
 
-// rate is a figure of n things done since a moment.
-func rate(what string, n int, began time.Time) figure {
-	return figure{what, grouped(int(float64(n) / time.Since(began).Seconds()))}
+// newFigure returns the rate of n operations since a time.
+func newFigure(what string, n int, began time.Time) figure {
+	return figure{what, formatNumber(int(float64(n) / time.Since(began).Seconds()))}
 }
 
-// grouped writes a number with a comma between its thousands.
-func grouped(n int) string {
+// formatNumber returns a number with commas between its thousands.
+func formatNumber(n int) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
 	}
-	return grouped(n/1000) + fmt.Sprintf(",%03d", n%1000)
+	return formatNumber(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }

@@ -42,7 +42,7 @@ func measurePubSub(ctx context.Context, addr string) (out []figure, err error) {
 		}
 		b := &bench{c, project}
 		out = nil
-		for _, measure := range []func(context.Context) ([]figure, error){b.pulls, b.pushes} {
+		for _, measure := range []func(context.Context) ([]figure, error){b.measurePulls, b.measurePushes} {
 			f, err := measure(ctx)
 			if err != nil {
 				return nil, err
@@ -54,8 +54,8 @@ func measurePubSub(ctx context.Context, addr string) (out []figure, err error) {
 	return out, conn.Close()
 }
 
-// subscribe makes a topic with a subscription.
-func (b *bench) subscribe(ctx context.Context, id string, push *pb.PushConfig) (topic, subscription string, err error) {
+// createSubscription creates a topic with a subscription. push is nil for pulls.
+func (b *bench) createSubscription(ctx context.Context, id string, push *pb.PushConfig) (topic, subscription string, err error) {
 	topic, subscription = "projects/"+b.project+"/topics/"+id, "projects/"+b.project+"/subscriptions/"+id
 	if _, err = b.TopicAdminClient.CreateTopic(ctx, &pb.Topic{Name: topic}); err != nil {
 		return "", "", err
@@ -64,7 +64,7 @@ func (b *bench) subscribe(ctx context.Context, id string, push *pb.PushConfig) (
 	return topic, subscription, err
 }
 
-func (b *bench) publish(ctx context.Context, topic string, n int) error {
+func (b *bench) publishMessages(ctx context.Context, topic string, n int) error {
 	for sent := 0; sent < n; sent += perRequest {
 		r := &pb.PublishRequest{Topic: topic}
 		for i := range perRequest {
@@ -77,16 +77,16 @@ func (b *bench) publish(ctx context.Context, topic string, n int) error {
 	return nil
 }
 
-func (b *bench) pulls(ctx context.Context) ([]figure, error) {
-	topic, subscription, err := b.subscribe(ctx, "pulled", nil)
+func (b *bench) measurePulls(ctx context.Context) ([]figure, error) {
+	topic, subscription, err := b.createSubscription(ctx, "pulled", nil)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	if err := b.publish(ctx, topic, messages); err != nil {
+	if err := b.publishMessages(ctx, topic, messages); err != nil {
 		return nil, err
 	}
-	published := rate("messages published a second, 100 a request", messages, began)
+	published := newFigure("messages published a second, 100 a request", messages, began)
 
 	began = time.Now()
 	for got := 0; got < messages; {
@@ -105,10 +105,10 @@ func (b *bench) pulls(ctx context.Context) ([]figure, error) {
 			return nil, err
 		}
 	}
-	return []figure{published, rate("messages pulled and acknowledged a second", messages, began)}, nil
+	return []figure{published, newFigure("messages pulled and acknowledged a second", messages, began)}, nil
 }
 
-func (b *bench) pushes(ctx context.Context) ([]figure, error) {
+func (b *bench) measurePushes(ctx context.Context) ([]figure, error) {
 	var n atomic.Int32
 	all := make(chan struct{})
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -119,19 +119,19 @@ func (b *bench) pushes(ctx context.Context) ([]figure, error) {
 	}))
 
 	defer endpoint.Close()
-	topic, _, err := b.subscribe(ctx, "pushed", &pb.PushConfig{PushEndpoint: endpoint.URL})
+	topic, _, err := b.createSubscription(ctx, "pushed", &pb.PushConfig{PushEndpoint: endpoint.URL})
 	if err != nil {
 		return nil, err
 	}
 
 	began := time.Now()
-	if err := b.publish(ctx, topic, pushed); err != nil {
+	if err := b.publishMessages(ctx, topic, pushed); err != nil {
 		return nil, err
 	}
 
 	select {
 	case <-all:
-		return []figure{rate("messages pushed a second", pushed, began)}, nil
+		return []figure{newFigure("messages pushed a second", pushed, began)}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-time.After(5 * time.Minute):

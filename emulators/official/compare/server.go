@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// startWithin is how long a server may take to listen.
+// startWithin is the longest time until a server listens.
 const startWithin = time.Minute
 
-// run starts the server, measures it, and ends it. To the figures it adds how
+// startAndMeasure starts the server, measures it, and ends it. To the figures it adds how
 // long the start took and how much memory the process has after the
 // measurements.
-func (s server) run(ctx context.Context, measure func(addr string) ([]figure, error)) ([]figure, error) {
+func (s server) startAndMeasure(ctx context.Context, measure func(addr string) ([]figure, error)) ([]figure, error) {
 	began := time.Now()
 	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
 	cmd.Stderr = nil // Google's emulators log much
@@ -29,7 +29,7 @@ func (s server) run(ctx context.Context, measure func(addr string) ([]figure, er
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group: a script may have a child
 		_ = cmd.Wait()
 	}()
-	if err := s.listening(ctx); err != nil {
+	if err := s.waitUntilListening(ctx); err != nil {
 		return nil, err
 	}
 	start := figure{"from start to listening, s", fmt.Sprintf("%.2f", time.Since(began).Seconds())}
@@ -38,11 +38,11 @@ func (s server) run(ctx context.Context, measure func(addr string) ([]figure, er
 	if err != nil {
 		return nil, err
 	}
-	return append([]figure{start}, append(figures, figure{"resident memory after it, MiB", resident(cmd.Process.Pid)})...), nil
+	return append([]figure{start}, append(figures, figure{"resident memory after it, MiB", residentMemory(cmd.Process.Pid)})...), nil
 }
 
-// listening waits until the server takes connections.
-func (s server) listening(ctx context.Context) error {
+// waitUntilListening waits until the server accepts connections.
+func (s server) waitUntilListening(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	for {
@@ -58,20 +58,21 @@ func (s server) listening(ctx context.Context) error {
 	}
 }
 
-// resident is a process's memory in MiB, where the system tells it.
-func resident(pid int) string {
+// residentMemory returns the resident memory of a process in MiB, if the system reports
+// it.
+func residentMemory(pid int) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return "unknown"
 	}
 	var kib int
 	if _, rest, ok := strings.Cut(string(b), "VmRSS:"); ok {
-		_, _ = fmt.Sscan(rest, &kib) // 0 says that it is not told
+		_, _ = fmt.Sscan(rest, &kib) // 0 if the text cannot be read
 	}
-	return grouped(kib / 1024)
+	return formatNumber(kib / 1024)
 }
 
-// freePort is a port that nobody listens on.
+// freePort returns a port on which no process listens.
 func freePort(ctx context.Context) (string, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
