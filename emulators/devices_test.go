@@ -13,8 +13,10 @@ import (
 func TestDevices(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-devices", "127.0.0.1:0", "-auth", "127.0.0.1:0")
-	if r.addr["Devices"] == "" || r.addr["Auth"] == "" {
-		t.Fatalf("it printed %v", r.addr)
+	for _, server := range []string{"Devices", "Auth"} {
+		if r.addr[server] == "" {
+			t.Fatalf("%s is not served: %v", server, r.addr)
+		}
 	}
 	devices := testcloud.At(t, r.addr["Devices"])
 	issued := testcloud.Decode[struct{ IDToken string }](testcloud.At(t, "http://"+r.addr["Auth"]).Ask("POST", "/emulator/tokens", `{"sub":"anna-of-devices"}`), 200)
@@ -39,12 +41,14 @@ func TestDevices(t *testing.T) {
 	available(`"pushAvailable":false`)
 }
 
-// TestDevicesIsOff: nobody gets the public function who did not ask for it.
+// TestDevicesIsOff: without its flag, the function for apps is not served.
 func TestDevicesIsOff(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t)
-	if r.addr["Devices"] != "" || r.addr["Auth"] != "" {
-		t.Errorf("it printed %v", r.addr)
+	for _, server := range []string{"Devices", "Auth"} {
+		if got := r.addr[server]; got != "" {
+			t.Errorf("%s is served at %s, want it off", server, got)
+		}
 	}
 	if a := r.ask(t, "POST", "/v1/devices", `{"token":"x","platform":"web"}`); a.Code != 404 {
 		t.Errorf("answered %v", a)

@@ -1,4 +1,4 @@
-// Command emulators runs the whole cloud Carillon needs in one process:
+// Command emulators runs the whole cloud that Carillon needs in one process:
 // Firestore, Pub/Sub, FCM, the clock, and all functions.
 //
 //	go run ./emulators            until Ctrl-C

@@ -78,8 +78,14 @@ func TestServed(t *testing.T) {
 func TestOnly(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-only", "fcm")
-	if r.addr["FCM"] == "" || r.addr["API"] != "" || r.addr["Firestore"] != os.Getenv("FIRESTORE_EMULATOR_HOST") {
-		t.Errorf("it printed %v", r.addr)
+	if r.addr["FCM"] == "" {
+		t.Error("FCM is not served")
+	}
+	if got := r.addr["API"]; got != "" {
+		t.Errorf("the API is served at %s, want it off", got)
+	}
+	if got, want := r.addr["Firestore"], os.Getenv("FIRESTORE_EMULATOR_HOST"); got != want {
+		t.Errorf("Firestore is at %q, want %q", got, want)
 	}
 	resp, err := http.Get(r.addr["FCM"] + "/emulator/stats")
 	if err != nil {
@@ -97,8 +103,11 @@ func (r *running) testMailing(t *testing.T) {
 		t.Fatalf("registering: %v", a)
 	}
 	handed := r.ask(t, "POST", "/v1/mailings", `{"message":{"notification":{"title":"Spring sale"}},"audience":{"customers":["anna","nobody"]}}`)
-	if handed.Code != http.StatusAccepted || handed.Header.Get("Location") == "" {
-		t.Fatalf("handing in: %v", handed)
+	if handed.Code != http.StatusAccepted {
+		t.Fatalf("creating the mailing: status %d, want 202: %v", handed.Code, handed)
+	}
+	if handed.Header.Get("Location") == "" {
+		t.Fatalf("creating the mailing: no Location: %v", handed)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
@@ -107,8 +116,14 @@ func (r *running) testMailing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.State != "completed" || m.Tokens.Accepted != 1 || m.Customers.Excluded.Unknown != 1 {
-		t.Errorf("%+v", m)
+	if m.State != "completed" {
+		t.Errorf("the mailing is %s, want completed", m.State)
+	}
+	if m.Tokens.Accepted != 1 {
+		t.Errorf("%d tokens accepted, want 1", m.Tokens.Accepted)
+	}
+	if m.Customers.Excluded.Unknown != 1 {
+		t.Errorf("%d customers unknown, want 1", m.Customers.Excluded.Unknown)
 	}
 	resp, err := http.Get(r.addr["FCM"] + "/emulator/messages?mailing=" + m.ID)
 	if err != nil {
@@ -178,12 +193,22 @@ func (r *running) testImport(t *testing.T) {
 	}
 	for range 2 {
 		out, err := command(t.Context(), "import", "-to", r.addr["API"], file).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "2499 customers imported, 1 lines refused") || !strings.Contains(string(out), "line 3: ") {
-			t.Errorf("%v: %s", err, out)
+		if err == nil {
+			t.Error("the import of a bad line exits with 0")
+		}
+		for _, want := range []string{"2499 customers imported, 1 lines refused", "line 3: "} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("the output is %s, want %q in it", out, want)
+			}
 		}
 	}
-	if a := r.ask(t, "GET", "/v1/customers/import-2499", ""); a.Code != http.StatusOK || !strings.Contains(a.Body, `"pushAvailable":true`) {
-		t.Errorf("the last customer: %v", a)
+
+	a := r.ask(t, "GET", "/v1/customers/import-2499", "")
+	if a.Code != http.StatusOK {
+		t.Errorf("the last customer: status %d, want 200", a.Code)
+	}
+	if want := `"pushAvailable":true`; !strings.Contains(a.Body, want) {
+		t.Errorf("the last customer: %s, want %s in it", a.Body, want)
 	}
 }
 

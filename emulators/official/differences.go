@@ -1,6 +1,6 @@
-// Package official is the table of what Google's own emulators do otherwise
-// than a test of this repository needs. A test that cannot pass there skips
-// itself by Skip; one for which the table has no row fails.
+// Package official has the table of tests of this repository that cannot pass on Google's
+// own emulators, with the reasons. Such a test calls Skip, which fails the test if the
+// table has no row for it.
 //
 // The folder is a Node package too: `npm test` runs all tests on Google's
 // emulators and prints what was skipped, with these reasons.
@@ -12,21 +12,21 @@ import (
 	"testing"
 )
 
-// The variables that name an external server. Where one is set, the server is
-// taken for Google's.
+// The environment variables that name an external server. If one is set, the tests
+// assume that the server is Google's emulator.
 const (
 	Firestore = "FIRESTORE_EMULATOR_HOST"
 	PubSub    = "PUBSUB_EMULATOR_HOST"
 )
 
-// A Difference is why a test is skipped on one of Google's emulators.
+// A Difference is the reason why a test is skipped on one of Google's emulators.
 type Difference struct {
 	Server  string // Firestore or PubSub
 	Test    string // as the testing package names it, with its subtest
 	Needs   string // what the test needs
 	Does    string // what Google's emulator does instead
-	Service string // which of the two the service does
-	Known   string // how that is known
+	Service string // what the service does: one of the two
+	Known   string // source of Service
 }
 
 // Differences is the whole table.
@@ -134,9 +134,9 @@ var Differences = []Difference{
 // External reports whether the tests run on an external server of that kind.
 func External(server string) bool { return os.Getenv(server) != "" }
 
-// Skip skips a test where it would run on one of Google's emulators and the
-// table says why it cannot pass there. A test that the table does not have
-// fails everywhere, so that no test is skipped without a reason.
+// Skip skips a test that would run on one of Google's emulators and cannot pass there. A
+// test without a row in the table fails on every server, so that no test is skipped
+// without a reason.
 func Skip(t testing.TB) {
 	t.Helper()
 	for _, d := range Differences {
@@ -151,7 +151,7 @@ func Skip(t testing.TB) {
 	t.Fatalf("%s: emulators/official/differences.go has no row for this test", t.Name())
 }
 
-// String is the reason in one line.
+// String returns the reason in one line.
 func (d Difference) String() string {
 	return strings.Join([]string{"Google's emulator differs: needs " + d.Needs, "it " + d.Does, "the service " + d.Service, "known by " + d.Known}, " | ")
 }

@@ -1,6 +1,6 @@
-// Package testcloud is the test kit of shared/ and functions/: a database and topics
-// of their own on servers that all tests of a process share, an FCM, a clock that
-// tests move, and recorders of what was published, logged and answered. It imports
+// Package testcloud is the test kit of shared/ and functions/. It gives each test its own
+// database and topics on servers that all tests of a process share, an FCM, a clock that
+// the test moves, and recorders of events, logs and responses. It imports
 // neither shared/ nor functions/, which are under test.
 package testcloud
 
@@ -34,7 +34,7 @@ type Cloud struct {
 	topics  func() *cloudps.Client
 }
 
-// New makes a project that no other test has. The dial options are for the connection
+// New creates a project that no other test uses. The dial options are for the connection
 // to its database.
 func New(t testing.TB, database ...grpc.DialOption) *Cloud { return Named(t, "test", database...) }
 
@@ -52,13 +52,13 @@ func Named(t testing.TB, prefix string, database ...grpc.DialOption) *Cloud {
 	return l
 }
 
-// DB is the project's database.
+// DB returns a client of the project's database.
 func (l *Cloud) DB() *sdk.Client { return l.db() }
 
-// PubSub is the project's client for topics.
+// PubSub returns the project's client for topics.
 func (l *Cloud) PubSub() *cloudps.Client { return l.topics() }
 
-// Project is the project's id.
+// Project returns the project's id.
 func (l *Cloud) Project() string { return l.project }
 
 // FirestoreAddr returns host:port of the Firestore that the tests of this process
@@ -160,7 +160,7 @@ func closeAtEnd[C interface{ Close() error }](t testing.TB, c C, err error) C {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() }) // nothing is asked of it any more
+	t.Cleanup(func() { _ = c.Close() }) // the test has ended, so an error does not matter
 	return c
 }
 

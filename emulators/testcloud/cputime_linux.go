@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is what the thread has used of the processor: what other programs on the
-// machine use does not count.
+// cpuTime returns the CPU time of the thread. It excludes the time of other programs on
+// the machine.
 func cpuTime() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) != nil {

@@ -6,5 +6,6 @@ import "time"
 
 var began = time.Now()
 
-// cpuTime is the time that has passed: the thread's own is not known here.
+// cpuTime returns the time that has passed, because this system does not report the CPU
+// time of a thread.
 func cpuTime() time.Duration { return time.Since(began) }

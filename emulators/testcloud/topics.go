@@ -49,7 +49,7 @@ func (l *Cloud) Published(topic string, n int) (out []Message) {
 // pullMessages takes the messages that are there.
 func (l *Cloud) pullMessages(topic string) (out []Message) {
 	l.t.Helper()
-	//lint:ignore SA1019 nothing is to come that is not there
+	//lint:ignore SA1019 no message comes later, so the pull need not wait
 	req := &pubsubpb.PullRequest{Subscription: l.subscriptionName(topic), MaxMessages: 100, ReturnImmediately: true} //nolint:staticcheck // as above
 	res, err := l.PubSub().SubscriptionAdminClient.Pull(l.t.Context(), req)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// An Outage is a way of being out of reach.
+// An Outage is a way in which a server cannot be reached.
 type Outage string
 
 // The outages: a port that refuses connections, and one that accepts them and never
@@ -26,13 +26,13 @@ const (
 // Outages returns all of them.
 func Outages() []Outage { return []Outage{Closed, Hanging} }
 
-// Firestore is a client of a database that is out of reach.
+// Firestore returns a client of a database that cannot be reached.
 func (o Outage) Firestore(t testing.TB) *sdk.Client {
 	c, err := sdk.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.dialOutage(t)))
 	return closeAtEnd(t, c, err)
 }
 
-// PubSub is a client of a Pub/Sub that is out of reach.
+// PubSub returns a client of a Pub/Sub that cannot be reached.
 func (o Outage) PubSub(t testing.TB) *cloudps.Client {
 	c, err := cloudps.NewClient(context.Background(), "out-of-reach", option.WithGRPCConn(o.dialOutage(t)))
 	return closeAtEnd(t, c, err)
