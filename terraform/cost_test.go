@@ -34,7 +34,7 @@ const (
 	customers  = million / perClient // read once each by dispatch
 	invalid    = million / 1000      // tokens found to be invalid: one in a thousand
 	batchReads = 3                   // lease, mailing, customers of an outdated batch
-	batchSaves = 12                  // created, cursor, lease, results eight times, settled
+	batchSaves = 13                  // created, cursor, lease, results eight times, decisions about flags, settled
 	deliverSec = 1000                // seconds of ten instances that send 10,000 a second together
 	cutSec     = 300                 // seconds of dispatch
 	kB         = 1000

@@ -10,7 +10,7 @@ import (
 // commit stores the outcome of the call. It closes the rest of a mailing that has
 // ended, pauses a mailing whose credentials FCM refuses, flags invalid tokens, and
 // settles the batch or releases its lease. Results and owed flags are saved before
-// anything else is done about them.
+// anything else is done about them, and so are decisions about flags.
 func (d *delivery) commit(ctx context.Context) error {
 	// Results are saved even if the call has ended.
 	ctx = context.WithoutCancel(ctx)
@@ -31,6 +31,13 @@ func (d *delivery) commit(ctx context.Context) error {
 		return err
 	}
 	d.dropHeld(ctx)
+	// A later call, with other evidence, would hold or drop a flag whose decision is not
+	// stored, although this call may have set it: its event would never be published.
+	if len(d.decided()) > 0 {
+		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
+			return err
+		}
+	}
 	if err := d.flagOwed(ctx); err != nil {
 		return err
 	}

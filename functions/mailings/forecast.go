@@ -56,7 +56,7 @@ const (
 	usdCPUSecond    = 0.000024
 	batchTokens     = 1000.0
 	readsOfABatch   = 3
-	writesOfABatch  = 12
+	writesOfABatch  = 13
 	cpuSecondsOfOne = 1300.0 / 1e6 // of a message: dispatch and deliver
 )
 

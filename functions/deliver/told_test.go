@@ -1,0 +1,48 @@
+package deliver
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	phones "carillon.example/emulators/fcm"
+	"carillon.example/shared/push"
+)
+
+// The event of a flag is published, whichever step the call died before that set the flag,
+// although the next call can find out nothing and drops flags that are not decided: those of
+// a mailing that was cancelled meanwhile.
+func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
+	t.Parallel()
+	for steps := range 7 {
+		t.Run(fmt.Sprintf("after %d steps", steps), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, phones.Options{})
+			const token = "t-gone"
+			w.phones.SetOutcome(token, "UNREGISTERED")
+			ref := w.mailing("m", true, token, "t-good")
+
+			deps := w.deps
+			killed := &dying{ledger: w.Store, EventRecorder: w.EventRecorder, after: steps}
+			deps.Store, deps.Queue = killed, killed
+			_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+
+			w.phones.SetOutcome("*", "UNAVAILABLE") // nothing can be found out about the token now
+			if _, err := w.CancelMailing(t.Context(), "m"); err != nil && !push.IsConflict(err) {
+				t.Fatal(err)
+			}
+			w.clock.Add(2 * time.Minute) // the lease of the call that died is over
+			w.deliver(ref)
+
+			told := false
+			for _, e := range w.Published() {
+				if d, ok := e.Data.(push.InvalidatedData); ok && d.TokenID == push.TokenID(token) {
+					told = true
+				}
+			}
+			if code := w.invalid(token); code != "" && !told {
+				t.Errorf("the token is flagged as %s, and nobody was told", code)
+			}
+		})
+	}
+}
