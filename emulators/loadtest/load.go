@@ -269,6 +269,7 @@ func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, 
 // importLines imports the customers that write writes, a line each.
 func importLines(ctx context.Context, c *client.Client, out io.Writer, write func(io.Writer) error) error {
 	r, w := io.Pipe()
+	defer r.Close() // write ends, too, if the import fails early
 	go func() { w.CloseWithError(write(w)) }()
 	im := &transfer.Importer{Client: c, Kind: transfer.ImportKinds["ndjson"], Out: out, Bar: progress.NewBar(out, "import")}
 	if err := im.Stream(ctx, r); err != nil {

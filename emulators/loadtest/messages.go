@@ -111,19 +111,21 @@ func (r *messageRun) sendAtRate(ctx context.Context, n int, rate float64) float6
 	began := time.Now()
 	var all sync.WaitGroup
 	slots := make(chan struct{}, messageClients)
+	sent := 0
 	for i := range n {
 		due := began.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 && !client.Sleep(ctx, wait) {
 			break
 		}
 		slots <- struct{}{}
+		sent++
 		all.Go(func() {
 			r.sendMessage(ctx, i)
 			<-slots
 		})
 	}
 	all.Wait()
-	return float64(n) / time.Since(began).Seconds()
+	return float64(sent) / time.Since(began).Seconds()
 }
 
 func (r *messageRun) sendMessage(ctx context.Context, n int) {
@@ -133,8 +135,8 @@ func (r *messageRun) sendMessage(ctx context.Context, n int) {
 	if err == nil {
 		r.mu.Lock()
 		r.begun[messageToken(n)] = time.Now()
-		r.mu.Unlock()
 		r.most.Store(max(r.most.Load(), r.waiting.Add(1)))
+		r.mu.Unlock()
 		err = r.postBody(ctx, body)
 	}
 	if err != nil {
