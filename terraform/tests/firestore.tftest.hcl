@@ -95,7 +95,7 @@ run "indexes" {
       "customers.devices", "customers.attributes", "customers.categories", "mailings.draft",
       "customers.id", "customers.timeZone", "customers.version", "customers.availability", "customers.createdAt",
       "customers.revision", "customers.status", "customers.consents", "customers.objected", "customers.usage", "tokens.before",
-      "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.platformTally", "batches.missingAttribute", "batches.missingAttributeOf", "batches.variantOf",
+      "objections.at", "erasures.tokens", "erasures.at", "erasures.after", "erasures.afterExpiry", "batches.first", "batches.last", "batches.recipients", "batches.platformTally", "batches.missingAttribute", "batches.missingAttributeOf", "batches.variantOf", "batches.zone", "mailings.hours", "mailings.rate", "mailings.nextSlot",
       "tokens.customer", "tokens.key", "outbox.event", "instances.rate", "instances.known", "instances.ramp", "instances.at",
       "batches.targets", "batches.results", "batches.invalidTokens", "batches.owedFlags", "batches.tries", "batches.crashes", "batches.saved", "batches.crashedWith", "batches.underWay", "batches.heldFlags",
       "batches.write", "mailings.write", "shards.write", "customers.write", "controls.tokens", "audience.customers", "audience.tokens", "audience.owners",
