@@ -1,14 +1,11 @@
 package loadtest
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net/http"
 	"sync"
 	"time"
 
@@ -49,115 +46,6 @@ type campaignMeasured struct {
 	StoppedOpen int64   `json:"expired_when_the_hours_ended"` // tokens of these that were not sent in time
 	Writes      float64 `json:"writes_a_token"`
 	Reads       float64 `json:"reads_a_customer"`
-}
-
-// A campaignBase is the imported base of customers, and what has to become of it.
-type campaignBase struct {
-	customers map[string]*campaignCustomer
-	zoneOf    map[string]int // by token: its customer's hours from UTC
-}
-
-// campaignCustomer has an offset of whole hours, and tokens by platform.
-type campaignCustomer struct {
-	offset int
-	tokens []push.Platform
-}
-
-// zoneName is the name of the zone that is so many hours before UTC: the signs of these
-// names are the other way round.
-func zoneName(offset int) string { return fmt.Sprintf("Etc/GMT%+d", -offset) }
-
-func campaignToken(customer string, n int) string { return fmt.Sprintf("%s:phone-%d-ok", customer, n) }
-
-// newCampaignBase makes up customers: in all zones, with a token or more, of which six in
-// ten are Android's, three iOS's and one the web's.
-func newCampaignBase(p plan) *campaignBase {
-	r := rand.New(rand.NewPCG(p.seed, 1))
-	b := &campaignBase{customers: map[string]*campaignCustomer{}, zoneOf: map[string]int{}}
-	for i := range p.customers {
-		c := &campaignCustomer{offset: i%campaignZones - campaignZones/2}
-		for len(c.tokens) == 0 || len(c.tokens) < push.MaxTokens && r.Float64() < 1-1/p.tokens {
-			platform := push.Android
-			switch x := r.IntN(10); {
-			case x == 9:
-				platform = push.Web
-			case x >= 6:
-				platform = push.IOS
-			}
-			c.tokens = append(c.tokens, platform)
-		}
-		id := fmt.Sprintf("customer-%08d", i)
-		b.customers[id] = c
-		for n := range c.tokens {
-			b.zoneOf[campaignToken(id, n)] = c.offset
-		}
-	}
-	return b
-}
-
-// write writes the lines of the import.
-func (b *campaignBase) write(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	for id, c := range b.customers {
-		type token struct {
-			Token    string        `json:"token"`
-			Platform push.Platform `json:"platform"`
-		}
-		line := struct {
-			ID       string  `json:"id"`
-			TimeZone string  `json:"timeZone"`
-			Tokens   []token `json:"tokens"`
-		}{ID: id, TimeZone: zoneName(c.offset)}
-		for n, platform := range c.tokens {
-			line.Tokens = append(line.Tokens, token{campaignToken(id, n), platform})
-		}
-		if err := enc.Encode(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// A campaignSums has what the sums of a campaign have to be, or are.
-type campaignSums struct {
-	control, filtered int64
-	customers, tokens map[string]int64         // targeted, by variant
-	platforms         map[push.Platform]int64  // targeted tokens
-	zones             map[int]int64            // targeted tokens
-	results           map[int]map[string]int64 // of tokens, by zone
-}
-
-func newCampaignSums() *campaignSums {
-	return &campaignSums{customers: map[string]int64{}, tokens: map[string]int64{}, platforms: map[push.Platform]int64{}, zones: map[int]int64{}, results: map[int]map[string]int64{}}
-}
-
-// expected computes the sums of a campaign from the base.
-func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
-	by := push.TargetingOf(m, push.DefaultSettings())
-	s := newCampaignSums()
-	for id, c := range b.customers {
-		customer := &push.Customer{ID: id}
-		for n, platform := range c.tokens {
-			customer.Tokens = append(customer.Tokens, push.Token{ID: push.TokenID(campaignToken(id, n)), Platform: platform})
-		}
-		tokens, why := by.Tokens(customer, nil)
-		switch why {
-		case push.Control:
-			s.control++
-			continue
-		case push.Filtered:
-			s.filtered++
-			continue
-		}
-		variant := m.Variants[by.VariantOf(id)].Name
-		s.customers[variant]++
-		for _, t := range tokens {
-			s.tokens[variant]++
-			s.platforms[t.Platform]++
-			s.zones[c.offset]++
-		}
-	}
-	return s
 }
 
 // A campaignWatch sees each message at FCM's clock.
@@ -280,43 +168,6 @@ func campaignMailing(id string, opens time.Time) *push.Mailing {
 	b, _ := json.Marshal(campaignDraft(opens)) // texts and numbers
 	_ = json.Unmarshal(b, &d)
 	return push.NewMailing(id, id, d, opens)
-}
-
-// recipients adds up the lines of the recipients of a campaign.
-func (b *campaignBase) recipients(ctx context.Context, c *client.Client, id string) (*campaignSums, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+"/v1/mailings/"+id+"/recipients", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.HTTP.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-
-	s := newCampaignSums()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		var x struct {
-			Customer, Variant, Result string
-			Platform                  push.Platform
-		}
-		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
-			return nil, fmt.Errorf("reading a line of the recipients: %w", err)
-		}
-		customer := b.customers[x.Customer]
-		if customer == nil {
-			return nil, fmt.Errorf("a recipient is the unknown customer %q", x.Customer)
-		}
-		s.tokens[x.Variant]++
-		s.platforms[x.Platform]++
-		s.zones[customer.offset]++
-		if s.results[customer.offset] == nil {
-			s.results[customer.offset] = map[string]int64{}
-		}
-		s.results[customer.offset][x.Result]++
-	}
-	return s, lines.Err()
 }
 
 // measured puts together what is reported.
