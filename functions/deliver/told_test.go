@@ -32,7 +32,11 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.clock.Add(2 * time.Minute) // the lease of the call that died is over
-			w.deliver(ref)
+			next := w.deps
+			next.CallTimeout = 6 * time.Second // so long it asks FCM in vain
+			if err := newDeliverer(next).deliver(t.Context(), ref, ""); err != nil {
+				t.Fatal(err)
+			}
 
 			told := false
 			for _, e := range w.Published() {
