@@ -100,7 +100,7 @@ func stopOf(m *push.Mailing, now time.Time) stop {
 	return stop{}
 }
 
-// stopOutsideHours stops the call if it is not in the hours of the mailing, by the clock of
+// stopOutsideHours stops the call if it is outside the hours of the mailing, by the clock of
 // the batch's time zone. If there are none any more before the mailing expires, the targets
 // expire now. A call that comes a moment too early waits for the hours.
 func (d *delivery) stopOutsideHours() {

@@ -53,7 +53,7 @@ const (
 	stopUnproven               // FCM cannot be asked whether it accepts the payload
 	stopEnded                  // cancelled, expired or refused: pending targets are closed
 	stopCredentials            // FCM refuses our credentials: the mailing is paused
-	stopClosed                 // it is not in the hours of the mailing: pending targets wait for them
+	stopClosed                 // it is outside the hours of the mailing: pending targets wait for them
 )
 
 func (r *results) stopped() bool { return r.stop.reason != running }

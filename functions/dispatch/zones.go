@@ -107,8 +107,8 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	return out
 }
 
-// letWait decides whether a batch waits for its hours. One that has none any more is
-// published: deliver settles it as expired.
+// letWait decides whether a batch waits for its hours. A batch without hours before the
+// mailing expires is published at once: deliver settles it as expired.
 func (c *shardRun) letWait(b *push.Batch, hours push.Period) {
 	switch {
 	case hours.Opens.After(b.CutAt):

@@ -52,7 +52,7 @@ type previewBody struct {
 	Excluded  push.Excluded `json:"excluded" doc:"about how many are left out, by reason"`
 	Tokens    int64         `json:"tokens" doc:"about how many messages are sent, unless they expire first"`
 	Expired   int64         `json:"expired" doc:"about how many of them are not sent, because no hours of the window begin in their customer's time zone before the lifetime ends"`
-	LastOpens *time.Time    `json:"lastOpens,omitempty" doc:"when the hours begin in the last time zone; absent: in none are they later than the start"`
+	LastOpens *time.Time    `json:"lastOpens,omitempty" doc:"when the hours begin in the last time zone; absent if they have begun in every zone when the mailing starts"`
 	Sampled   int64         `json:"sampled" doc:"how many customers these numbers come from"`
 	Seconds   int64         `json:"seconds" doc:"about how long it takes to send, at the rate or the quota, with the time until the hours begin in the last time zone"`
 	USD       float64       `json:"usd" doc:"about what it costs, at list prices of a multi-region in the United States"`

@@ -111,9 +111,9 @@ func (p Period) Contains(t time.Time) bool { return !t.Before(p.Opens) && t.Befo
 // Next returns the first period of the window in a zone that has not ended at a time.
 //
 // When clocks are put forward and the hour of From or To is left out, the period begins
-// or ends at the change. When they are put back and the hour comes twice, it begins with
-// the second From and ends with the first To, so that it never is open outside of the
-// hours that a clock shows; if it would be empty by that, it ends with the second To.
+// or ends at the change. When they are put back and the hour comes twice, the period begins
+// with the second From and ends with the first To: so it is open only while the clock shows
+// a time within the hours. If nothing would be left of it, it ends with the second To.
 func (w *Window) Next(t time.Time, zone *time.Location) Period {
 	from, okFrom := minutesOf(w.From)
 	to, okTo := minutesOf(w.To)
@@ -175,7 +175,8 @@ func instants(date time.Time, minutes int, zone *time.Location) []time.Time {
 		return out
 	}
 
-	// The time is left out. With the offset of before, it lies behind the change.
+	// The clock skips the time. Computed with the offset before the change, it is an instant
+	// after the change, which begins the zone's current offset.
 	_, before := wall.Add(-26 * time.Hour).In(zone).Zone()
 	change, _ := wall.Add(-time.Duration(before) * time.Second).In(zone).ZoneBounds()
 	return []time.Time{change}
