@@ -33,7 +33,7 @@ func audited(log string) (out []string) {
 // changed. No line has a customer's id, an attribute or a segment.
 func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	key := push.CustomerKey("anna")
 	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"latest","window":{"from":"10:00","to":"21:00","days":["mon"],"timeZone":"Europe/Riga"}}`, as("olga")...)
 	w.want(http.StatusOK, "PATCH", anna, `{"optedOut":true,"attributes":{"diagnosis":"secret"},"segments":["vip"]}`, as("crm")...)

@@ -14,7 +14,7 @@ import (
 )
 
 // availability is what GET says of a customer.
-func (w *world) availability(path string) push.Availability {
+func (w *harness) availability(path string) push.Availability {
 	w.t.Helper()
 	return testcloud.Decode[struct{ Availability push.Availability }](w.Ask("GET", path, ""), http.StatusOK).Availability
 }
@@ -23,7 +23,7 @@ func (w *world) availability(path string) push.Availability {
 // GET, from the export and from the event of each change.
 func TestAvailabilityHasItsReason(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	noon := w.clock.Now()
 	at := func(d time.Duration) time.Time { return noon.Add(d) }
 	token := func(body string) func() {
@@ -74,7 +74,7 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 }
 
 // sweep is tick's look at the customers whose day has come.
-func (w *world) sweep() {
+func (w *harness) sweep() {
 	w.t.Helper()
 	swept, err := w.ExpireTokens(w.t.Context(), store.ExpiryCursor{}, 100)
 	if err != nil {
@@ -86,7 +86,7 @@ func (w *world) sweep() {
 }
 
 // dies flags a token of anna's.
-func (w *world) dies(token string) func() {
+func (w *harness) dies(token string) func() {
 	return func() {
 		w.t.Helper()
 		_, err := w.FlagToken(w.t.Context(), store.Flag{Mailing: "m", Customer: "anna", TokenID: push.TokenID(token), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
@@ -98,7 +98,7 @@ func (w *world) dies(token string) func() {
 
 func TestAnImportCarriesNotifications(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.importing(2, `{"id":"anna","tokens":[{"token":"a","notifications":"off"}]}`+"\n"+`{"id":"bert","tokens":[{"token":"b","seenAt":"2026-09-01T00:00:00Z"}]}`)
 	if got := w.availability(anna); got.State != push.StateMuted {
 		t.Errorf("anna, who has notifications off, is %s", got.State)
@@ -111,7 +111,7 @@ func TestAnImportCarriesNotifications(t *testing.T) {
 
 func TestARegistrationSetsTheTimeZone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"a","timeZone":"Europe/Riga"}`)
 	w.clock.Add(time.Second)
 	w.want(http.StatusOK, "POST", anna+"/tokens", `{"token":"a"}`)

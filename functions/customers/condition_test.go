@@ -16,7 +16,7 @@ import (
 // they add and remove.
 func TestTwoSystemsDoNotOverwriteEachOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.want(http.StatusOK, "PATCH", anna, `{"segments":["base"]}`)
 	read := w.Ask("GET", anna, "").Header.Get("ETag")
 
@@ -53,7 +53,7 @@ func TestTwoSystemsDoNotOverwriteEachOther(t *testing.T) {
 
 func TestConditionsOfCustomers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, c := range []struct {
 		what, match string
 		code        int
@@ -85,7 +85,7 @@ func TestConditionsOfCustomers(t *testing.T) {
 
 func TestConditionsOfSettings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	const path, latest, all = "/v1/settings", `{"devices":"latest"}`, `{"devices":"all"}`
 	read := w.Ask("GET", path, "").Header.Get("ETag")
 	w.want(http.StatusOK, "PUT", path, latest, "If-Match", read)
@@ -102,7 +102,7 @@ func TestConditionsOfSettings(t *testing.T) {
 
 func TestSegmentsAreAddedAndRemoved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, c := range []struct{ body, want string }{
 		{`{"segments":{"add":["b","a","b"]}}`, "[a b]"},
 		{`{"segments":{"add":["c"],"remove":["a","never"]}}`, "[b c]"},

@@ -15,7 +15,7 @@ import (
 // behind any line.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	const n = 2*exportPage + 7
 	var b strings.Builder
 	for i := range n - 2 {
@@ -74,7 +74,7 @@ func TestExport(t *testing.T) {
 // TestAnExportThatBreaksOffIsSeenToBeBroken: nobody takes a part for the whole.
 func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.serve(Deps{Store: failing{}, Queue: w.queue})
 	for _, format := range []string{"ndjson", "csv"} {
 		resp, err := http.Get(w.URL + "/v1/exports/availability?format=" + format)
@@ -91,7 +91,7 @@ func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 // TestAnExportMayBeZipped: it says so, and holds the same.
 func TestAnExportMayBeZipped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"t","platform":"web"}`)
 	plain := w.Ask("GET", "/v1/exports/availability", "", "Accept-Encoding", "identity")
 	zipped := w.Ask("GET", "/v1/exports/availability", "", "Accept-Encoding", "gzip")

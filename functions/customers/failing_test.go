@@ -39,7 +39,7 @@ func (failing) CustomerAvailabilities(_ context.Context, after string, size int)
 // which part may be stored: a line of it is not called bad.
 func TestOutOfReach(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.serve(Deps{Store: failing{}, Queue: w.queue})
 	for path, ask := range map[string][2]string{
 		anna + "/tokens": {"application/json", `{"token":"secret-token"}`},

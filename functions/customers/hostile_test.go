@@ -11,7 +11,7 @@ import (
 // and the year 1, which some programs write for none. The other lines are kept.
 func TestImportNamesTimesThatAreNone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	bad := w.importing(2, `{"id":"a","tokens":[{"token":"ta","addedAt":"2026-10-01T00:00:00Z","seenAt":"2026-10-02T00:00:00+14:00"}]}
 {"id":"b","tokens":[{"token":"tb","addedAt":"0000-01-01T00:00:00Z"},{"token":"tc","seenAt":"0001-01-01T00:00:00Z"}]}
 {"id":"c","tokens":[{"token":"td","addedAt":null,"seenAt":"9999-12-31T23:59:59-14:00"}]}`)
@@ -26,7 +26,7 @@ func TestImportNamesTimesThatAreNone(t *testing.T) {
 // TestHalfAnIDIsNobody: two ids that no text can hold do not become one.
 func TestHalfAnIDIsNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	bad := w.importing(1, `{"id":"\ud83d"}`+"\n"+`{"id":"\udd14"}`+"\n"+`{"id":"\ud83d\udd14"}`)
 	if len(bad) != 2 {
 		t.Errorf("%v", bad)
@@ -39,7 +39,7 @@ func TestHalfAnIDIsNobody(t *testing.T) {
 // would take what is behind one for a formula.
 func TestCellsStayWhole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.importing(3, `{"id":"a;=1+1"}`+"\n"+`{"id":"=1;\"x\",=2"}`+"\n"+`{"id":"c","tokens":[{"token":"t","platform":"ios","app":"=shop"},{"token":"u","platform":"android","app":"bank"}]}`)
 	table := w.Ask("GET", "/v1/exports/availability?format=csv", "").Body
 	for _, line := range []string{`"a;=1+1",false,0,"","",unreachable,2026-11-01T12:00:00Z`,
@@ -56,7 +56,7 @@ func TestCellsStayWhole(t *testing.T) {
 // TestATableOfNobodyHasItsHeading: also where no page follows.
 func TestATableOfNobodyHasItsHeading(t *testing.T) {
 	t.Parallel()
-	a := newWorld(t).Ask("GET", "/v1/exports/availability?format=csv", "")
+	a := newHarness(t).Ask("GET", "/v1/exports/availability?format=csv", "")
 	if a.Code != http.StatusOK || a.Body != "id,pushAvailable,validTokens,platform,app,state,since\n" {
 		t.Errorf("%d %q", a.Code, a.Body)
 	}

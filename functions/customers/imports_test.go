@@ -14,12 +14,12 @@ import (
 )
 
 // importing answers the numbers of the lines that were refused.
-func (w *world) importing(imported int, body string) map[int]string {
+func (w *harness) importing(imported int, body string) map[int]string {
 	w.t.Helper()
 	return w.importingAs(ndjson, imported, body)
 }
 
-func (w *world) importingAs(kind string, imported int, body string) map[int]string {
+func (w *harness) importingAs(kind string, imported int, body string) map[int]string {
 	w.t.Helper()
 	a := testcloud.Decode[struct {
 		Imported, Failed int
@@ -39,7 +39,7 @@ func (w *world) importingAs(kind string, imported int, body string) map[int]stri
 // and every kind of bad line.
 func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	lines := []string{
 		"\ufeff" + `{"id":"one","tokens":[{"token":"t-one","platform":"android","addedAt":"2026-10-01T00:00:00Z"}],"segments":["riga"]}` + "\r",
 		``, `{"id":"two","optedOut":true}`, "\r",
@@ -81,7 +81,7 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 
 func TestImportLimits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.want(http.StatusUnprocessableEntity, "POST", "/v1/imports", strings.Repeat("{}\n", maxLines+1), "Content-Type", ndjson)
 	w.want(http.StatusRequestEntityTooLarge, "POST", "/v1/imports", strings.Repeat(" ", 16<<20), "Content-Type", ndjson)
 	w.want(http.StatusUnsupportedMediaType, "POST", "/v1/imports", "a,b", "Content-Type", "text/plain")
@@ -93,7 +93,7 @@ func TestImportLimits(t *testing.T) {
 // TestImportAgainChangesNothing: neither a document nor an event.
 func TestImportAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var b strings.Builder
 	for i := range 50 {
 		fmt.Fprintf(&b, `{"id":"c%d","tokens":[{"token":"t%d","platform":"android","addedAt":"2026-10-01T00:00:00Z"}],"attributes":{"n":%d,"x":1.5,"deep":{"a":[1,"b"]}},"categories":{"promo":false}}`+"\n", i, i, i)
@@ -113,7 +113,7 @@ func TestImportAgainChangesNothing(t *testing.T) {
 }
 
 // state is when each document was last written.
-func (w *world) state() map[string]time.Time {
+func (w *harness) state() map[string]time.Time {
 	w.t.Helper()
 	at := map[string]time.Time{}
 	for _, c := range []string{"customers", "tokens"} {

@@ -27,7 +27,7 @@ type sentMessages struct {
 }
 
 // sent asks for what was sent to a customer.
-func (w *world) sent(customer, query string) sentMessages {
+func (w *harness) sent(customer, query string) sentMessages {
 	w.t.Helper()
 	return testcloud.Decode[sentMessages](w.Ask("GET", "/v1/customers/"+customer+"/messages"+query, ""), http.StatusOK)
 }
@@ -44,7 +44,7 @@ func (s sentMessages) results() map[string][]string {
 }
 
 // device registers a token of a customer and is a target of it.
-func (w *world) device(customer, token string) push.Target {
+func (w *harness) device(customer, token string) push.Target {
 	w.t.Helper()
 	if _, err := w.RegisterToken(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android, App: "shop"}); err != nil {
 		w.t.Fatal(err)
@@ -54,7 +54,7 @@ func (w *world) device(customer, token string) push.Target {
 
 // send starts a mailing with batches of those targets, in the order of their
 // customers' keys, and nothing sent yet.
-func (w *world) send(id string, batches ...[]push.Target) {
+func (w *harness) send(id string, batches ...[]push.Target) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	must := func(err error) {
@@ -86,7 +86,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 }
 
 // settle gives the targets of a batch their results, in order.
-func (w *world) settle(mailing string, n int, results ...push.Result) {
+func (w *harness) settle(mailing string, n int, results ...push.Result) {
 	w.t.Helper()
 	b, err := w.Batch(w.t.Context(), push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)})
 	if err != nil {
@@ -103,7 +103,7 @@ func (w *world) settle(mailing string, n int, results ...push.Result) {
 // under way and of those that are settled, the newest first.
 func TestWhatWasSentToACustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	all := []push.Result{push.ResultAccepted, push.ResultUnregistered, push.ResultInvalidArgument, push.ResultRefused,
 		push.ResultFailed, push.ResultExpired, push.ResultCancelled, push.ResultWrongSender}
 	var annas []push.Target
@@ -153,7 +153,7 @@ func TestWhatWasSentToACustomer(t *testing.T) {
 // Neighbours in the order of keys are told apart.
 func TestACustomerInTwoBatches(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	names := []string{"anna", "ben", "cleo", "dan", "eva", "finn", "gus"}
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(push.CustomerKey(a), push.CustomerKey(b)) })
 	target := map[string][]push.Target{}
@@ -198,7 +198,7 @@ func TestACustomerInTwoBatches(t *testing.T) {
 // that the customer was not in. Mailings that have not started are in none.
 func TestPagesOfWhatWasSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	anna, ben := w.device("anna", "anna-0"), w.device("ben", "ben-0")
 	var want []string
 	for i := range 25 {
@@ -243,7 +243,7 @@ const annasMessages = anna + "/messages"
 // has nothing of before, though the batches of that time are still there.
 func TestNothingFromBeforeAnErasure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	anna, ben := w.device("anna", "anna-0"), w.device("ben", "ben-0")
 	w.send("settled", []push.Target{anna, ben})
 	w.settle("settled", 0, push.ResultAccepted, push.ResultAccepted)
@@ -267,7 +267,7 @@ func TestNothingFromBeforeAnErasure(t *testing.T) {
 // what TTL has deleted.
 func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.send("m", []push.Target{w.device("anna", "anna-0")})
 	w.settle("m", 0, push.ResultAccepted)
 	m, err := w.MailingHeader(t.Context(), "m")
@@ -297,7 +297,7 @@ func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 // only what was sent since.
 func TestATokenThatMoved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	target := w.device("anna", "phone")
 	w.device("anna", "annas-other")
 	w.send("before", []push.Target{target})
@@ -321,7 +321,7 @@ func TestATokenThatMoved(t *testing.T) {
 // one token, and the result that is theirs.
 func TestAThousandCustomersFindTheirOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var all []push.Target
 	for i := range 1000 {
 		all = append(all, push.Target{Customer: fmt.Sprint("c", i), Token: fmt.Sprint("t", i), Kind: push.KindToken, Platform: push.Web, App: "shop"})

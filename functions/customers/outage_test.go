@@ -47,7 +47,7 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			w.serve(Deps{Store: store.New(outage.Firestore(t), store.Options{}), Queue: w.queue, API: api.Options{Timeout: 500 * time.Millisecond}})
 			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 				a := asked(t, s, r)
@@ -68,7 +68,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			q := queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"})
 			w.serve(Deps{Store: w.Store, Queue: q, API: api.Options{Timeout: 10 * time.Second}})
 			testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
@@ -84,7 +84,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 // TestEveryOperationNeedsAPermission: a caller who may do nothing may do nothing.
 func TestEveryOperationNeedsAPermission(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.serve(Deps{Store: w.Store, Queue: w.queue, API: api.Options{Callers: push.Callers{}}})
 	testcloud.EachOperation(t, w.Client, requests, func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {

@@ -14,7 +14,7 @@ import (
 // like a path or a name of Firestore's own is just an id.
 func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ids := []string{"a/b", "a%2Fb", "%2F", "//", "/a/", "...", "../anna", "__x__", "🔔", "ä😀", "e\u0301", "\u00e9", "a b", "a b+c", "?q=1#f",
 		`"\`, `"'<>\`, "=1+1", "-1", ";", "tokens", strings.Repeat("é", 128), strings.Repeat("x", push.MaxCustomerID)}
 	for i, id := range ids {
@@ -51,7 +51,7 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 
 func TestPatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.want(http.StatusOK, "PATCH", anna, `{"segments":["riga","club","riga"],"attributes":{"name":"Anna","points":12,"pi":3.5,"home":{"city":"Riga","zip":"LV"}},`+
 		`"categories":{"promo":false},"timeZone":"Europe/Riga"}`, "Content-Type", merge)
 	for _, c := range []struct{ body, want string }{
@@ -76,7 +76,7 @@ func TestPatch(t *testing.T) {
 
 func TestPatchNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for body, at := range map[string]string{
 		`[]`: "body", `null`: "body", `{"segments":"a"}`: "body.segments", `{"segments":[""]}`: "body.segments[0]",
 		`{"timeZone":"Mars/Olympus"}`: "body.timeZone", `{"attributes":{"a":[[1]]}}`: "body.attributes.a", `{"attributes":{"__x__":1}}`: "body.attributes",
@@ -103,7 +103,7 @@ func TestPatchNamesEveryFault(t *testing.T) {
 // TestPatchesAddUpToTheLimits: what a customer has already counts, too.
 func TestPatchesAddUpToTheLimits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for i := range 3 {
 		var keys []string
 		for j := range 90 {

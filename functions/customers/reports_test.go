@@ -17,7 +17,7 @@ import (
 // a repeated request changes nothing.
 func TestEventsOfPhonesCount(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.send("m1", []push.Target{w.device("anna", "anna-1")})
 	w.settle("m1", 0, push.ResultAccepted)
 	w.clock.Add(time.Hour)
@@ -52,7 +52,7 @@ func TestEventsOfPhonesCount(t *testing.T) {
 // TestFaultsOfEventsAreNamed by their index, and a request with one counts nothing.
 func TestFaultsOfEventsAreNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.send("m1", []push.Target{w.device("anna", "anna-1")})
 	good := `{"mailing": "m1", "token": "anna-1", "type": "opened"}`
 	for name, c := range map[string]struct {

@@ -29,7 +29,7 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 // TestSettingsOfTheAPI: both directions.
 func TestSettingsOfTheAPI(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	if got := w.want(http.StatusOK, "GET", "/v1/settings", ""); got["devices"] != "all" {
 		t.Errorf("at first: %v", got)
 	}
@@ -72,7 +72,7 @@ func TestSettingsOfTheAPI(t *testing.T) {
 // The window of the settings is kept as it came, and every fault of it is named.
 func TestWindowOfTheSettings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	const window = `{"from":"09:00","to":"21:00","days":["mon","sat"],"timeZone":"Europe/Riga"}`
 	w.want(http.StatusOK, "PUT", "/v1/settings", `{"devices":"all","window":`+window+`}`)
 	got := w.want(http.StatusOK, "GET", "/v1/settings", "")

@@ -23,7 +23,7 @@ import (
 // empty rows, and every kind of bad row by its line and its column.
 func TestACSVImportKeepsGoodRowsAndNamesBadOnes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	rows := []string{
 		"\ufeffid,token,fid,platform,app,device,notifications,addedAt,seenAt,segments,optedOut,timeZone,attributes.first_name,categories.promo\r",
 		`one,t-one,,android,shop,,off,2026-10-01T00:00:00Z,2026-10-02T00:00:00Z,riga|vip,FALSE,Europe/Riga,"Anna, ""A""` + "\r",
@@ -106,7 +106,7 @@ func TestCSVAndNDJSONStoreTheSame(t *testing.T) {
 		"csv":    {table, "Content-Type", "text/csv; charset=utf-8; header=present"},
 		"gzip":   {zipped.String(), "Content-Type", csvType, "Content-Encoding", "gzip"},
 	} {
-		w := newWorld(t)
+		w := newHarness(t)
 		if a := w.Ask("POST", "/v1/imports", in[0], in[1:]...); a.Code != http.StatusOK {
 			t.Fatalf("%s: %v", name, a)
 		}
@@ -124,7 +124,7 @@ func TestCSVAndNDJSONStoreTheSame(t *testing.T) {
 // TestTheHeaderOfACSVImportIsChecked: nothing is stored, and the columns are named.
 func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for body, want := range map[string]string{
 		"\n\r\n":                     "has no header",
 		"id,colour,Token\na,red,t\n": `the column \"colour\" is not known`,
@@ -157,7 +157,7 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 // customer has, and a row behind a bad one too.
 func TestRowsOfOneCustomerAreTheirDevices(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var b strings.Builder
 	b.WriteString("id,token,platform,segments,optedOut,attributes.a,attributes.b,seenAt\n")
 	for i := range push.MaxTokens {
@@ -204,7 +204,7 @@ func TestRowsOfOneCustomerAreTheirDevices(t *testing.T) {
 // rows together.
 func TestEveryRowOfARefusedCustomerIsNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	long := strings.Repeat("a", push.MaxAttributeBytes/2)
 	bad := w.importingAs(csvType, 1, "id,attributes.a,attributes.b\nanna,"+long+",\nbob,x,\nanna,,"+long+"\n")
 	for _, n := range []int{2, 4} {
@@ -218,7 +218,7 @@ func TestEveryRowOfARefusedCustomerIsNamed(t *testing.T) {
 // TestAttributesCountAsTheyWereSent: not by how JSON escapes them.
 func TestAttributesCountAsTheyWereSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	if bad := w.importingAs(csvType, 1, "id,attributes.a\nanna,"+strings.Repeat("<", push.MaxAttributeBytes-100)+"\n"); len(bad) > 0 {
 		t.Errorf("%v", bad)
 	}
@@ -227,7 +227,7 @@ func TestAttributesCountAsTheyWereSent(t *testing.T) {
 // TestACSVImportAgainChangesNothing: no document is written again.
 func TestACSVImportAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var b strings.Builder
 	b.WriteString("id,token,platform,addedAt,attributes.n,categories.promo\n")
 	for i := range 50 {

@@ -25,7 +25,7 @@ type shown struct {
 	Attributes, Categories map[string]any
 }
 
-func (w *world) show(path string) shown {
+func (w *harness) show(path string) shown {
 	w.t.Helper()
 	return testcloud.Decode[shown](w.Ask("GET", path, ""), http.StatusOK)
 }
@@ -34,7 +34,7 @@ func (w *world) show(path string) shown {
 // each change of availability.
 func TestLifeOfACustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	const body = `{"token":"secret-token-of-anna","platform":"android","app":"shop"}`
 	id, other := push.TokenID("secret-token-of-anna"), push.TokenID("f1")
 	first := w.want(http.StatusCreated, "POST", anna+"/tokens", body)
@@ -93,7 +93,7 @@ func TestLifeOfACustomer(t *testing.T) {
 // the event waits for tick in the outbox.
 func TestEventsOutliveTheirWriter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.serve(Deps{Store: w.Store, Queue: down()})
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"secret-token"}`)
 	w.clock.Add(time.Minute)
@@ -116,7 +116,7 @@ func down() *testcloud.EventRecorder[push.Event] {
 // TestATokenMoves: the old customer loses it at once, and both are told of.
 func TestATokenMoves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, id := range []string{"anna", "berta"} {
 		w.want(http.StatusCreated, "POST", "/v1/customers/"+id+"/tokens", `{"token":"shared-phone"}`)
 		w.clock.Add(time.Second)
@@ -136,7 +136,7 @@ func TestATokenMoves(t *testing.T) {
 
 func TestRegistrationNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	long := strings.Repeat("x", 2000)
 	for body, want := range map[string][]string{
 		`{}`:                                   {"body"},
@@ -169,7 +169,7 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 // second name of a phone replaces the first.
 func TestAPhoneIsOneTarget(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	first := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"phone:APA91b","platform":"ios","app":"shop","device":"d-1"}`)
 	if first["kind"] != "token" {
 		t.Errorf("a registration token in the field of FIDs is a %v, want a token", first["kind"])

@@ -13,7 +13,7 @@ import (
 
 // accounts are the targets of some accounts that each register as many tokens as
 // they may, all of which FCM refuses.
-func (w *world) accounts(prefix, app string, young bool, n int) (targets []push.Target) {
+func (w *batchHarness) accounts(prefix, app string, young bool, n int) (targets []push.Target) {
 	w.t.Helper()
 	var lines []store.ImportLine
 	for i := range n {
@@ -33,7 +33,7 @@ func (w *world) accounts(prefix, app string, young bool, n int) (targets []push.
 }
 
 // cutMore adds batches to a mailing that has begun. It returns their names.
-func (w *world) cutMore(id string, targets []push.Target, as string) (refs []push.BatchRef) {
+func (w *batchHarness) cutMore(id string, targets []push.Target, as string) (refs []push.BatchRef) {
 	w.t.Helper()
 	var batches []*push.Batch
 	for part := range slices.Chunk(targets, push.MaxBatch) {
@@ -62,7 +62,7 @@ func (w *world) cutMore(id string, targets []push.Target, as string) (refs []pus
 // so that FCM has accepted nothing of the mailing yet: no other order is worse.
 func TestAFewAccountsPauseNoMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.control()
 	w.phones.SetOutcome("stranger-*", "SENDER_ID_MISMATCH")
 	w.phones.SetOutcome("made-up-*", "INVALID_TOKEN")

@@ -41,7 +41,7 @@ func TestTheLastCallLooksForAllOfThem(t *testing.T) {
 // An end that cannot be told is our fault, whatever the last call itself came to.
 func TestAnEndThatCannotBeToldIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	own := w.mailing("m1", true, "token-1:APA91b")
 	broken := errors.New("Pub/Sub is out of reach")
 	w.Fail(broken)

@@ -34,7 +34,7 @@ func TestWindowShrinksWithEachCrash(t *testing.T) {
 
 // crashes is what a killed instance does, again and again: the store takes so
 // many saves of each call, and then nothing any more.
-func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
+func crashes(t *testing.T, w *batchHarness, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
 	deps.Store = &deaf{ledger: w.Store, saves: saves}
@@ -60,7 +60,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 	for _, saves := range []int{0, 1, 2, 3} {
 		t.Run(fmt.Sprint(saves, " saves"), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			journal := &testcloud.LogBuffer{}
 			w.deps.Log = journal.Logger()
 			w.d = newDeliverer(w.deps)
@@ -126,7 +126,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 // second on a call stores what it is about to send.
 func TestARungWindowIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 300)...)
 	for crash := range maxCrashes {
 		before := len(w.phones.Messages(phones.Filter{Mailing: "m"}))
@@ -145,7 +145,7 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 	for name, between := range map[string]bool{"crashes in a row": false, "a call that ended well between": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			ref := w.mailing("m", true, names("t", 3)...)
 			crashes(t, w, ref, 0)
 			if between {
@@ -159,7 +159,7 @@ func TestAnInstanceWorksOnOneSuspectAtATime(t *testing.T) {
 
 // aSuspectWaits holds a batch that crashed twice to what it does beside another
 // suspect, and alone.
-func aSuspectWaits(t *testing.T, w *world, ref push.BatchRef) {
+func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	t.Helper()
 	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestOnlyTheTargetThatEndsItsInstanceFails(t *testing.T) {
 }
 
 func onlyTheCulpritFails(t *testing.T, target int, between bool) {
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 300)
 	culprit := tokens[target]
 	ref := w.mailing("m", true, tokens...)
@@ -291,7 +291,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 // exactly what it may have sent is counted.
 func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 300)...)
 	crashes(t, w, ref, 0) // may have sent any of them
 	crashes(t, w, ref, 1) // has stored what it was about to send, and nothing else
@@ -322,7 +322,7 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 // the count anew, and the next window is whole.
 func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 3)
 	ref := w.mailing("m", true, tokens...)
 	crashes(t, w, ref, 0)
@@ -373,7 +373,7 @@ func (f *flagCrash) SaveBatch(ctx context.Context, b *push.Batch) error {
 // ends all the same.
 func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	deps := w.deps

@@ -10,7 +10,7 @@ import (
 )
 
 // failed claims a batch so many times; each call fails and gives it back.
-func (w *world) failed(ref push.BatchRef, times int) {
+func (w *batchHarness) failed(ref push.BatchRef, times int) {
 	w.t.Helper()
 	b, err := w.Batch(w.t.Context(), ref)
 	if err != nil {
@@ -29,7 +29,7 @@ func (w *world) failed(ref push.BatchRef, times int) {
 
 func TestDeadLetterClosesWhatWasTried(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, "first-token")
 	w.failed(ref, minTries)
 	if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
@@ -55,7 +55,7 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 	for name, tries := range map[string]int{"never claimed": 0, "claimed too seldom": minTries - 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			ref := w.mailing("m", true, names("t", 21)...)
 			w.failed(ref, tries)
 			if err := w.d.deliver(t.Context(), ref, "deliver"); err != nil {
@@ -86,7 +86,7 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 func TestABatchThatCannotBeReadIsClosed(t *testing.T) {
 	t.Parallel()
 	l := testcloud.New(t)
-	w := newWorldOver(t, phones.Options{}, l)
+	w := newBatchHarnessOver(t, phones.Options{}, l)
 	ref := w.mailing("m", true, names("t", 7)...)
 	doc := l.DB().Doc("mailings/m/batches/" + ref.Batch)
 	snap, err := doc.Get(t.Context())

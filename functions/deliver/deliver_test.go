@@ -15,7 +15,7 @@ import (
 
 func TestRingsFlagsAndCompletes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := append(names("good", 20), "gone-token", "malformed-token", "bare-token", "stranger-token")
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	w.phones.SetOutcome("malformed-token", "INVALID_TOKEN")
@@ -58,7 +58,7 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 // TestUnprovenMailingIsProvenFirst, and refused with FCM's words if that fails.
 func TestUnprovenMailingIsProvenFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("good", false, "first-token"))
 	if m, totals := w.totals("good"); m.State != push.Completed || !m.Proven || totals.Accepted != 1 {
 		t.Errorf("%+v %+v", m, totals)
@@ -75,7 +75,7 @@ func TestUnprovenMailingIsProvenFirst(t *testing.T) {
 // once it is mended and resumed everybody is rung.
 func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("t-token-*", "PERMISSION_DENIED")
 	ref := w.mailing("m", true, names("t", 3)...)
 	w.deliver(ref)
@@ -99,7 +99,7 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 func TestTokensOfAnotherSender(t *testing.T) {
 	t.Parallel()
 	for every, want := range map[int]push.State{10: push.Completed, 2: push.Completed, 1: push.Paused} {
-		w := newWorld(t, phones.Options{})
+		w := newBatchHarness(t, phones.Options{})
 		tokens := names("own", 400)
 		for i := 0; i < len(tokens); i += every {
 			tokens[i] = fmt.Sprintf("stranger-token-%04d", i)
@@ -124,7 +124,7 @@ func TestTokensOfAnotherSender(t *testing.T) {
 // own code all the same, and when FCM accepts no token at all, the mailing is paused.
 func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	set := push.DefaultSettings()
 	set.WrongSender = push.WrongSenderKeep
 	if _, err := w.SetSettings(t.Context(), set, nil); err != nil {
@@ -156,7 +156,7 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 // message acknowledged.
 func TestWaitingIsNotFailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	if err := w.phones.SetOutcomes(phones.Outcome{Token: "t-token-0001", Outcome: "QUOTA_DEVICE", RetryAfter: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestWaitingIsNotFailing(t *testing.T) {
 
 func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	for _, c := range []struct {
 		data string
 		dead bool

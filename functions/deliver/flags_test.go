@@ -22,7 +22,7 @@ func TestOnlyTheTokenRuleFlags(t *testing.T) {
 		"QUOTA_DEVICE", "UNAVAILABLE", "INTERNAL", "BAD_GATEWAY", "THIRD_PARTY_AUTH", "UNAUTHENTICATED", "RESET"} {
 		t.Run(row, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			w.deps.CallTimeout = 3 * time.Second
 			w.d = newDeliverer(w.deps)
 			w.control()
@@ -54,7 +54,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			tokens := names("t", 60)
 			w.control()
 			w.phones.SetOutcome("t-token-*", "INVALID_TOKEN_BARE")
@@ -75,7 +75,7 @@ func TestBreakerHoldsFlagsBack(t *testing.T) {
 // be published; the next call owes it still, and rings nobody.
 func TestFlagsAndEventsStayOwed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	w.Fail(errors.New("no Pub/Sub"))
@@ -112,7 +112,7 @@ func (unflagged) FlagTokens(_ context.Context, flags []store.Flag) []store.FlagR
 // TestFlagsThatAreNotStoredStayOwed: nothing is told, and the next call flags.
 func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token")
 	deps := w.deps
@@ -134,7 +134,7 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 // cut is not marked by the late answer.
 func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("back-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "back-token")
 	w.clock.Add(time.Second)

@@ -12,7 +12,7 @@ import (
 // withHours starts a mailing with hours from and to, in minutes from now, and creates one
 // batch of customers in UTC, who are registered first. The hours have whole minutes, so that
 // the clock is moved to the begin of one.
-func (w *world) withHours(id string, from, to time.Duration, lifetime time.Duration, tokens ...string) push.BatchRef {
+func (w *batchHarness) withHours(id string, from, to time.Duration, lifetime time.Duration, tokens ...string) push.BatchRef {
 	w.t.Helper()
 	now := w.clock.Now()
 	now = w.clock.Add(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
@@ -49,7 +49,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 	return b.BatchRef
 }
 
-func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time) {
+func (w *batchHarness) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time) {
 	w.t.Helper()
 	b, err := w.Batch(w.t.Context(), ref)
 	if err != nil {
@@ -74,7 +74,7 @@ func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time
 // its message changes nothing.
 func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.withHours("m", 30*time.Minute, 90*time.Minute, 24*time.Hour, names("t", 3)...)
 	began := w.clock.Now().Truncate(time.Minute)
 	for range 2 {
@@ -105,7 +105,7 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 // A call that comes a moment before the hours waits for them.
 func TestACallThatComesAMomentTooEarlyWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.withHours("m", time.Minute, 90*time.Minute, 24*time.Hour, names("t", 3)...)
 	opens := w.clock.Now().Truncate(time.Minute).Add(time.Minute)
 	w.clock.Add(opens.Add(-1500 * time.Millisecond).Sub(w.clock.Now()))
@@ -123,7 +123,7 @@ func TestACallThatComesAMomentTooEarlyWaits(t *testing.T) {
 // What is not sent when the hours end waits for the next ones, retries included.
 func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 4)
 	for _, token := range tokens[:2] {
 		if err := w.phones.SetOutcomes(phones.Outcome{Token: token, Outcome: "UNAVAILABLE", RetryAfter: 2 * time.Second}); err != nil {
@@ -157,7 +157,7 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 // What finds no hours before the mailing expires is expired at once.
 func TestNoHoursBeforeTheMailingExpires(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.withHours("m", 30*time.Minute, 90*time.Minute, 20*time.Minute, names("t", 3)...)
 	w.deliver(ref)
 	if m, totals := w.totals("m"); totals.Expired != 3 || m.State != push.Completed {
@@ -171,7 +171,7 @@ func TestNoHoursBeforeTheMailingExpires(t *testing.T) {
 // A cancelled mailing does not wait for hours.
 func TestACancelledMailingDoesNotWaitForHours(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.withHours("m", 30*time.Minute, 90*time.Minute, 24*time.Hour, names("t", 3)...)
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)

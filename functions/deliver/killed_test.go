@@ -104,7 +104,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 // many was killed, or had made its last.
 func killedAfter(t *testing.T, saves int) bool {
 	t.Helper()
-	w := newWorld(t, phones.Options{Latency: 2 * time.Millisecond})
+	w := newBatchHarness(t, phones.Options{Latency: 2 * time.Millisecond})
 	w.phones.SetOutcome("*-token-0007", "UNREGISTERED")
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	deps := w.deps
@@ -140,7 +140,7 @@ func killedAfter(t *testing.T, saves int) bool {
 // what it has, and gives the batch back; nobody is rung twice.
 func TestSigtermSavesResultsFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{Latency: 30 * time.Millisecond})
+	w := newBatchHarness(t, phones.Options{Latency: 30 * time.Millisecond})
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	stopping, stop := context.WithCancel(t.Context())
 	deps := w.deps
@@ -173,7 +173,7 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 // TestACallThatEndsSavesItsResults: the call's own end comes with an answer.
 func TestACallThatEndsSavesItsResults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, "first-token")
 	ctx, end := context.WithCancel(t.Context())
 	w.deps.Sender = ending{w.deps.Sender, end}
@@ -213,7 +213,7 @@ func (b *blind) MailingHeader(ctx context.Context, id string) (*push.Mailing, er
 // to come waits for them and saves them; nobody is rung twice.
 func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
 	deps := w.deps
 	deps.Store = &blind{ledger: w.Store}

@@ -16,7 +16,7 @@ import (
 // has lapsed it goes on.
 func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
 	b, err := w.Batch(t.Context(), ref)
 	if err != nil {
@@ -54,7 +54,7 @@ func (x together) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, er
 func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	t.Parallel()
 	const copies = 4
-	w := newWorld(t, phones.Options{Latency: 20 * time.Millisecond})
+	w := newBatchHarness(t, phones.Options{Latency: 20 * time.Millisecond})
 	ref := w.mailing("m", true, names("t", 50)...)
 	var read, done sync.WaitGroup
 	read.Add(copies)
@@ -80,7 +80,7 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 // TestLeaseKeepsASecondCopyOut: of copies delivered at once one sends.
 func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{Latency: 20 * time.Millisecond})
+	w := newBatchHarness(t, phones.Options{Latency: 20 * time.Millisecond})
 	ref := w.mailing("m", true, names("t", 300)...)
 	var wg sync.WaitGroup
 	for range 5 {
@@ -107,7 +107,7 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 func TestNothingIsSentAfterTheLease(t *testing.T) {
 	t.Parallel()
 	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
-		w := newWorld(t, phones.Options{})
+		w := newBatchHarness(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
 		m, err := w.MailingHeader(t.Context(), "m")
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 // flagged since are cancelled, never rung.
 func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, "stays-token", "moves-token", "dies-token", "leaves-token", "declines-token")
 	w.register("somebody-else", "moves-token")
 	w.register("c-dies-token", "a-second-token") // can still be reached
@@ -42,7 +42,7 @@ func TestOldBatchIsCheckedAgainstItsCustomers(t *testing.T) {
 
 func TestEndedMailingsAreClosedUnsent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	cancelled := w.mailing("cancelled", true, "first-token")
 	if _, err := w.CancelMailing(t.Context(), "cancelled"); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestEndedMailingsAreClosedUnsent(t *testing.T) {
 // TestCancelledWhileSending stops within the batch.
 func TestCancelledWhileSending(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{Latency: 300 * time.Millisecond})
+	w := newBatchHarness(t, phones.Options{Latency: 300 * time.Millisecond})
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	events, cancel := w.phones.Subscribe()
 	defer cancel()
@@ -111,7 +111,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 		waits  int
 		claims int
 	}{{3 * time.Second, 1, 1}, {time.Minute, 0, 0}} {
-		w := newWorld(t, phones.Options{})
+		w := newBatchHarness(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
 		b, err := w.Batch(t.Context(), ref)
 		if err != nil {

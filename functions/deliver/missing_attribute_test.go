@@ -14,7 +14,7 @@ import (
 // missingAttributes records a mailing of which the variant "same" has no template and the
 // variant "own" names the attribute name, to these tokens, one customer each. A token
 // that begins with "same" gets that variant.
-func (w *world) missingAttributes(id string, names map[string]any) push.BatchRef {
+func (w *batchHarness) missingAttributes(id string, names map[string]any) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for token, name := range names {
@@ -39,7 +39,7 @@ func (w *world) missingAttributes(id string, names map[string]any) push.BatchRef
 
 // missingAttribute returns how many tokens of a mailing were sent a message without an
 // attribute.
-func (w *world) missingAttribute(id string) int64 {
+func (w *batchHarness) missingAttribute(id string) int64 {
 	w.t.Helper()
 	m, err := w.Mailing(w.t.Context(), id)
 	if err != nil {
@@ -56,7 +56,7 @@ func (w *world) missingAttribute(id string) int64 {
 // have, and if the message was sent. It stays counted when its customer is erased.
 func TestMissingAttributesAreCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.missingAttributes("m", map[string]any{
 		"same-token": nil, "has-token": "Anna", "zero-token": 0, // not missing
 		"none-token": nil, "empty-token": "", "gone-token": nil, // missing

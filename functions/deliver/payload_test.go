@@ -14,12 +14,12 @@ import (
 
 // personal records a mailing whose title and link are templates, to customers
 // with two devices each.
-func (w *world) personal(id string, proven bool, attributes map[string]map[string]any) push.BatchRef {
+func (w *batchHarness) personal(id string, proven bool, attributes map[string]map[string]any) push.BatchRef {
 	w.t.Helper()
 	return w.titled(id, proven, "Hello {{ customer.name | default: 'friend' }}", attributes)
 }
 
-func (w *world) titled(id string, proven bool, title string, attributes map[string]map[string]any) push.BatchRef {
+func (w *batchHarness) titled(id string, proven bool, title string, attributes map[string]map[string]any) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for customer, a := range attributes {
@@ -36,7 +36,7 @@ func (w *world) titled(id string, proven bool, title string, attributes map[stri
 
 func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.personal("m", false, map[string]map[string]any{"a": {"name": "Anna & Co"}, "b": {"name": "Bob"}, "n": nil}))
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 6 {
 		t.Fatalf("%s: %+v", m.State, totals)
@@ -60,7 +60,7 @@ func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
 // else; neither rendering, on its own, says anything about a token.
 func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 3900)}, "b": {"name": "Bob"}, "h": {"name": strings.Repeat("y", 9000)}}))
 	m, totals := w.totals("m")
 	if m.State != push.Completed || totals.Accepted != 2 || totals.Refused != 4 {
@@ -76,7 +76,7 @@ func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
 // A batch of nothing but refusals comes to its end without FCM.
 func TestABatchOfRefusalsEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	all := map[string]map[string]any{}
 	for i := range 200 {
 		all[fmt.Sprintf("c%03d", i)] = map[string]any{"name": strings.Repeat("y", 500)}
@@ -102,7 +102,7 @@ func (c choosy) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm
 // proven, and only where FCM takes that is the token to blame.
 func TestEachRenderingIsProvenByItself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.d.Sender = choosy{w.d.Sender}
 	w.phones.SetOutcome("*-token-1", "INVALID_TOKEN_BARE")
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 300)}, "b": {"name": "Bob"}}))

@@ -15,7 +15,7 @@ import (
 
 // everyPlatform records a proven mailing to two tokens of each platform, one customer
 // each: NAME-token-0 and NAME-token-1.
-func (w *world) everyPlatform(id string) push.BatchRef {
+func (w *batchHarness) everyPlatform(id string) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for _, p := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
@@ -33,7 +33,7 @@ func (w *world) everyPlatform(id string) push.BatchRef {
 }
 
 // platformTotals returns the sums of the platforms.
-func (w *world) platformTotals(id string) map[string]push.TokenTotals {
+func (w *batchHarness) platformTotals(id string) map[string]push.TokenTotals {
 	w.t.Helper()
 	m, err := w.Mailing(w.t.Context(), id)
 	if err != nil {
@@ -55,7 +55,7 @@ func twoOf(results ...push.Result) push.TokenTotals {
 // has ended.
 func TestEachPlatformHasItsSums(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.everyPlatform("m")
 	w.phones.SetOutcome("ios-token-1", "UNREGISTERED")
 
@@ -85,7 +85,7 @@ func TestEachPlatformHasItsSums(t *testing.T) {
 // A mailing whose tokens are all of one platform has sums of the others, which are 0.
 func TestPlatformsWithoutTokensHaveSums(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.mailing("m", true, "a-token", "b-token")
 	none := push.NewTokenTotals(0, push.Tally{})
 	want := map[string]push.TokenTotals{"android": twoOf(), "ios": none, "web": none, "unknown": none}
@@ -103,30 +103,30 @@ func TestPlatformsReconcileWhateverClosesABatch(t *testing.T) {
 	}
 	erased := map[string]push.TokenTotals{"android": twoOf(), "ios": twoOf(push.ResultCancelled), "web": twoOf(), "unknown": twoOf()}
 	for name, c := range map[string]struct {
-		do   func(w *world, ref push.BatchRef) error
+		do   func(w *batchHarness, ref push.BatchRef) error
 		want map[string]push.TokenTotals
 	}{
-		"cancelled": {func(w *world, ref push.BatchRef) error {
+		"cancelled": {func(w *batchHarness, ref push.BatchRef) error {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
 			return w.d.deliver(w.t.Context(), ref, "")
 		}, closed(push.ResultCancelled)},
-		"cannot be decoded": {func(w *world, ref push.BatchRef) error {
+		"cannot be decoded": {func(w *batchHarness, ref push.BatchRef) error {
 			return w.CloseUndecodable(w.t.Context(), ref, "test")
 		}, closed(push.ResultFailed)},
-		"stuck": {func(w *world, _ push.BatchRef) error {
+		"stuck": {func(w *batchHarness, _ push.BatchRef) error {
 			_, err := w.CloseStuck(w.t.Context(), "m")
 			return err
 		}, closed(push.ResultExpired)},
-		"erased": {func(w *world, _ push.BatchRef) error {
+		"erased": {func(w *batchHarness, _ push.BatchRef) error {
 			_, err := w.EraseCustomer(w.t.Context(), "c-ios-token-1")
 			return err
 		}, erased},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			ref := w.everyPlatform("m")
 			if err := c.do(w, ref); err != nil {
 				t.Fatal(err)

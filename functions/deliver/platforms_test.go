@@ -11,7 +11,7 @@ import (
 )
 
 // twoPlatforms records a mailing to n Android and n iOS tokens of one app.
-func (w *world) twoPlatforms(id string, n int) push.BatchRef {
+func (w *batchHarness) twoPlatforms(id string, n int) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for i, platform := range []push.Platform{push.Android, push.IOS} {
@@ -32,7 +32,7 @@ func (w *world) twoPlatforms(id string, n int) push.BatchRef {
 // on, and iOS continues when the key is right again.
 func TestAPlatformPausesAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("ios-*", "THIRD_PARTY_AUTH")
 	ref := w.twoPlatforms("m", 30)
 	w.deliver(ref)
@@ -75,7 +75,7 @@ func TestAPlatformPausesAlone(t *testing.T) {
 // TestFewRefusalsOfAPlatformFail: other tokens of the platform are accepted.
 func TestFewRefusalsOfAPlatformFail(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	for _, token := range names("ios", 5) {
 		w.phones.SetOutcome(token, "THIRD_PARTY_AUTH")
 	}

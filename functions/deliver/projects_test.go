@@ -30,10 +30,10 @@ func useProjects(t *testing.T, d *Deps, url string) {
 	d.Sender, d.Projects = sender, twoProjects
 }
 
-// newRetailer makes a world with a shop and a pharmacy.
-func newRetailer(t *testing.T, change func(*Deps)) *world {
+// newRetailer makes a batchHarness with a shop and a pharmacy.
+func newRetailer(t *testing.T, change func(*Deps)) *batchHarness {
 	t.Helper()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	useProjects(t, &w.deps, w.phones.URL())
 	if change != nil {
 		change(&w.deps)
@@ -43,12 +43,12 @@ func newRetailer(t *testing.T, change func(*Deps)) *world {
 }
 
 // rule sets the outcome of sends to the pharmacy's project.
-func (w *world) rule(token, outcome string) {
+func (w *batchHarness) rule(token, outcome string) {
 	w.t.Helper()
 	w.ruleOf("pharmacy-prod", token, outcome)
 }
 
-func (w *world) ruleOf(project, token, outcome string) {
+func (w *batchHarness) ruleOf(project, token, outcome string) {
 	w.t.Helper()
 	if err := w.phones.SetOutcomes(phones.Outcome{Token: token, Project: project, Outcome: outcome}); err != nil {
 		w.t.Fatal(err)
@@ -57,7 +57,7 @@ func (w *world) ruleOf(project, token, outcome string) {
 
 // ofApps records a mailing to so many tokens of the pharmacy, and then of the shop, each
 // of a customer of its own.
-func (w *world) ofApps(id string, proven bool, pharmacy, shop int) (ref push.BatchRef, pharmacyTokens, shopTokens []string) {
+func (w *batchHarness) ofApps(id string, proven bool, pharmacy, shop int) (ref push.BatchRef, pharmacyTokens, shopTokens []string) {
 	w.t.Helper()
 	pharmacyTokens, shopTokens = names("pharmacy-"+id, pharmacy), names("shop-"+id, shop)
 	return w.toTokens(id, proven, push.KindToken, append(pharmacyTokens[:pharmacy:pharmacy], shopTokens...)), pharmacyTokens, shopTokens
@@ -65,7 +65,7 @@ func (w *world) ofApps(id string, proven bool, pharmacy, shop int) (ref push.Bat
 
 // toTokens registers tokens, each of a customer of its own and of the app with which its
 // name begins, and records a mailing to them.
-func (w *world) toTokens(id string, proven bool, kind push.Kind, tokens []string) push.BatchRef {
+func (w *batchHarness) toTokens(id string, proven bool, kind push.Kind, tokens []string) push.BatchRef {
 	w.t.Helper()
 	var lines []store.ImportLine
 	var targets []push.Target

@@ -94,18 +94,18 @@ func drawToken(t *rapid.T, name string) drawn {
 // only reason to ring twice, and exactly the invalid tokens are flagged, and told.
 func TestPromises(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	cases := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		cases++
-		p := &promise{world: w, rt: rt, id: fmt.Sprintf("p%d", cases)}
+		p := &promise{batchHarness: w, rt: rt, id: fmt.Sprintf("p%d", cases)}
 		p.run(t)
 	})
 }
 
 // A promise is one case of TestPromises.
 type promise struct {
-	*world
+	*batchHarness
 	rt      *rapid.T
 	id      string
 	ref     push.BatchRef

@@ -11,7 +11,7 @@ import (
 // does not know; those of earlier releases are fine.
 func TestAFaultyReleaseFlagsNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.fids("old", false, names("old", 40)...))
 	w.phones.SetOutcome("new*", "UNREGISTERED")
 	ref := w.fids("m", true, names("new", 30)...)
@@ -36,7 +36,7 @@ func TestAFaultyReleaseFlagsNobody(t *testing.T) {
 // installation ids, another one sends to two of them among others.
 func TestAFaultyReleaseInASmallMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("new*", "UNREGISTERED")
 	large := w.fids("large", true, append(names("good", 20), names("new", 8)...)...)
 	w.deliver(large)
@@ -75,7 +75,7 @@ func TestAFaultyReleaseInASmallMailing(t *testing.T) {
 // second call flags it.
 func TestAYoungInstallationThatIsGoneIsFlagged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone", "UNREGISTERED")
 	ref := w.fids("m", true, append(names("good", 9), "gone")...)
 	w.deliver(ref)
@@ -92,7 +92,7 @@ func TestAYoungInstallationThatIsGoneIsFlagged(t *testing.T) {
 // their group turned out to be valid.
 func TestYoungTokensThatDiedAreFlaggedInTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	ref := w.fids("m", true, append(names("live", 100), names("dead", 12)...)...)
 	w.deliver(ref)

@@ -103,7 +103,7 @@ func TestTheSourceDocumentsBodiesFlag(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s/%s/among %d", name, kind, among), func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, phones.Options{})
+					w := newBatchHarness(t, phones.Options{})
 					sender, err := fcm.New(t.Context(), fcm.Config{
 						Project: "p", Endpoint: literal(t, "bad-token", source.http, source.body), QuotaPerMinute: 1_000_000_000, MaxInstances: 1,
 					})
@@ -140,7 +140,7 @@ func manyParts(n int) string {
 // batch records an unproven mailing with that message and one batch, a customer
 // a token. Only the last token's customer is registered: nobody looks at the
 // others.
-func (w *world) batch(id, message string, tokens ...string) push.BatchRef {
+func (w *batchHarness) batch(id, message string, tokens ...string) push.BatchRef {
 	w.t.Helper()
 	last := tokens[len(tokens)-1]
 	w.register("c-"+last, last)
@@ -156,7 +156,7 @@ func (w *world) batch(id, message string, tokens ...string) push.BatchRef {
 // not take the others' blame away.
 func TestNamedTokensAreFlaggedWhateverOthersSay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("t-token-*", "INVALID_TOKEN")
 	w.phones.SetOutcome("t-token-0000", "INVALID_TOKEN_BARE")
 	tokens := names("t", 10)

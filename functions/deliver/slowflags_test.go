@@ -47,7 +47,7 @@ func (r *rpcs) options() []grpc.DialOption {
 func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	t.Parallel()
 	r := &rpcs{}
-	w := newWorldOver(t, phones.Options{}, testcloud.New(t, r.options()...))
+	w := newBatchHarnessOver(t, phones.Options{}, testcloud.New(t, r.options()...))
 	w.deps.CallTimeout = 2 * time.Minute
 	w.d = newDeliverer(w.deps)
 	w.phones.SetOutcome("*", "UNREGISTERED")
@@ -102,7 +102,7 @@ func (e *ended) FlagTokens(ctx context.Context, flags []store.Flag) []store.Flag
 // next, and what a call has no time for the next one goes on with.
 func TestFlagsMakeProgressInSlices(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	w.control()
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
@@ -148,7 +148,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := testcloud.New(t)
-			w := newWorldOver(t, phones.Options{}, l)
+			w := newBatchHarnessOver(t, phones.Options{}, l)
 			journal := &testcloud.LogBuffer{}
 			w.deps.Log = journal.Logger()
 			w.d = newDeliverer(w.deps)
@@ -202,7 +202,7 @@ func (p partly) FlagTokens(ctx context.Context, flags []store.Flag) []store.Flag
 // its lifetime the flag is given up.
 func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	w.control()
 	tokens := names("t", flagSlice+5)

@@ -17,7 +17,7 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 	for steps := range 7 {
 		t.Run(fmt.Sprintf("after %d steps", steps), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			const token = "t-gone"
 			w.phones.SetOutcome(token, "UNREGISTERED")
 			ref := w.mailing("m", true, token, "t-good")

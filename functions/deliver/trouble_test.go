@@ -57,7 +57,7 @@ func (b *busyMailing) PauseForProject(ctx context.Context, id, project string, r
 // batch is free at once.
 func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
 	w.deps.Store = &busyMailing{ledger: w.Store, asked: func() {
 		if _, x := w.totals("m"); x.Accepted != 99 {
@@ -88,7 +88,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 // an instance that is told to stop does not wait for it.
 func TestResultsAreSavedBeforeAProof(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
 	stopping, stop := context.WithCancel(t.Context())
 	w.deps.Stopping, w.deps.InvalidShare = stopping, 0.001
@@ -123,7 +123,7 @@ func refusedTopic(context.Context) fcm.Answer {
 // that owes only its flags, need no payload.
 func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deps.Sender = odd{sender: w.deps.Sender, proof: refusedTopic}
 	w.d = newDeliverer(w.deps)
 	lost := w.mailing("lost", false, names("lost", 3)...)
@@ -163,7 +163,7 @@ func (p proofBook) MarkProven(ctx context.Context, id string) error {
 func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 	t.Parallel()
 	for taken, want := range map[int]string{0: "", 60: push.CodeInvalidArgument} {
-		w := newWorld(t, phones.Options{})
+		w := newBatchHarness(t, phones.Options{})
 		w.phones.SetOutcome("bad-token-*", "INVALID_TOKEN_BARE")
 		ref := w.mailing("m", false, append(names("good", taken), names("bad", 50)...)...)
 		asked := 0
@@ -201,7 +201,7 @@ func (u *unnoted) MarkProven(ctx context.Context, id string) error {
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.
 func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", false, names("t", 3)...)
 	w.deps.Store = &unnoted{ledger: w.Store}
 	w.d = newDeliverer(w.deps)

@@ -19,7 +19,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 	for name, early := range map[string]bool{"the unflag comes first": false, "the delivery comes first": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			w.phones.SetOutcome("gone-token", "UNREGISTERED")
 			ref := w.mailing("m", true, "gone-token")
 			w.Fail(errors.New("no Pub/Sub"))
@@ -64,7 +64,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 // that goes on is counted, and marks nobody.
 func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
@@ -85,7 +85,7 @@ func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
 }
 
 // takeBack does what dispatch does for an unflag.
-func (w *world) takeBack(id string) {
+func (w *batchHarness) takeBack(id string) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	l, err := w.LeaseUnflag(ctx, id, w.clock.Now().Add(time.Minute))
@@ -109,7 +109,7 @@ func (w *world) takeBack(id string) {
 }
 
 // availability are the events published about who can be reached.
-func (w *world) availability() (out []push.AvailabilityData) {
+func (w *batchHarness) availability() (out []push.AvailabilityData) {
 	for _, e := range w.Published() {
 		if d, ok := e.Data.(push.AvailabilityData); ok {
 			out = append(out, d)

@@ -15,7 +15,7 @@ import (
 
 // twoVariants records a mailing with the variants a, which is the same for all, and b,
 // which has a template, to n customers with one token each, in turn.
-func (w *world) twoVariants(id string, proven bool, n int) push.BatchRef {
+func (w *batchHarness) twoVariants(id string, proven bool, n int) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for i := range n {
@@ -35,7 +35,7 @@ func (w *world) twoVariants(id string, proven bool, n int) push.BatchRef {
 
 // variantTotals returns the sums of the variants, which have to be the sums of the
 // mailing together.
-func (w *world) variantTotals(id string) map[string]push.VariantTotals {
+func (w *batchHarness) variantTotals(id string) map[string]push.VariantTotals {
 	w.t.Helper()
 	m, err := w.Mailing(w.t.Context(), id)
 	if err != nil {
@@ -71,7 +71,7 @@ func (w *world) variantTotals(id string) map[string]push.VariantTotals {
 // Each target gets the message of its variant, and the sums say what became of each.
 func TestEachTargetGetsItsVariant(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	ref := w.twoVariants("m", false, 10)
 	w.phones.SetOutcome("b-token-3", "UNREGISTERED")
 	w.variantTotals("m")
@@ -113,7 +113,7 @@ func TestEachTargetGetsItsVariant(t *testing.T) {
 // A variant that FCM refuses ends the mailing before anything is sent.
 func TestRefusedVariantEndsTheMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	d := push.Draft{Audience: push.Audience{Everyone: true}, Variants: []push.Variant{
 		{Name: "good", Share: 0.5, Message: json.RawMessage(`{"notification":{"title":"x"}}`)},
 		{Name: "bad", Share: 0.5, Message: json.RawMessage(`{"notification":{"title":"x"},"android":{"ttl":"soon"}}`)}}}
@@ -158,28 +158,28 @@ func TestEachVariantIsItsOwnEvidence(t *testing.T) {
 // Whatever closes or empties a batch counts for the variant of each target.
 func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 	t.Parallel()
-	for name, do := range map[string]func(w *world, ref push.BatchRef) error{
-		"cancelled": func(w *world, ref push.BatchRef) error {
+	for name, do := range map[string]func(w *batchHarness, ref push.BatchRef) error{
+		"cancelled": func(w *batchHarness, ref push.BatchRef) error {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
 			return w.d.deliver(w.t.Context(), ref, "")
 		},
-		"cannot be decoded": func(w *world, ref push.BatchRef) error {
+		"cannot be decoded": func(w *batchHarness, ref push.BatchRef) error {
 			return w.CloseUndecodable(w.t.Context(), ref, "test")
 		},
-		"stuck": func(w *world, _ push.BatchRef) error {
+		"stuck": func(w *batchHarness, _ push.BatchRef) error {
 			_, err := w.CloseStuck(w.t.Context(), "m")
 			return err
 		},
-		"erased": func(w *world, _ push.BatchRef) error {
+		"erased": func(w *batchHarness, _ push.BatchRef) error {
 			_, err := w.EraseCustomer(w.t.Context(), "c-b-token-3")
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			ref := w.twoVariants("m", true, 7)
 			if err := do(w, ref); err != nil {
 				t.Fatal(err)

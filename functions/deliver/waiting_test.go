@@ -19,7 +19,7 @@ import (
 // until then, and the others go on when their own time has come.
 func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 2)
 	hour := phones.Outcome{Token: tokens[0], Outcome: "QUOTA_DEVICE", RetryAfter: time.Hour}
 	seconds := phones.Outcome{Token: tokens[1], Outcome: "QUOTA_DEVICE", RetryAfter: 40 * time.Second}
@@ -74,7 +74,7 @@ func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets [
 // their result are not read, and none is read twice within a minute.
 func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	reads := &readers{ledger: w.Store}
 	w.deps.Store = reads
 	w.d = newDeliverer(w.deps)
@@ -101,7 +101,7 @@ func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 // shows.
 func TestLongNumbersStayWhole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	for _, n := range []int64{9007199254740993, 12345678901234567, 1234567890123456789, math.MaxInt64, -math.MaxInt64} {
 		token := fmt.Sprint("card", n)
 		w.register("c-"+token, token)
@@ -167,7 +167,7 @@ func TestOneStrayAnswerPausesNothing(t *testing.T) {
 	}{"one page": {1, page, push.Completed}, "a second page": {2, page, push.Paused}, "our credentials": {1, refused, push.Paused}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			w.deps.Sender = &passing{sender: w.deps.Sender, pages: c.pages, page: c.page, seen: map[string]int{}}
 			w.deps.Sleep = w.clock.Sleep
 			w.d = newDeliverer(w.deps)
@@ -183,7 +183,7 @@ func TestOneStrayAnswerPausesNothing(t *testing.T) {
 // TestOneStrayProofRefusesNothing: a proof is asked for once more.
 func TestOneStrayProofRefusesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	asked := 0
 	w.deps.Sender = odd{sender: w.deps.Sender, proof: func(context.Context) fcm.Answer {
 		if asked++; asked == 1 {

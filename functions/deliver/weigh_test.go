@@ -13,7 +13,7 @@ import (
 )
 
 // heldOf is how many flags of a mailing wait for evidence.
-func (w *world) heldOf(id string) (n int64) {
+func (w *batchHarness) heldOf(id string) (n int64) {
 	w.t.Helper()
 	m, err := w.Mailing(w.t.Context(), id)
 	if err != nil {
@@ -30,7 +30,7 @@ func (w *world) heldOf(id string) (n int64) {
 }
 
 // flagged counts the tokens that are flagged.
-func (w *world) flagged(tokens ...string) (n int) {
+func (w *batchHarness) flagged(tokens ...string) (n int) {
 	w.t.Helper()
 	for _, token := range tokens {
 		if w.invalid(token) != "" {
@@ -42,7 +42,7 @@ func (w *world) flagged(tokens ...string) (n int) {
 
 // invalidEvents counts the events that call a token invalid, or a customer
 // unavailable.
-func (w *world) invalidEvents() (n int) {
+func (w *batchHarness) invalidEvents() (n int) {
 	for _, e := range w.Published() {
 		if a, ok := e.Data.(push.AvailabilityData); e.Type == push.TokenInvalidated || ok && !a.PushAvailable {
 			n++
@@ -52,7 +52,7 @@ func (w *world) invalidEvents() (n int) {
 }
 
 // wantState checks the state and the number of held flags of a mailing.
-func (w *world) wantState(id string, state push.State, held int64) {
+func (w *batchHarness) wantState(id string, state push.State, held int64) {
 	w.t.Helper()
 	m, _ := w.totals(id)
 	if m.State != state {
@@ -67,7 +67,7 @@ func (w *world) wantState(id string, state push.State, held int64) {
 // ten minutes, those that really are among them.
 func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("before", true, names("early", 30)...))
 	tokens := append(names("t", 120), names("dead", 3)...)
 	ref := w.mailing("m", true, tokens...)
@@ -106,7 +106,7 @@ func TestAnOutageThatAnswers404FlagsNobody(t *testing.T) {
 // TestAMailingGoesOnAfterAnOutage: it was paused, and not all of it was sent.
 func TestAMailingGoesOnAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("before", true, names("early", 30)...))
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	w.phones.SetOutcome("busy-*", "QUOTA_DEVICE")
@@ -126,7 +126,7 @@ func TestAMailingGoesOnAfterAnOutage(t *testing.T) {
 // but tokens that FCM accepts again show that it answers truly.
 func TestWhatRecoversIsEvidence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	ref := w.mailing("m", true, append(names("t", 60), names("dead", 30)...)...)
 	w.deliver(ref)
@@ -148,7 +148,7 @@ func TestWhatRecoversIsEvidence(t *testing.T) {
 // were accepted lately and are refused at once.
 func TestTheDeathOfTheControlsIsNoEvidence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 3)
 	w.deliver(w.mailing("before", true, tokens...))
 	w.phones.SetOutcome("*", "UNREGISTERED")
@@ -161,7 +161,7 @@ func TestTheDeathOfTheControlsIsNoEvidence(t *testing.T) {
 // TestAnOutageInTheMiddleOfABatch: it begins after the first hundred answers.
 func TestAnOutageInTheMiddleOfABatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	tokens := names("t", 200)
 	w.phones.SetOutcome("t-token-01*", "UNREGISTERED") // the second hundred
 	ref := w.mailing("m", true, tokens...)
@@ -183,7 +183,7 @@ func TestAnOutageInTheMiddleOfABatch(t *testing.T) {
 // tokens are invalid.
 func TestAnOldBaseIsCleanedWithoutAPerson(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	dead := names("dead", 120)
 	w.phones.SetOutcome("dead-*", "UNREGISTERED")
 	w.deliver(w.mailing("m", true, append(names("live", 80), dead...)...))
@@ -200,7 +200,7 @@ func TestAnOldBaseIsCleanedWithoutAPerson(t *testing.T) {
 // UNREGISTERED, of each of them.
 func TestWrongProjectFlagsNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.phones.SetOutcome("fid*", "UNREGISTERED")
 	ref := w.fids("m", false, names("fid", 60)...)
 	w.deliver(ref)
@@ -216,7 +216,7 @@ func TestAPersonDecides(t *testing.T) {
 	for decision, want := range map[push.HeldDecision]int{push.FlagHeld: 60, push.DropHeld: 0} {
 		t.Run(string(decision), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, phones.Options{})
+			w := newBatchHarness(t, phones.Options{})
 			w.phones.SetOutcome("*", "UNREGISTERED")
 			ref := w.mailing("m", true, names("t", 60)...)
 			w.deliver(ref)
@@ -238,7 +238,7 @@ func TestAPersonDecides(t *testing.T) {
 // TestHeldFlagsDoNotOutliveTheirTime: nothing decides them, and the mailing ends.
 func TestHeldFlagsDoNotOutliveTheirTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, phones.Options{})
+	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("before", true, names("early", 100)...))
 	w.phones.SetOutcome("*", "UNREGISTERED")
 	ref := w.mailing("m", true, names("t", 20)...) // too few to pause the mailing
@@ -262,7 +262,7 @@ func TestSeedBodiesFlagAlone(t *testing.T) {
 			for _, others := range []int{0, 999} {
 				t.Run(row+strings.ReplaceAll(title, " ", "")+string(rune('0'+others%10)), func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, phones.Options{})
+					w := newBatchHarness(t, phones.Options{})
 					w.phones.SetOutcome("dead-token", row)
 					w.mailingTitled("m", title, append(names("live", others), "dead-token")...)
 					w.deliver(push.BatchRef{Mailing: "m", Batch: "00-000000"})
@@ -277,7 +277,7 @@ func TestSeedBodiesFlagAlone(t *testing.T) {
 }
 
 // mailingTitled is mailing with a title.
-func (w *world) mailingTitled(id, title string, tokens ...string) {
+func (w *batchHarness) mailingTitled(id, title string, tokens ...string) {
 	w.t.Helper()
 	var targets []push.Target
 	for _, token := range tokens {
@@ -293,7 +293,7 @@ func (w *world) mailingTitled(id, title string, tokens ...string) {
 }
 
 // fids records a mailing to installation ids of one iOS app.
-func (w *world) fids(id string, young bool, fids ...string) push.BatchRef {
+func (w *batchHarness) fids(id string, young bool, fids ...string) push.BatchRef {
 	w.t.Helper()
 	var targets []push.Target
 	for _, fid := range fids {
@@ -311,7 +311,7 @@ func (w *world) fids(id string, young bool, fids ...string) push.BatchRef {
 // second hundred.
 type outage struct {
 	sender
-	w *world
+	w *batchHarness
 }
 
 func (o *outage) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {

@@ -42,7 +42,7 @@ func TestAppCheck(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(d *Deps) { d.AppCheck, d.Apps = c.mode, c.apps })
+			w := newHarness(t, func(d *Deps) { d.AppCheck, d.Apps = c.mode, c.apps })
 			w.sent = append(w.sent, good)
 			a := w.ask("POST", "/v1/devices", person("ada"), `{"token":"a-push-token","platform":"web"}`, "X-Firebase-AppCheck", c.sent)
 			if a.Code != c.want {

@@ -23,7 +23,7 @@ import (
 // TestRegisterAndUnregister goes one device's whole way.
 func TestRegisterAndUnregister(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	ada, id := person("ada"), push.TokenID("token-of-ada-1")
 	want := map[string]any{"id": id, "kind": "token", "platform": "android", "app": "shop", "valid": true}
 	for i, code := range []int{201, 200, 200} {
@@ -66,7 +66,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 // nothing, but that a device which changes hands takes its push token along.
 func TestOnlyTheOwnCustomer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	ada, eve, id := person("ada"), person("eve"), push.TokenID("token-of-ada-2")
 	w.register(ada, "token-of-ada-2")
 	before, err := w.store.Customer(t.Context(), "ada")
@@ -130,7 +130,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 // device is none the wiser.
 func TestEventsAreOwed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.down()
 	if a := w.register(person("ada"), "token-of-ada-3"); a.Code != 201 {
 		t.Fatalf("%v", a)
@@ -149,7 +149,7 @@ func TestEventsAreOwed(t *testing.T) {
 // TestBodies: what is no registration, and every fault of it named.
 func TestBodies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	ada := person("ada")
 	w.sent = append(w.sent, "secret-token")
 	for name, c := range map[string]struct {
@@ -190,7 +190,7 @@ func TestBodies(t *testing.T) {
 // TestCap: whoever registers without end has no more tokens for it.
 func TestCap(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	ada := person("ada")
 	for i := range push.MaxTokens + 3 {
 		if a := w.register(ada, fmt.Sprint("one-of-many-", i)); a.Code != 201 {
@@ -206,7 +206,7 @@ func TestCap(t *testing.T) {
 // ask for, and is for callers with a token alone, as everything is.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	if a := w.ask("GET", "/openapi.json", "", ""); a.Code != 401 {
 		t.Errorf("without a token: %v", a)
 	}
@@ -284,7 +284,7 @@ func FuzzBody(f *testing.F) {
 // to come back; another customer is not concerned.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(d *Deps) { d.Limits = &push.Limits{PerHour: 3, PerDay: 3, MovesPerHour: 3, MovesPerDay: 3} })
+	w := newHarness(t, func(d *Deps) { d.Limits = &push.Limits{PerHour: 3, PerDay: 3, MovesPerHour: 3, MovesPerDay: 3} })
 	ada := person("ada")
 	for i := range 3 {
 		if a := w.register(ada, fmt.Sprint("limited-token-", i)); a.Code != 201 {
@@ -309,7 +309,7 @@ func TestLimits(t *testing.T) {
 // TestTheAppOfAnotherIsNotShown: who takes a token learns nothing of whose it was.
 func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	if _, err := w.store.RegisterToken(t.Context(), "ada", push.Registration{Kind: push.KindToken, Value: "old-token", App: "secret-app"}); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestIDTokensOfAnAuthEmulator(t *testing.T) {
 		t.Cleanup(s.Close)
 		accounts = ours{s}
 	}
-	w := newWorld(t, func(d *Deps) { d.Auth = emulated(t, accounts.addr()) })
+	w := newHarness(t, func(d *Deps) { d.Auth = emulated(t, accounts.addr()) })
 
 	unique := strings.ToLower(w.Project())
 	uid, anna := accounts.signUp(t, "anna-"+unique)

@@ -22,7 +22,7 @@ import (
 // which words.
 func TestIDTokens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	forger, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestIDTokens(t *testing.T) {
 // TestNoIDToken: a header that holds none is answered before anything is read.
 func TestNoIDToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	good := person("ada")
 	w.sent = append(w.sent, good)
 	for name, header := range map[string][]string{
@@ -86,7 +86,7 @@ func TestNoIDToken(t *testing.T) {
 // it speaks for nobody.
 func TestClaim(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(d *Deps) { d.Claim = "https://shop.example/customer" })
+	w := newHarness(t, func(d *Deps) { d.Claim = "https://shop.example/customer" })
 	as := func(v any) string {
 		return issuer.Token(map[string]any{"sub": "ada", "https://shop.example/customer": v})
 	}
@@ -125,7 +125,7 @@ func TestTenant(t *testing.T) {
 		return issuer.Token(map[string]any{"sub": "ada", "firebase": f})
 	}
 	for _, own := range []string{"", "riga"} {
-		w := newWorld(t, func(d *Deps) { d.Tenant = own })
+		w := newHarness(t, func(d *Deps) { d.Tenant = own })
 		for name, c := range map[string]struct {
 			tenant any
 			of     string
@@ -146,11 +146,11 @@ func TestTenant(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	const shop, evil = "https://shop.example", "https://shop.example.evil.example"
-	closed, open := newWorld(t, nil), newWorld(t, func(d *Deps) { d.Origins = []string{"https://m.shop.example", shop} })
-	asking := func(w *world, from string) testcloud.Answer {
+	closed, open := newHarness(t, nil), newHarness(t, func(d *Deps) { d.Origins = []string{"https://m.shop.example", shop} })
+	asking := func(w *harness, from string) testcloud.Answer {
 		return w.ask("OPTIONS", "/v1/devices", "", "", "Origin", from, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
 	}
-	for _, w := range []*world{closed, open} {
+	for _, w := range []*harness{closed, open} {
 		for _, from := range []string{evil, "null", "https://SHOP.example", "http://shop.example"} {
 			if a := asking(w, from); a.Code != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
 				t.Errorf("%s asks: %v", from, a)
@@ -181,7 +181,7 @@ func TestOrigins(t *testing.T) {
 // TestOutage: without Google's certificates callers are asked to come back. It
 // is not parallel, for it breaks the one issuer.
 func TestOutage(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	issuer.Break(true)
 	a := w.register(person("ada"), "token-in-an-outage")
 	issuer.Break(false)
@@ -240,7 +240,7 @@ func TestSettings(t *testing.T) {
 // body, and need not send it.
 func TestABodyWithoutATokenHoldsNoCall(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	for _, head := range []string{
 		"POST /v1/devices HTTP/1.1\r\n",
 		"POST /v1/devices HTTP/1.1\r\nAuthorization: Bearer nonsense\r\n",

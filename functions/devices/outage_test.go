@@ -16,7 +16,7 @@ import (
 const answeredWithin = 30 * time.Second
 
 // eachOperation asks every operation in ann's name.
-func eachOperation(t *testing.T, w *world, f func(t *testing.T, a testcloud.Answer)) {
+func eachOperation(t *testing.T, w *harness, f func(t *testing.T, a testcloud.Answer)) {
 	t.Helper()
 	ann := []string{"Authorization", "Bearer " + person("ann")}
 	testcloud.EachOperation(t, w.Client, map[string]testcloud.Request{
@@ -38,7 +38,7 @@ func TestEveryOperationAnswersWithoutFirestore(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			w := newWorld(t, func(d *Deps) {
+			w := newHarness(t, func(d *Deps) {
 				d.Store, d.Timeout = store.New(outage.Firestore(t), store.Options{}), 500*time.Millisecond
 			})
 			eachOperation(t, w, func(t *testing.T, a testcloud.Answer) {
@@ -59,7 +59,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			w := newWorld(t, func(d *Deps) {
+			w := newHarness(t, func(d *Deps) {
 				d.Queue, d.Timeout = queue.New(outage.PubSub(t), queue.Topics{Events: "push-events"}), 10*time.Second
 			})
 			w.register(person("ann"), "the-token-of-ann")

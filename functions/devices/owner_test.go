@@ -9,7 +9,7 @@ import (
 // nothing of what that customer's app said, at first and later.
 func TestATokenTellsNothingOfItsOwner(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	if a := w.register(person("ann"), "token-of-ann"); a.Code != 201 {
 		t.Fatal(a)
 	}

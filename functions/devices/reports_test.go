@@ -11,7 +11,7 @@ import (
 )
 
 // message stores a message to a customer that is settled, and was for those tokens.
-func (w *world) message(customer string) string {
+func (w *harness) message(customer string) string {
 	w.t.Helper()
 	c, err := w.store.Customer(w.t.Context(), customer)
 	if err != nil {
@@ -34,7 +34,7 @@ func (w *world) message(customer string) string {
 // customer of the ID token counts.
 func TestAPhoneReportsItsOwnMessagesOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.register(person("ada"), "token-of-ada")
 	w.register(person("eve"), "token-of-eve")
 	id := w.message("ada")

@@ -13,7 +13,7 @@ import (
 )
 
 // large is a mailing in shards of its own, which a test chooses.
-func (w *world) large(t *testing.T, id string, shards int) {
+func (w *harness) large(t *testing.T, id string, shards int) {
 	t.Helper()
 	w.mailing(t, id, nil)
 	var list []push.Shard
@@ -27,7 +27,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 
 // cutAll carries out an order for each shard once, and answers how many tokens
 // of the mailing are open then.
-func (w *world) cutAll(t *testing.T, id string, shards int) int {
+func (w *harness) cutAll(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
 		if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
@@ -46,7 +46,7 @@ func (w *world) cutAll(t *testing.T, id string, shards int) int {
 // One that is paused does not keep the others waiting.
 func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
 	const shards, page = 2, pageSize
 	w.people(t, 8*pageSize, func(int) int { return 1 })
@@ -94,7 +94,7 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 // has used nearly everything up; one that follows has a part of its share.
 func TestTheBoundHoldsBesideWhatIsCutWhole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1000 // 2,000 may be ahead
 	w.people(t, 1900, func(int) int { return 1 })
 	w.large(t, "a", 2)
@@ -112,7 +112,7 @@ func TestTheBoundHoldsBesideWhatIsCutWhole(t *testing.T) {
 // large ones.
 func TestLanes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.people(t, pageSize+10, func(int) int { return 1 })
 	low, high := 600, 600_000
 	for name, c := range map[string]struct {
@@ -163,7 +163,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil)
+			w := newHarness(t, nil)
 			pages := &pageSizes{ledger: w.d.Store}
 			w.d.Store = pages
 			value := string(slices.Repeat([]byte("x"), c.bytes))

@@ -16,7 +16,7 @@ import (
 // whatever kind of audience they were read by.
 func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	var lines []store.ImportLine
 	for i := range 3 {
 		lines = append(lines, store.ImportLine{Customer: fmt.Sprint("c", i), Patch: push.CustomerPatch{Segments: &[]string{"s"},

@@ -10,7 +10,7 @@ import (
 
 func TestAudiencesAndExclusions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seed(t, 8)
 	_, err := w.FlagToken(t.Context(), store.Flag{Mailing: "old", Customer: "c1", TokenID: push.TokenID("c1-token-0"), Code: push.CodeUnregistered, At: w.clock.Now(), CutAt: w.clock.Now()})
 	if err != nil {
@@ -49,7 +49,7 @@ func TestAudiencesAndExclusions(t *testing.T) {
 // TestNobodyToRing: a mailing nobody gets is completed at once, and told.
 func TestNobodyToRing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	m, err := w.Mailing(t.Context(), "m")

@@ -10,7 +10,7 @@ import (
 
 func TestEveryoneIsCutOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	tokens := w.seed(t, 40)
 	w.mailing(t, "m", nil)
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
@@ -29,7 +29,7 @@ func TestDyingAtEachStep(t *testing.T) {
 			t.Parallel()
 			var once sync.Once
 			hit := false
-			w := newWorld(t, func(s string) (err error) {
+			w := newHarness(t, func(s string) (err error) {
 				if s == step {
 					once.Do(func() { err, hit = errors.New("killed"), true })
 				}
@@ -48,7 +48,7 @@ func TestDyingAtEachStep(t *testing.T) {
 
 func TestDoubledAndLateOrders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	tokens := w.seed(t, 20)
 	w.mailing(t, "m", nil)
 	var wg sync.WaitGroup

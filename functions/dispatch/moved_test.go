@@ -47,12 +47,12 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	t.Parallel()
 	const n = pageSize + 200
 	first, last := byKey(n)
-	moves := map[string]func(*world, string) error{
-		"registered": func(w *world, token string) error {
+	moves := map[string]func(*harness, string) error{
+		"registered": func(w *harness, token string) error {
 			_, err := w.RegisterToken(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 			return err
 		},
-		"signed out before": func(w *world, token string) error {
+		"signed out before": func(w *harness, token string) error {
 			_, out := w.UnregisterToken(t.Context(), first, push.TokenID(token))
 			_, err := w.RegisterToken(t.Context(), last, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 			return errors.Join(out, err)
@@ -61,7 +61,7 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 	for name, move := range moves {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil)
+			w := newHarness(t, nil)
 			w.people(t, n, func(int) int { return 1 })
 			token := first + "-token-0"
 			w.clock.Add(time.Minute)
@@ -104,7 +104,7 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil)
+			w := newHarness(t, nil)
 			w.people(t, n, func(int) int { return 1 })
 			var tokens []string
 			for i := range n {
@@ -150,7 +150,7 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 // TestACustomerThatDoesNotDecodeIsUnknown, and keeps nobody else from the mailing.
 func TestACustomerThatDoesNotDecodeIsUnknown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.people(t, 10, func(int) int { return 1 })
 	if _, err := w.db.Doc("customers/"+push.CustomerKey("c3")).Update(t.Context(), []firestore.Update{{Path: "optedOut", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // be rung.
 func TestMutedCustomersAreLeftOutIfTheSettingSaysSo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	for _, c := range []struct {
 		customer, token string
 		notifications   push.Notifications

@@ -12,7 +12,7 @@ import (
 // strict is a queue that looks each batch up before it takes it.
 type strict struct {
 	*board
-	w *world
+	w *harness
 	t *testing.T
 }
 
@@ -30,7 +30,7 @@ func (s strict) PublishBatches(ctx context.Context, lane push.Lane, refs ...push
 func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 	t.Parallel()
 	down := true
-	w := newWorld(t, func(step string) error {
+	w := newHarness(t, func(step string) error {
 		if step == "before cut" && down {
 			return errors.New("Firestore is out of reach")
 		}

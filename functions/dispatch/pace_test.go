@@ -13,18 +13,18 @@ import (
 // out.
 func TestRateGivesSlots(t *testing.T) {
 	t.Parallel()
-	for name, seed := range map[string]func(*world) int{
-		"one to three tokens a customer": func(w *world) int { return w.seed(t, 2400) },
-		"eight tokens a customer":        func(w *world) int { return w.seedEach(t, 525, 8) },
+	for name, seed := range map[string]func(*harness) int{
+		"one to three tokens a customer": func(w *harness) int { return w.seed(t, 2400) },
+		"eight tokens a customer":        func(w *harness) int { return w.seedEach(t, 525, 8) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newHarness(t, nil)
 			rateIsKept(t, w, seed(w))
 		})
 	}
 }
 
-func rateIsKept(t *testing.T, w *world, tokens int) {
+func rateIsKept(t *testing.T, w *harness, tokens int) {
 	t.Helper()
 	const window = 5 * time.Minute
 	rate := 600
@@ -67,7 +67,7 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 // prompt is a store as if deliver had sent every batch whose slot has come.
 type prompt struct {
 	ledger
-	w *world
+	w *harness
 }
 
 func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err error) {
@@ -88,7 +88,7 @@ func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err erro
 // may be sent at once afterwards. Then it goes on from that moment.
 func TestARateStaysTwoMinutesAhead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	rate := 600
 	tokens := w.seed(t, 2400)
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
@@ -109,7 +109,7 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 // asks tick for the others.
 func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedEach(t, 50, push.MaxTokens)
 	rate := 600
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
@@ -151,7 +151,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 		t.Fatalf("%d shards for %d a minute, want 3", len(list), rate)
 	}
 	m.Shards = len(list)
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	began, span := w.clock.Now(), time.Minute
 	sent, first := 0, map[time.Time]bool{}
 	for k := range list {
@@ -177,7 +177,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 
 func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seed(t, 3)
 	at := w.clock.Now().Add(time.Hour)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })

@@ -13,7 +13,7 @@ import (
 // the others are tick's; its shards are asked for.
 func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.mailing(t, "m", nil)
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 // customer's id is as long as can be, and grows in JSON.
 func TestTheLargestBatchesFitADocument(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	m := w.mailing(t, "m", nil)
 	at := w.clock.Now()
 	perCommit := pageBytes / batchBytes // as pages do

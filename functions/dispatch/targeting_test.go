@@ -18,7 +18,7 @@ import (
 func TestFilterAndControlGroupAreCounted(t *testing.T) {
 	t.Parallel()
 	const customers = 300
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	platforms := []push.Platform{push.Android, push.IOS, push.Web}
 	lines := make([]store.ImportLine, customers)
 	for i := range lines {
@@ -79,7 +79,7 @@ func TestFilterAndControlGroupAreCounted(t *testing.T) {
 // person resumes it.
 func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	tokens := w.seed(t, 12)
 	for most, paused := range map[int]bool{11: true, 12: false} {
 		id := fmt.Sprint("m", most)
@@ -114,7 +114,7 @@ func TestTooLargeAudienceWaitsForAPerson(t *testing.T) {
 func TestVariantsShareTheAudience(t *testing.T) {
 	t.Parallel()
 	const customers = 2000
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedEach(t, customers, 2)
 	message := func(text string) json.RawMessage {
 		return json.RawMessage(`{"notification":{"title":"` + text + `"}}`)

@@ -10,7 +10,7 @@ import (
 )
 
 // start records the mailing's shards and forgets the orders that follow.
-func (w *world) start(t *testing.T, id string) {
+func (w *harness) start(t *testing.T, id string) {
 	t.Helper()
 	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
@@ -20,7 +20,7 @@ func (w *world) start(t *testing.T, id string) {
 
 // cut carries out one order to cut the mailing's first shard, and answers the
 // orders that follow.
-func (w *world) cut(t *testing.T, id string) []push.DispatchMessage {
+func (w *harness) cut(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
 	w.orders = nil
 	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
@@ -33,7 +33,7 @@ func (w *world) cut(t *testing.T, id string) []push.DispatchMessage {
 // nothing, until the first call must have ended.
 func TestAShardIsOneCalls(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	tokens := w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
@@ -55,7 +55,7 @@ func TestAShardIsOneCalls(t *testing.T) {
 // TestAHeldMailingIsNotCut, not even by an order that was on its way.
 func TestAHeldMailingIsNotCut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
@@ -70,7 +70,7 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 // slow is a clock that moves by ten seconds with each page.
 type slow struct {
 	ledger
-	w *world
+	w *harness
 }
 
 func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
@@ -82,7 +82,7 @@ func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push
 // before that, and a fresh order goes on.
 func TestHandsOverInTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.d.CallTimeout = 30 * time.Second
 	w.d.Store = slow{w.d.Store, w}
 	w.seed(t, 3*pageSize+10)
@@ -108,7 +108,7 @@ func TestHandsOverInTime(t *testing.T) {
 // stores when to go on and ends. An order that comes before that does nothing.
 func TestGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.d.QuotaPerMinute = 1 // any batch is more
 	w.people(t, pageSize+10, func(int) int { return 1 })
 	w.mailing(t, "m", nil)
@@ -149,7 +149,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 }
 
 // settleAll is a deliver that has sent everything that is cut.
-func (w *world) settleAll(t *testing.T, id string) {
+func (w *harness) settleAll(t *testing.T, id string) {
 	t.Helper()
 	open, err := w.OpenBatches(t.Context(), id)
 	if err != nil {
@@ -178,7 +178,7 @@ func (uncounted) OpenTokens(context.Context, string) (int, error) {
 // TestACallThatFailsGivesItsShardBack: the redelivery goes on at once.
 func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	tokens := w.seed(t, 30)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")

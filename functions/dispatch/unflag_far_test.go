@@ -52,7 +52,7 @@ func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
 	s := store.New(testcloud.New(t, grpc.WithUnaryInterceptor(f.unary), grpc.WithStreamInterceptor(f.stream)).DB(), store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: func(string) error { return nil }}
 	d := newDispatcher(Deps{Store: s, Queue: b, Log: slog.New(slog.DiscardHandler), CallTimeout: 10 * time.Minute, Now: c.Now})
-	w := &world{Store: s, board: b, clock: c, d: d}
+	w := &harness{Store: s, board: b, clock: c, d: d}
 	w.flagged(t, "m", batches, size)
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 
 // flagged makes a mailing whose every token is flagged: batches with one
 // customer a token, names c0 and so on.
-func (w *world) flagged(t testing.TB, id string, batches, size int) {
+func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -66,7 +66,7 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 
 // takenBack checks that every flag of n customers is taken back, counted once,
 // and told: published, or in the outbox for tick.
-func (w *world) takenBack(t testing.TB, id string, n int) {
+func (w *harness) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
 	m, err := w.MailingHeader(t.Context(), id)
 	if err != nil {
@@ -166,7 +166,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 	t.Parallel()
 	const batches, size = 20, 2 // two pages
 	for nth := 1; ; nth++ {
-		w := newWorld(t, nil)
+		w := newHarness(t, nil)
 		s := &shaky{Store: w.Store, nth: nth}
 		w.d.Store = s
 		w.flagged(t, "m", batches, size)
@@ -220,7 +220,7 @@ func (a ageing) UnflagTokens(ctx context.Context, id string, tokens []store.Cust
 // where it stopped; meanwhile a second order has nothing to do.
 func TestUnflagHandsOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.d.Store = ageing{w.Store, w.clock, 20 * time.Second}
 	w.d.CallTimeout = time.Minute
 	w.flagged(t, "m", 50, 2) // pages of 16, 32 and the rest: 20 s each
@@ -236,7 +236,7 @@ func TestUnflagHandsOver(t *testing.T) {
 	}
 	w.takenBack(t, "m", 100)
 
-	w = newWorld(t, nil)
+	w = newHarness(t, nil)
 	w.d.Store = ageing{w.Store, w.clock, 55 * time.Second}
 	w.d.CallTimeout = time.Minute
 	w.flagged(t, "m", 50, 2)
@@ -263,7 +263,7 @@ func TestUnflagHandsOver(t *testing.T) {
 // TestASecondOrderChangesNothing while the first is worked on, nor afterwards.
 func TestASecondOrderChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.flagged(t, "m", 1, 3)
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
@@ -297,7 +297,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	c, log := testcloud.Noon(), &testcloud.LogBuffer{}
 	s := store.New(l.DB(), store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: func(string) error { return nil }}
-	w := &world{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}
+	w := &harness{Store: s, board: b, clock: c, d: newDispatcher(Deps{Store: s, Queue: b, Log: log.Logger(), Now: c.Now})}
 	w.flagged(t, "m", 2, 5)
 	key := push.CustomerKey("c3")
 	if _, err := l.DB().Doc("customers/"+key).Set(t.Context(), map[string]any{"id": "c3", "devices": 7}); err != nil {
@@ -330,7 +330,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 // not passed over.
 func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.flagged(t, "m", 1, 3)
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 var office = &push.Window{From: "09:00", To: "18:00", TimeZone: "Europe/Riga"}
 
 // seedZones imports n customers with one token each, who live in the zones in turns.
-func (w *world) seedZones(t *testing.T, n int, zones ...string) {
+func (w *harness) seedZones(t *testing.T, n int, zones ...string) {
 	t.Helper()
 	lines := make([]store.ImportLine, n)
 	for i := range lines {
@@ -34,7 +34,7 @@ func (w *world) seedZones(t *testing.T, n int, zones ...string) {
 }
 
 // batches reads all batches of a mailing: those that wait and those that do not.
-func (w *world) batches(t *testing.T, id string) (out []*push.Batch) {
+func (w *harness) batches(t *testing.T, id string) (out []*push.Batch) {
 	t.Helper()
 	snaps, err := w.db.Collection("mailings/" + id + "/batches").Documents(t.Context()).GetAll()
 	if err != nil {
@@ -54,7 +54,7 @@ func (w *world) batches(t *testing.T, id string) (out []*push.Batch) {
 // they have begun, else waiting for them. Zones with the same hours share batches.
 func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedZones(t, 60, "Europe/Riga", "Europe/Helsinki", "America/New_York", "Asia/Yangon", "")
 	w.mailing(t, "m", func(d *push.Draft) { d.Window = office })
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
@@ -112,7 +112,7 @@ func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 // batches of each page.
 func TestBatchesByZoneAreFilledAcrossPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	var zones []string
 	for offset := -12; offset <= 12; offset++ {
 		zones = append(zones, fmt.Sprintf("Etc/GMT%+d", offset))
@@ -146,7 +146,7 @@ func TestBatchesByZoneAreFilledAcrossPages(t *testing.T) {
 // and an erasure empties them while they wait.
 func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedZones(t, 40, "Europe/Riga", "America/New_York", "Asia/Kolkata", "Asia/Tokyo")
 	w.mailing(t, "m", func(d *push.Draft) { d.Window = office })
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
@@ -201,7 +201,7 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 // The hours of a mailing with a rate make all its batches wait: tick gives them slots.
 func TestARateMakesBatchesWaitForSlots(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedZones(t, 100, "Europe/Riga", "America/New_York")
 	rate := 600
 	w.mailing(t, "m", func(d *push.Draft) { d.Window, d.RatePerMinute = office, &rate })
@@ -229,7 +229,7 @@ func TestARateMakesBatchesWaitForSlots(t *testing.T) {
 // Who has no hours before the mailing expires is in a batch that deliver settles at once.
 func TestNoHoursBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedZones(t, 10, "Asia/Tokyo")
 	hour := push.Duration(time.Hour)
 	w.mailing(t, "m", func(d *push.Draft) { d.Window, d.Lifetime = office, &hour })
@@ -249,7 +249,7 @@ func TestNoHoursBeforeTheEnd(t *testing.T) {
 // sent immediately; those that hold are kept with the mailing.
 func TestHoursOfTheSettings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newHarness(t, nil)
 	w.seedZones(t, 4, "Asia/Tokyo")
 	set := push.DefaultSettings()
 	set.Window = office

@@ -14,7 +14,7 @@ import (
 // with the states before and after, and nothing of what was sent or to whom.
 func TestTheAuditLogSaysWhoDidWhat(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)

@@ -15,7 +15,7 @@ import (
 
 func TestCreate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	got := w.Ask("POST", "/v1/mailings", plain)
 	m := testcloud.Decode[brief](got, http.StatusAccepted)
@@ -40,7 +40,7 @@ func TestCreate(t *testing.T) {
 
 func TestCreateForLater(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	body := `{"message":{"data":{"a":"b"}},"audience":{"segments":{"any":["x"]}},"sendAt":"2026-11-01T13:00:00Z","lifetime":"2h"}`
 	m := w.hand(body, "Idempotency-Key", "later")
@@ -58,7 +58,7 @@ func TestCreateForLater(t *testing.T) {
 
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	first := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	m := testcloud.Decode[brief](first, http.StatusAccepted)
@@ -98,7 +98,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 func TestOneKeyManyRequestsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	ids := make(chan string)
 	for range 8 {
@@ -121,7 +121,7 @@ func TestOneKeyManyRequestsAtOnce(t *testing.T) {
 
 func TestPublishingFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t) // without a topic dispatch
+	w := newHarness(t) // without a topic dispatch
 	got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	if got.Code != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" || got.Header.Get("Location") != "" {
 		t.Fatalf("%d %v %s", got.Code, got.Header, got.Body)
@@ -141,7 +141,7 @@ func TestPublishingFails(t *testing.T) {
 // mailing, so the first is accepted: tick starts what nobody ordered.
 func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := w.hand(plain)
 	active, err := w.store.DueMailings(t.Context(), time.Now())
 	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
@@ -154,7 +154,7 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 // later one nothing is published.
 func TestASoonStartIsPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:02:00Z"}`)
 	soon := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"everyone":true},"sendAt":"2026-11-01T12:00:30Z","lifetime":"1m"}`)

@@ -18,7 +18,7 @@ type progress struct {
 // counts as what came before.
 func TestSecondsLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"notification":{"title":"a"}},"audience":{"everyone":true},"ratePerMinute":600}`)
 	ask := func() progress {

@@ -33,7 +33,7 @@ func TestBadInput(t *testing.T) {
 	}
 	const everyone = `"audience":{"everyone":true}`
 	message := func(m string) string { return `{"message":` + m + `,` + everyone + `}` }
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	for name, c := range map[string]struct {
 		body   string
@@ -159,7 +159,7 @@ func TestBadInput(t *testing.T) {
 
 func TestTooLargeBody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	if got := w.Ask("POST", "/v1/mailings", draft(`"link":"`+strings.Repeat("x", 4<<20)+`"`)); got.Code != 413 {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
@@ -179,7 +179,7 @@ func FuzzCreate(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	w := newWorld(f)
+	w := newHarness(f)
 	w.Topic("dispatch")
 	f.Fuzz(func(t *testing.T, body string) {
 		got := testcloud.At(t, w.URL).Ask("POST", "/v1/mailings", body, "Content-Type", "application/json")

@@ -21,7 +21,7 @@ func by(caller, key string) []string {
 // no part of it.
 func TestAKeyIsOfItsCaller(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	ann := w.hand(plain, by("ann@shop.example", "k-1")...)
 	for name, c := range map[string]struct {
@@ -48,7 +48,7 @@ func TestAKeyIsOfItsCaller(t *testing.T) {
 // TestMailingsNameWhoMadeThem: in the answer, in the list and in the event.
 func TestMailingsNameWhoMadeThem(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(plain, by("ann@shop.example", "k")...)
 	type created struct {
@@ -66,7 +66,7 @@ func TestMailingsNameWhoMadeThem(t *testing.T) {
 // TestAKeyMayBeRequired: then a mailing without one is refused, and not stored.
 func TestAKeyMayBeRequired(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch"})
 	t.Cleanup(q.Stop)

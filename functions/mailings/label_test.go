@@ -10,7 +10,7 @@ import (
 // day begins anew.
 func TestLabelsOfADay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	labels := map[string]int{}
 	label := func(body string) string {

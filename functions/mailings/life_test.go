@@ -18,7 +18,7 @@ import (
 
 // sent takes a mailing through dispatch and a batch with those results, one
 // customer each, and flags what is invalid.
-func (w *world) sent(id string, results ...push.Result) {
+func (w *harness) sent(id string, results ...push.Result) {
 	w.t.Helper()
 	ctx, name := w.t.Context(), func(i int) string { return fmt.Sprintf("%s-%d", id, i) }
 	must := func(err error) {
@@ -46,7 +46,7 @@ func (w *world) sent(id string, results ...push.Result) {
 
 func TestTransitions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	for _, c := range []struct {
 		do     string
@@ -100,7 +100,7 @@ func TestTransitions(t *testing.T) {
 
 func TestResumeOrdersTheStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(plain)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/pause", "")
@@ -113,7 +113,7 @@ func TestResumeOrdersTheStart(t *testing.T) {
 
 func TestInvalidTokensAndUnflag(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(plain)
 	bad := []push.Result{push.ResultAccepted, push.ResultUnregistered, push.ResultInvalidArgument, push.ResultUnregistered, push.ResultRefused}
@@ -200,7 +200,7 @@ type unflagged struct {
 // TestUnflagWithoutItsOrder: what is recorded tick asks for.
 func TestUnflagWithoutItsOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t) // without a topic dispatch
+	w := newHarness(t) // without a topic dispatch
 	m := w.hand(plain)
 	w.sent(m.ID, push.ResultUnregistered)
 	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
@@ -213,7 +213,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 // TestUnflagThatIsForbidden: nobody knows what such a mailing flagged.
 func TestUnflagThatIsForbidden(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	waits := w.hand(plain)
 	old := w.hand(plain)
@@ -228,7 +228,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 }
 
 // settle books those results as deliver does.
-func (w *world) settle(ref push.BatchRef, results []push.Result) {
+func (w *harness) settle(ref push.BatchRef, results []push.Result) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	b, err := w.store.Batch(ctx, ref)

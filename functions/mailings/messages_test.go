@@ -22,7 +22,7 @@ type sent struct {
 	Tokens   []struct{ ID, Result, Code string }
 }
 
-func (w *world) send(body string, code int, header ...string) sent {
+func (w *harness) send(body string, code int, header ...string) sent {
 	w.t.Helper()
 	return testcloud.Decode[sent](w.Ask("POST", "/v1/messages", body, header...), code)
 }
@@ -30,7 +30,7 @@ func (w *world) send(body string, code int, header ...string) sent {
 // A message is stored, and its id and customer are published.
 func TestMessageIsAcceptedAndPublished(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("messages")
 	got := w.send(`{"customer":"anna","message":{"notification":{"title":"+{{ values.points }}"}},"values":{"points":50},"lifetime":"10m"}`, http.StatusAccepted)
 
@@ -54,7 +54,7 @@ func TestMessageIsAcceptedAndPublished(t *testing.T) {
 // request may have failed to; the same key with another body is refused.
 func TestMessageOfTheSameKeyIsTheSame(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("messages")
 	first := w.send(message, http.StatusAccepted, "Idempotency-Key", "k")
 	again := w.Ask("POST", "/v1/messages", message, "Idempotency-Key", "k")
@@ -76,7 +76,7 @@ func TestMessageOfTheSameKeyIsTheSame(t *testing.T) {
 // Every fault of a message is named at once.
 func TestFaultsOfAMessageAreNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	long := strings.Repeat("x", 5000)
 	for name, c := range map[string]struct {
 		body string
@@ -120,7 +120,7 @@ func TestFaultsOfAMessageAreNamed(t *testing.T) {
 // Values may be used in messages to one customer, and not in mailings.
 func TestMailingsHaveNoValues(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	got := w.Ask("POST", "/v1/mailings", `{"message":{"notification":{"title":"{{ values.points }}"}},"audience":{"everyone":true}}`)
 	if got.Code != http.StatusUnprocessableEntity {
 		t.Errorf("a mailing with values: %v, want 422", got)
@@ -130,7 +130,7 @@ func TestMailingsHaveNoValues(t *testing.T) {
 // With wait the answer is 200 with the result, or 202 if it does not come in time.
 func TestWaitAnswersWithTheResult(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("messages")
 	const key = "waits"
 	id := push.MessageID("", key)
@@ -155,7 +155,7 @@ func TestWaitAnswersWithTheResult(t *testing.T) {
 // Of many messages each is accepted or refused by itself.
 func TestManyMessagesHaveTheirOwnResults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("messages")
 	type many struct {
 		Messages []struct {
@@ -195,7 +195,7 @@ func TestManyMessagesHaveTheirOwnResults(t *testing.T) {
 }
 
 // settleOnceStored does what deliver does for a message of an unknown customer.
-func (w *world) settleOnceStored(id string) error {
+func (w *harness) settleOnceStored(id string) error {
 	for range 1000 {
 		m, err := w.store.Message(w.t.Context(), id)
 		if err == nil {

@@ -12,7 +12,7 @@ import (
 // TestDocument holds the OpenAPI document to the one that was looked at last.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	testcloud.Golden(t, "testdata/openapi.json", newWorld(t).Ask("GET", "/openapi.json", "").Body)
+	testcloud.Golden(t, "testdata/openapi.json", newHarness(t).Ask("GET", "/openapi.json", "").Body)
 }
 
 type schema struct {
@@ -55,7 +55,7 @@ func (d *document) fields(s schema) []string {
 // TestDocumentIsTheContract holds it to the names that clients rely on.
 func TestDocumentIsTheContract(t *testing.T) {
 	t.Parallel()
-	d := testcloud.Decode[document](newWorld(t).Ask("GET", "/openapi.json", ""), 200)
+	d := testcloud.Decode[document](newHarness(t).Ask("GET", "/openapi.json", ""), 200)
 	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Errorf("it is OpenAPI %s", d.OpenAPI)
 	}

@@ -104,7 +104,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	for _, outage := range testcloud.Outages() {
 		t.Run(string(outage), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			paused := w.hand(plain)
 			w.Ask("POST", "/v1/mailings/"+paused.ID+"/pause", "")
 			q := queue.New(outage.PubSub(t), queue.Topics{Dispatch: "dispatch", Messages: "messages", Events: "push-events"})
@@ -136,7 +136,7 @@ func TestEveryOperationAnswersWithoutPubSub(t *testing.T) {
 // TestEveryOperationNeedsAPermission: a caller who may do nothing may do nothing.
 func TestEveryOperationNeedsAPermission(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Proof: proving{}, Log: slog.New(slog.DiscardHandler), API: api.Options{Callers: push.Callers{}}}))
 	testcloud.EachOperation(t, site, requestsFor("m1"), func(t *testing.T, s *testcloud.Client, r testcloud.Request) {
 		if a := s.Ask(r.Method, r.Path, r.Body, r.Header...); a.Code != http.StatusForbidden {

@@ -64,7 +64,7 @@ func importNamed(t *testing.T, s *store.Store, n int) {
 // nothing is stored or sent.
 func TestPreview(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	importNamed(t, w.store, 100)
 	const template = `"message":{"notification":{"title":"Hello {{ customer.first_name }}!"}},"link":"https://shop.example/{{ customer.id }}"`
 	// 100 customers: 10 without a token (9, 19, …), 25 opted out (1, 5, 9, …), of whom 5
@@ -148,7 +148,7 @@ func TestPreview(t *testing.T) {
 // A misspelt attribute shows before it is sent as nothing.
 func TestPreviewNamesMissingAttributes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	importNamed(t, w.store, 40)
 	body := `{"message":{"notification":{"title":"{{ customer.frist_name }} {{ customer.first_name }}"}},"audience":{"everyone":true},"customer":"c2"}`
 	got := testcloud.Decode[previewed](w.Ask("POST", "/v1/mailings/preview", body), http.StatusOK)
@@ -168,7 +168,7 @@ func TestPreviewNamesMissingAttributes(t *testing.T) {
 // A large audience is judged by a part of it.
 func TestPreviewOfALargeAudienceIsAnEstimate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	importNamed(t, w.store, 1000)
 	body := `{"message":{"notification":{"title":"x"}},"audience":{"everyone":true}}`
 	got := testcloud.Decode[previewed](w.Ask("POST", "/v1/mailings/preview", body), http.StatusOK)
@@ -188,7 +188,7 @@ func TestPreviewOfALargeAudienceIsAnEstimate(t *testing.T) {
 
 func TestPreviewNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for name, c := range map[string]struct {
 		body string
 		code int

@@ -11,7 +11,7 @@ import (
 
 func TestFCMRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	for name, c := range map[string]struct{ message, words string }{
 		"an unknown field":      {`{"notification":{"titel":"a"}}`, "titel"},
@@ -35,7 +35,7 @@ func TestFCMRefuses(t *testing.T) {
 
 func TestFCMOutOfReach(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	for _, outcome := range []string{"UNAVAILABLE", "INTERNAL", "QUOTA_PROJECT", "RESET", "UNAUTHENTICATED", "PERMISSION_DENIED"} {
 		if err := w.phones.SetOutcomes(phones.Outcome{Token: "/topics/carillon-proof", Outcome: outcome}); err != nil {
@@ -59,7 +59,7 @@ func TestFCMOutOfReach(t *testing.T) {
 // proof is sent to, than to a token.
 func TestLongPayloadsAreNotRefusedForTheTopic(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"` + strings.Repeat("x", 3000) + `"}},"audience":{"everyone":true}}`)
 	if kept, err := w.store.Mailing(t.Context(), m.ID); err != nil || kept.Proven {

@@ -17,7 +17,7 @@ type recipient struct {
 	Customer, TokenID, Platform, App, Variant, Result, Code, Batch string
 }
 
-func (w *world) recipients(path string) (out []recipient) {
+func (w *harness) recipients(path string) (out []recipient) {
 	w.t.Helper()
 	got := w.Ask("GET", path, "")
 	if got.Code != http.StatusOK {
@@ -37,7 +37,7 @@ func (w *world) recipients(path string) (out []recipient) {
 // since is not named.
 func TestRecipients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	const batches, size = 12, 3 // more than one page
 	m := w.hand(`{"audience":{"everyone":true},"variants":[{"name":"a","share":0.5,"message":{"data":{"a":"b"}}},{"name":"b","share":0.5,"message":{"data":{"a":"c"}}}]}`)

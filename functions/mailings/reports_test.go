@@ -14,7 +14,7 @@ import (
 )
 
 // reports counts what the phone with a token reports now.
-func (w *world) reports(of, token string, types ...push.ReportType) {
+func (w *harness) reports(of, token string, types ...push.ReportType) {
 	w.t.Helper()
 	for _, typ := range types {
 		n, err := w.store.RecordReports(w.t.Context(), []push.Report{{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}})
@@ -28,7 +28,7 @@ func (w *world) reports(of, token string, types ...push.ReportType) {
 // and no sum of ours changes.
 func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	if _, err := w.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-1", Platform: push.IOS}); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 // TestAMessageShowsWhatPhonesReported, for the whole and each token.
 func TestAMessageShowsWhatPhonesReported(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	ctx := t.Context()
 	done, err := w.store.RegisterToken(ctx, "anna", push.Registration{Kind: push.KindToken, Value: "anna-1", Platform: push.IOS})
 	if err != nil {

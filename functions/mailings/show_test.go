@@ -34,14 +34,14 @@ type shown struct {
 	Variants         map[string]push.VariantTotals `json:"variants"`
 }
 
-func (w *world) show(id string) shown {
+func (w *harness) show(id string) shown {
 	w.t.Helper()
 	return testcloud.Decode[shown](w.Ask("GET", "/v1/mailings/"+id, ""), http.StatusOK)
 }
 
 func TestShow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"customers":["b","a"]},"devices":"latest","category":"promo","sendAt":"2026-11-01T13:00:00Z","lifetime":"36h","ratePerMinute":600,"link":"https://shop.example/"}`)
 	got := w.show(m.ID)
@@ -67,7 +67,7 @@ func TestShow(t *testing.T) {
 
 func TestListNewestFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	var want []string
 	for i := range 7 {
@@ -119,7 +119,7 @@ func TestListNewestFirst(t *testing.T) {
 // and 10,000 tokens are megabytes. Whoever wants them asks.
 func TestALongListIsLeftOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	ids := make([]string, 101)
 	for i := range ids {
@@ -164,7 +164,7 @@ func TestALongListIsLeftOut(t *testing.T) {
 // TestListShowsWhatAMailingIs, and what became of it, without asking for each.
 func TestListShowsWhatAMailingIs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	body := `{"name":"Spring sale, Riga","tags":["spring","riga"],"message":{"notification":{"title":"Spring sale"}},"audience":{"everyone":true},` +
 		`"sendAt":"2026-11-01T13:00:00Z","dryRun":true}`
@@ -210,7 +210,7 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 // mailing runs and once it has ended.
 func TestShowHasSumsByPlatform(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(plain)
 	none := push.NewTokenTotals(0, push.Tally{})

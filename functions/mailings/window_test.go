@@ -26,7 +26,7 @@ type hourly struct {
 // in Tokyo.
 func TestPreviewOfHours(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	zones := []string{"Europe/Riga", "America/New_York", "Asia/Tokyo"}
 	lines := make([]store.ImportLine, 30)
 	for i := range lines {
@@ -64,7 +64,7 @@ func TestPreviewOfHours(t *testing.T) {
 // The faults of a window are named at their places, and a window beside immediately is one.
 func TestFaultsOfAWindowAreNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	answer := w.Ask("POST", "/v1/mailings", `{"message":{"notification":{"title":"x"}},"audience":{"everyone":true},"immediately":true,
 		"window":{"from":"24:00","to":"8","days":["monday"],"timeZone":"Mars"}}`)
 	if answer.Status != http.StatusUnprocessableEntity {

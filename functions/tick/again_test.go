@@ -22,7 +22,7 @@ func message(mailing string) queue.Message {
 // answers, and a tick each minute publishes few messages again.
 func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.cut(t, "m", false)
 	w.mailing(t, "unstarted", nil)
@@ -52,7 +52,7 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 // published again.
 func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
 	for range 2 {
@@ -74,7 +74,7 @@ func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
 // TestAReleasedBatchIsDueAtItsTime, whenever it was published before.
 func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
 	b, err := w.Batch(t.Context(), ref)
@@ -97,7 +97,7 @@ func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 // events of the outbox that do not decode.
 func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	db := w.lab.DB()
 	spoil := func(path, field string) {
 		t.Helper()
@@ -157,7 +157,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 // publishes its batches in its next round.
 func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
 	if _, err := w.PauseFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {

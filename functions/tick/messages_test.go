@@ -27,7 +27,7 @@ func (b *board) PublishMessages(_ context.Context, refs ...push.MessageRef) erro
 // after twice as long each time, and not at all once it is settled.
 func TestLostMessageIsPublishedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := w.acceptMessage(t, "s1")
 	for _, c := range []struct {
 		after time.Duration
@@ -59,7 +59,7 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 // Many messages of every shard of the index are found.
 func TestLostMessagesOfEveryShardAreFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	shards := map[int]bool{}
 	var want []string
 	for i := 0; len(shards) < push.MessageShards; i++ {
@@ -76,7 +76,7 @@ func TestLostMessagesOfEveryShardAreFound(t *testing.T) {
 // A message that waits for its time is published at that time, within a round.
 func TestWaitingMessageIsPublishedAtItsTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := w.acceptMessage(t, "s1")
 	m.Picked, m.Batch.CutAt, m.Batch.NotBefore = true, w.clock.Now(), w.clock.Now().Add(20*time.Second)
 	m.Batch.Targets = []push.Target{{Customer: "anna", Token: "anna-phone-token", Kind: push.KindToken}}
@@ -91,7 +91,7 @@ func TestWaitingMessageIsPublishedAtItsTime(t *testing.T) {
 	}
 }
 
-func (w *world) acceptMessage(t *testing.T, id string) *push.Message {
+func (w *harness) acceptMessage(t *testing.T, id string) *push.Message {
 	t.Helper()
 	m := push.NewMessage(id, "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{"notification":{"title":"x"}}`)}, w.clock.Now())
 	if _, _, err := w.CreateMessage(t.Context(), m); err != nil {
@@ -101,7 +101,7 @@ func (w *world) acceptMessage(t *testing.T, id string) *push.Message {
 }
 
 // wantMessages compares the messages that were published since it was last called.
-func (w *world) wantMessages(t *testing.T, want []string) {
+func (w *harness) wantMessages(t *testing.T, want []string) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // commit and the publishing.
 func TestTellsWhatItsWriterCouldNot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.register(t, "anna", push.IOS)
 	if w.tick(t); len(w.Published()) != 0 {
 		t.Fatalf("told before its writer had the time to: %v", w.Published())
@@ -34,7 +34,7 @@ func TestTellsWhatItsWriterCouldNot(t *testing.T) {
 // being valid, and that is told; others do not.
 func TestExpiresTokens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	for id, p := range map[string]push.Platform{"old": push.Android, "apple": push.IOS, "seen": push.Android} {
 		w.register(t, id, p)
 	}

@@ -12,7 +12,7 @@ import (
 // tick counts each day once, also after an instance was replaced.
 func TestTickCountsEachDayOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.clock.Add(time.Minute)
 	w.tick(t)
 	w.register(t, "late", push.Android)
@@ -40,7 +40,7 @@ func TestTickCountsEachDayOnce(t *testing.T) {
 // tick stores with a mailing what phones reported, before the reports are deleted.
 func TestTickFreezesTheCountsOfReports(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	m := push.NewMailing("m1", "digest", push.Draft{Message: []byte(`{"data":{"a":"b"}}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
 	if _, _, err := w.CreateMailing(t.Context(), m); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // from its end no longer than a day beyond its lifetime, and is counted.
 func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
 	doc := w.lab.DB().Doc("mailings/m/batches/" + ref.Batch)

@@ -14,7 +14,7 @@ import (
 
 func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	at := w.clock.Now().Add(time.Hour)
 	w.mailing(t, "later", func(d *push.Draft) { d.SendAt = &at })
 	w.mailing(t, "lost", nil)
@@ -33,7 +33,7 @@ func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 
 func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", false)
 	w.clock.Add(time.Minute)
@@ -76,7 +76,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 
 func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	if n := w.tick(t); n.completed != 1 || len(w.Published()) != 1 {
@@ -94,7 +94,7 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 // not published; the next tick publishes it.
 func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	w.fail(errors.New("no Pub/Sub"))
@@ -111,7 +111,7 @@ func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
 
 func TestEndsWhatHasExpired(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", false)
 	w.clock.Add(25 * time.Hour)
@@ -128,7 +128,7 @@ func TestEndsWhatHasExpired(t *testing.T) {
 
 func TestCancelledBeforeItBegan(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 // waiting.
 func TestAcknowledgesWhateverHappens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.mailing(t, "n", nil)
 	w.clock.Add(time.Hour)
@@ -160,7 +160,7 @@ func TestAcknowledgesWhateverHappens(t *testing.T) {
 // faster, those that do nothing are not told of one by one.
 func TestEveryMinuteSaysThatItWas(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	var lines bytes.Buffer
 	w.t.Log = slog.New(slog.NewTextHandler(&lines, nil))
 	said := func(after time.Duration) bool {

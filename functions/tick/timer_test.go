@@ -16,7 +16,7 @@ import (
 )
 
 // slots cuts batches of a mailing, each not before its time from now.
-func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.BatchRef {
+func (w *harness) slots(t *testing.T, id string, from ...time.Duration) []push.BatchRef {
 	t.Helper()
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.Bat
 // round, and no longer.
 func TestPublishesEachAtItsTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	times := []time.Duration{0, 700 * time.Millisecond, 20 * time.Second, 74 * time.Second, 80 * time.Second}
 	refs := w.slots(t, "m", times...)
@@ -75,7 +75,7 @@ func TestPublishesEachAtItsTime(t *testing.T) {
 // TestAnIdleCallEndsAtOnce: staying costs an instance's time.
 func TestAnIdleCallEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	began := w.clock.Now()
 	w.call(t, `{}`)
 	if stayed := w.clock.Now().Sub(began); stayed != 0 {
@@ -87,7 +87,7 @@ func TestAnIdleCallEndsAtOnce(t *testing.T) {
 // time, and so one with a lifetime of a minute does, however late the next round.
 func TestStartsAtTheTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	at, life := w.clock.Now().Add(30*time.Second), push.Duration(time.Minute)
 	w.mailing(t, "m", func(d *push.Draft) { d.SendAt, d.Lifetime = &at, &life })
 	w.call(t, `{}`)
@@ -102,7 +102,7 @@ func TestStartsAtTheTime(t *testing.T) {
 // TestWakesForOneMailing: dispatch's message names the mailing it has cut.
 func TestWakesForOneMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.mailing(t, "other", nil)
 	refs := w.slots(t, "m", 3*time.Second)
@@ -116,7 +116,7 @@ func TestWakesForOneMailing(t *testing.T) {
 // TestLeavesItemsToACallThatStays: of the calls of one instance one stays.
 func TestLeavesItemsToACallThatStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.mailing(t, "late", nil)
 	w.slots(t, "m", 10*time.Second)
@@ -144,7 +144,7 @@ func TestLeavesItemsToACallThatStays(t *testing.T) {
 // mailings, and each is published once.
 func TestTwoTicksPublishOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	at := w.clock.Now().Add(5 * time.Second)
 	w.mailing(t, "m", nil)
 	w.slots(t, "m", 0, time.Second, 2*time.Second)
@@ -213,7 +213,7 @@ func TestManyMailingsFitIntoAMinute(t *testing.T) {
 		defer call()()
 		return s(ctx, d, cc, m, o...)
 	})
-	w := newWorldOn(t, testcloud.New(t, un, st))
+	w := newHarnessOn(t, testcloud.New(t, un, st))
 	const n = 64
 	for i := range n {
 		id := fmt.Sprintf("m%03d", i)

@@ -12,7 +12,7 @@ import (
 // died; one that comes further, or is in a call's hands, is left alone.
 func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.settle(t, w.cut(t, "m", true), push.ResultUnregistered)
 	w.tick(t) // it completes

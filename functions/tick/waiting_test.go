@@ -13,7 +13,7 @@ import (
 
 // waitingBatches starts a mailing with hours and creates batches of n targets each that
 // wait, each until its time from now.
-func (w *world) waitingBatches(t *testing.T, id string, n int, until ...time.Duration) (refs []push.BatchRef) {
+func (w *harness) waitingBatches(t *testing.T, id string, n int, until ...time.Duration) (refs []push.BatchRef) {
 	t.Helper()
 	hours := &push.Window{From: "09:00", To: "18:00"}
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, hours, []push.Shard{{Mailing: id}}); err != nil {
@@ -42,7 +42,7 @@ func (w *world) waitingBatches(t *testing.T, id string, n int, until ...time.Dur
 // Batches are published when their hours begin, neither earlier nor at the next round.
 func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	began := w.clock.Now()
 	refs := w.waitingBatches(t, "m", 1, 10*time.Minute, 20*time.Second, 74*time.Second, 2*time.Hour)
@@ -73,7 +73,7 @@ func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 // cancelled they are published, so that deliver settles them.
 func TestWaitingBatchesOfAMailingThatEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	refs := w.waitingBatches(t, "m", 1, time.Hour, 2*time.Hour)
 	w.tick(t)
@@ -101,7 +101,7 @@ func TestWaitingBatchesOfAMailingThatEnds(t *testing.T) {
 // A paused mailing's batches wait on, and are published after it is resumed.
 func TestWaitingBatchesOfAPausedMailing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.waitingBatches(t, "m", 1, time.Minute)
 	if _, err := w.PauseMailing(t.Context(), "m"); err != nil {
@@ -123,7 +123,7 @@ func TestWaitingBatchesOfAPausedMailing(t *testing.T) {
 // and call they come, and reach no further ahead than two minutes.
 func TestSlotsOfBatchesThatWaited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	rate := 600
 	w.mailing(t, "m", func(d *push.Draft) { d.RatePerMinute = &rate })
 	until := make([]time.Duration, 60) // of 30 targets each: three seconds, together three minutes
@@ -173,7 +173,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 // Not more batches are opened at a time than can be sent soon.
 func TestOpensNoMoreThanCanBeSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.waitingBatches(t, "m", 1, make([]time.Duration, 300)...)
 	w.t.awake = 200

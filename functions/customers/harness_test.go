@@ -19,8 +19,8 @@ const (
 	merge  = "application/merge-patch+json"
 )
 
-// A world is the function over HTTP, with a database and a topic of its own.
-type world struct {
+// A harness is the function over HTTP, with a database and a topic of its own.
+type harness struct {
 	*testcloud.Cloud
 	*testcloud.Client
 	*store.Store
@@ -30,9 +30,9 @@ type world struct {
 	log   *testcloud.LogBuffer
 }
 
-func newWorld(t testing.TB) *world {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
-	w := &world{Cloud: testcloud.New(t), t: t, clock: testcloud.Noon(), log: &testcloud.LogBuffer{}}
+	w := &harness{Cloud: testcloud.New(t), t: t, clock: testcloud.Noon(), log: &testcloud.LogBuffer{}}
 	w.Store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	w.Topic("push-events")
 	w.queue = queue.New(w.PubSub(), queue.Topics{Events: "push-events"})
@@ -42,7 +42,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // serve puts the function over d in the place of what was asked before.
-func (w *world) serve(d Deps) {
+func (w *harness) serve(d Deps) {
 	d.Now, d.Log = w.clock.Now, w.log.Logger()
 	mux := http.NewServeMux() // as the functions framework has one
 	mux.Handle("/", New(d))
@@ -50,7 +50,7 @@ func (w *world) serve(d Deps) {
 }
 
 // want asks and has to be answered with that code; it decodes the answer.
-func (w *world) want(code int, method, path, body string, header ...string) map[string]any {
+func (w *harness) want(code int, method, path, body string, header ...string) map[string]any {
 	w.t.Helper()
 	a := w.Ask(method, path, body, header...)
 	if a.Code != code {
@@ -74,7 +74,7 @@ type event struct {
 }
 
 // published takes n events off the topic and expects no more of them.
-func (w *world) published(n int) (out []event) {
+func (w *harness) published(n int) (out []event) {
 	w.t.Helper()
 	for _, m := range w.Published("push-events", n) {
 		e := event{raw: m.Data}

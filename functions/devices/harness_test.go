@@ -17,9 +17,9 @@ const project = "shop-push"
 
 var issuer = testcloud.Issuer(project)
 
-// A world is the function behind a real server, with a real store and the Admin
+// A harness is the function behind a real server, with a real store and the Admin
 // SDK's verifier.
-type world struct {
+type harness struct {
 	*testcloud.Cloud
 	*testcloud.Client
 	t     *testing.T
@@ -29,14 +29,14 @@ type world struct {
 	sent  []string // what no log line and no answer may hold
 }
 
-// newWorld serves the function as change leaves its dependencies.
-func newWorld(t *testing.T, change func(*Deps)) *world {
+// newHarness serves the function as change leaves its dependencies.
+func newHarness(t *testing.T, change func(*Deps)) *harness {
 	t.Helper()
 	v, err := auth.New(t.Context(), project, auth.Options{Getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Cloud: testcloud.New(t), t: t, log: &testcloud.LogBuffer{}}
+	w := &harness{Cloud: testcloud.New(t), t: t, log: &testcloud.LogBuffer{}}
 	w.store = store.New(w.DB(), store.Options{})
 	d := Deps{Store: w.store, Queue: &w.board, Auth: v, Log: w.log.Logger()}
 	if change != nil {
@@ -54,10 +54,10 @@ func newWorld(t *testing.T, change func(*Deps)) *world {
 }
 
 // down is an outage of Pub/Sub.
-func (w *world) down() { w.board.Fail(&push.Unavailable{Err: errors.New("no Pub/Sub")}) }
+func (w *harness) down() { w.board.Fail(&push.Unavailable{Err: errors.New("no Pub/Sub")}) }
 
 // told is for which customers events were published, and what they say.
-func (w *world) told() (out []string) {
+func (w *harness) told() (out []string) {
 	for _, e := range w.board.Published() {
 		d, ok := e.Data.(push.AvailabilityData)
 		out = append(out, fmt.Sprint(d.Customer, " ", d.PushAvailable, ok))
@@ -67,7 +67,7 @@ func (w *world) told() (out []string) {
 }
 
 // ask sends a request with an ID token, "" for none, and further headers.
-func (w *world) ask(method, path, idToken, body string, header ...string) testcloud.Answer {
+func (w *harness) ask(method, path, idToken, body string, header ...string) testcloud.Answer {
 	w.t.Helper()
 	if idToken != "" {
 		header = append(header, "Authorization", "Bearer "+idToken)
@@ -83,7 +83,7 @@ func (w *world) ask(method, path, idToken, body string, header ...string) testcl
 }
 
 // register reports a push token for whoever the ID token speaks for.
-func (w *world) register(idToken, token string) testcloud.Answer {
+func (w *harness) register(idToken, token string) testcloud.Answer {
 	w.t.Helper()
 	w.sent = append(w.sent, token)
 	return w.ask("POST", "/v1/devices", idToken, fmt.Sprintf(`{"token":%q,"platform":"android","app":"shop"}`, token))
@@ -93,7 +93,7 @@ func (w *world) register(idToken, token string) testcloud.Answer {
 func person(uid string) string { return issuer.Token(map[string]any{"sub": uid}) }
 
 // tokens are the ids of a customer's tokens.
-func (w *world) tokens(customer string) (out []string) {
+func (w *harness) tokens(customer string) (out []string) {
 	w.t.Helper()
 	c, err := w.store.Customer(w.t.Context(), customer)
 	if push.IsNotFound(err) {

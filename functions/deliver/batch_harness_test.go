@@ -17,9 +17,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// A world is deliver over a real store, a real sender and an FCM of its own. Its
+// A batchHarness is deliver over a real store, a real sender and an FCM of its own. Its
 // clock runs, because the sender's does.
-type world struct {
+type batchHarness struct {
 	*store.Store
 	*testcloud.EventRecorder[push.Event]
 	t      *testing.T
@@ -29,15 +29,15 @@ type world struct {
 	clock  *testcloud.Clock
 }
 
-func newWorld(t *testing.T, o phones.Options) *world {
+func newBatchHarness(t *testing.T, o phones.Options) *batchHarness {
 	t.Helper()
-	return newWorldOver(t, o, testcloud.New(t))
+	return newBatchHarnessOver(t, o, testcloud.New(t))
 }
 
-// newWorldOver is a world over a database of its own kind.
-func newWorldOver(t *testing.T, o phones.Options, l *testcloud.Cloud) *world {
+// newBatchHarnessOver is a batchHarness over a database of its own kind.
+func newBatchHarnessOver(t *testing.T, o phones.Options, l *testcloud.Cloud) *batchHarness {
 	t.Helper()
-	w := &world{EventRecorder: &testcloud.EventRecorder[push.Event]{}, t: t, phones: testcloud.Phones(t, o), clock: &testcloud.Clock{}}
+	w := &batchHarness{EventRecorder: &testcloud.EventRecorder[push.Event]{}, t: t, phones: testcloud.Phones(t, o), clock: &testcloud.Clock{}}
 	w.Store = store.New(l.DB(), store.Options{Now: w.clock.Now})
 	sender, err := fcm.New(t.Context(), fcm.Config{Project: "p", Endpoint: w.phones.URL(), QuotaPerMinute: 600_000, MaxInstances: 1})
 	if err != nil {
@@ -50,7 +50,7 @@ func newWorldOver(t *testing.T, o phones.Options, l *testcloud.Cloud) *world {
 }
 
 // types are those of the events that were published.
-func (w *world) types() (out []string) {
+func (w *batchHarness) types() (out []string) {
 	for _, e := range w.Published() {
 		out = append(out, e.Type)
 	}
@@ -60,7 +60,7 @@ func (w *world) types() (out []string) {
 
 // mailing records a mailing, starts it, and cuts one batch with those tokens,
 // one customer each, who is registered first.
-func (w *world) mailing(id string, proven bool, tokens ...string) push.BatchRef {
+func (w *batchHarness) mailing(id string, proven bool, tokens ...string) push.BatchRef {
 	w.t.Helper()
 	lines := make([]store.ImportLine, len(tokens))
 	for i, token := range tokens {
@@ -79,7 +79,7 @@ func (w *world) mailing(id string, proven bool, tokens ...string) push.BatchRef 
 }
 
 // begin records a proven mailing to everyone and starts it, with one shard.
-func (w *world) begin(id string) {
+func (w *batchHarness) begin(id string) {
 	w.t.Helper()
 	m := push.NewMailing(id, id, push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}, w.clock.Now())
 	m.Proven = true
@@ -92,7 +92,7 @@ func (w *world) begin(id string) {
 }
 
 // record records a mailing, starts it, and cuts one batch with those targets.
-func (w *world) record(id string, proven bool, d push.Draft, targets []push.Target) push.BatchRef {
+func (w *batchHarness) record(id string, proven bool, d push.Draft, targets []push.Target) push.BatchRef {
 	w.t.Helper()
 	m := push.NewMailing(id, id, d, w.clock.Now())
 	m.Proven = proven
@@ -121,7 +121,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 }
 
 // control registers a customer whose token FCM accepted lately, and accepts.
-func (w *world) control() {
+func (w *batchHarness) control() {
 	w.t.Helper()
 	w.register("c-control", "control-token")
 	w.phones.SetOutcome("control-token", "OK")
@@ -133,7 +133,7 @@ func (w *world) control() {
 	}
 }
 
-func (w *world) register(customer, token string) {
+func (w *batchHarness) register(customer, token string) {
 	w.t.Helper()
 	_, err := w.RegisterToken(w.t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 	if err != nil {
@@ -141,14 +141,14 @@ func (w *world) register(customer, token string) {
 	}
 }
 
-func (w *world) deliver(ref push.BatchRef) {
+func (w *batchHarness) deliver(ref push.BatchRef) {
 	w.t.Helper()
 	if err := w.d.deliver(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
+func (w *batchHarness) totals(id string) (*push.Mailing, push.TokenTotals) {
 	w.t.Helper()
 	m, err := w.Mailing(w.t.Context(), id)
 	if err != nil {
@@ -170,7 +170,7 @@ func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
 }
 
 // invalid is why a token is marked so, "" while it is valid.
-func (w *world) invalid(token string) string {
+func (w *batchHarness) invalid(token string) string {
 	w.t.Helper()
 	c, err := w.Customer(w.t.Context(), "c-"+token)
 	if err != nil {
@@ -199,7 +199,7 @@ func names(prefix string, n int) []string {
 
 // stopped is a call of an instance that is told to stop: it gives the batch back
 // without sending any of it.
-func (w *world) stopped(ref push.BatchRef) {
+func (w *batchHarness) stopped(ref push.BatchRef) {
 	w.t.Helper()
 	deps := w.deps
 	ctx, stop := context.WithCancel(w.t.Context())
@@ -211,7 +211,7 @@ func (w *world) stopped(ref push.BatchRef) {
 }
 
 // openBatch is the one batch of a mailing that is not settled.
-func (w *world) openBatch(mailing string) store.OpenBatch {
+func (w *batchHarness) openBatch(mailing string) store.OpenBatch {
 	w.t.Helper()
 	open, err := w.OpenBatches(w.t.Context(), mailing)
 	if err != nil {
@@ -224,7 +224,7 @@ func (w *world) openBatch(mailing string) store.OpenBatch {
 }
 
 // rung counts how often each token got a mailing's message.
-func (w *world) rung(mailing string) map[string]int {
+func (w *batchHarness) rung(mailing string) map[string]int {
 	seen := map[string]int{}
 	for _, m := range w.phones.Messages(phones.Filter{Mailing: mailing}) {
 		seen[m.Token]++

@@ -94,9 +94,9 @@ func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
 	return ok, errors.Join(err, f.fail("after marking"))
 }
 
-// A world is dispatch over a real store, by a clock that moves only by sleeping
+// A harness is dispatch over a real store, by a clock that moves only by sleeping
 // on it.
-type world struct {
+type harness struct {
 	*store.Store
 	*board
 	d     *dispatcher
@@ -104,7 +104,7 @@ type world struct {
 	db    *firestore.Client
 }
 
-func newWorld(t *testing.T, fail func(string) error) *world {
+func newHarness(t *testing.T, fail func(string) error) *harness {
 	t.Helper()
 	if fail == nil {
 		fail = func(string) error { return nil }
@@ -114,21 +114,21 @@ func newWorld(t *testing.T, fail func(string) error) *world {
 	s := store.New(db, store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: fail}
 	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now})
-	return &world{Store: s, board: b, d: d, clock: c, db: db}
+	return &harness{Store: s, board: b, d: d, clock: c, db: db}
 }
 
 // seed imports n customers with one to three tokens.
-func (w *world) seed(t *testing.T, n int) (tokens int) {
+func (w *harness) seed(t *testing.T, n int) (tokens int) {
 	t.Helper()
 	return w.people(t, n, func(i int) int { return max(1, i%4) })
 }
 
-func (w *world) seedEach(t *testing.T, n, tokens int) int {
+func (w *harness) seedEach(t *testing.T, n, tokens int) int {
 	t.Helper()
 	return w.people(t, n, func(int) int { return tokens })
 }
 
-func (w *world) people(t *testing.T, n int, tokensOf func(i int) int) (tokens int) {
+func (w *harness) people(t *testing.T, n int, tokensOf func(i int) int) (tokens int) {
 	t.Helper()
 	lines := make([]store.ImportLine, n)
 	for i := range lines {
@@ -146,7 +146,7 @@ func (w *world) people(t *testing.T, n int, tokensOf func(i int) int) (tokens in
 	return tokens
 }
 
-func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push.Mailing {
+func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) *push.Mailing {
 	t.Helper()
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}}
 	if change != nil {
@@ -161,7 +161,7 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push
 
 // carryOut does an order and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
-func (w *world) carryOut(t *testing.T, o push.DispatchMessage) {
+func (w *harness) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
 	for todo := []push.DispatchMessage{o}; len(todo) > 0; todo = w.waiting(t, o.Mailing) {
 		for _, o := range todo {
@@ -172,7 +172,7 @@ func (w *world) carryOut(t *testing.T, o push.DispatchMessage) {
 
 // waiting does what tick does: it moves the clock to where the mailing goes on,
 // publishes the batches that are due then, and answers the orders for shards.
-func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage) {
+func (w *harness) waiting(t *testing.T, id string) (orders []push.DispatchMessage) {
 	t.Helper()
 	for len(orders) == 0 {
 		var next time.Time
@@ -224,7 +224,7 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage)
 	return orders
 }
 
-func (w *world) publish(t *testing.T, b store.OpenBatch) {
+func (w *harness) publish(t *testing.T, b store.OpenBatch) {
 	t.Helper()
 	if ok, err := w.MarkBatchPublished(t.Context(), b, w.clock.Now()); err != nil || !ok {
 		t.Fatalf("marking batch %s: %v, %v", b.Batch, ok, err)
@@ -235,7 +235,7 @@ func (w *world) publish(t *testing.T, b store.OpenBatch) {
 }
 
 // drain does an order and those that follow at once.
-func (w *world) drain(t *testing.T, o push.DispatchMessage) {
+func (w *harness) drain(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
 	todo := []push.DispatchMessage{o}
 	for tries := 0; len(todo) > 0; tries++ {
@@ -257,7 +257,7 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 }
 
 // targets counts how often each token stands in the batches of a mailing.
-func (w *world) targets(t *testing.T, id string) map[string]int {
+func (w *harness) targets(t *testing.T, id string) map[string]int {
 	t.Helper()
 	open, err := w.OpenBatches(t.Context(), id)
 	if err != nil {
@@ -276,7 +276,7 @@ func (w *world) targets(t *testing.T, id string) map[string]int {
 	return seen
 }
 
-func (w *world) checkOnce(t *testing.T, id string, tokens int) {
+func (w *harness) checkOnce(t *testing.T, id string, tokens int) {
 	t.Helper()
 	seen := w.targets(t, id)
 	if len(seen) != tokens {

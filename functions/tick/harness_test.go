@@ -54,7 +54,7 @@ func (b *board) fail(err error) {
 	b.Fail(err)
 }
 
-type world struct {
+type harness struct {
 	*store.Store
 	*board
 	t     *ticker
@@ -62,16 +62,16 @@ type world struct {
 	clock *testcloud.Clock
 }
 
-func newWorld(t *testing.T) *world {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	return newWorldOn(t, testcloud.New(t))
+	return newHarnessOn(t, testcloud.New(t))
 }
 
-// newWorldOn is tick over a database, by a clock that moves by sleeping on it.
-func newWorldOn(t *testing.T, l *testcloud.Cloud) *world {
+// newHarnessOn is tick over a database, by a clock that moves by sleeping on it.
+func newHarnessOn(t *testing.T, l *testcloud.Cloud) *harness {
 	t.Helper()
 	c := testcloud.Noon()
-	w := &world{board: &board{now: c.Now}, clock: c, lab: l}
+	w := &harness{board: &board{now: c.Now}, clock: c, lab: l}
 	w.Store = store.New(l.DB(), store.Options{Now: c.Now})
 	w.t = newTicker(Deps{Store: w.Store, Queue: w.board, Log: slog.New(slog.DiscardHandler), Now: c.Now, Sleep: c.Sleep})
 	return w
@@ -81,7 +81,7 @@ func newWorldOn(t *testing.T, l *testcloud.Cloud) *world {
 type did struct{ started, republished, expired, completed int64 }
 
 // tick is one round, without what falls due after it.
-func (w *world) tick(t *testing.T) did {
+func (w *harness) tick(t *testing.T) did {
 	t.Helper()
 	w.forget()
 	var n counts
@@ -95,15 +95,15 @@ func (w *world) tick(t *testing.T) did {
 
 // call is one minute's message with all that follows from it; the clock moves on
 // to the last item of the agenda.
-func (w *world) call(t *testing.T, data string) {
+func (w *harness) call(t *testing.T, data string) {
 	t.Helper()
 	w.forget()
 	w.t.receive(t.Context(), queue.Message{Data: []byte(data)})
 }
 
-func (w *world) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
+func (w *harness) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
 
-func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) {
+func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) {
 	t.Helper()
 	d := push.Draft{Message: json.RawMessage(`{}`), Audience: push.Audience{Everyone: true}}
 	if change != nil {
@@ -116,7 +116,7 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) {
 
 // cut starts a mailing and cuts one batch of two targets; done says whether
 // that was all of its shard.
-func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
+func (w *harness) cut(t *testing.T, id string, done bool) push.BatchRef {
 	t.Helper()
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 	return b.BatchRef
 }
 
-func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
+func (w *harness) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 	t.Helper()
 	b, err := w.Batch(t.Context(), ref)
 	if err != nil {
@@ -147,7 +147,7 @@ func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 	}
 }
 
-func (w *world) state(t *testing.T, id string) *push.Mailing {
+func (w *harness) state(t *testing.T, id string) *push.Mailing {
 	t.Helper()
 	m, err := w.Mailing(t.Context(), id)
 	if err != nil {
@@ -156,7 +156,7 @@ func (w *world) state(t *testing.T, id string) *push.Mailing {
 	return m
 }
 
-func (w *world) register(t *testing.T, customer string, p push.Platform) {
+func (w *harness) register(t *testing.T, customer string, p push.Platform) {
 	t.Helper()
 	if _, err := w.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: p}); err != nil {
 		t.Fatal(err)

@@ -15,9 +15,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// A world is the function behind a real server, with a real store, a real
+// A harness is the function behind a real server, with a real store, a real
 // queue, and an FCM of its own.
-type world struct {
+type harness struct {
 	*testcloud.Cloud
 	*testcloud.Client
 	t      testing.TB
@@ -26,9 +26,9 @@ type world struct {
 	clock  *testcloud.Clock
 }
 
-func newWorld(t testing.TB) *world {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
-	w := &world{Cloud: testcloud.New(t), t: t, phones: testcloud.Phones(t, phones.Options{}), clock: testcloud.Noon()}
+	w := &harness{Cloud: testcloud.New(t), t: t, phones: testcloud.Phones(t, phones.Options{}), clock: testcloud.Noon()}
 	w.store = store.New(w.DB(), store.Options{Now: w.clock.Now})
 	q := queue.New(w.PubSub(), queue.Topics{Dispatch: "dispatch", Messages: "messages"})
 	t.Cleanup(q.Stop)
@@ -49,7 +49,7 @@ type brief struct {
 const plain = `{"message":{"notification":{"title":"a"}},"audience":{"everyone":true}}`
 
 // hand hands in a good mailing.
-func (w *world) hand(body string, header ...string) brief {
+func (w *harness) hand(body string, header ...string) brief {
 	w.t.Helper()
 	return testcloud.Decode[brief](w.Ask("POST", "/v1/mailings", body, header...), http.StatusAccepted)
 }
@@ -65,7 +65,7 @@ type page struct {
 }
 
 // stored counts the mailings that are recorded.
-func (w *world) stored() int {
+func (w *harness) stored() int {
 	w.t.Helper()
 	return len(testcloud.Decode[page](w.Ask("GET", "/v1/mailings?pageSize=500", ""), 200).Mailings)
 }
