@@ -12,7 +12,7 @@ import (
 
 // TestTheCostOfARefusedRequestIsLinear: whatever there is much of, and refused.
 func TestTheCostOfARefusedRequestIsLinear(t *testing.T) {
-	h := New(Deps{Store: failing{}, Log: slog.New(slog.DiscardHandler)})
+	h := New(Deps{Store: failingStore(), Log: slog.New(slog.DiscardHandler)})
 	for name, c := range map[string]struct {
 		method, path, kind string
 		few                int

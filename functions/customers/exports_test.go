@@ -75,7 +75,7 @@ func TestExport(t *testing.T) {
 func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	w.serve(Deps{Store: failing{}, Queue: w.queue})
+	w.serve(Deps{Store: failingStore(), Queue: w.queue})
 	for _, format := range []string{"ndjson", "csv"} {
 		resp, err := http.Get(w.URL + "/v1/exports/availability?format=" + format)
 		if err != nil {

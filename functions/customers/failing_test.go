@@ -1,38 +1,34 @@
 package customers
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
 
-// failing is a store that is out of reach for registrations and imports, and
-// fails behind the first page of an export.
-type failing struct{ *store.Store }
+// failingStore makes a store that is out of reach for registrations and imports, and
+// fails after the first page of an export.
+func failingStore() *storetest.FailingStore {
+	s := storetest.New(nil)
+	s.Before(storetest.Fail(&push.Unavailable{Err: errors.New("no Firestore")}), storetest.RegisterToken, storetest.ImportCustomers)
+	return s.Before(func(c *storetest.Call) error {
+		if after := storetest.Arg[string](c, 0); after != "" {
+			return errors.New("no Firestore")
+		}
 
-func (failing) RegisterToken(context.Context, string, push.Registration) (store.Registered, error) {
-	return store.Registered{}, &push.Unavailable{Err: errors.New("no Firestore")}
-}
-
-func (failing) ImportCustomers(_ context.Context, lines []store.ImportLine) ([]error, []push.Event, error) {
-	return make([]error, len(lines)), nil, &push.Unavailable{Err: errors.New("no Firestore")}
-}
-
-func (failing) CustomerAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
-	if after != "" {
-		return nil, errors.New("no Firestore")
-	}
-	page := make([]store.CustomerAvailability, size)
-	for i := range page {
-		page[i].Customer = fmt.Sprintf("c%d", i)
-	}
-	return page, nil
+		page := make([]store.CustomerAvailability, storetest.Arg[int](c, 1))
+		for i := range page {
+			page[i].Customer = fmt.Sprintf("c%d", i)
+		}
+		c.Answer(page)
+		return nil
+	}, storetest.CustomerAvailabilities)
 }
 
 // TestOutOfReach: whoever asks is told to come back, also with an import of
@@ -40,7 +36,7 @@ func (failing) CustomerAvailabilities(_ context.Context, after string, size int)
 func TestOutOfReach(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
-	w.serve(Deps{Store: failing{}, Queue: w.queue})
+	w.serve(Deps{Store: failingStore(), Queue: w.queue})
 	for path, ask := range map[string][2]string{
 		anna + "/tokens": {"application/json", `{"token":"secret-token"}`},
 		"/v1/imports":    {ndjson, `{"id":"anna","tokens":[{"token":"secret-token"}]}`},

@@ -15,7 +15,7 @@ import (
 // in the cloud: it would make a whole answer of one whose handler panicked.
 func TestAnExportThatBreaksOffIsNoWhole(t *testing.T) {
 	ctx := t.Context()
-	h := New(Deps{Store: failing{}})
+	h := New(Deps{Store: failingStore()})
 	if err := funcframework.RegisterHTTPFunctionContext(ctx, "/", h.ServeHTTP); err != nil {
 		t.Fatal(err)
 	}

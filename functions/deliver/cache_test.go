@@ -2,29 +2,34 @@ package deliver
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
-// shelf is a ledger that answers a reading when it is told to.
-type shelf struct {
-	ledger
-	mu      sync.Mutex
-	reads   int
+// headerReads are the reads of a mailing's header. Each waits until the test answers it.
+type headerReads struct {
+	count   atomic.Int64
 	began   chan struct{}
 	release chan *push.Mailing
 }
 
-func (s *shelf) MailingHeader(context.Context, string) (*push.Mailing, error) {
-	s.mu.Lock()
-	s.reads++
-	s.mu.Unlock()
-	s.began <- struct{}{}
-	return <-s.release, nil
+func newHeaderReads() *headerReads {
+	return &headerReads{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
+}
+
+// store makes a store with these reads.
+func (r *headerReads) store() *storetest.FailingStore {
+	return storetest.New(nil).Before(func(c *storetest.Call) error {
+		r.count.Add(1)
+		r.began <- struct{}{}
+		c.Answer(<-r.release)
+		return nil
+	}, storetest.MailingHeader)
 }
 
 // TestAStaleStateIsNoAnswer: whoever asks while the mailing is read gets what is
@@ -32,13 +37,13 @@ func (s *shelf) MailingHeader(context.Context, string) (*push.Mailing, error) {
 func TestAStaleStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	clock := testcloud.Noon()
-	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
-	states := newStates(s, clock.Now)
-	s.release <- &push.Mailing{State: push.Sending}
+	reads := newHeaderReads()
+	states := newStates(reads.store(), clock.Now)
+	reads.release <- &push.Mailing{State: push.Sending}
 	if _, err := states.get(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	<-s.began
+	<-reads.began
 	clock.Add(2 * stateAge)
 
 	got := make(chan push.State, 5)
@@ -52,44 +57,42 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 			got <- m.State
 		}()
 	}
-	<-s.began
+	<-reads.began
 	select {
 	case state := <-got:
 		t.Fatalf("answered %s before the mailing was read", state)
 	case <-time.After(20 * time.Millisecond):
 	}
 	for range cap(got) {
-		s.release <- &push.Mailing{State: push.Cancelled}
+		reads.release <- &push.Mailing{State: push.Cancelled}
 	}
 	for range cap(got) {
 		if state := <-got; state != push.Cancelled {
 			t.Errorf("answered %s, want %s", state, push.Cancelled)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reads != 2 {
-		t.Errorf("read %d times, want twice: once for all who asked at the same time", s.reads)
+	if n := reads.count.Load(); n != 2 {
+		t.Errorf("read %d times, want twice: once for all who asked at the same time", n)
 	}
 }
 
 // TestACallThatEndsWaitsForNoState: the reading goes on for the others.
 func TestACallThatEndsWaitsForNoState(t *testing.T) {
 	t.Parallel()
-	s := &shelf{began: make(chan struct{}, 10), release: make(chan *push.Mailing, 10)}
-	states := newStates(s, (&testcloud.Clock{}).Now)
+	reads := newHeaderReads()
+	states := newStates(reads.store(), (&testcloud.Clock{}).Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		_, err := states.get(ctx, "m")
 		ended <- err
 	}()
-	<-s.began
+	<-reads.began
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("a call that ended got an answer, want its error")
 	}
-	s.release <- &push.Mailing{State: push.Paused}
+	reads.release <- &push.Mailing{State: push.Paused}
 	m, err := states.get(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)

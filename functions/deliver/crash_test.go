@@ -5,16 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
 )
 
 func TestWindowShrinksWithEachCrash(t *testing.T) {
@@ -37,7 +38,7 @@ func TestWindowShrinksWithEachCrash(t *testing.T) {
 func crashes(t *testing.T, w *batchHarness, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
-	deps.Store = &deaf{ledger: w.Store, saves: saves}
+	deps.Store = killedAfterSaves(w.Store, saves)
 	_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 
 	// Pub/Sub delivers again while the lease is still there, and tick after it.
@@ -195,8 +196,8 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	}
 }
 
-// A fatalSender ends its instance with the sending of a token: the flag is that
-// of a mutedLedger.
+// A fatalSender ends its instance with the sending of a token. From then on the
+// store of that instance saves nothing.
 type fatalSender struct {
 	sender
 	token string
@@ -210,17 +211,14 @@ func (f *fatalSender) Send(ctx context.Context, it fcm.Item, answered func(fcm.A
 	f.sender.Send(ctx, it, answered)
 }
 
-// A mutedLedger stores nothing any more once its instance has ended.
-type mutedLedger struct {
-	ledger
-	ended *atomic.Bool
-}
-
-func (m *mutedLedger) SaveBatch(ctx context.Context, b *push.Batch) error {
-	if m.ended.Load() {
-		return errKilled
-	}
-	return m.ledger.SaveBatch(ctx, b)
+// savesUntil makes a store that saves no batch once its instance has ended.
+func savesUntil(s *store.Store, ended *atomic.Bool) *storetest.FailingStore {
+	return storetest.New(s).Before(func(*storetest.Call) error {
+		if ended.Load() {
+			return errKilled
+		}
+		return nil
+	}, storetest.SaveBatch)
 }
 
 // TestOnlyTheTargetThatEndsItsInstanceFails: of a batch with such a target all
@@ -259,7 +257,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 			continue
 		}
 		deps, ended := w.deps, &atomic.Bool{}
-		deps.Store = &mutedLedger{ledger: w.Store, ended: ended}
+		deps.Store = savesUntil(w.Store, ended)
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
 		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
@@ -342,31 +340,24 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 	}
 }
 
-// flagCrash is a ledger of an instance that is killed when it flags.
-type flagCrash struct {
-	ledger
-	mu   sync.Mutex
-	dead bool
-}
+// killedWhenFlagging makes a store whose instance is killed when it flags: once a
+// batch with owed flags was leased or saved, it saves no batch until the next lease.
+func killedWhenFlagging(s *store.Store) *storetest.FailingStore {
+	var killed atomic.Bool
+	owesFlags := func(c *storetest.Call) bool { return len(storetest.Arg[*push.Batch](c, 0).OwedFlags) > 0 }
 
-func (f *flagCrash) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
-	if err := f.ledger.LeaseBatch(ctx, b, l); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dead = len(b.OwedFlags) > 0
-	return nil
-}
-
-func (f *flagCrash) SaveBatch(ctx context.Context, b *push.Batch) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.dead {
-		return errKilled
-	}
-	f.dead = len(b.OwedFlags) > 0
-	return f.ledger.SaveBatch(ctx, b)
+	return storetest.New(s).After(func(c *storetest.Call) error {
+		if c.Err == nil {
+			killed.Store(owesFlags(c))
+		}
+		return nil
+	}, storetest.LeaseBatch).Before(func(c *storetest.Call) error {
+		if killed.Load() {
+			return errKilled
+		}
+		killed.Store(owesFlags(c))
+		return nil
+	}, storetest.SaveBatch)
 }
 
 // TestFlagsThatKillTheInstanceAreGivenUp: nothing is left to send, and the batch
@@ -377,7 +368,7 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	deps := w.deps
-	deps.Store = &flagCrash{ledger: w.Store}
+	deps.Store = killedWhenFlagging(w.Store)
 	d := newDeliverer(deps)
 	for range maxCrashes + 2 {
 		_ = d.deliver(t.Context(), ref, "")

@@ -1,15 +1,14 @@
 package deliver
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/push"
-	"carillon.example/shared/store"
 )
 
 // TestOnlyTheTokenRuleFlags sends a whole mailing into every row of FCM's
@@ -98,17 +97,6 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	}
 }
 
-// unflagged is a ledger whose flags cannot be stored.
-type unflagged struct{ ledger }
-
-func (unflagged) FlagTokens(_ context.Context, flags []store.Flag) []store.FlagResult {
-	out := make([]store.FlagResult, len(flags))
-	for i := range out {
-		out[i].Err = errors.New("Firestore is out of reach")
-	}
-	return out
-}
-
 // TestFlagsThatAreNotStoredStayOwed: nothing is told, and the next call flags.
 func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	t.Parallel()
@@ -116,7 +104,7 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token")
 	deps := w.deps
-	deps.Store = unflagged{w.Store}
+	deps.Store = storetest.New(w.Store).Before(storetest.Fail(errors.New("Firestore is out of reach")), storetest.FlagTokens)
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}

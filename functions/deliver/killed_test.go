@@ -4,87 +4,73 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
 )
-
-// deaf is a store whose saves fail from a point on, as when the instance is
-// killed: what was sent after the last save is forgotten.
-type deaf struct {
-	ledger
-	mu    sync.Mutex
-	saves int // that still succeed
-}
 
 var errKilled = errors.New("killed")
 
-func (d *deaf) SaveBatch(ctx context.Context, b *push.Batch) error {
-	d.mu.Lock()
-	d.saves--
-	dead := d.saves < 0
-	d.mu.Unlock()
-	if dead {
+// killedAfterSaves makes a store of an instance that is killed after so many saves of
+// a batch: what was sent after the last save is forgotten.
+func killedAfterSaves(s *store.Store, saves int) *storetest.FailingStore {
+	return storetest.New(s).Before(storetest.FailFrom(int64(saves)+1, errKilled), storetest.SaveBatch)
+}
+
+// A crash is the end of an instance at one of its steps: a lease or a save of a batch,
+// or a publish of events. Each step after it fails too.
+type crash struct {
+	steps int  // that still succeed; negative: all do
+	lost  bool // the steps that fail have their effect, and only their answer is lost
+
+	mu    sync.Mutex // guards taken
+	taken int
+}
+
+// step counts a step, and returns errKilled if the instance has crashed.
+func (c *crash) step() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if c.taken++; c.steps >= 0 && c.taken > c.steps {
 		return errKilled
 	}
-	return d.ledger.SaveBatch(ctx, b)
+	return nil
 }
 
-// dying is a ledger and a publisher whose next calls fail as drawn: a crash at
-// that point of the call.
-type dying struct {
-	ledger
+// store makes the store of the instance.
+func (c *crash) store(s *store.Store) *storetest.FailingStore {
+	step := func(*storetest.Call) error { return c.step() }
+	if c.lost {
+		return storetest.New(s).After(step, storetest.SaveBatch, storetest.LeaseBatch)
+	}
+	return storetest.New(s).Before(step, storetest.SaveBatch, storetest.LeaseBatch)
+}
+
+// A crashingPublisher publishes the events of an instance until it crashes.
+type crashingPublisher struct {
 	*testcloud.EventRecorder[push.Event]
-	mu    sync.Mutex
-	after int // calls that still succeed; negative: all do
-	lost  bool
+	crash *crash
 }
 
-// fate is nil, or the crash; lost says that the effect happens all the same.
-func (d *dying) fate() (err error, lost bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.after < 0 {
-		return nil, false
-	}
-	if d.after--; d.after < 0 {
-		d.after = 0
-		return errKilled, d.lost
-	}
-	return nil, false
-}
-
-func (d *dying) SaveBatch(ctx context.Context, b *push.Batch) error {
-	err, lost := d.fate()
-	if err != nil && !lost {
-		return err
-	}
-	return errors.Join(d.ledger.SaveBatch(ctx, b), err)
-}
-
-func (d *dying) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
-	err, lost := d.fate()
-	if err != nil && !lost {
-		return err
-	}
-	return errors.Join(d.ledger.LeaseBatch(ctx, b, l), err)
-}
-
-func (d *dying) PublishEvents(ctx context.Context, e ...push.Event) error {
+// PublishEvents is a step if there are events.
+func (p *crashingPublisher) PublishEvents(ctx context.Context, e ...push.Event) error {
 	if len(e) == 0 {
 		return nil
 	}
-	err, lost := d.fate()
-	if err != nil && !lost {
+
+	err := p.crash.step()
+	if err != nil && !p.crash.lost {
 		return err
 	}
-	return errors.Join(d.EventRecorder.PublishEvents(ctx, e...), err)
+	return errors.Join(p.EventRecorder.PublishEvents(ctx, e...), err)
 }
 
 // TestKilledInTheMiddle: whatever save it dies before, everybody is rung, and
@@ -108,7 +94,7 @@ func killedAfter(t *testing.T, saves int) bool {
 	w.phones.SetOutcome("*-token-0007", "UNREGISTERED")
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	deps := w.deps
-	deps.Store = &deaf{ledger: w.Store, saves: saves}
+	deps.Store = killedAfterSaves(w.Store, saves)
 	err := newDeliverer(deps).deliver(t.Context(), ref, "")
 	killed := err != nil
 	if killed && (!errors.Is(err, errKilled) || settlementFor(queue.Message{}, err) != queue.Redeliver) {
@@ -195,20 +181,6 @@ func (s ending) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)
 	s.sender.Send(ctx, it, func(a fcm.Answer) { s.end(); answered(a) })
 }
 
-// blind is a store that does not answer, from the second time on, what has
-// become of a mailing.
-type blind struct {
-	ledger
-	asked atomic.Int64
-}
-
-func (b *blind) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
-	if b.asked.Add(1) == 1 {
-		return b.ledger.MailingHeader(ctx, id)
-	}
-	return nil, errKilled
-}
-
 // TestWhatIsUnderWayIsNotForgotten: a call that fails while answers are still
 // to come waits for them and saves them; nobody is rung twice.
 func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
@@ -216,7 +188,7 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
 	deps := w.deps
-	deps.Store = &blind{ledger: w.Store}
+	deps.Store = storetest.New(w.Store).Before(storetest.FailFrom(2, errKilled), storetest.MailingHeader)
 	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); !errors.Is(err, errKilled) {
 		t.Errorf("it ended with %v", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -36,19 +37,6 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	}
 }
 
-// together lets no call go on from reading the batch before all have read it.
-type together struct {
-	ledger
-	all *sync.WaitGroup
-}
-
-func (x together) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
-	b, err := x.ledger.Batch(ctx, ref)
-	x.all.Done()
-	x.all.Wait()
-	return b, err
-}
-
 // Copies of a message that one instance works on at the same time: one has the
 // lease, the others know that it is not theirs.
 func TestCopiesInOneInstanceRingOnce(t *testing.T) {
@@ -58,7 +46,10 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	ref := w.mailing("m", true, names("t", 50)...)
 	var read, done sync.WaitGroup
 	read.Add(copies)
-	w.d.Store = together{w.d.Store, &read}
+	w.d.Store = storetest.New(w.Store).After(storetest.Do(func() {
+		read.Done()
+		read.Wait() // no copy goes on before all have read the batch
+	}), storetest.Batch)
 	for range copies {
 		done.Go(func() {
 			if err := w.d.deliver(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {

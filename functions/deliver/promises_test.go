@@ -165,12 +165,12 @@ func (p *promise) round(round int) bool {
 	var wg sync.WaitGroup
 	for i := range copies {
 		deps := p.deps
-		x := &dying{ledger: p.Store, EventRecorder: p.heard, after: -1}
+		c := &crash{steps: -1}
 		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
-			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
+			c.steps, c.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++
 		}
-		deps.Store, deps.Queue, deps.Sender = x, x, p.fcm
+		deps.Store, deps.Queue, deps.Sender = c.store(p.Store), &crashingPublisher{p.heard, c}, p.fcm
 		deps.Sleep = p.clock.Sleep
 		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
 	}

@@ -1,16 +1,16 @@
 package deliver
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
 	sdk "cloud.google.com/go/firestore"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
+	"carillon.example/shared/store"
 )
 
 // Every further copy of a message finds its results and sends nothing.
@@ -47,7 +47,7 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 			ref := h.accept(push.MessageDraft{Customer: "anna", Lifetime: &life})
 			for attempt := range c.crashes {
 				deps := h.deps
-				deps.Store = &crashesAfterSending{ledger: h.Store}
+				deps.Store = killedAfterSending(h.Store)
 				receiveBy(t, newDeliverer(deps), ref, h.attempt(c.tick, attempt+1))
 				h.clock.Add(5 * time.Minute)
 			}
@@ -66,17 +66,16 @@ func TestACrashedMessageIsSentAtMostOnceMore(t *testing.T) {
 	}
 }
 
-// crashesAfterSending is the store of a call that is killed once FCM has answered: no
+// killedAfterSending makes the store of a call that is killed once FCM has answered: no
 // result is stored any more.
-type crashesAfterSending struct{ ledger }
-
-var errCrashed = errors.New("the instance is gone")
-
-func (s *crashesAfterSending) SaveMessage(ctx context.Context, m *push.Message) error {
-	if len(m.Batch.PendingTargets()) < len(m.Batch.Results) {
-		return errCrashed
-	}
-	return s.ledger.SaveMessage(ctx, m)
+func killedAfterSending(s *store.Store) *storetest.FailingStore {
+	return storetest.New(s).Before(func(c *storetest.Call) error {
+		b := storetest.Arg[*push.Message](c, 0).Batch
+		if len(b.PendingTargets()) < len(b.Results) {
+			return errKilled
+		}
+		return nil
+	}, storetest.SaveMessage)
 }
 
 // Of two copies that tick and Pub/Sub deliver side by side one has the lease.
@@ -115,7 +114,7 @@ func TestFirstDeliveryKeepsItsResults(t *testing.T) {
 			t.Parallel()
 			h, ref := newMessageToAnna(t)
 			deps := h.deps
-			deps.Store = &savesLater{ledger: h.Store, before: func() { meanwhile(h, ref) }}
+			deps.Store = beforeFirstSave(h.Store, func() { meanwhile(h, ref) })
 
 			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
@@ -150,7 +149,7 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 			h, ref := newMessageToAnna(t)
 			deps := h.deps
 			var kept *push.Message
-			deps.Store = &savesLater{ledger: h.Store, before: func() { c.meanwhile(h, ref); kept = h.show(ref) }}
+			deps.Store = beforeFirstSave(h.Store, func() { c.meanwhile(h, ref); kept = h.show(ref) })
 
 			h.wantSettlement(receiveBy(t, newDeliverer(deps), ref, 1), queue.Ack)
 
@@ -160,18 +159,9 @@ func TestFirstDeliveryOverwritesNoOtherCall(t *testing.T) {
 	}
 }
 
-// savesLater does something before the first save of a message.
-type savesLater struct {
-	ledger
-	before func()
-}
-
-func (s *savesLater) SaveMessage(ctx context.Context, m *push.Message) error {
-	if before := s.before; before != nil {
-		s.before = nil
-		before()
-	}
-	return s.ledger.SaveMessage(ctx, m)
+// beforeFirstSave makes a store that does something before it first saves a message.
+func beforeFirstSave(s *store.Store, do func()) *storetest.FailingStore {
+	return storetest.New(s).Before(storetest.DoOnce(do), storetest.SaveMessage)
 }
 
 // A dead letter of a message that no call has sent is published again a minute later.
@@ -196,7 +186,7 @@ func TestDeadLetterDoesNotDelayANewCopy(t *testing.T) {
 	h, ref := newMessageToAnna(t)
 	h.clock.Add(5 * time.Minute)
 	deps := h.deps
-	deps.Store = &savesLater{ledger: h.Store, before: func() { h.want("published again", h.publishDue(), 1) }}
+	deps.Store = beforeFirstSave(h.Store, func() { h.want("published again", h.publishDue(), 1) })
 	h.wantSettlement(newDeliverer(deps).receive(t.Context(), deadLetterOf(t, ref)), queue.Ack)
 
 	h.wantSettlement(h.receive(ref, 1), queue.Ack)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -80,24 +81,6 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 	}
 }
 
-// ended is a ledger whose instance is told to stop once so many slices of flags
-// are set.
-type ended struct {
-	ledger
-	slices int
-	stop   func()
-	owed   func() int
-	seen   []int // how many flags were owed, as stored, when a slice began
-}
-
-func (e *ended) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
-	e.seen = append(e.seen, e.owed())
-	if len(e.seen) == e.slices {
-		e.stop()
-	}
-	return e.ledger.FlagTokens(ctx, flags)
-}
-
 // TestFlagsMakeProgressInSlices: each slice is stored and published before the
 // next, and what a call has no time for the next one goes on with.
 func TestFlagsMakeProgressInSlices(t *testing.T) {
@@ -107,21 +90,28 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	w.control()
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
-	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
+	var owed []int // how many flags the stored batch owes when a slice begins
+	deps := w.deps
+	deps.Stopping = stopping
+	deps.Store = storetest.New(w.Store).Before(func(*storetest.Call) error {
 		b, err := w.Batch(t.Context(), ref)
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return err
 		}
-		return len(b.OwedFlags)
-	}}
-	deps := w.deps
-	deps.Store, deps.Stopping = e, stopping
+
+		owed = append(owed, len(b.OwedFlags))
+		if len(owed) == 2 {
+			stop()
+		}
+		return nil
+	}, storetest.FlagTokens)
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
 
-	if want := []int{3 * flagSlice, 2 * flagSlice}; !slices.Equal(e.seen, want) {
-		t.Errorf("owed when a slice began: %v, want %v", e.seen, want)
+	if want := []int{3 * flagSlice, 2 * flagSlice}; !slices.Equal(owed, want) {
+		t.Errorf("owed when a slice began: %v, want %v", owed, want)
 	}
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
 		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
@@ -182,21 +172,20 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 	}
 }
 
-// partly is a ledger that cannot flag one token.
-type partly struct {
-	ledger
-	token string
+// cannotFlag makes a store whose answer for one token is that it could not be flagged.
+func cannotFlag(s *store.Store, token string) *storetest.FailingStore {
+	return storetest.New(s).After(func(c *storetest.Call) error {
+		for i, f := range storetest.Arg[[]store.Flag](c, 0) {
+			if f.TokenID == push.TokenID(token) {
+				(*storetest.Result[[]store.FlagResult](c, 0))[i] = store.FlagResult{Err: errContention}
+			}
+		}
+		return nil
+	}, storetest.FlagTokens)
 }
 
-func (p partly) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
-	out := p.ledger.FlagTokens(ctx, flags)
-	for i, f := range flags {
-		if f.TokenID == push.TokenID(p.token) {
-			out[i] = store.FlagResult{Err: &push.Unavailable{Err: errors.New("too much contention")}}
-		}
-	}
-	return out
-}
+// errContention is the error of a write to a document to which many others write.
+var errContention = &push.Unavailable{Err: errors.New("too much contention")}
 
 // TestOneFlagThatFailsKeepsNoOtherWaiting, nor the mailing for ever: a day after
 // its lifetime the flag is given up.
@@ -208,7 +197,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	tokens := names("t", flagSlice+5)
 	ref := w.mailing("m", true, tokens...)
 	deps := w.deps
-	deps.Store = partly{w.Store, tokens[3]}
+	deps.Store = cannotFlag(w.Store, tokens[3])
 	d := newDeliverer(deps)
 	if err := d.deliver(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not set was no error")

@@ -23,8 +23,8 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 			ref := w.mailing("m", true, token, "t-good")
 
 			deps := w.deps
-			killed := &dying{ledger: w.Store, EventRecorder: w.EventRecorder, after: steps}
-			deps.Store, deps.Queue = killed, killed
+			killed := &crash{steps: steps}
+			deps.Store, deps.Queue = killed.store(w.Store), &crashingPublisher{w.EventRecorder, killed}
 			_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 
 			w.phones.SetOutcome("*", "UNAVAILABLE") // nothing can be found out about the token now

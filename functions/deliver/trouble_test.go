@@ -3,11 +3,11 @@ package deliver
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -37,33 +37,18 @@ func (o odd) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.An
 	return o.proof(ctx)
 }
 
-// busyMailing cannot be held the first time: every batch of a mailing that is
-// in trouble writes the same document.
-type busyMailing struct {
-	ledger
-	asked func()
-	held  atomic.Int64
-}
-
-func (b *busyMailing) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	b.asked()
-	if b.held.Add(1) == 1 {
-		return nil, &push.Unavailable{Err: errors.New("too much contention")}
-	}
-	return b.ledger.PauseForProject(ctx, id, project, reason, detail)
-}
-
 // TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
-// batch is free at once.
+// batch is free at once. Every batch of a mailing that is in trouble writes the
+// document of the mailing, so a pause can fail.
 func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
-	w.deps.Store = &busyMailing{ledger: w.Store, asked: func() {
+	w.deps.Store = storetest.New(w.Store).Before(storetest.Do(func() {
 		if _, x := w.totals("m"); x.Accepted != 99 {
-			t.Errorf("when the mailing is to be held %+v is stored", x)
+			t.Errorf("when the mailing is to be paused, %d results are stored, want 99: %+v", x.Accepted, x)
 		}
-	}}
+	}), storetest.PauseForProject).Before(storetest.FailOnce(errContention), storetest.PauseForProject)
 	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
 		answer: fcm.Answer{Outcome: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
@@ -147,17 +132,6 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	}
 }
 
-// proofBook looks when a proof is noted.
-type proofBook struct {
-	ledger
-	noted func()
-}
-
-func (p proofBook) MarkProven(ctx context.Context, id string) error {
-	p.noted()
-	return p.ledger.MarkProven(ctx, id)
-}
-
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
 // does, the first token that accepts is the proof (facts of FCM, "Limits").
 func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
@@ -171,11 +145,11 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 			asked++
 			return refusedTopic(ctx)
 		}}
-		w.deps.Store = proofBook{w.Store, func() {
+		w.deps.Store = storetest.New(w.Store).Before(storetest.Do(func() {
 			if _, x := w.totals("m"); x.Accepted != int64(taken) {
-				t.Errorf("when the proof is noted %+v is stored", x)
+				t.Errorf("when the proof is stored, %d results are stored, want %d: %+v", x.Accepted, taken, x)
 			}
-		}}
+		}), storetest.MarkProven)
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
 		m, x := w.totals("m")
@@ -185,25 +159,12 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 	}
 }
 
-// unnoted cannot note a proof the first time.
-type unnoted struct {
-	ledger
-	asked atomic.Int64
-}
-
-func (u *unnoted) MarkProven(ctx context.Context, id string) error {
-	if u.asked.Add(1) == 1 {
-		return &push.Unavailable{Err: errors.New("too much contention")}
-	}
-	return u.ledger.MarkProven(ctx, id)
-}
-
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.
 func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", false, names("t", 3)...)
-	w.deps.Store = &unnoted{ledger: w.Store}
+	w.deps.Store = storetest.New(w.Store).Before(storetest.FailOnce(errContention), storetest.MarkProven)
 	w.d = newDeliverer(w.deps)
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Error("the proof could not be noted, and nobody is told")

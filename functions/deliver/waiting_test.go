@@ -11,6 +11,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -59,24 +60,16 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	}
 }
 
-// readers counts the targets whose customers are read.
-type readers struct {
-	ledger
-	read int
-}
-
-func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, []string, error) {
-	r.read += len(targets)
-	return r.ledger.RecheckTargets(ctx, m, targets)
-}
-
 // TestOnlyWhatIsSentIsCheckedAgain: of an outdated batch the targets that have
 // their result are not read, and none is read twice within a minute.
 func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
-	reads := &readers{ledger: w.Store}
-	w.deps.Store = reads
+	read := 0 // targets whose customers were read
+	w.deps.Store = storetest.New(w.Store).Before(func(c *storetest.Call) error {
+		read += len(storetest.Arg[[]push.Target](c, 1))
+		return nil
+	}, storetest.RecheckTargets)
 	w.d = newDeliverer(w.deps)
 	tokens := names("t", 100)
 	if err := w.phones.SetOutcomes(phones.Outcome{Token: tokens[7], Outcome: "QUOTA_DEVICE", RetryAfter: 20 * time.Second}); err != nil {
@@ -90,8 +83,8 @@ func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	w.clock.Add(6 * time.Minute)
 	for i, want := range []int{1, 1, 1, 2} { // claimed every 25 s
 		w.deliver(ref)
-		if reads.read != want {
-			t.Errorf("after claim %d %d targets were checked, want %d", i+1, reads.read, want)
+		if read != want {
+			t.Errorf("after claim %d %d targets were checked, want %d", i+1, read, want)
 		}
 		w.clock.Add(25 * time.Second)
 	}

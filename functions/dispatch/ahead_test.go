@@ -1,13 +1,13 @@
 package dispatch
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -164,8 +164,15 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newHarness(t, nil)
-			pages := &pageSizes{ledger: w.d.Store}
-			w.d.Store = pages
+			var pages []int // how many targets each page has
+			w.failing.Before(func(call *storetest.Call) error {
+				n := 0
+				for _, b := range storetest.Arg[[]*push.Batch](call, 1) {
+					n += len(b.Targets)
+				}
+				pages = append(pages, n)
+				return nil
+			}, storetest.CreateBatches)
 			value := string(slices.Repeat([]byte("x"), c.bytes))
 			for from := 0; from < 400; from += 50 {
 				var lines []store.ImportLine
@@ -182,24 +189,9 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 			})
 			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", 400)
-			if largest := slices.Max(pages.sizes); largest < c.least || largest > c.most {
-				t.Errorf("pages of %v customers, want the largest between %d and %d", pages.sizes, c.least, c.most)
+			if largest := slices.Max(pages); largest < c.least || largest > c.most {
+				t.Errorf("pages of %v customers, want the largest between %d and %d", pages, c.least, c.most)
 			}
 		})
 	}
-}
-
-// pageSizes notes how many targets each page has.
-type pageSizes struct {
-	ledger
-	sizes []int
-}
-
-func (p *pageSizes) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	n := 0
-	for _, b := range batches {
-		n += len(b.Targets)
-	}
-	p.sizes = append(p.sizes, n)
-	return p.ledger.CreateBatches(ctx, sh, batches)
 }

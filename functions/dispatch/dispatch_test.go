@@ -24,7 +24,11 @@ func TestEveryoneIsCutOnce(t *testing.T) {
 // and publish; whoever comes next skips nobody and takes nobody twice.
 func TestDyingAtEachStep(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"before start", "after start", "publish orders", "before cut", "after cut", "publish batches", "before marking", "after marking"} {
+	for _, step := range []string{
+		"before StartMailing", "after StartMailing", "PublishDispatch",
+		"before CreateBatches", "after CreateBatches", "PublishBatches",
+		"before MarkDispatched", "after MarkDispatched",
+	} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			var once sync.Once

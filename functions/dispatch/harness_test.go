@@ -11,6 +11,7 @@ import (
 
 	"cloud.google.com/go/firestore"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -32,7 +33,7 @@ type board struct {
 func (b *board) PublishDispatch(_ context.Context, o ...push.DispatchMessage) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.fail("publish orders"); err != nil {
+	if err := b.fail("PublishDispatch"); err != nil {
 		return err
 	}
 	b.orders = append(b.orders, o...)
@@ -49,7 +50,7 @@ func (b *board) PublishWake(_ context.Context, mailings ...string) error {
 func (b *board) PublishBatches(_ context.Context, lane push.Lane, r ...push.BatchRef) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.fail("publish batches"); err != nil {
+	if err := b.fail("PublishBatches"); err != nil {
 		return err
 	}
 	for range r {
@@ -59,39 +60,17 @@ func (b *board) PublishBatches(_ context.Context, lane push.Lane, r ...push.Batc
 	return nil
 }
 
-// fragile fails a commit before or after it has happened.
-type fragile struct {
-	*store.Store
-	fail func(step string) error
-}
-
-func (f *fragile) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	if err := f.fail("before cut"); err != nil {
-		return err
-	}
-	if err := f.Store.CreateBatches(ctx, sh, batches); err != nil {
-		return err
-	}
-	return f.fail("after cut")
-}
-
-func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error) {
-	if err := f.fail("before start"); err != nil {
-		return nil, err
-	}
-	m, err := f.Store.StartMailing(ctx, id, d, hours, shards)
-	if err != nil {
-		return nil, err
-	}
-	return m, f.fail("after start")
-}
-
-func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
-	if err := f.fail("before marking"); err != nil {
-		return false, err
-	}
-	ok, err := f.Store.MarkDispatched(ctx, id)
-	return ok, errors.Join(err, f.fail("after marking"))
+// failAtStep adds to a store that a commit may fail before or after it has happened. A
+// step is "before" or "after" and the name of the method.
+func failAtStep(s *storetest.FailingStore, fail func(step string) error) {
+	commits := []storetest.Method{storetest.StartMailing, storetest.CreateBatches, storetest.MarkDispatched}
+	s.Before(func(c *storetest.Call) error { return fail("before " + string(c.Method)) }, commits...)
+	s.After(func(c *storetest.Call) error {
+		if c.Err != nil {
+			return nil
+		}
+		return fail("after " + string(c.Method))
+	}, commits...)
 }
 
 // A harness is dispatch over a real store, by a clock that moves only by sleeping
@@ -99,9 +78,10 @@ func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
 type harness struct {
 	*store.Store
 	*board
-	d     *dispatcher
-	clock *testcloud.Clock
-	db    *firestore.Client
+	d       *dispatcher
+	failing *storetest.FailingStore // what d calls; without hooks it is the store
+	clock   *testcloud.Clock
+	db      *firestore.Client
 }
 
 func newHarness(t *testing.T, fail func(string) error) *harness {
@@ -113,8 +93,10 @@ func newHarness(t *testing.T, fail func(string) error) *harness {
 	db := testcloud.New(t).DB()
 	s := store.New(db, store.Options{Now: c.Now})
 	b := &board{now: c.Now, fail: fail}
-	d := newDispatcher(Deps{Store: &fragile{s, fail}, Queue: b, CallTimeout: time.Minute, Now: c.Now})
-	return &harness{Store: s, board: b, d: d, clock: c, db: db}
+	failing := storetest.New(s)
+	failAtStep(failing, fail)
+	d := newDispatcher(Deps{Store: failing, Queue: b, CallTimeout: time.Minute, Now: c.Now})
+	return &harness{Store: s, board: b, d: d, failing: failing, clock: c, db: db}
 }
 
 // seed imports n customers with one to three tokens.

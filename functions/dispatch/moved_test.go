@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,22 +8,13 @@ import (
 
 	"cloud.google.com/go/firestore"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/push"
 )
 
-// between does something once, after the first page is cut.
-type between struct {
-	ledger
-	do func()
-}
-
-func (b *between) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	err := b.ledger.CreateBatches(ctx, sh, batches)
-	if do := b.do; do != nil {
-		b.do = nil
-		do()
-	}
-	return err
+// afterFirstPage does something once, after the batches of the first page are created.
+func (w *harness) afterFirstPage(do func()) {
+	w.failing.After(storetest.DoOnce(do), storetest.CreateBatches)
 }
 
 // byKey are the first and the last customer in the order of the keys.
@@ -66,12 +56,12 @@ func TestATokenThatMovesIsSentToOnce(t *testing.T) {
 			token := first + "-token-0"
 			w.clock.Add(time.Minute)
 			w.mailing(t, "m", nil)
-			w.d.Store = &between{w.d.Store, func() {
+			w.afterFirstPage(func() {
 				w.clock.Add(time.Second)
 				if err := move(w, token); err != nil {
 					t.Error(err)
 				}
-			}}
+			})
 			w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 			w.checkOnce(t, "m", n)
 			m, err := w.MailingHeader(t.Context(), "m")
@@ -112,13 +102,13 @@ func TestListedTokensAreResolvedOnce(t *testing.T) {
 			}
 			w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Tokens: append(tokens, "never seen", tokens[0])} })
 			moved := c.from + "-token-0"
-			w.d.Store = &between{w.d.Store, func() {
+			w.afterFirstPage(func() {
 				if _, err := w.RegisterToken(t.Context(), c.to, push.Registration{Kind: push.KindToken, Value: moved, Platform: push.Android}); err != nil {
 					t.Error(err)
 				}
-			}}
+			})
 			w.start(t, "m")
-			w.d.Store = slow{w.d.Store, w}
+			w.eachPageTakes(10 * time.Second)
 			w.d.CallTimeout = 12 * time.Second // so that each page is a call of its own, which opens the audience anew
 			for calls, orders := 0, []push.DispatchMessage{{Mailing: "m"}}; len(orders) > 0; calls++ {
 				if calls > 10 {

@@ -31,7 +31,7 @@ func TestNothingIsPublishedBeforeItIsStored(t *testing.T) {
 	t.Parallel()
 	down := true
 	w := newHarness(t, func(step string) error {
-		if step == "before cut" && down {
+		if step == "before CreateBatches" && down {
 			return errors.New("Firestore is out of reach")
 		}
 		return nil

@@ -1,11 +1,11 @@
 package dispatch
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/shared/push"
 )
 
@@ -67,15 +67,9 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 	}
 }
 
-// slow is a clock that moves by ten seconds with each page.
-type slow struct {
-	ledger
-	w *harness
-}
-
-func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	s.w.clock.Add(10 * time.Second)
-	return s.ledger.CreateBatches(ctx, sh, batches)
+// eachPageTakes moves the clock before the batches of a page are created.
+func (w *harness) eachPageTakes(d time.Duration) {
+	w.failing.Before(storetest.Do(func() { w.clock.Add(d) }), storetest.CreateBatches)
 }
 
 // TestHandsOverInTime: a call that has more to cut than its time allows ends
@@ -84,7 +78,7 @@ func TestHandsOverInTime(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
 	w.d.CallTimeout = 30 * time.Second
-	w.d.Store = slow{w.d.Store, w}
+	w.eachPageTakes(10 * time.Second)
 	w.seed(t, 3*pageSize+10)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
@@ -168,13 +162,6 @@ func (w *harness) settleAll(t *testing.T, id string) {
 	}
 }
 
-// uncounted cannot count open batches.
-type uncounted struct{ ledger }
-
-func (uncounted) OpenTokens(context.Context, string) (int, error) {
-	return 0, &push.Unavailable{Err: errors.New("no Firestore")}
-}
-
 // TestACallThatFailsGivesItsShardBack: the redelivery goes on at once.
 func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	t.Parallel()
@@ -183,7 +170,7 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	good := w.d.Store
-	w.d.Store = uncounted{good}
+	w.d.Store = storetest.New(w.Store).Before(storetest.Fail(&push.Unavailable{Err: errors.New("no Firestore")}), storetest.OpenTokens)
 	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
 		t.Fatal("open batches could not be counted, and nobody is told")
 	}

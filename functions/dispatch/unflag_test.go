@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carillon.example/emulators/storetest"
 	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
@@ -100,10 +100,9 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	}
 }
 
-// shaky is the store of a call that is killed at the nth step of an unflag,
-// before or after it has happened: from then on the call reaches nothing.
-type shaky struct {
-	*store.Store
+// An unflagCrash kills a call at the nth step of an unflag, before or after the step has
+// happened: from then on the call reaches nothing.
+type unflagCrash struct {
 	nth    int
 	step   atomic.Int64
 	killed atomic.Bool
@@ -111,53 +110,29 @@ type shaky struct {
 
 var errKilled = &push.Unavailable{Err: errors.New("the call was killed")}
 
-// alive counts a step.
-func (s *shaky) alive() error {
-	if s.step.Add(1) == int64(s.nth) {
-		s.killed.Store(true)
+// count counts a step, and returns errKilled once the call is killed.
+func (c *unflagCrash) count() error {
+	if c.step.Add(1) == int64(c.nth) {
+		c.killed.Store(true)
 	}
-	if s.killed.Load() {
+	if c.killed.Load() {
 		return errKilled
 	}
 	return nil
 }
 
-// around runs a step of an unflag.
-func (s *shaky) around(do func() error) error {
-	if err := s.alive(); err != nil {
-		return err
+// store makes the store of the call. Each of its calls is two steps: before it, and after
+// it if it succeeded.
+func (c *unflagCrash) store(s *store.Store) *storetest.FailingStore {
+	methods := []storetest.Method{storetest.LeaseUnflag, storetest.UnflagPage, storetest.UnflagTokens, storetest.SaveUnflag, storetest.EndUnflag}
+	before := func(*storetest.Call) error { return c.count() }
+	after := func(call *storetest.Call) error {
+		if call.Err != nil {
+			return nil
+		}
+		return c.count()
 	}
-	if err := do(); err != nil {
-		return err
-	}
-	return s.alive()
-}
-
-func (s *shaky) LeaseUnflag(ctx context.Context, id string, until time.Time) (l *store.UnflagLease, err error) {
-	err = s.around(func() (err error) { l, err = s.Store.LeaseUnflag(ctx, id, until); return err })
-	return l, err
-}
-
-func (s *shaky) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
-	err = s.around(func() (err error) { p, err = s.Store.UnflagPage(ctx, l); return err })
-	return p, err
-}
-
-func (s *shaky) UnflagTokens(ctx context.Context, id string, tokens []store.CustomerTokens) (n int, events []push.Event, err error) {
-	err = s.around(func() (err error) { n, events, err = s.Store.UnflagTokens(ctx, id, tokens); return err })
-	if err != nil {
-		return 0, nil, err // whoever was killed publishes nothing
-	}
-	return n, events, err
-}
-
-func (s *shaky) SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error {
-	return s.around(func() error { return s.Store.SaveUnflag(ctx, l, until) })
-}
-
-func (s *shaky) EndUnflag(ctx context.Context, id string) (u *push.Unflag, err error) {
-	err = s.around(func() (err error) { u, err = s.Store.EndUnflag(ctx, id); return err })
-	return u, err
+	return storetest.New(s).Before(before, methods...).After(after, methods...)
 }
 
 // TestUnflagSurvivesACrashAtEveryStep: one call is killed, Pub/Sub delivers its order
@@ -167,8 +142,8 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 	const batches, size = 20, 2 // two pages
 	for nth := 1; ; nth++ {
 		w := newHarness(t, nil)
-		s := &shaky{Store: w.Store, nth: nth}
-		w.d.Store = s
+		crash := &unflagCrash{nth: nth}
+		w.d.Store = crash.store(w.Store)
 		w.flagged(t, "m", batches, size)
 		if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 			t.Fatal(err)
@@ -187,7 +162,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 				t.Fatal(err)
 			}
 			if completed = m.Unflag.State == push.UnflagCompleted; !completed {
-				s.killed.Store(false)
+				crash.killed.Store(false)
 				w.clock.Add(3 * time.Minute) // a lease that was not given back
 			}
 		}
@@ -195,7 +170,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("that was with a kill at step %d", nth)
 		}
-		if s.step.Load() < int64(nth) {
+		if crash.step.Load() < int64(nth) {
 			if tries != 1 {
 				t.Errorf("without a kill it took %d deliveries", tries)
 			}
@@ -204,16 +179,9 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// ageing lets each transaction of an unflag take a while of the call's time.
-type ageing struct {
-	*store.Store
-	clock *testcloud.Clock
-	each  time.Duration
-}
-
-func (a ageing) UnflagTokens(ctx context.Context, id string, tokens []store.CustomerTokens) (int, []push.Event, error) {
-	a.clock.Add(a.each)
-	return a.Store.UnflagTokens(ctx, id, tokens)
+// eachUnflagTakes moves the clock before each transaction of an unflag.
+func (w *harness) eachUnflagTakes(d time.Duration) {
+	w.failing.Before(storetest.Do(func() { w.clock.Add(d) }), storetest.UnflagTokens)
 }
 
 // TestUnflagHandsOver: a call works for its time, and a fresh order goes on
@@ -221,7 +189,7 @@ func (a ageing) UnflagTokens(ctx context.Context, id string, tokens []store.Cust
 func TestUnflagHandsOver(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t, nil)
-	w.d.Store = ageing{w.Store, w.clock, 20 * time.Second}
+	w.eachUnflagTakes(20 * time.Second)
 	w.d.CallTimeout = time.Minute
 	w.flagged(t, "m", 50, 2) // pages of 16, 32 and the rest: 20 s each
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
@@ -237,7 +205,7 @@ func TestUnflagHandsOver(t *testing.T) {
 	w.takenBack(t, "m", 100)
 
 	w = newHarness(t, nil)
-	w.d.Store = ageing{w.Store, w.clock, 55 * time.Second}
+	w.eachUnflagTakes(55 * time.Second)
 	w.d.CallTimeout = time.Minute
 	w.flagged(t, "m", 50, 2)
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
