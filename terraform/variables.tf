@@ -390,6 +390,28 @@ variable "firebase_quotas" {
   }
 }
 
+variable "delivery_data_apps" {
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+  description = "Android apps for which tick fetches FCM's delivery data once a day: a map from the id of a Firebase project to its Firebase app ids. The default is none."
+
+  validation {
+    condition     = alltrue(flatten([for ids in values(var.delivery_data_apps) : [for id in ids : can(regex("^[0-9]+:[0-9]+:android:[0-9a-f]+$", id))]]))
+    error_message = "delivery_data_apps must have Firebase app ids of Android apps, like 1:123456789012:android:0a1b2c3d4e5f."
+  }
+
+  validation {
+    condition     = alltrue([for p in keys(var.delivery_data_apps) : can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", p))])
+    error_message = "delivery_data_apps must have ids of projects (6 to 30 lower-case letters, digits and hyphens), not their numbers or names."
+  }
+
+  validation {
+    condition     = alltrue([for ids in values(var.delivery_data_apps) : length(distinct(ids)) == length(ids)])
+    error_message = "delivery_data_apps must have each app once."
+  }
+}
+
 variable "fcm_endpoint" {
   type        = string
   default     = "https://fcm.googleapis.com"
