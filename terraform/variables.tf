@@ -496,11 +496,12 @@ variable "devices" {
     registrations_per_hour = optional(number, 60)
     registrations_per_day  = optional(number, 300)
     moves_per_hour         = optional(number, 5)
+    events_per_hour        = optional(number, 600)
     moves_per_day          = optional(number, 10)
   })
   default     = {}
   nullable    = false
-  description = "The public function devices. enabled: whether it is deployed. customer_claim: the claim of the caller's Firebase Auth ID token that is the id of the customer. tenant: the Identity Platform tenant whose tokens are accepted (empty: only tokens without a tenant). check_revoked: whether each call asks Google if the account is still valid. allowed_origins: the origins of web pages that may call. app_check: what happens to a call without a valid Firebase App Check token: off (it is not checked), log or enforce. registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day limit the apps of one customer, in hours and days of UTC. A move takes a token from another customer."
+  description = "The public function devices. enabled: whether it is deployed. customer_claim: the claim of the caller's Firebase Auth ID token that is the id of the customer. tenant: the Identity Platform tenant whose tokens are accepted (empty: only tokens without a tenant). check_revoked: whether each call asks Google if the account is still valid. allowed_origins: the origins of web pages that may call. app_check: what happens to a call without a valid Firebase App Check token: off (it is not checked), log or enforce. registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day limit the apps of one customer, in hours and days of UTC. A move takes a token from another customer. events_per_hour limits what the apps of one customer report to each instance (opened, received, dismissed), in hours of UTC."
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_.:/-]*$", var.devices.customer_claim))
@@ -520,6 +521,11 @@ variable "devices" {
   validation {
     condition     = alltrue([for n in [var.devices.registrations_per_hour, var.devices.registrations_per_day, var.devices.moves_per_hour, var.devices.moves_per_day] : n >= 1 && n <= 1000000 && n == floor(n)])
     error_message = "registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day must be whole numbers from 1 to 1000000."
+  }
+
+  validation {
+    condition     = var.devices.events_per_hour >= 100 && var.devices.events_per_hour <= 1000000 && var.devices.events_per_hour == floor(var.devices.events_per_hour)
+    error_message = "events_per_hour must be a whole number from 100, which is one full request, to 1000000."
   }
 
   validation {

@@ -242,7 +242,7 @@ run "devices_on" {
       enabled         = true, customer_claim = "sub", tenant = "riga-1", check_revoked = true
       allowed_origins = ["https://shop.example", "http://localhost:3000"]
 
-      registrations_per_hour = 7, registrations_per_day = 70, moves_per_hour = 1, moves_per_day = 2
+      registrations_per_hour = 7, registrations_per_day = 70, moves_per_hour = 1, moves_per_day = 2, events_per_hour = 700
     }
     functions = { devices = { max_instances = 3, timeout_seconds = 20 } }
   }
@@ -253,7 +253,7 @@ run "devices_on" {
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
       AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000", APP_CHECK = "off"
 
-      REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2"
+      REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2", EVENTS_PER_HOUR = "700"
     })
     error_message = "The environment of devices is wrong."
   }

@@ -610,6 +610,14 @@ run "accepted_projects" {
   }
 }
 
+run "fewer_events_than_a_request_may_have" {
+  command = plan
+  variables {
+    devices = { events_per_hour = 99 }
+  }
+  expect_failures = [var.devices]
+}
+
 run "delivery_data_of_an_ios_app" {
   command = plan
   variables {
