@@ -29,9 +29,10 @@ func At(t testing.TB, url string) *Client { return &Client{url, t} }
 
 // An Answer is the answer to a request.
 type Answer struct {
-	Code   int
-	Header http.Header
-	Body   string
+	Code    int
+	Header  http.Header
+	Body    string
+	Request string // method, path and the first bytes of the body
 	Problem
 	t testing.TB
 }
@@ -69,7 +70,11 @@ func (s *Client) Ask(method, path, body string, header ...string) Answer {
 		r.Header.Set("Content-Type", "application/json")
 	}
 
-	return s.Send(r)
+	a := s.Send(r)
+	if body != "" {
+		a.Request += fmt.Sprintf(" %.60q", body)
+	}
+	return a
 }
 
 // Send sends a request. An error answer must be problem+json with the same status as
@@ -87,7 +92,7 @@ func (s *Client) Send(r *http.Request) Answer {
 		s.t.Fatal(err)
 	}
 
-	a := Answer{Code: res.StatusCode, Header: res.Header, Body: string(b), t: s.t}
+	a := Answer{Code: res.StatusCode, Header: res.Header, Body: string(b), Request: r.Method + " " + r.URL.Path, t: s.t}
 	if a.Code < 300 {
 		return a
 	}
