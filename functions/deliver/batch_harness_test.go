@@ -183,8 +183,11 @@ func (w *batchHarness) invalid(token string) string {
 	if t.Valid() {
 		return ""
 	}
-	if t.Invalid.Mailing == "" || t.Invalid.At.IsZero() {
-		w.t.Errorf("token %s is marked without mailing or time: %+v", token, t.Invalid)
+	if t.Invalid.Mailing == "" {
+		w.t.Errorf("token %s: Invalid.Mailing is empty, want a value", token)
+	}
+	if t.Invalid.At.IsZero() {
+		w.t.Errorf("token %s: Invalid.At is zero, want a time", token)
 	}
 	return t.Invalid.Code
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -24,10 +25,12 @@ func TestRingsFlagsAndCompletes(t *testing.T) {
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
 	m, got := w.totals("m")
-	if m.State != push.Completed || got.Accepted != 20 || got.Invalid[push.CodeWrongSender] != 1 || got.Pending != 0 ||
-		got.Invalid[push.CodeUnregistered] != 1 || got.Invalid[push.CodeInvalidArgument] != 2 {
-		t.Errorf("%s: %+v", m.State, got)
-	}
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, got.Accepted, 20, "tokens accepted")
+	testcloud.Equal(t, got.Invalid[push.CodeWrongSender], 1, "tokens invalid with CodeWrongSender")
+	testcloud.Equal(t, got.Pending, 0, "tokens pending")
+	testcloud.Equal(t, got.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
+	testcloud.Equal(t, got.Invalid[push.CodeInvalidArgument], 2, "tokens invalid with CodeInvalidArgument")
 	for token, want := range map[string]string{"gone-token": push.CodeUnregistered, "malformed-token": push.CodeInvalidArgument,
 		"bare-token": push.CodeInvalidArgument, "stranger-token": push.CodeWrongSender, "good-token-0000": ""} {
 		if got := w.invalid(token); got != want {
@@ -60,15 +63,19 @@ func TestUnprovenMailingIsProvenFirst(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.mailing("good", false, "first-token"))
-	if m, totals := w.totals("good"); m.State != push.Completed || !m.Proven || totals.Accepted != 1 {
-		t.Errorf("%+v %+v", m, totals)
-	}
+	m, totals := w.totals("good")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, m.Proven, true, "Proven")
+	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
 	w.phones.SetOutcome("/topics/*", "WEBPUSH_TTL")
 	w.deliver(w.mailing("bad", false, "second-token"))
-	m, totals := w.totals("bad")
-	if m.State != push.Refused || m.Refusal == "" || totals.Refused != 1 || len(w.rung("bad")) != 0 {
-		t.Errorf("%s because %q: %+v", m.State, m.Refusal, totals)
+	m, totals = w.totals("bad")
+	testcloud.Equal(t, m.State, push.Refused, "state")
+	if m.Refusal == "" {
+		t.Error("Refusal is empty, want a value")
 	}
+	testcloud.Equal(t, totals.Refused, 1, "tokens refused")
+	testcloud.Equal(t, len(w.rung("bad")), 0, "number of tokens that got mailing bad")
 }
 
 // TestMisconfiguredPausesWithTheReason: nobody is marked, nothing is lost, and
@@ -80,17 +87,26 @@ func TestMisconfiguredPausesWithTheReason(t *testing.T) {
 	ref := w.mailing("m", true, names("t", 3)...)
 	w.deliver(ref)
 	m, totals := w.totals("m")
-	if m.State != push.Paused || m.PausedReason != push.PausedCredentials || m.PausedDetail == "" || totals.Pending != 3 {
-		t.Fatalf("%s because %q: %+v", m.State, m.PausedBecause(), totals)
+	if m.State != push.Paused {
+		t.Fatalf("state is %v, want %v", m.State, push.Paused)
+	}
+	if m.PausedReason != push.PausedCredentials {
+		t.Fatalf("PausedReason is %v, want %v", m.PausedReason, push.PausedCredentials)
+	}
+	if m.PausedDetail == "" {
+		t.Fatal("PausedDetail is empty, want a value")
+	}
+	if totals.Pending != 3 {
+		t.Fatalf("tokens pending is %v, want 3", totals.Pending)
 	}
 	w.phones.ClearOutcomes()
 	if _, err := w.ResumeMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals = w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
 }
 
 // TestTokensOfAnotherSender: while FCM accepts others of their kind, they are
@@ -107,7 +123,8 @@ func TestTokensOfAnotherSender(t *testing.T) {
 		w.phones.SetOutcome("stranger-token-*", "SENDER_ID_MISMATCH")
 		w.deliver(w.mailing("m", true, tokens...))
 		m, totals := w.totals("m")
-		if m.State != want || want == push.Paused && m.PausedReason != push.PausedWrongSender {
+		testcloud.Equal(t, m.State, want, "one of %d: state", every)
+		if want == push.Paused && m.PausedReason != push.PausedWrongSender {
 			t.Errorf("one of %d: %s because %q: %+v", every, m.State, m.PausedBecause(), totals)
 		}
 		code := push.CodeWrongSender
@@ -147,9 +164,9 @@ func TestTokensOfAnotherSenderAreKeptIfTheSettingSaysSo(t *testing.T) {
 
 	w.phones.SetOutcome("*", "SENDER_ID_MISMATCH")
 	w.deliver(w.mailing("wrong", true, names("other", 60)...))
-	if m, _ := w.totals("wrong"); m.State != push.Paused || m.PausedReason != push.PausedWrongSender {
-		t.Errorf("where FCM accepts no token the mailing is %s (%s), want it paused (%s)", m.State, m.PausedReason, push.PausedWrongSender)
-	}
+	m, _ := w.totals("wrong")
+	testcloud.Equal(t, m.State, push.Paused, "where FCM accepts no token: state")
+	testcloud.Equal(t, m.PausedReason, push.PausedWrongSender, "where FCM accepts no token: PausedReason")
 }
 
 // TestWaitingIsNotFailing: over quota the batch is stored with its time and the
@@ -166,8 +183,15 @@ func TestWaitingIsNotFailing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Settled || b.NotBefore.Before(w.clock.Now().Add(50*time.Minute)) || !b.Lease.Until.IsZero() || len(b.PendingTargets()) == 0 {
-		t.Errorf("settled %v, not before %s, lease %+v, %d pending", b.Settled, b.NotBefore, b.Lease, len(b.PendingTargets()))
+	testcloud.Equal(t, b.Settled, false, "Settled")
+	if b.NotBefore.Before(w.clock.Now().Add(50 * time.Minute)) {
+		t.Errorf("NotBefore is %v, want %v or later", b.NotBefore, w.clock.Now().Add(50*time.Minute))
+	}
+	if !b.Lease.Until.IsZero() {
+		t.Errorf("Lease.Until is %v, want the zero time", b.Lease.Until)
+	}
+	if len(b.PendingTargets()) == 0 {
+		t.Error("number of pending targets is 0, want some")
 	}
 	before := w.phones.Stats().Requests
 	w.deliver(ref) // too early: nothing happens

@@ -8,6 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -81,17 +82,23 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
-		t.Fatalf("%+v, %v", b, err)
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Settled {
+		t.Fatal("Settled is true, want false")
+	}
+	if len(b.OwedFlags) != 1 {
+		t.Fatalf("number of OwedFlags is %v, want 1: %+v", len(b.OwedFlags), b.OwedFlags)
 	}
 	w.Fail(nil)
 	w.clock.Add(time.Hour)
 	w.deliver(ref)
 	m, _ := w.totals("m")
-	if got := strings.Join(w.types(), " "); m.State != push.Completed ||
-		got != push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated {
-		t.Errorf("%s, told %s", m.State, got)
-	}
+	got := strings.Join(w.types(), " ")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, got, push.AvailabilityChanged+" "+push.MailingCompleted+" "+push.TokenInvalidated, "published events")
 	if w.rung("m")["good-token"] != 1 {
 		t.Error("the good token was rung again")
 	}
@@ -108,8 +115,18 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
-		t.Fatalf("%+v, %v, told %v", b, err, w.types())
+	b, err := w.Batch(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Settled {
+		t.Fatal("Settled is true, want false")
+	}
+	if len(b.OwedFlags) != 1 {
+		t.Fatalf("number of OwedFlags is %v, want 1: %+v", len(b.OwedFlags), b.OwedFlags)
+	}
+	if len(w.types()) > 0 {
+		t.Fatalf("number of published events is %v, want 0", len(w.types()))
 	}
 	w.clock.Add(time.Hour)
 	w.deliver(ref)
@@ -132,7 +149,8 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 		t.Errorf("it is marked %q", got)
 	}
 	list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
-	if err != nil || len(list) != 0 {
-		t.Errorf("it is listed: %v (%v)", list, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, len(list), 0, "number of listed invalid tokens")
 }

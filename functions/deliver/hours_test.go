@@ -6,6 +6,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -93,13 +94,17 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	if len(waiting) != 1 {
 		t.Fatalf("%d batches wait, want 1", len(waiting))
 	}
-	if ok, err := w.OpenWaiting(t.Context(), waiting[0], w.clock.Now()); err != nil || !ok {
-		t.Fatalf("opening the batch: %v, %v", ok, err)
+	ok, err := w.OpenWaiting(t.Context(), waiting[0], w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		t.Fatal("the batch was not opened, want it opened")
 	}
 	w.deliver(ref)
-	if m, totals := w.totals("m"); totals.Accepted != 3 || m.State != push.Completed {
-		t.Errorf("within the hours %d were accepted and the mailing is %s, want 3 and completed", totals.Accepted, m.State)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
+	testcloud.Equal(t, m.State, push.Completed, "state")
 }
 
 // A call that comes a moment before the hours waits for them.
@@ -141,9 +146,9 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 		}
 	})
 	w.deliver(ref)
-	if _, totals := w.totals("m"); totals.Accepted != 2 || totals.Pending != 2 {
-		t.Errorf("accepted %d, pending %d, want 2 and 2", totals.Accepted, totals.Pending)
-	}
+	_, totals := w.totals("m")
+	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
+	testcloud.Equal(t, totals.Pending, 2, "tokens pending")
 
 	w.clock.Add(closes.Add(time.Second).Sub(w.clock.Now()))
 	requests := w.phones.Stats().Requests
@@ -160,9 +165,9 @@ func TestNoHoursBeforeTheMailingExpires(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.withHours("m", 30*time.Minute, 90*time.Minute, 20*time.Minute, names("t", 3)...)
 	w.deliver(ref)
-	if m, totals := w.totals("m"); totals.Expired != 3 || m.State != push.Completed {
-		t.Errorf("%d are expired and the mailing is %s, want 3 and completed", totals.Expired, m.State)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, totals.Expired, 3, "tokens expired")
+	testcloud.Equal(t, m.State, push.Completed, "state")
 	if n := w.phones.Stats().Requests; n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
@@ -177,7 +182,9 @@ func TestACancelledMailingDoesNotWaitForHours(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	if m, totals := w.totals("m"); totals.Cancelled != 3 || m.Totals == nil {
-		t.Errorf("%d are cancelled and the totals are frozen: %t, want 3 and true", totals.Cancelled, m.Totals != nil)
+	m, totals := w.totals("m")
+	testcloud.Equal(t, totals.Cancelled, 3, "tokens cancelled")
+	if m.Totals == nil {
+		t.Error("Totals is nil, want it set")
 	}
 }

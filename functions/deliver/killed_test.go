@@ -97,8 +97,11 @@ func killedAfter(t *testing.T, saves int) bool {
 	deps.Store = killedAfterSaves(w.Store, saves)
 	err := newDeliverer(deps).deliver(t.Context(), ref, "")
 	killed := err != nil
-	if killed && (!errors.Is(err, errKilled) || settlementFor(queue.Message{}, err) != queue.Redeliver) {
-		t.Fatalf("with %d saves it ended with %v", saves, err)
+	if killed && !errors.Is(err, errKilled) {
+		t.Fatalf("with %d saves it ended with %v, want %v", saves, err, errKilled)
+	}
+	if got := settlementFor(queue.Message{}, err); killed && got != queue.Redeliver {
+		t.Fatalf("with %d saves its message was settled by %v, want %v", saves, got, queue.Redeliver)
 	}
 	w.clock.Add(time.Hour - time.Minute) // the lease lapses; young enough not to be expired
 	w.deliver(ref)
@@ -110,12 +113,16 @@ func killedAfter(t *testing.T, saves int) bool {
 		}
 		again += n - 1
 	}
-	if len(rung) != push.MaxBatch-1 || again > maxUnsaved || !killed && again > 0 {
-		t.Errorf("with %d saves %d were rung and %d of them again", saves, len(rung), again)
+	testcloud.Equal(t, len(rung), push.MaxBatch-1, "with %d saves: number of tokens that got the message", saves)
+	if again > maxUnsaved {
+		t.Errorf("with %d saves: number of tokens that got it again is %v, want at most %v", saves, again, maxUnsaved)
 	}
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != push.MaxBatch-1 {
-		t.Errorf("with %d saves: %s %+v", saves, m.State, totals)
+	if !killed && again > 0 {
+		t.Errorf("with %d saves, all of them: number of tokens that got it again is %d, want 0", saves, again)
 	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "with %d saves: state", saves)
+	testcloud.Equal(t, totals.Accepted, push.MaxBatch-1, "with %d saves: tokens accepted", saves)
 	if got := w.invalid("t-token-0007"); got != push.CodeUnregistered {
 		t.Errorf("with %d saves the dead token is marked %q", saves, got)
 	}
@@ -141,8 +148,11 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Settled || !b.Lease.Until.IsZero() {
-		t.Fatalf("settled %v, lease %+v", b.Settled, b.Lease)
+	if b.Settled {
+		t.Fatal("Settled is true, want false")
+	}
+	if !b.Lease.Until.IsZero() {
+		t.Fatalf("Lease.Until is %v, want the zero time", b.Lease.Until)
 	}
 	w.clock.Add(time.Second)
 	w.deliver(ref)
@@ -166,9 +176,9 @@ func TestACallThatEndsSavesItsResults(t *testing.T) {
 	if err := newDeliverer(w.deps).deliver(ctx, ref, ""); err != nil {
 		t.Error(err)
 	}
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 1 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
 }
 
 // ending ends something with each answer.
@@ -194,9 +204,9 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	w.deliver(ref)
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
 	for token, n := range w.rung("m") {
 		if n != 1 {
 			t.Errorf("%s was rung %d times", token, n)

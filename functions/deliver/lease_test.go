@@ -8,6 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
@@ -32,9 +33,9 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	}
 	w.clock.Add(2 * time.Minute)
 	w.deliver(ref)
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 3 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 3, "tokens accepted")
 }
 
 // Copies of a message that one instance works on at the same time: one has the
@@ -63,9 +64,9 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 			t.Errorf("%s was rung %d times", token, n)
 		}
 	}
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 50 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 50, "tokens accepted")
 }
 
 // TestLeaseKeepsASecondCopyOut: of copies delivered at once one sends.
@@ -113,8 +114,15 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 			end, ok := ctx.Deadline()
 			end = end.Add(time.Until(w.clock.Now())) // the context's clock is the machine's
 			for _, last := range []time.Time{it.Until, end} {
-				if !ok || it.Until.IsZero() || !last.Before(b.Lease.Until) || last.After(m.ExpiresAt.Add(time.Second)) {
-					t.Errorf("it may be sent until %s: the lease ends at %s and the mailing at %s", last, b.Lease.Until, m.ExpiresAt)
+				testcloud.Equal(t, ok, true, "that the context has a deadline")
+				if it.Until.IsZero() {
+					t.Error("it may be sent without an end, want an end")
+				}
+				if !last.Before(b.Lease.Until) {
+					t.Errorf("it may be sent until %v, want an end before the lease ends at %v", last, b.Lease.Until)
+				}
+				if latest := m.ExpiresAt.Add(time.Second); last.After(latest) {
+					t.Errorf("it may be sent until %v, want an end at %v at the latest, with the mailing", last, latest)
 				}
 			}
 		}}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -38,8 +39,12 @@ func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.personal("m", false, map[string]map[string]any{"a": {"name": "Anna & Co"}, "b": {"name": "Bob"}, "n": nil}))
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 6 {
-		t.Fatalf("%s: %+v", m.State, totals)
+	m, totals := w.totals("m")
+	if m.State != push.Completed {
+		t.Fatalf("state is %v, want %v", m.State, push.Completed)
+	}
+	if totals.Accepted != 6 {
+		t.Fatalf("tokens accepted is %v, want 6", totals.Accepted)
 	}
 	want := map[string]string{"a": "Hello Anna & Co https://x.example/?for=Anna%20%26%20Co", "b": "Hello Bob https://x.example/?for=Bob", "n": "Hello friend https://x.example/?for="}
 	for _, m := range w.phones.Messages(phones.Filter{Mailing: "m"}) {
@@ -50,9 +55,9 @@ func TestEverybodyGetsTheirOwnMessage(t *testing.T) {
 		if err := json.Unmarshal(m.Raw, &got); err != nil {
 			t.Fatal(err)
 		}
-		if s := got.Notification.Title + " " + got.Data["link"]; s != want[m.Token[:1]] || got.Data["customer_id"] != "c-"+m.Token {
-			t.Errorf("%s got %q for %s", m.Token, s, got.Data["customer_id"])
-		}
+		s := got.Notification.Title + " " + got.Data["link"]
+		testcloud.Equal(t, s, want[m.Token[:1]], "title and link of %s", m.Token)
+		testcloud.Equal(t, got.Data["customer_id"], "c-"+m.Token, "customer_id of %s", m.Token)
 	}
 }
 
@@ -63,9 +68,9 @@ func TestTooLargeARenderingConcernsOneCustomer(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 3900)}, "b": {"name": "Bob"}, "h": {"name": strings.Repeat("y", 9000)}}))
 	m, totals := w.totals("m")
-	if m.State != push.Completed || totals.Accepted != 2 || totals.Refused != 4 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
+	testcloud.Equal(t, totals.Refused, 4, "tokens refused")
 	for _, token := range []string{"a-token-1", "h-token-2"} {
 		if why := w.invalid(token); why != "" {
 			t.Errorf("%s is marked %s", token, why)
@@ -82,9 +87,9 @@ func TestABatchOfRefusalsEnds(t *testing.T) {
 		all[fmt.Sprintf("c%03d", i)] = map[string]any{"name": strings.Repeat("y", 500)}
 	}
 	w.deliver(w.titled("m", true, strings.Repeat("{{ customer.name }}", 20), all))
-	if m, totals := w.totals("m"); m.State != push.Completed || totals.Refused != 400 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
+	m, totals := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Refused, 400, "tokens refused")
 }
 
 // choosy is a sender whose FCM takes no payload that says so.
@@ -107,10 +112,11 @@ func TestEachRenderingIsProvenByItself(t *testing.T) {
 	w.phones.SetOutcome("*-token-1", "INVALID_TOKEN_BARE")
 	w.deliver(w.personal("m", true, map[string]map[string]any{"a": {"name": strings.Repeat("x", 300)}, "b": {"name": "Bob"}}))
 	m, totals := w.totals("m")
-	if m.State != push.Completed || totals.Accepted != 2 || totals.Refused != 1 || totals.Invalid[push.CodeInvalidArgument] != 1 {
-		t.Errorf("%s: %+v", m.State, totals)
-	}
-	if a, b := w.invalid("a-token-1"), w.invalid("b-token-1"); a != "" || b != push.CodeInvalidArgument {
-		t.Errorf("marked %q and %q, want only the second", a, b)
-	}
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Accepted, 2, "tokens accepted")
+	testcloud.Equal(t, totals.Refused, 1, "tokens refused")
+	testcloud.Equal(t, totals.Invalid[push.CodeInvalidArgument], 1, "tokens invalid with CodeInvalidArgument")
+	a, b := w.invalid("a-token-1"), w.invalid("b-token-1")
+	testcloud.Equal(t, a, "", "flag of the first token")
+	testcloud.Equal(t, b, push.CodeInvalidArgument, "flag of the second token")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -44,9 +45,8 @@ func TestAPlatformPausesAlone(t *testing.T) {
 	if !slices.Equal(m.PausedPlatforms, []push.Platform{push.IOS}) {
 		t.Errorf("paused platforms are %v, want ios", m.PausedPlatforms)
 	}
-	if totals.Accepted != 30 || totals.Pending != 30 {
-		t.Errorf("%d accepted and %d pending, want 30 and 30", totals.Accepted, totals.Pending)
-	}
+	testcloud.Equal(t, totals.Accepted, 30, "tokens accepted")
+	testcloud.Equal(t, totals.Pending, 30, "tokens pending")
 
 	before := w.phones.Stats().Requests
 	w.clock.Add(platformWait)

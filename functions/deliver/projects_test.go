@@ -8,6 +8,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/personal"
 	"carillon.example/shared/push"
@@ -96,9 +97,8 @@ func TestTargetsGoToTheProjectOfTheirApp(t *testing.T) {
 		}
 		got[m.Project]++
 	}
-	if got["pharmacy-prod"] != 5 || got["shop-prod"] != 7 {
-		t.Errorf("messages by project: %v, want 5 and 7", got)
-	}
+	testcloud.Equal(t, got["pharmacy-prod"], 5, "number of messages of pharmacy-prod")
+	testcloud.Equal(t, got["shop-prod"], 7, "number of messages of shop-prod")
 }
 
 func TestAMessageToOneCustomerGoesToTheProjectOfTheApp(t *testing.T) {
@@ -138,9 +138,8 @@ func TestFaultOfOneProjectFlagsNobody(t *testing.T) {
 			if n := w.flagged(append(pharmacy, shop...)...); n != 0 {
 				t.Errorf("%d tokens are flagged, want none", n)
 			}
-			if m.State != push.Paused || m.PausedReason != reason {
-				t.Errorf("the mailing is %s (%s), want paused (%s)", m.State, m.PausedReason, reason)
-			}
+			testcloud.Equal(t, m.State, push.Paused, "state")
+			testcloud.Equal(t, m.PausedReason, reason, "PausedReason")
 			if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: FCM calls 60 of 60 tokens invalid") {
 				t.Errorf("the detail is %q, want the project and its counts", m.PausedDetail)
 			}
@@ -183,9 +182,8 @@ func TestAWrongProjectOfOneAppFlagsNobody(t *testing.T) {
 			if n := w.flagged(clinic...); n != 0 {
 				t.Errorf("%d tokens of the clinic are flagged, want none", n)
 			}
-			if m.State != c.state || m.PausedReason != c.reason {
-				t.Errorf("the mailing is %s (%s), want %s (%s)", m.State, m.PausedReason, c.state, c.reason)
-			}
+			testcloud.Equal(t, m.State, c.state, "state")
+			testcloud.Equal(t, m.PausedReason, c.reason, "PausedReason")
 		})
 	}
 }
@@ -243,9 +241,10 @@ func TestHeldTokensCountForTheirProject(t *testing.T) {
 	d.batch.Results[150], d.batch.Results[199] = push.ResultUnregistered, push.ResultPending
 	for project, want := range map[string]heldCounts{"pharmacy-prod": {100, 90, 90}, "": {99, 1, 0}} {
 		got, err := d.heldOf(t.Context(), project)
-		if err != nil || got != want {
-			t.Errorf("project %q: %+v, %v, want %+v", project, got, err, want)
+		if err != nil {
+			t.Fatalf("project %q: %v", project, err)
 		}
+		testcloud.Equal(t, got, want, "project %q: sums", project)
 	}
 }
 
@@ -256,9 +255,9 @@ func TestCredentialsOfOneProjectAreNamed(t *testing.T) {
 	ref, pharmacy, _ := w.ofApps("m", true, 3, 3)
 	w.deliver(ref)
 	m, _ := w.totals("m")
-	if m.State != push.Paused || m.PausedReason != push.PausedCredentials || m.PausedProject != "pharmacy-prod" {
-		t.Errorf("the mailing is %s (%s of %q), want paused because of the credentials of pharmacy-prod", m.State, m.PausedReason, m.PausedProject)
-	}
+	testcloud.Equal(t, m.State, push.Paused, "state")
+	testcloud.Equal(t, m.PausedReason, push.PausedCredentials, "PausedReason")
+	testcloud.Equal(t, m.PausedProject, "pharmacy-prod", "PausedProject")
 	if !strings.HasPrefix(m.PausedDetail, "project pharmacy-prod: ") {
 		t.Errorf("the detail is %q, want the project", m.PausedDetail)
 	}
@@ -323,14 +322,15 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	w.rule("/topics/carillon-proof", "PAYLOAD_FIELD")
 	onlyShop, _, _ := w.ofApps("shop", false, 0, 2)
 	w.deliver(onlyShop)
-	if m, totals := w.totals("shop"); !m.Proven || totals.Accepted != 2 {
-		t.Errorf("the mailing to the shop: proven %v, %d accepted, want proven and 2", m.Proven, totals.Accepted)
-	}
+	m, totals := w.totals("shop")
+	testcloud.Equal(t, m.Proven, true, "the mailing to the shop: Proven")
+	testcloud.Equal(t, totals.Accepted, 2, "the mailing to the shop: tokens accepted")
 	both, _, _ := w.ofApps("both", false, 2, 2)
 	w.deliver(both)
-	m, _ := w.totals("both")
-	if m.State != push.Refused || !strings.HasPrefix(m.Refusal, "project pharmacy-prod: ") {
-		t.Errorf("the mailing to both is %s (%q), want refused by pharmacy-prod", m.State, m.Refusal)
+	m, _ = w.totals("both")
+	testcloud.Equal(t, m.State, push.Refused, "state")
+	if !strings.HasPrefix(m.Refusal, "project pharmacy-prod: ") {
+		t.Errorf("Refusal is %q, want it to begin with %q", m.Refusal, "project pharmacy-prod: ")
 	}
 	if n := len(w.rung("both")); n != 0 {
 		t.Errorf("%d phones got a payload that is not proven in each project", n)
@@ -340,7 +340,9 @@ func TestAPayloadIsProvenInEachProject(t *testing.T) {
 	w.ruleOf("shop-prod", "/topics/carillon-proof", "PAYLOAD_FIELD")
 	onlyPharmacy, _, _ := w.ofApps("pharmacy", false, 2, 0)
 	w.deliver(onlyPharmacy)
-	if m, _ := w.totals("pharmacy"); m.Proven || !strings.HasPrefix(m.Refusal, "project shop-prod: ") {
-		t.Errorf("the mailing to the pharmacy: proven %v, %q, want refused by the default project, for which Proven stands", m.Proven, m.Refusal)
+	m, _ = w.totals("pharmacy")
+	testcloud.Equal(t, m.Proven, false, "the mailing to the pharmacy: Proven")
+	if !strings.HasPrefix(m.Refusal, "project shop-prod: ") {
+		t.Errorf("the mailing to the pharmacy: Refusal is %q, want it to begin with %q", m.Refusal, "project shop-prod: ")
 	}
 }

@@ -241,8 +241,10 @@ func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[
 		p.rt.Fatalf("%s has no owner", d.token)
 	}
 	may := end == fcm.Invalid || end == fcm.Mismatch || end == fcm.Doubtful && (p.proven || p.fcm.proof == fcm.Accepted)
-	if !token.Valid() && (!may || d.again || d.moves) {
-		p.rt.Errorf("%s is marked %+v though FCM said %s (registered again %v, moved %v)", d.token, token.Invalid, end, d.again, d.moves)
+	if flagged := !token.Valid(); flagged {
+		testcloud.Equal(p.rt, may, true, "%s is flagged %+v, and FCM said %s: that it may be", d.token, token.Invalid, end)
+		testcloud.Equal(p.rt, d.again, false, "%s is flagged %+v: that it was registered again", d.token, token.Invalid)
+		testcloud.Equal(p.rt, d.moves, false, "%s is flagged %+v: that it has moved", d.token, token.Invalid)
 	}
 	if !token.Valid() && !told[token.ID] {
 		p.rt.Errorf("the mark of %s was not told", d.token)

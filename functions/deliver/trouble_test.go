@@ -8,6 +8,7 @@ import (
 
 	phones "carillon.example/emulators/fcm"
 	"carillon.example/emulators/storetest"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/fcm"
 	"carillon.example/shared/push"
 )
@@ -55,13 +56,13 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Error("the mailing could not be held, and nobody is told")
 	}
-	if _, x := w.totals("m"); x.Accepted != 99 || len(w.rung("m")) != 99 {
-		t.Errorf("%d were rung: %+v", len(w.rung("m")), x)
-	}
+	_, x := w.totals("m")
+	testcloud.Equal(t, x.Accepted, 99, "tokens accepted")
+	testcloud.Equal(t, len(w.rung("m")), 99, "number of tokens that got mailing m")
 	w.deliver(ref)
-	if m, x := w.totals("m"); m.State != push.Paused || x.Pending != 1 {
-		t.Errorf("%s: %+v", m.State, x)
-	}
+	m, x := w.totals("m")
+	testcloud.Equal(t, m.State, push.Paused, "state")
+	testcloud.Equal(t, x.Pending, 1, "tokens pending")
 	for token, n := range w.rung("m") {
 		if n > 1 {
 			t.Errorf("%s was rung %d times", token, n)
@@ -94,9 +95,11 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 		}}
 	w.d = newDeliverer(w.deps)
 	w.deliver(ref)
-	if m, x := w.totals("m"); m.State != push.Sending || x.Accepted != 99 || x.Pending != 1 || asked != 1 {
-		t.Errorf("%s after %d proofs: %+v", m.State, asked, x)
-	}
+	m, x := w.totals("m")
+	testcloud.Equal(t, m.State, push.Sending, "state")
+	testcloud.Equal(t, x.Accepted, 99, "tokens accepted")
+	testcloud.Equal(t, x.Pending, 1, "tokens pending")
+	testcloud.Equal(t, asked, 1, "number of proofs")
 }
 
 // refusedTopic is an FCM whose topics take less than its tokens do.
@@ -116,9 +119,9 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	if err := w.d.deliver(t.Context(), lost, "deliver"); err != nil {
 		t.Error(err)
 	}
-	if m, x := w.totals("lost"); m.State != push.Completed || x.Failed != 3 {
-		t.Errorf("given up: %s %+v", m.State, x)
-	}
+	m, x := w.totals("lost")
+	testcloud.Equal(t, m.State, push.Completed, "given up: state")
+	testcloud.Equal(t, x.Failed, 3, "given up: tokens failed")
 	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
@@ -127,8 +130,11 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	}
 	w.Fail(nil)
 	w.deliver(owed)
-	if m, x := w.totals("owed"); m.State != push.Completed || x.Invalid[push.CodeUnregistered] != 3 || w.invalid("owed-token-0002") == "" {
-		t.Errorf("owed: %s %+v", m.State, x)
+	m, x = w.totals("owed")
+	testcloud.Equal(t, m.State, push.Completed, "owed: state")
+	testcloud.Equal(t, x.Invalid[push.CodeUnregistered], 3, "owed: tokens invalid with CodeUnregistered")
+	if w.invalid("owed-token-0002") == "" {
+		t.Error("owed: flag of token owed-token-0002 is empty, want a value")
 	}
 }
 
@@ -153,9 +159,11 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
 		m, x := w.totals("m")
-		if got := w.invalid("bad-token-0007"); got != want || x.Accepted != int64(taken) || m.Proven != (taken > 0) || asked != 2 {
-			t.Errorf("with %d that accept it is marked %q, want %q; proven %t after %d proofs; %+v", taken, got, want, m.Proven, asked, x)
-		}
+		got := w.invalid("bad-token-0007")
+		testcloud.Equal(t, got, want, "with %d that accept: flag", taken)
+		testcloud.Equal(t, x.Accepted, int64(taken), "with %d that accept: tokens accepted", taken)
+		testcloud.Equal(t, m.Proven, taken > 0, "with %d that accept: Proven", taken)
+		testcloud.Equal(t, asked, 2, "with %d that accept: number of proofs", taken)
 	}
 }
 
@@ -170,7 +178,7 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 		t.Error("the proof could not be noted, and nobody is told")
 	}
 	w.deliver(ref)
-	if m, x := w.totals("m"); m.State != push.Completed || x.Accepted != 3 {
-		t.Errorf("%s: %+v", m.State, x)
-	}
+	m, x := w.totals("m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, x.Accepted, 3, "tokens accepted")
 }

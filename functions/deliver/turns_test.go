@@ -5,6 +5,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 )
 
 // The quota of the pharmacy's project is used up, and there FCM does not answer at all:
@@ -32,8 +33,11 @@ func TestAProjectThatWaitsDoesNotDelayTheOther(t *testing.T) {
 func TestTurnsOfProjects(t *testing.T) {
 	t.Parallel()
 	p := newProjectTurns()
-	if !p.start("a", 0) || !p.start("a", 1) {
-		t.Fatal("the only project has to wait")
+	if !p.start("a", 0) {
+		t.Fatal("the first target of the only project has to wait")
+	}
+	if !p.start("a", 1) {
+		t.Fatal("the second target of the only project has to wait")
 	}
 	p = newProjectTurns()
 	p.share(2)
@@ -42,9 +46,8 @@ func TestTurnsOfProjects(t *testing.T) {
 			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
 		}
 	}
-	if p.start("a", 500) || p.start("a", 501) {
-		t.Error("a project has more than its part of the window")
-	}
+	testcloud.Equal(t, p.start("a", 500), false, "that target 500 starts, beyond the part of its project")
+	testcloud.Equal(t, p.start("a", 501), false, "that target 501 starts, beyond the part of its project")
 	if !p.start("b", 600) {
 		t.Error("the other project has to wait")
 	}
@@ -53,10 +56,11 @@ func TestTurnsOfProjects(t *testing.T) {
 	p.end("a", &queue)
 	p.next("a", &queue)
 	p.end("b", &queue)
-	if len(queue) != 3 || queue[0] != 501 || queue[1] != 500 {
-		t.Errorf("the queue is %v, want both targets that waited at its front", queue)
+	if len(queue) != 3 {
+		t.Fatalf("number of targets in the queue is %v, want 3: %+v", len(queue), queue)
 	}
-	if !p.start("a", 500) || p.start("a", 501) {
-		t.Error("one place of the project is free, want exactly one of its targets to start")
-	}
+	testcloud.Equal(t, queue[0], 501, "first target in the queue")
+	testcloud.Equal(t, queue[1], 500, "second target in the queue")
+	testcloud.Equal(t, p.start("a", 500), true, "that target 500 starts in the place that is free")
+	testcloud.Equal(t, p.start("a", 501), false, "that target 501 starts, beyond the part of its project")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -49,8 +50,10 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 			if got := w.invalid("gone-token"); got != "" {
 				t.Errorf("the token is marked %q", got)
 			}
-			if m, _ := w.totals("m"); m.State != push.Cancelled || m.Totals == nil {
-				t.Errorf("the mailing is %s and its batch not settled", m.State)
+			m, _ := w.totals("m")
+			testcloud.Equal(t, m.State, push.Cancelled, "state")
+			if m.Totals == nil {
+				t.Error("Totals is nil, want it set")
 			}
 			last := slices.MaxFunc(w.availability(), func(a, b push.AvailabilityData) int { return int(a.Version - b.Version) })
 			if !last.PushAvailable {
@@ -73,9 +76,9 @@ func TestNoFlagIsSetOnceAMailingIsUnflagged(t *testing.T) {
 	w.deliver(ref)
 
 	m, totals := w.totals("m")
-	if m.State != push.Completed || totals.Invalid[push.CodeUnregistered] != 1 || totals.Accepted != 1 {
-		t.Errorf("it is %s with %+v", m.State, totals)
-	}
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, totals.Invalid[push.CodeUnregistered], 1, "tokens invalid with CodeUnregistered")
+	testcloud.Equal(t, totals.Accepted, 1, "tokens accepted")
 	if got := w.invalid("gone-token"); got != "" {
 		t.Errorf("the token is marked %q", got)
 	}
@@ -89,12 +92,18 @@ func (w *batchHarness) takeBack(id string) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	l, err := w.LeaseUnflag(ctx, id, w.clock.Now().Add(time.Minute))
-	if err != nil || l == nil {
-		w.t.Fatal(l, err)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if l == nil {
+		w.t.Fatalf("the unflag of mailing %s is not leased, want a lease", id)
 	}
 	p, err := w.UnflagPage(ctx, l)
-	if err != nil || len(p.Tokens) != 1 {
-		w.t.Fatalf("the unflag finds %+v, %v; want one customer", p, err)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(p.Tokens) != 1 {
+		w.t.Fatalf("the unflag finds %v customers, want 1: %+v", len(p.Tokens), p.Tokens)
 	}
 	_, events, err := w.Store.UnflagTokens(ctx, id, p.Tokens)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -101,9 +102,9 @@ func TestEachTargetGetsItsVariant(t *testing.T) {
 	if a := got["a"]; a.Accepted != 5 {
 		t.Errorf("variant a: %d accepted, want 5", a.Accepted)
 	}
-	if b := got["b"]; b.Accepted != 4 || b.Invalid[push.CodeUnregistered] != 1 {
-		t.Errorf("variant b: %d accepted and %v invalid, want 4 and 1 UNREGISTERED", b.Accepted, b.Invalid)
-	}
+	b := got["b"]
+	testcloud.Equal(t, b.Accepted, 4, "variant b: tokens accepted")
+	testcloud.Equal(t, b.Invalid[push.CodeUnregistered], 1, "variant b: tokens invalid with CodeUnregistered")
 	m, _ := w.totals("m")
 	if !m.Proven {
 		t.Error("the mailing is not marked as proven")
@@ -185,9 +186,9 @@ func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := w.variantTotals("m")
-			if a, b := got["a"].Targeted, got["b"].Targeted; a != 4 || b != 3 {
-				t.Errorf("the variants have %d and %d tokens, want 4 and 3", a, b)
-			}
+			a, b := got["a"].Targeted, got["b"].Targeted
+			testcloud.Equal(t, a, 4, "tokens of variant a")
+			testcloud.Equal(t, b, 3, "tokens of variant b")
 			if name == "erased" {
 				if got["b"].Cancelled != 1 {
 					t.Errorf("%d tokens of variant b are cancelled, want that of the erased customer", got["b"].Cancelled)
