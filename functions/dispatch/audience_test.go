@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -39,9 +40,8 @@ func TestAudiencesAndExclusions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if totals.Customers.Targeted != c.targeted || totals.Customers.Excluded != c.excluded {
-				t.Errorf("customers: %+v", totals.Customers)
-			}
+			testcloud.Equal(t, totals.Customers.Targeted, c.targeted, "customers targeted")
+			testcloud.Equal(t, totals.Customers.Excluded, c.excluded, "customers excluded")
 		})
 	}
 }
@@ -53,21 +53,23 @@ func TestNobodyToRing(t *testing.T) {
 	w.mailing(t, "m", func(d *push.Draft) { d.Audience = push.Audience{Customers: []string{"nobody"}} })
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	m, err := w.Mailing(t.Context(), "m")
-	if err != nil || m.State != push.Completed || len(w.Published()) != 1 {
-		t.Errorf("%s, %d events (%v)", m.State, len(w.Published()), err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
 }
 
 func TestShardsCoverTheKeysWithoutOverlap(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 25_000, 25_001, 300_000, 10_000_000} {
 		list := newShards(&push.Mailing{ID: "m", Draft: push.Draft{Audience: push.Audience{Everyone: true}}}, n, time.Now())
-		if list[0].From != "" || list[len(list)-1].Upto != "" {
-			t.Errorf("%d customers: the shards do not reach the ends", n)
-		}
+		testcloud.Equal(t, list[0].From, "", "%d customers: From of the first shard", n)
+		testcloud.Equal(t, list[len(list)-1].Upto, "", "%d customers: Upto of the last shard", n)
 		for k := 1; k < len(list); k++ {
-			if list[k].From != list[k-1].Upto || list[k].From <= list[k-1].From {
-				t.Errorf("%d customers: shard %d begins at %q, the one before ends at %q", n, k, list[k].From, list[k-1].Upto)
+			testcloud.Equal(t, list[k].From, list[k-1].Upto, "%d customers: From of shard %d", n, k)
+			if list[k].From <= list[k-1].From {
+				t.Errorf("%d customers: From of shard %d is %v, want more than %v", n, k, list[k].From, list[k-1].From)
 			}
 		}
 	}

@@ -208,8 +208,12 @@ func (w *harness) waiting(t *testing.T, id string) (orders []push.DispatchMessag
 
 func (w *harness) publish(t *testing.T, b store.OpenBatch) {
 	t.Helper()
-	if ok, err := w.MarkBatchPublished(t.Context(), b, w.clock.Now()); err != nil || !ok {
-		t.Fatalf("marking batch %s: %v, %v", b.Batch, ok, err)
+	ok, err := w.MarkBatchPublished(t.Context(), b, w.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		t.Fatalf("batch %s was not marked as published, want it marked", b.Batch)
 	}
 	if err := w.PublishBatches(t.Context(), b.Lane, b.BatchRef); err != nil {
 		t.Fatal(err)
@@ -277,7 +281,6 @@ func (w *harness) checkOnce(t *testing.T, id string, tokens int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if totals.Tokens.Targeted != int64(tokens) || !m.Dispatched {
-		t.Errorf("totals say %+v, dispatched %v", totals.Tokens, m.Dispatched)
-	}
+	testcloud.Equal(t, totals.Tokens.Targeted, int64(tokens), "tokens targeted")
+	testcloud.Equal(t, m.Dispatched, true, "Dispatched")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/storetest"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -35,9 +36,8 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
 	took := w.clock.Now().Sub(began)
-	if ideal := time.Duration(tokens) * time.Minute / time.Duration(rate); took > ideal || took < ideal-6*time.Second {
-		t.Errorf("%d tokens at %d a minute were published within %s, want about %s less the last batch", tokens, rate, took, ideal)
-	}
+	ideal := time.Duration(tokens) * time.Minute / time.Duration(rate)
+	testcloud.Between(t, took, ideal-6*time.Second, ideal, "the time in which %d tokens at %d a minute were published", tokens, rate)
 	size := make([]int, len(w.refs))
 	for i, ref := range w.refs {
 		b, err := w.Batch(t.Context(), ref)
@@ -56,9 +56,8 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 		for k := i; k < len(w.at) && w.at[k].Before(from.Add(window)); k++ {
 			n += size[k]
 		}
-		if want := rate * int(window/time.Minute); n < want*95/100 || n > want*105/100 {
-			t.Errorf("%d tokens in the five minutes from %s, want %d", n, from.Sub(began), want)
-		}
+		want := rate * int(window/time.Minute)
+		testcloud.Between(t, n, want*95/100, want*105/100, "number of tokens in the five minutes from %s", from.Sub(began))
 	}
 	if windows < 20 {
 		t.Errorf("only %d windows of five minutes were looked at in %s", windows, took)
@@ -102,9 +101,8 @@ func TestARateStaysTwoMinutesAhead(t *testing.T) {
 		w.cut(t, "m")
 		w.clock.Add(time.Minute)
 	}
-	if n := len(w.targets(t, "m")); n < 3*rate/2 || n > 3*rate {
-		t.Errorf("%d tokens were cut in six minutes without delivery, want two minutes' %d, and a page more at most", n, 2*rate)
-	}
+	n := len(w.targets(t, "m"))
+	testcloud.Between(t, n, 3*rate/2, 3*rate, "number of tokens cut in six minutes without delivery")
 	w.countFutureSlots(t.Context())
 	w.carryOut(t, push.DispatchMessage{Mailing: "m"})
 	w.checkOnce(t, "m", tokens)
@@ -172,9 +170,7 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 			sent += len(b.Targets)
 		}
 	}
-	if sent < rate*95/100 || sent > rate*105/100 {
-		t.Errorf("the shards have slots for %d in a minute, want %d", sent, rate)
-	}
+	testcloud.Between(t, sent, rate*95/100, rate*105/100, "number of slots of all shards in a minute")
 	if len(first) != 3 {
 		t.Errorf("the shards begin at %d different times, want 3", len(first))
 	}
@@ -196,9 +192,10 @@ func TestScheduledAndHeldMailingsAreLeftAlone(t *testing.T) {
 			t.Errorf("%s: %d tokens were cut", id, n)
 		}
 	}
-	if len(w.wakes) != 1 || w.wakes[0] != "later" {
-		t.Errorf("tick was asked to look at %v, want the one that is scheduled", w.wakes)
+	if len(w.wakes) != 1 {
+		t.Fatalf("number of wakes is %v, want 1: %+v", len(w.wakes), w.wakes)
 	}
+	testcloud.Equal(t, w.wakes[0], "later", "wakes[0]")
 	w.clock.Add(2 * time.Hour)
 	w.carryOut(t, push.DispatchMessage{Mailing: "later", Shard: push.DispatchStart})
 	if len(w.targets(t, "later")) == 0 {

@@ -44,8 +44,11 @@ func TestFilterAndControlGroupAreCounted(t *testing.T) {
 			want[fmt.Sprintf("c%d-token", i)] = 1
 		}
 	}
-	if control == 0 || len(want) == 0 {
-		t.Fatalf("%d customers in the control group and %d outside of it show nothing", control, len(want))
+	if control == 0 {
+		t.Fatalf("the control group has %v customers, want some", control)
+	}
+	if len(want) == 0 {
+		t.Fatal("there are 0 customers outside of the control group, want some")
 	}
 
 	m := w.mailing(t, "m", func(d *push.Draft) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"carillon.example/emulators/storetest"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -44,8 +45,12 @@ func TestAShardIsOneCalls(t *testing.T) {
 	if err := w.LeaseShard(t.Context(), sh, w.clock.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) > 0 {
-		t.Errorf("it was cut by a second call as well; orders %v", orders)
+	orders := w.cut(t, "m")
+	if len(orders) > 0 {
+		t.Errorf("number of orders is %v, want 0", len(orders))
+	}
+	if len(w.targets(t, "m")) > 0 {
+		t.Errorf("number of targets is %v, want 0", len(w.targets(t, "m")))
 	}
 	w.clock.Add(2 * time.Minute)
 	w.cut(t, "m")
@@ -62,8 +67,12 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 	if _, err := w.PauseMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if orders := w.cut(t, "m"); len(orders) > 0 || len(w.targets(t, "m")) > 0 {
-		t.Errorf("it was cut; orders %v", orders)
+	orders := w.cut(t, "m")
+	if len(orders) > 0 {
+		t.Errorf("number of orders is %v, want 0", len(orders))
+	}
+	if len(w.targets(t, "m")) > 0 {
+		t.Errorf("number of targets is %v, want 0", len(w.targets(t, "m")))
 	}
 }
 
@@ -84,8 +93,10 @@ func TestHandsOverInTime(t *testing.T) {
 	w.start(t, "m")
 	began := w.clock.Now()
 	orders := w.cut(t, "m")
-	if took := w.clock.Now().Sub(began); len(orders) != 1 || took > w.d.CallTimeout {
-		t.Errorf("after %s it ordered %v", took, orders)
+	took := w.clock.Now().Sub(began)
+	testcloud.Equal(t, len(orders), 1, "number of orders")
+	if took > w.d.CallTimeout {
+		t.Errorf("the time of the call is %v, want at most %v", took, w.d.CallTimeout)
 	}
 	for calls := 0; len(orders) > 0; calls++ {
 		if calls > 3 {
@@ -93,9 +104,11 @@ func TestHandsOverInTime(t *testing.T) {
 		}
 		orders = w.cut(t, "m")
 	}
-	if m, err := w.MailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
-		t.Errorf("dispatched %v, %v", m.Dispatched, err)
+	m, err := w.MailingHeader(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, m.Dispatched, true, "Dispatched")
 }
 
 // TestGivesItsPlaceBack: with as much cut as goes out in two minutes the call
@@ -126,9 +139,11 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	}
 
 	w.cut(t, "m")
-	if after, err := w.Shard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
-		t.Errorf("an early order wrote to the shard (%v)", err)
+	after, err := w.Shard(t.Context(), "m", 0)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early order")
 	w.clock.Add(roomAfter)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {

@@ -72,9 +72,11 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Unflag == nil || m.Unflag.State != push.UnflagCompleted || m.Unflag.Unflagged != int64(n) {
-		t.Errorf("the unflag came to %+v, want it completed with %d", m.Unflag, n)
+	if m.Unflag == nil {
+		t.Fatal("Unflag is nil, want it set")
 	}
+	testcloud.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
+	testcloud.Equal(t, m.Unflag.Unflagged, int64(n), "number of unflagged tokens")
 
 	w.clock.Add(time.Hour)
 	owed, err := w.UnpublishedEvents(t.Context(), 10*n)
@@ -244,9 +246,11 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err := w.d.carryOut(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.Reachable() {
-		t.Errorf("a second call took flags back: reachable %v, %v", c.Reachable(), err)
+	c, err := w.Customer(t.Context(), "c0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, c.Reachable(), false, "that c0 can be reached after a second call")
 	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -284,9 +288,8 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Unflag.State != push.UnflagCompleted || m.Unflag.Unflagged != 4 {
-		t.Errorf("it came to %+v, want it completed with 4", m.Unflag)
-	}
+	testcloud.Equal(t, m.Unflag.State, push.UnflagCompleted, "state of the unflag")
+	testcloud.Equal(t, m.Unflag.Unflagged, 4, "number of unflagged tokens")
 	for _, want := range []string{key, "00-000001"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not name %s", want)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/store"
 )
@@ -103,9 +104,8 @@ func TestEachTimeZoneWaitsForItsHours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if totals.Tokens.Targeted != 60 || totals.Tokens.Pending != 60 {
-		t.Errorf("%d tokens targeted and %d pending, want 60 and 60", totals.Tokens.Targeted, totals.Tokens.Pending)
-	}
+	testcloud.Equal(t, totals.Tokens.Targeted, 60, "tokens targeted")
+	testcloud.Equal(t, totals.Tokens.Pending, 60, "tokens pending")
 }
 
 // Batches of a mailing with hours are filled across pages: 25 zones do not make 25 small
@@ -160,9 +160,10 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(list) != 1 || len(list[0].Recipients) != 1 {
-			t.Errorf("customer %s has the messages %+v, want the mailing with one recipient", c.ID, list)
+		if len(list) != 1 {
+			t.Fatalf("customer %s: number of messages is %v, want 1: %+v", c.ID, len(list), list)
 		}
+		testcloud.Equal(t, len(list[0].Recipients), 1, "customer %s: number of recipients", c.ID)
 	}
 
 	var reports []push.Report
