@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -35,13 +36,9 @@ func TestFewCopiesWhileNobodyAnswers(t *testing.T) {
 			orders[o]++
 		}
 	}
-	if batches < 6 || batches > 14 {
-		t.Errorf("the batch was published %d times again in six hours, want 6 to 14", batches)
-	}
+	testcloud.Between(t, batches, 6, 14, "number of times that the batch was published again in six hours")
 	for o, n := range orders {
-		if n < 6 || n > 18 {
-			t.Errorf("%+v was published %d times in six hours, want 6 to 18", o, n)
-		}
+		testcloud.Between(t, n, 6, 18, "number of times that %+v was published in six hours", o)
 	}
 	if len(orders) != 2 {
 		t.Errorf("ordered %v, want a shard and a start", orders)
@@ -62,9 +59,11 @@ func TestABatchThatWaitsItsTurnIsLeftAlone(t *testing.T) {
 		}
 	}
 	w.clock.Add(time.Minute)
-	if w.tick(t); len(w.refs) != 1 || w.refs[0] != ref {
-		t.Errorf("after three minutes published %v, want %s", w.refs, ref.Batch)
+	w.tick(t)
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], ref, "first published batch")
 	w.clock.Add(time.Minute)
 	if w.tick(t); len(w.refs) != 0 {
 		t.Errorf("published %v a minute after the last time", w.refs)
@@ -127,9 +126,10 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if n.started != 1 {
 		t.Errorf("%d mailings were started, want 1", n.started)
 	}
-	if len(w.refs) != 1 || w.refs[0] != refs[1] {
-		t.Errorf("published %v, want the good batch", w.refs)
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], refs[1], "first published batch")
 	if len(w.orders) != 2 {
 		t.Errorf("ordered %v, want the good mailing's shard and the start", w.orders)
 	}
@@ -147,9 +147,11 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
 		t.Error("nobody is told of the customer that cannot be swept")
 	}
-	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.Reachable() {
-		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
+	b, err := w.Customer(t.Context(), "bert")
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, b.Reachable(), false, "that push can reach bert")
 }
 
 // TestAResumedMailingsBatchesAreDue: deliver acknowledges the messages of a
@@ -170,7 +172,8 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 
 	w.clock.Add(time.Second)
 	w.tick(t)
-	if len(w.refs) != 1 || w.refs[0] != ref {
-		t.Errorf("published %v, want the batch %v", w.refs, ref)
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], ref, "first published batch")
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -22,8 +23,14 @@ func TestTellsWhatItsWriterCouldNot(t *testing.T) {
 	w.tick(t)
 	w.fail(nil)
 	w.tick(t)
-	if len(w.Published()) != 1 || w.Published()[0].Type != push.AvailabilityChanged || w.Published()[0].Subject != "customers/anna" {
-		t.Fatalf("told %v", w.Published())
+	if len(w.Published()) != 1 {
+		t.Fatalf("number of published events is %v, want 1: %+v", len(w.Published()), w.Published())
+	}
+	if w.Published()[0].Type != push.AvailabilityChanged {
+		t.Fatalf("type of the published event is %v, want %v", w.Published()[0].Type, push.AvailabilityChanged)
+	}
+	if w.Published()[0].Subject != "customers/anna" {
+		t.Fatalf("subject of the published event is %v, want customers/anna", w.Published()[0].Subject)
 	}
 	if w.tick(t); len(w.Published()) != 1 {
 		t.Errorf("told again: %v", w.Published()[1:])
@@ -41,25 +48,32 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(push.TokenLife)
 	w.register(t, "seen", push.Android)
 	w.tick(t)
-	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.Reachable() {
-		t.Fatalf("expired on the last day: %+v, %v", c, err)
+	c, err := w.Customer(t.Context(), "old")
+	if err != nil {
+		t.Fatalf("reading old on the last day: %v", err)
+	}
+	if !c.Reachable() {
+		t.Fatal("push cannot reach old on the last day, want it reached")
 	}
 	before := len(w.Published())
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
 		c, err := w.Customer(t.Context(), id)
-		if err != nil || c.Reachable() != want {
-			t.Errorf("%s can be reached: %v, want %v; %v", id, c.Reachable(), want, err)
+		if err != nil {
+			t.Fatalf("reading %s: %v", id, err)
 		}
+		testcloud.Equal(t, c.Reachable(), want, "that push can reach %s", id)
 	}
 	told := map[string]int{}
 	for _, e := range w.Published()[before:] {
 		told[e.Type+" "+e.Subject]++
 	}
-	if len(told) != 2 || told[push.TokenInvalidated+" customers/old"] != 1 || told[push.AvailabilityChanged+" customers/old"] != 1 {
-		t.Errorf("told %v", told)
+	if len(told) != 2 {
+		t.Fatalf("number of kinds of events is %v, want 2: %+v", len(told), told)
 	}
+	testcloud.Equal(t, told[push.TokenInvalidated+" customers/old"], 1, "number of events that the token of old is invalid")
+	testcloud.Equal(t, told[push.AvailabilityChanged+" customers/old"], 1, "number of events that the availability of old changed")
 	w.clock.Add(time.Hour)
 	if w.tick(t); len(w.Published()) != before+2 {
 		t.Errorf("told again: %v", w.Published()[before+2:])

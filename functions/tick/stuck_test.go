@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/firestore"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -24,20 +25,23 @@ func TestAMailingEndsWhateverABatchIs(t *testing.T) {
 	w.tick(t)
 	w.clock.Add(22 * time.Hour)
 	w.tick(t)
-	if m := w.state(t, "m"); m.State != push.Expired || m.Totals != nil {
-		t.Errorf("within the day it is %s, with totals %v; want it to wait for the batch", m.State, m.Totals)
+	m := w.state(t, "m")
+	testcloud.Equal(t, m.State, push.Expired, "state")
+	if m.Totals != nil {
+		t.Errorf("Totals is %v, want none", m.Totals)
 	}
 
 	w.clock.Add(2 * time.Hour)
 	w.tick(t)
 	w.tick(t)
-	m := w.state(t, "m")
+	m = w.state(t, "m")
 	if m.Totals == nil {
 		t.Fatal("a day later it has not ended")
 	}
-	if got := m.Totals.Tokens; got.Targeted != 2 || got.Expired != 2 || got.Pending != 0 {
-		t.Errorf("%+v, want both tokens expired", got)
-	}
+	got := m.Totals.Tokens
+	testcloud.Equal(t, got.Targeted, 2, "tokens targeted")
+	testcloud.Equal(t, got.Expired, 2, "tokens expired")
+	testcloud.Equal(t, got.Pending, 0, "tokens pending")
 	if m.Active {
 		t.Error("its end was not told")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 )
@@ -22,9 +23,12 @@ func TestStartsWhatIsDueAndWhatGotLost(t *testing.T) {
 		t.Errorf("ordered %v before anything was due", w.orders)
 	}
 	w.clock.Add(time.Minute)
-	if w.tick(t); len(w.orders) != 1 || w.orders[0].Mailing != "lost" || w.orders[0].Shard != push.DispatchStart {
-		t.Errorf("ordered %v, want the lost start", w.orders)
+	w.tick(t)
+	if len(w.orders) != 1 {
+		t.Fatalf("number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
 	}
+	testcloud.Equal(t, w.orders[0].Mailing, "lost", "mailing of the published order")
+	testcloud.Equal(t, w.orders[0].Shard, push.DispatchStart, "shard of the published order")
 	w.clock.Add(59 * time.Minute)
 	if w.tick(t); len(w.orders) != 2 {
 		t.Errorf("ordered %v, want both", w.orders)
@@ -37,13 +41,18 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", false)
 	w.clock.Add(time.Minute)
-	if w.tick(t); len(w.refs) != 0 || len(w.orders) != 1 || w.orders[0].Shard != 0 {
-		t.Errorf("after a minute: batches %v, orders %v; want the shard alone", w.refs, w.orders)
+	w.tick(t)
+	testcloud.Equal(t, len(w.refs), 0, "after a minute: number of published batches")
+	if len(w.orders) != 1 {
+		t.Fatalf("after a minute: number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
 	}
+	testcloud.Equal(t, w.orders[0].Shard, 0, "after a minute: shard of the published order")
 	w.clock.Add(3 * time.Minute)
-	if w.tick(t); len(w.refs) != 1 || w.refs[0] != ref {
-		t.Errorf("an orphan was not published again: %v", w.refs)
+	w.tick(t)
+	if len(w.refs) != 1 {
+		t.Fatalf("an orphan: number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], ref, "an orphan: first published batch")
 	b, err := w.Batch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
@@ -79,12 +88,13 @@ func TestFinishesWhatTheLastBatchCouldNot(t *testing.T) {
 	w := newHarness(t)
 	w.mailing(t, "m", nil)
 	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
-	if n := w.tick(t); n.completed != 1 || len(w.Published()) != 1 {
-		t.Errorf("%+v, %d events", n, len(w.Published()))
-	}
-	if m := w.state(t, "m"); m.State != push.Completed || m.Active || m.Totals.Tokens.Accepted != 2 {
-		t.Errorf("%+v", m)
-	}
+	n := w.tick(t)
+	testcloud.Equal(t, n.completed, 1, "number of completed mailings")
+	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
+	m := w.state(t, "m")
+	testcloud.Equal(t, m.State, push.Completed, "state")
+	testcloud.Equal(t, m.Active, false, "Active")
+	testcloud.Equal(t, m.Totals.Tokens.Accepted, 2, "tokens accepted")
 	if w.tick(t); len(w.Published()) != 1 {
 		t.Error("the end was told twice")
 	}
@@ -99,14 +109,18 @@ func TestTellsTheEndItsTellerCouldNot(t *testing.T) {
 	w.settle(t, w.cut(t, "m", true), push.ResultAccepted)
 	w.fail(errors.New("no Pub/Sub"))
 	w.tick(t)
-	if m := w.state(t, "m"); m.State != push.Completed || !m.Active {
-		t.Fatalf("%+v", m)
+	m := w.state(t, "m")
+	if m.State != push.Completed {
+		t.Fatalf("state is %v, want %v", m.State, push.Completed)
+	}
+	if !m.Active {
+		t.Fatal("Active is false, want true")
 	}
 	w.fail(nil)
 	w.tick(t)
-	if m := w.state(t, "m"); m.Active || len(w.Published()) != 1 {
-		t.Errorf("active %v, %d events", m.Active, len(w.Published()))
-	}
+	m = w.state(t, "m")
+	testcloud.Equal(t, m.Active, false, "Active")
+	testcloud.Equal(t, len(w.Published()), 1, "number of published events")
 }
 
 func TestEndsWhatHasExpired(t *testing.T) {
@@ -115,15 +129,22 @@ func TestEndsWhatHasExpired(t *testing.T) {
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", false)
 	w.clock.Add(25 * time.Hour)
-	if n := w.tick(t); n.expired != 1 || len(w.refs) != 1 {
-		t.Fatalf("%+v, batches %v", n, w.refs)
+	n := w.tick(t)
+	if n.expired != 1 {
+		t.Fatalf("number of expired mailings is %v, want 1", n.expired)
+	}
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
 	w.settle(t, ref, push.ResultExpired)
 	w.tick(t)
 	m := w.state(t, "m")
-	if m.State != push.Expired || m.Active || m.Totals == nil || m.Totals.Tokens.Expired != 2 {
-		t.Errorf("%+v", m)
+	testcloud.Equal(t, m.State, push.Expired, "state")
+	testcloud.Equal(t, m.Active, false, "Active")
+	if m.Totals == nil {
+		t.Fatal("Totals is nil, want it set")
 	}
+	testcloud.Equal(t, m.Totals.Tokens.Expired, 2, "tokens expired")
 }
 
 func TestCancelledBeforeItBegan(t *testing.T) {
@@ -134,8 +155,11 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.tick(t)
-	if m := w.state(t, "m"); m.State != push.Cancelled || m.Active || m.Totals == nil {
-		t.Errorf("%+v", m)
+	m := w.state(t, "m")
+	testcloud.Equal(t, m.State, push.Cancelled, "state")
+	testcloud.Equal(t, m.Active, false, "Active")
+	if m.Totals == nil {
+		t.Error("Totals is nil, want it set")
 	}
 }
 

@@ -67,9 +67,10 @@ func TestPublishesEachAtItsTime(t *testing.T) {
 		t.Errorf("the call stayed for %s, want until its last batch", stayed)
 	}
 	w.call(t, `{}`)
-	if len(w.refs) != 1 || w.refs[0] != refs[4] {
-		t.Errorf("the next round published %v, want the last batch", w.refs)
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], refs[4], "first published batch")
 }
 
 // TestAnIdleCallEndsAtOnce: staying costs an instance's time.
@@ -91,8 +92,11 @@ func TestStartsAtTheTime(t *testing.T) {
 	at, life := w.clock.Now().Add(30*time.Second), push.Duration(time.Minute)
 	w.mailing(t, "m", func(d *push.Draft) { d.SendAt, d.Lifetime = &at, &life })
 	w.call(t, `{}`)
-	if len(w.orders) != 1 || w.orders[0] != (push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) {
-		t.Fatalf("ordered %v", w.orders)
+	if len(w.orders) != 1 {
+		t.Fatalf("number of published orders is %v, want 1: %+v", len(w.orders), w.orders)
+	}
+	if w.orders[0] != (push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) {
+		t.Fatalf("published order is %v, want %v", w.orders[0], push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	}
 	if now := w.clock.Now(); !now.Equal(at) {
 		t.Errorf("ordered at %s, want %s", now, at)
@@ -108,9 +112,10 @@ func TestWakesForOneMailing(t *testing.T) {
 	refs := w.slots(t, "m", 3*time.Second)
 	w.slots(t, "other", 3*time.Second)
 	w.call(t, `{"mailing":"m"}`)
-	if len(w.refs) != 1 || w.refs[0] != refs[0] {
-		t.Errorf("published %v, want that of m alone", w.refs)
+	if len(w.refs) != 1 {
+		t.Fatalf("number of published batches is %v, want 1: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], refs[0], "first published batch")
 }
 
 // TestLeavesItemsToACallThatStays: of the calls of one instance one stays.
@@ -135,9 +140,10 @@ func TestLeavesItemsToACallThatStays(t *testing.T) {
 	if inner != 0 {
 		t.Errorf("the second call stayed for %s beside the first", inner)
 	}
-	if len(w.refs) != 2 || w.refs[0] != late[0] {
-		t.Errorf("published %v, want the second call's batch, then the first's", w.refs)
+	if len(w.refs) != 2 {
+		t.Fatalf("number of published batches is %v, want 2: %+v", len(w.refs), w.refs)
 	}
+	testcloud.Equal(t, w.refs[0], late[0], "first published batch")
 }
 
 // TestTwoTicksPublishOnce: two instances see the same batches, shards and

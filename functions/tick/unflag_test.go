@@ -34,8 +34,11 @@ func TestAnUnflagThatStandsStillIsAskedForAgain(t *testing.T) {
 	ticked("nobody has taken it", again)
 
 	l, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(2*time.Minute))
-	if err != nil || l == nil {
-		t.Fatal(l, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l == nil {
+		t.Fatal("the unflag is not leased, want a lease")
 	}
 	w.clock.Add(time.Minute)
 	ticked("a call has it", nil)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -52,9 +53,8 @@ func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 		t.Errorf("published in the first minute (-want +got):\n%s", diff)
 	}
 	for i, want := range []time.Duration{20 * time.Second, 74 * time.Second} {
-		if got := w.at[i].Sub(began); got < want || got > want+time.Second {
-			t.Errorf("%s was published after %s, want %s", w.refs[i].Batch, got, want)
-		}
+		got := w.at[i].Sub(began)
+		testcloud.Between(t, got, want, want+time.Second, "the time after which %s was published", w.refs[i].Batch)
 	}
 
 	open, err := w.OpenBatches(t.Context(), "m")
@@ -93,9 +93,11 @@ func TestWaitingBatchesOfAMailingThatEnds(t *testing.T) {
 		w.settle(t, ref, push.ResultCancelled)
 	}
 	w.tick(t)
-	if m := w.state(t, "m"); m.Totals == nil || m.Totals.Tokens.Cancelled != 2 {
-		t.Errorf("the totals are %+v, want two tokens cancelled", m.Totals)
+	m := w.state(t, "m")
+	if m.Totals == nil {
+		t.Fatal("Totals is nil, want it set")
 	}
+	testcloud.Equal(t, m.Totals.Tokens.Cancelled, 2, "tokens cancelled")
 }
 
 // A paused mailing's batches wait on, and are published after it is resumed.
