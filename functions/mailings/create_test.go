@@ -19,17 +19,23 @@ func TestCreate(t *testing.T) {
 	w.Topic("dispatch")
 	got := w.Ask("POST", "/v1/mailings", plain)
 	m := testcloud.Decode[brief](got, http.StatusAccepted)
-	if m.State != push.Accepted || got.Header.Get("Location") != "/v1/mailings/"+m.ID || got.Header.Get("Idempotency-Replayed") != "" {
-		t.Errorf("%+v %v", m, got.Header)
-	}
+	testcloud.Equal(t, m.State, push.Accepted, "%s: state", got.Request)
+	testcloud.Equal(t, got.Header.Get("Location"), "/v1/mailings/"+m.ID, "%s: header Location", got.Request)
+	testcloud.Equal(t, got.Header.Get("Idempotency-Replayed"), "", "%s: header Idempotency-Replayed", got.Request)
 	var order push.DispatchMessage
-	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil || order != (push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}) {
-		t.Errorf("ordered %+v, %v", order, err)
+	err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, order, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the published order")
 	kept, err := w.store.Mailing(t.Context(), m.ID)
-	if err != nil || !kept.Proven || kept.State != push.Accepted || !kept.CreatedAt.Equal(w.clock.Now()) || string(kept.Message) != `{"notification":{"title":"a"}}` {
-		t.Errorf("recorded %+v, %v", kept, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, kept.Proven, true, "Proven")
+	testcloud.Equal(t, kept.State, push.Accepted, "state")
+	testcloud.Equal(t, kept.CreatedAt, w.clock.Now(), "CreatedAt")
+	testcloud.Equal(t, string(kept.Message), `{"notification":{"title":"a"}}`, "Message")
 	if n := len(w.phones.Messages(phones.Filter{})); n != 0 {
 		t.Errorf("proving the payload rang %d phones", n)
 	}
@@ -51,9 +57,9 @@ func TestCreateForLater(t *testing.T) {
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
 	w.clock.Add(3 * time.Hour) // sendAt is in the past now, and the body was right when it came
 	again := w.Ask("POST", "/v1/mailings", body, "Idempotency-Key", "later")
-	if was := testcloud.Decode[brief](again, http.StatusAccepted); was != m || again.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("again: %+v, %v", was, again.Header)
-	}
+	was := testcloud.Decode[brief](again, http.StatusAccepted)
+	testcloud.Equal(t, was, m, "the mailing")
+	testcloud.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "second answer: header Idempotency-Replayed")
 }
 
 func TestIdempotencyKey(t *testing.T) {
@@ -64,12 +70,11 @@ func TestIdempotencyKey(t *testing.T) {
 	m := testcloud.Decode[brief](first, http.StatusAccepted)
 	w.Ask("POST", "/v1/mailings/"+m.ID+"/cancel", "")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
-	if again.Body != first.Body || again.Code != first.Code || again.Header.Get("Location") != first.Header.Get("Location") {
-		t.Errorf("first %s, then %d %s", first.Body, again.Code, again.Body)
-	}
-	if first.Header.Get("Idempotency-Replayed") != "" || again.Header.Get("Idempotency-Replayed") != "true" {
-		t.Error("Idempotency-Replayed does not tell the first from the second")
-	}
+	testcloud.Equal(t, again.Body, first.Body, "body of the second answer")
+	testcloud.Equal(t, again.Code, first.Code, "status of the second answer")
+	testcloud.Equal(t, again.Header.Get("Location"), first.Header.Get("Location"), "header Location of the second answer")
+	testcloud.Equal(t, first.Header.Get("Idempotency-Replayed"), "", "header Idempotency-Replayed of the first answer")
+	testcloud.Equal(t, again.Header.Get("Idempotency-Replayed"), "true", "header Idempotency-Replayed of the second answer")
 	if got := w.Ask("POST", "/v1/mailings", strings.Replace(plain, `"a"`, `"b"`, 1), "Idempotency-Key", "k"); got.Code != http.StatusConflict {
 		t.Errorf("another body: %d %s", got.Code, got.Body)
 	}
@@ -79,17 +84,17 @@ func TestIdempotencyKey(t *testing.T) {
 	if n := w.stored(); n != 2 {
 		t.Errorf("%d mailings are recorded, want 2", n)
 	}
-	if got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", strings.Repeat("k", 300)); got.Code != 422 || !strings.Contains(got.Body, "header.Idempotency-Key") {
-		t.Errorf("a long key: %d %s", got.Code, got.Body)
-	}
+	got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", strings.Repeat("k", 300))
+	testcloud.CheckCode(t, got, 422)
+	testcloud.Contains(t, got.Body, "header.Idempotency-Key", "a long key: body")
 	for _, keys := range [][]string{{""}, {" "}, {"k", "l"}, {"", "l"}} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", w.URL+"/v1/mailings", strings.NewReader(plain))
 		r.RequestURI = ""
 		r.Header.Set("Content-Type", "application/json")
 		r.Header["Idempotency-Key"] = keys
-		if got := w.Send(r); got.Code != 422 || !strings.Contains(got.Body, "header.Idempotency-Key") {
-			t.Errorf("keys %q: %d %s", keys, got.Code, got.Body)
-		}
+		got := w.Send(r)
+		testcloud.CheckCode(t, got, 422)
+		testcloud.Contains(t, got.Body, "header.Idempotency-Key", "keys %q: body", keys)
 	}
 	if n := w.stored(); n != 2 {
 		t.Errorf("%d mailings are recorded, want 2", n)
@@ -114,17 +119,22 @@ func TestOneKeyManyRequestsAtOnce(t *testing.T) {
 	for range 8 {
 		seen[<-ids] = true
 	}
-	if len(seen) != 1 || w.stored() != 1 {
-		t.Errorf("one key made %v, %d recorded", seen, w.stored())
-	}
+	testcloud.Equal(t, len(seen), 1, "number of mailings that one key made")
+	testcloud.Equal(t, w.stored(), 1, "stored mailings")
 }
 
 func TestPublishingFails(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t) // without a topic dispatch
 	got := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
-	if got.Code != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" || got.Header.Get("Location") != "" {
-		t.Fatalf("%d %v %s", got.Code, got.Header, got.Body)
+	if got.Code != http.StatusServiceUnavailable {
+		t.Fatalf("%s was answered %v, want %d", got.Request, got, http.StatusServiceUnavailable)
+	}
+	if got.Header.Get("Retry-After") == "" {
+		t.Fatalf("%s: header Retry-After is empty, want a value", got.Request)
+	}
+	if got.Header.Get("Location") != "" {
+		t.Fatalf("%s: header Location is %q, want none", got.Request, got.Header.Get("Location"))
 	}
 	if n := w.stored(); n != 1 {
 		t.Fatalf("%d mailings are recorded", n)
@@ -132,9 +142,9 @@ func TestPublishingFails(t *testing.T) {
 	w.Topic("dispatch")
 	again := w.Ask("POST", "/v1/mailings", plain, "Idempotency-Key", "k")
 	m := testcloud.Decode[brief](again, http.StatusAccepted)
-	if order := w.Published("dispatch", 1)[0].Data; !strings.Contains(order, m.ID) || w.stored() != 1 {
-		t.Errorf("ordered %s, %d recorded", order, w.stored())
-	}
+	order := w.Published("dispatch", 1)[0].Data
+	testcloud.Contains(t, order, m.ID, "the published order")
+	testcloud.Equal(t, w.stored(), 1, "stored mailings")
 }
 
 // TestPublishingFailsWithoutAKey: whoever has no key would hand in a second
@@ -144,9 +154,14 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	w := newHarness(t)
 	m := w.hand(plain)
 	active, err := w.store.DueMailings(t.Context(), time.Now())
-	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
-		t.Errorf("tick would see %v, %v", active, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if len(active) != 1 {
+		t.Fatalf("number of active mailings is %v, want 1: %+v", len(active), active)
+	}
+	testcloud.Equal(t, active[0].ID, m.ID, "active mailing")
+	testcloud.Equal(t, active[0].State, push.Accepted, "state of the active mailing")
 }
 
 // TestASoonStartIsPublished: tick's next round might come after the start of a

@@ -58,9 +58,10 @@ func TestMailingsNameWhoMadeThem(t *testing.T) {
 		t.Errorf("shown as made by %q", got.CreatedBy)
 	}
 	list := testcloud.Decode[struct{ Mailings []created }](w.Ask("GET", "/v1/mailings", ""), 200)
-	if len(list.Mailings) != 1 || list.Mailings[0].CreatedBy != "ann@shop.example" {
-		t.Errorf("listed as %+v", list)
+	if len(list.Mailings) != 1 {
+		t.Fatalf("number of Mailings is %v, want 1: %+v", len(list.Mailings), list.Mailings)
 	}
+	testcloud.Equal(t, list.Mailings[0].CreatedBy, "ann@shop.example", "createdBy of the listed mailing")
 }
 
 // TestAKeyMayBeRequired: then a mailing without one is refused, and not stored.
@@ -72,9 +73,11 @@ func TestAKeyMayBeRequired(t *testing.T) {
 	t.Cleanup(q.Stop)
 	site := testcloud.Serve(t, mailings.New(mailings.Deps{Store: w.store, Queue: q, Proof: proving{}, Log: slog.New(slog.DiscardHandler), RequireKey: true}))
 	got := site.Ask("POST", "/v1/mailings", plain)
-	if got.Code != http.StatusBadRequest || len(got.Errors) != 1 || got.Errors[0].Location != "header.Idempotency-Key" {
-		t.Errorf("without a key: %v", got)
+	testcloud.CheckCode(t, got, http.StatusBadRequest)
+	if len(got.Errors) != 1 {
+		t.Fatalf("without a key: number of faults is %v, want 1: %+v", len(got.Errors), got.Errors)
 	}
+	testcloud.Equal(t, got.Errors[0].Location, "header.Idempotency-Key", "without a key: place of the fault")
 	if n := w.stored(); n != 0 {
 		t.Errorf("%d mailings are stored", n)
 	}

@@ -69,18 +69,25 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s: %d %s", c.do, got.Code, got.Body)
 		}
 		if c.status == 200 {
-			if b := testcloud.Decode[brief](got, 200); b.ID != m.ID || b.State != c.state {
-				t.Errorf("%s answers %+v", c.do, b)
-			}
+			b := testcloud.Decode[brief](got, 200)
+			testcloud.Equal(t, b.ID, m.ID, "%s: ID", c.do)
+			testcloud.Equal(t, b.State, c.state, "%s: state", c.do)
 		}
-		if now := w.show(m.ID); now.State != c.state || (c.state == push.Paused) != (now.PausedReason == push.PausedByHand && now.PausedBecause == push.ByHand) {
-			t.Errorf("after %s it is %s %q %q", c.do, now.State, now.PausedReason, now.PausedBecause)
-		}
+		now := w.show(m.ID)
+		testcloud.Equal(t, now.State, c.state, "after %s: state", c.do)
+		testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.ByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
 	}
 	done := w.hand(plain)
 	w.sent(done.ID, push.ResultAccepted)
-	if now := w.show(done.ID); now.State != push.Completed || now.CompletedAt == nil || now.Tokens.Accepted != 1 {
-		t.Fatalf("it is %+v", now)
+	now := w.show(done.ID)
+	if now.State != push.Completed {
+		t.Fatalf("state is %v, want %v", now.State, push.Completed)
+	}
+	if now.CompletedAt == nil {
+		t.Fatal("CompletedAt is nil, want it set")
+	}
+	if now.Tokens.Accepted != 1 {
+		t.Fatalf("tokens accepted is %v, want 1", now.Tokens.Accepted)
 	}
 	for _, do := range []string{"cancel", "pause", "resume"} {
 		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 409 {
@@ -92,9 +99,9 @@ func TestTransitions(t *testing.T) {
 		if got := w.Ask("POST", "/v1/mailings/"+done.ID+"/"+do, `{"why":1}`); got.Code != 422 {
 			t.Errorf("%s with a body: %d %s", do, got.Code, got.Body)
 		}
-		if got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, ""); got.Code != 405 || got.Header.Get("Allow") != "POST" {
-			t.Errorf("GET %s: %d %s", do, got.Code, got.Body)
-		}
+		got := w.Ask("GET", "/v1/mailings/"+done.ID+"/"+do, "")
+		testcloud.CheckCode(t, got, 405)
+		testcloud.Equal(t, got.Header.Get("Allow"), "POST", "GET %s: header Allow", do)
 	}
 }
 
@@ -126,13 +133,24 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 	first := testcloud.Decode[deads](w.Ask("GET", base, ""), 200)
 	second := testcloud.Decode[deads](w.Ask("GET", base+"&pageToken="+first.NextPageToken, ""), 200)
 	all := slices.Concat(first.Tokens, second.Tokens)
-	if len(first.Tokens) != 2 || len(all) != 3 || second.NextPageToken != "" {
-		t.Fatalf("two pages: %+v %+v", first, second)
+	if len(first.Tokens) != 2 {
+		t.Fatalf("two pages: number of tokens of the first is %v, want 2: %+v", len(first.Tokens), first.Tokens)
+	}
+	if len(all) != 3 {
+		t.Fatalf("two pages: number of tokens of both is %v, want 3: %+v", len(all), all)
+	}
+	if second.NextPageToken != "" {
+		t.Fatalf("two pages: NextPageToken is %q, want none", second.NextPageToken)
 	}
 	for i, want := range []string{push.CodeUnregistered, push.CodeInvalidArgument, push.CodeUnregistered} {
 		d := all[i]
-		if d.Code != want || d.Customer != fmt.Sprintf("c-%s-%d", m.ID, i+1) || d.TokenID == "" || d.At.IsZero() {
-			t.Errorf("%d: %+v", i, d)
+		testcloud.Equal(t, d.Code, want, "%d: Code", i)
+		testcloud.Equal(t, d.Customer, fmt.Sprintf("c-%s-%d", m.ID, i+1), "%d: Customer", i)
+		if d.TokenID == "" {
+			t.Errorf("%d: TokenID is empty, want a value", i)
+		}
+		if d.At.IsZero() {
+			t.Errorf("%d: At is zero, want a time", i)
 		}
 	}
 	for _, q := range []string{"pageSize=0", "pageSize=501", "pageToken=x", "pageToken=a.-1.b", "pageToken=.x.y"} {
@@ -174,20 +192,31 @@ func TestInvalidTokensAndUnflag(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if u := w.show(m.ID).Unflag; u == nil || u.State != push.UnflagRunning || u.Unflagged != 2 || u.CompletedAt != nil {
-		t.Errorf("while it runs it shows %+v, want 2", u)
+	u := w.show(m.ID).Unflag
+	if u == nil {
+		t.Fatal("while it runs, the unflag is nil, want it set")
+	}
+	testcloud.Equal(t, u.State, push.UnflagRunning, "state of the unflag while it runs")
+	testcloud.Equal(t, u.Unflagged, 2, "number of unflagged tokens while it runs")
+	if u.CompletedAt != nil {
+		t.Errorf("completedAt of the unflag, while it runs, is %v, want none", u.CompletedAt)
 	}
 	if _, err := w.store.EndUnflag(t.Context(), m.ID); err != nil {
 		t.Fatal(err)
 	}
-	if u := w.show(m.ID).Unflag; u == nil || u.State != push.UnflagCompleted || u.Unflagged != 2 || u.CompletedAt == nil {
-		t.Errorf("in the end it shows %+v, want 2", u)
+	u = w.show(m.ID).Unflag
+	if u == nil {
+		t.Fatal("in the end, the unflag is nil, want it set")
+	}
+	testcloud.Equal(t, u.State, push.UnflagCompleted, "state of the unflag in the end")
+	testcloud.Equal(t, u.Unflagged, 2, "number of unflagged tokens in the end")
+	if u.CompletedAt == nil {
+		t.Error("completedAt of the unflag, in the end, is nil, want it set")
 	}
 
 	got := testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
-	if got.Unflag.State != push.UnflagCompleted || got.Unflag.Unflagged != 2 {
-		t.Errorf("asked again it answers %+v, want it completed with 2", got.Unflag)
-	}
+	testcloud.Equal(t, got.Unflag.State, push.UnflagCompleted, "state of the unflag, asked again,")
+	testcloud.Equal(t, got.Unflag.Unflagged, 2, "number of unflagged tokens, asked again,")
 	w.Published("dispatch", 0)
 }
 
@@ -205,9 +234,11 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	w.sent(m.ID, push.ResultUnregistered)
 	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
-	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
-		t.Errorf("tick would see %v, %v", due, err)
+	due, err := w.store.StalledUnflags(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, due, []string{m.ID}, "unflags that are due for tick")
 }
 
 // TestUnflagThatIsForbidden: nobody knows what such a mailing flagged.
@@ -244,8 +275,12 @@ func (w *harness) settle(ref push.BatchRef, results []push.Result) {
 		d := push.InvalidToken{Customer: b.Targets[i].Customer, TokenID: push.TokenID(b.Targets[i].Token), Code: codes[r], At: w.clock.Now()}
 		b.InvalidTokens = append(b.InvalidTokens, d)
 		flag := store.Flag{Mailing: ref.Mailing, Customer: d.Customer, TokenID: d.TokenID, Code: d.Code, At: d.At, CutAt: b.CutAt}
-		if res, err := w.store.FlagToken(ctx, flag); err != nil || !res.Set {
-			w.t.Fatalf("%+v, %v", res, err)
+		res, err := w.store.FlagToken(ctx, flag)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if !res.Set {
+			w.t.Fatal("the token was not flagged, want it flagged")
 		}
 	}
 	b.Settled = true

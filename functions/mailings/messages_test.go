@@ -173,9 +173,11 @@ func TestManyMessagesHaveTheirOwnResults(t *testing.T) {
 	if first[0].ID == "" {
 		t.Error("the first message was not accepted")
 	}
-	if p := first[1].Problem; p == nil || p.Status != http.StatusUnprocessableEntity {
-		t.Errorf("the faulty message has problem %+v, want 422", p)
+	p := first[1].Problem
+	if p == nil {
+		t.Fatal("the faulty message has no problem, want one")
 	}
+	testcloud.Equal(t, p.Status, http.StatusUnprocessableEntity, "status of the problem")
 	if first[2].ID == first[0].ID {
 		t.Error("two messages of a request have the same id")
 	}

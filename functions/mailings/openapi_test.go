@@ -97,9 +97,9 @@ func TestDocumentIsTheContract(t *testing.T) {
 			body = strings.Join(d.fields(op.RequestBody.Content["application/json"].Schema), " ")
 		}
 		answer := strings.Join(d.fields(op.Responses[c.status].Content["application/json"].Schema), " ")
-		if body != c.body || answer != c.answer || strings.Join(params, " ") != c.params {
-			t.Errorf("%s %s takes %q and %q, answers %q", c.method, c.path, params, body, answer)
-		}
+		testcloud.Equal(t, body, c.body, "%s %s: body", c.method, c.path)
+		testcloud.Equal(t, answer, c.answer, "%s %s: answer", c.method, c.path)
+		testcloud.Equal(t, strings.Join(params, " "), c.params, "%s %s: params", c.method, c.path)
 		for status, r := range op.Responses {
 			if _, ok := r.Content["application/problem+json"]; status >= "4" && !ok {
 				t.Errorf("%s %s: %s is not answered as a problem", c.method, c.path, status)

@@ -116,9 +116,7 @@ func TestPreview(t *testing.T) {
 			if link := "https://shop.example/" + c.customer; message.Data["link"] != link {
 				t.Errorf("the link is %q, want %q", message.Data["link"], link)
 			}
-			if p.Bytes <= 0 || p.Bytes > p.MaxBytes {
-				t.Errorf("the payload has %d bytes of %d", p.Bytes, p.MaxBytes)
-			}
+			testcloud.Between(t, p.Bytes, 1, p.MaxBytes, "number of bytes of the payload")
 			if !got.Proven {
 				t.Error("FCM was not asked")
 			}
@@ -178,12 +176,9 @@ func TestPreviewOfALargeAudienceIsAnEstimate(t *testing.T) {
 	if got.Sampled > 300 {
 		t.Errorf("%d customers were read, want about 200", got.Sampled)
 	}
-	if got.Targeted < 600 || got.Targeted > 800 {
-		t.Errorf("about %d would get it, want about 700", got.Targeted)
-	}
-	if sum := got.Targeted + got.Excluded.Sum(); sum < 998 || sum > 1002 {
-		t.Errorf("targeted and excluded are %d, want 1000 but for rounding", sum)
-	}
+	testcloud.Between(t, got.Targeted, 600, 800, "number of targeted customers")
+	sum := got.Targeted + got.Excluded.Sum()
+	testcloud.Between(t, sum, 998, 1002, "the sum of targeted and excluded customers")
 }
 
 func TestPreviewNamesEveryFault(t *testing.T) {

@@ -1,11 +1,11 @@
 package mailings_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	phones "carillon.example/emulators/fcm"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -23,9 +23,10 @@ func TestFCMRefuses(t *testing.T) {
 		"large when it is sent": {`{"data":{"a":"` + strings.Repeat("x", 4060) + `"}}`, "FCM takes 4096"},
 	} {
 		got := w.Ask("POST", "/v1/mailings", `{"message":`+c.message+`,"audience":{"everyone":true}}`)
-		if got.Code != 422 || !slices.Equal(got.Places(), []string{"body.message"}) || strings.Contains(got.Body, "FCM refuses it: ") == (c.words == "FCM takes 4096") || !strings.Contains(got.Body, c.words) {
-			t.Errorf("%s: %d %s", name, got.Code, got.Body)
-		}
+		testcloud.CheckCode(t, got, 422)
+		testcloud.Equal(t, got.Places(), []string{"body.message"}, "%s: faults", name)
+		testcloud.Equal(t, strings.Contains(got.Body, "FCM refuses it: "), c.words != "FCM takes 4096", "%s: that the answer names FCM", name)
+		testcloud.Contains(t, got.Body, c.words, "%s: body", name)
 	}
 	if n := w.stored(); n != 0 {
 		t.Errorf("%d mailings are recorded", n)
@@ -43,15 +44,19 @@ func TestFCMOutOfReach(t *testing.T) {
 		}
 		m := w.hand(plain)
 		kept, err := w.store.Mailing(t.Context(), m.ID)
-		if err != nil || kept.Proven || kept.State != push.Accepted {
-			t.Errorf("%s: recorded %+v, %v", outcome, kept, err)
+		if err != nil {
+			t.Fatalf("%s: %v", outcome, err)
 		}
+		testcloud.Equal(t, kept.Proven, false, "%s: Proven", outcome)
+		testcloud.Equal(t, kept.State, push.Accepted, "%s: state", outcome)
 	}
 	w.phones.Close()
 	m := w.hand(plain)
-	if kept, err := w.store.Mailing(t.Context(), m.ID); err != nil || kept.Proven {
-		t.Errorf("no FCM at all: recorded %+v, %v", kept, err)
+	kept, err := w.store.Mailing(t.Context(), m.ID)
+	if err != nil {
+		t.Fatalf("no FCM at all: %v", err)
 	}
+	testcloud.Equal(t, kept.Proven, false, "no FCM at all: Proven")
 	w.Published("dispatch", 7)
 }
 
@@ -62,7 +67,9 @@ func TestLongPayloadsAreNotRefusedForTheTopic(t *testing.T) {
 	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"` + strings.Repeat("x", 3000) + `"}},"audience":{"everyone":true}}`)
-	if kept, err := w.store.Mailing(t.Context(), m.ID); err != nil || kept.Proven {
-		t.Errorf("recorded %+v, %v; want it accepted, and not proven", kept, err)
+	kept, err := w.store.Mailing(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, kept.Proven, false, "Proven")
 }

@@ -18,8 +18,11 @@ func (w *harness) reports(of, token string, types ...push.ReportType) {
 	w.t.Helper()
 	for _, typ := range types {
 		n, err := w.store.RecordReports(w.t.Context(), []push.Report{{Of: of, TokenID: push.TokenID(token), Type: typ, At: w.clock.Now()}})
-		if err != nil || n.Counted != 1 {
-			w.t.Fatalf("reporting %s: %+v, %v; want one counted", typ, n, err)
+		if err != nil {
+			w.t.Fatalf("reporting %s: %v", typ, err)
+		}
+		if n.Counted != 1 {
+			w.t.Fatalf("reporting %s: Counted is %v, want 1", typ, n.Counted)
 		}
 	}
 }
@@ -62,9 +65,8 @@ func TestAMailingShowsWhatPhonesReported(t *testing.T) {
 	if d := cmp.Diff(map[string]push.Reported{"a": {}, "b": one}, got.Variants); d != "" {
 		t.Errorf("by variant (-want +got):\n%s", d)
 	}
-	if got.Tokens.Accepted != 0 || got.Tokens.Pending != 1 {
-		t.Errorf("%d tokens are accepted and %d pending, want 0 and 1", got.Tokens.Accepted, got.Tokens.Pending)
-	}
+	testcloud.Equal(t, got.Tokens.Accepted, 0, "tokens accepted")
+	testcloud.Equal(t, got.Tokens.Pending, 1, "tokens pending")
 
 	lines := strings.TrimSpace(w.Ask("GET", "/v1/mailings/"+id+"/recipients", "").Body)
 	var line struct {
@@ -108,7 +110,11 @@ func TestAMessageShowsWhatPhonesReported(t *testing.T) {
 	if d := cmp.Diff(&push.Reported{Opened: 1}, got.Reported); d != "" {
 		t.Errorf("reported (-want +got):\n%s", d)
 	}
-	if len(got.Tokens) != 1 || got.Tokens[0].Opened == nil || !got.Tokens[0].Opened.Equal(w.clock.Now()) {
-		t.Errorf("the tokens are %+v, want one that was opened at %v", got.Tokens, w.clock.Now())
+	if len(got.Tokens) != 1 {
+		t.Fatalf("number of Tokens is %v, want 1: %+v", len(got.Tokens), got.Tokens)
 	}
+	if got.Tokens[0].Opened == nil {
+		t.Fatal("opened of the token is nil, want it set")
+	}
+	testcloud.Equal(t, *got.Tokens[0].Opened, w.clock.Now(), "opened of the token")
 }

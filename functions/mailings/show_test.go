@@ -45,16 +45,24 @@ func TestShow(t *testing.T) {
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"b"}},"audience":{"customers":["b","a"]},"devices":"latest","category":"promo","sendAt":"2026-11-01T13:00:00Z","lifetime":"36h","ratePerMinute":600,"link":"https://shop.example/"}`)
 	got := w.show(m.ID)
-	if got.State != push.Scheduled || got.StartedAt != nil || got.CompletedAt != nil {
-		t.Errorf("%+v", got)
+	testcloud.Equal(t, got.State, push.Scheduled, "state")
+	if got.StartedAt != nil {
+		t.Errorf("StartedAt is %v, want none", got.StartedAt)
 	}
-	if string(got.Message) != `{"data":{"a":"b"}}` || !slices.Equal(got.Audience.Customers, []string{"b", "a"}) || got.Devices != push.LatestDevice ||
-		got.Category != "promo" || time.Duration(*got.Lifetime) != 36*time.Hour || *got.RatePerMinute != 600 || got.Link != "https://shop.example/" {
-		t.Errorf("the rest of the mailing came as %+v", got.Draft)
+	if got.CompletedAt != nil {
+		t.Errorf("CompletedAt is %v, want none", got.CompletedAt)
 	}
-	if text := w.Ask("GET", "/v1/mailings/"+m.ID, "").Body; strings.Contains(text, "$schema") || !strings.Contains(text, `"completedAt":null`) || !strings.Contains(text, `"lifetime":"36h"`) {
-		t.Errorf("it reads %s", text)
-	}
+	testcloud.Equal(t, string(got.Message), `{"data":{"a":"b"}}`, "Message")
+	testcloud.Equal(t, got.Audience.Customers, []string{"b", "a"}, "Audience.Customers")
+	testcloud.Equal(t, got.Devices, push.LatestDevice, "Devices")
+	testcloud.Equal(t, got.Category, "promo", "Category")
+	testcloud.Equal(t, time.Duration(*got.Lifetime), 36*time.Hour, "Lifetime")
+	testcloud.Equal(t, *got.RatePerMinute, 600, "RatePerMinute")
+	testcloud.Equal(t, got.Link, "https://shop.example/", "Link")
+	text := w.Ask("GET", "/v1/mailings/"+m.ID, "").Body
+	testcloud.NotContains(t, text, "$schema", "body")
+	testcloud.Contains(t, text, `"completedAt":null`, "body")
+	testcloud.Contains(t, text, `"lifetime":"36h"`, "body")
 	for _, id := range []string{"mnone", "m%2Fn", "..%2Fx", "a%00b", "%C3%BC", strings.Repeat("x", 100)} {
 		if got := w.Ask("GET", "/v1/mailings/"+id, ""); got.Code != 404 {
 			t.Errorf("%s: %d %s", id, got.Code, got.Body)
@@ -90,8 +98,10 @@ func TestListNewestFirst(t *testing.T) {
 		next = p.NextPageToken
 		path = "/v1/mailings?pageSize=3&pageToken=" + next
 	}
-	if pages != 3 || !slices.IsSortedFunc(times, func(a, b time.Time) int { return b.Compare(a) }) || !times[0].After(times[6]) {
-		t.Errorf("%d pages, made at %v", pages, times)
+	testcloud.Equal(t, pages, 3, "number of pages")
+	testcloud.Equal(t, slices.IsSortedFunc(times, func(a, b time.Time) int { return b.Compare(a) }), true, "that the newest mailing comes first: %v", times)
+	if !times[0].After(times[6]) {
+		t.Errorf("the first mailing was created at %v, want it after %v", times[0], times[6])
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -109,9 +119,8 @@ func TestListNewestFirst(t *testing.T) {
 	for _, q := range []string{"pageSize=0", "pageSize=501", "pageSize=x", "pageToken=x", "pageToken=%21%21", "pageToken=MTIz", "pageToken=" + strings.Repeat("x", 501), "state=odd", "page=2"} {
 		name, _, _ := strings.Cut(q, "=")
 		got := w.Ask("GET", "/v1/mailings?"+q, "")
-		if got.Code != 422 || !slices.Equal(got.Places(), []string{"query." + name}) {
-			t.Errorf("%s: %d %s", q, got.Code, got.Body)
-		}
+		testcloud.CheckCode(t, got, 422)
+		testcloud.Equal(t, got.Places(), []string{"query." + name}, "%s: faults", q)
 	}
 }
 
@@ -169,9 +178,9 @@ func TestListShowsWhatAMailingIs(t *testing.T) {
 	body := `{"name":"Spring sale, Riga","tags":["spring","riga"],"message":{"notification":{"title":"Spring sale"}},"audience":{"everyone":true},` +
 		`"sendAt":"2026-11-01T13:00:00Z","dryRun":true}`
 	later := w.hand(body)
-	if got := w.show(later.ID); got.Name != "Spring sale, Riga" || !slices.Equal(got.Tags, []string{"spring", "riga"}) {
-		t.Errorf("it is shown as %q %v", got.Name, got.Tags)
-	}
+	got := w.show(later.ID)
+	testcloud.Equal(t, got.Name, "Spring sale, Riga", "Name")
+	testcloud.Equal(t, got.Tags, []string{"spring", "riga"}, "Tags")
 	w.clock.Add(time.Second)
 	done := w.hand(plain)
 	w.sent(done.ID, push.ResultAccepted, push.ResultUnregistered)
@@ -226,7 +235,8 @@ func TestShowHasSumsByPlatform(t *testing.T) {
 	if diff := cmp.Diff(want, got.Platforms); diff != "" {
 		t.Errorf("once it has ended (-want +got):\n%s", diff)
 	}
-	if got.MissingAttribute == nil || *got.MissingAttribute != 0 {
-		t.Errorf("missingAttribute is %v, want 0", got.MissingAttribute)
+	if got.MissingAttribute == nil {
+		t.Fatal("MissingAttribute is nil, want it set")
 	}
+	testcloud.Equal(t, *got.MissingAttribute, 0, "MissingAttribute")
 }
