@@ -64,9 +64,8 @@ func TestAvailabilityHasItsReason(t *testing.T) {
 			}
 		}
 		line := testcloud.Decode[exportLine](w.Ask("GET", "/v1/exports/availability", ""), http.StatusOK)
-		if line.State != c.want.State || !line.Since.Equal(c.want.Since) {
-			t.Errorf("%d. %s: the export says %s since %s, want %+v", i, c.what, line.State, line.Since, c.want)
-		}
+		testcloud.Equal(t, line.State, c.want.State, "%d. %s: state", i, c.what)
+		testcloud.Equal(t, line.Since, c.want.Since, "%d. %s: Since", i, c.what)
 		if want := c.want.State != "unreachable"; line.PushAvailable != want {
 			t.Errorf("%d. %s: pushAvailable is %t, want %t", i, c.what, line.PushAvailable, want)
 		}
@@ -123,8 +122,8 @@ func TestARegistrationSetsTheTimeZone(t *testing.T) {
 		"body.notifications": `{"token":"a","notifications":"unknown"}`,
 		"body.device":        `{"token":"a","device":"` + strings.Repeat("d", push.MaxDevice+1) + `"}`,
 	} {
-		if a := w.Ask("POST", anna+"/tokens", body); a.Code != http.StatusUnprocessableEntity || strings.Join(a.Places(), " ") != place {
-			t.Errorf("%.60s was answered %d with faults at %v, want 422 at %s", body, a.Code, a.Places(), place)
-		}
+		a := w.Ask("POST", anna+"/tokens", body)
+		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+		testcloud.Equal(t, strings.Join(a.Places(), " "), place, "%s: faults", a.Request)
 	}
 }

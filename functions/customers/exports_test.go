@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"carillon.example/emulators/testcloud"
 )
 
 // TestExport streams everybody over several pages, as both formats, and goes on
@@ -41,9 +43,10 @@ func TestExport(t *testing.T) {
 		}
 		var i int
 		_, err := fmt.Sscanf(l.ID, "c%d", &i)
-		if want := err == nil && i%3 > 0; l.PushAvailable != want || (l.ValidTokens == 1) != want || seen[l.ID] {
-			t.Errorf("%s", line)
-		}
+		want := err == nil && i%3 > 0
+		testcloud.Equal(t, l.PushAvailable, want, "%s: PushAvailable", line)
+		testcloud.Equal(t, l.ValidTokens == 1, want, "%s: that it has one valid token", line)
+		testcloud.Equal(t, seen[l.ID], false, "%s: that it came before", line)
 		seen[l.ID] = true
 	}
 	if len(seen) != n {
@@ -59,15 +62,26 @@ func TestExport(t *testing.T) {
 	a := w.Ask("GET", "/v1/exports/availability?format=csv", "")
 	table := a.Body
 	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
-	if err != nil || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") || len(rows) != n+1 || strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
-		t.Fatalf("%d rows, %v, %v", len(rows), err, a.Header)
+	if err != nil {
+		t.Fatalf("%s: %v", a.Request, err)
 	}
-	if strings.Contains(table, "\n=") || strings.Contains(table, "\n\"=") || !strings.Contains(table, `"'=HYPERLINK(""http://x"")"`) {
-		t.Error("a spreadsheet takes an id for a formula")
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") {
+		t.Fatalf("%s: header Content-Type is %q, want it to begin with %q", a.Request, a.Header.Get("Content-Type"), "text/csv")
 	}
+	if len(rows) != n+1 {
+		t.Fatalf("%s: number of rows is %v, want %v: %+v", a.Request, len(rows), n+1, rows)
+	}
+	if strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
+		t.Fatalf("%s: heading is %q, want id pushAvailable validTokens platform app state since", a.Request, strings.Join(rows[0], " "))
+	}
+	testcloud.NotContains(t, table, "\n=", "the table, in which no id may be a formula")
+	testcloud.NotContains(t, table, "\n\"=", "the table, in which no id may be a formula")
+	testcloud.Contains(t, table, `"'=HYPERLINK(""http://x"")"`, "the table, in which no id may be a formula")
 	w.want(http.StatusUnprocessableEntity, "GET", "/v1/exports/availability?format=xml", "")
-	if a := w.Ask("HEAD", "/v1/exports/availability?format=csv", ""); a.Code != http.StatusOK || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") {
-		t.Errorf("HEAD: %d %v", a.Code, a.Header)
+	a = w.Ask("HEAD", "/v1/exports/availability?format=csv", "")
+	testcloud.CheckCode(t, a, http.StatusOK)
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") {
+		t.Errorf("%s: header Content-Type is %q, want it to begin with %q", a.Request, a.Header.Get("Content-Type"), "text/csv")
 	}
 }
 
@@ -82,9 +96,11 @@ func TestAnExportThatBreaksOffIsSeenToBeBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		if b, err := io.ReadAll(resp.Body); err == nil || !strings.Contains(string(b), "c0") {
-			t.Errorf("%s: %d bytes came, and then %v", format, len(b), err)
+		b, err := io.ReadAll(resp.Body)
+		if err == nil {
+			t.Errorf("%s: the error is nil, want one that says why", format)
 		}
+		testcloud.Contains(t, string(b), "c0", "%s: what came before the error", format)
 	}
 }
 

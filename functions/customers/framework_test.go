@@ -4,11 +4,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
+	"carillon.example/emulators/testcloud"
 )
 
 // TestAnExportThatBreaksOffIsNoWhole, where the functions framework serves it as
@@ -37,7 +38,9 @@ func TestAnExportThatBreaksOffIsNoWhole(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if resp.StatusCode != http.StatusOK || err == nil || strings.Contains(string(body), "panic") {
-		t.Errorf("%d, %d bytes to the end, %v", resp.StatusCode, len(body), err)
+	testcloud.Equal(t, resp.StatusCode, http.StatusOK, "status")
+	if err == nil {
+		t.Error("the error is nil, want one that says why")
 	}
+	testcloud.NotContains(t, string(body), "panic", "body")
 }

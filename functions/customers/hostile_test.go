@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"carillon.example/emulators/testcloud"
 )
 
 // TestImportNamesTimesThatAreNone: the year 0, which Firestore does not take,
@@ -16,9 +18,10 @@ func TestImportNamesTimesThatAreNone(t *testing.T) {
 {"id":"b","tokens":[{"token":"tb","addedAt":"0000-01-01T00:00:00Z"},{"token":"tc","seenAt":"0001-01-01T00:00:00Z"}]}
 {"id":"c","tokens":[{"token":"td","addedAt":null,"seenAt":"9999-12-31T23:59:59-14:00"}]}`)
 	for _, at := range []string{"line.tokens[0].addedAt", "line.tokens[1].seenAt"} {
-		if len(bad) != 1 || !strings.Contains(bad[2], at) {
-			t.Errorf("%s is not named: %v", at, bad)
+		if len(bad) != 1 {
+			t.Fatalf("number of bad lines is %v, want 1: %+v", len(bad), bad)
 		}
+		testcloud.Contains(t, bad[2], at, "fault of line 2")
 	}
 	w.want(http.StatusNotFound, "GET", "/v1/customers/b", "")
 }
@@ -48,16 +51,17 @@ func TestCellsStayWhole(t *testing.T) {
 			t.Errorf("there is no line %s in\n%s", line, table)
 		}
 	}
-	if rows, err := csv.NewReader(strings.NewReader(table)).ReadAll(); err != nil || len(rows) != 4 {
-		t.Errorf("%v %v", rows, err)
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, len(rows), 4, "number of rows")
 }
 
 // TestATableOfNobodyHasItsHeading: also where no page follows.
 func TestATableOfNobodyHasItsHeading(t *testing.T) {
 	t.Parallel()
 	a := newHarness(t).Ask("GET", "/v1/exports/availability?format=csv", "")
-	if a.Code != http.StatusOK || a.Body != "id,pushAvailable,validTokens,platform,app,state,since\n" {
-		t.Errorf("%d %q", a.Code, a.Body)
-	}
+	testcloud.CheckCode(t, a, http.StatusOK)
+	testcloud.Equal(t, a.Body, "id,pushAvailable,validTokens,platform,app,state,since\n", "%s: body", a.Request)
 }

@@ -25,9 +25,8 @@ func (w *harness) importingAs(kind string, imported int, body string) map[int]st
 		Imported, Failed int
 		Errors           []lineError
 	}](w.Ask("POST", "/v1/imports", body, "Content-Type", kind), http.StatusOK)
-	if a.Imported != imported || a.Failed != len(a.Errors) {
-		w.t.Errorf("%d lines imported, want %d; %d failed: %v", a.Imported, imported, a.Failed, a.Errors)
-	}
+	testcloud.Equal(w.t, a.Imported, imported, "number of imported lines")
+	testcloud.Equal(w.t, a.Failed, len(a.Errors), "number of failed lines")
 	bad := map[int]string{}
 	for _, e := range a.Errors {
 		bad[e.Line] = e.Message
@@ -62,17 +61,20 @@ func TestImportKeepsGoodLinesAndNamesBadOnes(t *testing.T) {
 		}
 	}
 	for n := 5; n <= 19; n++ {
-		if bad[n] == "" || len(bad[n]) > 500 {
-			t.Errorf("line %d is not named as bad, or at length: %.100q", n, bad[n])
+		if bad[n] == "" {
+			t.Errorf("line %d: it is not named as bad", n)
+		}
+		if len(bad[n]) > 500 {
+			t.Errorf("line %d: length of its fault is %v, want at most %v", n, len(bad[n]), 500)
 		}
 		delete(bad, n)
 	}
 	if len(bad) > 0 {
 		t.Errorf("good lines are named as bad: %v", bad)
 	}
-	if got := w.want(http.StatusOK, "GET", "/v1/customers/one", ""); got["pushAvailable"] != true || fmt.Sprint(got["segments"]) != "[riga]" {
-		t.Errorf("%v", got)
-	}
+	got := w.want(http.StatusOK, "GET", "/v1/customers/one", "")
+	testcloud.Equal(t, got["pushAvailable"], true, "pushAvailable")
+	testcloud.Equal(t, fmt.Sprint(got["segments"]), "[riga]", "segments")
 	if got := w.want(http.StatusOK, "GET", "/v1/customers/three", ""); got["pushAvailable"] != true {
 		t.Errorf("%v", got)
 	}
@@ -140,8 +142,14 @@ func FuzzLine(f *testing.F) {
 	s := &service{Deps: Deps{MaxTokens: push.MaxTokens, Log: slog.New(slog.DiscardHandler)}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		l, err := s.line(bytes.TrimSpace(raw))
-		if err == nil && (push.CheckCustomerID(l.Customer) != "" || len(l.Tokens) > push.MaxTokens) {
-			t.Fatalf("%q was taken as %+v", raw, l)
+		if err != nil {
+			return
+		}
+		if fault := push.CheckCustomerID(l.Customer); fault != "" {
+			t.Fatalf("%q was accepted with the customer %q, want it refused: %s", raw, l.Customer, fault)
+		}
+		if len(l.Tokens) > push.MaxTokens {
+			t.Fatalf("%q was accepted with %d tokens, want %d at most", raw, len(l.Tokens), push.MaxTokens)
 		}
 	})
 }

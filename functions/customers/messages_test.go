@@ -120,15 +120,24 @@ func TestWhatWasSentToACustomer(t *testing.T) {
 	w.send("new", []push.Target{annas[0], ben})
 
 	got := w.sent("anna", "")
-	if len(got.Messages) != 2 || got.Messages[0].Mailing != "new" || got.Messages[1].Mailing != "old" {
-		t.Fatalf("anna was sent %+v, want the mailings new and old", got)
+	if len(got.Messages) != 2 {
+		t.Fatalf("number of Messages is %v, want 2: %+v", len(got.Messages), got.Messages)
+	}
+	if got.Messages[0].Mailing != "new" {
+		t.Fatalf("newest mailing is %v, want new", got.Messages[0].Mailing)
+	}
+	if got.Messages[1].Mailing != "old" {
+		t.Fatalf("second mailing is %v, want old", got.Messages[1].Mailing)
 	}
 	first := got.Messages[0]
-	if first.Name != "name of new" || first.Title != "title of new" {
-		t.Errorf("it is called %q and %q", first.Name, first.Title)
+	testcloud.Equal(t, first.Name, "name of new", "Name")
+	testcloud.Equal(t, first.Title, "title of new", "Title")
+	testcloud.Equal(t, first.State, "sending", "state")
+	if first.StartedAt == nil {
+		t.Error("StartedAt is nil, want it set")
 	}
-	if first.State != "sending" || first.StartedAt == nil || first.CompletedAt != nil {
-		t.Errorf("it is %s, started at %v, completed at %v; want it sending", first.State, first.StartedAt, first.CompletedAt)
+	if first.CompletedAt != nil {
+		t.Errorf("CompletedAt is %v, want none", first.CompletedAt)
 	}
 	want := []recipientBody{{ID: push.TokenID("anna-0"), Kind: push.KindToken, Platform: push.Android, App: "shop", Result: "pending"}}
 	if d := cmp.Diff(want, first.Tokens); d != "" {
@@ -344,12 +353,15 @@ func TestAThousandCustomersFindTheirOwn(t *testing.T) {
 
 	for i := 0; i < len(all); i += 50 {
 		got := w.sent(all[i].Customer, "")
-		if len(got.Messages) != 1 || len(got.Messages[0].Tokens) != 1 {
-			t.Fatalf("customer %d in order was sent %+v, want one token in one mailing", i, got)
+		if len(got.Messages) != 1 {
+			t.Fatalf("customer %d in order: number of Messages is %v, want 1: %+v", i, len(got.Messages), got.Messages)
+		}
+		if len(got.Messages[0].Tokens) != 1 {
+			t.Fatalf("customer %d in order: number of tokens is %v, want 1: %+v", i, len(got.Messages[0].Tokens), got.Messages[0].Tokens)
 		}
 		x := got.Messages[0].Tokens[0]
-		if x.ID != push.TokenID(all[i].Token) || x.Result != result(i).String() || x.Code != result(i).Code() {
-			t.Errorf("customer %d in order has %+v, want the result %s", i, x, result(i))
-		}
+		testcloud.Equal(t, x.ID, push.TokenID(all[i].Token), "customer %d in order: ID", i)
+		testcloud.Equal(t, x.Result, result(i).String(), "customer %d in order: Result", i)
+		testcloud.Equal(t, x.Code, result(i).Code(), "customer %d in order: Code", i)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
@@ -21,12 +22,13 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 		path := "/v1/customers/" + escape(id)
 		w.want(http.StatusCreated, "POST", path+"/tokens", fmt.Sprintf(`{"token":"hostile-%d"}`, i))
 		got := w.want(http.StatusOK, "GET", path, "")
-		if got["id"] != id || len(got["tokens"].([]any)) != 1 {
-			t.Errorf("%q came back as %v", id, got)
+		testcloud.Equal(t, got["id"], any(id), "%q: id", id)
+		testcloud.Equal(t, len(got["tokens"].([]any)), 1, "%q: number of tokens", id)
+		c, err := w.Customer(t.Context(), id)
+		if err != nil {
+			t.Fatalf("%q in the store: %v", id, err)
 		}
-		if c, err := w.Customer(t.Context(), id); err != nil || c.ID != id {
-			t.Errorf("%q in the store: %+v, %v", id, c, err)
-		}
+		testcloud.Equal(t, c.ID, id, "%q in the store: ID", id)
 	}
 	if n := w.Count("customers"); n != len(ids) {
 		t.Errorf("%d ids are %d customers", len(ids), n)
@@ -42,8 +44,10 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 	for _, id := range []string{".", "..", strings.Repeat("x", push.MaxCustomerID+1), strings.Repeat("x", 1500), "a\x00b", "a\nb", "\x7f", "\xff", "a\u0085"} {
 		path := "/v1/customers/" + escape(id)
 		for _, ask := range [][3]string{{"POST", path + "/tokens", `{"token":"t"}`}, {"GET", path, ""}} {
-			if a := w.Ask(ask[0], ask[1], ask[2]); a.Code != http.StatusUnprocessableEntity || !slices.Contains(a.Places(), "path.customer") {
-				t.Errorf("%s %.20q was answered %d %.200s", ask[0], id, a.Code, a.Body)
+			a := w.Ask(ask[0], ask[1], ask[2])
+			testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+			if !slices.Contains(a.Places(), "path.customer") {
+				t.Errorf("%s: faults are %v, want %v among them", a.Request, a.Places(), "path.customer")
 			}
 		}
 	}
@@ -83,20 +87,25 @@ func TestPatchNamesEveryFault(t *testing.T) {
 		`{"categories":{"promo":"no"}}`: "body.categories", `{"id":"berta"}`: "body", `{"optedOut":"yes"}`: "body.optedOut",
 	} {
 		a := w.Ask("PATCH", anna, body, "Content-Type", merge)
-		if a.Code != http.StatusUnprocessableEntity || len(a.Errors) != 1 || !strings.HasPrefix(a.Places()[0], at) {
-			t.Errorf("%s was answered %d %s", body, a.Code, a.Body)
+		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+		if len(a.Errors) != 1 {
+			t.Fatalf("%s: number of faults is %v, want 1: %+v", body, len(a.Errors), a.Errors)
+		}
+		if !strings.HasPrefix(a.Places()[0], at) {
+			t.Errorf("%s: place of the fault is %q, want it to begin with %q", body, a.Places()[0], at)
 		}
 	}
 	a := w.Ask("PATCH", anna, `{"segments":["","a\u0000"],"attributes":{"__x__":1,"a":[[1]],"":2},"optedOut":"yes",
 		"categories":{"promo":1},"timeZone":"Europe/Nowhere","tokens":[]}`)
 	for _, want := range []string{"body.segments[0]", "body.segments[1]", "body.attributes", "body.attributes.a[0]", "body.optedOut", "body.categories", "body.timeZone", "body"} {
-		if a.Code != http.StatusUnprocessableEntity || !slices.Contains(a.Places(), want) {
-			t.Errorf("%s is not named: %d %s", want, a.Code, a.Body)
+		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+		if !slices.Contains(a.Places(), want) {
+			t.Errorf("faults are %v, want %v among them", a.Places(), want)
 		}
 	}
-	if a := w.Ask("PATCH", anna, `{"timeZone":"x/y","segments":[""],"optedOut":3}`, "Content-Type", merge); a.Code != http.StatusUnprocessableEntity || len(a.Errors) != 3 {
-		t.Errorf("three faults were answered %d, %d of them named: %s", a.Code, len(a.Errors), a.Body)
-	}
+	a = w.Ask("PATCH", anna, `{"timeZone":"x/y","segments":[""],"optedOut":3}`, "Content-Type", merge)
+	testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+	testcloud.Equal(t, len(a.Errors), 3, "%s: number of faults", a.Request)
 	w.want(http.StatusNotFound, "GET", anna, "")
 }
 
@@ -110,14 +119,15 @@ func TestPatchesAddUpToTheLimits(t *testing.T) {
 			keys = append(keys, fmt.Sprintf(`"c%d-%d":true`, i, j))
 		}
 		a := w.Ask("PATCH", anna, `{"categories":{`+strings.Join(keys, ",")+`}}`, "Content-Type", merge)
-		if (i == 0) != (a.Code == http.StatusOK) || i > 0 && !slices.Contains(a.Places(), "body.categories") {
+		testcloud.Equal(t, a.Code == http.StatusOK, i == 0, "90 categories for the %d. time: success", i+1)
+		if i > 0 && !slices.Contains(a.Places(), "body.categories") {
 			t.Errorf("90 categories for the %d. time were answered %d %.300s", i+1, a.Code, a.Body)
 		}
 	}
 	big := fmt.Sprintf(`{"attributes":{"a":%q}}`, strings.Repeat("x", 20<<10))
 	w.want(http.StatusOK, "PATCH", anna, big)
 	w.want(http.StatusUnprocessableEntity, "PATCH", anna, strings.Replace(big, `"a"`, `"b"`, 1))
-	if got := w.want(http.StatusOK, "GET", anna, ""); len(got["attributes"].(map[string]any)) != 1 || len(got["categories"].(map[string]any)) != 90 {
-		t.Errorf("a patch too much was kept: %.300v", got)
-	}
+	got := w.want(http.StatusOK, "GET", anna, "")
+	testcloud.Equal(t, len(got["attributes"].(map[string]any)), 1, "a patch too much was kept: number of attributes")
+	testcloud.Equal(t, len(got["categories"].(map[string]any)), 90, "a patch too much was kept: number of categories")
 }

@@ -36,9 +36,10 @@ func TestEventsOfPhonesCount(t *testing.T) {
 	}
 
 	events := w.published(1)
-	if e := events[0]; e.Type != push.MessageOpened || e.Data.Customer != "anna" || strings.Contains(e.raw, "anna-1") {
-		t.Errorf("published %s, want message.opened of anna without the token", e.raw)
-	}
+	e := events[0]
+	testcloud.Equal(t, e.Type, push.MessageOpened, "type of the event")
+	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
+	testcloud.NotContains(t, e.raw, "anna-1", "the event")
 	sent := w.sent("anna", "")
 	if n := len(sent.Messages); n != 1 {
 		t.Fatalf("anna was sent %d messages, want 1", n)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/cloud"
 )
 
@@ -16,14 +17,19 @@ func TestSettingsOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"GOOGLE_CLOUD_PROJECT": "p"}
 	set, err := cloud.Load[settings](env)
-	if err != nil || set.MaxTokens != 20 || set.TokenLife.Hours() != 270*24 || set.EventsTopic != "push-events" {
-		t.Errorf("%+v, %v", set, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, set.MaxTokens, 20, "MaxTokens")
+	testcloud.Equal(t, set.TokenLife.Hours(), 270*24, "hours of TokenLife")
+	testcloud.Equal(t, set.EventsTopic, "push-events", "EventsTopic")
 	env["MAX_TOKENS"], env["TOKEN_LIFE"] = "0", "1h"
 	_, err = cloud.Load[settings](env)
-	if err == nil || !strings.Contains(err.Error(), "MAX_TOKENS") || !strings.Contains(err.Error(), "TOKEN_LIFE") {
-		t.Errorf("no customer may have a token, and tokens live an hour: %v", err)
+	if err == nil {
+		t.Fatal("MAX_TOKENS=0 and TOKEN_LIFE=1h: the error is nil, want one that says why")
 	}
+	testcloud.Contains(t, err.Error(), "MAX_TOKENS", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
+	testcloud.Contains(t, err.Error(), "TOKEN_LIFE", "MAX_TOKENS=0 and TOKEN_LIFE=1h: error")
 }
 
 // TestSettingsOfTheAPI: both directions.

@@ -140,9 +140,8 @@ func TestTheHeaderOfACSVImportIsChecked(t *testing.T) {
 		"id\n" + strings.Repeat("\n", maxLines):                                  "more than 5000 lines",
 	} {
 		a := w.Ask("POST", "/v1/imports", body, "Content-Type", csvType)
-		if a.Code != http.StatusUnprocessableEntity || !strings.Contains(a.Body, want) {
-			t.Errorf("%.40q was answered %d, want 422 and %s: %.300s", body, a.Code, want, a.Body)
-		}
+		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+		testcloud.Contains(t, a.Body, want, "%s: body", a.Request)
 	}
 	many := testcloud.Decode[struct{ Errors push.Faults }](w.Ask("POST", "/v1/imports", "id"+strings.Repeat(",x", 1000), "Content-Type", csvType), http.StatusUnprocessableEntity)
 	if len(many.Errors) > maxLineFaults+2 {
@@ -264,8 +263,11 @@ func FuzzTable(f *testing.F) {
 		rows := len(all.faulty)
 		for i, l := range all.good {
 			rows += len(all.origins[i])
-			if push.CheckCustomerID(l.Customer) != "" || len(l.Tokens) > push.MaxTokens {
-				t.Fatalf("%q was taken as %+v", body, l)
+			if push.CheckCustomerID(l.Customer) != "" {
+				t.Fatalf("customer %q was accepted, want it refused: %s", l.Customer, push.CheckCustomerID(l.Customer))
+			}
+			if len(l.Tokens) > push.MaxTokens {
+				t.Fatalf("%q: number of tokens is %v, want at most %v", body, len(l.Tokens), push.MaxTokens)
 			}
 		}
 		if rows != all.read {
@@ -286,9 +288,8 @@ func TestALongRowTakesLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all.faulty) != 1 || len(all.good) != 1 {
-		t.Errorf("%v are faulty, %d good, want one of each", all.faulty, len(all.good))
-	}
+	testcloud.Equal(t, len(all.faulty), 1, "number of faulty rows")
+	testcloud.Equal(t, len(all.good), 1, "number of good rows")
 	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 100 {
 		t.Errorf("a row of 8 MiB took %d MiB", got)
 	}

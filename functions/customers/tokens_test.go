@@ -38,9 +38,10 @@ func TestLifeOfACustomer(t *testing.T) {
 	const body = `{"token":"secret-token-of-anna","platform":"android","app":"shop"}`
 	id, other := push.TokenID("secret-token-of-anna"), push.TokenID("f1")
 	first := w.want(http.StatusCreated, "POST", anna+"/tokens", body)
-	if first["valid"] != true || first["latest"] != true || first["id"] != id || first["expires"] != "2027-07-30" {
-		t.Errorf("registered: %v", first)
-	}
+	testcloud.Equal(t, first["valid"], true, "registered: valid")
+	testcloud.Equal(t, first["latest"], true, "registered: latest")
+	testcloud.Equal(t, first["id"], any(id), "registered: id")
+	testcloud.Equal(t, first["expires"], "2027-07-30", "registered: expires")
 	w.clock.Add(time.Minute)
 	w.want(http.StatusOK, "POST", anna+"/tokens", body)
 	if second := w.want(http.StatusCreated, "POST", anna+"/tokens", `{"fid":"f1","platform":"ios"}`); second["id"] != other {
@@ -48,19 +49,33 @@ func TestLifeOfACustomer(t *testing.T) {
 	}
 	for _, stale := range []bool{false, true} {
 		c := w.show(anna)
-		if !c.PushAvailable || len(c.Tokens) != 2 || c.Segments == nil || c.Attributes == nil || c.Categories == nil {
-			t.Fatalf("shown: %+v", c)
+		if !c.PushAvailable {
+			t.Fatal("shown: PushAvailable is false, want true")
+		}
+		if len(c.Tokens) != 2 {
+			t.Fatalf("shown: number of Tokens is %v, want 2: %+v", len(c.Tokens), c.Tokens)
+		}
+		if c.Segments == nil {
+			t.Fatal("shown: Segments is nil, want it set")
+		}
+		if c.Attributes == nil {
+			t.Fatal("shown: Attributes is nil, want it set")
+		}
+		if c.Categories == nil {
+			t.Fatal("shown: Categories is nil, want it set")
 		}
 		for _, x := range c.Tokens {
-			if x.Latest != (x.ID == other) || x.Stale != stale || !x.Valid || (x.Expires == "2027-07-30") != (x.ID == id) {
-				t.Errorf("%+v, stale %v", x, stale)
-			}
+			testcloud.Equal(t, x.Latest, x.ID == other, "stale %v, token %s: Latest", stale, x.ID)
+			testcloud.Equal(t, x.Stale, stale, "stale %v, token %s: Stale", stale, x.ID)
+			testcloud.Equal(t, x.Valid, true, "stale %v, token %s: Valid", stale, x.ID)
+			testcloud.Equal(t, x.Expires == "2027-07-30", x.ID == id, "stale %v, token %s: that it expires on 2027-07-30", stale, x.ID)
 		}
 		w.clock.Add(31 * 24 * time.Hour)
 	}
-	if e := w.published(1)[0]; e.Type != push.AvailabilityChanged || e.Data.Customer != "anna" || !e.Data.PushAvailable {
-		t.Errorf("%+v", e)
-	}
+	e := w.published(1)[0]
+	testcloud.Equal(t, e.Type, push.AvailabilityChanged, "type of the event")
+	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
+	testcloud.Equal(t, e.Data.PushAvailable, true, "pushAvailable of the event")
 	w.want(http.StatusUnprocessableEntity, "DELETE", anna+"/tokens/secret-token-of-anna", "")
 	for _, id := range []string{id, other} {
 		w.want(http.StatusNoContent, "DELETE", anna+"/tokens/"+id, "")
@@ -78,9 +93,9 @@ func TestLifeOfACustomer(t *testing.T) {
 		w.want(http.StatusNoContent, "DELETE", anna, "")
 	}
 	w.want(http.StatusNotFound, "GET", anna, "")
-	if e := w.published(1)[0]; e.Type != push.CustomerErased || e.Data.Customer != "anna" {
-		t.Errorf("told %s of %q, want that anna was erased", e.Type, e.Data.Customer)
-	}
+	e = w.published(1)[0]
+	testcloud.Equal(t, e.Type, push.CustomerErased, "type of the event")
+	testcloud.Equal(t, e.Data.Customer, "anna", "customer of the event")
 	if n := w.Count("outbox"); n != 0 {
 		t.Errorf("%d events were published and are still owed", n)
 	}
@@ -98,12 +113,21 @@ func TestEventsOutliveTheirWriter(t *testing.T) {
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"secret-token"}`)
 	w.clock.Add(time.Minute)
 	owed, err := w.UnpublishedEvents(t.Context(), 10)
-	if err != nil || len(owed) != 1 || owed[0].Type != push.AvailabilityChanged || owed[0].Subject != "customers/anna" {
-		t.Fatalf("owed: %v, %v", owed, err)
+	if err != nil {
+		t.Fatalf("reading the outbox: %v", err)
 	}
-	if log := w.log.String(); !strings.Contains(log, "left to the next tick") || strings.Contains(log, "secret-token") {
-		t.Errorf("logged: %s", log)
+	if len(owed) != 1 {
+		t.Fatalf("number of events in the outbox is %v, want 1: %+v", len(owed), owed)
 	}
+	if owed[0].Type != push.AvailabilityChanged {
+		t.Fatalf("event in the outbox: Type is %v, want %v", owed[0].Type, push.AvailabilityChanged)
+	}
+	if owed[0].Subject != "customers/anna" {
+		t.Fatalf("event in the outbox: Subject is %v, want customers/anna", owed[0].Subject)
+	}
+	log := w.log.String()
+	testcloud.Contains(t, log, "left to the next tick", "log")
+	testcloud.NotContains(t, log, "secret-token", "log")
 }
 
 // down is Pub/Sub out of reach.
@@ -121,9 +145,8 @@ func TestATokenMoves(t *testing.T) {
 		w.want(http.StatusCreated, "POST", "/v1/customers/"+id+"/tokens", `{"token":"shared-phone"}`)
 		w.clock.Add(time.Second)
 	}
-	if w.show(anna).PushAvailable || !w.show("/v1/customers/berta").PushAvailable {
-		t.Error("the token has not moved")
-	}
+	testcloud.Equal(t, w.show(anna).PushAvailable, false, "that push can reach anna, whose token has moved")
+	testcloud.Equal(t, w.show("/v1/customers/berta").PushAvailable, true, "that push can reach berta, who has the token now")
 	var got []string
 	for _, e := range w.published(3) {
 		got = append(got, fmt.Sprint(e.Data.Customer, e.Data.PushAvailable))
@@ -153,9 +176,8 @@ func TestRegistrationNamesEveryFault(t *testing.T) {
 		`{"token":"t","addedAt":"2026-01-01T00:00:00Z"}`:                                                    {"body.addedAt"},
 	} {
 		a := w.Ask("POST", anna+"/tokens", body)
-		if a.Code != http.StatusUnprocessableEntity || strings.Contains(a.Body, "xxxx") {
-			t.Errorf("%.60s was answered %d %.300s", body, a.Code, a.Body)
-		}
+		testcloud.CheckCode(t, a, http.StatusUnprocessableEntity)
+		testcloud.NotContains(t, a.Body, "xxxx", "%s: body", a.Request)
 		for _, at := range want {
 			if !slices.Contains(a.Places(), at) {
 				t.Errorf("%.60s: the answer does not name %s: %.300s", body, at, a.Body)
@@ -185,14 +207,18 @@ func TestAPhoneIsOneTarget(t *testing.T) {
 	if second["app"] != "shop" {
 		t.Errorf("the app of the phone is %v, want shop", second["app"])
 	}
-	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("phone") {
-		t.Errorf("tokens are %+v, want the installation alone", c.Tokens)
+	c := w.show(anna)
+	if len(c.Tokens) != 1 {
+		t.Fatalf("number of Tokens is %v, want 1: %+v", len(c.Tokens), c.Tokens)
 	}
+	testcloud.Equal(t, c.Tokens[0].ID, push.TokenID("phone"), "ID of the token")
 	w.clock.Add(time.Minute)
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"reinstalled:APA91b","app":"shop","device":"d-1"}`)
-	if c := w.show(anna); len(c.Tokens) != 1 || c.Tokens[0].ID != push.TokenID("reinstalled:APA91b") {
-		t.Errorf("tokens are %+v, want the one of the new installation alone", c.Tokens)
+	c = w.show(anna)
+	if len(c.Tokens) != 1 {
+		t.Fatalf("number of Tokens is %v, want 1: %+v", len(c.Tokens), c.Tokens)
 	}
+	testcloud.Equal(t, c.Tokens[0].ID, push.TokenID("reinstalled:APA91b"), "ID of the token")
 	var got []string
 	for _, e := range w.published(3) {
 		got = append(got, e.Type)
