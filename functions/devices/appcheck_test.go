@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/auth"
 	"carillon.example/shared/push"
 )
@@ -48,7 +49,9 @@ func TestAppCheck(t *testing.T) {
 			if a.Code != c.want {
 				t.Errorf("answered %v, want %d", a, c.want)
 			}
-			if log := w.log.String(); !strings.Contains(log, c.line) || c.line == "" && strings.Contains(log, "App Check token") {
+			log := w.log.String()
+			testcloud.Contains(t, log, c.line, "log")
+			if c.line == "" && strings.Contains(log, "App Check token") {
 				t.Errorf("logged %s, want %q", log, c.line)
 			}
 		})

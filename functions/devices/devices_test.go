@@ -29,25 +29,37 @@ func TestRegisterAndUnregister(t *testing.T) {
 	for i, code := range []int{201, 200, 200} {
 		a := w.register(ada, "token-of-ada-1")
 		var got map[string]any
-		if err := json.Unmarshal([]byte(a.Body), &got); err != nil || a.Code != code {
-			t.Fatalf("call %d: %v, %v", i, a, err)
+		err := json.Unmarshal([]byte(a.Body), &got)
+		if err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		if a.Code != code {
+			t.Fatalf("%s was answered %v, want %d", a.Request, a, code)
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("call %d: %s", i, d)
 		}
 	}
-	if a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`); a.Code != 201 || !strings.Contains(a.Body, `"kind":"fid"`) {
-		t.Errorf("an installation: %v", a)
-	}
+	a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`)
+	testcloud.CheckCode(t, a, 201)
+	testcloud.Contains(t, a.Body, `"kind":"fid"`, "an installation: body")
 	c, err := w.store.Customer(t.Context(), "ada")
-	if err != nil || len(c.Tokens) != 2 || !c.Reachable() {
-		t.Fatalf("%+v, %v", c, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Tokens) != 2 {
+		t.Fatalf("number of Tokens is %v, want 2: %+v", len(c.Tokens), c.Tokens)
+	}
+	if !c.Reachable() {
+		t.Fatal("Reachable() is false, want true")
 	}
 	for _, x := range []struct {
 		token string
 		code  int
 	}{{id, 204}, {id, 404}, {push.TokenID("an-installation-of-ada"), 204}, {strings.Repeat("0", 32), 404}, {"nothing", 422}, {"a%2Fb", 422}} {
-		if a := w.ask("DELETE", "/v1/devices/"+x.token, ada, ""); a.Code != x.code || x.code == 204 && a.Body != "" {
+		a := w.ask("DELETE", "/v1/devices/"+x.token, ada, "")
+		testcloud.CheckCode(t, a, x.code)
+		if x.code == 204 && a.Body != "" {
 			t.Errorf("DELETE %s: %v, want %d", x.token, a, x.code)
 		}
 	}
@@ -74,9 +86,10 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	unknown := w.ask("DELETE", "/v1/devices/"+push.TokenID("nobody's"), eve, "")
-	if a := w.ask("DELETE", "/v1/devices/"+id, eve, ""); a.Code != 404 || a.Problem.Detail != unknown.Problem.Detail || len(a.Body) != len(unknown.Body) {
-		t.Errorf("another's token: %v; one that does not exist: %v", a, unknown)
-	}
+	a := w.ask("DELETE", "/v1/devices/"+id, eve, "")
+	testcloud.CheckCode(t, a, 404)
+	testcloud.Equal(t, a.Problem.Detail, unknown.Problem.Detail, "another's token: Problem.Detail")
+	testcloud.Equal(t, len(a.Body), len(unknown.Body), "another's token: length of the body")
 	for _, path := range []string{"/v1/devices", "/v1/devices/" + id, "/v1/customers/ada", "/v1/customers/ada/tokens", "/v1/settings", "/v1/imports", "/v1/devices/" + id + "/"} {
 		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "OPTIONS"} {
 			if a := w.ask(method, path, eve, ""); a.Code != 404 && a.Code != 405 {
@@ -103,9 +116,9 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if d := cmp.Diff(before, after); d != "" {
 		t.Errorf("ada was touched:\n%s", d)
 	}
-	if a := w.register(eve, "token-of-ada-2"); a.Code != 409 || a.Header.Get("Retry-After") != "" {
-		t.Errorf("a token that ada has shown just now: %v, want 409 that does not say when", a)
-	}
+	a = w.register(eve, "token-of-ada-2")
+	testcloud.CheckCode(t, a, 409)
+	testcloud.Equal(t, a.Header.Get("Retry-After"), "", "a token that ada has shown just now: header Retry-After")
 	if got := w.tokens("ada"); !slices.Contains(got, id) {
 		t.Errorf("ada has lost her token and has %v", got)
 	}
@@ -138,9 +151,9 @@ func TestEventsAreOwed(t *testing.T) {
 	if a := w.ask("DELETE", "/v1/devices/"+push.TokenID("token-of-ada-3"), person("ada"), ""); a.Code != 204 {
 		t.Fatalf("%v", a)
 	}
-	if n := w.Count("outbox"); n != 2 || len(w.told()) != 0 {
-		t.Errorf("%d events are owed and %q told, want two and none", n, w.told())
-	}
+	n := w.Count("outbox")
+	testcloud.Equal(t, n, 2, "number of events in the outbox")
+	testcloud.Equal(t, len(w.told()), 0, "number of published events")
 	if !strings.Contains(w.log.String(), "events are left to the next tick") {
 		t.Errorf("nobody was told: %s", w.log)
 	}
@@ -178,9 +191,8 @@ func TestBodies(t *testing.T) {
 		a := w.ask("POST", "/v1/devices", ada, c.body)
 		at := a.Places()
 		slices.Sort(at)
-		if a.Code != c.code || strings.Join(at, " ") != c.faults {
-			t.Errorf("%s: %v; want %d and faults at %s", name, a, c.code, c.faults)
-		}
+		testcloud.CheckCode(t, a, c.code)
+		testcloud.Equal(t, strings.Join(at, " "), c.faults, "%s: faults", name)
 	}
 	if a := w.ask("POST", "/v1/devices", ada, `{"token":"secret-token","platform":"web"}`, "Content-Type", "application/json", "Content-Type", "text/plain"); a.Code != 201 && a.Code != 415 {
 		t.Errorf("two types: %v", a)
@@ -217,15 +229,28 @@ func TestDocument(t *testing.T) {
 			Responses map[string]any
 		}
 	}
-	if err := json.Unmarshal([]byte(a.Body), &doc); err != nil || a.Code != 200 {
-		t.Fatalf("%v, %v", a, err)
+	err := json.Unmarshal([]byte(a.Body), &doc)
+	if err != nil {
+		t.Fatalf("%s: %v", a.Request, err)
+	}
+	if a.Code != 200 {
+		t.Fatalf("%s was answered %v, want 200", a.Request, a)
 	}
 	var ops []string
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
 			ops = append(ops, method+" "+path)
-			if len(op.Security) != 1 || op.Security[0]["idToken"] == nil || op.Responses["401"] == nil || op.Responses["403"] == nil {
-				t.Errorf("%s %s says %+v", method, path, op)
+			if len(op.Security) != 1 {
+				t.Fatalf("%s %s: number of Security is %v, want 1: %+v", method, path, len(op.Security), op.Security)
+			}
+			if op.Security[0]["idToken"] == nil {
+				t.Errorf("%s %s: security idToken is nil, want it set", method, path)
+			}
+			if op.Responses["401"] == nil {
+				t.Errorf("%s %s: response 401 is nil, want it set", method, path)
+			}
+			if op.Responses["403"] == nil {
+				t.Errorf("%s %s: response 403 is nil, want it set", method, path)
 			}
 		}
 	}
@@ -295,9 +320,11 @@ func TestLimits(t *testing.T) {
 	if a.Code != 429 {
 		t.Errorf("one too many: %v, want 429", a)
 	}
-	if wait, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 24*60*60 {
-		t.Errorf("Retry-After is %q, want seconds of a day at most", a.Header.Get("Retry-After"))
+	wait, err := strconv.Atoi(a.Header.Get("Retry-After"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Between(t, wait, 1, 24*60*60, "Retry-After in seconds")
 	if n := len(w.tokens("ada")); n != 3 {
 		t.Errorf("ada has %d tokens, want 3", n)
 	}
@@ -317,8 +344,10 @@ func TestTheAppOfAnotherIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if a := w.ask("POST", "/v1/devices", person("eve"), `{"token":"old-token","platform":"web"}`); a.Code > 201 || strings.Contains(a.Body, "secret-app") {
-			t.Errorf("eve is answered %v", a)
+		a := w.ask("POST", "/v1/devices", person("eve"), `{"token":"old-token","platform":"web"}`)
+		if a.Code > 201 {
+			t.Errorf("%s was answered %v, want 201 at most", a.Request, a)
 		}
+		testcloud.NotContains(t, a.Body, "secret-app", "%s: body", a.Request)
 	}
 }

@@ -70,8 +70,11 @@ func ask(t *testing.T, url, authorization, body string, answer any) {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("POST %s: %s %s, %v", url, resp.Status, b, err)
+	if err != nil {
+		t.Fatalf("POST %s: %v", url, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: status is %v, want %v", url, resp.StatusCode, http.StatusOK)
 	}
 	if err := json.Unmarshal(b, answer); err != nil {
 		t.Fatalf("POST %s: %v: %s", url, err, b)

@@ -42,8 +42,9 @@ func TestIDTokens(t *testing.T) {
 	} {
 		for _, call := range [][2]string{{"POST", "/v1/devices"}, {"DELETE", "/v1/devices/" + push.TokenID("x")}, {"GET", "/openapi.json"}, {"PUT", "/nowhere"}} {
 			a := w.ask(call[0], call[1], token, "")
-			if a.Code != 401 || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
-				t.Errorf("%s: %s: %v", name, call, a)
+			testcloud.CheckCode(t, a, 401)
+			if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`) {
+				t.Errorf("%s: header WWW-Authenticate is %q, want it to begin with %q", name, a.Header.Get("WWW-Authenticate"), `Bearer error="invalid_token", error_description="`)
 			}
 		}
 	}
@@ -70,9 +71,8 @@ func TestNoIDToken(t *testing.T) {
 		"elsewhere":    {"X-Authorization", "Bearer " + good},
 	} {
 		a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, header...)
-		if a.Code != 401 || a.Header.Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("%s: %v", name, a)
-		}
+		testcloud.CheckCode(t, a, 401)
+		testcloud.Equal(t, a.Header.Get("WWW-Authenticate"), "Bearer", "%s: header WWW-Authenticate", name)
 	}
 	if a := w.ask("POST", "/v1/devices", "", `{"token":"x","platform":"web"}`, "Authorization", "bearer "+good); a.Code != 201 {
 		t.Errorf("a scheme in lower case: %v", a)
@@ -93,8 +93,9 @@ func TestClaim(t *testing.T) {
 	if a := w.register(as("c-42"), "token-by-claim"); a.Code != 201 {
 		t.Fatalf("%v", a)
 	}
-	if len(w.tokens("c-42")) != 1 || w.tokens("ada") != nil {
-		t.Errorf("c-42 has %v, ada %v", w.tokens("c-42"), w.tokens("ada"))
+	testcloud.Equal(t, len(w.tokens("c-42")), 1, "number of tokens of c-42")
+	if w.tokens("ada") != nil {
+		t.Errorf("tokens of ada are %v, want none", w.tokens("ada"))
 	}
 	for name, v := range map[string]any{
 		"missing": nil, "a number": 42, "a list": []string{"c-42"}, "an object": map[string]any{"id": "c-42"}, "true": true, "empty": "",
@@ -105,9 +106,8 @@ func TestClaim(t *testing.T) {
 		if id, ok := v.(string); ok && id != "" {
 			why = "the claim https://shop.example/customer of the ID token is not a customer's id"
 		}
-		if a.Code != 403 || !strings.Contains(a.Detail, why) {
-			t.Errorf("%s: %v", name, a)
-		}
+		testcloud.CheckCode(t, a, 403)
+		testcloud.Contains(t, a.Detail, why, "%s: Detail", name)
 	}
 	if len(w.tokens("c-42")) != 1 {
 		t.Error("c-42 has lost the token")
@@ -152,25 +152,27 @@ func TestOrigins(t *testing.T) {
 	}
 	for _, w := range []*harness{closed, open} {
 		for _, from := range []string{evil, "null", "https://SHOP.example", "http://shop.example"} {
-			if a := asking(w, from); a.Code != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
-				t.Errorf("%s asks: %v", from, a)
-			}
+			a := asking(w, from)
+			testcloud.CheckCode(t, a, 403)
+			testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "%s asks: header Access-Control-Allow-Origin", from)
 		}
 	}
-	if a := asking(closed, shop); a.Code != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("none is allowed: %v", a)
-	}
-	a := asking(open, shop)
-	if a.Code != 204 || a.Header.Get("Access-Control-Allow-Origin") != shop || a.Header.Get("Access-Control-Allow-Methods") != "POST, DELETE" ||
-		a.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id" || a.Header.Get("Vary") != "Origin" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
-		t.Errorf("the shop asks: %v", a)
-	}
+	a := asking(closed, shop)
+	testcloud.CheckCode(t, a, 403)
+	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), "", "none is allowed: header Access-Control-Allow-Origin")
+	a = asking(open, shop)
+	testcloud.CheckCode(t, a, 204)
+	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), shop, "the shop asks: header Access-Control-Allow-Origin")
+	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Methods"), "POST, DELETE", "the shop asks: header Access-Control-Allow-Methods")
+	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, X-Firebase-AppCheck, X-Request-Id", "the shop asks: header Access-Control-Allow-Headers")
+	testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "the shop asks: header Vary")
+	testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Credentials"), "", "the shop asks: header Access-Control-Allow-Credentials")
 	for from, want := range map[string]string{shop: shop, evil: "", "": ""} {
 		for _, token := range []string{"", person("ada")} {
 			a := open.ask("POST", "/v1/devices", token, `{"token":"x","platform":"web"}`, "Origin", from)
-			if a.Header.Get("Access-Control-Allow-Origin") != want || a.Header.Get("Vary") != "Origin" || (a.Code == 401) != (token == "") {
-				t.Errorf("a call from %q: %v", from, a)
-			}
+			testcloud.Equal(t, a.Header.Get("Access-Control-Allow-Origin"), want, "a call from %q: header Access-Control-Allow-Origin", from)
+			testcloud.Equal(t, a.Header.Get("Vary"), "Origin", "a call from %q: header Vary", from)
+			testcloud.Equal(t, a.Code == 401, token == "", "a call from %q: that it is unauthorized", from)
 		}
 	}
 	if a := open.ask("OPTIONS", "/v1/devices", "", "", "Origin", shop); a.Code != 401 {
@@ -185,9 +187,11 @@ func TestOutage(t *testing.T) {
 	issuer.Break(true)
 	a := w.register(person("ada"), "token-in-an-outage")
 	issuer.Break(false)
-	if a.Code != 503 || a.Header.Get("Retry-After") == "" || strings.Contains(a.Body, "certificate") {
-		t.Errorf("%v", a)
+	testcloud.CheckCode(t, a, 503)
+	if a.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: header Retry-After is empty, want a value", a.Request)
 	}
+	testcloud.NotContains(t, a.Body, "certificate", "%s: body", a.Request)
 	if a := w.register(person("ada"), "token-in-an-outage"); a.Code != 201 {
 		t.Errorf("after the outage: %v", a)
 	}
@@ -204,23 +208,37 @@ func TestSettings(t *testing.T) {
 		return cloud.Load[settings](env)
 	}
 	s, err := load()
-	if err != nil || s.CustomerClaim != "uid" || s.CheckRevoked || len(s.AllowedOrigins) != 0 || s.MaxTokens != push.MaxTokens || s.TokenLife != push.TokenLife {
-		t.Errorf("by default %+v, %v", s, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, s.CustomerClaim, "uid", "CustomerClaim")
+	testcloud.Equal(t, s.CheckRevoked, false, "CheckRevoked")
+	testcloud.Equal(t, len(s.AllowedOrigins), 0, "number of AllowedOrigins")
+	testcloud.Equal(t, s.MaxTokens, push.MaxTokens, "MaxTokens")
+	testcloud.Equal(t, s.TokenLife, push.TokenLife, "TokenLife")
 	s, err = load("CUSTOMER_CLAIM", "customer", "CHECK_REVOKED", "true", "ALLOWED_ORIGINS", "https://shop.example,http://localhost:3000", "AUTH_TENANT", "riga")
-	if err != nil || len(s.AllowedOrigins) != 2 || !s.CheckRevoked || s.AuthTenant != "riga" {
-		t.Errorf("%+v, %v", s, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s, err := load("ALLOWED_ORIGINS", "", "AUTH_TENANT", ""); err != nil || len(s.AllowedOrigins) != 0 {
-		t.Errorf("empty: %+v, %v", s, err)
+	testcloud.Equal(t, len(s.AllowedOrigins), 2, "number of AllowedOrigins")
+	testcloud.Equal(t, s.CheckRevoked, true, "CheckRevoked")
+	testcloud.Equal(t, s.AuthTenant, "riga", "AuthTenant")
+	s, err = load("ALLOWED_ORIGINS", "", "AUTH_TENANT", "")
+	if err != nil {
+		t.Fatalf("empty: %v", err)
 	}
-	if s, err := load(); err != nil || *s.limits() != push.DefaultLimits {
-		t.Errorf("the limits are %+v by default (%v), want %+v", s.limits(), err, push.DefaultLimits)
+	testcloud.Equal(t, len(s.AllowedOrigins), 0, "empty: number of AllowedOrigins")
+	s, err = load()
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, *s.limits(), push.DefaultLimits, "limits")
 	want := push.Limits{PerHour: 7, PerDay: 70, MovesPerHour: 1, MovesPerDay: 2}
-	if s, err := load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2"); err != nil || *s.limits() != want {
-		t.Errorf("the limits are %+v (%v), want %+v", s.limits(), err, want)
+	s, err = load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2")
+	if err != nil {
+		t.Fatal(err)
 	}
+	testcloud.Equal(t, *s.limits(), want, "limits")
 	for _, bad := range []struct{ name, value, said string }{
 		{"REGISTRATIONS_PER_HOUR", "0", "REGISTRATIONS_PER_HOUR"}, {"REGISTRATIONS_PER_DAY", "1000001", "REGISTRATIONS_PER_DAY"},
 		{"MOVES_PER_HOUR", "0", "MOVES_PER_HOUR"}, {"MOVES_PER_DAY", "-1", "MOVES_PER_DAY"},
@@ -230,9 +248,11 @@ func TestSettings(t *testing.T) {
 		{"ALLOWED_ORIGINS", "https://*.shop.example", "ALLOWED_ORIGINS"}, {"ALLOWED_ORIGINS", "https://a.example, https://b.example", "ALLOWED_ORIGINS"},
 		{"ALLOWED_ORIGINS", "ftp://localhost", "ALLOWED_ORIGINS"}, {"APP_CHECK", "on", "APP_CHECK"}, {"MAX_TOKENS", "-1", "MAX_TOKENS"}, {"TOKEN_LIFE", "-5h", "TOKEN_LIFE"},
 	} {
-		if s, err := load(bad.name, bad.value); err == nil || !strings.Contains(err.Error(), bad.said) {
-			t.Errorf("%s=%s was taken: %+v, %v", bad.name, bad.value, s, err)
+		_, err := load(bad.name, bad.value)
+		if err == nil {
+			t.Fatalf("%s=%s: the error is nil, want one that says why", bad.name, bad.value)
 		}
+		testcloud.Contains(t, err.Error(), bad.said, "%s=%s: error", bad.name, bad.value)
 	}
 }
 
@@ -260,8 +280,9 @@ func TestABodyWithoutATokenHoldsNoCall(t *testing.T) {
 			t.Errorf("%q was not answered: %v", head, err)
 			continue
 		}
-		if res.StatusCode != 401 && res.StatusCode != 403 || !res.Close {
+		if res.StatusCode != 401 && res.StatusCode != 403 {
 			t.Errorf("%q was answered %d, and the connection ends: %v", head, res.StatusCode, res.Close)
 		}
+		testcloud.Equal(t, res.Close, true, "%q: Close", head)
 	}
 }
