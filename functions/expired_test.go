@@ -98,8 +98,12 @@ func (a *archive) ask(site *testcloud.Client, mailing string, want int) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}
-	if err := json.Unmarshal([]byte(site.Ask("GET", "/openapi.json", "").Body), &doc); err != nil || len(doc.Paths) == 0 {
-		a.t.Fatalf("a function documents %d paths: %v", len(doc.Paths), err)
+	err := json.Unmarshal([]byte(site.Ask("GET", "/openapi.json", "").Body), &doc)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if len(doc.Paths) == 0 {
+		a.t.Fatal("number of documented paths is 0, want some")
 	}
 	for path, item := range doc.Paths {
 		if item["get"] == nil {
@@ -183,9 +187,12 @@ func TestEveryGETAnswersAfterEveryTTL(t *testing.T) {
 	if want := (push.AudienceList{Of: "customers", Entries: 2, State: push.ListDeleted}); list.AudienceList != want {
 		t.Errorf("the list is described as %+v, want %+v", list.AudienceList, want)
 	}
-	if u := list.Unflag; u == nil || u.Unflagged != 1 || u.State != push.UnflagCompleted {
-		t.Errorf("its unflag is shown as %+v, want 1 token", u)
+	u := list.Unflag
+	if u == nil {
+		t.Fatal("unflag is nil, want it set")
 	}
+	testcloud.Equal(t, u.Unflagged, 1, "number of unflagged tokens")
+	testcloud.Equal(t, u.State, push.UnflagCompleted, "state of the unflag")
 
 	a.clock.Add(start.AddDate(0, 0, 402).Sub(a.clock.Now()))
 	a.Expire(a.clock.Now())

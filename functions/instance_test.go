@@ -143,8 +143,17 @@ func (c *sky) check(b *testing.B) {
 		b.Fatal(err)
 	}
 	s := c.phones.Stats()
-	if m.Totals == nil || m.Totals.Tokens.Accepted != tokens || s.Accepted != tokens || s.Duplicates != 0 {
-		b.Fatalf("the mailing is %s: %+v; FCM took %d, %d twice", m.State, m.Totals, s.Accepted, s.Duplicates)
+	if m.Totals == nil {
+		b.Fatalf("the mailing is %s: Totals is nil, want it set", m.State)
+	}
+	if m.Totals.Tokens.Accepted != tokens {
+		b.Fatalf("the mailing is %s: tokens accepted is %v, want %v", m.State, m.Totals.Tokens.Accepted, tokens)
+	}
+	if s.Accepted != tokens {
+		b.Fatalf("the mailing is %s: messages that FCM accepted is %v, want %v", m.State, s.Accepted, tokens)
+	}
+	if s.Duplicates != 0 {
+		b.Fatalf("the mailing is %s: messages that FCM got twice is %v, want 0", m.State, s.Duplicates)
 	}
 }
 

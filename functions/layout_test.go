@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"carillon.example/emulators/testcloud"
 )
 
 const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functions"`
@@ -22,8 +24,11 @@ const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functi
 func TestBuildpackLayout(t *testing.T) {
 	t.Parallel()
 	folders, err := filepath.Glob("*/function.go")
-	if err != nil || len(folders) != 6 {
-		t.Fatalf("found %d functions, want six (%v)", len(folders), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(folders) != 6 {
+		t.Fatalf("number of functions is %v, want 6: %+v", len(folders), folders)
 	}
 	// One after the other in the same place: what the compiler makes of shared/
 	// depends on where it lies, and serves all six.
@@ -126,9 +131,11 @@ func checkRoot(t *testing.T, name, dir string) {
 		}
 	}
 	slices.Sort(packages)
-	if got := slices.Compact(packages); len(got) != 1 || got[0] != name {
-		t.Errorf("packages at the root: %v, want %s alone", got, name)
+	got := slices.Compact(packages)
+	if len(got) != 1 {
+		t.Fatalf("number of packages at the root is %v, want 1: %+v", len(got), got)
 	}
+	testcloud.Equal(t, got[0], name, "package at the root")
 	if !slices.Contains(imports, framework) {
 		t.Errorf("%s does not import the functions framework", name)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/functions/customers"
 	"carillon.example/functions/devices"
 	"carillon.example/functions/mailings"
@@ -46,8 +47,11 @@ func documents(t *testing.T) string {
 	dir := t.TempDir()
 	for name, h := range described() {
 		w := get(t, h, "/openapi.json")
-		if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("%s answered its document with %d %.200s", name, w.Code, w.Body)
+		if w.Code != http.StatusOK {
+			t.Fatalf("document of %s: status is %v, want %v", name, w.Code, http.StatusOK)
+		}
+		if !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("document of %s: %.200s is no JSON", name, w.Body)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name+".json"), w.Body.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
@@ -61,9 +65,9 @@ func TestThePageOfAFunctionLeadsToItsDocument(t *testing.T) {
 	t.Parallel()
 	for name, h := range described() {
 		page := get(t, h, "/")
-		if kind := page.Header().Get("Content-Type"); page.Code != http.StatusOK || kind != "text/html; charset=utf-8" {
-			t.Errorf("%s answered its page with %d as %s", name, page.Code, kind)
-		}
+		kind := page.Header().Get("Content-Type")
+		testcloud.Equal(t, page.Code, http.StatusOK, "page of %s: status", name)
+		testcloud.Equal(t, kind, "text/html; charset=utf-8", "page of %s: Content-Type", name)
 		if !strings.Contains(page.Body.String(), `href="openapi.json"`) {
 			t.Errorf("the page of %s does not lead to its document: %s", name, page.Body)
 		}

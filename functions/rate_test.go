@@ -180,8 +180,7 @@ func TestARateIsExact(t *testing.T) {
 				n += s.tokens
 			}
 		}
-		if want := rate * int(window/time.Minute); n < want*95/100 || n > want*105/100 {
-			t.Errorf("%d messages in the five minutes from %s, want %d", n, from.Sub(began), want)
-		}
+		want := rate * int(window/time.Minute)
+		testcloud.Between(t, n, want*95/100, want*105/100, "number of messages in the five minutes from %s", from.Sub(began))
 	}
 }
