@@ -25,7 +25,7 @@ func TestReconcilePlatforms(t *testing.T) {
 		"of an old mailing": {nil, ""},
 		"one is missing":    {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted)}, "the platforms have"},
 		"another result":    {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": sums(1, push.ResultExpired)}, "the platforms have"},
-		"one that does not": {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": broken}, "one platform do not add up"},
+		"one that does not": {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": broken}, "the tokens of ios do not add up"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,5 +38,19 @@ func TestReconcilePlatforms(t *testing.T) {
 				t.Errorf("Reconcile says %q, want %q in it", got, c.want)
 			}
 		})
+	}
+}
+
+// So have those of the apps.
+func TestReconcileApps(t *testing.T) {
+	t.Parallel()
+	tokens := push.NewTokenTotals(1, push.TallyOf([]push.Result{push.ResultAccepted}))
+	m := &Mailing{ID: "m", Totals: push.Totals{Tokens: tokens, Apps: map[string]push.TokenTotals{"shop": tokens}}}
+	if err := m.Reconcile(); err != nil {
+		t.Errorf("apps that add up: %v", err)
+	}
+	m.Apps["pharmacy"] = tokens
+	if err := m.Reconcile(); err == nil || !strings.Contains(err.Error(), "the apps have") {
+		t.Errorf("apps with too many tokens: error %v, want one about the apps", err)
 	}
 }
