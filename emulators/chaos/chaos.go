@@ -149,7 +149,7 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	c.injector.firestore, c.injector.pubsub = c.firestore, c.pubsub
 	c.crasher = newCrasher(c.sendLog, c.fleet)
 	c.firestore.SetFaultAfter(c.injector.recordCommit)
-	l.Phones.SetWitness(func(x fcm.Sighting) {
+	l.Phones.OnRequest(func(x fcm.RequestRecord) {
 		c.sendLog.recordRequest(x)
 		c.crasher.crashOnRequest(x)
 	})

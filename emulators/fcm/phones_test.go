@@ -174,7 +174,7 @@ func TestNotificationsOff(t *testing.T) {
 			t.Errorf("%s: notifications off %v, want %v", target, found[0].NotificationsOff, want)
 		}
 	}
-	if got := openDoor(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
+	if got := callAdmin(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
 		t.Errorf("the answer lacks notificationsOff: %s", got.body)
 	}
 }
@@ -199,42 +199,42 @@ func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
 	}
 }
 
-func TestDoorsOfPhonesAndInstallations(t *testing.T) {
+func TestAdminHandlesPhonesAndInstallations(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for _, c := range []struct{ path, body, back string }{
 		{"phones", `[{"token":"ios-*","platform":"ios"},{"token":"muted-1","notifications":"off"}]`, `"muted-1"`},
 		{"installations", `[{"fid":"fid-0123456","registered":"fid"}]`, `"fid-0123456"`},
 	} {
-		switch got := openDoor(t, s, "GET", c.path, ""); {
+		switch got := callAdmin(t, s, "GET", c.path, ""); {
 		case got.code != 200:
 			t.Errorf("%s at first: code %v, want 200; body %s", c.path, got.code, got.body)
 		case strings.TrimSpace(got.body) != "[]":
 			t.Errorf(`%s at first: body %q, want "[]"`, c.path, strings.TrimSpace(got.body))
 		}
-		switch got := openDoor(t, s, "PUT", c.path, c.body); {
+		switch got := callAdmin(t, s, "PUT", c.path, c.body); {
 		case got.code != 200:
 			t.Errorf("PUT %s: code %v, want 200; body %s", c.path, got.code, got.body)
 		case !strings.Contains(got.body, c.back):
 			t.Errorf("PUT %s: body %q, want %q in it", c.path, got.body, c.back)
 		}
-		shown := openDoor(t, s, "GET", c.path, "")
-		switch again := openDoor(t, s, "PUT", c.path, shown.body); {
+		shown := callAdmin(t, s, "GET", c.path, "")
+		switch again := callAdmin(t, s, "PUT", c.path, shown.body); {
 		case again.code != 200:
 			t.Errorf("%s: shown values set again: code %v, want 200; body %s", c.path, again.code, again.body)
 		case again.body != shown.body:
 			t.Errorf("%s: shown values set again: body %v, want %v", c.path, again.body, shown.body)
 		}
-		if got := openDoor(t, s, "DELETE", c.path, ""); got.code != 204 {
+		if got := callAdmin(t, s, "DELETE", c.path, ""); got.code != 204 {
 			t.Errorf("DELETE %s: %d, want 204", c.path, got.code)
 		}
-		if got := openDoor(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
+		if got := callAdmin(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
 			t.Errorf("%s after DELETE: %s", c.path, got.body)
 		}
 	}
 }
 
-func TestTheNewDoorsNameEveryFault(t *testing.T) {
+func TestAdminHandlerNamesEveryFaultOfPhonesAndInstallations(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for _, c := range []struct{ path, body, at string }{
@@ -248,7 +248,7 @@ func TestTheNewDoorsNameEveryFault(t *testing.T) {
 		{"settings", `{"outages":{"*":"OK"}}`, "body.outages.*"},
 	} {
 		t.Run(c.path+" "+c.body, func(t *testing.T) {
-			got := openDoor(t, s, "PUT", c.path, c.body)
+			got := callAdmin(t, s, "PUT", c.path, c.body)
 			var p struct{ Errors []fault }
 			switch err := json.Unmarshal([]byte(got.body), &p); {
 			case err != nil:
@@ -346,7 +346,7 @@ func TestWhyATokenIsRefused(t *testing.T) {
 func TestTheRedirectFileIsServed(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	got := openDoor(t, s, "GET", "redirect.mjs", "")
+	got := callAdmin(t, s, "GET", "redirect.mjs", "")
 	switch {
 	case got.code != 200:
 		t.Errorf("code %v, want 200; body %s", got.code, got.body)

@@ -30,7 +30,7 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.Doors(), Address: s.URL(), Project: "demo"}))
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.AdminHandler(), Address: s.URL(), Project: "demo"}))
 	t.Cleanup(page.CloseClientConnections) // the stream of events
 	return world{s, page.URL}
 }
@@ -94,25 +94,25 @@ func TestOnlyItsOwnPageGetsIn(t *testing.T) {
 		head         map[string]string
 		want         int
 	}{
-		"the page":                           {"GET", "/", nil, 200},
-		"by localhost":                       {"GET", "/", map[string]string{"Host": "localhost" + port}, 200},
-		"by a name below localhost":          {"GET", "/", map[string]string{"Host": "inbox.localhost" + port}, 200},
-		"by an IPv6 address":                 {"GET", "/", map[string]string{"Host": "[::1]" + port}, 200},
-		"by a name that leads here":          {"GET", "/", map[string]string{"Host": "rebound.example" + port}, 421},
-		"by a name without a port":           {"GET", "/emulator/messages", map[string]string{"Host": "rebound.example"}, 421},
-		"by a name that looks like ours":     {"GET", "/", map[string]string{"Host": "localhost.example"}, 421},
-		"by an empty name":                   {"GET", "/", map[string]string{"Host": ":80"}, 421},
-		"a change by the page":               {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
-		"a change by curl":                   {"PUT", "/emulator/settings", nil, 200},
-		"a change by another site":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"a change by another port":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
-		"a change by another origin":         {"PUT", "/emulator/settings", map[string]string{"Origin": "http://shop.example"}, 403},
-		"clearing by another site":           {"DELETE", "/emulator/messages", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"a mailing by a form of another":     {"POST", "/v1/mailings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"functions where there are none":     {"GET", "/v1/mailings", nil, 404},
-		"a file that is none":                {"GET", "/nothing.js", nil, 404},
-		"FCM itself is not behind the page":  {"POST", "/v1/projects/p/messages:send", nil, 404},
-		"an emulator's door that is unknown": {"GET", "/emulator/nothing", nil, 404},
+		"the page":                          {"GET", "/", nil, 200},
+		"by localhost":                      {"GET", "/", map[string]string{"Host": "localhost" + port}, 200},
+		"by a name below localhost":         {"GET", "/", map[string]string{"Host": "inbox.localhost" + port}, 200},
+		"by an IPv6 address":                {"GET", "/", map[string]string{"Host": "[::1]" + port}, 200},
+		"by a name that leads here":         {"GET", "/", map[string]string{"Host": "rebound.example" + port}, 421},
+		"by a name without a port":          {"GET", "/emulator/messages", map[string]string{"Host": "rebound.example"}, 421},
+		"by a name that looks like ours":    {"GET", "/", map[string]string{"Host": "localhost.example"}, 421},
+		"by an empty name":                  {"GET", "/", map[string]string{"Host": ":80"}, 421},
+		"a change by the page":              {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
+		"a change by curl":                  {"PUT", "/emulator/settings", nil, 200},
+		"a change by another site":          {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a change by another port":          {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		"a change by another origin":        {"PUT", "/emulator/settings", map[string]string{"Origin": "http://shop.example"}, 403},
+		"clearing by another site":          {"DELETE", "/emulator/messages", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a mailing by a form of another":    {"POST", "/v1/mailings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"functions where there are none":    {"GET", "/v1/mailings", nil, 404},
+		"a file that is none":               {"GET", "/nothing.js", nil, 404},
+		"FCM itself is not behind the page": {"POST", "/v1/projects/p/messages:send", nil, 404},
+		"an unknown path of an emulator":    {"GET", "/emulator/nothing", nil, 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

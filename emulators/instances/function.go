@@ -57,7 +57,7 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("function %s: %w", args[0], err)
 	}
 
-	srv := &http.Server{Handler: loopback.Doors(Handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: loopback.Protect(Handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	fmt.Fprintln(out, ln.Addr())

@@ -53,7 +53,7 @@ type beside struct {
 func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
 
 // recordRequest records the first request of a mailing. FCM calls it for each request.
-func (b *beside) recordRequest(s fcm.Sighting) {
+func (b *beside) recordRequest(s fcm.RequestRecord) {
 	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
 		return
 	}
@@ -71,7 +71,7 @@ func (b *beside) recordRequest(s fcm.Sighting) {
 // reached FCM yet, and returns the times.
 func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
 	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
-	l.Phones.SetWitness(b.recordRequest)
+	l.Phones.OnRequest(b.recordRequest)
 	handing, enough := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -86,7 +86,7 @@ func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func(
 	return func() (*besideMeasured, error) {
 		enough()
 		all.Wait()
-		l.Phones.SetWitness(nil)
+		l.Phones.OnRequest(nil)
 		if b.failed != nil {
 			return nil, b.failed
 		}

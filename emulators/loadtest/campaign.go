@@ -60,7 +60,7 @@ type campaignWatch struct {
 	last    time.Time // to a customer 12 hours away
 }
 
-func (w *campaignWatch) see(x fcm.Sighting) {
+func (w *campaignWatch) see(x fcm.RequestRecord) {
 	offset, known := w.base.zoneOf[x.Token]
 	if !x.Delivered || !known {
 		return
@@ -109,8 +109,8 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 		return nil, ctx.Err()
 	}
 	watch := &campaignWatch{base: base, opens: opens, seen: map[string]int{}}
-	l.Phones.SetWitness(watch.see)
-	defer l.Phones.SetWitness(nil)
+	l.Phones.OnRequest(watch.see)
+	defer l.Phones.OnRequest(nil)
 	l.Phones.Clear()
 
 	before, cpu, began := usageOf(l), cpuSeconds(), time.Now()

@@ -82,7 +82,7 @@ func newMessageRun(l *local.Cloud) *messageRun {
 }
 
 // recordAccepted records an accepted message. FCM calls it for each request.
-func (r *messageRun) recordAccepted(x fcm.Sighting) {
+func (r *messageRun) recordAccepted(x fcm.RequestRecord) {
 	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside the messages goes to the same customers
 		return
 	}
@@ -174,8 +174,8 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 		return nil, err
 	}
 	r := newMessageRun(l)
-	l.Phones.SetWitness(r.recordAccepted)
-	defer l.Phones.SetWitness(nil)
+	l.Phones.OnRequest(r.recordAccepted)
+	defer l.Phones.OnRequest(nil)
 
 	var mailing string
 	if p.besideMailing {
