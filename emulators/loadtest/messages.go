@@ -154,12 +154,12 @@ func (r *messageRun) postBody(ctx context.Context, body []byte) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("handing in a message: %w", err)
+		return fmt.Errorf("posting a message: %w", err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("handing in a message: %s: %s", resp.Status, answer)
+		err = fmt.Errorf("posting a message: %s: %s", resp.Status, answer)
 	}
 	return err
 }
@@ -213,7 +213,7 @@ func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int
 		return r.failed
 	}
 	if len(r.took) != x.Messages || r.twice > 0 {
-		return fmt.Errorf("of %d messages FCM accepted %d, and %d twice", x.Messages, len(r.took), r.twice)
+		return fmt.Errorf("FCM accepted %[2]d of %[1]d messages, %[3]d of them twice", x.Messages, len(r.took), r.twice)
 	}
 
 	slices.Sort(r.took)
@@ -231,9 +231,9 @@ func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int
 		}
 	}
 	if x.Reads > 3 || x.Writes > mostMessageWrites {
-		return fmt.Errorf("a message took %.2f reads and %.2f writes", x.Reads, x.Writes)
+		return fmt.Errorf("a message needed %.2f reads and %.2f writes, want at most 3 and %g", x.Reads, x.Writes, mostMessageWrites)
 	}
-	fmt.Fprintf(out, "%d messages at %.0f a second: p50 %.0f ms, p99 %.0f ms, max %.0f ms from POST to FCM; at most %d waited; %.2f reads and %.2f writes a message, $%.2f a million ($%.2f in a multi-region)\n",
+	fmt.Fprintf(out, "%d messages at %.0f a second: p50 %.0f ms, p99 %.0f ms, max %.0f ms from POST to FCM; at most %d waited at the same time; %.2f reads and %.2f writes a message, $%.2f a million ($%.2f in a multi-region)\n",
 		x.Messages, x.Rate, x.P50, x.P99, x.Max, x.MostWaiting, x.Reads, x.Writes, x.USDPerMillion, x.USDMultiRegion)
 	return nil
 }
