@@ -117,7 +117,7 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	}
 
 	c.panicLog = &panicLog{next: logs}
-	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panicLog); err != nil {
+	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliverInstances), callTimeout, calls, c.panicLog); err != nil {
 		return err
 	}
 

@@ -201,9 +201,9 @@ func TestFalseAlarms(t *testing.T) {
 func TestACrashIsAKill(t *testing.T) {
 	t.Parallel()
 	for _, crashed := range []bool{false, true} {
-		c, x, ref := instances.NewCallLog(), &instances.Instance{Life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
+		c, x, ref := instances.NewCallLog(), &instances.Instance{Starts: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
 		ended := c.Begin(x, 1, ref)
-		if got := c.WorkingOn(ref); !slices.Equal(got, []*instances.Instance{x}) {
+		if got := c.InstancesFor(ref); !slices.Equal(got, []*instances.Instance{x}) {
 			t.Errorf("working on the batch: %v, want %v", got, x)
 		}
 
@@ -211,7 +211,7 @@ func TestACrashIsAKill(t *testing.T) {
 		if got := !c.ForBatch(ref)[0].Killed.IsZero(); got != crashed {
 			t.Errorf("crashed %t: killed is %t", crashed, got)
 		}
-		if got := c.WorkingOn(ref); len(got) != 0 {
+		if got := c.InstancesFor(ref); len(got) != 0 {
 			t.Errorf("working on the batch after the end: %v, want none", got)
 		}
 	}
