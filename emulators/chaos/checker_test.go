@@ -80,7 +80,7 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	t.Parallel()
 	resumed := time.Now()
-	storm := faultSet{faultKills: true, faultResume: true}
+	otherFaults := faultSet{faultKills: true, faultResume: true}
 	for _, c := range []struct {
 		name  string
 		f     faultSet
@@ -89,8 +89,8 @@ func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	}{
 		{"at once", faultSet{faultResume: true}, []time.Duration{-time.Second, time.Second}, 0},
 		{"late", faultSet{faultResume: true}, []time.Duration{-time.Second, maxResumeDelay + time.Second}, 1},
-		{"late, in a storm", storm, []time.Duration{maxResumeDelay + time.Second}, 0},
-		{"too late in a storm", storm, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
+		{"late, beside other faults", otherFaults, []time.Duration{maxResumeDelay + time.Second}, 0},
+		{"too late beside other faults", otherFaults, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
 		{"nothing was left", faultSet{faultResume: true}, []time.Duration{-time.Second}, 0},
 	} {
 		var times []time.Time
