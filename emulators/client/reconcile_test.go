@@ -1,14 +1,14 @@
 package client
 
 import (
-	"strings"
 	"testing"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
-// The sums of the platforms have to be those of the mailing, result by result, and each
-// has to add up by itself.
+// TestReconcilePlatforms checks that the platforms must have the sums of the mailing for each
+// result, and that the results of each platform must add up.
 func TestReconcilePlatforms(t *testing.T) {
 	t.Parallel()
 	sums := func(targeted int64, results ...push.Result) push.TokenTotals {
@@ -30,12 +30,11 @@ func TestReconcilePlatforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := &Mailing{ID: "m", Totals: push.Totals{Tokens: whole, Platforms: c.platforms}}
-			got := ""
-			if err := m.Reconcile(); err != nil {
-				got = err.Error()
-			}
-			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
-				t.Errorf("Reconcile says %q, want %q in it", got, c.want)
+			switch err := m.Reconcile(); {
+			case c.want != "":
+				testcloud.WantError(t, "Reconcile", err, c.want)
+			case err != nil:
+				t.Errorf("Reconcile: the error is %v, want none", err)
 			}
 		})
 	}
