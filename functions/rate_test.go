@@ -20,9 +20,9 @@ import (
 	"carillon.example/shared/store"
 )
 
-// A pair is dispatch and tick as they are deployed, over one database and one
+// A rateHarness is dispatch and tick as they are deployed, over one database and one
 // clock that moves when tick sleeps, and a deliver that may be killed.
-type pair struct {
+type rateHarness struct {
 	*store.Store
 	t        *testing.T
 	clock    *testcloud.Clock
@@ -31,18 +31,19 @@ type pair struct {
 	wakes    []string
 
 	mu   sync.Mutex
-	sent []sending
+	sent []sentBatch
 	n    int // batches delivered
 }
 
-type sending struct {
+// A sentBatch is when a batch was sent, and to how many tokens.
+type sentBatch struct {
 	at     time.Time
 	tokens int
 }
 
-func newPair(t *testing.T) *pair {
+func newRateHarness(t *testing.T) *rateHarness {
 	t.Helper()
-	p := &pair{t: t, clock: testcloud.Noon()}
+	p := &rateHarness{t: t, clock: testcloud.Noon()}
 	p.Store = store.New(testcloud.New(t).DB(), store.Options{Now: p.clock.Now})
 	quiet := slog.New(slog.DiscardHandler)
 	p.dispatch = dispatch.New(dispatch.Deps{Store: p.Store, Queue: p, Log: quiet, CallTimeout: time.Minute, Now: p.clock.Now})
@@ -51,7 +52,7 @@ func newPair(t *testing.T) *pair {
 }
 
 // post is a push of Pub/Sub.
-func (p *pair) post(h http.Handler, data any) {
+func (p *rateHarness) post(h http.Handler, data any) {
 	p.t.Helper()
 	b, err := json.Marshal(data)
 	if err != nil {
@@ -68,14 +69,14 @@ func (p *pair) post(h http.Handler, data any) {
 	}
 }
 
-func (p *pair) PublishEvents(context.Context, ...push.Event) error { return nil }
+func (p *rateHarness) PublishEvents(context.Context, ...push.Event) error { return nil }
 
-func (p *pair) PublishWake(_ context.Context, mailings ...string) error {
+func (p *rateHarness) PublishWake(_ context.Context, mailings ...string) error {
 	p.wakes = append(p.wakes, mailings...)
 	return nil
 }
 
-func (p *pair) PublishDispatch(_ context.Context, orders ...push.DispatchMessage) error {
+func (p *rateHarness) PublishDispatch(_ context.Context, orders ...push.DispatchMessage) error {
 	for _, o := range orders {
 		p.post(p.dispatch, o)
 	}
@@ -83,12 +84,12 @@ func (p *pair) PublishDispatch(_ context.Context, orders ...push.DispatchMessage
 }
 
 // PublishMessages is not called: there are no messages to one customer.
-func (p *pair) PublishMessages(context.Context, ...push.MessageRef) error {
+func (p *rateHarness) PublishMessages(context.Context, ...push.MessageRef) error {
 	return errors.New("there are no messages")
 }
 
 // PublishBatches sends batches; each tenth time the instance is killed half way.
-func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.BatchRef) error {
+func (p *rateHarness) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.BatchRef) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, ref := range refs {
@@ -117,12 +118,12 @@ func (p *pair) PublishBatches(ctx context.Context, _ push.Lane, refs ...push.Bat
 		if err := p.SaveBatch(ctx, b); err != nil {
 			return err
 		}
-		p.sent = append(p.sent, sending{p.clock.Now(), tokens})
+		p.sent = append(p.sent, sentBatch{p.clock.Now(), tokens})
 	}
 	return nil
 }
 
-func (p *pair) seed(customers, tokens int) {
+func (p *rateHarness) seed(customers, tokens int) {
 	p.t.Helper()
 	lines := make([]store.ImportLine, customers)
 	for i := range lines {
@@ -143,7 +144,7 @@ func (p *pair) seed(customers, tokens int) {
 func TestARateIsExact(t *testing.T) {
 	t.Parallel()
 	const rate, window = 600, 5 * time.Minute
-	p := newPair(t)
+	p := newRateHarness(t)
 	p.seed(700, 8)
 	n := rate
 	d := push.Draft{Message: json.RawMessage(`{"notification":{"title":"x"}}`), Audience: push.Audience{Everyone: true}, RatePerMinute: &n}

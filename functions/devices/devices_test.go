@@ -260,29 +260,30 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// anyone lets everybody in; nowhere keeps nothing.
+// An acceptingVerifier takes every ID token for one of ada. An inputCheckingStore stores
+// nothing, and panics if it is given what the function has to refuse.
 type (
-	anyone  struct{}
-	nowhere struct{}
+	acceptingVerifier  struct{}
+	inputCheckingStore struct{}
 )
 
-func (anyone) Verify(context.Context, string) (auth.Identity, error) {
+func (acceptingVerifier) Verify(context.Context, string) (auth.Identity, error) {
 	return auth.Identity{UID: "ada"}, nil
 }
 
-func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+func (inputCheckingStore) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
 	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
 		panic(fmt.Sprintf("%q registers %+v", customer, r))
 	}
 	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
 }
-func (nowhere) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
+func (inputCheckingStore) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
 }
-func (nowhere) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
+func (inputCheckingStore) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
 	return store.Recorded{}, nil
 }
-func (nowhere) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
+func (inputCheckingStore) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 
 // FuzzBody: whatever is sent, the function answers, never with a fault of its
 // own, and hands the store only what is right.
@@ -290,7 +291,7 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{`{"token":"a","platform":"web"}`, `{"fid":"a","platform":"ios","app":"x"}`, `{"token":1}`, `[]`, `{"a":{"b":[`, "\xff", `{"platform":"web","token":"\ud800"}`} {
 		f.Add(s)
 	}
-	h := New(Deps{Store: nowhere{}, Queue: &testcloud.EventRecorder[push.Event]{}, Auth: anyone{}})
+	h := New(Deps{Store: inputCheckingStore{}, Queue: &testcloud.EventRecorder[push.Event]{}, Auth: acceptingVerifier{}})
 	f.Fuzz(func(t *testing.T, body string) {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/devices", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer x")
