@@ -65,6 +65,9 @@ type Call struct {
 	answered bool
 }
 
+// Failed reports whether the store returned an error.
+func (c *Call) Failed() bool { return c.Err != nil }
+
 // Answer sets the results, and keeps the call from the store. It is for hooks before a
 // call. It panics if the number or a type is not that of the results.
 func (c *Call) Answer(results ...any) {

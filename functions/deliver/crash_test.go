@@ -349,7 +349,7 @@ func killedWhenFlagging(s *store.Store) *storetest.FailingStore {
 	owesFlags := func(c *storetest.Call) bool { return len(storetest.Arg[*push.Batch](c, 0).OwedFlags) > 0 }
 
 	return storetest.New(s).After(func(c *storetest.Call) error {
-		if c.Err == nil {
+		if !c.Failed() {
 			killed.Store(owesFlags(c))
 		}
 		return nil

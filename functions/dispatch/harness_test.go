@@ -66,7 +66,7 @@ func failAtStep(s *storetest.FailingStore, fail func(step string) error) {
 	commits := []storetest.Method{storetest.StartMailing, storetest.CreateBatches, storetest.MarkDispatched}
 	s.Before(func(c *storetest.Call) error { return fail("before " + string(c.Method)) }, commits...)
 	s.After(func(c *storetest.Call) error {
-		if c.Err != nil {
+		if c.Failed() {
 			return nil
 		}
 		return fail("after " + string(c.Method))

@@ -129,7 +129,7 @@ func (c *unflagCrash) store(s *store.Store) *storetest.FailingStore {
 	methods := []storetest.Method{storetest.LeaseUnflag, storetest.UnflagPage, storetest.UnflagTokens, storetest.SaveUnflag, storetest.EndUnflag}
 	before := func(*storetest.Call) error { return c.count() }
 	after := func(call *storetest.Call) error {
-		if call.Err != nil {
+		if call.Failed() {
 			return nil
 		}
 		return c.count()
