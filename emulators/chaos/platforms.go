@@ -11,7 +11,7 @@ import (
 type platformResults map[string][]push.Result
 
 func (p platformResults) add(of push.Platform, result push.Result) {
-	p[of.Name()] = append(p[of.Name()], result)
+	p[of.NameInSums()] = append(p[of.NameInSums()], result)
 }
 
 // checkPlatforms compares the API's totals of each platform with the stored results.

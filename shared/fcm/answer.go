@@ -10,14 +10,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An Outcome is what became of an item, or of a proof.
-type Outcome int
+// An AnswerClass is what became of an item, or of a proof.
+type AnswerClass int
 
 // The outcomes. Only Invalid says that a token is invalid; Doubtful may, if the
 // payload is known to be good. No other outcome may flag a token.
 const (
 	// Accepted: FCM accepted the message. It does not say whether it was delivered.
-	Accepted Outcome = iota + 1
+	Accepted AnswerClass = iota + 1
 	// Invalid: UNREGISTERED, or INVALID_ARGUMENT with a field violation that names
 	// the token.
 	Invalid
@@ -42,7 +42,7 @@ const (
 var outcomes = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful: "doubtful", Refused: "refused",
 	Mismatch: "mismatch", ThirdParty: "third party", Misconfigured: "misconfigured", Waiting: "waiting"}
 
-func (o Outcome) String() string {
+func (o AnswerClass) String() string {
 	if o < Accepted || o > Waiting {
 		return fmt.Sprintf("Outcome(%d)", int(o))
 	}
@@ -51,11 +51,11 @@ func (o Outcome) String() string {
 
 // An Answer says what became of an item.
 type Answer struct {
-	Outcome Outcome
-	Code    string // errorCode of FCM's answer, else its status if that is one of our codes
-	Status  string // status of FCM's answer, as it came
-	Text    string // the text of FCM, or ours if FCM sent none
-	HTTP    int    // status code of the last answer, 0 if there was none
+	Class  AnswerClass
+	Code   string // errorCode of FCM's answer, else its status if that is one of our codes
+	Status string // status of FCM's answer, as it came
+	Text   string // the text of FCM, or ours if FCM sent none
+	HTTP   int    // status code of the last answer, 0 if there was none
 
 	NotBefore time.Time // with Waiting: the earliest time for another try
 	// Sent, with Waiting: a request was written and FCM did not answer, so that the
@@ -64,7 +64,7 @@ type Answer struct {
 	Attempts int    // how many attempts began
 	Name     string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
-	// Provisional, with Refused from Prove: FCM refused the size of a message that is
+	// Provisional, with Refused from ProvePayload: FCM refused the size of a message that is
 	// within the limit of tokens; the limit of topics may be lower.
 	Provisional bool
 }

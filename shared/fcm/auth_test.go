@@ -94,7 +94,7 @@ func TestCredentialsAreReplacedEarly(t *testing.T) {
 		for i := range 13 { // two hours
 			b.send(t.Context(), token(i), time.Time{})
 			b.outcomes()
-			if a := b.answer(token(i)); a.Outcome != Accepted || a.Attempts != 1 {
+			if a := b.answer(token(i)); a.Class != Accepted || a.Attempts != 1 {
 				t.Fatalf("after %d minutes: %+v", i*10, a)
 			}
 			time.Sleep(10 * time.Minute)
@@ -136,7 +136,7 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			if n := m.made.Load(); n != 2 {
 				t.Errorf("%d: %d tokens", code, n)
 			}
-			if p := s.Prove(t.Context(), b.m); p.Outcome != Misconfigured {
+			if p := s.ProvePayload(t.Context(), b.m); p.Class != Misconfigured {
 				t.Errorf("%d: proof %+v", code, p)
 			}
 		})
@@ -148,7 +148,7 @@ func TestCredentialsCannotBeHad(t *testing.T) {
 	refused := &oauth2.RetrieveError{Response: &http.Response{StatusCode: 400}, ErrorCode: "invalid_grant"}
 	for name, c := range map[string]struct {
 		fail func(int32) error
-		want Outcome
+		want AnswerClass
 	}{
 		"refused":               {func(int32) error { return refused }, Misconfigured},
 		"out of reach":          {func(int32) error { return errors.New("no route") }, Waiting},

@@ -42,7 +42,7 @@ func TestChaos(t *testing.T) {
 		}
 		name, taken := names[target]
 		named := a.Name == name || a.Name == "" // the answer broke off behind its header
-		if a.Outcome == Accepted && (a.Sent || !taken || !named) || a.Outcome == Waiting && a.NotBefore.IsZero() {
+		if a.Class == Accepted && (a.Sent || !taken || !named) || a.Class == Waiting && a.NotBefore.IsZero() {
 			t.Errorf("seed %d: %s: %+v", seed, target, a)
 		}
 	}

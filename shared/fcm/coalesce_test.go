@@ -144,8 +144,8 @@ func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
 	s := fast(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
-	a := s.Prove(t.Context(), compiled(t))
-	if a.Outcome != Waiting || !strings.Contains(a.Text, "HTTP/2") {
-		t.Errorf("%v %q", a.Outcome, a.Text)
+	a := s.ProvePayload(t.Context(), compiled(t))
+	if a.Class != Waiting || !strings.Contains(a.Text, "HTTP/2") {
+		t.Errorf("%v %q", a.Class, a.Text)
 	}
 }

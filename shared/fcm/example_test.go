@@ -37,7 +37,7 @@ func ExampleSender() {
 		sender.Send(ctx, fcm.Item{Message: message, Customer: "anna", Target: token, Kind: push.KindToken},
 			func(a fcm.Answer) { answer <- a })
 		a := <-answer
-		fmt.Printf("%s: %s %q\n", token, a.Outcome, a.Code)
+		fmt.Printf("%s: %s %q\n", token, a.Class, a.Code)
 	}
 	// Output:
 	// new-phone: accepted ""

@@ -11,14 +11,14 @@ import (
 // Peers connects the senders of a project, so that together they send as fast as its
 // quota allows and not faster.
 type Peers interface {
-	// Announce stores what this sender needs, and replaces what it stored before. It
+	// StoreDemand stores what this sender needs, and replaces what it stored before. It
 	// is called less than once in ten seconds, and not while nothing is sent.
-	Announce(ctx context.Context, d push.Demand) error
-	// Others reads what the other senders need that have announced it within
+	StoreDemand(ctx context.Context, d push.Demand) error
+	// ReadDemands reads what the other senders need that have announced it within
 	// push.DemandLife. Age is by the clock of the store.
-	Others(ctx context.Context) ([]push.Demand, error)
-	// Leave deletes what Announce stored.
-	Leave(ctx context.Context) error
+	ReadDemands(ctx context.Context) ([]push.Demand, error)
+	// DeleteDemand deletes what StoreDemand stored.
+	DeleteDemand(ctx context.Context) error
 }
 
 // exchangeTimeout is the timeout of one exchange with the peers.
@@ -167,21 +167,21 @@ func (t exchangeStep) do(p Peers) (h exchangeResult) {
 	defer cancel()
 	switch {
 	case t.leave:
-		h.err = p.Leave(ctx)
+		h.err = p.DeleteDemand(ctx)
 	case t.announce:
-		h.err = p.Announce(ctx, t.demand)
+		h.err = p.StoreDemand(ctx, t.demand)
 	}
 	h.stored = (t.leave || t.announce) && h.err == nil
 	if t.read && h.err == nil {
-		h.others, h.err = p.Others(ctx)
+		h.others, h.err = p.ReadDemands(ctx)
 	}
 	return h
 }
 
-// Leave gives up this sender's part of the quotas, because it is about to end: the
+// ReleaseQuota gives up this sender's part of the quotas, because it is about to end: the
 // others need not wait until they notice. What it still sends uses only what they
 // leave.
-func (s *Sender) Leave() {
+func (s *Sender) ReleaseQuota() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.projects {

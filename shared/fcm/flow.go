@@ -28,7 +28,7 @@ func (s *Sender) answerLocked(j *job, a Answer) func() {
 // giveUpLocked answers j with Waiting until a time.
 func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 	a := j.last
-	a.Outcome, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
+	a.Class, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
 	a.Text = cmp.Or(a.Text, why)
 	return s.answerLocked(j, a)
 }
@@ -170,7 +170,7 @@ func (s *Sender) nextOfLocked(p *project, now time.Time, out *answers) (attempt,
 			if s.key.broken == nil {
 				return attempt{}, false // the fetch calls schedule
 			}
-			out.add(s.answerLocked(d.job, Answer{Outcome: Misconfigured, Text: s.key.broken.Error(),
+			out.add(s.answerLocked(d.job, Answer{Class: Misconfigured, Text: s.key.broken.Error(),
 				HTTP: d.job.last.HTTP, Status: d.job.last.Status}))
 			continue
 		}
@@ -191,6 +191,6 @@ func (s *Sender) nextOfLocked(p *project, now time.Time, out *answers) (attempt,
 }
 
 func tooLarge(n int) Answer {
-	return Answer{Outcome: Refused, Code: "INVALID_ARGUMENT",
+	return Answer{Class: Refused, Code: "INVALID_ARGUMENT",
 		Text: fmt.Sprintf("the message is %d bytes large with a customer's id; FCM takes %d", n, MaxSize)}
 }

@@ -97,7 +97,7 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		if over > 400 {
 			t.Errorf("%d were answered 429", over)
 		}
-		if a := b.answer("impatient"); a.Outcome != Waiting || a.NotBefore.Sub(began) < 50*time.Second {
+		if a := b.answer("impatient"); a.Class != Waiting || a.NotBefore.Sub(began) < 50*time.Second {
 			t.Errorf("what cannot wait for the next minute: %+v", a)
 		}
 	})
@@ -262,7 +262,7 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 	for name, c := range map[string]struct {
 		code  int
 		pages int32
-		want  Outcome
+		want  AnswerClass
 	}{
 		"one page":        {200, 1, Accepted},
 		"pages":           {200, 9, Misconfigured},
@@ -283,15 +283,15 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 				began := time.Now()
 				var a Answer
 				if proof {
-					a = s.Prove(t.Context(), compiled(t))
+					a = s.ProvePayload(t.Context(), compiled(t))
 				} else {
 					b := newBallot(t, s)
 					b.send(t.Context(), "a", time.Time{})
 					b.outcomes()
 					a = b.answer("a")
 				}
-				if a.Outcome != c.want {
-					t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Outcome, c.want)
+				if a.Class != c.want {
+					t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Class, c.want)
 				}
 				if a.Attempts != 2 {
 					t.Errorf("%s, proof %v: %d attempts, want 2", name, proof, a.Attempts)
@@ -313,20 +313,20 @@ type board struct {
 	left      int
 }
 
-func (b *board) Announce(_ context.Context, d push.Demand) error {
+func (b *board) StoreDemand(_ context.Context, d push.Demand) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.announced = append(b.announced, d)
 	return nil
 }
 
-func (b *board) Others(context.Context) ([]push.Demand, error) {
+func (b *board) ReadDemands(context.Context) ([]push.Demand, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.others, nil
 }
 
-func (b *board) Leave(context.Context) error {
+func (b *board) DeleteDemand(context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left++
@@ -368,7 +368,7 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 			t.Errorf("%d a second alone, want 200", got)
 		}
 
-		s.Leave()
+		s.ReleaseQuota()
 		time.Sleep(10 * time.Second)
 		peers.mu.Lock()
 		defer peers.mu.Unlock()

@@ -81,10 +81,10 @@ func TestMessagesGoToTheirProject(t *testing.T) {
 		t.Errorf("%d connections for two projects, want at most the 2 of a sender", dialled)
 	}
 
-	if a := s.ProveIn(t.Context(), "b", b.m); a.Outcome != Accepted || !strings.HasPrefix(a.Name, "projects/b/") {
+	if a := s.ProvePayloadIn(t.Context(), "b", b.m); a.Class != Accepted || !strings.HasPrefix(a.Name, "projects/b/") {
 		t.Errorf("a proof in b: %+v, want that b accepts it", a)
 	}
-	if a := s.ProveIn(t.Context(), "unknown", b.m); a.Outcome != Misconfigured {
+	if a := s.ProvePayloadIn(t.Context(), "unknown", b.m); a.Class != Misconfigured {
 		t.Errorf("a proof in a project that the sender does not have: %+v, want misconfigured", a)
 	}
 }
@@ -171,7 +171,7 @@ func TestFaultsOfOneProjectLeaveTheOther(t *testing.T) {
 				cancel()
 				b.wg.Wait()
 				for i := range 8_000 {
-					if a := b.answer(targetIn("p", i)); a.Outcome != Accepted {
+					if a := b.answer(targetIn("p", i)); a.Class != Accepted {
 						t.Fatalf("item %d of the other project: %+v, want accepted", i, a)
 					}
 				}
@@ -294,7 +294,7 @@ func TestEachProjectHasItsPeers(t *testing.T) {
 		cancel()
 		b.outcomes()
 
-		s.Leave()
+		s.ReleaseQuota()
 		time.Sleep(5 * time.Second)
 		for name, peers := range map[string]*board{"p": peersOfP, "b": peersOfB} {
 			peers.mu.Lock()

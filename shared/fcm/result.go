@@ -32,7 +32,7 @@ const (
 
 // A ruleResult is what a rule says about an answer.
 type ruleResult struct {
-	outcome Outcome
+	outcome AnswerClass
 	next    nextStep
 	code    string
 }
@@ -94,7 +94,7 @@ func (r *result) judge(now time.Time) (a Answer, then nextStep, retry time.Durat
 	case r.code == 0:
 		return Answer{Text: r.err.Error(), Sent: true}, backOff, 0
 	case r.code >= 200 && r.code < 300:
-		if a = r.accepted(); a.Outcome == Misconfigured {
+		if a = r.accepted(); a.Class == Misconfigured {
 			return a, askAgain, 0
 		}
 		return a, final, 0
@@ -104,7 +104,7 @@ func (r *result) judge(now time.Time) (a Answer, then nextStep, retry time.Durat
 
 	f := parseFault(r.code, r.body)
 	v := judge(f)
-	a = Answer{Outcome: v.outcome, Code: v.code, Status: f.status, Text: f.description(r.body), HTTP: r.code, Sent: outage(f)}
+	a = Answer{Class: v.outcome, Code: v.code, Status: f.status, Text: f.description(r.body), HTTP: r.code, Sent: outage(f)}
 	return a, v.next, retryAfter(r.retryAfter, r.body, now)
 }
 
@@ -114,10 +114,10 @@ func (r *result) judge(now time.Time) (a Answer, then nextStep, retry time.Durat
 func (r *result) accepted() Answer {
 	id, ok := messageName(r.body)
 	if !ok && r.err == nil {
-		return Answer{Outcome: Misconfigured, HTTP: r.code,
+		return Answer{Class: Misconfigured, HTTP: r.code,
 			Text: fmt.Sprintf("the answer does not come from FCM: HTTP %d: %s", r.code, excerpt(r.body))}
 	}
-	return Answer{Outcome: Accepted, HTTP: r.code, Name: id}
+	return Answer{Class: Accepted, HTTP: r.code, Name: id}
 }
 
 // timedOut reports whether there was no answer in time.

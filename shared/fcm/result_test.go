@@ -34,9 +34,9 @@ type row struct {
 	status  string // "": the body is message as it is
 	message string
 	details []string
-	want    Outcome
+	want    AnswerClass
 	next    nextStep
-	bare    Outcome // without details, if that changes the result
+	bare    AnswerClass // without details, if that changes the result
 }
 
 func says1(code string) string     { return fmt.Sprintf(fcmErr, code) }
@@ -99,11 +99,11 @@ func (r row) body(details []string) string {
 	return fmt.Sprintf(`{"error":{"code":%d,"message":%q,"status":%q%s}}`, r.http, r.message, r.status, d)
 }
 
-func (r row) judge(t *testing.T, name, body string, want Outcome) {
+func (r row) judge(t *testing.T, name, body string, want AnswerClass) {
 	t.Helper()
 	a, then, _ := (&result{code: r.http, body: []byte(body)}).judge(time.Time{})
-	if a.Outcome != want {
-		t.Errorf("%s, %s: %s, want %s: %s", r.name, name, a.Outcome, want, body)
+	if a.Class != want {
+		t.Errorf("%s, %s: %s, want %s: %s", r.name, name, a.Class, want, body)
 	}
 	if a.Text == "" || a.HTTP != r.http {
 		t.Errorf("%s, %s: answer %+v", r.name, name, a)
@@ -139,14 +139,14 @@ func TestOtherBodies(t *testing.T) {
 		for _, body := range []string{"", "<html><body>Error</body></html>", "null", "[]", `{"error":"x"}`, `{"error":null}`, `{`,
 			`{"error":{"details":{}}}`, `{"error":{"status":7,"message":[],"details":[[]]}}`, r.body(r.details)[:len(r.body(r.details))/2]} {
 			a, _, _ := (&result{code: r.http, body: []byte(body)}).judge(time.Time{})
-			if blames(a.Outcome) {
+			if blames(a.Class) {
 				t.Errorf("%s with body %q blames the token: %+v", r.name, body, a)
 			}
 		}
 	}
 }
 
-func blames(o Outcome) bool { return o == Invalid || o == Doubtful }
+func blames(o AnswerClass) bool { return o == Invalid || o == Doubtful }
 
 // TestOnlyTheTokenRuleBlames mixes codes, states, words and details at random:
 // a token is only ever blamed by the conditions of the token rule.
@@ -179,11 +179,11 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 		named := slices.Contains(one.details, violates("message.token")) || slices.Contains(one.details, violates("message.fid"))
 		fine := one.http == 400 || one.http == 404 || one.http == 410 || one.http == 422
 		switch {
-		case a.Outcome == Invalid && fine && (gone || argument && named && !other):
-		case a.Outcome == Doubtful && fine && argument && !named && !other && !saysTooLarge(one.message):
-		case blames(a.Outcome):
+		case a.Class == Invalid && fine && (gone || argument && named && !other):
+		case a.Class == Doubtful && fine && argument && !named && !other && !saysTooLarge(one.message):
+		case blames(a.Class):
 			t.Fatalf("seed %d: %d %s blames the token: %+v", seed, one.http, body, a)
-		case a.Outcome == Waiting && then == final || a.Outcome < Accepted || a.Outcome > Waiting:
+		case a.Class == Waiting && then == final || a.Class < Accepted || a.Class > Waiting:
 			t.Fatalf("seed %d: %d %s: %+v, next %d", seed, one.http, body, a, then)
 		}
 	}
@@ -192,23 +192,23 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 func TestAccepted(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]Answer{
-		`{"name":"projects/p/messages/1"}`:                  {Outcome: Accepted, Name: "projects/p/messages/1"},
-		"{\n  \"name\": \"projects/p/messages/1\"\n}\n":     {Outcome: Accepted, Name: "projects/p/messages/1"},
-		`{"x":{},"na\u006de":"projects/p/messages/\u0031"}`: {Outcome: Accepted, Name: "projects/p/messages/1"},
-		`{"name":7}`:       {Outcome: Accepted},
-		`{}`:               {Outcome: Accepted},
-		`<html>sign in`:    {Outcome: Misconfigured},
-		``:                 {Outcome: Misconfigured},
-		`["name","x"]`:     {Outcome: Misconfigured},
-		`{"name":"unended`: {Outcome: Misconfigured},
-		`null`:             {Outcome: Misconfigured},
+		`{"name":"projects/p/messages/1"}`:                  {Class: Accepted, Name: "projects/p/messages/1"},
+		"{\n  \"name\": \"projects/p/messages/1\"\n}\n":     {Class: Accepted, Name: "projects/p/messages/1"},
+		`{"x":{},"na\u006de":"projects/p/messages/\u0031"}`: {Class: Accepted, Name: "projects/p/messages/1"},
+		`{"name":7}`:       {Class: Accepted},
+		`{}`:               {Class: Accepted},
+		`<html>sign in`:    {Class: Misconfigured},
+		``:                 {Class: Misconfigured},
+		`["name","x"]`:     {Class: Misconfigured},
+		`{"name":"unended`: {Class: Misconfigured},
+		`null`:             {Class: Misconfigured},
 	} {
 		a, then, _ := (&result{code: 200, body: []byte(body)}).judge(time.Time{})
 		next := final
-		if want.Outcome == Misconfigured {
+		if want.Class == Misconfigured {
 			next = askAgain
 		}
-		if a.Outcome != want.Outcome || a.Name != want.Name || then != next {
+		if a.Class != want.Class || a.Name != want.Name || then != next {
 			t.Errorf("%s: %+v", body, a)
 		}
 	}
@@ -239,16 +239,16 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"name":"x"}`), "")
 	f.Fuzz(func(t *testing.T, code int, body []byte, header string) {
 		a, then, retry := (&result{code: max(code, 100), body: body, retryAfter: header}).judge(time.Now())
-		if a.Outcome < Accepted || a.Outcome > Waiting {
-			t.Errorf("outcome %d", a.Outcome)
+		if a.Class < Accepted || a.Class > Waiting {
+			t.Errorf("outcome %d", a.Class)
 		}
 		if retry < 0 || retry > maxRetryAfter {
 			t.Errorf("retry after %s", retry)
 		}
-		if then != final && a.Outcome != Waiting && a.Outcome != Misconfigured {
-			t.Errorf("%s is not final", a.Outcome)
+		if then != final && a.Class != Waiting && a.Class != Misconfigured {
+			t.Errorf("%s is not final", a.Class)
 		}
-		if blames(a.Outcome) && !(json.Valid(body) && strings.Contains(string(body), "error")) {
+		if blames(a.Class) && !(json.Valid(body) && strings.Contains(string(body), "error")) {
 			t.Errorf("%q blames a token", body)
 		}
 	})
@@ -260,7 +260,7 @@ func TestLongWordsAreCut(t *testing.T) {
 	page := strings.Repeat("é", 20_000)
 	body := fmt.Sprintf(`{"error":{"code":404,"message":%q,"status":%q,"details":[%s]}}`, page, page, says1("UNREGISTERED"))
 	a, _, _ := (&result{code: 404, body: []byte(body)}).judge(time.Time{})
-	if a.Outcome != Invalid || a.Code != "UNREGISTERED" || len(a.Text) > maxWords+3 || len(a.Status) > maxStatus+3 || !utf8.ValidString(a.Text) {
-		t.Errorf("%v %q, status of %d bytes, text of %d", a.Outcome, a.Code, len(a.Status), len(a.Text))
+	if a.Class != Invalid || a.Code != "UNREGISTERED" || len(a.Text) > maxWords+3 || len(a.Status) > maxStatus+3 || !utf8.ValidString(a.Text) {
+		t.Errorf("%v %q, status of %d bytes, text of %d", a.Class, a.Code, len(a.Status), len(a.Text))
 	}
 }

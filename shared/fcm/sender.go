@@ -78,7 +78,7 @@ func (s *Sender) sendJob(j *job) {
 	}
 
 	if j.project = s.projectOf(j.Project); j.project == nil {
-		go j.answered(Answer{Outcome: Misconfigured, Text: "the sender has no project " + j.Project})
+		go j.answered(Answer{Class: Misconfigured, Text: "the sender has no project " + j.Project})
 		return
 	}
 

@@ -16,7 +16,7 @@ func TestEveryOutcomeArrives(t *testing.T) {
 	t.Parallel()
 	srv := start(t, emulated.Options{Latency: time.Millisecond})
 	s := fast(t, Config{Endpoint: srv.URL()})
-	want := map[string]Outcome{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
+	want := map[string]AnswerClass{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
 		"INVALID_TOKEN_OLD": Invalid, "INVALID_TOKEN_BARE": Doubtful, "PAYLOAD_TOO_LARGE": Refused, "PAYLOAD_TOO_LARGE_OLD": Refused,
 		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Doubtful,
 		"WEBPUSH_TTL": Refused, "SENDER_ID_MISMATCH": Mismatch, "PERMISSION_DENIED": Misconfigured, "QUOTA_DEVICE": Waiting,
@@ -29,7 +29,7 @@ func TestEveryOutcomeArrives(t *testing.T) {
 	b.outcomes()
 	for name, outcome := range want {
 		a := b.answer(name + "-token")
-		if a.Outcome != outcome {
+		if a.Class != outcome {
 			t.Errorf("%s: %+v, want %s", name, a, outcome)
 		}
 		if a.Attempts != 1 || a.HTTP == 0 || outcome != Accepted && a.Text == "" || outcome == Accepted && a.Name == "" {
@@ -52,7 +52,7 @@ func TestWhatIsSent(t *testing.T) {
 	s.Send(t.Context(), Item{Message: m, Customer: "c2", Target: "fid-0123456789abcdefgh", Kind: push.KindFID}, collect)
 	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: token(3), DryRun: true}, collect)
 	for range 3 {
-		if a := <-got; a.Outcome != Accepted {
+		if a := <-got; a.Class != Accepted {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -79,9 +79,9 @@ func TestTooLargeIsNotSent(t *testing.T) {
 	}
 	room := MaxSize - m.Size("")
 	got := make(chan Answer, 1)
-	for n, want := range map[int]Outcome{room: Accepted, room + 1: Refused} {
+	for n, want := range map[int]AnswerClass{room: Accepted, room + 1: Refused} {
 		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: token(1)}, func(a Answer) { got <- a })
-		if a := <-got; a.Outcome != want {
+		if a := <-got; a.Class != want {
 			t.Errorf("%d bytes: %+v, want %s", m.Size("")+n, a, want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	got := b.outcomes()
 	for _, i := range []int{7, 8} {
 		a := b.answer(token(i))
-		if a.Outcome != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 5*time.Second {
+		if a.Class != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 5*time.Second {
 			t.Errorf("target %d: %+v", i, a)
 		}
 	}
@@ -160,7 +160,7 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 		t.Errorf("outcomes %v", got)
 	}
 	for target, a := range b.got {
-		if a.Outcome == Waiting && !a.Sent {
+		if a.Class == Waiting && !a.Sent {
 			t.Errorf("%s waits though FCM has not begun with it: %+v", target, a)
 		}
 	}
@@ -201,11 +201,11 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
 	for target, a := range b.got {
-		if a.Outcome == Waiting && (a.HTTP != 429 && a.HTTP != 0 || a.Sent || time.Until(a.NotBefore) < 20*time.Second) {
+		if a.Class == Waiting && (a.HTTP != 429 && a.HTTP != 0 || a.Sent || time.Until(a.NotBefore) < 20*time.Second) {
 			t.Fatalf("%s: %+v", target, a)
 		}
 	}
-	if p := s.Prove(t.Context(), b.m); p.Outcome != Waiting || p.HTTP != 429 {
+	if p := s.ProvePayload(t.Context(), b.m); p.Class != Waiting || p.HTTP != 429 {
 		t.Errorf("proof without quota: %+v", p)
 	}
 }
@@ -290,7 +290,7 @@ func TestOutOfReach(t *testing.T) {
 	if got := b.outcomes(); got[Waiting] != 50 {
 		t.Errorf("outcomes %v", got)
 	}
-	if a := s.Prove(t.Context(), b.m); a.Outcome != Waiting {
+	if a := s.ProvePayload(t.Context(), b.m); a.Class != Waiting {
 		t.Errorf("proof: %+v", a)
 	}
 }
@@ -314,7 +314,7 @@ func TestProve(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		m           *Message
-		want        Outcome
+		want        AnswerClass
 		provisional bool
 		http        int
 	}{
@@ -323,8 +323,8 @@ func TestProve(t *testing.T) {
 		"too large for topics": {sized(3000), Refused, true, 400},
 		"too large":            {sized(5000), Refused, false, 0},
 	} {
-		a := s.Prove(t.Context(), c.m)
-		if a.Outcome != c.want || a.Provisional != c.provisional || a.HTTP != c.http {
+		a := s.ProvePayload(t.Context(), c.m)
+		if a.Class != c.want || a.Provisional != c.provisional || a.HTTP != c.http {
 			t.Errorf("%s: %+v", name, a)
 		}
 		if c.want == Refused && a.Text == "" {
@@ -338,9 +338,9 @@ func TestProve(t *testing.T) {
 	if e.Message.Topic != "proofs" || len(e.Message.CustomerID) != push.MaxCustomerID {
 		t.Errorf("proof sent to %q with customer %q", e.Message.Topic, e.Message.CustomerID)
 	}
-	for outcome, want := range map[string]Outcome{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
+	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
 		srv.SetOutcome("/topics/proofs", outcome)
-		if a := s.Prove(t.Context(), compiled(t)); a.Outcome != want {
+		if a := s.ProvePayload(t.Context(), compiled(t)); a.Class != want {
 			t.Errorf("proof answered %s: %+v", outcome, a)
 		}
 	}

@@ -95,14 +95,14 @@ func (b *ballot) sendMany(ctx context.Context, n int, until time.Time) {
 func token(i int) string { return fmt.Sprintf("token-%06d:APA91b-abcdefghijklmnopqrstuvwxyz", i) }
 
 // outcomes waits for all answers and counts them.
-func (b *ballot) outcomes() map[Outcome]int {
+func (b *ballot) outcomes() map[AnswerClass]int {
 	b.t.Helper()
 	b.wg.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	counts := map[Outcome]int{}
+	counts := map[AnswerClass]int{}
 	for _, a := range b.got {
-		counts[a.Outcome]++
+		counts[a.Class]++
 	}
 	if len(b.got) != b.sent {
 		b.t.Errorf("%d answers to %d items", len(b.got), b.sent)

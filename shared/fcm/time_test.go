@@ -111,7 +111,7 @@ func TestTimeoutIsTriedAgain(t *testing.T) {
 		b.send(t.Context(), "a", time.Time{})
 		b.outcomes()
 		a, d := b.answer("a"), time.Since(began)
-		if a.Outcome != Accepted || a.Attempts != 2 || d < 25*time.Second || d > 31*time.Second {
+		if a.Class != Accepted || a.Attempts != 2 || d < 25*time.Second || d > 31*time.Second {
 			t.Errorf("%+v after %s", a, d)
 		}
 	})
@@ -145,7 +145,7 @@ func TestEndpointComesBack(t *testing.T) {
 		b.send(t.Context(), "patient", time.Time{})
 		b.send(t.Context(), "impatient", time.Now().Add(10*time.Millisecond))
 		time.Sleep(30 * time.Second)
-		if a := b.answer("impatient"); a.Outcome != Waiting || a.Sent || a.Attempts != 0 || !strings.Contains(a.Text, "out of reach") {
+		if a := b.answer("impatient"); a.Class != Waiting || a.Sent || a.Attempts != 0 || !strings.Contains(a.Text, "out of reach") {
 			t.Errorf("%+v", a)
 		}
 		up.Store(true)

@@ -72,12 +72,12 @@ func (c *Customer) AvailabilityAt(now time.Time) Availability {
 }
 
 func (c *Customer) judge(now time.Time) Availability {
-	valid := c.Select(AllDevices)
+	valid := c.SelectTokens(AllDevices)
 	seen := c.lastSeen()
 	switch {
 	case len(valid) == 0:
 		return Availability{StateUnreachable, now, c.lastFault()}
-	case c.Muted():
+	case c.HasAllMuted():
 		return Availability{StateMuted, now, EvidenceOff}
 	case now.Sub(seen) > StaleAfter:
 		return Availability{StateSilent, seen.Add(StaleAfter), EvidenceNotSeen}
@@ -85,16 +85,16 @@ func (c *Customer) judge(now time.Time) Availability {
 	return Availability{StateReachable, now, EvidenceSeen}
 }
 
-// Muted reports whether there are valid tokens, and all have notifications off.
-func (c *Customer) Muted() bool {
-	valid := c.Select(AllDevices)
+// HasAllMuted reports whether there are valid tokens, and all have notifications off.
+func (c *Customer) HasAllMuted() bool {
+	valid := c.SelectTokens(AllDevices)
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
 // lastSeen returns when a valid token last gave a sign of life, zero if there is none.
 func (c *Customer) lastSeen() (at time.Time) {
-	for _, t := range c.Select(AllDevices) {
-		if sign := t.LastSign(); sign.After(at) {
+	for _, t := range c.SelectTokens(AllDevices) {
+		if sign := t.LastSignOfLife(); sign.After(at) {
 			at = sign
 		}
 	}

@@ -76,8 +76,8 @@ const (
 // It is no code of a flag: a superseded token is removed.
 const CodeSuperseded = "SUPERSEDED"
 
-// Known reports whether this version knows the result.
-func (r Result) Known() bool { return r < resultCount }
+// IsKnown reports whether this version knows the result.
+func (r Result) IsKnown() bool { return r < resultCount }
 
 // resultNames are the results as the API has them, in order.
 var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid", "refused", "failed", "expired", "cancelled", "invalid"}
@@ -85,14 +85,14 @@ var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid
 // String returns the result as the API names it. Code says which of the invalid ones
 // it is.
 func (r Result) String() string {
-	if !r.Known() {
+	if !r.IsKnown() {
 		return "unknown"
 	}
 	return resultNames[r]
 }
 
-// Code returns the code of the flag of an invalid result, "" for any other.
-func (r Result) Code() string {
+// FlagCode returns the code of the flag of an invalid result, "" for any other.
+func (r Result) FlagCode() string {
 	switch r {
 	case ResultUnregistered:
 		return CodeUnregistered
@@ -111,7 +111,7 @@ type Tally [resultCount]int64
 // TallyOf counts results.
 func TallyOf(rs []Result) (t Tally) {
 	for _, r := range rs {
-		if r != ResultPending && r.Known() {
+		if r != ResultPending && r.IsKnown() {
 			t[r]++
 		}
 	}
@@ -187,9 +187,9 @@ type Batch struct {
 	InvalidTokens []InvalidToken // the tokens this batch found invalid
 }
 
-// Crashed returns how many calls in a row ended without releasing the lease. Call it
+// CountCrashes returns how many calls in a row ended without releasing the lease. Call it
 // when no valid lease exists: a lease that is still stored is that of a crashed call.
-func (b *Batch) Crashed() int {
+func (b *Batch) CountCrashes() int {
 	if b.Lease.Owner != "" {
 		return b.Crashes + 1
 	}
@@ -230,21 +230,21 @@ func (b *Batch) countCrash() []byte {
 	return counts
 }
 
-// Claim gives the lease of the batch to its owner, and counts the crash of a call
+// AcquireLease gives the lease of the batch to its owner, and counts the crash of a call
 // that did not release it.
-func (b *Batch) Claim(l Lease) {
+func (b *Batch) AcquireLease(l Lease) {
 	b.CrashedWith = b.countCrash()
 	b.UnderWay = nil
-	b.Crashes = b.Crashed()
+	b.Crashes = b.CountCrashes()
 	b.Attempts++
 	b.Tries++
 	b.Saved = false
 	b.Lease = l
 }
 
-// Release ends the lease. well says that the call ended well; otherwise it failed and
+// ReleaseLease ends the lease. well says that the call ended well; otherwise it failed and
 // has stored its results.
-func (b *Batch) Release(well bool) {
+func (b *Batch) ReleaseLease(well bool) {
 	b.Lease = Lease{}
 	b.Crashes = 0
 	if well {
@@ -267,7 +267,7 @@ func (b *Batch) PendingTargets() []int {
 func (b *Batch) HeldByCode() map[string]int64 {
 	n := map[string]int64{}
 	for _, i := range b.HeldFlags {
-		n[b.Results[i].Code()]++
+		n[b.Results[i].FlagCode()]++
 	}
 	return n
 }

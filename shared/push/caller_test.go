@@ -77,7 +77,7 @@ func TestWhoIsAllowed(t *testing.T) {
 		{listed, "", push.PermissionRead, false},
 		{push.Callers{}, "ann", push.PermissionRead, false},
 	} {
-		if got := c.callers.Allow(c.caller, c.need); got != c.want {
+		if got := c.callers.HasPermission(c.caller, c.need); got != c.want {
 			t.Errorf("%v allow %q to %s: %v, want %v", c.callers, c.caller, c.need, got, c.want)
 		}
 	}

@@ -80,8 +80,8 @@ func (s *Segments) OneCondition() bool {
 	return len(s.None) == 0 && (len(s.All) == 0 || len(s.All) == 1 && len(s.Any) == 0)
 }
 
-// Match reports whether a customer in these segments belongs to the audience.
-func (s *Segments) Match(in []string) bool {
+// MatchCustomer reports whether a customer in these segments belongs to the audience.
+func (s *Segments) MatchCustomer(in []string) bool {
 	has := func(x string) bool { return slices.Contains(in, x) }
 	return (len(s.Any) == 0 || slices.ContainsFunc(s.Any, has)) &&
 		!slices.ContainsFunc(s.All, func(x string) bool { return !has(x) }) &&

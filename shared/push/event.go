@@ -119,9 +119,9 @@ func AvailabilityEvent(c *Customer, at time.Time) Event {
 		state = Availability{StateUnreachable, time.UnixMicro(c.Availability).UTC(), EvidenceNoToken}
 	}
 	return Event{
-		ID:   c.Key() + "-a" + strconv.FormatInt(c.Availability, 10),
+		ID:   c.DocumentKey() + "-a" + strconv.FormatInt(c.Availability, 10),
 		Type: AvailabilityChanged, Subject: "customers/" + c.ID, Time: at,
-		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.Reachable(), Availability: state, Version: c.Availability},
+		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.HasValidToken(), Availability: state, Version: c.Availability},
 	}
 }
 
@@ -147,7 +147,7 @@ func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 // ErasedEvent makes the event that a customer was erased at that time.
 func ErasedEvent(c *Customer, at time.Time) Event {
 	return Event{
-		ID:   c.Key() + "-e" + strconv.FormatInt(c.Version, 10),
+		ID:   c.DocumentKey() + "-e" + strconv.FormatInt(c.Version, 10),
 		Type: CustomerErased, Subject: "customers/" + c.ID, Time: at,
 		Data: ErasedData{Customer: c.ID, Version: c.Version},
 	}

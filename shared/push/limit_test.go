@@ -19,7 +19,7 @@ func TestAttributesAreAsLongAsTheyCame(t *testing.T) {
 			if len(faults) > 0 {
 				t.Fatal(faults)
 			}
-			if _, err := p.Apply(&push.Customer{}); (err == nil) != want {
+			if _, err := p.ApplyTo(&push.Customer{}); (err == nil) != want {
 				t.Errorf("%d bytes of %s: %v", len(text), char, err)
 			}
 		}

@@ -25,9 +25,9 @@ const (
 // A CustomerPatch changes the data of a customer beside the tokens: a JSON merge
 // patch (RFC 7396). What it does not name stays as it is.
 type CustomerPatch struct {
-	If *Match    // nil: no condition
-	By string    // the caller: the source of the decisions that it changes
-	At time.Time // the time of these decisions
+	Precondition *Precondition // nil: no condition
+	By           string        // the caller: the source of the decisions that it changes
+	At           time.Time     // the time of these decisions
 
 	Segments    *[]string        // takes the place of all segments
 	Add, Remove []string         // segments; not beside Segments
@@ -39,9 +39,9 @@ type CustomerPatch struct {
 	noAttributes, noCategories bool // null: first take all away
 }
 
-// Decides reports whether the patch changes what the customer wants: optedOut or
+// ChangesDecisions reports whether the patch changes what the customer wants: optedOut or
 // categories.
-func (p *CustomerPatch) Decides() bool {
+func (p *CustomerPatch) ChangesDecisions() bool {
 	return p.OptedOut != nil || p.Categories != nil || p.noCategories
 }
 
@@ -264,9 +264,9 @@ func CheckTimeZone(name string) string {
 	return "must be a time zone of the IANA database, as Europe/Riga"
 }
 
-// Apply changes c, and reports whether anything changed. The error is Faults if c
+// ApplyTo changes c, and reports whether anything changed. The error is Faults if c
 // would exceed a limit; then c must not be stored.
-func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
+func (p *CustomerPatch) ApplyTo(c *Customer) (changed bool, err error) {
 	before := *c
 	if p.Segments != nil {
 		c.Segments = *p.Segments

@@ -29,7 +29,7 @@ func apply(t testing.TB, c *push.Customer, body string) bool {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	changed, err := p.Apply(c)
+	changed, err := p.ApplyTo(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestPatchesThatExceedALimitTogether(t *testing.T) {
 	c := &push.Customer{}
 	apply(t, c, `{"attributes":{"a":"`+strings.Repeat("x", 20<<10)+`"}}`)
 	p, _ := parse(t, `{"attributes":{"b":"`+strings.Repeat("x", 20<<10)+`"}}`)
-	if _, err := p.Apply(c); err == nil || !strings.Contains(err.Error(), "attributes") {
+	if _, err := p.ApplyTo(c); err == nil || !strings.Contains(err.Error(), "attributes") {
 		t.Errorf("40 KiB of attributes were taken: %v", err)
 	}
 }
@@ -171,10 +171,10 @@ func FuzzParsePatch(f *testing.F) {
 			return
 		}
 		c := &push.Customer{}
-		if _, err := p.Apply(c); err != nil {
+		if _, err := p.ApplyTo(c); err != nil {
 			return
 		}
-		if changed, err := p.Apply(c); changed || err != nil {
+		if changed, err := p.ApplyTo(c); changed || err != nil {
 			t.Fatalf("%q changes the second time: %+v, %v", raw, c, err)
 		}
 	})

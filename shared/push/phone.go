@@ -36,10 +36,10 @@ func KindOf(value string, declared Kind) Kind {
 	return declared
 }
 
-// Installation returns the FID of the app installation that a push token belongs to.
+// InstallationOf returns the FID of the app installation that a push token belongs to.
 // A FID is its own; a registration token begins with it and a colon. It is "" for a
 // registration token that does not have it.
-func Installation(kind Kind, value string) string {
+func InstallationOf(kind Kind, value string) string {
 	if kind == KindFID {
 		return value
 	}
@@ -60,12 +60,12 @@ func (t *Token) SamePhone(r Registration) bool {
 	if r.Device != "" && t.Device == r.Device && t.App == r.App {
 		return true
 	}
-	return t.Renamed(r)
+	return t.SameInstallation(r)
 }
 
-// Renamed reports whether r and t are the FID and a registration token of one
+// SameInstallation reports whether r and t are the FID and a registration token of one
 // installation: the same target under two names.
-func (t *Token) Renamed(r Registration) bool {
-	fid := Installation(r.Kind, r.Value)
-	return fid != "" && t.Kind != r.Kind && Installation(t.Kind, t.Value) == fid
+func (t *Token) SameInstallation(r Registration) bool {
+	fid := InstallationOf(r.Kind, r.Value)
+	return fid != "" && t.Kind != r.Kind && InstallationOf(t.Kind, t.Value) == fid
 }

@@ -117,13 +117,13 @@ type Token struct {
 // an app, or its SDK, creates tokens that FCM does not know, these are young ones.
 const YoungToken = 7 * 24 * time.Hour
 
-// Young reports whether an app registered the token lately. A token of an import says
+// IsYoung reports whether an app registered the token lately. A token of an import says
 // nothing about an app.
-func (t Token) Young(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
+func (t Token) IsYoung(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
 
-// LastSign returns when the phone last showed that it lives: by a registration, or by
+// LastSignOfLife returns when the phone last showed that it lives: by a registration, or by
 // a report.
-func (t Token) LastSign() time.Time {
+func (t Token) LastSignOfLife() time.Time {
 	if t.ReportedAt.After(t.SeenAt) {
 		return t.ReportedAt
 	}

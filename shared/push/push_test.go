@@ -106,17 +106,17 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 	c := push.Customer{ID: "c", Tokens: []push.Token{
 		token("a", 1, 9, true), token("b", 3, 3, true), token("c", 5, 5, false), token("d", 3, 2, true),
 	}}
-	if got, ok := c.Latest(); !ok || got.ID != "b" {
+	if got, ok := c.LatestToken(); !ok || got.ID != "b" {
 		t.Errorf("the latest is %q, want b: added last of the valid, and seen after d", got.ID)
 	}
-	if got := c.Select(push.AllDevices); len(got) != 3 {
+	if got := c.SelectTokens(push.AllDevices); len(got) != 3 {
 		t.Errorf("all selects %d tokens, want the 3 valid ones", len(got))
 	}
-	if got := c.Select(push.LatestDevice); len(got) != 1 || got[0].ID != "b" {
+	if got := c.SelectTokens(push.LatestDevice); len(got) != 1 || got[0].ID != "b" {
 		t.Errorf("latest selects %v", got)
 	}
 	none := push.Customer{Tokens: []push.Token{token("x", 0, 0, false)}}
-	if none.Reachable() || none.Select(push.LatestDevice) != nil || none.Exclude("") != push.NoValidToken {
+	if none.HasValidToken() || none.SelectTokens(push.LatestDevice) != nil || none.ExclusionFrom("") != push.ExcludedNoValidToken {
 		t.Error("a customer with one invalid token can be reached")
 	}
 }
@@ -125,12 +125,12 @@ func TestExclude(t *testing.T) {
 	t.Parallel()
 	valid := []push.Token{token("a", 0, 0, true)}
 	for want, c := range map[push.Exclusion]push.Customer{
-		push.NotExcluded:  {Tokens: valid, Categories: map[string]bool{"promo": true, "news": false}},
-		push.OptedOut:     {Tokens: valid, OptedOut: true, Categories: map[string]bool{"promo": false}},
-		push.Unsubscribed: {Tokens: valid, Categories: map[string]bool{"promo": false}},
-		push.NoValidToken: {OptedOut: true},
+		push.NotExcluded:          {Tokens: valid, Categories: map[string]bool{"promo": true, "news": false}},
+		push.ExcludedOptedOut:     {Tokens: valid, OptedOut: true, Categories: map[string]bool{"promo": false}},
+		push.ExcludedUnsubscribed: {Tokens: valid, Categories: map[string]bool{"promo": false}},
+		push.ExcludedNoValidToken: {OptedOut: true},
 	} {
-		if got := c.Exclude("promo"); got != want {
+		if got := c.ExclusionFrom("promo"); got != want {
 			t.Errorf("excluded as %q, want %q", got, want)
 		}
 	}

@@ -27,8 +27,8 @@ type KeyedRecipient struct {
 	keyPrefix string // the first bytes of the customer's key; "": the customer was erased
 }
 
-// Is reports whether the recipient was a token of the customer with that key.
-func (r *KeyedRecipient) Is(key string) bool {
+// BelongsTo reports whether the recipient was a token of the customer with that key.
+func (r *KeyedRecipient) BelongsTo(key string) bool {
 	return r.keyPrefix != "" && r.keyPrefix == string(hashed(key)[:keyPrefix])
 }
 

@@ -125,8 +125,8 @@ type ReportCounts struct {
 	Variants []Reported `json:"variants,omitempty"` // by the index of the variant; nil without variants
 }
 
-// Variant returns the counts of the variant with that index.
-func (c *ReportCounts) Variant(i int) Reported {
+// CountsOfVariant returns the counts of the variant with that index.
+func (c *ReportCounts) CountsOfVariant(i int) Reported {
 	if i < len(c.Variants) {
 		return c.Variants[i]
 	}

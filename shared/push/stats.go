@@ -15,8 +15,8 @@ type DayStats struct {
 	Platforms map[Platform]int64 `json:"platforms" doc:"who have a valid token of the platform; one customer may count for several"`
 }
 
-// Platforms lists the platforms of the valid tokens, sorted, each once.
-func (c *Customer) Platforms() []Platform {
+// ValidPlatforms lists the platforms of the valid tokens, sorted, each once.
+func (c *Customer) ValidPlatforms() []Platform {
 	out := []Platform{}
 	for _, p := range []Platform{Android, IOS, Web} {
 		for _, t := range c.Tokens {

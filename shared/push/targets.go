@@ -141,10 +141,10 @@ func (r *reader) target() (t Target, err error) {
 // customer's id: the token's id, code, status, time, and their names.
 const deadSize = 200
 
-// Size returns how many bytes t takes in a batch at most: once as a target, and once
+// StoredSize returns how many bytes t takes in a batch at most: once as a target, and once
 // more if its token is found invalid, as JSON, which writes no character of an id
 // longer than twice its size.
-func (t *Target) Size() int {
+func (t *Target) StoredSize() int {
 	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + deadSize
 	if len(t.Attributes) > 0 {
 		if b, err := json.Marshal(t.Attributes); err == nil {

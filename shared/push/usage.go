@@ -27,9 +27,9 @@ type Usage struct {
 	MovesPerHour, MovesPerDay int
 }
 
-// Count counts a registration at now. The error is *LimitReached if it is too much;
+// CountRegistration counts a registration at now. The error is *LimitReached if it is too much;
 // it is not counted then.
-func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
+func (u *Usage) CountRegistration(now time.Time, moves bool, most Limits) error {
 	hour, day := now.UTC().Truncate(time.Hour), now.UTC().Truncate(24*time.Hour)
 	next := *u
 	if !next.Day.Equal(day) {

@@ -23,9 +23,9 @@ type Variant struct {
 	Link    string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
 }
 
-// Payloads returns the variants of a mailing; one without a name for a mailing with a
+// ListPayloads returns the variants of a mailing; one without a name for a mailing with a
 // single message.
-func (d *Draft) Payloads() []Variant {
+func (d *Draft) ListPayloads() []Variant {
 	if len(d.Variants) > 0 {
 		return d.Variants
 	}
@@ -86,7 +86,7 @@ func (d *Draft) checkPayloads(f *Faults) {
 		var own Faults
 		checkMessage(&own, v.Message)
 		checkLink(&own, v.Link)
-		for _, x := range own.Within(at) {
+		for _, x := range own.WithLocation(at) {
 			f.add(x.Location, "%s", x.Message)
 		}
 	}
