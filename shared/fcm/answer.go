@@ -39,14 +39,14 @@ const (
 	Waiting
 )
 
-var outcomes = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful: "doubtful", Refused: "refused",
+var classNames = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful: "doubtful", Refused: "refused",
 	Mismatch: "mismatch", ThirdParty: "third party", Misconfigured: "misconfigured", Waiting: "waiting"}
 
 func (o AnswerClass) String() string {
 	if o < Accepted || o > Waiting {
 		return fmt.Sprintf("Outcome(%d)", int(o))
 	}
-	return outcomes[o]
+	return classNames[o]
 }
 
 // An Answer says what became of an item.
@@ -93,7 +93,7 @@ const (
 // itself, so that one of a wrong type does not hide the others.
 type detail map[string]json.RawMessage
 
-func text(raw json.RawMessage) (s string) {
+func jsonText(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
@@ -122,7 +122,7 @@ func parseFault(code int, body []byte) *fcmFault {
 		return f
 	}
 
-	f.status, f.message = push.Truncate(text(e["status"]), maxStatus), push.Truncate(text(e["message"]), maxWords)
+	f.status, f.message = push.Truncate(jsonText(e["status"]), maxStatus), push.Truncate(jsonText(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
@@ -131,39 +131,39 @@ func parseFault(code int, body []byte) *fcmFault {
 	for _, raw := range details {
 		var d detail
 		if json.Unmarshal(raw, &d) == nil {
-			f.detail(d)
+			f.addDetail(d)
 		}
 	}
 
 	return f
 }
 
-func (f *fcmFault) detail(d detail) {
-	kind := text(d["@type"])
+func (f *fcmFault) addDetail(d detail) {
+	kind := jsonText(d["@type"])
 	switch kind[strings.LastIndexByte(kind, '/')+1:] {
 	case typeFcmError:
-		if c := text(d["errorCode"]); c != "" {
+		if c := jsonText(d["errorCode"]); c != "" {
 			f.codes = append(f.codes, c)
 		}
 	case typeBadRequest:
-		for _, v := range objects(d["fieldViolations"]) {
-			if at := text(v["field"]); at != "" {
+		for _, v := range jsonObjects(d["fieldViolations"]) {
+			if at := jsonText(v["field"]); at != "" {
 				f.fields = append(f.fields, at)
 			}
 		}
 	case typeErrorInfo:
-		if r := text(d["reason"]); r != "" {
+		if r := jsonText(d["reason"]); r != "" {
 			f.reasons = append(f.reasons, r)
 		}
 	case typeQuotaFailure:
-		for _, v := range objects(d["violations"]) {
-			f.failures += text(v["subject"]) + " " + text(v["description"]) + "\n"
+		for _, v := range jsonObjects(d["violations"]) {
+			f.failures += jsonText(v["subject"]) + " " + jsonText(v["description"]) + "\n"
 		}
 	}
 }
 
-// objects reads the objects of a list and skips everything else.
-func objects(raw json.RawMessage) (all []detail) {
+// jsonObjects reads the objects of a list and skips everything else.
+func jsonObjects(raw json.RawMessage) (all []detail) {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return nil
@@ -177,8 +177,8 @@ func objects(raw json.RawMessage) (all []detail) {
 	return all
 }
 
-// description returns FCM's text, or our own if FCM sent none.
-func (f *fcmFault) description(body []byte) string {
+// describeFault returns FCM's text, or our own if FCM sent none.
+func (f *fcmFault) describeFault(body []byte) string {
 	switch {
 	case f.message != "":
 		return f.message
@@ -187,12 +187,12 @@ func (f *fcmFault) description(body []byte) string {
 	case len(bytes.TrimSpace(body)) == 0:
 		return fmt.Sprintf("HTTP %d without a body", f.http)
 	}
-	return fmt.Sprintf("HTTP %d: %s", f.http, excerpt(body))
+	return fmt.Sprintf("HTTP %d: %s", f.http, excerptOf(body))
 }
 
 // maxExcerpt is how many bytes are kept of a body that is not an error of FCM.
 const maxExcerpt = 200
 
-func excerpt(body []byte) string {
+func excerptOf(body []byte) string {
 	return push.Truncate(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
 }

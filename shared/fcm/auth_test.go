@@ -20,13 +20,13 @@ import (
 	emulated "carillon.example/emulators/fcm"
 )
 
-// A mint makes tokens that last an hour and says how many it made.
-type mint struct {
+// A tokenMint makes tokens that last an hour and says how many it made.
+type tokenMint struct {
 	made atomic.Int32
 	fail func(n int32) error
 }
 
-func (m *mint) Token() (*oauth2.Token, error) {
+func (m *tokenMint) Token() (*oauth2.Token, error) {
 	n := m.made.Add(1)
 	if m.fail != nil {
 		if err := m.fail(n); err != nil {
@@ -36,11 +36,11 @@ func (m *mint) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: fmt.Sprint("key-", n), Expiry: time.Now().Add(time.Hour)}, nil
 }
 
-// atGoogle is a sender that believes it speaks to Google's host; to be used
+// newSenderAtGoogle is a sender that believes it speaks to Google's host; to be used
 // within synctest.Test.
-func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, others ...Project) (s *Sender, end func()) {
+func newSenderAtGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, others ...Project) (s *Sender, end func()) {
 	t.Helper()
-	cert, roots := certificate(t)
+	cert, roots := newCertificate(t)
 	p := newPipe()
 	srv := &http.Server{ErrorLog: quiet, Handler: handle, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	go srv.ServeTLS(p, "", "")
@@ -51,7 +51,7 @@ func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, 
 	return s, func() { s.Close(); srv.Close() }
 }
 
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func newCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -72,14 +72,14 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// byKey answers 200 to one key and with a refusal to all others; "" is any key.
-func byKey(good string, refusal int) http.HandlerFunc {
+// handlerByToken answers 200 to one key and with a refusal to all others; "" is any key.
+func handlerByToken(good string, refusal int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch got := r.Header.Get("Authorization"); {
 		case good == "" && got != "", got == "Bearer "+good:
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		default:
-			reply(w, r, refusal, fmt.Sprintf(`{"error":{"code":%d,"status":"PERMISSION_DENIED","message":"no: %s"}}`, refusal, got))
+			writeReply(w, r, refusal, fmt.Sprintf(`{"error":{"code":%d,"status":"PERMISSION_DENIED","message":"no: %s"}}`, refusal, got))
 		}
 	}
 }
@@ -87,14 +87,14 @@ func byKey(good string, refusal int) http.HandlerFunc {
 func TestCredentialsAreReplacedEarly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{}
-		s, end := atGoogle(t, m, byKey("", 401))
+		m := &tokenMint{}
+		s, end := newSenderAtGoogle(t, m, handlerByToken("", 401))
 		defer end()
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		for i := range 13 { // two hours
-			b.send(t.Context(), token(i), time.Time{})
-			b.outcomes()
-			if a := b.answer(token(i)); a.Class != Accepted || a.Attempts != 1 {
+			b.sendTarget(t.Context(), testToken(i), time.Time{})
+			b.countClasses()
+			if a := b.answerOf(testToken(i)); a.Class != Accepted || a.Attempts != 1 {
 				t.Fatalf("after %d minutes: %+v", i*10, a)
 			}
 			time.Sleep(10 * time.Minute)
@@ -109,12 +109,12 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{401, 403} {
 		synctest.Test(t, func(t *testing.T) {
-			m := &mint{}
-			s, end := atGoogle(t, m, byKey("key-2", code))
+			m := &tokenMint{}
+			s, end := newSenderAtGoogle(t, m, handlerByToken("key-2", code))
 			defer end()
-			b := newBallot(t, s)
+			b := newAnswerBook(t, s)
 			b.sendMany(t.Context(), 200, time.Time{})
-			if got := b.outcomes(); got[Accepted] != 200 {
+			if got := b.countClasses(); got[Accepted] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
 			if n := m.made.Load(); n != 2 {
@@ -122,15 +122,15 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			}
 		})
 		synctest.Test(t, func(t *testing.T) {
-			m := &mint{}
-			s, end := atGoogle(t, m, byKey("none", code))
+			m := &tokenMint{}
+			s, end := newSenderAtGoogle(t, m, handlerByToken("none", code))
 			defer end()
-			b := newBallot(t, s)
+			b := newAnswerBook(t, s)
 			b.sendMany(t.Context(), 200, time.Time{})
-			if got := b.outcomes(); got[Misconfigured] != 200 {
+			if got := b.countClasses(); got[Misconfigured] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
-			if a := b.answer(token(0)); a.Attempts != 2 || a.HTTP != code || a.Text == "" {
+			if a := b.answerOf(testToken(0)); a.Attempts != 2 || a.HTTP != code || a.Text == "" {
 				t.Errorf("%d: %+v", code, a)
 			}
 			if n := m.made.Load(); n != 2 {
@@ -155,12 +155,12 @@ func TestCredentialsCannotBeHad(t *testing.T) {
 		"out of reach at first": {func(n int32) error { return map[bool]error{true: errors.New("no route")}[n == 1] }, Accepted},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s, end := atGoogle(t, &mint{fail: c.fail}, byKey("", 401))
+			s, end := newSenderAtGoogle(t, &tokenMint{fail: c.fail}, handlerByToken("", 401))
 			defer end()
-			b := newBallot(t, s)
+			b := newAnswerBook(t, s)
 			b.sendMany(t.Context(), 50, time.Now().Add(25*time.Second))
-			if got := b.outcomes(); got[c.want] != 50 {
-				t.Errorf("%s: outcomes %v: %+v", name, got, b.answer(token(0)))
+			if got := b.countClasses(); got[c.want] != 50 {
+				t.Errorf("%s: outcomes %v: %+v", name, got, b.answerOf(testToken(0)))
 			}
 		})
 	}
@@ -171,24 +171,24 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
 	synctest.Test(t, func(t *testing.T) {
-		s, end := bubble(t, Config{TokenSource: &mint{}}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{TokenSource: &tokenMint{}}, func(w http.ResponseWriter, r *http.Request) {
 			seen <- r.Header.Get("Authorization")
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
-		b := newBallot(t, s)
-		b.send(t.Context(), "a", time.Time{})
-		b.outcomes()
+		b := newAnswerBook(t, s)
+		b.sendTarget(t.Context(), "a", time.Time{})
+		b.countClasses()
 		if got := <-seen; got != "" {
 			t.Errorf("another host saw %q", got)
 		}
 	})
-	srv := start(t, emulated.Options{RequireAuth: true, TLS: true})
-	m := &mint{}
-	s := fast(t, Config{Endpoint: srv.URL(), TokenSource: m, TLS: clientTLS(srv.CertPool())})
-	b := newBallot(t, s)
-	b.send(t.Context(), token(1), time.Time{})
-	if got := b.outcomes(); got[Misconfigured] != 1 || m.made.Load() != 0 {
+	srv := startFCM(t, emulated.Options{RequireAuth: true, TLS: true})
+	m := &tokenMint{}
+	s := newFastSender(t, Config{Endpoint: srv.URL(), TokenSource: m, TLS: clientTLS(srv.CertPool())})
+	b := newAnswerBook(t, s)
+	b.sendTarget(t.Context(), testToken(1), time.Time{})
+	if got := b.countClasses(); got[Misconfigured] != 1 || m.made.Load() != 0 {
 		t.Errorf("outcomes %v, %d tokens made", got, m.made.Load())
 	}
 }

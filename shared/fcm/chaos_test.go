@@ -15,22 +15,22 @@ func TestChaos(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
-	srv := start(t, emulated.Options{Latency: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, GoAwayAfter: 60, MaxStreams: 20, Seed: seed})
+	srv := startFCM(t, emulated.Options{Latency: 3 * time.Millisecond, Jitter: 3 * time.Millisecond, GoAwayAfter: 60, MaxStreams: 20, Seed: seed})
 	set := srv.Settings()
 	set.Chaos = map[string]float64{"UNAVAILABLE": 0.02, "RESET": 0.005, "HANG": 0.005, "UNREGISTERED": 0.05, "INTERNAL": 0.01, "BAD_GATEWAY": 0.01}
 	if err := srv.Configure(set); err != nil {
 		t.Fatal(err)
 	}
-	s := fast(t, Config{Endpoint: srv.URL(), Timeout: 500 * time.Millisecond, Grace: 20 * time.Millisecond, MaxConnections: 5})
-	b := newBallot(t, s)
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Timeout: 500 * time.Millisecond, Grace: 20 * time.Millisecond, MaxConnections: 5})
+	b := newAnswerBook(t, s)
 	for i := range 20 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(800))*time.Millisecond)
 		defer cancel()
 		for j := range 75 {
-			b.send(ctx, token(i*1000+j), time.Now().Add(time.Duration(r.IntN(1500))*time.Millisecond))
+			b.sendTarget(ctx, testToken(i*1000+j), time.Now().Add(time.Duration(r.IntN(1500))*time.Millisecond))
 		}
 	}
-	got := b.outcomes()
+	got := b.countClasses()
 	names := map[string]string{} // of what FCM took, by token
 	for _, m := range srv.Messages(emulated.Filter{}) {
 		names[m.Token] = m.ID

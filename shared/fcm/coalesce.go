@@ -28,7 +28,7 @@ const maxPending = 64 << 10
 func coalesceWrites(conn net.Conn) *coalescingConn {
 	j := &coalescingConn{Conn: conn}
 	j.change.L = &j.mu
-	go j.flush()
+	go j.writePending()
 	return j
 }
 
@@ -53,22 +53,22 @@ func (j *coalescingConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (j *coalescingConn) flush() {
+func (j *coalescingConn) writePending() {
 	var out []byte
 	for {
-		if out = j.take(out); len(out) == 0 {
+		if out = j.takePending(out); len(out) == 0 {
 			return
 		}
 		if _, err := j.Conn.Write(out); err != nil {
-			j.fail(err)
+			j.failWrites(err)
 			return
 		}
 	}
 }
 
-// take waits for bytes to write and swaps them for an empty buffer. It returns
+// takePending waits for bytes to write and swaps them for an empty buffer. It returns
 // nothing when the connection is closed.
-func (j *coalescingConn) take(buf []byte) []byte {
+func (j *coalescingConn) takePending(buf []byte) []byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.pending) == 0 && !j.closed {
@@ -87,7 +87,7 @@ func (j *coalescingConn) take(buf []byte) []byte {
 	return buf
 }
 
-func (j *coalescingConn) fail(err error) {
+func (j *coalescingConn) failWrites(err error) {
 	j.mu.Lock()
 	j.err = err
 	j.change.Broadcast()

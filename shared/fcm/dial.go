@@ -13,8 +13,8 @@ import (
 // dialTimeout is the timeout of connecting by TCP, and of the TLS handshake.
 const dialTimeout = 10 * time.Second
 
-// transport makes the transport of one connection.
-func (c Config) transport(t target) *http.Transport {
+// newTransport makes the transport of one connection.
+func (c Config) newTransport(t endpoint) *http.Transport {
 	tr := &http.Transport{
 		DialContext:         c.dialPlain,
 		TLSClientConfig:     c.TLS.Clone(), // through a proxy

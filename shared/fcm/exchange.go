@@ -24,9 +24,9 @@ type Peers interface {
 // exchangeTimeout is the timeout of one exchange with the peers.
 const exchangeTimeout = 5 * time.Second
 
-// An exchange has the times at which a limiter announced its demand and read the
+// An exchangeTimes has the times at which a limiter announced its demand and read the
 // others.
-type exchange struct {
+type exchangeTimes struct {
 	leaving bool      // the sender stops for good
 	stored  time.Time // when the last attempt to store began
 	asked   time.Time // when the last attempt to read, or to leave, began
@@ -47,7 +47,7 @@ const (
 
 // mayStore reports whether a demand may be stored now: its time has come, or it has
 // changed a lot.
-func (x *exchange) mayStore(now time.Time, changed bool) bool {
+func (x *exchangeTimes) mayStore(now time.Time, changed bool) bool {
 	if x.at.IsZero() {
 		x.writes = maxWrites
 	} else {
@@ -55,7 +55,7 @@ func (x *exchange) mayStore(now time.Time, changed bool) bool {
 	}
 	x.at = now
 	since := now.Sub(x.stored)
-	return since >= pause(announceEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
+	return since >= pauseAfter(announceEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
 }
 
 // An exchangeStep is what is to be exchanged now.
@@ -64,14 +64,14 @@ type exchangeStep struct {
 	demand                push.Demand // to be announced
 }
 
-func (t exchangeStep) idle() bool { return !t.announce && !t.read && !t.leave }
+func (t exchangeStep) isEmpty() bool { return !t.announce && !t.read && !t.leave }
 
 // exchangeDue returns what is to be exchanged with the peers now, and records that it
 // begins.
 func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	x := &l.exchange
 	listed := !l.share.sentAt.IsZero()
-	resting := l.use.last.IsZero() || now.Sub(l.use.last) > leaveAfter && now.After(l.heldUntil())
+	resting := l.usage.last.IsZero() || now.Sub(l.usage.last) > leaveAfter && now.After(l.heldUntil())
 	switch {
 	case l.share.alone:
 		return exchangeStep{}
@@ -84,12 +84,12 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	}
 
 	if !l.heldUntil().After(now) {
-		l.adapt(now)
+		l.adaptRate(now)
 	}
-	changed := math.Abs(l.use.wanted-l.share.mine.Rate) > changeShare*l.share.full
-	t.announce = (listed || l.use.wanted > 0) && x.mayStore(now, changed)
-	t.read = t.announce || now.Sub(x.asked) >= pause(readEvery, x.askFailed)
-	t.demand = push.Demand{Rate: l.use.wanted, Known: min(l.share.knownRate(now), l.use.wanted), Ramp: l.ramp}
+	changed := math.Abs(l.usage.wanted-l.share.mine.Rate) > changeShare*l.share.full
+	t.announce = (listed || l.usage.wanted > 0) && x.mayStore(now, changed)
+	t.read = t.announce || now.Sub(x.asked) >= pauseAfter(readEvery, x.askFailed)
+	t.demand = push.Demand{Rate: l.usage.wanted, Known: min(l.share.knownRate(now), l.usage.wanted), Ramp: l.ramp}
 	if t.announce {
 		x.stored = now
 		x.writes--
@@ -100,7 +100,7 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	return t
 }
 
-func pause(usual time.Duration, failed bool) time.Duration {
+func pauseAfter(usual time.Duration, failed bool) time.Duration {
 	if failed {
 		return retryEvery
 	}
@@ -114,55 +114,55 @@ type exchangeResult struct {
 	err    error
 }
 
-// exchanged records the result of a step that began then.
-func (l *limiter) exchanged(t exchangeStep, h exchangeResult, began, now time.Time) {
+// recordExchange records the result of a step that began then.
+func (l *limiter) recordExchange(t exchangeStep, h exchangeResult, began, now time.Time) {
 	x := &l.exchange
 	x.askFailed = h.err != nil
 	switch {
 	case t.leave && h.stored:
-		l.share.left()
+		l.share.recordDeleted()
 	case t.announce && h.stored:
-		l.share.announced(t.demand, began, now)
+		l.share.recordStored(t.demand, began, now)
 		x.storeFailed = false
 	case t.announce:
 		x.storeFailed = true
 	}
 
-	l.fill(now)
+	l.fillBucket(now)
 	if t.read && h.err == nil {
-		l.share.read(h.others, began)
-		l.ramp = max(l.ramp, l.share.ramp())
+		l.share.recordOthers(h.others, began)
+		l.ramp = max(l.ramp, l.share.highestRamp())
 	}
 
-	l.refresh(now)
+	l.refreshShare(now)
 }
 
-// leave ends the part of this sender in the quota.
-func (l *limiter) leave() { l.exchange.leaving = true }
+// stopExchange ends the part of this sender in the quota.
+func (l *limiter) stopExchange() { l.exchange.leaving = true }
 
-// exchangeLocked starts the exchanges with the peers that are due.
-func (s *Sender) exchangeLocked(now time.Time) {
+// startExchangesLocked starts the exchanges with the peers that are due.
+func (s *Sender) startExchangesLocked(now time.Time) {
 	for _, p := range s.projects {
 		if p.exchanging || s.closed {
 			continue
 		}
-		if t := p.scheduler.limiter.exchangeDue(now); !t.idle() {
+		if t := p.scheduler.limiter.exchangeDue(now); !t.isEmpty() {
 			p.exchanging = true
-			go s.exchange(p, t, now)
+			go s.runExchange(p, t, now)
 		}
 	}
 }
 
-func (s *Sender) exchange(p *project, t exchangeStep, began time.Time) {
-	h := t.do(p.peers)
+func (s *Sender) runExchange(p *project, t exchangeStep, began time.Time) {
+	h := t.runWith(p.peers)
 	s.mu.Lock()
 	p.exchanging = false
-	p.scheduler.limiter.exchanged(t, h, began, time.Now())
+	p.scheduler.limiter.recordExchange(t, h, began, time.Now())
 	s.mu.Unlock()
-	s.schedule()
+	s.startReadyJobs()
 }
 
-func (t exchangeStep) do(p Peers) (h exchangeResult) {
+func (t exchangeStep) runWith(p Peers) (h exchangeResult) {
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
 	switch {
@@ -185,7 +185,7 @@ func (s *Sender) ReleaseQuota() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.projects {
-		p.scheduler.limiter.leave()
+		p.scheduler.limiter.stopExchange()
 	}
-	s.exchangeLocked(time.Now())
+	s.startExchangesLocked(time.Now())
 }

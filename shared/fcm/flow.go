@@ -12,7 +12,7 @@ type answers []func()
 
 func (a *answers) add(f func()) { *a = append(*a, f) }
 
-func (a answers) call() {
+func (a answers) giveAll() {
 	for _, f := range a {
 		f()
 	}
@@ -20,14 +20,14 @@ func (a answers) call() {
 
 // answerLocked removes j everywhere. The returned function gives its answer.
 func (s *Sender) answerLocked(j *job, a Answer) func() {
-	s.leaveLocked(j)
+	s.forgetJobLocked(j)
 	a.Attempts = j.attempts
-	return func() { j.answered(a) }
+	return func() { j.giveAnswer(a) }
 }
 
 // giveUpLocked answers j with Waiting until a time.
 func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
-	a := j.last
+	a := j.lastAnswer
 	a.Class, a.Sent, a.NotBefore = Waiting, j.sent, s.cfg.Now().Add(max(until.Sub(now), 0))
 	a.Text = cmp.Or(a.Text, why)
 	return s.answerLocked(j, a)
@@ -37,8 +37,8 @@ func (s *Sender) giveUpLocked(j *job, now, until time.Time, why string) func() {
 // cannot wait so long.
 func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
 	for _, p := range s.projects {
-		p.scheduler.limiter.hold(until)
-		p.why, p.heldFor = why, 0
+		p.scheduler.limiter.extendHold(until)
+		p.holdReason, p.holdStatus = why, 0
 		out = append(out, s.failBeyondHoldLocked(p, now)...)
 	}
 	return out
@@ -48,19 +48,19 @@ func (s *Sender) holdLocked(now, until time.Time, why string) (out answers) {
 // when its current hold ends.
 func (s *Sender) failBeyondHoldLocked(p *project, now time.Time) (out answers) {
 	until := p.scheduler.limiter.heldUntil()
-	for _, j := range p.scheduler.beyondHold() {
-		if j.index < 0 {
-			j.last.HTTP = cmp.Or(j.last.HTTP, p.heldFor)
+	for _, j := range p.scheduler.jobsBeyondHold() {
+		if j.retryIndex < 0 {
+			j.lastAnswer.HTTP = cmp.Or(j.lastAnswer.HTTP, p.holdStatus)
 		}
-		out.add(s.giveUpLocked(j, now, until, p.why))
+		out.add(s.giveUpLocked(j, now, until, p.holdReason))
 	}
 	return out
 }
 
-// overdueLocked answers jobs that are still ready though their time is over.
-func (s *Sender) overdueLocked(now time.Time) (out answers) {
+// answerOverdueLocked answers jobs that are still ready though their time is over.
+func (s *Sender) answerOverdueLocked(now time.Time) (out answers) {
 	for _, p := range s.projects {
-		for _, j := range p.scheduler.overdue(now) {
+		for _, j := range p.scheduler.overdueJobs(now) {
 			out.add(s.expireLocked(j, now))
 		}
 	}
@@ -72,93 +72,93 @@ func (s *Sender) overdueLocked(now time.Time) (out answers) {
 func (s *Sender) expireLocked(j *job, now time.Time) func() {
 	until := j.project.scheduler.limiter.heldUntil()
 	if until.After(now) {
-		j.last.HTTP = cmp.Or(j.last.HTTP, j.project.heldFor)
+		j.lastAnswer.HTTP = cmp.Or(j.lastAnswer.HTTP, j.project.holdStatus)
 	}
-	return s.giveUpLocked(j, now, until, j.project.reason(now))
+	return s.giveUpLocked(j, now, until, j.project.waitReason(now))
 }
 
-// schedule starts everything that can be started.
-func (s *Sender) schedule() {
+// startReadyJobs starts everything that can be started.
+func (s *Sender) startReadyJobs() {
 	s.mu.Lock()
 	now := time.Now()
 	var out answers
 	for {
-		f, ok := s.nextLocked(now, &out)
+		f, ok := s.nextAttemptLocked(now, &out)
 		if !ok {
 			break
 		}
-		w := s.workerLocked()
-		s.launchLocked(w, &f)
+		w := s.idleWorkerLocked()
+		s.beginAttemptLocked(w, &f)
 		w.work <- f
 	}
 
 	s.mu.Unlock()
-	out.call()
+	out.giveAll()
 }
 
-// workerLocked returns an idle worker, or a new one.
-func (s *Sender) workerLocked() *worker {
-	if n := len(s.parked); n > 0 {
-		w := s.parked[n-1]
-		s.parked = s.parked[:n-1]
+// idleWorkerLocked returns an idle worker, or a new one.
+func (s *Sender) idleWorkerLocked() *worker {
+	if n := len(s.idleWorkers); n > 0 {
+		w := s.idleWorkers[n-1]
+		s.idleWorkers = s.idleWorkers[:n-1]
 		return w
 	}
-	w := &worker{s: s, work: make(chan attempt, 1), patience: newPatience()}
+	w := &worker{s: s, work: make(chan attempt, 1), ctx: newAttemptContext()}
 	s.workers = append(s.workers, w)
 	go func() {
 		if f, ok := <-w.work; ok {
-			w.run(f)
+			w.runAttempts(f)
 		}
 	}()
 	return w
 }
 
-func (s *Sender) launchLocked(w *worker, f *attempt) {
-	if w.patience.Err() != nil {
-		w.patience = newPatience()
+func (s *Sender) beginAttemptLocked(w *worker, f *attempt) {
+	if w.ctx.Err() != nil {
+		w.ctx = newAttemptContext()
 	}
-	w.end = f.began.Add(s.cfg.Timeout)
-	f.j.crowd.jobs[f.j] = w
+	w.cancelAt = f.began.Add(s.cfg.Timeout)
+	f.job.group.jobs[f.job] = w
 }
 
-// wake is called by the timer.
-func (s *Sender) wake() {
+// onTimer is called by the timer.
+func (s *Sender) onTimer() {
 	s.mu.Lock()
-	s.wakeAt = time.Time{}
+	s.timerAt = time.Time{}
 	s.mu.Unlock()
-	s.schedule()
+	s.startReadyJobs()
 }
 
-// wakeInLocked makes sure that schedule is called again after d.
-func (s *Sender) wakeInLocked(now time.Time, d time.Duration) {
+// setTimerLocked makes sure that schedule is called again after d.
+func (s *Sender) setTimerLocked(now time.Time, d time.Duration) {
 	at := now.Add(d)
-	if s.wakeAt.IsZero() || at.Before(s.wakeAt) {
-		s.wakeAt = at
+	if s.timerAt.IsZero() || at.Before(s.timerAt) {
+		s.timerAt = at
 		s.timer.Reset(d)
 	}
 }
 
-// nextLocked takes the next job if one can be sent now. Projects take turns; one that
+// nextAttemptLocked takes the next job if one can be sent now. Projects take turns; one that
 // has to wait is passed over. If none can send, the timer or an event calls schedule
 // again.
-func (s *Sender) nextLocked(now time.Time, out *answers) (attempt, bool) {
+func (s *Sender) nextAttemptLocked(now time.Time, out *answers) (attempt, bool) {
 	for range s.projects {
-		p := s.projects[s.turn]
-		s.turn = (s.turn + 1) % len(s.projects)
-		if f, ok := s.nextOfLocked(p, now, out); ok {
+		p := s.projects[s.nextProject]
+		s.nextProject = (s.nextProject + 1) % len(s.projects)
+		if f, ok := s.nextAttemptOfLocked(p, now, out); ok {
 			return f, true
 		}
 	}
 	return attempt{}, false
 }
 
-// nextOfLocked takes the next job of a project if it can be sent now.
-func (s *Sender) nextOfLocked(p *project, now time.Time, out *answers) (attempt, bool) {
+// nextAttemptOfLocked takes the next job of a project if it can be sent now.
+func (s *Sender) nextAttemptOfLocked(p *project, now time.Time, out *answers) (attempt, bool) {
 	for !s.closed {
-		d := p.scheduler.decide(now)
+		d := p.scheduler.decideNext(now)
 		if d.job == nil {
 			if d.wait > 0 {
-				s.wakeInLocked(now, d.wait)
+				s.setTimerLocked(now, d.wait)
 			}
 			return attempt{}, false
 		}
@@ -166,26 +166,26 @@ func (s *Sender) nextOfLocked(p *project, now time.Time, out *answers) (attempt,
 			out.add(s.expireLocked(d.job, now))
 			continue
 		}
-		if !s.usableLocked(now) {
-			if s.key.broken == nil {
+		if !s.tokenUsableLocked(now) {
+			if s.credentials.broken == nil {
 				return attempt{}, false // the fetch calls schedule
 			}
-			out.add(s.answerLocked(d.job, Answer{Class: Misconfigured, Text: s.key.broken.Error(),
-				HTTP: d.job.last.HTTP, Status: d.job.last.Status}))
+			out.add(s.answerLocked(d.job, Answer{Class: Misconfigured, Text: s.credentials.broken.Error(),
+				HTTP: d.job.lastAnswer.HTTP, Status: d.job.lastAnswer.Status}))
 			continue
 		}
 
-		c, soon := s.pool.pick(now)
+		c, soon := s.pool.reserveConn(now)
 		if c == nil {
-			s.blockedLocked()
-			if s.dialLocked(now); soon {
-				s.wakeInLocked(now, time.Millisecond)
+			s.recordBlockedLocked()
+			if s.dialIfDueLocked(now); soon {
+				s.setTimerLocked(now, time.Millisecond)
 			}
 			return attempt{}, false // a completed attempt or a dial calls schedule
 		}
-		p.scheduler.take(d.job, now)
-		s.flying++
-		return attempt{j: d.job, c: c, header: s.headerLocked(p), key: s.key.number, began: now}, true
+		p.scheduler.takeJob(d.job, now)
+		s.inFlight++
+		return attempt{job: d.job, conn: c, header: s.headerLocked(p), tokenNumber: s.credentials.number, began: now}, true
 	}
 	return attempt{}, false
 }

@@ -8,34 +8,34 @@ import (
 // A job is an item until it is answered.
 type job struct {
 	Item
-	ctx      context.Context
-	answered func(Answer)
-	project  *project  // of Item.Project
-	mailing  string    // it is sent when it is the turn of this mailing
-	limit    time.Time // no attempt begins after it; zero: no end
-	topic    bool      // the target is a topic: a proof
-	once     bool      // it is answered with Waiting and not tried again
+	ctx           context.Context
+	giveAnswer    func(Answer)
+	project       *project  // of Item.Project
+	mailing       string    // it is sent when it is the turn of this mailing
+	deadline      time.Time // no attempt begins after it; zero: no end
+	toTopic       bool      // the target is a topic: a proof
+	singleAttempt bool      // it is answered with Waiting and not tried again
 
 	attempts     int
-	moved        int  // how often it was sent over another connection because the server had not processed it
-	limited      int  // how often the answer was 429
+	reroutes     int  // how often it was sent over another connection because the server had not processed it
+	limitedCount int  // how often the answer was 429
 	sent         bool // see Answer.Sent
 	reauthorized bool // our credentials were refused once for it
-	doubted      bool // something other than FCM answered it once
-	last         Answer
+	askedAgain   bool // something other than FCM answered it once
+	lastAnswer   Answer
 
-	crowd      *contextGroup
-	line       *mailingQueue // its place in the queue; nil: it is not in it
+	group      *contextGroup
+	queuedIn   *mailingQueue // its place in the queue; nil: it is not in it
 	prev, next *job
-	due        time.Time // with retries: when it is tried again
-	index      int       // its place in retries; -1: it is not in them
+	retryAt    time.Time // with retries: when it is tried again
+	retryIndex int       // its place in retries; -1: it is not in them
 }
 
-// over reports whether the job may not be sent any more at that time.
-func (j *job) over(at time.Time) bool { return !j.limit.IsZero() && at.After(j.limit) }
+// isOver reports whether the job may not be sent any more at that time.
+func (j *job) isOver(at time.Time) bool { return !j.deadline.IsZero() && at.After(j.deadline) }
 
-// priority reports whether the job goes before mailings.
-func (j *job) priority() bool { return j.Priority || j.topic }
+// hasPriority reports whether the job goes before mailings.
+func (j *job) hasPriority() bool { return j.Priority || j.toTopic }
 
 // A contextGroup has the jobs whose contexts end together, so that one goroutine
 // watches all of them.
@@ -48,24 +48,24 @@ type contextGroup struct {
 // joinGroupLocked adds j to the group of its context.
 func (s *Sender) joinGroupLocked(j *job) {
 	done := j.ctx.Done()
-	c := s.crowds[done]
+	c := s.groups[done]
 	if c == nil {
 		c = &contextGroup{done: done, jobs: map[*job]*worker{}}
 		c.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(c) })
-		s.crowds[done] = c
+		s.groups[done] = c
 	}
 	c.jobs[j] = nil
-	j.crowd = c
+	j.group = c
 }
 
-// leaveLocked removes j everywhere, because it is about to be answered.
-func (s *Sender) leaveLocked(j *job) {
-	j.project.scheduler.remove(j)
-	c := j.crowd
+// forgetJobLocked removes j everywhere, because it is about to be answered.
+func (s *Sender) forgetJobLocked(j *job) {
+	j.project.scheduler.removeJob(j)
+	c := j.group
 	delete(c.jobs, j)
-	if len(c.jobs) == 0 && s.crowds[c.done] == c {
+	if len(c.jobs) == 0 && s.groups[c.done] == c {
 		c.stop()
-		delete(s.crowds, c.done)
+		delete(s.groups, c.done)
 	}
 }
 
@@ -84,5 +84,5 @@ func (s *Sender) answerGroup(c *contextGroup) {
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
 	}
 	s.mu.Unlock()
-	out.call()
+	out.giveAll()
 }

@@ -10,29 +10,29 @@ import (
 // the share of stray 429. It reads no clock: every method gets the time.
 type limiter struct {
 	share    share
-	exchange exchange
+	exchange exchangeTimes
 	quota    quotaWatch
 	outage   outageWatch
 	bucket   bucket
-	use      use
+	usage    usage
 
-	allowed     float64   // the share at the last refresh, in messages a second
-	ramp, start float64   // how much of the share is used, and its minimum: 0 to 1
-	held        time.Time // nothing is sent before this time
+	allowed       float64   // the share at the last refresh, in messages a second
+	ramp, minRamp float64   // how much of the share is used, and its minimum: 0 to 1
+	holdEnd       time.Time // nothing is sent before this time
 }
 
 // A bucket has the messages that may be sent at once.
 type bucket struct {
-	level float64
-	at    time.Time // when level was computed
+	tokens float64
+	at     time.Time // when level was computed
 }
 
-// A use is what was sent in about the last second.
-type use struct {
-	since   time.Time
-	sent    int     // messages
-	could   float64 // messages that the rate would have allowed
-	blocked bool    // a message waited for a connection
+// A usage is what was sent in about the last second.
+type usage struct {
+	since    time.Time
+	sent     int     // messages
+	possible float64 // messages that the rate would have allowed
+	blocked  bool    // a message waited for a connection
 
 	last   time.Time // when the last message was sent
 	wanted float64   // messages a second that could have been sent in the last second
@@ -63,19 +63,19 @@ const (
 func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limiter {
 	full := float64(quotaPerMinute) / quotaSeconds
 	static := full / float64(max(instances, 1))
-	l := limiter{bucket: bucket{at: now}, use: use{since: now}, start: static / full}
+	l := limiter{bucket: bucket{at: now}, usage: usage{since: now}, minRamp: static / full}
 	l.share = share{full: full, static: static, floor: min(static, full/100), alone: alone}
-	l.ramp = l.start
+	l.ramp = l.minRamp
 	if alone {
-		l.ramp, l.start = 1, 1 // all parts together are the rate that the project starts with
+		l.ramp, l.minRamp = 1, 1 // all parts together are the rate that the project starts with
 	}
-	l.refresh(now)
-	l.bucket.level = max(1, l.rate()*burst)
+	l.refreshShare(now)
+	l.bucket.tokens = max(1, l.rate()*burst)
 	return l
 }
 
-// refresh computes the share.
-func (l *limiter) refresh(now time.Time) { l.allowed = l.share.allowed(now) }
+// refreshShare computes the share.
+func (l *limiter) refreshShare(now time.Time) { l.allowed = l.share.allowedRate(now) }
 
 // rate returns how many messages a second may be sent.
 func (l *limiter) rate() float64 {
@@ -85,47 +85,47 @@ func (l *limiter) rate() float64 {
 	return max(l.share.floor, l.allowed*l.ramp) * (1 - l.quota.stray)
 }
 
-// wait returns how long it is until a message may be sent, 0 if one may now.
-func (l *limiter) wait(now time.Time) time.Duration {
-	if d := l.held.Sub(now); d > 0 {
+// waitTime returns how long it is until a message may be sent, 0 if one may now.
+func (l *limiter) waitTime(now time.Time) time.Duration {
+	if d := l.holdEnd.Sub(now); d > 0 {
 		return d
 	}
 	if l.quota.usedUp(now) {
 		return max(l.quota.probe.Sub(now), 0)
 	}
 	l.endHold()
-	l.adapt(now)
-	l.fill(now)
-	if l.bucket.level >= 1 {
+	l.adaptRate(now)
+	l.fillBucket(now)
+	if l.bucket.tokens >= 1 {
 		return 0
 	}
-	return max(time.Duration((1-l.bucket.level)/l.rate()*float64(time.Second)), time.Millisecond)
+	return max(time.Duration((1-l.bucket.tokens)/l.rate()*float64(time.Second)), time.Millisecond)
 }
 
-// fill adds to the bucket what was gained since.
-func (l *limiter) fill(now time.Time) {
+// fillBucket adds to the bucket what was gained since.
+func (l *limiter) fillBucket(now time.Time) {
 	dt := now.Sub(l.bucket.at).Seconds()
 	if dt <= 0 {
 		return
 	}
 	rate := l.rate()
-	l.bucket.level = min(max(1, rate*burst), l.bucket.level+rate*dt)
-	l.use.could += rate * dt
+	l.bucket.tokens = min(max(1, rate*burst), l.bucket.tokens+rate*dt)
+	l.usage.possible += rate * dt
 	l.bucket.at = now
 }
 
-// take counts a message as sent. wait must have been 0.
-func (l *limiter) take(now time.Time) {
-	if now.Sub(l.use.last) > quotaWait {
+// countSent counts a message as sent. wait must have been 0.
+func (l *limiter) countSent(now time.Time) {
+	if now.Sub(l.usage.last) > quotaWait {
 		l.quota.window = now // the best guess
 	}
-	l.use.last = now
+	l.usage.last = now
 	if l.quota.usedUp(now) {
 		l.quota.probe = now.Add(probeEvery)
 		return
 	}
-	l.bucket.level--
-	l.use.sent++
+	l.bucket.tokens--
+	l.usage.sent++
 }
 
 // endHold continues after the quota was used up: the bucket is empty, and the hold
@@ -138,63 +138,63 @@ func (l *limiter) endHold() {
 	if q.window.Before(q.until) { // no probe has found it out
 		q.window = time.Time{}
 	}
-	l.resume(q.until)
+	l.restartAt(q.until)
 	q.until = time.Time{}
 }
 
-func (l *limiter) resume(at time.Time) {
-	l.bucket.at, l.use.since = laterOf(l.bucket.at, at), laterOf(l.use.since, at)
-	l.bucket.level, l.use.sent, l.use.could, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
+func (l *limiter) restartAt(at time.Time) {
+	l.bucket.at, l.usage.since = laterOf(l.bucket.at, at), laterOf(l.usage.since, at)
+	l.bucket.tokens, l.usage.sent, l.usage.possible, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
 }
 
-// adapt ends a second: the rate grows if it was used and shrinks if it was not.
-func (l *limiter) adapt(now time.Time) {
-	dt := now.Sub(l.use.since).Seconds()
+// adaptRate ends a second: the rate grows if it was used and shrinks if it was not.
+func (l *limiter) adaptRate(now time.Time) {
+	dt := now.Sub(l.usage.since).Seconds()
 	if dt < 1 {
 		return
 	}
 
-	l.fill(now)
-	can, used := l.use.could, float64(l.use.sent)
+	l.fillBucket(now)
+	can, used := l.usage.possible, float64(l.usage.sent)
 	switch {
 	case dt >= rampSeconds:
-		l.ramp, l.outage.inARow = l.start, 0
+		l.ramp, l.outage.inARow = l.minRamp, 0
 	case used >= can*rampShare:
 		l.ramp = min(1, l.ramp+dt/rampSeconds)
-	case !l.use.blocked:
-		l.ramp = max(min(l.ramp, l.start), l.ramp-dt/rampSeconds)
+	case !l.usage.blocked:
+		l.ramp = max(min(l.ramp, l.minRamp), l.ramp-dt/rampSeconds)
 	}
 
-	l.use.wanted = l.want(used, can, dt)
-	l.quota.second()
-	l.outage.second()
-	l.use.since, l.use.sent, l.use.could, l.use.blocked = now, 0, 0, false
-	l.refresh(now)
+	l.usage.wanted = l.computeDemand(used, can, dt)
+	l.quota.endSecond()
+	l.outage.endSecond()
+	l.usage.since, l.usage.sent, l.usage.possible, l.usage.blocked = now, 0, 0, false
+	l.refreshShare(now)
 }
 
-// want returns how many messages a second this sender could send, after so many
+// computeDemand returns how many messages a second this sender could send, after so many
 // seconds in which it sent used and could have sent can.
-func (l *limiter) want(used, can, seconds float64) float64 {
+func (l *limiter) computeDemand(used, can, seconds float64) float64 {
 	if used >= can*busyShare {
 		return l.share.full
 	}
-	now := max(used/seconds*(1+spareShare), l.use.wanted*math.Pow(wantedLasts, seconds))
+	now := max(used/seconds*(1+spareShare), l.usage.wanted*math.Pow(wantedLasts, seconds))
 	if now < minWanted {
 		return 0
 	}
 	return now
 }
 
-// hold sends nothing before until.
-func (l *limiter) hold(until time.Time) { l.held = laterOf(l.held, until) }
+// extendHold sends nothing before until.
+func (l *limiter) extendHold(until time.Time) { l.holdEnd = laterOf(l.holdEnd, until) }
 
 // heldUntil returns when a message may be sent that is not a probe; it is in the past
 // if one may be sent now.
-func (l *limiter) heldUntil() time.Time { return laterOf(l.held, l.quota.until) }
+func (l *limiter) heldUntil() time.Time { return laterOf(l.holdEnd, l.quota.until) }
 
-// holdEnd returns until when a job must be able to wait: to the end of a hold or, if
+// earliestSend returns until when a job must be able to wait: to the end of a hold or, if
 // that is unknown, to the next probe.
-func (l *limiter) holdEnd() time.Time { return laterOf(l.held, l.quota.probe) }
+func (l *limiter) earliestSend() time.Time { return laterOf(l.holdEnd, l.quota.probe) }
 
 func laterOf(a, b time.Time) time.Time {
 	if b.After(a) {

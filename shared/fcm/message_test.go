@@ -195,7 +195,7 @@ func FuzzCompile(f *testing.F) {
 		var want string
 		std, _ := json.Marshal(customer) // a string
 		_ = json.Unmarshal(std, &want)
-		if got := text(body.Message.Data["customer_id"]); got != want {
+		if got := jsonText(body.Message.Data["customer_id"]); got != want {
 			t.Errorf("%q: customer %q, want %q: %s", object, got, want, b)
 		}
 		if m.Size(customer) < len(customer)+len(mailing) {

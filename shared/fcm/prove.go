@@ -26,10 +26,10 @@ func (s *Sender) ProvePayloadIn(ctx context.Context, project string, m *Message)
 
 	answered := make(chan Answer, 1)
 	s.sendJob(&job{
-		Item:     Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, Project: project, DryRun: true},
-		ctx:      ctx,
-		answered: func(a Answer) { answered <- a },
-		topic:    true, once: true, index: -1,
+		Item:       Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, Project: project, DryRun: true},
+		ctx:        ctx,
+		giveAnswer: func(a Answer) { answered <- a },
+		toTopic:    true, singleAttempt: true, retryIndex: -1,
 	})
 	a := <-answered
 	if a.Class == Doubtful || a.Class == Invalid {

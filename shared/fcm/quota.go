@@ -37,9 +37,9 @@ type quotaWatch struct {
 // usedUp reports whether the quota is used up at that time.
 func (q *quotaWatch) usedUp(now time.Time) bool { return now.Before(q.until) }
 
-// accepted counts an answer other than 429 to an attempt that began then. An answer
+// countOther counts an answer other than 429 to an attempt that began then. An answer
 // to a probe says that the window has ended.
-func (q *quotaWatch) accepted(began, now time.Time) {
+func (q *quotaWatch) countOther(began, now time.Time) {
 	if began.Before(q.since) {
 		return
 	}
@@ -50,10 +50,10 @@ func (q *quotaWatch) accepted(began, now time.Time) {
 	}
 }
 
-// limited counts a 429 and reports whether the quota is now found to be used up.
+// countLimited counts a 429 and reports whether the quota is now found to be used up.
 // counts is false for a 429 that may be about its target alone: it does not slow the
 // others down.
-func (q *quotaWatch) limited(began, now time.Time, retryAfter time.Duration, counts bool) bool {
+func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration, counts bool) bool {
 	if began.Before(q.since) {
 		return false
 	}
@@ -86,8 +86,8 @@ func (q *quotaWatch) windowEnd(now time.Time) time.Time {
 	return now.Add(quotaWait - now.Sub(q.window)%quotaWait)
 }
 
-// second ends a second of counting. A share is computed only from enough answers.
-func (q *quotaWatch) second() {
+// endSecond ends a second of counting. A share is computed only from enough answers.
+func (q *quotaWatch) endSecond() {
 	share := 0.0
 	if n := q.good + q.bad; n > 0 {
 		share = float64(q.bad) / float64(n)

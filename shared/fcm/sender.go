@@ -10,22 +10,22 @@ import (
 // connections, those of a project share the rate of the project, and batches do not
 // wait for each other.
 type Sender struct {
-	cfg      Config
-	projects []*project // the first one is that of the config
-	ended    chan struct{}
+	cfg       Config
+	projects  []*project // the first one is that of the config
+	watchDone chan struct{}
 
-	mu      sync.Mutex
-	turn    int // index of the project that is asked first for the next message
-	pool    pool
-	key     accessToken
-	crowds  map[<-chan struct{}]*contextGroup
-	workers []*worker
-	parked  []*worker
-	flying  int
-	timer   *time.Timer
-	wakeAt  time.Time // zero: the timer is not set
-	closed  bool
-	idle    sync.Cond // signals that the number of requests in flight may be 0
+	mu           sync.Mutex
+	nextProject  int // index of the project that is asked first for the next message
+	pool         pool
+	credentials  accessToken
+	groups       map[<-chan struct{}]*contextGroup
+	workers      []*worker
+	idleWorkers  []*worker
+	inFlight     int
+	timer        *time.Timer
+	timerAt      time.Time // zero: the timer is not set
+	closed       bool
+	noneInFlight sync.Cond // signals that the number of requests in flight may be 0
 }
 
 // New makes a sender and begins to connect. It is no error if FCM is out of reach:
@@ -33,7 +33,7 @@ type Sender struct {
 // credentials.
 func New(ctx context.Context, c Config) (*Sender, error) {
 	c = c.withDefaults()
-	t, err := c.target()
+	t, err := c.parseEndpoint()
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +49,16 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 		return nil, err
 	}
 
-	s := &Sender{cfg: c, projects: projects, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*contextGroup{},
-		pool: pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
-	s.idle.L = &s.mu
-	s.timer = time.AfterFunc(time.Hour, s.wake)
+	s := &Sender{cfg: c, projects: projects, watchDone: make(chan struct{}), credentials: k, groups: map[<-chan struct{}]*contextGroup{},
+		pool: pool{dialer: c.newTransport(t), scheme: t.url.Scheme, address: t.address, wanted: c.Connections, least: c.Connections, most: c.MaxConnections}}
+	s.noneInFlight.L = &s.mu
+	s.timer = time.AfterFunc(time.Hour, s.onTimer)
 	s.timer.Stop()
 	s.mu.Lock()
-	s.usableLocked(now)
-	s.dialLocked(now)
+	s.tokenUsableLocked(now)
+	s.dialIfDueLocked(now)
 	s.mu.Unlock()
-	go s.watch()
+	go s.watchOverdue()
 	return s, nil
 }
 
@@ -68,22 +68,22 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 // must return quickly. When ctx ends, an item that is not under way is answered
 // Waiting at once, and one that is after Config.Grace at the latest.
 func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
-	s.sendJob(&job{Item: it, ctx: ctx, answered: answered, mailing: it.Message.mailing, index: -1})
+	s.sendJob(&job{Item: it, ctx: ctx, giveAnswer: answered, mailing: it.Message.mailing, retryIndex: -1})
 }
 
 func (s *Sender) sendJob(j *job) {
 	if n := j.Message.Size(j.Customer); n > MaxSize {
-		go j.answered(tooLarge(n))
+		go j.giveAnswer(tooLarge(n))
 		return
 	}
 
 	if j.project = s.projectOf(j.Project); j.project == nil {
-		go j.answered(Answer{Class: Misconfigured, Text: "the sender has no project " + j.Project})
+		go j.giveAnswer(Answer{Class: Misconfigured, Text: "the sender has no project " + j.Project})
 		return
 	}
 
 	now := time.Now()
-	j.limit = s.limit(j, now)
+	j.deadline = s.deadlineOf(j, now)
 	p := j.project
 	var out answers
 	s.mu.Lock()
@@ -93,27 +93,27 @@ func (s *Sender) sendJob(j *job) {
 		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
 	case j.ctx.Err() != nil:
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(p.scheduler.limiter.holdEnd())):
+	case j.isOver(now), until.After(now) && (j.singleAttempt || j.isOver(p.scheduler.limiter.earliestSend())):
 		if until.After(now) {
-			j.last.HTTP = p.heldFor
+			j.lastAnswer.HTTP = p.holdStatus
 		}
-		out.add(s.giveUpLocked(j, now, until, p.reason(now)))
+		out.add(s.giveUpLocked(j, now, until, p.waitReason(now)))
 	default:
 		p.scheduler.queue.pushBack(j)
 	}
 
-	more := p.scheduler.queue.n == 1 // if the queue had jobs already, a run of schedule is due anyway
+	more := p.scheduler.queue.length == 1 // if the queue had jobs already, a run of schedule is due anyway
 	s.mu.Unlock()
 	if out != nil {
-		go out.call()
+		go out.giveAll()
 	}
 	if more {
-		s.schedule()
+		s.startReadyJobs()
 	}
 }
 
-// limit returns the time after which the job may not be sent.
-func (s *Sender) limit(j *job, now time.Time) (at time.Time) {
+// deadlineOf returns the time after which the job may not be sent.
+func (s *Sender) deadlineOf(j *job, now time.Time) (at time.Time) {
 	if !j.Until.IsZero() {
 		at = now.Add(j.Until.Sub(s.cfg.Now()))
 	}
@@ -138,9 +138,9 @@ type Stats struct {
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Rate: s.rateLocked(), P95: s.pool.latency.p95}
+	out := Stats{Connections: s.pool.countUsable(), Dialled: s.pool.dialled, InFlight: s.inFlight, Rate: s.rateLocked(), P95: s.pool.latency.p95}
 	for _, p := range s.projects {
-		out.Ready += p.scheduler.queue.n
+		out.Ready += p.scheduler.queue.length
 		out.Waiting += len(p.scheduler.retries)
 	}
 	return out
@@ -158,7 +158,7 @@ func (s *Sender) Close() {
 	s.closed = true
 	now := time.Now()
 	var out answers
-	for _, c := range s.crowds {
+	for _, c := range s.groups {
 		for j, w := range c.jobs {
 			if w != nil {
 				w.shortenLocked(now.Add(s.cfg.Grace))
@@ -168,58 +168,58 @@ func (s *Sender) Close() {
 		}
 	}
 
-	for s.flying > 0 {
+	for s.inFlight > 0 {
 		s.mu.Unlock()
-		out.call()
+		out.giveAll()
 		out = nil
 		s.mu.Lock()
-		if s.flying > 0 {
-			s.idle.Wait()
+		if s.inFlight > 0 {
+			s.noneInFlight.Wait()
 		}
 	}
 
 	for _, c := range s.pool.conns {
 		c.cc.Close()
 	}
-	for _, w := range s.parked {
+	for _, w := range s.idleWorkers {
 		close(w.work)
 	}
 
 	s.timer.Stop()
-	close(s.ended)
+	close(s.watchDone)
 	s.mu.Unlock()
-	out.call()
+	out.giveAll()
 }
 
-// watch handles what no event triggers: overdue requests, dead connections, queued
+// watchOverdue handles what no event triggers: overdue requests, dead connections, queued
 // items whose time is over, the share of the quota.
-func (s *Sender) watch() {
+func (s *Sender) watchOverdue() {
 	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
 	t := time.NewTicker(every)
 	defer t.Stop()
 	fitted := time.Now()
 	for {
 		select {
-		case <-s.ended:
+		case <-s.watchDone:
 			return
 		case <-t.C:
 		}
 		s.mu.Lock()
 		now := time.Now()
 		for _, w := range s.workers {
-			w.watchLocked(now)
+			w.cancelOverdueLocked(now)
 		}
 		if now.Sub(fitted) >= 250*time.Millisecond {
 			fitted = now
-			s.pool.resize(s.rateLocked())
+			s.pool.setWanted(s.rateLocked())
 		}
-		s.pool.sweep()
-		s.dialLocked(now)
-		s.usableLocked(now) // replaces the credentials in time
-		s.exchangeLocked(now)
-		out := s.overdueLocked(now)
+		s.pool.removeClosed()
+		s.dialIfDueLocked(now)
+		s.tokenUsableLocked(now) // replaces the credentials in time
+		s.startExchangesLocked(now)
+		out := s.answerOverdueLocked(now)
 		s.mu.Unlock()
-		out.call()
-		s.schedule()
+		out.giveAll()
+		s.startReadyJobs()
 	}
 }

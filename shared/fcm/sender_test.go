@@ -14,21 +14,21 @@ import (
 
 func TestEveryOutcomeArrives(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
+	srv := startFCM(t, emulated.Options{Latency: time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
 	want := map[string]AnswerClass{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
 		"INVALID_TOKEN_OLD": Invalid, "INVALID_TOKEN_BARE": Doubtful, "PAYLOAD_TOO_LARGE": Refused, "PAYLOAD_TOO_LARGE_OLD": Refused,
 		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Doubtful,
 		"WEBPUSH_TTL": Refused, "SENDER_ID_MISMATCH": Mismatch, "PERMISSION_DENIED": Misconfigured, "QUOTA_DEVICE": Waiting,
 		"UNAVAILABLE": Waiting, "INTERNAL": Waiting, "BAD_GATEWAY": Waiting, "THIRD_PARTY_AUTH": ThirdParty, "UNAUTHENTICATED": Misconfigured}
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	for name := range want {
 		srv.SetOutcome(name+"-token", name)
-		b.send(t.Context(), name+"-token", time.Now().Add(2*time.Second))
+		b.sendTarget(t.Context(), name+"-token", time.Now().Add(2*time.Second))
 	}
-	b.outcomes()
+	b.countClasses()
 	for name, outcome := range want {
-		a := b.answer(name + "-token")
+		a := b.answerOf(name + "-token")
 		if a.Class != outcome {
 			t.Errorf("%s: %+v, want %s", name, a, outcome)
 		}
@@ -43,14 +43,14 @@ func TestEveryOutcomeArrives(t *testing.T) {
 
 func TestWhatIsSent(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL() + "/"})
-	m := compiled(t)
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL() + "/"})
+	m := compileTestMessage(t)
 	got := make(chan Answer, 3)
 	collect := func(a Answer) { got <- a }
-	s.Send(t.Context(), Item{Message: m, Customer: `c "ä"`, Target: token(1), Kind: push.KindToken}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: `c "ä"`, Target: testToken(1), Kind: push.KindToken}, collect)
 	s.Send(t.Context(), Item{Message: m, Customer: "c2", Target: "fid-0123456789abcdefgh", Kind: push.KindFID}, collect)
-	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: token(3), DryRun: true}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: testToken(3), DryRun: true}, collect)
 	for range 3 {
 		if a := <-got; a.Class != Accepted {
 			t.Errorf("%+v", a)
@@ -61,7 +61,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	for _, msg := range srv.Messages(emulated.Filter{}) {
 		switch {
-		case msg.Token == token(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
+		case msg.Token == testToken(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
 		case msg.FID == "fid-0123456789abcdefgh" && msg.CustomerID == "c2":
 		default:
 			t.Errorf("FCM got %+v: %s", msg, msg.Raw)
@@ -71,8 +71,8 @@ func TestWhatIsSent(t *testing.T) {
 
 func TestTooLargeIsNotSent(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL()})
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
 	m, err := Compile(fmt.Appendf(nil, `{"data":{"a":"%s"}}`, strings.Repeat("x", MaxSize-50)), Extra{MailingID: "m1"})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestTooLargeIsNotSent(t *testing.T) {
 	room := MaxSize - m.Size("")
 	got := make(chan Answer, 1)
 	for n, want := range map[int]AnswerClass{room: Accepted, room + 1: Refused} {
-		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: token(1)}, func(a Answer) { got <- a })
+		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: testToken(1)}, func(a Answer) { got <- a })
 		if a := <-got; a.Class != want {
 			t.Errorf("%d bytes: %+v, want %s", m.Size("")+n, a, want)
 		}
@@ -94,11 +94,11 @@ func TestTooLargeIsNotSent(t *testing.T) {
 // twice and are replaced one by one.
 func TestGoAway(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(time.Minute))
-	if got := b.outcomes(); got[Accepted] != 2000 {
+	if got := b.countClasses(); got[Accepted] != 2000 {
 		t.Errorf("outcomes %v", got)
 	}
 	st := srv.Stats()
@@ -113,12 +113,12 @@ func TestGoAway(t *testing.T) {
 // TestDials: a crowd that meets a cold pool makes no storm of handshakes.
 func TestDials(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
-	s := fast(t, Config{Endpoint: srv.URL(), TLS: clientTLS(srv.CertPool()), Connections: 3, MaxConnections: 3})
+	srv := startFCM(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), TLS: clientTLS(srv.CertPool()), Connections: 3, MaxConnections: 3})
 	for range 2 { // cold and warm
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		b.sendMany(t.Context(), 1000, time.Time{})
-		if got := b.outcomes(); got[Accepted] != 1000 {
+		if got := b.countClasses(); got[Accepted] != 1000 {
 			t.Errorf("outcomes %v", got)
 		}
 	}
@@ -131,26 +131,26 @@ func TestDials(t *testing.T) {
 // not sent more.
 func TestStreamLimit(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Millisecond, MaxStreams: 3})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: time.Millisecond, MaxStreams: 3})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 300, time.Time{})
-	if got := b.outcomes(); got[Accepted] != 300 || srv.Stats().Duplicates != 0 {
+	if got := b.countClasses(); got[Accepted] != 300 || srv.Stats().Duplicates != 0 {
 		t.Errorf("outcomes %v, %d duplicates", got, srv.Stats().Duplicates)
 	}
 }
 
 func TestHangingAndBrokenAnswers(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL(), Timeout: 1500 * time.Millisecond})
-	b := newBallot(t, s)
-	srv.SetOutcome(token(7), "HANG")
-	srv.SetOutcome(token(8), "RESET")
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Timeout: 1500 * time.Millisecond})
+	b := newAnswerBook(t, s)
+	srv.SetOutcome(testToken(7), "HANG")
+	srv.SetOutcome(testToken(8), "RESET")
 	b.sendMany(t.Context(), 200, time.Now().Add(8*time.Second))
-	got := b.outcomes()
+	got := b.countClasses()
 	for _, i := range []int{7, 8} {
-		a := b.answer(token(i))
+		a := b.answerOf(testToken(i))
 		if a.Class != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 5*time.Second {
 			t.Errorf("target %d: %+v", i, a)
 		}
@@ -169,19 +169,19 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 // TestOutageOfAFew: those that FCM is not available for wait; nobody else does.
 func TestOutageOfAFew(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL()})
-	if err := srv.SetOutcomes(emulated.Outcome{Token: token(1), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second},
-		emulated.Outcome{Token: token(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
+	if err := srv.SetOutcomes(emulated.Outcome{Token: testToken(1), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second},
+		emulated.Outcome{Token: testToken(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
-	if got := b.outcomes(); got[Accepted] != 1998 || got[Waiting] != 2 {
+	if got := b.countClasses(); got[Accepted] != 1998 || got[Waiting] != 2 {
 		t.Errorf("outcomes %v", got)
 	}
 	for _, i := range []int{1, 501} {
-		if a := b.answer(token(i)); a.HTTP != 503 || time.Until(a.NotBefore) < 25*time.Second {
+		if a := b.answerOf(testToken(i)); a.HTTP != 503 || time.Until(a.NotBefore) < 25*time.Second {
 			t.Errorf("target %d: %+v", i, a)
 		}
 	}
@@ -189,15 +189,15 @@ func TestOutageOfAFew(t *testing.T) {
 
 func TestQuotaHoldsEverybody(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{QuotaPerMinute: 100})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{QuotaPerMinute: 100})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
-	got := b.outcomes()
+	got := b.countClasses()
 	if got[Accepted] != 100 || got[Waiting] != 2900 {
 		t.Errorf("outcomes %v", got)
 	}
-	if n := srv.Stats().Requests; n > 100+2*streams+recentAnswers+5 {
+	if n := srv.Stats().Requests; n > 100+2*maxStreams+recentAnswers+5 {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
 	for target, a := range b.got {
@@ -212,19 +212,19 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Minute})
-	s := fast(t, Config{Endpoint: srv.URL(), Grace: 50 * time.Millisecond})
+	srv := startFCM(t, emulated.Options{Latency: time.Minute})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Grace: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(ctx, 1000, time.Time{})
-	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= streams }); err != nil {
+	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= maxStreams }); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
 	for i := range 100 {
-		b.send(ctx, token(1000+i), time.Time{})
+		b.sendTarget(ctx, testToken(1000+i), time.Time{})
 	}
-	if got := b.outcomes(); got[Waiting] != 1100 {
+	if got := b.countClasses(); got[Waiting] != 1100 {
 		t.Errorf("outcomes %v", got)
 	}
 	sent := 0
@@ -233,7 +233,7 @@ func TestContextEnds(t *testing.T) {
 			sent++
 		}
 	}
-	if sent < streams || sent >= 1000 {
+	if sent < maxStreams || sent >= 1000 {
 		t.Errorf("%d were under way", sent)
 	}
 }
@@ -242,32 +242,32 @@ func TestContextEnds(t *testing.T) {
 // broken off at once.
 func TestContextEndsWithGrace(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 100 * time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
+	srv := startFCM(t, emulated.Options{Latency: 100 * time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
 	ctx, cancel := context.WithCancel(t.Context())
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(ctx, 10, time.Time{})
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests == 10 }); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
-	if got := b.outcomes(); got[Accepted] != 10 {
+	if got := b.countClasses(); got[Accepted] != 10 {
 		t.Errorf("outcomes %v", got)
 	}
 }
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 20 * time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: 20 * time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 1000, time.Time{})
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= 100 }); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	b.send(t.Context(), "late", time.Time{})
-	got := b.outcomes()
+	b.sendTarget(t.Context(), "late", time.Time{})
+	got := b.countClasses()
 	if got[Accepted] < 100 || got[Accepted]+got[Waiting] != 1001 {
 		t.Errorf("outcomes %v", got)
 	}
@@ -283,11 +283,11 @@ func TestOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := fast(t, Config{Endpoint: "http://" + l.Addr().String()})
+	s := newFastSender(t, Config{Endpoint: "http://" + l.Addr().String()})
 	l.Close()
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 50, time.Now().Add(300*time.Millisecond))
-	if got := b.outcomes(); got[Waiting] != 50 {
+	if got := b.countClasses(); got[Waiting] != 50 {
 		t.Errorf("outcomes %v", got)
 	}
 	if a := s.ProvePayload(t.Context(), b.m); a.Class != Waiting {
@@ -297,8 +297,8 @@ func TestOutOfReach(t *testing.T) {
 
 func TestProve(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL(), ProofTopic: "proofs"})
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), ProofTopic: "proofs"})
 	events, cancel := srv.Subscribe()
 	defer cancel()
 	sized := func(n int) *Message {
@@ -318,7 +318,7 @@ func TestProve(t *testing.T) {
 		provisional bool
 		http        int
 	}{
-		"good":                 {compiled(t), Accepted, false, 200},
+		"good":                 {compileTestMessage(t), Accepted, false, 200},
 		"bad":                  {bad, Refused, false, 400},
 		"too large for topics": {sized(3000), Refused, true, 400},
 		"too large":            {sized(5000), Refused, false, 0},
@@ -340,7 +340,7 @@ func TestProve(t *testing.T) {
 	}
 	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
 		srv.SetOutcome("/topics/proofs", outcome)
-		if a := s.ProvePayload(t.Context(), compiled(t)); a.Class != want {
+		if a := s.ProvePayload(t.Context(), compileTestMessage(t)); a.Class != want {
 			t.Errorf("proof answered %s: %+v", outcome, a)
 		}
 	}
@@ -358,7 +358,7 @@ func TestConfig(t *testing.T) {
 	for endpoint, google := range map[string]bool{"https://fcm.googleapis.com": true, "https://FCM.googleapis.com:443/": true,
 		"http://fcm.googleapis.com": false, "http://fcm.googleapis.com:443": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
 		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
-		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().target()
+		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().parseEndpoint()
 		if err != nil || tg.google != google {
 			t.Errorf("%s: Google's is %v, want %v (%v)", endpoint, tg.google, google, err)
 		}

@@ -45,21 +45,21 @@ type share struct {
 	readAt time.Time // when others were read; zero: never
 }
 
-// announced records that a demand was stored: begun then, done by now.
-func (s *share) announced(d push.Demand, began, now time.Time) {
+// recordStored records that a demand was stored: begun then, done by now.
+func (s *share) recordStored(d push.Demand, began, now time.Time) {
 	s.known = min(s.knownRate(began), d.Rate)
 	s.mine, s.sentAt, s.knownAt = d, began, now.Add(knownAfter)
 }
 
-// left records that the demand was deleted. What the others want will have changed
+// recordDeleted records that the demand was deleted. What the others want will have changed
 // when there is one again.
-func (s *share) left() {
+func (s *share) recordDeleted() {
 	s.mine, s.known, s.sentAt, s.knownAt = push.Demand{}, 0, time.Time{}, time.Time{}
 	s.others, s.readAt = nil, time.Time{}
 }
 
-// read records what the others want.
-func (s *share) read(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
+// recordOthers records what the others want.
+func (s *share) recordOthers(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
 
 // knownRate returns the rate that all others count for this sender.
 func (s *share) knownRate(now time.Time) float64 {
@@ -72,8 +72,8 @@ func (s *share) knownRate(now time.Time) float64 {
 	return s.mine.Rate
 }
 
-// allowed returns the share now.
-func (s *share) allowed(now time.Time) float64 {
+// allowedRate returns the share now.
+func (s *share) allowedRate(now time.Time) float64 {
 	if s.alone || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
 		return s.static
 	}
@@ -81,7 +81,7 @@ func (s *share) allowed(now time.Time) float64 {
 	// What is left when the others have read what this sender wants.
 	known := s.knownRate(now)
 	allowed := s.full
-	for _, part := range s.parts(known, s.wanted)[1:] {
+	for _, part := range s.divideQuota(known, s.demandOf)[1:] {
 		allowed -= part
 	}
 
@@ -89,19 +89,19 @@ func (s *share) allowed(now time.Time) float64 {
 	// whose demands are known.
 	if known < s.mine.Rate {
 		free := s.full
-		for _, part := range s.parts(0, s.surelyWanted(now))[1:] {
+		for _, part := range s.divideQuota(0, s.knownDemandOf(now))[1:] {
 			free -= part
 		}
-		allowed = max(allowed, min(s.parts(s.full, s.wanted)[0], free))
+		allowed = max(allowed, min(s.divideQuota(s.full, s.demandOf)[0], free))
 	}
 	return max(allowed, s.floor)
 }
 
-// wanted returns what another sender wants.
-func (s *share) wanted(o push.Demand) float64 { return o.Rate }
+// demandOf returns what another sender wants.
+func (s *share) demandOf(o push.Demand) float64 { return o.Rate }
 
-// surelyWanted returns what another sender wants, as far as all others know it.
-func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
+// knownDemandOf returns what another sender wants, as far as all others know it.
+func (s *share) knownDemandOf(now time.Time) func(push.Demand) float64 {
 	return func(o push.Demand) float64 {
 		if o.Age+now.Sub(s.readAt) >= knownAfter {
 			return o.Rate
@@ -110,19 +110,19 @@ func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
 	}
 }
 
-// parts divides the quota. The first part is that of this sender, who wants mine. A
+// divideQuota divides the quota. The first part is that of this sender, who wants mine. A
 // sender that wants less than an equal part gets what it wants, and the others divide
 // the rest.
-func (s *share) parts(mine float64, of func(push.Demand) float64) []float64 {
+func (s *share) divideQuota(mine float64, of func(push.Demand) float64) []float64 {
 	wants := make([]float64, 0, len(s.others)+1)
 	wants = append(wants, mine)
 	for _, o := range s.others {
 		wants = append(wants, of(o))
 	}
-	return divide(s.full, wants)
+	return divideFairly(s.full, wants)
 }
 
-func divide(total float64, wants []float64) []float64 {
+func divideFairly(total float64, wants []float64) []float64 {
 	order := make([]int, len(wants))
 	for i := range order {
 		order[i] = i
@@ -146,9 +146,9 @@ func divide(total float64, wants []float64) []float64 {
 	return parts
 }
 
-// ramp returns how far the sending of the project has grown, by what the others
+// highestRamp returns how far the sending of the project has grown, by what the others
 // announced.
-func (s *share) ramp() (most float64) {
+func (s *share) highestRamp() (most float64) {
 	for _, o := range s.others {
 		if o.Rate > 0 {
 			most = max(most, o.Ramp)

@@ -15,65 +15,65 @@ import (
 
 // A worker sends one request at a time. Its buffers and its context are reused.
 type worker struct {
-	s        *Sender
-	work     chan attempt
-	patience *attemptContext
-	end      time.Time // when the attempt under way is cancelled; zero: there is none. Sender.mu guards it
-	out, in  []byte
+	s               *Sender
+	work            chan attempt
+	ctx             *attemptContext
+	cancelAt        time.Time // when the attempt under way is cancelled; zero: there is none. Sender.mu guards it
+	request, answer []byte
 }
 
 // An attempt sends a job once over a connection.
 type attempt struct {
-	j      *job
-	c      *conn
-	header http.Header
-	key    int // number of the access token in the header
-	began  time.Time
+	job         *job
+	conn        *conn
+	header      http.Header
+	tokenNumber int // number of the access token in the header
+	began       time.Time
 }
 
-// A result is the outcome of an attempt on the wire.
-type result struct {
-	code       int    // HTTP status; 0: no answer
-	body       []byte // complete, unless err is set; valid until the next attempt of the worker
-	retryAfter string
-	err        error
-	unread     bool // FCM has not processed the request
+// A response is the outcome of an attempt on the wire.
+type response struct {
+	status      int    // HTTP status; 0: no answer
+	body        []byte // complete, unless err is set; valid until the next attempt of the worker
+	retryAfter  string
+	err         error
+	unprocessed bool // FCM has not processed the request
 }
 
-func (w *worker) run(f attempt) {
+func (w *worker) runAttempts(f attempt) {
 	for ok := true; ok; {
-		r := w.fly(f)
-		if f, ok = w.s.complete(w, f, r); !ok {
+		r := w.sendRequest(f)
+		if f, ok = w.s.completeAttempt(w, f, r); !ok {
 			f, ok = <-w.work
 		}
 	}
 }
 
-func (w *worker) fly(f attempt) result {
-	j := f.j
-	if j.topic {
-		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, "topic", j.Target)
+func (w *worker) sendRequest(f attempt) response {
+	j := f.job
+	if j.toTopic {
+		w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, "topic", j.Target)
 	} else {
-		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, j.field(), j.Target)
+		w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, j.targetField(), j.Target)
 	}
-	b := &requestBody{left: w.out}
+	b := &requestBody{left: w.request}
 	defer b.Close()
-	req := j.project.request.WithContext(w.patience)
-	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.out))
-	resp, err := f.c.cc.RoundTrip(req)
+	req := j.project.request.WithContext(w.ctx)
+	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.request))
+	resp, err := f.conn.cc.RoundTrip(req)
 	if err != nil {
-		return result{err: err, unread: !b.wasRead() || unprocessed(err)}
+		return response{err: err, unprocessed: !b.wasRead() || isUnprocessed(err)}
 	}
 
 	defer resp.Body.Close()
-	w.in, err = readInto(w.in[:0], resp.Body)
-	return result{code: resp.StatusCode, body: w.in, err: err, retryAfter: resp.Header.Get("Retry-After")}
+	w.answer, err = readInto(w.answer[:0], resp.Body)
+	return response{status: resp.StatusCode, body: w.answer, err: err, retryAfter: resp.Header.Get("Retry-After")}
 }
 
-// unprocessed reports whether the server said that it has not processed the request.
+// isUnprocessed reports whether the server said that it has not processed the request.
 // net/http does not export these errors except stream errors, so their texts are
 // compared; TestGoAway checks them.
-func unprocessed(err error) bool {
+func isUnprocessed(err error) bool {
 	if se, ok := errors.AsType[http2.StreamError](err); ok {
 		return se.Code == http2.ErrCodeRefusedStream
 	}
@@ -152,7 +152,9 @@ type attemptContext struct {
 	done            chan struct{}
 }
 
-func newPatience() *attemptContext { return &attemptContext{context.Background(), make(chan struct{})} }
+func newAttemptContext() *attemptContext {
+	return &attemptContext{context.Background(), make(chan struct{})}
+}
 
 // Done is closed when the context has ended.
 func (p *attemptContext) Done() <-chan struct{} { return p.done }
@@ -169,15 +171,15 @@ func (p *attemptContext) Err() error {
 
 // shortenLocked cancels the attempt under way at that time at the latest.
 func (w *worker) shortenLocked(end time.Time) {
-	if end.Before(w.end) {
-		w.end = end
+	if end.Before(w.cancelAt) {
+		w.cancelAt = end
 	}
 }
 
-// watchLocked cancels the attempt if it is overdue.
-func (w *worker) watchLocked(now time.Time) {
-	if !w.end.IsZero() && now.After(w.end) && w.patience.Err() == nil {
-		close(w.patience.done)
+// cancelOverdueLocked cancels the attempt if it is overdue.
+func (w *worker) cancelOverdueLocked(now time.Time) {
+	if !w.cancelAt.IsZero() && now.After(w.cancelAt) && w.ctx.Err() == nil {
+		close(w.ctx.done)
 	}
 }
 
@@ -198,5 +200,5 @@ func messageName(body []byte) (name string, ok bool) {
 	if json.Unmarshal(body, &a) != nil {
 		return "", false
 	}
-	return text(a.Name), len(body) > 0 && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
+	return jsonText(a.Name), len(body) > 0 && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
 }

@@ -61,7 +61,7 @@ func CheckNotifications(n Notifications) string {
 // unreachable from the beginning. The state silent comes by itself and began when
 // StaleAfter was over.
 func (c *Customer) AvailabilityAt(now time.Time) Availability {
-	a := c.judge(now)
+	a := c.computeAvailability(now)
 	switch {
 	case a.State == c.Reported.State:
 		return c.Reported
@@ -71,12 +71,12 @@ func (c *Customer) AvailabilityAt(now time.Time) Availability {
 	return a
 }
 
-func (c *Customer) judge(now time.Time) Availability {
+func (c *Customer) computeAvailability(now time.Time) Availability {
 	valid := c.SelectTokens(AllDevices)
 	seen := c.lastSeen()
 	switch {
 	case len(valid) == 0:
-		return Availability{StateUnreachable, now, c.lastFault()}
+		return Availability{StateUnreachable, now, c.lastFlagCode()}
 	case c.HasAllMuted():
 		return Availability{StateMuted, now, EvidenceOff}
 	case now.Sub(seen) > StaleAfter:
@@ -101,8 +101,8 @@ func (c *Customer) lastSeen() (at time.Time) {
 	return at
 }
 
-// lastFault returns the code of the last flag.
-func (c *Customer) lastFault() string {
+// lastFlagCode returns the code of the last flag.
+func (c *Customer) lastFlagCode() string {
 	var last *TokenFlag
 	for _, t := range c.Tokens {
 		if t.Invalid != nil && (last == nil || t.Invalid.At.After(last.At)) {

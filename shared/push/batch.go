@@ -126,9 +126,9 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// sent reports whether it is the result of a message that was sent. What is cancelled or
+// wasSent reports whether it is the result of a message that was sent. What is cancelled or
 // expired was not, or FCM answered that it has to wait.
-func (r Result) sent() bool {
+func (r Result) wasSent() bool {
 	return r != ResultPending && r != ResultExpired && r != ResultCancelled
 }
 
@@ -200,7 +200,7 @@ func (b *Batch) CountCrashes() int {
 // no valid lease exists.
 func (b *Batch) MostCrashes() int {
 	most := 0
-	for i, n := range b.countCrash() {
+	for i, n := range b.crashesWithLease() {
 		if b.Results[i] == ResultPending {
 			most = max(most, int(n))
 		}
@@ -208,10 +208,10 @@ func (b *Batch) MostCrashes() int {
 	return most
 }
 
-// countCrash returns CrashedWith with the crash of the call whose lease is still
+// crashesWithLease returns CrashedWith with the crash of the call whose lease is still
 // stored. The first call that crashes may have sent to any pending target; later
 // calls have stored what they were about to send.
-func (b *Batch) countCrash() []byte {
+func (b *Batch) crashesWithLease() []byte {
 	if b.Lease.Owner == "" {
 		return b.CrashedWith
 	}
@@ -233,7 +233,7 @@ func (b *Batch) countCrash() []byte {
 // AcquireLease gives the lease of the batch to its owner, and counts the crash of a call
 // that did not release it.
 func (b *Batch) AcquireLease(l Lease) {
-	b.CrashedWith = b.countCrash()
+	b.CrashedWith = b.crashesWithLease()
 	b.UnderWay = nil
 	b.Crashes = b.CountCrashes()
 	b.Attempts++
@@ -276,7 +276,7 @@ func (b *Batch) HeldByCode() map[string]int64 {
 // without an attribute that the templates name, whatever FCM answered.
 func (b *Batch) CountMissingAttribute() (n int) {
 	for i, t := range b.Targets {
-		if t.MissingAttribute && b.Results[i].sent() {
+		if t.MissingAttribute && b.Results[i].wasSent() {
 			n++
 		}
 	}

@@ -30,13 +30,13 @@ type Consent struct {
 	Source   string    `json:"source" doc:"the caller who reported it"`
 }
 
-// noteConsents adds to c what differs from before.
-func (c *Customer) noteConsents(before *Customer, at time.Time, source string) {
+// recordConsents adds to c what differs from before.
+func (c *Customer) recordConsents(before *Customer, at time.Time, source string) {
 	note := func(category string, d Decision) {
 		c.Consents = append(slices.Clip(c.Consents), Consent{category, d, at, source})
 	}
 	if c.OptedOut != before.OptedOut {
-		note("", decision(!c.OptedOut, true))
+		note("", decisionOf(!c.OptedOut, true))
 	}
 
 	names := maps.Clone(before.Categories)
@@ -48,7 +48,7 @@ func (c *Customer) noteConsents(before *Customer, at time.Time, source string) {
 		was, had := before.Categories[name]
 		is, has := c.Categories[name]
 		if was != is || had != has {
-			note(name, decision(is, has))
+			note(name, decisionOf(is, has))
 		}
 	}
 	if n := len(c.Consents) - MaxConsents; n > 0 {
@@ -56,7 +56,7 @@ func (c *Customer) noteConsents(before *Customer, at time.Time, source string) {
 	}
 }
 
-func decision(on, set bool) Decision {
+func decisionOf(on, set bool) Decision {
 	switch {
 	case !set:
 		return DecisionNone

@@ -55,9 +55,9 @@ type Audience struct {
 	Tokens    []string  `json:"tokens,omitempty" doc:"registered push tokens, at most 10,000"`
 }
 
-// recipient returns the hash of the only customer or token of an audience, "" if it
+// onlyRecipient returns the hash of the only customer or token of an audience, "" if it
 // has more.
-func (a *Audience) recipient() string {
+func (a *Audience) onlyRecipient() string {
 	switch {
 	case len(a.Customers) == 1:
 		return CustomerKey(a.Customers[0])
@@ -125,9 +125,9 @@ func (d *Draft) Check(now time.Time) Faults {
 
 	checkTags(&f, d.Tags)
 	d.checkPayloads(&f)
-	d.Audience.check(&f)
+	d.Audience.checkAudience(&f)
 	if d.Only != nil {
-		d.Only.check(&f)
+		d.Only.checkFilter(&f)
 	}
 	if !(d.ControlGroup >= 0 && d.ControlGroup <= MaxControlGroup) {
 		f.add("body.controlGroup", "must be between 0 and %g", MaxControlGroup)
@@ -246,7 +246,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	}
 }
 
-func (a *Audience) check(f *Faults) {
+func (a *Audience) checkAudience(f *Faults) {
 	set := 0
 	for _, on := range []bool{a.Everyone, a.Customers != nil, a.Segments != nil, a.Tokens != nil} {
 		if on {

@@ -109,7 +109,7 @@ func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}
-	m.Recipient = d.Audience.recipient()
+	m.Recipient = d.Audience.onlyRecipient()
 	life := DefaultLifetime
 	if d.Lifetime != nil {
 		life = time.Duration(*d.Lifetime)

@@ -72,7 +72,7 @@ func (d *MessageDraft) Check() Faults {
 		checkName(&f, "body.category", d.Category)
 	}
 	if d.Only != nil {
-		d.Only.check(&f)
+		d.Only.checkFilter(&f)
 	}
 	if l := d.Lifetime; l != nil && (time.Duration(*l) < time.Second || time.Duration(*l) > MaxLifetime) {
 		f.add("body.lifetime", "must be between 1s and 672h")
@@ -121,7 +121,7 @@ func (d *MessageDraft) checkValues(f *Faults) {
 	}
 }
 
-func (o *Only) check(f *Faults) {
+func (o *Only) checkFilter(f *Faults) {
 	for i, p := range o.Platforms {
 		if p != Android && p != IOS && p != Web {
 			f.add(fmt.Sprintf("body.only.platforms[%d]", i), "must be android, ios or web")

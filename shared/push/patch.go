@@ -60,12 +60,12 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 			p.parseAttributes(&f, raw, null, where)
 		case "optedOut":
 			p.OptedOut = new(bool)
-			read(&f, raw, p.OptedOut, where, "must be true or false")
+			decodeInto(&f, raw, p.OptedOut, where, "must be true or false")
 		case "categories":
 			p.parseCategories(&f, raw, null, where)
 		case "timeZone":
 			p.TimeZone = new(string)
-			if read(&f, raw, p.TimeZone, where, "must be a text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
+			if decodeInto(&f, raw, p.TimeZone, where, "must be a text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
 				f.add(where, "must be a time zone of the IANA database, as Europe/Riga")
 			}
 		default:
@@ -76,7 +76,7 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 	return p, f
 }
 
-func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
+func decodeInto(f *Faults, raw json.RawMessage, into any, at, why string) bool {
 	if json.Unmarshal(raw, into) != nil {
 		f.add(at, "%s", why)
 		return false
@@ -98,7 +98,7 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 	}
 
 	var members map[string]json.RawMessage
-	if !read(f, raw, &members, at, "must be an object of add and remove") {
+	if !decodeInto(f, raw, &members, at, "must be an object of add and remove") {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -121,7 +121,7 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 // parseNames reads a list of segments, sorted and each once.
 func parseNames(f *Faults, raw json.RawMessage, at string) []string {
 	list := []string{}
-	if !read(f, raw, &list, at, "must be a list of texts") {
+	if !decodeInto(f, raw, &list, at, "must be a list of texts") {
 		return list
 	}
 	if len(list) > MaxCustomerSegments {
@@ -139,7 +139,7 @@ func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null boo
 	if p.noCategories = null; null {
 		return
 	}
-	if !read(f, raw, &p.Categories, at, "must be an object of true, false and null") {
+	if !decodeInto(f, raw, &p.Categories, at, "must be an object of true, false and null") {
 		return
 	}
 	if len(p.Categories) > MaxCategories {
@@ -172,7 +172,7 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 
 	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
 		checkKey(f, at, name)
-		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
+		p.Attributes[name] = storableValue(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
 	}
 }
 
@@ -186,9 +186,9 @@ func checkKey(f *Faults, at, name string) {
 	}
 }
 
-// plain returns a JSON value as Firestore stores it: whole numbers differ from
+// storableValue returns a JSON value as Firestore stores it: whole numbers differ from
 // others, and a list cannot be directly in a list.
-func plain(f *Faults, v any, at string, depth int, listed bool) any {
+func storableValue(f *Faults, v any, at string, depth int, listed bool) any {
 	switch x := v.(type) {
 	case json.Number:
 		if n, err := x.Int64(); err == nil {
@@ -200,7 +200,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			f.add(at, "is a number too large")
 		case !strings.ContainsAny(x.String(), ".eE"):
 			f.add(at, "is a whole number of more than 64 bits, of which digits would be lost; write it as a text")
-		case n == 0 && strings.ContainsAny(mantissa(x.String()), "123456789"):
+		case n == 0 && strings.ContainsAny(withoutExponent(x.String()), "123456789"):
 			f.add(at, "is a number too small")
 		}
 		return n
@@ -214,7 +214,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			return nil
 		}
 		for i := range x {
-			x[i] = plain(f, x[i], fmt.Sprintf("%s[%d]", at, i), depth+1, true)
+			x[i] = storableValue(f, x[i], fmt.Sprintf("%s[%d]", at, i), depth+1, true)
 		}
 	case map[string]any:
 		if depth > maxAttributeDepth {
@@ -223,26 +223,26 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 		}
 		for k := range x {
 			checkKey(f, at, k)
-			x[k] = plain(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
+			x[k] = storableValue(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
 		}
 	}
 
 	return v
 }
 
-// mantissa is a number without its exponent.
-func mantissa(number string) string {
+// withoutExponent is a number without its exponent.
+func withoutExponent(number string) string {
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
 		return number[:at]
 	}
 	return number
 }
 
-// zones caches the names of time zones that were found; there are about 600.
-var zones sync.Map
+// knownZones caches the names of time zones that were found; there are about 600.
+var knownZones sync.Map
 
 func isTimeZone(name string) bool {
-	if _, ok := zones.Load(name); ok {
+	if _, ok := knownZones.Load(name); ok {
 		return true
 	}
 	if name == "Local" {
@@ -251,7 +251,7 @@ func isTimeZone(name string) bool {
 	if _, err := time.LoadLocation(name); err != nil {
 		return false
 	}
-	zones.Store(name, true)
+	knownZones.Store(name, true)
 	return true
 }
 
@@ -272,7 +272,7 @@ func (p *CustomerPatch) ApplyTo(c *Customer) (changed bool, err error) {
 		c.Segments = *p.Segments
 	}
 
-	c.Segments = p.segments(c.Segments)
+	c.Segments = p.patchSegments(c.Segments)
 	if p.OptedOut != nil {
 		c.OptedOut = *p.OptedOut
 	}
@@ -280,8 +280,8 @@ func (p *CustomerPatch) ApplyTo(c *Customer) (changed bool, err error) {
 		c.TimeZone = *p.TimeZone
 	}
 
-	c.Attributes = p.attributes(c.Attributes)
-	c.Categories = p.categories(c.Categories)
+	c.Attributes = p.patchAttributes(c.Attributes)
+	c.Categories = p.patchCategories(c.Categories)
 	var f Faults
 	if len(c.Segments) > MaxCustomerSegments {
 		f.add("segments", "are %d; a customer is in at most %d", len(c.Segments), MaxCustomerSegments)
@@ -298,12 +298,12 @@ func (p *CustomerPatch) ApplyTo(c *Customer) (changed bool, err error) {
 		}
 	}
 
-	c.noteConsents(&before, p.At, p.By)
-	return !same(&before, c), f.Err()
+	c.recordConsents(&before, p.At, p.By)
+	return !sameData(&before, c), f.Err()
 }
 
-// segments returns a sorted copy with the segments added and removed.
-func (p *CustomerPatch) segments(have []string) []string {
+// patchSegments returns a sorted copy with the segments added and removed.
+func (p *CustomerPatch) patchSegments(have []string) []string {
 	if len(p.Add)+len(p.Remove) == 0 {
 		return have
 	}
@@ -323,19 +323,19 @@ func jsonSize(attributes map[string]any) int {
 	return b.Len() - 1 // without the line's end
 }
 
-func (p *CustomerPatch) attributes(have map[string]any) map[string]any {
+func (p *CustomerPatch) patchAttributes(have map[string]any) map[string]any {
 	if p.noAttributes {
 		return nil
 	}
 	if p.Attributes == nil {
 		return have
 	}
-	return merge(have, p.Attributes)
+	return applyMergePatch(have, p.Attributes)
 }
 
-// merge applies a merge patch (RFC 7396) to a copy. An object that replaces something
+// applyMergePatch applies a merge patch (RFC 7396) to a copy. An object that replaces something
 // else begins empty.
-func merge(have, patch map[string]any) map[string]any {
+func applyMergePatch(have, patch map[string]any) map[string]any {
 	out := maps.Clone(have)
 	if out == nil {
 		out = map[string]any{}
@@ -348,7 +348,7 @@ func merge(have, patch map[string]any) map[string]any {
 		}
 		if inner, ok := v.(map[string]any); ok {
 			old, _ := out[k].(map[string]any)
-			v = merge(old, inner)
+			v = applyMergePatch(old, inner)
 		}
 		out[k] = v
 	}
@@ -356,7 +356,7 @@ func merge(have, patch map[string]any) map[string]any {
 	return out
 }
 
-func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
+func (p *CustomerPatch) patchCategories(have map[string]bool) map[string]bool {
 	if p.noCategories {
 		return nil
 	}
@@ -380,12 +380,12 @@ func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
 	return out
 }
 
-// same reports whether a and b are equal in everything that a CustomerPatch changes.
-func same(a, b *Customer) bool {
+// sameData reports whether a and b are equal in everything that a CustomerPatch changes.
+func sameData(a, b *Customer) bool {
 	return a.OptedOut == b.OptedOut && a.TimeZone == b.TimeZone && slices.Equal(a.Segments, b.Segments) &&
-		maps.Equal(a.Categories, b.Categories) && sameValue(a.Attributes, b.Attributes)
+		maps.Equal(a.Categories, b.Categories) && sameAttributes(a.Attributes, b.Attributes)
 }
 
-func sameValue(a, b map[string]any) bool {
+func sameAttributes(a, b map[string]any) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }

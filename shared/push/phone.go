@@ -16,9 +16,9 @@ func CheckDevice(device string) string {
 	return checkText(device, MaxDevice)
 }
 
-// fidShape is the shape of the ids of Firebase Installations: 22 characters of
+// fidPattern is the shape of the ids of Firebase Installations: 22 characters of
 // base64url whose first four bits are 0111.
-var fidShape = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
+var fidPattern = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
 
 // minTokenSize is the size in bytes from which a value without a colon is a
 // registration token of the old form: those have 140 and more, a FID has 22.
@@ -30,7 +30,7 @@ func KindOf(value string, declared Kind) Kind {
 	switch {
 	case strings.Contains(value, ":"), len(value) >= minTokenSize:
 		return KindToken
-	case fidShape.MatchString(value):
+	case fidPattern.MatchString(value):
 		return KindFID
 	}
 	return declared

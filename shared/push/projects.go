@@ -20,9 +20,9 @@ const EveryOtherApp = "*"
 // Carillon itself if there is none.
 type AppProjects map[string]string
 
-// projectID is the form of the id of a Google Cloud project. Old ones begin with a
+// projectIDPattern is the form of the id of a Google Cloud project. Old ones begin with a
 // domain: example.com:shop.
-var projectID = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+var projectIDPattern = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
 
 // UnmarshalText reads the setting FIREBASE_PROJECTS, as in
 // shop=shop-prod,pharmacy=pharmacy-prod. An empty text is nil. The error names every
@@ -33,7 +33,7 @@ func (p *AppProjects) UnmarshalText(text []byte) error {
 		if why := CheckApp(app); why != "" {
 			return "the name of the app " + why
 		}
-		if !projectID.MatchString(project) {
+		if !projectIDPattern.MatchString(project) {
 			return fmt.Sprintf("%q is not the id of a project", Truncate(project, 60))
 		}
 		if _, twice := projects[app]; twice {

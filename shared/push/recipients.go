@@ -29,7 +29,7 @@ type KeyedRecipient struct {
 
 // BelongsTo reports whether the recipient was a token of the customer with that key.
 func (r *KeyedRecipient) BelongsTo(key string) bool {
-	return r.keyPrefix != "" && r.keyPrefix == string(hashed(key)[:keyPrefix])
+	return r.keyPrefix != "" && r.keyPrefix == string(keyBytes(key)[:keyPrefix])
 }
 
 const (
@@ -47,10 +47,10 @@ const (
 
 var errRecipients = errors.New("the list of recipients is damaged")
 
-// hashed returns the bytes that a key or a token id stands for, zeros for a text that
+// keyBytes returns the bytes that a key or a token id stands for, zeros for a text that
 // is neither.
-func hashed(text string) []byte {
-	b, err := keys.DecodeString(strings.ToUpper(text))
+func keyBytes(text string) []byte {
+	b, err := keyEncoding.DecodeString(strings.ToUpper(text))
 	if err != nil || len(b) != hashBytes {
 		return make([]byte, hashBytes)
 	}
@@ -80,7 +80,7 @@ func EncodeRecipients(targets []Target) []byte {
 		key, token := hashSum(customerDomain+t.Customer), hashSum(tokenDomain+t.Token)
 		b = append(b, key[:keyPrefix]...)
 		b = append(b, token[:]...)
-		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
+		b = append(b, codeOf(kindCodes, t.Kind)|codeOf(platformCodes, t.Platform)<<4)
 		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
 	}
 	return b
@@ -89,7 +89,7 @@ func EncodeRecipients(targets []Target) []byte {
 // FindRecipients reads the recipients of the customer with a key from what
 // EncodeRecipients wrote. results are those of the batch, in the same order.
 func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error) {
-	prefix := string(hashed(key)[:keyPrefix])
+	prefix := string(keyBytes(key)[:keyPrefix])
 	list, err := decodeRecipients(b, results, func(r []byte) bool { return string(r[:keyPrefix]) == prefix })
 	var out []Recipient
 	for _, r := range list {
@@ -131,7 +131,7 @@ func decodeRecipients(b []byte, results []Result, want func(r []byte) bool) ([]K
 			return nil, fmt.Errorf("%w: recipient %d", errRecipients, i)
 		}
 		out = append(out, KeyedRecipient{keyPrefix: string(r[:keyPrefix]), Recipient: Recipient{
-			TokenID: strings.ToLower(keys.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
+			TokenID: strings.ToLower(keyEncoding.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
 			Kind:    kindCodes[kind], Platform: platformCodes[platform], App: apps[app], Result: result,
 		}})
 	}
@@ -149,7 +149,7 @@ func EraseRecipients(b []byte, key string) (found bool, err error) {
 		return false, fmt.Errorf("%w: %d bytes of recipients", errRecipients, len(rest))
 	}
 
-	prefix := string(hashed(key)[:keyPrefix])
+	prefix := string(keyBytes(key)[:keyPrefix])
 	for r := range slices.Chunk(rest, recipientBytes) {
 		if string(r[:keyPrefix]) == prefix {
 			clear(r)
@@ -164,14 +164,14 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	if len(b) == 0 || b[0] != recipientsV1 {
 		return nil, nil, fmt.Errorf("%w: unknown version", errRecipients)
 	}
-	count, b, err := uvarint(b[1:])
+	count, b, err := cutUvarint(b[1:])
 	if err != nil {
 		return nil, nil, err
 	}
 
 	for range count {
 		var size uint64
-		if size, b, err = uvarint(b); err != nil {
+		if size, b, err = cutUvarint(b); err != nil {
 			return nil, nil, err
 		}
 		if size > uint64(len(b)) {
@@ -183,7 +183,7 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	return apps, b, nil
 }
 
-func uvarint(b []byte) (n uint64, rest []byte, err error) {
+func cutUvarint(b []byte) (n uint64, rest []byte, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 {
 		return 0, nil, fmt.Errorf("%w: it ends too early", errRecipients)

@@ -91,7 +91,7 @@ type Report struct {
 
 // ReportID returns the name of the document of what a token reported of a mailing or
 // message. It is a hash, so that writes are spread evenly over the keys.
-func ReportID(of, tokenID string) string { return hash("report\x00" + of + "\x00" + tokenID) }
+func ReportID(of, tokenID string) string { return hashText("report\x00" + of + "\x00" + tokenID) }
 
 // A ReportResult says what became of the events of a request: their number is the sum.
 type ReportResult struct {

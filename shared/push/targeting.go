@@ -22,7 +22,7 @@ type Targeting struct {
 func TargetingOf(m *Mailing, set Settings) *Targeting {
 	return &Targeting{
 		Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Selection, m.Devices, set.Devices), Muted: set.Muted,
-		Only: m.Only, ControlGroup: m.ControlGroup, Shares: m.shares(),
+		Only: m.Only, ControlGroup: m.ControlGroup, Shares: m.variantShares(),
 	}
 }
 
@@ -38,7 +38,7 @@ func (g *Targeting) SelectTokens(c *Customer, listed []string) ([]Token, Exclusi
 		return nil, why
 	}
 
-	tokens := g.wanted(c, listed)
+	tokens := g.wantedTokens(c, listed)
 	switch {
 	case len(tokens) == 0 && g.Only != nil:
 		return nil, ExcludedFiltered
@@ -50,7 +50,7 @@ func (g *Targeting) SelectTokens(c *Customer, listed []string) ([]Token, Exclusi
 	return tokens, NotExcluded
 }
 
-func (g *Targeting) wanted(c *Customer, listed []string) []Token {
+func (g *Targeting) wantedTokens(c *Customer, listed []string) []Token {
 	if listed == nil {
 		return c.SelectFilteredTokens(g.Devices, g.Only)
 	}

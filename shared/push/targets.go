@@ -17,7 +17,7 @@ const youngBit = 8
 var kindCodes = []Kind{KindToken, KindFID}
 var platformCodes = []Platform{"", Android, IOS, Web}
 
-func code[T comparable](list []T, x T) byte {
+func codeOf[T comparable](list []T, x T) byte {
 	for i, y := range list {
 		if x == y {
 			return byte(i)
@@ -39,7 +39,7 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 				return nil, fmt.Errorf("encoding the attributes of target %d: %w", i, err)
 			}
 		}
-		head := code(kindCodes, t.Kind) | code(platformCodes, t.Platform)<<4
+		head := codeOf(kindCodes, t.Kind) | codeOf(platformCodes, t.Platform)<<4
 		if t.Young {
 			head |= youngBit
 		}
@@ -59,45 +59,45 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	if len(b) == 0 || b[0] != targetsV2 {
 		return nil, fmt.Errorf("%w: unknown version", errTargets)
 	}
-	r := reader{b: b[1:]}
-	n := r.uvarint()
+	r := targetReader{b: b[1:]}
+	n := r.readUvarint()
 	if n > uint64(len(b)) {
 		return nil, fmt.Errorf("%w: %d targets in %d bytes", errTargets, n, len(b))
 	}
 
 	out := make([]Target, 0, n)
 	for range n {
-		t, err := r.target()
+		t, err := r.readTarget()
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)
 	}
-	if r.bad || len(r.b) != 0 {
+	if r.damaged || len(r.b) != 0 {
 		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
 	}
 
 	return out, nil
 }
 
-type reader struct {
-	b   []byte
-	bad bool
+type targetReader struct {
+	b       []byte
+	damaged bool
 }
 
-func (r *reader) uvarint() uint64 {
+func (r *targetReader) readUvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
-		r.bad, r.b = true, nil
+		r.damaged, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
 	return v
 }
 
-func (r *reader) take(n uint64) []byte {
+func (r *targetReader) takeBytes(n uint64) []byte {
 	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
+		r.damaged, r.b = true, nil
 		return nil
 	}
 	out := r.b[:n]
@@ -105,9 +105,9 @@ func (r *reader) take(n uint64) []byte {
 	return out
 }
 
-func (r *reader) target() (t Target, err error) {
-	head := r.take(1)
-	if r.bad {
+func (r *targetReader) readTarget() (t Target, err error) {
+	head := r.takeBytes(1)
+	if r.damaged {
 		return t, fmt.Errorf("%w: it is cut short", errTargets)
 	}
 
@@ -117,8 +117,8 @@ func (r *reader) target() (t Target, err error) {
 	}
 
 	t.Kind, t.Platform, t.Young = kindCodes[kind], platformCodes[platform], head[0]&youngBit != 0
-	t.Customer, t.Token, t.App = string(r.take(r.uvarint())), string(r.take(r.uvarint())), string(r.take(r.uvarint()))
-	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
+	t.Customer, t.Token, t.App = string(r.takeBytes(r.readUvarint())), string(r.takeBytes(r.readUvarint())), string(r.takeBytes(r.readUvarint()))
+	if attrs := r.takeBytes(r.readUvarint()); len(attrs) > 0 {
 		// Numbers stay as they are written: a float would change whole numbers above
 		// 2⁵³, and numbers of loyalty cards are greater.
 		d := json.NewDecoder(bytes.NewReader(attrs))
@@ -130,22 +130,22 @@ func (r *reader) target() (t Target, err error) {
 			return t, fmt.Errorf("%w: something follows the attributes", errTargets)
 		}
 	}
-	if r.bad {
+	if r.damaged {
 		return t, fmt.Errorf("%w: it is cut short", errTargets)
 	}
 
 	return t, nil
 }
 
-// deadSize is how many bytes an invalid token takes in its batch besides the
+// invalidTokenSize is how many bytes an invalid token takes in its batch besides the
 // customer's id: the token's id, code, status, time, and their names.
-const deadSize = 200
+const invalidTokenSize = 200
 
 // StoredSize returns how many bytes t takes in a batch at most: once as a target, and once
 // more if its token is found invalid, as JSON, which writes no character of an id
 // longer than twice its size.
 func (t *Target) StoredSize() int {
-	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + deadSize
+	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + invalidTokenSize
 	if len(t.Attributes) > 0 {
 		if b, err := json.Marshal(t.Attributes); err == nil {
 			n += len(b)

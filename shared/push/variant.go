@@ -41,8 +41,8 @@ func (d *Draft) PayloadAt(i int) string {
 	return fmt.Sprintf("body.variants[%d]", i)
 }
 
-// shares returns the shares of the variants, nil for a mailing with a single message.
-func (d *Draft) shares() []float64 {
+// variantShares returns the shares of the variants, nil for a mailing with a single message.
+func (d *Draft) variantShares() []float64 {
 	var out []float64
 	for _, v := range d.Variants {
 		out = append(out, v.Share)

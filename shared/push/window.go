@@ -147,18 +147,18 @@ func (w *Window) NextPeriod(t time.Time, zone *time.Location) Period {
 // firstInstant returns when clocks of a zone show a time of a date, in minutes since its
 // midnight, for the first time. For a time that is left out it is the change of clocks.
 func firstInstant(date time.Time, minutes int, zone *time.Location) time.Time {
-	return instants(date, minutes, zone)[0]
+	return instantsOf(date, minutes, zone)[0]
 }
 
 // lastInstant is like firstInstant for the last time.
 func lastInstant(date time.Time, minutes int, zone *time.Location) time.Time {
-	all := instants(date, minutes, zone)
+	all := instantsOf(date, minutes, zone)
 	return all[len(all)-1]
 }
 
-// instants returns when clocks of a zone show a time, in order: twice when clocks are put
+// instantsOf returns when clocks of a zone show a time, in order: twice when clocks are put
 // back, else once.
-func instants(date time.Time, minutes int, zone *time.Location) []time.Time {
+func instantsOf(date time.Time, minutes int, zone *time.Location) []time.Time {
 	wall := time.Date(date.Year(), date.Month(), date.Day(), 0, minutes, 0, 0, time.UTC)
 	var out []time.Time
 	// Each offset that the zone has about then is tried. An instant belongs to the offset
