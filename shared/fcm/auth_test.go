@@ -94,8 +94,12 @@ func TestCredentialsAreReplacedEarly(t *testing.T) {
 		for i := range 13 { // two hours
 			b.sendTarget(t.Context(), testToken(i), time.Time{})
 			b.countClasses()
-			if a := b.answerOf(testToken(i)); a.Class != Accepted || a.Attempts != 1 {
-				t.Fatalf("after %d minutes: %+v", i*10, a)
+			a := b.answerOf(testToken(i))
+			if a.Class != Accepted {
+				t.Fatalf("after %d minutes: a.Class = %v, want %v", i*10, a.Class, Accepted)
+			}
+			if a.Attempts != 1 {
+				t.Fatalf("after %d minutes: a.Attempts = %v, want 1", i*10, a.Attempts)
 			}
 			time.Sleep(10 * time.Minute)
 		}
@@ -130,8 +134,11 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			if got := b.countClasses(); got[Misconfigured] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
-			if a := b.answerOf(testToken(0)); a.Attempts != 2 || a.HTTP != code || a.Text == "" {
-				t.Errorf("%d: %+v", code, a)
+			a := b.answerOf(testToken(0))
+			checkEqual(t, a.Attempts, 2, "%d: a.Attempts", code)
+			checkEqual(t, a.HTTP, code, "%d: a.HTTP", code)
+			if a.Text == "" {
+				t.Errorf("%d: a.Text is empty", code)
 			}
 			if n := m.made.Load(); n != 2 {
 				t.Errorf("%d: %d tokens", code, n)
@@ -188,7 +195,7 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	s := newFastSender(t, Config{Endpoint: srv.URL(), TokenSource: m, TLS: clientTLS(srv.CertPool())})
 	b := newAnswerBook(t, s)
 	b.sendTarget(t.Context(), testToken(1), time.Time{})
-	if got := b.countClasses(); got[Misconfigured] != 1 || m.made.Load() != 0 {
-		t.Errorf("outcomes %v, %d tokens made", got, m.made.Load())
-	}
+	got := b.countClasses()
+	checkEqual(t, got[Misconfigured], 1, "answers misconfigured")
+	checkEqual(t, m.made.Load(), 0, "access tokens made")
 }

@@ -46,8 +46,10 @@ func (g *gatedConn) Close() error {
 
 func mustWrite(t *testing.T, c net.Conn, s string) {
 	t.Helper()
-	if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
-		t.Errorf("writing %.10q: %d, %v", s, n, err)
+	n, err := c.Write([]byte(s))
+	checkEqual(t, n, len(s), "writing %.10q: bytes written", s)
+	if err != nil {
+		t.Errorf("writing %.10q: %v", s, err)
 	}
 }
 
@@ -145,7 +147,8 @@ func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
 	t.Cleanup(func() { srv.Close() })
 	s := newFastSender(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
 	a := s.ProvePayload(t.Context(), compileTestMessage(t))
-	if a.Class != Waiting || !strings.Contains(a.Text, "HTTP/2") {
-		t.Errorf("%v %q", a.Class, a.Text)
+	checkEqual(t, a.Class, Waiting, "a.Class")
+	if !strings.Contains(a.Text, "HTTP/2") {
+		t.Errorf("a.Text = %q, want it to contain %q", a.Text, "HTTP/2")
 	}
 }

@@ -36,9 +36,8 @@ func TestLimiterRamps(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, false, epoch) // 10,000 a second in all
 	setOthers(&l, epoch)
-	if n := sendUntil(&l, epoch, time.Second, 100_000); n < 1000 || n > 1000+int(1000*burst)+1 {
-		t.Errorf("%d in the first second, want 1,000", n)
-	}
+	n := sendUntil(&l, epoch, time.Second, 100_000)
+	checkRange(t, n, 1000, 1000+int(1000*burst)+1, "messages in the first second")
 	for s := 1; s < 70; s++ {
 		at := epoch.Add(time.Duration(s) * time.Second)
 		setOthers(&l, at)
@@ -59,9 +58,8 @@ func TestLimiterForgetsWhenIdle(t *testing.T) {
 	half := epoch.Add(30 * time.Second)
 	setOthers(&l, half)
 	l.waitTime(half)
-	if got := l.rate(); got < 4900 || got > 5100 {
-		t.Errorf("after half a minute of idling %v a second, want 5,000", got)
-	}
+	got := l.rate()
+	checkRange(t, got, 4900, 5100, "messages a second after half a minute of idling")
 	idle := half.Add(61 * time.Second)
 	setOthers(&l, idle)
 	l.waitTime(idle)
@@ -92,9 +90,7 @@ func TestLimiterWithoutPeers(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, true, epoch)
 	n := sendUntil(&l, epoch, 2*time.Minute, 100_000)
-	if n < 119_000 || n > 121_000 {
-		t.Errorf("%d in two minutes, want 120,000", n)
-	}
+	checkRange(t, n, 119_000, 121_000, "messages in two minutes")
 	if d := l.exchangeDue(epoch.Add(2 * time.Minute)); !d.isEmpty() {
 		t.Errorf("without peers it wants to exchange %+v", d)
 	}
@@ -153,9 +149,7 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 	end := now.Add(40 * time.Second)
 	l.waitTime(end)
 	n := sendUntil(&l, end, time.Second, 100_000)
-	if n < 9_000 || n > 10_000 {
-		t.Errorf("%d in the second after the hold, want the rate before it", n)
-	}
+	checkRange(t, n, 9_000, 10_000, "messages in the second after the hold")
 }
 
 func TestRetryAfterEndsTheHold(t *testing.T) {
@@ -190,9 +184,8 @@ func TestStrayQuotaAnswers(t *testing.T) {
 					l.quota.countOther(now, now)
 				}
 			}
-			if n /= 5 * 60; n < want.least || n > want.most {
-				t.Errorf("every %d. is 429 with Retry-After %s: %d messages a second, want %d to %d", every, retryAfter, n, want.least, want.most)
-			}
+			n /= 5 * 60
+			checkRange(t, n, want.least, want.most, "with a 429 each %d messages and Retry-After %s: messages a second", every, retryAfter)
 		}
 	}
 }
@@ -255,8 +248,14 @@ func TestBackOffWait(t *testing.T) {
 	for n := 1; n < 80; n++ {
 		d := backOffWait(n)
 		base := min(firstWait<<min(n-1, 10), longestWait)
-		if d < base || d >= base*3/2 || d < firstWait {
-			t.Errorf("attempt %d waits %s", n, d)
+		if d < base {
+			t.Errorf("attempt %d waits %v, want at least %v", n, d, base)
+		}
+		if d >= base*3/2 {
+			t.Errorf("attempt %d waits %v, want less than %v", n, d, base*3/2)
+		}
+		if d < firstWait {
+			t.Errorf("attempt %d waits %v, want at least %v", n, d, firstWait)
 		}
 	}
 }
@@ -268,9 +267,7 @@ func TestLatencies(t *testing.T) {
 		l.addLatency(50*time.Millisecond + time.Duration(i)*50*time.Microsecond)
 	}
 	l.computeP95()
-	if l.p95 < 90*time.Millisecond || l.p95 > 110*time.Millisecond {
-		t.Errorf("p95 %s, want about 97 ms", l.p95)
-	}
+	checkRange(t, l.p95, 90*time.Millisecond, 110*time.Millisecond, "p95")
 	for range 20 {
 		l.computeP95()
 	}

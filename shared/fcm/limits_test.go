@@ -50,9 +50,8 @@ func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 			if got := b.countClasses(); got[Accepted] != 102 {
 				t.Errorf("Retry-After %q: outcomes %v", header, got)
 			}
-			if d := time.Since(began); d < want || d > want+time.Second {
-				t.Errorf("Retry-After %q: it was sent again after %s, want %s", header, d, want)
-			}
+			d := time.Since(began)
+			checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
 			if a := b.answerOf("first"); a.Attempts != 2 {
 				t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
 			}
@@ -97,8 +96,10 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		if over > 400 {
 			t.Errorf("%d were answered 429", over)
 		}
-		if a := b.answerOf("impatient"); a.Class != Waiting || a.NotBefore.Sub(began) < 50*time.Second {
-			t.Errorf("what cannot wait for the next minute: %+v", a)
+		a := b.answerOf("impatient")
+		checkEqual(t, a.Class, Waiting, "what cannot wait for the next minute: a.Class")
+		if a.NotBefore.Sub(began) < 50*time.Second {
+			t.Errorf("what cannot wait for the next minute: NotBefore is after %v, want at least %v", a.NotBefore.Sub(began), 50*time.Second)
 		}
 	})
 }
@@ -161,9 +162,9 @@ func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 				t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
 			}
 			b.mu.Unlock()
-			if got := b.countClasses(); got[Accepted] != 5000 || got[Waiting] != 20 {
-				t.Errorf("%s: outcomes %v", name, got)
-			}
+			got := b.countClasses()
+			checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
+			checkEqual(t, got[Waiting], 20, "%s: answers waiting", name)
 			if a := b.answerOf("hot3"); a.Attempts > 4 {
 				t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
 			}
@@ -354,19 +355,18 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 			return (n.Load() - before) / int64(d/time.Second)
 		}
 		time.Sleep(20 * time.Second)
-		if got := during(5 * time.Second); got < 97 || got > 103 {
-			t.Errorf("%d a second beside another instance, want 100", got)
-		}
+		got := during(5 * time.Second)
+		checkRange(t, got, 97, 103, "messages a second beside another instance")
 		peers.mu.Lock()
 		peers.others = nil
-		if len(peers.announced) < 2 || peers.announced[1].Rate != 200 {
-			t.Errorf("announced %+v, want that it wants all", peers.announced)
+		if len(peers.announced) < 2 {
+			t.Fatalf("%d demands announced, want at least 2", len(peers.announced))
 		}
+		checkEqual(t, peers.announced[1].Rate, 200, "the rate of the second demand announced")
 		peers.mu.Unlock()
 		time.Sleep(10 * time.Second)
-		if got := during(5 * time.Second); got < 195 || got > 203 {
-			t.Errorf("%d a second alone, want 200", got)
-		}
+		got = during(5 * time.Second)
+		checkRange(t, got, 195, 203, "messages a second alone")
 
 		s.ReleaseQuota()
 		time.Sleep(10 * time.Second)

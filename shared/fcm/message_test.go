@@ -87,8 +87,12 @@ func TestCompileKeepsBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := string(m.appendBody(nil, false, "c", "fid", "f")); !strings.Contains(body, raw) || !strings.HasSuffix(body, `,"fid":"f"}}`) {
-		t.Errorf("body %s", body)
+	body := string(m.appendBody(nil, false, "c", "fid", "f"))
+	if !strings.Contains(body, raw) {
+		t.Errorf("body = %q, want it to contain %q", body, raw)
+	}
+	if !strings.HasSuffix(body, `,"fid":"f"}}`) {
+		t.Errorf("body = %q, want the suffix %q", body, `,"fid":"f"}}`)
 	}
 }
 

@@ -105,9 +105,10 @@ func (r resultRow) checkClass(t *testing.T, name, body string, want AnswerClass)
 	if a.Class != want {
 		t.Errorf("%s, %s: %s, want %s: %s", r.name, name, a.Class, want, body)
 	}
-	if a.Text == "" || a.HTTP != r.http {
-		t.Errorf("%s, %s: answer %+v", r.name, name, a)
+	if a.Text == "" {
+		t.Errorf("%s, %s: a.Text is empty", r.name, name)
 	}
+	checkEqual(t, a.HTTP, r.http, "%s, %s: a.HTTP", r.name, name)
 	if want == r.want && then != r.next {
 		t.Errorf("%s, %s: next %d, want %d", r.name, name, then, r.next)
 	}
@@ -208,9 +209,9 @@ func TestAccepted(t *testing.T) {
 		if want.Class == Misconfigured {
 			next = stepAskAgain
 		}
-		if a.Class != want.Class || a.Name != want.Name || then != next {
-			t.Errorf("%s: %+v", body, a)
-		}
+		checkEqual(t, a.Class, want.Class, "%s: a.Class", body)
+		checkEqual(t, a.Name, want.Name, "%s: a.Name", body)
+		checkEqual(t, then, next, "%s: the next step", body)
 	}
 }
 
@@ -239,12 +240,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"name":"x"}`), "")
 	f.Fuzz(func(t *testing.T, code int, body []byte, header string) {
 		a, then, retry := (&response{status: max(code, 100), body: body, retryAfter: header}).classify(time.Now())
-		if a.Class < Accepted || a.Class > Waiting {
-			t.Errorf("outcome %d", a.Class)
-		}
-		if retry < 0 || retry > maxRetryAfter {
-			t.Errorf("retry after %s", retry)
-		}
+		checkRange(t, a.Class, Accepted, Waiting, "class")
+		checkRange(t, retry, 0, maxRetryAfter, "retry after")
 		if then != stepFinal && a.Class != Waiting && a.Class != Misconfigured {
 			t.Errorf("%s is not final", a.Class)
 		}
@@ -260,7 +257,15 @@ func TestLongWordsAreCut(t *testing.T) {
 	page := strings.Repeat("é", 20_000)
 	body := fmt.Sprintf(`{"error":{"code":404,"message":%q,"status":%q,"details":[%s]}}`, page, page, fcmErrorDetail("UNREGISTERED"))
 	a, _, _ := (&response{status: 404, body: []byte(body)}).classify(time.Time{})
-	if a.Class != Invalid || a.Code != "UNREGISTERED" || len(a.Text) > maxWords+3 || len(a.Status) > maxStatus+3 || !utf8.ValidString(a.Text) {
-		t.Errorf("%v %q, status of %d bytes, text of %d", a.Class, a.Code, len(a.Status), len(a.Text))
+	checkEqual(t, a.Class, Invalid, "a.Class")
+	checkEqual(t, a.Code, "UNREGISTERED", "a.Code")
+	if len(a.Text) > maxWords+3 {
+		t.Fatalf("the text has %d bytes, want at most %d", len(a.Text), maxWords+3)
+	}
+	if len(a.Status) > maxStatus+3 {
+		t.Fatalf("the status has %d bytes, want at most %d", len(a.Status), maxStatus+3)
+	}
+	if !utf8.ValidString(a.Text) {
+		t.Errorf("a.Text = %q, want valid UTF-8", a.Text)
 	}
 }

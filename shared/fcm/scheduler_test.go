@@ -43,8 +43,12 @@ func TestMailingsTakeTurns(t *testing.T) {
 			if got := takeAll(&q); got != c.want {
 				t.Errorf("%q are sent in the order %q, want %q", c.pushed, got, c.want)
 			}
-			if q.length != 0 || len(q.mailings) != 0 || q.turn != nil {
-				t.Errorf("left over: %d jobs of %d mailings", q.length, len(q.mailings))
+			checkEqual(t, q.length, 0, "jobs left over")
+			if len(q.mailings) != 0 {
+				t.Fatalf("%d mailings are left over, want 0", len(q.mailings))
+			}
+			if q.turn != nil {
+				t.Errorf("the mailing %v has its turn, want none", q.turn)
 			}
 		})
 	}
@@ -108,8 +112,10 @@ func TestQueueAtRandom(t *testing.T) {
 		q.removeJob(j)
 		all++
 	}
-	if all != n || q.length != 0 || q.turn != nil {
-		t.Errorf("seed %d: %d of %d jobs are found, %d left", seed, all, n, q.length)
+	checkEqual(t, all, n, "seed %d: jobs found", seed)
+	checkEqual(t, q.length, 0, "seed %d: jobs left over", seed)
+	if q.turn != nil {
+		t.Errorf("seed %d: the mailing %v has its turn, want none", seed, q.turn)
 	}
 }
 
@@ -159,9 +165,8 @@ func TestAgain(t *testing.T) {
 			if ok == c.refused {
 				t.Errorf("it waits: %v, want %v", ok, !c.refused)
 			}
-			if wait := until.Sub(epoch); wait < c.least || wait > c.end {
-				t.Errorf("it waits %s, want %s to %s", wait, c.least, c.end)
-			}
+			wait := until.Sub(epoch)
+			checkRange(t, wait, c.least, c.end, "the wait")
 			if there := j.queuedIn != nil || j.retryIndex >= 0; there != ok {
 				t.Errorf("it is among those that wait: %v, want %v", there, ok)
 			}
@@ -198,34 +203,50 @@ func TestATokenThatIsLimitedTwiceGoesToTheBack(t *testing.T) {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	x := newTestScheduler(61) // one a second
-	if d := x.decideNext(epoch); d.job != nil || d.wait != 0 {
-		t.Errorf("with nothing to do: %+v", d)
+	d := x.decideNext(epoch)
+	if d.job != nil {
+		t.Fatalf("with nothing to do: d.job = %v, want nil", d.job)
 	}
+	checkEqual(t, d.wait, 0, "with nothing to do: d.wait")
 
 	later, late := readyJob("later"), readyJob("late")
 	late.deadline = epoch.Add(-time.Millisecond)
 	x.retryJob(later, stepLimitTarget, 500*time.Millisecond, false, epoch)
-	if d := x.decideNext(epoch); d.job != nil || d.wait != 500*time.Millisecond {
-		t.Errorf("with a retry in half a second: %+v", d)
+	d = x.decideNext(epoch)
+	if d.job != nil {
+		t.Fatalf("with a retry in half a second: d.job = %v, want nil", d.job)
 	}
+	checkEqual(t, d.wait, 500*time.Millisecond, "with a retry in half a second: d.wait")
 	x.queue.pushBack(late)
-	if d := x.decideNext(epoch); d.job != late || !d.over {
-		t.Errorf("with one whose time is over: %+v", d)
+	d = x.decideNext(epoch)
+	checkEqual(t, d.job, late, "with one whose time is over: d.job")
+	if !d.over {
+		t.Error("with one whose time is over: it is not given up")
 	}
 	x.removeJob(late)
 
 	now := epoch.Add(500 * time.Millisecond)
-	d := x.decideNext(now)
-	if d.job != later || d.over {
-		t.Fatalf("with a retry that is due: %+v", d)
+	d = x.decideNext(now)
+	if d.job != later {
+		t.Fatalf("with a retry that is due: d.job = %v, want %v", d.job, later)
+	}
+	if d.over {
+		t.Fatal("with a retry that is due: it is given up")
 	}
 	x.takeJob(later, now)
 	if later.attempts != 1 {
 		t.Errorf("%d attempts, want 1", later.attempts)
 	}
 	x.queue.pushBack(readyJob("next"))
-	if d := x.decideNext(now); d.job != nil || d.wait <= 0 || d.wait > time.Second {
-		t.Errorf("with the rate used up: %+v, want a wait of up to a second", d)
+	d = x.decideNext(now)
+	if d.job != nil {
+		t.Fatalf("with the rate used up: d.job = %v, want nil", d.job)
+	}
+	if d.wait <= 0 {
+		t.Errorf("with the rate used up: d.wait = %v, want more than 0", d.wait)
+	}
+	if d.wait > time.Second {
+		t.Errorf("with the rate used up: d.wait = %v, want at most %v", d.wait, time.Second)
 	}
 }
 
@@ -299,8 +320,11 @@ func TestImpatient(t *testing.T) {
 	for _, j := range x.jobsBeyondHold() {
 		got[j.Target] = true
 	}
-	if len(got) != 3 || got["patient"] {
-		t.Errorf("%v cannot wait, want all but the patient one", got)
+	if len(got) != 3 {
+		t.Fatalf("%v cannot wait, want 3 jobs", got)
+	}
+	if got["patient"] {
+		t.Error("the patient job cannot wait, want that it can")
 	}
 
 	// Without Retry-After nobody knows when a quota is refilled.

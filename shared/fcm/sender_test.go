@@ -32,8 +32,15 @@ func TestEveryOutcomeArrives(t *testing.T) {
 		if a.Class != outcome {
 			t.Errorf("%s: %+v, want %s", name, a, outcome)
 		}
-		if a.Attempts != 1 || a.HTTP == 0 || outcome != Accepted && a.Text == "" || outcome == Accepted && a.Name == "" {
-			t.Errorf("%s: %+v", name, a)
+		checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
+		if a.HTTP == 0 {
+			t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
+		}
+		if outcome != Accepted && a.Text == "" {
+			t.Errorf("%s: it is not accepted, and has no text", name)
+		}
+		if outcome == Accepted && a.Name == "" {
+			t.Errorf("%s: it is accepted, and has no name", name)
 		}
 		if outcome == Waiting && time.Until(a.NotBefore) < 5*time.Second {
 			t.Errorf("%s: may be tried again in %s", name, time.Until(a.NotBefore))
@@ -56,9 +63,9 @@ func TestWhatIsSent(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if st := srv.Stats(); st.Accepted != 2 || st.Validated != 1 {
-		t.Errorf("%d accepted, %d validated", st.Accepted, st.Validated)
-	}
+	st := srv.Stats()
+	checkEqual(t, st.Accepted, 2, "messages accepted")
+	checkEqual(t, st.Validated, 1, "messages validated")
 	for _, msg := range srv.Messages(emulated.Filter{}) {
 		switch {
 		case msg.Token == testToken(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
@@ -102,9 +109,8 @@ func TestGoAway(t *testing.T) {
 		t.Errorf("outcomes %v", got)
 	}
 	st := srv.Stats()
-	if st.Accepted != 2000 || st.Duplicates != 0 {
-		t.Errorf("FCM took %d messages, %d of them twice", st.Accepted, st.Duplicates)
-	}
+	checkEqual(t, st.Accepted, 2000, "messages that FCM accepted")
+	checkEqual(t, st.Duplicates, 0, "messages that FCM got twice")
 	if st.ConnectionsAccepted > 2000/100+4 {
 		t.Errorf("%d connections for 2,000 messages at 100 each", st.ConnectionsAccepted)
 	}
@@ -122,8 +128,12 @@ func TestDials(t *testing.T) {
 			t.Errorf("outcomes %v", got)
 		}
 	}
-	if st := srv.Stats(); st.ConnectionsAccepted > 3 || s.Stats().Dialled > 3 {
-		t.Errorf("%d connections, %d dialled, want 3", st.ConnectionsAccepted, s.Stats().Dialled)
+	st := srv.Stats()
+	if st.ConnectionsAccepted > 3 {
+		t.Errorf("FCM accepted %d connections, want at most 3", st.ConnectionsAccepted)
+	}
+	if s.Stats().Dialled > 3 {
+		t.Errorf("the sender opened %d connections, want at most 3", s.Stats().Dialled)
 	}
 }
 
@@ -135,9 +145,9 @@ func TestStreamLimit(t *testing.T) {
 	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 300, time.Time{})
-	if got := b.countClasses(); got[Accepted] != 300 || srv.Stats().Duplicates != 0 {
-		t.Errorf("outcomes %v, %d duplicates", got, srv.Stats().Duplicates)
-	}
+	got := b.countClasses()
+	checkEqual(t, got[Accepted], 300, "answers accepted")
+	checkEqual(t, srv.Stats().Duplicates, 0, "messages that FCM got twice")
 }
 
 func TestHangingAndBrokenAnswers(t *testing.T) {
@@ -151,13 +161,19 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	got := b.countClasses()
 	for _, i := range []int{7, 8} {
 		a := b.answerOf(testToken(i))
-		if a.Class != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 5*time.Second {
-			t.Errorf("target %d: %+v", i, a)
+		checkEqual(t, a.Class, Waiting, "target %d: a.Class", i)
+		if !a.Sent {
+			t.Errorf("target %d: Sent is false, want true: it may have been sent", i)
+		}
+		checkEqual(t, a.Attempts, 1, "target %d: a.Attempts", i)
+		if time.Until(a.NotBefore) < 5*time.Second {
+			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 5*time.Second)
 		}
 	}
 	// RESET may take others of its connection along; they wait, too.
-	if got[Accepted]+got[Waiting] != 200 || got[Accepted] < 50 {
-		t.Errorf("outcomes %v", got)
+	checkEqual(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
+	if got[Accepted] < 50 {
+		t.Errorf("answers accepted = %v, want at least 50", got[Accepted])
 	}
 	for target, a := range b.got {
 		if a.Class == Waiting && !a.Sent {
@@ -177,12 +193,14 @@ func TestOutageOfAFew(t *testing.T) {
 	}
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
-	if got := b.countClasses(); got[Accepted] != 1998 || got[Waiting] != 2 {
-		t.Errorf("outcomes %v", got)
-	}
+	got := b.countClasses()
+	checkEqual(t, got[Accepted], 1998, "answers accepted")
+	checkEqual(t, got[Waiting], 2, "answers waiting")
 	for _, i := range []int{1, 501} {
-		if a := b.answerOf(testToken(i)); a.HTTP != 503 || time.Until(a.NotBefore) < 25*time.Second {
-			t.Errorf("target %d: %+v", i, a)
+		a := b.answerOf(testToken(i))
+		checkEqual(t, a.HTTP, 503, "target %d: a.HTTP", i)
+		if time.Until(a.NotBefore) < 25*time.Second {
+			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 25*time.Second)
 		}
 	}
 }
@@ -194,20 +212,28 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
 	got := b.countClasses()
-	if got[Accepted] != 100 || got[Waiting] != 2900 {
-		t.Errorf("outcomes %v", got)
-	}
+	checkEqual(t, got[Accepted], 100, "answers accepted")
+	checkEqual(t, got[Waiting], 2900, "answers waiting")
 	if n := srv.Stats().Requests; n > 100+2*maxStreams+recentAnswers+5 {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
 	for target, a := range b.got {
-		if a.Class == Waiting && (a.HTTP != 429 && a.HTTP != 0 || a.Sent || time.Until(a.NotBefore) < 20*time.Second) {
-			t.Fatalf("%s: %+v", target, a)
+		if a.Class != Waiting {
+			continue
+		}
+		if a.HTTP != 429 && a.HTTP != 0 {
+			t.Fatalf("%s: HTTP %d, want 429 or no answer", target, a.HTTP)
+		}
+		if a.Sent {
+			t.Fatalf("%s: Sent is true, want false: FCM has answered", target)
+		}
+		if wait := time.Until(a.NotBefore); wait < 20*time.Second {
+			t.Fatalf("%s: it may be tried again in %s, want at least 20 s", target, wait)
 		}
 	}
-	if p := s.ProvePayload(t.Context(), b.m); p.Class != Waiting || p.HTTP != 429 {
-		t.Errorf("proof without quota: %+v", p)
-	}
+	p := s.ProvePayload(t.Context(), b.m)
+	checkEqual(t, p.Class, Waiting, "proof without quota: p.Class")
+	checkEqual(t, p.HTTP, 429, "proof without quota: p.HTTP")
 }
 
 func TestContextEnds(t *testing.T) {
@@ -233,8 +259,11 @@ func TestContextEnds(t *testing.T) {
 			sent++
 		}
 	}
-	if sent < maxStreams || sent >= 1000 {
-		t.Errorf("%d were under way", sent)
+	if sent < maxStreams {
+		t.Errorf("%v messages were under way, want at least %v", sent, maxStreams)
+	}
+	if sent >= 1000 {
+		t.Errorf("%v messages were under way, want less than 1000", sent)
 	}
 }
 
@@ -268,9 +297,10 @@ func TestClose(t *testing.T) {
 	s.Close()
 	b.sendTarget(t.Context(), "late", time.Time{})
 	got := b.countClasses()
-	if got[Accepted] < 100 || got[Accepted]+got[Waiting] != 1001 {
-		t.Errorf("outcomes %v", got)
+	if got[Accepted] < 100 {
+		t.Errorf("answers accepted = %v, want at least 100", got[Accepted])
 	}
+	checkEqual(t, got[Accepted]+got[Waiting], 1001, "answers accepted or waiting")
 	if st := srv.Stats(); st.Accepted != got[Accepted] {
 		t.Errorf("FCM took %d, %d are answered so", st.Accepted, got[Accepted])
 	}
@@ -324,9 +354,9 @@ func TestProve(t *testing.T) {
 		"too large":            {sized(5000), Refused, false, 0},
 	} {
 		a := s.ProvePayload(t.Context(), c.m)
-		if a.Class != c.want || a.Provisional != c.provisional || a.HTTP != c.http {
-			t.Errorf("%s: %+v", name, a)
-		}
+		checkEqual(t, a.Class, c.want, "%s: a.Class", name)
+		checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
+		checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
 		if c.want == Refused && a.Text == "" {
 			t.Errorf("%s: no words", name)
 		}
@@ -335,9 +365,8 @@ func TestProve(t *testing.T) {
 	for e.Message == nil || !e.Message.ValidateOnly {
 		e = <-events
 	}
-	if e.Message.Topic != "proofs" || len(e.Message.CustomerID) != push.MaxCustomerID {
-		t.Errorf("proof sent to %q with customer %q", e.Message.Topic, e.Message.CustomerID)
-	}
+	checkEqual(t, e.Message.Topic, "proofs", "the topic of the proof")
+	checkEqual(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
 	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
 		srv.SetOutcome("/topics/proofs", outcome)
 		if a := s.ProvePayload(t.Context(), compileTestMessage(t)); a.Class != want {
@@ -359,9 +388,10 @@ func TestConfig(t *testing.T) {
 		"http://fcm.googleapis.com": false, "http://fcm.googleapis.com:443": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
 		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
 		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().parseEndpoint()
-		if err != nil || tg.google != google {
-			t.Errorf("%s: Google's is %v, want %v (%v)", endpoint, tg.google, google, err)
+		if err != nil {
+			t.Fatalf("%s: %v", endpoint, err)
 		}
+		checkEqual(t, tg.google, google, "%s: that it is Google's", endpoint)
 		if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
 			t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
 		}

@@ -108,12 +108,8 @@ func TestExchange(t *testing.T) {
 		}
 	}
 	busy(0, 120)
-	if stores < 8 || stores > 12 {
-		t.Errorf("stored %d times in two minutes, want less than once in ten seconds", stores)
-	}
-	if reads < 28 || reads > 45 {
-		t.Errorf("read %d times in two minutes, want about every %s", reads, readEvery)
-	}
+	checkRange(t, stores, 8, 12, "stores in two minutes")
+	checkRange(t, reads, 28, 45, "reads in two minutes")
 
 	// An attempt that fails is repeated soon, and the part is given up meanwhile.
 	at := epoch.Add(131 * time.Second)

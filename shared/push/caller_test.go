@@ -51,8 +51,11 @@ func TestFaultyCallersAreRefused(t *testing.T) {
 	} {
 		var got push.Callers
 		err := got.UnmarshalText([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+		if err == nil {
+			t.Fatalf("%s: got no error", text)
+		}
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: err.Error() = %q, want it to contain %q", text, err.Error(), want)
 		}
 		if got != nil {
 			t.Errorf("%s: %v was taken", text, got)

@@ -19,9 +19,11 @@ func TestNumbersThatWouldChangeAreRefused(t *testing.T) {
 		`0`: "", `0.0e9`: "", `9223372036854775807`: "", `1e300`: "", `1e-300`: "", `"a"`: "",
 	} {
 		_, faults := push.ParsePatch(map[string]json.RawMessage{"attributes": json.RawMessage(`{"a":` + value + `}`)}, "body")
-		if got := faults.Error(); !strings.Contains(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s: %q, want %q", value, got, want)
+		got := faults.Error()
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: the faults are %q, want them to contain %q", value, got, want)
 		}
+		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
 	}
 }
 
@@ -38,9 +40,10 @@ func TestLinksThatHideWhereTheyLead(t *testing.T) {
 	} {
 		d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"}}`), Link: link, Audience: push.Audience{Everyone: true}}
 		got := d.Check(time.Now()).Error()
-		if !strings.Contains(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s: %q, want %q", link, got, want)
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: the fault is %q, want it to contain %q", link, got, want)
 		}
+		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
 	}
 }
 
@@ -77,13 +80,18 @@ func TestLinksOfAMessageThatHideWhereTheyLead(t *testing.T) {
 		for _, f := range d.Check(time.Now()) {
 			got += f.Location + " " + f.Message
 		}
-		if !strings.HasPrefix(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s:\n%q, want %q", message, got, want)
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
 		}
+		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
 	}
 	many := `{"data":{"a":"b"},"links":["` + strings.Repeat(`javascript:x","`, 500) + `"]}`
 	d := push.Draft{Message: json.RawMessage(many), Audience: push.Audience{Everyone: true}}
-	if faults := d.Check(time.Now()); len(faults) != 21 || !strings.Contains(faults[20].Message, "480 more") {
-		t.Errorf("500 links have %d faults, want 20 and one that says that there are 480 more", len(faults))
+	faults := d.Check(time.Now())
+	if len(faults) != 21 {
+		t.Fatalf("500 links have %d faults, want 20 and one that says that there are more", len(faults))
+	}
+	if !strings.Contains(faults[20].Message, "480 more") {
+		t.Errorf("the last fault of 500 links is %q, want it to contain %q", faults[20].Message, "480 more")
 	}
 }

@@ -82,8 +82,11 @@ func TestProjectQuotas(t *testing.T) {
 		t.Errorf("the quota of the default project: %v, want no fault", err)
 	}
 	err := (ProjectQuotas{"pharmacy-test": 1}).Check(apps.ResolveProjects("shop-prod"))
-	if err == nil || !strings.Contains(err.Error(), "pharmacy-test") {
-		t.Errorf("the quota of a project without an app: %v, want a fault that names it", err)
+	if err == nil {
+		t.Fatal("the quota of a project without an app has no fault, want one that names it")
+	}
+	if !strings.Contains(err.Error(), "pharmacy-test") {
+		t.Errorf("the fault of the quota of a project without an app is %q, want it to contain %q", err.Error(), "pharmacy-test")
 	}
 
 	for _, text := range []string{"pharmacy-prod", "pharmacy-prod=0", "pharmacy-prod=1e9", "pharmacy-prod=1,pharmacy-prod=2"} {
