@@ -11,6 +11,7 @@ import (
 	"golang.org/x/oauth2/google"
 )
 
+// oauthScope is the OAuth scope that FCM needs.
 const oauthScope = "https://www.googleapis.com/auth/firebase.messaging"
 
 const (
@@ -30,10 +31,10 @@ type accessToken struct {
 	number    int                           // number of the token, counted from the first
 	accepted  int                           // number of the last token with which FCM accepted a message
 	expiry    time.Time                     // zero: never
-	fetching  bool
-	refused   bool      // FCM refused it: nothing is sent before the next one is fetched
-	fetchedAt time.Time // when the last fetch ended
-	broken    error     // why fetching failed for good: refused, not just out of reach
+	fetching  bool                          // a fetch is under way
+	refused   bool                          // FCM refused it: nothing is sent before the next one is fetched
+	fetchedAt time.Time                     // when the last fetch ended
+	broken    error                         // why fetching failed for good: refused, not just out of reach
 }
 
 // newAccessToken finds the credentials for t.
@@ -48,6 +49,7 @@ func newAccessToken(ctx context.Context, c Config, t endpoint) (accessToken, err
 	}
 	// The sources of default credentials keep their token until shortly before it
 	// expires; a new source fetches a new one.
+	// ctx may end when New has returned, but tokens are fetched as long as the sender lives.
 	lasting := context.WithoutCancel(ctx)
 	if _, err := google.FindDefaultCredentials(lasting, oauthScope); err != nil {
 		return k, fmt.Errorf("fcm: credentials for %s: %w", googleHost, err)
@@ -64,6 +66,8 @@ func newAccessToken(ctx context.Context, c Config, t endpoint) (accessToken, err
 	return k, nil
 }
 
+// requestHeader returns the header of requests with an access token, or without credentials
+// if it is nil.
 func requestHeader(t *oauth2.Token) http.Header {
 	h := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"carillon"}}
 	if t != nil {
@@ -73,7 +77,7 @@ func requestHeader(t *oauth2.Token) http.Header {
 }
 
 // tokenUsableLocked reports whether requests can be sent with the current token, and
-// starts its replacement in time.
+// starts to fetch the next one before the current one expires.
 func (s *Sender) tokenUsableLocked(now time.Time) bool {
 	k := &s.credentials
 	if k.fetch == nil {
@@ -81,6 +85,9 @@ func (s *Sender) tokenUsableLocked(now time.Time) bool {
 	}
 	have := k.number > 0 && !k.refused && (k.expiry.IsZero() || now.Before(k.expiry.Add(-expiryMargin)))
 	ending := k.number == 0 || k.refused || !k.expiry.IsZero() && now.After(k.expiry.Add(-refreshBefore))
+
+	// fetching makes sure that one goroutine fetches at a time. A token that is still good
+	// is not fetched again and again while that fails.
 	if ending && !k.fetching && (!have || now.Sub(k.fetchedAt) > fetchPause) && k.broken == nil {
 		k.fetching = true
 		go s.fetchAccessToken()
@@ -108,8 +115,15 @@ func (s *Sender) tokenRefusedLocked(number, status int, now time.Time) bool {
 	return true
 }
 
+// fetchAccessToken fetches an access token, and starts the jobs that waited for it. If there
+// are no credentials, or Google refuses them, the jobs are answered with this error for
+// fetchPause. If Google is out of reach and the current token cannot be used, all projects
+// are held.
 func (s *Sender) fetchAccessToken() {
+	// Not under the lock: it asks a server. fetch does not change after New.
 	t, err := s.credentials.fetch()
+
+	// The lock guards the credentials, which requests are sent with.
 	s.mu.Lock()
 	now := time.Now()
 	k := &s.credentials
@@ -120,7 +134,7 @@ func (s *Sender) fetchAccessToken() {
 		k.header, k.expiry, k.refused = requestHeader(t), t.Expiry, false
 		k.number++
 	case isPermanent(err):
-		// Keep the error for 30 s, so that waiting messages fail with it.
+		// The error is kept, so that messages that wait fail with it at once.
 		k.broken = fmt.Errorf("no credentials for %s: %w", googleHost, err)
 		time.AfterFunc(fetchPause, s.clearBrokenToken)
 	case k.number == 0 || k.refused || now.After(k.expiry.Add(-expiryMargin)):
@@ -132,8 +146,9 @@ func (s *Sender) fetchAccessToken() {
 	s.startReadyJobs()
 }
 
+// clearBrokenToken forgets the error of a fetch, so that the next job fetches again.
 func (s *Sender) clearBrokenToken() {
-	s.mu.Lock()
+	s.mu.Lock() // guards the credentials
 	s.credentials.broken = nil
 	s.mu.Unlock()
 }

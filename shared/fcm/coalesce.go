@@ -14,8 +14,8 @@ import (
 type coalescingConn struct {
 	net.Conn
 
-	mu      sync.Mutex
-	change  sync.Cond // signals that pending, err or closed changed
+	mu      sync.Mutex // guards pending, err and closed, between Write and the goroutine of writePending
+	change  sync.Cond  // signals that pending, err or closed changed
 	pending []byte
 	err     error
 	closed  bool

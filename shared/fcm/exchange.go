@@ -14,7 +14,7 @@ type Peers interface {
 	// StoreDemand stores what this sender needs, and replaces what it stored before. It
 	// is called less than once in ten seconds, and not while nothing is sent.
 	StoreDemand(ctx context.Context, d push.Demand) error
-	// ReadDemands reads what the other senders need that have announced it within
+	// ReadDemands reads the demands that the other senders stored within
 	// push.DemandLife. Age is by the clock of the store.
 	ReadDemands(ctx context.Context) ([]push.Demand, error)
 	// DeleteDemand deletes what StoreDemand stored.
@@ -24,7 +24,7 @@ type Peers interface {
 // exchangeTimeout is the timeout of one exchange with the peers.
 const exchangeTimeout = 5 * time.Second
 
-// An exchangeTimes has the times at which a limiter announced its demand and read the
+// exchangeTimes has the times at which a limiter stored its demand and read those of the
 // others.
 type exchangeTimes struct {
 	leaving bool      // the sender stops for good
@@ -33,7 +33,7 @@ type exchangeTimes struct {
 
 	storeFailed, askFailed bool // the last attempt
 
-	writes float64   // that may be made now; one more comes each announceEvery
+	writes float64   // how many writes may be made now; it grows by one each announceEvery
 	at     time.Time // when writes was computed
 }
 
@@ -64,6 +64,7 @@ type exchangeStep struct {
 	demand                push.Demand // to be announced
 }
 
+// isEmpty reports whether nothing is to be exchanged.
 func (t exchangeStep) isEmpty() bool { return !t.announce && !t.read && !t.leave }
 
 // exchangeDue returns what is to be exchanged with the peers now, and records that it
@@ -100,6 +101,8 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	return t
 }
 
+// pauseAfter returns the pause before the next store or read, which is shorter if the last
+// one failed.
 func pauseAfter(usual time.Duration, failed bool) time.Duration {
 	if failed {
 		return retryEvery

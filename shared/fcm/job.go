@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A job is an item until it is answered.
+// A job is an item from Send until its answer. Sender.mu guards it after sendJob has
+// added it to the queue.
 type job struct {
 	Item
 	ctx           context.Context
@@ -25,7 +26,7 @@ type job struct {
 	lastAnswer   Answer
 
 	group      *contextGroup
-	queuedIn   *mailingQueue // its place in the queue; nil: it is not in it
+	queuedIn   *mailingQueue // the queue that it is in; nil: none
 	prev, next *job
 	retryAt    time.Time // with retries: when it is tried again
 	retryIndex int       // its place in retries; -1: it is not in them
@@ -37,46 +38,53 @@ func (j *job) isOver(at time.Time) bool { return !j.deadline.IsZero() && at.Afte
 // hasPriority reports whether the job goes before mailings.
 func (j *job) hasPriority() bool { return j.Priority || j.toTopic }
 
-// A contextGroup has the jobs whose contexts end together, so that one goroutine
-// watches all of them.
+// A contextGroup has the jobs whose contexts have the same Done channel. The context
+// package calls one function for the whole group when they end, instead of one for each
+// job: a batch has up to 1,000 jobs and one context.
 type contextGroup struct {
 	done <-chan struct{}
-	jobs map[*job]*worker // nil: it is not under way
-	stop func() bool
+	jobs map[*job]*worker // the worker that makes an attempt; nil: the job is not under way
+	stop func() bool      // ends the call of context.AfterFunc, once no job is left
 }
 
-// joinGroupLocked adds j to the group of its context.
+// joinGroupLocked adds j to the group of its context, and makes the group if j is the first.
 func (s *Sender) joinGroupLocked(j *job) {
 	done := j.ctx.Done()
-	c := s.groups[done]
-	if c == nil {
-		c = &contextGroup{done: done, jobs: map[*job]*worker{}}
-		c.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(c) })
-		s.groups[done] = c
+	g := s.groups[done]
+	if g == nil {
+		g = &contextGroup{done: done, jobs: map[*job]*worker{}}
+		// If the context has ended already, answerGroup runs at once in a goroutine of its
+		// own, which waits for Sender.mu.
+		g.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(g) })
+		s.groups[done] = g
 	}
-	c.jobs[j] = nil
-	j.group = c
+	g.jobs[j] = nil
+	j.group = g
 }
 
 // forgetJobLocked removes j everywhere, because it is about to be answered.
 func (s *Sender) forgetJobLocked(j *job) {
 	j.project.scheduler.removeJob(j)
-	c := j.group
-	delete(c.jobs, j)
-	if len(c.jobs) == 0 && s.groups[c.done] == c {
-		c.stop()
-		delete(s.groups, c.done)
+
+	g := j.group
+	delete(g.jobs, j)
+
+	// An empty group is deleted. The next job with this context makes another one.
+	if len(g.jobs) == 0 && s.groups[g.done] == g {
+		g.stop()
+		delete(s.groups, g.done)
 	}
 }
 
-// answerGroup answers a group whose contexts have ended. Requests under way get some
-// time: if they were broken off, it would be unknown whether the device gets the
-// message.
-func (s *Sender) answerGroup(c *contextGroup) {
+// answerGroup answers the jobs of a group whose contexts have ended. Requests under way
+// get Config.Grace: if they were broken off, it would be unknown whether the device gets
+// the message.
+func (s *Sender) answerGroup(g *contextGroup) {
+	var out answers
+	// The lock guards jobs: completeAttempt may be about to answer one of them.
 	s.mu.Lock()
 	now := time.Now()
-	var out answers
-	for j, w := range c.jobs {
+	for j, w := range g.jobs {
 		if w != nil {
 			w.shortenLocked(now.Add(s.cfg.Grace))
 			continue
@@ -84,5 +92,6 @@ func (s *Sender) answerGroup(c *contextGroup) {
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
 	}
 	s.mu.Unlock()
+
 	out.giveAll()
 }

@@ -10,13 +10,13 @@ import (
 // maxStreams is how many requests one connection carries at most; FCM allows no more.
 const maxStreams = 100
 
-// A conn is one connection. Guarded by Sender.mu.
+// A conn is one connection to FCM. Sender.mu guards it.
 type conn struct {
 	cc            *http.ClientConn
-	limit         int // requests at a time; see firstLimit
-	limitKnown    bool
-	born          time.Time
-	inFlight      int
+	limit         int       // requests at a time; see firstLimit
+	limitKnown    bool      // the server's limit was read
+	born          time.Time // when it was opened
+	inFlight      int       // requests under way
 	answered      int       // requests so far
 	closing       bool      // it accepts no more requests: GOAWAY or an error
 	refusingSince time.Time // since when it takes none though it should; zero: it does
@@ -38,8 +38,9 @@ func (c *conn) learnLimit(now time.Time) {
 	}
 }
 
-// A pool has the connections to FCM. They are opened one after the other: to open one
-// for each request that finds the pool full would be a storm of handshakes.
+// A pool has the connections to FCM. Sender.mu guards it. Connections are opened one after
+// the other: if each request that finds the pool full opened one, there would be far more
+// handshakes than connections that are needed.
 type pool struct {
 	dialer   *http.Transport
 	scheme   string
@@ -48,11 +49,11 @@ type pool struct {
 	wanted   int // how many there should be
 	least    int
 	most     int
-	dialling bool
-	dialled  int
+	dialling bool      // a connection is being opened
+	dialled  int       // connections opened so far
 	failures int       // dials in a row without any answer
 	notUntil time.Time // no dial before it
-	full     bool      // since the last resize all connections were full at some time
+	full     bool      // since the last call of setWanted all connections were full at some time
 	latency  latencies
 }
 
@@ -63,6 +64,9 @@ func (p *pool) reserveConn(now time.Time) (best *conn, soon bool) {
 	for _, c := range p.conns {
 		c.learnLimit(now)
 	}
+
+	// A connection that refuses is not asked again at this time (refusingSince), so that
+	// each round asks another one.
 	for range len(p.conns) {
 		best = nil
 		for _, c := range p.conns {
@@ -92,6 +96,7 @@ func (c *conn) reserveStream(now time.Time) bool {
 		c.refusingSince = time.Time{}
 		return true
 	}
+
 	if c.inFlight == 0 || c.cc.Err() != nil || !c.refusingSince.IsZero() && now.Sub(c.refusingSince) > refusingTime {
 		c.closing = true
 		return false
@@ -158,11 +163,15 @@ func (s *Sender) dialIfDueLocked(now time.Time) {
 	go s.dialConn()
 }
 
+// dialConn opens a connection, and looks for jobs that it can carry.
 func (s *Sender) dialConn() {
 	p := &s.pool
 	ctx, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)
 	cc, err := p.dialer.NewClientConn(ctx, p.scheme, p.address)
 	cancel()
+
+	// The lock guards the pool. It is not held while the connection is opened: that takes
+	// up to 20 seconds.
 	s.mu.Lock()
 	now := time.Now()
 	p.dialling = false
@@ -171,7 +180,7 @@ func (s *Sender) dialConn() {
 	case err != nil:
 		out = s.unreachableLocked(now, err.Error())
 	case s.closed:
-		cc.Close()
+		cc.Close() // Close did not see it
 	default:
 		p.dialled++
 		p.conns = append(p.conns, &conn{cc: cc, limit: firstLimit, born: now})
@@ -196,14 +205,16 @@ func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
 	return out
 }
 
-// latencies has the distribution of recent latencies, in buckets that grow by an
-// eighth of a doubling. It is halved at each look.
+// latencies has the distribution of recent latencies. Each of its buckets ends at 2^(1/8)
+// times the latency at which the one before ends. The counts are halved each time the
+// percentile is computed, so that old latencies count less and less.
 type latencies struct {
-	buckets [160]float64
-	total   float64
-	p95     time.Duration
+	buckets [160]float64  // counts of latencies; the first ends at 0.11 ms
+	total   float64       // the sum of buckets
+	p95     time.Duration // the 95th percentile; 0: not known yet
 }
 
+// addLatency counts one latency.
 func (l *latencies) addLatency(d time.Duration) {
 	i := int(8 * math.Log2(max(d.Seconds()*1e4, 1))) // from 0.1 ms
 	l.buckets[min(i, len(l.buckets)-1)]++
@@ -213,6 +224,8 @@ func (l *latencies) addLatency(d time.Duration) {
 // minLatencies is how many latencies a percentile needs at least.
 const minLatencies = 20
 
+// computeP95 computes the percentile, unless there are too few latencies, and halves all
+// counts.
 func (l *latencies) computeP95() {
 	if l.total >= minLatencies {
 		sum := 0.0

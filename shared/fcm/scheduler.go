@@ -23,9 +23,10 @@ type decision struct {
 	wait time.Duration // without a job: when to ask again; 0: when something changes
 }
 
-// decideNext returns what to do now. A job that is sent has to be taken with take.
+// decideNext returns what to do now. Call takeJob for a job that is sent.
 func (s *scheduler) decideNext(now time.Time) decision {
 	wait := s.requeueDue(now)
+
 	j := s.queue.peek()
 	if j == nil {
 		return decision{wait: wait}
@@ -33,6 +34,7 @@ func (s *scheduler) decideNext(now time.Time) decision {
 	if j.isOver(now) {
 		return decision{job: j, over: true}
 	}
+
 	if d := s.limiter.waitTime(now); d > 0 {
 		if wait == 0 || d < wait {
 			wait = d
@@ -67,7 +69,7 @@ func (s *scheduler) requeueJob(j *job) {
 	}
 }
 
-// takeJob counts j as sent, after decide returned it.
+// takeJob counts j as sent, after decideNext has returned it.
 func (s *scheduler) takeJob(j *job, now time.Time) {
 	s.limiter.countSent(now)
 	s.queue.takeTurn(j)
@@ -84,8 +86,9 @@ func (s *scheduler) removeJob(j *job) {
 	}
 }
 
-// observeAnswer records what an answer to an attempt that began then says about FCM as a
-// whole, and reports whether everything is held because of it.
+// observeAnswer records what an answer with the HTTP status says about FCM as a whole, and
+// reports whether the project is held because of it. began is when the attempt began, and
+// retry is the Retry-After of the answer, 0 without one.
 func (s *scheduler) observeAnswer(then nextStep, http int, retry time.Duration, began, now time.Time) bool {
 	l := &s.limiter
 	switch {
@@ -107,16 +110,17 @@ func (s *scheduler) observeAnswer(then nextStep, http int, retry time.Duration, 
 func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
 	wait := j.waitAfter(then, retry)
 	held := laterOf(now, s.limiter.heldUntil())
-	patience := laterOf(now, s.limiter.earliestSend())
+	earliest := laterOf(now, s.limiter.earliestSend())
+
 	if wait == 0 {
-		if ended || held.After(now) && j.singleAttempt || j.isOver(patience) {
+		if ended || held.After(now) && j.singleAttempt || j.isOver(earliest) {
 			return held, false
 		}
 		s.requeueJob(j)
 		return held, true
 	}
 
-	j.retryAt = laterOf(now.Add(wait), patience)
+	j.retryAt = laterOf(now.Add(wait), earliest)
 	if ended || j.singleAttempt && then != stepAskAgain || j.isOver(j.retryAt) {
 		return j.retryAt, false
 	}
@@ -124,7 +128,8 @@ func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended b
 	return j.retryAt, true
 }
 
-// waitAfter returns how long j waits before it is tried again.
+// waitAfter returns how long j waits before it is tried again, and counts the attempt in
+// j. retry is the Retry-After of the answer.
 func (j *job) waitAfter(then nextStep, retry time.Duration) time.Duration {
 	switch then {
 	case stepReroute:

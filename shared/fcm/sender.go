@@ -11,26 +11,26 @@ import (
 // wait for each other.
 type Sender struct {
 	cfg       Config
-	projects  []*project // the first one is that of the config
-	watchDone chan struct{}
+	projects  []*project    // the first one is that of the config
+	watchDone chan struct{} // closed when watchOverdue has to end
 
+	// mu guards all fields below, the schedulers in projects, and the jobs.
 	mu           sync.Mutex
 	nextProject  int // index of the project that is asked first for the next message
 	pool         pool
 	credentials  accessToken
-	groups       map[<-chan struct{}]*contextGroup
-	workers      []*worker
+	groups       map[<-chan struct{}]*contextGroup // the jobs that are not answered yet, by Done of their contexts
+	workers      []*worker                         // all of them
 	idleWorkers  []*worker
-	inFlight     int
-	timer        *time.Timer
-	timerAt      time.Time // zero: the timer is not set
+	inFlight     int         // requests of all connections
+	timer        *time.Timer // calls startReadyJobs when a retry or the rate becomes due
+	timerAt      time.Time   // zero: the timer is not set
 	closed       bool
 	noneInFlight sync.Cond // signals that the number of requests in flight may be 0
 }
 
-// New makes a sender and begins to connect. It is no error if FCM is out of reach:
-// messages are answered Waiting then. Errors are a faulty Config and missing
-// credentials.
+// New makes a sender and begins to connect. If FCM is out of reach, New succeeds, and
+// messages are answered Waiting. Its errors are a faulty Config and missing credentials.
 func New(ctx context.Context, c Config) (*Sender, error) {
 	c = c.withDefaults()
 	t, err := c.parseEndpoint()
@@ -53,74 +53,16 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 		pool: pool{dialer: c.newTransport(t), scheme: t.url.Scheme, address: t.address, wanted: c.Connections, least: c.Connections, most: c.MaxConnections}}
 	s.noneInFlight.L = &s.mu
 	s.timer = time.AfterFunc(time.Hour, s.onTimer)
-	s.timer.Stop()
+	s.timer.Stop() // it is not due before setTimerLocked sets it
+
+	// Both start goroutines that use the sender: they wait for the lock.
 	s.mu.Lock()
 	s.tokenUsableLocked(now)
 	s.dialIfDueLocked(now)
 	s.mu.Unlock()
+
 	go s.watchOverdue()
 	return s, nil
-}
-
-// Send sends an item as soon as connections and the quota of its project allow;
-// mailings take turns, and so do projects. It
-// never blocks. answered is called exactly once, from a goroutine of the sender, and
-// must return quickly. When ctx ends, an item that is not under way is answered
-// Waiting at once, and one that is after Config.Grace at the latest.
-func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
-	s.sendJob(&job{Item: it, ctx: ctx, giveAnswer: answered, mailing: it.Message.mailing, retryIndex: -1})
-}
-
-func (s *Sender) sendJob(j *job) {
-	if n := j.Message.Size(j.Customer); n > MaxSize {
-		go j.giveAnswer(tooLarge(n))
-		return
-	}
-
-	if j.project = s.projectOf(j.Project); j.project == nil {
-		go j.giveAnswer(Answer{Class: Misconfigured, Text: "the sender has no project " + j.Project})
-		return
-	}
-
-	now := time.Now()
-	j.deadline = s.deadlineOf(j, now)
-	p := j.project
-	var out answers
-	s.mu.Lock()
-	s.joinGroupLocked(j)
-	switch until := p.scheduler.limiter.heldUntil(); {
-	case s.closed:
-		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
-	case j.ctx.Err() != nil:
-		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.isOver(now), until.After(now) && (j.singleAttempt || j.isOver(p.scheduler.limiter.earliestSend())):
-		if until.After(now) {
-			j.lastAnswer.HTTP = p.holdStatus
-		}
-		out.add(s.giveUpLocked(j, now, until, p.waitReason(now)))
-	default:
-		p.scheduler.queue.pushBack(j)
-	}
-
-	more := p.scheduler.queue.length == 1 // if the queue had jobs already, a run of schedule is due anyway
-	s.mu.Unlock()
-	if out != nil {
-		go out.giveAll()
-	}
-	if more {
-		s.startReadyJobs()
-	}
-}
-
-// deadlineOf returns the time after which the job may not be sent.
-func (s *Sender) deadlineOf(j *job, now time.Time) (at time.Time) {
-	if !j.Until.IsZero() {
-		at = now.Add(j.Until.Sub(s.cfg.Now()))
-	}
-	if d, ok := j.ctx.Deadline(); ok && (at.IsZero() || d.Before(at)) {
-		at = d
-	}
-	return at
 }
 
 // Stats has the figures of a sender.
@@ -146,8 +88,8 @@ func (s *Sender) Stats() Stats {
 	return out
 }
 
-// Close answers everything that is not under way with Waiting, gives the rest
-// Config.Grace, and closes the connections.
+// Close answers every item that is not under way with Waiting. It waits up to Config.Grace
+// for the requests under way, and closes the connections. Another call returns at once.
 func (s *Sender) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -158,8 +100,8 @@ func (s *Sender) Close() {
 	s.closed = true
 	now := time.Now()
 	var out answers
-	for _, c := range s.groups {
-		for j, w := range c.jobs {
+	for _, g := range s.groups {
+		for j, w := range g.jobs {
 			if w != nil {
 				w.shortenLocked(now.Add(s.cfg.Grace))
 				continue
@@ -168,6 +110,9 @@ func (s *Sender) Close() {
 		}
 	}
 
+	// completeAttempt needs the lock to end the requests under way, and an answer may call
+	// Send. So the lock is released while answers are given. inFlight is read again after
+	// that, because its last change may have been signalled in between.
 	for s.inFlight > 0 {
 		s.mu.Unlock()
 		out.giveAll()
@@ -189,37 +134,4 @@ func (s *Sender) Close() {
 	close(s.watchDone)
 	s.mu.Unlock()
 	out.giveAll()
-}
-
-// watchOverdue handles what no event triggers: overdue requests, dead connections, queued
-// items whose time is over, the share of the quota.
-func (s *Sender) watchOverdue() {
-	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
-	t := time.NewTicker(every)
-	defer t.Stop()
-	fitted := time.Now()
-	for {
-		select {
-		case <-s.watchDone:
-			return
-		case <-t.C:
-		}
-		s.mu.Lock()
-		now := time.Now()
-		for _, w := range s.workers {
-			w.cancelOverdueLocked(now)
-		}
-		if now.Sub(fitted) >= 250*time.Millisecond {
-			fitted = now
-			s.pool.setWanted(s.rateLocked())
-		}
-		s.pool.removeClosed()
-		s.dialIfDueLocked(now)
-		s.tokenUsableLocked(now) // replaces the credentials in time
-		s.startExchangesLocked(now)
-		out := s.answerOverdueLocked(now)
-		s.mu.Unlock()
-		out.giveAll()
-		s.startReadyJobs()
-	}
 }

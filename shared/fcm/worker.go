@@ -13,7 +13,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// A worker sends one request at a time. Its buffers and its context are reused.
+// A worker makes one attempt at a time, in a goroutine of its own. Its buffers and its
+// context are used again for each attempt, so that an attempt costs few allocations.
 type worker struct {
 	s               *Sender
 	work            chan attempt
@@ -31,7 +32,7 @@ type attempt struct {
 	began       time.Time
 }
 
-// A response is the outcome of an attempt on the wire.
+// A response is what came back for an attempt: an answer of the server, or an error.
 type response struct {
 	status      int    // HTTP status; 0: no answer
 	body        []byte // complete, unless err is set; valid until the next attempt of the worker
@@ -40,6 +41,7 @@ type response struct {
 	unprocessed bool // FCM has not processed the request
 }
 
+// runAttempts makes the attempt f and all further ones, until the sender is closed.
 func (w *worker) runAttempts(f attempt) {
 	for ok := true; ok; {
 		r := w.sendRequest(f)
@@ -49,15 +51,19 @@ func (w *worker) runAttempts(f attempt) {
 	}
 }
 
+// sendRequest sends the request of an attempt and reads the answer. It blocks until both
+// are done, or until watchOverdue ends w.ctx.
 func (w *worker) sendRequest(f attempt) response {
 	j := f.job
+	field := j.targetField()
 	if j.toTopic {
-		w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, "topic", j.Target)
-	} else {
-		w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, j.targetField(), j.Target)
+		field = "topic"
 	}
+	w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, field, j.Target)
+
 	b := &requestBody{left: w.request}
 	defer b.Close()
+	// WithContext copies the request of the project, which all its attempts share.
 	req := j.project.request.WithContext(w.ctx)
 	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.request))
 	resp, err := f.conn.cc.RoundTrip(req)
@@ -88,6 +94,8 @@ func isUnprocessed(err error) bool {
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
+// readInto appends to b what r has, up to maxAnswer bytes in all. With an error it returns
+// what was read before.
 func readInto(b []byte, r io.Reader) ([]byte, error) {
 	for len(b) < maxAnswer {
 		if len(b) == cap(b) {
@@ -106,15 +114,17 @@ func readInto(b []byte, r io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// A requestBody is the body of a request in the buffer of a worker. The transport may
-// still hold it when the worker has gone on, so it is empty once closed.
+// A requestBody is the body of a request in the buffer of a worker. net/http may still read
+// it in another goroutine when RoundTrip has returned. The worker then uses the buffer for
+// its next request, so it closes the body first: a closed body gives no more bytes.
 type requestBody struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // guards left and read, which net/http and the worker use at the same time
 	left []byte
 	read bool // it was read to its end
 }
 
-// Read returns io.EOF together with the last bytes, so that they go in one frame.
+// Read returns io.EOF together with the last bytes, so that net/http sends the last bytes
+// and the end of the stream in one frame.
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,15 +148,17 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
+// wasRead reports whether net/http has read the whole body: FCM may have got it.
 func (b *requestBody) wasRead() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.read
 }
 
-// An attemptContext is the context of the requests of a worker. The watch of the
-// sender ends it when a request is overdue, so that no request needs a timer or a
-// context of its own.
+// An attemptContext is the context of the requests of a worker, one after the other. It has
+// no deadline: watchOverdue ends it when a request is overdue. So no request needs a timer
+// or a context of its own, which would cost allocations. An attemptContext that has ended
+// is replaced before the next request (beginAttemptLocked).
 type attemptContext struct {
 	context.Context // Background
 	done            chan struct{}
@@ -169,14 +181,15 @@ func (p *attemptContext) Err() error {
 	}
 }
 
-// shortenLocked cancels the attempt under way at that time at the latest.
+// shortenLocked makes sure that the attempt under way is cancelled at end at the latest.
 func (w *worker) shortenLocked(end time.Time) {
 	if end.Before(w.cancelAt) {
 		w.cancelAt = end
 	}
 }
 
-// cancelOverdueLocked cancels the attempt if it is overdue.
+// cancelOverdueLocked cancels the attempt under way if it is overdue. Err says whether it was
+// cancelled before: a channel can be closed only once.
 func (w *worker) cancelOverdueLocked(now time.Time) {
 	if !w.cancelAt.IsZero() && now.After(w.cancelAt) && w.ctx.Err() == nil {
 		close(w.ctx.done)
