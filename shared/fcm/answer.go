@@ -10,11 +10,12 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An AnswerClass is what became of an item, or of a proof.
+// An AnswerClass says what happened to an item or to a proof. deliver makes the result of
+// the target from it.
 type AnswerClass int
 
-// The outcomes. Only Invalid says that a token is invalid; Doubtful may, if the
-// payload is known to be good. No other outcome may flag a token.
+// The classes. Only Invalid says that a token is invalid. Doubtful says so if the payload is
+// proven. An answer of another class must not flag a token.
 const (
 	// Accepted: FCM accepted the message. It does not say whether it was delivered.
 	Accepted AnswerClass = iota + 1
@@ -24,7 +25,7 @@ const (
 	// Doubtful: INVALID_ARGUMENT that names no field. It is about the token only if
 	// the payload is proven.
 	Doubtful
-	// Refused: FCM accepts no such message for this target.
+	// Refused: FCM does not accept this message for this target.
 	Refused
 	// Mismatch: the token belongs to another sender.
 	Mismatch
@@ -34,8 +35,8 @@ const (
 	// Misconfigured: our own credentials were refused (401, 403), also after they
 	// were refreshed once, or the answer does not come from FCM.
 	Misconfigured
-	// Waiting: the message was not sent, because of a quota, an outage, or because
-	// its time ended. Try again from NotBefore on.
+	// Waiting: FCM has not accepted the message, because of a quota, of an outage, or because
+	// its time ended. It may be tried again from NotBefore on.
 	Waiting
 )
 
@@ -49,7 +50,7 @@ func (o AnswerClass) String() string {
 	return classNames[o]
 }
 
-// An Answer says what became of an item.
+// An Answer says what happened to an item.
 type Answer struct {
 	Class  AnswerClass
 	Code   string // errorCode of FCM's answer, else its status if that is one of our codes
@@ -69,7 +70,7 @@ type Answer struct {
 	Provisional bool
 }
 
-// fcmFault is the content of an error answer, in whatever order and form it came.
+// fcmFault is the content of an error answer. The order of its parts does not matter.
 type fcmFault struct {
 	http     int
 	json     bool // the body is a JSON object
@@ -89,10 +90,11 @@ const (
 	typeErrorInfo    = "google.rpc.ErrorInfo"
 )
 
-// detail has the fields of all types of details that are read. Each field is read by
-// itself, so that one of a wrong type does not hide the others.
+// A detail is one entry of details. Its fields are decoded one by one, so that a field of a
+// wrong type does not hide the others.
 type detail map[string]json.RawMessage
 
+// jsonText returns a JSON text, "" for any other value.
 func jsonText(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
@@ -107,8 +109,8 @@ const (
 	maxStatus = 40
 )
 
-// parseFault reads an error body. Parts that are missing or have another type are
-// left empty.
+// parseFault reads the body of an error answer with that HTTP status. Parts that are missing
+// or have another type are left empty; nothing is an error.
 func parseFault(code int, body []byte) *fcmFault {
 	f := &fcmFault{http: code}
 	var top map[string]json.RawMessage
@@ -138,6 +140,7 @@ func parseFault(code int, body []byte) *fcmFault {
 	return f
 }
 
+// addDetail adds what a detail says. Types that are not known are skipped.
 func (f *fcmFault) addDetail(d detail) {
 	kind := jsonText(d["@type"])
 	switch kind[strings.LastIndexByte(kind, '/')+1:] {
@@ -193,6 +196,7 @@ func (f *fcmFault) describeFault(body []byte) string {
 // maxExcerpt is how many bytes are kept of a body that is not an error of FCM.
 const maxExcerpt = 200
 
+// excerptOf returns the beginning of a body as one line of valid UTF-8.
 func excerptOf(body []byte) string {
 	return push.Truncate(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
 }

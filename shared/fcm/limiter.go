@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A limiter says when the next message may be sent. It is a token bucket whose rate
-// is this sender's share of the quota, less while sending ramps up from idle, less
-// the share of stray 429. It reads no clock: every method gets the time.
+// A limiter says when the next message may be sent. It is a token bucket. Its rate is this
+// sender's share of the quota; it is lower while the sender starts from idle, and while
+// single answers are 429. It reads no clock: every method gets the time.
 type limiter struct {
 	share    share
 	exchange exchangeTimes
@@ -21,10 +21,10 @@ type limiter struct {
 	holdEnd       time.Time // nothing is sent before this time
 }
 
-// A bucket has the messages that may be sent at once.
+// A bucket is a token bucket: one token is one message that may be sent now.
 type bucket struct {
 	tokens float64
-	at     time.Time // when level was computed
+	at     time.Time // when tokens was computed
 }
 
 // A usage is what was sent in about the last second.
@@ -35,12 +35,12 @@ type usage struct {
 	blocked  bool    // a message waited for a connection
 
 	last   time.Time // when the last message was sent
-	wanted float64   // messages a second that could have been sent in the last second
+	wanted float64   // the demand: messages a second that this sender could send
 }
 
 const (
-	// rampSeconds: it takes a minute to grow from nothing to the whole quota
-	// (Google's guide to scaling). After an idle minute it begins again.
+	// rampSeconds is how many seconds the rate takes to grow from nothing to the whole
+	// quota (Google's guide to scaling). After as many idle seconds it starts again.
 	rampSeconds = 60
 	// quotaSeconds is the time over which the quota of a minute is spread. The
 	// additional second is room for messages that arrive closer together than they
@@ -48,18 +48,19 @@ const (
 	quotaSeconds = 61
 	// burst is how much may be sent at once, in seconds of the rate.
 	burst = 0.05
-	// busyShare is how much of its rate a sender uses that has enough to send.
-	// rampShare is how much it uses while its rate grows.
+	// A sender that uses at least busyShare of its rate has more to send than it may: its
+	// demand is the whole quota. If it uses at least rampShare, its rate grows.
 	busyShare, rampShare = 0.9, 0.5
-	// spareShare is what a sender that uses less wants in addition to what it uses.
+	// spareShare is by how much the demand of any other sender exceeds what it uses.
 	spareShare = 0.25
-	// wantedLasts is how much of its demand a sender keeps a second later although it
-	// uses less. Below minWanted messages a second it is idle.
+	// A demand decreases within a second to wantedLasts of what it was, not faster. A
+	// sender with a demand below minWanted messages a second is idle.
 	wantedLasts, minWanted = 0.7, 0.1
 )
 
-// newLimiter makes the limiter of one of at most that many instances. alone says that
-// they do not know of each other, so that each uses an equal part.
+// newLimiter makes the limiter of one instance. quotaPerMinute is the quota of the project
+// in messages a minute, which at most that many instances share. alone says that they do
+// not know the demands of each other: then each uses an equal part.
 func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limiter {
 	full := float64(quotaPerMinute) / quotaSeconds
 	static := full / float64(max(instances, 1))
@@ -74,10 +75,10 @@ func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limite
 	return l
 }
 
-// refreshShare computes the share.
+// refreshShare computes this sender's share of the quota.
 func (l *limiter) refreshShare(now time.Time) { l.allowed = l.share.allowedRate(now) }
 
-// rate returns how many messages a second may be sent.
+// rate returns how many messages a second this sender may send.
 func (l *limiter) rate() float64 {
 	if l.share.readAt.IsZero() && !l.share.alone {
 		return l.allowed // its equal part, until it has read the others
@@ -102,7 +103,7 @@ func (l *limiter) waitTime(now time.Time) time.Duration {
 	return max(time.Duration((1-l.bucket.tokens)/l.rate()*float64(time.Second)), time.Millisecond)
 }
 
-// fillBucket adds to the bucket what was gained since.
+// fillBucket adds the tokens that the rate gives for the time since the last call.
 func (l *limiter) fillBucket(now time.Time) {
 	dt := now.Sub(l.bucket.at).Seconds()
 	if dt <= 0 {
@@ -114,10 +115,12 @@ func (l *limiter) fillBucket(now time.Time) {
 	l.bucket.at = now
 }
 
-// countSent counts a message as sent. wait must have been 0.
+// countSent counts a message as sent. waitTime must have returned 0 before.
 func (l *limiter) countSent(now time.Time) {
 	if now.Sub(l.usage.last) > quotaWait {
-		l.quota.window = now // the best guess
+		// Google does not say when a minute of the quota begins. After an idle minute it is
+		// most likely now.
+		l.quota.window = now
 	}
 	l.usage.last = now
 	if l.quota.usedUp(now) {
@@ -128,14 +131,14 @@ func (l *limiter) countSent(now time.Time) {
 	l.usage.sent++
 }
 
-// endHold continues after the quota was used up: the bucket is empty, and the hold
-// counts as neither used nor idle time.
+// endHold continues after the quota was used up. The bucket is empty then, and the time of
+// the hold counts neither as used nor as idle.
 func (l *limiter) endHold() {
 	q := &l.quota
 	if q.until.IsZero() {
 		return
 	}
-	if q.window.Before(q.until) { // no probe has found it out
+	if q.window.Before(q.until) { // no probe was accepted, which would have set window
 		q.window = time.Time{}
 	}
 	l.restartAt(q.until)
@@ -147,7 +150,8 @@ func (l *limiter) restartAt(at time.Time) {
 	l.bucket.tokens, l.usage.sent, l.usage.possible, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
 }
 
-// adaptRate ends a second: the rate grows if it was used and shrinks if it was not.
+// adaptRate ends a second of counting. The rate grows if it was used, and decreases if it
+// was not. It also computes the demand and the share.
 func (l *limiter) adaptRate(now time.Time) {
 	dt := now.Sub(l.usage.since).Seconds()
 	if dt < 1 {
@@ -172,8 +176,8 @@ func (l *limiter) adaptRate(now time.Time) {
 	l.refreshShare(now)
 }
 
-// computeDemand returns how many messages a second this sender could send, after so many
-// seconds in which it sent used and could have sent can.
+// computeDemand returns the demand of this sender in messages a second. In the last seconds
+// it sent used messages, and its rate allowed can.
 func (l *limiter) computeDemand(used, can, seconds float64) float64 {
 	if used >= can*busyShare {
 		return l.share.full
@@ -185,15 +189,15 @@ func (l *limiter) computeDemand(used, can, seconds float64) float64 {
 	return now
 }
 
-// extendHold sends nothing before until.
+// extendHold makes sure that nothing is sent before until. It never shortens a hold.
 func (l *limiter) extendHold(until time.Time) { l.holdEnd = laterOf(l.holdEnd, until) }
 
-// heldUntil returns when a message may be sent that is not a probe; it is in the past
-// if one may be sent now.
+// heldUntil returns from when on messages may be sent. Probes may be sent earlier. It is in
+// the past if there is no hold.
 func (l *limiter) heldUntil() time.Time { return laterOf(l.holdEnd, l.quota.until) }
 
-// earliestSend returns until when a job must be able to wait: to the end of a hold or, if
-// that is unknown, to the next probe.
+// earliestSend returns when the next message may be sent, probes included. A job that ends
+// before it cannot be sent.
 func (l *limiter) earliestSend() time.Time { return laterOf(l.holdEnd, l.quota.probe) }
 
 func laterOf(a, b time.Time) time.Time {

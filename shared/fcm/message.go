@@ -34,10 +34,10 @@ type Extra struct {
 	Label string
 }
 
-// Compile compiles an FCM v1 message object without a target. Its fields stay as they
-// came, unknown ones too, because FCM judges them. mailing_id, customer_id and link
-// are added to data, and to the data of android, android_v2 and webpush if they have
-// one, because FCM uses that instead of the common data. Errors are push.Faults.
+// Compile compiles an FCM v1 message object without a target. It keeps all fields unchanged,
+// also those that it does not know, because FCM checks them. It adds mailing_id, customer_id
+// and link to data, and to the data of android, android_v2 and webpush if they have one,
+// because FCM uses that instead of the common data. Its errors are push.Faults.
 func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if !utf8.Valid(object) {
 		return nil, singleFault("body.message", "is not UTF-8")
@@ -102,7 +102,7 @@ func (o Extra) setsKey(key string) bool {
 	return slices.Contains(push.ReservedData, key) && (key != "link" || o.Link != "")
 }
 
-// A jsonMember is one member of a JSON object, its value as it came.
+// A jsonMember is one member of a JSON object, with its value unchanged.
 type jsonMember struct {
 	key string
 	raw json.RawMessage
@@ -188,8 +188,8 @@ func (b *builder) writeObject(fields []jsonMember) {
 	}
 }
 
-// writeOptions writes fcm_options with the label. What is not an object stays as it came,
-// because FCM judges it.
+// writeOptions writes fcm_options with the label. A value that is not an object stays
+// unchanged, because FCM checks it.
 func (b *builder) writeOptions(raw json.RawMessage) {
 	if isNull(raw) && b.extra.Label != "" {
 		raw = json.RawMessage("{}")
@@ -212,8 +212,8 @@ func (b *builder) writeOptions(raw json.RawMessage) {
 
 func (b *builder) writeKey(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }
 
-// writePlatform writes the block of a platform. A data object in it replaces that of the
-// message, so it gets the same additions.
+// writePlatform writes the fields of a platform. FCM delivers a data object of a platform
+// instead of that of the message, so it gets the same additions.
 func (b *builder) writePlatform(raw json.RawMessage) {
 	fields, err := readMembers(raw)
 	if err != nil || !slices.ContainsFunc(fields, replacesCommonData) {

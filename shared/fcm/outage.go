@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// observeFailure counts an answer that may be part of an outage, and reports whether
-// everything is held because of it. The rate then grows again from half of what it
+// observeFailure counts an answer that may be part of an outage. It reports whether an
+// outage begins: then the project is held, and the rate starts again from half of what it
 // was.
 func (l *limiter) observeFailure(now time.Time) bool {
 	if !l.outage.countFailure(l.holdEnd.After(now)) {
@@ -32,7 +32,8 @@ const (
 	outageShare = 4
 )
 
-// countFailure counts a failed answer and reports whether it is an outage.
+// countFailure counts a failed answer, and reports whether an outage begins. held says that
+// sending is held already.
 func (o *outageWatch) countFailure(held bool) bool {
 	o.failed++
 	if o.failed < outageLeast || o.failed < outageShare*o.good || held {
@@ -43,6 +44,8 @@ func (o *outageWatch) countFailure(held bool) bool {
 	return true
 }
 
+// endSecond ends a second of counting. A second that was mostly good ends the row of
+// outages, so that the next one has a short wait.
 func (o *outageWatch) endSecond() {
 	if o.good > o.failed {
 		o.inARow = 0

@@ -17,7 +17,7 @@ type Project struct {
 	Peers          Peers // connects the senders of this project; nil: as in Config
 }
 
-// A project has what a Sender knows of one project. Sender.mu guards it.
+// A project has what a Sender knows about one project. Sender.mu guards it.
 type project struct {
 	id         string
 	request    *http.Request // the common part of its requests

@@ -7,15 +7,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// ProvePayload asks FCM to judge the payload of m in Config.Project. See ProvePayloadIn.
+// ProvePayload asks FCM to check the payload of m in Config.Project. See ProvePayloadIn.
 func (s *Sender) ProvePayload(ctx context.Context, m *Message) Answer {
 	return s.ProvePayloadIn(ctx, "", m)
 }
 
-// ProvePayloadIn asks FCM to judge the payload of m without any token: it is sent to a topic
+// ProvePayloadIn asks FCM to check the payload of m without any token: it is sent to a topic
 // of the project with validate_only, with the longest customer id that fits into the
 // limit. "" is Config.Project.
-// Accepted: what FCM refuses of this message later is not the fault of the payload.
+// Accepted: if FCM refuses this message for a token later, the payload is not at fault.
 // Refused: Text is the reason of FCM, unless Provisional is set. Waiting: FCM is out
 // of reach or has no quota left, or ctx has ended. There is only one try.
 func (s *Sender) ProvePayloadIn(ctx context.Context, project string, m *Message) Answer {
@@ -24,6 +24,8 @@ func (s *Sender) ProvePayloadIn(ctx context.Context, project string, m *Message)
 		return tooLarge(m.Size("x"))
 	}
 
+	// The channel has room for the answer, so that the sender's goroutine never waits for
+	// this one.
 	answered := make(chan Answer, 1)
 	s.sendJob(&job{
 		Item:       Item{Message: m, Customer: strings.Repeat("x", min(room, push.MaxCustomerID)), Target: s.cfg.ProofTopic, Project: project, DryRun: true},

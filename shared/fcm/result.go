@@ -23,37 +23,37 @@ const (
 	stepFinal        nextStep = iota
 	stepBackOff               // try this item again later, the others go on
 	stepLimitTarget           // this target gets no more for a while: try this item again later
-	stepLimitProject          // the project's quota: as limitTarget, and it may be used up for all
+	stepLimitProject          // the quota of the project: as stepLimitTarget, and it may be used up for all
 	stepLimitUnnamed          // a quota that is not named: of its target, unless most answers are so
 	stepAskAgain              // what answered is not FCM: try once more, then it is final
 	stepReauthorize           // refresh the credentials once and try again
 	stepReroute               // it was not processed: send it over another connection
 )
 
-// A ruling is what a rule says about an answer.
+// A ruling is what a rule decides about an answer. An empty code stands for the errorCode or
+// the status of the answer.
 type ruling struct {
 	class AnswerClass
 	next  nextStep
 	code  string
 }
 
-// A rule judges the answers that it applies to.
+// A rule classifies the answers for which when returns true.
 type rule struct {
 	name string
 	when func(*fcmFault) bool
 	then ruling
 }
 
-// rules is the table of results over everything FCM, or what stands before it,
-// may answer instead of 200. The first rule that applies judges. Sources are
-// Google's reference of FCM's error codes and captured answers; neither the
-// order of details nor their presence is a contract, so rules look for what is
-// said, not where.
+// rules classifies everything that FCM, or a server before it, may answer instead of 200.
+// The first rule that applies decides. Its sources are Google's reference of FCM's error
+// codes, and captured answers. Google guarantees neither the order nor the presence of
+// details, so a rule looks for a word in all details.
 //
-// The last group is the token rule: UNREGISTERED is the token's fault;
-// INVALID_ARGUMENT is if a field violation names the token, is the payload's if
-// one names anything else, and is doubtful if none does. No rule outside that
-// group has the outcomes Invalid or Doubtful.
+// The last five rules are about the token. UNREGISTERED: the token is invalid.
+// INVALID_ARGUMENT: the token is invalid if a field violation names it, the payload is at
+// fault if a violation names another field, and it is doubtful if there is no violation. No
+// other rule has the classes Invalid or Doubtful.
 var rules = []rule{
 	{"credentials of Apple or a web push service", isThirdParty, ruling{ThirdParty, stepFinal, "THIRD_PARTY_AUTH_ERROR"}},
 	{"token of another sender", isMismatch, ruling{Mismatch, stepFinal, "SENDER_ID_MISMATCH"}},
@@ -86,7 +86,9 @@ func classifyFault(f *fcmFault) ruling {
 	panic("fcm: the last rule applies to everything")
 }
 
-// classify says what a result means, and what is to be done when it is not final.
+// classify returns the answer that a response means, and the next step: stepFinal, or what
+// has to be done before the message is sent again. retry is the wait that the response asks
+// for, 0 without one. now is the time from which a date in Retry-After counts.
 func (r *response) classify(now time.Time) (a Answer, then nextStep, retry time.Duration) {
 	switch {
 	case r.status == 0 && r.unprocessed:
@@ -108,9 +110,9 @@ func (r *response) classify(now time.Time) (a Answer, then nextStep, retry time.
 	return a, v.next, retryAfter(r.retryAfter, r.body, now)
 }
 
-// acceptedAnswer is the answer of a message that FCM accepted. An answer that broke off is
-// accepted, too. But a body that is not JSON did not come from FCM: to treat it as
-// success would report messages that were never sent.
+// acceptedAnswer returns the answer for a response with a status of success. If the body
+// broke off, FCM has accepted the message all the same. A body that is not JSON did not come
+// from FCM: to treat it as success would report messages that were never sent.
 func (r *response) acceptedAnswer() Answer {
 	id, ok := messageName(r.body)
 	if !ok && r.err == nil {
@@ -120,7 +122,7 @@ func (r *response) acceptedAnswer() Answer {
 	return Answer{Class: Accepted, HTTP: r.status, Name: id}
 }
 
-// timedOut reports whether there was no answer in time.
+// timedOut reports whether the request was cancelled because it was overdue.
 func (r *response) timedOut() bool { return errors.Is(r.err, context.DeadlineExceeded) }
 
 // refusedStream reports whether only this request was refused and the connection is
@@ -130,7 +132,7 @@ func (r *response) refusedStream() bool {
 	return ok
 }
 
-// firstCode returns the errorCode, else the status.
+// firstCode returns the first errorCode, or the status if there is no errorCode.
 func (f *fcmFault) firstCode() string {
 	if len(f.codes) > 0 {
 		return f.codes[0]
@@ -138,14 +140,17 @@ func (f *fcmFault) firstCode() string {
 	return f.status
 }
 
+// saysCode returns the condition that an answer has a code.
 func saysCode(code string) func(*fcmFault) bool {
 	return func(f *fcmFault) bool { return f.hasCode(code) }
 }
 
+// hasCode reports whether the code is the status or an errorCode of the answer.
 func (f *fcmFault) hasCode(code string) bool {
 	return f.status == code || slices.Contains(f.codes, code)
 }
 
+// allOf returns the condition that all conditions hold.
 func allOf(conditions ...func(*fcmFault) bool) func(*fcmFault) bool {
 	return func(f *fcmFault) bool {
 		return !slices.ContainsFunc(conditions, func(c func(*fcmFault) bool) bool { return !c(f) })
@@ -197,7 +202,7 @@ func namesToken(f *fcmFault) bool { return len(f.fields) > 0 }
 
 // faultOfPayload reports whether the payload is at fault: a violation names a field
 // other than the token or, without violations, FCM uses a text that is known to be
-// about the rest of a message. General texts say nothing: a proof decides.
+// about the rest of a message. Any other text does not decide: a proof has to.
 func faultOfPayload(f *fcmFault) bool {
 	if len(f.fields) > 0 {
 		return slices.ContainsFunc(f.fields, func(at string) bool { return !isToken(at) })
@@ -233,8 +238,7 @@ func retryAfter(header string, body []byte, now time.Time) time.Duration {
 	return 0
 }
 
-// maxRetryAfter is the longest wait that is believed. After it the server is asked
-// again.
+// maxRetryAfter is the longest wait after an answer. A longer Retry-After is cut to it.
 const maxRetryAfter = time.Hour
 
 func capWait(d time.Duration) time.Duration { return min(max(d, 0), maxRetryAfter) }

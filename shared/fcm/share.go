@@ -26,10 +26,10 @@ const (
 	leaveAfter = 3 * announceEvery
 )
 
-// A share is one sender's part of the quota, in messages a second. It is the greatest
-// part that certainly leaves the others theirs. They may not know yet what this
-// sender wants, so a growing demand counts only once all have read it. It reads no
-// clock: every method gets the time.
+// A share computes one sender's part of the quota, in messages a second: as much as
+// possible without taking from the parts of the others. The others may not have read the
+// demand of this sender yet. So a demand that grows counts only after all others have had
+// the time to read it. It reads no clock: every method gets the time.
 type share struct {
 	full   float64 // the quota of all senders together
 	static float64 // part of one sender as long as it does not know the others
@@ -45,23 +45,23 @@ type share struct {
 	readAt time.Time // when others were read; zero: never
 }
 
-// recordStored records that a demand was stored: begun then, done by now.
+// recordStored records that a demand was stored. The store began at began and ended at now.
 func (s *share) recordStored(d push.Demand, began, now time.Time) {
 	s.known = min(s.knownRate(began), d.Rate)
 	s.mine, s.sentAt, s.knownAt = d, began, now.Add(knownAfter)
 }
 
-// recordDeleted records that the demand was deleted. What the others want will have changed
-// when there is one again.
+// recordDeleted records that the demand was deleted. It forgets the demands of the others,
+// which will have changed before this sender sends again.
 func (s *share) recordDeleted() {
 	s.mine, s.known, s.sentAt, s.knownAt = push.Demand{}, 0, time.Time{}, time.Time{}
 	s.others, s.readAt = nil, time.Time{}
 }
 
-// recordOthers records what the others want.
+// recordOthers records the demands of the others, which were read at now.
 func (s *share) recordOthers(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
 
-// knownRate returns the rate that all others count for this sender.
+// knownRate returns the demand of this sender that all others have read.
 func (s *share) knownRate(now time.Time) float64 {
 	switch {
 	case s.sentAt.IsZero(), now.Sub(s.sentAt) > leaseFor:
@@ -72,21 +72,21 @@ func (s *share) knownRate(now time.Time) float64 {
 	return s.mine.Rate
 }
 
-// allowedRate returns the share now.
+// allowedRate returns this sender's part of the quota in messages a second.
 func (s *share) allowedRate(now time.Time) float64 {
 	if s.alone || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
 		return s.static
 	}
 
-	// What is left when the others have read what this sender wants.
+	// This is what the others leave, who divide the quota by the known demand of this sender.
 	known := s.knownRate(now)
 	allowed := s.full
 	for _, part := range s.divideQuota(known, s.demandOf)[1:] {
 		allowed -= part
 	}
 
-	// Until they have, a new sender may use its part as far as the others leave it
-	// whose demands are known.
+	// If this sender has a greater demand that the others have not read, it may use its part
+	// as far as the known demands of the others leave it free.
 	if known < s.mine.Rate {
 		free := s.full
 		for _, part := range s.divideQuota(0, s.knownDemandOf(now))[1:] {
@@ -97,10 +97,11 @@ func (s *share) allowedRate(now time.Time) float64 {
 	return max(allowed, s.floor)
 }
 
-// demandOf returns what another sender wants.
+// demandOf returns the demand of another sender.
 func (s *share) demandOf(o push.Demand) float64 { return o.Rate }
 
-// knownDemandOf returns what another sender wants, as far as all others know it.
+// knownDemandOf returns a function that returns the part of another sender's demand that all
+// others have read.
 func (s *share) knownDemandOf(now time.Time) func(push.Demand) float64 {
 	return func(o push.Demand) float64 {
 		if o.Age+now.Sub(s.readAt) >= knownAfter {
@@ -110,9 +111,8 @@ func (s *share) knownDemandOf(now time.Time) func(push.Demand) float64 {
 	}
 }
 
-// divideQuota divides the quota. The first part is that of this sender, who wants mine. A
-// sender that wants less than an equal part gets what it wants, and the others divide
-// the rest.
+// divideQuota returns the parts of all senders. The first is that of this sender, whose
+// demand is mine; of gives the demands of the others.
 func (s *share) divideQuota(mine float64, of func(push.Demand) float64) []float64 {
 	wants := make([]float64, 0, len(s.others)+1)
 	wants = append(wants, mine)
@@ -122,6 +122,8 @@ func (s *share) divideQuota(mine float64, of func(push.Demand) float64) []float6
 	return divideFairly(s.full, wants)
 }
 
+// divideFairly divides total. A sender that wants less than an equal part gets what it
+// wants, and the others divide the rest.
 func divideFairly(total float64, wants []float64) []float64 {
 	order := make([]int, len(wants))
 	for i := range order {
@@ -146,8 +148,8 @@ func divideFairly(total float64, wants []float64) []float64 {
 	return parts
 }
 
-// highestRamp returns how far the sending of the project has grown, by what the others
-// announced.
+// highestRamp returns the greatest ramp of the other busy senders: how far the sending of
+// the project has grown. A new sender continues from there.
 func (s *share) highestRamp() (most float64) {
 	for _, o := range s.others {
 		if o.Rate > 0 {

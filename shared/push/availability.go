@@ -71,6 +71,8 @@ func (c *Customer) AvailabilityAt(now time.Time) Availability {
 	return a
 }
 
+// computeAvailability returns the availability at now without regard to the last event: its
+// states other than silent begin now.
 func (c *Customer) computeAvailability(now time.Time) Availability {
 	valid := c.SelectTokens(AllDevices)
 	seen := c.lastSeen()

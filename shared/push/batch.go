@@ -46,7 +46,7 @@ type Target struct {
 	Zone string // the customer's time zone; not stored: Batch has one for all
 }
 
-// A Result is what became of one target of a batch. It is stored as one byte.
+// A Result is what happened to one target of a batch. It is stored as one byte.
 type Result byte
 
 // The results. ResultPending is the zero value: there is no result yet.
@@ -126,8 +126,8 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// wasSent reports whether it is the result of a message that was sent. What is cancelled or
-// expired was not, or FCM answered that it has to wait.
+// wasSent reports whether a message with this result was sent. A cancelled or expired one was
+// not sent, or FCM answered that it has to wait.
 func (r Result) wasSent() bool {
 	return r != ResultPending && r != ResultExpired && r != ResultCancelled
 }
@@ -156,7 +156,7 @@ type Batch struct {
 	Zone      string    // of a mailing with hours: the time zone of all its customers, or one with the same hours
 	WaitUntil time.Time // when the hours of Zone begin; zero: the batch does not wait for them
 	Attempts  int       // how often it was leased
-	Tries     int       // leases since a call last ended well
+	Tries     int       // leases since the last call that succeeded
 	Crashes   int       // how many calls in a row ended without releasing the lease
 	Saved     bool      // whether the last call that leased it stored any result
 	Lease     Lease
@@ -167,8 +167,8 @@ type Batch struct {
 	Lane        Lane      // the subscription of deliver that it is published to
 	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
 
-	// First and Last are keys of customers: no target lies outside of them. "": those of
-	// the first and last target.
+	// First and Last are keys of customers: the keys of all targets are between them. "": the
+	// keys of the first and the last target.
 	First, Last string
 
 	Variants  int // how many the mailing has; 0: its targets all get one message
@@ -242,7 +242,7 @@ func (b *Batch) AcquireLease(l Lease) {
 	b.Lease = l
 }
 
-// ReleaseLease ends the lease. well says that the call ended well; otherwise it failed and
+// ReleaseLease ends the lease. well is true if the call succeeded, and false if it failed and
 // has stored its results.
 func (b *Batch) ReleaseLease(well bool) {
 	b.Lease = Lease{}

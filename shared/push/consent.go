@@ -30,7 +30,8 @@ type Consent struct {
 	Source   string    `json:"source" doc:"the caller who reported it"`
 }
 
-// recordConsents adds to c what differs from before.
+// recordConsents adds to c a consent for each decision that differs from before, and keeps
+// the newest MaxConsents.
 func (c *Customer) recordConsents(before *Customer, at time.Time, source string) {
 	note := func(category string, d Decision) {
 		c.Consents = append(slices.Clip(c.Consents), Consent{category, d, at, source})
@@ -56,6 +57,7 @@ func (c *Customer) recordConsents(before *Customer, at time.Time, source string)
 	}
 }
 
+// decisionOf returns the decision for a value that may not be set.
 func decisionOf(on, set bool) Decision {
 	switch {
 	case !set:

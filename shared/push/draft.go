@@ -26,7 +26,7 @@ const (
 	MaxRate         = 100_000_000          // messages a minute
 )
 
-// A Draft is a mailing as it is handed in.
+// A Draft is the request from which a mailing is made.
 type Draft struct {
 	Name          string          `json:"name,omitempty" doc:"what people call the mailing, at most 100 bytes; shown in lists and events, never on a phone"`
 	Tags          []string        `json:"tags,omitempty" doc:"at most 10 of 50 bytes; GET /v1/mailings?tag= lists by them"`
@@ -106,7 +106,8 @@ func (d Duration) MarshalText() ([]byte, error) {
 // errDuration does not repeat the input.
 var errDuration = errors.New("it must be a duration like 90s or 48h")
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText reads a duration in the form of time.ParseDuration. The error does not
+// repeat the input.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
@@ -116,7 +117,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Check returns every fault of a draft that is handed in at now.
+// Check returns every fault of a draft that is received at now.
 func (d *Draft) Check(now time.Time) Faults {
 	var f Faults
 	if d.Name != "" {
@@ -192,6 +193,7 @@ var (
 	ReservedData = []string{"mailing_id", "customer_id", "link"}
 )
 
+// checkTags adds the faults of the tags of a mailing.
 func checkTags(f *Faults, tags []string) {
 	if len(tags) > MaxTags {
 		f.add("body.tags", "has %d tags; at most %d are allowed", len(tags), MaxTags)
@@ -207,6 +209,8 @@ func checkTags(f *Faults, tags []string) {
 	}
 }
 
+// checkMessage adds the faults of a message object that Carillon can find. FCM finds the
+// others when the payload is proven.
 func checkMessage(f *Faults, raw json.RawMessage) {
 	var m map[string]json.RawMessage
 	switch {
@@ -246,6 +250,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	}
 }
 
+// checkAudience adds the faults of an audience.
 func (a *Audience) checkAudience(f *Faults) {
 	set := 0
 	for _, on := range []bool{a.Everyone, a.Customers != nil, a.Segments != nil, a.Tokens != nil} {
@@ -275,6 +280,8 @@ func (a *Audience) checkAudience(f *Faults) {
 // maxNamed is how many faults of one list are named.
 const maxNamed = 20
 
+// checkList adds the faults of a list of customers or tokens at a place. check returns the
+// fault of one entry. At most maxNamed entries are named.
 func checkList(f *Faults, at string, list []string, check func(string) string) {
 	if list != nil && len(list) == 0 {
 		f.add(at, "is empty")
@@ -297,6 +304,7 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 	}
 }
 
+// checkNames adds the faults of a list of segments at a place.
 func checkNames(f *Faults, at string, names []string) {
 	if len(names) > MaxSegments {
 		f.add(at, "has %d segments; at most %d are allowed", len(names), MaxSegments)
@@ -307,6 +315,7 @@ func checkNames(f *Faults, at string, names []string) {
 	}
 }
 
+// checkName adds the fault of a name at a place, if it has one.
 func checkName(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
 		f.add(at, "%s", why)

@@ -17,7 +17,7 @@ const (
 	MessageOpened       = "message.opened"
 )
 
-// An Event tells other systems what has happened, after it was stored. It may be
+// An Event reports a change to other systems, after the change was stored. It may be
 // published twice (with the same ID) and late (with a lower Version than an earlier
 // one).
 type Event struct {
@@ -64,11 +64,11 @@ type MailingData struct {
 	Mailing string   `json:"mailing"`
 	Name    string   `json:"name,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
-	// Title is that of the notification, of the first variant. It is left out of a
-	// mailing to one customer, whom it may be about.
+	// Title is the title of the notification of the first variant. It is left out if the
+	// mailing goes to one customer, because it may have personal data.
 	Title string `json:"title,omitempty"`
 	State State  `json:"state"`
-	// CreatedBy is the caller who handed the mailing in, absent if unknown.
+	// CreatedBy is the caller who created the mailing, absent if unknown.
 	CreatedBy   Caller     `json:"createdBy,omitempty"`
 	DryRun      bool       `json:"dryRun,omitempty"`
 	CreatedAt   time.Time  `json:"createdAt"`
@@ -107,7 +107,7 @@ type OpenedData struct {
 	TokenID  string    `json:"tokenId"`
 	Platform Platform  `json:"platform,omitempty"`
 	App      string    `json:"app,omitempty"`
-	At       time.Time `json:"at"` // as the phone says, between the sending and now
+	At       time.Time `json:"at"` // by the clock of the phone, but between the sending and now
 }
 
 // AvailabilityEvent makes the event of the state of c since it last changed. A
@@ -182,6 +182,7 @@ func PausedEvent(m *Mailing, at time.Time) Event {
 		Data: PausedData{MailingData: dataOf(m), PausedReason: m.PausedReason, PausedDetail: m.PausedDetail}}
 }
 
+// dataOf returns the data that all events of a mailing have.
 func dataOf(m *Mailing) MailingData {
 	d := MailingData{
 		Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy, DryRun: m.DryRun,
@@ -193,6 +194,7 @@ func dataOf(m *Mailing) MailingData {
 	return d
 }
 
+// utcOrNil returns a time in UTC, nil for the zero time.
 func utcOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

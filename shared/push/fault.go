@@ -43,6 +43,7 @@ func (f Faults) WithLocation(at string) Faults {
 // maxFaults is how many faults a check names; one more says that there are others.
 const maxFaults = 200
 
+// add adds a fault, up to one more than maxFaults.
 func (f *Faults) add(location, format string, a ...any) {
 	if len(*f) > maxFaults {
 		return

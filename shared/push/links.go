@@ -126,6 +126,7 @@ func checkLinks(f *Faults, message json.RawMessage) {
 	}
 }
 
+// A linkWalk visits all values of a message and counts faulty links.
 type linkWalk struct {
 	faults *Faults
 	found  int
@@ -152,6 +153,8 @@ func (w *linkWalk) checkValue(at, name string, v any) {
 	}
 }
 
+// checkMember returns the fault of a text by the name of its member: whether it is a link or
+// an image. "" is no fault.
 func checkMember(name, value string) string {
 	name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
 	ends := func(end string) bool { return strings.HasSuffix(name, end) }

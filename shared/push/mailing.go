@@ -49,7 +49,7 @@ type Mailing struct {
 	Draft
 	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
 	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
-	CreatedBy Caller // who handed it in
+	CreatedBy Caller // the caller who created it
 	Label     string // FCM's analytics label of its messages, "" for none
 
 	State           State
@@ -103,7 +103,7 @@ func (m *Mailing) RateLimit() int {
 	return *m.RatePerMinute
 }
 
-// NewMailing makes a mailing of a checked draft that is handed in at now.
+// NewMailing makes a mailing from a checked draft that is received at now.
 func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
 	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.ListPayloads()[0].Message)}
 	if d.SendAt != nil && d.SendAt.After(now) {

@@ -17,7 +17,7 @@ const (
 	MaxMessages            = 500       // messages in one request
 )
 
-// A MessageDraft is a message to one customer as it is handed in.
+// A MessageDraft is the request from which a message to one customer is made.
 type MessageDraft struct {
 	Customer string          `json:"customer,omitempty" doc:"the customer's id; exactly one of customer, token and fid"`
 	Token    string          `json:"token,omitempty" doc:"a registered push token: the message goes to this one only"`
@@ -80,6 +80,7 @@ func (d *MessageDraft) Check() Faults {
 	return f
 }
 
+// checkRecipient adds the faults of customer, token and fid, of which exactly one must be set.
 func (d *MessageDraft) checkRecipient(f *Faults) {
 	set := 0
 	for _, to := range []struct {
@@ -99,6 +100,7 @@ func (d *MessageDraft) checkRecipient(f *Faults) {
 	}
 }
 
+// checkValues adds the faults of the values for templates.
 func (d *MessageDraft) checkValues(f *Faults) {
 	if len(d.Values) > MaxValues {
 		f.add("body.values", "has %d values; at most %d are allowed", len(d.Values), MaxValues)
@@ -121,6 +123,7 @@ func (d *MessageDraft) checkValues(f *Faults) {
 	}
 }
 
+// checkFilter adds the faults of a filter of tokens.
 func (o *Only) checkFilter(f *Faults) {
 	for i, p := range o.Platforms {
 		if p != Android && p != IOS && p != Web {
@@ -171,7 +174,7 @@ func MessageID(caller Caller, key string) string {
 	return "s" + TokenID("message\x00"+string(caller)+"\x00"+key)
 }
 
-// NewMessage makes a message of a checked draft that is handed in at now.
+// NewMessage makes a message from a checked draft that is received at now.
 func NewMessage(id, digest string, d MessageDraft, now time.Time) *Message {
 	life := DefaultMessageLifetime
 	if d.Lifetime != nil {
@@ -186,7 +189,7 @@ func NewMessage(id, digest string, d MessageDraft, now time.Time) *Message {
 // singleBatch is the name of the only batch of a message.
 const singleBatch = "message"
 
-// PublishedRef returns what is published for the message.
+// PublishedRef returns the content of the Pub/Sub message that is published for the message.
 func (m *Message) PublishedRef() MessageRef { return MessageRef{Message: m.ID, Customer: m.Customer} }
 
 // PickTargets chooses the targets of the message among the tokens of the customer, who is

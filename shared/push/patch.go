@@ -23,7 +23,7 @@ const (
 )
 
 // A CustomerPatch changes the data of a customer beside the tokens: a JSON merge
-// patch (RFC 7396). What it does not name stays as it is.
+// patch (RFC 7396). It does not change fields that it does not name.
 type CustomerPatch struct {
 	Precondition *Precondition // nil: no condition
 	By           string        // the caller: the source of the decisions that it changes
@@ -76,6 +76,8 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 	return p, f
 }
 
+// decodeInto decodes a JSON value, and reports whether it has the type of into. If not, it
+// adds a fault with the text why.
 func decodeInto(f *Faults, raw json.RawMessage, into any, at, why string) bool {
 	if json.Unmarshal(raw, into) != nil {
 		f.add(at, "%s", why)
@@ -238,9 +240,12 @@ func withoutExponent(number string) string {
 	return number
 }
 
-// knownZones caches the names of time zones that were found; there are about 600.
+// knownZones caches the names of time zones that were found, because to load a zone reads a
+// file. It is a sync.Map, because many requests use it at the same time. About 600 names
+// exist, so it stays small.
 var knownZones sync.Map
 
+// isTimeZone reports whether the IANA database has a time zone with that name.
 func isTimeZone(name string) bool {
 	if _, ok := knownZones.Load(name); ok {
 		return true

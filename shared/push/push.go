@@ -52,6 +52,7 @@ const (
 // of the hashes, so that a shard of an audience is a range of keys.
 var keyEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
+// hashText returns the first hashBytes bytes of the SHA-256 of a text, as base32hex.
 func hashText(s string) string {
 	sum := hashSum(s)
 	return strings.ToLower(keyEncoding.EncodeToString(sum[:]))

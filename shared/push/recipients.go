@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Recipient is what stays of a target once its batch is settled: enough to find
-// what was sent to a customer, and neither the customer's id nor the token.
+// A Recipient is what is kept of a target once its batch is settled. It is enough to find
+// what was sent to a customer, but has neither the customer's id nor the token.
 type Recipient struct {
 	TokenID  string
 	Kind     Kind
@@ -20,8 +20,8 @@ type Recipient struct {
 	Opened   time.Time // when its phone reported that the message was opened; zero: never
 }
 
-// A KeyedRecipient is a recipient of whom it can be said whether it was a token of a
-// given customer.
+// A KeyedRecipient is a recipient with a part of its customer's key, to find the recipients
+// of a given customer.
 type KeyedRecipient struct {
 	Recipient
 	keyPrefix string // the first bytes of the customer's key; "": the customer was erased
@@ -47,8 +47,7 @@ const (
 
 var errRecipients = errors.New("the list of recipients is damaged")
 
-// keyBytes returns the bytes that a key or a token id stands for, zeros for a text that
-// is neither.
+// keyBytes decodes a key or a token id to its bytes. For any other text it returns zeros.
 func keyBytes(text string) []byte {
 	b, err := keyEncoding.DecodeString(strings.ToUpper(text))
 	if err != nil || len(b) != hashBytes {
@@ -183,6 +182,7 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	return apps, b, nil
 }
 
+// cutUvarint reads a number from the beginning of b, and returns the rest of b.
 func cutUvarint(b []byte) (n uint64, rest []byte, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 {

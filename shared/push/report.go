@@ -31,7 +31,7 @@ const (
 	// which say whom the mailing was for, are kept two days longer.
 	ReportsFor = 28 * 24 * time.Hour
 	// ReportsRefreshed is how old the last sign of life of a token has to be for a report
-	// to be stored as a newer one: a customer is written for that once a day at most.
+	// to be stored as a newer one. So reports write a customer once a day at most.
 	ReportsRefreshed = 24 * time.Hour
 )
 
@@ -93,7 +93,8 @@ type Report struct {
 // message. It is a hash, so that writes are spread evenly over the keys.
 func ReportID(of, tokenID string) string { return hashText("report\x00" + of + "\x00" + tokenID) }
 
-// A ReportResult says what became of the events of a request: their number is the sum.
+// A ReportResult counts the events of a request by what happened to them. Their sum is the
+// number of events.
 type ReportResult struct {
 	Counted  int `json:"counted" doc:"events that count from now on"`
 	Repeated int `json:"repeated" doc:"events that were counted before"`

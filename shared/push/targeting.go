@@ -50,6 +50,8 @@ func (g *Targeting) SelectTokens(c *Customer, listed []string) ([]Token, Exclusi
 	return tokens, NotExcluded
 }
 
+// wantedTokens returns the valid tokens that the device selection, or the list of the
+// audience, and the filter choose.
 func (g *Targeting) wantedTokens(c *Customer, listed []string) []Token {
 	if listed == nil {
 		return c.SelectFilteredTokens(g.Devices, g.Only)

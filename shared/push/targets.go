@@ -17,6 +17,7 @@ const youngBit = 8
 var kindCodes = []Kind{KindToken, KindFID}
 var platformCodes = []Platform{"", Android, IOS, Web}
 
+// codeOf returns the index of x in a list as a byte, 0 if the list does not have it.
 func codeOf[T comparable](list []T, x T) byte {
 	for i, y := range list {
 		if x == y {
@@ -26,9 +27,10 @@ func codeOf[T comparable](list []T, x T) byte {
 	return 0
 }
 
-// EncodeTargets writes targets compactly: a version byte, a count, and for each
-// a byte for kind, youth and platform, and the customer, the token, the app and
-// the attributes (JSON, empty for none) with their lengths before them.
+// EncodeTargets encodes targets: a version byte, their count, and for each target one byte
+// for kind, youth and platform, and then customer, token, app and attributes (as JSON; empty
+// if there are none), each with its length before it. It fails if attributes cannot be
+// encoded as JSON.
 func EncodeTargets(ts []Target) ([]byte, error) {
 	b := binary.AppendUvarint([]byte{targetsV2}, uint64(len(ts)))
 	for i, t := range ts {
@@ -54,7 +56,8 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 
 var errTargets = errors.New("the list of targets is damaged")
 
-// DecodeTargets reads what EncodeTargets wrote.
+// DecodeTargets decodes targets that EncodeTargets has encoded. Its errors say that the bytes
+// are damaged or of another version.
 func DecodeTargets(b []byte) ([]Target, error) {
 	if len(b) == 0 || b[0] != targetsV2 {
 		return nil, fmt.Errorf("%w: unknown version", errTargets)
@@ -80,6 +83,8 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	return out, nil
 }
 
+// A targetReader reads encoded targets. After a read beyond the end it is damaged, and
+// further reads return nothing: so errors are checked once for each target.
 type targetReader struct {
 	b       []byte
 	damaged bool
@@ -137,7 +142,7 @@ func (r *targetReader) readTarget() (t Target, err error) {
 	return t, nil
 }
 
-// invalidTokenSize is how many bytes an invalid token takes in its batch besides the
+// invalidTokenSize is how many bytes an invalid token needs in its batch besides the
 // customer's id: the token's id, code, status, time, and their names.
 const invalidTokenSize = 200
 

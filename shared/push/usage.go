@@ -20,7 +20,7 @@ type Limits struct {
 // useful.
 var DefaultLimits = Limits{PerHour: 60, PerDay: 300, MovesPerHour: 5, MovesPerDay: 10}
 
-// Usage counts what the apps of a customer have registered.
+// Usage counts the tokens that the apps of a customer have registered, by hour and by day.
 type Usage struct {
 	Hour, Day                 time.Time // of the counts
 	PerHour, PerDay           int
@@ -53,7 +53,7 @@ func (u *Usage) CountRegistration(now time.Time, moves bool, most Limits) error 
 	return nil
 }
 
-// LimitReached: a caller has asked for too much; it may ask again after RetryAfter.
+// LimitReached: a caller has made too many registrations. It may try again after RetryAfter.
 type LimitReached struct{ RetryAfter time.Duration }
 
 func (e *LimitReached) Error() string {

@@ -15,7 +15,7 @@ const (
 	shareSlack = 0.005
 )
 
-// A Variant is one of several messages of which each customer of a mailing gets one.
+// A Variant is one of several messages of a mailing. Each customer gets one of them.
 type Variant struct {
 	Name    string          `json:"name" doc:"at most 50 bytes; sums and lists show it"`
 	Share   float64         `json:"share" minimum:"0" maximum:"1" doc:"of the customers; the shares of all variants add up to 1"`
@@ -32,7 +32,7 @@ func (d *Draft) ListPayloads() []Variant {
 	return []Variant{{Share: 1, Message: d.Message, Link: d.Link}}
 }
 
-// PayloadAt returns where the payload with that index stands in the body of a request:
+// PayloadAt returns the place of the payload with that index in the body of a request:
 // "body", or "body.variants[1]".
 func (d *Draft) PayloadAt(i int) string {
 	if len(d.Variants) == 0 {
@@ -50,7 +50,7 @@ func (d *Draft) variantShares() []float64 {
 	return out
 }
 
-// checkPayloads checks the message, or the variants in its place.
+// checkPayloads checks the message, or the variants if there are any.
 func (d *Draft) checkPayloads(f *Faults) {
 	if d.Variants == nil {
 		checkMessage(f, d.Message)

@@ -161,8 +161,8 @@ func lastInstant(date time.Time, minutes int, zone *time.Location) time.Time {
 func instantsOf(date time.Time, minutes int, zone *time.Location) []time.Time {
 	wall := time.Date(date.Year(), date.Month(), date.Day(), 0, minutes, 0, 0, time.UTC)
 	var out []time.Time
-	// Each offset that the zone has about then is tried. An instant belongs to the offset
-	// if the clock shows the time at it.
+	// The offsets that the zone has 26 hours before and after are tried. An instant is right
+	// if the zone has at it the offset with which it was computed.
 	for _, about := range []time.Time{wall.Add(-26 * time.Hour), wall.Add(26 * time.Hour)} {
 		_, offset := about.In(zone).Zone()
 		at := wall.Add(-time.Duration(offset) * time.Second)
