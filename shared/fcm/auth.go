@@ -47,6 +47,7 @@ func newAccessToken(ctx context.Context, c Config, t endpoint) (accessToken, err
 		k.fetch = c.TokenSource.Token
 		return k, nil
 	}
+
 	// The sources of default credentials keep their token until shortly before it
 	// expires; a new source fetches a new one.
 	// ctx may end when New has returned, but tokens are fetched as long as the sender lives.
@@ -83,6 +84,7 @@ func (s *Sender) tokenUsableLocked(now time.Time) bool {
 	if k.fetch == nil {
 		return true
 	}
+
 	have := k.number > 0 && !k.refused && (k.expiry.IsZero() || now.Before(k.expiry.Add(-expiryMargin)))
 	ending := k.number == 0 || k.refused || !k.expiry.IsZero() && now.After(k.expiry.Add(-refreshBefore))
 
@@ -111,6 +113,7 @@ func (s *Sender) tokenRefusedLocked(number, status int, now time.Time) bool {
 	case k.number > 1 && !k.fetching && now.Sub(k.fetchedAt) < fetchPause:
 		return false // it was just fetched
 	}
+
 	k.refused = true
 	return true
 }

@@ -57,17 +57,20 @@ func newCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{googleHost}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	roots := x509.NewCertPool()
 	parsed, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
@@ -103,6 +106,7 @@ func TestCredentialsAreReplacedEarly(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 		}
+
 		if n := m.made.Load(); n != 3 {
 			t.Errorf("%d tokens in 130 minutes, each lasts an hour less five minutes", n)
 		}
@@ -134,6 +138,7 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			if got := b.countClasses(); got[Misconfigured] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
+
 			a := b.answerOf(testToken(0))
 			checkEqual(t, a.Attempts, 2, "%d: a.Attempts", code)
 			checkEqual(t, a.HTTP, code, "%d: a.HTTP", code)

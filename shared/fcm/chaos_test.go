@@ -21,6 +21,7 @@ func TestChaos(t *testing.T) {
 	if err := srv.Configure(set); err != nil {
 		t.Fatal(err)
 	}
+
 	s := newFastSender(t, Config{Endpoint: srv.URL(), Timeout: 500 * time.Millisecond, Grace: 20 * time.Millisecond, MaxConnections: 5})
 	b := newAnswerBook(t, s)
 	for i := range 20 {
@@ -30,11 +31,13 @@ func TestChaos(t *testing.T) {
 			b.sendTarget(ctx, testToken(i*1000+j), time.Now().Add(time.Duration(r.IntN(1500))*time.Millisecond))
 		}
 	}
+
 	got := b.countClasses()
 	names := map[string]string{} // of what FCM took, by token
 	for _, m := range srv.Messages(emulated.Filter{}) {
 		names[m.Token] = m.ID
 	}
+
 	sent := 0
 	for target, a := range b.got {
 		if a.Sent {
@@ -51,11 +54,13 @@ func TestChaos(t *testing.T) {
 			t.Errorf("seed %d: %s: it is waiting, and has no NotBefore", seed, target)
 		}
 	}
+
 	st := srv.Stats()
 	t.Logf("seed %d: %v, %d may have been sent, %d connections", seed, got, sent, st.ConnectionsAccepted)
 	if st.Accepted > got[Accepted]+sent {
 		t.Errorf("seed %d: FCM accepted %d messages, want at most the %d answered so and the %d that may have been sent", seed, st.Accepted, got[Accepted], sent)
 	}
+
 	checkEqual(t, st.Duplicates, 0, "seed %d: messages that FCM got twice", seed)
 	in := s.Stats()
 	checkEqual(t, in.InFlight, 0, "seed %d: left over: InFlight", seed)

@@ -62,6 +62,7 @@ func TestWritesAreJoined(t *testing.T) {
 		for _, s := range []string{"what ", "comes ", "meanwhile"} {
 			mustWrite(t, j, s)
 		}
+
 		g.open <- nil
 		g.open <- nil
 		synctest.Wait()
@@ -86,18 +87,21 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 				done <- err
 			}()
 		}
+
 		synctest.Wait()
 		select {
 		case err := <-done:
 			t.Errorf("a write went beyond the bound: %v", err)
 		default:
 		}
+
 		g.open <- nil
 		for range 2 {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 		}
+
 		go func() {
 			_, err := j.Write(make([]byte, maxPending))
 			done <- err
@@ -105,6 +109,7 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+
 		go func() { _, err := j.Write([]byte("z")); done <- err }()
 		synctest.Wait()
 		j.Close() // whoever waits for room is told
@@ -142,6 +147,7 @@ func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	srv := &http.Server{ErrorLog: quiet}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })

@@ -37,9 +37,11 @@ func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt
 	default:
 		s.idleWorkers = append(s.idleWorkers, w)
 	}
+
 	if s.closed && s.inFlight == 0 {
 		s.noneInFlight.Broadcast() // Close waits for this
 	}
+
 	s.mu.Unlock()
 
 	out.giveAll()
@@ -106,6 +108,7 @@ func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.
 		out.add(s.answerLocked(j, a)) // the second answer of this kind is final
 		return
 	}
+
 	j.reauthorized = j.reauthorized || then == stepReauthorize
 	j.askedAgain = j.askedAgain || then == stepAskAgain
 

@@ -78,6 +78,7 @@ func (c Config) parseEndpoint() (endpoint, error) {
 	if c.Project == "" {
 		return endpoint{}, fmt.Errorf("fcm: no project")
 	}
+
 	u, err := url.Parse(c.Endpoint)
 	if err != nil {
 		return endpoint{}, fmt.Errorf("fcm: endpoint: %w", err)

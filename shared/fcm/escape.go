@@ -23,6 +23,7 @@ func appendEscaped(dst []byte, s string) []byte {
 			i++
 			continue
 		}
+
 		dst = appendEscape(append(dst, s[start:i]...), c)
 		i++
 		start = i

@@ -87,6 +87,7 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	if !l.heldUntil().After(now) {
 		l.adaptRate(now)
 	}
+
 	changed := math.Abs(l.usage.wanted-l.share.mine.Rate) > changeShare*l.share.full
 	t.announce = (listed || l.usage.wanted > 0) && x.mayStore(now, changed)
 	t.read = t.announce || now.Sub(x.asked) >= pauseAfter(readEvery, x.askFailed)
@@ -174,6 +175,7 @@ func (t exchangeStep) runWith(p Peers) (h exchangeResult) {
 	case t.announce:
 		h.err = p.StoreDemand(ctx, t.demand)
 	}
+
 	h.stored = (t.leave || t.announce) && h.err == nil
 	if t.read && h.err == nil {
 		h.others, h.err = p.ReadDemands(ctx)

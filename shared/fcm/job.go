@@ -91,6 +91,7 @@ func (s *Sender) answerGroup(g *contextGroup) {
 		}
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
 	}
+
 	s.mu.Unlock()
 
 	out.giveAll()

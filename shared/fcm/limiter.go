@@ -94,6 +94,7 @@ func (l *limiter) waitTime(now time.Time) time.Duration {
 	if l.quota.usedUp(now) {
 		return max(l.quota.probe.Sub(now), 0)
 	}
+
 	l.endHold()
 	l.adaptRate(now)
 	l.fillBucket(now)

@@ -45,6 +45,7 @@ func TestLimiterRamps(t *testing.T) {
 			t.Errorf("%d in second %d: it grows too fast", n, s)
 		}
 	}
+
 	if got := l.rate(); got != 10_000 {
 		t.Errorf("after 70 s %v a second, want 10,000", got)
 	}
@@ -79,6 +80,7 @@ func TestLimiterDoesNotGrowUnused(t *testing.T) {
 		}
 		l.countSent(at)
 	}
+
 	if got := l.rate(); got != 1000 {
 		t.Errorf("%v a second, want 1,000", got)
 	}
@@ -121,22 +123,27 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 	if got := l.waitTime(now); got != probeEvery {
 		t.Errorf("the first probe is in %s, want %s", got, probeEvery)
 	}
+
 	probe := now.Add(probeEvery)
 	if got := l.waitTime(probe); got != 0 {
 		t.Errorf("the probe waits %s", got)
 	}
+
 	l.countSent(probe)
 	if got := l.waitTime(probe); got != probeEvery {
 		t.Errorf("the second probe is in %s, want %s", got, probeEvery)
 	}
+
 	l.quota.countLimited(probe, probe, 0, true)
 	if !l.quota.usedUp(probe) {
 		t.Error("a probe that is answered 429 ends the hold")
 	}
+
 	l.quota.countOther(now.Add(-time.Second), probe)
 	if !l.quota.usedUp(probe) {
 		t.Error("a late answer to a message sent before ends the hold")
 	}
+
 	l.quota.countOther(probe, probe)
 	if l.quota.usedUp(probe) {
 		t.Error("a probe that is accepted does not end the hold")
@@ -184,6 +191,7 @@ func TestStrayQuotaAnswers(t *testing.T) {
 					l.quota.countOther(now, now)
 				}
 			}
+
 			n /= 5 * 60
 			checkRange(t, n, want.least, want.most, "with a 429 each %d messages and Retry-After %s: messages a second", every, retryAfter)
 		}
@@ -202,16 +210,20 @@ func TestUnnamedQuotaIsTheProjects(t *testing.T) {
 			l.quota.countOther(epoch, epoch)
 		}
 	}
+
 	if l.quota.usedUp(epoch) {
 		t.Error("a third of the answers holds everybody")
 	}
+
 	l.quota.endSecond()
 	if got := l.quota.stray; got != 0 {
 		t.Errorf("they cost the rate a share of %v", got)
 	}
+
 	for range recentAnswers {
 		l.quota.countLimited(epoch, epoch, 0, false)
 	}
+
 	if !l.quota.usedUp(epoch) {
 		t.Error("all answers are 429, and it goes on")
 	}
@@ -223,18 +235,22 @@ func TestLimiterHoldsInAnOutage(t *testing.T) {
 	for range 40 {
 		l.observeFailure(epoch)
 	}
+
 	l.outage.good += 20_000
 	for range 40 {
 		l.observeFailure(epoch)
 	}
+
 	if d := l.waitTime(epoch); d != 0 {
 		t.Errorf("a few failed answers among many good ones hold everybody for %s", d)
 	}
+
 	now := epoch.Add(2 * time.Second)
 	l.waitTime(now)
 	for range outageLeast {
 		l.observeFailure(now)
 	}
+
 	if d := l.waitTime(now); d < firstWait {
 		t.Errorf("waits %s in an outage of all, want %s", d, firstWait)
 	}
@@ -266,11 +282,13 @@ func TestLatencies(t *testing.T) {
 	for i := range 1000 {
 		l.addLatency(50*time.Millisecond + time.Duration(i)*50*time.Microsecond)
 	}
+
 	l.computeP95()
 	checkRange(t, l.p95, 90*time.Millisecond, 110*time.Millisecond, "p95")
 	for range 20 {
 		l.computeP95()
 	}
+
 	if l.total != 0 {
 		t.Errorf("%v of old observations are left", l.total)
 	}

@@ -46,10 +46,12 @@ func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 			if len(b.got) != 101 {
 				t.Errorf("Retry-After %q: %d of the 101 others are answered meanwhile", header, len(b.got))
 			}
+
 			b.mu.Unlock()
 			if got := b.countClasses(); got[Accepted] != 102 {
 				t.Errorf("Retry-After %q: outcomes %v", header, got)
 			}
+
 			d := time.Since(began)
 			checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
 			if a := b.answerOf("first"); a.Attempts != 2 {
@@ -96,6 +98,7 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		if over > 400 {
 			t.Errorf("%d were answered 429", over)
 		}
+
 		a := b.answerOf("impatient")
 		checkEqual(t, a.Class, Waiting, "what cannot wait for the next minute: a.Class")
 		if a.NotBefore.Sub(began) < 50*time.Second {
@@ -155,12 +158,14 @@ func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 			for i := range 20 {
 				b.sendTarget(t.Context(), fmt.Sprint("hot", i), began.Add(10*time.Second))
 			}
+
 			b.sendMany(t.Context(), 5000, time.Time{})
 			time.Sleep(5500 * time.Millisecond)
 			b.mu.Lock()
 			if len(b.got) < 5000 {
 				t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
 			}
+
 			b.mu.Unlock()
 			got := b.countClasses()
 			checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
@@ -196,6 +201,7 @@ func TestASmallMailingIsNotDelayed(t *testing.T) {
 				b.sendTarget(ctx, fmt.Sprintf("large %d %d", i, j), time.Time{})
 			}
 		}
+
 		time.Sleep(2 * time.Second)
 
 		b.m = of("small")
@@ -205,12 +211,14 @@ func TestASmallMailingIsNotDelayed(t *testing.T) {
 		if d := (<-got).Sub(asked); d > 100*time.Millisecond {
 			t.Errorf("a mailing to one customer took %s", d)
 		}
+
 		asked = time.Now()
 		b.m = of("large0")
 		s.Send(ctx, Item{Message: b.m, Customer: "anna", Target: "single", Priority: true}, func(Answer) { got <- time.Now() })
 		if d := (<-got).Sub(asked); d > 100*time.Millisecond {
 			t.Errorf("a message with priority took %s", d)
 		}
+
 		cancel()
 		b.countClasses()
 	})
@@ -244,6 +252,7 @@ func TestLatencyThatJumps(t *testing.T) {
 		if got := (answered.Load() - before) / 6; got < 800 {
 			t.Errorf("%d a second while FCM takes 2 s, want 850", got)
 		}
+
 		slow.Store(false)
 		time.Sleep(3 * time.Second)
 		before = answered.Load()
@@ -251,6 +260,7 @@ func TestLatencyThatJumps(t *testing.T) {
 		if got := answered.Load() - before; got < 700 {
 			t.Errorf("%d a second afterwards, want about 1,000", got)
 		}
+
 		cancel()
 		b.countClasses()
 	})
@@ -300,6 +310,7 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 				if d := time.Since(began); d > 3*time.Second {
 					t.Errorf("%s, proof %v: it took %s", name, proof, d)
 				}
+
 				end()
 			}
 		})
@@ -362,6 +373,7 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 		if len(peers.announced) < 2 {
 			t.Fatalf("%d demands announced, want at least 2", len(peers.announced))
 		}
+
 		checkEqual(t, peers.announced[1].Rate, 200, "the rate of the second demand announced")
 		peers.mu.Unlock()
 		time.Sleep(10 * time.Second)
@@ -375,6 +387,7 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 		if got := peers.left; got != 1 {
 			t.Errorf("it left %d times, want once", got)
 		}
+
 		cancel()
 		b.countClasses()
 	})

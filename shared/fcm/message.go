@@ -42,6 +42,7 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if !utf8.Valid(object) {
 		return nil, singleFault("body.message", "is not UTF-8")
 	}
+
 	fields, err := readMembers(object)
 	if err != nil {
 		return nil, singleFault("body.message", "must be a JSON object: "+err.Error())
@@ -49,6 +50,7 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if faults := checkFields(fields, o); len(faults) > 0 {
 		return nil, faults
 	}
+
 	b := builder{extra: o}
 	b.writeObject(fields)
 	return &Message{parts: append(b.parts, b.buf), size: payloadSize(fields, o), mailing: o.MailingID}, nil
@@ -85,15 +87,18 @@ func checkData(at string, raw json.RawMessage, o Extra) (faults push.Faults) {
 	if isNull(raw) {
 		return nil
 	}
+
 	data, err := readMembers(raw)
 	if err != nil {
 		return singleFault(at, "must be a JSON object")
 	}
+
 	for _, d := range data {
 		if o.setsKey(d.key) {
 			faults = append(faults, push.Fault{Location: at + "." + d.key, Message: "is set by Carillon"})
 		}
 	}
+
 	return faults
 }
 
@@ -118,6 +123,7 @@ func readMembers(object json.RawMessage) ([]jsonMember, error) {
 	} else if t != json.Delim('{') {
 		return nil, errNoObject
 	}
+
 	var all []jsonMember
 	for d.More() {
 		t, err := d.Token()
@@ -130,6 +136,7 @@ func readMembers(object json.RawMessage) ([]jsonMember, error) {
 		}
 		all = append(all, m)
 	}
+
 	if _, err := d.Token(); err != nil {
 		return nil, err
 	}
@@ -171,6 +178,7 @@ func (b *builder) writeObject(fields []jsonMember) {
 			b.buf = append(b.buf, f.raw...)
 		}
 	}
+
 	if b.extra.Label != "" && !hasOptions {
 		if len(fields) > 0 {
 			b.buf = append(b.buf, ',')
@@ -194,6 +202,7 @@ func (b *builder) writeOptions(raw json.RawMessage) {
 	if isNull(raw) && b.extra.Label != "" {
 		raw = json.RawMessage("{}")
 	}
+
 	fields, err := readMembers(raw)
 	has := slices.ContainsFunc(fields, func(f jsonMember) bool { return f.key == "analytics_label" || f.key == "analyticsLabel" })
 	if err != nil || has || b.extra.Label == "" {
@@ -206,6 +215,7 @@ func (b *builder) writeOptions(raw json.RawMessage) {
 		b.writeKey(f.key)
 		b.buf = append(append(b.buf, f.raw...), ',')
 	}
+
 	b.writeKey("analytics_label")
 	b.buf = append(appendQuoted(b.buf, b.extra.Label), '}')
 }

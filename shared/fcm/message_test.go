@@ -32,6 +32,7 @@ func TestCompile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		equalJSON(t, name, m.appendBody(nil, false, `c\1`, "token", `t"1`), `{"message":`+c.want+`}`)
 		equalJSON(t, name+", dry", m.appendBody(nil, true, `c\1`, "token", `t"1`), `{"validate_only":true,"message":`+c.want+`}`)
 	}
@@ -49,15 +50,18 @@ func TestAndroidV2(t *testing.T) {
 		if n := m.Size("c1"); n < 5000 {
 			t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
 		}
+
 		var sent struct{ Message map[string]json.RawMessage }
 		var platform struct{ Data map[string]string }
 		if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
 			t.Fatal(err)
 		}
+
 		err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
 		if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
 			t.Fatal(err)
 		}
+
 		want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
 		if got := platform.Data; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: its data is %v, want %v", name, got, want)
@@ -87,6 +91,7 @@ func TestCompileKeepsBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	body := string(m.appendBody(nil, false, "c", "fid", "f"))
 	if !strings.Contains(body, raw) {
 		t.Errorf("body = %q, want it to contain %q", body, raw)
@@ -119,6 +124,7 @@ func TestCompileNamesFaults(t *testing.T) {
 		for _, f := range faults {
 			got = append(got, f.Location)
 		}
+
 		if !reflect.DeepEqual(got, at) {
 			t.Errorf("%s: faults %v (%v), want %v", object, got, err, at)
 		}
@@ -186,6 +192,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
+
 		var body struct {
 			Message struct {
 				Data  map[string]json.RawMessage `json:"data"`
@@ -196,6 +203,7 @@ func FuzzCompile(f *testing.F) {
 		if err := json.Unmarshal(b, &body); err != nil {
 			t.Fatalf("%q: %s: %v", object, b, err)
 		}
+
 		var want string
 		std, _ := json.Marshal(customer) // a string
 		_ = json.Unmarshal(std, &want)

@@ -133,6 +133,7 @@ func (p *pool) removeClosed() {
 		}
 		kept = append(kept, c)
 	}
+
 	clear(p.conns[len(kept):])
 	p.conns = kept
 }

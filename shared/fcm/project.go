@@ -68,6 +68,7 @@ func newProjects(c Config, t endpoint, now time.Time) ([]*project, error) {
 		out = append(out, &project{id: p.ID, request: request, peers: p.Peers, foreign: p.ID != c.Own,
 			scheduler: scheduler{queue: newQueue(), limiter: newLimiter(quota, c.MaxInstances, p.Peers == nil, now)}})
 	}
+
 	return out, nil
 }
 

@@ -65,6 +65,7 @@ func TestMessagesGoToTheirProject(t *testing.T) {
 	if got := b.countClasses(); got[Accepted] != 40 {
 		t.Fatalf("outcomes %v, want 40 accepted", got)
 	}
+
 	got := map[string]int{}
 	for _, m := range srv.Messages(emulated.Filter{}) {
 		got[m.Project]++
@@ -72,6 +73,7 @@ func TestMessagesGoToTheirProject(t *testing.T) {
 			t.Errorf("%s came to the project %s", m.Token, m.Project)
 		}
 	}
+
 	checkEqual(t, got["b"], 20, "messages to project b")
 	checkEqual(t, got["p"], 20, "messages to project p")
 	if dialled := srv.Stats().ConnectionsAccepted; dialled > 2 {

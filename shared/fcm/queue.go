@@ -40,6 +40,7 @@ func (q *queue) mailingQueueOf(j *job) *mailingQueue {
 	if j.hasPriority() {
 		return &q.priority
 	}
+
 	l := q.mailings[j.mailing]
 	if l != nil {
 		return l
@@ -51,6 +52,7 @@ func (q *queue) mailingQueueOf(j *job) *mailingQueue {
 		l.prev, l.next, q.turn = l, l, l
 		return l
 	}
+
 	l.prev, l.next = q.turn.prev, q.turn
 	l.prev.next, l.next.prev = l, l
 	return l

@@ -62,6 +62,7 @@ func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration
 	} else {
 		q.good++
 	}
+
 	q.recent += (1 - q.recent) / recentAnswers
 	if q.usedUp(now) || q.recent < usedUpShare {
 		return false
@@ -73,6 +74,7 @@ func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration
 		q.probe = q.until
 		return true
 	}
+
 	q.until, q.probe = q.windowEnd(now), now.Add(probeEvery)
 	return true
 }

@@ -166,12 +166,14 @@ func TestOnlyTheTokenRuleBlames(t *testing.T) {
 		messages = append(messages, row.message)
 		states = append(states, row.status)
 	}
+
 	codes := []int{302, 400, 401, 403, 404, 408, 410, 422, 429, 500, 502, 503, 504}
 	for range 10_000 {
 		one := resultRow{http: codes[r.IntN(len(codes))], status: pick(states), message: pick(messages)}
 		for range r.IntN(4) {
 			one.details = append(one.details, pick(details))
 		}
+
 		body := one.faultBody(one.details)
 		a, then, _ := (&response{status: one.http, body: []byte(body)}).classify(time.Time{})
 		gone := one.status == "UNREGISTERED" || slices.Contains(one.details, fcmErrorDetail("UNREGISTERED"))
@@ -209,6 +211,7 @@ func TestAccepted(t *testing.T) {
 		if want.Class == Misconfigured {
 			next = stepAskAgain
 		}
+
 		checkEqual(t, a.Class, want.Class, "%s: a.Class", body)
 		checkEqual(t, a.Name, want.Name, "%s: a.Name", body)
 		checkEqual(t, then, next, "%s: the next step", body)

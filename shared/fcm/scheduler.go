@@ -124,6 +124,7 @@ func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended b
 	if ended || j.singleAttempt && then != stepAskAgain || j.isOver(j.retryAt) {
 		return j.retryAt, false
 	}
+
 	s.retries.addJob(j)
 	return j.retryAt, true
 }

@@ -40,9 +40,11 @@ func TestMailingsTakeTurns(t *testing.T) {
 				j.Priority = j.mailing == "!"
 				q.pushBack(j)
 			}
+
 			if got := takeAll(&q); got != c.want {
 				t.Errorf("%q are sent in the order %q, want %q", c.pushed, got, c.want)
 			}
+
 			checkEqual(t, q.length, 0, "jobs left over")
 			if len(q.mailings) != 0 {
 				t.Fatalf("%d mailings are left over, want 0", len(q.mailings))
@@ -107,11 +109,13 @@ func TestQueueAtRandom(t *testing.T) {
 			t.Fatalf("seed %d: with %d jobs the next is %v", seed, n, q.peek())
 		}
 	}
+
 	all := 0
 	for j := range q.allJobs() {
 		q.removeJob(j)
 		all++
 	}
+
 	checkEqual(t, all, n, "seed %d: jobs found", seed)
 	checkEqual(t, q.length, 0, "seed %d: jobs left over", seed)
 	if q.turn != nil {
@@ -165,6 +169,7 @@ func TestAgain(t *testing.T) {
 			if ok == c.refused {
 				t.Errorf("it waits: %v, want %v", ok, !c.refused)
 			}
+
 			wait := until.Sub(epoch)
 			checkRange(t, wait, c.least, c.end, "the wait")
 			if there := j.queuedIn != nil || j.retryIndex >= 0; there != ok {
@@ -194,6 +199,7 @@ func TestATokenThatIsLimitedTwiceGoesToTheBack(t *testing.T) {
 			x.takeJob(d.job, now)
 			got = append(got, d.job.Target)
 		}
+
 		if order := strings.Join(got, " "); order != want {
 			t.Errorf("limited %d times, the order is %q, want %q", limited, order, want)
 		}
@@ -207,6 +213,7 @@ func TestDecide(t *testing.T) {
 	if d.job != nil {
 		t.Fatalf("with nothing to do: d.job = %v, want nil", d.job)
 	}
+
 	checkEqual(t, d.wait, 0, "with nothing to do: d.wait")
 
 	later, late := readyJob("later"), readyJob("late")
@@ -216,6 +223,7 @@ func TestDecide(t *testing.T) {
 	if d.job != nil {
 		t.Fatalf("with a retry in half a second: d.job = %v, want nil", d.job)
 	}
+
 	checkEqual(t, d.wait, 500*time.Millisecond, "with a retry in half a second: d.wait")
 	x.queue.pushBack(late)
 	d = x.decideNext(epoch)
@@ -223,6 +231,7 @@ func TestDecide(t *testing.T) {
 	if !d.over {
 		t.Error("with one whose time is over: it is not given up")
 	}
+
 	x.removeJob(late)
 
 	now := epoch.Add(500 * time.Millisecond)
@@ -233,10 +242,12 @@ func TestDecide(t *testing.T) {
 	if d.over {
 		t.Fatal("with a retry that is due: it is given up")
 	}
+
 	x.takeJob(later, now)
 	if later.attempts != 1 {
 		t.Errorf("%d attempts, want 1", later.attempts)
 	}
+
 	x.queue.pushBack(readyJob("next"))
 	d = x.decideNext(now)
 	if d.job != nil {
@@ -284,9 +295,11 @@ func TestObserve(t *testing.T) {
 					break
 				}
 			}
+
 			if held {
 				x.limiter.endHold() // what led to it is no stray
 			}
+
 			x.limiter.quota.endSecond()
 			if got := x.limiter.quota.stray > 0; got != c.stray {
 				t.Errorf("the rate is lowered: %v, want %v", got, c.stray)
@@ -315,11 +328,13 @@ func TestImpatient(t *testing.T) {
 		}
 		x.queue.pushBack(j)
 	}
+
 	x.limiter.extendHold(epoch.Add(10 * time.Second))
 	got := map[string]bool{}
 	for _, j := range x.jobsBeyondHold() {
 		got[j.Target] = true
 	}
+
 	if len(got) != 3 {
 		t.Fatalf("%v cannot wait, want 3 jobs", got)
 	}
@@ -335,6 +350,7 @@ func TestImpatient(t *testing.T) {
 	for !y.limiter.quota.usedUp(epoch) {
 		y.limiter.quota.countLimited(epoch, epoch, 0, true)
 	}
+
 	if got := y.jobsBeyondHold(); len(got) != 0 {
 		t.Errorf("%d jobs are given back that can wait for the next probe", len(got))
 	}

@@ -26,12 +26,14 @@ func TestEveryOutcomeArrives(t *testing.T) {
 		srv.SetOutcome(name+"-token", name)
 		b.sendTarget(t.Context(), name+"-token", time.Now().Add(2*time.Second))
 	}
+
 	b.countClasses()
 	for name, outcome := range want {
 		a := b.answerOf(name + "-token")
 		if a.Class != outcome {
 			t.Errorf("%s: %+v, want %s", name, a, outcome)
 		}
+
 		checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
 		if a.HTTP == 0 {
 			t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
@@ -63,6 +65,7 @@ func TestWhatIsSent(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
+
 	st := srv.Stats()
 	checkEqual(t, st.Accepted, 2, "messages accepted")
 	checkEqual(t, st.Validated, 1, "messages validated")
@@ -84,6 +87,7 @@ func TestTooLargeIsNotSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	room := MaxSize - m.Size("")
 	got := make(chan Answer, 1)
 	for n, want := range map[int]AnswerClass{room: Accepted, room + 1: Refused} {
@@ -92,6 +96,7 @@ func TestTooLargeIsNotSent(t *testing.T) {
 			t.Errorf("%d bytes: %+v, want %s", m.Size("")+n, a, want)
 		}
 	}
+
 	if n := srv.Stats().Requests; n != 1 {
 		t.Errorf("%d requests", n)
 	}
@@ -108,6 +113,7 @@ func TestGoAway(t *testing.T) {
 	if got := b.countClasses(); got[Accepted] != 2000 {
 		t.Errorf("outcomes %v", got)
 	}
+
 	st := srv.Stats()
 	checkEqual(t, st.Accepted, 2000, "messages that FCM accepted")
 	checkEqual(t, st.Duplicates, 0, "messages that FCM got twice")
@@ -128,6 +134,7 @@ func TestDials(t *testing.T) {
 			t.Errorf("outcomes %v", got)
 		}
 	}
+
 	st := srv.Stats()
 	if st.ConnectionsAccepted > 3 {
 		t.Errorf("FCM accepted %d connections, want at most 3", st.ConnectionsAccepted)
@@ -170,11 +177,13 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 5*time.Second)
 		}
 	}
+
 	// RESET may take others of its connection along; they wait, too.
 	checkEqual(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
 	if got[Accepted] < 50 {
 		t.Errorf("answers accepted = %v, want at least 50", got[Accepted])
 	}
+
 	for target, a := range b.got {
 		if a.Class == Waiting && !a.Sent {
 			t.Errorf("%s waits though FCM has not begun with it: %+v", target, a)
@@ -191,6 +200,7 @@ func TestOutageOfAFew(t *testing.T) {
 		emulated.Outcome{Token: testToken(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
+
 	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
 	got := b.countClasses()
@@ -217,6 +227,7 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 	if n := srv.Stats().Requests; n > 100+2*maxStreams+recentAnswers+5 {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
+
 	for target, a := range b.got {
 		if a.Class != Waiting {
 			continue
@@ -231,6 +242,7 @@ func TestQuotaHoldsEverybody(t *testing.T) {
 			t.Fatalf("%s: it may be tried again in %s, want at least 20 s", target, wait)
 		}
 	}
+
 	p := s.ProvePayload(t.Context(), b.m)
 	checkEqual(t, p.Class, Waiting, "proof without quota: p.Class")
 	checkEqual(t, p.HTTP, 429, "proof without quota: p.HTTP")
@@ -246,19 +258,23 @@ func TestContextEnds(t *testing.T) {
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= maxStreams }); err != nil {
 		t.Fatal(err)
 	}
+
 	cancel()
 	for i := range 100 {
 		b.sendTarget(ctx, testToken(1000+i), time.Time{})
 	}
+
 	if got := b.countClasses(); got[Waiting] != 1100 {
 		t.Errorf("outcomes %v", got)
 	}
+
 	sent := 0
 	for _, a := range b.got {
 		if a.Sent {
 			sent++
 		}
 	}
+
 	if sent < maxStreams {
 		t.Errorf("%v messages were under way, want at least %v", sent, maxStreams)
 	}
@@ -279,6 +295,7 @@ func TestContextEndsWithGrace(t *testing.T) {
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests == 10 }); err != nil {
 		t.Fatal(err)
 	}
+
 	cancel()
 	if got := b.countClasses(); got[Accepted] != 10 {
 		t.Errorf("outcomes %v", got)
@@ -294,16 +311,19 @@ func TestClose(t *testing.T) {
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= 100 }); err != nil {
 		t.Fatal(err)
 	}
+
 	s.Close()
 	b.sendTarget(t.Context(), "late", time.Time{})
 	got := b.countClasses()
 	if got[Accepted] < 100 {
 		t.Errorf("answers accepted = %v, want at least 100", got[Accepted])
 	}
+
 	checkEqual(t, got[Accepted]+got[Waiting], 1001, "answers accepted or waiting")
 	if st := srv.Stats(); st.Accepted != got[Accepted] {
 		t.Errorf("FCM took %d, %d are answered so", st.Accepted, got[Accepted])
 	}
+
 	s.Close()
 }
 
@@ -313,6 +333,7 @@ func TestOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	s := newFastSender(t, Config{Endpoint: "http://" + l.Addr().String()})
 	l.Close()
 	b := newAnswerBook(t, s)
@@ -342,6 +363,7 @@ func TestProve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for name, c := range map[string]struct {
 		m           *Message
 		want        AnswerClass
@@ -361,10 +383,12 @@ func TestProve(t *testing.T) {
 			t.Errorf("%s: no words", name)
 		}
 	}
+
 	e := <-events
 	for e.Message == nil || !e.Message.ValidateOnly {
 		e = <-events
 	}
+
 	checkEqual(t, e.Message.Topic, "proofs", "the topic of the proof")
 	checkEqual(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
 	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {

@@ -145,6 +145,7 @@ func divideFairly(total float64, wants []float64) []float64 {
 		parts[i] = min(wants[i], total/float64(len(order)-n))
 		total -= parts[i]
 	}
+
 	return parts
 }
 

@@ -118,6 +118,7 @@ func TestExchange(t *testing.T) {
 	if !d.announce {
 		t.Fatalf("after eleven seconds nothing is stored: %+v", d)
 	}
+
 	l.recordExchange(d, exchangeResult{err: errUnreachable}, at, at)
 	l.recordExchange(exchangeStep{read: true}, exchangeResult{}, at, at) // reading works
 	if d := l.exchangeDue(at.Add(retryEvery)); !d.announce {
@@ -130,6 +131,7 @@ func TestExchange(t *testing.T) {
 	if !d.leave {
 		t.Fatalf("idle, it does not leave: %+v", d)
 	}
+
 	l.recordExchange(d, exchangeResult{stored: true}, gone, gone)
 	if d := l.exchangeDue(gone.Add(time.Minute)); !d.isEmpty() {
 		t.Errorf("it has left and wants to exchange %+v", d)
@@ -149,6 +151,7 @@ func TestADemandThatSwingsIsNotStoredMoreOften(t *testing.T) {
 			stored = append(stored, d)
 		}
 	}
+
 	if len(stored) > 60 {
 		t.Errorf("stored %d times in ten minutes", len(stored))
 	}

@@ -172,12 +172,14 @@ func (c *simulation) exchangeDemands(i *simulatedInstance) {
 	if c.now.Before(x.at) {
 		return
 	}
+
 	h := exchangeResult{stored: true}
 	for other, d := range c.stored {
 		if d.Age = c.now.Sub(d.at); other != i && d.Age < push.DemandLife {
 			h.others = append(h.others, d.Demand)
 		}
 	}
+
 	i.recordExchange(x.turn, h, x.from, c.now)
 	x.at = time.Time{}
 }
@@ -237,6 +239,7 @@ func (c *simulation) checkShares(t *testing.T, least, most float64) {
 	if limited > most {
 		t.Errorf("%.2f %% of 429, want at most %.1f %%", 100*limited, 100*most)
 	}
+
 	for n, i := range c.instances {
 		if perTenSeconds := float64(i.writes) / c.now.Sub(epoch).Seconds() * 10; c.now.Sub(epoch) > 5*time.Minute && perTenSeconds > 1 {
 			t.Errorf("instance %d stored its demand %d times", n, i.writes)
@@ -311,14 +314,17 @@ func TestAnIdleInstanceKeepsNoQuota(t *testing.T) {
 		for range 4 {
 			c.startInstance(endless)
 		}
+
 		c.runFor(time.Minute)
 		for _, i := range c.instances[1:] {
 			i.wants = 3
 		}
+
 		c.runFor(time.Minute)
 		if got, want := busy.rate(), 0.95*busy.share.full; got < want {
 			t.Errorf("the busy one of five may send %.0f a second, want %.0f", got, want)
 		}
+
 		c.checkShares(t, 0, 0.005)
 	})
 }

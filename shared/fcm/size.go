@@ -67,6 +67,7 @@ func apnsSize(raw json.RawMessage) int {
 	if err != nil {
 		return textLength(raw)
 	}
+
 	for _, f := range fields {
 		if f.key == "payload" {
 			var b bytes.Buffer
@@ -75,6 +76,7 @@ func apnsSize(raw json.RawMessage) int {
 			}
 		}
 	}
+
 	return 0
 }
 

@@ -37,10 +37,12 @@ func TestOutageBacksOffAlone(t *testing.T) {
 		if len(b.got) != 500 {
 			t.Errorf("%d of the 500 others are answered meanwhile", len(b.got))
 		}
+
 		b.mu.Unlock()
 		if got := b.countClasses(); got[Accepted] != 501 {
 			t.Errorf("outcomes %v", got)
 		}
+
 		for i, least := range []time.Duration{0, 10 * time.Second, 20 * time.Second, 40 * time.Second} {
 			if i == 0 {
 				continue
@@ -48,6 +50,7 @@ func TestOutageBacksOffAlone(t *testing.T) {
 			d := at[i] - at[i-1]
 			checkRange(t, d, least, least*3/2+time.Second, "the time from the attempt before to attempt %d", i+1)
 		}
+
 		a := b.answerOf("unlucky")
 		checkEqual(t, a.Attempts, 4, "a.Attempts")
 		if a.Sent {
@@ -84,6 +87,7 @@ func TestTimeEnds(t *testing.T) {
 		for i := range 10 {
 			b.sendTarget(ctx, "until "+strconv.Itoa(i), began.Add(5500*time.Millisecond))
 		}
+
 		b.sendMany(ctx, 30, time.Time{})
 		got := b.countClasses()
 		d := time.Since(began)
@@ -139,6 +143,7 @@ func TestEndpointComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		defer s.Close()
 		b := newAnswerBook(t, s)
 		b.sendTarget(t.Context(), "patient", time.Time{})
@@ -149,10 +154,12 @@ func TestEndpointComesBack(t *testing.T) {
 		if a.Sent {
 			t.Error("Sent is true, want false: nothing was sent")
 		}
+
 		checkEqual(t, a.Attempts, 0, "a.Attempts")
 		if !strings.Contains(a.Text, "out of reach") {
 			t.Errorf("a.Text = %q, want it to contain %q", a.Text, "out of reach")
 		}
+
 		up.Store(true)
 		if got := b.countClasses(); got[Accepted] != 1 {
 			t.Errorf("outcomes %v: %+v", got, b.answerOf("patient"))
@@ -175,6 +182,7 @@ func TestConnectionsFollow(t *testing.T) {
 		if got := b.countClasses(); got[Accepted] != 3000 {
 			t.Errorf("outcomes %v", got)
 		}
+
 		st := s.Stats()
 		checkRange(t, st.Dialled, 4, 9, "connections opened")
 		checkEqual(t, st.Connections, st.Dialled, "open connections, of those opened,")

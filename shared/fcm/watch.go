@@ -27,10 +27,12 @@ func (s *Sender) watchOverdue() {
 		for _, w := range s.workers {
 			w.cancelOverdueLocked(now)
 		}
+
 		if now.Sub(resized) >= poolResizeEvery {
 			resized = now
 			s.pool.setWanted(s.rateLocked())
 		}
+
 		s.pool.removeClosed()
 		s.dialIfDueLocked(now)
 		s.tokenUsableLocked(now) // fetches a new access token before the current one expires

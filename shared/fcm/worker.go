@@ -59,6 +59,7 @@ func (w *worker) sendRequest(f attempt) response {
 	if j.toTopic {
 		field = "topic"
 	}
+
 	w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, field, j.Target)
 
 	b := &requestBody{left: w.request}

@@ -215,6 +215,7 @@ func (b *Batch) crashesWithLease() []byte {
 	if b.Lease.Owner == "" {
 		return b.CrashedWith
 	}
+
 	suspects := b.UnderWay
 	if b.CrashedWith == nil {
 		suspects = b.PendingTargets()
@@ -227,6 +228,7 @@ func (b *Batch) crashesWithLease() []byte {
 			counts[i]++
 		}
 	}
+
 	return counts
 }
 

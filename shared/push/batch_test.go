@@ -37,9 +37,11 @@ func TestClaimsAreCounted(t *testing.T) {
 			t.Errorf("step %d, %s: crashes are %d, want %d", i, step.name, got, step.crashed)
 		}
 	}
+
 	if b.Attempts != 3 {
 		t.Errorf("claimed %d times, want 3", b.Attempts)
 	}
+
 	b.Saved = true
 	b.AcquireLease(lease)
 	if b.Saved {
@@ -87,6 +89,7 @@ func TestNumbersOfTargetsStayWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		targets, err := push.DecodeTargets(raw)
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +100,7 @@ func TestNumbersOfTargetsStayWhole(t *testing.T) {
 		if got, want := targets[0].Attributes["share"], json.Number("12.5"); got != want {
 			t.Errorf("decoded %v, want %v", got, want)
 		}
+
 		again, err := push.EncodeTargets(targets)
 		if err != nil {
 			t.Fatal(err)

@@ -60,6 +60,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	if *c = nil; len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
+
 	var listed map[string][]Permission
 	if err := json.Unmarshal(text, &listed); err != nil || listed == nil {
 		return errors.New(`CALLERS must be a JSON object from caller to a list of permissions, as in {"crm@shop.example": ["read", "send"]}`)
@@ -78,6 +79,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 		if _, twice := callers[caller]; twice {
 			faults = append(faults, fmt.Sprintf("%s is given twice", caller))
 		}
+
 		callers[caller] = listed[name]
 		for _, p := range listed[name] {
 			if !slices.Contains(Permissions(), p) {
@@ -89,6 +91,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("CALLERS: %s", strings.Join(faults, "; "))
 	}
+
 	*c = callers
 	return nil
 }

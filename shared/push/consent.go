@@ -44,6 +44,7 @@ func (c *Customer) recordConsents(before *Customer, at time.Time, source string)
 	if names == nil {
 		names = map[string]bool{}
 	}
+
 	maps.Copy(names, c.Categories)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, had := before.Categories[name]
@@ -52,6 +53,7 @@ func (c *Customer) recordConsents(before *Customer, at time.Time, source string)
 			note(name, decisionOf(is, has))
 		}
 	}
+
 	if n := len(c.Consents) - MaxConsents; n > 0 {
 		c.Consents = c.Consents[n:]
 	}

@@ -24,6 +24,7 @@ func HasContent(message json.RawMessage) bool {
 	if !decodeObject(message, &m) || !decodeObject(m["android"], &android) || !decodeObject(m["apns"], &apns) || !decodeObject(m["webpush"], &webpush) {
 		return true
 	}
+
 	for field := range m {
 		if !slices.Contains(messageFields, field) {
 			return true
@@ -111,10 +112,12 @@ func TitleOf(message json.RawMessage) string {
 	if parts, ok := alert.(map[string]any); ok {
 		alert = parts["title"]
 	}
+
 	for _, title := range []any{m.Notification.Title, m.Android.Notification.Title, alert, m.Webpush.Notification.Title} {
 		if text, ok := title.(string); ok && strings.TrimSpace(text) != "" {
 			return Truncate(text, maxTitle)
 		}
 	}
+
 	return ""
 }

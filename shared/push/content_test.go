@@ -79,6 +79,7 @@ func TestNamesAndTags(t *testing.T) {
 		for _, f := range d.Check(now) {
 			got += f.Location
 		}
+
 		if got != want {
 			t.Errorf("%.60s: faults at %q, want %q", body, got, want)
 		}

@@ -98,6 +98,7 @@ func (c *Customer) MakeTargets(tokens []Token, attributes []string, now time.Tim
 	for i, t := range tokens {
 		targets[i] = Target{Customer: c.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App, Young: t.IsYoung(now), Attributes: named}
 	}
+
 	return targets
 }
 

@@ -224,6 +224,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 		f.add("body.message", "must be a JSON object")
 		return
 	}
+
 	if len(m) == 0 {
 		f.add("body.message", "is empty")
 	}
@@ -258,6 +259,7 @@ func (a *Audience) checkAudience(f *Faults) {
 			set++
 		}
 	}
+
 	if set != 1 {
 		f.add("body.audience", "needs exactly one of everyone, customers, segments and tokens; %d are set", set)
 	}
@@ -299,6 +301,7 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 			}
 		}
 	}
+
 	if bad > maxNamed {
 		f.add(at, "%d more entries are faulty", bad-maxNamed)
 	}

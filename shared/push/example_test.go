@@ -16,6 +16,7 @@ func ExampleDraft_Check() {
 		fmt.Println(err)
 		return
 	}
+
 	for _, f := range d.Check(time.Now()) {
 		fmt.Printf("%s %s\n", f.Location, f.Message)
 	}

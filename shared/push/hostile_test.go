@@ -80,11 +80,14 @@ func TestLinksOfAMessageThatHideWhereTheyLead(t *testing.T) {
 		for _, f := range d.Check(time.Now()) {
 			got += f.Location + " " + f.Message
 		}
+
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
 		}
+
 		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
 	}
+
 	many := `{"data":{"a":"b"},"links":["` + strings.Repeat(`javascript:x","`, 500) + `"]}`
 	d := push.Draft{Message: json.RawMessage(many), Audience: push.Audience{Everyone: true}}
 	faults := d.Check(time.Now())

@@ -235,6 +235,7 @@ func (m *Message) UpdateState(now time.Time) {
 	for _, r := range m.Batch.Results {
 		expired = expired && r == ResultExpired
 	}
+
 	switch {
 	case m.Refusal != "":
 		m.State = Refused

@@ -103,6 +103,7 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 	if !decodeInto(f, raw, &members, at, "must be an object of add and remove") {
 		return
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		switch name {
 		case "add":
@@ -130,9 +131,11 @@ func parseNames(f *Faults, raw json.RawMessage, at string) []string {
 		f.add(at, "has %d segments; at most %d are allowed", len(list), MaxCustomerSegments)
 		return list
 	}
+
 	for i, s := range list {
 		checkName(f, fmt.Sprintf("%s[%d]", at, i), s)
 	}
+
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -148,6 +151,7 @@ func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null boo
 		f.add(at, "has %d categories; at most %d are allowed", len(p.Categories), MaxCategories)
 		return
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		checkKey(f, at, name)
 	}
@@ -157,6 +161,7 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	if p.noAttributes = null; null {
 		return
 	}
+
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if dec.Decode(&p.Attributes) != nil {

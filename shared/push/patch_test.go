@@ -93,10 +93,12 @@ func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 	if diff := cmp.Diff(was, *c); diff != "" {
 		t.Errorf("an empty patch changes the customer (-want +got):\n%s", diff)
 	}
+
 	apply(t, c, `{"attributes":{"a":{"c":2}},"categories":{"promo":null,"news":true}}`)
 	if diff := cmp.Diff(attributes, was.Attributes); diff != "" {
 		t.Errorf("the attributes of the customer read before changed (-want +got):\n%s", diff)
 	}
+
 	checkEqual(t, len(was.Categories), 1, "categories of the customer read before")
 	if !apply(t, c, `{"segments":null,"attributes":null,"optedOut":null,"categories":null,"timeZone":null}`) {
 		t.Error("taking all away changed nothing")
@@ -107,6 +109,7 @@ func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 	if c.OptedOut {
 		t.Error("the opt-out is left")
 	}
+
 	checkEqual(t, c.TimeZone, "", "the time zone that is left")
 }
 
@@ -149,6 +152,7 @@ func TestFaultsOfPatches(t *testing.T) {
 		}
 		checkEqual(t, faults[0].Location, place, "%.80s: the place of the fault", body)
 	}
+
 	if _, faults := parse(t, `{"segments":1,"optedOut":2,"timeZone":3,"categories":4,"attributes":5,"x":6}`); len(faults) != 6 {
 		t.Errorf("not every fault is named: %v", faults)
 	}
@@ -179,6 +183,7 @@ func FuzzParsePatch(f *testing.F) {
 		if json.Unmarshal(raw, &members) != nil {
 			return
 		}
+
 		p, faults := push.ParsePatch(members, "body")
 		for _, x := range faults {
 			if x.Location == "" {
@@ -188,13 +193,16 @@ func FuzzParsePatch(f *testing.F) {
 				t.Fatalf("%q has an empty fault: %v: x.Message is empty", raw, faults)
 			}
 		}
+
 		if len(faults) > 0 {
 			return
 		}
+
 		c := &push.Customer{}
 		if _, err := p.ApplyTo(c); err != nil {
 			return
 		}
+
 		changed, err := p.ApplyTo(c)
 		if changed {
 			t.Fatalf("%q reports a change when it is applied the second time", raw)
@@ -217,12 +225,14 @@ func TestExpiryDays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got := push.ExpiryDay(push.Android, at, push.TokenLife)
 		day, _ := time.Parse(time.DateOnly, got)
 		checkEqual(t, got, want, "the day on which a token expires that was seen %s", seen)
 		if day.Before(at.Add(push.TokenLife)) {
 			t.Errorf("seen %s, a token expires on %s, before its life is over", seen, got)
 		}
+
 		checkEqual(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
 		checkEqual(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
 	}

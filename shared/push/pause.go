@@ -35,6 +35,7 @@ func (m *Mailing) PausedBecause() string {
 	case PausedCredentials, PausedWrongSender:
 		text = PausedTextCredentials
 	}
+
 	if m.PausedDetail != "" {
 		text += ": " + m.PausedDetail
 	}

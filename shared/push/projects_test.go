@@ -81,6 +81,7 @@ func TestProjectQuotas(t *testing.T) {
 	if err := (ProjectQuotas{"shop-prod": 1}).Check(apps.ResolveProjects("shop-prod")); err != nil {
 		t.Errorf("the quota of the default project: %v, want no fault", err)
 	}
+
 	err := (ProjectQuotas{"pharmacy-test": 1}).Check(apps.ResolveProjects("shop-prod"))
 	if err == nil {
 		t.Fatal("the quota of a project without an app has no fault, want one that names it")
@@ -133,6 +134,7 @@ func TestProjectsOfApps(t *testing.T) {
 			t.Errorf("the project of app %q is %q, want %q", app, got, want)
 		}
 	}
+
 	if got := p.WithProject("", "x"); got != "project carillon: x" {
 		t.Errorf("a text about the default project is %q, want its name in it", got)
 	}

@@ -91,6 +91,7 @@ func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
 		}
 		checkEqual(t, string(b), want, "the text of %s", in)
 	}
+
 	var d push.Duration
 	if json.Unmarshal([]byte(`"2 days"`), &d) == nil {
 		t.Error("2 days was taken for a duration")
@@ -114,14 +115,17 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no latest token, want b")
 	}
+
 	checkEqual(t, got.ID, "b", "the latest token (added last of the valid, and seen after d)")
 	if got := c.SelectTokens(push.AllDevices); len(got) != 3 {
 		t.Errorf("all selects %d tokens, want the 3 valid ones", len(got))
 	}
+
 	latest := c.SelectTokens(push.LatestDevice)
 	if len(latest) != 1 {
 		t.Fatalf("latest selects %v, want one token", latest)
 	}
+
 	checkEqual(t, latest[0].ID, "b", "the token that latest selects")
 	none := push.Customer{Tokens: []push.Token{token("x", 0, 0, false)}}
 	if none.HasValidToken() {
@@ -130,6 +134,7 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 	if none.SelectTokens(push.LatestDevice) != nil {
 		t.Fatalf("of one invalid token latest selects %v, want none", none.SelectTokens(push.LatestDevice))
 	}
+
 	checkEqual(t, none.ExclusionFrom(""), push.ExcludedNoValidToken, "why a customer with one invalid token is left out")
 }
 
@@ -165,6 +170,7 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s may become itself", s)
 		}
 	}
+
 	if push.Scheduled.CanBecome(push.Completed) {
 		t.Error("a scheduled mailing can be completed before it was sent")
 	}
@@ -183,6 +189,7 @@ func TestTotalsReconcile(t *testing.T) {
 		for _, x := range n.Tokens.Invalid {
 			sum += x
 		}
+
 		if sum != n.Tokens.Targeted {
 			t.Fatalf("the results of the tokens add up to %d, want %d: %+v", sum, n.Tokens.Targeted, n)
 		}
@@ -210,6 +217,7 @@ func TestTargetsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got, err := push.DecodeTargets(b)
 		if err != nil {
 			t.Fatal(err)
@@ -217,6 +225,7 @@ func TestTargetsRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
+
 		for cut := range b {
 			if _, err := push.DecodeTargets(b[:cut]); err == nil {
 				t.Fatalf("%d of %d bytes were taken for a list", cut, len(b))
@@ -230,6 +239,7 @@ func FuzzDecodeTargets(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+
 	f.Add(b)
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -237,10 +247,12 @@ func FuzzDecodeTargets(f *testing.F) {
 		if err != nil {
 			return
 		}
+
 		again, err := push.EncodeTargets(ts)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		back, err := push.DecodeTargets(again)
 		if err != nil {
 			t.Fatalf("%d targets came back as %d: %v", len(ts), len(back), err)

@@ -66,6 +66,7 @@ func EncodeRecipients(targets []Target) []byte {
 			apps = append(apps, t.App)
 		}
 	}
+
 	b := binary.AppendUvarint([]byte{recipientsV1}, uint64(len(apps)))
 	for _, app := range apps {
 		b = append(binary.AppendUvarint(b, uint64(len(app))), app...)
@@ -82,6 +83,7 @@ func EncodeRecipients(targets []Target) []byte {
 		b = append(b, codeOf(kindCodes, t.Kind)|codeOf(platformCodes, t.Platform)<<4)
 		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
 	}
+
 	return b
 }
 
@@ -124,16 +126,19 @@ func decodeRecipients(b []byte, results []Result, want func(r []byte) bool) ([]K
 			out = append(out, KeyedRecipient{Recipient: Recipient{Result: result}})
 			continue
 		}
+
 		head, app := r[keyPrefix+hashBytes], int(binary.BigEndian.Uint16(r[recipientBytes-2:]))
 		kind, platform := int(head&7), int(head>>4)
 		if app >= len(apps) || kind >= len(kindCodes) || platform >= len(platformCodes) {
 			return nil, fmt.Errorf("%w: recipient %d", errRecipients, i)
 		}
+
 		out = append(out, KeyedRecipient{keyPrefix: string(r[:keyPrefix]), Recipient: Recipient{
 			TokenID: strings.ToLower(keyEncoding.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
 			Kind:    kindCodes[kind], Platform: platformCodes[platform], App: apps[app], Result: result,
 		}})
 	}
+
 	return out, nil
 }
 
@@ -155,6 +160,7 @@ func EraseRecipients(b []byte, key string) (found bool, err error) {
 			found = true
 		}
 	}
+
 	return found, nil
 }
 
@@ -163,6 +169,7 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	if len(b) == 0 || b[0] != recipientsV1 {
 		return nil, nil, fmt.Errorf("%w: unknown version", errRecipients)
 	}
+
 	count, b, err := cutUvarint(b[1:])
 	if err != nil {
 		return nil, nil, err

@@ -54,11 +54,13 @@ func (e *PhoneEvent) Check(at string) Faults {
 	if (e.Token == "") == (e.FID == "") {
 		f.add(at, "needs exactly one of token and fid")
 	}
+
 	for _, x := range []struct{ field, value string }{{".token", e.Token}, {".fid", e.FID}} {
 		if why := CheckToken(x.value); why != "" && x.value != "" {
 			f.add(at+x.field, "%s", why)
 		}
 	}
+
 	return f
 }
 

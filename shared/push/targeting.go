@@ -47,6 +47,7 @@ func (g *Targeting) SelectTokens(c *Customer, listed []string) ([]Token, Exclusi
 	case g.InControlGroup(c.ID):
 		return nil, ExcludedControl
 	}
+
 	return tokens, NotExcluded
 }
 

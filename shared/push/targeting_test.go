@@ -65,6 +65,7 @@ func TestControlGroup(t *testing.T) {
 				}
 			}
 		}
+
 		// Five standard deviations of a binomial distribution.
 		near := func(what string, got int, p float64) {
 			if most := 5 * math.Sqrt(customers*p*(1-p)); math.Abs(float64(got)-customers*p) > most {

@@ -41,10 +41,12 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 				return nil, fmt.Errorf("encoding the attributes of target %d: %w", i, err)
 			}
 		}
+
 		head := codeOf(kindCodes, t.Kind) | codeOf(platformCodes, t.Platform)<<4
 		if t.Young {
 			head |= youngBit
 		}
+
 		b = append(b, head)
 		for _, s := range []string{t.Customer, t.Token, t.App, string(attrs)} {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -62,6 +64,7 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	if len(b) == 0 || b[0] != targetsV2 {
 		return nil, fmt.Errorf("%w: unknown version", errTargets)
 	}
+
 	r := targetReader{b: b[1:]}
 	n := r.readUvarint()
 	if n > uint64(len(b)) {
@@ -76,6 +79,7 @@ func DecodeTargets(b []byte) ([]Target, error) {
 		}
 		out = append(out, t)
 	}
+
 	if r.damaged || len(r.b) != 0 {
 		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
 	}

@@ -43,12 +43,14 @@ func (u *Usage) CountRegistration(now time.Time, moves bool, most Limits) error 
 	if moves {
 		next.MovesPerHour, next.MovesPerDay = next.MovesPerHour+1, next.MovesPerDay+1
 	}
+
 	switch {
 	case next.PerDay > most.PerDay, next.MovesPerDay > most.MovesPerDay:
 		return &LimitReached{RetryAfter: day.Add(24 * time.Hour).Sub(now)}
 	case next.PerHour > most.PerHour, next.MovesPerHour > most.MovesPerHour:
 		return &LimitReached{RetryAfter: hour.Add(time.Hour).Sub(now)}
 	}
+
 	*u = next
 	return nil
 }

@@ -77,10 +77,12 @@ func (d *Draft) checkPayloads(f *Faults) {
 		} else if names[v.Name] {
 			f.add(at+".name", "is given twice")
 		}
+
 		names[v.Name] = true
 		if !(v.Share > 0 && v.Share < 1) {
 			f.add(at+".share", "must be between 0 and 1")
 		}
+
 		sum += v.Share
 
 		var own Faults
@@ -90,6 +92,7 @@ func (d *Draft) checkPayloads(f *Faults) {
 			f.add(x.Location, "%s", x.Message)
 		}
 	}
+
 	if math.Abs(sum-1) > shareSlack {
 		f.add("body.variants", "have shares that add up to %.4g; they must add up to 1", sum)
 	}

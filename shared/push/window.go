@@ -52,6 +52,7 @@ func (w *Window) Check(f *Faults, at string) {
 	if w.Days != nil && len(w.Days) == 0 {
 		f.add(at+".days", "is empty")
 	}
+
 	for i, day := range w.Days {
 		place := at + ".days[" + strconv.Itoa(i) + "]"
 		if !slices.Contains(weekdays, day) {
@@ -141,6 +142,7 @@ func (w *Window) NextPeriod(t time.Time, zone *time.Location) Period {
 			return Period{opens, closes}
 		}
 	}
+
 	return Period{}
 }
 
@@ -170,6 +172,7 @@ func instantsOf(date time.Time, minutes int, zone *time.Location) []time.Time {
 			out = append(out, at)
 		}
 	}
+
 	if len(out) > 0 {
 		slices.SortFunc(out, time.Time.Compare)
 		return out

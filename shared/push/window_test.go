@@ -92,6 +92,7 @@ func TestPeriodsAgreeWithTheClock(t *testing.T) {
 				if n > 367 {
 					t.Errorf("there are %d periods in a year, want at most 367", n)
 				}
+
 				for _, p := range periods {
 					for at := p.Opens; at.Before(p.Closes); at = at.Add(5 * time.Minute) {
 						local := at.In(location)
