@@ -166,14 +166,17 @@ func TestCredentialsCannotBeHad(t *testing.T) {
 		"out of reach":          {func(int32) error { return errors.New("no route") }, Waiting},
 		"out of reach at first": {func(n int32) error { return map[bool]error{true: errors.New("no route")}[n == 1] }, Accepted},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			s, end := newSenderAtGoogle(t, &tokenMint{fail: c.fail}, handlerByToken("", 401))
-			defer end()
-			b := newAnswerBook(t, s)
-			b.sendMany(t.Context(), 50, time.Now().Add(25*time.Second))
-			if got := b.countClasses(); got[c.want] != 50 {
-				t.Errorf("%s: outcomes %v: %+v", name, got, b.answerOf(testToken(0)))
-			}
+		t.Run(name, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				s, end := newSenderAtGoogle(t, &tokenMint{fail: c.fail}, handlerByToken("", 401))
+				defer end()
+				b := newAnswerBook(t, s)
+				b.sendMany(t.Context(), 50, time.Now().Add(25*time.Second))
+				if got := b.countClasses(); got[c.want] != 50 {
+					t.Errorf("%s: outcomes %v: %+v", name, got, b.answerOf(testToken(0)))
+				}
+			})
 		})
 	}
 }

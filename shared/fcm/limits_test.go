@@ -23,40 +23,43 @@ const overQuota = `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":
 func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			var n atomic.Int32
-			began := time.Now()
-			s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-				if n.Add(1) == 1 {
-					w.Header().Set("Retry-After", header)
-					writeReply(w, r, 429, overQuota)
-					return
+		t.Run(header, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				var n atomic.Int32
+				began := time.Now()
+				s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+					if n.Add(1) == 1 {
+						w.Header().Set("Retry-After", header)
+						writeReply(w, r, 429, overQuota)
+						return
+					}
+					writeReply(w, r, 200, taken)
+				})
+				defer end()
+				b := newAnswerBook(t, s)
+				b.sendTarget(t.Context(), "first", time.Time{})
+				synctest.Wait()
+				time.Sleep(time.Second)
+				b.sendMany(t.Context(), 100, time.Time{})
+				b.sendTarget(t.Context(), "impatient", time.Now().Add(5*time.Second))
+				time.Sleep(time.Second)
+				b.mu.Lock()
+				if len(b.got) != 101 {
+					t.Errorf("Retry-After %q: %d of the 101 others are answered meanwhile", header, len(b.got))
 				}
-				writeReply(w, r, 200, taken)
+
+				b.mu.Unlock()
+				if got := b.countClasses(); got[Accepted] != 102 {
+					t.Errorf("Retry-After %q: outcomes %v", header, got)
+				}
+
+				d := time.Since(began)
+				checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
+				if a := b.answerOf("first"); a.Attempts != 2 {
+					t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
+				}
 			})
-			defer end()
-			b := newAnswerBook(t, s)
-			b.sendTarget(t.Context(), "first", time.Time{})
-			synctest.Wait()
-			time.Sleep(time.Second)
-			b.sendMany(t.Context(), 100, time.Time{})
-			b.sendTarget(t.Context(), "impatient", time.Now().Add(5*time.Second))
-			time.Sleep(time.Second)
-			b.mu.Lock()
-			if len(b.got) != 101 {
-				t.Errorf("Retry-After %q: %d of the 101 others are answered meanwhile", header, len(b.got))
-			}
-
-			b.mu.Unlock()
-			if got := b.countClasses(); got[Accepted] != 102 {
-				t.Errorf("Retry-After %q: outcomes %v", header, got)
-			}
-
-			d := time.Since(began)
-			checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
-			if a := b.answerOf("first"); a.Attempts != 2 {
-				t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
-			}
 		})
 	}
 }
@@ -143,36 +146,39 @@ func TestStrayQuotaAnswersLeaveTheRateAlone(t *testing.T) {
 func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 	t.Parallel()
 	for name, details := range map[string]string{"without a QuotaFailure": "", "with one": "," + target429} {
-		synctest.Test(t, func(t *testing.T) {
-			s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
-				if strings.Contains(readBody(r), `"hot`) {
-					w.Header().Set("Retry-After", "1")
-					writeReply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[`+fcmErrorDetail("QUOTA_EXCEEDED")+details+`]}}`)
-					return
+		t.Run(name, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
+					if strings.Contains(readBody(r), `"hot`) {
+						w.Header().Set("Retry-After", "1")
+						writeReply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[`+fcmErrorDetail("QUOTA_EXCEEDED")+details+`]}}`)
+						return
+					}
+					writeReply(w, r, 200, taken)
+				})
+				defer end()
+				b := newAnswerBook(t, s)
+				began := time.Now()
+				for i := range 20 {
+					b.sendTarget(t.Context(), fmt.Sprint("hot", i), began.Add(10*time.Second))
 				}
-				writeReply(w, r, 200, taken)
+
+				b.sendMany(t.Context(), 5000, time.Time{})
+				time.Sleep(5500 * time.Millisecond)
+				b.mu.Lock()
+				if len(b.got) < 5000 {
+					t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
+				}
+
+				b.mu.Unlock()
+				got := b.countClasses()
+				checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
+				checkEqual(t, got[Waiting], 20, "%s: answers waiting", name)
+				if a := b.answerOf("hot3"); a.Attempts > 4 {
+					t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
+				}
 			})
-			defer end()
-			b := newAnswerBook(t, s)
-			began := time.Now()
-			for i := range 20 {
-				b.sendTarget(t.Context(), fmt.Sprint("hot", i), began.Add(10*time.Second))
-			}
-
-			b.sendMany(t.Context(), 5000, time.Time{})
-			time.Sleep(5500 * time.Millisecond)
-			b.mu.Lock()
-			if len(b.got) < 5000 {
-				t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
-			}
-
-			b.mu.Unlock()
-			got := b.countClasses()
-			checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
-			checkEqual(t, got[Waiting], 20, "%s: answers waiting", name)
-			if a := b.answerOf("hot3"); a.Attempts > 4 {
-				t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
-			}
 		})
 	}
 }
@@ -281,38 +287,41 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 		"redirects":       {302, 9, Misconfigured},
 		"one 404 of HTML": {404, 1, Accepted},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			for _, proof := range []bool{false, true} {
-				var n atomic.Int32
-				s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-					if n.Add(1) <= c.pages {
-						writeReply(w, r, c.code, page)
-						return
-					}
-					writeReply(w, r, 200, taken)
-				})
-				began := time.Now()
-				var a Answer
-				if proof {
-					a = s.ProvePayload(t.Context(), compileTestMessage(t))
-				} else {
-					b := newAnswerBook(t, s)
-					b.sendTarget(t.Context(), "a", time.Time{})
-					b.countClasses()
-					a = b.answerOf("a")
-				}
-				if a.Class != c.want {
-					t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Class, c.want)
-				}
-				if a.Attempts != 2 {
-					t.Errorf("%s, proof %v: %d attempts, want 2", name, proof, a.Attempts)
-				}
-				if d := time.Since(began); d > 3*time.Second {
-					t.Errorf("%s, proof %v: it took %s", name, proof, d)
-				}
+		t.Run(name, func(t *testing.T) {
 
-				end()
-			}
+			synctest.Test(t, func(t *testing.T) {
+				for _, proof := range []bool{false, true} {
+					var n atomic.Int32
+					s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+						if n.Add(1) <= c.pages {
+							writeReply(w, r, c.code, page)
+							return
+						}
+						writeReply(w, r, 200, taken)
+					})
+					began := time.Now()
+					var a Answer
+					if proof {
+						a = s.ProvePayload(t.Context(), compileTestMessage(t))
+					} else {
+						b := newAnswerBook(t, s)
+						b.sendTarget(t.Context(), "a", time.Time{})
+						b.countClasses()
+						a = b.answerOf("a")
+					}
+					if a.Class != c.want {
+						t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Class, c.want)
+					}
+					if a.Attempts != 2 {
+						t.Errorf("%s, proof %v: %d attempts, want 2", name, proof, a.Attempts)
+					}
+					if d := time.Since(began); d > 3*time.Second {
+						t.Errorf("%s, proof %v: it took %s", name, proof, d)
+					}
+
+					end()
+				}
+			})
 		})
 	}
 }

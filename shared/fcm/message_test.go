@@ -43,29 +43,32 @@ func TestCompile(t *testing.T) {
 func TestAndroidV2(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"android", "android_v2", "androidV2"} {
-		m, err := Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"%s"}}}`, name, strings.Repeat("x", 5000)), Extra{MailingID: "m1"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := m.Size("c1"); n < 5000 {
-			t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
-		}
+		t.Run(name, func(t *testing.T) {
 
-		var sent struct{ Message map[string]json.RawMessage }
-		var platform struct{ Data map[string]string }
-		if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
-			t.Fatal(err)
-		}
+			m, err := Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"%s"}}}`, name, strings.Repeat("x", 5000)), Extra{MailingID: "m1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := m.Size("c1"); n < 5000 {
+				t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
+			}
 
-		err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
-		if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
-			t.Fatal(err)
-		}
+			var sent struct{ Message map[string]json.RawMessage }
+			var platform struct{ Data map[string]string }
+			if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
+				t.Fatal(err)
+			}
 
-		want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
-		if got := platform.Data; !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: its data is %v, want %v", name, got, want)
-		}
+			err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
+			if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
+				t.Fatal(err)
+			}
+
+			want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
+			if got := platform.Data; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: its data is %v, want %v", name, got, want)
+			}
+		})
 	}
 }
 
@@ -118,16 +121,19 @@ func TestCompileNamesFaults(t *testing.T) {
 		`{"data":{"mailing_id":"x"}}`:         {"body.message.data.mailing_id"},
 		`{"data":{"customer_id":1,"link":2}}`: {"body.message.data.customer_id", "body.message.data.link"},
 	} {
-		_, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Link: "https://x"})
-		faults, _ := errors.AsType[push.Faults](err)
-		var got []string
-		for _, f := range faults {
-			got = append(got, f.Location)
-		}
+		t.Run(object, func(t *testing.T) {
 
-		if !reflect.DeepEqual(got, at) {
-			t.Errorf("%s: faults %v (%v), want %v", object, got, err, at)
-		}
+			_, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Link: "https://x"})
+			faults, _ := errors.AsType[push.Faults](err)
+			var got []string
+			for _, f := range faults {
+				got = append(got, f.Location)
+			}
+
+			if !reflect.DeepEqual(got, at) {
+				t.Errorf("%s: faults %v (%v), want %v", object, got, err, at)
+			}
+		})
 	}
 	if _, err := Compile(json.RawMessage(`{"data":{"link":"own"}}`), Extra{MailingID: "m"}); err != nil {
 		t.Errorf("a link of the message's own, without one of the mailing: %v", err)

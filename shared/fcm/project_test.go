@@ -97,10 +97,13 @@ func TestFaultyProjectsAreRefused(t *testing.T) {
 		"twice":                  {{ID: "b"}, {ID: "b"}},
 		"that of the config too": {{ID: "p"}},
 	} {
-		if s, err := New(t.Context(), Config{Project: "p", Endpoint: "http://localhost:1", Projects: projects}); err == nil {
-			s.Close()
-			t.Errorf("%s: no error", name)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			if s, err := New(t.Context(), Config{Project: "p", Endpoint: "http://localhost:1", Projects: projects}); err == nil {
+				s.Close()
+				t.Errorf("%s: no error", name)
+			}
+		})
 	}
 }
 

@@ -206,15 +206,18 @@ func TestAccepted(t *testing.T) {
 		`{"name":"unended`: {Class: Misconfigured},
 		`null`:             {Class: Misconfigured},
 	} {
-		a, then, _ := (&response{status: 200, body: []byte(body)}).classify(time.Time{})
-		next := stepFinal
-		if want.Class == Misconfigured {
-			next = stepAskAgain
-		}
+		t.Run(body, func(t *testing.T) {
 
-		checkEqual(t, a.Class, want.Class, "%s: a.Class", body)
-		checkEqual(t, a.Name, want.Name, "%s: a.Name", body)
-		checkEqual(t, then, next, "%s: the next step", body)
+			a, then, _ := (&response{status: 200, body: []byte(body)}).classify(time.Time{})
+			next := stepFinal
+			if want.Class == Misconfigured {
+				next = stepAskAgain
+			}
+
+			checkEqual(t, a.Class, want.Class, "%s: a.Class", body)
+			checkEqual(t, a.Name, want.Name, "%s: a.Name", body)
+			checkEqual(t, then, next, "%s: the next step", body)
+		})
 	}
 }
 

@@ -375,13 +375,16 @@ func TestProve(t *testing.T) {
 		"too large for topics": {sized(3000), Refused, true, 400},
 		"too large":            {sized(5000), Refused, false, 0},
 	} {
-		a := s.ProvePayload(t.Context(), c.m)
-		checkEqual(t, a.Class, c.want, "%s: a.Class", name)
-		checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
-		checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
-		if c.want == Refused && a.Text == "" {
-			t.Errorf("%s: no words", name)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			a := s.ProvePayload(t.Context(), c.m)
+			checkEqual(t, a.Class, c.want, "%s: a.Class", name)
+			checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
+			checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
+			if c.want == Refused && a.Text == "" {
+				t.Errorf("%s: no words", name)
+			}
+		})
 	}
 
 	e := <-events
@@ -392,10 +395,13 @@ func TestProve(t *testing.T) {
 	checkEqual(t, e.Message.Topic, "proofs", "the topic of the proof")
 	checkEqual(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
 	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
-		srv.SetOutcome("/topics/proofs", outcome)
-		if a := s.ProvePayload(t.Context(), compileTestMessage(t)); a.Class != want {
-			t.Errorf("proof answered %s: %+v", outcome, a)
-		}
+		t.Run(outcome, func(t *testing.T) {
+
+			srv.SetOutcome("/topics/proofs", outcome)
+			if a := s.ProvePayload(t.Context(), compileTestMessage(t)); a.Class != want {
+				t.Errorf("proof answered %s: %+v", outcome, a)
+			}
+		})
 	}
 }
 
@@ -411,13 +417,16 @@ func TestConfig(t *testing.T) {
 	for endpoint, google := range map[string]bool{"https://fcm.googleapis.com": true, "https://FCM.googleapis.com:443/": true,
 		"http://fcm.googleapis.com": false, "http://fcm.googleapis.com:443": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
 		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
-		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().parseEndpoint()
-		if err != nil {
-			t.Fatalf("%s: %v", endpoint, err)
-		}
-		checkEqual(t, tg.google, google, "%s: that it is Google's", endpoint)
-		if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
-			t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
-		}
+		t.Run(endpoint, func(t *testing.T) {
+
+			tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().parseEndpoint()
+			if err != nil {
+				t.Fatalf("%s: %v", endpoint, err)
+			}
+			checkEqual(t, tg.google, google, "%s: that it is Google's", endpoint)
+			if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
+				t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
+			}
+		})
 	}
 }

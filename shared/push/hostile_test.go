@@ -18,12 +18,15 @@ func TestNumbersThatWouldChangeAreRefused(t *testing.T) {
 		`"a\u0000b"`: "NUL", `["a\u0000"]`: "NUL",
 		`0`: "", `0.0e9`: "", `9223372036854775807`: "", `1e300`: "", `1e-300`: "", `"a"`: "",
 	} {
-		_, faults := push.ParsePatch(map[string]json.RawMessage{"attributes": json.RawMessage(`{"a":` + value + `}`)}, "body")
-		got := faults.Error()
-		if !strings.Contains(got, want) {
-			t.Errorf("%s: the faults are %q, want them to contain %q", value, got, want)
-		}
-		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
+		t.Run(value, func(t *testing.T) {
+
+			_, faults := push.ParsePatch(map[string]json.RawMessage{"attributes": json.RawMessage(`{"a":` + value + `}`)}, "body")
+			got := faults.Error()
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: the faults are %q, want them to contain %q", value, got, want)
+			}
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
+		})
 	}
 }
 
@@ -38,12 +41,15 @@ func TestLinksThatHideWhereTheyLead(t *testing.T) {
 		"intent://open/#Intent;package=com.evil;end": "intent", "Intent:#Intent;end": "intent", "java\nscript:alert(1)": "javascript",
 		"intent://open/{{ customer.v }}": "intent", "mailto:help@shop.example": "",
 	} {
-		d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"}}`), Link: link, Audience: push.Audience{Everyone: true}}
-		got := d.Check(time.Now()).Error()
-		if !strings.Contains(got, want) {
-			t.Errorf("%s: the fault is %q, want it to contain %q", link, got, want)
-		}
-		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
+		t.Run(link, func(t *testing.T) {
+
+			d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"}}`), Link: link, Audience: push.Audience{Everyone: true}}
+			got := d.Check(time.Now()).Error()
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: the fault is %q, want it to contain %q", link, got, want)
+			}
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
+		})
 	}
 }
 
@@ -75,17 +81,20 @@ func TestLinksOfAMessageThatHideWhereTheyLead(t *testing.T) {
 		`{"notification":{"title":"Intent: to save","body":"data: 5 GB free"}}`:                      "",
 		`{"data":{"url":"app://open/1"},"webpush":{"fcm_options":{"link":"https://shop.example/"}}}`: "",
 	} {
-		d := push.Draft{Message: json.RawMessage(message), Audience: push.Audience{Everyone: true}}
-		got := ""
-		for _, f := range d.Check(time.Now()) {
-			got += f.Location + " " + f.Message
-		}
+		t.Run(message, func(t *testing.T) {
 
-		if !strings.HasPrefix(got, want) {
-			t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
-		}
+			d := push.Draft{Message: json.RawMessage(message), Audience: push.Audience{Everyone: true}}
+			got := ""
+			for _, f := range d.Check(time.Now()) {
+				got += f.Location + " " + f.Message
+			}
 
-		checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
+			if !strings.HasPrefix(got, want) {
+				t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
+			}
+
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
+		})
 	}
 
 	many := `{"data":{"a":"b"},"links":["` + strings.Repeat(`javascript:x","`, 500) + `"]}`

@@ -146,11 +146,14 @@ func TestFaultsOfPatches(t *testing.T) {
 		`{"timeZone":3}`:                                               "body.timeZone",
 		`{"timeZone":"../../etc/passwd"}`:                              "body.timeZone",
 	} {
-		_, faults := parse(t, body)
-		if len(faults) != 1 {
-			t.Fatalf("%.80s: %v, want one fault at %s", body, faults, place)
-		}
-		checkEqual(t, faults[0].Location, place, "%.80s: the place of the fault", body)
+		t.Run(body, func(t *testing.T) {
+
+			_, faults := parse(t, body)
+			if len(faults) != 1 {
+				t.Fatalf("%.80s: %v, want one fault at %s", body, faults, place)
+			}
+			checkEqual(t, faults[0].Location, place, "%.80s: the place of the fault", body)
+		})
 	}
 
 	if _, faults := parse(t, `{"segments":1,"optedOut":2,"timeZone":3,"categories":4,"attributes":5,"x":6}`); len(faults) != 6 {
@@ -221,19 +224,22 @@ func TestExpiryDays(t *testing.T) {
 		"2026-01-01T23:59:59Z":      "2026-09-29",
 		"2026-01-01T23:00:00-02:00": "2026-09-30",
 	} {
-		at, err := time.Parse(time.RFC3339, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
+		t.Run(seen, func(t *testing.T) {
 
-		got := push.ExpiryDay(push.Android, at, push.TokenLife)
-		day, _ := time.Parse(time.DateOnly, got)
-		checkEqual(t, got, want, "the day on which a token expires that was seen %s", seen)
-		if day.Before(at.Add(push.TokenLife)) {
-			t.Errorf("seen %s, a token expires on %s, before its life is over", seen, got)
-		}
+			at, err := time.Parse(time.RFC3339, seen)
+			if err != nil {
+				t.Fatal(err)
+			}
 
-		checkEqual(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
-		checkEqual(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
+			got := push.ExpiryDay(push.Android, at, push.TokenLife)
+			day, _ := time.Parse(time.DateOnly, got)
+			checkEqual(t, got, want, "the day on which a token expires that was seen %s", seen)
+			if day.Before(at.Add(push.TokenLife)) {
+				t.Errorf("seen %s, a token expires on %s, before its life is over", seen, got)
+			}
+
+			checkEqual(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
+			checkEqual(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
+		})
 	}
 }

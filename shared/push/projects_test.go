@@ -91,9 +91,12 @@ func TestProjectQuotas(t *testing.T) {
 	}
 
 	for _, text := range []string{"pharmacy-prod", "pharmacy-prod=0", "pharmacy-prod=1e9", "pharmacy-prod=1,pharmacy-prod=2"} {
-		if err := q.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is accepted as %v", text, q)
-		}
+		t.Run(text, func(t *testing.T) {
+
+			if err := q.UnmarshalText([]byte(text)); err == nil {
+				t.Errorf("%q is accepted as %v", text, q)
+			}
+		})
 	}
 }
 
@@ -130,9 +133,12 @@ func TestProjectsOfApps(t *testing.T) {
 
 	p := apps.ResolveProjects("carillon")
 	for app, want := range map[string]string{"shop": "shop-prod", "pharmacy": "pharmacy-prod", "other": "", "": ""} {
-		if got := p.ProjectOf(app); got != want {
-			t.Errorf("the project of app %q is %q, want %q", app, got, want)
-		}
+		t.Run(app, func(t *testing.T) {
+
+			if got := p.ProjectOf(app); got != want {
+				t.Errorf("the project of app %q is %q, want %q", app, got, want)
+			}
+		})
 	}
 
 	if got := p.WithProject("", "x"); got != "project carillon: x" {

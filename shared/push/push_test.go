@@ -81,15 +81,18 @@ func TestTooManyListed(t *testing.T) {
 func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"90s": "1m30s", "48h": "48h", "0s": "0s", "2h30m": "2h30m"} {
-		var d push.Duration
-		if err := json.Unmarshal([]byte(`"`+in+`"`), &d); err != nil {
-			t.Fatal(err)
-		}
-		b, err := d.MarshalText()
-		if err != nil {
-			t.Fatalf("writing %s: %v", in, err)
-		}
-		checkEqual(t, string(b), want, "the text of %s", in)
+		t.Run(in, func(t *testing.T) {
+
+			var d push.Duration
+			if err := json.Unmarshal([]byte(`"`+in+`"`), &d); err != nil {
+				t.Fatal(err)
+			}
+			b, err := d.MarshalText()
+			if err != nil {
+				t.Fatalf("writing %s: %v", in, err)
+			}
+			checkEqual(t, string(b), want, "the text of %s", in)
+		})
 	}
 
 	var d push.Duration
@@ -280,16 +283,19 @@ func TestKeysAreSafeNamesInEvenOrder(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, id := range []string{"", "a", "A", "a/b", "..", "__x__", "\x00", strings.Repeat("é", 700)} {
-		for _, k := range []string{push.CustomerKey(id), push.TokenID(id)} {
-			if len(k) != 32 {
-				t.Fatalf("the key of %.20q is %q, want 32 characters", id, k)
+		t.Run(id, func(t *testing.T) {
+
+			for _, k := range []string{push.CustomerKey(id), push.TokenID(id)} {
+				if len(k) != 32 {
+					t.Fatalf("the key of %.20q is %q, want 32 characters", id, k)
+				}
+				checkEqual(t, strings.Trim(k, "0123456789abcdefghijklmnopqrstuv"), "", "what the key of %.20q has beside base32hex", id)
+				if seen[k] {
+					t.Errorf("the key of %.20q is %q, which another id has too", id, k)
+				}
+				seen[k] = true
 			}
-			checkEqual(t, strings.Trim(k, "0123456789abcdefghijklmnopqrstuv"), "", "what the key of %.20q has beside base32hex", id)
-			if seen[k] {
-				t.Errorf("the key of %.20q is %q, which another id has too", id, k)
-			}
-			seen[k] = true
-		}
+		})
 	}
 }
 

@@ -34,13 +34,16 @@ func TestFirstExclusionCounts(t *testing.T) {
 		"listed, and flagged":      {Targeting{}, &Customer{Tokens: []Token{android, dead}}, []string{TokenID("d")}, ExcludedNoValidToken, 0},
 		"listed, in control group": {everybody, &Customer{Tokens: []Token{android}}, []string{TokenID("a")}, ExcludedControl, 0},
 	} {
-		tokens, why := c.by.SelectTokens(c.customer, c.listed)
-		if why != c.want {
-			t.Errorf("%s: excluded as %q, want %q", name, why, c.want)
-		}
-		if len(tokens) != c.tokens {
-			t.Errorf("%s: %d tokens, want %d", name, len(tokens), c.tokens)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			tokens, why := c.by.SelectTokens(c.customer, c.listed)
+			if why != c.want {
+				t.Errorf("%s: excluded as %q, want %q", name, why, c.want)
+			}
+			if len(tokens) != c.tokens {
+				t.Errorf("%s: %d tokens, want %d", name, len(tokens), c.tokens)
+			}
+		})
 	}
 }
 
