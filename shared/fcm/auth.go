@@ -48,14 +48,14 @@ func newAccessToken(ctx context.Context, c Config, t endpoint) (accessToken, err
 		return k, nil
 	}
 
-	// The sources of default credentials keep their token until shortly before it
-	// expires; a new source fetches a new one.
 	// ctx may end when New has returned, but tokens are fetched as long as the sender lives.
 	lasting := context.WithoutCancel(ctx)
 	if _, err := google.FindDefaultCredentials(lasting, oauthScope); err != nil {
 		return k, fmt.Errorf("fcm: credentials for %s: %w", googleHost, err)
 	}
 
+	// A source of default credentials keeps its token until shortly before it expires. A
+	// new source for each fetch makes sure that the token is a new one.
 	k.fetch = func() (*oauth2.Token, error) {
 		found, err := google.FindDefaultCredentials(lasting, oauthScope)
 		if err != nil {

@@ -181,7 +181,7 @@ func TestCredentialsCannotBeHad(t *testing.T) {
 	}
 }
 
-// TestCredentialsStayAtHome: nobody but Google ever sees them.
+// TestCredentialsStayAtHome: only Google gets them.
 func TestCredentialsStayAtHome(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)

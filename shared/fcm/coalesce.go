@@ -53,6 +53,7 @@ func (j *coalescingConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// writePending writes what Write keeps, until the connection is closed or fails.
 func (j *coalescingConn) writePending() {
 	var out []byte
 	for {
@@ -75,8 +76,10 @@ func (j *coalescingConn) takePending(buf []byte) []byte {
 		j.change.Wait()
 	}
 
+	// Goroutines that are ready to call Write do so first: their bytes go into the same
+	// record. The lock is released for them.
 	j.mu.Unlock()
-	runtime.Gosched() // lets goroutines that are ready to write do so first
+	runtime.Gosched()
 	j.mu.Lock()
 	if j.closed {
 		return nil
@@ -87,6 +90,7 @@ func (j *coalescingConn) takePending(buf []byte) []byte {
 	return buf
 }
 
+// failWrites makes later Writes fail with an error of the connection.
 func (j *coalescingConn) failWrites(err error) {
 	j.mu.Lock()
 	j.err = err

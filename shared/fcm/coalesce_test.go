@@ -112,7 +112,7 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 
 		go func() { _, err := j.Write([]byte("z")); done <- err }()
 		synctest.Wait()
-		j.Close() // whoever waits for room is told
+		j.Close() // a Write that waits for room fails
 		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("a write that waited when the connection was closed: %v", err)
 		}

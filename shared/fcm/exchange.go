@@ -33,14 +33,14 @@ type exchangeTimes struct {
 
 	storeFailed, askFailed bool // the last attempt
 
-	writes float64   // how many writes may be made now; it grows by one each announceEvery
+	writes float64   // how many writes may be made now; it grows by one each storeEvery
 	at     time.Time // when writes was computed
 }
 
 const (
 	// maxWrites is how many writes may be made at once after a quiet time.
 	maxWrites = 2
-	// changeShare is by how much of the quota a demand must change to be announced
+	// changeShare is by how much of the quota a demand must change to be stored
 	// before its time.
 	changeShare = 0.2
 )
@@ -51,21 +51,21 @@ func (x *exchangeTimes) mayStore(now time.Time, changed bool) bool {
 	if x.at.IsZero() {
 		x.writes = maxWrites
 	} else {
-		x.writes = min(maxWrites, x.writes+now.Sub(x.at).Seconds()/announceEvery.Seconds())
+		x.writes = min(maxWrites, x.writes+now.Sub(x.at).Seconds()/storeEvery.Seconds())
 	}
 	x.at = now
 	since := now.Sub(x.stored)
-	return since >= pauseAfter(announceEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
+	return since >= pauseAfter(storeEvery, x.storeFailed) || changed && since >= retryEvery && x.writes >= 1
 }
 
 // An exchangeStep is what is to be exchanged now.
 type exchangeStep struct {
-	announce, read, leave bool
-	demand                push.Demand // to be announced
+	store, read, leave bool
+	demand             push.Demand // to be stored
 }
 
 // isEmpty reports whether nothing is to be exchanged.
-func (t exchangeStep) isEmpty() bool { return !t.announce && !t.read && !t.leave }
+func (t exchangeStep) isEmpty() bool { return !t.store && !t.read && !t.leave }
 
 // exchangeDue returns what is to be exchanged with the peers now, and records that it
 // begins.
@@ -89,10 +89,10 @@ func (l *limiter) exchangeDue(now time.Time) (t exchangeStep) {
 	}
 
 	changed := math.Abs(l.usage.wanted-l.share.mine.Rate) > changeShare*l.share.full
-	t.announce = (listed || l.usage.wanted > 0) && x.mayStore(now, changed)
-	t.read = t.announce || now.Sub(x.asked) >= pauseAfter(readEvery, x.askFailed)
+	t.store = (listed || l.usage.wanted > 0) && x.mayStore(now, changed)
+	t.read = t.store || now.Sub(x.asked) >= pauseAfter(readEvery, x.askFailed)
 	t.demand = push.Demand{Rate: l.usage.wanted, Known: min(l.share.knownRate(now), l.usage.wanted), Ramp: l.ramp}
-	if t.announce {
+	if t.store {
 		x.stored = now
 		x.writes--
 	}
@@ -125,10 +125,10 @@ func (l *limiter) recordExchange(t exchangeStep, h exchangeResult, began, now ti
 	switch {
 	case t.leave && h.stored:
 		l.share.recordDeleted()
-	case t.announce && h.stored:
+	case t.store && h.stored:
 		l.share.recordStored(t.demand, began, now)
 		x.storeFailed = false
-	case t.announce:
+	case t.store:
 		x.storeFailed = true
 	}
 
@@ -172,11 +172,11 @@ func (t exchangeStep) runWith(p Peers) (h exchangeResult) {
 	switch {
 	case t.leave:
 		h.err = p.DeleteDemand(ctx)
-	case t.announce:
+	case t.store:
 		h.err = p.StoreDemand(ctx, t.demand)
 	}
 
-	h.stored = (t.leave || t.announce) && h.err == nil
+	h.stored = (t.leave || t.store) && h.err == nil
 	if t.read && h.err == nil {
 		h.others, h.err = p.ReadDemands(ctx)
 	}

@@ -198,8 +198,8 @@ func TestStrayQuotaAnswers(t *testing.T) {
 	}
 }
 
-// TestUnnamedQuotaIsTheProjects: 429 that do not say whose quota it is slow
-// nobody down, until nearly all answers are so.
+// TestUnnamedQuotaIsTheProjects: a 429 that does not name a quota does not lower the rate,
+// until nearly all answers are 429.
 func TestUnnamedQuotaIsTheProjects(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 1, true, epoch)

@@ -19,7 +19,7 @@ import (
 const overQuota = `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED"}]}}`
 
 // TestOneQuotaAnswerWaitsAlone: the item that is answered 429 waits for
-// Retry-After, else a minute, and nobody else does.
+// Retry-After, else a minute. Other items do not wait.
 func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second} {
@@ -272,7 +272,7 @@ func TestLatencyThatJumps(t *testing.T) {
 	})
 }
 
-// TestAnswersOfSomebodyElse: one is tried again, two are believed.
+// TestAnswersOfSomebodyElse: after the first the message is sent again, the second is final.
 func TestAnswersOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	const page = "<html>sign in"
@@ -328,16 +328,16 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 
 // A demandBoard is Peers in memory.
 type demandBoard struct {
-	mu        sync.Mutex
-	announced []push.Demand
-	others    []push.Demand
-	left      int
+	mu     sync.Mutex
+	stored []push.Demand
+	others []push.Demand
+	left   int
 }
 
 func (b *demandBoard) StoreDemand(_ context.Context, d push.Demand) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.announced = append(b.announced, d)
+	b.stored = append(b.stored, d)
 	return nil
 }
 
@@ -379,11 +379,11 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 		checkRange(t, got, 97, 103, "messages a second beside another instance")
 		peers.mu.Lock()
 		peers.others = nil
-		if len(peers.announced) < 2 {
-			t.Fatalf("%d demands announced, want at least 2", len(peers.announced))
+		if len(peers.stored) < 2 {
+			t.Fatalf("%d demands announced, want at least 2", len(peers.stored))
 		}
 
-		checkEqual(t, peers.announced[1].Rate, 200, "the rate of the second demand announced")
+		checkEqual(t, peers.stored[1].Rate, 200, "the rate of the second demand announced")
 		peers.mu.Unlock()
 		time.Sleep(10 * time.Second)
 		got = during(5 * time.Second)

@@ -75,7 +75,7 @@ func checkFields(fields []jsonMember, o Extra) (faults push.Faults) {
 			faults = append(faults, checkData(at, f.raw, o)...)
 		}
 		if seen[f.key] {
-			faults = append(faults, push.Fault{Location: at, Message: "is there twice"})
+			faults = append(faults, push.Fault{Location: at, Message: "is given twice"})
 		}
 		seen[f.key] = true
 	}

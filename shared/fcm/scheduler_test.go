@@ -342,7 +342,7 @@ func TestImpatient(t *testing.T) {
 		t.Error("the patient job cannot wait, want that it can")
 	}
 
-	// Without Retry-After nobody knows when a quota is refilled.
+	// Without Retry-After it is not known when the quota is available again.
 	y := newTestScheduler(610_000)
 	short := readyJob("short")
 	short.deadline = epoch.Add(5 * time.Second)

@@ -102,8 +102,8 @@ func TestTooLargeIsNotSent(t *testing.T) {
 	}
 }
 
-// TestGoAway: connections that are told to go away lose nothing, send nothing
-// twice and are replaced one by one.
+// TestGoAway: connections that get GOAWAY lose no message, send none twice, and are
+// replaced one by one.
 func TestGoAway(t *testing.T) {
 	t.Parallel()
 	srv := startFCM(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
@@ -122,7 +122,7 @@ func TestGoAway(t *testing.T) {
 	}
 }
 
-// TestDials: a crowd that meets a cold pool makes no storm of handshakes.
+// TestDials: many requests at once, before there is a connection, do not open one each.
 func TestDials(t *testing.T) {
 	t.Parallel()
 	srv := startFCM(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
@@ -178,7 +178,7 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 		}
 	}
 
-	// RESET may take others of its connection along; they wait, too.
+	// A reset connection may end other requests on it: they wait, too.
 	checkEqual(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
 	if got[Accepted] < 50 {
 		t.Errorf("answers accepted = %v, want at least 50", got[Accepted])
@@ -191,7 +191,7 @@ func TestHangingAndBrokenAnswers(t *testing.T) {
 	}
 }
 
-// TestOutageOfAFew: those that FCM is not available for wait; nobody else does.
+// TestOutageOfAFew: messages for which FCM is not available wait. Others do not.
 func TestOutageOfAFew(t *testing.T) {
 	t.Parallel()
 	srv := startFCM(t, emulated.Options{})
@@ -382,7 +382,7 @@ func TestProve(t *testing.T) {
 			checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
 			checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
 			if c.want == Refused && a.Text == "" {
-				t.Errorf("%s: no words", name)
+				t.Errorf("%s: the answer has no text", name)
 			}
 		})
 	}

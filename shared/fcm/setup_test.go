@@ -48,7 +48,7 @@ func compileTestMessage(t testing.TB) *Message {
 	return m
 }
 
-// A answerBook collects answers and notices those that come twice.
+// An answerBook collects answers, and reports a second answer to the same item.
 type answerBook struct {
 	t    *testing.T
 	s    *Sender
@@ -92,7 +92,7 @@ func (b *answerBook) sendMany(ctx context.Context, n int, until time.Time) {
 	}
 }
 
-// testToken is one that the emulator takes for well-formed.
+// testToken returns a token that has the form which the emulator accepts.
 func testToken(i int) string { return fmt.Sprintf("token-%06d:APA91b-abcdefghijklmnopqrstuvwxyz", i) }
 
 // countClasses waits for all answers and counts them.

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// announceEvery is the shortest time between two writes of the demand of an
+	// storeEvery is the shortest time between two writes of the demand of an
 	// instance.
-	announceEvery = 10500 * time.Millisecond
+	storeEvery = 10500 * time.Millisecond
 	// readEvery is how often a busy instance reads the demands of the others.
 	readEvery = 4 * time.Second
 	// knownAfter is how long after it was stored all others have read a demand:
@@ -23,7 +23,7 @@ const (
 	// retryEvery is the pause after a failed store or read.
 	retryEvery = 2 * time.Second
 	// leaveAfter is how long an instance is idle before it deletes its demand.
-	leaveAfter = 3 * announceEvery
+	leaveAfter = 3 * storeEvery
 )
 
 // A share computes one sender's part of the quota, in messages a second: as much as

@@ -99,8 +99,8 @@ func TestExchange(t *testing.T) {
 			at := epoch.Add(time.Duration(s) * time.Second)
 			sendUntil(&l, at, 100*time.Millisecond, 10_000)
 			if d := l.exchangeDue(at); !d.isEmpty() {
-				l.recordExchange(d, exchangeResult{stored: d.announce}, at, at)
-				if d.announce {
+				l.recordExchange(d, exchangeResult{stored: d.store}, at, at)
+				if d.store {
 					stores++
 				}
 				reads++
@@ -115,13 +115,13 @@ func TestExchange(t *testing.T) {
 	at := epoch.Add(131 * time.Second)
 	l.countSent(at)
 	d := l.exchangeDue(at)
-	if !d.announce {
+	if !d.store {
 		t.Fatalf("after eleven seconds nothing is stored: %+v", d)
 	}
 
 	l.recordExchange(d, exchangeResult{err: errUnreachable}, at, at)
 	l.recordExchange(exchangeStep{read: true}, exchangeResult{}, at, at) // reading works
-	if d := l.exchangeDue(at.Add(retryEvery)); !d.announce {
+	if d := l.exchangeDue(at.Add(retryEvery)); !d.store {
 		t.Errorf("what could not be stored is not tried again: %+v", d)
 	}
 

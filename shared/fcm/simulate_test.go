@@ -151,7 +151,7 @@ func (c *simulation) deliverAnswers(i *simulatedInstance) {
 	}
 }
 
-// exchangeDemands is what Sender.exchangeLocked and the store do.
+// exchangeDemands does what Sender.startExchangesLocked and the store do.
 func (c *simulation) exchangeDemands(i *simulatedInstance) {
 	x := &i.exchange
 	if x.at.IsZero() {
@@ -160,7 +160,7 @@ func (c *simulation) exchangeDemands(i *simulatedInstance) {
 			return
 		}
 		x.from, x.at = c.now, c.now.Add(simExchange)
-		if x.turn.announce {
+		if x.turn.store {
 			c.stored[i] = storedDemand{x.turn.demand, c.now}
 			i.writes++
 		}
@@ -346,7 +346,7 @@ func TestInstancesWakeTogether(t *testing.T) {
 	})
 }
 
-// TestOthersUseTheQuotaToo: half of the quota is used by somebody else.
+// TestOthersUseTheQuotaToo: another program uses half of the quota.
 func TestOthersUseTheQuotaToo(t *testing.T) {
 	t.Parallel()
 	for name, model := range models {

@@ -120,7 +120,7 @@ func TestTimeoutIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestEndpointComesBack: a dead endpoint is tried again soon, and what can wait
+// TestEndpointComesBack: an endpoint that does not answer is tried again soon, and what can wait
 // for it does.
 func TestEndpointComesBack(t *testing.T) {
 	t.Parallel()

@@ -11,9 +11,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestClaimsAreCounted: a lease that is still there when the batch is claimed
-// again is one of a call that crashed; a call that failed and gave the batch
-// back is none.
+// TestClaimsAreCounted: a lease that is still stored when the next call leases the batch is
+// that of a call that crashed. A call that failed and released the lease has not crashed.
 func TestClaimsAreCounted(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
@@ -49,9 +48,9 @@ func TestClaimsAreCounted(t *testing.T) {
 	}
 }
 
-// TestCrashesAreCountedByTarget: the first crash may have been with any pending
-// target, a later one with what was stored as under way, and a call that ended
-// well takes nothing back.
+// TestCrashesAreCountedByTarget: the first crash counts for every pending target, a later
+// one for the targets that were stored as under way. A call that succeeds does not decrease
+// the counts.
 func TestCrashesAreCountedByTarget(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}

@@ -8,7 +8,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestAttributesAreAsLongAsTheyCame: to the byte, whatever stands in them.
+// TestAttributesAreAsLongAsTheyCame: the size of attributes is exact to the byte for all
+// characters.
 func TestAttributesAreAsLongAsTheyCame(t *testing.T) {
 	t.Parallel()
 	for _, char := range []string{"x", "<", "&", `\"`, "é"} {

@@ -78,7 +78,8 @@ func TestNumbersKeepTheirKind(t *testing.T) {
 	}
 }
 
-// TestAPatchLeavesWhatItDoesNotName, and leaves the customer's own maps alone.
+// TestAPatchLeavesWhatItDoesNotName: it does not change the maps of the customer that was
+// read either.
 func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
 	c := &push.Customer{}
@@ -175,7 +176,7 @@ func TestPatchesThatExceedALimitTogether(t *testing.T) {
 	}
 }
 
-// FuzzParsePatch: whatever is taken can be applied twice, changes something at
+// FuzzParsePatch: a patch that is accepted can be applied twice, changes something at
 // most once, and is text that Firestore stores.
 func FuzzParsePatch(f *testing.F) {
 	for _, s := range []string{`{}`, `{"segments":["a"]}`, `{"attributes":{"a":[1,{"b":null}]}}`, `{"categories":{"a":null}}`, `{"timeZone":"Europe/Riga"}`, `{"optedOut":null}`} {

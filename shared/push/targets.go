@@ -81,7 +81,7 @@ func DecodeTargets(b []byte) ([]Target, error) {
 	}
 
 	if r.damaged || len(r.b) != 0 {
-		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
+		return nil, fmt.Errorf("%w: bytes are missing or left over", errTargets)
 	}
 
 	return out, nil
@@ -117,7 +117,7 @@ func (r *targetReader) takeBytes(n uint64) []byte {
 func (r *targetReader) readTarget() (t Target, err error) {
 	head := r.takeBytes(1)
 	if r.damaged {
-		return t, fmt.Errorf("%w: it is cut short", errTargets)
+		return t, fmt.Errorf("%w: it ends too early", errTargets)
 	}
 
 	kind, platform := int(head[0]&(youngBit-1)), int(head[0]>>4)
@@ -140,7 +140,7 @@ func (r *targetReader) readTarget() (t Target, err error) {
 		}
 	}
 	if r.damaged {
-		return t, fmt.Errorf("%w: it is cut short", errTargets)
+		return t, fmt.Errorf("%w: it ends too early", errTargets)
 	}
 
 	return t, nil
