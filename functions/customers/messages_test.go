@@ -362,6 +362,6 @@ func TestAThousandCustomersFindTheirOwn(t *testing.T) {
 		x := got.Messages[0].Tokens[0]
 		testcloud.Equal(t, x.ID, push.TokenID(all[i].Token), "customer %d in order: ID", i)
 		testcloud.Equal(t, x.Result, result(i).String(), "customer %d in order: Result", i)
-		testcloud.Equal(t, x.Code, result(i).Code(), "customer %d in order: Code", i)
+		testcloud.Equal(t, x.Code, result(i).FlagCode(), "customer %d in order: Code", i)
 	}
 }

@@ -50,7 +50,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if len(c.Tokens) != 2 {
 		t.Fatalf("number of Tokens is %v, want 2: %+v", len(c.Tokens), c.Tokens)
 	}
-	if !c.Reachable() {
+	if !c.HasValidToken() {
 		t.Fatal("Reachable() is false, want true")
 	}
 	for _, x := range []struct {

@@ -93,7 +93,7 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !c.Reachable() {
+		if !c.HasValidToken() {
 			t.Errorf("%s is still flagged", name)
 		}
 		if !told[name] {
@@ -250,7 +250,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, c.Reachable(), false, "that c0 can be reached after a second call")
+	testcloud.Equal(t, c.HasValidToken(), false, "that c0 can be reached after a second call")
 	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}

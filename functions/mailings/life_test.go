@@ -75,7 +75,7 @@ func TestTransitions(t *testing.T) {
 		}
 		now := w.show(m.ID)
 		testcloud.Equal(t, now.State, c.state, "after %s: state", c.do)
-		testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.ByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
+		testcloud.Equal(t, now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand, c.state == push.Paused, "after %s: that it is paused by hand", c.do)
 	}
 	done := w.hand(plain)
 	w.sent(done.ID, push.ResultAccepted)

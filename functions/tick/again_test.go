@@ -15,7 +15,7 @@ import (
 )
 
 func message(mailing string) queue.Message {
-	b, _ := json.Marshal(push.Wake{Mailing: mailing}) // a struct of one string
+	b, _ := json.Marshal(push.WakeMessage{Mailing: mailing}) // a struct of one string
 	return queue.Message{Data: b}
 }
 
@@ -151,7 +151,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, b.Reachable(), false, "that push can reach bert")
+	testcloud.Equal(t, b.HasValidToken(), false, "that push can reach bert")
 }
 
 // TestAResumedMailingsBatchesAreDue: deliver acknowledges the messages of a

@@ -52,7 +52,7 @@ func TestExpiresTokens(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading old on the last day: %v", err)
 	}
-	if !c.Reachable() {
+	if !c.HasValidToken() {
 		t.Fatal("push cannot reach old on the last day, want it reached")
 	}
 	before := len(w.Published())
@@ -63,7 +63,7 @@ func TestExpiresTokens(t *testing.T) {
 		if err != nil {
 			t.Fatalf("reading %s: %v", id, err)
 		}
-		testcloud.Equal(t, c.Reachable(), want, "that push can reach %s", id)
+		testcloud.Equal(t, c.HasValidToken(), want, "that push can reach %s", id)
 	}
 	told := map[string]int{}
 	for _, e := range w.Published()[before:] {
