@@ -45,7 +45,7 @@ func holdToIndexes(t *testing.T, indexes []byte) *store.Store {
 // queries has the queries that need a composite index.
 var queries = map[string]func(context.Context, *store.Store) error{
 	"the sums of a mailing": func(ctx context.Context, s *store.Store) error {
-		_, err := s.Totals(ctx, &push.Mailing{ID: "m1"})
+		_, err := s.ReadTotals(ctx, &push.Mailing{ID: "m1"})
 		return err
 	},
 	"the mailings in a state": func(ctx context.Context, s *store.Store) error {
@@ -68,7 +68,7 @@ func TestIndexesServeTheCode(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := s.Totals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
+	if _, err := s.ReadTotals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
 		t.Errorf("the sums of every platform and variant: %v", err)
 	}
 	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
@@ -77,13 +77,13 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, _, err := s.Mailings(ctx, push.Sending, "spring", 10, ""); err != nil {
 		t.Errorf("the mailings in a state with a tag: %v", err)
 	}
-	if _, err := s.UnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
+	if _, err := s.ReadUnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
 		t.Errorf("the progress of an unflag: %v", err)
 	}
 	if _, err := s.WaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
 		t.Errorf("the batches that wait for hours: %v", err)
 	}
-	if _, err := s.LastWaiting(ctx, "m1"); err != nil {
+	if _, err := s.ReadLastWaitingTime(ctx, "m1"); err != nil {
 		t.Errorf("the last batch that waits for hours: %v", err)
 	}
 	if _, err := s.StalledUnflags(ctx); err != nil {
@@ -115,7 +115,7 @@ func createMailingOfAllSums(ctx context.Context, t *testing.T, s *store.Store) *
 	if _, err := s.StartMailing(ctx, m.ID, push.AllDevices, nil, []push.Shard{{Mailing: m.ID}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := s.Shard(ctx, m.ID, 0)
+	sh, err := s.ReadShard(ctx, m.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

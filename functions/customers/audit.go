@@ -24,7 +24,7 @@ func (s *service) decisions(ctx context.Context, customer string, p push.Custome
 	if !p.Decides() {
 		return nil, nil
 	}
-	c, err := s.Store.Customer(ctx, customer)
+	c, err := s.Store.ReadCustomer(ctx, customer)
 	if push.IsNotFound(err) {
 		return &decisions{}, nil
 	}

@@ -36,7 +36,7 @@ type ledger interface {
 
 // customerStore has the customers.
 type customerStore interface {
-	Customer(ctx context.Context, id string) (*push.Customer, error)
+	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
 	EraseCustomer(ctx context.Context, customer string) ([]push.Event, error)
 	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
@@ -58,8 +58,8 @@ type transferStore interface {
 
 // settingsStore has the settings.
 type settingsStore interface {
-	Settings(ctx context.Context) (push.Settings, error)
-	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
 
 type publisher interface {

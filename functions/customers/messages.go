@@ -50,7 +50,7 @@ type messagesOutput struct {
 // messages lists what was sent to a customer, the newest first. A customer who was
 // erased is not found, and one who came back has nothing from before.
 func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
-	c, err := s.Store.Customer(ctx, in.Customer)
+	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}

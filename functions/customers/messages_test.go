@@ -68,7 +68,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 	must(err)
 	_, err = w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	sh, err := w.Shard(ctx, id, 0)
+	sh, err := w.ReadShard(ctx, id, 0)
 	must(err)
 
 	var list []*push.Batch
@@ -88,7 +88,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 // settle gives the targets of a batch their results, in order.
 func (w *world) settle(mailing string, n int, results ...push.Result) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)})
+	b, err := w.ReadBatch(w.t.Context(), push.BatchRef{Mailing: mailing, Batch: fmt.Sprintf("00-%06d", n)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 	w := newWorld(t)
 	w.send("m", []push.Target{w.device("anna", "anna-0")})
 	w.settle("m", 0, push.ResultAccepted)
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

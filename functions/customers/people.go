@@ -41,7 +41,7 @@ type Condition struct {
 func (c *Condition) parse() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
 
 func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
-	c, err := s.Store.Customer(ctx, in.Customer)
+	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ type settingsOutput struct {
 }
 
 func (s *service) settings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-	set, err := s.Store.Settings(ctx)
+	set, err := s.Store.ReadSettings(ctx)
 	return &settingsOutput{push.ETag(set.Revision), set}, err
 }
 
@@ -40,7 +40,7 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	before, err := s.Store.Settings(ctx)
+	before, err := s.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *service) setSettings(ctx context.Context, in *settingsInput) (*settings
 	body.Muted = cmp.Or(body.Muted, push.MutedSend)
 	body.WrongSender = cmp.Or(body.WrongSender, push.WrongSenderFlag)
 	body.ChangedBy = api.Caller(ctx)
-	set, err := s.Store.SetSettings(ctx, *body, condition)
+	set, err := s.Store.SaveSettings(ctx, *body, condition)
 	if err != nil {
 		return nil, err
 	}

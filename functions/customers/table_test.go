@@ -180,7 +180,7 @@ func TestRowsOfOneCustomerAreTheirDevices(t *testing.T) {
 	}
 
 	for customer, want := range map[string]int{"many": push.MaxTokens, "few3": 1, "anna": 2, "bob": 1, "carl": 0} {
-		c, err := w.Customer(t.Context(), customer)
+		c, err := w.ReadCustomer(t.Context(), customer)
 		if err != nil {
 			t.Fatal(err)
 		}

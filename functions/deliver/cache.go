@@ -115,7 +115,7 @@ func (c *states) freshReading(id string) *push.Mailing {
 
 func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
 	began := c.now()
-	m, err := c.store.MailingHeader(ctx, id)
+	m, err := c.store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (c *settingsCache) get(ctx context.Context) (push.Settings, error) {
 		return c.set, nil
 	}
 
-	set, err := c.store.Settings(ctx)
+	set, err := c.store.ReadSettings(ctx)
 	if err != nil {
 		return push.Settings{}, err
 	}

@@ -19,7 +19,7 @@ type shelf struct {
 	release chan *push.Mailing
 }
 
-func (s *shelf) MailingHeader(context.Context, string) (*push.Mailing, error) {
+func (s *shelf) ReadMailingHeader(context.Context, string) (*push.Mailing, error) {
 	s.mu.Lock()
 	s.reads++
 	s.mu.Unlock()

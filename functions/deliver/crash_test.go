@@ -72,7 +72,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 
 			calls := 0
 			for ; calls < 200; calls++ {
-				b, err := w.Batch(t.Context(), ref)
+				b, err := w.ReadBatch(t.Context(), ref)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,7 +86,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 				crashes(t, w, ref, saves)
 			}
 
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,13 +164,13 @@ func aSuspectWaits(t *testing.T, w *world, ref push.BatchRef) {
 	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	before, err := w.Batch(t.Context(), ref)
+	before, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.d.quarantine <- struct{}{} // another suspect is at work
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	culprit := tokens[target]
 	ref := w.mailing("m", true, tokens...)
 	for calls := 0; ; calls++ {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +278,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	if totals.Failed != 1 {
 		t.Errorf("failed %d, want 1", totals.Failed)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	crashes(t, w, ref, 0) // may have sent any of them
 	crashes(t, w, ref, 1) // has stored what it was about to send, and nothing else
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 // failed claims a batch so many times; each call fails and gives it back.
 func (w *world) failed(ref push.BatchRef, times int) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), ref)
+	b, err := w.ReadBatch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestDeadLetterOfWhatWasNotTriedWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,7 +43,7 @@ type ledger interface {
 
 // batchStore has the batches.
 type batchStore interface {
-	Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
+	ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
 	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
 	CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error
@@ -51,7 +51,7 @@ type batchStore interface {
 
 // mailingStore has the mailings.
 type mailingStore interface {
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkProven(ctx context.Context, id string) error
@@ -166,7 +166,7 @@ func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp strin
 
 // deliverBatch reports whether the batch is settled.
 func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
-	b, err := d.Store.Batch(ctx, ref)
+	b, err := d.Store.ReadBatch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
 		return d.closeBroken(ctx, ref, err)
 	}
@@ -176,7 +176,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	if b.Settled {
 		return true, nil // the call that settled it may have crashed before it finished the mailing
 	}
-	m, err := d.Store.MailingHeader(ctx, ref.Mailing)
+	m, err := d.Store.ReadMailingHeader(ctx, ref.Mailing)
 	if err != nil {
 		return false, err
 	}

@@ -82,7 +82,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
+	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	w.Fail(nil)
@@ -120,7 +120,7 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
-	if b, err := w.Batch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
+	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {
 		t.Fatalf("%+v, %v, told %v", b, err, w.types())
 	}
 	w.clock.Add(time.Hour)

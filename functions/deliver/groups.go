@@ -123,7 +123,7 @@ func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now tim
 		return have, nil
 	}
 
-	stored, err := s.Controls(ctx, key.name())
+	stored, err := s.ReadControls(ctx, key.name())
 	if err != nil {
 		return nil, err
 	}

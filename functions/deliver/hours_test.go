@@ -34,7 +34,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, d.Window, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
-	sh, err := w.Shard(w.t.Context(), id, 0)
+	sh, err := w.ReadShard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 
 func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), ref)
+	b, err := w.ReadBatch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func (d *delivery) heldInBatch(project string) (c heldCounts) {
 func (d *delivery) heldInMailing(ctx context.Context) (c heldCounts, err error) {
 	m := *d.mailing
 	m.Totals = nil
-	totals, err := d.Store.Totals(ctx, &m)
+	totals, err := d.Store.ReadTotals(ctx, &m)
 	if err != nil {
 		return c, err
 	}

@@ -151,7 +151,7 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,9 +202,9 @@ type blind struct {
 	asked atomic.Int64
 }
 
-func (b *blind) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
+func (b *blind) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
 	if b.asked.Add(1) == 1 {
-		return b.ledger.MailingHeader(ctx, id)
+		return b.ledger.ReadMailingHeader(ctx, id)
 	}
 	return nil, errKilled
 }

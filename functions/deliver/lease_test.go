@@ -18,7 +18,7 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +42,8 @@ type together struct {
 	all *sync.WaitGroup
 }
 
-func (x together) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
-	b, err := x.ledger.Batch(ctx, ref)
+func (x together) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
+	b, err := x.ledger.ReadBatch(ctx, ref)
 	x.all.Done()
 	x.all.Wait()
 	return b, err
@@ -109,13 +109,13 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
 		w := newWorld(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		m, err := w.MailingHeader(t.Context(), "m")
+		m, err := w.ReadMailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) - left)
 		w.deps.Sender = watched{w.deps.Sender, func(ctx context.Context, it fcm.Item) {
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}

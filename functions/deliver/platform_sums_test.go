@@ -35,11 +35,11 @@ func (w *world) everyPlatform(id string) push.BatchRef {
 // platformTotals returns the sums of the platforms.
 func (w *world) platformTotals(id string) map[string]push.TokenTotals {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}

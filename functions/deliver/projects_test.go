@@ -207,11 +207,11 @@ func TestAMailingResumesByTheProjectThatPausedIt(t *testing.T) {
 		{evidenceByProject{"": {accepted: true}, "pharmacy-prod": {refused: true}}, push.Paused},
 		{evidenceByProject{"": {refused: true}, "pharmacy-prod": {accepted: true}}, push.Sending},
 	} {
-		m, err := w.MailingHeader(t.Context(), "m")
+		m, err := w.ReadMailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}

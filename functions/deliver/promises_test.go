@@ -176,7 +176,7 @@ func (p *promise) round(round int) bool {
 	}
 	wg.Wait()
 	p.totals(p.id) // they add up at every moment
-	b, err := p.Batch(p.t.Context(), p.ref)
+	b, err := p.ReadBatch(p.t.Context(), p.ref)
 	if err != nil {
 		p.rt.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[
 	if d.moves {
 		owner = "new-" + d.token
 	}
-	c, err := p.Customer(p.t.Context(), owner)
+	c, err := p.ReadCustomer(p.t.Context(), owner)
 	if err != nil {
 		p.rt.Fatal(err)
 	}

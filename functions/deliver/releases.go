@@ -91,7 +91,7 @@ func (d *delivery) lookAtRelease(ctx context.Context, p *heldPart) store.Suspici
 		return store.Suspicion{}
 	}
 
-	recorded, err := d.Store.Suspicion(ctx, a.group.name())
+	recorded, err := d.Store.ReadSuspicion(ctx, a.group.name())
 	if err != nil {
 		d.Log.WarnContext(ctx, "suspicion not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
 	}

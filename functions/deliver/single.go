@@ -12,8 +12,8 @@ import (
 
 // messageStore has the messages to one customer.
 type messageStore interface {
-	MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
-	Message(ctx context.Context, id string) (*push.Message, error)
+	ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error)
+	ReadMessage(ctx context.Context, id string) (*push.Message, error)
 	LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error
 	SaveMessage(ctx context.Context, m *push.Message) error
 	CloseUndecodableMessage(ctx context.Context, id, reason string) error
@@ -43,7 +43,7 @@ func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m q
 // message.
 func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
 	deadLetter := from.DeadLetterOf() != ""
-	m, c, err := d.Store.MessageToSend(ctx, ref)
+	m, c, err := d.Store.ReadMessageToSend(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetter {
 		d.Log.ErrorContext(ctx, "message given up", "message_id", ref.Message, "error", err)
 		return d.Store.CloseUndecodableMessage(ctx, ref.Message, "given up: the stored message, or its customer, cannot be read")
@@ -171,7 +171,7 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 			return err // a message without targets has no results to lose
 		}
 
-		stored, readErr := s.ledger.Message(ctx, s.message.ID)
+		stored, readErr := s.ledger.ReadMessage(ctx, s.message.ID)
 		if readErr != nil {
 			return readErr // abandon tries again
 		}
@@ -182,8 +182,8 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 	}
 }
 
-// MailingHeader returns the message as a mailing. Its state does not change elsewhere.
-func (s *singleStore) MailingHeader(context.Context, string) (*push.Mailing, error) {
+// ReadMailingHeader returns the message as a mailing. Its state does not change elsewhere.
+func (s *singleStore) ReadMailingHeader(context.Context, string) (*push.Mailing, error) {
 	return s.message.Mailing(), nil
 }
 
@@ -209,7 +209,7 @@ func (s *singleStore) ResumeImplausible(context.Context, string) (*push.Mailing,
 	return s.message.Mailing(), nil
 }
 
-// Totals has no sums: a message is never paused because of them.
-func (s *singleStore) Totals(context.Context, *push.Mailing) (push.Totals, error) {
+// ReadTotals has no sums: a message is never paused because of them.
+func (s *singleStore) ReadTotals(context.Context, *push.Mailing) (push.Totals, error) {
 	return push.Totals{}, nil
 }

@@ -119,7 +119,7 @@ func encoded(t *testing.T, ref push.MessageRef) []byte {
 
 func (h *messageHarness) show(ref push.MessageRef) *push.Message {
 	h.t.Helper()
-	m, err := h.Message(h.t.Context(), ref.Message)
+	m, err := h.ReadMessage(h.t.Context(), ref.Message)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 			t.Fatalf("after %d calls the batch is not settled", calls)
 		}
 		w.deliver(ref)
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
 	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
 		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		t.Error("a flag that was not set was no error")
 	}
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	if err := d.deliver(t.Context(), ref, ""); err != nil {
 		t.Errorf("a day after its lifetime: %v", err)
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil || !b.Settled {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil || !b.Settled {
 		t.Errorf("settled %v (%v), want it settled", b.Settled, err)
 	}
 }

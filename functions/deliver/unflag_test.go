@@ -92,7 +92,7 @@ func (w *world) takeBack(id string) {
 	if err != nil || l == nil {
 		w.t.Fatal(l, err)
 	}
-	p, err := w.UnflagPage(ctx, l)
+	p, err := w.ReadUnflagPage(ctx, l)
 	if err != nil || len(p.Tokens) != 1 {
 		w.t.Fatalf("the unflag finds %+v, %v; want one customer", p, err)
 	}

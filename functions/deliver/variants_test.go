@@ -37,11 +37,11 @@ func (w *world) twoVariants(id string, proven bool, n int) push.BatchRef {
 // mailing together.
 func (w *world) variantTotals(id string) map[string]push.VariantTotals {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	}
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if n := w.phones.Stats().Requests - before; n != 1 {
 		t.Errorf("%d requests after 45s, want 1: the other token asked for an hour", n)
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if wait := b.NotBefore.Sub(w.clock.Now()); wait < 50*time.Minute {
@@ -112,7 +112,7 @@ func TestLongNumbersStayWhole(t *testing.T) {
 		if _, err := w.PatchCustomer(t.Context(), "c-"+token, patch); err != nil {
 			t.Fatal(err)
 		}
-		c, err := w.Customer(t.Context(), "c-"+token)
+		c, err := w.ReadCustomer(t.Context(), "c-"+token)
 		if err != nil {
 			t.Fatal(err)
 		}

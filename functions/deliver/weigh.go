@@ -81,7 +81,7 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceBy
 // asSet drops the flags of tokens of another sender if the settings say so. If the
 // settings cannot be read, it holds them.
 func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision {
-	set, err := d.Store.Settings(ctx)
+	set, err := d.Store.ReadSettings(ctx)
 	switch {
 	case err != nil:
 		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
@@ -252,10 +252,10 @@ func (d *delivery) saveControls(ctx context.Context) {
 
 // evidenceStore is what the weighing of invalid answers reads and stores.
 type evidenceStore interface {
-	Controls(ctx context.Context, group string) ([]store.ControlToken, error)
+	ReadControls(ctx context.Context, group string) ([]store.ControlToken, error)
 	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
-	Suspicion(ctx context.Context, group string) (store.Suspicion, error)
+	ReadSuspicion(ctx context.Context, group string) (store.Suspicion, error)
 	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
-	Settings(ctx context.Context) (push.Settings, error)
-	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 }

@@ -15,11 +15,11 @@ import (
 // heldOf is how many flags of a mailing wait for evidence.
 func (w *world) heldOf(id string) (n int64) {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}

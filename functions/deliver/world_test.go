@@ -102,7 +102,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
-	sh, err := w.Shard(w.t.Context(), id, 0)
+	sh, err := w.ReadShard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -150,11 +150,11 @@ func (w *world) deliver(ref push.BatchRef) {
 
 func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (w *world) totals(id string) (*push.Mailing, push.TokenTotals) {
 // invalid is why a token is marked so, "" while it is valid.
 func (w *world) invalid(token string) string {
 	w.t.Helper()
-	c, err := w.Customer(w.t.Context(), "c-"+token)
+	c, err := w.ReadCustomer(w.t.Context(), "c-"+token)
 	if err != nil {
 		w.t.Fatal(err)
 	}

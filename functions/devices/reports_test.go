@@ -13,7 +13,7 @@ import (
 // message stores a message to a customer that is settled, and was for those tokens.
 func (w *world) message(customer string) string {
 	w.t.Helper()
-	c, err := w.store.Customer(w.t.Context(), customer)
+	c, err := w.store.ReadCustomer(w.t.Context(), customer)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 		}
 		n := 0
 		for _, o := range open {
-			b, err := w.Batch(t.Context(), o.BatchRef)
+			b, err := w.ReadBatch(t.Context(), o.BatchRef)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,7 +35,7 @@ type ledger interface {
 
 // mailingStore has the mailings and their states.
 type mailingStore interface {
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	AcceptMailing(ctx context.Context, id string) (*push.Mailing, error)
 	StartMailing(ctx context.Context, id string, selection push.DeviceSelection, hours *push.Window, shards []push.Shard) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
@@ -45,15 +45,15 @@ type mailingStore interface {
 
 // audienceStore has what a mailing goes to.
 type audienceStore interface {
-	Mailing(ctx context.Context, id string) (*push.Mailing, error)
-	Audience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
-	Settings(ctx context.Context) (push.Settings, error)
+	ReadMailing(ctx context.Context, id string) (*push.Mailing, error)
+	OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
 	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 }
 
 // shardStore has the shards, and creates batches.
 type shardStore interface {
-	Shard(ctx context.Context, mailing string, k int) (*push.Shard, error)
+	ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
 	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error

@@ -18,7 +18,7 @@ type strict struct {
 
 func (s strict) PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error {
 	for _, r := range refs {
-		if _, err := s.w.Batch(ctx, r); err != nil {
+		if _, err := s.w.ReadBatch(ctx, r); err != nil {
 			s.t.Errorf("batch %s was published before it was stored: %v", r.Batch, err)
 		}
 	}

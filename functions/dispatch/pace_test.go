@@ -39,7 +39,7 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 	}
 	size := make([]int, len(w.refs))
 	for i, ref := range w.refs {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err erro
 	open, err := p.w.OpenBatches(ctx, mailing)
 	for _, o := range open {
 		if o.NotBefore.After(p.w.clock.Now()) {
-			b, err := p.w.Batch(ctx, o.BatchRef)
+			b, err := p.w.ReadBatch(ctx, o.BatchRef)
 			if err != nil {
 				return 0, err
 			}

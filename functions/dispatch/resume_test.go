@@ -18,7 +18,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, batches); err != nil {
 		t.Fatal(err)
 	}
-	leased, err := w.Batch(t.Context(), batches[3].BatchRef)
+	leased, err := w.ReadBatch(t.Context(), batches[3].BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,14 +39,14 @@ type shardRun struct {
 }
 
 func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) error {
-	m, err := d.Store.Mailing(ctx, o.Mailing)
+	m, err := d.Store.ReadMailing(ctx, o.Mailing)
 	if err != nil {
 		return err
 	}
 	if m.State != push.Sending {
 		return nil
 	}
-	sh, err := d.Store.Shard(ctx, o.Mailing, o.Shard)
+	sh, err := d.Store.ReadShard(ctx, o.Mailing, o.Shard)
 	if err != nil {
 		return err
 	}
@@ -59,14 +59,14 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 	if sh.LeaseUntil.After(now) || sh.ContinueAt.Sub(now) > time.Second {
 		return nil // another call has the lease, or it must wait; tick publishes it again
 	}
-	set, err := d.Store.Settings(ctx)
+	set, err := d.Store.ReadSettings(ctx)
 	if err != nil {
 		return err
 	}
 	c.targeting = push.TargetingOf(m, set)
 
 	c.attributes = attributesOf(m)
-	if c.audience, err = d.Store.Audience(ctx, m, c.attributes...); err != nil {
+	if c.audience, err = d.Store.OpenAudience(ctx, m, c.attributes...); err != nil {
 		return err
 	}
 	if err := d.Store.LeaseShard(ctx, sh, now.Add(d.CallTimeout+handOver)); err != nil {
@@ -167,7 +167,7 @@ func (c *shardRun) isSending(ctx context.Context) (bool, error) {
 	if c.Now().Sub(c.seen) < recheck {
 		return true, nil
 	}
-	m, err := c.Store.MailingHeader(ctx, c.m.ID)
+	m, err := c.Store.ReadMailingHeader(ctx, c.m.ID)
 	if err != nil {
 		return false, err
 	}

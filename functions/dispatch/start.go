@@ -136,18 +136,18 @@ func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
 }
 
 func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := d.Store.Mailing(ctx, id)
+	m, err := d.Store.ReadMailing(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 
-	set, err := d.Store.Settings(ctx)
+	set, err := d.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
 	selection := cmp.Or(m.Devices, set.Devices)
 
-	audience, err := d.Store.Audience(ctx, m)
+	audience, err := d.Store.OpenAudience(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestAShardIsOneCalls(t *testing.T) {
 	tokens := w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestHandsOverInTime(t *testing.T) {
 		}
 		orders = w.cut(t, "m")
 	}
-	if m, err := w.MailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
+	if m, err := w.ReadMailingHeader(t.Context(), "m"); err != nil || !m.Dispatched {
 		t.Errorf("dispatched %v, %v", m.Dispatched, err)
 	}
 }
@@ -120,7 +120,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("%d were cut, want %d", n, pageSize)
 	}
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	}
 
 	w.cut(t, "m")
-	if after, err := w.Shard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
+	if after, err := w.ReadShard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
 		t.Errorf("an early order wrote to the shard (%v)", err)
 	}
 	w.clock.Add(roomAfter)
@@ -156,7 +156,7 @@ func (w *world) settleAll(t *testing.T, id string) {
 		t.Fatal(err)
 	}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 // unflagger is what dispatch needs of the store for an unflag.
 type unflagger interface {
 	LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*store.UnflagLease, error)
-	UnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
+	ReadUnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
 	UnflagTokens(ctx context.Context, mailing string, tokens []store.CustomerTokens) (int, []push.Event, error)
 	SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error
 	EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error)
@@ -66,7 +66,7 @@ func (d *dispatcher) unflag(ctx context.Context, mailing string) error {
 // unflagPage removes the flags of one page and reports whether it was the last. A
 // page that does not fit into the time of the call stays the next one.
 func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until time.Time) (last bool, err error) {
-	p, err := d.Store.UnflagPage(ctx, l)
+	p, err := d.Store.ReadUnflagPage(ctx, l)
 	if err != nil {
 		return false, err
 	}

@@ -65,7 +65,7 @@ func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
 	}
 	took = time.Since(began)
 	f.on.Store(false)
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

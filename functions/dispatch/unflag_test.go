@@ -42,12 +42,12 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 		}
 		_, _, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
 		dead := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.BatchRef)
+		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
 		b.InvalidTokens, b.Settled = dead, true
 		b.ClosePending(push.ResultUnregistered)
@@ -68,7 +68,7 @@ func (w *world) flagged(t testing.TB, id string, batches, size int) {
 // and told: published, or in the outbox for tick.
 func (w *world) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 	}
 	for i := range n {
 		name := fmt.Sprintf("c%d", i)
-		c, err := w.Customer(t.Context(), name)
+		c, err := w.ReadCustomer(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,8 +138,8 @@ func (s *shaky) LeaseUnflag(ctx context.Context, id string, until time.Time) (l 
 	return l, err
 }
 
-func (s *shaky) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
-	err = s.around(func() (err error) { p, err = s.Store.UnflagPage(ctx, l); return err })
+func (s *shaky) ReadUnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
+	err = s.around(func() (err error) { p, err = s.Store.ReadUnflagPage(ctx, l); return err })
 	return p, err
 }
 
@@ -182,7 +182,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +276,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err := w.d.carryOut(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.Reachable() {
+	if c, err := w.ReadCustomer(t.Context(), "c0"); err != nil || c.Reachable() {
 		t.Errorf("a second call took flags back: reachable %v, %v", c.Reachable(), err)
 	}
 	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
@@ -312,7 +312,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -181,7 +181,7 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage)
 				next = at
 			}
 		}
-		m, err := w.MailingHeader(t.Context(), id)
+		m, err := w.ReadMailingHeader(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +265,7 @@ func (w *world) targets(t *testing.T, id string) map[string]int {
 	}
 	seen := map[string]int{}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,11 +287,11 @@ func (w *world) checkOnce(t *testing.T, id string, tokens int) {
 			t.Errorf("token %s stands in batches %d times", token, n)
 		}
 	}
-	m, err := w.Mailing(t.Context(), id)
+	m, err := w.ReadMailing(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func summary(m *push.Mailing) auditedDraft {
 // returns the mailing. It reads the mailing first, because the audit log has the
 // state before.
 func (s *service) changeState(ctx context.Context, id, what string, f func(context.Context, string) (*push.Mailing, error)) (*push.Mailing, error) {
-	before, err := s.Store.MailingHeader(ctx, id)
+	before, err := s.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (s *service) create(ctx context.Context, in *createInput) (*createOutput, e
 	id, digest := newID(api.Caller(ctx), in.Key), digest(in.Body)
 	if in.Key != "" {
 		// Before any check: a request that was accepted stays accepted.
-		if was, err := s.Store.MailingHeader(ctx, id); err == nil && was.Digest == digest {
+		if was, err := s.Store.ReadMailingHeader(ctx, id); err == nil && was.Digest == digest {
 			return accepted(was, true), s.start(ctx, was, true)
 		} else if err != nil && !push.IsNotFound(err) {
 			return nil, err

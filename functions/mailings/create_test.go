@@ -26,7 +26,7 @@ func TestCreate(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.Published("dispatch", 1)[0].Data), &order); err != nil || order != (push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}) {
 		t.Errorf("ordered %+v, %v", order, err)
 	}
-	kept, err := w.store.Mailing(t.Context(), m.ID)
+	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil || !kept.Proven || kept.State != push.Accepted || !kept.CreatedAt.Equal(w.clock.Now()) || string(kept.Message) != `{"notification":{"title":"a"}}` {
 		t.Errorf("recorded %+v, %v", kept, err)
 	}

@@ -36,7 +36,7 @@ func (s *service) secondsLeft(ctx context.Context, m *push.Mailing, t push.Total
 	seconds := wholeSeconds(s.durationOf(&m.Draft, int64(messages+0.5)))
 
 	if m.Hours != nil {
-		last, err := s.Store.LastWaiting(ctx, m.ID)
+		last, err := s.Store.ReadLastWaitingTime(ctx, m.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -92,6 +92,6 @@ func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error
 
 	out := &unflagOutput{}
 	out.Body.ID = m.ID
-	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
+	out.Body.Unflag, err = s.Store.ReadUnflagProgress(ctx, m)
 	return out, err
 }

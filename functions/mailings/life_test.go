@@ -35,7 +35,7 @@ func (w *world) sent(id string, results ...push.Result) {
 	}
 	_, err := w.store.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: id}})
 	must(err)
-	sh, err := w.store.Shard(ctx, id, 0)
+	sh, err := w.store.ReadShard(ctx, id, 0)
 	must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(results))
 	must(w.store.CreateBatches(ctx, sh, []*push.Batch{b}))
@@ -231,7 +231,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 func (w *world) settle(ref push.BatchRef, results []push.Result) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	b, err := w.store.Batch(ctx, ref)
+	b, err := w.store.ReadBatch(ctx, ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}

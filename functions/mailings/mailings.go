@@ -45,11 +45,11 @@ type ledger interface {
 // mailingStore has the mailings.
 type mailingStore interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
-	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ReadMailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
-	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
-	LastWaiting(ctx context.Context, mailing string) (time.Time, error)
+	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	ReadLastWaitingTime(ctx context.Context, mailing string) (time.Time, error)
 	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
 	CountMailingsSince(ctx context.Context, at time.Time) (int, error)
 }
@@ -67,7 +67,7 @@ type flagStore interface {
 	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
 	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
-	UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
+	ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
 	Recipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
 }
 

@@ -21,7 +21,7 @@ import (
 // messageStore has the messages to one customer.
 type messageStore interface {
 	CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error)
-	Message(ctx context.Context, id string) (*push.Message, error)
+	ReadMessage(ctx context.Context, id string) (*push.Message, error)
 	MessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
 }
 
@@ -217,7 +217,7 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 	defer cancel()
 
 	for pause := firstLook; cloud.Sleep(ctx, pause) == nil; pause = min(pause+pause/2, lookAtMost) {
-		now, err := s.Store.Message(ctx, m.ID)
+		now, err := s.Store.ReadMessage(ctx, m.ID)
 		if err != nil {
 			return nil
 		}
@@ -230,7 +230,7 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 
 // showMessage shows a message, and what phones reported of it.
 func (s *service) showMessage(ctx context.Context, in *idInput) (*shownOutput, error) {
-	m, err := s.Store.Message(ctx, in.ID)
+	m, err := s.Store.ReadMessage(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}

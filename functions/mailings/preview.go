@@ -18,8 +18,8 @@ import (
 // previewStore has what a preview reads.
 type previewStore interface {
 	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.Sample, error)
-	Settings(ctx context.Context) (push.Settings, error)
-	Customer(ctx context.Context, id string) (*push.Customer, error)
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 }
 
 const (
@@ -97,7 +97,7 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	}
 	shown := f.example
 	if customer != "" {
-		if shown, err = s.Store.Customer(ctx, customer); err != nil {
+		if shown, err = s.Store.ReadCustomer(ctx, customer); err != nil {
 			return nil, err
 		}
 	}
@@ -192,7 +192,7 @@ type audienceEstimate struct {
 // estimate reads a sample of the audience and picks the tokens of each of its
 // customers, as dispatch does.
 func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
-	set, err := s.Store.Settings(ctx)
+	set, err := s.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (s *service) registerRecipients() {
 
 // recipients streams the recipients of a mailing, a few batches at a time.
 func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.StreamResponse, error) {
-	m, err := s.Store.MailingHeader(ctx, in.ID)
+	m, err := s.Store.ReadMailingHeader(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -80,11 +80,11 @@ func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 }
 
 func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, error) {
-	m, list, err := s.Store.MailingWithAudience(ctx, in.ID, in.Audience == "whole")
+	m, list, err := s.Store.ReadMailingWithAudience(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.Store.Totals(ctx, m)
+	t, err := s.Store.ReadTotals(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 		return nil, err
 	}
 	out.Body.AudienceList = list
-	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
+	out.Body.Unflag, err = s.Store.ReadUnflagProgress(ctx, m)
 	return out, err
 }
 
@@ -173,7 +173,7 @@ type invalidOutput struct {
 }
 
 func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
-	if _, err := s.Store.MailingHeader(ctx, in.ID); err != nil {
+	if _, err := s.Store.ReadMailingHeader(ctx, in.ID); err != nil {
 		return nil, err
 	}
 	list, next, err := s.Store.InvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)

@@ -77,7 +77,7 @@ func TestAReleasedBatchIsDueAtItsTime(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
 		t.Error("nobody is told of the customer that cannot be swept")
 	}
-	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.Reachable() {
+	if b, err := w.ReadCustomer(t.Context(), "bert"); err != nil || b.Reachable() {
 		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
 	}
 }

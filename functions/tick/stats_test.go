@@ -52,7 +52,7 @@ func TestTickFreezesTheCountsOfReports(t *testing.T) {
 	w.clock.Add(push.DefaultLifetime + push.ReportsFor + 2*time.Hour)
 	w.tick(t)
 
-	got, err := w.MailingHeader(t.Context(), "m1")
+	got, err := w.ReadMailingHeader(t.Context(), "m1")
 	if err != nil {
 		t.Fatal(err)
 	}

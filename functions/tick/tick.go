@@ -46,7 +46,7 @@ type ledger interface {
 // mailingStore has the mailings that tick looks after.
 type mailingStore interface {
 	DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
-	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
+	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
@@ -271,7 +271,7 @@ func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *counts) 
 
 // checkWokenMailing handles one mailing before the next round.
 func (t *ticker) checkWokenMailing(ctx context.Context, id string, until time.Time, n *counts) error {
-	m, err := t.Store.MailingHeader(ctx, id)
+	m, err := t.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -323,7 +323,7 @@ func (t *ticker) checkMailing(ctx context.Context, m *push.Mailing, until time.T
 
 // publishCompleted publishes mailing.completed of a mailing that has its totals.
 func (t *ticker) publishCompleted(ctx context.Context, id string) error {
-	m, err := t.Store.MailingHeader(ctx, id)
+	m, err := t.Store.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if w.tick(t); len(w.refs) != 1 || w.refs[0] != ref {
 		t.Errorf("an orphan was not published again: %v", w.refs)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestRepublishesOrphansAndWhatHasWaited(t *testing.T) {
 	if w.tick(t); len(w.refs) != 1 {
 		t.Error("a batch whose lease has lapsed was not published")
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	b.Lease, b.NotBefore = push.Lease{}, w.clock.Now().Add(10*time.Minute)

@@ -21,7 +21,7 @@ func (w *world) slots(t *testing.T, id string, from ...time.Duration) []push.Bat
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

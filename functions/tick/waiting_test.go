@@ -19,7 +19,7 @@ func (w *world) waitingBatches(t *testing.T, id string, n int, until ...time.Dur
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, hours, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 4 {
 		calls.Go(func() {
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err == nil {
 				err = w.t.assignSlots(t.Context(), m)
 			}

@@ -121,7 +121,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (w *world) cut(t *testing.T, id string, done bool) push.BatchRef {
 
 func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 	t.Helper()
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func (w *world) settle(t *testing.T, ref push.BatchRef, r push.Result) {
 
 func (w *world) state(t *testing.T, id string) *push.Mailing {
 	t.Helper()
-	m, err := w.Mailing(t.Context(), id)
+	m, err := w.ReadMailing(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,9 +36,9 @@ type Audience interface {
 	CountRange(ctx context.Context, after, upto string) (int, error)
 }
 
-// Audience opens the audience of a mailing that was read by Mailing. Of the
+// OpenAudience opens the audience of a mailing that was read by Mailing. Of the
 // customers' attributes it reads the named ones only.
-func (s *Store) Audience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
+func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (Audience, error) {
 	a := m.Audience
 	switch {
 	case a.Everyone:

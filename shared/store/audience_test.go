@@ -32,7 +32,7 @@ func TestAudiences(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := w.mailing(t, "m-"+name, c.audience)
-			a, err := w.Audience(t.Context(), m)
+			a, err := w.OpenAudience(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -219,8 +219,8 @@ func crashUpdates(b *push.Batch) []firestore.Update {
 	return []firestore.Update{{Path: "crashedWith", Value: b.CrashedWith}, {Path: "underWay", Value: b.UnderWay}}
 }
 
-// Batch reads a batch.
-func (s *Store) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
+// ReadBatch reads a batch.
+func (s *Store) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
 	if !validID(ref.Mailing) || !validID(ref.Batch) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}

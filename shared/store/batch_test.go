@@ -17,7 +17,7 @@ func (w *world) begin(t *testing.T, id string) *push.Shard {
 	if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(t.Context(), id, 0)
+	sh, err := w.ReadShard(t.Context(), id, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
 	w.begin(t, "m")
-	first, err := w.Shard(t.Context(), "m", 0)
+	first, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,10 +53,10 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), &late, []*push.Batch{batch("m", 9, "x")}); !store.IsConflict(err) {
 		t.Fatalf("a second cut from the same place: %v, want stale", err)
 	}
-	if _, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
+	if _, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: "00-000009"}); !push.IsNotFound(err) {
 		t.Errorf("the losing cut left a batch: %v", err)
 	}
-	got, err := w.Shard(t.Context(), "m", 0)
+	got, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil || got.After != "k" || got.Targeted != 2 {
 		t.Errorf("the cursor stands at %+v (%v)", got, err)
 	}
@@ -77,11 +77,11 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b")}); err != nil {
 		t.Fatal(err)
 	}
-	one, err := w.Batch(t.Context(), ref)
+	one, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := w.Batch(t.Context(), ref)
+	two, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); !store.IsConflict(err) {
 		t.Fatalf("a second lease: %v, want stale", err)
 	}
-	if two, err = w.Batch(t.Context(), ref); err != nil {
+	if two, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.LeaseBatch(t.Context(), two, push.Lease{Owner: "two", Until: until}); err != nil {
@@ -107,7 +107,7 @@ func TestLeaseFencesSaves(t *testing.T) {
 	if err := w.SaveBatch(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Batch(t.Context(), ref)
+	got, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func TestAConflictIsKnownInAnyProject(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	sh, err := w.Shard(t.Context(), "index", 0)
+	sh, err := w.ReadShard(t.Context(), "index", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,9 +49,9 @@ func (s *Store) SaveControls(ctx context.Context, group string, list []ControlTo
 	return classify(err, "recording controls")
 }
 
-// Controls returns the control tokens of a group that are still valid and still
+// ReadControls returns the control tokens of a group that are still valid and still
 // belong to the same customers. It costs one read, and one more for each token.
-func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, error) {
+func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken, error) {
 	snap, err := s.controls(group).Get(ctx)
 	if missing(err) {
 		return nil, nil
@@ -103,9 +103,9 @@ func (s *Store) suspicion(group string) *firestore.DocumentRef {
 	return s.controls(group + "\x00suspicion")
 }
 
-// Suspicion reads the suspicion about a group. It is the zero value if none was stored
+// ReadSuspicion reads the suspicion about a group. It is the zero value if none was stored
 // within eight days.
-func (s *Store) Suspicion(ctx context.Context, group string) (Suspicion, error) {
+func (s *Store) ReadSuspicion(ctx context.Context, group string) (Suspicion, error) {
 	var out Suspicion
 	snap, err := s.suspicion(group).Get(ctx)
 	if missing(err) {

@@ -142,8 +142,8 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	return c, nil
 }
 
-// Customer reads a customer with all tokens. It costs one read.
-func (s *Store) Customer(ctx context.Context, id string) (*push.Customer, error) {
+// ReadCustomer reads a customer with all tokens. It costs one read.
+func (s *Store) ReadCustomer(ctx context.Context, id string) (*push.Customer, error) {
 	snap, err := s.customer(id).Get(ctx)
 	if missing(err) {
 		return nil, &push.NotFound{What: "customer", ID: id}

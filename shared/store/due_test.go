@@ -132,7 +132,7 @@ func TestMarksAreForOne(t *testing.T) {
 	}
 	listed := shard()
 	once("a shard", func() (bool, error) { return w.MarkShardPublished(t.Context(), "m", listed, at.Add(time.Second)) })
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestMarksAreForOne(t *testing.T) {
 		t.Fatalf("%+v, %v", open, err)
 	}
 	once("a batch", func() (bool, error) { return w.MarkBatchPublished(t.Context(), open[0], at.Add(time.Second)) })
-	if b, err = w.Batch(t.Context(), b.BatchRef); err != nil {
+	if b, err = w.ReadBatch(t.Context(), b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
@@ -185,7 +185,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		if _, err := w.StartMailing(t.Context(), id, push.AllDevices, nil, []push.Shard{{Mailing: id}, {Mailing: id, Number: 1}}); err != nil {
 			t.Fatal(err)
 		}
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
-	b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "a", Batch: "b"})
+	b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "a", Batch: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestSegmentsAreReadByTheSmallest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := push.Draft{Message: []byte(`{}`), Audience: push.Audience{Segments: &sel}}
-			a, err := w.Audience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
+			a, err := w.OpenAudience(t.Context(), push.NewMailing("m", "m", d, w.clock.Now()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,7 +61,7 @@ func (w *world) drafts(t testing.TB, id, title string, a push.Audience) *push.Ma
 // cuts a batch with a target for each customer, who has the token of that name.
 func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target) *push.Batch {
 	t.Helper()
-	sh, err := w.Shard(t.Context(), mailing, 0)
+	sh, err := w.ReadShard(t.Context(), mailing, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func (w *world) cuts(t testing.TB, mailing string, n int, targets ...push.Target
 
 func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 	t.Helper()
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +211,11 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 			t.Errorf("the result of %q is %d, want %d", x.Customer, b.Results[i], want)
 		}
 	}
-	m, err := w.Mailing(ctx, "paused")
+	m, err := w.ReadMailing(ctx, "paused")
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(ctx, m)
+	totals, err := w.ReadTotals(ctx, m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 		t.Errorf("tokens: %+v, want 3 targeted: 1 unregistered, 1 cancelled, 1 pending", got)
 	}
 	for id, want := range map[string][]string{"waits": {"stays"}, "tokens": {"another"}} {
-		m, err := w.Mailing(ctx, id)
+		m, err := w.ReadMailing(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 			t.Errorf("mailing %s lists %v, want %v", id, got, want)
 		}
 	}
-	if m, err := w.Mailing(ctx, "own"); err != nil || m.State != push.Cancelled {
+	if m, err := w.ReadMailing(ctx, "own"); err != nil || m.State != push.Cancelled {
 		t.Errorf("the customer's own mailing is %+v, %v; want it cancelled", m, err)
 	}
 }

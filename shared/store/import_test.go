@@ -131,7 +131,7 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 	if c := w.customer(t, "c1"); len(c.Tokens) != 1 || c.TimeZone != "Europe/Oslo" {
 		t.Errorf("%+v", c)
 	}
-	if _, err := w.Customer(t.Context(), "thief"); !push.IsNotFound(err) {
+	if _, err := w.ReadCustomer(t.Context(), "thief"); !push.IsNotFound(err) {
 		t.Errorf("a refused line left a customer: %v", err)
 	}
 }

@@ -100,12 +100,12 @@ func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, e
 // smallList is how many listed customers or tokens are read with the mailing.
 const smallList = 100
 
-// MailingWithAudience reads a mailing as the API shows it, and the state of its list of
+// ReadMailingWithAudience reads a mailing as the API shows it, and the state of its list of
 // customers or tokens, nil where it has none. A long list is read only with whole: 10,000
 // tokens are megabytes, and a mailing is read again and again while it runs. A deleted
 // list is no error.
-func (s *Store) MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
-	m, l, err := s.readMailing(ctx, id)
+func (s *Store) ReadMailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
+	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, nil, err
 	}

@@ -104,13 +104,13 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		{Customer: "ben", Tokens: []push.Registration{{Kind: push.KindToken, Value: "b2"}}},
 	})
 	note("importing", err, refused, events)
-	set, err := w.SetSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
+	set, err := w.SaveSettings(ctx, push.Settings{Devices: push.LatestDevice}, nil)
 	note("changing the settings", err, set.Devices)
 
 	single := push.NewMessage("s1", "digest", push.MessageDraft{Customer: "anna", Message: json.RawMessage(`{}`)}, w.clock.Now())
 	_, created, err := w.CreateMessage(ctx, single)
 	note("recording a message", err, created)
-	if single, err = w.Message(ctx, "s1"); err != nil {
+	if single, err = w.ReadMessage(ctx, "s1"); err != nil {
 		t.Fatal(err)
 	}
 	single.Pick(c, set, nil, w.clock.Now())
@@ -140,7 +140,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		return w.StartMailing(ctx, id, push.AllDevices, nil, []push.Shard{{Mailing: "m"}})
 	})
 
-	sh, err := w.Shard(ctx, "m", 0)
+	sh, err := w.ReadShard(ctx, "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	note("cutting", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
 	dispatched, err := w.MarkDispatched(ctx, "m")
 	note("marking it dispatched", err, dispatched)
-	if b, err = w.Batch(ctx, b.BatchRef); err != nil {
+	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	note("leasing", w.LeaseBatch(ctx, b, push.Lease{Owner: "me", Until: until}), b.Attempts)

@@ -55,7 +55,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(ctx, "m", 0)
+	sh, err := w.ReadShard(ctx, "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	l.whenLost(t, "cutting", func() error { return w.CreateBatches(ctx, sh, []*push.Batch{b}) })
 	sh.Done = true
 	l.whenLost(t, "cutting the last page", func() error { return w.CreateBatches(ctx, sh, nil) })
-	if b, err = w.Batch(ctx, b.BatchRef); err != nil {
+	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "leasing", func() error {
@@ -76,7 +76,7 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	l.whenLost(t, "saving results", func() error { return w.SaveBatch(ctx, b) })
 	b.Results[1], b.Settled = push.ResultAccepted, true
 	l.whenLost(t, "settling", func() error { return w.SaveBatch(ctx, b) })
-	after, err := w.Batch(ctx, b.BatchRef)
+	after, err := w.ReadBatch(ctx, b.BatchRef)
 	if err != nil || !after.Settled || after.Attempts != 1 {
 		t.Errorf("after all: %+v, %v; want it settled after one attempt", after, err)
 	}
@@ -91,7 +91,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	if _, err := w.StartMailing(ctx, "m", push.AllDevices, nil, []push.Shard{{Mailing: "m"}}); err != nil {
 		t.Fatal(err)
 	}
-	sh, err := w.Shard(ctx, "m", 0)
+	sh, err := w.ReadShard(ctx, "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	if err := w.CreateBatches(ctx, sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	mine, err := w.Batch(ctx, b.BatchRef)
+	mine, err := w.ReadBatch(ctx, b.BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,7 +205,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 		return m, true, nil
 	}
 
-	was, err := s.MailingHeader(ctx, m.ID)
+	was, err := s.ReadMailingHeader(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -223,13 +223,13 @@ func (s *Store) CountMailingsSince(ctx context.Context, at time.Time) (int, erro
 	return n, classify(err, "counting the mailings since %s", at)
 }
 
-// MailingHeader reads a mailing without the list of its audience. It costs one read.
-func (s *Store) MailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
-	m, _, err := s.readMailing(ctx, id)
+// ReadMailingHeader reads a mailing without the list of its audience. It costs one read.
+func (s *Store) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error) {
+	m, _, err := s.readMailingAndList(ctx, id)
 	return m, err
 }
 
-func (s *Store) readMailing(ctx context.Context, id string) (*push.Mailing, list, error) {
+func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailing, list, error) {
 	if !validID(id) {
 		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
@@ -257,10 +257,10 @@ func validID(id string) bool {
 	return true
 }
 
-// Mailing reads a mailing with the customers or tokens that it lists. These are
+// ReadMailing reads a mailing with the customers or tokens that it lists. These are
 // deleted Keep after the end of its lifetime; from then on it is an error.
-func (s *Store) Mailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, l, err := s.readMailing(ctx, id)
+func (s *Store) ReadMailing(ctx context.Context, id string) (*push.Mailing, error) {
+	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {
 		return m, err
 	}

@@ -68,7 +68,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 	if _, _, err := w.CreateMailing(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Mailing(t.Context(), "big")
+	got, err := w.ReadMailing(t.Context(), "big")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestMailingComesBackAsItWas(t *testing.T) {
 		t.Errorf("state %s until %s", got.State, got.ExpiresAt)
 	}
 	for _, id := range []string{"none", "", "a/b", "..", strings.Repeat("x", 2000)} {
-		if _, err := w.Mailing(t.Context(), id); !push.IsNotFound(err) {
+		if _, err := w.ReadMailing(t.Context(), id); !push.IsNotFound(err) {
 			t.Errorf("mailing %.20q: %v, want not found", id, err)
 		}
 	}
@@ -159,11 +159,11 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a", "b"), batch("m", 1, "c")}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.Mailing(t.Context(), "m")
+	m, err := w.ReadMailing(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Totals(t.Context(), m)
+	got, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 		if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m != nil {
 			t.Fatalf("finished with %d batches open (%v)", 2-i, err)
 		}
-		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
+		b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: "m", Batch: ref})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if err := w.MarkCompletedPublished(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = w.Mailing(t.Context(), "m"); err != nil {
+	if m, err = w.ReadMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	if m.Active || m.Totals == nil || m.Totals.Tokens.Accepted != 3 || m.Totals.Tokens.Pending != 0 || m.CompletedAt.IsZero() {
@@ -218,7 +218,7 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.Batch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
+		b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -182,7 +182,7 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 		return nil, false, classify(err, "recording message %s", m.ID)
 	}
 
-	was, err := s.Message(ctx, m.ID)
+	was, err := s.ReadMessage(ctx, m.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -192,8 +192,8 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 	return was, false, nil
 }
 
-// Message reads a message. It costs one read.
-func (s *Store) Message(ctx context.Context, id string) (*push.Message, error) {
+// ReadMessage reads a message. It costs one read.
+func (s *Store) ReadMessage(ctx context.Context, id string) (*push.Message, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "message", ID: id}
 	}
@@ -207,12 +207,12 @@ func (s *Store) Message(ctx context.Context, id string) (*push.Message, error) {
 	return decodeMessage(snap)
 }
 
-// MessageToSend reads a message and the customer it is for, in one round trip if the
+// ReadMessageToSend reads a message and the customer it is for, in one round trip if the
 // reference names the customer. An unknown customer is returned as nil. It costs two
 // reads, three for a message that is addressed to a token.
-func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error) {
+func (s *Store) ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*push.Message, *push.Customer, error) {
 	if ref.Customer == "" || !validID(ref.Message) {
-		m, err := s.Message(ctx, ref.Message)
+		m, err := s.ReadMessage(ctx, ref.Message)
 		if err != nil || m.Picked {
 			return m, nil, err
 		}

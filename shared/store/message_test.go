@@ -39,7 +39,7 @@ func TestMessageIsReadAsItWasStored(t *testing.T) {
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna", Values: map[string]any{"points": 5.0}})
 	same := func(stage string, want *push.Message) *push.Message {
 		t.Helper()
-		got, err := w.Message(t.Context(), "s1")
+		got, err := w.ReadMessage(t.Context(), "s1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 	w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	var copies [2]*push.Message
 	for i := range copies {
-		m, err := w.Message(t.Context(), "s1")
+		m, err := w.ReadMessage(t.Context(), "s1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	w.messageTo(t, "s2", push.MessageDraft{Token: "anna-token"})
 	w.messageTo(t, "s3", push.MessageDraft{Customer: "bob"})
 	w.messageTo(t, "s4", push.MessageDraft{Token: "bob-token"})
-	taken, err := w.Message(t.Context(), "s1")
+	taken, err := w.ReadMessage(t.Context(), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 	}
 
 	for id, want := range map[string]bool{"s1": false, "s2": false, "s3": true, "s4": true} {
-		_, err := w.Message(t.Context(), id)
+		_, err := w.ReadMessage(t.Context(), id)
 		if got := !push.IsNotFound(err); got != want {
 			t.Errorf("message %s is there: %t, want %t", id, got, want)
 		}

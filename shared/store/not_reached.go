@@ -19,7 +19,7 @@ type keySpan struct{ after, upto string }
 // It costs one read for each 1,000 customers; with segments that several conditions
 // select, one read for each customer that the first condition finds.
 func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
-	m, err := s.Mailing(ctx, id)
+	m, err := s.ReadMailing(ctx, id)
 	if err != nil {
 		return 0, err
 	}
@@ -27,7 +27,7 @@ func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
 	if err != nil || len(spans) == 0 {
 		return 0, err
 	}
-	audience, err := s.Audience(ctx, m)
+	audience, err := s.OpenAudience(ctx, m)
 	if err != nil {
 		return 0, err
 	}

@@ -74,7 +74,7 @@ func TestMatchedAndNotReachedAreTheAudience(t *testing.T) {
 				id := fmt.Sprintf("m-%s-%d", strings.ReplaceAll(name, " ", ""), round)
 				w.cancelledAtRandom(t, id, c.audience, r)
 
-				m, err := w.Mailing(t.Context(), id)
+				m, err := w.ReadMailing(t.Context(), id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,14 +138,14 @@ func (w *world) cancelledAtRandom(t *testing.T, id string, a push.Audience, r *r
 
 // workOnPages works on a shard until it is done or another call has ended it.
 func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, pages chan<- struct{}) error {
-	sh, err := w.Shard(ctx, m.ID, k)
+	sh, err := w.ReadShard(ctx, m.ID, k)
 	if err != nil {
 		return err
 	}
-	if m, err = w.Mailing(ctx, m.ID); err != nil {
+	if m, err = w.ReadMailing(ctx, m.ID); err != nil {
 		return err
 	}
-	audience, err := w.Audience(ctx, m)
+	audience, err := w.OpenAudience(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		"customers": {push.Audience{Customers: []string{"c1", "c2", "c1"}}, 2},
 	} {
 		m := w.mailing(t, "m-"+name, c.audience)
-		audience, err := w.Audience(t.Context(), m)
+		audience, err := w.OpenAudience(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
 			t.Fatal(err)
 		}
-		totals, err := w.Totals(t.Context(), m)
+		totals, err := w.ReadTotals(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}

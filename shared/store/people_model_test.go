@@ -114,7 +114,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 // unflagAll takes back the flag that a customer's token has, by a mailing that
 // found nothing else.
 func (c *crowd) unflagAll(t testing.TB, d deed) ([]push.Event, error) {
-	have, err := c.Customer(t.Context(), d.Customer)
+	have, err := c.ReadCustomer(t.Context(), d.Customer)
 	if push.IsNotFound(err) {
 		return nil, nil
 	}
@@ -238,7 +238,7 @@ func (c *crowd) misled(t testing.TB) error {
 		}
 	}
 	for id, n := range last {
-		have, err := c.Customer(t.Context(), id)
+		have, err := c.ReadCustomer(t.Context(), id)
 		if err != nil && !push.IsNotFound(err) {
 			return err
 		}

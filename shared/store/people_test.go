@@ -13,7 +13,7 @@ import (
 
 func (w *world) customer(t testing.TB, id string) *push.Customer {
 	t.Helper()
-	c, err := w.Customer(t.Context(), id)
+	c, err := w.ReadCustomer(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestOneReadAnswersAvailability(t *testing.T) {
 	if anna := w.customer(t, "anna"); !anna.Reachable() || r.n.Load()-read != 1 {
 		t.Errorf("%+v took %d reads", anna, r.n.Load()-read)
 	}
-	if _, err := w.Customer(t.Context(), "nobody"); !push.IsNotFound(err) || r.n.Load()-read != 2 {
+	if _, err := w.ReadCustomer(t.Context(), "nobody"); !push.IsNotFound(err) || r.n.Load()-read != 2 {
 		t.Errorf("nobody: %v, after %d reads", err, r.n.Load()-read-1)
 	}
 	w.register(t, "anna", "t")

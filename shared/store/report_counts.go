@@ -84,7 +84,7 @@ func (s *Store) FreezeReports(ctx context.Context) error {
 }
 
 func (s *Store) freezeReports(ctx context.Context, id string) error {
-	of, err := s.MailingHeader(ctx, id)
+	of, err := s.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
 	}

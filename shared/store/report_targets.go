@@ -144,7 +144,7 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 		}
 	}
 
-	m, err := s.MailingHeader(ctx, id)
+	m, err := s.ReadMailingHeader(ctx, id)
 	if push.IsNotFound(err) {
 		return nil, nil
 	}

@@ -47,7 +47,7 @@ func (w *world) reports(t *testing.T, counted, repeated, unknown int, list ...pu
 // reported has to be what phones reported of a mailing.
 func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed int64) {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestReportsOfVariants(t *testing.T) {
 
 	owed := w.Count("outbox")
 	events := w.reports(t, 3, 0, 0, w.report("m1", "anna-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportDelivered), w.report("m1", "ben-1", push.ReportOpened))
-	m, err := w.MailingHeader(t.Context(), "m1")
+	m, err := w.ReadMailingHeader(t.Context(), "m1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestReportsOfAMessage(t *testing.T) {
 	w.clock.Add(time.Hour)
 	w.reports(t, 1, 1, 1, w.report("s1", "anna-1", push.ReportDelivered), w.report("s1", "anna-1", push.ReportOpened), w.report("s1", "anna-2", push.ReportOpened))
 
-	m, err := w.Message(t.Context(), "s1")
+	m, err := w.ReadMessage(t.Context(), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}

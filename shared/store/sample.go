@@ -23,7 +23,7 @@ func (s *Store) SampleAudience(ctx context.Context, a push.Audience, size int, a
 	if a.Tokens != nil {
 		return s.sampleTokens(ctx, a.Tokens, size)
 	}
-	audience, err := s.Audience(ctx, &push.Mailing{Draft: push.Draft{Audience: a}}, attributes...)
+	audience, err := s.OpenAudience(ctx, &push.Mailing{Draft: push.Draft{Audience: a}}, attributes...)
 	if err != nil {
 		return nil, err
 	}

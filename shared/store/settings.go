@@ -48,8 +48,8 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 
 func (s *Store) settings() *firestore.DocumentRef { return s.db.Doc("settings/push") }
 
-// Settings reads the choices that hold for mailings that do not say otherwise.
-func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
+// ReadSettings reads the choices that hold for mailings that do not say otherwise.
+func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
 	snap, err := s.settings().Get(ctx)
 	if err != nil && !missing(err) {
 		return push.Settings{}, classify(err, "reading the settings")
@@ -57,11 +57,11 @@ func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
 	return decodeSettings(snap)
 }
 
-// SetSettings stores the settings, with who changed them in ChangedBy, and answers
+// SaveSettings stores the settings, with who changed them in ChangedBy, and answers
 // them with their new revision and time. A mailing that starts later uses them.
 // The answer is *push.PreconditionFailed where the condition does not hold;
 // settings that were never stored have revision 0.
-func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
+func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
 	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.settings())

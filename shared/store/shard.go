@@ -55,8 +55,8 @@ func encodeShard(sh *push.Shard) *shardDoc {
 	}
 }
 
-// Shard reads a shard of a mailing.
-func (s *Store) Shard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
+// ReadShard reads a shard of a mailing.
+func (s *Store) ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
 	snap, err := s.shard(mailing, k).Get(ctx)
 	if missing(err) {
 		return nil, &push.NotFound{What: "shard of mailing " + mailing, ID: strconv.Itoa(k)}

@@ -11,10 +11,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Totals returns the sums of a mailing, by customers and by tokens. Those of a
+// ReadTotals returns the sums of a mailing, by customers and by tokens. Those of a
 // mailing that has ended are stored with it. Else they are aggregation queries over
 // its shards and batches at one read time, so that they reconcile at every moment.
-func (s *Store) Totals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
+func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
 	if m.Totals != nil {
 		return *m.Totals, nil
 	}
@@ -171,7 +171,7 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 // is read after that write, so that of two such calls at the same time at least one
 // sees both.
 func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	m, err := s.MailingHeader(ctx, id)
+	m, err := s.ReadMailingHeader(ctx, id)
 	if err != nil || !m.Finishable() || m.Totals != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 // stays, so that an operator can still read it.
 func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Mailing, error) {
 	id := of.ID
-	totals, err := s.Totals(ctx, of)
+	totals, err := s.ReadTotals(ctx, of)
 	if err != nil || totals.Tokens.Pending > 0 {
 		return nil, err
 	}

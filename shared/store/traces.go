@@ -232,7 +232,7 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, batches firest
 // batch with one it reports true. The places of the targets stay, with their results:
 // targets without a result are cancelled.
 func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure) (waits bool, err error) {
-	b, err := s.Batch(ctx, ref)
+	b, err := s.ReadBatch(ctx, ref)
 	if push.IsNotFound(err) {
 		return false, nil
 	}
@@ -280,7 +280,7 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 		if !slices.ContainsFunc(dead, func(d push.InvalidToken) bool { return named(xs, push.CustomerKey(d.Customer), "") }) {
 			continue
 		}
-		b, err := s.Batch(ctx, push.BatchRef{Mailing: mailing, Batch: id})
+		b, err := s.ReadBatch(ctx, push.BatchRef{Mailing: mailing, Batch: id})
 		if err != nil {
 			return err
 		}

@@ -116,8 +116,8 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 	return m, nil
 }
 
-// UnflagProgress returns the progress of an unflag, nil for a mailing without one.
-func (s *Store) UnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error) {
+// ReadUnflagProgress returns the progress of an unflag, nil for a mailing without one.
+func (s *Store) ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error) {
 	if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return m.Unflag, nil
 	}
@@ -153,7 +153,7 @@ type UnflagLease struct {
 // LeaseUnflag leases an unflag until a time. It returns nil if the unflag is completed or
 // another call has the lease.
 func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*UnflagLease, error) {
-	m, err := s.MailingHeader(ctx, mailing)
+	m, err := s.ReadMailingHeader(ctx, mailing)
 	if err != nil || m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ type CustomerTokens struct {
 	Tokens   []string
 }
 
-// UnflagPage is a part of the tokens that a mailing flagged.
+// ReadUnflagPage is a part of the tokens that a mailing flagged.
 type UnflagPage struct {
 	Tokens []CustomerTokens // each customer once
 	Faults []error          // batches that cannot be decoded
@@ -229,8 +229,8 @@ type UnflagPage struct {
 	after  string
 }
 
-// UnflagPage reads the next page. It stays the next one until Done.
-func (s *Store) UnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
+// ReadUnflagPage reads the next page. It stays the next one until Done.
+func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
 	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.most)
 	if err != nil {
 		return nil, err

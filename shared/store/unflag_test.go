@@ -36,12 +36,12 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 		_, events, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
 		must(w.MarkEventsPublished(t.Context(), events...))
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
 		dead := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.BatchRef)
+		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
 		b.InvalidTokens, b.Settled = dead, true
 		b.ClosePending(push.ResultUnregistered)
@@ -66,7 +66,7 @@ func (w *world) unflagAll(t testing.TB, id string) (took int) {
 		t.Fatalf("leasing the unflag of %s: %+v, %v", id, l, err)
 	}
 	for last := false; !last; {
-		p, err := w.UnflagPage(t.Context(), l)
+		p, err := w.ReadUnflagPage(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,11 +103,11 @@ func (w *world) startUnflag(t testing.TB, id string) *push.Mailing {
 
 func (w *world) progress(t testing.TB, id string) *push.Unflag {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := w.UnflagProgress(t.Context(), m)
+	u, err := w.ReadUnflagProgress(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), b.BatchRef)
+	b, err := w.ReadBatch(t.Context(), b.BatchRef)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	if lease == nil {
 		t.Fatal("a lease whose answer was lost is somebody else's")
 	}
-	p, err := w.UnflagPage(t.Context(), lease)
+	p, err := w.ReadUnflagPage(t.Context(), lease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
 	}
-	p, err := w.UnflagPage(t.Context(), second)
+	p, err := w.ReadUnflagPage(t.Context(), second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := w.UnflagPage(t.Context(), l)
+	p, err := w.ReadUnflagPage(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}

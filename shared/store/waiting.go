@@ -63,9 +63,9 @@ func (s *Store) WaitingBatches(ctx context.Context, mailing string, until time.T
 	return out, nil
 }
 
-// LastWaiting returns when the last batch of a mailing that waits for its hours may be
+// ReadLastWaitingTime returns when the last batch of a mailing that waits for its hours may be
 // sent, zero if none waits. It costs one read.
-func (s *Store) LastWaiting(ctx context.Context, mailing string) (time.Time, error) {
+func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.Time, error) {
 	q := s.mailing(mailing).Collection("batches").OrderBy("waitUntil", firestore.Desc).Limit(1).Select("waitUntil")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil || len(snaps) == 0 {
