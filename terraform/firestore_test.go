@@ -49,11 +49,11 @@ var queries = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"the mailings in a state": func(ctx context.Context, s *store.Store) error {
-		_, _, err := s.Mailings(ctx, push.Sending, "", 10, "")
+		_, _, err := s.ListMailings(ctx, push.Sending, "", 10, "")
 		return err
 	},
 	"the mailings with a tag": func(ctx context.Context, s *store.Store) error {
-		_, _, err := s.Mailings(ctx, "", "spring", 10, "")
+		_, _, err := s.ListMailings(ctx, "", "spring", 10, "")
 		return err
 	},
 }
@@ -71,31 +71,31 @@ func TestIndexesServeTheCode(t *testing.T) {
 	if _, err := s.ReadTotals(ctx, createMailingOfAllSums(ctx, t, s)); err != nil {
 		t.Errorf("the sums of every platform and variant: %v", err)
 	}
-	if _, _, err := s.Mailings(ctx, "", "", 10, ""); err != nil {
+	if _, _, err := s.ListMailings(ctx, "", "", 10, ""); err != nil {
 		t.Errorf("all mailings: %v", err)
 	}
-	if _, _, err := s.Mailings(ctx, push.Sending, "spring", 10, ""); err != nil {
+	if _, _, err := s.ListMailings(ctx, push.Sending, "spring", 10, ""); err != nil {
 		t.Errorf("the mailings in a state with a tag: %v", err)
 	}
 	if _, err := s.ReadUnflagProgress(ctx, &push.Mailing{ID: "m1", Unflag: &push.Unflag{State: push.UnflagRunning}}); err != nil {
 		t.Errorf("the progress of an unflag: %v", err)
 	}
-	if _, err := s.WaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
+	if _, err := s.ListWaitingBatches(ctx, "m1", time.Now(), 10); err != nil {
 		t.Errorf("the batches that wait for hours: %v", err)
 	}
 	if _, err := s.ReadLastWaitingTime(ctx, "m1"); err != nil {
 		t.Errorf("the last batch that waits for hours: %v", err)
 	}
-	if _, err := s.StalledUnflags(ctx); err != nil {
+	if _, err := s.ListStalledUnflags(ctx); err != nil {
 		t.Errorf("the unflags without progress: %v", err)
 	}
 	if _, err := s.ExpireTokens(ctx, store.ExpiryCursor{}, 10); err != nil {
 		t.Errorf("the tokens to expire: %v", err)
 	}
-	if _, err := s.UnpublishedEvents(ctx, 10); err != nil {
+	if _, err := s.ListUnpublishedEvents(ctx, 10); err != nil {
 		t.Errorf("the outbox: %v", err)
 	}
-	if _, _, err := s.InvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
+	if _, _, err := s.ListInvalidTokens(ctx, "m1", 10, ""); err != nil && !push.IsNotFound(err) {
 		t.Errorf("the invalid tokens of a mailing: %v", err)
 	}
 }

@@ -39,7 +39,7 @@ type customerStore interface {
 	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 	PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error)
 	EraseCustomer(ctx context.Context, customer string) ([]push.Event, error)
-	CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
+	ListCustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]store.CustomerMessage, string, error)
 }
 
 // tokenStore has the push tokens, and the events of their changes.
@@ -52,8 +52,8 @@ type tokenStore interface {
 // transferStore imports and exports.
 type transferStore interface {
 	ImportCustomers(ctx context.Context, lines []store.ImportLine) ([]error, []push.Event, error)
-	CustomerAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
-	Stats(ctx context.Context, first, last string) ([]push.DayStats, error)
+	ListAvailabilities(ctx context.Context, after string, size int) ([]store.CustomerAvailability, error)
+	ListDayStats(ctx context.Context, first, last string) ([]push.DayStats, error)
 }
 
 // settingsStore has the settings.

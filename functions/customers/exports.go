@@ -68,7 +68,7 @@ func (s *service) export(ctx context.Context, in *exportInput) (*huma.StreamResp
 	if why := push.CheckCustomerID(in.After); in.After != "" && why != "" {
 		return nil, push.Faults{{Location: "query.after", Message: why}}
 	}
-	page, err := s.Store.CustomerAvailabilities(ctx, in.After, exportPage)
+	page, err := s.Store.ListAvailabilities(ctx, in.After, exportPage)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *service) following(ctx context.Context, page []store.CustomerAvailabili
 	if len(page) < exportPage {
 		return nil, nil
 	}
-	return s.Store.CustomerAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
+	return s.Store.ListAvailabilities(ctx, page[len(page)-1].Customer, exportPage)
 }
 
 // lineWriter writes pages in a format. CSV has its header at the start.

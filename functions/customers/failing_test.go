@@ -24,7 +24,7 @@ func (failing) ImportCustomers(_ context.Context, lines []store.ImportLine) ([]e
 	return make([]error, len(lines)), nil, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
-func (failing) CustomerAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
+func (failing) ListAvailabilities(_ context.Context, after string, size int) ([]store.CustomerAvailability, error) {
 	if after != "" {
 		return nil, errors.New("no Firestore")
 	}

@@ -54,7 +54,7 @@ func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOut
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.Store.CustomerMessages(ctx, c, in.PageSize, in.PageToken)
+	list, next, err := s.Store.ListCustomerMessages(ctx, c, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}

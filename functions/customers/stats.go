@@ -32,7 +32,7 @@ func (s *service) stats(ctx context.Context, in *statsInput) (*statsOutput, erro
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	days, err := s.Store.Stats(ctx, first.Format(push.DayLayout), last.Format(push.DayLayout))
+	days, err := s.Store.ListDayStats(ctx, first.Format(push.DayLayout), last.Format(push.DayLayout))
 	if err != nil {
 		return nil, err
 	}

@@ -143,7 +143,7 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	if got := w.invalid("back-token"); got != "" {
 		t.Errorf("it is marked %q", got)
 	}
-	list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+	list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 	if err != nil || len(list) != 0 {
 		t.Errorf("it is listed: %v (%v)", list, err)
 	}

@@ -61,7 +61,7 @@ func (w *world) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time
 	if !b.PublishedAt.IsZero() {
 		w.t.Error("the batch waits for its hours and has a message")
 	}
-	open, err := w.OpenBatches(w.t.Context(), ref.Mailing)
+	open, err := w.ListOpenBatches(w.t.Context(), ref.Mailing)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	}
 
 	w.clock.Add(31 * time.Minute)
-	waiting, err := w.WaitingBatches(t.Context(), "m", w.clock.Now(), 10)
+	waiting, err := w.ListWaitingBatches(t.Context(), "m", w.clock.Now(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func phoneWith(token string) push.Registration {
 // dueBy lists the messages that tick publishes again until a time.
 func (h *messageHarness) dueBy(until time.Time) []store.DueMessage {
 	h.t.Helper()
-	list, err := h.DueMessages(h.t.Context(), until)
+	list, err := h.ListDueMessages(h.t.Context(), until)
 	if err != nil {
 		h.t.Fatal(err)
 	}

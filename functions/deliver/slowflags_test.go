@@ -171,7 +171,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 			if !strings.Contains(journal.String(), "cannot be decoded") {
 				t.Errorf("no line tells of it: %s", journal)
 			}
-			list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+			list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 			if err != nil {
 				t.Fatal(err)
 			}

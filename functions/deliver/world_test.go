@@ -213,7 +213,7 @@ func (w *world) stopped(ref push.BatchRef) {
 // openBatch is the one batch of a mailing that is not settled.
 func (w *world) openBatch(mailing string) store.OpenBatch {
 	w.t.Helper()
-	open, err := w.OpenBatches(w.t.Context(), mailing)
+	open, err := w.ListOpenBatches(w.t.Context(), mailing)
 	if err != nil {
 		w.t.Fatal(err)
 	}

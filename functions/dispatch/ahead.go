@@ -40,7 +40,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 		return time.Time{}, nil
 	}
 
-	open, err := c.Store.OpenTokens(ctx, c.m.ID)
+	open, err := c.Store.CountOpenTargets(ctx, c.m.ID)
 	if err != nil {
 		return time.Time{}, err
 	}

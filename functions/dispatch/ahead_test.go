@@ -34,7 +34,7 @@ func (w *world) cutAll(t *testing.T, id string, shards int) int {
 			t.Fatal(err)
 		}
 	}
-	n, err := w.OpenTokens(t.Context(), id)
+	n, err := w.CountOpenTargets(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 		all = again
 	}
 
-	before, err := w.OpenTokens(t.Context(), "c")
+	before, err := w.CountOpenTargets(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestLanes(t *testing.T) {
 					t.Errorf("published in the lane %q, want %q", lane, c.want)
 				}
 			}
-			open, err := w.OpenBatches(t.Context(), id)
+			open, err := w.ListOpenBatches(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestBatchesCarryOnlyNamedAttributes(t *testing.T) {
 			d.Message = json.RawMessage(`{"notification":{"title":"{{ customer.name }}{{ customer.none }}{{ customer.points }}{{ customer.id }}"}}`)
 		})
 		w.carryOut(t, push.DispatchMessage{Mailing: name, Shard: push.DispatchStart})
-		open, err := w.OpenBatches(t.Context(), name)
+		open, err := w.ListOpenBatches(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,7 @@ type audienceStore interface {
 // shardStore has the shards, and creates batches.
 type shardStore interface {
 	ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error)
-	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
 	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
@@ -63,8 +63,8 @@ type shardStore interface {
 
 // batchStore has the open batches.
 type batchStore interface {
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	OpenTokens(ctx context.Context, mailing string) (int, error)
+	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	CountOpenTargets(ctx context.Context, mailing string) (int, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	CountAhead(ctx context.Context) (store.Ahead, error)
 }

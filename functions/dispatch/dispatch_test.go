@@ -15,7 +15,7 @@ func TestEveryoneIsCutOnce(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
 	w.checkOnce(t, "m", tokens)
-	if open, _ := w.OpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
+	if open, _ := w.ListOpenBatches(t.Context(), "m"); len(open) != len(w.refs) {
 		t.Errorf("%d batches were cut, %d published", len(open), len(w.refs))
 	}
 }

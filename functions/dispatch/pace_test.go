@@ -70,8 +70,8 @@ type prompt struct {
 	w *world
 }
 
-func (p prompt) OpenTokens(ctx context.Context, mailing string) (n int, err error) {
-	open, err := p.w.OpenBatches(ctx, mailing)
+func (p prompt) CountOpenTargets(ctx context.Context, mailing string) (n int, err error) {
+	open, err := p.w.ListOpenBatches(ctx, mailing)
 	for _, o := range open {
 		if o.NotBefore.After(p.w.clock.Now()) {
 			b, err := p.w.ReadBatch(ctx, o.BatchRef)
@@ -125,7 +125,7 @@ func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	if len(w.wakes) != 1 {
 		t.Errorf("tick was asked %d times, want once", len(w.wakes))
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

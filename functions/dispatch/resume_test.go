@@ -64,7 +64,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 	if want := []push.DispatchMessage{{Mailing: "m", Shard: 0}}; !slices.Equal(w.orders, want) {
 		t.Errorf("ordered %v, want %v", w.orders, want)
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (d *dispatcher) start(ctx context.Context, id string) error {
 
 // publishShards publishes a message for each shard that does not have to wait.
 func (d *dispatcher) publishShards(ctx context.Context, id string) error {
-	open, err := d.Store.OpenShards(ctx, id)
+	open, err := d.Store.ListOpenShards(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ const (
 // messages were acknowledged while the mailing was paused. It asks tick for those
 // that fall due later, and for those whose hours began during the pause.
 func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) error {
-	open, err := d.Store.OpenBatches(ctx, m.ID)
+	open, err := d.Store.ListOpenBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}

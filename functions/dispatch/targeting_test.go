@@ -131,7 +131,7 @@ func TestVariantsShareTheAudience(t *testing.T) {
 	w.checkOnce(t, m.ID, 2*customers)
 
 	by := push.TargetingOf(m, push.Settings{})
-	open, err := w.OpenBatches(t.Context(), m.ID)
+	open, err := w.ListOpenBatches(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 // settleAll is a deliver that has sent everything that is cut.
 func (w *world) settleAll(t *testing.T, id string) {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func (w *world) settleAll(t *testing.T, id string) {
 // uncounted cannot count open batches.
 type uncounted struct{ ledger }
 
-func (uncounted) OpenTokens(context.Context, string) (int, error) {
+func (uncounted) CountOpenTargets(context.Context, string) (int, error) {
 	return 0, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 

@@ -77,7 +77,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 	}
 
 	w.clock.Add(time.Hour)
-	owed, err := w.UnpublishedEvents(t.Context(), 10*n)
+	owed, err := w.ListUnpublishedEvents(t.Context(), 10*n)
 	if err != nil {
 		t.Fatal(err)
 	}

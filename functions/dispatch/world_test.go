@@ -185,11 +185,11 @@ func (w *world) waiting(t *testing.T, id string) (orders []push.DispatchMessage)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shards, err := w.OpenShards(t.Context(), id)
+		shards, err := w.ListOpenShards(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		open, err := w.OpenBatches(t.Context(), id)
+		open, err := w.ListOpenBatches(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 // targets counts how often each token stands in the batches of a mailing.
 func (w *world) targets(t *testing.T, id string) map[string]int {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

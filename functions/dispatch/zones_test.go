@@ -156,7 +156,7 @@ func TestCustomersAreFoundInBatchesByZone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, _, err := w.CustomerMessages(t.Context(), c, 10, "")
+		list, _, err := w.ListCustomerMessages(t.Context(), c, 10, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestARateMakesBatchesWaitForSlots(t *testing.T) {
 	if len(w.wakes) == 0 {
 		t.Error("tick was not asked for slots")
 	}
-	waiting, err := w.WaitingBatches(t.Context(), "m", w.clock.Now(), 100)
+	waiting, err := w.ListWaitingBatches(t.Context(), "m", w.clock.Now(), 100)
 	if err != nil {
 		t.Fatal(err)
 	}

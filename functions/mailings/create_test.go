@@ -143,7 +143,7 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.hand(plain)
-	active, err := w.store.DueMailings(t.Context(), time.Now())
+	active, err := w.store.ListDueMailings(t.Context(), time.Now())
 	if err != nil || len(active) != 1 || active[0].ID != m.ID || active[0].State != push.Accepted {
 		t.Errorf("tick would see %v, %v", active, err)
 	}

@@ -205,7 +205,7 @@ func TestUnflagWithoutItsOrder(t *testing.T) {
 	w.sent(m.ID, push.ResultUnregistered)
 	testcloud.Decode[unflagged](w.Ask("POST", "/v1/mailings/"+m.ID+"/unflag", ""), http.StatusAccepted)
 	w.clock.Add(5 * time.Minute)
-	if due, err := w.store.StalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
+	if due, err := w.store.ListStalledUnflags(t.Context()); err != nil || !slices.Equal(due, []string{m.ID}) {
 		t.Errorf("tick would see %v, %v", due, err)
 	}
 }

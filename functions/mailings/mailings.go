@@ -47,10 +47,10 @@ type mailingStore interface {
 	CreateMailing(ctx context.Context, m *push.Mailing) (*push.Mailing, bool, error)
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	ReadMailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
-	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
+	ListMailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
 	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	ReadLastWaitingTime(ctx context.Context, mailing string) (time.Time, error)
-	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
+	CountReports(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
 	CountMailingsSince(ctx context.Context, at time.Time) (int, error)
 }
 
@@ -64,11 +64,11 @@ type stateStore interface {
 // flagStore has what became of mailings: their recipients, and the tokens they
 // flagged.
 type flagStore interface {
-	InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
+	ListInvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
 	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
 	ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
-	Recipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
+	ListRecipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
 }
 
 type publisher interface {

@@ -22,7 +22,7 @@ import (
 type messageStore interface {
 	CreateMessage(ctx context.Context, m *push.Message) (*push.Message, bool, error)
 	ReadMessage(ctx context.Context, id string) (*push.Message, error)
-	MessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
+	CountMessageReports(ctx context.Context, m *push.Message) (push.Reported, error)
 }
 
 const (
@@ -234,7 +234,7 @@ func (s *service) showMessage(ctx context.Context, in *idInput) (*shownOutput, e
 	if err != nil {
 		return nil, err
 	}
-	reported, err := s.Store.MessageReports(ctx, m)
+	reported, err := s.Store.CountMessageReports(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.St
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Store.Recipients(ctx, m.ID, in.After, recipientBatches)
+	page, err := s.Store.ListRecipients(ctx, m.ID, in.After, recipientBatches)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.St
 				return false, nil
 			}
 			var err error
-			page, err = s.Store.Recipients(ctx, m.ID, page[len(page)-1].Batch, recipientBatches)
+			page, err = s.Store.ListRecipients(ctx, m.ID, page[len(page)-1].Batch, recipientBatches)
 			return len(page) > 0, err
 		})
 	}}, nil

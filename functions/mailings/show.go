@@ -88,7 +88,7 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	reported, err := s.Store.Reported(ctx, m)
+	reported, err := s.Store.CountReports(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ type listOutput struct {
 }
 
 func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	list, next, err := s.Store.Mailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
+	list, next, err := s.Store.ListMailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput
 	if _, err := s.Store.ReadMailingHeader(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	list, next, err := s.Store.InvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
+	list, next, err := s.Store.ListInvalidTokens(ctx, in.ID, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
 	}

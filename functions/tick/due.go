@@ -79,7 +79,7 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 	if m.Dispatched {
 		return nil
 	}
-	open, err := t.Store.OpenShards(ctx, m.ID)
+	open, err := t.Store.ListOpenShards(ctx, m.ID)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 // publishBatchesOrFinish publishes the batches that are due and not leased, and
 // finishes the mailing if no batch is open.
 func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
-	open, err := t.Store.OpenBatches(ctx, m.ID)
+	open, err := t.Store.ListOpenBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, un
 // holdingBatches publishes the batches of a paused mailing that have held flags:
 // deliver asks FCM for evidence, and resumes the mailing when it has some.
 func (t *ticker) holdingBatches(ctx context.Context, m *push.Mailing, until time.Time, n *counts) error {
-	holding, err := t.Store.HoldingBatches(ctx, m.ID)
+	holding, err := t.Store.ListHoldingBatches(ctx, m.ID)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestTickCountsEachDayOnce(t *testing.T) {
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 
-	days, err := w.Stats(t.Context(), "2026-01-01", "2026-12-31")
+	days, err := w.ListDayStats(t.Context(), "2026-01-01", "2026-12-31")
 	if err != nil {
 		t.Fatal(err)
 	}

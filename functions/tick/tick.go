@@ -45,7 +45,7 @@ type ledger interface {
 
 // mailingStore has the mailings that tick looks after.
 type mailingStore interface {
-	DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
+	ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
 	MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error)
@@ -55,39 +55,39 @@ type mailingStore interface {
 
 // shardStore has the shards.
 type shardStore interface {
-	OpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
+	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
 	MarkDispatched(ctx context.Context, id string) (bool, error)
 }
 
 // batchStore has the open batches.
 type batchStore interface {
-	OpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
-	HoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
+	ListHoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
 	CloseStuck(ctx context.Context, mailing string) (int, error)
 }
 
 // waitingStore has the batches that wait for the hours of their mailing.
 type waitingStore interface {
-	CountOpen(ctx context.Context, mailing string) (int, error)
-	WaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
+	CountOpenBatches(ctx context.Context, mailing string) (int, error)
+	ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
 	OpenWaiting(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
 	AssignSlots(ctx context.Context, mailing string, batches []store.WaitingBatch, until time.Time) (int, error)
 }
 
 // messageStore has the messages to one customer that are not settled.
 type messageStore interface {
-	DueMessages(ctx context.Context, until time.Time) ([]store.DueMessage, error)
+	ListDueMessages(ctx context.Context, until time.Time) ([]store.DueMessage, error)
 	MarkMessagePublished(ctx context.Context, m store.DueMessage, at time.Time) (bool, error)
 }
 
 // sweepStore has what ages: tokens, events and unflags.
 type sweepStore interface {
 	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
-	UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
+	ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	StalledUnflags(ctx context.Context) ([]string, error)
+	ListStalledUnflags(ctx context.Context) ([]string, error)
 }
 
 type publisher interface {
@@ -226,7 +226,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 // checkMessages publishes the messages to one customer that are due, and puts those
 // that fall due until the horizon on the agenda.
 func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *counts) error {
-	list, err := t.Store.DueMessages(ctx, until)
+	list, err := t.Store.ListDueMessages(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (t *ticker) checkMessages(ctx context.Context, until time.Time, n *counts) 
 // list, so that a round that is too short for all leaves out different ones each
 // time.
 func (t *ticker) checkMailings(ctx context.Context, until time.Time, n *counts) error {
-	list, err := t.Store.DueMailings(ctx, until)
+	list, err := t.Store.ListDueMailings(ctx, until)
 	if err != nil {
 		return err
 	}
@@ -347,7 +347,7 @@ func (t *ticker) expireTokens(ctx context.Context) error {
 // publishOwedEvents publishes events whose writer crashed before it could.
 func (t *ticker) publishOwedEvents(ctx context.Context) error {
 	for until := t.Now().Add(sweeping); ; {
-		events, err := t.Store.UnpublishedEvents(ctx, swept)
+		events, err := t.Store.ListUnpublishedEvents(ctx, swept)
 		if err := errors.Join(err, queue.PublishEventsNow(ctx, t.Queue, t.Store, events)); err != nil {
 			return err
 		}

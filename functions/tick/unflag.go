@@ -9,7 +9,7 @@ import (
 // republishUnflags publishes messages for unflags that no call works on: their call
 // crashed, or the message was lost.
 func (t *ticker) republishUnflags(ctx context.Context) error {
-	stalled, err := t.Store.StalledUnflags(ctx)
+	stalled, err := t.Store.ListStalledUnflags(ctx)
 	if err != nil || len(stalled) == 0 {
 		return err
 	}

@@ -31,11 +31,11 @@ func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.T
 		return t.assignSlots(ctx, m)
 	}
 
-	open, err := t.Store.CountOpen(ctx, m.ID)
+	open, err := t.Store.CountOpenBatches(ctx, m.ID)
 	if err != nil || open >= t.awake {
 		return err
 	}
-	list, err := t.Store.WaitingBatches(ctx, m.ID, until, t.awake-open)
+	list, err := t.Store.ListWaitingBatches(ctx, m.ID, until, t.awake-open)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func waitingItems(list []store.WaitingBatch) []item {
 // openAll opens and publishes the batches of a mailing that has ended.
 func (t *ticker) openAll(ctx context.Context, m *push.Mailing, n *counts) error {
 	for ctx.Err() == nil {
-		list, err := t.Store.WaitingBatches(ctx, m.ID, t.Now().Add(push.MaxAhead), t.awake)
+		list, err := t.Store.ListWaitingBatches(ctx, m.ID, t.Now().Add(push.MaxAhead), t.awake)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -70,7 +70,7 @@ func (t *ticker) openAll(ctx context.Context, m *push.Mailing, n *counts) error 
 func (t *ticker) assignSlots(ctx context.Context, m *push.Mailing) error {
 	until := t.Now().Add(slotsAhead)
 	for ctx.Err() == nil && m.NextSlot.Before(until) {
-		list, err := t.Store.WaitingBatches(ctx, m.ID, until, slotted)
+		list, err := t.Store.ListWaitingBatches(ctx, m.ID, until, slotted)
 		if err != nil || len(list) == 0 {
 			return err
 		}

@@ -57,7 +57,7 @@ func TestBatchesArePublishedWhenTheirHoursBegin(t *testing.T) {
 		}
 	}
 
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 	}
 	calls.Wait()
 
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSlotsOfBatchesThatWaited(t *testing.T) {
 
 	w.clock.Add(90 * time.Second)
 	w.tick(t)
-	if open, err = w.OpenBatches(t.Context(), "m"); err != nil {
+	if open, err = w.ListOpenBatches(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	if len(open) != 60 {

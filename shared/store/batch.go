@@ -312,9 +312,9 @@ func (s *Store) openBatches(mailing string) firestore.Query {
 	return s.mailing(mailing).Collection("batches").Where("open", "==", true)
 }
 
-// CountOpen counts the batches of a mailing that are not settled and do not wait for its
+// CountOpenBatches counts the batches of a mailing that are not settled and do not wait for its
 // hours.
-func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
+func (s *Store) CountOpenBatches(ctx context.Context, mailing string) (int, error) {
 	n, err := s.countDocuments(ctx, s.openBatches(mailing))
 	return n, classify(err, "counting open batches of mailing %s", mailing)
 }
@@ -322,7 +322,7 @@ func (s *Store) CountOpen(ctx context.Context, mailing string) (int, error) {
 // countUnsettled counts the batches of a mailing that are not settled: the open ones, or,
 // if there are none, those that wait for their hours.
 func (s *Store) countUnsettled(ctx context.Context, mailing string) (int, error) {
-	open, err := s.CountOpen(ctx, mailing)
+	open, err := s.CountOpenBatches(ctx, mailing)
 	if err != nil || open > 0 {
 		return open, err
 	}

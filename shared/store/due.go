@@ -11,11 +11,11 @@ import (
 	"carillon.example/shared/push"
 )
 
-// dueLimit is how many mailings of one kind DueMailings lists at most: it bounds the
+// dueLimit is how many mailings of one kind ListDueMailings lists at most: it bounds the
 // cost of a round of tick. A later round lists the others.
 const dueLimit = 500
 
-// dueFields are the fields of a mailing that DueMailings reads. They exclude the draft,
+// dueFields are the fields of a mailing that ListDueMailings reads. They exclude the draft,
 // which may be long.
 var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt", "hours", "rate", "nextSlot"}
 
@@ -25,12 +25,12 @@ var final = []string{string(push.Completed), string(push.Cancelled), string(push
 // implausible are the reasons of pauses that Carillon may end by itself.
 var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
 
-// DueMailings lists the mailings that tick has to look at before a time: those that are
+// ListDueMailings lists the mailings that tick has to look at before a time: those that are
 // sending or about to start, scheduled ones that start by then, paused ones whose
 // lifetime has ended or whose held flags wait for evidence, and ended ones whose end
 // is not completely stored and published. They have no draft and no audience. A
 // document that cannot be decoded is logged and left out.
-func (s *Store) DueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
+func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error) {
 	all := s.db.Collection("mailings").Query
 	queries := []firestore.Query{
 		all.Where("state", "==", string(push.Sending)),

@@ -70,7 +70,7 @@ func TestDueReadsFew(t *testing.T) {
 	due := func(until time.Duration) []*push.Mailing {
 		t.Helper()
 		read.n.Store(0)
-		list, err := w.DueMailings(t.Context(), w.clock.Now().Add(until))
+		list, err := w.ListDueMailings(t.Context(), w.clock.Now().Add(until))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestMarksAreForOne(t *testing.T) {
 	}
 	shard := func() store.OpenShard {
 		t.Helper()
-		open, err := w.OpenShards(t.Context(), "m")
+		open, err := w.ListOpenShards(t.Context(), "m")
 		if err != nil || len(open) != 1 {
 			t.Fatalf("%v, %v", open, err)
 		}
@@ -149,7 +149,7 @@ func TestMarksAreForOne(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{b}); err != nil {
 		t.Fatal(err)
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil || len(open) != 1 || open[0].Lane != push.LaneSmall || !open[0].PublishedAt.Equal(at) {
 		t.Fatalf("%+v, %v", open, err)
 	}
@@ -160,14 +160,14 @@ func TestMarksAreForOne(t *testing.T) {
 	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err = w.OpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
+	if open, err = w.ListOpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
 		t.Errorf("a leased batch counts as published at %s, %v", open[0].PublishedAt, err)
 	}
 }
 
 func due(t *testing.T, w *world) *push.Mailing {
 	t.Helper()
-	list, err := w.DueMailings(t.Context(), w.clock.Now())
+	list, err := w.ListDueMailings(t.Context(), w.clock.Now())
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%v, %v", list, err)
 	}
@@ -240,7 +240,7 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "leaseUntil", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err := w.OpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
+	if open, err := w.ListOpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
 		t.Errorf("%v, %v", open, err)
 	}
 	if done, err := w.MarkDispatched(t.Context(), "m"); err != nil || done {

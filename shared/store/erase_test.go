@@ -165,7 +165,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 		t.Fatalf("events %q, %v; want %q", got, err, want)
 	}
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(ctx, 100)
+	owed, err := w.ListUnpublishedEvents(ctx, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

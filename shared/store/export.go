@@ -16,10 +16,10 @@ type CustomerAvailability struct {
 	Availability push.Availability
 }
 
-// CustomerAvailabilities lists all customers in the order of their keys, in pages of
+// ListAvailabilities lists all customers in the order of their keys, in pages of
 // size, starting after the customer with the id after ("": at the beginning). The last
 // page has fewer than size.
-func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
+func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) ([]CustomerAvailability, error) {
 	key := ""
 	if after != "" {
 		key = push.CustomerKey(after)

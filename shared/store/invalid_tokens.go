@@ -12,10 +12,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// InvalidTokens lists the tokens that a mailing found invalid, in pages of size, in the order
+// ListInvalidTokens lists the tokens that a mailing found invalid, in pages of size, in the order
 // of its batches. It returns the token of the next page. It works until Keep after the
 // mailing ended.
-func (s *Store) InvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error) {
+func (s *Store) ListInvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error) {
 	after, skip, err := parseInvalidTokensPage(token)
 	if err != nil {
 		return nil, "", err

@@ -271,10 +271,10 @@ func (s *Store) ReadMailing(ctx context.Context, id string) (*push.Mailing, erro
 	return m, err
 }
 
-// Mailings lists mailings in a state and with a tag, "" for any, the newest first,
+// ListMailings lists mailings in a state and with a tag, "" for any, the newest first,
 // in pages of size. They have the fields that lists show, and neither message nor
 // audience. It returns the token of the next page, "" after the last one.
-func (s *Store) Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
+func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error) {
 	q := s.db.Collection("mailings").OrderBy("createdAt", firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).
 		Select(listFields...).Limit(size + 1)
 	if state != "" {

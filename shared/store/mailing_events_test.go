@@ -31,7 +31,7 @@ func TestStartAndPauseAreEvents(t *testing.T) {
 	}
 	w.clock.Add(time.Minute)
 
-	events, err := w.UnpublishedEvents(t.Context(), 10)
+	events, err := w.ListUnpublishedEvents(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	}
 	var ids []string
 	for token := ""; ; {
-		list, next, err := w.Mailings(t.Context(), "", "", 3, token)
+		list, next, err := w.ListMailings(t.Context(), "", "", 3, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,11 +114,11 @@ func TestMailingsNewestFirstByPages(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "m6 m5 m4 m3 m2 m1 m0" {
 		t.Errorf("listed %s", got)
 	}
-	list, _, err := w.Mailings(t.Context(), push.Cancelled, "", 3, "")
+	list, _, err := w.ListMailings(t.Context(), push.Cancelled, "", 3, "")
 	if err != nil || len(list) != 1 || list[0].ID != "m3" {
 		t.Errorf("cancelled ones: %v, %v", list, err)
 	}
-	if _, _, err := w.Mailings(t.Context(), "", "", 3, "no token"); err == nil {
+	if _, _, err := w.ListMailings(t.Context(), "", "", 3, "no token"); err == nil {
 		t.Error("an invented page token was taken")
 	}
 }

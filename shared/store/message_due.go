@@ -19,7 +19,7 @@ const (
 	orphanedAfter = 2 * time.Minute
 	// waitAtLeast is how long a message waits at least that cannot be sent now.
 	waitAtLeast = 5 * time.Second
-	// dueMessagesAtOnce is how many messages of one shard DueMessages lists.
+	// dueMessagesAtOnce is how many messages of one shard ListDueMessages lists.
 	dueMessagesAtOnce = 300
 )
 
@@ -75,9 +75,9 @@ type DueMessage struct {
 	Revision  time.Time // the revision that MarkMessagePublished expects
 }
 
-// DueMessages lists messages that have to be published again by a time, of every shard
+// ListDueMessages lists messages that have to be published again by a time, of every shard
 // the first ones. It costs one read for each message, and at least one for each shard.
-func (s *Store) DueMessages(ctx context.Context, until time.Time) ([]DueMessage, error) {
+func (s *Store) ListDueMessages(ctx context.Context, until time.Time) ([]DueMessage, error) {
 	lists := make([][]DueMessage, push.MessageShards)
 	g, ctx := errgroup.WithContext(ctx)
 	for shard := range lists {

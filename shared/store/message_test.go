@@ -136,7 +136,7 @@ func TestListOfACustomerHasMailingsAndMessages(t *testing.T) {
 	for size := 1; size <= len(want)+1; size++ {
 		var got []string
 		for token, pages := "", 0; ; pages++ {
-			list, next, err := w.CustomerMessages(t.Context(), anna, size, token)
+			list, next, err := w.ListCustomerMessages(t.Context(), anna, size, token)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +237,7 @@ func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
-	due, err := w.DueMessages(t.Context(), w.clock.Now().Add(time.Hour))
+	due, err := w.ListDueMessages(t.Context(), w.clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

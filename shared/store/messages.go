@@ -30,7 +30,7 @@ const (
 	keepPast = push.MaxAhead + push.MaxLifetime + Keep
 )
 
-// CustomerMessages lists the mailings and messages that were sent to a customer, the
+// ListCustomerMessages lists the mailings and messages that were sent to a customer, the
 // newest first, and returns the token of the next page, "" after the last one. A page is
 // of size mailings and messages, of which mailings that the customer was not in are left
 // out: it may be short or empty and have a next one. They are listed as long as their
@@ -39,8 +39,8 @@ const (
 // It costs a read for each mailing and message of the page, one more for each mailing
 // that may have been sent to the customer, and two more where a batch ends with the
 // customer. What was opened costs a read for each token.
-func (s *Store) CustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
-	mailings, more, err := s.Mailings(ctx, "", "", size, token)
+func (s *Store) ListCustomerMessages(ctx context.Context, c *push.Customer, size int, token string) ([]CustomerMessage, string, error) {
+	mailings, more, err := s.ListMailings(ctx, "", "", size, token)
 	if err != nil {
 		return nil, "", err
 	}

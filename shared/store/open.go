@@ -21,14 +21,14 @@ type OpenBatch struct {
 	Revision    time.Time // the revision that MarkBatchPublished expects
 }
 
-// OpenBatches lists the batches of a mailing that are not settled. A document that cannot
+// ListOpenBatches lists the batches of a mailing that are not settled. A document that cannot
 // be decoded is logged and left out.
-func (s *Store) OpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+func (s *Store) ListOpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
 	return s.listOpen(ctx, mailing, s.openBatches(mailing))
 }
 
-// HoldingBatches lists the open batches that have held flags.
-func (s *Store) HoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
+// ListHoldingBatches lists the open batches that have held flags.
+func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
 	return s.listOpen(ctx, mailing, s.openBatches(mailing).Where("holding", "==", true))
 }
 
@@ -73,8 +73,8 @@ func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Tim
 	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
 }
 
-// OpenTokens counts the targets in the open batches of a mailing.
-func (s *Store) OpenTokens(ctx context.Context, mailing string) (int, error) {
+// CountOpenTargets counts the targets in the open batches of a mailing.
+func (s *Store) CountOpenTargets(ctx context.Context, mailing string) (int, error) {
 	n, err := s.addSizes(ctx, s.openBatches(mailing))
 	return n, classify(err, "adding up the open batches of mailing %s", mailing)
 }

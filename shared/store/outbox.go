@@ -80,11 +80,11 @@ func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) e
 	return nil
 }
 
-// UnpublishedEvents returns up to limit events that their writers have not published
+// ListUnpublishedEvents returns up to limit events that their writers have not published
 // in time. Publish them, then call MarkEventsPublished. The outbox is read in the
 // order of the events' ids, which are hashes: an index on their times would be
 // written at one end and slow every registration down.
-func (s *Store) UnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
+func (s *Store) ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
 	var out []push.Event
 	q := s.outbox().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
 	for after, read := "", 0; read < outboxRead; read += outboxPage {

@@ -172,11 +172,11 @@ func TestAKilledInstanceOwesItsEvents(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	done := w.register(t, "anna", "t")
-	if owed, err := w.UnpublishedEvents(ctx, 10); err != nil || len(owed) != 0 {
+	if owed, err := w.ListUnpublishedEvents(ctx, 10); err != nil || len(owed) != 0 {
 		t.Errorf("owed at once: %v %v; whoever registered has not had the time to publish", owed, err)
 	}
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(ctx, 10)
+	owed, err := w.ListUnpublishedEvents(ctx, 10)
 	if err != nil || len(owed) != 1 {
 		t.Fatalf("owed: %v %v", owed, err)
 	}

@@ -20,11 +20,11 @@ type MailingRecipient struct {
 	At       time.Time // when the target was chosen
 }
 
-// Recipients reads the recipients of at most n batches of a mailing, in the order of
+// ListRecipients reads the recipients of at most n batches of a mailing, in the order of
 // the batches' names, behind the batch after. An empty list ends them. A settled batch
 // has no customers: they are found by their tokens, with one read for each. If anybody
 // has opened the mailing, that costs one more for each.
-func (s *Store) Recipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
+func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
 	q := s.mailing(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
 	if after != "" {

@@ -11,10 +11,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Reported counts what phones reported of a mailing, for the whole and for each
+// CountReports counts what phones reported of a mailing, for the whole and for each
 // variant. It costs three reads for each variant and each 1,000 reports. What was
 // frozen costs none.
-func (s *Store) Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error) {
+func (s *Store) CountReports(ctx context.Context, m *push.Mailing) (push.ReportCounts, error) {
 	if m.Reports != nil {
 		return *m.Reports, nil
 	}
@@ -88,7 +88,7 @@ func (s *Store) freezeReports(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	counts, err := s.Reported(ctx, of)
+	counts, err := s.CountReports(ctx, of)
 	if err != nil {
 		return err
 	}
@@ -105,9 +105,9 @@ func (s *Store) freezeReports(ctx context.Context, id string) error {
 	return classify(err, "freezing the reports of mailing %s", id)
 }
 
-// MessageReports counts what phones reported of a message, and gives its recipients the
+// CountMessageReports counts what phones reported of a message, and gives its recipients the
 // times of their openings. It costs a read for each recipient.
-func (s *Store) MessageReports(ctx context.Context, m *push.Message) (push.Reported, error) {
+func (s *Store) CountMessageReports(ctx context.Context, m *push.Message) (push.Reported, error) {
 	var out push.Reported
 	list := make([]reported, len(m.Recipients))
 	for i := range m.Recipients {

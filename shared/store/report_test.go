@@ -51,7 +51,7 @@ func (w *world) reported(t *testing.T, id string, delivered, opened, dismissed i
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Reported(t.Context(), m)
+	got, err := w.CountReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestReportsOfVariants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.Reported(t.Context(), m)
+	got, err := w.CountReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestReportsOfAMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.MessageReports(t.Context(), m)
+	got, err := w.CountMessageReports(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,9 +162,9 @@ type OpenShard struct {
 	Revision    time.Time // the revision that MarkShardPublished expects
 }
 
-// OpenShards lists the shards that do not have all their batches yet. A document that cannot
+// ListOpenShards lists the shards that do not have all their batches yet. A document that cannot
 // be decoded is logged and left out.
-func (s *Store) OpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
+func (s *Store) ListOpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
 	q := s.openShards(mailing).Select("leaseUntil", "continueAt", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
@@ -210,7 +210,7 @@ func (s *Store) endShards(ctx context.Context, mailing string) error {
 	const tries = 10
 	end := []firestore.Update{{Path: "done", Value: true}, {Path: "endedEarly", Value: true}}
 	for range tries {
-		open, err := s.OpenShards(ctx, mailing)
+		open, err := s.ListOpenShards(ctx, mailing)
 		if err != nil {
 			return err
 		}

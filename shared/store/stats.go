@@ -76,9 +76,9 @@ func (s *Store) CountDay(ctx context.Context, day string) error {
 	return classify(err, "storing the statistics of %s", day)
 }
 
-// Stats returns the days that are counted, from the first to the last, both included.
+// ListDayStats returns the days that are counted, from the first to the last, both included.
 // It costs a read a day.
-func (s *Store) Stats(ctx context.Context, first, last string) ([]push.DayStats, error) {
+func (s *Store) ListDayStats(ctx context.Context, first, last string) ([]push.DayStats, error) {
 	q := s.db.Collection("stats").OrderBy(firestore.DocumentID, firestore.Asc).StartAt(first).EndAt(last)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {

@@ -42,7 +42,7 @@ func TestDayStats(t *testing.T) {
 		w.register(t, "later", "later-token")
 	}
 
-	got, err := w.Stats(t.Context(), "2026-11-01", "2026-11-30")
+	got, err := w.ListDayStats(t.Context(), "2026-11-01", "2026-11-30")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestDayStats(t *testing.T) {
 			t.Errorf("%s is counted: %v, want %v", day, has, want)
 		}
 	}
-	if before, err := w.Stats(t.Context(), "2026-11-01", "2026-11-25"); err != nil || len(before) != 0 {
+	if before, err := w.ListDayStats(t.Context(), "2026-11-01", "2026-11-25"); err != nil || len(before) != 0 {
 		t.Errorf("the days before are %v (%v), want none", before, err)
 	}
 }

@@ -322,9 +322,9 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 	return m.Unflag, nil
 }
 
-// StalledUnflags lists the mailings whose unflag has made no progress for two minutes and is
+// ListStalledUnflags lists the mailings whose unflag has made no progress for two minutes and is
 // not leased.
-func (s *Store) StalledUnflags(ctx context.Context) ([]string, error) {
+func (s *Store) ListStalledUnflags(ctx context.Context) ([]string, error) {
 	snaps, err := s.db.Collection("mailings").Where("unflag.state", "==", string(push.UnflagRunning)).Select().Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classify(err, "listing the mailings whose flags are being taken back")

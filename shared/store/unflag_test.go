@@ -294,7 +294,7 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	w.startUnflag(t, "m")
 	stalled := func(want int) {
 		t.Helper()
-		if got, err := w.StalledUnflags(t.Context()); err != nil || len(got) != want {
+		if got, err := w.ListStalledUnflags(t.Context()); err != nil || len(got) != want {
 			t.Errorf("%v are stalled, want %d (%v)", got, want, err)
 		}
 	}

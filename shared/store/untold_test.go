@@ -91,7 +91,7 @@ func TestAMarkThatGoesIsTold(t *testing.T) {
 			if told != (len(again) == 1) || told && (again[0].ID != lost.ID || again[0].Subject != "customers/anna") {
 				t.Errorf("%s after %s: %+v, lost was %+v", name, after, again, lost)
 			}
-			owed, err := w.UnpublishedEvents(t.Context(), 10)
+			owed, err := w.ListUnpublishedEvents(t.Context(), 10)
 			if err != nil || told != slices.ContainsFunc(owed, func(e push.Event) bool { return e.ID == lost.ID }) {
 				t.Errorf("%s after %s: the outbox has %v, %v", name, after, owed, err)
 			}

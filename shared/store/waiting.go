@@ -41,9 +41,9 @@ func (s *Store) waitingBatches(mailing string) firestore.Query {
 	return s.mailing(mailing).Collection("batches").OrderBy("waitUntil", firestore.Asc)
 }
 
-// WaitingBatches lists batches of a mailing whose hours begin by a time, at most limit, the
+// ListWaitingBatches lists batches of a mailing whose hours begin by a time, at most limit, the
 // first to begin first. A document that cannot be decoded is logged and left out.
-func (s *Store) WaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]WaitingBatch, error) {
+func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]WaitingBatch, error) {
 	q := s.waitingBatches(mailing).Where("waitUntil", "<=", until).Limit(limit).Select("lane", "cutAt", "waitUntil", "size")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
