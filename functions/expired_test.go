@@ -77,7 +77,7 @@ func (a *archive) sent(id string) {
 	b := &push.Batch{BatchRef: push.BatchRef{Mailing: id, Batch: "00-000000"}, CutAt: a.clock.Now(), Results: make([]push.Result, 1),
 		Targets: []push.Target{{Customer: "anna", Token: "anna-token", Kind: push.KindToken}}}
 	a.must(a.store.CreateBatches(ctx, sh, []*push.Batch{b}))
-	_, err = a.store.MarkDispatched(ctx, id)
+	_, err = a.store.MarkMailingDispatched(ctx, id)
 	a.must(err)
 
 	b, err = a.store.ReadBatch(ctx, b.BatchRef)

@@ -129,7 +129,7 @@ func (c *sky) mailing(b *testing.B) []push.BatchRef {
 		}
 		refs = append(refs, batch.BatchRef)
 	}
-	if _, err := c.store.MarkDispatched(ctx, m.ID); err != nil {
+	if _, err := c.store.MarkMailingDispatched(ctx, m.ID); err != nil {
 		b.Fatal(err)
 	}
 	return refs

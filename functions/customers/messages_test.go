@@ -81,7 +81,7 @@ func (w *world) send(id string, batches ...[]push.Target) {
 	}
 	sh.Done, sh.Batches = true, len(list)
 	must(w.CreateBatches(ctx, sh, list))
-	_, err = w.MarkDispatched(ctx, id)
+	_, err = w.MarkMailingDispatched(ctx, id)
 	must(err)
 }
 

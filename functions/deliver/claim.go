@@ -138,7 +138,7 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 // closeBroken closes a batch whose document cannot be decoded.
 func (d *deliverer) closeBroken(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
 	reason := "given up: the stored batch cannot be read"
-	if err := d.Store.CloseUndecodable(ctx, ref, reason); err != nil {
+	if err := d.Store.CloseUndecodableBatch(ctx, ref, reason); err != nil {
 		return false, err
 	}
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", ref.Mailing, "batch", ref.Batch, "reason", reason, "error", fault)

@@ -77,7 +77,7 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 // operator has to look at.
 func (d *delivery) pauseFor(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.Explain(project, detail)
-	m, err := d.Store.PauseForProject(ctx, d.mailing.ID, project, reason, detail)
+	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended
 	}

@@ -46,15 +46,15 @@ type batchStore interface {
 	ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error)
 	LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error
 	SaveBatch(ctx context.Context, b *push.Batch) error
-	CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error
+	CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, reason string) error
 }
 
 // mailingStore has the mailings.
 type mailingStore interface {
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
-	PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error)
 	EndMailing(ctx context.Context, id string, s push.State, refusal string) (*push.Mailing, error)
-	MarkProven(ctx context.Context, id string) error
+	MarkPayloadProven(ctx context.Context, id string) error
 	FreezeMailing(ctx context.Context, id string) (*push.Mailing, error)
 	MarkCompletedPublished(ctx context.Context, id string) error
 }

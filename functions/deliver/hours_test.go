@@ -43,7 +43,7 @@ func (w *world) withHours(id string, from, to time.Duration, lifetime time.Durat
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+	if _, err := w.MarkMailingDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	return b.BatchRef
@@ -93,7 +93,7 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	if len(waiting) != 1 {
 		t.Fatalf("%d batches wait, want 1", len(waiting))
 	}
-	if ok, err := w.OpenWaiting(t.Context(), waiting[0], w.clock.Now()); err != nil || !ok {
+	if ok, err := w.OpenWaitingBatch(t.Context(), waiting[0], w.clock.Now()); err != nil || !ok {
 		t.Fatalf("opening the batch: %v, %v", ok, err)
 	}
 	w.deliver(ref)

@@ -12,7 +12,7 @@ import (
 // plausibilityStore changes a mailing because of what FCM answers.
 type plausibilityStore interface {
 	PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error
-	ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error)
+	ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error)
 }
 
 // pauseOrResume pauses the mailing if the answers of a project are implausible, and
@@ -142,7 +142,7 @@ func (d *delivery) resumePlausible(ctx context.Context, project string) error {
 	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() || d.mailing.PausedProject != project {
 		return nil
 	}
-	m, err := d.Store.ResumeImplausible(ctx, d.mailing.ID)
+	m, err := d.Store.ResumeImplausibleMailing(ctx, d.mailing.ID)
 	if err != nil {
 		return err
 	}

@@ -113,10 +113,10 @@ func TestPlatformsReconcileWhateverClosesABatch(t *testing.T) {
 			return w.d.deliver(w.t.Context(), ref, "")
 		}, closed(push.ResultCancelled)},
 		"cannot be decoded": {func(w *world, ref push.BatchRef) error {
-			return w.CloseUndecodable(w.t.Context(), ref, "test")
+			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")
 		}, closed(push.ResultFailed)},
 		"stuck": {func(w *world, _ push.BatchRef) error {
-			_, err := w.CloseStuck(w.t.Context(), "m")
+			_, err := w.CloseStuckBatches(w.t.Context(), "m")
 			return err
 		}, closed(push.ResultExpired)},
 		"erased": {func(w *world, _ push.BatchRef) error {

@@ -128,7 +128,7 @@ func (d *delivery) markProven(ctx context.Context) error {
 		return err
 	}
 	d.mailing.Proven = true
-	return d.Store.MarkProven(ctx, d.mailing.ID)
+	return d.Store.MarkPayloadProven(ctx, d.mailing.ID)
 }
 
 // refuse ends a mailing whose payload FCM does not accept.

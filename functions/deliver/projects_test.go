@@ -196,7 +196,7 @@ func TestAMailingResumesByTheProjectThatPausedIt(t *testing.T) {
 	t.Parallel()
 	w := newRetailer(t, nil)
 	ref, _, _ := w.ofApps("m", true, 1, 1)
-	if _, err := w.PauseForProject(t.Context(), "m", "pharmacy-prod", push.PausedWrongSender, "what was found"); err != nil {
+	if _, err := w.PauseMailingForProject(t.Context(), "m", "pharmacy-prod", push.PausedWrongSender, "what was found"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -193,9 +193,9 @@ func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refu
 	return s.message.Mailing(), nil
 }
 
-// PauseForProject does not pause anything: the message waits and is tried again until
+// PauseMailingForProject does not pause anything: the message waits and is tried again until
 // its lifetime ends. The log line raises the alert of a paused mailing.
-func (s *singleStore) PauseForProject(ctx context.Context, id, _ string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (s *singleStore) PauseMailingForProject(ctx context.Context, id, _ string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	s.deliverer.Log.ErrorContext(ctx, "message waits", "message_id", id, "reason", reason, "detail", detail)
 	s.message.Batch.Reason = detail
 	return nil, &push.Conflict{Why: "a message is not paused"}
@@ -204,8 +204,8 @@ func (s *singleStore) PauseForProject(ctx context.Context, id, _ string, reason 
 // PausePlatform has nothing to record: other messages find out themselves.
 func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool) error { return nil }
 
-// ResumeImplausible has nothing to resume.
-func (s *singleStore) ResumeImplausible(context.Context, string) (*push.Mailing, error) {
+// ResumeImplausibleMailing has nothing to resume.
+func (s *singleStore) ResumeImplausibleMailing(context.Context, string) (*push.Mailing, error) {
 	return s.message.Mailing(), nil
 }
 

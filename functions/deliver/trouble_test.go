@@ -45,12 +45,12 @@ type busyMailing struct {
 	held  atomic.Int64
 }
 
-func (b *busyMailing) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (b *busyMailing) PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	b.asked()
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.PauseForProject(ctx, id, project, reason, detail)
+	return b.ledger.PauseMailingForProject(ctx, id, project, reason, detail)
 }
 
 // TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
@@ -153,9 +153,9 @@ type proofBook struct {
 	noted func()
 }
 
-func (p proofBook) MarkProven(ctx context.Context, id string) error {
+func (p proofBook) MarkPayloadProven(ctx context.Context, id string) error {
 	p.noted()
-	return p.ledger.MarkProven(ctx, id)
+	return p.ledger.MarkPayloadProven(ctx, id)
 }
 
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
@@ -191,11 +191,11 @@ type unnoted struct {
 	asked atomic.Int64
 }
 
-func (u *unnoted) MarkProven(ctx context.Context, id string) error {
+func (u *unnoted) MarkPayloadProven(ctx context.Context, id string) error {
 	if u.asked.Add(1) == 1 {
 		return &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return u.ledger.MarkProven(ctx, id)
+	return u.ledger.MarkPayloadProven(ctx, id)
 }
 
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.

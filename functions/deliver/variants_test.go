@@ -166,10 +166,10 @@ func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 			return w.d.deliver(w.t.Context(), ref, "")
 		},
 		"cannot be decoded": func(w *world, ref push.BatchRef) error {
-			return w.CloseUndecodable(w.t.Context(), ref, "test")
+			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")
 		},
 		"stuck": func(w *world, _ push.BatchRef) error {
-			_, err := w.CloseStuck(w.t.Context(), "m")
+			_, err := w.CloseStuckBatches(w.t.Context(), "m")
 			return err
 		},
 		"erased": func(w *world, _ push.BatchRef) error {

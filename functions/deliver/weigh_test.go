@@ -222,7 +222,7 @@ func TestAPersonDecides(t *testing.T) {
 			w.deliver(ref)
 			w.wantState("m", push.Paused, 60)
 
-			if _, err := w.DecideHeld(t.Context(), "m", decision); err != nil {
+			if _, err := w.DecideHeldFlags(t.Context(), "m", decision); err != nil {
 				t.Fatal(err)
 			}
 			w.clock.Add(heldWait)

@@ -114,7 +114,7 @@ func (w *world) record(id string, proven bool, d push.Draft, targets []push.Targ
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+	if _, err := w.MarkMailingDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	return b.BatchRef

@@ -48,7 +48,7 @@ type audienceStore interface {
 	ReadMailing(ctx context.Context, id string) (*push.Mailing, error)
 	OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
 	ReadSettings(ctx context.Context) (push.Settings, error)
-	PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
+	PauseMailingFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error)
 }
 
 // shardStore has the shards, and creates batches.
@@ -58,7 +58,7 @@ type shardStore interface {
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
 	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
-	MarkDispatched(ctx context.Context, id string) (bool, error)
+	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
 // batchStore has the open batches.

@@ -30,7 +30,7 @@ const (
 func (c *shardRun) readPage(ctx context.Context) (targets []push.Target, bytes int, err error) {
 	first := c.sh.After == c.sh.From && c.m.Shards == 1
 	for size := c.pageSize(); ; size /= 2 {
-		p, err := c.audience.Page(ctx, c.sh.After, c.sh.Upto, size)
+		p, err := c.audience.ReadPage(ctx, c.sh.After, c.sh.Upto, size)
 		if err != nil {
 			return nil, 0, err
 		}

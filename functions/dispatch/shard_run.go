@@ -154,7 +154,7 @@ func (c *shardRun) handOver(ctx context.Context) error {
 // finishShard records after the last shard that the mailing has all its batches. If
 // every batch is settled by then, it ends the mailing.
 func (c *shardRun) finishShard(ctx context.Context) error {
-	dispatched, err := c.Store.MarkDispatched(ctx, c.m.ID)
+	dispatched, err := c.Store.MarkMailingDispatched(ctx, c.m.ID)
 	if err != nil || !dispatched {
 		return err
 	}

@@ -152,7 +152,7 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 		return nil, err
 	}
 
-	n, err := audience.Count(ctx)
+	n, err := audience.EstimateSize(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,5 +166,5 @@ func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error
 // Resuming it sends it to all of them.
 func (d *dispatcher) pauseTooLarge(ctx context.Context, m *push.Mailing, estimated int) (*push.Mailing, error) {
 	detail := fmt.Sprintf("the audience has about %d customers, and maxCustomers is %d; resume the mailing to send it to all of them", estimated, *m.MaxCustomers)
-	return d.Store.PauseFor(ctx, m.ID, push.PausedAudience, detail)
+	return d.Store.PauseMailingFor(ctx, m.ID, push.PausedAudience, detail)
 }

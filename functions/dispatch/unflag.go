@@ -19,7 +19,7 @@ type unflagger interface {
 	LeaseUnflag(ctx context.Context, mailing string, until time.Time) (*store.UnflagLease, error)
 	ReadUnflagPage(ctx context.Context, l *store.UnflagLease) (*store.UnflagPage, error)
 	UnflagTokens(ctx context.Context, mailing string, tokens []store.CustomerTokens) (int, []push.Event, error)
-	SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error
+	SaveUnflagCursor(ctx context.Context, l *store.UnflagLease, until time.Time) error
 	EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }
@@ -57,7 +57,7 @@ func (d *dispatcher) unflag(ctx context.Context, mailing string) error {
 		case !d.Now().Before(until):
 			return d.handOverUnflag(ctx, l)
 		}
-		if err := d.Store.SaveUnflag(ctx, l, d.Now().Add(unflagHeld)); err != nil {
+		if err := d.Store.SaveUnflagCursor(ctx, l, d.Now().Add(unflagHeld)); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 	if err := g.Wait(); err != nil || late.Load() {
 		return false, err
 	}
-	l.Done(p)
+	l.FinishPage(p)
 	return p.Last, nil
 }
 
@@ -119,7 +119,7 @@ func (d *dispatcher) unflagEnded(ctx context.Context, l *store.UnflagLease, bega
 // handOverUnflag releases the unflag and publishes a message for another call to
 // continue it.
 func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) error {
-	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil {
+	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil {
 		return err
 	}
 	return d.Queue.PublishDispatch(ctx, push.DispatchMessage{Mailing: l.Mailing, Shard: push.DispatchUnflag})
@@ -130,7 +130,7 @@ func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) e
 func (d *dispatcher) freeUnflag(ctx context.Context, l *store.UnflagLease) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	if err := d.Store.SaveUnflag(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {
+	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {
 		return err
 	}
 	return nil

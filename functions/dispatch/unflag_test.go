@@ -151,8 +151,8 @@ func (s *shaky) UnflagTokens(ctx context.Context, id string, tokens []store.Cust
 	return n, events, err
 }
 
-func (s *shaky) SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error {
-	return s.around(func() error { return s.Store.SaveUnflag(ctx, l, until) })
+func (s *shaky) SaveUnflagCursor(ctx context.Context, l *store.UnflagLease, until time.Time) error {
+	return s.around(func() error { return s.Store.SaveUnflagCursor(ctx, l, until) })
 }
 
 func (s *shaky) EndUnflag(ctx context.Context, id string) (u *push.Unflag, err error) {
@@ -279,7 +279,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if c, err := w.ReadCustomer(t.Context(), "c0"); err != nil || c.Reachable() {
 		t.Errorf("a second call took flags back: reachable %v, %v", c.Reachable(), err)
 	}
-	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -346,7 +346,7 @@ func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	if last {
 		t.Error("a page that was not done was the last")
 	}
-	if err := w.SaveUnflag(t.Context(), l, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {

@@ -86,11 +86,11 @@ func (f *fragile) StartMailing(ctx context.Context, id string, d push.DeviceSele
 	return m, f.fail("after start")
 }
 
-func (f *fragile) MarkDispatched(ctx context.Context, id string) (bool, error) {
+func (f *fragile) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	if err := f.fail("before marking"); err != nil {
 		return false, err
 	}
-	ok, err := f.Store.MarkDispatched(ctx, id)
+	ok, err := f.Store.MarkMailingDispatched(ctx, id)
 	return ok, errors.Join(err, f.fail("after marking"))
 }
 

@@ -40,7 +40,7 @@ func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error)
 // works on their batches, within a minute.
 func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
 	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
-		m, err := s.Store.DecideHeld(ctx, in.ID, d)
+		m, err := s.Store.DecideHeldFlags(ctx, in.ID, d)
 		if err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func (w *world) sent(id string, results ...push.Result) {
 	must(err)
 	sh.Done, sh.Batches, sh.Targeted = true, 1, int64(len(results))
 	must(w.store.CreateBatches(ctx, sh, []*push.Batch{b}))
-	_, err = w.store.MarkDispatched(ctx, id)
+	_, err = w.store.MarkMailingDispatched(ctx, id)
 	must(err)
 	w.settle(b.BatchRef, results)
 }

@@ -65,7 +65,7 @@ type stateStore interface {
 // flagged.
 type flagStore interface {
 	ListInvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error)
-	DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
+	DecideHeldFlags(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error)
 	StartUnflag(ctx context.Context, id string) (*push.Mailing, error)
 	ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.Unflag, error)
 	ListRecipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)

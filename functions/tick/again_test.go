@@ -160,11 +160,11 @@ func TestAResumedMailingsBatchesAreDue(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	ref := w.cut(t, "m", true)
-	if _, err := w.PauseFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
+	if _, err := w.PauseMailingFor(t.Context(), "m", push.PausedImplausible, "FCM answers 404"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Add(time.Second)
-	if _, err := w.ResumeImplausible(t.Context(), "m"); err != nil {
+	if _, err := w.ResumeImplausibleMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 

@@ -242,7 +242,7 @@ func (t *ticker) markPublished(ctx context.Context, x item) (bool, error) {
 	case x.message != nil:
 		return t.Store.MarkMessagePublished(ctx, *x.message, t.Now())
 	case x.waiting != nil:
-		return t.Store.OpenWaiting(ctx, *x.waiting, t.Now())
+		return t.Store.OpenWaitingBatch(ctx, *x.waiting, t.Now())
 	case x.batch != nil:
 		return t.Store.MarkBatchPublished(ctx, *x.batch, t.Now())
 	case x.shard != nil:

@@ -84,7 +84,7 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 		return err
 	}
 	if len(open) == 0 {
-		m.Dispatched, err = t.Store.MarkDispatched(ctx, m.ID)
+		m.Dispatched, err = t.Store.MarkMailingDispatched(ctx, m.ID)
 		return err
 	}
 
@@ -132,7 +132,7 @@ func (t *ticker) publishBatches(ctx context.Context, m *push.Mailing, open []sto
 // closeStuck ends a mailing whose lifetime ended long ago: no call can settle batches
 // that are still open.
 func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *counts) error {
-	if _, err := t.Store.CloseStuck(ctx, m.ID); err != nil {
+	if _, err := t.Store.CloseStuckBatches(ctx, m.ID); err != nil {
 		return err
 	}
 	return t.finish(ctx, m, n)

@@ -10,7 +10,7 @@ import (
 // statsStore has the statistics of days.
 type statsStore interface {
 	HasDayStats(ctx context.Context, day string) (bool, error)
-	CountDay(ctx context.Context, day string) error
+	RecordDayStats(ctx context.Context, day string) error
 }
 
 // reportStore freezes the counts of what phones reported.
@@ -48,7 +48,7 @@ func (t *ticker) countDay(ctx context.Context) error {
 		return err
 	}
 	if !has {
-		if err := t.Store.CountDay(ctx, day); err != nil {
+		if err := t.Store.RecordDayStats(ctx, day); err != nil {
 			return err
 		}
 	}

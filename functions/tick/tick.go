@@ -57,7 +57,7 @@ type mailingStore interface {
 type shardStore interface {
 	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	MarkShardPublished(ctx context.Context, mailing string, sh store.OpenShard, at time.Time) (bool, error)
-	MarkDispatched(ctx context.Context, id string) (bool, error)
+	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
 
 // batchStore has the open batches.
@@ -65,14 +65,14 @@ type batchStore interface {
 	ListOpenBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	ListHoldingBatches(ctx context.Context, mailing string) ([]store.OpenBatch, error)
 	MarkBatchPublished(ctx context.Context, b store.OpenBatch, at time.Time) (bool, error)
-	CloseStuck(ctx context.Context, mailing string) (int, error)
+	CloseStuckBatches(ctx context.Context, mailing string) (int, error)
 }
 
 // waitingStore has the batches that wait for the hours of their mailing.
 type waitingStore interface {
 	CountOpenBatches(ctx context.Context, mailing string) (int, error)
 	ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]store.WaitingBatch, error)
-	OpenWaiting(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
+	OpenWaitingBatch(ctx context.Context, b store.WaitingBatch, at time.Time) (bool, error)
 	AssignSlots(ctx context.Context, mailing string, batches []store.WaitingBatch, until time.Time) (int, error)
 }
 

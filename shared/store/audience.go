@@ -25,12 +25,12 @@ type Member struct {
 
 // An Audience reads the customers of one mailing range by range.
 type Audience interface {
-	// Page reads at most size members whose keys are greater than after and not
+	// ReadPage reads at most size members whose keys are greater than after and not
 	// greater than upto ("": no end).
-	Page(ctx context.Context, after, upto string, size int) (Page, error)
-	// Count estimates the number of customers. A number below exactBelow is exact. Its
+	ReadPage(ctx context.Context, after, upto string, size int) (Page, error)
+	// EstimateSize estimates the number of customers. A number below exactBelow is exact. Its
 	// cost hardly depends on the number.
-	Count(ctx context.Context) (int, error)
+	EstimateSize(ctx context.Context) (int, error)
 	// CountRange counts the members whose keys are greater than after and not greater
 	// than upto ("": no end).
 	CountRange(ctx context.Context, after, upto string) (int, error)
@@ -105,12 +105,12 @@ type everyone struct {
 	fields []firestore.FieldPath
 }
 
-func (e everyone) Count(ctx context.Context) (int, error) {
+func (e everyone) EstimateSize(ctx context.Context) (int, error) {
 	n, err := e.s.count(ctx, e.s.customers().Query)
 	return n, classify(err, "counting customers")
 }
 
-func (e everyone) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
 	var p Page
 	err := e.s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		p = Page{}
@@ -180,7 +180,7 @@ func (a *listedAudience) sort() {
 	a.keys = slices.Compact(a.keys)
 }
 
-func (a *listedAudience) Count(context.Context) (int, error) { return len(a.keys), nil }
+func (a *listedAudience) EstimateSize(context.Context) (int, error) { return len(a.keys), nil }
 
 // keysOf returns the keys of a range, in order.
 func (a *listedAudience) keysOf(after, upto string) []string {
@@ -200,7 +200,7 @@ func (a *listedAudience) keysOf(after, upto string) []string {
 	return a.keys[from:max(from, to)]
 }
 
-func (a *listedAudience) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
 	keys := a.keysOf(after, upto)
 	var p Page
 	if len(keys) > size {

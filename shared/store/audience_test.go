@@ -38,7 +38,7 @@ func TestAudiences(t *testing.T) {
 			}
 			known, unknown, without, last := 0, 0, int64(0), ""
 			for after := ""; ; {
-				p, err := a.Page(t.Context(), after, "", 2)
+				p, err := a.ReadPage(t.Context(), after, "", 2)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -10,10 +10,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// CloseUndecodable settles a batch whose document cannot be decoded, so that its
+// CloseUndecodableBatch settles a batch whose document cannot be decoded, so that its
 // mailing can end: every target that the tally does not count is failed. It reads
 // the document field by field, and changes nothing of a batch that is settled.
-func (s *Store) CloseUndecodable(ctx context.Context, ref push.BatchRef, reason string) error {
+func (s *Store) CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, reason string) error {
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.batch(ref))
 		if err != nil {
@@ -32,11 +32,11 @@ func (s *Store) CloseUndecodable(ctx context.Context, ref push.BatchRef, reason 
 	return classify(err, "closing batch %s of mailing %s, which cannot be decoded", ref.Batch, ref.Mailing)
 }
 
-// CloseStuck closes the open batches of a mailing that ended long ago, so that the
+// CloseStuckBatches closes the open batches of a mailing that ended long ago, so that the
 // mailing can end, and returns how many. It does not decode them: a batch that deliver
 // could not settle in that time probably cannot be decoded. Targets without a result
 // count as expired. Batches with a valid lease stay open.
-func (s *Store) CloseStuck(ctx context.Context, mailing string) (int, error) {
+func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, error) {
 	snaps, err := s.openBatches(mailing).Documents(ctx).GetAll()
 	if err != nil {
 		return 0, classify(err, "listing the stuck batches of mailing %s", mailing)

@@ -243,7 +243,7 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	if open, err := w.ListOpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
 		t.Errorf("%v, %v", open, err)
 	}
-	if done, err := w.MarkDispatched(t.Context(), "m"); err != nil || done {
+	if done, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil || done {
 		t.Errorf("cut whole: %v, %v", done, err)
 	}
 }
@@ -274,7 +274,7 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 	if _, err := w.StartMailing(t.Context(), "m", push.AllDevices, nil, []push.Shard{{Mailing: "m", Done: true}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(t.Context(), "m"); err != nil {
+	if _, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	done, err := w.FreezeMailing(t.Context(), "m")
@@ -331,7 +331,7 @@ func TestSegmentsAreReadByTheSmallest(t *testing.T) {
 				t.Fatal(err)
 			}
 			read.n.Store(0)
-			p, err := a.Page(t.Context(), "", "", 5000)
+			p, err := a.ReadPage(t.Context(), "", "", 5000)
 			if err != nil {
 				t.Fatal(err)
 			}

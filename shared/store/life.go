@@ -60,18 +60,18 @@ func (s *Store) EndMailing(ctx context.Context, id string, state push.State, ref
 
 // PauseMailing pauses a mailing by hand until ResumeMailing.
 func (s *Store) PauseMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.PauseFor(ctx, id, push.PausedByHand, "")
+	return s.PauseMailingFor(ctx, id, push.PausedByHand, "")
 }
 
-// PauseFor pauses a mailing for a reason; detail describes what was found. A mailing
+// PauseMailingFor pauses a mailing for a reason; detail describes what was found. A mailing
 // that is already paused keeps its first reason.
-func (s *Store) PauseFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	return s.PauseForProject(ctx, id, "", reason, detail)
+func (s *Store) PauseMailingFor(ctx context.Context, id string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+	return s.PauseMailingForProject(ctx, id, "", reason, detail)
 }
 
-// PauseForProject is PauseFor with the Firebase project that the reason is about, ""
+// PauseMailingForProject is PauseMailingFor with the Firebase project that the reason is about, ""
 // for the default project.
-func (s *Store) PauseForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
+func (s *Store) PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
 	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errUnchanged
@@ -104,9 +104,9 @@ func (s *Store) resume(m *push.Mailing) error {
 	return nil
 }
 
-// ResumeImplausible resumes a mailing that Carillon paused because of implausible
+// ResumeImplausibleMailing resumes a mailing that Carillon paused because of implausible
 // answers. A mailing that is paused by hand stays paused.
-func (s *Store) ResumeImplausible(ctx context.Context, id string) (*push.Mailing, error) {
+func (s *Store) ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Paused || !m.PausedReason.Implausible() {
 			return errUnchanged
@@ -133,10 +133,10 @@ func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, p
 	return err
 }
 
-// DecideHeld records what a person decided about the held flags of a mailing, and
+// DecideHeldFlags records what a person decided about the held flags of a mailing, and
 // about those that it still finds. A mailing that is paused because of them is
 // resumed.
-func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
+func (s *Store) DecideHeldFlags(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
 	return s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.State.Final() {
 			return errTransition(m, "decided about")
@@ -149,8 +149,8 @@ func (s *Store) DecideHeld(ctx context.Context, id string, decision push.HeldDec
 	})
 }
 
-// MarkProven records that FCM accepts the payload of the mailing.
-func (s *Store) MarkProven(ctx context.Context, id string) error {
+// MarkPayloadProven records that FCM accepts the payload of the mailing.
+func (s *Store) MarkPayloadProven(ctx context.Context, id string) error {
 	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
 		if m.Proven {
 			return errUnchanged

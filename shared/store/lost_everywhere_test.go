@@ -125,7 +125,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	var recorded *push.Mailing
 	recorded, created, err = w.CreateMailing(ctx, m)
 	note("recording a mailing", err, recorded.ID, created)
-	note("proving", w.MarkProven(ctx, "m"))
+	note("proving", w.MarkPayloadProven(ctx, "m"))
 	change := func(what string, f func(context.Context, string) (*push.Mailing, error)) {
 		m, err := f(ctx, "m")
 		if err != nil {
@@ -152,7 +152,7 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 		Targets: []push.Target{{Customer: "anna", Token: "a1", Kind: push.KindToken}, {Customer: "ben", Token: "b1", Kind: push.KindToken}}}
 	sh.Batches, sh.Targeted, sh.Done = 1, 2, true
 	note("cutting", w.CreateBatches(ctx, sh, []*push.Batch{b}), sh.Batches, sh.Done)
-	dispatched, err := w.MarkDispatched(ctx, "m")
+	dispatched, err := w.MarkMailingDispatched(ctx, "m")
 	note("marking it dispatched", err, dispatched)
 	if b, err = w.ReadBatch(ctx, b.BatchRef); err != nil {
 		t.Fatal(err)

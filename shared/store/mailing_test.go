@@ -170,7 +170,7 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	if got.Customers.Matched != 12 || got.Tokens.Targeted != 3 || got.Tokens.Pending != 3 {
 		t.Errorf("while it runs: %+v", got)
 	}
-	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
+	if dispatched, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil || !dispatched {
 		t.Fatalf("every shard is cut, but: %v %v", dispatched, err)
 	}
 	for i, ref := range []string{"00-000000", "00-000001"} {
@@ -227,10 +227,10 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 		if err := w.SaveBatch(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.MarkDispatched(t.Context(), id); err != nil {
+		if _, err := w.MarkMailingDispatched(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.PauseFor(t.Context(), id, reason, "what was found"); err != nil {
+		if _, err := w.PauseMailingFor(t.Context(), id, reason, "what was found"); err != nil {
 			t.Fatal(err)
 		}
 		m, err := w.FreezeMailing(t.Context(), id)
@@ -254,7 +254,7 @@ func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); err != nil {
 		t.Fatal(err)
 	}
-	if dispatched, err := w.MarkDispatched(t.Context(), "m"); err != nil || !dispatched {
+	if dispatched, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil || !dispatched {
 		t.Fatal(dispatched, err)
 	}
 	if m, err := w.Freeze(t.Context(), "m"); err != nil || m != nil {

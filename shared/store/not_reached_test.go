@@ -151,7 +151,7 @@ func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, p
 	}
 
 	for !sh.Done {
-		p, err := audience.Page(ctx, sh.After, sh.Upto, size)
+		p, err := audience.ReadPage(ctx, sh.After, sh.Upto, size)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, err := audience.Count(t.Context())
+		n, err := audience.EstimateSize(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,11 +27,11 @@ func (s *Store) SampleAudience(ctx context.Context, a push.Audience, size int, a
 	if err != nil {
 		return nil, err
 	}
-	n, err := audience.Count(ctx)
+	n, err := audience.EstimateSize(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := audience.Page(ctx, "", "", size)
+	p, err := audience.ReadPage(ctx, "", "", size)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Store) sampleTokens(ctx context.Context, tokens []string, size int) (*S
 		a.addOwner(id, owners[i])
 	}
 	a.sort()
-	p, err := a.Page(ctx, "", "", size)
+	p, err := a.ReadPage(ctx, "", "", size)
 	if err != nil {
 		return nil, err
 	}

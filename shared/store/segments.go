@@ -42,7 +42,7 @@ func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []fir
 // them the other conditions select.
 const sampleSize = 300
 
-func (g segments) Count(ctx context.Context) (int, error) {
+func (g segments) EstimateSize(ctx context.Context) (int, error) {
 	n, err := g.s.count(ctx, g.base)
 	if err == nil && n > 0 && !g.sel.OneCondition() {
 		n, err = g.scale(ctx, n)
@@ -76,7 +76,7 @@ func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
 	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
 }
 
-func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
+func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {

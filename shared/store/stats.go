@@ -32,9 +32,9 @@ func (s *Store) HasDayStats(ctx context.Context, day string) (bool, error) {
 	return err == nil, classify(err, "reading the statistics of %s", day)
 }
 
-// CountDay counts whom push can reach now, and stores it as a day. A day that is stored
+// RecordDayStats counts whom push can reach now, and stores it as a day. A day that is stored
 // stays as it is. It costs up to six reads for each 1,000 customers.
-func (s *Store) CountDay(ctx context.Context, day string) error {
+func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 	d := statsDoc{CountedAt: s.now(), Platforms: map[string]int64{}}
 	all := s.customers().Query
 	counts := []struct {

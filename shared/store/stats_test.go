@@ -36,7 +36,7 @@ func TestDayStats(t *testing.T) {
 	}
 
 	for range 2 { // tick may count a day twice
-		if err := w.CountDay(t.Context(), "2026-11-26"); err != nil {
+		if err := w.RecordDayStats(t.Context(), "2026-11-26"); err != nil {
 			t.Fatal(err)
 		}
 		w.register(t, "later", "later-token")

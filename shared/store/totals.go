@@ -143,9 +143,9 @@ func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	return int(v.GetIntegerValue()), nil
 }
 
-// MarkDispatched records that every shard of a mailing has all its batches, if that
+// MarkMailingDispatched records that every shard of a mailing has all its batches, if that
 // is so, and reports whether it is.
-func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
+func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	// Counted, not listed: a shard that cannot be decoded counts as open.
 	open, err := s.countDocuments(ctx, s.openShards(id))
 	if err != nil || open > 0 {

@@ -173,9 +173,9 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 	return l, err
 }
 
-// SaveUnflag stores the cursor of an unflag and extends the lease; a zero time releases it.
+// SaveUnflagCursor stores the cursor of an unflag and extends the lease; a zero time releases it.
 // ErrConflict: another call has the lease.
-func (s *Store) SaveUnflag(ctx context.Context, l *UnflagLease, until time.Time) error {
+func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time.Time) error {
 	return s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner {
 			return false
@@ -262,8 +262,8 @@ func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage
 	return p, nil
 }
 
-// Done moves the cursor of an unflag after a page; SaveUnflag stores it.
-func (l *UnflagLease) Done(p *UnflagPage) { l.after = p.after }
+// FinishPage moves the cursor of an unflag after a page; SaveUnflagCursor stores it.
+func (l *UnflagLease) FinishPage(p *UnflagPage) { l.after = p.after }
 
 // UnflagTokens removes the flags of a mailing on tokens of a few hundred customers in one
 // transaction, or in two halves if that is too large or conflicts with other writes. It

@@ -78,11 +78,11 @@ func (w *world) unflagAll(t testing.TB, id string) (took int) {
 			t.Fatal(err)
 		}
 		took += n
-		l.Done(p)
+		l.FinishPage(p)
 		if last = p.Last; last {
 			break
 		}
-		if err := w.SaveUnflag(t.Context(), l, w.clock.Now().Add(time.Minute)); err != nil {
+		if err := w.SaveUnflagCursor(t.Context(), l, w.clock.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -276,8 +276,8 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.whenLost(t, "taking flags back", func() error { _, _, err := w.UnflagTokens(t.Context(), "m", p.Tokens); return err })
-	lease.Done(p)
-	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflag(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
+	lease.FinishPage(p)
+	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflagCursor(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
 	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
 	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 5 {
 		t.Errorf("it came to %+v, want 5", u)
@@ -314,15 +314,15 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	if err != nil || second == nil {
 		t.Fatal(second, err)
 	}
-	if err := w.SaveUnflag(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
+	if err := w.SaveUnflagCursor(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
 	}
 	p, err := w.ReadUnflagPage(t.Context(), second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second.Done(p)
-	if err := w.SaveUnflag(t.Context(), second, time.Time{}); err != nil {
+	second.FinishPage(p)
+	if err := w.SaveUnflagCursor(t.Context(), second, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	stalled(0) // it has just come further

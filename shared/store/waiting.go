@@ -76,10 +76,10 @@ func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.T
 	return last, err
 }
 
-// OpenWaiting ends the waiting of a batch: its hours have begun, or its mailing has ended.
+// OpenWaitingBatch ends the waiting of a batch: its hours have begun, or its mailing has ended.
 // The caller is about to publish a message for it. It reports false, and stores nothing, if
 // the batch has changed since it was listed: another call has done the same.
-func (s *Store) OpenWaiting(ctx context.Context, b WaitingBatch, at time.Time) (bool, error) {
+func (s *Store) OpenWaitingBatch(ctx context.Context, b WaitingBatch, at time.Time) (bool, error) {
 	up := append(opening(b.WaitUntil), firestore.Update{Path: "publishedAt", Value: at})
 	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
 	if failedPrecondition(err) || missing(err) {
