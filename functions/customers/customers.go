@@ -17,7 +17,7 @@ import (
 // Deps are the dependencies and settings of the function. Store and Queue are
 // required.
 type Deps struct {
-	Store     ledger
+	Store     dataStore
 	Queue     publisher
 	MaxTokens int              // tokens of a customer, as in the store; 0: push.MaxTokens
 	Log       *slog.Logger     // nil: the default
@@ -25,8 +25,8 @@ type Deps struct {
 	API       api.Options      // timeout of the function, and permissions of callers
 }
 
-// ledger is what the function needs of the store.
-type ledger interface {
+// dataStore is what the function needs of the store.
+type dataStore interface {
 	customerStore
 	tokenStore
 	transferStore
@@ -44,7 +44,7 @@ type customerStore interface {
 
 // tokenStore has the push tokens, and the events of their changes.
 type tokenStore interface {
-	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 }

@@ -16,8 +16,8 @@ import (
 // fails behind the first page of an export.
 type failing struct{ *store.Store }
 
-func (failing) RegisterToken(context.Context, string, push.Registration) (store.Registered, error) {
-	return store.Registered{}, &push.Unavailable{Err: errors.New("no Firestore")}
+func (failing) RegisterToken(context.Context, string, push.Registration) (store.RegistrationResult, error) {
+	return store.RegistrationResult{}, &push.Unavailable{Err: errors.New("no Firestore")}
 }
 
 func (failing) ImportCustomers(_ context.Context, lines []store.ImportLine) ([]error, []push.Event, error) {

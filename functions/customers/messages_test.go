@@ -275,7 +275,7 @@ func TestWhatWasSentIsKeptAMonth(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) + store.Keep - time.Minute)
+	w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) + store.KeepBatches - time.Minute)
 	if got := len(w.sent("anna", "").Messages); got != 1 {
 		t.Errorf("a minute before its time %d messages are listed, want 1", got)
 	}

@@ -16,7 +16,7 @@ import (
 
 // reportStore counts what phones report.
 type reportStore interface {
-	RecordReports(ctx context.Context, list []push.Report) (store.Recorded, error)
+	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
 }
 
 // phoneEvents is the body of POST /v1/events.

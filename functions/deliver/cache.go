@@ -55,7 +55,7 @@ func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 // states caches the states of mailings for at most stateAge. All batches of a mailing
 // in this instance share a reading.
 type states struct {
-	store ledger
+	store dataStore
 	now   func() time.Time
 	reads singleflight.Group
 	mu    sync.Mutex // guards m
@@ -74,7 +74,7 @@ const (
 	stateTimeout = 15 * time.Second
 )
 
-func newStates(s ledger, now func() time.Time) *states {
+func newStates(s dataStore, now func() time.Time) *states {
 	return &states{store: s, now: now, m: map[string]state{}}
 }
 
@@ -136,7 +136,7 @@ const settingsAge = 2 * time.Second
 // settingsCache caches the settings for messages to one customer, each of which would
 // read them.
 type settingsCache struct {
-	store ledger
+	store dataStore
 	now   func() time.Time
 	mu    sync.Mutex // guards set and at; held while the settings are read, so that others wait for the reading
 	set   push.Settings

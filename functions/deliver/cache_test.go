@@ -12,7 +12,7 @@ import (
 
 // shelf is a ledger that answers a reading when it is told to.
 type shelf struct {
-	ledger
+	dataStore
 	mu      sync.Mutex
 	reads   int
 	began   chan struct{}

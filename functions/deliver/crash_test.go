@@ -37,7 +37,7 @@ func TestWindowShrinksWithEachCrash(t *testing.T) {
 func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
-	deps.Store = &deaf{ledger: w.Store, saves: saves}
+	deps.Store = &deaf{dataStore: w.Store, saves: saves}
 	_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 
 	// Pub/Sub delivers again while the lease is still there, and tick after it.
@@ -212,7 +212,7 @@ func (f *fatalSender) Send(ctx context.Context, it fcm.Item, answered func(fcm.A
 
 // A mutedLedger stores nothing any more once its instance has ended.
 type mutedLedger struct {
-	ledger
+	dataStore
 	ended *atomic.Bool
 }
 
@@ -220,7 +220,7 @@ func (m *mutedLedger) SaveBatch(ctx context.Context, b *push.Batch) error {
 	if m.ended.Load() {
 		return errKilled
 	}
-	return m.ledger.SaveBatch(ctx, b)
+	return m.dataStore.SaveBatch(ctx, b)
 }
 
 // TestOnlyTheTargetThatEndsItsInstanceFails: of a batch with such a target all
@@ -259,7 +259,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 			continue
 		}
 		deps, ended := w.deps, &atomic.Bool{}
-		deps.Store = &mutedLedger{ledger: w.Store, ended: ended}
+		deps.Store = &mutedLedger{dataStore: w.Store, ended: ended}
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
 		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
@@ -344,13 +344,13 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 
 // flagCrash is a ledger of an instance that is killed when it flags.
 type flagCrash struct {
-	ledger
+	dataStore
 	mu   sync.Mutex
 	dead bool
 }
 
 func (f *flagCrash) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
-	if err := f.ledger.LeaseBatch(ctx, b, l); err != nil {
+	if err := f.dataStore.LeaseBatch(ctx, b, l); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -366,7 +366,7 @@ func (f *flagCrash) SaveBatch(ctx context.Context, b *push.Batch) error {
 		return errKilled
 	}
 	f.dead = len(b.OwedFlags) > 0
-	return f.ledger.SaveBatch(ctx, b)
+	return f.dataStore.SaveBatch(ctx, b)
 }
 
 // TestFlagsThatKillTheInstanceAreGivenUp: nothing is left to send, and the batch
@@ -377,7 +377,7 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	deps := w.deps
-	deps.Store = &flagCrash{ledger: w.Store}
+	deps.Store = &flagCrash{dataStore: w.Store}
 	d := newDeliverer(deps)
 	for range maxCrashes + 2 {
 		_ = d.deliver(t.Context(), ref, "")

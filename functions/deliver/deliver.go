@@ -19,7 +19,7 @@ import (
 // Deps are the dependencies and settings of deliver. Store, Queue and Sender are
 // required.
 type Deps struct {
-	Store        ledger
+	Store        dataStore
 	Queue        publisher
 	Sender       sender
 	Log          *slog.Logger
@@ -31,8 +31,8 @@ type Deps struct {
 	Sleep        func(context.Context, time.Duration) error
 }
 
-// ledger is what deliver needs of the store.
-type ledger interface {
+// dataStore is what deliver needs of the store.
+type dataStore interface {
 	batchStore
 	mailingStore
 	targetStore

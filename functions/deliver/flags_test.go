@@ -99,7 +99,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 }
 
 // unflagged is a ledger whose flags cannot be stored.
-type unflagged struct{ ledger }
+type unflagged struct{ dataStore }
 
 func (unflagged) FlagTokens(_ context.Context, flags []store.Flag) []store.FlagResult {
 	out := make([]store.FlagResult, len(flags))

@@ -113,7 +113,7 @@ func (g *groups) unacceptedAnswers(key tokenGroup) int {
 
 // controls returns the group's control tokens, from the store if this instance has
 // none.
-func (g *groups) controls(ctx context.Context, s ledger, key tokenGroup, now time.Time) ([]control, error) {
+func (g *groups) controls(ctx context.Context, s dataStore, key tokenGroup, now time.Time) ([]control, error) {
 	g.mu.Lock()
 	x := g.getLocked(key)
 	have := append([]control{}, x.groupHistory.controls...)

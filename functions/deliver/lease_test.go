@@ -38,12 +38,12 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 
 // together lets no call go on from reading the batch before all have read it.
 type together struct {
-	ledger
+	dataStore
 	all *sync.WaitGroup
 }
 
 func (x together) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, error) {
-	b, err := x.ledger.ReadBatch(ctx, ref)
+	b, err := x.dataStore.ReadBatch(ctx, ref)
 	x.all.Done()
 	x.all.Wait()
 	return b, err

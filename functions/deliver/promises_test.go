@@ -165,7 +165,7 @@ func (p *promise) round(round int) bool {
 	var wg sync.WaitGroup
 	for i := range copies {
 		deps := p.deps
-		x := &dying{ledger: p.Store, EventRecorder: p.heard, after: -1}
+		x := &dying{dataStore: p.Store, EventRecorder: p.heard, after: -1}
 		if round < 20 && rapid.IntRange(0, 2).Draw(p.rt, fmt.Sprint("dies", i)) == 0 {
 			x.after, x.lost = rapid.IntRange(0, 4).Draw(p.rt, "at"), rapid.Bool().Draw(p.rt, "lost")
 			p.crashes++

@@ -82,7 +82,7 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 // everything that the instance remembers.
 func (d *deliverer) forMessage(m *push.Message) *deliverer {
 	x := *d
-	x.Store = &singleStore{ledger: d.Store, deliverer: d, message: m}
+	x.Store = &singleStore{dataStore: d.Store, deliverer: d, message: m}
 	x.states = newStates(x.Store, d.Now)
 	return &x
 }
@@ -151,7 +151,7 @@ const unleased = "unleased"
 // A singleStore stores the batch and the state of one message, instead of those of a
 // mailing. Everything else is the store's.
 type singleStore struct {
-	ledger
+	dataStore
 	deliverer *deliverer
 	message   *push.Message
 }
@@ -166,12 +166,12 @@ type singleStore struct {
 func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 	const tries = 5
 	for try := 1; ; try++ {
-		err := s.ledger.SaveMessage(ctx, s.message)
+		err := s.dataStore.SaveMessage(ctx, s.message)
 		if !store.IsConflict(err) || !s.message.Picked || try == tries {
 			return err // a message without targets has no results to lose
 		}
 
-		stored, readErr := s.ledger.ReadMessage(ctx, s.message.ID)
+		stored, readErr := s.dataStore.ReadMessage(ctx, s.message.ID)
 		if readErr != nil {
 			return readErr // abandon tries again
 		}

@@ -83,7 +83,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 // ended is a ledger whose instance is told to stop once so many slices of flags
 // are set.
 type ended struct {
-	ledger
+	dataStore
 	slices int
 	stop   func()
 	owed   func() int
@@ -95,7 +95,7 @@ func (e *ended) FlagTokens(ctx context.Context, flags []store.Flag) []store.Flag
 	if len(e.seen) == e.slices {
 		e.stop()
 	}
-	return e.ledger.FlagTokens(ctx, flags)
+	return e.dataStore.FlagTokens(ctx, flags)
 }
 
 // TestFlagsMakeProgressInSlices: each slice is stored and published before the
@@ -107,7 +107,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	w.control()
 	ref := w.mailing("m", true, names("t", 3*flagSlice)...)
 	stopping, stop := context.WithCancel(t.Context())
-	e := &ended{ledger: w.Store, slices: 2, stop: stop, owed: func() int {
+	e := &ended{dataStore: w.Store, slices: 2, stop: stop, owed: func() int {
 		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
@@ -184,12 +184,12 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 
 // partly is a ledger that cannot flag one token.
 type partly struct {
-	ledger
+	dataStore
 	token string
 }
 
 func (p partly) FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult {
-	out := p.ledger.FlagTokens(ctx, flags)
+	out := p.dataStore.FlagTokens(ctx, flags)
 	for i, f := range flags {
 		if f.TokenID == push.TokenID(p.token) {
 			out[i] = store.FlagResult{Err: &push.Unavailable{Err: errors.New("too much contention")}}

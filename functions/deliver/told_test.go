@@ -23,7 +23,7 @@ func TestAFlagIsToldThoughItsCallDied(t *testing.T) {
 			ref := w.mailing("m", true, token, "t-good")
 
 			deps := w.deps
-			killed := &dying{ledger: w.Store, EventRecorder: w.EventRecorder, after: steps}
+			killed := &dying{dataStore: w.Store, EventRecorder: w.EventRecorder, after: steps}
 			deps.Store, deps.Queue = killed, killed
 			_ = newDeliverer(deps).deliver(t.Context(), ref, "")
 

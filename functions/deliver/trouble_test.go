@@ -40,7 +40,7 @@ func (o odd) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.An
 // busyMailing cannot be held the first time: every batch of a mailing that is
 // in trouble writes the same document.
 type busyMailing struct {
-	ledger
+	dataStore
 	asked func()
 	held  atomic.Int64
 }
@@ -50,7 +50,7 @@ func (b *busyMailing) PauseMailingForProject(ctx context.Context, id, project st
 	if b.held.Add(1) == 1 {
 		return nil, &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return b.ledger.PauseMailingForProject(ctx, id, project, reason, detail)
+	return b.dataStore.PauseMailingForProject(ctx, id, project, reason, detail)
 }
 
 // TestAMailingThatCannotBeHeldKeepsItsResults: nobody is rung twice, and the
@@ -59,7 +59,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 100)...)
-	w.deps.Store = &busyMailing{ledger: w.Store, asked: func() {
+	w.deps.Store = &busyMailing{dataStore: w.Store, asked: func() {
 		if _, x := w.totals("m"); x.Accepted != 99 {
 			t.Errorf("when the mailing is to be held %+v is stored", x)
 		}
@@ -149,13 +149,13 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 
 // proofBook looks when a proof is noted.
 type proofBook struct {
-	ledger
+	dataStore
 	noted func()
 }
 
 func (p proofBook) MarkPayloadProven(ctx context.Context, id string) error {
 	p.noted()
-	return p.ledger.MarkPayloadProven(ctx, id)
+	return p.dataStore.MarkPayloadProven(ctx, id)
 }
 
 // TestATokenThatAcceptsProvesThePayload: where a topic takes less than a token
@@ -187,7 +187,7 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 
 // unnoted cannot note a proof the first time.
 type unnoted struct {
-	ledger
+	dataStore
 	asked atomic.Int64
 }
 
@@ -195,7 +195,7 @@ func (u *unnoted) MarkPayloadProven(ctx context.Context, id string) error {
 	if u.asked.Add(1) == 1 {
 		return &push.Unavailable{Err: errors.New("too much contention")}
 	}
-	return u.ledger.MarkPayloadProven(ctx, id)
+	return u.dataStore.MarkPayloadProven(ctx, id)
 }
 
 // TestACallThatIsNotReadyGivesItsBatchBack: the redelivery goes on at once.
@@ -203,7 +203,7 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
 	ref := w.mailing("m", false, names("t", 3)...)
-	w.deps.Store = &unnoted{ledger: w.Store}
+	w.deps.Store = &unnoted{dataStore: w.Store}
 	w.d = newDeliverer(w.deps)
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Error("the proof could not be noted, and nobody is told")

@@ -61,13 +61,13 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 
 // readers counts the targets whose customers are read.
 type readers struct {
-	ledger
+	dataStore
 	read int
 }
 
 func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets []push.Target) ([]bool, []string, error) {
 	r.read += len(targets)
-	return r.ledger.RecheckTargets(ctx, m, targets)
+	return r.dataStore.RecheckTargets(ctx, m, targets)
 }
 
 // TestOnlyWhatIsSentIsCheckedAgain: of an outdated batch the targets that have
@@ -75,7 +75,7 @@ func (r *readers) RecheckTargets(ctx context.Context, m *push.Mailing, targets [
 func TestOnlyWhatIsSentIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, phones.Options{})
-	reads := &readers{ledger: w.Store}
+	reads := &readers{dataStore: w.Store}
 	w.deps.Store = reads
 	w.d = newDeliverer(w.deps)
 	tokens := names("t", 100)

@@ -23,7 +23,7 @@ const MaxBody = 4 << 10
 // Deps are the dependencies and settings of the function. Store, Queue and Auth are
 // required.
 type Deps struct {
-	Store   ledger
+	Store   dataStore
 	Queue   publisher
 	Auth    verifier
 	Claim   string           // the claim of the ID token that names the customer; "", uid or sub: the user id
@@ -38,11 +38,11 @@ type Deps struct {
 	Limits   *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
-type ledger interface {
-	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.Registered, error)
+type dataStore interface {
+	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
-	RecordReports(ctx context.Context, list []push.Report) (store.Recorded, error)
+	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
 }
 
 type publisher interface {

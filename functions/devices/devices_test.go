@@ -245,17 +245,17 @@ func (anyone) Verify(context.Context, string) (auth.Identity, error) {
 	return auth.Identity{UID: "ada"}, nil
 }
 
-func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+func (nowhere) RegisterToken(_ context.Context, customer string, r push.Registration) (store.RegistrationResult, error) {
 	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
 		panic(fmt.Sprintf("%q registers %+v", customer, r))
 	}
-	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
+	return store.RegistrationResult{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
 }
 func (nowhere) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
 }
-func (nowhere) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
-	return store.Recorded{}, nil
+func (nowhere) RecordReports(context.Context, []push.Report) (store.RecordedReports, error) {
+	return store.RecordedReports{}, nil
 }
 func (nowhere) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 

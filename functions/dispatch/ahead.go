@@ -100,7 +100,7 @@ type aheadEstimate struct {
 // each paused mailing.
 const estimateAge = time.Second
 
-func (e *aheadEstimate) get(ctx context.Context, s ledger, now time.Time) (store.Ahead, error) {
+func (e *aheadEstimate) get(ctx context.Context, s dataStore, now time.Time) (store.Ahead, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.at.IsZero() && now.Sub(e.at) < estimateAge {

@@ -164,7 +164,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			pages := &pageSizes{ledger: w.d.Store}
+			pages := &pageSizes{dataStore: w.d.Store}
 			w.d.Store = pages
 			value := string(slices.Repeat([]byte("x"), c.bytes))
 			for from := 0; from < 400; from += 50 {
@@ -191,7 +191,7 @@ func TestLargeAttributesMakeSmallPages(t *testing.T) {
 
 // pageSizes notes how many targets each page has.
 type pageSizes struct {
-	ledger
+	dataStore
 	sizes []int
 }
 
@@ -201,5 +201,5 @@ func (p *pageSizes) CreateBatches(ctx context.Context, sh *push.Shard, batches [
 		n += len(b.Targets)
 	}
 	p.sizes = append(p.sizes, n)
-	return p.ledger.CreateBatches(ctx, sh, batches)
+	return p.dataStore.CreateBatches(ctx, sh, batches)
 }

@@ -16,7 +16,7 @@ import (
 
 // Deps are the dependencies and settings of dispatch. Store and Queue are required.
 type Deps struct {
-	Store          ledger
+	Store          dataStore
 	Queue          publisher
 	Log            *slog.Logger
 	QuotaPerMinute int           // quota of FCM for the project, in messages a minute
@@ -24,8 +24,8 @@ type Deps struct {
 	Now            func() time.Time
 }
 
-// ledger is what dispatch needs of the store.
-type ledger interface {
+// dataStore is what dispatch needs of the store.
+type dataStore interface {
 	mailingStore
 	audienceStore
 	shardStore

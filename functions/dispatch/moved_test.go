@@ -14,12 +14,12 @@ import (
 
 // between does something once, after the first page is cut.
 type between struct {
-	ledger
+	dataStore
 	do func()
 }
 
 func (b *between) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
-	err := b.ledger.CreateBatches(ctx, sh, batches)
+	err := b.dataStore.CreateBatches(ctx, sh, batches)
 	if do := b.do; do != nil {
 		b.do = nil
 		do()

@@ -66,7 +66,7 @@ func rateIsKept(t *testing.T, w *world, tokens int) {
 
 // prompt is a store as if deliver had sent every batch whose slot has come.
 type prompt struct {
-	ledger
+	dataStore
 	w *world
 }
 

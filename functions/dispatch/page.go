@@ -124,7 +124,7 @@ func (c *shardRun) memorySize() int {
 
 // pickTargets lists the targets of a page, and counts the customers that are left
 // out, by reason.
-func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.AudienceCounts, bytes int) {
+func (c *shardRun) pickTargets(p store.AudiencePage) (out []push.Target, n push.AudienceCounts, bytes int) {
 	now := c.Now()
 	n.Excluded = p.Excluded
 	for _, m := range p.Members {
@@ -155,7 +155,7 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 // already, under the customer who had it before, and the mailing goes to each token
 // once. That cannot be for a mailing of one page, and for listed tokens, whose owners
 // are stored.
-func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
+func (c *shardRun) pickTokens(m store.AudienceMember) ([]push.Token, push.Exclusion) {
 	of := m.Customer
 	if of != nil && m.Only == nil && !c.whole {
 		old := *of

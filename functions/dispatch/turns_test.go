@@ -69,13 +69,13 @@ func TestAHeldMailingIsNotCut(t *testing.T) {
 
 // slow is a clock that moves by ten seconds with each page.
 type slow struct {
-	ledger
+	dataStore
 	w *world
 }
 
 func (s slow) CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error {
 	s.w.clock.Add(10 * time.Second)
-	return s.ledger.CreateBatches(ctx, sh, batches)
+	return s.dataStore.CreateBatches(ctx, sh, batches)
 }
 
 // TestHandsOverInTime: a call that has more to cut than its time allows ends
@@ -169,7 +169,7 @@ func (w *world) settleAll(t *testing.T, id string) {
 }
 
 // uncounted cannot count open batches.
-type uncounted struct{ ledger }
+type uncounted struct{ dataStore }
 
 func (uncounted) CountOpenTargets(context.Context, string) (int, error) {
 	return 0, &push.Unavailable{Err: errors.New("no Firestore")}

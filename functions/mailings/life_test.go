@@ -221,7 +221,7 @@ func TestUnflagThatIsForbidden(t *testing.T) {
 	if got := w.Ask("POST", "/v1/mailings/"+waits.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("before its start: %d %s", got.Code, got.Body)
 	}
-	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	w.clock.Add(push.DefaultLifetime + store.KeepBatches + time.Second)
 	if got := w.Ask("POST", "/v1/mailings/"+old.ID+"/unflag", ""); got.Code != http.StatusConflict {
 		t.Errorf("after 30 days: %d %s", got.Code, got.Body)
 	}

@@ -20,7 +20,7 @@ import (
 // Deps are the dependencies and settings of the function. Store, Queue and Proof are
 // required.
 type Deps struct {
-	Store ledger
+	Store dataStore
 	Queue publisher
 	Proof prover
 	Log   *slog.Logger     // nil: the default
@@ -33,8 +33,8 @@ type Deps struct {
 	QuotaPerMinute int
 }
 
-// ledger is what the function needs of the store.
-type ledger interface {
+// dataStore is what the function needs of the store.
+type dataStore interface {
 	mailingStore
 	stateStore
 	flagStore

@@ -17,7 +17,7 @@ import (
 
 // previewStore has what a preview reads.
 type previewStore interface {
-	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.Sample, error)
+	SampleAudience(ctx context.Context, a push.Audience, size int, attributes ...string) (*store.AudienceSample, error)
 	ReadSettings(ctx context.Context) (push.Settings, error)
 	ReadCustomer(ctx context.Context, id string) (*push.Customer, error)
 }
@@ -203,7 +203,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 
 	m.Hours = m.HoursIn(set)
 	by := push.TargetingOf(m, set)
-	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
+	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.CountCustomers(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
 		tokens, why := by.Tokens(member.Customer, member.Only)
 		if why != push.NotExcluded {

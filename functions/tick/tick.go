@@ -22,7 +22,7 @@ import (
 
 // Deps are the dependencies and settings of tick. Store and Queue are required.
 type Deps struct {
-	Store       ledger
+	Store       dataStore
 	Queue       publisher
 	Log         *slog.Logger
 	Every       time.Duration // how often a round comes; 0: a minute
@@ -31,8 +31,8 @@ type Deps struct {
 	Sleep       func(context.Context, time.Duration) error
 }
 
-// ledger is what tick needs of the store.
-type ledger interface {
+// dataStore is what tick needs of the store.
+type dataStore interface {
 	mailingStore
 	shardStore
 	batchStore
@@ -84,7 +84,7 @@ type messageStore interface {
 
 // sweepStore has what ages: tokens, events and unflags.
 type sweepStore interface {
-	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.Expired, error)
+	ExpireTokens(ctx context.Context, after store.ExpiryCursor, limit int) (store.ExpiryResult, error)
 	ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error)
 	MarkEventsPublished(ctx context.Context, events ...push.Event) error
 	ListStalledUnflags(ctx context.Context) ([]string, error)

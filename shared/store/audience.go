@@ -9,15 +9,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Page is a part of an audience in the order of the customers' keys.
-type Page struct {
-	Members  []Member
+// A AudiencePage is a part of an audience in the order of the customers' keys.
+type AudiencePage struct {
+	Members  []AudienceMember
 	Excluded push.Excluded // customers of the page's range that are left out without being read
 	Last     string        // the last key of the page; "" when the page reaches the end of the range
 }
 
-// A Member is a customer of the audience.
-type Member struct {
+// A AudienceMember is a customer of the audience.
+type AudienceMember struct {
 	Key      string
 	Customer *push.Customer // nil: this id or token is not registered
 	Only     []string       // token ids that the audience lists; nil: all tokens of the customer
@@ -27,7 +27,7 @@ type Member struct {
 type Audience interface {
 	// ReadPage reads at most size members whose keys are greater than after and not
 	// greater than upto ("": no end).
-	ReadPage(ctx context.Context, after, upto string, size int) (Page, error)
+	ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error)
 	// EstimateSize estimates the number of customers. A number below exactBelow is exact. Its
 	// cost hardly depends on the number.
 	EstimateSize(ctx context.Context) (int, error)
@@ -110,10 +110,10 @@ func (e everyone) EstimateSize(ctx context.Context) (int, error) {
 	return n, classify(err, "counting customers")
 }
 
-func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
-	var p Page
+func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
+	var p AudiencePage
 	err := e.s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		p = Page{}
+		p = AudiencePage{}
 		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
 		snaps, err := tx.Documents(q).GetAll()
 		if err != nil {
@@ -136,17 +136,17 @@ func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (P
 
 // members decodes customers. A customer that cannot be decoded is logged and counts
 // as unknown, so that the others of the page are sent to.
-func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []Member {
-	out := make([]Member, 0, len(snaps))
+func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []AudienceMember {
+	out := make([]AudienceMember, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
 		if err != nil {
 			logSkipped(ctx, snap, err)
-			out = append(out, Member{Key: snap.Ref.ID})
+			out = append(out, AudienceMember{Key: snap.Ref.ID})
 			continue
 		}
 		if keep == nil || keep(c) {
-			out = append(out, Member{Key: snap.Ref.ID, Customer: c})
+			out = append(out, AudienceMember{Key: snap.Ref.ID, Customer: c})
 		}
 	}
 	return out
@@ -200,9 +200,9 @@ func (a *listedAudience) keysOf(after, upto string) []string {
 	return a.keys[from:max(from, to)]
 }
 
-func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
+func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	keys := a.keysOf(after, upto)
-	var p Page
+	var p AudiencePage
 	if len(keys) > size {
 		keys = keys[:size]
 		p.Last = keys[size-1]
@@ -218,11 +218,11 @@ func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size 
 
 	snaps, err := a.s.db.GetAll(ctx, refs)
 	if err != nil {
-		return Page{}, classify(err, "reading listed customers after %q", after)
+		return AudiencePage{}, classify(err, "reading listed customers after %q", after)
 	}
 
 	for _, snap := range snaps {
-		m := Member{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
+		m := AudienceMember{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
 		if snap.Exists() && !a.void[m.Key] {
 			if m.Customer, err = decodeCustomer(snap); err != nil {
 				logSkipped(ctx, snap, err)

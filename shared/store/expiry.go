@@ -29,8 +29,8 @@ type ExpiryCursor struct {
 	field, day, key string
 }
 
-// Expired is the result of one call of ExpireTokens.
-type Expired struct {
+// ExpiryResult is the result of one call of ExpireTokens.
+type ExpiryResult struct {
 	Customers int          // how many were handled
 	Events    []push.Event // in the outbox until MarkEventsPublished
 	Next      ExpiryCursor // after the last customer that was handled
@@ -42,8 +42,8 @@ type Expired struct {
 // push.StaleAfter as silent. At last it removes traces of erased customers. The error
 // names the first customers that failed; Next is after them all the same, so that the
 // others do not wait for them.
-func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (Expired, error) {
-	var out Expired
+func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (ExpiryResult, error) {
+	var out ExpiryResult
 	var fault error
 	if after.field != fieldSilent {
 		out, fault = s.sweep(ctx, fieldExpires, after, limit, s.expire)
@@ -65,7 +65,7 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 
 // sweep calls f for at most limit customers after the cursor whose day in a field has
 // come.
-func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (Expired, error) {
+func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (ExpiryResult, error) {
 	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
@@ -73,10 +73,10 @@ func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, lim
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return Expired{Next: after}, classify(err, "listing the customers whose day has come (%s)", field)
+		return ExpiryResult{Next: after}, classify(err, "listing the customers whose day has come (%s)", field)
 	}
 
-	out := Expired{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
+	out := ExpiryResult{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
 	var mu sync.Mutex // guards out.Events and faults
 	var faults []error
 	var g errgroup.Group

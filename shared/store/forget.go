@@ -27,7 +27,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 	if limit <= 0 {
 		return false, nil
 	}
-	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-Keep)).
+	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-KeepBatches)).
 		OrderBy("expiresAt", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("createdAt", "startedAt", "expiresAt", "hours").Limit(limit)
 	if x.After != "" {

@@ -183,7 +183,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		m.Estimated = 0
 		for _, sh := range shards {
 			m.Estimated += sh.Estimated
-			sh.ExpireAt = m.ExpiresAt.Add(Keep)
+			sh.ExpireAt = m.ExpiresAt.Add(KeepBatches)
 			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
 				return err
 			}

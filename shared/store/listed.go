@@ -37,7 +37,7 @@ type list struct {
 // splitList distributes the listed customers or tokens of a mailing over documents.
 func splitList(m *push.Mailing) ([]*listDoc, list) {
 	var out []*listDoc
-	forget := m.ExpiresAt.Add(Keep)
+	forget := m.ExpiresAt.Add(KeepBatches)
 	for _, part := range pieces(m.Audience.Customers) {
 		out = append(out, &listDoc{Customers: part, ExpireAt: forget})
 	}

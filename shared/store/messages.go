@@ -27,7 +27,7 @@ const (
 	lookUpsAtOnce = 10
 	// keepPast is how long after its creation the batches of a mailing exist at the
 	// most: it may be scheduled, live for four weeks, and is kept for a month.
-	keepPast = push.MaxAhead + push.MaxLifetime + Keep
+	keepPast = push.MaxAhead + push.MaxLifetime + KeepBatches
 )
 
 // ListCustomerMessages lists the mailings and messages that were sent to a customer, the
@@ -140,7 +140,7 @@ func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []Cus
 	g.SetLimit(lookUpsAtOnce)
 	for i := range list {
 		m := list[i].Mailing
-		if m == nil || m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(Keep)) {
+		if m == nil || m.StartedAt.IsZero() || m.ExpiresAt.Before(c.CreatedAt) || s.now().After(m.ExpiresAt.Add(KeepBatches)) {
 			continue
 		}
 		g.Go(func() (err error) {

@@ -87,7 +87,7 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 	if err != nil {
 		return nil, err
 	}
-	d := ownersDoc{ids, owners, m.ExpiresAt.Add(Keep)}
+	d := ownersDoc{ids, owners, m.ExpiresAt.Add(KeepBatches)}
 	_, err = s.owners(m.ID).Create(ctx, d)
 	if failedPrecondition(err) { // another call has stored it
 		return s.storedOwners(ctx, m.ID)

@@ -64,7 +64,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 	var err error
 	switch d.What {
 	case "register":
-		var r store.Registered
+		var r store.RegistrationResult
 		r, err = c.RegisterToken(ctx, d.Customer, push.Registration{Kind: d.kind(), Value: d.Token, Platform: push.Android})
 		events = r.Events
 	case "flag", "late flag":
@@ -92,7 +92,7 @@ func (c *crowd) do(t testing.TB, d deed) error {
 		_, err = c.PatchCustomer(ctx, d.Customer, push.CustomerPatch{OptedOut: new(bool)})
 	case "expire":
 		c.clock.Add(push.TokenLife / 3)
-		var out store.Expired
+		var out store.ExpiryResult
 		out, err = c.ExpireTokens(ctx, store.ExpiryCursor{}, 100)
 		events = out.Events
 	case "import":

@@ -8,8 +8,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Registered is the result of a registration.
-type Registered struct {
+// RegistrationResult is the result of a registration.
+type RegistrationResult struct {
 	Token    push.Token
 	Customer *push.Customer
 	Created  bool         // the customer did not have the token
@@ -22,10 +22,10 @@ type Registered struct {
 // of the phone. The write is made even if only the time changes, because that time
 // protects the token from a late answer to a push that was sent before. A registration
 // with limits may return *push.LimitReached or *push.Conflict.
-func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (Registered, error) {
+func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (RegistrationResult, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
-	var out Registered
+	var out RegistrationResult
 	token := push.TokenID(r.Value)
 	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
@@ -41,7 +41,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 		b.registerToken(e, r)
 		b.dropSurplus(e, token)
 		t, _ := e.Token(token)
-		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
+		out = RegistrationResult{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
 	})
 

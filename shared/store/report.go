@@ -52,13 +52,13 @@ func (s *Store) report(of, tokenID string) *firestore.DocumentRef {
 	return s.reports().Doc(push.ReportID(of, tokenID))
 }
 
-// Recorded says what became of reports.
-type Recorded struct {
+// RecordedReports says what became of reports.
+type RecordedReports struct {
 	push.ReportResult
 	Events []push.Event // in the outbox until MarkEventsPublished
 }
 
-func (n *Recorded) add(o Recorded) {
+func (n *RecordedReports) add(o RecordedReports) {
 	n.Counted += o.Counted
 	n.Repeated += o.Repeated
 	n.Unknown += o.Unknown
@@ -77,21 +77,21 @@ const reportsAtOnce = 16
 // more of the customer. Reports without a customer's id cost a read for each token. The
 // batches of a mailing are read once for all reports about them, and a mailing once an
 // instance. Reports about one target share its read and its write.
-func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded, error) {
+func (s *Store) RecordReports(ctx context.Context, list []push.Report) (RecordedReports, error) {
 	list = slices.Clone(list)
 	if err := s.nameCustomers(ctx, list); err != nil {
-		return Recorded{}, err
+		return RecordedReports{}, err
 	}
 	found, err := s.findReported(ctx, list)
 	if err != nil {
-		return Recorded{}, err
+		return RecordedReports{}, err
 	}
 
 	byCustomer := map[string][]targetReport{}
 	for _, r := range found {
 		byCustomer[r.Customer] = append(byCustomer[r.Customer], r)
 	}
-	sum := Recorded{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
+	sum := RecordedReports{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
 	var mu sync.Mutex // guards sum and faults
 	var faults []error
 	var g errgroup.Group
@@ -144,7 +144,7 @@ func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
 }
 
 // recordOf records reports of one customer, in one transaction with their events.
-func (s *Store) recordOf(ctx context.Context, customer string, list []targetReport) (n Recorded, err error) {
+func (s *Store) recordOf(ctx context.Context, customer string, list []targetReport) (n RecordedReports, err error) {
 	var ids []string
 	for _, r := range list {
 		ids = append(ids, push.ReportID(r.Of, r.TokenID))
@@ -173,14 +173,14 @@ func (s *Store) recordOf(ctx context.Context, customer string, list []targetRepo
 		return err
 	})
 	if err != nil {
-		return Recorded{}, err
+		return RecordedReports{}, err
 	}
 	return n, nil
 }
 
 // record writes the documents of the reports, which are alsoRead, and makes the events
 // of openings.
-func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded, err error) {
+func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedReports, err error) {
 	docs := map[string]*reportDoc{}
 	for _, snap := range b.alsoRead {
 		d := &reportDoc{}

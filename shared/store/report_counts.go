@@ -62,7 +62,7 @@ const freezeReportsAfter = time.Hour
 // for each mailing whose time was over in the last two days.
 func (s *Store) FreezeReports(ctx context.Context) error {
 	over := s.now().Add(-push.ReportsFor - freezeReportsAfter)
-	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-Keep)).Where("expiresAt", "<=", over).
+	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-KeepBatches)).Where("expiresAt", "<=", over).
 		OrderBy("expiresAt", firestore.Asc).Select("startedAt", "reports")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {

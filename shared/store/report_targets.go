@@ -151,7 +151,7 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 	if err != nil {
 		return nil, err
 	}
-	x := &reportSubject{id: id, name: m.Name, tags: m.Tags, until: m.ReportsUntil(), expireAt: m.ExpiresAt.Add(Keep), byZone: m.Hours != nil}
+	x := &reportSubject{id: id, name: m.Name, tags: m.Tags, until: m.ReportsUntil(), expireAt: m.ExpiresAt.Add(KeepBatches), byZone: m.Hours != nil}
 	for _, v := range m.Variants {
 		x.variants = append(x.variants, v.Name)
 	}

@@ -76,13 +76,13 @@ func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
 	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
 }
 
-func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (Page, error) {
+func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return Page{}, classify(err, "reading the customers of segments after %q", after)
+		return AudiencePage{}, classify(err, "reading the customers of segments after %q", after)
 	}
-	var p Page
+	var p AudiencePage
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}

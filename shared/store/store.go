@@ -33,9 +33,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// Keep is how long batches and shards stay after their mailing has ended: so long
+// KeepBatches is how long batches and shards stay after their mailing has ended: so long
 // its invalid tokens can be listed and unflagged. TTL deletes them then.
-const Keep = 30 * 24 * time.Hour
+const KeepBatches = 30 * 24 * time.Hour
 
 // keepMailings is how long the mailing itself stays after it ended.
 const keepMailings = 400 * 24 * time.Hour

@@ -65,7 +65,7 @@ type unflagCount struct {
 const (
 	// keepUnflags is how long the mark and the counts stay: longer than the batches, so
 	// that no late message of a batch flags again.
-	keepUnflags = Keep + 10*24*time.Hour
+	keepUnflags = KeepBatches + 10*24*time.Hour
 	// unflagStalled is how long an unflag may make no progress before tick publishes a
 	// message for it again.
 	unflagStalled = 2 * time.Minute
@@ -99,7 +99,7 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 			return nil
 		case m.StartedAt.IsZero():
 			return &push.Conflict{Why: "mailing " + id + " has not started: it has marked no token"}
-		case now.After(m.ExpiresAt.Add(Keep)):
+		case now.After(m.ExpiresAt.Add(KeepBatches)):
 			return &push.Conflict{Why: "mailing " + id + " ended more than 30 days ago: the list of what it marked has been deleted"}
 		default:
 			m.Unflag = &push.Unflag{State: push.UnflagRunning, StartedAt: now}

@@ -352,7 +352,7 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	w.mailing(t, "known", push.Audience{Everyone: true})
 	w.begin(t, "known")
 	began := w.startUnflag(t, "known").Unflag.StartedAt
-	w.clock.Add(push.DefaultLifetime + store.Keep + time.Second)
+	w.clock.Add(push.DefaultLifetime + store.KeepBatches + time.Second)
 	if _, err := w.StartUnflag(t.Context(), "old"); !push.IsConflict(err) {
 		t.Errorf("after its batches are deleted: %v, want a conflict", err)
 	}

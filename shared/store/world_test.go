@@ -24,7 +24,7 @@ func newWorld(t testing.TB, database ...grpc.DialOption) *world {
 	return w
 }
 
-func (w *world) register(t *testing.T, customer, token string) store.Registered {
+func (w *world) register(t *testing.T, customer, token string) store.RegistrationResult {
 	t.Helper()
 	r, err := w.RegisterToken(t.Context(), customer, push.Registration{Kind: push.KindToken, Value: token, Platform: push.Android})
 	if err != nil {
