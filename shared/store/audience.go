@@ -62,7 +62,7 @@ func customerFields(attributes []string) []firestore.FieldPath {
 	return fields
 }
 
-func (s *Store) customers() *firestore.CollectionRef { return s.db.Collection("customers") }
+func (s *Store) customerCollection() *firestore.CollectionRef { return s.db.Collection("customers") }
 
 // keyRange limits q to keys greater than after and not greater than upto, in order.
 func keyRange(q firestore.Query, after, upto string) firestore.Query {
@@ -106,15 +106,15 @@ type everyone struct {
 }
 
 func (e everyone) EstimateSize(ctx context.Context) (int, error) {
-	n, err := e.s.count(ctx, e.s.customers().Query)
-	return n, classify(err, "counting customers")
+	n, err := e.s.count(ctx, e.s.customerCollection().Query)
+	return n, classifyError(err, "counting customers")
 }
 
 func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	var p AudiencePage
-	err := e.s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+	err := e.s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		p = AudiencePage{}
-		q := keyRange(e.s.customers().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
+		q := keyRange(e.s.customerCollection().Where("reachable", "==", true), after, upto).SelectPaths(e.fields...).Limit(size)
 		snaps, err := tx.Documents(q).GetAll()
 		if err != nil {
 			return err
@@ -125,13 +125,13 @@ func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (A
 			p.Last = snaps[size-1].Ref.ID
 			end = p.Last
 		}
-		not := keyRange(e.s.customers().Where("reachable", "==", false), after, end)
+		not := keyRange(e.s.customerCollection().Where("reachable", "==", false), after, end)
 		n, err := countIn(ctx, not.NewAggregationQuery().Transaction(tx))
 		p.Excluded.NoValidToken = int64(n)
 		return err
 	}, firestore.ReadOnly)
 
-	return p, classify(err, "reading customers after %q", after)
+	return p, classifyError(err, "reading customers after %q", after)
 }
 
 // members decodes customers. A customer that cannot be decoded is logged and counts
@@ -210,7 +210,7 @@ func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size 
 
 	var refs []*firestore.DocumentRef
 	for _, k := range keys {
-		refs = append(refs, a.s.customers().Doc(k))
+		refs = append(refs, a.s.customerCollection().Doc(k))
 	}
 	if len(refs) == 0 {
 		return p, nil
@@ -218,7 +218,7 @@ func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size 
 
 	snaps, err := a.s.db.GetAll(ctx, refs)
 	if err != nil {
-		return AudiencePage{}, classify(err, "reading listed customers after %q", after)
+		return AudiencePage{}, classifyError(err, "reading listed customers after %q", after)
 	}
 
 	for _, snap := range snaps {

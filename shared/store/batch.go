@@ -87,8 +87,8 @@ var heldFields = []struct{ name, code string }{
 	{"wrongSender", push.CodeWrongSender},
 }
 
-func (s *Store) batch(ref push.BatchRef) *firestore.DocumentRef {
-	return s.mailing(ref.Mailing).Collection("batches").Doc(ref.Batch)
+func (s *Store) batchDocument(ref push.BatchRef) *firestore.DocumentRef {
+	return s.mailingDocument(ref.Mailing).Collection("batches").Doc(ref.Batch)
 }
 
 func encodeTally(t push.Tally) map[string]int {
@@ -224,12 +224,12 @@ func (s *Store) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, 
 	if !validID(ref.Mailing) || !validID(ref.Batch) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
-	snap, err := s.batch(ref).Get(ctx)
-	if missing(err) {
+	snap, err := s.batchDocument(ref).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
 	if err != nil {
-		return nil, classify(err, "reading batch %s of mailing %s", ref.Batch, ref.Mailing)
+		return nil, classifyError(err, "reading batch %s of mailing %s", ref.Batch, ref.Mailing)
 	}
 	return decodeBatch(snap)
 }
@@ -240,12 +240,12 @@ func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) err
 	claimed := *b
 	claimed.Claim(l)
 
-	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
+	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},
 		{Path: "tries", Value: claimed.Tries}, {Path: "crashes", Value: claimed.Crashes}, {Path: "saved", Value: false}, {Path: "publishedAt", Value: nil},
 	}...)...)
 	if err != nil {
-		return classify(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
+		return classifyError(err, "leasing batch %s of mailing %s", b.Batch, b.Mailing)
 	}
 	claimed.Revision, claimed.PublishedAt = revision, time.Time{}
 	*b = claimed
@@ -299,24 +299,24 @@ func (s *Store) SaveBatch(ctx context.Context, b *push.Batch) error {
 		up = append(up, firestore.Update{Path: "open", Value: false}, firestore.Update{Path: "waitUntil", Value: b.WaitUntil})
 	}
 
-	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, up...)
+	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, up...)
 	if err != nil {
-		return classify(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
+		return classifyError(err, "saving batch %s of mailing %s", b.Batch, b.Mailing)
 	}
 
 	b.Revision = revision
 	return nil
 }
 
-func (s *Store) openBatches(mailing string) firestore.Query {
-	return s.mailing(mailing).Collection("batches").Where("open", "==", true)
+func (s *Store) openBatchesQuery(mailing string) firestore.Query {
+	return s.mailingDocument(mailing).Collection("batches").Where("open", "==", true)
 }
 
 // CountOpenBatches counts the batches of a mailing that are not settled and do not wait for its
 // hours.
 func (s *Store) CountOpenBatches(ctx context.Context, mailing string) (int, error) {
-	n, err := s.countDocuments(ctx, s.openBatches(mailing))
-	return n, classify(err, "counting open batches of mailing %s", mailing)
+	n, err := s.countDocuments(ctx, s.openBatchesQuery(mailing))
+	return n, classifyError(err, "counting open batches of mailing %s", mailing)
 }
 
 // countUnsettled counts the batches of a mailing that are not settled: the open ones, or,
@@ -326,6 +326,6 @@ func (s *Store) countUnsettled(ctx context.Context, mailing string) (int, error)
 	if err != nil || open > 0 {
 		return open, err
 	}
-	waiting, err := s.countDocuments(ctx, s.waitingBatches(mailing))
-	return waiting, classify(err, "counting waiting batches of mailing %s", mailing)
+	waiting, err := s.countDocuments(ctx, s.waitingBatchesQuery(mailing))
+	return waiting, classifyError(err, "counting waiting batches of mailing %s", mailing)
 }

@@ -14,8 +14,8 @@ import (
 // mailing can end: every target that the tally does not count is failed. It reads
 // the document field by field, and changes nothing of a batch that is settled.
 func (s *Store) CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, reason string) error {
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.batch(ref))
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.batchDocument(ref))
 		if err != nil {
 			return err
 		}
@@ -23,13 +23,13 @@ func (s *Store) CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, re
 		if open, ok := fields["open"]; !ok || open == false {
 			return nil
 		}
-		return tx.Update(s.batch(ref), closing(fields, "failed", reason))
+		return tx.Update(s.batchDocument(ref), closing(fields, "failed", reason))
 	})
-	if missing(err) {
+	if isNotFound(err) {
 		return &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
 	}
 
-	return classify(err, "closing batch %s of mailing %s, which cannot be decoded", ref.Batch, ref.Mailing)
+	return classifyError(err, "closing batch %s of mailing %s, which cannot be decoded", ref.Batch, ref.Mailing)
 }
 
 // CloseStuckBatches closes the open batches of a mailing that ended long ago, so that the
@@ -37,9 +37,9 @@ func (s *Store) CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, re
 // could not settle in that time probably cannot be decoded. Targets without a result
 // count as expired. Batches with a valid lease stay open.
 func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, error) {
-	snaps, err := s.openBatches(mailing).Documents(ctx).GetAll()
+	snaps, err := s.openBatchesQuery(mailing).Documents(ctx).GetAll()
 	if err != nil {
-		return 0, classify(err, "listing the stuck batches of mailing %s", mailing)
+		return 0, classifyError(err, "listing the stuck batches of mailing %s", mailing)
 	}
 
 	closed := 0
@@ -49,10 +49,10 @@ func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, err
 		}
 		up := closing(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
 		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
-			if failedPrecondition(err) || missing(err) {
+			if isPreconditionFailed(err) || isNotFound(err) {
 				continue // another call has leased it since
 			}
-			return closed, classify(err, "closing stuck batch %s of mailing %s", snap.Ref.ID, mailing)
+			return closed, classifyError(err, "closing stuck batch %s of mailing %s", snap.Ref.ID, mailing)
 		}
 		slog.ErrorContext(ctx, "a batch that could not be settled is closed", "mailing", mailing, "batch", snap.Ref.ID)
 		closed++

@@ -34,34 +34,34 @@ type controlDoc struct {
 	Token string `firestore:"token"` // the token's id
 }
 
-func (s *Store) controls(group string) *firestore.DocumentRef {
+func (s *Store) controlsDocument(group string) *firestore.DocumentRef {
 	return s.db.Collection("controls").Doc(push.TokenID(group))
 }
 
 // SaveControls stores tokens that FCM accepted lately as the control tokens of a
 // group. The last write wins, because any of them is good enough.
 func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
-	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.timestamp().Add(controlsKept)}
+	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.currentTimestamp().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
 	}
-	_, err := s.controls(group).Set(ctx, doc)
-	return classify(err, "recording controls")
+	_, err := s.controlsDocument(group).Set(ctx, doc)
+	return classifyError(err, "recording controls")
 }
 
 // ReadControls returns the control tokens of a group that are still valid and still
 // belong to the same customers. It costs one read, and one more for each token.
 func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken, error) {
-	snap, err := s.controls(group).Get(ctx)
-	if missing(err) {
+	snap, err := s.controlsDocument(group).Get(ctx)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading controls")
+		return nil, classifyError(err, "reading controls")
 	}
 	var doc controlsDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, classify(err, "decoding the controls %s", snap.Ref.ID)
+		return nil, classifyError(err, "decoding the controls %s", snap.Ref.ID)
 	}
 	if !doc.ExpireAt.After(s.now()) {
 		return nil, nil
@@ -69,11 +69,11 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 
 	var refs []*firestore.DocumentRef
 	for _, c := range doc.Tokens {
-		refs = append(refs, s.customers().Doc(c.Key))
+		refs = append(refs, s.customerCollection().Doc(c.Key))
 	}
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classify(err, "reading the customers of controls")
+		return nil, classifyError(err, "reading the customers of controls")
 	}
 	var out []ControlToken
 	for _, snap := range snaps {
@@ -99,28 +99,28 @@ type Suspicion struct {
 	Cleared time.Time `firestore:"clearedAt"`   // when FCM last accepted most of the ids that it had refused; zero: never
 }
 
-func (s *Store) suspicion(group string) *firestore.DocumentRef {
-	return s.controls(group + "\x00suspicion")
+func (s *Store) suspicionDocument(group string) *firestore.DocumentRef {
+	return s.controlsDocument(group + "\x00suspicion")
 }
 
 // ReadSuspicion reads the suspicion about a group. It is the zero value if none was stored
 // within eight days.
 func (s *Store) ReadSuspicion(ctx context.Context, group string) (Suspicion, error) {
 	var out Suspicion
-	snap, err := s.suspicion(group).Get(ctx)
-	if missing(err) {
+	snap, err := s.suspicionDocument(group).Get(ctx)
+	if isNotFound(err) {
 		return out, nil
 	}
 	if err != nil {
-		return out, classify(err, "reading a suspicion")
+		return out, classifyError(err, "reading a suspicion")
 	}
-	return out, classify(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
+	return out, classifyError(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
 }
 
 // SaveSuspicion stores the suspicion about a group. The last write wins.
 func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
-	_, err := s.suspicion(group).Set(ctx, map[string]any{
-		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.timestamp().Add(controlsKept),
+	_, err := s.suspicionDocument(group).Set(ctx, map[string]any{
+		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.currentTimestamp().Add(controlsKept),
 	})
-	return classify(err, "recording a suspicion")
+	return classifyError(err, "recording a suspicion")
 }

@@ -79,11 +79,11 @@ type tokenDoc struct {
 	Before       string `firestore:"before,omitempty"`       // key of the customer from whom an app took it, and who may take it back
 }
 
-func (s *Store) customer(id string) *firestore.DocumentRef {
-	return s.customers().Doc(push.CustomerKey(id))
+func (s *Store) customerDocument(id string) *firestore.DocumentRef {
+	return s.customerCollection().Doc(push.CustomerKey(id))
 }
 
-func (s *Store) token(id string) *firestore.DocumentRef { return s.db.Doc("tokens/" + id) }
+func (s *Store) tokenDocument(id string) *firestore.DocumentRef { return s.db.Doc("tokens/" + id) }
 
 func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
@@ -144,12 +144,12 @@ func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 
 // ReadCustomer reads a customer with all tokens. It costs one read.
 func (s *Store) ReadCustomer(ctx context.Context, id string) (*push.Customer, error) {
-	snap, err := s.customer(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.customerDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "customer", ID: id}
 	}
 	if err != nil {
-		return nil, classify(err, "reading customer %s", push.CustomerKey(id))
+		return nil, classifyError(err, "reading customer %s", push.CustomerKey(id))
 	}
 	return decodeCustomer(snap)
 }

@@ -58,7 +58,7 @@ type superseded struct {
 func (s *Store) inCustomerTx(ctx context.Context, customers, tokens []string, f func(*customerTx) error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		b, err := s.openCustomerTx(tx, w, customers, tokens)
 		if err != nil {
 			return err
@@ -83,16 +83,16 @@ func (s *Store) inCustomerTx(ctx context.Context, customers, tokens []string, f 
 // have these tokens. It reads the documents of also with the same request. It
 // returns errStored when this write was the last to change a customer.
 func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, tokens []string, also ...*firestore.DocumentRef) (*customerTx, error) {
-	b := &customerTx{s: s, id: w, tx: tx, now: s.timestamp(), byID: map[string]*loadedCustomer{}, owners: map[string]string{}, moved: map[string]string{}, takenFromBefore: map[string]string{}, takenFrom: map[string]string{}}
+	b := &customerTx{s: s, id: w, tx: tx, now: s.currentTimestamp(), byID: map[string]*loadedCustomer{}, owners: map[string]string{}, moved: map[string]string{}, takenFromBefore: map[string]string{}, takenFrom: map[string]string{}}
 
-	tokens = unique(tokens)
+	tokens = uniqueStrings(tokens)
 	refs := make([]*firestore.DocumentRef, 0, len(customers)+len(tokens))
 	for _, id := range tokens {
-		refs = append(refs, s.token(id))
+		refs = append(refs, s.tokenDocument(id))
 	}
-	ids := unique(customers)
+	ids := uniqueStrings(customers)
 	for _, id := range ids {
-		refs = append(refs, s.customer(id))
+		refs = append(refs, s.customerDocument(id))
 	}
 	refs = append(refs, also...)
 
@@ -113,11 +113,11 @@ func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, 
 	return b, b.readOtherOwners(tokens)
 }
 
-// timestamp is the current time with Firestore's precision, so that what is returned
+// currentTimestamp is the current time with Firestore's precision, so that what is returned
 // equals what is stored.
-func (s *Store) timestamp() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+func (s *Store) currentTimestamp() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
-func unique(list []string) []string {
+func uniqueStrings(list []string) []string {
 	seen := make(map[string]bool, len(list))
 	out := make([]string, 0, len(list))
 	for _, x := range list {
@@ -145,7 +145,7 @@ func (b *customerTx) readOwners(tokens []string, snaps []*firestore.DocumentSnap
 
 func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range ids {
-		if b.id.in(snaps[i]) {
+		if b.id.changedLast(snaps[i]) {
 			return errStored
 		}
 		e := &loadedCustomer{stored: snaps[i].Exists()}
@@ -174,13 +174,13 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 			ids = append(ids, id)
 		}
 	}
-	if ids = unique(ids); len(ids) == 0 {
+	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
 
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = b.s.customer(id)
+		refs[i] = b.s.customerDocument(id)
 	}
 
 	snaps, err := b.tx.GetAll(refs)
@@ -301,17 +301,17 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 	switch {
 	case e.erased && e.stored:
-		return b.tx.Delete(b.s.customer(e.ID))
+		return b.tx.Delete(b.s.customerDocument(e.ID))
 	case e.changed && !e.erased:
 		e.Revision++
 		if e.lifted {
-			if err := b.tx.Delete(b.s.objection(e.ID)); err != nil {
+			if err := b.tx.Delete(b.s.objectionDocument(e.ID)); err != nil {
 				return err
 			}
 		}
 		doc := encodeCustomer(e.Customer)
 		doc.Write = string(b.id)
-		return b.tx.Set(b.s.customer(e.ID), doc)
+		return b.tx.Set(b.s.customerDocument(e.ID), doc)
 	}
 
 	return nil
@@ -319,11 +319,11 @@ func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 
 func (b *customerTx) writeTokenIndex(token, id string) error {
 	if id == "" {
-		return b.tx.Delete(b.s.token(token))
+		return b.tx.Delete(b.s.tokenDocument(token))
 	}
 	d := tokenDoc{Customer: id, Key: push.CustomerKey(id), Before: b.takenFrom[token]}
 	if t, ok := b.byID[id].Token(token); ok && t.Kind == push.KindToken {
 		d.Installation = installationKey(t.Kind, t.Value)
 	}
-	return b.tx.Set(b.s.token(token), d)
+	return b.tx.Set(b.s.tokenDocument(token), d)
 }

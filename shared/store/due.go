@@ -50,7 +50,7 @@ func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.M
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "listing the mailings to look after")
+		return nil, classifyError(err, "listing the mailings to look after")
 	}
 
 	var out []*push.Mailing
@@ -115,11 +115,11 @@ func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 // since it was read. Every change of the mailing's state deletes the record.
 func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.mailing(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.mailingDocument(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking mailing %s as asked for", m.ID)
+	return err == nil, classifyError(err, "marking mailing %s as asked for", m.ID)
 }
 
 // Ahead is how much of all mailings together waits to be sent.
@@ -153,7 +153,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return Ahead{}, classify(err, "reading how much waits to be sent")
+		return Ahead{}, classifyError(err, "reading how much waits to be sent")
 	}
 
 	for _, n := range held {

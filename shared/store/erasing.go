@@ -48,11 +48,13 @@ const (
 	erasuresAtOnce = 200
 )
 
-func (s *Store) objection(customer string) *firestore.DocumentRef {
+func (s *Store) objectionDocument(customer string) *firestore.DocumentRef {
 	return s.db.Doc("objections/" + push.CustomerKey(customer))
 }
 
-func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("erasures/" + key) }
+func (s *Store) erasureDocument(key string) *firestore.DocumentRef {
+	return s.db.Doc("erasures/" + key)
+}
 
 // EraseCustomer deletes a customer with all tokens, also from the index, and the
 // customer's data in mailings that have not ended. It returns the events, which are in
@@ -64,7 +66,7 @@ func (s *Store) erasure(key string) *firestore.DocumentRef { return s.db.Doc("er
 // before is in batches. A batch with a valid lease is changed after its call has ended:
 // a change before would make the call send to others twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
-	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.timestamp()}}
+	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.currentTimestamp()}}
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
 		if !e.stored {
@@ -77,18 +79,18 @@ func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Even
 		}
 		e.erased, e.touched = true, true
 		if e.OptedOut {
-			if err := b.tx.Set(s.objection(customer), objectionDoc{b.now}); err != nil {
+			if err := b.tx.Set(s.objectionDocument(customer), objectionDoc{b.now}); err != nil {
 				return err
 			}
 		}
-		return b.tx.Set(s.erasure(x.key), x.erasureDoc)
+		return b.tx.Set(s.erasureDocument(x.key), x.erasureDoc)
 	})
 	if err != nil {
-		return nil, classify(err, "erasing customer %s", x.key)
+		return nil, classifyError(err, "erasing customer %s", x.key)
 	}
 
 	_, err = s.eraseTraces(ctx, x)
-	return events, classify(err, "erasing the traces of customer %s", x.key)
+	return events, classifyError(err, "erasing the traces of customer %s", x.key)
 }
 
 // readObjections sets OptedOut for unknown customers whose objection was kept when
@@ -98,7 +100,7 @@ func (b *customerTx) readObjections(ids []string) error {
 	var refs []*firestore.DocumentRef
 	for _, id := range ids {
 		if e := b.byID[id]; !e.stored {
-			unknown, refs = append(unknown, e), append(refs, b.s.objection(id))
+			unknown, refs = append(unknown, e), append(refs, b.s.objectionDocument(id))
 		}
 	}
 	if len(refs) == 0 {
@@ -153,7 +155,7 @@ func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 		snaps = append(snaps, rest...)
 	}
 	if err != nil {
-		return nil, classify(err, "listing erasures")
+		return nil, classifyError(err, "listing erasures")
 	}
 
 	var due []erasure
@@ -184,7 +186,7 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 	for _, x := range due {
 		waits, err := s.eraseTraces(ctx, x)
 		if err != nil {
-			faults = append(faults, classify(err, "erasing the traces of customer %s", x.key))
+			faults = append(faults, classifyError(err, "erasing the traces of customer %s", x.key))
 			continue
 		}
 		left[x.key] = waits[x.key]
@@ -198,16 +200,16 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error {
 	done, err := s.forgetRecipients(ctx, x, budget)
 	if err != nil {
-		return classify(err, "erasing the recipients of customer %s", x.key)
+		return classifyError(err, "erasing the recipients of customer %s", x.key)
 	}
 	if !done {
 		return nil
 	}
 
 	// The revision: a later order of the same customer stays.
-	_, err = s.erasure(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
-	if err != nil && !missing(err) && !failedPrecondition(err) {
-		return classify(err, "ending erasure %s", x.key)
+	_, err = s.erasureDocument(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
+	if err != nil && !isNotFound(err) && !isPreconditionFailed(err) {
+		return classifyError(err, "ending erasure %s", x.key)
 	}
 	return nil
 }

@@ -66,14 +66,14 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 // sweep calls f for at most limit customers after the cursor whose day in a field has
 // come.
 func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (ExpiryResult, error) {
-	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
+	q := s.customerCollection().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
 		q = q.StartAfter(after.day, after.key)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return ExpiryResult{Next: after}, classify(err, "listing the customers whose day has come (%s)", field)
+		return ExpiryResult{Next: after}, classifyError(err, "listing the customers whose day has come (%s)", field)
 	}
 
 	out := ExpiryResult{Customers: len(snaps), Next: ExpiryCursor{field, after.day, after.key}, All: len(snaps) < limit}
@@ -131,7 +131,7 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 		return nil
 	})
 
-	return events, classify(err, "expiring tokens of customer %s", push.CustomerKey(id))
+	return events, classifyError(err, "expiring tokens of customer %s", push.CustomerKey(id))
 }
 
 // silence records that a customer has become silent. If a token was seen meanwhile, it
@@ -143,5 +143,5 @@ func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
 		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State
 		return nil
 	})
-	return events, classify(err, "noting that customer %s is silent", push.CustomerKey(id))
+	return events, classifyError(err, "noting that customer %s is silent", push.CustomerKey(id))
 }

@@ -24,13 +24,13 @@ func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) 
 	if after != "" {
 		key = push.CustomerKey(after)
 	}
-	q := keyRange(s.customers().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
+	q := keyRange(s.customerCollection().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing customers behind %q", key)
+		return nil, classifyError(err, "listing customers behind %q", key)
 	}
 
-	now := s.timestamp()
+	now := s.currentTimestamp()
 	out := make([]CustomerAvailability, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)

@@ -37,7 +37,7 @@ func (s *Store) FlagToken(ctx context.Context, f Flag) (FlagResult, error) {
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	out, err := s.flagTogether(ctx, []Flag{f})
 	if err != nil {
-		return FlagResult{}, classify(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
+		return FlagResult{}, classifyError(err, "flagging token %s of mailing %s", f.TokenID, f.Mailing)
 	}
 	return out[0], nil
 }
@@ -50,8 +50,8 @@ func (s *Store) flagTogether(ctx context.Context, flags []Flag) (out []FlagResul
 	}
 
 	w := newWriteID()
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.openCustomerTx(tx, w, customers, nil, s.unflagging(flags[0].Mailing))
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		b, err := s.openCustomerTx(tx, w, customers, nil, s.unflagMarkDocument(flags[0].Mailing))
 		if err != nil {
 			return err
 		}
@@ -150,10 +150,10 @@ func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTok
 		if took == 0 {
 			return nil
 		}
-		return b.tx.Create(s.unflags(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
+		return b.tx.Create(s.unflagCollection(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
 	})
 	if err != nil {
-		return 0, nil, classify(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
+		return 0, nil, classifyError(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
 	}
 
 	return took, events, nil

@@ -28,7 +28,7 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 	out := make([]FlagResult, len(flags))
 	customers, err := s.readEach(ctx, flags)
 	if err != nil {
-		err = classify(err, "reading the customers of %d invalid tokens", len(flags))
+		err = classifyError(err, "reading the customers of %d invalid tokens", len(flags))
 	}
 
 	of := map[string][]int{} // the flags to set, by customer, because they change the same document
@@ -88,7 +88,7 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 		}
 	default:
 		for _, i := range indexes {
-			out[i].Err = classify(err, "flagging token %s of mailing %s", flags[i].TokenID, flags[i].Mailing)
+			out[i].Err = classifyError(err, "flagging token %s of mailing %s", flags[i].TokenID, flags[i].Mailing)
 		}
 	}
 }
@@ -100,9 +100,9 @@ func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Cu
 	for i, f := range flags {
 		ids[i] = f.Customer
 	}
-	ids = unique(ids)
+	ids = uniqueStrings(ids)
 	return s.readKnown(ctx, ids, func(id string) *push.Customer {
-		now := s.timestamp()
+		now := s.currentTimestamp()
 		return &push.Customer{ID: id, CreatedAt: now, Version: now.UnixMicro()}
 	})
 }
@@ -112,7 +112,7 @@ func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Cu
 func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.customer(id)
+		refs[i] = s.customerDocument(id)
 	}
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {

@@ -60,10 +60,10 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 		return true, nil
 	}
 
-	_, err = s.erasure(x.key).Update(ctx, []firestore.Update{
+	_, err = s.erasureDocument(x.key).Update(ctx, []firestore.Update{
 		{Path: "after", Value: snaps[len(snaps)-1].Ref.ID}, {Path: "afterExpiry", Value: last},
 	}, firestore.LastUpdateTime(x.revision))
-	if failedPrecondition(err) || missing(err) {
+	if isPreconditionFailed(err) || isNotFound(err) {
 		err = nil // the customer was erased again, which begins anew
 	}
 	return false, err
@@ -93,9 +93,9 @@ func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone b
 // forgetRecipientsIn removes the customer from the recipients of one batch. A damaged
 // list is deleted as a whole.
 func (s *Store) forgetRecipientsIn(ctx context.Context, ref *firestore.DocumentRef, key string) error {
-	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
-		if missing(err) {
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {

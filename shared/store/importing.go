@@ -73,7 +73,7 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 		events = append(events, part...)
 	}
 
-	return refused, events, classify(err, "importing %d customers", len(lines))
+	return refused, events, classifyError(err, "importing %d customers", len(lines))
 }
 
 // withKinds returns the lines with the kind of each token, as its shape says.
@@ -127,7 +127,7 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		b, err := s.openLines(tx, w, lines, group)
 		if err != nil {
 			return err

@@ -45,14 +45,14 @@ func (s *Store) NewInstance(project string) *Instance {
 // Announce stores what the instance needs. It replaces what it stored before.
 func (i *Instance) Announce(ctx context.Context, d push.Demand) error {
 	_, err := i.doc.Set(ctx, instanceDoc{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, ExpireAt: i.store.now().Add(time.Hour)})
-	return classify(err, "announcing the demand of instance %s", i.doc.ID)
+	return classifyError(err, "announcing the demand of instance %s", i.doc.ID)
 }
 
 // Others reads what the other live instances need. Ages are by Firestore's clock.
 func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
 	snaps, err := i.doc.Parent.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading the demands of the instances")
+		return nil, classifyError(err, "reading the demands of the instances")
 	}
 
 	var others []push.Demand
@@ -75,5 +75,5 @@ func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
 // Leave deletes what the instance announced: it is idle or about to end.
 func (i *Instance) Leave(ctx context.Context) error {
 	_, err := i.doc.Delete(ctx)
-	return classify(err, "taking back the demand of instance %s", i.doc.ID)
+	return classifyError(err, "taking back the demand of instance %s", i.doc.ID)
 }

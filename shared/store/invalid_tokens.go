@@ -74,14 +74,14 @@ type batchInvalidTokens struct {
 // invalidTokensAfter reads the invalid tokens of at most that many batches after one, in
 // order. If it returns fewer, there are no more.
 func (s *Store) invalidTokensAfter(ctx context.Context, mailing, after string, most int) ([]batchInvalidTokens, error) {
-	q := s.mailing(mailing).Collection("batches").Where("hasInvalidTokens", "==", true).
+	q := s.mailingDocument(mailing).Collection("batches").Where("hasInvalidTokens", "==", true).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("invalidTokens").Limit(most)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the invalid tokens of mailing %s", mailing)
+		return nil, classifyError(err, "listing the invalid tokens of mailing %s", mailing)
 	}
 
 	out := make([]batchInvalidTokens, len(snaps))

@@ -14,24 +14,24 @@ import (
 // errUnchanged is returned by a change that leaves the mailing as it is.
 var errUnchanged = errors.New("nothing to change")
 
-// transition changes the state of a mailing in one transaction; to makes the change,
+// changeState changes the state of a mailing in one transaction; to makes the change,
 // or returns errUnchanged, or an error that says why it is not possible.
-func (s *Store) transition(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
+func (s *Store) changeState(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
 	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 	return m, nil
 }
 
-func classifyLife(err error, id string) error {
+func classifyStateError(err error, id string) error {
 	if push.IsNotFound(err) || push.IsConflict(err) {
 		return err
 	}
-	return classify(err, "changing the state of mailing %s", id)
+	return classifyError(err, "changing the state of mailing %s", id)
 }
 
 func errTransition(m *push.Mailing, next string) error {
@@ -46,7 +46,7 @@ func (s *Store) CancelMailing(ctx context.Context, id string) (*push.Mailing, er
 // EndMailing gives a mailing a final state. Totals and CompletedAt follow when none of
 // its tokens is pending any more. A state that cannot follow is a *push.Conflict.
 func (s *Store) EndMailing(ctx context.Context, id string, state push.State, refusal string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State == state {
 			return errUnchanged
 		}
@@ -72,7 +72,7 @@ func (s *Store) PauseMailingFor(ctx context.Context, id string, reason push.Paus
 // PauseMailingForProject is PauseMailingFor with the Firebase project that the reason is about, ""
 // for the default project.
 func (s *Store) PauseMailingForProject(ctx context.Context, id, project string, reason push.PauseReason, detail string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State == push.Paused {
 			return errUnchanged
 		}
@@ -86,18 +86,18 @@ func (s *Store) PauseMailingForProject(ctx context.Context, id, project string, 
 
 // ResumeMailing gives a paused mailing the state that it had before the pause.
 func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
-		return s.resume(m)
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
+		return s.endPause(m)
 	})
 }
 
-func (s *Store) resume(m *push.Mailing) error {
+func (s *Store) endPause(m *push.Mailing) error {
 	if m.State != push.Paused {
 		return errTransition(m, "resumed")
 	}
 	m.SizeAllowed = m.SizeAllowed || m.PausedReason == push.PausedAudience
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail, m.PausedProject = m.PausedFrom, "", "", "", ""
-	m.ResumedAt = s.timestamp()
+	m.ResumedAt = s.currentTimestamp()
 	if m.State == push.Scheduled && !m.StartAt.After(s.now()) {
 		m.State = push.Accepted
 	}
@@ -107,18 +107,18 @@ func (s *Store) resume(m *push.Mailing) error {
 // ResumeImplausibleMailing resumes a mailing that Carillon paused because of implausible
 // answers. A mailing that is paused by hand stays paused.
 func (s *Store) ResumeImplausibleMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Paused || !m.PausedReason.Implausible() {
 			return errUnchanged
 		}
-		return s.resume(m)
+		return s.endPause(m)
 	})
 }
 
 // PausePlatform records that a mailing is not sent to a platform, because its push
 // service refuses the app's credentials, or that it is sent again.
 func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, paused bool) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		i := slices.Index(m.PausedPlatforms, p)
 		switch {
 		case paused == (i >= 0):
@@ -137,13 +137,13 @@ func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, p
 // about those that it still finds. A mailing that is paused because of them is
 // resumed.
 func (s *Store) DecideHeldFlags(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State.Final() {
 			return errTransition(m, "decided about")
 		}
 		m.HeldDecision = decision
 		if m.State == push.Paused && m.PausedReason.Implausible() {
-			return s.resume(m)
+			return s.endPause(m)
 		}
 		return nil
 	})
@@ -151,7 +151,7 @@ func (s *Store) DecideHeldFlags(ctx context.Context, id string, decision push.He
 
 // MarkPayloadProven records that FCM accepts the payload of the mailing.
 func (s *Store) MarkPayloadProven(ctx context.Context, id string) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.Proven {
 			return errUnchanged
 		}
@@ -163,7 +163,7 @@ func (s *Store) MarkPayloadProven(ctx context.Context, id string) error {
 
 // AcceptMailing changes a scheduled mailing to accepted once its time has come.
 func (s *Store) AcceptMailing(ctx context.Context, id string) (*push.Mailing, error) {
-	return s.transition(ctx, id, func(m *push.Mailing) error {
+	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State != push.Scheduled || m.StartAt.After(s.now()) {
 			return errUnchanged
 		}
@@ -184,7 +184,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		for _, sh := range shards {
 			m.Estimated += sh.Estimated
 			sh.ExpireAt = m.ExpiresAt.Add(KeepBatches)
-			if err := tx.Create(s.shard(id, sh.Number), encodeShard(&sh)); err != nil {
+			if err := tx.Create(s.shardDocument(id, sh.Number), encodeShard(&sh)); err != nil {
 				return err
 			}
 		}
@@ -196,7 +196,7 @@ func (s *Store) StartMailing(ctx context.Context, id string, selection push.Devi
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil

@@ -23,8 +23,8 @@ type listDoc struct {
 // listBytes is how many bytes of a list one document gets.
 const listBytes = 800 << 10
 
-func (s *Store) listed(mailing string, n int) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("audience").Doc(strconv.Itoa(n))
+func (s *Store) listDocument(mailing string, n int) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("audience").Doc(strconv.Itoa(n))
 }
 
 // A list describes the documents of an audience, without reading them.
@@ -75,11 +75,11 @@ func pieces(list []string) [][]string {
 func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, error) {
 	refs := make([]*firestore.DocumentRef, l.parts)
 	for i := range refs {
-		refs[i] = s.listed(m.ID, i)
+		refs[i] = s.listDocument(m.ID, i)
 	}
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return false, classify(err, "reading the audience of mailing %s", m.ID)
+		return false, classifyError(err, "reading the audience of mailing %s", m.ID)
 	}
 
 	var customers, tokens []string

@@ -142,7 +142,7 @@ func keepFor(m *push.Mailing) time.Duration {
 func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error) {
 	var doc mailingDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, list{}, classify(err, "decoding mailing %s", snap.Ref.ID)
+		return nil, list{}, classifyError(err, "decoding mailing %s", snap.Ref.ID)
 	}
 
 	m := &push.Mailing{
@@ -158,20 +158,20 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
 	} else if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
-		return nil, list{}, classify(err, "decoding the draft of mailing %s", m.ID)
+		return nil, list{}, classifyError(err, "decoding the draft of mailing %s", m.ID)
 	}
 	var err error
 	if m.Hours, err = decodeWindow(doc.Hours); err != nil {
-		return nil, list{}, classify(err, "decoding the hours of mailing %s", m.ID)
+		return nil, list{}, classifyError(err, "decoding the hours of mailing %s", m.ID)
 	}
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {
-			return nil, list{}, classify(err, "decoding the totals of mailing %s", m.ID)
+			return nil, list{}, classifyError(err, "decoding the totals of mailing %s", m.ID)
 		}
 	}
 	if doc.Reports != "" {
 		if err := json.Unmarshal([]byte(doc.Reports), &m.Reports); err != nil {
-			return nil, list{}, classify(err, "decoding the reports of mailing %s", m.ID)
+			return nil, list{}, classifyError(err, "decoding the reports of mailing %s", m.ID)
 		}
 	}
 
@@ -185,23 +185,23 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	lists, l := splitList(m)
 	doc, err := encodeMailing(m, l)
 	if err != nil {
-		return nil, false, classify(err, "encoding mailing %s", m.ID)
+		return nil, false, classifyError(err, "encoding mailing %s", m.ID)
 	}
 
 	w := newWriteID()
 	doc.Write = string(w)
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, l := range lists {
-			if err := tx.Create(s.listed(m.ID, i), l); err != nil {
+			if err := tx.Create(s.listDocument(m.ID, i), l); err != nil {
 				return err
 			}
 		}
-		return tx.Create(s.mailing(m.ID), doc)
+		return tx.Create(s.mailingDocument(m.ID), doc)
 	})
 	if status.Code(err) != codes.AlreadyExists {
-		return m, err == nil, classify(err, "recording mailing %s", m.ID)
+		return m, err == nil, classifyError(err, "recording mailing %s", m.ID)
 	}
-	if w.stored(ctx, s.mailing(m.ID), err) != nil {
+	if w.readIfStored(ctx, s.mailingDocument(m.ID), err) != nil {
 		return m, true, nil
 	}
 
@@ -220,7 +220,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 // read for each 1,000.
 func (s *Store) CountMailingsSince(ctx context.Context, at time.Time) (int, error) {
 	n, err := s.countDocuments(ctx, s.db.Collection("mailings").Where("createdAt", ">=", at))
-	return n, classify(err, "counting the mailings since %s", at)
+	return n, classifyError(err, "counting the mailings since %s", at)
 }
 
 // ReadMailingHeader reads a mailing without the list of its audience. It costs one read.
@@ -233,12 +233,12 @@ func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailin
 	if !validID(id) {
 		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
-	snap, err := s.mailing(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.mailingDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	if err != nil {
-		return nil, list{}, classify(err, "reading mailing %s", id)
+		return nil, list{}, classifyError(err, "reading mailing %s", id)
 	}
 	return decodeMailing(snap)
 }
@@ -293,7 +293,7 @@ func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, 
 
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, "", classify(err, "listing mailings")
+		return nil, "", classifyError(err, "listing mailings")
 	}
 
 	var out []*push.Mailing
@@ -321,15 +321,15 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 	}
 	var m *push.Mailing
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.mailing(id))
-		if missing(err) {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.mailingDocument(id))
+		if isNotFound(err) {
 			return &push.NotFound{What: "mailing", ID: id}
 		}
 		if err != nil {
 			return err
 		}
-		if w.in(snap) {
+		if w.changedLast(snap) {
 			return errStored
 		}
 		var l list
@@ -348,7 +348,7 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 			return err
 		}
 		doc.Write = string(w)
-		return tx.Set(s.mailing(id), doc)
+		return tx.Set(s.mailingDocument(id), doc)
 	})
 
 	return m, err

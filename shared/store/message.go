@@ -57,7 +57,7 @@ type messageDoc struct {
 	Write    string    `firestore:"write"` // the writeID of the last change
 }
 
-func (s *Store) message(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
+func (s *Store) messageDocument(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
 
 func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 	draft, err := json.Marshal(m.MessageDraft)
@@ -168,18 +168,18 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
-		return nil, false, classify(err, "encoding message %s", m.ID)
+		return nil, false, classifyError(err, "encoding message %s", m.ID)
 	}
-	res, err := s.message(m.ID).Create(ctx, d)
+	res, err := s.messageDocument(m.ID).Create(ctx, d)
 	if err == nil {
 		m.Batch.Revision = res.UpdateTime
 		return m, true, nil
 	}
-	if w.stored(ctx, s.message(m.ID), err) != nil {
+	if w.readIfStored(ctx, s.messageDocument(m.ID), err) != nil {
 		return m, true, nil
 	}
 	if status.Code(err) != codes.AlreadyExists {
-		return nil, false, classify(err, "recording message %s", m.ID)
+		return nil, false, classifyError(err, "recording message %s", m.ID)
 	}
 
 	was, err := s.ReadMessage(ctx, m.ID)
@@ -197,12 +197,12 @@ func (s *Store) ReadMessage(ctx context.Context, id string) (*push.Message, erro
 	if !validID(id) {
 		return nil, &push.NotFound{What: "message", ID: id}
 	}
-	snap, err := s.message(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.messageDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "message", ID: id}
 	}
 	if err != nil {
-		return nil, classify(err, "reading message %s", id)
+		return nil, classifyError(err, "reading message %s", id)
 	}
 	return decodeMessage(snap)
 }
@@ -220,9 +220,9 @@ func (s *Store) ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*pu
 		return m, c, err
 	}
 
-	snaps, err := s.db.GetAll(ctx, []*firestore.DocumentRef{s.message(ref.Message), s.customer(ref.Customer)})
+	snaps, err := s.db.GetAll(ctx, []*firestore.DocumentRef{s.messageDocument(ref.Message), s.customerDocument(ref.Customer)})
 	if err != nil {
-		return nil, nil, classify(err, "reading message %s", ref.Message)
+		return nil, nil, classifyError(err, "reading message %s", ref.Message)
 	}
 	if !snaps[0].Exists() {
 		return nil, nil, &push.NotFound{What: "message", ID: ref.Message}
@@ -240,14 +240,14 @@ func (s *Store) ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*pu
 
 // customerOf reads the customer that a message is for, nil if there is none.
 func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer, error) {
-	ref := s.customer(m.Customer)
+	ref := s.customerDocument(m.Customer)
 	if address := m.Address(); address != "" {
-		snap, err := s.token(push.TokenID(address)).Get(ctx)
-		if missing(err) {
+		snap, err := s.tokenDocument(push.TokenID(address)).Get(ctx)
+		if isNotFound(err) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, classify(err, "finding the customer of message %s", m.ID)
+			return nil, classifyError(err, "finding the customer of message %s", m.ID)
 		}
 		key, _ := snap.Data()["key"].(string)
 		if key == "" {
@@ -257,11 +257,11 @@ func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer
 	}
 
 	snap, err := ref.Get(ctx)
-	if missing(err) {
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading the customer of message %s", m.ID)
+		return nil, classifyError(err, "reading the customer of message %s", m.ID)
 	}
 	return decodeCustomer(snap)
 }
@@ -274,28 +274,28 @@ func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
-		return classify(err, "encoding message %s", m.ID)
+		return classifyError(err, "encoding message %s", m.ID)
 	}
 
-	ref := s.message(m.ID)
-	revision, err := s.replaceOnce(ctx, ref, d, w, m)
-	if missing(err) {
+	ref := s.messageDocument(m.ID)
+	revision, err := s.updateMessageOnce(ctx, ref, d, w, m)
+	if isNotFound(err) {
 		return fmt.Errorf("saving message %s: %w: it was erased", m.ID, ErrConflict)
 	}
 	if err != nil {
-		return classify(err, "saving message %s", m.ID)
+		return classifyError(err, "saving message %s", m.ID)
 	}
 	m.Batch.Revision, m.Touched = revision, true
 	return nil
 }
 
-// replaceOnce is like updateOnce for all fields of a message that change.
-func (s *Store) replaceOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
+// updateMessageOnce is like updateOnce for all fields of a message that change.
+func (s *Store) updateMessageOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
 	res, err := ref.Update(ctx, d.updates(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
 	if err == nil {
 		return res.UpdateTime, nil
 	}
-	if snap := w.stored(ctx, ref, err); snap != nil {
+	if snap := w.readIfStored(ctx, ref, err); snap != nil {
 		return snap.UpdateTime, nil
 	}
 	return time.Time{}, err
@@ -358,13 +358,13 @@ func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease)
 // CloseUndecodableMessage settles a message whose document, or whose customer's, cannot
 // be decoded.
 func (s *Store) CloseUndecodableMessage(ctx context.Context, id, reason string) error {
-	_, err := s.message(id).Update(ctx, []firestore.Update{
+	_, err := s.messageDocument(id).Update(ctx, []firestore.Update{
 		{Path: "state", Value: string(push.Completed)}, {Path: "completedAt", Value: s.now()}, {Path: "settled", Value: true},
 		{Path: "reason", Value: reason}, {Path: "due", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 		{Path: "results", Value: firestore.Delete}, {Path: "recipients", Value: firestore.Delete},
 	})
-	if missing(err) {
+	if isNotFound(err) {
 		return nil
 	}
-	return classify(err, "closing message %s", id)
+	return classifyError(err, "closing message %s", id)
 }

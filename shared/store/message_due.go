@@ -87,7 +87,7 @@ func (s *Store) ListDueMessages(ctx context.Context, until time.Time) ([]DueMess
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "listing the messages that are due")
+		return nil, classifyError(err, "listing the messages that are due")
 	}
 
 	var out []DueMessage
@@ -122,11 +122,11 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 // MarkMessagePublished records that the caller is about to publish a message again. It
 // reports false, and stores nothing, if the message has changed since it was listed.
 func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
-	_, err := s.message(x.Message).Update(ctx, []firestore.Update{
+	_, err := s.messageDocument(x.Message).Update(ctx, []firestore.Update{
 		{Path: "publishedAt", Value: at}, {Path: "due", Value: dueText(x.Message, again(x.CreatedAt, at))},
 	}, firestore.LastUpdateTime(x.Revision))
-	if failedPrecondition(err) || missing(err) {
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking message %s as published", x.Message)
+	return err == nil, classifyError(err, "marking message %s as published", x.Message)
 }

@@ -116,7 +116,7 @@ func (s *Store) messagesOf(ctx context.Context, c *push.Customer, limit int, tok
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the messages to a customer")
+		return nil, classifyError(err, "listing the messages to a customer")
 	}
 
 	var out []*push.Message
@@ -149,7 +149,7 @@ func (s *Store) findRecipients(ctx context.Context, c *push.Customer, list []Cus
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classify(err, "searching mailings for a customer")
+		return nil, classifyError(err, "searching mailings for a customer")
 	}
 	return slices.DeleteFunc(list, func(m CustomerMessage) bool { return m.Message == nil && len(m.Recipients) == 0 }), nil
 }
@@ -181,7 +181,7 @@ func (s *Store) recipientsOf(ctx context.Context, m *push.Mailing, c *push.Custo
 // and the next one, too, if the first ends with the very key. Batches by zone have the
 // range of all batches of their commit, so that those with the same end are read.
 func (s *Store) batchesWith(ctx context.Context, mailing, key string, byZone bool, fields ...string) ([]*firestore.DocumentSnapshot, error) {
-	batches := s.mailing(mailing).Collection("batches").Select(fields...)
+	batches := s.mailingDocument(mailing).Collection("batches").Select(fields...)
 	q := batches.OrderBy("last", firestore.Asc).StartAt(key)
 	snaps, err := q.Limit(1).Documents(ctx).GetAll()
 	if err != nil || len(snaps) == 0 {

@@ -49,17 +49,17 @@ func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan
 	if m.Shards == 0 {
 		return []keySpan{{}}, nil
 	}
-	q := s.mailing(m.ID).Collection("shards").Where("endedEarly", "==", true).Select("after", "upto")
+	q := s.mailingDocument(m.ID).Collection("shards").Where("endedEarly", "==", true).Select("after", "upto")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the shards of mailing %s that were ended early", m.ID)
+		return nil, classifyError(err, "listing the shards of mailing %s that were ended early", m.ID)
 	}
 
 	var spans []keySpan
 	for _, snap := range snaps {
 		var d shardDoc
 		if err := snap.DataTo(&d); err != nil {
-			return nil, classify(err, "decoding shard %s of mailing %s", snap.Ref.ID, m.ID)
+			return nil, classifyError(err, "decoding shard %s of mailing %s", snap.Ref.ID, m.ID)
 		}
 		spans = append(spans, keySpan{d.After, d.Upto})
 	}
@@ -68,8 +68,8 @@ func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan
 
 // CountRange counts all customers of a range of keys.
 func (e everyone) CountRange(ctx context.Context, after, upto string) (int, error) {
-	n, err := e.s.countRange(ctx, e.s.customers().Query, after, upto)
-	return n, classify(err, "counting customers after %q", after)
+	n, err := e.s.countRange(ctx, e.s.customerCollection().Query, after, upto)
+	return n, classifyError(err, "counting customers after %q", after)
 }
 
 // CountRange counts the listed customers of a range of keys. It reads nothing.
@@ -81,7 +81,7 @@ func (a *listedAudience) CountRange(_ context.Context, after, upto string) (int,
 func (g segments) CountRange(ctx context.Context, after, upto string) (int, error) {
 	if g.sel.OneCondition() {
 		n, err := g.s.countRange(ctx, g.base, after, upto)
-		return n, classify(err, "counting the customers of segments after %q", after)
+		return n, classifyError(err, "counting the customers of segments after %q", after)
 	}
 
 	// An aggregation cannot combine conditions on one array, so the segments are read.
@@ -90,7 +90,7 @@ func (g segments) CountRange(ctx context.Context, after, upto string) (int, erro
 	for {
 		snaps, err := keyRange(g.base, after, upto).Select("segments").Limit(page).Documents(ctx).GetAll()
 		if err != nil {
-			return 0, classify(err, "counting the customers of segments after %q", after)
+			return 0, classifyError(err, "counting the customers of segments after %q", after)
 		}
 		for _, snap := range snaps {
 			if g.selects(snap) {

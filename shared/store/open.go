@@ -24,19 +24,19 @@ type OpenBatch struct {
 // ListOpenBatches lists the batches of a mailing that are not settled. A document that cannot
 // be decoded is logged and left out.
 func (s *Store) ListOpenBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	return s.listOpen(ctx, mailing, s.openBatches(mailing))
+	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing))
 }
 
 // ListHoldingBatches lists the open batches that have held flags.
 func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenBatch, error) {
-	return s.listOpen(ctx, mailing, s.openBatches(mailing).Where("holding", "==", true))
+	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("holding", "==", true))
 }
 
 func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query) ([]OpenBatch, error) {
 	q = q.Select("lane", "cutAt", "notBefore", "leaseUntil", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing open batches of mailing %s", mailing)
+		return nil, classifyError(err, "listing open batches of mailing %s", mailing)
 	}
 
 	out := make([]OpenBatch, 0, len(snaps))
@@ -66,21 +66,21 @@ func logSkipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error
 // another call of tick has published it, or a call of deliver has leased it.
 func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.batchDocument(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
+	return err == nil, classifyError(err, "marking batch %s of mailing %s as published", b.Batch, b.Mailing)
 }
 
 // CountOpenTargets counts the targets in the open batches of a mailing.
 func (s *Store) CountOpenTargets(ctx context.Context, mailing string) (int, error) {
-	n, err := s.addSizes(ctx, s.openBatches(mailing))
-	return n, classify(err, "adding up the open batches of mailing %s", mailing)
+	n, err := s.addSizes(ctx, s.openBatchesQuery(mailing))
+	return n, classifyError(err, "adding up the open batches of mailing %s", mailing)
 }
 
 func (s *Store) addSizes(ctx context.Context, q firestore.Query) (int, error) {
-	sums, err := sum(ctx, nil, q, "size")
+	sums, err := sumFields(ctx, nil, q, "size")
 	if err != nil {
 		return 0, err
 	}

@@ -29,7 +29,7 @@ type eventDoc struct {
 	Data    string    `firestore:"data"` // JSON, as it is published
 }
 
-func (s *Store) outbox() *firestore.CollectionRef { return s.db.Collection("outbox") }
+func (s *Store) outboxCollection() *firestore.CollectionRef { return s.db.Collection("outbox") }
 
 // storeEvents stores events in the outbox.
 func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) error {
@@ -39,7 +39,7 @@ func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) erro
 			return fmt.Errorf("encoding event %s: %w", e.ID, err)
 		}
 		d := outboxDoc{eventDoc{e.Type, e.Subject, e.Time, string(data)}, s.now().Add(keepEvents)}
-		if err := tx.Set(s.outbox().Doc(e.ID), d); err != nil {
+		if err := tx.Set(s.outboxCollection().Doc(e.ID), d); err != nil {
 			return err
 		}
 	}
@@ -63,16 +63,16 @@ const (
 func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) error {
 	for len(events) > 0 {
 		n := min(len(events), publishedAtOnce)
-		err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, e := range events[:n] {
-				if err := tx.Delete(s.outbox().Doc(e.ID)); err != nil {
+				if err := tx.Delete(s.outboxCollection().Doc(e.ID)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return classify(err, "deleting %d published events", n)
+			return classifyError(err, "deleting %d published events", n)
 		}
 		events = events[n:]
 	}
@@ -86,7 +86,7 @@ func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) e
 // written at one end and slow every registration down.
 func (s *Store) ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Event, error) {
 	var out []push.Event
-	q := s.outbox().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
+	q := s.outboxCollection().OrderBy(firestore.DocumentID, firestore.Asc).Limit(outboxPage)
 	for after, read := "", 0; read < outboxRead; read += outboxPage {
 		page := q
 		if after != "" {
@@ -94,7 +94,7 @@ func (s *Store) ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Ev
 		}
 		snaps, err := page.Documents(ctx).GetAll()
 		if err != nil {
-			return out, classify(err, "reading the outbox after %q", after)
+			return out, classifyError(err, "reading the outbox after %q", after)
 		}
 		for _, snap := range snaps {
 			var d outboxDoc

@@ -22,8 +22,8 @@ type ownersDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-func (s *Store) owners(mailing string) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("audience").Doc("owners")
+func (s *Store) ownersDocument(mailing string) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("audience").Doc("owners")
 }
 
 // tokenIDs returns the ids of listed tokens, sorted, each once.
@@ -41,11 +41,11 @@ func tokenIDs(tokens []string) []string {
 func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
 	ids := tokenIDs(m.Audience.Tokens)
 	owners, err := s.storedOwners(ctx, m.ID)
-	if missing(err) {
+	if isNotFound(err) {
 		owners, err = s.resolveOwners(ctx, m, ids)
 	}
 	if err != nil {
-		return nil, classify(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
+		return nil, classifyError(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
 	}
 
 	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
@@ -58,7 +58,7 @@ func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience,
 
 // storedOwners returns the stored keys of customers, by token id.
 func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]string, error) {
-	snap, err := s.owners(mailing).Get(ctx)
+	snap, err := s.ownersDocument(mailing).Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +88,8 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 		return nil, err
 	}
 	d := ownersDoc{ids, owners, m.ExpiresAt.Add(KeepBatches)}
-	_, err = s.owners(m.ID).Create(ctx, d)
-	if failedPrecondition(err) { // another call has stored it
+	_, err = s.ownersDocument(m.ID).Create(ctx, d)
+	if isPreconditionFailed(err) { // another call has stored it
 		return s.storedOwners(ctx, m.ID)
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 	for part := range slices.Chunk(ids, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
 		for i, id := range part {
-			refs[i] = s.token(id)
+			refs[i] = s.tokenDocument(id)
 		}
 		snaps, err := s.db.GetAll(ctx, refs)
 		if err != nil {

@@ -46,11 +46,11 @@ func (b *customerTx) readPhones(claims ...claim) error {
 			names = append(names, key)
 		}
 	}
-	names, fids = unique(names), unique(fids)
+	names, fids = uniqueStrings(names), uniqueStrings(fids)
 
 	refs := make([]*firestore.DocumentRef, len(names))
 	for i, id := range names {
-		refs[i] = b.s.token(id)
+		refs[i] = b.s.tokenDocument(id)
 	}
 	if len(refs) > 0 {
 		snaps, err := b.tx.GetAll(refs)

@@ -33,7 +33,7 @@ func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, m
 	for _, name := range names {
 		fields = append(fields, "platformTally."+name+".size")
 	}
-	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
+	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -25,21 +25,21 @@ type MailingRecipient struct {
 // has no customers: they are found by their tokens, with one read for each. If anybody
 // has opened the mailing, that costs one more for each.
 func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
-	q := s.mailing(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
+	q := s.mailingDocument(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
 	if after != "" {
 		q = q.StartAfter(after)
 	}
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading the recipients of mailing %s after %q", mailing, after)
+		return nil, classifyError(err, "reading the recipients of mailing %s after %q", mailing, after)
 	}
 
 	var out []MailingRecipient
 	for _, snap := range snaps {
 		list, err := s.recipientsOfBatch(ctx, snap)
 		if err != nil {
-			return nil, classify(err, "reading the recipients of batch %s of mailing %s", snap.Ref.ID, mailing)
+			return nil, classifyError(err, "reading the recipients of batch %s of mailing %s", snap.Ref.ID, mailing)
 		}
 		out = append(out, list...)
 	}
@@ -106,7 +106,7 @@ func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) (
 	for part := range slices.Chunk(known, 500) {
 		refs := make([]*firestore.DocumentRef, len(part))
 		for k, i := range part {
-			refs[k] = s.token(list[i].TokenID)
+			refs[k] = s.tokenDocument(list[i].TokenID)
 		}
 		snaps, err := s.db.GetAll(ctx, refs)
 		if err != nil {

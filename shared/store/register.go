@@ -46,7 +46,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 	})
 
 	out.Events = events
-	return out, classify(err, "registering token %s", token)
+	return out, classifyError(err, "registering token %s", token)
 }
 
 // registerToken gives a customer a token that was seen now. What the registration does not say
@@ -108,7 +108,7 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 	if push.IsNotFound(err) {
 		return nil, err
 	}
-	return events, classify(err, "unregistering token %s", tokenID)
+	return events, classifyError(err, "unregistering token %s", tokenID)
 }
 
 // PatchCustomer changes a customer's data beside the tokens, and returns the customer with the
@@ -141,5 +141,5 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 		c = e.Customer
 		return nil
 	})
-	return c, classify(err, "changing customer %s", push.CustomerKey(customer))
+	return c, classifyError(err, "changing customer %s", push.CustomerKey(customer))
 }

@@ -46,10 +46,10 @@ func (d *reportDoc) field(t push.ReportType) *string {
 // those of one variant.
 func reportGroup(of string, variant int) string { return of + "/" + variantField(variant) }
 
-func (s *Store) reports() *firestore.CollectionRef { return s.db.Collection("reports") }
+func (s *Store) reportCollection() *firestore.CollectionRef { return s.db.Collection("reports") }
 
-func (s *Store) report(of, tokenID string) *firestore.DocumentRef {
-	return s.reports().Doc(push.ReportID(of, tokenID))
+func (s *Store) reportDocument(of, tokenID string) *firestore.DocumentRef {
+	return s.reportCollection().Doc(push.ReportID(of, tokenID))
 }
 
 // RecordedReports says what became of reports.
@@ -102,7 +102,7 @@ func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded
 			mu.Lock()
 			defer mu.Unlock()
 			sum.add(n)
-			faults = append(faults, classify(err, "recording reports of customer %s", push.CustomerKey(customer)))
+			faults = append(faults, classifyError(err, "recording reports of customer %s", push.CustomerKey(customer)))
 			return nil
 		})
 	}
@@ -119,17 +119,17 @@ func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
 			ids = append(ids, r.TokenID)
 		}
 	}
-	if ids = unique(ids); len(ids) == 0 {
+	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
 
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.token(id)
+		refs[i] = s.tokenDocument(id)
 	}
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return classify(err, "reading whose %d tokens are", len(ids))
+		return classifyError(err, "reading whose %d tokens are", len(ids))
 	}
 	owners := map[string]string{}
 	for i, snap := range snaps {
@@ -149,19 +149,19 @@ func (s *Store) recordOf(ctx context.Context, customer string, list []targetRepo
 	for _, r := range list {
 		ids = append(ids, push.ReportID(r.Of, r.TokenID))
 	}
-	ids = unique(ids)
+	ids = uniqueStrings(ids)
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
-		refs[i] = s.reports().Doc(id)
+		refs[i] = s.reportCollection().Doc(id)
 	}
 
 	w := newWriteID()
-	err = s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err = s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		b, err := s.openCustomerTx(tx, w, []string{customer}, nil, refs...)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(b.alsoRead, w.in) {
+		if slices.ContainsFunc(b.alsoRead, w.changedLast) {
 			return errStored
 		}
 		b.announceNew, b.storeEvents = true, true
@@ -221,7 +221,7 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedR
 
 	for id := range changed {
 		docs[id].Write = string(b.id)
-		if err := b.tx.Set(b.s.reports().Doc(id), docs[id]); err != nil {
+		if err := b.tx.Set(b.s.reportCollection().Doc(id), docs[id]); err != nil {
 			return n, err
 		}
 	}

@@ -31,13 +31,13 @@ func (s *Store) CountReports(ctx context.Context, m *push.Mailing) (push.ReportC
 		counts[i] = make([]int, len(types))
 		for k, t := range types {
 			g.Go(func() (err error) {
-				counts[i][k], err = s.countDocuments(counting, s.reports().Where(string(t), "==", reportGroup(m.ID, i)))
+				counts[i][k], err = s.countDocuments(counting, s.reportCollection().Where(string(t), "==", reportGroup(m.ID, i)))
 				return err
 			})
 		}
 	}
 	if err := g.Wait(); err != nil {
-		return out, classify(err, "counting the reports of mailing %s", m.ID)
+		return out, classifyError(err, "counting the reports of mailing %s", m.ID)
 	}
 
 	for _, n := range counts {
@@ -66,7 +66,7 @@ func (s *Store) FreezeReports(ctx context.Context) error {
 		OrderBy("expiresAt", firestore.Asc).Select("startedAt", "reports")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return classify(err, "listing the mailings whose reports are to be frozen")
+		return classifyError(err, "listing the mailings whose reports are to be frozen")
 	}
 
 	var faults []error
@@ -102,7 +102,7 @@ func (s *Store) freezeReports(ctx context.Context, id string) error {
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
-	return classify(err, "freezing the reports of mailing %s", id)
+	return classifyError(err, "freezing the reports of mailing %s", id)
 }
 
 // CountMessageReports counts what phones reported of a message, and gives its recipients the
@@ -137,7 +137,7 @@ func (s *Store) readReports(ctx context.Context, list []reported) ([]*reportDoc,
 	var of []*push.Recipient
 	for _, r := range list {
 		if r.TokenID != "" {
-			refs, of = append(refs, s.report(r.of, r.TokenID)), append(of, r.Recipient)
+			refs, of = append(refs, s.reportDocument(r.of, r.TokenID)), append(of, r.Recipient)
 		}
 	}
 
@@ -146,7 +146,7 @@ func (s *Store) readReports(ctx context.Context, list []reported) ([]*reportDoc,
 		n := min(len(refs), 500)
 		snaps, err := s.db.GetAll(ctx, refs[:n])
 		if err != nil {
-			return nil, classify(err, "reading %d reports", n)
+			return nil, classifyError(err, "reading %d reports", n)
 		}
 		for i, snap := range snaps {
 			if !snap.Exists() {
@@ -172,9 +172,9 @@ func (s *Store) addOpenings(ctx context.Context, mailing string, list []MailingR
 	for i := range push.MaxVariants {
 		groups = append(groups, reportGroup(mailing, i))
 	}
-	first, err := s.reports().Where("opened", "in", groups).Select("openedAt").Limit(1).Documents(ctx).GetAll()
+	first, err := s.reportCollection().Where("opened", "in", groups).Select("openedAt").Limit(1).Documents(ctx).GetAll()
 	if err != nil || len(first) == 0 {
-		return classify(err, "searching openings of mailing %s", mailing)
+		return classifyError(err, "searching openings of mailing %s", mailing)
 	}
 
 	all := make([]reported, len(list))
@@ -189,7 +189,7 @@ func (s *Store) addOpenings(ctx context.Context, mailing string, list []MailingR
 // The counts stay: a document of a random name has what was reported, and nothing that
 // leads to the customer.
 func (s *Store) eraseReports(ctx context.Context, x erasure) error {
-	snaps, err := s.reports().Where("customer", "==", x.key).Select("createdAt").Documents(ctx).GetAll()
+	snaps, err := s.reportCollection().Where("customer", "==", x.key).Select("createdAt").Documents(ctx).GetAll()
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (s *Store) eraseReports(ctx context.Context, x erasure) error {
 }
 
 func (s *Store) anonymizeReports(ctx context.Context, refs []*firestore.DocumentRef) error {
-	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snaps, err := tx.GetAll(refs)
 		if err != nil {
 			return err
@@ -224,7 +224,7 @@ func (s *Store) anonymizeReports(ctx context.Context, refs []*firestore.Document
 				return err
 			}
 			d.Customer, d.OpenedAt = "", nil
-			if err := tx.Create(s.reports().NewDoc(), d); err != nil {
+			if err := tx.Create(s.reportCollection().NewDoc(), d); err != nil {
 				return err
 			}
 			if err := tx.Delete(snap.Ref); err != nil {

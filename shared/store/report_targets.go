@@ -129,7 +129,7 @@ func (s *Store) findReportedOf(ctx context.Context, of string, list []push.Repor
 		return s.findInMessage(ctx, sub, list), nil
 	}
 	found, err := s.findInBatches(ctx, sub, list)
-	return found, classify(err, "searching mailing %s for targets", of)
+	return found, classifyError(err, "searching mailing %s for targets", of)
 }
 
 // reportSubject reads a mailing or a message, nil if there is none. Ids of messages
@@ -162,12 +162,12 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 }
 
 func (s *Store) messageSubject(ctx context.Context, id string) (*reportSubject, error) {
-	snap, err := s.message(id).Get(ctx)
-	if missing(err) {
+	snap, err := s.messageDocument(id).Get(ctx)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classify(err, "reading message %s", id)
+		return nil, classifyError(err, "reading message %s", id)
 	}
 	x := &reportSubject{id: id, message: &messageDoc{}}
 	if err := snap.DataTo(x.message); err != nil {

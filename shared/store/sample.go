@@ -44,7 +44,7 @@ func (s *Store) sampleTokens(ctx context.Context, tokens []string, size int) (*A
 	some := ids[:min(len(ids), size)]
 	owners, err := s.lookUpOwners(ctx, some)
 	if err != nil {
-		return nil, classify(err, "finding out whose %d tokens are", len(some))
+		return nil, classifyError(err, "finding out whose %d tokens are", len(some))
 	}
 
 	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}

@@ -26,14 +26,14 @@ type segments struct {
 func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
 	var bases []base
 	if len(sel.Any) > 0 {
-		bases = append(bases, base{fmt.Sprintf("any %q", sel.Any), s.customers().Where("segments", "array-contains-any", sel.Any)})
+		bases = append(bases, base{fmt.Sprintf("any %q", sel.Any), s.customerCollection().Where("segments", "array-contains-any", sel.Any)})
 	}
 	for _, name := range sel.All {
-		bases = append(bases, base{fmt.Sprintf("one %q", name), s.customers().Where("segments", "array-contains", name)})
+		bases = append(bases, base{fmt.Sprintf("one %q", name), s.customerCollection().Where("segments", "array-contains", name)})
 	}
 	q, err := s.smallestBase(ctx, bases)
 	if err != nil {
-		return nil, classify(err, "comparing the sizes of segments")
+		return nil, classifyError(err, "comparing the sizes of segments")
 	}
 	return segments{s, sel, q, fields}, nil
 }
@@ -47,7 +47,7 @@ func (g segments) EstimateSize(ctx context.Context) (int, error) {
 	if err == nil && n > 0 && !g.sel.OneCondition() {
 		n, err = g.scale(ctx, n)
 	}
-	return n, classify(err, "counting the customers of segments")
+	return n, classifyError(err, "counting the customers of segments")
 }
 
 // scale returns how many of the customers of the base all conditions select: by the
@@ -80,7 +80,7 @@ func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (A
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return AudiencePage{}, classify(err, "reading the customers of segments after %q", after)
+		return AudiencePage{}, classifyError(err, "reading the customers of segments after %q", after)
 	}
 	var p AudiencePage
 	if len(snaps) == size {

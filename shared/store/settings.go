@@ -46,13 +46,13 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	return set, nil
 }
 
-func (s *Store) settings() *firestore.DocumentRef { return s.db.Doc("settings/push") }
+func (s *Store) settingsDocument() *firestore.DocumentRef { return s.db.Doc("settings/push") }
 
 // ReadSettings reads the choices that hold for mailings that do not say otherwise.
 func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
-	snap, err := s.settings().Get(ctx)
-	if err != nil && !missing(err) {
-		return push.Settings{}, classify(err, "reading the settings")
+	snap, err := s.settingsDocument().Get(ctx)
+	if err != nil && !isNotFound(err) {
+		return push.Settings{}, classifyError(err, "reading the settings")
 	}
 	return decodeSettings(snap)
 }
@@ -63,28 +63,28 @@ func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
 // settings that were never stored have revision 0.
 func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
 	w := newWriteID()
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.settings())
-		if err != nil && !missing(err) {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.settingsDocument())
+		if err != nil && !isNotFound(err) {
 			return err
 		}
 		was, err := decodeSettings(snap)
 		if err != nil {
 			return err
 		}
-		if w.in(snap) {
+		if w.changedLast(snap) {
 			return errStored
 		}
 		if !condition.Holds(true, was.Revision) {
 			return &push.PreconditionFailed{What: "settings"}
 		}
 
-		now := s.timestamp()
+		now := s.currentTimestamp()
 		set.Revision, set.ChangedAt = was.Revision+1, &now
-		return tx.Set(s.settings(), settingsDoc{
+		return tx.Set(s.settingsDocument(), settingsDoc{
 			Devices: string(set.Devices), Muted: string(set.Muted), WrongSender: string(set.WrongSender), Window: encodeWindow(set.Window),
 			ChangedBy: string(set.ChangedBy), ChangedAt: set.ChangedAt, Revision: set.Revision, Write: string(w),
 		})
 	})
-	return set, classify(err, "storing the settings")
+	return set, classifyError(err, "storing the settings")
 }

@@ -40,8 +40,8 @@ type shardDoc struct {
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
 }
 
-func (s *Store) shard(mailing string, k int) *firestore.DocumentRef {
-	return s.mailing(mailing).Collection("shards").Doc(strconv.Itoa(k))
+func (s *Store) shardDocument(mailing string, k int) *firestore.DocumentRef {
+	return s.mailingDocument(mailing).Collection("shards").Doc(strconv.Itoa(k))
 }
 
 func encodeShard(sh *push.Shard) *shardDoc {
@@ -57,17 +57,17 @@ func encodeShard(sh *push.Shard) *shardDoc {
 
 // ReadShard reads a shard of a mailing.
 func (s *Store) ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error) {
-	snap, err := s.shard(mailing, k).Get(ctx)
-	if missing(err) {
+	snap, err := s.shardDocument(mailing, k).Get(ctx)
+	if isNotFound(err) {
 		return nil, &push.NotFound{What: "shard of mailing " + mailing, ID: strconv.Itoa(k)}
 	}
 	if err != nil {
-		return nil, classify(err, "reading shard %d of mailing %s", k, mailing)
+		return nil, classifyError(err, "reading shard %d of mailing %s", k, mailing)
 	}
 
 	var d shardDoc
 	if err := snap.DataTo(&d); err != nil {
-		return nil, classify(err, "decoding shard %d of mailing %s", k, mailing)
+		return nil, classifyError(err, "decoding shard %d of mailing %s", k, mailing)
 	}
 	return &push.Shard{
 		Mailing: mailing, Number: k, From: d.From, After: d.After, Upto: d.Upto, Batches: d.Batches, Done: d.Done,
@@ -92,24 +92,24 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 
 	w := newWriteID()
 	var done firestore.CommitResponse
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		for i, b := range batches {
-			if err := tx.Create(s.batch(b.BatchRef), docs[i]); err != nil {
+			if err := tx.Create(s.batchDocument(b.BatchRef), docs[i]); err != nil {
 				return err
 			}
 		}
-		return tx.Update(s.shard(sh.Mailing, sh.Number), append(shardUpdates(sh), w.update()), firestore.LastUpdateTime(sh.Revision))
+		return tx.Update(s.shardDocument(sh.Mailing, sh.Number), append(shardUpdates(sh), w.fieldUpdate()), firestore.LastUpdateTime(sh.Revision))
 	}, firestore.WithCommitResponseTo(&done))
 	if err == nil {
 		sh.Revision = done.CommitTime()
 		return nil
 	}
-	if snap := w.stored(ctx, s.shard(sh.Mailing, sh.Number), err); snap != nil {
+	if snap := w.readIfStored(ctx, s.shardDocument(sh.Mailing, sh.Number), err); snap != nil {
 		sh.Revision = snap.UpdateTime
 		return nil
 	}
 
-	return classify(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
+	return classifyError(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
 }
 
 func shardUpdates(sh *push.Shard) []firestore.Update {
@@ -141,12 +141,12 @@ func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, or
 func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) error {
 	taken := *sh
 	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
-	revision, err := s.updateOnce(ctx, s.shard(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
+	revision, err := s.updateOnce(ctx, s.shardDocument(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
 		{Path: "leaseUntil", Value: timeOrNil(to.LeaseUntil)}, {Path: "continueAt", Value: timeOrNil(to.ContinueAt)},
 		{Path: "publishedAt", Value: timeOrNil(to.PublishedAt)},
 	}...)
 	if err != nil {
-		return classify(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
+		return classifyError(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
 	taken.Revision = revision
 	*sh = taken
@@ -165,10 +165,10 @@ type OpenShard struct {
 // ListOpenShards lists the shards that do not have all their batches yet. A document that cannot
 // be decoded is logged and left out.
 func (s *Store) ListOpenShards(ctx context.Context, mailing string) ([]OpenShard, error) {
-	q := s.openShards(mailing).Select("leaseUntil", "continueAt", "publishedAt")
+	q := s.openShardsQuery(mailing).Select("leaseUntil", "continueAt", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing open shards of mailing %s", mailing)
+		return nil, classifyError(err, "listing open shards of mailing %s", mailing)
 	}
 
 	var out []OpenShard
@@ -187,19 +187,19 @@ func (s *Store) ListOpenShards(ctx context.Context, mailing string) ([]OpenShard
 	return out, nil
 }
 
-func (s *Store) openShards(mailing string) firestore.Query {
-	return s.mailing(mailing).Collection("shards").Where("done", "==", false)
+func (s *Store) openShardsQuery(mailing string) firestore.Query {
+	return s.mailingDocument(mailing).Collection("shards").Where("done", "==", false)
 }
 
 // MarkShardPublished records that the caller is about to publish a message for a shard. It
 // reports false, and stores nothing, if the shard has changed since it was listed.
 func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
-	_, err := s.shard(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.shardDocument(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
+	return err == nil, classifyError(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
 }
 
 // endShards ends the creation of batches of a mailing that has ended: a call of dispatch that
@@ -216,11 +216,11 @@ func (s *Store) endShards(ctx context.Context, mailing string) error {
 		}
 		changed := false
 		for _, sh := range open {
-			_, err := s.shard(mailing, sh.Number).Update(ctx, end, firestore.LastUpdateTime(sh.Revision))
-			if failedPrecondition(err) {
+			_, err := s.shardDocument(mailing, sh.Number).Update(ctx, end, firestore.LastUpdateTime(sh.Revision))
+			if isPreconditionFailed(err) {
 				changed = true
 			} else if err != nil {
-				return classify(err, "ending shard %d of mailing %s", sh.Number, mailing)
+				return classifyError(err, "ending shard %d of mailing %s", sh.Number, mailing)
 			}
 		}
 		if !changed {

@@ -21,22 +21,22 @@ type statsDoc struct {
 	Platforms map[string]int64 `firestore:"platforms"`
 }
 
-func (s *Store) dayStats(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
+func (s *Store) dayStatsDocument(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
 
 // HasDayStats reports whether a day is counted.
 func (s *Store) HasDayStats(ctx context.Context, day string) (bool, error) {
-	_, err := s.dayStats(day).Get(ctx)
-	if missing(err) {
+	_, err := s.dayStatsDocument(day).Get(ctx)
+	if isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "reading the statistics of %s", day)
+	return err == nil, classifyError(err, "reading the statistics of %s", day)
 }
 
 // RecordDayStats counts whom push can reach now, and stores it as a day. A day that is stored
 // stays as it is. It costs up to six reads for each 1,000 customers.
 func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 	d := statsDoc{CountedAt: s.now(), Platforms: map[string]int64{}}
-	all := s.customers().Query
+	all := s.customerCollection().Query
 	counts := []struct {
 		to    *int64
 		query firestore.Query
@@ -63,17 +63,17 @@ func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return classify(err, "counting the customers of %s", day)
+		return classifyError(err, "counting the customers of %s", day)
 	}
 
 	for i, p := range platforms {
 		d.Platforms[string(p)] = byPlatform[i]
 	}
-	_, err := s.dayStats(day).Create(ctx, d)
+	_, err := s.dayStatsDocument(day).Create(ctx, d)
 	if status.Code(err) == codes.AlreadyExists {
 		return nil
 	}
-	return classify(err, "storing the statistics of %s", day)
+	return classifyError(err, "storing the statistics of %s", day)
 }
 
 // ListDayStats returns the days that are counted, from the first to the last, both included.
@@ -82,7 +82,7 @@ func (s *Store) ListDayStats(ctx context.Context, first, last string) ([]push.Da
 	q := s.db.Collection("stats").OrderBy(firestore.DocumentID, firestore.Asc).StartAt(first).EndAt(last)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "reading statistics")
+		return nil, classifyError(err, "reading statistics")
 	}
 
 	out := []push.DayStats{}

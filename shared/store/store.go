@@ -74,7 +74,7 @@ func New(db *firestore.Client, o Options) *Store {
 	return s
 }
 
-func (s *Store) mailing(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
+func (s *Store) mailingDocument(id string) *firestore.DocumentRef { return s.db.Doc("mailings/" + id) }
 
 // ErrConflict says that a document has changed since it was read. Nothing was
 // written.
@@ -83,15 +83,15 @@ var ErrConflict = errors.New("the document has changed since it was read")
 // IsConflict reports whether err is ErrConflict.
 func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
-// classify gives a Firestore error the type that callers decide by: ErrConflict,
+// classifyError gives a Firestore error the type that callers decide by: ErrConflict,
 // *push.Unavailable, or none. The text says what was being done.
-func classify(err error, doing string, a ...any) error {
+func classifyError(err error, doing string, a ...any) error {
 	if err == nil {
 		return nil
 	}
 
 	text := fmt.Sprintf(doing, a...)
-	if failedPrecondition(err) {
+	if isPreconditionFailed(err) {
 		return fmt.Errorf("%s: %w: %w", text, ErrConflict, err)
 	}
 	switch status.Code(err) {
@@ -101,10 +101,10 @@ func classify(err error, doing string, a ...any) error {
 	return fmt.Errorf("%s: %w", text, err)
 }
 
-// failedPrecondition reports whether a precondition of a write did not hold. The
+// isPreconditionFailed reports whether a precondition of a write did not hold. The
 // service uses the same code for a query whose index is missing; the text of that
 // error begins with fixed words, before any name of a project or document.
-func failedPrecondition(err error) bool {
+func isPreconditionFailed(err error) bool {
 	switch status.Code(err) {
 	case codes.AlreadyExists:
 		return true
@@ -115,4 +115,4 @@ func failedPrecondition(err error) bool {
 	return false
 }
 
-func missing(err error) bool { return status.Code(err) == codes.NotFound }
+func isNotFound(err error) bool { return status.Code(err) == codes.NotFound }

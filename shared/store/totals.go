@@ -19,7 +19,7 @@ func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, e
 		return *m.Totals, nil
 	}
 	var t push.Totals
-	err := s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
+	err := s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
 		if t, err = s.addUp(ctx, tx, m.ID); err != nil {
 			return err
 		}
@@ -30,20 +30,20 @@ func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, e
 		return err
 	}, firestore.ReadOnly)
 	t.Customers.Estimated = m.Estimated
-	return t, classify(err, "adding up mailing %s", m.ID)
+	return t, classifyError(err, "adding up mailing %s", m.ID)
 }
 
 // addUp computes the sums in a transaction. A query takes five aggregations at
 // most. A sum counts only documents that have all fields of its query, so that
 // shards and batches always have all of them.
 func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
-	shards := s.mailing(mailing).Collection("shards").Query
+	shards := s.mailingDocument(mailing).Collection("shards").Query
 
-	a, err := sum(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
+	a, err := sumFields(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
 	if err != nil {
 		return push.Totals{}, err
 	}
-	more, err := sum(ctx, tx, shards, "muted", "filtered", "control")
+	more, err := sumFields(ctx, tx, shards, "muted", "filtered", "control")
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -68,12 +68,12 @@ func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing
 	for _, f := range tallyFields {
 		names = append(names, tally+"."+f.name)
 	}
-	batches := s.mailing(mailing).Collection("batches").Query
-	first, err := sum(ctx, tx, batches, names[:5]...)
+	batches := s.mailingDocument(mailing).Collection("batches").Query
+	first, err := sumFields(ctx, tx, batches, names[:5]...)
 	if err != nil {
 		return 0, push.Tally{}, err
 	}
-	rest, err := sum(ctx, tx, batches, names[5:]...)
+	rest, err := sumFields(ctx, tx, batches, names[5:]...)
 	if err != nil {
 		return 0, push.Tally{}, err
 	}
@@ -91,7 +91,7 @@ func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailin
 	for _, f := range heldFields {
 		names = append(names, "held."+f.name)
 	}
-	sums, err := sum(ctx, tx, s.mailing(mailing).Collection("batches").Query, names...)
+	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailin
 	return out, nil
 }
 
-func sum(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
+func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
 	agg := q.NewAggregationQuery()
 	if tx != nil {
 		agg = agg.Transaction(tx)
@@ -147,11 +147,11 @@ func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 // is so, and reports whether it is.
 func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, error) {
 	// Counted, not listed: a shard that cannot be decoded counts as open.
-	open, err := s.countDocuments(ctx, s.openShards(id))
+	open, err := s.countDocuments(ctx, s.openShardsQuery(id))
 	if err != nil || open > 0 {
-		return false, classify(err, "counting open shards of mailing %s", id)
+		return false, classifyError(err, "counting open shards of mailing %s", id)
 	}
-	_, err = s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err = s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.Dispatched || m.Shards == 0 {
 			return errUnchanged
 		}
@@ -223,7 +223,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil
@@ -232,7 +232,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 // MarkCompletedPublished records that mailing.completed was published: tick has
 // nothing left to do for the mailing.
 func (s *Store) MarkCompletedPublished(ctx context.Context, id string) error {
-	_, err := s.transition(ctx, id, func(m *push.Mailing) error {
+	_, err := s.changeState(ctx, id, func(m *push.Mailing) error {
 		if !m.Active || m.Totals == nil {
 			return errUnchanged
 		}

@@ -45,18 +45,18 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 			continue
 		}
 		for n := range d.Listed {
-			if err := s.unlist(ctx, s.listed(snap.Ref.ID, n), before); err != nil {
+			if err := s.unlist(ctx, s.listDocument(snap.Ref.ID, n), before); err != nil {
 				return nil, err
 			}
 		}
 		if d.Shards == 0 {
 			continue
 		}
-		if err := s.blankBatches(ctx, snap.Ref.ID, s.openBatches(snap.Ref.ID), before, left); err != nil {
+		if err := s.blankBatches(ctx, snap.Ref.ID, s.openBatchesQuery(snap.Ref.ID), before, left); err != nil {
 			return nil, err
 		}
 		if d.Hours != "" {
-			if err := s.blankBatches(ctx, snap.Ref.ID, s.waitingBatches(snap.Ref.ID), before, left); err != nil {
+			if err := s.blankBatches(ctx, snap.Ref.ID, s.waitingBatchesQuery(snap.Ref.ID), before, left); err != nil {
 				return nil, err
 			}
 		}
@@ -135,9 +135,9 @@ func laterThan(field any, at time.Time) bool {
 }
 
 func (s *Store) eraseText(ctx context.Context, id string) error {
-	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.mailing(id))
-		if missing(err) {
+	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.mailingDocument(id))
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -149,7 +149,7 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 		}
 
 		for n := range l.parts {
-			if err := tx.Delete(s.listed(id, n)); err != nil {
+			if err := tx.Delete(s.listDocument(id, n)); err != nil {
 				return err
 			}
 		}
@@ -163,15 +163,15 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return tx.Set(s.mailing(id), doc)
+		return tx.Set(s.mailingDocument(id), doc)
 	})
 }
 
 // unlist removes customers and their tokens from one document of a listed audience.
 func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []erasure) error {
-	return s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
-		if missing(err) {
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -255,14 +255,14 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 	if err != nil {
 		return false, err
 	}
-	_, err = s.batch(ref).Update(ctx, append(tallyUpdates(b), []firestore.Update{
+	_, err = s.batchDocument(ref).Update(ctx, append(tallyUpdates(b), []firestore.Update{
 		{Path: "targets", Value: targets}, {Path: "results", Value: encodeResults(b.Results)},
 		{Path: "owedFlags", Value: slices.Concat([]int{}, b.OwedFlags)},
 		{Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
 		{Path: "heldFlags", Value: slices.Concat([]int{}, b.HeldFlags)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "holding", Value: len(b.HeldFlags) > 0},
 	}...), firestore.LastUpdateTime(b.Revision))
-	if failedPrecondition(err) {
+	if isPreconditionFailed(err) {
 		return true, nil // a call has leased it
 	}
 	return false, err
@@ -292,9 +292,9 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 		if err != nil {
 			return err
 		}
-		_, err = s.batch(b.BatchRef).Update(ctx, []firestore.Update{{Path: "invalidTokens", Value: text}, {Path: "hasInvalidTokens", Value: text != ""}},
+		_, err = s.batchDocument(b.BatchRef).Update(ctx, []firestore.Update{{Path: "invalidTokens", Value: text}, {Path: "hasInvalidTokens", Value: text != ""}},
 			firestore.LastUpdateTime(b.Revision))
-		if err != nil && !failedPrecondition(err) {
+		if err != nil && !isPreconditionFailed(err) {
 			return err
 		}
 	}

@@ -77,12 +77,12 @@ const (
 	few, many                       = 4_000, 20_000
 )
 
-func (s *Store) unflags(mailing string) *firestore.CollectionRef {
-	return s.mailing(mailing).Collection("unflags")
+func (s *Store) unflagCollection(mailing string) *firestore.CollectionRef {
+	return s.mailingDocument(mailing).Collection("unflags")
 }
 
-func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
-	return s.unflags(mailing).Doc("mark")
+func (s *Store) unflagMarkDocument(mailing string) *firestore.DocumentRef {
+	return s.unflagCollection(mailing).Doc("mark")
 }
 
 // StartUnflag records that all flags of a mailing are to be removed. From then on the mailing
@@ -91,7 +91,7 @@ func (s *Store) unflagging(mailing string) *firestore.DocumentRef {
 // are unknown then.
 func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, tx *firestore.Transaction) error {
-		switch now := s.timestamp(); {
+		switch now := s.currentTimestamp(); {
 		case m.Unflag != nil:
 			return errUnchanged
 		case m.StartedAt.IsZero() && m.State.Final(): // it never sent, so it has no flags
@@ -103,14 +103,14 @@ func (s *Store) StartUnflag(ctx context.Context, id string) (*push.Mailing, erro
 			return &push.Conflict{Why: "mailing " + id + " ended more than 30 days ago: the list of what it marked has been deleted"}
 		default:
 			m.Unflag = &push.Unflag{State: push.UnflagRunning, StartedAt: now}
-			return tx.Set(s.unflagging(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
+			return tx.Set(s.unflagMarkDocument(id), unflagMark{Moved: now, ExpireAt: m.ExpiresAt.Add(keepUnflags)})
 		}
 	})
 	if errors.Is(err, errUnchanged) {
 		return m, nil
 	}
 	if err != nil {
-		return nil, classifyLife(err, id)
+		return nil, classifyStateError(err, id)
 	}
 
 	return m, nil
@@ -132,14 +132,14 @@ func (s *Store) ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.
 
 // unflagged returns how many flags the transactions of an unflag have removed.
 func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err error) {
-	err = s.transact(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
-		sums, err := sum(ctx, tx, s.unflags(mailing).Query, "unflagged")
+	err = s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
+		sums, err := sumFields(ctx, tx, s.unflagCollection(mailing).Query, "unflagged")
 		if err == nil {
 			n = sums[0]
 		}
 		return err
 	}, firestore.ReadOnly)
-	return n, classify(err, "adding up what was taken back of mailing %s", mailing)
+	return n, classifyError(err, "adding up what was taken back of mailing %s", mailing)
 }
 
 // An UnflagLease is one call's lease of an unflag, and its cursor.
@@ -181,7 +181,7 @@ func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time
 			return false
 		}
 		if mark.After != l.after {
-			mark.After, mark.Moved = l.after, s.timestamp()
+			mark.After, mark.Moved = l.after, s.currentTimestamp()
 		}
 		mark.LeaseUntil = timeOrNil(until)
 		return true
@@ -191,9 +191,9 @@ func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time
 // moveUnflag changes the mark of an unflag. It returns ErrConflict if change reports that it
 // may not. A mark that is deleted is no error: its batches are deleted as well.
 func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
-	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		snap, err := tx.Get(s.unflagging(l.Mailing))
-		if missing(err) {
+	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
+		snap, err := tx.Get(s.unflagMarkDocument(l.Mailing))
+		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -206,13 +206,13 @@ func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unf
 		if !change(&mark) {
 			return ErrConflict
 		}
-		return tx.Set(s.unflagging(l.Mailing), mark)
+		return tx.Set(s.unflagMarkDocument(l.Mailing), mark)
 	})
 	if errors.Is(err, ErrConflict) {
 		return err
 	}
 
-	return classify(err, "going on to take back the flags of mailing %s", l.Mailing)
+	return classifyError(err, "going on to take back the flags of mailing %s", l.Mailing)
 }
 
 // CustomerTokens are tokens of one customer, by their ids.
@@ -308,11 +308,11 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 		return nil, err
 	}
 
-	m, err := s.transition(ctx, mailing, func(m *push.Mailing) error {
+	m, err := s.changeState(ctx, mailing, func(m *push.Mailing) error {
 		if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 			return errUnchanged
 		}
-		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, timeOrNil(s.timestamp())
+		m.Unflag.State, m.Unflag.Unflagged, m.Unflag.CompletedAt = push.UnflagCompleted, n, timeOrNil(s.currentTimestamp())
 		return nil
 	})
 	if err != nil {
@@ -327,18 +327,18 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 func (s *Store) ListStalledUnflags(ctx context.Context) ([]string, error) {
 	snaps, err := s.db.Collection("mailings").Where("unflag.state", "==", string(push.UnflagRunning)).Select().Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing the mailings whose flags are being taken back")
+		return nil, classifyError(err, "listing the mailings whose flags are being taken back")
 	}
 	refs := make([]*firestore.DocumentRef, len(snaps))
 	for i, snap := range snaps {
-		refs[i] = s.unflagging(snap.Ref.ID)
+		refs[i] = s.unflagMarkDocument(snap.Ref.ID)
 	}
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	marks, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classify(err, "looking after the unflags under way")
+		return nil, classifyError(err, "looking after the unflags under way")
 	}
 
 	var out []string

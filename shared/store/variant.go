@@ -139,7 +139,7 @@ func (s *Store) addUpVariants(ctx context.Context, tx *firestore.Transaction, m 
 	for i := range push.MaxVariants {
 		fields = append(fields, "targetedBy."+variantField(i))
 	}
-	customers, err := sum(ctx, tx, s.mailing(m.ID).Collection("shards").Query, fields...)
+	customers, err := sumFields(ctx, tx, s.mailingDocument(m.ID).Collection("shards").Query, fields...)
 	if err != nil {
 		return nil, err
 	}

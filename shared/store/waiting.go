@@ -35,19 +35,19 @@ type WaitingBatch struct {
 	Targets   int
 }
 
-// waitingBatches are the batches of a mailing that wait for their hours. The order by
+// waitingBatchesQuery are the batches of a mailing that wait for their hours. The order by
 // the field leaves out the documents that do not have it.
-func (s *Store) waitingBatches(mailing string) firestore.Query {
-	return s.mailing(mailing).Collection("batches").OrderBy("waitUntil", firestore.Asc)
+func (s *Store) waitingBatchesQuery(mailing string) firestore.Query {
+	return s.mailingDocument(mailing).Collection("batches").OrderBy("waitUntil", firestore.Asc)
 }
 
 // ListWaitingBatches lists batches of a mailing whose hours begin by a time, at most limit, the
 // first to begin first. A document that cannot be decoded is logged and left out.
 func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until time.Time, limit int) ([]WaitingBatch, error) {
-	q := s.waitingBatches(mailing).Where("waitUntil", "<=", until).Limit(limit).Select("lane", "cutAt", "waitUntil", "size")
+	q := s.waitingBatchesQuery(mailing).Where("waitUntil", "<=", until).Limit(limit).Select("lane", "cutAt", "waitUntil", "size")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classify(err, "listing waiting batches of mailing %s", mailing)
+		return nil, classifyError(err, "listing waiting batches of mailing %s", mailing)
 	}
 
 	out := make([]WaitingBatch, 0, len(snaps))
@@ -66,10 +66,10 @@ func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until ti
 // ReadLastWaitingTime returns when the last batch of a mailing that waits for its hours may be
 // sent, zero if none waits. It costs one read.
 func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.Time, error) {
-	q := s.mailing(mailing).Collection("batches").OrderBy("waitUntil", firestore.Desc).Limit(1).Select("waitUntil")
+	q := s.mailingDocument(mailing).Collection("batches").OrderBy("waitUntil", firestore.Desc).Limit(1).Select("waitUntil")
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil || len(snaps) == 0 {
-		return time.Time{}, classify(err, "reading the last waiting batch of mailing %s", mailing)
+		return time.Time{}, classifyError(err, "reading the last waiting batch of mailing %s", mailing)
 	}
 	at, err := snaps[0].DataAt("waitUntil")
 	last, _ := at.(time.Time)
@@ -81,11 +81,11 @@ func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.T
 // the batch has changed since it was listed: another call has done the same.
 func (s *Store) OpenWaitingBatch(ctx context.Context, b WaitingBatch, at time.Time) (bool, error) {
 	up := append(opening(b.WaitUntil), firestore.Update{Path: "publishedAt", Value: at})
-	_, err := s.batch(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
-	if failedPrecondition(err) || missing(err) {
+	_, err := s.batchDocument(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
+	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classify(err, "opening batch %s of mailing %s", b.Batch, b.Mailing)
+	return err == nil, classifyError(err, "opening batch %s of mailing %s", b.Batch, b.Mailing)
 }
 
 // opening is the update that ends the waiting of a batch.
@@ -117,7 +117,7 @@ func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []Waiti
 			if !slot.Before(until) {
 				break
 			}
-			if err := tx.Update(s.batch(b.BatchRef), opening(slot), firestore.LastUpdateTime(b.Revision)); err != nil {
+			if err := tx.Update(s.batchDocument(b.BatchRef), opening(slot), firestore.LastUpdateTime(b.Revision)); err != nil {
 				return err
 			}
 			slot = slot.Add(time.Duration(b.Targets) * time.Minute / time.Duration(m.Rate()))
@@ -132,8 +132,8 @@ func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []Waiti
 	switch {
 	case errors.Is(err, errUnchanged):
 		return 0, nil
-	case failedPrecondition(err) || missing(err):
+	case isPreconditionFailed(err) || isNotFound(err):
 		return 0, nil
 	}
-	return assigned, classify(err, "giving slots to batches of mailing %s", mailing)
+	return assigned, classifyError(err, "giving slots to batches of mailing %s", mailing)
 }
