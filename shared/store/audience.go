@@ -42,13 +42,13 @@ func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ..
 	a := m.Audience
 	switch {
 	case a.Everyone:
-		return everyone{s, customerFields(attributes)}, nil
+		return everyoneAudience{s, customerFields(attributes)}, nil
 	case a.Segments != nil:
-		return s.bySegments(ctx, a.Segments, customerFields(attributes))
+		return s.openSegments(ctx, a.Segments, customerFields(attributes))
 	case a.Tokens != nil:
-		return s.byTokens(ctx, m)
+		return s.openListedTokens(ctx, m)
 	default:
-		return s.byCustomers(a.Customers), nil
+		return s.openListedCustomers(a.Customers), nil
 	}
 }
 
@@ -76,9 +76,9 @@ func keyRange(q firestore.Query, after, upto string) firestore.Query {
 	return q
 }
 
-// estimate counts the customers whose keys begin with one of the 32 digits, and
+// estimateCount counts the customers whose keys begin with one of the 32 digits, and
 // multiplies: keys are hashes, so that each digit has about as many.
-func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
+func (s *Store) estimateCount(ctx context.Context, q firestore.Query) (int, error) {
 	n, err := s.countDocuments(ctx, keyRange(q, "", "1"))
 	return 32 * n, err
 }
@@ -87,30 +87,30 @@ func (s *Store) estimate(ctx context.Context, q firestore.Query) (int, error) {
 // count costs a read for each 1,000.
 const exactBelow = 20_000
 
-// count estimates the number of customers that a query finds, and counts them where
+// countOrEstimate estimates the number of customers that a query finds, and counts them where
 // they seem to be few.
-func (s *Store) count(ctx context.Context, q firestore.Query) (int, error) {
-	n, err := s.estimate(ctx, q)
+func (s *Store) countOrEstimate(ctx context.Context, q firestore.Query) (int, error) {
+	n, err := s.estimateCount(ctx, q)
 	if err != nil || n >= exactBelow {
 		return n, err
 	}
 	return s.countDocuments(ctx, q)
 }
 
-// everyone is the audience of all customers. It reads reachable customers only. The
+// everyoneAudience is the audience of all customers. It reads reachable customers only. The
 // others are counted by an aggregation over the same range at the same read time: a
 // customer whom this mailing makes unreachable is not counted twice.
-type everyone struct {
+type everyoneAudience struct {
 	s      *Store
 	fields []firestore.FieldPath
 }
 
-func (e everyone) EstimateSize(ctx context.Context) (int, error) {
-	n, err := e.s.count(ctx, e.s.customerCollection().Query)
+func (e everyoneAudience) EstimateSize(ctx context.Context) (int, error) {
+	n, err := e.s.countOrEstimate(ctx, e.s.customerCollection().Query)
 	return n, classifyError(err, "counting customers")
 }
 
-func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
+func (e everyoneAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	var p AudiencePage
 	err := e.s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		p = AudiencePage{}
@@ -119,14 +119,14 @@ func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (A
 		if err != nil {
 			return err
 		}
-		p.Members = members(ctx, snaps, nil)
+		p.Members = decodeMembers(ctx, snaps, nil)
 		end := upto
 		if len(snaps) == size {
 			p.Last = snaps[size-1].Ref.ID
 			end = p.Last
 		}
 		not := keyRange(e.s.customerCollection().Where("reachable", "==", false), after, end)
-		n, err := countIn(ctx, not.NewAggregationQuery().Transaction(tx))
+		n, err := countWith(ctx, not.NewAggregationQuery().Transaction(tx))
 		p.Excluded.NoValidToken = int64(n)
 		return err
 	}, firestore.ReadOnly)
@@ -134,9 +134,9 @@ func (e everyone) ReadPage(ctx context.Context, after, upto string, size int) (A
 	return p, classifyError(err, "reading customers after %q", after)
 }
 
-// members decodes customers. A customer that cannot be decoded is logged and counts
+// decodeMembers decodes customers. A customer that cannot be decoded is logged and counts
 // as unknown, so that the others of the page are sent to.
-func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []AudienceMember {
+func decodeMembers(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func(*push.Customer) bool) []AudienceMember {
 	out := make([]AudienceMember, 0, len(snaps))
 	for _, snap := range snaps {
 		c, err := decodeCustomer(snap)
@@ -155,27 +155,27 @@ func members(ctx context.Context, snaps []*firestore.DocumentSnapshot, keep func
 // listedAudience is an audience of listed customers or tokens: its keys are known,
 // in order.
 type listedAudience struct {
-	s    *Store
-	keys []string
-	only map[string][]string // by key: the token ids that are listed
-	void map[string]bool     // keys that stand for listed tokens that are not registered
+	s            *Store
+	keys         []string
+	listedTokens map[string][]string // by key: the token ids that are listed
+	unregistered map[string]bool     // keys that stand for listed tokens that are not registered
 }
 
-func (s *Store) byCustomers(ids []string) *listedAudience {
+func (s *Store) openListedCustomers(ids []string) *listedAudience {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
 		keys[i] = push.CustomerKey(id)
 	}
-	return s.byKeys(keys)
+	return s.newListedAudience(keys)
 }
 
-func (s *Store) byKeys(keys []string) *listedAudience {
+func (s *Store) newListedAudience(keys []string) *listedAudience {
 	a := &listedAudience{s: s, keys: slices.Clone(keys)}
-	a.sort()
+	a.sortKeys()
 	return a
 }
 
-func (a *listedAudience) sort() {
+func (a *listedAudience) sortKeys() {
 	slices.Sort(a.keys)
 	a.keys = slices.Compact(a.keys)
 }
@@ -222,8 +222,8 @@ func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size 
 	}
 
 	for _, snap := range snaps {
-		m := AudienceMember{Key: snap.Ref.ID, Only: a.only[snap.Ref.ID]}
-		if snap.Exists() && !a.void[m.Key] {
+		m := AudienceMember{Key: snap.Ref.ID, Only: a.listedTokens[snap.Ref.ID]}
+		if snap.Exists() && !a.unregistered[m.Key] {
 			if m.Customer, err = decodeCustomer(snap); err != nil {
 				logSkipped(ctx, snap, err)
 			}

@@ -19,11 +19,11 @@ const dueLimit = 500
 // which may be long.
 var dueFields = []string{"state", "pausedReason", "pausedFrom", "startAt", "startedAt", "expiresAt", "shards", "dispatched", "active", "totals", "publishedAt", "resumedAt", "hours", "rate", "nextSlot"}
 
-// final are the states that no other state can follow.
-var final = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
+// finalStates are the states that no other state can follow.
+var finalStates = []string{string(push.Completed), string(push.Cancelled), string(push.Expired), string(push.Refused)}
 
-// implausible are the reasons of pauses that Carillon may end by itself.
-var implausible = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
+// implausibleReasons are the reasons of pauses that Carillon may end by itself.
+var implausibleReasons = []string{string(push.PausedImplausible), string(push.PausedWrongSender)}
 
 // ListDueMailings lists the mailings that tick has to look at before a time: those that are
 // sending or about to start, scheduled ones that start by then, paused ones whose
@@ -37,8 +37,8 @@ func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.M
 		all.Where("state", "==", string(push.Accepted)).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
 		all.Where("state", "==", string(push.Scheduled)).Where("startAt", "<=", until).OrderBy("startAt", firestore.Asc).Limit(dueLimit),
 		all.Where("state", "==", string(push.Paused)).Where("expiresAt", "<=", s.now()).OrderBy("expiresAt", firestore.Asc).Limit(dueLimit),
-		all.Where("state", "==", string(push.Paused)).Where("pausedReason", "in", implausible).Limit(dueLimit),
-		all.Where("active", "==", true).Where("state", "in", final),
+		all.Where("state", "==", string(push.Paused)).Where("pausedReason", "in", implausibleReasons).Limit(dueLimit),
+		all.Where("active", "==", true).Where("state", "in", finalStates),
 	}
 
 	lists := make([][]*push.Mailing, len(queries))
@@ -73,7 +73,7 @@ func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing
 
 	out := make([]*push.Mailing, 0, len(snaps))
 	for _, snap := range snaps {
-		m, err := decodeLooked(snap)
+		m, err := decodeDueMailing(snap)
 		if err != nil {
 			logSkipped(ctx, snap, err)
 			continue
@@ -84,7 +84,7 @@ func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing
 	return out, nil
 }
 
-func decodeLooked(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
+func decodeDueMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	var d mailingDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, err
@@ -128,10 +128,10 @@ type Ahead struct {
 	Mailings int // mailings of that lane whose batches are being created
 }
 
-// heldLimit is how many paused mailings CountAhead looks at. Batches of more paused
+// pausedLimit is how many paused mailings CountAhead looks at. Batches of more paused
 // mailings count as if they were being sent, which only makes dispatch work in smaller
 // steps.
-const heldLimit = 100
+const pausedLimit = 100
 
 // CountAhead counts the targets that are in batches and not sent yet. Batches of paused
 // mailings do not count, because all other mailings would wait for them.
@@ -141,7 +141,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		open := s.db.CollectionGroup("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
-		a.Tokens, err = s.addSizes(ctx, open)
+		a.Tokens, err = s.sumSizes(ctx, open)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -149,7 +149,7 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		held, err = s.held(ctx)
+		held, err = s.listPausedCounts(ctx)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -163,9 +163,9 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	return a, nil
 }
 
-// held returns the number of targets in open batches of each paused mailing.
-func (s *Store) held(ctx context.Context) ([]int, error) {
-	q := s.db.Collection("mailings").Where("cutting", "==", cuttingHeld).Limit(heldLimit).Select()
+// listPausedCounts returns the number of targets in open batches of each paused mailing.
+func (s *Store) listPausedCounts(ctx context.Context) ([]int, error) {
+	q := s.db.Collection("mailings").Where("cutting", "==", cuttingPaused).Limit(pausedLimit).Select()
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *Store) held(ctx context.Context) ([]int, error) {
 	for i, snap := range snaps {
 		g.Go(func() (err error) {
 			open := snap.Ref.Collection("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
-			out[i], err = s.addSizes(ctx, open)
+			out[i], err = s.sumSizes(ctx, open)
 			return err
 		})
 	}
@@ -187,17 +187,17 @@ func (s *Store) held(ctx context.Context) ([]int, error) {
 
 // Values of a mailing's field "cutting", for mailings in the large lane.
 const (
-	cuttingNow  = "now"  // its batches are being created
-	cuttingHeld = "held" // it is paused, and batches of it may be open
+	cuttingNow    = "now"  // its batches are being created
+	cuttingPaused = "held" // it is paused, and batches of it may be open
 )
 
-// cutting returns the value of that field, "" for a mailing that has neither.
-func cutting(m *push.Mailing) string {
+// cuttingValue returns the value of that field, "" for a mailing that has neither.
+func cuttingValue(m *push.Mailing) string {
 	switch {
 	case m.Shards < 2:
 		return ""
 	case m.State == push.Paused:
-		return cuttingHeld
+		return cuttingPaused
 	case m.State == push.Sending && !m.Dispatched && m.Rate() == 0:
 		return cuttingNow
 	}

@@ -40,7 +40,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 	*budget -= len(snaps)
 
 	g, searching := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	var last time.Time
 	for _, snap := range snaps {
 		var d mailingDoc
@@ -71,7 +71,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 
 // forgetRecipientsOf removes the customer from the recipients of one mailing.
 func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone bool, x erasure) error {
-	snaps, err := s.batchesWith(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
+	snaps, err := s.readBatchesOfCustomer(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func classifyStateError(err error, id string) error {
 	return classifyError(err, "changing the state of mailing %s", id)
 }
 
-func errTransition(m *push.Mailing, next string) error {
+func newTransitionError(m *push.Mailing, next string) error {
 	return &push.Conflict{Why: fmt.Sprintf("mailing %s is %s and cannot be %s", m.ID, m.State, next)}
 }
 
@@ -51,7 +51,7 @@ func (s *Store) EndMailing(ctx context.Context, id string, state push.State, ref
 			return errUnchanged
 		}
 		if !m.State.CanBecome(state) {
-			return errTransition(m, string(state))
+			return newTransitionError(m, string(state))
 		}
 		m.State, m.Refusal, m.PausedReason, m.PausedDetail, m.PausedProject, m.PausedFrom = state, refusal, "", "", "", ""
 		return nil
@@ -77,7 +77,7 @@ func (s *Store) PauseMailingForProject(ctx context.Context, id, project string, 
 			return errUnchanged
 		}
 		if !m.State.CanBecome(push.Paused) {
-			return errTransition(m, "paused")
+			return newTransitionError(m, "paused")
 		}
 		m.PausedFrom, m.State, m.PausedReason, m.PausedDetail, m.PausedProject = m.State, push.Paused, reason, detail, project
 		return nil
@@ -93,7 +93,7 @@ func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, er
 
 func (s *Store) endPause(m *push.Mailing) error {
 	if m.State != push.Paused {
-		return errTransition(m, "resumed")
+		return newTransitionError(m, "resumed")
 	}
 	m.SizeAllowed = m.SizeAllowed || m.PausedReason == push.PausedAudience
 	m.State, m.PausedFrom, m.PausedReason, m.PausedDetail, m.PausedProject = m.PausedFrom, "", "", "", ""
@@ -139,7 +139,7 @@ func (s *Store) PausePlatform(ctx context.Context, id string, p push.Platform, p
 func (s *Store) DecideHeldFlags(ctx context.Context, id string, decision push.HeldDecision) (*push.Mailing, error) {
 	return s.changeState(ctx, id, func(m *push.Mailing) error {
 		if m.State.Final() {
-			return errTransition(m, "decided about")
+			return newTransitionError(m, "decided about")
 		}
 		m.HeldDecision = decision
 		if m.State == push.Paused && m.PausedReason.Implausible() {

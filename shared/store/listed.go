@@ -27,35 +27,35 @@ func (s *Store) listDocument(mailing string, n int) *firestore.DocumentRef {
 	return s.mailingDocument(mailing).Collection("audience").Doc(strconv.Itoa(n))
 }
 
-// A list describes the documents of an audience, without reading them.
-type list struct {
+// A listSummary describes the documents of an audience, without reading them.
+type listSummary struct {
 	parts   int    // documents
 	of      string // "customers" or "tokens"; "" without documents
 	entries int
 }
 
 // splitList distributes the listed customers or tokens of a mailing over documents.
-func splitList(m *push.Mailing) ([]*listDoc, list) {
+func splitList(m *push.Mailing) ([]*listDoc, listSummary) {
 	var out []*listDoc
 	forget := m.ExpiresAt.Add(KeepBatches)
-	for _, part := range pieces(m.Audience.Customers) {
+	for _, part := range splitByBytes(m.Audience.Customers) {
 		out = append(out, &listDoc{Customers: part, ExpireAt: forget})
 	}
 
-	for _, part := range pieces(m.Audience.Tokens) {
+	for _, part := range splitByBytes(m.Audience.Tokens) {
 		out = append(out, &listDoc{Tokens: part, ExpireAt: forget})
 	}
 	switch a := m.Audience; {
 	case len(a.Customers) > 0:
-		return out, list{len(out), "customers", len(a.Customers)}
+		return out, listSummary{len(out), "customers", len(a.Customers)}
 	case len(a.Tokens) > 0:
-		return out, list{len(out), "tokens", len(a.Tokens)}
+		return out, listSummary{len(out), "tokens", len(a.Tokens)}
 	}
 
-	return out, list{}
+	return out, listSummary{}
 }
 
-func pieces(list []string) [][]string {
+func splitByBytes(list []string) [][]string {
 	var out [][]string
 	start, size := 0, 0
 	for i, x := range list {
@@ -70,9 +70,9 @@ func pieces(list []string) [][]string {
 	return out
 }
 
-// readLists reads the customers or tokens that a mailing lists into m, and reports whether
+// readListParts reads the customers or tokens that a mailing lists into m, and reports whether
 // they are still stored. If a part is deleted, m stays as it is.
-func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, error) {
+func (s *Store) readListParts(ctx context.Context, m *push.Mailing, l listSummary) (bool, error) {
 	refs := make([]*firestore.DocumentRef, l.parts)
 	for i := range refs {
 		refs[i] = s.listDocument(m.ID, i)
@@ -97,8 +97,8 @@ func (s *Store) readLists(ctx context.Context, m *push.Mailing, l list) (bool, e
 	return true, nil
 }
 
-// smallList is how many listed customers or tokens are read with the mailing.
-const smallList = 100
+// readListBelow is how many listed customers or tokens are read with the mailing.
+const readListBelow = 100
 
 // ReadMailingWithAudience reads a mailing as the API shows it, and the state of its list of
 // customers or tokens, nil where it has none. A long list is read only with whole: 10,000
@@ -111,10 +111,10 @@ func (s *Store) ReadMailingWithAudience(ctx context.Context, id string, whole bo
 	}
 
 	out := &push.AudienceList{Of: l.of, Entries: l.entries, State: push.ListLeftOut}
-	if !whole && l.entries > smallList {
+	if !whole && l.entries > readListBelow {
 		return m, out, nil
 	}
-	there, err := s.readLists(ctx, m, l)
+	there, err := s.readListParts(ctx, m, l)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -89,7 +89,7 @@ func timeOrZero(t *time.Time) time.Time {
 	return *t
 }
 
-func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
+func encodeMailing(m *push.Mailing, l listSummary) (*mailingDoc, error) {
 	d := m.Draft
 	d.Audience.Customers, d.Audience.Tokens = nil, nil
 	draft, err := json.Marshal(d)
@@ -106,7 +106,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.Rate(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
-		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
+		Cutting: cuttingValue(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}
 	if m.Totals != nil {
 		totals, err := json.Marshal(m.Totals)
@@ -139,10 +139,10 @@ func keepFor(m *push.Mailing) time.Duration {
 }
 
 // decodeMailing reads a mailing's document, whole or by listFields.
-func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error) {
+func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, listSummary, error) {
 	var doc mailingDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, list{}, classifyError(err, "decoding mailing %s", snap.Ref.ID)
+		return nil, listSummary{}, classifyError(err, "decoding mailing %s", snap.Ref.ID)
 	}
 
 	m := &push.Mailing{
@@ -158,24 +158,24 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, list, error
 	if doc.Draft == "" {
 		m.Draft = push.Draft{Name: doc.Name, Tags: doc.Tags, SendAt: doc.SendAt, DryRun: doc.DryRun}
 	} else if err := json.Unmarshal([]byte(doc.Draft), &m.Draft); err != nil {
-		return nil, list{}, classifyError(err, "decoding the draft of mailing %s", m.ID)
+		return nil, listSummary{}, classifyError(err, "decoding the draft of mailing %s", m.ID)
 	}
 	var err error
 	if m.Hours, err = decodeWindow(doc.Hours); err != nil {
-		return nil, list{}, classifyError(err, "decoding the hours of mailing %s", m.ID)
+		return nil, listSummary{}, classifyError(err, "decoding the hours of mailing %s", m.ID)
 	}
 	if doc.Totals != "" {
 		if err := json.Unmarshal([]byte(doc.Totals), &m.Totals); err != nil {
-			return nil, list{}, classifyError(err, "decoding the totals of mailing %s", m.ID)
+			return nil, listSummary{}, classifyError(err, "decoding the totals of mailing %s", m.ID)
 		}
 	}
 	if doc.Reports != "" {
 		if err := json.Unmarshal([]byte(doc.Reports), &m.Reports); err != nil {
-			return nil, list{}, classifyError(err, "decoding the reports of mailing %s", m.ID)
+			return nil, listSummary{}, classifyError(err, "decoding the reports of mailing %s", m.ID)
 		}
 	}
 
-	return m, list{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
+	return m, listSummary{parts: doc.Listed, of: doc.ListOf, entries: doc.Entries}, nil
 }
 
 // CreateMailing stores a new mailing and reports true. If a mailing with its id is
@@ -229,16 +229,16 @@ func (s *Store) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing
 	return m, err
 }
 
-func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailing, list, error) {
+func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailing, listSummary, error) {
 	if !validID(id) {
-		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
+		return nil, listSummary{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	snap, err := s.mailingDocument(id).Get(ctx)
 	if isNotFound(err) {
-		return nil, list{}, &push.NotFound{What: "mailing", ID: id}
+		return nil, listSummary{}, &push.NotFound{What: "mailing", ID: id}
 	}
 	if err != nil {
-		return nil, list{}, classifyError(err, "reading mailing %s", id)
+		return nil, listSummary{}, classifyError(err, "reading mailing %s", id)
 	}
 	return decodeMailing(snap)
 }
@@ -264,7 +264,7 @@ func (s *Store) ReadMailing(ctx context.Context, id string) (*push.Mailing, erro
 	if err != nil || l.parts == 0 {
 		return m, err
 	}
-	whole, err := s.readLists(ctx, m, l)
+	whole, err := s.readListParts(ctx, m, l)
 	if err == nil && !whole {
 		err = fmt.Errorf("the audience of mailing %s has been deleted", id)
 	}
@@ -284,7 +284,7 @@ func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, 
 		q = q.Where("tags", "array-contains", tag)
 	}
 	if token != "" {
-		at, err := pageTime(token)
+		at, err := decodePageToken(token)
 		if err != nil {
 			return nil, "", err
 		}
@@ -300,7 +300,7 @@ func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, 
 	for i, snap := range snaps {
 		if i == size {
 			last := out[size-1]
-			return out, pageToken(last), nil
+			return out, pageTokenAfter(last), nil
 		}
 		m, _, err := decodeMailing(snap)
 		if err != nil {
@@ -332,7 +332,7 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 		if w.changedLast(snap) {
 			return errStored
 		}
-		var l list
+		var l listSummary
 		if m, l, err = decodeMailing(snap); err != nil {
 			return err
 		}

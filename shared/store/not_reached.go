@@ -67,7 +67,7 @@ func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan
 }
 
 // CountRange counts all customers of a range of keys.
-func (e everyone) CountRange(ctx context.Context, after, upto string) (int, error) {
+func (e everyoneAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
 	n, err := e.s.countRange(ctx, e.s.customerCollection().Query, after, upto)
 	return n, classifyError(err, "counting customers after %q", after)
 }
@@ -78,7 +78,7 @@ func (a *listedAudience) CountRange(_ context.Context, after, upto string) (int,
 }
 
 // CountRange counts the customers of a range of keys that the segments select.
-func (g segments) CountRange(ctx context.Context, after, upto string) (int, error) {
+func (g segmentAudience) CountRange(ctx context.Context, after, upto string) (int, error) {
 	if g.sel.OneCondition() {
 		n, err := g.s.countRange(ctx, g.base, after, upto)
 		return n, classifyError(err, "counting the customers of segments after %q", after)
@@ -93,7 +93,7 @@ func (g segments) CountRange(ctx context.Context, after, upto string) (int, erro
 			return 0, classifyError(err, "counting the customers of segments after %q", after)
 		}
 		for _, snap := range snaps {
-			if g.selects(snap) {
+			if g.selectsCustomer(snap) {
 				n++
 			}
 		}

@@ -75,11 +75,11 @@ func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Tim
 
 // CountOpenTargets counts the targets in the open batches of a mailing.
 func (s *Store) CountOpenTargets(ctx context.Context, mailing string) (int, error) {
-	n, err := s.addSizes(ctx, s.openBatchesQuery(mailing))
+	n, err := s.sumSizes(ctx, s.openBatchesQuery(mailing))
 	return n, classifyError(err, "adding up the open batches of mailing %s", mailing)
 }
 
-func (s *Store) addSizes(ctx context.Context, q firestore.Query) (int, error) {
+func (s *Store) sumSizes(ctx context.Context, q firestore.Query) (int, error) {
 	sums, err := sumFields(ctx, nil, q, "size")
 	if err != nil {
 		return 0, err

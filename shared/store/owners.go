@@ -36,9 +36,9 @@ func tokenIDs(tokens []string) []string {
 	return slices.Compact(ids)
 }
 
-// byTokens opens an audience of listed tokens. The first call for a mailing looks up and
+// openListedTokens opens an audience of listed tokens. The first call for a mailing looks up and
 // stores the customers who have them; later calls read that.
-func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
+func (s *Store) openListedTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
 	ids := tokenIDs(m.Audience.Tokens)
 	owners, err := s.storedOwners(ctx, m.ID)
 	if isNotFound(err) {
@@ -48,11 +48,11 @@ func (s *Store) byTokens(ctx context.Context, m *push.Mailing) (*listedAudience,
 		return nil, classifyError(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
 	}
 
-	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
+	a := &listedAudience{s: s, listedTokens: map[string][]string{}, unregistered: map[string]bool{}}
 	for _, id := range ids { // an erasure may have removed some from the list since
 		a.addOwner(id, owners[id])
 	}
-	a.sort()
+	a.sortKeys()
 	return a, nil
 }
 
@@ -123,10 +123,10 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 // own id, so that it is counted in exactly one page.
 func (a *listedAudience) addOwner(id, key string) {
 	if key == "" {
-		a.void[id] = true
+		a.unregistered[id] = true
 		key = id
 	} else {
-		a.only[key] = append(a.only[key], id)
+		a.listedTokens[key] = append(a.listedTokens[key], id)
 	}
 	a.keys = append(a.keys, key)
 }

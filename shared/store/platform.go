@@ -24,10 +24,10 @@ func encodePlatformTally(targets []push.Target, results []push.Result) map[strin
 	return out
 }
 
-// addUpPlatforms computes the sums of the tokens of each platform of a mailing. It takes
+// sumPlatforms computes the sums of the tokens of each platform of a mailing. It takes
 // one aggregation query, and two more for each platform that has targets. The first has
 // room for one more sum: that of the tokens whose message lacked an attribute.
-func (s *Store) addUpPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (platforms map[string]push.TokenTotals, missingAttribute int64, err error) {
+func (s *Store) sumPlatforms(ctx context.Context, tx *firestore.Transaction, mailing string) (platforms map[string]push.TokenTotals, missingAttribute int64, err error) {
 	names := push.PlatformNames()
 	var fields []string
 	for _, name := range names {

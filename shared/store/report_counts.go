@@ -26,7 +26,7 @@ func (s *Store) CountReports(ctx context.Context, m *push.Mailing) (push.ReportC
 	types := push.ReportTypes()
 	counts := make([][]int, max(1, len(m.Variants)))
 	g, counting := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	for i := range counts {
 		counts[i] = make([]int, len(types))
 		for k, t := range types {

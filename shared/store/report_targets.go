@@ -25,7 +25,7 @@ type reportSubject struct {
 	variants []string  // their names
 	until    time.Time // reports are counted until then
 	expireAt time.Time // of the documents of its reports
-	byZone   bool      // its batches are by time zone: see batchesWith
+	byZone   bool      // its batches are by time zone: see readBatchesOfCustomer
 
 	message *messageDoc // nil for a mailing
 }
@@ -106,7 +106,7 @@ func (s *Store) findReported(ctx context.Context, list []push.Report) ([]targetR
 	var mu sync.Mutex // guards out
 	var out []targetReport
 	g, searching := errgroup.WithContext(ctx)
-	g.SetLimit(lookUpsAtOnce)
+	g.SetLimit(searchesAtOnce)
 	for of, reports := range bySubject {
 		g.Go(func() error {
 			found, err := s.findReportedOf(searching, of, reports)
@@ -235,7 +235,7 @@ func (s *Store) findInBatches(ctx context.Context, sub *reportSubject, list []pu
 	}
 
 	for keys := slices.Sorted(maps.Keys(byKey)); len(keys) > 0; {
-		snaps, err := s.batchesWith(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "cutAt", "targets", "recipients", "results", "variantOf")
+		snaps, err := s.readBatchesOfCustomer(ctx, sub.id, keys[0], sub.byZone, "first", "last", "open", "cutAt", "targets", "recipients", "results", "variantOf")
 		if err != nil || len(snaps) == 0 {
 			return out, err
 		}

@@ -47,11 +47,11 @@ func (s *Store) sampleTokens(ctx context.Context, tokens []string, size int) (*A
 		return nil, classifyError(err, "finding out whose %d tokens are", len(some))
 	}
 
-	a := &listedAudience{s: s, only: map[string][]string{}, void: map[string]bool{}}
+	a := &listedAudience{s: s, listedTokens: map[string][]string{}, unregistered: map[string]bool{}}
 	for i, id := range some {
 		a.addOwner(id, owners[i])
 	}
-	a.sort()
+	a.sortKeys()
 	p, err := a.ReadPage(ctx, "", "", size)
 	if err != nil {
 		return nil, err

@@ -12,54 +12,54 @@ import (
 	"carillon.example/shared/push"
 )
 
-// segments reads the customers of one query and filters them after reading.
-type segments struct {
+// segmentAudience reads the customers of one query and filters them after reading.
+type segmentAudience struct {
 	s      *Store
 	sel    *push.Segments
 	base   firestore.Query
 	fields []firestore.FieldPath
 }
 
-// bySegments opens an audience by segments. It reads the part of the selection that has the
+// openSegments opens an audience by segments. It reads the part of the selection that has the
 // fewest customers: any of some segments, or one of those that all have to match. Each
 // choice gives the same customers in the same order, so the next call may choose another.
-func (s *Store) bySegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
-	var bases []base
+func (s *Store) openSegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
+	var bases []segmentBase
 	if len(sel.Any) > 0 {
-		bases = append(bases, base{fmt.Sprintf("any %q", sel.Any), s.customerCollection().Where("segments", "array-contains-any", sel.Any)})
+		bases = append(bases, segmentBase{fmt.Sprintf("any %q", sel.Any), s.customerCollection().Where("segments", "array-contains-any", sel.Any)})
 	}
 	for _, name := range sel.All {
-		bases = append(bases, base{fmt.Sprintf("one %q", name), s.customerCollection().Where("segments", "array-contains", name)})
+		bases = append(bases, segmentBase{fmt.Sprintf("one %q", name), s.customerCollection().Where("segments", "array-contains", name)})
 	}
 	q, err := s.smallestBase(ctx, bases)
 	if err != nil {
 		return nil, classifyError(err, "comparing the sizes of segments")
 	}
-	return segments{s, sel, q, fields}, nil
+	return segmentAudience{s, sel, q, fields}, nil
 }
 
 // sampleSize is how many customers of a base are read to estimate how many of all of
 // them the other conditions select.
 const sampleSize = 300
 
-func (g segments) EstimateSize(ctx context.Context) (int, error) {
-	n, err := g.s.count(ctx, g.base)
+func (g segmentAudience) EstimateSize(ctx context.Context) (int, error) {
+	n, err := g.s.countOrEstimate(ctx, g.base)
 	if err == nil && n > 0 && !g.sel.OneCondition() {
-		n, err = g.scale(ctx, n)
+		n, err = g.scaleCount(ctx, n)
 	}
 	return n, classifyError(err, "counting the customers of segments")
 }
 
-// scale returns how many of the customers of the base all conditions select: by the
+// scaleCount returns how many of the customers of the base all conditions select: by the
 // first ones in the order of the keys, which are hashes.
-func (g segments) scale(ctx context.Context, all int) (int, error) {
+func (g segmentAudience) scaleCount(ctx context.Context, all int) (int, error) {
 	snaps, err := keyRange(g.base, "", "").Select("segments").Limit(sampleSize).Documents(ctx).GetAll()
 	if err != nil {
 		return 0, err
 	}
 	selected := 0
 	for _, snap := range snaps {
-		if g.selects(snap) {
+		if g.selectsCustomer(snap) {
 			selected++
 		}
 	}
@@ -69,14 +69,14 @@ func (g segments) scale(ctx context.Context, all int) (int, error) {
 	return all * selected / len(snaps), nil
 }
 
-// selects reports whether all conditions select a customer of whom the segments were
+// selectsCustomer reports whether all conditions select a customer of whom the segments were
 // read. One who cannot be decoded is counted, as dispatch counts it as unknown.
-func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
+func (g segmentAudience) selectsCustomer(snap *firestore.DocumentSnapshot) bool {
 	var d customerDoc
 	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
 }
 
-func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
+func (g segmentAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
@@ -86,12 +86,12 @@ func (g segments) ReadPage(ctx context.Context, after, upto string, size int) (A
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}
-	p.Members = members(ctx, snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
+	p.Members = decodeMembers(ctx, snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
 	return p, nil
 }
 
-// A base is a query that finds every customer of a selection, and maybe others.
-type base struct {
+// A segmentBase is a query that finds every customer of a selection, and maybe others.
+type segmentBase struct {
 	name  string // the same for the same query
 	query firestore.Query
 }
@@ -102,21 +102,21 @@ const (
 	sizesKept = 1000
 )
 
-// sizes has the last counted number of customers of each base. It is safe for concurrent
+// sizeCache has the last counted number of customers of each base. It is safe for concurrent
 // use. To count a base costs one read for each 32,000 of its customers.
-type sizes struct {
+type sizeCache struct {
 	mu sync.Mutex
-	m  map[string]size
+	m  map[string]cachedSize
 }
 
-type size struct {
+type cachedSize struct {
 	n  int
 	at time.Time
 }
 
 // smallestBase returns the base that has the fewest customers, approximately. A single
 // base is not counted.
-func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query, error) {
+func (s *Store) smallestBase(ctx context.Context, bases []segmentBase) (firestore.Query, error) {
 	if len(bases) == 1 {
 		return bases[0].query, nil
 	}
@@ -124,7 +124,7 @@ func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query
 	g, ctx := errgroup.WithContext(ctx)
 	for i, b := range bases {
 		g.Go(func() (err error) {
-			counts[i], err = s.sizeOf(ctx, b)
+			counts[i], err = s.sizeOfBase(ctx, b)
 			return err
 		})
 	}
@@ -142,29 +142,29 @@ func (s *Store) smallestBase(ctx context.Context, bases []base) (firestore.Query
 	return bases[least].query, nil
 }
 
-func (s *Store) sizeOf(ctx context.Context, b base) (int, error) {
-	if n, ok := s.sizes.get(b.name, s.now()); ok {
+func (s *Store) sizeOfBase(ctx context.Context, b segmentBase) (int, error) {
+	if n, ok := s.sizeCache.readSize(b.name, s.now()); ok {
 		return n, nil
 	}
-	n, err := s.estimate(ctx, b.query)
+	n, err := s.estimateCount(ctx, b.query)
 	if err == nil {
-		s.sizes.put(b.name, size{n, s.now()})
+		s.sizeCache.saveSize(b.name, cachedSize{n, s.now()})
 	}
 	return n, err
 }
 
-func (c *sizes) get(name string, now time.Time) (int, bool) {
+func (c *sizeCache) readSize(name string, now time.Time) (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	have, ok := c.m[name]
 	return have.n, ok && now.Sub(have.at) < sizeAge
 }
 
-func (c *sizes) put(name string, x size) {
+func (c *sizeCache) saveSize(name string, x cachedSize) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= sizesKept {
-		c.m = map[string]size{}
+		c.m = map[string]cachedSize{}
 	}
 	c.m[name] = x
 }

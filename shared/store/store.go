@@ -57,7 +57,7 @@ type Store struct {
 	now       func() time.Time
 	maxTokens int
 	tokenLife time.Duration
-	sizes     sizes
+	sizeCache sizeCache
 	subjects  subjectCache
 }
 

@@ -20,23 +20,23 @@ func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, e
 	}
 	var t push.Totals
 	err := s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) (err error) {
-		if t, err = s.addUp(ctx, tx, m.ID); err != nil {
+		if t, err = s.sumTotals(ctx, tx, m.ID); err != nil {
 			return err
 		}
-		if t.Platforms, t.MissingAttribute, err = s.addUpPlatforms(ctx, tx, m.ID); err != nil {
+		if t.Platforms, t.MissingAttribute, err = s.sumPlatforms(ctx, tx, m.ID); err != nil {
 			return err
 		}
-		t.Variants, err = s.addUpVariants(ctx, tx, m)
+		t.Variants, err = s.sumVariants(ctx, tx, m)
 		return err
 	}, firestore.ReadOnly)
 	t.Customers.Estimated = m.Estimated
 	return t, classifyError(err, "adding up mailing %s", m.ID)
 }
 
-// addUp computes the sums in a transaction. A query takes five aggregations at
+// sumTotals computes the sums in a transaction. A query takes five aggregations at
 // most. A sum counts only documents that have all fields of its query, so that
 // shards and batches always have all of them.
-func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
+func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailing string) (push.Totals, error) {
 	shards := s.mailingDocument(mailing).Collection("shards").Query
 
 	a, err := sumFields(ctx, tx, shards, "targeted", "noValidToken", "optedOut", "category", "unknown")
@@ -52,7 +52,7 @@ func (s *Store) addUp(ctx context.Context, tx *firestore.Transaction, mailing st
 	if err != nil {
 		return push.Totals{}, err
 	}
-	held, err := s.heldFlags(ctx, tx, mailing)
+	held, err := s.sumHeldFlags(ctx, tx, mailing)
 	if err != nil {
 		return push.Totals{}, err
 	}
@@ -85,8 +85,8 @@ func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing
 	return first[0], out, nil
 }
 
-// heldFlags counts the flags of a mailing that wait for evidence, by code.
-func (s *Store) heldFlags(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
+// sumHeldFlags counts the flags of a mailing that wait for evidence, by code.
+func (s *Store) sumHeldFlags(ctx context.Context, tx *firestore.Transaction, mailing string) (map[string]int64, error) {
 	var names []string
 	for _, f := range heldFields {
 		names = append(names, "held."+f.name)
@@ -128,10 +128,10 @@ func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query
 }
 
 func (s *Store) countDocuments(ctx context.Context, q firestore.Query) (int, error) {
-	return countIn(ctx, q.NewAggregationQuery())
+	return countWith(ctx, q.NewAggregationQuery())
 }
 
-func countIn(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
+func countWith(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	res, err := q.WithCount("n").Get(ctx)
 	if err != nil {
 		return 0, err

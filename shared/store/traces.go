@@ -111,7 +111,7 @@ func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 			return err
 		}
 		var g errgroup.Group
-		g.SetLimit(lookUpsAtOnce)
+		g.SetLimit(searchesAtOnce)
 		for _, snap := range snaps {
 			if at, _ := snap.DataAt("createdAt"); laterThan(at, x.At) {
 				continue // of a customer who came back
@@ -159,7 +159,7 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 		if !m.State.Final() {
 			m.State, m.PausedReason, m.PausedDetail, m.PausedProject, m.PausedFrom = push.Cancelled, "", "", "", ""
 		}
-		doc, err := encodeMailing(m, list{})
+		doc, err := encodeMailing(m, listSummary{})
 		if err != nil {
 			return err
 		}

@@ -130,8 +130,8 @@ func closedParts(stored map[string]any, pendingAs string) map[string]map[string]
 	return out
 }
 
-// addUpVariants computes the sums of each variant of a mailing, nil without variants.
-func (s *Store) addUpVariants(ctx context.Context, tx *firestore.Transaction, m *push.Mailing) (map[string]push.VariantTotals, error) {
+// sumVariants computes the sums of each variant of a mailing, nil without variants.
+func (s *Store) sumVariants(ctx context.Context, tx *firestore.Transaction, m *push.Mailing) (map[string]push.VariantTotals, error) {
 	if len(m.Variants) == 0 {
 		return nil, nil
 	}
