@@ -144,8 +144,8 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 	}, nil
 }
 
-// settled reports whether nothing of the batch is left to do.
-func (d *batchDoc) settled() bool { return !d.Open && d.WaitUntil == nil }
+// isSettled reports whether nothing of the batch is left to do.
+func (d *batchDoc) isSettled() bool { return !d.Open && d.WaitUntil == nil }
 
 // decodeBatch answers ErrUndecodable for a document that makes no batch.
 func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
@@ -161,7 +161,7 @@ func decodeBatch(snap *firestore.DocumentSnapshot) (*push.Batch, error) {
 		Attempts: d.Attempts, Tries: d.Tries, Crashes: d.Crashes, Saved: d.Saved,
 		Lane: push.Lane(d.Lane), PublishedAt: timeOrZero(d.PublishedAt),
 		Lease:   push.Lease{Owner: d.LeaseOwner, Until: timeOrZero(d.LeaseUntil)},
-		Settled: d.settled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
+		Settled: d.isSettled(), Reason: d.Reason, OwedFlags: d.OwedFlags, HeldFlags: d.HeldFlags, Revision: snap.UpdateTime,
 	}
 	if d.InvalidTokens != "" {
 		if err := json.Unmarshal([]byte(d.InvalidTokens), &b.InvalidTokens); err != nil {

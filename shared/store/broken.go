@@ -23,7 +23,7 @@ func (s *Store) CloseUndecodableBatch(ctx context.Context, ref push.BatchRef, re
 		if open, ok := fields["open"]; !ok || open == false {
 			return nil
 		}
-		return tx.Update(s.batchDocument(ref), closing(fields, "failed", reason))
+		return tx.Update(s.batchDocument(ref), closingUpdates(fields, "failed", reason))
 	})
 	if isNotFound(err) {
 		return &push.NotFound{What: "batch", ID: ref.Mailing + "/" + ref.Batch}
@@ -47,7 +47,7 @@ func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, err
 		if until, ok := snap.Data()["leaseUntil"].(time.Time); ok && until.After(s.now()) {
 			continue
 		}
-		up := closing(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
+		up := closingUpdates(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
 		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
 			if isPreconditionFailed(err) || isNotFound(err) {
 				continue // another call has leased it since
@@ -60,13 +60,13 @@ func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, err
 	return closed, nil
 }
 
-// closing returns the update that closes a stored batch, whatever its fields hold.
+// closingUpdates returns the update that closes a stored batch, whatever its fields hold.
 // Its pending targets count as the field pendingAs of the tally. Its owed flags are
 // given up.
-func closing(fields map[string]any, pendingAs, reason string) []firestore.Update {
+func closingUpdates(fields map[string]any, pendingAs, reason string) []firestore.Update {
 	stored, _ := fields["tally"].(map[string]any)
 	size, _ := fields["size"].(int64)
-	tally, size := closedTally(stored, size, pendingAs)
+	tally, size := closeTally(stored, size, pendingAs)
 
 	up := []firestore.Update{
 		{Path: "tally", Value: tally}, {Path: "size", Value: size}, {Path: "reason", Value: reason},
@@ -76,7 +76,7 @@ func closing(fields map[string]any, pendingAs, reason string) []firestore.Update
 	}
 	for _, name := range []string{"platformTally", "variantTally"} {
 		parts, _ := fields[name].(map[string]any)
-		if t := closedParts(parts, pendingAs); t != nil {
+		if t := closePartTallies(parts, pendingAs); t != nil {
 			up = append(up, firestore.Update{Path: name, Value: t})
 		}
 	}

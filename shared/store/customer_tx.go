@@ -44,11 +44,11 @@ type loadedCustomer struct {
 	lifted       bool     // the objection that an erasure kept was lifted
 	newlyFlagged []string // ids of tokens that were flagged
 
-	superseded []superseded
+	superseded []supersededToken
 }
 
-// superseded is a token that was replaced by another token of the same phone.
-type superseded struct {
+// supersededToken is a token that was replaced by another token of the same phone.
+type supersededToken struct {
 	push.Token
 	by string // id of the other token
 }
@@ -190,8 +190,8 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 	return b.addCustomers(ids, snaps)
 }
 
-// owner returns the id of the customer who has a token now.
-func (b *customerTx) owner(token string) string {
+// ownerOf returns the id of the customer who has a token now.
+func (b *customerTx) ownerOf(token string) string {
 	if id, ok := b.moved[token]; ok {
 		return id
 	}

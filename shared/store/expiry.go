@@ -12,8 +12,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// expiring is how many customers are handled at the same time.
-const expiring = 16
+// sweptAtOnce is how many customers are handled at the same time.
+const sweptAtOnce = 16
 
 // faultsNamed is how many failed customers an error names.
 const faultsNamed = 3
@@ -46,14 +46,14 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 	var out ExpiryResult
 	var fault error
 	if after.field != fieldSilent {
-		out, fault = s.sweep(ctx, fieldExpires, after, limit, s.expire)
+		out, fault = s.sweepCustomers(ctx, fieldExpires, after, limit, s.expireTokensOf)
 		if !out.All {
 			return out, fault
 		}
 		after = ExpiryCursor{}
 	}
 
-	silent, err := s.sweep(ctx, fieldSilent, after, limit-out.Customers, s.silence)
+	silent, err := s.sweepCustomers(ctx, fieldSilent, after, limit-out.Customers, s.recordSilence)
 	out.Customers += silent.Customers
 	out.Events = append(out.Events, silent.Events...)
 	out.Next, out.All = silent.Next, silent.All
@@ -63,9 +63,9 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 	return out, errors.Join(fault, err)
 }
 
-// sweep calls f for at most limit customers after the cursor whose day in a field has
+// sweepCustomers calls f for at most limit customers after the cursor whose day in a field has
 // come.
-func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (ExpiryResult, error) {
+func (s *Store) sweepCustomers(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (ExpiryResult, error) {
 	q := s.customerCollection().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
@@ -80,10 +80,10 @@ func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, lim
 	var mu sync.Mutex // guards out.Events and faults
 	var faults []error
 	var g errgroup.Group
-	g.SetLimit(expiring)
+	g.SetLimit(sweptAtOnce)
 	for _, snap := range snaps {
 		g.Go(func() error {
-			told, err := sweepOne(ctx, snap, f)
+			told, err := sweepCustomer(ctx, snap, f)
 			mu.Lock()
 			defer mu.Unlock()
 			out.Events = append(out.Events, told...)
@@ -102,8 +102,8 @@ func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, lim
 	return out, errors.Join(faults...)
 }
 
-// sweepOne calls f for one customer of the list.
-func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
+// sweepCustomer calls f for one customer of the list.
+func sweepCustomer(ctx context.Context, snap *firestore.DocumentSnapshot, f func(context.Context, string) ([]push.Event, error)) ([]push.Event, error) {
 	id, ok := snap.Data()["id"].(string)
 	if !ok {
 		return nil, fmt.Errorf("customer %s has no id", snap.Ref.ID)
@@ -111,9 +111,9 @@ func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(cont
 	return f(ctx, id)
 }
 
-// expire flags the tokens of a customer whose day has come. The day is computed again,
+// expireTokensOf flags the tokens of a customer whose day has come. The day is computed again,
 // because the setting may have changed.
-func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
+func (s *Store) expireTokensOf(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e, today := b.byID[id], push.Day(b.now)
 		for i := range e.Tokens {
@@ -134,9 +134,9 @@ func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 	return events, classifyError(err, "expiring tokens of customer %s", push.CustomerKey(id))
 }
 
-// silence records that a customer has become silent. If a token was seen meanwhile, it
+// recordSilence records that a customer has become silent. If a token was seen meanwhile, it
 // stores the new day instead.
-func (s *Store) silence(ctx context.Context, id string) ([]push.Event, error) {
+func (s *Store) recordSilence(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
 		e := b.byID[id]
 		e.changed = e.stored

@@ -8,7 +8,7 @@ import (
 
 // UnflagToken takes back one flag of a mailing.
 func (s *Store) UnflagToken(ctx context.Context, mailing string, d push.InvalidToken) (bool, []push.Event, error) {
-	n, events, err := s.unflag(ctx, mailing, []CustomerTokens{{d.Customer, []string{d.TokenID}}})
+	n, events, err := s.unflagInTransaction(ctx, mailing, []CustomerTokens{{d.Customer, []string{d.TokenID}}})
 	return n > 0, events, err
 }
 

@@ -26,7 +26,7 @@ const (
 // that is repeated after a crash costs little more than its reads.
 func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 	out := make([]FlagResult, len(flags))
-	customers, err := s.readEach(ctx, flags)
+	customers, err := s.readFlaggedCustomers(ctx, flags)
 	if err != nil {
 		err = classifyError(err, "reading the customers of %d invalid tokens", len(flags))
 	}
@@ -42,13 +42,13 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 			out[i].Err = err
 		case c == nil:
 			out[i].Err = fmt.Errorf("flagging token %s of customer %s: %w", f.TokenID, push.CustomerKey(f.Customer), ErrUndecodable)
-		case f.sets(c):
+		case f.changesCustomer(c):
 			if of[f.Customer] == nil {
 				order = append(order, f.Customer)
 			}
 			of[f.Customer] = append(of[f.Customer], i)
 		default:
-			out[i] = f.repeat(c, c.Reachable())
+			out[i] = f.resultWithoutChange(c, c.Reachable())
 		}
 	}
 
@@ -76,7 +76,7 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 		group = append(group, flags[i])
 	}
 
-	results, err := s.flagTogether(ctx, group)
+	results, err := s.flagInTransaction(ctx, group)
 	switch {
 	case err == nil:
 		for k, i := range indexes {
@@ -93,23 +93,23 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 	}
 }
 
-// readEach reads the customers of flags, without a transaction. An unknown customer is
+// readFlaggedCustomers reads the customers of flags, without a transaction. An unknown customer is
 // returned without tokens, one that cannot be decoded as nil.
-func (s *Store) readEach(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
+func (s *Store) readFlaggedCustomers(ctx context.Context, flags []Flag) (map[string]*push.Customer, error) {
 	ids := make([]string, len(flags))
 	for i, f := range flags {
 		ids[i] = f.Customer
 	}
 	ids = uniqueStrings(ids)
-	return s.readKnown(ctx, ids, func(id string) *push.Customer {
+	return s.readCustomers(ctx, ids, func(id string) *push.Customer {
 		now := s.currentTimestamp()
 		return &push.Customer{ID: id, CreatedAt: now, Version: now.UnixMicro()}
 	})
 }
 
-// readKnown reads customers by their ids. A customer that cannot be decoded is nil in
+// readCustomers reads customers by their ids. A customer that cannot be decoded is nil in
 // the result; for one without a document the result is unknown(id).
-func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
+func (s *Store) readCustomers(ctx context.Context, ids []string, unknown func(id string) *push.Customer) (map[string]*push.Customer, error) {
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
 		refs[i] = s.customerDocument(id)
@@ -134,9 +134,9 @@ func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id str
 	return out, nil
 }
 
-// sets reports whether f changes the customer: the token is there, valid, and
+// changesCustomer reports whether f changes the customer: the token is there, valid, and
 // not registered again since.
-func (f *Flag) sets(c *push.Customer) bool {
+func (f *Flag) changesCustomer(c *push.Customer) bool {
 	t, ok := c.Token(f.TokenID)
-	return ok && t.Invalid == nil && f.stands(t)
+	return ok && t.Invalid == nil && f.appliesTo(t)
 }

@@ -46,7 +46,7 @@ const (
 // Customers that an import creates have no events, because a first import would flood
 // every listener. Changes of known customers have events.
 func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refused []error, events []push.Event, err error) {
-	lines = withKinds(lines)
+	lines = setTokenKinds(lines)
 	refused = make([]error, len(lines))
 	groups, late := independentGroups(lines)
 	told := make([][]push.Event, len(groups))
@@ -54,7 +54,7 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 	g.SetLimit(importsAtOnce)
 	for i, group := range groups {
 		g.Go(func() (err error) {
-			told[i], err = s.importAll(gctx, lines, group, refused)
+			told[i], err = s.importGroup(gctx, lines, group, refused)
 			return err
 		})
 	}
@@ -69,15 +69,15 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 			break
 		}
 		var part []push.Event
-		part, err = s.importAll(ctx, lines, []int{i}, refused)
+		part, err = s.importGroup(ctx, lines, []int{i}, refused)
 		events = append(events, part...)
 	}
 
 	return refused, events, classifyError(err, "importing %d customers", len(lines))
 }
 
-// withKinds returns the lines with the kind of each token, as its shape says.
-func withKinds(lines []ImportLine) []ImportLine {
+// setTokenKinds returns the lines with the kind of each token, as its shape says.
+func setTokenKinds(lines []ImportLine) []ImportLine {
 	lines = slices.Clone(lines)
 	for i, l := range lines {
 		tokens := slices.Clone(l.Tokens)
@@ -122,13 +122,13 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 	return groups, late
 }
 
-// importAll stores lines in one transaction. If that is too large or conflicts with other
+// importGroup stores lines in one transaction. If that is too large or conflicts with other
 // writes, it stores two halves.
-func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
+func (s *Store) importGroup(ctx context.Context, lines []ImportLine, group []int, refused []error) ([]push.Event, error) {
 	var events []push.Event
 	w := newWriteID()
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
-		b, err := s.openLines(tx, w, lines, group)
+		b, err := s.openLinesTx(tx, w, lines, group)
 		if err != nil {
 			return err
 		}
@@ -146,19 +146,19 @@ func (s *Store) importAll(ctx context.Context, lines []ImportLine, group []int, 
 	}
 
 	half := len(group) / 2
-	first, err1 := s.importAll(ctx, lines, group[:half], refused)
-	second, err2 := s.importAll(ctx, lines, group[half:], refused)
+	first, err1 := s.importGroup(ctx, lines, group[:half], refused)
+	second, err2 := s.importGroup(ctx, lines, group[half:], refused)
 	return append(first, second...), errors.Join(err1, err2)
 }
 
-func (s *Store) openLines(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
+func (s *Store) openLinesTx(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
 	var customers, tokens []string
-	var claims []claim
+	var claims []tokenClaim
 	for _, i := range group {
 		customers = append(customers, lines[i].Customer)
 		for _, r := range lines[i].Tokens {
 			tokens = append(tokens, push.TokenID(r.Value))
-			claims = append(claims, claim{lines[i].Customer, r})
+			claims = append(claims, tokenClaim{lines[i].Customer, r})
 		}
 	}
 
@@ -256,7 +256,7 @@ func (b *customerTx) isNewer(r push.Registration, t *push.Token) bool {
 // another customer, and the line has no time that is later than the last sign of it.
 func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bool {
 	id := push.TokenID(r.Value)
-	if from := b.byID[b.owner(id)]; from != nil && from != e {
+	if from := b.byID[b.ownerOf(id)]; from != nil && from != e {
 		if t, ok := from.Token(id); ok && !b.isNewer(r, t) {
 			return true
 		}

@@ -61,14 +61,14 @@ func (s *Store) nextInvalidTokens(ctx context.Context, mailing, after string) (s
 	if err != nil || len(batches) == 0 {
 		return "", nil, err
 	}
-	return batches[0].batch, batches[0].dead, batches[0].fault
+	return batches[0].batch, batches[0].tokens, batches[0].err
 }
 
 // batchInvalidTokens are the invalid tokens of a batch, or the error of reading them.
 type batchInvalidTokens struct {
-	batch string
-	dead  []push.InvalidToken
-	fault error
+	batch  string
+	tokens []push.InvalidToken
+	err    error
 }
 
 // invalidTokensAfter reads the invalid tokens of at most that many batches after one, in
@@ -87,12 +87,12 @@ func (s *Store) invalidTokensAfter(ctx context.Context, mailing, after string, m
 	out := make([]batchInvalidTokens, len(snaps))
 	for i, snap := range snaps {
 		out[i].batch = snap.Ref.ID
-		out[i].dead, out[i].fault = decodeDead(snap)
+		out[i].tokens, out[i].err = decodeInvalidTokens(snap)
 	}
 	return out, nil
 }
 
-func decodeDead(snap *firestore.DocumentSnapshot) (dead []push.InvalidToken, err error) {
+func decodeInvalidTokens(snap *firestore.DocumentSnapshot) (dead []push.InvalidToken, err error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("decoding batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)

@@ -38,7 +38,7 @@ func decodeUsage(d *usageDoc) push.Usage {
 func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
 	owners, tokens := b.tokensOfPhone(e, r)
 	id := push.TokenID(r.Value)
-	if from := b.byID[b.owner(id)]; from != nil {
+	if from := b.byID[b.ownerOf(id)]; from != nil {
 		if t, ok := from.Token(id); ok {
 			owners, tokens = append(owners, from), append(tokens, *t)
 		}

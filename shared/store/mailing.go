@@ -152,7 +152,7 @@ func decodeMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, listSummary
 		CreatedAt: doc.CreatedAt, StartAt: doc.StartAt, StartedAt: timeOrZero(doc.StartedAt),
 		CompletedAt: timeOrZero(doc.CompletedAt), ExpiresAt: doc.ExpiresAt,
 		Selection: push.DeviceSelection(doc.Selection), NextSlot: timeOrZero(doc.NextSlot), Estimated: doc.Estimated, Shards: doc.Shards, Dispatched: doc.Dispatched, Active: doc.Active,
-		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decode(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
+		PausedPlatforms: doc.PausedPlatforms, Unflag: doc.Unflag.decodeUnflag(), HeldDecision: push.HeldDecision(doc.HeldDecision), SizeAllowed: doc.SizeAllowed,
 		PublishedAt: timeOrZero(doc.PublishedAt), ResumedAt: timeOrZero(doc.ResumedAt), Revision: snap.UpdateTime,
 	}
 	if doc.Draft == "" {

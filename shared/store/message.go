@@ -30,7 +30,7 @@ type messageDoc struct {
 	ExpiresAt   time.Time  `firestore:"expiresAt"`
 	PublishedAt *time.Time `firestore:"publishedAt,omitempty"`
 
-	// Due is when tick publishes the message again: a shard and a time, as dueText writes
+	// Due is when tick publishes the message again: a shard and a time, as encodeDue writes
 	// them. It is there until the message is settled.
 	Due string `firestore:"due,omitempty"`
 
@@ -80,8 +80,8 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 		OwedFlags: b.OwedFlags, HeldFlags: b.HeldFlags, InvalidTokens: invalid,
 		ExpireAt: m.ExpiresAt.Add(keepTexts), Write: string(w),
 	}
-	if at := nextLook(m, s.now()); !at.IsZero() {
-		d.Due = dueText(m.ID, at)
+	if at := nextPublication(m, s.now()); !at.IsZero() {
+		d.Due = encodeDue(m.ID, at)
 	}
 	switch {
 	case m.Customer != "":
@@ -291,7 +291,7 @@ func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 
 // updateMessageOnce is like updateOnce for all fields of a message that change.
 func (s *Store) updateMessageOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
-	res, err := ref.Update(ctx, d.updates(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
+	res, err := ref.Update(ctx, d.changedFields(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
 	if err == nil {
 		return res.UpdateTime, nil
 	}
@@ -301,10 +301,10 @@ func (s *Store) updateMessageOnce(ctx context.Context, ref *firestore.DocumentRe
 	return time.Time{}, err
 }
 
-// updates are the fields that change after a message was stored. Those that are empty
+// changedFields are the fields that change after a message was stored. Those that are empty
 // now are deleted: due, so that tick does not find the message, and, if an earlier call
 // may have stored them, the others.
-func (d *messageDoc) updates(touched bool) []firestore.Update {
+func (d *messageDoc) changedFields(touched bool) []firestore.Update {
 	up := []firestore.Update{{Path: "state", Value: d.State}, {Path: "write", Value: d.Write}}
 	add := func(path string, set bool, value any) {
 		if !set {

@@ -17,8 +17,8 @@ const (
 	// call of deliver has stored anything about it: the function that stored it may have
 	// crashed before it published it.
 	orphanedAfter = 2 * time.Minute
-	// waitAtLeast is how long a message waits at least that cannot be sent now.
-	waitAtLeast = 5 * time.Second
+	// minWait is how long a message waits at least that cannot be sent now.
+	minWait = 5 * time.Second
 	// dueMessagesAtOnce is how many messages of one shard ListDueMessages lists.
 	dueMessagesAtOnce = 300
 )
@@ -26,16 +26,16 @@ const (
 // dueFormat has as many characters for every time, so that texts sort as times do.
 const dueFormat = "2006-01-02T15:04:05.000Z"
 
-// dueText returns the value of the field due. The shard comes first, so that writes at
+// encodeDue returns the value of the field due. The shard comes first, so that writes at
 // the same time go to different ranges of the index.
-func dueText(id string, at time.Time) string {
+func encodeDue(id string, at time.Time) string {
 	return duePrefix(push.MessageShard(id)) + at.UTC().Format(dueFormat)
 }
 
 func duePrefix(shard int) string { return fmt.Sprintf("%x-", shard) }
 
-// dueTime returns the time in a value of the field due, zero if it has none.
-func dueTime(due string) time.Time {
+// decodeDue returns the time in a value of the field due, zero if it has none.
+func decodeDue(due string) time.Time {
 	at, err := time.Parse(dueFormat, due[min(len(due), len(duePrefix(0))):])
 	if err != nil {
 		return time.Time{}
@@ -43,8 +43,8 @@ func dueTime(due string) time.Time {
 	return at
 }
 
-// nextLook returns when tick publishes the message again, zero for never.
-func nextLook(m *push.Message, now time.Time) time.Time {
+// nextPublication returns when tick publishes the message again, zero for never.
+func nextPublication(m *push.Message, now time.Time) time.Time {
 	b := &m.Batch
 	switch {
 	case b.Settled:
@@ -52,18 +52,18 @@ func nextLook(m *push.Message, now time.Time) time.Time {
 	case b.Lease.Until.After(now):
 		return b.Lease.Until
 	case !m.Picked && b.Attempts == 0 && b.NotBefore.IsZero():
-		return again(m.CreatedAt, now)
-	case b.NotBefore.Before(now.Add(waitAtLeast)):
-		return now.Add(waitAtLeast)
+		return republishTime(m.CreatedAt, now)
+	case b.NotBefore.Before(now.Add(minWait)):
+		return now.Add(minWait)
 	case m.ExpiresAt.After(now) && b.NotBefore.After(m.ExpiresAt):
 		return m.ExpiresAt
 	}
 	return b.NotBefore
 }
 
-// again returns when to publish a message again that is published now. The queue may be
+// republishTime returns when to publish a message again that is published now. The queue may be
 // long, so the time doubles, and there are few copies while no call answers.
-func again(createdAt, now time.Time) time.Time {
+func republishTime(createdAt, now time.Time) time.Time {
 	return now.Add(max(orphanedAfter, now.Sub(createdAt)))
 }
 
@@ -114,7 +114,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 		if snap.DataTo(&d) == nil {
 			_ = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
 		}
-		out = append(out, DueMessage{MessageRef: m.Ref(), At: dueTime(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
+		out = append(out, DueMessage{MessageRef: m.Ref(), At: decodeDue(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
 	}
 	return out, nil
 }
@@ -123,7 +123,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 // reports false, and stores nothing, if the message has changed since it was listed.
 func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
 	_, err := s.messageDocument(x.Message).Update(ctx, []firestore.Update{
-		{Path: "publishedAt", Value: at}, {Path: "due", Value: dueText(x.Message, again(x.CreatedAt, at))},
+		{Path: "publishedAt", Value: at}, {Path: "due", Value: encodeDue(x.Message, republishTime(x.CreatedAt, at))},
 	}, firestore.LastUpdateTime(x.Revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil

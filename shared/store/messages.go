@@ -67,11 +67,11 @@ func (s *Store) ListCustomerMessages(ctx context.Context, c *push.Customer, size
 // addOpeningsToList gives the recipients of each mailing and message the times of their
 // openings.
 func (s *Store) addOpeningsToList(ctx context.Context, list []CustomerMessage) error {
-	var all []reported
+	var all []reportedRecipient
 	for i := range list {
 		m := &list[i]
 		for k := range m.Recipients {
-			all = append(all, reported{m.position().id, &m.Recipients[k]})
+			all = append(all, reportedRecipient{m.position().id, &m.Recipients[k]})
 		}
 	}
 	_, err := s.readReports(ctx, all)
@@ -212,7 +212,7 @@ func findRecipientsInBatch(snap *firestore.DocumentSnapshot, key string, since t
 	}
 
 	recipients := d.Recipients
-	if !d.settled() {
+	if !d.isSettled() {
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil {
 			return nil, fmt.Errorf("batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)

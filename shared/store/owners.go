@@ -40,7 +40,7 @@ func tokenIDs(tokens []string) []string {
 // stores the customers who have them; later calls read that.
 func (s *Store) openListedTokens(ctx context.Context, m *push.Mailing) (*listedAudience, error) {
 	ids := tokenIDs(m.Audience.Tokens)
-	owners, err := s.storedOwners(ctx, m.ID)
+	owners, err := s.readStoredOwners(ctx, m.ID)
 	if isNotFound(err) {
 		owners, err = s.resolveOwners(ctx, m, ids)
 	}
@@ -56,8 +56,8 @@ func (s *Store) openListedTokens(ctx context.Context, m *push.Mailing) (*listedA
 	return a, nil
 }
 
-// storedOwners returns the stored keys of customers, by token id.
-func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]string, error) {
+// readStoredOwners returns the stored keys of customers, by token id.
+func (s *Store) readStoredOwners(ctx context.Context, mailing string) (map[string]string, error) {
 	snap, err := s.ownersDocument(mailing).Get(ctx)
 	if err != nil {
 		return nil, err
@@ -66,10 +66,10 @@ func (s *Store) storedOwners(ctx context.Context, mailing string) (map[string]st
 	if err := snap.DataTo(&d); err != nil {
 		return nil, err
 	}
-	return d.byToken()
+	return d.ownersByToken()
 }
 
-func (d *ownersDoc) byToken() (map[string]string, error) {
+func (d *ownersDoc) ownersByToken() (map[string]string, error) {
 	if len(d.Tokens) != len(d.Owners) {
 		return nil, fmt.Errorf("%d tokens have %d owners", len(d.Tokens), len(d.Owners))
 	}
@@ -90,12 +90,12 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 	d := ownersDoc{ids, owners, m.ExpiresAt.Add(KeepBatches)}
 	_, err = s.ownersDocument(m.ID).Create(ctx, d)
 	if isPreconditionFailed(err) { // another call has stored it
-		return s.storedOwners(ctx, m.ID)
+		return s.readStoredOwners(ctx, m.ID)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.byToken()
+	return d.ownersByToken()
 }
 
 // lookUpOwners returns the keys of the customers who have the tokens, "" for a token that

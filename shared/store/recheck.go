@@ -15,7 +15,7 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 		ids[i] = t.Customer
 	}
 	ids = uniqueStrings(ids)
-	customers, err := s.readKnown(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
+	customers, err := s.readCustomers(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
 	if err != nil {
 		return nil, nil, classifyError(err, "reading the customers of %d targets of mailing %s", len(targets), m.ID)
 	}

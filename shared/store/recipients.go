@@ -56,7 +56,7 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	results := decodeResults(d.Results)
 	var out []MailingRecipient
 	switch {
-	case !d.settled():
+	case !d.isSettled():
 		targets, err := push.DecodeTargets(d.Targets)
 		if err != nil || len(targets) != len(results) {
 			return nil, fmt.Errorf("%w: %d targets and %d results: %w", ErrUndecodable, len(targets), len(results), err)
@@ -73,7 +73,7 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 		}
-		if out, err = s.withCustomers(ctx, list); err != nil {
+		if out, err = s.findCustomers(ctx, list); err != nil {
 			return nil, err
 		}
 	}
@@ -90,8 +90,8 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	return out, nil
 }
 
-// withCustomers finds the customers of recipients by their tokens.
-func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) ([]MailingRecipient, error) {
+// findCustomers finds the customers of recipients by their tokens.
+func (s *Store) findCustomers(ctx context.Context, list []push.KeyedRecipient) ([]MailingRecipient, error) {
 	out := make([]MailingRecipient, len(list))
 	for i, r := range list {
 		out[i].Recipient = r.Recipient

@@ -30,7 +30,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
 		_, known := e.Token(token)
-		if err := b.readPhones(claim{id, r}); err != nil {
+		if err := b.readPhones(tokenClaim{id, r}); err != nil {
 			return err
 		}
 		if r.Limits != nil {
@@ -55,7 +55,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.timeOrNow(r.AddedAt)}
-	if from := b.byID[b.owner(id)]; from != nil && from != e {
+	if from := b.byID[b.ownerOf(id)]; from != nil && from != e {
 		if t, ok := from.Token(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
@@ -65,7 +65,7 @@ func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	if t, known := e.Token(id); known {
 		r.App = cmp.Or(r.App, t.App)
 	}
-	b.supersede(e, r, &fresh)
+	b.supersedeTokens(e, r, &fresh)
 
 	t, known := e.Token(id)
 	if !known {

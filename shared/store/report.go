@@ -29,8 +29,8 @@ type reportDoc struct {
 	Write     string     `firestore:"write"` // the writeID of the last change
 }
 
-// field returns the field of a type, nil for an unknown one.
-func (d *reportDoc) field(t push.ReportType) *string {
+// fieldOf returns the field of a type, nil for an unknown one.
+func (d *reportDoc) fieldOf(t push.ReportType) *string {
 	switch t {
 	case push.ReportDelivered:
 		return &d.Delivered
@@ -58,7 +58,7 @@ type RecordedReports struct {
 	Events []push.Event // in the outbox until MarkEventsPublished
 }
 
-func (n *RecordedReports) add(o RecordedReports) {
+func (n *RecordedReports) addResult(o RecordedReports) {
 	n.Counted += o.Counted
 	n.Repeated += o.Repeated
 	n.Unknown += o.Unknown
@@ -79,7 +79,7 @@ const reportsAtOnce = 16
 // instance. Reports about one target share its read and its write.
 func (s *Store) RecordReports(ctx context.Context, list []push.Report) (RecordedReports, error) {
 	list = slices.Clone(list)
-	if err := s.nameCustomers(ctx, list); err != nil {
+	if err := s.addCustomers(ctx, list); err != nil {
 		return RecordedReports{}, err
 	}
 	found, err := s.findReported(ctx, list)
@@ -98,10 +98,10 @@ func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded
 	g.SetLimit(reportsAtOnce)
 	for customer, reports := range byCustomer {
 		g.Go(func() error {
-			n, err := s.recordOf(ctx, customer, reports)
+			n, err := s.recordReportsOf(ctx, customer, reports)
 			mu.Lock()
 			defer mu.Unlock()
-			sum.add(n)
+			sum.addResult(n)
 			faults = append(faults, classifyError(err, "recording reports of customer %s", push.CustomerKey(customer)))
 			return nil
 		})
@@ -110,9 +110,9 @@ func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded
 	return sum, errors.Join(faults...)
 }
 
-// nameCustomers gives the reports without a customer the one who has the token. Those
+// addCustomers gives the reports without a customer the one who has the token. Those
 // of unknown tokens stay without one.
-func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
+func (s *Store) addCustomers(ctx context.Context, list []push.Report) error {
 	var ids []string
 	for _, r := range list {
 		if r.Customer == "" {
@@ -143,8 +143,8 @@ func (s *Store) nameCustomers(ctx context.Context, list []push.Report) error {
 	return nil
 }
 
-// recordOf records reports of one customer, in one transaction with their events.
-func (s *Store) recordOf(ctx context.Context, customer string, list []targetReport) (n RecordedReports, err error) {
+// recordReportsOf records reports of one customer, in one transaction with their events.
+func (s *Store) recordReportsOf(ctx context.Context, customer string, list []targetReport) (n RecordedReports, err error) {
 	var ids []string
 	for _, r := range list {
 		ids = append(ids, push.ReportID(r.Of, r.TokenID))
@@ -165,7 +165,7 @@ func (s *Store) recordOf(ctx context.Context, customer string, list []targetRepo
 			return errStored
 		}
 		b.announceNew, b.storeEvents = true, true
-		if n, err = b.record(b.byID[customer], list); err != nil {
+		if n, err = b.recordReports(b.byID[customer], list); err != nil {
 			return err
 		}
 		err = b.writeChanges()
@@ -178,9 +178,9 @@ func (s *Store) recordOf(ctx context.Context, customer string, list []targetRepo
 	return n, nil
 }
 
-// record writes the documents of the reports, which are alsoRead, and makes the events
+// recordReports writes the documents of the reports, which are alsoRead, and makes the events
 // of openings.
-func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedReports, err error) {
+func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n RecordedReports, err error) {
 	docs := map[string]*reportDoc{}
 	for _, snap := range b.alsoRead {
 		d := &reportDoc{}
@@ -200,7 +200,7 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedR
 		}
 		id := push.ReportID(r.Of, r.TokenID)
 		d := docs[id]
-		field := d.field(r.Type)
+		field := d.fieldOf(r.Type)
 		if *field != "" {
 			n.Repeated++
 			continue
@@ -216,7 +216,7 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedR
 			d.OpenedAt = &r.At
 			b.events = append(b.events, r.openedEvent(e))
 		}
-		b.noteSign(e, r)
+		b.recordSignOfLife(e, r)
 	}
 
 	for id := range changed {
@@ -228,8 +228,8 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n RecordedR
 	return n, nil
 }
 
-// noteSign stores that the phone lives, if its last sign is at least a day older.
-func (b *customerTx) noteSign(e *loadedCustomer, r targetReport) {
+// recordSignOfLife stores that the phone lives, if its last sign is at least a day older.
+func (b *customerTx) recordSignOfLife(e *loadedCustomer, r targetReport) {
 	t, ok := e.Token(r.TokenID)
 	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSign()) < push.ReportsRefreshed {
 		return

@@ -77,13 +77,13 @@ func (s *Store) FreezeReports(ctx context.Context) error {
 			continue
 		}
 		if d.StartedAt != nil && d.Reports == "" {
-			faults = append(faults, s.freezeReports(ctx, snap.Ref.ID))
+			faults = append(faults, s.freezeReportsOf(ctx, snap.Ref.ID))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-func (s *Store) freezeReports(ctx context.Context, id string) error {
+func (s *Store) freezeReportsOf(ctx context.Context, id string) error {
 	of, err := s.ReadMailingHeader(ctx, id)
 	if err != nil {
 		return err
@@ -109,14 +109,14 @@ func (s *Store) freezeReports(ctx context.Context, id string) error {
 // times of their openings. It costs a read for each recipient.
 func (s *Store) CountMessageReports(ctx context.Context, m *push.Message) (push.Reported, error) {
 	var out push.Reported
-	list := make([]reported, len(m.Recipients))
+	list := make([]reportedRecipient, len(m.Recipients))
 	for i := range m.Recipients {
-		list[i] = reported{m.ID, &m.Recipients[i]}
+		list[i] = reportedRecipient{m.ID, &m.Recipients[i]}
 	}
 	docs, err := s.readReports(ctx, list)
 	for _, d := range docs {
 		for _, t := range push.ReportTypes() {
-			if *d.field(t) != "" {
+			if *d.fieldOf(t) != "" {
 				out.Add(t, 1)
 			}
 		}
@@ -124,15 +124,15 @@ func (s *Store) CountMessageReports(ctx context.Context, m *push.Message) (push.
 	return out, err
 }
 
-// reported is a recipient of a mailing or message.
-type reported struct {
+// reportedRecipient is a recipient of a mailing or message.
+type reportedRecipient struct {
 	of string
 	*push.Recipient
 }
 
 // readReports reads what phones reported, and gives each recipient the time of its
 // opening. It costs a read for each recipient that was not erased.
-func (s *Store) readReports(ctx context.Context, list []reported) ([]*reportDoc, error) {
+func (s *Store) readReports(ctx context.Context, list []reportedRecipient) ([]*reportDoc, error) {
 	var refs []*firestore.DocumentRef
 	var of []*push.Recipient
 	for _, r := range list {
@@ -177,9 +177,9 @@ func (s *Store) addOpenings(ctx context.Context, mailing string, list []MailingR
 		return classifyError(err, "searching openings of mailing %s", mailing)
 	}
 
-	all := make([]reported, len(list))
+	all := make([]reportedRecipient, len(list))
 	for i := range list {
-		all[i] = reported{mailing, &list[i].Recipient}
+		all[i] = reportedRecipient{mailing, &list[i].Recipient}
 	}
 	_, err = s.readReports(ctx, all)
 	return err

@@ -79,13 +79,13 @@ type subjectCache struct {
 // maxSubjects is how many mailings it has at most.
 const maxSubjects = 1000
 
-func (c *subjectCache) get(id string) *reportSubject {
+func (c *subjectCache) findSubject(id string) *reportSubject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.of[id]
 }
 
-func (c *subjectCache) put(x *reportSubject) {
+func (c *subjectCache) addSubject(x *reportSubject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil || len(c.of) >= maxSubjects {
@@ -135,7 +135,7 @@ func (s *Store) findReportedOf(ctx context.Context, of string, list []push.Repor
 // reportSubject reads a mailing or a message, nil if there is none. Ids of messages
 // begin with s.
 func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, error) {
-	if x := s.subjects.get(id); x != nil {
+	if x := s.subjects.findSubject(id); x != nil {
 		return x, nil
 	}
 	if strings.HasPrefix(id, "s") {
@@ -156,7 +156,7 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 		x.variants = append(x.variants, v.Name)
 	}
 	if !m.StartedAt.IsZero() {
-		s.subjects.put(x)
+		s.subjects.addSubject(x)
 	}
 	return x, nil
 }
@@ -209,14 +209,14 @@ func (s *Store) findInMessage(ctx context.Context, sub *reportSubject, list []pu
 		default:
 			continue
 		}
-		out = append(out, x.clamped(d.CreatedAt))
+		out = append(out, x.withPlausibleTime(d.CreatedAt))
 	}
 	return out
 }
 
-// clamped gives the report a time that is not before the sending: clocks of phones are
+// withPlausibleTime gives the report a time that is not before the sending: clocks of phones are
 // wrong at times.
-func (r targetReport) clamped(sent time.Time) targetReport {
+func (r targetReport) withPlausibleTime(sent time.Time) targetReport {
 	if r.At.Before(sent) {
 		r.At = sent
 	}
@@ -278,7 +278,7 @@ func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *rep
 				if i < len(d.VariantOf) {
 					x.variant = int(d.VariantOf[i])
 				}
-				out = append(out, x.clamped(d.CutAt))
+				out = append(out, x.withPlausibleTime(d.CutAt))
 				break
 			}
 		}

@@ -36,7 +36,7 @@ func encodeUnflag(u *push.Unflag) *unflagDoc {
 	return &unflagDoc{string(u.State), u.Unflagged, u.StartedAt, u.CompletedAt}
 }
 
-func (d *unflagDoc) decode() *push.Unflag {
+func (d *unflagDoc) decodeUnflag() *push.Unflag {
 	if d == nil {
 		return nil
 	}
@@ -74,7 +74,7 @@ const (
 	// batches have few, and fewer where they have many: between few and many
 	// tokens a page.
 	unflagBatches, maxUnflagBatches = 16, 64
-	few, many                       = 4_000, 20_000
+	fewTokens, manyTokens           = 4_000, 20_000
 )
 
 func (s *Store) unflagCollection(mailing string) *firestore.CollectionRef {
@@ -121,7 +121,7 @@ func (s *Store) ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.
 	if m.Unflag == nil || m.Unflag.State == push.UnflagCompleted {
 		return m.Unflag, nil
 	}
-	n, err := s.unflagged(ctx, m.ID)
+	n, err := s.countUnflagged(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,8 @@ func (s *Store) ReadUnflagProgress(ctx context.Context, m *push.Mailing) (*push.
 	return &u, nil
 }
 
-// unflagged returns how many flags the transactions of an unflag have removed.
-func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err error) {
+// countUnflagged returns how many flags the transactions of an unflag have removed.
+func (s *Store) countUnflagged(ctx context.Context, mailing string) (n int64, err error) {
 	err = s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
 		sums, err := sumFields(ctx, tx, s.unflagCollection(mailing).Query, "unflagged")
 		if err == nil {
@@ -144,10 +144,10 @@ func (s *Store) unflagged(ctx context.Context, mailing string) (n int64, err err
 
 // An UnflagLease is one call's lease of an unflag, and its cursor.
 type UnflagLease struct {
-	Mailing string
-	owner   string
-	after   string // batches up to and including this one are done
-	most    int    // batches that the next page reads
+	Mailing     string
+	owner       string
+	after       string // batches up to and including this one are done
+	pageBatches int    // batches that the next page reads
 }
 
 // LeaseUnflag leases an unflag until a time. It returns nil if the unflag is completed or
@@ -158,8 +158,8 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 		return nil, err
 	}
 
-	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), most: unflagBatches}
-	err = s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
+	l := &UnflagLease{Mailing: mailing, owner: rand.Text(), pageBatches: unflagBatches}
+	err = s.updateUnflagMark(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner && timeOrZero(mark.LeaseUntil).After(s.now()) {
 			return false
 		}
@@ -176,7 +176,7 @@ func (s *Store) LeaseUnflag(ctx context.Context, mailing string, until time.Time
 // SaveUnflagCursor stores the cursor of an unflag and extends the lease; a zero time releases it.
 // ErrConflict: another call has the lease.
 func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time.Time) error {
-	return s.moveUnflag(ctx, l, func(mark *unflagMark) bool {
+	return s.updateUnflagMark(ctx, l, func(mark *unflagMark) bool {
 		if mark.Owner != l.owner {
 			return false
 		}
@@ -188,9 +188,9 @@ func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time
 	})
 }
 
-// moveUnflag changes the mark of an unflag. It returns ErrConflict if change reports that it
+// updateUnflagMark changes the mark of an unflag. It returns ErrConflict if change reports that it
 // may not. A mark that is deleted is no error: its batches are deleted as well.
-func (s *Store) moveUnflag(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
+func (s *Store) updateUnflagMark(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.unflagMarkDocument(l.Mailing))
 		if isNotFound(err) {
@@ -231,19 +231,19 @@ type UnflagPage struct {
 
 // ReadUnflagPage reads the next page. It stays the next one until Done.
 func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
-	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.most)
+	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.pageBatches)
 	if err != nil {
 		return nil, err
 	}
 
-	p := &UnflagPage{after: l.after, Last: len(batches) < l.most}
+	p := &UnflagPage{after: l.after, Last: len(batches) < l.pageBatches}
 	at, tokens := map[string]int{}, 0
 	for _, b := range batches {
 		p.after = b.batch
-		if b.fault != nil {
-			p.Faults = append(p.Faults, b.fault)
+		if b.err != nil {
+			p.Faults = append(p.Faults, b.err)
 		}
-		for _, d := range b.dead {
+		for _, d := range b.tokens {
 			i, known := at[d.Customer]
 			if !known {
 				i = len(p.Tokens)
@@ -254,10 +254,10 @@ func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage
 			tokens++
 		}
 	}
-	if tokens < few {
-		l.most = min(2*l.most, maxUnflagBatches)
-	} else if tokens > many {
-		l.most = max(l.most/2, 1)
+	if tokens < fewTokens {
+		l.pageBatches = min(2*l.pageBatches, maxUnflagBatches)
+	} else if tokens > manyTokens {
+		l.pageBatches = max(l.pageBatches/2, 1)
 	}
 	return p, nil
 }
@@ -272,7 +272,7 @@ func (l *UnflagLease) FinishPage(p *UnflagPage) { l.after = p.after }
 // decoded does not affect the others: the error is ErrUndecodable then, and all others are
 // done.
 func (s *Store) UnflagTokens(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
-	n, events, err := s.unflag(ctx, mailing, tokens)
+	n, events, err := s.unflagInTransaction(ctx, mailing, tokens)
 	if err == nil || len(tokens) == 1 || !canSplit(err) {
 		return n, events, err
 	}
@@ -303,7 +303,7 @@ func canSplit(err error) bool {
 
 // EndUnflag records that all flags of a mailing are removed.
 func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, error) {
-	n, err := s.unflagged(ctx, mailing)
+	n, err := s.countUnflagged(ctx, mailing)
 	if err != nil {
 		return nil, err
 	}

@@ -98,10 +98,10 @@ func tallyUpdates(b *push.Batch) []firestore.Update {
 	return up
 }
 
-// closedTally counts the pending targets of a stored tally of that many targets as a
+// closeTally counts the pending targets of a stored tally of that many targets as a
 // field of it. It returns the number of targets, which is never less than what the
 // tally counts.
-func closedTally(stored map[string]any, size int64, pendingAs string) (map[string]int64, int64) {
+func closeTally(stored map[string]any, size int64, pendingAs string) (map[string]int64, int64) {
 	tally, known := make(map[string]int64, len(tallyFields)), int64(0)
 	for _, f := range tallyFields {
 		n, _ := stored[f.name].(int64)
@@ -113,14 +113,14 @@ func closedTally(stored map[string]any, size int64, pendingAs string) (map[strin
 	return tally, size
 }
 
-// closedParts is like closedTally for the tallies of the parts of a batch, its variants
+// closePartTallies is like closeTally for the tallies of the parts of a batch, its variants
 // or platforms; nil without any.
-func closedParts(stored map[string]any, pendingAs string) map[string]map[string]int64 {
+func closePartTallies(stored map[string]any, pendingAs string) map[string]map[string]int64 {
 	var out map[string]map[string]int64
 	for name, v := range stored {
 		fields, _ := v.(map[string]any)
 		size, _ := fields["size"].(int64)
-		tally, size := closedTally(fields, size, pendingAs)
+		tally, size := closeTally(fields, size, pendingAs)
 		tally["size"] = size
 		if out == nil {
 			out = map[string]map[string]int64{}

@@ -80,7 +80,7 @@ func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.T
 // The caller is about to publish a message for it. It reports false, and stores nothing, if
 // the batch has changed since it was listed: another call has done the same.
 func (s *Store) OpenWaitingBatch(ctx context.Context, b WaitingBatch, at time.Time) (bool, error) {
-	up := append(opening(b.WaitUntil), firestore.Update{Path: "publishedAt", Value: at})
+	up := append(openingUpdates(b.WaitUntil), firestore.Update{Path: "publishedAt", Value: at})
 	_, err := s.batchDocument(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
@@ -88,8 +88,8 @@ func (s *Store) OpenWaitingBatch(ctx context.Context, b WaitingBatch, at time.Ti
 	return err == nil, classifyError(err, "opening batch %s of mailing %s", b.Batch, b.Mailing)
 }
 
-// opening is the update that ends the waiting of a batch.
-func opening(notBefore time.Time) []firestore.Update {
+// openingUpdates is the update that ends the waiting of a batch.
+func openingUpdates(notBefore time.Time) []firestore.Update {
 	return []firestore.Update{
 		{Path: "open", Value: true}, {Path: "waitUntil", Value: firestore.Delete}, {Path: "notBefore", Value: timeOrNil(notBefore)},
 	}
@@ -117,7 +117,7 @@ func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []Waiti
 			if !slot.Before(until) {
 				break
 			}
-			if err := tx.Update(s.batchDocument(b.BatchRef), opening(slot), firestore.LastUpdateTime(b.Revision)); err != nil {
+			if err := tx.Update(s.batchDocument(b.BatchRef), openingUpdates(slot), firestore.LastUpdateTime(b.Revision)); err != nil {
 				return err
 			}
 			slot = slot.Add(time.Duration(b.Targets) * time.Minute / time.Duration(m.Rate()))
