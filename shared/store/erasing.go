@@ -37,11 +37,11 @@ type erasure struct {
 }
 
 const (
-	// stragglers is how long after an erasure a page that was read before it may
+	// lateBatchTime is how long after an erasure a page that was read before it may
 	// still be put into batches. Later batches belong to a customer who came back.
-	stragglers = time.Minute
-	// lookAgain is when traces are removed once more.
-	lookAgain = 2 * stragglers
+	lateBatchTime = time.Minute
+	// eraseAgainAfter is when traces are removed once more.
+	eraseAgainAfter = 2 * lateBatchTime
 	// keepErasures is how long that is tried at most.
 	keepErasures = 7 * 24 * time.Hour
 	// erasuresAtOnce is how many erasures one call of finishErasures handles.
@@ -133,7 +133,7 @@ func (s *Store) finishErasures(ctx context.Context) error {
 
 	due, left, err := s.eraseDueTraces(ctx, due)
 	faults := []error{err}
-	budget := searchedACall
+	budget := mailingsSearchedPerCall
 	for _, x := range due {
 		if !left[x.key] {
 			faults = append(faults, s.finishErasure(ctx, x, &budget))
@@ -165,7 +165,7 @@ func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 			logSkipped(ctx, snap, err)
 			continue
 		}
-		if s.now().Sub(x.At) >= lookAgain {
+		if s.now().Sub(x.At) >= eraseAgainAfter {
 			due = append(due, x)
 		}
 	}
@@ -198,7 +198,7 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 // finishErasure removes an erased customer from recipients, as far as the budget
 // allows, and ends the erasure when nothing is left.
 func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error {
-	done, err := s.forgetRecipients(ctx, x, budget)
+	done, err := s.eraseRecipients(ctx, x, budget)
 	if err != nil {
 		return classifyError(err, "erasing the recipients of customer %s", x.key)
 	}

@@ -11,18 +11,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// searchedACall is how many mailings one call of finishErasures searches for the
+// mailingsSearchedPerCall is how many mailings one call of finishErasures searches for the
 // recipients of erased customers, for all of them together.
-const searchedACall = 500
+const mailingsSearchedPerCall = 500
 
-// forgetRecipients removes an erased customer from the recipients of settled batches,
+// eraseRecipients removes an erased customer from the recipients of settled batches,
 // also of mailings that have ended. It continues after the mailing that was searched
 // last, and takes the number of searched mailings from budget. It reports whether all
 // kept mailings are searched; if not, the cursor is stored.
 //
 // It costs a read for each mailing that ended less than a month ago, one or three
 // more for each that has batches, as many as a commit has batches for one with hours, and a write for each batch with the customer.
-func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
+func (s *Store) eraseRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
 	limit := *budget
 	if limit <= 0 {
 		return false, nil
@@ -51,7 +51,7 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 		if d.StartedAt == nil || d.CreatedAt.After(x.At) {
 			continue
 		}
-		g.Go(func() error { return s.forgetRecipientsOf(searching, snap.Ref.ID, d.Hours != "", x) })
+		g.Go(func() error { return s.eraseRecipientsInMailing(searching, snap.Ref.ID, d.Hours != "", x) })
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
@@ -69,8 +69,8 @@ func (s *Store) forgetRecipients(ctx context.Context, x erasure, budget *int) (d
 	return false, err
 }
 
-// forgetRecipientsOf removes the customer from the recipients of one mailing.
-func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone bool, x erasure) error {
+// eraseRecipientsInMailing removes the customer from the recipients of one mailing.
+func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, byZone bool, x erasure) error {
 	snaps, err := s.readBatchesOfCustomer(ctx, mailing, x.key, byZone, "first", "last", "cutAt")
 	if err != nil {
 		return err
@@ -80,19 +80,19 @@ func (s *Store) forgetRecipientsOf(ctx context.Context, mailing string, byZone b
 		if err := snap.DataTo(&d); err != nil {
 			return err
 		}
-		if x.key < d.First || d.CutAt.After(x.At.Add(stragglers)) {
+		if x.key < d.First || d.CutAt.After(x.At.Add(lateBatchTime)) {
 			continue
 		}
-		if err := s.forgetRecipientsIn(ctx, snap.Ref, x.key); err != nil {
+		if err := s.eraseRecipientsInBatch(ctx, snap.Ref, x.key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// forgetRecipientsIn removes the customer from the recipients of one batch. A damaged
+// eraseRecipientsInBatch removes the customer from the recipients of one batch. A damaged
 // list is deleted as a whole.
-func (s *Store) forgetRecipientsIn(ctx context.Context, ref *firestore.DocumentRef, key string) error {
+func (s *Store) eraseRecipientsInBatch(ctx context.Context, ref *firestore.DocumentRef, key string) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
 		if isNotFound(err) {

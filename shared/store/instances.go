@@ -21,9 +21,9 @@ type instanceDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
-// forgottenAfter is the age at which a reader deletes the document of an instance that
+// instanceGoneAfter is the age at which a reader deletes the document of an instance that
 // ended without deleting it. The TTL would take up to a day.
-const forgottenAfter = time.Minute
+const instanceGoneAfter = time.Minute
 
 // An Instance exchanges with the other instances of deliver what each needs of one
 // project's quota. Announce costs one write, Others one read for each live instance.
@@ -64,7 +64,7 @@ func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
 		switch age := snap.ReadTime.Sub(d.At); {
 		case age < push.DemandLife:
 			others = append(others, push.Demand{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, Age: max(age, 0)})
-		case age > forgottenAfter:
+		case age > instanceGoneAfter:
 			// Another instance may have deleted it, or it was written again: both are fine.
 			_, _ = snap.Ref.Delete(ctx, firestore.LastUpdateTime(snap.UpdateTime))
 		}

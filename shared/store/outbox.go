@@ -47,11 +47,11 @@ func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) erro
 }
 
 const (
-	// publishedAtOnce is how many events one commit deletes.
-	publishedAtOnce = 400
-	// owedAfter is how long the writer of an event has time to publish it. Then tick
+	// eventsDeletedAtOnce is how many events one commit deletes.
+	eventsDeletedAtOnce = 400
+	// unpublishedAfter is how long the writer of an event has time to publish it. Then tick
 	// does.
-	owedAfter = 30 * time.Second
+	unpublishedAfter = 30 * time.Second
 	// outboxPage is how many events one query reads, and outboxRead how many one call
 	// reads at most.
 	outboxPage = 300
@@ -62,7 +62,7 @@ const (
 // publishes them again, with the same ids.
 func (s *Store) MarkEventsPublished(ctx context.Context, events ...push.Event) error {
 	for len(events) > 0 {
-		n := min(len(events), publishedAtOnce)
+		n := min(len(events), eventsDeletedAtOnce)
 		err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, e := range events[:n] {
 				if err := tx.Delete(s.outboxCollection().Doc(e.ID)); err != nil {
@@ -102,7 +102,7 @@ func (s *Store) ListUnpublishedEvents(ctx context.Context, limit int) ([]push.Ev
 				logSkipped(ctx, snap, err)
 				continue
 			}
-			if s.now().Sub(d.Event.Time) < owedAfter {
+			if s.now().Sub(d.Event.Time) < unpublishedAfter {
 				continue
 			}
 			out = append(out, push.Event{ID: snap.Ref.ID, Type: d.Event.Type, Subject: d.Event.Subject,

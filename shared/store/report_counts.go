@@ -195,7 +195,7 @@ func (s *Store) eraseReports(ctx context.Context, x erasure) error {
 	}
 	var refs []*firestore.DocumentRef
 	for _, snap := range snaps {
-		if at, _ := snap.DataAt("createdAt"); !laterThan(at, x.At) {
+		if at, _ := snap.DataAt("createdAt"); !isTimeAfter(at, x.At) {
 			refs = append(refs, snap.Ref)
 		}
 	}

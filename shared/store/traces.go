@@ -20,7 +20,7 @@ import (
 func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string]bool, err error) {
 	left = map[string]bool{}
 	for _, x := range xs {
-		if err := s.eraseTexts(ctx, x); err != nil {
+		if err := s.eraseMailingTexts(ctx, x); err != nil {
 			return nil, err
 		}
 		if err := s.eraseMessages(ctx, x); err != nil {
@@ -45,35 +45,35 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 			continue
 		}
 		for n := range d.Listed {
-			if err := s.unlist(ctx, s.listDocument(snap.Ref.ID, n), before); err != nil {
+			if err := s.eraseFromList(ctx, s.listDocument(snap.Ref.ID, n), before); err != nil {
 				return nil, err
 			}
 		}
 		if d.Shards == 0 {
 			continue
 		}
-		if err := s.blankBatches(ctx, snap.Ref.ID, s.openBatchesQuery(snap.Ref.ID), before, left); err != nil {
+		if err := s.eraseTargetsInBatches(ctx, snap.Ref.ID, s.openBatchesQuery(snap.Ref.ID), before, left); err != nil {
 			return nil, err
 		}
 		if d.Hours != "" {
-			if err := s.blankBatches(ctx, snap.Ref.ID, s.waitingBatchesQuery(snap.Ref.ID), before, left); err != nil {
+			if err := s.eraseTargetsInBatches(ctx, snap.Ref.ID, s.waitingBatchesQuery(snap.Ref.ID), before, left); err != nil {
 				return nil, err
 			}
 		}
-		if err := s.forgetDead(ctx, snap.Ref.ID, before); err != nil {
+		if err := s.eraseInvalidTokens(ctx, snap.Ref.ID, before); err != nil {
 			return nil, err
 		}
 	}
 	return left, nil
 }
 
-// recipientsAtOnce is how many values one query takes.
-const recipientsAtOnce = 30
+// valuesPerQuery is how many values one query takes.
+const valuesPerQuery = 30
 
-// eraseTexts cancels the mailings to this customer alone, and removes their messages,
+// eraseMailingTexts cancels the mailings to this customer alone, and removes their messages,
 // also of those that have ended.
-func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
-	for part := range slices.Chunk(append([]string{x.key}, x.Tokens...), recipientsAtOnce) {
+func (s *Store) eraseMailingTexts(ctx context.Context, x erasure) error {
+	for part := range slices.Chunk(append([]string{x.key}, x.Tokens...), valuesPerQuery) {
 		q := s.db.Collection("mailings").Where("recipient", "in", part).Select("createdAt")
 		snaps, err := q.Documents(ctx).GetAll()
 		if err != nil {
@@ -87,7 +87,7 @@ func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
 			if d.CreatedAt.After(x.At) {
 				continue
 			}
-			if err := s.eraseText(ctx, snap.Ref.ID); err != nil {
+			if err := s.eraseMailingText(ctx, snap.Ref.ID); err != nil {
 				return err
 			}
 		}
@@ -101,7 +101,7 @@ func (s *Store) eraseTexts(ctx context.Context, x erasure) error {
 // a token of the customer that no call has taken yet is found by the token.
 func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 	queries := []firestore.Query{s.db.Collection("messages").Where("customer", "==", x.key)}
-	for part := range slices.Chunk(x.Tokens, recipientsAtOnce) {
+	for part := range slices.Chunk(x.Tokens, valuesPerQuery) {
 		queries = append(queries, s.db.Collection("messages").Where("tokenId", "in", part))
 	}
 
@@ -113,7 +113,7 @@ func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 		var g errgroup.Group
 		g.SetLimit(searchesAtOnce)
 		for _, snap := range snaps {
-			if at, _ := snap.DataAt("createdAt"); laterThan(at, x.At) {
+			if at, _ := snap.DataAt("createdAt"); isTimeAfter(at, x.At) {
 				continue // of a customer who came back
 			}
 			g.Go(func() error {
@@ -128,13 +128,13 @@ func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 	return nil
 }
 
-// laterThan reports whether a field is a time after at.
-func laterThan(field any, at time.Time) bool {
+// isTimeAfter reports whether a field is a time after at.
+func isTimeAfter(field any, at time.Time) bool {
 	t, ok := field.(time.Time)
 	return ok && t.After(at)
 }
 
-func (s *Store) eraseText(ctx context.Context, id string) error {
+func (s *Store) eraseMailingText(ctx context.Context, id string) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.mailingDocument(id))
 		if isNotFound(err) {
@@ -167,8 +167,8 @@ func (s *Store) eraseText(ctx context.Context, id string) error {
 	})
 }
 
-// unlist removes customers and their tokens from one document of a listed audience.
-func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []erasure) error {
+// eraseFromList removes customers and their tokens from one document of a listed audience.
+func (s *Store) eraseFromList(ctx context.Context, ref *firestore.DocumentRef, xs []erasure) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
 		if isNotFound(err) {
@@ -183,8 +183,8 @@ func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []era
 		}
 
 		n := len(d.Customers) + len(d.Tokens)
-		d.Customers = slices.DeleteFunc(d.Customers, func(id string) bool { return named(xs, push.CustomerKey(id), "") })
-		d.Tokens = slices.DeleteFunc(d.Tokens, func(token string) bool { return named(xs, "", push.TokenID(token)) })
+		d.Customers = slices.DeleteFunc(d.Customers, func(id string) bool { return matchesErasure(xs, push.CustomerKey(id), "") })
+		d.Tokens = slices.DeleteFunc(d.Tokens, func(token string) bool { return matchesErasure(xs, "", push.TokenID(token)) })
 		if len(d.Customers)+len(d.Tokens) == n {
 			return nil
 		}
@@ -192,14 +192,14 @@ func (s *Store) unlist(ctx context.Context, ref *firestore.DocumentRef, xs []era
 	})
 }
 
-// named reports whether one of the erased customers has that key or token.
-func named(xs []erasure, key, token string) bool {
+// matchesErasure reports whether one of the erased customers has that key or token.
+func matchesErasure(xs []erasure, key, token string) bool {
 	return slices.ContainsFunc(xs, func(x erasure) bool { return x.key == key || slices.Contains(x.Tokens, token) })
 }
 
-// blankBatches empties the targets of customers in the batches of a mailing that a query
+// eraseTargetsInBatches empties the targets of customers in the batches of a mailing that a query
 // finds, which are not settled. It records in left the customers with a batch that is being sent.
-func (s *Store) blankBatches(ctx context.Context, mailing string, batches firestore.Query, xs []erasure, left map[string]bool) error {
+func (s *Store) eraseTargetsInBatches(ctx context.Context, mailing string, batches firestore.Query, xs []erasure, left map[string]bool) error {
 	snaps, err := batches.Select("first", "last", "cutAt").Documents(ctx).GetAll()
 	if err != nil {
 		return err
@@ -211,12 +211,12 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, batches firest
 			return err
 		}
 		inside := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool {
-			return x.key < d.First || x.key > d.Last || d.CutAt.After(x.At.Add(stragglers))
+			return x.key < d.First || x.key > d.Last || d.CutAt.After(x.At.Add(lateBatchTime))
 		})
 		if len(inside) == 0 {
 			continue
 		}
-		waits, err := s.blankBatch(ctx, push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, inside)
+		waits, err := s.eraseTargetsInBatch(ctx, push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, inside)
 		if err != nil {
 			return err
 		}
@@ -228,10 +228,10 @@ func (s *Store) blankBatches(ctx context.Context, mailing string, batches firest
 	return nil
 }
 
-// blankBatch empties the targets of customers in a batch without a valid lease; for a
+// eraseTargetsInBatch empties the targets of customers in a batch without a valid lease; for a
 // batch with one it reports true. The places of the targets stay, with their results:
 // targets without a result are cancelled.
-func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure) (waits bool, err error) {
+func (s *Store) eraseTargetsInBatch(ctx context.Context, ref push.BatchRef, xs []erasure) (waits bool, err error) {
 	b, err := s.ReadBatch(ctx, ref)
 	if push.IsNotFound(err) {
 		return false, nil
@@ -240,7 +240,7 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 		return false, err
 	}
 
-	found := b.EraseTargets(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+	found := b.EraseTargets(func(customer string) bool { return matchesErasure(xs, push.CustomerKey(customer), "") })
 	if !found {
 		return false, nil
 	}
@@ -268,16 +268,16 @@ func (s *Store) blankBatch(ctx context.Context, ref push.BatchRef, xs []erasure)
 	return false, err
 }
 
-// forgetDead removes customers from the lists of invalid tokens of the settled
+// eraseInvalidTokens removes customers from the lists of invalid tokens of the settled
 // batches of a mailing.
-func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) error {
+func (s *Store) eraseInvalidTokens(ctx context.Context, mailing string, xs []erasure) error {
 	for after := ""; ; {
 		id, dead, err := s.nextInvalidTokens(ctx, mailing, after)
 		if err != nil || id == "" {
 			return err
 		}
 		after = id
-		if !slices.ContainsFunc(dead, func(d push.InvalidToken) bool { return named(xs, push.CustomerKey(d.Customer), "") }) {
+		if !slices.ContainsFunc(dead, func(d push.InvalidToken) bool { return matchesErasure(xs, push.CustomerKey(d.Customer), "") }) {
 			continue
 		}
 		b, err := s.ReadBatch(ctx, push.BatchRef{Mailing: mailing, Batch: id})
@@ -285,9 +285,9 @@ func (s *Store) forgetDead(ctx context.Context, mailing string, xs []erasure) er
 			return err
 		}
 		if !b.Settled {
-			continue // blankBatches handles it
+			continue // eraseTargetsInBatches handles it
 		}
-		b.EraseTargets(func(customer string) bool { return named(xs, push.CustomerKey(customer), "") })
+		b.EraseTargets(func(customer string) bool { return matchesErasure(xs, push.CustomerKey(customer), "") })
 		text, err := encodeInvalidTokens(b.InvalidTokens)
 		if err != nil {
 			return err
