@@ -7,35 +7,37 @@ import "sync"
 // mailing, which costs reads. The batches of calls that are still under way are open,
 // so only the last call to end checks.
 type callsByMailing struct {
-	mu sync.Mutex
-	of map[string]*workload
+	mu        sync.Mutex
+	byMailing map[string]*mailingCalls
 }
 
-type workload struct {
+type mailingCalls struct {
 	calls   int
 	settled bool // a batch was settled since the last check
 }
 
-func newCalls() *callsByMailing { return &callsByMailing{of: map[string]*workload{}} }
-
-func (c *callsByMailing) begin(mailing string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of[mailing] == nil {
-		c.of[mailing] = &workload{}
-	}
-	c.of[mailing].calls++
+func newCallsByMailing() *callsByMailing {
+	return &callsByMailing{byMailing: map[string]*mailingCalls{}}
 }
 
-// end reports whether the caller has to check if the mailing has ended.
-func (c *callsByMailing) end(mailing string, settled bool) bool {
+func (c *callsByMailing) beginCall(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g := c.of[mailing]
+	if c.byMailing[mailing] == nil {
+		c.byMailing[mailing] = &mailingCalls{}
+	}
+	c.byMailing[mailing].calls++
+}
+
+// endCall reports whether the caller has to check if the mailing has ended.
+func (c *callsByMailing) endCall(mailing string, settled bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.byMailing[mailing]
 	g.settled = g.settled || settled
 	if g.calls--; g.calls > 0 {
 		return false
 	}
-	delete(c.of, mailing)
+	delete(c.byMailing, mailing)
 	return g.settled
 }

@@ -62,11 +62,11 @@ func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Sa
 
 // decideAdmission decides what a call does with a batch.
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
-	ended := stopOf(m, now).reason == stopEnded
+	ended := stopReasonOf(m, now).reason == stopEnded
 	switch {
 	case b.Lease.Until.After(now), !b.WaitUntil.IsZero():
 		return admitNot
-	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > nearby):
+	case !ended && (m.State == push.Paused && len(b.HeldFlags) == 0 || b.NotBefore.Sub(now) > dueSoon):
 		return admitNot
 	case isCrashLoop(b):
 		return admitGiveUp
@@ -79,9 +79,9 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 	return admitDeliver
 }
 
-// postpone stores when tick publishes the batch again. PublishedAt is cleared,
+// postponeBatch stores when tick publishes the batch again. PublishedAt is cleared,
 // because this call answers the message.
-func (d *deliverer) postpone(ctx context.Context, b *push.Batch, wait time.Duration) error {
+func (d *deliverer) postponeBatch(ctx context.Context, b *push.Batch, wait time.Duration) error {
 	b.NotBefore, b.PublishedAt = d.Now().Add(wait), time.Time{}
 	return d.Store.SaveBatch(ctx, b)
 }
@@ -103,27 +103,27 @@ func (d *delivery) giveUpTargets(ctx context.Context) {
 	}
 }
 
-// giveUp closes the rest of a batch that was tried often enough, without sending it.
+// giveUpBatch closes the rest of a batch that was tried often enough, without sending it.
 // If no target is pending, the calls crashed while they set flags, and these are
 // given up.
-func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
 	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
 	crashed := isCrashLoop(b)
 	if crashed {
 		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.Crashed())
 	}
 	x := newDelivery(d, m, b, d.Now())
-	x.stopWith(stopOf(m, d.Now()))
+	x.stopWith(stopReasonOf(m, d.Now()))
 	x.stopWith(stop{reason: stopEnded, result: push.ResultFailed})
 
 	pending, owed := len(b.PendingTargets()), len(b.OwedFlags)
 	b.Reason = reason
 	x.closePending(x.stop.result)
 	if crashed && pending == 0 {
-		x.dropOwed()
+		x.dropOwedFlags()
 	}
 	b.Settled = len(b.OwedFlags) == 0
-	x.release(true)
+	x.releaseBatch(true)
 	if err := x.saveResults(ctx); err != nil {
 		return false, err
 	}
@@ -135,8 +135,8 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	return b.Settled, nil
 }
 
-// closeBroken closes a batch whose document cannot be decoded.
-func (d *deliverer) closeBroken(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
+// closeUndecodable closes a batch whose document cannot be decoded.
+func (d *deliverer) closeUndecodable(ctx context.Context, ref push.BatchRef, fault error) (settled bool, err error) {
 	reason := "given up: the stored batch cannot be read"
 	if err := d.Store.CloseUndecodableBatch(ctx, ref, reason); err != nil {
 		return false, err

@@ -7,15 +7,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// commit stores the outcome of the call. It closes the rest of a mailing that has
+// commitResults stores the outcome of the call. It closes the rest of a mailing that has
 // ended, pauses a mailing whose credentials FCM refuses, flags invalid tokens, and
 // settles the batch or releases its lease. Results and owed flags are saved before
 // anything else is done about them, and so are decisions about flags.
-func (d *delivery) commit(ctx context.Context) error {
+func (d *delivery) commitResults(ctx context.Context) error {
 	// Results are saved even if the call has ended.
 	ctx = context.WithoutCancel(ctx)
 
-	d.closeEnded()
+	d.closeEndedTargets()
 	if len(d.batch.OwedFlags) > 0 || d.stop.reason == stopCredentials {
 		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
@@ -30,10 +30,10 @@ func (d *delivery) commit(ctx context.Context) error {
 	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
 		return err
 	}
-	d.dropHeld(ctx)
+	d.dropLateFlags(ctx)
 	// A later call, with other evidence, would hold or drop a flag whose decision is not
 	// stored, although this call may have set it: its event would never be published.
-	if len(d.decided()) > 0 {
+	if len(d.decidedFlags()) > 0 {
 		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
 		}
@@ -42,8 +42,8 @@ func (d *delivery) commit(ctx context.Context) error {
 		return err
 	}
 
-	d.batch.Settled = d.settled()
-	d.release(true)
+	d.batch.Settled = d.isSettled()
+	d.releaseBatch(true)
 	if err := d.withTimeout(ctx, leaseMargin, d.saveResults); err != nil {
 		return err
 	}
@@ -58,8 +58,8 @@ func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step fu
 	return step(ctx)
 }
 
-// closeEnded closes the remaining targets of a mailing that has ended.
-func (d *delivery) closeEnded() {
+// closeEndedTargets closes the remaining targets of a mailing that has ended.
+func (d *delivery) closeEndedTargets() {
 	switch {
 	case d.stop.reason == stopEnded:
 		d.closePending(d.stop.result)

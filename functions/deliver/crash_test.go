@@ -38,7 +38,7 @@ func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
 	deps.Store = &deaf{dataStore: w.Store, saves: saves}
-	_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+	_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 
 	// Pub/Sub delivers again while the lease is still there, and tick after it.
 	data, err := json.Marshal(ref)
@@ -46,7 +46,7 @@ func crashes(t *testing.T, w *world, ref push.BatchRef, saves int) {
 		t.Fatal(err)
 	}
 	w.clock.Add(11 * time.Second)
-	if got := w.d.receive(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
+	if got := w.d.receiveFromPubSub(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
 		t.Fatalf("a redelivery beside a live lease was settled by %v, want %v", got, queue.Ack)
 	}
 	w.clock.Add(2 * time.Minute)
@@ -177,7 +177,7 @@ func aSuspectWaits(t *testing.T, w *world, ref push.BatchRef) {
 	if b.Attempts != before.Attempts {
 		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
 	}
-	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= nearby || wait > suspectWait {
+	if wait := b.NotBefore.Sub(w.clock.Now()); wait <= dueSoon || wait > suspectWait {
 		t.Errorf("it is due in %v, want within %v, and later than what a call waits for", wait, suspectWait)
 	}
 	if !b.PublishedAt.IsZero() {
@@ -261,7 +261,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 		deps, ended := w.deps, &atomic.Bool{}
 		deps.Store = &mutedLedger{dataStore: w.Store, ended: ended}
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
-		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+		_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
 	}
 
@@ -380,7 +380,7 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	deps.Store = &flagCrash{dataStore: w.Store}
 	d := newDeliverer(deps)
 	for range maxCrashes + 2 {
-		_ = d.deliver(t.Context(), ref, "")
+		_ = d.deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(3 * time.Minute)
 	}
 	w.deliver(ref)

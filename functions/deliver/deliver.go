@@ -76,7 +76,7 @@ type sender interface {
 
 const (
 	leaseMargin = 15 * time.Second // a lease ends so long after the call
-	nearby      = 5 * time.Second  // a call waits for a batch that is due within this time
+	dueSoon     = 5 * time.Second  // a call waits for a batch that is due within this time
 
 	outdatedAfter   = 5 * time.Minute // the customers of an older batch are read again before it is sent
 	checkAgainAfter = time.Minute     // and again, for targets that still wait
@@ -98,7 +98,7 @@ type deliverer struct {
 // subscription.
 func New(d Deps) http.Handler {
 	x := newDeliverer(d)
-	return queue.Receive(x.receive)
+	return queue.Receive(x.receiveFromPubSub)
 }
 
 func newDeliverer(d Deps) *deliverer {
@@ -118,22 +118,22 @@ func newDeliverer(d Deps) *deliverer {
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
-		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCalls(), notes: newNotes(),
+		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCallsByMailing(), notes: newNotes(),
 		groups: newGroups(d.Projects), platforms: newPlatforms(),
 		quarantine: make(chan struct{}, 1),
 	}
 }
 
-func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settlement {
-	ref, message, ok := refOf(m.Data)
+func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
+	ref, message, ok := decodeRef(m.Data)
 	switch {
 	case !ok:
 		d.Log.ErrorContext(ctx, "the message names no batch", "message", m.ID)
 		return settlementFor(m, errNoBatch)
 	case message.Message != "":
-		return d.receiveMessage(ctx, message, m)
+		return d.receiveSingleMessage(ctx, message, m)
 	}
-	err := d.deliver(ctx, ref, m.DeadLetterOf())
+	err := d.deliverAndFinish(ctx, ref, m.DeadLetterOf())
 	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "batch not delivered", "mailing", ref.Mailing, "batch", ref.Batch,
@@ -142,14 +142,14 @@ func (d *deliverer) receive(ctx context.Context, m queue.Message) queue.Settleme
 	return how
 }
 
-// deliver works on one batch as far as possible. A batch that has to wait is stored
+// deliverAndFinish works on one batch as far as possible. A batch that has to wait is stored
 // with its time and is no error. An error means a fault of Carillon or of something
 // it depends on.
-func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
+func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
 	settled := false
-	d.calls.begin(ref.Mailing)
+	d.calls.beginCall(ref.Mailing)
 	defer func() {
-		if !d.calls.end(ref.Mailing, settled) {
+		if !d.calls.endCall(ref.Mailing, settled) {
 			return
 		}
 		// Finish the mailing even if the call's context is done.
@@ -168,7 +168,7 @@ func (d *deliverer) deliver(ctx context.Context, ref push.BatchRef, gaveUp strin
 func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.ReadBatch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
-		return d.closeBroken(ctx, ref, err)
+		return d.closeUndecodable(ctx, ref, err)
 	}
 	if err != nil {
 		return false, err
@@ -189,9 +189,9 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	case admitNot:
 		return false, nil
 	case admitPostpone:
-		return false, d.postpone(ctx, b, deadLetterWait)
+		return false, d.postponeBatch(ctx, b, deadLetterWait)
 	case admitGiveUp:
-		return d.giveUp(ctx, m, b)
+		return d.giveUpBatch(ctx, m, b)
 	}
 	return d.leaseAndDeliver(ctx, m, b)
 }
@@ -203,7 +203,7 @@ func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *pus
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return false, d.postpone(ctx, b, suspectWait) // another suspect is being worked on
+			return false, d.postponeBatch(ctx, b, suspectWait) // another suspect is being worked on
 		}
 	}
 
@@ -211,7 +211,7 @@ func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *pus
 	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err
 	}
-	err = newDelivery(d, m, b, callEnds).run(ctx)
+	err = newDelivery(d, m, b, callEnds).runOrAbandon(ctx)
 	return err == nil && b.Settled, err
 }
 

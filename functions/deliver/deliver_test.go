@@ -194,7 +194,7 @@ func TestUnknownBatchesAndNonsenseAreSettled(t *testing.T) {
 		if c.dead {
 			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceSubscription": "deliver"}
 		}
-		if got := w.d.receive(t.Context(), m); got != c.want {
+		if got := w.d.receiveFromPubSub(t.Context(), m); got != c.want {
 			t.Errorf("%s was settled by %v, want %v", c.data, got, c.want)
 		}
 	}

@@ -30,7 +30,7 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	defer cancel()
 
 	var faults []error
-	for slice := range slices.Chunk(d.decided(), flagSlice) {
+	for slice := range slices.Chunk(d.decidedFlags(), flagSlice) {
 		if d.outOfTime() {
 			break
 		}
@@ -49,14 +49,14 @@ func (d *delivery) flagOwed(ctx context.Context) error {
 	if len(faults) > 0 && d.Now().Sub(d.mailing.ExpiresAt) > flagsGivenUp {
 		d.Log.ErrorContext(ctx, "flags given up", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(d.batch.OwedFlags),
 			"error", errors.Join(faults...))
-		d.dropOwed()
+		d.dropOwedFlags()
 		return nil
 	}
 	return errors.Join(faults...)
 }
 
-// decided lists the targets whose flag is owed and not held.
-func (r *results) decided() []int {
+// decidedFlags lists the targets whose flag is owed and not held.
+func (r *results) decidedFlags() []int {
 	return slices.DeleteFunc(slices.Clone(r.batch.OwedFlags), func(i int) bool { return slices.Contains(r.batch.HeldFlags, i) })
 }
 

@@ -79,7 +79,7 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
 	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 {
@@ -117,7 +117,7 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	ref := w.mailing("m", true, "gone-token")
 	deps := w.deps
 	deps.Store = unflagged{w.Store}
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
 	if b, err := w.ReadBatch(t.Context(), ref); err != nil || b.Settled || len(b.OwedFlags) != 1 || len(w.types()) > 0 {

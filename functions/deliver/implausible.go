@@ -20,7 +20,7 @@ type plausibilityStore interface {
 func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) error {
 	for _, project := range slices.Sorted(maps.Keys(found)) {
 		switch x := found[project]; {
-		case x.refused && !d.ended():
+		case x.refused && !d.hasMailingEnded():
 			if err := d.pauseImplausible(ctx, project); err != nil {
 				return err
 			}
@@ -111,7 +111,7 @@ func (d *delivery) heldInBatch(project string) (c heldCounts) {
 			continue
 		}
 		c.held++
-		if d.foreign(i) {
+		if d.isWrongSender(i) {
 			c.wrongSender++
 		}
 	}

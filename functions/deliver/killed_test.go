@@ -109,7 +109,7 @@ func killedAfter(t *testing.T, saves int) bool {
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	deps := w.deps
 	deps.Store = &deaf{dataStore: w.Store, saves: saves}
-	err := newDeliverer(deps).deliver(t.Context(), ref, "")
+	err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 	killed := err != nil
 	if killed && (!errors.Is(err, errKilled) || settlementFor(queue.Message{}, err) != queue.Redeliver) {
 		t.Fatalf("with %d saves it ended with %v", saves, err)
@@ -148,7 +148,7 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	events, cancel := w.phones.Subscribe()
 	defer cancel()
 	go func() { <-events; stop() }()
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
 	b, err := w.ReadBatch(t.Context(), ref)
@@ -177,7 +177,7 @@ func TestACallThatEndsSavesItsResults(t *testing.T) {
 	ref := w.mailing("m", true, "first-token")
 	ctx, end := context.WithCancel(t.Context())
 	w.deps.Sender = ending{w.deps.Sender, end}
-	if err := newDeliverer(w.deps).deliver(ctx, ref, ""); err != nil {
+	if err := newDeliverer(w.deps).deliverAndFinish(ctx, ref, ""); err != nil {
 		t.Error(err)
 	}
 	if m, totals := w.totals("m"); m.State != push.Completed || totals.Accepted != 1 {
@@ -218,7 +218,7 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	deps := w.deps
 	deps.Store = &blind{dataStore: w.Store}
 	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); !errors.Is(err, errKilled) {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); !errors.Is(err, errKilled) {
 		t.Errorf("it ended with %v", err)
 	}
 	w.deliver(ref)

@@ -61,7 +61,7 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	w.d.Store = together{w.d.Store, &read}
 	for range copies {
 		done.Go(func() {
-			if err := w.d.deliver(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Error(err)
 			}
 		})
@@ -85,7 +85,7 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			err := newDeliverer(w.deps).deliver(t.Context(), ref, "")
+			err := newDeliverer(w.deps).deliverAndFinish(t.Context(), ref, "")
 			if settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Errorf("a copy failed: %v", err)
 			}

@@ -110,7 +110,7 @@ func TestPlatformsReconcileWhateverClosesABatch(t *testing.T) {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		}, closed(push.ResultCancelled)},
 		"cannot be decoded": {func(w *world, ref push.BatchRef) error {
 			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")

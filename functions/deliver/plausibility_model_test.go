@@ -215,7 +215,7 @@ func (c *campaignModel) waits(p *phoneModel) bool {
 	return slices.ContainsFunc(c.held, func(h heldBatch) bool { return slices.Contains(h.phones, p) })
 }
 
-// answeredOf is how many phones of a group were asked in a batch, for answers that
+// countAnswered is how many phones of a group were asked in a batch, for answers that
 // were held.
 func answeredOf(all []*phoneModel, group tokenGroup, again bool) (n int) {
 	if !again {

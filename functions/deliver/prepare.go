@@ -8,10 +8,10 @@ import (
 	"carillon.example/shared/push"
 )
 
-// prepare gives up the targets that too many calls crashed with, cancels the targets
+// prepareBatch gives up the targets that too many calls crashed with, cancels the targets
 // of an outdated batch that must not be sent any more, compiles the payload, and
 // proves it if it is not proven yet.
-func (d *delivery) prepare(ctx context.Context) error {
+func (d *delivery) prepareBatch(ctx context.Context) error {
 	d.giveUpTargets(ctx)
 	if d.Now().Sub(d.batch.CutAt) > outdatedAfter {
 		if err := d.cancelOutdated(ctx); err != nil {
@@ -21,7 +21,7 @@ func (d *delivery) prepare(ctx context.Context) error {
 
 	variants, err := d.payloads.get(d.mailing)
 	if err != nil {
-		return d.refuse(ctx, err.Error())
+		return d.refuseMailing(ctx, err.Error())
 	}
 	d.variants = variants
 
@@ -36,7 +36,7 @@ func (d *delivery) prepare(ctx context.Context) error {
 // targets that this call sends, except those that were read within the last minute.
 func (d *delivery) cancelOutdated(ctx context.Context) error {
 	now := d.Now()
-	unchecked := slices.DeleteFunc(d.ready(now.Add(nearby)), func(i int) bool {
+	unchecked := slices.DeleteFunc(d.readyTargets(now.Add(dueSoon)), func(i int) bool {
 		at, ok := d.note.checked[i]
 		return ok && now.Sub(at) < checkAgainAfter
 	})
@@ -58,7 +58,7 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	for k, i := range unchecked {
 		d.note.checked[i] = now
 		if !owed[k] {
-			d.set(i, push.ResultCancelled)
+			d.setResult(i, push.ResultCancelled)
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func (d *delivery) proveFirst(ctx context.Context) error {
 	proven := true
 	for _, project := range d.projectsToProve() {
 		ok, err := d.proveVariants(ctx, project)
-		if err != nil || d.stopped() {
+		if err != nil || d.isStopped() {
 			return err
 		}
 		proven = proven && ok
@@ -102,7 +102,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 
 	proven = true
 	for _, p := range d.variants {
-		proof := d.prove(out, project, p.sample)
+		proof := d.provePayload(out, project, p.sample)
 		switch proof.Outcome {
 		case fcm.Accepted:
 		case fcm.Waiting:
@@ -113,7 +113,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			return false, nil
 		default:
 			if !proof.Provisional {
-				return false, d.refuse(ctx, d.Projects.Explain(project, p.named(proof.Text)))
+				return false, d.refuseMailing(ctx, d.Projects.Explain(project, p.named(proof.Text)))
 			}
 			proven = false
 		}
@@ -131,8 +131,8 @@ func (d *delivery) markProven(ctx context.Context) error {
 	return d.Store.MarkPayloadProven(ctx, d.mailing.ID)
 }
 
-// refuse ends a mailing whose payload FCM does not accept.
-func (d *delivery) refuse(ctx context.Context, reason string) error {
+// refuseMailing ends a mailing whose payload FCM does not accept.
+func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
 	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
 		return err
 	}

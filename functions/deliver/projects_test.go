@@ -281,7 +281,7 @@ func TestEachProjectHasItsBreaker(t *testing.T) {
 		if i < 60 || i == 100 {
 			a.Answer = fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}
 		}
-		r.record(a)
+		r.recordAnswer(a)
 	}
 	for project, want := range map[string]bool{"pharmacy-prod": true, "": false} {
 		if got := r.breakerOpen(project); got != want {

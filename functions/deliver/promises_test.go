@@ -172,7 +172,7 @@ func (p *promise) round(round int) bool {
 		}
 		deps.Store, deps.Queue, deps.Sender = x, x, p.fcm
 		deps.Sleep = p.clock.Sleep
-		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
+		wg.Go(func() { _ = newDeliverer(deps).deliverAndFinish(p.t.Context(), p.ref, "") })
 	}
 	wg.Wait()
 	p.totals(p.id) // they add up at every moment

@@ -48,7 +48,7 @@ type stop struct {
 type stopReason int
 
 const (
-	running         stopReason = iota
+	stopNone        stopReason = iota
 	stopPaused                 // pending targets stay pending
 	stopUnproven               // FCM cannot be asked whether it accepts the payload
 	stopEnded                  // cancelled, expired or refused: pending targets are closed
@@ -56,17 +56,17 @@ const (
 	stopClosed                 // it is outside the hours of the mailing: pending targets wait for them
 )
 
-func (r *results) stopped() bool { return r.stop.reason != running }
+func (r *results) isStopped() bool { return r.stop.reason != stopNone }
 
 // stopWith stops the sending. The first reason stays.
 func (r *results) stopWith(s stop) {
-	if !r.stopped() {
+	if !r.isStopped() {
 		r.stop = s
 	}
 }
 
-// record takes FCM's answer for one target.
-func (r *results) record(a answer) {
+// recordAnswer takes FCM's answer for one target.
+func (r *results) recordAnswer(a answer) {
 	if a.Outcome != fcm.Waiting {
 		if r.answered == nil {
 			r.answered = map[string]int{}
@@ -77,7 +77,7 @@ func (r *results) record(a answer) {
 	switch a.Outcome {
 	case fcm.Accepted:
 		r.observed = append(r.observed, observation{a.target, false})
-		r.set(a.target, push.ResultAccepted)
+		r.setResult(a.target, push.ResultAccepted)
 	case fcm.Invalid:
 		r.observed = append(r.observed, observation{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
@@ -102,8 +102,8 @@ func (r *results) record(a answer) {
 	}
 }
 
-// set gives a target its result.
-func (r *results) set(target int, result push.Result) {
+// setResult gives a target its result.
+func (r *results) setResult(target int, result push.Result) {
 	r.batch.Results[target] = result
 	r.unsaved++
 }
@@ -112,7 +112,7 @@ func (r *results) set(target int, result push.Result) {
 // reason.
 func (r *results) setFailed(target int, result push.Result, reason string) {
 	r.setReason(reason)
-	r.set(target, result)
+	r.setResult(target, result)
 }
 
 func (r *results) setReason(reason string) {
@@ -126,7 +126,7 @@ func (r *results) setReason(reason string) {
 // the answer credible.
 func (r *results) setInvalid(a answer, result push.Result) {
 	t := r.batch.Targets[a.target]
-	r.set(a.target, result)
+	r.setResult(a.target, result)
 	r.batch.OwedFlags = append(r.batch.OwedFlags, a.target)
 	r.batch.HeldFlags = append(r.batch.HeldFlags, a.target)
 	r.batch.InvalidTokens = append(r.batch.InvalidTokens, push.InvalidToken{
@@ -156,9 +156,9 @@ func (r *results) suspectsIn(project string) (n int) {
 	return n
 }
 
-// accepted reports whether FCM accepted the message of a variant for a token of the
+// hasAccepted reports whether FCM accepted the message of a variant for a token of the
 // batch, in a project. A mailing without variants has the variant 0 alone.
-func (r *results) accepted(variant int, project string) bool {
+func (r *results) hasAccepted(variant int, project string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Variant == variant && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
@@ -167,9 +167,9 @@ func (r *results) accepted(variant int, project string) bool {
 	return false
 }
 
-// acceptedBy reports whether FCM accepted the message for a token of that customer, in
+// hasAcceptedFrom reports whether FCM accepted the message for a token of that customer, in
 // a project. All tokens of a customer get the same message.
-func (r *results) acceptedBy(customer, project string) bool {
+func (r *results) hasAcceptedFrom(customer, project string) bool {
 	for i, t := range r.batch.Targets {
 		if t.Customer == customer && r.batch.Results[i] == push.ResultAccepted && r.projectOf(i) == project {
 			return true
@@ -178,20 +178,20 @@ func (r *results) acceptedBy(customer, project string) bool {
 	return false
 }
 
-// ready lists the pending targets that may be sent at a time.
-func (r *results) ready(at time.Time) []int {
+// readyTargets lists the pending targets that may be sent at a time.
+func (r *results) readyTargets(at time.Time) []int {
 	return slices.DeleteFunc(r.batch.PendingTargets(), func(i int) bool { return r.due[i].After(at) })
 }
 
-// settled reports whether nothing of the batch is left to do: every target has its
+// isSettled reports whether nothing of the batch is left to do: every target has its
 // result, and every flag is set.
-func (r *results) settled() bool {
+func (r *results) isSettled() bool {
 	return len(r.batch.PendingTargets()) == 0 && len(r.batch.OwedFlags) == 0
 }
 
-// release ends the lease. The batch waits until the first of its targets may be sent
+// releaseBatch ends the lease. The batch waits until the first of its targets may be sent
 // again; the others are skipped until their own time.
-func (r *results) release(well bool) {
+func (r *results) releaseBatch(well bool) {
 	r.batch.Release(well)
 	at := r.firstDue()
 	switch r.stop.reason {
@@ -226,14 +226,14 @@ func (r *results) firstDue() (first time.Time) {
 
 func (r *results) tokenID(target int) string { return push.TokenID(r.batch.Targets[target].Token) }
 
-// dropOwed removes all owed flags. They are not set.
-func (r *results) dropOwed() {
+// dropOwedFlags removes all owed flags. They are not set.
+func (r *results) dropOwedFlags() {
 	r.batch.HeldFlags = nil
-	r.drop(slices.Clone(r.batch.OwedFlags))
+	r.dropFlags(slices.Clone(r.batch.OwedFlags))
 }
 
-// drop removes owed flags. They are not set.
-func (r *results) drop(targets []int) {
+// dropFlags removes owed flags. They are not set.
+func (r *results) dropFlags(targets []int) {
 	drop := map[string]bool{}
 	for _, i := range targets {
 		drop[r.tokenID(i)] = true

@@ -37,9 +37,9 @@ type sendLoop struct {
 	answers  chan answer          // has room for the answers of all targets, so that the sender never waits
 }
 
-// send sends the pending targets until all have their answers, the delivery stops, or
+// sendTargets sends the pending targets until all have their answers, the delivery stops, or
 // the deadline comes.
-func (d *delivery) send(ctx context.Context) error {
+func (d *delivery) sendTargets(ctx context.Context) error {
 	sending, cancel := d.untilDeadline(ctx)
 	defer cancel()
 	l := &sendLoop{
@@ -48,7 +48,7 @@ func (d *delivery) send(ctx context.Context) error {
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
-		l.queue = d.ready(d.Now())
+		l.queue = d.readyTargets(d.Now())
 		if !l.cautious() { // a cautious call sends in its own order
 			l.turns.share(l.projectsOf(l.queue))
 		}
@@ -133,10 +133,10 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
 	for {
-		if l.stopped() {
+		if l.isStopped() {
 			cancel() // the sender returns what it has not sent
 		}
-		open := len(l.queue) > 0 && !l.stopped() && sending.Err() == nil
+		open := len(l.queue) > 0 && !l.isStopped() && sending.Err() == nil
 
 		switch {
 		case open && l.mayStart():
@@ -149,7 +149,7 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 			if err := l.saveResults(ctx); err != nil {
 				return err
 			}
-		case !l.stopped() && l.sendStraysAgain(sending):
+		case !l.isStopped() && l.sendStraysAgain(sending):
 		default:
 			return nil
 		}
@@ -211,7 +211,7 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 		if err != nil {
 			return err
 		}
-		l.stopWith(stopOf(m, l.Now()))
+		l.stopWith(stopReasonOf(m, l.Now()))
 		if l.unsaved == 0 {
 			return nil
 		}
@@ -236,7 +236,7 @@ func (l *sendLoop) take(a answer) {
 		l.strays[a.target] = true
 		return
 	}
-	l.record(a)
+	l.recordAnswer(a)
 	l.remember(a)
 }
 
@@ -250,8 +250,8 @@ func (l *sendLoop) remember(a answer) {
 		return
 	}
 	t := l.batch.Targets[a.target]
-	if g := groupOf(t); l.before[g] == nil {
-		l.before[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
+	if g := groupOf(t); l.answersBefore[g] == nil {
+		l.answersBefore[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
 	}
 	l.groups.observe(t, invalid, l.Now())
 	l.groups.observeRelease(t, invalid, l.Now())

@@ -19,8 +19,8 @@ type messageStore interface {
 	CloseUndecodableMessage(ctx context.Context, id, reason string) error
 }
 
-// refOf reads what a Pub/Sub message names: a batch, or a message to one customer.
-func refOf(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) {
+// decodeRef reads what a Pub/Sub message names: a batch, or a message to one customer.
+func decodeRef(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) {
 	if json.Unmarshal(data, &message) == nil && message.Message != "" {
 		return batch, message, true
 	}
@@ -28,9 +28,9 @@ func refOf(data []byte) (batch push.BatchRef, message push.MessageRef, ok bool) 
 	return batch, push.MessageRef{}, err == nil && batch.Mailing != "" && batch.Batch != ""
 }
 
-// receiveMessage answers Pub/Sub for a message to one customer.
-func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
-	err := d.deliverMessage(ctx, ref, m)
+// receiveSingleMessage answers Pub/Sub for a message to one customer.
+func (d *deliverer) receiveSingleMessage(ctx context.Context, ref push.MessageRef, m queue.Message) queue.Settlement {
+	err := d.deliverSingleMessage(ctx, ref, m)
 	how := settlementFor(m, err)
 	if err != nil {
 		d.Log.WarnContext(ctx, "message not delivered", "message_id", ref.Message, "attempt", m.Attempt, "again", how == queue.Redeliver, "error", err)
@@ -38,10 +38,10 @@ func (d *deliverer) receiveMessage(ctx context.Context, ref push.MessageRef, m q
 	return how
 }
 
-// deliverMessage works on one message as far as possible. It is sent as a mailing of
+// deliverSingleMessage works on one message as far as possible. It is sent as a mailing of
 // one batch, by the same code; singleStore stores the batch in the document of the
 // message.
-func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
+func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRef, from queue.Message) error {
 	deadLetter := from.DeadLetterOf() != ""
 	m, c, err := d.Store.ReadMessageToSend(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetter {
@@ -55,40 +55,40 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 		return nil
 	}
 
-	x := d.forMessage(m)
+	x := d.newMessageDeliverer(m)
 	mailing, b := m.Mailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
 		return nil
 	case admitPostpone:
-		return x.postpone(ctx, b, deadLetterWait)
+		return x.postponeBatch(ctx, b, deadLetterWait)
 	case admitGiveUp:
-		_, err := x.giveUp(ctx, mailing, b)
+		_, err := x.giveUpBatch(ctx, mailing, b)
 		return err
 	}
 
 	if !m.Picked {
-		if err := d.pick(ctx, m, c, mailing); err != nil {
+		if err := d.pickMessageTargets(ctx, m, c, mailing); err != nil {
 			return err
 		}
 	}
 	if m.Excluded != push.NotExcluded {
-		return x.exclude(ctx, m)
+		return x.settleExcluded(ctx, m)
 	}
-	return x.sendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
+	return x.leaseAndSendMessage(ctx, mailing, m, from.Attempt == 1 && !deadLetter)
 }
 
-// forMessage returns a deliverer whose batches are the one of the message. It shares
+// newMessageDeliverer returns a deliverer whose batches are the one of the message. It shares
 // everything that the instance remembers.
-func (d *deliverer) forMessage(m *push.Message) *deliverer {
+func (d *deliverer) newMessageDeliverer(m *push.Message) *deliverer {
 	x := *d
 	x.Store = &singleStore{dataStore: d.Store, deliverer: d, message: m}
 	x.states = newStates(x.Store, d.Now)
 	return &x
 }
 
-// pick chooses the targets of the message.
-func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer, mailing *push.Mailing) error {
+// pickMessageTargets chooses the targets of the message.
+func (d *deliverer) pickMessageTargets(ctx context.Context, m *push.Message, c *push.Customer, mailing *push.Mailing) error {
 	var set push.Settings
 	if m.NeedsSettings(c) {
 		var err error
@@ -105,8 +105,8 @@ func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer,
 	return nil
 }
 
-// exclude settles a message whose customer is left out.
-func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
+// settleExcluded settles a message whose customer is left out.
+func (d *deliverer) settleExcluded(ctx context.Context, m *push.Message) error {
 	m.Batch.Settled = true
 	if err := d.Store.SaveMessage(ctx, m); err != nil {
 		return err
@@ -115,17 +115,17 @@ func (d *deliverer) exclude(ctx context.Context, m *push.Message) error {
 	return nil
 }
 
-// sendMessage sends the message. The first delivery of a message that no call has
+// leaseAndSendMessage sends the message. The first delivery of a message that no call has
 // touched needs no stored lease, because Pub/Sub delivers one copy at a time: that
 // saves a write. Every other delivery leases the message first, so that crashes are
 // counted.
-func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
+func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Mailing, m *push.Message, first bool) error {
 	callEnds := d.Now().Add(d.CallTimeout)
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
 	if first && !m.Touched {
 		b.Claim(lease)
-		return newDelivery(d, mailing, b, callEnds).run(ctx)
+		return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 	}
 
 	if b.Attempts == 0 {
@@ -136,13 +136,13 @@ func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *p
 		case d.quarantine <- struct{}{}:
 			defer func() { <-d.quarantine }()
 		default:
-			return d.postpone(ctx, b, suspectWait)
+			return d.postponeBatch(ctx, b, suspectWait)
 		}
 	}
 	if err := d.Store.LeaseMessage(ctx, m, lease); err != nil {
 		return err
 	}
-	return newDelivery(d, mailing, b, callEnds).run(ctx)
+	return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 }
 
 // unleased stands for the lease of a delivery that stored none.

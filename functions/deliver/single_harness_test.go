@@ -94,13 +94,13 @@ func (h *messageHarness) receive(ref push.MessageRef, attempt int) queue.Settlem
 
 func receiveBy(t *testing.T, d *deliverer, ref push.MessageRef, attempt int) queue.Settlement {
 	t.Helper()
-	return d.receive(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
+	return d.receiveFromPubSub(t.Context(), queue.Message{Data: encoded(t, ref), Attempt: attempt})
 }
 
 // receiveDeadLetter delivers the Pub/Sub message as a dead letter.
 func (h *messageHarness) receiveDeadLetter(ref push.MessageRef) queue.Settlement {
 	h.t.Helper()
-	return h.d.receive(h.t.Context(), deadLetterOf(h.t, ref))
+	return h.d.receiveFromPubSub(h.t.Context(), deadLetterOf(h.t, ref))
 }
 
 func deadLetterOf(t *testing.T, ref push.MessageRef) queue.Message {

@@ -116,7 +116,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	}}
 	deps := w.deps
 	deps.Store, deps.Stopping = e, stopping
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
 
@@ -210,7 +210,7 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	deps := w.deps
 	deps.Store = partly{w.Store, tokens[3]}
 	d := newDeliverer(deps)
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not set was no error")
 	}
 
@@ -222,11 +222,11 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		t.Errorf("%d flags are owed, want the one that failed", len(b.OwedFlags))
 	}
 	w.clock.Add(25 * time.Hour) // after its lifetime
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the flag was given up at the end of the lifetime, want a day later")
 	}
 	w.clock.Add(flagsGivenUp)
-	if err := d.deliver(t.Context(), ref, ""); err != nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Errorf("a day after its lifetime: %v", err)
 	}
 	if b, err = w.ReadBatch(t.Context(), ref); err != nil || !b.Settled {

@@ -67,7 +67,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
 		answer: fcm.Answer{Outcome: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the mailing could not be held, and nobody is told")
 	}
 	if _, x := w.totals("m"); x.Accepted != 99 || len(w.rung("m")) != 99 {
@@ -128,7 +128,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.d = newDeliverer(w.deps)
 	lost := w.mailing("lost", false, names("lost", 3)...)
 	w.failed(lost, minTries)
-	if err := w.d.deliver(t.Context(), lost, "deliver"); err != nil {
+	if err := w.d.deliverAndFinish(t.Context(), lost, "deliver"); err != nil {
 		t.Error(err)
 	}
 	if m, x := w.totals("lost"); m.State != push.Completed || x.Failed != 3 {
@@ -137,7 +137,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), owed, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), owed, ""); err == nil {
 		t.Error("events could not be published, and nobody is told")
 	}
 	w.Fail(nil)
@@ -205,7 +205,7 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	ref := w.mailing("m", false, names("t", 3)...)
 	w.deps.Store = &unnoted{dataStore: w.Store}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the proof could not be noted, and nobody is told")
 	}
 	w.deliver(ref)

@@ -163,7 +163,7 @@ func TestVariantsReconcileWhateverClosesABatch(t *testing.T) {
 			if _, err := w.CancelMailing(w.t.Context(), "m"); err != nil {
 				return err
 			}
-			return w.d.deliver(w.t.Context(), ref, "")
+			return w.d.deliverAndFinish(w.t.Context(), ref, "")
 		},
 		"cannot be decoded": func(w *world, ref push.BatchRef) error {
 			return w.CloseUndecodableBatch(w.t.Context(), ref, "test")

@@ -35,7 +35,7 @@ func (d *delivery) weigh(ctx context.Context) error {
 		return nil
 	}
 	if d.mailing.HeldDecision != "" { // a person has decided
-		d.decide(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
+		d.decideFlags(d.batch.HeldFlags, d.mailing.HeldDecision == push.FlagHeld)
 		return nil
 	}
 
@@ -67,8 +67,8 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceBy
 		if part.answers.foreign && len(decision.flag) > 0 {
 			decision = d.asSet(ctx, decision)
 		}
-		d.decide(part.pick(decision.flag), true)
-		d.decide(part.pick(decision.drop), false)
+		d.decideFlags(part.pick(decision.flag), true)
+		d.decideFlags(part.pick(decision.drop), false)
 		d.logHeld(ctx, part, decision)
 		out.refused = out.refused || decision.refused
 		out.accepted = out.accepted || w.control == controlAccepted
@@ -122,7 +122,7 @@ func (d *delivery) heldParts() []*heldPart {
 		if p == nil {
 			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.unacceptedAnswers(k.group)}}
 			if !again {
-				p.answers.before = d.before[k.group]
+				p.answers.before = d.answersBefore[k.group]
 			}
 			parts[k], order = p, append(order, p)
 		}
@@ -141,24 +141,24 @@ func (d *delivery) heldParts() []*heldPart {
 			add(o.target, false, false, false)
 			continue
 		}
-		add(o.target, true, false, d.foreign(o.target))
+		add(o.target, true, false, d.isWrongSender(o.target))
 	}
 	for _, target := range d.batch.HeldFlags {
 		if !fresh[target] {
-			add(target, true, true, d.foreign(target))
+			add(target, true, true, d.isWrongSender(target))
 		}
 	}
 	for _, p := range order {
 		if p.answers.again {
-			p.answers.answered = d.answeredOf(p.answers.group)
+			p.answers.answered = d.countAnswered(p.answers.group)
 		}
 	}
 	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
 }
 
-// answeredOf counts the targets of a group for which FCM has said whether the token
+// countAnswered counts the targets of a group for which FCM has said whether the token
 // is valid.
-func (r *results) answeredOf(group tokenGroup) (n int) {
+func (r *results) countAnswered(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
 		result := r.batch.Results[i]
 		if groupOf(t) == group && (result == push.ResultAccepted || result.Code() != "") {
@@ -168,31 +168,31 @@ func (r *results) answeredOf(group tokenGroup) (n int) {
 	return n
 }
 
-// foreign reports whether FCM answered SENDER_ID_MISMATCH for a target.
-func (r *results) foreign(target int) bool {
+// isWrongSender reports whether FCM answered SENDER_ID_MISMATCH for a target.
+func (r *results) isWrongSender(target int) bool {
 	return r.batch.Results[target] == push.ResultWrongSender
 }
 
-// decide sets or drops held flags: they are not held any more.
-func (r *results) decide(targets []int, flag bool) {
+// decideFlags sets or drops held flags: they are not held any more.
+func (r *results) decideFlags(targets []int, flag bool) {
 	targets = slices.Clone(targets)
 	decided := func(i int) bool { return slices.Contains(targets, i) }
 	r.batch.HeldFlags = slices.DeleteFunc(slices.Clone(r.batch.HeldFlags), decided)
 	if !flag {
-		r.drop(targets)
+		r.dropFlags(targets)
 	}
 	if len(targets) > 0 {
 		r.unsaved++
 	}
 }
 
-// dropHeld drops the flags that could not be decided in time, and all of them if the
+// dropLateFlags drops the flags that could not be decided in time, and all of them if the
 // mailing has ended. The next mailing finds these tokens again.
-func (d *delivery) dropHeld(ctx context.Context) {
+func (d *delivery) dropLateFlags(ctx context.Context) {
 	paused := d.mailing.State == push.Paused
 	var late []int
 	for _, i := range d.batch.HeldFlags {
-		if d.ended() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
+		if d.hasMailingEnded() || !paused && d.Now().Sub(d.answeredAt(i)) > heldAtMost {
 			late = append(late, i)
 		}
 	}
@@ -200,7 +200,7 @@ func (d *delivery) dropHeld(ctx context.Context) {
 		return
 	}
 	d.Log.WarnContext(ctx, "held flags dropped", "mailing", d.mailing.ID, "batch", d.batch.Batch, "flags", len(late))
-	d.decide(late, false)
+	d.decideFlags(late, false)
 }
 
 // answeredAt returns when FCM called the token of a target invalid.
@@ -213,9 +213,9 @@ func (r *results) answeredAt(target int) time.Time {
 	return r.batch.InvalidTokens[i].At
 }
 
-// ended reports whether the mailing has ended, so that nothing of it waits any
+// hasMailingEnded reports whether the mailing has ended, so that nothing of it waits any
 // longer.
-func (d *delivery) ended() bool {
+func (d *delivery) hasMailingEnded() bool {
 	return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now())
 }
 

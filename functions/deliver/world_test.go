@@ -143,7 +143,7 @@ func (w *world) register(customer, token string) {
 
 func (w *world) deliver(ref push.BatchRef) {
 	w.t.Helper()
-	if err := w.d.deliver(w.t.Context(), ref, ""); err != nil {
+	if err := w.d.deliverAndFinish(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -205,7 +205,7 @@ func (w *world) stopped(ref push.BatchRef) {
 	ctx, stop := context.WithCancel(w.t.Context())
 	stop()
 	deps.Stopping = ctx
-	if err := newDeliverer(deps).deliver(w.t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(w.t.Context(), ref, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
