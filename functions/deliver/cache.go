@@ -15,21 +15,23 @@ import (
 // has a few kilobytes.
 const maxCached = 200
 
-// payloads caches the compiled payloads of running mailings. Each is compiled once,
+// payloadCache caches the compiled payloads of running mailings. Each is compiled once,
 // and calls of other mailings do not wait for it.
 //
 // The payload of a message to one customer is not cached, because it is sent once. Its
 // template is.
-type payloads struct {
+type payloadCache struct {
 	mu        sync.Mutex // guards m
 	m         map[string]func() (payloadSet, error)
 	templates personal.Cache
 }
 
-func newPayloads() *payloads { return &payloads{m: map[string]func() (payloadSet, error){}} }
+func newPayloadCache() *payloadCache {
+	return &payloadCache{m: map[string]func() (payloadSet, error){}}
+}
 
-// get returns the payloads of a mailing, or the one of a message.
-func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
+// getPayloads returns the payloads of a mailing, or the one of a message.
+func (c *payloadCache) getPayloads(m *push.Mailing) (payloadSet, error) {
 	if m.Single {
 		t, faults := c.templates.CompileMessage(m.Message, m.Link)
 		if err := faults.Err(); err != nil {
@@ -52,17 +54,17 @@ func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 	return compiled()
 }
 
-// states caches the states of mailings for at most stateAge. All batches of a mailing
+// stateCache caches the states of mailings for at most stateAge. All batches of a mailing
 // in this instance share a reading.
-type states struct {
+type stateCache struct {
 	store dataStore
 	now   func() time.Time
 	reads singleflight.Group
 	mu    sync.Mutex // guards m
-	m     map[string]state
+	m     map[string]cachedState
 }
 
-type state struct {
+type cachedState struct {
 	m  *push.Mailing
 	at time.Time // when the reading began
 }
@@ -74,22 +76,22 @@ const (
 	stateTimeout = 15 * time.Second
 )
 
-func newStates(s dataStore, now func() time.Time) *states {
-	return &states{store: s, now: now, m: map[string]state{}}
+func newStateCache(s dataStore, now func() time.Time) *stateCache {
+	return &stateCache{store: s, now: now, m: map[string]cachedState{}}
 }
 
-// get reads the mailing, or waits for the call that is reading it.
-func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
-	if m := c.freshReading(id); m != nil {
+// getState reads the mailing, or waits for the call that is reading it.
+func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, error) {
+	if m := c.freshState(id); m != nil {
 		return m, nil
 	}
 	read := c.reads.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 		defer cancel()
-		if m := c.freshReading(id); m != nil {
+		if m := c.freshState(id); m != nil {
 			return m, nil // another call has read it while this one waited
 		}
-		return c.read(ctx, id)
+		return c.readState(ctx, id)
 	})
 
 	select {
@@ -103,8 +105,8 @@ func (c *states) get(ctx context.Context, id string) (*push.Mailing, error) {
 	}
 }
 
-// freshReading returns the mailing as it was read less than stateAge ago, or nil.
-func (c *states) freshReading(id string) *push.Mailing {
+// freshState returns the mailing as it was read less than stateAge ago, or nil.
+func (c *stateCache) freshState(id string) *push.Mailing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if have, ok := c.m[id]; ok && c.now().Sub(have.at) < stateAge {
@@ -113,7 +115,7 @@ func (c *states) freshReading(id string) *push.Mailing {
 	return nil
 }
 
-func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
+func (c *stateCache) readState(ctx context.Context, id string) (*push.Mailing, error) {
 	began := c.now()
 	m, err := c.store.ReadMailingHeader(ctx, id)
 	if err != nil {
@@ -125,7 +127,7 @@ func (c *states) read(ctx context.Context, id string) (*push.Mailing, error) {
 	if len(c.m) >= maxCached {
 		clear(c.m)
 	}
-	c.m[id] = state{m, began}
+	c.m[id] = cachedState{m, began}
 	return m, nil
 }
 
@@ -143,8 +145,8 @@ type settingsCache struct {
 	at    time.Time // when the reading began
 }
 
-// get returns the settings as they were at most settingsAge ago.
-func (c *settingsCache) get(ctx context.Context) (push.Settings, error) {
+// getSettings returns the settings as they were at most settingsAge ago.
+func (c *settingsCache) getSettings(ctx context.Context) (push.Settings, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()

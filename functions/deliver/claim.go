@@ -131,7 +131,7 @@ func (d *deliverer) giveUpBatch(ctx context.Context, m *push.Mailing, b *push.Ba
 	d.Log.ErrorContext(ctx, "batch given up", "mailing", b.Mailing, "batch", b.Batch, "attempts", b.Attempts,
 		"closed", pending, "flags", owed-len(b.OwedFlags), "reason", reason)
 	x.logBatch(ctx)
-	d.notes.put(b, note{})
+	d.notes.putNote(b, batchNote{})
 	return b.Settled, nil
 }
 

@@ -84,13 +84,13 @@ const (
 
 type deliverer struct {
 	Deps
-	payloads   *payloads
+	payloads   *payloadCache
 	settings   *settingsCache
-	states     *states
+	states     *stateCache
 	calls      *callsByMailing
-	notes      *notes
+	notes      *noteStore
 	groups     *groups
-	platforms  *platforms
+	platforms  *platformHealth
 	quarantine chan struct{} // has room for one call with a suspect
 }
 
@@ -118,8 +118,8 @@ func newDeliverer(d Deps) *deliverer {
 	d.CallTimeout = cmp.Or(d.CallTimeout, time.Minute)
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
-		Deps: d, payloads: newPayloads(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStates(d.Store, d.Now), calls: newCallsByMailing(), notes: newNotes(),
-		groups: newGroups(d.Projects), platforms: newPlatforms(),
+		Deps: d, payloads: newPayloadCache(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStateCache(d.Store, d.Now), calls: newCallsByMailing(), notes: newNoteStore(),
+		groups: newGroups(d.Projects), platforms: newPlatformHealth(),
 		quarantine: make(chan struct{}, 1),
 	}
 }

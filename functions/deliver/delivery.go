@@ -24,7 +24,7 @@ type delivery struct {
 	mailing       *push.Mailing
 	variants      payloadSet            // what the targets get; set by prepare, nil if nothing is to be sent
 	answersBefore map[tokenGroup][]bool // answers that this instance got shortly before the call, by group
-	note          note                  // what this instance remembers of the batch
+	note          batchNote             // what this instance remembers of the batch
 	started       time.Time
 	deadline      time.Time // no message is sent after it
 	callEnds      time.Time // end of the call; the lease ends leaseMargin later
@@ -39,7 +39,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 		deadline = p.Closes
 	}
 
-	note := d.notes.get(b.BatchRef)
+	note := d.notes.getNote(b.BatchRef)
 	return &delivery{
 		deliverer:     d,
 		results:       results{batch: b, now: d.Now, invalidShare: d.InvalidShare, projects: d.Projects, due: note.due},
@@ -55,7 +55,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 // runOrAbandon works on the batch until the call has to end. If a phase fails, the results so
 // far are saved and the lease is released.
 func (d *delivery) runOrAbandon(ctx context.Context) error {
-	defer func() { d.notes.put(d.batch, d.note) }()
+	defer func() { d.notes.putNote(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
 		return errors.Join(err, d.abandonBatch(ctx))
 	}

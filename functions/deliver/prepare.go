@@ -19,7 +19,7 @@ func (d *delivery) prepareBatch(ctx context.Context) error {
 		}
 	}
 
-	variants, err := d.payloads.get(d.mailing)
+	variants, err := d.payloads.getPayloads(d.mailing)
 	if err != nil {
 		return d.refuseMailing(ctx, err.Error())
 	}
@@ -113,7 +113,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			return false, nil
 		default:
 			if !proof.Provisional {
-				return false, d.refuseMailing(ctx, d.Projects.Explain(project, p.named(proof.Text)))
+				return false, d.refuseMailing(ctx, d.Projects.Explain(project, p.withVariantName(proof.Text)))
 			}
 			proven = false
 		}

@@ -51,7 +51,7 @@ func (d *delivery) resolveInvalid(ctx context.Context) error {
 // payload of a mailing that is not proven: it has one payload, the same for every
 // customer.
 func (d *delivery) isProvenByAnswers() bool {
-	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].personal() && d.hasAccepted(0, "")
+	return !d.mailing.Single && !d.mailing.Proven && len(d.variants) == 1 && !d.variants[0].isPersonal() && d.hasAccepted(0, "")
 }
 
 // openBreakers returns the projects whose breaker is open.
@@ -87,7 +87,7 @@ func (d *delivery) resolveSuspects(of func(answer) evidence) {
 // project is recorded in the mailing.
 func (d *delivery) evidenceOf(a answer, breakerOpen map[string]bool) evidence {
 	t, project := d.batch.Targets[a.target], d.projectOf(a.target)
-	if d.variants.of(t).personal() {
+	if d.variants.payloadFor(t).isPersonal() {
 		return evidence{breakerOpen: breakerOpen[project], accepted: d.hasAcceptedFrom(t.Customer, project)}
 	}
 	return evidence{breakerOpen: breakerOpen[project], proven: d.mailing.Proven && project == "", accepted: d.hasAccepted(t.Variant, project)}
@@ -105,7 +105,7 @@ type payloadKey struct {
 func (d *delivery) payloadOf(a answer) payloadKey {
 	t := d.batch.Targets[a.target]
 	key := payloadKey{project: d.projectOf(a.target), variant: t.Variant}
-	if d.variants.of(t).personal() {
+	if d.variants.payloadFor(t).isPersonal() {
 		key.customer = t.Customer
 	}
 	return key
@@ -140,11 +140,11 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 
 // provePayloadOf proves the payload of a target, in its project.
 func (d *delivery) provePayloadOf(ctx context.Context, t push.Target) fcm.Answer {
-	p, project := d.variants.of(t), d.Projects.Of(t.App)
-	if !p.personal() {
+	p, project := d.variants.payloadFor(t), d.Projects.Of(t.App)
+	if !p.isPersonal() {
 		return d.provePayload(ctx, project, p.sample)
 	}
-	r, err := p.render(t.Customer, t.Attributes)
+	r, err := p.renderFor(t.Customer, t.Attributes)
 	if err != nil { // cannot happen: it was rendered before it was sent
 		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
 	}
@@ -160,7 +160,7 @@ func (d *delivery) provePayload(ctx context.Context, project string, r rendering
 	if !proof.Provisional {
 		return proof
 	}
-	short := r.shortened()
+	short := r.shortenedMessage()
 	if short == nil {
 		return proof
 	}
@@ -173,7 +173,7 @@ func (d *delivery) provePayload(ctx context.Context, project string, r rendering
 // proveMessage asks for a proof, and once more if something other than FCM answered.
 func (d *delivery) proveMessage(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
 	proof := d.Sender.ProveIn(ctx, project, m)
-	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {
+	if !isStray(proof) || d.Sleep(ctx, strayWait) != nil {
 		return proof
 	}
 	return d.Sender.ProveIn(ctx, project, m)

@@ -27,14 +27,14 @@ const (
 // once than may be unsaved, and records the answers.
 type sendLoop struct {
 	*delivery
-	renderer renderer
-	queue    []int                // targets that the sender did not get yet
-	turns    projectTurns         // which of them wait because their project has its part of the window
-	inFlight map[int]bool         // targets that the sender has
-	cleared  int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
-	strays   map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
-	tried    map[platformKey]bool // platforms that are down and of which this call has tried a target
-	answers  chan answer          // has room for the answers of all targets, so that the sender never waits
+	renderer     renderer
+	queue        []int                // targets that the sender did not get yet
+	turns        projectTurns         // which of them wait because their project has its part of the window
+	inFlight     map[int]bool         // targets that the sender has
+	marked       int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
+	strayAnswers map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
+	tried        map[platformKey]bool // platforms that are down and of which this call has tried a target
+	answers      chan answer          // has room for the answers of all targets, so that the sender never waits
 }
 
 // sendTargets sends the pending targets until all have their answers, the delivery stops, or
@@ -44,27 +44,27 @@ func (d *delivery) sendTargets(ctx context.Context) error {
 	defer cancel()
 	l := &sendLoop{
 		delivery: d, renderer: renderer{payloads: d.variants}, inFlight: map[int]bool{},
-		turns: newProjectTurns(), strays: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
+		turns: newProjectTurns(), strayAnswers: map[int]bool{}, tried: map[platformKey]bool{}, answers: make(chan answer, len(d.batch.Targets)),
 	}
 
 	if err := d.waitUntilDue(sending); err == nil {
 		l.queue = d.readyTargets(d.Now())
-		if !l.cautious() { // a cautious call sends in its own order
-			l.turns.share(l.projectsOf(l.queue))
+		if !l.isCautious() { // a cautious call sends in its own order
+			l.turns.shareWindow(l.countProjects(l.queue))
 		}
-		l.sort()
+		l.sortByCrashes()
 	}
 
-	err := l.run(ctx, sending, cancel)
+	err := l.runLoop(ctx, sending, cancel)
 	cancel()
-	l.drain()
+	l.drainAnswers()
 	l.batch.UnderWay = nil
 	return err
 }
 
-// sort puts the targets first that the fewest calls crashed with: a target that
+// sortByCrashes puts the targets first that the fewest calls crashed with: a target that
 // crashes the instance is sent when all others are saved.
-func (l *sendLoop) sort() {
+func (l *sendLoop) sortByCrashes() {
 	slices.SortFunc(l.queue, func(a, b int) int { return cmp.Or(l.crashesWith(a)-l.crashesWith(b), a-b) })
 }
 
@@ -76,29 +76,29 @@ func (d *delivery) crashesWith(target int) int {
 	return int(d.batch.CrashedWith[target])
 }
 
-// window returns how many targets may be sent and not saved yet, including the
+// windowSize returns how many targets may be sent and not saved yet, including the
 // queue's next.
-func (l *sendLoop) window() int {
+func (l *sendLoop) windowSize() int {
 	if len(l.queue) == 0 {
 		return maxUnsaved
 	}
 	return windowAfter(l.crashesWith(l.queue[0]))
 }
 
-// cautious reports whether a call crashed with the batch. Then targets are stored as
+// isCautious reports whether a call crashed with the batch. Then targets are stored as
 // under way before they are sent, so that the next crash counts for them only.
-func (l *sendLoop) cautious() bool { return l.batch.CrashedWith != nil }
+func (l *sendLoop) isCautious() bool { return l.batch.CrashedWith != nil }
 
 // mayStart reports whether the queue's next target may be sent now.
 func (l *sendLoop) mayStart() bool {
-	return len(l.inFlight)+l.unsaved < l.window() && (l.cleared > 0 || !l.cautious())
+	return len(l.inFlight)+l.unsaved < l.windowSize() && (l.marked > 0 || !l.isCautious())
 }
 
 // saveResults stores the results so far and, in a cautious call, the targets that may
 // be under way until the next save.
 func (l *sendLoop) saveResults(ctx context.Context) error {
-	if l.cautious() {
-		l.clear()
+	if l.isCautious() {
+		l.markUnderWay()
 	}
 	if l.unsaved == 0 {
 		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
@@ -106,17 +106,17 @@ func (l *sendLoop) saveResults(ctx context.Context) error {
 	return l.delivery.saveResults(ctx)
 }
 
-// clear lists as under way the targets in flight, and as many of the queue's next as
+// markUnderWay lists as under way the targets in flight, and as many of the queue's next as
 // the window has room for.
-func (l *sendLoop) clear() {
-	window := l.window()
+func (l *sendLoop) markUnderWay() {
+	window := l.windowSize()
 	room := min(max(0, window-len(l.inFlight)), len(l.queue))
-	l.cleared = 0
-	for l.cleared < room && windowAfter(l.crashesWith(l.queue[l.cleared])) == window {
-		l.cleared++
+	l.marked = 0
+	for l.marked < room && windowAfter(l.crashesWith(l.queue[l.marked])) == window {
+		l.marked++
 	}
 
-	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.cleared]), maps.Keys(l.inFlight))
+	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.marked]), maps.Keys(l.inFlight))
 	slices.Sort(l.batch.UnderWay)
 }
 
@@ -129,7 +129,7 @@ func (d *delivery) waitUntilDue(ctx context.Context) error {
 	return d.Sleep(ctx, wait)
 }
 
-func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) error {
+func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFunc) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
 	for {
@@ -142,7 +142,7 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 		case open && l.mayStart():
 			l.sendNext(sending)
 		case len(l.inFlight) > 0:
-			if err := l.await(ctx, ticker.C); err != nil {
+			if err := l.awaitAnswer(ctx, ticker.C); err != nil {
 				return err
 			}
 		case open: // the window is full of results that did not need FCM, or nothing is stored as under way
@@ -159,55 +159,55 @@ func (l *sendLoop) run(ctx, sending context.Context, cancel context.CancelFunc) 
 // sendStraysAgain queues the targets with an answer that did not come from FCM, after
 // a wait, and reports whether there are any.
 func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
-	for i, again := range l.strays {
+	for i, again := range l.strayAnswers {
 		if again {
 			l.queue = append(l.queue, i)
-			l.strays[i] = false
+			l.strayAnswers[i] = false
 		}
 	}
-	l.sort()
+	l.sortByCrashes()
 	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
 }
 
 func (l *sendLoop) sendNext(ctx context.Context) {
 	i := l.queue[0]
 	l.queue = l.queue[1:]
-	l.cleared = max(0, l.cleared-1)
+	l.marked = max(0, l.marked-1)
 	t := l.batch.Targets[i]
 	project := l.projectOf(i)
-	if l.postponed(i) {
-		l.turns.next(project, &l.queue)
+	if l.postponeForPlatform(i) {
+		l.turns.queueNext(project, &l.queue)
 		return
 	}
-	if !l.turns.start(project, i) {
+	if !l.turns.startTarget(project, i) {
 		return
 	}
 
-	message, err := l.renderer.message(t)
+	message, err := l.renderer.messageFor(t)
 	if err != nil { // the attributes of this customer make no valid message
-		l.turns.end(project, &l.queue)
+		l.turns.endTarget(project, &l.queue)
 		l.setFailed(i, push.ResultRefused, err.Error())
 		return
 	}
 
-	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.of(t).lacksAttribute(t)
+	l.batch.Targets[i].MissingAttribute = l.renderer.payloads.payloadFor(t).lacksAttribute(t)
 	l.inFlight[i] = true
 	item := fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: project, Kind: t.Kind, DryRun: l.mailing.DryRun, Priority: l.mailing.Single, Until: l.deadline}
 	l.Sender.Send(ctx, item, func(a fcm.Answer) { l.answers <- answer{i, a} })
 }
 
-// await takes one answer. Every saveEvery it saves results and reads the mailing's
+// awaitAnswer takes one answer. Every saveEvery it saves results and reads the mailing's
 // state instead.
-func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
+func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error {
 	select {
 	case a := <-l.answers:
-		l.take(a)
-		if window := l.window(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
+		l.takeAnswer(a)
+		if window := l.windowSize(); len(l.queue) > 0 && l.unsaved >= max(1, window/2) && len(l.inFlight) < window {
 			return l.saveResults(ctx)
 		}
 		return nil
 	case <-tick:
-		m, err := l.states.get(ctx, l.mailing.ID)
+		m, err := l.states.getState(ctx, l.mailing.ID)
 		if err != nil {
 			return err
 		}
@@ -219,31 +219,31 @@ func (l *sendLoop) await(ctx context.Context, tick <-chan time.Time) error {
 	}
 }
 
-// drain takes the answers that are still to come, so that no result of a sent message
+// drainAnswers takes the answers that are still to come, so that no result of a sent message
 // is lost.
-func (l *sendLoop) drain() {
+func (l *sendLoop) drainAnswers() {
 	for len(l.inFlight) > 0 {
-		l.take(<-l.answers)
+		l.takeAnswer(<-l.answers)
 	}
 }
 
-func (l *sendLoop) take(a answer) {
+func (l *sendLoop) takeAnswer(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
-	l.turns.end(l.projectOf(a.target), &l.queue)
+	l.turns.endTarget(l.projectOf(a.target), &l.queue)
 
-	if _, again := l.strays[a.target]; stray(a.Answer) && !again {
-		l.strays[a.target] = true
+	if _, again := l.strayAnswers[a.target]; isStray(a.Answer) && !again {
+		l.strayAnswers[a.target] = true
 		return
 	}
 	l.recordAnswer(a)
-	l.remember(a)
+	l.rememberAnswer(a)
 }
 
-// remember stores what the answer says for later answers in this instance.
-func (l *sendLoop) remember(a answer) {
+// rememberAnswer stores what the answer says for later answers in this instance.
+func (l *sendLoop) rememberAnswer(a answer) {
 	if a.Outcome == fcm.ThirdParty || a.Outcome == fcm.Accepted {
-		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Outcome == fcm.ThirdParty)
+		l.platforms.countAnswer(platformOf(l.batch.Targets[a.target]), a.Outcome == fcm.ThirdParty)
 	}
 	invalid := a.Outcome == fcm.Invalid || a.Outcome == fcm.Doubtful || a.Outcome == fcm.Mismatch
 	if !invalid && a.Outcome != fcm.Accepted {
@@ -257,8 +257,8 @@ func (l *sendLoop) remember(a answer) {
 	l.groups.observeRelease(t, invalid, l.Now())
 }
 
-// stray reports whether something between us and FCM answered, a proxy for example.
+// isStray reports whether something between us and FCM answered, a proxy for example.
 // One such answer is tried again; the second pauses the mailing.
-func stray(a fcm.Answer) bool {
+func isStray(a fcm.Answer) bool {
 	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }

@@ -83,7 +83,7 @@ func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRe
 func (d *deliverer) newMessageDeliverer(m *push.Message) *deliverer {
 	x := *d
 	x.Store = &singleStore{dataStore: d.Store, deliverer: d, message: m}
-	x.states = newStates(x.Store, d.Now)
+	x.states = newStateCache(x.Store, d.Now)
 	return &x
 }
 
@@ -92,13 +92,13 @@ func (d *deliverer) pickMessageTargets(ctx context.Context, m *push.Message, c *
 	var set push.Settings
 	if m.NeedsSettings(c) {
 		var err error
-		if set, err = d.settings.get(ctx); err != nil {
+		if set, err = d.settings.getSettings(ctx); err != nil {
 			return err
 		}
 	}
 
 	var attributes []string
-	if p, err := d.payloads.get(mailing); err == nil && p[0].personal() { // a fault is prepare's to report
+	if p, err := d.payloads.getPayloads(mailing); err == nil && p[0].isPersonal() { // a fault is prepare's to report
 		attributes = p[0].template.Names()
 	}
 	m.Pick(c, set, attributes, d.Now())

@@ -54,7 +54,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if _, totals := w.totals("m"); totals.Accepted != 2 {
 		t.Errorf("accepted %d, want 2: %+v", totals.Accepted, totals)
 	}
-	if n := len(w.d.notes.of); n != 0 {
+	if n := len(w.d.notes.byBatch); n != 0 {
 		t.Errorf("%d batches are remembered after the last one was settled, want 0", n)
 	}
 }

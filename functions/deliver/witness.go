@@ -18,7 +18,7 @@ type fcmWitness struct {
 }
 
 func (w *fcmWitness) askAgain(answers []int) []askResult {
-	variants, err := w.payloads.get(w.mailing)
+	variants, err := w.payloads.getPayloads(w.mailing)
 	out := make([]askResult, len(answers))
 	if err != nil {
 		return out
@@ -28,7 +28,7 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 	var wg sync.WaitGroup
 	for k, i := range answers {
 		t := w.batch.Targets[w.part.targets[i]]
-		message, err := renderer.message(t)
+		message, err := renderer.messageFor(t)
 		if err != nil { // cannot happen: it was rendered before it was sent
 			continue
 		}
@@ -88,7 +88,7 @@ func (w *fcmWitness) doubtsProject() bool {
 }
 
 func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
-	variants, err := w.payloads.get(w.mailing)
+	variants, err := w.payloads.getPayloads(w.mailing)
 	if err != nil {
 		return controlUnanswered
 	}
