@@ -27,7 +27,7 @@ func (d *delivery) commitResults(ctx context.Context) error {
 		}
 	}
 
-	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weigh); err != nil {
+	if err := d.withTimeout(ctx, d.callEnds.Sub(d.Now()), d.weighHeldFlags); err != nil {
 		return err
 	}
 	d.dropLateFlags(ctx)
@@ -70,12 +70,12 @@ func (d *delivery) closeEndedTargets() {
 
 // pauseForCredentials pauses the mailing because FCM refuses our credentials.
 func (d *delivery) pauseForCredentials(ctx context.Context) error {
-	return d.pauseFor(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
+	return d.pauseMailing(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
 }
 
-// pauseFor pauses the mailing for a reason in a project, "" for the default one, that an
+// pauseMailing pauses the mailing for a reason in a project, "" for the default one, that an
 // operator has to look at.
-func (d *delivery) pauseFor(ctx context.Context, project string, reason push.PauseReason, detail string) error {
+func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.Explain(project, detail)
 	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {

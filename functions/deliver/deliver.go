@@ -89,7 +89,7 @@ type deliverer struct {
 	states     *stateCache
 	calls      *callsByMailing
 	notes      *noteStore
-	groups     *groups
+	groups     *groupStore
 	platforms  *platformHealth
 	quarantine chan struct{} // has room for one call with a suspect
 }
@@ -119,7 +119,7 @@ func newDeliverer(d Deps) *deliverer {
 	d.InvalidShare = cmp.Or(d.InvalidShare, 0.3)
 	return &deliverer{
 		Deps: d, payloads: newPayloadCache(), settings: &settingsCache{store: d.Store, now: d.Now}, states: newStateCache(d.Store, d.Now), calls: newCallsByMailing(), notes: newNoteStore(),
-		groups: newGroups(d.Projects), platforms: newPlatformHealth(),
+		groups: newGroupStore(d.Projects), platforms: newPlatformHealth(),
 		quarantine: make(chan struct{}, 1),
 	}
 }

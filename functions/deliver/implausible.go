@@ -21,11 +21,11 @@ func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) e
 	for _, project := range slices.Sorted(maps.Keys(found)) {
 		switch x := found[project]; {
 		case x.refused && !d.hasMailingEnded():
-			if err := d.pauseImplausible(ctx, project); err != nil {
+			if err := d.pauseIfImplausible(ctx, project); err != nil {
 				return err
 			}
 		case x.accepted || x.recovered: // FCM accepts tokens that it refused before
-			if err := d.resumePlausible(ctx, project); err != nil {
+			if err := d.resumeIfPausedFor(ctx, project); err != nil {
 				return err
 			}
 		}
@@ -33,8 +33,8 @@ func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) e
 	return nil
 }
 
-// weighed is the evidence that a call has found about a project.
-type weighed struct {
+// projectEvidence is the evidence that a call has found about a project.
+type projectEvidence struct {
 	refused   bool // FCM refuses control tokens, or there are none
 	accepted  bool // FCM accepts a control token
 	recovered bool // FCM accepts tokens that it called invalid before
@@ -42,18 +42,18 @@ type weighed struct {
 
 // evidenceByProject is the evidence that a call has found, by project; "" is the default
 // one.
-type evidenceByProject map[string]*weighed
+type evidenceByProject map[string]*projectEvidence
 
-func (e evidenceByProject) of(project string) *weighed {
+func (e evidenceByProject) forProject(project string) *projectEvidence {
 	if e[project] == nil {
-		e[project] = &weighed{}
+		e[project] = &projectEvidence{}
 	}
 	return e[project]
 }
 
-// recovered lists the projects in which FCM accepts tokens that it called invalid
+// recoveredProjects lists the projects in which FCM accepts tokens that it called invalid
 // before.
-func (e evidenceByProject) recovered() (projects []string) {
+func (e evidenceByProject) recoveredProjects() (projects []string) {
 	for project, x := range e {
 		if x.recovered {
 			projects = append(projects, project)
@@ -62,14 +62,14 @@ func (e evidenceByProject) recovered() (projects []string) {
 	return projects
 }
 
-// pauseImplausible pauses the mailing if the share of held flags of a project is greater
+// pauseIfImplausible pauses the mailing if the share of held flags of a project is greater
 // than can be true.
-func (d *delivery) pauseImplausible(ctx context.Context, project string) error {
+func (d *delivery) pauseIfImplausible(ctx context.Context, project string) error {
 	if err := d.saveUnsaved(ctx); err != nil {
 		return err
 	}
-	c, err := d.heldOf(ctx, project)
-	if err != nil || !implausible(c.held, c.answered, d.InvalidShare) {
+	c, err := d.countHeld(ctx, project)
+	if err != nil || !isImplausible(c.held, c.answered, d.InvalidShare) {
 		return err
 	}
 
@@ -77,7 +77,7 @@ func (d *delivery) pauseImplausible(ctx context.Context, project string) error {
 	if c.wrongSender > c.held/2 {
 		reason = push.PausedWrongSender
 	}
-	return d.pauseFor(ctx, project, reason, implausibleText(c.held, c.answered))
+	return d.pauseMailing(ctx, project, reason, implausibleText(c.held, c.answered))
 }
 
 // heldCounts are counts of answers about tokens.
@@ -87,20 +87,20 @@ type heldCounts struct {
 	wrongSender int // those of held that are SENDER_ID_MISMATCH
 }
 
-// heldOf counts the answers of a project. With one project they are those of the whole
+// countHeld counts the answers of a project. With one project they are those of the whole
 // mailing. With several, those of the batch stand for the project, because the totals
 // have no counts by project, and tokens that are held in another project must not count
 // for this one. Only if the batch has too few answers of the project, those of the whole
 // mailing decide.
-func (d *delivery) heldOf(ctx context.Context, project string) (heldCounts, error) {
-	if c := d.heldInBatch(project); d.Projects.Several() && c.answered >= minAnswers {
+func (d *delivery) countHeld(ctx context.Context, project string) (heldCounts, error) {
+	if c := d.countHeldInBatch(project); d.Projects.Several() && c.answered >= minAnswers {
 		return c, nil
 	}
-	return d.heldInMailing(ctx)
+	return d.countHeldInMailing(ctx)
 }
 
-// heldInBatch counts the answers of a project in the batch.
-func (d *delivery) heldInBatch(project string) (c heldCounts) {
+// countHeldInBatch counts the answers of a project in the batch.
+func (d *delivery) countHeldInBatch(project string) (c heldCounts) {
 	for i, result := range d.batch.Results {
 		if result != push.ResultPending && d.projectOf(i) == project {
 			c.answered++
@@ -118,8 +118,8 @@ func (d *delivery) heldInBatch(project string) (c heldCounts) {
 	return c
 }
 
-// heldInMailing counts all answers of the mailing so far.
-func (d *delivery) heldInMailing(ctx context.Context) (c heldCounts, err error) {
+// countHeldInMailing counts all answers of the mailing so far.
+func (d *delivery) countHeldInMailing(ctx context.Context) (c heldCounts, err error) {
 	m := *d.mailing
 	m.Totals = nil
 	totals, err := d.Store.ReadTotals(ctx, &m)
@@ -136,9 +136,9 @@ func (d *delivery) heldInMailing(ctx context.Context) (c heldCounts, err error) 
 	return c, nil
 }
 
-// resumePlausible resumes a mailing that was paused because of implausible answers of a
+// resumeIfPausedFor resumes a mailing that was paused because of implausible answers of a
 // project, when FCM accepts control tokens of the project again.
-func (d *delivery) resumePlausible(ctx context.Context, project string) error {
+func (d *delivery) resumeIfPausedFor(ctx context.Context, project string) error {
 	if d.mailing.State != push.Paused || !d.mailing.PausedReason.Implausible() || d.mailing.PausedProject != project {
 		return nil
 	}
@@ -150,9 +150,9 @@ func (d *delivery) resumePlausible(ctx context.Context, project string) error {
 	return nil
 }
 
-// implausible reports whether n of so many answers are more than the share that can be
+// isImplausible reports whether n of so many answers are more than the share that can be
 // true.
-func implausible(n, answers int, share float64) bool {
+func isImplausible(n, answers int, share float64) bool {
 	return answers >= minAnswers && float64(n) > share*float64(answers)
 }
 

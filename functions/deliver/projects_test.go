@@ -242,7 +242,7 @@ func TestHeldTokensCountForTheirProject(t *testing.T) {
 	}
 	d.batch.Results[150], d.batch.Results[199] = push.ResultUnregistered, push.ResultPending
 	for project, want := range map[string]heldCounts{"pharmacy-prod": {100, 90, 90}, "": {99, 1, 0}} {
-		got, err := d.heldOf(t.Context(), project)
+		got, err := d.countHeld(t.Context(), project)
 		if err != nil || got != want {
 			t.Errorf("project %q: %+v, %v, want %+v", project, got, err, want)
 		}

@@ -22,7 +22,7 @@ type results struct {
 
 	unsaved           int               // results that are not stored yet
 	answered          map[string]int    // by project: answers of this call that are final
-	observed          []observation     // answers of this call that say something about their token, in order
+	observed          []tokenAnswer     // answers of this call that say something about their token, in order
 	suspects          []answer          // INVALID_ARGUMENT: undecided until the payload is known to be good
 	refusedByPlatform []answer          // Apple, or a browser's push service, refused the credentials of the app
 	due               map[int]time.Time // by target: when one that waits may be sent again
@@ -76,22 +76,22 @@ func (r *results) recordAnswer(a answer) {
 
 	switch a.Outcome {
 	case fcm.Accepted:
-		r.observed = append(r.observed, observation{a.target, false})
+		r.observed = append(r.observed, tokenAnswer{a.target, false})
 		r.setResult(a.target, push.ResultAccepted)
 	case fcm.Invalid:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		if a.Code == push.CodeInvalidArgument {
 			r.suspects = append(r.suspects, a)
 			return
 		}
 		r.setInvalid(a, push.ResultUnregistered)
 	case fcm.Doubtful:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.suspects = append(r.suspects, a)
 	case fcm.Refused:
 		r.setFailed(a.target, push.ResultRefused, a.Text)
 	case fcm.Mismatch:
-		r.observed = append(r.observed, observation{a.target, true})
+		r.observed = append(r.observed, tokenAnswer{a.target, true})
 		r.setInvalid(a, push.ResultWrongSender)
 	case fcm.ThirdParty: // the credentials of one platform: other targets go on
 		r.refusedByPlatform = append(r.refusedByPlatform, a)
@@ -143,7 +143,7 @@ func (r *results) projectOf(target int) string { return r.projects.Of(r.batch.Ta
 // breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
 // true.
 func (r *results) breakerOpen(project string) bool {
-	return implausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
+	return isImplausible(r.suspectsIn(project), r.answered[project], r.invalidShare)
 }
 
 // suspectsIn counts the suspects of a project.

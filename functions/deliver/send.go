@@ -253,8 +253,8 @@ func (l *sendLoop) rememberAnswer(a answer) {
 	if g := groupOf(t); l.answersBefore[g] == nil {
 		l.answersBefore[g] = append([]bool{}, l.groups.answersBefore(g, l.Now())...)
 	}
-	l.groups.observe(t, invalid, l.Now())
-	l.groups.observeRelease(t, invalid, l.Now())
+	l.groups.addAnswer(t, invalid, l.Now())
+	l.groups.addReleaseAnswer(t, invalid, l.Now())
 }
 
 // isStray reports whether something between us and FCM answered, a proxy for example.

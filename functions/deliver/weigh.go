@@ -21,15 +21,15 @@ const (
 	heldAtMost = 30 * time.Minute
 )
 
-// An observation is an answer of FCM that says something about the token.
-type observation struct {
+// An tokenAnswer is an answer of FCM that says something about the token.
+type tokenAnswer struct {
 	target  int
 	invalid bool
 }
 
-// weigh decides which of the held flags are set, which are dropped, and which wait
+// weighHeldFlags decides which of the held flags are set, which are dropped, and which wait
 // longer. plausibility.go has the rule; here FCM is asked for evidence.
-func (d *delivery) weigh(ctx context.Context) error {
+func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	d.saveControls(ctx)
 	if len(d.batch.HeldFlags) == 0 {
 		return nil
@@ -41,34 +41,34 @@ func (d *delivery) weigh(ctx context.Context) error {
 
 	asking, cancel := d.untilDeadline(ctx)
 	defer cancel()
-	found := d.weighParts(asking, d.heldParts())
-	if recovered := found.recovered(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
+	found := d.weighHeldParts(asking, d.groupHeldFlags())
+	if recovered := found.recoveredProjects(); len(recovered) > 0 && len(d.batch.HeldFlags) > 0 && d.Sleep(asking, settleWait) == nil {
 		// FCM accepts some of them now: its outage may be over.
 		d.observed = nil
-		found = d.weighParts(asking, d.heldParts())
+		found = d.weighHeldParts(asking, d.groupHeldFlags())
 		for _, project := range recovered {
-			found.of(project).recovered = true
+			found.forProject(project).recovered = true
 		}
 	}
 	return d.pauseOrResume(ctx, found)
 }
 
-// weighParts decides about each part.
-func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceByProject {
+// weighHeldParts decides about each part.
+func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
 	found := evidenceByProject{}
 	for _, part := range parts {
-		out := found.of(d.Projects.Of(part.answers.group.app))
-		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
+		out := found.forProject(d.Projects.Of(part.answers.group.app))
+		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
-		recorded := d.lookAtRelease(ctx, part)
+		recorded := d.addReleaseEvidence(ctx, part)
 		decision := decideInvalid(part.answers, w)
 		recovered := len(decision.drop) > 0
-		d.recordRelease(ctx, part, decision, recorded)
-		if part.answers.foreign && len(decision.flag) > 0 {
-			decision = d.asSet(ctx, decision)
+		d.saveSuspicion(ctx, part, decision, recorded)
+		if part.answers.wrongSender && len(decision.flag) > 0 {
+			decision = d.applyWrongSender(ctx, decision)
 		}
-		d.decideFlags(part.pick(decision.flag), true)
-		d.decideFlags(part.pick(decision.drop), false)
+		d.decideFlags(part.targetsOf(decision.flag), true)
+		d.decideFlags(part.targetsOf(decision.drop), false)
 		d.logHeld(ctx, part, decision)
 		out.refused = out.refused || decision.refused
 		out.accepted = out.accepted || w.control == controlAccepted
@@ -78,9 +78,9 @@ func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceBy
 	return found
 }
 
-// asSet drops the flags of tokens of another sender if the settings say so. If the
+// applyWrongSender drops the flags of tokens of another sender if the settings say so. If the
 // settings cannot be read, it holds them.
-func (d *delivery) asSet(ctx context.Context, found tokenDecision) tokenDecision {
+func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) tokenDecision {
 	set, err := d.Store.ReadSettings(ctx)
 	switch {
 	case err != nil:
@@ -98,8 +98,8 @@ type heldPart struct {
 	targets []int // by answer
 }
 
-// pick returns the targets of some answers.
-func (p *heldPart) pick(answers []int) []int {
+// targetsOf returns the targets of some answers.
+func (p *heldPart) targetsOf(answers []int) []int {
 	var out []int
 	for _, i := range answers {
 		out = append(out, p.targets[i])
@@ -107,9 +107,9 @@ func (p *heldPart) pick(answers []int) []int {
 	return out
 }
 
-// heldParts groups the held flags. Flags that an earlier call held are separate from
+// groupHeldFlags groups the held flags. Flags that an earlier call held are separate from
 // the answers of this call.
-func (d *delivery) heldParts() []*heldPart {
+func (d *delivery) groupHeldFlags() []*heldPart {
 	type key struct {
 		group          tokenGroup
 		again, foreign bool
@@ -120,7 +120,7 @@ func (d *delivery) heldParts() []*heldPart {
 		k := key{groupOf(d.batch.Targets[target]), again, foreign}
 		p := parts[k]
 		if p == nil {
-			p = &heldPart{answers: groupAnswers{group: k.group, again: again, foreign: foreign, lonely: d.groups.unacceptedAnswers(k.group)}}
+			p = &heldPart{answers: groupAnswers{group: k.group, again: again, wrongSender: foreign, unaccepted: d.groups.countUnaccepted(k.group)}}
 			if !again {
 				p.answers.before = d.answersBefore[k.group]
 			}
@@ -153,7 +153,7 @@ func (d *delivery) heldParts() []*heldPart {
 			p.answers.answered = d.countAnswered(p.answers.group)
 		}
 	}
-	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.count() == 0 })
+	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.countInvalid() == 0 })
 }
 
 // countAnswered counts the targets of a group for which FCM has said whether the token
@@ -237,14 +237,14 @@ func (d *delivery) saveControls(ctx context.Context) {
 		if !o.invalid {
 			t := d.batch.Targets[o.target]
 			keys[groupOf(t)] = true
-			for _, any := range anysOf(t.Kind, d.projectOf(o.target)) {
+			for _, any := range controlGroupsOf(t.Kind, d.projectOf(o.target)) {
 				keys[any] = true
 			}
 		}
 	}
 
-	for key, list := range d.groups.toSave(keys, d.Now()) {
-		if err := d.Store.SaveControls(ctx, key.name(), list); err != nil {
+	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
+		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
 			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// heldOf is how many flags of a mailing wait for evidence.
+// countHeld is how many flags of a mailing wait for evidence.
 func (w *world) heldOf(id string) (n int64) {
 	w.t.Helper()
 	m, err := w.ReadMailing(w.t.Context(), id)

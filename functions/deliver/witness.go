@@ -9,15 +9,15 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An fcmWitness asks FCM for evidence, with validate_only.
-type fcmWitness struct {
+// An fcmEvidence asks FCM for evidence, with validate_only.
+type fcmEvidence struct {
 	*delivery
 	ctx     context.Context
 	part    *heldPart
 	control controlResult // FCM's last answer
 }
 
-func (w *fcmWitness) askAgain(answers []int) []askResult {
+func (w *fcmEvidence) askAgain(answers []int) []askResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
 	out := make([]askResult, len(answers))
 	if err != nil {
@@ -33,12 +33,12 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 			continue
 		}
 		wg.Add(1)
-		w.ask(t, message, func(a fcm.Answer) {
+		w.sendValidateOnly(t, message, func(a fcm.Answer) {
 			defer wg.Done()
 			out[k] = askResultOf(a)
 			if out[k] == askAccepted { // FCM accepts tokens of this group now
-				w.groups.observe(t, false, w.Now())
-				w.groups.observeRelease(t, false, w.Now())
+				w.groups.addAnswer(t, false, w.Now())
+				w.groups.addReleaseAnswer(t, false, w.Now())
 			}
 		})
 	}
@@ -56,21 +56,21 @@ func askResultOf(a fcm.Answer) askResult {
 	return askUnanswered
 }
 
-// project returns the project of the part, "" for the default one.
-func (w *fcmWitness) project() string { return w.Projects.Of(w.part.answers.group.app) }
+// projectOfPart returns the project of the part, "" for the default one.
+func (w *fcmEvidence) projectOfPart() string { return w.Projects.Of(w.part.answers.group.app) }
 
-// ask sends a message to a target of the project with validate_only; the phone shows
+// sendValidateOnly sends a message to a target of the project with validate_only; the phone shows
 // nothing.
-func (w *fcmWitness) ask(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
-	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.project(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
+func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answered func(fcm.Answer)) {
+	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.projectOfPart(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
-func (w *fcmWitness) askControls(key tokenGroup) controlResult {
-	w.control = w.askControlsOf(key)
+func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
+	w.control = w.askControlsOfGroup(key)
 	if w.control != controlMissing || w.doubtsProject() {
 		return w.control
 	}
-	switch elsewhere := w.askControlsOf(anyOf(key.kind, w.project())); elsewhere {
+	switch elsewhere := w.askControlsOfGroup(controlGroup(key.kind, w.projectOfPart())); elsewhere {
 	case controlAccepted:
 		w.control = controlElsewhere
 	default:
@@ -83,16 +83,16 @@ func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 // projects. In a project of another app FCM answers SENDER_ID_MISMATCH for registration
 // tokens, and UNREGISTERED for installation ids. That it accepts tokens of another app
 // does not show that this one is in the project, too.
-func (w *fcmWitness) doubtsProject() bool {
-	return w.Projects.Several() && (w.part.answers.foreign || w.part.answers.group.kind == push.KindFID)
+func (w *fcmEvidence) doubtsProject() bool {
+	return w.Projects.Several() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
 }
 
-func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
+func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
 	if err != nil {
 		return controlUnanswered
 	}
-	controls, err := w.groups.controls(w.ctx, w.Store, key, w.Now())
+	controls, err := w.groups.readControls(w.ctx, w.Store, key, w.Now())
 	if err != nil {
 		w.Log.WarnContext(w.ctx, "controls not read", "mailing", w.mailing.ID, "error", err)
 		return controlUnanswered
@@ -108,7 +108,7 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 		}
 		answer := make(chan fcm.Answer, 1)
 		t := push.Target{Customer: c.customer, Token: c.token, Kind: c.kind, Platform: key.platform}
-		w.ask(t, variants[0].sample.message, func(a fcm.Answer) { answer <- a })
+		w.sendValidateOnly(t, variants[0].sample.message, func(a fcm.Answer) { answer <- a })
 		switch a := <-answer; askResultOf(a) {
 		case askAccepted:
 			return controlAccepted
@@ -125,12 +125,12 @@ func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {
 }
 
 // acceptedInBatch lists tokens of the group that FCM accepted in this batch.
-func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
+func (w *fcmEvidence) acceptedInBatch(key tokenGroup) (out []control) {
 	for i, t := range w.batch.Targets {
 		if len(out) == controlsKept {
 			break
 		}
-		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(anysOf(t.Kind, w.projectOf(i)), key)) {
+		if w.batch.Results[i] == push.ResultAccepted && (groupOf(t) == key || slices.Contains(controlGroupsOf(t.Kind, w.projectOf(i)), key)) {
 			out = append(out, control{customer: t.Customer, token: t.Token, kind: t.Kind})
 		}
 	}
@@ -139,7 +139,7 @@ func (w *fcmWitness) acceptedInBatch(key tokenGroup) (out []control) {
 
 // wereAccepted reports whether this instance saw FCM accept each of the tokens that
 // it calls invalid now.
-func (w *fcmWitness) wereAccepted() bool {
+func (w *fcmEvidence) wereAccepted() bool {
 	for i, target := range w.part.targets {
 		if w.part.answers.invalid[i] && !w.groups.isControl(w.part.answers.group, w.batch.Targets[target].Token) {
 			return false
@@ -149,6 +149,6 @@ func (w *fcmWitness) wereAccepted() bool {
 }
 
 // isHeld reports whether the flag of a token is among those to be decided.
-func (w *fcmWitness) isHeld(token string) bool {
+func (w *fcmEvidence) isHeld(token string) bool {
 	return slices.ContainsFunc(w.batch.HeldFlags, func(i int) bool { return w.batch.Targets[i].Token == token })
 }

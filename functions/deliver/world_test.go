@@ -126,8 +126,8 @@ func (w *world) control() {
 	w.register("c-control", "control-token")
 	w.phones.SetOutcome("control-token", "OK")
 	c := []store.ControlToken{{Customer: "c-control", Token: "control-token", Kind: push.KindToken}}
-	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, anyOf(push.KindToken, "")} {
-		if err := w.SaveControls(w.t.Context(), g.name(), c); err != nil {
+	for _, g := range []tokenGroup{{kind: push.KindToken, platform: push.Android}, controlGroup(push.KindToken, "")} {
+		if err := w.SaveControls(w.t.Context(), g.storedName(), c); err != nil {
 			w.t.Fatal(err)
 		}
 	}
