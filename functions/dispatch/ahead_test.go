@@ -30,7 +30,7 @@ func (w *world) large(t *testing.T, id string, shards int) {
 func (w *world) cutAll(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
-		if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
+		if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -30,7 +30,7 @@ type dataStore interface {
 	audienceStore
 	shardStore
 	batchStore
-	unflagger
+	unflagStore
 }
 
 // mailingStore has the mailings and their states.
@@ -85,7 +85,7 @@ type dispatcher struct {
 // New makes the handler of dispatch's push subscription.
 func New(d Deps) http.Handler {
 	x := newDispatcher(d)
-	return queue.Receive(x.receive)
+	return queue.Receive(x.receiveFromPubSub)
 }
 
 func newDispatcher(d Deps) *dispatcher {
@@ -100,13 +100,13 @@ func newDispatcher(d Deps) *dispatcher {
 	return &dispatcher{d, &aheadEstimate{}}
 }
 
-func (d *dispatcher) receive(ctx context.Context, m queue.Message) queue.Settlement {
+func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
 		d.Log.ErrorContext(ctx, "the message names no mailing", "message", m.ID, "error", err)
 		return queue.Redeliver
 	}
-	err := d.carryOut(ctx, o)
+	err := d.handleMessage(ctx, o)
 	if err == nil {
 		return queue.Ack
 	}
@@ -125,12 +125,12 @@ func settlementFor(err error) queue.Settlement {
 	return queue.Redeliver
 }
 
-func (d *dispatcher) carryOut(ctx context.Context, o push.DispatchMessage) error {
+func (d *dispatcher) handleMessage(ctx context.Context, o push.DispatchMessage) error {
 	switch o.Shard {
 	case push.DispatchStart:
-		return d.start(ctx, o.Mailing)
+		return d.startMailing(ctx, o.Mailing)
 	case push.DispatchUnflag:
-		return d.unflag(ctx, o.Mailing)
+		return d.unflagMailing(ctx, o.Mailing)
 	}
 	return d.workOnShard(ctx, o)
 }

@@ -53,11 +53,13 @@ func TestDoubledAndLateOrders(t *testing.T) {
 	w.mailing(t, "m", nil)
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}) })
+		wg.Go(func() {
+			_ = w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})
+		})
 	}
 	wg.Wait()
 	for range 4 {
-		wg.Go(func() { _ = w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
+		wg.Go(func() { _ = w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: 0}) })
 	}
 	wg.Wait()
 	w.carryOut(t, push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart})

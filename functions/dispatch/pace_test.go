@@ -155,9 +155,9 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	began, span := w.clock.Now(), time.Minute
 	sent, first := 0, map[time.Time]bool{}
 	for k := range list {
-		c := &shardRun{dispatcher: w.d, m: m, sh: &list[k]}
+		c := &shardRun{dispatcher: w.d, mailing: m, shard: &list[k]}
 		for n := 0; ; n++ {
-			b := c.batch(make([]push.Target, c.batchSize()))
+			b := c.newBatch(make([]push.Target, c.batchSize()))
 			if n == 0 {
 				first[b.NotBefore] = true
 			}

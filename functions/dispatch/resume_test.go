@@ -48,7 +48,7 @@ func TestAResumedMailingGoesOnAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]push.Lane{}

@@ -44,7 +44,7 @@ func TestTheLargestBatchesFitADocument(t *testing.T) {
 			targets[i] = x
 			targets[i].Token += fmt.Sprintf("token-%04d", i)
 		}
-		c := &shardRun{dispatcher: w.d, m: m, sh: sh, lane: push.LaneLarge}
+		c := &shardRun{dispatcher: w.d, mailing: m, shard: sh, lane: push.LaneLarge}
 		batches := c.splitIntoBatches(targets)
 		for chunk := range slices.Chunk(batches, perCommit) {
 			sh.After += "x"

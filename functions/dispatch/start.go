@@ -12,10 +12,10 @@ import (
 	"carillon.example/shared/store"
 )
 
-// start creates the shards of a mailing, once, and publishes a message for each that
+// startMailing creates the shards of a mailing, once, and publishes a message for each that
 // is not done. For a mailing that is sending already, because it was resumed or the
 // message came again, it also publishes the batches that are due.
-func (d *dispatcher) start(ctx context.Context, id string) error {
+func (d *dispatcher) startMailing(ctx context.Context, id string) error {
 	m, err := d.Store.AcceptMailing(ctx, id)
 	if err != nil {
 		return err
@@ -23,11 +23,11 @@ func (d *dispatcher) start(ctx context.Context, id string) error {
 	resumed := m.State == push.Sending
 	switch {
 	case !m.State.Final() && !m.ExpiresAt.After(d.Now()):
-		return d.expire(ctx, m)
+		return d.expireMailing(ctx, m)
 	case m.State == push.Scheduled:
 		return d.Queue.PublishWake(ctx, id) // it is due before tick's next round
 	case m.State == push.Accepted:
-		if m, err = d.begin(ctx, id); err != nil {
+		if m, err = d.createShards(ctx, id); err != nil {
 			return err
 		}
 		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards)
@@ -61,11 +61,11 @@ func (d *dispatcher) publishShards(ctx context.Context, id string) error {
 }
 
 const (
-	// publishing is how many batches are recorded as published at the same time.
-	// publishChunk is how many are published together: the first are published while
+	// markedAtOnce is how many batches are recorded as published at the same time.
+	// publishedAtOnce is how many are published together: the first are published while
 	// the others are being recorded.
-	publishing   = 16
-	publishChunk = 64
+	markedAtOnce    = 16
+	publishedAtOnce = 64
 )
 
 // republishBatches publishes the open batches that are due and not leased: their
@@ -89,7 +89,7 @@ func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) erro
 
 	for lane, batches := range lanes {
 		for len(batches) > 0 {
-			n := min(len(batches), publishChunk)
+			n := min(len(batches), publishedAtOnce)
 			if err := d.publishBatches(ctx, lane, batches[:n]); err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) erro
 func (d *dispatcher) publishBatches(ctx context.Context, lane push.Lane, batches []store.OpenBatch) error {
 	marked := make([]bool, len(batches))
 	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(publishing)
+	g.SetLimit(markedAtOnce)
 	for i, b := range batches {
 		g.Go(func() (err error) {
 			marked[i], err = d.Store.MarkBatchPublished(inner, b, d.Now())
@@ -127,7 +127,7 @@ func (d *dispatcher) publishBatches(ctx context.Context, lane push.Lane, batches
 	return d.Queue.PublishBatches(ctx, lane, refs...)
 }
 
-func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
+func (d *dispatcher) expireMailing(ctx context.Context, m *push.Mailing) error {
 	if _, err := d.Store.EndMailing(ctx, m.ID, push.Expired, ""); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (d *dispatcher) expire(ctx context.Context, m *push.Mailing) error {
 	return err
 }
 
-func (d *dispatcher) begin(ctx context.Context, id string) (*push.Mailing, error) {
+func (d *dispatcher) createShards(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := d.Store.ReadMailing(ctx, id)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 // start records the mailing's shards and forgets the orders that follow.
 func (w *world) start(t *testing.T, id string) {
 	t.Helper()
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	w.orders = nil
@@ -23,7 +23,7 @@ func (w *world) start(t *testing.T, id string) {
 func (w *world) cut(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
 	w.orders = nil
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
 		t.Fatal(err)
 	}
 	return w.orders
@@ -124,7 +124,7 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := began.Add(roomAfter); !sh.ContinueAt.Equal(want) {
+	if want := began.Add(minRoomWait); !sh.ContinueAt.Equal(want) {
 		t.Errorf("it goes on at %s, want %s", sh.ContinueAt, want)
 	}
 	if !sh.LeaseUntil.IsZero() {
@@ -135,13 +135,13 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if after, err := w.ReadShard(t.Context(), "m", 0); err != nil || !after.Revision.Equal(sh.Revision) {
 		t.Errorf("an early order wrote to the shard (%v)", err)
 	}
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("nothing was sent, and %d are cut", n)
 	}
 	w.settleAll(t, "m")
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != 10 {
 		t.Errorf("there is room again, and %d are cut, want the 10 that are left", n)
@@ -184,7 +184,7 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	w.start(t, "m")
 	good := w.d.Store
 	w.d.Store = uncounted{good}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
 		t.Fatal("open batches could not be counted, and nobody is told")
 	}
 	w.d.Store = good

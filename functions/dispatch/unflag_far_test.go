@@ -60,7 +60,7 @@ func unflagFar(t testing.TB, batches, size int) (f *far, took time.Duration) {
 
 	f.on.Store(true)
 	began := time.Now()
-	if err := d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	took = time.Since(began)

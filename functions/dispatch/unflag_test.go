@@ -179,7 +179,7 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 			if tries > 5 {
 				t.Fatalf("killed at step %d once, and after %d deliveries it is not completed", nth, tries)
 			}
-			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
+			if err := w.d.handleMessage(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
 			m, err := w.ReadMailingHeader(t.Context(), "m")
@@ -228,7 +228,7 @@ func TestUnflagHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.orders) != 0 {
@@ -249,7 +249,7 @@ func TestUnflagHandsOver(t *testing.T) {
 			t.Fatal("it does not come to an end")
 		}
 		w.orders = nil
-		if err := w.d.carryOut(t.Context(), todo[0]); err != nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err != nil {
 			t.Fatal(err)
 		}
 		todo = append(todo[1:], w.orders...)
@@ -273,7 +273,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := w.ReadCustomer(t.Context(), "c0"); err != nil || c.Reachable() {
@@ -283,7 +283,7 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := w.d.carryOut(t.Context(), order); err != nil {
+		if err := w.d.handleMessage(t.Context(), order); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := w.ReadMailingHeader(t.Context(), "m")
@@ -349,7 +349,7 @@ func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	if err := w.SaveUnflagCursor(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	w.takenBack(t, "m", 3)

@@ -159,7 +159,7 @@ func (w *world) mailing(t *testing.T, id string, change func(*push.Draft)) *push
 	return m
 }
 
-// carryOut does an order and all that follow from it, as often as it takes: what
+// handleMessage does an order and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
 func (w *world) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
@@ -245,7 +245,7 @@ func (w *world) drain(t *testing.T, o push.DispatchMessage) {
 		w.mu.Lock()
 		w.orders = nil
 		w.mu.Unlock()
-		if err := w.d.carryOut(t.Context(), todo[0]); err == nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
 		} else if settlementFor(err) == 0 { // acknowledged
 			todo = todo[1:]

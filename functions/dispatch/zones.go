@@ -45,12 +45,12 @@ func newZoneGroups(m *push.Mailing, now time.Time) *zoneGroups {
 	return &zoneGroups{m: m, now: now, byZone: map[string]*zoneGroup{}, byTime: map[string]*zoneGroup{}}
 }
 
-// add puts each target into the group of its zone.
-func (z *zoneGroups) add(targets []push.Target) {
+// addTargets puts each target into the group of its zone.
+func (z *zoneGroups) addTargets(targets []push.Target) {
 	for _, t := range targets {
 		g := z.byZone[t.Zone]
 		if g == nil {
-			g = z.groupOf(t.Zone)
+			g = z.groupOfZone(t.Zone)
 			z.byZone[t.Zone] = g
 		}
 		if len(g.targets) == 0 {
@@ -60,8 +60,8 @@ func (z *zoneGroups) add(targets []push.Target) {
 	}
 }
 
-// groupOf returns the group of the zones that have the same hours as a zone.
-func (z *zoneGroups) groupOf(zone string) *zoneGroup {
+// groupOfZone returns the group of the zones that have the same hours as a zone.
+func (z *zoneGroups) groupOfZone(zone string) *zoneGroup {
 	location := z.m.Hours.Zone(zone)
 	periods := z.m.Hours.Periods(z.now, z.m.ExpiresAt, location)
 
@@ -90,7 +90,7 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	for _, g := range zones.inUse {
 		for _, b := range c.splitIntoBatches(g.targets) {
 			b.Zone = g.zone
-			c.letWait(b, g.first)
+			c.setWaiting(b, g.first)
 			out = append(out, b)
 		}
 
@@ -107,13 +107,13 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	return out
 }
 
-// letWait decides whether a batch waits for its hours. A batch without hours before the
+// setWaiting decides whether a batch waits for its hours. A batch without hours before the
 // mailing expires is published at once: deliver settles it as expired.
-func (c *shardRun) letWait(b *push.Batch, hours push.Period) {
+func (c *shardRun) setWaiting(b *push.Batch, hours push.Period) {
 	switch {
 	case hours.Opens.After(b.CutAt):
 		b.WaitUntil, b.PublishedAt = hours.Opens, time.Time{}
-	case c.m.Rate() > 0 && !hours.Opens.IsZero():
+	case c.mailing.Rate() > 0 && !hours.Opens.IsZero():
 		b.WaitUntil, b.PublishedAt = b.CutAt, time.Time{}
 	default:
 		c.countReady(len(b.Targets))
