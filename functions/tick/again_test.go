@@ -143,8 +143,8 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 
 	w.clock.Add(2 * push.TokenLife)
 	w.forget()
-	var c counts
-	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
+	var c roundCounts
+	if err := w.t.runRound(t.Context(), w.clock.Now(), &c); err == nil {
 		t.Error("nobody is told of the customer that cannot be swept")
 	}
 	if b, err := w.ReadCustomer(t.Context(), "bert"); err != nil || b.Reachable() {

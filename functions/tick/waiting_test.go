@@ -176,7 +176,7 @@ func TestOpensNoMoreThanCanBeSent(t *testing.T) {
 	w := newWorld(t)
 	w.mailing(t, "m", nil)
 	w.waitingBatches(t, "m", 1, make([]time.Duration, 300)...)
-	w.t.awake = 200
+	w.t.maxOpenBatches = 200
 	w.tick(t)
 	if len(w.refs) != 200 {
 		t.Errorf("published %d batches, want the 200 that may be open", len(w.refs))

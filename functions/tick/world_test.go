@@ -84,8 +84,8 @@ type did struct{ started, republished, expired, completed int64 }
 func (w *world) tick(t *testing.T) did {
 	t.Helper()
 	w.forget()
-	var n counts
-	err := w.t.round(t.Context(), w.t.horizon(w.clock.Now()), &n)
+	var n roundCounts
+	err := w.t.runRound(t.Context(), w.t.publishUntilTime(w.clock.Now()), &n)
 	w.t.agenda = &agenda{}
 	if err != nil && w.err == nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (w *world) tick(t *testing.T) did {
 func (w *world) call(t *testing.T, data string) {
 	t.Helper()
 	w.forget()
-	w.t.receive(t.Context(), queue.Message{Data: []byte(data)})
+	w.t.receiveFromPubSub(t.Context(), queue.Message{Data: []byte(data)})
 }
 
 func (w *world) forget() { w.orders, w.refs, w.lanes, w.at = nil, nil, nil, nil }
