@@ -7,8 +7,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// audit records in the audit log that the caller of ctx changed a mailing.
-func (s *service) audit(ctx context.Context, operation, id string, before, after any) {
+// auditChange records in the audit log that the caller of ctx changed a mailing.
+func (s *service) auditChange(ctx context.Context, operation, id string, before, after any) {
 	api.Audit(ctx, s.Log, api.Change{Operation: operation, Mailing: id, Before: before, After: after})
 }
 
@@ -30,7 +30,7 @@ type auditedDraft struct {
 	DryRun        bool                 `json:"dryRun,omitempty"`
 }
 
-func summary(m *push.Mailing) auditedDraft {
+func newAuditedDraft(m *push.Mailing) auditedDraft {
 	d := auditedDraft{State: m.State, Segments: m.Audience.Segments, Devices: m.Devices, Category: m.Category, RatePerMinute: m.Rate(), DryRun: m.DryRun}
 	switch a := m.Audience; {
 	case a.Everyone:
@@ -61,7 +61,7 @@ func (s *service) changeState(ctx context.Context, id, what string, f func(conte
 
 	s.Log.InfoContext(ctx, "mailing state", "mailing", m.ID, "to", m.State, "reason", what+" by hand")
 	if before.State != m.State {
-		s.audit(ctx, what+"-mailing", m.ID, auditedState{before.State}, auditedState{m.State})
+		s.auditChange(ctx, what+"-mailing", m.ID, auditedState{before.State}, auditedState{m.State})
 	}
 	return m, nil
 }

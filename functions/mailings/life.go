@@ -13,17 +13,17 @@ type stateOutput struct {
 	}
 }
 
-func (s *service) cancel(ctx context.Context, in *idInput) (*stateOutput, error) {
+func (s *service) cancelMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "cancel", s.Store.CancelMailing)
-	return stateOf(m), err
+	return newStateOutput(m), err
 }
 
-func (s *service) pause(ctx context.Context, in *idInput) (*stateOutput, error) {
+func (s *service) pauseMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "pause", s.Store.PauseMailing)
-	return stateOf(m), err
+	return newStateOutput(m), err
 }
 
-func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error) {
+func (s *service) resumeMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "resume", s.Store.ResumeMailing)
 	if err != nil {
 		return nil, err
@@ -33,30 +33,30 @@ func (s *service) resume(ctx context.Context, in *idInput) (*stateOutput, error)
 	if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
 		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
 	}
-	return stateOf(m), nil
+	return newStateOutput(m), nil
 }
 
-// decide decides about the held flags of a mailing. deliver acts on it when it next
+// decideHeldFlags decides about the held flags of a mailing. deliver acts on it when it next
 // works on their batches, within a minute.
-func (s *service) decide(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
+func (s *service) decideHeldFlags(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
 	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
 		m, err := s.Store.DecideHeldFlags(ctx, in.ID, d)
 		if err != nil {
 			return nil, err
 		}
-		s.audit(ctx, string(d)+"-held", m.ID, nil, auditedState{m.State})
+		s.auditChange(ctx, string(d)+"-held", m.ID, nil, auditedState{m.State})
 
 		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 		if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
 			s.Log.WarnContext(ctx, "the decision is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
 		}
-		return stateOf(m), nil
+		return newStateOutput(m), nil
 	}
 }
 
-// stateOf answers the state of a mailing, nil for nil.
-func stateOf(m *push.Mailing) *stateOutput {
+// newStateOutput answers the state of a mailing, nil for nil.
+func newStateOutput(m *push.Mailing) *stateOutput {
 	if m == nil {
 		return nil
 	}
@@ -72,14 +72,14 @@ type unflagOutput struct {
 	}
 }
 
-// unflag starts the unflag of a mailing, which dispatch does. If its message is not
+// unflagMailing starts the unflag of a mailing, which dispatch does. If its message is not
 // published, tick publishes it.
-func (s *service) unflag(ctx context.Context, in *idInput) (*unflagOutput, error) {
+func (s *service) unflagMailing(ctx context.Context, in *idInput) (*unflagOutput, error) {
 	m, err := s.Store.StartUnflag(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	s.audit(ctx, "unflag", m.ID, nil, map[string]push.UnflagState{"unflag": m.Unflag.State})
+	s.auditChange(ctx, "unflag", m.ID, nil, map[string]push.UnflagState{"unflag": m.Unflag.State})
 	s.Log.InfoContext(ctx, "mailing unflag", "mailing", m.ID, "state", m.Unflag.State, "reason", "by hand")
 
 	if m.Unflag.State == push.UnflagRunning {

@@ -75,8 +75,8 @@ type missingBody struct {
 	Customers int64  `json:"customers" doc:"about how many of those who would get the mailing"`
 }
 
-// preview answers what a mailing would send, and to whom, without storing anything.
-func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
+// previewMailing answers what a mailing would send, and to whom, without storing anything.
+func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previewOutput, error) {
 	var draft *compiledDraft
 	var customer string
 	var faults push.Faults
@@ -88,10 +88,10 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	}
 
 	m := push.NewMailing(previewID, "", *draft.Draft, s.Now().UTC())
-	if err := s.prove(ctx, m, draft.templates); err != nil {
+	if err := s.provePayloads(ctx, m, draft.templates); err != nil {
 		return nil, err
 	}
-	f, err := s.estimate(ctx, m, namesOf(draft.templates))
+	f, err := s.estimateAudience(ctx, m, namesOf(draft.templates))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 	}
 
 	out := &previewOutput{}
-	out.Body = f.body()
+	out.Body = f.newPreviewBody()
 	for i, v := range m.Payloads() {
 		payload, err := renderFor(shown, m, draft.templates[i])
 		if faults, wrong := errors.AsType[push.Faults](err); wrong {
@@ -189,9 +189,9 @@ type audienceEstimate struct {
 	example   *push.Customer   // one who would get the mailing; nil: nobody would
 }
 
-// estimate reads a sample of the audience and picks the tokens of each of its
+// estimateAudience reads a sample of the audience and picks the tokens of each of its
 // customers, as dispatch does.
-func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
+func (s *service) estimateAudience(ctx context.Context, m *push.Mailing, attributes []string) (*audienceEstimate, error) {
 	set, err := s.Store.ReadSettings(ctx)
 	if err != nil {
 		return nil, err
@@ -233,8 +233,8 @@ func (f *audienceEstimate) findHours(m *push.Mailing, zone string, tokens int64)
 	}
 }
 
-// body scales the sample to the whole audience.
-func (f *audienceEstimate) body() previewBody {
+// newPreviewBody scales the sample to the whole audience.
+func (f *audienceEstimate) newPreviewBody() previewBody {
 	whole := func(n int64) int64 {
 		if f.sampled == 0 {
 			return 0
@@ -242,7 +242,7 @@ func (f *audienceEstimate) body() previewBody {
 		return (n*f.estimated + f.sampled/2) / f.sampled
 	}
 	b := previewBody{
-		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Expired: whole(f.expired), LastOpens: stamp(f.lastOpens), Sampled: f.sampled,
+		Missing: []missingBody{}, Customers: f.estimated, Targeted: whole(f.targeted), Tokens: whole(f.tokens), Expired: whole(f.expired), LastOpens: timeOrNil(f.lastOpens), Sampled: f.sampled,
 		Excluded: push.Excluded{
 			NoValidToken: whole(f.excluded.NoValidToken), OptedOut: whole(f.excluded.OptedOut), Category: whole(f.excluded.Category),
 			Unknown: whole(f.excluded.Unknown), Muted: whole(f.excluded.Muted), Filtered: whole(f.excluded.Filtered), Control: whole(f.excluded.Control),

@@ -40,14 +40,14 @@ type recipientLine struct {
 
 // registerRecipients registers the stream of the recipients of a mailing.
 func (s *service) registerRecipients() {
-	op := api.WithLongDeadline(operation(http.MethodGet, "/v1/mailings/{id}/recipients", "list-recipients", "Stream to whom a mailing went, and what became of it", http.StatusNotFound))
+	op := api.WithLongDeadline(newOperation(http.MethodGet, "/v1/mailings/{id}/recipients", "list-recipients", "Stream to whom a mailing went, and what became of it", http.StatusNotFound))
 	line := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[recipientLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}}
-	huma.Register(s.api, op, api.Answering(s.Log, s.recipients))
+	huma.Register(s.api, op, api.Answering(s.Log, s.streamRecipients))
 }
 
-// recipients streams the recipients of a mailing, a few batches at a time.
-func (s *service) recipients(ctx context.Context, in *recipientsInput) (*huma.StreamResponse, error) {
+// streamRecipients streams the recipients of a mailing, a few batches at a time.
+func (s *service) streamRecipients(ctx context.Context, in *recipientsInput) (*huma.StreamResponse, error) {
 	m, err := s.Store.ReadMailingHeader(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 		}
 		line := recipientLine{
 			Customer: r.Customer, TokenID: r.TokenID, Platform: r.Platform, App: r.App,
-			Result: r.Result.String(), Code: r.Result.Code(), At: r.At.UTC(), Opened: stamp(r.Opened.UTC()), Batch: r.Batch,
+			Result: r.Result.String(), Code: r.Result.Code(), At: r.At.UTC(), Opened: timeOrNil(r.Opened.UTC()), Batch: r.Batch,
 		}
 		if r.Variant < len(m.Variants) {
 			line.Variant = m.Variants[r.Variant].Name

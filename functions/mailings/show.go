@@ -56,14 +56,14 @@ type variantBody struct {
 
 type mailingOutput struct{ Body mailingBody }
 
-func stamp(t time.Time) *time.Time {
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
+func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	var variants map[string]variantBody
 	for i, v := range m.Draft.Variants {
 		if variants == nil {
@@ -73,13 +73,13 @@ func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
-		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
+		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Reported: r.Reported, Held: t.Held, Variants: variants,
 		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms,
 	}
 }
 
-func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, error) {
+func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutput, error) {
 	m, list, err := s.Store.ReadMailingWithAudience(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	out := &mailingOutput{body(m, t, reported)}
+	out := &mailingOutput{newMailingBody(m, t, reported)}
 	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ type listOutput struct {
 	}
 }
 
-func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) {
+func (s *service) listMailings(ctx context.Context, in *listInput) (*listOutput, error) {
 	list, next, err := s.Store.ListMailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
 	if err != nil {
 		return nil, err
@@ -142,16 +142,16 @@ func (s *service) list(ctx context.Context, in *listInput) (*listOutput, error) 
 	out := &listOutput{}
 	out.Body.Mailings, out.Body.NextPageToken = []listedMailing{}, next
 	for _, m := range list {
-		out.Body.Mailings = append(out.Body.Mailings, inList(m))
+		out.Body.Mailings = append(out.Body.Mailings, newListedMailing(m))
 	}
 	return out, nil
 }
 
-func inList(m *push.Mailing) listedMailing {
+func newListedMailing(m *push.Mailing) listedMailing {
 	l := listedMailing{
 		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
 		CreatedBy: m.CreatedBy,
-		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt), ExpiresAt: m.ExpiresAt,
+		SendAt:    m.SendAt, CreatedAt: m.CreatedAt, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
 	}
 	if m.Totals != nil {
 		l.Customers, l.Tokens = &m.Totals.Customers, &m.Totals.Tokens
@@ -172,7 +172,7 @@ type invalidOutput struct {
 	}
 }
 
-func (s *service) invalid(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
+func (s *service) listInvalidTokens(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
 	if _, err := s.Store.ReadMailingHeader(ctx, in.ID); err != nil {
 		return nil, err
 	}
