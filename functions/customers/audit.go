@@ -8,25 +8,25 @@ import (
 	"carillon.example/shared/push"
 )
 
-// decisions are the decisions of a customer about push, as the audit log shows them.
-type decisions struct {
+// pushDecisions are the decisions of a customer about push, as the audit log shows them.
+type pushDecisions struct {
 	OptedOut   bool            `json:"optedOut"`
 	Categories map[string]bool `json:"categories,omitempty"`
 }
 
-func decisionsOf(c *push.Customer) *decisions {
-	return &decisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
+func decisionsOf(c *push.Customer) *pushDecisions {
+	return &pushDecisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
 }
 
-// decisions reads the decisions of a customer before a patch that changes them. It
+// readDecisions reads the decisions of a customer before a patch that changes them. It
 // returns nil, without a read, if the patch changes none.
-func (s *service) decisions(ctx context.Context, customer string, p push.CustomerPatch) (*decisions, error) {
+func (s *service) readDecisions(ctx context.Context, customer string, p push.CustomerPatch) (*pushDecisions, error) {
 	if !p.Decides() {
 		return nil, nil
 	}
 	c, err := s.Store.ReadCustomer(ctx, customer)
 	if push.IsNotFound(err) {
-		return &decisions{}, nil
+		return &pushDecisions{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (s *service) decisions(ctx context.Context, customer string, p push.Custome
 
 // auditDecisions logs the decisions of a customer before and after a change, if they
 // differ.
-func (s *service) auditDecisions(ctx context.Context, customer string, before *decisions, c *push.Customer) {
+func (s *service) auditDecisions(ctx context.Context, customer string, before *pushDecisions, c *push.Customer) {
 	if before == nil {
 		return
 	}

@@ -47,9 +47,9 @@ type messagesOutput struct {
 	}
 }
 
-// messages lists what was sent to a customer, the newest first. A customer who was
+// listMessages lists what was sent to a customer, the newest first. A customer who was
 // erased is not found, and one who came back has nothing from before.
-func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
+func (s *service) listMessages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
 	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
@@ -62,12 +62,12 @@ func (s *service) messages(ctx context.Context, in *messagesInput) (*messagesOut
 	out := &messagesOutput{}
 	out.Body.Messages, out.Body.NextPageToken = []messageBody{}, next
 	for _, m := range list {
-		out.Body.Messages = append(out.Body.Messages, shownMessage(m))
+		out.Body.Messages = append(out.Body.Messages, newMessageBody(m))
 	}
 	return out, nil
 }
 
-func shownMessage(x store.CustomerMessage) messageBody {
+func newMessageBody(x store.CustomerMessage) messageBody {
 	b := messageBody{Tokens: []recipientBody{}}
 	switch m := x.Message; {
 	case m != nil:

@@ -37,22 +37,22 @@ type Condition struct {
 	IfMatch string `header:"If-Match" doc:"an ETag as GET answers it; the change is made only if nobody has changed anything since"`
 }
 
-// parse returns the condition, nil for none.
-func (c *Condition) parse() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
+// parseMatch returns the condition, nil for none.
+func (c *Condition) parseMatch() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
 
-func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
+func (s *service) showCustomer(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
 	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(c), nil
+	return s.newCustomerOutput(c), nil
 }
 
-func (s *service) answer(c *push.Customer) *customerOutput {
-	return &customerOutput{push.ETag(c.Revision), s.shown(c)}
+func (s *service) newCustomerOutput(c *push.Customer) *customerOutput {
+	return &customerOutput{push.ETag(c.Revision), s.newCustomerBody(c)}
 }
 
-func (s *service) shown(c *push.Customer) customerBody {
+func (s *service) newCustomerBody(c *push.Customer) customerBody {
 	b := customerBody{
 		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
@@ -72,7 +72,7 @@ func (s *service) shown(c *push.Customer) customerBody {
 
 	latest, _ := c.Latest()
 	for _, t := range c.Tokens {
-		b.Tokens = append(b.Tokens, s.token(t, latest.ID))
+		b.Tokens = append(b.Tokens, s.newTokenBody(t, latest.ID))
 	}
 	return b
 }
@@ -111,13 +111,13 @@ type changeInput struct {
 	Body json.RawMessage
 }
 
-func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput, error) {
+func (s *service) changeCustomer(ctx context.Context, in *changeInput) (*customerOutput, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
 		return nil, push.Faults{{Location: "body", Message: "must be a JSON object"}}
 	}
 
-	condition, err := in.parse()
+	condition, err := in.parseMatch()
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	}
 
 	p.If, p.By = condition, callerOf(ctx)
-	before, err := s.decisions(ctx, in.Customer, p)
+	before, err := s.readDecisions(ctx, in.Customer, p)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +145,10 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 	}
 
 	s.auditDecisions(ctx, in.Customer, before, c)
-	return s.answer(c), nil
+	return s.newCustomerOutput(c), nil
 }
 
-func (s *service) erase(ctx context.Context, in *CustomerPath) (*struct{}, error) {
+func (s *service) eraseCustomer(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.EraseCustomer(ctx, in.Customer)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {

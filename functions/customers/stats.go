@@ -26,9 +26,9 @@ type statsOutput struct {
 	}
 }
 
-// stats answers whom push could reach, day by day.
-func (s *service) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
-	first, last, faults := in.days(s.Now().UTC())
+// showStats answers whom push could reach, day by day.
+func (s *service) showStats(ctx context.Context, in *statsInput) (*statsOutput, error) {
+	first, last, faults := in.parseDays(s.Now().UTC())
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -41,8 +41,8 @@ func (s *service) stats(ctx context.Context, in *statsInput) (*statsOutput, erro
 	return out, nil
 }
 
-// days returns the first and the last day that are asked for.
-func (in *statsInput) days(now time.Time) (first, last time.Time, faults push.Faults) {
+// parseDays returns the first and the last day that are asked for.
+func (in *statsInput) parseDays(now time.Time) (first, last time.Time, faults push.Faults) {
 	read := func(at, text string, absent time.Time) time.Time {
 		if text == "" {
 			return absent

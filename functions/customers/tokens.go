@@ -24,9 +24,9 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check returns every fault of a registration at that place, first those that were
+// checkRegistration returns every fault of a registration at that place, first those that were
 // found when it was read.
-func (r *registration) check(at string, unread push.Faults) (push.Registration, push.Faults) {
+func (r *registration) checkRegistration(at string, unread push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var faults push.Faults
 	fault := func(place, format string, a ...any) {
@@ -73,9 +73,9 @@ type registerOutput struct {
 	Body   tokenBody
 }
 
-func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.registrations.Read(in.Body)
-	r, faults := body.check("body", faults)
+	r, faults := body.checkRegistration("body", faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -87,7 +87,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	latest, _ := done.Customer.Latest()
-	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
+	out := &registerOutput{Status: http.StatusOK, Body: s.newTokenBody(done.Token, latest.ID)}
 	if done.Created {
 		out.Status = http.StatusCreated
 	}
@@ -100,7 +100,7 @@ type unregisterInput struct {
 	Token string `path:"token" doc:"the token's id, as registering and showing answer it" pattern:"^[0-9a-v]{32}$"`
 }
 
-func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, in.Customer, in.Token)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	return nil, err
@@ -124,7 +124,7 @@ type tokenBody struct {
 	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 
-func (s *service) token(t push.Token, latest string) tokenBody {
+func (s *service) newTokenBody(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
 		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSign()) > push.StaleAfter, Invalid: t.Invalid}
 }
