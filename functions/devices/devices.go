@@ -91,20 +91,20 @@ func New(d Deps) http.Handler {
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
 	s := &service{Deps: d, bodies: api.NewForm[registration](a), events: api.NewForm[phoneEvents](a)}
-	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
+	post := newOperation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
-	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.register))
-	del := operation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
+	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.registerToken))
+	del := newOperation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
-	huma.Register(a, del, api.Answering(s.Log, s.unregister))
+	huma.Register(a, del, api.Answering(s.Log, s.unregisterToken))
 	s.registerReports(a)
 	a.Describe(documentation)
 	return &authMiddleware{d, a}
 }
 
-func operation(method, path, id, summary string) huma.Operation {
+func newOperation(method, path, id, summary string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, MaxBodyBytes: MaxBody,
 		Security: []map[string][]string{{"idToken": {}}},
 		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}}
@@ -121,9 +121,9 @@ type registration struct {
 	Device        string             `json:"device,omitempty" doc:"an id that the app keeps across reinstalls, at most 200 bytes: a second token of the same device and app replaces the first"`
 }
 
-// check converts what the schema accepts, and adds the faults that the schema cannot
+// checkRegistration converts what the schema accepts, and adds the faults that the schema cannot
 // find.
-func (r *registration) check(faults push.Faults) (push.Registration, push.Faults) {
+func (r *registration) checkRegistration(faults push.Faults) (push.Registration, push.Faults) {
 	out := push.Registration{Kind: push.KindToken, Value: r.Token, Platform: r.Platform, App: r.App, Device: r.Device, Notifications: r.Notifications, TimeZone: r.TimeZone}
 	var wrong push.Faults
 	if (r.Token == "") == (r.FID == "") && !api.NamesField(faults, "body.token", "body.fid") {
@@ -163,9 +163,9 @@ type registerOutput struct {
 	}
 }
 
-func (s *service) register(ctx context.Context, in *registerInput) (*registerOutput, error) {
+func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.bodies.Read(in.Body)
-	r, faults := body.check(faults)
+	r, faults := body.checkRegistration(faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -194,7 +194,7 @@ type unregisterInput struct {
 	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"as it was answered"`
 }
 
-func (s *service) unregister(ctx context.Context, in *unregisterInput) (*struct{}, error) {
+func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, customerOf(ctx), in.TokenID)
 	if err != nil {
 		return nil, err

@@ -29,15 +29,15 @@ type reportOutput struct{ Body push.ReportResult }
 
 // registerReports registers POST /v1/devices/events.
 func (s *service) registerReports(a *api.API) {
-	op := operation(http.MethodPost, "/v1/devices/events", "report-device-events", "Report what the caller's phone did with mailings and messages")
+	op := newOperation(http.MethodPost, "/v1/devices/events", "report-device-events", "Report what the caller's phone did with mailings and messages")
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	op.DefaultStatus, op.MaxBodyBytes = http.StatusAccepted, MaxEvents
-	huma.Register(a, s.events.Takes(op), api.Answering(s.Log, s.report))
+	huma.Register(a, s.events.Takes(op), api.Answering(s.Log, s.reportEvents))
 }
 
-// report counts events of the caller's own phones: only what was sent to the customer
+// reportEvents counts events of the caller's own phones: only what was sent to the customer
 // whom the ID token names is found.
-func (s *service) report(ctx context.Context, in *reportInput) (*reportOutput, error) {
+func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOutput, error) {
 	body, faults := s.events.Read(in.Body)
 	wrong := push.CheckReportCount(len(body.Events))
 	var list []push.Report
