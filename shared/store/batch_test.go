@@ -57,9 +57,11 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 		t.Errorf("the losing cut left a batch: %v", err)
 	}
 	got, err := w.ReadShard(t.Context(), "m", 0)
-	if err != nil || got.After != "k" || got.Targeted != 2 {
-		t.Errorf("the cursor stands at %+v (%v)", got, err)
+	if err != nil {
+		t.Fatalf("the cursor: %v", err)
 	}
+	equal(t, "the cursor: got.After", got.After, "k")
+	equal(t, "the cursor: got.Targeted", got.Targeted, 2)
 	first.Done = true // its revision goes on
 	if err := w.CreateBatches(t.Context(), first, nil); err != nil {
 		t.Errorf("the winner cannot go on: %v", err)
@@ -126,8 +128,15 @@ func TestNothingIsCutAfterTheSums(t *testing.T) {
 	if _, err := w.CancelMailing(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := w.FreezeMailing(t.Context(), "m"); err != nil || m == nil || m.Totals == nil {
-		t.Fatalf("it did not end: %+v, %v", m, err)
+	m, err := w.FreezeMailing(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("freezing after the batch is closed: %v", err)
+	}
+	if m == nil {
+		t.Fatal("freezing after the batch is closed: m is nil, want a value")
+	}
+	if m.Totals == nil {
+		t.Fatal("freezing after the batch is closed: m.Totals is nil, want a value")
 	}
 	sh.Targeted = 1
 	if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch("m", 0, "a")}); !store.IsConflict(err) {

@@ -76,9 +76,10 @@ func TestDueReadsFew(t *testing.T) {
 		}
 		return list
 	}
-	if list := due(time.Minute); len(list) != 1 || list[0].ID != "soon" || list[0].State != push.Scheduled {
-		t.Errorf("due within a minute: %v, want the one that starts soon", list)
-	}
+	soon := due(time.Minute)
+	mustEqual(t, "number of mailings that are due within a minute", len(soon), 1)
+	equal(t, "id of the mailing that is due", soon[0].ID, "soon")
+	equal(t, "state of the mailing that is due", soon[0].State, push.Scheduled)
 	if n := read.n.Load(); n > 1 {
 		t.Errorf("%d documents were read for one mailing", n)
 	}
@@ -109,9 +110,11 @@ func TestMarksAreForOne(t *testing.T) {
 	once := func(what string, mark func() (bool, error)) {
 		t.Helper()
 		for i, want := range []bool{true, false} {
-			if got, err := mark(); err != nil || got != want {
-				t.Errorf("%s, time %d: %v (%v), want %v", what, i+1, got, err, want)
+			got, err := mark()
+			if err != nil {
+				t.Fatalf("marking %s, time %d: %v", what, i+1, err)
 			}
+			equal(t, fmt.Sprintf("whether %s is marked, time %d", what, i+1), got, want)
 		}
 	}
 	once("the start", func() (bool, error) { return w.MarkStartPublished(t.Context(), m, at) })
@@ -125,9 +128,10 @@ func TestMarksAreForOne(t *testing.T) {
 	shard := func() store.OpenShard {
 		t.Helper()
 		open, err := w.ListOpenShards(t.Context(), "m")
-		if err != nil || len(open) != 1 {
-			t.Fatalf("%v, %v", open, err)
+		if err != nil {
+			t.Fatalf("w.ListOpenShards: %v", err)
 		}
+		mustEqual(t, "number of entries in open", len(open), 1)
 		return open[0]
 	}
 	listed := shard()
@@ -150,9 +154,14 @@ func TestMarksAreForOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	open, err := w.ListOpenBatches(t.Context(), "m")
-	if err != nil || len(open) != 1 || open[0].Lane != push.LaneSmall || !open[0].PublishedAt.Equal(at) {
-		t.Fatalf("%+v, %v", open, err)
+	if err != nil {
+		t.Fatalf("w.ListOpenBatches: %v", err)
 	}
+	if len(open) != 1 {
+		t.Fatalf("%d entries, want %v: %+v", len(open), 1, open)
+	}
+	mustEqual(t, "open[0].Lane", open[0].Lane, push.LaneSmall)
+	mustEqual(t, "open[0].PublishedAt", open[0].PublishedAt, at)
 	once("a batch", func() (bool, error) { return w.MarkBatchPublished(t.Context(), open[0], at.Add(time.Second)) })
 	if b, err = w.ReadBatch(t.Context(), b.BatchRef); err != nil {
 		t.Fatal(err)
@@ -160,17 +169,20 @@ func TestMarksAreForOne(t *testing.T) {
 	if err := w.LeaseBatch(t.Context(), b, push.Lease{Owner: "x", Until: at.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err = w.ListOpenBatches(t.Context(), "m"); err != nil || !open[0].PublishedAt.IsZero() {
-		t.Errorf("a leased batch counts as published at %s, %v", open[0].PublishedAt, err)
+	open, err = w.ListOpenBatches(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("after the lease: %v", err)
 	}
+	equal(t, "after the lease: open[0].PublishedAt.IsZero()", open[0].PublishedAt.IsZero(), true)
 }
 
 func due(t *testing.T, w *world) *push.Mailing {
 	t.Helper()
 	list, err := w.ListDueMailings(t.Context(), w.clock.Now())
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%v, %v", list, err)
+	if err != nil {
+		t.Fatalf("w.ListDueMailings: %v", err)
 	}
+	mustEqual(t, "number of entries in list", len(list), 1)
 	return list[0]
 }
 
@@ -200,9 +212,11 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	cut("c", push.LaneSmall, 7)
 	want := func(want store.Ahead) {
 		t.Helper()
-		if got, err := w.CountAhead(t.Context()); err != nil || got != want {
-			t.Errorf("%+v (%v), want %+v", got, err, want)
+		got, err := w.CountAhead(t.Context())
+		if err != nil {
+			t.Fatalf("w.CountAhead: %v", err)
 		}
+		equal(t, "targets and mailings ahead", got, want)
 	}
 	want(store.Ahead{Tokens: 8, Mailings: 3})
 	if _, err := w.PauseMailing(t.Context(), "b"); err != nil {
@@ -240,12 +254,16 @@ func TestAnUndecodableShardIsNotCut(t *testing.T) {
 	if _, err := w.DB().Doc("mailings/m/shards/0").Update(t.Context(), []firestore.Update{{Path: "leaseUntil", Value: "nonsense"}}); err != nil {
 		t.Fatal(err)
 	}
-	if open, err := w.ListOpenShards(t.Context(), "m"); err != nil || len(open) != 0 {
-		t.Errorf("%v, %v", open, err)
+	open, err := w.ListOpenShards(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("w.ListOpenShards: %v", err)
 	}
-	if done, err := w.MarkMailingDispatched(t.Context(), "m"); err != nil || done {
-		t.Errorf("cut whole: %v, %v", done, err)
+	equal(t, "number of entries in open", len(open), 0)
+	done, err := w.MarkMailingDispatched(t.Context(), "m")
+	if err != nil {
+		t.Fatalf("with a shard that cannot be decoded: %v", err)
 	}
+	equal(t, "with a shard that cannot be decoded: done", done, false)
 }
 
 // TestFreezingLocksNoBatch: the sums are added up outside of the transaction that
@@ -278,8 +296,14 @@ func TestFreezingLocksNoBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	done, err := w.FreezeMailing(t.Context(), "m")
-	if err != nil || done == nil || done.Totals == nil {
-		t.Fatalf("%+v, %v", done, err)
+	if err != nil {
+		t.Fatalf("w.FreezeMailing: %v", err)
+	}
+	if done == nil {
+		t.Fatal("FreezeMailing returned no mailing, want the frozen one")
+	}
+	if done.Totals == nil {
+		t.Fatal("the frozen mailing has no totals")
 	}
 	if n := locked.Load(); n != 0 {
 		t.Errorf("%d sums were added up in a transaction that writes", n)

@@ -41,10 +41,12 @@ func TestAMoveWaitsForTheOwnersSilence(t *testing.T) {
 	} {
 		w.clock.Add(c.wait)
 		_, err := w.RegisterToken(t.Context(), c.customer, c.r)
-		if *c.taken && err != nil {
-			t.Errorf("%d. %s: %v, want it taken", i, c.what, err)
-		}
-		if !*c.taken && !push.IsConflict(err) {
+		switch {
+		case *c.taken:
+			if err != nil {
+				t.Errorf("%d. %s: %v, want the token registered", i, c.what, err)
+			}
+		case !push.IsConflict(err):
 			t.Errorf("%d. %s: %v, want a conflict", i, c.what, err)
 		}
 		if got := w.values(t, c.owner); len(got) != 1 {

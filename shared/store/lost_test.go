@@ -77,9 +77,11 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	b.Results[1], b.Settled = push.ResultAccepted, true
 	l.whenLost(t, "settling", func() error { return w.SaveBatch(ctx, b) })
 	after, err := w.ReadBatch(ctx, b.BatchRef)
-	if err != nil || !after.Settled || after.Attempts != 1 {
-		t.Errorf("after all: %+v, %v; want it settled after one attempt", after, err)
+	if err != nil {
+		t.Fatalf("after the lost answer: %v", err)
 	}
+	equal(t, "after the lost answer: after.Settled", after.Settled, true)
+	equal(t, "after the lost answer: after.Attempts", after.Attempts, 1)
 }
 
 // A claim that somebody else made meanwhile is not taken for one's own.

@@ -202,9 +202,8 @@ func TestCreatingAMessageTwiceIsOneMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if created || stored.CreatedAt.UnixMicro() != first.CreatedAt.UnixMicro() {
-		t.Errorf("created %t at %s, want the message of %s", created, stored.CreatedAt, first.CreatedAt)
-	}
+	equal(t, "the second creation: created", created, false)
+	equal(t, "the second creation: stored.CreatedAt.UnixMicro()", stored.CreatedAt.UnixMicro(), first.CreatedAt.UnixMicro())
 	other := push.NewMessage("s1", "another digest", first.MessageDraft, w.clock.Now())
 	if _, _, err := w.CreateMessage(t.Context(), other); !push.IsConflict(err) {
 		t.Errorf("another body was answered %v, want a conflict", err)

@@ -62,8 +62,11 @@ func (w *world) flagAll(t testing.TB, id string, batches, size int) {
 func (w *world) unflagAll(t testing.TB, id string) (took int) {
 	t.Helper()
 	l, err := w.LeaseUnflag(t.Context(), id, w.clock.Now().Add(time.Minute))
-	if err != nil || l == nil {
-		t.Fatalf("leasing the unflag of %s: %+v, %v", id, l, err)
+	if err != nil {
+		t.Fatalf("leasing the unflag: %v", err)
+	}
+	if l == nil {
+		t.Fatal("leasing the unflag: l is nil, want a value")
 	}
 	for last := false; !last; {
 		p, err := w.ReadUnflagPage(t.Context(), l)
@@ -206,9 +209,9 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 			t.Errorf("%s is flagged", x.Customer)
 		}
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != int64(took) {
-		t.Errorf("the unflag came to %+v, %d were taken back", u, took)
-	}
+	u := w.progress(t, "m")
+	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
+	equal(t, "the unflag: u.Unflagged", u.Unflagged, int64(took))
 }
 
 // TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write, who
@@ -237,21 +240,24 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took != want {
-			t.Errorf("%d taken back, want %d", took, want)
+		equal(t, "number of removed flags", took, want)
+		wantEvents := ""
+		if want > 0 {
+			wantEvents = "anna=true carl=true"
 		}
-		if want > 0 && kinds(events) != "anna=true carl=true" {
-			t.Errorf("it tells %s", kinds(events))
-		}
+		equal(t, "events", kinds(events), wantEvents)
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagRunning || u.Unflagged != 3 {
-		t.Errorf("while it runs: %+v", u)
-	}
+	u := w.progress(t, "m")
+	equal(t, "while it runs: u.State", u.State, push.UnflagRunning)
+	equal(t, "while it runs: u.Unflagged", u.Unflagged, 3)
 	if _, err := w.EndUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 3 || u.CompletedAt == nil {
-		t.Errorf("in the end: %+v", u)
+	u = w.progress(t, "m")
+	equal(t, "state in the end", u.State, push.UnflagCompleted)
+	equal(t, "removed flags in the end", u.Unflagged, 3)
+	if u.CompletedAt == nil {
+		t.Error("CompletedAt is nil in the end, want the time")
 	}
 }
 
@@ -279,9 +285,9 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	lease.FinishPage(p)
 	l.whenLost(t, "saving an unflag", func() error { return w.SaveUnflagCursor(t.Context(), lease, w.clock.Now().Add(time.Minute)) })
 	l.whenLost(t, "ending an unflag", func() error { _, err := w.EndUnflag(t.Context(), "m"); return err })
-	if u := w.progress(t, "m"); u.State != push.UnflagCompleted || u.Unflagged != 5 {
-		t.Errorf("it came to %+v, want 5", u)
-	}
+	u := w.progress(t, "m")
+	equal(t, "the unflag: u.State", u.State, push.UnflagCompleted)
+	equal(t, "the unflag: u.Unflagged", u.Unflagged, 5)
 }
 
 // TestOneCallHasAnUnflag, until its time is up; and who looks after unflags sees
@@ -294,25 +300,37 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	w.startUnflag(t, "m")
 	stalled := func(want int) {
 		t.Helper()
-		if got, err := w.ListStalledUnflags(t.Context()); err != nil || len(got) != want {
-			t.Errorf("%v are stalled, want %d (%v)", got, want, err)
+		got, err := w.ListStalledUnflags(t.Context())
+		if err != nil {
+			t.Fatalf("w.ListStalledUnflags: %v", err)
 		}
+		equal(t, "number of entries in got", len(got), want)
 	}
 	first, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(5*time.Minute))
-	if err != nil || first == nil {
-		t.Fatal(first, err)
+	if err != nil {
+		t.Fatalf("w.LeaseUnflag: %v", err)
+	}
+	if first == nil {
+		t.Fatal("no lease of the unflag, want one")
 	}
 	w.clock.Add(4 * time.Minute)
 	stalled(0) // a call has it
-	if second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || second != nil {
-		t.Errorf("a second call has it, too: %+v, %v", second, err)
+	if second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil {
+		t.Fatalf("leasing while another call has the lease: %v", err)
+	} else {
+		if second != nil {
+			t.Errorf("leasing while another call has the lease: second = %v, want nil", second)
+		}
 	}
 
 	w.clock.Add(2 * time.Minute)
 	stalled(1) // that call died
 	second, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
-	if err != nil || second == nil {
-		t.Fatal(second, err)
+	if err != nil {
+		t.Fatalf("w.LeaseUnflag: %v", err)
+	}
+	if second == nil {
+		t.Fatal("no lease of the unflag after the first ended, want one")
 	}
 	if err := w.SaveUnflagCursor(t.Context(), first, w.clock.Now().Add(time.Minute)); !store.IsConflict(err) {
 		t.Errorf("a call that lost it saved: %v", err)
@@ -331,8 +349,12 @@ func TestOneCallHasAnUnflag(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	stalled(0)
-	if again, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute)); err != nil || again != nil {
-		t.Errorf("a completed unflag was leased: %+v, %v", again, err)
+	again, err := w.LeaseUnflag(t.Context(), "m", w.clock.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatalf("leasing a completed unflag: %v", err)
+	}
+	if again != nil {
+		t.Errorf("leasing a completed unflag: again = %v, want nil", again)
 	}
 }
 

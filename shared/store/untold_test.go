@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -29,25 +30,33 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	}
 	flagged() // its events are lost
 	w.clock.Add(time.Second)
-	if events, err := w.EraseCustomer(t.Context(), "anna"); err != nil || kinds(events) != "token.invalidated customer.erased" {
-		t.Fatalf("%v %v", events, err)
+	events, err := w.EraseCustomer(t.Context(), "anna")
+	if err != nil {
+		t.Fatalf("w.EraseCustomer: %v", err)
 	}
+	mustEqual(t, "kinds(events)", kinds(events), "token.invalidated customer.erased")
 	once, again := flagged(), flagged()
-	if once.Set || kinds(once.Events) != "anna=false" || again.Events[0].ID != once.Events[0].ID {
-		t.Fatalf("after the erasure: %+v, and again %+v", once, again)
-	}
+	mustEqual(t, "after the erasure: once.Set", once.Set, false)
+	mustEqual(t, "after the erasure: kinds(once.Events)", kinds(once.Events), "anna=false")
+	mustEqual(t, "after the erasure: again.Events[0].ID", again.Events[0].ID, once.Events[0].ID)
 	told := once.Events[0].Data.(push.AvailabilityData)
 	w.clock.Add(time.Second)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {
 		t.Fatal(err)
 	}
-	if f := flagged(); f.Set || len(f.Events) != 1 || f.Events[0].ID != once.Events[0].ID {
-		t.Errorf("known again, without a token: %+v", f)
+	f := flagged()
+	equal(t, "flag after the customer came back: f.Set", f.Set, false)
+	if len(f.Events) != 1 {
+		t.Fatalf("flag after the customer came back: %d entries, want %v: %+v", len(f.Events), 1, f.Events)
 	}
+	equal(t, "flag after the customer came back: f.Events[0].ID", f.Events[0].ID, once.Events[0].ID)
 	w.clock.Add(time.Second)
 	back := w.register(t, "anna", "u").Events[0].Data.(push.AvailabilityData)
-	if told.Version <= first.Version || back.Version <= told.Version {
-		t.Errorf("versions %d, %d, %d do not grow", first.Version, told.Version, back.Version)
+	if told.Version <= first.Version {
+		t.Errorf("versions: told.Version = %v, want more than %v", told.Version, first.Version)
+	}
+	if back.Version <= told.Version {
+		t.Errorf("versions: back.Version = %v, want more than %v", back.Version, told.Version)
 	}
 	if late := flagged(); len(late.Events) != 0 {
 		t.Errorf("anna can be reached, and the flag says %s", kinds(late.Events))
@@ -58,17 +67,17 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 // and finds it gone when the batch is taken up once more.
 func TestAMarkThatGoesIsTold(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*world) []push.Event{
-		"registered again": func(w *world) []push.Event { return w.register(t, "anna", "t").Events },
-		"moved":            func(w *world) []push.Event { return w.register(t, "bert", "t").Events },
-		"unregistered": func(w *world) []push.Event {
+	for name, end := range map[string]func(*testing.T, *world) []push.Event{
+		"registered again": func(t *testing.T, w *world) []push.Event { return w.register(t, "anna", "t").Events },
+		"moved":            func(t *testing.T, w *world) []push.Event { return w.register(t, "bert", "t").Events },
+		"unregistered": func(t *testing.T, w *world) []push.Event {
 			events, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("t"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return events
 		},
-		"erased": func(w *world) []push.Event {
+		"erased": func(t *testing.T, w *world) []push.Event {
 			events, err := w.EraseCustomer(t.Context(), "anna")
 			if err != nil {
 				t.Fatal(err)
@@ -76,25 +85,34 @@ func TestAMarkThatGoesIsTold(t *testing.T) {
 			return events
 		},
 	} {
-		for after, told := range map[time.Duration]bool{time.Hour: true, 8 * 24 * time.Hour: false} {
-			w := newWorld(t)
-			w.register(t, "anna", "t")
-			w.clock.Add(time.Minute)
-			lost := w.flag(t, "m", "anna", "t", w.clock.Now()).Events[0]
-			w.clock.Add(after)
-			var again []push.Event
-			for _, e := range end(w) {
-				if e.Type == push.TokenInvalidated {
-					again = append(again, e)
+		for after, wantEvent := range map[time.Duration]bool{time.Hour: true, 8 * 24 * time.Hour: false} {
+			t.Run(fmt.Sprintf("%s after %s", name, after), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.register(t, "anna", "t")
+				w.clock.Add(time.Minute)
+				lost := w.flag(t, "m", "anna", "t", w.clock.Now()).Events[0]
+				w.clock.Add(after)
+
+				var again []string
+				for _, e := range end(t, w) {
+					if e.Type == push.TokenInvalidated {
+						again = append(again, e.ID+" "+e.Subject)
+					}
 				}
-			}
-			if told != (len(again) == 1) || told && (again[0].ID != lost.ID || again[0].Subject != "customers/anna") {
-				t.Errorf("%s after %s: %+v, lost was %+v", name, after, again, lost)
-			}
-			owed, err := w.ListUnpublishedEvents(t.Context(), 10)
-			if err != nil || told != slices.ContainsFunc(owed, func(e push.Event) bool { return e.ID == lost.ID }) {
-				t.Errorf("%s after %s: the outbox has %v, %v", name, after, owed, err)
-			}
+				var want []string
+				if wantEvent {
+					want = []string{lost.ID + " customers/anna"}
+				}
+				equal(t, "ids and subjects of the events that were made again", again, want)
+
+				unpublished, err := w.ListUnpublishedEvents(t.Context(), 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stored := slices.ContainsFunc(unpublished, func(e push.Event) bool { return e.ID == lost.ID })
+				equal(t, "whether the event is in the outbox", stored, wantEvent)
+			})
 		}
 	}
 }
