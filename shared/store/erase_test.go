@@ -316,23 +316,25 @@ func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 		"token": {push.Audience{Tokens: []string{"nothing"}}, 29 * 24 * time.Hour},
 		"two":   {push.Audience{Customers: []string{"nobody", "noone"}}, 400 * 24 * time.Hour},
 	} {
-		w.drafts(t, id, "x", c.a)
-		if _, err := w.CancelMailing(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.FreezeMailing(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.MarkCompletedPublished(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := snap.Data()["expireAt"], w.clock.Now().Add(c.most); got != want {
-			t.Errorf("%s: kept until %v, want %v", id, got, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			w.drafts(t, id, "x", c.a)
+			if _, err := w.CancelMailing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.FreezeMailing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.MarkCompletedPublished(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := w.DB().Doc("mailings/" + id).Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := snap.Data()["expireAt"], w.clock.Now().Add(c.most); got != want {
+				t.Errorf("kept until %v, want %v", got, want)
+			}
+		})
 	}
 }
 

@@ -238,37 +238,39 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
-		id := "m" + string(reason[:2])
-		w.mailing(t, id, push.Audience{Everyone: true})
-		sh := w.begin(t, id)
-		sh.Targeted, sh.Done = 1, true
-		if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
-			t.Fatal(err)
-		}
-		b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.ClosePending(push.ResultRefused)
-		b.Settled = true
-		if err := w.SaveBatch(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.MarkMailingDispatched(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.PauseMailingFor(t.Context(), id, reason, "what was found"); err != nil {
-			t.Fatal(err)
-		}
-		m, err := w.FreezeMailing(t.Context(), id)
-		if err != nil {
-			t.Fatalf("the pause that outlives the end: %v", err)
-		}
-		if m == nil {
-			t.Fatal("the pause that outlives the end: m is nil, want a value")
-		}
-		equal(t, "the pause that outlives the end: m.State", m.State, push.Completed)
-		equal(t, "the pause that outlives the end: m.PausedReason", m.PausedReason, want)
+		t.Run(string(reason), func(t *testing.T) {
+			id := "m" + string(reason[:2])
+			w.mailing(t, id, push.Audience{Everyone: true})
+			sh := w.begin(t, id)
+			sh.Targeted, sh.Done = 1, true
+			if err := w.CreateBatches(t.Context(), sh, []*push.Batch{batch(id, 0, "a")}); err != nil {
+				t.Fatal(err)
+			}
+			b, err := w.ReadBatch(t.Context(), push.BatchRef{Mailing: id, Batch: "00-000000"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.ClosePending(push.ResultRefused)
+			b.Settled = true
+			if err := w.SaveBatch(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.MarkMailingDispatched(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.PauseMailingFor(t.Context(), id, reason, "what was found"); err != nil {
+				t.Fatal(err)
+			}
+			m, err := w.FreezeMailing(t.Context(), id)
+			if err != nil {
+				t.Fatalf("freezing: %v", err)
+			}
+			if m == nil {
+				t.Fatal("FreezeMailing returned no mailing, want the frozen one")
+			}
+			equal(t, "state", m.State, push.Completed)
+			equal(t, "the reason of the pause", m.PausedReason, want)
+		})
 	}
 }
 

@@ -182,30 +182,32 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 		"segment":   {push.Audience{Segments: &push.Segments{All: []string{"d5"}}}, 10},
 		"customers": {push.Audience{Customers: []string{"c1", "c2", "c1"}}, 2},
 	} {
-		m := w.mailing(t, "m-"+name, c.audience)
-		audience, err := w.OpenAudience(t.Context(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := audience.EstimateSize(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n != c.want {
-			t.Errorf("%s: estimated %d customers, want %d", name, n, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			m := w.mailing(t, "m-"+name, c.audience)
+			audience, err := w.OpenAudience(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := audience.EstimateSize(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n != c.want {
+				t.Errorf("estimated %d customers, want %d", n, c.want)
+			}
 
-		shards := []push.Shard{{Mailing: m.ID, Estimated: int64(n)}}
-		if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
-			t.Fatal(err)
-		}
-		totals, err := w.ReadTotals(t.Context(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := totals.Customers.Estimated; got != int64(c.want) {
-			t.Errorf("%s: the totals say estimated %d, want %d", name, got, c.want)
-		}
+			shards := []push.Shard{{Mailing: m.ID, Estimated: int64(n)}}
+			if m, err = w.StartMailing(t.Context(), m.ID, push.AllDevices, nil, shards); err != nil {
+				t.Fatal(err)
+			}
+			totals, err := w.ReadTotals(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := totals.Customers.Estimated; got != int64(c.want) {
+				t.Errorf("the totals have %d estimated customers, want %d", got, c.want)
+			}
+		})
 	}
 }
 
