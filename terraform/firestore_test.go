@@ -167,7 +167,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erasing.go", "messages": "message.go", "reports": "report.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erase.go", "messages": "message.go", "reports": "report.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {
