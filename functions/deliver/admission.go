@@ -29,20 +29,6 @@ const (
 	suspectWait = 10 * time.Second
 )
 
-// windowAfter returns how many targets may be sent and not saved yet, by how many
-// calls crashed with each of them. A crash may send to all targets of a window again.
-func windowAfter(crashes int) int {
-	switch crashes {
-	case 0:
-		return maxUnsaved
-	case 1:
-		return 40
-	case 2:
-		return 6
-	}
-	return 1
-}
-
 // An admission is what a call does with a batch that is not settled.
 type admission int
 
@@ -52,13 +38,6 @@ const (
 	admitPostpone           // a dead letter of a batch that too few calls tried
 	admitGiveUp             // it was tried often enough
 )
-
-// isSuspect reports whether the batch may be the cause of crashes.
-func isSuspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
-
-// isCrashLoop reports whether so many calls crashed in a row that the next one would
-// too, and the last one stored no result.
-func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
 
 // decideAdmission decides what a call does with a batch.
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
@@ -79,28 +58,18 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 	return admitDeliver
 }
 
+// isSuspect reports whether the batch may be the cause of crashes.
+func isSuspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
+
+// isCrashLoop reports whether so many calls crashed in a row that the next one would
+// too, and the last one stored no result.
+func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
+
 // postponeBatch stores when tick publishes the batch again. PublishedAt is cleared,
 // because this call answers the message.
 func (d *deliverer) postponeBatch(ctx context.Context, b *push.Batch, wait time.Duration) error {
 	b.NotBefore, b.PublishedAt = d.Now().Add(wait), time.Time{}
 	return d.Store.SaveBatch(ctx, b)
-}
-
-// giveUpTargets closes targets that too many calls crashed with, without sending
-// them. The other targets of the batch go on.
-func (d *delivery) giveUpTargets(ctx context.Context) {
-	closed := 0
-	for _, i := range d.batch.PendingTargets() {
-		if d.crashesWith(i) < maxCrashes {
-			continue
-		}
-		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
-		closed++
-	}
-	if closed > 0 {
-		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
-			"closed", closed, "reason", d.batch.Reason)
-	}
 }
 
 // giveUpBatch closes the rest of a batch that was tried often enough, without sending it.

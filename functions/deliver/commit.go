@@ -51,13 +51,6 @@ func (d *delivery) commitResults(ctx context.Context) error {
 	return nil
 }
 
-// withTimeout runs a step with a timeout of its own.
-func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return step(ctx)
-}
-
 // closeEndedTargets closes the remaining targets of a mailing that has ended.
 func (d *delivery) closeEndedTargets() {
 	switch {
@@ -66,6 +59,13 @@ func (d *delivery) closeEndedTargets() {
 	case !d.mailing.ExpiresAt.After(d.Now()):
 		d.closePending(push.ResultExpired)
 	}
+}
+
+// withTimeout runs a step with a timeout of its own.
+func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return step(ctx)
 }
 
 // pauseForCredentials pauses the mailing because FCM refuses our credentials.

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"carillon.example/shared/fcm"
@@ -29,6 +30,23 @@ func (d *delivery) prepareBatch(ctx context.Context) error {
 		return nil
 	}
 	return d.proveFirst(ctx)
+}
+
+// giveUpTargets closes targets that too many calls crashed with, without sending
+// them. The other targets of the batch go on.
+func (d *delivery) giveUpTargets(ctx context.Context) {
+	closed := 0
+	for _, i := range d.batch.PendingTargets() {
+		if d.crashesWith(i) < maxCrashes {
+			continue
+		}
+		d.setFailed(i, push.ResultFailed, fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer while this message may have been under way; it probably crashed or ran out of memory", d.crashesWith(i)))
+		closed++
+	}
+	if closed > 0 {
+		d.Log.ErrorContext(ctx, "targets given up", "mailing", d.batch.Mailing, "batch", d.batch.Batch, "attempts", d.batch.Attempts,
+			"closed", closed, "reason", d.batch.Reason)
+	}
 }
 
 // cancelOutdated cancels targets whose token moved, was erased or flagged, or whose
@@ -61,6 +79,16 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 			d.setResult(i, push.ResultCancelled)
 		}
 	}
+	return nil
+}
+
+// refuseMailing ends a mailing whose payload FCM does not accept.
+func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
+	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
+		return err
+	}
+	d.setReason(reason)
+	d.stopWith(stop{reason: stopEnded, result: push.ResultRefused})
 	return nil
 }
 
@@ -129,14 +157,4 @@ func (d *delivery) markProven(ctx context.Context) error {
 	}
 	d.mailing.Proven = true
 	return d.Store.MarkPayloadProven(ctx, d.mailing.ID)
-}
-
-// refuseMailing ends a mailing whose payload FCM does not accept.
-func (d *delivery) refuseMailing(ctx context.Context, reason string) error {
-	if _, err := d.Store.EndMailing(ctx, d.mailing.ID, push.Refused, reason); err != nil && !push.IsConflict(err) {
-		return err
-	}
-	d.setReason(reason)
-	d.stopWith(stop{reason: stopEnded, result: push.ResultRefused})
-	return nil
 }

@@ -62,6 +62,19 @@ func (d *delivery) sendTargets(ctx context.Context) error {
 	return err
 }
 
+// waitUntilDue waits for a batch that is due within seconds.
+func (d *delivery) waitUntilDue(ctx context.Context) error {
+	wait := d.batch.NotBefore.Sub(d.Now())
+	if wait <= 0 {
+		return nil
+	}
+	return d.Sleep(ctx, wait)
+}
+
+// isCautious reports whether a call crashed with the batch. Then targets are stored as
+// under way before they are sent, so that the next crash counts for them only.
+func (l *sendLoop) isCautious() bool { return l.batch.CrashedWith != nil }
+
 // sortByCrashes puts the targets first that the fewest calls crashed with: a target that
 // crashes the instance is sent when all others are saved.
 func (l *sendLoop) sortByCrashes() {
@@ -74,59 +87,6 @@ func (d *delivery) crashesWith(target int) int {
 		return 0
 	}
 	return int(d.batch.CrashedWith[target])
-}
-
-// windowSize returns how many targets may be sent and not saved yet, including the
-// queue's next.
-func (l *sendLoop) windowSize() int {
-	if len(l.queue) == 0 {
-		return maxUnsaved
-	}
-	return windowAfter(l.crashesWith(l.queue[0]))
-}
-
-// isCautious reports whether a call crashed with the batch. Then targets are stored as
-// under way before they are sent, so that the next crash counts for them only.
-func (l *sendLoop) isCautious() bool { return l.batch.CrashedWith != nil }
-
-// mayStart reports whether the queue's next target may be sent now.
-func (l *sendLoop) mayStart() bool {
-	return len(l.inFlight)+l.unsaved < l.windowSize() && (l.marked > 0 || !l.isCautious())
-}
-
-// saveResults stores the results so far and, in a cautious call, the targets that may
-// be under way until the next save.
-func (l *sendLoop) saveResults(ctx context.Context) error {
-	if l.isCautious() {
-		l.markUnderWay()
-	}
-	if l.unsaved == 0 {
-		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
-	}
-	return l.delivery.saveResults(ctx)
-}
-
-// markUnderWay lists as under way the targets in flight, and as many of the queue's next as
-// the window has room for.
-func (l *sendLoop) markUnderWay() {
-	window := l.windowSize()
-	room := min(max(0, window-len(l.inFlight)), len(l.queue))
-	l.marked = 0
-	for l.marked < room && windowAfter(l.crashesWith(l.queue[l.marked])) == window {
-		l.marked++
-	}
-
-	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.marked]), maps.Keys(l.inFlight))
-	slices.Sort(l.batch.UnderWay)
-}
-
-// waitUntilDue waits for a batch that is due within seconds.
-func (d *delivery) waitUntilDue(ctx context.Context) error {
-	wait := d.batch.NotBefore.Sub(d.Now())
-	if wait <= 0 {
-		return nil
-	}
-	return d.Sleep(ctx, wait)
 }
 
 func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFunc) error {
@@ -156,17 +116,32 @@ func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFu
 	}
 }
 
-// sendStraysAgain queues the targets with an answer that did not come from FCM, after
-// a wait, and reports whether there are any.
-func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
-	for i, again := range l.strayAnswers {
-		if again {
-			l.queue = append(l.queue, i)
-			l.strayAnswers[i] = false
-		}
+// mayStart reports whether the queue's next target may be sent now.
+func (l *sendLoop) mayStart() bool {
+	return len(l.inFlight)+l.unsaved < l.windowSize() && (l.marked > 0 || !l.isCautious())
+}
+
+// windowSize returns how many targets may be sent and not saved yet, including the
+// queue's next.
+func (l *sendLoop) windowSize() int {
+	if len(l.queue) == 0 {
+		return maxUnsaved
 	}
-	l.sortByCrashes()
-	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+	return windowAfter(l.crashesWith(l.queue[0]))
+}
+
+// windowAfter returns how many targets may be sent and not saved yet, by how many
+// calls crashed with each of them. A crash may send to all targets of a window again.
+func windowAfter(crashes int) int {
+	switch crashes {
+	case 0:
+		return maxUnsaved
+	case 1:
+		return 40
+	case 2:
+		return 6
+	}
+	return 1
 }
 
 func (l *sendLoop) sendNext(ctx context.Context) {
@@ -219,14 +194,6 @@ func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error
 	}
 }
 
-// drainAnswers takes the answers that are still to come, so that no result of a sent message
-// is lost.
-func (l *sendLoop) drainAnswers() {
-	for len(l.inFlight) > 0 {
-		l.takeAnswer(<-l.answers)
-	}
-}
-
 func (l *sendLoop) takeAnswer(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)
@@ -238,6 +205,12 @@ func (l *sendLoop) takeAnswer(a answer) {
 	}
 	l.recordAnswer(a)
 	l.rememberAnswer(a)
+}
+
+// isStray reports whether something between us and FCM answered, a proxy for example.
+// One such answer is tried again; the second pauses the mailing.
+func isStray(a fcm.Answer) bool {
+	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }
 
 // rememberAnswer stores what the answer says for later answers in this instance.
@@ -257,8 +230,49 @@ func (l *sendLoop) rememberAnswer(a answer) {
 	l.groups.addReleaseAnswer(t, invalid, l.Now())
 }
 
-// isStray reports whether something between us and FCM answered, a proxy for example.
-// One such answer is tried again; the second pauses the mailing.
-func isStray(a fcm.Answer) bool {
-	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
+// saveResults stores the results so far and, in a cautious call, the targets that may
+// be under way until the next save.
+func (l *sendLoop) saveResults(ctx context.Context) error {
+	if l.isCautious() {
+		l.markUnderWay()
+	}
+	if l.unsaved == 0 {
+		return l.storeBatch(ctx) // without a result it is no progress: see isCrashLoop
+	}
+	return l.delivery.saveResults(ctx)
+}
+
+// markUnderWay lists as under way the targets in flight, and as many of the queue's next as
+// the window has room for.
+func (l *sendLoop) markUnderWay() {
+	window := l.windowSize()
+	room := min(max(0, window-len(l.inFlight)), len(l.queue))
+	l.marked = 0
+	for l.marked < room && windowAfter(l.crashesWith(l.queue[l.marked])) == window {
+		l.marked++
+	}
+
+	l.batch.UnderWay = slices.AppendSeq(slices.Clone(l.queue[:l.marked]), maps.Keys(l.inFlight))
+	slices.Sort(l.batch.UnderWay)
+}
+
+// sendStraysAgain queues the targets with an answer that did not come from FCM, after
+// a wait, and reports whether there are any.
+func (l *sendLoop) sendStraysAgain(ctx context.Context) bool {
+	for i, again := range l.strayAnswers {
+		if again {
+			l.queue = append(l.queue, i)
+			l.strayAnswers[i] = false
+		}
+	}
+	l.sortByCrashes()
+	return len(l.queue) > 0 && l.Sleep(ctx, strayWait) == nil
+}
+
+// drainAnswers takes the answers that are still to come, so that no result of a sent message
+// is lost.
+func (l *sendLoop) drainAnswers() {
+	for len(l.inFlight) > 0 {
+		l.takeAnswer(<-l.answers)
+	}
 }

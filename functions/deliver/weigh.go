@@ -21,6 +21,16 @@ const (
 	heldAtMost = 30 * time.Minute
 )
 
+// evidenceStore is what the weighing of invalid answers reads and stores.
+type evidenceStore interface {
+	ReadControls(ctx context.Context, group string) ([]store.ControlToken, error)
+	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
+	ReadSuspicion(ctx context.Context, group string) (store.Suspicion, error)
+	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
+	ReadSettings(ctx context.Context) (push.Settings, error)
+	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+}
+
 // An tokenAnswer is an answer of FCM that says something about the token.
 type tokenAnswer struct {
 	target  int
@@ -53,43 +63,25 @@ func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	return d.pauseOrResume(ctx, found)
 }
 
-// weighHeldParts decides about each part.
-func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
-	found := evidenceByProject{}
-	for _, part := range parts {
-		out := found.forProject(d.Projects.Of(part.answers.group.app))
-		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
-		part.answers.wereAccepted = w.wereAccepted()
-		recorded := d.addReleaseEvidence(ctx, part)
-		decision := decideInvalid(part.answers, w)
-		recovered := len(decision.drop) > 0
-		d.saveSuspicion(ctx, part, decision, recorded)
-		if part.answers.wrongSender && len(decision.flag) > 0 {
-			decision = d.applyWrongSender(ctx, decision)
+// saveControls stores the tokens of this call that FCM accepted, at most every
+// controlsSavedEvery.
+func (d *delivery) saveControls(ctx context.Context) {
+	keys := map[tokenGroup]bool{}
+	for _, o := range d.observed {
+		if !o.invalid {
+			t := d.batch.Targets[o.target]
+			keys[groupOf(t)] = true
+			for _, any := range controlGroupsOf(t.Kind, d.projectOf(o.target)) {
+				keys[any] = true
+			}
 		}
-		d.decideFlags(part.targetsOf(decision.flag), true)
-		d.decideFlags(part.targetsOf(decision.drop), false)
-		d.logHeld(ctx, part, decision)
-		out.refused = out.refused || decision.refused
-		out.accepted = out.accepted || w.control == controlAccepted
-		out.recovered = out.recovered || recovered
 	}
 
-	return found
-}
-
-// applyWrongSender drops the flags of tokens of another sender if the settings say so. If the
-// settings cannot be read, it holds them.
-func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) tokenDecision {
-	set, err := d.Store.ReadSettings(ctx)
-	switch {
-	case err != nil:
-		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
-		found.hold, found.flag = append(found.hold, found.flag...), nil
-	case set.WrongSender == push.WrongSenderKeep:
-		found.drop, found.flag = append(found.drop, found.flag...), nil
+	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
+		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
+			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
+		}
 	}
-	return found
 }
 
 // A heldPart has the invalid answers of a group that are decided together.
@@ -173,6 +165,45 @@ func (r *results) isWrongSender(target int) bool {
 	return r.batch.Results[target] == push.ResultWrongSender
 }
 
+// weighHeldParts decides about each part.
+func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
+	found := evidenceByProject{}
+	for _, part := range parts {
+		out := found.forProject(d.Projects.Of(part.answers.group.app))
+		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
+		part.answers.wereAccepted = w.wereAccepted()
+		recorded := d.addReleaseEvidence(ctx, part)
+		decision := decideInvalid(part.answers, w)
+		recovered := len(decision.drop) > 0
+		d.saveSuspicion(ctx, part, decision, recorded)
+		if part.answers.wrongSender && len(decision.flag) > 0 {
+			decision = d.applyWrongSender(ctx, decision)
+		}
+		d.decideFlags(part.targetsOf(decision.flag), true)
+		d.decideFlags(part.targetsOf(decision.drop), false)
+		d.logHeld(ctx, part, decision)
+		out.refused = out.refused || decision.refused
+		out.accepted = out.accepted || w.control == controlAccepted
+		out.recovered = out.recovered || recovered
+	}
+
+	return found
+}
+
+// applyWrongSender drops the flags of tokens of another sender if the settings say so. If the
+// settings cannot be read, it holds them.
+func (d *delivery) applyWrongSender(ctx context.Context, found tokenDecision) tokenDecision {
+	set, err := d.Store.ReadSettings(ctx)
+	switch {
+	case err != nil:
+		d.Log.WarnContext(ctx, "settings not read", "mailing", d.mailing.ID, "batch", d.batch.Batch, "error", err)
+		found.hold, found.flag = append(found.hold, found.flag...), nil
+	case set.WrongSender == push.WrongSenderKeep:
+		found.drop, found.flag = append(found.drop, found.flag...), nil
+	}
+	return found
+}
+
 // decideFlags sets or drops held flags: they are not held any more.
 func (r *results) decideFlags(targets []int, flag bool) {
 	targets = slices.Clone(targets)
@@ -184,6 +215,16 @@ func (r *results) decideFlags(targets []int, flag bool) {
 	if len(targets) > 0 {
 		r.unsaved++
 	}
+}
+
+func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
+	if len(found.hold)+len(found.drop) == 0 {
+		return
+	}
+	g := p.answers.group
+	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
+		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
+		"project", d.Projects.Of(g.app), "controls_refused", found.refused)
 }
 
 // dropLateFlags drops the flags that could not be decided in time, and all of them if the
@@ -217,45 +258,4 @@ func (r *results) answeredAt(target int) time.Time {
 // longer.
 func (d *delivery) hasMailingEnded() bool {
 	return d.mailing.State.Final() || !d.mailing.ExpiresAt.After(d.Now())
-}
-
-func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
-	if len(found.hold)+len(found.drop) == 0 {
-		return
-	}
-	g := p.answers.group
-	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
-		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.Of(g.app), "controls_refused", found.refused)
-}
-
-// saveControls stores the tokens of this call that FCM accepted, at most every
-// controlsSavedEvery.
-func (d *delivery) saveControls(ctx context.Context) {
-	keys := map[tokenGroup]bool{}
-	for _, o := range d.observed {
-		if !o.invalid {
-			t := d.batch.Targets[o.target]
-			keys[groupOf(t)] = true
-			for _, any := range controlGroupsOf(t.Kind, d.projectOf(o.target)) {
-				keys[any] = true
-			}
-		}
-	}
-
-	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
-		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
-			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
-		}
-	}
-}
-
-// evidenceStore is what the weighing of invalid answers reads and stores.
-type evidenceStore interface {
-	ReadControls(ctx context.Context, group string) ([]store.ControlToken, error)
-	SaveControls(ctx context.Context, group string, list []store.ControlToken) error
-	ReadSuspicion(ctx context.Context, group string) (store.Suspicion, error)
-	SaveSuspicion(ctx context.Context, group string, x store.Suspicion) error
-	ReadSettings(ctx context.Context) (push.Settings, error)
-	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 }
