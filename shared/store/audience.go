@@ -9,14 +9,14 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A AudiencePage is a part of an audience in the order of the customers' keys.
+// An AudiencePage is a part of an audience in the order of the customers' keys.
 type AudiencePage struct {
 	Members  []AudienceMember
 	Excluded push.Excluded // customers of the page's range that are left out without being read
 	Last     string        // the last key of the page; "" when the page reaches the end of the range
 }
 
-// A AudienceMember is a customer of the audience.
+// An AudienceMember is a customer of the audience.
 type AudienceMember struct {
 	Key      string
 	Customer *push.Customer // nil: this id or token is not registered
@@ -53,7 +53,7 @@ func (s *Store) OpenAudience(ctx context.Context, m *push.Mailing, attributes ..
 }
 
 // customerFields are the fields of a customer that dispatch needs. Firestore bills a read
-// by the document, however many fields it answers.
+// by the document, whatever number of fields it returns.
 func customerFields(attributes []string) []firestore.FieldPath {
 	fields := []firestore.FieldPath{{"id"}, {"devices"}, {"optedOut"}, {"categories"}, {"segments"}, {"timeZone"}}
 	for _, name := range attributes {
@@ -88,7 +88,7 @@ func (s *Store) estimateCount(ctx context.Context, q firestore.Query) (int, erro
 const exactBelow = 20_000
 
 // countOrEstimate estimates the number of customers that a query finds, and counts them where
-// they seem to be few.
+// the estimate is small.
 func (s *Store) countOrEstimate(ctx context.Context, q firestore.Query) (int, error) {
 	n, err := s.estimateCount(ctx, q)
 	if err != nil || n >= exactBelow {
@@ -99,17 +99,20 @@ func (s *Store) countOrEstimate(ctx context.Context, q firestore.Query) (int, er
 
 // everyoneAudience is the audience of all customers. It reads reachable customers only. The
 // others are counted by an aggregation over the same range at the same read time: a
-// customer whom this mailing makes unreachable is not counted twice.
+// customer whose token this mailing flags is not counted twice.
 type everyoneAudience struct {
 	s      *Store
 	fields []firestore.FieldPath
 }
 
+// EstimateSize counts all customers, reachable or not.
 func (e everyoneAudience) EstimateSize(ctx context.Context) (int, error) {
 	n, err := e.s.countOrEstimate(ctx, e.s.customerCollection().Query)
 	return n, classifyError(err, "counting customers")
 }
 
+// ReadPage reads the reachable customers of a page and counts the others, both in one
+// read-only transaction, so that no customer is in both or in neither.
 func (e everyoneAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	var p AudiencePage
 	err := e.s.runTransaction(ctx, func(ctx context.Context, tx *firestore.Transaction) error {
@@ -149,6 +152,7 @@ func decodeMembers(ctx context.Context, snaps []*firestore.DocumentSnapshot, kee
 			out = append(out, AudienceMember{Key: snap.Ref.ID, Customer: c})
 		}
 	}
+
 	return out
 }
 
@@ -158,9 +162,10 @@ type listedAudience struct {
 	s            *Store
 	keys         []string
 	listedTokens map[string][]string // by key: the token ids that are listed
-	unregistered map[string]bool     // keys that stand for listed tokens that are not registered
+	unregistered map[string]bool     // keys that are the ids of listed tokens that are not registered
 }
 
+// openListedCustomers makes the audience of listed customers. It reads nothing.
 func (s *Store) openListedCustomers(ids []string) *listedAudience {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
@@ -169,17 +174,22 @@ func (s *Store) openListedCustomers(ids []string) *listedAudience {
 	return s.newListedAudience(keys)
 }
 
+// newListedAudience makes an audience of customers, by their keys in any order.
 func (s *Store) newListedAudience(keys []string) *listedAudience {
 	a := &listedAudience{s: s, keys: slices.Clone(keys)}
 	a.sortKeys()
 	return a
 }
 
+// sortKeys sorts the keys, and removes those that are listed twice: each customer is
+// counted once.
 func (a *listedAudience) sortKeys() {
 	slices.Sort(a.keys)
 	a.keys = slices.Compact(a.keys)
 }
 
+// EstimateSize returns how many customers and unregistered tokens are listed. It reads
+// nothing.
 func (a *listedAudience) EstimateSize(context.Context) (int, error) { return len(a.keys), nil }
 
 // keysOf returns the keys of a range, in order.
@@ -200,6 +210,8 @@ func (a *listedAudience) keysOf(after, upto string) []string {
 	return a.keys[from:max(from, to)]
 }
 
+// ReadPage reads the listed customers of a page, with one read for each. One without a
+// document has no Customer.
 func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	keys := a.keysOf(after, upto)
 	var p AudiencePage
@@ -212,6 +224,7 @@ func (a *listedAudience) ReadPage(ctx context.Context, after, upto string, size 
 	for _, k := range keys {
 		refs = append(refs, a.s.customerCollection().Doc(k))
 	}
+
 	if len(refs) == 0 {
 		return p, nil
 	}

@@ -47,6 +47,7 @@ func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, err
 		if until, ok := snap.Data()["leaseUntil"].(time.Time); ok && until.After(s.now()) {
 			continue
 		}
+		// The precondition: a call that has leased the batch since may settle it.
 		up := closingUpdates(snap.Data(), "expired", "closed a day after the mailing's lifetime: no call could settle it")
 		if _, err := snap.Ref.Update(ctx, up, firestore.LastUpdateTime(snap.UpdateTime)); err != nil {
 			if isPreconditionFailed(err) || isNotFound(err) {
@@ -57,6 +58,7 @@ func (s *Store) CloseStuckBatches(ctx context.Context, mailing string) (int, err
 		slog.ErrorContext(ctx, "a batch that could not be settled is closed", "mailing", mailing, "batch", snap.Ref.ID)
 		closed++
 	}
+
 	return closed, nil
 }
 
@@ -74,11 +76,13 @@ func closingUpdates(fields map[string]any, pendingAs, reason string) []firestore
 		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
+
 	for _, name := range []string{"platformTally", "variantTally"} {
 		parts, _ := fields[name].(map[string]any)
 		if t := closePartTallies(parts, pendingAs); t != nil {
 			up = append(up, firestore.Update{Path: name, Value: t})
 		}
 	}
+
 	return up
 }

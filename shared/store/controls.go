@@ -11,7 +11,7 @@ import (
 )
 
 // controlsKept is how long control tokens are used after FCM accepted one of them.
-// Those of a small group may all be gone later.
+// After that time all tokens of a small group may have become invalid.
 const controlsKept = 8 * 24 * time.Hour
 
 // A ControlToken is a push token that FCM accepted lately. As long as FCM still accepts
@@ -29,6 +29,7 @@ type controlsDoc struct {
 	ExpireAt time.Time    `firestore:"expireAt"`
 }
 
+// controlDoc is one control token of a group.
 type controlDoc struct {
 	Key   string `firestore:"key"`   // the name of the customer's document
 	Token string `firestore:"token"` // the token's id
@@ -39,14 +40,14 @@ func (s *Store) controlsDocument(group string) *firestore.DocumentRef {
 }
 
 // SaveControls stores tokens that FCM accepted lately as the control tokens of a
-// group. The last write wins, because any of them is good enough.
+// group. It needs no precondition: whichever write is the last one, its tokens were accepted.
 func (s *Store) SaveControls(ctx context.Context, group string, list []ControlToken) error {
 	doc := controlsDoc{Tokens: []controlDoc{}, ExpireAt: s.currentTimestamp().Add(controlsKept)}
 	for _, c := range list {
 		doc.Tokens = append(doc.Tokens, controlDoc{Key: push.CustomerKey(c.Customer), Token: push.TokenID(c.Token)})
 	}
 	_, err := s.controlsDocument(group).Set(ctx, doc)
-	return classifyError(err, "recording controls")
+	return classifyError(err, "storing control tokens")
 }
 
 // ReadControls returns the control tokens of a group that are still valid and still
@@ -57,11 +58,11 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 		return nil, nil
 	}
 	if err != nil {
-		return nil, classifyError(err, "reading controls")
+		return nil, classifyError(err, "reading control tokens")
 	}
 	var doc controlsDoc
 	if err := snap.DataTo(&doc); err != nil {
-		return nil, classifyError(err, "decoding the controls %s", snap.Ref.ID)
+		return nil, classifyError(err, "decoding the control tokens %s", snap.Ref.ID)
 	}
 	if !doc.ExpireAt.After(s.now()) {
 		return nil, nil
@@ -71,10 +72,12 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 	for _, c := range doc.Tokens {
 		refs = append(refs, s.customerCollection().Doc(c.Key))
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classifyError(err, "reading the customers of controls")
+		return nil, classifyError(err, "reading the customers of control tokens")
 	}
+
 	var out []ControlToken
 	for _, snap := range snaps {
 		if !snap.Exists() {
@@ -89,6 +92,7 @@ func (s *Store) ReadControls(ctx context.Context, group string) ([]ControlToken,
 			out = append(out, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}
+
 	return out, nil
 }
 
@@ -117,10 +121,11 @@ func (s *Store) ReadSuspicion(ctx context.Context, group string) (Suspicion, err
 	return out, classifyError(snap.DataTo(&out), "decoding the suspicion %s", snap.Ref.ID)
 }
 
-// SaveSuspicion stores the suspicion about a group. The last write wins.
+// SaveSuspicion stores the suspicion about a group. It needs no precondition: a call that finds
+// the same again stores it again.
 func (s *Store) SaveSuspicion(ctx context.Context, group string, x Suspicion) error {
 	_, err := s.suspicionDocument(group).Set(ctx, map[string]any{
 		"suspectedAt": x.At, "clearedAt": x.Cleared, "expireAt": s.currentTimestamp().Add(controlsKept),
 	})
-	return classifyError(err, "recording a suspicion")
+	return classifyError(err, "storing a suspicion")
 }

@@ -36,6 +36,7 @@ type customerDoc struct {
 	Write        string               `firestore:"write"` // the writeID of the last change
 }
 
+// consentDoc is one opt-out or opt-in of a customer.
 type consentDoc struct {
 	Category string    `firestore:"category,omitempty"`
 	Decision string    `firestore:"decision"`
@@ -43,12 +44,14 @@ type consentDoc struct {
 	Source   string    `firestore:"source"`
 }
 
+// statusDoc is the availability of a customer in the last event.
 type statusDoc struct {
 	State    string    `firestore:"state"`
 	Since    time.Time `firestore:"since"`
 	Evidence string    `firestore:"evidence"`
 }
 
+// deviceDoc is a push token of a customer.
 type deviceDoc struct {
 	Token         string      `firestore:"token"`
 	Kind          string      `firestore:"kind"`
@@ -64,6 +67,7 @@ type deviceDoc struct {
 	Invalid       *invalidDoc `firestore:"invalid,omitempty"`
 }
 
+// invalidDoc is the flag of a push token.
 type invalidDoc struct {
 	Code    string    `firestore:"code"`
 	Status  string    `firestore:"status"`
@@ -85,6 +89,8 @@ func (s *Store) customerDocument(id string) *firestore.DocumentRef {
 
 func (s *Store) tokenDocument(id string) *firestore.DocumentRef { return s.db.Doc("tokens/" + id) }
 
+// encodeCustomer returns the document of a customer. Fields that queries filter by are
+// computed from the tokens: reachable, expires, silentOn, platforms.
 func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
 		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.Reachable(), Segments: c.Segments, Attributes: c.Attributes,
@@ -97,6 +103,7 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	for _, p := range c.Platforms() {
 		d.Platforms = append(d.Platforms, string(p))
 	}
+
 	for _, x := range c.Consents {
 		d.Consents = append(d.Consents, consentDoc{x.Category, string(x.Decision), x.At, x.Source})
 	}
@@ -114,6 +121,8 @@ func encodeCustomer(c *push.Customer) *customerDoc {
 	return d
 }
 
+// decodeCustomer returns the customer of a document, with the tokens sorted by id. The
+// error is ErrUndecodable.
 func decodeCustomer(snap *firestore.DocumentSnapshot) (*push.Customer, error) {
 	var d customerDoc
 	if err := snap.DataTo(&d); err != nil {

@@ -11,10 +11,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A customerTx is a unit of work on customers and the index of tokens, in one
-// transaction. It reads everything first, changes it in memory, and writes what
-// changed at the end. Which customer has a token is stored in two documents, the
-// customer's and the token's; a customerTx writes both or neither.
+// A customerTx changes customers and the index of tokens in one transaction. It reads all
+// documents first, because Firestore allows no read after a write, changes them in memory,
+// and writes those that changed at the end. Two documents say which customer has a token:
+// the customer's and the token's. A customerTx writes both or neither.
+//
+// The transaction locks what it reads. So two requests for one customer or one token run
+// one after the other, and no token has two owners.
 type customerTx struct {
 	s               *Store
 	id              writeID
@@ -23,7 +26,7 @@ type customerTx struct {
 	entries         []*loadedCustomer // in the order of the request
 	byID            map[string]*loadedCustomer
 	owners          map[string]string // by token id: the id of the customer who had it at the start
-	moved           map[string]string // by token id: the id of the customer who has it now, "": none
+	moved           map[string]string // by token id: the id of the customer who has it now, "" for nobody
 	takenFromBefore map[string]string // by token id: the key of the customer from whom an app took it
 	takenFrom       map[string]string // the same, for tokens that this transaction moves
 	phones          []string          // ids of other tokens that reach the same phones as the tokens to be registered
@@ -41,7 +44,7 @@ type loadedCustomer struct {
 	touched      bool     // tokens or availability changed: the version increases
 	changed      bool     // the document has to be written
 	erased       bool     // the document has to be deleted
-	lifted       bool     // the objection that an erasure kept was lifted
+	lifted       bool     // the customer opted in, and the kept objection is deleted
 	newlyFlagged []string // ids of tokens that were flagged
 
 	superseded []supersededToken
@@ -90,10 +93,12 @@ func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, 
 	for _, id := range tokens {
 		refs = append(refs, s.tokenDocument(id))
 	}
+
 	ids := uniqueStrings(customers)
 	for _, id := range ids {
 		refs = append(refs, s.customerDocument(id))
 	}
+
 	refs = append(refs, also...)
 
 	snaps, err := tx.GetAll(refs)
@@ -117,6 +122,7 @@ func (s *Store) openCustomerTx(tx *firestore.Transaction, w writeID, customers, 
 // equals what is stored.
 func (s *Store) currentTimestamp() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
+// uniqueStrings returns the texts of a list without duplicates, in their order.
 func uniqueStrings(list []string) []string {
 	seen := make(map[string]bool, len(list))
 	out := make([]string, 0, len(list))
@@ -129,6 +135,7 @@ func uniqueStrings(list []string) []string {
 	return out
 }
 
+// readOwners takes from the index of tokens which customers had them at the start.
 func (b *customerTx) readOwners(tokens []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range tokens {
 		if !snaps[i].Exists() {
@@ -143,6 +150,8 @@ func (b *customerTx) readOwners(tokens []string, snaps []*firestore.DocumentSnap
 	return nil
 }
 
+// addCustomers adds customers as they were read; one without a document is new. It
+// returns errStored if this write was the last to change one of them.
 func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnapshot) error {
 	for i, id := range ids {
 		if b.id.changedLast(snaps[i]) {
@@ -174,6 +183,7 @@ func (b *customerTx) readOtherOwners(tokens []string) error {
 			ids = append(ids, id)
 		}
 	}
+
 	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
@@ -198,7 +208,7 @@ func (b *customerTx) ownerOf(token string) string {
 	return b.owners[token]
 }
 
-// dropToken takes a token from a customer. It reports whether the customer had it.
+// dropToken removes a token from a customer. It reports whether the customer had it.
 func (b *customerTx) dropToken(e *loadedCustomer, token string) bool {
 	n := len(e.Tokens)
 	if t, ok := e.Token(token); ok {
@@ -213,8 +223,8 @@ func (b *customerTx) dropToken(e *loadedCustomer, token string) bool {
 	return true
 }
 
-// dropSurplus drops the tokens that a customer has too many: first invalid ones,
-// then those not seen for the longest time, and the ones of keep last.
+// dropSurplus drops tokens until a customer has no more than maxTokens: first invalid ones,
+// then those that were not seen for the longest time. Tokens of keep are dropped last.
 func (b *customerTx) dropSurplus(e *loadedCustomer, keep ...string) {
 	rank := func(t push.Token) int {
 		switch {
@@ -260,6 +270,7 @@ func (b *customerTx) writeChanges() error {
 			return err
 		}
 	}
+
 	if !b.storeEvents {
 		return nil
 	}
@@ -283,6 +294,7 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
+
 	if e.erased {
 		b.events = append(b.events, push.ErasedEvent(e.Customer, b.now))
 	}
@@ -298,6 +310,8 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 	}
 }
 
+// writeCustomer writes, deletes or leaves the document of a customer. Each write
+// increases the revision, which is the ETag of the API.
 func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 	switch {
 	case e.erased && e.stored:
@@ -317,6 +331,7 @@ func (b *customerTx) writeCustomer(e *loadedCustomer) error {
 	return nil
 }
 
+// writeTokenIndex writes which customer has a token now; "" deletes the entry.
 func (b *customerTx) writeTokenIndex(token, id string) error {
 	if id == "" {
 		return b.tx.Delete(b.s.tokenDocument(token))

@@ -50,7 +50,7 @@ func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.M
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, classifyError(err, "listing the mailings to look after")
+		return nil, classifyError(err, "listing due mailings")
 	}
 
 	var out []*push.Mailing
@@ -61,10 +61,11 @@ func (s *Store) ListDueMailings(ctx context.Context, until time.Time) ([]*push.M
 			out = append(out, m)
 		}
 	}
+
 	return out, nil
 }
 
-// listDue lists the mailings of a query by the fields of looked.
+// listDue lists the mailings of a query. It reads only dueFields.
 func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing, error) {
 	snaps, err := q.Select(dueFields...).Documents(ctx).GetAll()
 	if err != nil {
@@ -84,6 +85,7 @@ func (s *Store) listDue(ctx context.Context, q firestore.Query) ([]*push.Mailing
 	return out, nil
 }
 
+// decodeDueMailing returns a mailing that has only dueFields.
 func decodeDueMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 	var d mailingDoc
 	if err := snap.DataTo(&d); err != nil {
@@ -111,15 +113,16 @@ func decodeDueMailing(snap *firestore.DocumentSnapshot) (*push.Mailing, error) {
 }
 
 // MarkStartPublished records that the caller is about to publish the message that
-// starts a mailing. It reports false, and stores nothing, if the mailing has changed
-// since it was read. Every change of the mailing's state deletes the record.
+// starts a mailing. The write has the revision that was read as its precondition: it reports
+// false, and stores nothing, if the mailing has changed since, so that two rounds of tick
+// publish one message. Every change of the mailing's state deletes the record.
 func (s *Store) MarkStartPublished(ctx context.Context, m *push.Mailing, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.mailingDocument(m.ID).Update(ctx, up, firestore.LastUpdateTime(m.Revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classifyError(err, "marking mailing %s as asked for", m.ID)
+	return err == nil, classifyError(err, "marking the start of mailing %s as published", m.ID)
 }
 
 // Ahead is how much of all mailings together waits to be sent.
@@ -137,7 +140,7 @@ const pausedLimit = 100
 // mailings do not count, because all other mailings would wait for them.
 func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 	var a Ahead
-	var held []int
+	var paused []int
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		open := s.db.CollectionGroup("batches").Where("lane", "==", string(push.LaneLarge)).Where("open", "==", true)
@@ -149,16 +152,17 @@ func (s *Store) CountAhead(ctx context.Context) (Ahead, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		held, err = s.listPausedCounts(ctx)
+		paused, err = s.listPausedCounts(ctx)
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return Ahead{}, classifyError(err, "reading how much waits to be sent")
+		return Ahead{}, classifyError(err, "counting the targets that are not sent yet")
 	}
 
-	for _, n := range held {
+	for _, n := range paused {
 		a.Tokens -= n
 	}
+
 	a.Tokens = max(0, a.Tokens)
 	return a, nil
 }
@@ -191,7 +195,8 @@ const (
 	cuttingPaused = "held" // it is paused, and batches of it may be open
 )
 
-// cuttingValue returns the value of that field, "" for a mailing that has neither.
+// cuttingValue returns the value of the field cutting, "" for a mailing that is in neither
+// state.
 func cuttingValue(m *push.Mailing) string {
 	switch {
 	case m.Shards < 2:

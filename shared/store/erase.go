@@ -42,7 +42,7 @@ const (
 	lateBatchTime = time.Minute
 	// eraseAgainAfter is when traces are removed once more.
 	eraseAgainAfter = 2 * lateBatchTime
-	// keepErasures is how long that is tried at most.
+	// keepErasures is how long the removal of traces is tried at most.
 	keepErasures = 7 * 24 * time.Hour
 	// erasuresAtOnce is how many erasures one call of finishErasures handles.
 	erasuresAtOnce = 200
@@ -56,15 +56,15 @@ func (s *Store) erasureDocument(key string) *firestore.DocumentRef {
 	return s.db.Doc("erasures/" + key)
 }
 
-// EraseCustomer deletes a customer with all tokens, also from the index, and the
+// EraseCustomer deletes a customer with all tokens, including the index, and the
 // customer's data in mailings that have not ended. It returns the events, which are in
-// the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. To
-// erase an unknown customer changes no customer, and removes traces all the same.
+// the outbox until MarkEventsPublished. An opt-out is kept under the hash of the id. The
+// erasure of an unknown customer changes no customer, but removes traces.
 //
-// The customer is deleted in one transaction, which also stores the order to remove
-// traces. They are removed at once, and once more by tick when every page that was read
-// before is in batches. A batch with a valid lease is changed after its call has ended:
-// a change before would make the call send to others twice.
+// The customer is deleted in one transaction, which also stores the erasure
+// document. Traces are removed at once, and once more by tick when every page that was read
+// before is in batches. A batch with a valid lease is changed after its call has ended: an
+// earlier change would make the save of that call fail, and its messages would be sent twice.
 func (s *Store) EraseCustomer(ctx context.Context, customer string) ([]push.Event, error) {
 	x := erasure{key: push.CustomerKey(customer), erasureDoc: erasureDoc{At: s.currentTimestamp()}}
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
@@ -103,6 +103,7 @@ func (b *customerTx) readObjections(ids []string) error {
 			unknown, refs = append(unknown, e), append(refs, b.s.objectionDocument(id))
 		}
 	}
+
 	if len(refs) == 0 {
 		return nil
 	}
@@ -111,6 +112,7 @@ func (b *customerTx) readObjections(ids []string) error {
 	if err != nil {
 		return err
 	}
+
 	for i, snap := range snaps {
 		if !snap.Exists() {
 			continue
@@ -119,6 +121,7 @@ func (b *customerTx) readObjections(ids []string) error {
 		e.OptedOut, e.Objected = true, true
 		e.Consents = []push.Consent{{Decision: push.DecisionOut, At: b.now, Source: push.SourceKept}}
 	}
+
 	return nil
 }
 
@@ -139,6 +142,7 @@ func (s *Store) finishErasures(ctx context.Context) error {
 			faults = append(faults, s.finishErasure(ctx, x, &budget))
 		}
 	}
+
 	return errors.Join(faults...)
 }
 
@@ -169,12 +173,13 @@ func (s *Store) dueErasures(ctx context.Context) ([]erasure, error) {
 			due = append(due, x)
 		}
 	}
+
 	return due, nil
 }
 
 // eraseDueTraces removes the traces of all erased customers together. If that fails, it
-// does so for each alone, and returns those for whom it succeeded beside the errors of
-// the others.
+// removes those of each customer alone, so that one that fails does not stop the others. It
+// returns the customers that succeeded, and the errors of the others.
 func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasure, left map[string]bool, err error) {
 	left, err = s.eraseTraces(ctx, due...)
 	if err == nil {
@@ -192,6 +197,7 @@ func (s *Store) eraseDueTraces(ctx context.Context, due []erasure) (done []erasu
 		left[x.key] = waits[x.key]
 		done = append(done, x)
 	}
+
 	return done, left, errors.Join(faults...)
 }
 
@@ -206,10 +212,10 @@ func (s *Store) finishErasure(ctx context.Context, x erasure, budget *int) error
 		return nil
 	}
 
-	// The revision: a later order of the same customer stays.
+	// The precondition: a later erasure of the same customer stays.
 	_, err = s.erasureDocument(x.key).Delete(ctx, firestore.LastUpdateTime(x.revision))
 	if err != nil && !isNotFound(err) && !isPreconditionFailed(err) {
-		return classifyError(err, "ending erasure %s", x.key)
+		return classifyError(err, "deleting erasure %s", x.key)
 	}
 	return nil
 }

@@ -20,8 +20,9 @@ const mailingsSearchedPerCall = 500
 // last, and takes the number of searched mailings from budget. It reports whether all
 // kept mailings are searched; if not, the cursor is stored.
 //
-// It costs a read for each mailing that ended less than a month ago, one or three
-// more for each that has batches, as many as a commit has batches for one with hours, and a write for each batch with the customer.
+// It costs a read for each mailing that ended less than a month ago. A mailing that has
+// batches costs one or three more; one with hours as many as a commit has batches. Each batch
+// with the customer costs a write.
 func (s *Store) eraseRecipients(ctx context.Context, x erasure, budget *int) (done bool, err error) {
 	limit := *budget
 	if limit <= 0 {
@@ -60,11 +61,12 @@ func (s *Store) eraseRecipients(ctx context.Context, x erasure, budget *int) (do
 		return true, nil
 	}
 
+	// The precondition: a later erasure of the same customer has its own cursor.
 	_, err = s.erasureDocument(x.key).Update(ctx, []firestore.Update{
 		{Path: "after", Value: snaps[len(snaps)-1].Ref.ID}, {Path: "afterExpiry", Value: last},
 	}, firestore.LastUpdateTime(x.revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
-		err = nil // the customer was erased again, which begins anew
+		err = nil // the customer was erased again: that erasure starts from the beginning
 	}
 	return false, err
 }
@@ -75,6 +77,7 @@ func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, by
 	if err != nil {
 		return err
 	}
+
 	for _, snap := range snaps {
 		var d batchDoc
 		if err := snap.DataTo(&d); err != nil {
@@ -87,11 +90,12 @@ func (s *Store) eraseRecipientsInMailing(ctx context.Context, mailing string, by
 			return err
 		}
 	}
+
 	return nil
 }
 
-// eraseRecipientsInBatch removes the customer from the recipients of one batch. A damaged
-// list is deleted as a whole.
+// eraseRecipientsInBatch removes the customer from the recipients of one batch. A list
+// that cannot be decoded is deleted.
 func (s *Store) eraseRecipientsInBatch(ctx context.Context, ref *firestore.DocumentRef, key string) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(ref)
@@ -111,7 +115,7 @@ func (s *Store) eraseRecipientsInBatch(ctx context.Context, ref *firestore.Docum
 
 		found, err := push.EraseRecipients(d.Recipients, key)
 		if err != nil {
-			slog.ErrorContext(ctx, "a damaged list of recipients is deleted", "batch", ref.ID, "err", err)
+			slog.ErrorContext(ctx, "a list of recipients that cannot be decoded is deleted", "batch", ref.ID, "error", err)
 			return tx.Update(ref, []firestore.Update{{Path: "recipients", Value: firestore.Delete}})
 		}
 		if !found {

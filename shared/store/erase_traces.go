@@ -13,8 +13,7 @@ import (
 )
 
 // eraseTraces removes customers from mailings: the texts of mailings to them alone,
-// what their phones reported,
-// their entries in the lists of mailings that have not ended, and their targets in
+// what their phones reported, their entries in the lists of mailings that have not ended, and their targets in
 // batches that are not settled. It reports for which of them something is left that
 // has to wait.
 func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string]bool, err error) {
@@ -35,6 +34,7 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 	if err != nil {
 		return nil, err
 	}
+
 	for _, snap := range snaps {
 		var d mailingDoc
 		if err := snap.DataTo(&d); err != nil {
@@ -64,14 +64,15 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 			return nil, err
 		}
 	}
+
 	return left, nil
 }
 
-// valuesPerQuery is how many values one query takes.
+// valuesPerQuery is how many values an "in" condition of one query may have.
 const valuesPerQuery = 30
 
-// eraseMailingTexts cancels the mailings to this customer alone, and removes their messages,
-// also of those that have ended.
+// eraseMailingTexts cancels the mailings to this customer alone, and removes their texts, also
+// from mailings that have ended.
 func (s *Store) eraseMailingTexts(ctx context.Context, x erasure) error {
 	for part := range slices.Chunk(append([]string{x.key}, x.Tokens...), valuesPerQuery) {
 		q := s.db.Collection("mailings").Where("recipient", "in", part).Select("createdAt")
@@ -97,7 +98,7 @@ func (s *Store) eraseMailingTexts(ctx context.Context, x erasure) error {
 }
 
 // eraseMessages deletes the messages to this customer, sent or not. A call of deliver
-// that has one under way cannot store its result any more, which is no loss. A message to
+// that is sending one cannot store its result any more, which nothing would read. A message to
 // a token of the customer that no call has taken yet is found by the token.
 func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 	queries := []firestore.Query{s.db.Collection("messages").Where("customer", "==", x.key)}
@@ -125,6 +126,7 @@ func (s *Store) eraseMessages(ctx context.Context, x erasure) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -134,6 +136,8 @@ func isTimeAfter(field any, at time.Time) bool {
 	return ok && t.After(at)
 }
 
+// eraseMailingText removes the text and the list of a mailing, and cancels it if it has
+// not ended.
 func (s *Store) eraseMailingText(ctx context.Context, id string) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.mailingDocument(id))
@@ -251,14 +255,16 @@ func (s *Store) eraseTargetsInBatch(ctx context.Context, ref push.BatchRef, xs [
 	if err != nil {
 		return false, err
 	}
-	dead, err := encodeInvalidTokens(b.InvalidTokens)
+	invalid, err := encodeInvalidTokens(b.InvalidTokens)
 	if err != nil {
 		return false, err
 	}
+	// The precondition: a call that has leased the batch since has its own copy of the
+	// targets. Then the erasure waits for the end of that call.
 	_, err = s.batchDocument(ref).Update(ctx, append(tallyUpdates(b), []firestore.Update{
 		{Path: "targets", Value: targets}, {Path: "results", Value: encodeResults(b.Results)},
 		{Path: "owedFlags", Value: slices.Concat([]int{}, b.OwedFlags)},
-		{Path: "invalidTokens", Value: dead}, {Path: "hasInvalidTokens", Value: dead != ""},
+		{Path: "invalidTokens", Value: invalid}, {Path: "hasInvalidTokens", Value: invalid != ""},
 		{Path: "heldFlags", Value: slices.Concat([]int{}, b.HeldFlags)}, {Path: "held", Value: encodeHeld(b.HeldByCode())},
 		{Path: "holding", Value: len(b.HeldFlags) > 0},
 	}...), firestore.LastUpdateTime(b.Revision))
@@ -272,12 +278,12 @@ func (s *Store) eraseTargetsInBatch(ctx context.Context, ref push.BatchRef, xs [
 // batches of a mailing.
 func (s *Store) eraseInvalidTokens(ctx context.Context, mailing string, xs []erasure) error {
 	for after := ""; ; {
-		id, dead, err := s.nextInvalidTokens(ctx, mailing, after)
+		id, tokens, err := s.nextInvalidTokens(ctx, mailing, after)
 		if err != nil || id == "" {
 			return err
 		}
 		after = id
-		if !slices.ContainsFunc(dead, func(d push.InvalidToken) bool { return matchesErasure(xs, push.CustomerKey(d.Customer), "") }) {
+		if !slices.ContainsFunc(tokens, func(d push.InvalidToken) bool { return matchesErasure(xs, push.CustomerKey(d.Customer), "") }) {
 			continue
 		}
 		b, err := s.ReadBatch(ctx, push.BatchRef{Mailing: mailing, Batch: id})
@@ -292,6 +298,7 @@ func (s *Store) eraseInvalidTokens(ctx context.Context, mailing string, xs []era
 		if err != nil {
 			return err
 		}
+		// The precondition: another erasure may have changed the list.
 		_, err = s.batchDocument(b.BatchRef).Update(ctx, []firestore.Update{{Path: "invalidTokens", Value: text}, {Path: "hasInvalidTokens", Value: text != ""}},
 			firestore.LastUpdateTime(b.Revision))
 		if err != nil && !isPreconditionFailed(err) {

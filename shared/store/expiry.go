@@ -12,7 +12,7 @@ import (
 	"carillon.example/shared/push"
 )
 
-// sweptAtOnce is how many customers are handled at the same time.
+// sweptAtOnce is how many customers are swept at the same time.
 const sweptAtOnce = 16
 
 // faultsNamed is how many failed customers an error names.
@@ -24,7 +24,7 @@ const (
 	fieldSilent  = "silentOn" // no token was seen for push.StaleAfter
 )
 
-// An ExpiryCursor says where ExpireTokens goes on; the zero value is the start.
+// An ExpiryCursor says where ExpireTokens continues; the zero value is the start.
 type ExpiryCursor struct {
 	field, day, key string
 }
@@ -38,10 +38,9 @@ type ExpiryResult struct {
 }
 
 // ExpireTokens handles at most limit customers after the cursor whose day has come. It
-// flags tokens that are too old, then records customers of whom no token was seen for
-// push.StaleAfter as silent. At last it removes traces of erased customers. The error
-// names the first customers that failed; Next is after them all the same, so that the
-// others do not wait for them.
+// flags tokens that are too old. Then it records as silent the customers of whom no token was
+// seen for push.StaleAfter. Last it removes traces of erased customers. The error names the
+// first customers that failed. Next is after them, so that the others do not wait for them.
 func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int) (ExpiryResult, error) {
 	var out ExpiryResult
 	var fault error
@@ -83,10 +82,10 @@ func (s *Store) sweepCustomers(ctx context.Context, field string, after ExpiryCu
 	g.SetLimit(sweptAtOnce)
 	for _, snap := range snaps {
 		g.Go(func() error {
-			told, err := sweepCustomer(ctx, snap, f)
+			events, err := sweepCustomer(ctx, snap, f)
 			mu.Lock()
 			defer mu.Unlock()
-			out.Events = append(out.Events, told...)
+			out.Events = append(out.Events, events...)
 			if err != nil && len(faults) < faultsNamed {
 				faults = append(faults, err)
 			}
@@ -143,5 +142,5 @@ func (s *Store) recordSilence(ctx context.Context, id string) ([]push.Event, err
 		e.touched = e.stored && e.AvailabilityAt(b.now).State != e.Reported.State
 		return nil
 	})
-	return events, classifyError(err, "noting that customer %s is silent", push.CustomerKey(id))
+	return events, classifyError(err, "recording that customer %s is silent", push.CustomerKey(id))
 }

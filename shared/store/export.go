@@ -27,7 +27,7 @@ func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) 
 	q := keyRange(s.customerCollection().Select("id", "devices", "status", "createdAt"), key, "").Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classifyError(err, "listing customers behind %q", key)
+		return nil, classifyError(err, "listing customers after %q", key)
 	}
 
 	now := s.currentTimestamp()
@@ -45,6 +45,7 @@ func (s *Store) ListAvailabilities(ctx context.Context, after string, size int) 
 		r.Platforms, r.Apps = sortedSet(r.Platforms), sortedSet(r.Apps)
 		out = append(out, r)
 	}
+
 	return out, nil
 }
 

@@ -26,7 +26,7 @@ type FlagResult struct {
 
 // FlagToken flags a token, if the customer still has it and it was not registered again
 // since the batch was created. After an unflag of the mailing has begun it sets no flag;
-// one that it had set before counts as set until it is taken back.
+// one that it had set before counts as set until the unflag removes it.
 //
 // The events are not in the outbox. The batch owes them until they are published, and
 // calls again if necessary. So a repeated call returns them again, in case the first one
@@ -91,6 +91,7 @@ func (b *customerTx) setFlags(flags []Flag, unflagging bool) ([]FlagResult, erro
 			out[i] = f.resultWithoutChange(e.Customer, e.reachable)
 		}
 	}
+
 	return out, nil
 }
 
@@ -130,31 +131,31 @@ func flaggedBy(t *push.Token, mailing string) bool {
 // removed, and the events, which are in the outbox until MarkEventsPublished. The count
 // is stored in the same transaction, so that it is counted once even if the caller
 // crashes.
-func (s *Store) unflagInTransaction(ctx context.Context, mailing string, tokens []CustomerTokens) (took int, events []push.Event, err error) {
+func (s *Store) unflagInTransaction(ctx context.Context, mailing string, tokens []CustomerTokens) (removed int, events []push.Event, err error) {
 	customers := make([]string, len(tokens))
 	for i, t := range tokens {
 		customers[i] = t.Customer
 	}
 
 	events, err = s.inCustomerTx(ctx, customers, nil, func(b *customerTx) error {
-		took = 0
+		removed = 0
 		for _, of := range tokens {
 			e := b.byID[of.Customer]
 			for _, id := range of.Tokens {
 				if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
 					t.Invalid, e.touched = nil, true
-					took++
+					removed++
 				}
 			}
 		}
-		if took == 0 {
+		if removed == 0 {
 			return nil
 		}
-		return b.tx.Create(s.unflagCollection(mailing).NewDoc(), unflagCount{Unflagged: int64(took), ExpireAt: s.now().Add(keepUnflags)})
+		return b.tx.Create(s.unflagCollection(mailing).NewDoc(), unflagCount{Unflagged: int64(removed), ExpireAt: s.now().Add(keepUnflags)})
 	})
 	if err != nil {
-		return 0, nil, classifyError(err, "taking back the flags of mailing %s of %d customers", mailing, len(tokens))
+		return 0, nil, classifyError(err, "removing the flags of mailing %s from %d customers", mailing, len(tokens))
 	}
 
-	return took, events, nil
+	return removed, events, nil
 }

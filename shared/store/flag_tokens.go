@@ -14,14 +14,14 @@ import (
 
 const (
 	// customersPerFlagging is how many customers one transaction flags, in three
-	// round trips. More customers would hold more locks for a longer time.
+	// round trips. More customers would be locked together, and for a longer time.
 	customersPerFlagging = 20
 	// flaggingsAtOnce is how many such transactions run at the same time.
 	flaggingsAtOnce = 8
 )
 
 // FlagTokens sets the flags of one mailing as FlagToken does, and returns a result for
-// each, in their order. A result's Err concerns that flag alone. First it reads all
+// each, in their order. A result's Err is about that flag alone. First it reads all
 // customers at once; only those whose document changes cost a transaction. So a call
 // that is repeated after a crash costs little more than its reads.
 func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
@@ -72,6 +72,7 @@ func (s *Store) flagGroup(ctx context.Context, customers []string, of map[string
 	for _, id := range customers {
 		indexes = append(indexes, of[id]...)
 	}
+
 	for _, i := range indexes {
 		group = append(group, flags[i])
 	}
@@ -114,6 +115,7 @@ func (s *Store) readCustomers(ctx context.Context, ids []string, unknown func(id
 	for i, id := range ids {
 		refs[i] = s.customerDocument(id)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
 		return nil, err
@@ -131,6 +133,7 @@ func (s *Store) readCustomers(ctx context.Context, ids []string, unknown func(id
 		}
 		out[ids[i]] = c
 	}
+
 	return out, nil
 }
 

@@ -25,21 +25,22 @@ type ImportLine struct {
 
 // Limits of one transaction of an import.
 const (
-	importWrites  = 200 // documents; a commit takes 10 MiB
+	importWrites  = 200 // documents; a commit may have 10 MiB
 	importsAtOnce = 4   // transactions at the same time
 )
 
-// ImportCustomers stores customers as if the lines came one after the other. refused[i]
+// ImportCustomers stores customers with the same result as if the lines were stored one after
+// the other. refused[i]
 // is the error of lines[i], nil if it was stored. err is an error of the store, after
 // which some lines may be stored and others not: a second import of the same lines is
 // safe.
 //
 // A file may be older than what devices report. So tokens that the customer has stay as
-// they are, invalid ones too; a token of a file replaces no valid one; and it is taken
-// from another customer only if the line has a time at which it was added or seen that
-// is later than the last sign of it there. The same holds for another token of the same
-// phone: a FID replaces a valid registration token only with a later time, and is
-// skipped without one.
+// they are, also invalid ones. A token of a file replaces no valid token. It is taken from
+// another customer only if the line has a time at which it was added or seen, and this time
+// is later than the last sign of the token there. The same is true for another token of the
+// same phone: a FID replaces a valid registration token only with a later time; without one
+// it is skipped.
 //
 // An import does not lift an opt-out that was kept after an erasure; PatchCustomer does.
 //
@@ -49,18 +50,17 @@ func (s *Store) ImportCustomers(ctx context.Context, lines []ImportLine) (refuse
 	lines = setTokenKinds(lines)
 	refused = make([]error, len(lines))
 	groups, late := independentGroups(lines)
-	told := make([][]push.Event, len(groups))
+	parts := make([][]push.Event, len(groups))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(importsAtOnce)
 	for i, group := range groups {
 		g.Go(func() (err error) {
-			told[i], err = s.importGroup(gctx, lines, group, refused)
+			parts[i], err = s.importGroup(gctx, lines, group, refused)
 			return err
 		})
 	}
-
 	err = g.Wait()
-	for _, part := range told {
+	for _, part := range parts {
 		events = append(events, part...)
 	}
 
@@ -115,6 +115,7 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 		}
 		group = append(group, i)
 	}
+
 	if len(group) > 0 {
 		groups = append(groups, group)
 	}
@@ -151,6 +152,7 @@ func (s *Store) importGroup(ctx context.Context, lines []ImportLine, group []int
 	return append(first, second...), errors.Join(err1, err2)
 }
 
+// openLinesTx opens a customerTx with the customers, tokens and phones of lines.
 func (s *Store) openLinesTx(tx *firestore.Transaction, w writeID, lines []ImportLine, group []int) (*customerTx, error) {
 	var customers, tokens []string
 	var claims []tokenClaim
@@ -191,6 +193,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 			fresh = append(fresh, r)
 		}
 	}
+
 	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
 		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
 	}
@@ -217,6 +220,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 			t.Imported = true
 		}
 	}
+
 	if len(fresh) > 0 {
 		b.dropSurplus(e, named...)
 	}
@@ -268,9 +272,11 @@ func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bo
 			return true
 		}
 	}
+
 	return false
 }
 
+// laterOf returns the later of two times.
 func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

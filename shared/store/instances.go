@@ -65,15 +65,17 @@ func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
 		case age < push.DemandLife:
 			others = append(others, push.Demand{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, Age: max(age, 0)})
 		case age > instanceGoneAfter:
-			// Another instance may have deleted it, or it was written again: both are fine.
+			// The precondition: an instance that has announced again since stays. If the
+			// delete fails, the next reader tries again.
 			_, _ = snap.Ref.Delete(ctx, firestore.LastUpdateTime(snap.UpdateTime))
 		}
 	}
+
 	return others, nil
 }
 
 // Leave deletes what the instance announced: it is idle or about to end.
 func (i *Instance) Leave(ctx context.Context) error {
 	_, err := i.doc.Delete(ctx)
-	return classifyError(err, "taking back the demand of instance %s", i.doc.ID)
+	return classifyError(err, "deleting the demand of instance %s", i.doc.ID)
 }

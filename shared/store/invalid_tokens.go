@@ -13,7 +13,7 @@ import (
 )
 
 // ListInvalidTokens lists the tokens that a mailing found invalid, in pages of size, in the order
-// of its batches. It returns the token of the next page. It works until Keep after the
+// of its batches. It returns the token of the next page. It works until KeepBatches after the
 // mailing ended.
 func (s *Store) ListInvalidTokens(ctx context.Context, mailing string, size int, token string) ([]push.InvalidToken, string, error) {
 	after, skip, err := parseInvalidTokensPage(token)
@@ -23,21 +23,21 @@ func (s *Store) ListInvalidTokens(ctx context.Context, mailing string, size int,
 
 	var out []push.InvalidToken
 	for {
-		snap, dead, err := s.nextInvalidTokens(ctx, mailing, after)
+		snap, tokens, err := s.nextInvalidTokens(ctx, mailing, after)
 		if err != nil || snap == "" {
 			return out, "", err
 		}
-		for i := skip; i < len(dead); i++ {
+		for i := skip; i < len(tokens); i++ {
 			if len(out) == size {
 				return out, after + "." + strconv.Itoa(i) + "." + snap, nil
 			}
-			out = append(out, dead[i])
+			out = append(out, tokens[i])
 		}
 		after, skip = snap, 0
 	}
 }
 
-// parseInvalidTokensPage reads the token of a page: the batch before the one to go on in, and how
+// parseInvalidTokensPage reads the token of a page: the batch before the one to continue in, and how
 // many tokens of that one are listed already.
 func parseInvalidTokensPage(token string) (after string, skip int, err error) {
 	if token == "" {
@@ -55,7 +55,7 @@ func parseInvalidTokensPage(token string) (after string, skip int, err error) {
 }
 
 // nextInvalidTokens reads the invalid tokens of the first batch after a batch. An empty id
-// says that there is none.
+// means that there is no such batch.
 func (s *Store) nextInvalidTokens(ctx context.Context, mailing, after string) (string, []push.InvalidToken, error) {
 	batches, err := s.invalidTokensAfter(ctx, mailing, after, 1)
 	if err != nil || len(batches) == 0 {
@@ -89,16 +89,19 @@ func (s *Store) invalidTokensAfter(ctx context.Context, mailing, after string, m
 		out[i].batch = snap.Ref.ID
 		out[i].tokens, out[i].err = decodeInvalidTokens(snap)
 	}
+
 	return out, nil
 }
 
-func decodeInvalidTokens(snap *firestore.DocumentSnapshot) (dead []push.InvalidToken, err error) {
+// decodeInvalidTokens returns the invalid tokens of a batch. The error is
+// ErrUndecodable.
+func decodeInvalidTokens(snap *firestore.DocumentSnapshot) (tokens []push.InvalidToken, err error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("decoding batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	if err := json.Unmarshal([]byte(d.InvalidTokens), &dead); err != nil {
-		return nil, fmt.Errorf("decoding the dead tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
+	if err := json.Unmarshal([]byte(d.InvalidTokens), &tokens); err != nil {
+		return nil, fmt.Errorf("decoding the invalid tokens of batch %s: %w: %w", snap.Ref.Path, ErrUndecodable, err)
 	}
-	return dead, nil
+	return tokens, nil
 }

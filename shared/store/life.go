@@ -15,7 +15,9 @@ import (
 var errUnchanged = errors.New("nothing to change")
 
 // changeState changes the state of a mailing in one transaction; to makes the change,
-// or returns errUnchanged, or an error that says why it is not possible.
+// or returns errUnchanged, or an error that says why it is not possible. The transaction
+// reads the mailing again, so that of two changes at the same time the second one sees the
+// state of the first.
 func (s *Store) changeState(ctx context.Context, id string, to func(*push.Mailing) error) (*push.Mailing, error) {
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error { return to(m) })
 	if errors.Is(err, errUnchanged) {
@@ -27,6 +29,8 @@ func (s *Store) changeState(ctx context.Context, id string, to func(*push.Mailin
 	return m, nil
 }
 
+// classifyStateError is classifyError for a change of a mailing. *push.NotFound and
+// *push.Conflict stay as they are, because the API answers with their text.
 func classifyStateError(err error, id string) error {
 	if push.IsNotFound(err) || push.IsConflict(err) {
 		return err
@@ -34,6 +38,7 @@ func classifyStateError(err error, id string) error {
 	return classifyError(err, "changing the state of mailing %s", id)
 }
 
+// newTransitionError returns the *push.Conflict of a state that cannot follow.
 func newTransitionError(m *push.Mailing, next string) error {
 	return &push.Conflict{Why: fmt.Sprintf("mailing %s is %s and cannot be %s", m.ID, m.State, next)}
 }
@@ -91,6 +96,8 @@ func (s *Store) ResumeMailing(ctx context.Context, id string) (*push.Mailing, er
 	})
 }
 
+// endPause changes a paused mailing, in memory, to the state before the pause. A
+// mailing whose time to start has come is accepted.
 func (s *Store) endPause(m *push.Mailing) error {
 	if m.State != push.Paused {
 		return newTransitionError(m, "resumed")

@@ -34,17 +34,18 @@ type listSummary struct {
 	entries int
 }
 
-// splitList distributes the listed customers or tokens of a mailing over documents.
+// splitList divides the listed customers or tokens of a mailing among documents.
 func splitList(m *push.Mailing) ([]*listDoc, listSummary) {
 	var out []*listDoc
-	forget := m.ExpiresAt.Add(KeepBatches)
+	expireAt := m.ExpiresAt.Add(KeepBatches)
 	for _, part := range splitByBytes(m.Audience.Customers) {
-		out = append(out, &listDoc{Customers: part, ExpireAt: forget})
+		out = append(out, &listDoc{Customers: part, ExpireAt: expireAt})
 	}
 
 	for _, part := range splitByBytes(m.Audience.Tokens) {
-		out = append(out, &listDoc{Tokens: part, ExpireAt: forget})
+		out = append(out, &listDoc{Tokens: part, ExpireAt: expireAt})
 	}
+
 	switch a := m.Audience; {
 	case len(a.Customers) > 0:
 		return out, listSummary{len(out), "customers", len(a.Customers)}
@@ -55,6 +56,7 @@ func splitList(m *push.Mailing) ([]*listDoc, listSummary) {
 	return out, listSummary{}
 }
 
+// splitByBytes splits a list into parts of at most listBytes.
 func splitByBytes(list []string) [][]string {
 	var out [][]string
 	start, size := 0, 0
@@ -77,6 +79,7 @@ func (s *Store) readListParts(ctx context.Context, m *push.Mailing, l listSummar
 	for i := range refs {
 		refs[i] = s.listDocument(m.ID, i)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
 		return false, classifyError(err, "reading the audience of mailing %s", m.ID)
@@ -93,6 +96,7 @@ func (s *Store) readListParts(ctx context.Context, m *push.Mailing, l listSummar
 		}
 		customers, tokens = append(customers, d.Customers...), append(tokens, d.Tokens...)
 	}
+
 	m.Audience.Customers, m.Audience.Tokens = customers, tokens
 	return true, nil
 }
@@ -101,9 +105,9 @@ func (s *Store) readListParts(ctx context.Context, m *push.Mailing, l listSummar
 const readListBelow = 100
 
 // ReadMailingWithAudience reads a mailing as the API shows it, and the state of its list of
-// customers or tokens, nil where it has none. A long list is read only with whole: 10,000
-// tokens are megabytes, and a mailing is read again and again while it runs. A deleted
-// list is no error.
+// customers or tokens, nil if it has none. A long list is read only if whole is true: 10,000
+// tokens are megabytes, and clients read a mailing often while it runs. A deleted list is
+// not an error.
 func (s *Store) ReadMailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error) {
 	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {

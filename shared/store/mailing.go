@@ -57,7 +57,7 @@ type mailingDoc struct {
 	Shards       int        `firestore:"shards"`
 	Dispatched   bool       `firestore:"dispatched"`
 	Active       bool       `firestore:"active"`
-	Cutting      string     `firestore:"cutting,omitempty"` // see cutting
+	Cutting      string     `firestore:"cutting,omitempty"` // see cuttingValue
 	ResumedAt    *time.Time `firestore:"resumedAt,omitempty"`
 	PublishedAt  *time.Time `firestore:"publishedAt,omitempty"` // written by MarkStartPublished alone
 	Totals       string     `firestore:"totals,omitempty"`      // JSON
@@ -68,13 +68,14 @@ type mailingDoc struct {
 	ExpireAt     *time.Time `firestore:"expireAt,omitempty"`
 }
 
-// listFields are the fields that a list of mailings reads. The draft is none of
-// them: it may have 64 KiB.
+// listFields are the fields that a list of mailings reads. The draft is not among them,
+// because it may have 64 KiB.
 var listFields = []string{
 	"createdBy", "name", "tags", "title", "sendAt", "dryRun", "state", "pausedReason", "pausedDetail", "pausedFrom", "refusal",
 	"createdAt", "startAt", "startedAt", "completedAt", "expiresAt", "totals", "hours",
 }
 
+// timeOrNil returns nil for the zero time, because Firestore stores no zero time.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -82,6 +83,7 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
+// timeOrZero is the reverse of timeOrNil.
 func timeOrZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -89,6 +91,8 @@ func timeOrZero(t *time.Time) time.Time {
 	return *t
 }
 
+// encodeMailing returns the document of a mailing. The listed customers and tokens of
+// its audience are in documents of their own.
 func encodeMailing(m *push.Mailing, l listSummary) (*mailingDoc, error) {
 	d := m.Draft
 	d.Audience.Customers, d.Audience.Tokens = nil, nil
@@ -199,7 +203,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 		return tx.Create(s.mailingDocument(m.ID), doc)
 	})
 	if status.Code(err) != codes.AlreadyExists {
-		return m, err == nil, classifyError(err, "recording mailing %s", m.ID)
+		return m, err == nil, classifyError(err, "storing mailing %s", m.ID)
 	}
 	if w.readIfStored(ctx, s.mailingDocument(m.ID), err) != nil {
 		return m, true, nil
@@ -216,7 +220,7 @@ func (s *Store) CreateMailing(ctx context.Context, m *push.Mailing) (*push.Maili
 	return was, false, nil
 }
 
-// CountMailingsSince counts the mailings that were handed in since a time. It costs a
+// CountMailingsSince counts the mailings that were created since a time. It costs a
 // read for each 1,000.
 func (s *Store) CountMailingsSince(ctx context.Context, at time.Time) (int, error) {
 	n, err := s.countDocuments(ctx, s.db.Collection("mailings").Where("createdAt", ">=", at))
@@ -229,6 +233,8 @@ func (s *Store) ReadMailingHeader(ctx context.Context, id string) (*push.Mailing
 	return m, err
 }
 
+// readMailingAndList reads a mailing, and what is stored about its list. It returns
+// *push.NotFound for an unknown id.
 func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailing, listSummary, error) {
 	if !validID(id) {
 		return nil, listSummary{}, &push.NotFound{What: "mailing", ID: id}
@@ -244,7 +250,7 @@ func (s *Store) readMailingAndList(ctx context.Context, id string) (*push.Mailin
 }
 
 // validID reports whether id can be the name of a document. An id of a request may
-// hold anything, a slash for example.
+// contain any character, a slash for example.
 func validID(id string) bool {
 	if id == "" || len(id) > 100 {
 		return false
@@ -258,7 +264,7 @@ func validID(id string) bool {
 }
 
 // ReadMailing reads a mailing with the customers or tokens that it lists. These are
-// deleted Keep after the end of its lifetime; from then on it is an error.
+// deleted KeepBatches after the end of its lifetime; then ReadMailing returns an error.
 func (s *Store) ReadMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	m, l, err := s.readMailingAndList(ctx, id)
 	if err != nil || l.parts == 0 {
@@ -313,8 +319,9 @@ func (s *Store) ListMailings(ctx context.Context, state push.State, tag string, 
 }
 
 // updateMailing reads a mailing, lets f change it, and stores it, all in one
-// transaction. When f answers an error nothing is written; with errKeep the
-// mailing is answered beside it.
+// transaction, together with the events of the change. If f returns an error, nothing is
+// written, and the mailing is returned together with the error. The transaction locks the
+// mailing, so that no other change comes between the read and the write.
 func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Mailing, *firestore.Transaction) error) (*push.Mailing, error) {
 	if !validID(id) {
 		return nil, &push.NotFound{What: "mailing", ID: id}
@@ -354,8 +361,8 @@ func (s *Store) updateMailing(ctx context.Context, id string, f func(*push.Maili
 	return m, err
 }
 
-// eventsOf returns what is published about a change of the state of a mailing, beside
-// mailing.completed. tick publishes it from the outbox.
+// eventsOf returns the events of a change of the state of a mailing, except
+// mailing.completed. tick publishes them from the outbox.
 func (s *Store) eventsOf(m *push.Mailing, was push.State) []push.Event {
 	switch {
 	case was == m.State:

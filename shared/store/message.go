@@ -46,8 +46,8 @@ type messageDoc struct {
 	LeaseOwner    string     `firestore:"leaseOwner,omitempty"`
 	LeaseUntil    *time.Time `firestore:"leaseUntil,omitempty"`
 	Reason        string     `firestore:"reason,omitempty"`
-	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; gone once settled
-	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; only once settled
+	Targets       []byte     `firestore:"targets,omitempty"`    // push.EncodeTargets; deleted when it is settled
+	Recipients    []byte     `firestore:"recipients,omitempty"` // push.EncodeRecipients; set when it is settled
 	Results       []byte     `firestore:"results,omitempty"`    // one byte a target
 	OwedFlags     []int      `firestore:"owedFlags,omitempty"`
 	HeldFlags     []int      `firestore:"heldFlags,omitempty"`
@@ -59,6 +59,7 @@ type messageDoc struct {
 
 func (s *Store) messageDocument(id string) *firestore.DocumentRef { return s.db.Doc("messages/" + id) }
 
+// encodeMessage returns the document of a message, with the write id w.
 func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 	draft, err := json.Marshal(m.MessageDraft)
 	if err != nil {
@@ -83,12 +84,14 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 	if at := nextPublication(m, s.now()); !at.IsZero() {
 		d.Due = encodeDue(m.ID, at)
 	}
+
 	switch {
 	case m.Customer != "":
 		d.Customer = push.CustomerKey(m.Customer)
 	case len(b.Targets) > 0:
 		d.Customer = push.CustomerKey(b.Targets[0].Customer)
 	}
+
 	if address := m.Address(); address != "" {
 		d.TokenID = push.TokenID(address)
 	}
@@ -153,11 +156,13 @@ func decodeSingleBatch(m *push.Message, d *messageDoc) (err error) {
 	if len(b.Targets) != len(b.Results) {
 		return fmt.Errorf("%d targets and %d results", len(b.Targets), len(b.Results))
 	}
+
 	for _, t := range b.Targets {
 		r := push.Recipient{TokenID: push.TokenID(t.Token), Kind: t.Kind, Platform: t.Platform, App: t.App}
 		r.Result = b.Results[len(m.Recipients)]
 		m.Recipients = append(m.Recipients, r)
 	}
+
 	return decodeCrashes(b, &batchDoc{CrashedWith: d.CrashedWith, UnderWay: d.UnderWay})
 }
 
@@ -179,7 +184,7 @@ func (s *Store) CreateMessage(ctx context.Context, m *push.Message) (*push.Messa
 		return m, true, nil
 	}
 	if status.Code(err) != codes.AlreadyExists {
-		return nil, false, classifyError(err, "recording message %s", m.ID)
+		return nil, false, classifyError(err, "storing message %s", m.ID)
 	}
 
 	was, err := s.ReadMessage(ctx, m.ID)
@@ -266,9 +271,10 @@ func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer
 	return decodeCustomer(snap)
 }
 
-// SaveMessage stores what became of a message, and its lease, with one write. The
-// revision of its batch is that of the document. ErrConflict: another call has written
-// since it was read, or it was erased, and nothing was stored.
+// SaveMessage stores the results of a message, and its lease, with one write. The revision
+// of its batch is that of the document, and is the precondition of the write: it returns
+// ErrConflict, and stores nothing, if another call has written since the message was read,
+// or if the message was erased.
 func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 	m.Settle(s.now())
 	w := newWriteID()
@@ -289,7 +295,7 @@ func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
 	return nil
 }
 
-// updateMessageOnce is like updateOnce for all fields of a message that change.
+// updateMessageOnce is updateOnce for all fields of a message that change.
 func (s *Store) updateMessageOnce(ctx context.Context, ref *firestore.DocumentRef, d *messageDoc, w writeID, m *push.Message) (time.Time, error) {
 	res, err := ref.Update(ctx, d.changedFields(m.Touched), firestore.LastUpdateTime(m.Batch.Revision))
 	if err == nil {
@@ -342,8 +348,8 @@ func (d *messageDoc) changedFields(touched bool) []firestore.Update {
 	return up
 }
 
-// LeaseMessage gives a message as it was read to an owner until a time, and counts the
-// attempt, with one write. ErrConflict: another call was first.
+// LeaseMessage leases a message, and counts the attempt, with one write. It returns
+// ErrConflict, and stores nothing, if another call was first.
 func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error {
 	leased := *m
 	leased.Batch.Claim(l)

@@ -32,6 +32,7 @@ func encodeDue(id string, at time.Time) string {
 	return duePrefix(push.MessageShard(id)) + at.UTC().Format(dueFormat)
 }
 
+// duePrefix returns the first characters of the field due for the messages of a shard.
 func duePrefix(shard int) string { return fmt.Sprintf("%x-", shard) }
 
 // decodeDue returns the time in a value of the field due, zero if it has none.
@@ -58,11 +59,12 @@ func nextPublication(m *push.Message, now time.Time) time.Time {
 	case m.ExpiresAt.After(now) && b.NotBefore.After(m.ExpiresAt):
 		return m.ExpiresAt
 	}
+
 	return b.NotBefore
 }
 
 // republishTime returns when to publish a message again that is published now. The queue may be
-// long, so the time doubles, and there are few copies while no call answers.
+// long, so the time doubles, and there are few copies while no call works on the message.
 func republishTime(createdAt, now time.Time) time.Time {
 	return now.Add(max(orphanedAfter, now.Sub(createdAt)))
 }
@@ -94,9 +96,12 @@ func (s *Store) ListDueMessages(ctx context.Context, until time.Time) ([]DueMess
 	for _, list := range lists {
 		out = append(out, list...)
 	}
+
 	return out, nil
 }
 
+// dueMessagesOf lists messages of one shard, the first due first, at most
+// dueMessagesAtOnce.
 func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) ([]DueMessage, error) {
 	prefix := duePrefix(shard)
 	q := s.db.Collection("messages").Where("due", ">=", prefix).Where("due", "<=", prefix+until.UTC().Format(dueFormat)).
@@ -108,7 +113,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 
 	var out []DueMessage
 	for _, snap := range snaps {
-		// What does not decode is published all the same: deliver closes the message.
+		// A message that cannot be decoded is published too: deliver closes it.
 		var d messageDoc
 		m := push.Message{ID: snap.Ref.ID}
 		if snap.DataTo(&d) == nil {
@@ -116,11 +121,13 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 		}
 		out = append(out, DueMessage{MessageRef: m.Ref(), At: decodeDue(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
 	}
+
 	return out, nil
 }
 
 // MarkMessagePublished records that the caller is about to publish a message again. It
-// reports false, and stores nothing, if the message has changed since it was listed.
+// reports false, and stores nothing, if the message has changed since it was listed: another
+// round has published it, or a call of deliver has stored something.
 func (s *Store) MarkMessagePublished(ctx context.Context, x DueMessage, at time.Time) (bool, error) {
 	_, err := s.messageDocument(x.Message).Update(ctx, []firestore.Update{
 		{Path: "publishedAt", Value: at}, {Path: "due", Value: encodeDue(x.Message, republishTime(x.CreatedAt, at))},

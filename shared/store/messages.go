@@ -26,15 +26,15 @@ const (
 	// time.
 	searchesAtOnce = 10
 	// keepMailingAtMost is how long after its creation the batches of a mailing exist at the
-	// most: it may be scheduled, live for four weeks, and is kept for a month.
+	// most: it may be scheduled, has a lifetime of up to four weeks, and is kept for a month.
 	keepMailingAtMost = push.MaxAhead + push.MaxLifetime + KeepBatches
 )
 
 // ListCustomerMessages lists the mailings and messages that were sent to a customer, the
-// newest first, and returns the token of the next page, "" after the last one. A page is
-// of size mailings and messages, of which mailings that the customer was not in are left
-// out: it may be short or empty and have a next one. They are listed as long as their
-// batches, or the messages, exist.
+// newest first, and returns the token of the next page, "" after the last one. A page looks
+// at size mailings and messages and leaves out the mailings that the customer was not in, so
+// it may be short or empty although there is a next one. Mailings are listed as long as
+// their batches exist.
 //
 // It costs a read for each mailing and message of the page, one more for each mailing
 // that may have been sent to the customer, and two more where a batch ends with the
@@ -130,6 +130,7 @@ func (s *Store) listMessagesOf(ctx context.Context, c *push.Customer, limit int,
 			out = append(out, m)
 		}
 	}
+
 	return out, nil
 }
 
@@ -172,6 +173,7 @@ func (s *Store) findRecipientsInMailing(ctx context.Context, m *push.Mailing, c 
 		}
 		out = append(out, found...)
 	}
+
 	return out, nil
 }
 
@@ -187,6 +189,7 @@ func (s *Store) readBatchesOfCustomer(ctx context.Context, mailing, key string, 
 	if err != nil || len(snaps) == 0 {
 		return nil, err
 	}
+
 	last, _ := snaps[0].DataAt("last")
 	switch {
 	case byZone:
@@ -194,6 +197,7 @@ func (s *Store) readBatchesOfCustomer(ctx context.Context, mailing, key string, 
 	case last == key:
 		return q.Limit(maxBatchesOfCustomer).Documents(ctx).GetAll()
 	}
+
 	return snaps, nil
 }
 

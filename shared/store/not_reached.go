@@ -12,9 +12,9 @@ import (
 // ("": no end).
 type keySpan struct{ after, upto string }
 
-// countNotReached counts the customers of the audience of a mailing that dispatch never
-// came to. Call it once endShards has run: then no cursor moves any more. A mailing
-// that never started has no shards, and reached nobody.
+// countNotReached counts the customers of the audience of a mailing that are behind the last
+// cursor of dispatch. Call it after endShards, because then no cursor moves any more. A
+// mailing that never started has no shards: its whole audience counts.
 //
 // It costs one read for each 1,000 customers; with segments that several conditions
 // select, one read for each customer that the first condition finds.
@@ -40,10 +40,11 @@ func (s *Store) countNotReached(ctx context.Context, id string) (int64, error) {
 		}
 		sum += int64(n)
 	}
+
 	return sum, nil
 }
 
-// spansNotReached returns the ranges of keys behind the cursors of the shards that were
+// spansNotReached returns the ranges of keys after the cursors of the shards that were
 // ended early.
 func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan, error) {
 	if m.Shards == 0 {
@@ -63,6 +64,7 @@ func (s *Store) spansNotReached(ctx context.Context, m *push.Mailing) ([]keySpan
 		}
 		spans = append(spans, keySpan{d.After, d.Upto})
 	}
+
 	return spans, nil
 }
 
@@ -137,6 +139,7 @@ func (s *Store) countInParts(ctx context.Context, q firestore.Query, after, upto
 			return sum, nil
 		}
 	}
+
 	n, err := s.countDocuments(ctx, keyRange(q, after, upto))
 	return sum + n, err
 }

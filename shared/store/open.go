@@ -15,9 +15,9 @@ type OpenBatch struct {
 	push.BatchRef
 	Lane        push.Lane
 	CutAt       time.Time
-	NotBefore   time.Time // zero: none
+	NotBefore   time.Time // zero: at once
 	LeaseUntil  time.Time // zero: no call has leased it, or the last one released it
-	PublishedAt time.Time // when the message was published that no call has answered with a lease yet; zero: there is none
+	PublishedAt time.Time // when the message was published that no call has followed by a lease yet; zero: there is no such message
 	Revision    time.Time // the revision that MarkBatchPublished expects
 }
 
@@ -32,6 +32,7 @@ func (s *Store) ListHoldingBatches(ctx context.Context, mailing string) ([]OpenB
 	return s.listOpen(ctx, mailing, s.openBatchesQuery(mailing).Where("holding", "==", true))
 }
 
+// listOpen lists the batches of a query, without their targets.
 func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query) ([]OpenBatch, error) {
 	q = q.Select("lane", "cutAt", "notBefore", "leaseUntil", "publishedAt")
 	snaps, err := q.Documents(ctx).GetAll()
@@ -52,13 +53,14 @@ func (s *Store) listOpen(ctx context.Context, mailing string, q firestore.Query)
 			PublishedAt: timeOrZero(d.PublishedAt), Revision: snap.UpdateTime,
 		})
 	}
+
 	return out, nil
 }
 
 // logSkipped logs a document that cannot be decoded and is left out of a list, so that it
 // affects nothing else.
 func logSkipped(ctx context.Context, snap *firestore.DocumentSnapshot, err error) {
-	slog.ErrorContext(ctx, "a document does not decode and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
+	slog.ErrorContext(ctx, "a document cannot be decoded and is skipped", "document", snap.Ref.Parent.ID+"/"+snap.Ref.ID, "error", err)
 }
 
 // MarkBatchPublished records that the caller is about to publish a message for a batch. It
@@ -76,9 +78,10 @@ func (s *Store) MarkBatchPublished(ctx context.Context, b OpenBatch, at time.Tim
 // CountOpenTargets counts the targets in the open batches of a mailing.
 func (s *Store) CountOpenTargets(ctx context.Context, mailing string) (int, error) {
 	n, err := s.sumSizes(ctx, s.openBatchesQuery(mailing))
-	return n, classifyError(err, "adding up the open batches of mailing %s", mailing)
+	return n, classifyError(err, "adding up the targets in open batches of mailing %s", mailing)
 }
 
+// sumSizes counts the targets of the batches that a query finds.
 func (s *Store) sumSizes(ctx context.Context, q firestore.Query) (int, error) {
 	sums, err := sumFields(ctx, nil, q, "size")
 	if err != nil {

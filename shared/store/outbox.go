@@ -22,6 +22,7 @@ type outboxDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
 
+// eventDoc is an event in the outbox.
 type eventDoc struct {
 	Type    string    `firestore:"type"`
 	Subject string    `firestore:"subject"`
@@ -31,7 +32,7 @@ type eventDoc struct {
 
 func (s *Store) outboxCollection() *firestore.CollectionRef { return s.db.Collection("outbox") }
 
-// storeEvents stores events in the outbox.
+// storeEvents stores events in the outbox, in the transaction of the change that they report.
 func (s *Store) storeEvents(tx *firestore.Transaction, events []push.Event) error {
 	for _, e := range events {
 		data, err := json.Marshal(e.Data)

@@ -45,11 +45,11 @@ func (s *Store) openListedTokens(ctx context.Context, m *push.Mailing) (*listedA
 		owners, err = s.resolveOwners(ctx, m, ids)
 	}
 	if err != nil {
-		return nil, classifyError(err, "finding out whose the %d tokens of mailing %s are", len(ids), m.ID)
+		return nil, classifyError(err, "finding the customers of the %d tokens of mailing %s", len(ids), m.ID)
 	}
 
 	a := &listedAudience{s: s, listedTokens: map[string][]string{}, unregistered: map[string]bool{}}
-	for _, id := range ids { // an erasure may have removed some from the list since
+	for _, id := range ids { // not all that are stored: an erasure may have removed some from the list
 		a.addOwner(id, owners[id])
 	}
 	a.sortKeys()
@@ -69,6 +69,7 @@ func (s *Store) readStoredOwners(ctx context.Context, mailing string) (map[strin
 	return d.ownersByToken()
 }
 
+// ownersByToken returns the keys of customers by token id.
 func (d *ownersDoc) ownersByToken() (map[string]string, error) {
 	if len(d.Tokens) != len(d.Owners) {
 		return nil, fmt.Errorf("%d tokens have %d owners", len(d.Tokens), len(d.Owners))
@@ -89,7 +90,7 @@ func (s *Store) resolveOwners(ctx context.Context, m *push.Mailing, ids []string
 	}
 	d := ownersDoc{ids, owners, m.ExpiresAt.Add(KeepBatches)}
 	_, err = s.ownersDocument(m.ID).Create(ctx, d)
-	if isPreconditionFailed(err) { // another call has stored it
+	if isPreconditionFailed(err) { // Create failed: another call was first, and all calls use its list
 		return s.readStoredOwners(ctx, m.ID)
 	}
 	if err != nil {
@@ -116,6 +117,7 @@ func (s *Store) lookUpOwners(ctx context.Context, ids []string) ([]string, error
 			owners = append(owners, key)
 		}
 	}
+
 	return owners, nil
 }
 

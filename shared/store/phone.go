@@ -9,13 +9,13 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A tokenClaim is a registration for a customer.
+// A tokenClaim is a registration and the customer whom it is for.
 type tokenClaim struct {
 	customer string
 	push.Registration
 }
 
-// phonesAtOnce is how many FIDs one query looks for: Firestore allows 30 values.
+// phonesAtOnce is how many FIDs one query searches: Firestore allows 30 values.
 const phonesAtOnce = 30
 
 // installationKey returns the token id of the FID of a token's installation, "" if the
@@ -46,12 +46,14 @@ func (b *customerTx) readPhones(claims ...tokenClaim) error {
 			names = append(names, key)
 		}
 	}
+
 	names, fids = uniqueStrings(names), uniqueStrings(fids)
 
 	refs := make([]*firestore.DocumentRef, len(names))
 	for i, id := range names {
 		refs[i] = b.s.tokenDocument(id)
 	}
+
 	if len(refs) > 0 {
 		snaps, err := b.tx.GetAll(refs)
 		if err != nil {
@@ -69,6 +71,7 @@ func (b *customerTx) readPhones(claims ...tokenClaim) error {
 		}
 		names = append(names, found...)
 	}
+
 	b.phones = append(b.phones, names...)
 	return b.readOtherOwners(names)
 }

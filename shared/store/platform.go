@@ -33,6 +33,7 @@ func (s *Store) sumPlatforms(ctx context.Context, tx *firestore.Transaction, mai
 	for _, name := range names {
 		fields = append(fields, "platformTally."+name+".size")
 	}
+
 	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, append(fields, "missingAttribute")...)
 	if err != nil {
 		return nil, 0, err
@@ -48,5 +49,6 @@ func (s *Store) sumPlatforms(ctx context.Context, tx *firestore.Transaction, mai
 		}
 		platforms[name] = push.NewTokenTotals(size, tally)
 	}
+
 	return platforms, sums[len(names)], nil
 }

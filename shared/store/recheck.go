@@ -14,6 +14,7 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 	for i, t := range targets {
 		ids[i] = t.Customer
 	}
+
 	ids = uniqueStrings(ids)
 	customers, err := s.readCustomers(ctx, ids, func(id string) *push.Customer { return &push.Customer{ID: id} })
 	if err != nil {
@@ -29,10 +30,12 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 		token, ok := c.Token(push.TokenID(t.Token))
 		owed[i] = ok && token.Valid()
 	}
+
 	for _, id := range ids {
 		if customers[id] == nil {
 			broken = append(broken, push.CustomerKey(id))
 		}
 	}
+
 	return owed, broken, nil
 }

@@ -21,9 +21,9 @@ type MailingRecipient struct {
 }
 
 // ListRecipients reads the recipients of at most n batches of a mailing, in the order of
-// the batches' names, behind the batch after. An empty list ends them. A settled batch
-// has no customers: they are found by their tokens, with one read for each. If anybody
-// has opened the mailing, that costs one more for each.
+// the batches' names, starting after the batch with the name after. An empty list means that
+// there are no more. A settled batch has no customers: they are found by their tokens, with
+// one read for each. If a phone has reported an opening of the mailing, each costs one more.
 func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int) ([]MailingRecipient, error) {
 	q := s.mailingDocument(mailing).Collection("batches").OrderBy(firestore.DocumentID, firestore.Asc).
 		Select("open", "waitUntil", "cutAt", "targets", "recipients", "results", "variantOf").Limit(n)
@@ -43,16 +43,18 @@ func (s *Store) ListRecipients(ctx context.Context, mailing, after string, n int
 		}
 		out = append(out, list...)
 	}
+
 	return out, s.addOpenings(ctx, mailing, out)
 }
 
 // recipientsOfBatch returns the recipients of a batch. A batch that was closed without
-// being decoded has one without anything, so that the caller can go on behind it.
+// being decoded has one without any field, so that the caller can continue after it.
 func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentSnapshot) ([]MailingRecipient, error) {
 	var d batchDoc
 	if err := snap.DataTo(&d); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
+
 	results := decodeResults(d.Results)
 	var out []MailingRecipient
 	switch {
@@ -81,12 +83,14 @@ func (s *Store) recipientsOfBatch(ctx context.Context, snap *firestore.DocumentS
 	if len(out) == 0 {
 		out = []MailingRecipient{{}}
 	}
+
 	for i := range out {
 		out[i].Batch, out[i].At = snap.Ref.ID, d.CutAt
 		if i < len(d.VariantOf) {
 			out[i].Variant = int(d.VariantOf[i])
 		}
 	}
+
 	return out, nil
 }
 
@@ -96,6 +100,7 @@ func (s *Store) findCustomers(ctx context.Context, list []push.KeyedRecipient) (
 	for i, r := range list {
 		out[i].Recipient = r.Recipient
 	}
+
 	var known []int
 	for i, r := range list {
 		if r.TokenID != "" {
@@ -119,5 +124,6 @@ func (s *Store) findCustomers(ctx context.Context, list []push.KeyedRecipient) (
 			}
 		}
 	}
+
 	return out, nil
 }

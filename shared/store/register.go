@@ -16,12 +16,13 @@ type RegistrationResult struct {
 	Events   []push.Event // in the outbox until MarkEventsPublished
 }
 
-// RegisterToken gives a token to a customer in one transaction: a new one, one seen again, one
-// that becomes valid again, or one of another customer. An app may call it at each start.
-// A known token costs two reads and one write, a new one a read more, for the other tokens
-// of the phone. The write is made even if only the time changes, because that time
-// protects the token from a late answer to a push that was sent before. A registration
-// with limits may return *push.LimitReached or *push.Conflict.
+// RegisterToken gives a token to a customer in one transaction. The token may be new, seen
+// again, valid again, or that of another customer. An app may call it at each start.
+//
+// A known token costs two reads and one write. A new one costs one more read, for the other
+// tokens of the phone. The write is made even if only the time changes: that time protects
+// the token from a late answer to a message that was sent before. A registration with
+// limits may return *push.LimitReached or *push.Conflict.
 func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registration) (RegistrationResult, error) {
 	r.AddedAt, r.SeenAt = time.Time{}, time.Time{}
 	r.Kind = push.KindOf(r.Value, r.Kind)
@@ -60,7 +61,7 @@ func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.dropToken(from, id)
-		fresh.AddedAt = b.now // never earlier, whatever an import says: a running mailing may have it in a batch under its former customer
+		fresh.AddedAt = b.now // not the time of an import: a running mailing may have the token in a batch under its former customer
 	}
 	if t, known := e.Token(id); known {
 		r.App = cmp.Or(r.App, t.App)
@@ -96,11 +97,11 @@ func (b *customerTx) timeOrNow(at time.Time) time.Time {
 // does not have it, and the events of the change, which are in the outbox until
 // MarkEventsPublished.
 func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error) {
-	taken := false // also true if a run did it whose answer was lost
+	removed := false // true as well if a run removed it whose answer was lost
 	events, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		if b.dropToken(b.byID[customer], tokenID) {
-			taken = true
-		} else if !taken {
+			removed = true
+		} else if !removed {
 			return &push.NotFound{What: "token", ID: tokenID}
 		}
 		return nil
@@ -111,14 +112,18 @@ func (s *Store) UnregisterToken(ctx context.Context, customer, tokenID string) (
 	return events, classifyError(err, "unregistering token %s", tokenID)
 }
 
-// PatchCustomer changes a customer's data beside the tokens, and returns the customer with the
-// changes. An unknown customer is created: an opt-out may arrive before the first device.
+// PatchCustomer changes the data of a customer, but not the tokens, and returns the changed
+// customer. An unknown customer is created, because an opt-out may arrive before the first
+// token.
 // It returns *push.PreconditionFailed if the condition of the patch does not hold.
 func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.CustomerPatch) (*push.Customer, error) {
 	var c *push.Customer
 	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
+
+		// The condition is checked in the transaction, so that no other write comes in
+		// between. A run after a lost answer finds its own revision.
 		holds := p.If.Holds(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote
 		if !holds && !own {

@@ -52,12 +52,13 @@ func (s *Store) reportDocument(of, tokenID string) *firestore.DocumentRef {
 	return s.reportCollection().Doc(push.ReportID(of, tokenID))
 }
 
-// RecordedReports says what became of reports.
+// RecordedReports is the result of RecordReports.
 type RecordedReports struct {
 	push.ReportResult
 	Events []push.Event // in the outbox until MarkEventsPublished
 }
 
+// addResult adds the counts and events of other reports.
 func (n *RecordedReports) addResult(o RecordedReports) {
 	n.Counted += o.Counted
 	n.Repeated += o.Repeated
@@ -91,6 +92,7 @@ func (s *Store) RecordReports(ctx context.Context, list []push.Report) (Recorded
 	for _, r := range found {
 		byCustomer[r.Customer] = append(byCustomer[r.Customer], r)
 	}
+
 	sum := RecordedReports{ReportResult: push.ReportResult{Unknown: len(list) - len(found)}}
 	var mu sync.Mutex // guards sum and faults
 	var faults []error
@@ -119,6 +121,7 @@ func (s *Store) addCustomers(ctx context.Context, list []push.Report) error {
 			ids = append(ids, r.TokenID)
 		}
 	}
+
 	if ids = uniqueStrings(ids); len(ids) == 0 {
 		return nil
 	}
@@ -127,6 +130,7 @@ func (s *Store) addCustomers(ctx context.Context, list []push.Report) error {
 	for i, id := range ids {
 		refs[i] = s.tokenDocument(id)
 	}
+
 	snaps, err := s.db.GetAll(ctx, refs)
 	if err != nil {
 		return classifyError(err, "reading whose %d tokens are", len(ids))
@@ -135,11 +139,13 @@ func (s *Store) addCustomers(ctx context.Context, list []push.Report) error {
 	for i, snap := range snaps {
 		owners[ids[i]], _ = snap.Data()["customer"].(string)
 	}
+
 	for i := range list {
 		if list[i].Customer == "" {
 			list[i].Customer = owners[list[i].TokenID]
 		}
 	}
+
 	return nil
 }
 
@@ -149,6 +155,7 @@ func (s *Store) recordReportsOf(ctx context.Context, customer string, list []tar
 	for _, r := range list {
 		ids = append(ids, push.ReportID(r.Of, r.TokenID))
 	}
+
 	ids = uniqueStrings(ids)
 	refs := make([]*firestore.DocumentRef, len(ids))
 	for i, id := range ids {
@@ -225,6 +232,7 @@ func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n Re
 			return n, err
 		}
 	}
+
 	return n, nil
 }
 

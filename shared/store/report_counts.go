@@ -12,8 +12,8 @@ import (
 )
 
 // CountReports counts what phones reported of a mailing, for the whole and for each
-// variant. It costs three reads for each variant and each 1,000 reports. What was
-// frozen costs none.
+// variant. It costs three reads for each variant and each 1,000 reports. Frozen counts cost
+// none.
 func (s *Store) CountReports(ctx context.Context, m *push.Mailing) (push.ReportCounts, error) {
 	if m.Reports != nil {
 		return *m.Reports, nil
@@ -50,6 +50,7 @@ func (s *Store) CountReports(ctx context.Context, m *push.Mailing) (push.ReportC
 			out.Variants = append(out.Variants, one)
 		}
 	}
+
 	return out, nil
 }
 
@@ -59,7 +60,7 @@ const freezeReportsAfter = time.Hour
 
 // FreezeReports stores, with each mailing whose reports are not counted any more, how
 // many there were, before TTL deletes them. Call it at least once a day. It costs a read
-// for each mailing whose time was over in the last two days.
+// for each mailing whose reports ended in the last two days.
 func (s *Store) FreezeReports(ctx context.Context) error {
 	over := s.now().Add(-push.ReportsFor - freezeReportsAfter)
 	q := s.db.Collection("mailings").Where("expiresAt", ">", s.now().Add(-KeepBatches)).Where("expiresAt", "<=", over).
@@ -80,9 +81,12 @@ func (s *Store) FreezeReports(ctx context.Context) error {
 			faults = append(faults, s.freezeReportsOf(ctx, snap.Ref.ID))
 		}
 	}
+
 	return errors.Join(faults...)
 }
 
+// freezeReportsOf counts the reports of a mailing and stores the counts with it. The
+// counts of an earlier call stay.
 func (s *Store) freezeReportsOf(ctx context.Context, id string) error {
 	of, err := s.ReadMailingHeader(ctx, id)
 	if err != nil {
@@ -113,6 +117,7 @@ func (s *Store) CountMessageReports(ctx context.Context, m *push.Message) (push.
 	for i := range m.Recipients {
 		list[i] = reportedRecipient{m.ID, &m.Recipients[i]}
 	}
+
 	docs, err := s.readReports(ctx, list)
 	for _, d := range docs {
 		for _, t := range push.ReportTypes() {
@@ -121,6 +126,7 @@ func (s *Store) CountMessageReports(ctx context.Context, m *push.Message) (push.
 			}
 		}
 	}
+
 	return out, err
 }
 
@@ -162,6 +168,7 @@ func (s *Store) readReports(ctx context.Context, list []reportedRecipient) ([]*r
 		}
 		refs, of = refs[n:], of[n:]
 	}
+
 	return out, nil
 }
 
@@ -172,6 +179,7 @@ func (s *Store) addOpenings(ctx context.Context, mailing string, list []MailingR
 	for i := range push.MaxVariants {
 		groups = append(groups, reportGroup(mailing, i))
 	}
+
 	first, err := s.reportCollection().Where("opened", "in", groups).Select("openedAt").Limit(1).Documents(ctx).GetAll()
 	if err != nil || len(first) == 0 {
 		return classifyError(err, "searching openings of mailing %s", mailing)
@@ -181,24 +189,27 @@ func (s *Store) addOpenings(ctx context.Context, mailing string, list []MailingR
 	for i := range list {
 		all[i] = reportedRecipient{mailing, &list[i].Recipient}
 	}
+
 	_, err = s.readReports(ctx, all)
 	return err
 }
 
-// eraseReports takes an erased customer out of what the customer's phones reported.
-// The counts stay: a document of a random name has what was reported, and nothing that
-// leads to the customer.
+// eraseReports removes an erased customer from what the customer's phones reported. The
+// counts stay: a document with a random name has what was reported, and nothing that leads
+// to the customer.
 func (s *Store) eraseReports(ctx context.Context, x erasure) error {
 	snaps, err := s.reportCollection().Where("customer", "==", x.key).Select("createdAt").Documents(ctx).GetAll()
 	if err != nil {
 		return err
 	}
+
 	var refs []*firestore.DocumentRef
 	for _, snap := range snaps {
 		if at, _ := snap.DataAt("createdAt"); !isTimeAfter(at, x.At) {
 			refs = append(refs, snap.Ref)
 		}
 	}
+
 	for len(refs) > 0 {
 		n := min(len(refs), 200)
 		if err := s.anonymizeReports(ctx, refs[:n]); err != nil {
@@ -206,9 +217,13 @@ func (s *Store) eraseReports(ctx context.Context, x erasure) error {
 		}
 		refs = refs[n:]
 	}
+
 	return nil
 }
 
+// anonymizeReports moves reports to documents with random names and without the
+// customer, in one transaction: a report is counted once, also if the answer is lost
+// and the transaction runs again.
 func (s *Store) anonymizeReports(ctx context.Context, refs []*firestore.DocumentRef) error {
 	return s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snaps, err := tx.GetAll(refs)

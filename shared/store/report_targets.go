@@ -40,8 +40,8 @@ type targetReport struct {
 	chosenAt time.Time // when the target was chosen; zero: not yet, see findInMessage
 }
 
-// sentTo reports whether the target was one of this customer: not of an erased one with
-// the same id, and not of none.
+// sentTo reports whether the target belongs to this customer, and not to an erased customer
+// with the same id.
 func (r *targetReport) sentTo(e *loadedCustomer) bool {
 	if !e.stored {
 		return false
@@ -72,19 +72,21 @@ func (r *targetReport) openedEvent(e *loadedCustomer) push.Event {
 // subjectCache has the subjects of mailings that an instance has read. It is safe for
 // concurrent use.
 type subjectCache struct {
-	mu sync.Mutex // guards of
+	mu sync.Mutex // guards of; calls of one instance share the cache
 	of map[string]*reportSubject
 }
 
-// maxSubjects is how many mailings it has at most.
+// maxSubjects is how many mailings a subjectCache has at most.
 const maxSubjects = 1000
 
+// findSubject returns a cached subject, or nil.
 func (c *subjectCache) findSubject(id string) *reportSubject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.of[id]
 }
 
+// addSubject caches a subject. A full cache is cleared first.
 func (c *subjectCache) addSubject(x *reportSubject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,10 +118,12 @@ func (s *Store) findReported(ctx context.Context, list []push.Report) ([]targetR
 			return err
 		})
 	}
+
 	return out, g.Wait()
 }
 
-// findReportedOf does so for reports about one mailing or message.
+// findReportedOf returns those of the reports about one mailing or message that are about
+// its targets.
 func (s *Store) findReportedOf(ctx context.Context, of string, list []push.Report) ([]targetReport, error) {
 	sub, err := s.reportSubject(ctx, of)
 	if err != nil || sub == nil || !s.now().Before(sub.until) {
@@ -155,12 +159,15 @@ func (s *Store) reportSubject(ctx context.Context, id string) (*reportSubject, e
 	for _, v := range m.Variants {
 		x.variants = append(x.variants, v.Name)
 	}
+
 	if !m.StartedAt.IsZero() {
 		s.subjects.addSubject(x)
 	}
 	return x, nil
 }
 
+// messageSubject reads a message as the subject of reports, nil if there is none. It is
+// not cached, because its targets may still be chosen.
 func (s *Store) messageSubject(ctx context.Context, id string) (*reportSubject, error) {
 	snap, err := s.messageDocument(id).Get(ctx)
 	if isNotFound(err) {
@@ -190,7 +197,7 @@ func (s *Store) findInMessage(ctx context.Context, sub *reportSubject, list []pu
 			targets, err = push.FindRecipients(recipients, decodeResults(d.Results), d.Customer)
 		}
 		if err != nil {
-			slog.ErrorContext(ctx, "reports about a message are not counted: it does not decode", "message_id", sub.id, "error", err)
+			slog.ErrorContext(ctx, "reports about a message are not counted: it cannot be decoded", "message_id", sub.id, "error", err)
 			return nil
 		}
 	}
@@ -211,11 +218,12 @@ func (s *Store) findInMessage(ctx context.Context, sub *reportSubject, list []pu
 		}
 		out = append(out, x.withPlausibleTime(d.CreatedAt))
 	}
+
 	return out
 }
 
-// withPlausibleTime gives the report a time that is not before the sending: clocks of phones are
-// wrong at times.
+// withPlausibleTime gives the report a time that is not before the sending, because the clocks
+// of phones may be wrong.
 func (r targetReport) withPlausibleTime(sent time.Time) targetReport {
 	if r.At.Before(sent) {
 		r.At = sent
@@ -249,11 +257,12 @@ func (s *Store) findInBatches(ctx context.Context, sub *reportSubject, list []pu
 		}
 		keys = keys[searched:]
 	}
+
 	return out, nil
 }
 
-// findInBatch finds the targets of customers in one batch. One that does not decode is
-// logged and has none.
+// findInBatch finds the targets of customers in one batch. A batch that cannot
+// be decoded is logged and has none.
 func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *reportSubject, keys []string, byKey map[string][]push.Report) (out []targetReport) {
 	d, targets, err := decodeTargetsOf(snap)
 	if err != nil {
@@ -283,6 +292,7 @@ func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *rep
 			}
 		}
 	}
+
 	return out
 }
 

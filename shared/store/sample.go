@@ -6,9 +6,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A AudienceSample is the part of an audience by which the whole is judged.
+// An AudienceSample is a part of an audience, from which the whole is estimated.
 type AudienceSample struct {
-	Estimated int // customers of the whole audience; see Audience.Count
+	Estimated int // customers of the whole audience; see Audience.EstimateSize
 	Members   []AudienceMember
 	Excluded  push.Excluded // customers of the sample who are left out without being read
 }
@@ -38,7 +38,7 @@ func (s *Store) SampleAudience(ctx context.Context, a push.Audience, size int, a
 	return &AudienceSample{Estimated: n, Members: p.Members, Excluded: p.Excluded}, nil
 }
 
-// sampleTokens judges an audience of tokens by the owners of the first ones.
+// sampleTokens estimates an audience of tokens from the owners of the first ones.
 func (s *Store) sampleTokens(ctx context.Context, tokens []string, size int) (*AudienceSample, error) {
 	ids := tokenIDs(tokens) // in order
 	some := ids[:min(len(ids), size)]
@@ -51,6 +51,7 @@ func (s *Store) sampleTokens(ctx context.Context, tokens []string, size int) (*A
 	for i, id := range some {
 		a.addOwner(id, owners[i])
 	}
+
 	a.sortKeys()
 	p, err := a.ReadPage(ctx, "", "", size)
 	if err != nil {

@@ -22,7 +22,7 @@ type segmentAudience struct {
 
 // openSegments opens an audience by segments. It reads the part of the selection that has the
 // fewest customers: any of some segments, or one of those that all have to match. Each
-// choice gives the same customers in the same order, so the next call may choose another.
+// choice gives the same customers in the same order, so the next call may make another choice.
 func (s *Store) openSegments(ctx context.Context, sel *push.Segments, fields []firestore.FieldPath) (Audience, error) {
 	var bases []segmentBase
 	if len(sel.Any) > 0 {
@@ -42,6 +42,8 @@ func (s *Store) openSegments(ctx context.Context, sel *push.Segments, fields []f
 // them the other conditions select.
 const sampleSize = 300
 
+// EstimateSize counts the customers of the base, and estimates how many of them the
+// other conditions select.
 func (g segmentAudience) EstimateSize(ctx context.Context) (int, error) {
 	n, err := g.s.countOrEstimate(ctx, g.base)
 	if err == nil && n > 0 && !g.sel.OneCondition() {
@@ -57,25 +59,29 @@ func (g segmentAudience) scaleCount(ctx context.Context, all int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	selected := 0
 	for _, snap := range snaps {
 		if g.selectsCustomer(snap) {
 			selected++
 		}
 	}
+
 	if len(snaps) < sampleSize {
 		return selected, nil
 	}
 	return all * selected / len(snaps), nil
 }
 
-// selectsCustomer reports whether all conditions select a customer of whom the segments were
-// read. One who cannot be decoded is counted, as dispatch counts it as unknown.
+// selectsCustomer reports whether all conditions select a customer, whose segments were read.
+// A customer that cannot be decoded is counted, because dispatch counts it as unknown.
 func (g segmentAudience) selectsCustomer(snap *firestore.DocumentSnapshot) bool {
 	var d customerDoc
 	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
 }
 
+// ReadPage reads the customers of the base in a range, and returns those that all
+// conditions select. It may return no member although there is a next page.
 func (g segmentAudience) ReadPage(ctx context.Context, after, upto string, size int) (AudiencePage, error) {
 	q := keyRange(g.base, after, upto).SelectPaths(g.fields...).Limit(size)
 	snaps, err := q.Documents(ctx).GetAll()
@@ -105,10 +111,11 @@ const (
 // sizeCache has the last counted number of customers of each base. It is safe for concurrent
 // use. To count a base costs one read for each 32,000 of its customers.
 type sizeCache struct {
-	mu sync.Mutex
+	mu sync.Mutex // guards m; not held while a base is counted
 	m  map[string]cachedSize
 }
 
+// cachedSize is a number of customers and when it was counted.
 type cachedSize struct {
 	n  int
 	at time.Time
@@ -120,6 +127,7 @@ func (s *Store) smallestBase(ctx context.Context, bases []segmentBase) (firestor
 	if len(bases) == 1 {
 		return bases[0].query, nil
 	}
+
 	counts := make([]int, len(bases))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, b := range bases {
@@ -142,6 +150,8 @@ func (s *Store) smallestBase(ctx context.Context, bases []segmentBase) (firestor
 	return bases[least].query, nil
 }
 
+// sizeOfBase returns about how many customers a base has, from the cache if it was
+// counted less than sizeAge ago. Two calls at the same time may both count.
 func (s *Store) sizeOfBase(ctx context.Context, b segmentBase) (int, error) {
 	if n, ok := s.sizeCache.readSize(b.name, s.now()); ok {
 		return n, nil
@@ -153,6 +163,7 @@ func (s *Store) sizeOfBase(ctx context.Context, b segmentBase) (int, error) {
 	return n, err
 }
 
+// readSize returns a cached size that is not too old.
 func (c *sizeCache) readSize(name string, now time.Time) (int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,6 +171,7 @@ func (c *sizeCache) readSize(name string, now time.Time) (int, bool) {
 	return have.n, ok && now.Sub(have.at) < sizeAge
 }
 
+// saveSize caches a size. A full cache is cleared first.
 func (c *sizeCache) saveSize(name string, x cachedSize) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,7 +25,7 @@ type settingsDoc struct {
 	Write    string `firestore:"write"` // the writeID of the last change
 }
 
-// decodeSettings is what a snapshot says, and the default where it says nothing.
+// decodeSettings returns the stored settings, with the defaults for fields that are not stored.
 func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 	set := push.DefaultSettings()
 	if !snap.Exists() {
@@ -48,7 +48,7 @@ func decodeSettings(snap *firestore.DocumentSnapshot) (push.Settings, error) {
 
 func (s *Store) settingsDocument() *firestore.DocumentRef { return s.db.Doc("settings/push") }
 
-// ReadSettings reads the choices that hold for mailings that do not say otherwise.
+// ReadSettings reads the settings of mailings that have none of their own.
 func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
 	snap, err := s.settingsDocument().Get(ctx)
 	if err != nil && !isNotFound(err) {
@@ -57,10 +57,11 @@ func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
 	return decodeSettings(snap)
 }
 
-// SaveSettings stores the settings, with who changed them in ChangedBy, and answers
-// them with their new revision and time. A mailing that starts later uses them.
-// The answer is *push.PreconditionFailed where the condition does not hold;
-// settings that were never stored have revision 0.
+// SaveSettings stores the settings, with the caller in ChangedBy, and returns them with their
+// new revision and time. Mailings that start later use them. It returns
+// *push.PreconditionFailed if the condition does not hold. The condition is checked in the
+// transaction, so that no other change comes in between. Settings that were never stored have
+// revision 0.
 func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
 	w := newWriteID()
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {

@@ -18,7 +18,7 @@ type shardDoc struct {
 	Upto       string     `firestore:"upto"`
 	Batches    int        `firestore:"batches"`
 	Done       bool       `firestore:"done"`
-	EndedEarly bool       `firestore:"endedEarly,omitempty"` // done before it came to Upto, because the mailing ended
+	EndedEarly bool       `firestore:"endedEarly,omitempty"` // done before it reached Upto, because the mailing ended
 	LeaseUntil *time.Time `firestore:"leaseUntil"`
 	NextSlot   *time.Time `firestore:"nextSlot"`
 
@@ -34,7 +34,7 @@ type shardDoc struct {
 	Filtered     int64 `firestore:"filtered"`
 	Control      int64 `firestore:"control"`
 
-	TargetedBy map[string]int64 `firestore:"targetedBy"` // of targeted, by variant; always written in full
+	TargetedBy map[string]int64 `firestore:"targetedBy"` // Targeted by variant; every field is written
 
 	ExpireAt time.Time `firestore:"expireAt"`
 	Write    string    `firestore:"write,omitempty"` // the writeID of the last change
@@ -44,6 +44,7 @@ func (s *Store) shardDocument(mailing string, k int) *firestore.DocumentRef {
 	return s.mailingDocument(mailing).Collection("shards").Doc(strconv.Itoa(k))
 }
 
+// encodeShard returns the document of a new shard.
 func encodeShard(sh *push.Shard) *shardDoc {
 	return &shardDoc{
 		From: sh.From, After: sh.After, Upto: sh.Upto, Batches: sh.Batches, Done: sh.Done,
@@ -109,9 +110,10 @@ func (s *Store) CreateBatches(ctx context.Context, sh *push.Shard, batches []*pu
 		return nil
 	}
 
-	return classifyError(err, "cutting shard %d of mailing %s", sh.Number, sh.Mailing)
+	return classifyError(err, "creating batches of shard %d of mailing %s", sh.Number, sh.Mailing)
 }
 
+// shardUpdates returns the fields of a shard that change with each page.
 func shardUpdates(sh *push.Shard) []firestore.Update {
 	return []firestore.Update{
 		{Path: "after", Value: sh.After}, {Path: "batches", Value: sh.Batches}, {Path: "done", Value: sh.Done},
@@ -124,32 +126,34 @@ func shardUpdates(sh *push.Shard) []firestore.Update {
 	}
 }
 
-// LeaseShard gives a shard to one call of dispatch until a time. ErrConflict: another call
-// has leased it since it was read.
+// LeaseShard leases a shard to one call of dispatch until a time. It returns ErrConflict, and
+// stores nothing, if another call has changed the shard since it was read: of two calls only
+// one gets the lease.
 func (s *Store) LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error {
 	return s.writeLease(ctx, sh, push.Shard{LeaseUntil: until})
 }
 
-// ReleaseShard ends the lease of a shard, to go on at a time (zero: at once). orderedAt is when
-// the caller publishes the message for that; zero: tick publishes it. ErrConflict: another
-// call has leased the shard.
-func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error {
-	return s.writeLease(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: orderedAt})
+// ReleaseShard ends the lease of a shard. The shard continues at continueAt (zero: at once).
+// publishedAt is when the caller publishes the message for that; zero: tick publishes it. It
+// returns ErrConflict, and stores nothing, if another call has leased the shard.
+func (s *Store) ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, publishedAt time.Time) error {
+	return s.writeLease(ctx, sh, push.Shard{ContinueAt: continueAt, PublishedAt: publishedAt})
 }
 
-// writeLease stores the lease of a shard and when it goes on.
+// writeLease stores the lease of a shard, and when the shard continues. The revision of the
+// shard is the precondition of the write.
 func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) error {
-	taken := *sh
-	taken.LeaseUntil, taken.ContinueAt, taken.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
+	leased := *sh
+	leased.LeaseUntil, leased.ContinueAt, leased.PublishedAt = to.LeaseUntil, to.ContinueAt, to.PublishedAt
 	revision, err := s.updateOnce(ctx, s.shardDocument(sh.Mailing, sh.Number), sh.Revision, []firestore.Update{
 		{Path: "leaseUntil", Value: timeOrNil(to.LeaseUntil)}, {Path: "continueAt", Value: timeOrNil(to.ContinueAt)},
 		{Path: "publishedAt", Value: timeOrNil(to.PublishedAt)},
 	}...)
 	if err != nil {
-		return classifyError(err, "taking shard %d of mailing %s", sh.Number, sh.Mailing)
+		return classifyError(err, "storing the lease of shard %d of mailing %s", sh.Number, sh.Mailing)
 	}
-	taken.Revision = revision
-	*sh = taken
+	leased.Revision = revision
+	*sh = leased
 	return nil
 }
 
@@ -157,7 +161,7 @@ func (s *Store) writeLease(ctx context.Context, sh *push.Shard, to push.Shard) e
 type OpenShard struct {
 	Number      int
 	LeaseUntil  time.Time // until then a call of dispatch has it
-	ContinueAt  time.Time // when to go on; zero: at once
+	ContinueAt  time.Time // when the shard continues; zero: at once
 	PublishedAt time.Time // when the message was published that no call has answered yet; zero: there is none
 	Revision    time.Time // the revision that MarkShardPublished expects
 }
@@ -184,28 +188,32 @@ func (s *Store) ListOpenShards(ctx context.Context, mailing string) ([]OpenShard
 		}
 		out = append(out, OpenShard{k, timeOrZero(d.LeaseUntil), timeOrZero(d.ContinueAt), timeOrZero(d.PublishedAt), snap.UpdateTime})
 	}
+
 	return out, nil
 }
 
+// openShardsQuery finds the shards of a mailing that do not have all their batches yet.
 func (s *Store) openShardsQuery(mailing string) firestore.Query {
 	return s.mailingDocument(mailing).Collection("shards").Where("done", "==", false)
 }
 
 // MarkShardPublished records that the caller is about to publish a message for a shard. It
-// reports false, and stores nothing, if the shard has changed since it was listed.
+// reports false, and stores nothing, if the shard has changed since it was listed: another
+// call has published the message, or has leased the shard.
 func (s *Store) MarkShardPublished(ctx context.Context, mailing string, sh OpenShard, at time.Time) (bool, error) {
 	up := []firestore.Update{{Path: "publishedAt", Value: at}}
 	_, err := s.shardDocument(mailing, sh.Number).Update(ctx, up, firestore.LastUpdateTime(sh.Revision))
 	if isPreconditionFailed(err) || isNotFound(err) {
 		return false, nil
 	}
-	return err == nil, classifyError(err, "marking shard %d of mailing %s as ordered", sh.Number, mailing)
+	return err == nil, classifyError(err, "marking shard %d of mailing %s as published", sh.Number, mailing)
 }
 
-// endShards ends the creation of batches of a mailing that has ended: a call of dispatch that
-// still works on a shard gets ErrConflict with its next batches. The cursor of such a shard
-// stays, for countNotReached. A shard that changes meanwhile may have become done by itself,
-// so it is read again. ErrConflict: a shard changed each time.
+// endShards ends the creation of batches of a mailing that has ended. It changes the revision
+// of each open shard, so that a call of dispatch that still works on it gets ErrConflict with
+// its next batches. The cursor of the shard stays, for countNotReached. The revision that was
+// listed is the precondition: a shard that has changed may be done now, so the shards are
+// listed again. It returns ErrConflict if a shard has changed each time.
 func (s *Store) endShards(ctx context.Context, mailing string) error {
 	const tries = 10
 	end := []firestore.Update{{Path: "done", Value: true}, {Path: "endedEarly", Value: true}}
@@ -227,5 +235,6 @@ func (s *Store) endShards(ctx context.Context, mailing string) error {
 			return nil
 		}
 	}
+
 	return fmt.Errorf("ending the shards of mailing %s: %w", mailing, ErrConflict)
 }

@@ -32,8 +32,9 @@ func (s *Store) HasDayStats(ctx context.Context, day string) (bool, error) {
 	return err == nil, classifyError(err, "reading the statistics of %s", day)
 }
 
-// RecordDayStats counts whom push can reach now, and stores it as a day. A day that is stored
-// stays as it is. It costs up to six reads for each 1,000 customers.
+// RecordDayStats counts the customers whom push can reach now, and stores the numbers as those
+// of a day. Of two calls for one day the first counts: Create fails for the other, and the
+// stored day stays. It costs up to six reads for each 1,000 customers.
 func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 	d := statsDoc{CountedAt: s.now(), Platforms: map[string]int64{}}
 	all := s.customerCollection().Query
@@ -69,6 +70,7 @@ func (s *Store) RecordDayStats(ctx context.Context, day string) error {
 	for i, p := range platforms {
 		d.Platforms[string(p)] = byPlatform[i]
 	}
+
 	_, err := s.dayStatsDocument(day).Create(ctx, d)
 	if status.Code(err) == codes.AlreadyExists {
 		return nil
@@ -99,5 +101,6 @@ func (s *Store) ListDayStats(ctx context.Context, first, last string) ([]push.Da
 		}
 		out = append(out, day)
 	}
+
 	return out, nil
 }

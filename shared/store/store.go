@@ -1,6 +1,9 @@
 // Package store reads and writes Firestore. No other package uses Firestore.
-// Each method is one step in the life of a mailing, a customer or a token, and
-// stores the whole step or nothing.
+// Each method is one step of a mailing, a customer or a token. It stores the whole
+// step or nothing.
+//
+// Two calls may do the same step at the same time. So every write that depends on a
+// read is in a transaction, or has the revision of the read as its precondition.
 //
 //	customers/{key of the customer's id}       a customer with all tokens
 //	tokens/{token id}                          the customer who has the token
@@ -12,9 +15,9 @@
 //	messages/{id}                              a message to one customer, and what became of it
 //	reports/{hash of mailing and token}        what the phone of a target reported
 //	objections/{key of the customer's id}      an opt-out that stays when its customer is erased
-//	erasures/{key of the customer's id}        traces of an erased customer still to be removed
-//	outbox/{event id}                          an event not published yet
-//	instances/{id}                             what an instance of deliver wants of the quota
+//	erasures/{key of the customer's id}        an erased customer whose traces are still to be removed
+//	outbox/{event id}                          an event that is not published yet
+//	instances/{id}                             how much of the quota an instance of deliver needs
 //	firebaseProjects/{project}/instances/{id}  the same of the quota of another project than the default one
 //	settings/push                              device selection, muted customers
 package store
@@ -61,7 +64,7 @@ type Store struct {
 	subjects  subjectCache
 }
 
-// New makes a store over a client. The caller closes the client.
+// New makes a store that uses a client. The caller closes the client.
 func New(db *firestore.Client, o Options) *Store {
 	s := &Store{
 		db: db, now: o.Now,
@@ -84,7 +87,7 @@ var ErrConflict = errors.New("the document has changed since it was read")
 func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }
 
 // classifyError gives a Firestore error the type that callers decide by: ErrConflict,
-// *push.Unavailable, or none. The text says what was being done.
+// *push.Unavailable, or none. The text says what the store was doing, to which id.
 func classifyError(err error, doing string, a ...any) error {
 	if err == nil {
 		return nil
@@ -94,10 +97,12 @@ func classifyError(err error, doing string, a ...any) error {
 	if isPreconditionFailed(err) {
 		return fmt.Errorf("%s: %w: %w", text, ErrConflict, err)
 	}
+
 	switch status.Code(err) {
 	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted, codes.DeadlineExceeded:
 		return &push.Unavailable{Err: fmt.Errorf("%s: %w", text, err)}
 	}
+
 	return fmt.Errorf("%s: %w", text, err)
 }
 
@@ -115,4 +120,5 @@ func isPreconditionFailed(err error) bool {
 	return false
 }
 
+// isNotFound reports whether a document does not exist.
 func isNotFound(err error) bool { return status.Code(err) == codes.NotFound }

@@ -12,8 +12,9 @@ import (
 )
 
 // ReadTotals returns the sums of a mailing, by customers and by tokens. Those of a
-// mailing that has ended are stored with it. Else they are aggregation queries over
-// its shards and batches at one read time, so that they reconcile at every moment.
+// mailing that has ended are stored with it. Otherwise they are computed by aggregation
+// queries over its shards and batches in one read-only transaction, that is at one read
+// time, so that they reconcile at every moment.
 func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error) {
 	if m.Totals != nil {
 		return *m.Totals, nil
@@ -30,7 +31,7 @@ func (s *Store) ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, e
 		return err
 	}, firestore.ReadOnly)
 	t.Customers.Estimated = m.Estimated
-	return t, classifyError(err, "adding up mailing %s", m.ID)
+	return t, classifyError(err, "computing the totals of mailing %s", m.ID)
 }
 
 // sumTotals computes the sums in a transaction. A query takes five aggregations at
@@ -61,13 +62,14 @@ func (s *Store) sumTotals(ctx context.Context, tx *firestore.Transaction, mailin
 	return push.NewTotals(counts, size, tally, held), nil
 }
 
-// sumTally adds up, over the batches of a mailing, a field that has their size and a
-// tally.
+// sumTally computes the sums, over the batches of a mailing, of a field with the number of
+// targets and of a tally.
 func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing, size, tally string) (int64, push.Tally, error) {
 	names := []string{size}
 	for _, f := range tallyFields {
 		names = append(names, tally+"."+f.name)
 	}
+
 	batches := s.mailingDocument(mailing).Collection("batches").Query
 	first, err := sumFields(ctx, tx, batches, names[:5]...)
 	if err != nil {
@@ -82,6 +84,7 @@ func (s *Store) sumTally(ctx context.Context, tx *firestore.Transaction, mailing
 	for i, n := range append(first[1:], rest...) {
 		out[tallyFields[i].result] = n
 	}
+
 	return first[0], out, nil
 }
 
@@ -91,6 +94,7 @@ func (s *Store) sumHeldFlags(ctx context.Context, tx *firestore.Transaction, mai
 	for _, f := range heldFields {
 		names = append(names, "held."+f.name)
 	}
+
 	sums, err := sumFields(ctx, tx, s.mailingDocument(mailing).Collection("batches").Query, names...)
 	if err != nil {
 		return nil, err
@@ -100,14 +104,18 @@ func (s *Store) sumHeldFlags(ctx context.Context, tx *firestore.Transaction, mai
 	for i, f := range heldFields {
 		out[f.code] = sums[i]
 	}
+
 	return out, nil
 }
 
+// sumFields computes the sum of each field over the documents of a query, at most five
+// fields. tx is nil outside of a transaction.
 func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query, fields ...string) ([]int64, error) {
 	agg := q.NewAggregationQuery()
 	if tx != nil {
 		agg = agg.Transaction(tx)
 	}
+
 	for i, f := range fields {
 		agg = agg.WithSum(f, fmt.Sprint("s", i))
 	}
@@ -116,6 +124,7 @@ func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]int64, len(fields))
 	for i := range fields {
 		v, ok := res[fmt.Sprint("s", i)].(*pb.Value)
@@ -124,13 +133,16 @@ func sumFields(ctx context.Context, tx *firestore.Transaction, q firestore.Query
 		}
 		out[i] = v.GetIntegerValue()
 	}
+
 	return out, nil
 }
 
+// countDocuments counts the documents of a query. It costs one read for each 1,000.
 func (s *Store) countDocuments(ctx context.Context, q firestore.Query) (int, error) {
 	return countWith(ctx, q.NewAggregationQuery())
 }
 
+// countWith runs an aggregation query that counts.
 func countWith(ctx context.Context, q *firestore.AggregationQuery) (int, error) {
 	res, err := q.WithCount("n").Get(ctx)
 	if err != nil {
@@ -176,7 +188,8 @@ func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, er
 		return nil, err
 	}
 
-	// Batches that are created after the totals are stored would be counted nowhere.
+	// First no more batches: those that are created after the totals are stored would be
+	// counted nowhere.
 	if !m.Dispatched {
 		if err := s.endShards(ctx, id); err != nil {
 			return nil, err
@@ -206,6 +219,8 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		}
 	}
 
+	// The transaction checks again: another call may have stored the totals, or a person may
+	// have resumed the mailing, since the sums were computed.
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
 			return errUnchanged

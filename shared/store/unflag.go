@@ -29,6 +29,7 @@ type unflagDoc struct {
 	CompletedAt *time.Time `firestore:"completedAt"`
 }
 
+// encodeUnflag returns the stored form of an unflag, nil for none.
 func encodeUnflag(u *push.Unflag) *unflagDoc {
 	if u == nil {
 		return nil
@@ -36,6 +37,7 @@ func encodeUnflag(u *push.Unflag) *unflagDoc {
 	return &unflagDoc{string(u.State), u.Unflagged, u.StartedAt, u.CompletedAt}
 }
 
+// decodeUnflag is the reverse of encodeUnflag.
 func (d *unflagDoc) decodeUnflag() *push.Unflag {
 	if d == nil {
 		return nil
@@ -139,7 +141,7 @@ func (s *Store) countUnflagged(ctx context.Context, mailing string) (n int64, er
 		}
 		return err
 	}, firestore.ReadOnly)
-	return n, classifyError(err, "adding up what was taken back of mailing %s", mailing)
+	return n, classifyError(err, "counting the removed flags of mailing %s", mailing)
 }
 
 // An UnflagLease is one call's lease of an unflag, and its cursor.
@@ -189,7 +191,8 @@ func (s *Store) SaveUnflagCursor(ctx context.Context, l *UnflagLease, until time
 }
 
 // updateUnflagMark changes the mark of an unflag. It returns ErrConflict if change reports that it
-// may not. A mark that is deleted is no error: its batches are deleted as well.
+// may not. The transaction reads the mark again, so that of two calls only the one with the
+// lease moves the cursor. A deleted mark is not an error: its batches are deleted as well.
 func (s *Store) updateUnflagMark(ctx context.Context, l *UnflagLease, change func(*unflagMark) bool) error {
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.unflagMarkDocument(l.Mailing))
@@ -212,7 +215,7 @@ func (s *Store) updateUnflagMark(ctx context.Context, l *UnflagLease, change fun
 		return err
 	}
 
-	return classifyError(err, "going on to take back the flags of mailing %s", l.Mailing)
+	return classifyError(err, "storing the progress of the unflag of mailing %s", l.Mailing)
 }
 
 // CustomerTokens are tokens of one customer, by their ids.
@@ -229,7 +232,7 @@ type UnflagPage struct {
 	after  string
 }
 
-// ReadUnflagPage reads the next page. It stays the next one until Done.
+// ReadUnflagPage reads the next page. It stays the next one until FinishPage.
 func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage, error) {
 	batches, err := s.invalidTokensAfter(ctx, l.Mailing, l.after, l.pageBatches)
 	if err != nil {
@@ -254,6 +257,7 @@ func (s *Store) ReadUnflagPage(ctx context.Context, l *UnflagLease) (*UnflagPage
 			tokens++
 		}
 	}
+
 	if tokens < fewTokens {
 		l.pageBatches = min(2*l.pageBatches, maxUnflagBatches)
 	} else if tokens > manyTokens {
@@ -268,7 +272,7 @@ func (l *UnflagLease) FinishPage(p *UnflagPage) { l.after = p.after }
 // UnflagTokens removes the flags of a mailing on tokens of a few hundred customers in one
 // transaction, or in two halves if that is too large or conflicts with other writes. It
 // returns how many it removed, and the events, which are in the outbox until
-// MarkEventsPublished; both also beside an error. A customer whose document cannot be
+// MarkEventsPublished; it returns both together with an error. A customer whose document cannot be
 // decoded does not affect the others: the error is ErrUndecodable then, and all others are
 // done.
 func (s *Store) UnflagTokens(ctx context.Context, mailing string, tokens []CustomerTokens) (int, []push.Event, error) {
@@ -327,18 +331,20 @@ func (s *Store) EndUnflag(ctx context.Context, mailing string) (*push.Unflag, er
 func (s *Store) ListStalledUnflags(ctx context.Context) ([]string, error) {
 	snaps, err := s.db.Collection("mailings").Where("unflag.state", "==", string(push.UnflagRunning)).Select().Documents(ctx).GetAll()
 	if err != nil {
-		return nil, classifyError(err, "listing the mailings whose flags are being taken back")
+		return nil, classifyError(err, "listing the running unflags")
 	}
+
 	refs := make([]*firestore.DocumentRef, len(snaps))
 	for i, snap := range snaps {
 		refs[i] = s.unflagMarkDocument(snap.Ref.ID)
 	}
+
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	marks, err := s.db.GetAll(ctx, refs)
 	if err != nil {
-		return nil, classifyError(err, "looking after the unflags under way")
+		return nil, classifyError(err, "reading the marks of the running unflags")
 	}
 
 	var out []string
@@ -350,5 +356,6 @@ func (s *Store) ListStalledUnflags(ctx context.Context) ([]string, error) {
 			out = append(out, snap.Ref.Parent.Parent.ID)
 		}
 	}
+
 	return out, nil
 }

@@ -34,12 +34,14 @@ func decodeVariants(b *push.Batch, d *batchDoc) error {
 	if len(d.VariantOf) != len(b.Targets) {
 		return fmt.Errorf("batch %s: %w: %d targets and variants of %d", b.Batch, ErrUndecodable, len(b.Targets), len(d.VariantOf))
 	}
+
 	for i, v := range d.VariantOf {
 		if int(v) >= b.Variants {
 			return fmt.Errorf("batch %s: %w: variant %d of %d", b.Batch, ErrUndecodable, v, b.Variants)
 		}
 		b.Targets[i].Variant = int(v)
 	}
+
 	return nil
 }
 
@@ -69,6 +71,7 @@ func encodeSizedTally(results []push.Result) map[string]int {
 	return out
 }
 
+// encodeByVariant returns a number for each variant, with every field.
 func encodeByVariant(n [push.MaxVariants]int64) map[string]int64 {
 	out := make(map[string]int64, len(n))
 	for i := range n {
@@ -77,6 +80,7 @@ func encodeByVariant(n [push.MaxVariants]int64) map[string]int64 {
 	return out
 }
 
+// decodeByVariant is the reverse of encodeByVariant.
 func decodeByVariant(stored map[string]int64) (n [push.MaxVariants]int64) {
 	for i := range n {
 		n[i] = stored[variantField(i)]
@@ -135,10 +139,12 @@ func (s *Store) sumVariants(ctx context.Context, tx *firestore.Transaction, m *p
 	if len(m.Variants) == 0 {
 		return nil, nil
 	}
+
 	var fields []string
 	for i := range push.MaxVariants {
 		fields = append(fields, "targetedBy."+variantField(i))
 	}
+
 	customers, err := sumFields(ctx, tx, s.mailingDocument(m.ID).Collection("shards").Query, fields...)
 	if err != nil {
 		return nil, err
@@ -152,5 +158,6 @@ func (s *Store) sumVariants(ctx context.Context, tx *firestore.Transaction, m *p
 		}
 		out[v.Name] = push.VariantTotals{Customers: customers[i], TokenTotals: push.NewTokenTotals(size, tally)}
 	}
+
 	return out, nil
 }

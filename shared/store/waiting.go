@@ -20,6 +20,7 @@ func encodeWindow(w *push.Window) string {
 	return string(b)
 }
 
+// decodeWindow is the reverse of encodeWindow; "" is nil.
 func decodeWindow(s string) (w *push.Window, err error) {
 	if s == "" {
 		return nil, nil
@@ -31,12 +32,12 @@ func decodeWindow(s string) (w *push.Window, err error) {
 // WaitingBatch is a batch that waits for the hours of its mailing.
 type WaitingBatch struct {
 	OpenBatch
-	WaitUntil time.Time // when they begin
+	WaitUntil time.Time // when the hours begin
 	Targets   int
 }
 
-// waitingBatchesQuery are the batches of a mailing that wait for their hours. The order by
-// the field leaves out the documents that do not have it.
+// waitingBatchesQuery finds the batches of a mailing that wait for their hours. A query that
+// is ordered by a field leaves out the documents that do not have it.
 func (s *Store) waitingBatchesQuery(mailing string) firestore.Query {
 	return s.mailingDocument(mailing).Collection("batches").OrderBy("waitUntil", firestore.Asc)
 }
@@ -60,6 +61,7 @@ func (s *Store) ListWaitingBatches(ctx context.Context, mailing string, until ti
 		b := OpenBatch{BatchRef: push.BatchRef{Mailing: mailing, Batch: snap.Ref.ID}, Lane: push.Lane(d.Lane), CutAt: d.CutAt, Revision: snap.UpdateTime}
 		out = append(out, WaitingBatch{b, timeOrZero(d.WaitUntil), d.Size})
 	}
+
 	return out, nil
 }
 
@@ -77,8 +79,9 @@ func (s *Store) ReadLastWaitingTime(ctx context.Context, mailing string) (time.T
 }
 
 // OpenWaitingBatch ends the waiting of a batch: its hours have begun, or its mailing has ended.
-// The caller is about to publish a message for it. It reports false, and stores nothing, if
-// the batch has changed since it was listed: another call has done the same.
+// The caller is about to publish a message for it. The write has the revision that was listed
+// as its precondition: it reports false, and stores nothing, if another call was first, so
+// that one message is published.
 func (s *Store) OpenWaitingBatch(ctx context.Context, b WaitingBatch, at time.Time) (bool, error) {
 	up := append(openingUpdates(b.WaitUntil), firestore.Update{Path: "publishedAt", Value: at})
 	_, err := s.batchDocument(b.BatchRef).Update(ctx, up, firestore.LastUpdateTime(b.Revision))
@@ -95,11 +98,11 @@ func openingUpdates(notBefore time.Time) []firestore.Update {
 	}
 }
 
-// AssignSlots ends the waiting of batches of a mailing that has a rate: each gets its slot
-// behind the slots given before, until the next one would not be before a time. Slots and
-// batches change in one transaction, so that two calls never give the same slot. It returns
-// how many batches got one. If one of them has changed since it was listed, nothing is
-// stored and the number is 0: another call has done the same.
+// AssignSlots ends the waiting of batches of a mailing that has a rate. Each batch gets the
+// next slot of the mailing, as long as the slot is before a time. The mailing's next slot and
+// the batches change in one transaction, so that two calls never give the same slot. It
+// returns how many batches got a slot. If one of them has changed since it was listed,
+// another call has done the same: then nothing is stored, and the number is 0.
 func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []WaitingBatch, until time.Time) (assigned int, err error) {
 	_, err = s.updateMailing(ctx, mailing, func(m *push.Mailing, tx *firestore.Transaction) error {
 		assigned = 0
@@ -129,11 +132,13 @@ func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []Waiti
 		m.NextSlot = slot
 		return nil
 	})
+
 	switch {
 	case errors.Is(err, errUnchanged):
 		return 0, nil
-	case isPreconditionFailed(err) || isNotFound(err):
+	case isPreconditionFailed(err) || isNotFound(err): // another call has changed a batch
 		return 0, nil
 	}
+
 	return assigned, classifyError(err, "giving slots to batches of mailing %s", mailing)
 }

@@ -31,7 +31,7 @@ func (w writeID) fieldUpdate() firestore.Update {
 	return firestore.Update{Path: "write", Value: string(w)}
 }
 
-// errStored is returned by the function of transact when it reads the id of its
+// errStored is returned by the function of runTransaction when it reads the id of its
 // own write: an earlier run of it was stored, and its results are valid.
 var errStored = errors.New("an earlier run of this transaction was stored")
 
@@ -39,7 +39,8 @@ var errStored = errors.New("an earlier run of this transaction was stored")
 // work stored commits too, so its answer can be lost as well.
 const lostAnswers = 2
 
-// runTransaction runs f in a transaction. The client repeats it after a conflict.
+// runTransaction runs f in a transaction. Firestore locks the documents that f reads, and
+// the client runs f again after a conflict.
 //
 // When the answer to a commit is lost, the client commits the same transaction
 // again and the server answers InvalidArgument, because the transaction has ended:
@@ -69,7 +70,7 @@ func mayBeStored(err error) bool {
 }
 
 // updateOnce changes a document if it has not changed since a revision, and returns
-// the new revision. After classify, the error of a changed document is ErrConflict.
+// the new revision. After classifyError, the error of a changed document is ErrConflict.
 func (s *Store) updateOnce(ctx context.Context, ref *firestore.DocumentRef, revision time.Time, up ...firestore.Update) (time.Time, error) {
 	w := newWriteID()
 
