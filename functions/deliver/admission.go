@@ -50,7 +50,7 @@ func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter b
 	case isCrashLoop(b):
 		return admitGiveUp
 	case deadLetter && b.Tries >= minTries && len(b.PendingTargets()) > 0:
-		return admitGiveUp // owed flags alone are tried again: they send nothing
+		return admitGiveUp // a batch that only owes flags is tried again, because that sends nothing
 	case deadLetter && !ended:
 		return admitPostpone
 	}

@@ -21,7 +21,7 @@ const maxCached = 200
 // The payload of a message to one customer is not cached, because it is sent once. Its
 // template is.
 type payloadCache struct {
-	mu        sync.Mutex // guards m
+	mu        sync.Mutex // guards m; calls of all mailings share the cache
 	m         map[string]func() (payloadSet, error)
 	templates personal.Cache
 }
@@ -41,6 +41,8 @@ func (c *payloadCache) getPayloads(m *push.Mailing) (payloadSet, error) {
 		return payloadSet{p}, err
 	}
 
+	// The lock is held only to find or add the entry. sync.OnceValues makes the calls of the
+	// same mailing wait for the first one, which compiles.
 	c.mu.Lock()
 	compiled := c.m[m.ID]
 	if compiled == nil {
@@ -60,10 +62,11 @@ type stateCache struct {
 	store dataStore
 	now   func() time.Time
 	reads singleflight.Group
-	mu    sync.Mutex // guards m
+	mu    sync.Mutex // guards m; not held while a mailing is read
 	m     map[string]cachedState
 }
 
+// cachedState is a mailing, and when it was read.
 type cachedState struct {
 	m  *push.Mailing
 	at time.Time // when the reading began
@@ -80,12 +83,14 @@ func newStateCache(s dataStore, now func() time.Time) *stateCache {
 	return &stateCache{store: s, now: now, m: map[string]cachedState{}}
 }
 
-// getState reads the mailing, or waits for the call that is reading it.
+// getState returns a mailing as it was at most stateAge ago. It reads the mailing, or waits for
+// the call that is reading it, as long as ctx is not done.
 func (c *stateCache) getState(ctx context.Context, id string) (*push.Mailing, error) {
 	if m := c.freshState(id); m != nil {
 		return m, nil
 	}
 	read := c.reads.DoChan(id, func() (any, error) {
+		// Without the cancellation of ctx: the reading serves other calls too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 		defer cancel()
 		if m := c.freshState(id); m != nil {
@@ -115,6 +120,7 @@ func (c *stateCache) freshState(id string) *push.Mailing {
 	return nil
 }
 
+// readState reads a mailing and caches it. A full cache is cleared first.
 func (c *stateCache) readState(ctx context.Context, id string) (*push.Mailing, error) {
 	began := c.now()
 	m, err := c.store.ReadMailingHeader(ctx, id)

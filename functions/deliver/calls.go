@@ -3,14 +3,15 @@ package deliver
 import "sync"
 
 // callsByMailing counts the calls of this instance that are under way, by mailing.
-// After a batch is settled, somebody has to check whether it was the last one of its
-// mailing, which costs reads. The batches of calls that are still under way are open,
-// so only the last call to end checks.
+// After a batch is settled, one call has to check whether it was the last batch of its
+// mailing, which costs reads. The batches of calls that are still under way are open, so
+// only the last call to end checks.
 type callsByMailing struct {
-	mu        sync.Mutex
+	mu        sync.Mutex // guards byMailing and what it points to: of two calls that end at the same time one is the last
 	byMailing map[string]*mailingCalls
 }
 
+// mailingCalls counts the calls of one mailing.
 type mailingCalls struct {
 	calls   int
 	settled bool // a batch was settled since the last check
@@ -20,6 +21,7 @@ func newCallsByMailing() *callsByMailing {
 	return &callsByMailing{byMailing: map[string]*mailingCalls{}}
 }
 
+// beginCall counts a call that begins. The caller has to call endCall.
 func (c *callsByMailing) beginCall(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -29,7 +31,8 @@ func (c *callsByMailing) beginCall(mailing string) {
 	c.byMailing[mailing].calls++
 }
 
-// endCall reports whether the caller has to check if the mailing has ended.
+// endCall counts a call that ends; settled says whether its batch is settled. It reports
+// whether the caller has to check if the mailing has ended.
 func (c *callsByMailing) endCall(mailing string, settled bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -50,6 +50,7 @@ func classifyInvalid(a fcm.Answer, e evidence) decision {
 	case fcm.Misconfigured:
 		return stopSending
 	}
+
 	if e.proof.Provisional && (named || e.accepted) {
 		return flagToken // the proof failed only because topics have a lower size limit
 	}
@@ -71,5 +72,6 @@ func (r *results) resolveSuspect(a answer, e evidence) (open bool) {
 	case askProof:
 		return true
 	}
+
 	return false
 }

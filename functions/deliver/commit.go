@@ -12,7 +12,8 @@ import (
 // settles the batch or releases its lease. Results and owed flags are saved before
 // anything else is done about them, and so are decisions about flags.
 func (d *delivery) commitResults(ctx context.Context) error {
-	// Results are saved even if the call has ended.
+	// Results are saved even if the call has ended: each step has a timeout of its own
+	// instead, and the lease is still valid.
 	ctx = context.WithoutCancel(ctx)
 
 	d.closeEndedTargets()
@@ -31,8 +32,9 @@ func (d *delivery) commitResults(ctx context.Context) error {
 		return err
 	}
 	d.dropLateFlags(ctx)
-	// A later call, with other evidence, would hold or drop a flag whose decision is not
-	// stored, although this call may have set it: its event would never be published.
+	// The decisions are stored before any flag is set. Otherwise a later call, with other
+	// evidence, could hold or drop a flag that this call has set, and its event would never be
+	// published.
 	if len(d.decidedFlags()) > 0 {
 		if err := d.withTimeout(ctx, leaseMargin, d.saveUnsaved); err != nil {
 			return err
@@ -61,7 +63,7 @@ func (d *delivery) closeEndedTargets() {
 	}
 }
 
-// withTimeout runs a step with a timeout of its own.
+// withTimeout runs a step of commitResults with a timeout of its own.
 func (d *delivery) withTimeout(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -73,8 +75,8 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 	return d.pauseMailing(ctx, d.stop.project, push.PausedCredentials, d.stop.answer.Text)
 }
 
-// pauseMailing pauses the mailing for a reason in a project, "" for the default one, that an
-// operator has to look at.
+// pauseMailing pauses the mailing for a reason that an operator has to check. project is the
+// one that the reason is about, "" for the default one. The first pause of a mailing stays.
 func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
 	detail = d.Projects.Explain(project, detail)
 	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)

@@ -65,23 +65,27 @@ type targetStore interface {
 	FlagTokens(ctx context.Context, flags []store.Flag) []store.FlagResult
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// sender sends messages to FCM, and asks FCM for proofs.
 type sender interface {
 	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
 	ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer
 }
 
 const (
-	leaseMargin = 15 * time.Second // a lease ends so long after the call
+	leaseMargin = 15 * time.Second // how long after the end of the call its lease ends
 	dueSoon     = 5 * time.Second  // a call waits for a batch that is due within this time
 
 	outdatedAfter   = 5 * time.Minute // the customers of an older batch are read again before it is sent
 	checkAgainAfter = time.Minute     // and again, for targets that still wait
 )
 
+// deliverer has what all calls of an instance share. Each of its parts has a lock of
+// its own.
 type deliverer struct {
 	Deps
 	payloads   *payloadCache
@@ -124,6 +128,8 @@ func newDeliverer(d Deps) *deliverer {
 	}
 }
 
+// receiveFromPubSub answers Pub/Sub for a message that names a batch, or a message to
+// one customer.
 func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
 	ref, message, ok := decodeRef(m.Data)
 	switch {
@@ -133,6 +139,7 @@ func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queu
 	case message.Message != "":
 		return d.receiveSingleMessage(ctx, message, m)
 	}
+
 	err := d.deliverAndFinish(ctx, ref, m.DeadLetterOf())
 	how := settlementFor(m, err)
 	if err != nil {
@@ -143,16 +150,18 @@ func (d *deliverer) receiveFromPubSub(ctx context.Context, m queue.Message) queu
 }
 
 // deliverAndFinish works on one batch as far as possible. A batch that has to wait is stored
-// with its time and is no error. An error means a fault of Carillon or of something
-// it depends on.
-func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, gaveUp string) (err error) {
+// with its time, which is not an error. An error means a fault of Carillon or of
+// something it depends on. deadLetterOf is the subscription that gave the message up,
+// "" for none. The last call of a mailing to end checks whether the mailing has ended.
+func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, deadLetterOf string) (err error) {
 	settled := false
 	d.calls.beginCall(ref.Mailing)
 	defer func() {
 		if !d.calls.endCall(ref.Mailing, settled) {
 			return
 		}
-		// Finish the mailing even if the call's context is done.
+		// A context of its own: the mailing has to be finished even if the call's context is
+		// done. The lease ends leaseMargin after the call.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 		defer cancel()
 		if failed := d.finishMailing(ctx, ref.Mailing); failed != nil {
@@ -160,11 +169,12 @@ func (d *deliverer) deliverAndFinish(ctx context.Context, ref push.BatchRef, gav
 		}
 	}()
 
-	settled, err = d.deliverBatch(ctx, ref, gaveUp)
+	settled, err = d.deliverBatch(ctx, ref, deadLetterOf)
 	return err
 }
 
-// deliverBatch reports whether the batch is settled.
+// deliverBatch reads the batch and its mailing, and decides whether to deliver it. It reports
+// whether the batch is settled.
 func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLetterOf string) (settled bool, err error) {
 	b, err := d.Store.ReadBatch(ctx, ref)
 	if errors.Is(err, store.ErrUndecodable) && deadLetterOf != "" {
@@ -185,6 +195,7 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 		d.Log.ErrorContext(ctx, "dead letter", "mailing", ref.Mailing, "batch", ref.Batch, "subscription", deadLetterOf,
 			"attempts", b.Attempts, "tries", b.Tries)
 	}
+
 	switch decideAdmission(m, b, d.Now(), deadLetterOf != "") {
 	case admitNot:
 		return false, nil
@@ -193,11 +204,13 @@ func (d *deliverer) deliverBatch(ctx context.Context, ref push.BatchRef, deadLet
 	case admitGiveUp:
 		return d.giveUpBatch(ctx, m, b)
 	}
+
 	return d.leaseAndDeliver(ctx, m, b)
 }
 
 // leaseAndDeliver leases the batch and delivers it.
 func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *push.Batch) (settled bool, err error) {
+	// One suspect at a time in an instance: the channel has room for one call.
 	if isSuspect(b) {
 		select {
 		case d.quarantine <- struct{}{}:
@@ -207,6 +220,8 @@ func (d *deliverer) leaseAndDeliver(ctx context.Context, m *push.Mailing, b *pus
 		}
 	}
 
+	// The lease is longer than the call, so that no other call sends while this one may still
+	// send. If another call was first, LeaseBatch returns ErrConflict.
 	callEnds := d.Now().Add(d.CallTimeout)
 	if err := d.Store.LeaseBatch(ctx, b, push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}); err != nil {
 		return false, err

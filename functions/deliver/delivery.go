@@ -30,6 +30,9 @@ type delivery struct {
 	callEnds      time.Time // end of the call; the lease ends leaseMargin later
 }
 
+// newDelivery makes the delivery of a leased batch. No message is sent after its
+// deadline: some time before the call ends, when the mailing expires, or when the hours
+// end.
 func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Time) *delivery {
 	deadline := callEnds.Add(-min(leaseMargin, d.CallTimeout/3))
 	if m.ExpiresAt.Before(deadline) {
@@ -53,7 +56,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 }
 
 // runOrAbandon works on the batch until the call has to end. If a phase fails, the results so
-// far are saved and the lease is released.
+// far are saved and the lease is released, so that a redelivery can continue at once.
 func (d *delivery) runOrAbandon(ctx context.Context) error {
 	defer func() { d.notes.putNote(d.batch, d.note) }()
 	if err := d.runPhases(ctx); err != nil {
@@ -62,6 +65,8 @@ func (d *delivery) runOrAbandon(ctx context.Context) error {
 	return nil
 }
 
+// runPhases runs the four phases in their order. A stop skips the phases before
+// commitResults.
 func (d *delivery) runPhases(ctx context.Context) error {
 	d.stopWith(stopReasonOf(d.mailing, d.Now()))
 	d.stopOutsideHours()
@@ -97,6 +102,7 @@ func stopReasonOf(m *push.Mailing, now time.Time) stop {
 	case m.State == push.Paused:
 		return stop{reason: stopPaused}
 	}
+
 	return stop{}
 }
 
@@ -118,8 +124,9 @@ func (d *delivery) stopOutsideHours() {
 	}
 }
 
-// untilDeadline returns ctx until FCM must not be asked any more: the lease is about
-// to end, or the instance has to stop.
+// untilDeadline returns a context that is done when no message may be sent any more: the
+// lease is about to end, or the instance has to stop. FCM is asked with this context, and
+// results are saved with that of the call.
 func (d *delivery) untilDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	// d.Now may be a test's clock; a context uses the machine's.
 	out, cancel := context.WithDeadline(ctx, time.Now().Add(d.deadline.Sub(d.Now())))

@@ -17,6 +17,9 @@ type fcmEvidence struct {
 	control controlResult // FCM's last answer
 }
 
+// askAgain sends the messages of these answers once more with validate_only, and waits
+// for FCM's answers. The answers come from goroutines of the sender; each writes its
+// own element of the result.
 func (w *fcmEvidence) askAgain(answers []int) []askResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
 	out := make([]askResult, len(answers))
@@ -46,6 +49,7 @@ func (w *fcmEvidence) askAgain(answers []int) []askResult {
 	return out
 }
 
+// askResultOf returns what an answer says about its token.
 func askResultOf(a fcm.Answer) askResult {
 	switch a.Outcome {
 	case fcm.Accepted:
@@ -65,6 +69,8 @@ func (w *fcmEvidence) sendValidateOnly(t push.Target, message *fcm.Message, answ
 	w.Sender.Send(w.ctx, fcm.Item{Message: message, Customer: t.Customer, Target: t.Token, Project: w.projectOfPart(), Kind: t.Kind, DryRun: true, Until: w.deadline}, answered)
 }
 
+// askControls asks for control tokens of the group, and if there are none, of any group
+// of its kind in the project.
 func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 	w.control = w.askControlsOfGroup(key)
 	if w.control != controlMissing || w.doubtsProject() {
@@ -87,6 +93,8 @@ func (w *fcmEvidence) doubtsProject() bool {
 	return w.Projects.Several() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
 }
 
+// askControlsOfGroup asks for the control tokens of a group, one after the other, until
+// FCM accepts one.
 func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 	variants, err := w.payloads.getPayloads(w.mailing)
 	if err != nil {
@@ -118,7 +126,8 @@ func (w *fcmEvidence) askControlsOfGroup(key tokenGroup) controlResult {
 			return controlUnanswered
 		}
 	}
-	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once is no coincidence
+
+	if held > 1 { // one customer may have removed the app; two of the last accepted tokens at once are no coincidence
 		return controlRefused
 	}
 	return result

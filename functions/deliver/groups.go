@@ -23,7 +23,7 @@ const (
 type groupStore struct {
 	projects push.Projects
 
-	mu      sync.Mutex // guards of and what it points to
+	mu      sync.Mutex // guards byGroup and what it points to
 	byGroup map[tokenGroup]*groupMemory
 }
 
@@ -73,6 +73,7 @@ func (g tokenGroup) storedName() string {
 	return name
 }
 
+// groupLocked returns the memory of a group, a new one if there is none. The caller holds mu.
 func (g *groupStore) groupLocked(key tokenGroup) *groupMemory {
 	if g.byGroup[key] == nil {
 		g.byGroup[key] = &groupMemory{}
@@ -123,6 +124,8 @@ func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGro
 		return have, nil
 	}
 
+	// The lock is not held during the read, so another call may read the same.
+
 	stored, err := s.ReadControls(ctx, key.storedName())
 	if err != nil {
 		return nil, err
@@ -133,6 +136,7 @@ func (g *groupStore) readControls(ctx context.Context, s dataStore, key tokenGro
 	for _, c := range stored {
 		x.addControl(control{customer: c.Customer, token: c.Token, kind: c.Kind, at: now})
 	}
+
 	return append([]control{}, x.groupHistory.controls...), nil
 }
 
@@ -160,5 +164,6 @@ func (g *groupStore) takeControlsToSave(keys map[tokenGroup]bool, now time.Time)
 			out[key] = append(out[key], store.ControlToken{Customer: c.customer, Token: c.token, Kind: c.kind})
 		}
 	}
+
 	return out
 }

@@ -17,6 +17,7 @@ type groupHistory struct {
 	unaccepted int          // invalid answers as long as controls is empty
 }
 
+// pastAnswer is an answer of FCM about a token.
 type pastAnswer struct {
 	invalid bool
 	at      time.Time
@@ -53,7 +54,7 @@ func (h *groupHistory) addAnswer(invalid bool, at time.Time) {
 }
 
 // addControl adds an accepted token as a control token. A customer's tokens count once,
-// so that one customer cannot vouch for a group.
+// so that one customer alone does not make the answers for a group credible.
 func (h *groupHistory) addControl(c control) {
 	kept := []control{c}
 	for _, old := range h.controls {

@@ -30,6 +30,7 @@ func (d *delivery) pauseOrResume(ctx context.Context, found evidenceByProject) e
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -44,6 +45,7 @@ type projectEvidence struct {
 // one.
 type evidenceByProject map[string]*projectEvidence
 
+// forProject returns the evidence about a project, and adds it if there is none.
 func (e evidenceByProject) forProject(project string) *projectEvidence {
 	if e[project] == nil {
 		e[project] = &projectEvidence{}
@@ -106,6 +108,7 @@ func (d *delivery) countHeldInBatch(project string) (c heldCounts) {
 			c.answered++
 		}
 	}
+
 	for _, i := range d.batch.HeldFlags {
 		if d.projectOf(i) != project {
 			continue
@@ -115,6 +118,7 @@ func (d *delivery) countHeldInBatch(project string) (c heldCounts) {
 			c.wrongSender++
 		}
 	}
+
 	return c
 }
 
@@ -126,12 +130,14 @@ func (d *delivery) countHeldInMailing(ctx context.Context) (c heldCounts, err er
 	if err != nil {
 		return c, err
 	}
+
 	for code, n := range totals.Held {
 		c.held += int(n)
 		if code == push.CodeWrongSender {
 			c.wrongSender = int(n)
 		}
 	}
+
 	c.answered = int(totals.Tokens.Targeted - totals.Tokens.Pending)
 	return c, nil
 }
@@ -159,5 +165,5 @@ func isImplausible(n, answers int, share float64) bool {
 // implausibleText says in words why a mailing is paused.
 func implausibleText(held, answered int) string {
 	return fmt.Sprintf("FCM calls %d of %d tokens invalid, and refuses tokens that it accepted lately, or has accepted none yet. "+
-		"Nobody is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)
+		"No token is flagged. The mailing continues when FCM accepts them again; POST /v1/mailings/{id}/flag-held or /drop-held decides it by hand", held, answered)
 }

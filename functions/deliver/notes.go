@@ -15,13 +15,12 @@ type batchNote struct {
 	checked map[int]time.Time // by target: when its customer was last read
 }
 
-// maxNotes is how many batches are remembered. A note has a few ten kilobytes at
-// most.
+// maxNotes is how many batches are remembered. A note has some ten kilobytes at most.
 const maxNotes = 500
 
 // noteStore are the notes of an instance. They are safe for concurrent use.
 type noteStore struct {
-	mu      sync.Mutex // guards of
+	mu      sync.Mutex // guards byBatch; calls work on copies of the notes
 	byBatch map[push.BatchRef]batchNote
 }
 

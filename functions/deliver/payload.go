@@ -31,6 +31,7 @@ func newPayloadSet(m *push.Mailing) (payloadSet, error) {
 		}
 		set = append(set, p)
 	}
+
 	return set, nil
 }
 
@@ -82,6 +83,8 @@ func (p *payload) lacksAttribute(t push.Target) bool {
 // isPersonal reports whether customers get messages that differ in more than their ids.
 func (p *payload) isPersonal() bool { return p.template != nil }
 
+// renderFor renders the message for a customer. The error is that of a template, or
+// push.Faults of the result.
 func (p *payload) renderFor(customer string, attributes map[string]any) (rendering, error) {
 	object, link, err := p.template.RenderMessage(customer, attributes, p.values)
 	if err != nil {
@@ -90,6 +93,7 @@ func (p *payload) renderFor(customer string, attributes map[string]any) (renderi
 	return compileRendering(object, fcm.Extra{MailingID: p.mailing, Link: link, Label: p.label})
 }
 
+// compileRendering makes the FCM message of an object that has no templates any more.
 func compileRendering(object json.RawMessage, extra fcm.Extra) (rendering, error) {
 	m, err := fcm.Compile(object, extra)
 	return rendering{m, object, extra}, err

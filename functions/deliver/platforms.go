@@ -24,6 +24,7 @@ type platformKey struct {
 	app      string
 }
 
+// platformOf returns the credentials that a target depends on.
 func platformOf(t push.Target) platformKey { return platformKey{t.Platform, t.App} }
 
 // platformHealth counts, by platform and app, the answers in a row that refuse the
@@ -83,6 +84,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		down[t.Platform] = true
 		d.due[a.target] = d.Now().Add(platformWait)
 	}
+
 	for _, o := range d.observed {
 		up[d.batch.Targets[o.target].Platform] = true
 	}
@@ -97,6 +99,7 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		d.Log.ErrorContext(ctx, "platform paused", "mailing", d.mailing.ID, "platform", platform, "reason", push.PausedPlatform,
 			"detail", d.refusedByPlatform[0].Text)
 	}
+
 	for _, platform := range d.mailing.PausedPlatforms {
 		if !up[platform] || down[platform] {
 			continue
@@ -106,5 +109,6 @@ func (d *delivery) resolvePlatforms(ctx context.Context) error {
 		}
 		d.Log.InfoContext(ctx, "platform resumed", "mailing", d.mailing.ID, "platform", platform)
 	}
+
 	return nil
 }

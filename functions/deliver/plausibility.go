@@ -157,6 +157,7 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 	if len(flag) == 0 {
 		return d
 	}
+
 	switch control := w.askControls(a.group); control {
 	case controlAccepted:
 		d.flag = flag
@@ -173,6 +174,7 @@ func decideInvalid(a groupAnswers, w evidenceSource) tokenDecision {
 	case controlUnanswered:
 		d.hold = append(d.hold, flag...)
 	}
+
 	return d
 }
 
@@ -229,6 +231,7 @@ func (a *groupAnswers) confirmDoubtful(doubtful []int, w evidenceSource) (confir
 	if len(doubtful) == 0 {
 		return nil, nil, nil
 	}
+
 	for k, result := range w.askAgain(doubtful) {
 		switch result {
 		case askInvalid:

@@ -61,6 +61,7 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	if len(unchecked) == 0 {
 		return nil
 	}
+
 	targets := make([]push.Target, len(unchecked))
 	for k, i := range unchecked {
 		targets[k] = d.batch.Targets[i]
@@ -70,15 +71,18 @@ func (d *delivery) cancelOutdated(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	for _, key := range broken {
 		d.Log.ErrorContext(ctx, "customer cannot be decoded", "customer", key, "mailing", d.mailing.ID, "batch", d.batch.Batch)
 	}
+
 	for k, i := range unchecked {
 		d.note.checked[i] = now
 		if !owed[k] {
 			d.setResult(i, push.ResultCancelled)
 		}
 	}
+
 	return nil
 }
 
@@ -146,6 +150,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			proven = false
 		}
 	}
+
 	return proven, nil
 }
 

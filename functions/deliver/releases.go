@@ -100,6 +100,7 @@ func (d *delivery) addReleaseEvidence(ctx context.Context, p *heldPart) store.Su
 	for i, target := range p.targets {
 		a.early = a.early || a.invalid[i] && d.Now().Sub(d.answeredAt(target)) < heldWait
 	}
+
 	return recorded
 }
 
@@ -116,6 +117,7 @@ func (d *delivery) saveSuspicion(ctx context.Context, p *heldPart, found tokenDe
 	default:
 		return
 	}
+
 	if err := d.Store.SaveSuspicion(ctx, p.answers.group.storedName(), recorded); err != nil {
 		d.Log.WarnContext(ctx, "suspicion not recorded", "mailing", d.mailing.ID, "error", err) // the next call finds it again
 	}

@@ -122,7 +122,7 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 	}
 
 	proofs := make(map[payloadKey]fcm.Answer, len(sentTo))
-	var mu sync.Mutex // guards proofs
+	var mu sync.Mutex // guards proofs, which several goroutines fill
 	var g errgroup.Group
 	g.SetLimit(proofsAtOnce)
 	for name, target := range sentTo {

@@ -45,8 +45,10 @@ type stop struct {
 	until  time.Time   // with stopUnproven: when a proof may be asked for again; with stopClosed: when the hours begin
 }
 
+// stopReason says why no more is sent. docs/deliver.md has a table of its values.
 type stopReason int
 
+// Values of stopReason.
 const (
 	stopNone        stopReason = iota
 	stopPaused                 // pending targets stay pending
@@ -115,6 +117,7 @@ func (r *results) setFailed(target int, result push.Result, reason string) {
 	r.setResult(target, result)
 }
 
+// setReason stores why targets failed. The first reason stays.
 func (r *results) setReason(reason string) {
 	if r.batch.Reason == "" {
 		r.batch.Reason = reason
@@ -200,6 +203,7 @@ func (r *results) releaseBatch(well bool) {
 	case stopUnproven, stopClosed:
 		at = r.stop.until
 	}
+
 	if at.IsZero() {
 		at = r.now()
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxUnsaved is how many targets of a batch may be sent and not saved: so many a
-	// killed instance may send again. See windowAfter.
+	// maxUnsaved is how many targets of a batch may be sent and not saved: a killed
+	// instance may send so many again. See windowAfter.
 	maxUnsaved = 250
 	// saveEvery is how long a result stays unsaved while the loop waits for others.
 	saveEvery = time.Second
@@ -31,8 +31,8 @@ type sendLoop struct {
 	queue        []int                // targets that the sender did not get yet
 	turns        projectTurns         // which of them wait because their project has its part of the window
 	inFlight     map[int]bool         // targets that the sender has
-	marked       int                  // how many of the queue's first targets are stored as under way, and may be sent. See mayStart
-	strayAnswers map[int]bool         // targets with an answer that did not come from FCM; true: to be sent again
+	marked       int                  // number of the queue's first targets that are stored as under way and may be sent; see mayStart
+	strayAnswers map[int]bool         // targets with an answer that did not come from FCM; true: they are sent again
 	tried        map[platformKey]bool // platforms that are down and of which this call has tried a target
 	answers      chan answer          // has room for the answers of all targets, so that the sender never waits
 }
@@ -55,6 +55,7 @@ func (d *delivery) sendTargets(ctx context.Context) error {
 		l.sortByCrashes()
 	}
 
+	// The loop saves with ctx, and sends with sending, which ends earlier.
 	err := l.runLoop(ctx, sending, cancel)
 	cancel()
 	l.drainAnswers()
@@ -89,6 +90,9 @@ func (d *delivery) crashesWith(target int) int {
 	return int(d.batch.CrashedWith[target])
 }
 
+// runLoop sends, takes answers and saves, one after the other in one goroutine, until
+// no target is left or the delivery stops. cancel ends the sending: the sender then
+// returns what it has not sent.
 func (l *sendLoop) runLoop(ctx, sending context.Context, cancel context.CancelFunc) error {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
@@ -144,6 +148,8 @@ func windowAfter(crashes int) int {
 	return 1
 }
 
+// sendNext passes the first target of the queue to the sender, unless the target has to
+// wait or its message cannot be rendered.
 func (l *sendLoop) sendNext(ctx context.Context) {
 	i := l.queue[0]
 	l.queue = l.queue[1:]
@@ -194,6 +200,8 @@ func (l *sendLoop) awaitAnswer(ctx context.Context, tick <-chan time.Time) error
 	}
 }
 
+// takeAnswer records an answer. The first answer for a target that did not come from
+// FCM is not recorded: the target is sent again.
 func (l *sendLoop) takeAnswer(a answer) {
 	delete(l.inFlight, a.target)
 	delete(l.due, a.target)

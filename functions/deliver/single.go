@@ -124,7 +124,7 @@ func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Maili
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
 	if first && !m.Touched {
-		b.Claim(lease)
+		b.Claim(lease) // in memory: SaveBatch stores it with the results
 		return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 	}
 
@@ -145,7 +145,7 @@ func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Maili
 	return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 }
 
-// unleased stands for the lease of a delivery that stored none.
+// unleased is the owner of the lease of a first delivery, which stored none.
 const unleased = "unleased"
 
 // A singleStore stores the batch and the state of one message, instead of those of a
@@ -178,6 +178,8 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 		if stored.Picked || stored.Batch.Attempts > 0 || stored.Batch.Settled {
 			return err // another call is sending the message, or has sent it
 		}
+		// Only tick or a dead letter has written. The next try has the revision of that write as
+		// its precondition, and overwrites it with the results.
 		s.message.Batch.Revision, s.message.Touched = stored.Batch.Revision, true
 	}
 }

@@ -1,8 +1,9 @@
 package deliver
 
-// A projectTurns divides the window of a call equally among the projects of its targets.
+// projectTurns divides the window of a call equally among the projects of its targets.
 // Otherwise the targets of a project whose quota is used up would fill the window, and
-// those of the others would wait with them. It has no lock.
+// those of the others would wait with them. It has no lock: only the goroutine of the send
+// loop uses it.
 type projectTurns struct {
 	part     int // how many targets of a project may be in flight; 0: there is one project
 	inFlight map[string]int
@@ -13,7 +14,7 @@ func newProjectTurns() projectTurns {
 	return projectTurns{inFlight: map[string]int{}, waiting: map[string][]int{}}
 }
 
-// shareWindow divides the window among so many projects.
+// shareWindow divides the window equally among a number of projects.
 func (p *projectTurns) shareWindow(projects int) {
 	if projects > 1 {
 		p.part = max(1, maxUnsaved/projects)

@@ -37,8 +37,8 @@ type tokenAnswer struct {
 	invalid bool
 }
 
-// weighHeldFlags decides which of the held flags are set, which are dropped, and which wait
-// longer. plausibility.go has the rule; here FCM is asked for evidence.
+// weighHeldFlags decides which of the held flags are set, which are dropped, and which stay
+// held. decideInvalid (plausibility.go) has the rule; this file asks FCM for evidence.
 func (d *delivery) weighHeldFlags(ctx context.Context) error {
 	d.saveControls(ctx)
 	if len(d.batch.HeldFlags) == 0 {
@@ -79,7 +79,7 @@ func (d *delivery) saveControls(ctx context.Context) {
 
 	for key, list := range d.groups.takeControlsToSave(keys, d.Now()) {
 		if err := d.Store.SaveControls(ctx, key.storedName(), list); err != nil {
-			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call tries again in ten minutes
+			d.Log.WarnContext(ctx, "controls not recorded", "error", err) // the next call after ten minutes tries again
 		}
 	}
 }
@@ -135,16 +135,19 @@ func (d *delivery) groupHeldFlags() []*heldPart {
 		}
 		add(o.target, true, false, d.isWrongSender(o.target))
 	}
+
 	for _, target := range d.batch.HeldFlags {
 		if !fresh[target] {
 			add(target, true, true, d.isWrongSender(target))
 		}
 	}
+
 	for _, p := range order {
 		if p.answers.again {
 			p.answers.answered = d.countAnswered(p.answers.group)
 		}
 	}
+
 	return slices.DeleteFunc(order, func(p *heldPart) bool { return p.answers.countInvalid() == 0 })
 }
 
@@ -217,6 +220,7 @@ func (r *results) decideFlags(targets []int, flag bool) {
 	}
 }
 
+// logHeld logs a part of which flags are held or dropped.
 func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision) {
 	if len(found.hold)+len(found.drop) == 0 {
 		return

@@ -18,7 +18,7 @@ const (
 	minRoomWait = 10 * time.Second
 	// slotsAhead is how long before its first slot the page of a mailing with a rate
 	// is created. nextRound is how soon tick may not know of a batch yet: its rounds
-	// are a minute apart, and each looks a little further.
+	// are a minute apart, and each lists what is due a little after the next one.
 	slotsAhead = 75 * time.Second
 	nextRound  = 65 * time.Second
 )
@@ -44,6 +44,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	switch {
 	case open < most:
 		c.sinceCounted = 0
@@ -51,6 +52,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	case c.mailing.Rate() > 0 && c.shard.NextSlot.Sub(now) > slotsAhead+minRoomWait:
 		return c.shard.NextSlot.Add(-slotsAhead), nil
 	}
+
 	return now.Add(minRoomWait), nil
 }
 
@@ -90,7 +92,7 @@ func (c *shardRun) fairShare(ctx context.Context) (int, error) {
 // at most a second ago, plus those that this instance has added since. It is safe for
 // concurrent use.
 type aheadEstimate struct {
-	mu  sync.Mutex
+	mu  sync.Mutex // guards all and at; held during a read, so that the other calls wait for it and read nothing
 	all store.Ahead
 	at  time.Time // zero: never read
 }
@@ -100,6 +102,7 @@ type aheadEstimate struct {
 // each paused mailing.
 const estimateAge = time.Second
 
+// readEstimate returns the estimate, and reads it if it is older than estimateAge.
 func (e *aheadEstimate) readEstimate(ctx context.Context, s dataStore, now time.Time) (store.Ahead, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -123,7 +126,7 @@ func (e *aheadEstimate) addTargets(tokens int) {
 
 // chooseLane chooses the lane of the batches once the first page of the mailing is read.
 // A mailing of one page, and a mailing whose rate is a small part of the quota, have
-// few or small batches. They do not wait behind those of large mailings.
+// few or small batches. They do not wait for those of large mailings.
 func (c *shardRun) chooseLane() push.Lane {
 	if c.onePage || c.mailing.Rate() > 0 && c.mailing.Rate() <= c.QuotaPerMinute/10 {
 		return push.LaneSmall

@@ -43,7 +43,7 @@ type mailingStore interface {
 	MarkCompletedPublished(ctx context.Context, id string) error
 }
 
-// audienceStore has what a mailing goes to.
+// audienceStore has the audiences of mailings.
 type audienceStore interface {
 	ReadMailing(ctx context.Context, id string) (*push.Mailing, error)
 	OpenAudience(ctx context.Context, m *push.Mailing, attributes ...string) (store.Audience, error)
@@ -56,7 +56,7 @@ type shardStore interface {
 	ReadShard(ctx context.Context, mailing string, k int) (*push.Shard, error)
 	ListOpenShards(ctx context.Context, mailing string) ([]store.OpenShard, error)
 	LeaseShard(ctx context.Context, sh *push.Shard, until time.Time) error
-	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, orderedAt time.Time) error
+	ReleaseShard(ctx context.Context, sh *push.Shard, continueAt, publishedAt time.Time) error
 	CreateBatches(ctx context.Context, sh *push.Shard, batches []*push.Batch) error
 	MarkMailingDispatched(ctx context.Context, id string) (bool, error)
 }
@@ -71,12 +71,13 @@ type batchStore interface {
 
 // publisher is what dispatch needs of the queue.
 type publisher interface {
-	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error
 	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
 	PublishWake(ctx context.Context, mailings ...string) error
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// dispatcher has what all calls of an instance share.
 type dispatcher struct {
 	Deps
 	ahead *aheadEstimate
@@ -100,6 +101,7 @@ func newDispatcher(d Deps) *dispatcher {
 	return &dispatcher{d, &aheadEstimate{}}
 }
 
+// receiveFromPubSub answers Pub/Sub for a dispatch message.
 func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) queue.Settlement {
 	var o push.DispatchMessage
 	if err := json.Unmarshal(m.Data, &o); err != nil || o.Mailing == "" {
@@ -115,8 +117,8 @@ func (d *dispatcher) receiveFromPubSub(ctx context.Context, m queue.Message) que
 	return how
 }
 
-// settlementFor is the table from an outcome to acknowledge or redeliver. What
-// another call does already, and what no call can do, is acknowledged.
+// settlementFor is the table from an outcome to acknowledge or redeliver. If another call
+// does the same work, or if no call can do it, the message is acknowledged.
 func settlementFor(err error) queue.Settlement {
 	switch {
 	case push.IsNotFound(err), push.IsConflict(err), errors.Is(err, store.ErrConflict):
@@ -125,6 +127,8 @@ func settlementFor(err error) queue.Settlement {
 	return queue.Redeliver
 }
 
+// handleMessage does what a dispatch message asks for: to start a mailing, to continue
+// an unflag or to continue a shard.
 func (d *dispatcher) handleMessage(ctx context.Context, o push.DispatchMessage) error {
 	switch o.Shard {
 	case push.DispatchStart:

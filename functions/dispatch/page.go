@@ -74,6 +74,7 @@ func (c *shardRun) readBatches(ctx context.Context) ([]*push.Batch, error) {
 		zones.addTargets(more)
 		bytes += size
 	}
+
 	return c.splitByZone(zones), nil
 }
 
@@ -150,10 +151,10 @@ func (c *shardRun) pickTargets(p store.AudiencePage) (out []push.Target, n push.
 	return out, n, bytes
 }
 
-// pickTokens returns the tokens of one customer that the mailing goes to. A token that
+// pickTokens returns the tokens of one customer that the mailing is sent to. A token that
 // came to this customer after the mailing started does not count: a batch may have it
-// already, under the customer who had it before, and the mailing goes to each token
-// once. That cannot be for a mailing of one page, and for listed tokens, whose owners
+// already, under the customer who had it before, and the mailing is sent to each token
+// once. This cannot happen in a mailing of one page, or with listed tokens, whose owners
 // are stored.
 func (c *shardRun) pickTokens(m store.AudienceMember) ([]push.Token, push.Exclusion) {
 	of := m.Customer
@@ -194,6 +195,8 @@ func (c *shardRun) batchSize() int {
 	return push.MaxBatch
 }
 
+// newBatch makes the next batch of the shard. Its number is part of its name, so that a
+// second try creates no second batch.
 func (c *shardRun) newBatch(targets []push.Target) *push.Batch {
 	b := &push.Batch{
 		BatchRef: push.BatchRef{Mailing: c.mailing.ID, Batch: fmt.Sprintf("%02d-%06d", c.shard.Number, c.shard.Batches)},
@@ -210,7 +213,7 @@ func (c *shardRun) newBatch(targets []push.Target) *push.Batch {
 }
 
 // assignSlot gives a batch of a mailing with a rate its time, and moves the next slot
-// of the shard behind it. Each shard has an equal part of the rate. The first slots
+// of the shard after it. Each shard has an equal part of the rate. The first slots
 // of the shards are spread over the time of a batch, so that they alternate.
 func (c *shardRun) assignSlot(b *push.Batch, rate int) {
 	shards := time.Duration(max(1, c.mailing.Shards))

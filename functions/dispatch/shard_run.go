@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	handOverTime = 10 * time.Second // so long before its end a call hands its shard over
+	handOverTime = 10 * time.Second // how long before its end a call hands its shard over
 	maxStateAge  = time.Second      // maximum age of the state of the mailing
 	notCounted   = 1 << 30          // targets, before they were counted for the first time
 )
@@ -38,6 +38,8 @@ type shardRun struct {
 	wake          bool      // some batches fall due before tick's next round
 }
 
+// workOnShard leases a shard and works through it, unless another call has the lease or
+// the shard has to wait.
 func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) error {
 	m, err := d.Store.ReadMailing(ctx, o.Mailing)
 	if err != nil {
@@ -69,6 +71,7 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 	if c.audience, err = d.Store.OpenAudience(ctx, m, c.attributes...); err != nil {
 		return err
 	}
+	// The lease is longer than the call. If another call was first, this is ErrConflict.
 	if err := d.Store.LeaseShard(ctx, sh, now.Add(d.CallTimeout+handOverTime)); err != nil {
 		return err
 	}
@@ -89,8 +92,8 @@ func attributesOf(m *push.Mailing) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// createPage creates the batches of one page of the audience in one commit, then
-// publishes those that are due. tick publishes the others, each at its time.
+// createPagesAndWake creates pages, and wakes tick if one of their batches is due before
+// its next round.
 func (c *shardRun) createPagesAndWake(ctx context.Context) error {
 	err := c.createPages(ctx)
 	if c.wake {
@@ -99,6 +102,8 @@ func (c *shardRun) createPagesAndWake(ctx context.Context) error {
 	return err
 }
 
+// createPages creates page after page, until the shard is done, has to wait, or is
+// handed over.
 func (c *shardRun) createPages(ctx context.Context) error {
 	for !c.shard.Done {
 		if going, err := c.isSending(ctx); err != nil || !going {
@@ -134,6 +139,7 @@ func (c *shardRun) wakeTick(ctx context.Context) {
 // whose call failed. It works even if the call's context is done. If another call has
 // the lease by now, it stays.
 func (c *shardRun) releaseShard(ctx context.Context) error {
+	// Without the cancellation of ctx: an unreleased shard waits for the end of its lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
 	defer cancel()
 	if err := c.Store.ReleaseShard(ctx, c.shard, time.Time{}, time.Time{}); err != nil && !errors.Is(err, store.ErrConflict) {
@@ -175,8 +181,9 @@ func (c *shardRun) isSending(ctx context.Context) (bool, error) {
 	return m.State == push.Sending && m.ExpiresAt.After(c.mailingReadAt), nil
 }
 
-// createPage cuts one page of the audience: one commit, then those of its batches that
-// are due are published. The others tick publishes, each at its time.
+// createPage creates the batches of one page of the audience in one commit, and then
+// publishes those that are due. If the call is killed in between, tick publishes them. tick
+// also publishes the batches that are due later, each at its time.
 func (c *shardRun) createPage(ctx context.Context) error {
 	batches, err := c.readBatches(ctx)
 	if err != nil {
@@ -195,6 +202,7 @@ func (c *shardRun) createPage(ctx context.Context) error {
 			c.wake = true
 		}
 	}
+
 	if len(refs) == 0 {
 		return nil
 	}

@@ -26,12 +26,14 @@ func newShards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	if m.Audience.Customers != nil || m.Audience.Tokens != nil {
 		n = 1
 	}
+
 	out := make([]push.Shard, n)
 	for k := range out {
 		out[k] = push.Shard{Mailing: m.ID, Number: k, From: shardBound(k, n), Upto: shardBound(k+1, n), PublishedAt: now}
 		out[k].Estimated = int64(customers*(k+1)/n - customers*k/n)
 		out[k].After = out[k].From
 	}
+
 	return out
 }
 

@@ -20,6 +20,7 @@ func (d *dispatcher) startMailing(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+
 	resumed := m.State == push.Sending
 	switch {
 	case !m.State.Final() && !m.ExpiresAt.After(d.Now()):
@@ -32,6 +33,7 @@ func (d *dispatcher) startMailing(ctx context.Context, id string) error {
 		}
 		d.Log.InfoContext(ctx, "mailing state", "mailing", id, "from", push.Accepted, "to", m.State, "shards", m.Shards)
 	}
+
 	if m.State != push.Sending {
 		return nil
 	}
@@ -51,13 +53,13 @@ func (d *dispatcher) publishShards(ctx context.Context, id string) error {
 		return err
 	}
 	now := d.Now()
-	var orders []push.DispatchMessage
+	var messages []push.DispatchMessage
 	for _, sh := range open {
 		if !sh.LeaseUntil.After(now) && !sh.ContinueAt.After(now) {
-			orders = append(orders, push.DispatchMessage{Mailing: id, Shard: sh.Number})
+			messages = append(messages, push.DispatchMessage{Mailing: id, Shard: sh.Number})
 		}
 	}
-	return d.Queue.PublishDispatch(ctx, orders...)
+	return d.Queue.PublishDispatch(ctx, messages...)
 }
 
 const (
@@ -96,6 +98,7 @@ func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) erro
 			batches = batches[n:]
 		}
 	}
+
 	if waits {
 		return d.Queue.PublishWake(ctx, m.ID)
 	}
@@ -105,6 +108,8 @@ func (d *dispatcher) republishBatches(ctx context.Context, m *push.Mailing) erro
 
 // publishBatches records batches as published and publishes them.
 func (d *dispatcher) publishBatches(ctx context.Context, lane push.Lane, batches []store.OpenBatch) error {
+	// First each batch is recorded as published, at the revision that was listed. Of two calls
+	// that have listed the same batch only one publishes it.
 	marked := make([]bool, len(batches))
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(markedAtOnce)
@@ -124,9 +129,12 @@ func (d *dispatcher) publishBatches(ctx context.Context, lane push.Lane, batches
 			refs = append(refs, b.BatchRef)
 		}
 	}
+
 	return d.Queue.PublishBatches(ctx, lane, refs...)
 }
 
+// expireMailing ends a mailing whose lifetime is over, and finishes it if nothing of it
+// is left to do.
 func (d *dispatcher) expireMailing(ctx context.Context, m *push.Mailing) error {
 	if _, err := d.Store.EndMailing(ctx, m.ID, push.Expired, ""); err != nil {
 		return err
@@ -135,6 +143,9 @@ func (d *dispatcher) expireMailing(ctx context.Context, m *push.Mailing) error {
 	return err
 }
 
+// createShards estimates the audience of an accepted mailing, and creates its shards
+// together with the state sending. If the audience is larger than maxCustomers, it
+// pauses the mailing instead.
 func (d *dispatcher) createShards(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := d.Store.ReadMailing(ctx, id)
 	if err != nil {

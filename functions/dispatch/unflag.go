@@ -38,6 +38,7 @@ const (
 // or the call has to end. Then a new message continues it. What is not saved is done
 // again by the next call and changes nothing.
 func (d *dispatcher) unflagMailing(ctx context.Context, mailing string) error {
+	// Transactions end half a margin before the call, so that the cursor can still be saved.
 	margin := min(handOverTime, d.CallTimeout/3)
 	until := d.Now().Add(d.CallTimeout - margin)
 	ctx, cancel := context.WithTimeout(ctx, d.CallTimeout-margin/2)
@@ -47,6 +48,7 @@ func (d *dispatcher) unflagMailing(ctx context.Context, mailing string) error {
 	if err != nil || l == nil {
 		return err
 	}
+
 	for began := d.Now(); ; {
 		last, err := d.unflagPage(ctx, l, until)
 		switch {
@@ -70,8 +72,9 @@ func (d *dispatcher) unflagPage(ctx context.Context, l *store.UnflagLease, until
 	if err != nil {
 		return false, err
 	}
+
 	for _, fault := range p.Faults {
-		d.Log.ErrorContext(ctx, "the flags of a batch cannot be taken back", "mailing", l.Mailing, "error", fault)
+		d.Log.ErrorContext(ctx, "the flags of a batch cannot be removed", "mailing", l.Mailing, "error", fault)
 	}
 
 	var late atomic.Bool
@@ -99,7 +102,7 @@ func (d *dispatcher) unflagCustomers(ctx context.Context, mailing string, tokens
 	_, events, err := d.Store.UnflagTokens(ctx, mailing, tokens)
 	queue.PublishEvents(ctx, d.Queue, d.Store, d.Log, events)
 	if store.IsUndecodable(err) {
-		d.Log.ErrorContext(ctx, "the flags of a customer cannot be taken back", "mailing", mailing, "error", err)
+		d.Log.ErrorContext(ctx, "the flags of a customer cannot be removed", "mailing", mailing, "error", err)
 		return nil
 	}
 	return err
@@ -128,6 +131,7 @@ func (d *dispatcher) handOverUnflag(ctx context.Context, l *store.UnflagLease) e
 // releaseUnflag releases the lease of a failed call, so that its redelivery can continue
 // at once. If another call has the lease by now, it stays.
 func (d *dispatcher) releaseUnflag(ctx context.Context, l *store.UnflagLease) error {
+	// Without the cancellation of ctx: an unreleased unflag waits for the end of its lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
 	defer cancel()
 	if err := d.Store.SaveUnflagCursor(ctx, l, time.Time{}); err != nil && !store.IsConflict(err) {

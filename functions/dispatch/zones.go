@@ -69,6 +69,7 @@ func (z *zoneGroups) groupOfZone(zone string) *zoneGroup {
 	for _, p := range periods {
 		fmt.Fprintf(&key, "%d-%d ", p.Opens.Unix(), p.Closes.Unix())
 	}
+
 	g := z.byTime[key.String()]
 	if g == nil {
 		g = &zoneGroup{zone: location.String()}
@@ -104,6 +105,7 @@ func (c *shardRun) splitByZone(zones *zoneGroups) []*push.Batch {
 	for _, b := range out {
 		b.First, b.Last = first, last
 	}
+
 	return out
 }
 

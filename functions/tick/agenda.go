@@ -28,11 +28,12 @@ type agendaItem struct {
 // All calls of the instance share it: a call leaves its items to another call that
 // stays longer. It is safe for concurrent use.
 type agenda struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards items and stays together: a call leaves only if no item is due for it
 	items byTime
 	stays []time.Time // until when each call stays
 }
 
+// byTime is a heap of items, the earliest first. It implements heap.Interface.
 type byTime []agendaItem
 
 func (b byTime) Len() int           { return len(b) }
@@ -48,6 +49,7 @@ func (b *byTime) Pop() any {
 	return x
 }
 
+// addItem adds an item for the call that stays longest.
 func (a *agenda) addItem(x agendaItem) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,8 +67,8 @@ func (a *agenda) endOfLongestStay(otherwise time.Time) time.Time {
 	return last
 }
 
-// longestStayLocked returns until when the call stays that stays longest, zero if none does. The
-// caller holds mu.
+// longestStayLocked returns the latest time until which a call stays, zero if no call stays.
+// The caller holds mu.
 func (a *agenda) longestStayLocked() time.Time {
 	var last time.Time
 	for _, at := range a.stays {
@@ -94,6 +96,7 @@ func (a *agenda) endStay(until time.Time) {
 	a.endStayLocked(until)
 }
 
+// endStayLocked is endStay for a caller that holds mu.
 func (a *agenda) endStayLocked(until time.Time) {
 	for i, at := range a.stays {
 		if at.Equal(until) {
@@ -112,6 +115,7 @@ func (a *agenda) takeDue(now, until time.Time) (due []agendaItem, wait time.Dura
 	for len(a.items) > 0 && !a.items[0].at.After(now) {
 		due = append(due, heap.Pop(&a.items).(agendaItem))
 	}
+
 	if len(due) > 0 {
 		return due, 0, true
 	}
@@ -122,7 +126,7 @@ func (a *agenda) takeDue(now, until time.Time) (due []agendaItem, wait time.Dura
 	return nil, a.items[0].at.Sub(now), true
 }
 
-// maxSleep is how long a call sleeps at most before it looks at the agenda again, because
+// maxSleep is how long a call sleeps at most before it checks the agenda again, because
 // other calls may add items.
 const maxSleep = 500 * time.Millisecond
 
@@ -132,6 +136,7 @@ func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 	if !t.agenda.beginStay(until) {
 		return
 	}
+
 	for {
 		due, wait, stay := t.agenda.takeDue(t.Now(), until)
 		if !stay {
@@ -142,7 +147,7 @@ func (t *ticker) publishUntil(ctx context.Context, until time.Time) {
 			err = t.Sleep(ctx, min(wait, maxSleep))
 		}
 		if err != nil {
-			t.Log.WarnContext(ctx, "tick did not publish at its time; the next round does", "items", len(due), "error", err)
+			t.Log.WarnContext(ctx, "tick did not publish these items at their time; the next round does", "items", len(due), "error", err)
 		}
 		if ctx.Err() != nil {
 			t.agenda.endStay(until)
@@ -186,7 +191,11 @@ func (t *ticker) publishItems(ctx context.Context, items []agendaItem, n *roundC
 	return faults.joinErrors()
 }
 
+// publishTogether records items as published, many at the same time, and then publishes
+// all that could be recorded.
 func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *roundCounts) error {
+	// Each item is recorded at the revision that was listed: of two rounds at the same time
+	// only one publishes it.
 	marked := make([]bool, len(items))
 	var faults errorList
 	var g errgroup.Group
@@ -200,7 +209,7 @@ func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *rou
 	}
 	_ = g.Wait() // it is nil: faults has the errors
 
-	var orders []push.DispatchMessage
+	var dispatches []push.DispatchMessage
 	var messages []push.MessageRef
 	refs := map[push.Lane][]push.BatchRef{}
 	for i, x := range items {
@@ -216,22 +225,25 @@ func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *rou
 			messages = append(messages, x.message.MessageRef)
 			n.republished.Add(1)
 		case x.shard != nil:
-			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
+			dispatches = append(dispatches, push.DispatchMessage{Mailing: x.mailing, Shard: x.shard.Number})
 			n.republished.Add(1)
 		case x.start != nil:
-			orders = append(orders, push.DispatchMessage{Mailing: x.mailing, Shard: push.DispatchStart})
+			dispatches = append(dispatches, push.DispatchMessage{Mailing: x.mailing, Shard: push.DispatchStart})
 			n.started.Add(1)
 		}
 	}
-	if len(orders) > 0 {
-		faults.addError(t.Queue.PublishDispatch(ctx, orders...))
+
+	if len(dispatches) > 0 {
+		faults.addError(t.Queue.PublishDispatch(ctx, dispatches...))
 	}
 	if len(messages) > 0 {
 		faults.addError(t.Queue.PublishMessages(ctx, messages...))
 	}
+
 	for lane, list := range refs {
 		faults.addError(t.Queue.PublishBatches(ctx, lane, list...))
 	}
+
 	return faults.joinErrors()
 }
 

@@ -12,7 +12,7 @@ import (
 const (
 	// shardLostAfter is how long after it was published a message counts as lost that no call
 	// has answered: Pub/Sub usually delivers within a second. batchLostAfter is longer,
-	// because a batch may have to wait behind two minutes of other batches.
+	// because a batch may have to wait for two minutes of other batches.
 	shardLostAfter = 30 * time.Second
 	batchLostAfter = 3 * time.Minute
 	// A message is published again after twice as long each time, at most after
@@ -54,6 +54,7 @@ func batchDue(m *push.Mailing, b store.OpenBatch) time.Time {
 	return laterOf(at, republishAt(laterOf(b.CutAt, at), b.PublishedAt, batchLostAfter, most))
 }
 
+// laterOf returns the later of two times.
 func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -92,11 +93,14 @@ func (t *ticker) publishShards(ctx context.Context, m *push.Mailing, until time.
 	for i, sh := range open {
 		items[i] = agendaItem{at: shardDue(m, sh), mailing: m.ID, shard: &sh}
 	}
+
 	return t.publishItems(ctx, t.planItems(items, until), n)
 }
 
 // publishBatchesOrFinish publishes the batches that are due and not leased, and
 // finishes the mailing if no batch is open.
+// publishBatches publishes the batches that are due, and plans those that are due
+// before the horizon.
 func (t *ticker) publishBatchesOrFinish(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	open, err := t.Store.ListOpenBatches(ctx, m.ID)
 	if err != nil {
@@ -138,6 +142,7 @@ func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *roundCounts
 	return t.finishMailing(ctx, m, n)
 }
 
+// finishMailing ends the mailing if it can end and no batch of it is open.
 func (t *ticker) finishMailing(ctx context.Context, m *push.Mailing, n *roundCounts) error {
 	if !m.Finishable() {
 		return nil

@@ -13,11 +13,12 @@ const faultsNamed = 3
 // errorList collects the errors of things that are done at the same time. It is safe for
 // concurrent use. The zero value is ready.
 type errorList struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards named and more
 	named []error
 	more  int
 }
 
+// addError adds an error; nil is ignored.
 func (f *errorList) addError(err error) {
 	if err == nil {
 		return

@@ -43,7 +43,7 @@ type dataStore interface {
 	reportStore
 }
 
-// mailingStore has the mailings that tick looks after.
+// mailingStore has the mailings that are due.
 type mailingStore interface {
 	ListDueMailings(ctx context.Context, until time.Time) ([]*push.Mailing, error)
 	ReadMailingHeader(ctx context.Context, id string) (*push.Mailing, error)
@@ -90,8 +90,9 @@ type agingStore interface {
 	ListStalledUnflags(ctx context.Context) ([]string, error)
 }
 
+// publisher is what tick needs of the queue.
 type publisher interface {
-	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
+	PublishDispatch(ctx context.Context, messages ...push.DispatchMessage) error
 	PublishBatches(ctx context.Context, lane push.Lane, refs ...push.BatchRef) error
 	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 	PublishEvents(ctx context.Context, events ...push.Event) error
@@ -108,6 +109,7 @@ const (
 	callMargin = 10 * time.Second
 )
 
+// ticker has what all calls of an instance share.
 type ticker struct {
 	Deps
 	agenda         *agenda
@@ -149,6 +151,7 @@ func (t *ticker) receiveFromPubSub(ctx context.Context, msg queue.Message) queue
 	began := t.Now()
 	until := t.publishUntilTime(began)
 
+	// The context ends before the function's timeout, so that the call can still answer.
 	ctx, cancel := context.WithTimeout(ctx, t.maxCallTime())
 	defer cancel()
 	var n roundCounts
@@ -186,6 +189,7 @@ func maxCallTimeOf(timeout time.Duration) time.Duration { return timeout - min(c
 // roundCounts has what one call did. It is safe for concurrent use.
 type roundCounts struct{ started, republished, expired, completed atomic.Int64 }
 
+// isEmpty reports whether the round has done nothing.
 func (n *roundCounts) isEmpty() bool {
 	return n.started.Load()+n.republished.Load()+n.expired.Load()+n.completed.Load() == 0
 }

@@ -13,9 +13,9 @@ func (t *ticker) republishUnflags(ctx context.Context) error {
 	if err != nil || len(stalled) == 0 {
 		return err
 	}
-	orders := make([]push.DispatchMessage, len(stalled))
+	messages := make([]push.DispatchMessage, len(stalled))
 	for i, id := range stalled {
-		orders[i] = push.DispatchMessage{Mailing: id, Shard: push.DispatchUnflag}
+		messages[i] = push.DispatchMessage{Mailing: id, Shard: push.DispatchUnflag}
 	}
-	return t.Queue.PublishDispatch(ctx, orders...)
+	return t.Queue.PublishDispatch(ctx, messages...)
 }

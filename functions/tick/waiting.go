@@ -18,9 +18,9 @@ const (
 	slotsAhead = 2 * time.Minute
 )
 
-// checkWaiting looks at the batches of a mailing that wait for its hours. Those whose hours
-// begin until the horizon are opened and published at that time. If the mailing has ended,
-// all are, so that deliver settles them.
+// checkWaiting opens and publishes the batches of a mailing whose hours begin before the
+// horizon, each at that time. If the mailing has ended, it opens and publishes all that wait,
+// so that deliver settles them.
 func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.Time, n *roundCounts) error {
 	switch {
 	case m.State.Final():
@@ -62,7 +62,7 @@ func (t *ticker) openAllWaiting(ctx context.Context, m *push.Mailing, n *roundCo
 			return err
 		}
 	}
-	return nil // the next round goes on
+	return nil // the next round continues
 }
 
 // assignSlots gives slots to the batches of a mailing with a rate whose hours have begun.
