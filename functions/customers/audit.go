@@ -14,6 +14,7 @@ type pushDecisions struct {
 	Categories map[string]bool `json:"categories,omitempty"`
 }
 
+// decisionsOf returns the decisions of a customer.
 func decisionsOf(c *push.Customer) *pushDecisions {
 	return &pushDecisions{OptedOut: c.OptedOut, Categories: maps.Clone(c.Categories)}
 }
@@ -54,6 +55,8 @@ type auditedImport struct {
 	Decided  int `json:"decided"` // lines that name optedOut or categories
 }
 
+// auditImport logs an import. decided is the number of its lines that decide about
+// push.
 func (s *service) auditImport(ctx context.Context, out *importOutput, decided int) {
 	api.Audit(ctx, s.Log, api.Change{Operation: "import-customers", After: auditedImport{Imported: out.Body.Imported, Failed: out.Body.Failed, Decided: decided}})
 }

@@ -84,6 +84,7 @@ func parseHeader(names []string) (out []column, faults push.Faults) {
 		seen[place] = true
 		out = append(out, c)
 	}
+
 	if unknown {
 		faults = append(push.Faults{{Location: "body", Message: "has columns that are not known; there are " + columnNames}}, faults...)
 	}
@@ -125,11 +126,13 @@ func (s *service) parseRow(columns []column, cells []string) (store.ImportLine, 
 	for key, value := range parts[intoLine] {
 		members[key] = encodeJSON(value)
 	}
+
 	for _, into := range []string{intoAttributes, intoCategories} {
 		if parts[into] != nil {
 			members[into] = encodeJSON(parts[into])
 		}
 	}
+
 	if token := parts[intoToken]; token != nil {
 		members[intoToken] = encodeJSON([]any{token})
 	}
@@ -151,6 +154,7 @@ func (c column) parseCell(cell string) (value any, why string) {
 		}
 		return nil, "must be true or false"
 	}
+
 	return cell, ""
 }
 

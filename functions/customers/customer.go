@@ -26,6 +26,7 @@ type customerBody struct {
 	TimeZone      string            `json:"timeZone"`
 }
 
+// customerOutput is the answer to GET and PATCH /v1/customers/{customer}.
 type customerOutput struct {
 	ETag string `header:"ETag"`
 	Body customerBody
@@ -40,6 +41,7 @@ type Condition struct {
 // parseMatch returns the condition, nil for none.
 func (c *Condition) parseMatch() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
 
+// showCustomer answers GET /v1/customers/{customer}.
 func (s *service) showCustomer(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
 	c, err := s.Store.ReadCustomer(ctx, in.Customer)
 	if err != nil {
@@ -48,10 +50,13 @@ func (s *service) showCustomer(ctx context.Context, in *CustomerPath) (*customer
 	return s.newCustomerOutput(c), nil
 }
 
+// newCustomerOutput returns the answer with a customer, and the revision as its ETag.
 func (s *service) newCustomerOutput(c *push.Customer) *customerOutput {
 	return &customerOutput{push.ETag(c.Revision), s.newCustomerBody(c)}
 }
 
+// newCustomerBody returns a customer as the API shows it. Lists and maps are empty in
+// JSON, never null.
 func (s *service) newCustomerBody(c *push.Customer) customerBody {
 	b := customerBody{
 		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
@@ -74,6 +79,7 @@ func (s *service) newCustomerBody(c *push.Customer) customerBody {
 	for _, t := range c.Tokens {
 		b.Tokens = append(b.Tokens, s.newTokenBody(t, latest.ID))
 	}
+
 	return b
 }
 
@@ -105,12 +111,15 @@ func (segmentsPatch) Schema(huma.Registry) *huma.Schema {
 	}}
 }
 
+// changeInput is PATCH /v1/customers/{customer}.
 type changeInput struct {
 	CustomerPath
 	Condition
 	Body json.RawMessage
 }
 
+// changeCustomer answers PATCH /v1/customers/{customer}. The store checks If-Match in
+// its transaction.
 func (s *service) changeCustomer(ctx context.Context, in *changeInput) (*customerOutput, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(in.Body, &members); err != nil || members == nil {
@@ -148,6 +157,7 @@ func (s *service) changeCustomer(ctx context.Context, in *changeInput) (*custome
 	return s.newCustomerOutput(c), nil
 }
 
+// eraseCustomer answers DELETE /v1/customers/{customer}.
 func (s *service) eraseCustomer(ctx context.Context, in *CustomerPath) (*struct{}, error) {
 	events, err := s.Store.EraseCustomer(ctx, in.Customer)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)

@@ -62,10 +62,12 @@ type settingsStore interface {
 	SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// service has what all requests of an instance share.
 type service struct {
 	Deps
 	api           *api.API
@@ -91,14 +93,14 @@ func New(d Deps) http.Handler {
 	s := &service{Deps: d, api: a, registrations: api.NewForm[registration](a), choices: api.NewForm[push.Settings](a), events: api.NewForm[phoneEvents](a)}
 	const one, tokens, settings = "/v1/customers/{customer}", "/v1/customers/{customer}/tokens", "/v1/settings"
 	huma.Register(a, s.registrations.Takes(api.RequirePermission(push.PermissionRegister, newOperation(http.MethodPost, tokens, "register-token", "Register a push token", http.StatusCreated))), api.Answering(s.Log, s.registerToken))
-	huma.Register(a, api.RequirePermission(push.PermissionRegister, newOperation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Take a push token from a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregisterToken))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one, "show-customer", "Show a customer and whether push reaches them", http.StatusOK)), api.Answering(s.Log, s.showCustomer))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one+"/messages", "list-customer-messages", "List what was sent to a customer, and what became of it", http.StatusOK)), api.Answering(s.Log, s.listMessages))
-	huma.Register(a, acceptMergePatch(a, api.RequirePermission(push.PermissionProfile, newOperation(http.MethodPatch, one, "change-customer", "Change what is known of a customer", http.StatusOK))), api.Answering(s.Log, s.changeCustomer))
-	huma.Register(a, api.RequirePermission(push.PermissionErase, newOperation(http.MethodDelete, one, "erase-customer", "Delete a customer with everything of theirs", http.StatusNoContent)), api.Answering(s.Log, s.eraseCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionRegister, newOperation(http.MethodDelete, tokens+"/{token}", "unregister-token", "Remove a push token of a customer", http.StatusNoContent)), api.Answering(s.Log, s.unregisterToken))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one, "show-customer", "Show a customer and whether push can reach the customer", http.StatusOK)), api.Answering(s.Log, s.showCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, one+"/messages", "list-customer-messages", "List what was sent to a customer, with the results", http.StatusOK)), api.Answering(s.Log, s.listMessages))
+	huma.Register(a, acceptMergePatch(a, api.RequirePermission(push.PermissionProfile, newOperation(http.MethodPatch, one, "change-customer", "Change the data of a customer", http.StatusOK))), api.Answering(s.Log, s.changeCustomer))
+	huma.Register(a, api.RequirePermission(push.PermissionErase, newOperation(http.MethodDelete, one, "erase-customer", "Delete a customer with all data", http.StatusNoContent)), api.Answering(s.Log, s.eraseCustomer))
 	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, settings, "show-settings", "Show the settings", http.StatusOK)), api.Answering(s.Log, s.showSettings))
 	huma.Register(a, s.choices.Takes(api.RequirePermission(push.PermissionSettings, newOperation(http.MethodPut, settings, "change-settings", "Change the settings", http.StatusOK))), api.Answering(s.Log, s.changeSettings))
-	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, "/v1/stats", "show-stats", "Show whom push could reach, day by day", http.StatusOK)), api.Answering(s.Log, s.showStats))
+	huma.Register(a, api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, "/v1/stats", "show-stats", "Show how many customers push could reach, by day", http.StatusOK)), api.Answering(s.Log, s.showStats))
 	huma.Register(a, importOperation(), api.Answering(s.Log, s.importCustomers))
 	huma.Register(a, exportOperation(a), api.Answering(s.Log, s.exportAvailability))
 	s.registerReports()
@@ -106,6 +108,8 @@ func New(d Deps) http.Handler {
 	return a
 }
 
+// newOperation describes an operation, with the errors that operations of its method
+// have.
 func newOperation(method, path, id, summary string, status int) huma.Operation {
 	errors := []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	if method != http.MethodGet && method != http.MethodDelete {

@@ -21,6 +21,7 @@ import (
 // exportPage is how many customers are in memory at the same time.
 const exportPage = 1000
 
+// exportInput is GET /v1/exports/availability.
 type exportInput struct {
 	Format string `query:"format" enum:"ndjson,csv" default:"ndjson"`
 	Accept string `header:"Accept-Encoding" doc:"gzip, where the answer is to be compressed"`
@@ -51,10 +52,11 @@ func newExportLine(r store.CustomerAvailability) exportLine {
 	return l
 }
 
+// exportOperation describes the export, whose answer is a stream in one of two formats.
 func exportOperation(a *api.API) huma.Operation {
 	op := api.WithLongDeadline(api.RequirePermission(push.PermissionRead, newOperation(http.MethodGet, "/v1/exports/availability", "export-availability", "Stream who can be reached, all customers", http.StatusOK)))
-	op.Description = "One customer a line, in an order that stays. An answer that breaks off is gone on with by after. " +
-		"In CSV platforms and apps are parted by |, and a text that a spreadsheet would take for a formula has an apostrophe in front."
+	op.Description = "One customer a line, always in the same order. If an answer breaks off, continue with after. " +
+		"In CSV platforms and apps are separated by |, and an apostrophe precedes a text that a spreadsheet would take for a formula."
 	line := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[exportLine](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 		"application/x-ndjson": {Schema: line}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}},

@@ -29,6 +29,7 @@ const (
 	maxErrors = 1000
 )
 
+// importInput is POST /v1/imports.
 type importInput struct {
 	ContentType string `header:"Content-Type" hidden:"true"` // that of a body is no parameter
 	RawBody     []byte `contentType:"application/x-ndjson" doc:"one customer a line: id, tokens and what PATCH takes"`
@@ -46,11 +47,13 @@ func importOperation() huma.Operation {
 
 const csvType = "text/csv"
 
+// lineError says why a line of an import was not stored.
 type lineError struct {
 	Line    int    `json:"line" doc:"counted from 1"`
 	Message string `json:"message"`
 }
 
+// importOutput is the answer to POST /v1/imports.
 type importOutput struct {
 	Body struct {
 		Imported int         `json:"imported" doc:"lines that are stored now, whether they changed anything or not"`
@@ -66,6 +69,7 @@ type importedToken struct {
 	SeenAt  *time.Time `json:"seenAt"`
 }
 
+// importCustomers answers POST /v1/imports. A faulty line does not affect the others.
 func (s *service) importCustomers(ctx context.Context, in *importInput) (*importOutput, error) {
 	if n := bytes.Count(bytes.TrimSuffix(in.RawBody, []byte("\n")), []byte("\n")) + 1; n > maxLines {
 		return nil, push.Faults{{Location: "body", Message: fmt.Sprintf("has more than %d lines", maxLines)}}
@@ -78,6 +82,7 @@ func (s *service) importCustomers(ctx context.Context, in *importInput) (*import
 	for i := range all.good {
 		all.good[i].Patch.By = callerOf(ctx) + ", by an import"
 	}
+
 	refused, events, err := s.Store.ImportCustomers(ctx, all.good)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
 	if err != nil {
@@ -185,6 +190,7 @@ func limitFaults(faults push.Faults, at string) push.Faults {
 	return append(faults[:maxLineFaults:maxLineFaults], push.Fault{Location: at, Message: "has more faults than are named here"})
 }
 
+// parseTokens reads the tokens of a line and returns every fault of them.
 func (s *service) parseTokens(raw json.RawMessage) ([]push.Registration, push.Faults) {
 	if raw == nil {
 		return nil, nil
@@ -226,6 +232,7 @@ func (t *importedToken) decodeFields(raw json.RawMessage, at string) (faults pus
 			faults = append(faults, push.Fault{Location: at + "." + name, Message: "has a value that cannot be read"})
 		}
 	}
+
 	return faults
 }
 
@@ -233,6 +240,8 @@ func (t *importedToken) decodeFields(raw json.RawMessage, at string) (faults pus
 // time for none, and Firestore does not accept the earliest ones.
 var beforeTokens = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
+// checkTime returns a time of a line, zero if it is not given, and adds a fault for one
+// that cannot be true.
 func checkTime(faults *push.Faults, at string, t *time.Time) time.Time {
 	if t == nil || api.NamesField(*faults, at) {
 		return time.Time{}

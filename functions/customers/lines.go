@@ -46,6 +46,7 @@ func (ls *importLines) joinRow(l store.ImportLine, number, maxTokens int) {
 		known = known || ls.named[name]
 		ls.named[name] = true
 	}
+
 	i, ok := ls.latest[l.Customer]
 	if !ok || known || len(ls.good[i].Tokens)+len(l.Tokens) > maxTokens {
 		ls.latest[l.Customer] = len(ls.good)

@@ -45,10 +45,12 @@ func (b *phoneEvents) checkEvents(s *service, faults push.Faults) ([]push.Report
 	return list, api.Join(faults, wrong...)
 }
 
+// reportInput is POST /v1/events.
 type reportInput struct {
 	Body json.RawMessage
 }
 
+// reportOutput is the answer to POST /v1/events.
 type reportOutput struct{ Body push.ReportResult }
 
 // registerReports registers POST /v1/events.

@@ -9,6 +9,7 @@ import (
 	"carillon.example/shared/push"
 )
 
+// settingsInput is PUT /v1/settings.
 type settingsInput struct {
 	Condition
 	Body json.RawMessage
@@ -20,6 +21,7 @@ type settingsOutput struct {
 	Body push.Settings
 }
 
+// showSettings answers GET /v1/settings.
 func (s *service) showSettings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
 	set, err := s.Store.ReadSettings(ctx)
 	return &settingsOutput{push.ETag(set.Revision), set}, err
@@ -66,6 +68,7 @@ type auditedSettings struct {
 	Window      string
 }
 
+// newAuditedSettings returns what the audit log has of settings.
 func newAuditedSettings(s push.Settings) auditedSettings {
 	return auditedSettings{s.Revision, s.Devices, s.Muted, s.WrongSender, s.Window.String()}
 }

@@ -15,11 +15,13 @@ const (
 	maxStatsDays = 731
 )
 
+// statsInput is GET /v1/stats.
 type statsInput struct {
 	From string `query:"from" maxLength:"10" doc:"the first day, as 2026-11-26; absent: 90 days ago"`
 	To   string `query:"to" maxLength:"10" doc:"the last day; absent: today"`
 }
 
+// statsOutput is the answer to GET /v1/stats.
 type statsOutput struct {
 	Body struct {
 		Days []push.DayStats `json:"days" doc:"in order; a day that was not counted is not there"`

@@ -16,8 +16,8 @@ import (
 type csvTable struct {
 	columns []column
 	body    []byte
-	at      int // the place of the next row
-	line    int // the line of that place, counted from 1
+	at      int // index in body of the next row
+	line    int // the line of that index, counted from 1
 }
 
 // openTable reads the header. Its errors are push.Faults: the rows cannot be read
@@ -72,8 +72,8 @@ func (t *csvTable) skipBytes(n int) {
 	t.at += n
 }
 
-// explainRowError returns why a row cannot be read, in our own words: encoding/csv counts lines
-// from the row.
+// explainRowError returns why a row cannot be read. It does not use the text of encoding/csv,
+// which counts lines from the row.
 func explainRowError(err error) error {
 	switch {
 	case errors.Is(err, csv.ErrBareQuote):
@@ -108,6 +108,7 @@ func (s *service) parseTable(body []byte) (*importLines, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	out := newImportLines()
 	for {
 		cells, line, err := t.readRow()

@@ -47,6 +47,7 @@ func (r *registration) checkRegistration(at string, unread push.Faults) (push.Re
 	default:
 		fault(".platform", "must be android, ios or web")
 	}
+
 	if why := push.CheckApp(r.App); why != "" {
 		fault(".app", "%s", why)
 	}
@@ -63,16 +64,19 @@ func (r *registration) checkRegistration(at string, unread push.Faults) (push.Re
 	return out, api.Join(unread, faults...)
 }
 
+// registerInput is POST /v1/customers/{customer}/tokens.
 type registerInput struct {
 	CustomerPath
 	Body json.RawMessage
 }
 
+// registerOutput is the answer to a registration: 201 for a new token, 200 for a known one.
 type registerOutput struct {
 	Status int
 	Body   tokenBody
 }
 
+// registerToken answers POST /v1/customers/{customer}/tokens.
 func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.registrations.Read(in.Body)
 	r, faults := body.checkRegistration("body", faults)
@@ -95,11 +99,13 @@ func (s *service) registerToken(ctx context.Context, in *registerInput) (*regist
 	return out, nil
 }
 
+// unregisterInput is DELETE /v1/customers/{customer}/tokens/{token}.
 type unregisterInput struct {
 	CustomerPath
 	Token string `path:"token" doc:"the token's id, as registering and showing answer it" pattern:"^[0-9a-v]{32}$"`
 }
 
+// unregisterToken answers DELETE /v1/customers/{customer}/tokens/{token}.
 func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, in.Customer, in.Token)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, events)
@@ -124,6 +130,8 @@ type tokenBody struct {
 	Invalid       *push.TokenFlag    `json:"invalid,omitempty"`
 }
 
+// newTokenBody returns a token as the API shows it. latest is the id of the customer's
+// latest token.
 func (s *service) newTokenBody(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
 		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSign()) > push.StaleAfter, Invalid: t.Invalid}

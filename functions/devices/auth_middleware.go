@@ -18,6 +18,7 @@ type authMiddleware struct {
 	next http.Handler
 }
 
+// customerKey is the key of the customer in the context of a request.
 type customerKey struct{}
 
 // customerOf returns the customer that the caller speaks for.
@@ -108,7 +109,7 @@ func (g *authMiddleware) identifyCustomer(ctx context.Context, h http.Header) (s
 		return "", err
 	}
 	if p.Tenant != g.Tenant {
-		// User ids are unique in their tenant alone.
+		// User ids are unique only within their tenant.
 		return "", &forbidden{"the ID token is of another tenant"}
 	}
 
@@ -154,13 +155,13 @@ func bearerToken(h http.Header) (string, error) {
 	return token, nil
 }
 
-// refuseCaller is the table from a caller that is not let in to the answer.
+// refuseCaller is the table from the error of a refused caller to the answer.
 //
-//	no ID token            401, WWW-Authenticate: Bearer
-//	one that is not good   401, WWW-Authenticate: Bearer error="invalid_token"
-//	no good App Check token, where that is enforced   401
-//	no customer in it      403
-//	all else               as api.Answer has it: 503 where Google is out of reach
+//	no ID token                             401, WWW-Authenticate: Bearer
+//	an ID token that is not valid           401, WWW-Authenticate: Bearer error="invalid_token"
+//	no valid App Check token, if enforced   401
+//	an ID token without a customer          403
+//	any other error                         as api.ToProblem has it: 503 if Google is out of reach
 func (g *authMiddleware) refuseCaller(ctx context.Context, w http.ResponseWriter, err error) {
 	if e, ok := errors.AsType[*unauthenticated](err); ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -192,6 +193,7 @@ func (g *authMiddleware) refuseCaller(ctx context.Context, w http.ResponseWriter
 	p.Write(w)
 }
 
+// writeProblem answers with a problem+json body.
 func writeProblem(w http.ResponseWriter, status int, detail string) {
 	(&api.Problem{Status: status, Detail: detail}).Write(w)
 }

@@ -38,6 +38,7 @@ type Deps struct {
 	Limits   *push.Limits // of each customer; nil: push.DefaultLimits
 }
 
+// dataStore is what the function needs of the store.
 type dataStore interface {
 	RegisterToken(ctx context.Context, customer string, r push.Registration) (store.RegistrationResult, error)
 	UnregisterToken(ctx context.Context, customer, tokenID string) ([]push.Event, error)
@@ -45,14 +46,17 @@ type dataStore interface {
 	RecordReports(ctx context.Context, list []push.Report) (store.RecordedReports, error)
 }
 
+// publisher publishes events.
 type publisher interface {
 	PublishEvents(ctx context.Context, events ...push.Event) error
 }
 
+// verifier verifies ID tokens.
 type verifier interface {
 	Verify(ctx context.Context, token string) (auth.Identity, error)
 }
 
+// appVerifier verifies App Check tokens.
 type appVerifier interface {
 	VerifyApp(ctx context.Context, token string) (app string, err error)
 }
@@ -68,6 +72,7 @@ const (
 	AppCheckEnforce AppCheck = "enforce"
 )
 
+// service has what all requests of an instance share.
 type service struct {
 	Deps
 	bodies *api.Form[registration]
@@ -95,7 +100,7 @@ func New(d Deps) http.Handler {
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated
 	huma.Register(a, s.bodies.Takes(post), api.Answering(s.Log, s.registerToken))
-	del := newOperation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Take the caller's push token back")
+	del := newOperation(http.MethodDelete, "/v1/devices/{tokenId}", "unregister-device", "Remove the caller's push token")
 	del.Errors = append(del.Errors, http.StatusNotFound)
 	del.DefaultStatus = http.StatusNoContent
 	huma.Register(a, del, api.Answering(s.Log, s.unregisterToken))
@@ -104,6 +109,7 @@ func New(d Deps) http.Handler {
 	return &authMiddleware{d, a}
 }
 
+// newOperation describes an operation, with the errors that all operations have.
 func newOperation(method, path, id, summary string) huma.Operation {
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, MaxBodyBytes: MaxBody,
 		Security: []map[string][]string{{"idToken": {}}},
@@ -148,10 +154,12 @@ func (r *registration) checkRegistration(faults push.Faults) (push.Registration,
 	return out, api.Join(faults, wrong...)
 }
 
+// registerInput is POST /v1/devices.
 type registerInput struct {
 	Body json.RawMessage
 }
 
+// registerOutput is the answer to a registration: 201 for a new token, 200 for a known one.
 type registerOutput struct {
 	Status int
 	Body   struct {
@@ -163,6 +171,7 @@ type registerOutput struct {
 	}
 }
 
+// registerToken answers POST /v1/devices. The customer is that of the ID token.
 func (s *service) registerToken(ctx context.Context, in *registerInput) (*registerOutput, error) {
 	body, faults := s.bodies.Read(in.Body)
 	r, faults := body.checkRegistration(faults)
@@ -183,17 +192,19 @@ func (s *service) registerToken(ctx context.Context, in *registerInput) (*regist
 		out.Status = http.StatusCreated
 	}
 
-	b := &out.Body
 	// App is answered as it was sent: the caller must not learn the app of a token
 	// that another customer had.
+	b := &out.Body
 	b.ID, b.Kind, b.Platform, b.App, b.Valid = t.ID, t.Kind, t.Platform, r.App, t.Valid()
 	return out, nil
 }
 
+// unregisterInput is DELETE /v1/devices/{tokenId}.
 type unregisterInput struct {
 	TokenID string `path:"tokenId" pattern:"^[0-9a-v]{32}$" patternDescription:"a token's id" doc:"as it was answered"`
 }
 
+// unregisterToken answers DELETE /v1/devices/{tokenId}.
 func (s *service) unregisterToken(ctx context.Context, in *unregisterInput) (*struct{}, error) {
 	events, err := s.Store.UnregisterToken(ctx, customerOf(ctx), in.TokenID)
 	if err != nil {

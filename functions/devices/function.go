@@ -85,6 +85,7 @@ func (s *settings) Check() []error {
 			faults = append(faults, fmt.Errorf("ALLOWED_ORIGINS has %q, which is not an origin as in https://shop.example", o))
 		}
 	}
+
 	return faults
 }
 

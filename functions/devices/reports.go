@@ -21,10 +21,12 @@ type phoneEvents struct {
 	Events []push.PhoneEvent `json:"events" minItems:"1" maxItems:"100" nullable:"false"`
 }
 
+// reportInput is POST /v1/devices/events.
 type reportInput struct {
 	Body json.RawMessage
 }
 
+// reportOutput is the answer to POST /v1/devices/events.
 type reportOutput struct{ Body push.ReportResult }
 
 // registerReports registers POST /v1/devices/events.
@@ -45,6 +47,7 @@ func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOut
 		wrong = append(wrong, e.Check(fmt.Sprintf("body.events[%d]", i))...)
 		list = append(list, e.Report(customerOf(ctx), s.Now()))
 	}
+
 	if faults = api.Join(faults, wrong...); len(faults) > 0 {
 		return nil, faults
 	}

@@ -24,13 +24,14 @@ type createInput struct {
 	Body json.RawMessage
 }
 
-// KeyHeader is the header by which a second try is recognised.
+// KeyHeader is the header by which a repeated request is recognised. It is exported because
+// huma does not fill in fields of an unexported struct that inputs embed.
 type KeyHeader struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key and body: the same answer again, and nothing is sent twice"`
 }
 
-// Resolve refuses wrong keys: with an empty one every try would send again, and of two
-// keys the second would be ignored.
+// Resolve refuses wrong keys: with an empty key every request would send again, and the second
+// of two keys would be ignored.
 func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	var keys []string
 	ctx.EachHeader(func(name, value string) {
@@ -63,7 +64,7 @@ func unquoteKey(key string) string {
 	return key
 }
 
-// createOutput is its answer.
+// createOutput is the answer to POST /v1/mailings.
 type createOutput struct {
 	Location string `header:"Location"`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when this key and body were handed in before"`
@@ -76,13 +77,16 @@ type createOutput struct {
 // missingKey is the fault of a request without a key where one is required.
 var missingKey = push.Faults{{Location: "header.Idempotency-Key", Message: "is missing; without it a second try would send a second time"}}
 
+// createMailing answers POST /v1/mailings: it checks the draft, has the payload proven,
+// stores the mailing and publishes its start.
 func (s *service) createMailing(ctx context.Context, in *createInput) (*createOutput, error) {
 	if in.Key == "" && s.RequireKey {
 		return nil, api.BadRequest(missingKey)
 	}
 	id, digest := newMailingID(api.Caller(ctx), in.Key), digestOf(in.Body)
 	if in.Key != "" {
-		// Before any check: a request that was accepted stays accepted.
+		// Before any check, because a request that was accepted stays accepted: a repeated one
+		// gets the same answer even if its draft would be refused now.
 		if was, err := s.Store.ReadMailingHeader(ctx, id); err == nil && was.Digest == digest {
 			return newCreateOutput(was, true), s.publishStart(ctx, was, true)
 		} else if err != nil && !push.IsNotFound(err) {
@@ -117,7 +121,7 @@ func (s *service) createMailing(ctx context.Context, in *createInput) (*createOu
 	if created {
 		s.auditChange(ctx, "create-mailing", stored.ID, nil, newAuditedDraft(stored))
 	}
-	// Not created: the same request came at the same time.
+	// Not created: of two equal requests at the same time the store takes one.
 	return newCreateOutput(stored, !created), s.publishStart(ctx, stored, in.Key != "")
 }
 
@@ -188,9 +192,9 @@ func (s *service) labelFor(ctx context.Context, m *push.Mailing) (string, error)
 const publishTimeout = 5 * time.Second
 
 // publishStart publishes the message that starts a mailing that is due, also for a repeated
-// request: the first one may have failed to publish. If it fails, the caller is told
-// to try again if there is a key. Without a key that would make a second mailing;
-// tick starts this one.
+// request: the first one may have failed to publish. If it fails and there is a key, the
+// error asks the caller to try again. Without a key that would make a second mailing, so it
+// is only logged, and tick starts this mailing.
 func (s *service) publishStart(ctx context.Context, m *push.Mailing, keyed bool) error {
 	if m.State != push.Accepted && !s.startsSoon(m) {
 		return nil
@@ -201,7 +205,7 @@ func (s *service) publishStart(ctx context.Context, m *push.Mailing, keyed bool)
 	if err == nil || keyed {
 		return err
 	}
-	s.Log.WarnContext(ctx, "the mailing is recorded, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+	s.Log.WarnContext(ctx, "the mailing is stored, but its start was not published; tick publishes it", "mailing", m.ID, "error", err)
 	return nil
 }
 
@@ -235,6 +239,8 @@ func newMailingID(caller push.Caller, key string) string {
 	return push.MailingID(caller, key)
 }
 
+// digestOf returns a hash of a body. Two requests with one key are the same request if
+// their digests are equal.
 func digestOf(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
@@ -255,6 +261,7 @@ func (s *service) provePayloads(ctx context.Context, m *push.Mailing, templates 
 		}
 		proven = proven && ok
 	}
+
 	m.Proven = proven
 	return nil
 }

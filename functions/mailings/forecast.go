@@ -19,7 +19,7 @@ func (s *service) durationOf(d *push.Draft, messages int64) time.Duration {
 }
 
 // secondsLeft estimates how long a mailing still takes, nil if it is not sending. The
-// customers it has not come to yet are taken to have as many tokens as those before.
+// customers that it has not reached yet are assumed to have as many tokens as those before.
 // With hours, the last batches may have to wait first.
 func (s *service) secondsLeft(ctx context.Context, m *push.Mailing, t push.Totals) (*int64, error) {
 	if m.State != push.Sending {

@@ -6,6 +6,7 @@ import (
 	"carillon.example/shared/push"
 )
 
+// stateOutput is the answer to a change of state.
 type stateOutput struct {
 	Body struct {
 		ID    string     `json:"id"`
@@ -13,16 +14,20 @@ type stateOutput struct {
 	}
 }
 
+// cancelMailing answers POST /v1/mailings/{id}/cancel.
 func (s *service) cancelMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "cancel", s.Store.CancelMailing)
 	return newStateOutput(m), err
 }
 
+// pauseMailing answers POST /v1/mailings/{id}/pause.
 func (s *service) pauseMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "pause", s.Store.PauseMailing)
 	return newStateOutput(m), err
 }
 
+// resumeMailing answers POST /v1/mailings/{id}/resume. If the message that starts the
+// mailing is not published, tick publishes it.
 func (s *service) resumeMailing(ctx context.Context, in *idInput) (*stateOutput, error) {
 	m, err := s.changeState(ctx, in.ID, "resume", s.Store.ResumeMailing)
 	if err != nil {
@@ -31,13 +36,13 @@ func (s *service) resumeMailing(ctx context.Context, in *idInput) (*stateOutput,
 	publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
-		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick does it", "mailing", m.ID, "error", err)
+		s.Log.WarnContext(ctx, "the mailing is resumed, but its start was not published; tick publishes it", "mailing", m.ID, "error", err)
 	}
 	return newStateOutput(m), nil
 }
 
-// decideHeldFlags decides about the held flags of a mailing. deliver acts on it when it next
-// works on their batches, within a minute.
+// decideHeldFlags returns the handler that stores a decision about the held flags of a
+// mailing. deliver acts on it when it next works on their batches, within a minute.
 func (s *service) decideHeldFlags(d push.HeldDecision) func(context.Context, *idInput) (*stateOutput, error) {
 	return func(ctx context.Context, in *idInput) (*stateOutput, error) {
 		m, err := s.Store.DecideHeldFlags(ctx, in.ID, d)
@@ -49,13 +54,13 @@ func (s *service) decideHeldFlags(d push.HeldDecision) func(context.Context, *id
 		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 		if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}); err != nil {
-			s.Log.WarnContext(ctx, "the decision is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
+			s.Log.WarnContext(ctx, "the decision is stored, but its message was not published; tick publishes it", "mailing", m.ID, "error", err)
 		}
 		return newStateOutput(m), nil
 	}
 }
 
-// newStateOutput answers the state of a mailing, nil for nil.
+// newStateOutput returns the answer with the state of a mailing, nil for nil.
 func newStateOutput(m *push.Mailing) *stateOutput {
 	if m == nil {
 		return nil
@@ -65,6 +70,7 @@ func newStateOutput(m *push.Mailing) *stateOutput {
 	return out
 }
 
+// unflagOutput is the answer to POST /v1/mailings/{id}/unflag.
 type unflagOutput struct {
 	Body struct {
 		ID     string       `json:"id"`
@@ -86,7 +92,7 @@ func (s *service) unflagMailing(ctx context.Context, in *idInput) (*unflagOutput
 		publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 		if err := s.Queue.PublishDispatch(publishing, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchUnflag}); err != nil {
-			s.Log.WarnContext(ctx, "the unflag is recorded, but its order was not published; tick does it", "mailing", m.ID, "error", err)
+			s.Log.WarnContext(ctx, "the unflag is stored, but its message was not published; tick publishes it", "mailing", m.ID, "error", err)
 		}
 	}
 

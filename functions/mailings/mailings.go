@@ -71,15 +71,18 @@ type flagStore interface {
 	ListRecipients(ctx context.Context, mailing, after string, n int) ([]store.MailingRecipient, error)
 }
 
+// publisher publishes dispatch messages, and messages to one customer.
 type publisher interface {
 	PublishDispatch(ctx context.Context, orders ...push.DispatchMessage) error
 	PublishMessages(ctx context.Context, refs ...push.MessageRef) error
 }
 
+// payloadProver asks FCM whether it accepts a payload.
 type payloadProver interface {
 	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
 }
 
+// service has what all requests of an instance share.
 type service struct {
 	Deps
 	api    *api.API
@@ -104,26 +107,26 @@ func New(d Deps) http.Handler {
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: mailings", d.Log, d.API)
 	s := &service{Deps: d, api: a, drafts: api.NewForm[push.Draft](a), previews: api.NewForm[previewDraft](a), messages: api.NewForm[push.MessageDraft](a)}
-	create := newOperation(http.MethodPost, "/v1/mailings", "create-mailing", "Hand in a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
+	create := newOperation(http.MethodPost, "/v1/mailings", "create-mailing", "Create a mailing", http.StatusConflict, http.StatusUnsupportedMediaType)
 	create.DefaultStatus, create.MaxBodyBytes = http.StatusAccepted, api.MaxBody
 	huma.Register(a, s.drafts.Takes(create), api.Answering(s.Log, s.createMailing))
 	preview := newOperation(http.MethodPost, "/v1/mailings/preview", "preview-mailing", "Show what a mailing would send, to how many, at what cost", http.StatusNotFound, http.StatusUnsupportedMediaType)
 	preview.MaxBodyBytes = api.MaxBody
 	huma.Register(a, s.previews.Takes(preview), api.Answering(s.Log, s.previewMailing))
 	huma.Register(a, newOperation(http.MethodGet, "/v1/mailings", "list-mailings", "List mailings, the newest first"), api.Answering(s.Log, s.listMailings))
-	huma.Register(a, newOperation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing and where everybody went", http.StatusNotFound), api.Answering(s.Log, s.showMailing))
+	huma.Register(a, newOperation(http.MethodGet, "/v1/mailings/{id}", "show-mailing", "Show a mailing, its state and its sums", http.StatusNotFound), api.Answering(s.Log, s.showMailing))
 	life := func(path, name, summary string, f func(context.Context, *idInput) (*stateOutput, error)) {
 		huma.Register(a, newOperation(http.MethodPost, path, name+"-mailing", summary, http.StatusNotFound, http.StatusConflict), api.Answering(s.Log, f))
 	}
 
-	life("/v1/mailings/{id}/cancel", "cancel", "End a mailing: what is not sent yet never will be", s.cancelMailing)
-	life("/v1/mailings/{id}/pause", "pause", "Hold a mailing", s.pauseMailing)
-	life("/v1/mailings/{id}/resume", "resume", "Let a paused mailing go on", s.resumeMailing)
+	life("/v1/mailings/{id}/cancel", "cancel", "Cancel a mailing: what is not sent yet is not sent", s.cancelMailing)
+	life("/v1/mailings/{id}/pause", "pause", "Pause a mailing", s.pauseMailing)
+	life("/v1/mailings/{id}/resume", "resume", "Resume a paused mailing", s.resumeMailing)
 	life("/v1/mailings/{id}/flag-held", "flag-held", "Decide that the tokens whose flags are held are invalid", s.decideHeldFlags(push.FlagHeld))
 	life("/v1/mailings/{id}/drop-held", "drop-held", "Decide that the tokens whose flags are held are valid: none is flagged", s.decideHeldFlags(push.DropHeld))
-	huma.Register(a, newOperation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens a mailing marked invalid", http.StatusNotFound), api.Answering(s.Log, s.listInvalidTokens))
-	unflag := newOperation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Take back every flag the mailing set that still stands", http.StatusNotFound, http.StatusConflict)
-	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows how far it has come. From the answer on the mailing flags no token any more. Asking again changes nothing."
+	huma.Register(a, newOperation(http.MethodGet, "/v1/mailings/{id}/invalid-tokens", "list-invalid-tokens", "List the tokens that a mailing flagged", http.StatusNotFound), api.Answering(s.Log, s.listInvalidTokens))
+	unflag := newOperation(http.MethodPost, "/v1/mailings/{id}/unflag", "unflag", "Remove every flag of the mailing that is still set", http.StatusNotFound, http.StatusConflict)
+	unflag.Description = "Works in the background; GET /v1/mailings/{id} shows the progress. After the answer the mailing flags no more tokens. A repeated request changes nothing."
 	unflag.DefaultStatus = http.StatusAccepted
 	huma.Register(a, unflag, api.Answering(s.Log, s.unflagMailing))
 	s.registerRecipients()
@@ -160,6 +163,6 @@ func (s *service) registerMessages() {
 	many.MaxBodyBytes = api.MaxBody
 	huma.Register(s.api, s.messages.TakesMany(many, "messages", push.MaxMessages), api.Answering(s.Log, s.sendMessages))
 
-	show := newOperation(http.MethodGet, "/v1/messages/{id}", "show-message", "Show a message and what became of it", http.StatusNotFound)
+	show := newOperation(http.MethodGet, "/v1/messages/{id}", "show-message", "Show a message and its results", http.StatusNotFound)
 	huma.Register(s.api, show, api.Answering(s.Log, s.showMessage))
 }

@@ -55,7 +55,7 @@ func (in *sendInput) parseWait() (time.Duration, error) {
 	return d, nil
 }
 
-// sendOutput is its answer: 202 with id and state, or 200 with the result.
+// sendOutput is the answer to POST /v1/messages: 202 with id and state, or 200 with the result.
 type sendOutput struct {
 	Status   int
 	Location string `header:"Location"`
@@ -92,6 +92,7 @@ type recipientBody struct {
 	Opened   *time.Time    `json:"opened,omitempty" doc:"when it was opened on this phone, as the app reported it"`
 }
 
+// newSentBody returns a message as the API shows it.
 func newSentBody(m *push.Message) sentBody {
 	b := sentBody{
 		ID: m.ID, State: m.State, Excluded: m.Excluded, Refusal: m.Refusal, Reason: m.Batch.Reason, Customer: m.Customer, Title: m.Title,
@@ -201,7 +202,7 @@ func (s *service) storeMessage(ctx context.Context, m *push.Message, keyed bool)
 		if keyed {
 			return nil, false, err
 		}
-		s.Log.WarnContext(ctx, "the message is stored, but not published; tick does it", "message_id", stored.ID, "error", err)
+		s.Log.WarnContext(ctx, "the message is stored, but was not published; tick publishes it", "message_id", stored.ID, "error", err)
 	}
 	return stored, created, nil
 }
@@ -225,6 +226,7 @@ func (s *service) awaitMessage(ctx context.Context, m *push.Message, wait time.D
 			return now
 		}
 	}
+
 	return nil
 }
 
@@ -243,6 +245,7 @@ func (s *service) showMessage(ctx context.Context, in *idInput) (*shownOutput, e
 	return out, nil
 }
 
+// shownOutput is the answer to GET /v1/messages/{id}.
 type shownOutput struct{ Body sentBody }
 
 // sendManyInput is POST /v1/messages:batch.
@@ -251,13 +254,14 @@ type sendManyInput struct {
 	Body json.RawMessage
 }
 
-// manyDrafts is its body. The drafts are read one by one, so that each has its own
+// manyDrafts is the body of POST /v1/messages:batch. The drafts are read one by one, so that each has its own
 // faults.
 type manyDrafts struct {
 	Messages []json.RawMessage `json:"messages"`
 }
 
-// sendManyOutput has a result for each message, in their order.
+// sendManyOutput is the answer to POST /v1/messages:batch: a result for each message, in their
+// order.
 type sendManyOutput struct {
 	Body struct {
 		Messages []sentOrRefused `json:"messages" nullable:"false"`

@@ -25,7 +25,7 @@ type previewStore interface {
 const (
 	// previewSample is how many customers of the audience a preview reads.
 	previewSample = 200
-	// previewID stands for the id that the mailing would get.
+	// previewID takes the place of the id that the mailing would get.
 	previewID = "preview"
 )
 
@@ -35,10 +35,12 @@ type previewDraft struct {
 	Customer string `json:"customer,omitempty" maxLength:"512" doc:"whose text is shown; absent: that of a customer of the audience"`
 }
 
+// previewInput is POST /v1/mailings/preview.
 type previewInput struct {
 	Body json.RawMessage
 }
 
+// previewOutput is the answer to POST /v1/mailings/preview.
 type previewOutput struct {
 	Body previewBody
 }
@@ -115,6 +117,7 @@ func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previe
 		payload.Variant = v.Name
 		out.Body.Payloads = append(out.Body.Payloads, payload)
 	}
+
 	out.Body.Proven = m.Proven
 	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens-out.Body.Expired))
 	if at := out.Body.LastOpens; at != nil {
@@ -186,7 +189,7 @@ type audienceEstimate struct {
 	expired   int64            // tokens of the sample that find no hours of the window
 	lastOpens time.Time        // when the last hours begin that the sample finds; zero: all have begun
 	missing   map[string]int64 // customers of the sample by attribute
-	example   *push.Customer   // one who would get the mailing; nil: nobody would
+	example   *push.Customer   // one who would get the mailing; nil: no customer of the sample would
 }
 
 // estimateAudience reads a sample of the audience and picks the tokens of each of its
@@ -220,6 +223,7 @@ func (s *service) estimateAudience(ctx context.Context, m *push.Mailing, attribu
 			f.example = member.Customer
 		}
 	}
+
 	return f, nil
 }
 
@@ -248,8 +252,10 @@ func (f *audienceEstimate) newPreviewBody() previewBody {
 			Unknown: whole(f.excluded.Unknown), Muted: whole(f.excluded.Muted), Filtered: whole(f.excluded.Filtered), Control: whole(f.excluded.Control),
 		},
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(f.missing)) {
 		b.Missing = append(b.Missing, missingBody{name, whole(f.missing[name])})
 	}
+
 	return b
 }

@@ -18,6 +18,7 @@ import (
 // recipientBatches is how many batches are in memory at the same time.
 const recipientBatches = 5
 
+// recipientsInput is GET /v1/mailings/{id}/recipients.
 type recipientsInput struct {
 	ID     string `path:"id" maxLength:"100"`
 	After  string `query:"after" maxLength:"100" doc:"the batch of the last whole line of an answer that broke off: it goes on behind that batch"`
@@ -73,6 +74,7 @@ func (s *service) streamRecipients(ctx context.Context, in *recipientsInput) (*h
 	}}, nil
 }
 
+// writeRecipients writes a page of recipients as lines of JSON.
 func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -91,5 +93,6 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 			return err
 		}
 	}
+
 	return nil
 }

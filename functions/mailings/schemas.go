@@ -3,7 +3,7 @@ package mailings
 // schemas are the schemas that are not in the code.
 var schemas = map[string]map[string]any{
 	"Message": {
-		"type": "object", "description": "FCM v1's message object without a target. FCM is its judge: fields that are not named here pass, too.",
+		"type": "object", "description": "FCM v1's message object without a target. FCM validates it: fields that are not named here are passed on too.",
 		"additionalProperties": true,
 		"properties": map[string]any{
 			"notification": map[string]any{"type": "object", "additionalProperties": true, "properties": map[string]any{
@@ -22,7 +22,7 @@ var schemas = map[string]map[string]any{
 	"AudienceCustomers": audienceSchema("customers", "customers by their ids, at most 10,000", textListSchema),
 	"AudienceTokens":    audienceSchema("tokens", "registered push tokens, at most 10,000", textListSchema),
 	// A mailing's answer may leave its list out, and keeps the wider Audience.
-	"Draft.audience": {"description": "who is rung", "oneOf": []any{
+	"Draft.audience": {"description": "who gets the mailing", "oneOf": []any{
 		map[string]any{"$ref": schemaPrefix + "AudienceEveryone"}, map[string]any{"$ref": schemaPrefix + "AudienceSegments"},
 		map[string]any{"$ref": schemaPrefix + "AudienceCustomers"}, map[string]any{"$ref": schemaPrefix + "AudienceTokens"},
 	}},

@@ -8,10 +8,12 @@ import (
 	"carillon.example/shared/push"
 )
 
+// idInput is a request about one mailing or message.
 type idInput struct {
 	ID string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 }
 
+// showInput is GET /v1/mailings/{id}.
 type showInput struct {
 	ID       string `path:"id" maxLength:"100" doc:"as the answer to POST /v1/mailings has it"`
 	Audience string `query:"audience" enum:"short,whole" default:"short" doc:"whole: with the customers or tokens that the audience lists, also where they are more than 100"`
@@ -54,8 +56,10 @@ type variantBody struct {
 	push.Reported
 }
 
+// mailingOutput is the answer to GET /v1/mailings/{id}.
 type mailingOutput struct{ Body mailingBody }
 
+// timeOrNil returns nil for the zero time, which JSON then leaves out or shows as null.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -63,6 +67,8 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
+// newMailingBody returns a mailing as the API shows it, with its totals and what phones
+// reported.
 func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 	var variants map[string]variantBody
 	for i, v := range m.Draft.Variants {
@@ -71,6 +77,7 @@ func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailing
 		}
 		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.Variant(i)}
 	}
+
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: timeOrNil(m.StartedAt), CompletedAt: timeOrNil(m.CompletedAt),
@@ -79,6 +86,7 @@ func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailing
 	}
 }
 
+// showMailing answers GET /v1/mailings/{id}.
 func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutput, error) {
 	m, list, err := s.Store.ReadMailingWithAudience(ctx, in.ID, in.Audience == "whole")
 	if err != nil {
@@ -101,6 +109,7 @@ func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutpu
 	return out, err
 }
 
+// listInput is GET /v1/mailings.
 type listInput struct {
 	State     push.State `query:"state" enum:"scheduled,accepted,sending,paused,completed,cancelled,expired,refused"`
 	Tag       string     `query:"tag" maxLength:"50" doc:"only mailings that have this tag"`
@@ -127,6 +136,7 @@ type listedMailing struct {
 	Tokens       *push.TokenTotals    `json:"tokens,omitempty" doc:"once completedAt is set: the last sums"`
 }
 
+// listOutput is the answer to GET /v1/mailings.
 type listOutput struct {
 	Body struct {
 		Mailings      []listedMailing `json:"mailings"`
@@ -134,6 +144,7 @@ type listOutput struct {
 	}
 }
 
+// listMailings answers GET /v1/mailings.
 func (s *service) listMailings(ctx context.Context, in *listInput) (*listOutput, error) {
 	list, next, err := s.Store.ListMailings(ctx, in.State, in.Tag, in.PageSize, in.PageToken)
 	if err != nil {
@@ -147,6 +158,7 @@ func (s *service) listMailings(ctx context.Context, in *listInput) (*listOutput,
 	return out, nil
 }
 
+// newListedMailing returns a mailing as a list shows it.
 func newListedMailing(m *push.Mailing) listedMailing {
 	l := listedMailing{
 		ID: m.ID, Name: m.Name, Tags: m.Tags, Title: m.Title, State: m.State, PausedReason: m.PausedReason, DryRun: m.DryRun,
@@ -159,12 +171,14 @@ func newListedMailing(m *push.Mailing) listedMailing {
 	return l
 }
 
+// invalidInput is GET /v1/mailings/{id}/invalid-tokens.
 type invalidInput struct {
 	ID        string `path:"id" maxLength:"100"`
 	PageSize  int    `query:"pageSize" minimum:"1" maximum:"500" default:"50"`
 	PageToken string `query:"pageToken" maxLength:"500"`
 }
 
+// invalidOutput is the answer to GET /v1/mailings/{id}/invalid-tokens.
 type invalidOutput struct {
 	Body struct {
 		Tokens        []push.InvalidToken `json:"tokens"`
@@ -172,6 +186,7 @@ type invalidOutput struct {
 	}
 }
 
+// listInvalidTokens answers GET /v1/mailings/{id}/invalid-tokens.
 func (s *service) listInvalidTokens(ctx context.Context, in *invalidInput) (*invalidOutput, error) {
 	if _, err := s.Store.ReadMailingHeader(ctx, in.ID); err != nil {
 		return nil, err
