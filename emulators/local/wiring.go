@@ -151,7 +151,9 @@ func (l *Cloud) subscribeWorker(ctx context.Context, client *pubsub.Client, topi
 		AckDeadlineSeconds: 120,
 		RetryPolicy:        l.retryPolicy(),
 		// Two copies of a message to one customer are never under way at the same time.
-		EnableMessageOrdering: topic == "messages",
+		// Google's emulator pushes them at the same time anyway, and stops an ordered
+		// subscription for good when some pushes fail (emulators/official).
+		EnableMessageOrdering: topic == "messages" && l.PubSub != nil,
 	}
 	if dead != "" {
 		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: l.TopicName(dead), MaxDeliveryAttempts: int32(cmp.Or(l.Attempts, 20))}

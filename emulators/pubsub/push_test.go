@@ -269,3 +269,38 @@ func TestOrderingKeys(t *testing.T) {
 		t.Errorf("%d messages came, want 100", len(seen))
 	}
 }
+
+// TestFailingKeysHoldNoOthersUp fails the pushes of many keys for some time. The
+// messages of other keys that come afterwards, and in the end those of all keys, are
+// delivered.
+func TestFailingKeysHoldNoOthersUp(t *testing.T) {
+	t.Parallel()
+	w := start(t, pubsub.Options{})
+	const keys, failures = 40, 120
+	url, got := endpoint(t, func(n int32) int {
+		if n <= failures {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	w.subscribe("ordered", &pb.Subscription{PushConfig: to(url), EnableMessageOrdering: true, RetryPolicy: policy(200*time.Millisecond, time.Second)})
+	publish := func(prefix string) {
+		for i := range keys {
+			name := fmt.Sprint(prefix, i)
+			w.publishAll(&pb.PubsubMessage{Data: []byte(name), OrderingKey: name})
+		}
+	}
+	publish("early")
+	for range failures {
+		next(t, got)
+	}
+
+	publish("late")
+	missing := map[string]bool{}
+	for i := range keys {
+		missing[fmt.Sprint("early", i)], missing[fmt.Sprint("late", i)] = true, true
+	}
+	for len(missing) > 0 {
+		delete(missing, next(t, got).data())
+	}
+}
