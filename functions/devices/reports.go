@@ -52,7 +52,7 @@ func (s *service) reportEvents(ctx context.Context, in *reportInput) (*reportOut
 		return nil, faults
 	}
 
-	if err := s.limit.count(customerOf(ctx), len(list), s.Now()); err != nil {
+	if err := s.limit.countEvents(customerOf(ctx), len(list), s.Now()); err != nil {
 		return nil, err
 	}
 	done, err := s.Store.RecordReports(ctx, list)

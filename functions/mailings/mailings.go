@@ -60,7 +60,7 @@ type mailingStore interface {
 type sumStore interface {
 	ReadTotals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	CountReports(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
-	DeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error)
+	ReadDeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error)
 }
 
 // stateStore changes the states of mailings.

@@ -105,7 +105,7 @@ func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutpu
 	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
 		return nil, err
 	}
-	if out.Body.FCMReport, err = s.fcmReport(ctx, m); err != nil {
+	if out.Body.FCMReport, err = s.readFCMReport(ctx, m); err != nil {
 		return nil, err
 	}
 	out.Body.AudienceList = list
@@ -113,12 +113,12 @@ func (s *service) showMailing(ctx context.Context, in *showInput) (*mailingOutpu
 	return out, err
 }
 
-// fcmReport returns what FCM reports of a mailing's messages; nil: nothing, or it is off.
-func (s *service) fcmReport(ctx context.Context, m *push.Mailing) (*push.DeliveryReport, error) {
+// readFCMReport returns what FCM reports of a mailing's messages; nil: nothing, or it is off.
+func (s *service) readFCMReport(ctx context.Context, m *push.Mailing) (*push.DeliveryReport, error) {
 	if !s.ShowFCMReport || m.Label == "" {
 		return nil, nil
 	}
-	report, err := s.Store.DeliveryReport(ctx, m.Label)
+	report, err := s.Store.ReadDeliveryReport(ctx, m.Label)
 	if report != nil {
 		report.Shared = m.Label != m.ID
 	}

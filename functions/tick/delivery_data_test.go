@@ -58,7 +58,7 @@ func sendLabelled(t *testing.T, p *phones.Server, label string) {
 
 func (w *world) deliveryReport(t *testing.T, label string) push.DeliveryCounts {
 	t.Helper()
-	report, err := w.DeliveryReport(t.Context(), label)
+	report, err := w.ReadDeliveryReport(t.Context(), label)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,17 +37,17 @@ type deliveryCountsDoc struct {
 	Dropped   int64 `firestore:"dropped"`
 }
 
-func (d deliveryCountsDoc) counts() push.DeliveryCounts {
+func (d deliveryCountsDoc) decodeCounts() push.DeliveryCounts {
 	return push.DeliveryCounts{Accepted: d.Accepted, Delivered: d.Delivered, Pending: d.Pending, Dropped: d.Dropped}
 }
 
-func (s *Store) deliveryDataDoc(id string) *firestore.DocumentRef {
+func (s *Store) deliveryDataDocument(id string) *firestore.DocumentRef {
 	return s.db.Collection(deliveryDataCollection).Doc(id)
 }
 
 // HasDeliveryData reports whether the delivery data was fetched on a day.
 func (s *Store) HasDeliveryData(ctx context.Context, day string) (bool, error) {
-	snap, err := s.deliveryDataDoc(fetchedDocument).Get(ctx)
+	snap, err := s.deliveryDataDocument(fetchedDocument).Get(ctx)
 	if isNotFound(err) {
 		return false, nil
 	}
@@ -89,7 +89,7 @@ func (s *Store) SaveDeliveryData(ctx context.Context, day string, data []push.De
 	if err := s.saveDeliveryDays(ctx, byDay); err != nil {
 		return classifyError(err, "storing the delivery data of days")
 	}
-	_, err := s.deliveryDataDoc(fetchedDocument).Set(ctx, map[string]any{"day": day})
+	_, err := s.deliveryDataDocument(fetchedDocument).Set(ctx, map[string]any{"day": day})
 	return classifyError(err, "storing when the delivery data was fetched")
 }
 
@@ -105,7 +105,7 @@ func (s *Store) saveLabels(ctx context.Context, byLabel map[string]map[string]an
 		err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 			for _, label := range part {
 				doc := map[string]any{"days": byLabel[label], "asOf": now, "expireAt": now.Add(keepDeliveryData)}
-				if err := tx.Set(s.deliveryDataDoc(labelPrefix+label), doc, firestore.MergeAll); err != nil {
+				if err := tx.Set(s.deliveryDataDocument(labelPrefix+label), doc, firestore.MergeAll); err != nil {
 					return err
 				}
 			}
@@ -130,10 +130,10 @@ func (s *Store) saveDeliveryDays(ctx context.Context, byDay map[string]push.Deli
 	return nil
 }
 
-// DeliveryReport returns what FCM reports of the messages with a label; nil: nothing yet.
+// ReadDeliveryReport returns what FCM reports of the messages with a label; nil: nothing yet.
 // It costs a read.
-func (s *Store) DeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error) {
-	snap, err := s.deliveryDataDoc(labelPrefix + label).Get(ctx)
+func (s *Store) ReadDeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error) {
+	snap, err := s.deliveryDataDocument(labelPrefix + label).Get(ctx)
 	if isNotFound(err) {
 		return nil, nil
 	}
@@ -149,7 +149,7 @@ func (s *Store) DeliveryReport(ctx context.Context, label string) (*push.Deliver
 	report := &push.DeliveryReport{Label: label, AsOf: d.AsOf.UTC()}
 	for _, apps := range d.Days {
 		for _, counts := range apps {
-			report.Add(counts.counts())
+			report.Add(counts.decodeCounts())
 		}
 	}
 	return report, nil

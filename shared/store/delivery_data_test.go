@@ -33,7 +33,7 @@ func TestDeliveryDataIsReplacedNotAdded(t *testing.T) {
 		}
 	}
 
-	got, err := s.DeliveryReport(t.Context(), "sale")
+	got, err := s.ReadDeliveryReport(t.Context(), "sale")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestDeliveryDataIsFetchedOnADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	report, err := s.DeliveryReport(t.Context(), "fetched")
+	report, err := s.ReadDeliveryReport(t.Context(), "fetched")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func (s *Store) ListDayStats(ctx context.Context, first, last string) ([]push.Da
 			day.Platforms[push.Platform(p)] = n
 		}
 		if d.FCM != nil {
-			counts := d.FCM.counts()
+			counts := d.FCM.decodeCounts()
 			day.FCM = &counts
 		}
 		out = append(out, day)
