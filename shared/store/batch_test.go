@@ -33,8 +33,8 @@ func batch(m string, n int, targets ...string) *push.Batch {
 	return b
 }
 
-// TestOutboxIsAllOrNothing: of two dispatches that cut the same page one wins,
-// and the other leaves nothing behind.
+// TestOutboxIsAllOrNothing: of two calls that create the batches of the same page one
+// succeeds, and the other stores nothing.
 func TestOutboxIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -68,8 +68,8 @@ func TestOutboxIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestLeaseFencesSaves: once another worker has leased a batch, the first
-// cannot store anything any more.
+// TestLeaseFencesSaves: after another call has leased a batch, the first one cannot
+// store anything.
 func TestLeaseFencesSaves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -118,9 +118,9 @@ func TestLeaseFencesSaves(t *testing.T) {
 	}
 }
 
-// TestNothingIsCutAfterTheSums: a dispatch that has not heard yet that its
-// mailing was cancelled cuts nothing that the frozen sums do not have.
-func TestNothingIsCutAfterTheSums(t *testing.T) {
+// TestNoBatchAfterTheTotalsAreFrozen: a call of dispatch that does not know yet that
+// its mailing was cancelled creates no batch that the frozen totals do not have.
+func TestNoBatchAfterTheTotalsAreFrozen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})

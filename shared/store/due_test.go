@@ -99,9 +99,9 @@ func TestDueReadsFew(t *testing.T) {
 	}
 }
 
-// TestMarksAreForOne: of those who have listed a batch, a shard or a mailing one
-// may publish a message for it, and nobody once somebody works on it.
-func TestMarksAreForOne(t *testing.T) {
+// TestOnlyOneCallMarksAsPublished: of the calls that have listed a batch, a shard or a
+// mailing one publishes a message for it, and none after a call has leased it.
+func TestOnlyOneCallMarksAsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})
@@ -186,8 +186,8 @@ func due(t *testing.T, w *world) *push.Mailing {
 	return list[0]
 }
 
-// TestAheadIsOfAllMailingsThatAreSent: large batches of every mailing count, but
-// of a paused one; those of the small lane do not.
+// TestAheadIsOfAllMailingsThatAreSent: the large batches of all mailings count, except
+// those of paused ones. Batches of the small lane do not count.
 func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -242,9 +242,9 @@ func TestAheadIsOfAllMailingsThatAreSent(t *testing.T) {
 	want(store.Ahead{Tokens: 5, Mailings: 2})
 }
 
-// TestAnUndecodableShardIsNotCut: the list leaves it out, and still nobody takes
-// the mailing for cut whole.
-func TestAnUndecodableShardIsNotCut(t *testing.T) {
+// TestUndecodableShardCountsAsOpen: the list leaves the shard out, but the mailing does
+// not count as dispatched.
+func TestUndecodableShardCountsAsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mailing(t, "m", push.Audience{Everyone: true})

@@ -70,9 +70,10 @@ func (w *world) recipients(t *testing.T, customer string, tokens ...string) (fou
 	return found
 }
 
-// TestAnErasureEmptiesRecipients in settled batches, of a mailing that goes on and of
-// one that has ended, where the customer is in two batches. The others of the batches
-// stay, and what was cut after the customer came back.
+// TestAnErasureEmptiesRecipients: the customer is removed from settled batches, of a
+// mailing that is sending and of one that has ended, also if the customer is in two
+// batches. The others of the batches stay, and so does a batch that was created after
+// the customer came back.
 func TestAnErasureEmptiesRecipients(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -117,8 +118,8 @@ func TestAnErasureEmptiesRecipients(t *testing.T) {
 	}
 }
 
-// TestAnErasureSearchesMailingsInSteps: a call searches 500 mailings, and the next
-// one goes on behind them.
+// TestAnErasureSearchesMailingsInSteps: a call searches 500 mailings, and the next one
+// continues after them.
 func TestAnErasureSearchesMailingsInSteps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -85,9 +85,9 @@ func (w *world) batchOf(t testing.TB, ref push.BatchRef) *push.Batch {
 	return b
 }
 
-// stands puts the customer everywhere: in a paused personal mailing with a batch
-// that waits and one that is settled, in a mailing's list that is not cut yet, and
-// in mailings of their own, one of them ended.
+// stands puts the customer into every place: a paused personal mailing with a batch
+// that waits and one that is settled, the list of a mailing without batches, and
+// mailings to the customer alone, one of which has ended.
 func (w *world) stands(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
@@ -127,9 +127,9 @@ func (w *world) stands(t *testing.T) {
 	w.clock.Add(time.Second)
 }
 
-// TestErasingLeavesNoTrace: of the customer's id, tokens, attributes, and texts
-// written for them alone nothing is left once the events are published; of hashes
-// only what a TTL removes, and the objection.
+// TestErasingLeavesNoTrace: after the events are published, nothing is left of the
+// customer's id, tokens, attributes and texts. Hashes are left only in the objection
+// and in documents that TTL deletes.
 func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -198,8 +198,8 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// TestAnErasureTouchesNobodyElse: the others of a batch are still to be sent to,
-// the sums reconcile, and mailings to the customer alone have ended.
+// TestAnErasureTouchesNobodyElse: the other targets of a batch stay pending, the sums
+// reconcile, and mailings to the customer alone have ended.
 func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -249,8 +249,9 @@ func TestAnErasureTouchesNobodyElse(t *testing.T) {
 	}
 }
 
-// TestAnErasureWaitsForABatchThatIsBeingSent, and finds what was cut from a page
-// read before; who came back meanwhile keeps what was cut since.
+// TestAnErasureWaitsForABatchThatIsBeingSent: it also finds a batch that was created
+// from a page which was read before. A batch that was created after the customer came
+// back stays.
 func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -304,7 +305,7 @@ func TestAnErasureWaitsForABatchThatIsBeingSent(t *testing.T) {
 	}
 }
 
-// TestATextToOneCustomerIsKeptThirtyDays, with the day that TTL takes.
+// TestATextToOneCustomerIsKeptThirtyDays: 29 days, and a day until TTL deletes it.
 func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -338,8 +339,8 @@ func TestATextToOneCustomerIsKeptThirtyDays(t *testing.T) {
 	}
 }
 
-// marked reports whether a mark stands in a document, its path or its bytes, at
-// whatever depth.
+// marked reports whether a document, its path or its bytes contain one of the marks, at
+// any depth.
 func marked(path string, doc map[string]any, marks []string) bool {
 	text := path + " " + plainText(doc)
 	return slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(text, m) })

@@ -60,9 +60,9 @@ func TestExpiry(t *testing.T) {
 	equal(t, "seen again: back.Token.AddedAt", back.Token.AddedAt, w.clock.Now())
 }
 
-// TestALongerLifeIsReckonedAnew: a setting that was made longer holds for tokens
-// stored before.
-func TestALongerLifeIsReckonedAnew(t *testing.T) {
+// TestLongerTokenLifeCountsForStoredTokens: a longer life counts also for tokens that
+// were stored before the setting changed.
+func TestLongerTokenLifeCountsForStoredTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")

@@ -34,9 +34,9 @@ func TestLateFlagsLose(t *testing.T) {
 	}
 }
 
-// TestRepeatedFlagsTellAgain: whoever flagged died before publishing, and the
-// token is gone by the time of the next try.
-func TestRepeatedFlagsTellAgain(t *testing.T) {
+// TestRepeatedFlagHasTheSameEvents: the first call crashed before it published the
+// events, and the token is gone at the time of the second.
+func TestRepeatedFlagHasTheSameEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")

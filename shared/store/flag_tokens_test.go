@@ -111,9 +111,9 @@ func TestOneBrokenCustomerKeepsNoOtherFromItsFlag(t *testing.T) {
 	}
 }
 
-// TestErasedCustomersAreToldTogether: the customer is gone by the time of the
-// flag; that they cannot be reached is told all the same.
-func TestErasedCustomersAreToldTogether(t *testing.T) {
+// TestFlagsOfErasedCustomersHaveEvents: the customers are erased at the time of the
+// flag, and the event that they cannot be reached is made nevertheless.
+func TestFlagsOfErasedCustomersHaveEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "anna-token")

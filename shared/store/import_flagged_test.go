@@ -8,9 +8,9 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestAnImportRevivesNoDeadToken: one that a line names is not pushed out by
+// TestImportKeepsFlags: one that a line names is not pushed out by
 // the others of the line, for it would come back as a new one.
-func TestAnImportRevivesNoDeadToken(t *testing.T) {
+func TestImportKeepsFlags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, token := range []string{"dead", "other"} {
@@ -47,9 +47,9 @@ func TestAnImportRevivesNoDeadToken(t *testing.T) {
 	equal(t, "documents after the refused line", w.dump(t), before)
 }
 
-// TestAFileKnowsNothingOfTheFuture: a time to come does not take a phone from
-// whoever has it.
-func TestAFileKnowsNothingOfTheFuture(t *testing.T) {
+// TestImportIgnoresFutureTimes: a time in the future does not take a token from another
+// customer.
+func TestImportIgnoresFutureTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "bert", "phone")

@@ -81,8 +81,9 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	equal(t, "len(x.Segments)", len(x.Segments), 2)
 }
 
-// TestAFileIsNoDevice: what devices and FCM said since stays.
-func TestAFileIsNoDevice(t *testing.T) {
+// TestImportKeepsWhatDevicesReported: an older file does not change what devices and
+// FCM reported since.
+func TestImportKeepsWhatDevicesReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	old := w.clock.Now().Add(-time.Hour)
@@ -121,8 +122,8 @@ func TestAFileIsNoDevice(t *testing.T) {
 	w.tokenOf(t, "anna", "moves")
 }
 
-// TestLinesComeOneAfterTheOther: what is given twice in a file is as if it had
-// been handed in twice.
+// TestLinesComeOneAfterTheOther: a customer or token that is in a file twice has the
+// same result as in two files.
 func TestLinesComeOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -150,8 +151,9 @@ func TestLinesComeOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// TestAnImportTellsOfCustomersKnownBefore and of no others.
-func TestAnImportTellsOfCustomersKnownBefore(t *testing.T) {
+// TestImportHasEventsOfKnownCustomersOnly: customers that the import creates have no
+// events.
+func TestImportHasEventsOfKnownCustomersOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	if _, err := w.PatchCustomer(t.Context(), "anna", push.CustomerPatch{}); err != nil {

@@ -42,9 +42,9 @@ func (l *losesAll) intercept(ctx context.Context, method string, req, reply any,
 	return status.Error(codes.Unavailable, "the connection broke after the commit")
 }
 
-// TestLostAnswersChangeNoResult runs every write of the store twice: with each
-// answer, and with each first answer to a commit lost. What the calls answer and
-// what they leave behind has to be the same.
+// TestLostAnswersChangeNoResult runs every write of the store twice: with each answer,
+// and with each first answer to a commit lost. The results of the calls and the stored
+// documents have to be the same.
 func TestLostAnswersChangeNoResult(t *testing.T) {
 	t.Parallel()
 	told := newWorld(t)

@@ -84,7 +84,8 @@ func TestLostAnswersAreNotLostLeases(t *testing.T) {
 	equal(t, "after the lost answer: after.Attempts", after.Attempts, 1)
 }
 
-// A claim that somebody else made meanwhile is not taken for one's own.
+// TestSomebodyElsesWriteIsStale: a lease of another call is not taken for the lease of
+// this one.
 func TestSomebodyElsesWriteIsStale(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -157,7 +157,8 @@ func TestLifeOfAMailing(t *testing.T) {
 	}
 }
 
-// TestTotalsReconcileWhileItRuns, and are frozen when it ends, told once.
+// TestTotalsReconcileAndFreeze: totals reconcile while the mailing runs, and are frozen
+// once when it ends.
 func TestTotalsReconcileAndFreeze(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -231,10 +232,9 @@ func TestTotalsReconcileAndFreeze(t *testing.T) {
 	equal(t, "frozen: m.CompletedAt.IsZero()", m.CompletedAt.IsZero(), false)
 }
 
-// TestAReasonOutlivesTheEnd: FCM's last answers may be the ones that say why a
-// mailing is held. It is over then, and the reason can still be read; that
-// somebody paused it is none.
-func TestAReasonOutlivesTheEnd(t *testing.T) {
+// TestPauseReasonStaysAfterTheEnd: a mailing may end while it is paused, with the last
+// answers of FCM. The reason of the pause stays, unless it was paused by hand.
+func TestPauseReasonStaysAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for reason, want := range map[push.PauseReason]push.PauseReason{push.PausedWrongSender: push.PausedWrongSender, push.PausedByHand: ""} {
@@ -274,8 +274,8 @@ func TestAReasonOutlivesTheEnd(t *testing.T) {
 	}
 }
 
-// TestNoEndBeforeTheLastBatch: a mailing that is still being cut does not end,
-// nor does one that got a batch since its open batches were counted.
+// TestNoEndBeforeTheLastBatch: a mailing does not end while its batches are being
+// created, nor if it got a batch after its open batches were counted.
 func TestNoEndBeforeTheLastBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

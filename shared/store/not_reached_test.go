@@ -169,7 +169,8 @@ func (w *world) workOnPages(ctx context.Context, m *push.Mailing, k, size int, p
 	return nil
 }
 
-// A mailing tells how many customers it will go to before the first of them has it.
+// TestEstimateIsKnownAtTheStart: the number of customers is estimated before the first
+// of them gets the mailing.
 func TestEstimateIsKnownAtTheStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,7 +212,8 @@ func TestEstimateIsKnownAtTheStart(t *testing.T) {
 	}
 }
 
-// A large audience is counted digit by digit of its keys, whatever the bounds are.
+// TestRangesAreCountedInParts: a large audience is counted for each first digit of the
+// keys alone, with any bounds.
 func TestRangesAreCountedInParts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

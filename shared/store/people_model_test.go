@@ -42,7 +42,7 @@ func drawDeed(t *rapid.T) deed {
 	}
 }
 
-// A crowd does deeds and remembers what it was told.
+// A crowd does deeds and remembers their events.
 type crowd struct {
 	*world
 	mu   sync.Mutex
@@ -210,8 +210,9 @@ func (c *crowd) wrongCustomer(t testing.TB, path string, doc map[string]any, own
 	return nil
 }
 
-// misled says whose availability a listener has got wrong that drops what comes
-// twice or late. An import does not tell of customers it creates.
+// misled returns the customers whose availability a listener has wrong that drops
+// events which come twice or late. An import makes no events of customers that it
+// creates.
 func (c *crowd) misled(t testing.TB) error {
 	type news struct {
 		available bool
@@ -252,10 +253,10 @@ func (c *crowd) misled(t testing.TB) error {
 	return nil
 }
 
-// live does rounds of deeds, those of a round at once, and says what does not
-// hold after one: a token has at most one owner, the index and the customers
-// agree, reachable means having a valid token, no flag stands against a newer
-// registration, and the events tell the truth.
+// live does rounds of deeds, those of a round at the same time, and returns what is not
+// true after one of them: a token has at most one owner, the index and the customers
+// agree, a customer is reachable if it has a valid token, no flag is older than a
+// registration of its token, and the events say the truth.
 func (c *crowd) live(t testing.TB, rounds [][]deed) error {
 	for i, round := range rounds {
 		errs := make([]error, len(round))
@@ -281,8 +282,8 @@ func TestCustomersHoldWhateverIsDone(t *testing.T) {
 	})
 }
 
-// TestCustomersHoldWhateverIsDoneAtOnce lives many lives side by side, because
-// who meets somebody else's transaction waits a while before trying again.
+// TestCustomersHoldWhateverIsDoneAtOnce runs many lives in parallel, because a
+// transaction that conflicts with another one waits before it is tried again.
 func TestCustomersHoldWhateverIsDoneAtOnce(t *testing.T) {
 	t.Parallel()
 	lives := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawDeed), 2, 5), 3, 6)

@@ -69,7 +69,7 @@ func TestRegisteringAgain(t *testing.T) {
 	equal(t, "stored: got.Expires", got.Expires, push.ExpiryDay(push.Android, w.clock.Now(), push.TokenLife))
 }
 
-func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
+func TestRegisteringMovesAToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.register(t, "anna", "t")
@@ -92,9 +92,10 @@ func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
 	}
 }
 
-// TestTheCap: invalid ones go first, then the longest unseen; who goes leaves
-// the index, too, and the one that is being registered stays.
-func TestTheCap(t *testing.T) {
+// TestSurplusTokensAreDropped: invalid tokens are dropped first, then those that were
+// not seen for the longest time. A dropped token leaves the index too. The token that
+// is being registered stays.
+func TestSurplusTokensAreDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range push.MaxTokens {
@@ -142,9 +143,9 @@ func TestUnregister(t *testing.T) {
 	equal(t, "after the last token is gone: number of events in the outbox", w.Count("outbox"), 2)
 }
 
-// TestVersionsGrowBeyondErasing: who drops what is older than what was seen
-// hears of a customer who comes back.
-func TestVersionsGrowBeyondErasing(t *testing.T) {
+// TestVersionsGrowAfterAnErasure: a listener that drops events with old versions gets
+// those of a customer who comes back.
+func TestVersionsGrowAfterAnErasure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var events []push.Event
@@ -176,9 +177,9 @@ func TestVersionsGrowBeyondErasing(t *testing.T) {
 	}
 }
 
-// TestAKilledInstanceOwesItsEvents: the events are in the outbox with the commit
-// that stores the fact, and stay until they are told.
-func TestAKilledInstanceOwesItsEvents(t *testing.T) {
+// TestEventsStayInTheOutboxUntilPublished: the commit that stores a change stores its
+// events in the outbox, and they stay there until they are published.
+func TestEventsStayInTheOutboxUntilPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()

@@ -104,9 +104,9 @@ func TestASupersededTokenIsReportedAsSuch(t *testing.T) {
 	}
 }
 
-// TestAPhoneThatChangesHandsTakesBothNames: the FID of a phone is registered for
+// TestBothTokensOfAPhoneMove: the FID of a phone is registered for
 // another customer than its registration token.
-func TestAPhoneThatChangesHandsTakesBothNames(t *testing.T) {
+func TestBothTokensOfAPhoneMove(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.gives(t, "anna", a("phone:x"))
@@ -124,8 +124,8 @@ func TestAPhoneThatChangesHandsTakesBothNames(t *testing.T) {
 	}
 }
 
-// TestAnInvalidTokenIsSuperseded: what FCM calls dead because the app has moved
-// on to FIDs is told once more, and goes.
+// TestAnInvalidTokenIsSuperseded: a token that is invalid because the app uses FIDs now
+// is replaced, and its event is made again.
 func TestAnInvalidTokenIsSuperseded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -156,8 +156,8 @@ func TestAfterUnflagNothingIsFlagged(t *testing.T) {
 	}
 }
 
-// TestAFlagUnderWayLosesToAnUnflag: the mark and the flag are in one order,
-// whichever comes first: nothing is flagged behind the unflag's back.
+// TestAFlagUnderWayLosesToAnUnflag: the mark of the unflag and the flag have an order.
+// Whichever comes first, no token stays flagged after the unflag.
 func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -214,9 +214,9 @@ func TestAFlagUnderWayLosesToAnUnflag(t *testing.T) {
 	equal(t, "the unflag: u.Unflagged", u.Unflagged, int64(took))
 }
 
-// TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write, who
-// was erased or registered again is passed over, and doing it once more takes
-// nothing and counts nothing.
+// TestUnflagTakesEachCustomerOnce: two tokens of one customer are one write. A customer
+// who was erased, or whose token was registered again, is skipped, and a repeated call
+// changes nothing.
 func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -261,8 +261,8 @@ func TestUnflagTakesEachCustomerOnce(t *testing.T) {
 	}
 }
 
-// TestALostAnswerCountsOnce: what was taken back is counted by the transaction
-// that took it.
+// TestALostAnswerCountsOnce: removed flags are counted by the transaction that removes
+// them.
 func TestALostAnswerCountsOnce(t *testing.T) {
 	t.Parallel()
 	w, l := newLossyWorld(t)
@@ -290,8 +290,8 @@ func TestALostAnswerCountsOnce(t *testing.T) {
 	equal(t, "the unflag: u.Unflagged", u.Unflagged, 5)
 }
 
-// TestOneCallHasAnUnflag, until its time is up; and who looks after unflags sees
-// the one that nobody has.
+// TestOneCallHasAnUnflag: one call has the lease until its time is over. An unflag
+// without a lease is listed as stalled.
 func TestOneCallHasAnUnflag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -383,8 +383,8 @@ func TestWhenAnUnflagIsRefused(t *testing.T) {
 	}
 }
 
-// TestOneBadCustomerKeepsNoOtherFromIt: a document that this version cannot
-// read is an error that says so, and the rest is done.
+// TestOneBadCustomerKeepsNoOtherFromIt: a document that cannot be decoded is an error,
+// and all others are handled.
 func TestOneBadCustomerKeepsNoOtherFromIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

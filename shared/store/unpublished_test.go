@@ -10,12 +10,11 @@ import (
 	"carillon.example/shared/store"
 )
 
-// TestErasedBeforeItWasTold: whoever flagged a customer's last token died
-// before it could tell, and the customer is erased, and perhaps known again,
-// before the batch is taken up once more. Erasing
-// changes nothing of who can be reached: it tells only of the mark that goes
-// with the token, and the flag has to tell the rest still.
-func TestErasedBeforeItWasTold(t *testing.T) {
+// TestFlagOfAnErasedCustomerHasEvents: the call that flagged a customer's last token
+// crashed before it published the event. Then the customer was erased, and perhaps came
+// back, before the batch is delivered again. The erasure makes the event of the token;
+// the repeated flag has to make that of the availability.
+func TestFlagOfAnErasedCustomerHasEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.register(t, "anna", "t").Events[0].Data.(push.AvailabilityData)
@@ -63,9 +62,9 @@ func TestErasedBeforeItWasTold(t *testing.T) {
 	}
 }
 
-// TestAMarkThatGoesIsTold: whoever set it may have died before it could tell,
-// and finds it gone when the batch is taken up once more.
-func TestAMarkThatGoesIsTold(t *testing.T) {
+// TestRemovedFlagHasAnEvent: the call that set a flag may have crashed before it
+// published the event. A call that removes the flag makes the event again.
+func TestRemovedFlagHasAnEvent(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *world) []push.Event{
 		"registered again": func(t *testing.T, w *world) []push.Event { return w.register(t, "anna", "t").Events },
