@@ -148,7 +148,7 @@ func (c *shardRun) releaseShard(ctx context.Context) error {
 	return nil
 }
 
-// handOverTime releases the shard and publishes a message for another call to go on with
+// handOverShard releases the shard and publishes a message for another call to go on with
 // it.
 func (c *shardRun) handOverShard(ctx context.Context) error {
 	if err := c.Store.ReleaseShard(ctx, c.shard, time.Time{}, c.Now()); err != nil {

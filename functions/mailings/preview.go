@@ -106,18 +106,9 @@ func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previe
 
 	out := &previewOutput{}
 	out.Body = f.newPreviewBody()
-	for i, v := range m.Payloads() {
-		payload, err := renderFor(shown, m, draft.templates[i])
-		if faults, wrong := errors.AsType[push.Faults](err); wrong {
-			return nil, faults.Within(m.PayloadAt(i))
-		}
-		if err != nil {
-			return nil, err
-		}
-		payload.Variant = v.Name
-		out.Body.Payloads = append(out.Body.Payloads, payload)
+	if out.Body.Payloads, err = renderPayloads(shown, m, draft.templates); err != nil {
+		return nil, err
 	}
-
 	out.Body.Proven = m.Proven
 	out.Body.Seconds = wholeSeconds(s.durationOf(&m.Draft, out.Body.Tokens-out.Body.Expired))
 	if at := out.Body.LastOpens; at != nil {
@@ -131,7 +122,24 @@ func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previe
 	return out, nil
 }
 
-// validatePreview is like validate for the body of a preview, which may name a customer.
+// renderPayloads renders each payload of a mailing for a customer. Errors are push.Faults
+// within the payload.
+func renderPayloads(c *push.Customer, m *push.Mailing, templates []*personal.Template) (out []payloadBody, err error) {
+	for i, v := range m.Payloads() {
+		payload, err := renderFor(c, m, templates[i])
+		if faults, wrong := errors.AsType[push.Faults](err); wrong {
+			return nil, faults.Within(m.PayloadAt(i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		payload.Variant = v.Name
+		out = append(out, payload)
+	}
+	return out, nil
+}
+
+// validatePreview is like validateDraft for the body of a preview, which may name a customer.
 func (s *service) validatePreview(body []byte) (*compiledDraft, string, push.Faults) {
 	in, faults := s.previews.Read(body)
 	draft, faults := s.compileDraft(&in.Draft, faults, s.Now().UTC())

@@ -209,9 +209,24 @@ func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *rou
 	}
 	_ = g.Wait() // it is nil: faults has the errors
 
-	var dispatches []push.DispatchMessage
-	var messages []push.MessageRef
-	refs := map[push.Lane][]push.BatchRef{}
+	dispatches, messages, refs := groupByTopic(items, marked, n)
+	if len(dispatches) > 0 {
+		faults.addError(t.Queue.PublishDispatch(ctx, dispatches...))
+	}
+	if len(messages) > 0 {
+		faults.addError(t.Queue.PublishMessages(ctx, messages...))
+	}
+
+	for lane, list := range refs {
+		faults.addError(t.Queue.PublishBatches(ctx, lane, list...))
+	}
+
+	return faults.joinErrors()
+}
+
+// groupByTopic groups the marked items by the topic of their messages, and counts them.
+func groupByTopic(items []agendaItem, marked []bool, n *roundCounts) (dispatches []push.DispatchMessage, messages []push.MessageRef, refs map[push.Lane][]push.BatchRef) {
+	refs = map[push.Lane][]push.BatchRef{}
 	for i, x := range items {
 		switch {
 		case !marked[i]:
@@ -232,19 +247,7 @@ func (t *ticker) publishTogether(ctx context.Context, items []agendaItem, n *rou
 			n.started.Add(1)
 		}
 	}
-
-	if len(dispatches) > 0 {
-		faults.addError(t.Queue.PublishDispatch(ctx, dispatches...))
-	}
-	if len(messages) > 0 {
-		faults.addError(t.Queue.PublishMessages(ctx, messages...))
-	}
-
-	for lane, list := range refs {
-		faults.addError(t.Queue.PublishBatches(ctx, lane, list...))
-	}
-
-	return faults.joinErrors()
+	return dispatches, messages, refs
 }
 
 // markPublished records that an item is about to be published. It reports false if it

@@ -36,36 +36,45 @@ func (s *Store) eraseTraces(ctx context.Context, xs ...erasure) (left map[string
 	}
 
 	for _, snap := range snaps {
-		var d mailingDoc
-		if err := snap.DataTo(&d); err != nil {
-			return nil, err
-		}
-		before := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool { return d.CreatedAt.After(x.At) })
-		if len(before) == 0 {
-			continue
-		}
-		for n := range d.Listed {
-			if err := s.eraseFromList(ctx, s.listDocument(snap.Ref.ID, n), before); err != nil {
-				return nil, err
-			}
-		}
-		if d.Shards == 0 {
-			continue
-		}
-		if err := s.eraseTargetsInBatches(ctx, snap.Ref.ID, s.openBatchesQuery(snap.Ref.ID), before, left); err != nil {
-			return nil, err
-		}
-		if d.Hours != "" {
-			if err := s.eraseTargetsInBatches(ctx, snap.Ref.ID, s.waitingBatchesQuery(snap.Ref.ID), before, left); err != nil {
-				return nil, err
-			}
-		}
-		if err := s.eraseInvalidTokens(ctx, snap.Ref.ID, before); err != nil {
+		if err := s.eraseTracesInMailing(ctx, snap, xs, left); err != nil {
 			return nil, err
 		}
 	}
-
 	return left, nil
+}
+
+// eraseTracesInMailing removes customers from the lists and the batches of a mailing that
+// has not ended, unless the mailing was created after the erasure. It records in left the
+// customers with a batch that is being sent.
+func (s *Store) eraseTracesInMailing(ctx context.Context, snap *firestore.DocumentSnapshot, xs []erasure, left map[string]bool) error {
+	var d mailingDoc
+	if err := snap.DataTo(&d); err != nil {
+		return err
+	}
+	mailing := snap.Ref.ID
+	before := slices.DeleteFunc(slices.Clone(xs), func(x erasure) bool { return d.CreatedAt.After(x.At) })
+	if len(before) == 0 {
+		return nil
+	}
+
+	for n := range d.Listed {
+		if err := s.eraseFromList(ctx, s.listDocument(mailing, n), before); err != nil {
+			return err
+		}
+	}
+	if d.Shards == 0 {
+		return nil
+	}
+
+	if err := s.eraseTargetsInBatches(ctx, mailing, s.openBatchesQuery(mailing), before, left); err != nil {
+		return err
+	}
+	if d.Hours != "" {
+		if err := s.eraseTargetsInBatches(ctx, mailing, s.waitingBatchesQuery(mailing), before, left); err != nil {
+			return err
+		}
+	}
+	return s.eraseInvalidTokens(ctx, mailing, before)
 }
 
 // valuesPerQuery is how many values an "in" condition of one query may have.

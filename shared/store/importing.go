@@ -174,28 +174,9 @@ func (s *Store) openLinesTx(tx *firestore.Transaction, w writeID, lines []Import
 // importLine imports one customer, or nothing of the line.
 func (b *customerTx) importLine(l ImportLine) error {
 	e := b.byID[l.Customer]
-	var named []string            // ids of the line's tokens
-	var fresh []push.Registration // tokens that the customer does not have
-	for i, r := range l.Tokens {
-		if b.belongsToAnother(e, r) {
-			return fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
-		}
-		id := push.TokenID(r.Value)
-		if slices.Contains(named, id) {
-			continue
-		}
-		_, known := e.Token(id)
-		if !known && b.hasOtherOfPhone(e, r) {
-			continue
-		}
-		named = append(named, id)
-		if !known {
-			fresh = append(fresh, r)
-		}
-	}
-
-	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
-		return fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
+	named, fresh, err := b.chooseTokens(e, l)
+	if err != nil {
+		return err
 	}
 
 	kept := *e.Customer
@@ -226,6 +207,34 @@ func (b *customerTx) importLine(l ImportLine) error {
 	}
 
 	return nil
+}
+
+// chooseTokens returns the ids of the tokens that the customer of a line keeps or gets, and
+// the tokens that the customer does not have yet. It skips a token if the customer has a
+// newer one of the same phone. The error refuses the line.
+func (b *customerTx) chooseTokens(e *loadedCustomer, l ImportLine) (named []string, fresh []push.Registration, err error) {
+	for i, r := range l.Tokens {
+		if b.belongsToAnother(e, r) {
+			return nil, nil, fmt.Errorf("tokens[%d] belongs to another customer, who has shown it later", i)
+		}
+		id := push.TokenID(r.Value)
+		if slices.Contains(named, id) {
+			continue
+		}
+		_, known := e.Token(id)
+		if !known && b.hasOtherOfPhone(e, r) {
+			continue
+		}
+		named = append(named, id)
+		if !known {
+			fresh = append(fresh, r)
+		}
+	}
+
+	if n := b.countExcess(e, named, fresh); n > 0 && len(fresh) > 0 {
+		return nil, nil, fmt.Errorf("tokens has %d too many: a customer has at most %d, and valid ones are not pushed out", n, b.s.maxTokens)
+	}
+	return named, fresh, nil
 }
 
 // countExcess returns by how many the named tokens, and the valid ones beside them, exceed

@@ -224,7 +224,7 @@ type CustomerTokens struct {
 	Tokens   []string
 }
 
-// ReadUnflagPage is a part of the tokens that a mailing flagged.
+// UnflagPage is a part of the tokens that a mailing flagged.
 type UnflagPage struct {
 	Tokens []CustomerTokens // each customer once
 	Faults []error          // batches that cannot be decoded
