@@ -77,6 +77,9 @@ func closingUpdates(fields map[string]any, pendingAs, reason string) []firestore
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
 
+	if apps := closeAppTallies(fields["appTally"], pendingAs); apps != nil {
+		up = append(up, firestore.Update{Path: "appTally", Value: apps})
+	}
 	for _, name := range []string{"platformTally", "variantTally"} {
 		parts, _ := fields[name].(map[string]any)
 		if t := closePartTallies(parts, pendingAs); t != nil {

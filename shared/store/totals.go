@@ -219,6 +219,10 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		}
 	}
 
+	if totals.Apps, err = s.sumAppTotals(ctx, id, totals.Tokens.AppTally()); err != nil {
+		return nil, classifyError(err, "adding up the apps of mailing %s", id)
+	}
+
 	// The transaction checks again: another call may have stored the totals, or a person may
 	// have resumed the mailing, since the sums were computed.
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
