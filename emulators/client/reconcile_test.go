@@ -49,5 +49,5 @@ func TestReconcileApps(t *testing.T) {
 		t.Errorf("apps that add up: %v", err)
 	}
 	m.Apps["pharmacy"] = tokens
-	testcloud.WantError(t, m.Reconcile(), "the apps have")
+	testcloud.WantError(t, "apps with too many tokens", m.Reconcile(), "the apps have")
 }
