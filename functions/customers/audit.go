@@ -22,7 +22,7 @@ func decisionsOf(c *push.Customer) *pushDecisions {
 // readDecisions reads the decisions of a customer before a patch that changes them. It
 // returns nil, without a read, if the patch changes none.
 func (s *service) readDecisions(ctx context.Context, customer string, p push.CustomerPatch) (*pushDecisions, error) {
-	if !p.Decides() {
+	if !p.ChangesDecisions() {
 		return nil, nil
 	}
 	c, err := s.Store.ReadCustomer(ctx, customer)

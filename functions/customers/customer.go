@@ -39,7 +39,9 @@ type Condition struct {
 }
 
 // parseMatch returns the condition, nil for none.
-func (c *Condition) parseMatch() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
+func (c *Condition) parseMatch() (*push.Precondition, error) {
+	return push.ParsePrecondition(c.IfMatch)
+}
 
 // showCustomer answers GET /v1/customers/{customer}.
 func (s *service) showCustomer(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
@@ -59,7 +61,7 @@ func (s *service) newCustomerOutput(c *push.Customer) *customerOutput {
 // JSON, never null.
 func (s *service) newCustomerBody(c *push.Customer) customerBody {
 	b := customerBody{
-		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
+		ID: c.ID, PushAvailable: c.HasValidToken(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
 	}
 	if b.Consents = c.Consents; b.Consents == nil {
@@ -75,7 +77,7 @@ func (s *service) newCustomerBody(c *push.Customer) customerBody {
 		b.Categories = map[string]bool{}
 	}
 
-	latest, _ := c.Latest()
+	latest, _ := c.LatestToken()
 	for _, t := range c.Tokens {
 		b.Tokens = append(b.Tokens, s.newTokenBody(t, latest.ID))
 	}
@@ -136,7 +138,7 @@ func (s *service) changeCustomer(ctx context.Context, in *changeInput) (*custome
 		return nil, faults
 	}
 
-	p.If, p.By = condition, callerOf(ctx)
+	p.Precondition, p.By = condition, callerOf(ctx)
 	before, err := s.readDecisions(ctx, in.Customer, p)
 	if err != nil {
 		return nil, err

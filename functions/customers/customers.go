@@ -59,7 +59,7 @@ type transferStore interface {
 // settingsStore has the settings.
 type settingsStore interface {
 	ReadSettings(ctx context.Context) (push.Settings, error)
-	SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
+	SaveSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error)
 }
 
 // publisher publishes events.

@@ -32,7 +32,7 @@ func newImportLines() *importLines {
 // addLine adds a line.
 func (ls *importLines) addLine(l store.ImportLine, number int) {
 	ls.good = append(ls.good, l)
-	ls.origins = append(ls.origins, []origin{{number, l.Patch.Decides()}})
+	ls.origins = append(ls.origins, []origin{{number, l.Patch.ChangesDecisions()}})
 }
 
 // joinRow adds a row. Rows of one customer become one line, which is stored by one
@@ -42,7 +42,7 @@ func (ls *importLines) addLine(l store.ImportLine, number int) {
 func (ls *importLines) joinRow(l store.ImportLine, number, maxTokens int) {
 	known := false
 	for _, r := range l.Tokens {
-		name := cmp.Or(push.Installation(r.Kind, r.Value), r.Value)
+		name := cmp.Or(push.InstallationOf(r.Kind, r.Value), r.Value)
 		known = known || ls.named[name]
 		ls.named[name] = true
 	}
@@ -57,7 +57,7 @@ func (ls *importLines) joinRow(l store.ImportLine, number, maxTokens int) {
 	into := &ls.good[i]
 	into.Tokens = append(into.Tokens, l.Tokens...)
 	mergePatch(&into.Patch, l.Patch)
-	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.Decides()})
+	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.ChangesDecisions()})
 }
 
 // mergePatch changes p to say what p and then the patch of another row say. A row removes

@@ -90,7 +90,7 @@ func (s *service) registerToken(ctx context.Context, in *registerInput) (*regist
 	}
 
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
-	latest, _ := done.Customer.Latest()
+	latest, _ := done.Customer.LatestToken()
 	out := &registerOutput{Status: http.StatusOK, Body: s.newTokenBody(done.Token, latest.ID)}
 	if done.Created {
 		out.Status = http.StatusCreated
@@ -134,5 +134,5 @@ type tokenBody struct {
 // latest token.
 func (s *service) newTokenBody(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
-		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSign()) > push.StaleAfter, Invalid: t.Invalid}
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSignOfLife()) > push.StaleAfter, Invalid: t.Invalid}
 }

@@ -78,7 +78,7 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 // pauseMailing pauses the mailing for a reason that an operator has to check. project is the
 // one that the reason is about, "" for the default one. The first pause of a mailing stays.
 func (d *delivery) pauseMailing(ctx context.Context, project string, reason push.PauseReason, detail string) error {
-	detail = d.Projects.Explain(project, detail)
+	detail = d.Projects.WithProject(project, detail)
 	m, err := d.Store.PauseMailingForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended

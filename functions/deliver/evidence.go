@@ -51,7 +51,7 @@ func (w *fcmEvidence) askAgain(answers []int) []askResult {
 
 // askResultOf returns what an answer says about its token.
 func askResultOf(a fcm.Answer) askResult {
-	switch a.Outcome {
+	switch a.Class {
 	case fcm.Accepted:
 		return askAccepted
 	case fcm.Invalid, fcm.Doubtful, fcm.Mismatch:
@@ -61,7 +61,7 @@ func askResultOf(a fcm.Answer) askResult {
 }
 
 // projectOfPart returns the project of the part, "" for the default one.
-func (w *fcmEvidence) projectOfPart() string { return w.Projects.Of(w.part.answers.group.app) }
+func (w *fcmEvidence) projectOfPart() string { return w.Projects.ProjectOf(w.part.answers.group.app) }
 
 // sendValidateOnly sends a message to a target of the project with validate_only; the phone shows
 // nothing.
@@ -90,7 +90,7 @@ func (w *fcmEvidence) askControls(key tokenGroup) controlResult {
 // tokens, and UNREGISTERED for installation ids. That it accepts tokens of another app
 // does not show that this one is in the project, too.
 func (w *fcmEvidence) doubtsProject() bool {
-	return w.Projects.Several() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
+	return w.Projects.HasSeveral() && (w.part.answers.wrongSender || w.part.answers.group.kind == push.KindFID)
 }
 
 // askControlsOfGroup asks for the control tokens of a group, one after the other, until

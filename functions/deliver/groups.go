@@ -98,7 +98,7 @@ func (g *groupStore) addAnswer(t push.Target, invalid bool, now time.Time) {
 	if !invalid {
 		c := control{customer: t.Customer, token: t.Token, kind: t.Kind, at: now}
 		x.addControl(c)
-		for _, any := range controlGroupsOf(t.Kind, g.projects.Of(t.App)) {
+		for _, any := range controlGroupsOf(t.Kind, g.projects.ProjectOf(t.App)) {
 			g.groupLocked(any).addControl(c)
 		}
 	}

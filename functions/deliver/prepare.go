@@ -135,7 +135,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 	proven = true
 	for _, p := range d.variants {
 		proof := d.provePayload(out, project, p.sample)
-		switch proof.Outcome {
+		switch proof.Class {
 		case fcm.Accepted:
 		case fcm.Waiting:
 			d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
@@ -145,7 +145,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			return false, nil
 		default:
 			if !proof.Provisional {
-				return false, d.refuseMailing(ctx, d.Projects.Explain(project, p.withVariantName(proof.Text)))
+				return false, d.refuseMailing(ctx, d.Projects.WithProject(project, p.withVariantName(proof.Text)))
 			}
 			proven = false
 		}

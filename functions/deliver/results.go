@@ -69,14 +69,14 @@ func (r *results) stopWith(s stop) {
 
 // recordAnswer takes FCM's answer for one target.
 func (r *results) recordAnswer(a answer) {
-	if a.Outcome != fcm.Waiting {
+	if a.Class != fcm.Waiting {
 		if r.answered == nil {
 			r.answered = map[string]int{}
 		}
 		r.answered[r.projectOf(a.target)]++
 	}
 
-	switch a.Outcome {
+	switch a.Class {
 	case fcm.Accepted:
 		r.observed = append(r.observed, tokenAnswer{a.target, false})
 		r.setResult(a.target, push.ResultAccepted)
@@ -133,7 +133,7 @@ func (r *results) setInvalid(a answer, result push.Result) {
 	r.batch.OwedFlags = append(r.batch.OwedFlags, a.target)
 	r.batch.HeldFlags = append(r.batch.HeldFlags, a.target)
 	r.batch.InvalidTokens = append(r.batch.InvalidTokens, push.InvalidToken{
-		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
+		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.FlagCode(), Status: a.Status, At: r.now(),
 	})
 }
 
@@ -141,7 +141,9 @@ func (r *results) setInvalid(a answer, result push.Result) {
 func (r *results) closePending(result push.Result) { r.unsaved += r.batch.ClosePending(result) }
 
 // projectOf returns the project of a target's token, "" for the default project.
-func (r *results) projectOf(target int) string { return r.projects.Of(r.batch.Targets[target].App) }
+func (r *results) projectOf(target int) string {
+	return r.projects.ProjectOf(r.batch.Targets[target].App)
+}
 
 // breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
 // true.
@@ -195,7 +197,7 @@ func (r *results) isSettled() bool {
 // releaseBatch ends the lease. The batch waits until the first of its targets may be sent
 // again; the others are skipped until their own time.
 func (r *results) releaseBatch(well bool) {
-	r.batch.Release(well)
+	r.batch.ReleaseLease(well)
 	at := r.firstDue()
 	switch r.stop.reason {
 	case stopPaused, stopCredentials:

@@ -56,7 +56,7 @@ func (d *deliverer) deliverSingleMessage(ctx context.Context, ref push.MessageRe
 	}
 
 	x := d.newMessageDeliverer(m)
-	mailing, b := m.Mailing(), &m.Batch
+	mailing, b := m.AsMailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
 		return nil
@@ -101,7 +101,7 @@ func (d *deliverer) pickMessageTargets(ctx context.Context, m *push.Message, c *
 	if p, err := d.payloads.getPayloads(mailing); err == nil && p[0].isPersonal() { // a fault is prepare's to report
 		attributes = p[0].template.Names()
 	}
-	m.Pick(c, set, attributes, d.Now())
+	m.PickTargets(c, set, attributes, d.Now())
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (d *deliverer) leaseAndSendMessage(ctx context.Context, mailing *push.Maili
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
 	if first && !m.Touched {
-		b.Claim(lease) // in memory: SaveBatch stores it with the results
+		b.AcquireLease(lease) // in memory: SaveBatch stores it with the results
 		return newDelivery(d, mailing, b, callEnds).runOrAbandon(ctx)
 	}
 
@@ -186,13 +186,13 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 
 // ReadMailingHeader returns the message as a mailing. Its state does not change elsewhere.
 func (s *singleStore) ReadMailingHeader(context.Context, string) (*push.Mailing, error) {
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // EndMailing records that the payload is refused.
 func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refusal string) (*push.Mailing, error) {
 	s.message.Refusal = refusal
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // PauseMailingForProject does not pause anything: the message waits and is tried again until
@@ -208,7 +208,7 @@ func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool
 
 // ResumeImplausibleMailing has nothing to resume.
 func (s *singleStore) ResumeImplausibleMailing(context.Context, string) (*push.Mailing, error) {
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // ReadTotals has no sums: a message is never paused because of them.

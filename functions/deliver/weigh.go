@@ -156,7 +156,7 @@ func (d *delivery) groupHeldFlags() []*heldPart {
 func (r *results) countAnswered(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
 		result := r.batch.Results[i]
-		if groupOf(t) == group && (result == push.ResultAccepted || result.Code() != "") {
+		if groupOf(t) == group && (result == push.ResultAccepted || result.FlagCode() != "") {
 			n++
 		}
 	}
@@ -172,7 +172,7 @@ func (r *results) isWrongSender(target int) bool {
 func (d *delivery) weighHeldParts(ctx context.Context, parts []*heldPart) evidenceByProject {
 	found := evidenceByProject{}
 	for _, part := range parts {
-		out := found.forProject(d.Projects.Of(part.answers.group.app))
+		out := found.forProject(d.Projects.ProjectOf(part.answers.group.app))
 		w := &fcmEvidence{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
 		recorded := d.addReleaseEvidence(ctx, part)
@@ -228,7 +228,7 @@ func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision
 	g := p.answers.group
 	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
 		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.Of(g.app), "controls_refused", found.refused)
+		"project", d.Projects.ProjectOf(g.app), "controls_refused", found.refused)
 }
 
 // dropLateFlags drops the flags that could not be decided in time, and all of them if the

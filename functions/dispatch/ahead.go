@@ -29,7 +29,7 @@ const (
 // more than that to send at once.
 func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	now := c.Now()
-	if c.mailing.Rate() > 0 && c.shard.NextSlot.Sub(now) >= aheadTime {
+	if c.mailing.RateLimit() > 0 && c.shard.NextSlot.Sub(now) >= aheadTime {
 		return c.shard.NextSlot.Add(-slotsAhead), nil
 	}
 	most, err := c.fairShare(ctx)
@@ -49,7 +49,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	case open < most:
 		c.sinceCounted = 0
 		return time.Time{}, nil
-	case c.mailing.Rate() > 0 && c.shard.NextSlot.Sub(now) > slotsAhead+minRoomWait:
+	case c.mailing.RateLimit() > 0 && c.shard.NextSlot.Sub(now) > slotsAhead+minRoomWait:
 		return c.shard.NextSlot.Add(-slotsAhead), nil
 	}
 
@@ -60,7 +60,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 // other mailing is running.
 func (c *shardRun) mostAhead() int {
 	perMinute := c.QuotaPerMinute
-	if r := c.mailing.Rate(); r > 0 {
+	if r := c.mailing.RateLimit(); r > 0 {
 		perMinute = min(perMinute, r)
 	}
 	return perMinute * int(aheadTime/time.Minute)
@@ -74,7 +74,7 @@ func (c *shardRun) mostAhead() int {
 // each to send.
 func (c *shardRun) fairShare(ctx context.Context) (int, error) {
 	most := c.mostAhead()
-	if c.mailing.Rate() > 0 {
+	if c.mailing.RateLimit() > 0 {
 		return most, nil
 	}
 	all, err := c.ahead.readEstimate(ctx, c.Store, c.Now())
@@ -128,7 +128,7 @@ func (e *aheadEstimate) addTargets(tokens int) {
 // A mailing of one page, and a mailing whose rate is a small part of the quota, have
 // few or small batches. They do not wait for those of large mailings.
 func (c *shardRun) chooseLane() push.Lane {
-	if c.onePage || c.mailing.Rate() > 0 && c.mailing.Rate() <= c.QuotaPerMinute/10 {
+	if c.onePage || c.mailing.RateLimit() > 0 && c.mailing.RateLimit() <= c.QuotaPerMinute/10 {
 		return push.LaneSmall
 	}
 	return push.LaneLarge

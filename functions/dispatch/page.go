@@ -87,7 +87,7 @@ func (c *shardRun) countReady(targets int) {
 // pageSize returns how many customers to read.
 func (c *shardRun) pageSize() int {
 	size := pageSize
-	if c.mailing.Rate() > 0 {
+	if c.mailing.RateLimit() > 0 {
 		size = min(size, c.slotsSize())
 	}
 	if len(c.attributes) > 0 {
@@ -103,7 +103,7 @@ func (c *shardRun) slotsSize() int {
 	if c.customers == 0 {
 		span = pageSlots
 	}
-	slots := int(float64(c.mailing.Rate()) / float64(max(1, c.mailing.Shards)) * span.Minutes())
+	slots := int(float64(c.mailing.RateLimit()) / float64(max(1, c.mailing.Shards)) * span.Minutes())
 	if c.tokens > c.customers {
 		slots = slots * c.customers / c.tokens
 	}
@@ -140,10 +140,10 @@ func (c *shardRun) pickTargets(p store.AudiencePage) (out []push.Target, n push.
 			variant = c.targeting.VariantOf(m.Customer.ID)
 			n.ByVariant[variant]++
 		}
-		for _, target := range m.Customer.Targets(ts, c.attributes, now) {
+		for _, target := range m.Customer.MakeTargets(ts, c.attributes, now) {
 			target.Variant = variant
 			target.Zone = m.Customer.TimeZone
-			bytes += target.Size()
+			bytes += target.StoredSize()
 			out = append(out, target)
 		}
 	}
@@ -163,7 +163,7 @@ func (c *shardRun) pickTokens(m store.AudienceMember) ([]push.Token, push.Exclus
 		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.mailing.StartedAt) })
 		of = &old
 	}
-	return c.targeting.Tokens(of, m.Only)
+	return c.targeting.SelectTokens(of, m.Only)
 }
 
 // splitIntoBatches splits targets into batches by number and by bytes, and gives each
@@ -174,7 +174,7 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 	for len(targets) > 0 {
 		n, bytes := 0, 0
 		for n < len(targets) && n < most {
-			if bytes += targets[n].Size(); bytes > batchBytes && n > 0 {
+			if bytes += targets[n].StoredSize(); bytes > batchBytes && n > 0 {
 				break
 			}
 			n++
@@ -189,7 +189,7 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 // batchSize limits a batch of a mailing with a rate to three seconds of it, so that
 // slots are even.
 func (c *shardRun) batchSize() int {
-	if r := c.mailing.Rate(); r > 0 {
+	if r := c.mailing.RateLimit(); r > 0 {
 		return min(push.MaxBatch, max(1, r/max(1, c.mailing.Shards)/20))
 	}
 	return push.MaxBatch
@@ -203,7 +203,7 @@ func (c *shardRun) newBatch(targets []push.Target) *push.Batch {
 		Shard:    c.shard.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.mailing.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.shard.Batches++
-	if r := c.mailing.Rate(); r > 0 && c.mailing.Hours == nil {
+	if r := c.mailing.RateLimit(); r > 0 && c.mailing.Hours == nil {
 		c.assignSlot(b, r)
 	}
 	if !b.NotBefore.After(b.CutAt) {

@@ -48,7 +48,7 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := fcm.New(ctx, fcm.Config{Project: set.Apps.Projects(set.Project).Default, Own: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
+	sender, err := fcm.New(ctx, fcm.Config{Project: set.Apps.ResolveProjects(set.Project).Default, Own: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
 	if err != nil {
 		return nil, c.Fail(err)
 	}

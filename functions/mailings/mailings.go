@@ -88,7 +88,7 @@ type publisher interface {
 
 // payloadProver asks FCM whether it accepts a payload.
 type payloadProver interface {
-	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
+	ProvePayload(ctx context.Context, m *fcm.Message) fcm.Answer
 }
 
 // service has what all requests of an instance share.

@@ -125,10 +125,10 @@ func (s *service) previewMailing(ctx context.Context, in *previewInput) (*previe
 // renderPayloads renders each payload of a mailing for a customer. Errors are push.Faults
 // within the payload.
 func renderPayloads(c *push.Customer, m *push.Mailing, templates []*personal.Template) (out []payloadBody, err error) {
-	for i, v := range m.Payloads() {
+	for i, v := range m.ListPayloads() {
 		payload, err := renderFor(c, m, templates[i])
 		if faults, wrong := errors.AsType[push.Faults](err); wrong {
-			return nil, faults.Within(m.PayloadAt(i))
+			return nil, faults.WithLocation(m.PayloadAt(i))
 		}
 		if err != nil {
 			return nil, err
@@ -216,7 +216,7 @@ func (s *service) estimateAudience(ctx context.Context, m *push.Mailing, attribu
 	by := push.TargetingOf(m, set)
 	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.CountCustomers(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
-		tokens, why := by.Tokens(member.Customer, member.Only)
+		tokens, why := by.SelectTokens(member.Customer, member.Only)
 		if why != push.NotExcluded {
 			f.excluded.Add(why, 1)
 			continue
@@ -237,7 +237,7 @@ func (s *service) estimateAudience(ctx context.Context, m *push.Mailing, attribu
 
 // findHours looks for the hours of the mailing in the time zone of a customer.
 func (f *audienceEstimate) findHours(m *push.Mailing, zone string, tokens int64) {
-	switch p := m.NextFor(zone, m.StartAt); {
+	switch p := m.NextPeriodFor(zone, m.StartAt); {
 	case p.Opens.IsZero():
 		f.expired += tokens
 	case p.Opens.After(m.StartAt) && p.Opens.After(f.lastOpens):

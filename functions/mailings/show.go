@@ -77,7 +77,7 @@ func newMailingBody(m *push.Mailing, t push.Totals, r push.ReportCounts) mailing
 		if variants == nil {
 			variants = map[string]variantBody{}
 		}
-		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.Variant(i)}
+		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.CountsOfVariant(i)}
 	}
 
 	return mailingBody{

@@ -144,7 +144,7 @@ func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *roundCounts
 
 // finishMailing ends the mailing if it can end and no batch of it is open.
 func (t *ticker) finishMailing(ctx context.Context, m *push.Mailing, n *roundCounts) error {
-	if !m.Finishable() {
+	if !m.CanFinish() {
 		return nil
 	}
 	done, err := queue.FinishMailing(ctx, t.Store, t.Queue, m.ID)

@@ -61,7 +61,7 @@ func callerOfToken(h http.Header) push.Caller {
 
 	caller := push.Caller(claims.Subject)
 	if claims.Email != "" && claims.Verified {
-		caller = push.Address(claims.Email)
+		caller = push.CallerWithEmail(claims.Email)
 	}
 	if push.CheckCaller(caller) != "" {
 		return ""
@@ -85,7 +85,7 @@ func (a *API) authorizeCaller(ctx context.Context, op *huma.Operation) *Problem 
 		return nil
 	}
 	p, ok := op.Metadata[permissionKey].(push.Permission)
-	if !ok || a.options.Callers.Allow(Caller(ctx), p) {
+	if !ok || a.options.Callers.HasPermission(Caller(ctx), p) {
 		return nil
 	}
 

@@ -254,7 +254,7 @@ func (s *Store) ReadBatch(ctx context.Context, ref push.BatchRef) (*push.Batch, 
 // lease. It returns ErrConflict, and stores nothing, if another call was first.
 func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
 	leased := *b
-	leased.Claim(l)
+	leased.AcquireLease(l)
 
 	revision, err := s.updateOnce(ctx, s.batchDocument(b.BatchRef), b.Revision, append(crashUpdates(&leased), []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: leased.Attempts},

@@ -36,7 +36,7 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 		w.register(t, "anna", "t")
 		c := w.customer(t, "anna")
 		equal(t, "c.OptedOut", c.OptedOut, true)
-		equal(t, `c.Exclude("")`, c.Exclude(""), push.OptedOut)
+		equal(t, `c.Exclude("")`, c.ExclusionFrom(""), push.ExcludedOptedOut)
 		w.imports(t, importLine(t, "anna", `{"optedOut":false}`))
 		if !w.customer(t, "anna").OptedOut {
 			t.Errorf("%d. a file has lifted the objection", i)

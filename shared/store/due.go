@@ -203,7 +203,7 @@ func cuttingValue(m *push.Mailing) string {
 		return ""
 	case m.State == push.Paused:
 		return cuttingPaused
-	case m.State == push.Sending && !m.Dispatched && m.Rate() == 0:
+	case m.State == push.Sending && !m.Dispatched && m.RateLimit() == 0:
 		return cuttingNow
 	}
 	return ""

@@ -43,9 +43,9 @@ func TestExpiry(t *testing.T) {
 	equal(t, "number of events of the expiry", len(out.Events), 3)
 	equal(t, "number of events in the outbox", w.Count("outbox"), 8)
 	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
-	equal(t, "after the expiry: anna.Reachable()", anna.Reachable(), true)
-	equal(t, "after the expiry: bert.Reachable()", bert.Reachable(), false)
-	equal(t, `after the expiry: w.customer(t, "carl").Reachable()`, w.customer(t, "carl").Reachable(), true)
+	equal(t, "after the expiry: anna.Reachable()", anna.HasValidToken(), true)
+	equal(t, "after the expiry: bert.Reachable()", bert.HasValidToken(), false)
+	equal(t, `after the expiry: w.customer(t, "carl").Reachable()`, w.customer(t, "carl").HasValidToken(), true)
 	x := w.tokenOf(t, "anna", "old")
 	equal(t, "whether the old token is valid", x.Valid(), false)
 	equal(t, "x.Invalid.Code", x.Invalid.Code, push.CodeExpired)
@@ -78,6 +78,6 @@ func TestLongerTokenLifeCountsForStoredTokens(t *testing.T) {
 		t.Fatalf("expiring again: %v", err)
 	} else {
 		equal(t, "expiring again: out.Customers", out.Customers, 0)
-		equal(t, `expiring again: w.customer(t, "anna").Reachable()`, w.customer(t, "anna").Reachable(), true)
+		equal(t, `expiring again: w.customer(t, "anna").Reachable()`, w.customer(t, "anna").HasValidToken(), true)
 	}
 }

@@ -48,7 +48,7 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 			}
 			of[f.Customer] = append(of[f.Customer], i)
 		default:
-			out[i] = f.resultWithoutChange(c, c.Reachable())
+			out[i] = f.resultWithoutChange(c, c.HasValidToken())
 		}
 	}
 
@@ -140,6 +140,6 @@ func (s *Store) readCustomers(ctx context.Context, ids []string, unknown func(id
 // changesCustomer reports whether f changes the customer: the token is there, valid, and
 // not registered again since.
 func (f *Flag) changesCustomer(c *push.Customer) bool {
-	t, ok := c.Token(f.TokenID)
+	t, ok := c.FindToken(f.TokenID)
 	return ok && t.Invalid == nil && f.appliesTo(t)
 }

@@ -76,7 +76,7 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	equal(t, "writes after importing again", c.n.Load(), written)
 	equal(t, "documents after importing again", w.dump(t), before)
 	x := w.customer(t, "c-0000007")
-	equal(t, "x.Reachable()", x.Reachable(), true)
+	equal(t, "x.Reachable()", x.HasValidToken(), true)
 	equal[any](t, `x.Attributes["points"]`, x.Attributes["points"], int64(12))
 	equal(t, "len(x.Segments)", len(x.Segments), 2)
 }

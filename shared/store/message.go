@@ -92,7 +92,7 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 		d.Customer = push.CustomerKey(b.Targets[0].Customer)
 	}
 
-	if address := m.Address(); address != "" {
+	if address := m.TokenOrFID(); address != "" {
 		d.TokenID = push.TokenID(address)
 	}
 
@@ -246,7 +246,7 @@ func (s *Store) ReadMessageToSend(ctx context.Context, ref push.MessageRef) (*pu
 // customerOf reads the customer that a message is for, nil if there is none.
 func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer, error) {
 	ref := s.customerDocument(m.Customer)
-	if address := m.Address(); address != "" {
+	if address := m.TokenOrFID(); address != "" {
 		snap, err := s.tokenDocument(push.TokenID(address)).Get(ctx)
 		if isNotFound(err) {
 			return nil, nil
@@ -276,7 +276,7 @@ func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer
 // ErrConflict, and stores nothing, if another call has written since the message was read,
 // or if the message was erased.
 func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
-	m.Settle(s.now())
+	m.UpdateState(s.now())
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
@@ -352,7 +352,7 @@ func (d *messageDoc) changedFields(touched bool) []firestore.Update {
 // ErrConflict, and stores nothing, if another call was first.
 func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error {
 	leased := *m
-	leased.Batch.Claim(l)
+	leased.Batch.AcquireLease(l)
 	leased.PublishedAt = time.Time{}
 	if err := s.SaveMessage(ctx, &leased); err != nil {
 		return err

@@ -22,7 +22,7 @@ func (w *world) customer(t testing.TB, id string) *push.Customer {
 
 func (w *world) tokenOf(t testing.TB, customer, token string) *push.Token {
 	t.Helper()
-	x, ok := w.customer(t, customer).Token(push.TokenID(token))
+	x, ok := w.customer(t, customer).FindToken(push.TokenID(token))
 	if !ok {
 		t.Fatalf("%s does not have token %s", customer, token)
 	}
@@ -86,7 +86,7 @@ func TestRegisteringMovesAToken(t *testing.T) {
 	equal(t, "the moved token: kinds(moved.Events)", kinds(moved.Events), "bert=true anna=false")
 	c := w.customer(t, "anna")
 	equal(t, "the former owner: number of entries in c.Tokens", len(c.Tokens), 0)
-	equal(t, "the former owner: c.Reachable()", c.Reachable(), false)
+	equal(t, "the former owner: c.Reachable()", c.HasValidToken(), false)
 	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); res.Set {
 		t.Error("a token was flagged at a customer who lost it")
 	}
@@ -108,7 +108,7 @@ func TestSurplusTokensAreDropped(t *testing.T) {
 		w.clock.Add(time.Minute)
 		w.register(t, "anna", fmt.Sprintf("new%d", i))
 		c := w.customer(t, "anna")
-		_, still := c.Token(push.TokenID(gone))
+		_, still := c.FindToken(push.TokenID(gone))
 		equal(t, "after a registration beyond the limit: still", still, false)
 		equal(t, "after a registration beyond the limit: number of entries in c.Tokens", len(c.Tokens), push.MaxTokens)
 		if _, still := w.dump(t)["tokens/"+push.TokenID(gone)]; still {
@@ -138,7 +138,7 @@ func TestUnregister(t *testing.T) {
 		return err
 	})
 	c := w.customer(t, "anna")
-	equal(t, "after the last token is gone: c.Reachable()", c.Reachable(), false)
+	equal(t, "after the last token is gone: c.Reachable()", c.HasValidToken(), false)
 	equal(t, "after the last token is gone: number of documents", len(w.dump(t)), 1)
 	equal(t, "after the last token is gone: number of events in the outbox", w.Count("outbox"), 2)
 }

@@ -48,7 +48,7 @@ func TestOneReadAnswersAvailability(t *testing.T) {
 	w.clock.Add(time.Hour)
 	read, written := r.n.Load(), c.n.Load()
 	anna := w.customer(t, "anna")
-	equal(t, "anna.Reachable()", anna.Reachable(), true)
+	equal(t, "anna.Reachable()", anna.HasValidToken(), true)
 	equal(t, "reads of a customer", r.n.Load()-read, 1)
 	_, err := w.ReadCustomer(t.Context(), "nobody")
 	if !push.IsNotFound(err) {

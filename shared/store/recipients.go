@@ -119,7 +119,7 @@ func (s *Store) findCustomers(ctx context.Context, list []push.KeyedRecipient) (
 		}
 		for k, snap := range snaps {
 			customer, _ := snap.Data()["customer"].(string)
-			if i := part[k]; customer != "" && list[i].Is(push.CustomerKey(customer)) {
+			if i := part[k]; customer != "" && list[i].BelongsTo(push.CustomerKey(customer)) {
 				out[i].Customer = customer
 			}
 		}

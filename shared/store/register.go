@@ -30,7 +30,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 	token := push.TokenID(r.Value)
 	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
-		_, known := e.Token(token)
+		_, known := e.FindToken(token)
 		if err := b.readPhones(tokenClaim{id, r}); err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 		}
 		b.registerToken(e, r)
 		b.dropSurplus(e, token)
-		t, _ := e.Token(token)
+		t, _ := e.FindToken(token)
 		out = RegistrationResult{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
 	})
@@ -57,18 +57,18 @@ func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.timeOrNow(r.AddedAt)}
 	if from := b.byID[b.ownerOf(id)]; from != nil && from != e {
-		if t, ok := from.Token(id); ok {
+		if t, ok := from.FindToken(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.dropToken(from, id)
 		fresh.AddedAt = b.now // not the time of an import: a running mailing may have the token in a batch under its former customer
 	}
-	if t, known := e.Token(id); known {
+	if t, known := e.FindToken(id); known {
 		r.App = cmp.Or(r.App, t.App)
 	}
 	b.supersedeTokens(e, r, &fresh)
 
-	t, known := e.Token(id)
+	t, known := e.FindToken(id)
 	if !known {
 		e.Tokens = append(e.Tokens, fresh)
 		t = &e.Tokens[len(e.Tokens)-1]
@@ -124,7 +124,7 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 
 		// The condition is checked in the transaction, so that no other write comes in
 		// between. A run after a lost answer finds its own revision.
-		holds := p.If.Holds(e.stored, e.Revision)
+		holds := p.Precondition.IsMetBy(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote
 		if !holds && !own {
 			return &push.PreconditionFailed{What: "customer"}
@@ -132,7 +132,7 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 
 		wrote = e.Revision + 1
 		p.At = b.now
-		changed, err := p.Apply(e.Customer)
+		changed, err := p.ApplyTo(e.Customer)
 		if err != nil {
 			return err
 		}

@@ -217,7 +217,7 @@ func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n Re
 		changed[id] = true
 		*field = reportGroup(r.Of, r.variant)
 		if d.CreatedAt.IsZero() {
-			d.Customer, d.CreatedAt, d.ExpireAt = e.Key(), b.now, r.subject.expireAt
+			d.Customer, d.CreatedAt, d.ExpireAt = e.DocumentKey(), b.now, r.subject.expireAt
 		}
 		if r.Type == push.ReportOpened {
 			d.OpenedAt = &r.At
@@ -238,8 +238,8 @@ func (b *customerTx) recordReports(e *loadedCustomer, list []targetReport) (n Re
 
 // recordSignOfLife stores that the phone lives, if its last sign is at least a day older.
 func (b *customerTx) recordSignOfLife(e *loadedCustomer, r targetReport) {
-	t, ok := e.Token(r.TokenID)
-	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSign()) < push.ReportsRefreshed {
+	t, ok := e.FindToken(r.TokenID)
+	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSignOfLife()) < push.ReportsRefreshed {
 		return
 	}
 	t.ReportedAt = r.At

@@ -77,7 +77,7 @@ func (g segmentAudience) scaleCount(ctx context.Context, all int) (int, error) {
 // A customer that cannot be decoded is counted, because dispatch counts it as unknown.
 func (g segmentAudience) selectsCustomer(snap *firestore.DocumentSnapshot) bool {
 	var d customerDoc
-	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
+	return snap.DataTo(&d) != nil || g.sel.MatchCustomer(d.Segments)
 }
 
 // ReadPage reads the customers of the base in a range, and returns those that all
@@ -92,7 +92,7 @@ func (g segmentAudience) ReadPage(ctx context.Context, after, upto string, size 
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}
-	p.Members = decodeMembers(ctx, snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
+	p.Members = decodeMembers(ctx, snaps, func(c *push.Customer) bool { return g.sel.MatchCustomer(c.Segments) })
 	return p, nil
 }
 

@@ -62,7 +62,7 @@ func (s *Store) ReadSettings(ctx context.Context) (push.Settings, error) {
 // *push.PreconditionFailed if the condition does not hold. The condition is checked in the
 // transaction, so that no other change comes in between. Settings that were never stored have
 // revision 0.
-func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
+func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error) {
 	w := newWriteID()
 	err := s.runTransaction(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.settingsDocument())
@@ -76,7 +76,7 @@ func (s *Store) SaveSettings(ctx context.Context, set push.Settings, condition *
 		if w.changedLast(snap) {
 			return errStored
 		}
-		if !condition.Holds(true, was.Revision) {
+		if !condition.IsMetBy(true, was.Revision) {
 			return &push.PreconditionFailed{What: "settings"}
 		}
 

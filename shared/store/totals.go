@@ -184,7 +184,7 @@ func (s *Store) MarkMailingDispatched(ctx context.Context, id string) (bool, err
 // sees both.
 func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.ReadMailingHeader(ctx, id)
-	if err != nil || !m.Finishable() || m.Totals != nil {
+	if err != nil || !m.CanFinish() || m.Totals != nil {
 		return nil, err
 	}
 
@@ -226,7 +226,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 	// The transaction checks again: another call may have stored the totals, or a person may
 	// have resumed the mailing, since the sums were computed.
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
-		if m.Totals != nil || !m.Finishable() {
+		if m.Totals != nil || !m.CanFinish() {
 			return errUnchanged
 		}
 		if !m.State.Final() {
