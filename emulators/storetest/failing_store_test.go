@@ -17,9 +17,9 @@ var errHook = errors.New("the hook fails")
 
 // methods lists every Method that there is a constant for.
 var methods = []Method{
-	Batch, CreateBatches, CustomerAvailabilities, EndUnflag, FlagTokens, ImportCustomers, LeaseBatch, LeaseUnflag, MailingHeader,
-	MarkDispatched, MarkProven, OpenTokens, PauseForProject, RecheckTargets, RegisterToken, SaveBatch, SaveMessage, SaveUnflag,
-	StartMailing, UnflagPage, UnflagTokens,
+	ReadBatch, CreateBatches, ListAvailabilities, EndUnflag, FlagTokens, ImportCustomers, LeaseBatch, LeaseUnflag, ReadMailingHeader,
+	MarkMailingDispatched, MarkPayloadProven, CountOpenTargets, PauseMailingForProject, RecheckTargets, RegisterToken, SaveBatch, SaveMessage, SaveUnflagCursor,
+	StartMailing, ReadUnflagPage, UnflagTokens,
 }
 
 // TestEveryMethodHasHooks: an error before a call keeps it from the store, and the call
@@ -84,7 +84,7 @@ func newStore(t *testing.T) *store.Store {
 	return store.New(testcloud.New(t).DB(), store.Options{})
 }
 
-func register(ctx context.Context, s *FailingStore, customer string) (store.Registered, error) {
+func register(ctx context.Context, s *FailingStore, customer string) (store.RegistrationResult, error) {
 	return s.RegisterToken(ctx, customer, push.Registration{Kind: push.KindToken, Value: "token of " + customer, Platform: push.Android})
 }
 
@@ -98,10 +98,10 @@ func TestALostAnswerHasItsEffect(t *testing.T) {
 	if !errors.Is(err, errHook) {
 		t.Errorf("the error is %v, want %v", err, errHook)
 	}
-	if diff := cmp.Diff(store.Registered{}, done); diff != "" {
+	if diff := cmp.Diff(store.RegistrationResult{}, done); diff != "" {
 		t.Errorf("result of the lost answer (-want +got):\n%s", diff)
 	}
-	c, err := s.Customer(t.Context(), "anna")
+	c, err := s.ReadCustomer(t.Context(), "anna")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +118,9 @@ func TestAHookAfterACallSeesItsError(t *testing.T) {
 		seen = c.Err
 		*Result[*push.Mailing](c, 0) = &push.Mailing{ID: Arg[string](c, 0)}
 		return nil
-	}, MailingHeader)
+	}, ReadMailingHeader)
 
-	m, err := s.MailingHeader(t.Context(), "missing")
+	m, err := s.ReadMailingHeader(t.Context(), "missing")
 
 	if !push.IsNotFound(seen) {
 		t.Errorf("the hook saw the error %v, want one of a document that does not exist", seen)
@@ -136,9 +136,9 @@ func TestAHookAfterACallSeesItsError(t *testing.T) {
 // TestAnAnswerKeepsTheCallFromTheStore: there is no store here.
 func TestAnAnswerKeepsTheCallFromTheStore(t *testing.T) {
 	t.Parallel()
-	s := New(nil).Before(func(c *Call) error { c.Answer(7); return nil }, OpenTokens)
+	s := New(nil).Before(func(c *Call) error { c.Answer(7); return nil }, CountOpenTargets)
 
-	n, err := s.OpenTokens(t.Context(), "m")
+	n, err := s.CountOpenTargets(t.Context(), "m")
 
 	if err != nil {
 		t.Errorf("the call returned the error %v, want none", err)

@@ -13,33 +13,33 @@ type Method string
 
 // These methods have hooks. A test that needs another one adds it here and below.
 const (
-	Batch                  Method = "Batch"
+	ReadBatch              Method = "ReadBatch"
 	CreateBatches          Method = "CreateBatches"
-	CustomerAvailabilities Method = "CustomerAvailabilities"
+	ListAvailabilities     Method = "ListAvailabilities"
 	EndUnflag              Method = "EndUnflag"
 	FlagTokens             Method = "FlagTokens"
 	ImportCustomers        Method = "ImportCustomers"
 	LeaseBatch             Method = "LeaseBatch"
 	LeaseUnflag            Method = "LeaseUnflag"
-	MailingHeader          Method = "MailingHeader"
-	MarkDispatched         Method = "MarkDispatched"
-	MarkProven             Method = "MarkProven"
-	OpenTokens             Method = "OpenTokens"
-	PauseForProject        Method = "PauseForProject"
+	ReadMailingHeader      Method = "ReadMailingHeader"
+	MarkMailingDispatched  Method = "MarkMailingDispatched"
+	MarkPayloadProven      Method = "MarkPayloadProven"
+	CountOpenTargets       Method = "CountOpenTargets"
+	PauseMailingForProject Method = "PauseMailingForProject"
 	RecheckTargets         Method = "RecheckTargets"
 	RegisterToken          Method = "RegisterToken"
 	SaveBatch              Method = "SaveBatch"
 	SaveMessage            Method = "SaveMessage"
-	SaveUnflag             Method = "SaveUnflag"
+	SaveUnflagCursor       Method = "SaveUnflagCursor"
 	StartMailing           Method = "StartMailing"
-	UnflagPage             Method = "UnflagPage"
+	ReadUnflagPage         Method = "ReadUnflagPage"
 	UnflagTokens           Method = "UnflagTokens"
 )
 
-// Batch runs the hooks of the method around it.
-func (s *FailingStore) Batch(ctx context.Context, ref push.BatchRef) (b *push.Batch, err error) {
-	err = s.around(Batch, []any{ref}, []any{&b}, func() (err error) {
-		b, err = s.Store.Batch(ctx, ref)
+// ReadBatch runs the hooks of the method around it.
+func (s *FailingStore) ReadBatch(ctx context.Context, ref push.BatchRef) (b *push.Batch, err error) {
+	err = s.around(ReadBatch, []any{ref}, []any{&b}, func() (err error) {
+		b, err = s.Store.ReadBatch(ctx, ref)
 		return err
 	})
 	return b, err
@@ -50,10 +50,10 @@ func (s *FailingStore) CreateBatches(ctx context.Context, sh *push.Shard, batche
 	return s.around(CreateBatches, []any{sh, batches}, nil, func() error { return s.Store.CreateBatches(ctx, sh, batches) })
 }
 
-// CustomerAvailabilities runs the hooks of the method around it.
-func (s *FailingStore) CustomerAvailabilities(ctx context.Context, after string, size int) (page []store.CustomerAvailability, err error) {
-	err = s.around(CustomerAvailabilities, []any{after, size}, []any{&page}, func() (err error) {
-		page, err = s.Store.CustomerAvailabilities(ctx, after, size)
+// ListAvailabilities runs the hooks of the method around it.
+func (s *FailingStore) ListAvailabilities(ctx context.Context, after string, size int) (page []store.CustomerAvailability, err error) {
+	err = s.around(ListAvailabilities, []any{after, size}, []any{&page}, func() (err error) {
+		page, err = s.Store.ListAvailabilities(ctx, after, size)
 		return err
 	})
 	return page, err
@@ -108,42 +108,42 @@ func (s *FailingStore) LeaseUnflag(ctx context.Context, mailing string, until ti
 	return l, err
 }
 
-// MailingHeader runs the hooks of the method around it.
-func (s *FailingStore) MailingHeader(ctx context.Context, id string) (m *push.Mailing, err error) {
-	err = s.around(MailingHeader, []any{id}, []any{&m}, func() (err error) {
-		m, err = s.Store.MailingHeader(ctx, id)
+// ReadMailingHeader runs the hooks of the method around it.
+func (s *FailingStore) ReadMailingHeader(ctx context.Context, id string) (m *push.Mailing, err error) {
+	err = s.around(ReadMailingHeader, []any{id}, []any{&m}, func() (err error) {
+		m, err = s.Store.ReadMailingHeader(ctx, id)
 		return err
 	})
 	return m, err
 }
 
-// MarkDispatched runs the hooks of the method around it.
-func (s *FailingStore) MarkDispatched(ctx context.Context, id string) (ended bool, err error) {
-	err = s.around(MarkDispatched, []any{id}, []any{&ended}, func() (err error) {
-		ended, err = s.Store.MarkDispatched(ctx, id)
+// MarkMailingDispatched runs the hooks of the method around it.
+func (s *FailingStore) MarkMailingDispatched(ctx context.Context, id string) (ended bool, err error) {
+	err = s.around(MarkMailingDispatched, []any{id}, []any{&ended}, func() (err error) {
+		ended, err = s.Store.MarkMailingDispatched(ctx, id)
 		return err
 	})
 	return ended, err
 }
 
-// MarkProven runs the hooks of the method around it.
-func (s *FailingStore) MarkProven(ctx context.Context, id string) error {
-	return s.around(MarkProven, []any{id}, nil, func() error { return s.Store.MarkProven(ctx, id) })
+// MarkPayloadProven runs the hooks of the method around it.
+func (s *FailingStore) MarkPayloadProven(ctx context.Context, id string) error {
+	return s.around(MarkPayloadProven, []any{id}, nil, func() error { return s.Store.MarkPayloadProven(ctx, id) })
 }
 
-// OpenTokens runs the hooks of the method around it.
-func (s *FailingStore) OpenTokens(ctx context.Context, mailing string) (n int, err error) {
-	err = s.around(OpenTokens, []any{mailing}, []any{&n}, func() (err error) {
-		n, err = s.Store.OpenTokens(ctx, mailing)
+// CountOpenTargets runs the hooks of the method around it.
+func (s *FailingStore) CountOpenTargets(ctx context.Context, mailing string) (n int, err error) {
+	err = s.around(CountOpenTargets, []any{mailing}, []any{&n}, func() (err error) {
+		n, err = s.Store.CountOpenTargets(ctx, mailing)
 		return err
 	})
 	return n, err
 }
 
-// PauseForProject runs the hooks of the method around it.
-func (s *FailingStore) PauseForProject(ctx context.Context, id string, project string, reason push.PauseReason, detail string) (m *push.Mailing, err error) {
-	err = s.around(PauseForProject, []any{id, project, reason, detail}, []any{&m}, func() (err error) {
-		m, err = s.Store.PauseForProject(ctx, id, project, reason, detail)
+// PauseMailingForProject runs the hooks of the method around it.
+func (s *FailingStore) PauseMailingForProject(ctx context.Context, id string, project string, reason push.PauseReason, detail string) (m *push.Mailing, err error) {
+	err = s.around(PauseMailingForProject, []any{id, project, reason, detail}, []any{&m}, func() (err error) {
+		m, err = s.Store.PauseMailingForProject(ctx, id, project, reason, detail)
 		return err
 	})
 	return m, err
@@ -159,7 +159,7 @@ func (s *FailingStore) RecheckTargets(ctx context.Context, m *push.Mailing, targ
 }
 
 // RegisterToken runs the hooks of the method around it.
-func (s *FailingStore) RegisterToken(ctx context.Context, customer string, r push.Registration) (done store.Registered, err error) {
+func (s *FailingStore) RegisterToken(ctx context.Context, customer string, r push.Registration) (done store.RegistrationResult, err error) {
 	err = s.around(RegisterToken, []any{customer, r}, []any{&done}, func() (err error) {
 		done, err = s.Store.RegisterToken(ctx, customer, r)
 		return err
@@ -177,9 +177,9 @@ func (s *FailingStore) SaveMessage(ctx context.Context, m *push.Message) error {
 	return s.around(SaveMessage, []any{m}, nil, func() error { return s.Store.SaveMessage(ctx, m) })
 }
 
-// SaveUnflag runs the hooks of the method around it.
-func (s *FailingStore) SaveUnflag(ctx context.Context, l *store.UnflagLease, until time.Time) error {
-	return s.around(SaveUnflag, []any{l, until}, nil, func() error { return s.Store.SaveUnflag(ctx, l, until) })
+// SaveUnflagCursor runs the hooks of the method around it.
+func (s *FailingStore) SaveUnflagCursor(ctx context.Context, l *store.UnflagLease, until time.Time) error {
+	return s.around(SaveUnflagCursor, []any{l, until}, nil, func() error { return s.Store.SaveUnflagCursor(ctx, l, until) })
 }
 
 // StartMailing runs the hooks of the method around it.
@@ -191,10 +191,10 @@ func (s *FailingStore) StartMailing(ctx context.Context, id string, selection pu
 	return m, err
 }
 
-// UnflagPage runs the hooks of the method around it.
-func (s *FailingStore) UnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
-	err = s.around(UnflagPage, []any{l}, []any{&p}, func() (err error) {
-		p, err = s.Store.UnflagPage(ctx, l)
+// ReadUnflagPage runs the hooks of the method around it.
+func (s *FailingStore) ReadUnflagPage(ctx context.Context, l *store.UnflagLease) (p *store.UnflagPage, err error) {
+	err = s.around(ReadUnflagPage, []any{l}, []any{&p}, func() (err error) {
+		p, err = s.Store.ReadUnflagPage(ctx, l)
 		return err
 	})
 	return p, err

@@ -28,7 +28,7 @@ func failingStore() *storetest.FailingStore {
 		}
 		c.Answer(page)
 		return nil
-	}, storetest.CustomerAvailabilities)
+	}, storetest.ListAvailabilities)
 }
 
 // TestOutOfReach: whoever asks is told to come back, also with an import of

@@ -24,7 +24,7 @@ func TestIDsAreStoredAndFoundExactly(t *testing.T) {
 		got := w.want(http.StatusOK, "GET", path, "")
 		testcloud.Equal(t, got["id"], any(id), "%q: id", id)
 		testcloud.Equal(t, len(got["tokens"].([]any)), 1, "%q: number of tokens", id)
-		c, err := w.Customer(t.Context(), id)
+		c, err := w.ReadCustomer(t.Context(), id)
 		if err != nil {
 			t.Fatalf("%q in the store: %v", id, err)
 		}

@@ -112,7 +112,7 @@ func TestEventsOutliveTheirWriter(t *testing.T) {
 	w.serve(Deps{Store: w.Store, Queue: down()})
 	w.want(http.StatusCreated, "POST", anna+"/tokens", `{"token":"secret-token"}`)
 	w.clock.Add(time.Minute)
-	owed, err := w.UnpublishedEvents(t.Context(), 10)
+	owed, err := w.ListUnpublishedEvents(t.Context(), 10)
 	if err != nil {
 		t.Fatalf("reading the outbox: %v", err)
 	}

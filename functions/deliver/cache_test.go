@@ -29,7 +29,7 @@ func (r *headerReads) store() *storetest.FailingStore {
 		r.began <- struct{}{}
 		c.Answer(<-r.release)
 		return nil
-	}, storetest.MailingHeader)
+	}, storetest.ReadMailingHeader)
 }
 
 // TestAStaleStateIsNoAnswer: whoever asks while the mailing is read gets what is
@@ -38,9 +38,9 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	clock := testcloud.Noon()
 	reads := newHeaderReads()
-	states := newStates(reads.store(), clock.Now)
+	states := newStateCache(reads.store(), clock.Now)
 	reads.release <- &push.Mailing{State: push.Sending}
-	if _, err := states.get(t.Context(), "m"); err != nil {
+	if _, err := states.getState(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
 	<-reads.began
@@ -49,7 +49,7 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 	got := make(chan push.State, 5)
 	for range cap(got) {
 		go func() {
-			m, err := states.get(context.WithoutCancel(t.Context()), "m")
+			m, err := states.getState(context.WithoutCancel(t.Context()), "m")
 			if err != nil {
 				t.Error(err)
 				m = &push.Mailing{}
@@ -80,11 +80,11 @@ func TestAStaleStateIsNoAnswer(t *testing.T) {
 func TestACallThatEndsWaitsForNoState(t *testing.T) {
 	t.Parallel()
 	reads := newHeaderReads()
-	states := newStates(reads.store(), (&testcloud.Clock{}).Now)
+	states := newStateCache(reads.store(), (&testcloud.Clock{}).Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := states.get(ctx, "m")
+		_, err := states.getState(ctx, "m")
 		ended <- err
 	}()
 	<-reads.began
@@ -93,7 +93,7 @@ func TestACallThatEndsWaitsForNoState(t *testing.T) {
 		t.Error("a call that ended got an answer, want its error")
 	}
 	reads.release <- &push.Mailing{State: push.Paused}
-	m, err := states.get(t.Context(), "m")
+	m, err := states.getState(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}

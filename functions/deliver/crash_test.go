@@ -39,7 +39,7 @@ func crashes(t *testing.T, w *batchHarness, ref push.BatchRef, saves int) {
 	t.Helper()
 	deps := w.deps
 	deps.Store = killedAfterSaves(w.Store, saves)
-	_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+	_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 
 	// Pub/Sub delivers again while the lease is still there, and tick after it.
 	data, err := json.Marshal(ref)
@@ -47,7 +47,7 @@ func crashes(t *testing.T, w *batchHarness, ref push.BatchRef, saves int) {
 		t.Fatal(err)
 	}
 	w.clock.Add(11 * time.Second)
-	if got := w.d.receive(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
+	if got := w.d.receiveFromPubSub(t.Context(), queue.Message{Data: data, Attempt: 2}); got != queue.Ack {
 		t.Fatalf("a redelivery beside a live lease was settled by %v, want %v", got, queue.Ack)
 	}
 	w.clock.Add(2 * time.Minute)
@@ -73,7 +73,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 
 			calls := 0
 			for ; calls < 200; calls++ {
-				b, err := w.Batch(t.Context(), ref)
+				b, err := w.ReadBatch(t.Context(), ref)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +87,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 				crashes(t, w, ref, saves)
 			}
 
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,13 +164,13 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 	if _, err := w.MarkBatchPublished(t.Context(), w.openBatch("m"), w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	before, err := w.Batch(t.Context(), ref)
+	before, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.d.quarantine <- struct{}{} // another suspect is at work
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,8 +178,8 @@ func aSuspectWaits(t *testing.T, w *batchHarness, ref push.BatchRef) {
 		t.Errorf("claimed %d times, want %d: another suspect was at work", b.Attempts, before.Attempts)
 	}
 	wait := b.NotBefore.Sub(w.clock.Now())
-	if wait <= nearby {
-		t.Errorf("the time until the batch is due is %v, want more than %v", wait, nearby)
+	if wait <= dueSoon {
+		t.Errorf("the time until the batch is due is %v, want more than %v", wait, dueSoon)
 	}
 	if wait > suspectWait {
 		t.Errorf("the time until the batch is due is %v, want at most %v", wait, suspectWait)
@@ -245,7 +245,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	culprit := tokens[target]
 	ref := w.mailing("m", true, tokens...)
 	for calls := 0; ; calls++ {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 		deps, ended := w.deps, &atomic.Bool{}
 		deps.Store = savesUntil(w.Store, ended)
 		deps.Sender = &fatalSender{sender: w.deps.Sender, token: culprit, ended: ended}
-		_ = newDeliverer(deps).deliver(t.Context(), ref, "")
+		_ = newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(2 * time.Minute)
 	}
 
@@ -278,7 +278,7 @@ func onlyTheCulpritFails(t *testing.T, target int, between bool) {
 	if totals.Failed != 1 {
 		t.Errorf("failed %d, want 1", totals.Failed)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	crashes(t, w, ref, 0) // may have sent any of them
 	crashes(t, w, ref, 1) // has stored what it was about to send, and nothing else
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +373,7 @@ func TestFlagsThatKillTheInstanceAreGivenUp(t *testing.T) {
 	deps.Store = killedWhenFlagging(w.Store)
 	d := newDeliverer(deps)
 	for range maxCrashes + 2 {
-		_ = d.deliver(t.Context(), ref, "")
+		_ = d.deliverAndFinish(t.Context(), ref, "")
 		w.clock.Add(3 * time.Minute)
 	}
 	w.deliver(ref)

@@ -79,10 +79,10 @@ func TestFlagsAndEventsStayOwed(t *testing.T) {
 	w.phones.SetOutcome("gone-token", "UNREGISTERED")
 	ref := w.mailing("m", true, "gone-token", "good-token")
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Fatal("an event that was not published was no error")
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,10 +112,10 @@ func TestFlagsThatAreNotStoredStayOwed(t *testing.T) {
 	ref := w.mailing("m", true, "gone-token")
 	deps := w.deps
 	deps.Store = storetest.New(w.Store).Before(storetest.Fail(errors.New("Firestore is out of reach")), storetest.FlagTokens)
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err == nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not stored was no error")
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestRegisteredAgainIsNotFlagged(t *testing.T) {
 	if got := w.invalid("back-token"); got != "" {
 		t.Errorf("it is marked %q", got)
 	}
-	list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+	list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (w *batchHarness) withHours(id string, from, to time.Duration, lifetime tim
 	if _, err := w.StartMailing(w.t.Context(), id, push.AllDevices, d.Window, []push.Shard{{Mailing: id}}); err != nil {
 		w.t.Fatal(err)
 	}
-	sh, err := w.Shard(w.t.Context(), id, 0)
+	sh, err := w.ReadShard(w.t.Context(), id, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func (w *batchHarness) withHours(id string, from, to time.Duration, lifetime tim
 	if err := w.CreateBatches(w.t.Context(), sh, []*push.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.MarkDispatched(w.t.Context(), id); err != nil {
+	if _, err := w.MarkMailingDispatched(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	return b.BatchRef
@@ -52,7 +52,7 @@ func (w *batchHarness) withHours(id string, from, to time.Duration, lifetime tim
 
 func (w *batchHarness) wantWaiting(ref push.BatchRef, until time.Duration, of time.Time) {
 	w.t.Helper()
-	b, err := w.Batch(w.t.Context(), ref)
+	b, err := w.ReadBatch(w.t.Context(), ref)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func (w *batchHarness) wantWaiting(ref push.BatchRef, until time.Duration, of ti
 	if !b.PublishedAt.IsZero() {
 		w.t.Error("the batch waits for its hours and has a message")
 	}
-	open, err := w.OpenBatches(w.t.Context(), ref.Mailing)
+	open, err := w.ListOpenBatches(w.t.Context(), ref.Mailing)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -87,14 +87,14 @@ func TestNothingIsSentOutsideOfTheHours(t *testing.T) {
 	}
 
 	w.clock.Add(31 * time.Minute)
-	waiting, err := w.WaitingBatches(t.Context(), "m", w.clock.Now(), 10)
+	waiting, err := w.ListWaitingBatches(t.Context(), "m", w.clock.Now(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(waiting) != 1 {
 		t.Fatalf("%d batches wait, want 1", len(waiting))
 	}
-	ok, err := w.OpenWaiting(t.Context(), waiting[0], w.clock.Now())
+	ok, err := w.OpenWaitingBatch(t.Context(), waiting[0], w.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func killedAfter(t *testing.T, saves int) bool {
 	ref := w.mailing("m", true, names("t", push.MaxBatch)...)
 	deps := w.deps
 	deps.Store = killedAfterSaves(w.Store, saves)
-	err := newDeliverer(deps).deliver(t.Context(), ref, "")
+	err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, "")
 	killed := err != nil
 	if killed && !errors.Is(err, errKilled) {
 		t.Fatalf("with %d saves it ended with %v, want %v", saves, err, errKilled)
@@ -141,10 +141,10 @@ func TestSigtermSavesResultsFirst(t *testing.T) {
 	events, cancel := w.phones.Subscribe()
 	defer cancel()
 	go func() { <-events; stop() }()
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestACallThatEndsSavesItsResults(t *testing.T) {
 	ref := w.mailing("m", true, "first-token")
 	ctx, end := context.WithCancel(t.Context())
 	w.deps.Sender = ending{w.deps.Sender, end}
-	if err := newDeliverer(w.deps).deliver(ctx, ref, ""); err != nil {
+	if err := newDeliverer(w.deps).deliverAndFinish(ctx, ref, ""); err != nil {
 		t.Error(err)
 	}
 	m, totals := w.totals("m")
@@ -198,9 +198,9 @@ func TestWhatIsUnderWayIsNotForgotten(t *testing.T) {
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
 	deps := w.deps
-	deps.Store = storetest.New(w.Store).Before(storetest.FailFrom(2, errKilled), storetest.MailingHeader)
+	deps.Store = storetest.New(w.Store).Before(storetest.FailFrom(2, errKilled), storetest.ReadMailingHeader)
 	deps.Sender = slow{w.deps.Sender, saveEvery + saveEvery/2}
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); !errors.Is(err, errKilled) {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); !errors.Is(err, errKilled) {
 		t.Errorf("it ended with %v", err)
 	}
 	w.deliver(ref)

@@ -20,7 +20,7 @@ func TestALeasedBatchIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", true, names("t", 3)...)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +50,10 @@ func TestCopiesInOneInstanceRingOnce(t *testing.T) {
 	w.d.Store = storetest.New(w.Store).After(storetest.Do(func() {
 		read.Done()
 		read.Wait() // no copy goes on before all have read the batch
-	}), storetest.Batch)
+	}), storetest.ReadBatch)
 	for range copies {
 		done.Go(func() {
-			if err := w.d.deliver(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err != nil && settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Error(err)
 			}
 		})
@@ -77,7 +77,7 @@ func TestLeaseKeepsASecondCopyOut(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			err := newDeliverer(w.deps).deliver(t.Context(), ref, "")
+			err := newDeliverer(w.deps).deliverAndFinish(t.Context(), ref, "")
 			if settlementFor(queue.Message{}, err) != queue.Ack {
 				t.Errorf("a copy failed: %v", err)
 			}
@@ -101,13 +101,13 @@ func TestNothingIsSentAfterTheLease(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, 15 * time.Second} { // a call would send for 20
 		w := newBatchHarness(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		m, err := w.MailingHeader(t.Context(), "m")
+		m, err := w.ReadMailingHeader(t.Context(), "m")
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Add(m.ExpiresAt.Sub(w.clock.Now()) - left)
 		w.deps.Sender = watched{w.deps.Sender, func(ctx context.Context, it fcm.Item) {
-			b, err := w.Batch(t.Context(), ref)
+			b, err := w.ReadBatch(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -118,7 +118,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 	}{{3 * time.Second, 1, 1}, {time.Minute, 0, 0}} {
 		w := newBatchHarness(t, phones.Options{})
 		ref := w.mailing("m", true, names("t", 3)...)
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestNothingIsSentBeforeItsTime(t *testing.T) {
 		}
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
-		if b, err = w.Batch(t.Context(), ref); err != nil {
+		if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 			t.Fatal(err)
 		}
 		_, totals := w.totals("m")

@@ -41,11 +41,11 @@ func (w *batchHarness) missingAttributes(id string, names map[string]any) push.B
 // attribute.
 func (w *batchHarness) missingAttribute(id string) int64 {
 	w.t.Helper()
-	m, err := w.Mailing(w.t.Context(), id)
+	m, err := w.ReadMailing(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	totals, err := w.Totals(w.t.Context(), m)
+	totals, err := w.ReadTotals(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestMissingAttributesAreCounted(t *testing.T) {
 	if _, err := w.EraseCustomer(t.Context(), "c-none-token"); err != nil {
 		t.Fatal(err)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,11 +172,11 @@ func (p *promise) round(round int) bool {
 		}
 		deps.Store, deps.Queue, deps.Sender = c.store(p.Store), &crashingPublisher{p.heard, c}, p.fcm
 		deps.Sleep = p.clock.Sleep
-		wg.Go(func() { _ = newDeliverer(deps).deliver(p.t.Context(), p.ref, "") })
+		wg.Go(func() { _ = newDeliverer(deps).deliverAndFinish(p.t.Context(), p.ref, "") })
 	}
 	wg.Wait()
 	p.totals(p.id) // they add up at every moment
-	b, err := p.Batch(p.t.Context(), p.ref)
+	b, err := p.ReadBatch(p.t.Context(), p.ref)
 	if err != nil {
 		p.rt.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told 
 	if d.moves {
 		owner = "new-" + d.token
 	}
-	c, err := p.Customer(p.t.Context(), owner)
+	c, err := p.ReadCustomer(p.t.Context(), owner)
 	if err != nil {
 		p.rt.Fatal(err)
 	}

@@ -186,7 +186,7 @@ func TestDeadLetterDoesNotDelayANewCopy(t *testing.T) {
 	h.clock.Add(5 * time.Minute)
 	deps := h.deps
 	deps.Store = beforeFirstSave(h.Store, func() { h.want("published again", h.publishDue(), 1) })
-	h.wantSettlement(newDeliverer(deps).receive(t.Context(), deadLetterOf(t, ref)), queue.Ack)
+	h.wantSettlement(newDeliverer(deps).receiveFromPubSub(t.Context(), deadLetterOf(t, ref)), queue.Ack)
 
 	h.wantSettlement(h.receive(ref, 1), queue.Ack)
 	h.want("sent", h.sent(ref), map[string]int{"a1-phone-token": 1})

@@ -63,7 +63,7 @@ func TestAThousandFlagsFitIntoTwoCalls(t *testing.T) {
 			t.Fatalf("after %d calls the batch is not settled", calls)
 		}
 		w.deliver(ref)
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	deps := w.deps
 	deps.Stopping = stopping
 	deps.Store = storetest.New(w.Store).Before(func(*storetest.Call) error {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Error(err)
 			return err
@@ -106,7 +106,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 		}
 		return nil
 	}, storetest.FlagTokens)
-	if err := newDeliverer(deps).deliver(t.Context(), ref, ""); err != nil {
+	if err := newDeliverer(deps).deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Fatal(err)
 	}
 
@@ -116,7 +116,7 @@ func TestFlagsMakeProgressInSlices(t *testing.T) {
 	if n := strings.Count(strings.Join(w.types(), " "), push.TokenInvalidated); n != 2*flagSlice {
 		t.Errorf("%d tokens were told to be invalid, want %d", n, 2*flagSlice)
 	}
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestACustomerThatDoesNotDecodeKeepsNoBatchOpen(t *testing.T) {
 			if !strings.Contains(journal.String(), "cannot be decoded") {
 				t.Errorf("no line tells of it: %s", journal)
 			}
-			list, _, err := w.InvalidTokens(t.Context(), "m", 10, "")
+			list, _, err := w.ListInvalidTokens(t.Context(), "m", 10, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,11 +199,11 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	deps := w.deps
 	deps.Store = cannotFlag(w.Store, tokens[3])
 	d := newDeliverer(deps)
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("a flag that was not set was no error")
 	}
 
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,14 +211,14 @@ func TestOneFlagThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		t.Errorf("%d flags are owed, want the one that failed", len(b.OwedFlags))
 	}
 	w.clock.Add(25 * time.Hour) // after its lifetime
-	if err := d.deliver(t.Context(), ref, ""); err == nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the flag was given up at the end of the lifetime, want a day later")
 	}
 	w.clock.Add(flagsGivenUp)
-	if err := d.deliver(t.Context(), ref, ""); err != nil {
+	if err := d.deliverAndFinish(t.Context(), ref, ""); err != nil {
 		t.Errorf("a day after its lifetime: %v", err)
 	}
-	b, err = w.Batch(t.Context(), ref)
+	b, err = w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}

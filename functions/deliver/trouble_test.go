@@ -49,11 +49,11 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 		if _, x := w.totals("m"); x.Accepted != 99 {
 			t.Errorf("when the mailing is to be paused, %d results are stored, want 99: %+v", x.Accepted, x)
 		}
-	}), storetest.PauseForProject).Before(storetest.FailOnce(errContention), storetest.PauseForProject)
+	}), storetest.PauseMailingForProject).Before(storetest.FailOnce(errContention), storetest.PauseMailingForProject)
 	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
 		answer: fcm.Answer{Class: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the mailing could not be held, and nobody is told")
 	}
 	_, x := w.totals("m")
@@ -116,7 +116,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.d = newDeliverer(w.deps)
 	lost := w.mailing("lost", false, names("lost", 3)...)
 	w.failed(lost, minTries)
-	if err := w.d.deliver(t.Context(), lost, "deliver"); err != nil {
+	if err := w.d.deliverAndFinish(t.Context(), lost, "deliver"); err != nil {
 		t.Error(err)
 	}
 	m, x := w.totals("lost")
@@ -125,7 +125,7 @@ func TestAnUnprovenMailingWithNothingPending(t *testing.T) {
 	w.phones.SetOutcome("owed-token-*", "UNREGISTERED")
 	owed := w.mailing("owed", false, names("owed", 3)...)
 	w.Fail(errors.New("no Pub/Sub"))
-	if err := w.d.deliver(t.Context(), owed, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), owed, ""); err == nil {
 		t.Error("events could not be published, and nobody is told")
 	}
 	w.Fail(nil)
@@ -155,7 +155,7 @@ func TestATokenThatAcceptsProvesThePayload(t *testing.T) {
 			if _, x := w.totals("m"); x.Accepted != int64(taken) {
 				t.Errorf("when the proof is stored, %d results are stored, want %d: %+v", x.Accepted, taken, x)
 			}
-		}), storetest.MarkProven)
+		}), storetest.MarkPayloadProven)
 		w.d = newDeliverer(w.deps)
 		w.deliver(ref)
 		m, x := w.totals("m")
@@ -172,9 +172,9 @@ func TestACallThatIsNotReadyGivesItsBatchBack(t *testing.T) {
 	t.Parallel()
 	w := newBatchHarness(t, phones.Options{})
 	ref := w.mailing("m", false, names("t", 3)...)
-	w.deps.Store = storetest.New(w.Store).Before(storetest.FailOnce(errContention), storetest.MarkProven)
+	w.deps.Store = storetest.New(w.Store).Before(storetest.FailOnce(errContention), storetest.MarkPayloadProven)
 	w.d = newDeliverer(w.deps)
-	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+	if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 		t.Error("the proof could not be noted, and nobody is told")
 	}
 	w.deliver(ref)

@@ -33,34 +33,34 @@ func TestAProjectThatWaitsDoesNotDelayTheOther(t *testing.T) {
 func TestTurnsOfProjects(t *testing.T) {
 	t.Parallel()
 	p := newProjectTurns()
-	if !p.start("a", 0) {
+	if !p.startTarget("a", 0) {
 		t.Fatal("the first target of the only project has to wait")
 	}
-	if !p.start("a", 1) {
+	if !p.startTarget("a", 1) {
 		t.Fatal("the second target of the only project has to wait")
 	}
 	p = newProjectTurns()
-	p.share(2)
+	p.shareWindow(2)
 	for i := range maxUnsaved / 2 {
-		if !p.start("a", i) {
+		if !p.startTarget("a", i) {
 			t.Fatalf("target %d has to wait, want half of the window for one of two projects", i)
 		}
 	}
-	testcloud.Equal(t, p.start("a", 500), false, "that target 500 starts, beyond the part of its project")
-	testcloud.Equal(t, p.start("a", 501), false, "that target 501 starts, beyond the part of its project")
-	if !p.start("b", 600) {
+	testcloud.Equal(t, p.startTarget("a", 500), false, "that target 500 starts, beyond the part of its project")
+	testcloud.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
+	if !p.startTarget("b", 600) {
 		t.Error("the other project has to wait")
 	}
 
 	queue := []int{700}
-	p.end("a", &queue)
-	p.next("a", &queue)
-	p.end("b", &queue)
+	p.endTarget("a", &queue)
+	p.queueNext("a", &queue)
+	p.endTarget("b", &queue)
 	if len(queue) != 3 {
 		t.Fatalf("number of targets in the queue is %v, want 3: %+v", len(queue), queue)
 	}
 	testcloud.Equal(t, queue[0], 501, "first target in the queue")
 	testcloud.Equal(t, queue[1], 500, "second target in the queue")
-	testcloud.Equal(t, p.start("a", 500), true, "that target 500 starts in the place that is free")
-	testcloud.Equal(t, p.start("a", 501), false, "that target 501 starts, beyond the part of its project")
+	testcloud.Equal(t, p.startTarget("a", 500), true, "that target 500 starts in the place that is free")
+	testcloud.Equal(t, p.startTarget("a", 501), false, "that target 501 starts, beyond the part of its project")
 }

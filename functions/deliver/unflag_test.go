@@ -24,7 +24,7 @@ func TestUnflagIsNotUndoneByALateDelivery(t *testing.T) {
 			w.phones.SetOutcome("gone-token", "UNREGISTERED")
 			ref := w.mailing("m", true, "gone-token")
 			w.Fail(errors.New("no Pub/Sub"))
-			if err := w.d.deliver(t.Context(), ref, ""); err == nil {
+			if err := w.d.deliverAndFinish(t.Context(), ref, ""); err == nil {
 				t.Fatal("an event that was not published was no error")
 			}
 			if got := w.invalid("gone-token"); got != push.CodeUnregistered {
@@ -98,7 +98,7 @@ func (w *batchHarness) takeBack(id string) {
 	if l == nil {
 		w.t.Fatalf("the unflag of mailing %s is not leased, want a lease", id)
 	}
-	p, err := w.UnflagPage(ctx, l)
+	p, err := w.ReadUnflagPage(ctx, l)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	}
 	ref := w.mailing("m", true, tokens...)
 	w.deliver(ref)
-	b, err := w.Batch(t.Context(), ref)
+	b, err := w.ReadBatch(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if n := w.phones.Stats().Requests - before; n != 1 {
 		t.Errorf("%d requests after 45s, want 1: the other token asked for an hour", n)
 	}
-	if b, err = w.Batch(t.Context(), ref); err != nil {
+	if b, err = w.ReadBatch(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 	if wait := b.NotBefore.Sub(w.clock.Now()); wait < 50*time.Minute {
@@ -55,7 +55,7 @@ func TestOneLongWaitHoldsNoOtherTarget(t *testing.T) {
 	if _, totals := w.totals("m"); totals.Accepted != 2 {
 		t.Errorf("accepted %d, want 2: %+v", totals.Accepted, totals)
 	}
-	if n := len(w.d.notes.of); n != 0 {
+	if n := len(w.d.notes.byBatch); n != 0 {
 		t.Errorf("%d batches are remembered after the last one was settled, want 0", n)
 	}
 }
@@ -105,7 +105,7 @@ func TestLongNumbersStayWhole(t *testing.T) {
 		if _, err := w.PatchCustomer(t.Context(), "c-"+token, patch); err != nil {
 			t.Fatal(err)
 		}
-		c, err := w.Customer(t.Context(), "c-"+token)
+		c, err := w.ReadCustomer(t.Context(), "c-"+token)
 		if err != nil {
 			t.Fatal(err)
 		}

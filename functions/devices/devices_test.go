@@ -43,7 +43,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	a := w.ask("POST", "/v1/devices", ada, `{"fid":"an-installation-of-ada","platform":"ios"}`)
 	testcloud.CheckCode(t, a, 201)
 	testcloud.Contains(t, a.Body, `"kind":"fid"`, "an installation: body")
-	c, err := w.store.Customer(t.Context(), "ada")
+	c, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	w := newHarness(t, nil)
 	ada, eve, id := person("ada"), person("eve"), push.TokenID("token-of-ada-2")
 	w.register(ada, "token-of-ada-2")
-	before, err := w.store.Customer(t.Context(), "ada")
+	before, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestOnlyTheOwnCustomer(t *testing.T) {
 	if a := w.ask("POST", "/v1/devices", eve, `{"token":"token-of-eve","platform":"web"}`, "X-Customer", "ada", "X-Goog-Authenticated-User-Id", "ada", "X-Apigateway-Api-Userinfo", "ada"); a.Code != 201 {
 		t.Errorf("%v", a)
 	}
-	after, err := w.store.Customer(t.Context(), "ada")
+	after, err := w.store.ReadCustomer(t.Context(), "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,17 +271,17 @@ func (acceptingVerifier) Verify(context.Context, string) (auth.Identity, error) 
 	return auth.Identity{UID: "ada"}, nil
 }
 
-func (inputCheckingStore) RegisterToken(_ context.Context, customer string, r push.Registration) (store.Registered, error) {
+func (inputCheckingStore) RegisterToken(_ context.Context, customer string, r push.Registration) (store.RegistrationResult, error) {
 	if customer != "ada" || push.CheckToken(r.Value) != "" || push.CheckApp(r.App) != "" || r.Platform == "" || !r.AddedAt.IsZero() {
 		panic(fmt.Sprintf("%q registers %+v", customer, r))
 	}
-	return store.Registered{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
+	return store.RegistrationResult{Token: push.Token{ID: push.TokenID(r.Value), Kind: r.Kind, Platform: r.Platform, App: r.App}}, nil
 }
 func (inputCheckingStore) UnregisterToken(context.Context, string, string) ([]push.Event, error) {
 	return nil, nil
 }
-func (inputCheckingStore) RecordReports(context.Context, []push.Report) (store.Recorded, error) {
-	return store.Recorded{}, nil
+func (inputCheckingStore) RecordReports(context.Context, []push.Report) (store.RecordedReports, error) {
+	return store.RecordedReports{}, nil
 }
 func (inputCheckingStore) MarkEventsPublished(context.Context, ...push.Event) error { return nil }
 

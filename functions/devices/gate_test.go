@@ -232,13 +232,13 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, *s.limits(), push.DefaultLimits, "limits")
+	testcloud.Equal(t, *s.customerLimits(), push.DefaultLimits, "limits")
 	want := push.Limits{PerHour: 7, PerDay: 70, MovesPerHour: 1, MovesPerDay: 2}
 	s, err = load("REGISTRATIONS_PER_HOUR", "7", "REGISTRATIONS_PER_DAY", "70", "MOVES_PER_HOUR", "1", "MOVES_PER_DAY", "2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	testcloud.Equal(t, *s.limits(), want, "limits")
+	testcloud.Equal(t, *s.customerLimits(), want, "limits")
 	for _, bad := range []struct{ name, value, said string }{
 		{"REGISTRATIONS_PER_HOUR", "0", "REGISTRATIONS_PER_HOUR"}, {"REGISTRATIONS_PER_DAY", "1000001", "REGISTRATIONS_PER_DAY"},
 		{"MOVES_PER_HOUR", "0", "MOVES_PER_HOUR"}, {"MOVES_PER_DAY", "-1", "MOVES_PER_DAY"},

@@ -31,11 +31,11 @@ func (w *harness) large(t *testing.T, id string, shards int) {
 func (w *harness) cutAll(t *testing.T, id string, shards int) int {
 	t.Helper()
 	for k := range shards {
-		if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
+		if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n, err := w.OpenTokens(t.Context(), id)
+	n, err := w.CountOpenTargets(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestWhatIsAheadIsBoundedOverAllMailings(t *testing.T) {
 		all = again
 	}
 
-	before, err := w.OpenTokens(t.Context(), "c")
+	before, err := w.CountOpenTargets(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestLanes(t *testing.T) {
 					t.Errorf("published in the lane %q, want %q", lane, c.want)
 				}
 			}
-			open, err := w.OpenBatches(t.Context(), id)
+			open, err := w.ListOpenBatches(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -63,7 +63,7 @@ func (b *board) PublishBatches(_ context.Context, lane push.Lane, r ...push.Batc
 // failAtStep adds to a store that a commit may fail before or after it has happened. A
 // step is "before" or "after" and the name of the method.
 func failAtStep(s *storetest.FailingStore, fail func(step string) error) {
-	commits := []storetest.Method{storetest.StartMailing, storetest.CreateBatches, storetest.MarkDispatched}
+	commits := []storetest.Method{storetest.StartMailing, storetest.CreateBatches, storetest.MarkMailingDispatched}
 	s.Before(func(c *storetest.Call) error { return fail("before " + string(c.Method)) }, commits...)
 	s.After(func(c *storetest.Call) error {
 		if c.Failed() {
@@ -141,7 +141,7 @@ func (w *harness) mailing(t *testing.T, id string, change func(*push.Draft)) *pu
 	return m
 }
 
-// carryOut does an order and all that follow from it, as often as it takes: what
+// handleMessage does an order and all that follow from it, as often as it takes: what
 // fails is delivered again, and tick is there.
 func (w *harness) carryOut(t *testing.T, o push.DispatchMessage) {
 	t.Helper()
@@ -163,15 +163,15 @@ func (w *harness) waiting(t *testing.T, id string) (orders []push.DispatchMessag
 				next = at
 			}
 		}
-		m, err := w.MailingHeader(t.Context(), id)
+		m, err := w.ReadMailingHeader(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shards, err := w.OpenShards(t.Context(), id)
+		shards, err := w.ListOpenShards(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		open, err := w.OpenBatches(t.Context(), id)
+		open, err := w.ListOpenBatches(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func (w *harness) drain(t *testing.T, o push.DispatchMessage) {
 		w.mu.Lock()
 		w.orders = nil
 		w.mu.Unlock()
-		if err := w.d.carryOut(t.Context(), todo[0]); err == nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err == nil {
 			todo = todo[1:]
 		} else if settlementFor(err) == 0 { // acknowledged
 			todo = todo[1:]
@@ -245,13 +245,13 @@ func (w *harness) drain(t *testing.T, o push.DispatchMessage) {
 // targets counts how often each token stands in the batches of a mailing.
 func (w *harness) targets(t *testing.T, id string) map[string]int {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,11 +273,11 @@ func (w *harness) checkOnce(t *testing.T, id string, tokens int) {
 			t.Errorf("token %s stands in batches %d times", token, n)
 		}
 	}
-	m, err := w.Mailing(t.Context(), id)
+	m, err := w.ReadMailing(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := w.Totals(t.Context(), m)
+	totals, err := w.ReadTotals(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

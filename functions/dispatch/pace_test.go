@@ -40,7 +40,7 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 	testcloud.Between(t, took, ideal-6*time.Second, ideal, "the time in which %d tokens at %d a minute were published", tokens, rate)
 	size := make([]int, len(w.refs))
 	for i, ref := range w.refs {
-		b, err := w.Batch(t.Context(), ref)
+		b, err := w.ReadBatch(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func rateIsKept(t *testing.T, w *harness, tokens int) {
 // whose slot has come.
 func (w *harness) countFutureSlots(ctx context.Context) {
 	w.failing.Before(func(c *storetest.Call) error {
-		open, err := w.OpenBatches(ctx, storetest.Arg[string](c, 0))
+		open, err := w.ListOpenBatches(ctx, storetest.Arg[string](c, 0))
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (w *harness) countFutureSlots(ctx context.Context) {
 		n := 0
 		for _, o := range open {
 			if o.NotBefore.After(w.clock.Now()) {
-				b, err := w.Batch(ctx, o.BatchRef)
+				b, err := w.ReadBatch(ctx, o.BatchRef)
 				if err != nil {
 					return err
 				}
@@ -85,7 +85,7 @@ func (w *harness) countFutureSlots(ctx context.Context) {
 		}
 		c.Answer(n)
 		return nil
-	}, storetest.OpenTokens)
+	}, storetest.CountOpenTargets)
 }
 
 // TestARateStaysTwoMinutesAhead: while nothing is delivered, no more is cut than
@@ -128,7 +128,7 @@ func TestSlotsThatAreNotDueAreTicks(t *testing.T) {
 	if len(w.wakes) != 1 {
 		t.Errorf("tick was asked %d times, want once", len(w.wakes))
 	}
-	open, err := w.OpenBatches(t.Context(), "m")
+	open, err := w.ListOpenBatches(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,9 +158,9 @@ func TestAHighRateHasSeveralShards(t *testing.T) {
 	began, span := w.clock.Now(), time.Minute
 	sent, first := 0, map[time.Time]bool{}
 	for k := range list {
-		c := &shardRun{dispatcher: w.d, m: m, sh: &list[k]}
+		c := &shardRun{dispatcher: w.d, mailing: m, shard: &list[k]}
 		for n := 0; ; n++ {
-			b := c.batch(make([]push.Target, c.batchSize()))
+			b := c.newBatch(make([]push.Target, c.batchSize()))
 			if n == 0 {
 				first[b.NotBefore] = true
 			}

@@ -13,7 +13,7 @@ import (
 // start records the mailing's shards and forgets the orders that follow.
 func (w *harness) start(t *testing.T, id string) {
 	t.Helper()
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id, Shard: push.DispatchStart}); err != nil {
 		t.Fatal(err)
 	}
 	w.orders = nil
@@ -24,7 +24,7 @@ func (w *harness) start(t *testing.T, id string) {
 func (w *harness) cut(t *testing.T, id string) []push.DispatchMessage {
 	t.Helper()
 	w.orders = nil
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: id}); err != nil {
 		t.Fatal(err)
 	}
 	return w.orders
@@ -38,7 +38,7 @@ func TestAShardIsOneCalls(t *testing.T) {
 	tokens := w.seed(t, 3)
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestHandsOverInTime(t *testing.T) {
 		}
 		orders = w.cut(t, "m")
 	}
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +127,11 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("%d were cut, want %d", n, pageSize)
 	}
-	sh, err := w.Shard(t.Context(), "m", 0)
+	sh, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := began.Add(roomAfter); !sh.ContinueAt.Equal(want) {
+	if want := began.Add(minRoomWait); !sh.ContinueAt.Equal(want) {
 		t.Errorf("it goes on at %s, want %s", sh.ContinueAt, want)
 	}
 	if !sh.LeaseUntil.IsZero() {
@@ -139,18 +139,18 @@ func TestGivesItsPlaceBack(t *testing.T) {
 	}
 
 	w.cut(t, "m")
-	after, err := w.Shard(t.Context(), "m", 0)
+	after, err := w.ReadShard(t.Context(), "m", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	testcloud.Equal(t, after.Revision, sh.Revision, "revision of the shard after an early order")
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != pageSize {
 		t.Errorf("nothing was sent, and %d are cut", n)
 	}
 	w.settleAll(t, "m")
-	w.clock.Add(roomAfter)
+	w.clock.Add(minRoomWait)
 	w.cut(t, "m")
 	if n := len(w.targets(t, "m")); n != 10 {
 		t.Errorf("there is room again, and %d are cut, want the 10 that are left", n)
@@ -160,12 +160,12 @@ func TestGivesItsPlaceBack(t *testing.T) {
 // settleAll is a deliver that has sent everything that is cut.
 func (w *harness) settleAll(t *testing.T, id string) {
 	t.Helper()
-	open, err := w.OpenBatches(t.Context(), id)
+	open, err := w.ListOpenBatches(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range open {
-		b, err := w.Batch(t.Context(), o.BatchRef)
+		b, err := w.ReadBatch(t.Context(), o.BatchRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,8 +185,8 @@ func TestACallThatFailsGivesItsShardBack(t *testing.T) {
 	w.mailing(t, "m", nil)
 	w.start(t, "m")
 	good := w.d.Store
-	w.d.Store = storetest.New(w.Store).Before(storetest.Fail(&push.Unavailable{Err: errors.New("no Firestore")}), storetest.OpenTokens)
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
+	w.d.Store = storetest.New(w.Store).Before(storetest.Fail(&push.Unavailable{Err: errors.New("no Firestore")}), storetest.CountOpenTargets)
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m"}); err == nil {
 		t.Fatal("open batches could not be counted, and nobody is told")
 	}
 	w.d.Store = good

@@ -42,12 +42,12 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 		}
 		_, _, err := w.ImportCustomers(t.Context(), lines)
 		must(err)
-		sh, err := w.Shard(t.Context(), id, 0)
+		sh, err := w.ReadShard(t.Context(), id, 0)
 		must(err)
 		sh.Batches, sh.Done = n+1, n+1 == batches
 		dead := b.InvalidTokens
 		must(w.CreateBatches(t.Context(), sh, []*push.Batch{b}))
-		b, err = w.Batch(t.Context(), b.BatchRef)
+		b, err = w.ReadBatch(t.Context(), b.BatchRef)
 		must(err)
 		b.InvalidTokens, b.Settled = dead, true
 		b.ClosePending(push.ResultUnregistered)
@@ -68,7 +68,7 @@ func (w *harness) flagged(t testing.TB, id string, batches, size int) {
 // and told: published, or in the outbox for tick.
 func (w *harness) takenBack(t testing.TB, id string, n int) {
 	t.Helper()
-	m, err := w.MailingHeader(t.Context(), id)
+	m, err := w.ReadMailingHeader(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	testcloud.Equal(t, m.Unflag.Unflagged, int64(n), "number of unflagged tokens")
 
 	w.clock.Add(time.Hour)
-	owed, err := w.UnpublishedEvents(t.Context(), 10*n)
+	owed, err := w.ListUnpublishedEvents(t.Context(), 10*n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (w *harness) takenBack(t testing.TB, id string, n int) {
 	}
 	for i := range n {
 		name := fmt.Sprintf("c%d", i)
-		c, err := w.Customer(t.Context(), name)
+		c, err := w.ReadCustomer(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func (c *unflagCrash) count() error {
 // store makes the store of the call. Each of its calls is two steps: before it, and after
 // it if it succeeded.
 func (c *unflagCrash) store(s *store.Store) *storetest.FailingStore {
-	methods := []storetest.Method{storetest.LeaseUnflag, storetest.UnflagPage, storetest.UnflagTokens, storetest.SaveUnflag, storetest.EndUnflag}
+	methods := []storetest.Method{storetest.LeaseUnflag, storetest.ReadUnflagPage, storetest.UnflagTokens, storetest.SaveUnflagCursor, storetest.EndUnflag}
 	before := func(*storetest.Call) error { return c.count() }
 	after := func(call *storetest.Call) error {
 		if call.Failed() {
@@ -156,10 +156,10 @@ func TestUnflagSurvivesACrashAtEveryStep(t *testing.T) {
 			if tries > 5 {
 				t.Fatalf("killed at step %d once, and after %d deliveries it is not completed", nth, tries)
 			}
-			if err := w.d.carryOut(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
+			if err := w.d.handleMessage(t.Context(), order); err != nil && !errors.Is(err, errKilled) {
 				t.Fatalf("step %d: %v", nth, err)
 			}
-			m, err := w.MailingHeader(t.Context(), "m")
+			m, err := w.ReadMailingHeader(t.Context(), "m")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +198,7 @@ func TestUnflagHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.orders) != 0 {
@@ -219,7 +219,7 @@ func TestUnflagHandsOver(t *testing.T) {
 			t.Fatal("it does not come to an end")
 		}
 		w.orders = nil
-		if err := w.d.carryOut(t.Context(), todo[0]); err != nil {
+		if err := w.d.handleMessage(t.Context(), todo[0]); err != nil {
 			t.Fatal(err)
 		}
 		todo = append(todo[1:], w.orders...)
@@ -243,19 +243,19 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}
-	if err := w.d.carryOut(t.Context(), order); err != nil {
+	if err := w.d.handleMessage(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Customer(t.Context(), "c0")
+	c, err := w.ReadCustomer(t.Context(), "c0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testcloud.Equal(t, c.HasValidToken(), false, "that c0 can be reached after a second call")
-	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := w.d.carryOut(t.Context(), order); err != nil {
+		if err := w.d.handleMessage(t.Context(), order); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,10 +281,10 @@ func TestOneBadCustomerDoesNotStopAnUnflag(t *testing.T) {
 	if _, err := w.StartUnflag(t.Context(), "m"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := w.MailingHeader(t.Context(), "m")
+	m, err := w.ReadMailingHeader(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,10 +317,10 @@ func TestAPageThatTimeDidNotSufficeForStaysNext(t *testing.T) {
 	if last {
 		t.Error("a page that was not done was the last")
 	}
-	if err := w.SaveUnflag(t.Context(), l, time.Time{}); err != nil {
+	if err := w.SaveUnflagCursor(t.Context(), l, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.d.carryOut(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
+	if err := w.d.handleMessage(t.Context(), push.DispatchMessage{Mailing: "m", Shard: push.DispatchUnflag}); err != nil {
 		t.Fatal(err)
 	}
 	w.takenBack(t, "m", 3)

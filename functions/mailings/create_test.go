@@ -28,7 +28,7 @@ func TestCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	testcloud.Equal(t, order, push.DispatchMessage{Mailing: m.ID, Shard: push.DispatchStart}, "the published order")
-	kept, err := w.store.Mailing(t.Context(), m.ID)
+	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestPublishingFailsWithoutAKey(t *testing.T) {
 	t.Parallel()
 	w := newHarness(t)
 	m := w.hand(plain)
-	active, err := w.store.DueMailings(t.Context(), time.Now())
+	active, err := w.store.ListDueMailings(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestFCMOutOfReach(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.hand(plain)
-		kept, err := w.store.Mailing(t.Context(), m.ID)
+		kept, err := w.store.ReadMailing(t.Context(), m.ID)
 		if err != nil {
 			t.Fatalf("%s: %v", outcome, err)
 		}
@@ -52,7 +52,7 @@ func TestFCMOutOfReach(t *testing.T) {
 	}
 	w.phones.Close()
 	m := w.hand(plain)
-	kept, err := w.store.Mailing(t.Context(), m.ID)
+	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil {
 		t.Fatalf("no FCM at all: %v", err)
 	}
@@ -67,7 +67,7 @@ func TestLongPayloadsAreNotRefusedForTheTopic(t *testing.T) {
 	w := newHarness(t)
 	w.Topic("dispatch")
 	m := w.hand(`{"message":{"data":{"a":"` + strings.Repeat("x", 3000) + `"}},"audience":{"everyone":true}}`)
-	kept, err := w.store.Mailing(t.Context(), m.ID)
+	kept, err := w.store.ReadMailing(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

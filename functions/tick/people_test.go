@@ -48,7 +48,7 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(push.TokenLife)
 	w.register(t, "seen", push.Android)
 	w.tick(t)
-	c, err := w.Customer(t.Context(), "old")
+	c, err := w.ReadCustomer(t.Context(), "old")
 	if err != nil {
 		t.Fatalf("reading old on the last day: %v", err)
 	}
@@ -59,7 +59,7 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(24 * time.Hour)
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
-		c, err := w.Customer(t.Context(), id)
+		c, err := w.ReadCustomer(t.Context(), id)
 		if err != nil {
 			t.Fatalf("reading %s: %v", id, err)
 		}
