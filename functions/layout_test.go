@@ -22,11 +22,11 @@ const framework = `"github.com/GoogleCloudPlatform/functions-framework-go/functi
 func TestBuildpackLayout(t *testing.T) {
 	t.Parallel()
 	folders, err := filepath.Glob("*/function.go")
-	if err != nil || len(folders) != 6 {
-		t.Fatalf("found %d functions, want six (%v)", len(folders), err)
+	if err != nil || len(folders) != 7 {
+		t.Fatalf("found %d functions, want seven (%v)", len(folders), err)
 	}
 	// One after the other in the same place: what the compiler makes of shared/
-	// depends on where it lies, and serves all six.
+	// depends on where it lies, and serves all seven.
 	dir := filepath.Join(t.TempDir(), "upload")
 	for _, f := range folders {
 		name := filepath.Dir(f)
@@ -77,11 +77,14 @@ func layOut(t testing.TB, name, dir string) {
 	}
 }
 
-// copyFile leaves out tests, what they read, and what is no Go, as Terraform
-// does.
+// pageFiles is the only folder of which the upload has files that are no Go.
+const pageFiles = "../shared/page/files/"
+
+// copyFile leaves out tests, what they read, and what is neither Go nor a file of the
+// page, as Terraform does.
 func copyFile(t testing.TB, from, to string) {
 	t.Helper()
-	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from))
+	uploaded := slices.Contains([]string{".go", ".mod", ".sum"}, filepath.Ext(from)) || strings.HasPrefix(from, pageFiles)
 	if !uploaded || strings.HasSuffix(from, "_test.go") || strings.Contains(from, "testdata") {
 		return
 	}
