@@ -89,8 +89,8 @@ func TestVersion(t *testing.T) {
 		if err := runCommand(t.Context(), []string{name}, &out); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(out.String(), "carillon emulators ") {
-			t.Errorf("%s prints %q", name, out.String())
+		if want := "carillon " + push.Version; !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%s prints %q, want it to begin with %q", name, out.String(), want)
 		}
 	}
 }

@@ -63,6 +63,7 @@ resource "google_cloudfunctions2_function" "devices" {
       REGISTRATIONS_PER_DAY  = var.devices.registrations_per_day
       MOVES_PER_HOUR         = var.devices.moves_per_hour
       MOVES_PER_DAY          = var.devices.moves_per_day
+      EVENTS_PER_HOUR        = var.devices.events_per_hour
     })
   }
 

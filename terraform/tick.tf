@@ -52,6 +52,7 @@ resource "google_cloudfunctions2_function" "tick" {
       EVENTS_TOPIC        = google_pubsub_topic.events.name
       TICK_EVERY          = "60s" # the interval of its job in scheduler.tf
       TOKEN_LIFE          = var.token_life
+      DELIVERY_DATA_APPS  = local.delivery_data_apps
     })
   }
 

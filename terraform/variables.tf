@@ -398,6 +398,28 @@ variable "firebase_quotas" {
   }
 }
 
+variable "delivery_data_apps" {
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+  description = "Android apps for which tick fetches FCM's delivery data once a day: a map from the id of a Firebase project to its Firebase app ids. The default is none."
+
+  validation {
+    condition     = alltrue(flatten([for ids in values(var.delivery_data_apps) : [for id in ids : can(regex("^[0-9]+:[0-9]+:android:[0-9a-f]+$", id))]]))
+    error_message = "delivery_data_apps must have Firebase app ids of Android apps, like 1:123456789012:android:0a1b2c3d4e5f."
+  }
+
+  validation {
+    condition     = alltrue([for p in keys(var.delivery_data_apps) : can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", p))])
+    error_message = "delivery_data_apps must have ids of projects (6 to 30 lower-case letters, digits and hyphens), not their numbers or names."
+  }
+
+  validation {
+    condition     = alltrue([for ids in values(var.delivery_data_apps) : length(distinct(ids)) == length(ids)])
+    error_message = "delivery_data_apps must have each app once."
+  }
+}
+
 variable "fcm_endpoint" {
   type        = string
   default     = "https://fcm.googleapis.com"
@@ -482,11 +504,12 @@ variable "devices" {
     registrations_per_hour = optional(number, 60)
     registrations_per_day  = optional(number, 300)
     moves_per_hour         = optional(number, 5)
+    events_per_hour        = optional(number, 600)
     moves_per_day          = optional(number, 10)
   })
   default     = {}
   nullable    = false
-  description = "The public function devices. enabled: whether it is deployed. customer_claim: the claim of the caller's Firebase Auth ID token that is the id of the customer. tenant: the Identity Platform tenant whose tokens are accepted (empty: only tokens without a tenant). check_revoked: whether each call asks Google if the account is still valid. allowed_origins: the origins of web pages that may call. app_check: what happens to a call without a valid Firebase App Check token: off (it is not checked), log or enforce. registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day limit the apps of one customer, in hours and days of UTC. A move takes a token from another customer."
+  description = "The public function devices. enabled: whether it is deployed. customer_claim: the claim of the caller's Firebase Auth ID token that is the id of the customer. tenant: the Identity Platform tenant whose tokens are accepted (empty: only tokens without a tenant). check_revoked: whether each call asks Google if the account is still valid. allowed_origins: the origins of web pages that may call. app_check: what happens to a call without a valid Firebase App Check token: off (it is not checked), log or enforce. registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day limit the apps of one customer, in hours and days of UTC. A move takes a token from another customer. events_per_hour limits what the apps of one customer report to each instance (opened, received, dismissed), in hours of UTC."
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_.:/-]*$", var.devices.customer_claim))
@@ -506,6 +529,11 @@ variable "devices" {
   validation {
     condition     = alltrue([for n in [var.devices.registrations_per_hour, var.devices.registrations_per_day, var.devices.moves_per_hour, var.devices.moves_per_day] : n >= 1 && n <= 1000000 && n == floor(n)])
     error_message = "registrations_per_hour, registrations_per_day, moves_per_hour and moves_per_day must be whole numbers from 1 to 1000000."
+  }
+
+  validation {
+    condition     = var.devices.events_per_hour >= 100 && var.devices.events_per_hour <= 1000000 && var.devices.events_per_hour == floor(var.devices.events_per_hour)
+    error_message = "events_per_hour must be a whole number from 100, which is one full request, to 1000000."
   }
 
   validation {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"carillon.example/shared/push"
 )
 
 // A Command is a command of `go run ./emulators`.
@@ -85,23 +87,20 @@ func CommandNames() string {
 	return text
 }
 
-// Version prints the module's version, or the commit it was built from.
+// Version prints the version, and the commit it was built from if it is known.
 func Version(_ context.Context, _ []string, out io.Writer) error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("version: this program was built without its version")
-	}
-
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			text += " " + s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " with changes"
+	text := push.Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision" && len(s.Value) >= 12:
+				text += " " + s.Value[:12]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				text += " with changes"
+			}
 		}
 	}
 
-	fmt.Fprintf(out, "carillon emulators %s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(out, "carillon %s, %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }

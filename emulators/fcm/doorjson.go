@@ -211,6 +211,7 @@ func parseSettings(s Settings, data []byte) (Settings, error) {
 	o.decodeMember("topicLimit", &s.TopicLimit, aCount)
 	o.decodeMember("seed", &s.Seed, aCount+", not negative")
 	o.decodeMember("ignoreDuplicates", &s.IgnoreDuplicates, aFlag)
+	o.decodeMember("dataApiDisabled", &s.DataAPIDisabled, aFlag)
 	if _, ok := o.members["chaos"]; ok {
 		s.Chaos = nil // the map is replaced, not merged
 	}
@@ -245,6 +246,7 @@ func settingsJSON(s Settings) map[string]any {
 		"quotaShape": s.QuotaShape, "jumpLatency": s.JumpLatency.String(), "jumpEvery": s.JumpEvery.String(),
 		"jumpFor": s.JumpFor.String(), "phonesProject": s.PhonesProject,
 		"exclusiveInstallations": s.ExclusiveInstallations, "fidsMustRegister": s.FIDsMustRegister,
+		"dataApiDisabled": s.DataAPIDisabled,
 	}
 }
 

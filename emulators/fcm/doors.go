@@ -22,7 +22,10 @@ func (s *Server) rootHandler() http.Handler {
 			return
 		}
 		sub, isSub := subscriptionPath(r.URL.Path)
+		dataProject, app, isData := deliveryDataPath(r.URL.Path)
 		switch {
+		case isData && r.Method == http.MethodGet:
+			s.handleDeliveryData(w, r, dataProject, app)
 		case isSub:
 			s.handleSubscription(w, r, sub)
 		case strings.HasPrefix(r.URL.Path, "/emulator/"):

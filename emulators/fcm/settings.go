@@ -86,6 +86,9 @@ type Settings struct {
 	// IgnoreDuplicates switches off the count of messages with the same mailing_id
 	// and token, which needs about 16 bytes of memory for each message.
 	IgnoreDuplicates bool
+	// DataAPIDisabled makes the FCM Data API answer PERMISSION_DENIED, as for a
+	// project that has not enabled it.
+	DataAPIDisabled bool
 }
 
 // Defaults of Options and Settings.

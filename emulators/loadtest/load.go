@@ -38,6 +38,7 @@ type plan struct {
 	messages      int         // to one customer each; 0: a mailing is measured
 	messageRate   float64     // a second
 	besideMailing bool        // one mailing to everyone beside the messages
+	gcOff         bool        // no garbage collection while messages are sent
 	campaign      bool        // a campaign by time zones is measured
 	stray         strayErrors // other errors that FCM answers with
 	seed          uint64
@@ -92,6 +93,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&p.messages, "messages", 0, "send so many messages to one customer each, instead of a mailing, and tell how long each took to FCM")
 	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: how many a second")
 	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: send a mailing to -customers beside them")
+	f.BoolVar(&p.gcOff, "gc-off", false, "with -messages: no garbage collection while they are sent, because the emulated Firestore has all customers in the memory of this process, as no function has; GOMEMLIMIT still counts")
 	f.BoolVar(&p.campaign, "campaign", false, "send a campaign with variants, a control group, a filter and hours to -customers in 25 time zones, and hold every sum and message to it")
 	o.RegisterFleetFlags(f)
 	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")

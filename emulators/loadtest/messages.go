@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +179,10 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	l.Phones.SetWitness(r.recordAccepted)
 	defer l.Phones.SetWitness(nil)
 
+	if p.gcOff {
+		runtime.GC()
+		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // GOMEMLIMIT still counts
+	}
 	var mailing string
 	if p.besideMailing {
 		var err error

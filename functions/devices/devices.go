@@ -36,6 +36,9 @@ type Deps struct {
 	AppCheck AppCheck     // whether App Check tokens are verified; "": AppCheckOff
 	Apps     appVerifier  // required unless AppCheck is off
 	Limits   *push.Limits // of each customer; nil: push.DefaultLimits
+
+	// EventsPerHour limits the events that each customer reports to an instance; 0: 600.
+	EventsPerHour int
 }
 
 type ledger interface {
@@ -72,6 +75,7 @@ type service struct {
 	Deps
 	bodies *api.Form[registration]
 	events *api.Form[phoneEvents]
+	limit  *eventLimit
 }
 
 // New makes the handler of the function. All of it needs an ID token, its OpenAPI
@@ -90,7 +94,7 @@ func New(d Deps) http.Handler {
 
 	d.Log = api.Logger(d.Log)
 	a := api.New("Carillon: devices", d.Log, api.Options{Timeout: d.Timeout, Identify: func(r *http.Request) push.Caller { return api.Caller(r.Context()) }, AnyOrigin: true})
-	s := &service{Deps: d, bodies: api.NewForm[registration](a), events: api.NewForm[phoneEvents](a)}
+	s := &service{Deps: d, bodies: api.NewForm[registration](a), events: api.NewForm[phoneEvents](a), limit: newEventLimit(cmp.Or(d.EventsPerHour, defaultEventsPerHour))}
 	post := operation(http.MethodPost, "/v1/devices", "register-device", "Register the caller's push token")
 	post.Errors = append(post.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusConflict, http.StatusTooManyRequests)
 	post.DefaultStatus = http.StatusCreated

@@ -52,6 +52,8 @@ type settings struct {
 	RegistrationsPerDay  int `env:"REGISTRATIONS_PER_DAY" envDefault:"300"`
 	MovesPerHour         int `env:"MOVES_PER_HOUR" envDefault:"5"`
 	MovesPerDay          int `env:"MOVES_PER_DAY" envDefault:"10"`
+	// EventsPerHour is counted by each instance.
+	EventsPerHour int `env:"EVENTS_PER_HOUR" envDefault:"600"`
 }
 
 // highestLimit is the maximum of each of these limits.
@@ -72,7 +74,8 @@ func (s *settings) Check() []error {
 	faults := append(cloud.Between("MAX_TOKENS", s.MaxTokens, 1, 100), cloud.Between("TOKEN_LIFE", s.TokenLife, 24*time.Hour, 10*365*24*time.Hour)...)
 	faults = slices.Concat(faults,
 		cloud.Between("REGISTRATIONS_PER_HOUR", s.RegistrationsPerHour, 1, highestLimit), cloud.Between("REGISTRATIONS_PER_DAY", s.RegistrationsPerDay, 1, highestLimit),
-		cloud.Between("MOVES_PER_HOUR", s.MovesPerHour, 1, highestLimit), cloud.Between("MOVES_PER_DAY", s.MovesPerDay, 1, highestLimit))
+		cloud.Between("MOVES_PER_HOUR", s.MovesPerHour, 1, highestLimit), cloud.Between("MOVES_PER_DAY", s.MovesPerDay, 1, highestLimit),
+		cloud.Between("EVENTS_PER_HOUR", s.EventsPerHour, push.MaxReports, highestLimit))
 	if s.CustomerClaim == "" || slices.Contains(selfAsserted, s.CustomerClaim) {
 		faults = append(faults, fmt.Errorf("CUSTOMER_CLAIM is %q: it has to be a claim that people cannot set themselves", s.CustomerClaim))
 	}
@@ -110,6 +113,6 @@ func build(ctx context.Context) (http.Handler, error) {
 		Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}),
 		Queue: queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic}),
 		Auth:  v, Claim: set.CustomerClaim, Tenant: set.AuthTenant, Origins: set.AllowedOrigins, Log: c.Log, Timeout: set.CallTimeout,
-		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project), Limits: set.limits(),
+		AppCheck: set.AppCheck, Apps: auth.NewAppVerifier(set.Project), Limits: set.limits(), EventsPerHour: set.EventsPerHour,
 	})), nil
 }

@@ -30,7 +30,7 @@ type reportOutput struct{ Body push.ReportResult }
 // registerReports registers POST /v1/devices/events.
 func (s *service) registerReports(a *api.API) {
 	op := operation(http.MethodPost, "/v1/devices/events", "report-device-events", "Report what the caller's phone did with mailings and messages")
-	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
 	op.DefaultStatus, op.MaxBodyBytes = http.StatusAccepted, MaxEvents
 	huma.Register(a, s.events.Takes(op), api.Answering(s.Log, s.report))
 }
@@ -49,6 +49,9 @@ func (s *service) report(ctx context.Context, in *reportInput) (*reportOutput, e
 		return nil, faults
 	}
 
+	if err := s.limit.count(customerOf(ctx), len(list), s.Now()); err != nil {
+		return nil, err
+	}
 	done, err := s.Store.RecordReports(ctx, list)
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
 	if err != nil {

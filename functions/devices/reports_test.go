@@ -1,8 +1,10 @@
 package devices
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,5 +60,77 @@ func TestAPhoneReportsItsOwnMessagesOnly(t *testing.T) {
 	}
 	if a := w.ask("POST", "/v1/devices/events", person("ada"), `{"events": [{"mailing": "m1", "token": "t", "type": "opened", "customer": "eve"}]}`); a.Code != http.StatusUnprocessableEntity {
 		t.Errorf("a customer in the event: %v, want 422", a)
+	}
+}
+
+// A customer's phones report so many events in an hour; other customers are not affected.
+func TestACustomerReportsAtMostSoManyEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.register(person("ada"), "token-of-ada")
+	w.register(person("eve"), "token-of-eve")
+	events := func(uid string, n int) testcloud.Answer {
+		body := strings.Repeat(`,{"mailing": "m1", "token": "token-of-`+uid+`", "type": "opened"}`, n)
+		return w.ask("POST", "/v1/devices/events", person(uid), `{"events": [`+body[1:]+`]}`)
+	}
+	for range defaultEventsPerHour / push.MaxReports {
+		if a := events("ada", push.MaxReports); a.Code != http.StatusAccepted {
+			t.Fatalf("an event below the limit: %v, want 202", a)
+		}
+	}
+
+	refused := events("ada", 1)
+	if refused.Code != http.StatusTooManyRequests {
+		t.Errorf("an event above the limit: %v, want 429", refused)
+	}
+	if refused.Header.Get("Retry-After") == "" {
+		t.Error("the answer 429 has no Retry-After")
+	}
+	if a := events("eve", 1); a.Code != http.StatusAccepted {
+		t.Errorf("an event of another customer: %v, want 202", a)
+	}
+}
+
+func TestEventLimit(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	l := newEventLimit(5)
+	for _, step := range []struct {
+		name  string
+		n     int
+		after time.Duration
+		wait  time.Duration // 0: counted
+	}{
+		{name: "below the limit", n: 3},
+		{name: "too many at once are not counted", n: 3, wait: time.Hour},
+		{name: "up to the limit", n: 2},
+		{name: "above it", n: 1, after: 59 * time.Minute, wait: time.Minute},
+		{name: "in the next hour", n: 5, after: time.Hour},
+	} {
+		err := l.count("ada", step.n, noon.Add(step.after))
+		var limit *push.LimitReached
+		errors.As(err, &limit)
+		switch {
+		case step.wait == 0 && err != nil:
+			t.Errorf("%s: %v, want no error", step.name, err)
+		case step.wait > 0 && limit == nil:
+			t.Errorf("%s: error %v, want that the limit is reached", step.name, err)
+		case step.wait > 0 && limit.RetryAfter != step.wait:
+			t.Errorf("%s: again after %v, want %v", step.name, limit.RetryAfter, step.wait)
+		}
+	}
+}
+
+func TestEventLimitForgetsWhenTooManyCustomersReport(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	l := newEventLimit(1)
+	for i := range maxCountedCustomers + 10 {
+		if err := l.count(fmt.Sprint("customer-", i), 1, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(l.events); n > maxCountedCustomers {
+		t.Errorf("it counts %d customers, want at most %d", n, maxCountedCustomers)
 	}
 }

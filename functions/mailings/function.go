@@ -35,7 +35,8 @@ type settings struct {
 	RequireKey    bool         `env:"REQUIRE_IDEMPOTENCY_KEY" envDefault:"false"`
 	Quota         int          `env:"FCM_QUOTA_PER_MINUTE" envDefault:"600000"`
 
-	Apps push.AppProjects `env:"FIREBASE_PROJECTS"`
+	Apps     push.AppProjects `env:"FIREBASE_PROJECTS"`
+	DataApps push.AndroidApps `env:"DELIVERY_DATA_APPS"`
 }
 
 // Check returns every fault of the settings.
@@ -54,5 +55,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Messages: set.MessagesTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.Address(string(set.Console))}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.Address(string(set.Console))}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota, ShowFCMReport: len(set.DataApps) > 0})), nil
 }

@@ -31,11 +31,14 @@ type Deps struct {
 	// QuotaPerMinute is FCM's quota for the project in messages a minute, for estimates;
 	// 0: 600,000.
 	QuotaPerMinute int
+	// ShowFCMReport shows what FCM's Data API reports of a mailing.
+	ShowFCMReport bool
 }
 
 // ledger is what the function needs of the store.
 type ledger interface {
 	mailingStore
+	sumStore
 	stateStore
 	flagStore
 	messageStore
@@ -48,10 +51,16 @@ type mailingStore interface {
 	MailingHeader(ctx context.Context, id string) (*push.Mailing, error)
 	MailingWithAudience(ctx context.Context, id string, whole bool) (*push.Mailing, *push.AudienceList, error)
 	Mailings(ctx context.Context, state push.State, tag string, size int, token string) ([]*push.Mailing, string, error)
-	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
 	LastWaiting(ctx context.Context, mailing string) (time.Time, error)
-	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
 	CountMailingsSince(ctx context.Context, at time.Time) (int, error)
+}
+
+// sumStore has the sums of mailings: what FCM answered, what phones reported, and what
+// FCM reports.
+type sumStore interface {
+	Totals(ctx context.Context, m *push.Mailing) (push.Totals, error)
+	Reported(ctx context.Context, m *push.Mailing) (push.ReportCounts, error)
+	DeliveryReport(ctx context.Context, label string) (*push.DeliveryReport, error)
 }
 
 // stateStore changes the states of mailings.

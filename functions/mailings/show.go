@@ -39,6 +39,7 @@ type mailingBody struct {
 	Customers        push.CustomerTotals         `json:"customers"`
 	Tokens           push.TokenTotals            `json:"tokens"`
 	Reported         push.Reported               `json:"reported" doc:"what phones reported; it says nothing of phones whose app does not report"`
+	FCMReport        *push.DeliveryReport        `json:"fcmReport,omitempty" doc:"where it is set up (DELIVERY_DATA_APPS): what FCM's Data API reports of Android phones whose owners share usage data; computed from FCM's percentages"`
 	Held             map[string]int64            `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 	MissingAttribute int64                       `json:"missingAttribute" doc:"a warning: tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
 	Platforms        map[string]push.TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
@@ -96,9 +97,24 @@ func (s *service) show(ctx context.Context, in *showInput) (*mailingOutput, erro
 	if out.Body.SecondsLeft, err = s.secondsLeft(ctx, m, t); err != nil {
 		return nil, err
 	}
+	if out.Body.FCMReport, err = s.fcmReport(ctx, m); err != nil {
+		return nil, err
+	}
 	out.Body.AudienceList = list
 	out.Body.Unflag, err = s.Store.UnflagProgress(ctx, m)
 	return out, err
+}
+
+// fcmReport returns what FCM reports of a mailing's messages; nil: nothing, or it is off.
+func (s *service) fcmReport(ctx context.Context, m *push.Mailing) (*push.DeliveryReport, error) {
+	if !s.ShowFCMReport || m.Label == "" {
+		return nil, nil
+	}
+	report, err := s.Store.DeliveryReport(ctx, m.Label)
+	if report != nil {
+		report.Shared = m.Label != m.ID
+	}
+	return report, err
 }
 
 type listInput struct {

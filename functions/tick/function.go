@@ -14,6 +14,8 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"carillon.example/shared/cloud"
+	"carillon.example/shared/fcm"
+	"carillon.example/shared/push"
 	"carillon.example/shared/queue"
 	"carillon.example/shared/store"
 )
@@ -34,6 +36,9 @@ type settings struct {
 	EventsTopic   string        `env:"EVENTS_TOPIC" envDefault:"push-events"`
 	TokenLife     time.Duration `env:"TOKEN_LIFE" envDefault:"6480h"`
 	Every         time.Duration `env:"TICK_EVERY" envDefault:"1m"`
+
+	DataEndpoint string           `env:"FCM_DATA_ENDPOINT" envDefault:"https://fcmdata.googleapis.com"`
+	DataApps     push.AndroidApps `env:"DELIVERY_DATA_APPS"`
 }
 
 // Check returns every fault of the settings.
@@ -56,5 +61,11 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Deliver: set.DeliverTopic, DeliverSmall: set.SmallTopic, Messages: set.MessagesTopic, Events: set.EventsTopic})
 	s := store.New(c.Firestore, store.Options{TokenLife: set.TokenLife})
-	return cloud.Traced(New(Deps{Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout})), nil
+	deps := Deps{Store: s, Queue: q, Log: c.Log, Every: set.Every, CallTimeout: set.CallTimeout}
+	if len(set.DataApps) > 0 {
+		if deps.Delivery, err = fcm.NewDeliveryDataClient(ctx, set.DataEndpoint, set.DataApps); err != nil {
+			return nil, c.Fail(err)
+		}
+	}
+	return cloud.Traced(New(deps)), nil
 }

@@ -24,6 +24,7 @@ import (
 type Deps struct {
 	Store       ledger
 	Queue       publisher
+	Delivery    deliverySource // nil: FCM's delivery data is not fetched
 	Log         *slog.Logger
 	Every       time.Duration // how often a round comes; 0: a minute
 	CallTimeout time.Duration // the function's timeout; 0: two minutes
@@ -41,6 +42,7 @@ type ledger interface {
 	sweepStore
 	statsStore
 	reportStore
+	deliveryStore
 }
 
 // mailingStore has the mailings that tick looks after.
@@ -116,6 +118,8 @@ type ticker struct {
 
 	counted atomic.Pointer[string]    // the last day that this instance has seen counted
 	froze   atomic.Pointer[time.Time] // when this instance last froze the counts of reports
+
+	nextDelivery atomic.Pointer[time.Time] // when this instance next fetches delivery data
 }
 
 // New makes the handler of tick's push subscription.
@@ -210,7 +214,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	// The call must not use the time of the next round, which reads everything again.
 	ctx, cancel := context.WithTimeout(ctx, min(max(t.Every, 10*time.Second), t.maxCall()))
 	defer cancel()
-	faults := make([]error, 7)
+	faults := make([]error, 8)
 	var g errgroup.Group
 	g.Go(func() error { faults[0] = t.checkMailings(ctx, until, n); return nil })
 	g.Go(func() error { faults[1] = t.expireTokens(ctx); return nil })
@@ -219,6 +223,7 @@ func (t *ticker) round(ctx context.Context, until time.Time, n *counts) error {
 	g.Go(func() error { faults[4] = t.checkMessages(ctx, until, n); return nil })
 	g.Go(func() error { faults[5] = t.countDay(ctx); return nil })
 	g.Go(func() error { faults[6] = t.freezeReports(ctx); return nil })
+	g.Go(func() error { faults[7] = t.fetchDeliveryData(ctx); return nil })
 	_ = g.Wait() // it is nil: faults has the errors
 	return errors.Join(faults...)
 }

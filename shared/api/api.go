@@ -71,7 +71,7 @@ func New(title string, log *slog.Logger, o Options) *API {
 		o.Identify = func(r *http.Request) push.Caller { return callerOfToken(r.Header) }
 	}
 
-	c := huma.DefaultConfig(title, "1")
+	c := huma.DefaultConfig(title, push.Version)
 	c.CreateHooks = nil                                   // no $schema in bodies
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "" // Describe serves the document
 	c.RejectUnknownQueryParameters = true

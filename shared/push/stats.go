@@ -13,6 +13,7 @@ type DayStats struct {
 	Reachable int64              `json:"reachable" doc:"who have a valid token"`
 	OptedOut  int64              `json:"optedOut" doc:"who want no pushes"`
 	Platforms map[Platform]int64 `json:"platforms" doc:"who have a valid token of the platform; one customer may count for several"`
+	FCM       *DeliveryCounts    `json:"fcm,omitempty" doc:"where it is set up (DELIVERY_DATA_APPS): what FCM reports of the messages of the day to Android phones whose owners share usage data"`
 }
 
 // Platforms lists the platforms of the valid tokens, sorted, each once.

@@ -19,6 +19,8 @@ type statsDoc struct {
 	Reachable int64            `firestore:"reachable"`
 	OptedOut  int64            `firestore:"optedOut"`
 	Platforms map[string]int64 `firestore:"platforms"`
+
+	FCM *deliveryCountsDoc `firestore:"fcm,omitempty"` // see SaveDeliveryData
 }
 
 func (s *Store) dayStats(day string) *firestore.DocumentRef { return s.db.Doc("stats/" + day) }
@@ -96,6 +98,10 @@ func (s *Store) Stats(ctx context.Context, first, last string) ([]push.DayStats,
 			Platforms: map[push.Platform]int64{}}
 		for p, n := range d.Platforms {
 			day.Platforms[push.Platform(p)] = n
+		}
+		if d.FCM != nil {
+			counts := d.FCM.counts()
+			day.FCM = &counts
 		}
 		out = append(out, day)
 	}

@@ -120,7 +120,7 @@ run "environment" {
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "60s"
       DISPATCH_TOPIC       = "dispatch", MESSAGES_TOPIC = "messages", FCM_ENDPOINT = "https://fcm.googleapis.com", PROOF_TOPIC = "carillon-proof"
       CALLERS              = "", REQUIRE_IDEMPOTENCY_KEY = "false", FCM_QUOTA_PER_MINUTE = "600000", FIREBASE_PROJECTS = ""
-      CONSOLE_CALLER       = ""
+      CONSOLE_CALLER       = "", DELIVERY_DATA_APPS = ""
     })
     error_message = "The environment of mailings is wrong."
   }
@@ -151,7 +151,7 @@ run "environment" {
     condition = google_cloudfunctions2_function.tick.service_config[0].environment_variables == tomap({
       GOOGLE_CLOUD_PROJECT = "shop-push", FIRESTORE_DATABASE = "(default)", LOG_LEVEL = "info", CALL_TIMEOUT = "120s"
       DISPATCH_TOPIC       = "dispatch", DELIVER_TOPIC = "deliver", DELIVER_SMALL_TOPIC = "deliver-small", MESSAGES_TOPIC = "messages", EVENTS_TOPIC = "push-events"
-      TICK_EVERY           = "60s", TOKEN_LIFE = "6480h"
+      TICK_EVERY           = "60s", TOKEN_LIFE = "6480h", DELIVERY_DATA_APPS = ""
     })
     error_message = "The environment of tick is wrong."
   }
@@ -242,7 +242,7 @@ run "devices_on" {
       enabled         = true, customer_claim = "sub", tenant = "riga-1", check_revoked = true
       allowed_origins = ["https://shop.example", "http://localhost:3000"]
 
-      registrations_per_hour = 7, registrations_per_day = 70, moves_per_hour = 1, moves_per_day = 2
+      registrations_per_hour = 7, registrations_per_day = 70, moves_per_hour = 1, moves_per_day = 2, events_per_hour = 700
     }
     functions = { devices = { max_instances = 3, timeout_seconds = 20 } }
   }
@@ -253,7 +253,7 @@ run "devices_on" {
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "sub"
       AUTH_TENANT          = "riga-1", CHECK_REVOKED = "true", ALLOWED_ORIGINS = "https://shop.example,http://localhost:3000", APP_CHECK = "off"
 
-      REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2"
+      REGISTRATIONS_PER_HOUR = "7", REGISTRATIONS_PER_DAY = "70", MOVES_PER_HOUR = "1", MOVES_PER_DAY = "2", EVENTS_PER_HOUR = "700"
     })
     error_message = "The environment of devices is wrong."
   }
@@ -400,6 +400,20 @@ run "projects_of_apps" {
       [google_cloudfunctions2_function.mailings.service_config[0].environment_variables["FIREBASE_PROJECTS"] == "*=kiosk-prod,com.pharmacy=pharmacy-prod,com.shop=shop-push"],
     ))
     error_message = "The projects of the apps are missing in the environment."
+  }
+}
+
+run "delivery_data" {
+  variables {
+    delivery_data_apps = { "shop-push" = ["1:12:android:0a", "1:12:android:0b"], "pharmacy-prod" = ["1:34:android:0c"] }
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.tick.service_config[0].environment_variables["DELIVERY_DATA_APPS"] == "projects/pharmacy-prod/androidApps/1:34:android:0c,projects/shop-push/androidApps/1:12:android:0a,projects/shop-push/androidApps/1:12:android:0b"
+    error_message = "tick must fetch the delivery data of every app."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.mailings.service_config[0].environment_variables["DELIVERY_DATA_APPS"] == google_cloudfunctions2_function.tick.service_config[0].environment_variables["DELIVERY_DATA_APPS"]
+    error_message = "mailings must show what tick fetches."
   }
 }
 

@@ -164,3 +164,32 @@ run "one_project" {
     error_message = "Without firebase_projects nothing may be granted in another project."
   }
 }
+
+run "delivery_data" {
+  variables {
+    delivery_data_apps = { "pharmacy-prod" = ["1:34:android:0c"] }
+  }
+  assert {
+    condition     = { for k, m in google_project_iam_member.delivery_data : k => "${m.project} ${m.role} ${m.member}" } == { pharmacy-prod = "pharmacy-prod projects/pharmacy-prod/roles/carillon_delivery_data serviceAccount:tick@shop-push.iam.gserviceaccount.com" }
+    error_message = "tick must be able to read the delivery data of the app's project, and nobody else."
+  }
+  assert {
+    condition     = { for k, r in google_project_iam_custom_role.delivery_data : k => join(" ", r.permissions) } == { pharmacy-prod = "fcmdata.deliverydata.list" }
+    error_message = "The role must allow reading delivery data, and nothing else."
+  }
+  assert {
+    condition     = toset([for s in google_project_service.delivery_data : "${s.project} ${s.service} ${s.disable_on_destroy}"]) == toset(["pharmacy-prod fcmdata.googleapis.com false", "shop-push fcmdata.googleapis.com false"])
+    error_message = "The API must be enabled in the project of the app and in that of tick."
+  }
+}
+
+run "no_delivery_data" {
+  assert {
+    condition     = length(google_project_iam_member.delivery_data) == 0
+    error_message = "Without delivery_data_apps nothing may be granted."
+  }
+  assert {
+    condition     = length(google_project_service.delivery_data) == 0
+    error_message = "Without delivery_data_apps no API may be enabled."
+  }
+}

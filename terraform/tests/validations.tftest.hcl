@@ -641,3 +641,35 @@ run "accepted_projects" {
     firebase_quotas   = { "kiosk-prod" = 1000000000 }
   }
 }
+
+run "fewer_events_than_a_request_may_have" {
+  command = plan
+  variables {
+    devices = { events_per_hour = 99 }
+  }
+  expect_failures = [var.devices]
+}
+
+run "delivery_data_of_an_ios_app" {
+  command = plan
+  variables {
+    delivery_data_apps = { "shop-push" = ["1:12:ios:0a"] }
+  }
+  expect_failures = [var.delivery_data_apps]
+}
+
+run "delivery_data_of_a_project_number" {
+  command = plan
+  variables {
+    delivery_data_apps = { "123456789012" = ["1:12:android:0a"] }
+  }
+  expect_failures = [var.delivery_data_apps]
+}
+
+run "delivery_data_of_an_app_twice" {
+  command = plan
+  variables {
+    delivery_data_apps = { "shop-push" = ["1:12:android:0a", "1:12:android:0a"] }
+  }
+  expect_failures = [var.delivery_data_apps]
+}
