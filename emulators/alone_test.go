@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,10 +11,11 @@ import (
 	"testing"
 
 	"carillon.example/emulators/local"
+	"carillon.example/emulators/testcloud"
 )
 
-// TestFCMAloneWithTLSAndAuthorization: a client of its own, which trusts the
-// certificate the command wrote, gets in with a bearer token.
+// TestFCMAloneWithTLSAndAuthorization checks that a client that trusts the certificate
+// file of the command is accepted with a bearer token, and refused without one.
 func TestFCMAloneWithTLSAndAuthorization(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "fcm.pem")
@@ -38,22 +40,23 @@ func TestFCMAloneWithTLSAndAuthorization(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != want || resp.ProtoMajor != 2 {
-			t.Errorf("with %q: %s over %s, want %d over HTTP/2", bearer, resp.Status, resp.Proto, want)
+		if resp.StatusCode != want {
+			t.Errorf("with the header Authorization: %q: status %d, want %d", bearer, resp.StatusCode, want)
+		}
+		if resp.ProtoMajor != 2 {
+			t.Errorf("with the header Authorization: %q: the protocol is %s, want HTTP/2", bearer, resp.Proto)
 		}
 	}
 }
 
-// TestFunctionsNeedAnOpenFCM: the functions bring credentials to Google's host
-// only, so what would lock them out is refused.
+// TestFunctionsNeedAnOpenFCM checks that flags that would lock the functions out of FCM
+// are refused: the functions send credentials to Google's host only.
 func TestFunctionsNeedAnOpenFCM(t *testing.T) {
 	t.Parallel()
 	for _, o := range []local.Options{{FCMAuth: true}, {FCMTLS: "fcm.pem"}} {
-		if err := o.ChooseEmulators(""); err == nil || !strings.Contains(err.Error(), "-only fcm") {
-			t.Errorf("%t %q: %v", o.FCMAuth, o.FCMTLS, err)
-		}
+		testcloud.WantError(t, fmt.Sprintf("-fcm-auth=%t -fcm-tls=%q", o.FCMAuth, o.FCMTLS), o.ChooseEmulators(""), "-only fcm")
 		if err := o.ChooseEmulators("fcm"); err != nil {
-			t.Error(err)
+			t.Errorf("-only fcm: the error is %v, want none", err)
 		}
 	}
 }

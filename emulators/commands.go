@@ -15,14 +15,14 @@ import (
 
 func init() {
 	cli.Commands = []cli.Command{
-		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows what became of every token.", Run: demo.Run},
-		{Name: "load", Args: "[flags]", What: "Sends one mailing to many and measures it; with -chaos sends many under faults of everything.", Run: loadtest.Run},
-		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports; - is standard input.", Run: transfer.ImportFile},
-		{Name: "export", Args: "[flags] FILE", What: "Streams who can be reached into a file, NDJSON or CSV; - is standard output.", Run: transfer.ExportFile},
-		{Name: "events", Args: "[flags]", What: "Follows the topic push-events and prints each event as a line of JSON.", Run: local.FollowEvents},
-		{Name: "function", Args: "NAME", What: "Serves one function in a process of its own, as -instances and load -chaos start them.", Run: instances.ServeFunction},
-		{Name: "version", Args: "", What: "Prints which version this is.", Run: cli.Version},
-		{Name: "help", Args: "[COMMAND]", What: "Prints this, or what a command takes.", Run: printHelp},
+		{Name: "demo", Args: "[flags]", What: "Imports a thousand customers, sends two mailings, and shows the result of every token.", Run: demo.Run},
+		{Name: "load", Args: "[flags]", What: "Sends one mailing to many customers and measures it; with -chaos sends many mailings under faults.", Run: loadtest.Run},
+		{Name: "import", Args: "[flags] FILE", What: "Streams an NDJSON or CSV file of customers to /v1/imports. Use - as FILE for standard input.", Run: transfer.ImportFile},
+		{Name: "export", Args: "[flags] FILE", What: "Streams a list of the customers that push can reach into a file, as NDJSON or CSV. Use - as FILE for standard output.", Run: transfer.ExportFile},
+		{Name: "events", Args: "[flags]", What: "Prints each event of the topic push-events as a line of JSON, until Ctrl-C.", Run: local.FollowEvents},
+		{Name: "function", Args: "NAME", What: "Serves one function in its own process. -instances and load -chaos use it.", Run: instances.ServeFunction},
+		{Name: "version", Args: "", What: "Prints the version of this program.", Run: cli.Version},
+		{Name: "help", Args: "[COMMAND]", What: "Prints this list, or the help of a command.", Run: printHelp},
 	}
 }
 
@@ -33,7 +33,7 @@ func printHelp(ctx context.Context, args []string, out io.Writer) error {
 	}
 	c, ok := cli.FindCommand(args[0])
 	if !ok || len(args) > 1 {
-		return fmt.Errorf("help: name one command: %s", cli.CommandNames())
+		return fmt.Errorf("help: give the name of one command: %s", cli.CommandNames())
 	}
 	if c.Args == "" || c.Name == "function" || c.Name == "help" {
 		fmt.Fprintf(out, "%s\n\ngo run ./emulators %s %s\n", c.What, c.Name, c.Args)

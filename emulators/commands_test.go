@@ -15,14 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"carillon.example/emulators/cli"
 	"carillon.example/emulators/local"
 	"carillon.example/emulators/official"
 	"carillon.example/emulators/progress"
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
-// TestHelp: every command says in a sentence what it does, and ends well.
+// TestHelp checks that the help of every command has its description, and is not an error.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, c := range cli.Commands {
@@ -65,19 +68,20 @@ func TestHelpOfAll(t *testing.T) {
 	}
 }
 
-// TestAnUnknownFlagIsToldOnce: without the list of all, which would hide it.
-func TestAnUnknownFlagIsToldOnce(t *testing.T) {
+// TestAnUnknownFlagIsReportedOnce checks that the error names an unknown flag once, and is
+// not hidden by the list of all flags.
+func TestAnUnknownFlagIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-colour"}, {"demo", "-colour"}, {"load", "-colour"}, {"events", "-colour"}} {
 		out, err := command(t.Context(), args...).CombinedOutput()
 		if err == nil {
-			t.Errorf("%v is taken", args)
+			t.Errorf("%v: there is no error, want one", args)
 		}
 		if n := strings.Count(string(out), "colour"); n != 1 {
-			t.Errorf("%v is told %d times, want once:\n%s", args, n, out)
+			t.Errorf("%v: the flag is named %d times, want once:\n%s", args, n, out)
 		}
 		if n := strings.Count(string(out), "\n"); n != 1 {
-			t.Errorf("%v gets %d lines, want one:\n%s", args, n, out)
+			t.Errorf("%v prints %d lines, want one:\n%s", args, n, out)
 		}
 	}
 }
@@ -95,7 +99,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestPortsThatAreTakenAreNamedTogether: and the flag that moves each.
+// TestPortsThatAreTakenAreNamedTogether checks that one error names all ports in use, and
+// the flag that changes each.
 func TestPortsThatAreTakenAreNamedTogether(t *testing.T) {
 	t.Parallel()
 	var taken []string
@@ -127,7 +132,8 @@ func TestPortsThatAreTakenAreNamedTogether(t *testing.T) {
 	}
 }
 
-// TestEmptyIsOff: an address that is empty is no address on all interfaces.
+// TestEmptyIsOff checks that an empty address switches a server off, and does not open it on
+// all interfaces.
 func TestEmptyIsOff(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-ui", "", "-api", "")
@@ -141,14 +147,12 @@ func TestEmptyIsOff(t *testing.T) {
 	}
 	o := local.Defaults()
 	o.FCMAddr, o.LogLevel = "", "loud"
-	for _, want := range []string{"-fcm is empty", `-log: there is no level "loud"`} {
-		if err := o.Check(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
+	for _, want := range []string{"-fcm is empty", `-log: unknown level "loud"`} {
+		testcloud.WantError(t, "options without FCM and with an unknown level", o.Check(), want)
 	}
 }
 
-func TestWhatIsBeyondThisMachineIsWarnedOf(t *testing.T) {
+func TestAddressesOpenToOtherMachinesAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	o := local.Defaults()
 	o.APIAddr, o.UIAddr, o.FCMAddr, o.FirestoreAddr, o.PubSubAddr = "0.0.0.0:5001", "localhost:1", "[::1]:2", ":3", ""
@@ -167,8 +171,8 @@ func TestWhatIsBeyondThisMachineIsWarnedOf(t *testing.T) {
 	}
 }
 
-// TestOnlyAsksForNoIndexes: the list of this repository says nothing about
-// another project's queries.
+// TestOnlyAsksForNoIndexes checks that -only requires no indexes unless a flag does: the
+// list of this repository does not fit the queries of other projects.
 func TestOnlyAsksForNoIndexes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -188,7 +192,7 @@ func TestOnlyAsksForNoIndexes(t *testing.T) {
 	}
 }
 
-// stopper ends a command once it is ready, and keeps what it prints.
+// stopper ends a command when it prints that it is ready, and keeps its output.
 type stopper struct {
 	bytes.Buffer
 	stop context.CancelFunc
@@ -201,7 +205,8 @@ func (s *stopper) Write(b []byte) (int, error) {
 	return s.Buffer.Write(b)
 }
 
-// TestTheEndSaysWhatIsLost: and the start whether indexes are asked for.
+// TestTheEndSaysWhatIsLost checks the last line of the command, and the line about indexes
+// at its start.
 func TestTheEndSaysWhatIsLost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -210,9 +215,9 @@ func TestTheEndSaysWhatIsLost(t *testing.T) {
 	if err := runCommand(ctx, args, out); err != nil {
 		t.Fatal(err)
 	}
-	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM took"}
+	wants := []string{"../firestore.indexes.json declares", "stopped; the documents in Firestore, 0 messages that FCM accepted"}
 	if official.External(official.Firestore) { // what it keeps is not lost
-		wants = []string{"0 messages that FCM took"}
+		wants = []string{"0 messages that FCM accepted"}
 	}
 	for _, want := range wants {
 		if !strings.Contains(out.String(), want) {
@@ -221,7 +226,7 @@ func TestTheEndSaysWhatIsLost(t *testing.T) {
 	}
 }
 
-// TestFollowEvents: who registers a token sees that the customer can be reached.
+// TestFollowEvents checks that the command events prints the event of a registration.
 func TestFollowEvents(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t)
@@ -239,8 +244,12 @@ func TestFollowEvents(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(stderr).ReadString('\n'); err != nil || !strings.HasPrefix(line, "following push-events") {
-		t.Fatalf("%q %v", line, err)
+	first, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil {
+		t.Fatalf("reading the first line: %v", err)
+	}
+	if want := "printing push-events"; !strings.HasPrefix(first, want) {
+		t.Fatalf("the first line is %q, want it to begin with %q", first, want)
 	}
 	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91b","platform":"android"}`); a.Code != http.StatusCreated {
 		t.Fatalf("registering: %v", a)
@@ -249,18 +258,21 @@ func TestFollowEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var e struct {
+	type event struct {
 		Type, Subject string
 		Data          struct{ PushAvailable bool }
 	}
+	var e event
 	if err := json.Unmarshal([]byte(line), &e); err != nil {
 		t.Fatalf("%v in %s", err, line)
 	}
-	if e.Type != push.AvailabilityChanged || e.Subject != "customers/anna" || !e.Data.PushAvailable {
-		t.Errorf("the first event is %s", line)
+	want := event{Type: push.AvailabilityChanged, Subject: "customers/anna"}
+	want.Data.PushAvailable = true
+	if diff := cmp.Diff(want, e); diff != "" {
+		t.Errorf("the first event (-want +got):\n%s", diff)
 	}
 	cancel()
-	_ = cmd.Wait() // told to end
+	_ = cmd.Wait() // the end of ctx has interrupted it
 }
 
 func TestReadableLines(t *testing.T) {

@@ -5,15 +5,16 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// TestExportedIsWhatWasImported: both commands against the functions, several
-// pages, and ids that JSON, CSV and spreadsheets each read in their own way.
+// TestExportedIsWhatWasImported runs import and export against the functions, with several
+// pages, and with ids that JSON, CSV and spreadsheets escape in different ways.
 func TestExportedIsWhatWasImported(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t)
@@ -39,33 +40,42 @@ func TestExportedIsWhatWasImported(t *testing.T) {
 	}
 	for format, read := range map[string]func(*testing.T, []byte) map[string]int{"ndjson": readObjects, "csv": readTable} {
 		file := filepath.Join(t.TempDir(), "out")
-		said, err := command(t.Context(), "export", "-from", r.addr["API"], "-format", format, file).CombinedOutput()
-		if err != nil || !strings.Contains(string(said), "customers exported to "+file) {
-			t.Fatalf("%s: %v: %s", format, err, said)
+		output, err := command(t.Context(), "export", "-from", r.addr["API"], "-format", format, file).CombinedOutput()
+		if err != nil {
+			t.Fatalf("exporting %s: %v: %s", format, err, output)
+		}
+		if want := "customers exported to " + file; !strings.Contains(string(output), want) {
+			t.Errorf("exporting %s prints %q, want %q in it", format, output, want)
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := read(t, text)
-		if !maps.Equal(got, want) {
-			t.Errorf("%s: the file has %d customers, and not the %d with the tokens they were imported with", format, len(got), len(want))
+		if diff := cmp.Diff(want, read(t, text)); diff != "" {
+			t.Errorf("%s: the number of tokens of each customer in the file (-want +got):\n%s", format, diff)
 		}
 		streamed, err := command(t.Context(), "export", "-from", r.addr["API"], "-format", format, "-").Output()
-		if err != nil || !maps.Equal(read(t, streamed), want) {
-			t.Errorf("%s: to standard output came something else: %d bytes, and into the file %d; %v", format, len(streamed), len(text), err)
+		if err != nil {
+			t.Fatalf("exporting %s to standard output: %v", format, err)
+		}
+		if diff := cmp.Diff(want, read(t, streamed)); diff != "" {
+			t.Errorf("%s: the number of tokens of each customer on standard output (-want +got):\n%s", format, diff)
 		}
 	}
 }
 
-// mine are the customers of this test: the database may be one for all.
-func mine(t *testing.T, got map[string]int, id string, tokens int, available bool) {
+// addExported adds a customer of this test to got. It skips other customers, because tests
+// may share a database.
+func addExported(t *testing.T, got map[string]int, id string, tokens int, available bool) {
 	t.Helper()
 	if !strings.HasSuffix(id, "-exported") {
 		return
 	}
-	if _, twice := got[id]; twice || available != (tokens > 0) {
-		t.Errorf("%q: twice %t, available %t with %d tokens", id, twice, available, tokens)
+	if _, twice := got[id]; twice {
+		t.Errorf("customer %q is exported twice", id)
+	}
+	if want := tokens > 0; available != want {
+		t.Errorf("customer %q with %d tokens: pushAvailable is %t, want %t", id, tokens, available, want)
 	}
 	got[id] = tokens
 }
@@ -81,15 +91,18 @@ func readObjects(t *testing.T, text []byte) map[string]int {
 		if err := json.Unmarshal(line, &l); err != nil {
 			t.Fatal(err)
 		}
-		mine(t, got, l.ID, l.ValidTokens, l.PushAvailable)
+		addExported(t, got, l.ID, l.ValidTokens, l.PushAvailable)
 	}
 	return got
 }
 
 func readTable(t *testing.T, text []byte) map[string]int {
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
-	if err != nil || strings.Join(rows[0], " ") != "id pushAvailable validTokens platform app state since" {
-		t.Fatalf("%v, %v", rows[:1], err)
+	if err != nil {
+		t.Fatalf("reading the CSV: %v", err)
+	}
+	if diff := cmp.Diff(strings.Fields("id pushAvailable validTokens platform app state since"), rows[0]); diff != "" {
+		t.Fatalf("the heading of the CSV (-want +got):\n%s", diff)
 	}
 	got := map[string]int{}
 	for _, row := range rows[1:] {
@@ -97,7 +110,7 @@ func readTable(t *testing.T, text []byte) map[string]int {
 		if _, err := fmt.Sscan(row[2], &n); err != nil {
 			t.Fatal(err)
 		}
-		mine(t, got, strings.TrimPrefix(row[0], "'"), n, row[1] == "true")
+		addExported(t, got, strings.TrimPrefix(row[0], "'"), n, row[1] == "true")
 	}
 	return got
 }

@@ -16,11 +16,11 @@ import (
 	"carillon.example/emulators/inbox/browser"
 )
 
-// screenshots is where TestInbox leaves pictures of the page.
+// screenshots is the folder to which TestInbox writes pictures of the page.
 var screenshots = flag.String("screenshots", "", "a folder for pictures of the inbox")
 
-// TestInbox goes with a browser the way of somebody who tries a mailing out:
-// sends it, sees the phone show it, makes a token die, and sends again.
+// TestInbox uses the page as a person does who tries a mailing: it sends a mailing, sees it on
+// a phone, makes a token invalid, sends again, and takes the flag back.
 func TestInbox(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1360, 860)
@@ -31,7 +31,7 @@ func TestInbox(t *testing.T) {
 	p.Click("#empty button.quiet") // sample customers
 	p.Until(`document.querySelector(".toast")?.textContent.startsWith("6 customers added")`)
 	p.Click(`a[data-tab=customers]`)
-	p.Until(`document.querySelectorAll(".row:not([hidden]) .chip.good").length === 6`) // though no phone has rung
+	p.Until(`document.querySelectorAll(".row:not([hidden]) .chip.good").length === 6`) // before the first message
 	p.Click(`a[data-tab=phones]`)
 	round := watched(p, "Spring sale")
 	send(p, "Spring sale", "20 % off everything until Sunday. Come and see.")
@@ -70,7 +70,7 @@ func TestInbox(t *testing.T) {
 	p.Until(`document.querySelector(".toast:last-child").textContent.startsWith("Its marks are being taken back")`)
 	for !strings.Contains(r.ask(t, "GET", "/v1/mailings/"+id, "").Body, `"unflag":{"state":"completed"`) {
 		if t.Context().Err() != nil {
-			t.Fatal("the flags were not taken back")
+			t.Fatal("the unflag did not complete before the test ended")
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -79,7 +79,7 @@ func TestInbox(t *testing.T) {
 	p.Until(`document.querySelector("[data-customer=anna] .chip").textContent === "reachable"`)
 	testKeyboard(p)
 	if faults := p.Faults(); len(faults) > 0 {
-		t.Errorf("the console says %q", faults)
+		t.Errorf("the console has the errors %q, want none", faults)
 	}
 }
 
@@ -94,7 +94,7 @@ func send(p *browser.Page, title, body string) {
 	p.Until(`!document.querySelector("#composer").open`)
 }
 
-// completed waits until the newest mailing has ended, and answers its id.
+// completed waits until the newest mailing has ended, and returns its id.
 func completed(p *browser.Page) string {
 	return browser.Eval[string](p, `(async () => {
 		const id = (await (await fetch("v1/mailings")).json()).mailings[0].id;
@@ -106,8 +106,8 @@ func completed(p *browser.Page) string {
 	})()`)
 }
 
-// watched has the page note when a phone first shows a mailing's title, and
-// answers emptyRound.
+// watched makes the page record when a phone first shows the title of a mailing, and returns
+// emptyRound.
 func watched(p *browser.Page, title string) float64 {
 	browser.Eval[bool](p, `(() => {
 		window.seen = new Promise((done) => {
@@ -119,7 +119,7 @@ func watched(p *browser.Page, title string) float64 {
 	return emptyRound(p)
 }
 
-// emptyRound is how long an empty round between page and server takes now, in
+// emptyRound returns how long one small request of the page takes now until it is shown, in
 // milliseconds.
 func emptyRound(p *browser.Page) float64 {
 	return browser.Eval[float64](p, `(async () => {
@@ -130,28 +130,28 @@ func emptyRound(p *browser.Page) float64 {
 	})()`)
 }
 
-// testShownWithinASecond: what FCM takes of a mailing stands on the page within
-// a second, or, where the machine is slow, within ten times an empty round. The
-// page's clock is the machine's.
+// testShownWithinASecond checks that the page shows a message at most a second after FCM has
+// accepted it; on a slow machine, after ten times emptyRound. The page and FCM use the clock
+// of this machine.
 func testShownWithinASecond(t *testing.T, p *browser.Page, id string, round float64) {
-	taken := time.UnixMilli(browser.Eval[int64](p, `(async () =>
+	accepted := time.UnixMilli(browser.Eval[int64](p, `(async () =>
 		Date.parse((await (await fetch("emulator/messages?mailing=`+id+`")).json()).messages[0].receivedAt))()`))
-	handed := time.UnixMilli(browser.Eval[int64](p, `(async () => Date.parse((await (await fetch("v1/mailings/`+id+`")).json()).createdAt))()`))
+	created := time.UnixMilli(browser.Eval[int64](p, `(async () => Date.parse((await (await fetch("v1/mailings/`+id+`")).json()).createdAt))()`))
 	shown := time.UnixMilli(browser.Eval[int64](p, `window.seen`))
 	round = max(round, emptyRound(p)) // the machine may have become slower since
-	t.Logf("shown %s after FCM took it, %s after it was handed in; an empty round takes %.1f ms", shown.Sub(taken), shown.Sub(handed), round)
-	if limit := max(time.Second, time.Duration(10*round*float64(time.Millisecond))); shown.Sub(taken) > limit {
-		t.Errorf("FCM took a mailing's message, and the page showed it after %s", shown.Sub(taken))
+	t.Logf("shown %s after FCM accepted it and %s after it was created; an empty round takes %.1f ms", shown.Sub(accepted), shown.Sub(created), round)
+	if limit := max(time.Second, time.Duration(10*round*float64(time.Millisecond))); shown.Sub(accepted) > limit {
+		t.Errorf("the page showed the message %s after FCM accepted it, want at most %s", shown.Sub(accepted), limit)
 	}
 }
 
-// testKeyboard goes through the page without a mouse.
+// testKeyboard uses the page without a mouse.
 func testKeyboard(p *browser.Page) {
 	p.Key("1")
 	p.Until(`document.body.dataset.view === "phones"`)
 	p.Key("/")
 	p.Until(`document.activeElement.id === "search"`)
-	browser.Eval[bool](p, `(document.activeElement.select(), true)`) // the protocol types the slash all the same
+	browser.Eval[bool](p, `(document.activeElement.select(), true)`) // the browser protocol types the slash into the field, too
 	p.Key("customer:chiara second")
 	p.Until(`document.querySelector("#list-note").textContent.startsWith("3 of 10 phones")`)
 	p.Key("\r")
@@ -164,8 +164,8 @@ func testKeyboard(p *browser.Page) {
 	p.Until(`document.querySelector("#search").value === "" && document.querySelectorAll(".row:not([hidden])").length > 8`)
 }
 
-// pictures takes the pictures of the README: a phone and a mailing, on a wide screen
-// and a narrow one, light and dark.
+// pictures takes the pictures of docs/inbox.md: a phone and a mailing, on a wide and on a
+// narrow screen, light and dark.
 func pictures(t *testing.T, p *browser.Page, id string) {
 	take := func(name string, width, height int64, scheme string) {
 		browser.Eval[bool](p, `(document.querySelectorAll(".toast").forEach((e) => e.remove()), true)`)
@@ -174,7 +174,7 @@ func pictures(t *testing.T, p *browser.Page, id string) {
 			t.Fatal(err)
 		}
 	}
-	p.Until(`document.querySelectorAll("#stats dd")[1].textContent === "19"`) // they come twice a second
+	p.Until(`document.querySelectorAll("#stats dd")[1].textContent === "19"`) // the page updates them twice a second
 	take("inbox-light", 1360, 860, "light")
 	take("inbox-phone", 390, 844, "light")
 	p.Resize(1360, 860, "dark")
@@ -189,7 +189,8 @@ func pictures(t *testing.T, p *browser.Page, id string) {
 	p.Click(`a[data-tab=phones]`)
 }
 
-// TestInboxWithoutFunctions: with FCM alone the inbox shows phones alone.
+// TestInboxWithoutFunctions checks that the inbox has no mailings and customers without
+// functions.
 func TestInboxWithoutFunctions(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-only", "fcm")
@@ -201,10 +202,10 @@ func TestInboxWithoutFunctions(t *testing.T) {
 		b, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if resp.StatusCode != want {
-			t.Errorf("%s: %s", path, resp.Status)
+			t.Errorf("%s: status %d, want %d", path, resp.StatusCode, want)
 		}
 		if path == "/inbox.json" && !strings.Contains(string(b), `"api":false`) {
-			t.Errorf("the page is told %s", b)
+			t.Errorf("/inbox.json is %s, want \"api\":false in it", b)
 		}
 	}
 }

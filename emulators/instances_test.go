@@ -16,13 +16,13 @@ import (
 	"carillon.example/emulators/demo"
 )
 
-// children are the process ids of the command's processes of a function.
+// children returns the process ids of the instances of a function.
 func (r *running) children(t *testing.T, fn string) (out []int) {
 	t.Helper()
 	pid := r.cmd.Process.Pid
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
-		t.Skipf("this system does not tell a process's children: %v", err)
+		t.Skipf("this system does not list the children of a process: %v", err)
 	}
 	for _, task := range tasks {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
@@ -41,8 +41,8 @@ func (r *running) children(t *testing.T, fn string) (out []int) {
 	return out
 }
 
-// TestInstancesOfDeliver: deliver runs in processes of its own, and one that ends
-// by itself is started again.
+// TestInstancesOfDeliver checks that deliver runs in its own processes, and that a process
+// that ends by itself is started again.
 func TestInstancesOfDeliver(t *testing.T) {
 	t.Parallel()
 	r := serveCommand(t, "-instances", "2", "-quota", "6000")
@@ -96,18 +96,19 @@ func TestInstancesOfDeliver(t *testing.T) {
 	}
 }
 
-// TestNumbersOfTheFleetAreChecked names what cannot be.
+// TestNumbersOfTheFleetAreChecked checks that wrong values of flags get an error that names
+// them.
 func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-instances -1":                   "-instances: -1 processes",
 		"-instances 1000":                 "-instances: 1000 processes",
 		"-quota 0":                        "-quota: 0 messages a minute",
-		"-only fcm -instances 2":          "-instances are processes of the function deliver",
+		"-only fcm -instances 2":          "-instances does not go with -only",
 		"-only fcm -quota-shape hour":     "quotaShape: must be one of minute-retry-after, minute, bucket",
 		"load -stray QUOTA_PROJECT":       "is not NAME=SHARE",
 		"load -stray QUOTA_PROJECT=2":     "is not NAME=SHARE",
-		"load -stray QUOTA_PROJECT=0.1/x": "Retry-After is no duration",
+		"load -stray QUOTA_PROJECT=0.1/x": "Retry-After is not a duration",
 		"load -beside -cancel 0.5":        "do not go with -cancel",
 		"load -chaos 1 -weather rain":     `unknown name "rain"`,
 	} {
@@ -118,8 +119,11 @@ func TestNumbersOfTheFleetAreChecked(t *testing.T) {
 				fields = append(fields, "-api", "127.0.0.1:0", "-firestore", "127.0.0.1:0", "-pubsub", "127.0.0.1:0", "-fcm", "127.0.0.1:0", "-ui", "127.0.0.1:0")
 			}
 			out, err := command(t.Context(), fields...).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), want) {
-				t.Errorf("%v %s, want %q", err, out, want)
+			if err == nil {
+				t.Error("the command succeeds, want an error")
+			}
+			if !strings.Contains(string(out), want) {
+				t.Errorf("the command prints %s, want %q in it", out, want)
 			}
 		})
 	}

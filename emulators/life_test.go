@@ -75,7 +75,7 @@ func (l *life) countAccepted(t *testing.T) int64 {
 		t.Fatal(err)
 	}
 	if s.Duplicates != 0 {
-		t.Errorf("FCM saw %d messages twice", s.Duplicates)
+		t.Errorf("FCM got %d messages twice", s.Duplicates)
 	}
 	return s.Accepted
 }
@@ -96,14 +96,14 @@ func (l *life) testDryRun(t *testing.T) {
 // so.
 func (l *life) testLatest(t *testing.T) {
 	if m := l.waitForEnd(t, l.createMailing(t, map[string]any{"devices": "latest"})); m.Tokens.Accepted != l.customers {
-		t.Errorf("%+v", m.Tokens)
+		t.Errorf("with devices latest in the draft: tokens %+v, want %d accepted", m.Tokens, l.customers)
 	}
 	for devices, want := range map[string]int64{"latest": l.customers, "all": 2 * l.customers} {
 		if err := l.Call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": devices}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if m := l.waitForEnd(t, l.createMailing(t, nil)); m.Tokens.Accepted != want {
-			t.Errorf("with the setting %s: %+v", devices, m.Tokens)
+			t.Errorf("with the setting %s: tokens %+v, want %d accepted", devices, m.Tokens, want)
 		}
 	}
 	if err := l.Call(t.Context(), http.MethodPut, "/v1/settings", map[string]string{"devices": "all"}, nil); err != nil {
@@ -119,7 +119,7 @@ func (l *life) testScheduled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m.State != "scheduled" {
-		t.Errorf("it is %s before its time", m.State)
+		t.Errorf("before its time the state is %s, want scheduled", m.State)
 	}
 	var done struct {
 		StartedAt time.Time `json:"startedAt"`
@@ -129,7 +129,7 @@ func (l *life) testScheduled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done.StartedAt.Before(at) {
-		t.Errorf("it started at %s, due at %s", done.StartedAt, at)
+		t.Errorf("it started at %s, want not before %s", done.StartedAt, at)
 	}
 }
 
@@ -148,10 +148,10 @@ func (l *life) testPaused(t *testing.T) {
 	before := l.countAccepted(t)
 	id := l.createMailing(t, map[string]any{"ratePerMinute": 60_000})
 	if got := l.postAction(t, id, "pause"); got != "paused" {
-		t.Fatalf("it is %s", got)
+		t.Fatalf("after pause the state is %s, want paused", got)
 	}
 	if got := l.postAction(t, id, "resume"); got == "paused" {
-		t.Errorf("it is still %s", got)
+		t.Errorf("after resume the state is %s, want another", got)
 	}
 	m, want := l.waitForEnd(t, id), 2*l.customers
 	if m.State != "completed" {
@@ -163,10 +163,12 @@ func (l *life) testPaused(t *testing.T) {
 	if sent := l.countAccepted(t) - before; sent != want {
 		t.Errorf("phones got %d messages, want %d", sent, want)
 	}
-	var p *client.Problem
 	err := l.Call(t.Context(), http.MethodPost, "/v1/mailings/"+id+"/pause", nil, nil)
-	if p = client.AsProblem(err); p == nil || p.Status != http.StatusConflict {
-		t.Errorf("pausing what has ended: %v", err)
+	switch p := client.AsProblem(err); {
+	case p == nil:
+		t.Errorf("pausing a mailing that has ended: the error is %v, want a problem", err)
+	case p.Status != http.StatusConflict:
+		t.Errorf("pausing a mailing that has ended: status %d, want %d", p.Status, http.StatusConflict)
 	}
 }
 
@@ -176,23 +178,26 @@ func (l *life) testCancelled(t *testing.T) {
 	before := l.countAccepted(t)
 	id := l.createMailing(t, map[string]any{"ratePerMinute": 12_000}) // a quarter of a minute
 	for l.countAccepted(t) == before {
-		time.Sleep(10 * time.Millisecond) // until the first phone rings
+		time.Sleep(10 * time.Millisecond) // until FCM has accepted the first message
 	}
 	began := time.Now()
 	if got := l.postAction(t, id, "cancel"); got != "cancelled" {
-		t.Fatalf("it is %s", got)
+		t.Fatalf("after cancel the state is %s, want cancelled", got)
 	}
 	m := l.waitForEnd(t, id)
-	// Google's emulators answer slowly beside other tests; ours hold the promise.
+	// Google's emulators answer slowly while other tests use them.
 	if took := time.Since(began); took > 5*time.Second && !official.External(official.Firestore) {
-		t.Errorf("it took %s to stop", took)
+		t.Errorf("the cancelled mailing ended after %s, want at most 5s", took)
 	}
 	sent := l.countAccepted(t) - before
 	if m.Tokens.Accepted != sent {
 		t.Errorf("%d tokens accepted, want %d, as FCM counts", m.Tokens.Accepted, sent)
 	}
-	if sent == 0 || sent == 2*l.customers {
-		t.Errorf("phones got %d messages, want more than 0 and less than %d", sent, 2*l.customers)
+	if sent == 0 {
+		t.Error("phones got no message, want at least one before the cancel")
+	}
+	if sent == 2*l.customers {
+		t.Errorf("phones got all %d messages, want fewer because of the cancel", sent)
 	}
 	if m.Tokens.Pending != 0 {
 		t.Errorf("%d tokens are pending, want 0", m.Tokens.Pending)

@@ -2,13 +2,13 @@
 // Firestore, Pub/Sub, FCM, the clock, and all functions.
 //
 //	go run ./emulators            until Ctrl-C
-//	go run ./emulators demo       a thousand customers, two mailings, and what became of them
-//	go run ./emulators load       one mailing to many, measured; with -chaos many, under faults
+//	go run ./emulators demo       sends two mailings to a thousand customers and shows the results
+//	go run ./emulators load       measures one mailing; with -chaos sends many mailings under faults
 //	go run ./emulators import     streams an NDJSON or CSV file of customers to /v1/imports
-//	go run ./emulators export     streams who can be reached into a file, NDJSON or CSV
-//	go run ./emulators events     follows the topic push-events
-//	go run ./emulators function   one function in a process of its own, as load -chaos starts them
-//	go run ./emulators help       what each of them takes
+//	go run ./emulators export     streams a list of the customers that push can reach into a file, NDJSON or CSV
+//	go run ./emulators events     prints the events of the topic push-events
+//	go run ./emulators function   serves one function in its own process, as load -chaos does
+//	go run ./emulators help       prints the arguments and flags of a command
 package main
 
 import (
@@ -53,12 +53,12 @@ func serveEmulators(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("emulators")
 	o := local.Defaults()
 	o.RegisterFlags(f)
-	only := f.String("only", "", "only these emulators, no functions: firestore,pubsub,fcm")
+	only := f.String("only", "", "start only these emulators and no functions: a list of firestore, pubsub and fcm")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
-		return fmt.Errorf("there is no command %q: %s are, or flags alone", f.Arg(0), cli.CommandNames())
+		return fmt.Errorf("unknown command %q: use one of %s, or only flags", f.Arg(0), cli.CommandNames())
 	}
 	f.Visit(func(x *flag.Flag) { o.Given = append(o.Given, x.Name) })
 	if err := errors.Join(o.ChooseEmulators(*only), o.Check()); err != nil {

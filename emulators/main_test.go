@@ -17,10 +17,11 @@ import (
 
 	"carillon.example/emulators/loadtest"
 	"carillon.example/emulators/official"
+	"carillon.example/emulators/testcloud"
 )
 
-// TestMain lets the test binary stand for the command itself: a process each,
-// as it is used.
+// TestMain makes the test binary run the command if a test asks for it, so that each command
+// of a test is a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("CARILLON_RUN_COMMAND") != "" {
 		main()
@@ -33,15 +34,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// patient is how long a mailing may take: on a slow machine, and on servers that
-// other tests use at the same time.
+// patient is the time limit of a mailing. It is long, because the machine may be slow and
+// other tests use the same servers.
 const patient = 5 * time.Minute
 
-// command is `go run ./emulators args…`.
+// command returns the command `go run ./emulators args…`.
 func command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Dir = ".." // the repository's root
-	// A project of its own, for external servers outlive the command.
+	// Each command has its own project, because external servers outlive it.
 	project := "demo-test-" + strings.ToLower(rand.Text()[:8])
 	cmd.Env = append(os.Environ(), "CARILLON_RUN_COMMAND=1", "GOOGLE_CLOUD_PROJECT="+project)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -49,18 +50,18 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// theDemo runs the demo once for the tests that look at it, for most of it is
-// waiting for a quota: what it says, and what the functions log meanwhile.
+// theDemo runs the demo once for all tests of it, because most of its time is a wait for a
+// quota. It returns the output of the demo and the logs of the functions.
 var theDemo = sync.OnceValue(func() (d struct {
-	said, logged string
-	err          error
+	output, logged string
+	err            error
 }) {
 	out, err := command(context.Background(), "demo", "-log", "debug").CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if strings.HasPrefix(line, "{") && strings.Contains(line, `"severity":`) {
 			d.logged += line
 		} else {
-			d.said += line
+			d.output += line
 		}
 	}
 	d.err = err
@@ -70,12 +71,12 @@ var theDemo = sync.OnceValue(func() (d struct {
 func TestDemoEndsWithEverySumRight(t *testing.T) {
 	t.Parallel()
 	d := theDemo()
-	out := d.said
+	out := d.output
 	if d.err != nil {
 		t.Fatalf("the demo failed: %v\n%s\n%s", d.err, out, d.logged)
 	}
 	for _, want := range []string{"1000 customers imported", "first mailing", "UNREGISTERED", "INVALID_ARGUMENT",
-		"cannot be reached any more", "now belongs to customer newcomer alone", "second mailing", "skipped", "422", "Every sum adds up."} {
+		"cannot be reached any more", "now belongs only to customer newcomer", "second mailing", "skipped", "422", "All sums are correct."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
 		}
@@ -93,7 +94,7 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 	dec := json.NewDecoder(strings.NewReader(lines[len(lines)-1]))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&m); err != nil {
-		t.Fatalf("the last line is no report: %v\n%s", err, out)
+		t.Fatalf("the last line is not a report: %v\n%s", err, out)
 	}
 	if m.Customers != 3000 {
 		t.Errorf("%d customers, want 3000", m.Customers)
@@ -110,14 +111,16 @@ func TestLoadReportsWhatItTook(t *testing.T) {
 	switch external := official.External(official.Firestore); {
 	case external && m.Firestore != nil:
 		t.Errorf("reported %+v, which only the embedded server counts", *m.Firestore)
-	case !external && (m.Firestore == nil || m.Firestore.Reads < 3000):
-		t.Errorf("reported %+v, want a read a customer at least", m.Firestore)
+	case external:
+	case m.Firestore == nil:
+		t.Error("the report has no counts of Firestore")
+	case m.Firestore.Reads < 3000:
+		t.Errorf("the report has %d reads, want at least 3000, one for each customer", m.Firestore.Reads)
 	}
 }
 
-// TestLoadOnInstances: processes of deliver share a quota, some answers are 429,
-// and a mailing to one customer is measured beside two large ones and three that
-// have a rate.
+// TestLoadOnInstances measures a mailing to one customer beside two large mailings and three
+// with a rate, while two processes of deliver share a quota.
 func TestLoadOnInstances(t *testing.T) {
 	t.Parallel()
 	out, err := command(t.Context(), "load", "-customers", "1000", "-fcm-latency", "5ms", "-instances", "2", "-beside", "-mailings", "2", "-rated", "3",
@@ -128,7 +131,7 @@ func TestLoadOnInstances(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var m loadtest.Result
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &m); err != nil {
-		t.Fatalf("the last line is no report: %v\n%s", err, out)
+		t.Fatalf("the last line is not a report: %v\n%s", err, out)
 	}
 	if m.Instances != 2 {
 		t.Errorf("%d instances, want 2", m.Instances)
@@ -136,10 +139,17 @@ func TestLoadOnInstances(t *testing.T) {
 	if m.QuotaShare <= 0 {
 		t.Errorf("a share of %g of the quota, want more than 0", m.QuotaShare)
 	}
-	if m.Beside == nil || m.Beside.Mailings == 0 || m.Beside.NotSent != 0 || m.Beside.Max <= 0 {
-		t.Errorf("beside it %+v, want some mailings, all of them sent", m.Beside)
+	switch b := m.Beside; {
+	case b == nil:
+		t.Error("the report has no figures of mailings beside the large ones")
+	case b.Mailings == 0:
+		t.Error("there was no mailing beside the large ones, want at least one")
+	case b.NotSent != 0:
+		t.Errorf("%d mailings beside the large ones were not sent, want 0", b.NotSent)
+	case b.Max <= 0:
+		t.Errorf("the longest time of a mailing beside the large ones is %g s, want more than 0", b.Max)
 	}
-	for _, want := range []string{"of the quota used", "mailings to one customer beside it: p50"} {
+	for _, want := range []string{"of the quota used", "mailings to one customer at the same time: p50"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("load does not say %q:\n%s", want, out)
 		}
@@ -149,28 +159,26 @@ func TestLoadOnInstances(t *testing.T) {
 func TestCommandsNameWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{
-		{"dance", `there is no command "dance"`},
-		{"-only firebase", `there is no emulator "firebase"`},
-		{"load -customers 0", "at least one customer"},
-		{"import", "name one file"},
+		{"dance", `unknown command "dance"`},
+		{"-only firebase", `unknown emulator "firebase"`},
+		{"load -customers 0", "-customers must be at least 1"},
+		{"import", "give one file"},
 		{"import -format xml -", `unknown format "xml": use ndjson or csv`},
-		{"load -mailings 0", "-mailings is at least 1"},
+		{"load -mailings 0", "-mailings must be at least 1"},
 		{"import /does/not/exist", "no such file"},
-		{"import -to 127.0.0.1:5001 -", "-to: \"127.0.0.1:5001\" is no URL"},
-		{"export", "name one file"},
-		{"export a b", "name one file"},
+		{"import -to 127.0.0.1:5001 -", `-to: "127.0.0.1:5001" is not a URL`},
+		{"export", "give one file"},
+		{"export a b", "give one file"},
 		{"export -format xml -", `unknown format "xml": use ndjson or csv`},
-		{"export -from ftp://host -", `-from: "ftp://host" is no URL`},
-		{"export -from http://127.0.0.1:1 -", "behind 0 customers: dial tcp"},
-		{"export -continue -", "-continue is for files"},
-		{"export -continue /does/not/exist", "there is no /does/not/exist.part"},
+		{"export -from ftp://host -", `-from: "ftp://host" is not a URL`},
+		{"export -from http://127.0.0.1:1 -", "after 0 customers: dial tcp"},
+		{"export -continue -", "-continue needs a file"},
+		{"export -continue /does/not/exist", "/does/not/exist.part does not exist"},
 		{"export /does/not/exist", "no such file"},
-		{"export /dev/null", "- is standard output"},
+		{"export /dev/null", "use - for standard output"},
 		{"export -colour red -", "not defined: -colour"},
 	} {
 		var out bytes.Buffer
-		if err := runCommand(t.Context(), strings.Fields(c.args), &out); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v, want %q", c.args, err, c.want)
-		}
+		testcloud.WantError(t, c.args, runCommand(t.Context(), strings.Fields(c.args), &out), c.want)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"carillon.example/emulators/transfer"
 )
 
-// A running command and the addresses it printed.
+// running is a running command, with the addresses that it printed.
 type running struct {
 	addr map[string]string
 	cmd  *exec.Cmd
@@ -55,11 +55,11 @@ func serveCommand(t *testing.T, args ...string) *running {
 			r.addr[f[0]] = f[1]
 		}
 	}
-	t.Fatalf("it never got ready: %s", errs.String())
+	t.Fatalf("the command ended before it was ready: %s", errs.String())
 	return nil
 }
 
-// ask sends a request to the API, as a Site's Ask does.
+// ask sends a request to the API, with headers as pairs.
 func (r *running) ask(t *testing.T, method, path, body string, header ...string) testcloud.Answer {
 	t.Helper()
 	return testcloud.At(t, r.addr["API"]).Ask(method, path, body, header...)
@@ -97,22 +97,22 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// testMailing is README's first mailing.
+// testMailing sends the first mailing of the README.
 func (r *running) testMailing(t *testing.T) {
 	if a := r.ask(t, "POST", "/v1/customers/anna/tokens", `{"token":"anna-phone:APA91bExample","platform":"android","app":"shop"}`); a.Code != http.StatusCreated {
 		t.Fatalf("registering: %v", a)
 	}
-	handed := r.ask(t, "POST", "/v1/mailings", `{"message":{"notification":{"title":"Spring sale"}},"audience":{"customers":["anna","nobody"]}}`)
-	if handed.Code != http.StatusAccepted {
-		t.Fatalf("creating the mailing: status %d, want 202: %v", handed.Code, handed)
+	created := r.ask(t, "POST", "/v1/mailings", `{"message":{"notification":{"title":"Spring sale"}},"audience":{"customers":["anna","nobody"]}}`)
+	if created.Code != http.StatusAccepted {
+		t.Fatalf("creating the mailing: status %d, want 202: %v", created.Code, created)
 	}
-	if handed.Header.Get("Location") == "" {
-		t.Fatalf("creating the mailing: no Location: %v", handed)
+	if created.Header.Get("Location") == "" {
+		t.Fatalf("creating the mailing: no Location: %v", created)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	c := client.New(r.addr["API"])
-	m, err := c.Follow(ctx, filepath.Base(handed.Header.Get("Location")), func(*client.Mailing) {})
+	m, err := c.Follow(ctx, filepath.Base(created.Header.Get("Location")), func(*client.Mailing) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,12 +133,12 @@ func (r *running) testMailing(t *testing.T) {
 	b, _ := io.ReadAll(resp.Body)
 	for _, want := range []string{"anna-phone:APA91bExample", "Spring sale", `"customer_id"`} {
 		if !bytes.Contains(b, []byte(want)) {
-			t.Errorf("the phone did not get %s: %s", want, b)
+			t.Errorf("the messages of the phone lack %q: %s", want, b)
 		}
 	}
 }
 
-// testFaults: bad input gets an answer that names every fault.
+// testFaults checks that the answer to bad input names every fault.
 func (r *running) testFaults(t *testing.T) {
 	const js = "application/json"
 	for name, c := range map[string]struct {
@@ -167,11 +167,11 @@ func (r *running) testFaults(t *testing.T) {
 			}
 			for _, want := range c.want {
 				if !strings.Contains(a.Body, want) {
-					t.Errorf("%q is not named: %s", want, a.Body)
+					t.Errorf("the answer does not name %q: %s", want, a.Body)
 				}
 			}
 			if len(a.Body) > 20_000 {
-				t.Errorf("the answer is %d bytes long", len(a.Body))
+				t.Errorf("the answer has %d bytes, want at most 20000", len(a.Body))
 			}
 		})
 	}
@@ -212,8 +212,8 @@ func (r *running) testImport(t *testing.T) {
 	}
 }
 
-// testImportOfCSV streams a file in which a cell of two lines lies over the end of
-// the first chunk, and a row behind it is bad.
+// testImportOfCSV streams a file with a cell of two lines at the end of the first chunk, and
+// with a bad row after it.
 func (r *running) testImportOfCSV(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "Customers.CSV")
 	var b strings.Builder
@@ -234,26 +234,36 @@ func (r *running) testImportOfCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := command(t.Context(), "import", "-to", r.addr["API"], file).CombinedOutput()
-	if want := "2297 rows imported, 1 lines refused"; err == nil || !strings.Contains(string(out), want) {
-		t.Errorf("%v, want %q: %s", err, want, out)
+	if err == nil {
+		t.Error("the import of a bad line exits with 0, want an error")
 	}
-	if want := fmt.Sprintf("line %d: platform: ", transfer.MaxChunkLines+5); !strings.Contains(string(out), want) {
-		t.Errorf("%q is missing: %s", want, out)
+	for _, want := range []string{"2297 rows imported, 1 lines refused", fmt.Sprintf("line %d: platform: ", transfer.MaxChunkLines+5)} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output is %s, want %q in it", out, want)
+		}
 	}
 	if a := r.ask(t, "GET", fmt.Sprintf("/v1/customers/csv-%d", transfer.MaxChunkLines+1), ""); !strings.Contains(a.Body, `"two\nlines"`) {
-		t.Errorf("the customer at the end of the first chunk: %v", a)
+		t.Errorf("the customer at the end of the first chunk: %v, want an attribute of two lines", a)
+	}
+}
+
+// wantPage checks that a path is answered with 200 and a body that has all texts.
+func (r *running) wantPage(t *testing.T, path string, texts ...string) {
+	t.Helper()
+	a := r.ask(t, "GET", path, "")
+	if a.Code != http.StatusOK {
+		t.Errorf("%s: status %d, want 200", path, a.Code)
+	}
+	for _, want := range texts {
+		if !strings.Contains(a.Body, want) {
+			t.Errorf("%s: %q is missing in %.300s", path, want, a.Body)
+		}
 	}
 }
 
 func (r *running) testOpenAPI(t *testing.T) {
 	for path, want := range map[string]string{"/mailings/openapi.json": "/v1/mailings/{id}", "/customers/openapi.json": "/v1/customers/{customer}"} {
-		a := r.ask(t, "GET", path, "")
-		if a.Code != http.StatusOK || !strings.Contains(a.Body, want) || !strings.Contains(a.Body, `"openapi":"3.1`) {
-			t.Errorf("%s: %d %.300s", path, a.Code, a.Body)
-		}
-		page := strings.TrimSuffix(path, "openapi.json")
-		if a := r.ask(t, "GET", page, ""); a.Code != http.StatusOK || !strings.Contains(a.Body, want) {
-			t.Errorf("%s: %d %.300s", page, a.Code, a.Body)
-		}
+		r.wantPage(t, path, want, `"openapi":"3.1`)
+		r.wantPage(t, strings.TrimSuffix(path, "openapi.json"), want)
 	}
 }

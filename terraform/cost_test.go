@@ -33,7 +33,7 @@ const (
 	batches    = million / 1000      // of 1000 targets
 	customers  = million / perClient // read once each by dispatch
 	invalid    = million / 1000      // tokens found to be invalid: one in a thousand
-	batchReads = 3                   // lease, mailing, customers of an outdated batch
+	batchReads = 4                   // lease, mailing, customers of an outdated batch, sums by app
 	batchSaves = 13                  // created, cursor, lease, results eight times, decisions about flags, settled
 	deliverSec = 1000                // seconds of ten instances that send 10,000 a second together
 	cutSec     = 300                 // seconds of dispatch

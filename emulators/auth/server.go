@@ -72,7 +72,7 @@ func Start(addr string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 
-	s.srv = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{Handler: loopback.Protect(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.srv.Serve(s.ln) }() // Serve returns after Close
 	return s, nil
 }

@@ -117,7 +117,7 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	}
 
 	c.panicLog = &panicLog{next: logs}
-	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliver), callTimeout, calls, c.panicLog); err != nil {
+	if c.fleet, err = instances.NewFleet(instances.FleetSizes(instances.DefaultDeliverInstances), callTimeout, calls, c.panicLog); err != nil {
 		return err
 	}
 
@@ -149,7 +149,7 @@ func (c *chaosRun) startFunctions(ctx context.Context) error {
 	c.injector.firestore, c.injector.pubsub = c.firestore, c.pubsub
 	c.crasher = newCrasher(c.sendLog, c.fleet)
 	c.firestore.SetFaultAfter(c.injector.recordCommit)
-	l.Phones.SetWitness(func(x fcm.Sighting) {
+	l.Phones.OnRequest(func(x fcm.RequestRecord) {
 		c.sendLog.recordRequest(x)
 		c.crasher.crashOnRequest(x)
 	})

@@ -57,6 +57,7 @@ type mailingCheck struct {
 	figures runTotals
 
 	platforms platformResults
+	apps      appResults
 }
 
 // checkMailing checks a mailing that has ended, by what the servers saw and by what
@@ -65,7 +66,7 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	x.totalsMu.Lock()
 	defer x.totalsMu.Unlock()
 	x.endedMailings = append(x.endedMailings, p)
-	o := &mailingCheck{checker: x, mailing: p, log: b, stored: stored, targets: map[tokenKey]targetResult{}, platforms: platformResults{}}
+	o := &mailingCheck{checker: x, mailing: p, log: b, stored: stored, targets: map[tokenKey]targetResult{}, platforms: platformResults{}, apps: appResults{}}
 	if state := push.State(p.final.State); !p.mayEndAs(state) {
 		o.addFinding(brokenLost, "mailing %s (%s) ended as %s %s", p.id, p.kind, state, p.final.Refusal)
 	}
@@ -73,6 +74,7 @@ func (x *checker) checkMailing(p *testMailing, b *mailingLog, stored map[string]
 	o.checkBatches()
 	o.checkSums()
 	o.checkPlatforms()
+	o.checkApps()
 	o.checkResults()
 	o.checkCoverage()
 	newDuplicateCheck(o).check()
@@ -105,6 +107,7 @@ func (o *mailingCheck) checkBatches() {
 			}
 			o.targets[k] = at
 			o.platforms.add(t.Platform, at.result)
+			o.apps.add(t.App, at.result)
 			if at.result == push.ResultPending {
 				o.addFinding(brokenLost, "customer %s in batch %s of ended mailing %s has no result", t.Customer, id, o.mailing.id)
 			} else {

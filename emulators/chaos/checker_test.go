@@ -60,8 +60,8 @@ func newTestCheck(f faultSet, p *testMailing, rang map[tokenKey][]time.Time) *ma
 func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	for rings, want := range map[int]int{1: 0, 5: 0, 6: 1} {
-		times := make([]time.Time, rings)
+	for sends, want := range map[int]int{1: 0, 5: 0, 6: 1} {
+		times := make([]time.Time, sends)
 		for i := range times {
 			times[i] = now.Add(time.Duration(i) * time.Second)
 		}
@@ -69,10 +69,10 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 		o := newTestCheck(faultSet{}, &testMailing{id: "m"}, map[tokenKey][]time.Time{{"c", "t"}: times})
 		o.checkSendCounts()
 		if got := o.counts[brokenSendCount]; got != want {
-			t.Errorf("%d sends: %d findings, want %d", rings, got, want)
+			t.Errorf("%d sends: %d findings, want %d", sends, got, want)
 		}
-		if o.figures.MostSends != rings {
-			t.Errorf("after %d sends MostSends is %d", rings, o.figures.MostSends)
+		if o.figures.MostSends != sends {
+			t.Errorf("after %d sends MostSends is %d", sends, o.figures.MostSends)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestAPhoneRingsFiveTimesAtMost(t *testing.T) {
 func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	t.Parallel()
 	resumed := time.Now()
-	storm := faultSet{faultKills: true, faultResume: true}
+	otherFaults := faultSet{faultKills: true, faultResume: true}
 	for _, c := range []struct {
 		name  string
 		f     faultSet
@@ -89,8 +89,8 @@ func TestAResumedMailingGoesOnSoon(t *testing.T) {
 	}{
 		{"at once", faultSet{faultResume: true}, []time.Duration{-time.Second, time.Second}, 0},
 		{"late", faultSet{faultResume: true}, []time.Duration{-time.Second, maxResumeDelay + time.Second}, 1},
-		{"late, in a storm", storm, []time.Duration{maxResumeDelay + time.Second}, 0},
-		{"too late in a storm", storm, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
+		{"late, beside other faults", otherFaults, []time.Duration{maxResumeDelay + time.Second}, 0},
+		{"too late beside other faults", otherFaults, []time.Duration{maxResumeDelayUnderFaults + time.Second}, 1},
 		{"nothing was left", faultSet{faultResume: true}, []time.Duration{-time.Second}, 0},
 	} {
 		var times []time.Time
@@ -136,10 +136,10 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 	q, gone := &testCustomer{id: "c"}, &testToken{token: "t", unregistered: true}
 	k := tokenKey{"c", "t"}
 	for _, c := range []struct {
-		name         string
-		undone, dead bool
-		valid        bool
-		want         string
+		name            string
+		undone, invalid bool
+		valid           bool
+		want            string
 	}{
 		{"taken back", true, false, true, ""},
 		{"taken back, and stands", true, false, false, brokenFlagged},
@@ -153,7 +153,7 @@ func TestFlagsThatAreTakenBackStayBack(t *testing.T) {
 		if c.undone {
 			x.unflagged[k] = true
 		}
-		if c.dead {
+		if c.invalid {
 			x.foundInvalid[k] = cut
 		}
 
@@ -176,7 +176,7 @@ func TestFalseAlarms(t *testing.T) {
 	q := &testCustomer{id: "c", stable: true, importVersion: 3, tokens: []*testToken{{token: "live"}, {token: "dead", unregistered: true}}}
 	for _, c := range []struct {
 		name string
-		tell func(*eventLog)
+		add  func(*eventLog)
 		want int
 	}{
 		{"nothing", func(*eventLog) {}, 0},
@@ -187,7 +187,7 @@ func TestFalseAlarms(t *testing.T) {
 		{"an invalid token", func(e *eventLog) { e.invalidated[invalidationKey{"c", push.TokenID("dead"), "m"}] = true }, 0},
 	} {
 		e := newEventLog()
-		c.tell(e)
+		c.add(e)
 		x := newChecker(&testCustomers{all: []*testCustomer{q}}, instances.NewCallLog(), faultSet{faultBase404: true})
 		x.checkFalseEvents(e)
 		if got := x.counts[brokenFalseEvents]; got != c.want {
@@ -201,9 +201,9 @@ func TestFalseAlarms(t *testing.T) {
 func TestACrashIsAKill(t *testing.T) {
 	t.Parallel()
 	for _, crashed := range []bool{false, true} {
-		c, x, ref := instances.NewCallLog(), &instances.Instance{Life: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
+		c, x, ref := instances.NewCallLog(), &instances.Instance{Starts: 1}, push.BatchRef{Mailing: "m", Batch: "b"}
 		ended := c.Begin(x, 1, ref)
-		if got := c.WorkingOn(ref); !slices.Equal(got, []*instances.Instance{x}) {
+		if got := c.InstancesFor(ref); !slices.Equal(got, []*instances.Instance{x}) {
 			t.Errorf("working on the batch: %v, want %v", got, x)
 		}
 
@@ -211,7 +211,7 @@ func TestACrashIsAKill(t *testing.T) {
 		if got := !c.ForBatch(ref)[0].Killed.IsZero(); got != crashed {
 			t.Errorf("crashed %t: killed is %t", crashed, got)
 		}
-		if got := c.WorkingOn(ref); len(got) != 0 {
+		if got := c.InstancesFor(ref); len(got) != 0 {
 			t.Errorf("working on the batch after the end: %v, want none", got)
 		}
 	}

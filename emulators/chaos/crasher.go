@@ -34,7 +34,7 @@ func (p *crasher) addMailing(mailing, token string) {
 
 // crashOnRequest crashes the instances that work on the batch of the chosen token
 // when FCM gets the request for it.
-func (p *crasher) crashOnRequest(s fcm.Sighting) {
+func (p *crasher) crashOnRequest(s fcm.RequestRecord) {
 	p.mu.Lock()
 	token := p.tokens[s.Mailing]
 	p.mu.Unlock()

@@ -102,7 +102,7 @@ func (d *duplicateCheck) checkUnrecorded(k tokenKey, at targetResult, last accep
 // what FCM accepted at first.
 func findKilledCall(calls []instances.Call, first, second time.Time) (instances.Call, bool) {
 	for _, c := range calls {
-		if !c.Killed.IsZero() && c.Killed.Before(second) && c.MaySend(first, calls) {
+		if !c.Killed.IsZero() && c.Killed.Before(second) && c.MayHaveSent(first, calls) {
 			return c, true
 		}
 	}

@@ -15,7 +15,7 @@ const (
 	brokenMissedFlags   = "missed flags"
 	brokenAvailability  = "availability wrong"
 	brokenEvents        = "events missing"
-	brokenSendCount     = "rung too often" // more than maxSendsPerToken times for one mailing
+	brokenSendCount     = "sent too often" // more than maxSendsPerToken times for one mailing
 	brokenFalseEvents   = "false events"
 	brokenSlow          = "too slow"
 	brokenOther         = "other"
@@ -67,9 +67,9 @@ type runTotals struct {
 	MostKilled int `json:"most_of_one_killed_call"`
 	Answers    int `json:"duplicates_of_lost_answers"`
 	Saves      int `json:"duplicates_of_failed_saves"`
-	Unrecorded int `json:"rung_but_not_known"` // FCM accepted it, and a kill, a lost answer or a failed save hid that
+	Unrecorded int `json:"sent_but_not_recorded"` // FCM accepted it, and a kill, a lost answer or a failed save hid that
 	BothOwners int `json:"moved_and_rung_for_both"`
-	MostSends  int `json:"most_rings"` // to one token for one mailing
+	MostSends  int `json:"most_sends"` // to one token for one mailing
 
 	ResumeSeconds float64 `json:"resume_seconds,omitempty"` // the longest from a resume to the next message
 }

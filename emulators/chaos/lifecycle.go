@@ -75,7 +75,7 @@ func (c *chaosRun) runMailing(ctx context.Context, p *testMailing, run string, t
 
 	log := c.sendLog.closeMailing(p.id)
 	c.checker.checkMailing(p, log, stored)
-	c.checker.calls.Forget(p.id)
+	c.checker.calls.DeleteMailing(p.id)
 	if err := c.reportOpens(ctx, "/v1/mailings/"+p.id, p.id, log.allTargets()); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (c *chaosRun) runMessage(ctx context.Context, q *testCustomer, key string, 
 
 	sleep(ctx, quietAfterEnd)
 	c.checker.checkMessage(id, q, c.sendLog.closeMailing(id), stored)
-	c.checker.calls.Forget(id)
+	c.checker.calls.DeleteMailing(id)
 	return c.reportOpens(ctx, "/v1/messages/"+id, id, targetsOfMessage(q, stored))
 }
 

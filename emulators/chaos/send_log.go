@@ -68,7 +68,7 @@ func (l *sendLog) mailingOf(mailing string) *mailingLog {
 }
 
 // recordRequest records a request that FCM has answered or broken off.
-func (l *sendLog) recordRequest(x fcm.Sighting) {
+func (l *sendLog) recordRequest(x fcm.RequestRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed[x.Mailing] {
@@ -96,7 +96,7 @@ func (l *sendLog) recordRequest(x fcm.Sighting) {
 // lostAt returns the time from which deliver cannot get the answer, zero if the
 // answer was not lost. FCM reports a request when the request has ended, so this is
 // now.
-func lostAt(x fcm.Sighting) time.Time {
+func lostAt(x fcm.RequestRecord) time.Time {
 	if !x.Lost {
 		return time.Time{}
 	}

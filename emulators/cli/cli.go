@@ -53,7 +53,7 @@ func ParseFlags(f *flag.FlagSet, args []string, out io.Writer) error {
 		printUsage(f, out)
 		return err
 	case err != nil:
-		return fmt.Errorf("%w; -h lists what there is", err)
+		return fmt.Errorf("%w; -h lists all flags", err)
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func ParseFlags(f *flag.FlagSet, args []string, out io.Writer) error {
 func printUsage(f *flag.FlagSet, out io.Writer) {
 	c, ok := FindCommand(f.Name())
 	if !ok { // the command without a name
-		fmt.Fprint(out, "Runs the whole cloud Carillon needs on this machine, until Ctrl-C.\n\ngo run ./emulators [flags]\n")
+		fmt.Fprint(out, "Runs Carillon and all emulators that it needs on this machine, until Ctrl-C.\n\ngo run ./emulators [flags]\n")
 		for _, c := range Commands {
 			fmt.Fprintf(out, "go run ./emulators %-22s %s\n", c.Name+" "+c.Args, c.What)
 		}

@@ -56,23 +56,26 @@ func (m *Mailing) Reconcile() error {
 	if sum := t.Accepted + invalid + t.Refused + t.Failed + t.Expired + t.Cancelled + t.Pending; t.Targeted != sum {
 		return fmt.Errorf("mailing %s: %d tokens targeted, but the results add up to %d", m.ID, t.Targeted, sum)
 	}
-	if err := m.reconcilePlatforms(); err != nil {
+	if err := m.reconcileParts("platforms", m.Platforms); err != nil {
+		return err
+	}
+	if err := m.reconcileParts("apps", m.Apps); err != nil {
 		return err
 	}
 	return m.reconcileVariants()
 }
 
-// reconcilePlatforms returns an error if the sums of the platforms differ from the totals
-// of the mailing.
-func (m *Mailing) reconcilePlatforms() error {
-	if len(m.Platforms) == 0 {
+// reconcileParts returns an error if the sums of the platforms, or of the apps, differ from
+// the totals of the mailing.
+func (m *Mailing) reconcileParts(what string, parts map[string]push.TokenTotals) error {
+	if len(parts) == 0 {
 		return nil
 	}
 	var got []int64
-	for _, p := range m.Platforms {
-		n := tokenSums(p)
+	for name, part := range parts {
+		n := tokenSums(part)
 		if n[0] != sumOf(n[1:]) {
-			return fmt.Errorf("mailing %s: the tokens of one platform do not add up: %+v", m.ID, p)
+			return fmt.Errorf("mailing %s: of the %s, the tokens of %s do not add up: %+v", m.ID, what, name, part)
 		}
 		if got == nil {
 			got = make([]int64, len(n))
@@ -82,7 +85,7 @@ func (m *Mailing) reconcilePlatforms() error {
 		}
 	}
 	if want := tokenSums(m.Tokens); !slices.Equal(got, want) {
-		return fmt.Errorf("mailing %s: the platforms have %v tokens, by result, and the mailing has %v", m.ID, got, want)
+		return fmt.Errorf("mailing %s: the %s have %v tokens, by result, and the mailing has %v", m.ID, what, got, want)
 	}
 	return nil
 }

@@ -1,14 +1,14 @@
 package client
 
 import (
-	"strings"
 	"testing"
 
+	"carillon.example/emulators/testcloud"
 	"carillon.example/shared/push"
 )
 
-// The sums of the platforms have to be those of the mailing, result by result, and each
-// has to add up by itself.
+// TestReconcilePlatforms checks that the platforms must have the sums of the mailing for each
+// result, and that the results of each platform must add up.
 func TestReconcilePlatforms(t *testing.T) {
 	t.Parallel()
 	sums := func(targeted int64, results ...push.Result) push.TokenTotals {
@@ -25,18 +25,31 @@ func TestReconcilePlatforms(t *testing.T) {
 		"of an old mailing": {nil, ""},
 		"one is missing":    {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted)}, "the platforms have"},
 		"another result":    {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": sums(1, push.ResultExpired)}, "the platforms have"},
-		"one that does not": {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": broken}, "one platform do not add up"},
+		"one that does not": {map[string]push.TokenTotals{"android": sums(2, push.ResultAccepted), "ios": broken}, "the tokens of ios do not add up"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := &Mailing{ID: "m", Totals: push.Totals{Tokens: whole, Platforms: c.platforms}}
-			got := ""
-			if err := m.Reconcile(); err != nil {
-				got = err.Error()
-			}
-			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
-				t.Errorf("Reconcile says %q, want %q in it", got, c.want)
+			switch err := m.Reconcile(); {
+			case c.want != "":
+				testcloud.WantError(t, "Reconcile", err, c.want)
+			case err != nil:
+				t.Errorf("Reconcile: the error is %v, want none", err)
 			}
 		})
+	}
+}
+
+// So have those of the apps.
+func TestReconcileApps(t *testing.T) {
+	t.Parallel()
+	tokens := push.NewTokenTotals(1, push.TallyOf([]push.Result{push.ResultAccepted}))
+	m := &Mailing{ID: "m", Totals: push.Totals{Tokens: tokens, Apps: map[string]push.TokenTotals{"shop": tokens}}}
+	if err := m.Reconcile(); err != nil {
+		t.Errorf("apps that add up: %v", err)
+	}
+	m.Apps["pharmacy"] = tokens
+	if err := m.Reconcile(); err == nil || !strings.Contains(err.Error(), "the apps have") {
+		t.Errorf("apps with too many tokens: error %v, want one about the apps", err)
 	}
 }

@@ -29,8 +29,8 @@ type Remote struct{ URL, Token string }
 // RegisterFlags adds the flags for the URL and the token to f. Client applies the default
 // of the token, because the help prints the defaults of flags.
 func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
-	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "the API's URL")
-	f.StringVar(&r.Token, "token", "", "an ID token for a deployment (default: the variable CARILLON_TOKEN)")
+	f.StringVar(&r.URL, where, "http://127.0.0.1:5001", "URL of the API")
+	f.StringVar(&r.Token, "token", "", "ID token for a deployment (default: the environment variable CARILLON_TOKEN)")
 }
 
 // Client returns a client of the API. It does not follow redirects, so that it does not
@@ -39,7 +39,7 @@ func (r *Remote) RegisterFlags(f *flag.FlagSet, where string) {
 func (r *Remote) Client() (*Client, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no URL of an API, as http://127.0.0.1:5001 or https://HOST are", r.URL)
+		return nil, fmt.Errorf("%q is not a URL of an API, like http://127.0.0.1:5001 or https://HOST", r.URL)
 	}
 	c := New(r.URL)
 	c.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -79,9 +79,9 @@ func RefusalOf(resp *http.Response, what string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // on an error the problem has less text
 	p := &Problem{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
 	if to := resp.Header.Get("Location"); to != "" {
-		p.Detail = "it leads to " + to
+		p.Detail = "it redirects to " + to
 	}
-	_ = json.Unmarshal(b, p) // a body that is none leaves the status line
+	_ = json.Unmarshal(b, p) // if the body is not a problem, the status line stays
 	err := fmt.Errorf("%s: %w", what, p)
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -26,7 +26,7 @@ import (
 //go:embed customers.ndjson
 var demoCustomers string
 
-// demoOutcomes are FCM's answers to the file's tokens that are not good.
+// demoOutcomes are FCM's answers to the file's tokens that are invalid.
 var demoOutcomes = []fcm.Outcome{
 	{Token: "*-gone", Outcome: "UNREGISTERED"},
 	{Token: "*-malformed", Outcome: "INVALID_TOKEN"},
@@ -50,9 +50,9 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	f := cli.NewFlags("demo")
 	o := local.Defaults().OnFreePorts()
 	o.LogLevel, o.Clock, o.BackOff = "error", 500*time.Millisecond, 0.1
-	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
-	keep := f.Bool("keep", false, "leave everything running afterwards, until Ctrl-C")
-	f.DurationVar(&o.FCMLatency, "fcm-latency", 50*time.Millisecond, "how long FCM takes to answer")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
+	keep := f.Bool("keep", false, "keep everything running after the demo, until Ctrl-C")
+	f.DurationVar(&o.FCMLatency, "fcm-latency", 50*time.Millisecond, "time that FCM takes for each answer")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	d := &show{Cloud: l, Client: client.New(l.APIURL), out: out}
 	showing, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	if err := d.exportAll(showing); err != nil || !*keep {
+	if err := d.runSteps(showing); err != nil || !*keep {
 		return err
 	}
 
-	d.printLine("Look at it: %s is what the phones show, %s the API. Ctrl-C ends it.", l.UIURL, l.APIURL)
+	d.printLine("%s shows the phones, %s is the API. Ctrl-C ends the demo.", l.UIURL, l.APIURL)
 	<-ctx.Done()
 	return nil
 }
@@ -84,7 +84,7 @@ type show struct {
 
 func (d *show) printLine(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
 
-func (d *show) exportAll(ctx context.Context) error {
+func (d *show) runSteps(ctx context.Context) error {
 	d.printLine("Everything runs in this process: Firestore %s, Pub/Sub %s, FCM %s.", d.FirestoreHost, d.PubSubHost, d.Phones.URL())
 	if err := d.importCustomers(ctx); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (d *show) exportAll(ctx context.Context) error {
 		return err
 	}
 
-	dead, err := d.showFlags(ctx, first)
+	flagged, err := d.showFlags(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (d *show) exportAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.compareMailings(first, second, dead); err != nil {
+	if err := d.compareMailings(first, second, flagged); err != nil {
 		return err
 	}
 
@@ -228,7 +228,7 @@ func (w *waiting) noteProgress(pending int64, now time.Time) string {
 		return ""
 	}
 	w.reported = true
-	return fmt.Sprintf("%d tokens wait: FCM was busy (429, 503), and they are sent again after the wait that it asks for, up to some ten seconds", pending)
+	return fmt.Sprintf("%d tokens wait: FCM answered 429 or 503. They are sent again after the time that FCM asks for, up to about ten seconds", pending)
 }
 
 // invalidToken is one entry of GET /v1/mailings/{id}/invalid-tokens.
@@ -262,7 +262,7 @@ func (d *show) showFlags(ctx context.Context, m *client.Mailing) ([]invalidToken
 		return nil, err
 	}
 
-	var lost []string
+	var unreachable []string
 	seen := map[string]bool{}
 	for _, x := range all {
 		if seen[x.Customer] {
@@ -274,17 +274,17 @@ func (d *show) showFlags(ctx context.Context, m *client.Mailing) ([]invalidToken
 			return nil, err
 		}
 		if !c.PushAvailable {
-			lost = append(lost, x.Customer)
+			unreachable = append(unreachable, x.Customer)
 		}
 	}
 
-	d.printLine("%d tokens are marked invalid in Firestore by mailing %s, the first of them:", len(all), m.ID)
+	d.printLine("%d tokens were flagged as invalid by mailing %s. The first of them:", len(all), m.ID)
 	for _, x := range all[:min(5, len(all))] {
 		d.printLine("  customer %s  token %s…  %-16s %s", x.Customer, x.TokenID[:8], x.Code, x.At.UTC().Format(time.RFC3339))
 	}
 
-	slices.Sort(lost)
-	d.printLine("%d customers cannot be reached any more: %s …\n", len(lost), strings.Join(lost[:min(8, len(lost))], " "))
+	slices.Sort(unreachable)
+	d.printLine("%d customers cannot be reached any more: %s …\n", len(unreachable), strings.Join(unreachable[:min(8, len(unreachable))], " "))
 	if want := countInvalid(m); int64(len(all)) != want {
 		return nil, fmt.Errorf("%d tokens are listed as invalid, but %d have this result", len(all), want)
 	}
@@ -307,10 +307,10 @@ func (d *show) moveToken(ctx context.Context) error {
 		return err
 	}
 	if slices.ContainsFunc(was.Tokens, func(t struct{ ID string }) bool { return t.ID == push.TokenID(token) }) {
-		return fmt.Errorf("the token that moved to %s is still with %s", to, from)
+		return fmt.Errorf("the token was registered for %s, but %s still has it", to, from)
 	}
 
-	d.printLine("A phone of customer %s is handed on: its token now belongs to customer %s alone.\n", from, to)
+	d.printLine("A phone of customer %s gets a new owner: its token now belongs only to customer %s.\n", from, to)
 	return nil
 }
 
@@ -321,11 +321,11 @@ func (d *show) compareMailings(first, second *client.Mailing, flagged []invalidT
 		return fmt.Errorf("the second mailing was sent to %d invalid tokens that the first had flagged", n)
 	}
 	if first.Tokens.Targeted-int64(len(flagged)) != second.Tokens.Targeted {
-		return fmt.Errorf("%d tokens minus %d invalid tokens is not the second mailing's %d", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
+		return fmt.Errorf("%d tokens of the first mailing minus %d flagged tokens are not the %d tokens of the second mailing", first.Tokens.Targeted, len(flagged), second.Tokens.Targeted)
 	}
 	seen := d.Phones.Stats()
 	if seen.Duplicates != 0 {
-		return fmt.Errorf("FCM saw %d messages twice", seen.Duplicates)
+		return fmt.Errorf("FCM got %d messages twice", seen.Duplicates)
 	}
 	return nil
 }
@@ -339,10 +339,10 @@ func (d *show) showRefusal(ctx context.Context) error {
 	})
 	p := client.AsProblem(err)
 	if p == nil || p.Status != http.StatusUnprocessableEntity {
-		return fmt.Errorf("a mailing that FCM refuses was accepted: %w", err)
+		return fmt.Errorf("the mailing whose payload FCM refuses was not answered 422: %w", err)
 	}
-	d.printLine("A third mailing has a header FCM does not take. It is refused in FCM's words before anybody is rung or flagged:\n  %v\n", p)
-	d.printLine("Every sum adds up.")
+	d.printLine("A third mailing has a header that FCM refuses. The API answers with the error of FCM, before any message is sent and any token is flagged:\n  %v\n", p)
+	d.printLine("All sums are correct.")
 	return nil
 }
 

@@ -124,8 +124,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		switch {
 		case len(got) != n:
 			t.Errorf("kept: %v messages, want %v", len(got), n)
-		case n > 0 && (got[0].Token != fmt.Sprintf("kept-token-%02d", first) || got[n-1].Token != "kept-token-24"):
-			t.Errorf(`kept: messages %+v, want those from %d to 24`, got, first)
+		case n == 0:
+			return
+		case got[0].Token != fmt.Sprintf("kept-token-%02d", first):
+			t.Errorf("kept: the first message is to %s, want kept-token-%02d", got[0].Token, first)
+		case got[n-1].Token != "kept-token-24":
+			t.Errorf("kept: the last message is to %s, want kept-token-24", got[n-1].Token)
 		}
 	}
 	check(15, 10)

@@ -221,7 +221,7 @@ func TestStreamsOfAConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := conn.Available(); n != want {
-			t.Errorf("the client was told %d streams, want %d", n, want)
+			t.Errorf("the server announced %d streams, want %d", n, want)
 		}
 		s.Clear()
 		s.SetOutcome("*", HANG)

@@ -3,6 +3,7 @@ package fcm
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -83,10 +84,10 @@ func TestFIDsThatAreNotRegistered(t *testing.T) {
 func TestPhonesOfAnotherProject(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	s.SetOutcome("told-0123456", OK)
+	s.SetOutcome("ruled-012345", OK)
 	configure(t, s, func(x *Settings) { x.PhonesProject = "another" })
 	expect(t, s, toToken(token), "SENDER_ID_MISMATCH")
-	expect(t, s, toToken("told-0123456"), "SENDER_ID_MISMATCH")
+	expect(t, s, toToken("ruled-012345"), "SENDER_ID_MISMATCH")
 	expect(t, s, toFID("fid-0123456"), "UNREGISTERED")
 	expect(t, s, `{"message":{"topic":"spring"}}`, OK)
 	expect(t, s, `{"message":{"token":"`+token+`","data":{"from":"x"}}}`, "RESERVED_KEY")
@@ -101,9 +102,13 @@ func TestARuleForAProject(t *testing.T) {
 	s := start(t, Options{})
 	url := s.URL() + "/emulator/outcomes"
 	rules := `[{"token":"*","project":"another","outcome":"QUOTA_PROJECT"},{"token":"*","project":"` + project + `","outcome":"UNREGISTERED"},
-		{"token":"told-0123456","project":"another","outcome":"SENDER_ID_MISMATCH"}]`
-	if got := call(t, s.Client(), http.MethodPut, url, rules); got.code != http.StatusOK || !strings.Contains(got.body, `"project": "another"`) {
-		t.Fatalf("setting the rules got %d: %s", got.code, got.body)
+		{"token":"ruled-012345","project":"another","outcome":"SENDER_ID_MISMATCH"}]`
+	got := call(t, s.Client(), http.MethodPut, url, rules)
+	if got.code != http.StatusOK {
+		t.Fatalf("setting the rules: status %d, want 200: %s", got.code, got.body)
+	}
+	if want := `"project": "another"`; !strings.Contains(got.body, want) {
+		t.Fatalf("setting the rules: the answer is %s, want %s in it", got.body, want)
 	}
 	for _, c := range []struct {
 		project, token string
@@ -112,8 +117,8 @@ func TestARuleForAProject(t *testing.T) {
 		{"another", token, "QUOTA_PROJECT"},
 		{project, token, "UNREGISTERED"},
 		{"third", token, OK},
-		{"another", "told-0123456", "SENDER_ID_MISMATCH"},
-		{project, "told-0123456", "UNREGISTERED"},
+		{"another", "ruled-012345", "SENDER_ID_MISMATCH"},
+		{project, "ruled-012345", "UNREGISTERED"},
 	} {
 		before := s.Stats().Outcomes[c.want]
 		call(t, s.Client(), http.MethodPost, s.URL()+"/v1/projects/"+c.project+"/messages:send", toToken(c.token))
@@ -129,7 +134,7 @@ func TestOutages(t *testing.T) {
 	if err := s.SetPhones(Phone{Token: "ios-*", Platform: IOS}, Phone{Token: "android-*", Platform: Android}); err != nil {
 		t.Fatal(err)
 	}
-	s.SetOutcome("ios-told-012", OK)
+	s.SetOutcome("ios-rule-012", OK)
 	s.SetOutcome("gone-0123456", "UNREGISTERED")
 	ios, android, topic := toToken("ios-0123456"), toToken("android-0123456"), `{"message":{"topic":"spring"}}`
 	for _, c := range []struct {
@@ -139,7 +144,7 @@ func TestOutages(t *testing.T) {
 	}{
 		{"none", nil, map[string]string{ios: OK, android: OK, topic: OK}},
 		{"the whole base answers 404", map[string]string{Every: "UNREGISTERED"},
-			map[string]string{ios: "UNREGISTERED", android: "UNREGISTERED", toToken("ios-told-012"): "UNREGISTERED", topic: OK}},
+			map[string]string{ios: "UNREGISTERED", android: "UNREGISTERED", toToken("ios-rule-012"): "UNREGISTERED", topic: OK}},
 		{"one platform", map[string]string{IOS: "THIRD_PARTY_AUTH"},
 			map[string]string{ios: "THIRD_PARTY_AUTH", android: OK, topic: OK, toFID("ios-0123456"): "THIRD_PARTY_AUTH"}},
 		{"one kind", map[string]string{"fid": "UNREGISTERED"}, map[string]string{toFID("fid-0123456"): "UNREGISTERED", ios: OK}},
@@ -174,7 +179,7 @@ func TestNotificationsOff(t *testing.T) {
 			t.Errorf("%s: notifications off %v, want %v", target, found[0].NotificationsOff, want)
 		}
 	}
-	if got := openDoor(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
+	if got := callAdmin(t, s, "GET", "messages?token=muted-phone-1", ""); !strings.Contains(got.body, `"notificationsOff": true`) {
 		t.Errorf("the answer lacks notificationsOff: %s", got.body)
 	}
 }
@@ -199,42 +204,42 @@ func TestWhatIsSaidOfPhonesIsLaidOver(t *testing.T) {
 	}
 }
 
-func TestDoorsOfPhonesAndInstallations(t *testing.T) {
+func TestAdminHandlesPhonesAndInstallations(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for _, c := range []struct{ path, body, back string }{
 		{"phones", `[{"token":"ios-*","platform":"ios"},{"token":"muted-1","notifications":"off"}]`, `"muted-1"`},
 		{"installations", `[{"fid":"fid-0123456","registered":"fid"}]`, `"fid-0123456"`},
 	} {
-		switch got := openDoor(t, s, "GET", c.path, ""); {
+		switch got := callAdmin(t, s, "GET", c.path, ""); {
 		case got.code != 200:
 			t.Errorf("%s at first: code %v, want 200; body %s", c.path, got.code, got.body)
 		case strings.TrimSpace(got.body) != "[]":
 			t.Errorf(`%s at first: body %q, want "[]"`, c.path, strings.TrimSpace(got.body))
 		}
-		switch got := openDoor(t, s, "PUT", c.path, c.body); {
+		switch got := callAdmin(t, s, "PUT", c.path, c.body); {
 		case got.code != 200:
 			t.Errorf("PUT %s: code %v, want 200; body %s", c.path, got.code, got.body)
 		case !strings.Contains(got.body, c.back):
 			t.Errorf("PUT %s: body %q, want %q in it", c.path, got.body, c.back)
 		}
-		shown := openDoor(t, s, "GET", c.path, "")
-		switch again := openDoor(t, s, "PUT", c.path, shown.body); {
+		shown := callAdmin(t, s, "GET", c.path, "")
+		switch again := callAdmin(t, s, "PUT", c.path, shown.body); {
 		case again.code != 200:
 			t.Errorf("%s: shown values set again: code %v, want 200; body %s", c.path, again.code, again.body)
 		case again.body != shown.body:
 			t.Errorf("%s: shown values set again: body %v, want %v", c.path, again.body, shown.body)
 		}
-		if got := openDoor(t, s, "DELETE", c.path, ""); got.code != 204 {
+		if got := callAdmin(t, s, "DELETE", c.path, ""); got.code != 204 {
 			t.Errorf("DELETE %s: %d, want 204", c.path, got.code)
 		}
-		if got := openDoor(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
+		if got := callAdmin(t, s, "GET", c.path, ""); strings.TrimSpace(got.body) != "[]" {
 			t.Errorf("%s after DELETE: %s", c.path, got.body)
 		}
 	}
 }
 
-func TestTheNewDoorsNameEveryFault(t *testing.T) {
+func TestAdminHandlerNamesEveryFaultOfPhonesAndInstallations(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for _, c := range []struct{ path, body, at string }{
@@ -248,7 +253,7 @@ func TestTheNewDoorsNameEveryFault(t *testing.T) {
 		{"settings", `{"outages":{"*":"OK"}}`, "body.outages.*"},
 	} {
 		t.Run(c.path+" "+c.body, func(t *testing.T) {
-			got := openDoor(t, s, "PUT", c.path, c.body)
+			got := callAdmin(t, s, "PUT", c.path, c.body)
 			var p struct{ Errors []fault }
 			switch err := json.Unmarshal([]byte(got.body), &p); {
 			case err != nil:
@@ -286,11 +291,11 @@ func TestARuleForAShare(t *testing.T) {
 	for i := range n {
 		got := post(t, s, toToken(fmt.Sprintf("share-token-%d", i)))
 		if wait := got.header.Get("Retry-After"); (got.code == 429) != (wait == "2") {
-			t.Fatalf("%d with Retry-After %q", got.code, wait)
+			t.Fatalf("status %d with Retry-After %q, want Retry-After 2 with 429 only", got.code, wait)
 		}
 	}
 	for name, want := range map[string]float64{"QUOTA_PROJECT": 0.25, "INTERNAL": 0.375, OK: 0.375} {
-		if got := float64(s.Stats().Outcomes[name]) / n; got < want-0.05 || got > want+0.05 {
+		if got := float64(s.Stats().Outcomes[name]) / n; math.Abs(got-want) > 0.05 {
 			t.Errorf("%s is a share of %.3f, want %.3f", name, got, want)
 		}
 	}
@@ -303,19 +308,19 @@ func TestAShareOfTokensIsTheSameTokens(t *testing.T) {
 	if err := s.SetOutcomes(Outcome{Token: "*", Outcome: "UNREGISTERED", Share: 0.3}); err != nil {
 		t.Fatal(err)
 	}
-	dead := 0
+	invalid := 0
 	for i := range 100 {
 		target := toToken(fmt.Sprintf("share-token-%d", i))
 		first, second := post(t, s, target).code, post(t, s, target).code
 		if first != second {
-			t.Errorf("token %d is answered %d, then %d", i, first, second)
+			t.Errorf("token %d gets status %d, then %d", i, first, second)
 		}
 		if first == 404 {
-			dead++
+			invalid++
 		}
 	}
-	if dead < 10 || dead > 60 {
-		t.Errorf("%d of 100 tokens are invalid, want about 30", dead)
+	if invalid < 10 || invalid > 60 {
+		t.Errorf("%d of 100 tokens are invalid, want 10 to 60", invalid)
 	}
 }
 
@@ -346,7 +351,7 @@ func TestWhyATokenIsRefused(t *testing.T) {
 func TestTheRedirectFileIsServed(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	got := openDoor(t, s, "GET", "redirect.mjs", "")
+	got := callAdmin(t, s, "GET", "redirect.mjs", "")
 	switch {
 	case got.code != 200:
 		t.Errorf("code %v, want 200; body %s", got.code, got.body)

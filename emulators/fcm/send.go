@@ -16,14 +16,14 @@ type sendCall struct {
 	number  uint64
 	message *decoded
 
-	seen     Sighting // what the function of SetWitness gets at the end
-	answered bool     // the answer that the message is accepted was written
+	record   RequestRecord // what the function of OnRequest gets at the end
+	answered bool          // the answer that the message is accepted was written
 }
 
 // handleSend answers POST /v1/projects/{project}/messages:send.
 func (s *Server) handleSend(w http.ResponseWriter, r *http.Request, project string) {
 	c := &sendCall{server: s, policy: s.policy.Load(), project: project, number: s.counts.countRequest()}
-	defer c.reportSighting(r)
+	defer c.reportRequest(r)
 	retireConnection(w, r, c.policy.GoAwayAfter)
 	if c.policy.RequireAuth && !hasBearer(r) {
 		c.sendError(w, r, answers["UNAUTHENTICATED"], Outcome{})
@@ -70,10 +70,10 @@ func (c *sendCall) refuseUnreadable(w http.ResponseWriter, r *http.Request, err 
 	c.sendError(w, r, &answer{outcome: "REQUEST_TOO_LARGE", code: 400, body: faultBody(400, badArgument, text)}, Outcome{})
 }
 
-// chosenOutcome returns the outcome of a circumstance or else of a rule; false means
+// chosenOutcome returns the outcome that the settings force, or else that of a rule; false means
 // that there is none.
 func (c *sendCall) chosenOutcome(bad *answer) (o Outcome, ok bool) {
-	if name := c.circumstanceOutcome(bad); name != "" {
+	if name := c.forcedOutcome(bad); name != "" {
 		return Outcome{Outcome: name}, true
 	}
 	m := c.message
@@ -92,7 +92,7 @@ func (c *sendCall) chosenOutcome(bad *answer) (o Outcome, ok bool) {
 }
 
 // decideOutcome finds the outcome and answers. The first of these decides: a
-// circumstance, a rule, chaos, the validation. An outcome about a token needs a message
+// forced outcome, a rule, chaos, the validation. An outcome about a token needs a message
 // without another fault.
 func (c *sendCall) decideOutcome(w http.ResponseWriter, r *http.Request) {
 	m := c.message
@@ -161,7 +161,7 @@ func (a *answer) countedAs(name string) *answer {
 // countOutcome counts a request whose message was not accepted. status is that of the
 // answer; 0 means that there is no answer.
 func (c *sendCall) countOutcome(outcome string, status int) {
-	c.seen.Outcome = outcome
+	c.record.Outcome = outcome
 	c.server.counts.countOutcome(outcome, status)
 	c.publishRefused(outcome)
 }
@@ -188,7 +188,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 		name = OK
 	}
 
-	c.seen.Outcome, c.seen.Validated = name, c.message.validateOnly
+	c.record.Outcome, c.record.Validated = name, c.message.validateOnly
 	id := "fake_message_id" // the id in the answer of FCM to validate_only
 	if c.message.validateOnly {
 		c.server.counts.countAccepted(name, true)
@@ -209,7 +209,7 @@ func (c *sendCall) accept(w http.ResponseWriter, r *http.Request, o Outcome) {
 func (c *sendCall) storeMessage() string {
 	s, m := c.server, c.message
 	k := c.newStoredMessage("")
-	c.seen.At, c.seen.Delivered = k.at, true
+	c.record.At, c.record.Delivered = k.at, true
 	id := s.messageID(c.number, m.toDevice())
 	k.id = "projects/" + c.project + "/messages/" + id
 	if m.mailing != "" && m.toDevice() && !c.policy.IgnoreDuplicates {

@@ -24,15 +24,15 @@ type Server struct {
 	life     context.Context // ends with Close
 	end      context.CancelFunc
 
-	policy  atomic.Pointer[policy]
-	rules   rules
-	phones  phones
-	quotas  quotas
-	memory  memory
-	counts  counts
-	readers readers
-	witness atomic.Pointer[func(Sighting)]
-	topics  topics
+	policy    atomic.Pointer[policy]
+	rules     rules
+	phones    phones
+	quotas    quotas
+	memory    memory
+	counts    counts
+	readers   readers
+	onRequest atomic.Pointer[func(RequestRecord)]
+	topics    topics
 
 	installations installations
 	ids           uint64 // seed of message ids, so that two servers give different ids
@@ -74,7 +74,7 @@ func (s *Server) startServing(o Options) error {
 		o.MaxStreams = DefaultMaxStreams
 	}
 	s.http = &http.Server{
-		Handler: loopback.Doors(s.rootHandler()), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
+		Handler: loopback.Protect(s.rootHandler()), IdleTimeout: idleTimeout, ReadHeaderTimeout: time.Minute,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: o.MaxStreams},
 		Protocols:   &http.Protocols{},
 		ConnContext: newConnection, ConnState: s.countConnection,

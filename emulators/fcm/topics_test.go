@@ -71,7 +71,7 @@ func TestTopicSubscriptionsOfV1(t *testing.T) {
 	case all["winter"] != 1:
 		t.Errorf("subscribers of winter %v, want 1", all["winter"])
 	}
-	if got := openDoor(t, s, "GET", "topics?topic=winter", ""); !strings.Contains(got.body, token) {
-		t.Errorf("the door of topics: %s", got.body)
+	if got := callAdmin(t, s, "GET", "topics?topic=winter", ""); !strings.Contains(got.body, token) {
+		t.Errorf("GET /emulator/topics: %s", got.body)
 	}
 }

@@ -9,9 +9,9 @@ import (
 
 const badSize = "PAYLOAD_TOO_LARGE"
 
-// judged has messages and the errors of FCM for them: the outcome, the field of the first
+// validated has messages and the errors of FCM for them: the outcome, the field of the first
 // violation and the start of the text.
-var judged = []struct {
+var validated = []struct {
 	name, body, outcome, field, text string
 	fcm                              bool // the details have an FcmError
 }{
@@ -97,9 +97,9 @@ var judged = []struct {
 	{name: "too much", body: `{"message":{"token":"%s","data":{"a":"` + strings.Repeat("x", maxBody) + `"}}}`, outcome: "REQUEST_TOO_LARGE"},
 }
 
-func TestMessagesAreJudgedAsByFCM(t *testing.T) {
+func TestMessagesAreValidatedAsByFCM(t *testing.T) {
 	t.Parallel()
-	for _, c := range judged {
+	for _, c := range validated {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{})
@@ -175,7 +175,7 @@ func TestConditions(t *testing.T) {
 // FuzzDecode compares the decoder with encoding/json: both accept the same texts as JSON,
 // and the stored part of a message is JSON, too.
 func FuzzDecode(f *testing.F) {
-	for _, c := range judged {
+	for _, c := range validated {
 		if len(c.body) < 1000 {
 			f.Add(strings.ReplaceAll(c.body, "%s", token))
 		}
@@ -184,13 +184,13 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		m, err := decodeRequest(body)
 		if err == nil && strings.TrimSpace(body) != "" && !json.Valid([]byte(body)) {
-			t.Fatalf("took %q", body)
+			t.Fatalf("%q is accepted, but is not JSON", body)
 		}
 		if err != nil {
 			return
 		}
 		if m.raw != "" && !json.Valid([]byte(m.raw)) {
-			t.Fatalf("kept %q", m.raw)
+			t.Fatalf("the stored message %q is not JSON", m.raw)
 		}
 		var data struct {
 			Message struct {

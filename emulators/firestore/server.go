@@ -60,7 +60,7 @@ func Start(addr string, o Options) (*Server, error) {
 		grpc.UnaryInterceptor(s.interceptUnary), grpc.StreamInterceptor(s.interceptStream),
 	)
 	pb.RegisterFirestoreServer(s.grpc, &service{engine: s.engine})
-	s.http = &http.Server{Handler: loopback.Doors(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: loopback.Protect(s.adminHandler()), ReadHeaderTimeout: 10 * time.Second}
 	// Both goroutines end with Close. Their errors only say that the listener was closed.
 	go func() { _ = s.grpc.Serve(s.mux.grpc) }()
 	go func() { _ = s.http.Serve(s.mux.http) }()

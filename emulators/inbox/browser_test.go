@@ -19,26 +19,26 @@ func js(v any) string {
 	return string(b)
 }
 
-// quiet fails the test for what the console complained of.
-func quiet(t *testing.T, p *browser.Page) {
+// checkConsole fails the test if the console has errors or warnings.
+func checkConsole(t *testing.T, p *browser.Page) {
 	t.Helper()
 	if faults := p.Faults(); len(faults) > 0 {
-		t.Errorf("the console says %q", faults)
+		t.Errorf("the console has the errors %q, want none", faults)
 	}
 }
 
-// TestHostileTextIsText: what a sender writes is shown as it is and runs
-// nothing, on every platform's face, in the list and in the JSON.
+// TestHostileTextIsText checks that the text of a message is shown unchanged and never
+// executed: in the preview of each platform, in the list and in the JSON.
 func TestHostileTextIsText(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1200, 800)
-	w := newWorld(t)
+	w := newHarness(t)
 	const script = `<script>document.title = "run"</script><img src=x onerror="document.title='run'"><svg onload=document.title='run'>`
 	hostile := map[string]string{
 		"markup":      script,
 		"attribute":   `" onmouseover="document.title='run'" x="`,
 		"override":    "\u202eevil\u202d\u2067 \u05d0\u05d1\u05d2 100% \u0000-free \u2066left open",
-		"emoji":       strings.Repeat("👩‍👩‍👧‍👦", 3700/len("👩‍👩‍👧‍👦")), // with the rest 4 KB, all that FCM takes
+		"emoji":       strings.Repeat("👩‍👩‍👧‍👦", 3700/len("👩‍👩‍👧‍👦")), // with the rest 4 KB, the limit of FCM
 		"long word":   strings.Repeat("W", 3500),
 		"combining":   "Z" + strings.Repeat("\u0321\u0316\u0317", 500),
 		"entity":      `&lt;b&gt; &amp; </textarea></title><!-- `,
@@ -64,30 +64,30 @@ func TestHostileTextIsText(t *testing.T) {
 		p.Click(".notification .json summary")
 		p.Until(`JSON.parse(document.querySelector(".notification .json pre").textContent).notification.title === ` + js(text))
 		if n := browser.Eval[int](p, `document.querySelectorAll(".tap a, a[href^='javascript']").length`); n != 0 {
-			t.Errorf("%s: a link that is none can be followed", name)
+			t.Errorf("%s: the page has a link that can be followed, want none", name)
 		}
 		if got := browser.Eval[string](p, `document.querySelector(".tap").textContent`); got != "Tap opens javascript:document.title='run'" {
-			t.Errorf("%s: the link reads %q", name, got)
+			t.Errorf("%s: the target of a tap is shown as %q, want \"Tap opens javascript:…\"", name, got)
 		}
 		if wide := browser.Eval[bool](p, `document.documentElement.scrollWidth > innerWidth`); wide {
-			t.Errorf("%s: the page got wider than its window", name)
+			t.Errorf("%s: the page is wider than its window", name)
 		}
 	}
 	if got := browser.Eval[string](p, `document.title`); got != "Phones – Carillon inbox" {
-		t.Errorf("something ran: the title is %q", got)
+		t.Errorf("a script ran: the title is %q, want \"Phones – Carillon inbox\"", got)
 	}
 	if n := browser.Eval[int](p, `document.querySelectorAll("body script, body svg, body img:not([src='icon.svg'])").length`); n != 0 {
-		t.Errorf("%d elements were made of text", n)
+		t.Errorf("the text of messages became %d elements, want 0", n)
 	}
-	quiet(t, p)
+	checkConsole(t, p)
 }
 
-// TestFaces: each platform shows its own part of a message, and a collapse key
-// that comes again takes the older one's place.
-func TestFaces(t *testing.T) {
+// TestPreviewOfEachPlatform checks that the preview of a platform shows its own part of a
+// message, and that a message replaces an older one with the same collapse key.
+func TestPreviewOfEachPlatform(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1200, 800)
-	w := newWorld(t)
+	w := newHarness(t)
 	message := func(n int) object {
 		return object{
 			"token":        "all-faces-phone:1",
@@ -107,7 +107,7 @@ func TestFaces(t *testing.T) {
 	p.Until(`document.querySelector(".from").textContent === "message s1" && !document.querySelector("a.from")`)
 	p.Click(`.row[data-address="all-faces-phone:1"]`)
 	p.Until(`document.querySelector(".face.android .title").textContent === "Android 1"`)
-	w.send(t, message(2)) // while the phone is looked at
+	w.send(t, message(2)) // while the page shows this phone
 	p.Until(`document.querySelector(".screen > .notification .title").textContent === "Android 2"`)
 	p.Until(`document.querySelectorAll(".screen > .notification").length === 1 && document.querySelectorAll(".replaced .notification").length === 1`)
 	p.Until(`document.querySelector(".channel").textContent === "offers" && document.querySelector(".face.android .body").textContent === "for all"`)
@@ -128,16 +128,16 @@ func TestFaces(t *testing.T) {
 	p.Until(`document.querySelector(".face.silent").textContent.startsWith("Notifications are off")`)
 	p.Click(`.row[data-address="news"]`)
 	p.Until(`document.querySelector(".screen .title").textContent === "To a topic"`)
-	quiet(t, p)
+	checkConsole(t, p)
 }
 
-// TestAlone: without functions, and for senders who know no customers, the page
-// says how to begin, names phones by their tokens, and puts first what happened
-// last, refusals as well.
-func TestAlone(t *testing.T) {
+// TestWithoutFunctions checks the page without functions and without customers: it shows the
+// address of FCM, names phones by their tokens, and lists the phone of the newest request
+// first, also if FCM refused the request.
+func TestWithoutFunctions(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1200, 800)
-	w := newWorld(t)
+	w := newHarness(t)
 	p.Go(w.url)
 	p.Until(`document.querySelector("#empty pre").textContent.endsWith("` + w.fcm.URL() + `/v1/projects/demo/messages:send")`)
 	for _, token := range []string{"first-phone:1", "second-phone:1"} {
@@ -151,31 +151,31 @@ func TestAlone(t *testing.T) {
 	}
 	names("news topic,second-phone:1 token,first-phone:1 token")
 	w.fcm.SetOutcome("first-phone:1", "UNREGISTERED")
-	w.refused(t, object{"token": "first-phone:1"})
+	w.sendRefused(t, object{"token": "first-phone:1"})
 	names("first-phone:1 token,news topic,second-phone:1 token")
 	p.Click(`.row[data-address="first-phone:1"]`)
 	p.Until(`document.querySelector(".detail h2").textContent === "first-phone:1"`)
 	p.Resize(360, 740, "light")
-	if cut := browser.Eval[bool](p, `(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector(".detail-head .segments"))`); cut {
-		t.Error("on a phone the states of a token are cut off")
+	if tooWide := browser.Eval[bool](p, `(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector(".detail-head .segments"))`); tooWide {
+		t.Error("on a narrow screen the outcomes of a token are cut off")
 	}
-	quiet(t, p)
+	checkConsole(t, p)
 }
 
-// TestKnobs: what is turned on the page is what the server does, and what is
-// changed elsewhere shows on the page.
-func TestKnobs(t *testing.T) {
+// TestControls checks that the controls of the page change the settings of the server, and
+// that the page shows settings that a program has changed.
+func TestControls(t *testing.T) {
 	t.Parallel()
 	p := browser.Open(t, 1200, 800)
-	w := newWorld(t)
+	w := newHarness(t)
 	p.Go(w.url)
-	turn := func(id string, to int) {
+	setSlider := func(id string, to int) {
 		browser.Eval[bool](p, fmt.Sprintf(`((e) => { e.value = %d; return e.dispatchEvent(new Event("input")); })(document.getElementById(%q))`, to, id))
 	}
 	p.Until(`document.querySelector("#quota-value").textContent === "none"`)
-	turn("latency", 5)
-	turn("errors", 6)
-	turn("quota", 3)
+	setSlider("latency", 5)
+	setSlider("errors", 6)
+	setSlider("quota", 3)
 	p.Until(`document.querySelector("#latency-value").textContent === "100 ms" && document.querySelector("#errors-value").textContent === "10 %"`)
 	browser.Eval[bool](p, `new Promise((done) => { const look = async () => {
 		const s = await (await fetch("emulator/settings")).json();
@@ -208,5 +208,5 @@ func TestKnobs(t *testing.T) {
 	}
 	p.Click("#clear")
 	p.Until(`!document.querySelector("#empty").hidden && document.querySelector("#list-note").textContent === "0 phones, 0 messages"`)
-	quiet(t, p)
+	checkConsole(t, p)
 }

@@ -9,7 +9,7 @@ import (
 // guard accepts only requests of the page itself, under host names of this
 // machine. It keeps pages of other sites from reading what phones received.
 func guard(next http.Handler, hosts []string) http.Handler {
-	protected := loopback.SameOrigin(next, "requests that change something come from the inbox's own page")
+	protected := loopback.SameOrigin(next, "only the page of the inbox may send requests that change something")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

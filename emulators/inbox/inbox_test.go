@@ -17,42 +17,42 @@ import (
 	"carillon.example/emulators/inbox"
 )
 
-// A world is an FCM emulator and an inbox in front of it.
-type world struct {
+// harness is an FCM emulator, and an inbox that shows its messages.
+type harness struct {
 	fcm *fcm.Server
 	url string
 }
 
-func newWorld(t *testing.T) world {
+func newHarness(t *testing.T) harness {
 	t.Helper()
 	s, err := fcm.Start("127.0.0.1:0", fcm.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.Doors(), Address: s.URL(), Project: "demo"}))
-	t.Cleanup(page.CloseClientConnections) // the stream of events
-	return world{s, page.URL}
+	page := httptest.NewServer(inbox.Handler(inbox.Options{FCM: s.AdminHandler(), Address: s.URL(), Project: "demo"}))
+	t.Cleanup(page.CloseClientConnections) // the stream of events never ends by itself
+	return harness{s, page.URL}
 }
 
 // send sends a message that FCM accepts.
-func (w world) send(t *testing.T, message any) {
+func (w harness) send(t *testing.T, message any) {
 	t.Helper()
 	if a := w.post(t, message); a.Code != http.StatusOK {
-		t.Fatalf("%d %s", a.Code, a.Body)
+		t.Fatalf("sending a message: status %d, want 200: %s", a.Code, a.Body)
 	}
 }
 
-// refused sends a message that FCM refuses.
-func (w world) refused(t *testing.T, message any) {
+// sendRefused sends a message that FCM refuses.
+func (w harness) sendRefused(t *testing.T, message any) {
 	t.Helper()
 	if a := w.post(t, message); a.Code == http.StatusOK {
-		t.Fatalf("taken: %s", a.Body)
+		t.Fatalf("FCM accepted the message, want a refusal: %s", a.Body)
 	}
 }
 
-// post sends a message as FCM's clients do, without a network.
-func (w world) post(t *testing.T, message any) *httptest.ResponseRecorder {
+// post passes a message to FCM without a network.
+func (w harness) post(t *testing.T, message any) *httptest.ResponseRecorder {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{"message": message})
 	if err != nil {
@@ -87,32 +87,32 @@ func request(t *testing.T, method, url string, head map[string]string, body stri
 
 func TestOnlyItsOwnPageGetsIn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	port := w.url[strings.LastIndex(w.url, ":"):]
 	for name, c := range map[string]struct {
 		method, path string
 		head         map[string]string
 		want         int
 	}{
-		"the page":                           {"GET", "/", nil, 200},
-		"by localhost":                       {"GET", "/", map[string]string{"Host": "localhost" + port}, 200},
-		"by a name below localhost":          {"GET", "/", map[string]string{"Host": "inbox.localhost" + port}, 200},
-		"by an IPv6 address":                 {"GET", "/", map[string]string{"Host": "[::1]" + port}, 200},
-		"by a name that leads here":          {"GET", "/", map[string]string{"Host": "rebound.example" + port}, 421},
-		"by a name without a port":           {"GET", "/emulator/messages", map[string]string{"Host": "rebound.example"}, 421},
-		"by a name that looks like ours":     {"GET", "/", map[string]string{"Host": "localhost.example"}, 421},
-		"by an empty name":                   {"GET", "/", map[string]string{"Host": ":80"}, 421},
-		"a change by the page":               {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
-		"a change by curl":                   {"PUT", "/emulator/settings", nil, 200},
-		"a change by another site":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"a change by another port":           {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
-		"a change by another origin":         {"PUT", "/emulator/settings", map[string]string{"Origin": "http://shop.example"}, 403},
-		"clearing by another site":           {"DELETE", "/emulator/messages", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"a mailing by a form of another":     {"POST", "/v1/mailings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		"functions where there are none":     {"GET", "/v1/mailings", nil, 404},
-		"a file that is none":                {"GET", "/nothing.js", nil, 404},
-		"FCM itself is not behind the page":  {"POST", "/v1/projects/p/messages:send", nil, 404},
-		"an emulator's door that is unknown": {"GET", "/emulator/nothing", nil, 404},
+		"the page":                          {"GET", "/", nil, 200},
+		"by localhost":                      {"GET", "/", map[string]string{"Host": "localhost" + port}, 200},
+		"by a name below localhost":         {"GET", "/", map[string]string{"Host": "inbox.localhost" + port}, 200},
+		"by an IPv6 address":                {"GET", "/", map[string]string{"Host": "[::1]" + port}, 200},
+		"by a name of another site":         {"GET", "/", map[string]string{"Host": "rebound.example" + port}, 421},
+		"by a name without a port":          {"GET", "/emulator/messages", map[string]string{"Host": "rebound.example"}, 421},
+		"by a name that looks like ours":    {"GET", "/", map[string]string{"Host": "localhost.example"}, 421},
+		"by an empty name":                  {"GET", "/", map[string]string{"Host": ":80"}, 421},
+		"a change by the page":              {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
+		"a change by curl":                  {"PUT", "/emulator/settings", nil, 200},
+		"a change by another site":          {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a change by another port":          {"PUT", "/emulator/settings", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		"a change by another origin":        {"PUT", "/emulator/settings", map[string]string{"Origin": "http://shop.example"}, 403},
+		"clearing by another site":          {"DELETE", "/emulator/messages", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a mailing by a form of another":    {"POST", "/v1/mailings", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"functions where there are none":    {"GET", "/v1/mailings", nil, 404},
+		"a file that is missing":            {"GET", "/nothing.js", nil, 404},
+		"FCM itself is not behind the page": {"POST", "/v1/projects/p/messages:send", nil, 404},
+		"an unknown path of an emulator":    {"GET", "/emulator/nothing", nil, 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,13 +129,13 @@ func TestOnlyItsOwnPageGetsIn(t *testing.T) {
 				t.Errorf("the policy is %q, want it without unsafe", got)
 			}
 			if resp.Header.Get("Access-Control-Allow-Origin") != "" {
-				t.Error("lets other origins read")
+				t.Errorf("Access-Control-Allow-Origin is %q, want none", resp.Header.Get("Access-Control-Allow-Origin"))
 			}
 		})
 	}
 }
 
-func TestNamesGivenAreLetIn(t *testing.T) {
+func TestHostsOptionIsAccepted(t *testing.T) {
 	t.Parallel()
 	h := inbox.Handler(inbox.Options{FCM: http.NotFoundHandler(), Hosts: []string{"laptop.example"}})
 	for host, want := range map[string]int{"laptop.example:4000": 200, "Laptop.Example": 200, "other.example": 421} {
@@ -148,11 +148,11 @@ func TestNamesGivenAreLetIn(t *testing.T) {
 	}
 }
 
-// TestPageNamesNothingElsewhere: no file of the page loads from another origin,
-// and none writes HTML.
-func TestPageNamesNothingElsewhere(t *testing.T) {
+// TestPageLoadsNothingElsewhere checks that no file of the page loads from another origin, and
+// that none writes HTML.
+func TestPageLoadsNothingElsewhere(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	get := func(path string) string {
 		resp := request(t, "GET", w.url+path, nil, "")
 		b, err := io.ReadAll(resp.Body)
@@ -176,20 +176,20 @@ func TestPageNamesNothingElsewhere(t *testing.T) {
 		}
 		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "new Function", "@import", "url(", "src=\"http", "href=\"http", "style=\""} {
 			if strings.Contains(text, bad) {
-				t.Errorf("%s has %s", f, bad)
+				t.Errorf("%s has %q, want it without", f, bad)
 			}
 		}
 	}
 	if len(files) < 20 {
-		t.Errorf("only %d files were found: %v", len(files), files)
+		t.Errorf("found %d files, want at least 20: %v", len(files), files)
 	}
 }
 
-// TestToAnotherProcess: with addresses instead of handlers, streams go through
-// without buffering.
+// TestToAnotherProcess checks that To forwards streams without buffering, and that it removes
+// cookies and the origin.
 func TestToAnotherProcess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newHarness(t)
 	target, err := url.Parse(w.fcm.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestToAnotherProcess(t *testing.T) {
 	for lines.Scan() && !strings.Contains(lines.Text(), "streamed-phone:1") {
 	}
 	if lines.Err() != nil {
-		t.Error(lines.Err())
+		t.Errorf("reading the stream of events: %v", lines.Err())
 	}
 	got := request(t, "POST", page.URL+"/v1/mailings", map[string]string{"Cookie": "session=secret", "Origin": page.URL}, "{}")
 	b, err := io.ReadAll(got.Body)

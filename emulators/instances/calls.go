@@ -12,36 +12,36 @@ import (
 // ended. The chaos run uses it to explain what a killed process sent twice. It is
 // safe for concurrent use. Begin and MarkKilled accept a nil *CallLog.
 type CallLog struct {
-	mu         sync.Mutex // guards the fields below
-	byRef      map[push.BatchRef][]*Call
-	active     map[*Instance][]*Call
-	killedLife map[*Instance]int // the last life that was killed
+	mu          sync.Mutex // guards the fields below
+	byRef       map[push.BatchRef][]*Call
+	active      map[*Instance][]*Call
+	killedStart map[*Instance]int // number of the last process that was killed
 }
 
 // A Call is one request to deliver for one batch.
 type Call struct {
 	ref           push.BatchRef
-	life          int
+	start         int       // number of the process, counted by Instance.Starts
 	Began, Killed time.Time // Killed is zero if the call was not killed
-	Ended         time.Time // zero while it goes on
+	Ended         time.Time // zero while the call is in progress
 }
 
 // NewCallLog returns an empty log.
 func NewCallLog() *CallLog {
-	return &CallLog{byRef: map[push.BatchRef][]*Call{}, active: map[*Instance][]*Call{}, killedLife: map[*Instance]int{}}
+	return &CallLog{byRef: map[push.BatchRef][]*Call{}, active: map[*Instance][]*Call{}, killedStart: map[*Instance]int{}}
 }
 
-// Begin records a call. The caller calls the returned function at the end of the
-// call; crashed says that the process ended by itself before. A nil *CallLog records
-// nothing.
-func (c *CallLog) Begin(x *Instance, life int, ref push.BatchRef) func(crashed bool) {
+// Begin records a call to the process with the number start. The caller calls the returned
+// function at the end of the call; crashed says whether the process had ended by itself. A
+// nil *CallLog records nothing.
+func (c *CallLog) Begin(x *Instance, start int, ref push.BatchRef) func(crashed bool) {
 	if c == nil {
 		return func(bool) {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := &Call{ref: ref, life: life, Began: time.Now()}
-	if c.killedLife[x] >= life {
+	k := &Call{ref: ref, start: start, Began: time.Now()}
+	if c.killedStart[x] >= start {
 		k.Killed = k.Began // the process was killed before the call reached it
 	}
 
@@ -66,9 +66,9 @@ func (c *CallLog) MarkKilled(x *Instance) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.killedLife[x] = x.Life
+	c.killedStart[x] = x.Starts
 	for _, k := range c.active[x] {
-		if k.life == x.Life && k.Killed.IsZero() {
+		if k.start == x.Starts && k.Killed.IsZero() {
 			k.Killed = time.Now()
 		}
 	}
@@ -85,8 +85,8 @@ func (c *CallLog) ForBatch(ref push.BatchRef) []Call {
 	return out
 }
 
-// Forget deletes the calls for the batches of a mailing.
-func (c *CallLog) Forget(mailing string) {
+// DeleteMailing deletes the calls for the batches of a mailing.
+func (c *CallLog) DeleteMailing(mailing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for ref := range c.byRef {
@@ -96,11 +96,11 @@ func (c *CallLog) Forget(mailing string) {
 	}
 }
 
-// MaySend reports whether a killed call may have sent what FCM accepted at t. It may
-// have if the call was in progress at t. It also may have if it was killed before t
-// and no other call was in progress since: what a process has written to a connection
-// stays there after its end, and FCM may take long to accept it.
-func (c Call) MaySend(t time.Time, calls []Call) bool {
+// MayHaveSent reports whether a killed call may have sent the message that FCM accepted at
+// t. This is possible in two cases. The call was in progress at t. Or it was killed before
+// t, and no other call was in progress since: the request of a process can still reach FCM
+// after the process has ended.
+func (c Call) MayHaveSent(t time.Time, calls []Call) bool {
 	if c.Began.After(t) || c.Killed.After(t) {
 		return !c.Began.After(t)
 	}

@@ -12,16 +12,16 @@ import (
 // a new process has to start.
 const restartDelay = 500 * time.Millisecond
 
-// handleCrash cleans up after a process that ended by itself, and starts another
-// process after restartDelay.
-func (f *Fleet) handleCrash(x *Instance, life int) {
+// handleCrash cleans up after the process with the number start has ended by itself, and
+// starts another process after restartDelay. It does nothing after End or Close.
+func (f *Fleet) handleCrash(x *Instance, start int) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	if x.stopping || x.Life != life || f.closed {
+	if x.stopping || x.Starts != start || f.closed {
 		return
 	}
 
-	x.crashed = life
+	x.crashed = start
 	f.Calls.MarkKilled(x)
 	f.stats[x.Function+" ended by itself"]++
 	_ = x.stdin.Close()
@@ -44,12 +44,12 @@ const crashNoticeTimeout = 2 * time.Second
 
 // hasCrashed reports whether a process whose connection broke ended by itself. It
 // waits until the end of the process is noticed.
-func (f *Fleet) hasCrashed(x *Instance, life int) bool {
+func (f *Fleet) hasCrashed(x *Instance, start int) bool {
 	for until := time.Now().Add(crashNoticeTimeout); ; time.Sleep(10 * time.Millisecond) {
 		f.Mu.Lock()
-		crashed, ordered := x.crashed >= life, x.stopping || x.Life != life
+		crashed, ended := x.crashed >= start, x.stopping || x.Starts != start
 		f.Mu.Unlock()
-		if crashed || ordered || time.Now().After(until) {
+		if crashed || ended || time.Now().After(until) {
 			return crashed
 		}
 	}
@@ -60,23 +60,23 @@ func (f *Fleet) hasCrashed(x *Instance, life int) bool {
 func (f *Fleet) Crash(ref push.BatchRef) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	for _, x := range f.Calls.WorkingOn(ref) {
+	for _, x := range f.Calls.InstancesFor(ref) {
 		if x.Command == nil || x.stopping {
 			continue
 		}
 		f.Calls.MarkKilled(x)
 		_ = x.Command.Process.Kill() // an error means that the process has ended already
-		f.stats[x.Function+" killed by its batch"]++
+		f.stats[x.Function+" crashed by a batch"]++
 	}
 }
 
-// WorkingOn returns the instances that have a call for a batch in progress.
-func (c *CallLog) WorkingOn(ref push.BatchRef) (out []*Instance) {
+// InstancesFor returns the instances that have a call for a batch in progress.
+func (c *CallLog) InstancesFor(ref push.BatchRef) (out []*Instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for x, list := range c.active {
 		for _, k := range list {
-			if k.ref == ref && k.life == x.Life {
+			if k.ref == ref && k.start == x.Starts {
 				out = append(out, x)
 				break
 			}

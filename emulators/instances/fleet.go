@@ -1,5 +1,6 @@
-// Package instances runs functions in processes of their own behind one address each,
-// as Cloud Run does, and records which calls each process had in progress.
+// Package instances runs functions in their own processes. As on Cloud Run, each function
+// has one address, and a proxy passes its requests to one of its processes. The package
+// also records which calls each process had in progress.
 package instances
 
 import (
@@ -24,19 +25,18 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A Fleet runs every function in processes of its own behind one address each, as
-// Cloud Run does. While no instance is up, a request gets 503. A request that takes
-// longer than the time-out of the function is cut off with 504.
+// A Fleet runs the processes of all functions. While no instance of a function is up, its
+// requests get 503. A request that takes longer than the time-out gets 504.
 type Fleet struct {
 	binary  string
 	timeout time.Duration
-	log     io.Writer // of the processes
+	log     io.Writer // for the logs of the processes
 	Calls   *CallLog
 
 	Mu         sync.Mutex // guards the fields below, and those of the instances
 	All        []*Instance
 	ByFunction map[string][]*Instance
-	turn       int
+	turn       int            // selects the instance for the next request
 	stats      map[string]int // how often each thing was done to processes
 	closed     bool
 	restarts   sync.WaitGroup
@@ -45,15 +45,15 @@ type Fleet struct {
 // An Instance runs one process of a function at a time.
 type Instance struct {
 	Function string
-	n        int
-	Life     int // how many processes it has had
-	crashed  int // the last of them that ended by itself
+	n        int // its number among the instances of the function
+	Starts   int // number of processes that it has started so far
+	crashed  int // number of the last process that ended by itself
 	proxy    *httputil.ReverseProxy
 	Command  *exec.Cmd
 	stdin    io.Closer
 	exited   chan struct{} // closed when the process has ended
 	starting bool
-	stopping bool // End has signalled it: it gets no new requests
+	stopping bool // End has sent a signal to the process: it gets no new requests
 }
 
 // FleetSizes returns the number of processes of each function, if all functions run
@@ -62,8 +62,8 @@ func FleetSizes(deliver int) map[string]int {
 	return map[string]int{"mailings": 1, "customers": 1, "dispatch": 2, "deliver": deliver, "tick": 1}
 }
 
-// DefaultDeliver is the default number of processes of deliver.
-const DefaultDeliver = 2
+// DefaultDeliverInstances is the default number of processes of deliver.
+const DefaultDeliverInstances = 2
 
 // NewFleet makes sizes[fn] instances of each function and starts none. c may be nil.
 func NewFleet(sizes map[string]int, timeout time.Duration, c *CallLog, out io.Writer) (*Fleet, error) {
@@ -110,14 +110,14 @@ func (f *Fleet) Start(ctx context.Context, x *Instance) error {
 		return fmt.Errorf("starting %s: %w", x.Function, err)
 	}
 
-	gone := make(chan struct{})
-	x.Command, x.stdin, x.exited, x.stopping, x.proxy = cmd, stdin, gone, false, newProxy(addr)
-	x.Life++
-	life := x.Life
+	exited := make(chan struct{})
+	x.Command, x.stdin, x.exited, x.stopping, x.proxy = cmd, stdin, exited, false, newProxy(addr)
+	x.Starts++
+	start := x.Starts
 	go func() {
-		_ = cmd.Wait() // the cause is known: End, Crash, or the process ended by itself
-		close(gone)
-		f.handleCrash(x, life)
+		_ = cmd.Wait() // the exit status does not matter: handleCrash knows why the process ended
+		close(exited)
+		f.handleCrash(x, start)
 	}()
 
 	return nil
@@ -174,7 +174,7 @@ func newProxy(addr string) *httputil.ReverseProxy {
 			} else if b, ok := r.Context().Value(brokenKey{}).(*bool); ok {
 				*b = true
 			}
-			http.Error(w, "the instance is down: "+err.Error(), code)
+			http.Error(w, "the process of the instance has ended: "+err.Error(), code)
 		},
 	}
 }
@@ -183,8 +183,8 @@ func newProxy(addr string) *httputil.ReverseProxy {
 // shutdownTimeout to finish. The instance stays down.
 func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	f.Mu.Lock()
-	cmd, gone, stdin, fn := x.Command, x.exited, x.stdin, x.Function
-	if gone == nil || x.stopping {
+	cmd, exited, stdin, fn := x.Command, x.exited, x.stdin, x.Function
+	if exited == nil || x.stopping {
 		f.Mu.Unlock()
 		return
 	}
@@ -197,11 +197,11 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 	f.stats[fn+" "+sig.String()]++
 	f.Mu.Unlock()
 	// A process that ignores SIGTERM is killed, so that End always returns.
-	late := time.AfterFunc(shutdownTimeout, func() {
+	killTimer := time.AfterFunc(shutdownTimeout, func() {
 		f.Mu.Lock()
 		defer f.Mu.Unlock()
 		select {
-		case <-gone:
+		case <-exited:
 			return
 		default:
 		}
@@ -209,8 +209,8 @@ func (f *Fleet) End(x *Instance, sig syscall.Signal) {
 		_ = cmd.Process.Kill()
 		f.stats[fn+" killed after the shutdown time-out"]++
 	})
-	<-gone
-	late.Stop()
+	<-exited
+	killTimer.Stop()
 	stdin.Close()
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
@@ -237,8 +237,8 @@ func (f *Fleet) Counts() map[string]int {
 	return maps.Clone(f.stats)
 }
 
-// pickInstance returns an instance that is up, in turn, with its life and its proxy.
-// The proxy is nil if no instance is up.
+// pickInstance returns the next instance that is up, with the number and the proxy of its
+// process. The proxy is nil if no instance is up.
 func (f *Fleet) pickInstance(fn string) (*Instance, int, *httputil.ReverseProxy) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
@@ -247,7 +247,7 @@ func (f *Fleet) pickInstance(fn string) (*Instance, int, *httputil.ReverseProxy)
 	for i := range list {
 		x := list[(f.turn+i)%len(list)]
 		if x.exited != nil && !x.stopping {
-			return x, x.Life, x.proxy
+			return x, x.Starts, x.proxy
 		}
 	}
 	return nil, 0, nil
@@ -261,11 +261,11 @@ func (f *Fleet) Handler(fn string) http.Handler {
 		defer cancel()
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			http.Error(w, "the request was cut off", http.StatusBadRequest)
+			http.Error(w, "the request body did not arrive completely", http.StatusBadRequest)
 			return
 		}
 
-		x, life, p := f.pickInstance(fn)
+		x, start, p := f.pickInstance(fn)
 		if p == nil {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "no instance is up", http.StatusServiceUnavailable)
@@ -274,8 +274,8 @@ func (f *Fleet) Handler(fn string) http.Handler {
 
 		broken := false
 		if fn == "deliver" {
-			ended := f.Calls.Begin(x, life, parseBatchRef(body))
-			defer func() { ended(broken && f.hasCrashed(x, life)) }()
+			ended := f.Calls.Begin(x, start, parseBatchRef(body))
+			defer func() { ended(broken && f.hasCrashed(x, start)) }()
 		}
 
 		r = r.WithContext(context.WithValue(ctx, brokenKey{}, &broken))
@@ -284,12 +284,12 @@ func (f *Fleet) Handler(fn string) http.Handler {
 	})
 }
 
-// MessageBatch is the batch id in the CallLog for the only batch of a message to one
-// customer.
+// MessageBatch is the batch id of a message to one customer in the CallLog. Such a message
+// has no batch document.
 const MessageBatch = "message"
 
-// parseBatchRef returns the batch that a push to deliver names. A message to one
-// customer is a batch of its own.
+// parseBatchRef returns the batch that a push request to deliver names. A message to one
+// customer gets MessageBatch as its batch.
 func parseBatchRef(body []byte) (ref push.BatchRef) {
 	var p struct{ Message struct{ Data []byte } }
 	if json.Unmarshal(body, &p) != nil {

@@ -29,13 +29,13 @@ var Handlers = map[string]http.Handler{
 	"devices": devices.Handler, "console": console.Handler,
 }
 
-// shutdownTimeout is how long Cloud Run lets an instance live after SIGTERM.
+// shutdownTimeout is the time that Cloud Run gives an instance between SIGTERM and SIGKILL.
 const shutdownTimeout = 10 * time.Second
 
-// ServeFunction serves one function in a process of its own, as an instance on Cloud
-// Run. The environment names the servers. After SIGTERM the process has ten seconds
-// to finish its requests. The first line of its output is its address. It also ends
-// when its standard input is closed, so that it does not outlive its parent.
+// ServeFunction serves one function in this process, as an instance on Cloud Run does. The
+// environment variables name the servers. The first line of the output is the address.
+// After SIGTERM the requests have shutdownTimeout to finish. The process also ends when its
+// standard input is closed, so that it does not outlive its parent.
 func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 || Handlers[args[0]] == nil {
 		names := make([]string, 0, len(Handlers))
@@ -43,7 +43,7 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 			names = append(names, n)
 		}
 		slices.Sort(names)
-		return fmt.Errorf("function: name one of %s", strings.Join(names, ", "))
+		return fmt.Errorf("function: give one function: %s", strings.Join(names, ", "))
 	}
 
 	ctx, stop := context.WithCancel(ctx)
@@ -58,7 +58,7 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("function %s: %w", args[0], err)
 	}
 
-	srv := &http.Server{Handler: loopback.Doors(Handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: loopback.Protect(Handlers[args[0]]), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	fmt.Fprintln(out, ln.Addr())
@@ -72,7 +72,7 @@ func ServeFunction(ctx context.Context, args []string, out io.Writer) error {
 	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(shutdownCtx); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("function %s did not finish its requests in time: %w", args[0], err)
+		return fmt.Errorf("function %s did not finish its requests in %s: %w", args[0], shutdownTimeout, err)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type besideMeasured struct {
 	P50      float64 `json:"p50_seconds"`
 	Max      float64 `json:"max_seconds"`
 	Late     int     `json:"over_a_second"`
-	NotSent  int     `json:"not_sent"` // did not reach FCM in besidePatience
+	NotSent  int     `json:"not_sent"` // did not reach FCM in besideTimeout
 }
 
 // beside creates mailings to one customer, and records when FCM gets each.
@@ -53,7 +53,7 @@ type beside struct {
 func besideCustomer(i int) string { return fmt.Sprintf("beside-%02d", i%besideCustomers) }
 
 // recordRequest records the first request of a mailing. FCM calls it for each request.
-func (b *beside) recordRequest(s fcm.Sighting) {
+func (b *beside) recordRequest(s fcm.RequestRecord) {
 	if !strings.HasPrefix(s.Customer, "beside-") || s.Validated {
 		return
 	}
@@ -71,27 +71,27 @@ func (b *beside) recordRequest(s fcm.Sighting) {
 // reached FCM yet, and returns the times.
 func startBeside(ctx context.Context, l *local.Cloud, out io.Writer) (stop func() (*besideMeasured, error)) {
 	b := &beside{client: client.New(l.APIURL), seen: map[string]time.Time{}, changed: make(chan struct{})}
-	l.Phones.SetWitness(b.recordRequest)
-	handing, enough := context.WithCancel(ctx)
+	l.Phones.OnRequest(b.recordRequest)
+	creating, stopCreating := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := 0; ; i++ {
 			all.Go(func() { b.sendAndWait(ctx, i) })
-			if !client.Sleep(handing, besideEvery) {
+			if !client.Sleep(creating, besideEvery) {
 				return
 			}
 		}
 	})
 
 	return func() (*besideMeasured, error) {
-		enough()
+		stopCreating()
 		all.Wait()
-		l.Phones.SetWitness(nil)
+		l.Phones.OnRequest(nil)
 		if b.failed != nil {
 			return nil, b.failed
 		}
 		m := b.summarize()
-		fmt.Fprintf(out, "%d mailings to one customer beside it: p50 %.2f s, max %.2f s from POST to FCM, %d took more than a second, %d not sent in %s\n",
+		fmt.Fprintf(out, "%d mailings to one customer at the same time: p50 %.2f s, max %.2f s from POST to FCM; %d took more than a second; %d did not reach FCM in %s\n",
 			m.Mailings, m.P50, m.Max, m.Late, m.NotSent, besideTimeout)
 		return m, nil
 	}
@@ -105,7 +105,7 @@ func (b *beside) sendAndWait(ctx context.Context, i int) {
 	id, err := b.client.SendMailing(ctx, map[string]any{"message": demo.Message, "audience": map[string]any{"customers": []string{besideCustomer(i)}}})
 	if err != nil {
 		b.mu.Lock()
-		b.failed = fmt.Errorf("handing in a mailing beside the large one: %w", err)
+		b.failed = fmt.Errorf("creating a mailing beside the large one: %w", err)
 		b.mu.Unlock()
 		return
 	}

@@ -17,22 +17,25 @@ import (
 )
 
 const (
-	// campaignZones is how many time zones the customers of a campaign live in: those of
-	// whole hours from 12 before UTC to 12 after it.
+	// campaignZones is the number of time zones of the customers: all whole hours from
+	// 12 before UTC to 12 after it.
 	campaignZones = 25
-	// campaignHours is how long the hours are.
+	// campaignHours is the length of the hours of the mailing.
 	campaignHours = 12 * time.Hour
-	// campaignLead is how long before the hours of UTC the campaign is handed in.
+	// campaignLead is the time from the POST of the mailing to the beginning of its hours in
+	// UTC.
 	campaignLead = 8 * time.Second
-	// campaignLife is the lifetime: those whose hours begin later find none.
+	// campaignLife is the lifetime of the mailing. It has ended when the hours of the later
+	// time zones begin.
 	campaignLife = 10 * time.Minute
-	// onTheMinute is how far from its hours a message may reach FCM: on its way.
+	// onTheMinute is how long before or after its hours a message may reach FCM, because
+	// it takes time on the network.
 	onTheMinute = time.Second
-	// mostCampaignWrites is how many writes a token may take.
+	// mostCampaignWrites is the largest number of Firestore writes a token.
 	mostCampaignWrites = 0.03
 )
 
-// campaignMeasured is what became of a campaign.
+// campaignMeasured has the figures of a mailing by time zones.
 type campaignMeasured struct {
 	Zones       int     `json:"zones"`
 	Control     int64   `json:"control"`
@@ -40,27 +43,28 @@ type campaignMeasured struct {
 	Targeted    int64   `json:"targeted_tokens"`
 	Accepted    int64   `json:"accepted"`
 	Expired     int64   `json:"expired"`
-	Outside     int     `json:"outside_of_hours"`             // messages that FCM got more than a second outside
-	FirstAfter  float64 `json:"first_milliseconds_after"`     // the hours of UTC began
-	LastBefore  float64 `json:"last_milliseconds_before"`     // the hours of those 12 hours away ended; negative: after
-	StoppedOpen int64   `json:"expired_when_the_hours_ended"` // tokens of these that were not sent in time
+	Outside     int     `json:"outside_of_hours"`             // messages that FCM got more than onTheMinute outside the hours
+	FirstAfter  float64 `json:"first_milliseconds_after"`     // after the hours began in UTC
+	LastBefore  float64 `json:"last_milliseconds_before"`     // before the hours ended in the zones 12 hours from UTC; negative: after
+	StoppedOpen int64   `json:"expired_when_the_hours_ended"` // tokens of these zones that were not sent in time
 	Writes      float64 `json:"writes_a_token"`
 	Reads       float64 `json:"reads_a_customer"`
 }
 
-// A campaignWatch sees each message at FCM's clock.
+// A campaignWatch records when FCM got each message.
 type campaignWatch struct {
 	base  *campaignBase
-	opens time.Time // of UTC, and when the hours of the zones 12 hours away end
+	opens time.Time // beginning of the hours in UTC, and their end in the zones 12 hours from UTC
 
 	mu      sync.Mutex // guards the fields below
 	seen    map[string]int
 	outside int
-	first   time.Time // to a customer of UTC
-	last    time.Time // to a customer 12 hours away
+	first   time.Time // when FCM got the first message to a customer in UTC
+	last    time.Time // when FCM got the last message to a customer 12 hours from UTC
 }
 
-func (w *campaignWatch) see(x fcm.Sighting) {
+// recordRequest records a delivered message. FCM calls it for each request.
+func (w *campaignWatch) recordRequest(x fcm.RequestRecord) {
 	offset, known := w.base.zoneOf[x.Token]
 	if !x.Delivered || !known {
 		return
@@ -79,9 +83,10 @@ func (w *campaignWatch) see(x fcm.Sighting) {
 	}
 }
 
-// inside reports whether the clock of a zone shows a time within the hours.
+// inside reports whether a time is within the hours by the clock of a zone. offset is the
+// zone's hours from UTC.
 func (w *campaignWatch) inside(offset int, at time.Time) bool {
-	clock := func(t time.Time) time.Duration { return t.Sub(t.Truncate(24 * time.Hour)) } // UTC has no changes of clocks
+	clock := func(t time.Time) time.Duration { return t.Sub(t.Truncate(24 * time.Hour)) } // UTC has no daylight saving time
 	from, now := clock(w.opens), clock(at.UTC().Add(time.Duration(offset)*time.Hour))
 	since := now - from
 	if since < 0 {
@@ -90,9 +95,10 @@ func (w *campaignWatch) inside(offset int, at time.Time) bool {
 	return since < campaignHours
 }
 
-// runCampaign imports customers of 25 time zones and sends them a campaign with two
-// variants, a control group, a filter and hours, which begin in some zones and end in
-// others while it is sent. It holds every sum to the base, and every message to the hours.
+// runCampaign imports customers of 25 time zones and sends one mailing with two variants, a
+// control group, a filter and hours. The hours begin in some zones and end in others while
+// the mailing is sent. It compares every sum with the imported customers, and the time of
+// every message with the hours.
 func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*Result, error) {
 	m := &Result{Customers: p.customers, Instances: l.Instances}
 	c := client.New(l.APIURL)
@@ -104,13 +110,13 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 	}
 
 	opens := time.Now().UTC().Add(campaignLead + time.Second).Truncate(time.Minute).Add(time.Minute)
-	fmt.Fprintf(out, "hours from %s, handed in %s before\n", opens.Format("15:04"), campaignLead)
+	fmt.Fprintf(out, "the hours begin at %s UTC; the mailing is created %s before\n", opens.Format("15:04"), campaignLead)
 	if !client.Sleep(ctx, time.Until(opens.Add(-campaignLead))) {
 		return nil, ctx.Err()
 	}
 	watch := &campaignWatch{base: base, opens: opens, seen: map[string]int{}}
-	l.Phones.SetWitness(watch.see)
-	defer l.Phones.SetWitness(nil)
+	l.Phones.OnRequest(watch.recordRequest)
+	defer l.Phones.OnRequest(nil)
 	l.Phones.Clear()
 
 	before, cpu, began := usageOf(l), cpuSeconds(), time.Now()
@@ -141,12 +147,12 @@ func (p plan) runCampaign(ctx context.Context, l *local.Cloud, out io.Writer) (*
 		m.Campaign.Writes = float64(m.Firestore.Writes) / float64(end.Tokens.Targeted)
 		m.Campaign.Reads = float64(m.Firestore.Reads) / float64(p.customers)
 	}
-	fmt.Fprintf(out, "%d accepted, %d expired; the first message of UTC %.0f ms after its hours began, the last 12 hours away %.0f ms before they ended; %.4f writes a token\n",
+	fmt.Fprintf(out, "%d accepted, %d expired; first message in UTC %.0f ms after the hours began; last message 12 hours from UTC %.0f ms before the hours ended; %.4f writes a token\n",
 		m.Campaign.Accepted, m.Campaign.Expired, m.Campaign.FirstAfter, m.Campaign.LastBefore, m.Campaign.Writes)
 	return m, errors.Join(checkCampaign(m, end, want, got), watch.check(got))
 }
 
-// campaignDraft is the campaign as it is handed in.
+// campaignDraft returns the draft of the mailing, with hours that begin at opens.
 func campaignDraft(opens time.Time) map[string]any {
 	message := func(title string) map[string]any {
 		return map[string]any{"notification": map[string]any{"title": title, "body": "Only today"}}
@@ -162,15 +168,15 @@ func campaignDraft(opens time.Time) map[string]any {
 	}
 }
 
-// campaignMailing is the campaign as far as it decides who gets what.
+// campaignMailing returns the mailing with the fields that decide who gets which message.
 func campaignMailing(id string, opens time.Time) *push.Mailing {
 	var d push.Draft
-	b, _ := json.Marshal(campaignDraft(opens)) // texts and numbers
+	b, _ := json.Marshal(campaignDraft(opens)) // cannot fail: it has only texts and numbers
 	_ = json.Unmarshal(b, &d)
 	return push.NewMailing(id, id, d, opens)
 }
 
-// measured puts together what is reported.
+// measured returns the figures of the run.
 func (w *campaignWatch) measured(end *client.Mailing, want, got *campaignSums) *campaignMeasured {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -186,31 +192,31 @@ func (w *campaignWatch) measured(end *client.Mailing, want, got *campaignSums) *
 	return x
 }
 
-// check holds the messages that FCM got to the hours and to the results.
+// check compares the messages that FCM got with the hours and with the results.
 func (w *campaignWatch) check(got *campaignSums) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var faults []error
 	if w.outside > 0 {
-		faults = append(faults, fmt.Errorf("%d messages came outside of the hours of their customers", w.outside))
+		faults = append(faults, fmt.Errorf("FCM got %d messages outside the hours of their customers", w.outside))
 	}
 	accepted := map[int]int64{}
 	for token, n := range w.seen {
 		accepted[w.base.zoneOf[token]]++
 		if n > 1 {
-			faults = append(faults, fmt.Errorf("token %s got the campaign %d times", token, n))
+			faults = append(faults, fmt.Errorf("token %s got the mailing %d times, want once", token, n))
 		}
 	}
 	for offset := -campaignZones / 2; offset <= campaignZones/2; offset++ {
 		if n := got.results[offset]["accepted"]; n != accepted[offset] {
-			faults = append(faults, fmt.Errorf("%s: the recipients say %d accepted, and FCM accepted %d", zoneName(offset), n, accepted[offset]))
+			faults = append(faults, fmt.Errorf("%s: the recipients list %d accepted, but FCM accepted %d", zoneName(offset), n, accepted[offset]))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// checkCampaign holds the sums of the campaign to those of the base: of the whole, each
-// variant, each platform and each zone.
+// checkCampaign compares the sums of the mailing, and those of each variant, platform and
+// time zone, with the imported customers.
 func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) error {
 	var faults []error
 	same := func(what string, got, want int64) {
@@ -236,12 +242,12 @@ func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) erro
 	for offset := -campaignZones / 2; offset <= campaignZones/2; offset++ {
 		name, results := zoneName(offset), got.results[offset]
 		same("recipients in "+name, got.zones[offset], want.zones[offset])
-		same("recipients in "+name+" that are accepted or expired", results["accepted"]+results["expired"], want.zones[offset])
+		same("recipients in "+name+" with the result accepted or expired", results["accepted"]+results["expired"], want.zones[offset])
 		switch {
 		case offset >= 0 && offset < 12:
-			same("accepted in "+name+", where it was in the hours", results["accepted"], want.zones[offset])
+			same("accepted in "+name+", whose hours had begun", results["accepted"], want.zones[offset])
 		case offset < 0 && offset > -12:
-			same("accepted in "+name+", where it was not", results["accepted"], 0)
+			same("accepted in "+name+", whose hours had not begun", results["accepted"], 0)
 		}
 		accepted, expired = accepted+results["accepted"], expired+results["expired"]
 	}
@@ -249,7 +255,7 @@ func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) erro
 	same("tokens expired", end.Tokens.Expired, expired)
 
 	if m.Tokens >= large && m.Campaign.Writes > mostCampaignWrites {
-		faults = append(faults, fmt.Errorf("a token took %.4f writes, want at most %g", m.Campaign.Writes, mostCampaignWrites))
+		faults = append(faults, fmt.Errorf("a token needed %.4f writes, want at most %g", m.Campaign.Writes, mostCampaignWrites))
 	}
 	return errors.Join(faults...)
 }

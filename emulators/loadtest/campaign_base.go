@@ -13,26 +13,27 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A campaignBase is the imported base of customers, and what has to become of it.
+// A campaignBase has the imported customers, from which the expected sums follow.
 type campaignBase struct {
 	customers map[string]*campaignCustomer
-	zoneOf    map[string]int // by token: its customer's hours from UTC
+	zoneOf    map[string]int // by token: the customer's time zone, in hours from UTC
 }
 
-// campaignCustomer has an offset of whole hours, and tokens by platform.
+// campaignCustomer has a time zone, in whole hours from UTC, and the platform of each of
+// its tokens.
 type campaignCustomer struct {
 	offset int
 	tokens []push.Platform
 }
 
-// zoneName is the name of the zone that is so many hours before UTC: the signs of these
-// names are the other way round.
+// zoneName returns the name of the time zone that is offset hours from UTC. The sign in
+// these names is inverted: Etc/GMT-2 is two hours ahead of UTC.
 func zoneName(offset int) string { return fmt.Sprintf("Etc/GMT%+d", -offset) }
 
 func campaignToken(customer string, n int) string { return fmt.Sprintf("%s:phone-%d-ok", customer, n) }
 
-// newCampaignBase makes up customers: in all zones, with a token or more, of which six in
-// ten are Android's, three iOS's and one the web's.
+// newCampaignBase makes random customers in all time zones, each with one or more tokens.
+// Of ten tokens about six are for Android, three for iOS and one for the web.
 func newCampaignBase(p plan) *campaignBase {
 	r := rand.New(rand.NewPCG(p.seed, 1))
 	b := &campaignBase{customers: map[string]*campaignCustomer{}, zoneOf: map[string]int{}}
@@ -80,7 +81,7 @@ func (b *campaignBase) write(w io.Writer) error {
 	return nil
 }
 
-// A campaignSums has what the sums of a campaign have to be, or are.
+// campaignSums are the expected or the reported sums of the mailing.
 type campaignSums struct {
 	control, filtered int64
 	customers, tokens map[string]int64         // targeted, by variant
@@ -93,7 +94,7 @@ func newCampaignSums() *campaignSums {
 	return &campaignSums{customers: map[string]int64{}, tokens: map[string]int64{}, platforms: map[push.Platform]int64{}, zones: map[int]int64{}, results: map[int]map[string]int64{}}
 }
 
-// expected computes the sums of a campaign from the base.
+// expected computes the sums of the mailing from the imported customers.
 func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
 	by := push.TargetingOf(m, push.DefaultSettings())
 	s := newCampaignSums()
@@ -122,7 +123,7 @@ func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
 	return s
 }
 
-// recipients adds up the lines of the recipients of a campaign.
+// recipients returns the sums of the lines of GET /v1/mailings/{id}/recipients.
 func (b *campaignBase) recipients(ctx context.Context, c *client.Client, id string) (*campaignSums, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+"/v1/mailings/"+id+"/recipients", nil)
 	if err != nil {
@@ -146,7 +147,7 @@ func (b *campaignBase) recipients(ctx context.Context, c *client.Client, id stri
 		}
 		customer := b.customers[x.Customer]
 		if customer == nil {
-			return nil, fmt.Errorf("a recipient is the unknown customer %q", x.Customer)
+			return nil, fmt.Errorf("the recipients have the unknown customer %q", x.Customer)
 		}
 		s.tokens[x.Variant]++
 		s.platforms[x.Platform]++

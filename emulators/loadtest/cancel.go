@@ -19,8 +19,8 @@ const maxStopDelay = 5 * time.Second
 func (p plan) cancelMidway(ctx context.Context, l *local.Cloud, c *client.Client, id string, m *Result, show func(*client.Mailing)) error {
 	_, err := c.WaitUntil(ctx, id, func(x *client.Mailing) bool {
 		show(x)
-		through := x.Tokens.Targeted - x.Tokens.Pending
-		return x.IsFinal() || float64(through) >= p.cancel*float64(m.Tokens)
+		done := x.Tokens.Targeted - x.Tokens.Pending
+		return x.IsFinal() || float64(done) >= p.cancel*float64(m.Tokens)
 	})
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (p plan) cancelMidway(ctx context.Context, l *local.Cloud, c *client.Client
 
 	m.StoppedSeconds = last.Sub(cancelled).Seconds()
 	if last.Sub(cancelled) > maxStopDelay {
-		return fmt.Errorf("FCM was called %.1f s after the mailing was cancelled", m.StoppedSeconds)
+		return fmt.Errorf("FCM was still called %.1f s after the mailing was cancelled", m.StoppedSeconds)
 	}
 	return nil
 }
@@ -49,15 +49,15 @@ func checkCancelled(end *client.Mailing, s fcm.Stats) error {
 	t := end.Tokens
 	switch {
 	case end.State != string(push.Cancelled) || end.CompletedAt == nil:
-		return fmt.Errorf("the mailing was cancelled, and is %s", end.State)
+		return fmt.Errorf("the mailing was cancelled, but its state is %s", end.State)
 	case t.Accepted != int64(s.Accepted):
-		return fmt.Errorf("FCM took %d messages, %d are accepted", s.Accepted, t.Accepted)
+		return fmt.Errorf("FCM accepted %d messages, but %d tokens have the result accepted", s.Accepted, t.Accepted)
 	case !isInvalidCount(t.Invalid[push.CodeUnregistered], int64(s.Outcomes[push.CodeUnregistered])):
-		return fmt.Errorf("FCM called %d tokens dead, %d were found so", s.Outcomes[push.CodeUnregistered], t.Invalid[push.CodeUnregistered])
+		return fmt.Errorf("FCM answered UNREGISTERED %d times, but %d tokens have this result", s.Outcomes[push.CodeUnregistered], t.Invalid[push.CodeUnregistered])
 	case t.Cancelled == 0 || t.Targeted != t.Accepted+t.Invalid[push.CodeUnregistered]+t.Cancelled:
-		return fmt.Errorf("%d tokens were targeted, %d accepted, %v invalid, %d cancelled", t.Targeted, t.Accepted, t.Invalid, t.Cancelled)
+		return fmt.Errorf("%d tokens targeted, but the results are %d accepted, %v invalid, %d cancelled", t.Targeted, t.Accepted, t.Invalid, t.Cancelled)
 	case s.Duplicates != 0:
-		return fmt.Errorf("FCM saw %d messages twice", s.Duplicates)
+		return fmt.Errorf("FCM got %d messages twice", s.Duplicates)
 	}
 
 	return nil

@@ -13,27 +13,27 @@ import (
 	"carillon.example/shared/push"
 )
 
-// checkMailing compares the mailing's totals with the import and with FCM's counts. gone
+// checkMailing compares the mailing's totals with the import and with FCM's counts. invalid
 // is the number of invalid tokens.
-func checkMailing(end *client.Mailing, m *Result, gone int64) error {
+func checkMailing(end *client.Mailing, m *Result, invalid int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):
-		return fmt.Errorf("%d customers were imported, %d matched", m.Customers, end.Customers.Matched)
+		return fmt.Errorf("%d customers were imported, but %d matched", m.Customers, end.Customers.Matched)
 	case t.Targeted != m.Tokens:
-		return fmt.Errorf("%d tokens were imported, %d targeted", m.Tokens, t.Targeted)
-	case t.Invalid[push.CodeUnregistered] != gone:
-		return fmt.Errorf("%d tokens are dead, %d were found so", gone, t.Invalid[push.CodeUnregistered])
-	case t.Accepted != m.Tokens-gone:
-		return fmt.Errorf("%d tokens are good, %d were accepted", m.Tokens-gone, t.Accepted)
+		return fmt.Errorf("%d tokens were imported, but %d targeted", m.Tokens, t.Targeted)
+	case t.Invalid[push.CodeUnregistered] != invalid:
+		return fmt.Errorf("%d tokens are invalid, but %d have this result", invalid, t.Invalid[push.CodeUnregistered])
+	case t.Accepted != m.Tokens-invalid:
+		return fmt.Errorf("%d tokens are valid, but %d were accepted", m.Tokens-invalid, t.Accepted)
 	case m.FCM.Duplicates != 0:
-		return fmt.Errorf("FCM saw %d messages twice", m.FCM.Duplicates)
+		return fmt.Errorf("FCM got %d messages twice", m.FCM.Duplicates)
 	}
 	if err := checkPlatforms(end); err != nil {
 		return err
 	}
 
-	return checkCost(m, gone)
+	return checkCost(m, invalid)
 }
 
 // checkPlatforms compares the sums of each platform with those of the mailing. Only tokens of
@@ -55,16 +55,16 @@ func checkPlatforms(end *client.Mailing) error {
 // a customer and 1.5 % more (batches, cursors, the reads of tick and dispatch), and one
 // write for fifty tokens. Each invalid token adds two reads (to see whether it has a
 // flag, and in the transaction that flags it) and one write.
-func checkCost(m *Result, gone int64) error {
+func checkCost(m *Result, invalid int64) error {
 	if m.Firestore == nil || m.Tokens < large || m.Beside != nil { // the operations of small mailings beside it are in the same counts
 		return nil
 	}
-	reads, writes := m.Firestore.Reads-2*gone, m.Firestore.Writes-gone
+	reads, writes := m.Firestore.Reads-2*invalid, m.Firestore.Writes-invalid
 	switch {
 	case reads > int64(m.Customers)*1015/1000:
-		return fmt.Errorf("%d customers took %d reads, flags apart", m.Customers, reads)
+		return fmt.Errorf("%d customers needed %d reads, not counting flags", m.Customers, reads)
 	case writes > m.Tokens/50:
-		return fmt.Errorf("%d tokens took %d writes, flags apart", m.Tokens, writes)
+		return fmt.Errorf("%d tokens needed %d writes, not counting flags", m.Tokens, writes)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (m *Result) recordQuota(l *local.Cloud) {
 
 // printQuota prints the figures of recordQuota.
 func (m *Result) printQuota(out io.Writer) {
-	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of the quota itself), %.0f tokens a second\n",
+	fmt.Fprintf(out, "%.1f %% of the quota used, %d answers of 429 (%d of them because of the quota), %.0f tokens a second\n",
 		100*m.QuotaShare, m.FCM.Answers429, m.FCM.OverQuota, m.TokensPerSecond)
 }
 

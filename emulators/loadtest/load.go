@@ -39,8 +39,8 @@ type plan struct {
 	messageRate   float64     // a second
 	besideMailing bool        // one mailing to everyone beside the messages
 	gcOff         bool        // no garbage collection while messages are sent
-	campaign      bool        // a campaign by time zones is measured
-	stray         strayErrors // other errors that FCM answers with
+	campaign      bool        // one mailing by time zones is measured
+	stray         strayErrors // errors that FCM answers to a share of the sends
 	seed          uint64
 }
 
@@ -80,29 +80,29 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	o.LogLevel = "error"
 	o.Clock = time.Minute // as in the cloud, because each tick reads the open mailings
 	p := plan{}
-	f.IntVar(&p.customers, "customers", 100_000, "how many")
-	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "on average; everybody has one at least")
-	f.Float64Var(&p.invalid, "invalid", 0.03, "share of dead tokens")
-	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of it is through, and see it stop")
-	f.BoolVar(&p.apart, "apart", false, "run every function in processes of its own, and tell their memory")
-	f.Uint64Var(&p.seed, "seed", 1, "of who has how many tokens and which are dead")
-	f.BoolVar(&p.beside, "beside", false, "hand in a mailing to one customer every few seconds beside the large one, and tell how long each took to FCM")
-	f.IntVar(&p.mailings, "mailings", 1, "mailings to everyone at once; the figures are those of the first, and FCM's of all")
-	f.IntVar(&p.rated, "rated", 0, "mailings to everyone at the lowest rate beside it; they are cancelled at the end")
-	f.Var(&p.stray, "stray", "errors that FCM answers a share of the sends with, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
-	f.IntVar(&p.messages, "messages", 0, "send so many messages to one customer each, instead of a mailing, and tell how long each took to FCM")
-	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: how many a second")
-	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: send a mailing to -customers beside them")
-	f.BoolVar(&p.gcOff, "gc-off", false, "with -messages: no garbage collection while they are sent, because the emulated Firestore has all customers in the memory of this process, as no function has; GOMEMLIMIT still counts")
-	f.BoolVar(&p.campaign, "campaign", false, "send a campaign with variants, a control group, a filter and hours to -customers in 25 time zones, and hold every sum and message to it")
+	f.IntVar(&p.customers, "customers", 100_000, "number of customers")
+	f.Float64Var(&p.tokens, "tokens-per-customer", 1.4, "average number of tokens of a customer; each customer has at least one")
+	f.Float64Var(&p.invalid, "invalid", 0.03, "share of invalid tokens, from 0 to 1")
+	f.Float64Var(&p.cancel, "cancel", 0, "cancel the mailing when this share of its tokens has a result, and measure how soon sending stops; 0: do not cancel")
+	f.BoolVar(&p.apart, "apart", false, "run each function in its own processes, and report their peak memory")
+	f.Uint64Var(&p.seed, "seed", 1, "seed of the random customers: the same seed gives the same tokens")
+	f.BoolVar(&p.beside, "beside", false, "also send a mailing to one customer every few seconds, and report the time from its POST to FCM")
+	f.IntVar(&p.mailings, "mailings", 1, "number of mailings to everyone at the same time; the figures are those of the first, but the counts of FCM are those of all")
+	f.IntVar(&p.rated, "rated", 0, "number of other mailings to everyone at the lowest rate; they are cancelled at the end")
+	f.Var(&p.stray, "stray", "errors for a share of the sends, like QUOTA_PROJECT=0.01/1s (with Retry-After) or UNAVAILABLE=0.001")
+	f.IntVar(&p.messages, "messages", 0, "number of messages to one customer each, sent instead of a mailing; reports the time from POST to FCM")
+	f.Float64Var(&p.messageRate, "message-rate", 100, "with -messages: messages a second")
+	f.BoolVar(&p.besideMailing, "beside-mailing", false, "with -messages: also send a mailing to all -customers")
+	f.BoolVar(&p.gcOff, "gc-off", false, "with -messages: no garbage collection while they are sent (the limit of GOMEMLIMIT still applies): the Firestore emulator keeps all customers in this process, which no function does")
+	f.BoolVar(&p.campaign, "campaign", false, "send one mailing with variants, a control group, a filter and hours to -customers in 25 time zones, and check every sum and every message")
 	o.RegisterFleetFlags(f)
-	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "how long FCM takes to answer")
+	f.DurationVar(&o.FCMLatency, "fcm-latency", 70*time.Millisecond, "time that FCM takes for each answer")
 	var c chaos.Options
-	f.Uint64Var(&c.Seed, "chaos", 0, "many mailings under faults of everything, drawn from this seed, and every promise checked")
-	f.Float64Var(&c.Minutes, "minutes", 2, "with -chaos: how long the faults go on; the rest then takes some minutes to its end")
-	weather := f.String("weather", "usual", "with -chaos: which faults, by name, separated by commas: usual, all, none, a name, -name without one")
-	f.StringVar(&c.Logs, "logs", "", "with -chaos: a file for what the functions log")
-	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
+	f.Uint64Var(&c.Seed, "chaos", 0, "seed: send many mailings while faults happen that this seed selects, and check every promise")
+	f.Float64Var(&c.Minutes, "minutes", 2, "with -chaos: minutes with faults; then the mailings need some more minutes to end")
+	weather := f.String("weather", "usual", "with -chaos: the faults, separated by commas: usual, all, none, NAME, or -NAME to leave one out")
+	f.StringVar(&c.Logs, "logs", "", "with -chaos: a `file` for the logs of the functions")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
@@ -122,18 +122,18 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	if (p.beside || p.hasCrowd()) && p.cancel > 0 {
-		return errors.New("load: -beside, -mailings and -rated measure whole mailings; they do not go with -cancel")
+	if (p.beside || p.hasOtherMailings()) && p.cancel > 0 {
+		return errors.New("load: -beside, -mailings and -rated do not go with -cancel: they measure complete mailings")
 	}
 	if p.mailings < 1 || p.rated < 0 {
-		return errors.New("load: -mailings is at least 1, and -rated at least 0")
+		return errors.New("load: -mailings must be at least 1, and -rated at least 0")
 	}
 	if p.customers < 1 || p.tokens < 1 || p.tokens > push.MaxTokens || p.invalid < 0 || p.invalid > 1 || p.cancel < 0 || p.cancel >= 1 {
-		return errors.New("load: at least one customer, 1 to 20 tokens a customer, and shares of 0 to 1")
+		return errors.New("load: -customers must be at least 1, -tokens-per-customer from 1 to 20, and -invalid and -cancel shares from 0 to 1")
 	}
 
 	if p.messages < 0 || p.messages > 0 && p.messageRate <= 0 {
-		return errors.New("load: -messages is not negative, and -message-rate is more than 0")
+		return errors.New("load: -messages must not be negative, and -message-rate must be more than 0")
 	}
 
 	m, err := p.runInCloud(ctx, o, out)
@@ -187,7 +187,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 
 	c := client.New(l.APIURL)
 	c.HTTP.Timeout = 10 * time.Minute
-	gone, err := p.importCustomers(ctx, c, m, out)
+	invalid, err := p.importCustomers(ctx, c, m, out)
 	if err != nil {
 		return nil, err
 	}
@@ -203,9 +203,9 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	b := progress.NewBar(out, "mailing")
 	c.Every = 500 * time.Millisecond // each poll costs reads, too
 	show := func(x *client.Mailing) { b.Show(x.Tokens.Targeted-x.Tokens.Pending, m.Tokens, x.State) }
-	measuredBeside := func() (*besideMeasured, error) { return nil, nil }
+	stopBeside := func() (*besideMeasured, error) { return nil, nil }
 	if p.beside {
-		measuredBeside = startBeside(ctx, l, out)
+		stopBeside = startBeside(ctx, l, out)
 	}
 	if p.cancel > 0 {
 		if err := p.cancelMidway(ctx, l, c, id, m, show); err != nil {
@@ -213,7 +213,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 		}
 	}
 
-	others, err := p.startCrowd(ctx, c)
+	others, err := p.startOtherMailings(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -225,12 +225,12 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	}
 
 	m.Seconds = time.Since(began).Seconds()
-	if err := others.finishMailings(ctx, c, m, gone); err != nil {
+	if err := others.finishMailings(ctx, c, m, invalid); err != nil {
 		return nil, err
 	}
 
 	m.recordQuota(l)
-	if m.Beside, err = measuredBeside(); err != nil {
+	if m.Beside, err = stopBeside(); err != nil {
 		return nil, err
 	}
 
@@ -238,7 +238,7 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	m.CPUSeconds, m.PeakRSSMB = cpuSeconds()-cpu, peakRSS()
 	m.printQuota(out)
 	m.setUsage(billed, usageOf(l))
-	if p.hasCrowd() {
+	if p.hasOtherMailings() {
 		m.USDPerMillion = 0 // the operations are those of several mailings
 	}
 
@@ -247,25 +247,25 @@ func (p plan) runMailing(ctx context.Context, l *local.Cloud, out io.Writer) (*R
 	switch {
 	case p.cancel > 0:
 		return m, checkCancelled(end, s)
-	case p.hasCrowd():
-		return m, checkOneOfMany(end, m, gone)
+	case p.hasOtherMailings():
+		return m, checkOneOfMany(end, m, invalid)
 	}
 
-	return m, checkMailing(end, m, gone)
+	return m, checkMailing(end, m, invalid)
 }
 
-// hasCrowd reports whether other mailings to everyone run beside the measured one.
-func (p plan) hasCrowd() bool { return p.mailings > 1 || p.rated > 0 }
+// hasOtherMailings reports whether other mailings to everyone run beside the measured one.
+func (p plan) hasOtherMailings() bool { return p.mailings > 1 || p.rated > 0 }
 
 // importCustomers imports the customers, and returns the number of invalid tokens.
-func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, out io.Writer) (gone int64, err error) {
+func (p plan) importCustomers(ctx context.Context, c *client.Client, m *Result, out io.Writer) (invalid int64, err error) {
 	began := time.Now()
 	err = importLines(ctx, c, out, func(w io.Writer) (err error) {
-		m.Tokens, gone, err = p.writeCustomers(w)
+		m.Tokens, invalid, err = p.writeCustomers(w)
 		return err
 	})
 	m.ImportSeconds = time.Since(began).Seconds()
-	return gone, err
+	return invalid, err
 }
 
 // importLines imports the customers that write writes, a line each.
@@ -279,14 +279,14 @@ func importLines(ctx context.Context, c *client.Client, out io.Writer, write fun
 	}
 	im.Bar.End()
 	if im.Failed > 0 {
-		return fmt.Errorf("%d customers were refused", im.Failed)
+		return fmt.Errorf("%d customers were not imported", im.Failed)
 	}
 	return nil
 }
 
 // writeCustomers writes random customers as NDJSON. Each has one token or more. The same
 // seed gives the same customers.
-func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
+func (p plan) writeCustomers(w io.Writer) (tokens, invalid int64, err error) {
 	r := rand.New(rand.NewPCG(p.seed, 0))
 	enc := json.NewEncoder(w)
 	type token struct {
@@ -298,7 +298,7 @@ func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 			tokens++
 			line := fmt.Sprintf(`{"id":%q,"tokens":[{"token":"%s:phone-ok","platform":"android"}]}`+"\n", besideCustomer(i), besideCustomer(i))
 			if _, err := io.WriteString(w, line); err != nil {
-				return tokens, gone, err
+				return tokens, invalid, err
 			}
 		}
 	}
@@ -307,7 +307,7 @@ func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 		tokens++
 		line := fmt.Sprintf(`{"id":%q,"tokens":[{"token":%q,"platform":"android"}]}`+"\n", messageCustomer(i), messageToken(i))
 		if _, err := io.WriteString(w, line); err != nil {
-			return tokens, gone, err
+			return tokens, invalid, err
 		}
 	}
 
@@ -324,15 +324,15 @@ func (p plan) writeCustomers(w io.Writer) (tokens, gone int64, err error) {
 			end := "ok"
 			if r.Float64() < p.invalid {
 				end = "gone"
-				gone++
+				invalid++
 			}
 			c.Tokens = append(c.Tokens, token{fmt.Sprintf("t%08d-%d:%032x%032x%032x%032x-%s", i, j, r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64(), end), "android"})
 		}
 		tokens += int64(n)
 		if err := enc.Encode(c); err != nil {
-			return tokens, gone, err
+			return tokens, invalid, err
 		}
 	}
 
-	return tokens, gone, nil
+	return tokens, invalid, nil
 }

@@ -84,7 +84,7 @@ func newMessageRun(l *local.Cloud) *messageRun {
 }
 
 // recordAccepted records an accepted message. FCM calls it for each request.
-func (r *messageRun) recordAccepted(x fcm.Sighting) {
+func (r *messageRun) recordAccepted(x fcm.RequestRecord) {
 	if !x.Delivered || !strings.HasPrefix(x.Mailing, "s") { // the mailing beside the messages goes to the same customers
 		return
 	}
@@ -156,12 +156,12 @@ func (r *messageRun) postBody(ctx context.Context, body []byte) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("handing in a message: %w", err)
+		return fmt.Errorf("posting a message: %w", err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("handing in a message: %s: %s", resp.Status, answer)
+		err = fmt.Errorf("posting a message: %s: %s", resp.Status, answer)
 	}
 	return err
 }
@@ -176,12 +176,12 @@ func (p plan) runMessages(ctx context.Context, l *local.Cloud, out io.Writer) (*
 		return nil, err
 	}
 	r := newMessageRun(l)
-	l.Phones.SetWitness(r.recordAccepted)
-	defer l.Phones.SetWitness(nil)
+	l.Phones.OnRequest(r.recordAccepted)
+	defer l.Phones.OnRequest(nil)
 
 	if p.gcOff {
 		runtime.GC()
-		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // GOMEMLIMIT still counts
+		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the limit of GOMEMLIMIT still applies
 	}
 	var mailing string
 	if p.besideMailing {
@@ -219,7 +219,7 @@ func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int
 		return r.failed
 	}
 	if len(r.took) != x.Messages || r.twice > 0 {
-		return fmt.Errorf("of %d messages FCM accepted %d, and %d twice", x.Messages, len(r.took), r.twice)
+		return fmt.Errorf("FCM accepted %[2]d of %[1]d messages, %[3]d of them twice", x.Messages, len(r.took), r.twice)
 	}
 
 	slices.Sort(r.took)
@@ -237,9 +237,9 @@ func (x *messagesMeasured) computeFigures(m *Result, r *messageRun, requests int
 		}
 	}
 	if x.Reads > 3 || x.Writes > mostMessageWrites {
-		return fmt.Errorf("a message took %.2f reads and %.2f writes", x.Reads, x.Writes)
+		return fmt.Errorf("a message needed %.2f reads and %.2f writes, want at most 3 and %g", x.Reads, x.Writes, mostMessageWrites)
 	}
-	fmt.Fprintf(out, "%d messages at %.0f a second: p50 %.0f ms, p99 %.0f ms, max %.0f ms from POST to FCM; at most %d waited; %.2f reads and %.2f writes a message, $%.2f a million ($%.2f in a multi-region)\n",
+	fmt.Fprintf(out, "%d messages at %.0f a second: p50 %.0f ms, p99 %.0f ms, max %.0f ms from POST to FCM; at most %d waited at the same time; %.2f reads and %.2f writes a message, $%.2f a million ($%.2f in a multi-region)\n",
 		x.Messages, x.Rate, x.P50, x.P99, x.Max, x.MostWaiting, x.Reads, x.Writes, x.USDPerMillion, x.USDMultiRegion)
 	return nil
 }

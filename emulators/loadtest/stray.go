@@ -36,7 +36,7 @@ func (s *strayErrors) Set(text string) error {
 		}
 		if timed {
 			if o.RetryAfter, err = time.ParseDuration(after); err != nil {
-				return fmt.Errorf("%q: Retry-After is no duration like 1s", part)
+				return fmt.Errorf("%q: Retry-After is not a duration like 1s", part)
 			}
 		}
 		*s = append(*s, o)

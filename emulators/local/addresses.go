@@ -63,7 +63,7 @@ func (o *Options) Exposed() (out []string) {
 		if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
 			continue
 		}
-		out = append(out, fmt.Sprintf("%s listens on %s, beyond this machine, and asks nobody who they are", p.what, p.addr))
+		out = append(out, fmt.Sprintf("%s listens on %s: other machines can reach it, and it has no authentication", p.what, p.addr))
 	}
 	return out
 }
@@ -73,7 +73,7 @@ func (o *Options) checkRequired() error {
 	var faults []error
 	need := func(off bool, flag, env string) {
 		if off {
-			faults = append(faults, fmt.Errorf("-%s is empty, and the functions need it: name another by %s", flag, env))
+			faults = append(faults, fmt.Errorf("-%s is empty, but the functions need this server: set the address here, or name another server in %s", flag, env))
 		}
 	}
 	if !o.WithFunctions {
@@ -86,7 +86,7 @@ func (o *Options) checkRequired() error {
 		faults = append(faults, errors.New("-api is empty, and -console needs it"))
 	}
 	if o.FCMAddr == "" {
-		faults = append(faults, errors.New("-fcm is empty, and the functions need it"))
+		faults = append(faults, errors.New("-fcm is empty, but the functions need this server"))
 	}
 	return errors.Join(faults...)
 }
@@ -104,11 +104,11 @@ func (l *Cloud) LostAtEnd() string {
 		what = append(what, "the messages in Pub/Sub")
 	}
 	if l.Phones != nil {
-		what = append(what, fmt.Sprintf("%d messages that FCM took", l.Phones.Stats().Kept))
+		what = append(what, fmt.Sprintf("%d messages that FCM accepted", l.Phones.Stats().Kept))
 	}
 	if len(what) == 0 {
 		return "stopped"
 	}
 
-	return "stopped; " + strings.Join(what, ", ") + " were in memory and are gone"
+	return "stopped; " + strings.Join(what, ", ") + " were only in memory and are lost"
 }

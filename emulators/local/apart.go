@@ -19,7 +19,7 @@ func StartApart(ctx context.Context, o Options) (l *Cloud, f *instances.Fleet, e
 		return nil, nil, err
 	}
 	if l.Instances == 0 {
-		l.Instances = instances.DefaultDeliver
+		l.Instances = instances.DefaultDeliverInstances
 	}
 	if err := l.SetEnvironment(); err != nil {
 		return nil, nil, err

@@ -211,6 +211,6 @@ func (l *Cloud) Print(out io.Writer) {
 	line("Inbox", l.UIURL)
 	line("project", l.Project)
 	if l.Firestore != nil && l.Indexes != "" {
-		fmt.Fprintf(out, "queries need the composite indexes that %s declares; -require-indexes '' asks for none\n", l.Indexes)
+		fmt.Fprintf(out, "Firestore requires the composite indexes that %s declares; -require-indexes '' requires none\n", l.Indexes)
 	}
 }

@@ -33,14 +33,14 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if f.NArg() > 0 {
-		return errors.New("events: there is nothing to name behind the flags")
+		return errors.New("events: takes flags only, no arguments")
 	}
 	if err := os.Setenv("PUBSUB_EMULATOR_HOST", *addr); err != nil {
 		return err
 	}
 	client, err := pubsub.NewClient(ctx, *project)
 	if err != nil {
-		return fmt.Errorf("events: reaching Pub/Sub on %s: %w", *addr, err)
+		return fmt.Errorf("events: connecting to Pub/Sub on %s: %w", *addr, err)
 	}
 	defer client.Close()
 	name, err := subscribeEvents(ctx, client, *project)
@@ -48,7 +48,7 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("events: on %s: %w", *addr, err)
 	}
 	defer deleteSubscription(ctx, client, name)
-	fmt.Fprintln(os.Stderr, "following push-events of project "+*project+" on "+*addr+", until Ctrl-C")
+	fmt.Fprintln(os.Stderr, "printing push-events of project "+*project+" on "+*addr+", until Ctrl-C")
 
 	var mu sync.Mutex // guards out: Receive calls the function concurrently
 	err = client.Subscriber(name).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
@@ -70,13 +70,13 @@ func FollowEvents(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// reachWithin is the time-out of a call that creates or deletes the subscription.
-const reachWithin = 10 * time.Second
+// subscriptionTimeout is the time-out of a call that creates or deletes the subscription.
+const subscriptionTimeout = 10 * time.Second
 
 // subscribeEvents creates a subscription that only this command uses, and returns its
 // full name.
 func subscribeEvents(ctx context.Context, client *pubsub.Client, project string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	ctx, cancel := context.WithTimeout(ctx, subscriptionTimeout)
 	defer cancel()
 	s := &pubsubpb.Subscription{
 		Name:               fmt.Sprintf("projects/%s/subscriptions/follow-%d-%d", project, os.Getpid(), time.Now().UnixNano()),
@@ -87,7 +87,7 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 	}
 	_, err := client.SubscriptionAdminClient.CreateSubscription(ctx, s)
 	if status.Code(err) == codes.NotFound {
-		return "", fmt.Errorf("there is no topic push-events in project %s: are the functions running there?", project)
+		return "", fmt.Errorf("project %s has no topic push-events: do the functions run there?", project)
 	}
 
 	return s.Name, err
@@ -96,7 +96,7 @@ func subscribeEvents(ctx context.Context, client *pubsub.Client, project string)
 // deleteSubscription deletes the subscription. WithoutCancel is there because ctx has
 // ended when the command ends.
 func deleteSubscription(ctx context.Context, client *pubsub.Client, name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reachWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), subscriptionTimeout)
 	defer cancel()
 	_ = client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name}) // if this fails, the subscription expires
 }

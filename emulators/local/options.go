@@ -69,28 +69,28 @@ func (o Options) OnFreePorts() Options {
 
 // RegisterFlags adds a flag for each option to f.
 func (o *Options) RegisterFlags(f *flag.FlagSet) {
-	f.StringVar(&o.APIAddr, "api", o.APIAddr, "address of the HTTP functions; port 0 is any, '' is off, here and below")
+	f.StringVar(&o.APIAddr, "api", o.APIAddr, "address of the HTTP functions; for this flag and the other addresses, port 0 is any free port, and '' switches the server off")
 	f.StringVar(&o.FirestoreAddr, "firestore", o.FirestoreAddr, "address of Firestore")
 	f.StringVar(&o.PubSubAddr, "pubsub", o.PubSubAddr, "address of Pub/Sub")
 	f.StringVar(&o.FCMAddr, "fcm", o.FCMAddr, "address of FCM")
 	f.StringVar(&o.UIAddr, "ui", o.UIAddr, "address of the inbox")
-	f.StringVar(&o.DevicesAddr, "devices", o.DevicesAddr, "address of the public function for apps; it is off by default, as in the cloud")
-	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices, address of Firebase Auth")
-	f.StringVar(&o.ConsoleAddr, "console", o.ConsoleAddr, "address of the page on which people see mailings and send; it is off by default, as in the cloud")
-	f.DurationVar(&o.Clock, "clock", o.Clock, "how often tick comes; in the cloud it is a minute")
-	f.DurationVar(&o.FCMLatency, "fcm-latency", o.FCMLatency, "how long FCM takes to answer")
+	f.StringVar(&o.DevicesAddr, "devices", o.DevicesAddr, "address of devices, the public function for apps; off by default, as in the cloud")
+	f.StringVar(&o.AuthAddr, "auth", o.AuthAddr, "with -devices: address of Firebase Auth")
+	f.StringVar(&o.ConsoleAddr, "console", o.ConsoleAddr, "address of the console, the page for people; off by default, as in the cloud")
+	f.DurationVar(&o.Clock, "clock", o.Clock, "interval between two runs of tick; a minute in the cloud")
+	f.DurationVar(&o.FCMLatency, "fcm-latency", o.FCMLatency, "time that FCM takes for each answer")
 	o.RegisterFleetFlags(f)
-	f.BoolVar(&o.FCMAuth, "fcm-auth", o.FCMAuth, "with -only, FCM refuses who brings no bearer token")
-	f.StringVar(&o.FCMTLS, "fcm-tls", o.FCMTLS, "with -only, FCM speaks TLS with a certificate of its own, which is written to this file")
-	f.StringVar(&o.Indexes, "require-indexes", o.Indexes, "a firestore.indexes.json: queries that need a composite index and have none there are refused; '' refuses none, the default with -only")
-	f.StringVar(&o.LogLevel, "log", o.LogLevel, "debug, info, warn or error")
+	f.BoolVar(&o.FCMAuth, "fcm-auth", o.FCMAuth, "with -only: FCM refuses requests without a bearer token")
+	f.StringVar(&o.FCMTLS, "fcm-tls", o.FCMTLS, "with -only: FCM serves TLS with a new certificate, and writes the certificate to this `file`")
+	f.StringVar(&o.Indexes, "require-indexes", o.Indexes, "a `file` like firestore.indexes.json: Firestore refuses queries whose composite index is missing in it; '' (the default with -only) refuses none")
+	f.StringVar(&o.LogLevel, "log", o.LogLevel, "level of the log: debug, info, warn or error")
 }
 
 // RegisterFleetFlags adds the flags for the instances of deliver and their quota to f.
 func (o *Options) RegisterFleetFlags(f *flag.FlagSet) {
-	f.IntVar(&o.Instances, "instances", o.Instances, "run that many processes of deliver, as Cloud Run does; 0: deliver runs in this process")
-	f.IntVar(&o.Quota, "quota", o.Quota, "FCM's messages a minute, for the emulator and the functions; with -only 0 is no limit")
-	f.StringVar(&o.QuotaShape, "quota-shape", o.QuotaShape, "how FCM counts the quota: minute-retry-after, minute (no Retry-After), or bucket")
+	f.IntVar(&o.Instances, "instances", o.Instances, "number of processes of deliver, each like an instance on Cloud Run; 0: deliver runs in this process")
+	f.IntVar(&o.Quota, "quota", o.Quota, "FCM quota in messages a minute, for the emulator and the functions; with -only, 0 is no limit")
+	f.StringVar(&o.QuotaShape, "quota-shape", o.QuotaShape, "how FCM counts the quota: minute-retry-after (the default), minute (without Retry-After), or bucket")
 }
 
 // maxInstances is the largest number of processes of deliver on one machine.
@@ -100,14 +100,14 @@ const maxInstances = 100
 func (o *Options) Check() error {
 	var faults []error
 	if o.Instances < 0 || o.Instances > maxInstances {
-		faults = append(faults, fmt.Errorf("-instances: %d processes of deliver; 0 to %d can be", o.Instances, maxInstances))
+		faults = append(faults, fmt.Errorf("-instances: %d processes of deliver, but the value must be from 0 to %d", o.Instances, maxInstances))
 	}
 	if o.Quota < 0 || o.Quota == 0 && o.WithFunctions {
-		faults = append(faults, fmt.Errorf("-quota: %d messages a minute; at least 1 is wanted", o.Quota))
+		faults = append(faults, fmt.Errorf("-quota: %d messages a minute, but the value must be at least 1", o.Quota))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
-		faults = append(faults, fmt.Errorf("-log: there is no level %q: debug, info, warn and error are", o.LogLevel))
+		faults = append(faults, fmt.Errorf("-log: unknown level %q: use debug, info, warn or error", o.LogLevel))
 	}
 	return errors.Join(append(faults, o.checkRequired())...)
 }
@@ -116,19 +116,19 @@ func (o *Options) Check() error {
 // only is a list of names, separated by commas; "" changes nothing.
 func (o *Options) ChooseEmulators(only string) error {
 	if only == "" && (o.FCMAuth || o.FCMTLS != "") {
-		return errors.New("-fcm-auth and -fcm-tls are for clients of your own: they go with -only fcm")
+		return errors.New("-fcm-auth and -fcm-tls need -only fcm: they are for your own clients of FCM")
 	}
 	if only == "" {
 		return nil
 	}
 	if o.DevicesAddr != "" {
-		return errors.New("-devices is a function, and -only starts none")
+		return errors.New("-devices does not go with -only: devices is a function, and -only starts no function")
 	}
 	if o.ConsoleAddr != "" {
 		return errors.New("-console is a function, and -only starts none")
 	}
 	if o.Instances != 0 {
-		return errors.New("-instances are processes of the function deliver, and -only starts none")
+		return errors.New("-instances does not go with -only: deliver is a function, and -only starts no function")
 	}
 
 	o.WithFunctions, o.WithFirestore, o.WithPubSub, o.WithFCM = false, false, false, false
@@ -145,7 +145,7 @@ func (o *Options) ChooseEmulators(only string) error {
 		case "fcm":
 			o.WithFCM = true
 		default:
-			return fmt.Errorf("-only: there is no emulator %q: firestore, pubsub and fcm are", name)
+			return fmt.Errorf("-only: unknown emulator %q: use firestore, pubsub or fcm", name)
 		}
 	}
 

@@ -61,7 +61,7 @@ func (l *Cloud) serveInbox(api http.Handler) (err error) {
 	if l.Phones == nil {
 		return nil
 	}
-	o := inbox.Options{FCM: l.Phones.Doors(), API: api, Address: l.Phones.URL(), Project: l.Project}
+	o := inbox.Options{FCM: l.Phones.AdminHandler(), API: api, Address: l.Phones.URL(), Project: l.Project}
 	if l.UIURL, err = l.serveOn(l.UIAddr, inbox.Handler(o)); err != nil {
 		return fmt.Errorf("serving the inbox on %s: %w", l.UIAddr, err)
 	}

@@ -17,10 +17,10 @@ import (
 	"strings"
 )
 
-// Doors combines Hosts and SameOrigin: pages of other origins, also of other ports of
+// Protect combines Hosts and SameOrigin: pages of other origins, also of other ports of
 // this machine, cannot change anything. They cannot read anything either, because no
 // response allows another origin to read it.
-func Doors(next http.Handler) http.Handler {
+func Protect(next http.Handler) http.Handler {
 	return Hosts(SameOrigin(next, "pages of other origins may not call this server"))
 }
 

@@ -17,7 +17,7 @@ var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.W
 // that changes something, and no page under a name that leads here.
 func TestWhoIsLetIn(t *testing.T) {
 	t.Parallel()
-	site := testcloud.Serve(t, loopback.Doors(served))
+	site := testcloud.Serve(t, loopback.Protect(served))
 	for name, c := range map[string]struct {
 		method, host string
 		head         []string

@@ -10,7 +10,7 @@ import (
 	"carillon.example/emulators/official"
 )
 
-// TestRowsAreOfTests: each row names a test that is there, and has every column.
+// TestRowsAreOfTests checks that each row names an existing test and has every column.
 func TestRowsAreOfTests(t *testing.T) {
 	t.Parallel()
 	code := testCode(t)
@@ -22,10 +22,10 @@ func TestRowsAreOfTests(t *testing.T) {
 		seen[d.Test] = true
 		function, subtest, _ := strings.Cut(d.Test, "/")
 		if !strings.Contains(code, "func "+function+"(") {
-			t.Errorf("there is no test %s", function)
+			t.Errorf("the test %s of a row does not exist", function)
 		}
 		if name := strings.ReplaceAll(subtest, "_", " "); name != "" && !strings.Contains(code, `t.Run("`+name+`"`) {
-			t.Errorf("there is no subtest %q of %s", name, function)
+			t.Errorf("the subtest %q of %s does not exist", name, function)
 		}
 		for column, text := range map[string]string{"Server": d.Server, "Needs": d.Needs, "Does": d.Does, "Service": d.Service, "Known": d.Known} {
 			if text == "" {
@@ -38,7 +38,7 @@ func TestRowsAreOfTests(t *testing.T) {
 	}
 }
 
-// TestReadmeHasTheTable: the page shows every row, so that nobody has to read Go.
+// TestReadmeHasTheTable checks that README.md has every row of the table.
 func TestReadmeHasTheTable(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
@@ -54,7 +54,7 @@ func TestReadmeHasTheTable(t *testing.T) {
 	}
 }
 
-// testCode is the source of every test of the repository.
+// testCode returns the source of all tests of the repository.
 func testCode(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder

@@ -1,4 +1,4 @@
-// What run.mjs runs while the emulators are there: emulators:exec has set
+// run.mjs runs this program while the emulators run: emulators:exec has set
 // FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and FIREBASE_AUTH_EMULATOR_HOST.
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
@@ -8,14 +8,14 @@ import { Report } from "./report.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = process.env.CARILLON_ROOT;
 
-// env is for the repository's programs. Each takes a project of its own, unless
-// one is named; the Auth emulator is for one test, and the others verify real
-// signatures, which the SDK does not where its own variable is set.
+// env has the environment of the repository's programs. Without the variables of the
+// project each program uses its own project. The Auth emulator is for one test. The other
+// tests verify signatures, and the SDK would not do so if its own variable were set.
 const env = { ...process.env, GOOGLE_AUTH_EMULATOR_HOST: process.env.FIREBASE_AUTH_EMULATOR_HOST };
 for (const name of ["FIREBASE_AUTH_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"]) delete env[name];
 
-// run starts a program and answers whether it ended well. With lines, its
-// standard output goes there, line by line.
+// run starts a program and returns whether it exited with 0. If lines is given, it gets
+// each line of the standard output.
 function run(command, args, { lines, cwd = root, with: vars = env } = {}) {
   const child = spawn(command, args, { cwd, env: vars, stdio: ["ignore", lines ? "pipe" : "inherit", "inherit"] });
   let rest = "";
@@ -30,12 +30,12 @@ function run(command, args, { lines, cwd = root, with: vars = env } = {}) {
   });
 }
 
-// step says what begins, and how long it took.
+// step prints what begins, and afterwards whether it passed and how long it took.
 async function step(what, work) {
   const began = Date.now();
   console.log(`\n-- ${what}`);
   const good = await work();
-  console.log(`-- ${what}: ${good ? "good" : "FAILED"} after ${Math.round((Date.now() - began) / 1000)} s`);
+  console.log(`-- ${what}: ${good ? "passed" : "FAILED"} after ${Math.round((Date.now() - began) / 1000)} s`);
   return good;
 }
 
@@ -61,7 +61,7 @@ const commands = {
 
 const [name, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(commands, name)) {
-  console.error(`there is no command ${name}: ${Object.keys(commands).join(", ")} are`);
+  console.error(`unknown command ${name}: use one of ${Object.keys(commands).join(", ")}`);
   process.exit(2);
 }
 process.exit((await commands[name](args)) ? 0 : 1);

@@ -1,22 +1,22 @@
-// Reads what `go test -json` writes and tells it short: a line a package, the
-// output of what failed, and each skipped test with its reason.
+// Report summarizes the output of `go test -json`: one line for each package, the output of
+// failed tests, and each skipped test with its reason.
 
-// LIMIT is how many tests may be skipped on Google's emulators: fewer than that.
+// Fewer than LIMIT tests may be skipped on Google's emulators.
 const LIMIT = 15;
 
 export class Report {
-  #output = new Map(); // by package and test: what it has written
+  #output = new Map(); // output so far, by package and test
   #failed = [];
   #skipped = [];
   #passed = 0;
 
-  // line takes one line of the stream.
+  // line handles one line of the stream.
   line(text) {
     let event;
     try {
       event = JSON.parse(text);
     } catch {
-      if (text) console.log(text); // a build that fails speaks plainly
+      if (text) console.log(text); // the output of a failed build is not JSON
       return;
     }
     const name = (event.Package ?? event.ImportPath ?? "").replace("carillon.example/", "");
@@ -58,19 +58,19 @@ export class Report {
     }
   }
 
-  // end prints the sums, and answers whether nothing failed and few enough tests
-  // were skipped.
+  // end prints the summary. It returns whether no test failed and fewer than LIMIT were
+  // skipped.
   end() {
     console.log(`\n${this.#passed} tests and subtests passed, ${this.#failed.length} failed, ${this.#skipped.length} were skipped`);
     for (const { test, why } of this.#skipped) console.log(`SKIPPED ${test}\n        ${why}`);
     for (const test of this.#failed) console.log(`FAILED ${test}`);
-    if (this.#skipped.length >= LIMIT) console.log(`fewer than ${LIMIT} may be skipped`);
+    if (this.#skipped.length >= LIMIT) console.log(`FAILED: fewer than ${LIMIT} tests may be skipped`);
     return this.#failed.length === 0 && this.#skipped.length < LIMIT;
   }
 }
 
-// reason is what a skipped test said: its last line that is not the testing
-// package's.
+// reason returns the last line of output of a skipped test that is not from the testing
+// package.
 function reason(output) {
   const said = output.split("\n").map((l) => l.trim()).filter((l) => l && !/^(===|---)/.test(l));
   return said.at(-1)?.replace(/^\S+_test\.go:\d+: |^\S+\.go:\d+: /, "") ?? "no reason given";

@@ -1,5 +1,5 @@
-// firestore.rules by a client SDK on Google's Firestore emulator: whoever is not
-// a server reads and writes nothing, signed in or not.
+// Tests firestore.rules with a client SDK on Google's Firestore emulator: a client cannot
+// read or write anything, signed in or not.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { deleteApp, initializeApp } from "firebase/app";
@@ -12,15 +12,15 @@ import {
 const [host, port] = process.env.FIRESTORE_EMULATOR_HOST.split(":");
 const auth = process.env.FIREBASE_AUTH_EMULATOR_HOST;
 const project = "demo-carillon"; // the rules of firebase.json are this project's
-const open = "demo-open"; // to this one the test gives rules that let everybody in
+const open = "demo-open"; // the test sets rules for this project that allow everything
 
-// Documents of every collection that Carillon has, and of one that it has not.
+// A document of every collection of Carillon, and of one that it does not have.
 const documents = [
   "customers/k", "tokens/t", "mailings/m", "mailings/m/audience/0", "mailings/m/shards/0", "mailings/m/batches/00-000000",
   "messages/x", "outbox/e", "settings/push", "anything/else",
 ];
 
-// owner asks the emulator as a server does, to whom rules do not apply.
+// owner sends a request as a server does: the rules do not apply to it.
 async function owner(method, path, body) {
   const answer = await fetch(`http://${host}:${port}${path}`, {
     method, body: body && JSON.stringify(body), headers: { "Content-Type": "application/json", Authorization: "Bearer owner" },
@@ -33,7 +33,7 @@ const stored = (of, path) => `/v1/projects/${of}/databases/(default)/documents/$
 
 const apps = [];
 
-// client is a web app of a project, signed in or not.
+// client returns the database of a web app of a project, signed in or not.
 async function client(of, signedIn) {
   const app = initializeApp({ projectId: of, apiKey: "none", appId: "rules" }, `${of}-${signedIn}`);
   apps.push(app);
@@ -46,7 +46,7 @@ async function client(of, signedIn) {
   return db;
 }
 
-// operations are what a client SDK can do with a document.
+// operations are all operations of a client SDK on a document.
 const operations = {
   get: (db, path) => getDoc(doc(db, path)),
   list: (db, path) => getDocs(collection(db, path.slice(0, path.lastIndexOf("/")))),
@@ -90,7 +90,7 @@ for (const signedIn of [false, true]) {
   });
 }
 
-// Without this, a client that reaches nothing at all would pass, too.
+// Without this test, a client that cannot connect would pass the other tests.
 test("with open rules the same operations are done", async () => {
   const db = await client(open, false);
   for (const [name, operation] of Object.entries(operations)) {

@@ -1,12 +1,12 @@
-// Runs something of this repository under `firebase emulators:exec`:
+// Runs a program of this repository under `firebase emulators:exec`:
 //
-//   node run.mjs test      the rules by a client SDK, the demo, and go test ./...
-//   node run.mjs demo      the demo alone
+//   node run.mjs test      the rules with a client SDK, the demo, and go test ./...
+//   node run.mjs demo      only the demo
 //   node run.mjs chaos     two minutes of faults: load -chaos
-//   node run.mjs compare   our emulators beside Google's, as docs/performance.md has it
+//   node run.mjs compare   compares our emulators with Google's, for docs/performance.md
 //   node run.mjs laptop    go run ./emulators, until Ctrl-C
 //
-// What stands after the name is passed on.
+// Further arguments are passed on.
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,11 +18,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
 const project = "demo-carillon";
 
-// MISSING is the exit code where something has to be installed first.
+// MISSING is the exit code if something has to be installed first.
 const MISSING = 3;
 
-// configuration writes a firebase.json like the repository's into a folder, on
-// free ports, with the same rules and indexes.
+// configuration writes a copy of firebase.json with free ports into a folder, with the same
+// rules and indexes.
 async function configuration(folder) {
   const config = JSON.parse(readFileSync(join(root, "firebase.json"), "utf8"));
   for (const file of [config.firestore.rules, config.firestore.indexes]) copyFileSync(join(root, file), join(folder, file));
@@ -32,7 +32,7 @@ async function configuration(folder) {
   writeFileSync(join(folder, "firebase.json"), JSON.stringify(config, null, 2));
 }
 
-// exec starts the emulators, runs inside.mjs with them, and answers its exit code.
+// exec starts the emulators, runs inside.mjs with them, and returns its exit code.
 function exec(folder, env, args) {
   const quoted = [process.execPath, join(here, "inside.mjs"), ...args].map((a) => `"${a.replaceAll('"', '\\"')}"`).join(" ");
   const child = spawn(process.execPath, [join(here, "node_modules/firebase-tools/lib/bin/firebase.js"), "emulators:exec",
@@ -54,7 +54,7 @@ function compare(env, args) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "carillon-official-"));
-process.on("SIGINT", () => {}); // the emulators end by it, too, and then this process
+process.on("SIGINT", () => {}); // the signal also ends the emulators, and this process ends after them
 try {
   checkJava();
   const [name, ...args] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Finds Java and Google's emulators, and says in one sentence what is missing.
+// Finds Java and Google's emulators. If one is missing, the error says so in one sentence.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -6,18 +6,18 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-// Missing is what a stranger can do something about: its text is printed alone.
+// Missing is an error that the user can correct: its text is printed without a stack trace.
 export class Missing extends Error {}
 
-// A class of the Firestore emulator that the CLI's jar does not name in its
-// manifest.
+// MAIN is the main class of the Firestore emulator. The jar of the CLI does not name it in
+// its manifest.
 const MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore";
 
-// Where firebase-tools keeps what it has downloaded, and from where it does.
+// CACHE is the folder of downloads of firebase-tools, and DOWNLOADS their source.
 const CACHE = process.env.FIREBASE_EMULATORS_PATH || join(homedir(), ".cache", "firebase", "emulators");
 const DOWNLOADS = "https://storage.googleapis.com/";
 
-// checkJava wants Java 11 or later: firebase-tools 14 starts the emulators by it.
+// checkJava requires Java 11 or later, which firebase-tools 14 needs for the emulators.
 export function checkJava() {
   const java = spawnSync("java", ["-version"], { encoding: "utf8" });
   if (java.error) {
@@ -25,13 +25,12 @@ export function checkJava() {
   }
   const version = /version "(\d+)/.exec(java.stderr + java.stdout)?.[1];
   if (Number(version) < 11) {
-    throw new Missing(`java is of version ${version}: Google's emulators need 11 or later.`);
+    throw new Missing(`java has version ${version}, but Google's emulators need 11 or later.`);
   }
 }
 
-// emulators are the variables by which firebase-tools finds the emulators: those
-// of an installed Google Cloud CLI, or none where firebase-tools has, or can
-// download, its own.
+// emulators returns the environment variables by which firebase-tools finds the emulators of
+// an installed Google Cloud CLI, or none if firebase-tools has its own or can download them.
 export async function emulators(folder) {
   const given = process.env.FIRESTORE_EMULATOR_BINARY_PATH && process.env.PUBSUB_EMULATOR_BINARY_PATH;
   if (given) return {};
@@ -42,13 +41,13 @@ export async function emulators(folder) {
   try {
     await fetch(DOWNLOADS, { method: "HEAD", signal: AbortSignal.timeout(10_000) });
   } catch {
-    throw new Missing("Google's emulators are neither here nor to be had: install the Google Cloud CLI with its components " +
+    throw new Missing("Google's emulators are not installed and cannot be downloaded: install the Google Cloud CLI with its components " +
       `cloud-firestore-emulator and pubsub-emulator, or let this machine reach ${DOWNLOADS}, from where firebase-tools downloads them.`);
   }
   return {};
 }
 
-// binaries are the same two variables, whoever brought the emulators.
+// binaries returns both variables, also if firebase-tools has downloaded the emulators.
 export async function binaries(folder) {
   const found = { ...process.env, ...await emulators(folder) };
   const { FIRESTORE_EMULATOR_BINARY_PATH = downloaded(/^cloud-firestore-emulator-.*\.jar$/),
@@ -77,9 +76,8 @@ function cloudRoot() {
   return found.status === 0 ? found.stdout.trim() : undefined;
 }
 
-// launcher makes a jar that has only a manifest: firebase-tools starts the
-// Firestore emulator by `java -jar`, and the CLI's jar does not say with which
-// class.
+// launcher makes a jar that has only a manifest with MAIN, because firebase-tools starts the
+// Firestore emulator with `java -jar`.
 function launcher(folder, jar) {
   const manifest = join(folder, "manifest.txt");
   const out = join(folder, "firestore.jar");
@@ -87,13 +85,13 @@ function launcher(folder, jar) {
   try {
     execFileSync("jar", ["cfm", out, manifest], { stdio: ["ignore", "ignore", "inherit"] });
   } catch (err) {
-    throw new Missing(`The tool jar does not work (${err.message}): it comes with a JDK, a JRE is not enough.`);
+    throw new Missing(`The tool jar does not work (${err.message}): a JDK has this tool, but a JRE does not.`);
   }
   return out;
 }
 
-// freePorts answers n ports that nobody listens on, below those that the system
-// gives to outgoing connections: one of these might take it before the emulator.
+// freePorts returns n free ports. They are below the ports that the system gives to outgoing
+// connections, because such a connection could get a port before the emulator does.
 export async function freePorts(n) {
   const ports = new Set();
   for (let tries = 0; ports.size < n; tries++) {

@@ -141,7 +141,7 @@ func TestContractDeadLetter(t *testing.T) {
 	t.Run("attempts", func(t *testing.T) {
 		official.Skip(t)
 		if !slices.Equal(attempts, []int{1, 2, 3, 4, 5}) {
-			t.Errorf("the pushes tell deliveryAttempt %v, want 1 to 5", attempts)
+			t.Errorf("the pushes have deliveryAttempt %v, want 1 to 5", attempts)
 		}
 	})
 	m := k.pull(graves)[0].GetMessage()

@@ -100,7 +100,7 @@ func TestWithoutADeadLetterPolicyAttemptsGoOn(t *testing.T) {
 		t.Errorf("%d attempts, want 12", len(got))
 	}
 	if left := w.Messages(dead); len(left) != 0 {
-		t.Errorf("dead letters nobody asked for: %+v", left)
+		t.Errorf("the dead letter topic has %+v, want no message", left)
 	}
 }
 

@@ -143,7 +143,7 @@ func TestLeasesRunOutAndAreExtended(t *testing.T) {
 	}
 	late.AckIds = []string{"!"}
 	if err := w.SubscriptionAdminClient.Acknowledge(t.Context(), late); status.Code(err) != codes.InvalidArgument {
-		t.Errorf("an ack id that is none answers %v", err)
+		t.Errorf("acknowledging an unknown ack id: %v", err)
 	}
 }
 

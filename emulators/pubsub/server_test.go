@@ -293,6 +293,6 @@ func TestCloseBreaksOff(t *testing.T) {
 	w.Server.Close()
 	stop()
 	if d, open := <-seen; open {
-		t.Errorf("told of %+v", d)
+		t.Errorf("got the delivery %+v, want none", d)
 	}
 }

@@ -92,16 +92,19 @@ func (s *Client) Send(r *http.Request) Answer {
 		return a
 	}
 	if kind := a.Header.Get("Content-Type"); kind != "application/problem+json" {
-		s.t.Errorf("%s %s: %d came as %q", r.Method, r.URL.Path, a.Code, kind)
+		s.t.Errorf("%s %s: %d has the content type %q, want application/problem+json", r.Method, r.URL.Path, a.Code, kind)
 	}
 	if r.Method == http.MethodHead {
 		return a
 	}
 	if err := json.Unmarshal(b, &a.Problem); err != nil {
-		s.t.Errorf("%s %s: %d is no problem: %v: %s", r.Method, r.URL.Path, a.Code, err, b)
+		s.t.Errorf("%s %s: the body of %d is not a problem: %v: %s", r.Method, r.URL.Path, a.Code, err, b)
 	}
-	if a.Status != a.Code || a.Title != http.StatusText(a.Code) {
-		s.t.Errorf("%s %s: %d calls itself %d %q", r.Method, r.URL.Path, a.Code, a.Status, a.Title)
+	if a.Status != a.Code {
+		s.t.Errorf("%s %s: the problem has the status %d, want that of the answer, %d", r.Method, r.URL.Path, a.Status, a.Code)
+	}
+	if want := http.StatusText(a.Code); a.Title != want {
+		s.t.Errorf("%s %s: the problem has the title %q, want %q", r.Method, r.URL.Path, a.Title, want)
 	}
 
 	return a

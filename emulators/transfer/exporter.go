@@ -23,7 +23,7 @@ import (
 // has no time-out, because its length depends on the number of customers.
 const stallTimeout = 2 * time.Minute
 
-var errStalled = errors.New("the answer stood still")
+var errStalled = errors.New("no data came")
 
 // ExportFile streams which customers push can reach, from a deployment or from the
 // emulators of this machine, into a file.
@@ -32,12 +32,12 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	var from client.Remote
 	from.RegisterFlags(f, "from")
 	kind := f.String("format", "ndjson", "ndjson or csv")
-	goOn := f.Bool("continue", false, "go on behind the last whole line of FILE.part, which an export that broke off has left")
+	resume := f.Bool("continue", false, "continue after the last complete line of FILE.part, the file of an export that was interrupted")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {
-		return errors.New("export: name one file, behind the flags, or - for standard output")
+		return errors.New("export: give one file after the flags, or - for standard output")
 	}
 
 	form, ok := formats[*kind]
@@ -54,10 +54,10 @@ func ExportFile(ctx context.Context, args []string, out io.Writer) error {
 	x := &exporter{Client: c, format: form, pause: client.RetryPause, stall: stallTimeout}
 	if name := f.Arg(0); name != "-" {
 		x.bar = progress.NewBar(out, "export")
-		return x.exportToFile(ctx, name, *goOn, out)
+		return x.exportToFile(ctx, name, *resume, out)
 	}
-	if *goOn {
-		return errors.New("export: -continue is for files: of standard output nothing is known")
+	if *resume {
+		return errors.New("export: -continue needs a file: standard output cannot be continued")
 	}
 
 	x.bar, x.out = progress.NewBar(os.Stderr, "export"), bufio.NewWriter(out)
@@ -83,7 +83,7 @@ type exporter struct {
 	lines        int // number of lines that this run has written
 }
 
-// exportAll succeeds only after a response with no customer behind the last one: a proxy
+// exportAll succeeds only after a response with no customer after the last one: a proxy
 // may cut a response so that it looks complete.
 func (x *exporter) exportAll(ctx context.Context) error {
 	for {
@@ -94,7 +94,7 @@ func (x *exporter) exportAll(ctx context.Context) error {
 			return x.lines > before, err
 		})
 		if err != nil {
-			return fmt.Errorf("behind %d customers: %w", x.customers, err)
+			return fmt.Errorf("after %d customers: %w", x.customers, err)
 		}
 		if x.lines == had {
 			x.bar.Draw(1, fmt.Sprintf("100 %% %d customers", x.customers))
@@ -104,7 +104,7 @@ func (x *exporter) exportAll(ctx context.Context) error {
 	}
 }
 
-// requestRest requests the customers behind the last one, and writes the complete lines
+// requestRest requests the customers after the last one, and writes the complete lines
 // of the response. The AfterFunc cancels the request when the response stalls.
 func (x *exporter) requestRest(ctx context.Context) (err error) {
 	ctx, hangUp := context.WithCancelCause(ctx)
@@ -151,7 +151,7 @@ func (x *exporter) sendRequest(ctx context.Context) (*http.Response, error) {
 	case resp.StatusCode != http.StatusOK:
 		err = client.RefusalOf(resp, "GET "+path)
 	case kind != x.format.media:
-		err = fmt.Errorf("GET %s: the answer is %q, not %s: is this the API?", path, kind, x.format.media)
+		err = fmt.Errorf("GET %s: the content type of the response is %q, not %s: is this the API?", path, kind, x.format.media)
 	default:
 		return resp, nil
 	}

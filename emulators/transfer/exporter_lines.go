@@ -35,7 +35,7 @@ func (x *exporter) keepLines(r *bufio.Reader) error {
 		case id == "" && had:
 			continue // an earlier response had the heading
 		case id != "" && !begun && x.customers > 1 && id == x.first:
-			return errors.New("the answer begins anew: this API does not know after")
+			return errors.New("the response starts from the first customer again: this API does not support the parameter after")
 		}
 		begun = begun || id != ""
 		if _, err := x.out.Write(line); err != nil {
@@ -45,7 +45,7 @@ func (x *exporter) keepLines(r *bufio.Reader) error {
 	}
 }
 
-// wholeLine reads a line with its line end. It returns io.EOF behind the last line. If
+// wholeLine reads a line with its line end. It returns io.EOF after the last line. If
 // the response breaks off, the error is Temporary; for a line without its end it wraps
 // io.ErrUnexpectedEOF.
 func wholeLine(r *bufio.Reader) ([]byte, error) {
@@ -54,7 +54,7 @@ func wholeLine(r *bufio.Reader) ([]byte, error) {
 	case err == nil:
 		return line, nil
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, fmt.Errorf("a line is longer than %d bytes: this is no export", maxLineBytes)
+		return nil, fmt.Errorf("a line is longer than %d bytes: this is not an export", maxLineBytes)
 	case errors.Is(err, io.EOF) && len(line) == 0:
 		return nil, io.EOF
 	case errors.Is(err, io.EOF):
@@ -108,7 +108,7 @@ var formats = map[string]format{
 func objectID(line []byte) (string, error) {
 	var l struct{ ID string }
 	if err := json.Unmarshal(line, &l); err != nil || l.ID == "" {
-		return "", errors.New("a line is no NDJSON of a customer")
+		return "", errors.New("a line is not a customer in NDJSON")
 	}
 	return l.ID, nil
 }
@@ -138,5 +138,5 @@ func rowID(line []byte) (string, error) {
 		}
 	}
 
-	return "", errors.New("a line is no CSV of a customer")
+	return "", errors.New("a line is not a customer in CSV")
 }

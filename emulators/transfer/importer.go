@@ -38,12 +38,12 @@ func ImportFile(ctx context.Context, args []string, out io.Writer) error {
 	var to client.Remote
 	to.RegisterFlags(f, "to")
 	format := f.String("format", "", "ndjson or csv (default: csv where FILE ends in .csv, else ndjson)")
-	from := f.Int("from", 1, "the line to begin with: where an import broke off")
+	from := f.Int("from", 1, "first line to import: to continue an import that was interrupted")
 	if err := cli.ParseFlags(f, args, out); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {
-		return errors.New("import: name one file, or - for standard input")
+		return errors.New("import: give one file, or - for standard input")
 	}
 	if *format == "" {
 		*format = formatOf(f.Arg(0))
@@ -125,7 +125,7 @@ func (im *Importer) Stream(ctx context.Context, in io.Reader) error {
 		line, err := im.readLine(r)
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
-			return fmt.Errorf("behind line %d: %w", im.lines, err)
+			return fmt.Errorf("after line %d: %w", im.lines, err)
 		}
 		if c.n > 0 && (end || c.isFull(len(line))) {
 			if err := im.sendChunk(ctx, c); err != nil {
@@ -202,7 +202,7 @@ func (im *Importer) sendChunk(ctx context.Context, c *chunk) error {
 
 	a, err := im.postWithRetry(ctx, c.body.Bytes())
 	if err != nil {
-		return fmt.Errorf("lines %d to %d: %w (go on with -from %d)", c.first, last, err, c.first)
+		return fmt.Errorf("lines %d to %d: %w (continue with -from %d)", c.first, last, err, c.first)
 	}
 
 	im.Imported += a.Imported

@@ -14,6 +14,7 @@ import (
 
 	"carillon.example/emulators/client"
 	"carillon.example/emulators/progress"
+	"carillon.example/emulators/testcloud"
 )
 
 // desk takes imports: it asks some to come later, and refuses lines that say
@@ -66,7 +67,7 @@ func importTo(t *testing.T, d *desk, from int, file string) (*Importer, string, 
 	return im, out.String(), err
 }
 
-// TestImporterNumbersLinesByTheFile: the numbers are right in each chunk, and behind a
+// TestImporterNumbersLinesByTheFile: the numbers are right in each chunk, and after a
 // line that is too long.
 func TestImporterNumbersLinesByTheFile(t *testing.T) {
 	t.Parallel()
@@ -116,9 +117,7 @@ func TestImporterGoesOnWhereItBrokeOff(t *testing.T) {
 	refusing := &desk{busy: []int{http.StatusForbidden}}
 	_, _, err = importTo(t, refusing, 1, "a\nb\n")
 	for _, want := range []string{"lines 1 to 2", "-from 1"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("a refused import: %v, want an error with %q", err, want)
-		}
+		testcloud.WantError(t, "a refused import", err, want)
 	}
 	if refusing.called != 1 {
 		t.Errorf("%d requests for a refused import, want 1", refusing.called)
@@ -155,7 +154,7 @@ func TestImporterGivesEachChunkTheHeader(t *testing.T) {
 	}
 	for i, line := range d.lines {
 		if line == "\"two" && d.lines[i+1] != "lines\"" {
-			t.Errorf("behind %s comes %s", line, d.lines[i+1])
+			t.Errorf("after the line %s comes %s, want lines\"", line, d.lines[i+1])
 		}
 	}
 

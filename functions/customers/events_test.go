@@ -49,6 +49,7 @@ func TestDocumentedEvents(t *testing.T) {
 		"ios":     push.NewTokenTotals(4, push.Tally{push.ResultAccepted: 3, push.ResultUnregistered: 1}),
 		"web":     push.NewTokenTotals(0, push.Tally{}), "unknown": push.NewTokenTotals(0, push.Tally{}),
 	}
+	totals.Apps = map[string]push.TokenTotals{"shop": totals.Tokens}
 	m := &push.Mailing{ID: "m-7f3a", Draft: push.Draft{Name: "Spring sale, Riga", Tags: []string{"spring"}}, CreatedBy: "crm@shop.example",
 		Title: "Spring sale", State: push.Completed, CreatedAt: at.Add(-time.Hour), StartedAt: at.Add(-time.Hour), CompletedAt: at, ExpiresAt: at.Add(23 * time.Hour),
 		Estimated: 10, Totals: &totals}

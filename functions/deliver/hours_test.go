@@ -135,7 +135,7 @@ func TestRetriesStopWhenTheHoursEnd(t *testing.T) {
 	closes := began.Add(time.Minute)
 	w.clock.Add(closes.Add(-time.Second).Sub(w.clock.Now()))
 	ahead := time.Until(w.clock.Now())
-	w.phones.SetWitness(func(x phones.Sighting) {
+	w.phones.OnRequest(func(x phones.RequestRecord) {
 		if late := x.At.Add(ahead).Sub(closes); late > 500*time.Millisecond {
 			t.Errorf("FCM was asked %s after the hours had ended", late)
 		}

@@ -67,7 +67,7 @@ func TestDocumentIsTheContract(t *testing.T) {
 		{"/v1/mailings", "post", draft, "202", "id state", "Idempotency-Key"},
 		{"/v1/mailings/preview", "post", strings.Replace(draft, "devices", "customer devices", 1), "200", "customers excluded expired lastOpens missing payloads proven sampled seconds targeted tokens usd", ""},
 		{"/v1/mailings", "get", "", "200", "mailings nextPageToken", "pageSize pageToken state tag"},
-		{"/v1/mailings/{id}", "get", "", "200", "audience audienceList category completedAt controlGroup createdAt createdBy customers devices dryRun expiresAt fcmReport held hours id immediately lifetime link maxCustomers message missingAttribute name only pausedBecause pausedDetail pausedPlatforms pausedReason platforms ratePerMinute refusal reported secondsLeft sendAt startedAt state tags tokens unflag variants window", "audience id"},
+		{"/v1/mailings/{id}", "get", "", "200", "apps audience audienceList category completedAt controlGroup createdAt createdBy customers devices dryRun expiresAt fcmReport held hours id immediately lifetime link maxCustomers message missingAttribute name only pausedBecause pausedDetail pausedPlatforms pausedReason platforms ratePerMinute refusal reported secondsLeft sendAt startedAt state tags tokens unflag variants window", "audience id"},
 		{"/v1/mailings/{id}/cancel", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/pause", "post", "", "200", "id state", "id"},
 		{"/v1/mailings/{id}/resume", "post", "", "200", "id state", "id"},

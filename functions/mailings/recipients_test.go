@@ -104,7 +104,7 @@ func TestRecipients(t *testing.T) {
 		t.Fatal(err)
 	}
 	erased := w.recipients(path)[11*size+1]
-	if diff := cmp.Diff(recipient{Platform: "ios", Variant: "b", Result: "cancelled", Batch: "00-000011"}, erased); diff != "" {
+	if diff := cmp.Diff(recipient{Platform: "ios", App: "shop", Variant: "b", Result: "cancelled", Batch: "00-000011"}, erased); diff != "" {
 		t.Errorf("the line of an erased customer (-want +got):\n%s", diff)
 	}
 

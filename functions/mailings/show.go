@@ -43,6 +43,7 @@ type mailingBody struct {
 	Held             map[string]int64            `json:"held" doc:"flags that wait for evidence, by code; these tokens are counted in tokens.invalid"`
 	MissingAttribute int64                       `json:"missingAttribute" doc:"a warning: tokens that were sent a message which was rendered without an attribute that the templates name, whatever FCM answered"`
 	Platforms        map[string]push.TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
+	Apps             map[string]push.TokenTotals `json:"apps,omitempty" doc:"once completedAt is set: the sums of the tokens of each app, by the name with which tokens were registered; unknown: registered without one; beyond 50 apps the smallest together as other; together they are tokens"`
 	Variants         map[string]variantBody      `json:"variants,omitempty" doc:"the variants by name, each with its sums: together they are customers.targeted and tokens"`
 }
 
@@ -76,7 +77,7 @@ func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),
 		Hours: m.Hours, PausedPlatforms: m.PausedPlatforms, Refusal: m.Refusal, CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, StartedAt: stamp(m.StartedAt), CompletedAt: stamp(m.CompletedAt),
 		ExpiresAt: m.ExpiresAt, Draft: m.Draft, Customers: t.Customers, Tokens: t.Tokens, Reported: r.Reported, Held: t.Held, Variants: variants,
-		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms,
+		MissingAttribute: t.MissingAttribute, Platforms: t.Platforms, Apps: t.Apps,
 	}
 }
 

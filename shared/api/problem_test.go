@@ -153,8 +153,11 @@ func TestACallerThatHasGoneIsNoError(t *testing.T) {
 	j := &testcloud.LogBuffer{}
 
 	err := api.ToProblem(ctx, j.Logger(), context.Canceled)
-	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != 503 {
-		t.Errorf("the problem is %v, want one with status 503", err)
+	switch p, ok := errors.AsType[*api.Problem](err); {
+	case !ok:
+		t.Errorf("the error is %v, want a problem", err)
+	case p.Status != 503:
+		t.Errorf("the problem has the status %d, want 503", p.Status)
 	}
 	if log := j.String(); strings.Contains(log, "level=ERROR") {
 		t.Errorf("it is logged as an error: %s", log)

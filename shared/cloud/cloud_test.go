@@ -53,8 +53,14 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, project, timeout, quota, level string) {
 		s, err := cloud.Load[settings](map[string]string{"GOOGLE_CLOUD_PROJECT": project, "CALL_TIMEOUT": timeout, "QUOTA": quota, "LOG_LEVEL": level})
-		if err == nil && (s.Project == "" || s.Project != project || s.Quota < 1 || s.Quota > 1000) {
-			t.Errorf("%q, %q, %q, %q are accepted as %+v, want a fault", project, timeout, quota, level, s)
+		switch {
+		case err != nil:
+		case s.Project == "":
+			t.Error("an empty project is accepted, want a fault")
+		case s.Project != project:
+			t.Errorf("project %q is read as %q", project, s.Project)
+		case s.Quota < 1 || s.Quota > 1000:
+			t.Errorf("quota %q is read as %d, want a fault: it is not from 1 to 1000", quota, s.Quota)
 		}
 	})
 }

@@ -46,8 +46,11 @@ func TestLinksWhoseHostAValueCouldChooseAreRefused(t *testing.T) {
 		"data:text/html,{{ customer.v }}", "myapp://{{ customer.v }}", "{% if 1 %}https://x.example/{% endif %}", " https://x.example/{{ customer.v }}",
 		"https://x.example/\n{{ customer.v }}", `https://x.example/\{{ customer.v }}`, "https://x.example/../{{ customer.v }}",
 	} {
-		if _, faults := personal.Compile(json.RawMessage(`{}`), link); len(faults) == 0 || faults[0].Location != "body.link" {
-			t.Errorf("%q: the faults are %v, want one at body.link", link, faults)
+		switch _, faults := personal.Compile(json.RawMessage(`{}`), link); {
+		case len(faults) == 0:
+			t.Errorf("%q: there is no fault, want one at body.link", link)
+		case faults[0].Location != "body.link":
+			t.Errorf("%q: the first fault is at %s, want body.link", link, faults[0].Location)
 		}
 	}
 }

@@ -10,7 +10,19 @@ import (
 	"testing"
 
 	"carillon.example/shared/personal"
+	"carillon.example/shared/push"
 )
+
+// wantOneFault fails the test unless there is one fault, at that location.
+func wantOneFault(t *testing.T, what string, faults []push.Fault, location string) {
+	t.Helper()
+	switch {
+	case len(faults) != 1:
+		t.Errorf("%s: the faults are %v, want one at %s", what, faults, location)
+	case faults[0].Location != location:
+		t.Errorf("%s: the fault is at %s, want %s", what, faults[0].Location, location)
+	}
+}
 
 // title returns a message with that title.
 func title(s string) json.RawMessage {
@@ -203,14 +215,12 @@ func TestWhereTemplatesAreRendered(t *testing.T) {
 		"body.message.notification.image":       `{"notification":{"image":"{{ customer.a }}"}}`,
 		"body.message.webpush.fcm_options.link": `{"webpush":{"fcm_options":{"link":"https://{{ customer.a }}.example/"}}}`,
 	} {
-		if _, faults := personal.Compile(json.RawMessage(message), ""); len(faults) != 1 || faults[0].Location != at {
-			t.Errorf("%s: the faults are %v, want one at %s", message, faults, at)
-		}
+		_, faults := personal.Compile(json.RawMessage(message), "")
+		wantOneFault(t, message, faults, at)
 	}
 	for _, link := range []string{"{{ customer.a }}", "{{ customer.a }}://x", "https://{{ customer.a }}/", "https://a.{{ customer.a }}/", "https:/{{ customer.a }}", "//x/{{ customer.a }}"} {
-		if _, faults := personal.Compile(json.RawMessage(`{}`), link); len(faults) != 1 || faults[0].Location != "body.link" {
-			t.Errorf("link %s: the faults are %v, want one at body.link", link, faults)
-		}
+		_, faults := personal.Compile(json.RawMessage(`{}`), link)
+		wantOneFault(t, "link "+link, faults, "body.link")
 	}
 }
 

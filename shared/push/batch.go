@@ -304,7 +304,7 @@ func (b *Batch) EraseTargets(erased func(customer string) bool) (found bool) {
 			continue
 		}
 		found = true
-		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform, Variant: t.Variant, MissingAttribute: t.MissingAttribute}
+		b.Targets[i] = Target{Kind: t.Kind, Platform: t.Platform, App: t.App, Variant: t.Variant, MissingAttribute: t.MissingAttribute}
 		if b.Results[i] == ResultPending {
 			b.Results[i] = ResultCancelled
 		}

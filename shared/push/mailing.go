@@ -128,6 +128,8 @@ type Totals struct {
 	// Platforms has every one of PlatformNames; nil for a mailing that ended before there
 	// were sums by platform.
 	Platforms map[string]TokenTotals `json:"platforms,omitempty" doc:"the sums of the tokens of each platform (android, ios, web, unknown): together they are tokens"`
+	// Apps is nil until the mailing has ended.
+	Apps map[string]TokenTotals `json:"apps,omitempty" doc:"once completedAt is set: the sums of the tokens of each app, by the name with which tokens were registered; unknown: registered without one; beyond 50 apps the smallest together as other; together they are tokens"`
 	// Variants is nil for a mailing without variants.
 	Variants map[string]VariantTotals `json:"variants,omitempty" doc:"the sums of each variant, by name: together they are customers.targeted and tokens"`
 }

@@ -53,6 +53,8 @@ type batchDoc struct {
 
 	PlatformTally map[string]map[string]int `firestore:"platformTally"` // number of targets and tally of each platform; always written in full
 
+	AppTally []map[string]any `firestore:"appTally"` // see encodeAppTally
+
 	MissingAttribute   int    `firestore:"missingAttribute"`             // targets that were sent a message without an attribute that the templates name
 	MissingAttributeOf []byte `firestore:"missingAttributeOf,omitempty"` // see encodeMissing; gone once settled
 
@@ -140,6 +142,7 @@ func encodeBatch(b *push.Batch, forget time.Time) (*batchDoc, error) {
 		Targets: targets, Size: len(b.Targets), Results: make([]byte, len(b.Targets)), OwedFlags: []int{}, HeldFlags: []int{},
 		Tally: encodeTally(push.Tally{}), Held: encodeHeld(nil), ExpireAt: forget,
 		PlatformTally: encodePlatformTally(b.Targets, make([]push.Result, len(b.Targets))),
+		AppTally:      encodeAppTally(b.Targets, make([]push.Result, len(b.Targets))),
 		VariantOf:     encodeVariants(b), VariantTally: encodeVariantTally(b),
 	}, nil
 }

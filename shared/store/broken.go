@@ -74,6 +74,9 @@ func closing(fields map[string]any, pendingAs, reason string) []firestore.Update
 		{Path: "holding", Value: false}, {Path: "leaseOwner", Value: ""}, {Path: "leaseUntil", Value: nil},
 		{Path: "open", Value: firestore.Delete}, {Path: "targets", Value: firestore.Delete},
 	}
+	if apps := closedApps(fields["appTally"], pendingAs); apps != nil {
+		up = append(up, firestore.Update{Path: "appTally", Value: apps})
+	}
 	for _, name := range []string{"platformTally", "variantTally"} {
 		parts, _ := fields[name].(map[string]any)
 		if t := closedParts(parts, pendingAs); t != nil {

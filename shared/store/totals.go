@@ -206,6 +206,10 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 		}
 	}
 
+	if totals.Apps, err = s.appTotals(ctx, id, totals.Tokens.AppTally()); err != nil {
+		return nil, classify(err, "adding up the apps of mailing %s", id)
+	}
+
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
 		if m.Totals != nil || !m.Finishable() {
 			return errUnchanged

@@ -293,7 +293,7 @@ run "devices_without_questions" {
       EVENTS_TOPIC         = "push-events", MAX_TOKENS = "20", TOKEN_LIFE = "6480h", CUSTOMER_CLAIM = "uid"
       AUTH_TENANT          = "", CHECK_REVOKED = "false", ALLOWED_ORIGINS = "", APP_CHECK = "off"
 
-      REGISTRATIONS_PER_HOUR = "60", REGISTRATIONS_PER_DAY = "300", MOVES_PER_HOUR = "5", MOVES_PER_DAY = "10"
+      REGISTRATIONS_PER_HOUR = "60", REGISTRATIONS_PER_DAY = "300", MOVES_PER_HOUR = "5", MOVES_PER_DAY = "10", EVENTS_PER_HOUR = "600"
     })
     error_message = "The default environment of devices is wrong."
   }

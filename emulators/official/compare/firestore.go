@@ -172,7 +172,7 @@ func measureTransactions(ctx context.Context, c *sdk.Client) (figure, error) {
 func runConformance(ctx context.Context, addr string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "run", "./emulators/firestore/conformance", "-min", "0", "-addr", addr).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("judging: %w\n%s", err, out)
+		return "", fmt.Errorf("running Google's tests: %w\n%s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1], nil

@@ -1,8 +1,7 @@
-// Command compare measures our emulators beside Google's and prints the tables
-// of docs/performance.md: speed, memory, start, and how many of Google's own
-// tests of the Go client pass. Every server runs in a process of its own, one
-// after the other, on the machine as it is. `npm run compare` in
-// emulators/official calls it; by hand:
+// Command compare measures our emulators and Google's, and prints the tables of
+// docs/performance.md: speed, memory, time to start, and how many of Google's own tests of
+// the Go client pass. The servers run one after the other, each in its own process. `npm run
+// compare` in emulators/official calls it. To call it directly:
 //
 //	FIRESTORE_EMULATOR_BINARY_PATH=….jar PUBSUB_EMULATOR_BINARY_PATH=… go run ./emulators/official/compare
 package main
@@ -18,8 +17,8 @@ import (
 	"time"
 )
 
-// judgesIndexes are the indexes that Google's tests need.
-const judgesIndexes = "emulators/firestore/conformance/firestore.indexes.json"
+// conformanceIndexes are the indexes that Google's tests need.
+const conformanceIndexes = "emulators/firestore/conformance/firestore.indexes.json"
 
 // A figure is one line of a table.
 type figure struct{ what, value string }
@@ -31,17 +30,17 @@ type server struct {
 }
 
 func main() {
-	judged := flag.Bool("judge", true, "run Google's tests of the Go client, which take minutes")
+	conformance := flag.Bool("conformance", true, "run Google's tests of the Go client, which take minutes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := compareServers(ctx, *judged); err != nil {
+	if err := compareServers(ctx, *conformance); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-func compareServers(ctx context.Context, judged bool) error {
+func compareServers(ctx context.Context, conformance bool) error {
 	dir, err := os.MkdirTemp("", "compare")
 	if err != nil {
 		return err
@@ -53,12 +52,12 @@ func compareServers(ctx context.Context, judged bool) error {
 	}
 	jar, script := os.Getenv("FIRESTORE_EMULATOR_BINARY_PATH"), os.Getenv("PUBSUB_EMULATOR_BINARY_PATH")
 	if jar == "" || script == "" {
-		return fmt.Errorf("FIRESTORE_EMULATOR_BINARY_PATH and PUBSUB_EMULATOR_BINARY_PATH are to name Google's emulators")
+		return fmt.Errorf("set FIRESTORE_EMULATOR_BINARY_PATH and PUBSUB_EMULATOR_BINARY_PATH to the files of Google's emulators")
 	}
 
 	firestore := func(addr string) ([]figure, error) {
 		figures, err := measureFirestore(ctx, addr)
-		if err != nil || !judged {
+		if err != nil || !conformance {
 			return figures, err
 		}
 		sums, err := runConformance(ctx, addr)
@@ -69,7 +68,7 @@ func compareServers(ctx context.Context, judged bool) error {
 			return server{[]string{"java", "-Duser.language=en", "-jar", jar, "--host=127.0.0.1", "--port=" + port}, addr}
 		},
 		func(addr, _ string) server {
-			return server{[]string{binary, "-only", "firestore", "-firestore", addr, "-require-indexes", judgesIndexes}, addr}
+			return server{[]string{binary, "-only", "firestore", "-firestore", addr, "-require-indexes", conformanceIndexes}, addr}
 		})
 	if err != nil {
 		return err

@@ -121,7 +121,7 @@ func TestAdminSDKDryRun(t *testing.T) {
 		t.Errorf("id %q, want %q", id, "projects/"+project+"/messages/fake_message_id")
 	}
 	if _, err := c.SendDryRun(within(t), phone("gone-0123456789", messaging.Message{})); !messaging.IsUnregistered(err) {
-		t.Errorf("dry run to a dead token: %v", err)
+		t.Errorf("dry run to an invalid token: %v", err)
 	}
 	big := strings.Repeat("x", PayloadLimit)
 	if _, err := c.SendDryRun(within(t), phone(token, messaging.Message{Data: map[string]string{"a": big}})); !messaging.IsInvalidArgument(err) {

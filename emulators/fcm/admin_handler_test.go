@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// openDoor calls one of the paths below /emulator/.
-func openDoor(t testing.TB, s *Server, method, path, body string) reply {
+// callAdmin calls one of the paths below /emulator/.
+func callAdmin(t testing.TB, s *Server, method, path, body string) reply {
 	t.Helper()
 	return call(t, plain(t, s), method, s.URL()+"/emulator/"+path, body)
 }
 
-func TestDoorOfOutcomes(t *testing.T) {
+func TestAdminHandlesOutcomes(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	got := openDoor(t, s, "PUT", "outcomes", `[{"token":"dead-*","outcome":"UNREGISTERED"},
+	got := callAdmin(t, s, "PUT", "outcomes", `[{"token":"dead-*","outcome":"UNREGISTERED"},
 		{"token":"dead-0123456","outcome":"UNAVAILABLE","times":1,"retryAfter":"5s"},{"token":"late-0123456","outcome":"SLOW","latency":"1ms"}]`)
 	if got.code != 200 {
 		t.Fatalf("code %d, want 200; body %s", got.code, got.body)
@@ -37,7 +37,7 @@ func TestDoorOfOutcomes(t *testing.T) {
 	if a := post(t, s, toToken("late-0123456")); a.code != 200 {
 		t.Errorf("the slow one: %d, want 200", a.code)
 	}
-	got = openDoor(t, s, "GET", "outcomes", "")
+	got = callAdmin(t, s, "GET", "outcomes", "")
 	var list []map[string]any
 	switch err := json.Unmarshal([]byte(got.body), &list); {
 	case err != nil:
@@ -49,7 +49,7 @@ func TestDoorOfOutcomes(t *testing.T) {
 	case list[1]["latency"] != "1ms":
 		t.Errorf(`list 1 latency %q, want "1ms"; body %s`, list[1]["latency"], got.body)
 	}
-	switch got = openDoor(t, s, "DELETE", "outcomes", ""); {
+	switch got = callAdmin(t, s, "DELETE", "outcomes", ""); {
 	case got.code != 204:
 		t.Errorf("code %v, want 204", got.code)
 	case len(s.CurrentOutcomes()) != 0:
@@ -60,10 +60,10 @@ func TestDoorOfOutcomes(t *testing.T) {
 	}
 }
 
-func TestDoorOfSettings(t *testing.T) {
+func TestAdminHandlesSettings(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Seed: 5})
-	got := openDoor(t, s, "PUT", "settings", `{"latency":"70ms","jitter":"20ms","quotaPerMinute":600000,"chaos":{"UNAVAILABLE":0.25}}`)
+	got := callAdmin(t, s, "PUT", "settings", `{"latency":"70ms","jitter":"20ms","quotaPerMinute":600000,"chaos":{"UNAVAILABLE":0.25}}`)
 	now := s.Settings()
 	switch {
 	case got.code != 200:
@@ -81,7 +81,7 @@ func TestDoorOfSettings(t *testing.T) {
 	case now.Keep != DefaultKeep:
 		t.Errorf("keep %v, want %v; body %s", now.Keep, DefaultKeep, got.body)
 	}
-	switch got = openDoor(t, s, "PUT", "settings", `{"latency":"0s"}`); {
+	switch got = callAdmin(t, s, "PUT", "settings", `{"latency":"0s"}`); {
 	case got.code != 200:
 		t.Errorf("after a change of the latency: code %v, want 200; body %s", got.code, got.body)
 	case s.Settings().Latency != 0:
@@ -89,8 +89,8 @@ func TestDoorOfSettings(t *testing.T) {
 	case s.Settings().QuotaPerMinute != 600_000:
 		t.Errorf("after a change of the latency: quota per minute %v, want 600000; body %s", s.Settings().QuotaPerMinute, got.body)
 	}
-	shown := openDoor(t, s, "GET", "settings", "")
-	switch again := openDoor(t, s, "PUT", "settings", shown.body); {
+	shown := callAdmin(t, s, "GET", "settings", "")
+	switch again := callAdmin(t, s, "PUT", "settings", shown.body); {
 	case again.code != 200:
 		t.Errorf("shown values set again: code %v, want 200; body %s", again.code, again.body)
 	case again.body != shown.body:
@@ -98,7 +98,7 @@ func TestDoorOfSettings(t *testing.T) {
 	}
 }
 
-func TestDoorsNameEveryFault(t *testing.T) {
+func TestAdminHandlerNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for _, c := range []struct {
@@ -122,7 +122,7 @@ func TestDoorsNameEveryFault(t *testing.T) {
 		{"GET", "phonebook", ``, 404, []string{"path"}},
 		{"GET", "events?token=x", ``, 422, []string{"query.token"}},
 	} {
-		got := openDoor(t, s, c.method, c.path, c.body)
+		got := callAdmin(t, s, c.method, c.path, c.body)
 		var p struct {
 			Title  string
 			Status int
@@ -157,7 +157,7 @@ func TestDoorsNameEveryFault(t *testing.T) {
 	}
 }
 
-func TestDoorOfMessages(t *testing.T) {
+func TestAdminHandlesMessages(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	for i := range 5 {
@@ -168,7 +168,7 @@ func TestDoorOfMessages(t *testing.T) {
 		"": {0, 1, 2, 3, 4}, "?mailing=m1": {1, 3}, "?customer=c2": {2}, "?token=phone-00004": {4}, "?token=phone-*3": {3},
 		"?text=gr%C3%BC%C3%9Fe+2": {2}, "?limit=2": {3, 4}, "?limit=2&before=4": {1, 2}, "?mailing=m0&limit=1": {4}, "?text=nothing": {},
 	} {
-		got := openDoor(t, s, "GET", "messages"+query, "")
+		got := callAdmin(t, s, "GET", "messages"+query, "")
 		var body struct{ Messages []Message }
 		switch err := json.Unmarshal([]byte(got.body), &body); {
 		case err != nil:
@@ -184,7 +184,7 @@ func TestDoorOfMessages(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, found, want)
 		}
 	}
-	switch got := openDoor(t, s, "DELETE", "messages", ""); {
+	switch got := callAdmin(t, s, "DELETE", "messages", ""); {
 	case got.code != 204:
 		t.Errorf("code %v, want 204", got.code)
 	case len(s.Messages(Filter{})) != 0:
@@ -194,7 +194,7 @@ func TestDoorOfMessages(t *testing.T) {
 	}
 	post(t, s, toToken(token))
 	var st Stats
-	switch err := json.Unmarshal([]byte(openDoor(t, s, "GET", "stats", "").body), &st); {
+	switch err := json.Unmarshal([]byte(callAdmin(t, s, "GET", "stats", "").body), &st); {
 	case err != nil:
 		t.Errorf("error %v, want none", err)
 	case st.Accepted != 1:
@@ -206,7 +206,7 @@ func TestDoorOfMessages(t *testing.T) {
 	}
 }
 
-func TestDoorOfEvents(t *testing.T) {
+func TestAdminHandlesEvents(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	resp, err := s.Client().Get(s.URL() + "/emulator/events")
@@ -254,10 +254,10 @@ func TestDoorOfEvents(t *testing.T) {
 	}
 }
 
-func TestDoorsOnAnotherPort(t *testing.T) {
+func TestAdminHandlerOnAnotherPort(t *testing.T) {
 	t.Parallel()
 	s, other := start(t, Options{}), &http.Server{ReadHeaderTimeout: time.Second}
-	other.Handler = s.Doors()
+	other.Handler = s.AdminHandler()
 	url := listen(t, other)
 	if got := call(t, http.DefaultClient, "GET", url+"/emulator/stats", ""); got.code != 200 {
 		t.Errorf("%d, want 200", got.code)

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func TestAWitnessTellsTakenFromLost(t *testing.T) {
+func TestOnRequestTellsDeliveredFromLost(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	seen := make(chan Sighting, 8)
-	s.SetWitness(func(x Sighting) { seen <- x })
+	seen := make(chan RequestRecord, 8)
+	s.OnRequest(func(x RequestRecord) { seen <- x })
 	for _, c := range []struct {
 		outcome                    string
 		delivered, lost, validated bool
@@ -65,11 +65,11 @@ func TestAWitnessTellsTakenFromLost(t *testing.T) {
 	}
 }
 
-func TestAWitnessSeesWhoseMessageItWas(t *testing.T) {
+func TestOnRequestNamesMailingAndCustomer(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	seen := make(chan Sighting, 2)
-	s.SetWitness(func(x Sighting) { seen <- x })
+	seen := make(chan RequestRecord, 2)
+	s.OnRequest(func(x RequestRecord) { seen <- x })
 	post(t, s, fmt.Sprintf(`{"validate_only":true,"message":{"token":%q,"data":{"mailing_id":"m","customer_id":"c"}}}`, token))
 	switch x := <-seen; {
 	case x.Mailing != "m":
@@ -81,11 +81,11 @@ func TestAWitnessSeesWhoseMessageItWas(t *testing.T) {
 	case x.Delivered:
 		t.Errorf("seen: delivered true, want false")
 	}
-	s.SetWitness(nil)
+	s.OnRequest(nil)
 	post(t, s, toToken(token))
 	select {
 	case x := <-seen:
-		t.Errorf("nobody was to be told of %+v", x)
+		t.Errorf("OnRequest(nil): got a record %+v, want none", x)
 	default:
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A Sighting is one request for a device and its outcome. Unlike a Message it also exists
+// A RequestRecord is one request for a device and its outcome. Unlike a Message it also exists
 // for refused requests, and says whether the sender can know the outcome.
-type Sighting struct {
+type RequestRecord struct {
 	At                       time.Time // of the decision
 	Mailing, Customer, Token string    // data.mailing_id, data.customer_id; token or installation id
 	Outcome                  string    // as in Stats.Outcomes
@@ -19,27 +19,27 @@ type Sighting struct {
 	Lost bool
 }
 
-// SetWitness makes the server call f at the end of every request for a device that could be
+// OnRequest makes the server call f at the end of every request for a device that could be
 // decoded, from many goroutines. nil ends that. Requests under way call the function that is
 // set when they end.
-func (s *Server) SetWitness(f func(Sighting)) {
+func (s *Server) OnRequest(f func(RequestRecord)) {
 	if f == nil {
-		s.witness.Store(nil)
+		s.onRequest.Store(nil)
 		return
 	}
-	s.witness.Store(&f)
+	s.onRequest.Store(&f)
 }
 
-// reportSighting calls the function of SetWitness. It is deferred, so that it also runs
+// reportRequest calls the function of OnRequest. It is deferred, so that it also runs
 // when the handler panics to break a connection.
-func (c *sendCall) reportSighting(r *http.Request) {
-	f := c.server.witness.Load()
+func (c *sendCall) reportRequest(r *http.Request) {
+	f := c.server.onRequest.Load()
 	m := c.message
 	if f == nil || m == nil || !m.toDevice() {
 		return
 	}
 
-	x := c.seen
+	x := c.record
 	if x.At.IsZero() {
 		x.At = time.Now()
 	}

@@ -14,7 +14,7 @@ import (
 // rootHandler returns the handler of all paths: those of Google's APIs and those below
 // /emulator/.
 func (s *Server) rootHandler() http.Handler {
-	doors := s.Doors()
+	admin := s.AdminHandler()
 	add, remove := s.topicHandler(true), s.topicHandler(false)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if project, ok := sendPath(r.URL.Path); ok && r.Method == http.MethodPost {
@@ -29,7 +29,7 @@ func (s *Server) rootHandler() http.Handler {
 		case isSub:
 			s.handleSubscription(w, r, sub)
 		case strings.HasPrefix(r.URL.Path, "/emulator/"):
-			doors.ServeHTTP(w, r)
+			admin.ServeHTTP(w, r)
 		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchAdd":
 			add(w, r)
 		case r.Method == http.MethodPost && r.URL.Path == "/iid/v1:batchRemove":
@@ -65,16 +65,16 @@ func writeBody(w http.ResponseWriter, code int, v any) {
 	_, _ = w.Write(append(b, '\n')) // the client may have disconnected
 }
 
-// Doors returns the handler of the paths below /emulator/. It can also be served on
+// AdminHandler returns the handler of the paths below /emulator/. It can also be served on
 // another port.
-func (s *Server) Doors() http.Handler {
-	return doors{
+func (s *Server) AdminHandler() http.Handler {
+	return adminPaths{
 		"/emulator/outcomes": {"GET": s.getOutcomes, "PUT": s.putOutcomes, "DELETE": s.deleteOutcomes},
 		"/emulator/phones": {
-			"GET": listDoor(s.Phones), "PUT": putDoor(parsePhones, s.SetPhones, s.Phones), "DELETE": clearDoor(s.ClearPhones)},
+			"GET": listHandler(s.Phones), "PUT": putHandler(parsePhones, s.SetPhones, s.Phones), "DELETE": clearHandler(s.ClearPhones)},
 		"/emulator/installations": {
-			"GET": listDoor(s.Installations), "PUT": putDoor(parseInstallations, s.SetInstallations, s.Installations),
-			"DELETE": clearDoor(s.ClearInstallations)},
+			"GET": listHandler(s.Installations), "PUT": putHandler(parseInstallations, s.SetInstallations, s.Installations),
+			"DELETE": clearHandler(s.ClearInstallations)},
 		"/emulator/redirect.mjs": {"GET": getRedirect},
 		"/emulator/settings":     {"GET": s.getSettings, "PUT": s.putSettings},
 		"/emulator/messages":     {"GET": s.getMessages, "DELETE": s.deleteMessages},
@@ -84,19 +84,19 @@ func (s *Server) Doors() http.Handler {
 	}
 }
 
-// A door is the handler of one path and method below /emulator/. Its error has all
+// An adminFunc is the handler of one path and method below /emulator/. Its error has all
 // faults of the request.
-type door func(http.ResponseWriter, *http.Request) error
+type adminFunc func(http.ResponseWriter, *http.Request) error
 
-// doors has the handlers of the paths below /emulator/, by path and method.
-type doors map[string]map[string]door
+// adminPaths has the handlers of the paths below /emulator/, by path and method.
+type adminPaths map[string]map[string]adminFunc
 
-func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	methods := d[r.URL.Path]
+func (p adminPaths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	methods := p[r.URL.Path]
 	handle := methods[r.Method]
 	switch {
 	case methods == nil:
-		writeProblem(w, http.StatusNotFound, faults{{"path", "must be one of " + strings.Join(slices.Sorted(maps.Keys(d)), ", ")}})
+		writeProblem(w, http.StatusNotFound, faults{{"path", "must be one of " + strings.Join(slices.Sorted(maps.Keys(p)), ", ")}})
 	case handle == nil:
 		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 		w.Header().Set("Allow", allow)
@@ -108,7 +108,7 @@ func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeError answers with the error of a door: 422 for faults of the content, 400 for a
+// writeError answers with the error of an adminFunc: 422 for faults of the content, 400 for a
 // body that cannot be read.
 func writeError(w http.ResponseWriter, err error) {
 	var f faults
@@ -138,7 +138,7 @@ func (s *Server) getOutcomes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) putOutcomes(w http.ResponseWriter, r *http.Request) error {
-	body, err := readDoorBody(r)
+	body, err := readAdminBody(r)
 	if err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (s *Server) deleteOutcomes(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// listDoor returns a door that answers with a list.
-func listDoor[T any](list func() []T) door {
+// listHandler returns a handler that answers with a list.
+func listHandler[T any](list func() []T) adminFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkParams(r); err != nil {
 			return err
@@ -178,11 +178,11 @@ func listDoor[T any](list func() []T) door {
 	}
 }
 
-// putDoor returns a door that reads a list, sets it, and answers with the list of all
+// putHandler returns a handler that reads a list, sets it, and answers with the list of all
 // current values.
-func putDoor[T any](parse func([]byte) ([]T, error), set func(...T) error, list func() []T) door {
+func putHandler[T any](parse func([]byte) ([]T, error), set func(...T) error, list func() []T) adminFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := readDoorBody(r)
+		body, err := readAdminBody(r)
 		if err != nil {
 			return err
 		}
@@ -198,8 +198,8 @@ func putDoor[T any](parse func([]byte) ([]T, error), set func(...T) error, list 
 	}
 }
 
-// clearDoor returns a door that deletes all values.
-func clearDoor(clear func()) door {
+// clearHandler returns a handler that deletes all values.
+func clearHandler(clear func()) adminFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkParams(r); err != nil {
 			return err
@@ -236,7 +236,7 @@ func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
 
 // putSettings changes the settings that the body names. The others stay.
 func (s *Server) putSettings(w http.ResponseWriter, r *http.Request) error {
-	body, err := readDoorBody(r)
+	body, err := readAdminBody(r)
 	if err != nil {
 		return err
 	}

@@ -10,21 +10,21 @@ import (
 	"carillon.example/shared/push"
 )
 
-// A crowd is the set of mailings beside the one that load measures: more mailings to
+// otherMailings are the mailings beside the one that load measures: more mailings to
 // everyone, and mailings to everyone at the lowest rate, which wait most of the time.
-type crowd struct {
+type otherMailings struct {
 	large []string // ids of the mailings that are followed to their end
 	rated []string // ids of those that are cancelled at the end
 }
 
-// startCrowd creates the mailings of the crowd.
-func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
-	var x crowd
+// startOtherMailings creates them.
+func (p plan) startOtherMailings(ctx context.Context, c *client.Client) (otherMailings, error) {
+	var x otherMailings
 	draft := map[string]any{"message": demo.Message, "audience": map[string]any{"everyone": true}}
 	for range p.mailings - 1 {
 		id, err := c.SendMailing(ctx, draft)
 		if err != nil {
-			return x, fmt.Errorf("handing in another large mailing: %w", err)
+			return x, fmt.Errorf("creating another large mailing: %w", err)
 		}
 		x.large = append(x.large, id)
 	}
@@ -33,7 +33,7 @@ func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 	for range p.rated {
 		id, err := c.SendMailing(ctx, draft)
 		if err != nil {
-			return x, fmt.Errorf("handing in a mailing with a rate: %w", err)
+			return x, fmt.Errorf("creating a mailing with a rate: %w", err)
 		}
 		x.rated = append(x.rated, id)
 	}
@@ -41,14 +41,14 @@ func (p plan) startCrowd(ctx context.Context, c *client.Client) (crowd, error) {
 }
 
 // finishMailings waits until the large mailings have ended, and cancels the others. It
-// returns an error if a large mailing misses a customer or a good token.
-func (x crowd) finishMailings(ctx context.Context, c *client.Client, m *Result, gone int64) error {
+// returns an error if a large mailing misses a customer or a valid token.
+func (x otherMailings) finishMailings(ctx context.Context, c *client.Client, m *Result, invalid int64) error {
 	for _, id := range x.large {
 		end, err := c.Follow(ctx, id, func(*client.Mailing) {})
 		if err != nil {
 			return err
 		}
-		if err := checkOneOfMany(end, m, gone); err != nil {
+		if err := checkOneOfMany(end, m, invalid); err != nil {
 			return err
 		}
 	}
@@ -63,15 +63,15 @@ func (x crowd) finishMailings(ctx context.Context, c *client.Client, m *Result, 
 
 // checkOneOfMany compares the totals of a mailing with the import. Another mailing may
 // have flagged some of the invalid tokens before, so these may be missing.
-func checkOneOfMany(end *client.Mailing, m *Result, gone int64) error {
+func checkOneOfMany(end *client.Mailing, m *Result, invalid int64) error {
 	t := end.Tokens
 	switch {
 	case end.Customers.Matched != int64(m.Customers):
-		return fmt.Errorf("%d customers were imported, %d matched by mailing %s", m.Customers, end.Customers.Matched, end.ID)
-	case t.Accepted != m.Tokens-gone:
-		return fmt.Errorf("%d tokens are good, %d were accepted of mailing %s", m.Tokens-gone, t.Accepted, end.ID)
+		return fmt.Errorf("%d customers were imported, but %d matched in mailing %s", m.Customers, end.Customers.Matched, end.ID)
+	case t.Accepted != m.Tokens-invalid:
+		return fmt.Errorf("%d tokens are valid, but %d were accepted in mailing %s", m.Tokens-invalid, t.Accepted, end.ID)
 	case t.Targeted > m.Tokens:
-		return fmt.Errorf("%d tokens were imported, %d targeted by mailing %s", m.Tokens, t.Targeted, end.ID)
+		return fmt.Errorf("%d tokens were imported, but %d targeted in mailing %s", m.Tokens, t.Targeted, end.ID)
 	}
 	return nil
 }

@@ -5,11 +5,11 @@ import "fmt"
 // Every is the key of Settings.Outages for all sends.
 const Every = "*"
 
-// circumstanceOutcome returns the outcome that the settings force on a message before
+// forcedOutcome returns the outcome that the settings force on a message before
 // any rule applies: an outage, a project to which the phones do not belong, or an
 // installation that FCM does not know by this address. "" means that there is none. bad
 // is the fault of the payload; an outcome about a token needs a payload without a fault.
-func (c *sendCall) circumstanceOutcome(bad *answer) string {
+func (c *sendCall) forcedOutcome(bad *answer) string {
 	m, p := c.message, c.policy
 	if name := c.outageOutcome(); name != "" && (!aboutToken[name] || bad == nil && m.toDevice()) {
 		return name

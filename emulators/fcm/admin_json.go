@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// maxDoorBody is the largest body of the paths below /emulator/, in bytes. It has room
+// maxAdminBody is the largest body of the paths below /emulator/, in bytes. It has room
 // for some hundred thousand outcomes.
-const maxDoorBody = 32 << 20
+const maxAdminBody = 32 << 20
 
 // A notJSONError says why a body is not JSON of the expected type.
 type notJSONError struct{ why string }
@@ -34,17 +34,17 @@ func checkParams(r *http.Request, known ...string) error {
 	return nil
 }
 
-// readDoorBody reads the body of a request that has no query parameters.
-func readDoorBody(r *http.Request) ([]byte, error) {
+// readAdminBody reads the body of a request that has no query parameters.
+func readAdminBody(r *http.Request) ([]byte, error) {
 	if err := checkParams(r); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, maxDoorBody+1))
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxAdminBody+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxDoorBody {
-		return nil, faults{{"body", fmt.Sprintf("is larger than %d bytes", maxDoorBody)}}
+	if len(b) > maxAdminBody {
+		return nil, faults{{"body", fmt.Sprintf("is larger than %d bytes", maxAdminBody)}}
 	}
 	return b, nil
 }
