@@ -45,7 +45,7 @@ func TestConsoleIsOff(t *testing.T) {
 	if got := r.addr["Console"]; got != "" {
 		t.Errorf("the console is served at %s, want it off", got)
 	}
-	for name, args := range map[string][]string{"-console is a function": {"-only", "fcm", "-console", "127.0.0.1:0"}, "-api is empty": {"-api", "", "-console", "127.0.0.1:0"}} {
+	for name, args := range map[string][]string{"-console does not go with -only": {"-only", "fcm", "-console", "127.0.0.1:0"}, "-api is empty": {"-api", "", "-console", "127.0.0.1:0"}} {
 		var out bytes.Buffer
 		if err := runCommand(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v ends with %v, want %s", args, err, name)

@@ -125,7 +125,7 @@ func (o *Options) ChooseEmulators(only string) error {
 		return errors.New("-devices does not go with -only: devices is a function, and -only starts no function")
 	}
 	if o.ConsoleAddr != "" {
-		return errors.New("-console is a function, and -only starts none")
+		return errors.New("-console does not go with -only: console is a function, and -only starts no function")
 	}
 	if o.Instances != 0 {
 		return errors.New("-instances does not go with -only: deliver is a function, and -only starts no function")
