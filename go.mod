@@ -1,6 +1,8 @@
 module carillon.example
 
-go 1.26.8
+go 1.26.0
+
+toolchain go1.26.8
 
 require (
 	cloud.google.com/go/firestore v1.29.2

@@ -9,6 +9,8 @@ locals {
   sub = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", sort(tolist(local.workers)))}\"}"
   dlq = "{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", [for w in sort(tolist(local.workers)) : "${w}-dead"])}\"}"
 
+  database = "{monitored_resource=\"firestore.googleapis.com/Database\",database_id=\"${google_firestore_database.this.name}\"}"
+
   result_rates = { for v in sort(tolist(local.results)) : v => "sum(rate(${local.own}_${v}_sum${local.on}[5m])) * 60" }
 
   tiles = [
@@ -82,9 +84,9 @@ locals {
     {
       title = "Cost: Firestore documents a minute"
       queries = {
-        "read"    = "sum(rate(firestore_googleapis_com:document_read_count[5m])) * 60"
-        "written" = "sum(rate(firestore_googleapis_com:document_write_count[5m])) * 60"
-        "deleted" = "sum(rate(firestore_googleapis_com:document_delete_count[5m])) * 60"
+        "read"    = "sum(rate(firestore_googleapis_com:document_read_ops_count${local.database}[5m])) * 60"
+        "written" = "sum(rate(firestore_googleapis_com:document_write_ops_count${local.database}[5m])) * 60"
+        "deleted" = "sum(rate(firestore_googleapis_com:document_delete_ops_count${local.database}[5m])) * 60"
       }
     },
     {
@@ -96,7 +98,7 @@ locals {
     {
       title = "Cost: log bytes a minute"
       queries = {
-        "all logs" = "sum(rate(logging_googleapis_com:byte_count[5m])) * 60"
+        "logs of Cloud Run" = "sum(rate(logging_googleapis_com:byte_count${local.on}[5m])) * 60"
       }
     },
   ]
@@ -110,22 +112,24 @@ resource "google_monitoring_dashboard" "this" {
     labels      = { for k, v in local.labels : k => v }
     mosaicLayout = {
       columns = 12
-      tiles = [for i, t in local.tiles : {
-        xPos   = i % 3 * 4
-        yPos   = floor(i / 3) * 4
-        width  = 4
-        height = 4
-        widget = {
-          title = t.title
-          xyChart = {
-            dataSets = [for legend, query in t.queries : {
-              plotType        = "LINE"
-              legendTemplate  = legend
-              timeSeriesQuery = { prometheusQuery = query }
-            }]
+      # The API leaves positions of 0 out. If they were here, each plan would show a change.
+      tiles = [for i, t in local.tiles : merge(
+        i % 3 == 0 ? {} : { xPos = i % 3 * 4 },
+        i < 3 ? {} : { yPos = floor(i / 3) * 4 },
+        {
+          width  = 4
+          height = 4
+          widget = {
+            title = t.title
+            xyChart = {
+              dataSets = [for legend, query in t.queries : {
+                plotType        = "LINE"
+                legendTemplate  = legend
+                timeSeriesQuery = { prometheusQuery = query }
+              }]
+            }
           }
-        }
-      }]
+      })]
     }
   })
 

@@ -167,7 +167,7 @@ func overrides(t *testing.T) []override {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	const perDocument = `firestore:"(expireAt)(?:,omitempty)?"`
-	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erasing.go", "messages": "message.go", "reports": "report.go"}
+	written := map[string]string{"mailings": "mailing.go", "batches": "batch.go", "shards": "shard.go", "audience": "listed.go", "outbox": "outbox.go", "unflags": "unflag.go", "controls": "controls.go", "instances": "instances.go", "erasures": "erasing.go", "messages": "message.go", "reports": "report.go", "deliveryData": "delivery_data.go"}
 	var ttl []string
 	for _, o := range overrides(t) {
 		if !o.TTL {
@@ -185,7 +185,7 @@ func TestTTL(t *testing.T) {
 		}
 	}
 	slices.Sort(ttl)
-	if want := []string{"audience", "batches", "controls", "erasures", "instances", "mailings", "messages", "outbox", "reports", "shards", "unflags"}; !slices.Equal(ttl, want) {
+	if want := []string{"audience", "batches", "controls", "deliveryData", "erasures", "instances", "mailings", "messages", "outbox", "reports", "shards", "unflags"}; !slices.Equal(ttl, want) {
 		t.Errorf("TTL policies on %v, want %v", ttl, want)
 	}
 	if !slices.Equal(found(perDocument, glob(t, "../shared/store/*.go")), []string{"expireAt"}) {

@@ -83,11 +83,13 @@ func blockOf(t *testing.T, file, kind, name string) string {
 }
 
 // TestProject checks that every resource is in var.project_id, whatever the default project
-// of the provider is, except what lets Carillon send to the Firebase projects of apps.
+// of the provider is, except what lets Carillon send to the Firebase projects of apps,
+// and read what FCM reports of them.
 func TestProject(t *testing.T) {
 	t.Parallel()
 	elsewhere := []string{"google_storage_bucket_object", "google_storage_bucket_iam_member", "google_service_account_iam_member", "google_billing_budget",
-		"google_project_iam_custom_role.firebase_sender", "google_project_iam_member.firebase_sender", "google_project_service.firebase"}
+		"google_project_iam_custom_role.firebase_sender", "google_project_iam_member.firebase_sender", "google_project_service.firebase",
+		"google_project_iam_custom_role.delivery_data", "google_project_iam_member.delivery_data", "google_project_service.delivery_data"}
 	resource := regexp.MustCompile(`(?ms)^resource "([a-z0-9_]+)" "([a-z_]+)" \{\n(.*?)^\}$`)
 	all := resource.FindAllStringSubmatch(glob(t, "*.tf"), -1)
 	if len(all) < 50 {

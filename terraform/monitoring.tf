@@ -8,6 +8,7 @@ resource "google_monitoring_notification_channel" "email" {
   type         = "email"
   labels       = { email_address = each.key }
   user_labels  = local.labels
+  force_delete = true # else an address that alerts still name could not be removed
 
   depends_on = [google_project_service.this]
 }
@@ -186,6 +187,10 @@ resource "google_monitoring_alert_policy" "threshold" {
         threshold_value    = conditions.value.above
         duration           = each.value.duration
 
+        # A counter without lines has no data: then nothing is wrong any more. Google
+        # takes this setting only with a duration.
+        evaluation_missing_data = each.value.duration == "0s" ? null : "EVALUATION_MISSING_DATA_INACTIVE"
+
         aggregations {
           alignment_period     = conditions.value.alignment
           per_series_aligner   = conditions.value.aligner
@@ -204,6 +209,12 @@ resource "google_monitoring_alert_policy" "threshold" {
         }
       }
     }
+  }
+
+  # Without data an incident would stay open for seven days, and a second event in that
+  # time would not be announced.
+  alert_strategy {
+    auto_close = "3600s"
   }
 
   documentation {

@@ -49,7 +49,5 @@ func TestReconcileApps(t *testing.T) {
 		t.Errorf("apps that add up: %v", err)
 	}
 	m.Apps["pharmacy"] = tokens
-	if err := m.Reconcile(); err == nil || !strings.Contains(err.Error(), "the apps have") {
-		t.Errorf("apps with too many tokens: error %v, want one about the apps", err)
-	}
+	testcloud.WantError(t, "apps with too many tokens", m.Reconcile(), "the apps have")
 }

@@ -200,6 +200,30 @@ run "alert_thresholds" {
   }
 }
 
+run "incidents_end" {
+  variables {
+    alert_emails = ["ops@shop.example"]
+  }
+  assert {
+    condition     = alltrue([for p in google_monitoring_alert_policy.threshold : p.alert_strategy[0].auto_close == "3600s"])
+    error_message = "An incident without data must end after an hour."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.tick_missing.alert_strategy) == 0
+    error_message = "Missing data is what the alert of tick is about: its incident must stay open."
+  }
+  assert {
+    condition = alltrue(flatten([for p in google_monitoring_alert_policy.threshold : [
+      for c in p.conditions : c.condition_threshold[0].duration == "0s" || c.condition_threshold[0].evaluation_missing_data == "EVALUATION_MISSING_DATA_INACTIVE"
+    ]]))
+    error_message = "A condition with a duration must end when no more data comes."
+  }
+  assert {
+    condition     = alltrue([for c in google_monitoring_notification_channel.email : c.force_delete])
+    error_message = "An address must be removable while alerts name it."
+  }
+}
+
 run "dashboard" {
   assert {
     condition = [for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.widget.title] == [
@@ -210,8 +234,12 @@ run "dashboard" {
     error_message = "The titles of the dashboard are wrong."
   }
   assert {
-    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${t.xPos} ${t.yPos}"])) == 13 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : t.xPos + t.width <= 12 && t.xPos % t.width == 0 && t.yPos % t.height == 0])
+    condition     = length(toset([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${try(t.xPos, 0)} ${try(t.yPos, 0)}"])) == 13 && alltrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 0) + t.width <= 12 && try(t.xPos, 0) % t.width == 0 && try(t.yPos, 0) % t.height == 0])
     error_message = "Tiles of the dashboard overlap."
+  }
+  assert {
+    condition     = !anytrue([for t in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : try(t.xPos, 1) == 0 || try(t.yPos, 1) == 0])
+    error_message = "The API leaves positions of 0 out, so each plan would show a change."
   }
   assert {
     condition = length(setsubtract(
