@@ -33,6 +33,11 @@ func TestWhoLooksChangesNothing(t *testing.T) {
 			t.Errorf("%s offers %d of %s", place, n, offered)
 		}
 	}
+	p.Go(w.url[looker] + "/?recipients#/mailings/" + id)
+	p.Click("#recipients") // a browser follows the link itself, without a script
+	if got := w.saved(); got != 200 {
+		t.Errorf("the recipients are answered with %d, want 200", got)
+	}
 	draft := map[string]any{"message": message("x"), "audience": map[string]any{"everyone": true}}
 	for _, o := range []struct {
 		method, path string

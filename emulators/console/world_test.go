@@ -48,6 +48,9 @@ type world struct {
 	t     *testing.T
 	cloud *local.Cloud
 	url   map[string]string // address of the console by person
+
+	mu       sync.Mutex // guards statuses
+	statuses []int      // of the answers with recipients
 }
 
 func newWorld(t *testing.T) *world {
@@ -63,14 +66,49 @@ func newWorld(t *testing.T) *world {
 	}
 	s := console.Service{URL: api, Tokens: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "none"})}
 	for _, who := range []string{looker, sender} {
-		server := httptest.NewServer(console.New(console.Deps{
+		server := httptest.NewServer(w.watched(console.New(console.Deps{
 			Identity: console.Fixed(who), Roles: console.Roles{Look: []string{looker}, Send: []string{sender}},
 			Mailings: s, Customers: s, Project: "demo", Log: slog.New(slog.DiscardHandler),
-		}))
+		})))
 		t.Cleanup(server.Close)
 		w.url[who] = server.URL
 	}
 	return w
+}
+
+// watched notes the status of each answer with recipients, which a browser saves as a file
+// that the page does not see.
+func (w *world) watched(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/recipients") {
+			next.ServeHTTP(out, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		w.mu.Lock()
+		w.statuses = append(w.statuses, rec.Code)
+		w.mu.Unlock()
+		out.WriteHeader(http.StatusNoContent) // the browser stays where it is, and saves nothing
+	})
+}
+
+// saved waits for the next answer with recipients, and returns its status.
+func (w *world) saved() int {
+	w.t.Helper()
+	for {
+		w.mu.Lock()
+		n := len(w.statuses)
+		w.mu.Unlock()
+		if n > 0 {
+			return w.statuses[n-1]
+		}
+		select {
+		case <-w.t.Context().Done():
+			w.t.Fatal("nobody asked for the recipients")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // call sends a request to the API itself, and returns the decoded answer.

@@ -149,8 +149,11 @@ function drawFunnel(el, m) {
       row("Accepted for delivery", t.accepted, phones, "", "total"),
       row("Reported as delivered", m.reported.delivered, t.accepted, "", "sub"),
       row("Reported as opened", m.reported.opened, t.accepted, "", "total")))),
-    h("p", { class: "note" }, "Delivered and opened are what the apps report. Phones whose app does not report are not in them."));
+    h("p", { class: "note" }, "Delivered and opened are what the apps report. Phones whose app does not report are not in them."), m.fcmReport ? google(m.fcmReport) : "");
 }
+
+// google is what Google reports of the Android phones that share usage data.
+const google = (r) => h("p", { class: "note", id: "google" }, `Google reports of ${plural(r.accepted, "Android phone")} that share usage data: ${number(r.delivered)} delivered (${percent(r.delivered, r.accepted)}), ${number(r.pending)} still held, ${number(r.dropped)} dropped${r.shared ? "; other mailings of the day are in these numbers, too" : ""}. As of `, time(r.asOf), ".");
 
 function drawResults(el, m) {
   const open = new Set([...el.querySelectorAll("details[open]")].map((d) => d.id));
@@ -168,8 +171,9 @@ function drawSplit(el, m) {
   const table = (name, rows) => rows.length ? h("table", {}, h("caption", {}, name), h("thead", {}, h("tr", {}, h("td", {}), ...["Phones", "Accepted", "Opened"].map((n) => h("th", { scope: "col", class: "number" }, n)))), h("tbody", {}, rows)) : "";
   const cells = (name, x, opened) => h("tr", {}, said(name, "th", { scope: "row" }), h("td", { class: "number" }, number(x.targeted)), h("td", { class: "number" }, `${number(x.accepted)} (${percent(x.accepted, x.targeted)})`), h("td", { class: "number" }, opened === undefined ? "–" : `${number(opened)} (${percent(opened, x.accepted)})`));
   const byPlatform = Object.entries(m.platforms || {}).filter(([, p]) => p.targeted).map(([name, p]) => cells(platforms[name] || name, p));
+  const byApp = Object.entries(m.apps || {}).filter(([, a]) => a.targeted).map(([name, a]) => cells(name === "unknown" ? "Without a name" : name, a));
   const byVariant = Object.entries(m.variants || {}).map(([name, v]) => cells(name, v, v.opened));
-  el.replaceChildren(h("h2", {}, "By platform and variant"), byPlatform.length + byVariant.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "By platform and variant" }, table("Platform", byPlatform), table("Variant", byVariant)) : h("p", { class: "note" }, "No phone was chosen yet."));
+  el.replaceChildren(h("h2", {}, "By platform, variant and app"), byPlatform.length + byVariant.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "By platform and variant" }, table("Platform", byPlatform), table("Variant", byVariant), byApp.length > 1 ? table("App", byApp) : "") : h("p", { class: "note" }, "No phone was chosen yet."));
 }
 
 const hours = (w) => `${w.from} to ${w.to}${w.days ? `, ${w.days.join(", ")}` : ""}${w.timeZone ? `, ${w.timeZone} for customers without a time zone` : ""}`;
