@@ -22,19 +22,19 @@ func TestAxe(t *testing.T) {
 	w := newWorld(t)
 	places := w.furnish()
 	for name, place := range places {
-		p.Go(w.url[sender] + "/?axe-" + name + place)
+		p.Go(at(w.url[sender], place))
 		browser.Eval[bool](p, string(axe)+"; true")
 		if name == "compose" {
 			p.Until(`document.querySelector("#estimate").dataset.state === "shown"`)
 		}
 		checkAxe(t, p, name)
 	}
-	p.Go(w.url[sender] + "/?axe-dialog" + places["paused"])
+	p.Go(at(w.url[sender], places["paused"]))
 	browser.Eval[bool](p, string(axe)+"; true")
 	p.Click("#do-cancel")
 	p.Until(`document.querySelector("#dialog").open`)
 	checkAxe(t, p, "dialog")
-	p.Go(w.url[looker] + "/?axe-look" + places["settings"])
+	p.Go(at(w.url[looker], places["settings"]))
 	browser.Eval[bool](p, string(axe)+"; true")
 	checkAxe(t, p, "settings of who may look")
 }

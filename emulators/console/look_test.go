@@ -28,12 +28,12 @@ func TestWhoLooksChangesNothing(t *testing.T) {
 	for place, offered := range map[string]string{
 		"#/": "[data-view=compose]:not([hidden])", "#/mailings": "main a[href='#/compose']", "#/mailings/" + id: ".actions button", "#/customers/l0000": "#erase", "#/settings": "#save, main select:not(:disabled), main input:not(:disabled)", "#/compose": "main form",
 	} {
-		p.Go(w.url[looker] + "/?" + place)
+		p.Go(at(w.url[looker], place))
 		if n := browser.Eval[int](p, fmt.Sprintf(`document.querySelectorAll(%q).length`, offered)); n != 0 {
 			t.Errorf("%s offers %d of %s", place, n, offered)
 		}
 	}
-	p.Go(w.url[looker] + "/?recipients#/mailings/" + id)
+	p.Go(at(w.url[looker], "#/mailings/"+id))
 	p.Click("#recipients") // a browser follows the link itself, without a script
 	if got := w.saved(); got != 200 {
 		t.Errorf("the recipients are answered with %d, want 200", got)
@@ -80,7 +80,7 @@ func TestHostileText(t *testing.T) {
 		"#/": "", "#/mailings": contains("main", "<img src=x"), "#/mailings/" + m: contains("h1", "<img src=x"), "#/compose?from=" + m: `document.querySelector("#title").value.startsWith("<img")`,
 		"#/customers/" + browser.Eval[string](p, fmt.Sprintf(`encodeURIComponent(%q)`, id)): contains("#why", "h-<img") + " && " + contains("#messages", "<img"),
 	} {
-		p.Go(w.url[sender] + "/?x#" + place[1:])
+		p.Go(at(w.url[sender], place))
 		if ready != "" {
 			p.Until(ready)
 		}

@@ -32,11 +32,11 @@ func TestTenThousandMailings(t *testing.T) {
 	w.copyMailing(id, many)
 
 	for _, view := range []string{"#/mailings", "#/"} {
-		p.Go(w.url[sender] + "/?many" + view)
+		p.Go(at(w.url[sender], view))
 		browser.Eval[bool](p, watch)
 		t.Logf("%s with %d mailings: first paint after %.0f ms, longest task %.0f ms", view, many, browser.Eval[float64](p, paint), browser.Eval[float64](p, longest))
 	}
-	p.Go(w.url[sender] + "/?pages#/mailings?tag=copied")
+	p.Go(at(w.url[sender], "#/mailings?tag=copied"))
 	for range 3 {
 		if n := browser.Eval[int](p, `document.querySelectorAll("tbody tr").length`); n != 50 {
 			t.Fatalf("a page has %d mailings, want 50", n)

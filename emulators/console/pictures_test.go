@@ -49,7 +49,7 @@ func TestPictures(t *testing.T) {
 		for _, size := range sizes {
 			for _, scheme := range []string{"light", "dark"} {
 				p.Resize(size.width, size.height, scheme)
-				p.Go(w.url[sender] + "/?" + size.name + scheme + name + place) // another query is another document
+				p.Go(at(w.url[sender], place))
 				browser.Eval[bool](p, `new Promise((done) => setTimeout(() => done(true), 1200))`)
 				file := filepath.Join(*screenshots, fmt.Sprintf("%s-%s-%s.png", name, size.name, scheme))
 				if err := os.WriteFile(file, p.FullPicture(), 0o600); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +216,14 @@ func (w *world) ninetyDays() {
 		}
 	}
 }
+
+// at returns the address of a view. Each call returns another query, so that the browser
+// loads the page anew: with the same one it would only change the view.
+func at(base, place string) string {
+	return fmt.Sprintf("%s/?%d%s", base, visits.Add(1), place)
+}
+
+var visits atomic.Int64
 
 func message(title string) map[string]any {
 	return map[string]any{"notification": map[string]any{"title": title, "body": "20 % off everything until Sunday. Come and see, and bring a friend."}}
