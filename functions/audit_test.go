@@ -24,8 +24,8 @@ import (
 // accepting is an FCM that finds every payload good.
 type accepting struct{}
 
-func (accepting) Prove(context.Context, *fcm.Message) fcm.Answer {
-	return fcm.Answer{Outcome: fcm.Accepted}
+func (accepting) ProvePayload(context.Context, *fcm.Message) fcm.Answer {
+	return fcm.Answer{Class: fcm.Accepted}
 }
 
 // TestTheAuditLogAnswersWhoDidWhatAndWhen: of everything that people and programs

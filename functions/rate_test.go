@@ -157,7 +157,7 @@ func TestARateIsExact(t *testing.T) {
 		for len(p.wakes) > 0 {
 			id := p.wakes[0]
 			p.wakes = p.wakes[1:]
-			p.post(p.tick, push.Wake{Mailing: id})
+			p.post(p.tick, push.WakeMessage{Mailing: id})
 		}
 		p.post(p.tick, map[string]string{"clock": "each minute"})
 		if m, err := p.MailingHeader(t.Context(), "m"); err != nil || m.State == push.Completed {

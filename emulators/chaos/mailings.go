@@ -245,7 +245,7 @@ func (p *testMailing) waitForEnd(ctx context.Context, c *client.Client, act func
 		switch {
 		case m.IsFinal() && m.CompletedAt != nil:
 			return nil
-		case m.State == string(push.Paused) && m.Paused != push.ByHand:
+		case m.State == string(push.Paused) && m.Paused != push.PausedTextByHand:
 			if p.fcmUnreliable == nil {
 				addFinding("paused by itself", "mailing %s: %s", p.id, m.Paused)
 			} else if p.fcmUnreliable() {

@@ -120,7 +120,7 @@ func (x *checker) checkMessage(id string, q *testCustomer, b *mailingLog, stored
 	o.readMessage(q, stored)
 
 	switch excluded, _ := stored["excluded"].(string); {
-	case q.optedOut && excluded != string(push.OptedOut):
+	case q.optedOut && excluded != string(push.ExcludedOptedOut):
 		o.addFinding(brokenOther, "message %s to customer %s, who opted out, is excluded as %q", id, q.id, excluded)
 	case !q.optedOut && excluded != "" && q.countValid() > 0:
 		o.addFinding(brokenLost, "message %s to customer %s is excluded as %q", id, q.id, excluded)

@@ -12,7 +12,7 @@ import (
 type platformResults map[string][]push.Result
 
 func (p platformResults) add(of push.Platform, result push.Result) {
-	p[of.Name()] = append(p[of.Name()], result)
+	p[of.NameInSums()] = append(p[of.NameInSums()], result)
 }
 
 // appResults has the results of the targets of a mailing by app, as sums name it.

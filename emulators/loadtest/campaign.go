@@ -234,8 +234,8 @@ func checkCampaign(m *Result, end *client.Mailing, want, got *campaignSums) erro
 		same("recipients of variant "+name, got.tokens[name], want.tokens[name])
 	}
 	for _, platform := range []push.Platform{push.Android, push.IOS, push.Web} {
-		same("tokens of "+platform.Name(), end.Platforms[platform.Name()].Targeted, want.platforms[platform])
-		same("recipients with "+platform.Name(), got.platforms[platform], want.platforms[platform])
+		same("tokens of "+platform.NameInSums(), end.Platforms[platform.NameInSums()].Targeted, want.platforms[platform])
+		same("recipients with "+platform.NameInSums(), got.platforms[platform], want.platforms[platform])
 	}
 
 	var accepted, expired int64

@@ -103,12 +103,12 @@ func (b *campaignBase) expected(m *push.Mailing) *campaignSums {
 		for n, platform := range c.tokens {
 			customer.Tokens = append(customer.Tokens, push.Token{ID: push.TokenID(campaignToken(id, n)), Platform: platform})
 		}
-		tokens, why := by.Tokens(customer, nil)
+		tokens, why := by.SelectTokens(customer, nil)
 		switch why {
-		case push.Control:
+		case push.ExcludedControl:
 			s.control++
 			continue
-		case push.Filtered:
+		case push.ExcludedFiltered:
 			s.filtered++
 			continue
 		}

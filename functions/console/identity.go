@@ -116,7 +116,7 @@ func (p *IAP) identify(r *http.Request) (push.Caller, error) {
 	}
 
 	email, _ := claims.Claims["email"].(string)
-	who := push.Address(email)
+	who := push.CallerWithEmail(email)
 	if email == "" || push.CheckCaller(who) != "" {
 		return "", &unauthenticated{"the assertion of Identity-Aware Proxy names no e-mail address"}
 	}

@@ -21,7 +21,7 @@ func decisionsOf(c *push.Customer) *decisions {
 // decisions reads the decisions of a customer before a patch that changes them. It
 // returns nil, without a read, if the patch changes none.
 func (s *service) decisions(ctx context.Context, customer string, p push.CustomerPatch) (*decisions, error) {
-	if !p.Decides() {
+	if !p.ChangesDecisions() {
 		return nil, nil
 	}
 	c, err := s.Store.Customer(ctx, customer)

@@ -59,7 +59,7 @@ type transferStore interface {
 // settingsStore has the settings.
 type settingsStore interface {
 	Settings(ctx context.Context) (push.Settings, error)
-	SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error)
+	SetSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error)
 }
 
 type publisher interface {

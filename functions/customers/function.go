@@ -44,5 +44,5 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{MaxTokens: set.MaxTokens, TokenLife: set.TokenLife}), Queue: q, MaxTokens: set.MaxTokens, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.Address(string(set.Console))}})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.CallerWithEmail(string(set.Console))}})), nil
 }

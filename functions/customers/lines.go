@@ -32,7 +32,7 @@ func newLines() *lines {
 // add adds a line.
 func (ls *lines) add(l store.ImportLine, number int) {
 	ls.good = append(ls.good, l)
-	ls.origins = append(ls.origins, []origin{{number, l.Patch.Decides()}})
+	ls.origins = append(ls.origins, []origin{{number, l.Patch.ChangesDecisions()}})
 }
 
 // join adds a row. Rows of one customer become one line, which is stored by one
@@ -42,7 +42,7 @@ func (ls *lines) add(l store.ImportLine, number int) {
 func (ls *lines) join(l store.ImportLine, number, maxTokens int) {
 	known := false
 	for _, r := range l.Tokens {
-		name := cmp.Or(push.Installation(r.Kind, r.Value), r.Value)
+		name := cmp.Or(push.InstallationOf(r.Kind, r.Value), r.Value)
 		known = known || ls.named[name]
 		ls.named[name] = true
 	}
@@ -56,7 +56,7 @@ func (ls *lines) join(l store.ImportLine, number, maxTokens int) {
 	into := &ls.good[i]
 	into.Tokens = append(into.Tokens, l.Tokens...)
 	follow(&into.Patch, l.Patch)
-	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.Decides()})
+	ls.origins[i] = append(ls.origins[i], origin{number, l.Patch.ChangesDecisions()})
 }
 
 // follow changes p to say what p and then the patch of another row say. A row removes

@@ -80,7 +80,7 @@ func shownMessage(x store.CustomerMessage) messageBody {
 	}
 	for _, r := range x.Recipients {
 		b.Tokens = append(b.Tokens, recipientBody{
-			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(), Opened: timeOrNil(r.Opened.UTC()),
+			ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.FlagCode(), Opened: timeOrNil(r.Opened.UTC()),
 		})
 	}
 	return b

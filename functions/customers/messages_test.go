@@ -348,7 +348,7 @@ func TestAThousandCustomersFindTheirOwn(t *testing.T) {
 			t.Fatalf("customer %d in order was sent %+v, want one token in one mailing", i, got)
 		}
 		x := got.Messages[0].Tokens[0]
-		if x.ID != push.TokenID(all[i].Token) || x.Result != result(i).String() || x.Code != result(i).Code() {
+		if x.ID != push.TokenID(all[i].Token) || x.Result != result(i).String() || x.Code != result(i).FlagCode() {
 			t.Errorf("customer %d in order has %+v, want the result %s", i, x, result(i))
 		}
 	}

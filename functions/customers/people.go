@@ -38,7 +38,7 @@ type Condition struct {
 }
 
 // parse returns the condition, nil for none.
-func (c *Condition) parse() (*push.Match, error) { return push.ParseMatch(c.IfMatch) }
+func (c *Condition) parse() (*push.Precondition, error) { return push.ParsePrecondition(c.IfMatch) }
 
 func (s *service) show(ctx context.Context, in *CustomerPath) (*customerOutput, error) {
 	c, err := s.Store.Customer(ctx, in.Customer)
@@ -54,7 +54,7 @@ func (s *service) answer(c *push.Customer) *customerOutput {
 
 func (s *service) shown(c *push.Customer) customerBody {
 	b := customerBody{
-		ID: c.ID, PushAvailable: c.Reachable(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
+		ID: c.ID, PushAvailable: c.HasValidToken(), Availability: c.AvailabilityAt(s.Now()), Tokens: []tokenBody{}, OptedOut: c.OptedOut, TimeZone: c.TimeZone,
 		Segments: c.Segments, Attributes: c.Attributes, Categories: c.Categories,
 	}
 	if b.Consents = c.Consents; b.Consents == nil {
@@ -70,7 +70,7 @@ func (s *service) shown(c *push.Customer) customerBody {
 		b.Categories = map[string]bool{}
 	}
 
-	latest, _ := c.Latest()
+	latest, _ := c.LatestToken()
 	for _, t := range c.Tokens {
 		b.Tokens = append(b.Tokens, s.token(t, latest.ID))
 	}
@@ -127,7 +127,7 @@ func (s *service) change(ctx context.Context, in *changeInput) (*customerOutput,
 		return nil, faults
 	}
 
-	p.If, p.By = condition, callerOf(ctx)
+	p.Precondition, p.By = condition, callerOf(ctx)
 	before, err := s.decisions(ctx, in.Customer, p)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (s *service) register(ctx context.Context, in *registerInput) (*registerOut
 	}
 
 	queue.PublishEvents(ctx, s.Queue, s.Store, s.Log, done.Events)
-	latest, _ := done.Customer.Latest()
+	latest, _ := done.Customer.LatestToken()
 	out := &registerOutput{Status: http.StatusOK, Body: s.token(done.Token, latest.ID)}
 	if done.Created {
 		out.Status = http.StatusCreated
@@ -126,5 +126,5 @@ type tokenBody struct {
 
 func (s *service) token(t push.Token, latest string) tokenBody {
 	return tokenBody{ID: t.ID, Kind: t.Kind, Platform: t.Platform, App: t.App, Device: t.Device, Notifications: cmp.Or(t.Notifications, "unknown"), AddedAt: t.AddedAt, SeenAt: t.SeenAt, ReportedAt: timeOrNil(t.ReportedAt), Expires: t.Expires,
-		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSign()) > push.StaleAfter, Invalid: t.Invalid}
+		Valid: t.Valid(), Latest: t.ID == latest, Stale: s.Now().Sub(t.LastSignOfLife()) > push.StaleAfter, Invalid: t.Invalid}
 }

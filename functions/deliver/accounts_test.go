@@ -101,7 +101,7 @@ func TestAFewAccountsPauseNoMailing(t *testing.T) {
 			t.Fatal(err)
 		}
 		code := ""
-		if token, _ := customer.Token(push.TokenID(last.Token)); token.Invalid != nil {
+		if token, _ := customer.FindToken(push.TokenID(last.Token)); token.Invalid != nil {
 			code = token.Invalid.Code
 		}
 		if code != c.code {

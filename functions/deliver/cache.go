@@ -35,7 +35,7 @@ func (c *payloads) get(m *push.Mailing) (payloadSet, error) {
 		if err := faults.Err(); err != nil {
 			return nil, err
 		}
-		p, err := newPayload(m, m.Payloads()[0], t)
+		p, err := newPayload(m, m.ListPayloads()[0], t)
 		return payloadSet{p}, err
 	}
 

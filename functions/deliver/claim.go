@@ -54,11 +54,11 @@ const (
 )
 
 // isSuspect reports whether the batch may be the cause of crashes.
-func isSuspect(b *push.Batch) bool { return max(b.Crashed(), b.MostCrashes()) >= suspectAfter }
+func isSuspect(b *push.Batch) bool { return max(b.CountCrashes(), b.MostCrashes()) >= suspectAfter }
 
 // isCrashLoop reports whether so many calls crashed in a row that the next one would
 // too, and the last one stored no result.
-func isCrashLoop(b *push.Batch) bool { return b.Crashed() >= maxCrashes && !b.Saved }
+func isCrashLoop(b *push.Batch) bool { return b.CountCrashes() >= maxCrashes && !b.Saved }
 
 // decideAdmission decides what a call does with a batch.
 func decideAdmission(m *push.Mailing, b *push.Batch, now time.Time, deadLetter bool) admission {
@@ -110,7 +110,7 @@ func (d *deliverer) giveUp(ctx context.Context, m *push.Mailing, b *push.Batch) 
 	reason := fmt.Sprintf("given up after %d attempts in a row that failed; the log has their errors", b.Tries)
 	crashed := isCrashLoop(b)
 	if crashed {
-		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.Crashed())
+		reason = fmt.Sprintf("given up after %d attempts: each time the instance stopped without an answer; it probably crashed or ran out of memory", b.CountCrashes())
 	}
 	x := newDelivery(d, m, b, d.Now())
 	x.stopWith(stopOf(m, d.Now()))

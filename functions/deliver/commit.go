@@ -76,7 +76,7 @@ func (d *delivery) pauseForCredentials(ctx context.Context) error {
 // pauseFor pauses the mailing for a reason in a project, "" for the default one, that an
 // operator has to look at.
 func (d *delivery) pauseFor(ctx context.Context, project string, reason push.PauseReason, detail string) error {
-	detail = d.Projects.Explain(project, detail)
+	detail = d.Projects.WithProject(project, detail)
 	m, err := d.Store.PauseForProject(ctx, d.mailing.ID, project, reason, detail)
 	if push.IsConflict(err) {
 		return nil // another batch has paused it, or it has ended

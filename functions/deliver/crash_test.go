@@ -79,7 +79,7 @@ func TestABatchThatKillsItsInstanceIsStopped(t *testing.T) {
 				if b.Settled {
 					break
 				}
-				if b.Crashed() >= maxCrashes && !b.Saved {
+				if b.CountCrashes() >= maxCrashes && !b.Saved {
 					w.deliver(ref) // claims nothing, so that there is nothing to crash
 					continue
 				}
@@ -306,7 +306,7 @@ func TestACautiousCallStoresWhatItSends(t *testing.T) {
 	if b.Saved {
 		t.Error("the crashed call counts as one that came further: it has saved no result")
 	}
-	b.Claim(push.Lease{Owner: "next"})
+	b.AcquireLease(push.Lease{Owner: "next"})
 	for i := range b.Targets {
 		want := byte(1)
 		if i < windowAfter(1) {
@@ -334,8 +334,8 @@ func TestACrashThatWasNoFaultOfTheBatchIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Crashed() != 0 {
-		t.Errorf("crashes counted: %d, want 0 after a call that ended well", b.Crashed())
+	if b.CountCrashes() != 0 {
+		t.Errorf("crashes counted: %d, want 0 after a call that ended well", b.CountCrashes())
 	}
 	if b.Tries != 0 {
 		t.Errorf("tries counted: %d, want 0 after a call that ended well", b.Tries)

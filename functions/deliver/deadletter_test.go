@@ -20,7 +20,7 @@ func (w *world) failed(ref push.BatchRef, times int) {
 		if err := w.LeaseBatch(w.t.Context(), b, push.Lease{Owner: newOwner(), Until: w.clock.Now().Add(time.Minute)}); err != nil {
 			w.t.Fatal(err)
 		}
-		b.Release(false)
+		b.ReleaseLease(false)
 		if err := w.SaveBatch(w.t.Context(), b); err != nil {
 			w.t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ type publisher interface {
 
 type sender interface {
 	Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer))
-	ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer
+	ProvePayloadIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer
 }
 
 const (

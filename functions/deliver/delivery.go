@@ -35,7 +35,7 @@ func newDelivery(d *deliverer, m *push.Mailing, b *push.Batch, callEnds time.Tim
 	if m.ExpiresAt.Before(deadline) {
 		deadline = m.ExpiresAt
 	}
-	if p := m.NextFor(b.Zone, d.Now()); !p.Closes.IsZero() && p.Closes.Before(deadline) {
+	if p := m.NextPeriodFor(b.Zone, d.Now()); !p.Closes.IsZero() && p.Closes.Before(deadline) {
 		deadline = p.Closes
 	}
 
@@ -108,7 +108,7 @@ func (d *delivery) stopOutsideHours() {
 		return
 	}
 	now := d.Now()
-	switch p := d.mailing.NextFor(d.batch.Zone, now); {
+	switch p := d.mailing.NextPeriodFor(d.batch.Zone, now); {
 	case p.Opens.IsZero():
 		d.stopWith(stop{reason: stopEnded, result: push.ResultExpired})
 	case p.Opens.Sub(now) > nearby:

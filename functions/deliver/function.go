@@ -44,7 +44,7 @@ func (s *settings) Check() []error {
 	faults := cloud.Between("FCM_QUOTA_PER_MINUTE", s.Quota, 1, 1_000_000_000)
 	faults = append(faults, cloud.Between("MAX_INSTANCES", s.MaxInstances, 1, 1000)...)
 	faults = append(faults, cloud.Between("INVALID_SHARE", s.InvalidShare, 0.01, 1)...)
-	if err := s.Quotas.Check(s.Apps.Projects(s.Project)); err != nil {
+	if err := s.Quotas.Check(s.Apps.ResolveProjects(s.Project)); err != nil {
 		faults = append(faults, err)
 	}
 	return faults
@@ -53,10 +53,10 @@ func (s *settings) Check() []error {
 // senderConfig returns the config of the sender. peers connects the senders of a
 // project, "" for the default project.
 func (s *settings) senderConfig(peers func(project string) fcm.Peers) fcm.Config {
-	projects := s.Apps.Projects(s.Project)
+	projects := s.Apps.ResolveProjects(s.Project)
 	c := fcm.Config{Project: projects.Default, Own: s.Project, Endpoint: s.FCMEndpoint, ProofTopic: s.ProofTopic,
 		QuotaPerMinute: cmp.Or(s.Quotas[projects.Default], s.Quota), MaxInstances: s.MaxInstances, Peers: peers("")}
-	for _, id := range projects.Others() {
+	for _, id := range projects.OtherProjects() {
 		c.Projects = append(c.Projects, fcm.Project{ID: id, QuotaPerMinute: cmp.Or(s.Quotas[id], s.Quota), Peers: peers(id)})
 	}
 	return c
@@ -75,8 +75,8 @@ func build(ctx context.Context) (http.Handler, error) {
 	}
 	// Cloud Run sends SIGTERM ten seconds before it ends an instance.
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	context.AfterFunc(stopping, sender.Leave)
+	context.AfterFunc(stopping, sender.ReleaseQuota)
 	q := queue.New(c.PubSub, queue.Topics{Events: set.EventsTopic})
-	return cloud.Traced(New(Deps{Store: st, Queue: q, Sender: sender, Log: c.Log, Projects: set.Apps.Projects(set.Project),
+	return cloud.Traced(New(Deps{Store: st, Queue: q, Sender: sender, Log: c.Log, Projects: set.Apps.ResolveProjects(set.Project),
 		CallTimeout: set.CallTimeout, InvalidShare: set.InvalidShare, Stopping: stopping})), nil
 }

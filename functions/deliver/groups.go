@@ -97,7 +97,7 @@ func (g *groups) observe(t push.Target, invalid bool, now time.Time) {
 	if !invalid {
 		c := control{customer: t.Customer, token: t.Token, kind: t.Kind, at: now}
 		x.accept(c)
-		for _, any := range anysOf(t.Kind, g.projects.Of(t.App)) {
+		for _, any := range anysOf(t.Kind, g.projects.ProjectOf(t.App)) {
 			g.getLocked(any).accept(c)
 		}
 	}

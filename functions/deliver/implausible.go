@@ -93,7 +93,7 @@ type heldCounts struct {
 // for this one. Only if the batch has too few answers of the project, those of the whole
 // mailing decide.
 func (d *delivery) heldOf(ctx context.Context, project string) (heldCounts, error) {
-	if c := d.heldInBatch(project); d.Projects.Several() && c.answered >= minAnswers {
+	if c := d.heldInBatch(project); d.Projects.HasSeveral() && c.answered >= minAnswers {
 		return c, nil
 	}
 	return d.heldInMailing(ctx)

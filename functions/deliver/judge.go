@@ -32,7 +32,7 @@ const (
 // matter. If FCM names no field, it is the token's fault if FCM is known to accept
 // the payload.
 func judgeInvalid(a fcm.Answer, e evidence) decision {
-	named := a.Outcome == fcm.Invalid
+	named := a.Class == fcm.Invalid
 	switch {
 	case named && a.Code != push.CodeInvalidArgument: // UNREGISTERED
 		return flagToken
@@ -42,7 +42,7 @@ func judgeInvalid(a fcm.Answer, e evidence) decision {
 		return askProof
 	}
 
-	switch e.proof.Outcome {
+	switch e.proof.Class {
 	case fcm.Accepted:
 		return flagToken
 	case fcm.Waiting:

@@ -20,7 +20,7 @@ func (s payloadSet) of(t push.Target) *payload { return s[min(t.Variant, len(s)-
 // was checked when it was handed in, so a fault means that another version checked it.
 func newPayloadSet(m *push.Mailing) (payloadSet, error) {
 	var set payloadSet
-	for _, v := range m.Payloads() {
+	for _, v := range m.ListPayloads() {
 		t, faults := personal.Compile(v.Message, v.Link)
 		if err := faults.Err(); err != nil {
 			return nil, err

@@ -90,10 +90,10 @@ func TestABatchOfRefusalsEnds(t *testing.T) {
 // choosy is a sender whose FCM takes no payload that says so.
 type choosy struct{ sender }
 
-func (c choosy) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
-	a := c.sender.ProveIn(ctx, project, m)
+func (c choosy) ProvePayloadIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
+	a := c.sender.ProvePayloadIn(ctx, project, m)
 	if m.Size("") > 100+len("https://x.example/") {
-		a.Outcome, a.Text = fcm.Refused, "the payload is at fault"
+		a.Class, a.Text = fcm.Refused, "the payload is at fault"
 	}
 	return a
 }

@@ -20,7 +20,7 @@ func (w *world) everyPlatform(id string) push.BatchRef {
 	var targets []push.Target
 	for _, p := range []push.Platform{push.Android, push.IOS, push.Web, ""} {
 		for i := range 2 {
-			token := fmt.Sprintf("%s-token-%d", p.Name(), i)
+			token := fmt.Sprintf("%s-token-%d", p.NameInSums(), i)
 			w.register("c-"+token, token)
 			targets = append(targets, push.Target{Customer: "c-" + token, Token: token, Kind: push.KindToken, Platform: p})
 		}

@@ -103,7 +103,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 	proven = true
 	for _, p := range d.variants {
 		proof := d.prove(out, project, p.sample)
-		switch proof.Outcome {
+		switch proof.Class {
 		case fcm.Accepted:
 		case fcm.Waiting:
 			d.stopWith(stop{reason: stopUnproven, until: proof.NotBefore})
@@ -113,7 +113,7 @@ func (d *delivery) proveVariants(ctx context.Context, project string) (proven bo
 			return false, nil
 		default:
 			if !proof.Provisional {
-				return false, d.refuse(ctx, d.Projects.Explain(project, p.named(proof.Text)))
+				return false, d.refuse(ctx, d.Projects.WithProject(project, p.named(proof.Text)))
 			}
 			proven = false
 		}

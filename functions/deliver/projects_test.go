@@ -274,12 +274,12 @@ func TestEachProjectHasItsBreaker(t *testing.T) {
 	r := newResults(250)
 	r.projects = twoProjects
 	for i := range r.batch.Targets {
-		a := answer{i, fcm.Answer{Outcome: fcm.Accepted}}
+		a := answer{i, fcm.Answer{Class: fcm.Accepted}}
 		if i < 100 {
 			r.batch.Targets[i].App = "pharmacy"
 		}
 		if i < 60 || i == 100 {
-			a.Answer = fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}
+			a.Answer = fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}
 		}
 		r.record(a)
 	}

@@ -20,9 +20,9 @@ import (
 // sender waits real seconds before it tries again; here a wait is an answer.
 type script struct {
 	mu    sync.Mutex
-	lines map[string][]fcm.Outcome // by token: the answers to come, the last one stays
-	code  map[string]string        // by token: what an invalid one is invalid by
-	proof fcm.Outcome
+	lines map[string][]fcm.AnswerClass // by token: the answers to come, the last one stays
+	code  map[string]string            // by token: what an invalid one is invalid by
+	proof fcm.AnswerClass
 	rung  map[string]int
 	now   func() time.Time
 	after func(token string) // something that happens meanwhile
@@ -32,13 +32,13 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	s.mu.Lock()
 	line := s.lines[it.Target]
 	if line == nil { // a control of another case
-		line = []fcm.Outcome{fcm.Accepted}
+		line = []fcm.AnswerClass{fcm.Accepted}
 	}
 	o := line[0]
 	if len(line) > 1 {
 		s.lines[it.Target] = line[1:]
 	}
-	a := fcm.Answer{Outcome: o, Code: s.code[it.Target], Text: o.String()}
+	a := fcm.Answer{Class: o, Code: s.code[it.Target], Text: o.String()}
 	switch o {
 	case fcm.Accepted:
 		if !it.DryRun {
@@ -58,16 +58,16 @@ func (s *script) Send(_ context.Context, it fcm.Item, answered func(fcm.Answer))
 	go answered(a)
 }
 
-func (s *script) ProveIn(context.Context, string, *fcm.Message) fcm.Answer {
+func (s *script) ProvePayloadIn(context.Context, string, *fcm.Message) fcm.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fcm.Answer{Outcome: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}
+	return fcm.Answer{Class: s.proof, Text: s.proof.String(), NotBefore: s.now().Add(30 * time.Second)}
 }
 
 // A drawn token and what is to become of it.
 type drawn struct {
 	token string
-	line  []fcm.Outcome
+	line  []fcm.AnswerClass
 	code  string
 	again bool // registered again after the cut
 	moves bool // registered for somebody else after the cut
@@ -78,7 +78,7 @@ func drawToken(t *rapid.T, name string) drawn {
 	for range rapid.IntRange(0, 2).Draw(t, "waits") {
 		d.line = append(d.line, fcm.Waiting)
 	}
-	last := rapid.SampledFrom([]fcm.Outcome{fcm.Accepted, fcm.Accepted, fcm.Accepted, fcm.Invalid, fcm.Doubtful, fcm.Refused, fcm.Mismatch, fcm.ThirdParty}).Draw(t, "end")
+	last := rapid.SampledFrom([]fcm.AnswerClass{fcm.Accepted, fcm.Accepted, fcm.Accepted, fcm.Invalid, fcm.Doubtful, fcm.Refused, fcm.Mismatch, fcm.ThirdParty}).Draw(t, "end")
 	d.line = append(d.line, last)
 	if last == fcm.Invalid && rapid.Bool().Draw(t, "violation") {
 		d.code = push.CodeInvalidArgument
@@ -122,8 +122,8 @@ func (p *promise) run(t *testing.T) {
 		p.tokens = append(p.tokens, drawToken(p.rt, fmt.Sprintf("%s-token-%d", p.id, i)))
 	}
 	p.proven = rapid.IntRange(0, 3).Draw(p.rt, "proven") > 0
-	p.fcm = &script{lines: map[string][]fcm.Outcome{}, code: map[string]string{}, rung: map[string]int{}, now: p.clock.Now,
-		proof: rapid.SampledFrom([]fcm.Outcome{fcm.Accepted, fcm.Accepted, fcm.Refused}).Draw(p.rt, "proof")}
+	p.fcm = &script{lines: map[string][]fcm.AnswerClass{}, code: map[string]string{}, rung: map[string]int{}, now: p.clock.Now,
+		proof: rapid.SampledFrom([]fcm.AnswerClass{fcm.Accepted, fcm.Accepted, fcm.Refused}).Draw(p.rt, "proof")}
 	var names []string
 	for _, d := range p.tokens {
 		names = append(names, d.token)
@@ -227,7 +227,7 @@ func (p *promise) check(t *testing.T) {
 
 // checkFlag holds the mark of one token to what FCM said of it. It reports
 // whether every mark is there that should be.
-func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[string]bool) (marked bool) {
+func (p *promise) checkFlag(d drawn, end fcm.AnswerClass, m *push.Mailing, told map[string]bool) (marked bool) {
 	owner := "c-" + d.token
 	if d.moves {
 		owner = "new-" + d.token
@@ -236,7 +236,7 @@ func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[
 	if err != nil {
 		p.rt.Fatal(err)
 	}
-	token, ok := c.Token(push.TokenID(d.token))
+	token, ok := c.FindToken(push.TokenID(d.token))
 	if !ok {
 		p.rt.Fatalf("%s has no owner", d.token)
 	}
@@ -247,7 +247,7 @@ func (p *promise) checkFlag(d drawn, end fcm.Outcome, m *push.Mailing, told map[
 	if !token.Valid() && !told[token.ID] {
 		p.rt.Errorf("the mark of %s was not told", d.token)
 	}
-	if c.Reachable() != slices.ContainsFunc(c.Tokens, push.Token.Valid) {
+	if c.HasValidToken() != slices.ContainsFunc(c.Tokens, push.Token.Valid) {
 		p.rt.Errorf("availability of %s is wrong", owner)
 	}
 	dead := end == fcm.Invalid && d.code == push.CodeUnregistered && m.State == push.Completed

@@ -140,13 +140,13 @@ func (d *delivery) proveSuspects(ctx context.Context) map[payloadKey]fcm.Answer 
 
 // proveFor proves the payload of a target, in its project.
 func (d *delivery) proveFor(ctx context.Context, t push.Target) fcm.Answer {
-	p, project := d.variants.of(t), d.Projects.Of(t.App)
+	p, project := d.variants.of(t), d.Projects.ProjectOf(t.App)
 	if !p.personal() {
 		return d.prove(ctx, project, p.sample)
 	}
 	r, err := p.render(t.Customer, t.Attributes)
 	if err != nil { // cannot happen: it was rendered before it was sent
-		return fcm.Answer{Outcome: fcm.Refused, Text: err.Error()}
+		return fcm.Answer{Class: fcm.Refused, Text: err.Error()}
 	}
 	return d.prove(ctx, project, r)
 }
@@ -172,9 +172,9 @@ func (d *delivery) prove(ctx context.Context, project string, r rendering) fcm.A
 
 // proveOnce asks for a proof, and once more if something other than FCM answered.
 func (d *delivery) proveOnce(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
-	proof := d.Sender.ProveIn(ctx, project, m)
+	proof := d.Sender.ProvePayloadIn(ctx, project, m)
 	if !stray(proof) || d.Sleep(ctx, strayWait) != nil {
 		return proof
 	}
-	return d.Sender.ProveIn(ctx, project, m)
+	return d.Sender.ProvePayloadIn(ctx, project, m)
 }

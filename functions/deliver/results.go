@@ -67,14 +67,14 @@ func (r *results) stopWith(s stop) {
 
 // record takes FCM's answer for one target.
 func (r *results) record(a answer) {
-	if a.Outcome != fcm.Waiting {
+	if a.Class != fcm.Waiting {
 		if r.answered == nil {
 			r.answered = map[string]int{}
 		}
 		r.answered[r.projectOf(a.target)]++
 	}
 
-	switch a.Outcome {
+	switch a.Class {
 	case fcm.Accepted:
 		r.observed = append(r.observed, observation{a.target, false})
 		r.set(a.target, push.ResultAccepted)
@@ -130,7 +130,7 @@ func (r *results) setInvalid(a answer, result push.Result) {
 	r.batch.OwedFlags = append(r.batch.OwedFlags, a.target)
 	r.batch.HeldFlags = append(r.batch.HeldFlags, a.target)
 	r.batch.InvalidTokens = append(r.batch.InvalidTokens, push.InvalidToken{
-		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.Code(), Status: a.Status, At: r.now(),
+		Customer: t.Customer, TokenID: r.tokenID(a.target), Code: result.FlagCode(), Status: a.Status, At: r.now(),
 	})
 }
 
@@ -138,7 +138,9 @@ func (r *results) setInvalid(a answer, result push.Result) {
 func (r *results) closePending(result push.Result) { r.unsaved += r.batch.ClosePending(result) }
 
 // projectOf returns the project of a target's token, "" for the default project.
-func (r *results) projectOf(target int) string { return r.projects.Of(r.batch.Targets[target].App) }
+func (r *results) projectOf(target int) string {
+	return r.projects.ProjectOf(r.batch.Targets[target].App)
+}
 
 // breakerOpen reports whether there is more INVALID_ARGUMENT in a project than can be
 // true.
@@ -192,7 +194,7 @@ func (r *results) settled() bool {
 // release ends the lease. The batch waits until the first of its targets may be sent
 // again; the others are skipped until their own time.
 func (r *results) release(well bool) {
-	r.batch.Release(well)
+	r.batch.ReleaseLease(well)
 	at := r.firstDue()
 	switch r.stop.reason {
 	case stopPaused, stopCredentials:

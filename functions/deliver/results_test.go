@@ -29,15 +29,15 @@ func TestRecord(t *testing.T) {
 		suspect bool
 		stop    stopReason
 	}{
-		"accepted":              {answer: fcm.Answer{Outcome: fcm.Accepted}, want: push.ResultAccepted},
-		"unregistered":          {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ResultUnregistered, owed: true},
-		"token named":           {answer: fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeInvalidArgument}, suspect: true},
-		"nothing named":         {answer: fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}, suspect: true},
-		"refused":               {answer: fcm.Answer{Outcome: fcm.Refused, Text: "no"}, want: push.ResultRefused},
-		"another sender's":      {answer: fcm.Answer{Outcome: fcm.Mismatch, Text: "no"}, want: push.ResultWrongSender, owed: true},
-		"Apple's credentials":   {answer: fcm.Answer{Outcome: fcm.ThirdParty, Text: "no"}},
-		"our credentials":       {answer: fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 403}, stop: stopCredentials},
-		"to be sent once again": {answer: fcm.Answer{Outcome: fcm.Waiting}},
+		"accepted":              {answer: fcm.Answer{Class: fcm.Accepted}, want: push.ResultAccepted},
+		"unregistered":          {answer: fcm.Answer{Class: fcm.Invalid, Code: push.CodeUnregistered}, want: push.ResultUnregistered, owed: true},
+		"token named":           {answer: fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}, suspect: true},
+		"nothing named":         {answer: fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}, suspect: true},
+		"refused":               {answer: fcm.Answer{Class: fcm.Refused, Text: "no"}, want: push.ResultRefused},
+		"another sender's":      {answer: fcm.Answer{Class: fcm.Mismatch, Text: "no"}, want: push.ResultWrongSender, owed: true},
+		"Apple's credentials":   {answer: fcm.Answer{Class: fcm.ThirdParty, Text: "no"}},
+		"our credentials":       {answer: fcm.Answer{Class: fcm.Misconfigured, HTTP: 403}, stop: stopCredentials},
+		"to be sent once again": {answer: fcm.Answer{Class: fcm.Waiting}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,11 +65,11 @@ func TestRecord(t *testing.T) {
 // TestJudgeInvalid: the one place that decides whether an answer flags.
 func TestJudgeInvalid(t *testing.T) {
 	t.Parallel()
-	gone := fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeUnregistered}
-	named := fcm.Answer{Outcome: fcm.Invalid, Code: push.CodeInvalidArgument}
-	bare := fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}
-	proof := func(o fcm.Outcome) *fcm.Answer { return &fcm.Answer{Outcome: o} }
-	tooLarge := &fcm.Answer{Outcome: fcm.Refused, Provisional: true}
+	gone := fcm.Answer{Class: fcm.Invalid, Code: push.CodeUnregistered}
+	named := fcm.Answer{Class: fcm.Invalid, Code: push.CodeInvalidArgument}
+	bare := fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}
+	proof := func(o fcm.AnswerClass) *fcm.Answer { return &fcm.Answer{Class: o} }
+	tooLarge := &fcm.Answer{Class: fcm.Refused, Provisional: true}
 
 	for name, c := range map[string]struct {
 		answer fcm.Answer
@@ -129,10 +129,10 @@ func TestBreaker(t *testing.T) {
 	}{{49, 0, false}, {50, 0, true}, {30, 70, false}, {31, 69, true}} {
 		r := newResults(100)
 		for i := range c.suspects {
-			r.record(answer{i, fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument}})
+			r.record(answer{i, fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument}})
 		}
 		for i := range c.accepted {
-			r.record(answer{c.suspects + i, fcm.Answer{Outcome: fcm.Accepted}})
+			r.record(answer{c.suspects + i, fcm.Answer{Class: fcm.Accepted}})
 		}
 		if got := r.breakerOpen(""); got != c.want {
 			t.Errorf("%d suspects beside %d accepted: open %v, want %v", c.suspects, c.accepted, got, c.want)

@@ -242,11 +242,11 @@ func (l *sendLoop) take(a answer) {
 
 // remember stores what the answer says for later answers in this instance.
 func (l *sendLoop) remember(a answer) {
-	if a.Outcome == fcm.ThirdParty || a.Outcome == fcm.Accepted {
-		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Outcome == fcm.ThirdParty)
+	if a.Class == fcm.ThirdParty || a.Class == fcm.Accepted {
+		l.platforms.observe(platformOf(l.batch.Targets[a.target]), a.Class == fcm.ThirdParty)
 	}
-	invalid := a.Outcome == fcm.Invalid || a.Outcome == fcm.Doubtful || a.Outcome == fcm.Mismatch
-	if !invalid && a.Outcome != fcm.Accepted {
+	invalid := a.Class == fcm.Invalid || a.Class == fcm.Doubtful || a.Class == fcm.Mismatch
+	if !invalid && a.Class != fcm.Accepted {
 		return
 	}
 	t := l.batch.Targets[a.target]
@@ -260,5 +260,5 @@ func (l *sendLoop) remember(a answer) {
 // stray reports whether something between us and FCM answered, a proxy for example.
 // One such answer is tried again; the second pauses the mailing.
 func stray(a fcm.Answer) bool {
-	return a.Outcome == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
+	return a.Class == fcm.Misconfigured && a.HTTP != 0 && a.HTTP != http.StatusUnauthorized && a.HTTP != http.StatusForbidden
 }

@@ -41,6 +41,6 @@ func TestSettingsOfProjects(t *testing.T) {
 // nobody are peers that exist only by name.
 type nobody struct{ name string }
 
-func (nobody) Announce(context.Context, push.Demand) error   { return nil }
-func (nobody) Others(context.Context) ([]push.Demand, error) { return nil, nil }
-func (nobody) Leave(context.Context) error                   { return nil }
+func (nobody) StoreDemand(context.Context, push.Demand) error     { return nil }
+func (nobody) ReadDemands(context.Context) ([]push.Demand, error) { return nil, nil }
+func (nobody) DeleteDemand(context.Context) error                 { return nil }

@@ -56,7 +56,7 @@ func (d *deliverer) deliverMessage(ctx context.Context, ref push.MessageRef, fro
 	}
 
 	x := d.forMessage(m)
-	mailing, b := m.Mailing(), &m.Batch
+	mailing, b := m.AsMailing(), &m.Batch
 	switch decideAdmission(mailing, b, d.Now(), deadLetter) {
 	case admitNot:
 		return nil
@@ -101,7 +101,7 @@ func (d *deliverer) pick(ctx context.Context, m *push.Message, c *push.Customer,
 	if p, err := d.payloads.get(mailing); err == nil && p[0].personal() { // a fault is prepare's to report
 		attributes = p[0].template.Names()
 	}
-	m.Pick(c, set, attributes, d.Now())
+	m.PickTargets(c, set, attributes, d.Now())
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (d *deliverer) sendMessage(ctx context.Context, mailing *push.Mailing, m *p
 	lease := push.Lease{Owner: newOwner(), Until: callEnds.Add(leaseMargin)}
 	b := &m.Batch
 	if first && !m.Touched {
-		b.Claim(lease)
+		b.AcquireLease(lease)
 		return newDelivery(d, mailing, b, callEnds).run(ctx)
 	}
 
@@ -184,13 +184,13 @@ func (s *singleStore) SaveBatch(ctx context.Context, _ *push.Batch) error {
 
 // MailingHeader returns the message as a mailing. Its state does not change elsewhere.
 func (s *singleStore) MailingHeader(context.Context, string) (*push.Mailing, error) {
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // EndMailing records that the payload is refused.
 func (s *singleStore) EndMailing(_ context.Context, _ string, _ push.State, refusal string) (*push.Mailing, error) {
 	s.message.Refusal = refusal
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // PauseForProject does not pause anything: the message waits and is tried again until
@@ -206,7 +206,7 @@ func (s *singleStore) PausePlatform(context.Context, string, push.Platform, bool
 
 // ResumeImplausible has nothing to resume.
 func (s *singleStore) ResumeImplausible(context.Context, string) (*push.Mailing, error) {
-	return s.message.Mailing(), nil
+	return s.message.AsMailing(), nil
 }
 
 // Totals has no sums: a message is never paused because of them.

@@ -83,7 +83,7 @@ func (h *messageHarness) accept(d push.MessageDraft) push.MessageRef {
 	if _, _, err := h.CreateMessage(h.t.Context(), m); err != nil {
 		h.t.Fatal(err)
 	}
-	return m.Ref()
+	return m.PublishedRef()
 }
 
 // receive delivers the Pub/Sub message the nth time.
@@ -130,7 +130,7 @@ func (h *messageHarness) show(ref push.MessageRef) *push.Message {
 func (h *messageHarness) results(ref push.MessageRef) map[string]string {
 	out := map[string]string{}
 	for _, r := range h.show(ref).Recipients {
-		out[r.TokenID] = strings.TrimSpace(r.Result.String() + " " + r.Result.Code())
+		out[r.TokenID] = strings.TrimSpace(r.Result.String() + " " + r.Result.FlagCode())
 	}
 	return out
 }

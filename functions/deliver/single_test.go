@@ -71,21 +71,21 @@ func TestMessageFollowsTheRulesOfMailings(t *testing.T) {
 		excluded push.Exclusion
 		sent     []string
 	}{
-		"unknown":            {excluded: push.Unknown},
+		"unknown":            {excluded: push.ExcludedUnknown},
 		"all tokens":         {tokens: []push.Registration{phoneWith("a1-phone-token"), web}, sent: []string{"a1-phone-token", "w1-phone-token"}},
 		"latest by draft":    {tokens: []push.Registration{phoneWith("a1-phone-token"), web}, draft: push.MessageDraft{Devices: push.LatestDevice}, sent: []string{"w1-phone-token"}},
 		"latest by setting":  {tokens: []push.Registration{phoneWith("a1-phone-token"), web}, settings: push.Settings{Devices: push.LatestDevice}, sent: []string{"w1-phone-token"}},
-		"opted out":          {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"optedOut":true}`, excluded: push.OptedOut},
-		"category":           {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"categories":{"promo":false}}`, draft: push.MessageDraft{Category: "promo"}, excluded: push.Unsubscribed},
+		"opted out":          {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"optedOut":true}`, excluded: push.ExcludedOptedOut},
+		"category":           {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"categories":{"promo":false}}`, draft: push.MessageDraft{Category: "promo"}, excluded: push.ExcludedUnsubscribed},
 		"another category":   {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"categories":{"promo":false}}`, draft: push.MessageDraft{Category: "points"}, sent: []string{"a1-phone-token"}},
 		"muted, send":        {tokens: []push.Registration{off}, settings: push.Settings{Devices: push.AllDevices, Muted: push.MutedSend}, sent: []string{"off-phone-token"}},
-		"muted, skip":        {tokens: []push.Registration{off}, settings: push.Settings{Devices: push.AllDevices, Muted: push.MutedSkip}, excluded: push.Muted},
+		"muted, skip":        {tokens: []push.Registration{off}, settings: push.Settings{Devices: push.AllDevices, Muted: push.MutedSkip}, excluded: push.ExcludedMuted},
 		"only a platform":    {tokens: []push.Registration{phoneWith("a1-phone-token"), web}, draft: push.MessageDraft{Only: &push.Only{Platforms: []push.Platform{push.Web}}}, sent: []string{"w1-phone-token"}},
 		"only an app":        {tokens: []push.Registration{phoneWith("a1-phone-token"), other}, draft: push.MessageDraft{Only: &push.Only{Apps: []string{"pharmacy"}}}, sent: []string{"p1-phone-token"}},
-		"only what is not":   {tokens: []push.Registration{phoneWith("a1-phone-token")}, draft: push.MessageDraft{Only: &push.Only{Platforms: []push.Platform{push.IOS}}}, excluded: push.Filtered},
+		"only what is not":   {tokens: []push.Registration{phoneWith("a1-phone-token")}, draft: push.MessageDraft{Only: &push.Only{Platforms: []push.Platform{push.IOS}}}, excluded: push.ExcludedFiltered},
 		"a token":            {tokens: []push.Registration{phoneWith("a1-phone-token"), web}, draft: push.MessageDraft{Token: "a1-phone-token"}, sent: []string{"a1-phone-token"}},
-		"an unknown token":   {tokens: []push.Registration{web}, draft: push.MessageDraft{Token: "a1-phone-token"}, excluded: push.Unknown},
-		"a token, opted out": {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"optedOut":true}`, draft: push.MessageDraft{Token: "a1-phone-token"}, excluded: push.OptedOut},
+		"an unknown token":   {tokens: []push.Registration{web}, draft: push.MessageDraft{Token: "a1-phone-token"}, excluded: push.ExcludedUnknown},
+		"a token, opted out": {tokens: []push.Registration{phoneWith("a1-phone-token")}, patch: `{"optedOut":true}`, draft: push.MessageDraft{Token: "a1-phone-token"}, excluded: push.ExcludedOptedOut},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -181,7 +181,7 @@ func TestInvalidTokenOfAMessageIsFlagged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _ := c.Token(push.TokenID("gone-phone-token"))
+	token, _ := c.FindToken(push.TokenID("gone-phone-token"))
 	if token.Invalid == nil {
 		t.Fatalf("the token is not flagged\n%s", h.log)
 	}
@@ -208,7 +208,7 @@ func TestRefusedPayloadOfAMessageFlagsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.want("reachable", c.Reachable(), true)
+	h.want("reachable", c.HasValidToken(), true)
 }
 
 // What cannot be sent now waits in Firestore, is published again by tick, and expires.

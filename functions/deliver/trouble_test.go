@@ -30,9 +30,9 @@ func (o odd) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
 	o.sender.Send(ctx, it, answered)
 }
 
-func (o odd) ProveIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
+func (o odd) ProvePayloadIn(ctx context.Context, project string, m *fcm.Message) fcm.Answer {
 	if o.proof == nil {
-		return o.sender.ProveIn(ctx, project, m)
+		return o.sender.ProvePayloadIn(ctx, project, m)
 	}
 	return o.proof(ctx)
 }
@@ -65,7 +65,7 @@ func TestAMailingThatCannotBeHeldKeepsItsResults(t *testing.T) {
 		}
 	}}
 	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0099", late: 300 * time.Millisecond,
-		answer: fcm.Answer{Outcome: fcm.Misconfigured, Text: "no"}}
+		answer: fcm.Answer{Class: fcm.Misconfigured, Text: "no"}}
 	w.d = newDeliverer(w.deps)
 	if err := w.d.deliver(t.Context(), ref, ""); err == nil {
 		t.Error("the mailing could not be held, and nobody is told")
@@ -93,7 +93,7 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 	stopping, stop := context.WithCancel(t.Context())
 	w.deps.Stopping, w.deps.InvalidShare = stopping, 0.001
 	asked := 0
-	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0000", answer: fcm.Answer{Outcome: fcm.Doubtful, Code: push.CodeInvalidArgument},
+	w.deps.Sender = odd{sender: w.deps.Sender, token: "t-token-0000", answer: fcm.Answer{Class: fcm.Doubtful, Code: push.CodeInvalidArgument},
 		proof: func(ctx context.Context) fcm.Answer {
 			asked++
 			if _, x := w.totals("m"); x.Accepted != 99 {
@@ -105,7 +105,7 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 			case <-time.After(10 * time.Second):
 				t.Error("an instance that was told to stop waits for a proof")
 			}
-			return fcm.Answer{Outcome: fcm.Waiting}
+			return fcm.Answer{Class: fcm.Waiting}
 		}}
 	w.d = newDeliverer(w.deps)
 	w.deliver(ref)
@@ -116,7 +116,7 @@ func TestResultsAreSavedBeforeAProof(t *testing.T) {
 
 // refusedTopic is an FCM whose topics take less than its tokens do.
 func refusedTopic(context.Context) fcm.Answer {
-	return fcm.Answer{Outcome: fcm.Refused, Text: "Message is too large", Provisional: true}
+	return fcm.Answer{Class: fcm.Refused, Text: "Message is too large", Provisional: true}
 }
 
 // TestAnUnprovenMailingWithNothingPending: a batch that was given up, and one

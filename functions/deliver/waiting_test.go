@@ -158,8 +158,8 @@ func (p *passing) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answe
 // own credentials pause the mailing at once.
 func TestOneStrayAnswerPausesNothing(t *testing.T) {
 	t.Parallel()
-	page := fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 404, Text: "HTTP 404: <html>"}
-	refused := fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 403, Text: "no"}
+	page := fcm.Answer{Class: fcm.Misconfigured, HTTP: 404, Text: "HTTP 404: <html>"}
+	refused := fcm.Answer{Class: fcm.Misconfigured, HTTP: 403, Text: "no"}
 	for name, c := range map[string]struct {
 		pages int
 		page  fcm.Answer
@@ -187,9 +187,9 @@ func TestOneStrayProofRefusesNothing(t *testing.T) {
 	asked := 0
 	w.deps.Sender = odd{sender: w.deps.Sender, proof: func(context.Context) fcm.Answer {
 		if asked++; asked == 1 {
-			return fcm.Answer{Outcome: fcm.Misconfigured, HTTP: 502, Text: "HTTP 502: <html>"}
+			return fcm.Answer{Class: fcm.Misconfigured, HTTP: 502, Text: "HTTP 502: <html>"}
 		}
-		return fcm.Answer{Outcome: fcm.Accepted}
+		return fcm.Answer{Class: fcm.Accepted}
 	}}
 	w.deps.Sleep = w.clock.Sleep
 	w.d = newDeliverer(w.deps)

@@ -57,7 +57,7 @@ func (d *delivery) weigh(ctx context.Context) error {
 func (d *delivery) weighParts(ctx context.Context, parts []*heldPart) evidenceByProject {
 	found := evidenceByProject{}
 	for _, part := range parts {
-		out := found.of(d.Projects.Of(part.answers.group.app))
+		out := found.of(d.Projects.ProjectOf(part.answers.group.app))
 		w := &fcmWitness{delivery: d, ctx: ctx, part: part}
 		part.answers.wereAccepted = w.wereAccepted()
 		recorded := d.lookAtRelease(ctx, part)
@@ -161,7 +161,7 @@ func (d *delivery) heldParts() []*heldPart {
 func (r *results) answeredOf(group tokenGroup) (n int) {
 	for i, t := range r.batch.Targets {
 		result := r.batch.Results[i]
-		if groupOf(t) == group && (result == push.ResultAccepted || result.Code() != "") {
+		if groupOf(t) == group && (result == push.ResultAccepted || result.FlagCode() != "") {
 			n++
 		}
 	}
@@ -226,7 +226,7 @@ func (d *delivery) logHeld(ctx context.Context, p *heldPart, found tokenDecision
 	g := p.answers.group
 	d.Log.WarnContext(ctx, "flags held", "mailing", d.mailing.ID, "batch", d.batch.Batch, "kind", g.kind, "platform", g.platform,
 		"app", g.app, "young", g.young, "held", len(found.hold), "dropped", len(found.drop), "flagged", len(found.flag),
-		"project", d.Projects.Of(g.app), "controls_refused", found.refused)
+		"project", d.Projects.ProjectOf(g.app), "controls_refused", found.refused)
 }
 
 // saveControls stores the tokens of this call that FCM accepted, at most every

@@ -316,7 +316,7 @@ type outage struct {
 
 func (o *outage) Send(ctx context.Context, it fcm.Item, answered func(fcm.Answer)) {
 	o.sender.Send(ctx, it, func(a fcm.Answer) {
-		if a.Outcome == fcm.Invalid {
+		if a.Class == fcm.Invalid {
 			o.w.phones.SetOutcome("*", "UNREGISTERED")
 		}
 		answered(a)

@@ -47,7 +47,7 @@ func (w *fcmWitness) askAgain(answers []int) []askResult {
 }
 
 func askResultOf(a fcm.Answer) askResult {
-	switch a.Outcome {
+	switch a.Class {
 	case fcm.Accepted:
 		return askAccepted
 	case fcm.Invalid, fcm.Doubtful, fcm.Mismatch:
@@ -57,7 +57,7 @@ func askResultOf(a fcm.Answer) askResult {
 }
 
 // project returns the project of the part, "" for the default one.
-func (w *fcmWitness) project() string { return w.Projects.Of(w.part.answers.group.app) }
+func (w *fcmWitness) project() string { return w.Projects.ProjectOf(w.part.answers.group.app) }
 
 // ask sends a message to a target of the project with validate_only; the phone shows
 // nothing.
@@ -84,7 +84,7 @@ func (w *fcmWitness) askControls(key tokenGroup) controlResult {
 // tokens, and UNREGISTERED for installation ids. That it accepts tokens of another app
 // does not show that this one is in the project, too.
 func (w *fcmWitness) doubtsProject() bool {
-	return w.Projects.Several() && (w.part.answers.foreign || w.part.answers.group.kind == push.KindFID)
+	return w.Projects.HasSeveral() && (w.part.answers.foreign || w.part.answers.group.kind == push.KindFID)
 }
 
 func (w *fcmWitness) askControlsOf(key tokenGroup) controlResult {

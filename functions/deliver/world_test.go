@@ -176,7 +176,7 @@ func (w *world) invalid(token string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	t, ok := c.Token(push.TokenID(token))
+	t, ok := c.FindToken(push.TokenID(token))
 	if !ok {
 		w.t.Fatalf("customer c-%s lost the token", token)
 	}

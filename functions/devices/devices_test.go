@@ -40,7 +40,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 		t.Errorf("an installation: %v", a)
 	}
 	c, err := w.store.Customer(t.Context(), "ada")
-	if err != nil || len(c.Tokens) != 2 || !c.Reachable() {
+	if err != nil || len(c.Tokens) != 2 || !c.HasValidToken() {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	for _, x := range []struct {

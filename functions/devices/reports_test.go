@@ -23,7 +23,7 @@ func (w *world) message(customer string) string {
 	if _, _, err := w.store.CreateMessage(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
 	}
-	m.Pick(c, push.DefaultSettings(), nil, time.Now())
+	m.PickTargets(c, push.DefaultSettings(), nil, time.Now())
 	m.Batch.ClosePending(push.ResultAccepted)
 	m.Batch.Settled = true
 	if err := w.store.SaveMessage(w.t.Context(), m); err != nil {

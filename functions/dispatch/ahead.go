@@ -29,7 +29,7 @@ const (
 // more than that to send at once.
 func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	now := c.Now()
-	if c.m.Rate() > 0 && c.sh.NextSlot.Sub(now) >= ahead {
+	if c.m.RateLimit() > 0 && c.sh.NextSlot.Sub(now) >= ahead {
 		return c.sh.NextSlot.Add(-slotsAhead), nil
 	}
 	most, err := c.fairShare(ctx)
@@ -48,7 +48,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 	case open < most:
 		c.sinceCount = 0
 		return time.Time{}, nil
-	case c.m.Rate() > 0 && c.sh.NextSlot.Sub(now) > slotsAhead+roomAfter:
+	case c.m.RateLimit() > 0 && c.sh.NextSlot.Sub(now) > slotsAhead+roomAfter:
 		return c.sh.NextSlot.Add(-slotsAhead), nil
 	}
 	return now.Add(roomAfter), nil
@@ -58,7 +58,7 @@ func (c *shardRun) whenToContinue(ctx context.Context) (time.Time, error) {
 // other mailing is running.
 func (c *shardRun) mostAhead() int {
 	perMinute := c.QuotaPerMinute
-	if r := c.m.Rate(); r > 0 {
+	if r := c.m.RateLimit(); r > 0 {
 		perMinute = min(perMinute, r)
 	}
 	return perMinute * int(ahead/time.Minute)
@@ -72,7 +72,7 @@ func (c *shardRun) mostAhead() int {
 // each to send.
 func (c *shardRun) fairShare(ctx context.Context) (int, error) {
 	most := c.mostAhead()
-	if c.m.Rate() > 0 {
+	if c.m.RateLimit() > 0 {
 		return most, nil
 	}
 	all, err := c.ahead.get(ctx, c.Store, c.Now())
@@ -125,7 +125,7 @@ func (e *aheadEstimate) add(tokens int) {
 // A mailing of one page, and a mailing whose rate is a small part of the quota, have
 // few or small batches. They do not wait behind those of large mailings.
 func (c *shardRun) laneOf() push.Lane {
-	if c.whole || c.m.Rate() > 0 && c.m.Rate() <= c.QuotaPerMinute/10 {
+	if c.whole || c.m.RateLimit() > 0 && c.m.RateLimit() <= c.QuotaPerMinute/10 {
 		return push.LaneSmall
 	}
 	return push.LaneLarge

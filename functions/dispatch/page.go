@@ -86,7 +86,7 @@ func (c *shardRun) countReady(targets int) {
 // pageSize returns how many customers to read.
 func (c *shardRun) pageSize() int {
 	size := pageSize
-	if c.m.Rate() > 0 {
+	if c.m.RateLimit() > 0 {
 		size = min(size, c.slotsSize())
 	}
 	if len(c.attributes) > 0 {
@@ -102,7 +102,7 @@ func (c *shardRun) slotsSize() int {
 	if c.customers == 0 {
 		span = pageSlots
 	}
-	slots := int(float64(c.m.Rate()) / float64(max(1, c.m.Shards)) * span.Minutes())
+	slots := int(float64(c.m.RateLimit()) / float64(max(1, c.m.Shards)) * span.Minutes())
 	if c.tokens > c.customers {
 		slots = slots * c.customers / c.tokens
 	}
@@ -139,10 +139,10 @@ func (c *shardRun) pickTargets(p store.Page) (out []push.Target, n push.Audience
 			variant = c.targeting.VariantOf(m.Customer.ID)
 			n.ByVariant[variant]++
 		}
-		for _, target := range m.Customer.Targets(ts, c.attributes, now) {
+		for _, target := range m.Customer.MakeTargets(ts, c.attributes, now) {
 			target.Variant = variant
 			target.Zone = m.Customer.TimeZone
-			bytes += target.Size()
+			bytes += target.StoredSize()
 			out = append(out, target)
 		}
 	}
@@ -162,7 +162,7 @@ func (c *shardRun) pickTokens(m store.Member) ([]push.Token, push.Exclusion) {
 		old.Tokens = slices.DeleteFunc(slices.Clone(of.Tokens), func(t push.Token) bool { return t.AddedAt.After(c.m.StartedAt) })
 		of = &old
 	}
-	return c.targeting.Tokens(of, m.Only)
+	return c.targeting.SelectTokens(of, m.Only)
 }
 
 // splitIntoBatches splits targets into batches by number and by bytes, and gives each
@@ -173,7 +173,7 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 	for len(targets) > 0 {
 		n, bytes := 0, 0
 		for n < len(targets) && n < most {
-			if bytes += targets[n].Size(); bytes > batchBytes && n > 0 {
+			if bytes += targets[n].StoredSize(); bytes > batchBytes && n > 0 {
 				break
 			}
 			n++
@@ -188,7 +188,7 @@ func (c *shardRun) splitIntoBatches(targets []push.Target) []*push.Batch {
 // batchSize limits a batch of a mailing with a rate to three seconds of it, so that
 // slots are even.
 func (c *shardRun) batchSize() int {
-	if r := c.m.Rate(); r > 0 {
+	if r := c.m.RateLimit(); r > 0 {
 		return min(push.MaxBatch, max(1, r/max(1, c.m.Shards)/20))
 	}
 	return push.MaxBatch
@@ -200,7 +200,7 @@ func (c *shardRun) batch(targets []push.Target) *push.Batch {
 		Shard:    c.sh.Number, CutAt: c.Now(), Lane: c.lane, Variants: len(c.m.Variants), Targets: targets, Results: make([]push.Result, len(targets)),
 	}
 	c.sh.Batches++
-	if r := c.m.Rate(); r > 0 && c.m.Hours == nil {
+	if r := c.m.RateLimit(); r > 0 && c.m.Hours == nil {
 		c.assignSlot(b, r)
 	}
 	if !b.NotBefore.After(b.CutAt) {

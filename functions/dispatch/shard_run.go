@@ -79,7 +79,7 @@ func (d *dispatcher) workOnShard(ctx context.Context, o push.DispatchMessage) er
 // variant. If a message does not compile any more, deliver refuses it.
 func attributesOf(m *push.Mailing) []string {
 	names := map[string]bool{}
-	for _, p := range m.Payloads() {
+	for _, p := range m.ListPayloads() {
 		if t, faults := personal.Compile(p.Message, p.Link); len(faults) == 0 {
 			for _, name := range t.Names() {
 				names[name] = true

@@ -20,7 +20,7 @@ const (
 // audience is small. The caller publishes a message for each shard at now.
 func newShards(m *push.Mailing, customers int, now time.Time) []push.Shard {
 	n := min(max(1, (customers+shardSize-1)/shardSize), maxShards)
-	if r := m.Rate(); r > 0 {
+	if r := m.RateLimit(); r > 0 {
 		n = min(n, (r+shardRate-1)/shardRate)
 	}
 	if m.Audience.Customers != nil || m.Audience.Tokens != nil {

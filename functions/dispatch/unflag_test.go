@@ -91,7 +91,7 @@ func (w *world) takenBack(t testing.TB, id string, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !c.Reachable() {
+		if !c.HasValidToken() {
 			t.Errorf("%s is still flagged", name)
 		}
 		if !told[name] {
@@ -276,8 +276,8 @@ func TestASecondOrderChangesNothing(t *testing.T) {
 	if err := w.d.carryOut(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.Reachable() {
-		t.Errorf("a second call took flags back: reachable %v, %v", c.Reachable(), err)
+	if c, err := w.Customer(t.Context(), "c0"); err != nil || c.HasValidToken() {
+		t.Errorf("a second call took flags back: reachable %v, %v", c.HasValidToken(), err)
 	}
 	if err := w.SaveUnflag(t.Context(), first, time.Time{}); err != nil {
 		t.Fatal(err)

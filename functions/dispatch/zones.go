@@ -62,8 +62,8 @@ func (z *zoneGroups) add(targets []push.Target) {
 
 // groupOf returns the group of the zones that have the same hours as a zone.
 func (z *zoneGroups) groupOf(zone string) *zoneGroup {
-	location := z.m.Hours.Zone(zone)
-	periods := z.m.Hours.Periods(z.now, z.m.ExpiresAt, location)
+	location := z.m.Hours.ZoneFor(zone)
+	periods := z.m.Hours.PeriodsBetween(z.now, z.m.ExpiresAt, location)
 
 	var key strings.Builder
 	for _, p := range periods {
@@ -113,7 +113,7 @@ func (c *shardRun) letWait(b *push.Batch, hours push.Period) {
 	switch {
 	case hours.Opens.After(b.CutAt):
 		b.WaitUntil, b.PublishedAt = hours.Opens, time.Time{}
-	case c.m.Rate() > 0 && !hours.Opens.IsZero():
+	case c.m.RateLimit() > 0 && !hours.Opens.IsZero():
 		b.WaitUntil, b.PublishedAt = b.CutAt, time.Time{}
 	default:
 		c.countReady(len(b.Targets))

@@ -31,7 +31,7 @@ type auditedDraft struct {
 }
 
 func summary(m *push.Mailing) auditedDraft {
-	d := auditedDraft{State: m.State, Segments: m.Audience.Segments, Devices: m.Devices, Category: m.Category, RatePerMinute: m.Rate(), DryRun: m.DryRun}
+	d := auditedDraft{State: m.State, Segments: m.Audience.Segments, Devices: m.Devices, Category: m.Category, RatePerMinute: m.RateLimit(), DryRun: m.DryRun}
 	switch a := m.Audience; {
 	case a.Everyone:
 		d.Audience = "everyone"

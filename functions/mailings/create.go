@@ -139,12 +139,12 @@ func (s *service) validate(body []byte, now time.Time) (*compiledDraft, push.Fau
 func (s *service) compileDraft(draft *push.Draft, faults push.Faults, now time.Time) (*compiledDraft, push.Faults) {
 	faults = api.Join(faults, draft.Check(now)...)
 	out := &compiledDraft{Draft: draft}
-	for i, p := range draft.Payloads() {
+	for i, p := range draft.ListPayloads() {
 		if i == push.MaxVariants || len(p.Message) > push.MaxMessage || len(p.Link) > push.MaxLink {
 			break // Check has reported it; there is no need to compile it
 		}
 		template, wrong := compilePayload(p)
-		faults = api.Join(faults, wrong.Within(draft.PayloadAt(i))...)
+		faults = api.Join(faults, wrong.WithLocation(draft.PayloadAt(i))...)
 		out.templates = append(out.templates, template)
 	}
 	return out, faults
@@ -248,7 +248,7 @@ func (s *service) prove(ctx context.Context, m *push.Mailing, templates []*perso
 	for i, t := range templates {
 		ok, err := s.proveOne(ctx, m.ID, t)
 		if faults, wrong := errors.AsType[push.Faults](err); wrong {
-			return faults.Within(m.PayloadAt(i))
+			return faults.WithLocation(m.PayloadAt(i))
 		}
 		if err != nil {
 			return err
@@ -271,11 +271,11 @@ func (s *service) proveOne(ctx context.Context, id string, t *personal.Template)
 		return false, err
 	}
 
-	switch a := s.Proof.Prove(ctx, msg); {
-	case a.Outcome == fcm.Accepted:
+	switch a := s.Proof.ProvePayload(ctx, msg); {
+	case a.Class == fcm.Accepted:
 		return true, nil
-	case a.Outcome == fcm.Waiting, a.Outcome == fcm.Misconfigured, a.Provisional:
-		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", id, "outcome", a.Outcome.String(), "text", a.Text)
+	case a.Class == fcm.Waiting, a.Class == fcm.Misconfigured, a.Provisional:
+		s.Log.WarnContext(ctx, "a payload is not proven yet", "mailing", id, "outcome", a.Class.String(), "text", a.Text)
 		return false, nil
 	case a.HTTP == 0: // FCM was not asked
 		return false, push.Faults{{Location: "body.message", Message: a.Text}}

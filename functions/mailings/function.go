@@ -49,11 +49,11 @@ func build(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := fcm.New(ctx, fcm.Config{Project: set.Apps.Projects(set.Project).Default, Own: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
+	sender, err := fcm.New(ctx, fcm.Config{Project: set.Apps.ResolveProjects(set.Project).Default, Own: set.Project, Endpoint: set.FCMEndpoint, ProofTopic: set.ProofTopic})
 	if err != nil {
 		return nil, c.Fail(err)
 	}
 	q := queue.New(c.PubSub, queue.Topics{Dispatch: set.DispatchTopic, Messages: set.MessagesTopic})
 	return cloud.Traced(New(Deps{Store: store.New(c.Firestore, store.Options{}), Queue: q, Proof: sender, Log: c.Log,
-		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.Address(string(set.Console))}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota, ShowFCMReport: len(set.DataApps) > 0})), nil
+		API: api.Options{Timeout: set.CallTimeout, Callers: set.Callers, Console: push.CallerWithEmail(string(set.Console))}, RequireKey: set.RequireKey, QuotaPerMinute: set.Quota, ShowFCMReport: len(set.DataApps) > 0})), nil
 }

@@ -73,7 +73,7 @@ func TestTransitions(t *testing.T) {
 				t.Errorf("%s answers %+v", c.do, b)
 			}
 		}
-		if now := w.show(m.ID); now.State != c.state || (c.state == push.Paused) != (now.PausedReason == push.PausedByHand && now.PausedBecause == push.ByHand) {
+		if now := w.show(m.ID); now.State != c.state || (c.state == push.Paused) != (now.PausedReason == push.PausedByHand && now.PausedBecause == push.PausedTextByHand) {
 			t.Errorf("after %s it is %s %q %q", c.do, now.State, now.PausedReason, now.PausedBecause)
 		}
 	}

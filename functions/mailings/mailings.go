@@ -86,7 +86,7 @@ type publisher interface {
 }
 
 type prover interface {
-	Prove(ctx context.Context, m *fcm.Message) fcm.Answer
+	ProvePayload(ctx context.Context, m *fcm.Message) fcm.Answer
 }
 
 type service struct {

@@ -98,7 +98,7 @@ func shownMessage(m *push.Message) sentBody {
 		CreatedAt: stamp(m.CreatedAt), CreatedBy: m.CreatedBy, CompletedAt: stamp(m.CompletedAt), ExpiresAt: stamp(m.ExpiresAt),
 	}
 	for _, r := range m.Recipients {
-		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.Code(), Opened: stamp(r.Opened.UTC())})
+		b.Tokens = append(b.Tokens, recipientBody{ID: r.TokenID, Kind: r.Kind, Platform: r.Platform, App: r.App, Result: r.Result.String(), Code: r.Result.FlagCode(), Opened: stamp(r.Opened.UTC())})
 	}
 	return b
 }
@@ -197,7 +197,7 @@ func (s *service) storeMessage(ctx context.Context, m *push.Message, keyed bool)
 
 	publishing, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if err := s.Queue.PublishMessages(publishing, stored.Ref()); err != nil {
+	if err := s.Queue.PublishMessages(publishing, stored.PublishedRef()); err != nil {
 		if keyed {
 			return nil, false, err
 		}

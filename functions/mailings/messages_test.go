@@ -144,8 +144,8 @@ func TestWaitAnswersWithTheResult(t *testing.T) {
 	if got.State != push.Completed {
 		t.Errorf("the state is %s, want %s", got.State, push.Completed)
 	}
-	if got.Excluded != push.Unknown {
-		t.Errorf("it is excluded as %q, want %q", got.Excluded, push.Unknown)
+	if got.Excluded != push.ExcludedUnknown {
+		t.Errorf("it is excluded as %q, want %q", got.Excluded, push.ExcludedUnknown)
 	}
 	if late := testcloud.Decode[sent](w.Ask("POST", "/v1/messages?wait=1ms", message), http.StatusAccepted); late.State != push.Accepted {
 		t.Errorf("without a result the state is %s, want %s", late.State, push.Accepted)
@@ -199,7 +199,7 @@ func (w *world) settleOnceStored(id string) error {
 	for range 1000 {
 		m, err := w.store.Message(w.t.Context(), id)
 		if err == nil {
-			m.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+			m.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 			m.Batch.Settled = true
 			return w.store.SaveMessage(w.t.Context(), m)
 		}

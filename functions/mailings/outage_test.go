@@ -72,8 +72,8 @@ func unavailable(t *testing.T, a testcloud.Answer) {
 // proving takes every payload.
 type proving struct{}
 
-func (proving) Prove(context.Context, *fcm.Message) fcm.Answer {
-	return fcm.Answer{Outcome: fcm.Accepted}
+func (proving) ProvePayload(context.Context, *fcm.Message) fcm.Answer {
+	return fcm.Answer{Class: fcm.Accepted}
 }
 
 // tenSeconds is an API that has ten seconds for a request.

@@ -104,10 +104,10 @@ func (s *service) preview(ctx context.Context, in *previewInput) (*previewOutput
 
 	out := &previewOutput{}
 	out.Body = f.body()
-	for i, v := range m.Payloads() {
+	for i, v := range m.ListPayloads() {
 		payload, err := renderFor(shown, m, draft.templates[i])
 		if faults, wrong := errors.AsType[push.Faults](err); wrong {
-			return nil, faults.Within(m.PayloadAt(i))
+			return nil, faults.WithLocation(m.PayloadAt(i))
 		}
 		if err != nil {
 			return nil, err
@@ -205,7 +205,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 	by := push.TargetingOf(m, set)
 	f := &audienceEstimate{estimated: int64(sample.Estimated), sampled: sample.Size(), excluded: sample.Excluded, missing: map[string]int64{}}
 	for _, member := range sample.Members {
-		tokens, why := by.Tokens(member.Customer, member.Only)
+		tokens, why := by.SelectTokens(member.Customer, member.Only)
 		if why != push.NotExcluded {
 			f.excluded.Add(why, 1)
 			continue
@@ -225,7 +225,7 @@ func (s *service) estimate(ctx context.Context, m *push.Mailing, attributes []st
 
 // findHours looks for the hours of the mailing in the time zone of a customer.
 func (f *audienceEstimate) findHours(m *push.Mailing, zone string, tokens int64) {
-	switch p := m.NextFor(zone, m.StartAt); {
+	switch p := m.NextPeriodFor(zone, m.StartAt); {
 	case p.Opens.IsZero():
 		f.expired += tokens
 	case p.Opens.After(m.StartAt) && p.Opens.After(f.lastOpens):

@@ -82,7 +82,7 @@ func writeRecipients(w io.Writer, m *push.Mailing, page []store.MailingRecipient
 		}
 		line := recipientLine{
 			Customer: r.Customer, TokenID: r.TokenID, Platform: r.Platform, App: r.App,
-			Result: r.Result.String(), Code: r.Result.Code(), At: r.At.UTC(), Opened: stamp(r.Opened.UTC()), Batch: r.Batch,
+			Result: r.Result.String(), Code: r.Result.FlagCode(), At: r.At.UTC(), Opened: stamp(r.Opened.UTC()), Batch: r.Batch,
 		}
 		if r.Variant < len(m.Variants) {
 			line.Variant = m.Variants[r.Variant].Name

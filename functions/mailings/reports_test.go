@@ -92,7 +92,7 @@ func TestAMessageShowsWhatPhonesReported(t *testing.T) {
 	if _, _, err := w.store.CreateMessage(ctx, m); err != nil {
 		t.Fatal(err)
 	}
-	m.Pick(done.Customer, push.DefaultSettings(), nil, w.clock.Now())
+	m.PickTargets(done.Customer, push.DefaultSettings(), nil, w.clock.Now())
 	m.Batch.ClosePending(push.ResultAccepted)
 	m.Batch.Settled = true
 	if err := w.store.SaveMessage(ctx, m); err != nil {

@@ -71,7 +71,7 @@ func body(m *push.Mailing, t push.Totals, r push.ReportCounts) mailingBody {
 		if variants == nil {
 			variants = map[string]variantBody{}
 		}
-		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.Variant(i)}
+		variants[v.Name] = variantBody{v.Share, v.Message, v.Link, t.Variants[v.Name], r.CountsOfVariant(i)}
 	}
 	return mailingBody{
 		ID: m.ID, State: m.State, PausedReason: m.PausedReason, PausedDetail: m.PausedDetail, PausedBecause: m.PausedBecause(),

@@ -14,7 +14,7 @@ import (
 )
 
 func message(mailing string) queue.Message {
-	b, _ := json.Marshal(push.Wake{Mailing: mailing}) // a struct of one string
+	b, _ := json.Marshal(push.WakeMessage{Mailing: mailing}) // a struct of one string
 	return queue.Message{Data: b}
 }
 
@@ -147,7 +147,7 @@ func TestOneBadDocumentAffectsOnlyItself(t *testing.T) {
 	if err := w.t.round(t.Context(), w.clock.Now(), &c); err == nil {
 		t.Error("nobody is told of the customer that cannot be swept")
 	}
-	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.Reachable() {
+	if b, err := w.Customer(t.Context(), "bert"); err != nil || b.HasValidToken() {
 		t.Errorf("bert's token did not expire beside anna's document (%v)", err)
 	}
 }

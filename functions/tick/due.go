@@ -139,7 +139,7 @@ func (t *ticker) closeStuck(ctx context.Context, m *push.Mailing, n *counts) err
 }
 
 func (t *ticker) finish(ctx context.Context, m *push.Mailing, n *counts) error {
-	if !m.Finishable() {
+	if !m.CanFinish() {
 		return nil
 	}
 	done, err := queue.FinishMailing(ctx, t.Store, t.Queue, m.ID)

@@ -47,7 +47,7 @@ func TestLostMessageIsPublishedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored.Picked, stored.Excluded, stored.Batch.CutAt, stored.Batch.Settled = true, push.Unknown, w.clock.Now(), true
+	stored.Picked, stored.Excluded, stored.Batch.CutAt, stored.Batch.Settled = true, push.ExcludedUnknown, w.clock.Now(), true
 	if err := w.SaveMessage(t.Context(), stored); err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestExpiresTokens(t *testing.T) {
 	w.clock.Add(push.TokenLife)
 	w.register(t, "seen", push.Android)
 	w.tick(t)
-	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.Reachable() {
+	if c, err := w.Customer(t.Context(), "old"); err != nil || !c.HasValidToken() {
 		t.Fatalf("expired on the last day: %+v, %v", c, err)
 	}
 	before := len(w.Published())
@@ -49,8 +49,8 @@ func TestExpiresTokens(t *testing.T) {
 	w.tick(t)
 	for id, want := range map[string]bool{"old": false, "apple": true, "seen": true} {
 		c, err := w.Customer(t.Context(), id)
-		if err != nil || c.Reachable() != want {
-			t.Errorf("%s can be reached: %v, want %v; %v", id, c.Reachable(), want, err)
+		if err != nil || c.HasValidToken() != want {
+			t.Errorf("%s can be reached: %v, want %v; %v", id, c.HasValidToken(), want, err)
 		}
 	}
 	told := map[string]int{}

@@ -148,7 +148,7 @@ func newTicker(d Deps) *ticker {
 // acknowledges: the next minute brings the next round, and redeliveries would only
 // add up.
 func (t *ticker) receive(ctx context.Context, msg queue.Message) queue.Settlement {
-	var w push.Wake
+	var w push.WakeMessage
 	_ = json.Unmarshal(msg.Data, &w) // the message of Cloud Scheduler names no mailing
 	began := t.Now()
 	until := t.horizon(began)

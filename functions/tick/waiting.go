@@ -27,7 +27,7 @@ func (t *ticker) checkWaiting(ctx context.Context, m *push.Mailing, until time.T
 		return t.openAll(ctx, m, n)
 	case m.State != push.Sending:
 		return nil
-	case m.Rate() > 0:
+	case m.RateLimit() > 0:
 		return t.assignSlots(ctx, m)
 	}
 

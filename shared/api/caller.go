@@ -39,7 +39,7 @@ func personBehind(account, console push.Caller, h http.Header) push.Caller {
 	if console == "" || account != console || len(named) != 1 {
 		return account
 	}
-	person := push.Address(named[0])
+	person := push.CallerWithEmail(named[0])
 	if person == "" || push.CheckCaller(person) != "" {
 		return account
 	}
@@ -84,7 +84,7 @@ func callerOfToken(h http.Header) push.Caller {
 
 	caller := push.Caller(claims.Subject)
 	if claims.Email != "" && claims.Verified {
-		caller = push.Address(claims.Email)
+		caller = push.CallerWithEmail(claims.Email)
 	}
 	if push.CheckCaller(caller) != "" {
 		return ""
@@ -108,7 +108,7 @@ func (a *API) authorizeCaller(ctx context.Context, account push.Caller, op *huma
 		return nil
 	}
 	p, ok := op.Metadata[permissionKey].(push.Permission)
-	if !ok || a.options.Callers.Allow(account, p) {
+	if !ok || a.options.Callers.HasPermission(account, p) {
 		return nil
 	}
 

@@ -10,21 +10,22 @@ import (
 	"carillon.example/shared/push"
 )
 
-// An Outcome is what became of an item, or of a proof.
-type Outcome int
+// An AnswerClass says what happened to an item or to a proof. deliver makes the result of
+// the target from it.
+type AnswerClass int
 
-// The outcomes. Only Invalid says that a token is invalid; Doubtful may, if the
-// payload is known to be good. No other outcome may flag a token.
+// The classes. Only Invalid says that a token is invalid. Doubtful says so if the payload is
+// proven. An answer of another class must not flag a token.
 const (
 	// Accepted: FCM accepted the message. It does not say whether it was delivered.
-	Accepted Outcome = iota + 1
+	Accepted AnswerClass = iota + 1
 	// Invalid: UNREGISTERED, or INVALID_ARGUMENT with a field violation that names
 	// the token.
 	Invalid
 	// Doubtful: INVALID_ARGUMENT that names no field. It is about the token only if
 	// the payload is proven.
 	Doubtful
-	// Refused: FCM accepts no such message for this target.
+	// Refused: FCM does not accept this message for this target.
 	Refused
 	// Mismatch: the token belongs to another sender.
 	Mismatch
@@ -34,28 +35,28 @@ const (
 	// Misconfigured: our own credentials were refused (401, 403), also after they
 	// were refreshed once, or the answer does not come from FCM.
 	Misconfigured
-	// Waiting: the message was not sent, because of a quota, an outage, or because
-	// its time ended. Try again from NotBefore on.
+	// Waiting: FCM has not accepted the message, because of a quota, of an outage, or because
+	// its time ended. It may be tried again from NotBefore on.
 	Waiting
 )
 
-var outcomes = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful: "doubtful", Refused: "refused",
+var classNames = [...]string{Accepted: "accepted", Invalid: "invalid", Doubtful: "doubtful", Refused: "refused",
 	Mismatch: "mismatch", ThirdParty: "third party", Misconfigured: "misconfigured", Waiting: "waiting"}
 
-func (o Outcome) String() string {
+func (o AnswerClass) String() string {
 	if o < Accepted || o > Waiting {
 		return fmt.Sprintf("Outcome(%d)", int(o))
 	}
-	return outcomes[o]
+	return classNames[o]
 }
 
-// An Answer says what became of an item.
+// An Answer says what happened to an item.
 type Answer struct {
-	Outcome Outcome
-	Code    string // errorCode of FCM's answer, else its status if that is one of our codes
-	Status  string // status of FCM's answer, as it came
-	Text    string // the text of FCM, or ours if FCM sent none
-	HTTP    int    // status code of the last answer, 0 if there was none
+	Class  AnswerClass
+	Code   string // errorCode of FCM's answer, else its status if that is one of our codes
+	Status string // status of FCM's answer, as it came
+	Text   string // the text of FCM, or ours if FCM sent none
+	HTTP   int    // status code of the last answer, 0 if there was none
 
 	NotBefore time.Time // with Waiting: the earliest time for another try
 	// Sent, with Waiting: a request was written and FCM did not answer, so that the
@@ -64,12 +65,12 @@ type Answer struct {
 	Attempts int    // how many attempts began
 	Name     string // with Accepted: projects/P/messages/ID; empty if the answer broke off
 
-	// Provisional, with Refused from Prove: FCM refused the size of a message that is
+	// Provisional, with Refused from ProvePayload: FCM refused the size of a message that is
 	// within the limit of tokens; the limit of topics may be lower.
 	Provisional bool
 }
 
-// fcmFault is the content of an error answer, in whatever order and form it came.
+// fcmFault is the content of an error answer. The order of its parts does not matter.
 type fcmFault struct {
 	http     int
 	json     bool // the body is a JSON object
@@ -89,11 +90,12 @@ const (
 	typeErrorInfo    = "google.rpc.ErrorInfo"
 )
 
-// detail has the fields of all types of details that are read. Each field is read by
-// itself, so that one of a wrong type does not hide the others.
+// A detail is one entry of details. Its fields are decoded one by one, so that a field of a
+// wrong type does not hide the others.
 type detail map[string]json.RawMessage
 
-func text(raw json.RawMessage) (s string) {
+// jsonText returns a JSON text, "" for any other value.
+func jsonText(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
@@ -107,8 +109,8 @@ const (
 	maxStatus = 40
 )
 
-// parseFault reads an error body. Parts that are missing or have another type are
-// left empty.
+// parseFault reads the body of an error answer with that HTTP status. Parts that are missing
+// or have another type are left empty; nothing is an error.
 func parseFault(code int, body []byte) *fcmFault {
 	f := &fcmFault{http: code}
 	var top map[string]json.RawMessage
@@ -122,7 +124,7 @@ func parseFault(code int, body []byte) *fcmFault {
 		return f
 	}
 
-	f.status, f.message = push.Truncate(text(e["status"]), maxStatus), push.Truncate(text(e["message"]), maxWords)
+	f.status, f.message = push.Truncate(jsonText(e["status"]), maxStatus), push.Truncate(jsonText(e["message"]), maxWords)
 	var details []json.RawMessage
 	if json.Unmarshal(e["details"], &details) != nil {
 		return f
@@ -131,39 +133,40 @@ func parseFault(code int, body []byte) *fcmFault {
 	for _, raw := range details {
 		var d detail
 		if json.Unmarshal(raw, &d) == nil {
-			f.detail(d)
+			f.addDetail(d)
 		}
 	}
 
 	return f
 }
 
-func (f *fcmFault) detail(d detail) {
-	kind := text(d["@type"])
+// addDetail adds what a detail says. Types that are not known are skipped.
+func (f *fcmFault) addDetail(d detail) {
+	kind := jsonText(d["@type"])
 	switch kind[strings.LastIndexByte(kind, '/')+1:] {
 	case typeFcmError:
-		if c := text(d["errorCode"]); c != "" {
+		if c := jsonText(d["errorCode"]); c != "" {
 			f.codes = append(f.codes, c)
 		}
 	case typeBadRequest:
-		for _, v := range objects(d["fieldViolations"]) {
-			if at := text(v["field"]); at != "" {
+		for _, v := range jsonObjects(d["fieldViolations"]) {
+			if at := jsonText(v["field"]); at != "" {
 				f.fields = append(f.fields, at)
 			}
 		}
 	case typeErrorInfo:
-		if r := text(d["reason"]); r != "" {
+		if r := jsonText(d["reason"]); r != "" {
 			f.reasons = append(f.reasons, r)
 		}
 	case typeQuotaFailure:
-		for _, v := range objects(d["violations"]) {
-			f.failures += text(v["subject"]) + " " + text(v["description"]) + "\n"
+		for _, v := range jsonObjects(d["violations"]) {
+			f.failures += jsonText(v["subject"]) + " " + jsonText(v["description"]) + "\n"
 		}
 	}
 }
 
-// objects reads the objects of a list and skips everything else.
-func objects(raw json.RawMessage) (all []detail) {
+// jsonObjects reads the objects of a list and skips everything else.
+func jsonObjects(raw json.RawMessage) (all []detail) {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return nil
@@ -177,8 +180,8 @@ func objects(raw json.RawMessage) (all []detail) {
 	return all
 }
 
-// description returns FCM's text, or our own if FCM sent none.
-func (f *fcmFault) description(body []byte) string {
+// describeFault returns FCM's text, or our own if FCM sent none.
+func (f *fcmFault) describeFault(body []byte) string {
 	switch {
 	case f.message != "":
 		return f.message
@@ -187,12 +190,13 @@ func (f *fcmFault) description(body []byte) string {
 	case len(bytes.TrimSpace(body)) == 0:
 		return fmt.Sprintf("HTTP %d without a body", f.http)
 	}
-	return fmt.Sprintf("HTTP %d: %s", f.http, excerpt(body))
+	return fmt.Sprintf("HTTP %d: %s", f.http, excerptOf(body))
 }
 
 // maxExcerpt is how many bytes are kept of a body that is not an error of FCM.
 const maxExcerpt = 200
 
-func excerpt(body []byte) string {
+// excerptOf returns the beginning of a body as one line of valid UTF-8.
+func excerptOf(body []byte) string {
 	return push.Truncate(strings.ToValidUTF8(strings.Join(strings.Fields(string(body)), " "), ""), maxExcerpt)
 }

@@ -20,13 +20,13 @@ import (
 	emulated "carillon.example/emulators/fcm"
 )
 
-// A mint makes tokens that last an hour and says how many it made.
-type mint struct {
+// A tokenMint makes tokens that last an hour and says how many it made.
+type tokenMint struct {
 	made atomic.Int32
 	fail func(n int32) error
 }
 
-func (m *mint) Token() (*oauth2.Token, error) {
+func (m *tokenMint) Token() (*oauth2.Token, error) {
 	n := m.made.Add(1)
 	if m.fail != nil {
 		if err := m.fail(n); err != nil {
@@ -36,11 +36,11 @@ func (m *mint) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: fmt.Sprint("key-", n), Expiry: time.Now().Add(time.Hour)}, nil
 }
 
-// atGoogle is a sender that believes it speaks to Google's host; to be used
+// newSenderAtGoogle is a sender that believes it speaks to Google's host; to be used
 // within synctest.Test.
-func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, others ...Project) (s *Sender, end func()) {
+func newSenderAtGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, others ...Project) (s *Sender, end func()) {
 	t.Helper()
-	cert, roots := certificate(t)
+	cert, roots := newCertificate(t)
 	p := newPipe()
 	srv := &http.Server{ErrorLog: quiet, Handler: handle, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	go srv.ServeTLS(p, "", "")
@@ -51,35 +51,38 @@ func atGoogle(t *testing.T, source oauth2.TokenSource, handle http.HandlerFunc, 
 	return s, func() { s.Close(); srv.Close() }
 }
 
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func newCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{googleHost}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	roots := x509.NewCertPool()
 	parsed, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// byKey answers 200 to one key and with a refusal to all others; "" is any key.
-func byKey(good string, refusal int) http.HandlerFunc {
+// handlerByToken answers 200 to one key and with a refusal to all others; "" is any key.
+func handlerByToken(good string, refusal int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch got := r.Header.Get("Authorization"); {
 		case good == "" && got != "", got == "Bearer "+good:
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		default:
-			reply(w, r, refusal, fmt.Sprintf(`{"error":{"code":%d,"status":"PERMISSION_DENIED","message":"no: %s"}}`, refusal, got))
+			writeReply(w, r, refusal, fmt.Sprintf(`{"error":{"code":%d,"status":"PERMISSION_DENIED","message":"no: %s"}}`, refusal, got))
 		}
 	}
 }
@@ -87,18 +90,23 @@ func byKey(good string, refusal int) http.HandlerFunc {
 func TestCredentialsAreReplacedEarly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{}
-		s, end := atGoogle(t, m, byKey("", 401))
+		m := &tokenMint{}
+		s, end := newSenderAtGoogle(t, m, handlerByToken("", 401))
 		defer end()
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		for i := range 13 { // two hours
-			b.send(t.Context(), token(i), time.Time{})
-			b.outcomes()
-			if a := b.answer(token(i)); a.Outcome != Accepted || a.Attempts != 1 {
-				t.Fatalf("after %d minutes: %+v", i*10, a)
+			b.sendTarget(t.Context(), testToken(i), time.Time{})
+			b.countClasses()
+			a := b.answerOf(testToken(i))
+			if a.Class != Accepted {
+				t.Fatalf("after %d minutes: a.Class = %v, want %v", i*10, a.Class, Accepted)
+			}
+			if a.Attempts != 1 {
+				t.Fatalf("after %d minutes: a.Attempts = %v, want 1", i*10, a.Attempts)
 			}
 			time.Sleep(10 * time.Minute)
 		}
+
 		if n := m.made.Load(); n != 3 {
 			t.Errorf("%d tokens in 130 minutes, each lasts an hour less five minutes", n)
 		}
@@ -109,12 +117,12 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{401, 403} {
 		synctest.Test(t, func(t *testing.T) {
-			m := &mint{}
-			s, end := atGoogle(t, m, byKey("key-2", code))
+			m := &tokenMint{}
+			s, end := newSenderAtGoogle(t, m, handlerByToken("key-2", code))
 			defer end()
-			b := newBallot(t, s)
+			b := newAnswerBook(t, s)
 			b.sendMany(t.Context(), 200, time.Time{})
-			if got := b.outcomes(); got[Accepted] != 200 {
+			if got := b.countClasses(); got[Accepted] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
 			if n := m.made.Load(); n != 2 {
@@ -122,21 +130,25 @@ func TestRefusedCredentialsAreRefreshedOnce(t *testing.T) {
 			}
 		})
 		synctest.Test(t, func(t *testing.T) {
-			m := &mint{}
-			s, end := atGoogle(t, m, byKey("none", code))
+			m := &tokenMint{}
+			s, end := newSenderAtGoogle(t, m, handlerByToken("none", code))
 			defer end()
-			b := newBallot(t, s)
+			b := newAnswerBook(t, s)
 			b.sendMany(t.Context(), 200, time.Time{})
-			if got := b.outcomes(); got[Misconfigured] != 200 {
+			if got := b.countClasses(); got[Misconfigured] != 200 {
 				t.Errorf("%d: outcomes %v", code, got)
 			}
-			if a := b.answer(token(0)); a.Attempts != 2 || a.HTTP != code || a.Text == "" {
-				t.Errorf("%d: %+v", code, a)
+
+			a := b.answerOf(testToken(0))
+			checkEqual(t, a.Attempts, 2, "%d: a.Attempts", code)
+			checkEqual(t, a.HTTP, code, "%d: a.HTTP", code)
+			if a.Text == "" {
+				t.Errorf("%d: a.Text is empty", code)
 			}
 			if n := m.made.Load(); n != 2 {
 				t.Errorf("%d: %d tokens", code, n)
 			}
-			if p := s.Prove(t.Context(), b.m); p.Outcome != Misconfigured {
+			if p := s.ProvePayload(t.Context(), b.m); p.Class != Misconfigured {
 				t.Errorf("%d: proof %+v", code, p)
 			}
 		})
@@ -148,47 +160,50 @@ func TestCredentialsCannotBeHad(t *testing.T) {
 	refused := &oauth2.RetrieveError{Response: &http.Response{StatusCode: 400}, ErrorCode: "invalid_grant"}
 	for name, c := range map[string]struct {
 		fail func(int32) error
-		want Outcome
+		want AnswerClass
 	}{
 		"refused":               {func(int32) error { return refused }, Misconfigured},
 		"out of reach":          {func(int32) error { return errors.New("no route") }, Waiting},
 		"out of reach at first": {func(n int32) error { return map[bool]error{true: errors.New("no route")}[n == 1] }, Accepted},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			s, end := atGoogle(t, &mint{fail: c.fail}, byKey("", 401))
-			defer end()
-			b := newBallot(t, s)
-			b.sendMany(t.Context(), 50, time.Now().Add(25*time.Second))
-			if got := b.outcomes(); got[c.want] != 50 {
-				t.Errorf("%s: outcomes %v: %+v", name, got, b.answer(token(0)))
-			}
+		t.Run(name, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				s, end := newSenderAtGoogle(t, &tokenMint{fail: c.fail}, handlerByToken("", 401))
+				defer end()
+				b := newAnswerBook(t, s)
+				b.sendMany(t.Context(), 50, time.Now().Add(25*time.Second))
+				if got := b.countClasses(); got[c.want] != 50 {
+					t.Errorf("%s: outcomes %v: %+v", name, got, b.answerOf(testToken(0)))
+				}
+			})
 		})
 	}
 }
 
-// TestCredentialsStayAtHome: nobody but Google ever sees them.
+// TestCredentialsStayAtHome: only Google gets them.
 func TestCredentialsStayAtHome(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
 	synctest.Test(t, func(t *testing.T) {
-		s, end := bubble(t, Config{TokenSource: &mint{}}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{TokenSource: &tokenMint{}}, func(w http.ResponseWriter, r *http.Request) {
 			seen <- r.Header.Get("Authorization")
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
-		b := newBallot(t, s)
-		b.send(t.Context(), "a", time.Time{})
-		b.outcomes()
+		b := newAnswerBook(t, s)
+		b.sendTarget(t.Context(), "a", time.Time{})
+		b.countClasses()
 		if got := <-seen; got != "" {
 			t.Errorf("another host saw %q", got)
 		}
 	})
-	srv := start(t, emulated.Options{RequireAuth: true, TLS: true})
-	m := &mint{}
-	s := fast(t, Config{Endpoint: srv.URL(), TokenSource: m, TLS: clientTLS(srv.CertPool())})
-	b := newBallot(t, s)
-	b.send(t.Context(), token(1), time.Time{})
-	if got := b.outcomes(); got[Misconfigured] != 1 || m.made.Load() != 0 {
-		t.Errorf("outcomes %v, %d tokens made", got, m.made.Load())
-	}
+	srv := startFCM(t, emulated.Options{RequireAuth: true, TLS: true})
+	m := &tokenMint{}
+	s := newFastSender(t, Config{Endpoint: srv.URL(), TokenSource: m, TLS: clientTLS(srv.CertPool())})
+	b := newAnswerBook(t, s)
+	b.sendTarget(t.Context(), testToken(1), time.Time{})
+	got := b.countClasses()
+	checkEqual(t, got[Misconfigured], 1, "answers misconfigured")
+	checkEqual(t, m.made.Load(), 0, "access tokens made")
 }

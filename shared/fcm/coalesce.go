@@ -14,8 +14,8 @@ import (
 type coalescingConn struct {
 	net.Conn
 
-	mu      sync.Mutex
-	change  sync.Cond // signals that pending, err or closed changed
+	mu      sync.Mutex // guards pending, err and closed, between Write and the goroutine of writePending
+	change  sync.Cond  // signals that pending, err or closed changed
 	pending []byte
 	err     error
 	closed  bool
@@ -28,7 +28,7 @@ const maxPending = 64 << 10
 func coalesceWrites(conn net.Conn) *coalescingConn {
 	j := &coalescingConn{Conn: conn}
 	j.change.L = &j.mu
-	go j.flush()
+	go j.writePending()
 	return j
 }
 
@@ -53,30 +53,33 @@ func (j *coalescingConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (j *coalescingConn) flush() {
+// writePending writes what Write keeps, until the connection is closed or fails.
+func (j *coalescingConn) writePending() {
 	var out []byte
 	for {
-		if out = j.take(out); len(out) == 0 {
+		if out = j.takePending(out); len(out) == 0 {
 			return
 		}
 		if _, err := j.Conn.Write(out); err != nil {
-			j.fail(err)
+			j.failWrites(err)
 			return
 		}
 	}
 }
 
-// take waits for bytes to write and swaps them for an empty buffer. It returns
+// takePending waits for bytes to write and swaps them for an empty buffer. It returns
 // nothing when the connection is closed.
-func (j *coalescingConn) take(buf []byte) []byte {
+func (j *coalescingConn) takePending(buf []byte) []byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.pending) == 0 && !j.closed {
 		j.change.Wait()
 	}
 
+	// Goroutines that are ready to call Write do so first: their bytes go into the same
+	// record. The lock is released for them.
 	j.mu.Unlock()
-	runtime.Gosched() // lets goroutines that are ready to write do so first
+	runtime.Gosched()
 	j.mu.Lock()
 	if j.closed {
 		return nil
@@ -87,7 +90,8 @@ func (j *coalescingConn) take(buf []byte) []byte {
 	return buf
 }
 
-func (j *coalescingConn) fail(err error) {
+// failWrites makes later Writes fail with an error of the connection.
+func (j *coalescingConn) failWrites(err error) {
 	j.mu.Lock()
 	j.err = err
 	j.change.Broadcast()

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 )
 
-// A gate is a connection whose writes wait to be let through, one by one.
-type gate struct {
+// A gatedConn is a connection whose writes wait to be let through, one by one.
+type gatedConn struct {
 	net.Conn
 	open   chan error // what the next write ends with
 	mu     sync.Mutex
@@ -22,9 +22,9 @@ type gate struct {
 	closed bool
 }
 
-func newGate() *gate { return &gate{open: make(chan error)} }
+func newGatedConn() *gatedConn { return &gatedConn{open: make(chan error)} }
 
-func (g *gate) Write(b []byte) (int, error) {
+func (g *gatedConn) Write(b []byte) (int, error) {
 	if err := <-g.open; err != nil {
 		return 0, err
 	}
@@ -34,7 +34,7 @@ func (g *gate) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (g *gate) Close() error {
+func (g *gatedConn) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.closed {
@@ -44,22 +44,25 @@ func (g *gate) Close() error {
 	return nil
 }
 
-func write(t *testing.T, c net.Conn, s string) {
+func mustWrite(t *testing.T, c net.Conn, s string) {
 	t.Helper()
-	if n, err := c.Write([]byte(s)); n != len(s) || err != nil {
-		t.Errorf("writing %.10q: %d, %v", s, n, err)
+	n, err := c.Write([]byte(s))
+	checkEqual(t, n, len(s), "writing %.10q: bytes written", s)
+	if err != nil {
+		t.Errorf("writing %.10q: %v", s, err)
 	}
 }
 
 func TestWritesAreJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := newGatedConn()
 		j := coalesceWrites(g)
-		write(t, j, "first ")
+		mustWrite(t, j, "first ")
 		synctest.Wait() // it is on its way
 		for _, s := range []string{"what ", "comes ", "meanwhile"} {
-			write(t, j, s)
+			mustWrite(t, j, s)
 		}
+
 		g.open <- nil
 		g.open <- nil
 		synctest.Wait()
@@ -72,11 +75,11 @@ func TestWritesAreJoined(t *testing.T) {
 
 func TestJoinedWritesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := newGatedConn()
 		j := coalesceWrites(g)
-		write(t, j, "under way")
+		mustWrite(t, j, "under way")
 		synctest.Wait()
-		write(t, j, strings.Repeat("x", maxPending))
+		mustWrite(t, j, strings.Repeat("x", maxPending))
 		done := make(chan error)
 		for range 2 {
 			go func() {
@@ -84,18 +87,21 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 				done <- err
 			}()
 		}
+
 		synctest.Wait()
 		select {
 		case err := <-done:
 			t.Errorf("a write went beyond the bound: %v", err)
 		default:
 		}
+
 		g.open <- nil
 		for range 2 {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 		}
+
 		go func() {
 			_, err := j.Write(make([]byte, maxPending))
 			done <- err
@@ -103,9 +109,10 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+
 		go func() { _, err := j.Write([]byte("z")); done <- err }()
 		synctest.Wait()
-		j.Close() // whoever waits for room is told
+		j.Close() // a Write that waits for room fails
 		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("a write that waited when the connection was closed: %v", err)
 		}
@@ -117,9 +124,9 @@ func TestJoinedWritesAreBounded(t *testing.T) {
 
 func TestAFailedWriteClosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := newGatedConn()
 		j := coalesceWrites(g)
-		write(t, j, "lost")
+		mustWrite(t, j, "lost")
 		broken := errors.New("broken")
 		g.open <- broken
 		synctest.Wait()
@@ -140,12 +147,14 @@ func TestAServerWithoutHTTP2IsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	srv := &http.Server{ErrorLog: quiet}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	s := fast(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
-	a := s.Prove(t.Context(), compiled(t))
-	if a.Outcome != Waiting || !strings.Contains(a.Text, "HTTP/2") {
-		t.Errorf("%v %q", a.Outcome, a.Text)
+	s := newFastSender(t, Config{Endpoint: "https://" + l.Addr().String(), TLS: known.Client().Transport.(*http.Transport).TLSClientConfig})
+	a := s.ProvePayload(t.Context(), compileTestMessage(t))
+	checkEqual(t, a.Class, Waiting, "a.Class")
+	if !strings.Contains(a.Text, "HTTP/2") {
+		t.Errorf("a.Text = %q, want it to contain %q", a.Text, "HTTP/2")
 	}
 }

@@ -1,98 +1,118 @@
 package fcm
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
-// complete handles the result of an attempt and returns the next attempt for the
-// worker.
-func (s *Sender) complete(w *worker, f attempt, r result) (attempt, bool) {
-	a, then, retry := r.judge(time.Now())
+// completeAttempt handles the response to an attempt. It answers the job or schedules its
+// retry, and returns the next attempt for the worker. ok is false if there is none: then
+// the worker is idle.
+func (s *Sender) completeAttempt(w *worker, f attempt, r response) (more attempt, ok bool) {
+	a, then, retry := r.classify(time.Now())
 	var out answers
+	// The lock makes it one step to count the request as ended, to answer its job and to
+	// take the next job: so no place on a connection is taken twice or left unused.
 	s.mu.Lock()
 	now := time.Now()
-	w.end = time.Time{}
-	s.flying--
-	f.c.flying--
-	f.j.crowd.jobs[f.j] = nil
-	s.accountLocked(&f, &r, now, &out)
-	s.observeLocked(&f, &r, a, then, retry, now, &out)
-	if then == final {
-		out.add(s.answerLocked(f.j, a))
+	w.cancelAt = time.Time{} // no attempt is under way: watchOverdue has nothing to cancel
+	s.inFlight--
+	f.conn.inFlight--
+	f.job.group.jobs[f.job] = nil
+
+	s.updateConnLocked(&f, &r, now, &out)
+	s.observeAnswerLocked(&f, &r, a, then, retry, now, &out)
+	if then == stepFinal {
+		out.add(s.answerLocked(f.job, a))
 	} else {
-		s.retryLocked(&f, a, then, retry, now, &out)
+		s.retryJobLocked(&f, a, then, retry, now, &out)
 	}
 
-	more, ok := s.nextLocked(now, &out)
-	if ok {
-		s.launchLocked(w, &more)
-	} else if s.closed {
-		close(w.work)
-	} else {
-		s.parked = append(s.parked, w)
+	more, ok = s.nextAttemptLocked(now, &out)
+	switch {
+	case ok:
+		s.beginAttemptLocked(w, &more)
+	case s.closed:
+		close(w.work) // the worker ends
+	default:
+		s.idleWorkers = append(s.idleWorkers, w)
 	}
-	if s.closed && s.flying == 0 {
-		s.idle.Broadcast()
+
+	if s.closed && s.inFlight == 0 {
+		s.noneInFlight.Broadcast() // Close waits for this
 	}
+
 	s.mu.Unlock()
-	out.call()
+
+	out.giveAll()
 	return more, ok
 }
 
-// accountLocked updates what is known about the connection.
-func (s *Sender) accountLocked(f *attempt, r *result, now time.Time, out *answers) {
-	c := f.c
+// updateConnLocked records what the response says about the connection and about the
+// access token. After an error that is not about this request alone, the connection takes
+// no more requests, and another one is opened.
+func (s *Sender) updateConnLocked(f *attempt, r *response, now time.Time, out *answers) {
+	c := f.conn
 	switch {
-	case r.code > 0:
+	case r.status > 0:
 		c.answered++
-		if r.code < 300 {
-			s.key.accepted = f.key
+		if r.status < 300 {
+			s.credentials.accepted = f.tokenNumber
 		}
 		s.pool.failures = 0
-		s.pool.latency.observe(now.Sub(f.began))
-	case r.timedOut() && !r.unread:
+		s.pool.latency.addLatency(now.Sub(f.began))
+	case r.timedOut() && !r.unprocessed:
+		// Only this request was slow. A ping finds a connection that is dead.
 	case !r.refusedStream() && !c.closing:
 		c.closing = true
 		if c.answered == 0 {
 			*out = append(*out, s.unreachableLocked(now, r.err.Error())...)
 		}
 	}
+
 	if c.closing {
-		s.pool.sweep()
-		s.dialLocked(now)
+		s.pool.removeClosed()
+		s.dialIfDueLocked(now)
 	}
 }
 
-// observeLocked tells the scheduler of the project what the result says about FCM as
-// a whole. If everything of the project is held because of it, jobs that cannot wait
-// are answered.
-func (s *Sender) observeLocked(f *attempt, r *result, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
-	code := r.code
+// observeAnswerLocked passes to the scheduler of the project what the response says about
+// FCM as a whole: a quota or an outage. If the project is held because of it, jobs that
+// cannot wait are answered.
+func (s *Sender) observeAnswerLocked(f *attempt, r *response, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
+	code := r.status
 	switch {
-	case r.timedOut() && !r.unread && code == 0:
-		code = 504
+	case r.timedOut() && !r.unprocessed && code == 0:
+		code = http.StatusGatewayTimeout // for the scheduler it is a part of an outage, as FCM's own timeout
 	case code == 0:
-		return // the result is about the connection only
+		return // the response is about the connection only
 	}
-	p := f.j.project
-	if p.scheduler.observe(then, code, retry, f.began, now) {
-		p.why, p.heldFor = a.Text, a.HTTP
+
+	p := f.job.project
+	if p.scheduler.observeAnswer(then, code, retry, f.began, now) {
+		p.holdReason, p.holdStatus = a.Text, a.HTTP
 		*out = append(*out, s.failBeyondHoldLocked(p, now)...)
 	}
 }
 
-// retryLocked decides when a job without a final answer is tried again.
-func (s *Sender) retryLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
-	j := f.j
-	j.last = a
-	j.sent = j.sent || a.Sent && then == backOff
+// retryJobLocked schedules the next attempt of a job without a final answer. If none makes
+// sense, or the job cannot wait so long, it answers the job.
+func (s *Sender) retryJobLocked(f *attempt, a Answer, then nextStep, retry time.Duration, now time.Time, out *answers) {
+	j := f.job
+	j.lastAnswer = a
+	j.sent = j.sent || a.Sent && then == stepBackOff
+
 	switch {
-	case then == reauthorize && (j.reauthorized || !s.refusedLocked(f.key, a.HTTP, now)), then == askAgain && j.doubted:
-		out.add(s.answerLocked(j, a))
+	case then == stepReauthorize && (j.reauthorized || !s.tokenRefusedLocked(f.tokenNumber, a.HTTP, now)),
+		then == stepAskAgain && j.askedAgain:
+		out.add(s.answerLocked(j, a)) // the second answer of this kind is final
 		return
 	}
-	j.reauthorized = j.reauthorized || then == reauthorize
-	j.doubted = j.doubted || then == askAgain
 
-	if until, ok := j.project.scheduler.retry(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
-		out.add(s.giveUpLocked(j, now, until, j.project.reason(now)))
+	j.reauthorized = j.reauthorized || then == stepReauthorize
+	j.askedAgain = j.askedAgain || then == stepAskAgain
+
+	if until, ok := j.project.scheduler.retryJob(j, then, retry, j.ctx.Err() != nil || s.closed, now); !ok {
+		out.add(s.giveUpLocked(j, now, until, j.project.waitReason(now)))
 	}
 }

@@ -67,36 +67,37 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// target is the server that messages are sent to.
-type target struct {
+// endpoint is the server that messages are sent to.
+type endpoint struct {
 	url     *url.URL // without a path of a project
 	address string   // host and port
 	google  bool     // it gets our credentials
 }
 
-func (c Config) target() (target, error) {
+func (c Config) parseEndpoint() (endpoint, error) {
 	if c.Project == "" {
-		return target{}, fmt.Errorf("fcm: no project")
+		return endpoint{}, fmt.Errorf("fcm: no project")
 	}
+
 	u, err := url.Parse(c.Endpoint)
 	if err != nil {
-		return target{}, fmt.Errorf("fcm: endpoint: %w", err)
+		return endpoint{}, fmt.Errorf("fcm: endpoint: %w", err)
 	}
 
 	ports := map[string]string{"http": "80", "https": "443"}
 	if ports[u.Scheme] == "" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return target{}, fmt.Errorf("fcm: endpoint %q must be an address like https://%s", c.Endpoint, googleHost)
+		return endpoint{}, fmt.Errorf("fcm: endpoint %q must be an address like https://%s", c.Endpoint, googleHost)
 	}
 
 	port := cmp.Or(u.Port(), ports[u.Scheme])
-	t := target{address: net.JoinHostPort(u.Hostname(), port),
+	t := endpoint{address: net.JoinHostPort(u.Hostname(), port),
 		google: u.Scheme == "https" && strings.EqualFold(u.Hostname(), googleHost) && port == "443"}
 	t.url = u
 	return t, nil
 }
 
 // sendURL returns where messages of a project are sent.
-func (t target) sendURL(project string) string {
+func (t endpoint) sendURL(project string) string {
 	return t.url.JoinPath("v1", "projects", project, "messages:send").String()
 }
 
@@ -112,8 +113,8 @@ type Item struct {
 	Until    time.Time // it is not sent after this time; zero: no end
 }
 
-// field returns the name of the target field in the message.
-func (it *Item) field() string {
+// targetField returns the name of the target field in the message.
+func (it *Item) targetField() string {
 	if it.Kind == push.KindFID {
 		return "fid"
 	}

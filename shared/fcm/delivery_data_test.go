@@ -59,14 +59,17 @@ func TestDeliveryEntries(t *testing.T) {
 // Google's: there are none here, so the client could not be made.
 func TestDeliveryDataFromTheFirstDay(t *testing.T) {
 	t.Parallel()
-	server := start(t, emulated.Options{})
+	server := startFCM(t, emulated.Options{})
 	for _, label := range []string{"sale", "news"} {
-		body := `{"message":{"token":"phone-1:abcdefgh","fcm_options":{"analytics_label":"` + label + `"}}}`
-		r, err := http.Post(server.URL()+"/v1/projects/demo-shop/messages:send", "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Body.Close()
+		t.Run(label, func(t *testing.T) {
+
+			body := `{"message":{"token":"phone-1:abcdefgh","fcm_options":{"analytics_label":"` + label + `"}}}`
+			r, err := http.Post(server.URL()+"/v1/projects/demo-shop/messages:send", "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Body.Close()
+		})
 	}
 	const app = "projects/demo-shop/androidApps/1:123:android:0abc"
 	client, err := NewDeliveryDataClient(t.Context(), server.URL(), push.AndroidApps{app})
@@ -75,12 +78,15 @@ func TestDeliveryDataFromTheFirstDay(t *testing.T) {
 	}
 	client.pageSize = 1
 	for first, want := range map[string]int{"2000-01-01": 2, "2999-01-01": 0} {
-		got, err := client.DeliveryData(t.Context(), first)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != want {
-			t.Errorf("from %s on there are %d entries, want %d", first, len(got), want)
-		}
+		t.Run(first, func(t *testing.T) {
+
+			got, err := client.DeliveryData(t.Context(), first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != want {
+				t.Errorf("from %s on there are %d entries, want %d", first, len(got), want)
+			}
+		})
 	}
 }

@@ -13,8 +13,8 @@ import (
 // dialTimeout is the timeout of connecting by TCP, and of the TLS handshake.
 const dialTimeout = 10 * time.Second
 
-// transport makes the transport of one connection.
-func (c Config) transport(t target) *http.Transport {
+// newTransport makes the transport of one connection.
+func (c Config) newTransport(t endpoint) *http.Transport {
 	tr := &http.Transport{
 		DialContext:         c.dialPlain,
 		TLSClientConfig:     c.TLS.Clone(), // through a proxy
@@ -36,6 +36,7 @@ func (c Config) transport(t target) *http.Transport {
 	return tr
 }
 
+// dialPlain opens a connection without TLS: to an emulator, or through a proxy.
 func (c Config) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := c.dial(ctx, network, address)
 	if err != nil {
@@ -44,7 +45,7 @@ func (c Config) dialPlain(ctx context.Context, network, address string) (net.Con
 	return coalesceWrites(conn), nil
 }
 
-// dialTLS coalesces writes above TLS, so that messages share TLS records as well.
+// dialTLS opens a connection with TLS, and coalesces writes above TLS, so that messages share TLS records as well.
 func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -72,7 +73,7 @@ func (c Config) dialTLS(ctx context.Context, network, address string) (net.Conn,
 	}
 	if p := secure.ConnectionState().NegotiatedProtocol; p != "h2" {
 		conn.Close()
-		return nil, fmt.Errorf("%s speaks no HTTP/2", address)
+		return nil, fmt.Errorf("%s does not support HTTP/2", address)
 	}
 
 	return coalesceWrites(secure), nil

@@ -3,22 +3,28 @@
 // A message is compiled once for a mailing (Compile): everything that is the same for
 // all targets is bytes already, and its size is known before it is sent. A Sender sends
 // over a few HTTP/2 connections, as fast as the quota of the project and FCM allow, and
-// waits when FCM asks for it. One table (result.go) judges every answer by its whole
+// waits when FCM asks for it. One table (result.go) classifies every answer by its whole
 // body: a bad payload, bad credentials, a quota or an outage must never make a push
 // token look invalid.
 //
-// The way of one message:
+// The steps of one message, in order:
 //
-//	Send      the job joins the queue of its mailing                   sender.go, queue.go
-//	schedule  while something may be sent, decide which project's      flow.go, project.go
-//	          turn it is, and in the project whose                     scheduler.go
-//	          (fairness, retries, the rate) and give it a worker       limiter.go, quota.go, share.go
-//	attempt   the worker sends it over a connection                    worker.go, pool.go
-//	complete  judge the answer; answer the caller, or retry            complete.go, result.go
+//	Send             an Item becomes a job in the queue of its mailing      send.go, job.go, queue.go
+//	startReadyJobs   choose the project whose turn it is, and its next      schedule.go, project.go
+//	                 job: fairness, retries, the rate                       scheduler.go, limiter.go, quota.go, share.go
+//	reserveConn      reserve a place on a connection                        pool.go
+//	sendRequest      a worker makes one attempt over this connection        worker.go
+//	classify         say what the response means                            result.go, answer.go
+//	completeAttempt  record what the response says about FCM, and answer    complete.go, answers.go
+//	                 the caller or add the job to the retries               retries.go
 //
-// scheduler decides and Sender acts: scheduler and what it has (queue, retries, limiter)
-// take no lock, start no goroutine and read no clock. Each project has one of its own, so
-// that its quota, its outages and what its senders want do not concern the others; all
-// share the connections. Sender.mu guards them, and methods
-// whose name ends in Locked need it. They return the answers to give once it is free.
+// scheduler decides and Sender acts: scheduler and its parts (queue, retries, limiter)
+// take no lock, start no goroutine and read no clock. Each project has a scheduler of
+// its own, so that its quota, its outages and the demands of its senders do not concern
+// the other projects. All projects share the connections.
+//
+// Sender.mu guards the schedulers, the connections and the credentials. A method whose
+// name ends in Locked must be called with Sender.mu held. To give an answer calls code of
+// the caller, which may call Send. So these methods collect answers, and the caller gives
+// them after it has released Sender.mu.
 package fcm

@@ -2,7 +2,7 @@ package fcm
 
 import "unicode/utf8"
 
-const hex = "0123456789abcdef"
+const hexDigits = "0123456789abcdef"
 
 // appendEscaped appends s as the inside of a JSON string. Each byte that is not UTF-8
 // becomes U+FFFD, as in encoding/json.
@@ -23,6 +23,7 @@ func appendEscaped(dst []byte, s string) []byte {
 			i++
 			continue
 		}
+
 		dst = appendEscape(append(dst, s[start:i]...), c)
 		i++
 		start = i
@@ -43,7 +44,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	case '\t':
 		return append(dst, '\\', 't')
 	}
-	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
 // appendQuoted appends s as a JSON string.

@@ -16,10 +16,12 @@ func FuzzEscape(f *testing.F) {
 		if err := json.Unmarshal(got, &back); err != nil {
 			t.Fatalf("%q becomes %q: %v", s, got, err)
 		}
+
 		std, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		var want string
 		if err := json.Unmarshal(std, &want); err != nil {
 			t.Fatal(err)

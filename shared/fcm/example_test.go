@@ -17,6 +17,7 @@ func ExampleSender() {
 		fmt.Println(err)
 		return
 	}
+
 	defer server.Close()
 	server.SetOutcome("old-phone", "UNREGISTERED")
 
@@ -26,18 +27,20 @@ func ExampleSender() {
 		fmt.Println(err)
 		return
 	}
+
 	defer sender.Close()
 	message, err := fcm.Compile(json.RawMessage(`{"notification":{"title":"Spring sale"}}`), fcm.Extra{MailingID: "m1"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+
 	for _, token := range []string{"new-phone", "old-phone"} {
 		answer := make(chan fcm.Answer)
 		sender.Send(ctx, fcm.Item{Message: message, Customer: "anna", Target: token, Kind: push.KindToken},
 			func(a fcm.Answer) { answer <- a })
 		a := <-answer
-		fmt.Printf("%s: %s %q\n", token, a.Outcome, a.Code)
+		fmt.Printf("%s: %s %q\n", token, a.Class, a.Code)
 	}
 	// Output:
 	// new-phone: accepted ""

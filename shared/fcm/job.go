@@ -5,84 +5,94 @@ import (
 	"time"
 )
 
-// A job is an item until it is answered.
+// A job is an item from Send until its answer. Sender.mu guards it after sendJob has
+// added it to the queue.
 type job struct {
 	Item
-	ctx      context.Context
-	answered func(Answer)
-	project  *project  // of Item.Project
-	mailing  string    // it is sent when it is the turn of this mailing
-	limit    time.Time // no attempt begins after it; zero: no end
-	topic    bool      // the target is a topic: a proof
-	once     bool      // it is answered with Waiting and not tried again
+	ctx           context.Context
+	giveAnswer    func(Answer)
+	project       *project  // of Item.Project
+	mailing       string    // it is sent when it is the turn of this mailing
+	deadline      time.Time // no attempt begins after it; zero: no end
+	toTopic       bool      // the target is a topic: a proof
+	singleAttempt bool      // it is answered with Waiting and not tried again
 
 	attempts     int
-	moved        int  // how often it was sent over another connection because the server had not processed it
-	limited      int  // how often the answer was 429
+	reroutes     int  // how often it was sent over another connection because the server had not processed it
+	limitedCount int  // how often the answer was 429
 	sent         bool // see Answer.Sent
 	reauthorized bool // our credentials were refused once for it
-	doubted      bool // something other than FCM answered it once
-	last         Answer
+	askedAgain   bool // something other than FCM answered it once
+	lastAnswer   Answer
 
-	crowd      *contextGroup
-	line       *mailingQueue // its place in the queue; nil: it is not in it
+	group      *contextGroup
+	queuedIn   *mailingQueue // the queue that it is in; nil: none
 	prev, next *job
-	due        time.Time // with retries: when it is tried again
-	index      int       // its place in retries; -1: it is not in them
+	retryAt    time.Time // with retries: when it is tried again
+	retryIndex int       // its place in retries; -1: it is not in them
 }
 
-// over reports whether the job may not be sent any more at that time.
-func (j *job) over(at time.Time) bool { return !j.limit.IsZero() && at.After(j.limit) }
+// isOver reports whether the job may not be sent any more at that time.
+func (j *job) isOver(at time.Time) bool { return !j.deadline.IsZero() && at.After(j.deadline) }
 
-// priority reports whether the job goes before mailings.
-func (j *job) priority() bool { return j.Priority || j.topic }
+// hasPriority reports whether the job goes before mailings.
+func (j *job) hasPriority() bool { return j.Priority || j.toTopic }
 
-// A contextGroup has the jobs whose contexts end together, so that one goroutine
-// watches all of them.
+// A contextGroup has the jobs whose contexts have the same Done channel. The context
+// package calls one function for the whole group when they end, instead of one for each
+// job: a batch has up to 1,000 jobs and one context.
 type contextGroup struct {
 	done <-chan struct{}
-	jobs map[*job]*worker // nil: it is not under way
-	stop func() bool
+	jobs map[*job]*worker // the worker that makes an attempt; nil: the job is not under way
+	stop func() bool      // ends the call of context.AfterFunc, once no job is left
 }
 
-// joinGroupLocked adds j to the group of its context.
+// joinGroupLocked adds j to the group of its context, and makes the group if j is the first.
 func (s *Sender) joinGroupLocked(j *job) {
 	done := j.ctx.Done()
-	c := s.crowds[done]
-	if c == nil {
-		c = &contextGroup{done: done, jobs: map[*job]*worker{}}
-		c.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(c) })
-		s.crowds[done] = c
+	g := s.groups[done]
+	if g == nil {
+		g = &contextGroup{done: done, jobs: map[*job]*worker{}}
+		// If the context has ended already, answerGroup runs at once in a goroutine of its
+		// own, which waits for Sender.mu.
+		g.stop = context.AfterFunc(j.ctx, func() { s.answerGroup(g) })
+		s.groups[done] = g
 	}
-	c.jobs[j] = nil
-	j.crowd = c
+	g.jobs[j] = nil
+	j.group = g
 }
 
-// leaveLocked removes j everywhere, because it is about to be answered.
-func (s *Sender) leaveLocked(j *job) {
-	j.project.scheduler.remove(j)
-	c := j.crowd
-	delete(c.jobs, j)
-	if len(c.jobs) == 0 && s.crowds[c.done] == c {
-		c.stop()
-		delete(s.crowds, c.done)
+// forgetJobLocked removes j everywhere, because it is about to be answered.
+func (s *Sender) forgetJobLocked(j *job) {
+	j.project.scheduler.removeJob(j)
+
+	g := j.group
+	delete(g.jobs, j)
+
+	// An empty group is deleted. The next job with this context makes another one.
+	if len(g.jobs) == 0 && s.groups[g.done] == g {
+		g.stop()
+		delete(s.groups, g.done)
 	}
 }
 
-// answerGroup answers a group whose contexts have ended. Requests under way get some
-// time: if they were broken off, it would be unknown whether the device gets the
-// message.
-func (s *Sender) answerGroup(c *contextGroup) {
+// answerGroup answers the jobs of a group whose contexts have ended. Requests under way
+// get Config.Grace: if they were broken off, it would be unknown whether the device gets
+// the message.
+func (s *Sender) answerGroup(g *contextGroup) {
+	var out answers
+	// The lock guards jobs: completeAttempt may be about to answer one of them.
 	s.mu.Lock()
 	now := time.Now()
-	var out answers
-	for j, w := range c.jobs {
+	for j, w := range g.jobs {
 		if w != nil {
 			w.shortenLocked(now.Add(s.cfg.Grace))
 			continue
 		}
 		out.add(s.giveUpLocked(j, now, now, "its time ended"))
 	}
+
 	s.mu.Unlock()
-	out.call()
+
+	out.giveAll()
 }

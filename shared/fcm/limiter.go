@@ -5,42 +5,42 @@ import (
 	"time"
 )
 
-// A limiter says when the next message may be sent. It is a token bucket whose rate
-// is this sender's share of the quota, less while sending ramps up from idle, less
-// the share of stray 429. It reads no clock: every method gets the time.
+// A limiter says when the next message may be sent. It is a token bucket. Its rate is this
+// sender's share of the quota; it is lower while the sender starts from idle, and while
+// single answers are 429. It reads no clock: every method gets the time.
 type limiter struct {
 	share    share
-	exchange exchange
+	exchange exchangeTimes
 	quota    quotaWatch
 	outage   outageWatch
 	bucket   bucket
-	use      use
+	usage    usage
 
-	allowed     float64   // the share at the last refresh, in messages a second
-	ramp, start float64   // how much of the share is used, and its minimum: 0 to 1
-	held        time.Time // nothing is sent before this time
+	allowed       float64   // the share at the last refresh, in messages a second
+	ramp, minRamp float64   // how much of the share is used, and its minimum: 0 to 1
+	holdEnd       time.Time // nothing is sent before this time
 }
 
-// A bucket has the messages that may be sent at once.
+// A bucket is a token bucket: one token is one message that may be sent now.
 type bucket struct {
-	level float64
-	at    time.Time // when level was computed
+	tokens float64
+	at     time.Time // when tokens was computed
 }
 
-// A use is what was sent in about the last second.
-type use struct {
-	since   time.Time
-	sent    int     // messages
-	could   float64 // messages that the rate would have allowed
-	blocked bool    // a message waited for a connection
+// A usage is what was sent in about the last second.
+type usage struct {
+	since    time.Time
+	sent     int     // messages
+	possible float64 // messages that the rate would have allowed
+	blocked  bool    // a message waited for a connection
 
 	last   time.Time // when the last message was sent
-	wanted float64   // messages a second that could have been sent in the last second
+	wanted float64   // the demand: messages a second that this sender could send
 }
 
 const (
-	// rampSeconds: it takes a minute to grow from nothing to the whole quota
-	// (Google's guide to scaling). After an idle minute it begins again.
+	// rampSeconds is how many seconds the rate takes to grow from nothing to the whole
+	// quota (Google's guide to scaling). After as many idle seconds it starts again.
 	rampSeconds = 60
 	// quotaSeconds is the time over which the quota of a minute is spread. The
 	// additional second is room for messages that arrive closer together than they
@@ -48,36 +48,37 @@ const (
 	quotaSeconds = 61
 	// burst is how much may be sent at once, in seconds of the rate.
 	burst = 0.05
-	// busyShare is how much of its rate a sender uses that has enough to send.
-	// rampShare is how much it uses while its rate grows.
+	// A sender that uses at least busyShare of its rate has more to send than it may: its
+	// demand is the whole quota. If it uses at least rampShare, its rate grows.
 	busyShare, rampShare = 0.9, 0.5
-	// spareShare is what a sender that uses less wants in addition to what it uses.
+	// spareShare is by how much the demand of any other sender exceeds what it uses.
 	spareShare = 0.25
-	// wantedLasts is how much of its demand a sender keeps a second later although it
-	// uses less. Below minWanted messages a second it is idle.
+	// A demand decreases within a second to wantedLasts of what it was, not faster. A
+	// sender with a demand below minWanted messages a second is idle.
 	wantedLasts, minWanted = 0.7, 0.1
 )
 
-// newLimiter makes the limiter of one of at most that many instances. alone says that
-// they do not know of each other, so that each uses an equal part.
+// newLimiter makes the limiter of one instance. quotaPerMinute is the quota of the project
+// in messages a minute, which at most that many instances share. alone says that they do
+// not know the demands of each other: then each uses an equal part.
 func newLimiter(quotaPerMinute, instances int, alone bool, now time.Time) limiter {
 	full := float64(quotaPerMinute) / quotaSeconds
 	static := full / float64(max(instances, 1))
-	l := limiter{bucket: bucket{at: now}, use: use{since: now}, start: static / full}
+	l := limiter{bucket: bucket{at: now}, usage: usage{since: now}, minRamp: static / full}
 	l.share = share{full: full, static: static, floor: min(static, full/100), alone: alone}
-	l.ramp = l.start
+	l.ramp = l.minRamp
 	if alone {
-		l.ramp, l.start = 1, 1 // all parts together are the rate that the project starts with
+		l.ramp, l.minRamp = 1, 1 // all parts together are the rate that the project starts with
 	}
-	l.refresh(now)
-	l.bucket.level = max(1, l.rate()*burst)
+	l.refreshShare(now)
+	l.bucket.tokens = max(1, l.rate()*burst)
 	return l
 }
 
-// refresh computes the share.
-func (l *limiter) refresh(now time.Time) { l.allowed = l.share.allowed(now) }
+// refreshShare computes this sender's share of the quota.
+func (l *limiter) refreshShare(now time.Time) { l.allowed = l.share.allowedRate(now) }
 
-// rate returns how many messages a second may be sent.
+// rate returns how many messages a second this sender may send.
 func (l *limiter) rate() float64 {
 	if l.share.readAt.IsZero() && !l.share.alone {
 		return l.allowed // its equal part, until it has read the others
@@ -85,116 +86,120 @@ func (l *limiter) rate() float64 {
 	return max(l.share.floor, l.allowed*l.ramp) * (1 - l.quota.stray)
 }
 
-// wait returns how long it is until a message may be sent, 0 if one may now.
-func (l *limiter) wait(now time.Time) time.Duration {
-	if d := l.held.Sub(now); d > 0 {
+// waitTime returns how long it is until a message may be sent, 0 if one may now.
+func (l *limiter) waitTime(now time.Time) time.Duration {
+	if d := l.holdEnd.Sub(now); d > 0 {
 		return d
 	}
 	if l.quota.usedUp(now) {
 		return max(l.quota.probe.Sub(now), 0)
 	}
+
 	l.endHold()
-	l.adapt(now)
-	l.fill(now)
-	if l.bucket.level >= 1 {
+	l.adaptRate(now)
+	l.fillBucket(now)
+	if l.bucket.tokens >= 1 {
 		return 0
 	}
-	return max(time.Duration((1-l.bucket.level)/l.rate()*float64(time.Second)), time.Millisecond)
+	return max(time.Duration((1-l.bucket.tokens)/l.rate()*float64(time.Second)), time.Millisecond)
 }
 
-// fill adds to the bucket what was gained since.
-func (l *limiter) fill(now time.Time) {
+// fillBucket adds the tokens that the rate gives for the time since the last call.
+func (l *limiter) fillBucket(now time.Time) {
 	dt := now.Sub(l.bucket.at).Seconds()
 	if dt <= 0 {
 		return
 	}
 	rate := l.rate()
-	l.bucket.level = min(max(1, rate*burst), l.bucket.level+rate*dt)
-	l.use.could += rate * dt
+	l.bucket.tokens = min(max(1, rate*burst), l.bucket.tokens+rate*dt)
+	l.usage.possible += rate * dt
 	l.bucket.at = now
 }
 
-// take counts a message as sent. wait must have been 0.
-func (l *limiter) take(now time.Time) {
-	if now.Sub(l.use.last) > quotaWait {
-		l.quota.window = now // the best guess
+// countSent counts a message as sent. waitTime must have returned 0 before.
+func (l *limiter) countSent(now time.Time) {
+	if now.Sub(l.usage.last) > quotaWait {
+		// Google does not say when a minute of the quota begins. After an idle minute it is
+		// most likely now.
+		l.quota.window = now
 	}
-	l.use.last = now
+	l.usage.last = now
 	if l.quota.usedUp(now) {
 		l.quota.probe = now.Add(probeEvery)
 		return
 	}
-	l.bucket.level--
-	l.use.sent++
+	l.bucket.tokens--
+	l.usage.sent++
 }
 
-// endHold continues after the quota was used up: the bucket is empty, and the hold
-// counts as neither used nor idle time.
+// endHold continues after the quota was used up. The bucket is empty then, and the time of
+// the hold counts neither as used nor as idle.
 func (l *limiter) endHold() {
 	q := &l.quota
 	if q.until.IsZero() {
 		return
 	}
-	if q.window.Before(q.until) { // no probe has found it out
+	if q.window.Before(q.until) { // no probe was accepted, which would have set window
 		q.window = time.Time{}
 	}
-	l.resume(q.until)
+	l.restartAt(q.until)
 	q.until = time.Time{}
 }
 
-func (l *limiter) resume(at time.Time) {
-	l.bucket.at, l.use.since = laterOf(l.bucket.at, at), laterOf(l.use.since, at)
-	l.bucket.level, l.use.sent, l.use.could, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
+func (l *limiter) restartAt(at time.Time) {
+	l.bucket.at, l.usage.since = laterOf(l.bucket.at, at), laterOf(l.usage.since, at)
+	l.bucket.tokens, l.usage.sent, l.usage.possible, l.quota.good, l.quota.bad = 0, 0, 0, 0, 0
 }
 
-// adapt ends a second: the rate grows if it was used and shrinks if it was not.
-func (l *limiter) adapt(now time.Time) {
-	dt := now.Sub(l.use.since).Seconds()
+// adaptRate ends a second of counting. The rate grows if it was used, and decreases if it
+// was not. It also computes the demand and the share.
+func (l *limiter) adaptRate(now time.Time) {
+	dt := now.Sub(l.usage.since).Seconds()
 	if dt < 1 {
 		return
 	}
 
-	l.fill(now)
-	can, used := l.use.could, float64(l.use.sent)
+	l.fillBucket(now)
+	can, used := l.usage.possible, float64(l.usage.sent)
 	switch {
 	case dt >= rampSeconds:
-		l.ramp, l.outage.inARow = l.start, 0
+		l.ramp, l.outage.inARow = l.minRamp, 0
 	case used >= can*rampShare:
 		l.ramp = min(1, l.ramp+dt/rampSeconds)
-	case !l.use.blocked:
-		l.ramp = max(min(l.ramp, l.start), l.ramp-dt/rampSeconds)
+	case !l.usage.blocked:
+		l.ramp = max(min(l.ramp, l.minRamp), l.ramp-dt/rampSeconds)
 	}
 
-	l.use.wanted = l.want(used, can, dt)
-	l.quota.second()
-	l.outage.second()
-	l.use.since, l.use.sent, l.use.could, l.use.blocked = now, 0, 0, false
-	l.refresh(now)
+	l.usage.wanted = l.computeDemand(used, can, dt)
+	l.quota.endSecond()
+	l.outage.endSecond()
+	l.usage.since, l.usage.sent, l.usage.possible, l.usage.blocked = now, 0, 0, false
+	l.refreshShare(now)
 }
 
-// want returns how many messages a second this sender could send, after so many
-// seconds in which it sent used and could have sent can.
-func (l *limiter) want(used, can, seconds float64) float64 {
+// computeDemand returns the demand of this sender in messages a second. In the last seconds
+// it sent used messages, and its rate allowed can.
+func (l *limiter) computeDemand(used, can, seconds float64) float64 {
 	if used >= can*busyShare {
 		return l.share.full
 	}
-	now := max(used/seconds*(1+spareShare), l.use.wanted*math.Pow(wantedLasts, seconds))
+	now := max(used/seconds*(1+spareShare), l.usage.wanted*math.Pow(wantedLasts, seconds))
 	if now < minWanted {
 		return 0
 	}
 	return now
 }
 
-// hold sends nothing before until.
-func (l *limiter) hold(until time.Time) { l.held = laterOf(l.held, until) }
+// extendHold makes sure that nothing is sent before until. It never shortens a hold.
+func (l *limiter) extendHold(until time.Time) { l.holdEnd = laterOf(l.holdEnd, until) }
 
-// heldUntil returns when a message may be sent that is not a probe; it is in the past
-// if one may be sent now.
-func (l *limiter) heldUntil() time.Time { return laterOf(l.held, l.quota.until) }
+// heldUntil returns from when on messages may be sent. Probes may be sent earlier. It is in
+// the past if there is no hold.
+func (l *limiter) heldUntil() time.Time { return laterOf(l.holdEnd, l.quota.until) }
 
-// holdEnd returns until when a job must be able to wait: to the end of a hold or, if
-// that is unknown, to the next probe.
-func (l *limiter) holdEnd() time.Time { return laterOf(l.held, l.quota.probe) }
+// earliestSend returns when the next message may be sent, probes included. A job that ends
+// before it cannot be sent.
+func (l *limiter) earliestSend() time.Time { return laterOf(l.holdEnd, l.quota.probe) }
 
 func laterOf(a, b time.Time) time.Time {
 	if b.After(a) {

@@ -10,24 +10,24 @@ import (
 
 var errUnreachable = errors.New("out of reach")
 
-// spend sends as fast as l allows from at on for d, up to most messages a
+// sendUntil sends as fast as l allows from at on for d, up to most messages a
 // second, and returns how many that were.
-func spend(l *limiter, at time.Time, d time.Duration, most int) (n int) {
+func sendUntil(l *limiter, at time.Time, d time.Duration, most int) (n int) {
 	for end := at.Add(d); at.Before(end); at = at.Add(time.Millisecond) {
 		for range max(most/1000, 1) {
-			if l.wait(at) > 0 {
+			if l.waitTime(at) > 0 {
 				break
 			}
-			l.take(at)
+			l.countSent(at)
 			n++
 		}
 	}
 	return n
 }
 
-// hear tells l what the others want.
-func hear(l *limiter, now time.Time, others ...push.Demand) {
-	l.exchanged(exchangeStep{read: true}, exchangeResult{others: others}, now, now)
+// setOthers tells l what the others want.
+func setOthers(l *limiter, now time.Time, others ...push.Demand) {
+	l.recordExchange(exchangeStep{read: true}, exchangeResult{others: others}, now, now)
 }
 
 // TestLimiterRamps: a project that was idle starts with a part of the quota and
@@ -35,17 +35,17 @@ func hear(l *limiter, now time.Time, others ...push.Demand) {
 func TestLimiterRamps(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, false, epoch) // 10,000 a second in all
-	hear(&l, epoch)
-	if n := spend(&l, epoch, time.Second, 100_000); n < 1000 || n > 1000+int(1000*burst)+1 {
-		t.Errorf("%d in the first second, want 1,000", n)
-	}
+	setOthers(&l, epoch)
+	n := sendUntil(&l, epoch, time.Second, 100_000)
+	checkRange(t, n, 1000, 1000+int(1000*burst)+1, "messages in the first second")
 	for s := 1; s < 70; s++ {
 		at := epoch.Add(time.Duration(s) * time.Second)
-		hear(&l, at)
-		if n := spend(&l, at, time.Second, 100_000); s < 50 && n > 1000+(s+1)*10_000/rampSeconds {
+		setOthers(&l, at)
+		if n := sendUntil(&l, at, time.Second, 100_000); s < 50 && n > 1000+(s+1)*10_000/rampSeconds {
 			t.Errorf("%d in second %d: it grows too fast", n, s)
 		}
 	}
+
 	if got := l.rate(); got != 10_000 {
 		t.Errorf("after 70 s %v a second, want 10,000", got)
 	}
@@ -54,17 +54,16 @@ func TestLimiterRamps(t *testing.T) {
 func TestLimiterForgetsWhenIdle(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, false, epoch)
-	hear(&l, epoch)
+	setOthers(&l, epoch)
 	l.ramp = 1
 	half := epoch.Add(30 * time.Second)
-	hear(&l, half)
-	l.wait(half)
-	if got := l.rate(); got < 4900 || got > 5100 {
-		t.Errorf("after half a minute of idling %v a second, want 5,000", got)
-	}
+	setOthers(&l, half)
+	l.waitTime(half)
+	got := l.rate()
+	checkRange(t, got, 4900, 5100, "messages a second after half a minute of idling")
 	idle := half.Add(61 * time.Second)
-	hear(&l, idle)
-	l.wait(idle)
+	setOthers(&l, idle)
+	l.waitTime(idle)
 	if got := l.rate(); got != 1000 {
 		t.Errorf("after idling %v a second, want 1,000", got)
 	}
@@ -75,12 +74,13 @@ func TestLimiterDoesNotGrowUnused(t *testing.T) {
 	l := newLimiter(610_000, 10, false, epoch)
 	for i := range 120 {
 		at := epoch.Add(time.Duration(i) * time.Second)
-		hear(&l, at)
-		if d := l.wait(at); d != 0 {
+		setOthers(&l, at)
+		if d := l.waitTime(at); d != 0 {
 			t.Fatalf("a message a second has to wait %s", d)
 		}
-		l.take(at)
+		l.countSent(at)
 	}
+
 	if got := l.rate(); got != 1000 {
 		t.Errorf("%v a second, want 1,000", got)
 	}
@@ -91,11 +91,9 @@ func TestLimiterDoesNotGrowUnused(t *testing.T) {
 func TestLimiterWithoutPeers(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 10, true, epoch)
-	n := spend(&l, epoch, 2*time.Minute, 100_000)
-	if n < 119_000 || n > 121_000 {
-		t.Errorf("%d in two minutes, want 120,000", n)
-	}
-	if d := l.exchangeDue(epoch.Add(2 * time.Minute)); !d.idle() {
+	n := sendUntil(&l, epoch, 2*time.Minute, 100_000)
+	checkRange(t, n, 119_000, 121_000, "messages in two minutes")
+	if d := l.exchangeDue(epoch.Add(2 * time.Minute)); !d.isEmpty() {
 		t.Errorf("without peers it wants to exchange %+v", d)
 	}
 }
@@ -106,11 +104,11 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 	t.Parallel()
 	use := func() (limiter, time.Time) {
 		l := newLimiter(610_000, 1, true, epoch)
-		l.wait(epoch)
-		l.take(epoch) // begins the window
+		l.waitTime(epoch)
+		l.countSent(epoch) // begins the window
 		now := epoch.Add(20 * time.Second)
 		for n := 1; !l.quota.usedUp(now); n++ {
-			l.quota.limited(now.Add(-50*time.Millisecond), now, 0, true)
+			l.quota.countLimited(now.Add(-50*time.Millisecond), now, 0, true)
 			if n > recentAnswers {
 				t.Fatal("all answers are 429, and it goes on")
 			}
@@ -122,26 +120,31 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 	if got := l.heldUntil().Sub(now); got != 40*time.Second {
 		t.Errorf("held for %s, want the 40 s that are left of the window", got)
 	}
-	if got := l.wait(now); got != probeEvery {
+	if got := l.waitTime(now); got != probeEvery {
 		t.Errorf("the first probe is in %s, want %s", got, probeEvery)
 	}
+
 	probe := now.Add(probeEvery)
-	if got := l.wait(probe); got != 0 {
+	if got := l.waitTime(probe); got != 0 {
 		t.Errorf("the probe waits %s", got)
 	}
-	l.take(probe)
-	if got := l.wait(probe); got != probeEvery {
+
+	l.countSent(probe)
+	if got := l.waitTime(probe); got != probeEvery {
 		t.Errorf("the second probe is in %s, want %s", got, probeEvery)
 	}
-	l.quota.limited(probe, probe, 0, true)
+
+	l.quota.countLimited(probe, probe, 0, true)
 	if !l.quota.usedUp(probe) {
 		t.Error("a probe that is answered 429 ends the hold")
 	}
-	l.quota.accepted(now.Add(-time.Second), probe)
+
+	l.quota.countOther(now.Add(-time.Second), probe)
 	if !l.quota.usedUp(probe) {
 		t.Error("a late answer to a message sent before ends the hold")
 	}
-	l.quota.accepted(probe, probe)
+
+	l.quota.countOther(probe, probe)
 	if l.quota.usedUp(probe) {
 		t.Error("a probe that is accepted does not end the hold")
 	}
@@ -151,11 +154,9 @@ func TestProjectQuotaIsUsedUp(t *testing.T) {
 
 	l, now = use()
 	end := now.Add(40 * time.Second)
-	l.wait(end)
-	n := spend(&l, end, time.Second, 100_000)
-	if n < 9_000 || n > 10_000 {
-		t.Errorf("%d in the second after the hold, want the rate before it", n)
-	}
+	l.waitTime(end)
+	n := sendUntil(&l, end, time.Second, 100_000)
+	checkRange(t, n, 9_000, 10_000, "messages in the second after the hold")
 }
 
 func TestRetryAfterEndsTheHold(t *testing.T) {
@@ -163,9 +164,9 @@ func TestRetryAfterEndsTheHold(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{7 * time.Second: 7 * time.Second, time.Hour: time.Minute} {
 		l := newLimiter(610_000, 1, true, epoch)
 		for !l.quota.usedUp(epoch) {
-			l.quota.limited(epoch, epoch, asked, true)
+			l.quota.countLimited(epoch, epoch, asked, true)
 		}
-		if got := l.wait(epoch); got != want {
+		if got := l.waitTime(epoch); got != want {
 			t.Errorf("Retry-After %s: the next message waits %s, want %s", asked, got, want)
 		}
 	}
@@ -180,45 +181,49 @@ func TestStrayQuotaAnswers(t *testing.T) {
 			n := 0
 			for ms := range 5 * 60 * 1000 {
 				now := epoch.Add(time.Duration(ms) * time.Millisecond)
-				if l.wait(now) > 0 {
+				if l.waitTime(now) > 0 {
 					continue
 				}
-				l.take(now)
+				l.countSent(now)
 				if n++; n%every == 0 {
-					l.quota.limited(now, now, retryAfter, true)
+					l.quota.countLimited(now, now, retryAfter, true)
 				} else {
-					l.quota.accepted(now, now)
+					l.quota.countOther(now, now)
 				}
 			}
-			if n /= 5 * 60; n < want.least || n > want.most {
-				t.Errorf("every %d. is 429 with Retry-After %s: %d messages a second, want %d to %d", every, retryAfter, n, want.least, want.most)
-			}
+
+			n /= 5 * 60
+			checkRange(t, n, want.least, want.most, "with a 429 each %d messages and Retry-After %s: messages a second", every, retryAfter)
 		}
 	}
 }
 
-// TestUnnamedQuotaIsTheProjects: 429 that do not say whose quota it is slow
-// nobody down, until nearly all answers are so.
+// TestUnnamedQuotaIsTheProjects: a 429 that does not name a quota does not lower the rate,
+// until nearly all answers are 429.
 func TestUnnamedQuotaIsTheProjects(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(610_000, 1, true, epoch)
 	for i := range 3000 {
 		if i%3 == 0 {
-			l.quota.limited(epoch, epoch, 0, false)
+			l.quota.countLimited(epoch, epoch, 0, false)
 		} else {
-			l.quota.accepted(epoch, epoch)
+			l.quota.countOther(epoch, epoch)
 		}
 	}
+
 	if l.quota.usedUp(epoch) {
 		t.Error("a third of the answers holds everybody")
 	}
-	l.quota.second()
+
+	l.quota.endSecond()
 	if got := l.quota.stray; got != 0 {
 		t.Errorf("they cost the rate a share of %v", got)
 	}
+
 	for range recentAnswers {
-		l.quota.limited(epoch, epoch, 0, false)
+		l.quota.countLimited(epoch, epoch, 0, false)
 	}
+
 	if !l.quota.usedUp(epoch) {
 		t.Error("all answers are 429, and it goes on")
 	}
@@ -230,19 +235,23 @@ func TestLimiterHoldsInAnOutage(t *testing.T) {
 	for range 40 {
 		l.observeFailure(epoch)
 	}
+
 	l.outage.good += 20_000
 	for range 40 {
 		l.observeFailure(epoch)
 	}
-	if d := l.wait(epoch); d != 0 {
+
+	if d := l.waitTime(epoch); d != 0 {
 		t.Errorf("a few failed answers among many good ones hold everybody for %s", d)
 	}
+
 	now := epoch.Add(2 * time.Second)
-	l.wait(now)
+	l.waitTime(now)
 	for range outageLeast {
 		l.observeFailure(now)
 	}
-	if d := l.wait(now); d < firstWait {
+
+	if d := l.waitTime(now); d < firstWait {
 		t.Errorf("waits %s in an outage of all, want %s", d, firstWait)
 	}
 	if got := l.ramp; got != 0.5 {
@@ -255,8 +264,14 @@ func TestBackOffWait(t *testing.T) {
 	for n := 1; n < 80; n++ {
 		d := backOffWait(n)
 		base := min(firstWait<<min(n-1, 10), longestWait)
-		if d < base || d >= base*3/2 || d < firstWait {
-			t.Errorf("attempt %d waits %s", n, d)
+		if d < base {
+			t.Errorf("attempt %d waits %v, want at least %v", n, d, base)
+		}
+		if d >= base*3/2 {
+			t.Errorf("attempt %d waits %v, want less than %v", n, d, base*3/2)
+		}
+		if d < firstWait {
+			t.Errorf("attempt %d waits %v, want at least %v", n, d, firstWait)
 		}
 	}
 }
@@ -265,15 +280,15 @@ func TestLatencies(t *testing.T) {
 	t.Parallel()
 	var l latencies
 	for i := range 1000 {
-		l.observe(50*time.Millisecond + time.Duration(i)*50*time.Microsecond)
+		l.addLatency(50*time.Millisecond + time.Duration(i)*50*time.Microsecond)
 	}
-	l.age()
-	if l.p95 < 90*time.Millisecond || l.p95 > 110*time.Millisecond {
-		t.Errorf("p95 %s, want about 97 ms", l.p95)
-	}
+
+	l.computeP95()
+	checkRange(t, l.p95, 90*time.Millisecond, 110*time.Millisecond, "p95")
 	for range 20 {
-		l.age()
+		l.computeP95()
 	}
+
 	if l.total != 0 {
 		t.Errorf("%v of old observations are left", l.total)
 	}

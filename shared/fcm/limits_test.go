@@ -19,43 +19,47 @@ import (
 const overQuota = `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED"}]}}`
 
 // TestOneQuotaAnswerWaitsAlone: the item that is answered 429 waits for
-// Retry-After, else a minute, and nobody else does.
+// Retry-After, else a minute. Other items do not wait.
 func TestOneQuotaAnswerWaitsAlone(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			var n atomic.Int32
-			began := time.Now()
-			s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-				if n.Add(1) == 1 {
-					w.Header().Set("Retry-After", header)
-					reply(w, r, 429, overQuota)
-					return
+		t.Run(header, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				var n atomic.Int32
+				began := time.Now()
+				s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+					if n.Add(1) == 1 {
+						w.Header().Set("Retry-After", header)
+						writeReply(w, r, 429, overQuota)
+						return
+					}
+					writeReply(w, r, 200, taken)
+				})
+				defer end()
+				b := newAnswerBook(t, s)
+				b.sendTarget(t.Context(), "first", time.Time{})
+				synctest.Wait()
+				time.Sleep(time.Second)
+				b.sendMany(t.Context(), 100, time.Time{})
+				b.sendTarget(t.Context(), "impatient", time.Now().Add(5*time.Second))
+				time.Sleep(time.Second)
+				b.mu.Lock()
+				if len(b.got) != 101 {
+					t.Errorf("Retry-After %q: %d of the 101 others are answered meanwhile", header, len(b.got))
 				}
-				reply(w, r, 200, taken)
+
+				b.mu.Unlock()
+				if got := b.countClasses(); got[Accepted] != 102 {
+					t.Errorf("Retry-After %q: outcomes %v", header, got)
+				}
+
+				d := time.Since(began)
+				checkRange(t, d, want, want+time.Second, "Retry-After %q: the time until it was sent again", header)
+				if a := b.answerOf("first"); a.Attempts != 2 {
+					t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
+				}
 			})
-			defer end()
-			b := newBallot(t, s)
-			b.send(t.Context(), "first", time.Time{})
-			synctest.Wait()
-			time.Sleep(time.Second)
-			b.sendMany(t.Context(), 100, time.Time{})
-			b.send(t.Context(), "impatient", time.Now().Add(5*time.Second))
-			time.Sleep(time.Second)
-			b.mu.Lock()
-			if len(b.got) != 101 {
-				t.Errorf("Retry-After %q: %d of the 101 others are answered meanwhile", header, len(b.got))
-			}
-			b.mu.Unlock()
-			if got := b.outcomes(); got[Accepted] != 102 {
-				t.Errorf("Retry-After %q: outcomes %v", header, got)
-			}
-			if d := time.Since(began); d < want || d > want+time.Second {
-				t.Errorf("Retry-After %q: it was sent again after %s, want %s", header, d, want)
-			}
-			if a := b.answer("first"); a.Attempts != 2 {
-				t.Errorf("Retry-After %q: %d attempts, want 2", header, a.Attempts)
-			}
 		})
 	}
 }
@@ -68,26 +72,26 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		var mu sync.Mutex
 		quota := &minuteWindow{quota: 3000}
 		over := 0
-		s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
-			ok, _ := quota.take(time.Now())
+			ok, _ := quota.allowMessage(time.Now())
 			if !ok {
 				over++
 			}
 			mu.Unlock()
 			if !ok {
-				reply(w, r, 429, overQuota)
+				writeReply(w, r, 429, overQuota)
 				return
 			}
 			time.Sleep(10 * time.Millisecond)
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		began := time.Now()
 		b.sendMany(t.Context(), 9000, time.Time{})
-		b.send(t.Context(), "impatient", time.Now().Add(20*time.Second))
-		got := b.outcomes()
+		b.sendTarget(t.Context(), "impatient", time.Now().Add(20*time.Second))
+		got := b.countClasses()
 		if got[Accepted] != 9000 {
 			t.Errorf("outcomes %v, want 9,000 accepted", got)
 		}
@@ -97,8 +101,11 @@ func TestTheProjectsQuotaIsUsedUp(t *testing.T) {
 		if over > 400 {
 			t.Errorf("%d were answered 429", over)
 		}
-		if a := b.answer("impatient"); a.Outcome != Waiting || a.NotBefore.Sub(began) < 50*time.Second {
-			t.Errorf("what cannot wait for the next minute: %+v", a)
+
+		a := b.answerOf("impatient")
+		checkEqual(t, a.Class, Waiting, "what cannot wait for the next minute: a.Class")
+		if a.NotBefore.Sub(began) < 50*time.Second {
+			t.Errorf("what cannot wait for the next minute: NotBefore is after %v, want at least %v", a.NotBefore.Sub(began), 50*time.Second)
 		}
 	})
 }
@@ -111,23 +118,23 @@ func TestStrayQuotaAnswersLeaveTheRateAlone(t *testing.T) {
 		for _, header := range []string{"", "1"} {
 			synctest.Test(t, func(t *testing.T) {
 				var n, accepted atomic.Int64
-				s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
+				s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
 					if n.Add(1)%every == 0 {
 						w.Header().Set("Retry-After", header)
-						reply(w, r, 429, overQuota)
+						writeReply(w, r, 429, overQuota)
 						return
 					}
 					accepted.Add(1)
-					reply(w, r, 200, taken)
+					writeReply(w, r, 200, taken)
 				})
 				defer end()
-				b := newBallot(t, s)
+				b := newAnswerBook(t, s)
 				b.sendMany(t.Context(), 4500, time.Time{})
 				time.Sleep(4 * time.Second)
 				if got := accepted.Load(); got < 3600 {
 					t.Errorf("every %d. is 429, Retry-After %q: %d accepted in 4 s, want 90 %% of 4,000", every, header, got)
 				}
-				if got := b.outcomes(); got[Accepted] != 4500 {
+				if got := b.countClasses(); got[Accepted] != 4500 {
 					t.Errorf("outcomes %v", got)
 				}
 			})
@@ -139,34 +146,39 @@ func TestStrayQuotaAnswersLeaveTheRateAlone(t *testing.T) {
 func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 	t.Parallel()
 	for name, details := range map[string]string{"without a QuotaFailure": "", "with one": "," + target429} {
-		synctest.Test(t, func(t *testing.T) {
-			s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
-				if strings.Contains(readBody(r), `"hot`) {
-					w.Header().Set("Retry-After", "1")
-					reply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[`+says1("QUOTA_EXCEEDED")+details+`]}}`)
-					return
+		t.Run(name, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
+					if strings.Contains(readBody(r), `"hot`) {
+						w.Header().Set("Retry-After", "1")
+						writeReply(w, r, 429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[`+fcmErrorDetail("QUOTA_EXCEEDED")+details+`]}}`)
+						return
+					}
+					writeReply(w, r, 200, taken)
+				})
+				defer end()
+				b := newAnswerBook(t, s)
+				began := time.Now()
+				for i := range 20 {
+					b.sendTarget(t.Context(), fmt.Sprint("hot", i), began.Add(10*time.Second))
 				}
-				reply(w, r, 200, taken)
+
+				b.sendMany(t.Context(), 5000, time.Time{})
+				time.Sleep(5500 * time.Millisecond)
+				b.mu.Lock()
+				if len(b.got) < 5000 {
+					t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
+				}
+
+				b.mu.Unlock()
+				got := b.countClasses()
+				checkEqual(t, got[Accepted], 5000, "%s: answers accepted", name)
+				checkEqual(t, got[Waiting], 20, "%s: answers waiting", name)
+				if a := b.answerOf("hot3"); a.Attempts > 4 {
+					t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
+				}
 			})
-			defer end()
-			b := newBallot(t, s)
-			began := time.Now()
-			for i := range 20 {
-				b.send(t.Context(), fmt.Sprint("hot", i), began.Add(10*time.Second))
-			}
-			b.sendMany(t.Context(), 5000, time.Time{})
-			time.Sleep(5500 * time.Millisecond)
-			b.mu.Lock()
-			if len(b.got) < 5000 {
-				t.Errorf("%s: %d of 5,000 others are answered after 5.5 s", name, len(b.got))
-			}
-			b.mu.Unlock()
-			if got := b.outcomes(); got[Accepted] != 5000 || got[Waiting] != 20 {
-				t.Errorf("%s: outcomes %v", name, got)
-			}
-			if a := b.answer("hot3"); a.Attempts > 4 {
-				t.Errorf("%s: %d attempts in 10 s, want longer and longer pauses", name, a.Attempts)
-			}
 		})
 	}
 }
@@ -175,13 +187,13 @@ func TestAHotTokenSlowsNobodyDown(t *testing.T) {
 func TestASmallMailingIsNotDelayed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1}, func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(50 * time.Millisecond)
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		of := func(mailing string) *Message {
 			m, err := Compile([]byte(`{"data":{"a":"b"}}`), Extra{MailingID: mailing})
 			if err != nil {
@@ -192,9 +204,10 @@ func TestASmallMailingIsNotDelayed(t *testing.T) {
 		for i := range 3 {
 			b.m = of(fmt.Sprint("large", i))
 			for j := range 4000 {
-				b.send(ctx, fmt.Sprintf("large %d %d", i, j), time.Time{})
+				b.sendTarget(ctx, fmt.Sprintf("large %d %d", i, j), time.Time{})
 			}
 		}
+
 		time.Sleep(2 * time.Second)
 
 		b.m = of("small")
@@ -204,14 +217,16 @@ func TestASmallMailingIsNotDelayed(t *testing.T) {
 		if d := (<-got).Sub(asked); d > 100*time.Millisecond {
 			t.Errorf("a mailing to one customer took %s", d)
 		}
+
 		asked = time.Now()
 		b.m = of("large0")
 		s.Send(ctx, Item{Message: b.m, Customer: "anna", Target: "single", Priority: true}, func(Answer) { got <- time.Now() })
 		if d := (<-got).Sub(asked); d > 100*time.Millisecond {
 			t.Errorf("a message with priority took %s", d)
 		}
+
 		cancel()
-		b.outcomes()
+		b.countClasses()
 	})
 }
 
@@ -221,18 +236,18 @@ func TestLatencyThatJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool
 		var answered atomic.Int64
-		s, end := bubble(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1, MaxConnections: 17}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{QuotaPerMinute: 61_000, MaxInstances: 1, MaxConnections: 17}, func(w http.ResponseWriter, r *http.Request) {
 			if d := 50 * time.Millisecond; slow.Load() {
 				time.Sleep(40 * d)
 			} else {
 				time.Sleep(d)
 			}
 			answered.Add(1)
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		b.sendMany(ctx, 18_000, time.Time{})
 		time.Sleep(2 * time.Second)
 		slow.Store(true)
@@ -243,6 +258,7 @@ func TestLatencyThatJumps(t *testing.T) {
 		if got := (answered.Load() - before) / 6; got < 800 {
 			t.Errorf("%d a second while FCM takes 2 s, want 850", got)
 		}
+
 		slow.Store(false)
 		time.Sleep(3 * time.Second)
 		before = answered.Load()
@@ -250,19 +266,20 @@ func TestLatencyThatJumps(t *testing.T) {
 		if got := answered.Load() - before; got < 700 {
 			t.Errorf("%d a second afterwards, want about 1,000", got)
 		}
+
 		cancel()
-		b.outcomes()
+		b.countClasses()
 	})
 }
 
-// TestAnswersOfSomebodyElse: one is tried again, two are believed.
+// TestAnswersOfSomebodyElse: after the first the message is sent again, the second is final.
 func TestAnswersOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	const page = "<html>sign in"
 	for name, c := range map[string]struct {
 		code  int
 		pages int32
-		want  Outcome
+		want  AnswerClass
 	}{
 		"one page":        {200, 1, Accepted},
 		"pages":           {200, 9, Misconfigured},
@@ -270,63 +287,67 @@ func TestAnswersOfSomebodyElse(t *testing.T) {
 		"redirects":       {302, 9, Misconfigured},
 		"one 404 of HTML": {404, 1, Accepted},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			for _, proof := range []bool{false, true} {
-				var n atomic.Int32
-				s, end := bubble(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-					if n.Add(1) <= c.pages {
-						reply(w, r, c.code, page)
-						return
+		t.Run(name, func(t *testing.T) {
+
+			synctest.Test(t, func(t *testing.T) {
+				for _, proof := range []bool{false, true} {
+					var n atomic.Int32
+					s, end := newPipedSender(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+						if n.Add(1) <= c.pages {
+							writeReply(w, r, c.code, page)
+							return
+						}
+						writeReply(w, r, 200, taken)
+					})
+					began := time.Now()
+					var a Answer
+					if proof {
+						a = s.ProvePayload(t.Context(), compileTestMessage(t))
+					} else {
+						b := newAnswerBook(t, s)
+						b.sendTarget(t.Context(), "a", time.Time{})
+						b.countClasses()
+						a = b.answerOf("a")
 					}
-					reply(w, r, 200, taken)
-				})
-				began := time.Now()
-				var a Answer
-				if proof {
-					a = s.Prove(t.Context(), compiled(t))
-				} else {
-					b := newBallot(t, s)
-					b.send(t.Context(), "a", time.Time{})
-					b.outcomes()
-					a = b.answer("a")
+					if a.Class != c.want {
+						t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Class, c.want)
+					}
+					if a.Attempts != 2 {
+						t.Errorf("%s, proof %v: %d attempts, want 2", name, proof, a.Attempts)
+					}
+					if d := time.Since(began); d > 3*time.Second {
+						t.Errorf("%s, proof %v: it took %s", name, proof, d)
+					}
+
+					end()
 				}
-				if a.Outcome != c.want {
-					t.Errorf("%s, proof %v: %s, want %s", name, proof, a.Outcome, c.want)
-				}
-				if a.Attempts != 2 {
-					t.Errorf("%s, proof %v: %d attempts, want 2", name, proof, a.Attempts)
-				}
-				if d := time.Since(began); d > 3*time.Second {
-					t.Errorf("%s, proof %v: it took %s", name, proof, d)
-				}
-				end()
-			}
+			})
 		})
 	}
 }
 
-// A board is Peers in memory.
-type board struct {
-	mu        sync.Mutex
-	announced []push.Demand
-	others    []push.Demand
-	left      int
+// A demandBoard is Peers in memory.
+type demandBoard struct {
+	mu     sync.Mutex
+	stored []push.Demand
+	others []push.Demand
+	left   int
 }
 
-func (b *board) Announce(_ context.Context, d push.Demand) error {
+func (b *demandBoard) StoreDemand(_ context.Context, d push.Demand) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.announced = append(b.announced, d)
+	b.stored = append(b.stored, d)
 	return nil
 }
 
-func (b *board) Others(context.Context) ([]push.Demand, error) {
+func (b *demandBoard) ReadDemands(context.Context) ([]push.Demand, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.others, nil
 }
 
-func (b *board) Leave(context.Context) error {
+func (b *demandBoard) DeleteDemand(context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left++
@@ -338,15 +359,15 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		all := push.Demand{Rate: 200, Known: 200, Ramp: 1}
-		peers := &board{others: []push.Demand{all}}
+		peers := &demandBoard{others: []push.Demand{all}}
 		var n atomic.Int64
-		s, end := bubble(t, Config{QuotaPerMinute: 12_200, Peers: peers}, func(w http.ResponseWriter, r *http.Request) {
+		s, end := newPipedSender(t, Config{QuotaPerMinute: 12_200, Peers: peers}, func(w http.ResponseWriter, r *http.Request) {
 			n.Add(1)
-			reply(w, r, 200, taken)
+			writeReply(w, r, 200, taken)
 		})
 		defer end()
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		b.sendMany(ctx, 8_000, time.Time{})
 		during := func(d time.Duration) int64 {
 			before := n.Load()
@@ -354,28 +375,29 @@ func TestSenderSharesWithItsPeers(t *testing.T) {
 			return (n.Load() - before) / int64(d/time.Second)
 		}
 		time.Sleep(20 * time.Second)
-		if got := during(5 * time.Second); got < 97 || got > 103 {
-			t.Errorf("%d a second beside another instance, want 100", got)
-		}
+		got := during(5 * time.Second)
+		checkRange(t, got, 97, 103, "messages a second beside another instance")
 		peers.mu.Lock()
 		peers.others = nil
-		if len(peers.announced) < 2 || peers.announced[1].Rate != 200 {
-			t.Errorf("announced %+v, want that it wants all", peers.announced)
-		}
-		peers.mu.Unlock()
-		time.Sleep(10 * time.Second)
-		if got := during(5 * time.Second); got < 195 || got > 203 {
-			t.Errorf("%d a second alone, want 200", got)
+		if len(peers.stored) < 2 {
+			t.Fatalf("%d demands announced, want at least 2", len(peers.stored))
 		}
 
-		s.Leave()
+		checkEqual(t, peers.stored[1].Rate, 200, "the rate of the second demand announced")
+		peers.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		got = during(5 * time.Second)
+		checkRange(t, got, 195, 203, "messages a second alone")
+
+		s.ReleaseQuota()
 		time.Sleep(10 * time.Second)
 		peers.mu.Lock()
 		defer peers.mu.Unlock()
 		if got := peers.left; got != 1 {
 			t.Errorf("it left %d times, want once", got)
 		}
+
 		cancel()
-		b.outcomes()
+		b.countClasses()
 	})
 }

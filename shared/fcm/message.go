@@ -34,23 +34,25 @@ type Extra struct {
 	Label string
 }
 
-// Compile compiles an FCM v1 message object without a target. Its fields stay as they
-// came, unknown ones too, because FCM judges them. mailing_id, customer_id and link
-// are added to data, and to the data of android, android_v2 and webpush if they have
-// one, because FCM uses that instead of the common data. Errors are push.Faults.
+// Compile compiles an FCM v1 message object without a target. It keeps all fields unchanged,
+// also those that it does not know, because FCM checks them. It adds mailing_id, customer_id
+// and link to data, and to the data of android, android_v2 and webpush if they have one,
+// because FCM uses that instead of the common data. Its errors are push.Faults.
 func Compile(object json.RawMessage, o Extra) (*Message, error) {
 	if !utf8.Valid(object) {
-		return nil, fault("body.message", "is not UTF-8")
+		return nil, singleFault("body.message", "is not UTF-8")
 	}
-	fields, err := members(object)
+
+	fields, err := readMembers(object)
 	if err != nil {
-		return nil, fault("body.message", "must be a JSON object: "+err.Error())
+		return nil, singleFault("body.message", "must be a JSON object: "+err.Error())
 	}
 	if faults := checkFields(fields, o); len(faults) > 0 {
 		return nil, faults
 	}
+
 	b := builder{extra: o}
-	b.object(fields)
+	b.writeObject(fields)
 	return &Message{parts: append(b.parts, b.buf), size: payloadSize(fields, o), mailing: o.MailingID}, nil
 }
 
@@ -58,11 +60,11 @@ func Compile(object json.RawMessage, o Extra) (*Message, error) {
 // It is never less than what FCM counts; see payloadSize.
 func (m *Message) Size(customer string) int { return m.size + len(customer) }
 
-func fault(location, message string) push.Faults {
+func singleFault(location, message string) push.Faults {
 	return push.Faults{{Location: location, Message: message}}
 }
 
-func checkFields(fields []member, o Extra) (faults push.Faults) {
+func checkFields(fields []jsonMember, o Extra) (faults push.Faults) {
 	seen := map[string]bool{}
 	for _, f := range fields {
 		at := "body.message." + f.key
@@ -73,7 +75,7 @@ func checkFields(fields []member, o Extra) (faults push.Faults) {
 			faults = append(faults, checkData(at, f.raw, o)...)
 		}
 		if seen[f.key] {
-			faults = append(faults, push.Fault{Location: at, Message: "is there twice"})
+			faults = append(faults, push.Fault{Location: at, Message: "is given twice"})
 		}
 		seen[f.key] = true
 	}
@@ -85,51 +87,56 @@ func checkData(at string, raw json.RawMessage, o Extra) (faults push.Faults) {
 	if isNull(raw) {
 		return nil
 	}
-	data, err := members(raw)
+
+	data, err := readMembers(raw)
 	if err != nil {
-		return fault(at, "must be a JSON object")
+		return singleFault(at, "must be a JSON object")
 	}
+
 	for _, d := range data {
-		if o.sets(d.key) {
+		if o.setsKey(d.key) {
 			faults = append(faults, push.Fault{Location: at + "." + d.key, Message: "is set by Carillon"})
 		}
 	}
+
 	return faults
 }
 
-// sets reports whether Carillon sets that key of data.
-func (o Extra) sets(key string) bool {
+// setsKey reports whether Carillon sets that key of data.
+func (o Extra) setsKey(key string) bool {
 	return slices.Contains(push.ReservedData, key) && (key != "link" || o.Link != "")
 }
 
-// A member is one member of a JSON object, its value as it came.
-type member struct {
+// A jsonMember is one member of a JSON object, with its value unchanged.
+type jsonMember struct {
 	key string
 	raw json.RawMessage
 }
 
 var errNoObject = errors.New("it does not begin with a brace")
 
-// members reads the members of a JSON object in order.
-func members(object json.RawMessage) ([]member, error) {
+// readMembers reads the members of a JSON object in order.
+func readMembers(object json.RawMessage) ([]jsonMember, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil {
 		return nil, err
 	} else if t != json.Delim('{') {
 		return nil, errNoObject
 	}
-	var all []member
+
+	var all []jsonMember
 	for d.More() {
 		t, err := d.Token()
 		if err != nil {
 			return nil, err
 		}
-		m := member{key: t.(string)}
+		m := jsonMember{key: t.(string)}
 		if err := d.Decode(&m.raw); err != nil {
 			return nil, fmt.Errorf("%q: %w", m.key, err)
 		}
 		all = append(all, m)
 	}
+
 	if _, err := d.Token(); err != nil {
 		return nil, err
 	}
@@ -149,53 +156,55 @@ type builder struct {
 	buf   []byte
 }
 
-// object writes everything but the closing brace.
-func (b *builder) object(fields []member) {
+// writeObject writes everything but the closing brace.
+func (b *builder) writeObject(fields []jsonMember) {
 	b.buf = append(b.buf, '{')
 	hasData, hasOptions := false, false
 	for i, f := range fields {
 		if i > 0 {
 			b.buf = append(b.buf, ',')
 		}
-		b.key(f.key)
+		b.writeKey(f.key)
 		switch f.key {
 		case "data":
 			hasData = true
-			b.data(f.raw)
+			b.writeData(f.raw)
 		case "android", "android_v2", "androidV2", "webpush":
-			b.platform(f.raw)
+			b.writePlatform(f.raw)
 		case "fcm_options", "fcmOptions":
 			hasOptions = true
-			b.options(f.raw)
+			b.writeOptions(f.raw)
 		default:
 			b.buf = append(b.buf, f.raw...)
 		}
 	}
+
 	if b.extra.Label != "" && !hasOptions {
 		if len(fields) > 0 {
 			b.buf = append(b.buf, ',')
 		}
-		b.key("fcm_options")
-		b.options(json.RawMessage("{}"))
-		fields = append(fields, member{key: "fcm_options"})
+		b.writeKey("fcm_options")
+		b.writeOptions(json.RawMessage("{}"))
+		fields = append(fields, jsonMember{key: "fcm_options"})
 	}
 	if !hasData {
 		if len(fields) > 0 {
 			b.buf = append(b.buf, ',')
 		}
-		b.key("data")
-		b.data(json.RawMessage("{}"))
+		b.writeKey("data")
+		b.writeData(json.RawMessage("{}"))
 	}
 }
 
-// options writes fcm_options with the label. What is not an object stays as it came,
-// because FCM judges it.
-func (b *builder) options(raw json.RawMessage) {
+// writeOptions writes fcm_options with the label. A value that is not an object stays
+// unchanged, because FCM checks it.
+func (b *builder) writeOptions(raw json.RawMessage) {
 	if isNull(raw) && b.extra.Label != "" {
 		raw = json.RawMessage("{}")
 	}
-	fields, err := members(raw)
-	has := slices.ContainsFunc(fields, func(f member) bool { return f.key == "analytics_label" || f.key == "analyticsLabel" })
+
+	fields, err := readMembers(raw)
+	has := slices.ContainsFunc(fields, func(f jsonMember) bool { return f.key == "analytics_label" || f.key == "analyticsLabel" })
 	if err != nil || has || b.extra.Label == "" {
 		b.buf = append(b.buf, raw...)
 		return
@@ -203,19 +212,20 @@ func (b *builder) options(raw json.RawMessage) {
 
 	b.buf = append(b.buf, '{')
 	for _, f := range fields {
-		b.key(f.key)
+		b.writeKey(f.key)
 		b.buf = append(append(b.buf, f.raw...), ',')
 	}
-	b.key("analytics_label")
+
+	b.writeKey("analytics_label")
 	b.buf = append(appendQuoted(b.buf, b.extra.Label), '}')
 }
 
-func (b *builder) key(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }
+func (b *builder) writeKey(k string) { b.buf = append(appendQuoted(b.buf, k), ':') }
 
-// platform writes the block of a platform. A data object in it replaces that of the
-// message, so it gets the same additions.
-func (b *builder) platform(raw json.RawMessage) {
-	fields, err := members(raw)
+// writePlatform writes the fields of a platform. FCM delivers a data object of a platform
+// instead of that of the message, so it gets the same additions.
+func (b *builder) writePlatform(raw json.RawMessage) {
+	fields, err := readMembers(raw)
 	if err != nil || !slices.ContainsFunc(fields, replacesCommonData) {
 		b.buf = append(b.buf, raw...)
 		return
@@ -226,9 +236,9 @@ func (b *builder) platform(raw json.RawMessage) {
 		if i > 0 {
 			b.buf = append(b.buf, ',')
 		}
-		b.key(f.key)
+		b.writeKey(f.key)
 		if replacesCommonData(f) {
-			b.data(f.raw)
+			b.writeData(f.raw)
 		} else {
 			b.buf = append(b.buf, f.raw...)
 		}
@@ -239,34 +249,34 @@ func (b *builder) platform(raw json.RawMessage) {
 
 // replacesCommonData reports whether f is data of a platform that FCM delivers
 // instead of the data of the message.
-func replacesCommonData(f member) bool {
+func replacesCommonData(f jsonMember) bool {
 	if f.key != "data" {
 		return false
 	}
-	_, err := members(f.raw)
+	_, err := readMembers(f.raw)
 	return err == nil
 }
 
-// data writes a data object with what Carillon adds.
-func (b *builder) data(raw json.RawMessage) {
+// writeData writes a data object with what Carillon adds.
+func (b *builder) writeData(raw json.RawMessage) {
 	b.buf = append(b.buf, '{')
-	data, _ := members(raw) // nothing for null
+	data, _ := readMembers(raw) // nothing for null
 	for _, d := range data {
-		if b.extra.sets(d.key) {
+		if b.extra.setsKey(d.key) {
 			continue // in the data of a platform; that of the message was checked
 		}
-		b.key(d.key)
+		b.writeKey(d.key)
 		b.buf = append(append(b.buf, d.raw...), ',')
 	}
 
-	b.key("mailing_id")
+	b.writeKey("mailing_id")
 	b.buf = append(appendQuoted(b.buf, b.extra.MailingID), ',')
 	if b.extra.Link != "" {
-		b.key("link")
+		b.writeKey("link")
 		b.buf = append(appendQuoted(b.buf, b.extra.Link), ',')
 	}
 
-	b.key("customer_id")
+	b.writeKey("customer_id")
 	b.parts = append(b.parts, append(b.buf, '"'))
 	b.buf = []byte{'"', '}'}
 }

@@ -32,6 +32,7 @@ func TestCompile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		equalJSON(t, name, m.appendBody(nil, false, `c\1`, "token", `t"1`), `{"message":`+c.want+`}`)
 		equalJSON(t, name+", dry", m.appendBody(nil, true, `c\1`, "token", `t"1`), `{"validate_only":true,"message":`+c.want+`}`)
 	}
@@ -42,26 +43,32 @@ func TestCompile(t *testing.T) {
 func TestAndroidV2(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"android", "android_v2", "androidV2"} {
-		m, err := Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"%s"}}}`, name, strings.Repeat("x", 5000)), Extra{MailingID: "m1"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := m.Size("c1"); n < 5000 {
-			t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
-		}
-		var sent struct{ Message map[string]json.RawMessage }
-		var platform struct{ Data map[string]string }
-		if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
-			t.Fatal(err)
-		}
-		err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
-		if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
-		if got := platform.Data; !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: its data is %v, want %v", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			m, err := Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"%s"}}}`, name, strings.Repeat("x", 5000)), Extra{MailingID: "m1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := m.Size("c1"); n < 5000 {
+				t.Errorf("%s: 5,000 bytes of data have the size %d", name, n)
+			}
+
+			var sent struct{ Message map[string]json.RawMessage }
+			var platform struct{ Data map[string]string }
+			if m, err = Compile(fmt.Appendf(nil, `{%q:{"data":{"screen":"sale"}},"data":{}}`, name), Extra{MailingID: "m1", Link: "https://x"}); err != nil {
+				t.Fatal(err)
+			}
+
+			err = json.Unmarshal(m.appendBody(nil, false, "c1", "token", "t1"), &sent)
+			if err = errors.Join(err, json.Unmarshal(sent.Message[name], &platform)); err != nil {
+				t.Fatal(err)
+			}
+
+			want := map[string]string{"screen": "sale", "mailing_id": "m1", "link": "https://x", "customer_id": "c1"}
+			if got := platform.Data; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: its data is %v, want %v", name, got, want)
+			}
+		})
 	}
 }
 
@@ -87,8 +94,13 @@ func TestCompileKeepsBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := string(m.appendBody(nil, false, "c", "fid", "f")); !strings.Contains(body, raw) || !strings.HasSuffix(body, `,"fid":"f"}}`) {
-		t.Errorf("body %s", body)
+
+	body := string(m.appendBody(nil, false, "c", "fid", "f"))
+	if !strings.Contains(body, raw) {
+		t.Errorf("body = %q, want it to contain %q", body, raw)
+	}
+	if !strings.HasSuffix(body, `,"fid":"f"}}`) {
+		t.Errorf("body = %q, want the suffix %q", body, `,"fid":"f"}}`)
 	}
 }
 
@@ -109,15 +121,19 @@ func TestCompileNamesFaults(t *testing.T) {
 		`{"data":{"mailing_id":"x"}}`:         {"body.message.data.mailing_id"},
 		`{"data":{"customer_id":1,"link":2}}`: {"body.message.data.customer_id", "body.message.data.link"},
 	} {
-		_, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Link: "https://x"})
-		faults, _ := errors.AsType[push.Faults](err)
-		var got []string
-		for _, f := range faults {
-			got = append(got, f.Location)
-		}
-		if !reflect.DeepEqual(got, at) {
-			t.Errorf("%s: faults %v (%v), want %v", object, got, err, at)
-		}
+		t.Run(object, func(t *testing.T) {
+
+			_, err := Compile(json.RawMessage(object), Extra{MailingID: "m", Link: "https://x"})
+			faults, _ := errors.AsType[push.Faults](err)
+			var got []string
+			for _, f := range faults {
+				got = append(got, f.Location)
+			}
+
+			if !reflect.DeepEqual(got, at) {
+				t.Errorf("%s: faults %v (%v), want %v", object, got, err, at)
+			}
+		})
 	}
 	if _, err := Compile(json.RawMessage(`{"data":{"link":"own"}}`), Extra{MailingID: "m"}); err != nil {
 		t.Errorf("a link of the message's own, without one of the mailing: %v", err)
@@ -182,6 +198,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
+
 		var body struct {
 			Message struct {
 				Data  map[string]json.RawMessage `json:"data"`
@@ -192,10 +209,11 @@ func FuzzCompile(f *testing.F) {
 		if err := json.Unmarshal(b, &body); err != nil {
 			t.Fatalf("%q: %s: %v", object, b, err)
 		}
+
 		var want string
 		std, _ := json.Marshal(customer) // a string
 		_ = json.Unmarshal(std, &want)
-		if got := text(body.Message.Data["customer_id"]); got != want {
+		if got := jsonText(body.Message.Data["customer_id"]); got != want {
 			t.Errorf("%q: customer %q, want %q: %s", object, got, want, b)
 		}
 		if m.Size(customer) < len(customer)+len(mailing) {

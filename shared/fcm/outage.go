@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// observeFailure counts an answer that may be part of an outage, and reports whether
-// everything is held because of it. The rate then grows again from half of what it
+// observeFailure counts an answer that may be part of an outage. It reports whether an
+// outage begins: then the project is held, and the rate starts again from half of what it
 // was.
 func (l *limiter) observeFailure(now time.Time) bool {
-	if !l.outage.bad(l.held.After(now)) {
+	if !l.outage.countFailure(l.holdEnd.After(now)) {
 		return false
 	}
-	l.hold(now.Add(backOffWait(l.outage.inARow)))
-	l.ramp = max(l.start/2, l.ramp/2)
-	l.resume(l.held)
+	l.extendHold(now.Add(backOffWait(l.outage.inARow)))
+	l.ramp = max(l.minRamp/2, l.ramp/2)
+	l.restartAt(l.holdEnd)
 	return true
 }
 
@@ -32,8 +32,9 @@ const (
 	outageShare = 4
 )
 
-// bad counts a failed answer and reports whether it is an outage.
-func (o *outageWatch) bad(held bool) bool {
+// countFailure counts a failed answer, and reports whether an outage begins. held says that
+// sending is held already.
+func (o *outageWatch) countFailure(held bool) bool {
 	o.failed++
 	if o.failed < outageLeast || o.failed < outageShare*o.good || held {
 		return false
@@ -43,7 +44,9 @@ func (o *outageWatch) bad(held bool) bool {
 	return true
 }
 
-func (o *outageWatch) second() {
+// endSecond ends a second of counting. A second that was mostly good ends the row of
+// outages, so that the next one has a short wait.
+func (o *outageWatch) endSecond() {
 	if o.good > o.failed {
 		o.inARow = 0
 	}

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// streams is how many requests one connection carries at most; FCM allows no more.
-const streams = 100
+// maxStreams is how many requests one connection carries at most; FCM allows no more.
+const maxStreams = 100
 
-// A conn is one connection. Guarded by Sender.mu.
+// A conn is one connection to FCM. Sender.mu guards it.
 type conn struct {
 	cc            *http.ClientConn
-	limit         int // requests at a time; see firstLimit
-	learned       bool
-	born          time.Time
-	flying        int
+	limit         int       // requests at a time; see firstLimit
+	limitKnown    bool      // the server's limit was read
+	born          time.Time // when it was opened
+	inFlight      int       // requests under way
 	answered      int       // requests so far
 	closing       bool      // it accepts no more requests: GOAWAY or an error
 	refusingSince time.Time // since when it takes none though it should; zero: it does
@@ -30,50 +30,54 @@ const (
 	settleTime = 250 * time.Millisecond
 )
 
-// learn reads the limit from the settings of the server once they have arrived.
-func (c *conn) learn(now time.Time) {
-	if !c.learned && (c.answered > 0 || now.Sub(c.born) > settleTime) {
-		c.learned = true
-		c.limit = max(firstLimit, min(streams, c.cc.Available()+c.cc.InFlight()))
+// learnLimit reads the limit from the settings of the server once they have arrived.
+func (c *conn) learnLimit(now time.Time) {
+	if !c.limitKnown && (c.answered > 0 || now.Sub(c.born) > settleTime) {
+		c.limitKnown = true
+		c.limit = max(firstLimit, min(maxStreams, c.cc.Available()+c.cc.InFlight()))
 	}
 }
 
-// A pool has the connections to FCM. They are opened one after the other: to open one
-// for each request that finds the pool full would be a storm of handshakes.
+// A pool has the connections to FCM. Sender.mu guards it. Connections are opened one after
+// the other: if each request that finds the pool full opened one, there would be far more
+// handshakes than connections that are needed.
 type pool struct {
 	dialer   *http.Transport
 	scheme   string
 	address  string
 	conns    []*conn
-	want     int // how many there should be
+	wanted   int // how many there should be
 	least    int
 	most     int
-	dialling bool
-	dialled  int
+	dialling bool      // a connection is being opened
+	dialled  int       // connections opened so far
 	failures int       // dials in a row without any answer
 	notUntil time.Time // no dial before it
-	full     bool      // since the last resize all connections were full at some time
+	full     bool      // since the last call of setWanted all connections were full at some time
 	latency  latencies
 }
 
-// pick reserves a place on the connection with the fewest requests. It returns nil if
+// reserveConn reserves a place on the connection with the fewest requests. It returns nil if
 // all are full; soon is true if a place is about to be released, so that a retry will
 // succeed shortly.
-func (p *pool) pick(now time.Time) (best *conn, soon bool) {
+func (p *pool) reserveConn(now time.Time) (best *conn, soon bool) {
 	for _, c := range p.conns {
-		c.learn(now)
+		c.learnLimit(now)
 	}
+
+	// A connection that refuses is not asked again at this time (refusingSince), so that
+	// each round asks another one.
 	for range len(p.conns) {
 		best = nil
 		for _, c := range p.conns {
-			if !c.closing && c.flying < c.limit && !c.refusingSince.Equal(now) && (best == nil || c.flying < best.flying) {
+			if !c.closing && c.inFlight < c.limit && !c.refusingSince.Equal(now) && (best == nil || c.inFlight < best.inFlight) {
 				best = c
 			}
 		}
 		if best == nil {
 			break
 		}
-		if best.reserve(now) {
+		if best.reserveStream(now) {
 			return best, soon
 		}
 		soon = true
@@ -83,16 +87,17 @@ func (p *pool) pick(now time.Time) (best *conn, soon bool) {
 	return nil, soon
 }
 
-// reserve takes a place on c. HTTP/2 releases a place a moment after the answer was
+// reserveStream takes a place on c. HTTP/2 releases a place a moment after the answer was
 // read, so a full connection may refuse although a place is free. A connection that
 // keeps refusing was told to go away.
-func (c *conn) reserve(now time.Time) bool {
+func (c *conn) reserveStream(now time.Time) bool {
 	if c.cc.Reserve() == nil {
-		c.flying++
+		c.inFlight++
 		c.refusingSince = time.Time{}
 		return true
 	}
-	if c.flying == 0 || c.cc.Err() != nil || !c.refusingSince.IsZero() && now.Sub(c.refusingSince) > refusingTime {
+
+	if c.inFlight == 0 || c.cc.Err() != nil || !c.refusingSince.IsZero() && now.Sub(c.refusingSince) > refusingTime {
 		c.closing = true
 		return false
 	}
@@ -105,8 +110,8 @@ func (c *conn) reserve(now time.Time) bool {
 // refusingTime is how long a connection may refuse although a place should be free.
 const refusingTime = 50 * time.Millisecond
 
-// usable counts the connections that accept requests.
-func (p *pool) usable() (n int) {
+// countUsable counts the connections that accept requests.
+func (p *pool) countUsable() (n int) {
 	for _, c := range p.conns {
 		if !c.closing {
 			n++
@@ -115,54 +120,59 @@ func (p *pool) usable() (n int) {
 	return n
 }
 
-// sweep removes connections that are closing and empty.
-func (p *pool) sweep() {
+// removeClosed removes connections that are closing and empty.
+func (p *pool) removeClosed() {
 	kept := p.conns[:0]
 	for _, c := range p.conns {
 		if c.cc.Err() != nil {
 			c.closing = true
 		}
-		if c.closing && c.flying == 0 {
+		if c.closing && c.inFlight == 0 {
 			c.cc.Close()
 			continue
 		}
 		kept = append(kept, c)
 	}
+
 	clear(p.conns[len(kept):])
 	p.conns = kept
 }
 
-// resize sets how many connections there should be: as many as rate and latency need,
+// setWanted sets how many connections there should be: as many as rate and latency need,
 // and one more if all stay full. Growing latency needs more connections, up to most,
 // and not a higher rate.
-func (p *pool) resize(rate float64) {
-	p.latency.age()
+func (p *pool) setWanted(rate float64) {
+	p.latency.computeP95()
 	if !p.full {
 		if p.latency.total == 0 {
-			p.want = p.least
+			p.wanted = p.least
 		}
 		return
 	}
 	p.full = false
-	need := int(math.Ceil(min(rate*p.latency.p95.Seconds()/streams, 1e6)))
-	p.want = min(max(p.want, need, p.usable()+1), p.most)
+	need := int(math.Ceil(min(rate*p.latency.p95.Seconds()/maxStreams, 1e6)))
+	p.wanted = min(max(p.wanted, need, p.countUsable()+1), p.most)
 }
 
-// dialLocked opens a connection if one is due.
-func (s *Sender) dialLocked(now time.Time) {
+// dialIfDueLocked opens a connection if one is due.
+func (s *Sender) dialIfDueLocked(now time.Time) {
 	p := &s.pool
-	if s.closed || p.dialling || p.usable() >= p.want || now.Before(p.notUntil) {
+	if s.closed || p.dialling || p.countUsable() >= p.wanted || now.Before(p.notUntil) {
 		return
 	}
 	p.dialling = true
-	go s.connect()
+	go s.dialConn()
 }
 
-func (s *Sender) connect() {
+// dialConn opens a connection, and looks for jobs that it can carry.
+func (s *Sender) dialConn() {
 	p := &s.pool
 	ctx, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)
 	cc, err := p.dialer.NewClientConn(ctx, p.scheme, p.address)
 	cancel()
+
+	// The lock guards the pool. It is not held while the connection is opened: that takes
+	// up to 20 seconds.
 	s.mu.Lock()
 	now := time.Now()
 	p.dialling = false
@@ -171,16 +181,16 @@ func (s *Sender) connect() {
 	case err != nil:
 		out = s.unreachableLocked(now, err.Error())
 	case s.closed:
-		cc.Close()
+		cc.Close() // Close did not see it
 	default:
 		p.dialled++
 		p.conns = append(p.conns, &conn{cc: cc, limit: firstLimit, born: now})
-		s.dialLocked(now)
+		s.dialIfDueLocked(now)
 	}
 
 	s.mu.Unlock()
-	out.call()
-	s.schedule()
+	out.giveAll()
+	s.startReadyJobs()
 }
 
 // unreachableLocked records a dial that failed, or a connection that ended before any
@@ -190,21 +200,23 @@ func (s *Sender) unreachableLocked(now time.Time, why string) (out answers) {
 	p.failures++
 	wait := min(time.Second<<min(p.failures-1, 6), time.Minute)
 	p.notUntil = now.Add(wait)
-	if p.usable() == 0 {
+	if p.countUsable() == 0 {
 		out = s.holdLocked(now, p.notUntil, "FCM is out of reach: "+why)
 	}
 	return out
 }
 
-// latencies has the distribution of recent latencies, in buckets that grow by an
-// eighth of a doubling. It is halved at each look.
+// latencies has the distribution of recent latencies. Each of its buckets ends at 2^(1/8)
+// times the latency at which the one before ends. The counts are halved each time the
+// percentile is computed, so that old latencies count less and less.
 type latencies struct {
-	buckets [160]float64
-	total   float64
-	p95     time.Duration
+	buckets [160]float64  // counts of latencies; the first ends at 0.11 ms
+	total   float64       // the sum of buckets
+	p95     time.Duration // the 95th percentile; 0: not known yet
 }
 
-func (l *latencies) observe(d time.Duration) {
+// addLatency counts one latency.
+func (l *latencies) addLatency(d time.Duration) {
 	i := int(8 * math.Log2(max(d.Seconds()*1e4, 1))) // from 0.1 ms
 	l.buckets[min(i, len(l.buckets)-1)]++
 	l.total++
@@ -213,7 +225,9 @@ func (l *latencies) observe(d time.Duration) {
 // minLatencies is how many latencies a percentile needs at least.
 const minLatencies = 20
 
-func (l *latencies) age() {
+// computeP95 computes the percentile, unless there are too few latencies, and halves all
+// counts.
+func (l *latencies) computeP95() {
 	if l.total >= minLatencies {
 		sum := 0.0
 		for i, n := range l.buckets {

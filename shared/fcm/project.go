@@ -17,32 +17,32 @@ type Project struct {
 	Peers          Peers // connects the senders of this project; nil: as in Config
 }
 
-// A project has what a Sender knows of one project. Sender.mu guards it.
+// A project has what a Sender knows about one project. Sender.mu guards it.
 type project struct {
 	id         string
 	request    *http.Request // the common part of its requests
 	peers      Peers
 	scheduler  scheduler
-	why        string // why everything of it is held, if it is
-	heldFor    int    // HTTP status of the answer that caused the hold
+	holdReason string // why everything of it is held, if it is
+	holdStatus int    // HTTP status of the answer that caused the hold
 	exchanging bool   // an exchange with the peers is under way
 
 	// foreign says that our account belongs to another project. Its requests name this
 	// project as the one whose quota they use: Google counts them for the project of the
 	// account otherwise, if it treats FCM as one of its client-based APIs.
-	foreign bool
-	header  http.Header // of the requests of a foreign project: that of the access token, and the project
-	keyOf   int         // number of the access token in header
+	foreign     bool
+	header      http.Header // of the requests of a foreign project: that of the access token, and the project
+	headerToken int         // number of the access token in header
 }
 
 // headerLocked returns the header of requests to a project with the current access
 // token. It is never changed.
 func (s *Sender) headerLocked(p *project) http.Header {
 	if !p.foreign {
-		return s.key.header
+		return s.credentials.header
 	}
-	if p.header == nil || p.keyOf != s.key.number {
-		p.header, p.keyOf = s.key.header.Clone(), s.key.number
+	if p.header == nil || p.headerToken != s.credentials.number {
+		p.header, p.headerToken = s.credentials.header.Clone(), s.credentials.number
 		p.header.Set("X-Goog-User-Project", p.id)
 	}
 	return p.header
@@ -50,7 +50,7 @@ func (s *Sender) headerLocked(p *project) http.Header {
 
 // newProjects makes the projects of a sender: first that of the config, then the
 // others.
-func newProjects(c Config, t target, now time.Time) ([]*project, error) {
+func newProjects(c Config, t endpoint, now time.Time) ([]*project, error) {
 	all := append([]Project{{ID: c.Project, QuotaPerMinute: c.QuotaPerMinute, Peers: c.Peers}}, c.Projects...)
 	var out []*project
 	known := map[string]bool{}
@@ -68,6 +68,7 @@ func newProjects(c Config, t target, now time.Time) ([]*project, error) {
 		out = append(out, &project{id: p.ID, request: request, peers: p.Peers, foreign: p.ID != c.Own,
 			scheduler: scheduler{queue: newQueue(), limiter: newLimiter(quota, c.MaxInstances, p.Peers == nil, now)}})
 	}
+
 	return out, nil
 }
 
@@ -85,10 +86,10 @@ func (s *Sender) projectOf(id string) *project {
 	return nil
 }
 
-// reason returns why an item of the project is given back now.
-func (p *project) reason(now time.Time) string {
+// waitReason returns why an item of the project is given back now.
+func (p *project) waitReason(now time.Time) string {
 	if p.scheduler.limiter.heldUntil().After(now) {
-		return p.why
+		return p.holdReason
 	}
 	return "its time ended"
 }
@@ -101,12 +102,12 @@ func (s *Sender) rateLocked() (sum float64) {
 	return sum
 }
 
-// blockedLocked records that messages wait for a connection: no project's rate
+// recordBlockedLocked records that messages wait for a connection: no project's rate
 // shrinks because of it.
-func (s *Sender) blockedLocked() {
+func (s *Sender) recordBlockedLocked() {
 	for _, p := range s.projects {
-		if p.scheduler.queue.n > 0 {
-			p.scheduler.limiter.use.blocked = true
+		if p.scheduler.queue.length > 0 {
+			p.scheduler.limiter.usage.blocked = true
 		}
 	}
 }

@@ -9,7 +9,7 @@ type queue struct {
 	priority mailingQueue
 	mailings map[string]*mailingQueue // those that have jobs
 	turn     *mailingQueue            // the mailing whose turn it is; the others follow in a ring
-	n        int
+	length   int
 	inARow   int // jobs with priority, one after the other
 }
 
@@ -27,16 +27,20 @@ type mailingQueue struct {
 func newQueue() queue { return queue{mailings: map[string]*mailingQueue{}} }
 
 // pushBack adds j after the other jobs of its mailing.
-func (q *queue) pushBack(j *job) { q.line(j).insert(j, q.line(j).tail); q.n++ }
+func (q *queue) pushBack(j *job) {
+	q.mailingQueueOf(j).insertAfter(j, q.mailingQueueOf(j).tail)
+	q.length++
+}
 
 // pushFront adds j before the other jobs of its mailing.
-func (q *queue) pushFront(j *job) { q.line(j).insert(j, nil); q.n++ }
+func (q *queue) pushFront(j *job) { q.mailingQueueOf(j).insertAfter(j, nil); q.length++ }
 
-// line is where j belongs; a mailing that had none waits for its turn.
-func (q *queue) line(j *job) *mailingQueue {
-	if j.priority() {
+// mailingQueueOf is where j belongs; a mailing that had none waits for its turn.
+func (q *queue) mailingQueueOf(j *job) *mailingQueue {
+	if j.hasPriority() {
 		return &q.priority
 	}
+
 	l := q.mailings[j.mailing]
 	if l != nil {
 		return l
@@ -48,6 +52,7 @@ func (q *queue) line(j *job) *mailingQueue {
 		l.prev, l.next, q.turn = l, l, l
 		return l
 	}
+
 	l.prev, l.next = q.turn.prev, q.turn
 	l.prev.next, l.next.prev = l, l
 	return l
@@ -64,23 +69,23 @@ func (q *queue) peek() *job {
 	return q.turn.head
 }
 
-// take removes j, whose turn it was.
-func (q *queue) take(j *job) {
+// takeTurn removes j, whose turn it was.
+func (q *queue) takeTurn(j *job) {
 	q.inARow++
-	if l := j.line; l != &q.priority {
+	if l := j.queuedIn; l != &q.priority {
 		q.inARow = 0
 		if l == q.turn {
 			q.turn = l.next
 		}
 	}
-	q.remove(j)
+	q.removeJob(j)
 }
 
-// remove removes j from any place.
-func (q *queue) remove(j *job) {
-	l := j.line
-	l.cut(j)
-	q.n--
+// removeJob removes j from any place.
+func (q *queue) removeJob(j *job) {
+	l := j.queuedIn
+	l.unlinkJob(j)
+	q.length--
 	if l.head != nil || l == &q.priority {
 		return
 	}
@@ -95,21 +100,21 @@ func (q *queue) remove(j *job) {
 	}
 }
 
-// all yields the jobs in any order. The yielded job may be removed.
-func (q *queue) all() iter.Seq[*job] {
+// allJobs yields the jobs in any order. The yielded job may be removed.
+func (q *queue) allJobs() iter.Seq[*job] {
 	return func(yield func(*job) bool) {
-		if !q.priority.each(yield) {
+		if !q.priority.eachJob(yield) {
 			return
 		}
 		for _, l := range q.mailings {
-			if !l.each(yield) {
+			if !l.eachJob(yield) {
 				return
 			}
 		}
 	}
 }
 
-func (l *mailingQueue) each(yield func(*job) bool) bool {
+func (l *mailingQueue) eachJob(yield func(*job) bool) bool {
 	for j := l.head; j != nil; {
 		next := j.next
 		if !yield(j) {
@@ -120,9 +125,9 @@ func (l *mailingQueue) each(yield func(*job) bool) bool {
 	return true
 }
 
-// insert adds j after another job, or at the front if that is nil.
-func (l *mailingQueue) insert(j, after *job) {
-	j.line, j.prev, j.next = l, after, l.head
+// insertAfter adds j after another job, or at the front if that is nil.
+func (l *mailingQueue) insertAfter(j, after *job) {
+	j.queuedIn, j.prev, j.next = l, after, l.head
 	if after != nil {
 		j.next = after.next
 		after.next = j
@@ -136,7 +141,7 @@ func (l *mailingQueue) insert(j, after *job) {
 	}
 }
 
-func (l *mailingQueue) cut(j *job) {
+func (l *mailingQueue) unlinkJob(j *job) {
 	if j.prev == nil {
 		l.head = j.next
 	} else {
@@ -147,5 +152,5 @@ func (l *mailingQueue) cut(j *job) {
 	} else {
 		j.next.prev = j.prev
 	}
-	j.line, j.prev, j.next = nil, nil, nil
+	j.queuedIn, j.prev, j.next = nil, nil, nil
 }

@@ -18,10 +18,10 @@ const (
 	strayWeight = 0.2
 )
 
-// A quotaWatch finds out from the answers whether the quota of the project is used
-// up. One 429 says little, because FCM sends single ones when it is overloaded. The
-// quota is used up when most of the last answers are 429. Then nothing but a probe
-// now and then is sent until its window ends. It reads no clock.
+// A quotaWatch finds out from the answers whether the quota of the project is used up. One
+// 429 is not enough, because FCM sends single ones when it is overloaded. The quota is used
+// up when more than half of the last answers are 429. Then only probes are sent until the
+// minute of the quota ends. It reads no clock.
 type quotaWatch struct {
 	recent float64   // share of 429 among the last answers
 	since  time.Time // answers to attempts that began earlier do not count
@@ -34,12 +34,12 @@ type quotaWatch struct {
 	window time.Time // when a window of the quota began; zero: not known
 }
 
-// usedUp reports whether the quota is used up at that time.
+// usedUp reports whether the quota is used up at now.
 func (q *quotaWatch) usedUp(now time.Time) bool { return now.Before(q.until) }
 
-// accepted counts an answer other than 429 to an attempt that began then. An answer
-// to a probe says that the window has ended.
-func (q *quotaWatch) accepted(began, now time.Time) {
+// countOther counts an answer other than 429. began is when its attempt began. If the quota
+// was used up, the attempt was a probe, and it is not used up any more.
+func (q *quotaWatch) countOther(began, now time.Time) {
 	if began.Before(q.since) {
 		return
 	}
@@ -50,10 +50,10 @@ func (q *quotaWatch) accepted(began, now time.Time) {
 	}
 }
 
-// limited counts a 429 and reports whether the quota is now found to be used up.
-// counts is false for a 429 that may be about its target alone: it does not slow the
-// others down.
-func (q *quotaWatch) limited(began, now time.Time, retryAfter time.Duration, counts bool) bool {
+// countLimited counts a 429, and reports whether the quota is used up because of it. began
+// is when its attempt began. counts is false for a 429 that may be about its target alone:
+// such an answer does not lower the rate.
+func (q *quotaWatch) countLimited(began, now time.Time, retryAfter time.Duration, counts bool) bool {
 	if began.Before(q.since) {
 		return false
 	}
@@ -62,6 +62,7 @@ func (q *quotaWatch) limited(began, now time.Time, retryAfter time.Duration, cou
 	} else {
 		q.good++
 	}
+
 	q.recent += (1 - q.recent) / recentAnswers
 	if q.usedUp(now) || q.recent < usedUpShare {
 		return false
@@ -73,6 +74,7 @@ func (q *quotaWatch) limited(began, now time.Time, retryAfter time.Duration, cou
 		q.probe = q.until
 		return true
 	}
+
 	q.until, q.probe = q.windowEnd(now), now.Add(probeEvery)
 	return true
 }
@@ -86,8 +88,8 @@ func (q *quotaWatch) windowEnd(now time.Time) time.Time {
 	return now.Add(quotaWait - now.Sub(q.window)%quotaWait)
 }
 
-// second ends a second of counting. A share is computed only from enough answers.
-func (q *quotaWatch) second() {
+// endSecond ends a second of counting, and computes the recent share of 429.
+func (q *quotaWatch) endSecond() {
 	share := 0.0
 	if n := q.good + q.bad; n > 0 {
 		share = float64(q.bad) / float64(n)

@@ -6,16 +6,16 @@ import "container/heap"
 type retries []*job
 
 func (r retries) Len() int           { return len(r) }
-func (r retries) Less(i, j int) bool { return r[i].due.Before(r[j].due) }
+func (r retries) Less(i, j int) bool { return r[i].retryAt.Before(r[j].retryAt) }
 func (r retries) Swap(i, j int) {
 	r[i], r[j] = r[j], r[i]
-	r[i].index, r[j].index = i, j
+	r[i].retryIndex, r[j].retryIndex = i, j
 }
 
 // Push and Pop are for container/heap.
 func (r *retries) Push(x any) {
 	j := x.(*job)
-	j.index = len(*r)
+	j.retryIndex = len(*r)
 	*r = append(*r, j)
 }
 
@@ -24,9 +24,9 @@ func (r *retries) Pop() any {
 	old := *r
 	j := old[len(old)-1]
 	old[len(old)-1] = nil
-	*r, j.index = old[:len(old)-1], -1
+	*r, j.retryIndex = old[:len(old)-1], -1
 	return j
 }
 
-func (r *retries) add(j *job)    { heap.Push(r, j) }
-func (r *retries) remove(j *job) { heap.Remove(r, j.index) }
+func (r *retries) addJob(j *job)    { heap.Push(r, j) }
+func (r *retries) removeJob(j *job) { heap.Remove(r, j.retryIndex) }

@@ -23,17 +23,19 @@ type decision struct {
 	wait time.Duration // without a job: when to ask again; 0: when something changes
 }
 
-// decide returns what to do now. A job that is sent has to be taken with take.
-func (s *scheduler) decide(now time.Time) decision {
+// decideNext returns what to do now. Call takeJob for a job that is sent.
+func (s *scheduler) decideNext(now time.Time) decision {
 	wait := s.requeueDue(now)
+
 	j := s.queue.peek()
 	if j == nil {
 		return decision{wait: wait}
 	}
-	if j.over(now) {
+	if j.isOver(now) {
 		return decision{job: j, over: true}
 	}
-	if d := s.limiter.wait(now); d > 0 {
+
+	if d := s.limiter.waitTime(now); d > 0 {
 		if wait == 0 || d < wait {
 			wait = d
 		}
@@ -48,142 +50,146 @@ func (s *scheduler) decide(now time.Time) decision {
 func (s *scheduler) requeueDue(now time.Time) time.Duration {
 	for len(s.retries) > 0 {
 		j := s.retries[0]
-		if d := j.due.Sub(now); d > 0 {
+		if d := j.retryAt.Sub(now); d > 0 {
 			return d
 		}
-		s.retries.remove(j)
-		s.requeue(j)
+		s.retries.removeJob(j)
+		s.requeueJob(j)
 	}
 	return 0
 }
 
-// requeue makes j ready again: before the other jobs of its mailing, or behind them
+// requeueJob makes j ready again: before the other jobs of its mailing, or behind them
 // once FCM has limited it twice.
-func (s *scheduler) requeue(j *job) {
-	if j.limited > 1 {
+func (s *scheduler) requeueJob(j *job) {
+	if j.limitedCount > 1 {
 		s.queue.pushBack(j)
 	} else {
 		s.queue.pushFront(j)
 	}
 }
 
-// take counts j as sent, after decide returned it.
-func (s *scheduler) take(j *job, now time.Time) {
-	s.limiter.take(now)
-	s.queue.take(j)
+// takeJob counts j as sent, after decideNext has returned it.
+func (s *scheduler) takeJob(j *job, now time.Time) {
+	s.limiter.countSent(now)
+	s.queue.takeTurn(j)
 	j.attempts++
 }
 
-// remove removes j everywhere.
-func (s *scheduler) remove(j *job) {
-	if j.line != nil {
-		s.queue.remove(j)
+// removeJob removes j everywhere.
+func (s *scheduler) removeJob(j *job) {
+	if j.queuedIn != nil {
+		s.queue.removeJob(j)
 	}
-	if j.index >= 0 {
-		s.retries.remove(j)
+	if j.retryIndex >= 0 {
+		s.retries.removeJob(j)
 	}
 }
 
-// observe records what an answer to an attempt that began then says about FCM as a
-// whole, and reports whether everything is held because of it.
-func (s *scheduler) observe(then nextStep, http int, retry time.Duration, began, now time.Time) bool {
+// observeAnswer records what an answer with the HTTP status says about FCM as a whole, and
+// reports whether the project is held because of it. began is when the attempt began, and
+// retry is the Retry-After of the answer, 0 without one.
+func (s *scheduler) observeAnswer(then nextStep, http int, retry time.Duration, began, now time.Time) bool {
 	l := &s.limiter
 	switch {
-	case then == limitProject, then == limitUnnamed:
+	case then == stepLimitProject, then == stepLimitUnnamed:
 		l.outage.good++
-		return l.quota.limited(began, now, retry, then == limitProject)
+		return l.quota.countLimited(began, now, retry, then == stepLimitProject)
 	case http >= 500, http == 408:
 		return l.observeFailure(now)
 	default:
 		l.outage.good++
-		l.quota.accepted(began, now)
+		l.quota.countOther(began, now)
 		return false
 	}
 }
 
-// retry makes j ready or adds it to the retries, as the answer asks for. If j cannot
+// retryJob makes j ready or adds it to the retries, as the answer asks for. If j cannot
 // wait so long, or ended says that it cannot wait at all, ok is false and until is
 // the time that it would have to wait for.
-func (s *scheduler) retry(j *job, then nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
+func (s *scheduler) retryJob(j *job, then nextStep, retry time.Duration, ended bool, now time.Time) (until time.Time, ok bool) {
 	wait := j.waitAfter(then, retry)
 	held := laterOf(now, s.limiter.heldUntil())
-	patience := laterOf(now, s.limiter.holdEnd())
+	earliest := laterOf(now, s.limiter.earliestSend())
+
 	if wait == 0 {
-		if ended || held.After(now) && j.once || j.over(patience) {
+		if ended || held.After(now) && j.singleAttempt || j.isOver(earliest) {
 			return held, false
 		}
-		s.requeue(j)
+		s.requeueJob(j)
 		return held, true
 	}
 
-	j.due = laterOf(now.Add(wait), patience)
-	if ended || j.once && then != askAgain || j.over(j.due) {
-		return j.due, false
+	j.retryAt = laterOf(now.Add(wait), earliest)
+	if ended || j.singleAttempt && then != stepAskAgain || j.isOver(j.retryAt) {
+		return j.retryAt, false
 	}
-	s.retries.add(j)
-	return j.due, true
+
+	s.retries.addJob(j)
+	return j.retryAt, true
 }
 
-// waitAfter returns how long j waits before it is tried again.
+// waitAfter returns how long j waits before it is tried again, and counts the attempt in
+// j. retry is the Retry-After of the answer.
 func (j *job) waitAfter(then nextStep, retry time.Duration) time.Duration {
 	switch then {
-	case elsewhere:
-		j.moved++
+	case stepReroute:
+		j.reroutes++
 		j.attempts--
-		return movedWait(j.moved)
-	case askAgain:
+		return rerouteWait(j.reroutes)
+	case stepAskAgain:
 		return askAgainWait + rand.N(askAgainWait)
-	case limitProject:
-		j.limited++
+	case stepLimitProject:
+		j.limitedCount++
 		return cmp.Or(retry, quotaWait)
-	case limitTarget, limitUnnamed:
-		j.limited++
-		return min(cmp.Or(retry, quotaWait)<<min(j.limited-1, 6), maxRetryAfter)
-	case backOff:
+	case stepLimitTarget, stepLimitUnnamed:
+		j.limitedCount++
+		return min(cmp.Or(retry, quotaWait)<<min(j.limitedCount-1, 6), maxRetryAfter)
+	case stepBackOff:
 		return max(backOffWait(j.attempts), retry)
-	case final, reauthorize:
+	case stepFinal, stepReauthorize:
 	}
 
 	return 0
 }
 
-// beyondHold lists the jobs that cannot wait until the hold ends.
-func (s *scheduler) beyondHold() (all []*job) {
-	until := s.limiter.holdEnd()
-	for j := range s.queue.all() {
-		if j.once || j.over(until) {
+// jobsBeyondHold lists the jobs that cannot wait until the hold ends.
+func (s *scheduler) jobsBeyondHold() (all []*job) {
+	until := s.limiter.earliestSend()
+	for j := range s.queue.allJobs() {
+		if j.singleAttempt || j.isOver(until) {
 			all = append(all, j)
 		}
 	}
 	for _, j := range s.retries {
-		if j.over(until) {
+		if j.isOver(until) {
 			all = append(all, j)
 		}
 	}
 	return all
 }
 
-// overdue lists the ready jobs whose time is over.
-func (s *scheduler) overdue(now time.Time) (all []*job) {
-	for j := range s.queue.all() {
-		if j.over(now) {
+// overdueJobs lists the ready jobs whose time is over.
+func (s *scheduler) overdueJobs(now time.Time) (all []*job) {
+	for j := range s.queue.allJobs() {
+		if j.isOver(now) {
 			all = append(all, j)
 		}
 	}
 	return all
 }
 
-// maxMoved is how often an item is sent again at once because the server said that it
+// maxReroutes is how often an item is sent again at once because the server said that it
 // had not processed it. After that it waits longer each time.
-const maxMoved = 3
+const maxReroutes = 3
 
-// movedWait returns the wait before an item is sent over another connection for the
+// rerouteWait returns the wait before an item is sent over another connection for the
 // n-th time.
-func movedWait(n int) time.Duration {
-	if n <= maxMoved {
+func rerouteWait(n int) time.Duration {
+	if n <= maxReroutes {
 		return 0
 	}
-	d := min(time.Millisecond<<min(n-maxMoved, 20), firstWait)
+	d := min(time.Millisecond<<min(n-maxReroutes, 20), firstWait)
 	return d + rand.N(d)
 }
 

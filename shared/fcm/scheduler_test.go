@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// waiting is a job of a mailing that is named by the letters before its number.
-func waiting(name string) *job {
-	return &job{Item: Item{Target: name}, mailing: strings.TrimRight(name, "0123456789"), index: -1}
+// readyJob is a job of a mailing that is named by the letters before its number.
+func readyJob(name string) *job {
+	return &job{Item: Item{Target: name}, mailing: strings.TrimRight(name, "0123456789"), retryIndex: -1}
 }
 
-// order is in which order the jobs of q would be sent.
-func order(q *queue) string {
+// takeAll is in which order the jobs of q would be sent.
+func takeAll(q *queue) string {
 	var names []string
 	for j := q.peek(); j != nil; j = q.peek() {
-		q.take(j)
+		q.takeTurn(j)
 		names = append(names, j.Target)
 	}
 	return strings.Join(names, " ")
@@ -36,15 +36,21 @@ func TestMailingsTakeTurns(t *testing.T) {
 			t.Parallel()
 			q := newQueue()
 			for _, one := range strings.Fields(c.pushed) {
-				j := waiting(one)
+				j := readyJob(one)
 				j.Priority = j.mailing == "!"
 				q.pushBack(j)
 			}
-			if got := order(&q); got != c.want {
+
+			if got := takeAll(&q); got != c.want {
 				t.Errorf("%q are sent in the order %q, want %q", c.pushed, got, c.want)
 			}
-			if q.n != 0 || len(q.mailings) != 0 || q.turn != nil {
-				t.Errorf("left over: %d jobs of %d mailings", q.n, len(q.mailings))
+
+			checkEqual(t, q.length, 0, "jobs left over")
+			if len(q.mailings) != 0 {
+				t.Fatalf("%d mailings are left over, want 0", len(q.mailings))
+			}
+			if q.turn != nil {
+				t.Errorf("the mailing %v has its turn, want none", q.turn)
 			}
 		})
 	}
@@ -72,12 +78,12 @@ func TestQueueAtRandom(t *testing.T) {
 	for range 20_000 {
 		switch name := string(rune('a' + r.IntN(6))); r.IntN(5) {
 		case 0, 1:
-			j := waiting(name)
+			j := readyJob(name)
 			q.pushBack(j)
 			lists[name] = append(lists[name], j)
 			n++
 		case 2:
-			j := waiting(name)
+			j := readyJob(name)
 			q.pushFront(j)
 			lists[name] = append([]*job{j}, lists[name]...)
 			n++
@@ -86,30 +92,34 @@ func TestQueueAtRandom(t *testing.T) {
 				if first := lists[j.mailing][0]; first != j {
 					t.Fatalf("seed %d: a job of %s is sent before its turn", seed, j.mailing)
 				}
-				q.take(j)
+				q.takeTurn(j)
 				drop(j)
 			}
 		case 4:
 			if list := lists[name]; len(list) > 0 {
 				j := list[r.IntN(len(list))]
-				q.remove(j)
+				q.removeJob(j)
 				drop(j)
 			}
 		}
-		if q.n != n {
-			t.Fatalf("seed %d: %d jobs in the queue, want %d", seed, q.n, n)
+		if q.length != n {
+			t.Fatalf("seed %d: %d jobs in the queue, want %d", seed, q.length, n)
 		}
 		if (q.peek() == nil) != (n == 0) {
 			t.Fatalf("seed %d: with %d jobs the next is %v", seed, n, q.peek())
 		}
 	}
+
 	all := 0
-	for j := range q.all() {
-		q.remove(j)
+	for j := range q.allJobs() {
+		q.removeJob(j)
 		all++
 	}
-	if all != n || q.n != 0 || q.turn != nil {
-		t.Errorf("seed %d: %d of %d jobs are found, %d left", seed, all, n, q.n)
+
+	checkEqual(t, all, n, "seed %d: jobs found", seed)
+	checkEqual(t, q.length, 0, "seed %d: jobs left over", seed)
+	if q.turn != nil {
+		t.Errorf("seed %d: the mailing %v has its turn, want none", seed, q.turn)
 	}
 }
 
@@ -130,39 +140,39 @@ func TestAgain(t *testing.T) {
 		least, end time.Duration // the wait is between them
 		refused    bool          // it cannot wait so long
 	}{
-		"project's quota":                   {then: limitProject, least: quotaWait, end: quotaWait},
-		"project's quota, Retry-After":      {then: limitProject, retry: 7 * s, least: 7 * s, end: 7 * s},
-		"a target's quota":                  {then: limitTarget, least: quotaWait, end: quotaWait},
-		"a target's quota, the third time":  {then: limitTarget, job: job{limited: 2}, retry: s, least: 4 * s, end: 4 * s},
-		"nobody's quota":                    {then: limitUnnamed, least: quotaWait, end: quotaWait},
-		"outage":                            {then: backOff, job: job{attempts: 1}, least: 10 * s, end: 15 * s},
-		"outage, the third time":            {then: backOff, job: job{attempts: 3}, least: 40 * s, end: 60 * s},
-		"outage with Retry-After":           {then: backOff, job: job{attempts: 1}, retry: 30 * s, least: 30 * s, end: 30 * s},
-		"not FCM":                           {then: askAgain, least: s, end: 2 * s},
-		"not FCM, a proof":                  {then: askAgain, job: job{once: true}, least: s, end: 2 * s},
-		"not processed":                     {then: elsewhere},
-		"not processed, for the ninth time": {then: elsewhere, job: job{moved: 8}, least: 64 * time.Millisecond, end: 128 * time.Millisecond},
-		"credentials":                       {then: reauthorize},
-		"a proof waits for no quota":        {then: limitProject, job: job{once: true}, least: quotaWait, end: quotaWait, refused: true},
-		"its time ends before":              {then: limitProject, job: job{limit: epoch.Add(59 * s)}, least: quotaWait, end: quotaWait, refused: true},
-		"its time ends after":               {then: limitProject, job: job{limit: epoch.Add(61 * s)}, least: quotaWait, end: quotaWait},
-		"its context has ended":             {then: backOff, job: job{attempts: 1}, ended: true, least: 10 * s, end: 15 * s, refused: true},
-		"while everything is held":          {then: backOff, job: job{attempts: 1}, held: 90 * s, least: 90 * s, end: 90 * s},
+		"project's quota":                   {then: stepLimitProject, least: quotaWait, end: quotaWait},
+		"project's quota, Retry-After":      {then: stepLimitProject, retry: 7 * s, least: 7 * s, end: 7 * s},
+		"a target's quota":                  {then: stepLimitTarget, least: quotaWait, end: quotaWait},
+		"a target's quota, the third time":  {then: stepLimitTarget, job: job{limitedCount: 2}, retry: s, least: 4 * s, end: 4 * s},
+		"nobody's quota":                    {then: stepLimitUnnamed, least: quotaWait, end: quotaWait},
+		"outage":                            {then: stepBackOff, job: job{attempts: 1}, least: 10 * s, end: 15 * s},
+		"outage, the third time":            {then: stepBackOff, job: job{attempts: 3}, least: 40 * s, end: 60 * s},
+		"outage with Retry-After":           {then: stepBackOff, job: job{attempts: 1}, retry: 30 * s, least: 30 * s, end: 30 * s},
+		"not FCM":                           {then: stepAskAgain, least: s, end: 2 * s},
+		"not FCM, a proof":                  {then: stepAskAgain, job: job{singleAttempt: true}, least: s, end: 2 * s},
+		"not processed":                     {then: stepReroute},
+		"not processed, for the ninth time": {then: stepReroute, job: job{reroutes: 8}, least: 64 * time.Millisecond, end: 128 * time.Millisecond},
+		"credentials":                       {then: stepReauthorize},
+		"a proof waits for no quota":        {then: stepLimitProject, job: job{singleAttempt: true}, least: quotaWait, end: quotaWait, refused: true},
+		"its time ends before":              {then: stepLimitProject, job: job{deadline: epoch.Add(59 * s)}, least: quotaWait, end: quotaWait, refused: true},
+		"its time ends after":               {then: stepLimitProject, job: job{deadline: epoch.Add(61 * s)}, least: quotaWait, end: quotaWait},
+		"its context has ended":             {then: stepBackOff, job: job{attempts: 1}, ended: true, least: 10 * s, end: 15 * s, refused: true},
+		"while everything is held":          {then: stepBackOff, job: job{attempts: 1}, held: 90 * s, least: 90 * s, end: 90 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := newTestScheduler(61_000)
-			x.limiter.hold(epoch.Add(c.held))
+			x.limiter.extendHold(epoch.Add(c.held))
 			j := c.job
-			j.index = -1
-			until, ok := x.retry(&j, c.then, c.retry, c.ended, epoch)
+			j.retryIndex = -1
+			until, ok := x.retryJob(&j, c.then, c.retry, c.ended, epoch)
 			if ok == c.refused {
 				t.Errorf("it waits: %v, want %v", ok, !c.refused)
 			}
-			if wait := until.Sub(epoch); wait < c.least || wait > c.end {
-				t.Errorf("it waits %s, want %s to %s", wait, c.least, c.end)
-			}
-			if there := j.line != nil || j.index >= 0; there != ok {
+
+			wait := until.Sub(epoch)
+			checkRange(t, wait, c.least, c.end, "the wait")
+			if there := j.queuedIn != nil || j.retryIndex >= 0; there != ok {
 				t.Errorf("it is among those that wait: %v, want %v", there, ok)
 			}
 		})
@@ -175,20 +185,21 @@ func TestATokenThatIsLimitedTwiceGoesToTheBack(t *testing.T) {
 	t.Parallel()
 	for limited, want := range map[int]string{1: "hot a1 a2", 2: "a1 a2 hot"} {
 		x := newTestScheduler(610_000)
-		hot := waiting("hot")
-		hot.mailing, hot.limited = "a", limited-1
-		x.retry(hot, limitTarget, time.Second, false, epoch)
-		x.queue.pushBack(waiting("a1"))
-		x.queue.pushBack(waiting("a2"))
+		hot := readyJob("hot")
+		hot.mailing, hot.limitedCount = "a", limited-1
+		x.retryJob(hot, stepLimitTarget, time.Second, false, epoch)
+		x.queue.pushBack(readyJob("a1"))
+		x.queue.pushBack(readyJob("a2"))
 		var got []string
 		for now := epoch.Add(time.Minute); ; {
-			d := x.decide(now)
+			d := x.decideNext(now)
 			if d.job == nil {
 				break
 			}
-			x.take(d.job, now)
+			x.takeJob(d.job, now)
 			got = append(got, d.job.Target)
 		}
+
 		if order := strings.Join(got, " "); order != want {
 			t.Errorf("limited %d times, the order is %q, want %q", limited, order, want)
 		}
@@ -198,34 +209,55 @@ func TestATokenThatIsLimitedTwiceGoesToTheBack(t *testing.T) {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	x := newTestScheduler(61) // one a second
-	if d := x.decide(epoch); d.job != nil || d.wait != 0 {
-		t.Errorf("with nothing to do: %+v", d)
+	d := x.decideNext(epoch)
+	if d.job != nil {
+		t.Fatalf("with nothing to do: d.job = %v, want nil", d.job)
 	}
 
-	later, late := waiting("later"), waiting("late")
-	late.limit = epoch.Add(-time.Millisecond)
-	x.retry(later, limitTarget, 500*time.Millisecond, false, epoch)
-	if d := x.decide(epoch); d.job != nil || d.wait != 500*time.Millisecond {
-		t.Errorf("with a retry in half a second: %+v", d)
+	checkEqual(t, d.wait, 0, "with nothing to do: d.wait")
+
+	later, late := readyJob("later"), readyJob("late")
+	late.deadline = epoch.Add(-time.Millisecond)
+	x.retryJob(later, stepLimitTarget, 500*time.Millisecond, false, epoch)
+	d = x.decideNext(epoch)
+	if d.job != nil {
+		t.Fatalf("with a retry in half a second: d.job = %v, want nil", d.job)
 	}
+
+	checkEqual(t, d.wait, 500*time.Millisecond, "with a retry in half a second: d.wait")
 	x.queue.pushBack(late)
-	if d := x.decide(epoch); d.job != late || !d.over {
-		t.Errorf("with one whose time is over: %+v", d)
+	d = x.decideNext(epoch)
+	checkEqual(t, d.job, late, "with one whose time is over: d.job")
+	if !d.over {
+		t.Error("with one whose time is over: it is not given up")
 	}
-	x.remove(late)
+
+	x.removeJob(late)
 
 	now := epoch.Add(500 * time.Millisecond)
-	d := x.decide(now)
-	if d.job != later || d.over {
-		t.Fatalf("with a retry that is due: %+v", d)
+	d = x.decideNext(now)
+	if d.job != later {
+		t.Fatalf("with a retry that is due: d.job = %v, want %v", d.job, later)
 	}
-	x.take(later, now)
+	if d.over {
+		t.Fatal("with a retry that is due: it is given up")
+	}
+
+	x.takeJob(later, now)
 	if later.attempts != 1 {
 		t.Errorf("%d attempts, want 1", later.attempts)
 	}
-	x.queue.pushBack(waiting("next"))
-	if d := x.decide(now); d.job != nil || d.wait <= 0 || d.wait > time.Second {
-		t.Errorf("with the rate used up: %+v, want a wait of up to a second", d)
+
+	x.queue.pushBack(readyJob("next"))
+	d = x.decideNext(now)
+	if d.job != nil {
+		t.Fatalf("with the rate used up: d.job = %v, want nil", d.job)
+	}
+	if d.wait <= 0 {
+		t.Errorf("with the rate used up: d.wait = %v, want more than 0", d.wait)
+	}
+	if d.wait > time.Second {
+		t.Errorf("with the rate used up: d.wait = %v, want at most %v", d.wait, time.Second)
 	}
 }
 
@@ -239,34 +271,36 @@ func TestObserve(t *testing.T) {
 		stray bool
 		held  bool
 	}{
-		"all accepted":                      {final, 200, 1, false, false},
-		"the project's quota, stray":        {limitProject, 429, 10, true, false},
-		"the project's quota, used up":      {limitProject, 429, 1, false, true},
-		"a quota that is not named, stray":  {limitUnnamed, 429, 10, false, false},
-		"a quota that is not named, always": {limitUnnamed, 429, 1, false, true},
-		"quotas of targets, always":         {limitTarget, 429, 1, false, false},
-		"FCM unavailable, stray":            {backOff, 503, 10, false, false},
-		"FCM unavailable, always":           {backOff, 503, 1, false, true},
-		"refused payloads":                  {final, 400, 1, false, false},
+		"all accepted":                      {stepFinal, 200, 1, false, false},
+		"the project's quota, stray":        {stepLimitProject, 429, 10, true, false},
+		"the project's quota, used up":      {stepLimitProject, 429, 1, false, true},
+		"a quota that is not named, stray":  {stepLimitUnnamed, 429, 10, false, false},
+		"a quota that is not named, always": {stepLimitUnnamed, 429, 1, false, true},
+		"quotas of targets, always":         {stepLimitTarget, 429, 1, false, false},
+		"FCM unavailable, stray":            {stepBackOff, 503, 10, false, false},
+		"FCM unavailable, always":           {stepBackOff, 503, 1, false, true},
+		"refused payloads":                  {stepFinal, 400, 1, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := newTestScheduler(610_000)
 			held := false
 			for i := range 200 {
-				then, code := final, 200
+				then, code := stepFinal, 200
 				if i%c.every == 0 {
 					then, code = c.then, c.code
 				}
-				held = x.observe(then, code, 0, epoch, epoch) || held
+				held = x.observeAnswer(then, code, 0, epoch, epoch) || held
 				if held {
 					break
 				}
 			}
+
 			if held {
 				x.limiter.endHold() // what led to it is no stray
 			}
-			x.limiter.quota.second()
+
+			x.limiter.quota.endSecond()
 			if got := x.limiter.quota.stray > 0; got != c.stray {
 				t.Errorf("the rate is lowered: %v, want %v", got, c.stray)
 			}
@@ -281,37 +315,43 @@ func TestObserve(t *testing.T) {
 func TestImpatient(t *testing.T) {
 	t.Parallel()
 	x := newTestScheduler(610_000)
-	for _, j := range []*job{waiting("patient"), waiting("short"), waiting("proof"), waiting("retry")} {
+	for _, j := range []*job{readyJob("patient"), readyJob("short"), readyJob("proof"), readyJob("retry")} {
 		switch j.Target {
 		case "short":
-			j.limit = epoch.Add(5 * time.Second)
+			j.deadline = epoch.Add(5 * time.Second)
 		case "proof":
-			j.once = true
+			j.singleAttempt = true
 		case "retry":
-			j.limit = epoch.Add(8 * time.Second)
-			x.retry(j, limitTarget, time.Second, false, epoch)
+			j.deadline = epoch.Add(8 * time.Second)
+			x.retryJob(j, stepLimitTarget, time.Second, false, epoch)
 			continue
 		}
 		x.queue.pushBack(j)
 	}
-	x.limiter.hold(epoch.Add(10 * time.Second))
+
+	x.limiter.extendHold(epoch.Add(10 * time.Second))
 	got := map[string]bool{}
-	for _, j := range x.beyondHold() {
+	for _, j := range x.jobsBeyondHold() {
 		got[j.Target] = true
 	}
-	if len(got) != 3 || got["patient"] {
-		t.Errorf("%v cannot wait, want all but the patient one", got)
+
+	if len(got) != 3 {
+		t.Fatalf("%v cannot wait, want 3 jobs", got)
+	}
+	if got["patient"] {
+		t.Error("the patient job cannot wait, want that it can")
 	}
 
-	// Without Retry-After nobody knows when a quota is refilled.
+	// Without Retry-After it is not known when the quota is available again.
 	y := newTestScheduler(610_000)
-	short := waiting("short")
-	short.limit = epoch.Add(5 * time.Second)
+	short := readyJob("short")
+	short.deadline = epoch.Add(5 * time.Second)
 	y.queue.pushBack(short)
 	for !y.limiter.quota.usedUp(epoch) {
-		y.limiter.quota.limited(epoch, epoch, 0, true)
+		y.limiter.quota.countLimited(epoch, epoch, 0, true)
 	}
-	if got := y.beyondHold(); len(got) != 0 {
+
+	if got := y.jobsBeyondHold(); len(got) != 0 {
 		t.Errorf("%d jobs are given back that can wait for the next probe", len(got))
 	}
 }

@@ -10,30 +10,30 @@ import (
 // connections, those of a project share the rate of the project, and batches do not
 // wait for each other.
 type Sender struct {
-	cfg      Config
-	projects []*project // the first one is that of the config
-	ended    chan struct{}
+	cfg       Config
+	projects  []*project    // the first one is that of the config
+	watchDone chan struct{} // closed when watchOverdue has to end
 
-	mu      sync.Mutex
-	turn    int // index of the project that is asked first for the next message
-	pool    pool
-	key     accessToken
-	crowds  map[<-chan struct{}]*contextGroup
-	workers []*worker
-	parked  []*worker
-	flying  int
-	timer   *time.Timer
-	wakeAt  time.Time // zero: the timer is not set
-	closed  bool
-	idle    sync.Cond // signals that the number of requests in flight may be 0
+	// mu guards all fields below, the schedulers in projects, and the jobs.
+	mu           sync.Mutex
+	nextProject  int // index of the project that is asked first for the next message
+	pool         pool
+	credentials  accessToken
+	groups       map[<-chan struct{}]*contextGroup // the jobs that are not answered yet, by Done of their contexts
+	workers      []*worker                         // all of them
+	idleWorkers  []*worker
+	inFlight     int         // requests of all connections
+	timer        *time.Timer // calls startReadyJobs when a retry or the rate becomes due
+	timerAt      time.Time   // zero: the timer is not set
+	closed       bool
+	noneInFlight sync.Cond // signals that the number of requests in flight may be 0
 }
 
-// New makes a sender and begins to connect. It is no error if FCM is out of reach:
-// messages are answered Waiting then. Errors are a faulty Config and missing
-// credentials.
+// New makes a sender and begins to connect. If FCM is out of reach, New succeeds, and
+// messages are answered Waiting. Its errors are a faulty Config and missing credentials.
 func New(ctx context.Context, c Config) (*Sender, error) {
 	c = c.withDefaults()
-	t, err := c.target()
+	t, err := c.parseEndpoint()
 	if err != nil {
 		return nil, err
 	}
@@ -49,78 +49,20 @@ func New(ctx context.Context, c Config) (*Sender, error) {
 		return nil, err
 	}
 
-	s := &Sender{cfg: c, projects: projects, ended: make(chan struct{}), key: k, crowds: map[<-chan struct{}]*contextGroup{},
-		pool: pool{dialer: c.transport(t), scheme: t.url.Scheme, address: t.address, want: c.Connections, least: c.Connections, most: c.MaxConnections}}
-	s.idle.L = &s.mu
-	s.timer = time.AfterFunc(time.Hour, s.wake)
-	s.timer.Stop()
+	s := &Sender{cfg: c, projects: projects, watchDone: make(chan struct{}), credentials: k, groups: map[<-chan struct{}]*contextGroup{},
+		pool: pool{dialer: c.newTransport(t), scheme: t.url.Scheme, address: t.address, wanted: c.Connections, least: c.Connections, most: c.MaxConnections}}
+	s.noneInFlight.L = &s.mu
+	s.timer = time.AfterFunc(time.Hour, s.onTimer)
+	s.timer.Stop() // it is not due before setTimerLocked sets it
+
+	// Both start goroutines that use the sender: they wait for the lock.
 	s.mu.Lock()
-	s.usableLocked(now)
-	s.dialLocked(now)
+	s.tokenUsableLocked(now)
+	s.dialIfDueLocked(now)
 	s.mu.Unlock()
-	go s.watch()
+
+	go s.watchOverdue()
 	return s, nil
-}
-
-// Send sends an item as soon as connections and the quota of its project allow;
-// mailings take turns, and so do projects. It
-// never blocks. answered is called exactly once, from a goroutine of the sender, and
-// must return quickly. When ctx ends, an item that is not under way is answered
-// Waiting at once, and one that is after Config.Grace at the latest.
-func (s *Sender) Send(ctx context.Context, it Item, answered func(Answer)) {
-	s.sendJob(&job{Item: it, ctx: ctx, answered: answered, mailing: it.Message.mailing, index: -1})
-}
-
-func (s *Sender) sendJob(j *job) {
-	if n := j.Message.Size(j.Customer); n > MaxSize {
-		go j.answered(tooLarge(n))
-		return
-	}
-
-	if j.project = s.projectOf(j.Project); j.project == nil {
-		go j.answered(Answer{Outcome: Misconfigured, Text: "the sender has no project " + j.Project})
-		return
-	}
-
-	now := time.Now()
-	j.limit = s.limit(j, now)
-	p := j.project
-	var out answers
-	s.mu.Lock()
-	s.joinGroupLocked(j)
-	switch until := p.scheduler.limiter.heldUntil(); {
-	case s.closed:
-		out.add(s.giveUpLocked(j, now, now, "the sender is closed"))
-	case j.ctx.Err() != nil:
-		out.add(s.giveUpLocked(j, now, now, "its time ended"))
-	case j.over(now), until.After(now) && (j.once || j.over(p.scheduler.limiter.holdEnd())):
-		if until.After(now) {
-			j.last.HTTP = p.heldFor
-		}
-		out.add(s.giveUpLocked(j, now, until, p.reason(now)))
-	default:
-		p.scheduler.queue.pushBack(j)
-	}
-
-	more := p.scheduler.queue.n == 1 // if the queue had jobs already, a run of schedule is due anyway
-	s.mu.Unlock()
-	if out != nil {
-		go out.call()
-	}
-	if more {
-		s.schedule()
-	}
-}
-
-// limit returns the time after which the job may not be sent.
-func (s *Sender) limit(j *job, now time.Time) (at time.Time) {
-	if !j.Until.IsZero() {
-		at = now.Add(j.Until.Sub(s.cfg.Now()))
-	}
-	if d, ok := j.ctx.Deadline(); ok && (at.IsZero() || d.Before(at)) {
-		at = d
-	}
-	return at
 }
 
 // Stats has the figures of a sender.
@@ -138,16 +80,16 @@ type Stats struct {
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Stats{Connections: s.pool.usable(), Dialled: s.pool.dialled, InFlight: s.flying, Rate: s.rateLocked(), P95: s.pool.latency.p95}
+	out := Stats{Connections: s.pool.countUsable(), Dialled: s.pool.dialled, InFlight: s.inFlight, Rate: s.rateLocked(), P95: s.pool.latency.p95}
 	for _, p := range s.projects {
-		out.Ready += p.scheduler.queue.n
+		out.Ready += p.scheduler.queue.length
 		out.Waiting += len(p.scheduler.retries)
 	}
 	return out
 }
 
-// Close answers everything that is not under way with Waiting, gives the rest
-// Config.Grace, and closes the connections.
+// Close answers every item that is not under way with Waiting. It waits up to Config.Grace
+// for the requests under way, and closes the connections. Another call returns at once.
 func (s *Sender) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -158,8 +100,8 @@ func (s *Sender) Close() {
 	s.closed = true
 	now := time.Now()
 	var out answers
-	for _, c := range s.crowds {
-		for j, w := range c.jobs {
+	for _, g := range s.groups {
+		for j, w := range g.jobs {
 			if w != nil {
 				w.shortenLocked(now.Add(s.cfg.Grace))
 				continue
@@ -168,58 +110,28 @@ func (s *Sender) Close() {
 		}
 	}
 
-	for s.flying > 0 {
+	// completeAttempt needs the lock to end the requests under way, and an answer may call
+	// Send. So the lock is released while answers are given. inFlight is read again after
+	// that, because its last change may have been signalled in between.
+	for s.inFlight > 0 {
 		s.mu.Unlock()
-		out.call()
+		out.giveAll()
 		out = nil
 		s.mu.Lock()
-		if s.flying > 0 {
-			s.idle.Wait()
+		if s.inFlight > 0 {
+			s.noneInFlight.Wait()
 		}
 	}
 
 	for _, c := range s.pool.conns {
 		c.cc.Close()
 	}
-	for _, w := range s.parked {
+	for _, w := range s.idleWorkers {
 		close(w.work)
 	}
 
 	s.timer.Stop()
-	close(s.ended)
+	close(s.watchDone)
 	s.mu.Unlock()
-	out.call()
-}
-
-// watch handles what no event triggers: overdue requests, dead connections, queued
-// items whose time is over, the share of the quota.
-func (s *Sender) watch() {
-	every := min(max(s.cfg.Timeout/20, 5*time.Millisecond), 250*time.Millisecond)
-	t := time.NewTicker(every)
-	defer t.Stop()
-	fitted := time.Now()
-	for {
-		select {
-		case <-s.ended:
-			return
-		case <-t.C:
-		}
-		s.mu.Lock()
-		now := time.Now()
-		for _, w := range s.workers {
-			w.watchLocked(now)
-		}
-		if now.Sub(fitted) >= 250*time.Millisecond {
-			fitted = now
-			s.pool.resize(s.rateLocked())
-		}
-		s.pool.sweep()
-		s.dialLocked(now)
-		s.usableLocked(now) // replaces the credentials in time
-		s.exchangeLocked(now)
-		out := s.overdueLocked(now)
-		s.mu.Unlock()
-		out.call()
-		s.schedule()
-	}
+	out.giveAll()
 }

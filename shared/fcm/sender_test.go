@@ -14,26 +14,35 @@ import (
 
 func TestEveryOutcomeArrives(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
-	want := map[string]Outcome{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
+	srv := startFCM(t, emulated.Options{Latency: time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
+	want := map[string]AnswerClass{"OK": Accepted, "UNREGISTERED": Invalid, "UNREGISTERED_SEED": Invalid, "INVALID_TOKEN": Invalid,
 		"INVALID_TOKEN_OLD": Invalid, "INVALID_TOKEN_BARE": Doubtful, "PAYLOAD_TOO_LARGE": Refused, "PAYLOAD_TOO_LARGE_OLD": Refused,
 		"PAYLOAD_FIELD": Refused, "UNKNOWN_FIELD": Refused, "NO_TARGET": Refused, "BAD_TOPIC": Refused, "BAD_CONDITION": Doubtful,
 		"WEBPUSH_TTL": Refused, "SENDER_ID_MISMATCH": Mismatch, "PERMISSION_DENIED": Misconfigured, "QUOTA_DEVICE": Waiting,
 		"UNAVAILABLE": Waiting, "INTERNAL": Waiting, "BAD_GATEWAY": Waiting, "THIRD_PARTY_AUTH": ThirdParty, "UNAUTHENTICATED": Misconfigured}
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	for name := range want {
 		srv.SetOutcome(name+"-token", name)
-		b.send(t.Context(), name+"-token", time.Now().Add(2*time.Second))
+		b.sendTarget(t.Context(), name+"-token", time.Now().Add(2*time.Second))
 	}
-	b.outcomes()
+
+	b.countClasses()
 	for name, outcome := range want {
-		a := b.answer(name + "-token")
-		if a.Outcome != outcome {
+		a := b.answerOf(name + "-token")
+		if a.Class != outcome {
 			t.Errorf("%s: %+v, want %s", name, a, outcome)
 		}
-		if a.Attempts != 1 || a.HTTP == 0 || outcome != Accepted && a.Text == "" || outcome == Accepted && a.Name == "" {
-			t.Errorf("%s: %+v", name, a)
+
+		checkEqual(t, a.Attempts, 1, "%s: a.Attempts", name)
+		if a.HTTP == 0 {
+			t.Errorf("%s: a.HTTP = %v, want anything but 0", name, a.HTTP)
+		}
+		if outcome != Accepted && a.Text == "" {
+			t.Errorf("%s: it is not accepted, and has no text", name)
+		}
+		if outcome == Accepted && a.Name == "" {
+			t.Errorf("%s: it is accepted, and has no name", name)
 		}
 		if outcome == Waiting && time.Until(a.NotBefore) < 5*time.Second {
 			t.Errorf("%s: may be tried again in %s", name, time.Until(a.NotBefore))
@@ -43,25 +52,26 @@ func TestEveryOutcomeArrives(t *testing.T) {
 
 func TestWhatIsSent(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL() + "/"})
-	m := compiled(t)
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL() + "/"})
+	m := compileTestMessage(t)
 	got := make(chan Answer, 3)
 	collect := func(a Answer) { got <- a }
-	s.Send(t.Context(), Item{Message: m, Customer: `c "ä"`, Target: token(1), Kind: push.KindToken}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: `c "ä"`, Target: testToken(1), Kind: push.KindToken}, collect)
 	s.Send(t.Context(), Item{Message: m, Customer: "c2", Target: "fid-0123456789abcdefgh", Kind: push.KindFID}, collect)
-	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: token(3), DryRun: true}, collect)
+	s.Send(t.Context(), Item{Message: m, Customer: "c3", Target: testToken(3), DryRun: true}, collect)
 	for range 3 {
-		if a := <-got; a.Outcome != Accepted {
+		if a := <-got; a.Class != Accepted {
 			t.Errorf("%+v", a)
 		}
 	}
-	if st := srv.Stats(); st.Accepted != 2 || st.Validated != 1 {
-		t.Errorf("%d accepted, %d validated", st.Accepted, st.Validated)
-	}
+
+	st := srv.Stats()
+	checkEqual(t, st.Accepted, 2, "messages accepted")
+	checkEqual(t, st.Validated, 1, "messages validated")
 	for _, msg := range srv.Messages(emulated.Filter{}) {
 		switch {
-		case msg.Token == token(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
+		case msg.Token == testToken(1) && msg.CustomerID == `c "ä"` && msg.MailingID == "m1" && msg.Project == "p":
 		case msg.FID == "fid-0123456789abcdefgh" && msg.CustomerID == "c2":
 		default:
 			t.Errorf("FCM got %+v: %s", msg, msg.Raw)
@@ -71,59 +81,66 @@ func TestWhatIsSent(t *testing.T) {
 
 func TestTooLargeIsNotSent(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL()})
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
 	m, err := Compile(fmt.Appendf(nil, `{"data":{"a":"%s"}}`, strings.Repeat("x", MaxSize-50)), Extra{MailingID: "m1"})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	room := MaxSize - m.Size("")
 	got := make(chan Answer, 1)
-	for n, want := range map[int]Outcome{room: Accepted, room + 1: Refused} {
-		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: token(1)}, func(a Answer) { got <- a })
-		if a := <-got; a.Outcome != want {
+	for n, want := range map[int]AnswerClass{room: Accepted, room + 1: Refused} {
+		s.Send(t.Context(), Item{Message: m, Customer: strings.Repeat("c", n), Target: testToken(1)}, func(a Answer) { got <- a })
+		if a := <-got; a.Class != want {
 			t.Errorf("%d bytes: %+v, want %s", m.Size("")+n, a, want)
 		}
 	}
+
 	if n := srv.Stats().Requests; n != 1 {
 		t.Errorf("%d requests", n)
 	}
 }
 
-// TestGoAway: connections that are told to go away lose nothing, send nothing
-// twice and are replaced one by one.
+// TestGoAway: connections that get GOAWAY lose no message, send none twice, and are
+// replaced one by one.
 func TestGoAway(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: 2 * time.Millisecond, GoAwayAfter: 100})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 4, MaxConnections: 4})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(time.Minute))
-	if got := b.outcomes(); got[Accepted] != 2000 {
+	if got := b.countClasses(); got[Accepted] != 2000 {
 		t.Errorf("outcomes %v", got)
 	}
+
 	st := srv.Stats()
-	if st.Accepted != 2000 || st.Duplicates != 0 {
-		t.Errorf("FCM took %d messages, %d of them twice", st.Accepted, st.Duplicates)
-	}
+	checkEqual(t, st.Accepted, 2000, "messages that FCM accepted")
+	checkEqual(t, st.Duplicates, 0, "messages that FCM got twice")
 	if st.ConnectionsAccepted > 2000/100+4 {
 		t.Errorf("%d connections for 2,000 messages at 100 each", st.ConnectionsAccepted)
 	}
 }
 
-// TestDials: a crowd that meets a cold pool makes no storm of handshakes.
+// TestDials: many requests at once, before there is a connection, do not open one each.
 func TestDials(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
-	s := fast(t, Config{Endpoint: srv.URL(), TLS: clientTLS(srv.CertPool()), Connections: 3, MaxConnections: 3})
+	srv := startFCM(t, emulated.Options{Latency: 5 * time.Millisecond, TLS: true})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), TLS: clientTLS(srv.CertPool()), Connections: 3, MaxConnections: 3})
 	for range 2 { // cold and warm
-		b := newBallot(t, s)
+		b := newAnswerBook(t, s)
 		b.sendMany(t.Context(), 1000, time.Time{})
-		if got := b.outcomes(); got[Accepted] != 1000 {
+		if got := b.countClasses(); got[Accepted] != 1000 {
 			t.Errorf("outcomes %v", got)
 		}
 	}
-	if st := srv.Stats(); st.ConnectionsAccepted > 3 || s.Stats().Dialled > 3 {
-		t.Errorf("%d connections, %d dialled, want 3", st.ConnectionsAccepted, s.Stats().Dialled)
+
+	st := srv.Stats()
+	if st.ConnectionsAccepted > 3 {
+		t.Errorf("FCM accepted %d connections, want at most 3", st.ConnectionsAccepted)
+	}
+	if s.Stats().Dialled > 3 {
+		t.Errorf("the sender opened %d connections, want at most 3", s.Stats().Dialled)
 	}
 }
 
@@ -131,110 +148,138 @@ func TestDials(t *testing.T) {
 // not sent more.
 func TestStreamLimit(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Millisecond, MaxStreams: 3})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: time.Millisecond, MaxStreams: 3})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 300, time.Time{})
-	if got := b.outcomes(); got[Accepted] != 300 || srv.Stats().Duplicates != 0 {
-		t.Errorf("outcomes %v, %d duplicates", got, srv.Stats().Duplicates)
-	}
+	got := b.countClasses()
+	checkEqual(t, got[Accepted], 300, "answers accepted")
+	checkEqual(t, srv.Stats().Duplicates, 0, "messages that FCM got twice")
 }
 
 func TestHangingAndBrokenAnswers(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL(), Timeout: 1500 * time.Millisecond})
-	b := newBallot(t, s)
-	srv.SetOutcome(token(7), "HANG")
-	srv.SetOutcome(token(8), "RESET")
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Timeout: 1500 * time.Millisecond})
+	b := newAnswerBook(t, s)
+	srv.SetOutcome(testToken(7), "HANG")
+	srv.SetOutcome(testToken(8), "RESET")
 	b.sendMany(t.Context(), 200, time.Now().Add(8*time.Second))
-	got := b.outcomes()
+	got := b.countClasses()
 	for _, i := range []int{7, 8} {
-		a := b.answer(token(i))
-		if a.Outcome != Waiting || !a.Sent || a.Attempts != 1 || time.Until(a.NotBefore) < 5*time.Second {
-			t.Errorf("target %d: %+v", i, a)
+		a := b.answerOf(testToken(i))
+		checkEqual(t, a.Class, Waiting, "target %d: a.Class", i)
+		if !a.Sent {
+			t.Errorf("target %d: Sent is false, want true: it may have been sent", i)
+		}
+		checkEqual(t, a.Attempts, 1, "target %d: a.Attempts", i)
+		if time.Until(a.NotBefore) < 5*time.Second {
+			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 5*time.Second)
 		}
 	}
-	// RESET may take others of its connection along; they wait, too.
-	if got[Accepted]+got[Waiting] != 200 || got[Accepted] < 50 {
-		t.Errorf("outcomes %v", got)
+
+	// A reset connection may end other requests on it: they wait, too.
+	checkEqual(t, got[Accepted]+got[Waiting], 200, "answers accepted or waiting")
+	if got[Accepted] < 50 {
+		t.Errorf("answers accepted = %v, want at least 50", got[Accepted])
 	}
+
 	for target, a := range b.got {
-		if a.Outcome == Waiting && !a.Sent {
+		if a.Class == Waiting && !a.Sent {
 			t.Errorf("%s waits though FCM has not begun with it: %+v", target, a)
 		}
 	}
 }
 
-// TestOutageOfAFew: those that FCM is not available for wait; nobody else does.
+// TestOutageOfAFew: messages for which FCM is not available wait. Others do not.
 func TestOutageOfAFew(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL()})
-	if err := srv.SetOutcomes(emulated.Outcome{Token: token(1), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second},
-		emulated.Outcome{Token: token(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
+	if err := srv.SetOutcomes(emulated.Outcome{Token: testToken(1), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second},
+		emulated.Outcome{Token: testToken(501), Outcome: "UNAVAILABLE", RetryAfter: 30 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	b := newBallot(t, s)
+
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 2000, time.Now().Add(20*time.Second))
-	if got := b.outcomes(); got[Accepted] != 1998 || got[Waiting] != 2 {
-		t.Errorf("outcomes %v", got)
-	}
+	got := b.countClasses()
+	checkEqual(t, got[Accepted], 1998, "answers accepted")
+	checkEqual(t, got[Waiting], 2, "answers waiting")
 	for _, i := range []int{1, 501} {
-		if a := b.answer(token(i)); a.HTTP != 503 || time.Until(a.NotBefore) < 25*time.Second {
-			t.Errorf("target %d: %+v", i, a)
+		a := b.answerOf(testToken(i))
+		checkEqual(t, a.HTTP, 503, "target %d: a.HTTP", i)
+		if time.Until(a.NotBefore) < 25*time.Second {
+			t.Errorf("target %d: NotBefore is in %v, want at least %v", i, time.Until(a.NotBefore), 25*time.Second)
 		}
 	}
 }
 
 func TestQuotaHoldsEverybody(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{QuotaPerMinute: 100})
-	s := fast(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{QuotaPerMinute: 100})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Connections: 2, MaxConnections: 2})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 3000, time.Now().Add(15*time.Second))
-	got := b.outcomes()
-	if got[Accepted] != 100 || got[Waiting] != 2900 {
-		t.Errorf("outcomes %v", got)
-	}
-	if n := srv.Stats().Requests; n > 100+2*streams+recentAnswers+5 {
+	got := b.countClasses()
+	checkEqual(t, got[Accepted], 100, "answers accepted")
+	checkEqual(t, got[Waiting], 2900, "answers waiting")
+	if n := srv.Stats().Requests; n > 100+2*maxStreams+recentAnswers+5 {
 		t.Errorf("%d requests: more than were under way when the quota was seen to be used up, and probes", n)
 	}
+
 	for target, a := range b.got {
-		if a.Outcome == Waiting && (a.HTTP != 429 && a.HTTP != 0 || a.Sent || time.Until(a.NotBefore) < 20*time.Second) {
-			t.Fatalf("%s: %+v", target, a)
+		if a.Class != Waiting {
+			continue
+		}
+		if a.HTTP != 429 && a.HTTP != 0 {
+			t.Fatalf("%s: HTTP %d, want 429 or no answer", target, a.HTTP)
+		}
+		if a.Sent {
+			t.Fatalf("%s: Sent is true, want false: FCM has answered", target)
+		}
+		if wait := time.Until(a.NotBefore); wait < 20*time.Second {
+			t.Fatalf("%s: it may be tried again in %s, want at least 20 s", target, wait)
 		}
 	}
-	if p := s.Prove(t.Context(), b.m); p.Outcome != Waiting || p.HTTP != 429 {
-		t.Errorf("proof without quota: %+v", p)
-	}
+
+	p := s.ProvePayload(t.Context(), b.m)
+	checkEqual(t, p.Class, Waiting, "proof without quota: p.Class")
+	checkEqual(t, p.HTTP, 429, "proof without quota: p.HTTP")
 }
 
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: time.Minute})
-	s := fast(t, Config{Endpoint: srv.URL(), Grace: 50 * time.Millisecond})
+	srv := startFCM(t, emulated.Options{Latency: time.Minute})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), Grace: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(ctx, 1000, time.Time{})
-	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= streams }); err != nil {
+	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= maxStreams }); err != nil {
 		t.Fatal(err)
 	}
+
 	cancel()
 	for i := range 100 {
-		b.send(ctx, token(1000+i), time.Time{})
+		b.sendTarget(ctx, testToken(1000+i), time.Time{})
 	}
-	if got := b.outcomes(); got[Waiting] != 1100 {
+
+	if got := b.countClasses(); got[Waiting] != 1100 {
 		t.Errorf("outcomes %v", got)
 	}
+
 	sent := 0
 	for _, a := range b.got {
 		if a.Sent {
 			sent++
 		}
 	}
-	if sent < streams || sent >= 1000 {
-		t.Errorf("%d were under way", sent)
+
+	if sent < maxStreams {
+		t.Errorf("%v messages were under way, want at least %v", sent, maxStreams)
+	}
+	if sent >= 1000 {
+		t.Errorf("%v messages were under way, want less than 1000", sent)
 	}
 }
 
@@ -242,38 +287,43 @@ func TestContextEnds(t *testing.T) {
 // broken off at once.
 func TestContextEndsWithGrace(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 100 * time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
+	srv := startFCM(t, emulated.Options{Latency: 100 * time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
 	ctx, cancel := context.WithCancel(t.Context())
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(ctx, 10, time.Time{})
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests == 10 }); err != nil {
 		t.Fatal(err)
 	}
+
 	cancel()
-	if got := b.outcomes(); got[Accepted] != 10 {
+	if got := b.countClasses(); got[Accepted] != 10 {
 		t.Errorf("outcomes %v", got)
 	}
 }
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{Latency: 20 * time.Millisecond})
-	s := fast(t, Config{Endpoint: srv.URL()})
-	b := newBallot(t, s)
+	srv := startFCM(t, emulated.Options{Latency: 20 * time.Millisecond})
+	s := newFastSender(t, Config{Endpoint: srv.URL()})
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 1000, time.Time{})
 	if err := srv.Wait(t.Context(), func(st emulated.Stats) bool { return st.Requests >= 100 }); err != nil {
 		t.Fatal(err)
 	}
+
 	s.Close()
-	b.send(t.Context(), "late", time.Time{})
-	got := b.outcomes()
-	if got[Accepted] < 100 || got[Accepted]+got[Waiting] != 1001 {
-		t.Errorf("outcomes %v", got)
+	b.sendTarget(t.Context(), "late", time.Time{})
+	got := b.countClasses()
+	if got[Accepted] < 100 {
+		t.Errorf("answers accepted = %v, want at least 100", got[Accepted])
 	}
+
+	checkEqual(t, got[Accepted]+got[Waiting], 1001, "answers accepted or waiting")
 	if st := srv.Stats(); st.Accepted != got[Accepted] {
 		t.Errorf("FCM took %d, %d are answered so", st.Accepted, got[Accepted])
 	}
+
 	s.Close()
 }
 
@@ -283,22 +333,23 @@ func TestOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := fast(t, Config{Endpoint: "http://" + l.Addr().String()})
+
+	s := newFastSender(t, Config{Endpoint: "http://" + l.Addr().String()})
 	l.Close()
-	b := newBallot(t, s)
+	b := newAnswerBook(t, s)
 	b.sendMany(t.Context(), 50, time.Now().Add(300*time.Millisecond))
-	if got := b.outcomes(); got[Waiting] != 50 {
+	if got := b.countClasses(); got[Waiting] != 50 {
 		t.Errorf("outcomes %v", got)
 	}
-	if a := s.Prove(t.Context(), b.m); a.Outcome != Waiting {
+	if a := s.ProvePayload(t.Context(), b.m); a.Class != Waiting {
 		t.Errorf("proof: %+v", a)
 	}
 }
 
 func TestProve(t *testing.T) {
 	t.Parallel()
-	srv := start(t, emulated.Options{})
-	s := fast(t, Config{Endpoint: srv.URL(), ProofTopic: "proofs"})
+	srv := startFCM(t, emulated.Options{})
+	s := newFastSender(t, Config{Endpoint: srv.URL(), ProofTopic: "proofs"})
 	events, cancel := srv.Subscribe()
 	defer cancel()
 	sized := func(n int) *Message {
@@ -312,37 +363,45 @@ func TestProve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for name, c := range map[string]struct {
 		m           *Message
-		want        Outcome
+		want        AnswerClass
 		provisional bool
 		http        int
 	}{
-		"good":                 {compiled(t), Accepted, false, 200},
+		"good":                 {compileTestMessage(t), Accepted, false, 200},
 		"bad":                  {bad, Refused, false, 400},
 		"too large for topics": {sized(3000), Refused, true, 400},
 		"too large":            {sized(5000), Refused, false, 0},
 	} {
-		a := s.Prove(t.Context(), c.m)
-		if a.Outcome != c.want || a.Provisional != c.provisional || a.HTTP != c.http {
-			t.Errorf("%s: %+v", name, a)
-		}
-		if c.want == Refused && a.Text == "" {
-			t.Errorf("%s: no words", name)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			a := s.ProvePayload(t.Context(), c.m)
+			checkEqual(t, a.Class, c.want, "%s: a.Class", name)
+			checkEqual(t, a.Provisional, c.provisional, "%s: a.Provisional", name)
+			checkEqual(t, a.HTTP, c.http, "%s: a.HTTP", name)
+			if c.want == Refused && a.Text == "" {
+				t.Errorf("%s: the answer has no text", name)
+			}
+		})
 	}
+
 	e := <-events
 	for e.Message == nil || !e.Message.ValidateOnly {
 		e = <-events
 	}
-	if e.Message.Topic != "proofs" || len(e.Message.CustomerID) != push.MaxCustomerID {
-		t.Errorf("proof sent to %q with customer %q", e.Message.Topic, e.Message.CustomerID)
-	}
-	for outcome, want := range map[string]Outcome{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
-		srv.SetOutcome("/topics/proofs", outcome)
-		if a := s.Prove(t.Context(), compiled(t)); a.Outcome != want {
-			t.Errorf("proof answered %s: %+v", outcome, a)
-		}
+
+	checkEqual(t, e.Message.Topic, "proofs", "the topic of the proof")
+	checkEqual(t, len(e.Message.CustomerID), push.MaxCustomerID, "bytes of the customer's id in the proof")
+	for outcome, want := range map[string]AnswerClass{"UNREGISTERED": Refused, "INVALID_TOKEN_BARE": Refused, "UNAVAILABLE": Waiting, "PERMISSION_DENIED": Misconfigured} {
+		t.Run(outcome, func(t *testing.T) {
+
+			srv.SetOutcome("/topics/proofs", outcome)
+			if a := s.ProvePayload(t.Context(), compileTestMessage(t)); a.Class != want {
+				t.Errorf("proof answered %s: %+v", outcome, a)
+			}
+		})
 	}
 }
 
@@ -358,12 +417,16 @@ func TestConfig(t *testing.T) {
 	for endpoint, google := range map[string]bool{"https://fcm.googleapis.com": true, "https://FCM.googleapis.com:443/": true,
 		"http://fcm.googleapis.com": false, "http://fcm.googleapis.com:443": false, "https://fcm.googleapis.com:8443": false, "https://fcm.googleapis.com.evil.example": false,
 		"https://evil.example/fcm.googleapis.com": false, "http://127.0.0.1:9599": false} {
-		tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().target()
-		if err != nil || tg.google != google {
-			t.Errorf("%s: Google's is %v, want %v (%v)", endpoint, tg.google, google, err)
-		}
-		if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
-			t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
-		}
+		t.Run(endpoint, func(t *testing.T) {
+
+			tg, err := Config{Project: "p", Endpoint: endpoint}.withDefaults().parseEndpoint()
+			if err != nil {
+				t.Fatalf("%s: %v", endpoint, err)
+			}
+			checkEqual(t, tg.google, google, "%s: that it is Google's", endpoint)
+			if err == nil && !strings.HasSuffix(tg.sendURL("p"), "/v1/projects/p/messages:send") {
+				t.Errorf("%s: sends to %s", endpoint, tg.sendURL("p"))
+			}
+		})
 	}
 }

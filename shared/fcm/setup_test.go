@@ -1,6 +1,7 @@
 package fcm
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,7 +17,7 @@ import (
 	emulated "carillon.example/emulators/fcm"
 )
 
-func start(t *testing.T, o emulated.Options) *emulated.Server {
+func startFCM(t *testing.T, o emulated.Options) *emulated.Server {
 	t.Helper()
 	srv, err := emulated.Start("127.0.0.1:0", o)
 	if err != nil {
@@ -26,8 +27,8 @@ func start(t *testing.T, o emulated.Options) *emulated.Server {
 	return srv
 }
 
-// fast is a sender without a pace to speak of.
-func fast(t *testing.T, c Config) *Sender {
+// newFastSender is a sender without a pace to speak of.
+func newFastSender(t *testing.T, c Config) *Sender {
 	t.Helper()
 	c.Project, c.QuotaPerMinute, c.MaxInstances = "p", 1_000_000_000, 1
 	s, err := New(t.Context(), c)
@@ -38,7 +39,7 @@ func fast(t *testing.T, c Config) *Sender {
 	return s
 }
 
-func compiled(t testing.TB) *Message {
+func compileTestMessage(t testing.TB) *Message {
 	t.Helper()
 	m, err := Compile([]byte(`{"notification":{"title":"Spring sale"},"data":{"screen":"sale"}}`), Extra{MailingID: "m1"})
 	if err != nil {
@@ -47,8 +48,8 @@ func compiled(t testing.TB) *Message {
 	return m
 }
 
-// A ballot collects answers and notices those that come twice.
-type ballot struct {
+// An answerBook collects answers, and reports a second answer to the same item.
+type answerBook struct {
 	t    *testing.T
 	s    *Sender
 	m    *Message
@@ -58,16 +59,16 @@ type ballot struct {
 	sent int
 }
 
-func newBallot(t *testing.T, s *Sender) *ballot {
-	return &ballot{t: t, s: s, m: compiled(t), got: map[string]Answer{}}
+func newAnswerBook(t *testing.T, s *Sender) *answerBook {
+	return &answerBook{t: t, s: s, m: compileTestMessage(t), got: map[string]Answer{}}
 }
 
-func (b *ballot) send(ctx context.Context, target string, until time.Time) {
+func (b *answerBook) sendTarget(ctx context.Context, target string, until time.Time) {
 	b.sendItem(ctx, Item{Target: target, Until: until})
 }
 
 // sendItem sends an item, whose message and customer it adds.
-func (b *ballot) sendItem(ctx context.Context, it Item) {
+func (b *answerBook) sendItem(ctx context.Context, it Item) {
 	target := it.Target
 	it.Message, it.Customer = b.m, "c-"+target
 	b.wg.Add(1)
@@ -85,24 +86,24 @@ func (b *ballot) sendItem(ctx context.Context, it Item) {
 	})
 }
 
-func (b *ballot) sendMany(ctx context.Context, n int, until time.Time) {
+func (b *answerBook) sendMany(ctx context.Context, n int, until time.Time) {
 	for i := range n {
-		b.send(ctx, token(i), until)
+		b.sendTarget(ctx, testToken(i), until)
 	}
 }
 
-// token is one that the emulator takes for well-formed.
-func token(i int) string { return fmt.Sprintf("token-%06d:APA91b-abcdefghijklmnopqrstuvwxyz", i) }
+// testToken returns a token that has the form which the emulator accepts.
+func testToken(i int) string { return fmt.Sprintf("token-%06d:APA91b-abcdefghijklmnopqrstuvwxyz", i) }
 
-// outcomes waits for all answers and counts them.
-func (b *ballot) outcomes() map[Outcome]int {
+// countClasses waits for all answers and counts them.
+func (b *answerBook) countClasses() map[AnswerClass]int {
 	b.t.Helper()
 	b.wg.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	counts := map[Outcome]int{}
+	counts := map[AnswerClass]int{}
 	for _, a := range b.got {
-		counts[a.Outcome]++
+		counts[a.Class]++
 	}
 	if len(b.got) != b.sent {
 		b.t.Errorf("%d answers to %d items", len(b.got), b.sent)
@@ -110,7 +111,7 @@ func (b *ballot) outcomes() map[Outcome]int {
 	return counts
 }
 
-func (b *ballot) answer(target string) Answer {
+func (b *answerBook) answerOf(target string) Answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.got[target]
@@ -155,9 +156,9 @@ func (p *pipe) Close() error { p.once.Do(func() { close(p.done) }); return nil }
 
 func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// bubble serves handle over a pipe and gives a sender to it; to be used within
+// newPipedSender serves handle over a pipe and gives a sender to it; to be used within
 // synctest.Test. end stops both.
-func bubble(t *testing.T, c Config, handle http.HandlerFunc) (s *Sender, end func()) {
+func newPipedSender(t *testing.T, c Config, handle http.HandlerFunc) (s *Sender, end func()) {
 	t.Helper()
 	p := newPipe()
 	srv := &http.Server{ErrorLog: quiet, Handler: handle, Protocols: new(http.Protocols)}
@@ -171,11 +172,30 @@ func bubble(t *testing.T, c Config, handle http.HandlerFunc) (s *Sender, end fun
 	return s, func() { s.Close(); srv.Close() }
 }
 
-// reply answers a request after its body was read.
-func reply(w http.ResponseWriter, r *http.Request, code int, body string) {
+// writeReply answers a request after its body was read.
+func writeReply(w http.ResponseWriter, r *http.Request, code int, body string) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.WriteHeader(code)
 	_, _ = io.WriteString(w, body)
 }
 
 const taken = `{"name":"projects/p/messages/1"}`
+
+// checkEqual reports an error if got is not want. what says what got is.
+func checkEqual[T comparable](t testing.TB, got, want T, what string, args ...any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s is %v, want %v", fmt.Sprintf(what, args...), got, want)
+	}
+}
+
+// checkRange reports an error if got is less than least or more than most.
+func checkRange[T cmp.Ordered](t testing.TB, got, least, most T, what string, args ...any) {
+	t.Helper()
+	if got < least {
+		t.Errorf("%s is %v, want at least %v", fmt.Sprintf(what, args...), got, least)
+	}
+	if got > most {
+		t.Errorf("%s is %v, want at most %v", fmt.Sprintf(what, args...), got, most)
+	}
+}

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// announceEvery is the shortest time between two writes of the demand of an
+	// storeEvery is the shortest time between two writes of the demand of an
 	// instance.
-	announceEvery = 10500 * time.Millisecond
+	storeEvery = 10500 * time.Millisecond
 	// readEvery is how often a busy instance reads the demands of the others.
 	readEvery = 4 * time.Second
 	// knownAfter is how long after it was stored all others have read a demand:
@@ -23,13 +23,13 @@ const (
 	// retryEvery is the pause after a failed store or read.
 	retryEvery = 2 * time.Second
 	// leaveAfter is how long an instance is idle before it deletes its demand.
-	leaveAfter = 3 * announceEvery
+	leaveAfter = 3 * storeEvery
 )
 
-// A share is one sender's part of the quota, in messages a second. It is the greatest
-// part that certainly leaves the others theirs. They may not know yet what this
-// sender wants, so a growing demand counts only once all have read it. It reads no
-// clock: every method gets the time.
+// A share computes one sender's part of the quota, in messages a second: as much as
+// possible without taking from the parts of the others. The others may not have read the
+// demand of this sender yet. So a demand that grows counts only after all others have had
+// the time to read it. It reads no clock: every method gets the time.
 type share struct {
 	full   float64 // the quota of all senders together
 	static float64 // part of one sender as long as it does not know the others
@@ -45,23 +45,23 @@ type share struct {
 	readAt time.Time // when others were read; zero: never
 }
 
-// announced records that a demand was stored: begun then, done by now.
-func (s *share) announced(d push.Demand, began, now time.Time) {
+// recordStored records that a demand was stored. The store began at began and ended at now.
+func (s *share) recordStored(d push.Demand, began, now time.Time) {
 	s.known = min(s.knownRate(began), d.Rate)
 	s.mine, s.sentAt, s.knownAt = d, began, now.Add(knownAfter)
 }
 
-// left records that the demand was deleted. What the others want will have changed
-// when there is one again.
-func (s *share) left() {
+// recordDeleted records that the demand was deleted. It forgets the demands of the others,
+// which will have changed before this sender sends again.
+func (s *share) recordDeleted() {
 	s.mine, s.known, s.sentAt, s.knownAt = push.Demand{}, 0, time.Time{}, time.Time{}
 	s.others, s.readAt = nil, time.Time{}
 }
 
-// read records what the others want.
-func (s *share) read(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
+// recordOthers records the demands of the others, which were read at now.
+func (s *share) recordOthers(others []push.Demand, now time.Time) { s.others, s.readAt = others, now }
 
-// knownRate returns the rate that all others count for this sender.
+// knownRate returns the demand of this sender that all others have read.
 func (s *share) knownRate(now time.Time) float64 {
 	switch {
 	case s.sentAt.IsZero(), now.Sub(s.sentAt) > leaseFor:
@@ -72,36 +72,37 @@ func (s *share) knownRate(now time.Time) float64 {
 	return s.mine.Rate
 }
 
-// allowed returns the share now.
-func (s *share) allowed(now time.Time) float64 {
+// allowedRate returns this sender's part of the quota in messages a second.
+func (s *share) allowedRate(now time.Time) float64 {
 	if s.alone || s.readAt.IsZero() || now.Sub(s.readAt) > leaseFor {
 		return s.static
 	}
 
-	// What is left when the others have read what this sender wants.
+	// This is what the others leave, who divide the quota by the known demand of this sender.
 	known := s.knownRate(now)
 	allowed := s.full
-	for _, part := range s.parts(known, s.wanted)[1:] {
+	for _, part := range s.divideQuota(known, s.demandOf)[1:] {
 		allowed -= part
 	}
 
-	// Until they have, a new sender may use its part as far as the others leave it
-	// whose demands are known.
+	// If this sender has a greater demand that the others have not read, it may use its part
+	// as far as the known demands of the others leave it free.
 	if known < s.mine.Rate {
 		free := s.full
-		for _, part := range s.parts(0, s.surelyWanted(now))[1:] {
+		for _, part := range s.divideQuota(0, s.knownDemandOf(now))[1:] {
 			free -= part
 		}
-		allowed = max(allowed, min(s.parts(s.full, s.wanted)[0], free))
+		allowed = max(allowed, min(s.divideQuota(s.full, s.demandOf)[0], free))
 	}
 	return max(allowed, s.floor)
 }
 
-// wanted returns what another sender wants.
-func (s *share) wanted(o push.Demand) float64 { return o.Rate }
+// demandOf returns the demand of another sender.
+func (s *share) demandOf(o push.Demand) float64 { return o.Rate }
 
-// surelyWanted returns what another sender wants, as far as all others know it.
-func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
+// knownDemandOf returns a function that returns the part of another sender's demand that all
+// others have read.
+func (s *share) knownDemandOf(now time.Time) func(push.Demand) float64 {
 	return func(o push.Demand) float64 {
 		if o.Age+now.Sub(s.readAt) >= knownAfter {
 			return o.Rate
@@ -110,19 +111,20 @@ func (s *share) surelyWanted(now time.Time) func(push.Demand) float64 {
 	}
 }
 
-// parts divides the quota. The first part is that of this sender, who wants mine. A
-// sender that wants less than an equal part gets what it wants, and the others divide
-// the rest.
-func (s *share) parts(mine float64, of func(push.Demand) float64) []float64 {
+// divideQuota returns the parts of all senders. The first is that of this sender, whose
+// demand is mine; of gives the demands of the others.
+func (s *share) divideQuota(mine float64, of func(push.Demand) float64) []float64 {
 	wants := make([]float64, 0, len(s.others)+1)
 	wants = append(wants, mine)
 	for _, o := range s.others {
 		wants = append(wants, of(o))
 	}
-	return divide(s.full, wants)
+	return divideFairly(s.full, wants)
 }
 
-func divide(total float64, wants []float64) []float64 {
+// divideFairly divides total. A sender that wants less than an equal part gets what it
+// wants, and the others divide the rest.
+func divideFairly(total float64, wants []float64) []float64 {
 	order := make([]int, len(wants))
 	for i := range order {
 		order[i] = i
@@ -143,12 +145,13 @@ func divide(total float64, wants []float64) []float64 {
 		parts[i] = min(wants[i], total/float64(len(order)-n))
 		total -= parts[i]
 	}
+
 	return parts
 }
 
-// ramp returns how far the sending of the project has grown, by what the others
-// announced.
-func (s *share) ramp() (most float64) {
+// highestRamp returns the greatest ramp of the other busy senders: how far the sending of
+// the project has grown. A new sender continues from there.
+func (s *share) highestRamp() (most float64) {
 	for _, o := range s.others {
 		if o.Rate > 0 {
 			most = max(most, o.Ramp)

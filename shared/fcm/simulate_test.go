@@ -12,13 +12,13 @@ import (
 
 var epoch = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 
-// A cloud simulates the senders of one project against a quota: their limiters
+// A simulation simulates the senders of one project against a quota: their limiters
 // are the real ones, everything else is arithmetic on a clock of its own.
-type cloud struct {
+type simulation struct {
 	perMinute int
 	quota     quotaModel
-	instances []*instance
-	stored    map[*instance]storedDemand // what the peers have announced
+	instances []*simulatedInstance
+	stored    map[*simulatedInstance]storedDemand // what the peers have announced
 	now       time.Time
 	accepted  int
 	limited   int
@@ -29,8 +29,8 @@ type storedDemand struct {
 	at time.Time
 }
 
-// An instance is one sender of the simulation.
-type instance struct {
+// An simulatedInstance is one sender of the simulation.
+type simulatedInstance struct {
 	limiter
 	wants    float64 // messages a second that it has to send; 0: idle
 	credit   float64 // messages it has to send now
@@ -60,9 +60,9 @@ const (
 
 // A quotaModel is how FCM may count a quota.
 type quotaModel interface {
-	// take counts a message and says whether it is within the quota, and what
+	// allowMessage counts a message and says whether it is within the quota, and what
 	// Retry-After the answer has if not.
-	take(now time.Time) (ok bool, retryAfter time.Duration)
+	allowMessage(now time.Time) (ok bool, retryAfter time.Duration)
 }
 
 // A minuteWindow begins with its first message.
@@ -73,7 +73,7 @@ type minuteWindow struct {
 	used       int
 }
 
-func (w *minuteWindow) take(now time.Time) (bool, time.Duration) {
+func (w *minuteWindow) allowMessage(now time.Time) (bool, time.Duration) {
 	if now.Sub(w.began) >= time.Minute {
 		w.began, w.used = now, 0
 	}
@@ -93,7 +93,7 @@ type tokenBucket struct {
 	at                     time.Time
 }
 
-func (b *tokenBucket) take(now time.Time) (bool, time.Duration) {
+func (b *tokenBucket) allowMessage(now time.Time) (bool, time.Duration) {
 	if !b.at.IsZero() {
 		b.level += b.perSecond * now.Sub(b.at).Seconds()
 	}
@@ -105,19 +105,19 @@ func (b *tokenBucket) take(now time.Time) (bool, time.Duration) {
 	return true, 0
 }
 
-func newCloud(perMinute int, model func(int) quotaModel) *cloud {
-	return &cloud{perMinute: perMinute, quota: model(perMinute), stored: map[*instance]storedDemand{}, now: epoch}
+func newSimulation(perMinute int, model func(int) quotaModel) *simulation {
+	return &simulation{perMinute: perMinute, quota: model(perMinute), stored: map[*simulatedInstance]storedDemand{}, now: epoch}
 }
 
-// start adds an instance that has so many messages a second to send.
-func (c *cloud) start(wants float64) *instance {
-	i := &instance{limiter: newLimiter(c.perMinute, 10, false, c.now), wants: wants}
+// startInstance adds an instance that has so many messages a second to send.
+func (c *simulation) startInstance(wants float64) *simulatedInstance {
+	i := &simulatedInstance{limiter: newLimiter(c.perMinute, 10, false, c.now), wants: wants}
 	c.instances = append(c.instances, i)
 	return i
 }
 
-// kill ends an instance without a word.
-func (c *cloud) kill(dead *instance) {
+// killInstance ends an instance without a word.
+func (c *simulation) killInstance(dead *simulatedInstance) {
 	for n, i := range c.instances {
 		if i == dead {
 			c.instances = append(c.instances[:n], c.instances[n+1:]...)
@@ -126,41 +126,41 @@ func (c *cloud) kill(dead *instance) {
 	}
 }
 
-// run lets the time pass.
-func (c *cloud) run(d time.Duration) {
+// runFor lets the time pass.
+func (c *simulation) runFor(d time.Duration) {
 	for end := c.now.Add(d); c.now.Before(end); c.now = c.now.Add(simStep) {
 		for _, i := range c.instances {
-			c.land(i)
+			c.deliverAnswers(i)
 			if c.now.UnixMilli()%100 == 0 {
-				c.exchange(i)
+				c.exchangeDemands(i)
 			}
-			c.send(i)
+			c.sendMessages(i)
 		}
 	}
 }
 
-func (c *cloud) land(i *instance) {
+func (c *simulation) deliverAnswers(i *simulatedInstance) {
 	for len(i.flights) > 0 && !i.flights[0].at.After(c.now) {
 		f := i.flights[0]
 		i.flights = i.flights[1:]
 		if f.ok {
-			i.quota.accepted(f.began, c.now)
+			i.quota.countOther(f.began, c.now)
 		} else {
-			i.quota.limited(f.began, c.now, f.retryAfter, true)
+			i.quota.countLimited(f.began, c.now, f.retryAfter, true)
 		}
 	}
 }
 
-// exchange is what Sender.exchangeLocked and the store do.
-func (c *cloud) exchange(i *instance) {
+// exchangeDemands does what Sender.startExchangesLocked and the store do.
+func (c *simulation) exchangeDemands(i *simulatedInstance) {
 	x := &i.exchange
 	if x.at.IsZero() {
 		x.turn = i.exchangeDue(c.now)
-		if x.turn.idle() {
+		if x.turn.isEmpty() {
 			return
 		}
 		x.from, x.at = c.now, c.now.Add(simExchange)
-		if x.turn.announce {
+		if x.turn.store {
 			c.stored[i] = storedDemand{x.turn.demand, c.now}
 			i.writes++
 		}
@@ -172,22 +172,24 @@ func (c *cloud) exchange(i *instance) {
 	if c.now.Before(x.at) {
 		return
 	}
+
 	h := exchangeResult{stored: true}
 	for other, d := range c.stored {
 		if d.Age = c.now.Sub(d.at); other != i && d.Age < push.DemandLife {
 			h.others = append(h.others, d.Demand)
 		}
 	}
-	i.exchanged(x.turn, h, x.from, c.now)
+
+	i.recordExchange(x.turn, h, x.from, c.now)
 	x.at = time.Time{}
 }
 
-func (c *cloud) send(i *instance) {
+func (c *simulation) sendMessages(i *simulatedInstance) {
 	i.credit = min(i.credit+i.wants*simStep.Seconds(), max(1, i.wants))
-	for i.credit >= 1 && i.wait(c.now) == 0 {
+	for i.credit >= 1 && i.waitTime(c.now) == 0 {
 		i.credit--
-		i.take(c.now)
-		ok, retryAfter := c.quota.take(c.now)
+		i.countSent(c.now)
+		ok, retryAfter := c.quota.allowMessage(c.now)
 		if ok {
 			c.accepted++
 		} else {
@@ -210,26 +212,26 @@ var models = map[string]func(quota int) quotaModel{
 }
 
 // inAllModels runs what instances do against each model.
-func inAllModels(t *testing.T, do func(t *testing.T, c *cloud)) {
+func inAllModels(t *testing.T, do func(t *testing.T, c *simulation)) {
 	t.Helper()
 	for name, model := range models {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			do(t, newCloud(simQuota, model))
+			do(t, newSimulation(simQuota, model))
 		})
 	}
 }
 
-// shares are how much of the quota was sent, and how much of what was sent was
+// measureShares are how much of the quota was sent, and how much of what was sent was
 // answered 429.
-func (c *cloud) shares() (used, limited float64) {
+func (c *simulation) measureShares() (used, limited float64) {
 	return float64(c.accepted) / (c.now.Sub(epoch).Minutes() * float64(c.perMinute)), float64(c.limited) / float64(c.accepted+c.limited)
 }
 
-// check holds what was sent to what instances together are to reach.
-func (c *cloud) check(t *testing.T, least, most float64) {
+// checkShares holds what was sent to what instances together are to reach.
+func (c *simulation) checkShares(t *testing.T, least, most float64) {
 	t.Helper()
-	used, limited := c.shares()
+	used, limited := c.measureShares()
 	t.Logf("%.1f %% of the quota, %.2f %% of 429", 100*used, 100*limited)
 	if used < least {
 		t.Errorf("%.1f %% of the quota, want %.0f %%", 100*used, 100*least)
@@ -237,6 +239,7 @@ func (c *cloud) check(t *testing.T, least, most float64) {
 	if limited > most {
 		t.Errorf("%.2f %% of 429, want at most %.1f %%", 100*limited, 100*most)
 	}
+
 	for n, i := range c.instances {
 		if perTenSeconds := float64(i.writes) / c.now.Sub(epoch).Seconds() * 10; c.now.Sub(epoch) > 5*time.Minute && perTenSeconds > 1 {
 			t.Errorf("instance %d stored its demand %d times", n, i.writes)
@@ -249,12 +252,12 @@ func TestInstancesShareTheQuota(t *testing.T) {
 	for _, n := range []int{1, 2, 5, 10} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			inAllModels(t, func(t *testing.T, c *cloud) {
+			inAllModels(t, func(t *testing.T, c *simulation) {
 				for range n {
-					c.start(endless)
+					c.startInstance(endless)
 				}
-				c.run(10 * time.Minute)
-				c.check(t, 0.92, 0.005)
+				c.runFor(10 * time.Minute)
+				c.checkShares(t, 0.92, 0.005)
 			})
 		})
 	}
@@ -264,24 +267,24 @@ func TestInstancesShareTheQuota(t *testing.T) {
 // ends with and one without a word, and others come.
 func TestInstancesComeAndGo(t *testing.T) {
 	t.Parallel()
-	inAllModels(t, func(t *testing.T, c *cloud) {
-		idle, dies, leaves := c.start(endless), c.start(endless), c.start(endless)
-		c.start(endless)
-		c.run(2 * time.Minute)
-		c.start(endless)
-		c.run(2 * time.Minute)
-		c.kill(dies)
-		c.run(2 * time.Minute)
+	inAllModels(t, func(t *testing.T, c *simulation) {
+		idle, dies, leaves := c.startInstance(endless), c.startInstance(endless), c.startInstance(endless)
+		c.startInstance(endless)
+		c.runFor(2 * time.Minute)
+		c.startInstance(endless)
+		c.runFor(2 * time.Minute)
+		c.killInstance(dies)
+		c.runFor(2 * time.Minute)
 		idle.wants = 0
-		c.run(time.Minute)
-		leaves.leave()
+		c.runFor(time.Minute)
+		leaves.stopExchange()
 		leaves.wants = 0
-		c.run(time.Minute)
-		c.kill(leaves)
+		c.runFor(time.Minute)
+		c.killInstance(leaves)
 		idle.wants = endless
-		c.start(20)
-		c.run(2 * time.Minute)
-		c.check(t, 0.92, 0.005)
+		c.startInstance(20)
+		c.runFor(2 * time.Minute)
+		c.checkShares(t, 0.92, 0.005)
 	})
 }
 
@@ -289,37 +292,40 @@ func TestInstancesComeAndGo(t *testing.T) {
 // times in ten minutes.
 func TestHalfOfTheInstancesDie(t *testing.T) {
 	t.Parallel()
-	inAllModels(t, func(t *testing.T, c *cloud) {
-		dies := c.start(endless)
-		c.start(endless)
+	inAllModels(t, func(t *testing.T, c *simulation) {
+		dies := c.startInstance(endless)
+		c.startInstance(endless)
 		for range 3 {
-			c.run(2 * time.Minute)
-			c.kill(dies)
-			c.run(time.Minute)
-			dies = c.start(endless)
+			c.runFor(2 * time.Minute)
+			c.killInstance(dies)
+			c.runFor(time.Minute)
+			dies = c.startInstance(endless)
 		}
-		c.run(time.Minute)
-		c.check(t, 0.88, 0.005)
+		c.runFor(time.Minute)
+		c.checkShares(t, 0.88, 0.005)
 	})
 }
 
 // TestAnIdleInstanceKeepsNoQuota: what an instance does not need the others use.
 func TestAnIdleInstanceKeepsNoQuota(t *testing.T) {
 	t.Parallel()
-	inAllModels(t, func(t *testing.T, c *cloud) {
-		busy := c.start(endless)
+	inAllModels(t, func(t *testing.T, c *simulation) {
+		busy := c.startInstance(endless)
 		for range 4 {
-			c.start(endless)
+			c.startInstance(endless)
 		}
-		c.run(time.Minute)
+
+		c.runFor(time.Minute)
 		for _, i := range c.instances[1:] {
 			i.wants = 3
 		}
-		c.run(time.Minute)
+
+		c.runFor(time.Minute)
 		if got, want := busy.rate(), 0.95*busy.share.full; got < want {
 			t.Errorf("the busy one of five may send %.0f a second, want %.0f", got, want)
 		}
-		c.check(t, 0, 0.005)
+
+		c.checkShares(t, 0, 0.005)
 	})
 }
 
@@ -327,30 +333,30 @@ func TestAnIdleInstanceKeepsNoQuota(t *testing.T) {
 // not each take all of the quota.
 func TestInstancesWakeTogether(t *testing.T) {
 	t.Parallel()
-	inAllModels(t, func(t *testing.T, c *cloud) {
+	inAllModels(t, func(t *testing.T, c *simulation) {
 		for range 10 {
-			c.start(1)
+			c.startInstance(1)
 		}
-		c.run(2 * time.Minute)
+		c.runFor(2 * time.Minute)
 		for _, i := range c.instances {
 			i.wants = endless
 		}
-		c.run(2 * time.Minute)
-		c.check(t, 0.3, 0.005)
+		c.runFor(2 * time.Minute)
+		c.checkShares(t, 0.3, 0.005)
 	})
 }
 
-// TestOthersUseTheQuotaToo: half of the quota is used by somebody else.
+// TestOthersUseTheQuotaToo: another program uses half of the quota.
 func TestOthersUseTheQuotaToo(t *testing.T) {
 	t.Parallel()
 	for name, model := range models {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(simQuota, func(n int) quotaModel { return model(n / 2) })
-			c.start(endless)
-			c.start(endless)
-			c.run(10 * time.Minute)
-			c.check(t, 0.92/2, 0.3)
+			c := newSimulation(simQuota, func(n int) quotaModel { return model(n / 2) })
+			c.startInstance(endless)
+			c.startInstance(endless)
+			c.runFor(10 * time.Minute)
+			c.checkShares(t, 0.92/2, 0.3)
 		})
 	}
 }
@@ -361,12 +367,12 @@ func BenchmarkInstances(b *testing.B) {
 	for range b.N {
 		for _, name := range slices.Sorted(maps.Keys(models)) {
 			for _, n := range []int{1, 2, 5, 10} {
-				c := newCloud(600_000, models[name])
+				c := newSimulation(600_000, models[name])
 				for range n {
-					c.start(endless)
+					c.startInstance(endless)
 				}
-				c.run(10 * time.Minute)
-				used, limited := c.shares()
+				c.runFor(10 * time.Minute)
+				used, limited := c.measureShares()
 				fmt.Printf("%-30s %2d instances: %.1f %% of the quota, %.2f %% of 429\n", name, n, 100*used, 100*limited) // b.Log would cut it
 			}
 		}

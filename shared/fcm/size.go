@@ -12,7 +12,7 @@ import (
 // everything below these fields is counted at all depths, and for apns the payload as
 // the JSON that is delivered: the result is never less than what FCM counts. Other
 // fields (fcm_options, headers, priorities) do not reach the device and do not count.
-func payloadSize(fields []member, o Extra) int {
+func payloadSize(fields []jsonMember, o Extra) int {
 	added := len("mailing_id") + len(o.MailingID) + len("customer_id")
 	if o.Link != "" {
 		added += len("link") + len(o.Link)
@@ -44,7 +44,7 @@ func payloadSize(fields []member, o Extra) int {
 // platformSize counts what a device of android, android_v2 or webpush gets beside the
 // common notification.
 func platformSize(raw json.RawMessage, data int) int {
-	fields, err := members(raw)
+	fields, err := readMembers(raw)
 	if err != nil {
 		return data + textLength(raw)
 	}
@@ -63,10 +63,11 @@ func platformSize(raw json.RawMessage, data int) int {
 }
 
 func apnsSize(raw json.RawMessage) int {
-	fields, err := members(raw)
+	fields, err := readMembers(raw)
 	if err != nil {
 		return textLength(raw)
 	}
+
 	for _, f := range fields {
 		if f.key == "payload" {
 			var b bytes.Buffer
@@ -75,6 +76,7 @@ func apnsSize(raw json.RawMessage) int {
 			}
 		}
 	}
+
 	return 0
 }
 

@@ -13,67 +13,74 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// A worker sends one request at a time. Its buffers and its context are reused.
+// A worker makes one attempt at a time, in a goroutine of its own. Its buffers and its
+// context are used again for each attempt, so that an attempt costs few allocations.
 type worker struct {
-	s        *Sender
-	work     chan attempt
-	patience *attemptContext
-	end      time.Time // when the attempt under way is cancelled; zero: there is none. Sender.mu guards it
-	out, in  []byte
+	s               *Sender
+	work            chan attempt
+	ctx             *attemptContext
+	cancelAt        time.Time // when the attempt under way is cancelled; zero: there is none. Sender.mu guards it
+	request, answer []byte
 }
 
 // An attempt sends a job once over a connection.
 type attempt struct {
-	j      *job
-	c      *conn
-	header http.Header
-	key    int // number of the access token in the header
-	began  time.Time
+	job         *job
+	conn        *conn
+	header      http.Header
+	tokenNumber int // number of the access token in the header
+	began       time.Time
 }
 
-// A result is the outcome of an attempt on the wire.
-type result struct {
-	code       int    // HTTP status; 0: no answer
-	body       []byte // complete, unless err is set; valid until the next attempt of the worker
-	retryAfter string
-	err        error
-	unread     bool // FCM has not processed the request
+// A response is what came back for an attempt: an answer of the server, or an error.
+type response struct {
+	status      int    // HTTP status; 0: no answer
+	body        []byte // complete, unless err is set; valid until the next attempt of the worker
+	retryAfter  string
+	err         error
+	unprocessed bool // FCM has not processed the request
 }
 
-func (w *worker) run(f attempt) {
+// runAttempts makes the attempt f and all further ones, until the sender is closed.
+func (w *worker) runAttempts(f attempt) {
 	for ok := true; ok; {
-		r := w.fly(f)
-		if f, ok = w.s.complete(w, f, r); !ok {
+		r := w.sendRequest(f)
+		if f, ok = w.s.completeAttempt(w, f, r); !ok {
 			f, ok = <-w.work
 		}
 	}
 }
 
-func (w *worker) fly(f attempt) result {
-	j := f.j
-	if j.topic {
-		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, "topic", j.Target)
-	} else {
-		w.out = j.Message.appendBody(w.out[:0], j.DryRun, j.Customer, j.field(), j.Target)
+// sendRequest sends the request of an attempt and reads the answer. It blocks until both
+// are done, or until watchOverdue ends w.ctx.
+func (w *worker) sendRequest(f attempt) response {
+	j := f.job
+	field := j.targetField()
+	if j.toTopic {
+		field = "topic"
 	}
-	b := &requestBody{left: w.out}
+
+	w.request = j.Message.appendBody(w.request[:0], j.DryRun, j.Customer, field, j.Target)
+
+	b := &requestBody{left: w.request}
 	defer b.Close()
-	req := j.project.request.WithContext(w.patience)
-	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.out))
-	resp, err := f.c.cc.RoundTrip(req)
+	// WithContext copies the request of the project, which all its attempts share.
+	req := j.project.request.WithContext(w.ctx)
+	req.Header, req.Body, req.ContentLength = f.header, b, int64(len(w.request))
+	resp, err := f.conn.cc.RoundTrip(req)
 	if err != nil {
-		return result{err: err, unread: !b.wasRead() || unprocessed(err)}
+		return response{err: err, unprocessed: !b.wasRead() || isUnprocessed(err)}
 	}
 
 	defer resp.Body.Close()
-	w.in, err = readInto(w.in[:0], resp.Body)
-	return result{code: resp.StatusCode, body: w.in, err: err, retryAfter: resp.Header.Get("Retry-After")}
+	w.answer, err = readInto(w.answer[:0], resp.Body)
+	return response{status: resp.StatusCode, body: w.answer, err: err, retryAfter: resp.Header.Get("Retry-After")}
 }
 
-// unprocessed reports whether the server said that it has not processed the request.
+// isUnprocessed reports whether the server said that it has not processed the request.
 // net/http does not export these errors except stream errors, so their texts are
 // compared; TestGoAway checks them.
-func unprocessed(err error) bool {
+func isUnprocessed(err error) bool {
 	if se, ok := errors.AsType[http2.StreamError](err); ok {
 		return se.Code == http2.ErrCodeRefusedStream
 	}
@@ -88,6 +95,8 @@ func unprocessed(err error) bool {
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
+// readInto appends to b what r has, up to maxAnswer bytes in all. With an error it returns
+// what was read before.
 func readInto(b []byte, r io.Reader) ([]byte, error) {
 	for len(b) < maxAnswer {
 		if len(b) == cap(b) {
@@ -106,15 +115,17 @@ func readInto(b []byte, r io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// A requestBody is the body of a request in the buffer of a worker. The transport may
-// still hold it when the worker has gone on, so it is empty once closed.
+// A requestBody is the body of a request in the buffer of a worker. net/http may still read
+// it in another goroutine when RoundTrip has returned. The worker then uses the buffer for
+// its next request, so it closes the body first: a closed body gives no more bytes.
 type requestBody struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // guards left and read, which net/http and the worker use at the same time
 	left []byte
 	read bool // it was read to its end
 }
 
-// Read returns io.EOF together with the last bytes, so that they go in one frame.
+// Read returns io.EOF together with the last bytes, so that net/http sends the last bytes
+// and the end of the stream in one frame.
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,21 +149,25 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
+// wasRead reports whether net/http has read the whole body: FCM may have got it.
 func (b *requestBody) wasRead() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.read
 }
 
-// An attemptContext is the context of the requests of a worker. The watch of the
-// sender ends it when a request is overdue, so that no request needs a timer or a
-// context of its own.
+// An attemptContext is the context of the requests of a worker, one after the other. It has
+// no deadline: watchOverdue ends it when a request is overdue. So no request needs a timer
+// or a context of its own, which would cost allocations. An attemptContext that has ended
+// is replaced before the next request (beginAttemptLocked).
 type attemptContext struct {
 	context.Context // Background
 	done            chan struct{}
 }
 
-func newPatience() *attemptContext { return &attemptContext{context.Background(), make(chan struct{})} }
+func newAttemptContext() *attemptContext {
+	return &attemptContext{context.Background(), make(chan struct{})}
+}
 
 // Done is closed when the context has ended.
 func (p *attemptContext) Done() <-chan struct{} { return p.done }
@@ -167,17 +182,18 @@ func (p *attemptContext) Err() error {
 	}
 }
 
-// shortenLocked cancels the attempt under way at that time at the latest.
+// shortenLocked makes sure that the attempt under way is cancelled at end at the latest.
 func (w *worker) shortenLocked(end time.Time) {
-	if end.Before(w.end) {
-		w.end = end
+	if end.Before(w.cancelAt) {
+		w.cancelAt = end
 	}
 }
 
-// watchLocked cancels the attempt if it is overdue.
-func (w *worker) watchLocked(now time.Time) {
-	if !w.end.IsZero() && now.After(w.end) && w.patience.Err() == nil {
-		close(w.patience.done)
+// cancelOverdueLocked cancels the attempt under way if it is overdue. Err says whether it was
+// cancelled before: a channel can be closed only once.
+func (w *worker) cancelOverdueLocked(now time.Time) {
+	if !w.cancelAt.IsZero() && now.After(w.cancelAt) && w.ctx.Err() == nil {
+		close(w.ctx.done)
 	}
 }
 
@@ -198,5 +214,5 @@ func messageName(body []byte) (name string, ok bool) {
 	if json.Unmarshal(body, &a) != nil {
 		return "", false
 	}
-	return text(a.Name), len(body) > 0 && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
+	return jsonText(a.Name), len(body) > 0 && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
 }

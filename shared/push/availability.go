@@ -61,7 +61,7 @@ func CheckNotifications(n Notifications) string {
 // unreachable from the beginning. The state silent comes by itself and began when
 // StaleAfter was over.
 func (c *Customer) AvailabilityAt(now time.Time) Availability {
-	a := c.judge(now)
+	a := c.computeAvailability(now)
 	switch {
 	case a.State == c.Reported.State:
 		return c.Reported
@@ -71,13 +71,15 @@ func (c *Customer) AvailabilityAt(now time.Time) Availability {
 	return a
 }
 
-func (c *Customer) judge(now time.Time) Availability {
-	valid := c.Select(AllDevices)
+// computeAvailability returns the availability at now without regard to the last event: its
+// states other than silent begin now.
+func (c *Customer) computeAvailability(now time.Time) Availability {
+	valid := c.SelectTokens(AllDevices)
 	seen := c.lastSeen()
 	switch {
 	case len(valid) == 0:
-		return Availability{StateUnreachable, now, c.lastFault()}
-	case c.Muted():
+		return Availability{StateUnreachable, now, c.lastFlagCode()}
+	case c.HasAllMuted():
 		return Availability{StateMuted, now, EvidenceOff}
 	case now.Sub(seen) > StaleAfter:
 		return Availability{StateSilent, seen.Add(StaleAfter), EvidenceNotSeen}
@@ -85,24 +87,24 @@ func (c *Customer) judge(now time.Time) Availability {
 	return Availability{StateReachable, now, EvidenceSeen}
 }
 
-// Muted reports whether there are valid tokens, and all have notifications off.
-func (c *Customer) Muted() bool {
-	valid := c.Select(AllDevices)
+// HasAllMuted reports whether there are valid tokens, and all have notifications off.
+func (c *Customer) HasAllMuted() bool {
+	valid := c.SelectTokens(AllDevices)
 	return len(valid) > 0 && !slices.ContainsFunc(valid, func(t Token) bool { return t.Notifications != NotificationsOff })
 }
 
 // lastSeen returns when a valid token last gave a sign of life, zero if there is none.
 func (c *Customer) lastSeen() (at time.Time) {
-	for _, t := range c.Select(AllDevices) {
-		if sign := t.LastSign(); sign.After(at) {
+	for _, t := range c.SelectTokens(AllDevices) {
+		if sign := t.LastSignOfLife(); sign.After(at) {
 			at = sign
 		}
 	}
 	return at
 }
 
-// lastFault returns the code of the last flag.
-func (c *Customer) lastFault() string {
+// lastFlagCode returns the code of the last flag.
+func (c *Customer) lastFlagCode() string {
 	var last *TokenFlag
 	for _, t := range c.Tokens {
 		if t.Invalid != nil && (last == nil || t.Invalid.At.After(last.At)) {

@@ -46,7 +46,7 @@ type Target struct {
 	Zone string // the customer's time zone; not stored: Batch has one for all
 }
 
-// A Result is what became of one target of a batch. It is stored as one byte.
+// A Result is what happened to one target of a batch. It is stored as one byte.
 type Result byte
 
 // The results. ResultPending is the zero value: there is no result yet.
@@ -76,8 +76,8 @@ const (
 // It is no code of a flag: a superseded token is removed.
 const CodeSuperseded = "SUPERSEDED"
 
-// Known reports whether this version knows the result.
-func (r Result) Known() bool { return r < resultCount }
+// IsKnown reports whether this version knows the result.
+func (r Result) IsKnown() bool { return r < resultCount }
 
 // resultNames are the results as the API has them, in order.
 var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid", "refused", "failed", "expired", "cancelled", "invalid"}
@@ -85,14 +85,14 @@ var resultNames = [resultCount]string{"pending", "accepted", "invalid", "invalid
 // String returns the result as the API names it. Code says which of the invalid ones
 // it is.
 func (r Result) String() string {
-	if !r.Known() {
+	if !r.IsKnown() {
 		return "unknown"
 	}
 	return resultNames[r]
 }
 
-// Code returns the code of the flag of an invalid result, "" for any other.
-func (r Result) Code() string {
+// FlagCode returns the code of the flag of an invalid result, "" for any other.
+func (r Result) FlagCode() string {
 	switch r {
 	case ResultUnregistered:
 		return CodeUnregistered
@@ -111,7 +111,7 @@ type Tally [resultCount]int64
 // TallyOf counts results.
 func TallyOf(rs []Result) (t Tally) {
 	for _, r := range rs {
-		if r != ResultPending && r.Known() {
+		if r != ResultPending && r.IsKnown() {
 			t[r]++
 		}
 	}
@@ -126,9 +126,9 @@ func (t Tally) Sum() (n int64) {
 	return n
 }
 
-// sent reports whether it is the result of a message that was sent. What is cancelled or
-// expired was not, or FCM answered that it has to wait.
-func (r Result) sent() bool {
+// wasSent reports whether a message with this result was sent. A cancelled or expired one was
+// not sent, or FCM answered that it has to wait.
+func (r Result) wasSent() bool {
 	return r != ResultPending && r != ResultExpired && r != ResultCancelled
 }
 
@@ -156,7 +156,7 @@ type Batch struct {
 	Zone      string    // of a mailing with hours: the time zone of all its customers, or one with the same hours
 	WaitUntil time.Time // when the hours of Zone begin; zero: the batch does not wait for them
 	Attempts  int       // how often it was leased
-	Tries     int       // leases since a call last ended well
+	Tries     int       // leases since the last call that succeeded
 	Crashes   int       // how many calls in a row ended without releasing the lease
 	Saved     bool      // whether the last call that leased it stored any result
 	Lease     Lease
@@ -167,8 +167,8 @@ type Batch struct {
 	Lane        Lane      // the subscription of deliver that it is published to
 	PublishedAt time.Time // when a message for it was last published; zero once a call has leased it
 
-	// First and Last are keys of customers: no target lies outside of them. "": those of
-	// the first and last target.
+	// First and Last are keys of customers: the keys of all targets are between them. "": the
+	// keys of the first and the last target.
 	First, Last string
 
 	Variants  int // how many the mailing has; 0: its targets all get one message
@@ -187,9 +187,9 @@ type Batch struct {
 	InvalidTokens []InvalidToken // the tokens this batch found invalid
 }
 
-// Crashed returns how many calls in a row ended without releasing the lease. Call it
+// CountCrashes returns how many calls in a row ended without releasing the lease. Call it
 // when no valid lease exists: a lease that is still stored is that of a crashed call.
-func (b *Batch) Crashed() int {
+func (b *Batch) CountCrashes() int {
 	if b.Lease.Owner != "" {
 		return b.Crashes + 1
 	}
@@ -200,7 +200,7 @@ func (b *Batch) Crashed() int {
 // no valid lease exists.
 func (b *Batch) MostCrashes() int {
 	most := 0
-	for i, n := range b.countCrash() {
+	for i, n := range b.crashesWithLease() {
 		if b.Results[i] == ResultPending {
 			most = max(most, int(n))
 		}
@@ -208,13 +208,14 @@ func (b *Batch) MostCrashes() int {
 	return most
 }
 
-// countCrash returns CrashedWith with the crash of the call whose lease is still
+// crashesWithLease returns CrashedWith with the crash of the call whose lease is still
 // stored. The first call that crashes may have sent to any pending target; later
 // calls have stored what they were about to send.
-func (b *Batch) countCrash() []byte {
+func (b *Batch) crashesWithLease() []byte {
 	if b.Lease.Owner == "" {
 		return b.CrashedWith
 	}
+
 	suspects := b.UnderWay
 	if b.CrashedWith == nil {
 		suspects = b.PendingTargets()
@@ -227,24 +228,25 @@ func (b *Batch) countCrash() []byte {
 			counts[i]++
 		}
 	}
+
 	return counts
 }
 
-// Claim gives the lease of the batch to its owner, and counts the crash of a call
+// AcquireLease gives the lease of the batch to its owner, and counts the crash of a call
 // that did not release it.
-func (b *Batch) Claim(l Lease) {
-	b.CrashedWith = b.countCrash()
+func (b *Batch) AcquireLease(l Lease) {
+	b.CrashedWith = b.crashesWithLease()
 	b.UnderWay = nil
-	b.Crashes = b.Crashed()
+	b.Crashes = b.CountCrashes()
 	b.Attempts++
 	b.Tries++
 	b.Saved = false
 	b.Lease = l
 }
 
-// Release ends the lease. well says that the call ended well; otherwise it failed and
+// ReleaseLease ends the lease. well is true if the call succeeded, and false if it failed and
 // has stored its results.
-func (b *Batch) Release(well bool) {
+func (b *Batch) ReleaseLease(well bool) {
 	b.Lease = Lease{}
 	b.Crashes = 0
 	if well {
@@ -267,7 +269,7 @@ func (b *Batch) PendingTargets() []int {
 func (b *Batch) HeldByCode() map[string]int64 {
 	n := map[string]int64{}
 	for _, i := range b.HeldFlags {
-		n[b.Results[i].Code()]++
+		n[b.Results[i].FlagCode()]++
 	}
 	return n
 }
@@ -276,7 +278,7 @@ func (b *Batch) HeldByCode() map[string]int64 {
 // without an attribute that the templates name, whatever FCM answered.
 func (b *Batch) CountMissingAttribute() (n int) {
 	for i, t := range b.Targets {
-		if t.MissingAttribute && b.Results[i].sent() {
+		if t.MissingAttribute && b.Results[i].wasSent() {
 			n++
 		}
 	}

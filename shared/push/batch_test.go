@@ -11,9 +11,8 @@ import (
 	"carillon.example/shared/push"
 )
 
-// TestClaimsAreCounted: a lease that is still there when the batch is claimed
-// again is one of a call that crashed; a call that failed and gave the batch
-// back is none.
+// TestClaimsAreCounted: a lease that is still stored when the next call leases the batch is
+// that of a call that crashed. A call that failed and released the lease has not crashed.
 func TestClaimsAreCounted(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
@@ -23,33 +22,35 @@ func TestClaimsAreCounted(t *testing.T) {
 		do             func()
 		tries, crashed int
 	}{
-		{"claimed", func() { b.Claim(lease) }, 1, 1},
-		{"claimed after a crash", func() { b.Claim(lease) }, 2, 2},
-		{"failed, and given back", func() { b.Release(false) }, 2, 0},
-		{"claimed", func() { b.Claim(lease) }, 3, 1},
-		{"ended well", func() { b.Release(true) }, 0, 0},
+		{"claimed", func() { b.AcquireLease(lease) }, 1, 1},
+		{"claimed after a crash", func() { b.AcquireLease(lease) }, 2, 2},
+		{"failed, and given back", func() { b.ReleaseLease(false) }, 2, 0},
+		{"claimed", func() { b.AcquireLease(lease) }, 3, 1},
+		{"ended well", func() { b.ReleaseLease(true) }, 0, 0},
 	} {
 		step.do()
 		if b.Tries != step.tries {
 			t.Errorf("step %d, %s: tries are %d, want %d", i, step.name, b.Tries, step.tries)
 		}
-		if got := b.Crashed(); got != step.crashed {
+		if got := b.CountCrashes(); got != step.crashed {
 			t.Errorf("step %d, %s: crashes are %d, want %d", i, step.name, got, step.crashed)
 		}
 	}
+
 	if b.Attempts != 3 {
 		t.Errorf("claimed %d times, want 3", b.Attempts)
 	}
+
 	b.Saved = true
-	b.Claim(lease)
+	b.AcquireLease(lease)
 	if b.Saved {
 		t.Error("a new claim has stored something already")
 	}
 }
 
-// TestCrashesAreCountedByTarget: the first crash may have been with any pending
-// target, a later one with what was stored as under way, and a call that ended
-// well takes nothing back.
+// TestCrashesAreCountedByTarget: the first crash counts for every pending target, a later
+// one for the targets that were stored as under way. A call that succeeds does not decrease
+// the counts.
 func TestCrashesAreCountedByTarget(t *testing.T) {
 	t.Parallel()
 	lease := push.Lease{Owner: "me", Until: time.Unix(1, 0)}
@@ -60,14 +61,14 @@ func TestCrashesAreCountedByTarget(t *testing.T) {
 		want []byte
 		most int // of pending targets, should the call that has the lease have crashed
 	}{
-		{"claimed", func() { b.Claim(lease) }, nil, 1},
-		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 1, 1, 1}, 1},
+		{"claimed", func() { b.AcquireLease(lease) }, nil, 1},
+		{"claimed after a crash", func() { b.AcquireLease(lease) }, []byte{0, 1, 1, 1}, 1},
 		{"two stored as under way", func() { b.UnderWay = []int{1, 2} }, []byte{0, 1, 1, 1}, 2},
-		{"claimed after a crash", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"claimed after a crash", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
 		{"one of them saved", func() { b.UnderWay, b.Results[1] = []int{1, 2}, push.ResultAccepted }, []byte{0, 2, 2, 1}, 3},
-		{"ended well", func() { b.UnderWay = nil; b.Release(true) }, []byte{0, 2, 2, 1}, 2},
-		{"claimed", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
-		{"claimed after a crash with nothing under way", func() { b.Claim(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"ended well", func() { b.UnderWay = nil; b.ReleaseLease(true) }, []byte{0, 2, 2, 1}, 2},
+		{"claimed", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
+		{"claimed after a crash with nothing under way", func() { b.AcquireLease(lease) }, []byte{0, 2, 2, 1}, 2},
 	} {
 		step.do()
 		if !bytes.Equal(b.CrashedWith, step.want) {
@@ -87,6 +88,7 @@ func TestNumbersOfTargetsStayWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		targets, err := push.DecodeTargets(raw)
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +99,7 @@ func TestNumbersOfTargetsStayWhole(t *testing.T) {
 		if got, want := targets[0].Attributes["share"], json.Number("12.5"); got != want {
 			t.Errorf("decoded %v, want %v", got, want)
 		}
+
 		again, err := push.EncodeTargets(targets)
 		if err != nil {
 			t.Fatal(err)

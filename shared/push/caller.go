@@ -22,9 +22,9 @@ const MaxCaller = 255
 // CheckCaller returns the fault of the name of a caller, "" if there is none.
 func CheckCaller(name Caller) string { return checkText(string(name), MaxCaller) }
 
-// Address returns the caller with an e-mail address. Addresses are compared in lower
+// CallerWithEmail returns the caller with an e-mail address. Addresses are compared in lower
 // case.
-func Address(email string) Caller { return Caller(strings.ToLower(email)) }
+func CallerWithEmail(email string) Caller { return Caller(strings.ToLower(email)) }
 
 // A Permission allows a caller some operations.
 type Permission string
@@ -47,9 +47,9 @@ func Permissions() []Permission {
 // Callers says what each caller may do. nil: every caller may do everything.
 type Callers map[Caller][]Permission
 
-// Allow reports whether a caller has a permission. If callers are listed, others have
+// HasPermission reports whether a caller has a permission. If callers are listed, others have
 // none.
-func (c Callers) Allow(caller Caller, p Permission) bool {
+func (c Callers) HasPermission(caller Caller, p Permission) bool {
 	return c == nil || slices.Contains(c[caller], p)
 }
 
@@ -60,6 +60,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	if *c = nil; len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
+
 	var listed map[string][]Permission
 	if err := json.Unmarshal(text, &listed); err != nil || listed == nil {
 		return errors.New(`CALLERS must be a JSON object from caller to a list of permissions, as in {"crm@shop.example": ["read", "send"]}`)
@@ -70,7 +71,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	for _, name := range slices.Sorted(maps.Keys(listed)) {
 		caller := Caller(name)
 		if strings.Contains(name, "@") {
-			caller = Address(name)
+			caller = CallerWithEmail(name)
 		}
 		if why := CheckCaller(caller); why != "" {
 			faults = append(faults, fmt.Sprintf("the name %q %s", Truncate(name, 60), why))
@@ -78,6 +79,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 		if _, twice := callers[caller]; twice {
 			faults = append(faults, fmt.Sprintf("%s is given twice", caller))
 		}
+
 		callers[caller] = listed[name]
 		for _, p := range listed[name] {
 			if !slices.Contains(Permissions(), p) {
@@ -89,6 +91,7 @@ func (c *Callers) UnmarshalText(text []byte) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("CALLERS: %s", strings.Join(faults, "; "))
 	}
+
 	*c = callers
 	return nil
 }

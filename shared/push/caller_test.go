@@ -49,14 +49,20 @@ func TestFaultyCallersAreRefused(t *testing.T) {
 		`{"a@b": ["read"], "A@B": []}`:     "a@b is given twice",
 		`{"a": ["all"], "b": ["nothing"]}`: `b has "nothing"`,
 	} {
-		var got push.Callers
-		err := got.UnmarshalText([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
-		}
-		if got != nil {
-			t.Errorf("%s: %v was taken", text, got)
-		}
+		t.Run(text, func(t *testing.T) {
+
+			var got push.Callers
+			err := got.UnmarshalText([]byte(text))
+			if err == nil {
+				t.Fatalf("%s: got no error", text)
+			}
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: err.Error() = %q, want it to contain %q", text, err.Error(), want)
+			}
+			if got != nil {
+				t.Errorf("%s: %v was taken", text, got)
+			}
+		})
 	}
 }
 
@@ -77,7 +83,7 @@ func TestWhoIsAllowed(t *testing.T) {
 		{listed, "", push.PermissionRead, false},
 		{push.Callers{}, "ann", push.PermissionRead, false},
 	} {
-		if got := c.callers.Allow(c.caller, c.need); got != c.want {
+		if got := c.callers.HasPermission(c.caller, c.need); got != c.want {
 			t.Errorf("%v allow %q to %s: %v, want %v", c.callers, c.caller, c.need, got, c.want)
 		}
 	}

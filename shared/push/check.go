@@ -36,6 +36,8 @@ func Truncate(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
+// checkText returns the fault of a text that may have at most that many bytes, "" if there
+// is none.
 func checkText(s string, most int) string {
 	switch {
 	case s == "":

@@ -30,33 +30,37 @@ type Consent struct {
 	Source   string    `json:"source" doc:"the caller who reported it"`
 }
 
-// noteConsents adds to c what differs from before.
-func (c *Customer) noteConsents(before *Customer, at time.Time, source string) {
+// recordConsents adds to c a consent for each decision that differs from before, and keeps
+// the newest MaxConsents.
+func (c *Customer) recordConsents(before *Customer, at time.Time, source string) {
 	note := func(category string, d Decision) {
 		c.Consents = append(slices.Clip(c.Consents), Consent{category, d, at, source})
 	}
 	if c.OptedOut != before.OptedOut {
-		note("", decision(!c.OptedOut, true))
+		note("", decisionOf(!c.OptedOut, true))
 	}
 
 	names := maps.Clone(before.Categories)
 	if names == nil {
 		names = map[string]bool{}
 	}
+
 	maps.Copy(names, c.Categories)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, had := before.Categories[name]
 		is, has := c.Categories[name]
 		if was != is || had != has {
-			note(name, decision(is, has))
+			note(name, decisionOf(is, has))
 		}
 	}
+
 	if n := len(c.Consents) - MaxConsents; n > 0 {
 		c.Consents = c.Consents[n:]
 	}
 }
 
-func decision(on, set bool) Decision {
+// decisionOf returns the decision for a value that may not be set.
+func decisionOf(on, set bool) Decision {
 	switch {
 	case !set:
 		return DecisionNone

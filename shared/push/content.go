@@ -6,83 +6,84 @@ import (
 	"strings"
 )
 
-// quiet are the fields of a notification that by themselves show nothing and make no
+// quietFields are the fields of a notification that by themselves show nothing and make no
 // sound, as the JSON of protobuf spells them.
-var quiet = []string{
+var quietFields = []string{
 	"color", "icon", "tag", "channel_id", "channelId", "click_action", "clickAction", "sticky", "event_time", "eventTime",
 	"local_only", "localOnly", "notification_priority", "notificationPriority", "visibility",
 }
 
-// fields are the fields of a message without its target.
-var fields = []string{"notification", "data", "android", "apns", "webpush", "fcm_options", "fcmOptions"}
+// messageFields are the fields of a message without its target.
+var messageFields = []string{"notification", "data", "android", "apns", "webpush", "fcm_options", "fcmOptions"}
 
 // HasContent reports whether a message shows or carries something. A message without
 // content shows an empty notification, or wakes a phone for nothing. Parts of a wrong
 // type and unknown fields count as content, because FCM names their faults.
 func HasContent(message json.RawMessage) bool {
 	var m, android, apns, webpush map[string]json.RawMessage
-	if !object(message, &m) || !object(m["android"], &android) || !object(m["apns"], &apns) || !object(m["webpush"], &webpush) {
+	if !decodeObject(message, &m) || !decodeObject(m["android"], &android) || !decodeObject(m["apns"], &apns) || !decodeObject(m["webpush"], &webpush) {
 		return true
 	}
+
 	for field := range m {
-		if !slices.Contains(fields, field) {
+		if !slices.Contains(messageFields, field) {
 			return true
 		}
 	}
 
-	return shows(m["notification"]) || shows(android["notification"]) ||
-		carries(m["data"]) || carries(android["data"]) || carries(webpush["data"]) ||
-		filled(apns["payload"]) || filled(webpush["notification"])
+	return showsNotification(m["notification"]) || showsNotification(android["notification"]) ||
+		carriesData(m["data"]) || carriesData(android["data"]) || carriesData(webpush["data"]) ||
+		hasVisibleJSON(apns["payload"]) || hasVisibleJSON(webpush["notification"])
 }
 
-// object decodes a JSON object. An absent value and null are an empty one.
-func object(raw json.RawMessage, into *map[string]json.RawMessage) bool {
+// decodeObject decodes a JSON object. An absent value and null are an empty one.
+func decodeObject(raw json.RawMessage, into *map[string]json.RawMessage) bool {
 	return len(raw) == 0 || json.Unmarshal(raw, into) == nil
 }
 
-// shows reports whether a notification has other than quiet fields.
-func shows(raw json.RawMessage) bool {
+// showsNotification reports whether a notification has other than quiet fields.
+func showsNotification(raw json.RawMessage) bool {
 	var n map[string]json.RawMessage
-	if !object(raw, &n) {
+	if !decodeObject(raw, &n) {
 		return true
 	}
 	for field, value := range n {
-		if !slices.Contains(quiet, field) && filled(value) {
+		if !slices.Contains(quietFields, field) && hasVisibleJSON(value) {
 			return true
 		}
 	}
 	return false
 }
 
-// carries reports whether data has a key.
-func carries(raw json.RawMessage) bool {
+// carriesData reports whether data has a key.
+func carriesData(raw json.RawMessage) bool {
 	var data map[string]json.RawMessage
-	return !object(raw, &data) || len(data) > 0
+	return !decodeObject(raw, &data) || len(data) > 0
 }
 
-// filled reports whether a JSON value has a number, true, or a text that is not
+// hasVisibleJSON reports whether a JSON value has a number, true, or a text that is not
 // blank, at any depth.
-func filled(raw json.RawMessage) bool {
+func hasVisibleJSON(raw json.RawMessage) bool {
 	var v any
 	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
 		return false
 	}
-	return filledValue(v)
+	return hasVisibleValue(v)
 }
 
-func filledValue(v any) bool {
+func hasVisibleValue(v any) bool {
 	switch v := v.(type) {
 	case string:
 		return strings.TrimSpace(v) != ""
 	case map[string]any:
 		for _, x := range v {
-			if filledValue(x) {
+			if hasVisibleValue(x) {
 				return true
 			}
 		}
 		return false
 	case []any:
-		return slices.ContainsFunc(v, filledValue)
+		return slices.ContainsFunc(v, hasVisibleValue)
 	case bool:
 		return v
 	}
@@ -111,10 +112,12 @@ func TitleOf(message json.RawMessage) string {
 	if parts, ok := alert.(map[string]any); ok {
 		alert = parts["title"]
 	}
+
 	for _, title := range []any{m.Notification.Title, m.Android.Notification.Title, alert, m.Webpush.Notification.Title} {
 		if text, ok := title.(string); ok && strings.TrimSpace(text) != "" {
 			return Truncate(text, maxTitle)
 		}
 	}
+
 	return ""
 }

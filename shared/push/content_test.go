@@ -34,9 +34,12 @@ func TestSays(t *testing.T) {
 		`{"notificaton":{}}`:                                          true,
 		`{"apns":[]}`:                                                 true,
 	} {
-		if got := push.HasContent([]byte(message)); got != want {
-			t.Errorf("%s says something: %v, want %v", message, got, want)
-		}
+		t.Run(message, func(t *testing.T) {
+
+			if got := push.HasContent([]byte(message)); got != want {
+				t.Errorf("%s says something: %v, want %v", message, got, want)
+			}
+		})
 	}
 }
 
@@ -56,9 +59,12 @@ func TestTitleOf(t *testing.T) {
 		`[]`:                                                                                  "",
 		`{"notification":{"title":"` + long + `"}}`:                                           long[:300] + "…",
 	} {
-		if got := push.TitleOf([]byte(message)); got != want {
-			t.Errorf("the title of %.60s is %q, want %q", message, got, want)
-		}
+		t.Run(message, func(t *testing.T) {
+
+			if got := push.TitleOf([]byte(message)); got != want {
+				t.Errorf("the title of %.60s is %q, want %q", message, got, want)
+			}
+		})
 	}
 }
 
@@ -74,14 +80,18 @@ func TestNamesAndTags(t *testing.T) {
 		`"tags":["1","2","3","4","5","6","7","8","9","10"]`:      "",
 		`"tags":["1","2","3","4","5","6","7","8","9","10","11"]`: "body.tags",
 	} {
-		d := draft(t, `{"message":{"notification":{"title":"a"}},"audience":{"everyone":true},`+body+`}`)
-		got := ""
-		for _, f := range d.Check(now) {
-			got += f.Location
-		}
-		if got != want {
-			t.Errorf("%.60s: faults at %q, want %q", body, got, want)
-		}
+		t.Run(body, func(t *testing.T) {
+
+			d := draft(t, `{"message":{"notification":{"title":"a"}},"audience":{"everyone":true},`+body+`}`)
+			got := ""
+			for _, f := range d.Check(now) {
+				got += f.Location
+			}
+
+			if got != want {
+				t.Errorf("%.60s: faults at %q, want %q", body, got, want)
+			}
+		})
 	}
 }
 
@@ -95,8 +105,11 @@ func TestPausedBecause(t *testing.T) {
 		"audience_too_large: 5 of 3":          {PausedReason: push.PausedAudience, PausedDetail: "5 of 3"},
 		"platform_credentials":                {PausedReason: push.PausedPlatform},
 	} {
-		if got := m.PausedBecause(); got != want {
-			t.Errorf("%s %q reads %q, want %q", m.PausedReason, m.PausedDetail, got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+
+			if got := m.PausedBecause(); got != want {
+				t.Errorf("%s %q reads %q, want %q", m.PausedReason, m.PausedDetail, got, want)
+			}
+		})
 	}
 }

@@ -26,14 +26,14 @@ type Customer struct {
 	CreatedAt    time.Time
 }
 
-// Key returns the name of the document of the customer.
-func (c *Customer) Key() string { return CustomerKey(c.ID) }
+// DocumentKey returns the name of the document of the customer.
+func (c *Customer) DocumentKey() string { return CustomerKey(c.ID) }
 
-// Reachable reports whether the customer has a valid token.
-func (c *Customer) Reachable() bool { return slices.ContainsFunc(c.Tokens, Token.Valid) }
+// HasValidToken reports whether the customer has a valid token.
+func (c *Customer) HasValidToken() bool { return slices.ContainsFunc(c.Tokens, Token.Valid) }
 
-// Token returns the token with that id.
-func (c *Customer) Token(id string) (*Token, bool) {
+// FindToken returns the token with that id.
+func (c *Customer) FindToken(id string) (*Token, bool) {
 	for i := range c.Tokens {
 		if c.Tokens[i].ID == id {
 			return &c.Tokens[i], true
@@ -42,10 +42,10 @@ func (c *Customer) Token(id string) (*Token, bool) {
 	return nil, false
 }
 
-// Latest returns the valid token that was added last. If two were added at the same
+// LatestToken returns the valid token that was added last. If two were added at the same
 // time, it is the one that was seen last, then the one with the greater id, so that
 // the result is always the same.
-func (c *Customer) Latest() (Token, bool) {
+func (c *Customer) LatestToken() (Token, bool) {
 	var valid []Token
 	for _, t := range c.Tokens {
 		if t.Valid() {
@@ -60,10 +60,10 @@ func (c *Customer) Latest() (Token, bool) {
 	}), true
 }
 
-// Select returns the valid tokens of a device selection, in the order of their ids.
-func (c *Customer) Select(d DeviceSelection) []Token {
+// SelectTokens returns the valid tokens of a device selection, in the order of their ids.
+func (c *Customer) SelectTokens(d DeviceSelection) []Token {
 	if d == LatestDevice {
-		if t, ok := c.Latest(); ok {
+		if t, ok := c.LatestToken(); ok {
 			return []Token{t}
 		}
 		return nil
@@ -71,19 +71,19 @@ func (c *Customer) Select(d DeviceSelection) []Token {
 	return slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !t.Valid() })
 }
 
-// SelectOnly is like Select among the tokens that only allows.
-func (c *Customer) SelectOnly(d DeviceSelection, only *Only) []Token {
+// SelectFilteredTokens is like SelectTokens among the tokens that only allows.
+func (c *Customer) SelectFilteredTokens(d DeviceSelection, only *Only) []Token {
 	if only == nil {
-		return c.Select(d)
+		return c.SelectTokens(d)
 	}
 	allowed := *c
-	allowed.Tokens = slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !only.Allows(t) })
-	return allowed.Select(d)
+	allowed.Tokens = slices.DeleteFunc(slices.Clone(c.Tokens), func(t Token) bool { return !only.AllowsToken(t) })
+	return allowed.SelectTokens(d)
 }
 
-// Targets returns the targets of tokens of the customer at a time, with those of the
+// MakeTargets returns the targets of tokens of the customer at a time, with those of the
 // customer's attributes that have these names.
-func (c *Customer) Targets(tokens []Token, attributes []string, now time.Time) []Target {
+func (c *Customer) MakeTargets(tokens []Token, attributes []string, now time.Time) []Target {
 	var named map[string]any
 	for _, name := range attributes {
 		if v, ok := c.Attributes[name]; ok {
@@ -96,8 +96,9 @@ func (c *Customer) Targets(tokens []Token, attributes []string, now time.Time) [
 
 	targets := make([]Target, len(tokens))
 	for i, t := range tokens {
-		targets[i] = Target{Customer: c.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App, Young: t.Young(now), Attributes: named}
+		targets[i] = Target{Customer: c.ID, Token: t.Value, Kind: t.Kind, Platform: t.Platform, App: t.App, Young: t.IsYoung(now), Attributes: named}
 	}
+
 	return targets
 }
 
@@ -107,37 +108,37 @@ type Exclusion string
 // The exclusions. If several apply, a customer counts for the first of them in this
 // order.
 const (
-	NotExcluded  Exclusion = ""
-	Unknown      Exclusion = "unknown"      // the id or token is not registered
-	NoValidToken Exclusion = "noValidToken" // cannot be reached
-	OptedOut     Exclusion = "optedOut"     // wants no pushes
-	Unsubscribed Exclusion = "category"     // wants none of this category
-	Muted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
-	Filtered     Exclusion = "filtered"     // has valid tokens, but none of the platforms and apps that are wanted
-	Control      Exclusion = "control"      // is in the control group of the mailing
+	NotExcluded          Exclusion = ""
+	ExcludedUnknown      Exclusion = "unknown"      // the id or token is not registered
+	ExcludedNoValidToken Exclusion = "noValidToken" // cannot be reached
+	ExcludedOptedOut     Exclusion = "optedOut"     // wants no pushes
+	ExcludedUnsubscribed Exclusion = "category"     // wants none of this category
+	ExcludedMuted        Exclusion = "muted"        // has notifications off everywhere, and the setting is to skip them
+	ExcludedFiltered     Exclusion = "filtered"     // has valid tokens, but none of the platforms and apps that are wanted
+	ExcludedControl      Exclusion = "control"      // is in the control group of the mailing
 )
 
-// Exclude returns why a mailing of that category leaves c out, NotExcluded if it does
+// ExclusionFrom returns why a mailing of that category leaves c out, NotExcluded if it does
 // not.
-func (c *Customer) Exclude(category string) Exclusion {
-	if !c.Reachable() {
-		return NoValidToken
+func (c *Customer) ExclusionFrom(category string) Exclusion {
+	if !c.HasValidToken() {
+		return ExcludedNoValidToken
 	}
 	if c.OptedOut {
-		return OptedOut
+		return ExcludedOptedOut
 	}
 	if on, set := c.Categories[category]; category != "" && set && !on {
-		return Unsubscribed
+		return ExcludedUnsubscribed
 	}
 	return NotExcluded
 }
 
-// ExcludeMuted is like Exclude, and with MutedSkip it also leaves out customers who
+// ExclusionWithMuted is like Exclude, and with MutedSkip it also leaves out customers who
 // have notifications off on every phone.
-func (c *Customer) ExcludeMuted(category string, muted MutedCustomers) Exclusion {
-	why := c.Exclude(category)
-	if why == NotExcluded && muted == MutedSkip && c.Muted() {
-		return Muted
+func (c *Customer) ExclusionWithMuted(category string, muted MutedCustomers) Exclusion {
+	why := c.ExclusionFrom(category)
+	if why == NotExcluded && muted == MutedSkip && c.HasAllMuted() {
+		return ExcludedMuted
 	}
 	return why
 }

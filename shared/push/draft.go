@@ -26,7 +26,7 @@ const (
 	MaxRate         = 100_000_000          // messages a minute
 )
 
-// A Draft is a mailing as it is handed in.
+// A Draft is the request from which a mailing is made.
 type Draft struct {
 	Name          string          `json:"name,omitempty" doc:"what people call the mailing, at most 100 bytes; shown in lists and events, never on a phone"`
 	Tags          []string        `json:"tags,omitempty" doc:"at most 10 of 50 bytes; GET /v1/mailings?tag= lists by them"`
@@ -55,9 +55,9 @@ type Audience struct {
 	Tokens    []string  `json:"tokens,omitempty" doc:"registered push tokens, at most 10,000"`
 }
 
-// recipient returns the hash of the only customer or token of an audience, "" if it
+// onlyRecipient returns the hash of the only customer or token of an audience, "" if it
 // has more.
-func (a *Audience) recipient() string {
+func (a *Audience) onlyRecipient() string {
 	switch {
 	case len(a.Customers) == 1:
 		return CustomerKey(a.Customers[0])
@@ -80,8 +80,8 @@ func (s *Segments) OneCondition() bool {
 	return len(s.None) == 0 && (len(s.All) == 0 || len(s.All) == 1 && len(s.Any) == 0)
 }
 
-// Match reports whether a customer in these segments belongs to the audience.
-func (s *Segments) Match(in []string) bool {
+// MatchCustomer reports whether a customer in these segments belongs to the audience.
+func (s *Segments) MatchCustomer(in []string) bool {
 	has := func(x string) bool { return slices.Contains(in, x) }
 	return (len(s.Any) == 0 || slices.ContainsFunc(s.Any, has)) &&
 		!slices.ContainsFunc(s.All, func(x string) bool { return !has(x) }) &&
@@ -106,7 +106,8 @@ func (d Duration) MarshalText() ([]byte, error) {
 // errDuration does not repeat the input.
 var errDuration = errors.New("it must be a duration like 90s or 48h")
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText reads a duration in the form of time.ParseDuration. The error does not
+// repeat the input.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
@@ -116,7 +117,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Check returns every fault of a draft that is handed in at now.
+// Check returns every fault of a draft that is received at now.
 func (d *Draft) Check(now time.Time) Faults {
 	var f Faults
 	if d.Name != "" {
@@ -125,9 +126,9 @@ func (d *Draft) Check(now time.Time) Faults {
 
 	checkTags(&f, d.Tags)
 	d.checkPayloads(&f)
-	d.Audience.check(&f)
+	d.Audience.checkAudience(&f)
 	if d.Only != nil {
-		d.Only.check(&f)
+		d.Only.checkFilter(&f)
 	}
 	if !(d.ControlGroup >= 0 && d.ControlGroup <= MaxControlGroup) {
 		f.add("body.controlGroup", "must be between 0 and %g", MaxControlGroup)
@@ -192,6 +193,7 @@ var (
 	ReservedData = []string{"mailing_id", "customer_id", "link"}
 )
 
+// checkTags adds the faults of the tags of a mailing.
 func checkTags(f *Faults, tags []string) {
 	if len(tags) > MaxTags {
 		f.add("body.tags", "has %d tags; at most %d are allowed", len(tags), MaxTags)
@@ -207,6 +209,8 @@ func checkTags(f *Faults, tags []string) {
 	}
 }
 
+// checkMessage adds the faults of a message object that Carillon can find. FCM finds the
+// others when the payload is proven.
 func checkMessage(f *Faults, raw json.RawMessage) {
 	var m map[string]json.RawMessage
 	switch {
@@ -220,6 +224,7 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 		f.add("body.message", "must be a JSON object")
 		return
 	}
+
 	if len(m) == 0 {
 		f.add("body.message", "is empty")
 	}
@@ -246,13 +251,15 @@ func checkMessage(f *Faults, raw json.RawMessage) {
 	}
 }
 
-func (a *Audience) check(f *Faults) {
+// checkAudience adds the faults of an audience.
+func (a *Audience) checkAudience(f *Faults) {
 	set := 0
 	for _, on := range []bool{a.Everyone, a.Customers != nil, a.Segments != nil, a.Tokens != nil} {
 		if on {
 			set++
 		}
 	}
+
 	if set != 1 {
 		f.add("body.audience", "needs exactly one of everyone, customers, segments and tokens; %d are set", set)
 	}
@@ -275,6 +282,8 @@ func (a *Audience) check(f *Faults) {
 // maxNamed is how many faults of one list are named.
 const maxNamed = 20
 
+// checkList adds the faults of a list of customers or tokens at a place. check returns the
+// fault of one entry. At most maxNamed entries are named.
 func checkList(f *Faults, at string, list []string, check func(string) string) {
 	if list != nil && len(list) == 0 {
 		f.add(at, "is empty")
@@ -292,11 +301,13 @@ func checkList(f *Faults, at string, list []string, check func(string) string) {
 			}
 		}
 	}
+
 	if bad > maxNamed {
 		f.add(at, "%d more entries are faulty", bad-maxNamed)
 	}
 }
 
+// checkNames adds the faults of a list of segments at a place.
 func checkNames(f *Faults, at string, names []string) {
 	if len(names) > MaxSegments {
 		f.add(at, "has %d segments; at most %d are allowed", len(names), MaxSegments)
@@ -307,6 +318,7 @@ func checkNames(f *Faults, at string, names []string) {
 	}
 }
 
+// checkName adds the fault of a name at a place, if it has one.
 func checkName(f *Faults, at, name string) {
 	if why := CheckName(name); why != "" {
 		f.add(at, "%s", why)

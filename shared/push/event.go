@@ -17,7 +17,7 @@ const (
 	MessageOpened       = "message.opened"
 )
 
-// An Event tells other systems what has happened, after it was stored. It may be
+// An Event reports a change to other systems, after the change was stored. It may be
 // published twice (with the same ID) and late (with a lower Version than an earlier
 // one).
 type Event struct {
@@ -64,11 +64,11 @@ type MailingData struct {
 	Mailing string   `json:"mailing"`
 	Name    string   `json:"name,omitempty"`
 	Tags    []string `json:"tags,omitempty"`
-	// Title is that of the notification, of the first variant. It is left out of a
-	// mailing to one customer, whom it may be about.
+	// Title is the title of the notification of the first variant. It is left out if the
+	// mailing goes to one customer, because it may have personal data.
 	Title string `json:"title,omitempty"`
 	State State  `json:"state"`
-	// CreatedBy is the caller who handed the mailing in, absent if unknown.
+	// CreatedBy is the caller who created the mailing, absent if unknown.
 	CreatedBy   Caller     `json:"createdBy,omitempty"`
 	DryRun      bool       `json:"dryRun,omitempty"`
 	CreatedAt   time.Time  `json:"createdAt"`
@@ -107,7 +107,7 @@ type OpenedData struct {
 	TokenID  string    `json:"tokenId"`
 	Platform Platform  `json:"platform,omitempty"`
 	App      string    `json:"app,omitempty"`
-	At       time.Time `json:"at"` // as the phone says, between the sending and now
+	At       time.Time `json:"at"` // by the clock of the phone, but between the sending and now
 }
 
 // AvailabilityEvent makes the event of the state of c since it last changed. A
@@ -119,9 +119,9 @@ func AvailabilityEvent(c *Customer, at time.Time) Event {
 		state = Availability{StateUnreachable, time.UnixMicro(c.Availability).UTC(), EvidenceNoToken}
 	}
 	return Event{
-		ID:   c.Key() + "-a" + strconv.FormatInt(c.Availability, 10),
+		ID:   c.DocumentKey() + "-a" + strconv.FormatInt(c.Availability, 10),
 		Type: AvailabilityChanged, Subject: "customers/" + c.ID, Time: at,
-		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.Reachable(), Availability: state, Version: c.Availability},
+		Data: AvailabilityData{Customer: c.ID, PushAvailable: c.HasValidToken(), Availability: state, Version: c.Availability},
 	}
 }
 
@@ -147,7 +147,7 @@ func SupersededEvent(c *Customer, t Token, by string, at time.Time) Event {
 // ErasedEvent makes the event that a customer was erased at that time.
 func ErasedEvent(c *Customer, at time.Time) Event {
 	return Event{
-		ID:   c.Key() + "-e" + strconv.FormatInt(c.Version, 10),
+		ID:   c.DocumentKey() + "-e" + strconv.FormatInt(c.Version, 10),
 		Type: CustomerErased, Subject: "customers/" + c.ID, Time: at,
 		Data: ErasedData{Customer: c.ID, Version: c.Version},
 	}
@@ -182,6 +182,7 @@ func PausedEvent(m *Mailing, at time.Time) Event {
 		Data: PausedData{MailingData: dataOf(m), PausedReason: m.PausedReason, PausedDetail: m.PausedDetail}}
 }
 
+// dataOf returns the data that all events of a mailing have.
 func dataOf(m *Mailing) MailingData {
 	d := MailingData{
 		Mailing: m.ID, Name: m.Name, Tags: m.Tags, State: m.State, CreatedBy: m.CreatedBy, DryRun: m.DryRun,
@@ -193,6 +194,7 @@ func dataOf(m *Mailing) MailingData {
 	return d
 }
 
+// utcOrNil returns a time in UTC, nil for the zero time.
 func utcOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

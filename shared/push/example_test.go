@@ -16,6 +16,7 @@ func ExampleDraft_Check() {
 		fmt.Println(err)
 		return
 	}
+
 	for _, f := range d.Check(time.Now()) {
 		fmt.Printf("%s %s\n", f.Location, f.Message)
 	}
@@ -26,7 +27,7 @@ func ExampleDraft_Check() {
 }
 
 // A customer is rung on all valid devices, or on the one added last.
-func ExampleCustomer_Select() {
+func ExampleCustomer_SelectTokens() {
 	day := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	c := push.Customer{ID: "anna", Tokens: []push.Token{
 		{ID: "phone", AddedAt: day},
@@ -34,7 +35,7 @@ func ExampleCustomer_Select() {
 		{ID: "old phone", AddedAt: day, Invalid: &push.TokenFlag{Code: push.CodeUnregistered}},
 	}}
 	for _, d := range []push.DeviceSelection{push.AllDevices, push.LatestDevice} {
-		for _, t := range c.Select(d) {
+		for _, t := range c.SelectTokens(d) {
 			fmt.Println(d, t.ID)
 		}
 	}

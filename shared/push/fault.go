@@ -30,9 +30,9 @@ func (f Faults) Err() error {
 	return f
 }
 
-// Within returns faults of a part of a request, whose locations begin with "body",
+// WithLocation returns faults of a part of a request, whose locations begin with "body",
 // with the location of that part.
-func (f Faults) Within(at string) Faults {
+func (f Faults) WithLocation(at string) Faults {
 	out := make(Faults, len(f))
 	for i, x := range f {
 		out[i] = Fault{at + strings.TrimPrefix(x.Location, "body"), x.Message}
@@ -43,6 +43,7 @@ func (f Faults) Within(at string) Faults {
 // maxFaults is how many faults a check names; one more says that there are others.
 const maxFaults = 200
 
+// add adds a fault, up to one more than maxFaults.
 func (f *Faults) add(location, format string, a ...any) {
 	if len(*f) > maxFaults {
 		return

@@ -18,10 +18,15 @@ func TestNumbersThatWouldChangeAreRefused(t *testing.T) {
 		`"a\u0000b"`: "NUL", `["a\u0000"]`: "NUL",
 		`0`: "", `0.0e9`: "", `9223372036854775807`: "", `1e300`: "", `1e-300`: "", `"a"`: "",
 	} {
-		_, faults := push.ParsePatch(map[string]json.RawMessage{"attributes": json.RawMessage(`{"a":` + value + `}`)}, "body")
-		if got := faults.Error(); !strings.Contains(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s: %q, want %q", value, got, want)
-		}
+		t.Run(value, func(t *testing.T) {
+
+			_, faults := push.ParsePatch(map[string]json.RawMessage{"attributes": json.RawMessage(`{"a":` + value + `}`)}, "body")
+			got := faults.Error()
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: the faults are %q, want them to contain %q", value, got, want)
+			}
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", value, got)
+		})
 	}
 }
 
@@ -36,11 +41,15 @@ func TestLinksThatHideWhereTheyLead(t *testing.T) {
 		"intent://open/#Intent;package=com.evil;end": "intent", "Intent:#Intent;end": "intent", "java\nscript:alert(1)": "javascript",
 		"intent://open/{{ customer.v }}": "intent", "mailto:help@shop.example": "",
 	} {
-		d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"}}`), Link: link, Audience: push.Audience{Everyone: true}}
-		got := d.Check(time.Now()).Error()
-		if !strings.Contains(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s: %q, want %q", link, got, want)
-		}
+		t.Run(link, func(t *testing.T) {
+
+			d := push.Draft{Message: json.RawMessage(`{"data":{"a":"b"}}`), Link: link, Audience: push.Audience{Everyone: true}}
+			got := d.Check(time.Now()).Error()
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: the fault is %q, want it to contain %q", link, got, want)
+			}
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", link, got)
+		})
 	}
 }
 
@@ -72,18 +81,29 @@ func TestLinksOfAMessageThatHideWhereTheyLead(t *testing.T) {
 		`{"notification":{"title":"Intent: to save","body":"data: 5 GB free"}}`:                      "",
 		`{"data":{"url":"app://open/1"},"webpush":{"fcm_options":{"link":"https://shop.example/"}}}`: "",
 	} {
-		d := push.Draft{Message: json.RawMessage(message), Audience: push.Audience{Everyone: true}}
-		got := ""
-		for _, f := range d.Check(time.Now()) {
-			got += f.Location + " " + f.Message
-		}
-		if !strings.HasPrefix(got, want) || (want == "") != (got == "") {
-			t.Errorf("%s:\n%q, want %q", message, got, want)
-		}
+		t.Run(message, func(t *testing.T) {
+
+			d := push.Draft{Message: json.RawMessage(message), Audience: push.Audience{Everyone: true}}
+			got := ""
+			for _, f := range d.Check(time.Now()) {
+				got += f.Location + " " + f.Message
+			}
+
+			if !strings.HasPrefix(got, want) {
+				t.Errorf("%s: the faults are %q, want the prefix %q", message, got, want)
+			}
+
+			checkEqual(t, got == "", want == "", "%s: that it has no fault (%q)", message, got)
+		})
 	}
+
 	many := `{"data":{"a":"b"},"links":["` + strings.Repeat(`javascript:x","`, 500) + `"]}`
 	d := push.Draft{Message: json.RawMessage(many), Audience: push.Audience{Everyone: true}}
-	if faults := d.Check(time.Now()); len(faults) != 21 || !strings.Contains(faults[20].Message, "480 more") {
-		t.Errorf("500 links have %d faults, want 20 and one that says that there are 480 more", len(faults))
+	faults := d.Check(time.Now())
+	if len(faults) != 21 {
+		t.Fatalf("500 links have %d faults, want 20 and one that says that there are more", len(faults))
+	}
+	if !strings.Contains(faults[20].Message, "480 more") {
+		t.Errorf("the last fault of 500 links is %q, want it to contain %q", faults[20].Message, "480 more")
 	}
 }

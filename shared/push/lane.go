@@ -1,7 +1,7 @@
 package push
 
-// A Wake asks tick to look at one mailing before its next round.
-type Wake struct {
+// A WakeMessage asks tick to look at one mailing before its next round.
+type WakeMessage struct {
 	Mailing string `json:"mailing"`
 }
 

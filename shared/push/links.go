@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// scheme is how an absolute URL begins.
-var scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)
+// schemePattern is how an absolute URL begins.
+var schemePattern = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*):`)
 
 // checkLink finds faults of a draft's own link. It has to be absolute, because the
 // app gets it as it is.
@@ -28,10 +28,10 @@ func checkLink(f *Faults, link string) {
 		f.add("body.link", "%s", why)
 		return
 	}
-	if templated(link) {
+	if hasTemplates(link) {
 		return // shared/personal checks the rest
 	}
-	if u, err := url.Parse(link); err != nil || !scheme.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "" {
+	if u, err := url.Parse(link); err != nil || !schemePattern.MatchString(link) || u.Hostname() == "" && NeedsHost(u.Scheme) || link[len(u.Scheme)+1:] == "" {
 		f.add("body.link", "must be an absolute URL, as https://shop.example/")
 	}
 }
@@ -41,7 +41,7 @@ func checkLink(f *Faults, link string) {
 // and have templates.
 func CheckLink(link string) string {
 	link = asBrowsersRead(link)
-	if m := scheme.FindStringSubmatch(link); m != nil && IsExecutableScheme(m[1]) {
+	if m := schemePattern.FindStringSubmatch(link); m != nil && IsExecutableScheme(m[1]) {
 		return "is executed or shown instead of leading to a place: javascript, vbscript, data, blob and intent are not allowed"
 	}
 	return CheckImage(link)
@@ -50,41 +50,41 @@ func CheckLink(link string) string {
 // CheckImage is CheckLink for images, which lead nowhere: data and blob are allowed.
 func CheckImage(link string) string {
 	link = asBrowsersRead(link)
-	m := scheme.FindStringSubmatch(link)
+	m := schemePattern.FindStringSubmatch(link)
 	switch {
-	case m != nil && executes(m[1]):
+	case m != nil && isProgramScheme(m[1]):
 		return "is executed instead of shown: javascript, vbscript and intent are not allowed"
-	case strings.ContainsFunc(link, hidden):
+	case strings.ContainsFunc(link, misleads):
 		return "has control characters, or some that change the direction of writing"
-	case userInfo.MatchString(link):
+	case userInfoPattern.MatchString(link):
 		return "has user information in front of the host, which hides where it leads"
 	}
 	return ""
 }
 
-// userInfo finds user information in front of a host.
-var userInfo = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@`)
+// userInfoPattern finds user information in front of a host.
+var userInfoPattern = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@`)
 
-// templates are outputs and tags of Liquid.
-var templates = regexp.MustCompile(`\{\{.*?\}\}|\{%.*?%\}`)
+// templatePattern are outputs and tags of Liquid.
+var templatePattern = regexp.MustCompile(`\{\{.*?\}\}|\{%.*?%\}`)
 
-func templated(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
+func hasTemplates(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
 // asBrowsersRead returns a link as browsers read it (WHATWG URL): without spaces and
 // control characters around it, without tabs and line breaks in it, and with slashes
 // for backslashes. A template is replaced by a letter.
 func asBrowsersRead(link string) string {
-	link = templates.ReplaceAllString(link, "x")
+	link = templatePattern.ReplaceAllString(link, "x")
 	link = strings.TrimFunc(link, func(r rune) bool { return r <= ' ' })
 	link = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(link)
-	if m := scheme.FindStringSubmatch(link); m == nil || NeedsHost(m[1]) {
+	if m := schemePattern.FindStringSubmatch(link); m == nil || NeedsHost(m[1]) {
 		link = strings.ReplaceAll(link, `\`, "/")
 	}
 	return link
 }
 
-// hidden reports whether a character makes a link look like another one.
-func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+// misleads reports whether a character makes a link look like another one.
+func misleads(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // NeedsHost reports whether links of a scheme always have a host (WHATWG URL, special
 // schemes).
@@ -95,12 +95,12 @@ func NeedsHost(scheme string) bool {
 // IsExecutableScheme reports whether the rest of a link with that scheme is executed
 // or shown, percent-encoded or not.
 func IsExecutableScheme(scheme string) bool {
-	return executes(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))
+	return isProgramScheme(scheme) || slices.Contains([]string{"data", "blob"}, strings.ToLower(scheme))
 }
 
-// executes reports whether the rest of a link with that scheme is a program. An
+// isProgramScheme reports whether the rest of a link with that scheme is a program. An
 // intent names a part of any app on an Android phone, and data for it.
-func executes(scheme string) bool {
+func isProgramScheme(scheme string) bool {
 	return slices.Contains([]string{"javascript", "vbscript", "intent"}, strings.ToLower(scheme))
 }
 
@@ -120,20 +120,21 @@ func checkLinks(f *Faults, message json.RawMessage) {
 		return // another check reports it
 	}
 	w := linkWalk{faults: f}
-	w.value("body.message", "", v)
+	w.checkValue("body.message", "", v)
 	if w.found > maxNamed {
 		f.add("body.message", "has %d more links that are not taken", w.found-maxNamed)
 	}
 }
 
+// A linkWalk visits all values of a message and counts faulty links.
 type linkWalk struct {
 	faults *Faults
 	found  int
 }
 
-// value checks a value whose member has that name. Items of a list have the name of
+// checkValue checks a value whose member has that name. Items of a list have the name of
 // the list.
-func (w *linkWalk) value(at, name string, v any) {
+func (w *linkWalk) checkValue(at, name string, v any) {
 	switch v := v.(type) {
 	case string:
 		if why := checkMember(name, v); why != "" {
@@ -143,15 +144,17 @@ func (w *linkWalk) value(at, name string, v any) {
 		}
 	case []any:
 		for i, item := range v {
-			w.value(fmt.Sprintf("%s[%d]", at, i), name, item)
+			w.checkValue(fmt.Sprintf("%s[%d]", at, i), name, item)
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			w.value(at+"."+Truncate(key, 60), key, v[key])
+			w.checkValue(at+"."+Truncate(key, 60), key, v[key])
 		}
 	}
 }
 
+// checkMember returns the fault of a text by the name of its member: whether it is a link or
+// an image. "" is no fault.
 func checkMember(name, value string) string {
 	name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
 	ends := func(end string) bool { return strings.HasSuffix(name, end) }

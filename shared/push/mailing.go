@@ -49,7 +49,7 @@ type Mailing struct {
 	Draft
 	Recipient string // of a mailing to one listed customer or token: CustomerKey or TokenID; else ""
 	Digest    string // of the request's body: the same Idempotency-Key with another body is refused
-	CreatedBy Caller // who handed it in
+	CreatedBy Caller // the caller who created it
 	Label     string // FCM's analytics label of its messages, "" for none
 
 	State           State
@@ -89,27 +89,27 @@ type Mailing struct {
 	Revision     time.Time    // the revision that MarkStartPublished expects
 }
 
-// Finishable reports whether a mailing ends once its batches are settled: every shard
+// CanFinish reports whether a mailing ends once its batches are settled: every shard
 // has all its batches, or the mailing has ended otherwise.
-func (m *Mailing) Finishable() bool {
+func (m *Mailing) CanFinish() bool {
 	return m.State.Final() || m.Dispatched && (m.State == Sending || m.State == Paused)
 }
 
-// Rate returns the limit of the mailing in messages a minute, 0 for none.
-func (m *Mailing) Rate() int {
+// RateLimit returns the limit of the mailing in messages a minute, 0 for none.
+func (m *Mailing) RateLimit() int {
 	if m.RatePerMinute == nil {
 		return 0
 	}
 	return *m.RatePerMinute
 }
 
-// NewMailing makes a mailing of a checked draft that is handed in at now.
+// NewMailing makes a mailing from a checked draft that is received at now.
 func NewMailing(id, digest string, d Draft, now time.Time) *Mailing {
-	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.Payloads()[0].Message)}
+	m := &Mailing{ID: id, Draft: d, Digest: digest, State: Accepted, CreatedAt: now, StartAt: now, Active: true, Title: TitleOf(d.ListPayloads()[0].Message)}
 	if d.SendAt != nil && d.SendAt.After(now) {
 		m.State, m.StartAt = Scheduled, d.SendAt.UTC()
 	}
-	m.Recipient = d.Audience.recipient()
+	m.Recipient = d.Audience.onlyRecipient()
 	life := DefaultLifetime
 	if d.Lifetime != nil {
 		life = time.Duration(*d.Lifetime)
@@ -171,19 +171,19 @@ func (e Excluded) Plus(o Excluded) Excluded {
 // Add counts n customers that are left out for that reason.
 func (e *Excluded) Add(why Exclusion, n int64) {
 	switch why {
-	case NoValidToken:
+	case ExcludedNoValidToken:
 		e.NoValidToken += n
-	case OptedOut:
+	case ExcludedOptedOut:
 		e.OptedOut += n
-	case Unsubscribed:
+	case ExcludedUnsubscribed:
 		e.Category += n
-	case Unknown:
+	case ExcludedUnknown:
 		e.Unknown += n
-	case Muted:
+	case ExcludedMuted:
 		e.Muted += n
-	case Filtered:
+	case ExcludedFiltered:
 		e.Filtered += n
-	case Control:
+	case ExcludedControl:
 		e.Control += n
 	}
 }

@@ -6,30 +6,30 @@ import (
 	"strings"
 )
 
-// A Match is the condition of an If-Match header (RFC 9110): the thing to change must
-// not have changed since it was read. A nil Match always holds.
-type Match struct {
+// A Precondition is the condition of an If-Match header (RFC 9110): the thing to change must
+// not have changed since it was read. A nil Precondition is always met.
+type Precondition struct {
 	Any       bool    // "*": it has to exist
 	Revisions []int64 // one of these
 }
 
-// Holds reports whether the stored thing, if there is one, meets the condition.
-func (m *Match) Holds(stored bool, revision int64) bool {
+// IsMetBy reports whether the stored thing, if there is one, meets the condition.
+func (m *Precondition) IsMetBy(stored bool, revision int64) bool {
 	return m == nil || stored && (m.Any || slices.Contains(m.Revisions, revision))
 }
 
 // ETag returns the ETag of a revision.
 func ETag(revision int64) string { return `"` + strconv.FormatInt(revision, 36) + `"` }
 
-// ParseMatch reads an If-Match header; nil without one. Tags that ETag did not make
+// ParsePrecondition reads an If-Match header; nil without one. Tags that ETag did not make
 // match nothing. The error is Faults.
-func ParseMatch(header string) (*Match, error) {
+func ParsePrecondition(header string) (*Precondition, error) {
 	header = strings.TrimSpace(header)
 	if header == "" {
 		return nil, nil
 	}
 
-	m := &Match{Any: header == "*"}
+	m := &Precondition{Any: header == "*"}
 	if m.Any {
 		return m, nil
 	}

@@ -17,7 +17,7 @@ const (
 	MaxMessages            = 500       // messages in one request
 )
 
-// A MessageDraft is a message to one customer as it is handed in.
+// A MessageDraft is the request from which a message to one customer is made.
 type MessageDraft struct {
 	Customer string          `json:"customer,omitempty" doc:"the customer's id; exactly one of customer, token and fid"`
 	Token    string          `json:"token,omitempty" doc:"a registered push token: the message goes to this one only"`
@@ -41,16 +41,16 @@ type Only struct {
 // MaxApps is how many apps an Only names at most.
 const MaxApps = 30
 
-// Allows reports whether a message may go to the token. A nil Only allows every token.
-func (o *Only) Allows(t Token) bool {
+// AllowsToken reports whether a message may go to the token. A nil Only allows every token.
+func (o *Only) AllowsToken(t Token) bool {
 	return o == nil ||
 		(len(o.Platforms) == 0 || slices.Contains(o.Platforms, t.Platform)) &&
 			(len(o.Apps) == 0 || slices.Contains(o.Apps, t.App))
 }
 
-// Address returns the token or the installation id that the message is addressed to,
+// TokenOrFID returns the token or the installation id that the message is addressed to,
 // "" if it is addressed to a customer.
-func (d *MessageDraft) Address() string {
+func (d *MessageDraft) TokenOrFID() string {
 	if d.Token != "" {
 		return d.Token
 	}
@@ -72,7 +72,7 @@ func (d *MessageDraft) Check() Faults {
 		checkName(&f, "body.category", d.Category)
 	}
 	if d.Only != nil {
-		d.Only.check(&f)
+		d.Only.checkFilter(&f)
 	}
 	if l := d.Lifetime; l != nil && (time.Duration(*l) < time.Second || time.Duration(*l) > MaxLifetime) {
 		f.add("body.lifetime", "must be between 1s and 672h")
@@ -80,6 +80,7 @@ func (d *MessageDraft) Check() Faults {
 	return f
 }
 
+// checkRecipient adds the faults of customer, token and fid, of which exactly one must be set.
 func (d *MessageDraft) checkRecipient(f *Faults) {
 	set := 0
 	for _, to := range []struct {
@@ -99,6 +100,7 @@ func (d *MessageDraft) checkRecipient(f *Faults) {
 	}
 }
 
+// checkValues adds the faults of the values for templates.
 func (d *MessageDraft) checkValues(f *Faults) {
 	if len(d.Values) > MaxValues {
 		f.add("body.values", "has %d values; at most %d are allowed", len(d.Values), MaxValues)
@@ -121,7 +123,8 @@ func (d *MessageDraft) checkValues(f *Faults) {
 	}
 }
 
-func (o *Only) check(f *Faults) {
+// checkFilter adds the faults of a filter of tokens.
+func (o *Only) checkFilter(f *Faults) {
 	for i, p := range o.Platforms {
 		if p != Android && p != IOS && p != Web {
 			f.add(fmt.Sprintf("body.only.platforms[%d]", i), "must be android, ios or web")
@@ -171,7 +174,7 @@ func MessageID(caller Caller, key string) string {
 	return "s" + TokenID("message\x00"+string(caller)+"\x00"+key)
 }
 
-// NewMessage makes a message of a checked draft that is handed in at now.
+// NewMessage makes a message from a checked draft that is received at now.
 func NewMessage(id, digest string, d MessageDraft, now time.Time) *Message {
 	life := DefaultMessageLifetime
 	if d.Lifetime != nil {
@@ -186,41 +189,41 @@ func NewMessage(id, digest string, d MessageDraft, now time.Time) *Message {
 // singleBatch is the name of the only batch of a message.
 const singleBatch = "message"
 
-// Ref returns what is published for the message.
-func (m *Message) Ref() MessageRef { return MessageRef{Message: m.ID, Customer: m.Customer} }
+// PublishedRef returns the content of the Pub/Sub message that is published for the message.
+func (m *Message) PublishedRef() MessageRef { return MessageRef{Message: m.ID, Customer: m.Customer} }
 
-// Pick chooses the targets of the message among the tokens of the customer, who is
+// PickTargets chooses the targets of the message among the tokens of the customer, who is
 // nil if there is none. It uses the rules of mailings. attributes are the names of
 // those that the templates use. If the customer is left out, Excluded says why.
-func (m *Message) Pick(c *Customer, set Settings, attributes []string, now time.Time) {
+func (m *Message) PickTargets(c *Customer, set Settings, attributes []string, now time.Time) {
 	m.Picked, m.Batch.CutAt = true, now
 	tokens, why := m.tokensOf(c, set)
 	if why != NotExcluded {
 		m.Excluded = why
 		return
 	}
-	m.Batch.Targets = c.Targets(tokens, attributes, now)
+	m.Batch.Targets = c.MakeTargets(tokens, attributes, now)
 	m.Batch.Results = make([]Result, len(m.Batch.Targets))
 }
 
 // NeedsSettings reports whether the settings decide which tokens of the customer the
 // message goes to.
 func (m *Message) NeedsSettings(c *Customer) bool {
-	return c != nil && (m.Address() == "" && m.Devices == "" || c.Muted())
+	return c != nil && (m.TokenOrFID() == "" && m.Devices == "" || c.HasAllMuted())
 }
 
 // tokensOf returns the tokens of the customer that the message goes to.
 func (m *Message) tokensOf(c *Customer, set Settings) ([]Token, Exclusion) {
 	by := Targeting{Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Devices, set.Devices), Muted: set.Muted, Only: m.Only}
-	if address := m.Address(); address != "" {
-		return by.Tokens(c, []string{TokenID(address)})
+	if address := m.TokenOrFID(); address != "" {
+		return by.SelectTokens(c, []string{TokenID(address)})
 	}
-	return by.Tokens(c, nil)
+	return by.SelectTokens(c, nil)
 }
 
-// Settle gives the message its state, by the results of its targets. It stays
+// UpdateState gives the message its state, by the results of its targets. It stays
 // accepted while one of them is pending.
-func (m *Message) Settle(now time.Time) {
+func (m *Message) UpdateState(now time.Time) {
 	if !m.Picked || len(m.Batch.PendingTargets()) > 0 {
 		return
 	}
@@ -232,6 +235,7 @@ func (m *Message) Settle(now time.Time) {
 	for _, r := range m.Batch.Results {
 		expired = expired && r == ResultExpired
 	}
+
 	switch {
 	case m.Refusal != "":
 		m.State = Refused
@@ -242,9 +246,9 @@ func (m *Message) Settle(now time.Time) {
 	}
 }
 
-// Mailing returns the mailing as which deliver sends the message: its batch is the
+// AsMailing returns the mailing as which deliver sends the message: its batch is the
 // whole mailing.
-func (m *Message) Mailing() *Mailing {
+func (m *Message) AsMailing() *Mailing {
 	return &Mailing{
 		ID: m.ID, Single: true, Values: m.Values,
 		Draft: Draft{Message: m.Message, Link: m.Link, Category: m.Category}, Title: m.Title, CreatedBy: m.CreatedBy,

@@ -23,11 +23,11 @@ const (
 )
 
 // A CustomerPatch changes the data of a customer beside the tokens: a JSON merge
-// patch (RFC 7396). What it does not name stays as it is.
+// patch (RFC 7396). It does not change fields that it does not name.
 type CustomerPatch struct {
-	If *Match    // nil: no condition
-	By string    // the caller: the source of the decisions that it changes
-	At time.Time // the time of these decisions
+	Precondition *Precondition // nil: no condition
+	By           string        // the caller: the source of the decisions that it changes
+	At           time.Time     // the time of these decisions
 
 	Segments    *[]string        // takes the place of all segments
 	Add, Remove []string         // segments; not beside Segments
@@ -39,9 +39,9 @@ type CustomerPatch struct {
 	noAttributes, noCategories bool // null: first take all away
 }
 
-// Decides reports whether the patch changes what the customer wants: optedOut or
+// ChangesDecisions reports whether the patch changes what the customer wants: optedOut or
 // categories.
-func (p *CustomerPatch) Decides() bool {
+func (p *CustomerPatch) ChangesDecisions() bool {
 	return p.OptedOut != nil || p.Categories != nil || p.noCategories
 }
 
@@ -60,12 +60,12 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 			p.parseAttributes(&f, raw, null, where)
 		case "optedOut":
 			p.OptedOut = new(bool)
-			read(&f, raw, p.OptedOut, where, "must be true or false")
+			decodeInto(&f, raw, p.OptedOut, where, "must be true or false")
 		case "categories":
 			p.parseCategories(&f, raw, null, where)
 		case "timeZone":
 			p.TimeZone = new(string)
-			if read(&f, raw, p.TimeZone, where, "must be a text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
+			if decodeInto(&f, raw, p.TimeZone, where, "must be a text") && *p.TimeZone != "" && !isTimeZone(*p.TimeZone) {
 				f.add(where, "must be a time zone of the IANA database, as Europe/Riga")
 			}
 		default:
@@ -76,7 +76,9 @@ func ParsePatch(members map[string]json.RawMessage, at string) (CustomerPatch, F
 	return p, f
 }
 
-func read(f *Faults, raw json.RawMessage, into any, at, why string) bool {
+// decodeInto decodes a JSON value, and reports whether it has the type of into. If not, it
+// adds a fault with the text why.
+func decodeInto(f *Faults, raw json.RawMessage, into any, at, why string) bool {
 	if json.Unmarshal(raw, into) != nil {
 		f.add(at, "%s", why)
 		return false
@@ -98,9 +100,10 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 	}
 
 	var members map[string]json.RawMessage
-	if !read(f, raw, &members, at, "must be an object of add and remove") {
+	if !decodeInto(f, raw, &members, at, "must be an object of add and remove") {
 		return
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		switch name {
 		case "add":
@@ -121,16 +124,18 @@ func (p *CustomerPatch) parseSegments(f *Faults, raw json.RawMessage, null bool,
 // parseNames reads a list of segments, sorted and each once.
 func parseNames(f *Faults, raw json.RawMessage, at string) []string {
 	list := []string{}
-	if !read(f, raw, &list, at, "must be a list of texts") {
+	if !decodeInto(f, raw, &list, at, "must be a list of texts") {
 		return list
 	}
 	if len(list) > MaxCustomerSegments {
 		f.add(at, "has %d segments; at most %d are allowed", len(list), MaxCustomerSegments)
 		return list
 	}
+
 	for i, s := range list {
 		checkName(f, fmt.Sprintf("%s[%d]", at, i), s)
 	}
+
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -139,13 +144,14 @@ func (p *CustomerPatch) parseCategories(f *Faults, raw json.RawMessage, null boo
 	if p.noCategories = null; null {
 		return
 	}
-	if !read(f, raw, &p.Categories, at, "must be an object of true, false and null") {
+	if !decodeInto(f, raw, &p.Categories, at, "must be an object of true, false and null") {
 		return
 	}
 	if len(p.Categories) > MaxCategories {
 		f.add(at, "has %d categories; at most %d are allowed", len(p.Categories), MaxCategories)
 		return
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		checkKey(f, at, name)
 	}
@@ -155,6 +161,7 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 	if p.noAttributes = null; null {
 		return
 	}
+
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if dec.Decode(&p.Attributes) != nil {
@@ -172,7 +179,7 @@ func (p *CustomerPatch) parseAttributes(f *Faults, raw json.RawMessage, null boo
 
 	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
 		checkKey(f, at, name)
-		p.Attributes[name] = plain(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
+		p.Attributes[name] = storableValue(f, p.Attributes[name], at+"."+Truncate(name, 60), 1, false)
 	}
 }
 
@@ -186,9 +193,9 @@ func checkKey(f *Faults, at, name string) {
 	}
 }
 
-// plain returns a JSON value as Firestore stores it: whole numbers differ from
+// storableValue returns a JSON value as Firestore stores it: whole numbers differ from
 // others, and a list cannot be directly in a list.
-func plain(f *Faults, v any, at string, depth int, listed bool) any {
+func storableValue(f *Faults, v any, at string, depth int, listed bool) any {
 	switch x := v.(type) {
 	case json.Number:
 		if n, err := x.Int64(); err == nil {
@@ -200,7 +207,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			f.add(at, "is a number too large")
 		case !strings.ContainsAny(x.String(), ".eE"):
 			f.add(at, "is a whole number of more than 64 bits, of which digits would be lost; write it as a text")
-		case n == 0 && strings.ContainsAny(mantissa(x.String()), "123456789"):
+		case n == 0 && strings.ContainsAny(withoutExponent(x.String()), "123456789"):
 			f.add(at, "is a number too small")
 		}
 		return n
@@ -214,7 +221,7 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 			return nil
 		}
 		for i := range x {
-			x[i] = plain(f, x[i], fmt.Sprintf("%s[%d]", at, i), depth+1, true)
+			x[i] = storableValue(f, x[i], fmt.Sprintf("%s[%d]", at, i), depth+1, true)
 		}
 	case map[string]any:
 		if depth > maxAttributeDepth {
@@ -223,26 +230,29 @@ func plain(f *Faults, v any, at string, depth int, listed bool) any {
 		}
 		for k := range x {
 			checkKey(f, at, k)
-			x[k] = plain(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
+			x[k] = storableValue(f, x[k], at+"."+Truncate(k, 60), depth+1, false)
 		}
 	}
 
 	return v
 }
 
-// mantissa is a number without its exponent.
-func mantissa(number string) string {
+// withoutExponent is a number without its exponent.
+func withoutExponent(number string) string {
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
 		return number[:at]
 	}
 	return number
 }
 
-// zones caches the names of time zones that were found; there are about 600.
-var zones sync.Map
+// knownZones caches the names of time zones that were found, because to load a zone reads a
+// file. It is a sync.Map, because many requests use it at the same time. About 600 names
+// exist, so it stays small.
+var knownZones sync.Map
 
+// isTimeZone reports whether the IANA database has a time zone with that name.
 func isTimeZone(name string) bool {
-	if _, ok := zones.Load(name); ok {
+	if _, ok := knownZones.Load(name); ok {
 		return true
 	}
 	if name == "Local" {
@@ -251,7 +261,7 @@ func isTimeZone(name string) bool {
 	if _, err := time.LoadLocation(name); err != nil {
 		return false
 	}
-	zones.Store(name, true)
+	knownZones.Store(name, true)
 	return true
 }
 
@@ -264,15 +274,15 @@ func CheckTimeZone(name string) string {
 	return "must be a time zone of the IANA database, as Europe/Riga"
 }
 
-// Apply changes c, and reports whether anything changed. The error is Faults if c
+// ApplyTo changes c, and reports whether anything changed. The error is Faults if c
 // would exceed a limit; then c must not be stored.
-func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
+func (p *CustomerPatch) ApplyTo(c *Customer) (changed bool, err error) {
 	before := *c
 	if p.Segments != nil {
 		c.Segments = *p.Segments
 	}
 
-	c.Segments = p.segments(c.Segments)
+	c.Segments = p.patchSegments(c.Segments)
 	if p.OptedOut != nil {
 		c.OptedOut = *p.OptedOut
 	}
@@ -280,8 +290,8 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 		c.TimeZone = *p.TimeZone
 	}
 
-	c.Attributes = p.attributes(c.Attributes)
-	c.Categories = p.categories(c.Categories)
+	c.Attributes = p.patchAttributes(c.Attributes)
+	c.Categories = p.patchCategories(c.Categories)
 	var f Faults
 	if len(c.Segments) > MaxCustomerSegments {
 		f.add("segments", "are %d; a customer is in at most %d", len(c.Segments), MaxCustomerSegments)
@@ -298,12 +308,12 @@ func (p *CustomerPatch) Apply(c *Customer) (changed bool, err error) {
 		}
 	}
 
-	c.noteConsents(&before, p.At, p.By)
-	return !same(&before, c), f.Err()
+	c.recordConsents(&before, p.At, p.By)
+	return !sameData(&before, c), f.Err()
 }
 
-// segments returns a sorted copy with the segments added and removed.
-func (p *CustomerPatch) segments(have []string) []string {
+// patchSegments returns a sorted copy with the segments added and removed.
+func (p *CustomerPatch) patchSegments(have []string) []string {
 	if len(p.Add)+len(p.Remove) == 0 {
 		return have
 	}
@@ -323,19 +333,19 @@ func jsonSize(attributes map[string]any) int {
 	return b.Len() - 1 // without the line's end
 }
 
-func (p *CustomerPatch) attributes(have map[string]any) map[string]any {
+func (p *CustomerPatch) patchAttributes(have map[string]any) map[string]any {
 	if p.noAttributes {
 		return nil
 	}
 	if p.Attributes == nil {
 		return have
 	}
-	return merge(have, p.Attributes)
+	return applyMergePatch(have, p.Attributes)
 }
 
-// merge applies a merge patch (RFC 7396) to a copy. An object that replaces something
+// applyMergePatch applies a merge patch (RFC 7396) to a copy. An object that replaces something
 // else begins empty.
-func merge(have, patch map[string]any) map[string]any {
+func applyMergePatch(have, patch map[string]any) map[string]any {
 	out := maps.Clone(have)
 	if out == nil {
 		out = map[string]any{}
@@ -348,7 +358,7 @@ func merge(have, patch map[string]any) map[string]any {
 		}
 		if inner, ok := v.(map[string]any); ok {
 			old, _ := out[k].(map[string]any)
-			v = merge(old, inner)
+			v = applyMergePatch(old, inner)
 		}
 		out[k] = v
 	}
@@ -356,7 +366,7 @@ func merge(have, patch map[string]any) map[string]any {
 	return out
 }
 
-func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
+func (p *CustomerPatch) patchCategories(have map[string]bool) map[string]bool {
 	if p.noCategories {
 		return nil
 	}
@@ -380,12 +390,12 @@ func (p *CustomerPatch) categories(have map[string]bool) map[string]bool {
 	return out
 }
 
-// same reports whether a and b are equal in everything that a CustomerPatch changes.
-func same(a, b *Customer) bool {
+// sameData reports whether a and b are equal in everything that a CustomerPatch changes.
+func sameData(a, b *Customer) bool {
 	return a.OptedOut == b.OptedOut && a.TimeZone == b.TimeZone && slices.Equal(a.Segments, b.Segments) &&
-		maps.Equal(a.Categories, b.Categories) && sameValue(a.Attributes, b.Attributes)
+		maps.Equal(a.Categories, b.Categories) && sameAttributes(a.Attributes, b.Attributes)
 }
 
-func sameValue(a, b map[string]any) bool {
+func sameAttributes(a, b map[string]any) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }

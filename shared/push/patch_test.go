@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"carillon.example/shared/push"
 )
 
@@ -29,7 +31,7 @@ func apply(t testing.TB, c *push.Customer, body string) bool {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	changed, err := p.Apply(c)
+	changed, err := p.ApplyTo(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,25 +78,40 @@ func TestNumbersKeepTheirKind(t *testing.T) {
 	}
 }
 
-// TestAPatchLeavesWhatItDoesNotName, and leaves the customer's own maps alone.
+// TestAPatchLeavesWhatItDoesNotName: it does not change the maps of the customer that was
+// read either.
 func TestAPatchLeavesWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
 	c := &push.Customer{}
 	apply(t, c, `{"segments":["b","a","b"],"attributes":{"a":{"b":1}},"optedOut":true,"categories":{"promo":false},"timeZone":"Europe/Riga"}`)
 	was, attributes := *c, maps.Clone(c.Attributes)
-	if !slices.Equal(c.Segments, []string{"a", "b"}) || apply(t, c, `{}`) || !reflect.DeepEqual(*c, was) {
-		t.Errorf("%+v became %+v", was, *c)
+	if !slices.Equal(c.Segments, []string{"a", "b"}) {
+		t.Errorf("c.Segments = %v, want %v", c.Segments, []string{"a", "b"})
 	}
+	if apply(t, c, `{}`) {
+		t.Error("an empty patch reports a change")
+	}
+	if diff := cmp.Diff(was, *c); diff != "" {
+		t.Errorf("an empty patch changes the customer (-want +got):\n%s", diff)
+	}
+
 	apply(t, c, `{"attributes":{"a":{"c":2}},"categories":{"promo":null,"news":true}}`)
-	if !reflect.DeepEqual(was.Attributes, attributes) || len(was.Categories) != 1 {
-		t.Errorf("the maps of the customer read before changed: %v %v", was.Attributes, was.Categories)
+	if diff := cmp.Diff(attributes, was.Attributes); diff != "" {
+		t.Errorf("the attributes of the customer read before changed (-want +got):\n%s", diff)
 	}
+
+	checkEqual(t, len(was.Categories), 1, "categories of the customer read before")
 	if !apply(t, c, `{"segments":null,"attributes":null,"optedOut":null,"categories":null,"timeZone":null}`) {
 		t.Error("taking all away changed nothing")
 	}
-	if len(c.Segments)+len(c.Attributes)+len(c.Categories) > 0 || c.OptedOut || c.TimeZone != "" {
-		t.Errorf("left: %+v", c)
+	if len(c.Segments)+len(c.Attributes)+len(c.Categories) > 0 {
+		t.Fatalf("%d segments, attributes and categories are left, want 0", len(c.Segments)+len(c.Attributes)+len(c.Categories))
 	}
+	if c.OptedOut {
+		t.Error("the opt-out is left")
+	}
+
+	checkEqual(t, c.TimeZone, "", "the time zone that is left")
 }
 
 func TestFaultsOfPatches(t *testing.T) {
@@ -130,11 +147,16 @@ func TestFaultsOfPatches(t *testing.T) {
 		`{"timeZone":3}`:                                               "body.timeZone",
 		`{"timeZone":"../../etc/passwd"}`:                              "body.timeZone",
 	} {
-		_, faults := parse(t, body)
-		if len(faults) != 1 || faults[0].Location != place {
-			t.Errorf("%.80s: %v, want one fault at %s", body, faults, place)
-		}
+		t.Run(body, func(t *testing.T) {
+
+			_, faults := parse(t, body)
+			if len(faults) != 1 {
+				t.Fatalf("%.80s: %v, want one fault at %s", body, faults, place)
+			}
+			checkEqual(t, faults[0].Location, place, "%.80s: the place of the fault", body)
+		})
 	}
+
 	if _, faults := parse(t, `{"segments":1,"optedOut":2,"timeZone":3,"categories":4,"attributes":5,"x":6}`); len(faults) != 6 {
 		t.Errorf("not every fault is named: %v", faults)
 	}
@@ -145,12 +167,16 @@ func TestPatchesThatExceedALimitTogether(t *testing.T) {
 	c := &push.Customer{}
 	apply(t, c, `{"attributes":{"a":"`+strings.Repeat("x", 20<<10)+`"}}`)
 	p, _ := parse(t, `{"attributes":{"b":"`+strings.Repeat("x", 20<<10)+`"}}`)
-	if _, err := p.Apply(c); err == nil || !strings.Contains(err.Error(), "attributes") {
-		t.Errorf("40 KiB of attributes were taken: %v", err)
+	_, err := p.ApplyTo(c)
+	if err == nil {
+		t.Fatal("40 KiB of attributes were taken without an error")
+	}
+	if !strings.Contains(err.Error(), "attributes") {
+		t.Errorf("the error of 40 KiB of attributes is %q, want it to contain %q", err.Error(), "attributes")
 	}
 }
 
-// FuzzParsePatch: whatever is taken can be applied twice, changes something at
+// FuzzParsePatch: a patch that is accepted can be applied twice, changes something at
 // most once, and is text that Firestore stores.
 func FuzzParsePatch(f *testing.F) {
 	for _, s := range []string{`{}`, `{"segments":["a"]}`, `{"attributes":{"a":[1,{"b":null}]}}`, `{"categories":{"a":null}}`, `{"timeZone":"Europe/Riga"}`, `{"optedOut":null}`} {
@@ -161,21 +187,32 @@ func FuzzParsePatch(f *testing.F) {
 		if json.Unmarshal(raw, &members) != nil {
 			return
 		}
+
 		p, faults := push.ParsePatch(members, "body")
 		for _, x := range faults {
-			if x.Location == "" || x.Message == "" {
-				t.Fatalf("%q has an empty fault: %v", raw, faults)
+			if x.Location == "" {
+				t.Fatalf("%q has an empty fault: %v: x.Location is empty", raw, faults)
+			}
+			if x.Message == "" {
+				t.Fatalf("%q has an empty fault: %v: x.Message is empty", raw, faults)
 			}
 		}
+
 		if len(faults) > 0 {
 			return
 		}
+
 		c := &push.Customer{}
-		if _, err := p.Apply(c); err != nil {
+		if _, err := p.ApplyTo(c); err != nil {
 			return
 		}
-		if changed, err := p.Apply(c); changed || err != nil {
-			t.Fatalf("%q changes the second time: %+v, %v", raw, c, err)
+
+		changed, err := p.ApplyTo(c)
+		if changed {
+			t.Fatalf("%q reports a change when it is applied the second time", raw)
+		}
+		if err != nil {
+			t.Fatalf("applying %q the second time: %v", raw, err)
 		}
 	})
 }
@@ -188,16 +225,22 @@ func TestExpiryDays(t *testing.T) {
 		"2026-01-01T23:59:59Z":      "2026-09-29",
 		"2026-01-01T23:00:00-02:00": "2026-09-30",
 	} {
-		at, err := time.Parse(time.RFC3339, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := push.ExpiryDay(push.Android, at, push.TokenLife)
-		if day, _ := time.Parse(time.DateOnly, got); got != want || day.Before(at.Add(push.TokenLife)) {
-			t.Errorf("seen %s, a token expires on %s, want %s", seen, got, want)
-		}
-		if push.ExpiryDay(push.IOS, at, push.TokenLife) != "" || push.ExpiryDay("", at, push.TokenLife) != "" {
-			t.Error("FCM expires Android's tokens alone")
-		}
+		t.Run(seen, func(t *testing.T) {
+
+			at, err := time.Parse(time.RFC3339, seen)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			got := push.ExpiryDay(push.Android, at, push.TokenLife)
+			day, _ := time.Parse(time.DateOnly, got)
+			checkEqual(t, got, want, "the day on which a token expires that was seen %s", seen)
+			if day.Before(at.Add(push.TokenLife)) {
+				t.Errorf("seen %s, a token expires on %s, before its life is over", seen, got)
+			}
+
+			checkEqual(t, push.ExpiryDay(push.IOS, at, push.TokenLife), "", "the day on which a token of iOS expires")
+			checkEqual(t, push.ExpiryDay("", at, push.TokenLife), "", "the day on which a token without a platform expires")
+		})
 	}
 }

@@ -19,8 +19,8 @@ func (r PauseReason) Implausible() bool { return r == PausedImplausible || r == 
 
 // Why a mailing is paused, as pausedBecause says it.
 const (
-	ByHand        = "paused by hand"
-	Misconfigured = "misconfigured credentials"
+	PausedTextByHand      = "paused by hand"
+	PausedTextCredentials = "misconfigured credentials"
 )
 
 // PausedBecause returns reason and detail as one text. The API has it beside
@@ -31,10 +31,11 @@ func (m *Mailing) PausedBecause() string {
 	case "":
 		return ""
 	case PausedByHand:
-		return ByHand
+		return PausedTextByHand
 	case PausedCredentials, PausedWrongSender:
-		text = Misconfigured
+		text = PausedTextCredentials
 	}
+
 	if m.PausedDetail != "" {
 		text += ": " + m.PausedDetail
 	}

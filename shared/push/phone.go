@@ -16,9 +16,9 @@ func CheckDevice(device string) string {
 	return checkText(device, MaxDevice)
 }
 
-// fidShape is the shape of the ids of Firebase Installations: 22 characters of
+// fidPattern is the shape of the ids of Firebase Installations: 22 characters of
 // base64url whose first four bits are 0111.
-var fidShape = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
+var fidPattern = regexp.MustCompile(`^[cdef][A-Za-z0-9_-]{21}$`)
 
 // minTokenSize is the size in bytes from which a value without a colon is a
 // registration token of the old form: those have 140 and more, a FID has 22.
@@ -30,16 +30,16 @@ func KindOf(value string, declared Kind) Kind {
 	switch {
 	case strings.Contains(value, ":"), len(value) >= minTokenSize:
 		return KindToken
-	case fidShape.MatchString(value):
+	case fidPattern.MatchString(value):
 		return KindFID
 	}
 	return declared
 }
 
-// Installation returns the FID of the app installation that a push token belongs to.
+// InstallationOf returns the FID of the app installation that a push token belongs to.
 // A FID is its own; a registration token begins with it and a colon. It is "" for a
 // registration token that does not have it.
-func Installation(kind Kind, value string) string {
+func InstallationOf(kind Kind, value string) string {
 	if kind == KindFID {
 		return value
 	}
@@ -60,12 +60,12 @@ func (t *Token) SamePhone(r Registration) bool {
 	if r.Device != "" && t.Device == r.Device && t.App == r.App {
 		return true
 	}
-	return t.Renamed(r)
+	return t.SameInstallation(r)
 }
 
-// Renamed reports whether r and t are the FID and a registration token of one
+// SameInstallation reports whether r and t are the FID and a registration token of one
 // installation: the same target under two names.
-func (t *Token) Renamed(r Registration) bool {
-	fid := Installation(r.Kind, r.Value)
-	return fid != "" && t.Kind != r.Kind && Installation(t.Kind, t.Value) == fid
+func (t *Token) SameInstallation(r Registration) bool {
+	fid := InstallationOf(r.Kind, r.Value)
+	return fid != "" && t.Kind != r.Kind && InstallationOf(t.Kind, t.Value) == fid
 }

@@ -11,9 +11,9 @@ var platformNames = []string{string(Android), string(IOS), string(Web), UnknownP
 // PlatformNames lists the platforms as sums name them, UnknownPlatform last.
 func PlatformNames() []string { return slices.Clone(platformNames) }
 
-// Name returns the platform as sums name it. Every platform has one of PlatformNames, so
+// NameInSums returns the platform as sums name it. Every platform has one of PlatformNames, so
 // that the sums of all platforms are those of the whole.
-func (p Platform) Name() string {
+func (p Platform) NameInSums() string {
 	if !slices.Contains(platformNames, string(p)) {
 		return UnknownPlatform
 	}

@@ -20,9 +20,9 @@ const EveryOtherApp = "*"
 // Carillon itself if there is none.
 type AppProjects map[string]string
 
-// projectID is the form of the id of a Google Cloud project. Old ones begin with a
+// projectIDPattern is the form of the id of a Google Cloud project. Old ones begin with a
 // domain: example.com:shop.
-var projectID = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+var projectIDPattern = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
 
 // UnmarshalText reads the setting FIREBASE_PROJECTS, as in
 // shop=shop-prod,pharmacy=pharmacy-prod. An empty text is nil. The error names every
@@ -33,7 +33,7 @@ func (p *AppProjects) UnmarshalText(text []byte) error {
 		if why := CheckApp(app); why != "" {
 			return "the name of the app " + why
 		}
-		if !projectID.MatchString(project) {
+		if !projectIDPattern.MatchString(project) {
 			return fmt.Sprintf("%q is not the id of a project", Truncate(project, 60))
 		}
 		if _, twice := projects[app]; twice {
@@ -87,7 +87,7 @@ func (q *ProjectQuotas) UnmarshalText(text []byte) error {
 func (q ProjectQuotas) Check(p Projects) error {
 	var faults []error
 	for _, project := range slices.Sorted(maps.Keys(q)) {
-		if project != p.Default && !slices.Contains(p.Others(), project) {
+		if project != p.Default && !slices.Contains(p.OtherProjects(), project) {
 			faults = append(faults, fmt.Errorf("FIREBASE_QUOTAS: no app is in the project %q", Truncate(project, 60)))
 		}
 	}
@@ -120,8 +120,8 @@ type Projects struct {
 	ByApp   map[string]string // by app: its project, if that is not Default
 }
 
-// Projects returns the projects of the apps. own is the project of Carillon itself.
-func (p AppProjects) Projects(own string) Projects {
+// ResolveProjects returns the projects of the apps. own is the project of Carillon itself.
+func (p AppProjects) ResolveProjects(own string) Projects {
 	out := Projects{Default: cmp.Or(p[EveryOtherApp], own)}
 	for app, project := range p {
 		if app == EveryOtherApp || project == out.Default {
@@ -135,21 +135,21 @@ func (p AppProjects) Projects(own string) Projects {
 	return out
 }
 
-// Of returns the project of an app, "" for the default project.
-func (p Projects) Of(app string) string { return p.ByApp[app] }
+// ProjectOf returns the project of an app, "" for the default project.
+func (p Projects) ProjectOf(app string) string { return p.ByApp[app] }
 
-// Several reports whether there is another project than the default one.
-func (p Projects) Several() bool { return len(p.ByApp) > 0 }
+// HasSeveral reports whether there is another project than the default one.
+func (p Projects) HasSeveral() bool { return len(p.ByApp) > 0 }
 
-// Others lists the projects other than the default one, sorted.
-func (p Projects) Others() []string {
+// OtherProjects lists the projects other than the default one, sorted.
+func (p Projects) OtherProjects() []string {
 	return slices.Compact(slices.Sorted(maps.Values(p.ByApp)))
 }
 
-// Explain adds to a text the project that it is about, if there are several. "" is the
+// WithProject adds to a text the project that it is about, if there are several. "" is the
 // default project.
-func (p Projects) Explain(project, text string) string {
-	if !p.Several() {
+func (p Projects) WithProject(project, text string) string {
+	if !p.HasSeveral() {
 		return text
 	}
 	return "project " + cmp.Or(project, p.Default) + ": " + text

@@ -75,21 +75,28 @@ func TestProjectQuotas(t *testing.T) {
 	}
 
 	apps := AppProjects{"pharmacy": "pharmacy-prod"}
-	if err := q.Check(apps.Projects("shop-prod")); err != nil {
+	if err := q.Check(apps.ResolveProjects("shop-prod")); err != nil {
 		t.Errorf("the quota of a project with an app: %v, want no fault", err)
 	}
-	if err := (ProjectQuotas{"shop-prod": 1}).Check(apps.Projects("shop-prod")); err != nil {
+	if err := (ProjectQuotas{"shop-prod": 1}).Check(apps.ResolveProjects("shop-prod")); err != nil {
 		t.Errorf("the quota of the default project: %v, want no fault", err)
 	}
-	err := (ProjectQuotas{"pharmacy-test": 1}).Check(apps.Projects("shop-prod"))
-	if err == nil || !strings.Contains(err.Error(), "pharmacy-test") {
-		t.Errorf("the quota of a project without an app: %v, want a fault that names it", err)
+
+	err := (ProjectQuotas{"pharmacy-test": 1}).Check(apps.ResolveProjects("shop-prod"))
+	if err == nil {
+		t.Fatal("the quota of a project without an app has no fault, want one that names it")
+	}
+	if !strings.Contains(err.Error(), "pharmacy-test") {
+		t.Errorf("the fault of the quota of a project without an app is %q, want it to contain %q", err.Error(), "pharmacy-test")
 	}
 
 	for _, text := range []string{"pharmacy-prod", "pharmacy-prod=0", "pharmacy-prod=1e9", "pharmacy-prod=1,pharmacy-prod=2"} {
-		if err := q.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is accepted as %v", text, q)
-		}
+		t.Run(text, func(t *testing.T) {
+
+			if err := q.UnmarshalText([]byte(text)); err == nil {
+				t.Errorf("%q is accepted as %v", text, q)
+			}
+		})
 	}
 }
 
@@ -111,29 +118,33 @@ func TestProjectsOfApps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := c.apps.Projects(c.own)
+			got := c.apps.ResolveProjects(c.own)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("the projects (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(c.others, got.Others()); diff != "" {
+			if diff := cmp.Diff(c.others, got.OtherProjects()); diff != "" {
 				t.Errorf("the others (-want +got):\n%s", diff)
 			}
-			if got.Several() != (len(c.others) > 0) {
-				t.Errorf("Several is %v with the others %v", got.Several(), c.others)
+			if got.HasSeveral() != (len(c.others) > 0) {
+				t.Errorf("Several is %v with the others %v", got.HasSeveral(), c.others)
 			}
 		})
 	}
 
-	p := apps.Projects("carillon")
+	p := apps.ResolveProjects("carillon")
 	for app, want := range map[string]string{"shop": "shop-prod", "pharmacy": "pharmacy-prod", "other": "", "": ""} {
-		if got := p.Of(app); got != want {
-			t.Errorf("the project of app %q is %q, want %q", app, got, want)
-		}
+		t.Run(app, func(t *testing.T) {
+
+			if got := p.ProjectOf(app); got != want {
+				t.Errorf("the project of app %q is %q, want %q", app, got, want)
+			}
+		})
 	}
-	if got := p.Explain("", "x"); got != "project carillon: x" {
+
+	if got := p.WithProject("", "x"); got != "project carillon: x" {
 		t.Errorf("a text about the default project is %q, want its name in it", got)
 	}
-	if got := (Projects{Default: "carillon"}).Explain("", "x"); got != "x" {
+	if got := (Projects{Default: "carillon"}).WithProject("", "x"); got != "x" {
 		t.Errorf("a text about the only project is %q, want it unchanged", got)
 	}
 }

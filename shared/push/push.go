@@ -48,13 +48,14 @@ const (
 	LatestDevice DeviceSelection = "latest"
 )
 
-// keys encodes hashes as 32 characters of lower-case base32hex. Their order is that
+// keyEncoding encodes hashes as 32 characters of lower-case base32hex. Their order is that
 // of the hashes, so that a shard of an audience is a range of keys.
-var keys = base32.HexEncoding.WithPadding(base32.NoPadding)
+var keyEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-func hash(s string) string {
+// hashText returns the first hashBytes bytes of the SHA-256 of a text, as base32hex.
+func hashText(s string) string {
 	sum := hashSum(s)
-	return strings.ToLower(keys.EncodeToString(sum[:]))
+	return strings.ToLower(keyEncoding.EncodeToString(sum[:]))
 }
 
 // hashSum returns the bytes that hash writes as text.
@@ -72,7 +73,7 @@ const (
 
 // CustomerKey returns the name of a customer's document: a hash of the id, so that
 // every id gives a valid name, and writes are spread evenly over the keys.
-func CustomerKey(id string) string { return hash(customerDomain + id) }
+func CustomerKey(id string) string { return hashText(customerDomain + id) }
 
 // MailingID returns the id of the mailing of an Idempotency-Key. A key belongs to its
 // caller: the same text from another caller gives another id. For an unknown caller
@@ -86,7 +87,7 @@ func MailingID(caller Caller, key string) string {
 }
 
 // TokenID returns the id of a push token: a hash, which does not reveal the token.
-func TokenID(token string) string { return hash(tokenDomain + token) }
+func TokenID(token string) string { return hashText(tokenDomain + token) }
 
 // A TokenFlag says why, when and by which mailing a token was flagged.
 type TokenFlag struct {
@@ -117,13 +118,13 @@ type Token struct {
 // an app, or its SDK, creates tokens that FCM does not know, these are young ones.
 const YoungToken = 7 * 24 * time.Hour
 
-// Young reports whether an app registered the token lately. A token of an import says
+// IsYoung reports whether an app registered the token lately. A token of an import says
 // nothing about an app.
-func (t Token) Young(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
+func (t Token) IsYoung(now time.Time) bool { return !t.Imported && now.Sub(t.AddedAt) < YoungToken }
 
-// LastSign returns when the phone last showed that it lives: by a registration, or by
+// LastSignOfLife returns when the phone last showed that it lives: by a registration, or by
 // a report.
-func (t Token) LastSign() time.Time {
+func (t Token) LastSignOfLife() time.Time {
 	if t.ReportedAt.After(t.SeenAt) {
 		return t.ReportedAt
 	}

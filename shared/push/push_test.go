@@ -3,6 +3,7 @@ package push_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,22 +72,29 @@ func TestTooManyListed(t *testing.T) {
 	d := draft(t, `{"message":{"data":{"a":"b"}},"audience":{"everyone":false}}`)
 	d.Audience.Customers = make([]string, 100_000)
 	faults := d.Check(now)
-	if len(faults) != 1 || faults[0].Location != "body.audience.customers" {
-		t.Errorf("100,000 customer ids gave %v", faults)
+	if len(faults) != 1 {
+		t.Fatalf("100,000 customer ids have the faults %v, want one", faults)
 	}
+	checkEqual(t, faults[0].Location, "body.audience.customers", "the place of the fault of 100,000 customer ids")
 }
 
 func TestDurationReadsAndWritesLikeTheAPI(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"90s": "1m30s", "48h": "48h", "0s": "0s", "2h30m": "2h30m"} {
-		var d push.Duration
-		if err := json.Unmarshal([]byte(`"`+in+`"`), &d); err != nil {
-			t.Fatal(err)
-		}
-		if b, err := d.MarshalText(); err != nil || string(b) != want {
-			t.Errorf("%s was written as %s (%v), want %s", in, b, err, want)
-		}
+		t.Run(in, func(t *testing.T) {
+
+			var d push.Duration
+			if err := json.Unmarshal([]byte(`"`+in+`"`), &d); err != nil {
+				t.Fatal(err)
+			}
+			b, err := d.MarshalText()
+			if err != nil {
+				t.Fatalf("writing %s: %v", in, err)
+			}
+			checkEqual(t, string(b), want, "the text of %s", in)
+		})
 	}
+
 	var d push.Duration
 	if json.Unmarshal([]byte(`"2 days"`), &d) == nil {
 		t.Error("2 days was taken for a duration")
@@ -106,31 +114,43 @@ func TestLatestIsTheMostRecentlyAddedOfTheValid(t *testing.T) {
 	c := push.Customer{ID: "c", Tokens: []push.Token{
 		token("a", 1, 9, true), token("b", 3, 3, true), token("c", 5, 5, false), token("d", 3, 2, true),
 	}}
-	if got, ok := c.Latest(); !ok || got.ID != "b" {
-		t.Errorf("the latest is %q, want b: added last of the valid, and seen after d", got.ID)
+	got, ok := c.LatestToken()
+	if !ok {
+		t.Fatal("there is no latest token, want b")
 	}
-	if got := c.Select(push.AllDevices); len(got) != 3 {
+
+	checkEqual(t, got.ID, "b", "the latest token (added last of the valid, and seen after d)")
+	if got := c.SelectTokens(push.AllDevices); len(got) != 3 {
 		t.Errorf("all selects %d tokens, want the 3 valid ones", len(got))
 	}
-	if got := c.Select(push.LatestDevice); len(got) != 1 || got[0].ID != "b" {
-		t.Errorf("latest selects %v", got)
+
+	latest := c.SelectTokens(push.LatestDevice)
+	if len(latest) != 1 {
+		t.Fatalf("latest selects %v, want one token", latest)
 	}
+
+	checkEqual(t, latest[0].ID, "b", "the token that latest selects")
 	none := push.Customer{Tokens: []push.Token{token("x", 0, 0, false)}}
-	if none.Reachable() || none.Select(push.LatestDevice) != nil || none.Exclude("") != push.NoValidToken {
-		t.Error("a customer with one invalid token can be reached")
+	if none.HasValidToken() {
+		t.Error("a customer with one invalid token has a valid one")
 	}
+	if none.SelectTokens(push.LatestDevice) != nil {
+		t.Fatalf("of one invalid token latest selects %v, want none", none.SelectTokens(push.LatestDevice))
+	}
+
+	checkEqual(t, none.ExclusionFrom(""), push.ExcludedNoValidToken, "why a customer with one invalid token is left out")
 }
 
 func TestExclude(t *testing.T) {
 	t.Parallel()
 	valid := []push.Token{token("a", 0, 0, true)}
 	for want, c := range map[push.Exclusion]push.Customer{
-		push.NotExcluded:  {Tokens: valid, Categories: map[string]bool{"promo": true, "news": false}},
-		push.OptedOut:     {Tokens: valid, OptedOut: true, Categories: map[string]bool{"promo": false}},
-		push.Unsubscribed: {Tokens: valid, Categories: map[string]bool{"promo": false}},
-		push.NoValidToken: {OptedOut: true},
+		push.NotExcluded:          {Tokens: valid, Categories: map[string]bool{"promo": true, "news": false}},
+		push.ExcludedOptedOut:     {Tokens: valid, OptedOut: true, Categories: map[string]bool{"promo": false}},
+		push.ExcludedUnsubscribed: {Tokens: valid, Categories: map[string]bool{"promo": false}},
+		push.ExcludedNoValidToken: {OptedOut: true},
 	} {
-		if got := c.Exclude("promo"); got != want {
+		if got := c.ExclusionFrom("promo"); got != want {
 			t.Errorf("excluded as %q, want %q", got, want)
 		}
 	}
@@ -146,15 +166,19 @@ func TestTransitions(t *testing.T) {
 				t.Errorf("%s is final, yet may become %s", s, next)
 			}
 		}
-		if !s.Final() && (!s.CanBecome(push.Cancelled) || !s.CanBecome(push.Expired)) {
-			t.Errorf("%s can be neither cancelled nor expire", s)
+		for _, end := range []push.State{push.Cancelled, push.Expired} {
+			checkEqual(t, s.CanBecome(end), !s.Final(), "that %s may become %s", s, end)
 		}
 		if s.CanBecome(s) {
 			t.Errorf("%s may become itself", s)
 		}
 	}
-	if push.Scheduled.CanBecome(push.Completed) || push.Accepted.CanBecome(push.Completed) {
-		t.Error("a mailing that was not sent can be completed")
+
+	if push.Scheduled.CanBecome(push.Completed) {
+		t.Error("a scheduled mailing can be completed before it was sent")
+	}
+	if push.Accepted.CanBecome(push.Completed) {
+		t.Error("an accepted mailing can be completed before it was sent")
 	}
 }
 
@@ -168,8 +192,15 @@ func TestTotalsReconcile(t *testing.T) {
 		for _, x := range n.Tokens.Invalid {
 			sum += x
 		}
-		if sum != n.Tokens.Targeted || n.Tokens.Pending < 0 || n.Customers.Matched != 18 {
-			t.Fatalf("%+v does not add up", n)
+
+		if sum != n.Tokens.Targeted {
+			t.Fatalf("the results of the tokens add up to %d, want %d: %+v", sum, n.Tokens.Targeted, n)
+		}
+		if n.Tokens.Pending < 0 {
+			t.Fatalf("%d tokens are pending, want at least 0: %+v", n.Tokens.Pending, n)
+		}
+		if n.Customers.Matched != 18 {
+			t.Fatalf("%d customers matched, want 18: %+v", n.Customers.Matched, n)
 		}
 	})
 }
@@ -189,6 +220,7 @@ func TestTargetsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got, err := push.DecodeTargets(b)
 		if err != nil {
 			t.Fatal(err)
@@ -196,6 +228,7 @@ func TestTargetsRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
+
 		for cut := range b {
 			if _, err := push.DecodeTargets(b[:cut]); err == nil {
 				t.Fatalf("%d of %d bytes were taken for a list", cut, len(b))
@@ -209,6 +242,7 @@ func FuzzDecodeTargets(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+
 	f.Add(b)
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -216,13 +250,18 @@ func FuzzDecodeTargets(f *testing.F) {
 		if err != nil {
 			return
 		}
+
 		again, err := push.EncodeTargets(ts)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		back, err := push.DecodeTargets(again)
-		if err != nil || len(back) != len(ts) {
+		if err != nil {
 			t.Fatalf("%d targets came back as %d: %v", len(ts), len(back), err)
+		}
+		if len(back) != len(ts) {
+			t.Fatalf("%d targets came back, want %d", len(back), len(ts))
 		}
 	})
 }
@@ -244,12 +283,19 @@ func TestKeysAreSafeNamesInEvenOrder(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, id := range []string{"", "a", "A", "a/b", "..", "__x__", "\x00", strings.Repeat("é", 700)} {
-		for _, k := range []string{push.CustomerKey(id), push.TokenID(id)} {
-			if len(k) != 32 || strings.Trim(k, "0123456789abcdefghijklmnopqrstuv") != "" || seen[k] {
-				t.Errorf("the key of %.20q is %q", id, k)
+		t.Run(id, func(t *testing.T) {
+
+			for _, k := range []string{push.CustomerKey(id), push.TokenID(id)} {
+				if len(k) != 32 {
+					t.Fatalf("the key of %.20q is %q, want 32 characters", id, k)
+				}
+				checkEqual(t, strings.Trim(k, "0123456789abcdefghijklmnopqrstuv"), "", "what the key of %.20q has beside base32hex", id)
+				if seen[k] {
+					t.Errorf("the key of %.20q is %q, which another id has too", id, k)
+				}
+				seen[k] = true
 			}
-			seen[k] = true
-		}
+		})
 	}
 }
 
@@ -259,10 +305,24 @@ func TestErrorsSayTheirOutcome(t *testing.T) {
 	if err := error(&push.Unavailable{Err: cause}); !errors.Is(err, cause) {
 		t.Error("the cause of what is out of reach is lost")
 	}
-	if !push.IsNotFound(&push.NotFound{What: "mailing", ID: "m"}) || push.IsNotFound(cause) {
-		t.Error("what is missing is not told from what failed")
+	if !push.IsNotFound(&push.NotFound{What: "mailing", ID: "m"}) {
+		t.Error("IsNotFound does not recognise a NotFound")
 	}
-	if (push.Faults{}).Err() != nil || (push.Faults{{Location: "a"}}).Err() == nil {
-		t.Error("no faults are an error, or some are none")
+	if push.IsNotFound(cause) {
+		t.Error("IsNotFound takes another error for a NotFound")
+	}
+	if (push.Faults{}).Err() != nil {
+		t.Fatalf("no faults are the error %v, want nil", (push.Faults{}).Err())
+	}
+	if (push.Faults{{Location: "a"}}).Err() == nil {
+		t.Error("a fault is no error")
+	}
+}
+
+// checkEqual reports an error if got is not want. what says what got is.
+func checkEqual[T comparable](t testing.TB, got, want T, what string, args ...any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s is %v, want %v", fmt.Sprintf(what, args...), got, want)
 	}
 }

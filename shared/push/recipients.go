@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Recipient is what stays of a target once its batch is settled: enough to find
-// what was sent to a customer, and neither the customer's id nor the token.
+// A Recipient is what is kept of a target once its batch is settled. It is enough to find
+// what was sent to a customer, but has neither the customer's id nor the token.
 type Recipient struct {
 	TokenID  string
 	Kind     Kind
@@ -20,16 +20,16 @@ type Recipient struct {
 	Opened   time.Time // when its phone reported that the message was opened; zero: never
 }
 
-// A KeyedRecipient is a recipient of whom it can be said whether it was a token of a
-// given customer.
+// A KeyedRecipient is a recipient with a part of its customer's key, to find the recipients
+// of a given customer.
 type KeyedRecipient struct {
 	Recipient
 	keyPrefix string // the first bytes of the customer's key; "": the customer was erased
 }
 
-// Is reports whether the recipient was a token of the customer with that key.
-func (r *KeyedRecipient) Is(key string) bool {
-	return r.keyPrefix != "" && r.keyPrefix == string(hashed(key)[:keyPrefix])
+// BelongsTo reports whether the recipient was a token of the customer with that key.
+func (r *KeyedRecipient) BelongsTo(key string) bool {
+	return r.keyPrefix != "" && r.keyPrefix == string(keyBytes(key)[:keyPrefix])
 }
 
 const (
@@ -47,10 +47,9 @@ const (
 
 var errRecipients = errors.New("the list of recipients is damaged")
 
-// hashed returns the bytes that a key or a token id stands for, zeros for a text that
-// is neither.
-func hashed(text string) []byte {
-	b, err := keys.DecodeString(strings.ToUpper(text))
+// keyBytes decodes a key or a token id to its bytes. For any other text it returns zeros.
+func keyBytes(text string) []byte {
+	b, err := keyEncoding.DecodeString(strings.ToUpper(text))
 	if err != nil || len(b) != hashBytes {
 		return make([]byte, hashBytes)
 	}
@@ -67,6 +66,7 @@ func EncodeRecipients(targets []Target) []byte {
 			apps = append(apps, t.App)
 		}
 	}
+
 	b := binary.AppendUvarint([]byte{recipientsV1}, uint64(len(apps)))
 	for _, app := range apps {
 		b = append(binary.AppendUvarint(b, uint64(len(app))), app...)
@@ -80,16 +80,17 @@ func EncodeRecipients(targets []Target) []byte {
 		key, token := hashSum(customerDomain+t.Customer), hashSum(tokenDomain+t.Token)
 		b = append(b, key[:keyPrefix]...)
 		b = append(b, token[:]...)
-		b = append(b, code(kindCodes, t.Kind)|code(platformCodes, t.Platform)<<4)
+		b = append(b, codeOf(kindCodes, t.Kind)|codeOf(platformCodes, t.Platform)<<4)
 		b = binary.BigEndian.AppendUint16(b, uint16(slices.Index(apps, t.App)))
 	}
+
 	return b
 }
 
 // FindRecipients reads the recipients of the customer with a key from what
 // EncodeRecipients wrote. results are those of the batch, in the same order.
 func FindRecipients(b []byte, results []Result, key string) ([]Recipient, error) {
-	prefix := string(hashed(key)[:keyPrefix])
+	prefix := string(keyBytes(key)[:keyPrefix])
 	list, err := decodeRecipients(b, results, func(r []byte) bool { return string(r[:keyPrefix]) == prefix })
 	var out []Recipient
 	for _, r := range list {
@@ -125,16 +126,19 @@ func decodeRecipients(b []byte, results []Result, want func(r []byte) bool) ([]K
 			out = append(out, KeyedRecipient{Recipient: Recipient{Result: result}})
 			continue
 		}
+
 		head, app := r[keyPrefix+hashBytes], int(binary.BigEndian.Uint16(r[recipientBytes-2:]))
 		kind, platform := int(head&7), int(head>>4)
 		if app >= len(apps) || kind >= len(kindCodes) || platform >= len(platformCodes) {
 			return nil, fmt.Errorf("%w: recipient %d", errRecipients, i)
 		}
+
 		out = append(out, KeyedRecipient{keyPrefix: string(r[:keyPrefix]), Recipient: Recipient{
-			TokenID: strings.ToLower(keys.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
+			TokenID: strings.ToLower(keyEncoding.EncodeToString(r[keyPrefix : keyPrefix+hashBytes])),
 			Kind:    kindCodes[kind], Platform: platformCodes[platform], App: apps[app], Result: result,
 		}})
 	}
+
 	return out, nil
 }
 
@@ -149,13 +153,14 @@ func EraseRecipients(b []byte, key string) (found bool, err error) {
 		return false, fmt.Errorf("%w: %d bytes of recipients", errRecipients, len(rest))
 	}
 
-	prefix := string(hashed(key)[:keyPrefix])
+	prefix := string(keyBytes(key)[:keyPrefix])
 	for r := range slices.Chunk(rest, recipientBytes) {
 		if string(r[:keyPrefix]) == prefix {
 			clear(r)
 			found = true
 		}
 	}
+
 	return found, nil
 }
 
@@ -164,14 +169,15 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	if len(b) == 0 || b[0] != recipientsV1 {
 		return nil, nil, fmt.Errorf("%w: unknown version", errRecipients)
 	}
-	count, b, err := uvarint(b[1:])
+
+	count, b, err := cutUvarint(b[1:])
 	if err != nil {
 		return nil, nil, err
 	}
 
 	for range count {
 		var size uint64
-		if size, b, err = uvarint(b); err != nil {
+		if size, b, err = cutUvarint(b); err != nil {
 			return nil, nil, err
 		}
 		if size > uint64(len(b)) {
@@ -183,7 +189,8 @@ func decodeApps(b []byte) (apps []string, rest []byte, err error) {
 	return apps, b, nil
 }
 
-func uvarint(b []byte) (n uint64, rest []byte, err error) {
+// cutUvarint reads a number from the beginning of b, and returns the rest of b.
+func cutUvarint(b []byte) (n uint64, rest []byte, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 {
 		return 0, nil, fmt.Errorf("%w: it ends too early", errRecipients)

@@ -47,7 +47,7 @@ func ExpiryDay(p Platform, seen time.Time, life time.Duration) string {
 }
 
 // firstDayAfter returns the first day in UTC that begins at or after t.
-func firstDayAfter(t time.Time) string { return Day(t.Add(24*time.Hour - 1)) }
+func firstDayAfter(t time.Time) string { return DayOf(t.Add(24*time.Hour - 1)) }
 
-// Day returns the date of t in UTC, as in 2026-11-24.
-func Day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+// DayOf returns the date of t in UTC, as in 2026-11-24.
+func DayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -31,7 +31,7 @@ const (
 	// which say whom the mailing was for, are kept two days longer.
 	ReportsFor = 28 * 24 * time.Hour
 	// ReportsRefreshed is how old the last sign of life of a token has to be for a report
-	// to be stored as a newer one: a customer is written for that once a day at most.
+	// to be stored as a newer one. So reports write a customer once a day at most.
 	ReportsRefreshed = 24 * time.Hour
 )
 
@@ -54,11 +54,13 @@ func (e *PhoneEvent) Check(at string) Faults {
 	if (e.Token == "") == (e.FID == "") {
 		f.add(at, "needs exactly one of token and fid")
 	}
+
 	for _, x := range []struct{ field, value string }{{".token", e.Token}, {".fid", e.FID}} {
 		if why := CheckToken(x.value); why != "" && x.value != "" {
 			f.add(at+x.field, "%s", why)
 		}
 	}
+
 	return f
 }
 
@@ -91,9 +93,10 @@ type Report struct {
 
 // ReportID returns the name of the document of what a token reported of a mailing or
 // message. It is a hash, so that writes are spread evenly over the keys.
-func ReportID(of, tokenID string) string { return hash("report\x00" + of + "\x00" + tokenID) }
+func ReportID(of, tokenID string) string { return hashText("report\x00" + of + "\x00" + tokenID) }
 
-// A ReportResult says what became of the events of a request: their number is the sum.
+// A ReportResult counts the events of a request by what happened to them. Their sum is the
+// number of events.
 type ReportResult struct {
 	Counted  int `json:"counted" doc:"events that count from now on"`
 	Repeated int `json:"repeated" doc:"events that were counted before"`
@@ -125,8 +128,8 @@ type ReportCounts struct {
 	Variants []Reported `json:"variants,omitempty"` // by the index of the variant; nil without variants
 }
 
-// Variant returns the counts of the variant with that index.
-func (c *ReportCounts) Variant(i int) Reported {
+// CountsOfVariant returns the counts of the variant with that index.
+func (c *ReportCounts) CountsOfVariant(i int) Reported {
 	if i < len(c.Variants) {
 		return c.Variants[i]
 	}

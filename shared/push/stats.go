@@ -16,8 +16,8 @@ type DayStats struct {
 	FCM       *DeliveryCounts    `json:"fcm,omitempty" doc:"where it is set up (DELIVERY_DATA_APPS): what FCM reports of the messages of the day to Android phones whose owners share usage data"`
 }
 
-// Platforms lists the platforms of the valid tokens, sorted, each once.
-func (c *Customer) Platforms() []Platform {
+// ValidPlatforms lists the platforms of the valid tokens, sorted, each once.
+func (c *Customer) ValidPlatforms() []Platform {
 	out := []Platform{}
 	for _, p := range []Platform{Android, IOS, Web} {
 		for _, t := range c.Tokens {

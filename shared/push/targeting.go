@@ -22,41 +22,44 @@ type Targeting struct {
 func TargetingOf(m *Mailing, set Settings) *Targeting {
 	return &Targeting{
 		Mailing: m.ID, Category: m.Category, Devices: cmp.Or(m.Selection, m.Devices, set.Devices), Muted: set.Muted,
-		Only: m.Only, ControlGroup: m.ControlGroup, Shares: m.shares(),
+		Only: m.Only, ControlGroup: m.ControlGroup, Shares: m.variantShares(),
 	}
 }
 
-// Tokens returns the valid tokens of a customer that the mailing goes to, or the first
+// SelectTokens returns the valid tokens of a customer that the mailing goes to, or the first
 // reason why it leaves the customer out, in the order of the exclusions. A nil
 // customer is unknown. If the audience lists tokens, listed has the ids of those that
 // are the customer's, and the device selection does not count; else it is nil.
-func (g *Targeting) Tokens(c *Customer, listed []string) ([]Token, Exclusion) {
+func (g *Targeting) SelectTokens(c *Customer, listed []string) ([]Token, Exclusion) {
 	if c == nil {
-		return nil, Unknown
+		return nil, ExcludedUnknown
 	}
-	if why := c.ExcludeMuted(g.Category, g.Muted); why != NotExcluded {
+	if why := c.ExclusionWithMuted(g.Category, g.Muted); why != NotExcluded {
 		return nil, why
 	}
 
-	tokens := g.wanted(c, listed)
+	tokens := g.wantedTokens(c, listed)
 	switch {
 	case len(tokens) == 0 && g.Only != nil:
-		return nil, Filtered
+		return nil, ExcludedFiltered
 	case len(tokens) == 0:
-		return nil, NoValidToken
+		return nil, ExcludedNoValidToken
 	case g.InControlGroup(c.ID):
-		return nil, Control
+		return nil, ExcludedControl
 	}
+
 	return tokens, NotExcluded
 }
 
-func (g *Targeting) wanted(c *Customer, listed []string) []Token {
+// wantedTokens returns the valid tokens that the device selection, or the list of the
+// audience, and the filter choose.
+func (g *Targeting) wantedTokens(c *Customer, listed []string) []Token {
 	if listed == nil {
-		return c.SelectOnly(g.Devices, g.Only)
+		return c.SelectFilteredTokens(g.Devices, g.Only)
 	}
 	var out []Token
 	for _, id := range listed {
-		if t, ok := c.Token(id); ok && t.Valid() && g.Only.Allows(*t) {
+		if t, ok := c.FindToken(id); ok && t.Valid() && g.Only.AllowsToken(*t) {
 			out = append(out, *t)
 		}
 	}

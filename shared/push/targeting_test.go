@@ -21,26 +21,29 @@ func TestFirstExclusionCounts(t *testing.T) {
 		want     Exclusion
 		tokens   int
 	}{
-		"unknown":                  {everybody, nil, nil, Unknown, 0},
-		"no valid token":           {everybody, &Customer{Tokens: []Token{dead}, OptedOut: true}, nil, NoValidToken, 0},
-		"opted out":                {everybody, &Customer{Tokens: []Token{android}, OptedOut: true}, nil, OptedOut, 0},
-		"filtered":                 {Targeting{Mailing: "m", Only: &Only{Platforms: []Platform{IOS}}, ControlGroup: 1}, &Customer{Tokens: []Token{android}}, nil, Filtered, 0},
-		"control":                  {everybody, &Customer{Tokens: []Token{android}}, nil, Control, 0},
+		"unknown":                  {everybody, nil, nil, ExcludedUnknown, 0},
+		"no valid token":           {everybody, &Customer{Tokens: []Token{dead}, OptedOut: true}, nil, ExcludedNoValidToken, 0},
+		"opted out":                {everybody, &Customer{Tokens: []Token{android}, OptedOut: true}, nil, ExcludedOptedOut, 0},
+		"filtered":                 {Targeting{Mailing: "m", Only: &Only{Platforms: []Platform{IOS}}, ControlGroup: 1}, &Customer{Tokens: []Token{android}}, nil, ExcludedFiltered, 0},
+		"control":                  {everybody, &Customer{Tokens: []Token{android}}, nil, ExcludedControl, 0},
 		"nothing":                  {Targeting{Mailing: "m"}, &Customer{Tokens: []Token{android, dead, web}}, nil, NotExcluded, 2},
 		"latest":                   {Targeting{Devices: LatestDevice}, &Customer{Tokens: []Token{android, web}}, nil, NotExcluded, 1},
 		"latest of a platform":     {Targeting{Devices: LatestDevice, Only: &Only{Platforms: []Platform{Android}}}, &Customer{Tokens: []Token{android, web}}, nil, NotExcluded, 1},
 		"listed":                   {Targeting{Devices: LatestDevice}, &Customer{Tokens: []Token{android, web}}, []string{TokenID("a"), TokenID("w"), TokenID("x")}, NotExcluded, 2},
-		"listed of another app":    {Targeting{Only: &Only{Apps: []string{"pharmacy"}}}, &Customer{Tokens: []Token{android, web}}, []string{TokenID("a")}, Filtered, 0},
-		"listed, and flagged":      {Targeting{}, &Customer{Tokens: []Token{android, dead}}, []string{TokenID("d")}, NoValidToken, 0},
-		"listed, in control group": {everybody, &Customer{Tokens: []Token{android}}, []string{TokenID("a")}, Control, 0},
+		"listed of another app":    {Targeting{Only: &Only{Apps: []string{"pharmacy"}}}, &Customer{Tokens: []Token{android, web}}, []string{TokenID("a")}, ExcludedFiltered, 0},
+		"listed, and flagged":      {Targeting{}, &Customer{Tokens: []Token{android, dead}}, []string{TokenID("d")}, ExcludedNoValidToken, 0},
+		"listed, in control group": {everybody, &Customer{Tokens: []Token{android}}, []string{TokenID("a")}, ExcludedControl, 0},
 	} {
-		tokens, why := c.by.Tokens(c.customer, c.listed)
-		if why != c.want {
-			t.Errorf("%s: excluded as %q, want %q", name, why, c.want)
-		}
-		if len(tokens) != c.tokens {
-			t.Errorf("%s: %d tokens, want %d", name, len(tokens), c.tokens)
-		}
+		t.Run(name, func(t *testing.T) {
+
+			tokens, why := c.by.SelectTokens(c.customer, c.listed)
+			if why != c.want {
+				t.Errorf("%s: excluded as %q, want %q", name, why, c.want)
+			}
+			if len(tokens) != c.tokens {
+				t.Errorf("%s: %d tokens, want %d", name, len(tokens), c.tokens)
+			}
+		})
 	}
 }
 
@@ -65,6 +68,7 @@ func TestControlGroup(t *testing.T) {
 				}
 			}
 		}
+
 		// Five standard deviations of a binomial distribution.
 		near := func(what string, got int, p float64) {
 			if most := 5 * math.Sqrt(customers*p*(1-p)); math.Abs(float64(got)-customers*p) > most {

@@ -17,7 +17,8 @@ const youngBit = 8
 var kindCodes = []Kind{KindToken, KindFID}
 var platformCodes = []Platform{"", Android, IOS, Web}
 
-func code[T comparable](list []T, x T) byte {
+// codeOf returns the index of x in a list as a byte, 0 if the list does not have it.
+func codeOf[T comparable](list []T, x T) byte {
 	for i, y := range list {
 		if x == y {
 			return byte(i)
@@ -26,9 +27,10 @@ func code[T comparable](list []T, x T) byte {
 	return 0
 }
 
-// EncodeTargets writes targets compactly: a version byte, a count, and for each
-// a byte for kind, youth and platform, and the customer, the token, the app and
-// the attributes (JSON, empty for none) with their lengths before them.
+// EncodeTargets encodes targets: a version byte, their count, and for each target one byte
+// for kind, youth and platform, and then customer, token, app and attributes (as JSON; empty
+// if there are none), each with its length before it. It fails if attributes cannot be
+// encoded as JSON.
 func EncodeTargets(ts []Target) ([]byte, error) {
 	b := binary.AppendUvarint([]byte{targetsV2}, uint64(len(ts)))
 	for i, t := range ts {
@@ -39,10 +41,12 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 				return nil, fmt.Errorf("encoding the attributes of target %d: %w", i, err)
 			}
 		}
-		head := code(kindCodes, t.Kind) | code(platformCodes, t.Platform)<<4
+
+		head := codeOf(kindCodes, t.Kind) | codeOf(platformCodes, t.Platform)<<4
 		if t.Young {
 			head |= youngBit
 		}
+
 		b = append(b, head)
 		for _, s := range []string{t.Customer, t.Token, t.App, string(attrs)} {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -54,50 +58,55 @@ func EncodeTargets(ts []Target) ([]byte, error) {
 
 var errTargets = errors.New("the list of targets is damaged")
 
-// DecodeTargets reads what EncodeTargets wrote.
+// DecodeTargets decodes targets that EncodeTargets has encoded. Its errors say that the bytes
+// are damaged or of another version.
 func DecodeTargets(b []byte) ([]Target, error) {
 	if len(b) == 0 || b[0] != targetsV2 {
 		return nil, fmt.Errorf("%w: unknown version", errTargets)
 	}
-	r := reader{b: b[1:]}
-	n := r.uvarint()
+
+	r := targetReader{b: b[1:]}
+	n := r.readUvarint()
 	if n > uint64(len(b)) {
 		return nil, fmt.Errorf("%w: %d targets in %d bytes", errTargets, n, len(b))
 	}
 
 	out := make([]Target, 0, n)
 	for range n {
-		t, err := r.target()
+		t, err := r.readTarget()
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)
 	}
-	if r.bad || len(r.b) != 0 {
-		return nil, fmt.Errorf("%w: it ends elsewhere than it should", errTargets)
+
+	if r.damaged || len(r.b) != 0 {
+		return nil, fmt.Errorf("%w: bytes are missing or left over", errTargets)
 	}
 
 	return out, nil
 }
 
-type reader struct {
-	b   []byte
-	bad bool
+// A targetReader reads encoded targets. After a read beyond the end it is damaged, and
+// further reads return nothing: so errors are checked once for each target.
+type targetReader struct {
+	b       []byte
+	damaged bool
 }
 
-func (r *reader) uvarint() uint64 {
+func (r *targetReader) readUvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
-		r.bad, r.b = true, nil
+		r.damaged, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
 	return v
 }
 
-func (r *reader) take(n uint64) []byte {
+func (r *targetReader) takeBytes(n uint64) []byte {
 	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
+		r.damaged, r.b = true, nil
 		return nil
 	}
 	out := r.b[:n]
@@ -105,10 +114,10 @@ func (r *reader) take(n uint64) []byte {
 	return out
 }
 
-func (r *reader) target() (t Target, err error) {
-	head := r.take(1)
-	if r.bad {
-		return t, fmt.Errorf("%w: it is cut short", errTargets)
+func (r *targetReader) readTarget() (t Target, err error) {
+	head := r.takeBytes(1)
+	if r.damaged {
+		return t, fmt.Errorf("%w: it ends too early", errTargets)
 	}
 
 	kind, platform := int(head[0]&(youngBit-1)), int(head[0]>>4)
@@ -117,8 +126,8 @@ func (r *reader) target() (t Target, err error) {
 	}
 
 	t.Kind, t.Platform, t.Young = kindCodes[kind], platformCodes[platform], head[0]&youngBit != 0
-	t.Customer, t.Token, t.App = string(r.take(r.uvarint())), string(r.take(r.uvarint())), string(r.take(r.uvarint()))
-	if attrs := r.take(r.uvarint()); len(attrs) > 0 {
+	t.Customer, t.Token, t.App = string(r.takeBytes(r.readUvarint())), string(r.takeBytes(r.readUvarint())), string(r.takeBytes(r.readUvarint()))
+	if attrs := r.takeBytes(r.readUvarint()); len(attrs) > 0 {
 		// Numbers stay as they are written: a float would change whole numbers above
 		// 2⁵³, and numbers of loyalty cards are greater.
 		d := json.NewDecoder(bytes.NewReader(attrs))
@@ -130,22 +139,22 @@ func (r *reader) target() (t Target, err error) {
 			return t, fmt.Errorf("%w: something follows the attributes", errTargets)
 		}
 	}
-	if r.bad {
-		return t, fmt.Errorf("%w: it is cut short", errTargets)
+	if r.damaged {
+		return t, fmt.Errorf("%w: it ends too early", errTargets)
 	}
 
 	return t, nil
 }
 
-// deadSize is how many bytes an invalid token takes in its batch besides the
+// invalidTokenSize is how many bytes an invalid token needs in its batch besides the
 // customer's id: the token's id, code, status, time, and their names.
-const deadSize = 200
+const invalidTokenSize = 200
 
-// Size returns how many bytes t takes in a batch at most: once as a target, and once
+// StoredSize returns how many bytes t takes in a batch at most: once as a target, and once
 // more if its token is found invalid, as JSON, which writes no character of an id
 // longer than twice its size.
-func (t *Target) Size() int {
-	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + deadSize
+func (t *Target) StoredSize() int {
+	n := len(t.Customer) + len(t.Token) + len(t.App) + 10 + 2*len(t.Customer) + invalidTokenSize
 	if len(t.Attributes) > 0 {
 		if b, err := json.Marshal(t.Attributes); err == nil {
 			n += len(b)

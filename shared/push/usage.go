@@ -20,16 +20,16 @@ type Limits struct {
 // useful.
 var DefaultLimits = Limits{PerHour: 60, PerDay: 300, MovesPerHour: 5, MovesPerDay: 10}
 
-// Usage counts what the apps of a customer have registered.
+// Usage counts the tokens that the apps of a customer have registered, by hour and by day.
 type Usage struct {
 	Hour, Day                 time.Time // of the counts
 	PerHour, PerDay           int
 	MovesPerHour, MovesPerDay int
 }
 
-// Count counts a registration at now. The error is *LimitReached if it is too much;
+// CountRegistration counts a registration at now. The error is *LimitReached if it is too much;
 // it is not counted then.
-func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
+func (u *Usage) CountRegistration(now time.Time, moves bool, most Limits) error {
 	hour, day := now.UTC().Truncate(time.Hour), now.UTC().Truncate(24*time.Hour)
 	next := *u
 	if !next.Day.Equal(day) {
@@ -43,17 +43,19 @@ func (u *Usage) Count(now time.Time, moves bool, most Limits) error {
 	if moves {
 		next.MovesPerHour, next.MovesPerDay = next.MovesPerHour+1, next.MovesPerDay+1
 	}
+
 	switch {
 	case next.PerDay > most.PerDay, next.MovesPerDay > most.MovesPerDay:
 		return &LimitReached{RetryAfter: day.Add(24 * time.Hour).Sub(now)}
 	case next.PerHour > most.PerHour, next.MovesPerHour > most.MovesPerHour:
 		return &LimitReached{RetryAfter: hour.Add(time.Hour).Sub(now)}
 	}
+
 	*u = next
 	return nil
 }
 
-// LimitReached: a caller has asked for too much; it may ask again after RetryAfter.
+// LimitReached: a caller has made too many registrations. It may try again after RetryAfter.
 type LimitReached struct{ RetryAfter time.Duration }
 
 func (e *LimitReached) Error() string {

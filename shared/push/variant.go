@@ -15,7 +15,7 @@ const (
 	shareSlack = 0.005
 )
 
-// A Variant is one of several messages of which each customer of a mailing gets one.
+// A Variant is one of several messages of a mailing. Each customer gets one of them.
 type Variant struct {
 	Name    string          `json:"name" doc:"at most 50 bytes; sums and lists show it"`
 	Share   float64         `json:"share" minimum:"0" maximum:"1" doc:"of the customers; the shares of all variants add up to 1"`
@@ -23,16 +23,16 @@ type Variant struct {
 	Link    string          `json:"link,omitempty" doc:"where a tap leads; goes into data.link"`
 }
 
-// Payloads returns the variants of a mailing; one without a name for a mailing with a
+// ListPayloads returns the variants of a mailing; one without a name for a mailing with a
 // single message.
-func (d *Draft) Payloads() []Variant {
+func (d *Draft) ListPayloads() []Variant {
 	if len(d.Variants) > 0 {
 		return d.Variants
 	}
 	return []Variant{{Share: 1, Message: d.Message, Link: d.Link}}
 }
 
-// PayloadAt returns where the payload with that index stands in the body of a request:
+// PayloadAt returns the place of the payload with that index in the body of a request:
 // "body", or "body.variants[1]".
 func (d *Draft) PayloadAt(i int) string {
 	if len(d.Variants) == 0 {
@@ -41,8 +41,8 @@ func (d *Draft) PayloadAt(i int) string {
 	return fmt.Sprintf("body.variants[%d]", i)
 }
 
-// shares returns the shares of the variants, nil for a mailing with a single message.
-func (d *Draft) shares() []float64 {
+// variantShares returns the shares of the variants, nil for a mailing with a single message.
+func (d *Draft) variantShares() []float64 {
 	var out []float64
 	for _, v := range d.Variants {
 		out = append(out, v.Share)
@@ -50,7 +50,7 @@ func (d *Draft) shares() []float64 {
 	return out
 }
 
-// checkPayloads checks the message, or the variants in its place.
+// checkPayloads checks the message, or the variants if there are any.
 func (d *Draft) checkPayloads(f *Faults) {
 	if d.Variants == nil {
 		checkMessage(f, d.Message)
@@ -77,19 +77,22 @@ func (d *Draft) checkPayloads(f *Faults) {
 		} else if names[v.Name] {
 			f.add(at+".name", "is given twice")
 		}
+
 		names[v.Name] = true
 		if !(v.Share > 0 && v.Share < 1) {
 			f.add(at+".share", "must be between 0 and 1")
 		}
+
 		sum += v.Share
 
 		var own Faults
 		checkMessage(&own, v.Message)
 		checkLink(&own, v.Link)
-		for _, x := range own.Within(at) {
+		for _, x := range own.WithLocation(at) {
 			f.add(x.Location, "%s", x.Message)
 		}
 	}
+
 	if math.Abs(sum-1) > shareSlack {
 		f.add("body.variants", "have shares that add up to %.4g; they must add up to 1", sum)
 	}

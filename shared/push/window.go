@@ -52,6 +52,7 @@ func (w *Window) Check(f *Faults, at string) {
 	if w.Days != nil && len(w.Days) == 0 {
 		f.add(at+".days", "is empty")
 	}
+
 	for i, day := range w.Days {
 		place := at + ".days[" + strconv.Itoa(i) + "]"
 		if !slices.Contains(weekdays, day) {
@@ -85,9 +86,9 @@ func minutesOf(s string) (int, bool) {
 	return int(hours*60 + minutes), true
 }
 
-// Zone returns the time zone by whose clock a customer gets the mailing: the customer's
+// ZoneFor returns the time zone by whose clock a customer gets the mailing: the customer's
 // own, else the window's, else UTC. A name that the database does not have is skipped.
-func (w *Window) Zone(customers string) *time.Location {
+func (w *Window) ZoneFor(customers string) *time.Location {
 	for _, name := range []string{customers, w.TimeZone} {
 		if name == "" || name == "Local" {
 			continue
@@ -108,13 +109,13 @@ type Period struct {
 // Contains reports whether the period is open at a time.
 func (p Period) Contains(t time.Time) bool { return !t.Before(p.Opens) && t.Before(p.Closes) }
 
-// Next returns the first period of the window in a zone that has not ended at a time.
+// NextPeriod returns the first period of the window in a zone that has not ended at a time.
 //
 // When clocks are put forward and the hour of From or To is left out, the period begins
 // or ends at the change. When they are put back and the hour comes twice, the period begins
 // with the second From and ends with the first To: so it is open only while the clock shows
 // a time within the hours. If nothing would be left of it, it ends with the second To.
-func (w *Window) Next(t time.Time, zone *time.Location) Period {
+func (w *Window) NextPeriod(t time.Time, zone *time.Location) Period {
 	from, okFrom := minutesOf(w.From)
 	to, okTo := minutesOf(w.To)
 	if !okFrom || !okTo {
@@ -141,28 +142,29 @@ func (w *Window) Next(t time.Time, zone *time.Location) Period {
 			return Period{opens, closes}
 		}
 	}
+
 	return Period{}
 }
 
 // firstInstant returns when clocks of a zone show a time of a date, in minutes since its
 // midnight, for the first time. For a time that is left out it is the change of clocks.
 func firstInstant(date time.Time, minutes int, zone *time.Location) time.Time {
-	return instants(date, minutes, zone)[0]
+	return instantsOf(date, minutes, zone)[0]
 }
 
 // lastInstant is like firstInstant for the last time.
 func lastInstant(date time.Time, minutes int, zone *time.Location) time.Time {
-	all := instants(date, minutes, zone)
+	all := instantsOf(date, minutes, zone)
 	return all[len(all)-1]
 }
 
-// instants returns when clocks of a zone show a time, in order: twice when clocks are put
+// instantsOf returns when clocks of a zone show a time, in order: twice when clocks are put
 // back, else once.
-func instants(date time.Time, minutes int, zone *time.Location) []time.Time {
+func instantsOf(date time.Time, minutes int, zone *time.Location) []time.Time {
 	wall := time.Date(date.Year(), date.Month(), date.Day(), 0, minutes, 0, 0, time.UTC)
 	var out []time.Time
-	// Each offset that the zone has about then is tried. An instant belongs to the offset
-	// if the clock shows the time at it.
+	// The offsets that the zone has 26 hours before and after are tried. An instant is right
+	// if the zone has at it the offset with which it was computed.
 	for _, about := range []time.Time{wall.Add(-26 * time.Hour), wall.Add(26 * time.Hour)} {
 		_, offset := about.In(zone).Zone()
 		at := wall.Add(-time.Duration(offset) * time.Second)
@@ -170,6 +172,7 @@ func instants(date time.Time, minutes int, zone *time.Location) []time.Time {
 			out = append(out, at)
 		}
 	}
+
 	if len(out) > 0 {
 		slices.SortFunc(out, time.Time.Compare)
 		return out
@@ -182,12 +185,12 @@ func instants(date time.Time, minutes int, zone *time.Location) []time.Time {
 	return []time.Time{change}
 }
 
-// Periods returns the periods of the window in a zone that end after from and begin
+// PeriodsBetween returns the periods of the window in a zone that end after from and begin
 // before until, in order.
-func (w *Window) Periods(from, until time.Time, zone *time.Location) []Period {
+func (w *Window) PeriodsBetween(from, until time.Time, zone *time.Location) []Period {
 	var out []Period
 	for at := from; ; {
-		p := w.Next(at, zone)
+		p := w.NextPeriod(at, zone)
 		if p.Opens.IsZero() || !p.Opens.Before(until) {
 			return out
 		}
@@ -196,13 +199,13 @@ func (w *Window) Periods(from, until time.Time, zone *time.Location) []Period {
 	}
 }
 
-// NextFor returns the next period of a mailing's hours for a time zone: the zero Period if
+// NextPeriodFor returns the next period of a mailing's hours for a time zone: the zero Period if
 // none begins before the mailing expires. A mailing without hours may always be sent.
-func (m *Mailing) NextFor(zone string, now time.Time) Period {
+func (m *Mailing) NextPeriodFor(zone string, now time.Time) Period {
 	if m.Hours == nil {
 		return Period{Opens: m.StartAt, Closes: m.ExpiresAt}
 	}
-	p := m.Hours.Next(now, m.Hours.Zone(zone))
+	p := m.Hours.NextPeriod(now, m.Hours.ZoneFor(zone))
 	if !p.Opens.Before(m.ExpiresAt) {
 		return Period{}
 	}

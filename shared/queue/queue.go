@@ -94,7 +94,7 @@ func (q *Queue) PublishMessages(ctx context.Context, refs ...push.MessageRef) er
 
 // PublishWake asks tick to check mailings before its next round.
 func (q *Queue) PublishWake(ctx context.Context, mailings ...string) error {
-	list := make([]push.Wake, len(mailings))
+	list := make([]push.WakeMessage, len(mailings))
 	for i, id := range mailings {
 		list[i].Mailing = id
 	}

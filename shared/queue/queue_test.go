@@ -57,7 +57,7 @@ func TestEventIsACloudEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := l.Published("topic", 1)[0]
-	want := `{"specversion":"1.0","id":"` + c.Key() + `-a7","source":"//carillon","type":"customer.availability.changed",` +
+	want := `{"specversion":"1.0","id":"` + c.DocumentKey() + `-a7","source":"//carillon","type":"customer.availability.changed",` +
 		`"subject":"customers/anna","time":"2026-11-01T12:00:00Z","datacontenttype":"application/json",` +
 		`"data":{"customer":"anna","pushAvailable":false,"availability":{"state":"unreachable","since":"2026-11-01T12:00:00Z","evidence":"UNREGISTERED"},"version":7}}`
 	if m.Data != want {

@@ -241,7 +241,7 @@ func (s *Store) Batch(ctx context.Context, ref push.BatchRef) (*push.Batch, erro
 // attempt. ErrConflict: another call was first.
 func (s *Store) LeaseBatch(ctx context.Context, b *push.Batch, l push.Lease) error {
 	claimed := *b
-	claimed.Claim(l)
+	claimed.AcquireLease(l)
 
 	revision, err := s.updateOnce(ctx, s.batch(b.BatchRef), b.Revision, append(crashUpdates(&claimed), []firestore.Update{
 		{Path: "leaseOwner", Value: l.Owner}, {Path: "leaseUntil", Value: l.Until}, {Path: "attempts", Value: claimed.Attempts},

@@ -16,7 +16,7 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 	w, l := newLossyWorld(t)
 	w.register(t, "anna", "t")
 	out := true
-	patch := push.CustomerPatch{OptedOut: &out, If: &push.Match{Revisions: []int64{w.customer(t, "anna").Revision}}}
+	patch := push.CustomerPatch{OptedOut: &out, Precondition: &push.Precondition{Revisions: []int64{w.customer(t, "anna").Revision}}}
 	l.whenLost(t, "patching", func() error {
 		_, err := w.PatchCustomer(t.Context(), "anna", patch)
 		return err
@@ -28,7 +28,7 @@ func TestALostAnswerIsNoOutdatedCondition(t *testing.T) {
 		t.Errorf("the same condition again: %v, want it outdated", err)
 	}
 
-	first := &push.Match{Revisions: []int64{0}}
+	first := &push.Precondition{Revisions: []int64{0}}
 	set := push.Settings{Devices: push.LatestDevice, Muted: push.MutedSkip, WrongSender: push.WrongSenderKeep}
 	l.whenLost(t, "storing the settings", func() error {
 		_, err := w.SetSettings(t.Context(), set, first)

@@ -34,7 +34,7 @@ func TestAnObjectionOutlivesTheCustomer(t *testing.T) {
 	for i := range 2 {
 		erase()
 		w.register(t, "anna", "t")
-		if c := w.customer(t, "anna"); !c.OptedOut || c.Exclude("") != push.OptedOut {
+		if c := w.customer(t, "anna"); !c.OptedOut || c.ExclusionFrom("") != push.ExcludedOptedOut {
 			t.Errorf("%d. back, anna is not opted out: %+v", i, c)
 		}
 		w.imports(t, importLine(t, "anna", `{"optedOut":false}`))

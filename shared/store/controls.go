@@ -85,7 +85,7 @@ func (s *Store) Controls(ctx context.Context, group string) ([]ControlToken, err
 			continue // the other tokens may be good
 		}
 		i := slices.IndexFunc(doc.Tokens, func(c controlDoc) bool { return c.Key == snap.Ref.ID })
-		if t, ok := customer.Token(doc.Tokens[i].Token); ok && t.Valid() {
+		if t, ok := customer.FindToken(doc.Tokens[i].Token); ok && t.Valid() {
 			out = append(out, ControlToken{Customer: customer.ID, Token: t.Value, Kind: t.Kind})
 		}
 	}

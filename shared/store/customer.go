@@ -87,14 +87,14 @@ func (s *Store) token(id string) *firestore.DocumentRef { return s.db.Doc("token
 
 func encodeCustomer(c *push.Customer) *customerDoc {
 	d := &customerDoc{
-		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.Reachable(), Segments: c.Segments, Attributes: c.Attributes,
+		ID: c.ID, Devices: make(map[string]deviceDoc, len(c.Tokens)), Reachable: c.HasValidToken(), Segments: c.Segments, Attributes: c.Attributes,
 		OptedOut: c.OptedOut, Categories: c.Categories, TimeZone: c.TimeZone, Version: c.Version, Availability: c.Availability,
 		Revision: c.Revision, CreatedAt: c.CreatedAt, SilentOn: c.SilentDay(),
 		Status: statusDoc{string(c.Reported.State), c.Reported.Since, c.Reported.Evidence},
 	}
 	d.Objected, d.Usage = c.Objected, encodeUsage(c.Usage)
 	d.Platforms = []string{}
-	for _, p := range c.Platforms() {
+	for _, p := range c.ValidPlatforms() {
 		d.Platforms = append(d.Platforms, string(p))
 	}
 	for _, x := range c.Consents {

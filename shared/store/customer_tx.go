@@ -154,7 +154,7 @@ func (b *customerTx) addCustomers(ids []string, snaps []*firestore.DocumentSnaps
 			if err != nil {
 				return err
 			}
-			e.Customer, e.reachable = c, c.Reachable()
+			e.Customer, e.reachable = c, c.HasValidToken()
 		} else {
 			// Versions begin with the clock: a customer who was erased and comes
 			// back gets higher versions than those in earlier events.
@@ -201,7 +201,7 @@ func (b *customerTx) owner(token string) string {
 // dropToken takes a token from a customer. It reports whether the customer had it.
 func (b *customerTx) dropToken(e *loadedCustomer, token string) bool {
 	n := len(e.Tokens)
-	if t, ok := e.Token(token); ok {
+	if t, ok := e.FindToken(token); ok {
 		b.republishFlag(e, *t)
 	}
 	e.Tokens = slices.DeleteFunc(e.Tokens, func(t push.Token) bool { return t.ID == token })
@@ -279,7 +279,7 @@ func (b *customerTx) recordEvents(e *loadedCustomer) {
 	}
 
 	for _, id := range e.newlyFlagged {
-		if t, ok := e.Token(id); ok && t.Invalid != nil {
+		if t, ok := e.FindToken(id); ok && t.Invalid != nil {
 			b.events = append(b.events, push.InvalidatedEvent(e.Customer, *t))
 		}
 	}
@@ -322,7 +322,7 @@ func (b *customerTx) writeTokenIndex(token, id string) error {
 		return b.tx.Delete(b.s.token(token))
 	}
 	d := tokenDoc{Customer: id, Key: push.CustomerKey(id), Before: b.takenFrom[token]}
-	if t, ok := b.byID[id].Token(token); ok && t.Kind == push.KindToken {
+	if t, ok := b.byID[id].FindToken(token); ok && t.Kind == push.KindToken {
 		d.Installation = installationKey(t.Kind, t.Value)
 	}
 	return b.tx.Set(b.s.token(token), d)

@@ -198,7 +198,7 @@ func cutting(m *push.Mailing) string {
 		return ""
 	case m.State == push.Paused:
 		return cuttingHeld
-	case m.State == push.Sending && !m.Dispatched && m.Rate() == 0:
+	case m.State == push.Sending && !m.Dispatched && m.RateLimit() == 0:
 		return cuttingNow
 	}
 	return ""

@@ -66,7 +66,7 @@ func (s *Store) ExpireTokens(ctx context.Context, after ExpiryCursor, limit int)
 // sweep calls f for at most limit customers after the cursor whose day in a field has
 // come.
 func (s *Store) sweep(ctx context.Context, field string, after ExpiryCursor, limit int, f func(context.Context, string) ([]push.Event, error)) (Expired, error) {
-	q := s.customers().Where(field, "<=", push.Day(s.now())).OrderBy(field, firestore.Asc).
+	q := s.customers().Where(field, "<=", push.DayOf(s.now())).OrderBy(field, firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).Select("id", field).Limit(limit)
 	if after.key != "" {
 		q = q.StartAfter(after.day, after.key)
@@ -115,7 +115,7 @@ func sweepOne(ctx context.Context, snap *firestore.DocumentSnapshot, f func(cont
 // because the setting may have changed.
 func (s *Store) expire(ctx context.Context, id string) ([]push.Event, error) {
 	events, err := s.inCustomerTx(ctx, []string{id}, nil, func(b *customerTx) error {
-		e, today := b.byID[id], push.Day(b.now)
+		e, today := b.byID[id], push.DayOf(b.now)
 		for i := range e.Tokens {
 			t := &e.Tokens[i]
 			if !t.Valid() || t.Expires == "" || t.Expires > today {

@@ -38,7 +38,7 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("%d customers, events %s, %d in the outbox, %v", out.Customers, kinds(out.Events), w.Count("outbox"), err)
 	}
 	anna, bert := w.customer(t, "anna"), w.customer(t, "bert")
-	if !anna.Reachable() || bert.Reachable() || !w.customer(t, "carl").Reachable() {
+	if !anna.HasValidToken() || bert.HasValidToken() || !w.customer(t, "carl").HasValidToken() {
 		t.Error("the wrong ones can be reached")
 	}
 	if x := w.tokenOf(t, "anna", "old"); x.Valid() || x.Invalid.Code != push.CodeExpired || x.Invalid.Mailing != "" {
@@ -63,7 +63,7 @@ func TestALongerLifeIsReckonedAnew(t *testing.T) {
 	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 2 || kinds(out.Events) != "anna=true" || err != nil { // looked at for both of its days, and silent
 		t.Errorf("%d %s %v", out.Customers, kinds(out.Events), err)
 	}
-	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil || !w.customer(t, "anna").Reachable() {
+	if out, err := w.ExpireTokens(t.Context(), store.ExpiryCursor{}, 100); out.Customers != 0 || err != nil || !w.customer(t, "anna").HasValidToken() {
 		t.Errorf("looked at again: %d %v", out.Customers, err)
 	}
 }

@@ -37,7 +37,7 @@ func (s *Store) CustomerAvailabilities(ctx context.Context, after string, size i
 		if err != nil {
 			return nil, err
 		}
-		valid := c.Select(push.AllDevices)
+		valid := c.SelectTokens(push.AllDevices)
 		r := CustomerAvailability{Customer: c.ID, ValidTokens: len(valid), Availability: c.AvailabilityAt(now)}
 		for _, t := range valid {
 			r.Platforms, r.Apps = append(r.Platforms, t.Platform), append(r.Apps, t.App)

@@ -70,7 +70,7 @@ func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 	changedBy := map[*loadedCustomer]int{}
 	for i, f := range flags {
 		e := b.byID[f.Customer]
-		if t, ok := e.Token(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
+		if t, ok := e.FindToken(f.TokenID); ok && f.stands(t) && t.Invalid == nil && !unflagging {
 			t.Invalid = &push.TokenFlag{Code: f.Code, Status: f.Status, At: f.At, Mailing: f.Mailing}
 			e.touched, e.newlyFlagged = true, append(e.newlyFlagged, t.ID)
 			out[i].Set, changedBy[e] = true, i
@@ -97,7 +97,7 @@ func (b *customerTx) flag(flags []Flag, unflagging bool) ([]FlagResult, error) {
 // repeat returns the result of a flag that changes nothing: it is set already, or must
 // not be set. The customer, and whether push could reach it, are as they were read.
 func (f *Flag) repeat(c *push.Customer, reachable bool) (out FlagResult) {
-	if t, ok := c.Token(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
+	if t, ok := c.FindToken(f.TokenID); ok && t.Invalid != nil && f.stands(t) {
 		out.Set = true
 		out.Events = append(out.Events, push.InvalidatedEvent(c, *t))
 	}
@@ -141,7 +141,7 @@ func (s *Store) unflag(ctx context.Context, mailing string, tokens []CustomerTok
 		for _, of := range tokens {
 			e := b.byID[of.Customer]
 			for _, id := range of.Tokens {
-				if t, ok := e.Token(id); ok && flaggedBy(t, mailing) {
+				if t, ok := e.FindToken(id); ok && flaggedBy(t, mailing) {
 					t.Invalid, e.touched = nil, true
 					took++
 				}

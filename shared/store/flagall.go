@@ -48,7 +48,7 @@ func (s *Store) FlagTokens(ctx context.Context, flags []Flag) []FlagResult {
 			}
 			of[f.Customer] = append(of[f.Customer], i)
 		default:
-			out[i] = f.repeat(c, c.Reachable())
+			out[i] = f.repeat(c, c.HasValidToken())
 		}
 	}
 
@@ -137,6 +137,6 @@ func (s *Store) readKnown(ctx context.Context, ids []string, unknown func(id str
 // sets reports whether f changes the customer: the token is there, valid, and
 // not registered again since.
 func (f *Flag) sets(c *push.Customer) bool {
-	t, ok := c.Token(f.TokenID)
+	t, ok := c.FindToken(f.TokenID)
 	return ok && t.Invalid == nil && f.stands(t)
 }

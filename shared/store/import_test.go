@@ -74,7 +74,7 @@ func TestImportingAgainWritesNothing(t *testing.T) {
 	if c.n.Load() != written || !reflect.DeepEqual(w.dump(t), before) {
 		t.Errorf("importing again wrote %d documents", c.n.Load()-written)
 	}
-	if x := w.customer(t, "c-0000007"); !x.Reachable() || x.Attributes["points"] != int64(12) || len(x.Segments) != 2 {
+	if x := w.customer(t, "c-0000007"); !x.HasValidToken() || x.Attributes["points"] != int64(12) || len(x.Segments) != 2 {
 		t.Errorf("%+v", x)
 	}
 }

@@ -98,7 +98,7 @@ func independentGroups(lines []ImportLine) (groups [][]int, late []int) {
 	for i, l := range lines {
 		names := []string{"c" + l.Customer}
 		for _, r := range l.Tokens {
-			names = append(names, "t"+cmp.Or(push.Installation(r.Kind, r.Value), r.Value))
+			names = append(names, "t"+cmp.Or(push.InstallationOf(r.Kind, r.Value), r.Value))
 		}
 		again := false
 		for _, n := range names {
@@ -182,7 +182,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 		if slices.Contains(named, id) {
 			continue
 		}
-		_, known := e.Token(id)
+		_, known := e.FindToken(id)
 		if !known && b.hasOtherOfPhone(e, r) {
 			continue
 		}
@@ -201,7 +201,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 		l.Patch.OptedOut = nil // the file may be older than the erasure
 	}
 
-	changed, err := l.Patch.Apply(e.Customer)
+	changed, err := l.Patch.ApplyTo(e.Customer)
 	if err != nil {
 		*e.Customer = kept
 		return err
@@ -213,7 +213,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 			continue
 		}
 		b.registerToken(e, r)
-		if t, ok := e.Token(push.TokenID(r.Value)); ok {
+		if t, ok := e.FindToken(push.TokenID(r.Value)); ok {
 			t.Imported = true
 		}
 	}
@@ -229,7 +229,7 @@ func (b *customerTx) importLine(l ImportLine) error {
 // import would add them as new ones. Tokens that a new one replaces do not count.
 func (b *customerTx) countExcess(e *loadedCustomer, named []string, fresh []push.Registration) int {
 	n := len(named)
-	for _, t := range e.Select(push.AllDevices) {
+	for _, t := range e.SelectTokens(push.AllDevices) {
 		if !slices.Contains(named, t.ID) && !slices.ContainsFunc(fresh, t.SamePhone) {
 			n++
 		}
@@ -257,7 +257,7 @@ func (b *customerTx) isNewer(r push.Registration, t *push.Token) bool {
 func (b *customerTx) belongsToAnother(e *loadedCustomer, r push.Registration) bool {
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
-		if t, ok := from.Token(id); ok && !b.isNewer(r, t) {
+		if t, ok := from.FindToken(id); ok && !b.isNewer(r, t) {
 			return true
 		}
 	}

@@ -26,14 +26,14 @@ type instanceDoc struct {
 const forgottenAfter = time.Minute
 
 // An Instance exchanges with the other instances of deliver what each needs of one
-// project's quota. Announce costs one write, Others one read for each live instance.
+// project's quota. StoreDemand costs one write, ReadDemands one read for each live instance.
 type Instance struct {
 	store *Store
 	doc   *firestore.DocumentRef
 }
 
 // NewInstance gives a new instance its id. It shares the quota of a Firebase project, ""
-// for the default project, with the other instances. Nothing is stored before Announce.
+// for the default project, with the other instances. Nothing is stored before StoreDemand.
 func (s *Store) NewInstance(project string) *Instance {
 	all := s.db.Collection("instances")
 	if project != "" {
@@ -42,14 +42,14 @@ func (s *Store) NewInstance(project string) *Instance {
 	return &Instance{store: s, doc: all.Doc(rand.Text())}
 }
 
-// Announce stores what the instance needs. It replaces what it stored before.
-func (i *Instance) Announce(ctx context.Context, d push.Demand) error {
+// StoreDemand stores what the instance needs. It replaces what it stored before.
+func (i *Instance) StoreDemand(ctx context.Context, d push.Demand) error {
 	_, err := i.doc.Set(ctx, instanceDoc{Rate: d.Rate, Known: d.Known, Ramp: d.Ramp, ExpireAt: i.store.now().Add(time.Hour)})
 	return classify(err, "announcing the demand of instance %s", i.doc.ID)
 }
 
-// Others reads what the other live instances need. Ages are by Firestore's clock.
-func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
+// ReadDemands reads what the other live instances need. Ages are by Firestore's clock.
+func (i *Instance) ReadDemands(ctx context.Context) ([]push.Demand, error) {
 	snaps, err := i.doc.Parent.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, classify(err, "reading the demands of the instances")
@@ -72,8 +72,8 @@ func (i *Instance) Others(ctx context.Context) ([]push.Demand, error) {
 	return others, nil
 }
 
-// Leave deletes what the instance announced: it is idle or about to end.
-func (i *Instance) Leave(ctx context.Context) error {
+// DeleteDemand deletes what the instance announced: it is idle or about to end.
+func (i *Instance) DeleteDemand(ctx context.Context) error {
 	_, err := i.doc.Delete(ctx)
 	return classify(err, "taking back the demand of instance %s", i.doc.ID)
 }

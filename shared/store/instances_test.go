@@ -16,7 +16,7 @@ import (
 // demands are what i hears of the others, by rate and without ages.
 func demands(t *testing.T, i *store.Instance) []push.Demand {
 	t.Helper()
-	all, err := i.Others(t.Context())
+	all, err := i.ReadDemands(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,20 +37,20 @@ func TestInstancesHearOfEachOther(t *testing.T) {
 	a, b, c := w.NewInstance(""), w.NewInstance(""), w.NewInstance("")
 	little := push.Demand{Rate: 5, Ramp: 0.1}
 	all := push.Demand{Rate: 9836, Known: 12, Ramp: 1}
-	if err := errors.Join(a.Announce(ctx, all), b.Announce(ctx, all), c.Announce(ctx, little)); err != nil {
+	if err := errors.Join(a.StoreDemand(ctx, all), b.StoreDemand(ctx, all), c.StoreDemand(ctx, little)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff([]push.Demand{little, all}, demands(t, a)); diff != "" {
 		t.Errorf("a hears (-want +got):\n%s", diff)
 	}
 
-	if err := errors.Join(b.Announce(ctx, little), c.Leave(ctx)); err != nil {
+	if err := errors.Join(b.StoreDemand(ctx, little), c.DeleteDemand(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff([]push.Demand{little}, demands(t, a)); diff != "" {
 		t.Errorf("when b wants less and c has left, a hears (-want +got):\n%s", diff)
 	}
-	if err := c.Leave(ctx); err != nil {
+	if err := c.DeleteDemand(ctx); err != nil {
 		t.Errorf("leaving twice: %v", err)
 	}
 }
@@ -62,7 +62,7 @@ func TestInstancesOfEachProjectAreApart(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	shop, pharmacy := push.Demand{Rate: 9836, Ramp: 1}, push.Demand{Rate: 5, Ramp: 0.1}
-	if err := errors.Join(w.NewInstance("").Announce(ctx, shop), w.NewInstance("pharmacy-prod").Announce(ctx, pharmacy)); err != nil {
+	if err := errors.Join(w.NewInstance("").StoreDemand(ctx, shop), w.NewInstance("pharmacy-prod").StoreDemand(ctx, pharmacy)); err != nil {
 		t.Fatal(err)
 	}
 	for project, want := range map[string][]push.Demand{"": {shop}, "pharmacy-prod": {pharmacy}, "kiosk-prod": nil} {

@@ -39,7 +39,7 @@ func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
 	owners, tokens := b.tokensOfPhone(e, r)
 	id := push.TokenID(r.Value)
 	if from := b.byID[b.owner(id)]; from != nil {
-		if t, ok := from.Token(id); ok {
+		if t, ok := from.FindToken(id); ok {
 			owners, tokens = append(owners, from), append(tokens, *t)
 		}
 	}
@@ -50,13 +50,13 @@ func (b *customerTx) checkLimits(e *loadedCustomer, r push.Registration) error {
 			continue
 		}
 		moves = true
-		if b.takenFromBefore[t.ID] == e.Key() {
+		if b.takenFromBefore[t.ID] == e.DocumentKey() {
 			continue
 		}
 		if t.Valid() && b.now.Sub(t.SeenAt) < push.MoveWait {
 			return &push.Conflict{Why: "this push token was shown for another customer lately: unregister it there, or try again in a day"}
 		}
-		b.takenFrom[id] = owners[i].Key()
+		b.takenFrom[id] = owners[i].DocumentKey()
 	}
-	return e.Usage.Count(b.now, moves, *r.Limits)
+	return e.Usage.CountRegistration(b.now, moves, *r.Limits)
 }

@@ -113,9 +113,9 @@ func (w *world) everyWrite(t *testing.T) (out []answered) {
 	if single, err = w.Message(ctx, "s1"); err != nil {
 		t.Fatal(err)
 	}
-	single.Pick(c, set, nil, w.clock.Now())
+	single.PickTargets(c, set, nil, w.clock.Now())
 	note("leasing a message", w.LeaseMessage(ctx, single, push.Lease{Owner: "me", Until: w.clock.Now().Add(time.Minute)}), single.Batch.Attempts)
-	single.Batch.Release(true)
+	single.Batch.ReleaseLease(true)
 	single.Batch.Settled = true
 	single.Batch.ClosePending(push.ResultAccepted)
 	note("saving a message", w.SaveMessage(ctx, single), single.State, single.Batch.Settled)

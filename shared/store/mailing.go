@@ -104,7 +104,7 @@ func encodeMailing(m *push.Mailing, l list) (*mailingDoc, error) {
 		Refusal: m.Refusal, Proven: m.Proven,
 		CreatedAt: m.CreatedAt, StartAt: m.StartAt, StartedAt: timeOrNil(m.StartedAt),
 		CompletedAt: timeOrNil(m.CompletedAt), ExpiresAt: m.ExpiresAt,
-		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.Rate(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
+		Selection: string(m.Selection), Hours: encodeWindow(m.Hours), Rate: m.RateLimit(), NextSlot: timeOrNil(m.NextSlot), Estimated: m.Estimated, Shards: m.Shards, Dispatched: m.Dispatched, Active: m.Active,
 		PausedPlatforms: m.PausedPlatforms, Unflag: encodeUnflag(m.Unflag), HeldDecision: string(m.HeldDecision), SizeAllowed: m.SizeAllowed,
 		Cutting: cutting(m), ResumedAt: timeOrNil(m.ResumedAt),
 	}

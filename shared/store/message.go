@@ -89,7 +89,7 @@ func (s *Store) encodeMessage(m *push.Message, w writeID) (*messageDoc, error) {
 	case len(b.Targets) > 0:
 		d.Customer = push.CustomerKey(b.Targets[0].Customer)
 	}
-	if address := m.Address(); address != "" {
+	if address := m.TokenOrFID(); address != "" {
 		d.TokenID = push.TokenID(address)
 	}
 
@@ -241,7 +241,7 @@ func (s *Store) MessageToSend(ctx context.Context, ref push.MessageRef) (*push.M
 // customerOf reads the customer that a message is for, nil if there is none.
 func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer, error) {
 	ref := s.customer(m.Customer)
-	if address := m.Address(); address != "" {
+	if address := m.TokenOrFID(); address != "" {
 		snap, err := s.token(push.TokenID(address)).Get(ctx)
 		if missing(err) {
 			return nil, nil
@@ -270,7 +270,7 @@ func (s *Store) customerOf(ctx context.Context, m *push.Message) (*push.Customer
 // revision of its batch is that of the document. ErrConflict: another call has written
 // since it was read, or it was erased, and nothing was stored.
 func (s *Store) SaveMessage(ctx context.Context, m *push.Message) error {
-	m.Settle(s.now())
+	m.UpdateState(s.now())
 	w := newWriteID()
 	d, err := s.encodeMessage(m, w)
 	if err != nil {
@@ -346,7 +346,7 @@ func (d *messageDoc) updates(touched bool) []firestore.Update {
 // attempt, with one write. ErrConflict: another call was first.
 func (s *Store) LeaseMessage(ctx context.Context, m *push.Message, l push.Lease) error {
 	leased := *m
-	leased.Batch.Claim(l)
+	leased.Batch.AcquireLease(l)
 	leased.PublishedAt = time.Time{}
 	if err := s.SaveMessage(ctx, &leased); err != nil {
 		return err

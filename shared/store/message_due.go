@@ -114,7 +114,7 @@ func (s *Store) dueMessagesOf(ctx context.Context, shard int, until time.Time) (
 		if snap.DataTo(&d) == nil {
 			_ = json.Unmarshal([]byte(d.Draft), &m.MessageDraft)
 		}
-		out = append(out, DueMessage{MessageRef: m.Ref(), At: dueTime(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
+		out = append(out, DueMessage{MessageRef: m.PublishedRef(), At: dueTime(d.Due), CreatedAt: d.CreatedAt, Revision: snap.UpdateTime})
 	}
 	return out, nil
 }

@@ -57,7 +57,7 @@ func TestMessageIsReadAsItWasStored(t *testing.T) {
 	}
 	m = same("accepted", m)
 
-	m.Pick(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
+	m.PickTargets(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
 	m.Batch.NotBefore, m.Batch.Reason = w.clock.Now().Add(time.Minute), "FCM is out of reach"
 	if err := w.SaveMessage(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestMessageIsReadAsItWasStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = same("leased", m)
-	m.Batch.Release(true)
+	m.Batch.ReleaseLease(true)
 	m.Batch.NotBefore, m.Batch.Reason = time.Time{}, ""
 	m.Batch.Results[0], m.Batch.Settled = push.ResultAccepted, true
 	if err := w.SaveMessage(t.Context(), m); err != nil {
@@ -97,7 +97,7 @@ func TestSecondSaveOfAMessageIsAConflict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+		m.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 		copies[i] = m
 	}
 	if err := w.SaveMessage(t.Context(), copies[0]); err != nil {
@@ -186,7 +186,7 @@ func TestMessagesOfAnErasedCustomerAreDeleted(t *testing.T) {
 			t.Errorf("message %s is there: %t, want %t", id, got, want)
 		}
 	}
-	taken.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+	taken.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 	if err := w.SaveMessage(t.Context(), taken); !store.IsConflict(err) {
 		t.Errorf("the result of an erased message was answered %v, want a conflict", err)
 	}
@@ -244,7 +244,7 @@ func TestMessageThatChangedIsNotMarkedAsPublished(t *testing.T) {
 	if len(due) != 1 {
 		t.Fatalf("%d messages are due, want 1", len(due))
 	}
-	m.Pick(nil, push.DefaultSettings(), nil, w.clock.Now())
+	m.PickTargets(nil, push.DefaultSettings(), nil, w.clock.Now())
 	m.Batch.Settled = true
 	if err := w.SaveMessage(t.Context(), m); err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func (c *crowd) unflagAll(t testing.TB, d deed) ([]push.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, ok := have.Token(push.TokenID(d.Token))
+	x, ok := have.FindToken(push.TokenID(d.Token))
 	if !ok || x.Valid() {
 		return nil, nil
 	}
@@ -242,7 +242,7 @@ func (c *crowd) misled(t testing.TB) error {
 		if err != nil && !push.IsNotFound(err) {
 			return err
 		}
-		if is := err == nil && have.Reachable(); is != n.available && (have == nil || have.Availability <= n.version) {
+		if is := err == nil && have.HasValidToken(); is != n.available && (have == nil || have.Availability <= n.version) {
 			return fmt.Errorf("%q can be reached: %v; the last event says %v", id, is, n.available)
 		}
 		if err == nil && have.Availability <= n.version && cmp.Or(have.Reported.State, push.StateUnreachable) != n.state {

@@ -22,7 +22,7 @@ func (w *world) customer(t testing.TB, id string) *push.Customer {
 
 func (w *world) tokenOf(t testing.TB, customer, token string) *push.Token {
 	t.Helper()
-	x, ok := w.customer(t, customer).Token(push.TokenID(token))
+	x, ok := w.customer(t, customer).FindToken(push.TokenID(token))
 	if !ok {
 		t.Fatalf("%s does not have token %s", customer, token)
 	}
@@ -80,7 +80,7 @@ func TestMovingATokenTakesItFromWhoeverHadIt(t *testing.T) {
 	if !moved.Created || kinds(moved.Events) != "bert=true anna=false" {
 		t.Errorf("created %v, events %s", moved.Created, kinds(moved.Events))
 	}
-	if c := w.customer(t, "anna"); len(c.Tokens) != 0 || c.Reachable() {
+	if c := w.customer(t, "anna"); len(c.Tokens) != 0 || c.HasValidToken() {
 		t.Errorf("anna still has %v", c.Tokens)
 	}
 	if res := w.flag(t, "m", "anna", "t", w.clock.Now()); res.Set {
@@ -103,7 +103,7 @@ func TestTheCap(t *testing.T) {
 		w.clock.Add(time.Minute)
 		w.register(t, "anna", fmt.Sprintf("new%d", i))
 		c := w.customer(t, "anna")
-		if _, still := c.Token(push.TokenID(gone)); still || len(c.Tokens) != push.MaxTokens {
+		if _, still := c.FindToken(push.TokenID(gone)); still || len(c.Tokens) != push.MaxTokens {
 			t.Errorf("registering new%d: %d tokens, %s stays: %v", i, len(c.Tokens), gone, still)
 		}
 		if _, still := w.dump(t)["tokens/"+push.TokenID(gone)]; still {
@@ -130,7 +130,7 @@ func TestUnregister(t *testing.T) {
 		_, err := w.UnregisterToken(t.Context(), "anna", push.TokenID("u"))
 		return err
 	})
-	if c := w.customer(t, "anna"); c.Reachable() || len(w.dump(t)) != 1 || w.Count("outbox") != 2 {
+	if c := w.customer(t, "anna"); c.HasValidToken() || len(w.dump(t)) != 1 || w.Count("outbox") != 2 {
 		t.Errorf("left: %+v, %d events in the outbox", c, w.Count("outbox"))
 	}
 }

@@ -21,7 +21,7 @@ const phonesAtOnce = 30
 // installationKey returns the token id of the FID of a token's installation, "" if the
 // token does not name it.
 func installationKey(kind push.Kind, value string) string {
-	fid := push.Installation(kind, value)
+	fid := push.InstallationOf(kind, value)
 	if fid == "" {
 		return ""
 	}
@@ -37,7 +37,7 @@ func (b *customerTx) readPhones(claims ...claim) error {
 	var names, fids []string
 	for _, c := range claims {
 		key := installationKey(c.Kind, c.Value)
-		if _, known := b.byID[c.customer].Token(push.TokenID(c.Value)); known || key == "" {
+		if _, known := b.byID[c.customer].FindToken(push.TokenID(c.Value)); known || key == "" {
 			continue
 		}
 		if c.Kind == push.KindFID {
@@ -101,7 +101,7 @@ func (b *customerTx) tokensOfPhone(e *loadedCustomer, r push.Registration) (owne
 		if from == nil || from == e {
 			continue
 		}
-		if t, ok := from.Token(id); ok && t.Renamed(r) {
+		if t, ok := from.FindToken(id); ok && t.SameInstallation(r) {
 			owners, tokens = append(owners, from), append(tokens, *t)
 		}
 	}
@@ -123,7 +123,7 @@ func (b *customerTx) supersede(e *loadedCustomer, r push.Registration, fresh *pu
 		}
 		fresh.Platform, fresh.App = cmp.Or(fresh.Platform, t.Platform), cmp.Or(fresh.App, t.App)
 		fresh.Device, fresh.Notifications = cmp.Or(fresh.Device, t.Device), cmp.Or(fresh.Notifications, t.Notifications)
-		if t.Valid() && t.Renamed(r) && t.AddedAt.Before(fresh.AddedAt) {
+		if t.Valid() && t.SameInstallation(r) && t.AddedAt.Before(fresh.AddedAt) {
 			fresh.AddedAt = t.AddedAt
 		}
 	}

@@ -247,8 +247,8 @@ func TestMigrationFromTokensToFIDs(t *testing.T) {
 				}
 			}
 			rung := map[string]int{}
-			for _, x := range w.customer(t, fmt.Sprint("c", c)).Select(push.AllDevices) {
-				rung[push.Installation(x.Kind, x.Value)]++
+			for _, x := range w.customer(t, fmt.Sprint("c", c)).SelectTokens(push.AllDevices) {
+				rung[push.InstallationOf(x.Kind, x.Value)]++
 			}
 			for p := range phones {
 				if n := rung[fmt.Sprintf("c%dp%d", c, p)]; n != 1 {

@@ -13,7 +13,7 @@ import (
 func encodePlatformTally(targets []push.Target, results []push.Result) map[string]map[string]int {
 	byName := map[string][]push.Result{}
 	for i, t := range targets {
-		name := t.Platform.Name()
+		name := t.Platform.NameInSums()
 		byName[name] = append(byName[name], results[i])
 	}
 

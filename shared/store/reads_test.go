@@ -47,7 +47,7 @@ func TestOneReadAnswersAvailability(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	read, written := r.n.Load(), c.n.Load()
-	if anna := w.customer(t, "anna"); !anna.Reachable() || r.n.Load()-read != 1 {
+	if anna := w.customer(t, "anna"); !anna.HasValidToken() || r.n.Load()-read != 1 {
 		t.Errorf("%+v took %d reads", anna, r.n.Load()-read)
 	}
 	if _, err := w.Customer(t.Context(), "nobody"); !push.IsNotFound(err) || r.n.Load()-read != 2 {

@@ -23,10 +23,10 @@ func (s *Store) RecheckTargets(ctx context.Context, m *push.Mailing, targets []p
 	owed = make([]bool, len(targets))
 	for i, t := range targets {
 		c := customers[t.Customer]
-		if c == nil || c.Exclude(m.Category) != push.NotExcluded {
+		if c == nil || c.ExclusionFrom(m.Category) != push.NotExcluded {
 			continue
 		}
-		token, ok := c.Token(push.TokenID(t.Token))
+		token, ok := c.FindToken(push.TokenID(t.Token))
 		owed[i] = ok && token.Valid()
 	}
 	for _, id := range ids {

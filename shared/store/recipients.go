@@ -114,7 +114,7 @@ func (s *Store) withCustomers(ctx context.Context, list []push.KeyedRecipient) (
 		}
 		for k, snap := range snaps {
 			customer, _ := snap.Data()["customer"].(string)
-			if i := part[k]; customer != "" && list[i].Is(push.CustomerKey(customer)) {
+			if i := part[k]; customer != "" && list[i].BelongsTo(push.CustomerKey(customer)) {
 				out[i].Customer = customer
 			}
 		}

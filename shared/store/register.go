@@ -29,7 +29,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 	token := push.TokenID(r.Value)
 	events, err := s.inCustomerTx(ctx, []string{id}, []string{token}, func(b *customerTx) error {
 		e := b.byID[id]
-		_, known := e.Token(token)
+		_, known := e.FindToken(token)
 		if err := b.readPhones(claim{id, r}); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (s *Store) RegisterToken(ctx context.Context, id string, r push.Registratio
 		}
 		b.registerToken(e, r)
 		b.dropSurplus(e, token)
-		t, _ := e.Token(token)
+		t, _ := e.FindToken(token)
 		out = Registered{Token: *t, Customer: e.Customer, Created: !known}
 		return nil
 	})
@@ -56,18 +56,18 @@ func (b *customerTx) registerToken(e *loadedCustomer, r push.Registration) {
 	id := push.TokenID(r.Value)
 	fresh := push.Token{ID: id, Value: r.Value, AddedAt: b.timeOrNow(r.AddedAt)}
 	if from := b.byID[b.owner(id)]; from != nil && from != e {
-		if t, ok := from.Token(id); ok {
+		if t, ok := from.FindToken(id); ok {
 			fresh.Platform, fresh.App = t.Platform, t.App
 		}
 		b.dropToken(from, id)
 		fresh.AddedAt = b.now // never earlier, whatever an import says: a running mailing may have it in a batch under its former customer
 	}
-	if t, known := e.Token(id); known {
+	if t, known := e.FindToken(id); known {
 		r.App = cmp.Or(r.App, t.App)
 	}
 	b.supersede(e, r, &fresh)
 
-	t, known := e.Token(id)
+	t, known := e.FindToken(id)
 	if !known {
 		e.Tokens = append(e.Tokens, fresh)
 		t = &e.Tokens[len(e.Tokens)-1]
@@ -119,7 +119,7 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 	wrote := int64(0) // the revision of a run whose answer may have been lost
 	_, err := s.inCustomerTx(ctx, []string{customer}, nil, func(b *customerTx) error {
 		e := b.byID[customer]
-		holds := p.If.Holds(e.stored, e.Revision)
+		holds := p.Precondition.IsMetBy(e.stored, e.Revision)
 		own := wrote != 0 && e.Revision == wrote
 		if !holds && !own {
 			return &push.PreconditionFailed{What: "customer"}
@@ -127,7 +127,7 @@ func (s *Store) PatchCustomer(ctx context.Context, customer string, p push.Custo
 
 		wrote = e.Revision + 1
 		p.At = b.now
-		changed, err := p.Apply(e.Customer)
+		changed, err := p.ApplyTo(e.Customer)
 		if err != nil {
 			return err
 		}

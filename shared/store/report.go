@@ -210,7 +210,7 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded,
 		changed[id] = true
 		*field = reportGroup(r.Of, r.variant)
 		if d.CreatedAt.IsZero() {
-			d.Customer, d.CreatedAt, d.ExpireAt = e.Key(), b.now, r.subject.expireAt
+			d.Customer, d.CreatedAt, d.ExpireAt = e.DocumentKey(), b.now, r.subject.expireAt
 		}
 		if r.Type == push.ReportOpened {
 			d.OpenedAt = &r.At
@@ -230,8 +230,8 @@ func (b *customerTx) record(e *loadedCustomer, list []targetReport) (n Recorded,
 
 // noteSign stores that the phone lives, if its last sign is at least a day older.
 func (b *customerTx) noteSign(e *loadedCustomer, r targetReport) {
-	t, ok := e.Token(r.TokenID)
-	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSign()) < push.ReportsRefreshed {
+	t, ok := e.FindToken(r.TokenID)
+	if !ok || !t.Valid() || !r.Type.SignOfLife() || r.At.Sub(t.LastSignOfLife()) < push.ReportsRefreshed {
 		return
 	}
 	t.ReportedAt = r.At

@@ -49,7 +49,7 @@ func (r *targetReport) sentTo(e *loadedCustomer) bool {
 	if !r.chosenAt.IsZero() {
 		return !r.chosenAt.Before(e.CreatedAt)
 	}
-	t, ok := e.Token(r.TokenID)
+	t, ok := e.FindToken(r.TokenID)
 	if ok {
 		r.platform, r.app = t.Platform, t.App
 	}
@@ -271,7 +271,7 @@ func findInBatch(ctx context.Context, snap *firestore.DocumentSnapshot, sub *rep
 		for _, r := range byKey[key] {
 			for _, i := range at[r.TokenID] {
 				t := targets[i]
-				if !t.Is(key) {
+				if !t.BelongsTo(key) {
 					continue
 				}
 				x := targetReport{Report: r, subject: sub, platform: t.Platform, app: t.App, chosenAt: d.CutAt}

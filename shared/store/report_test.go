@@ -214,7 +214,7 @@ func TestReportsOfAMessage(t *testing.T) {
 	w.phone(t, "ben", "ben-1")
 	m := w.messageTo(t, "s1", push.MessageDraft{Customer: "anna"})
 	w.reports(t, 1, 0, 2, w.report("s1", "anna-1", push.ReportDelivered), w.report("s1", "ben-1", push.ReportDelivered), w.report("s1", "anna-9", push.ReportDelivered))
-	m.Pick(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
+	m.PickTargets(w.customer(t, "anna"), push.DefaultSettings(), nil, w.clock.Now())
 	m.Batch.ClosePending(push.ResultAccepted)
 	m.Batch.Settled = true
 	if err := w.SaveMessage(t.Context(), m); err != nil {

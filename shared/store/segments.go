@@ -73,7 +73,7 @@ func (g segments) scale(ctx context.Context, all int) (int, error) {
 // read. One who cannot be decoded is counted, as dispatch counts it as unknown.
 func (g segments) selects(snap *firestore.DocumentSnapshot) bool {
 	var d customerDoc
-	return snap.DataTo(&d) != nil || g.sel.Match(d.Segments)
+	return snap.DataTo(&d) != nil || g.sel.MatchCustomer(d.Segments)
 }
 
 func (g segments) Page(ctx context.Context, after, upto string, size int) (Page, error) {
@@ -86,7 +86,7 @@ func (g segments) Page(ctx context.Context, after, upto string, size int) (Page,
 	if len(snaps) == size {
 		p.Last = snaps[size-1].Ref.ID
 	}
-	p.Members = members(ctx, snaps, func(c *push.Customer) bool { return g.sel.Match(c.Segments) })
+	p.Members = members(ctx, snaps, func(c *push.Customer) bool { return g.sel.MatchCustomer(c.Segments) })
 	return p, nil
 }
 

@@ -61,7 +61,7 @@ func (s *Store) Settings(ctx context.Context) (push.Settings, error) {
 // them with their new revision and time. A mailing that starts later uses them.
 // The answer is *push.PreconditionFailed where the condition does not hold;
 // settings that were never stored have revision 0.
-func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Match) (push.Settings, error) {
+func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *push.Precondition) (push.Settings, error) {
 	w := newWriteID()
 	err := s.transact(ctx, func(_ context.Context, tx *firestore.Transaction) error {
 		snap, err := tx.Get(s.settings())
@@ -75,7 +75,7 @@ func (s *Store) SetSettings(ctx context.Context, set push.Settings, condition *p
 		if w.in(snap) {
 			return errStored
 		}
-		if !condition.Holds(true, was.Revision) {
+		if !condition.IsMetBy(true, was.Revision) {
 			return &push.PreconditionFailed{What: "settings"}
 		}
 

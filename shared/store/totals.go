@@ -172,7 +172,7 @@ func (s *Store) MarkDispatched(ctx context.Context, id string) (bool, error) {
 // sees both.
 func (s *Store) FreezeMailing(ctx context.Context, id string) (*push.Mailing, error) {
 	m, err := s.MailingHeader(ctx, id)
-	if err != nil || !m.Finishable() || m.Totals != nil {
+	if err != nil || !m.CanFinish() || m.Totals != nil {
 		return nil, err
 	}
 
@@ -211,7 +211,7 @@ func (s *Store) freezeTotals(ctx context.Context, of *push.Mailing) (*push.Maili
 	}
 
 	m, err := s.updateMailing(ctx, id, func(m *push.Mailing, _ *firestore.Transaction) error {
-		if m.Totals != nil || !m.Finishable() {
+		if m.Totals != nil || !m.CanFinish() {
 			return errUnchanged
 		}
 		if !m.State.Final() {

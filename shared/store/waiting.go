@@ -103,7 +103,7 @@ func opening(notBefore time.Time) []firestore.Update {
 func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []WaitingBatch, until time.Time) (assigned int, err error) {
 	_, err = s.updateMailing(ctx, mailing, func(m *push.Mailing, tx *firestore.Transaction) error {
 		assigned = 0
-		if m.State != push.Sending || m.Rate() == 0 {
+		if m.State != push.Sending || m.RateLimit() == 0 {
 			return errUnchanged
 		}
 		slot := m.NextSlot
@@ -120,7 +120,7 @@ func (s *Store) AssignSlots(ctx context.Context, mailing string, batches []Waiti
 			if err := tx.Update(s.batch(b.BatchRef), opening(slot), firestore.LastUpdateTime(b.Revision)); err != nil {
 				return err
 			}
-			slot = slot.Add(time.Duration(b.Targets) * time.Minute / time.Duration(m.Rate()))
+			slot = slot.Add(time.Duration(b.Targets) * time.Minute / time.Duration(m.RateLimit()))
 			assigned++
 		}
 		if assigned == 0 {

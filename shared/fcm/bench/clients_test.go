@@ -102,7 +102,7 @@ func carillon(t task, m *meter) func(time.Time) {
 		defer cancel()
 		answer = func(a fcm.Answer) {
 			if ctx.Err() == nil {
-				m.count(a.Outcome == fcm.Accepted)
+				m.count(a.Class == fcm.Accepted)
 			}
 			if time.Now().Before(stop) {
 				s.Send(ctx, it, answer)
